@@ -1,0 +1,12 @@
+// Package api is the HTTP contract: openapi.yaml, written by hand, and the
+// types and routes that are generated from it.
+package api
+
+import _ "embed"
+
+//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config oapi-codegen.yaml openapi.yaml
+
+// Document is openapi.yaml, the contract.
+//
+//go:embed openapi.yaml
+var Document []byte

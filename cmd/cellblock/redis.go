@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"cellblock/internal/supervise"
+)
+
+const (
+	// maxSocketPath is what the kernel takes as a unix socket's path, in bytes.
+	maxSocketPath = 107
+	// redisStopWait is for writing the last of the append-only file.
+	redisStopWait = 10 * time.Second
+	// lockWait is for a Redis of an earlier run that is just ending.
+	lockWait = 2 * time.Second
+)
+
+// ownRedis is the Redis that `up` starts for itself: a unix socket beside its
+// data, no port, every write in an append-only file.
+type ownRedis struct {
+	data   string
+	socket string
+	// lock is held by `up` and, inherited, by redis-server, so it is free only
+	// when both are gone. Nil until taken.
+	lock *os.File
+}
+
+func newOwnRedis(data string) (*ownRedis, error) {
+	data, err := filepath.Abs(data)
+	if err != nil {
+		return nil, err
+	}
+	r := &ownRedis{data: data, socket: filepath.Join(data, "redis.sock")}
+	if len(r.socket) > maxSocketPath {
+		return nil, fmt.Errorf("the data folder's path is too long for a socket in it (%d bytes, at most %d): %s; CELLBLOCK_DATA chooses another",
+			len(r.socket), maxSocketPath, data)
+	}
+	return r, nil
+}
+
+// url is how the API and the workers reach it.
+func (r *ownRedis) url() string { return (&url.URL{Scheme: "unix", Path: r.socket}).String() }
+
+// prepare makes the data folder and takes the lock on it.
+func (r *ownRedis) prepare() error {
+	if err := os.MkdirAll(r.data, 0o700); err != nil {
+		return fmt.Errorf("the data folder cannot be made: %w; CELLBLOCK_DATA chooses another", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(r.data, "up.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("the data folder cannot be used: %w; CELLBLOCK_DATA chooses another", err)
+	}
+	if err := flock(lock); err != nil {
+		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
+		err = fmt.Errorf("another `cellblock up` (process %s) uses %s; end it, or set CELLBLOCK_DATA to another folder: %w",
+			strings.TrimSpace(string(holder)), r.data, err)
+		return errors.Join(err, lock.Close())
+	}
+	r.lock = lock
+	if err := lock.Truncate(0); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(lock, os.Getpid())
+	return err
+}
+
+// flock takes the lock on a file, waiting for lockWait at most. The kernel can
+// wait, but not for a bounded time.
+func flock(file *os.File) error {
+	deadline := time.Now().Add(lockWait)
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// program is what to start. Only after prepare.
+func (r *ownRedis) program() (supervise.Program, error) {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		return supervise.Program{}, errors.New("redis-server is not on PATH; `make setup` installs it, and REDIS_URL uses another Redis")
+	}
+	return supervise.Program{
+		Name: "redis",
+		Path: path,
+		Args: []string{
+			"--port", "0",
+			"--unixsocket", r.socket,
+			"--unixsocketperm", "700",
+			"--dir", r.data,
+			"--appendonly", "yes",
+			"--appendfsync", "everysec",
+			"--save", "", // the append-only file has it all
+			// A full memory must refuse new jobs, not forget old ones.
+			"--maxmemory-policy", "noeviction",
+			"--daemonize", "no",
+			"--loglevel", "warning",
+		},
+		Env:      environment(),
+		Inherit:  []*os.File{r.lock},
+		StopWait: redisStopWait,
+		// Not SIGKILL: it writes out what it has and ends.
+		DeathSignal: syscall.SIGTERM,
+	}, nil
+}
+
+// release gives the lock back. The file stays: to remove it while somebody else
+// opens it would let two in.
+func (r *ownRedis) release() error {
+	if r.lock == nil {
+		return nil
+	}
+	return r.lock.Close()
+}

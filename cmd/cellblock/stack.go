@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/supervise"
+
+	"github.com/mattn/go-isatty"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// redisReadyWait is for a large append-only file to be read.
+	redisReadyWait = 2 * time.Minute
+	// readyWait is for the API and the workers.
+	readyWait = 30 * time.Second
+	// askEvery and askWait are for questions whether something is ready.
+	askEvery = 20 * time.Millisecond
+	askWait  = time.Second
+	// jobStopWait is longer than the longest job (15 s), its kill, and the
+	// storing of its end.
+	jobStopWait = 30 * time.Second
+)
+
+// stack is everything that `up` runs.
+type stack struct {
+	settings *upCommand
+	programs string
+	// logFormat is for the API and the workers: their output is a pipe to us, so
+	// they cannot see whether people read it. Empty leaves it to them.
+	logFormat string
+	output    *supervise.Output
+	group     *supervise.Group
+	redis     *ownRedis // nil with another Redis
+	redisURL  string
+	// stores holds Redis, servers what stands on it: they stop first.
+	stores, servers []*supervise.Process
+}
+
+func newStack(settings *upCommand, programs string, terminal *os.File) *stack {
+	people := isatty.IsTerminal(terminal.Fd())
+	output := supervise.NewOutput(terminal, len(settings.workerName(0)), people && colourful())
+	s := &stack{
+		settings:  settings,
+		programs:  programs,
+		logFormat: os.Getenv("LOG_FORMAT"),
+		output:    output,
+		group:     supervise.NewGroup(output),
+		redisURL:  settings.RedisURL,
+	}
+	if s.logFormat == "" && people {
+		s.logFormat = "text"
+	}
+	return s
+}
+
+// colourful: colours are for those who did not decline them (no-color.org).
+func colourful() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+
+// start brings everything up and returns once a job can be run, or with what
+// stands in its way. What was started is there in both cases; stop ends it.
+func (s *stack) start(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		s.output.Say("note: not root. The worker needs root to run each job under a user id and a cgroup of its own; what it can do without, it says below")
+	}
+	if s.redisURL == "" {
+		if err := s.startRedis(); err != nil {
+			return err
+		}
+	}
+	connection := redisconn.Settings{URL: s.redisURL}
+	client, err := connection.Open()
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	defer client.Close()
+	if err := s.awaitRedis(ctx, connection, client); err != nil {
+		return err
+	}
+	if err := s.startServers(); err != nil {
+		return err
+	}
+	if err := s.await(ctx, "the API", readyWait, s.apiReady); err != nil {
+		return err
+	}
+	live := store.New(client, store.Settings{})
+	return s.await(ctx, "the worker", readyWait, func(ctx context.Context) error {
+		n, err := live.LiveWorkers(ctx)
+		if err == nil && n < s.settings.Workers {
+			err = fmt.Errorf("%d of %d workers have reported", n, s.settings.Workers)
+		}
+		return err
+	})
+}
+
+func (s *stack) startRedis() error {
+	own, err := newOwnRedis(s.settings.Data)
+	if err != nil {
+		return err
+	}
+	s.redis = own
+	s.redisURL = own.url()
+	if err := own.prepare(); err != nil {
+		return err
+	}
+	program, err := own.program()
+	if err != nil {
+		return err
+	}
+	process, err := s.group.Start(program)
+	if err != nil {
+		return err
+	}
+	s.stores = append(s.stores, process)
+	return nil
+}
+
+func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, client redis.UniversalClient) error {
+	bound := redisReadyWait
+	if s.redis == nil {
+		bound = 2 * askWait // somebody else's is there or it is not
+	}
+	var version string
+	err := s.await(ctx, "Redis at "+connection.Redacted(), bound, func(ctx context.Context) (err error) {
+		version, err = redisconn.Check(ctx, client)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	where := "at " + connection.Redacted()
+	if s.redis != nil {
+		where = "of our own, jobs kept in " + s.redis.data
+	}
+	s.output.Say("redis %s %s", version, where)
+	return nil
+}
+
+// startServers starts the API and the workers.
+func (s *stack) startServers() error {
+	common := []string{"REDIS_URL=" + s.redisURL}
+	if s.logFormat != "" {
+		common = append(common, "LOG_FORMAT="+s.logFormat)
+	}
+	api := append([]string{"API_ADDR=" + s.settings.APIAddr}, common...)
+	if token, set := os.LookupEnv("API_TOKEN"); set {
+		api = append(api, "API_TOKEN="+token)
+	}
+	if err := s.startServer("api", "api", api...); err != nil {
+		return err
+	}
+	for i := range s.settings.Workers {
+		env := append([]string{"METRICS_ADDR=" + s.settings.workerMetrics(i)}, common...)
+		if err := s.startServer("worker", s.settings.workerName(i), env...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stack) startServer(program, name string, env ...string) error {
+	process, err := s.group.Start(supervise.Program{
+		Name:     name,
+		Path:     filepath.Join(s.programs, program),
+		Env:      environment(env...),
+		StopWait: jobStopWait,
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w; `make build` makes it", err)
+	}
+	if err != nil {
+		return err
+	}
+	s.servers = append(s.servers, process)
+	return nil
+}
+
+// await asks whether something is ready until it is, something has failed, ctx
+// is done, or the bound is over.
+func (s *stack) await(ctx context.Context, what string, bound time.Duration, ready func(context.Context) error) error {
+	limit := time.NewTimer(bound)
+	defer limit.Stop()
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, askWait)
+		err := ready(asking)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case failure := <-s.group.Failed():
+			return failure
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit.C:
+			return fmt.Errorf("%s is not ready after %s: %w", what, bound, err)
+		}
+	}
+}
+
+func (s *stack) apiReady(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.settings.baseURL()+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	// A connection of its own: none is kept after the answer.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET /readyz gives %s", response.Status)
+	}
+	return nil
+}
+
+// announce says where it is and gives a first thing to try.
+func (s *stack) announce() {
+	token := ""
+	if os.Getenv("API_TOKEN") != "" {
+		token = ` -H "Authorization: Bearer $API_TOKEN"`
+	}
+	base := s.settings.baseURL()
+	s.output.Say("ready: %s (Ctrl-C ends it)", base)
+	s.output.Say(`try:   curl -sX POST %s/execute -H 'Content-Type: application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
+}
+
+// stop ends what stands on Redis, then Redis, and gives back what was taken.
+// Once ctx is done it kills instead of waiting.
+func (s *stack) stop(ctx context.Context) error {
+	errs := []error{
+		s.group.Stop(ctx, s.servers...),
+		s.group.Stop(ctx, s.stores...),
+		s.group.Close(),
+	}
+	if s.redis != nil {
+		errs = append(errs, s.redis.release())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/redistest"
+)
+
+// The tests run the real program and a real Redis. In place of the API and the
+// worker stand copies of this test binary, so that they can be made to fail.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "cellblock":
+		main()
+	case "api":
+		standIn(serveReadyz)
+	case "worker":
+		standIn(beatHeart)
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}
+
+// standIn behaves as the variable STANDIN_<name> says: crash, deaf, or well.
+func standIn(work func(ctx context.Context) error) {
+	name := filepath.Base(os.Args[0])
+	_, hasToken := os.LookupEnv("API_TOKEN")
+	fmt.Printf("%s starts; knows the token: %t\n", name, hasToken)
+	switch os.Getenv("STANDIN_" + strings.ToUpper(name)) {
+	case "crash":
+		fmt.Fprintln(os.Stderr, "no cgroup here")
+		os.Exit(7)
+	case "deaf":
+		signal.Ignore(syscall.SIGTERM)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if os.Getenv("STANDIN_"+strings.ToUpper(name)) == "deaf" {
+		ctx = context.Background()
+	}
+	if err := work(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(name, "ends")
+}
+
+func serveReadyz(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", os.Getenv("API_ADDR"))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "{}") })
+	server.Handler = mux
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	<-ctx.Done()
+	err = server.Close()
+	<-served
+	return err
+}
+
+func beatHeart(ctx context.Context) error {
+	client, err := redisconn.Settings{URL: os.Getenv("REDIS_URL")}.Open()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	owner := fmt.Sprint("standin-", os.Getpid())
+	heart := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute})
+	if err := heart.Heartbeat(ctx, owner, time.Minute); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return heart.Retire(context.WithoutCancel(ctx), owner)
+}
+
+// up is a running `cellblock up` with stand-ins, in a data folder of its own.
+type up struct {
+	cmd   *exec.Cmd
+	lines chan string
+	said  []string
+}
+
+// programs makes a folder with the three programs, all this test binary.
+func programs(t *testing.T) string {
+	t.Helper()
+	binary, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"cellblock", "api", "worker"} {
+		if err := os.WriteFile(filepath.Join(dir, name), binary, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func startUp(t *testing.T, dir, data string, env ...string) *up {
+	t.Helper()
+	u := &up{cmd: exec.Command(filepath.Join(dir, "cellblock"), "up"), lines: make(chan string, 1000)}
+	u.cmd.Env = append(os.Environ(), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=", "REDIS_URL=", "CELLBLOCK_DATA="+data)
+	u.cmd.Env = append(u.cmd.Env, env...)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.cmd.Stdout, u.cmd.Stderr = writer, writer
+	if err := u.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	go func() {
+		defer close(u.lines)
+		defer reader.Close()
+		for scanner := bufio.NewScanner(reader); scanner.Scan(); {
+			u.lines <- scanner.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = u.cmd.Process.Kill()
+		for range u.lines { // closed once all that hold the pipe are gone
+		}
+		_ = u.cmd.Wait()
+	})
+	return u
+}
+
+// wait reads up to a line that holds the text.
+func (u *up) wait(t *testing.T, text string) {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case line, open := <-u.lines:
+			if !open {
+				t.Fatalf("ended without saying %q:\n%s", text, strings.Join(u.said, "\n"))
+			}
+			u.said = append(u.said, line)
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-late:
+			t.Fatalf("did not say %q within 20 s:\n%s", text, strings.Join(u.said, "\n"))
+		}
+	}
+}
+
+// end reads to the end and gives the exit status.
+func (u *up) end(t *testing.T) int {
+	t.Helper()
+	late := time.After(20 * time.Second)
+	for {
+		select {
+		case line, open := <-u.lines:
+			if open {
+				u.said = append(u.said, line)
+				continue
+			}
+			err := u.cmd.Wait()
+			if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+				t.Fatal(err)
+			}
+			return u.cmd.ProcessState.ExitCode()
+		case <-late:
+			t.Fatalf("did not end within 20 s:\n%s", strings.Join(u.said, "\n"))
+		}
+	}
+}
+
+func (u *up) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := u.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hasLine finds a line by a pattern; -1 if it was not said.
+func (u *up) line(pattern string) int {
+	re := regexp.MustCompile(pattern)
+	return slices.IndexFunc(u.said, re.MatchString)
+}
+
+func (u *up) wantLine(t *testing.T, pattern string) {
+	t.Helper()
+	if u.line(pattern) < 0 {
+		t.Errorf("no line matches %q in:\n%s", pattern, strings.Join(u.said, "\n"))
+	}
+}
+
+func TestUpServesUntilAskedToEnd(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "state", "cellblock")
+	u := startUp(t, programs(t), data, "API_TOKEN=secret", "WORKERS=2")
+	u.wait(t, "try:")
+	u.wantLine(t, `^redis \d+\.\d+\.\d+ of our own, jobs kept in `+data)
+	u.wantLine(t, `^api      \| api starts; knows the token: true`)
+	u.wantLine(t, `^worker-1 \| worker starts; knows the token: false`)
+	u.wantLine(t, `^worker-2 \| worker starts; knows the token: false`)
+	u.wantLine(t, `^ready: http://127\.0\.0\.1:[1-9]\d* \(Ctrl-C ends it\)`)
+	u.wantLine(t, `^try:   curl -sX POST http://127\.0\.0\.1:[1-9]\d*/execute .*Bearer \$API_TOKEN`)
+
+	u.signal(t, syscall.SIGINT)
+	if status := u.end(t); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	u.wantLine(t, `^api      \| api ends`)
+	u.wantLine(t, `^worker-1 \| worker ends`) // it could still reach Redis
+	u.wantLine(t, `^worker-2 \| worker ends`)
+	if _, err := os.Stat(filepath.Join(data, "redis.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Redis did not end well: its socket is there (%v)", err)
+	}
+	if _, err := os.Stat(filepath.Join(data, "appendonlydir")); err != nil {
+		t.Errorf("nothing was kept: %v", err)
+	}
+}
+
+func TestUpRefusesADataFolderInUse(t *testing.T) {
+	dir, data := programs(t), t.TempDir()
+	first := startUp(t, dir, data)
+	first.wait(t, "ready:")
+	second := startUp(t, dir, data)
+	if status := second.end(t); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	second.wantLine(t, fmt.Sprintf("another `cellblock up` \\(process %d\\) uses %s; end it, or set CELLBLOCK_DATA", first.cmd.Process.Pid, data))
+}
+
+func TestUpRefusesATakenPort(t *testing.T) {
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, name := range []string{"API_ADDR", "METRICS_ADDR"} {
+		u := startUp(t, programs(t), t.TempDir(), name+"="+taken.Addr().String())
+		if status := u.end(t); status != 1 {
+			t.Errorf("exit status %d, want 1", status)
+		}
+		u.wantLine(t, taken.Addr().String()+`: the address is taken; perhaps another Cellblock runs; `+name+` chooses another address`)
+	}
+}
+
+func TestUpEndsWhenAPartBreaks(t *testing.T) {
+	u := startUp(t, programs(t), t.TempDir(), "STANDIN_WORKER=crash")
+	if status := u.end(t); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	u.wantLine(t, `^cellblock: worker ended unexpectedly \(exit status 7\); its last line: no cgroup here`)
+}
+
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	u := startUp(t, programs(t), t.TempDir(), "STANDIN_WORKER=deaf")
+	u.wait(t, "ready:")
+	u.signal(t, syscall.SIGINT)
+	u.wait(t, "stopping;")
+	u.wait(t, "api ends")
+	u.signal(t, syscall.SIGINT)
+	if status := u.end(t); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	u.wantLine(t, `killed worker: told to`)
+}
+
+func TestNothingOutlivesAKilledUp(t *testing.T) {
+	dir, data := programs(t), t.TempDir()
+	first := startUp(t, dir, data)
+	first.wait(t, "ready:")
+	first.signal(t, syscall.SIGKILL)
+	first.end(t) // the pipe is closed: nobody is left
+	second := startUp(t, dir, data)
+	second.wait(t, "ready:")
+}
+
+func TestUpWithAnotherRedis(t *testing.T) {
+	u := startUp(t, programs(t), "/proc/no/such/folder", "REDIS_URL="+redistest.Start(t))
+	u.wait(t, "ready:")
+	u.wantLine(t, `^redis \d+\.\d+\.\d+ at unix:`)
+	u.signal(t, syscall.SIGTERM)
+	if status := u.end(t); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+}
+
+func TestUpWithARedisThatIsNotThere(t *testing.T) {
+	u := startUp(t, programs(t), t.TempDir(), "REDIS_URL=redis://:secret@127.0.0.1:1/0")
+	if status := u.end(t); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	u.wantLine(t, `^cellblock: Redis at redis://.*127.0.0.1:1/0 is not ready after 2s: `)
+	if u.line("secret") >= 0 {
+		t.Error("the password was printed")
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	tests := []struct {
+		api, metrics        string
+		wantBase, wantThird string
+	}{
+		{"127.0.0.1:8080", "127.0.0.1:9091", "http://127.0.0.1:8080", "127.0.0.1:9093"},
+		{":80", "", "http://127.0.0.1:80", ""},
+		{"0.0.0.0:80", "127.0.0.1:0", "http://127.0.0.1:80", "127.0.0.1:0"},
+		{"[::]:80", "nonsense", "http://127.0.0.1:80", "nonsense"},
+		{"[::1]:80", "[::1]:9", "http://[::1]:80", "[::1]:11"},
+		{"box:80", ":9091", "http://box:80", ":9093"},
+	}
+	for _, test := range tests {
+		c := upCommand{APIAddr: test.api, MetricsAddr: test.metrics}
+		if got := c.baseURL(); got != test.wantBase {
+			t.Errorf("base URL for %q is %q, want %q", test.api, got, test.wantBase)
+		}
+		if got := c.workerMetrics(2); got != test.wantThird {
+			t.Errorf("third worker's metrics for %q at %q, want %q", test.metrics, got, test.wantThird)
+		}
+	}
+}
+
+func TestDataFolderPathTooLongForASocket(t *testing.T) {
+	if _, err := newOwnRedis("/" + strings.Repeat("x", maxSocketPath)); err == nil {
+		t.Error("taken")
+	}
+}

@@ -1,0 +1,281 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// contract is api/openapi.yaml, for checking what really goes over the wire.
+type contract struct {
+	doc    *openapi3.T
+	router routers.Router
+}
+
+func loadContract(t *testing.T) contract {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(api.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Servers = nil // any host, for tests pick their port
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contract{doc: doc, router: router}
+}
+
+// check holds an answer, and the request if it is a valid one, to the document.
+// asMethod is the documented method of the path.
+func (c contract) check(t *testing.T, asMethod, url, requestBody string, got reply, validRequest bool, headers ...string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), asMethod, url, strings.NewReader(requestBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Add(headers[i], headers[i+1])
+	}
+	route, params, err := c.router.FindRoute(request)
+	if err != nil {
+		t.Fatalf("%s %s is not in the document: %v", asMethod, url, err)
+	}
+	input := &openapi3filter.RequestValidationInput{
+		Request: request, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+	}
+	if err := openapi3filter.ValidateRequest(t.Context(), input); (err == nil) != validRequest {
+		t.Errorf("is the request valid by the document? %v, want valid: %v", err, validRequest)
+	}
+	response := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: got.status, Header: got.header, Options: input.Options}
+	response.SetBodyString(got.body)
+	if err := openapi3filter.ValidateResponse(t.Context(), response); err != nil {
+		t.Errorf("the answer is not what the document says: %v\n%d %s", err, got.status, got.body)
+	}
+}
+
+const script = `{"script":"def main():\n    return 1\n"}`
+
+func TestExecuteKeepsTheContract(t *testing.T) {
+	c := loadContract(t)
+	exitCode := 0
+	wall := &jobs.LimitHit{Name: "wall", Value: 15, Unit: "seconds"}
+	cases := []struct {
+		name    string
+		service scripted
+		body    string
+		invalid bool // the document knows that the request is
+		headers []string
+		status  int
+		code    jobs.Code
+	}{
+		{name: "succeeded", service: executing(succeeded(`{"mean":3.0}`), nil), status: 200},
+		{name: "null", service: executing(succeeded(`null`), nil), status: 200},
+		{name: "nothing", service: executing(ended(jobs.Outcome{}), nil), status: 200},
+		{name: "queued", service: executing(jobs.Record{ID: jobID, State: jobs.StateQueued}, nil), status: 202},
+		{name: "running", service: executing(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
+		{name: "async", body: `{"script":"","async":true}`, status: 202},
+		{name: "respond-async", headers: []string{"Prefer", "respond-async"}, status: 202},
+		{name: "empty body", body: " ", invalid: true, status: 400, code: jobs.CodeInvalidRequest},
+		{name: "unknown field", body: `{"scrpt":""}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
+		{name: "wrong type", body: `{"script":1}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
+		{name: "too large", body: `{"script":"` + strings.Repeat("a", 51201) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
+		{name: "body too large", body: `{"script":"` + strings.Repeat("a", 400_000) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
+		{name: "missing main", service: executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), status: 400, code: jobs.CodeMissingMain},
+		{name: "syntax error", service: executing(failed(jobs.Failure{Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]"}), nil), status: 400, code: jobs.CodeSyntaxError},
+		{name: "cancelled", service: executing(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), status: 409, code: jobs.CodeCancelled},
+		{name: "not serializable", service: executing(failed(jobs.Failure{Code: jobs.CodeNotSerializable, Message: jobs.MessageNotSerializable, Detail: `result["a"][3]: set`}), nil), status: 422, code: jobs.CodeNotSerializable},
+		{name: "exception", service: executing(failed(jobs.Failure{Code: jobs.CodeException, Message: "x", Traceback: "Traceback\n", Hint: "x"}), nil), status: 422, code: jobs.CodeException},
+		{name: "exit", service: executing(failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}), nil), status: 422, code: jobs.CodeExit},
+		{name: "timeout", service: executing(failed(jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeTimeout},
+		{name: "cpu", service: executing(failed(jobs.Failure{Code: jobs.CodeCPULimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeCPULimit},
+		{name: "memory", service: executing(failed(jobs.Failure{Code: jobs.CodeMemoryLimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeMemoryLimit},
+		{name: "result too large", service: executing(failed(jobs.Failure{Code: jobs.CodeResultTooLarge, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeResultTooLarge},
+		{name: "killed", service: executing(failed(jobs.Failure{Code: jobs.CodeKilled, Message: "x", Signal: "SIGSEGV"}), nil), status: 422, code: jobs.CodeKilled},
+		{name: "worker lost", service: executing(failed(jobs.Failure{Code: jobs.CodeWorkerLost, Message: "x"}), nil), status: 500, code: jobs.CodeWorkerLost},
+		{name: "internal", service: executing(jobs.Record{}, errors.New("secret cause")), status: 500, code: jobs.CodeInternal},
+		{name: "no outcome", service: executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, nil), status: 500, code: jobs.CodeInternal},
+		{name: "withdrawn", service: executing(failed(jobs.Failure{Code: jobs.CodeUnavailable, Message: "x"}), nil), status: 503, code: jobs.CodeUnavailable},
+		{name: "Redis away", service: executing(jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: errors.New("secret cause")}), status: 503, code: jobs.CodeUnavailable},
+		{name: "Redis away, async", body: `{"script":"","async":true}`, service: scripted{submit: func(context.Context, jobs.Request, string) (string, error) {
+			return "", jobs.Errorf(jobs.CodeUnavailable, "x")
+		}}, status: 503, code: jobs.CodeUnavailable},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			url := serve(t, testHandler(t, tc.service))
+			if tc.body == "" {
+				tc.body = script
+			}
+			got := post(t, url, tc.body, tc.headers...)
+			c.check(t, http.MethodPost, url+"/execute", tc.body, got, !tc.invalid, append(tc.headers, "Content-Type", "application/json")...)
+			wantAnswer(t, got, tc.status, tc.code)
+			if strings.Contains(got.body, "secret") || strings.Contains(got.body, "aaaa") {
+				t.Errorf("the answer tells too much: %s", got.body)
+			}
+		})
+	}
+}
+
+func TestGetJobKeepsTheContract(t *testing.T) {
+	c := loadContract(t)
+	cases := []struct {
+		name, path string
+		service    scripted
+		status     int
+		code       jobs.Code
+	}{
+		{"queued", "/jobs/" + jobID, getting(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), 200, ""},
+		{"running", "/jobs/" + jobID, getting(jobs.Record{ID: jobID, State: jobs.StateRunning, CreatedAt: created, StartedAt: created}, nil), 200, ""},
+		{"succeeded", "/jobs/" + jobID + "?wait=1", getting(succeeded(`[1,2]`), nil), 200, ""},
+		{"failed", "/jobs/" + jobID, getting(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), 200, jobs.CodeMissingMain},
+		{"cancelled", "/jobs/" + jobID, getting(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), 200, jobs.CodeCancelled},
+		{"unknown", "/jobs/" + jobID, getting(jobs.Record{}, jobs.Errorf(jobs.CodeNotFound, "x")), 404, jobs.CodeNotFound},
+		{"no id", "/jobs/..%2fhealthz", scripted{}, 404, jobs.CodeNotFound},
+		{"bad wait", "/jobs/" + jobID + "?wait=soon", scripted{}, 400, jobs.CodeInvalidRequest},
+		{"two waits", "/jobs/" + jobID + "?wait=1&wait=2", scripted{}, 400, jobs.CodeInvalidRequest},
+		{"Redis away", "/jobs/" + jobID, getting(jobs.Record{}, jobs.Errorf(jobs.CodeUnavailable, "x")), 503, jobs.CodeUnavailable},
+		{"internal", "/jobs/" + jobID, getting(jobs.Record{}, errors.New("secret cause")), 500, jobs.CodeInternal},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			url := serve(t, testHandler(t, tc.service))
+			got := send(t, http.MethodGet, url+tc.path, "")
+			c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
+			wantAnswer(t, got, tc.status, tc.code)
+		})
+	}
+}
+
+func TestOtherRoutesKeepTheContract(t *testing.T) {
+	c := loadContract(t)
+	down := scripted{ready: func(context.Context) (int, error) { return 0, errors.New("secret cause") }}
+	cases := []struct {
+		name, method, path string
+		service            scripted
+		token              string
+		asMethod, asPath   string // as documented, where it differs
+		status             int
+		code               jobs.Code
+	}{
+		{name: "health", method: "GET", path: "/healthz", status: 200},
+		{name: "health needs no token", method: "GET", path: "/healthz", token: "t", status: 200},
+		{name: "ready", method: "GET", path: "/readyz", status: 200},
+		{name: "ready needs no token", method: "GET", path: "/readyz", token: "t", status: 200},
+		{name: "not ready", method: "GET", path: "/readyz", service: down, status: 503, code: jobs.CodeUnavailable},
+		{name: "metrics", method: "GET", path: "/metrics", status: 200},
+		{name: "metrics, no token", method: "GET", path: "/metrics", token: "t", status: 401, code: jobs.CodeUnauthorized},
+		{name: "job, no token", method: "GET", path: "/jobs/" + jobID, token: "t", status: 401, code: jobs.CodeUnauthorized},
+		{name: "execute, no token", method: "POST", path: "/execute", token: "t", status: 401, code: jobs.CodeUnauthorized},
+		{name: "execute by GET", method: "GET", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
+		{name: "job by DELETE", method: "DELETE", path: "/jobs/" + jobID, asMethod: "GET", status: 405, code: jobs.CodeMethodNotAllowed},
+		{name: "made-up method", method: "BREW", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
+		{name: "no type", method: "POST", path: "/execute", status: 415, code: jobs.CodeUnsupportedMediaType},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			url := serve(t, testHandlerWith(t, tc.service, Settings{Token: tc.token}))
+			got := send(t, tc.method, url+tc.path, "")
+			if tc.asMethod == "" {
+				tc.asMethod = tc.method
+			}
+			c.check(t, tc.asMethod, url+tc.path, "", got, tc.asMethod != http.MethodPost)
+			wantAnswer(t, got, tc.status, tc.code)
+		})
+	}
+}
+
+// TestUnknownPath is apart, for no document can name it.
+func TestUnknownPath(t *testing.T) {
+	schema := loadContract(t).doc.Components.Schemas["Error"].Value
+	url := serve(t, testHandler(t, scripted{}))
+	for _, path := range []string{"/", "/execute/", "/jobs", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
+		for _, method := range []string{"GET", "POST", "BREW", "OPTIONS"} {
+			got := send(t, method, url+path, "")
+			wantAnswer(t, got, 404, jobs.CodeNotFound)
+			if err := schema.VisitJSON(decode(t, got.body), openapi3.EnableJSONSchema2020()); err != nil {
+				t.Errorf("%s %s: %v", method, path, err)
+			}
+		}
+	}
+}
+
+// TestCodesAgree holds the three lists of codes together: the document's, the
+// table of statuses, and the examples.
+func TestCodesAgree(t *testing.T) {
+	c := loadContract(t)
+	var documented []string
+	for _, code := range c.doc.Components.Schemas["ErrorCode"].Value.Enum {
+		documented = append(documented, code.(string))
+		if _, ok := statuses[jobs.Code(code.(string))]; !ok {
+			t.Errorf("%v is in the document and has no status", code)
+		}
+	}
+	for code := range statuses {
+		if !slices.Contains(documented, string(code)) {
+			t.Errorf("%s has a status and is not in the document", code)
+		}
+	}
+	examples := map[string]int{}
+	for path, item := range c.doc.Paths.Map() {
+		for method, operation := range item.Operations() {
+			for status, response := range operation.Responses.Map() {
+				for name, example := range errorExamples(response.Value) {
+					examples[name]++
+					if got := statusOf(jobs.Code(name)); status != "200" && http.StatusText(got) != statusText(status) {
+						t.Errorf("%s %s %s has an example of %s, whose status is %d", method, path, status, name, got)
+					}
+					if status != "200" && example != name {
+						t.Errorf("the example named %s has code %s", name, example)
+					}
+				}
+			}
+		}
+	}
+	for _, code := range documented {
+		if examples[code] == 0 {
+			t.Errorf("%s has no example", code)
+		}
+	}
+}
+
+func errorExamples(response *openapi3.Response) map[string]string {
+	codes := map[string]string{}
+	media := response.Content.Get("application/json")
+	if media == nil {
+		return codes
+	}
+	for name, example := range media.Examples {
+		if value, ok := example.Value.Value.(map[string]any); ok {
+			if code, ok := value["code"].(string); ok {
+				codes[name] = code
+			}
+		}
+	}
+	return codes
+}
+
+func statusText(status string) string {
+	for code := range 600 {
+		if http.StatusText(code) != "" && status == time.Duration(code).String()[:len(time.Duration(code).String())-2] {
+			return http.StatusText(code)
+		}
+	}
+	return ""
+}

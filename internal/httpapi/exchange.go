@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// exchange is one request with its answer: the ResponseWriter that handlers
+// write to, and what the access log says of it. One goroutine uses it.
+type exchange struct {
+	http.ResponseWriter
+	requestID string
+	arrived   time.Time
+	// jobID is set once the request has to do with a job.
+	jobID string
+	// status is 0 until the answer's header is written.
+	status int
+	// aborted tells that the client got no whole answer.
+	aborted bool
+}
+
+// statusClientGone is what the log and the metrics say when the client left
+// before its answer; it is never sent. nginx's number.
+const statusClientGone = 499
+
+type exchangeKey struct{}
+
+func withExchange(ctx context.Context, x *exchange) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, x)
+}
+
+// exchangeOf gives the request's exchange, which begin has put there.
+func exchangeOf(r *http.Request) *exchange {
+	return r.Context().Value(exchangeKey{}).(*exchange) //nolint:forcetypeassert // only withExchange writes the key
+}
+
+// WriteHeader notes the status and gives the client its time to read.
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+		// Not all writers have deadlines; the server's own then stands.
+		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout))
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.status == 0 {
+		x.WriteHeader(http.StatusOK)
+	}
+	return x.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// setReadDeadline bounds reading from the client; the zero time lifts it.
+func (x *exchange) setReadDeadline(t time.Time) {
+	// Not all writers have deadlines; tests' recorders do not.
+	_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(t)
+}
+
+func (x *exchange) finalStatus() int {
+	switch {
+	case x.aborted:
+		return http.StatusInternalServerError
+	case x.status == 0:
+		return statusClientGone
+	default:
+		return x.status
+	}
+}

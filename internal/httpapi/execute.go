@@ -1,0 +1,173 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// Execute answers POST /execute.
+func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
+	request, body, err := readRequest(w, r)
+	if err != nil {
+		h.failWith(w, r, err, body)
+		return
+	}
+	if h.draining.Err() != nil {
+		h.fail(w, r, shuttingDown())
+		return
+	}
+	var prefer preferences
+	if params.Prefer != nil {
+		prefer = parsePrefer(*params.Prefer, h.syncWait)
+	}
+	if request.Async {
+		prefer.wait = nil
+	}
+	prefer.setApplied(w)
+	if request.Async || prefer.respondAsync && prefer.wait == nil {
+		request.Async = true
+		h.submit(w, r, request)
+		return
+	}
+	wait := h.syncWait
+	if prefer.wait != nil {
+		wait = *prefer.wait
+	}
+	h.executeSync(w, r, request, wait)
+}
+
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Request) {
+	x := exchangeOf(r)
+	id, err := h.jobs.Submit(r.Context(), request, x.requestID)
+	x.jobID = id
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	h.accepted(w, r, jobs.Record{ID: id, State: jobs.StateQueued})
+}
+
+// executeSync holds the request until the job ended, or for wait since the
+// request's arrival.
+func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration) {
+	x := exchangeOf(r)
+	ctx, stop := h.waiting(r)
+	defer stop()
+	record, err := h.jobs.Execute(ctx, request, x.requestID, max(0, wait-time.Since(x.arrived)))
+	x.jobID = record.ID
+	if err != nil && drained(ctx) {
+		record, err = h.standing(r, record)
+	}
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+	case !record.State.Ended():
+		h.accepted(w, r, record)
+	case record.Outcome == nil:
+		h.fail(w, r, fmt.Errorf("job %s is %s and has no outcome", record.ID, record.State))
+	case record.Outcome.Failure != nil:
+		h.jobFailed(w, r, record)
+	default:
+		h.write(w, r, http.StatusOK, resultBody(record))
+	}
+}
+
+// standing gives where a job stands whose wait was ended by Drain; its client
+// can read the rest from another server.
+func (h *Handler) standing(r *http.Request, record jobs.Record) (jobs.Record, error) {
+	if record.ID == "" {
+		return record, shuttingDown()
+	}
+	if now, err := h.jobs.Get(r.Context(), record.ID, 0); err == nil {
+		return now, nil
+	}
+	return jobs.Record{ID: record.ID, State: jobs.StateQueued}, nil
+}
+
+// accepted answers 202 with where the job can be read.
+func (h *Handler) accepted(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+	w.Header().Set("Location", "/jobs/"+record.ID)
+	w.Header().Set("Retry-After", "1")
+	h.write(w, r, http.StatusAccepted, api.Accepted{JobID: record.ID, Status: api.JobStatus(record.State)})
+}
+
+// jobFailed answers with the failure of a job that ended, under its code's status.
+func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+	code := record.Outcome.Failure.Code
+	setRetryAfter(w, code, 0)
+	h.write(w, r, statusOf(code), failureBody(record))
+}
+
+// readRequest reads and checks the body. With an error comes what else its
+// answer should say.
+func readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, api.Error, *jobs.Error) {
+	if err := checkMediaType(r.Header); err != nil {
+		return jobs.Request{}, api.Error{}, err
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return jobs.Request{}, tooLarge(err, "body", jobs.MaxRequestBytes), err
+	}
+	request, err := jobs.DecodeRequest(body)
+	if err != nil {
+		return jobs.Request{}, tooLarge(err, "script", jobs.MaxScriptBytes), err
+	}
+	return request, api.Error{}, nil
+}
+
+// tooLarge adds the limit to a CodeScriptTooLarge.
+func tooLarge(err *jobs.Error, name string, bytes float64) api.Error {
+	if err.Code != jobs.CodeScriptTooLarge {
+		return api.Error{}
+	}
+	return api.Error{Limit: &api.Limit{Name: name, Value: bytes, Unit: "bytes"}}
+}
+
+// checkMediaType refuses a body that is not plain JSON in UTF-8.
+func checkMediaType(header http.Header) *jobs.Error {
+	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must not be compressed; send it without Content-Encoding")
+	}
+	given := header.Get("Content-Type")
+	mediaType, params, err := mime.ParseMediaType(given)
+	switch charset := params["charset"]; {
+	case given == "":
+		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "a Content-Type is needed; with curl: -H 'Content-Type: application/json'")
+	case err != nil || mediaType != "application/json":
+		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json, not %.100q; with curl: -H 'Content-Type: application/json'", given)
+	case charset != "" && !strings.EqualFold(charset, "utf-8"):
+		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
+	}
+	return nil
+}
+
+// readBody reads the whole body, within its bounds of size and time. Then it
+// lifts the latter, which would end the request's context during the wait.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *jobs.Error) {
+	overBound := func() *jobs.Error {
+		w.Header().Set("Connection", "close") // the rest of the body is not wanted
+		return jobs.Errorf(jobs.CodeScriptTooLarge, "the body has more than %d bytes", jobs.MaxRequestBytes)
+	}
+	if r.ContentLength > jobs.MaxRequestBytes {
+		return nil, overBound()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, jobs.MaxRequestBytes))
+	var tooMuch *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMuch):
+		return nil, overBound()
+	case err != nil:
+		w.Header().Set("Connection", "close")
+		return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
+	}
+	exchangeOf(r).setReadDeadline(time.Time{})
+	return body, nil
+}

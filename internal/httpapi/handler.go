@@ -1,0 +1,109 @@
+// Package httpapi is the HTTP side of Cellblock: routes, checks of what comes
+// in, and the wording of what goes out. The contract is api/openapi.yaml.
+//
+// A request goes through the middleware in the order of Handler.routes, then
+// to one method of Handler, which asks Jobs and writes one answer. Whatever
+// fails ends in Handler.fail, and the one table that gives a code its status is
+// in status.go.
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+	"cellblock/internal/telemetry"
+)
+
+// Jobs is what this package needs of the job side. Its errors are *jobs.Error
+// for what a client is told, or the context's.
+type Jobs interface {
+	// Submit accepts a job and gives its id, without waiting for anything to
+	// take it up. CodeUnavailable while Redis is away.
+	Submit(ctx context.Context, request jobs.Request, requestID string) (id string, err error)
+	// Execute accepts a job and gives its record once it ended or wait has
+	// passed, whichever is first. When ctx ends before that, it gives ctx's
+	// error, with the ID in the record if the job was accepted; the job goes on.
+	// CodeUnavailable if Redis is away, or no worker is there and the job was
+	// withdrawn.
+	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
+	// Get gives a job's record once it ended or wait has passed; with wait 0 at
+	// once. CodeNotFound, CodeUnavailable.
+	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Ready fails while jobs cannot be accepted, and else counts the workers.
+	Ready(ctx context.Context) (workers int, err error)
+}
+
+// Config is what New needs beside the jobs.
+type Config struct {
+	Settings Settings
+	// SyncWait is how long a synchronous request is held, from its arrival.
+	SyncWait time.Duration
+	Metrics  *telemetry.APIMetrics
+	Logger   *slog.Logger
+}
+
+// Handler answers the API's requests. Drain ends its waits.
+type Handler struct {
+	jobs     Jobs
+	settings Settings
+	tokenSum [sha256.Size]byte
+	syncWait time.Duration
+	metrics  *telemetry.APIMetrics
+	logger   *slog.Logger
+	router   http.Handler
+	draining context.Context //nolint:containedctx // not a request's: it is the handler's own state, ended by Drain
+	drain    context.CancelFunc
+}
+
+var _ api.ServerInterface = (*Handler)(nil)
+
+// New makes the handler of the whole API.
+func New(service Jobs, config Config) *Handler {
+	h := &Handler{
+		jobs:     service,
+		settings: config.Settings,
+		tokenSum: sha256.Sum256([]byte(config.Settings.Token)),
+		syncWait: config.SyncWait,
+		metrics:  config.Metrics,
+		logger:   config.Logger,
+	}
+	h.draining, h.drain = context.WithCancel(context.Background())
+	h.router = h.routes()
+	return h
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
+
+// Drain makes the handler end: requests that wait for a job are answered with
+// where the job stands, new jobs are refused with CodeUnavailable, and the
+// readiness check fails. It returns at once and may be called again.
+func (h *Handler) Drain() { h.drain() }
+
+// errDraining is why a wait ended when Drain was called.
+var errDraining = errors.New("the server is shutting down")
+
+// waiting gives the context of a wait: r's, ended by Drain as well. The caller
+// calls stop.
+func (h *Handler) waiting(r *http.Request) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	unhook := context.AfterFunc(h.draining, func() { cancel(errDraining) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// drained tells whether ctx, made by waiting, was ended by Drain.
+func drained(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errDraining) }
+
+// shuttingDown is what new work is refused with.
+func shuttingDown() *jobs.Error {
+	return &jobs.Error{Code: jobs.CodeUnavailable, Message: errDraining.Error(), RetryAfterSeconds: 1}
+}

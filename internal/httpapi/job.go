@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// maxJobWait is the longest that GET /jobs/{id} is held.
+const maxJobWait = 30 * time.Second
+
+// GetJob answers GET /jobs/{id}.
+func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.GetJobParams) {
+	var wait time.Duration
+	if params.Wait != nil {
+		var err *jobs.Error
+		if wait, err = parseWait(*params.Wait); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	if !jobs.ValidID(id) {
+		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired"))
+		return
+	}
+	exchangeOf(r).jobID = id
+	ctx, stop := h.waiting(r)
+	defer stop()
+	record, err := h.jobs.Get(ctx, id, wait)
+	if err != nil && drained(ctx) {
+		record, err = h.jobs.Get(r.Context(), id, 0)
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if !record.State.Ended() {
+		w.Header().Set("Retry-After", "1")
+	}
+	h.write(w, r, http.StatusOK, jobBody(record))
+}
+
+// parseWait reads a wait: a plain number of seconds or a number with its unit.
+// More than maxJobWait counts as that.
+func parseWait(s string) (time.Duration, *jobs.Error) {
+	wait, err := time.ParseDuration(s)
+	if err != nil {
+		seconds, numberErr := strconv.ParseFloat(s, 64)
+		if numberErr != nil || math.IsNaN(seconds) {
+			seconds = -1
+		}
+		wait = time.Duration(min(seconds, maxJobWait.Seconds()) * float64(time.Second))
+	}
+	if wait < 0 {
+		return 0, jobs.Errorf(jobs.CodeInvalidRequest, `"wait" must be a time such as 10s, from 0 to 30s`)
+	}
+	return min(wait, maxJobWait), nil
+}

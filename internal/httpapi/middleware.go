@@ -1,0 +1,151 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/telemetry"
+)
+
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// begin starts the exchange: its arrival and its id, which is the client's own
+// if that is fit for logs.
+func (h *Handler) begin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-Id")
+		if !requestIDPattern.MatchString(id) {
+			id = uuid.NewString()
+		}
+		w.Header().Set("X-Request-Id", id)
+		x := &exchange{ResponseWriter: w, requestID: id, arrived: time.Now()}
+		next.ServeHTTP(x, r.WithContext(withExchange(r.Context(), x)))
+	})
+}
+
+// observe writes the access log and the metrics once the answer is out.
+func (h *Handler) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchangeOf(r)
+		defer func() {
+			route, method, took := routeName(r), methodName(r.Method), time.Since(x.arrived)
+			h.metrics.ObserveRequest(route, method, x.finalStatus(), took)
+			level := slog.LevelInfo
+			if openRoutes[route] || route == "/metrics" {
+				level = slog.LevelDebug // asked for every few seconds
+			}
+			attrs := []slog.Attr{
+				slog.String("method", method), slog.String("route", route), slog.Int("status", x.finalStatus()),
+				telemetry.Milliseconds("ms", took), slog.String("request_id", x.requestID),
+			}
+			if x.jobID != "" {
+				attrs = append(attrs, slog.String("job_id", x.jobID))
+			}
+			h.logger.LogAttrs(r.Context(), level, "request", attrs...)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverPanics answers a panic with CodeInternal, or, where the answer has
+// begun, breaks the connection, so that the client does not take half for all.
+func (h *Handler) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			x := exchangeOf(r)
+			if cause == http.ErrAbortHandler || x.status != 0 {
+				x.aborted = true
+				panic(http.ErrAbortHandler)
+			}
+			h.fail(w, r, fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// setFixedHeaders sets the headers that every answer has: results are nobody's
+// to cache, and their type is not to be guessed.
+func setFixedHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// openRoutes are those that need no token: an orchestrator asks them.
+var openRoutes = map[string]bool{"/healthz": true, "/readyz": true}
+
+// authenticate asks for the bearer token, if one is set. Sums are compared, so
+// that the time taken tells nothing of the token, its length included.
+func (h *Handler) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.settings.Token == "" || openRoutes[r.URL.Path] {
+			next.ServeHTTP(w, r)
+			return
+		}
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="cellblock"`)
+			h.fail(w, r, jobs.Errorf(jobs.CodeUnauthorized, "a valid token is needed in the header 'Authorization: Bearer ...'"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// boundBodyTime bounds the arrival of a body, also of one that is never read:
+// the server reads on after the answer to keep the connection.
+func boundBodyTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			exchangeOf(r).setReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// joinPrefer makes one header line of several, which RFC 7240 says is the same.
+func joinPrefer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if lines := r.Header.Values("Prefer"); len(lines) > 1 {
+			r.Header.Set("Prefer", strings.Join(lines, ", "))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// routeName is the route's pattern; "other" keeps paths that clients make up
+// out of logs and metrics.
+func routeName(r *http.Request) string {
+	if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" && pattern != "/*" {
+		return pattern
+	}
+	return "other"
+}
+
+func methodName(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions,
+		http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return method
+	default:
+		return "other"
+	}
+}

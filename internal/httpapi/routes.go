@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// routes puts middleware and the routes of the contract together.
+func (h *Handler) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(h.begin, h.observe, h.recoverPanics, setFixedHeaders, h.authenticate, boundBodyTime, joinPrefer, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
+	return api.HandlerWithOptions(h, api.ChiServerOptions{
+		BaseRouter: r,
+		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, _ error) {
+			h.fail(w, r, jobs.Errorf(jobs.CodeInvalidRequest, "a parameter of the request is malformed"))
+		},
+	})
+}
+
+// methodNotAllowed answers a method that the path does not have; OPTIONS gets
+// the list of those that it has.
+func (h *Handler) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *http.Request) {
+	allowed := allowedMethods(routes, r.URL.Path)
+	if allowed == "" {
+		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
+		return
+	}
+	w.Header().Set("Allow", allowed)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	h.fail(w, r, &jobs.Error{
+		Code:    jobs.CodeMethodNotAllowed,
+		Message: fmt.Sprintf("this path does not take that method; it takes %s", allowed),
+	})
+}
+
+// allowedMethods lists a path's methods for the header Allow; empty if there
+// is no such path.
+func allowedMethods(routes chi.Routes, path string) string {
+	var methods []string
+	if routes.Match(chi.NewRouteContext(), http.MethodGet, path) {
+		methods = append(methods, http.MethodGet, http.MethodHead)
+	}
+	if routes.Match(chi.NewRouteContext(), http.MethodPost, path) {
+		methods = append(methods, http.MethodPost)
+	}
+	if len(methods) == 0 {
+		return ""
+	}
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}

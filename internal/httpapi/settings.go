@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Settings of the HTTP server.
+type Settings struct {
+	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
+	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token that every request but /healthz and /readyz must carry. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
+	AllowAnonymous  bool          `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
+	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
+}
+
+const (
+	// headerTimeout and bodyTimeout bound how long a client may take to send.
+	headerTimeout = 5 * time.Second
+	bodyTimeout   = 10 * time.Second
+	// answerTimeout bounds how long a client may take to read an answer.
+	answerTimeout = time.Minute
+	// idleTimeout bounds how long an unused connection is kept.
+	idleTimeout = 2 * time.Minute
+	// maxHeaderBytes bounds a request's header.
+	maxHeaderBytes = 32 << 10
+)
+
+// Listen opens the listener of the settings. Without a token it refuses an
+// address that other machines reach, unless AllowAnonymous says otherwise,
+// which it logs as a warning.
+func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
+	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("API_ADDR: %w", err)
+	}
+	if s.Token == "" && !addr.IP.IsLoopback() {
+		if !s.AllowAnonymous {
+			return nil, fmt.Errorf("API_ADDR %s is reached from other machines and API_TOKEN is not set: set it, or ALLOW_ANONYMOUS=1 to run scripts for anybody", s.Addr)
+		}
+		logger.Warn("ALLOW_ANONYMOUS is set and API_TOKEN is not: whoever reaches this address can run scripts", "addr", s.Addr)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("API_ADDR: %w", err)
+	}
+	return listener, nil
+}
+
+// NewServer makes the server that serves h. It has no ReadTimeout on purpose:
+// that one would also end the context of a request that waits for its job. The
+// middleware bounds the body's arrival instead.
+func (h *Handler) NewServer() *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      bodyTimeout + max(h.syncWait, maxJobWait) + answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
+	}
+}

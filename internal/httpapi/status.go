@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"cellblock/internal/jobs"
+)
+
+// statuses is the one place that gives a code its HTTP status.
+var statuses = map[jobs.Code]int{
+	jobs.CodeInvalidRequest:       http.StatusBadRequest,
+	jobs.CodeMissingMain:          http.StatusBadRequest,
+	jobs.CodeSyntaxError:          http.StatusBadRequest,
+	jobs.CodeUnauthorized:         http.StatusUnauthorized,
+	jobs.CodeNotFound:             http.StatusNotFound,
+	jobs.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
+	jobs.CodeCancelled:            http.StatusConflict,
+	jobs.CodeScriptTooLarge:       http.StatusRequestEntityTooLarge,
+	jobs.CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
+	jobs.CodeNotSerializable:      http.StatusUnprocessableEntity,
+	jobs.CodeException:            http.StatusUnprocessableEntity,
+	jobs.CodeExit:                 http.StatusUnprocessableEntity,
+	jobs.CodeTimeout:              http.StatusUnprocessableEntity,
+	jobs.CodeCPULimit:             http.StatusUnprocessableEntity,
+	jobs.CodeMemoryLimit:          http.StatusUnprocessableEntity,
+	jobs.CodeResultTooLarge:       http.StatusUnprocessableEntity,
+	jobs.CodeKilled:               http.StatusUnprocessableEntity,
+	jobs.CodeWorkerLost:           http.StatusInternalServerError,
+	jobs.CodeInternal:             http.StatusInternalServerError,
+	jobs.CodeUnavailable:          http.StatusServiceUnavailable,
+}
+
+// statusOf gives a code's status; one that is not in the table is our fault.
+func statusOf(code jobs.Code) int {
+	if status, ok := statuses[code]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}

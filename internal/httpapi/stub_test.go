@@ -1,0 +1,159 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const jobID = "01981f3e-7c1a-7000-8000-000000000001"
+
+// scripted is a job side that answers as a test says. The real one is tested
+// with this package in test/.
+type scripted struct {
+	submit  func(ctx context.Context, request jobs.Request, requestID string) (string, error)
+	execute func(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
+	get     func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	ready   func(ctx context.Context) (int, error)
+}
+
+func (s scripted) Submit(ctx context.Context, request jobs.Request, requestID string) (string, error) {
+	if s.submit == nil {
+		return jobID, nil
+	}
+	return s.submit(ctx, request, requestID)
+}
+
+func (s scripted) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+	if s.execute == nil {
+		return succeeded(`{"mean":3.0}`), nil
+	}
+	return s.execute(ctx, request, requestID, wait)
+}
+
+func (s scripted) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+	if s.get == nil {
+		return succeeded(`{"mean":3.0}`), nil
+	}
+	return s.get(ctx, id, wait)
+}
+
+func (s scripted) Ready(ctx context.Context) (int, error) {
+	if s.ready == nil {
+		return 2, nil
+	}
+	return s.ready(ctx)
+}
+
+// executing gives a job side whose Execute gives the record.
+func executing(record jobs.Record, err error) scripted {
+	return scripted{execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) {
+		return record, err
+	}}
+}
+
+// getting gives a job side whose Get gives the record.
+func getting(record jobs.Record, err error) scripted {
+	return scripted{get: func(context.Context, string, time.Duration) (jobs.Record, error) { return record, err }}
+}
+
+var created = time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600))
+
+func succeeded(result string) jobs.Record {
+	cpu, memory := 11.8, int64(9437184)
+	return ended(jobs.Outcome{
+		Result: []byte(result),
+		Stdout: "Processing data...\n",
+		Usage:  jobs.Usage{QueuedMS: 0.9, PrepareMS: 21.4, RunMS: 12.3, CPUMS: &cpu, MemoryPeakBytes: &memory},
+	})
+}
+
+func failed(failure jobs.Failure) jobs.Record {
+	return ended(jobs.Outcome{Failure: &failure, Stdout: "before\n"})
+}
+
+func ended(outcome jobs.Outcome) jobs.Record {
+	return jobs.Record{
+		ID: jobID, State: outcome.State(), Outcome: &outcome,
+		CreatedAt: created, StartedAt: created.Add(23 * time.Millisecond), FinishedAt: created.Add(time.Second),
+	}
+}
+
+// testHandler makes a handler without a token.
+func testHandler(t *testing.T, service Jobs) *Handler { return testHandlerWith(t, service, Settings{}) }
+
+func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
+	t.Helper()
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h := New(service, Config{
+		Settings: settings,
+		SyncWait: 15 * time.Second,
+		Metrics:  telemetry.NewAPIMetrics(nil, logger),
+		Logger:   logger,
+	})
+	t.Cleanup(h.Drain)
+	return h
+}
+
+// serve serves h over real HTTP, with the server that the API uses.
+func serve(t *testing.T, h *Handler) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config = h.NewServer()
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// reply is an answer, read whole.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends a request; headers are pairs of name and value.
+func send(t *testing.T, method, url, body string, headers ...string) reply {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Add(headers[i], headers[i+1])
+	}
+	return do(t, request)
+}
+
+// post sends a script for execution.
+func post(t *testing.T, url, body string, headers ...string) reply {
+	t.Helper()
+	return send(t, http.MethodPost, url+"/execute", body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+func do(t *testing.T, request *http.Request) reply {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply{status: response.StatusCode, header: response.Header, body: string(body)}
+}

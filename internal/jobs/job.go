@@ -1,0 +1,40 @@
+package jobs
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Job is one accepted script on its way to a sandbox.
+type Job struct {
+	// ID is a UUID version 7 (RFC 9562).
+	ID     string
+	Script string
+	// Async tells how long the record is kept after its end.
+	Async bool
+	// RequestID is the X-Request-Id of the request that made the job.
+	RequestID string
+	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
+	ReplyTo string
+}
+
+// NewID makes a job id: a UUID version 7, so that ids sort by age.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// ValidID reports whether s could be a job's id.
+func ValidID(s string) bool {
+	return len(s) == 36 && uuid.Validate(s) == nil
+}
+
+// Record is what the store knows of a job.
+type Record struct {
+	ID    string
+	State State
+	// Times are Redis's, so they compare across machines. Zero until they apply.
+	CreatedAt  time.Time
+	StartedAt  time.Time
+	FinishedAt time.Time
+	// Outcome is nil until the job ended.
+	Outcome *Outcome
+}

@@ -1,0 +1,74 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Limits bound one job. Every field is a setting of the worker; nsjail.cfg
+// shows the defaults to a reader, and a test holds it to DefaultLimits.
+type Limits struct {
+	// Wall is the time from the script's hand-over to its end.
+	Wall time.Duration
+	// CPU is user and system time of all the job's processes together
+	// (per process where the machine has no writable cgroups).
+	CPU time.Duration
+	// MemoryBytes bounds all the job's memory together, its files in /tmp
+	// included (the address space per process without cgroups).
+	MemoryBytes int64
+	// FileBytes bounds the size of each file that the job writes.
+	FileBytes int64
+	// Processes bounds processes and threads together.
+	Processes int
+	// OpenFiles bounds the descriptors of each process.
+	OpenFiles int
+	// TmpBytes is the size of the memory-backed /tmp.
+	TmpBytes int64
+	// OutputBytes bounds what is kept of stdout, and of stderr; what is beyond
+	// is dropped while the script goes on.
+	OutputBytes int64
+	// ResultBytes bounds the JSON of what main() returns.
+	ResultBytes int64
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+// DefaultLimits are the limits of the contract.
+func DefaultLimits() Limits {
+	return Limits{
+		Wall:        15 * time.Second,
+		CPU:         10 * time.Second,
+		MemoryBytes: 700 * mib,
+		FileBytes:   1024 * kib,
+		Processes:   64,
+		OpenFiles:   256,
+		TmpBytes:    64 * mib,
+		OutputBytes: 1 * mib,
+		ResultBytes: 4 * mib,
+	}
+}
+
+// Validate refuses limits under which no script could run, and those that the
+// sandbox cannot express.
+func (l Limits) Validate() error {
+	var errs []error
+	atLeast := func(name string, got, least int64) {
+		if got < least {
+			errs = append(errs, fmt.Errorf("%s is %d, at least %d is needed", name, got, least))
+		}
+	}
+	atLeast("wall limit (milliseconds)", l.Wall.Milliseconds(), 100)
+	atLeast("CPU limit (milliseconds)", l.CPU.Milliseconds(), 100)
+	atLeast("memory limit (bytes)", l.MemoryBytes, 32*mib)
+	atLeast("file size limit (bytes)", l.FileBytes, 1*kib)
+	atLeast("process limit", int64(l.Processes), 4)
+	atLeast("open file limit", int64(l.OpenFiles), 16)
+	atLeast("/tmp size (bytes)", l.TmpBytes, 64*kib)
+	atLeast("output limit (bytes)", l.OutputBytes, 4)
+	atLeast("result limit (bytes)", l.ResultBytes, 4)
+	return errors.Join(errs...)
+}

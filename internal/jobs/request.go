@@ -1,0 +1,193 @@
+package jobs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// MaxScriptBytes bounds a script's length in bytes of UTF-8.
+	MaxScriptBytes = 50 * kib
+	// MaxRequestBytes bounds a request body. JSON may spell each byte of a
+	// script in six (\u0041); the rest of the body has 64 KiB.
+	MaxRequestBytes = 6*MaxScriptBytes + 64*kib
+)
+
+// Request is what a client asks for.
+type Request struct {
+	// Script is valid UTF-8 without NUL, at most MaxScriptBytes long.
+	Script string
+	// Async asks for an answer before the job has ended.
+	Async bool
+}
+
+// DecodeRequest reads a request body, strictly: anything that it does not
+// understand is refused by name, so that a misspelt field is never ignored.
+// It fails with CodeInvalidRequest or CodeScriptTooLarge, and its messages
+// never contain the script.
+func DecodeRequest(body []byte) (Request, *Error) {
+	if err := checkJSON(body); err != nil {
+		return Request{}, err
+	}
+	// From here on the grammar holds; what is left is what JSON's grammar
+	// leaves open. Lone surrogates pass here to be named with their field.
+	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		return Request{}, Errorf(CodeInvalidRequest, "the body must be a JSON object, not %s", kindName(dec.PeekKind()))
+	}
+	var request Request
+	seen := map[string]bool{}
+	if err := eachField(dec, func(name string, value jsontext.Value) *Error {
+		if seen[name] {
+			return Errorf(CodeInvalidRequest, "field %s is given twice", quoteName(name))
+		}
+		seen[name] = true
+		return request.set(name, value)
+	}); err != nil {
+		return Request{}, err
+	}
+	if !seen["script"] {
+		return Request{}, Errorf(CodeInvalidRequest, `"script" is required`)
+	}
+	return request, nil
+}
+
+// set takes one field of the body over.
+func (r *Request) set(name string, value jsontext.Value) (err *Error) {
+	switch name {
+	case "script":
+		r.Script, err = decodeScript(value)
+	case "async":
+		if k := value.Kind(); k != jsontext.KindTrue && k != jsontext.KindFalse {
+			return Errorf(CodeInvalidRequest, `"async" must be true or false, not %s`, kindName(k))
+		}
+		r.Async = value.Kind() == jsontext.KindTrue
+	default:
+		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script" and "async"`, quoteName(name))
+	}
+	return err
+}
+
+func decodeScript(value jsontext.Value) (string, *Error) {
+	if value.Kind() != jsontext.KindString {
+		return "", Errorf(CodeInvalidRequest, `"script" must be a string, not %s`, kindName(value.Kind()))
+	}
+	script, err := jsontext.AppendUnquote(nil, value)
+	switch {
+	case err != nil:
+		return "", Errorf(CodeInvalidRequest, `"script" contains a lone surrogate (\ud800 to \udfff without its other half)`)
+	case len(script) > MaxScriptBytes:
+		return "", Errorf(CodeScriptTooLarge, `"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes)
+	case bytes.IndexByte(script, 0) >= 0:
+		return "", Errorf(CodeInvalidRequest, `"script" contains a NUL character at byte %d`, bytes.IndexByte(script, 0))
+	}
+	return string(script), nil
+}
+
+// lenient leaves duplicate names and lone surrogates to DecodeRequest, which
+// can say more about them than the parser.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// checkJSON refuses a body that is not exactly one JSON value in UTF-8.
+func checkJSON(body []byte) *Error {
+	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
+		return Errorf(CodeInvalidRequest, `the body is empty; it must be a JSON object with "script"`)
+	}
+	if !utf8.Valid(body) {
+		return Errorf(CodeInvalidRequest, "the body is not valid UTF-8 at byte %d", invalidUTF8At(body))
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if err := dec.SkipValue(); err != nil {
+		return notJSON(err, len(body))
+	}
+	end := dec.InputOffset()
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return Errorf(CodeInvalidRequest, "the body is not valid JSON: more follows after its end at byte %d", end)
+	}
+	return nil
+}
+
+// notJSON words the parser's complaint, which names at most a few characters
+// of the body.
+func notJSON(err error, size int) *Error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return Errorf(CodeInvalidRequest, "the body is not valid JSON: it ends too early, at byte %d", size)
+	case errors.As(err, &syntax) && syntax.Err != nil:
+		return Errorf(CodeInvalidRequest, "the body is not valid JSON: %v at byte %d", syntax.Err, syntax.ByteOffset)
+	default:
+		return Errorf(CodeInvalidRequest, "the body is not valid JSON")
+	}
+}
+
+// eachField calls f for every field of the object that dec is at, in order,
+// until f fails.
+func eachField(dec *jsontext.Decoder, f func(name string, value jsontext.Value) *Error) *Error {
+	if _, err := dec.ReadToken(); err != nil {
+		return notJSON(err, int(dec.InputOffset()))
+	}
+	for dec.PeekKind() != jsontext.KindEndObject {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return notJSON(err, int(dec.InputOffset()))
+		}
+		name := token.String() // a copy: the token dies with the next read
+		value, err := dec.ReadValue()
+		if err != nil {
+			return notJSON(err, int(dec.InputOffset()))
+		}
+		if err := f(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func invalidUTF8At(body []byte) int {
+	at := 0
+	for at < len(body) {
+		r, size := utf8.DecodeRune(body[at:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return at
+}
+
+// quoteName quotes a field's name for a sentence, cut to a readable length.
+func quoteName(name string) string {
+	const most = 64
+	if len(name) > most {
+		name = strings.ToValidUTF8(name[:most], "") + "…"
+	}
+	return strconv.Quote(name)
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case jsontext.KindNull:
+		return "null"
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return "a boolean"
+	case jsontext.KindString:
+		return "a string"
+	case jsontext.KindNumber:
+		return "a number"
+	case jsontext.KindBeginObject:
+		return "an object"
+	case jsontext.KindBeginArray:
+		return "an array"
+	default:
+		return fmt.Sprintf("%q", byte(k))
+	}
+}

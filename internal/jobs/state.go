@@ -1,0 +1,18 @@
+package jobs
+
+// State is where a job stands. The values are part of the HTTP contract.
+type State string
+
+// The states of a job; see the package comment for how they follow.
+const (
+	StateQueued    State = "queued"
+	StateRunning   State = "running"
+	StateSucceeded State = "succeeded"
+	StateFailed    State = "failed"
+	StateCancelled State = "cancelled"
+)
+
+// Ended reports whether the state is final.
+func (s State) Ended() bool {
+	return s == StateSucceeded || s == StateFailed || s == StateCancelled
+}

@@ -1,0 +1,95 @@
+package nsjail
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+// Descriptors of the process inside, by the runner's protocol. The cgroup.procs
+// files follow from firstCgroupFD, and nsjail's own log comes after them.
+const (
+	channelFD     = 3
+	statusFD      = 4
+	firstCgroupFD = 5
+)
+
+// insideID is the user and group that a script sees itself as.
+const insideID = 1000
+
+// coldStart is how long a cold sandbox may take until it is ready. nsjail's
+// clock runs from its start, so its own time limit has this much on top.
+const coldStart = 10 * time.Second
+
+// launch is all that differs between one sandbox's command line and another's.
+type launch struct {
+	Nsjail     string
+	ConfigFile string
+	Python     string
+	// Runner is the folder outside that holds the runner's files.
+	Runner string
+	// Mounts are further read-only paths: where the interpreter lives.
+	Mounts []string
+	// OutsideID is the user and group id outside.
+	OutsideID int
+	Limits    jobs.Limits
+	// Cgroups is how many cgroup.procs descriptors are passed; 0 means that
+	// rlimits must hold the line alone.
+	Cgroups int
+}
+
+// argv gives nsjail's whole command line. It depends on nothing but l.
+func argv(l launch) []string {
+	args := []string{
+		l.Nsjail, "--config", l.ConfigFile,
+		"--user", idMap(l.OutsideID), "--group", idMap(l.OutsideID),
+		"--time_limit", strconv.Itoa(seconds(l.Limits.Wall + coldStart)),
+		"--log_fd", strconv.Itoa(firstCgroupFD + l.Cgroups),
+	}
+	args = append(args, rlimits(l)...)
+	for fd := channelFD; fd < firstCgroupFD+l.Cgroups; fd++ {
+		args = append(args, "--pass_fd", strconv.Itoa(fd))
+	}
+	for _, path := range l.Mounts {
+		args = append(args, "--bindmount_ro", path)
+	}
+	args = append(args, "--bindmount_ro", l.Runner+":/runner",
+		"--", l.Python, "-I", "-B", "/runner/main.py",
+		"--channel-fd", strconv.Itoa(channelFD), "--status-fd", strconv.Itoa(statusFD))
+	for i := range l.Cgroups {
+		args = append(args, "--cgroup-fd", strconv.Itoa(firstCgroupFD+i))
+	}
+	return args
+}
+
+// rlimits are the limits that the kernel keeps for each process (processes and
+// threads: for each user).
+func rlimits(l launch) []string {
+	cpu, memory := seconds(l.Limits.CPU)+1, "inf"
+	if l.Cgroups == 0 {
+		cpu, memory = seconds(l.Limits.CPU), mebibytes(l.Limits.MemoryBytes)
+	}
+	return []string{
+		"--rlimit_cpu", strconv.Itoa(cpu),
+		"--rlimit_as", memory,
+		"--rlimit_fsize", mebibytes(l.Limits.FileBytes),
+		"--rlimit_nproc", strconv.Itoa(l.Limits.Processes + supervisors),
+		"--rlimit_nofile", strconv.Itoa(l.Limits.OpenFiles),
+	}
+}
+
+// supervisors counts the processes of a sandbox that are not the script's.
+const supervisors = 1
+
+func idMap(outside int) string { return fmt.Sprintf("%d:%d:1", insideID, outside) }
+
+// seconds rounds up: nsjail counts in whole ones.
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+
+// mebibytes rounds up.
+func mebibytes(bytes int64) string {
+	const mib = 1 << 20
+	return strconv.FormatInt((bytes+mib-1)/mib, 10)
+}

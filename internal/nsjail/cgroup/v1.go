@@ -1,0 +1,54 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// v1 knows which of a group's folders belongs to which controller; several may
+// be mounted together. Files: Documentation/admin-guide/cgroup-v1 of the kernel.
+type v1 struct{ memory, pids, cpuacct int }
+
+func (v1) name() string { return "cgroup v1" }
+
+func (v v1) limit(dirs []string, l Limits) error {
+	memory := dirs[v.memory]
+	if err := write(memory, "memory.limit_in_bytes", l.MemoryBytes); err != nil {
+		return err
+	}
+	// Absent where swap is not accounted; then there is no swap limit to set.
+	err := write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return write(dirs[v.pids], "pids.max", int64(l.Processes))
+}
+
+func (v v1) stats(dirs []string) (Stats, error) {
+	cpu, err := v.cpu(dirs)
+	if err != nil {
+		return Stats{}, err
+	}
+	peak, err := readInt(dirs[v.memory], "memory.max_usage_in_bytes")
+	if err != nil {
+		return Stats{}, err
+	}
+	// memory.failcnt stays 0 on kills when memory and swap share one limit.
+	kills, err := readField(dirs[v.memory], "memory.oom_control", "oom_kill")
+	if err != nil {
+		return Stats{}, err
+	}
+	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills)}, nil
+}
+
+func (v v1) cpu(dirs []string) (time.Duration, error) {
+	ns, err := readInt(dirs[v.cpuacct], "cpuacct.usage")
+	return time.Duration(ns), err
+}
+
+func write(dir, file string, value int64) error {
+	return os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, value), 0)
+}

@@ -1,0 +1,88 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// v2 is the unified hierarchy: one folder for a group.
+// Files: Documentation/admin-guide/cgroup-v2.rst of the kernel.
+type v2 struct{}
+
+func (v2) name() string { return "cgroup v2" }
+
+// leaf is where the worker's own processes go, since a group that hands
+// controllers down may hold none itself.
+const leaf = "cellblock-worker"
+
+// delegate makes the worker's own group fit to have children with limits: its
+// processes move into a leaf, and the controllers are handed down.
+func (v2) delegate(own string) error {
+	if err := enableControllers(own); err == nil {
+		return nil // the root group, or done before
+	}
+	dir := filepath.Join(own, leaf)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("cgroups are not writable: %w", err)
+	}
+	for _, pid := range pids(own) {
+		err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+		if err != nil && pid == os.Getpid() {
+			return fmt.Errorf("move into a leaf cgroup: %w", err)
+		}
+	}
+	if err := enableControllers(own); err != nil {
+		return fmt.Errorf("enable the cgroup controllers: %w", err)
+	}
+	return nil
+}
+
+// enable hands the controllers down to the jobs' groups.
+func (v2) enable(parent string) error { return enableControllers(parent) }
+
+func enableControllers(dir string) error {
+	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+memory +pids +cpu"), 0)
+}
+
+func (v2) limit(dirs []string, l Limits) error {
+	dir := dirs[0]
+	if err := write(dir, "memory.max", l.MemoryBytes); err != nil {
+		return err
+	}
+	// Absent where the kernel has no swap.
+	if err := write(dir, "memory.swap.max", 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := write(dir, "memory.oom.group", 1); err != nil {
+		return err
+	}
+	return write(dir, "pids.max", int64(l.Processes))
+}
+
+func (v v2) stats(dirs []string) (Stats, error) {
+	cpu, err := v.cpu(dirs)
+	if err != nil {
+		return Stats{}, err
+	}
+	peak, err := readInt(dirs[0], "memory.peak")
+	if errors.Is(err, os.ErrNotExist) {
+		peak, err = -1, nil
+	}
+	if err != nil {
+		return Stats{}, err
+	}
+	kills, err := readField(dirs[0], "memory.events", "oom_kill")
+	if err != nil {
+		return Stats{}, err
+	}
+	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills)}, nil
+}
+
+func (v2) cpu(dirs []string) (time.Duration, error) {
+	us, err := readField(dirs[0], "cpu.stat", "usage_usec")
+	return time.Duration(us) * time.Microsecond, err
+}

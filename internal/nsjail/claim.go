@@ -1,0 +1,85 @@
+package nsjail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// uidsPerWorker is how many user ids one worker holds; more than jobs that can
+// run at once, so that an id rests before it is used again.
+const uidsPerWorker = 4096
+
+// maxWorkers bounds the workers of one machine.
+const maxWorkers = 256
+
+// claim is a worker's number on its machine. As long as it is held, no other
+// worker there has the same user ids or cgroup folder; the kernel gives it up
+// when the worker dies, however that happens.
+type claim struct {
+	number int
+	lock   *os.File
+	// single is true where only the worker's own user id can be mapped.
+	single  bool
+	uidBase int
+
+	mu   sync.Mutex
+	next int
+	live map[int]bool
+}
+
+// newClaim takes the lowest free number under dir.
+func newClaim(dir string, uidBase int) (*claim, error) {
+	dir = filepath.Join(dir, "claims")
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // holds empty lock files
+		return nil, err
+	}
+	for n := range maxWorkers {
+		lock, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(n)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return &claim{
+				number: n, lock: lock, single: os.Geteuid() != 0,
+				uidBase: uidBase + n*uidsPerWorker, live: map[int]bool{},
+			}, nil
+		}
+		_ = lock.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
+		}
+	}
+	return nil, fmt.Errorf("%d workers run on this machine already", maxWorkers)
+}
+
+// takeID gives a user id that no live job has. The caller gives it back.
+func (c *claim) takeID() int {
+	if c.single {
+		return os.Geteuid()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		id := c.uidBase + c.next
+		c.next = (c.next + 1) % uidsPerWorker
+		if !c.live[id] {
+			c.live[id] = true
+			return id
+		}
+	}
+}
+
+func (c *claim) giveBack(id int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.live, id)
+}
+
+func (c *claim) close() error { return c.lock.Close() }

@@ -1,0 +1,25 @@
+package nsjail
+
+import (
+	"fmt"
+	"strings"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/seccomp"
+)
+
+// render gives the configuration for one machine: its own architecture's system
+// call policy, and the size of /tmp, which no option of nsjail's can change.
+func render(config string, arch seccomp.Arch, limits jobs.Limits) (string, error) {
+	config, err := WithPolicy(config, arch)
+	if err != nil {
+		return "", err
+	}
+	standard := tmpfsSize(jobs.DefaultLimits().TmpBytes)
+	if !strings.Contains(config, standard) {
+		return "", fmt.Errorf("the nsjail configuration has no mount with %q for /tmp", standard)
+	}
+	return strings.ReplaceAll(config, standard, tmpfsSize(limits.TmpBytes)), nil
+}
+
+func tmpfsSize(bytes int64) string { return fmt.Sprintf("size=%d,", bytes) }

@@ -1,0 +1,67 @@
+package nsjail
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"cellblock"
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/seccomp"
+)
+
+// A reader finds the limits in nsjail.cfg, so its numbers must be the real ones.
+func TestConfigShowsTheDefaultLimits(t *testing.T) {
+	l := jobs.DefaultLimits()
+	for _, line := range []string{
+		fmt.Sprintf("rlimit_cpu: %d", seconds(l.CPU)+1),
+		"rlimit_fsize: " + mebibytes(l.FileBytes),
+		fmt.Sprintf("rlimit_nproc: %d", l.Processes+supervisors),
+		fmt.Sprintf("rlimit_nofile: %d", l.OpenFiles),
+		fmt.Sprintf(`mount { dst: "/tmp" fstype: "tmpfs" rw: true options: "%snr_inodes=16384,mode=1777" nosuid: true nodev: true }`, tmpfsSize(l.TmpBytes)),
+	} {
+		if !strings.Contains(cellblock.NsjailConfig, "\n"+line+"\n") {
+			t.Errorf("nsjail.cfg has no line %q", line)
+		}
+	}
+	for _, prose := range []string{"(15 s)", "(10 s)", "700 MB", "1,024 KB", "64 processes and threads", "1 MB each, the result 4 MB"} {
+		if !strings.Contains(cellblock.NsjailConfig, prose) {
+			t.Errorf("nsjail.cfg does not say %q", prose)
+		}
+	}
+}
+
+func TestConfigHoldsThePolicyOfTheList(t *testing.T) {
+	want, err := WithPolicy(cellblock.NsjailConfig, seccomp.AMD64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want != cellblock.NsjailConfig {
+		t.Error("nsjail.cfg differs from the list of system calls; run `make generate`")
+	}
+}
+
+func TestRender(t *testing.T) {
+	l := jobs.DefaultLimits()
+	l.TmpBytes = 8 << 20
+	got, err := render(cellblock.NsjailConfig, seccomp.ARM64, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(got, `options: "size=8388608,nr_inodes=16384`) {
+		t.Error("the size of /tmp was not put in")
+	}
+	if strings.Contains(got, "arch_prctl,") || !strings.Contains(got, "POLICY cellblock") {
+		t.Error("the policy is not arm64's")
+	}
+	if _, err := render("name: \"x\"\n", seccomp.AMD64, l); err == nil {
+		t.Error("a configuration without the marked block was taken")
+	}
+}
+
+// TestSettingsDefaults holds the settings to the domain's defaults.
+func TestSettingsDefaults(t *testing.T) {
+	if got := defaultSettings(t).Limits(); got != jobs.DefaultLimits() {
+		t.Errorf("settings give %+v, the domain %+v", got, jobs.DefaultLimits())
+	}
+}

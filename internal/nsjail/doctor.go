@@ -1,0 +1,161 @@
+package nsjail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/internal/jobs"
+)
+
+// Verdicts of one check.
+const (
+	CheckOK   = "ok"
+	CheckWarn = "warn"
+	CheckFail = "fail"
+)
+
+// Check is one line of what a machine can enforce, and how. The worker refuses
+// to start where one of them failed.
+type Check struct {
+	Name   string
+	Status string
+	Text   string
+}
+
+// probeScript looks around from inside a sandbox.
+const probeScript = `
+import importlib.metadata, os, platform, socket
+
+def status():
+    with open("/proc/self/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+def version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+def main():
+    s = status()
+    try:
+        socket.socket()
+        network = "open"
+    except OSError as e:
+        network = f"errno {e.errno}"
+    with open("/proc/self/uid_map") as f:
+        outside = int(f.read().split()[1])
+    return {
+        "python": platform.python_version(), "numpy": version("numpy"), "pandas": version("pandas"),
+        "seccomp": s["Seccomp"], "no_new_privs": s["NoNewPrivs"], "capabilities": s["CapEff"],
+        "network": network, "outside": outside, "pid": os.getpid(),
+    }
+`
+
+// probe is what the script found.
+type probe struct {
+	Python, Numpy, Pandas string
+	Seccomp               string
+	NoNewPrivs            string `json:"no_new_privs"`
+	Capabilities          string
+	Network               string
+	Outside               int
+	PID                   int
+}
+
+// Doctor tries out, with a real sandbox, what this machine can enforce. The
+// checks come in the order in which they depend on one another.
+func Doctor(ctx context.Context, settings Settings) []Check {
+	checks := []Check{checkNsjail(ctx, settings)}
+	host, err := Open(ctx, settings)
+	if err != nil {
+		return append(checks, Check{"worker", CheckFail, "would refuse to start: " + err.Error()})
+	}
+	defer host.Close() //nolint:errcheck // the process ends next
+	checks = append(checks, checkCgroups(host))
+	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx)
+	if err != nil {
+		return append(checks, Check{"sandbox", CheckFail, explain(err)})
+	}
+	outcome := sandbox.Run(ctx, probeScript)
+	if outcome.Failure != nil {
+		return append(checks, Check{"sandbox", CheckFail, fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback)})
+	}
+	var found probe
+	if err := json.Unmarshal(outcome.Result, &found, json.MatchCaseInsensitiveNames(true)); err != nil {
+		return append(checks, Check{"sandbox", CheckFail, "a trial script gave an odd answer: " + err.Error()})
+	}
+	return append(checks, checkInside(found, outcome.Usage)...)
+}
+
+func checkInside(found probe, usage jobs.Usage) []Check {
+	pass := func(name string, good bool, text string) Check {
+		if good {
+			return Check{name, CheckOK, text}
+		}
+		return Check{name, CheckFail, text}
+	}
+	packages := CheckOK
+	if found.Numpy == "" || found.Pandas == "" {
+		packages = CheckWarn
+	}
+	return []Check{
+		pass("user namespace", found.Outside != 0, fmt.Sprintf("scripts run as uid %d outside, without root's rights", found.Outside)),
+		pass("capabilities", strings.Trim(found.Capabilities, "0") == "", "none inside: "+found.Capabilities),
+		pass("no_new_privs", found.NoNewPrivs == "1", found.NoNewPrivs),
+		pass("seccomp", found.Seccomp == "2", "mode "+found.Seccomp+" (2 is a filter)"),
+		pass("network", found.Network == "errno 13", "socket() gives "+found.Network),
+		pass("pid namespace", found.PID == 2, fmt.Sprintf("the script is pid %d", found.PID)),
+		{"python", packages, fmt.Sprintf("%s, numpy %s, pandas %s", found.Python, orMissing(found.Numpy), orMissing(found.Pandas))},
+		{"sandbox", CheckOK, fmt.Sprintf("a trial script ran in %.0f ms", usage.RunMS)},
+	}
+}
+
+func orMissing(version string) string {
+	if version == "" {
+		return "missing"
+	}
+	return version
+}
+
+// nsjailVersion asks the package that nsjail came in: the program itself has no
+// option that tells its version.
+const nsjailVersion = `from nsjail._nsjail_version import __nsjail_version__ as v; print(v, end="")`
+
+func checkNsjail(ctx context.Context, settings Settings) Check {
+	ctx, cancel := context.WithTimeout(ctx, pythonBound)
+	defer cancel()
+	// --help is the only call that runs nothing; it exits with 0.
+	if err := exec.CommandContext(ctx, settings.Nsjail, "--help").Run(); err != nil { //nolint:gosec // the operator's nsjail
+		return Check{"nsjail", CheckFail, fmt.Sprintf("%s does not run: %v (make setup installs it)", settings.Nsjail, err)}
+	}
+	out, err := exec.CommandContext(ctx, settings.Python, "-I", "-c", nsjailVersion).Output() //nolint:gosec // the operator's interpreter
+	if err != nil {
+		return Check{"nsjail", CheckOK, settings.Nsjail + ", of unknown version"}
+	}
+	return Check{"nsjail", CheckOK, fmt.Sprintf("%s, version %s", settings.Nsjail, out)}
+}
+
+func checkCgroups(host *Host) Check {
+	version, err := host.CgroupVersion()
+	if err != nil {
+		return Check{"cgroups", CheckWarn, fmt.Sprintf("not in use (%v); rlimits hold the line, for each process: memory and process limits show inside the script, peak memory is unknown", err)}
+	}
+	return Check{"cgroups", CheckOK, version + ": memory, processes and CPU time are limited and counted for each job"}
+}
+
+// explain adds what usually lies behind a sandbox that does not start.
+func explain(err error) string {
+	text := err.Error()
+	if errors.Is(err, os.ErrPermission) || strings.Contains(text, "CLONE_NEW") || strings.Contains(text, "Operation not permitted") {
+		text += " (the worker needs root or unprivileged user namespaces; in a container: --privileged, or the flags in docs/)"
+	}
+	return text
+}

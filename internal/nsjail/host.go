@@ -1,0 +1,209 @@
+package nsjail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"cellblock"
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/seccomp"
+	"cellblock/runner"
+)
+
+// Host is this machine as sandboxes need it: files, user ids, and cgroups. One
+// worker opens one and closes it at its end.
+type Host struct {
+	settings Settings
+	limits   jobs.Limits
+	claim    *claim
+	// cgroups is nil where they cannot be used; cgroupsError says why.
+	cgroups      *cgroup.Hierarchy
+	cgroupsError error
+	// dir holds the runner's files and the rendered configuration.
+	dir    string
+	mounts []string
+	groups atomic.Uint64
+}
+
+// Open prepares this machine. It fails where sandboxes could not be held to
+// their limits, with a sentence that says what is missing.
+func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
+	h := &Host{settings: settings, limits: settings.Limits()}
+	if err := h.limits.Validate(); err != nil {
+		return nil, err
+	}
+	if h.mounts, err = interpreterMounts(ctx, settings.Python); err != nil {
+		return nil, err
+	}
+	runDir := settings.runDir()
+	if h.claim, err = newClaim(runDir, settings.UIDBase); err != nil {
+		return nil, fmt.Errorf("claim a place among this machine's workers: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	name := "cellblock-" + strconv.Itoa(h.claim.number)
+	h.cgroups, h.cgroupsError = cgroup.Open(name)
+	if h.cgroupsError != nil && settings.RequireCgroups {
+		return nil, fmt.Errorf("cgroups are required and cannot be used: %w", h.cgroupsError)
+	}
+	h.dir = filepath.Join(runDir, "worker-"+strconv.Itoa(h.claim.number))
+	return h, h.writeFiles(ctx)
+}
+
+// CgroupVersion names the cgroups in use, or gives the reason why there are none.
+func (h *Host) CgroupVersion() (string, error) {
+	if h.cgroups == nil {
+		return "", h.cgroupsError
+	}
+	return h.cgroups.Version(), nil
+}
+
+// Limits are what each sandbox is held to.
+func (h *Host) Limits() jobs.Limits { return h.limits }
+
+// Close gives back what Open took. Every sandbox must be gone.
+func (h *Host) Close() error {
+	var errs []error
+	if h.cgroups != nil {
+		errs = append(errs, h.cgroups.Close())
+	}
+	if h.dir != "" {
+		errs = append(errs, os.RemoveAll(h.dir))
+	}
+	return errors.Join(append(errs, h.claim.close())...)
+}
+
+func (s Settings) runDir() string {
+	switch {
+	case s.RunDir != "":
+		return s.RunDir
+	case os.Geteuid() == 0:
+		return "/run/cellblock"
+	default:
+		return filepath.Join(os.TempDir(), "cellblock-"+strconv.Itoa(os.Geteuid()))
+	}
+}
+
+func (h *Host) configPath() string { return filepath.Join(h.dir, "nsjail.cfg") }
+func (h *Host) runnerPath() string { return filepath.Join(h.dir, "runner") }
+
+func (h *Host) launch(id, cgroups int) launch {
+	return launch{
+		Nsjail: h.settings.Nsjail, ConfigFile: h.configPath(), Python: h.settings.Python,
+		Runner: h.runnerPath(), Mounts: h.mounts, OutsideID: id, Limits: h.limits, Cgroups: cgroups,
+	}
+}
+
+// newGroup makes a job's cgroup; nil where there are none.
+func (h *Host) newGroup() (*cgroup.Group, error) {
+	if h.cgroups == nil {
+		return nil, nil
+	}
+	name := "job-" + strconv.FormatUint(h.groups.Add(1), 10)
+	return h.cgroups.New(name, cgroup.Limits{
+		MemoryBytes: h.limits.MemoryBytes, Processes: h.limits.Processes + supervisors,
+	})
+}
+
+func removeGroup(g *cgroup.Group) error {
+	if g == nil {
+		return nil
+	}
+	return g.Remove(context.Background())
+}
+
+// writeFiles puts the configuration and the runner where nsjail can mount them
+// from, readable by every user id.
+func (h *Host) writeFiles(ctx context.Context) error {
+	if err := os.RemoveAll(h.dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(h.runnerPath(), 0o755); err != nil { //nolint:gosec // sandboxes read it as other users
+		return err
+	}
+	config := cellblock.NsjailConfig
+	if h.settings.ConfigFile != "" {
+		content, err := os.ReadFile(h.settings.ConfigFile)
+		if err != nil {
+			return err
+		}
+		config = string(content)
+	}
+	rendered, err := render(config, seccomp.Arch(runtime.GOARCH), h.limits)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(h.configPath(), []byte(rendered), 0o644); err != nil { //nolint:gosec // not secret
+		return err
+	}
+	if err := copyFiles(runner.Files, h.runnerPath()); err != nil {
+		return err
+	}
+	return h.compileRunner(ctx)
+}
+
+func copyFiles(from fs.FS, to string) error {
+	entries, err := fs.ReadDir(from, ".")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		content, err := fs.ReadFile(from, entry.Name())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, entry.Name()), content, 0o644); err != nil { //nolint:gosec // sandboxes read it as other users
+			return err
+		}
+	}
+	return nil
+}
+
+// pythonBound is how long a call of the interpreter may take at start-up.
+const pythonBound = 30 * time.Second
+
+// compileRunner saves every sandbox from compiling the runner anew; inside, the
+// folder is read-only and nothing could be written.
+func (h *Host) compileRunner(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pythonBound)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, h.settings.Python, "-I", "-m", "compileall", "-q", //nolint:gosec // the operator's interpreter
+		"--invalidation-mode", "unchecked-hash", h.runnerPath()).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("compile the runner: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// interpreterMounts asks the interpreter where it lives, and leaves out what
+// nsjail.cfg mounts already.
+func interpreterMounts(ctx context.Context, python string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pythonBound)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, python, "-I", "-c", //nolint:gosec // the operator's interpreter
+		"import sys; print(sys.prefix); print(sys.base_prefix)").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask %s where it lives: %w", python, err)
+	}
+	var mounts []string
+	for path := range strings.FieldsSeq(string(out)) {
+		if path != "/usr" && (len(mounts) == 0 || mounts[0] != path) {
+			mounts = append(mounts, path)
+		}
+	}
+	return mounts, nil
+}

@@ -1,0 +1,137 @@
+package nsjail
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/internal/jobs"
+)
+
+// Kinds of frames on the channel; runner/protocol.md describes them.
+const (
+	frameJob    = 'J'
+	frameReady  = 'Y'
+	frameResult = 'R'
+	frameError  = 'E'
+)
+
+// maxErrorBytes bounds an error report; the runner shortens what is longer.
+const maxErrorBytes = 256 << 10
+
+const headerBytes = 5
+
+// task is what the runner is told: a frameJob's payload.
+type task struct {
+	Script      string `json:"script"`
+	ResultBytes int64  `json:"result_bytes"`
+}
+
+// report is the runner's word on how the script ended. User code can write one
+// too, so nothing in it is trusted further than that.
+type report struct {
+	// result is valid JSON; nil if the script failed.
+	result  jsontext.Value
+	failure *jobs.Failure
+}
+
+// errResultTooLarge says that a report announced more bytes than are allowed.
+var errResultTooLarge = errors.New("the result is larger than allowed")
+
+// errGarbled says that something other than a report came on the channel.
+var errGarbled = errors.New("not a message of the runner's")
+
+// writeTask sends the script. It fails if the runner is gone.
+func writeTask(w io.Writer, t task) error {
+	payload, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("encode the task: %w", err)
+	}
+	frame := make([]byte, headerBytes, headerBytes+len(payload))
+	frame[0] = frameJob
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(payload))) //nolint:gosec // scripts are bounded to kilobytes
+	_, err = w.Write(append(frame, payload...))
+	return err
+}
+
+// readReady reads the frame that says that the sandbox waits for its script.
+func readReady(r io.Reader) error {
+	kind, length, err := readHeader(r)
+	if err != nil {
+		return err
+	}
+	if kind != frameReady || length != 0 {
+		return errGarbled
+	}
+	return nil
+}
+
+// readReport reads one result or error frame. It returns io.EOF if the channel
+// ended without any, errResultTooLarge without reading what is too large, and
+// an error wrapping errGarbled for anything that the protocol does not allow.
+func readReport(r io.Reader, resultLimit int64) (report, error) {
+	kind, length, err := readHeader(r)
+	if err != nil {
+		return report{}, err
+	}
+	limit := int64(maxErrorBytes)
+	switch kind {
+	case frameResult:
+		limit = resultLimit
+	case frameError:
+	default:
+		return report{}, fmt.Errorf("%w: kind %#x", errGarbled, kind)
+	}
+	if length > limit {
+		return report{}, errResultTooLarge
+	}
+	payload := make([]byte, length)
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return report{}, fmt.Errorf("%w: cut short", errGarbled)
+	}
+	if kind == frameResult {
+		return decodeResult(payload)
+	}
+	return decodeError(payload)
+}
+
+func readHeader(r io.Reader) (kind byte, length int64, err error) {
+	var header [headerBytes]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return 0, 0, fmt.Errorf("%w: cut short", errGarbled)
+		}
+		return 0, 0, err
+	}
+	return header[0], int64(binary.BigEndian.Uint32(header[1:])), nil
+}
+
+func decodeResult(payload []byte) (report, error) {
+	result := jsontext.Value(payload)
+	// Refuses duplicate names and bad UTF-8 as well.
+	if !result.IsValid() {
+		return report{}, fmt.Errorf("%w: the result is not valid JSON", errGarbled)
+	}
+	return report{result: result}, nil
+}
+
+func decodeError(payload []byte) (report, error) {
+	var failure jobs.Failure
+	if err := json.Unmarshal(payload, &failure); err != nil {
+		return report{}, fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	if !failure.Code.Reported() {
+		return report{}, fmt.Errorf("%w: code %q is not the runner's to report", errGarbled, failure.Code)
+	}
+	if !utf8.ValidString(failure.Message) || failure.Message == "" {
+		return report{}, fmt.Errorf("%w: no message", errGarbled)
+	}
+	// Known from outside or not at all.
+	failure.Signal, failure.Limit = "", nil
+	return report{failure: &failure}, nil
+}

@@ -1,0 +1,88 @@
+package nsjail
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"cellblock/internal/jobs"
+)
+
+func frame(kind byte, payload string) []byte {
+	header := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(payload)))
+	return append(header, payload...)
+}
+
+func TestReadReport(t *testing.T) {
+	const limit = 32
+	tests := map[string]struct {
+		sent    []byte
+		result  string
+		failure *jobs.Failure
+		err     error
+	}{
+		"a result":             {sent: frame('R', `{"mean":3.0}`), result: `{"mean":3.0}`},
+		"exactly the limit":    {sent: frame('R', `"`+strings.Repeat("x", limit-2)+`"`), result: `"` + strings.Repeat("x", limit-2) + `"`},
+		"one byte over":        {sent: frame('R', strings.Repeat("1", limit+1)), err: errResultTooLarge},
+		"announced, not sent":  {sent: []byte{'R', 0xff, 0xff, 0xff, 0xff}, err: errResultTooLarge},
+		"an exception":         {sent: frame('E', `{"code":"exception","message":"ValueError: no"}`), failure: &jobs.Failure{Code: jobs.CodeException, Message: "ValueError: no"}},
+		"an enforced code":     {sent: frame('E', `{"code":"timeout","message":"x"}`), err: errGarbled},
+		"no message":           {sent: frame('E', `{"code":"exception"}`), err: errGarbled},
+		"a forged limit":       {sent: frame('E', `{"code":"exit","message":"m","signal":"SIGKILL","limit":{"name":"wall"}}`), failure: &jobs.Failure{Code: jobs.CodeExit, Message: "m"}},
+		"nothing":              {sent: nil, err: io.EOF},
+		"half a header":        {sent: []byte{'R', 0}, err: errGarbled},
+		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: errGarbled},
+		"another kind":         {sent: frame('Y', ``), err: errGarbled},
+		"not JSON":             {sent: frame('R', `{a:1}`), err: errGarbled},
+		"NaN":                  {sent: frame('R', `NaN`), err: errGarbled},
+		"a duplicate name":     {sent: frame('R', `{"a":1,"a":2}`), err: errGarbled},
+		"two values":           {sent: frame('R', `1 2`), err: errGarbled},
+		"bad UTF-8":            {sent: frame('R', "\"\xff\""), err: errGarbled},
+		"text instead":         {sent: []byte("hello world, this is a print"), err: errGarbled},
+		"an empty result":      {sent: frame('R', ``), err: errGarbled},
+		"only the first count": {sent: append(frame('R', `1`), frame('R', `2`)...), result: `1`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := readReport(bytes.NewReader(test.sent), limit)
+			if !errors.Is(err, test.err) {
+				t.Fatalf("error %v, want %v", err, test.err)
+			}
+			if string(got.result) != test.result {
+				t.Errorf("result %q, want %q", got.result, test.result)
+			}
+			if (got.failure == nil) != (test.failure == nil) || got.failure != nil && *got.failure != *test.failure {
+				t.Errorf("failure %+v, want %+v", got.failure, test.failure)
+			}
+		})
+	}
+}
+
+// FuzzReadReport feeds what user code may write to the channel.
+func FuzzReadReport(f *testing.F) {
+	f.Add(frame('R', `{"mean":3.0,"sum":15}`))
+	f.Add(frame('E', `{"code":"exception","message":"x","line":3,"exit_code":1}`))
+	f.Add([]byte{'R', 0xff, 0xff, 0xff, 0xff, '1'})
+	f.Add([]byte("print"))
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		got, err := readReport(bytes.NewReader(sent), 1<<10)
+		if err != nil {
+			if got.result != nil || got.failure != nil {
+				t.Error("a refused message left something behind")
+			}
+			return
+		}
+		if (got.result == nil) == (got.failure == nil) {
+			t.Error("a report is either a result or a failure")
+		}
+		if got.failure != nil && (!got.failure.Code.Reported() || got.failure.Message == "") {
+			t.Errorf("taken: %+v", got.failure)
+		}
+		if got.result != nil && !got.result.IsValid() {
+			t.Error("an invalid result was taken")
+		}
+	})
+}

@@ -1,0 +1,37 @@
+package nsjail
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestCollect(t *testing.T) {
+	tests := map[string]struct {
+		written, want string
+		limit         int64
+		truncated     bool
+	}{
+		"nothing":                   {"", "", 8, false},
+		"exactly the limit":         {"12345678", "12345678", 8, false},
+		"one more":                  {"123456789", "12345678", 8, true},
+		"cut inside two bytes":      {"1234567é", "1234567", 8, true},
+		"cut inside three bytes":    {"123456€", "123456", 8, true},
+		"cut inside four bytes":     {"12345😀", "12345", 8, true},
+		"cut behind a character":    {"1234😀5", "1234😀", 8, true},
+		"not UTF-8":                 {"a\xffb", "a�b", 8, false},
+		"half a character at end":   {"ab\xe2\x82", "ab�", 8, false},
+		"only continuation bytes":   {"\x80\x80\x80\x80\x80\x80\x80\x80\x80", "�", 8, true},
+		"bad bytes before the cut":  {"1234567\xffxx", "1234567�", 8, true},
+		"a surrogate's three bytes": {"\xed\xa0\x80", "�", 8, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			o := collect(io.NopCloser(strings.NewReader(test.written)), test.limit)
+			text, truncated := o.take()
+			if text != test.want || truncated != test.truncated {
+				t.Errorf("got %q, %v; want %q, %v", text, truncated, test.want, test.truncated)
+			}
+		})
+	}
+}

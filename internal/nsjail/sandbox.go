@@ -1,0 +1,201 @@
+package nsjail
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/cgroup"
+)
+
+// Sandbox is ready to run one script. Whoever got it calls Run or Discard, once.
+type Sandbox struct {
+	limits  jobs.Limits
+	process *process
+	channel *net.UnixConn
+	status  *net.UnixConn
+	stdout  *output
+	stderr  *output
+	// log is what nsjail itself had to say: nothing, if all is well.
+	log *output
+	// group is nil where cgroups are not writable.
+	group *cgroup.Group
+	// release gives back what the sandbox was lent (its user id).
+	release func()
+	logger  *slog.Logger
+
+	discarded sync.Once
+}
+
+// Bounds on what should be at once: a killed namespace is gone within
+// milliseconds unless the machine is in trouble.
+const (
+	teardownBound = 10 * time.Second
+	// pollEvery is how often the job's CPU time and kills are looked at.
+	pollEvery = 50 * time.Millisecond
+)
+
+// Run hands the script over, waits for its end, and decides the verdict. When
+// it returns, nothing of the job is left: no process, no cgroup. It fills
+// Usage's RunMS, CPUMS and MemoryPeakBytes. If ctx ends first the script is
+// killed and the outcome is "cancelled".
+func (s *Sandbox) Run(ctx context.Context, script string) jobs.Outcome {
+	started := time.Now()
+	deadline := time.NewTimer(s.limits.Wall)
+	defer deadline.Stop()
+	reports := s.listen()
+	// A runner that is already dead shows in the evidence.
+	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
+	_ = writeTask(s.channel, task{Script: script, ResultBytes: s.limits.ResultBytes})
+
+	found := s.supervise(ctx, deadline.C, reports)
+	outcome := s.conclude(found)
+	outcome.Usage.RunMS = jobs.Milliseconds(time.Since(started))
+	return outcome
+}
+
+// said is the runner's report, or why there is none.
+type said struct {
+	report report
+	err    error
+}
+
+// listen reads the one report that counts, in a goroutine that ends with the
+// channel. The result is buffered: nobody has to take it.
+func (s *Sandbox) listen() <-chan said {
+	reports := make(chan said, 1)
+	go func() {
+		r, err := readReport(s.channel, s.limits.ResultBytes)
+		reports <- said{r, err}
+	}()
+	return reports
+}
+
+// supervise waits until everything inside is dead, and kills it when a limit is
+// reached. The runner's report alone ends nothing: the script's process does.
+func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan said) evidence {
+	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
+	var overdue <-chan time.Time
+	end := func(why cause) {
+		if found.cause == notKilled {
+			found.cause, overdue = why, time.After(teardownBound)
+		}
+		s.process.kill()
+	}
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	cancelled := ctx.Done()
+	for {
+		select {
+		case <-s.process.gone:
+			s.gather(&found, reports)
+			return found
+		case <-overdue:
+			return found // Discard says so in the log
+		case <-deadline:
+			end(killedForWall)
+		case <-cancelled:
+			cancelled = nil
+			end(killedByCaller)
+		case said := <-reports:
+			reports = nil
+			found.report, found.reportErr = said.report, said.err
+			if errors.Is(said.err, errResultTooLarge) {
+				end(killedForResult)
+			}
+		case <-poll.C:
+			if why := s.overLimit(); why != notKilled {
+				end(why)
+			}
+		}
+	}
+}
+
+// overLimit looks at the group's counters.
+func (s *Sandbox) overLimit() cause {
+	if s.group == nil {
+		return notKilled
+	}
+	stats, err := s.group.Stats()
+	switch {
+	case err != nil:
+		s.logger.Warn("cannot read the job's cgroup", "error", err)
+		return notKilled
+	case stats.OOMKills > 0:
+		return killedForMemory
+	case stats.CPU >= s.limits.CPU:
+		return killedForCPU
+	}
+	return notKilled
+}
+
+// gather takes what is there once everything inside is dead: the channel's and
+// the status socket's other ends are closed, so neither read can block.
+func (s *Sandbox) gather(found *evidence, reports <-chan said) {
+	if reports != nil {
+		said := <-reports
+		found.report, found.reportErr = said.report, said.err
+	}
+	found.ending = readEnding(s.status)
+}
+
+// conclude reads the counters, decides, and leaves nothing behind.
+func (s *Sandbox) conclude(found evidence) jobs.Outcome {
+	var outcome jobs.Outcome
+	if s.group != nil {
+		if stats, err := s.group.Stats(); err == nil {
+			found.oomKills = stats.OOMKills
+			outcome.Usage = usage(stats)
+		} else {
+			s.logger.Error("cannot read the job's cgroup", "error", err)
+		}
+	} else if found.ending.known {
+		cpu := jobs.Milliseconds(found.ending.cpu)
+		outcome.Usage.CPUMS = &cpu
+	}
+	outcome.Failure = decide(found, s.limits)
+	if outcome.Failure == nil {
+		outcome.Result = found.report.result
+	}
+	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.take()
+	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.take()
+	s.Discard()
+	return outcome
+}
+
+func usage(stats cgroup.Stats) jobs.Usage {
+	cpu := jobs.Milliseconds(stats.CPU)
+	u := jobs.Usage{CPUMS: &cpu}
+	if stats.MemoryPeakBytes >= 0 {
+		u.MemoryPeakBytes = &stats.MemoryPeakBytes
+	}
+	return u
+}
+
+// Discard ends a sandbox and waits until nothing of it is left. It may be
+// called more than once.
+func (s *Sandbox) Discard() {
+	s.discarded.Do(func() {
+		s.process.kill()
+		if !s.process.wait(teardownBound) {
+			s.logger.Error("a sandbox does not die", "bound", teardownBound)
+		}
+		s.process.close()
+		_ = s.channel.Close()
+		_ = s.status.Close()
+		s.stdout.stop()
+		s.stderr.stop()
+		s.log.stop()
+		if s.group != nil {
+			if err := s.group.Remove(context.Background()); err != nil {
+				s.logger.Error("cannot remove a job's cgroup", "error", err)
+			}
+		}
+		s.release()
+	})
+}

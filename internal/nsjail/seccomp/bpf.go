@@ -1,0 +1,167 @@
+package seccomp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// Offsets into struct seccomp_data (include/uapi/linux/seccomp.h). Both
+// architectures are little-endian, so an argument's low half comes first.
+const (
+	offsetNumber = 0
+	offsetArch   = 4
+	offsetArgs   = 16
+)
+
+// x32Bit marks a call of the x32 ABI, which shares x86-64's architecture value.
+const x32Bit = 0x40000000
+
+// Filter gives the list as a BPF program: an array of struct sock_filter, as
+// seccomp(SECCOMP_SET_MODE_FILTER) takes it. A call by another ABI than the
+// native one kills the process.
+//
+// Calls are looked up in a tree of ranges, so that each costs a handful of
+// instructions, and loading is quick: the same list checked one by one took
+// 0.7 ms to load instead of 0.1.
+func Filter(a Arch) ([]byte, error) {
+	program := program(a)
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return nil, fmt.Errorf("assemble the filter for %s: %w", a, err)
+	}
+	blob := make([]byte, 0, len(raw)*8)
+	for _, i := range raw {
+		blob = binary.LittleEndian.AppendUint16(blob, i.Op)
+		blob = append(blob, i.Jt, i.Jf)
+		blob = binary.LittleEndian.AppendUint32(blob, i.K)
+	}
+	return blob, nil
+}
+
+func program(a Arch) []bpf.Instruction {
+	native, kill := uint32(unix.AUDIT_ARCH_X86_64), bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
+	if a == ARM64 {
+		native = unix.AUDIT_ARCH_AARCH64
+	}
+	head := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: native, SkipTrue: 1},
+		kill,
+		bpf.LoadAbsolute{Off: offsetNumber, Size: 4},
+	}
+	if a == AMD64 {
+		head = append(head, bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: x32Bit, SkipFalse: 1}, kill)
+	}
+	return append(head, tree(ranges(a))...)
+}
+
+// span is a run of numbers, from first up to the next span, that end alike.
+type span struct {
+	first uint32
+	code  []bpf.Instruction
+	// same tells spans with the same code from others; "" never joins another.
+	same string
+}
+
+// ranges sorts every number of a into spans; what has no number is ENOSYS.
+func ranges(a Arch) []span {
+	byNumber := map[int]span{}
+	put := func(names []string, same string, verdict uint32) {
+		for _, name := range names {
+			if n, exists := a.number(name); exists {
+				byNumber[n] = span{uint32(n), []bpf.Instruction{bpf.RetConstant{Val: verdict}}, same} //nolint:gosec // small
+			}
+		}
+	}
+	put(allowed, "allow", unix.SECCOMP_RET_ALLOW)
+	put(unreachable, "EACCES", fails(syscall.EACCES))
+	put(absent, "ENOSYS", fails(syscall.ENOSYS))
+	put(refused(a), "EPERM", fails(syscall.EPERM))
+	for _, r := range conditional() {
+		if n, exists := a.number(r.Name); exists {
+			byNumber[n] = span{uint32(n), r.bpf(), ""} //nolint:gosec // small
+		}
+	}
+	return join(byNumber)
+}
+
+func fails(errno syscall.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
+
+func join(byNumber map[int]span) []span {
+	unknown := span{0, []bpf.Instruction{bpf.RetConstant{Val: fails(syscall.ENOSYS)}}, "ENOSYS"}
+	highest := 0
+	for n := range byNumber {
+		highest = max(highest, n)
+	}
+	var spans []span
+	for n := range highest + 2 { // the last one begins what nobody knows yet
+		s, known := byNumber[n]
+		if !known {
+			s = unknown
+			s.first = uint32(n) //nolint:gosec // small
+		}
+		if last := len(spans) - 1; last >= 0 && s.same != "" && spans[last].same == s.same {
+			continue
+		}
+		spans = append(spans, s)
+	}
+	return spans
+}
+
+// maxSkip is the farthest that a conditional jump reaches.
+const maxSkip = 255
+
+// tree finds the span of the loaded number by halving.
+func tree(spans []span) []bpf.Instruction {
+	if len(spans) == 1 {
+		return spans[0].code
+	}
+	middle := len(spans) / 2
+	left, right := tree(spans[:middle]), tree(spans[middle:])
+	var head []bpf.Instruction
+	if len(left) <= maxSkip {
+		head = []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipTrue: uint8(len(left))}} //nolint:gosec // checked above
+	} else {
+		head = []bpf.Instruction{
+			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipFalse: 1},
+			bpf.Jump{Skip: uint32(len(left))}, //nolint:gosec // a few hundred
+		}
+	}
+	return slices.Concat(head, left, right)
+}
+
+// bpf gives the code of a conditional call: one alternative after the other.
+func (r rule) bpf() []bpf.Instruction {
+	var code []bpf.Instruction
+	for _, all := range r.AnyOf {
+		code = append(code, alternative(all)...)
+	}
+	return append(code, bpf.RetConstant{Val: fails(r.Errno)})
+}
+
+// alternative allows if all conditions hold, and falls through otherwise.
+func alternative(all []condition) []bpf.Instruction {
+	code := []bpf.Instruction{bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}}
+	for _, c := range slices.Backward(all) {
+		offset := uint32(offsetArgs + 8*c.Arg) //nolint:gosec // small
+		if high := uint32(c.Mask >> 32); high != 0 {
+			code = append(compare(offset+4, high, uint32(c.Value>>32), len(code)), code...)
+		}
+		code = append(compare(offset, uint32(c.Mask), uint32(c.Value), len(code)), code...) //nolint:gosec // the low half
+	}
+	return code
+}
+
+// compare jumps over the next skip instructions unless the word matches.
+func compare(offset, mask, value uint32, skip int) []bpf.Instruction {
+	code := []bpf.Instruction{bpf.LoadAbsolute{Off: offset, Size: 4}}
+	if mask != ^uint32(0) {
+		code = append(code, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask})
+	}
+	return append(code, bpf.JumpIf{Cond: bpf.JumpEqual, Val: value, SkipFalse: uint8(skip)}) //nolint:gosec // a few
+}

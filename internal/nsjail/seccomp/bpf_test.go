@@ -1,0 +1,155 @@
+package seccomp
+
+import (
+	"encoding/binary"
+	"slices"
+	"syscall"
+	"testing"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	allow = unix.SECCOMP_RET_ALLOW
+	kill  = unix.SECCOMP_RET_KILL_PROCESS
+)
+
+// verdict runs the filter as the kernel would. The VM reads words big-endian
+// (it is meant for packets), so the data is laid out for that.
+func verdict(t *testing.T, vm *bpf.VM, arch, number uint32, args ...uint64) uint32 {
+	t.Helper()
+	data := make([]byte, 64)
+	binary.BigEndian.PutUint32(data[offsetNumber:], number)
+	binary.BigEndian.PutUint32(data[offsetArch:], arch)
+	for i, a := range args {
+		binary.BigEndian.PutUint32(data[offsetArgs+8*i:], uint32(a))
+		binary.BigEndian.PutUint32(data[offsetArgs+8*i+4:], uint32(a>>32))
+	}
+	got, err := vm.Run(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(got)
+}
+
+var auditArch = map[Arch]uint32{AMD64: unix.AUDIT_ARCH_X86_64, ARM64: unix.AUDIT_ARCH_AARCH64}
+
+func machine(t *testing.T, a Arch) *bpf.VM {
+	t.Helper()
+	vm, err := bpf.NewVM(program(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm
+}
+
+func TestFilterFollowsTheList(t *testing.T) {
+	for arch, audit := range auditArch {
+		vm := machine(t, arch)
+		conditions := map[string]bool{}
+		for _, r := range conditional() {
+			conditions[r.Name] = true
+		}
+		known := map[int]string{}
+		for name := range numbers {
+			if n, exists := arch.number(name); exists {
+				known[n] = name
+			}
+		}
+		for n := range 1000 {
+			name, exists := known[n]
+			want := fails(syscall.ENOSYS)
+			switch {
+			case conditions[name]:
+				continue
+			case slices.Contains(allowed, name):
+				want = allow
+			case slices.Contains(unreachable, name):
+				want = fails(syscall.EACCES)
+			case exists && !slices.Contains(absent, name):
+				want = fails(syscall.EPERM)
+			}
+			if got := verdict(t, vm, audit, uint32(n)); got != want {
+				t.Errorf("%s %d %s: %#x, want %#x", arch, n, name, got, want)
+			}
+		}
+	}
+}
+
+func TestFilterConditions(t *testing.T) {
+	const rubbish = 0xdead_beef_0000_0000
+	tests := []struct {
+		call string
+		args []uint64
+		want uint32
+	}{
+		{"clone", []uint64{0x3d0f00}, allow},
+		{"clone", []uint64{0x10000000 | 17}, fails(syscall.EPERM)},
+		{"clone", []uint64{0x02000000}, fails(syscall.EPERM)},
+		{"clone", []uint64{0x00020000}, fails(syscall.EPERM)},
+		{"socketpair", []uint64{1, 1}, allow},
+		{"socketpair", []uint64{1, 1 | 0x80000}, allow},
+		{"socketpair", []uint64{1 | rubbish, 1}, allow},
+		{"socketpair", []uint64{1, 2}, fails(syscall.EACCES)},
+		{"socketpair", []uint64{1, 5}, fails(syscall.EACCES)},
+		{"socketpair", []uint64{2, 1}, fails(syscall.EACCES)},
+		{"sendto", []uint64{3, 4, 5, 0, 0}, allow},
+		{"sendto", []uint64{3, 4, 5, 0, 0x1000}, fails(syscall.EACCES)},
+		{"sendto", []uint64{3, 4, 5, 0, rubbish}, fails(syscall.EACCES)},
+		{"prlimit64", []uint64{0}, allow},
+		{"prlimit64", []uint64{1}, fails(syscall.EPERM)},
+		{"ioctl", []uint64{1, 0x5401}, allow},
+		{"ioctl", []uint64{1, 0x5401 | rubbish}, allow}, // the kernel sees TCGETS
+		{"ioctl", []uint64{1, 0x5412}, fails(syscall.ENOTTY)},
+		{"ioctl", []uint64{1, 0x5412 | 1<<32}, fails(syscall.ENOTTY)},
+		{"fcntl", []uint64{1, 4}, allow},
+		{"fcntl", []uint64{1, 1026}, fails(syscall.EPERM)},
+		{"fcntl", []uint64{1, 1024}, fails(syscall.EPERM)},
+		{"prctl", []uint64{15}, allow},
+		{"prctl", []uint64{22}, fails(syscall.EPERM)},
+		{"personality", []uint64{0xffffffff}, allow},
+		{"personality", []uint64{0x0040000}, fails(syscall.EPERM)},
+	}
+	for arch, audit := range auditArch {
+		vm := machine(t, arch)
+		for _, test := range tests {
+			n, _ := arch.number(test.call)
+			if got := verdict(t, vm, audit, uint32(n), test.args...); got != test.want {
+				t.Errorf("%s %s%v: %#x, want %#x", arch, test.call, test.args, got, test.want)
+			}
+		}
+	}
+}
+
+func TestFilterKillsForeignABIs(t *testing.T) {
+	vm := machine(t, AMD64)
+	for name, got := range map[string]uint32{
+		"i386 read":      verdict(t, vm, unix.AUDIT_ARCH_I386, 3),
+		"x32 getpid":     verdict(t, vm, unix.AUDIT_ARCH_X86_64, x32Bit|39),
+		"x32 highest":    verdict(t, vm, unix.AUDIT_ARCH_X86_64, 0xffffffff),
+		"aarch64's read": verdict(t, vm, unix.AUDIT_ARCH_AARCH64, 63),
+	} {
+		if got != kill {
+			t.Errorf("%s: %#x", name, got)
+		}
+	}
+	if got := verdict(t, machine(t, ARM64), unix.AUDIT_ARCH_ARM, 3); got != kill {
+		t.Errorf("arm read: %#x", got)
+	}
+}
+
+// The kernel takes at most BPF_MAXINSNS (4096) instructions; ours is far below,
+// and every jump must be within reach, which assembling checks.
+func TestFilterIsSmall(t *testing.T) {
+	for arch := range auditArch {
+		blob, err := Filter(arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d instructions", arch, len(blob)/8)
+		if len(blob) == 0 || len(blob)/8 > 600 {
+			t.Errorf("%s: %d instructions", arch, len(blob)/8)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package seccomp
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Kafel gives the list as a policy in Kafel's language, for nsjail's
+// seccomp_string. Calls that the Kafel inside nsjail 3.6 may not know by name
+// are given by number; the comment behind each says which it is.
+//
+// Language: the "Kafel policy language" page in google/kafel.
+func Kafel(a Arch) string {
+	var p strings.Builder
+	p.WriteString("POLICY cellblock {\n")
+	p.WriteString("  ALLOW {\n" + namesOf(a, allowed) + "  }")
+	for _, r := range conditional() {
+		if _, exists := a.number(r.Name); exists {
+			p.WriteString(",\n  ALLOW { " + r.kafel() + " }")
+		}
+	}
+	for _, refusal := range refusals(a) {
+		fmt.Fprintf(&p, ",\n  ERRNO(%d) {\n%s  }", int(refusal.errno), namesOf(a, refusal.names))
+	}
+	fmt.Fprintf(&p, "\n}\nUSE cellblock DEFAULT ERRNO(%d)\n", int(syscall.ENOSYS))
+	return p.String()
+}
+
+type refusal struct {
+	errno syscall.Errno
+	names []string
+}
+
+// refusals groups what is not allowed by the error it fails with. A conditional
+// call stands here too: it gets there when no condition of its own held.
+func refusals(a Arch) []refusal {
+	byErrno := map[syscall.Errno][]string{
+		syscall.EACCES: slices.Clone(unreachable),
+		syscall.EPERM:  refused(a),
+		syscall.ENOSYS: slices.Clone(absent),
+	}
+	for _, r := range conditional() {
+		byErrno[r.Errno] = append(byErrno[r.Errno], r.Name)
+	}
+	var all []refusal
+	for errno, names := range byErrno {
+		all = append(all, refusal{errno, names})
+	}
+	slices.SortFunc(all, func(x, y refusal) int { return int(x.errno) - int(y.errno) })
+	return all
+}
+
+// kafel spells a conditional call: its arguments are called a0, a1, ….
+func (r rule) kafel() string {
+	highest := 0
+	alternatives := make([]string, 0, len(r.AnyOf))
+	for _, all := range r.AnyOf {
+		terms := make([]string, 0, len(all))
+		for _, c := range all {
+			highest = max(highest, c.Arg)
+			if c.Mask == aPointer {
+				terms = append(terms, fmt.Sprintf("a%d == %d", c.Arg, c.Value))
+			} else {
+				terms = append(terms, fmt.Sprintf("(a%d & %#x) == %d", c.Arg, c.Mask, c.Value))
+			}
+		}
+		alternatives = append(alternatives, strings.Join(terms, " && "))
+	}
+	arguments := make([]string, highest+1)
+	for i := range arguments {
+		arguments[i] = "a" + strconv.Itoa(i)
+	}
+	return fmt.Sprintf("%s(%s) { %s }", r.Name, strings.Join(arguments, ", "), strings.Join(alternatives, " || "))
+}
+
+// firstByNumber is where Linux began to give new calls one number on every
+// architecture (5.1); Kafel knows few of those by name.
+const firstByNumber = 424
+
+// oddNames are older calls that Kafel does not know under the name that user
+// space has for them.
+var oddNames = []string{"_sysctl", "fstat", "lstat", "sendfile", "stat", "uname", "umount2", "uprobe"}
+
+func namesOf(a Arch, names []string) string {
+	var lines strings.Builder
+	line := "   "
+	var terms []string
+	for _, name := range names {
+		n, exists := a.number(name)
+		if !exists {
+			continue
+		}
+		term := name
+		if n >= firstByNumber || slices.Contains(oddNames, name) {
+			term = fmt.Sprintf("SYSCALL[%d] /* %s */", n, name)
+		}
+		terms = append(terms, term)
+	}
+	for i, term := range terms {
+		if i < len(terms)-1 {
+			term += ","
+		}
+		if len(line)+len(term) > 110 {
+			lines.WriteString(line + "\n")
+			line = "   "
+		}
+		line += " " + term
+	}
+	lines.WriteString(line + "\n")
+	return lines.String()
+}

@@ -1,0 +1,88 @@
+package seccomp
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every name in the lists is a real call, and stands in one list only.
+func TestListsAreConsistent(t *testing.T) {
+	seen := map[string]int{}
+	for _, list := range [][]string{allowed, unreachable, absent} {
+		for _, name := range list {
+			seen[name]++
+		}
+	}
+	for _, r := range conditional() {
+		seen[r.Name]++
+		if r.Errno == 0 || len(r.AnyOf) == 0 {
+			t.Errorf("%s: a conditional call needs conditions and an error", r.Name)
+		}
+	}
+	for name, times := range seen {
+		if times > 1 {
+			t.Errorf("%s stands in %d lists", name, times)
+		}
+		if _, known := numbers[name]; !known {
+			t.Errorf("%s is no system call", name)
+		}
+	}
+}
+
+// What the design names as denied must not be allowed, on either architecture.
+func TestNamedCallsAreRefused(t *testing.T) {
+	for _, arch := range []Arch{AMD64, ARM64} {
+		for _, name := range []string{
+			"ptrace", "mount", "umount2", "unshare", "setns", "bpf", "io_uring_setup", "io_uring_enter",
+			"io_uring_register", "keyctl", "add_key", "request_key", "userfaultfd", "perf_event_open",
+			"inotify_init1", "inotify_add_watch", "fanotify_init", "fanotify_mark", "kexec_load", "init_module",
+			"finit_module", "delete_module", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "pivot_root",
+			"chroot", "memfd_create", "open_by_handle_at", "setuid", "setresuid", "capset", "seccomp", "reboot",
+			"swapon", "clock_settime", "syslog", "kcmp", "move_mount", "fsopen", "open_tree", "mount_setattr",
+			"shmget", "msgget", "semget", "mq_open", "acct", "quotactl", "vmsplice", "splice", "execveat",
+		} {
+			if !slices.Contains(refused(arch), name) {
+				t.Errorf("%s is not refused on %s", name, arch)
+			}
+		}
+		for _, name := range []string{"socket", "connect", "bind", "listen", "accept4", "sendmmsg"} {
+			if !slices.Contains(unreachable, name) {
+				t.Errorf("%s is not unreachable", name)
+			}
+		}
+	}
+}
+
+// Every call of an architecture is spoken of, so that none falls to the default
+// by oversight.
+func TestKafelSpeaksOfEveryCall(t *testing.T) {
+	for _, arch := range []Arch{AMD64, ARM64} {
+		policy := Kafel(arch)
+		for name := range numbers {
+			_, exists := arch.number(name)
+			mentioned := regexp.MustCompile(`\b` + name + `\b`).MatchString(policy)
+			if exists != mentioned {
+				t.Errorf("%s: %s exists: %v, in the policy: %v", arch, name, exists, mentioned)
+			}
+		}
+		if !strings.Contains(policy, "DEFAULT ERRNO(38)") {
+			t.Errorf("%s: what is unknown must give ENOSYS", arch)
+		}
+	}
+}
+
+func TestKafelSpellsConditions(t *testing.T) {
+	policy := Kafel(AMD64)
+	for _, want := range []string{
+		"ALLOW { clone(a0) { (a0 & 0x7e020000) == 0 } }",
+		"ALLOW { socketpair(a0, a1) { (a0 & 0xffffffff) == 1 && (a1 & 0xf) == 1 } }",
+		"ALLOW { prlimit64(a0) { (a0 & 0xffffffff) == 0 } }",
+		"ALLOW { sendto(a0, a1, a2, a3, a4) { a4 == 0 } }",
+	} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy lacks %q", want)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+package nsjail
+
+import (
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// defaultSettings are what a worker without flags and environment gets.
+func defaultSettings(t testing.TB) Settings {
+	t.Helper()
+	var cli struct {
+		Settings `embed:""`
+	}
+	parser, err := kong.New(&cli)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	return cli.Settings
+}

@@ -1,0 +1,67 @@
+package nsjail
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ending is how the script's process ended, by the supervisor's wait4.
+type ending struct {
+	known  bool
+	status syscall.WaitStatus
+	// cpu is the process's own user and system time, its waited-for children included.
+	cpu time.Duration
+}
+
+// awaitSupervisor reads the supervisor's "ready" and gives pid 1's id outside,
+// which the kernel attaches to the message (SCM_CREDENTIALS, unix(7)).
+func awaitSupervisor(status *net.UnixConn) (pid int, err error) {
+	line := make([]byte, 512)
+	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	n, controlled, _, _, err := status.ReadMsgUnix(line, control)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	if text := strings.TrimSpace(string(line[:n])); text != "ready" {
+		return 0, fmt.Errorf("the supervisor says: %s", text)
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:controlled])
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range messages {
+		if credentials, err := unix.ParseUnixCredentials(&m); err == nil {
+			return int(credentials.Pid), nil
+		}
+	}
+	return 0, errors.New("no credentials came with the supervisor's message")
+}
+
+// readEnding reads the supervisor's last line. Nothing is known of a supervisor
+// that was killed before it could write one.
+func readEnding(status io.Reader) ending {
+	line, err := bufio.NewReader(io.LimitReader(status, 512)).ReadString('\n')
+	if err != nil {
+		return ending{}
+	}
+	var raw uint32
+	var user, system int64
+	if n, err := fmt.Sscanf(line, "status %d %d %d\n", &raw, &user, &system); n != 3 || err != nil {
+		return ending{}
+	}
+	return ending{
+		known: true, status: syscall.WaitStatus(raw),
+		cpu: time.Duration(user+system) * time.Microsecond,
+	}
+}

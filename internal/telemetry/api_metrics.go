@@ -1,0 +1,99 @@
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Gauges are what the API reads from Redis when it is scraped.
+type Gauges interface {
+	// QueueDepth counts the jobs that wait for a worker.
+	QueueDepth(ctx context.Context) (int, error)
+	// Workers counts the workers that have shown themselves lately.
+	Workers(ctx context.Context) (int, error)
+}
+
+// APIMetrics are the metrics of the API's process. Safe for use by many
+// goroutines.
+type APIMetrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// NewAPIMetrics makes the API's metrics. gauges may be nil.
+func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
+	m := &APIMetrics{
+		registry: newRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_http_requests_total",
+			Help: "HTTP requests answered, by route, method and status.",
+		}, []string{"route", "method", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "cellblock_http_request_duration_seconds",
+			Help:    "Time from a request's header to the end of its answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 20, 30},
+		}, []string{"route", "method"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration)
+	if gauges != nil {
+		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
+	}
+	return m
+}
+
+// ObserveRequest counts one answered request. route and method must come from
+// small fixed sets, not from the client.
+func (m *APIMetrics) ObserveRequest(route, method string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
+}
+
+// Handler answers scrapes.
+func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
+
+// gaugeTimeout bounds what a scrape waits for Redis.
+const gaugeTimeout = time.Second
+
+var (
+	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth", "Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
+	workersDesc    = prometheus.NewDesc("cellblock_workers", "Workers that have shown themselves lately. Missing while Redis is away.", nil, nil)
+)
+
+// gaugeReader reads Gauges at the scrape. What cannot be read is left out, so
+// that the other metrics still come.
+type gaugeReader struct {
+	gauges Gauges
+	logger *slog.Logger
+}
+
+func (g *gaugeReader) Describe(descs chan<- *prometheus.Desc) {
+	descs <- queueDepthDesc
+	descs <- workersDesc
+}
+
+func (g *gaugeReader) Collect(metrics chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), gaugeTimeout)
+	defer cancel()
+	var readers sync.WaitGroup
+	for desc, read := range map[*prometheus.Desc]func(context.Context) (int, error){
+		queueDepthDesc: g.gauges.QueueDepth,
+		workersDesc:    g.gauges.Workers,
+	} {
+		readers.Go(func() {
+			value, err := read(ctx)
+			if err != nil {
+				g.logger.Warn("a metric cannot be read", "metric", desc.String(), "error", err)
+				return
+			}
+			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
+		})
+	}
+	readers.Wait()
+}

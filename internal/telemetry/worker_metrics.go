@@ -1,0 +1,65 @@
+package telemetry
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cellblock/internal/jobs"
+)
+
+// WorkerMetrics are the metrics of a worker's process. Safe for use by many
+// goroutines.
+type WorkerMetrics struct {
+	registry *prometheus.Registry
+	ended    *prometheus.CounterVec
+	phases   *prometheus.HistogramVec
+	running  prometheus.Gauge
+}
+
+// NewWorkerMetrics makes a worker's metrics.
+func NewWorkerMetrics() *WorkerMetrics {
+	m := &WorkerMetrics{
+		registry: newRegistry(),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_jobs_total",
+			Help: "Jobs ended by this worker, by outcome: succeeded, or the code of the failure.",
+		}, []string{"outcome"}),
+		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "cellblock_job_phase_seconds",
+			Help:    "Time that jobs spent in each phase: queued, prepare (waiting for a sandbox), run.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60},
+		}, []string{"phase"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cellblock_jobs_running",
+			Help: "Jobs that this worker is running.",
+		}),
+	}
+	m.registry.MustRegister(m.ended, m.phases, m.running)
+	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // there from the start, so that rates are right
+	return m
+}
+
+// JobStarted counts a job as running until JobEnded.
+func (m *WorkerMetrics) JobStarted() { m.running.Inc() }
+
+// JobEnded counts the end of a job for which JobStarted was called.
+func (m *WorkerMetrics) JobEnded(outcome jobs.Outcome) {
+	m.running.Dec()
+	name := string(jobs.StateSucceeded)
+	if outcome.Failure != nil {
+		name = string(outcome.Failure.Code)
+	}
+	m.ended.WithLabelValues(name).Inc()
+	m.observePhase("queued", outcome.Usage.QueuedMS)
+	m.observePhase("prepare", outcome.Usage.PrepareMS)
+	m.observePhase("run", outcome.Usage.RunMS)
+}
+
+// Handler answers scrapes.
+func (m *WorkerMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
+
+func (m *WorkerMetrics) observePhase(phase string, ms float64) {
+	m.phases.WithLabelValues(phase).Observe(time.Duration(ms * float64(time.Millisecond)).Seconds())
+}

@@ -1,0 +1,50 @@
+"""Frames between the worker and the runner: kind, length, payload."""
+
+# Bound at import, so that a script which breaks `os` does not break its answer.
+from os import read, set_inheritable, write
+
+JOB = b"J"
+READY = b"Y"
+RESULT = b"R"
+FAILURE = b"E"
+
+MAX_PAYLOAD = 2**32 - 1
+_LENGTH_BYTES = 4
+
+
+class Channel:
+    """One connected stream socket. Owns nothing: process end closes it."""
+
+    def __init__(self, fd: int) -> None:
+        """Use fd, which programs that the script executes do not inherit."""
+        self._fd = fd
+        set_inheritable(fd, False)
+
+    def send(self, kind: bytes, payload: bytes = b"") -> None:
+        """Send one frame. Raises OSError when the worker is gone."""
+        self.send_header(kind, len(payload))
+        self._write(payload)
+
+    def send_header(self, kind: bytes, length: int) -> None:
+        """Send only the head of a frame that the worker refuses by its length."""
+        self._write(kind + length.to_bytes(_LENGTH_BYTES, "big"))
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """Wait for one frame: its kind and payload. EOFError if none comes."""
+        head = self._read(1 + _LENGTH_BYTES)
+        return head[:1], self._read(int.from_bytes(head[1:], "big"))
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[write(self._fd, rest) :]
+
+    def _read(self, length: int) -> bytes:
+        parts = []
+        while length:
+            part = read(self._fd, min(length, 1 << 20))
+            if not part:
+                raise EOFError("the channel was closed")
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)

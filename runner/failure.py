@@ -1,0 +1,220 @@
+"""Describes an exception that left the script: message, traceback, hint.
+
+The traceback module is imported here at the first failure: it costs 7 ms, and
+most jobs do not fail. Where it cannot be had, or the exception will not be
+formatted by it (hostile attributes, no memory), a plain one is written.
+"""
+
+import errno
+import sys
+
+from runner.script import FILE_NAME, MODULE_NAME, Script
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from traceback import TracebackException
+    from types import FrameType, ModuleType, TracebackType
+
+HINTS = {
+    errno.EFBIG: "the file size limit",
+    errno.EAGAIN: "the process limit",
+    errno.EMFILE: "the open files limit",
+    errno.ENOSPC: "the size limit of /tmp",
+}
+MEMORY_HINT = "the memory limit"
+NO_THREAD = "can't start new thread"
+
+# Of more frames than this the middle is left out: a script may raise the
+# recursion limit, and a million frames take longer than its time.
+_HEAD = _TAIL = 1000
+
+_import_state = (sys.path[:], sys.meta_path[:], sys.path_hooks[:])
+
+
+def describe(error: BaseException, script: Script) -> dict[str, object]:
+    """Report the exception, whatever it does. Never raises."""
+    for attempt in (_full, _plain, _least):
+        try:
+            return attempt(error, script)
+        except BaseException:
+            # The next one asks less of the exception, and of the memory.
+            continue
+    return {"code": "exception", "message": "an exception that cannot be described"}
+
+
+def message(error: BaseException) -> str:
+    """The last line of a traceback: type and text. Never raises."""
+    try:
+        name = type_name(type(error))
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        said = str.__str__(said)
+    except BaseException:
+        return f"{_bare_name(error)}: <exception str() failed>"
+    return f"{name}: {said}" if said else name
+
+
+def type_name(kind: type) -> str:
+    """The type's name, with its module unless that is obvious."""
+    module, name = kind.__module__, kind.__qualname__
+    if module in ("builtins", "__main__", MODULE_NAME):
+        return name
+    return f"{module}.{name}"
+
+
+def hint(error: BaseException) -> str | None:
+    """Name the limit that probably lies behind the exception, or give None."""
+    for one in chain(error):
+        if isinstance(one, MemoryError):
+            return MEMORY_HINT
+        if isinstance(one, OSError) and one.errno in HINTS:
+            return HINTS[one.errno]
+        if isinstance(one, RuntimeError) and NO_THREAD in message(one):
+            return HINTS[errno.EAGAIN]
+    return None
+
+
+def chain(error: BaseException) -> "Iterator[BaseException]":
+    """The exception, its causes and contexts, and the members of groups."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if not one.__suppress_context__:
+            todo.append(one.__context__)
+        todo.append(one.__cause__)
+        if isinstance(one, BaseExceptionGroup):
+            todo.extend(one.exceptions)
+
+
+def _full(error: BaseException, script: Script) -> dict[str, object]:
+    report: dict[str, object] = {"code": "exception", "message": message(error)}
+    found = hint(error)
+    if found is not None:
+        report["hint"] = found
+    report["traceback"] = format_traceback(error, script)
+    return report
+
+
+def _plain(error: BaseException, script: Script) -> dict[str, object]:
+    lines = script.lines()
+    said = message(error)
+    parts = ["Traceback (most recent call last):\n"]
+    trace, _ = _cut(error.__traceback__, script)
+    while trace is not None:
+        code, number = trace.tb_frame.f_code, trace.tb_lineno
+        parts.append(f'  File "{code.co_filename}", line {number}, in {code.co_name}\n')
+        if code.co_filename == FILE_NAME:
+            parts.append(f"    {''.join(lines[number - 1 : number]).strip()}\n")
+        trace = trace.tb_next
+    report = _without_traceback(error)
+    report["traceback"] = "".join(parts) + said + "\n"
+    return report
+
+
+def _least(error: BaseException, _script: Script) -> dict[str, object]:
+    # Frames hold what the script had: let it go before anything else.
+    trace = error.__traceback__
+    error.__traceback__ = None
+    while trace is not None:
+        try:
+            trace.tb_frame.clear()
+        except RuntimeError:
+            pass
+        trace = trace.tb_next
+    return _without_traceback(error)
+
+
+def _without_traceback(error: BaseException) -> dict[str, object]:
+    report: dict[str, object] = {"code": "exception", "message": message(error)}
+    if isinstance(error, MemoryError):
+        report["hint"] = MEMORY_HINT
+    return report
+
+
+def _bare_name(error: BaseException) -> str:
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name
+
+
+def format_traceback(error: BaseException, script: Script) -> str:
+    """The whole chain as Python prints it, with the script's own frames only.
+
+    May raise anything: the exceptions are the script's.
+    """
+    traceback = _import_traceback()
+    entry = (len(script.source), None, script.lines(), FILE_NAME)
+    sys.modules["linecache"].cache[FILE_NAME] = entry
+    left_out: dict[int, int] = {}
+    for one in chain(error):
+        one.__traceback__, left_out[id(one)] = _cut(one.__traceback__, script)
+        if type(one).__module__ == MODULE_NAME:
+            # So that it is printed bare, as for a program that Python runs.
+            type(one).__module__ = "__main__"
+    told = traceback.TracebackException.from_exception(error, compact=True)
+    _mark(told, error, left_out)
+    return "".join(told.format())
+
+
+def _import_traceback() -> "ModuleType":
+    # As it was before the script: its directory may hold a `token.py`.
+    sys.path[:], sys.meta_path[:], sys.path_hooks[:] = _import_state
+    import traceback
+
+    return traceback
+
+
+def _cut(
+    trace: "TracebackType | None", script: Script
+) -> "tuple[TracebackType | None, int]":
+    """The traceback with the script's own frames, and how many were left out."""
+    count = sum(1 for _ in _own(trace, script))
+    kept = [
+        entry
+        for index, entry in enumerate(_own(trace, script))
+        if index < _HEAD or index >= count - _TAIL
+    ]
+    cut = None
+    for entry in reversed(kept):
+        cut = type(entry)(cut, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return cut, count - len(kept)
+
+
+def _own(trace: "TracebackType | None", script: Script) -> "Iterator[TracebackType]":
+    while trace is not None:
+        if _is_own(trace.tb_frame, script):
+            yield trace
+        trace = trace.tb_next
+
+
+def _is_own(frame: "FrameType", script: Script) -> bool:
+    """Is it the script's, rather than the runner's or a library's?"""
+    name = frame.f_code.co_filename
+    if name.startswith("<"):
+        # Text that somebody gave to exec: a module that was imported, or not.
+        return frame.f_globals.get("__spec__") is None
+    return name == FILE_NAME or name.startswith(script.home + "/")
+
+
+def _mark(
+    told: "TracebackException", error: BaseException, left_out: dict[int, int]
+) -> None:
+    """Say in each shortened stack how many frames are missing, and where."""
+    pairs: list[tuple[TracebackException | None, BaseException | None]]
+    pairs = [(told, error)]
+    while pairs:
+        text, one = pairs.pop()
+        if text is None or one is None:
+            continue
+        missing = left_out.get(id(one), 0)
+        if missing:
+            gap = type(text.stack[0])(FILE_NAME, 0, f"[{missing} frames left out]")
+            text.stack.insert(_HEAD, gap)
+        pairs.append((text.__cause__, one.__cause__))
+        pairs.append((text.__context__, one.__context__))
+        if isinstance(one, BaseExceptionGroup):
+            pairs.extend(zip(text.exceptions or (), one.exceptions, strict=False))

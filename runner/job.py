@@ -1,0 +1,185 @@
+"""The job's process: takes one script over the channel, runs it, answers.
+
+Knows nothing of how the process was made: a fork of the supervisor, or later of
+a zygote that has imported all this long before.
+"""
+
+import builtins
+import sys
+
+# Bound at import, so that a script which breaks `os` or `sys` gets its answer.
+from os import _exit, getpid
+
+from runner import channel, failure, report, serialize, stdio, text
+from runner.channel import Channel
+from runner.script import RefusedError, Script
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
+
+_builtins = dict(vars(builtins))
+_restore_builtins = vars(builtins).update
+_settrace, _setprofile = sys.settrace, sys.setprofile
+_set_recursion_limit = sys.setrecursionlimit
+# Enough for the deepest result and for formatting.
+_RECURSION_LIMIT = 10_000
+# Given up when the script has ended, to have memory for saying how.
+_reserve = [bytearray(1 << 20)]
+_NO_MEMORY = report.encode(
+    {"code": "exception", "message": "MemoryError", "hint": failure.MEMORY_HINT}
+)
+
+
+class Answer:
+    """The frame that says how the script ended."""
+
+    def __init__(self, kind: bytes, payload: bytes, length: int = 0) -> None:
+        """With a length, only the head of a frame of that length is sent."""
+        self._kind, self._payload, self._length = kind, payload, length
+
+    def send(self, to: Channel) -> None:
+        """Send it. Raises OSError when nobody is there to take it."""
+        if self._length:
+            to.send_header(self._kind, self._length)
+        else:
+            to.send(self._kind, self._payload)
+
+
+def run(fd: int) -> "NoReturn":
+    """Run one job on the connected stream socket fd, and end the process."""
+    to = Channel(fd)
+    stdio.prepare()
+    _forget_runner()
+    to.send(channel.READY)
+    try:
+        script, room = _receive(to)
+    except EOFError:
+        # The worker has let this sandbox go.
+        _exit(0)
+    try:
+        answer = _answer(script, room, getpid())
+    except BaseException:
+        answer = Answer(channel.FAILURE, _NO_MEMORY)
+    stdio.flush()
+    try:
+        answer.send(to)
+    finally:
+        # At once: threads, children and atexit are not waited for.
+        _exit(0)
+
+
+def _receive(to: Channel) -> tuple[Script, int]:
+    kind, payload = to.receive()
+    request = text.from_json(payload.decode())
+    if kind != channel.JOB or not isinstance(request, dict):
+        raise ValueError(f"a frame {kind!r} where a job was due")
+    room = request.get("result_bytes", channel.MAX_PAYLOAD)
+    return Script(request["script"]), min(room, channel.MAX_PAYLOAD)
+
+
+def _forget_runner() -> None:
+    # The script may have a module called runner. Ours find each other without.
+    for name in [*sys.modules]:
+        if name == "runner" or name.startswith("runner."):
+            del sys.modules[name]
+
+
+def _answer(script: Script, room: int, owner: int) -> Answer:
+    value, error = _call(script)
+    if getpid() != owner:
+        _leave_copy(error, script)
+    try:
+        _settle()
+        if error is not None:
+            return _failed(error, script)
+        return _returned(value, room)
+    except BaseException as late:
+        # No memory for the JSON, or a thread of the script's interrupted us.
+        return _failed(late, script)
+
+
+def _call(script: Script) -> tuple[object, BaseException | None]:
+    try:
+        try:
+            return script.run(), None
+        finally:
+            # First of all: what follows needs them.
+            _restore_builtins(_builtins)
+            _reserve.clear()
+    except BaseException as error:
+        return None, error
+
+
+def _settle() -> None:
+    """Take back what of the script would go on acting on this code."""
+    _settrace(None)
+    _setprofile(None)
+    _set_recursion_limit(_RECURSION_LIMIT)
+    # Only a script that has imported it can have handlers of its own. An alarm
+    # that is still due must not raise in here.
+    signal = sys.modules.get("signal")
+    if signal is None:
+        return
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _returned(value: object, room: int) -> Answer:
+    try:
+        return Answer(channel.RESULT, serialize.encode(value, room))
+    except serialize.TooLargeError as error:
+        # The worker refuses it by its length and never reads on.
+        length = min(error.length, channel.MAX_PAYLOAD)
+        return Answer(channel.RESULT, b"", length)
+    except serialize.NotSerializableError as error:
+        told: dict[str, object] = {
+            "code": "not_serializable",
+            "message": NOT_SERIALIZABLE,
+            "detail": error.detail,
+        }
+        return Answer(channel.FAILURE, report.encode(told))
+
+
+def _failed(error: BaseException, script: Script) -> Answer:
+    if isinstance(error, RefusedError):
+        told = error.report
+    elif isinstance(error, SystemExit):
+        code = _exit_code(error)
+        message = f"The script exited with code {code}"
+        told = {"code": "exit", "message": message, "exit_code": code}
+    else:
+        told = failure.describe(error, script)
+    return Answer(channel.FAILURE, report.encode(told))
+
+
+def _exit_code(error: SystemExit) -> int:
+    """The code that Python would end with, 0 to 255; prints a text as it does."""
+    code = error.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        # Python keeps what fits a C long, and the kernel its lowest byte.
+        number = int.__int__(code)
+        return number & 0xFF if -(2**63) <= number < 2**63 else 0xFF
+    stdio.complain(str(code))
+    return 1
+
+
+def _leave_copy(error: BaseException | None, script: Script) -> "NoReturn":
+    """End a process that the script forked and let return from main().
+
+    The answer is the first process's to give; this one ends as Python would.
+    """
+    code = 0
+    if isinstance(error, SystemExit):
+        code = _exit_code(error)
+    elif error is not None:
+        told = failure.describe(error, script)
+        stdio.complain(str(told.get("traceback", told["message"])).rstrip("\n"))
+        code = 1
+    stdio.flush()
+    _exit(code)

@@ -1,0 +1,157 @@
+"""Compiles the script, loads it as the module `script`, calls its main()."""
+
+import os
+import sys
+from _ast import Module, PyCF_ONLY_AST
+from _collections_abc import Coroutine
+
+from runner import binding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+FILE_NAME = "script.py"
+MODULE_NAME = "script"
+MISSING_MAIN = "Script must contain a 'def main():' function"
+
+_ModuleType = type(sys)
+
+
+class RefusedError(Exception):
+    """The script cannot be run; carries what is reported."""
+
+    def __init__(self, report: dict[str, object]) -> None:
+        """Carry the report; see protocol.md for its fields."""
+        super().__init__(report["message"])
+        self.report = report
+
+
+class Script:
+    """One script: its text, and the directory that it starts in."""
+
+    def __init__(self, source: str) -> None:
+        """Take the text; nothing is compiled or run yet."""
+        self.source = source
+        self.home = os.getcwd()
+
+    def run(self) -> object:
+        """Load the module and give what its main() returns.
+
+        Raises RefusedError, or whatever the script raises.
+        """
+        _write_file(self.source)
+        code = compile_source(self.source)
+        namespace = self._new_module().__dict__
+        exec(code, namespace)  # noqa: S102  (running it is the purpose)
+        main = namespace.get("main")
+        if not callable(main):
+            raise RefusedError(_missing_main())
+        value = main()
+        if isinstance(value, Coroutine):
+            # Only now: asyncio takes longer to import than most scripts to run.
+            import asyncio
+
+            value = asyncio.run(value)
+        return value
+
+    def _new_module(self) -> "ModuleType":
+        """Make the module `script` and the surroundings that a script expects."""
+        module = _ModuleType(MODULE_NAME)
+        module.__file__ = FILE_NAME
+        sys.modules[MODULE_NAME] = module
+        # multiprocessing's spawn runs the file of __main__ again in each child.
+        sys.modules["__main__"] = _ModuleType("__main__")
+        sys.argv = [FILE_NAME]
+        sys.path.insert(0, self.home)
+        return module
+
+    def lines(self) -> list[str]:
+        """The text as Python counts lines: each with its line feed."""
+        return _lines(self.source)
+
+
+def _missing_main() -> dict[str, object]:
+    """Report that there is no main() to call."""
+    return {"code": "missing_main", "message": MISSING_MAIN}
+
+
+def compile_source(source: str) -> "CodeType":
+    """Compile the script and check that it may bind main. Raises RefusedError."""
+    # Python takes a byte order mark from a file, and refuses it in a string.
+    source = source.removeprefix("\ufeff")
+    try:
+        tree = _parse(source)
+        code = _compile(source, tree)
+    except SyntaxError as error:
+        raise RefusedError(_describe(error, source)) from None
+    except (RecursionError, MemoryError, OverflowError):
+        message = "SyntaxError: the script is nested too deeply to be compiled"
+        raise RefusedError({"code": "syntax_error", "message": message}) from None
+    except Exception as error:
+        # ValueError: NUL, or a lone surrogate. The rest: bugs of the compiler.
+        message = f"SyntaxError: the script cannot be compiled: {error}"
+        raise RefusedError({"code": "syntax_error", "message": message}) from None
+    if tree is not None and not binding.binds(tree, "main"):
+        raise RefusedError(_missing_main())
+    return code
+
+
+def _parse(source: str) -> Module | None:
+    """The tree, or None for one too deep to be had, though perhaps not to run."""
+    try:
+        tree = compile(source, FILE_NAME, "exec", PyCF_ONLY_AST, dont_inherit=True)
+    except RecursionError:
+        return None
+    return tree if isinstance(tree, Module) else None
+
+
+def _compile(source: str, tree: Module | None) -> "CodeType":
+    # From the tree where possible: a second parse would print its warnings twice.
+    if tree is not None:
+        try:
+            return compile(tree, FILE_NAME, "exec", dont_inherit=True)
+        except RecursionError:
+            # Walking a tree has a tighter bound than compiling text.
+            pass
+    return compile(source, FILE_NAME, "exec", dont_inherit=True)
+
+
+def _describe(error: SyntaxError, source: str) -> dict[str, object]:
+    message = f"{type(error).__name__}: {error.msg}"
+    report: dict[str, object] = {"code": "syntax_error", "message": message}
+    if error.lineno is not None and error.lineno > 0:
+        report["line"] = error.lineno
+        report["text"] = _line(error.lineno, error.text, source)
+    if error.offset is not None and error.offset > 0:
+        report["column"] = error.offset
+    return report
+
+
+def _line(number: int, known: str | None, source: str) -> str:
+    # Errors found after parsing carry no text.
+    if known is None:
+        known = "".join(_lines(source)[number - 1 : number])
+    return known.rstrip("\r\n")
+
+
+def _lines(source: str) -> list[str]:
+    plain = source.replace("\r\n", "\n").replace("\r", "\n")
+    return [line + "\n" for line in plain.split("\n")]
+
+
+def _write_file(source: str) -> None:
+    """Leave the script in the working directory as well.
+
+    Processes that multiprocessing spawns import it from there, and tracebacks
+    that the script prints itself find their lines. Without it both only get
+    poorer, so a failure is not one of the job's.
+    """
+    try:
+        fd = os.open(FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            os.write(fd, source.encode("utf-8", "replace"))
+        finally:
+            os.close(fd)
+    except OSError:
+        pass

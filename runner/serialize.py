@@ -1,0 +1,83 @@
+"""What main() returned, as JSON. protocol.md has each decision and its reason.
+
+A quick walk in C-speed steps recognizes plain values, which go straight to the
+C encoder. Everything else is copied into plain values first, or refused with
+the path to what is in the way.
+"""
+
+import sys
+
+from runner import text
+from runner.copier import Copier, NotSerializableError, TooLargeError
+
+MAX_DEPTH = 500
+MAX_INT_DIGITS = 4300
+
+_LEAVES = frozenset((type(None), bool, int, float, str))
+_CONTAINERS = frozenset((dict, list, tuple))
+_ALL = _LEAVES | _CONTAINERS
+_ONLY_STR = frozenset((str,))
+
+# Bound here, so that what a script does to `sys` does not matter.
+_set_int_max_str_digits = sys.set_int_max_str_digits
+
+
+def encode(value: object, room: int) -> bytes:
+    """Write value as compact JSON in UTF-8.
+
+    Raises NotSerializableError, or TooLargeError where it takes more than room
+    bytes (without having built all of it where that can be told before).
+    """
+    # What clients' own parsers take; and the encoder then refuses longer ones.
+    _set_int_max_str_digits(MAX_INT_DIGITS)
+    data = _encode_plain(value, room)
+    if data is None:
+        copy = Copier(room, MAX_DEPTH).copy(value)
+        data = text.to_json(copy).encode()
+    if len(data) > room:
+        raise TooLargeError(len(data))
+    return data
+
+
+def _encode_plain(value: object, room: int) -> bytes | None:
+    if not _is_plain(value, room):
+        return None
+    try:
+        return text.to_json(value).encode()
+    except ValueError:
+        # NaN, an infinity, a long int, a lone surrogate: the copy finds where.
+        return None
+
+
+def _is_plain(value: object, room: int) -> bool:
+    """Are all parts of the very types that JSON has, few and shallow enough?
+
+    False means that only the copy can tell.
+    """
+    # One level of nesting at a time, so that most steps run in C.
+    items = [value]
+    for _ in range(MAX_DEPTH + 1):
+        kinds = set(map(type, items))
+        if not kinds <= _ALL:
+            return False
+        room -= len(items)
+        if str in kinds:
+            room -= sum(len(item) for item in items if type(item) is str)
+        if kinds <= _LEAVES:
+            return room >= 0
+        below: list[object] = []
+        for item in items:
+            if type(item) is dict:
+                if not _ONLY_STR.issuperset(map(type, item)):
+                    return False
+                below.extend(item.values())
+            elif type(item) is list or type(item) is tuple:
+                below.extend(item)
+            # Shared parts can stand for far more JSON than they take memory.
+            if len(below) > room:
+                return False
+        items = below
+    return False
+
+
+__all__ = ["NotSerializableError", "TooLargeError", "encode"]

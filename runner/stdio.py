@@ -1,0 +1,42 @@
+"""The script's stdout and stderr."""
+
+import io
+import sys
+
+from runner import text
+
+_own: list[object] = []
+
+
+def prepare() -> None:
+    """Make them UTF-8, line-buffered, and never raise on a lone surrogate.
+
+    Line-buffered, so that what was printed survives a kill.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                encoding="utf-8", errors=text.REPLACE_ERRORS, line_buffering=True
+            )
+        _own.append(stream)
+
+
+def flush() -> None:
+    """Flush what are stdout and stderr now, and the original ones.
+
+    Whatever goes wrong is ignored: the script may have closed or replaced them.
+    """
+    now = [getattr(sys, name, None) for name in ("stdout", "stderr")]
+    for stream in now + _own:
+        try:
+            stream.flush()  # type: ignore[union-attr]
+        except BaseException:
+            pass
+
+
+def complain(line: str) -> None:
+    """Write a line to what is stderr now, as Python does at its end."""
+    try:
+        sys.stderr.write(line + "\n")
+    except BaseException:
+        pass

@@ -1,0 +1,143 @@
+"""Process 1 of the sandbox: starts the job's process, waits, says how it ended.
+
+It never runs user code. Its word on the status socket is evidence for the
+worker, so it makes itself unreadable to the job's processes, which have the
+same UID. protocol.md has the lines that it writes.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_SIGINT = 2
+_SIGKILL = 9
+_SIG_IGN = 1
+
+
+class Options:
+    """The file descriptors that the worker handed over."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        """Read `--name N` pairs; raises ValueError on anything else."""
+        self.cgroups: list[int] = []
+        given: dict[str, int] = {}
+        pairs = iter(arguments)
+        for name in pairs:
+            number = next(pairs, "")
+            if not number.isdecimal():
+                raise ValueError(f"{name} needs a file descriptor")
+            if name == "--cgroup-fd":
+                self.cgroups.append(int(number))
+            elif name in ("--status-fd", "--channel-fd"):
+                given[name] = int(number)
+            else:
+                raise ValueError(f"unknown argument {name}")
+        if len(given) != 2:
+            raise ValueError("--status-fd and --channel-fd are both needed")
+        self.status = given["--status-fd"]
+        self.channel = given["--channel-fd"]
+
+
+def main(arguments: list[str]) -> "NoReturn":
+    """Run one job and exit: 0 once its end was told, 1 on trouble, 2 on misuse."""
+    try:
+        options = Options(arguments)
+    except ValueError as error:
+        _complain(error)
+        os._exit(2)
+    try:
+        _join_cgroups(options.cgroups)
+        gate, opener = os.pipe()
+        job = os.fork()
+        if job == 0:
+            os.close(opener)
+            _start_job(options, gate)
+        os.close(gate)
+        _supervise(job, opener, options)
+    except BaseException as error:
+        _say(options.status, f"error {type(error).__name__}: {error}")
+    os._exit(1)
+
+
+def _join_cgroups(fds: list[int]) -> None:
+    # First of all, so that the memory of every import counts for the job.
+    for fd in fds:
+        os.write(fd, b"0")
+        os.close(fd)
+
+
+def _start_job(options: Options, gate: int) -> "NoReturn":
+    """The job's process, up to where job.run takes over."""
+    try:
+        os.close(options.status)
+        # Signals to process group 0 must not reach process 1.
+        os.setsid()
+        # Imported after the fork: it overlaps with the parent's own work, and
+        # process 1 stays small.
+        from runner.job import run
+
+        # No user code before process 1 is sealed. End of file: it has failed.
+        if os.read(gate, 1) == b"":
+            os._exit(1)
+        os.close(gate)
+        run(options.channel)
+    except BaseException as error:
+        _complain(error)
+    os._exit(1)
+
+
+def _supervise(job: int, opener: int, options: Options) -> "NoReturn":
+    for fd in (0, 1, 2, options.channel):
+        _close(fd)
+    _seal()
+    _say(options.status, "ready")
+    os.write(opener, b"\n")
+    os.close(opener)
+    # Orphans of the job land here too; they are reaped on the way.
+    while True:
+        pid, status, usage = os.wait4(-1, 0)
+        if pid == job:
+            break
+    user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
+    _say(options.status, f"status {status} {user} {system}")
+    os._exit(0)
+
+
+def _seal() -> None:
+    """Die with the worker's nsjail, and keep the job out of this process."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_PDEATHSIG, _SIGKILL), (_PR_SET_DUMPABLE, 0)):
+        arguments = [ctypes.c_ulong(n) for n in (value, 0, 0, 0)]
+        if libc.prctl(option, *arguments) != 0:
+            raise OSError(ctypes.get_errno(), f"prctl {option}")
+    # Python's own handler for SIGINT would make process 1 killable from inside.
+    libc.signal(_SIGINT, ctypes.c_void_p(_SIG_IGN))
+
+
+def _say(status: int, line: str) -> None:
+    line = line.replace("\n", " ")[:4000]
+    try:
+        os.write(status, line.encode("utf-8", "replace") + b"\n")
+    except OSError:
+        # The worker is gone. Nobody is left to tell, and PDEATHSIG is coming.
+        os._exit(1)
+
+
+def _complain(error: BaseException) -> None:
+    sys.stderr.write(f"runner: {type(error).__name__}: {error}\n")
+    sys.stderr.flush()
+
+
+def _close(fd: int) -> None:
+    try:
+        os.close(fd)
+    except OSError:
+        # It was not open, which is what is wanted.
+        pass
