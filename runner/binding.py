@@ -5,6 +5,8 @@ no effects. Generous where only running can tell: a binding in a branch that is
 never taken counts, and so does `from x import *`.
 """
 
+import warnings
+
 # Not `ast`: that module costs 6 ms to import, its node classes nothing.
 from _ast import (
     AST,
@@ -20,8 +22,8 @@ from _ast import (
     MatchAs,
     MatchMapping,
     MatchStar,
-    Module,
     Name,
+    PyCF_ONLY_AST,
     Store,
     alias,
     comprehension,
@@ -35,16 +37,19 @@ _FUNCTIONS = (FunctionDef, AsyncFunctionDef)
 _SCOPES = (*_FUNCTIONS, ClassDef)
 
 
-def binds(tree: Module, name: str) -> bool:
-    """Tell whether running the module may bind name at its top level."""
-    for statement in tree.body:
-        # Nearly every script ends its check here.
-        if isinstance(statement, _FUNCTIONS) and statement.name == name:
-            return True
+def binds(source: str, name: str) -> bool:
+    """Tell whether running source, which compiles, may bind name at its top level."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            # Compiling the script has printed them.
+            tree = compile(source, "script.py", "exec", PyCF_ONLY_AST)
+    except RecursionError:
+        # Too deep for a tree, and yet it compiled. Running it will tell.
+        return True
     return _binds_here(tree, name) or _is_declared_global(tree, name)
 
 
-def _binds_here(tree: Module, name: str) -> bool:
+def _binds_here(tree: AST, name: str) -> bool:
     # A stack and no recursion: expressions nest thousands deep.
     todo: list[AST] = [tree]
     while todo:
@@ -99,7 +104,7 @@ def _evaluated_here(node: AST) -> "Iterator[AST]":
         yield from _children(node)
 
 
-def _is_declared_global(tree: Module, name: str) -> bool:
+def _is_declared_global(tree: AST, name: str) -> bool:
     todo: list[AST] = [tree]
     while todo:
         node = todo.pop()

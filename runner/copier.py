@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 # Fewer bits than this cannot make too many digits.
 _SHORT_INT_BITS = 14_000
+# Of a path: bytes of each key, and steps at either end.
 _KEY_SHOWN = 80
+_STEPS_SHOWN = 10
 # Letters of numpy's dtype.kind: bool, signed and unsigned int, float; then str.
 _NUMPY_NUMBERS = "biuf"
 _NUMPY_TEXT = "U"
@@ -47,7 +49,7 @@ class Copier:
         # Keys and indexes from the root to where the walk is.
         self._path: list[str | int] = []
         # The ids of the containers on that way.
-        self._open: list[int] = []
+        self._open: set[int] = set()
         numpy = sys.modules.get("numpy")
         # The types of numpy, where the script has imported it; else no types.
         self._scalar: type | tuple[()] = getattr(numpy, "generic", ())
@@ -143,7 +145,7 @@ class Copier:
             self._path.append(index)
             copied.append(self._copy(value))
             self._path.pop()
-        self._open.pop()
+        self._open.remove(id(values))
         return copied
 
     def _dict(self, values: "dict[object, object]") -> dict[str, object]:
@@ -156,7 +158,7 @@ class Copier:
             self._path.append(name)
             copied[name] = self._copy(value)
             self._path.pop()
-        self._open.pop()
+        self._open.remove(id(values))
         return copied
 
     def _key(self, key: "Any") -> str:
@@ -177,7 +179,7 @@ class Copier:
             self._refuse("circular reference")
         if len(self._open) == self._max_depth:
             self._refuse(f"nested deeper than {self._max_depth} levels")
-        self._open.append(id(container))
+        self._open.add(id(container))
 
     def _spend(self, count: int) -> None:
         self._left -= count
@@ -188,9 +190,14 @@ class Copier:
         self._refuse(*tips.for_type(kind))
 
     def _refuse(self, what: str, tip: str = "") -> "NoReturn":
-        steps = (f"[{_shown(step)}]" for step in self._path)
-        detail = f"result{''.join(steps)}: {what}"
+        detail = f"result{self._where()}: {what}"
         raise NotSerializableError(f"{detail}; {tip}" if tip else detail)
+
+    def _where(self) -> str:
+        steps = [f"[{_shown(step)}]" for step in self._path]
+        if len(steps) > 2 * _STEPS_SHOWN:
+            steps[_STEPS_SHOWN:-_STEPS_SHOWN] = ["..."]
+        return "".join(steps)
 
 
 def _shown(step: str | int) -> str:

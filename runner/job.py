@@ -24,10 +24,10 @@ _builtins = dict(vars(builtins))
 _restore_builtins = vars(builtins).update
 _settrace, _setprofile = sys.settrace, sys.setprofile
 _set_recursion_limit = sys.setrecursionlimit
-# Enough for the deepest result and for formatting.
-_RECURSION_LIMIT = 10_000
-# Given up when the script has ended, to have memory for saying how.
-_reserve = [bytearray(1 << 20)]
+_RECURSION_LIMIT = sys.getrecursionlimit()
+# Given up when the script has ended, to have memory for saying how. Until then
+# it takes address space only: bytes of zeros are never touched.
+_reserve = [bytes(1 << 20)]
 _NO_MEMORY = report.encode(
     {"code": "exception", "message": "MemoryError", "hint": failure.MEMORY_HINT}
 )
@@ -52,7 +52,6 @@ def run(fd: int) -> "NoReturn":
     """Run one job on the connected stream socket fd, and end the process."""
     to = Channel(fd)
     stdio.prepare()
-    _forget_runner()
     to.send(channel.READY)
     try:
         script, room = _receive(to)
@@ -78,13 +77,6 @@ def _receive(to: Channel) -> tuple[Script, int]:
         raise ValueError(f"a frame {kind!r} where a job was due")
     room = request.get("result_bytes", channel.MAX_PAYLOAD)
     return Script(request["script"]), min(room, channel.MAX_PAYLOAD)
-
-
-def _forget_runner() -> None:
-    # The script may have a module called runner. Ours find each other without.
-    for name in [*sys.modules]:
-        if name == "runner" or name.startswith("runner."):
-            del sys.modules[name]
 
 
 def _answer(script: Script, room: int, owner: int) -> Answer:
@@ -149,7 +141,7 @@ def _failed(error: BaseException, script: Script) -> Answer:
         told = error.report
     elif isinstance(error, SystemExit):
         code = _exit_code(error)
-        message = f"The script exited with code {code}"
+        message = f"the script exited with code {code} before main() returned"
         told = {"code": "exit", "message": message, "exit_code": code}
     else:
         told = failure.describe(error, script)

@@ -1,4 +1,5 @@
-"""Entry of the runner: `python -I -B main.py --status-fd N --channel-fd N`.
+"""Entry of the runner: `python -I -B main.py --status-fd N --channel-fd N`,
+or `main.py zygote N PLAN` for a zygote.
 
 Kept tiny, because Python never caches the bytecode of the file it is started
 with. The package is made by hand rather than through sys.path, so that nothing
@@ -12,7 +13,11 @@ _package = type(sys)("runner")
 _package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
 sys.modules["runner"] = _package
 
-from runner import supervisor  # noqa: E402  (the package has to exist first)
-
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["zygote"]:
+        from runner import zygote
+
+        zygote.main(sys.argv[2:])
+    from runner import supervisor
+
     supervisor.main(sys.argv[1:])

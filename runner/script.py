@@ -2,10 +2,7 @@
 
 import os
 import sys
-from _ast import Module, PyCF_ONLY_AST
 from _collections_abc import Coroutine
-
-from runner import binding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +54,7 @@ class Script:
 
     def _new_module(self) -> "ModuleType":
         """Make the module `script` and the surroundings that a script expects."""
+        _forget_runner()
         module = _ModuleType(MODULE_NAME)
         module.__file__ = FILE_NAME
         sys.modules[MODULE_NAME] = module
@@ -71,6 +69,13 @@ class Script:
         return _lines(self.source)
 
 
+def _forget_runner() -> None:
+    # The script may have a module called runner. Ours are all imported by now.
+    for name in [*sys.modules]:
+        if name == "runner" or name.startswith("runner."):
+            del sys.modules[name]
+
+
 def _missing_main() -> dict[str, object]:
     """Report that there is no main() to call."""
     return {"code": "missing_main", "message": MISSING_MAIN}
@@ -81,8 +86,7 @@ def compile_source(source: str) -> "CodeType":
     # Python takes a byte order mark from a file, and refuses it in a string.
     source = source.removeprefix("\ufeff")
     try:
-        tree = _parse(source)
-        code = _compile(source, tree)
+        code = compile(source, FILE_NAME, "exec", dont_inherit=True)
     except SyntaxError as error:
         raise RefusedError(_describe(error, source)) from None
     except (RecursionError, MemoryError, OverflowError):
@@ -92,29 +96,25 @@ def compile_source(source: str) -> "CodeType":
         # ValueError: NUL, or a lone surrogate. The rest: bugs of the compiler.
         message = f"SyntaxError: the script cannot be compiled: {error}"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
-    if tree is not None and not binding.binds(tree, "main"):
+    if not _defines(code, "main") and not _binds(source, "main"):
         raise RefusedError(_missing_main())
     return code
 
 
-def _parse(source: str) -> Module | None:
-    """The tree, or None for one too deep to be had, though perhaps not to run."""
-    try:
-        tree = compile(source, FILE_NAME, "exec", PyCF_ONLY_AST, dont_inherit=True)
-    except RecursionError:
-        return None
-    return tree if isinstance(tree, Module) else None
+def _defines(code: "CodeType", name: str) -> bool:
+    """Is there a plain def or class of that name at module level?
+
+    The compiler has told already, and nearly every script ends its check here.
+    """
+    kind = type(code)
+    return any(type(c) is kind and c.co_qualname == name for c in code.co_consts)
 
 
-def _compile(source: str, tree: Module | None) -> "CodeType":
-    # From the tree where possible: a second parse would print its warnings twice.
-    if tree is not None:
-        try:
-            return compile(tree, FILE_NAME, "exec", dont_inherit=True)
-        except RecursionError:
-            # Walking a tree has a tighter bound than compiling text.
-            pass
-    return compile(source, FILE_NAME, "exec", dont_inherit=True)
+def _binds(source: str, name: str) -> bool:
+    # Setting up the node classes alone takes longer than most scripts' compiling.
+    from runner import binding
+
+    return binding.binds(source, name)
 
 
 def _describe(error: SyntaxError, source: str) -> dict[str, object]:

@@ -18,7 +18,11 @@ _CONTAINERS = frozenset((dict, list, tuple))
 _ALL = _LEAVES | _CONTAINERS
 _ONLY_STR = frozenset((str,))
 
+# Python frames that a walk of that depth needs, and what is on the stack before.
+_RECURSION_LIMIT = 10_000
+
 # Bound here, so that what a script does to `sys` does not matter.
+_set_recursion_limit = sys.setrecursionlimit
 _set_int_max_str_digits = sys.set_int_max_str_digits
 
 
@@ -28,6 +32,7 @@ def encode(value: object, room: int) -> bytes:
     Raises NotSerializableError, or TooLargeError where it takes more than room
     bytes (without having built all of it where that can be told before).
     """
+    _set_recursion_limit(_RECURSION_LIMIT)
     # What clients' own parsers take; and the encoder then refuses longer ones.
     _set_int_max_str_digits(MAX_INT_DIGITS)
     data = _encode_plain(value, room)

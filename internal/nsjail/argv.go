@@ -64,6 +64,47 @@ func argv(l launch) []string {
 	return args
 }
 
+// zygoteLaunch is all that differs between one zygote's command line and another's.
+type zygoteLaunch struct {
+	Nsjail, ConfigFile, Python, Runner string
+	Mounts                             []string
+	// FirstID is the first of the user ids outside.
+	FirstID int
+	// Plan is what the zygote is told, as JSON.
+	Plan string
+	// Cgroups is how many cgroup.procs descriptors follow the control socket.
+	Cgroups int
+}
+
+// controlFD is a zygote's control socket.
+const controlFD = 3
+
+// zygoteArgv gives the command line of a zygote's nsjail: no limits of a job's,
+// and of the capabilities exactly those that making a sandbox needs.
+func zygoteArgv(l zygoteLaunch) []string {
+	ids := fmt.Sprintf("0:%d:%d", l.FirstID, uidsPerWorker)
+	args := []string{l.Nsjail, "--config", l.ConfigFile, "--user", ids, "--group", ids, "--time_limit", "0"}
+	for _, capability := range []string{"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_RESOURCE"} {
+		args = append(args, "--cap", capability)
+	}
+	for _, limit := range []string{"as", "cpu", "fsize", "nproc", "memlock"} {
+		args = append(args, "--rlimit_"+limit, "hard")
+	}
+	args = append(args, "--rlimit_nofile", "4096")
+	for fd := controlFD; fd <= controlFD+l.Cgroups; fd++ {
+		args = append(args, "--pass_fd", strconv.Itoa(fd))
+	}
+	for _, path := range l.Mounts {
+		args = append(args, "--bindmount_ro", path)
+	}
+	args = append(args, "--bindmount_ro", l.Runner+":/runner",
+		"--", l.Python, "-I", "-B", "/runner/main.py", "zygote", strconv.Itoa(controlFD), l.Plan)
+	for i := range l.Cgroups {
+		args = append(args, strconv.Itoa(controlFD+1+i))
+	}
+	return args
+}
+
 // rlimits are the limits that the kernel keeps for each process (processes and
 // threads: for each user).
 func rlimits(l launch) []string {

@@ -12,7 +12,8 @@ import (
 )
 
 // uidsPerWorker is how many user ids one worker holds; more than jobs that can
-// run at once, so that an id rests before it is used again.
+// run at once, so that an id rests before it is used again. The first is what a
+// zygote itself has, and no job.
 const uidsPerWorker = 4096
 
 // maxWorkers bounds the workers of one machine.
@@ -67,14 +68,17 @@ func (c *claim) takeID() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
+		c.next = c.next%(uidsPerWorker-1) + 1
 		id := c.uidBase + c.next
-		c.next = (c.next + 1) % uidsPerWorker
 		if !c.live[id] {
 			c.live[id] = true
 			return id
 		}
 	}
 }
+
+// inside gives the id by which a zygote knows an id outside.
+func (c *claim) inside(id int) int { return id - c.uidBase }
 
 func (c *claim) giveBack(id int) {
 	c.mu.Lock()

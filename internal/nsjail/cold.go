@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"cellblock/internal/nsjail/cgroup"
 )
 
 // Acquire launches one nsjail with an interpreter inside and waits until it is
@@ -43,154 +40,104 @@ func NewCold(host *Host, logger *slog.Logger) *Cold {
 }
 
 func (c *Cold) launch(ctx context.Context, id int) (*Sandbox, error) {
-	group, err := c.host.newGroup()
+	group, err := c.host.newGroup(supervisors)
 	if err != nil {
 		return nil, err
 	}
-	pipes, err := openPipes(group)
+	inner, outer, err := openPipes(group, id)
 	if err != nil {
 		return nil, errors.Join(err, removeGroup(group))
 	}
-	defer pipes.closeInner()
-	process, err := startProcess(argv(c.host.launch(id, len(pipes.procs))), pipes.stdoutIn, pipes.stderrIn, pipes.extra())
+	defer inner.close()
+	body, err := startCold(argv(c.host.launch(id, len(inner.procs))), inner)
 	if err != nil {
-		pipes.closeOuter()
+		outer.close()
 		return nil, errors.Join(err, removeGroup(group))
 	}
-	pipes.closeInner() // so that they end with the process
+	inner.close() // so that they end with the process
 	limits := c.host.limits
 	s := &Sandbox{
-		limits: limits, process: process, channel: pipes.channel, status: pipes.status,
-		stdout: collect(pipes.stdout, limits.OutputBytes), stderr: collect(pipes.stderr, limits.OutputBytes),
-		log: collect(pipes.log, maxLogBytes), group: group, logger: c.logger,
-		release: func() { c.host.claim.giveBack(id) },
+		limits: limits, body: body, channel: outer.channel,
+		stdout: collect(outer.stdout, limits.OutputBytes), stderr: collect(outer.stderr, limits.OutputBytes),
+		group: group, logger: c.logger,
 	}
-	if err := s.awaitReady(ctx); err != nil {
-		s.release = func() {} // Acquire gives the id back
+	if err := s.awaitReady(ctx, body.awaitSupervisor); err != nil {
 		s.Discard()
-		return nil, fmt.Errorf("%w; nsjail says: %q", err, strings.TrimSpace(string(s.log.kept)))
+		return nil, fmt.Errorf("%w; nsjail says: %q", err, body.said())
 	}
+	s.release = func() { c.host.claim.giveBack(id) }
 	return s, nil
+}
+
+// awaitReady waits for what started the sandbox, and then for the runner in it.
+func (s *Sandbox) awaitReady(ctx context.Context, started func(time.Time) error) error {
+	deadline, _ := ctx.Deadline()
+	stop := context.AfterFunc(ctx, s.body.kill)
+	defer stop()
+	if err := started(deadline); err != nil {
+		return err
+	}
+	_ = s.channel.SetReadDeadline(deadline)
+	if err := readReady(s.channel); err != nil {
+		return fmt.Errorf("wait for the runner: %w", err)
+	}
+	return s.channel.SetReadDeadline(time.Time{})
+}
+
+// coldBody is one nsjail, with the supervisor's status socket.
+type coldBody struct {
+	jail   *jail
+	status *net.UnixConn
+	// log is what nsjail itself had to say: nothing, if all is well.
+	log *output
 }
 
 // maxLogBytes is how much of nsjail's own log is kept for an error's text.
 const maxLogBytes = 4096
 
-// awaitReady waits for the supervisor and for the runner.
-func (s *Sandbox) awaitReady(ctx context.Context) error {
-	deadline, _ := ctx.Deadline()
-	stop := context.AfterFunc(ctx, s.process.kill)
-	defer stop()
-	_ = s.status.SetReadDeadline(deadline)
-	_ = s.channel.SetReadDeadline(deadline)
-	pid, err := awaitSupervisor(s.status)
+func startCold(args []string, inner *innerEnds) (*coldBody, error) {
+	status, statusIn, err := socketpair(unix.SOCK_STREAM, true)
+	if err != nil {
+		return nil, err
+	}
+	defer statusIn.Close() //nolint:errcheck // nsjail has its copy
+	log, logIn, err := os.Pipe()
+	if err != nil {
+		_ = status.Close()
+		return nil, err
+	}
+	defer logIn.Close() //nolint:errcheck // nsjail has its copy
+	extra := append([]*os.File{inner.channel, statusIn}, inner.procs...)
+	jail, err := startJail(args, inner.stdout, inner.stderr, append(extra, logIn))
+	if err != nil {
+		_ = status.Close()
+		_ = log.Close()
+		return nil, err
+	}
+	return &coldBody{jail: jail, status: status, log: collect(log, maxLogBytes)}, nil
+}
+
+func (b *coldBody) awaitSupervisor(deadline time.Time) error {
+	_ = b.status.SetReadDeadline(deadline)
+	pid, err := awaitSupervisor(b.status)
 	if err != nil {
 		return fmt.Errorf("wait for the supervisor: %w", err)
 	}
-	if err := s.process.watch(pid); err != nil {
+	if err := b.jail.watch(pid); err != nil {
 		return fmt.Errorf("watch pid 1: %w", err)
 	}
-	if err := readReady(s.channel); err != nil {
-		return fmt.Errorf("wait for the runner: %w", err)
-	}
-	_ = s.status.SetReadDeadline(time.Time{})
-	_ = s.channel.SetReadDeadline(time.Time{})
-	return nil
+	return b.status.SetReadDeadline(time.Time{})
 }
 
-// pipes are the ends of everything that connects a sandbox to the worker.
-type pipes struct {
-	// outer ends, the worker's
-	channel, status     *net.UnixConn
-	stdout, stderr, log *os.File
-	// inner ends, which nsjail inherits
-	channelIn, statusIn, stdoutIn, stderrIn, logIn *os.File
-	procs                                          []*os.File
+func (b *coldBody) kill()                 { b.jail.kill() }
+func (b *coldBody) dead() <-chan struct{} { return b.jail.gone }
+func (b *coldBody) ending() ending        { return readEnding(b.status) }
+
+func (b *coldBody) close() {
+	b.jail.close()
+	_ = b.status.Close()
+	b.log.stop()
 }
 
-func openPipes(group *cgroup.Group) (_ *pipes, err error) {
-	p := &pipes{}
-	defer func() {
-		if err != nil {
-			p.closeInner()
-			p.closeOuter()
-		}
-	}()
-	if p.channel, p.channelIn, err = socketpair(false); err != nil {
-		return nil, err
-	}
-	if p.status, p.statusIn, err = socketpair(true); err != nil {
-		return nil, err
-	}
-	for _, end := range []struct{ outer, inner **os.File }{
-		{&p.stdout, &p.stdoutIn}, {&p.stderr, &p.stderrIn}, {&p.log, &p.logIn},
-	} {
-		if *end.outer, *end.inner, err = os.Pipe(); err != nil {
-			return nil, err
-		}
-	}
-	if group != nil {
-		if p.procs, err = group.OpenProcs(); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// extra are the descriptors from 3 on, in argv's order.
-func (p *pipes) extra() []*os.File {
-	files := append([]*os.File{p.channelIn, p.statusIn}, p.procs...)
-	return append(files, p.logIn)
-}
-
-func (p *pipes) closeInner() {
-	closeAll(append([]io.Closer{p.channelIn, p.statusIn, p.stdoutIn, p.stderrIn, p.logIn}, closers(p.procs)...))
-}
-
-func (p *pipes) closeOuter() {
-	closeAll([]io.Closer{p.stdout, p.stderr, p.log})
-	if p.channel != nil {
-		_ = p.channel.Close()
-	}
-	if p.status != nil {
-		_ = p.status.Close()
-	}
-}
-
-func closers(files []*os.File) []io.Closer {
-	all := make([]io.Closer, 0, len(files))
-	for _, f := range files {
-		all = append(all, f)
-	}
-	return all
-}
-
-// closeAll closes what is open; a nil or closed *os.File only gives an error.
-func closeAll(all []io.Closer) {
-	for _, c := range all {
-		_ = c.Close()
-	}
-}
-
-// socketpair makes a connected pair of stream sockets. With credentials, what
-// is read from the outer end carries the sender's process id.
-func socketpair(credentials bool) (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	outer, inner := os.NewFile(uintptr(fds[0]), "outer"), os.NewFile(uintptr(fds[1]), "inner")
-	defer outer.Close() //nolint:errcheck // FileConn works on a copy
-	if credentials {
-		if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-			_ = inner.Close()
-			return nil, nil, err
-		}
-	}
-	conn, err := net.FileConn(outer)
-	if err != nil {
-		_ = inner.Close()
-		return nil, nil, err
-	}
-	return conn.(*net.UnixConn), inner, nil
-}
+// said gives nsjail's own log, once the body is closed.
+func (b *coldBody) said() string { return strings.TrimSpace(string(b.log.kept)) }

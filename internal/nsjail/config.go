@@ -5,13 +5,12 @@ import (
 	"strings"
 
 	"cellblock/internal/jobs"
-	"cellblock/internal/nsjail/seccomp"
 )
 
 // render gives the configuration for one machine: its own architecture's system
 // call policy, and the size of /tmp, which no option of nsjail's can change.
-func render(config string, arch seccomp.Arch, limits jobs.Limits) (string, error) {
-	config, err := WithPolicy(config, arch)
+func render(config, policy string, limits jobs.Limits) (string, error) {
+	config, err := WithPolicy(config, policy)
 	if err != nil {
 		return "", err
 	}

@@ -32,7 +32,7 @@ func TestConfigShowsTheDefaultLimits(t *testing.T) {
 }
 
 func TestConfigHoldsThePolicyOfTheList(t *testing.T) {
-	want, err := WithPolicy(cellblock.NsjailConfig, seccomp.AMD64)
+	want, err := WithPolicy(cellblock.NsjailConfig, seccomp.Kafel(seccomp.AMD64))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestConfigHoldsThePolicyOfTheList(t *testing.T) {
 func TestRender(t *testing.T) {
 	l := jobs.DefaultLimits()
 	l.TmpBytes = 8 << 20
-	got, err := render(cellblock.NsjailConfig, seccomp.ARM64, l)
+	got, err := render(cellblock.NsjailConfig, seccomp.Kafel(seccomp.ARM64), l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestRender(t *testing.T) {
 	if strings.Contains(got, "arch_prctl,") || !strings.Contains(got, "POLICY cellblock") {
 		t.Error("the policy is not arm64's")
 	}
-	if _, err := render("name: \"x\"\n", seccomp.AMD64, l); err == nil {
+	if _, err := render("name: \"x\"\n", "", l); err == nil {
 		t.Error("a configuration without the marked block was taken")
 	}
 }

@@ -18,7 +18,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	written, err := nsjail.WithPolicy(string(config), seccomp.AMD64)
+	written, err := nsjail.WithPolicy(string(config), seccomp.Kafel(seccomp.AMD64))
 	if err != nil {
 		log.Fatal(err)
 	}

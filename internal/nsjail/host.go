@@ -99,6 +99,7 @@ func (s Settings) runDir() string {
 }
 
 func (h *Host) configPath() string { return filepath.Join(h.dir, "nsjail.cfg") }
+func (h *Host) zygotePath() string { return filepath.Join(h.dir, "zygote.cfg") }
 func (h *Host) runnerPath() string { return filepath.Join(h.dir, "runner") }
 
 func (h *Host) launch(id, cgroups int) launch {
@@ -108,14 +109,15 @@ func (h *Host) launch(id, cgroups int) launch {
 	}
 }
 
-// newGroup makes a job's cgroup; nil where there are none.
-func (h *Host) newGroup() (*cgroup.Group, error) {
+// newGroup makes a job's cgroup, with room for as many processes beside the
+// job's own; nil where there are none.
+func (h *Host) newGroup(beside int) (*cgroup.Group, error) {
 	if h.cgroups == nil {
 		return nil, nil
 	}
 	name := "job-" + strconv.FormatUint(h.groups.Add(1), 10)
 	return h.cgroups.New(name, cgroup.Limits{
-		MemoryBytes: h.limits.MemoryBytes, Processes: h.limits.Processes + supervisors,
+		MemoryBytes: h.limits.MemoryBytes, Processes: h.limits.Processes + beside,
 	})
 }
 
@@ -143,14 +145,22 @@ func (h *Host) writeFiles(ctx context.Context) error {
 		}
 		config = string(content)
 	}
-	rendered, err := render(config, seccomp.Arch(runtime.GOARCH), h.limits)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(h.configPath(), []byte(rendered), 0o644); err != nil { //nolint:gosec // not secret
-		return err
+	arch := seccomp.Arch(runtime.GOARCH)
+	for path, policy := range map[string]string{
+		h.configPath(): seccomp.Kafel(arch), h.zygotePath(): seccomp.ZygoteKafel(arch),
+	} {
+		rendered, err := render(config, policy, h.limits)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil { //nolint:gosec // not secret
+			return err
+		}
 	}
 	if err := copyFiles(runner.Files, h.runnerPath()); err != nil {
+		return err
+	}
+	if err := h.writeZygoteFiles(arch); err != nil {
 		return err
 	}
 	return h.compileRunner(ctx)

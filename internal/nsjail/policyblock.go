@@ -4,8 +4,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-
-	"cellblock/internal/nsjail/seccomp"
 )
 
 const (
@@ -13,16 +11,15 @@ const (
 	policyEnd   = "# END seccomp\n"
 )
 
-// WithPolicy puts the system call policy of an architecture into the marked
-// block of an nsjail configuration.
-func WithPolicy(config string, arch seccomp.Arch) (string, error) {
+// WithPolicy puts a Kafel policy into the marked block of an nsjail configuration.
+func WithPolicy(config, policy string) (string, error) {
 	head, rest, found := strings.Cut(config, policyBegin)
 	_, tail, closed := strings.Cut(rest, policyEnd)
 	if !found || !closed {
 		return "", errors.New("the nsjail configuration has no block between '# BEGIN seccomp' and '# END seccomp'")
 	}
 	var block strings.Builder
-	for line := range strings.Lines(seccomp.Kafel(arch)) {
+	for line := range strings.Lines(policy) {
 		block.WriteString("  " + strconv.Quote(line) + "\n")
 	}
 	return head + policyBegin + "seccomp_string:\n" + block.String() + policyEnd + tail, nil

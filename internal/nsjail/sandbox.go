@@ -16,13 +16,10 @@ import (
 // Sandbox is ready to run one script. Whoever got it calls Run or Discard, once.
 type Sandbox struct {
 	limits  jobs.Limits
-	process *process
+	body    body
 	channel *net.UnixConn
-	status  *net.UnixConn
 	stdout  *output
 	stderr  *output
-	// log is what nsjail itself had to say: nothing, if all is well.
-	log *output
 	// group is nil where cgroups are not writable.
 	group *cgroup.Group
 	// release gives back what the sandbox was lent (its user id).
@@ -30,6 +27,18 @@ type Sandbox struct {
 	logger  *slog.Logger
 
 	discarded sync.Once
+}
+
+// body is the processes of a sandbox, however they were made.
+type body interface {
+	// kill ends them all. It may be called at any time and more than once.
+	kill()
+	// dead is closed when the last one is.
+	dead() <-chan struct{}
+	// ending tells how the script's own process ended, once all are dead.
+	ending() ending
+	// close gives back what the body holds outside, once all are dead.
+	close()
 }
 
 // Bounds on what should be at once: a killed namespace is gone within
@@ -85,14 +94,14 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 		if found.cause == notKilled {
 			found.cause, overdue = why, time.After(teardownBound)
 		}
-		s.process.kill()
+		s.body.kill()
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	cancelled := ctx.Done()
 	for {
 		select {
-		case <-s.process.gone:
+		case <-s.body.dead():
 			s.gather(&found, reports)
 			return found
 		case <-overdue:
@@ -134,14 +143,14 @@ func (s *Sandbox) overLimit() cause {
 	return notKilled
 }
 
-// gather takes what is there once everything inside is dead: the channel's and
-// the status socket's other ends are closed, so neither read can block.
+// gather takes what is there once everything inside is dead: the channel's other
+// end is closed, so reading it cannot block.
 func (s *Sandbox) gather(found *evidence, reports <-chan said) {
 	if reports != nil {
 		said := <-reports
 		found.report, found.reportErr = said.report, said.err
 	}
-	found.ending = readEnding(s.status)
+	found.ending = s.body.ending()
 }
 
 // conclude reads the counters, decides, and leaves nothing behind.
@@ -177,25 +186,37 @@ func usage(stats cgroup.Stats) jobs.Usage {
 	return u
 }
 
+// alive reports whether it can still run a script.
+func (s *Sandbox) alive() bool {
+	select {
+	case <-s.body.dead():
+		return false
+	default:
+		return true
+	}
+}
+
 // Discard ends a sandbox and waits until nothing of it is left. It may be
 // called more than once.
 func (s *Sandbox) Discard() {
 	s.discarded.Do(func() {
-		s.process.kill()
-		if !s.process.wait(teardownBound) {
+		s.body.kill()
+		select {
+		case <-s.body.dead():
+		case <-time.After(teardownBound):
 			s.logger.Error("a sandbox does not die", "bound", teardownBound)
 		}
-		s.process.close()
+		s.body.close()
 		_ = s.channel.Close()
-		_ = s.status.Close()
 		s.stdout.stop()
 		s.stderr.stop()
-		s.log.stop()
 		if s.group != nil {
 			if err := s.group.Remove(context.Background()); err != nil {
 				s.logger.Error("cannot remove a job's cgroup", "error", err)
 			}
 		}
-		s.release()
+		if s.release != nil {
+			s.release()
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package nsjail
 
 import (
+	"strings"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -24,7 +25,22 @@ type Settings struct {
 	OutputKB  int64         `name:"limit-output-kb" env:"LIMIT_OUTPUT_KB" default:"1024" help:"What is kept of stdout, and of stderr, in KiB."`
 	ResultKB  int64         `name:"limit-result-kb" env:"LIMIT_RESULT_KB" default:"4096" help:"Size of the JSON that main() returns, in KiB."`
 
+	Preload    []string `name:"preload" env:"PRELOAD" default:"numpy,pandas" help:"Packages that zygotes have loaded, by comma; empty for none. Scripts that name none of them get a plain interpreter."`
+	ZygoteJobs int64    `name:"zygote-jobs" env:"ZYGOTE_JOBS" default:"5000" help:"Sandboxes that are forked from a zygote before it is replaced, since all of them share its address layout."`
+	ZygoteMB   int64    `name:"zygote-memory-mb" env:"ZYGOTE_MEMORY_MB" default:"512" help:"Memory of a zygote, in MiB; one that needs more is ended and replaced."`
+
 	RequireCgroups bool `name:"require-cgroups" env:"REQUIRE_CGROUPS" default:"false" help:"Refuse to start where cgroups are not writable, instead of holding limits by rlimits (for each process)."`
+}
+
+// packages are the preloaded ones, without what an empty setting leaves.
+func (s Settings) packages() []string {
+	var names []string
+	for _, name := range s.Preload {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Limits gives the settings as the domain's limits.

@@ -81,7 +81,7 @@ func ranges(a Arch) []span {
 	put(allowed, "allow", unix.SECCOMP_RET_ALLOW)
 	put(unreachable, "EACCES", fails(syscall.EACCES))
 	put(absent, "ENOSYS", fails(syscall.ENOSYS))
-	put(refused(a), "EPERM", fails(syscall.EPERM))
+	put(forUserCode().refused(a), "EPERM", fails(syscall.EPERM))
 	for _, r := range conditional() {
 		if n, exists := a.number(r.Name); exists {
 			byNumber[n] = span{uint32(n), r.bpf(), ""} //nolint:gosec // small

@@ -13,16 +13,22 @@ import (
 // are given by number; the comment behind each says which it is.
 //
 // Language: the "Kafel policy language" page in google/kafel.
-func Kafel(a Arch) string {
+func Kafel(a Arch) string { return forUserCode().kafel(a) }
+
+// ZygoteKafel is the policy for a zygote: the same list, and what making a
+// sandbox needs.
+func ZygoteKafel(a Arch) string { return forZygotes().kafel(a) }
+
+func (l list) kafel(a Arch) string {
 	var p strings.Builder
 	p.WriteString("POLICY cellblock {\n")
-	p.WriteString("  ALLOW {\n" + namesOf(a, allowed) + "  }")
-	for _, r := range conditional() {
+	p.WriteString("  ALLOW {\n" + namesOf(a, l.allowed) + "  }")
+	for _, r := range l.conditional {
 		if _, exists := a.number(r.Name); exists {
 			p.WriteString(",\n  ALLOW { " + r.kafel() + " }")
 		}
 	}
-	for _, refusal := range refusals(a) {
+	for _, refusal := range l.refusals(a) {
 		fmt.Fprintf(&p, ",\n  ERRNO(%d) {\n%s  }", int(refusal.errno), namesOf(a, refusal.names))
 	}
 	fmt.Fprintf(&p, "\n}\nUSE cellblock DEFAULT ERRNO(%d)\n", int(syscall.ENOSYS))
@@ -36,13 +42,13 @@ type refusal struct {
 
 // refusals groups what is not allowed by the error it fails with. A conditional
 // call stands here too: it gets there when no condition of its own held.
-func refusals(a Arch) []refusal {
+func (l list) refusals(a Arch) []refusal {
 	byErrno := map[syscall.Errno][]string{
 		syscall.EACCES: slices.Clone(unreachable),
-		syscall.EPERM:  refused(a),
+		syscall.EPERM:  l.refused(a),
 		syscall.ENOSYS: slices.Clone(absent),
 	}
-	for _, r := range conditional() {
+	for _, r := range l.conditional {
 		byErrno[r.Errno] = append(byErrno[r.Errno], r.Name)
 	}
 	var all []refusal

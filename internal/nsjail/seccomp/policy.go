@@ -80,6 +80,26 @@ const (
 	queryPersona    = 0xffffffff
 )
 
+// list is who may call what.
+type list struct {
+	allowed     []string
+	conditional []rule
+}
+
+// forUserCode is the one list.
+func forUserCode() list { return list{allowed, conditional()} }
+
+// forZygotes is the list for what makes sandboxes.
+func forZygotes() list {
+	l := list{slices.Concat(allowed, zygoteAllowed), zygoteRules()}
+	for _, r := range conditional() {
+		if !slices.ContainsFunc(l.conditional, func(own rule) bool { return own.Name == r.Name }) {
+			l.conditional = append(l.conditional, r)
+		}
+	}
+	return l
+}
+
 // conditional are the calls that are allowed with some arguments only.
 func conditional() []rule {
 	return []rule{
@@ -152,16 +172,38 @@ var unreachable = []string{
 // falls back only on this error (EPERM breaks threads, for clone3).
 var absent = []string{"clone3"}
 
+// zygoteRules are what a zygote may do beside: make and enter exactly the
+// namespaces of a sandbox, mount what is in one, and give up rights. The filter
+// on top takes all of it from user code.
+// Flags: include/uapi/linux/{sched,mount,prctl}.h.
+func zygoteRules() []rule {
+	const (
+		newPID, newCgroup           = 0x20000000, 0x02000000
+		newMountIPCNet              = 0x48020000
+		noSuidNoDev, noExec, rdonly = 0x6, 0x8, 0x1
+	)
+	return []rule{
+		argIn("unshare", syscall.EPERM, 0, newPID, newCgroup, newMountIPCNet),
+		argIn("setns", syscall.EPERM, 1, newPID),
+		argIn("mount", syscall.EPERM, 3, noSuidNoDev, noSuidNoDev|noExec, noSuidNoDev|noExec|rdonly),
+		// Also PR_CAPBSET_DROP and PR_CAP_AMBIENT.
+		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 24, 29, 30, 38, 39, 47),
+	}
+}
+
+// zygoteAllowed are the calls that a zygote may make beside.
+var zygoteAllowed = []string{"capset", "seccomp", "setgroups", "setresgid", "setresuid", "umount2"}
+
 // refused are turned down on purpose, with EPERM: every call that has a number
 // on a and stands in no other list.
-func refused(a Arch) []string {
+func (l list) refused(a Arch) []string {
 	spoken := map[string]bool{}
-	for _, list := range [][]string{allowed, unreachable, absent} {
-		for _, name := range list {
+	for _, group := range [][]string{l.allowed, unreachable, absent} {
+		for _, name := range group {
 			spoken[name] = true
 		}
 	}
-	for _, r := range conditional() {
+	for _, r := range l.conditional {
 		spoken[r.Name] = true
 	}
 	var names []string

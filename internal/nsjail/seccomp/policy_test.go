@@ -43,7 +43,7 @@ func TestNamedCallsAreRefused(t *testing.T) {
 			"swapon", "clock_settime", "syslog", "kcmp", "move_mount", "fsopen", "open_tree", "mount_setattr",
 			"shmget", "msgget", "semget", "mq_open", "acct", "quotactl", "vmsplice", "splice", "execveat",
 		} {
-			if !slices.Contains(refused(arch), name) {
+			if !slices.Contains(forUserCode().refused(arch), name) {
 				t.Errorf("%s is not refused on %s", name, arch)
 			}
 		}
@@ -84,5 +84,21 @@ func TestKafelSpellsConditions(t *testing.T) {
 		if !strings.Contains(policy, want) {
 			t.Errorf("the policy lacks %q", want)
 		}
+	}
+}
+
+// A zygote may do what making a sandbox needs, and nothing else of what user
+// code may not.
+func TestZygoteMayDoLittleMore(t *testing.T) {
+	user, zygote := forUserCode().refused(AMD64), forZygotes().refused(AMD64)
+	var more []string
+	for _, name := range user {
+		if !slices.Contains(zygote, name) {
+			more = append(more, name)
+		}
+	}
+	want := []string{"capset", "mount", "seccomp", "setgroups", "setns", "setresgid", "setresuid", "umount2", "unshare"}
+	if !slices.Equal(more, want) {
+		t.Errorf("a zygote may also: %v, want %v", more, want)
 	}
 }

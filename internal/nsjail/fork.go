@@ -1,0 +1,167 @@
+package nsjail
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// controlMessage is what a zygote says: a word, a slot, and what follows.
+type controlMessage struct {
+	word    string
+	slot    int
+	numbers []int64
+	text    string
+	files   []int
+}
+
+func (m controlMessage) closeFiles() {
+	for _, fd := range m.files {
+		_ = unix.Close(fd)
+	}
+}
+
+// receive reads one message of the control socket with its descriptors.
+func receive(conn *net.UnixConn) (controlMessage, error) {
+	text := make([]byte, maxControlMessage)
+	rights := make([]byte, unix.CmsgSpace(4*4))
+	n, controlled, _, _, err := conn.ReadMsgUnix(text, rights)
+	if err != nil {
+		return controlMessage{}, err
+	}
+	if n == 0 {
+		return controlMessage{}, io.EOF
+	}
+	m := controlMessage{text: string(text[:n])}
+	if messages, err := unix.ParseSocketControlMessage(rights[:controlled]); err == nil {
+		for _, part := range messages {
+			if fds, err := unix.ParseUnixRights(&part); err == nil {
+				m.files = append(m.files, fds...)
+			}
+		}
+	}
+	fields := strings.Fields(m.text)
+	if len(fields) == 0 {
+		return m, nil
+	}
+	m.word = fields[0]
+	for i, field := range fields[1:] {
+		number, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			break
+		}
+		if i == 0 {
+			m.slot = int(number)
+		} else {
+			m.numbers = append(m.numbers, number)
+		}
+	}
+	return m, nil
+}
+
+// fork is the processes of a warm sandbox: an init and the job's, in a pid
+// namespace inside the zygote's.
+type fork struct {
+	zygote *zygote
+	born   chan struct{} // closed once init is known, or the fork failed
+	gone   chan struct{}
+
+	mu     sync.Mutex
+	init   int // pidfd; -1 unless it lives
+	job    int // pidfd; -1 unless it lives
+	failed error
+	end    ending
+	birth  sync.Once
+	death  sync.Once
+}
+
+func newFork(z *zygote) *fork {
+	return &fork{zygote: z, born: make(chan struct{}), gone: make(chan struct{}), init: -1, job: -1}
+}
+
+// hear takes the zygote's word on this fork.
+func (f *fork) hear(m controlMessage) {
+	switch {
+	case m.word == "forked" && len(m.files) == 2:
+		f.mu.Lock()
+		f.init, f.job = m.files[0], m.files[1]
+		f.mu.Unlock()
+		f.birth.Do(func() { close(f.born) })
+	case m.word == "ended" && len(m.numbers) == 3:
+		f.mu.Lock()
+		f.end = ending{
+			known: true, status: syscall.WaitStatus(m.numbers[0]), //nolint:gosec // as wait4 gave it
+			cpu: time.Duration(m.numbers[1]+m.numbers[2]) * time.Microsecond,
+		}
+		f.mu.Unlock()
+		f.finish(nil)
+	default:
+		m.closeFiles()
+		f.finish(fmt.Errorf("the zygote says: %s", m.text))
+	}
+}
+
+// lost says that the zygote is gone, and this fork with it.
+func (f *fork) lost() { f.finish(errors.New("the zygote is gone")) }
+
+func (f *fork) finish(failed error) {
+	f.death.Do(func() {
+		f.mu.Lock()
+		f.failed = failed
+		f.mu.Unlock()
+		f.birth.Do(func() { close(f.born) })
+		close(f.gone)
+	})
+}
+
+// awaitBirth waits until the init of the namespace is known.
+func (f *fork) awaitBirth(deadline time.Time) error {
+	select {
+	case <-f.born:
+	case <-time.After(time.Until(deadline)):
+		return fmt.Errorf("the zygote did not fork: %w", os.ErrDeadlineExceeded)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
+func (f *fork) dead() <-chan struct{} { return f.gone }
+
+func (f *fork) ending() ending {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.end
+}
+
+// kill ends the namespace by its init, the job's process first: that is what
+// the zygote waits for, and what it then tells.
+func (f *fork) kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fd := range []int{f.job, f.init} {
+		if fd >= 0 {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+	}
+}
+
+func (f *fork) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fd := range []*int{&f.init, &f.job} {
+		if *fd >= 0 {
+			_ = unix.Close(*fd)
+			*fd = -1
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package tinyinit
+
+import (
+	"bytes"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestImageIsAnExecutable(t *testing.T) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		image, err := Image(arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := elf.NewFile(bytes.NewReader(image))
+		if err != nil {
+			t.Fatalf("%s: %v", arch, err)
+		}
+		if f.Type != elf.ET_EXEC || len(f.Progs) != 1 || f.Progs[0].Flags != elf.PF_R|elf.PF_X {
+			t.Errorf("%s: %+v %+v", arch, f.FileHeader, f.Progs)
+		}
+		if f.Entry != baseAddress+codeOffset || int(f.Progs[0].Filesz) != len(image) {
+			t.Errorf("%s: entry %#x, size %d of %d", arch, f.Entry, f.Progs[0].Filesz, len(image))
+		}
+	}
+	if _, err := Image("riscv64"); err == nil {
+		t.Error("riscv64 was taken")
+	}
+}
+
+// TestInitGivesUpEverything runs it on this machine and reads what became of it.
+func TestInitGivesUpEverything(t *testing.T) {
+	image, err := Image(runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "init")
+	if err := os.WriteFile(path, image, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	status := waitAsleep(t, cmd.Process.Pid)
+	for _, want := range []string{
+		"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapInh:\t0000000000000000", "NoNewPrivs:\t1", "SigIgn:\t0000000000010000",
+	} {
+		if !strings.Contains(status, want) {
+			t.Errorf("%q is not in\n%s", want, status)
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGKILL {
+		t.Errorf("it ended otherwise: %v", cmd.ProcessState)
+	}
+}
+
+// waitAsleep waits until the process is in its last call.
+func waitAsleep(t *testing.T, pid int) string {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for time.Now().Before(deadline) {
+		content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(content), "State:\tS") && strings.Contains(string(content), "SigIgn:\t0000000000010000") {
+			return string(content)
+		}
+		time.Sleep(time.Millisecond) // there is no event for "asleep"
+	}
+	t.Fatal("the program does not come to rest")
+	return ""
+}

@@ -1,0 +1,130 @@
+"""Starts main.py as the worker does, only without nsjail around it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+MAIN = Path(__file__).resolve().parent.parent / "main.py"
+ROOM = 4 << 20
+# Seconds: nothing here takes more than a few, even on a busy machine.
+PATIENCE = 60
+
+
+class Runner:
+    """One runner process and the worker's ends of its sockets."""
+
+    def __init__(self, directory: str, *arguments: str, **options: Any) -> None:
+        """Start it in directory; options go to Popen."""
+        self.channel, channel = socket.socketpair()
+        self.status, status = socket.socketpair()
+        for end in (self.channel, self.status):
+            end.settimeout(PATIENCE)
+        fds = (status.fileno(), channel.fileno(), *options.pop("fds", ()))
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-I", "-B", MAIN),
+                *("--status-fd", str(fds[0]), "--channel-fd", str(fds[1])),
+                *arguments,
+            ],
+            pass_fds=fds,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+        )
+        channel.close()
+        status.close()
+
+    def send(self, kind: bytes, payload: bytes) -> None:
+        """Send one frame to the runner."""
+        self.channel.sendall(kind + len(payload).to_bytes(4, "big") + payload)
+
+    def receive(self, most: int = 1 << 32) -> tuple[bytes, int, bytes]:
+        """Wait for a frame: kind, length, and the payload unless it is over most.
+
+        All empty where the channel ends without one.
+        """
+        head = self._exactly(5)
+        length = int.from_bytes(head[1:], "big")
+        return head[:1], length, self._exactly(length) if length <= most else b""
+
+    def _exactly(self, length: int) -> bytes:
+        data = b""
+        while len(data) < length:
+            part = self.channel.recv(length - len(data))
+            if not part:
+                break
+            data += part
+        return data
+
+    def finish(self) -> tuple[bytes, bytes, str]:
+        """Wait for the end: stdout, stderr, and all that the status socket said."""
+        stdout, stderr = self.process.communicate(timeout=PATIENCE)
+        said = b""
+        while part := self.status.recv(1 << 16):
+            said += part
+        self.channel.close()
+        self.status.close()
+        return stdout, stderr, said.decode()
+
+
+class Ended:
+    """How a script ended, as the worker sees it."""
+
+    def __init__(self, frame: tuple[bytes, int, bytes], runner: Runner) -> None:
+        """Wait for the end of a runner whose answer has been read."""
+        self.kind, self.length, self.payload = frame
+        stdout, stderr, self.status = runner.finish()
+        self.stdout, self.stderr = stdout.decode(), stderr.decode()
+        self.exit = runner.process.returncode
+
+    @property
+    def result(self) -> Any:
+        """What main() returned; fails if it did not."""
+        if self.kind != b"R":
+            raise AssertionError(f"{self.kind!r} {self.payload!r} {self.stderr}")
+        return json.loads(self.payload)
+
+    @property
+    def failure(self) -> dict[str, Any]:
+        """The report; fails if there is none."""
+        if self.kind != b"E":
+            raise AssertionError(f"{self.kind!r} {self.payload!r} {self.stderr}")
+        report: dict[str, Any] = json.loads(self.payload)
+        return report
+
+    @property
+    def wait_status(self) -> int:
+        """The raw wait status of the job's process."""
+        return int(self.status.splitlines()[-1].split()[1])
+
+
+def run(script: str, room: int = ROOM, **options: Any) -> Ended:
+    """Run a script to its end, in a directory of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        return run_in(directory, script, room, **options)
+
+
+def run_in(directory: str, script: str, room: int = ROOM, **options: Any) -> Ended:
+    """Run a script to its end in this directory."""
+    runner = Runner(directory, **options)
+    if runner.receive()[0] == b"Y":
+        job = {"script": script, "result_bytes": room, "of_a_later_version": 1}
+        runner.send(b"J", json.dumps(job).encode())
+    return Ended(runner.receive(room), runner)
+
+
+def main_returning(expression: str, before: str = "") -> str:
+    """A script whose main() returns the value of an expression."""
+    return f"{before}\ndef main():\n    return {expression}\n"
+
+
+def environment() -> dict[str, str]:
+    """The environment without what changes Python's own output."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}

@@ -1,0 +1,84 @@
+"""What a zygote loads and runs once, so that its forks need not."""
+
+import importlib
+import sys
+
+from runner import failure, job, report, script, serialize, text
+
+__all__ = ["job", "load"]
+
+_ROOM = 1 << 20
+
+# The standard library that scripts use most. Names, so that a missing one (a
+# Python built without it) costs nothing but its speed.
+_LIBRARY = (
+    "asyncio", "base64", "bisect", "collections", "concurrent.futures", "copy",
+    "csv", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
+    "hashlib", "heapq", "inspect", "io", "itertools", "json", "linecache", "logging",
+    "math", "multiprocessing", "operator", "os", "pathlib", "pickle", "pprint",
+    "queue", "random", "re", "shutil", "signal", "statistics", "string",
+    "subprocess", "tempfile", "textwrap", "threading", "time", "traceback",
+    "typing", "unicodedata", "uuid", "warnings", "zoneinfo",
+)  # fmt: skip
+
+# Each touches code whose first run costs: the compiler, tracebacks, JSON.
+_EXERCISES = (
+    "def main():\n    return {'a': [1, 2.5, None, 'x']}\n",
+    "x = 1\n",
+    "def main(:\n",
+    "def main():\n    return {1}\n",
+    "def main():\n    return 1 / 0\n",
+)
+
+_NUMPY = """
+import numpy as np
+def main():
+    a = np.array([1, 2, 3, 4, 5])
+    np.linalg.solve(np.eye(3), np.ones(3))
+    np.random.default_rng(1).random()
+    return [float(np.mean(a)), int(np.sum(a)), a]
+"""
+
+_PANDAS = """
+import pandas as pd
+def main():
+    f = pd.DataFrame({"a": [1, 2, 1], "b": [1.0, 2.0, 3.0]})
+    f.groupby("a").sum(), f.describe(), f.merge(f, on="a"), f.to_json(), str(f)
+    return f.to_dict("records")
+"""
+
+_FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS}
+
+
+def load(packages: list[str]) -> None:
+    """Import the packages and run what their scripts will run.
+
+    Raises ImportError for a package that is not there.
+    """
+    for name in _LIBRARY:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            pass
+    for name in packages:
+        importlib.import_module(name)
+    for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
+        _rehearse(source)
+
+
+def _rehearse(source: str) -> None:
+    """Do with the source what job.py will do with a script, and drop it all."""
+    told: dict[str, object]
+    try:
+        namespace: dict[str, object] = {"__name__": script.MODULE_NAME}
+        exec(script.compile_source(source), namespace)  # noqa: S102  (our own text)
+        serialize.encode(namespace["main"](), _ROOM)  # type: ignore[operator]
+        return
+    except script.RefusedError as error:
+        told = error.report
+    except serialize.NotSerializableError as error:
+        told = {"message": error.detail}
+    except ArithmeticError as error:
+        told = failure.describe(error, script.Script(source))
+    report.encode(told)
+    text.from_json('{"script": "", "result_bytes": 1}')

@@ -1,0 +1,158 @@
+"""The zygote: an interpreter with its packages loaded, that forks sandboxes.
+
+Process 1 of its own nsjail. It never runs user code: what it forks confines
+itself first (confine.py) and then waits for a script. protocol.md has what it
+hears and says on the control socket.
+"""
+
+import array
+import errno
+import gc
+import json
+import os
+import select
+import socket
+
+from runner import confine, warmup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_MESSAGE_BYTES = 4096
+_MAX_FDS = 16
+_PRELOAD_FAILED = 3
+
+
+class Sandbox:
+    """A fork that lives: the worker's number for it, and its two processes."""
+
+    def __init__(self, slot: int, init: int, job: int) -> None:
+        """Remember the ids of pid 1 and pid 2 of its namespace, as seen here."""
+        self.slot, self.init, self.job = slot, init, job
+
+
+class Zygote:
+    """Serves the control socket until the worker closes it."""
+
+    def __init__(self, control: socket.socket, plan: confine.Plan) -> None:
+        """Own the control socket; plan says how each fork is confined."""
+        self._control, self._plan = control, plan
+        self._outbox: list[tuple[bytes, list[int]]] = []
+        self._alive: dict[int, Sandbox] = {}
+        self._poll = select.poll()
+
+    def serve(self) -> "NoReturn":
+        """Fork on request and tell of every end. Ends with the control socket."""
+        self._control.setblocking(False)
+        self._say(b"ready")
+        while True:
+            # Never blocked in sending: with nobody reading, both would wait.
+            wanted = select.POLLIN | (select.POLLOUT if self._outbox else 0)
+            self._poll.register(self._control.fileno(), wanted)
+            for fd, _ in self._poll.poll():
+                if fd == self._control.fileno():
+                    self._flush()
+                    self._hear()
+                else:
+                    self._bury(fd)
+
+    def _hear(self) -> None:
+        try:
+            message, ancillary, _, _ = self._control.recvmsg(
+                _MESSAGE_BYTES, socket.CMSG_SPACE(_MAX_FDS * 4)
+            )
+        except BlockingIOError:
+            return
+        if not message:
+            os._exit(0)
+        fds = _descriptors(ancillary)
+        word, *numbers = message.decode().split()
+        if word != "fork" or len(numbers) != 2 or len(fds) < confine.FIRST_CGROUP:
+            raise ValueError(f"not a message of the worker's: {message!r}")
+        slot, uid = map(int, numbers)
+        try:
+            self._fork(slot, uid, fds)
+        except OSError as error:
+            self._say(f"failed {slot} {error}".encode())
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _fork(self, slot: int, uid: int, fds: list[int]) -> None:
+        init, job = confine.fork(self._plan, uid, fds)
+        sandbox = Sandbox(slot, init, job)
+        watch = [os.pidfd_open(init), os.pidfd_open(job)]
+        self._alive[watch[1]] = sandbox
+        self._poll.register(watch[1], select.POLLIN)
+        self._say(f"forked {slot}".encode(), watch)
+
+    def _bury(self, watch: int) -> None:
+        """Reap a job's process, end its namespace, and tell how it ended."""
+        sandbox = self._alive.pop(watch)
+        self._poll.unregister(watch)
+        os.close(watch)
+        _, status, usage = os.wait4(sandbox.job, 0)
+        # The namespace goes with its pid 1, and whatever the job left in it.
+        os.kill(sandbox.init, confine.SIGKILL)
+        os.waitpid(sandbox.init, 0)
+        user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
+        self._say(f"ended {sandbox.slot} {status} {user} {system}".encode())
+
+    def _say(self, message: bytes, fds: list[int] | None = None) -> None:
+        # The worker's copies outlive ours, so those that are sent are copied.
+        self._outbox.append((message, [os.dup(fd) for fd in fds or []]))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._outbox:
+            message, fds = self._outbox[0]
+            rights = array.array("i", fds)
+            try:
+                self._control.sendmsg(
+                    [message],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if fds else [],
+                )
+            except BlockingIOError:
+                return
+            for fd in fds:
+                os.close(fd)
+            del self._outbox[0]
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return list(fds)
+
+
+def main(arguments: list[str]) -> "NoReturn":
+    """Load the packages, then serve.
+
+    Arguments: the control socket, the plan, and the zygote's own cgroup files.
+    """
+    control = socket.socket(fileno=int(arguments[0]))
+    control.set_inheritable(False)
+    for fd in map(int, arguments[2:]):
+        os.write(fd, b"0")
+        os.close(fd)
+    plan = confine.Plan(json.loads(arguments[1]))
+    try:
+        warmup.load(plan.preload)
+    except ImportError as error:
+        control.send(f"failed 0 cannot preload: {error}".encode())
+        os._exit(_PRELOAD_FAILED)
+    try:
+        plan.seal()
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "?")
+        control.send(f"failed 0 {name}: {error}".encode())
+        os._exit(1)
+    # What lives now lives as long as the zygote: collecting it again in every
+    # fork would only copy its pages.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    Zygote(control, plan).serve()
