@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from traceback import TracebackException
     from types import FrameType, ModuleType, TracebackType
+    from typing import Any
 
 HINTS = {
     errno.EFBIG: "the file size limit",
@@ -29,6 +30,10 @@ NO_THREAD = "can't start new thread"
 # recursion limit, and a million frames take longer than its time.
 _HEAD = _TAIL = 1000
 
+# Whatever an exception class has under that name.
+_get_traceback = BaseException.__dict__["__traceback__"].__get__
+_set_traceback = BaseException.__dict__["__traceback__"].__set__
+
 _import_state = (sys.path[:], sys.meta_path[:], sys.path_hooks[:])
 
 
@@ -40,14 +45,15 @@ def describe(error: BaseException, script: Script) -> dict[str, object]:
         except BaseException:
             # The next one asks less of the exception, and of the memory.
             continue
-    return {"code": "exception", "message": "an exception that cannot be described"}
+    return {"code": "exception", "message": message(error)}
 
 
-def message(error: BaseException) -> str:
+def message(error: "Any") -> str:
     """The last line of a traceback: type and text. Never raises."""
     try:
         name = type_name(type(error))
-        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        # type() and not isinstance(), which asks the exception for its class.
+        said = error.msg if issubclass(type(error), SyntaxError) else str(error)
         said = str.__str__(said)
     except BaseException:
         return f"{_bare_name(error)}: <exception str() failed>"
@@ -104,7 +110,7 @@ def _plain(error: BaseException, script: Script) -> dict[str, object]:
     lines = script.lines()
     said = message(error)
     parts = ["Traceback (most recent call last):\n"]
-    trace, _ = _cut(error.__traceback__, script)
+    trace, _ = _cut(_get_traceback(error), script)
     while trace is not None:
         code, number = trace.tb_frame.f_code, trace.tb_lineno
         parts.append(f'  File "{code.co_filename}", line {number}, in {code.co_name}\n')
@@ -118,8 +124,8 @@ def _plain(error: BaseException, script: Script) -> dict[str, object]:
 
 def _least(error: BaseException, _script: Script) -> dict[str, object]:
     # Frames hold what the script had: let it go before anything else.
-    trace = error.__traceback__
-    error.__traceback__ = None
+    trace = _get_traceback(error)
+    _set_traceback(error, None)
     while trace is not None:
         try:
             trace.tb_frame.clear()
@@ -131,7 +137,7 @@ def _least(error: BaseException, _script: Script) -> dict[str, object]:
 
 def _without_traceback(error: BaseException) -> dict[str, object]:
     report: dict[str, object] = {"code": "exception", "message": message(error)}
-    if isinstance(error, MemoryError):
+    if issubclass(type(error), MemoryError):
         report["hint"] = MEMORY_HINT
     return report
 
@@ -148,7 +154,7 @@ def format_traceback(error: BaseException, script: Script) -> str:
     """
     traceback = _import_traceback()
     entry = (len(script.source), None, script.lines(), FILE_NAME)
-    sys.modules["linecache"].cache[FILE_NAME] = entry
+    traceback.linecache.cache[FILE_NAME] = entry
     left_out: dict[int, int] = {}
     for one in chain(error):
         one.__traceback__, left_out[id(one)] = _cut(one.__traceback__, script)
@@ -162,7 +168,7 @@ def format_traceback(error: BaseException, script: Script) -> str:
 
 def _import_traceback() -> "ModuleType":
     # As it was before the script: its directory may hold a `token.py`.
-    sys.path[:], sys.meta_path[:], sys.path_hooks[:] = _import_state
+    sys.path, sys.meta_path, sys.path_hooks = _import_state
     import traceback
 
     return traceback

@@ -12,16 +12,17 @@ from os import _exit, getpid
 
 from runner import channel, failure, report, serialize, stdio, text
 from runner.channel import Channel
-from runner.script import RefusedError, Script
+from runner.script import RefusedError, Script, await_value, is_coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
 
 _builtins = dict(vars(builtins))
 _restore_builtins = vars(builtins).update
+_modules = sys.modules
 _settrace, _setprofile = sys.settrace, sys.setprofile
 _set_recursion_limit = sys.setrecursionlimit
 _RECURSION_LIMIT = sys.getrecursionlimit()
@@ -84,6 +85,7 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
     if getpid() != owner:
         _leave_copy(error, script)
     try:
+        _reserve.clear()
         _settle()
         if error is not None:
             return _failed(error, script)
@@ -96,28 +98,38 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
 def _call(script: Script) -> tuple[object, BaseException | None]:
     try:
         try:
-            return script.run(), None
+            value = script.run()
         finally:
             # First of all: what follows needs them.
             _restore_builtins(_builtins)
-            _reserve.clear()
+        if is_coroutine(value):
+            try:
+                value = await_value(value)
+            finally:
+                _restore_builtins(_builtins)
     except BaseException as error:
         return None, error
+    return value, None
 
 
 def _settle() -> None:
     """Take back what of the script would go on acting on this code."""
+    sys.modules = _modules
     _settrace(None)
     _setprofile(None)
     _set_recursion_limit(_RECURSION_LIMIT)
     # Only a script that has imported it can have handlers of its own. An alarm
     # that is still due must not raise in here.
-    signal = sys.modules.get("signal")
+    signal = _modules.get("signal")
     if signal is None:
         return
-    for number in signal.valid_signals():
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_IGN)
+    try:
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_IGN)
+    except Exception:
+        # It is not the module that it should be.
+        pass
 
 
 def _returned(value: object, room: int) -> Answer:
@@ -136,10 +148,11 @@ def _returned(value: object, room: int) -> Answer:
         return Answer(channel.FAILURE, report.encode(told))
 
 
-def _failed(error: BaseException, script: Script) -> Answer:
-    if isinstance(error, RefusedError):
+def _failed(error: "Any", script: Script) -> Answer:
+    # Any, and type(): an exception may raise where isinstance() asks it.
+    if type(error) is RefusedError:
         told = error.report
-    elif isinstance(error, SystemExit):
+    elif issubclass(type(error), SystemExit):
         code = _exit_code(error)
         message = f"the script exited with code {code} before main() returned"
         told = {"code": "exit", "message": message, "exit_code": code}
@@ -148,7 +161,7 @@ def _failed(error: BaseException, script: Script) -> Answer:
     return Answer(channel.FAILURE, report.encode(told))
 
 
-def _exit_code(error: SystemExit) -> int:
+def _exit_code(error: "Any") -> int:
     """The code that Python would end with, 0 to 255; prints a text as it does."""
     code = error.code
     if code is None:
@@ -161,13 +174,13 @@ def _exit_code(error: SystemExit) -> int:
     return 1
 
 
-def _leave_copy(error: BaseException | None, script: Script) -> "NoReturn":
+def _leave_copy(error: "Any", script: Script) -> "NoReturn":
     """End a process that the script forked and let return from main().
 
     The answer is the first process's to give; this one ends as Python would.
     """
     code = 0
-    if isinstance(error, SystemExit):
+    if issubclass(type(error), SystemExit):
         code = _exit_code(error)
     elif error is not None:
         told = failure.describe(error, script)

@@ -2,17 +2,33 @@
 
 import os
 import sys
-from _collections_abc import Coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, ModuleType
+    from typing import Any
 
 FILE_NAME = "script.py"
 MODULE_NAME = "script"
 MISSING_MAIN = "Script must contain a 'def main():' function"
 
 _ModuleType = type(sys)
+
+
+def is_coroutine(value: object) -> bool:
+    """Is it what calling an `async def` gives?"""
+    # By what the type has, so that compiled ones count; a generator has no
+    # __await__, and a future no send.
+    kind = type(value)
+    return hasattr(kind, "__await__") and hasattr(kind, "send")
+
+
+def await_value(value: "Any") -> object:
+    """Run a coroutine to its end. Raises whatever the script raises."""
+    # Only now: asyncio takes longer to import than most scripts to run.
+    import asyncio
+
+    return asyncio.run(value)
 
 
 class RefusedError(Exception):
@@ -33,7 +49,7 @@ class Script:
         self.home = os.getcwd()
 
     def run(self) -> object:
-        """Load the module and give what its main() returns.
+        """Load the module and give what its main() returns, awaited or not.
 
         Raises RefusedError, or whatever the script raises.
         """
@@ -44,13 +60,7 @@ class Script:
         main = namespace.get("main")
         if not callable(main):
             raise RefusedError(_missing_main())
-        value = main()
-        if isinstance(value, Coroutine):
-            # Only now: asyncio takes longer to import than most scripts to run.
-            import asyncio
-
-            value = asyncio.run(value)
-        return value
+        return main()
 
     def _new_module(self) -> "ModuleType":
         """Make the module `script` and the surroundings that a script expects."""

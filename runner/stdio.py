@@ -5,7 +5,9 @@ import sys
 
 from runner import text
 
-_own: list[object] = []
+_own: list[io.TextIOWrapper] = []
+# A script may put something else in the place of its streams' methods.
+_flush = io.TextIOWrapper.flush
 
 
 def prepare() -> None:
@@ -18,7 +20,7 @@ def prepare() -> None:
             stream.reconfigure(
                 encoding="utf-8", errors=text.REPLACE_ERRORS, line_buffering=True
             )
-        _own.append(stream)
+            _own.append(stream)
 
 
 def flush() -> None:
@@ -26,10 +28,14 @@ def flush() -> None:
 
     Whatever goes wrong is ignored: the script may have closed or replaced them.
     """
-    now = [getattr(sys, name, None) for name in ("stdout", "stderr")]
-    for stream in now + _own:
+    for name in ("stdout", "stderr"):
         try:
-            stream.flush()  # type: ignore[union-attr]
+            getattr(sys, name).flush()
+        except BaseException:
+            pass
+    for stream in _own:
+        try:
+            _flush(stream)
         except BaseException:
             pass
 

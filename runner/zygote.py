@@ -82,7 +82,8 @@ class Zygote:
     def _fork(self, slot: int, uid: int, fds: list[int]) -> None:
         init, job = confine.fork(self._plan, uid, fds)
         sandbox = Sandbox(slot, init, job)
-        watch = [os.pidfd_open(init), os.pidfd_open(job)]
+        # The worker waits on the job's in its event loop.
+        watch = [os.pidfd_open(init), os.pidfd_open(job, os.O_NONBLOCK)]
         self._alive[watch[1]] = sandbox
         self._poll.register(watch[1], select.POLLIN)
         self._say(f"forked {slot}".encode(), watch)

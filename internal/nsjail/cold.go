@@ -14,8 +14,9 @@ import (
 )
 
 // Acquire launches one nsjail with an interpreter inside and waits until it is
-// ready for a script. The caller owns the sandbox and must Run or Discard it.
-func (c *Cold) Acquire(ctx context.Context) (*Sandbox, error) {
+// ready, whatever the script. The caller owns the sandbox and must Run or
+// Discard it.
+func (c *Cold) Acquire(ctx context.Context, _ string) (*Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, coldStart)
 	defer cancel()
 	id := c.host.claim.takeID()

@@ -80,19 +80,45 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 	}
 	defer host.Close() //nolint:errcheck // the process ends next
 	checks = append(checks, checkCgroups(host))
-	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx)
+	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx, "")
 	if err != nil {
 		return append(checks, Check{"sandbox", CheckFail, explain(err)})
 	}
 	outcome := sandbox.Run(ctx, probeScript)
+	return append(append(checks, inspect(outcome)...), checkWarm(ctx, host))
+}
+
+// checkWarm tries out whether sandboxes can be forked ahead of need.
+func checkWarm(ctx context.Context, host *Host) Check {
+	if host.settings.Sandbox != KindWarm {
+		return Check{"warm sandboxes", CheckOK, "switched off (SANDBOX=cold)"}
+	}
+	warm, err := NewWarm(ctx, host, 1, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return Check{"warm sandboxes", CheckWarn, fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err)}
+	}
+	defer warm.Close()
+	sandbox, err := warm.Acquire(ctx, probeScript)
+	if err != nil {
+		return Check{"warm sandboxes", CheckWarn, err.Error()}
+	}
+	outcome := sandbox.Run(ctx, probeScript)
 	if outcome.Failure != nil {
-		return append(checks, Check{"sandbox", CheckFail, fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback)})
+		return Check{"warm sandboxes", CheckWarn, outcome.Failure.Message}
+	}
+	return Check{"warm sandboxes", CheckOK, fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms", strings.Join(host.settings.packages(), ", "), outcome.Usage.RunMS)}
+}
+
+// inspect judges what a trial script saw from inside.
+func inspect(outcome jobs.Outcome) []Check {
+	if outcome.Failure != nil {
+		return []Check{{"sandbox", CheckFail, fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback)}}
 	}
 	var found probe
 	if err := json.Unmarshal(outcome.Result, &found, json.MatchCaseInsensitiveNames(true)); err != nil {
-		return append(checks, Check{"sandbox", CheckFail, "a trial script gave an odd answer: " + err.Error()})
+		return []Check{{"sandbox", CheckFail, "a trial script gave an odd answer: " + err.Error()}}
 	}
-	return append(checks, checkInside(found, outcome.Usage)...)
+	return checkInside(found, outcome.Usage)
 }
 
 func checkInside(found probe, usage jobs.Usage) []Check {

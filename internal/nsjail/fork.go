@@ -76,8 +76,9 @@ type fork struct {
 	gone   chan struct{}
 
 	mu     sync.Mutex
-	init   int // pidfd; -1 unless it lives
-	job    int // pidfd; -1 unless it lives
+	init   int      // pidfd; -1 unless it lives
+	job    int      // pidfd; -1 unless it lives
+	ends   *os.File // owns job's; readable once the process ended
 	failed error
 	end    ending
 	birth  sync.Once
@@ -94,7 +95,9 @@ func (f *fork) hear(m controlMessage) {
 	case m.word == "forked" && len(m.files) == 2:
 		f.mu.Lock()
 		f.init, f.job = m.files[0], m.files[1]
+		f.ends = os.NewFile(uintptr(f.job), "job")
 		f.mu.Unlock()
+		f.zygote.watching.Go(f.watch)
 		f.birth.Do(func() { close(f.born) })
 	case m.word == "ended" && len(m.numbers) == 3:
 		f.mu.Lock()
@@ -108,6 +111,34 @@ func (f *fork) hear(m controlMessage) {
 		m.closeFiles()
 		f.finish(fmt.Errorf("the zygote says: %s", m.text))
 	}
+}
+
+// zygotePatience is how long a zygote may take to tell of an end.
+const zygotePatience = time.Second
+
+// watch waits for the end of the job's process by itself, and holds the zygote
+// to its duty: one that does not tell of the end hangs, and is killed. Without
+// this, a script that had returned would look like one that runs too long.
+func (f *fork) watch() {
+	f.awaitExit()
+	select {
+	case <-f.gone:
+	case <-time.After(zygotePatience):
+		f.zygote.logger.Error("a zygote hangs; it is killed", "patience", zygotePatience)
+		f.zygote.jail.kill()
+	}
+}
+
+// awaitExit blocks until the job's process is dead or the fork is closed.
+func (f *fork) awaitExit() {
+	raw, err := f.ends.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // a descriptor
+		return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
+	})
 }
 
 // lost says that the zygote is gone, and this fork with it.
@@ -158,10 +189,10 @@ func (f *fork) kill() {
 func (f *fork) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, fd := range []*int{&f.init, &f.job} {
-		if *fd >= 0 {
-			_ = unix.Close(*fd)
-			*fd = -1
-		}
+	if f.init < 0 {
+		return
 	}
+	_ = unix.Close(f.init)
+	_ = f.ends.Close()
+	f.init, f.job = -1, -1
 }

@@ -28,7 +28,6 @@ func testLogger(t testing.TB) *slog.Logger {
 func openCold(t testing.TB, change func(*Settings)) *Cold {
 	t.Helper()
 	settings := defaultSettings(t)
-	settings.RunDir = sharedDir(t)
 	if change != nil {
 		change(&settings)
 	}
@@ -44,20 +43,15 @@ func openCold(t testing.TB, change func(*Settings)) *Cold {
 	return NewCold(host, testLogger(t))
 }
 
-// sharedDir is a folder that sandboxes can reach as other users, and that is
-// the same for all tests: workers tell themselves apart by locks in it.
-func sharedDir(t testing.TB) string {
-	t.Helper()
-	dir := filepath.Join(os.TempDir(), "cellblock-test")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+// inBothKinds runs a test with cold and with warm sandboxes.
+func inBothKinds(t *testing.T, change func(*Settings), test func(*testing.T, Maker)) {
+	t.Run(KindCold, func(t *testing.T) { test(t, openCold(t, change)) })
+	t.Run(KindWarm, func(t *testing.T) { test(t, openWarm(t, 2, change)) })
 }
 
-func run(t testing.TB, cold *Cold, script string) jobs.Outcome {
+func run(t testing.TB, maker Maker, script string) jobs.Outcome {
 	t.Helper()
-	sandbox, err := cold.Acquire(t.Context())
+	sandbox, err := maker.Acquire(t.Context(), script)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,12 +65,17 @@ func code(o jobs.Outcome) jobs.Code {
 	return o.Failure.Code
 }
 
-func TestColdRunsAScript(t *testing.T) {
+func TestSandboxRunsAScript(t *testing.T) {
 	t.Parallel()
-	o := run(t, openCold(t, nil), `
+	inBothKinds(t, nil, testRunsAScript)
+}
+
+func testRunsAScript(t *testing.T, maker Maker) {
+	o := run(t, maker, `
 import sys
 def main():
     import numpy as np
+    import pandas as pd
     print("Processing data...")
     print("oh", file=sys.stderr)
     data = np.array([1, 2, 3, 4, 5])
@@ -96,13 +95,16 @@ def main():
 	}
 }
 
-// TestColdVerdicts goes through every enforced code, and some reported ones,
+// TestVerdicts goes through every enforced code, and some reported ones,
 // with limits small enough to wait for.
-func TestColdVerdicts(t *testing.T) {
+func TestVerdicts(t *testing.T) {
 	t.Parallel()
-	cold := openCold(t, func(s *Settings) {
+	inBothKinds(t, func(s *Settings) {
 		s.Wall, s.CPU, s.MemoryMB, s.ResultKB = 1500*time.Millisecond, 700*time.Millisecond, 120, 64
-	})
+	}, testVerdicts)
+}
+
+func testVerdicts(t *testing.T, maker Maker) {
 	tests := map[string]struct {
 		script string
 		want   jobs.Code
@@ -121,7 +123,7 @@ func TestColdVerdicts(t *testing.T) {
 		"SIGKILL to itself":            {"import os\ndef main(): os.kill(os.getpid(), 9)", jobs.CodeKilled, "SIGKILL"},
 		"SIGXCPU to itself":            {"import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGXCPU)", jobs.CodeKilled, "SIGXCPU"},
 		"SIGKILL to its own group":     {"import os\ndef main(): os.kill(0, 9)", jobs.CodeKilled, "SIGKILL"},
-		"SIGTERM to pid 1":             {"import os, time\ndef main():\n    os.kill(1, 15); os.kill(1, 9)\n    return 1", "", ""},
+		"SIGTERM to pid 1":             {"import os, time\ndef main():\n    for s in (15, 9):\n        try: os.kill(1, s)\n        except PermissionError: pass\n    return 1", "", ""},
 		"os._exit":                     {"import os\ndef main(): os._exit(3)", jobs.CodeExit, ""},
 		"sys.exit":                     {"import sys\ndef main(): sys.exit(3)", jobs.CodeExit, ""},
 		"no main":                      {"x = 1", jobs.CodeMissingMain, ""},
@@ -136,7 +138,7 @@ func TestColdVerdicts(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
-			o := run(t, cold, test.script)
+			o := run(t, maker, test.script)
 			if code(o) != test.want {
 				t.Fatalf("got %q, want %q: %+v", code(o), test.want, o.Failure)
 			}
@@ -185,10 +187,13 @@ func TestColdWithoutCgroups(t *testing.T) {
 	}
 }
 
-func TestColdCancel(t *testing.T) {
+func TestCancel(t *testing.T) {
 	t.Parallel()
-	cold := openCold(t, nil)
-	sandbox, err := cold.Acquire(t.Context())
+	inBothKinds(t, nil, testCancel)
+}
+
+func testCancel(t *testing.T, maker Maker) {
+	sandbox, err := maker.Acquire(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +219,7 @@ func TestColdLeavesNothing(t *testing.T) {
 	} {
 		run(t, cold, script)
 	}
-	sandbox, err := cold.Acquire(t.Context())
+	sandbox, err := cold.Acquire(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,10 +274,13 @@ func processesOf(t *testing.T, from, to int) []string {
 	return left
 }
 
-func TestColdOutput(t *testing.T) {
+func TestOutput(t *testing.T) {
 	t.Parallel()
-	cold := openCold(t, nil)
-	o := run(t, cold, `
+	inBothKinds(t, nil, testOutput)
+}
+
+func testOutput(t *testing.T, maker Maker) {
+	o := run(t, maker, `
 import os, subprocess, sys
 def main():
     sys.stdout.write("x" * (10 << 20))
@@ -298,7 +306,6 @@ def main():
 
 func TestDoctor(t *testing.T) {
 	settings := defaultSettings(t)
-	settings.RunDir = sharedDir(t)
 	checks := Doctor(t.Context(), settings)
 	var names []string
 	for _, c := range checks {

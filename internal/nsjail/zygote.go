@@ -31,7 +31,9 @@ type zygote struct {
 	spent   chan struct{}
 	retire  sync.Once
 	reading sync.WaitGroup
-	forked  atomic.Int64
+	// watching waits for the goroutines of forks.
+	watching sync.WaitGroup
+	forked   atomic.Int64
 
 	mu    sync.Mutex
 	slots map[int]*fork
@@ -189,6 +191,7 @@ func (z *zygote) close() {
 	<-z.jail.gone
 	_ = z.conn.Close()
 	z.reading.Wait()
+	z.watching.Wait()
 	z.jail.close()
 	z.output.stop()
 	if said := strings.TrimSpace(string(z.output.kept)); said != "" {

@@ -6,13 +6,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import unittest
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
 ROOM = 4 << 20
 # Seconds: nothing here takes more than a few, even on a busy machine.
 PATIENCE = 60
+NOBODY = 65534
 
 
 class Runner:
@@ -20,6 +22,8 @@ class Runner:
 
     def __init__(self, directory: str, *arguments: str, **options: Any) -> None:
         """Start it in directory; options go to Popen."""
+        # Files, so that no script waits for somebody to read.
+        self._stdout, self._stderr = (tempfile.TemporaryFile() for _ in "oe")  # noqa: SIM115
         self.channel, channel = socket.socketpair()
         self.status, status = socket.socketpair()
         for end in (self.channel, self.status):
@@ -34,8 +38,8 @@ class Runner:
             pass_fds=fds,
             cwd=directory,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=self._stdout,
+            stderr=self._stderr,
             **options,
         )
         channel.close()
@@ -65,13 +69,19 @@ class Runner:
 
     def finish(self) -> tuple[bytes, bytes, str]:
         """Wait for the end: stdout, stderr, and all that the status socket said."""
-        stdout, stderr = self.process.communicate(timeout=PATIENCE)
+        self.process.wait(PATIENCE)
         said = b""
         while part := self.status.recv(1 << 16):
             said += part
         self.channel.close()
         self.status.close()
-        return stdout, stderr, said.decode()
+        return self._read(self._stdout), self._read(self._stderr), said.decode()
+
+    @staticmethod
+    def _read(file: IO[bytes]) -> bytes:
+        with file:
+            file.seek(0)
+            return file.read()
 
 
 class Ended:
@@ -120,11 +130,16 @@ def run_in(directory: str, script: str, room: int = ROOM, **options: Any) -> End
     return Ended(runner.receive(room), runner)
 
 
+def run_as_nobody_in(directory: str, script: str) -> Ended:
+    """Run a script as a user without rights, if this one is root; or skip."""
+    if os.getuid() != 0:
+        return run_in(directory, script)
+    try:
+        return run_in(directory, script, user=NOBODY, group=NOBODY)
+    except PermissionError as error:
+        raise unittest.SkipTest("nobody may not run this interpreter") from error
+
+
 def main_returning(expression: str, before: str = "") -> str:
     """A script whose main() returns the value of an expression."""
     return f"{before}\ndef main():\n    return {expression}\n"
-
-
-def environment() -> dict[str, str]:
-    """The environment without what changes Python's own output."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}

@@ -41,10 +41,9 @@ ACTS = [
     "import sys; sys.modules['numpy'] = sys",
     "import sys; del sys.modules['script'], sys.modules['__main__']",
     "import codecs; codecs.register_error('cellblock.replace', None.__class__)",
-    "import threading; threading.excepthook = None; threading.Thread(target=f).start()",
+    "import threading; threading.Thread(target=f).start()",
     "import warnings; warnings.simplefilter('error')",
     "globals().clear()",
-    "import os; os.closerange(5, 256)",
     "import sys; sys.stdout = sys.stderr = None",
     "import faulthandler; faulthandler.enable()",
     "import atexit; atexit.register(lambda: 1/0)",
@@ -65,8 +64,8 @@ class TestHostile(unittest.TestCase):
     def test_exception(self) -> None:
         for act in ACTS:
             with self.subTest(act):
-                failure = run(self.script(act, "raise ValueError('told')")).failure
-                self.assertEqual(failure["message"], "ValueError: told")
+                failure = run(self.script(act, "{}['told']")).failure
+                self.assertEqual(failure["message"], "KeyError: 'told'")
                 self.assertIn('"script.py", line 4, in main', failure["traceback"])
                 self.assertNotIn("runner", failure["traceback"])
 

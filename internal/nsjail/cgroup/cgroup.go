@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +50,10 @@ type Hierarchy struct {
 type version interface {
 	name() string
 	limit(dirs []string, l Limits) error
+	// weigh gives a group the weight of so many ordinary processes.
+	weigh(dirs []string, processes int) error
 	stats(dirs []string) (Stats, error)
-	cpu(dirs []string) (time.Duration, error)
+	cpuTime(dirs []string) (time.Duration, error)
 }
 
 // Open finds the hierarchies of this machine, makes the folder name in each
@@ -96,6 +99,11 @@ func (h *Hierarchy) take(name string) error {
 	}
 	if err := h.sweep(); err != nil {
 		return err
+	}
+	// All jobs together weigh as much as a process for each processor would:
+	// with the default they would share what one process outside gets.
+	if err := h.version.weigh(h.parents, runtime.NumCPU()); err != nil {
+		return fmt.Errorf("cgroups are not usable: %w", err)
 	}
 	trial, err := h.New("trial", Limits{MemoryBytes: 64 << 20, Processes: 16})
 	if err != nil {
@@ -177,7 +185,7 @@ func (g *Group) OpenProcs() ([]*os.File, error) {
 func (g *Group) Stats() (Stats, error) { return g.version.stats(g.dirs) }
 
 // CPU reads the CPU time alone, which is cheap enough to poll.
-func (g *Group) CPU() (time.Duration, error) { return g.version.cpu(g.dirs) }
+func (g *Group) CPU() (time.Duration, error) { return g.version.cpuTime(g.dirs) }
 
 // Kill sends SIGKILL to everything in the group.
 func (g *Group) Kill() {

@@ -51,9 +51,7 @@ func findV1(mounts []cgroupMount, paths map[string]string) (*Hierarchy, error) {
 	}
 	v.pids, found[1] = place("pids")
 	v.cpuacct, found[2] = place("cpuacct")
-	// Nothing is set there, but jobs then share the processor by job and not
-	// by process.
-	_, found[3] = place("cpu")
+	v.cpu, found[3] = place("cpu")
 	if slices.Contains(found[:], false) {
 		return nil, errors.New("one of the cgroup v1 controllers memory, pids, cpu, cpuacct is not mounted")
 	}

@@ -10,7 +10,7 @@ import (
 
 // v1 knows which of a group's folders belongs to which controller; several may
 // be mounted together. Files: Documentation/admin-guide/cgroup-v1 of the kernel.
-type v1 struct{ memory, pids, cpuacct int }
+type v1 struct{ memory, pids, cpuacct, cpu int }
 
 func (v1) name() string { return "cgroup v1" }
 
@@ -27,8 +27,12 @@ func (v v1) limit(dirs []string, l Limits) error {
 	return write(dirs[v.pids], "pids.max", int64(l.Processes))
 }
 
+func (v v1) weigh(dirs []string, processes int) error {
+	return write(dirs[v.cpu], "cpu.shares", min(int64(processes)*1024, 262144))
+}
+
 func (v v1) stats(dirs []string) (Stats, error) {
-	cpu, err := v.cpu(dirs)
+	cpu, err := v.cpuTime(dirs)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -44,7 +48,7 @@ func (v v1) stats(dirs []string) (Stats, error) {
 	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills)}, nil
 }
 
-func (v v1) cpu(dirs []string) (time.Duration, error) {
+func (v v1) cpuTime(dirs []string) (time.Duration, error) {
 	ns, err := readInt(dirs[v.cpuacct], "cpuacct.usage")
 	return time.Duration(ns), err
 }

@@ -63,8 +63,12 @@ func (v2) limit(dirs []string, l Limits) error {
 	return write(dir, "pids.max", int64(l.Processes))
 }
 
+func (v2) weigh(dirs []string, processes int) error {
+	return write(dirs[0], "cpu.weight", min(int64(processes)*100, 10000))
+}
+
 func (v v2) stats(dirs []string) (Stats, error) {
-	cpu, err := v.cpu(dirs)
+	cpu, err := v.cpuTime(dirs)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -82,7 +86,7 @@ func (v v2) stats(dirs []string) (Stats, error) {
 	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills)}, nil
 }
 
-func (v2) cpu(dirs []string) (time.Duration, error) {
+func (v2) cpuTime(dirs []string) (time.Duration, error) {
 	us, err := readField(dirs[0], "cpu.stat", "usage_usec")
 	return time.Duration(us) * time.Microsecond, err
 }
