@@ -59,8 +59,14 @@ test-python: setup ## Run the runner's own tests only, with the sandbox's Python
 	cd runner && $(sandbox_python) -B -m unittest discover -s tests
 
 .PHONY: lint
-lint: setup-lint ## Check style and import arrows: golangci-lint, ruff, mypy
+lint: lint-go lint-python ## Check style and import arrows: golangci-lint, ruff, mypy
+
+.PHONY: lint-go
+lint-go: ## The same for Go only
 	$(tool) golangci-lint run ./...
+
+.PHONY: lint-python
+lint-python: setup-lint ## The same for Python only
 	$(lint_bin)/ruff check
 	$(lint_bin)/ruff format --check
 	$(lint_bin)/mypy

@@ -54,6 +54,10 @@ def _encode_plain(value: object, room: int) -> bytes | None:
         return None
 
 
+def _is_text(item: object) -> bool:
+    return type(item) is str
+
+
 def _is_plain(value: object, room: int) -> bool:
     """Are all parts of the very types that JSON has, few and shallow enough?
 
@@ -67,7 +71,8 @@ def _is_plain(value: object, room: int) -> bool:
             return False
         room -= len(items)
         if str in kinds:
-            room -= sum(len(item) for item in items if type(item) is str)
+            texts = items if len(kinds) == 1 else filter(_is_text, items)
+            room -= sum(map(len, texts))  # type: ignore[arg-type]  # all are str
         if kinds <= _LEAVES:
             return room >= 0
         below: list[object] = []

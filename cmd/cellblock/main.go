@@ -15,6 +15,7 @@ var version = ""
 
 type commands struct {
 	Up      upCommand        `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C."`
+	Doctor  doctorCommand    `cmd:"" help:"Say what this machine can enforce and how, a line each; exits with 1 where the worker would refuse to start."`
 	Version kong.VersionFlag `help:"Print the version and leave."`
 }
 

@@ -243,11 +243,12 @@ func (s *stack) announce() {
 }
 
 // stop ends what stands on Redis, then Redis, and gives back what was taken.
-// Once ctx is done it kills instead of waiting.
+// Once ctx is done it kills instead of waiting; all but Redis, which ends in a
+// moment once asked, and would lose the last second's results if killed.
 func (s *stack) stop(ctx context.Context) error {
 	errs := []error{
 		s.group.Stop(ctx, s.servers...),
-		s.group.Stop(ctx, s.stores...),
+		s.group.Stop(context.WithoutCancel(ctx), s.stores...),
 		s.group.Close(),
 	}
 	if s.redis != nil {

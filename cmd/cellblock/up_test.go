@@ -45,19 +45,17 @@ func standIn(work func(ctx context.Context) error) {
 	name := filepath.Base(os.Args[0])
 	_, hasToken := os.LookupEnv("API_TOKEN")
 	fmt.Printf("%s starts; knows the token: %t\n", name, hasToken)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	switch os.Getenv("STANDIN_" + strings.ToUpper(name)) {
 	case "crash":
 		fmt.Fprintln(os.Stderr, "no cgroup here")
 		os.Exit(7)
 	case "deaf":
-		signal.Ignore(syscall.SIGTERM)
+		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	if os.Getenv("STANDIN_"+strings.ToUpper(name)) == "deaf" {
-		ctx = context.Background()
-	}
-	if err := work(ctx); err != nil {
+	err := work(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -122,7 +120,8 @@ func programs(t *testing.T) string {
 func startUp(t *testing.T, dir, data string, env ...string) *up {
 	t.Helper()
 	u := &up{cmd: exec.Command(filepath.Join(dir, "cellblock"), "up"), lines: make(chan string, 1000)}
-	u.cmd.Env = append(os.Environ(), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=", "REDIS_URL=", "CELLBLOCK_DATA="+data)
+	u.cmd.Env = append(os.Environ(), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=", "REDIS_URL=", "CELLBLOCK_DATA="+data,
+		"GORACE=atexit_sleep_ms=0") // else each process takes a second more to end
 	u.cmd.Env = append(u.cmd.Env, env...)
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -198,7 +197,7 @@ func (u *up) signal(t *testing.T, s os.Signal) {
 	}
 }
 
-// hasLine finds a line by a pattern; -1 if it was not said.
+// line finds a line by a pattern; -1 if it was not said.
 func (u *up) line(pattern string) int {
 	re := regexp.MustCompile(pattern)
 	return slices.IndexFunc(u.said, re.MatchString)
@@ -282,6 +281,10 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 		t.Errorf("exit status %d, want 1", status)
 	}
 	u.wantLine(t, `killed worker: told to`)
+	u.wantLine(t, `^redis  \| .*ready to exit`)
+	if u.line("killed redis") >= 0 {
+		t.Error("Redis was killed, which ends by itself")
+	}
 }
 
 func TestNothingOutlivesAKilledUp(t *testing.T) {

@@ -47,10 +47,10 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body
 
 // fail answers with an error. What is not a *jobs.Error becomes CodeInternal;
 // causes go to the log and never to the client. A client that has gone gets
-// no answer.
+// its connection broken: to return without an answer would send an empty 200.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		return
+		panic(http.ErrAbortHandler)
 	}
 	var told *jobs.Error
 	if !errors.As(err, &told) {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -64,7 +64,7 @@ func (c contract) check(t *testing.T, asMethod, url, requestBody string, got rep
 		t.Errorf("is the request valid by the document? %v, want valid: %v", err, validRequest)
 	}
 	response := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: got.status, Header: got.header, Options: input.Options}
-	response.SetBodyString(got.body)
+	response.SetBodyBytes([]byte(got.body))
 	if err := openapi3filter.ValidateResponse(t.Context(), response); err != nil {
 		t.Errorf("the answer is not what the document says: %v\n%d %s", err, got.status, got.body)
 	}
@@ -238,8 +238,8 @@ func TestCodesAgree(t *testing.T) {
 			for status, response := range operation.Responses.Map() {
 				for name, example := range errorExamples(response.Value) {
 					examples[name]++
-					if got := statusOf(jobs.Code(name)); status != "200" && http.StatusText(got) != statusText(status) {
-						t.Errorf("%s %s %s has an example of %s, whose status is %d", method, path, status, name, got)
+					if got := strconv.Itoa(statusOf(jobs.Code(name))); status != "200" && got != status {
+						t.Errorf("%s %s %s has an example of %s, whose status is %s", method, path, status, name, got)
 					}
 					if status != "200" && example != name {
 						t.Errorf("the example named %s has code %s", name, example)
@@ -269,13 +269,4 @@ func errorExamples(response *openapi3.Response) map[string]string {
 		}
 	}
 	return codes
-}
-
-func statusText(status string) string {
-	for code := range 600 {
-		if http.StatusText(code) != "" && status == time.Duration(code).String()[:len(time.Duration(code).String())-2] {
-			return http.StatusText(code)
-		}
-	}
-	return ""
 }

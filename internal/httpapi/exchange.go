@@ -16,7 +16,7 @@ type exchange struct {
 	jobID string
 	// status is 0 until the answer's header is written.
 	status int
-	// aborted tells that the client got no whole answer.
+	// aborted tells that the answer broke off.
 	aborted bool
 }
 
@@ -30,9 +30,11 @@ func withExchange(ctx context.Context, x *exchange) context.Context {
 	return context.WithValue(ctx, exchangeKey{}, x)
 }
 
-// exchangeOf gives the request's exchange, which begin has put there.
+// exchangeOf gives the request's exchange, which begin has put there for all
+// that runs after it.
 func exchangeOf(r *http.Request) *exchange {
-	return r.Context().Value(exchangeKey{}).(*exchange) //nolint:forcetypeassert // only withExchange writes the key
+	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
+	return x
 }
 
 // WriteHeader notes the status and gives the client its time to read.
@@ -54,12 +56,6 @@ func (x *exchange) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
-
-// setReadDeadline bounds reading from the client; the zero time lifts it.
-func (x *exchange) setReadDeadline(t time.Time) {
-	// Not all writers have deadlines; tests' recorders do not.
-	_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(t)
-}
 
 func (x *exchange) finalStatus() int {
 	switch {

@@ -149,8 +149,7 @@ func checkMediaType(header http.Header) *jobs.Error {
 	return nil
 }
 
-// readBody reads the whole body, within its bounds of size and time. Then it
-// lifts the latter, which would end the request's context during the wait.
+// readBody reads the whole body, within its bound; the server bounds the time.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *jobs.Error) {
 	overBound := func() *jobs.Error {
 		w.Header().Set("Connection", "close") // the rest of the body is not wanted
@@ -168,6 +167,5 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *jobs.Error) {
 		w.Header().Set("Connection", "close")
 		return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
 	}
-	exchangeOf(r).setReadDeadline(time.Time{})
 	return body, nil
 }

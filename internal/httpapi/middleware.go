@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -68,8 +69,8 @@ func (h *Handler) recoverPanics(next http.Handler) http.Handler {
 				return
 			}
 			x := exchangeOf(r)
-			if cause == http.ErrAbortHandler || x.status != 0 {
-				x.aborted = true
+			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) || x.status != 0 {
+				x.aborted = x.status != 0
 				panic(http.ErrAbortHandler)
 			}
 			h.fail(w, r, fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
@@ -105,17 +106,6 @@ func (h *Handler) authenticate(next http.Handler) http.Handler {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="cellblock"`)
 			h.fail(w, r, jobs.Errorf(jobs.CodeUnauthorized, "a valid token is needed in the header 'Authorization: Bearer ...'"))
 			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// boundBodyTime bounds the arrival of a body, also of one that is never read:
-// the server reads on after the answer to keep the connection.
-func boundBodyTime(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength != 0 {
-			exchangeOf(r).setReadDeadline(time.Now().Add(bodyTimeout))
 		}
 		next.ServeHTTP(w, r)
 	})

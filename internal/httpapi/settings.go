@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,10 +18,19 @@ type Settings struct {
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
 }
 
+// Validate refuses a timeout in which nothing could end.
+func (s Settings) Validate() error {
+	if s.ShutdownTimeout <= 0 {
+		return errors.New("SHUTDOWN_TIMEOUT must be above 0")
+	}
+	return nil
+}
+
 const (
-	// headerTimeout and bodyTimeout bound how long a client may take to send.
-	headerTimeout = 5 * time.Second
-	bodyTimeout   = 10 * time.Second
+	// headerTimeout and requestTimeout bound how long a client may take to send
+	// the header, and header and body together.
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 15 * time.Second
 	// answerTimeout bounds how long a client may take to read an answer.
 	answerTimeout = time.Minute
 	// idleTimeout bounds how long an unused connection is kept.
@@ -51,14 +61,14 @@ func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener
 	return listener, nil
 }
 
-// NewServer makes the server that serves h. It has no ReadTimeout on purpose:
-// that one would also end the context of a request that waits for its job. The
-// middleware bounds the body's arrival instead.
+// NewServer makes the server that serves h. Its ReadTimeout may be shorter than
+// the wait for a job: once a body is read, it no longer counts.
 func (h *Handler) NewServer() *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      bodyTimeout + max(h.syncWait, maxJobWait) + answerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout + max(h.syncWait, maxJobWait) + answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),

@@ -92,7 +92,10 @@ func ended(outcome jobs.Outcome) jobs.Record {
 }
 
 // testHandler makes a handler without a token.
-func testHandler(t *testing.T, service Jobs) *Handler { return testHandlerWith(t, service, Settings{}) }
+func testHandler(t *testing.T, service Jobs) *Handler {
+	t.Helper()
+	return testHandlerWith(t, service, Settings{})
+}
 
 func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 	t.Helper()
@@ -110,8 +113,13 @@ func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 // serve serves h over real HTTP, with the server that the API uses.
 func serve(t *testing.T, h *Handler) string {
 	t.Helper()
-	server := httptest.NewUnstartedServer(h)
-	server.Config = h.NewServer()
+	return serveWith(t, h.NewServer())
+}
+
+func serveWith(t *testing.T, config *http.Server) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = config
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL

@@ -120,7 +120,12 @@ func (p *Process) awaitEnd(ctx context.Context, deadline time.Time) error {
 		return nil
 	case <-timer.C:
 	case <-ctx.Done():
-		why = "told to"
+		select {
+		case <-p.done: // as well
+			return nil
+		default:
+			why = "told to"
+		}
 	}
 	return errors.Join(fmt.Errorf("killed %s: %s", p.program.Name, why), p.kill())
 }

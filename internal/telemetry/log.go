@@ -25,7 +25,7 @@ func (s Settings) Logger(w *os.File) *slog.Logger {
 	if s.LogFormat == "json" || s.LogFormat != "text" && !terminal {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.LogLevel}))
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{
+	return slog.New(tint.NewTextHandler(w, &tint.Options{
 		Level:      s.LogLevel,
 		TimeFormat: time.TimeOnly + ".000",
 		NoColor:    !terminal || os.Getenv("NO_COLOR") != "",

@@ -29,7 +29,8 @@ func (s ServerSettings) Serve(metrics http.Handler, logger *slog.Logger) (*Serve
 	if s.MetricsAddr == "" {
 		return nil, nil //nolint:nilnil // off is no error, and a nil Server can be closed
 	}
-	listener, err := net.Listen("tcp", s.MetricsAddr)
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", s.MetricsAddr)
 	if err != nil {
 		return nil, fmt.Errorf("serve metrics: %w", err)
 	}

@@ -16,6 +16,7 @@ type WorkerMetrics struct {
 	ended    *prometheus.CounterVec
 	phases   *prometheus.HistogramVec
 	running  prometheus.Gauge
+	sandbox  *prometheus.GaugeVec
 }
 
 // NewWorkerMetrics makes a worker's metrics.
@@ -35,11 +36,18 @@ func NewWorkerMetrics() *WorkerMetrics {
 			Name: "cellblock_jobs_running",
 			Help: "Jobs that this worker is running.",
 		}),
+		sandbox: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "cellblock_sandbox_info",
+			Help: "1 for the kind of sandbox that this worker uses.",
+		}, []string{"kind"}),
 	}
-	m.registry.MustRegister(m.ended, m.phases, m.running)
+	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox)
 	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // there from the start, so that rates are right
 	return m
 }
+
+// SandboxKind notes the kind of sandbox that the worker uses, such as "cold".
+func (m *WorkerMetrics) SandboxKind(kind string) { m.sandbox.WithLabelValues(kind).Set(1) }
 
 // JobStarted counts a job as running until JobEnded.
 func (m *WorkerMetrics) JobStarted() { m.running.Inc() }

@@ -4,7 +4,7 @@ import os
 import tempfile
 import unittest
 
-from runner.tests.harness import main_returning, run
+from runner.tests.harness import main_returning, run, run_as_nobody_in
 
 MISSING = "Script must contain a 'def main():' function"
 
@@ -116,7 +116,7 @@ def main():
         script = "print('ran')\ndef main():\n 1/0"
         with tempfile.TemporaryDirectory() as directory:
             os.chmod(directory, 0o500)
-            ended = harness.run_as_nobody_in(directory, script)
+            ended = run_as_nobody_in(directory, script)
             self.assertEqual(os.listdir(directory), [])
         self.assertIn("1/0", ended.failure["traceback"])
 

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+)
+
+const (
+	// checkInterval is how often Redis is asked for its version until it says it.
+	checkInterval = time.Second
+	checkTimeout  = time.Second
+)
+
+// api holds the parts of the process together. Its owner calls close.
+type api struct {
+	settings   settings
+	logger     *slog.Logger
+	client     redis.UniversalClient
+	dispatcher *dispatch.Dispatcher
+	handler    *httpapi.Handler
+}
+
+func newAPI(s settings, logger *slog.Logger) (*api, error) {
+	client, err := s.Redis.Open()
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	a := &api{settings: s, logger: logger, client: client}
+	a.dispatcher = dispatch.New(store.New(client, s.Store), queue.NewProducer(client), client, s.Dispatch, logger)
+	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
+		Settings: s.HTTP,
+		SyncWait: s.Dispatch.SyncWait,
+		Metrics:  telemetry.NewAPIMetrics(a.dispatcher, logger),
+		Logger:   logger,
+	})
+	return a, nil
+}
+
+// close ends what newAPI began, in reverse: the dispatcher uses the client.
+func (a *api) close() {
+	a.dispatcher.Close()
+	if err := a.client.Close(); err != nil {
+		a.logger.Debug("closing the Redis client", "error", err)
+	}
+}
+
+// serve answers requests until ctx is done or nothing can be served, and then
+// ends what is in progress.
+func (a *api) serve(ctx context.Context, listener net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server := a.handler.NewServer()
+	failures := make(chan error, 2) // one for each goroutine
+	var parts sync.WaitGroup
+	part := func(run func() error) {
+		parts.Go(func() {
+			if err := run(); err != nil {
+				failures <- err
+				cancel()
+			}
+		})
+	}
+	part(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	part(func() error { return a.checkRedis(ctx) })
+	<-ctx.Done()
+	a.logger.Info("shutting down", "cause", context.Cause(ctx), "timeout", a.settings.HTTP.ShutdownTimeout.String())
+	a.shutdown(server)
+	parts.Wait()
+	select {
+	case err := <-failures:
+		return err
+	default:
+		return nil
+	}
+}
+
+// shutdown takes no more requests, has those that wait answered with where
+// their jobs stand, and cuts off what has not ended by the timeout.
+func (a *api) shutdown(server *http.Server) {
+	bounded, cancel := context.WithTimeout(context.Background(), a.settings.HTTP.ShutdownTimeout)
+	defer cancel()
+	a.handler.Drain()
+	if err := server.Shutdown(bounded); err != nil {
+		a.logger.Warn("requests in progress are cut off", "error", err)
+		_ = server.Close() // its error is of listeners and connections that are gone
+	}
+}
+
+// checkRedis says once whether Redis is there, waits for it if not, and fails
+// if it is one that will not do.
+func (a *api) checkRedis(ctx context.Context) error {
+	ticker := time.NewTicker(checkInterval)
+	defer ticker.Stop()
+	for warned := false; ; warned = true {
+		version, err := a.redisVersion(ctx)
+		switch {
+		case err == nil:
+			a.logger.Info("Redis is there", "version", version)
+			return nil
+		case version != "":
+			return err
+		case ctx.Err() == nil && !warned:
+			a.logger.Warn("Redis is not there yet; until it is, the API is not ready", "redis", a.settings.Redis.Redacted(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a *api) redisVersion(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return redisconn.Check(ctx, a.client)
+}

@@ -1,0 +1,86 @@
+// Command api is Cellblock's HTTP side: it accepts scripts, hands them to the
+// queue in Redis, and answers with what became of them. It runs no scripts.
+//
+// It ends with 0 after SIGINT or SIGTERM, with 1 when it cannot serve, and with
+// 80 when its settings are no good. A second signal ends it at once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+)
+
+// version is set at build time.
+var version = ""
+
+type settings struct {
+	HTTP     httpapi.Settings   `embed:"" group:"HTTP"`
+	Redis    redisconn.Settings `embed:"" group:"Redis"`
+	Store    store.Settings     `embed:"" group:"Jobs"`
+	Dispatch dispatch.Settings  `embed:"" group:"Jobs"`
+	Log      telemetry.Settings `embed:"" group:"Log"`
+	Version  kong.VersionFlag   `help:"Print the version and leave."`
+}
+
+// Validate refuses settings that contradict each other; kong calls it.
+func (s *settings) Validate() error {
+	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate())
+}
+
+func main() {
+	var s settings
+	kong.Parse(&s,
+		kong.Name("api"),
+		kong.Description("Cellblock's HTTP API. Every flag can be given as the environment variable beside it."),
+		kong.Vars{"version": versionText()},
+	)
+	logger := s.Log.Logger(os.Stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // from the first signal on, a second has its default effect
+	if err := run(ctx, s, logger); err != nil {
+		logger.Error("the API ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+// versionText is the version given at build time, else what Go noted itself.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// run serves the API until ctx is done. Redis need not be there: until it is,
+// the API is up and not ready.
+func run(ctx context.Context, s settings, logger *slog.Logger) error {
+	listener, err := s.HTTP.Listen(ctx, logger)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer listener.Close() // the server closes it as well; this is for what fails before
+	api, err := newAPI(s, logger)
+	if err != nil {
+		return err
+	}
+	defer api.close()
+	logger.Info("listening", "addr", listener.Addr().String(), "redis", s.Redis.Redacted(), "version", versionText())
+	return api.serve(ctx, listener)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+
+	"cellblock/internal/nsjail"
+	"cellblock/internal/redisconn"
+)
+
+// doctorCommand says what this machine can enforce, and how.
+type doctorCommand struct {
+	Sandbox  nsjail.Settings `embed:"" group:"Sandbox"`
+	RedisURL string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up brings its own."`
+}
+
+// redisPatience bounds the check of Redis.
+const redisPatience = 3 * time.Second
+
+// errUnfit makes doctor exit with 1; the lines have said why.
+var errUnfit = errors.New("the worker would refuse to start, or could not reach Redis")
+
+// Run prints a line for each check.
+func (c *doctorCommand) Run() error {
+	ctx := context.Background()
+	checks := append(nsjail.Doctor(ctx, c.Sandbox), c.checkRedis(ctx))
+	colour := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == ""
+	unfit := false
+	for _, check := range checks {
+		fmt.Printf("%s  %-15s %s\n", mark(check.Status, colour), check.Name, check.Text)
+		unfit = unfit || check.Status == nsjail.CheckFail
+	}
+	if unfit {
+		return errUnfit
+	}
+	return nil
+}
+
+func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
+	if c.RedisURL == "" {
+		return nsjail.Check{Name: "redis", Status: nsjail.CheckOK, Text: "not checked (no REDIS_URL); cellblock up starts its own"}
+	}
+	settings := redisconn.Settings{URL: c.RedisURL}
+	client, err := settings.Open()
+	if err != nil {
+		return nsjail.Check{Name: "redis", Status: nsjail.CheckFail, Text: err.Error()}
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, redisPatience)
+	defer cancel()
+	version, err := redisconn.Check(ctx, client)
+	if err != nil {
+		return nsjail.Check{Name: "redis", Status: nsjail.CheckFail, Text: fmt.Sprintf("%s: %v", settings.Redacted(), err)}
+	}
+	return nsjail.Check{Name: "redis", Status: nsjail.CheckOK, Text: fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version)}
+}
+
+// mark gives the status in a fixed width, green, yellow or red on a terminal.
+func mark(status string, colour bool) string {
+	padded := fmt.Sprintf("%-4s", status)
+	if !colour {
+		return padded
+	}
+	number := map[string]int{nsjail.CheckOK: 32, nsjail.CheckWarn: 33, nsjail.CheckFail: 31}[status]
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", number, padded)
+}

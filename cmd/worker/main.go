@@ -1,0 +1,105 @@
+// Command worker takes jobs from the queue and runs each in a sandbox. It is
+// the privileged side of Cellblock.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/nsjail"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+	"cellblock/internal/worker"
+)
+
+// settings are all of the worker's, each a flag and an environment variable.
+type settings struct {
+	Redis   redisconn.Settings       `embed:""`
+	Store   store.Settings           `embed:""`
+	Worker  worker.Settings          `embed:""`
+	Sandbox nsjail.Settings          `embed:""`
+	Log     telemetry.Settings       `embed:""`
+	Metrics telemetry.ServerSettings `embed:""`
+}
+
+// Validate implements kong's validation, so that contradictions are usage errors.
+func (s *settings) Validate() error {
+	return errors.Join(s.Sandbox.Limits().Validate(), s.Store.Validate(), s.Worker.Validate(s.Sandbox.Wall))
+}
+
+func main() {
+	var s settings
+	kong.Parse(&s, kong.Name("worker"),
+		kong.Description("Takes jobs from the queue and runs each in a sandbox. Every flag has an environment variable."))
+	logger := s.Log.Logger(os.Stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// The first signal drains; with the handler gone, a second one kills.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, s, logger); err != nil {
+		logger.Error("the worker ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+// metricsPatience is how long a scrape may go on once the worker ends.
+const metricsPatience = 2 * time.Second
+
+// run wires the worker together and takes it apart in reverse order.
+func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
+	client, err := s.Redis.Open()
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	defer client.Close()
+	host, err := nsjail.Open(ctx, s.Sandbox)
+	if err != nil {
+		return fmt.Errorf("this machine cannot run sandboxes: %w", err)
+	}
+	defer func() { err = errors.Join(err, host.Close()) }()
+	maker := nsjail.NewMaker(ctx, host, s.Worker.Slots(), logger)
+	defer maker.Close()
+	sayWhatHolds(host, maker, logger)
+
+	metrics := telemetry.NewWorkerMetrics()
+	metrics.SandboxKind(maker.Kind())
+	server, err := s.Metrics.Serve(metrics.Handler(), logger)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsPatience)
+		defer cancel()
+		_ = server.Close(ctx)
+	}()
+	return worker.New(worker.Config{
+		Settings: s.Worker, Wall: s.Sandbox.Wall, Client: client, Store: store.New(client, s.Store),
+		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
+			sandbox, err := maker.Acquire(ctx, script)
+			if err != nil {
+				return nil, err // not a typed nil
+			}
+			return sandbox, nil
+		},
+		Metrics: metrics, Logger: logger,
+	}).Run(ctx)
+}
+
+// sayWhatHolds logs by what means this machine holds jobs to their limits.
+func sayWhatHolds(host *nsjail.Host, maker nsjail.Maker, logger *slog.Logger) {
+	version, err := host.CgroupVersion()
+	if err != nil {
+		logger.Warn("cgroups cannot be used: limits on memory, processes and CPU time hold for each process only", "reason", err)
+		version = "none"
+	}
+	logger.Info("sandboxes are ready", "kind", maker.Kind(), "cgroups", version)
+}

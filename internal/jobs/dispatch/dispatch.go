@@ -1,0 +1,222 @@
+// Package dispatch is what the HTTP side calls: it accepts jobs, waits for
+// their ends, and gives their records.
+//
+// Each API replica has one Pub/Sub channel, and every job carries the name of
+// the channel of the replica that accepted it. Whoever ends a job publishes its
+// id there. Pub/Sub may lose messages, so the ids that somebody waits for are
+// also looked up every second and after every (re)subscription.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
+)
+
+// Settings of the waiting.
+type Settings struct {
+	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
+	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before it is withdrawn and answered 503."`
+}
+
+// Validate refuses times that make no sense.
+func (s Settings) Validate() error {
+	if s.SyncWait <= 0 || s.NoWorkerGrace <= 0 {
+		return errors.New("SYNC_WAIT and NO_WORKER_GRACE must be above 0")
+	}
+	return nil
+}
+
+const (
+	// acceptTimeout and withdrawTimeout bound what a client waits for while Redis
+	// is away: a second in all. So do the others, each for itself.
+	acceptTimeout   = 700 * time.Millisecond
+	withdrawTimeout = 250 * time.Millisecond
+	readTimeout     = time.Second
+	// recheckInterval is how often ids with waiters are looked up.
+	recheckInterval = time.Second
+	// overtime is how far a running job's wall deadline may lie behind the end of
+	// a wait to be waited for all the same; overtimeSlack is what its kill and the
+	// storing of its end may take.
+	overtime      = time.Second
+	overtimeSlack = 500 * time.Millisecond
+	// retryAfterSeconds is what a client is told when we cannot take its job.
+	retryAfterSeconds = 5
+)
+
+// Dispatcher accepts jobs and waits for them. It is safe for concurrent use.
+// Close must be called.
+type Dispatcher struct {
+	store    *store.Store
+	producer *queue.Producer
+	client   redis.UniversalClient
+	settings Settings
+	logger   *slog.Logger
+
+	// channel is this replica's own.
+	channel string
+	waiters waiters
+	// workerSeen is when a worker was last known to live, or could have lived
+	// for all we know: a time.Duration since born.
+	workerSeen atomic.Int64
+	born       time.Time
+
+	stop   context.CancelFunc
+	listen sync.WaitGroup
+}
+
+// New makes a dispatcher and begins to listen for ends; Redis need not be there
+// yet. The caller keeps the client, and closes it after the dispatcher.
+func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient, settings Settings, logger *slog.Logger) *Dispatcher {
+	ctx, stop := context.WithCancel(context.Background())
+	d := &Dispatcher{
+		store:    s,
+		producer: producer,
+		client:   client,
+		settings: settings,
+		logger:   logger,
+		channel:  "cellblock:replies:" + uuid.NewString(),
+		born:     time.Now(),
+		stop:     stop,
+	}
+	d.listen.Go(func() { d.run(ctx) })
+	return d
+}
+
+// Close ends the listening and waits for that. Executes and Gets that still
+// wait hear nothing from then on.
+func (d *Dispatcher) Close() {
+	d.stop()
+	d.listen.Wait()
+}
+
+// Submit accepts a job and gives its id. Nobody need be there to take it up.
+// CodeUnavailable, within a second, if Redis cannot be reached.
+func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (string, error) {
+	id := jobs.NewID()
+	if err := d.accept(ctx, id, request, requestID); err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// accept stores and enqueues a job.
+func (d *Dispatcher) accept(ctx context.Context, id string, request jobs.Request, requestID string) error {
+	job := jobs.Job{ID: id, Script: request.Script, Async: request.Async, RequestID: requestID, ReplyTo: d.channel}
+	accepting, cancel := context.WithTimeout(ctx, acceptTimeout)
+	defer cancel()
+	err := d.store.Create(accepting, job)
+	if err == nil {
+		err = d.producer.Enqueue(accepting, id)
+	}
+	if err == nil {
+		return nil
+	}
+	// It may be in the queue in spite of the error. The client hears that it is
+	// not, so it is taken back if that can be done.
+	_, withdrawErr := d.withdraw(ctx, id, "the job could not be enqueued")
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return unavailable("the job could not be accepted: the queue cannot be reached", errors.Join(err, withdrawErr))
+}
+
+// withdraw takes a job back that nobody has started, whether or not its client
+// is still there.
+func (d *Dispatcher) withdraw(ctx context.Context, id, why string) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
+	return d.store.Withdraw(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeUnavailable, Message: why}})
+}
+
+// Get gives a job's record once it ended or wait has passed; with wait 0 as it
+// is. It gives ctx's error if that ends first. CodeNotFound, CodeUnavailable.
+func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+	if wait <= 0 {
+		return d.read(ctx, id)
+	}
+	ended, done := d.waiters.add(id) // before the look, so that no end is missed
+	defer done()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		record, err := d.read(ctx, id)
+		if err != nil || record.State.Ended() {
+			return record, err
+		}
+		select {
+		case <-ended:
+		case <-timer.C:
+			return d.read(ctx, id)
+		case <-ctx.Done():
+			return record, ctx.Err()
+		}
+	}
+}
+
+// read gives a job's record. When it fails, the record has the id.
+func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	record, err := d.store.Get(bounded, id)
+	if err != nil {
+		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
+	}
+	return record, nil
+}
+
+// explain turns the store's errors into those that a client is told.
+func (d *Dispatcher) explain(ctx context.Context, what string, err error) error {
+	var known *jobs.Error
+	switch {
+	case errors.As(err, &known):
+		return known
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return unavailable(what, err)
+	}
+}
+
+func unavailable(message string, cause error) *jobs.Error {
+	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds, Cause: cause}
+}
+
+// Ready fails with CodeUnavailable while Redis cannot be reached, and else
+// counts the workers. No worker is no failure: jobs can wait.
+func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
+	n, err := d.Workers(ctx)
+	if err != nil {
+		return 0, d.explain(ctx, "the queue cannot be reached", err)
+	}
+	return n, nil
+}
+
+// Workers counts the workers that live.
+func (d *Dispatcher) Workers(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	return d.store.LiveWorkers(ctx)
+}
+
+// QueueDepth counts the jobs that wait for a worker.
+func (d *Dispatcher) QueueDepth(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	n, err := d.producer.Depth(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("queue depth: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,105 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+// Execute accepts a job and waits for its end, for wait from now at most. A job
+// that is running then, and whose own wall deadline falls within one more
+// second, is waited for. It gives the record as it then is: ended, running or
+// queued.
+//
+// CodeUnavailable if Redis cannot be reached (within a second where the job
+// could not be accepted), or if no worker lived for NoWorkerGrace and the job
+// was withdrawn. If ctx ends first it gives ctx's error, and the job goes on.
+// Once the job was accepted, the record has its id in each case.
+func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+	start := time.Now()
+	id := jobs.NewID()
+	ended, done := d.waiters.add(id) // before the enqueueing, so that no end is missed
+	defer done()
+	if err := d.accept(ctx, id, request, requestID); err != nil {
+		return jobs.Record{}, err
+	}
+	limit := time.NewTimer(wait - time.Since(start))
+	defer limit.Stop()
+	grace := time.NewTimer(d.settings.NoWorkerGrace)
+	defer grace.Stop()
+	for {
+		select {
+		case <-ended:
+			record, err := d.read(ctx, id)
+			if err != nil || record.State.Ended() {
+				return record, err
+			}
+		case <-limit.C:
+			return d.lastLook(ctx, id, ended)
+		case <-grace.C:
+			withdrawn, next := d.checkWorkers(ctx, id, start)
+			if withdrawn {
+				return jobs.Record{ID: id}, unavailable("no worker is there to run the job; it was withdrawn", nil)
+			}
+			grace.Reset(next)
+		case <-ctx.Done():
+			return jobs.Record{ID: id}, ctx.Err()
+		}
+	}
+}
+
+// lastLook gives the record at the end of a wait, after a little more time for
+// a job that is about to reach its wall deadline.
+func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
+	record, err := d.read(ctx, id)
+	if err != nil || record.State != jobs.StateRunning {
+		return record, err
+	}
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	left, running, err := d.store.Remaining(bounded, id)
+	cancel()
+	if err != nil {
+		return record, d.explain(ctx, "the job's deadline could not be read", err)
+	}
+	if running && left > overtime {
+		return record, nil
+	}
+	timer := time.NewTimer(max(0, left) + overtimeSlack)
+	defer timer.Stop()
+	for {
+		record, err := d.read(ctx, id)
+		if err != nil || record.State.Ended() {
+			return record, err
+		}
+		select {
+		case <-ended:
+		case <-timer.C:
+			return record, nil
+		case <-ctx.Done():
+			return record, ctx.Err()
+		}
+	}
+}
+
+// checkWorkers withdraws a job that was accepted at start if no worker has lived
+// for NoWorkerGrace since. It reports whether it did, and when to check again.
+func (d *Dispatcher) checkWorkers(ctx context.Context, id string, start time.Time) (withdrawn bool, next time.Duration) {
+	grace := d.settings.NoWorkerGrace
+	seen := d.born.Add(time.Duration(d.workerSeen.Load()))
+	if seen.Before(start) {
+		seen = start
+	}
+	if left := grace - time.Since(seen); left > 0 {
+		return false, left
+	}
+	// The last look may be up to recheckInterval old.
+	if n, err := d.Workers(ctx); err != nil || n > 0 {
+		return false, grace
+	}
+	withdrawn, err := d.withdraw(ctx, id, "no worker was there to run the job")
+	if err != nil {
+		d.logger.Warn("a job without a worker could not be withdrawn", "job_id", id, "error", err)
+	}
+	return withdrawn, grace // not withdrawn: somebody took it up, or Redis is away
+}

@@ -1,0 +1,106 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+func TestWithoutRedisEverythingIsUnavailableWithinASecond(t *testing.T) {
+	for name, stop := range map[string]func(*redistest.Server) error{
+		"gone":   func(r *redistest.Server) error { r.Kill(); return nil },
+		"frozen": (*redistest.Server).Freeze,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.StartServer(t)
+			s := open(t, server.URL())
+			if _, err := s.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := stop(server); err != nil {
+				t.Fatal(err)
+			}
+			for call, try := range map[string]func() error{
+				"Execute": func() error { _, err := s.execute(t, "x", 15*time.Second); return err },
+				"Submit": func() error {
+					_, err := s.Submit(t.Context(), jobs.Request{Script: "x"}, "r-1")
+					return err
+				},
+				"Get":   func() error { _, err := s.Get(t.Context(), jobs.NewID(), 0); return err },
+				"Ready": func() error { _, err := s.Ready(t.Context()); return err },
+			} {
+				start := time.Now()
+				err := try()
+				if took := time.Since(start); took > 1200*time.Millisecond {
+					t.Errorf("%s took %s", call, took)
+				}
+				wantCode(t, err, jobs.CodeUnavailable)
+			}
+		})
+	}
+}
+
+func TestALostMessageIsMadeUpFor(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+		// Nobody will be told of this job's end.
+		s.client.HSet(t.Context(), "cellblock:{"+job.ID+"}:job", "reply_to", "")
+		return echo(job)
+	})
+	start := time.Now()
+	record, err := s.execute(t, "x", 10*time.Second)
+	if err != nil || record.State != jobs.StateSucceeded {
+		t.Fatalf("got %+v, %v", record, err)
+	}
+	between(t, start, 0, 2*recheckInterval)
+}
+
+func TestALostSubscriptionIsMadeUpFor(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+		if n := s.client.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Val(); n == 0 {
+			t.Error("nobody was subscribed")
+		}
+		return echo(job)
+	})
+	for range 3 {
+		start := time.Now()
+		record, err := s.execute(t, "x", 10*time.Second)
+		if err != nil || record.State != jobs.StateSucceeded {
+			t.Fatalf("got %+v, %v", record, err)
+		}
+		between(t, start, 0, 2*recheckInterval)
+		time.Sleep(300 * time.Millisecond) // until it is subscribed again
+	}
+}
+
+func TestARestartOfRedisIsWaitedOut(t *testing.T) {
+	server := redistest.StartServer(t)
+	s := open(t, server.URL())
+	started, finish := make(chan struct{}), make(chan struct{})
+	s.work(t, time.Minute, func(job jobs.Job) jobs.Outcome {
+		close(started)
+		<-finish
+		return echo(job)
+	})
+	result := make(chan jobs.Record, 1)
+	go func() {
+		record, err := s.execute(t, "x", 20*time.Second)
+		if err != nil {
+			t.Error(err)
+		}
+		result <- record
+	}()
+	<-started
+	server.Kill()
+	time.Sleep(1500 * time.Millisecond) // a look fails meanwhile
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	close(finish)
+	if record := <-result; record.State != jobs.StateSucceeded {
+		t.Errorf("got %+v", record)
+	}
+}

@@ -1,0 +1,154 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrHeld is what a handler returns when another delivery of the job is under
+// way: it is delivered again in a few seconds, and that does not count as a
+// failed attempt.
+var ErrHeld = errors.New("the job is held by another delivery")
+
+// Delivery is one arrival of a job at a worker. A job may arrive more than once.
+type Delivery struct {
+	ID string
+	// Attempt counts the deliveries before this one that failed: 0 at first.
+	Attempt int
+}
+
+// Handler handles one delivery. With nil the job leaves the queue; with an error
+// it is delivered again, to any worker, within about two seconds. The context is
+// not the job's: asynq ends it when it has not reached Redis for half a minute.
+type Handler func(ctx context.Context, delivery Delivery) error
+
+// ConsumerSettings bound a consumer.
+type ConsumerSettings struct {
+	// Concurrency is how many deliveries are handled at once, at least 1.
+	Concurrency int
+	// ShutdownTimeout is how long Stop waits for handlers. It must be longer than
+	// a handler can take: asynq gives the jobs of those that are still at work to
+	// other workers.
+	ShutdownTimeout time.Duration
+}
+
+const (
+	// checkInterval is asynq's sleep after an empty look; the real wait was ours.
+	checkInterval = 200 * time.Microsecond
+	// forwardInterval is how often failed deliveries are put back into the queue.
+	forwardInterval = 2 * time.Second
+	// releaseTimeout bounds the command that ends our wait when we stop.
+	releaseTimeout = time.Second
+)
+
+// Consumer takes jobs from the queue. Start it once and Stop it.
+type Consumer struct {
+	client   *consumerClient
+	server   *asynq.Server
+	handle   Handler
+	stopping chan struct{}
+	stop     sync.Once
+	running  atomic.Int64
+	logger   *slog.Logger
+}
+
+// NewConsumer makes a consumer on a client that the caller keeps and closes
+// later. It uses one connection for its wait and Concurrency + 2 beside.
+func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
+	stopping := make(chan struct{})
+	wrapped := &consumerClient{UniversalClient: client, stopKey: stopKey(uuid.NewString()), stopping: stopping}
+	level := asynq.WarnLevel
+	if logger.Enabled(context.Background(), slog.LevelDebug) {
+		level = asynq.DebugLevel
+	}
+	return &Consumer{
+		client:   wrapped,
+		handle:   handle,
+		stopping: stopping,
+		logger:   logger,
+		server: asynq.NewServerFromRedisClient(wrapped, asynq.Config{
+			Concurrency:              settings.Concurrency,
+			Queues:                   map[string]int{queueName: 1},
+			TaskCheckInterval:        checkInterval,
+			DelayedTaskCheckInterval: forwardInterval,
+			ShutdownTimeout:          settings.ShutdownTimeout,
+			RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return 0 },
+			IsFailure:                isFailure,
+			Logger:                   asynqLogger{logger},
+			LogLevel:                 level,
+		}),
+	}
+}
+
+// isFailure tells what counts in Delivery.Attempt. A lease runs out when a
+// worker is lost or cannot reach Redis; neither is the job's failure.
+func isFailure(err error) bool {
+	return !errors.Is(err, ErrHeld) && !errors.Is(err, asynq.ErrLeaseExpired)
+}
+
+// Start begins to take jobs. Redis need not be there yet.
+func (c *Consumer) Start() error {
+	return c.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		c.running.Add(1)
+		defer c.running.Add(-1)
+		attempt, _ := asynq.GetRetryCount(ctx)
+		return c.handle(ctx, Delivery{ID: string(task.Payload()), Attempt: attempt})
+	}))
+}
+
+// Stop takes no more jobs and waits for the handlers, up to the settings'
+// ShutdownTimeout. It fails if some are still at work then. Without Redis it may
+// take a few seconds longer.
+func (c *Consumer) Stop() error {
+	c.stop.Do(func() { close(c.stopping) })
+	c.signal("ending the wait for work", c.client.release)
+	c.server.Shutdown()
+	// The wait may have ended with a token that came for a job. Somebody else is
+	// to look for it.
+	c.signal("passing a token on", func(ctx context.Context) error { return wake(ctx, c.client.UniversalClient, 1) })
+	if n := c.running.Load(); n > 0 {
+		return fmt.Errorf("%d jobs are still at work", n)
+	}
+	return nil
+}
+
+// signal sends something that only makes matters faster.
+func (c *Consumer) signal(what string, send func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+	defer cancel()
+	if err := send(ctx); err != nil {
+		c.logger.Warn("stopping will take longer", "step", what, "error", err)
+	}
+}
+
+// asynqLogger is asynq's own voice. What matters is logged by those who know of
+// jobs; this is for looking into asynq.
+type asynqLogger struct{ logger *slog.Logger }
+
+func (l asynqLogger) log(level slog.Level, args []any) {
+	l.logger.Log(context.Background(), level, "asynq", "message", fmt.Sprint(args...))
+}
+
+// Debug implements asynq.Logger.
+func (l asynqLogger) Debug(args ...any) { l.log(slog.LevelDebug, args) }
+
+// Info implements asynq.Logger.
+func (l asynqLogger) Info(args ...any) { l.log(slog.LevelDebug, args) }
+
+// Warn implements asynq.Logger.
+func (l asynqLogger) Warn(args ...any) { l.log(slog.LevelWarn, args) }
+
+// Error implements asynq.Logger.
+func (l asynqLogger) Error(args ...any) { l.log(slog.LevelWarn, args) }
+
+// Fatal implements asynq.Logger. asynq does not call it in a server's life.
+func (l asynqLogger) Fatal(args ...any) { l.log(slog.LevelError, args) }

@@ -1,0 +1,90 @@
+package queue
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// A job that ends while Redis is away is taken out of the queue once it is
+// back: not delivered again, not set aside as failed.
+func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
+	server := redistest.StartServer(t)
+	client := redistest.Client(t, server.URL())
+	var deliveries atomic.Int64
+	started, finish := make(chan struct{}), make(chan struct{})
+	consume(t, server.URL(), 1, func(context.Context, Delivery) error {
+		if deliveries.Add(1) == 1 {
+			close(started)
+			<-finish
+		}
+		return nil
+	})
+	enqueue(t, NewProducer(client), jobs.NewID())
+	<-started
+	server.Kill()
+	close(finish)
+	// asynq's first attempt to take the task out fails against the dead server.
+	time.Sleep(500 * time.Millisecond)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if n := keyCount(t, client, "active"); n != 1 {
+		t.Fatalf("%d tasks are active after the outage, want 1", n)
+	}
+	eventually(t, "the task is taken out", 12*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
+	for _, kind := range []string{"pending", "retry", "archived"} {
+		if n := keyCount(t, client, kind); n != 0 {
+			t.Errorf("%d tasks are %s", n, kind)
+		}
+	}
+	// It still takes jobs.
+	enqueue(t, NewProducer(client), jobs.NewID())
+	eventually(t, "the next job is delivered", 10*time.Second, func() bool { return deliveries.Load() == 2 })
+}
+
+func TestConsumerStartsAndStopsWithoutRedis(t *testing.T) {
+	server := redistest.StartServer(t)
+	server.Kill()
+	handled := make(chan struct{}, 1)
+	c := consume(t, server.URL(), 1, func(context.Context, Delivery) error {
+		handled <- struct{}{}
+		return nil
+	})
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	enqueue(t, NewProducer(redistest.Client(t, server.URL())), jobs.NewID())
+	select {
+	case <-handled:
+	case <-time.After(10 * time.Second):
+		t.Fatal("not delivered")
+	}
+	server.Kill()
+	start := time.Now()
+	_ = c.Stop()
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("Stop took %s", took)
+	}
+}
+
+func TestStopEndsWhileRedisIsFrozen(t *testing.T) {
+	server := redistest.StartServer(t)
+	client := redistest.Client(t, server.URL())
+	// With the default timeouts it takes 26 s, most of it asynq's own good-bye.
+	c := consume(t, server.URL()+"?read_timeout=200ms&db=0", 1, func(context.Context, Delivery) error { return nil })
+	awaitIdle(t, client, 1)
+	if err := server.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	_ = c.Stop()
+	t.Logf("Stop took %s", time.Since(start))
+	if took := time.Since(start); took > wakePoll+wakeSlack+5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}

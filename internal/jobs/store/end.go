@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// endScript ends a job, if it has not ended yet, and tells who waits.
+//
+//	KEYS[1]  the job's hash
+//	ARGV[1]  the id
+//	ARGV[2]  the final state
+//	ARGV[3]  the outcome
+//	ARGV[4]  the result, "" for none
+//	ARGV[5]  TTL in milliseconds of an asynchronous job
+//	ARGV[6]  and of a synchronous one
+//	ARGV[7]  1 to end the job only while it is queued
+//	returns  1 if this end stands, 0 if not
+//
+// An end that is already there word for word is this one: its reply was lost.
+var endScript = redis.NewScript(`
+local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome")
+local state = job[1]
+if not state then
+	return 0
+end
+if state ~= "queued" and state ~= "running" then
+	return job[4] == ARGV[3] and 1 or 0
+end
+if ARGV[7] == "1" and state ~= "queued" then
+	return 0
+end
+local time = redis.call("TIME")
+redis.call("HSET", KEYS[1],
+	"state", ARGV[2],
+	"outcome", ARGV[3],
+	"finished_at", string.format("%.0f", time[1] * 1000000 + time[2]))
+if ARGV[4] ~= "" then
+	redis.call("HSET", KEYS[1], "result", ARGV[4])
+end
+redis.call("HDEL", KEYS[1], "script")
+redis.call("PEXPIRE", KEYS[1], job[2] == "1" and ARGV[5] or ARGV[6])
+if job[3] and job[3] ~= "" then
+	redis.call("PUBLISH", job[3], ARGV[1])
+end
+return 1`)
+
+// End ends a job with an outcome: the first end stands. It reports whether this
+// one does. The record's lifetime starts, the script is dropped, and the
+// replica that accepted the job is told.
+func (s *Store) End(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
+	return s.end(ctx, id, outcome, false)
+}
+
+// Withdraw is End for a job that nobody has started: it does nothing to one
+// that is running.
+func (s *Store) Withdraw(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
+	return s.end(ctx, id, outcome, true)
+}
+
+func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQueued bool) (bool, error) {
+	encoded, err := encodeOutcome(outcome)
+	if err != nil {
+		return false, fmt.Errorf("end job %s: %w", id, err)
+	}
+	restricted := 0
+	if onlyQueued {
+		restricted = 1
+	}
+	stands, err := endScript.Run(ctx, s.client, []string{jobKey(id)},
+		id, string(outcome.State()), encoded, []byte(outcome.Result),
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted).Bool()
+	if err != nil {
+		return false, fmt.Errorf("end job %s: %w", id, err)
+	}
+	return stands, nil
+}
+
+// encodeOutcome gives an outcome's JSON without the result: that one is kept
+// apart, so that nothing on its way can alter it. Text that is not UTF-8 must
+// not keep a job from ending; it becomes U+FFFD.
+func encodeOutcome(outcome jobs.Outcome) ([]byte, error) {
+	outcome.Result = nil
+	encoded, err := json.Marshal(outcome, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode the outcome: %w", err)
+	}
+	return encoded, nil
+}
+
+func decodeOutcome(encoded, result string) (*jobs.Outcome, error) {
+	var outcome jobs.Outcome
+	if err := json.Unmarshal([]byte(encoded), &outcome); err != nil {
+		return nil, fmt.Errorf("decode the outcome: %w", err)
+	}
+	if result != "" {
+		outcome.Result = jsontext.Value(result)
+	}
+	return &outcome, nil
+}

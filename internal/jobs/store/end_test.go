@@ -1,0 +1,136 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/internal/jobs"
+)
+
+func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
+	s, _ := open(t)
+	withdraw := func(id string) bool {
+		t.Helper()
+		stands, err := s.Withdraw(t.Context(), id, failed(jobs.CodeUnavailable))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stands
+	}
+	queued, running := create(t, s), create(t, s)
+	fence(t, s, running.ID, "a")
+	if !withdraw(queued.ID) || get(t, s, queued.ID).State != jobs.StateCancelled {
+		t.Error("a queued job was not withdrawn")
+	}
+	if holder := fence(t, s, queued.ID, "a"); !holder.Ended || holder.Token != "" {
+		t.Errorf("a withdrawn job can be started: %+v", holder)
+	}
+	if withdraw(running.ID) || get(t, s, running.ID).State != jobs.StateRunning {
+		t.Error("a running job was withdrawn")
+	}
+	if withdraw(jobs.NewID()) {
+		t.Error("a job that is not there was withdrawn")
+	}
+}
+
+func TestTheEndIsPublishedOnce(t *testing.T) {
+	s, client := open(t)
+	subscription := client.Subscribe(t.Context(), "replies")
+	defer subscription.Close()
+	if _, err := subscription.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first, second := create(t, s), create(t, s)
+	end(t, s, first.ID, succeeded("1"))
+	end(t, s, first.ID, succeeded("2"))
+	end(t, s, second.ID, succeeded("1"))
+	for _, want := range []string{first.ID, second.ID} {
+		message, err := subscription.ReceiveMessage(t.Context())
+		if err != nil || message.Payload != want {
+			t.Fatalf("got %v, %v, want %s", message, err, want)
+		}
+	}
+	silent := create(t, s, func(j *jobs.Job) { j.ReplyTo = "" })
+	if !end(t, s, silent.ID, succeeded("1")) {
+		t.Error("a job without a reply channel does not end")
+	}
+}
+
+// What the script made arrives as it made it.
+func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
+	s, _ := open(t)
+	for _, result := range []string{
+		`3.0`, `-0.0`, `1180591620717411303424`, `{"b":1,"a":2}`, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00<&>"`, `"é<&>"`, ` [ 1 ]`, `null`, `""`,
+		`"` + strings.Repeat("x", 4<<20-2) + `"`,
+	} {
+		job := create(t, s)
+		end(t, s, job.ID, succeeded(result))
+		if got := string(get(t, s, job.ID).Outcome.Result); got != result {
+			t.Errorf("got %.60q, want %.60q", got, result)
+		}
+	}
+	line, memory, cpu := 3, int64(1<<40), 0.125
+	want := jobs.Outcome{
+		Failure: &jobs.Failure{
+			Code: jobs.CodeExit, Message: "é\x00", Traceback: "a\nb", Line: line, ExitCode: &line,
+			Limit: &jobs.LimitHit{Name: "wall", Value: 15, Unit: "seconds"},
+		},
+		Stderr:    "\u2028\t",
+		Truncated: jobs.Truncated{Stderr: true},
+		Usage:     jobs.Usage{QueuedMS: 0.5, CPUMS: &cpu, MemoryPeakBytes: &memory},
+	}
+	job := create(t, s)
+	end(t, s, job.ID, want)
+	got := get(t, s, job.ID).Outcome
+	if got.Result != nil || got.Stderr != want.Stderr || got.Truncated != want.Truncated || *got.Usage.CPUMS != cpu ||
+		*got.Usage.MemoryPeakBytes != memory || got.Failure.Message != want.Failure.Message ||
+		*got.Failure.ExitCode != line || *got.Failure.Limit != *want.Failure.Limit {
+		t.Errorf("got %+v %+v", got, got.Failure)
+	}
+	broken := create(t, s)
+	end(t, s, broken.ID, jobs.Outcome{Result: jsontext.Value("1"), Stdout: "a\xffb"})
+	if got := get(t, s, broken.ID).Outcome.Stdout; got != "a\ufffdb" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestLifetimeFollowsTheKindOfJob(t *testing.T) {
+	s, client := open(t)
+	for _, c := range []struct {
+		async bool
+		want  time.Duration
+	}{{true, settings.ResultTTL}, {false, settings.SyncResultTTL}} {
+		job := create(t, s, func(j *jobs.Job) { j.Async = c.async })
+		end(t, s, job.ID, succeeded("1"))
+		if ttl := client.PTTL(t.Context(), key(job.ID)).Val(); ttl > c.want || ttl < c.want-5*time.Second {
+			t.Errorf("async %v: TTL is %s, want %s", c.async, ttl, c.want)
+		}
+	}
+}
+
+func TestTheFirstEndStands(t *testing.T) {
+	s, _ := open(t)
+	job := create(t, s)
+	fence(t, s, job.ID, "a")
+	first := failed(jobs.CodeTimeout)
+	if !end(t, s, job.ID, first) {
+		t.Fatal("the first end does not stand")
+	}
+	before := get(t, s, job.ID)
+	if end(t, s, job.ID, succeeded("1")) {
+		t.Error("a second end stands")
+	}
+	if !end(t, s, job.ID, first) {
+		t.Error("the first end, sent again, does not know itself")
+	}
+	after := get(t, s, job.ID)
+	if after.State != jobs.StateFailed || after.Outcome.Failure.Code != jobs.CodeTimeout || !after.FinishedAt.Equal(before.FinishedAt) {
+		t.Errorf("got %+v", after)
+	}
+	if holder := fence(t, s, job.ID, "b"); !holder.Ended || holder.Token != "a" {
+		t.Errorf("an ended job can be fenced: %+v", holder)
+	}
+}

@@ -1,0 +1,195 @@
+// Package store keeps the jobs' records in Redis: one hash for each job, and one
+// sorted set of the workers that live.
+//
+// Every change of state is one Lua script, so that it happens whole or not at
+// all, and every time is read from Redis's own clock (TIME, in microseconds
+// since 1970), so that machines need not agree on theirs. The scripts may be
+// sent again after a lost reply: each does nothing the second time and answers
+// as it did the first.
+//
+// A job's hash has these fields:
+//
+//	state       queued, running, succeeded, failed, cancelled
+//	async       1 or 0
+//	request_id  of the request that made the job
+//	reply_to    Pub/Sub channel that is told of the end
+//	script      until the end
+//	created_at  when it was accepted
+//	token       which delivery was allowed to start it: the fence
+//	owner       the worker of that delivery
+//	started_at  when the fence was set
+//	deadline    started_at plus the wall limit
+//	finished_at
+//	outcome     jobs.Outcome as JSON, but for what main() returned
+//	result      that, byte for byte
+//
+// It has no TTL until the job ended.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// Settings say how long records are kept.
+type Settings struct {
+	ResultTTL     time.Duration `name:"result-ttl" env:"RESULT_TTL" default:"1h" help:"How long (duration) the record of an asynchronous job is kept after its end, at least 1s."`
+	SyncResultTTL time.Duration `name:"sync-result-ttl" env:"SYNC_RESULT_TTL" default:"10m" help:"How long (duration) the record of a synchronous job is kept after its end, at least 1s."`
+}
+
+// Validate refuses lifetimes in which nobody could read a result.
+func (s Settings) Validate() error {
+	if s.ResultTTL < time.Second || s.SyncResultTTL < time.Second {
+		return errors.New("RESULT_TTL and SYNC_RESULT_TTL must be at least 1s")
+	}
+	return nil
+}
+
+// Store reads and writes records. It is safe for concurrent use. Its methods
+// fail with CodeNotFound where they say so, and else with the client's error.
+type Store struct {
+	client   redis.UniversalClient
+	settings Settings
+}
+
+// New makes a store on a client that the caller keeps and closes later.
+func New(client redis.UniversalClient, settings Settings) *Store {
+	return &Store{client: client, settings: settings}
+}
+
+// jobKey has the id as its hash tag, so that all keys of a job lie together in
+// a cluster.
+func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
+
+// createScript makes a queued job.
+//
+//	KEYS[1]  the job's hash
+//	ARGV     script, async (1 or 0), request id, reply channel
+//	returns  1 if it was made, 0 if it is already there
+var createScript = redis.NewScript(`
+if redis.call("EXISTS", KEYS[1]) == 1 then
+	return 0
+end
+local time = redis.call("TIME")
+redis.call("HSET", KEYS[1],
+	"state", "queued",
+	"script", ARGV[1],
+	"async", ARGV[2],
+	"request_id", ARGV[3],
+	"reply_to", ARGV[4],
+	"created_at", string.format("%.0f", time[1] * 1000000 + time[2]))
+return 1`)
+
+// Create stores a job as queued.
+func (s *Store) Create(ctx context.Context, job jobs.Job) error {
+	async := 0
+	if job.Async {
+		async = 1
+	}
+	err := createScript.Run(ctx, s.client, []string{jobKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo).Err()
+	if err != nil {
+		return fmt.Errorf("create job %s: %w", job.ID, err)
+	}
+	return nil
+}
+
+// Load gives what a worker needs of a job. The script of a job that ended is
+// gone. CodeNotFound.
+func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, error) {
+	f, err := s.fields(ctx, id, "state", "script", "async", "request_id", "reply_to")
+	if err != nil {
+		return jobs.Job{}, "", fmt.Errorf("load job %s: %w", id, err)
+	}
+	job := jobs.Job{
+		ID:        id,
+		Script:    f["script"],
+		Async:     f["async"] == "1",
+		RequestID: f["request_id"],
+		ReplyTo:   f["reply_to"],
+	}
+	return job, jobs.State(f["state"]), nil
+}
+
+// Get gives a job's record. CodeNotFound.
+func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
+	f, err := s.fields(ctx, id, "state", "created_at", "started_at", "finished_at", "outcome", "result")
+	if err != nil {
+		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
+	}
+	record := jobs.Record{
+		ID:         id,
+		State:      jobs.State(f["state"]),
+		CreatedAt:  parseTime(f["created_at"]),
+		StartedAt:  parseTime(f["started_at"]),
+		FinishedAt: parseTime(f["finished_at"]),
+	}
+	if record.State.Ended() {
+		if record.Outcome, err = decodeOutcome(f["outcome"], f["result"]); err != nil {
+			return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
+		}
+	}
+	return record, nil
+}
+
+// States gives the states of many jobs in one round trip. Ids that are not
+// found are left out.
+func (s *Store) States(ctx context.Context, ids []string) (map[string]jobs.State, error) {
+	pipeline := s.client.Pipeline()
+	replies := make([]*redis.StringCmd, len(ids))
+	for i, id := range ids {
+		replies[i] = pipeline.HGet(ctx, jobKey(id), "state")
+	}
+	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read the states of %d jobs: %w", len(ids), err)
+	}
+	states := make(map[string]jobs.State, len(ids))
+	for i, id := range ids {
+		state, err := replies[i].Result()
+		switch {
+		case err == nil:
+			states[id] = jobs.State(state)
+		case !errors.Is(err, redis.Nil):
+			return nil, fmt.Errorf("read the state of job %s: %w", id, err)
+		}
+	}
+	return states, nil
+}
+
+// fields reads fields of a job's hash, of which the first must be there:
+// CodeNotFound if it is not.
+func (s *Store) fields(ctx context.Context, id string, names ...string) (map[string]string, error) {
+	values, err := s.client.HMGet(ctx, jobKey(id), names...).Result()
+	if err != nil {
+		return nil, err
+	}
+	if values[0] == nil {
+		return nil, notFound()
+	}
+	fields := make(map[string]string, len(names))
+	for i, value := range values {
+		if text, ok := value.(string); ok {
+			fields[names[i]] = text
+		}
+	}
+	return fields, nil
+}
+
+func notFound() *jobs.Error {
+	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
+}
+
+// parseTime reads microseconds since 1970; "" is the zero time.
+func parseTime(s string) time.Time {
+	us, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}

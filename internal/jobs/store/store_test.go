@@ -1,0 +1,263 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var settings = store.Settings{ResultTTL: time.Hour, SyncResultTTL: 10 * time.Minute}
+
+func open(t *testing.T) (*store.Store, redis.UniversalClient) {
+	t.Helper()
+	client := redistest.Open(t)
+	return store.New(client, settings), client
+}
+
+func create(t *testing.T, s *store.Store, change ...func(*jobs.Job)) jobs.Job {
+	t.Helper()
+	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", RequestID: "r-1", ReplyTo: "replies"}
+	for _, f := range change {
+		f(&job)
+	}
+	if err := s.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+func fence(t *testing.T, s *store.Store, id, token string) store.Holder {
+	t.Helper()
+	holder, err := s.Fence(t.Context(), id, token, "worker of "+token, 15*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holder
+}
+
+func end(t *testing.T, s *store.Store, id string, outcome jobs.Outcome) bool {
+	t.Helper()
+	stands, err := s.End(t.Context(), id, outcome)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stands
+}
+
+func get(t *testing.T, s *store.Store, id string) jobs.Record {
+	t.Helper()
+	record, err := s.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+func succeeded(result string) jobs.Outcome {
+	return jobs.Outcome{Result: jsontext.Value(result), Stdout: "printed\n"}
+}
+
+func failed(code jobs.Code) jobs.Outcome {
+	return jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: "because"}}
+}
+
+func isNotFound(err error) bool {
+	var known *jobs.Error
+	return errors.As(err, &known) && known.Code == jobs.CodeNotFound
+}
+
+func TestAJobsWay(t *testing.T) {
+	s, client := open(t)
+	job := create(t, s)
+	loaded, state, err := s.Load(t.Context(), job.ID)
+	if err != nil || loaded != job || state != jobs.StateQueued {
+		t.Fatalf("got %+v, %s, %v", loaded, state, err)
+	}
+	queued := get(t, s, job.ID)
+	if queued.State != jobs.StateQueued || time.Since(queued.CreatedAt).Abs() > 5*time.Second ||
+		!queued.StartedAt.IsZero() || !queued.FinishedAt.IsZero() || queued.Outcome != nil {
+		t.Fatalf("queued: %+v", queued)
+	}
+	holder := fence(t, s, job.ID, "a")
+	if holder.Token != "a" || holder.Owner != "worker of a" || holder.Ended || !holder.CreatedAt.Equal(queued.CreatedAt) {
+		t.Fatalf("got %+v", holder)
+	}
+	running := get(t, s, job.ID)
+	if running.State != jobs.StateRunning || !running.StartedAt.Equal(holder.StartedAt) || running.StartedAt.Before(running.CreatedAt) {
+		t.Fatalf("running: %+v", running)
+	}
+	if ttl := client.PTTL(t.Context(), key(job.ID)).Val(); ttl != -1 {
+		t.Errorf("a job that has not ended has TTL %s", ttl)
+	}
+	if !end(t, s, job.ID, succeeded("3.0")) {
+		t.Fatal("the first end does not stand")
+	}
+	ended := get(t, s, job.ID)
+	if ended.State != jobs.StateSucceeded || ended.FinishedAt.Before(ended.StartedAt) ||
+		string(ended.Outcome.Result) != "3.0" || ended.Outcome.Stdout != "printed\n" {
+		t.Fatalf("ended: %+v", ended)
+	}
+	if loaded, _, err := s.Load(t.Context(), job.ID); err != nil || loaded.Script != "" {
+		t.Errorf("the script is kept after the end: %v", err)
+	}
+}
+
+func key(id string) string { return "cellblock:{" + id + "}:job" }
+
+func TestTheFirstFenceStands(t *testing.T) {
+	s, _ := open(t)
+	job := create(t, s)
+	first := fence(t, s, job.ID, "a")
+	if other := fence(t, s, job.ID, "b"); other != first {
+		t.Errorf("the second token got %+v", other)
+	}
+	if again := fence(t, s, job.ID, "a"); again != first {
+		t.Errorf("the first token, sent again, got %+v", again)
+	}
+	if holder, err := s.Holder(t.Context(), job.ID); err != nil || holder != first {
+		t.Errorf("got %+v, %v", holder, err)
+	}
+}
+
+func TestFenceIsOneOfMany(t *testing.T) {
+	s, _ := open(t)
+	job := create(t, s)
+	const deliveries = 50
+	won := make(chan bool, deliveries)
+	for range deliveries {
+		go func() {
+			token := uuid.NewString()
+			holder, err := s.Fence(context.WithoutCancel(t.Context()), job.ID, token, "w", time.Second)
+			won <- err == nil && holder.Token == token
+		}()
+	}
+	winners := 0
+	for range deliveries {
+		if <-won {
+			winners++
+		}
+	}
+	if winners != 1 {
+		t.Errorf("%d deliveries may start the job", winners)
+	}
+}
+
+func TestUnknownJobs(t *testing.T) {
+	s, _ := open(t)
+	id := jobs.NewID()
+	if _, err := s.Get(t.Context(), id); !isNotFound(err) {
+		t.Errorf("Get: %v", err)
+	}
+	if _, _, err := s.Load(t.Context(), id); !isNotFound(err) {
+		t.Errorf("Load: %v", err)
+	}
+	if _, err := s.Holder(t.Context(), id); !isNotFound(err) {
+		t.Errorf("Holder: %v", err)
+	}
+	if _, err := s.Fence(t.Context(), id, "a", "w", time.Second); !isNotFound(err) {
+		t.Errorf("Fence: %v", err)
+	}
+	if _, running, err := s.Remaining(t.Context(), id); running || err != nil {
+		t.Errorf("Remaining: %v, %v", running, err)
+	}
+	if end(t, s, id, succeeded("1")) {
+		t.Error("End stands")
+	}
+}
+
+func TestCreateTwiceChangesNothing(t *testing.T) {
+	s, _ := open(t)
+	job := create(t, s)
+	end(t, s, job.ID, succeeded("1"))
+	if err := s.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if state := get(t, s, job.ID).State; state != jobs.StateSucceeded {
+		t.Errorf("the job is %s again", state)
+	}
+}
+
+func TestStatesOfMany(t *testing.T) {
+	s, _ := open(t)
+	queued, running, ended := create(t, s), create(t, s), create(t, s)
+	fence(t, s, running.ID, "a")
+	end(t, s, ended.ID, succeeded("1"))
+	got, err := s.States(t.Context(), []string{queued.ID, jobs.NewID(), running.ID, ended.ID})
+	if err != nil || len(got) != 3 || got[queued.ID] != jobs.StateQueued || got[running.ID] != jobs.StateRunning || got[ended.ID] != jobs.StateSucceeded {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if got, err := s.States(t.Context(), nil); err != nil || len(got) != 0 {
+		t.Errorf("none: got %v, %v", got, err)
+	}
+}
+
+func TestRemaining(t *testing.T) {
+	s, _ := open(t)
+	job := create(t, s)
+	if _, running, err := s.Remaining(t.Context(), job.ID); running || err != nil {
+		t.Errorf("queued: %v, %v", running, err)
+	}
+	fence(t, s, job.ID, "a")
+	left, running, err := s.Remaining(t.Context(), job.ID)
+	if !running || err != nil || left > 15*time.Second || left < 12*time.Second {
+		t.Errorf("running: %s, %v, %v", left, running, err)
+	}
+	over := create(t, s)
+	if _, err := s.Fence(t.Context(), over.ID, "a", "w", -time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if left, running, err := s.Remaining(t.Context(), over.ID); !running || err != nil || left > -time.Second {
+		t.Errorf("over: %s, %v, %v", left, running, err)
+	}
+}
+
+func TestWorkersLive(t *testing.T) {
+	s, client := open(t)
+	check := func(when string, live int, alive bool) {
+		t.Helper()
+		n, err := s.LiveWorkers(t.Context())
+		if err != nil || n != live {
+			t.Errorf("%s: %d workers, %v", when, n, err)
+		}
+		if got, err := s.Alive(t.Context(), "a"); err != nil || got != alive {
+			t.Errorf("%s: alive is %v, %v", when, got, err)
+		}
+	}
+	beat := func(owner string, ttl time.Duration) {
+		t.Helper()
+		if err := s.Heartbeat(t.Context(), owner, ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("none", 0, false)
+	beat("a", -time.Second)
+	check("run out", 0, false)
+	beat("b", time.Minute)
+	if n := client.ZCard(t.Context(), "cellblock:workers").Val(); n != 1 {
+		t.Errorf("%d entries are kept, want 1", n)
+	}
+	beat("a", time.Minute)
+	check("two", 2, true)
+	if err := s.Retire(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	check("retired", 1, false)
+}
+
+func TestSettingsAreChecked(t *testing.T) {
+	if settings.Validate() != nil || (store.Settings{ResultTTL: time.Hour}).Validate() == nil {
+		t.Error("wrong")
+	}
+}

@@ -1,0 +1,128 @@
+// Package redisconn is how Redis is reached: the connection's settings, the
+// client made from them, and the check that the server will do.
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Settings say where Redis is.
+type Settings struct {
+	URL string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis (6.2 or newer) as redis://[user:password@]host:port/db, rediss:// (TLS) or unix://[user:password@]/path/to.sock?db=N."`
+}
+
+const (
+	// dialTimeout bounds one attempt to connect, TLS included.
+	dialTimeout = 500 * time.Millisecond
+	// ioTimeout bounds one command. It is long on purpose: a worker that gives up
+	// on a reply it was about to get loses the job in it for a minute or two.
+	// Who must answer sooner gives the command a context with a deadline, which
+	// the client obeys. Commands that block get their block time on top.
+	ioTimeout = 5 * time.Second
+)
+
+// Open makes a client; it does not connect yet. The caller closes it. Whatever
+// the URL's query sets (such as read_timeout or pool_size) stands.
+func (s Settings) Open() (redis.UniversalClient, error) {
+	options, err := redis.ParseURL(s.URL)
+	if err != nil {
+		// A parser's error quotes the URL, and with it the password.
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err
+		}
+		return nil, fmt.Errorf("not a Redis URL: %w", err)
+	}
+	quietLogger()
+	setDefault(&options.DialTimeout, dialTimeout)
+	setDefault(&options.ReadTimeout, ioTimeout)
+	setDefault(&options.WriteTimeout, ioTimeout)
+	// One attempt each time: commands are retried as it is, and an attempt that
+	// retries inside hides the cause behind the deadline that it then misses.
+	options.DialerRetries = 1
+	options.ContextTimeoutEnabled = true
+	// Neither is of use here, and both cost commands on every new connection.
+	options.DisableIdentity = true
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClient(options), nil
+}
+
+// Redacted is the URL without its password, for logs and for people.
+func (s Settings) Redacted() string {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return "(a URL that cannot be parsed)"
+	}
+	return u.Redacted()
+}
+
+func setDefault(field *time.Duration, value time.Duration) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Check fails if the server cannot be reached or is older than 6.2, and gives
+// its version.
+func Check(ctx context.Context, client redis.UniversalClient) (string, error) {
+	info, err := client.Info(ctx, "server").Result()
+	if err != nil {
+		return "", fmt.Errorf("redis cannot be reached: %w", err)
+	}
+	version := infoField(info, "redis_version")
+	if !atLeast(version, 6, 2) {
+		return version, fmt.Errorf("redis %s is too old, 6.2 or newer is needed", version)
+	}
+	return version, nil
+}
+
+// infoField gives one field of what INFO answers, or "".
+func infoField(info, name string) string {
+	for line := range strings.Lines(info) {
+		if key, value, found := strings.Cut(strings.TrimSpace(line), ":"); found && key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// atLeast compares a version such as 7.0.15; one that cannot be read is too old.
+func atLeast(version string, major, minor int) bool {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return false
+	}
+	gotMajor, err := strconv.Atoi(parts[0])
+	if err != nil {
+		return false
+	}
+	gotMinor, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return false
+	}
+	return gotMajor > major || gotMajor == major && gotMinor >= minor
+}
+
+// quietLogger sends what the client library says by itself to slog. It has one
+// logger for the whole process. All that it says comes back as errors as well.
+var quietLogger = sync.OnceFunc(func() { redis.SetLogger(libraryLogger{}) })
+
+type libraryLogger struct{}
+
+// Printf implements the library's logger.
+func (libraryLogger) Printf(ctx context.Context, format string, args ...any) {
+	if slog.Default().Enabled(ctx, slog.LevelDebug) {
+		slog.DebugContext(ctx, "redis client", "message", fmt.Sprintf(format, args...))
+	}
+}

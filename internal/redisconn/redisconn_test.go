@@ -1,0 +1,114 @@
+package redisconn_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"cellblock/internal/redisconn"
+	"cellblock/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, url string) redis.UniversalClient {
+	t.Helper()
+	client, err := redisconn.Settings{URL: url}.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestCheckGivesTheVersion(t *testing.T) {
+	version, err := redisconn.Check(t.Context(), open(t, redistest.Start(t)))
+	if err != nil || strings.Count(version, ".") != 2 {
+		t.Fatalf("got %q, %v", version, err)
+	}
+}
+
+func TestACLUserIsKept(t *testing.T) {
+	url := redistest.Start(t)
+	admin := open(t, url)
+	if err := admin.Do(t.Context(), "ACL", "SETUSER", "ann", "on", ">s3cret", "+@all", "~*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	client := open(t, strings.Replace(url, "unix://", "unix://ann:s3cret@", 1)+"?db=2")
+	who, err := client.Do(t.Context(), "ACL", "WHOAMI").Text()
+	if err != nil || who != "ann" {
+		t.Fatalf("got %q, %v", who, err)
+	}
+	if info, err := client.Do(t.Context(), "CLIENT", "INFO").Text(); err != nil || !strings.Contains(info, " db=2 ") {
+		t.Fatalf("got %q, %v", info, err)
+	}
+}
+
+// A command's context bounds it, whether nobody listens or nobody answers.
+func TestDeadServerFailsInTime(t *testing.T) {
+	server := redistest.StartServer(t)
+	client := open(t, server.URL())
+	attempt := func(state string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if err := client.Ping(ctx).Err(); err == nil {
+			t.Fatalf("%s: answered", state)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("%s: took %s", state, took)
+		}
+	}
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	attempt("frozen")
+	if err := server.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	attempt("gone")
+}
+
+// The block time of a blocking command comes on top of the read timeout.
+func TestBlockingOutlivesReadTimeout(t *testing.T) {
+	client := open(t, redistest.Start(t)+"?read_timeout=50ms&db=0")
+	start := time.Now()
+	err := client.BLPop(t.Context(), time.Second, "nothing").Err()
+	if took := time.Since(start); err != redis.Nil || took < 900*time.Millisecond { //nolint:errorlint // never wrapped
+		t.Fatalf("%v after %s", err, took)
+	}
+}
+
+func TestURLsAreRedacted(t *testing.T) {
+	for url, want := range map[string]string{
+		"redis://ann:s3cret@host:1/2":   "redis://ann:xxxxx@host:1/2",
+		"redis://127.0.0.1:6379/0":      "redis://127.0.0.1:6379/0",
+		"unix://:s3cret@/a/b.sock?db=1": "unix://:xxxxx@/a/b.sock?db=1",
+		"redis://ann:s3 cret@host":      "(a URL that cannot be parsed)",
+	} {
+		if got := (redisconn.Settings{URL: url}).Redacted(); got != want {
+			t.Errorf("%s: got %s", url, got)
+		}
+	}
+}
+
+func TestBadURLsAreRefusedWithoutThePassword(t *testing.T) {
+	for _, url := range []string{
+		"", "127.0.0.1:6379", "http://ann:s3cret@host", "redis://ann:s3 cret@host",
+		"redis://ann:s3cret@host/x", "redis://ann:s3cret@host?unknown=1",
+	} {
+		_, err := redisconn.Settings{URL: url}.Open()
+		if err == nil || strings.Contains(err.Error(), "cret") {
+			t.Errorf("%s: got %v", url, err)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+// Package redistest runs a real redis-server for a test.
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/redisconn"
+)
+
+// startBound is how long a server may take until it answers.
+const startBound = 10 * time.Second
+
+// Server is a redis-server on a unix socket in a folder of its own. It writes
+// an append-only file, so what it acknowledged is there after Kill and Start.
+type Server struct {
+	dir     string
+	process *exec.Cmd
+}
+
+// Start starts a server that ends with the test, and gives its URL.
+func Start(t testing.TB) string {
+	t.Helper()
+	return StartServer(t).URL()
+}
+
+// StartServer starts a server that ends with the test.
+func StartServer(t testing.TB) *Server {
+	t.Helper()
+	// Not t.TempDir: its path can be too long for a socket.
+	dir, err := os.MkdirTemp("", "redistest") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{dir: dir}
+	t.Cleanup(func() {
+		s.Kill()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Open starts a server and makes a client for it; both end with the test.
+func Open(t testing.TB) redis.UniversalClient {
+	t.Helper()
+	return Client(t, Start(t))
+}
+
+// Client makes a client as the programs make it; it is closed with the test.
+func Client(t testing.TB, url string) redis.UniversalClient {
+	t.Helper()
+	client, err := redisconn.Settings{URL: url}.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// URL is where the server is, or will be again.
+func (s *Server) URL() string { return (&url.URL{Scheme: "unix", Path: s.socket()}).String() }
+
+func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
+
+// Start starts the server, again if it was killed, and waits until it answers.
+func (s *Server) Start() error {
+	_ = os.Remove(s.socket())                                             // a killed server leaves it
+	s.process = exec.CommandContext(context.Background(), "redis-server", //nolint:gosec // paths of our own
+		"--port", "0", "--unixsocket", s.socket(), "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--logfile", filepath.Join(s.dir, "log"))
+	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.process.Start(); err != nil {
+		return fmt.Errorf("start redis-server: %w", err)
+	}
+	return s.awaitAnswer()
+}
+
+func (s *Server) awaitAnswer() error {
+	client, err := redisconn.Settings{URL: s.URL()}.Open()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), startBound)
+	defer cancel()
+	for {
+		err := client.Ping(ctx).Err()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-ctx.Done():
+			said, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return errors.Join(fmt.Errorf("redis-server does not answer: %w", err), fmt.Errorf("it says: %.2000s", said))
+		}
+	}
+}
+
+// Kill ends the server as a crash would, and waits until it is gone.
+func (s *Server) Kill() {
+	if s.process == nil || s.process.Process == nil {
+		return
+	}
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	s.process = nil
+}
+
+// Freeze stops the server without ending it: connections stay, nothing answers.
+func (s *Server) Freeze() error { return s.process.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() error { return s.process.Process.Signal(syscall.SIGCONT) }

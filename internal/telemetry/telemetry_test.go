@@ -1,0 +1,157 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cellblock/internal/jobs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type gauges struct {
+	depth, workers int
+	err            error
+}
+
+func (g gauges) QueueDepth(context.Context) (int, error) { return g.depth, nil }
+func (g gauges) Workers(context.Context) (int, error)    { return g.workers, g.err }
+
+func scrape(t *testing.T, h http.Handler) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func wantLines(t *testing.T, metrics string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(metrics, "\n"+line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+}
+
+func TestAPIMetrics(t *testing.T) {
+	m := NewAPIMetrics(gauges{depth: 3, workers: 2}, slog.New(slog.DiscardHandler))
+	m.ObserveRequest("/execute", "POST", 200, 20*time.Millisecond)
+	m.ObserveRequest("/execute", "POST", 422, 20*time.Second)
+	wantLines(t, scrape(t, m.Handler()),
+		`cellblock_http_requests_total{code="200",method="POST",route="/execute"} 1`,
+		`cellblock_http_requests_total{code="422",method="POST",route="/execute"} 1`,
+		`cellblock_http_request_duration_seconds_bucket{method="POST",route="/execute",le="0.025"} 1`,
+		`cellblock_http_request_duration_seconds_count{method="POST",route="/execute"} 2`,
+		`cellblock_queue_depth 3`,
+		`cellblock_workers 2`,
+	)
+}
+
+func TestScrapeWithoutRedisStillAnswers(t *testing.T) {
+	var log bytes.Buffer
+	m := NewAPIMetrics(gauges{depth: 3, err: errors.New("Redis is away")}, slog.New(slog.NewTextHandler(&log, nil)))
+	m.ObserveRequest("/execute", "POST", 200, time.Millisecond)
+	metrics := scrape(t, m.Handler())
+	wantLines(t, metrics, `cellblock_queue_depth 3`, `cellblock_http_requests_total{code="200",method="POST",route="/execute"} 1`)
+	if strings.Contains(metrics, "\ncellblock_workers ") || !strings.Contains(log.String(), "Redis is away") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+func TestWorkerMetrics(t *testing.T) {
+	m := NewWorkerMetrics()
+	m.SandboxKind("cold")
+	usage := jobs.Usage{QueuedMS: 0.2, PrepareMS: 21, RunMS: 1200}
+	m.JobStarted()
+	m.JobStarted()
+	m.JobEnded(jobs.Outcome{Usage: usage})
+	m.JobEnded(jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeTimeout}, Usage: usage})
+	m.JobStarted()
+	wantLines(t, scrape(t, m.Handler()),
+		`cellblock_jobs_total{outcome="succeeded"} 1`,
+		`cellblock_jobs_total{outcome="timeout"} 1`,
+		`cellblock_jobs_running 1`,
+		`cellblock_sandbox_info{kind="cold"} 1`,
+		`cellblock_job_phase_seconds_bucket{phase="queued",le="0.0005"} 2`,
+		`cellblock_job_phase_seconds_bucket{phase="prepare",le="0.01"} 0`,
+		`cellblock_job_phase_seconds_bucket{phase="prepare",le="0.025"} 2`,
+		`cellblock_job_phase_seconds_count{phase="run"} 2`,
+	)
+}
+
+func TestServer(t *testing.T) {
+	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Serve(NewWorkerMetrics().Handler(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]string{"/healthz": `{"status":"ok"}`, "/metrics": "cellblock_jobs_running 0"} {
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Addr()+path, nil)
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d %s", path, response.StatusCode, body)
+		}
+	}
+	if err := server.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerOffAndTaken(t *testing.T) {
+	off, err := ServerSettings{}.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if err != nil || off.Addr() != "" || off.Close(t.Context()) != nil {
+		t.Errorf("off: %v, %v", off, err)
+	}
+	first, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Close(t.Context()) }()
+	if _, err := (ServerSettings{MetricsAddr: first.Addr()}).Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("two servers on one address")
+	}
+}
+
+func TestLoggerFormats(t *testing.T) {
+	for format, isJSON := range map[string]bool{"auto": true, "json": true, "text": false} {
+		path := filepath.Join(t.TempDir(), "log")
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logger := Settings{LogLevel: slog.LevelInfo, LogFormat: format}.Logger(file)
+		logger.Debug("not this")
+		logger.LogAttrs(t.Context(), slog.LevelInfo, "this", Milliseconds("ms", 1234567*time.Nanosecond))
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		log, _ := os.ReadFile(path)
+		if json.Valid(log) != isJSON || strings.Contains(string(log), "not this") || strings.Contains(string(log), "\x1b") {
+			t.Errorf("%s: %s", format, log)
+		}
+		if want := map[bool]string{true: `"ms":1.235`, false: "ms=1.235"}[isJSON]; !strings.Contains(string(log), want) {
+			t.Errorf("%s: no %s in %s", format, want, log)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+const (
+	// The pauses between attempts to reach Redis.
+	firstPause   = 50 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// end stores a job's end, waiting for Redis for EndPatience if need be.
+func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
+	var stands bool
+	err := w.persist(w.Settings.EndPatience, func(ctx context.Context) (err error) {
+		stands, err = w.Store.End(ctx, job.ID, outcome)
+		return err
+	})
+	w.Metrics.JobEnded(outcome)
+	result := string(outcome.State())
+	if outcome.Failure != nil {
+		result = string(outcome.Failure.Code)
+	}
+	logger := w.Logger.With("job_id", job.ID, "request_id", job.RequestID, "outcome", result,
+		"queued_ms", outcome.Usage.QueuedMS, "prepare_ms", outcome.Usage.PrepareMS, "run_ms", outcome.Usage.RunMS)
+	switch {
+	case err != nil:
+		logger.Error("the end of a job could not be stored", "error", err)
+		return fmt.Errorf("end: %w", err)
+	case !stands:
+		logger.Warn("a job had ended already, or its record was gone")
+	default:
+		logger.Info("job ended")
+	}
+	return nil
+}
+
+// persist tries something with Redis until it is done, patience is over, or the
+// worker gives up. That there is no such job is an answer, not trouble.
+func (w *Worker) persist(patience time.Duration, try func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(w.abandoned, patience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		attempt, cancel := context.WithTimeout(ctx, commandTimeout)
+		err := try(attempt)
+		cancel()
+		if err == nil || notFound(err) {
+			return err
+		}
+		w.Logger.Warn("Redis does not take a job's state; it is tried again", "error", err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("given up: %w", err)
+		}
+	}
+}

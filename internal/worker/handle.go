@@ -1,0 +1,170 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
+)
+
+// errStopping is why a delivery is handed back at the end of a drain.
+var errStopping = errors.New("the worker is stopping")
+
+// Handle handles one delivery of a job: nil if there is nothing left to do for
+// it. The delivery's own context is not used, see Worker.killed.
+func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
+	job, state, err := w.load(delivery.ID)
+	switch {
+	case notFound(err):
+		w.Logger.Warn("a job in the queue has no record", "job_id", delivery.ID)
+		return nil
+	case err != nil:
+		return err
+	case state.Ended():
+		return nil // withdrawn, cancelled, or delivered once more
+	case state == jobs.StateRunning:
+		return w.watch(delivery.ID)
+	}
+	start := time.Now()
+	sandbox, err := w.Acquire(w.killed, job.Script)
+	if err != nil {
+		return w.noSandbox(job, delivery.Attempt, err)
+	}
+	prepared := time.Since(start)
+	ours, holder, err := w.fence(job.ID)
+	if err != nil || !ours {
+		sandbox.Discard()
+	}
+	switch {
+	case err != nil:
+		return err
+	case !ours && holder.Ended:
+		return nil
+	case !ours:
+		return w.watch(job.ID)
+	}
+	w.Metrics.JobStarted()
+	outcome := w.run(sandbox, job)
+	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
+	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(holder.StartedAt.Sub(holder.CreatedAt)-prepared))
+	return w.end(job, outcome)
+}
+
+func (w *Worker) load(id string) (jobs.Job, jobs.State, error) {
+	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
+	defer cancel()
+	return w.Store.Load(ctx, id)
+}
+
+// noSandbox deals with a job for which there is no sandbox: it is tried again,
+// perhaps elsewhere, until its attempts are spent.
+func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
+	w.Logger.Error("no sandbox for a job", "job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
+	if attempt+1 < acquireAttempts || w.killed.Err() != nil {
+		return fmt.Errorf("no sandbox: %w", err)
+	}
+	w.Metrics.JobStarted()
+	return w.end(job, failure(jobs.CodeInternal, "the job could not be started: no sandbox could be made"))
+}
+
+// fence sets the job's fence under a token that only this call knows, and
+// reports whether it is ours. From then on the job counts as started.
+func (w *Worker) fence(id string) (ours bool, holder store.Holder, err error) {
+	if w.killed.Err() != nil {
+		return false, store.Holder{}, errStopping
+	}
+	token := uuid.NewString()
+	err = w.persist(fencePatience, func(ctx context.Context) (err error) {
+		holder, err = w.Store.Fence(ctx, id, token, w.owner, w.Wall)
+		return err
+	})
+	if notFound(err) {
+		return false, store.Holder{Ended: true}, nil
+	}
+	return err == nil && !holder.Ended && holder.Token == token, holder, err
+}
+
+// run runs the script. A job is ended whatever happens, so a panic is too.
+func (w *Worker) run(sandbox Sandbox, job jobs.Job) (outcome jobs.Outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.Logger.Error("panic while a job ran", "job_id", job.ID, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			outcome = failure(jobs.CodeInternal, "something went wrong on the worker while the job ran")
+		}
+	}()
+	outcome = sandbox.Run(w.killed, job.Script)
+	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled && w.killed.Err() != nil {
+		f.Code, f.Message = jobs.CodeWorkerLost, "the worker was stopped while the job ran"
+	}
+	return outcome
+}
+
+// watch deals with a job that another delivery has started. It ends the job if
+// that delivery's worker is gone, and has it looked at again later if not.
+func (w *Worker) watch(id string) error {
+	lost, err := w.lost(id)
+	if err != nil {
+		return err
+	}
+	if !lost {
+		return queue.ErrHeld
+	}
+	job, state, err := w.load(id)
+	if notFound(err) || err == nil && state.Ended() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.Metrics.JobStarted()
+	return w.end(job, failure(jobs.CodeWorkerLost, "the worker that ran the job was lost"))
+}
+
+// lost reports whether nobody will store the end of a running job.
+func (w *Worker) lost(id string) (bool, error) {
+	ctx, cancel := context.WithTimeout(w.killed, 2*commandTimeout+w.livenessTTL)
+	defer cancel()
+	holder, err := w.Store.Holder(ctx, id)
+	if notFound(err) || err == nil && holder.Ended {
+		return true, nil // the caller sees that there is nothing to do
+	}
+	if err != nil {
+		return false, err
+	}
+	alive, err := w.Store.Alive(ctx, holder.Owner)
+	if err != nil {
+		return false, err
+	}
+	if alive {
+		// Its owner may have given up on storing the end.
+		left, running, err := w.Store.Remaining(ctx, id)
+		return running && left < -(w.Settings.EndPatience+overdueSlack), err
+	}
+	// After an outage of Redis all signs of life have run out at once. Those who
+	// live have said so again before this is over.
+	timer := time.NewTimer(w.livenessTTL)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	alive, err = w.Store.Alive(ctx, holder.Owner)
+	return !alive, err
+}
+
+func failure(code jobs.Code, message string) jobs.Outcome {
+	return jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: message}}
+}
+
+func notFound(err error) bool {
+	var known *jobs.Error
+	return errors.As(err, &known) && known.Code == jobs.CodeNotFound
+}

@@ -1,0 +1,198 @@
+// Package worker takes jobs from the queue, runs each in a sandbox, and stores
+// its end.
+//
+// User code runs at most once. A delivery may start its job only if it is the
+// first to set the job's fence, which it does last, with a sandbox that waits
+// for the script. A delivery that finds another's fence watches: while the
+// worker that holds it lives, it looks again later; once that one is gone, it
+// ends the job as worker_lost.
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
+)
+
+// Sandbox is ready for one script. Either Run or Discard is called, once.
+type Sandbox interface {
+	// Run runs the script to its end and leaves nothing of it behind. It fills
+	// Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
+	// the outcome is CodeCancelled.
+	Run(ctx context.Context, script string) jobs.Outcome
+	// Discard ends a sandbox that was not Run, and waits until it is gone.
+	Discard()
+}
+
+// Metrics hear of jobs. For each JobEnded there was one JobStarted.
+type Metrics interface {
+	JobStarted()
+	JobEnded(outcome jobs.Outcome)
+}
+
+// Settings of a worker.
+type Settings struct {
+	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once; 0 means as many as there are CPUs."`
+	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
+	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
+}
+
+// Validate refuses settings that make no sense. wall is the jobs' wall limit.
+func (s Settings) Validate(wall time.Duration) error {
+	var errs []error
+	if s.Concurrency < 0 {
+		errs = append(errs, errors.New("WORKER_CONCURRENCY must not be negative"))
+	}
+	if s.EndPatience < time.Second {
+		errs = append(errs, errors.New("END_PATIENCE must be at least 1s"))
+	}
+	if s.DrainTimeout <= wall {
+		errs = append(errs, errors.New("DRAIN_TIMEOUT must be longer than the wall limit"))
+	}
+	return errors.Join(errs...)
+}
+
+// Slots is how many jobs run at once.
+func (s Settings) Slots() int {
+	if s.Concurrency == 0 {
+		return runtime.NumCPU()
+	}
+	return s.Concurrency
+}
+
+// Config is what a worker is made of.
+type Config struct {
+	Settings Settings
+	// Wall is the jobs' wall limit, which the sandboxes keep.
+	Wall time.Duration
+	// Client is for the queue. The caller keeps it, and closes it after Run.
+	Client redis.UniversalClient
+	Store  *store.Store
+	// Acquire gives a sandbox of the caller's own, or an error. It may choose one
+	// by the script, which is handed over by Run only.
+	Acquire func(ctx context.Context, script string) (Sandbox, error)
+	Metrics Metrics
+	Logger  *slog.Logger
+}
+
+const (
+	// heartbeatInterval is how often a worker says that it lives, and livenessTTL
+	// for how long it is believed: three beats may be late or lost.
+	heartbeatInterval = 1500 * time.Millisecond
+	livenessTTL       = 5 * time.Second
+	// commandTimeout bounds what one step waits for Redis.
+	commandTimeout = 5 * time.Second
+	// fencePatience is how long a sandbox is kept waiting for its fence.
+	fencePatience = 10 * time.Second
+	// acquireAttempts is how often a job is tried, by any worker, that gets no
+	// sandbox.
+	acquireAttempts = 3
+	// overdueSlack is what may pass after a job's deadline and its owner's
+	// EndPatience until a live owner is no excuse any more.
+	overdueSlack = 30 * time.Second
+	// endGrace is how long ends may still be stored after a drain that took too
+	// long, and teardownBound how long a killed sandbox takes at most.
+	endGrace      = 3 * time.Second
+	teardownBound = 10 * time.Second
+)
+
+// Worker is one worker. Run it once.
+type Worker struct {
+	Config
+	owner string
+	// killed is the running scripts' context, abandoned that of storing ends. Both
+	// outlive every delivery's own: what asynq thinks of a delivery is no reason
+	// to kill a script.
+	killed    context.Context //nolint:containedctx // the worker's own state, ended by Run
+	kill      context.CancelFunc
+	abandoned context.Context //nolint:containedctx // likewise
+	abandon   context.CancelFunc
+	// The constants above, for tests to shorten.
+	heartbeatInterval, livenessTTL time.Duration
+}
+
+// New makes a worker.
+func New(config Config) *Worker {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	w := &Worker{
+		Config:            config,
+		owner:             host + "/" + uuid.NewString(),
+		heartbeatInterval: heartbeatInterval,
+		livenessTTL:       livenessTTL,
+	}
+	w.killed, w.kill = context.WithCancel(context.Background())
+	w.abandoned, w.abandon = context.WithCancel(context.Background())
+	return w
+}
+
+// Run takes and runs jobs until ctx ends. Then it takes no more, and waits for
+// those that run: DrainTimeout at most, after which they are killed. It needs
+// Redis neither to start nor to go on.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.abandon()
+	defer w.kill()
+	beating, stopBeating := context.WithCancel(context.WithoutCancel(ctx))
+	var heart sync.WaitGroup
+	heart.Go(func() { w.beat(beating) })
+	defer func() {
+		stopBeating()
+		heart.Wait()
+	}()
+	consumer := queue.NewConsumer(w.Client, queue.ConsumerSettings{
+		Concurrency: w.Settings.Slots(),
+		// Never reached: everything has ended or been killed before.
+		ShutdownTimeout: w.Settings.DrainTimeout + endGrace + teardownBound,
+	}, w.Handle, w.Logger)
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	w.Logger.Info("the worker takes jobs", "worker", w.owner, "concurrency", w.Settings.Slots())
+	<-ctx.Done()
+	w.Logger.Info("the worker takes no more jobs", "worker", w.owner)
+	killing := time.AfterFunc(w.Settings.DrainTimeout, w.kill)
+	defer killing.Stop()
+	abandoning := time.AfterFunc(w.Settings.DrainTimeout+endGrace, w.abandon)
+	defer abandoning.Stop()
+	return consumer.Stop()
+}
+
+// beat says that this worker lives, until ctx ends, and then that it is gone.
+func (w *Worker) beat(ctx context.Context) {
+	ticker := time.NewTicker(w.heartbeatInterval)
+	defer ticker.Stop()
+	for {
+		w.say("heartbeat", func(ctx context.Context) error {
+			return w.Store.Heartbeat(ctx, w.owner, w.livenessTTL)
+		})
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			w.say("sign off", func(ctx context.Context) error {
+				return w.Store.Retire(ctx, w.owner)
+			})
+			return
+		}
+	}
+}
+
+func (w *Worker) say(what string, send func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), w.heartbeatInterval)
+	defer cancel()
+	if err := send(ctx); err != nil {
+		w.Logger.Warn("a sign of the worker's life did not reach Redis", "sign", what, "error", err)
+	}
+}

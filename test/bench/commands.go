@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/redisconn"
+	"cellblock/test/stack"
+)
+
+// commands is what Redis has to do, its commands inside scripts counted too.
+type commands struct {
+	Workers int `json:"workers"`
+	Jobs    int `json:"jobs"`
+	// PerJob is without what the same time costs while nothing happens.
+	PerJob float64 `json:"per_job"`
+	// IdlePerSecond is for all workers and the API together.
+	IdlePerSecond float64 `json:"idle_per_second"`
+	// ByName are the commands for each job, by their names.
+	ByName map[string]float64 `json:"by_name"`
+}
+
+// measureCommands counts what synchronous jobs cost while all workers but one
+// are idle.
+func measureCommands(ctx context.Context, o options, programs stack.Programs) (_ *commands, err error) {
+	config := stack.Config{Programs: programs}
+	for range o.workers {
+		config.Workers = append(config.Workers, stack.Env{"WORKER_CONCURRENCY": "1"})
+	}
+	s, err := stack.Start(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	client, err := redisconn.Settings{URL: s.RedisURL}.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	count := min(o.jobs, 100)
+	service := newService(s.URL, "def main():\n    return 1\n")
+	for range min(o.workers, count) { // every worker has run one: connections and scripts are there
+		if _, err := service.call(ctx); err != nil {
+			return nil, err
+		}
+	}
+	idle, err := countFor(ctx, client, func() error {
+		select {
+		case <-time.After(o.idle):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	busy, err := countFor(ctx, client, func() error {
+		for range count {
+			if _, err := service.call(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return summarizeCommands(o.workers, count, idle, busy), nil
+}
+
+// tally is how often each command ran during some time.
+type tally struct {
+	calls map[string]float64
+	took  time.Duration
+}
+
+func countFor(ctx context.Context, client redis.UniversalClient, work func() error) (tally, error) {
+	before, err := commandCalls(ctx, client)
+	if err != nil {
+		return tally{}, err
+	}
+	began := time.Now()
+	if err := work(); err != nil {
+		return tally{}, err
+	}
+	took := time.Since(began)
+	calls, err := commandCalls(ctx, client)
+	for name, n := range before {
+		calls[name] -= n
+	}
+	return tally{calls, took}, err
+}
+
+func summarizeCommands(workers, jobs int, idle, busy tally) *commands {
+	c := &commands{Workers: workers, Jobs: jobs, ByName: map[string]float64{}}
+	for _, n := range idle.calls {
+		c.IdlePerSecond += n / idle.took.Seconds()
+	}
+	for name, n := range busy.calls {
+		n -= idle.calls[name] / idle.took.Seconds() * busy.took.Seconds()
+		c.PerJob += n / float64(jobs)
+		c.ByName[name] = n / float64(jobs)
+	}
+	maps.DeleteFunc(c.ByName, func(_ string, n float64) bool { return n < 0.05 })
+	return c
+}
+
+// commandCalls reads INFO commandstats, without the INFO itself.
+func commandCalls(ctx context.Context, client redis.UniversalClient) (map[string]float64, error) {
+	info, err := client.Info(ctx, "commandstats").Result()
+	if err != nil {
+		return nil, err
+	}
+	calls := map[string]float64{}
+	for line := range strings.Lines(info) {
+		name, fields, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
+		if !ok || name == "info" {
+			continue
+		}
+		number, _, _ := strings.Cut(fields, ",")
+		if calls[name], err = strconv.ParseFloat(number, 64); err != nil {
+			return nil, fmt.Errorf("INFO commandstats: %w", err)
+		}
+	}
+	return calls, nil
+}

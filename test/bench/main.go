@@ -1,0 +1,153 @@
+// Command bench measures the service on this machine, with real Redis, workers
+// and sandboxes, and appends what it found to a file that keeps the history.
+//
+// Three measurements, each with its aim:
+//
+//	idle-dispatch  enqueue to the start of the handler, on an idle queue:
+//	               below 5 ms at the median
+//	commands       Redis commands for each job while 20 workers are idle, and
+//	               for each second in which nothing happens: bounded
+//	overhead       a request's whole time over that of a bare nsjail with the
+//	               same script: below 15 ms at the median
+//
+// Needs root, redis-server and the sandbox's Python (`make setup`).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/test/stack"
+)
+
+// measurements in the order in which they run.
+var measurements = []string{"idle-dispatch", "commands", "overhead"}
+
+// options say what to measure and how often. Every loop is bounded by them.
+type options struct {
+	what    []string
+	jobs    int
+	workers int
+	idle    time.Duration
+	pairs   int
+	out     string
+	python  string
+	nsjail  string
+}
+
+// report is one run, and one line of the history.
+type report struct {
+	Date     string       `json:"date"`
+	Commit   string       `json:"commit"`
+	Machine  machine      `json:"machine"`
+	Dispatch *dispatch    `json:"idle_dispatch,omitzero"`
+	Commands *commands    `json:"commands,omitzero"`
+	Overhead []comparison `json:"overhead,omitzero"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var what string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&what, "what", strings.Join(measurements, ","), "measurements to make, with commas between")
+	flags.IntVar(&o.jobs, "jobs", 300, "jobs of the dispatch and the command measurement (10 to 10000)")
+	flags.IntVar(&o.workers, "workers", 20, "idle workers of the command measurement (1 to 100)")
+	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time for counting commands while nothing happens (1s to 10m)")
+	flags.IntVar(&o.pairs, "pairs", 100, "runs of each script for the overhead, service and bare nsjail in turn (10 to 10000)")
+	flags.StringVar(&o.out, "out", "test/bench/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
+	flags.StringVar(&o.python, "python", "/opt/cellblock/bin/python3", "the sandbox's interpreter")
+	flags.StringVar(&o.nsjail, "nsjail", "/opt/cellblock/bin/nsjail", "nsjail's executable")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.what = strings.Split(what, ",")
+	for _, name := range o.what {
+		if !slices.Contains(measurements, name) {
+			return o, fmt.Errorf("there is no measurement %q; there are %s", name, strings.Join(measurements, ", "))
+		}
+	}
+	within := func(n, least, most int) bool { return n >= least && n <= most }
+	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.pairs, 10, 10_000) || o.idle < time.Second || o.idle > 10*time.Minute {
+		return o, errors.New("a number is out of its range; see -help")
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "cellblock-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// The bare nsjail reads its script from there under another user id.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	programs, err := stack.Build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: commit(ctx), Machine: thisMachine()}
+	fmt.Printf("commit %s, %s, %d cores, Linux %s\n\n", r.Commit, r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel)
+	for _, name := range o.what {
+		switch name {
+		case "idle-dispatch":
+			r.Dispatch, err = measureDispatch(ctx, o)
+		case "commands":
+			r.Commands, err = measureCommands(ctx, o, programs)
+		case "overhead":
+			r.Overhead, err = measureOverhead(ctx, o, programs, filepath.Join(dir, "bare"))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if err := r.print(os.Stdout); err != nil {
+		return err
+	}
+	return r.append(o.out)
+}
+
+// append adds the report to the history.
+func (r report) append(path string) error {
+	if path == "" {
+		return nil
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}

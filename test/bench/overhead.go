@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cellblock"
+	"cellblock/test/stack"
+)
+
+// comparison is one script through the service and through a bare nsjail.
+type comparison struct {
+	Script  string  `json:"script"`
+	Service summary `json:"service"`
+	Bare    summary `json:"bare"`
+	// Overhead is the difference of the medians.
+	Overhead float64 `json:"overhead_ms"`
+}
+
+var scripts = []struct{ name, text string }{
+	{"plain", "def main():\n    return 6 * 7\n"},
+	{"pandas", `def main():
+    import numpy as np
+    import pandas as pd
+    print("Processing data...")
+    data = np.array([1, 2, 3, 4, 5])
+    return {"mean": float(np.mean(data)), "sum": int(np.sum(data))}
+`},
+}
+
+// measureOverhead runs each script through the whole service and through a bare
+// nsjail in turn, so that both meet the same moods of the machine.
+func measureOverhead(ctx context.Context, o options, programs stack.Programs, dir string) (_ []comparison, err error) {
+	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	var all []comparison
+	for _, script := range scripts {
+		bare, err := newBare(ctx, o, filepath.Join(dir, script.name), script.text)
+		if err != nil {
+			return nil, err
+		}
+		c, err := compare(ctx, newService(s.URL, script.text), bare, o.pairs)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", script.name, err)
+		}
+		c.Script = script.name
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func compare(ctx context.Context, service *service, bare *bare, pairs int) (comparison, error) {
+	const warmUp = 3
+	var through, direct []time.Duration
+	for n := range pairs + warmUp {
+		one, err := service.call(ctx)
+		if err != nil {
+			return comparison{}, err
+		}
+		other, err := bare.call(ctx)
+		if err != nil {
+			return comparison{}, err
+		}
+		if n >= warmUp {
+			through, direct = append(through, one), append(direct, other)
+		}
+	}
+	c := comparison{Service: summarize(through), Bare: summarize(direct)}
+	c.Overhead = c.Service.Median - c.Bare.Median
+	return c, nil
+}
+
+// bare is a command line of nsjail with the service's own configuration and
+// nothing of the service around it.
+type bare struct{ args []string }
+
+// outsideID is a user id that no worker gives out.
+const outsideID = "99999"
+
+func newBare(ctx context.Context, o options, dir, script string) (*bare, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	config, program := filepath.Join(dir, "nsjail.cfg"), filepath.Join(dir, "bare.py")
+	if err := os.WriteFile(config, []byte(cellblock.NsjailConfig), 0o644); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(program, []byte(script+"\nimport json\nprint(json.dumps(main()))\n"), 0o644); err != nil {
+		return nil, err
+	}
+	args := []string{
+		o.nsjail, "--config", config, "--user", "1000:" + outsideID + ":1", "--group", "1000:" + outsideID + ":1",
+		"--bindmount_ro", program + ":/bare.py",
+	}
+	out, err := exec.CommandContext(ctx, o.python, "-I", "-c", "import sys; print(sys.prefix); print(sys.base_prefix)").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask %s where it lives: %w", o.python, err)
+	}
+	for path := range strings.FieldsSeq(string(out)) {
+		if path != "/usr" {
+			args = append(args, "--bindmount_ro", path)
+		}
+	}
+	return &bare{append(args, "--", o.python, "-I", "-B", "/bare.py")}, nil
+}
+
+// call runs it once and gives the time until it has ended.
+func (b *bare) call(ctx context.Context) (time.Duration, error) {
+	cmd := exec.CommandContext(ctx, b.args[0], b.args[1:]...)
+	cmd.Env = []string{}
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	took := time.Since(began)
+	if err != nil {
+		return 0, fmt.Errorf("bare nsjail: %w\n%.1000s", err, out)
+	}
+	return took, nil
+}

@@ -1,0 +1,303 @@
+package conformance
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestBadRequests sends bodies that are no requests.
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	valid := `"script":"def main(): return 1"`
+	cases := []struct {
+		name, body string
+		code       string
+		error      matcher
+	}{
+		{"nothing", "", "invalid_request", like("empty")},
+		{"only blanks", " \n\t ", "invalid_request", like("empty")},
+		{"not JSON", "script=x", "invalid_request", like("not valid JSON")},
+		{"cut short", `{"script":"def main`, "invalid_request", like("not valid JSON.*ends too early")},
+		{"single quotes", `{'script':'x'}`, "invalid_request", like("not valid JSON")},
+		{"a comma too many", `{` + valid + `,}`, "invalid_request", like("not valid JSON")},
+		{"a comment", `{` + valid + `} // x`, "invalid_request", like("not valid JSON")},
+		{"NaN", `{` + valid + `,"async":NaN}`, "invalid_request", like("not valid JSON")},
+		{"two values", `{` + valid + `}{}`, "invalid_request", like("more follows")},
+		{"a byte order mark", "\ufeff{" + valid + "}", "invalid_request", like("not valid JSON")},
+		{"UTF-16", "{\x00}\x00", "invalid_request", like("not valid JSON")},
+		{"not UTF-8", `{"script":"def main(): return '` + "\xff" + `'"}`, "invalid_request", like("not valid UTF-8 at byte 31")},
+		{"an overlong character", `{"script":"` + "\xc0\xaf" + `"}`, "invalid_request", like("not valid UTF-8")},
+		{"a surrogate in UTF-8", `{"script":"` + "\xed\xa0\x80" + `"}`, "invalid_request", like("not valid UTF-8")},
+		{"an array", `[]`, "invalid_request", like("must be a JSON object, not an array")},
+		{"a string", `"x"`, "invalid_request", like("must be a JSON object, not a string")},
+		{"null", `null`, "invalid_request", like("must be a JSON object, not null")},
+		{"no script", `{}`, "invalid_request", like(`"script" is required`)},
+		{"only async", `{"async":true}`, "invalid_request", like(`"script" is required`)},
+		{"script null", `{"script":null}`, "invalid_request", like(`"script" must be a string, not null`)},
+		{"script number", `{"script":1}`, "invalid_request", like(`"script" must be a string, not a number`)},
+		{"script array", `{"script":["def main(): pass"]}`, "invalid_request", like(`"script" must be a string, not an array`)},
+		{"async string", `{` + valid + `,"async":"true"}`, "invalid_request", like(`"async" must be true or false, not a string`)},
+		{"async null", `{` + valid + `,"async":null}`, "invalid_request", like(`"async" must be true or false, not null`)},
+		{"an unknown field", `{` + valid + `,"asinc":true}`, "invalid_request", like(`unknown field "asinc"`)},
+		{"another case is another field", `{"Script":"def main(): return 1"}`, "invalid_request", like(`unknown field "Script"`)},
+		{"a field twice", `{` + valid + `,` + valid + `}`, "invalid_request", like(`field "script" is given twice`)},
+		{"a field twice, once escaped", `{` + valid + `,"scr\u0069pt":"x"}`, "invalid_request", like(`field "script" is given twice`)},
+		{"NUL", `{"script":"def main(): pass\u0000"}`, "invalid_request", like(`NUL`)},
+		{"a lone surrogate", `{"script":"def main(): return '\ud800'"}`, "invalid_request", like(`lone surrogate`)},
+		{"halves in the wrong order", `{"script":"# \udc00\ud800"}`, "invalid_request", like(`lone surrogate`)},
+		{"a control character", "{\"script\":\"a\x01b\"}", "invalid_request", like("not valid JSON")},
+		{"nested without end", strings.Repeat(`[`, 200_000), "invalid_request", like("not valid JSON|must be a JSON object")},
+		{"nested without end in a field", `{"script":` + strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000) + `}`, "invalid_request", like("JSON|must be a string")},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := call(t, standard.URL, request{Path: "/execute", Body: []byte(c.body)})
+			checkRefusal(t, a, c.code, c.error)
+		})
+	}
+}
+
+func like(expression string) matcher {
+	return matcher{Given: true, conditions: conditions{Like: expression}}
+}
+
+func exactly(text string) matcher { return matcher{Given: true, Exact: &text} }
+
+// checkRefusal holds an error against what it must be, where no job was made.
+func checkRefusal(t *testing.T, a answer, code string, sentence matcher) {
+	t.Helper()
+	equal(t, "status", a.HTTPStatus, statusOf[code])
+	equal(t, "code", a.Code, code)
+	equal(t, "job_id", a.JobID, "")
+	sentence.check(t, "error", a.Error)
+	if len(a.Error) > 500 {
+		t.Errorf("the sentence has %d bytes", len(a.Error))
+	}
+}
+
+// TestGoodRequests sends the same request spelt in many ways.
+func TestGoodRequests(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"blanks around":        " \r\n\t{ \"script\" : \"def main(): return 'é'\" }\n",
+		"escapes":              `{"scr\u0069pt":"def main(): return \u0027\u00e9\u0027"}`,
+		"a pair of surrogates": `{"script":"def main(): return len('\ud83d\ude00') and 'é'"}`,
+		"async false":          `{"async":false,"script":"def main(): return 'é'"}`,
+		"escaped line ends":    `{"script":"def main():\r\n\treturn 'é'\r\n"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := call(t, standard.URL, request{Path: "/execute", Body: []byte(body)})
+			equal(t, "status", a.HTTPStatus, http.StatusOK)
+			equal(t, "result", string(a.Result), `"é"`)
+		})
+	}
+}
+
+// TestScriptSize: 51,200 bytes of UTF-8 are allowed, however many characters
+// they make and however the request spells them.
+func TestScriptSize(t *testing.T) {
+	t.Parallel()
+	const most = 51_200
+	script := func(filler string, size int) string {
+		head := "def main(): return 1\n#"
+		return head + strings.Repeat(filler, (size-len(head))/len(filler)) + strings.Repeat("x", (size-len(head))%len(filler))
+	}
+	spell := func(s string) []byte { // six bytes for each
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+		return []byte(`{"script":"` + b.String() + `"}`)
+	}
+	for _, c := range []struct {
+		name string
+		body []byte
+		fits bool
+	}{
+		{"exactly", scriptBody(t, script("x", most)), true},
+		{"one over", scriptBody(t, script("x", most+1)), false},
+		{"exactly, of three bytes each", scriptBody(t, script("漢", most)), true},
+		{"one over, of three bytes each", scriptBody(t, script("漢", most+1)), false},
+		{"exactly, of four bytes each", scriptBody(t, script("😀", most)), true},
+		{"exactly, all escaped", spell(script("x", most)), true},
+		{"one over, all escaped", spell(script("x", most+1)), false},
+		{"a megabyte", scriptBody(t, script("x", 1<<20)), false},
+		{"the body alone", []byte(`{"script":"def main(): return 1"` + strings.Repeat(" ", 400_000) + `}`), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := call(t, standard.URL, request{Path: "/execute", Body: c.body})
+			if c.fits {
+				equal(t, "status", a.HTTPStatus, http.StatusOK)
+				equal(t, "result", string(a.Result), "1")
+				return
+			}
+			checkRefusal(t, a, "script_too_large", like("51200 are allowed|body has more than 372736 bytes"))
+			if a.Limit == nil || a.Limit.Unit != "bytes" {
+				t.Errorf("the limit is %s", pointed(a.Limit))
+			}
+		})
+	}
+}
+
+// TestEndlessBody sends a body without a length that does not end: it is cut
+// off at the bound.
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	body := `{"script":"` + strings.Repeat("x", 2<<20) + `"}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, standard.URL+"/execute", chunked{strings.NewReader(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	response, err := httpClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	equal(t, "status", response.StatusCode, http.StatusRequestEntityTooLarge)
+}
+
+// chunked hides how long a body is.
+type chunked struct{ *strings.Reader }
+
+func (c chunked) Read(p []byte) (int, error) { return c.Reader.Read(p) }
+
+// TestMediaType: a body that is not declared to be JSON is refused, with the
+// header that curl needs.
+func TestMediaType(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		header http.Header
+		good   bool
+	}{
+		"JSON":                 {http.Header{"Content-Type": {"application/json"}}, true},
+		"JSON with a charset":  {http.Header{"Content-Type": {`application/json; charset="UTF-8"`}}, true},
+		"capitals":             {http.Header{"Content-Type": {"Application/JSON"}}, true},
+		"none":                 {http.Header{"X-A": {"b"}}, false},
+		"what curl -d sends":   {http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, false},
+		"text":                 {http.Header{"Content-Type": {"text/plain"}}, false},
+		"another charset":      {http.Header{"Content-Type": {"application/json; charset=latin-1"}}, false},
+		"garbage":              {http.Header{"Content-Type": {";;;"}}, false},
+		"compressed":           {http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, false},
+		"a kind of JSON":       {http.Header{"Content-Type": {"application/vnd.api+json"}}, false},
+		"JSON and more behind": {http.Header{"Content-Type": {"application/json, text/plain"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := call(t, standard.URL, request{Path: "/execute", Header: c.header, Body: scriptBody(t, "def main(): return 1")})
+			if c.good {
+				equal(t, "status", a.HTTPStatus, http.StatusOK)
+				return
+			}
+			sentence := like(`curl: -H 'Content-Type: application/json'`)
+			if name == "compressed" {
+				sentence = like("compressed")
+			}
+			checkRefusal(t, a, "unsupported_media_type", sentence)
+		})
+	}
+}
+
+// TestRoutes: what is not in the contract has the shape of every error.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ method, path, code, allow string }{
+		{"GET", "/", "not_found", ""},
+		{"POST", "/", "not_found", ""},
+		{"GET", "/nothing/here", "not_found", ""},
+		{"POST", "/execute/", "not_found", ""},
+		{"GET", "/jobs", "not_found", ""},
+		{"GET", "/jobs/", "not_found", ""},
+		{"GET", "/execute", "method_not_allowed", "POST"},
+		{"PUT", "/execute", "method_not_allowed", "POST"},
+		{"DELETE", "/healthz", "method_not_allowed", "GET"},
+		{"BREW", "/execute", "method_not_allowed", "POST"},
+	} {
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			t.Parallel()
+			a := call(t, standard.URL, request{Method: c.method, Path: c.path})
+			checkRefusal(t, a, c.code, like("."))
+			if c.allow != "" && !strings.Contains(a.Header.Get("Allow"), c.allow) {
+				t.Errorf("Allow is %q, want %s in it", a.Header.Get("Allow"), c.allow)
+			}
+		})
+	}
+}
+
+// TestRequestID: a fit id of the client's is kept, any other is replaced.
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	fit := "my-id_1.2"
+	for given, kept := range map[string]bool{
+		fit: true, strings.Repeat("a", 64): true,
+		strings.Repeat("a", 65): false, "with blank": false, "ünï": false, "a/b": false, "": false,
+	} {
+		header := http.Header{"X-Request-Id": {given}}
+		a := call(t, standard.URL, request{Method: http.MethodGet, Path: "/healthz", Header: header})
+		if got := a.Header.Get("X-Request-Id"); (got == given) != kept || got == "" {
+			t.Errorf("X-Request-Id %q became %q", given, got)
+		}
+	}
+	call(t, standard.URL, request{
+		Path: "/execute", Body: scriptBody(t, "def main(): return 1"),
+		Header: http.Header{"X-Request-Id": {fit}, "Content-Type": {"application/json"}},
+	})
+	if !strings.Contains(standard.API.Log(), fit) {
+		t.Error("the API's log does not have the request's id")
+	}
+	if !eventually(func() bool {
+		for _, worker := range standard.Workers() {
+			if strings.Contains(worker.Log(), fit) {
+				return true
+			}
+		}
+		return false
+	}) {
+		t.Error("no worker's log has the request's id")
+	}
+}
+
+// eventually waits a little for something that another process is about to do.
+func eventually(happened func() bool) bool {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if happened() {
+			return true
+		}
+	}
+	return happened()
+}
+
+// TestScriptsAreNotLogged: neither scripts, nor what they print and return.
+func TestScriptsAreNotLogged(t *testing.T) {
+	t.Parallel()
+	const secret = "logged-nowhere-73519"
+	execute(t, standard.URL, "def main():\n    print('"+secret+"')\n    return '"+secret+"'\n")
+	execute(t, standard.URL, "def main():\n    raise ValueError('"+secret+"')\n")
+	execute(t, standard.URL, secret+" ]\n")
+	call(t, standard.URL, request{Path: "/execute", Body: []byte(`{"` + secret + `":`)})
+	if strings.Contains(standard.Logs(), secret) {
+		t.Error("a script or its output is in the logs")
+	}
+}
+
+// TestOperation asks what operators ask.
+func TestOperation(t *testing.T) {
+	t.Parallel()
+	health := call(t, standard.URL, request{Method: http.MethodGet, Path: "/healthz"})
+	equal(t, "health", health.Body, "{\"status\":\"ok\"}")
+	ready := call(t, standard.URL, request{Method: http.MethodGet, Path: "/readyz"})
+	equal(t, "workers", pointed(ready.Workers), "2")
+	execute(t, standard.URL, "def main(): return 1")
+	metrics := call(t, standard.URL, request{Method: http.MethodGet, Path: "/metrics"})
+	for _, name := range []string{"cellblock_http_requests_total{", "cellblock_queue_depth ", "cellblock_workers 2"} {
+		if !strings.Contains(metrics.Body, name) {
+			t.Errorf("/metrics lacks %s", name)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package stack
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+)
+
+// maxLogBytes is how much of a process's output is kept: its beginning, which
+// has the address, and its end, which says what went wrong.
+const maxLogBytes = 1 << 20
+
+// log keeps what a process writes.
+type log struct {
+	mu   sync.Mutex
+	head bytes.Buffer
+	tail []byte
+}
+
+func newLog() *log { return &log{} }
+
+// Write never fails.
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rest := p
+	if room := maxLogBytes - l.head.Len(); room > 0 {
+		n := min(room, len(p))
+		l.head.Write(p[:n])
+		rest = p[n:]
+	}
+	l.tail = append(l.tail, rest...)
+	if len(l.tail) > 2*maxLogBytes {
+		l.tail = bytes.Clone(l.tail[len(l.tail)-maxLogBytes:])
+	}
+	return len(p), nil
+}
+
+func (l *log) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tail) == 0 {
+		return l.head.String()
+	}
+	return l.head.String() + string(l.tail)
+}
+
+// attribute gives a field of the first JSON line with that message; "" if there
+// is none yet.
+func (l *log) attribute(message, name string) string {
+	for line := range strings.Lines(l.text()) {
+		var record map[string]any
+		if json.Unmarshal([]byte(line), &record) != nil || record["msg"] != message {
+			continue
+		}
+		if value, ok := record[name].(string); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+const (
+	// stopBound is longer than any program's own bound on its shutdown: a worker
+	// lets its longest job end first.
+	stopBound = 45 * time.Second
+	// outputBound is how long a dead process's output is waited for.
+	outputBound = time.Second
+)
+
+// Process is one program of a stack. All methods are safe for concurrent use.
+type Process struct {
+	// Name tells it apart in logs.
+	Name string
+	cmd  *exec.Cmd
+	log  *log
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// start runs a program with exactly this environment.
+func start(name, path string, args, env []string) (*Process, error) {
+	p := &Process{Name: name, log: newLog(), done: make(chan struct{})}
+	p.cmd = &exec.Cmd{
+		Path: path, Args: append([]string{path}, args...), Env: env,
+		Stdout: p.log, Stderr: p.log, WaitDelay: outputBound,
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+	}
+	started := make(chan error, 1)
+	go func() {
+		defer close(p.done)
+		// Pdeathsig comes when the forking thread ends, so it stays.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if p.err = p.cmd.Start(); p.err == nil {
+			started <- nil
+			p.err = p.cmd.Wait()
+			return
+		}
+		started <- p.err
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed once the process has ended and its output is read.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Log is what the process has written so far.
+func (p *Process) Log() string { return p.log.text() }
+
+// Signal sends a signal; to a process that has ended it does nothing.
+func (p *Process) Signal(signal os.Signal) error {
+	err := p.cmd.Process.Signal(signal)
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
+// Stop asks the process to end and waits for it. The error says that it ended
+// with another exit code than 0, or that it had to be killed.
+func (p *Process) Stop() error {
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return p.failure()
+	case <-time.After(stopBound):
+		p.Kill()
+		return fmt.Errorf("%s did not end within %s of SIGTERM", p.Name, stopBound)
+	}
+}
+
+// Kill ends the process without warning and waits for its end.
+func (p *Process) Kill() {
+	_ = p.Signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// failure is nil for a process that ended with exit code 0. Only after done.
+func (p *Process) failure() error {
+	if p.err != nil && !errors.Is(p.err, exec.ErrWaitDelay) {
+		return fmt.Errorf("%s: %w", p.Name, p.err)
+	}
+	return nil
+}
+
+// await calls ready until it gives true, the process ends, or ctx is done.
+func (p *Process) await(ctx context.Context, what string, ready func() bool) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return fmt.Errorf("%s ended before it was %s: %w\n%s", p.Name, what, p.failure(), p.Log())
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not %s: %w\n%s", p.Name, what, ctx.Err(), p.Log())
+		}
+	}
+	return nil
+}

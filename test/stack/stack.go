@@ -1,0 +1,219 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// readyBound is how long each part may take to come up. A machine that runs
+// other suites at the same time is slow.
+const readyBound = 30 * time.Second
+
+// Env is a set of environment variables, on top of PATH and HOME.
+type Env map[string]string
+
+// Config says what a stack is made of.
+type Config struct {
+	Programs Programs
+	// API are settings of the API. Its address is chosen here.
+	API Env
+	// Workers are the settings of each worker; none means no worker.
+	Workers []Env
+}
+
+// Stack is a running service. Whoever started it calls Stop.
+type Stack struct {
+	// URL is where the API answers, without a slash at the end.
+	URL string
+	// RedisURL is where its Redis is.
+	RedisURL string
+	// Redis and API are the processes, for those who mean to disturb them.
+	Redis, API *Process
+
+	config Config
+	dir    string
+
+	mu      sync.Mutex
+	workers []*Process
+	started int
+}
+
+// Start brings a stack up and returns once every worker has reported. It needs
+// root, like the worker, and redis-server on PATH.
+func Start(ctx context.Context, config Config) (_ *Stack, err error) {
+	// Not t.TempDir: a socket's path is limited to 107 bytes.
+	dir, err := os.MkdirTemp("", "cellblock-stack-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{config: config, dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	if s.Redis, s.RedisURL, err = startRedis(ctx, dir); err != nil {
+		return nil, err
+	}
+	if err := s.startAPI(ctx); err != nil {
+		return nil, err
+	}
+	for _, env := range config.Workers {
+		if _, err := s.launchWorker(env); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.awaitWorkers(ctx, len(config.Workers))
+}
+
+// StartWorker adds a worker and returns once it has reported.
+func (s *Stack) StartWorker(ctx context.Context, env Env) (*Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	live, err := s.liveWorkers()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.launchWorker(env)
+	if err != nil {
+		return nil, err
+	}
+	return p, s.awaitWorkers(ctx, live+1)
+}
+
+// Workers are the workers started so far, the dead ones included.
+func (s *Stack) Workers() []*Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.workers)
+}
+
+// Stop ends everything, what stands on Redis first, and removes the stack's
+// files. The error names each process that did not end with exit code 0, and
+// has what it wrote.
+func (s *Stack) Stop() error {
+	var errs []error
+	for _, p := range append(s.Workers(), s.API, s.Redis) {
+		if p == nil {
+			continue
+		}
+		if err := p.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("%w; it wrote:\n%s", err, p.Log()))
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
+// Logs is what the API and the workers wrote, for a failure's report.
+func (s *Stack) Logs() string {
+	var b strings.Builder
+	for _, p := range append([]*Process{s.API}, s.Workers()...) {
+		if p == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "--- %s\n%s", p.Name, p.Log())
+	}
+	return b.String()
+}
+
+func (s *Stack) startAPI(ctx context.Context) (err error) {
+	s.API, err = start("api", s.config.Programs.API, nil,
+		environment(s.config.API, Env{"API_ADDR": "127.0.0.1:0", "REDIS_URL": s.RedisURL}))
+	if err != nil {
+		return err
+	}
+	return s.API.await(ctx, "listening", func() bool {
+		if addr := s.API.log.attribute("listening", "addr"); addr != "" {
+			s.URL = "http://" + addr
+			_, err := s.liveWorkers()
+			return err == nil
+		}
+		return false
+	})
+}
+
+func (s *Stack) launchWorker(env Env) (*Process, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.started++
+	p, err := start(fmt.Sprintf("worker-%d", s.started), s.config.Programs.Worker, nil,
+		environment(Env{"METRICS_ADDR": ""}, env, Env{"REDIS_URL": s.RedisURL}))
+	if err == nil {
+		s.workers = append(s.workers, p)
+	}
+	return p, err
+}
+
+// awaitWorkers waits until n workers show themselves, or the last one ends.
+func (s *Stack) awaitWorkers(ctx context.Context, n int) error {
+	workers := s.Workers()
+	if n == 0 || len(workers) == 0 {
+		return nil
+	}
+	return workers[len(workers)-1].await(ctx, "reported", func() bool {
+		live, err := s.liveWorkers()
+		return err == nil && live >= n
+	})
+}
+
+// liveWorkers asks the API how many workers it sees.
+func (s *Stack) liveWorkers() (int, error) {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(s.URL + "/readyz")
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("GET /readyz: %s", response.Status)
+	}
+	var ready struct {
+		Workers int `json:"workers"`
+	}
+	return ready.Workers, json.Unmarshal(body, &ready)
+}
+
+// environment merges the sets, later ones over earlier ones. Nothing of the
+// caller's own settings gets through.
+func environment(sets ...Env) []string {
+	all := Env{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}
+	for _, set := range sets {
+		maps.Copy(all, set)
+	}
+	var env []string
+	for name, value := range all {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return env
+}
+
+// StartRedis starts a stack of nothing but Redis, for what talks to that alone.
+func StartRedis(ctx context.Context) (*Stack, error) {
+	dir, err := os.MkdirTemp("", "cellblock-stack-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{dir: dir}
+	if s.Redis, s.RedisURL, err = startRedis(ctx, dir); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
