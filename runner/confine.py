@@ -40,6 +40,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 _prctl = _libc.prctl
+_srandom = _libc.srandom
 
 
 class _Program(ctypes.Structure):
@@ -188,13 +189,16 @@ def _drop_rights(plan: Plan, uid: int) -> None:
 def _reseed() -> None:
     """Renew what would be the same in every fork; the hash seed stays shared."""
     random.seed()
-    _libc.srand(int.from_bytes(os.urandom(4), "little"))
-    _libc.srandom(int.from_bytes(os.urandom(4), "little"))
+    seed = int.from_bytes(os.urandom(4), "little")
+    # One generator behind both names in glibc.
+    _srandom(seed)
     loaded = sys.modules
     if numpy := loaded.get("numpy"):
-        numpy.random.seed()
+        # A number: with none, it takes half a millisecond to gather more.
+        numpy.random.seed(seed)
     if ssl := loaded.get("ssl"):
         # OpenSSL notices a fork by the process id, and all jobs have the same.
+        # The zygote has set its generators up, which takes 3 ms (warmup.py).
         ssl.RAND_add(os.urandom(32), 32.0)
     if process := loaded.get("multiprocessing.process"):
         own = process.current_process()

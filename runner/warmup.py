@@ -64,6 +64,7 @@ def load(packages: list[str]) -> None:
         importlib.import_module(name)
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    _start_generators()
 
 
 def _rehearse(source: str) -> None:
@@ -82,3 +83,9 @@ def _rehearse(source: str) -> None:
         told = failure.describe(error, script.Script(source))
     report.encode(told)
     text.from_json('{"script": "", "result_bytes": 1}')
+
+
+def _start_generators() -> None:
+    """Set up what every fork reseeds: the reseeding alone is cheap."""
+    if ssl := sys.modules.get("ssl"):
+        ssl.RAND_bytes(1)

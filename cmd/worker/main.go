@@ -42,7 +42,6 @@ func main() {
 		kong.Description("Takes jobs from the queue and runs each in a sandbox. Every flag has an environment variable."))
 	logger := s.Log.Logger(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
 	// The first signal drains; with the handler gone, a second one kills.
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, s, logger); err != nil {

@@ -37,7 +37,7 @@ type claim struct {
 // newClaim takes the lowest free number under dir.
 func newClaim(dir string, uidBase int) (*claim, error) {
 	dir = filepath.Join(dir, "claims")
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // holds empty lock files
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	for n := range maxWorkers {

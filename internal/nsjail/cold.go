@@ -101,13 +101,13 @@ func startCold(args []string, inner *innerEnds) (*coldBody, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer statusIn.Close() //nolint:errcheck // nsjail has its copy
+	defer statusIn.Close()
 	log, logIn, err := os.Pipe()
 	if err != nil {
 		_ = status.Close()
 		return nil, err
 	}
-	defer logIn.Close() //nolint:errcheck // nsjail has its copy
+	defer logIn.Close()
 	extra := append([]*os.File{inner.channel, statusIn}, inner.procs...)
 	jail, err := startJail(args, inner.stdout, inner.stderr, append(extra, logIn))
 	if err != nil {

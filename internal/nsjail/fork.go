@@ -54,18 +54,24 @@ func receive(conn *net.UnixConn) (controlMessage, error) {
 		return m, nil
 	}
 	m.word = fields[0]
-	for i, field := range fields[1:] {
+	m.slot, m.numbers = numbersOf(fields[1:])
+	return m, nil
+}
+
+// numbersOf reads the slot and what follows it, up to the first word.
+func numbersOf(fields []string) (slot int, rest []int64) {
+	for i, field := range fields {
 		number, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			break
-		}
-		if i == 0 {
-			m.slot = int(number)
-		} else {
-			m.numbers = append(m.numbers, number)
+		switch {
+		case err != nil:
+			return slot, rest
+		case i == 0:
+			slot = int(number)
+		default:
+			rest = append(rest, number)
 		}
 	}
-	return m, nil
+	return slot, rest
 }
 
 // fork is the processes of a warm sandbox: an init and the job's, in a pid
@@ -102,7 +108,7 @@ func (f *fork) hear(m controlMessage) {
 	case m.word == "ended" && len(m.numbers) == 3:
 		f.mu.Lock()
 		f.end = ending{
-			known: true, status: syscall.WaitStatus(m.numbers[0]), //nolint:gosec // as wait4 gave it
+			known: true, status: syscall.WaitStatus(m.numbers[0]),
 			cpu: time.Duration(m.numbers[1]+m.numbers[2]) * time.Microsecond,
 		}
 		f.mu.Unlock()
@@ -136,7 +142,7 @@ func (f *fork) awaitExit() {
 		return
 	}
 	_ = raw.Read(func(fd uintptr) bool {
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // a descriptor
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
 	})
 }

@@ -134,7 +134,7 @@ func (h *Host) writeFiles(ctx context.Context) error {
 	if err := os.RemoveAll(h.dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(h.runnerPath(), 0o755); err != nil { //nolint:gosec // sandboxes read it as other users
+	if err := os.MkdirAll(h.runnerPath(), 0o755); err != nil {
 		return err
 	}
 	config := cellblock.NsjailConfig
@@ -153,7 +153,7 @@ func (h *Host) writeFiles(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil { //nolint:gosec // not secret
+		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,7 @@ func copyFiles(from fs.FS, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(to, entry.Name()), content, 0o644); err != nil { //nolint:gosec // sandboxes read it as other users
+		if err := os.WriteFile(filepath.Join(to, entry.Name()), content, 0o644); err != nil {
 			return err
 		}
 	}
@@ -204,7 +204,7 @@ func (h *Host) compileRunner(ctx context.Context) error {
 func interpreterMounts(ctx context.Context, python string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, python, "-I", "-c", //nolint:gosec // the operator's interpreter
+	out, err := exec.CommandContext(ctx, python, "-I", "-c",
 		"import sys; print(sys.prefix); print(sys.base_prefix)").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask %s where it lives: %w", python, err)

@@ -1,10 +1,12 @@
 package nsjail
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -54,7 +56,7 @@ func writeTask(w io.Writer, t task) error {
 	}
 	frame := make([]byte, headerBytes, headerBytes+len(payload))
 	frame[0] = frameJob
-	binary.BigEndian.PutUint32(frame[1:], uint32(len(payload))) //nolint:gosec // scripts are bounded to kilobytes
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(payload)))
 	_, err = w.Write(append(frame, payload...))
 	return err
 }
@@ -111,13 +113,27 @@ func readHeader(r io.Reader) (kind byte, length int64, err error) {
 	return header[0], int64(binary.BigEndian.Uint32(header[1:])), nil
 }
 
+// decodeResult takes valid JSON only: no duplicate names, no bad UTF-8, and not
+// so deep that it could not be put into an answer (jsontext stops at 10,000).
 func decodeResult(payload []byte) (report, error) {
 	result := jsontext.Value(payload)
-	// Refuses duplicate names and bad UTF-8 as well.
-	if !result.IsValid() {
+	if !result.IsValid() || opened(payload) > maxDepth && !jsontext.Value(deeper(payload)).IsValid() {
 		return report{}, fmt.Errorf("%w: the result is not valid JSON", errGarbled)
 	}
 	return report{result: result}, nil
+}
+
+// maxDepth is what needs no second look; the runner itself stops at 500.
+const maxDepth = 9000
+
+// opened is at least the depth of the JSON.
+func opened(payload []byte) int {
+	return bytes.Count(payload, []byte("[")) + bytes.Count(payload, []byte("{"))
+}
+
+// deeper nests the JSON some more than answers do.
+func deeper(payload []byte) []byte {
+	return slices.Concat([]byte("[[[[[[[["), payload, []byte("]]]]]]]]"))
 }
 
 func decodeError(payload []byte) (report, error) {

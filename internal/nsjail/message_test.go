@@ -16,6 +16,20 @@ func frame(kind byte, payload string) []byte {
 	return append(header, payload...)
 }
 
+// A forged result may be as deep as jsontext takes, and one level more is put
+// around it in the answer.
+func TestReadReportBoundsDepth(t *testing.T) {
+	nested := func(depth int) []byte {
+		return frame('R', strings.Repeat("[", depth)+strings.Repeat("]", depth))
+	}
+	if _, err := readReport(bytes.NewReader(nested(9990)), 1<<20); err != nil {
+		t.Errorf("9990 levels: %v", err)
+	}
+	if _, err := readReport(bytes.NewReader(nested(9999)), 1<<20); !errors.Is(err, errGarbled) {
+		t.Errorf("9999 levels: %v", err)
+	}
+}
+
 func TestReadReport(t *testing.T) {
 	const limit = 32
 	tests := map[string]struct {

@@ -23,7 +23,7 @@ func collect(source io.ReadCloser, limit int64) *output {
 	o := &output{source: source, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
-		defer source.Close() //nolint:errcheck // only read from
+		defer source.Close()
 		var kept bytes.Buffer
 		// One byte beyond the limit tells a full stream from a cut one.
 		_, _ = io.Copy(&kept, io.LimitReader(source, limit+1))

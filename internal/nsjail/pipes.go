@@ -1,6 +1,7 @@
 package nsjail
 
 import (
+	"fmt"
 	"net"
 	"os"
 
@@ -94,7 +95,7 @@ func socketpair(kind int, credentials bool) (*net.UnixConn, *os.File, error) {
 		return nil, nil, err
 	}
 	outer, inner := os.NewFile(uintptr(fds[0]), "outer"), os.NewFile(uintptr(fds[1]), "inner")
-	defer outer.Close() //nolint:errcheck // FileConn works on a copy
+	defer outer.Close()
 	if credentials {
 		if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 			_ = inner.Close()
@@ -106,5 +107,10 @@ func socketpair(kind int, credentials bool) (*net.UnixConn, *os.File, error) {
 		_ = inner.Close()
 		return nil, nil, err
 	}
-	return conn.(*net.UnixConn), inner, nil
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		closeFiles(inner)
+		return nil, nil, fmt.Errorf("a unix socket became a %T", conn)
+	}
+	return unixConn, inner, nil
 }

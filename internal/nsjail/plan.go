@@ -72,14 +72,14 @@ func (h *Host) writeZygoteFiles(arch seccomp.Arch) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(h.runnerPath(), initFile), program, 0o755); err != nil { //nolint:gosec // sandboxes run it as other users
+	if err := os.WriteFile(filepath.Join(h.runnerPath(), initFile), program, 0o755); err != nil {
 		return err
 	}
 	filter, err := seccomp.Filter(arch)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(h.runnerPath(), filterFile), filter, 0o644) //nolint:gosec // sandboxes read it as other users
+	return os.WriteFile(filepath.Join(h.runnerPath(), filterFile), filter, 0o644)
 }
 
 func (h *Host) zygoteLaunch(plan string, cgroups int) zygoteLaunch {

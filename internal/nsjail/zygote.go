@@ -77,13 +77,13 @@ func (z *zygote) start(plan string) error {
 	if err != nil {
 		return err
 	}
-	defer control.Close() //nolint:errcheck // nsjail has its copy
+	defer control.Close()
 	printed, printing, err := os.Pipe()
 	if err != nil {
 		_ = conn.Close()
 		return err
 	}
-	defer printing.Close() //nolint:errcheck // nsjail has its copy
+	defer printing.Close()
 	extra := []*os.File{control}
 	if z.group != nil {
 		procs, err := z.group.OpenProcs()

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,7 +101,7 @@ func inGroup(t *testing.T, g *Group, script string) *exec.Cmd {
 	}
 	join := ""
 	for i, f := range procs {
-		defer f.Close()
+		t.Cleanup(func() { f.Close() })
 		join += "echo 0 >&" + strconv.Itoa(3+i) + "; "
 	}
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", join+script)
@@ -154,7 +153,7 @@ func TestKillEndsEverything(t *testing.T) {
 	}
 	g.Kill()
 	_ = cmd.Wait()
-	if err := g.Remove(context.Background()); err != nil {
+	if err := g.Remove(t.Context()); err != nil {
 		t.Errorf("something is left: %v", err)
 	}
 }

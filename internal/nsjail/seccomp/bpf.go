@@ -74,7 +74,7 @@ func ranges(a Arch) []span {
 	put := func(names []string, same string, verdict uint32) {
 		for _, name := range names {
 			if n, exists := a.number(name); exists {
-				byNumber[n] = span{uint32(n), []bpf.Instruction{bpf.RetConstant{Val: verdict}}, same} //nolint:gosec // small
+				byNumber[n] = span{uint32(n), []bpf.Instruction{bpf.RetConstant{Val: verdict}}, same}
 			}
 		}
 	}
@@ -84,7 +84,7 @@ func ranges(a Arch) []span {
 	put(forUserCode().refused(a), "EPERM", fails(syscall.EPERM))
 	for _, r := range conditional() {
 		if n, exists := a.number(r.Name); exists {
-			byNumber[n] = span{uint32(n), r.bpf(), ""} //nolint:gosec // small
+			byNumber[n] = span{uint32(n), r.bpf(), ""}
 		}
 	}
 	return join(byNumber)
@@ -103,7 +103,7 @@ func join(byNumber map[int]span) []span {
 		s, known := byNumber[n]
 		if !known {
 			s = unknown
-			s.first = uint32(n) //nolint:gosec // small
+			s.first = uint32(n)
 		}
 		if last := len(spans) - 1; last >= 0 && s.same != "" && spans[last].same == s.same {
 			continue
@@ -125,11 +125,11 @@ func tree(spans []span) []bpf.Instruction {
 	left, right := tree(spans[:middle]), tree(spans[middle:])
 	var head []bpf.Instruction
 	if len(left) <= maxSkip {
-		head = []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipTrue: uint8(len(left))}} //nolint:gosec // checked above
+		head = []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipTrue: uint8(len(left))}}
 	} else {
 		head = []bpf.Instruction{
 			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipFalse: 1},
-			bpf.Jump{Skip: uint32(len(left))}, //nolint:gosec // a few hundred
+			bpf.Jump{Skip: uint32(len(left))},
 		}
 	}
 	return slices.Concat(head, left, right)
@@ -148,11 +148,11 @@ func (r rule) bpf() []bpf.Instruction {
 func alternative(all []condition) []bpf.Instruction {
 	code := []bpf.Instruction{bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}}
 	for _, c := range slices.Backward(all) {
-		offset := uint32(offsetArgs + 8*c.Arg) //nolint:gosec // small
+		offset := uint32(offsetArgs + 8*c.Arg)
 		if high := uint32(c.Mask >> 32); high != 0 {
 			code = append(compare(offset+4, high, uint32(c.Value>>32), len(code)), code...)
 		}
-		code = append(compare(offset, uint32(c.Mask), uint32(c.Value), len(code)), code...) //nolint:gosec // the low half
+		code = append(compare(offset, uint32(c.Mask), uint32(c.Value), len(code)), code...)
 	}
 	return code
 }
@@ -163,5 +163,5 @@ func compare(offset, mask, value uint32, skip int) []bpf.Instruction {
 	if mask != ^uint32(0) {
 		code = append(code, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask})
 	}
-	return append(code, bpf.JumpIf{Cond: bpf.JumpEqual, Val: value, SkipFalse: uint8(skip)}) //nolint:gosec // a few
+	return append(code, bpf.JumpIf{Cond: bpf.JumpEqual, Val: value, SkipFalse: uint8(skip)})
 }

@@ -83,8 +83,8 @@ func putHeaders(image []byte, machine uint16, size int) {
 	le.PutUint32(program[4:], 5) // read, execute
 	le.PutUint64(program[16:], baseAddress)
 	le.PutUint64(program[24:], baseAddress)
-	le.PutUint64(program[32:], uint64(size)) //nolint:gosec // a few hundred bytes
-	le.PutUint64(program[40:], uint64(size)) //nolint:gosec // a few hundred bytes
+	le.PutUint64(program[32:], uint64(size))
+	le.PutUint64(program[40:], uint64(size))
 	le.PutUint64(program[48:], 0x1000)
 }
 
@@ -133,7 +133,7 @@ func assembleAMD64() []byte {
 	load([]byte{0xb8}, 34)          // mov eax, pause
 	code = append(code, 0x0f, 0x05) // syscall
 	back := loop - (len(code) + 2)
-	return append(code, 0xeb, byte(int8(back))) //nolint:gosec // jmp short, 9 bytes back
+	return append(code, 0xeb, byte(int8(back)))
 }
 
 func exitAMD64(status byte) []byte {
@@ -154,7 +154,7 @@ func assembleARM64() []byte {
 	}
 	call := func(number uint32, args ...uint32) {
 		for i, arg := range args {
-			load(uint32(i), arg) //nolint:gosec // at most 5
+			load(uint32(i), arg)
 		}
 		load(8, number)
 		emit(0xd4000001) // svc 0
@@ -163,12 +163,12 @@ func assembleARM64() []byte {
 		call(s.number, s.args[:]...)
 		const exitInstructions = 5
 		emit(0xb4000000 | (exitInstructions+1)<<5) // cbz x0, over the exit
-		call(94, uint32(i+1))                      //nolint:gosec // exit_group; two loads and svc
+		call(94, uint32(i+1))
 	}
 	// ppoll(nothing, 0, for ever), since arm64 has no pause
 	loop := len(code)
 	call(73, 0, 0, 0, 0, 0)
 	back := (loop - len(code)) / 4
-	emit(0x14000000 | uint32(back)&0x03ffffff) //nolint:gosec // b, a dozen instructions back
+	emit(0x14000000 | uint32(back)&0x03ffffff)
 	return code
 }
