@@ -56,7 +56,7 @@ test-go: setup-test ## Run the Go tests only
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
-	cd runner && $(sandbox_python) -B -m unittest discover -s tests
+	cd runner && $(sandbox_python) -B -m unittest discover
 
 .PHONY: lint
 lint: lint-go lint-python ## Check style and import arrows: golangci-lint, ruff, mypy

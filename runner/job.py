@@ -4,6 +4,7 @@ Knows nothing of how the process was made: a fork of the supervisor, or later of
 a zygote that has imported all this long before.
 """
 
+import _signal  # type: ignore[import-not-found]
 import builtins
 import sys
 
@@ -24,6 +25,7 @@ _builtins = dict(vars(builtins))
 _restore_builtins = vars(builtins).update
 _modules = sys.modules
 _settrace, _setprofile = sys.settrace, sys.setprofile
+_getsignal, _set_signal = _signal.getsignal, _signal.signal
 _set_recursion_limit = sys.setrecursionlimit
 _RECURSION_LIMIT = sys.getrecursionlimit()
 # Given up when the script has ended, to have memory for saying how. Until then
@@ -118,18 +120,11 @@ def _settle() -> None:
     _settrace(None)
     _setprofile(None)
     _set_recursion_limit(_RECURSION_LIMIT)
-    # Only a script that has imported it can have handlers of its own. An alarm
-    # that is still due must not raise in here.
-    signal = _modules.get("signal")
-    if signal is None:
-        return
-    try:
-        for number in signal.valid_signals():
-            if callable(signal.getsignal(number)):
-                signal.signal(number, signal.SIG_IGN)
-    except Exception:
-        # It is not the module that it should be.
-        pass
+    # An alarm that is still due must not raise in here. By the C module: the
+    # other one makes an enum member of each number.
+    for number in range(1, _signal.NSIG):
+        if callable(_getsignal(number)):
+            _set_signal(number, _signal.SIG_IGN)
 
 
 def _returned(value: object, room: int) -> Answer:

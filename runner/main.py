@@ -1,5 +1,4 @@
-"""Entry of the runner: `python -I -B main.py --status-fd N --channel-fd N`,
-or `main.py zygote N PLAN` for a zygote.
+"""Entry of the runner: a cold sandbox's supervisor, or `main.py zygote …`.
 
 Kept tiny, because Python never caches the bytecode of the file it is started
 with. The package is made by hand rather than through sys.path, so that nothing

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +21,9 @@ NOBODY = 65534
 class Runner:
     """One runner process and the worker's ends of its sockets."""
 
-    def __init__(self, directory: str, *arguments: str, **options: Any) -> None:
+    def __init__(
+        self, directory: str, arguments: Iterable[str] = (), **options: Any
+    ) -> None:
         """Start it in directory; options go to Popen."""
         # Files, so that no script waits for somebody to read.
         self._stdout, self._stderr = (tempfile.TemporaryFile() for _ in "oe")  # noqa: SIM115

@@ -69,6 +69,18 @@ class TestHostile(unittest.TestCase):
                 self.assertIn('"script.py", line 4, in main', failure["traceback"])
                 self.assertNotIn("runner", failure["traceback"])
 
+    def test_the_traceback_module_is_the_real_one(self) -> None:
+        for act in (
+            "import sys; sys.path.clear(); sys.meta_path.clear()",
+            "import sys; sys.path = sys.modules = None",
+            "open('traceback.py', 'w').write('1/0')",
+            "open('token.py', 'w').write('1/0')",
+        ):
+            with self.subTest(act):
+                failure = run(self.script(act, "{}['told']")).failure
+                # Only that one marks the place in the line.
+                self.assertIn("~~^^^^^^^^", failure["traceback"])
+
     def test_not_serializable(self) -> None:
         for act in ACTS:
             with self.subTest(act):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,22 +35,38 @@ class TestSupervisor(unittest.TestCase):
         pipes = [os.pipe() for _ in range(3)]
         fds = [inner for _, inner in pipes]
         arguments = [word for fd in fds for word in ("--cgroup-fd", str(fd))]
-        runner = harness.Runner(self.folder, *arguments, fds=fds)
+        runner = harness.Runner(self.folder, arguments, fds=fds)
         for fd in fds:
             os.close(fd)
-        runner.receive()
+        self.assertEqual(runner.receive(), (b"Y", 0, b""))
         for outer, _ in pipes:
+            os.set_blocking(outer, False)
             with open(outer, "rb") as file:
-                # To the end of file: both processes have closed it.
                 self.assertEqual(file.read(), b"0")
-        runner.channel.shutdown(1)
+        runner.channel.shutdown(socket.SHUT_RDWR)
         runner.finish()
+
+    def test_no_process_keeps_what_it_was_given(self) -> None:
+        script = """
+import os
+def main():
+    return sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2)
+"""
+        outer, inner = os.pipe()
+        with tempfile.TemporaryDirectory() as folder:
+            ended = harness.run_in(
+                folder, script, arguments=("--cgroup-fd", str(inner)), fds=[inner]
+            )
+        os.close(outer)
+        os.close(inner)
+        # The channel, and the folder that is being listed.
+        self.assertEqual(len(ended.result), 2)
 
     def test_a_cgroup_that_refuses_is_told(self) -> None:
         with open("/dev/full", "wb") as full:
             number = str(full.fileno())
             runner = harness.Runner(
-                self.folder, "--cgroup-fd", number, fds=[full.fileno()]
+                self.folder, ["--cgroup-fd", number], fds=[full.fileno()]
             )
         self.assertEqual(runner.receive(), (b"", 0, b""))
         status = runner.finish()[2]
@@ -67,7 +84,7 @@ class TestSupervisor(unittest.TestCase):
     def test_a_sandbox_that_is_let_go(self) -> None:
         runner = harness.Runner(self.folder)
         runner.receive()
-        runner.channel.shutdown(1)
+        runner.channel.shutdown(socket.SHUT_WR)
         self.assertRegex(runner.finish()[2], r"\Aready\nstatus 0 \d+ \d+\n\Z")
 
     def test_what_is_no_job_ends_it(self) -> None:
@@ -161,9 +178,15 @@ def main():
     def test_too_large_a_result_is_only_announced(self) -> None:
         for expression in ('"x" * 99', '["x" * 1_000_000] * 100_000'):
             with self.subTest(expression):
-                ended = harness.run(harness.main_returning(expression), 100)
-                self.assertEqual((ended.kind, ended.payload), (b"R", b""))
-                self.assertGreater(ended.length, 100)
+                runner = harness.Runner(self.folder)
+                runner.receive()
+                script = harness.main_returning(expression)
+                job = {"script": script, "result_bytes": 100}
+                runner.send(b"J", json.dumps(job).encode())
+                kind, length, _ = runner.receive(most=100)
+                self.assertEqual((kind, length > 100), (b"R", True))
+                self.assertEqual(runner.channel.recv(1), b"")
+                runner.finish()
         ended = harness.run(harness.main_returning('"x" * 98'), 100)
         self.assertEqual((ended.length, ended.result), (100, "x" * 98))
 
