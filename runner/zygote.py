@@ -87,6 +87,7 @@ class Zygote:
         self._alive[watch[1]] = sandbox
         self._poll.register(watch[1], select.POLLIN)
         self._say(f"forked {slot}".encode(), watch)
+        os.close(watch[0])
 
     def _bury(self, watch: int) -> None:
         """Reap a job's process, end its namespace, and tell how it ended."""

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,10 @@ type commands struct {
 	PerJob float64 `json:"per_job"`
 	// IdlePerSecond is for all workers and the API together.
 	IdlePerSecond float64 `json:"idle_per_second"`
-	// ByName are the commands for each job, by their names.
-	ByName map[string]float64 `json:"by_name"`
+	// ByName are the commands for each job, and IdleByName those for each idle
+	// second, by their names; rare ones are left out.
+	ByName     map[string]float64 `json:"by_name"`
+	IdleByName map[string]float64 `json:"idle_by_name"`
 }
 
 // measureCommands counts what synchronous jobs cost while all workers but one
@@ -100,18 +103,24 @@ func countFor(ctx context.Context, client redis.UniversalClient, work func() err
 }
 
 func summarizeCommands(workers, jobs int, idle, busy tally) *commands {
-	c := &commands{Workers: workers, Jobs: jobs, ByName: map[string]float64{}}
-	for _, n := range idle.calls {
-		c.IdlePerSecond += n / idle.took.Seconds()
-	}
+	c := &commands{Workers: workers, Jobs: jobs, ByName: map[string]float64{}, IdleByName: map[string]float64{}}
 	for name, n := range busy.calls {
-		n -= idle.calls[name] / idle.took.Seconds() * busy.took.Seconds()
-		c.PerJob += n / float64(jobs)
-		c.ByName[name] = n / float64(jobs)
+		idlePerSecond := idle.calls[name] / idle.took.Seconds()
+		c.IdleByName[name] = rounded(idlePerSecond)
+		c.IdlePerSecond += idlePerSecond
+		perJob := (n - idlePerSecond*busy.took.Seconds()) / float64(jobs)
+		c.ByName[name] = rounded(perJob)
+		c.PerJob += perJob
 	}
-	maps.DeleteFunc(c.ByName, func(_ string, n float64) bool { return n < 0.05 })
+	c.PerJob, c.IdlePerSecond = rounded(c.PerJob), rounded(c.IdlePerSecond)
+	rare := func(_ string, n float64) bool { return n < 0.1 }
+	maps.DeleteFunc(c.ByName, rare)
+	maps.DeleteFunc(c.IdleByName, rare)
 	return c
 }
+
+// rounded gives two places; more would be noise.
+func rounded(n float64) float64 { return math.Round(100*n) / 100 }
 
 // commandCalls reads INFO commandstats, without the INFO itself.
 func commandCalls(ctx context.Context, client redis.UniversalClient) (map[string]float64, error) {

@@ -7,8 +7,9 @@
 //	               below 5 ms at the median
 //	commands       Redis commands for each job while 20 workers are idle, and
 //	               for each second in which nothing happens: bounded
-//	overhead       a request's whole time over that of a bare nsjail with the
-//	               same script: below 15 ms at the median
+//	overhead       a request's whole time, with warm and with cold sandboxes,
+//	               over that of a bare nsjail with the same script: below 15 ms
+//	               at the median
 //
 // Needs root, redis-server and the sandbox's Python (`make setup`).
 package main
@@ -40,7 +41,7 @@ type options struct {
 	jobs    int
 	workers int
 	idle    time.Duration
-	pairs   int
+	runs    int
 	out     string
 	python  string
 	nsjail  string
@@ -74,7 +75,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.jobs, "jobs", 300, "jobs of the dispatch and the command measurement (10 to 10000)")
 	flags.IntVar(&o.workers, "workers", 20, "idle workers of the command measurement (1 to 100)")
 	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time for counting commands while nothing happens (1s to 10m)")
-	flags.IntVar(&o.pairs, "pairs", 100, "runs of each script for the overhead, service and bare nsjail in turn (10 to 10000)")
+	flags.IntVar(&o.runs, "runs", 100, "runs of each script for the overhead, services and bare nsjail in turn (10 to 10000)")
 	flags.StringVar(&o.out, "out", "test/bench/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
 	flags.StringVar(&o.python, "python", "/opt/cellblock/bin/python3", "the sandbox's interpreter")
 	flags.StringVar(&o.nsjail, "nsjail", "/opt/cellblock/bin/nsjail", "nsjail's executable")
@@ -88,7 +89,7 @@ func parse(args []string) (options, error) {
 		}
 	}
 	within := func(n, least, most int) bool { return n >= least && n <= most }
-	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.pairs, 10, 10_000) || o.idle < time.Second || o.idle > 10*time.Minute {
+	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.runs, 10, 10_000) || o.idle < time.Second || o.idle > 10*time.Minute {
 		return o, errors.New("a number is out of its range; see -help")
 	}
 	return o, nil

@@ -16,12 +16,17 @@ import (
 
 // comparison is one script through the service and through a bare nsjail.
 type comparison struct {
-	Script  string  `json:"script"`
+	Script string `json:"script"`
+	// Sandbox is the kind that the service uses.
+	Sandbox string  `json:"sandbox"`
 	Service summary `json:"service"`
 	Bare    summary `json:"bare"`
 	// Overhead is the difference of the medians.
 	Overhead float64 `json:"overhead_ms"`
 }
+
+// kinds of sandboxes, each on a stack of its own.
+var kinds = []string{"warm", "cold"}
 
 var scripts = []struct{ name, text string }{
 	{"plain", "def main():\n    return 6 * 7\n"},
@@ -34,49 +39,67 @@ var scripts = []struct{ name, text string }{
 `},
 }
 
-// measureOverhead runs each script through the whole service and through a bare
-// nsjail in turn, so that both meet the same moods of the machine.
+// measureOverhead runs each script through the whole service, with each kind of
+// sandbox, and through a bare nsjail in turn, so that all meet the same moods of
+// the machine.
 func measureOverhead(ctx context.Context, o options, programs stack.Programs, dir string) (_ []comparison, err error) {
-	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}}})
-	if err != nil {
-		return nil, err
+	var stacks []*stack.Stack
+	defer func() {
+		for _, s := range stacks {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
+	for _, kind := range kinds {
+		worker := stack.Env{"SANDBOX": kind, "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}
+		s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{worker}})
+		if err != nil {
+			return nil, err
+		}
+		stacks = append(stacks, s)
 	}
-	defer func() { err = errors.Join(err, s.Stop()) }()
 	var all []comparison
 	for _, script := range scripts {
 		bare, err := newBare(ctx, o, filepath.Join(dir, script.name), script.text)
 		if err != nil {
 			return nil, err
 		}
-		c, err := compare(ctx, newService(s.URL, script.text), bare, o.pairs)
+		runs := []func(context.Context) (time.Duration, error){bare.call}
+		for _, s := range stacks {
+			runs = append(runs, newService(s.URL, script.text).call)
+		}
+		times, err := inTurn(ctx, runs, o.runs)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", script.name, err)
 		}
-		c.Script = script.name
-		all = append(all, c)
+		for i, kind := range kinds {
+			c := comparison{Script: script.name, Sandbox: kind, Service: times[i+1], Bare: times[0]}
+			c.Overhead = rounded(c.Service.Median - c.Bare.Median)
+			all = append(all, c)
+		}
 	}
 	return all, nil
 }
 
-func compare(ctx context.Context, service *service, bare *bare, pairs int) (comparison, error) {
+// inTurn makes each run so many times, one after the other, and sums up each.
+func inTurn(ctx context.Context, runs []func(context.Context) (time.Duration, error), count int) ([]summary, error) {
 	const warmUp = 3
-	var through, direct []time.Duration
-	for n := range pairs + warmUp {
-		one, err := service.call(ctx)
-		if err != nil {
-			return comparison{}, err
-		}
-		other, err := bare.call(ctx)
-		if err != nil {
-			return comparison{}, err
-		}
-		if n >= warmUp {
-			through, direct = append(through, one), append(direct, other)
+	times := make([][]time.Duration, len(runs))
+	for n := range count + warmUp {
+		for i, run := range runs {
+			took, err := run(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if n >= warmUp {
+				times[i] = append(times[i], took)
+			}
 		}
 	}
-	c := comparison{Service: summarize(through), Bare: summarize(direct)}
-	c.Overhead = c.Service.Median - c.Bare.Median
-	return c, nil
+	summaries := make([]summary, len(runs))
+	for i := range times {
+		summaries[i] = summarize(times[i])
+	}
+	return summaries, nil
 }
 
 // bare is a command line of nsjail with the service's own configuration and

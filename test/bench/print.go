@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -26,29 +27,27 @@ func (r report) print(out io.Writer) error {
 	if c := r.Commands; c != nil {
 		fmt.Fprintf(w, "Redis commands, %d idle workers\tper job\tper idle second\n", c.Workers)
 		fmt.Fprintf(w, "all\t%.1f\t%.1f\n", c.PerJob, c.IdlePerSecond)
-		fmt.Fprintf(w, "by name\t%s\n\n", c.names())
+		fmt.Fprintf(w, "per job\t%s\n", names(c.ByName))
+		fmt.Fprintf(w, "per idle second\t%s\n\n", names(c.IdleByName))
 	}
 	if len(r.Overhead) > 0 {
 		fmt.Fprintf(w, "overhead\tservice median ms\tp99 ms\tbare nsjail median ms\tp99 ms\tdifference ms\taim\n")
 		for _, c := range r.Overhead {
-			fmt.Fprintf(w, "%s script\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\n", c.Script,
+			fmt.Fprintf(w, "%s script, %s sandbox\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\n", c.Script, c.Sandbox,
 				c.Service.Median, c.Service.P99, c.Bare.Median, c.Bare.P99, c.Overhead, verdict(c.Overhead, overheadAim))
 		}
 	}
 	return w.Flush()
 }
 
-// names lists the commands for each job, the most frequent first.
-func (c commands) names() string {
-	names := slices.SortedFunc(maps.Keys(c.ByName), func(a, b string) int {
-		if c.ByName[a] != c.ByName[b] {
-			return int(1000 * (c.ByName[b] - c.ByName[a]))
-		}
-		return strings.Compare(a, b)
+// names lists the commands, the most frequent first.
+func names(counts map[string]float64) string {
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
 	})
 	var parts []string
 	for _, name := range names {
-		parts = append(parts, fmt.Sprintf("%s %.1f", name, c.ByName[name]))
+		parts = append(parts, fmt.Sprintf("%s %.1f", name, counts[name]))
 	}
 	return strings.Join(parts, ", ")
 }

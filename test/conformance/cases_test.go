@@ -2,27 +2,31 @@ package conformance
 
 import "testing"
 
-// TestCases runs every script of cases/ and compares.
+// TestCases runs every script of cases/ in each kind of sandbox and compares.
 func TestCases(t *testing.T) {
-	for topic, cases := range loadCases(t) {
-		t.Run(topic, func(t *testing.T) {
-			t.Parallel()
-			for _, c := range cases {
-				t.Run(c.Name, func(t *testing.T) {
-					t.Parallel()
-					runCase(t, c)
-				})
-			}
-		})
-	}
+	topics := loadCases(t)
+	eachKind(t, func(t *testing.T, k *kind) {
+		t.Parallel()
+		for topic, cases := range topics {
+			t.Run(topic, func(t *testing.T) {
+				t.Parallel()
+				for _, c := range cases {
+					t.Run(c.Name, func(t *testing.T) {
+						t.Parallel()
+						runCase(t, k, c)
+					})
+				}
+			})
+		}
+	})
 }
 
 // runCase runs the script, and then reads the same outcome again under its id.
-func runCase(t *testing.T, c testCase) {
+func runCase(t *testing.T, k *kind, c testCase) {
 	t.Helper()
-	base := standard.URL
+	base := k.standard.URL
 	if c.Tight {
-		base = tight.URL
+		base = k.tight.URL
 	}
 	a := execute(t, base, c.Script)
 	checkAnswer(t, c, a)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -183,7 +185,7 @@ func checkContract(t *testing.T, req *http.Request, a answer) {
 	err = openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
 		Status:                 a.HTTPStatus, Header: a.Header,
-		Body:    io.NopCloser(bytes.NewReader([]byte(a.Body))),
+		Body:    io.NopCloser(strings.NewReader(withoutHugeNumbers(a.Body))),
 		Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	})
 	if err != nil {
@@ -197,3 +199,9 @@ func decode(t *testing.T, value jsontext.Value, into any) {
 		t.Fatalf("%v\n%.500s", err, value)
 	}
 }
+
+// withoutHugeNumbers puts 0 for integers that no float64 holds. They are valid
+// JSON, which the contract allows, but the validator cannot read them.
+func withoutHugeNumbers(body string) string { return hugeNumber.ReplaceAllString(body, "${1}0$2") }
+
+var hugeNumber = regexp.MustCompile(`([\[{:,]-?)\d{309,}([\]},])`)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,17 +16,20 @@ import (
 
 // TestManyAtOnce: 200 requests at once on two workers, each gets its own answer.
 // Not parallel with other tests: it is the machine's full load.
-func TestManyAtOnce(t *testing.T) {
+func TestManyAtOnce(t *testing.T) { eachKind(t, manyAtOnce) }
+
+func manyAtOnce(t *testing.T, k *kind) {
 	const requests = 200
-	// A slow machine may need more than the wait for an answer: then the rest
-	// is read under the job's id.
+	base := k.standard.URL
 	var all sync.WaitGroup
 	for n := range requests {
 		all.Go(func() {
 			script := fmt.Sprintf("import os\ndef main():\n    print('job %d')\n    return [%d, os.getpid()]\n", n, n)
-			a := execute(t, standard.URL, script)
+			a := execute(t, base, script)
+			// A slow machine may need more than the wait for an answer: then the
+			// rest is read under the job's id.
 			if a.HTTPStatus == http.StatusAccepted {
-				a = read(t, standard.URL, a.JobID, "?wait=30s")
+				a = read(t, base, a.JobID, "?wait=30s")
 			}
 			if got, want := string(a.Result), fmt.Sprintf("[%d,2]", n); got != want {
 				t.Errorf("request %d got %s: %.300s", n, got, a.Body)
@@ -36,32 +40,38 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for _, worker := range standard.Workers() {
-		if log := worker.Log(); len(log) == 0 {
-			t.Errorf("%s has nothing to say", worker.Name)
+	for _, worker := range k.standard.Workers() {
+		if jobs := strings.Count(worker.Log(), `"job ended"`); jobs < requests/10 {
+			t.Errorf("%s has run %d of the jobs", worker.Name, jobs)
 		}
 	}
 }
 
-// TestNothingIsLeft: when the answer is there, no process of the job is, and no
-// cgroup: neither after its own end nor after a kill.
+// TestNothingIsLeft: when the answer is there, no process of the job is: neither
+// after its own end nor after a kill.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		end  string
-		code string
-	}{
-		"an end of its own":    {"return 1", ""},
-		"an exception":         {"raise ValueError", "exception"},
-		"a segmentation fault": {"__import__('ctypes').string_at(0)", "killed"},
-		"a timeout":            {"time.sleep(60)", "timeout"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			// A child, a daemon that has left every session, a thread: all sleep
-			// for an odd time, by which they are found.
-			mark := newMark()
-			a := execute(t, tight.URL, fmt.Sprintf(`
+	eachKind(t, func(t *testing.T, k *kind) {
+		t.Parallel()
+		for _, c := range []struct{ name, end, code string }{
+			{"an end of its own", "return 1", ""},
+			{"an exception", "raise ValueError", "exception"},
+			{"a segmentation fault", "__import__('ctypes').string_at(0)", "killed"},
+			{"a timeout", "time.sleep(60)", "timeout"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				nothingIsLeft(t, k, c.end, c.code)
+			})
+		}
+	})
+}
+
+func nothingIsLeft(t *testing.T, k *kind, end, code string) {
+	t.Helper()
+	mark := newMark()
+	// A child, a daemon that has left every session, a thread.
+	a := execute(t, k.tight.URL, fmt.Sprintf(`
 import os, subprocess, threading, time
 
 def main():
@@ -70,13 +80,11 @@ def main():
     threading.Thread(target=time.sleep, args=(%[1]s,)).start()
     time.sleep(0.2)
     %[2]s
-`, mark, c.end))
-			left := stack.RunningWith(mark)
-			equal(t, "code", a.Code, c.code)
-			for _, pid := range left {
-				t.Errorf("process %d is left: %s", pid, stack.CommandLine(pid))
-			}
-		})
+`, mark, end))
+	left := stack.RunningWith(mark)
+	equal(t, "code", a.Code, code)
+	for _, pid := range left {
+		t.Errorf("process %d is left: %s", pid, stack.CommandLine(pid))
 	}
 }
 
@@ -87,28 +95,32 @@ func newMark() string { return fmt.Sprintf("1%09d", time.Now().UnixNano()%1e9) }
 // TestCgroupsAreRemoved follows a job's processes to their control groups.
 func TestCgroupsAreRemoved(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, stack.Config{Workers: []stack.Env{workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})}})
-	worker := s.Workers()[0]
-	own := stack.CgroupDirs(worker.PID())
-	job := submit(t, s.URL, "import time\ndef main():\n    time.sleep(3)\n    return 1\n")
-	var dirs []string
-	eventually(func() bool {
-		if read(t, s.URL, job.JobID, "").Status != "running" {
-			return false
-		}
-		for _, pid := range stack.Descendants(worker.PID()) {
-			for _, dir := range stack.CgroupDirs(pid) {
-				if !slices.Contains(own, dir) && !slices.Contains(dirs, dir) {
-					dirs = append(dirs, dir)
-				}
-			}
-		}
-		return true
+	eachKind(t, func(t *testing.T, k *kind) {
+		t.Parallel()
+		cgroupsAreRemoved(t, k.oneSlot(t))
 	})
+}
+
+func cgroupsAreRemoved(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	mark := newMark()
+	job := submit(t, s.URL, "import subprocess, time\ndef main():\n    subprocess.Popen(['sleep', '"+mark+"'])\n    time.sleep(2)\n")
+	worker := s.Workers()[0].PID()
+	own := stack.CgroupDirs(worker)
+	var dirs []string
+	if !eventually(func() bool {
+		for _, pid := range stack.RunningWith(mark) {
+			dirs = stack.CgroupDirs(pid)
+		}
+		return len(dirs) > 0
+	}) {
+		t.Fatal("the job does not start")
+	}
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool { return slices.Contains(own, dir) })
 	if len(dirs) == 0 {
 		t.Skip("jobs have no cgroups of their own on this machine")
 	}
-	t.Logf("the job's cgroups: %q", dirs)
+	rememberCgroups(worker, own, dirs)
 	a := read(t, s.URL, job.JobID, "?wait=20s")
 	equal(t, "status", a.Status, "succeeded")
 	if a.Usage == nil || a.Usage.CPUMS == nil || a.Usage.MemoryPeakBytes == nil {
@@ -119,13 +131,24 @@ func TestCgroupsAreRemoved(t *testing.T) {
 			t.Errorf("the job has ended and %s is there", dir)
 		}
 	}
+}
+
+// rememberCgroups notes what must be gone once the worker has ended: the job's
+// folders, those of all else below the worker, and the worker's own around them.
+func rememberCgroups(worker int, own, job []string) {
 	seenCgroups.Lock()
 	defer seenCgroups.Unlock()
+	dirs := job
+	for _, pid := range stack.Descendants(worker) {
+		dirs = append(dirs, stack.CgroupDirs(pid)...)
+	}
 	for _, dir := range dirs {
-		if parent := filepath.Dir(dir); !slices.Contains(own, parent) {
-			seenCgroups.dirs = append(seenCgroups.dirs, parent)
+		for _, one := range []string{dir, filepath.Dir(dir)} {
+			above := slices.ContainsFunc(own, func(o string) bool { return o == one || strings.HasPrefix(o, one+"/") })
+			if !above && !slices.Contains(seenCgroups.dirs, one) {
+				seenCgroups.dirs = append(seenCgroups.dirs, one)
+			}
 		}
-		seenCgroups.dirs = append(seenCgroups.dirs, dir)
 	}
 }
 
@@ -133,8 +156,16 @@ func TestCgroupsAreRemoved(t *testing.T) {
 // in another.
 func TestJobsSeeNothingOfEachOther(t *testing.T) {
 	t.Parallel()
-	script := `
-import os, random, ssl, tempfile, uuid
+	eachKind(t, func(t *testing.T, k *kind) {
+		t.Parallel()
+		jobsSeeNothingOfEachOther(t, k.standard.URL)
+	})
+}
+
+func jobsSeeNothingOfEachOther(t *testing.T, base string) {
+	t.Helper()
+	const script = `
+import multiprocessing, os, random, ssl, tempfile, uuid
 import numpy as np
 
 def main():
@@ -143,16 +174,16 @@ def main():
         with open(place, "w") as f:
             f.write("x")
     numbers = [os.urandom(8).hex(), random.random(), str(uuid.uuid4()), ssl.RAND_bytes(8).hex(),
-               np.random.rand(), tempfile.mktemp(), random.getrandbits(64)]
+               np.random.rand(), np.random.default_rng().random(), tempfile.mktemp(),
+               multiprocessing.current_process().authkey.hex()]
     return {"found": found, "numbers": numbers}
 `
 	seen := map[string]bool{}
-	for range 4 {
-		a := execute(t, standard.URL, script)
+	for range 6 {
+		a := execute(t, base, script)
 		like(`^\{"found":\["script\.py"\],`).check(t, "result", string(a.Result))
 		var result struct {
-			Found   []string `json:"found"`
-			Numbers []any    `json:"numbers"`
+			Numbers []any `json:"numbers"`
 		}
 		decode(t, a.Result, &result)
 		for i, number := range result.Numbers {
@@ -169,7 +200,14 @@ def main():
 // that runs is ended properly first.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, stack.Config{Workers: []stack.Env{workerEnv(stack.Env{"WORKER_CONCURRENCY": "2"})}})
+	eachKind(t, func(t *testing.T, k *kind) {
+		t.Parallel()
+		shutdown(t, k.oneSlot(t))
+	})
+}
+
+func shutdown(t *testing.T, s *stack.Stack) {
+	t.Helper()
 	job := submit(t, s.URL, "import time\ndef main():\n    time.sleep(2)\n    return 'finished'\n")
 	if !eventually(func() bool { return read(t, s.URL, job.JobID, "").Status == "running" }) {
 		t.Fatal("the job does not start")

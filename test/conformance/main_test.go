@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -15,18 +16,34 @@ import (
 	"cellblock/test/stack"
 )
 
-// The suite's stacks, up for all of its tests.
-var (
+// kind is one kind of sandbox, with the stacks that use it. They are up for all
+// of the suite's tests.
+type kind struct {
+	name string
 	// standard has the limits of the contract, on two workers.
 	standard *stack.Stack
 	// tight has limits so small that meeting them takes little time.
 	tight *stack.Stack
-)
+}
+
+// kinds are all that the suite judges.
+var kinds []*kind
+
+// standard is for tests of what has nothing to do with sandboxes.
+func standard() *stack.Stack { return kinds[0].standard }
+
+// eachKind runs a test for each kind of sandbox.
+func eachKind(t *testing.T, test func(t *testing.T, k *kind)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { test(t, k) })
+	}
+}
 
 // tightLimits are far apart where one could be met instead of another: on a
-// busy machine half a second of CPU time takes a few of wall time.
+// busy machine a third of a second of CPU time takes seconds of wall time.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": "4s", "LIMIT_CPU": "500ms", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "16",
+	"LIMIT_WALL": "5s", "LIMIT_CPU": "300ms", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "16",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "8", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 
@@ -66,36 +83,66 @@ func run(m *testing.M) (code int, err error) {
 	if programs, err = stack.Build(context.Background(), dir, raceFlags...); err != nil {
 		return 1, err
 	}
-	worker := workerEnv(stack.Env{"WORKER_CONCURRENCY": "4"})
-	standard, err = stack.Start(context.Background(), stack.Config{Programs: programs, Workers: []stack.Env{worker, worker}})
-	if err != nil {
-		return 1, err
-	}
-	limited := maps.Clone(tightLimits)
-	maps.Copy(limited, worker)
-	tight, err = stack.Start(context.Background(), stack.Config{
-		// Not the same as the wall limit, so that each shows.
-		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{limited},
-	})
-	if err != nil {
-		return 1, errors.Join(err, standard.Stop())
+	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()
+	for name := range strings.FieldsSeq(cmp.Or(os.Getenv("CONFORMANCE_SANDBOXES"), "warm cold")) {
+		if err := startKind(name); err != nil {
+			return 1, err
+		}
 	}
 	code = m.Run()
 	if code != 0 && testing.Verbose() {
-		fmt.Fprintln(os.Stderr, standard.Logs(), tight.Logs())
+		for _, k := range kinds {
+			fmt.Fprintln(os.Stderr, k.standard.Logs(), k.tight.Logs())
+		}
 	}
-	return code, errors.Join(standard.Stop(), tight.Stop(), leftovers())
+	return code, nil
 }
 
-// workerEnv is a worker's environment with what CONFORMANCE_WORKER_ENV adds.
-func workerEnv(own stack.Env) stack.Env {
-	env := maps.Clone(own)
+func startKind(name string) (err error) {
+	k := &kind{name: name}
+	worker := k.workerEnv(stack.Env{"WORKER_CONCURRENCY": "4"})
+	k.standard, err = stack.Start(context.Background(), stack.Config{Programs: programs, Workers: []stack.Env{worker, worker}})
+	if err != nil {
+		return err
+	}
+	kinds = append(kinds, k)
+	limited := maps.Clone(tightLimits)
+	limited["WORKER_CONCURRENCY"] = "8" // as many as tests run: nothing waits for others' timeouts
+	k.tight, err = stack.Start(context.Background(), stack.Config{
+		// Not the same as the wall limit, so that each shows.
+		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{k.workerEnv(limited)},
+	})
+	return err
+}
+
+func stopKinds() error {
+	var errs []error
+	for _, k := range kinds {
+		for _, s := range []*stack.Stack{k.standard, k.tight} {
+			if s != nil {
+				errs = append(errs, s.Stop())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// workerEnv is a worker's environment, with what CONFORMANCE_WORKER_ENV adds.
+func (k *kind) workerEnv(own stack.Env) stack.Env {
+	env := stack.Env{"SANDBOX": k.name}
+	maps.Copy(env, own)
 	for pair := range strings.FieldsSeq(os.Getenv("CONFORMANCE_WORKER_ENV")) {
 		if name, value, ok := strings.Cut(pair, "="); ok {
 			env[name] = value
 		}
 	}
 	return env
+}
+
+// oneSlot is a stack with a worker that runs one job at a time.
+func (k *kind) oneSlot(t *testing.T) *stack.Stack {
+	t.Helper()
+	return startStack(t, stack.Config{Workers: []stack.Env{k.workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})}})
 }
 
 // seenCgroups are folders of control groups that jobs ran in, and the workers'

@@ -2,10 +2,13 @@ package conformance
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"cellblock/test/stack"
 )
 
 // TestBadRequests sends bodies that are no requests.
@@ -55,7 +58,7 @@ func TestBadRequests(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard.URL, request{Path: "/execute", Body: []byte(c.body)})
+			a := call(t, standard().URL, request{Path: "/execute", Body: []byte(c.body)})
 			checkRefusal(t, a, c.code, c.error)
 		})
 	}
@@ -72,7 +75,9 @@ func checkRefusal(t *testing.T, a answer, code string, sentence matcher) {
 	t.Helper()
 	equal(t, "status", a.HTTPStatus, statusOf[code])
 	equal(t, "code", a.Code, code)
-	equal(t, "job_id", a.JobID, "")
+	if code != "not_found" {
+		equal(t, "job_id", a.JobID, "")
+	}
 	sentence.check(t, "error", a.Error)
 	if len(a.Error) > 500 {
 		t.Errorf("the sentence has %d bytes", len(a.Error))
@@ -91,7 +96,7 @@ func TestGoodRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard.URL, request{Path: "/execute", Body: []byte(body)})
+			a := call(t, standard().URL, request{Path: "/execute", Body: []byte(body)})
 			equal(t, "status", a.HTTPStatus, http.StatusOK)
 			equal(t, "result", string(a.Result), `"é"`)
 		})
@@ -131,7 +136,7 @@ func TestScriptSize(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard.URL, request{Path: "/execute", Body: c.body})
+			a := call(t, standard().URL, request{Path: "/execute", Body: c.body})
 			if c.fits {
 				equal(t, "status", a.HTTPStatus, http.StatusOK)
 				equal(t, "result", string(a.Result), "1")
@@ -150,7 +155,7 @@ func TestScriptSize(t *testing.T) {
 func TestEndlessBody(t *testing.T) {
 	t.Parallel()
 	body := `{"script":"` + strings.Repeat("x", 2<<20) + `"}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, standard.URL+"/execute", chunked{strings.NewReader(body)})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, standard().URL+"/execute", chunked{strings.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +195,7 @@ func TestMediaType(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard.URL, request{Path: "/execute", Header: c.header, Body: scriptBody(t, "def main(): return 1")})
+			a := call(t, standard().URL, request{Path: "/execute", Header: c.header, Body: scriptBody(t, "def main(): return 1")})
 			if c.good {
 				equal(t, "status", a.HTTPStatus, http.StatusOK)
 				return
@@ -221,7 +226,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard.URL, request{Method: c.method, Path: c.path})
+			a := call(t, standard().URL, request{Method: c.method, Path: c.path})
 			checkRefusal(t, a, c.code, like("."))
 			if c.allow != "" && !strings.Contains(a.Header.Get("Allow"), c.allow) {
 				t.Errorf("Allow is %q, want %s in it", a.Header.Get("Allow"), c.allow)
@@ -239,20 +244,20 @@ func TestRequestID(t *testing.T) {
 		strings.Repeat("a", 65): false, "with blank": false, "ünï": false, "a/b": false, "": false,
 	} {
 		header := http.Header{"X-Request-Id": {given}}
-		a := call(t, standard.URL, request{Method: http.MethodGet, Path: "/healthz", Header: header})
+		a := call(t, standard().URL, request{Method: http.MethodGet, Path: "/healthz", Header: header})
 		if got := a.Header.Get("X-Request-Id"); (got == given) != kept || got == "" {
 			t.Errorf("X-Request-Id %q became %q", given, got)
 		}
 	}
-	call(t, standard.URL, request{
+	call(t, standard().URL, request{
 		Path: "/execute", Body: scriptBody(t, "def main(): return 1"),
 		Header: http.Header{"X-Request-Id": {fit}, "Content-Type": {"application/json"}},
 	})
-	if !strings.Contains(standard.API.Log(), fit) {
+	if !strings.Contains(standard().API.Log(), fit) {
 		t.Error("the API's log does not have the request's id")
 	}
 	if !eventually(func() bool {
-		for _, worker := range standard.Workers() {
+		for _, worker := range standard().Workers() {
 			if strings.Contains(worker.Log(), fit) {
 				return true
 			}
@@ -277,27 +282,63 @@ func eventually(happened func() bool) bool {
 func TestScriptsAreNotLogged(t *testing.T) {
 	t.Parallel()
 	const secret = "logged-nowhere-73519"
-	execute(t, standard.URL, "def main():\n    print('"+secret+"')\n    return '"+secret+"'\n")
-	execute(t, standard.URL, "def main():\n    raise ValueError('"+secret+"')\n")
-	execute(t, standard.URL, secret+" ]\n")
-	call(t, standard.URL, request{Path: "/execute", Body: []byte(`{"` + secret + `":`)})
-	if strings.Contains(standard.Logs(), secret) {
+	execute(t, standard().URL, "def main():\n    print('"+secret+"')\n    return '"+secret+"'\n")
+	execute(t, standard().URL, "def main():\n    raise ValueError('"+secret+"')\n")
+	execute(t, standard().URL, secret+" ]\n")
+	call(t, standard().URL, request{Path: "/execute", Body: []byte(`{"` + secret + `":`)})
+	if strings.Contains(standard().Logs(), secret) {
 		t.Error("a script or its output is in the logs")
 	}
 }
 
-// TestOperation asks what operators ask.
+// TestOperation asks the API what operators ask.
 func TestOperation(t *testing.T) {
 	t.Parallel()
-	health := call(t, standard.URL, request{Method: http.MethodGet, Path: "/healthz"})
-	equal(t, "health", health.Body, "{\"status\":\"ok\"}")
-	ready := call(t, standard.URL, request{Method: http.MethodGet, Path: "/readyz"})
+	base := standard().URL
+	health := call(t, base, request{Method: http.MethodGet, Path: "/healthz"})
+	equal(t, "health", strings.TrimSpace(health.Body), `{"status":"ok"}`)
+	ready := call(t, base, request{Method: http.MethodGet, Path: "/readyz"})
 	equal(t, "workers", pointed(ready.Workers), "2")
-	execute(t, standard.URL, "def main(): return 1")
-	metrics := call(t, standard.URL, request{Method: http.MethodGet, Path: "/metrics"})
+	execute(t, base, "def main(): return 1")
+	metrics := call(t, base, request{Method: http.MethodGet, Path: "/metrics"})
 	for _, name := range []string{"cellblock_http_requests_total{", "cellblock_queue_depth ", "cellblock_workers 2"} {
 		if !strings.Contains(metrics.Body, name) {
 			t.Errorf("/metrics lacks %s", name)
 		}
+	}
+}
+
+// TestWorkerMetrics: a worker counts its jobs by outcome and times their phases.
+func TestWorkerMetrics(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, stack.Config{Workers: []stack.Env{kinds[0].workerEnv(stack.Env{"METRICS_ADDR": "127.0.0.1:0"})}})
+	execute(t, s.URL, "def main(): return 1")
+	execute(t, s.URL, "def main(): return 2")
+	execute(t, s.URL, "def main(): 1 / 0")
+	execute(t, s.URL, "def mian(): 1 / 0")
+	address := s.Workers()[0].Logged("serving metrics", "addr", nil)
+	var body []byte
+	// The end is counted just after the answer is on its way.
+	complete := eventually(func() bool {
+		response, err := httpClient.Get("http://" + address + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, _ = io.ReadAll(response.Body)
+		for _, line := range []string{
+			`cellblock_jobs_total{outcome="succeeded"} 2`, `cellblock_jobs_total{outcome="exception"} 1`,
+			`cellblock_jobs_total{outcome="missing_main"} 1`, `cellblock_jobs_running 0`,
+			`cellblock_job_phase_seconds_count{phase="queued"} 4`, `cellblock_job_phase_seconds_count{phase="prepare"} 4`,
+			`cellblock_job_phase_seconds_count{phase="run"} 4`,
+		} {
+			if !strings.Contains(string(body), line+"\n") {
+				return false
+			}
+		}
+		return true
+	})
+	if !complete {
+		t.Errorf("the metrics are not right:\n%s", body)
 	}
 }

@@ -1,6 +1,10 @@
 package conformance
 
 import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,17 +37,17 @@ func TestAsync(t *testing.T) {
 	for name, ask := range map[string]func(t *testing.T, script string) answer{
 		"field": func(t *testing.T, script string) answer {
 			t.Helper()
-			return submit(t, standard.URL, script)
+			return submit(t, standard().URL, script)
 		},
 		"header": func(t *testing.T, script string) answer {
 			t.Helper()
 			header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async"}}
-			return call(t, standard.URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
+			return call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 		},
 		"header among others": func(t *testing.T, script string) answer {
 			t.Helper()
 			header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"handling=strict", "foo; bar, Respond-Async"}}
-			return call(t, standard.URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
+			return call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,11 +57,11 @@ func TestAsync(t *testing.T) {
 			if a.Took > time.Second {
 				t.Errorf("the answer took %s", a.Took)
 			}
-			first := read(t, standard.URL, a.JobID, "")
+			first := read(t, standard().URL, a.JobID, "")
 			if first.Status != "queued" && first.Status != "running" || first.FinishedAt != nil || first.CreatedAt == nil {
 				t.Errorf("the job is not under way: %s", first.Body)
 			}
-			last := read(t, standard.URL, a.JobID, "?wait=20s")
+			last := read(t, standard().URL, a.JobID, "?wait=20s")
 			equal(t, "status", last.Status, "succeeded")
 			equal(t, "result", string(last.Result), "3.0")
 			equal(t, "stdout", given(t, "stdout", last.Stdout), "working\n")
@@ -90,9 +94,9 @@ func TestAsyncFailures(t *testing.T) {
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
-			accepted := submit(t, standard.URL, script)
+			accepted := submit(t, standard().URL, script)
 			checkAccepted(t, accepted, "queued")
-			a := read(t, standard.URL, accepted.JobID, "?wait=20s")
+			a := read(t, standard().URL, accepted.JobID, "?wait=20s")
 			equal(t, "HTTP status", a.HTTPStatus, http.StatusOK)
 			equal(t, "status", a.Status, "failed")
 			equal(t, "code", a.Code, code)
@@ -107,7 +111,7 @@ func TestJobNotFound(t *testing.T) {
 	for _, id := range []string{
 		"01981f3e-7c1a-7000-8000-000000000001", uuid.NewString(), "nonsense", "%00", "..%2f..", strings.Repeat("a", 5000),
 	} {
-		a := read(t, standard.URL, id, "?wait=10s")
+		a := read(t, standard().URL, id, "?wait=10s")
 		checkRefusal(t, a, "not_found", like("."))
 		if a.Took > 2*time.Second {
 			t.Errorf("the answer for %.40q took %s", id, a.Took)
@@ -118,11 +122,11 @@ func TestJobNotFound(t *testing.T) {
 // TestWaitParameter: how long a read may be held, and how that is spelt.
 func TestWaitParameter(t *testing.T) {
 	t.Parallel()
-	job := submit(t, standard.URL, "import time\ndef main():\n    time.sleep(12)\n")
+	job := submit(t, standard().URL, "import time\ndef main():\n    time.sleep(12)\n")
 	for query, least := range map[string]time.Duration{"": 0, "?wait=0": 0, "?wait=1": time.Second, "?wait=0.5": 500 * time.Millisecond, "?wait=1500ms": 1500 * time.Millisecond} {
 		t.Run("good "+query, func(t *testing.T) {
 			t.Parallel()
-			a := read(t, standard.URL, job.JobID, query)
+			a := read(t, standard().URL, job.JobID, query)
 			equal(t, "status", a.HTTPStatus, http.StatusOK)
 			if a.Took < least || a.Took > least+2*time.Second {
 				t.Errorf("the answer took %s", a.Took)
@@ -135,7 +139,7 @@ func TestWaitParameter(t *testing.T) {
 	for _, query := range []string{"?wait=x", "?wait=-1s", "?wait=", "?wait=10parsecs", "?wait=NaN", "?wait=1s&wait=2s"} {
 		t.Run("bad "+query, func(t *testing.T) {
 			t.Parallel()
-			checkRefusal(t, read(t, standard.URL, job.JobID, query), "invalid_request", like("."))
+			checkRefusal(t, read(t, standard().URL, job.JobID, query), "invalid_request", like("."))
 		})
 	}
 }
@@ -145,32 +149,69 @@ func TestPreferWait(t *testing.T) {
 	t.Parallel()
 	script := "import time\ndef main():\n    time.sleep(3)\n    return 'later'\n"
 	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"wait=1"}}
-	a := call(t, standard.URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
+	a := call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 	checkAccepted(t, a, "running", "queued")
 	if a.Took < time.Second || a.Took > 2900*time.Millisecond {
 		t.Errorf("the answer took %s", a.Took)
 	}
 	equal(t, "Preference-Applied", a.Header.Get("Preference-Applied"), "wait=1")
-	equal(t, "result", string(read(t, standard.URL, a.JobID, "?wait=20s").Result), `"later"`)
+	equal(t, "result", string(read(t, standard().URL, a.JobID, "?wait=20s").Result), `"later"`)
 }
 
 // TestClientGoesAway: the job of a client that hangs up runs to its end.
 func TestClientGoesAway(t *testing.T) {
 	t.Parallel()
-	// Long after the client has gone, it leaves a sign: a job that then asks.
-	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async, wait=0"}}
-	a := call(t, standard.URL, request{
-		Path: "/execute", Header: header,
-		Body: scriptBody(t, "import time\ndef main():\n    time.sleep(1)\n    return 'went on'\n"),
+	naptime, requestID := "2."+newMark(), uuid.NewString()
+	script := "import subprocess\ndef main():\n    subprocess.run(['sleep', '" + naptime + "'])\n    return 'went on'\n"
+	ctx, hangUp := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, standard().URL+"/execute", bytes.NewReader(scriptBody(t, script)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {requestID}}
+	gone := make(chan error, 1)
+	go func() {
+		_, err := httpClient.Do(req) //nolint:bodyclose // there is no answer
+		gone <- err
+	}()
+	if !eventually(func() bool { return len(stack.RunningWith(naptime)) > 0 }) {
+		t.Fatal("the job does not start")
+	}
+	hangUp()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Fatal("the client did not hang up: ", err)
+	}
+	var job string
+	eventually(func() bool {
+		for _, worker := range standard().Workers() {
+			job = cmp.Or(job, worker.Logged("job ended", "job_id", map[string]string{"request_id": requestID}))
+		}
+		return job != ""
 	})
-	checkAccepted(t, a, "running", "queued")
-	equal(t, "result", string(read(t, standard.URL, a.JobID, "?wait=20s").Result), `"went on"`)
+	a := read(t, standard().URL, job, "")
+	equal(t, "status", a.Status, "succeeded")
+	equal(t, "result", string(a.Result), `"went on"`)
+}
+
+// TestPreferNoWait: an asynchronous request that waits a little is a
+// synchronous one whose wait is short.
+func TestPreferNoWait(t *testing.T) {
+	t.Parallel()
+	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async, wait=8"}}
+	a := call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, "def main(): return 'in time'")})
+	equal(t, "status", a.HTTPStatus, http.StatusOK)
+	equal(t, "result", string(a.Result), `"in time"`)
 }
 
 // TestTimeoutOnIdleStack: under the contract's limits a sleeping script gives a
 // timeout and no 202, although both come at 15 s.
 func TestTimeoutOnIdleStack(t *testing.T) {
-	s := startStack(t, stack.Config{Workers: []stack.Env{workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})}})
+	eachKind(t, timeoutOnIdleStack)
+	t.Parallel()
+}
+
+func timeoutOnIdleStack(t *testing.T, k *kind) {
+	s := k.oneSlot(t)
 	mark := newMark()
 	answers := make(chan answer, 1)
 	go func() {
@@ -194,7 +235,7 @@ func TestTimeoutOnIdleStack(t *testing.T) {
 // 202 at 15 s, and its end can be read later.
 func TestTimeoutBehindFullWorker(t *testing.T) {
 	t.Parallel()
-	s := startStack(t, stack.Config{Workers: []stack.Env{workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})}})
+	s := kinds[0].oneSlot(t)
 	sleeper := "import time\ndef main():\n    time.sleep(60)\n"
 	first := submit(t, s.URL, sleeper)
 	if !eventually(func() bool { return read(t, s.URL, first.JobID, "").Status == "running" }) {
@@ -225,7 +266,7 @@ func TestExpiry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			env := stack.Env{"RESULT_TTL": c.result, "SYNC_RESULT_TTL": c.sync, "WORKER_CONCURRENCY": "2"}
-			s := startStack(t, stack.Config{API: env, Workers: []stack.Env{workerEnv(env)}})
+			s := startStack(t, stack.Config{API: env, Workers: []stack.Env{kinds[0].workerEnv(env)}})
 			slow := submit(t, s.URL, "import time\ndef main():\n    time.sleep(4)\n")
 			goes, stays := execute(t, s.URL, "def main(): return 1"), submit(t, s.URL, "def main(): return 2")
 			read(t, s.URL, stays.JobID, "?wait=10s")
@@ -257,7 +298,7 @@ func TestNoWorker(t *testing.T) {
 	if a.Took < 3*time.Second || a.Took > 5*time.Second {
 		t.Errorf("the answer took %s, want 3 s", a.Took)
 	}
-	if _, err := s.StartWorker(t.Context(), workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})); err != nil {
+	if _, err := s.StartWorker(t.Context(), kinds[0].workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "result", string(read(t, s.URL, later.JobID, "?wait=20s").Result), `"at last"`)

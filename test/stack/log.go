@@ -47,17 +47,14 @@ func (l *log) text() string {
 	return l.head.String() + string(l.tail)
 }
 
-// attribute gives a field of the first JSON line with that message; "" if there
-// is none yet.
-func (l *log) attribute(message, name string) string {
+// records are the lines of JSON among what was written.
+func (l *log) records() []map[string]any {
+	var all []map[string]any
 	for line := range strings.Lines(l.text()) {
 		var record map[string]any
-		if json.Unmarshal([]byte(line), &record) != nil || record["msg"] != message {
-			continue
-		}
-		if value, ok := record[name].(string); ok {
-			return value
+		if json.Unmarshal([]byte(line), &record) == nil {
+			all = append(all, record)
 		}
 	}
-	return ""
+	return all
 }

@@ -65,6 +65,21 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Log is what the process has written so far.
 func (p *Process) Log() string { return p.log.text() }
 
+// Logged gives a field of the first line that says this message and has all of
+// the given fields; "" if there is none yet.
+func (p *Process) Logged(message, field string, with map[string]string) string {
+	for _, record := range p.log.records() {
+		fits := record["msg"] == message
+		for name, value := range with {
+			fits = fits && record[name] == value
+		}
+		if value, ok := record[field].(string); ok && fits {
+			return value
+		}
+	}
+	return ""
+}
+
 // Signal sends a signal; to a process that has ended it does nothing.
 func (p *Process) Signal(signal os.Signal) error {
 	err := p.cmd.Process.Signal(signal)

@@ -136,7 +136,7 @@ func (s *Stack) startAPI(ctx context.Context) (err error) {
 		return err
 	}
 	return s.API.await(ctx, "listening", func() bool {
-		if addr := s.API.log.attribute("listening", "addr"); addr != "" {
+		if addr := s.API.Logged("listening", "addr", nil); addr != "" {
 			s.URL = "http://" + addr
 			_, err := s.liveWorkers()
 			return err == nil

@@ -1,0 +1,138 @@
+package nsjail
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// state is what must not grow with the number of jobs.
+type state struct {
+	Descriptors, ZygoteDescriptors, Mounts, ZygoteMounts, Cgroups, Processes int
+}
+
+// TestWarmLeavesNothing counts before and after 2,000 jobs. Some of them try to
+// stay.
+func TestWarmLeavesNothing(t *testing.T) {
+	const ready, drivers, jobsEach = 2, 4, 500
+	warm := openWarm(t, ready, func(s *Settings) { s.Preload = []string{"numpy"} })
+	scripts := []string{
+		"def main(): return 1",
+		"import numpy\ndef main(): return float(numpy.mean([1, 2, 3]))",
+		"import os, time\ndef main():\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(300)\n    return 1",
+		"def main(): 1/0",
+	}
+	use := func(n int) {
+		for i := range n {
+			run(t, warm, scripts[i%len(scripts)])
+		}
+	}
+	use(2 * len(scripts)) // first uses load and grow what stays
+	before := settle(t, warm)
+	memory := zygoteMemory(t)
+
+	var wg sync.WaitGroup
+	for range drivers {
+		wg.Go(func() { use(jobsEach) })
+	}
+	wg.Wait()
+
+	after := settle(t, warm)
+	if after != before {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	const slack = 2 << 20 // the allocator's own rounding
+	if grown := zygoteMemory(t); grown > memory+slack {
+		t.Errorf("the zygotes' memory: %d bytes before, %d after", memory, grown)
+	}
+}
+
+// settle waits until the pools are full again and gives the counts.
+func settle(t *testing.T, warm *Warm) state {
+	t.Helper()
+	var last state
+	same := 0
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		now := look(t, warm)
+		if now == last {
+			same++
+		} else {
+			last, same = now, 0
+		}
+		if same == 10 {
+			return last
+		}
+	}
+	t.Fatalf("the pools do not come to rest: %+v", last)
+	return last
+}
+
+func look(t *testing.T, warm *Warm) state {
+	t.Helper()
+	host := warm.plain.host
+	s := state{
+		Descriptors: descriptors(t), Mounts: lines(t, "/proc/self/mountinfo"),
+		Processes: len(processesOf(t, host.claim.uidBase, host.claim.uidBase+uidsPerWorker)),
+	}
+	for _, pid := range zygotePIDs(t) {
+		s.ZygoteMounts += lines(t, fmt.Sprintf("/proc/%d/mountinfo", pid))
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.ZygoteDescriptors += len(entries)
+	}
+	groups, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/cellblock-%d/*/cgroup.procs", host.claim.number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Cgroups = len(groups)
+	return s
+}
+
+func lines(t *testing.T, file string) int {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(content, []byte("\n"))
+}
+
+// zygotePIDs finds the zygotes: the children of this process's nsjails. No other
+// test runs beside this one.
+func zygotePIDs(t *testing.T) []int {
+	t.Helper()
+	var pids []int
+	for _, jail := range childrenOf(t, os.Getpid()) {
+		pids = append(pids, childrenOf(t, jail)...)
+	}
+	if len(pids) != 2 {
+		t.Fatalf("%d zygotes", len(pids))
+	}
+	return pids
+}
+
+// zygoteMemory is what the zygotes hold themselves, in bytes.
+func zygoteMemory(t *testing.T) int64 {
+	t.Helper()
+	var sum int64
+	for _, pid := range zygotePIDs(t) {
+		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(content)) {
+			var kb int64
+			if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
+				sum += kb << 10
+			}
+		}
+	}
+	return sum
+}
