@@ -1,15 +1,15 @@
 // Command bench measures the service on this machine, with real Redis, workers
 // and sandboxes, and appends what it found to a file that keeps the history.
 //
-// Three measurements, each with its aim:
+// Five measurements, each with its aim:
 //
 //	idle-dispatch  enqueue to the start of the handler, on an idle queue:
 //	               below 5 ms at the median
 //	commands       Redis commands for each job while 20 workers are idle, and
 //	               for each second in which nothing happens: bounded
 //	overhead       a request's whole time, with warm and with cold sandboxes,
-//	               over that of a bare nsjail with the same script: below 15 ms
-//	               at the median
+//	               over that of a bare nsjail with the same script, which leaves
+//	               as the runner does: below 15 ms at the median
 //
 // Needs root, redis-server and the sandbox's Python (`make setup`).
 package main
@@ -33,7 +33,7 @@ import (
 )
 
 // measurements in the order in which they run.
-var measurements = []string{"idle-dispatch", "commands", "overhead"}
+var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "rest"}
 
 // options say what to measure and how often. Every loop is bounded by them.
 type options struct {
@@ -42,6 +42,7 @@ type options struct {
 	workers int
 	idle    time.Duration
 	runs    int
+	round   time.Duration
 	out     string
 	python  string
 	nsjail  string
@@ -55,6 +56,8 @@ type report struct {
 	Dispatch *dispatch    `json:"idle_dispatch,omitzero"`
 	Commands *commands    `json:"commands,omitzero"`
 	Overhead []comparison `json:"overhead,omitzero"`
+	Speed    []speed      `json:"speed,omitzero"`
+	Rest     *rest        `json:"rest,omitzero"`
 }
 
 func main() {
@@ -76,6 +79,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.workers, "workers", 20, "idle workers of the command measurement (1 to 100)")
 	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time for counting commands while nothing happens (1s to 10m)")
 	flags.IntVar(&o.runs, "runs", 100, "runs of each script for the overhead, services and bare nsjail in turn (10 to 10000)")
+	flags.DurationVar(&o.round, "round", 4*time.Second, "length of each of the speed measurement's rounds (1s to 10m)")
 	flags.StringVar(&o.out, "out", "test/bench/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
 	flags.StringVar(&o.python, "python", "/opt/cellblock/bin/python3", "the sandbox's interpreter")
 	flags.StringVar(&o.nsjail, "nsjail", "/opt/cellblock/bin/nsjail", "nsjail's executable")
@@ -89,7 +93,7 @@ func parse(args []string) (options, error) {
 		}
 	}
 	within := func(n, least, most int) bool { return n >= least && n <= most }
-	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.runs, 10, 10_000) || o.idle < time.Second || o.idle > 10*time.Minute {
+	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.runs, 10, 10_000) || o.idle < time.Second || o.idle > 10*time.Minute || o.round < time.Second || o.round > 10*time.Minute {
 		return o, errors.New("a number is out of its range; see -help")
 	}
 	return o, nil
@@ -123,6 +127,10 @@ func run(ctx context.Context, args []string) (err error) {
 			r.Commands, err = measureCommands(ctx, o, programs)
 		case "overhead":
 			r.Overhead, err = measureOverhead(ctx, o, programs, filepath.Join(dir, "bare"))
+		case "speed":
+			r.Speed, err = measureSpeed(ctx, o, programs, filepath.Join(dir, "bare"))
+		case "rest":
+			r.Rest, err = measureRest(ctx, o, programs)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"cellblock/internal/nsjail"
+	"cellblock/test/stack"
+)
+
+// clients is how many ask at once in the throughput measurement.
+const clients = 8
+
+// speed is how many jobs a second one script makes, three ways in turn.
+type speed struct {
+	Script string `json:"script"`
+	// Service is over HTTP with the whole stack and warm sandboxes, Direct the
+	// same sandboxes driven by this program, Bare one nsjail for each core.
+	Service float64 `json:"service_per_second"`
+	Direct  float64 `json:"direct_per_second"`
+	Bare    float64 `json:"bare_per_second"`
+}
+
+// rounds is how often each way is measured, in turn, so that all meet the same
+// moods of the machine.
+const rounds = 3
+
+func measureSpeed(ctx context.Context, o options, programs stack.Programs, dir string) (_ []speed, err error) {
+	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"SANDBOX": "warm", "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	var all []speed
+	for _, script := range speedScripts() {
+		result := speed{Script: script.name}
+		bare, err := newBare(ctx, o, filepath.Join(dir, script.name), script.text+leaveInFull)
+		if err != nil {
+			return nil, err
+		}
+		for range rounds {
+			service := newService(s.URL, script.text)
+			if err := result.add(&result.Service, ctx, o, clients, service.call); err != nil {
+				return nil, err
+			}
+			if err := direct(ctx, o, script.text, func(call caller) error { return result.add(&result.Direct, ctx, o, clients, call) }); err != nil {
+				return nil, err
+			}
+			if err := result.add(&result.Bare, ctx, o, thisMachine().Cores, bare.call); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, result)
+	}
+	return all, nil
+}
+
+func speedScripts() []struct{ name, text string } {
+	return []struct{ name, text string }{scripts[1], {"return 1", "def main():\n    return 1\n"}}
+}
+
+// caller runs a script once.
+type caller func(context.Context) (time.Duration, error)
+
+// add measures one round and adds its part to a mean.
+func (*speed) add(mean *float64, ctx context.Context, o options, workers int, call caller) error {
+	rate, err := throughput(ctx, workers, o.round, call)
+	*mean += rounded(rate / rounds)
+	return err
+}
+
+// throughput lets so many call again and again for a while, after a short
+// warm-up, and gives the calls per second.
+func throughput(ctx context.Context, workers int, length time.Duration, call caller) (float64, error) {
+	var done atomic.Int64
+	var group sync.WaitGroup
+	failures := make(chan error, workers)
+	begin := time.Now().Add(length / 5)
+	end := begin.Add(length)
+	for range workers {
+		group.Go(func() {
+			for time.Now().Before(end) {
+				if _, err := call(ctx); err != nil {
+					failures <- err
+					return
+				}
+				if now := time.Now(); now.After(begin) && now.Before(end) {
+					done.Add(1)
+				}
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case err := <-failures:
+		return 0, err
+	default:
+		return float64(done.Load()) / length.Seconds(), nil
+	}
+}
+
+// direct makes warm sandboxes in this program, as the worker does, for use.
+func direct(ctx context.Context, o options, script string, use func(caller) error) error {
+	maker, done, err := openMaker(ctx, o, thisMachine().Cores)
+	if err != nil {
+		return err
+	}
+	slots := make(chan struct{}, thisMachine().Cores)
+	err = use(func(ctx context.Context) (time.Duration, error) {
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		began := time.Now()
+		sandbox, err := maker.Acquire(ctx, script)
+		if err != nil {
+			return 0, err
+		}
+		if outcome := sandbox.Run(ctx, script); outcome.Failure != nil {
+			return 0, fmt.Errorf("direct: %s", outcome.Failure.Message)
+		}
+		return time.Since(began), nil
+	})
+	return errors.Join(err, done())
+}
+
+// openMaker makes warm sandboxes with the default settings and so many ready.
+func openMaker(ctx context.Context, o options, ready int) (nsjail.Maker, func() error, error) {
+	var settings struct {
+		Sandbox nsjail.Settings `embed:""`
+	}
+	parser, err := kong.New(&settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := parser.Parse([]string{"--nsjail=" + o.nsjail, "--python=" + o.python}); err != nil {
+		return nil, nil, err
+	}
+	host, err := nsjail.Open(ctx, settings.Sandbox)
+	if err != nil {
+		return nil, nil, err
+	}
+	maker, err := nsjail.NewWarm(ctx, host, ready, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, errors.Join(err, host.Close())
+	}
+	return maker, func() error {
+		maker.Close()
+		return host.Close()
+	}, nil
+}
