@@ -23,7 +23,7 @@ _JOB_CHANNEL = 3
 
 # include/uapi/linux/sched.h
 _NEWNS, _NEWCGROUP, _NEWIPC = 0x00020000, 0x02000000, 0x08000000
-_NEWPID, _NEWNET = 0x20000000, 0x40000000
+_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
 # include/uapi/linux/mount.h
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 # include/uapi/linux/prctl.h
@@ -62,6 +62,8 @@ class Plan:
         """Take the worker's plan; protocol.md has its fields."""
         self.preload: list[str] = given["preload"]  # type: ignore[assignment]
         self.init: str = given["init"]  # type: ignore[assignment]
+        # Where only one UID can be mapped, a job cannot have one of its own.
+        self.single: bool = given["single_uid"]  # type: ignore[assignment]
         self.calls: dict[str, int] = given["syscalls"]  # type: ignore[assignment]
         limits: dict[str, list[int]] = given["rlimits"]  # type: ignore[assignment]
         self.rlimits = [(int(k), _Rlimit(*v)) for k, v in limits.items()]
@@ -79,10 +81,16 @@ class Plan:
     def seal(self) -> None:
         """Take what forks need from the zygote's own namespaces. Raises OSError."""
         self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        known = range(_CAPABILITIES)
+        # A user namespace of its own has all that the kernel knows; else only what
+        # nsjail left is there to be dropped.
+        least = 0 if self.single else 1
         self.bounding = [
-            c for c in known if _libc.prctl(_CAPBSET_READ, c, 0, 0, 0) == 1
+            c
+            for c in range(_CAPABILITIES)
+            if _libc.prctl(_CAPBSET_READ, c, 0, 0, 0) >= least
         ]
+        if self.single:
+            return  # each fork makes a user namespace, with every capability in it
         _forbid_user_namespaces()
 
 
@@ -166,24 +174,50 @@ def _enter_namespaces(plan: Plan) -> None:
     flags = _NOSUID | _NODEV
     _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)
     _mount(b"tmpfs", b"/dev/shm", b"tmpfs", flags | _NOEXEC, plan.tmp)
-    _mount(b"proc", b"/proc", b"proc", flags | _NOEXEC | _RDONLY, b"subset=pid")
+    # Written to once more where the user namespace is still to come.
+    read_only = 0 if plan.single else _RDONLY
+    _mount(b"proc", b"/proc", b"proc", flags | _NOEXEC | read_only, b"subset=pid")
     os.chdir("/tmp")  # noqa: S108  (its own)
 
 
 def _drop_rights(plan: Plan, uid: int) -> None:
     for resource, limit in plan.rlimits:
         _call(plan, "prlimit64", 0, resource, ctypes.byref(limit), None)
-    os.setgroups([])
+    if plan.single:
+        _enter_user_namespace(uid)
+    else:
+        os.setgroups([])
     for capability in plan.bounding:
         _check(_prctl(_CAPBSET_DROP, capability, 0, 0, 0), "capbset")
     _check(_prctl(_CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "ambient")
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    if not plan.single:
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     # nsjail sets the inheritable ones as well, which a change of UID leaves.
     _call(plan, "capset", plan.capability_header, plan.no_capabilities)
     _check(_prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     # The change of UID made /proc/self root's.
     _check(_prctl(_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
+
+
+def _enter_user_namespace(uid: int) -> None:
+    """Be UID uid in a user namespace of its own, with no other in it.
+
+    The namespaces made before belong to the zygote's: the capabilities that this
+    one brings count for nothing in them, and are dropped next.
+    """
+    outside = os.getuid(), os.getgid()
+    _check(_libc.unshare(_NEWUSER), "unshare user")
+    maps = (
+        ("setgroups", "deny"),
+        *(
+            (f"{kind}_map", f"{uid} {own} 1")
+            for kind, own in zip(("uid", "gid"), outside, strict=True)
+        ),
+    )
+    for name, text in maps:
+        with open(f"/proc/self/{name}", "w") as f:
+            f.write(text)
 
 
 def _reseed() -> None:

@@ -68,8 +68,8 @@ func argv(l launch) []string {
 type zygoteLaunch struct {
 	Nsjail, ConfigFile, Python, Runner string
 	Mounts                             []string
-	// FirstID is the first of the user ids outside.
-	FirstID int
+	// FirstID is the first of the user ids outside, and IDs how many there are.
+	FirstID, IDs int
 	// Plan is what the zygote is told, as JSON.
 	Plan string
 	// Cgroups is how many cgroup.procs descriptors follow the control socket.
@@ -82,7 +82,13 @@ const controlFD = 3
 // zygoteArgv gives the command line of a zygote's nsjail: no limits of a job's,
 // and of the capabilities exactly those that making a sandbox needs.
 func zygoteArgv(l zygoteLaunch) []string {
-	ids := fmt.Sprintf("0:%d:%d", l.FirstID, uidsPerWorker)
+	// A namespace below that maps root of this one would need CAP_SETFCAP in it
+	// (user_namespaces(7)), so a zygote with one id only is not root.
+	own := 0
+	if l.IDs == 1 {
+		own = insideID
+	}
+	ids := fmt.Sprintf("%d:%d:%d", own, l.FirstID, l.IDs)
 	args := []string{l.Nsjail, "--config", l.ConfigFile, "--user", ids, "--group", ids, "--time_limit", "0"}
 	for _, capability := range []string{"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_RESOURCE"} {
 		args = append(args, "--cap", capability)

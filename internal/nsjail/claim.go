@@ -77,8 +77,28 @@ func (c *claim) takeID() int {
 	}
 }
 
-// inside gives the id by which a zygote knows an id outside.
-func (c *claim) inside(id int) int { return id - c.uidBase }
+// firstID is the first user id outside that a zygote has, and ids their number.
+func (c *claim) firstID() int {
+	if c.single {
+		return os.Geteuid()
+	}
+	return c.uidBase
+}
+
+func (c *claim) ids() int {
+	if c.single {
+		return 1
+	}
+	return uidsPerWorker
+}
+
+// inside gives the id that a fork is to take, for its id outside.
+func (c *claim) inside(id int) int {
+	if c.single {
+		return insideID // in a user namespace of its own
+	}
+	return id - c.uidBase
+}
 
 func (c *claim) giveBack(id int) {
 	c.mu.Lock()

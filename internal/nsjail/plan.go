@@ -29,6 +29,8 @@ type plan struct {
 	Syscalls map[string]int       `json:"syscalls"`
 	Rlimits  map[string][2]uint64 `json:"rlimits"`
 	TmpBytes int64                `json:"tmp_bytes"`
+	// SingleUID asks for a user namespace for each fork instead of a UID.
+	SingleUID bool `json:"single_uid"`
 }
 
 func (h *Host) plan(packages []string) (string, error) {
@@ -37,7 +39,7 @@ func (h *Host) plan(packages []string) (string, error) {
 		Syscalls: map[string]int{
 			"prlimit64": unix.SYS_PRLIMIT64, "capset": unix.SYS_CAPSET, "seccomp": unix.SYS_SECCOMP,
 		},
-		Rlimits: forkRlimits(h.limits, h.cgroups != nil), TmpBytes: h.limits.TmpBytes,
+		Rlimits: forkRlimits(h.limits, h.cgroups != nil), TmpBytes: h.limits.TmpBytes, SingleUID: h.claim.single,
 	}
 	text, err := json.Marshal(p, json.Deterministic(true))
 	return string(text), err
@@ -85,7 +87,7 @@ func (h *Host) writeZygoteFiles(arch seccomp.Arch) error {
 func (h *Host) zygoteLaunch(plan string, cgroups int) zygoteLaunch {
 	return zygoteLaunch{
 		Nsjail: h.settings.Nsjail, ConfigFile: h.zygotePath(), Python: h.settings.Python,
-		Runner: h.runnerPath(), Mounts: h.mounts, FirstID: h.claim.uidBase, Plan: plan, Cgroups: cgroups,
+		Runner: h.runnerPath(), Mounts: h.mounts, FirstID: h.claim.firstID(), IDs: h.claim.ids(), Plan: plan, Cgroups: cgroups,
 	}
 }
 

@@ -24,9 +24,6 @@ type Warm struct {
 // does not allow warm sandboxes, with the reason; nothing is left then. The
 // host outlives it; Close ends it.
 func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*Warm, error) {
-	if host.claim.single {
-		return nil, errors.New("only one user id can be mapped here (not root)")
-	}
 	packages := host.settings.packages()
 	w := &Warm{}
 	var err error

@@ -178,12 +178,12 @@ var absent = []string{"clone3"}
 // Flags: include/uapi/linux/{sched,mount,prctl}.h.
 func zygoteRules() []rule {
 	const (
-		newPID, newCgroup           = 0x20000000, 0x02000000
+		newUser, newPID, newCgroup  = 0x10000000, 0x20000000, 0x02000000
 		newMountIPCNet              = 0x48020000
 		noSuidNoDev, noExec, rdonly = 0x6, 0x8, 0x1
 	)
 	return []rule{
-		argIn("unshare", syscall.EPERM, 0, newPID, newCgroup, newMountIPCNet),
+		argIn("unshare", syscall.EPERM, 0, newPID, newCgroup, newMountIPCNet, newUser),
 		argIn("setns", syscall.EPERM, 1, newPID),
 		argIn("mount", syscall.EPERM, 3, noSuidNoDev, noSuidNoDev|noExec, noSuidNoDev|noExec|rdonly),
 		// Also PR_CAPBSET_DROP and PR_CAP_AMBIENT.
