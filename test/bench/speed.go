@@ -48,13 +48,13 @@ func measureSpeed(ctx context.Context, o options, programs stack.Programs, dir s
 		}
 		for range rounds {
 			service := newService(s.URL, script.text)
-			if err := result.add(&result.Service, ctx, o, clients, service.call); err != nil {
+			if err := addRound(ctx, &result.Service, o, clients, service.call); err != nil {
 				return nil, err
 			}
-			if err := direct(ctx, o, script.text, func(call caller) error { return result.add(&result.Direct, ctx, o, clients, call) }); err != nil {
+			if err := direct(ctx, o, script.text, func(call caller) error { return addRound(ctx, &result.Direct, o, clients, call) }); err != nil {
 				return nil, err
 			}
-			if err := result.add(&result.Bare, ctx, o, thisMachine().Cores, bare.call); err != nil {
+			if err := addRound(ctx, &result.Bare, o, thisMachine().Cores, bare.call); err != nil {
 				return nil, err
 			}
 		}
@@ -70,8 +70,8 @@ func speedScripts() []struct{ name, text string } {
 // caller runs a script once.
 type caller func(context.Context) (time.Duration, error)
 
-// add measures one round and adds its part to a mean.
-func (*speed) add(mean *float64, ctx context.Context, o options, workers int, call caller) error {
+// addRound measures one round and adds its part to a mean.
+func addRound(ctx context.Context, mean *float64, o options, workers int, call caller) error {
 	rate, err := throughput(ctx, workers, o.round, call)
 	*mean += rounded(rate / rounds)
 	return err
