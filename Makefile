@@ -10,7 +10,8 @@ export CELLBLOCK_PREFIX ?= /opt/cellblock
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
-TESTFLAGS ?= -count=1 -timeout=30m
+# One package after the other: they run real processes and keep real deadlines.
+TESTFLAGS ?= -count=1 -p=1 -timeout=30m
 
 sandbox_python := $(CELLBLOCK_PREFIX)/bin/python
 lint_bin := .cache/lint/bin

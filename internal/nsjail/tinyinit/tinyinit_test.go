@@ -70,7 +70,7 @@ func TestInitGivesUpEverything(t *testing.T) {
 // waitAsleep waits until the process is in its last call.
 func waitAsleep(t *testing.T, pid int) string {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
 		content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 		if err != nil {
