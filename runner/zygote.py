@@ -30,6 +30,11 @@ class Sandbox:
     def __init__(self, slot: int, init: int, job: int) -> None:
         """Remember the ids of pid 1 and pid 2 of its namespace, as seen here."""
         self.slot, self.init, self.job = slot, init, job
+        # What to poll for the end of the one and then of the other.
+        self.init_watch = os.pidfd_open(init, os.O_NONBLOCK)
+        self.job_watch = os.pidfd_open(job, os.O_NONBLOCK)
+        # How the job's process ended, once it has: the end of "ended".
+        self.ending = ""
 
 
 class Zygote:
@@ -82,24 +87,32 @@ class Zygote:
     def _fork(self, slot: int, uid: int, fds: list[int]) -> None:
         init, job = confine.fork(self._plan, uid, fds)
         sandbox = Sandbox(slot, init, job)
-        # The worker waits on the job's in its event loop.
-        watch = [os.pidfd_open(init), os.pidfd_open(job, os.O_NONBLOCK)]
-        self._alive[watch[1]] = sandbox
-        self._poll.register(watch[1], select.POLLIN)
-        self._say(f"forked {slot}".encode(), watch)
-        os.close(watch[0])
+        self._alive[sandbox.job_watch] = sandbox
+        self._poll.register(sandbox.job_watch, select.POLLIN)
+        # The worker waits on both in its event loop.
+        watches = [sandbox.init_watch, sandbox.job_watch]
+        self._say(f"forked {slot}".encode(), watches)
 
     def _bury(self, watch: int) -> None:
-        """Reap a job's process, end its namespace, and tell how it ended."""
+        """Reap what ended: a job's process, and then the init of its namespace.
+
+        Never blocked in waiting: a namespace with many processes and mappings
+        takes seconds to go, and the neighbours want their forks meanwhile.
+        """
         sandbox = self._alive.pop(watch)
         self._poll.unregister(watch)
         os.close(watch)
-        _, status, usage = os.wait4(sandbox.job, 0)
-        # The namespace goes with its pid 1, and whatever the job left in it.
-        os.kill(sandbox.init, confine.SIGKILL)
+        if watch == sandbox.job_watch:
+            _, status, usage = os.wait4(sandbox.job, 0)
+            # The namespace goes with its pid 1, and whatever the job left in it.
+            os.kill(sandbox.init, confine.SIGKILL)
+            user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
+            sandbox.ending = f"{status} {user} {system}"
+            self._alive[sandbox.init_watch] = sandbox
+            self._poll.register(sandbox.init_watch, select.POLLIN)
+            return
         os.waitpid(sandbox.init, 0)
-        user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
-        self._say(f"ended {sandbox.slot} {status} {user} {system}".encode())
+        self._say(f"ended {sandbox.slot} {sandbox.ending}".encode())
 
     def _say(self, message: bytes, fds: list[int] | None = None) -> None:
         # The worker's copies outlive ours, so those that are sent are copied.

@@ -82,9 +82,9 @@ type fork struct {
 	gone   chan struct{}
 
 	mu     sync.Mutex
-	init   int      // pidfd; -1 unless it lives
-	job    int      // pidfd; -1 unless it lives
-	ends   *os.File // owns job's; readable once the process ended
+	init   int         // pidfd; -1 unless it lives
+	job    int         // pidfd; -1 unless it lives
+	ends   [2]*os.File // own job's and init's; readable once the process ended
 	failed error
 	end    ending
 	birth  sync.Once
@@ -101,7 +101,7 @@ func (f *fork) hear(m controlMessage) {
 	case m.word == "forked" && len(m.files) == 2:
 		f.mu.Lock()
 		f.init, f.job = m.files[0], m.files[1]
-		f.ends = os.NewFile(uintptr(f.job), "job")
+		f.ends = [2]*os.File{os.NewFile(uintptr(f.job), "job"), os.NewFile(uintptr(f.init), "init")}
 		f.mu.Unlock()
 		f.zygote.watching.Go(f.watch)
 		f.birth.Do(func() { close(f.born) })
@@ -122,11 +122,16 @@ func (f *fork) hear(m controlMessage) {
 // zygotePatience is how long a zygote may take to tell of an end.
 const zygotePatience = time.Second
 
-// watch waits for the end of the job's process by itself, and holds the zygote
-// to its duty: one that does not tell of the end hangs, and is killed. Without
-// this, a script that had returned would look like one that runs too long.
+// watch waits for the end of the job's process by itself, ends the rest, and
+// holds the zygote to its duty: one that does not tell of the end hangs, and is
+// killed. Without this, a script that had returned would look like one that runs
+// too long. The time that the kernel needs to take a namespace down is not the
+// zygote's: a job can make it long, and would else end its neighbours.
 func (f *fork) watch() {
-	f.awaitExit()
+	awaitExit(f.ends[0])
+	f.kill()
+	_ = f.ends[1].SetReadDeadline(time.Now().Add(teardownBound))
+	awaitExit(f.ends[1])
 	select {
 	case <-f.gone:
 	case <-time.After(zygotePatience):
@@ -135,9 +140,10 @@ func (f *fork) watch() {
 	}
 }
 
-// awaitExit blocks until the job's process is dead or the fork is closed.
-func (f *fork) awaitExit() {
-	raw, err := f.ends.SyscallConn()
+// awaitExit blocks until the process behind a pidfd is dead, the file is closed,
+// or its deadline is over.
+func awaitExit(pidfd *os.File) {
+	raw, err := pidfd.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -198,7 +204,6 @@ func (f *fork) close() {
 	if f.init < 0 {
 		return
 	}
-	_ = unix.Close(f.init)
-	_ = f.ends.Close()
+	closeFiles(f.ends[:]...)
 	f.init, f.job = -1, -1
 }

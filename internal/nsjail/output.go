@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -36,10 +37,12 @@ func collect(source io.ReadCloser, limit int64) *output {
 	return o
 }
 
-// take waits until the stream ended and gives it as valid UTF-8: whatever else
-// was written comes as U+FFFD.
+// take waits until the stream ended, at most drainBound, and gives it as valid
+// UTF-8: whatever else was written comes as U+FFFD. Every writer must be dead.
 func (o *output) take() (text string, truncated bool) {
+	unblock := time.AfterFunc(drainBound, func() { _ = o.source.Close() })
 	<-o.done
+	unblock.Stop()
 	return strings.ToValidUTF8(string(o.kept), string(utf8.RuneError)), o.truncated
 }
 

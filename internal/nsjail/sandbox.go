@@ -47,6 +47,10 @@ const (
 	teardownBound = 10 * time.Second
 	// pollEvery is how often the job's CPU time and kills are looked at.
 	pollEvery = 50 * time.Millisecond
+	// drainBound is how long what the dead have sent may take to arrive. More
+	// than a moment means that an end of it is still held somewhere: a job can
+	// send its own descriptors to itself or to us.
+	drainBound = time.Second
 )
 
 // Run hands the script over, waits for its end, and decides the verdict. When
@@ -144,10 +148,12 @@ func (s *Sandbox) overLimit() cause {
 }
 
 // gather takes what is there once everything inside is dead: the channel's other
-// end is closed, so reading it cannot block.
+// end is closed then, or what holds it open is in flight on a socket.
 func (s *Sandbox) gather(found *evidence, reports <-chan said) {
 	if reports != nil {
+		unblock := time.AfterFunc(drainBound, func() { _ = s.channel.Close() })
 		said := <-reports
+		unblock.Stop()
 		found.report, found.reportErr = said.report, said.err
 	}
 	found.ending = s.body.ending()
@@ -171,6 +177,9 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	if outcome.Failure == nil {
 		outcome.Result = found.report.result
 	}
+	// First the channel: descriptors that the script sent on it, and nobody
+	// read, would keep the outputs open.
+	_ = s.channel.Close()
 	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.take()
 	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.take()
 	s.Discard()

@@ -88,6 +88,7 @@ func TestFilterConditions(t *testing.T) {
 		{"clone", []uint64{0x10000000 | 17}, fails(syscall.EPERM)},
 		{"clone", []uint64{0x02000000}, fails(syscall.EPERM)},
 		{"clone", []uint64{0x00020000}, fails(syscall.EPERM)},
+		{"clone", []uint64{0x00008000 | 17}, fails(syscall.EPERM)}, // CLONE_PARENT
 		{"socketpair", []uint64{1, 1}, allow},
 		{"socketpair", []uint64{1, 1 | 0x80000}, allow},
 		{"socketpair", []uint64{1 | rubbish, 1}, allow},

@@ -74,10 +74,13 @@ const (
 	// Every CLONE_NEW* flag; CLONE_NEWTIME (0x80) shares a bit with clone's
 	// exit signal and is reachable through unshare and clone3 only.
 	cloneNamespaces = 0x7E020000
-	familyUnix      = 1
-	typeMask        = 0xf
-	typeStream      = 1
-	queryPersona    = 0xffffffff
+	// A child that gets the zygote for a parent would have to be reaped by it:
+	// the job's namespace could not end, and the zygote would wait for that.
+	cloneParent  = 0x8000
+	familyUnix   = 1
+	typeMask     = 0xf
+	typeStream   = 1
+	queryPersona = 0xffffffff
 )
 
 // list is who may call what.
@@ -103,7 +106,7 @@ func forZygotes() list {
 // conditional are the calls that are allowed with some arguments only.
 func conditional() []rule {
 	return []rule{
-		{Name: "clone", Errno: syscall.EPERM, AnyOf: [][]condition{{{0, cloneNamespaces, 0}}}},
+		{Name: "clone", Errno: syscall.EPERM, AnyOf: [][]condition{{{0, cloneNamespaces | cloneParent, 0}}}},
 		// asyncio needs a socketpair. Datagram ones can reach another job's.
 		{Name: "socketpair", Errno: syscall.EACCES, AnyOf: [][]condition{
 			{{0, anInt, familyUnix}, {1, typeMask, typeStream}},
