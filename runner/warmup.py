@@ -1,6 +1,7 @@
 """What a zygote loads and runs once, so that its forks need not."""
 
 import importlib
+import linecache
 import sys
 
 from runner import failure, job, report, script, serialize, text
@@ -64,6 +65,8 @@ def load(packages: list[str]) -> None:
         importlib.import_module(name)
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    # Their lines, which a script that prints a traceback would find for its own.
+    linecache.clearcache()
     _start_generators()
 
 

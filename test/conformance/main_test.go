@@ -41,9 +41,9 @@ func eachKind(t *testing.T, test func(t *testing.T, k *kind)) {
 }
 
 // tightLimits are far apart where one could be met instead of another: on a
-// busy machine a third of a second of CPU time takes seconds of wall time.
+// busy machine half a second of CPU time takes seconds of wall time.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": "5s", "LIMIT_CPU": "300ms", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "16",
+	"LIMIT_WALL": "8s", "LIMIT_CPU": "500ms", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "16",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "8", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 
