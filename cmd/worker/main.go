@@ -73,7 +73,10 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		return fmt.Errorf("this machine cannot run sandboxes: %w", err)
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	maker := nsjail.NewMaker(ctx, host, s.Worker.Slots(), logger)
+	maker, err := nsjail.NewMaker(ctx, host, s.Worker.Slots(), logger)
+	if err != nil {
+		return fmt.Errorf("this machine cannot run sandboxes: %w", err)
+	}
 	defer maker.Close()
 	sayWhatHolds(host, maker, logger)
 
