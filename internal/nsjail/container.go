@@ -72,7 +72,18 @@ func (s Settings) missing() string {
 	if profile, _ := os.ReadFile("/proc/self/attr/current"); bytes.Contains(profile, []byte("(enforce)")) {
 		found = append(found, "AppArmor's profile "+strings.Fields(string(profile))[0]+" is in force and may forbid mounts: --security-opt apparmor=unconfined is missing")
 	}
+	if len(found) == 0 && filtered() {
+		found = append(found, "a seccomp filter is in force and may forbid what nsjail does: "+seccompFlag)
+	}
 	return strings.Join(found, "; ")
+}
+
+const seccompFlag = "--security-opt seccomp=unconfined is missing (or seccomp=deploy/compose/seccomp.json, or --privileged)"
+
+// filtered reports whether this process is under a seccomp filter.
+func filtered() bool {
+	status, _ := os.ReadFile("/proc/self/status")
+	return bytes.Contains(status, []byte("\nSeccomp:\t2"))
 }
 
 // canUnshare tries out whether a process in namespaces of its own can be made.
@@ -84,14 +95,13 @@ func (s Settings) canUnshare() bool {
 }
 
 func whyNoNamespaces() string {
-	status, _ := os.ReadFile("/proc/self/status")
 	switch {
 	case number("/proc/sys/user/max_user_namespaces") == 0:
 		return "user namespaces are switched off: the machine needs user.max_user_namespaces above 0"
 	case number("/proc/sys/kernel/unprivileged_userns_clone") == 0 && os.Geteuid() != 0:
 		return "user namespaces are for root only: the machine needs kernel.unprivileged_userns_clone=1"
-	case strings.Contains(string(status), "\nSeccomp:\t2"):
-		return "a seccomp filter forbids namespaces: --security-opt seccomp=unconfined is missing (or seccomp=deploy/compose/seccomp.json, or --privileged)"
+	case filtered():
+		return "a seccomp filter forbids namespaces: " + seccompFlag
 	default:
 		return "namespaces cannot be made: the worker needs root or unprivileged user namespaces"
 	}
