@@ -101,6 +101,11 @@ fuzz: ## Run each fuzz target for FUZZTIME
 bench: setup build ## Measure dispatch, Redis commands per job and overhead over bare nsjail
 	go run ./test/bench
 
+.PHONY: images
+images: ## Build the images: cellblock-api, cellblock-worker, and cellblock with all in one (needs Docker)
+	CELLBLOCK_VERSION=$(VERSION) docker compose build
+	CELLBLOCK_VERSION=$(VERSION) docker compose -f deploy/compose/single.yml build
+
 .PHONY: lock
 lock: ## Pin the newest allowed versions in deploy/python/*.txt, with hashes (needs uv)
 	cd deploy/python && for name in requirements requirements-dev; do \

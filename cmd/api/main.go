@@ -28,12 +28,13 @@ import (
 var version = ""
 
 type settings struct {
-	HTTP     httpapi.Settings   `embed:"" group:"HTTP"`
-	Redis    redisconn.Settings `embed:"" group:"Redis"`
-	Store    store.Settings     `embed:"" group:"Jobs"`
-	Dispatch dispatch.Settings  `embed:"" group:"Jobs"`
-	Log      telemetry.Settings `embed:"" group:"Log"`
-	Version  kong.VersionFlag   `help:"Print the version and leave."`
+	HTTP                    httpapi.Settings   `embed:"" group:"HTTP"`
+	Redis                   redisconn.Settings `embed:"" group:"Redis"`
+	Store                   store.Settings     `embed:"" group:"Jobs"`
+	Dispatch                dispatch.Settings  `embed:"" group:"Jobs"`
+	Log                     telemetry.Settings `embed:"" group:"Log"`
+	telemetry.ProbeSettings `embed:""`
+	Version                 kong.VersionFlag `help:"Print the version and leave."`
 }
 
 // Validate refuses settings that contradict each other; kong calls it.
@@ -51,6 +52,13 @@ func main() {
 	logger := s.Log.Logger(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from the first signal on, a second has its default effect
+	if s.Probe {
+		if err := telemetry.Probe(ctx, s.HTTP.Addr, "/readyz"); err != nil {
+			fmt.Fprintln(os.Stderr, "api:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, s, logger); err != nil {
 		logger.Error("the API ends", "error", err)
 		os.Exit(1)

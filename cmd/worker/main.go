@@ -23,12 +23,13 @@ import (
 
 // settings are all of the worker's, each a flag and an environment variable.
 type settings struct {
-	Redis   redisconn.Settings       `embed:""`
-	Store   store.Settings           `embed:""`
-	Worker  worker.Settings          `embed:""`
-	Sandbox nsjail.Settings          `embed:""`
-	Log     telemetry.Settings       `embed:""`
-	Metrics telemetry.ServerSettings `embed:""`
+	Redis                   redisconn.Settings       `embed:""`
+	Store                   store.Settings           `embed:""`
+	Worker                  worker.Settings          `embed:""`
+	Sandbox                 nsjail.Settings          `embed:""`
+	Log                     telemetry.Settings       `embed:""`
+	Metrics                 telemetry.ServerSettings `embed:""`
+	telemetry.ProbeSettings `embed:""`
 }
 
 // Validate implements kong's validation, so that contradictions are usage errors.
@@ -44,6 +45,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal drains; with the handler gone, a second one kills.
 	context.AfterFunc(ctx, stop)
+	if s.Probe {
+		if err := telemetry.Probe(ctx, s.Metrics.MetricsAddr, "/healthz"); err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, s, logger); err != nil {
 		logger.Error("the worker ends", "error", err)
 		os.Exit(1)
@@ -65,7 +73,10 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		return fmt.Errorf("this machine cannot run sandboxes: %w", err)
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
-	maker := nsjail.NewMaker(ctx, host, s.Worker.Slots(), logger)
+	maker, err := nsjail.NewMaker(ctx, host, s.Worker.Slots(), logger)
+	if err != nil {
+		return fmt.Errorf("this machine cannot run sandboxes: %w", err)
+	}
 	defer maker.Close()
 	sayWhatHolds(host, maker, logger)
 

@@ -2,10 +2,8 @@ package nsjail
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 
@@ -82,7 +80,7 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 	checks = append(checks, checkCgroups(host))
 	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx, "")
 	if err != nil {
-		return append(checks, Check{"sandbox", CheckFail, explain(err)})
+		return append(checks, Check{"sandbox", CheckFail, settings.explain(err).Error()})
 	}
 	outcome := sandbox.Run(ctx, probeScript)
 	return append(append(checks, inspect(outcome)...), checkWarm(ctx, host))
@@ -175,13 +173,4 @@ func checkCgroups(host *Host) Check {
 		return Check{"cgroups", CheckWarn, fmt.Sprintf("not in use (%v); rlimits hold the line, for each process: memory and process limits show inside the script, peak memory is unknown", err)}
 	}
 	return Check{"cgroups", CheckOK, version + ": memory, processes and CPU time are limited and counted for each job"}
-}
-
-// explain adds what usually lies behind a sandbox that does not start.
-func explain(err error) string {
-	text := err.Error()
-	if errors.Is(err, os.ErrPermission) || strings.Contains(text, "CLONE_NEW") || strings.Contains(text, "Operation not permitted") {
-		text += " (the worker needs root or unprivileged user namespaces; in a container: --privileged, or the flags in docs/)"
-	}
-	return text
 }

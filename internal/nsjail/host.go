@@ -55,6 +55,10 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 			err = errors.Join(err, h.Close())
 		}
 	}()
+	if os.Geteuid() == 0 {
+		// Where even root may not, sandboxes do not start, and missing says why.
+		_ = uncoverProc(runDir)
+	}
 	name := "cellblock-" + strconv.Itoa(h.claim.number)
 	h.cgroups, h.cgroupsError = cgroup.Open(name)
 	if h.cgroupsError != nil && settings.RequireCgroups {

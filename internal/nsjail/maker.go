@@ -2,6 +2,7 @@ package nsjail
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 )
 
@@ -25,16 +26,31 @@ const (
 
 // NewMaker makes what Settings.Sandbox asks for, with so many sandboxes ready
 // at any time. Where this machine does not allow warm ones it says why in the
-// log, and makes cold ones: those are slower, and never weaker.
-func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) Maker {
+// log, and makes cold ones: those are slower, and never weaker. It fails where
+// no sandbox can be made at all, with a line that says what is missing.
+func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (Maker, error) {
 	if host.settings.Sandbox == KindWarm {
 		warm, err := NewWarm(ctx, host, ready, logger)
 		if err == nil {
-			return warm
+			return warm, nil
 		}
 		logger.Warn("warm sandboxes are not possible here; going on with cold ones", "reason", err)
 	}
-	return NewCold(host, logger)
+	cold := NewCold(host, logger)
+	trial, err := cold.Acquire(ctx, "")
+	if err != nil {
+		return nil, host.settings.explain(err)
+	}
+	trial.Discard()
+	return cold, nil
+}
+
+// explain puts what is missing before an error of a sandbox that does not start.
+func (s Settings) explain(err error) error {
+	if missing := s.missing(); missing != "" {
+		return fmt.Errorf("%s (%w)", missing, err)
+	}
+	return err
 }
 
 // Kind implements Maker.

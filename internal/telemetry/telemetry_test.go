@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -153,5 +154,25 @@ func TestLoggerFormats(t *testing.T) {
 		if want := map[bool]string{true: `"ms":1.235`, false: "ms=1.235"}[isJSON]; !strings.Contains(string(log), want) {
 			t.Errorf("%s: no %s in %s", format, want, log)
 		}
+	}
+}
+
+func TestProbe(t *testing.T) {
+	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(server.Addr())
+	if err := Probe(t.Context(), ":"+port, "/healthz"); err != nil {
+		t.Errorf("well, and told: %v", err)
+	}
+	if err := Probe(t.Context(), "0.0.0.0:"+port, "/metrics"); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("not well, and told: %v", err)
+	}
+	if err := server.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := Probe(t.Context(), "127.0.0.1:"+port, "/healthz"); err == nil {
+		t.Error("gone, and told to be well")
 	}
 }

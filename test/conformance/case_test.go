@@ -19,6 +19,8 @@ type testCase struct {
 	Script string `yaml:"script"`
 	// Tight runs it under tightLimits instead of the contract's.
 	Tight bool `yaml:"tight"`
+	// Cgroups marks what cannot be told or held without them.
+	Cgroups bool `yaml:"cgroups"`
 
 	// Code is the error's code; none means success. The HTTP status follows.
 	Code  string  `yaml:"code"`

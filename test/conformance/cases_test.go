@@ -11,6 +11,9 @@ func TestCases(t *testing.T) {
 			t.Run(topic, func(t *testing.T) {
 				t.Parallel()
 				for _, c := range cases {
+					if !possible(k, c) {
+						continue
+					}
 					t.Run(c.Name, func(t *testing.T) {
 						t.Parallel()
 						runCase(t, k, c)

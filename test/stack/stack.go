@@ -114,7 +114,10 @@ func (s *Stack) Stop() error {
 			errs = append(errs, fmt.Errorf("%w; it wrote:\n%s", err, p.Log()))
 		}
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	if s.dir != "" {
+		errs = append(errs, os.RemoveAll(s.dir))
+	}
+	return errors.Join(errs...)
 }
 
 // Logs is what the API and the workers wrote, for a failure's report.
@@ -204,6 +207,10 @@ func environment(sets ...Env) []string {
 	slices.Sort(env)
 	return env
 }
+
+// At is a service that somebody else runs: only its URL is known, and Stop does
+// nothing.
+func At(url string) *Stack { return &Stack{URL: strings.TrimSuffix(url, "/")} }
 
 // StartRedis starts a stack of nothing but Redis, for what talks to that alone.
 func StartRedis(ctx context.Context) (*Stack, error) {

@@ -1,0 +1,122 @@
+package compose
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"cellblock/test/stack"
+)
+
+// TestExampleNamesEverySetting holds .env.example and docker-compose.yml to what
+// the programs' --help says, names and defaults.
+func TestExampleNamesEverySetting(t *testing.T) {
+	programs, err := stack.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]map[string]string{"api": settingsOf(t, programs.API), "worker": settingsOf(t, programs.Worker)}
+	compose := readFile(t, "../../docker-compose.yml")
+	example := exampleSettings(t)
+	for service, own := range settings {
+		passed := environmentOf(t, compose, service)
+		for name, value := range own {
+			given, named := example[name]
+			switch {
+			case name == "API_ADDR": // the image's own; where it is published are API_HOST and API_PORT
+			case !named:
+				t.Errorf(".env.example does not name %s of the %s", name, service)
+			case given != value && !differs[name]:
+				t.Errorf(".env.example has %s=%s, and the %s's default is %s", name, given, service, value)
+			case !passed[name]:
+				t.Errorf("docker-compose.yml does not pass %s to the %s", name, service)
+			}
+		}
+	}
+	for name := range example {
+		_, api := settings["api"][name]
+		_, worker := settings["worker"][name]
+		if !api && !worker && !strings.Contains(compose+readFile(t, "../../deploy/compose/unprivileged.yml"), "${"+name) {
+			t.Errorf(".env.example names %s, which nothing reads", name)
+		}
+	}
+}
+
+// differs are the settings whose default in containers is another.
+var differs = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true}
+
+var (
+	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)
+	nameOfHelp = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
+)
+
+// settingsOf reads a program's environment variables and their defaults from
+// its help. A flag without a value is a switch that is off.
+func settingsOf(t *testing.T, program string) map[string]string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), program, "--help").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	text := string(out)
+	for at := nameOfHelp.FindStringSubmatchIndex(text); at != nil; at = nameOfHelp.FindStringSubmatchIndex(text) {
+		flags := flagOfHelp.FindAllStringSubmatch(text[:at[0]], -1)
+		last := flags[len(flags)-1]
+		value := strings.TrimSuffix(strings.Trim(last[2], `"`), ",...")
+		if !strings.Contains(last[0], "=") {
+			value = "false"
+		} else if value == "TOKEN" {
+			value = "" // a placeholder
+		}
+		found[text[at[2]:at[3]]] = value
+		text = text[at[1]:]
+	}
+	if len(found) < 5 {
+		t.Fatalf("%s --help tells of %d settings only", program, len(found))
+	}
+	return found
+}
+
+func exampleSettings(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for line := range strings.Lines(readFile(t, "../../.env.example")) {
+		line = strings.TrimSpace(line)
+		name, value, ok := strings.Cut(strings.TrimPrefix(line, "#"), "=")
+		if ok && regexp.MustCompile(`^[A-Z_]+$`).MatchString(name) {
+			found[name] = value
+		}
+	}
+	return found
+}
+
+func environmentOf(t *testing.T, compose, service string) map[string]bool {
+	t.Helper()
+	var file struct {
+		Services map[string]struct {
+			Environment map[string]any `yaml:"environment"`
+		} `yaml:"services"`
+	}
+	if err := yaml.Unmarshal([]byte(compose), &file); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for name := range file.Services[service].Environment {
+		names[name] = true
+	}
+	return names
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
