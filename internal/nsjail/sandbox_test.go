@@ -270,7 +270,8 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// processesOf lists the processes of user ids in [from, to).
+// processesOf lists the living processes of user ids in [from, to). The dead may
+// wait some time for a parent that reaps.
 func processesOf(t *testing.T, from, to int) []string {
 	t.Helper()
 	var left []string
@@ -282,6 +283,9 @@ func processesOf(t *testing.T, from, to int) []string {
 		content, err := os.ReadFile(filepath.Join("/proc", entry))
 		if err != nil {
 			continue // it ended meanwhile
+		}
+		if strings.Contains(string(content), "\nState:\tZ") {
+			continue
 		}
 		for line := range strings.Lines(string(content)) {
 			var uid int

@@ -1,0 +1,109 @@
+package nsjail
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+const asVictim = "CELLBLOCK_TEST_AS_VICTIM"
+
+// TestKilledWorker runs itself again as a worker with jobs, and kills it as
+// nothing can be caught: its sandboxes die with it, and the next worker of its
+// number clears the cgroups.
+func TestKilledWorker(t *testing.T) {
+	if kind := os.Getenv(asVictim); kind != "" {
+		beVictim(t, kind)
+		return
+	}
+	for _, kind := range []string{KindCold, KindWarm} {
+		t.Run(kind, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledWorker$")
+			cmd.Env = append(os.Environ(), asVictim+"="+kind)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var number, uidBase int
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if _, scan := fmt.Sscanf(line, "victim %d %d", &number, &uidBase); err != nil || scan != nil {
+				t.Fatalf("the victim says %q: %v", line, err)
+			}
+			if len(processesOf(t, uidBase, uidBase+uidsPerWorker)) == 0 {
+				t.Fatal("the victim has no sandboxes")
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			within(t, 2*time.Second, "its sandboxes are dead", func() bool {
+				return len(processesOf(t, uidBase, uidBase+uidsPerWorker)) == 0
+			})
+			clearedByTheNext(t, number)
+		})
+	}
+}
+
+// beVictim holds a running job and says so, until it is killed.
+func beVictim(t *testing.T, kind string) {
+	settings := defaultSettings(t)
+	settings.Sandbox, settings.Preload = kind, nil
+	host, err := Open(t.Context(), settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maker, err := NewMaker(t.Context(), host, 2, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const script = "import os, time\ndef main():\n    os.fork()\n    time.sleep(600)"
+	sandbox, err := maker.Acquire(t.Context(), script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("victim %d %d\n", host.claim.number, host.claim.uidBase)
+	sandbox.Run(t.Context(), script)
+}
+
+// clearedByTheNext opens hosts until one has the number, and looks for what the
+// dead one left.
+func clearedByTheNext(t *testing.T, number int) {
+	t.Helper()
+	for {
+		cold := openCold(t, nil)
+		if cold.host.claim.number < number {
+			continue // another worker of this machine; keep its place
+		}
+		if cold.host.claim.number > number {
+			return // another worker of this machine took it, and cleared it so
+		}
+		left, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/cellblock-%d/*", number))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range left {
+			if info, err := os.Stat(path); err == nil && info.IsDir() {
+				t.Errorf("left: %s", path)
+			}
+		}
+		return
+	}
+}
+
+// within waits for something that there is no event for.
+func within(t *testing.T, bound time.Duration, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(bound); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so within %v: %s", bound, what)
+		}
+	}
+}
