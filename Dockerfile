@@ -11,7 +11,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/ ./cmd/...
+    go build -trimpath -buildvcs=false -ldflags "-s -w -X cellblock/internal/buildinfo.version=${VERSION}" -o /out/ ./cmd/...
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS sandbox
 COPY deploy/python/make-sandbox deploy/python/requirements.txt /make/

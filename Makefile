@@ -41,7 +41,7 @@ setup: ## Install what is missing: redis-server, and the sandbox's Python in /op
 .PHONY: build
 build: ## Build bin/api, bin/worker and bin/cellblock
 	@mkdir -p bin
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+	go build -trimpath -ldflags '-X cellblock/internal/buildinfo.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test
 test: setup-test test-go test-python ## Run every test: Go with the race detector, Python, real Redis and nsjail

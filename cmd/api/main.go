@@ -12,20 +12,17 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
-
-// version is set at build time.
-var version = ""
 
 type settings struct {
 	HTTP                    httpapi.Settings   `embed:"" group:"HTTP"`
@@ -47,7 +44,7 @@ func main() {
 	kong.Parse(&s,
 		kong.Name("api"),
 		kong.Description("Cellblock's HTTP API. Every flag can be given as the environment variable beside it."),
-		kong.Vars{"version": versionText()},
+		kong.Vars{"version": buildinfo.Version()},
 	)
 	logger := s.Log.Logger(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -65,17 +62,6 @@ func main() {
 	}
 }
 
-// versionText is the version given at build time, else what Go noted itself.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
-}
-
 // run serves the API until ctx is done. Redis need not be there: until it is,
 // the API is up and not ready.
 func run(ctx context.Context, s settings, logger *slog.Logger) error {
@@ -89,6 +75,6 @@ func run(ctx context.Context, s settings, logger *slog.Logger) error {
 		return err
 	}
 	defer api.close()
-	logger.Info("listening", "addr", listener.Addr().String(), "redis", s.Redis.Redacted(), "version", versionText())
+	logger.Info("listening", "addr", listener.Addr().String(), "redis", s.Redis.Redacted(), "version", buildinfo.Version())
 	return api.serve(ctx, listener)
 }

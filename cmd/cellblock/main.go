@@ -5,13 +5,11 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
 
 	"github.com/alecthomas/kong"
-)
 
-// version is set at build time.
-var version = ""
+	"cellblock/internal/buildinfo"
+)
 
 type commands struct {
 	Up      upCommand        `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C."`
@@ -24,21 +22,10 @@ func main() {
 	parsed := kong.Parse(&c,
 		kong.Name("cellblock"),
 		kong.Description("Runs untrusted Python behind an HTTP API."),
-		kong.Vars{"version": versionText(), "data": defaultData()},
+		kong.Vars{"version": buildinfo.Version(), "data": defaultData()},
 	)
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "cellblock:", err)
 		os.Exit(1)
 	}
-}
-
-// versionText is the version given at build time, else what Go noted itself.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
 
+	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/nsjail"
 	"cellblock/internal/redisconn"
@@ -30,6 +32,7 @@ type settings struct {
 	Log                     telemetry.Settings       `embed:""`
 	Metrics                 telemetry.ServerSettings `embed:""`
 	telemetry.ProbeSettings `embed:""`
+	Version                 kong.VersionFlag `help:"Print the version and leave."`
 }
 
 // Validate implements kong's validation, so that contradictions are usage errors.
@@ -39,8 +42,11 @@ func (s *settings) Validate() error {
 
 func main() {
 	var s settings
-	kong.Parse(&s, kong.Name("worker"),
-		kong.Description("Takes jobs from the queue and runs each in a sandbox. Every flag has an environment variable."))
+	kong.Parse(&s,
+		kong.Name("worker"),
+		kong.Description("Takes jobs from the queue and runs each in a sandbox. Every flag has an environment variable."),
+		kong.Vars{"version": buildinfo.Version()},
+	)
 	logger := s.Log.Logger(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal drains; with the handler gone, a second one kills.
@@ -68,6 +74,9 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
 	defer client.Close()
+	if err := checkRedis(ctx, client, logger); err != nil {
+		return err
+	}
 	host, err := nsjail.Open(ctx, s.Sandbox)
 	if err != nil {
 		return fmt.Errorf("this machine cannot run sandboxes: %w", err)
@@ -102,6 +111,22 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		},
 		Metrics: metrics, Logger: logger,
 	}).Run(ctx)
+}
+
+// redisPatience bounds the look at Redis's version.
+const redisPatience = 2 * time.Second
+
+// checkRedis fails for a Redis that is too old. One that is not there yet is no
+// reason not to start: the worker waits for it.
+func checkRedis(ctx context.Context, client redis.UniversalClient, logger *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, redisPatience)
+	defer cancel()
+	version, err := redisconn.Check(ctx, client)
+	if err != nil && version == "" {
+		logger.Warn("Redis is not there yet", "error", err)
+		return nil
+	}
+	return err
 }
 
 // sayWhatHolds logs by what means this machine holds jobs to their limits.
