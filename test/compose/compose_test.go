@@ -13,9 +13,9 @@ import (
 // TestCompose is docker-compose.yml as it is, with two workers.
 func TestCompose(t *testing.T) {
 	p := up(t, "plain", 2, nil)
-	tight := up(t, "tight", 1, tightLimits)
-	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, tight.url, true) })
-	tight.compose(t, "stop", "--timeout", "40")
+	small := up(t, "tight", 1, tight())
+	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, small.url, true) })
+	small.compose(t, "stop", "--timeout", "40")
 	t.Run("escapes", func(t *testing.T) { noEscape(t, p.url) })
 	t.Run("stop while jobs run", func(t *testing.T) { stopWhileJobsRun(t, p) })
 	t.Run("kill a worker under load", func(t *testing.T) { killUnderLoad(t, p) })
@@ -25,8 +25,8 @@ func TestCompose(t *testing.T) {
 func TestUnprivileged(t *testing.T) {
 	const overlay = "deploy/compose/unprivileged.yml"
 	p := up(t, "unprivileged", 2, nil, overlay)
-	tight := up(t, "unprivileged-tight", 1, tightLimits, overlay)
-	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, tight.url, false) })
+	small := up(t, "unprivileged-tight", 1, tight(), overlay)
+	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, small.url, false) })
 	t.Run("escapes", func(t *testing.T) { noEscape(t, p.url) })
 	t.Run("doctor", func(t *testing.T) {
 		if said := p.compose(t, "exec", "-T", "worker", "/app/cellblock", "doctor"); !strings.Contains(said, "read-only file system") {

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cellblock/test/stack"
 )
 
 // root is the repository's.
@@ -27,11 +29,11 @@ const root = "../.."
 // version is the tag of the images under test; compose's own stays untouched.
 const version = "under-test"
 
-// tightLimits are those of the conformance suite.
-var tightLimits = map[string]string{
-	"LIMIT_WALL": "5s", "LIMIT_CPU": "300ms", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "16",
-	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "8", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
-	"SYNC_WAIT": "30s", "WORKER_CONCURRENCY": "8",
+// tight are the settings of a service for the suite's cases with tight limits.
+func tight() map[string]string {
+	settings := map[string]string{"SYNC_WAIT": "30s", "WORKER_CONCURRENCY": "8"}
+	maps.Copy(settings, stack.TightLimits)
+	return settings
 }
 
 // TestMain builds the images, once, or says what it takes.
@@ -277,12 +279,12 @@ func eventually(t *testing.T, what string, within time.Duration, happened func()
 	}
 }
 
-// conformance runs the suite against a service, and its twin with tightLimits.
-func conformance(t *testing.T, url, tight string, cgroups bool) {
+// conformance runs the suite against a service, and its twin with tight limits.
+func conformance(t *testing.T, url, tightURL string, cgroups bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=6m", "-parallel=6", "./test/conformance")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CONFORMANCE_URL="+url, "CONFORMANCE_TIGHT_URL="+tight)
+	cmd.Env = append(os.Environ(), "CONFORMANCE_URL="+url, "CONFORMANCE_TIGHT_URL="+tightURL)
 	if !cgroups {
 		cmd.Env = append(cmd.Env, "CONFORMANCE_CGROUPS=none")
 	}

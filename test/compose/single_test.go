@@ -4,7 +4,6 @@ package compose
 
 import (
 	"context"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +23,7 @@ func TestSingleSysAdmin(t *testing.T) { testSingle(t, "sys-admin", sysAdmin, fal
 func testSingle(t *testing.T, name string, flags []string, cgroups bool) {
 	t.Helper()
 	url := single(t, name, flags, map[string]string{"WORKERS": "2"})
-	tight := maps.Clone(tightLimits)
-	t.Run("conformance", func(t *testing.T) { conformance(t, url, single(t, name+"-tight", flags, tight), cgroups) })
+	t.Run("conformance", func(t *testing.T) { conformance(t, url, single(t, name+"-tight", flags, tight()), cgroups) })
 	t.Run("escapes", func(t *testing.T) { noEscape(t, url) })
 }
 
