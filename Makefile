@@ -106,6 +106,11 @@ images: ## Build the images: cellblock-api, cellblock-worker, and cellblock with
 	CELLBLOCK_VERSION=$(VERSION) docker compose build
 	CELLBLOCK_VERSION=$(VERSION) docker compose -f deploy/compose/single.yml build
 
+.PHONY: test-compose
+test-compose: ## Test the images and compose files (needs a Docker daemon with docker compose)
+	@docker compose version >/dev/null && docker info >/dev/null || { echo 'test-compose: needs a Docker daemon and docker compose; none can be reached' >&2; exit 1; }
+	go test -tags compose -count=1 -timeout=20m -v ./test/compose
+
 .PHONY: lock
 lock: ## Pin the newest allowed versions in deploy/python/*.txt, with hashes (needs uv)
 	cd deploy/python && for name in requirements requirements-dev; do \

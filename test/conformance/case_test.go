@@ -17,7 +17,7 @@ type testCase struct {
 	// Name says which behaviour the case holds fast.
 	Name   string `yaml:"name"`
 	Script string `yaml:"script"`
-	// Tight runs it under tightLimits instead of the contract's.
+	// Tight runs it under stack.TightLimits instead of the contract's.
 	Tight bool `yaml:"tight"`
 	// Cgroups marks what cannot be told or held without them.
 	Cgroups bool `yaml:"cgroups"`

@@ -14,7 +14,7 @@ const testsOfGiven = "^(TestCases|TestBadRequests|TestGoodRequests|TestScriptSiz
 	"TestManyAtOnce|TestJobsSeeNothingOfEachOther)$"
 
 // runAt judges a service that somebody else runs. Without a second one that has
-// tightLimits and a SYNC_WAIT of 30s, the cases for those are left out.
+// stack.TightLimits and a SYNC_WAIT of 30s, the cases for those are left out.
 func runAt(m *testing.M, url, tight string) int {
 	k := &kind{name: "given", standard: stack.At(url)}
 	if tight != "" {

@@ -40,13 +40,6 @@ func eachKind(t *testing.T, test func(t *testing.T, k *kind)) {
 	}
 }
 
-// tightLimits are far apart where one could be met instead of another: on a
-// busy machine half a second of CPU time takes seconds of wall time.
-var tightLimits = stack.Env{
-	"LIMIT_WALL": "8s", "LIMIT_CPU": "500ms", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "16",
-	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "8", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
-}
-
 // programs are built once, by TestMain.
 var programs stack.Programs
 
@@ -109,7 +102,7 @@ func startKind(name string) (err error) {
 		return err
 	}
 	kinds = append(kinds, k)
-	limited := maps.Clone(tightLimits)
+	limited := maps.Clone(stack.TightLimits)
 	limited["WORKER_CONCURRENCY"] = "8" // as many as tests run: nothing waits for others' timeouts
 	k.tight, err = stack.Start(context.Background(), stack.Config{
 		// Not the same as the wall limit, so that each shows.
