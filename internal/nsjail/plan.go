@@ -85,7 +85,7 @@ func (h *Host) writeZygoteFiles(arch seccomp.Arch) error {
 func (h *Host) zygoteLaunch(plan string, cgroups int) zygoteLaunch {
 	return zygoteLaunch{
 		Nsjail: h.settings.Nsjail, ConfigFile: h.zygotePath(), Python: h.settings.Python,
-		Runner: h.runnerPath(), Mounts: h.mounts, FirstID: h.claim.uidBase, Plan: plan, Cgroups: cgroups,
+		FirstID: h.claim.uidBase, Plan: plan, Cgroups: cgroups,
 	}
 }
 
