@@ -95,21 +95,25 @@ func zygoteArgv(l zygoteLaunch) []string {
 // rlimits are the limits that the kernel keeps for each process (processes and
 // threads: for each user).
 func rlimits(l launch) []string {
-	cpu, memory := seconds(l.Limits.CPU)+1, "inf"
+	cpu, memory, processes := seconds(l.Limits.CPU)+1, "inf", l.Limits.Processes+processSlack
 	if l.Cgroups == 0 {
-		cpu, memory = seconds(l.Limits.CPU), mebibytes(l.Limits.MemoryBytes)
+		cpu, memory, processes = seconds(l.Limits.CPU), mebibytes(l.Limits.MemoryBytes), l.Limits.Processes
 	}
 	return []string{
 		"--rlimit_cpu", strconv.Itoa(cpu),
 		"--rlimit_as", memory,
 		"--rlimit_fsize", mebibytes(l.Limits.FileBytes),
-		"--rlimit_nproc", strconv.Itoa(l.Limits.Processes + supervisors),
+		"--rlimit_nproc", strconv.Itoa(processes + supervisors),
 		"--rlimit_nofile", strconv.Itoa(l.Limits.OpenFiles),
 	}
 }
 
 // supervisors counts the processes of a sandbox that are not the script's.
 const supervisors = 1
+
+// processSlack is how far the rlimit lies above the group's limit, which counts
+// what it refuses: that count is the evidence for the verdict.
+const processSlack = 8
 
 func idMap(outside int) string { return fmt.Sprintf("%d:%d:1", insideID, outside) }
 

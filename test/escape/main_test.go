@@ -28,7 +28,7 @@ var kinds []*kind
 
 // tightLimits are far apart where one could be met instead of another.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": "5s", "LIMIT_CPU": "2s", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
+	"LIMIT_WALL": "8s", "LIMIT_CPU": "1s", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 
@@ -110,6 +110,11 @@ func startKind(name string, programs stack.Programs) (err error) {
 	k := &kind{name: name, before: map[*stack.Process]int{}}
 	kinds = append(kinds, k)
 	standard := stack.Env{"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue}
+	for pair := range strings.FieldsSeq(os.Getenv("ESCAPE_WORKER_ENV")) {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			standard[name] = value
+		}
+	}
 	tight := maps.Clone(tightLimits)
 	maps.Copy(tight, standard)
 	k.standard, err = stack.Start(context.Background(), stack.Config{

@@ -13,6 +13,6 @@ def main():
             if hard != resource.RLIM_INFINITY:
                 raised += succeeded(name, resource.setrlimit, limit, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     raised += succeeded("nice", os.setpriority, os.PRIO_PROCESS, 0, -5)
-    wanted = {"RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0, "RLIMIT_RTPRIO": 0, "RLIMIT_FSIZE": 1 << 20, "RLIMIT_NOFILE": 256}
+    wanted = {"RLIMIT_CORE": 0, "RLIMIT_MSGQUEUE": 0, "RLIMIT_RTPRIO": 0, "RLIMIT_FSIZE": 1 << 20, "RLIMIT_NOFILE": 256, "RLIMIT_NPROC": 80}
     raised += [[k, resource.getrlimit(getattr(resource, k))] for k, v in wanted.items() if resource.getrlimit(getattr(resource, k))[1] > v]
     return raised

@@ -1,6 +1,6 @@
 # tries: a regular expression that backtracks without end, in C code that looks at no signal
 # protection: the CPU limit, SIGKILL
-# inside: cpu_limit | timeout
+# inside: cpu_limit
 # limits: tight
 import re, signal
 
