@@ -27,6 +27,7 @@ const (
 	ErrorCodeMissingMain          ErrorCode = "missing_main"
 	ErrorCodeNotFound             ErrorCode = "not_found"
 	ErrorCodeNotSerializable      ErrorCode = "not_serializable"
+	ErrorCodeProcessLimit         ErrorCode = "process_limit"
 	ErrorCodeResultTooLarge       ErrorCode = "result_too_large"
 	ErrorCodeScriptTooLarge       ErrorCode = "script_too_large"
 	ErrorCodeSyntaxError          ErrorCode = "syntax_error"
@@ -63,6 +64,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeNotFound:
 		return true
 	case ErrorCodeNotSerializable:
+		return true
+	case ErrorCodeProcessLimit:
 		return true
 	case ErrorCodeResultTooLarge:
 		return true
@@ -139,7 +142,7 @@ type Error struct {
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-	// - `timeout`, `cpu_limit`, `memory_limit`, `result_too_large` (422): the script met a limit; see `limit`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
@@ -203,7 +206,7 @@ type Error struct {
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-// - `timeout`, `cpu_limit`, `memory_limit`, `result_too_large` (422): the script met a limit; see `limit`
+// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
 // - `worker_lost` (500): the worker died under the job
 // - `internal` (500): our own fault
@@ -313,7 +316,7 @@ type Job struct {
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-	// - `timeout`, `cpu_limit`, `memory_limit`, `result_too_large` (422): the script met a limit; see `limit`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
@@ -379,7 +382,7 @@ type Limit struct {
 	// Value Its value, in `unit`.
 	Value float64 `json:"value"`
 
-	// Unit `seconds` or `bytes`.
+	// Unit `seconds`, `bytes` or `count`.
 	Unit string `json:"unit"`
 }
 

@@ -23,6 +23,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeTimeout:              http.StatusUnprocessableEntity,
 	jobs.CodeCPULimit:             http.StatusUnprocessableEntity,
 	jobs.CodeMemoryLimit:          http.StatusUnprocessableEntity,
+	jobs.CodeProcessLimit:         http.StatusUnprocessableEntity,
 	jobs.CodeResultTooLarge:       http.StatusUnprocessableEntity,
 	jobs.CodeKilled:               http.StatusUnprocessableEntity,
 	jobs.CodeWorkerLost:           http.StatusInternalServerError,

@@ -33,6 +33,7 @@ const (
 	CodeTimeout        Code = "timeout"
 	CodeCPULimit       Code = "cpu_limit"
 	CodeMemoryLimit    Code = "memory_limit"
+	CodeProcessLimit   Code = "process_limit"
 	CodeResultTooLarge Code = "result_too_large"
 	CodeKilled         Code = "killed"
 	CodeWorkerLost     Code = "worker_lost"

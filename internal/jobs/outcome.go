@@ -57,7 +57,8 @@ type Failure struct {
 	Limit *LimitHit `json:"limit,omitzero"`
 }
 
-// LimitHit names a limit, its value, and the value's unit ("seconds", "bytes").
+// LimitHit names a limit, its value, and the value's unit ("seconds", "bytes",
+// "count").
 type LimitHit struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`

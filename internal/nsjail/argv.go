@@ -28,10 +28,6 @@ type launch struct {
 	Nsjail     string
 	ConfigFile string
 	Python     string
-	// Runner is the folder outside that holds the runner's files.
-	Runner string
-	// Mounts are further read-only paths: where the interpreter lives.
-	Mounts []string
 	// OutsideID is the user and group id outside.
 	OutsideID int
 	Limits    jobs.Limits
@@ -52,11 +48,7 @@ func argv(l launch) []string {
 	for fd := channelFD; fd < firstCgroupFD+l.Cgroups; fd++ {
 		args = append(args, "--pass_fd", strconv.Itoa(fd))
 	}
-	for _, path := range l.Mounts {
-		args = append(args, "--bindmount_ro", path)
-	}
-	args = append(args, "--bindmount_ro", l.Runner+":/runner",
-		"--", l.Python, "-I", "-B", "/runner/main.py",
+	args = append(args, "--", l.Python, "-I", "-B", "/runner/main.py",
 		"--channel-fd", strconv.Itoa(channelFD), "--status-fd", strconv.Itoa(statusFD))
 	for i := range l.Cgroups {
 		args = append(args, "--cgroup-fd", strconv.Itoa(firstCgroupFD+i))
@@ -66,8 +58,7 @@ func argv(l launch) []string {
 
 // zygoteLaunch is all that differs between one zygote's command line and another's.
 type zygoteLaunch struct {
-	Nsjail, ConfigFile, Python, Runner string
-	Mounts                             []string
+	Nsjail, ConfigFile, Python string
 	// FirstID is the first of the user ids outside, and IDs how many there are.
 	FirstID, IDs int
 	// Plan is what the zygote is told, as JSON.
@@ -100,11 +91,7 @@ func zygoteArgv(l zygoteLaunch) []string {
 	for fd := controlFD; fd <= controlFD+l.Cgroups; fd++ {
 		args = append(args, "--pass_fd", strconv.Itoa(fd))
 	}
-	for _, path := range l.Mounts {
-		args = append(args, "--bindmount_ro", path)
-	}
-	args = append(args, "--bindmount_ro", l.Runner+":/runner",
-		"--", l.Python, "-I", "-B", "/runner/main.py", "zygote", strconv.Itoa(controlFD), l.Plan)
+	args = append(args, "--", l.Python, "-I", "-B", "/runner/main.py", "zygote", strconv.Itoa(controlFD), l.Plan)
 	for i := range l.Cgroups {
 		args = append(args, strconv.Itoa(controlFD+1+i))
 	}
@@ -114,21 +101,25 @@ func zygoteArgv(l zygoteLaunch) []string {
 // rlimits are the limits that the kernel keeps for each process (processes and
 // threads: for each user).
 func rlimits(l launch) []string {
-	cpu, memory := seconds(l.Limits.CPU)+1, "inf"
+	cpu, memory, processes := seconds(l.Limits.CPU)+1, "inf", l.Limits.Processes+processSlack
 	if l.Cgroups == 0 {
-		cpu, memory = seconds(l.Limits.CPU), mebibytes(l.Limits.MemoryBytes)
+		cpu, memory, processes = seconds(l.Limits.CPU), mebibytes(l.Limits.MemoryBytes), l.Limits.Processes
 	}
 	return []string{
 		"--rlimit_cpu", strconv.Itoa(cpu),
 		"--rlimit_as", memory,
 		"--rlimit_fsize", mebibytes(l.Limits.FileBytes),
-		"--rlimit_nproc", strconv.Itoa(l.Limits.Processes + supervisors),
+		"--rlimit_nproc", strconv.Itoa(processes + supervisors),
 		"--rlimit_nofile", strconv.Itoa(l.Limits.OpenFiles),
 	}
 }
 
 // supervisors counts the processes of a sandbox that are not the script's.
 const supervisors = 1
+
+// processSlack is how far the rlimit lies above the group's limit, which counts
+// what it refuses: that count is the evidence for the verdict.
+const processSlack = 8
 
 func idMap(outside int) string { return fmt.Sprintf("%d:%d:1", insideID, outside) }
 

@@ -11,14 +11,13 @@ import (
 
 func TestArgv(t *testing.T) {
 	base := launch{
-		Nsjail: "/opt/nsjail", ConfigFile: "/run/n.cfg", Python: "/opt/py", Runner: "/run/runner",
-		Mounts: []string{"/opt/cellblock"}, OutsideID: 100007, Limits: jobs.DefaultLimits(), Cgroups: 2,
+		Nsjail: "/opt/nsjail", ConfigFile: "/run/n.cfg", Python: "/opt/py",
+		OutsideID: 100007, Limits: jobs.DefaultLimits(), Cgroups: 2,
 	}
 	want := strings.Fields(`/opt/nsjail --config /run/n.cfg --user 1000:100007:1 --group 1000:100007:1
 		--time_limit 25 --log_fd 7
-		--rlimit_cpu 11 --rlimit_as inf --rlimit_fsize 1 --rlimit_nproc 65 --rlimit_nofile 256
+		--rlimit_cpu 11 --rlimit_as inf --rlimit_fsize 1 --rlimit_nproc 73 --rlimit_nofile 256
 		--pass_fd 3 --pass_fd 4 --pass_fd 5 --pass_fd 6
-		--bindmount_ro /opt/cellblock --bindmount_ro /run/runner:/runner
 		-- /opt/py -I -B /runner/main.py --channel-fd 3 --status-fd 4 --cgroup-fd 5 --cgroup-fd 6`)
 	if diff := cmp.Diff(want, argv(base)); diff != "" {
 		t.Error(diff)

@@ -22,3 +22,17 @@ func render(config, policy string, limits jobs.Limits) (string, error) {
 }
 
 func tmpfsSize(bytes int64) string { return fmt.Sprintf("size=%d,", bytes) }
+
+// readOnly gives the entries for further read-only mounts, each "path" or
+// "path:path inside". nsjail's own option for them leaves setuid bits and devices.
+func readOnly(mounts ...string) string {
+	var entries strings.Builder
+	for _, mount := range mounts {
+		from, to, different := strings.Cut(mount, ":")
+		if !different {
+			to = from
+		}
+		fmt.Fprintf(&entries, "mount { src: %q dst: %q is_bind: true nosuid: true nodev: true }\n", from, to)
+	}
+	return entries.String()
+}

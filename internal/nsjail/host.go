@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -109,7 +110,7 @@ func (h *Host) runnerPath() string { return filepath.Join(h.dir, "runner") }
 func (h *Host) launch(id, cgroups int) launch {
 	return launch{
 		Nsjail: h.settings.Nsjail, ConfigFile: h.configPath(), Python: h.settings.Python,
-		Runner: h.runnerPath(), Mounts: h.mounts, OutsideID: id, Limits: h.limits, Cgroups: cgroups,
+		OutsideID: id, Limits: h.limits, Cgroups: cgroups,
 	}
 }
 
@@ -157,6 +158,7 @@ func (h *Host) writeFiles(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		rendered += readOnly(slices.Concat(h.mounts, []string{h.runnerPath() + ":/runner"})...)
 		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil {
 			return err
 		}

@@ -50,14 +50,14 @@ func (h *Host) plan(packages []string) (string, error) {
 func forkRlimits(l jobs.Limits, cgroups bool) map[string][2]uint64 {
 	limits := map[string][2]uint64{}
 	set := func(resource int, value uint64) { limits[strconv.Itoa(resource)] = [2]uint64{value, value} }
-	cpu, memory := uint64(seconds(l.CPU)+1), uint64(unix.RLIM_INFINITY)
+	cpu, memory, processes := uint64(seconds(l.CPU)+1), uint64(unix.RLIM_INFINITY), l.Processes+processSlack
 	if !cgroups {
-		cpu, memory = uint64(seconds(l.CPU)), uint64(l.MemoryBytes)
+		cpu, memory, processes = uint64(seconds(l.CPU)), uint64(l.MemoryBytes), l.Processes
 	}
 	set(unix.RLIMIT_CPU, cpu)
 	set(unix.RLIMIT_AS, memory)
 	set(unix.RLIMIT_FSIZE, uint64(l.FileBytes))
-	set(unix.RLIMIT_NPROC, uint64(l.Processes))
+	set(unix.RLIMIT_NPROC, uint64(processes))
 	set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))
 	set(unix.RLIMIT_STACK, 8<<20)
 	set(unix.RLIMIT_CORE, 0)
@@ -87,7 +87,7 @@ func (h *Host) writeZygoteFiles(arch seccomp.Arch) error {
 func (h *Host) zygoteLaunch(plan string, cgroups int) zygoteLaunch {
 	return zygoteLaunch{
 		Nsjail: h.settings.Nsjail, ConfigFile: h.zygotePath(), Python: h.settings.Python,
-		Runner: h.runnerPath(), Mounts: h.mounts, FirstID: h.claim.firstID(), IDs: h.claim.ids(), Plan: plan, Cgroups: cgroups,
+		FirstID: h.claim.firstID(), IDs: h.claim.ids(), Plan: plan, Cgroups: cgroups,
 	}
 }
 

@@ -164,7 +164,7 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	var outcome jobs.Outcome
 	if s.group != nil {
 		if stats, err := s.group.Stats(); err == nil {
-			found.oomKills = stats.OOMKills
+			found.oomKills, found.refusals = stats.OOMKills, stats.Refusals
 			outcome.Usage = usage(stats)
 		} else {
 			s.logger.Error("cannot read the job's cgroup", "error", err)

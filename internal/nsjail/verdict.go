@@ -29,6 +29,8 @@ const (
 type evidence struct {
 	cause    cause
 	oomKills int
+	// refusals counts the processes that the job was not allowed to make.
+	refusals int
 	ending   ending
 	// cgroups is true where the group's counters told CPU time and kills.
 	cgroups bool
@@ -45,9 +47,26 @@ func decide(e evidence, limits jobs.Limits) *jobs.Failure {
 		return enforced
 	}
 	if e.reportErr == nil {
-		return e.report.failure
+		return confirm(e, limits)
 	}
 	return decideSilent(e)
+}
+
+// hintProcesses is what the runner's report of an exception says when the
+// process limit lies behind it.
+const hintProcesses = "the process limit"
+
+// confirm takes the runner's report. That the script failed for want of a
+// process it alone can know, for it may catch the error and go on; that there
+// was such a want, the group's counter tells. Both together are a verdict.
+func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
+	failure := e.report.failure
+	if failure == nil || failure.Hint != hintProcesses || e.refusals == 0 {
+		return failure
+	}
+	hit := processLimit(limits)
+	hit.Detail, hit.Traceback = failure.Message, failure.Traceback
+	return hit
 }
 
 func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
@@ -63,7 +82,7 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 	case e.cause == killedByCaller:
 		return &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled while it ran"}
 	case e.ending.known && e.ending.status.Signaled():
-		return killed(e.ending.status.Signal())
+		return killed(e.ending.status.Signal(), limits)
 	}
 	return nil
 }
@@ -93,8 +112,8 @@ func cpuKill(e evidence, limits jobs.Limits) bool {
 	}
 	signal := e.ending.status.Signal()
 	// The kernel counts ticks for RLIMIT_CPU and real run time for wait4; on a
-	// busy machine the two differ by some percent.
-	enough := limits.CPU - limits.CPU/10
+	// busy virtual machine the two differ by a fifth.
+	enough := limits.CPU - limits.CPU/4
 	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.ending.cpu >= enough
 }
 
@@ -130,16 +149,29 @@ func resultTooLarge(l jobs.Limits) *jobs.Failure {
 	}
 }
 
-func killed(signal syscall.Signal) *jobs.Failure {
+func processLimit(l jobs.Limits) *jobs.Failure {
+	return &jobs.Failure{
+		Code:    jobs.CodeProcessLimit,
+		Message: fmt.Sprintf("the script needed more than %d processes and threads at once; start fewer, or wait for some to end", l.Processes),
+		Limit:   &jobs.LimitHit{Name: "processes", Value: float64(l.Processes), Unit: "count"},
+	}
+}
+
+func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 	name := unix.SignalName(signal)
 	if name == "" {
 		name = "signal " + strconv.Itoa(int(signal))
 	}
-	return &jobs.Failure{
+	failure := &jobs.Failure{
 		Code:    jobs.CodeKilled,
 		Message: fmt.Sprintf("the script's process was ended by %s", name),
 		Signal:  name,
 	}
+	if signal == syscall.SIGXFSZ {
+		// No verdict of its own: a script can send itself this signal.
+		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d KB", l.FileBytes>>10)
+	}
+	return failure
 }
 
 func inSeconds(d time.Duration) string {

@@ -37,6 +37,9 @@ type Stats struct {
 	MemoryPeakBytes int64
 	// OOMKills counts the processes that were killed for want of memory.
 	OOMKills int
+	// Refusals counts the processes and threads that were not made, since there
+	// were as many as allowed.
+	Refusals int
 }
 
 // Hierarchy is the place under which a worker makes its jobs' groups.

@@ -45,7 +45,11 @@ func (v v1) stats(dirs []string) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills)}, nil
+	refusals, err := readField(dirs[v.pids], "pids.events", "max")
+	if err != nil {
+		return Stats{}, err
+	}
+	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills), Refusals: int(refusals)}, nil
 }
 
 func (v v1) cpuTime(dirs []string) (time.Duration, error) {

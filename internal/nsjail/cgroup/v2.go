@@ -83,7 +83,11 @@ func (v v2) stats(dirs []string) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills)}, nil
+	refusals, err := readField(dirs[0], "pids.events", "max")
+	if err != nil {
+		return Stats{}, err
+	}
+	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills), Refusals: int(refusals)}, nil
 }
 
 func (v2) cpuTime(dirs []string) (time.Duration, error) {

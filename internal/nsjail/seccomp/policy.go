@@ -122,17 +122,33 @@ func conditional() []rule {
 			1030, 1031, 1032, 1033, 1034),
 		// TCGETS (isatty), TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
 		argIn("ioctl", syscall.ENOTTY, 1, 0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451),
+		// Everything but POSIX_FADV_DONTNEED, which would throw what neighbours
+		// read, such as the interpreter, out of the page cache.
+		argIn("fadvise64", syscall.EPERM, 3, 0, 1, 2, 3, 5),
+		// SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_LINGER, SO_PASSCRED and both
+		// timeouts in both forms; not SO_ATTACH_FILTER, a program in the kernel.
+		{Name: "setsockopt", Errno: syscall.EPERM, AnyOf: socketOptions(7, 8, 9, 13, 16, 20, 21, 66, 67)},
 		// Names, the parent-death signal, dumpability, no_new_privs, timer slack,
 		// and reading capabilities and seccomp's mode.
 		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 29, 30, 38, 39),
 	}
 }
 
+// socketOptions are conditions for setsockopt's options at SOL_SOCKET.
+func socketOptions(options ...uint64) [][]condition {
+	const solSocket = 1
+	var either [][]condition
+	for _, option := range options {
+		either = append(either, []condition{{1, anInt, solSocket}, {2, anInt, option}})
+	}
+	return either
+}
+
 // allowed are the calls that are allowed whatever their arguments.
 var allowed = []string{
 	// files
 	"access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
-	"faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchmodat2", "fchown",
+	"faccessat", "faccessat2", "fallocate", "fchdir", "fchmod", "fchmodat", "fchmodat2", "fchown",
 	"fchownat", "fdatasync", "fgetxattr", "flistxattr", "flock", "fstat", "fstatfs", "fsync", "ftruncate",
 	"futimesat", "getcwd", "getdents", "getdents64", "getxattr", "lchown", "lgetxattr", "link", "linkat", "listxattr",
 	"llistxattr", "lseek", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat", "openat2",
@@ -162,7 +178,7 @@ var allowed = []string{
 	// waiting, pipes, and stream socketpairs
 	"epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2",
 	"getpeername", "getrandom", "getsockname", "getsockopt", "pipe", "pipe2", "poll", "ppoll", "pselect6", "recvfrom",
-	"recvmsg", "select", "sendmsg", "setsockopt", "shutdown",
+	"recvmsg", "select", "sendmsg", "shutdown",
 }
 
 // unreachable are refused with EACCES, as a firewall would: whatever makes,

@@ -1,0 +1,132 @@
+package escape
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// attempt is one script with the fields of its header: `# field: text`, which
+// may go on in lines that are indented further.
+type attempt struct {
+	// name is the file's, with its folder: "network/addresses".
+	name   string
+	script string
+
+	// tries says what is attempted; required.
+	tries string
+	// incident is the real one that it comes from, if any.
+	incident string
+	// protection is what stands in the way; required.
+	protection string
+	// inside is what the answer must be: JSON for a result, or alternatives of
+	// "code" and "code signal", divided by "|". Required.
+	inside string
+	// outside names checks of outside_test.go, divided by commas. That nothing
+	// of the attempt is left is looked at anyway.
+	outside []string
+	// limits is "tight" for limits that are met soon; else the contract's.
+	limits string
+	// only is the one kind of sandbox that it makes sense in; else both.
+	only string
+	// beside is another attempt, which runs meanwhile and must give what its own
+	// header says.
+	beside string
+	// within is how long the answer may take.
+	within time.Duration
+}
+
+// fields sets one field of the header.
+func (a *attempt) set(field, text string) error {
+	switch field {
+	case "tries":
+		a.tries = text
+	case "incident":
+		a.incident = text
+	case "protection":
+		a.protection = text
+	case "inside":
+		a.inside = text
+	case "outside":
+		for name := range strings.SplitSeq(text, ",") {
+			a.outside = append(a.outside, strings.TrimSpace(name))
+		}
+	case "limits":
+		a.limits = text
+	case "only":
+		a.only = text
+	case "beside":
+		a.beside = text
+	case "within":
+		var err error
+		a.within, err = time.ParseDuration(text)
+		return err
+	default:
+		return fmt.Errorf("unknown field %q", field)
+	}
+	return nil
+}
+
+// parse reads the comment at the top of a script.
+func parse(name, text string) (*attempt, error) {
+	a := &attempt{name: name, script: text, within: 12 * time.Second}
+	var field, value string
+	flush := func() error {
+		if field == "" {
+			return nil
+		}
+		return a.set(field, strings.TrimSpace(value))
+	}
+	for line := range strings.Lines(text) {
+		comment, isComment := strings.CutPrefix(strings.TrimRight(line, "\n"), "# ")
+		if !isComment {
+			break
+		}
+		if strings.HasPrefix(comment, " ") {
+			value += " " + strings.TrimSpace(comment)
+			continue
+		}
+		if err := flush(); err != nil {
+			return nil, err
+		}
+		field, value, _ = strings.Cut(comment, ":")
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	if a.tries == "" || a.protection == "" || a.inside == "" {
+		return nil, fmt.Errorf("tries, protection and inside are required")
+	}
+	for _, check := range a.outside {
+		if outsideChecks[check] == nil {
+			return nil, fmt.Errorf("there is no check %q; there are %v", check, slices.Sorted(maps.Keys(outsideChecks)))
+		}
+	}
+	return a, nil
+}
+
+// loadAttempts reads every attempt, by name.
+func loadAttempts(t *testing.T) map[string]*attempt {
+	t.Helper()
+	files, err := filepath.Glob("attempts/*/*.py")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no attempts are there: ", err)
+	}
+	all := map[string]*attempt{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "attempts/"), ".py")
+		if all[name], err = parse(name, string(text)); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	return all
+}

@@ -1,0 +1,11 @@
+# tries: ctypes writes over the interpreter's own objects
+# protection: it ends by the signal that says so, and nobody else's process is touched
+# inside: killed SIGSEGV | killed SIGABRT | killed SIGBUS | killed SIGILL
+# outside: next at once
+import ctypes
+
+
+def main():
+    for thing in (1, None, (), dict, type, main):
+        ctypes.memset(id(thing), 0x41, 32)
+    return [1, None, ()]

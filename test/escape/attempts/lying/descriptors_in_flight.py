@@ -1,0 +1,14 @@
+# tries: to send its stdout over the channel, where it stays open after its death
+# incident: found here: the worker waited for the end of that output for ever, and a slot was lost each time
+# protection: the worker closes the channel first, and waits a second at most
+# inside: 1
+# outside: next at once
+# within: 5s
+import array, os, socket, struct
+
+
+def main():
+    s = socket.socket(fileno=3)
+    s.sendall(b"R" + struct.pack(">I", 1) + b"1")
+    s.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [1, 2, 3]))])
+    os._exit(0)

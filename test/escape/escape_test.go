@@ -1,0 +1,182 @@
+package escape
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/test/stack"
+)
+
+// answer is what of the service's answer attempts are judged by.
+type answer struct {
+	Result    jsontext.Value `json:"result"`
+	Code      string         `json:"code"`
+	Signal    string         `json:"signal"`
+	Error     string         `json:"error"`
+	Traceback string         `json:"traceback"`
+	Stdout    string         `json:"stdout"`
+	Stderr    string         `json:"stderr"`
+	Usage     struct {
+		CPUMS           *float64 `json:"cpu_ms"`
+		MemoryPeakBytes *int64   `json:"memory_peak_bytes"`
+	} `json:"usage"`
+	body string
+	took time.Duration
+}
+
+// clientBound is longer than any attempt may take.
+const clientBound = 60 * time.Second
+
+// TestAttempts runs every attempt in both kinds of sandbox. None may succeed.
+func TestAttempts(t *testing.T) {
+	all := loadAttempts(t)
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Cleanup(func() { unharmed(t, k) })
+			for _, name := range slices.Sorted(maps.Keys(all)) {
+				a := all[name]
+				if a.only != "" && a.only != k.name || strings.HasPrefix(name, "beside/") {
+					continue
+				}
+				t.Run(name, func(t *testing.T) {
+					// Attempts with a neighbour are about who gets what of the machine.
+					if a.beside == "" {
+						t.Parallel()
+					}
+					began := time.Now()
+					try(t, k, a, all)
+					word := "held"
+					if t.Failed() {
+						word = "FAILED"
+					}
+					fmt.Printf("%-6s %s  %-44s %5.2f s\n", word, k.name, name, time.Since(began).Seconds())
+				})
+			}
+		})
+	}
+}
+
+// marks numbers the attempts of this run.
+var marks atomic.Uint64
+
+// try runs one attempt, and the one beside it, and looks at what came of it.
+func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
+	t.Helper()
+	s := k.standard
+	if a.limits == "tight" {
+		s = k.tight
+	}
+	var neighbour sync.WaitGroup
+	defer neighbour.Wait()
+	if a.beside != "" {
+		other := all[a.beside]
+		if other == nil {
+			t.Fatalf("there is no %q", a.beside)
+		}
+		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()))) })
+		time.Sleep(300 * time.Millisecond) // it is at work by then
+	}
+	mark := newMark()
+	got := execute(t, s, a.text(mark))
+	a.judge(t, got)
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := stack.RunningWith(mark)
+		if len(left) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("processes are left: %v", left)
+			break
+		}
+	}
+	for _, check := range a.outside {
+		outsideChecks[check](t, s, got)
+	}
+}
+
+// newMark is a number that sleep(1) takes, and that nothing else has.
+func newMark() string {
+	return "3" + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(1_000_000+marks.Add(1), 10)
+}
+
+// text is what is sent: the prelude, and the script with its marks.
+func (a *attempt) text(mark string) string {
+	prelude, err := os.ReadFile("prelude.py")
+	if err != nil {
+		panic(err)
+	}
+	table, err := os.ReadFile("syscalls.txt")
+	if err != nil {
+		panic(err)
+	}
+	text := string(prelude) + a.script
+	if !strings.Contains(text, "{{syscalls}}") {
+		table = nil
+	}
+	return strings.NewReplacer("{{mark}}", mark, "{{canary}}", canary, "{{syscalls}}", string(table)).Replace(text)
+}
+
+// judge holds the answer against what the header says must be seen inside.
+func (a *attempt) judge(t *testing.T, got answer) {
+	t.Helper()
+	if got.took > a.within {
+		t.Errorf("%s took %s, at most %s is right", a.name, got.took, a.within)
+	}
+	saw := string(got.Result)
+	if got.Code != "" {
+		saw = strings.TrimSpace(got.Code + " " + got.Signal)
+	}
+	for wanted := range strings.SplitSeq(a.inside, "|") {
+		if saw == strings.TrimSpace(wanted) {
+			return
+		}
+	}
+	t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, a.inside, a.tries, a.protection, got.body)
+}
+
+// execute sends a script and waits for its answer.
+func execute(t *testing.T, s *stack.Stack, script string) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), clientBound)
+	defer cancel()
+	body, err := json.Marshal(map[string]string{"script": script})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/execute", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	began := time.Now()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Error(err)
+		return answer{Code: "no answer"}
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	got := answer{body: string(text), took: time.Since(began)}
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Errorf("not JSON: %v: %.500s", err, text)
+	}
+	return got
+}

@@ -1,0 +1,173 @@
+package escape
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/test/stack"
+)
+
+// kind is one kind of sandbox, with the stacks that use it.
+type kind struct {
+	name            string
+	standard, tight *stack.Stack
+	// before is how many processes the workers had when nothing ran yet.
+	before map[*stack.Process]int
+}
+
+var kinds []*kind
+
+// tightLimits are far apart where one could be met instead of another.
+var tightLimits = stack.Env{
+	"LIMIT_WALL": "8s", "LIMIT_CPU": "1s", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
+	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
+}
+
+// secret is in the worker's environment, where no script may find it.
+const secretName, secretValue = "ESCAPE_SECRET", "the-worker-knows-this-90817263"
+
+// canary is a folder on this machine that anybody may write to.
+var canary string
+
+const canaryText = "untouched"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
+		_ = flag.Set("test.parallel", "4")
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "escape:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// run gives the tests' exit code, and an error for what went wrong around them:
+// also whatever is left on the machine in the end.
+func run(m *testing.M) (code int, err error) {
+	if err := stack.AdoptOrphans(); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "cellblock-escape-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if err := makeCanary(dir); err != nil {
+		return 1, err
+	}
+	programs, err := findPrograms(dir)
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()
+	for name := range strings.FieldsSeq(cmp.Or(os.Getenv("ESCAPE_SANDBOXES"), "warm cold")) {
+		if err := startKind(name, programs); err != nil {
+			return 1, err
+		}
+	}
+	return m.Run(), nil
+}
+
+// findPrograms takes those of ESCAPE_PROGRAMS, a folder, or builds them.
+func findPrograms(dir string) (stack.Programs, error) {
+	if given := os.Getenv("ESCAPE_PROGRAMS"); given != "" {
+		return stack.Programs{API: filepath.Join(given, "api"), Worker: filepath.Join(given, "worker")}, nil
+	}
+	return stack.Build(context.Background(), dir)
+}
+
+func makeCanary(dir string) error {
+	canary = filepath.Join(dir, "canary")
+	// The script's user is anybody; only the sandbox may stand in its way.
+	for _, folder := range []string{dir, canary} {
+		if err := os.MkdirAll(folder, 0o777); err != nil {
+			return err
+		}
+		if err := os.Chmod(folder, 0o777); err != nil { //nolint:gosec // on purpose
+			return err
+		}
+	}
+	file := filepath.Join(canary, "file")
+	if err := os.WriteFile(file, []byte(canaryText), 0o666); err != nil { //nolint:gosec // on purpose
+		return err
+	}
+	return os.Chmod(file, 0o666) //nolint:gosec // on purpose
+}
+
+func startKind(name string, programs stack.Programs) (err error) {
+	k := &kind{name: name, before: map[*stack.Process]int{}}
+	kinds = append(kinds, k)
+	standard := stack.Env{"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue}
+	for pair := range strings.FieldsSeq(os.Getenv("ESCAPE_WORKER_ENV")) {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			standard[name] = value
+		}
+	}
+	tight := maps.Clone(tightLimits)
+	maps.Copy(tight, standard)
+	k.standard, err = stack.Start(context.Background(), stack.Config{
+		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{standard},
+	})
+	if err != nil {
+		return err
+	}
+	k.tight, err = stack.Start(context.Background(), stack.Config{
+		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{tight},
+	})
+	if err != nil {
+		return err
+	}
+	for _, worker := range k.workers() {
+		k.before[worker] = settled(worker)
+	}
+	return nil
+}
+
+func (k *kind) workers() []*stack.Process {
+	return append(k.standard.Workers(), k.tight.Workers()...)
+}
+
+// settled waits until the number of a worker's processes stays the same.
+func settled(worker *stack.Process) int {
+	last, since := -1, time.Now()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if n := len(stack.Descendants(worker.PID())); n != last {
+			last, since = n, time.Now()
+		}
+		if time.Since(since) > 500*time.Millisecond {
+			break
+		}
+	}
+	return last
+}
+
+func stopKinds() error {
+	var errs []error
+	for _, k := range kinds {
+		for _, s := range []*stack.Stack{k.standard, k.tight} {
+			if s != nil {
+				errs = append(errs, s.Stop())
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func leftovers() error {
+	if left := stack.Survivors(2 * time.Second); len(left) > 0 {
+		return fmt.Errorf("processes are left:\n%s", strings.Join(left, "\n"))
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package escape
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/test/stack"
+)
+
+// TestNoSharedNumbers: no random number of one job shows in another, whatever
+// generator it comes from. Forks of one interpreter share their state.
+func TestNoSharedNumbers(t *testing.T) {
+	const script = `
+import ctypes, multiprocessing, os, random, secrets, ssl, tempfile, uuid
+import numpy as np
+
+def main():
+    libc = ctypes.CDLL(None)
+    return [os.urandom(8).hex(), str(random.random()), str(random.getrandbits(64)), str(uuid.uuid4()), secrets.token_hex(8),
+            ssl.RAND_bytes(8).hex(), str(np.random.rand()), str(np.random.default_rng().random()), tempfile.mktemp(),
+            multiprocessing.current_process().authkey.hex(), str([libc.rand() for _ in range(3)]), str([libc.random() for _ in range(3)])]
+`
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			seen := map[string]bool{}
+			for range 5 {
+				var numbers []string
+				got := execute(t, k.standard, script)
+				if err := json.Unmarshal(got.Result, &numbers); err != nil {
+					t.Fatalf("%v: %s", err, got.body)
+				}
+				for i, number := range numbers {
+					// A cold interpreter never seeds libc's generator: rand() is the same in every program.
+					if libc := i >= len(numbers)-2; seen[fmt.Sprint(i, number)] && (k.name == "warm" || !libc) {
+						t.Errorf("two jobs drew the same number %d: %s", i, number)
+					}
+					seen[fmt.Sprint(i, number)] = true
+				}
+			}
+			fmt.Printf("held   %s  no shared random numbers\n", k.name)
+		})
+	}
+}
+
+// TestFairShares: two busy jobs that begin together get alike shares of the
+// processors. The machine may have other work, so only their ratio counts.
+func TestFairShares(t *testing.T) {
+	const script = `
+import os, time
+
+def main():
+    for _ in range(%d):
+        if os.fork() == 0:
+            while True:
+                pass
+    end = time.monotonic() + 4
+    count = 0
+    while time.monotonic() < end:
+        count += 1
+    return count
+`
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			var one, other answer
+			var both sync.WaitGroup
+			// The other has four busy processes, and must get no more for it.
+			both.Go(func() { one = execute(t, k.standard, fmt.Sprintf(script, 1)) })
+			both.Go(func() { other = execute(t, k.standard, fmt.Sprintf(script, 4)) })
+			both.Wait()
+			if one.Usage.CPUMS == nil || other.Usage.CPUMS == nil {
+				t.Fatalf("no usage: %s %s", one.body, other.body)
+			}
+			share := *one.Usage.CPUMS / (*one.Usage.CPUMS + *other.Usage.CPUMS)
+			if cgroups(t) && (share < 0.35 || share > 0.65) {
+				t.Errorf("of two busy jobs one got %.0f%% (%s, %s)", 100*share, one.body, other.body)
+			}
+			fmt.Printf("held   %s  two busy jobs: %.0f%% and %.0f%%\n", k.name, 100*share, 100*(1-share))
+		})
+	}
+}
+
+// TestOwnNamespaces: two jobs that run at once share none of the namespaces that
+// keep them apart. Warm ones share the zygote's user and uts namespaces.
+func TestOwnNamespaces(t *testing.T) {
+	const script = `
+import os, time
+
+def main():
+    time.sleep(1)
+    return {name: os.readlink("/proc/self/ns/" + name) for name in ("mnt", "pid", "ipc", "net", "cgroup", "user", "uts")}
+`
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			var answers [2]answer
+			var both sync.WaitGroup
+			for i := range answers {
+				both.Go(func() { answers[i] = execute(t, k.standard, script) })
+			}
+			both.Wait()
+			var spaces [2]map[string]string
+			for i, got := range answers {
+				if err := json.Unmarshal(got.Result, &spaces[i]); err != nil {
+					t.Fatalf("%v: %s", err, got.body)
+				}
+			}
+			for name, id := range spaces[0] {
+				shared := k.name == "warm" && (name == "user" || name == "uts")
+				own, _ := os.Readlink("/proc/self/ns/" + name)
+				if id == spaces[1][name] && !shared || id == own {
+					t.Errorf("the %s namespace is shared: %s", name, id)
+				}
+			}
+			fmt.Printf("held   %s  namespaces of its own\n", k.name)
+		})
+	}
+}
+
+// TestSecondLock: no user namespace can be made below a zygote's, whatever the
+// filter allows. The number is that of the reader's own user namespace.
+func TestSecondLock(t *testing.T) {
+	for _, k := range kinds {
+		if k.name != "warm" {
+			continue
+		}
+		zygotes := stack.RunningWith("/runner/main.py zygote")
+		if len(zygotes) == 0 {
+			t.Fatal("no zygote runs")
+		}
+		for _, pid := range zygotes {
+			if !slices.Contains(stack.Descendants(k.standard.Workers()[0].PID()), pid) {
+				continue
+			}
+			user, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
+			if own, _ := os.Readlink("/proc/self/ns/user"); user == own || user == "" {
+				continue // nsjail, which has the same words in its command line
+			}
+			out, err := exec.CommandContext(t.Context(), "nsenter", "-t", strconv.Itoa(pid), "-U", "cat", "/proc/sys/user/max_user_namespaces").CombinedOutput()
+			if err != nil || strings.TrimSpace(string(out)) != "0" {
+				t.Errorf("below process %d this many user namespaces can be made: %s (%v)", pid, out, err)
+			}
+		}
+		fmt.Println("held   warm  no user namespaces below a zygote")
+	}
+}

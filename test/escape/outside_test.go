@@ -1,0 +1,111 @@
+package escape
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/test/stack"
+)
+
+// outsideChecks are what an attempt's header may name: what is looked at from
+// outside once it has ended.
+var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
+	// The folder that anybody may write to is as it was.
+	"canary": func(t *testing.T, _ *stack.Stack, _ answer) {
+		t.Helper()
+		content, err := os.ReadFile(filepath.Join(canary, "file"))
+		if err != nil || string(content) != canaryText {
+			t.Errorf("a file of the machine was changed: %q, %v", content, err)
+		}
+		if entries, err := os.ReadDir(canary); err != nil || len(entries) != 1 {
+			t.Errorf("a folder of the machine was changed: %v, %v", entries, err)
+		}
+	},
+	// What the reply says was used is what was used (2 s at least, of 2.2).
+	"cpu counted": func(t *testing.T, _ *stack.Stack, got answer) {
+		t.Helper()
+		if cgroups(t) && (got.Usage.CPUMS == nil || *got.Usage.CPUMS < 1000) {
+			t.Errorf("a second of work was hidden: %s", got.body)
+		}
+	},
+	"memory counted": func(t *testing.T, _ *stack.Stack, got answer) {
+		t.Helper()
+		if cgroups(t) && got.Usage.MemoryPeakBytes != nil && *got.Usage.MemoryPeakBytes < 80<<20 {
+			t.Errorf("80 MB of memory were hidden: %s", got.body)
+		}
+	},
+	// The next script is served at once.
+	"next at once": func(t *testing.T, s *stack.Stack, _ answer) {
+		t.Helper()
+		for range 5 {
+			if next := execute(t, s, "def main():\n    return 1\n"); string(next.Result) != "1" || next.took > 3*time.Second {
+				t.Errorf("the next script took %s: %s", next.took, next.body)
+			}
+		}
+	},
+}
+
+// cgroups reports whether this machine's jobs have cgroups.
+func cgroups(t *testing.T) bool {
+	t.Helper()
+	for _, k := range kinds {
+		for _, worker := range k.workers() {
+			if strings.Contains(worker.Log(), "cgroups cannot be used") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// unharmed checks what all attempts together left: the same worker with the same
+// zygotes, nothing in its log that it should not have met, no process more.
+func unharmed(t *testing.T, k *kind) {
+	t.Helper()
+	for _, worker := range k.workers() {
+		select {
+		case <-worker.Done():
+			t.Errorf("a worker died: %s", worker.Log())
+			continue
+		default:
+		}
+		for line := range strings.Lines(worker.Log()) {
+			if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`) && strings.Contains(line, "zygote") {
+				t.Errorf("the worker had trouble: %s", line)
+			}
+		}
+		if now := settled(worker); now != k.before[worker] {
+			t.Errorf("%d processes below the worker, %d before", now, k.before[worker])
+		}
+		groupsLeft(t, k, worker)
+	}
+}
+
+// groupsLeft fails if more groups of jobs are there than sandboxes wait.
+func groupsLeft(t *testing.T, k *kind, worker *stack.Process) {
+	t.Helper()
+	waiting := map[string]bool{}
+	for _, pid := range stack.Descendants(worker.PID()) {
+		for _, dir := range stack.CgroupDirs(pid) {
+			waiting[dir] = true
+		}
+	}
+	own := map[string]bool{}
+	for _, dir := range stack.CgroupDirs(worker.PID()) {
+		own[dir] = true
+	}
+	for dir := range waiting {
+		if own[dir] {
+			continue
+		}
+		siblings, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "job-*"))
+		for _, sibling := range siblings {
+			if !waiting[sibling] && strings.HasPrefix(filepath.Base(filepath.Dir(sibling)), "cellblock-") {
+				t.Errorf("%s: a group is left: %s", k.name, sibling)
+			}
+		}
+	}
+}
