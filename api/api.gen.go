@@ -15,10 +15,12 @@ import (
 
 // Defines values for ErrorCode.
 const (
+	ErrorCodeAlreadyFinished      ErrorCode = "already_finished"
 	ErrorCodeCPULimit             ErrorCode = "cpu_limit"
 	ErrorCodeCancelled            ErrorCode = "cancelled"
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
+	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
 	ErrorCodeInternal             ErrorCode = "internal"
 	ErrorCodeInvalidRequest       ErrorCode = "invalid_request"
 	ErrorCodeKilled               ErrorCode = "killed"
@@ -27,7 +29,9 @@ const (
 	ErrorCodeMissingMain          ErrorCode = "missing_main"
 	ErrorCodeNotFound             ErrorCode = "not_found"
 	ErrorCodeNotSerializable      ErrorCode = "not_serializable"
+	ErrorCodeNotStarted           ErrorCode = "not_started"
 	ErrorCodeProcessLimit         ErrorCode = "process_limit"
+	ErrorCodeQueueFull            ErrorCode = "queue_full"
 	ErrorCodeResultTooLarge       ErrorCode = "result_too_large"
 	ErrorCodeScriptTooLarge       ErrorCode = "script_too_large"
 	ErrorCodeSyntaxError          ErrorCode = "syntax_error"
@@ -41,6 +45,8 @@ const (
 // Valid indicates whether the value is a known member of the ErrorCode enum.
 func (e ErrorCode) Valid() bool {
 	switch e {
+	case ErrorCodeAlreadyFinished:
+		return true
 	case ErrorCodeCPULimit:
 		return true
 	case ErrorCodeCancelled:
@@ -48,6 +54,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeException:
 		return true
 	case ErrorCodeExit:
+		return true
+	case ErrorCodeIdempotencyMismatch:
 		return true
 	case ErrorCodeInternal:
 		return true
@@ -65,7 +73,11 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeNotSerializable:
 		return true
+	case ErrorCodeNotStarted:
+		return true
 	case ErrorCodeProcessLimit:
+		return true
+	case ErrorCodeQueueFull:
 		return true
 	case ErrorCodeResultTooLarge:
 		return true
@@ -137,6 +149,7 @@ type Error struct {
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
+	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
 	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
@@ -144,9 +157,12 @@ type Error struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
 	// - `unavailable` (503): try again after `Retry-After`
+	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
 	Code ErrorCode `json:"code"`
 
 	// Limit The limit that was met.
@@ -201,6 +217,7 @@ type Error struct {
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
+// - `already_finished` (409): a job that has ended cannot be cancelled
 // - `script_too_large` (413): the script or the body is over its bound; see `limit`
 // - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
@@ -208,15 +225,22 @@ type Error struct {
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 // - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
+// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+// - `queue_full` (429): the queue is full; try again after `Retry-After`
 // - `worker_lost` (500): the worker died under the job
 // - `internal` (500): our own fault
 // - `unavailable` (503): try again after `Retry-After`
+// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
 type ErrorCode string
 
 // ExecuteRequest What to run.
 type ExecuteRequest struct {
 	// Async Answer 202 at once.
 	Async *bool `json:"async,omitempty"`
+
+	// Priority Workers look first into the queue `high` six times of ten, into `default` three times and into `low` once, so
+	// none is starved. Without it, a job whose client waits is `high` and an asynchronous one `default`.
+	Priority *string `json:"priority,omitempty"`
 
 	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates.
 	// It must define `main` at module level.
@@ -311,6 +335,7 @@ type Job struct {
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
+	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
 	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
@@ -318,9 +343,12 @@ type Job struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
 	// - `unavailable` (503): try again after `Retry-After`
+	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 
 	// Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
@@ -371,8 +399,34 @@ type Job struct {
 // JobID The job's id, a UUID of version 7.
 type JobID = string
 
+// JobList A page of jobs, newest first.
+type JobList struct {
+	Jobs []JobSummary `json:"jobs"`
+
+	// NextCursor The `cursor` of the next page; null after the last job.
+	NextCursor *string `json:"next_cursor"`
+}
+
 // JobStatus Where the job stands; `succeeded`, `failed` and `cancelled` are final.
 type JobStatus string
+
+// JobSummary A job in a list.
+type JobSummary struct {
+	// JobID The job's id, a UUID of version 7.
+	JobID JobID `json:"job_id"`
+
+	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	Status JobStatus `json:"status"`
+
+	// CreatedAt When the job was accepted.
+	CreatedAt string `json:"created_at"`
+
+	// StartedAt When a worker was allowed to start it; null before.
+	StartedAt *string `json:"started_at"`
+
+	// FinishedAt When it ended; null before.
+	FinishedAt *string `json:"finished_at"`
+}
 
 // Limit The limit that was met.
 type Limit struct {
@@ -469,6 +523,22 @@ type ExecuteParams struct {
 	// Prefer RFC 7240. `respond-async`: answer 202 at once. `wait=N`: hold the answer for at most N whole seconds, from 0 to
 	// the usual wait of 15; more has no effect. Both: hold the answer for N seconds. `Preference-Applied` says what was followed; other preferences have no effect.
 	Prefer *Prefer `json:"Prefer,omitempty"`
+
+	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
+	// body gives the same job, for as long as that job can be read; with another body it is refused (422 `idempotency_mismatch`).
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// ListJobsParams defines parameters for ListJobs.
+type ListJobsParams struct {
+	// Status Only jobs that stand there.
+	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many jobs at most, from 1 to 200. Default 50.
+	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // GetJobParams defines parameters for GetJob.
@@ -489,6 +559,12 @@ type ServerInterface interface {
 	// GetHealth Whether the process lives
 	// (GET /healthz)
 	GetHealth(w http.ResponseWriter, r *http.Request)
+	// ListJobs List jobs, newest first
+	// (GET /jobs)
+	ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams)
+	// CancelJob Cancel a job
+	// (DELETE /jobs/{id})
+	CancelJob(w http.ResponseWriter, r *http.Request, id string)
 	// GetJob Read a job
 	// (GET /jobs/{id})
 	GetJob(w http.ResponseWriter, r *http.Request, id string, params GetJobParams)
@@ -513,6 +589,18 @@ func (_ Unimplemented) Execute(w http.ResponseWriter, r *http.Request, params Ex
 // GetHealth Whether the process lives
 // (GET /healthz)
 func (_ Unimplemented) GetHealth(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListJobs List jobs, newest first
+// (GET /jobs)
+func (_ Unimplemented) ListJobs(w http.ResponseWriter, r *http.Request, params ListJobsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CancelJob Cancel a job
+// (DELETE /jobs/{id})
+func (_ Unimplemented) CancelJob(w http.ResponseWriter, r *http.Request, id string) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -573,6 +661,25 @@ func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Reques
 
 	}
 
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Execute(w, r, params)
 	}))
@@ -589,6 +696,91 @@ func (siw *ServerInterfaceWrapper) GetHealth(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetHealth(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListJobs operation middleware
+func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobsParams
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", r.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "cursor"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "cursor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListJobs(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelJob operation middleware
+func (siw *ServerInterfaceWrapper) CancelJob(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelJob(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -783,6 +975,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 
 	r.Group(func(r chi.Router) {
 		r.Post(options.BaseURL+"/execute", wrapper.Execute)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/jobs", wrapper.ListJobs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/jobs/{id}", wrapper.CancelJob)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/jobs/{id}", wrapper.GetJob)

@@ -15,6 +15,7 @@ import (
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/reaper"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
@@ -32,6 +33,7 @@ type api struct {
 	logger     *slog.Logger
 	client     redis.UniversalClient
 	dispatcher *dispatch.Dispatcher
+	reaper     *reaper.Reaper
 	handler    *httpapi.Handler
 }
 
@@ -41,7 +43,9 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	a := &api{settings: s, logger: logger, client: client}
-	a.dispatcher = dispatch.New(store.New(client, s.Store), queue.NewProducer(client), client, s.Dispatch, logger)
+	records, producer := store.New(client, s.Store), queue.NewProducer(client)
+	a.dispatcher = dispatch.New(records, producer, client, s.Dispatch, logger)
+	a.reaper = reaper.New(records, producer, logger)
 	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
 		Settings: s.HTTP,
 		SyncWait: s.Dispatch.SyncWait,
@@ -65,7 +69,7 @@ func (a *api) serve(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server := a.handler.NewServer()
-	failures := make(chan error, 2) // one for each goroutine
+	failures := make(chan error, 3) // one for each goroutine
 	var parts sync.WaitGroup
 	part := func(run func() error) {
 		parts.Go(func() {
@@ -82,6 +86,10 @@ func (a *api) serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	})
 	part(func() error { return a.checkRedis(ctx) })
+	part(func() error {
+		a.reaper.Run(ctx)
+		return nil
+	})
 	<-ctx.Done()
 	a.logger.Info("shutting down", "cause", context.Cause(ctx), "timeout", a.settings.HTTP.ShutdownTimeout.String())
 	a.shutdown(server)

@@ -37,7 +37,7 @@ func start(t *testing.T, redisURL string, change func(*settings)) *running {
 		HTTP:     httpapi.Settings{Addr: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
 		Redis:    redisconn.Settings{URL: redisURL},
 		Store:    store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour},
-		Dispatch: dispatch.Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond},
+		Dispatch: dispatch.Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond, StartDeadline: time.Hour, QueueLimit: 1000},
 	}
 	if change != nil {
 		change(&s)

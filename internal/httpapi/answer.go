@@ -14,7 +14,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// unavailableRetrySeconds is for a CodeUnavailable that does not say itself.
+// unavailableRetrySeconds is for an error that time mends and that does not say
+// how much.
 const unavailableRetrySeconds = 5
 
 // encoding passes a result on as the worker checked it: strings and numbers as
@@ -76,7 +77,7 @@ func (h *Handler) failWith(w http.ResponseWriter, r *http.Request, err *jobs.Err
 }
 
 func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
-	if seconds == 0 && code == jobs.CodeUnavailable {
+	if seconds == 0 && (code == jobs.CodeUnavailable || code == jobs.CodeQueueFull || code == jobs.CodeNotStarted) {
 		seconds = unavailableRetrySeconds
 	}
 	if seconds > 0 {

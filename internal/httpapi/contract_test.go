@@ -173,6 +173,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		asMethod, asPath   string // as documented, where it differs
 		status             int
 		code               jobs.Code
+		undocumented       bool // the document refuses the request too
 	}{
 		{name: "health", method: "GET", path: "/healthz", status: 200},
 		{name: "health needs no token", method: "GET", path: "/healthz", token: "t", status: 200},
@@ -184,7 +185,16 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		{name: "job, no token", method: "GET", path: "/jobs/" + jobID, token: "t", status: 401, code: jobs.CodeUnauthorized},
 		{name: "execute, no token", method: "POST", path: "/execute", token: "t", status: 401, code: jobs.CodeUnauthorized},
 		{name: "execute by GET", method: "GET", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
-		{name: "job by DELETE", method: "DELETE", path: "/jobs/" + jobID, asMethod: "GET", status: 405, code: jobs.CodeMethodNotAllowed},
+		{name: "job by PUT", method: "PUT", path: "/jobs/" + jobID, asMethod: "GET", status: 405, code: jobs.CodeMethodNotAllowed},
+		{name: "cancelled", method: "DELETE", path: "/jobs/" + jobID, status: 200, code: jobs.CodeCancelled},
+		{name: "being cancelled", method: "DELETE", path: "/jobs/" + jobID, service: cancelling(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
+		{name: "already finished", method: "DELETE", path: "/jobs/" + jobID, service: cancelling(jobs.Record{}, jobs.Errorf(jobs.CodeAlreadyFinished, "x")), status: 409, code: jobs.CodeAlreadyFinished},
+		{name: "cancel nothing", method: "DELETE", path: "/jobs/x", status: 404, code: jobs.CodeNotFound},
+		{name: "list", method: "GET", path: "/jobs?status=succeeded&limit=1&cursor=" + jobID, status: 200},
+		{name: "list of nothing", method: "GET", path: "/jobs", service: scripted{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) { return jobs.Page{}, nil }}, status: 200},
+		{name: "list by a made-up status", method: "GET", path: "/jobs?status=sleeping", undocumented: true, status: 400, code: jobs.CodeInvalidRequest},
+		{name: "list too many", method: "GET", path: "/jobs?limit=201", undocumented: true, status: 400, code: jobs.CodeInvalidRequest},
+		{name: "list from nowhere", method: "GET", path: "/jobs?cursor=x", status: 400, code: jobs.CodeInvalidRequest},
 		{name: "made-up method", method: "BREW", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
 		{name: "no type", method: "POST", path: "/execute", status: 415, code: jobs.CodeUnsupportedMediaType},
 	}
@@ -195,7 +205,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 			if tc.asMethod == "" {
 				tc.asMethod = tc.method
 			}
-			c.check(t, tc.asMethod, url+tc.path, "", got, tc.asMethod != http.MethodPost)
+			c.check(t, tc.asMethod, url+tc.path, "", got, tc.asMethod != http.MethodPost && !tc.undocumented)
 			wantAnswer(t, got, tc.status, tc.code)
 		})
 	}
@@ -205,7 +215,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 func TestUnknownPath(t *testing.T) {
 	schema := loadContract(t).doc.Components.Schemas["Error"].Value
 	url := serve(t, testHandler(t, scripted{}))
-	for _, path := range []string{"/", "/execute/", "/jobs", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
+	for _, path := range []string{"/", "/execute/", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
 		for _, method := range []string{"GET", "POST", "BREW", "OPTIONS"} {
 			got := send(t, method, url+path, "")
 			wantAnswer(t, got, 404, jobs.CodeNotFound)

@@ -15,13 +15,17 @@ import (
 
 // Execute answers POST /execute.
 func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
-	request, body, err := readRequest(w, r)
+	request, raw, body, err := readRequest(w, r)
 	if err != nil {
 		h.failWith(w, r, err, body)
 		return
 	}
 	if h.draining.Err() != nil {
 		h.fail(w, r, shuttingDown())
+		return
+	}
+	if err := setIdempotency(&request, params.IdempotencyKey, raw); err != nil {
+		h.fail(w, r, err)
 		return
 	}
 	var prefer preferences
@@ -39,20 +43,22 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	}
 	wait := h.syncWait
 	if prefer.wait != nil {
-		wait = *prefer.wait
+		wait = *prefer.wait // whoever says so knows what to do with a 202
+	} else {
+		request.StartWithin = max(time.Millisecond, wait-time.Since(exchangeOf(r).arrived))
 	}
 	h.executeSync(w, r, request, wait)
 }
 
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Request) {
 	x := exchangeOf(r)
-	id, err := h.jobs.Submit(r.Context(), request, x.requestID)
-	x.jobID = id
+	record, err := h.jobs.Submit(r.Context(), request, x.requestID)
+	x.jobID = record.ID
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	h.accepted(w, r, jobs.Record{ID: id, State: jobs.StateQueued})
+	h.accepted(w, r, record)
 }
 
 // executeSync holds the request until the job ended, or for wait since the
@@ -106,21 +112,21 @@ func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.
 	h.write(w, r, statusOf(code), failureBody(record))
 }
 
-// readRequest reads and checks the body. With an error comes what else its
-// answer should say.
-func readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, api.Error, *jobs.Error) {
+// readRequest reads and checks the body, and gives it as it came too. With an
+// error comes what else its answer should say.
+func readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, api.Error, *jobs.Error) {
 	if err := checkMediaType(r.Header); err != nil {
-		return jobs.Request{}, api.Error{}, err
+		return jobs.Request{}, nil, api.Error{}, err
 	}
 	body, err := readBody(w, r)
 	if err != nil {
-		return jobs.Request{}, tooLarge(err, "body", jobs.MaxRequestBytes), err
+		return jobs.Request{}, nil, tooLarge(err, "body", jobs.MaxRequestBytes), err
 	}
 	request, err := jobs.DecodeRequest(body)
 	if err != nil {
-		return jobs.Request{}, tooLarge(err, "script", jobs.MaxScriptBytes), err
+		return jobs.Request{}, nil, tooLarge(err, "script", jobs.MaxScriptBytes), err
 	}
-	return request, api.Error{}, nil
+	return request, body, api.Error{}, nil
 }
 
 // tooLarge adds the limit to a CodeScriptTooLarge.

@@ -23,18 +23,25 @@ import (
 // Jobs is what this package needs of the job side. Its errors are *jobs.Error
 // for what a client is told, or the context's.
 type Jobs interface {
-	// Submit accepts a job and gives its id, without waiting for anything to
-	// take it up. CodeUnavailable while Redis is away.
-	Submit(ctx context.Context, request jobs.Request, requestID string) (id string, err error)
+	// Submit accepts a job and gives its id and state, without waiting for
+	// anything to take it up. CodeUnavailable while Redis is away, CodeQueueFull,
+	// CodeIdempotencyMismatch.
+	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
 	// Execute accepts a job and gives its record once it ended or wait has
 	// passed, whichever is first. When ctx ends before that, it gives ctx's
 	// error, with the ID in the record if the job was accepted; the job goes on.
 	// CodeUnavailable if Redis is away, or no worker is there and the job was
-	// withdrawn.
+	// withdrawn. CodeQueueFull, CodeIdempotencyMismatch.
 	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
 	// Get gives a job's record once it ended or wait has passed; with wait 0 at
 	// once. CodeNotFound, CodeUnavailable.
 	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Cancel ends a job that has not ended. It gives its id and state, and the
+	// whole record unless the job is running, which its worker then kills.
+	// CodeAlreadyFinished, CodeNotFound, CodeUnavailable.
+	Cancel(ctx context.Context, id string) (jobs.Record, error)
+	// List gives a page of jobs, newest first. CodeUnavailable.
+	List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
 	// Ready fails while jobs cannot be accepted, and else counts the workers.
 	Ready(ctx context.Context) (workers int, err error)
 }

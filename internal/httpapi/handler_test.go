@@ -163,7 +163,7 @@ func TestOtherMethods(t *testing.T) {
 		status              int
 	}{
 		{"OPTIONS", "/execute", "POST, OPTIONS", 204},
-		{"OPTIONS", "/jobs/x", "GET, HEAD, OPTIONS", 204},
+		{"OPTIONS", "/jobs/x", "GET, HEAD, DELETE, OPTIONS", 204},
 		{"PUT", "/execute", "POST, OPTIONS", 405},
 		{"HEAD", "/execute", "POST, OPTIONS", 405},
 		{"POST", "/healthz", "GET, HEAD, OPTIONS", 405},

@@ -57,6 +57,9 @@ func allowedMethods(routes chi.Routes, path string) string {
 	if routes.Match(chi.NewRouteContext(), http.MethodPost, path) {
 		methods = append(methods, http.MethodPost)
 	}
+	if routes.Match(chi.NewRouteContext(), http.MethodDelete, path) {
+		methods = append(methods, http.MethodDelete)
+	}
 	if len(methods) == 0 {
 		return ""
 	}

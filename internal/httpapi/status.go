@@ -15,6 +15,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeNotFound:             http.StatusNotFound,
 	jobs.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
 	jobs.CodeCancelled:            http.StatusConflict,
+	jobs.CodeAlreadyFinished:      http.StatusConflict,
 	jobs.CodeScriptTooLarge:       http.StatusRequestEntityTooLarge,
 	jobs.CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
 	jobs.CodeNotSerializable:      http.StatusUnprocessableEntity,
@@ -26,8 +27,11 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeProcessLimit:         http.StatusUnprocessableEntity,
 	jobs.CodeResultTooLarge:       http.StatusUnprocessableEntity,
 	jobs.CodeKilled:               http.StatusUnprocessableEntity,
+	jobs.CodeIdempotencyMismatch:  http.StatusUnprocessableEntity,
+	jobs.CodeQueueFull:            http.StatusTooManyRequests,
 	jobs.CodeWorkerLost:           http.StatusInternalServerError,
 	jobs.CodeInternal:             http.StatusInternalServerError,
+	jobs.CodeNotStarted:           http.StatusServiceUnavailable,
 	jobs.CodeUnavailable:          http.StatusServiceUnavailable,
 }
 

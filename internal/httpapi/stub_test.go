@@ -24,16 +24,33 @@ const jobID = "01981f3e-7c1a-7000-8000-000000000001"
 // with this package in test/.
 type scripted struct {
 	submit  func(ctx context.Context, request jobs.Request, requestID string) (string, error)
+	cancel  func(ctx context.Context, id string) (jobs.Record, error)
+	list    func(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
 	execute func(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
 	get     func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
 	ready   func(ctx context.Context) (int, error)
 }
 
-func (s scripted) Submit(ctx context.Context, request jobs.Request, requestID string) (string, error) {
+func (s scripted) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
 	if s.submit == nil {
-		return jobID, nil
+		return jobs.Record{ID: jobID, State: jobs.StateQueued}, nil
 	}
-	return s.submit(ctx, request, requestID)
+	id, err := s.submit(ctx, request, requestID)
+	return jobs.Record{ID: id, State: jobs.StateQueued}, err
+}
+
+func (s scripted) Cancel(ctx context.Context, id string) (jobs.Record, error) {
+	if s.cancel == nil {
+		return failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled"}), nil
+	}
+	return s.cancel(ctx, id)
+}
+
+func (s scripted) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
+	if s.list == nil {
+		return jobs.Page{Jobs: []jobs.Record{succeeded("1")}, Next: jobID}, nil
+	}
+	return s.list(ctx, query)
 }
 
 func (s scripted) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
@@ -62,6 +79,11 @@ func executing(record jobs.Record, err error) scripted {
 	return scripted{execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) {
 		return record, err
 	}}
+}
+
+// cancelling gives a job side whose Cancel gives the record.
+func cancelling(record jobs.Record, err error) scripted {
+	return scripted{cancel: func(context.Context, string) (jobs.Record, error) { return record, err }}
 }
 
 // getting gives a job side whose Get gives the record.

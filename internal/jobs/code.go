@@ -15,7 +15,15 @@ const (
 	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeScriptTooLarge       Code = "script_too_large"
 	CodeUnavailable          Code = "unavailable"
+	CodeQueueFull            Code = "queue_full"
+	CodeIdempotencyMismatch  Code = "idempotency_mismatch"
 	CodeInternal             Code = "internal"
+)
+
+// Answers about a job that exists.
+const (
+	// CodeAlreadyFinished refuses to cancel a job that has ended.
+	CodeAlreadyFinished Code = "already_finished"
 )
 
 // Reported: the runner's word from inside the sandbox. User code can forge
@@ -38,6 +46,8 @@ const (
 	CodeKilled         Code = "killed"
 	CodeWorkerLost     Code = "worker_lost"
 	CodeCancelled      Code = "cancelled"
+	// CodeNotStarted ends a job that nobody started by its start deadline.
+	CodeNotStarted Code = "not_started"
 )
 
 // ReportedCodes are the failures that the runner may report.
@@ -53,3 +63,6 @@ const (
 	MessageMissingMain     = "Script must contain a 'def main():' function"
 	MessageNotSerializable = "main() must return a JSON-serializable object"
 )
+
+// MessageNotStarted goes with CodeNotStarted.
+const MessageNotStarted = "nobody could start the job by its start deadline; it was dropped and did not run"

@@ -15,6 +15,13 @@ type Job struct {
 	Async bool
 	// RequestID is the X-Request-Id of the request that made the job.
 	RequestID string
+	// Priority chooses the queue; "" counts as PriorityDefault.
+	Priority Priority
+	// StartWithin is the start deadline, from acceptance: a job that nobody has
+	// started by then is dropped as CodeNotStarted. 0 means never.
+	StartWithin time.Duration
+	// IdempotencyKey is the store's name for the client's key; "" for none.
+	IdempotencyKey string
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
 	ReplyTo string
 }

@@ -27,7 +27,7 @@ func (o Outcome) State() State {
 	switch {
 	case o.Failure == nil:
 		return StateSucceeded
-	case o.Failure.Code == CodeCancelled || o.Failure.Code == CodeUnavailable:
+	case o.Failure.Code == CodeCancelled || o.Failure.NeverRan():
 		return StateCancelled
 	default:
 		return StateFailed
@@ -55,6 +55,11 @@ type Failure struct {
 	Signal string `json:"signal,omitzero"`
 	// Limit is the limit that was hit. For the enforced limit codes.
 	Limit *LimitHit `json:"limit,omitzero"`
+}
+
+// NeverRan reports whether the job was taken back before anybody started it.
+func (f *Failure) NeverRan() bool {
+	return f.Code == CodeUnavailable || f.Code == CodeNotStarted
 }
 
 // LimitHit names a limit, its value, and the value's unit ("seconds", "bytes",

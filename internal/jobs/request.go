@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -27,6 +29,17 @@ type Request struct {
 	Script string
 	// Async asks for an answer before the job has ended.
 	Async bool
+	// Priority is "" if the client did not choose.
+	Priority Priority
+
+	// What follows is not in the body.
+
+	// StartWithin is the start deadline, from acceptance; 0 leaves it to the
+	// dispatcher's setting.
+	StartWithin time.Duration
+	// IdempotencyKey is the client's own, "" for none; Fingerprint stands for what
+	// it came with.
+	IdempotencyKey, Fingerprint string
 }
 
 // DecodeRequest reads a request body, strictly: anything that it does not
@@ -70,10 +83,22 @@ func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 			return Errorf(CodeInvalidRequest, `"async" must be true or false, not %s`, kindName(k))
 		}
 		r.Async = value.Kind() == jsontext.KindTrue
+	case "priority":
+		r.Priority, err = decodePriority(value)
 	default:
-		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script" and "async"`, quoteName(name))
+		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "async" and "priority"`, quoteName(name))
 	}
 	return err
+}
+
+func decodePriority(value jsontext.Value) (Priority, *Error) {
+	if value.Kind() == jsontext.KindString {
+		name, err := jsontext.AppendUnquote(nil, value)
+		if p := Priority(name); err == nil && slices.Contains(Priorities(), p) {
+			return p, nil
+		}
+	}
+	return "", Errorf(CodeInvalidRequest, `"priority" must be "high", "default" or "low"`)
 }
 
 func decodeScript(value jsontext.Value) (string, *Error) {

@@ -69,7 +69,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"script boolean", `{"script":true}`, `"script" must be a string, not a boolean`},
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
-		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script" and "async"`},
+		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script", "async" and "priority"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"`},
 		{"unknown beside script", `{"script":"x","limits":{"a":[1,{}]}}`, `unknown field "limits"`},
 		{"empty name", `{"":"x"}`, `unknown field ""`},

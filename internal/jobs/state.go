@@ -12,6 +12,11 @@ const (
 	StateCancelled State = "cancelled"
 )
 
+// States are all there are.
+func States() []State {
+	return []State{StateQueued, StateRunning, StateSucceeded, StateFailed, StateCancelled}
+}
+
 // Ended reports whether the state is final.
 func (s State) Ended() bool {
 	return s == StateSucceeded || s == StateFailed || s == StateCancelled

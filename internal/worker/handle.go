@@ -20,7 +20,7 @@ var errStopping = errors.New("the worker is stopping")
 // Handle handles one delivery of a job: nil if there is nothing left to do for
 // it. The delivery's own context is not used, see Worker.killed.
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
-	job, state, err := w.load(delivery.ID)
+	job, state, expired, err := w.take(delivery.ID)
 	switch {
 	case notFound(err):
 		w.Logger.Warn("a job in the queue has no record", "job_id", delivery.ID)
@@ -31,6 +31,8 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return nil // withdrawn, cancelled, or delivered once more
 	case state == jobs.StateRunning:
 		return w.watch(delivery.ID)
+	case expired:
+		return w.drop(job)
 	}
 	start := time.Now()
 	sandbox, err := w.Acquire(w.killed, job.Script)
@@ -38,6 +40,9 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return w.noSandbox(job, delivery.Attempt, err)
 	}
 	prepared := time.Since(start)
+	// From before the fence on, so that no wish to cancel is missed.
+	ctx, release := w.running.add(w.killed, job.ID)
+	defer release()
 	ours, holder, err := w.fence(job.ID)
 	if err != nil || !ours {
 		sandbox.Discard()
@@ -47,14 +52,34 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return err
 	case !ours && holder.Ended:
 		return nil
+	case holder.Expired:
+		return w.drop(job)
 	case !ours:
 		return w.watch(job.ID)
 	}
 	w.Metrics.JobStarted()
-	outcome := w.run(sandbox, job)
+	outcome := w.run(ctx, sandbox, job)
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(holder.StartedAt.Sub(holder.CreatedAt)-prepared))
 	return w.end(job, outcome)
+}
+
+// take loads a delivered job and says that this worker has it.
+func (w *Worker) take(id string) (jobs.Job, jobs.State, bool, error) {
+	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
+	defer cancel()
+	return w.Store.Take(ctx, id, w.owner)
+}
+
+// drop ends a job whose start deadline has passed.
+func (w *Worker) drop(job jobs.Job) error {
+	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
+	defer cancel()
+	dropped, err := w.Store.Withdraw(ctx, job.ID, failure(jobs.CodeNotStarted, jobs.MessageNotStarted))
+	if dropped {
+		w.Logger.Info("a job came too late to be started", "job_id", job.ID, "request_id", job.RequestID)
+	}
+	return err
 }
 
 func (w *Worker) load(id string) (jobs.Job, jobs.State, error) {
@@ -88,20 +113,23 @@ func (w *Worker) fence(id string) (ours bool, holder store.Holder, err error) {
 	if notFound(err) {
 		return false, store.Holder{Ended: true}, nil
 	}
-	return err == nil && !holder.Ended && holder.Token == token, holder, err
+	return err == nil && !holder.Ended && !holder.Expired && holder.Token == token, holder, err
 }
 
 // run runs the script. A job is ended whatever happens, so a panic is too.
-func (w *Worker) run(sandbox Sandbox, job jobs.Job) (outcome jobs.Outcome) {
+func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcome jobs.Outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			w.Logger.Error("panic while a job ran", "job_id", job.ID, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 			outcome = failure(jobs.CodeInternal, "something went wrong on the worker while the job ran")
 		}
 	}()
-	outcome = sandbox.Run(w.killed, job.Script)
-	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled && w.killed.Err() != nil {
-		f.Code, f.Message = jobs.CodeWorkerLost, "the worker was stopped while the job ran"
+	outcome = sandbox.Run(ctx, job.Script)
+	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled {
+		f.Message = "the job was cancelled while it ran"
+		if w.killed.Err() != nil {
+			f.Code, f.Message = jobs.CodeWorkerLost, "the worker was stopped while the job ran"
+		}
 	}
 	return outcome
 }

@@ -89,8 +89,8 @@ type Config struct {
 const (
 	// heartbeatInterval is how often a worker says that it lives, and livenessTTL
 	// for how long it is believed: three beats may be late or lost.
-	heartbeatInterval = 1500 * time.Millisecond
-	livenessTTL       = 5 * time.Second
+	heartbeatInterval = time.Second
+	livenessTTL       = 4 * time.Second
 	// commandTimeout bounds what one step waits for Redis.
 	commandTimeout = 5 * time.Second
 	// fencePatience is how long a sandbox is kept waiting for its fence.
@@ -118,6 +118,7 @@ type Worker struct {
 	kill      context.CancelFunc
 	abandoned context.Context //nolint:containedctx // likewise
 	abandon   context.CancelFunc
+	running   deliveries
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
@@ -148,6 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	beating, stopBeating := context.WithCancel(context.WithoutCancel(ctx))
 	var heart sync.WaitGroup
 	heart.Go(func() { w.beat(beating) })
+	heart.Go(func() { w.hearCancels(beating) })
 	defer func() {
 		stopBeating()
 		heart.Wait()

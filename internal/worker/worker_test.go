@@ -85,7 +85,7 @@ func (b *bench) create(t *testing.T, script string) string {
 func (b *bench) submit(t *testing.T, script string) string {
 	t.Helper()
 	id := b.create(t, script)
-	if err := b.producer.Enqueue(t.Context(), id); err != nil {
+	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
 		t.Fatal(err)
 	}
 	return id

@@ -217,7 +217,7 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/", "not_found", ""},
 		{"GET", "/nothing/here", "not_found", ""},
 		{"POST", "/execute/", "not_found", ""},
-		{"GET", "/jobs", "not_found", ""},
+		{"GET", "/jobs/", "not_found", ""},
 		{"GET", "/jobs/", "not_found", ""},
 		{"GET", "/execute", "method_not_allowed", "POST"},
 		{"PUT", "/execute", "method_not_allowed", "POST"},

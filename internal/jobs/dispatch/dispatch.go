@@ -28,12 +28,20 @@ import (
 type Settings struct {
 	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
 	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before it is withdrawn and answered 503."`
+	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) an asynchronous job may wait to be started before it is dropped as not_started, at most 24h. A synchronous one may as long as its client waits."`
+	QueueLimit    int           `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
 }
 
 // Validate refuses times that make no sense.
 func (s Settings) Validate() error {
 	if s.SyncWait <= 0 || s.NoWorkerGrace <= 0 {
 		return errors.New("SYNC_WAIT and NO_WORKER_GRACE must be above 0")
+	}
+	if s.StartDeadline < time.Second || s.StartDeadline > 24*time.Hour {
+		return errors.New("START_DEADLINE must be from 1s to 24h")
+	}
+	if s.QueueLimit < 1 {
+		return errors.New("QUEUE_LIMIT must be at least 1")
 	}
 	return nil
 }
@@ -71,6 +79,8 @@ type Dispatcher struct {
 	// for all we know: a time.Duration since born.
 	workerSeen atomic.Int64
 	born       time.Time
+	// pressure is how full the queue was when last looked.
+	pressure atomic.Pointer[pressure]
 
 	stop   context.CancelFunc
 	listen sync.WaitGroup
@@ -90,6 +100,7 @@ func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient,
 		born:     time.Now(),
 		stop:     stop,
 	}
+	d.pressure.Store(&pressure{})
 	d.listen.Go(func() { d.run(ctx) })
 	return d
 }
@@ -99,37 +110,6 @@ func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient,
 func (d *Dispatcher) Close() {
 	d.stop()
 	d.listen.Wait()
-}
-
-// Submit accepts a job and gives its id. Nobody need be there to take it up.
-// CodeUnavailable, within a second, if Redis cannot be reached.
-func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (string, error) {
-	id := jobs.NewID()
-	if err := d.accept(ctx, id, request, requestID); err != nil {
-		return "", err
-	}
-	return id, nil
-}
-
-// accept stores and enqueues a job.
-func (d *Dispatcher) accept(ctx context.Context, id string, request jobs.Request, requestID string) error {
-	job := jobs.Job{ID: id, Script: request.Script, Async: request.Async, RequestID: requestID, ReplyTo: d.channel}
-	accepting, cancel := context.WithTimeout(ctx, acceptTimeout)
-	defer cancel()
-	err := d.store.Create(accepting, job)
-	if err == nil {
-		err = d.producer.Enqueue(accepting, id)
-	}
-	if err == nil {
-		return nil
-	}
-	// It may be in the queue in spite of the error. The client hears that it is
-	// not, so it is taken back if that can be done.
-	_, withdrawErr := d.withdraw(ctx, id, "the job could not be enqueued")
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return unavailable("the job could not be accepted: the queue cannot be reached", errors.Join(err, withdrawErr))
 }
 
 // withdraw takes a job back that nobody has started, whether or not its client

@@ -37,7 +37,7 @@ func open(t *testing.T, url string) *stack {
 	t.Helper()
 	client := redistest.Client(t, url)
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute})
-	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second}
+	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
 	d := New(s, queue.NewProducer(client), client, settings, quiet)
 	t.Cleanup(d.Close)
 	return &stack{Dispatcher: d, url: url, client: client, store: s}
@@ -256,10 +256,11 @@ func TestTheJobGoesOnWithoutItsClient(t *testing.T) {
 func TestSubmitAndGet(t *testing.T) {
 	url := redistest.Start(t)
 	s, other := open(t, url), open(t, url)
-	id, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r-1")
+	accepted, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r-1")
 	if err != nil {
 		t.Fatal(err)
 	}
+	id := accepted.ID
 	if record, err := s.Get(t.Context(), id, 0); err != nil || record.State != jobs.StateQueued {
 		t.Fatalf("got %+v, %v", record, err)
 	}

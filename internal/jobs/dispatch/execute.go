@@ -18,11 +18,19 @@ import (
 // Once the job was accepted, the record has its id in each case.
 func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
 	start := time.Now()
-	id := jobs.NewID()
-	ended, done := d.waiters.add(id) // before the enqueueing, so that no end is missed
-	defer done()
-	if err := d.accept(ctx, id, request, requestID); err != nil {
+	var ended <-chan struct{}
+	done := func() {}
+	id, fresh, err := d.accept(ctx, request, requestID, func(id string) {
+		ended, done = d.waiters.add(id) // before the enqueueing, so that no end is missed
+	})
+	defer func() { done() }()
+	if err != nil {
 		return jobs.Record{}, err
+	}
+	if !fresh {
+		if record, err := d.read(ctx, id); err != nil || record.State.Ended() {
+			return record, err
+		}
 	}
 	limit := time.NewTimer(wait - time.Since(start))
 	defer limit.Stop()
@@ -36,7 +44,7 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 				return record, err
 			}
 		case <-limit.C:
-			return d.lastLook(ctx, id, ended)
+			return d.lastLook(ctx, id, ended, request.StartWithin)
 		case <-grace.C:
 			withdrawn, next := d.checkWorkers(ctx, id, start)
 			if withdrawn {
@@ -50,9 +58,13 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 }
 
 // lastLook gives the record at the end of a wait, after a little more time for
-// a job that is about to reach its wall deadline.
-func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
+// a job that is about to reach its wall deadline. One whose start deadline is
+// over is dropped.
+func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}, startWithin time.Duration) (jobs.Record, error) {
 	record, err := d.read(ctx, id)
+	if err == nil && record.State == jobs.StateQueued && startWithin > 0 {
+		record, err = d.drop(ctx, id)
+	}
 	if err != nil || record.State != jobs.StateRunning {
 		return record, err
 	}
@@ -80,6 +92,17 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 			return record, ctx.Err()
 		}
 	}
+}
+
+// drop ends a job that nobody has started, and gives what then stands.
+func (d *Dispatcher) drop(ctx context.Context, id string) (jobs.Record, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	outcome := jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: jobs.MessageNotStarted}}
+	if _, err := d.store.Withdraw(bounded, id, outcome); err != nil {
+		return jobs.Record{ID: id}, d.explain(ctx, "the job's state could not be read", err)
+	}
+	return d.read(ctx, id)
 }
 
 // checkWorkers withdraws a job that was accepted at start if no worker has lived

@@ -77,12 +77,14 @@ func (d *Dispatcher) run(ctx context.Context) {
 	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(recheckInterval))
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
+	d.measure(ctx)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 			d.recheck(ctx)
+			d.measure(ctx)
 		case message, open := <-messages:
 			switch m := message.(type) {
 			case *redis.Message:

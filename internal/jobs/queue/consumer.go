@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +78,7 @@ func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle
 		logger:   logger,
 		server: asynq.NewServerFromRedisClient(wrapped, asynq.Config{
 			Concurrency:              settings.Concurrency,
-			Queues:                   map[string]int{queueName: 1},
+			Queues:                   maps.Clone(weights),
 			TaskCheckInterval:        checkInterval,
 			DelayedTaskCheckInterval: forwardInterval,
 			ShutdownTimeout:          settings.ShutdownTimeout,

@@ -18,15 +18,12 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
 )
 
 const (
-	// queueName is the one queue there is.
-	queueName = "default"
-	taskType  = "job"
-
-	// pendingKey is where asynq keeps the ids that wait.
-	pendingKey = "asynq:{" + queueName + "}:pending"
+	taskType = "job"
 
 	// maxRetry is never reached: asynq puts a task aside whose retries are spent,
 	// and its job would neither run nor end. The receiver decides when to give up.
@@ -36,6 +33,24 @@ const (
 	// clock.
 	taskTimeout = 24 * time.Hour
 )
+
+// weights are how often a worker looks into each queue first, when all have work.
+var weights = map[string]int{
+	string(jobs.PriorityHigh):    6,
+	string(jobs.PriorityDefault): 3,
+	string(jobs.PriorityLow):     1,
+}
+
+// queueOf is the queue of a priority; "" is that of PriorityDefault.
+func queueOf(p jobs.Priority) string {
+	if p == "" {
+		return string(jobs.PriorityDefault)
+	}
+	return string(p)
+}
+
+// key is where asynq keeps something of a queue, such as "pending".
+func key(queue, what string) string { return "asynq:{" + queue + "}:" + what }
 
 // Producer puts jobs into the queue. It is safe for concurrent use.
 type Producer struct {
@@ -50,9 +65,9 @@ func NewProducer(client redis.UniversalClient) *Producer {
 
 // Enqueue puts a job that is in the store into the queue. To do it twice does
 // nothing, so it may be repeated after an error.
-func (p *Producer) Enqueue(ctx context.Context, id string) error {
+func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priority) error {
 	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(taskType, []byte(id)),
-		asynq.TaskID(id), asynq.Queue(queueName), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.TaskID(id), asynq.Queue(queueOf(priority)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	// A conflict means that it is there already: the client repeats a command
 	// whose reply was lost.
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
@@ -66,9 +81,17 @@ func (p *Producer) Enqueue(ctx context.Context, id string) error {
 
 // Depth counts the jobs that wait for a worker.
 func (p *Producer) Depth(ctx context.Context) (int, error) {
-	n, err := p.client.LLen(ctx, pendingKey).Result()
-	if err != nil {
+	pipeline := p.client.Pipeline()
+	var lengths []*redis.IntCmd
+	for queue := range weights {
+		lengths = append(lengths, pipeline.LLen(ctx, key(queue, "pending")))
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("read the queue's depth: %w", err)
 	}
-	return int(n), nil
+	n := 0
+	for _, length := range lengths {
+		n += int(length.Val())
+	}
+	return n, nil
 }

@@ -33,7 +33,7 @@ func consume(t *testing.T, url string, concurrency int, handle Handler) *Consume
 
 func enqueue(t *testing.T, p *Producer, id string) {
 	t.Helper()
-	if err := p.Enqueue(context.WithoutCancel(t.Context()), id); err != nil {
+	if err := p.Enqueue(context.WithoutCancel(t.Context()), id, jobs.PriorityDefault); err != nil {
 		t.Error(err)
 	}
 }

@@ -87,6 +87,9 @@ type consumerClient struct {
 	redis.UniversalClient
 	stopKey  string
 	stopping <-chan struct{}
+	// empty counts the queues found empty in a row; only the goroutine with which
+	// asynq fetches tasks uses it.
+	empty int
 }
 
 // EvalSha implements redis.Scripter.
@@ -109,11 +112,7 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	err := reply.Err()
 	switch {
 	case isDequeue(keys):
-		if errors.Is(err, redis.Nil) {
-			c.awaitToken()
-		} else if err != nil && !redis.HasErrorPrefix(err, "NOSCRIPT") {
-			c.pause()
-		}
+		c.looked(err)
 	case isForward(keys) && err == nil:
 		if n, _ := reply.Int(); n > 0 {
 			// If it fails, the poll finds them.
@@ -122,13 +121,31 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	}
 }
 
+// looked follows a look into one queue. asynq looks into one after the other,
+// each once, until it finds a task.
+func (c *consumerClient) looked(err error) {
+	switch {
+	case redis.HasErrorPrefix(err, "NOSCRIPT"): // the same look comes again
+	case errors.Is(err, redis.Nil):
+		if c.empty++; c.empty == len(weights) {
+			c.empty = 0
+			c.awaitToken()
+		}
+	default:
+		c.empty = 0
+		if err != nil {
+			c.pause()
+		}
+	}
+}
+
 // isDequeue knows asynq's look for a task: pending, paused, active, lease.
 func isDequeue(keys []string) bool {
-	return len(keys) == 4 && keys[0] == pendingKey && strings.HasSuffix(keys[1], ":paused")
+	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused")
 }
 
 // isForward knows asynq's move of tasks whose delay is over.
-func isForward(keys []string) bool { return len(keys) == 2 && keys[1] == pendingKey }
+func isForward(keys []string) bool { return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") }
 
 // awaitToken waits for a token, for wakePoll at most, or until stop. Only the
 // goroutine with which asynq fetches tasks gets here.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -21,20 +22,22 @@ import (
 //	ARGV[5]  TTL in milliseconds of an asynchronous job
 //	ARGV[6]  and of a synchronous one
 //	ARGV[7]  1 to end the job only while it is queued
-//	returns  1 if this end stands, 0 if not
+//	returns  whether this end stands (1 or 0), the key of the idempotency record,
+//	         and the TTL that was set
 //
 // An end that is already there word for word is this one: its reply was lost.
 var endScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome")
+local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency")
 local state = job[1]
+local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
-	return 0
+	return {0, "", ttl}
 end
 if state ~= "queued" and state ~= "running" then
-	return job[4] == ARGV[3] and 1 or 0
+	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl}
 end
 if ARGV[7] == "1" and state ~= "queued" then
-	return 0
+	return {0, "", ttl}
 end
 local time = redis.call("TIME")
 redis.call("HSET", KEYS[1],
@@ -45,11 +48,11 @@ if ARGV[4] ~= "" then
 	redis.call("HSET", KEYS[1], "result", ARGV[4])
 end
 redis.call("HDEL", KEYS[1], "script")
-redis.call("PEXPIRE", KEYS[1], job[2] == "1" and ARGV[5] or ARGV[6])
+redis.call("PEXPIRE", KEYS[1], ttl)
 if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], ARGV[1])
 end
-return 1`)
+return {1, job[5] or "", ttl}`)
 
 // End ends a job with an outcome: the first end stands. It reports whether this
 // one does. The record's lifetime starts, the script is dropped, and the
@@ -73,13 +76,23 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 	if onlyQueued {
 		restricted = 1
 	}
-	stands, err := endScript.Run(ctx, s.client, []string{jobKey(id)},
+	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted).Bool()
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	return stands, nil
+	if stands, _ := reply[0].(int64); stands != 1 {
+		return false, nil
+	}
+	idempotencyKey, _ := reply[1].(string)
+	text, _ := reply[2].(string)
+	ttl := time.Duration(parseInt(text)) * time.Millisecond
+	if outcome.Failure != nil && outcome.Failure.NeverRan() {
+		ttl = 0
+	}
+	_ = s.Settle(ctx, id, idempotencyKey, ttl) // the reaper does it again
+	return true, nil
 }
 
 // encodeOutcome gives an outcome's JSON without the result: that one is kept

@@ -21,14 +21,17 @@ type Holder struct {
 	StartedAt time.Time
 	// Ended tells that the job ended, fenced or not.
 	Ended bool
+	// Expired tells that the job is queued still and must not be started any more.
+	Expired bool
 }
 
 // fenceScript lets the first delivery that asks start the job.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     token, owner, wall limit in microseconds
-//	returns  state, token, owner, created_at, started_at as they then stand;
-//	         nil if there is no such job
+//	returns  state, token, owner, created_at, started_at as they then stand, the
+//	         state being "expired" if the start deadline has passed; nil if there
+//	         is no such job
 var fenceScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
@@ -37,6 +40,10 @@ end
 if state == "queued" then
 	local time = redis.call("TIME")
 	local now = time[1] * 1000000 + time[2]
+	local start_by = redis.call("HGET", KEYS[1], "start_by")
+	if start_by and tonumber(start_by) < now then
+		return {"expired", "", "", "", ""}
+	end
 	redis.call("HSET", KEYS[1],
 		"state", "running",
 		"token", ARGV[1],
@@ -61,6 +68,7 @@ func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Du
 	text := func(i int) string { s, _ := reply[i].(string); return s }
 	return Holder{
 		Ended:     jobs.State(text(0)).Ended(),
+		Expired:   text(0) == "expired",
 		Token:     text(1),
 		Owner:     text(2),
 		CreatedAt: parseTime(text(3)),

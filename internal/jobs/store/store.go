@@ -15,6 +15,11 @@
 //	reply_to    Pub/Sub channel that is told of the end
 //	script      until the end
 //	created_at  when it was accepted
+//	priority    which queue it waits in
+//	start_by    until when it must have been started; missing for never
+//	idempotency key of the idempotency record, if there is one
+//	taken_by    the worker that took it up last, fenced or not
+//	cancel      1 once somebody asked to cancel it while it ran
 //	token       which delivery was allowed to start it: the fence
 //	owner       the worker of that delivery
 //	started_at  when the fence was set
@@ -71,7 +76,8 @@ func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
 // createScript makes a queued job.
 //
 //	KEYS[1]  the job's hash
-//	ARGV     script, async (1 or 0), request id, reply channel
+//	ARGV     script, async (1 or 0), request id, reply channel, priority,
+//	         start deadline in microseconds from now or 0, idempotency key
 //	returns  1 if it was made, 0 if it is already there
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
@@ -84,20 +90,42 @@ redis.call("HSET", KEYS[1],
 	"async", ARGV[2],
 	"request_id", ARGV[3],
 	"reply_to", ARGV[4],
+	"priority", ARGV[5],
+	"idempotency", ARGV[7],
 	"created_at", string.format("%.0f", time[1] * 1000000 + time[2]))
+if ARGV[6] ~= "0" then
+	redis.call("HSET", KEYS[1], "start_by", string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[6]))
+end
 return 1`)
 
-// Create stores a job as queued.
+// Create stores a job as queued, however many there are.
 func (s *Store) Create(ctx context.Context, job jobs.Job) error {
+	_, err := s.Accept(ctx, job, 0)
+	return err
+}
+
+// Accept stores a job as queued, unless limit jobs or more are open (0: no
+// limit), and reports whether it is new. CodeQueueFull.
+//
+// The index is written first: it may name jobs that do not exist, which the
+// reaper drops, but no job exists that it does not name.
+func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
+	if err := s.admit(ctx, job.ID, limit); err != nil {
+		return false, fmt.Errorf("admit job %s: %w", job.ID, err)
+	}
 	async := 0
 	if job.Async {
 		async = 1
 	}
-	err := createScript.Run(ctx, s.client, []string{jobKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo).Err()
-	if err != nil {
-		return fmt.Errorf("create job %s: %w", job.ID, err)
+	if job.Priority == "" {
+		job.Priority = jobs.PriorityDefault
 	}
-	return nil
+	created, err := createScript.Run(ctx, s.client, []string{jobKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey).Bool()
+	if err != nil {
+		return false, fmt.Errorf("create job %s: %w", job.ID, full(err))
+	}
+	return created, nil
 }
 
 // Load gives what a worker needs of a job. The script of a job that ended is
@@ -183,6 +211,12 @@ func (s *Store) fields(ctx context.Context, id string, names ...string) (map[str
 
 func notFound() *jobs.Error {
 	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
+}
+
+// parseInt reads a whole number; 0 for what is none.
+func parseInt(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return n
 }
 
 // parseTime reads microseconds since 1970; "" is the zero time.

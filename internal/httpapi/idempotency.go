@@ -1,0 +1,33 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"cellblock/internal/jobs"
+)
+
+// maxIdempotencyKey bounds a key, in bytes, quotes not counted.
+const maxIdempotencyKey = 255
+
+// setIdempotency takes the header Idempotency-Key over. The IETF's draft has the
+// key in quotes; most clients send it without, which is the same key.
+func setIdempotency(request *jobs.Request, header *string, body []byte) *jobs.Error {
+	if header == nil {
+		return nil
+	}
+	key := strings.TrimSpace(*header)
+	if quoted, ok := strings.CutPrefix(key, `"`); ok {
+		if key, ok = strings.CutSuffix(quoted, `"`); !ok {
+			key = ""
+		}
+	}
+	printable := strings.IndexFunc(key, func(c rune) bool { return c < ' ' || c > '~' || c == '"' }) < 0
+	if key == "" || len(key) > maxIdempotencyKey || !printable {
+		return jobs.Errorf(jobs.CodeInvalidRequest, "Idempotency-Key must have 1 to %d printable ASCII characters, with or without quotes around them", maxIdempotencyKey)
+	}
+	sum := sha256.Sum256(body)
+	request.IdempotencyKey, request.Fingerprint = key, hex.EncodeToString(sum[:])
+	return nil
+}

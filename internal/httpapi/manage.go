@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
+
+// CancelJob answers DELETE /jobs/{id}.
+func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID) {
+	if !jobs.ValidID(id) {
+		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired"))
+		return
+	}
+	exchangeOf(r).jobID = id
+	record, err := h.jobs.Cancel(r.Context(), id)
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+	case !record.State.Ended():
+		h.accepted(w, r, record)
+	default:
+		h.write(w, r, http.StatusOK, jobBody(record))
+	}
+}
+
+// ListJobs answers GET /jobs.
+func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.ListJobsParams) {
+	query, err := listQuery(params)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	page, failure := h.jobs.List(r.Context(), query)
+	if failure != nil {
+		h.fail(w, r, failure)
+		return
+	}
+	body := api.JobList{Jobs: make([]api.JobSummary, len(page.Jobs))}
+	for i, record := range page.Jobs {
+		body.Jobs[i] = summaryBody(record)
+	}
+	if page.Next != "" {
+		body.NextCursor = &page.Next
+	}
+	h.write(w, r, http.StatusOK, body)
+}
+
+func listQuery(params api.ListJobsParams) (jobs.ListQuery, *jobs.Error) {
+	query := jobs.ListQuery{Limit: defaultPage}
+	if params.Status != nil {
+		query.State = jobs.State(*params.Status)
+		if !slices.Contains(jobs.States(), query.State) {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"status" must be queued, running, succeeded, failed or cancelled`)
+		}
+	}
+	if params.Cursor != nil {
+		query.Before = *params.Cursor
+		if !jobs.ValidID(query.Before) {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"cursor" must be the next_cursor of an earlier answer`)
+		}
+	}
+	if params.Limit != nil {
+		n, err := strconv.Atoi(*params.Limit)
+		if err != nil || n < 1 || n > maxPage {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"limit" must be a number from 1 to %d`, maxPage)
+		}
+		query.Limit = n
+	}
+	return query, nil
+}
+
+func summaryBody(record jobs.Record) api.JobSummary {
+	return api.JobSummary{
+		JobID:      record.ID,
+		Status:     api.JobStatus(record.State),
+		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
+		StartedAt:  timeOrNull(record.StartedAt),
+		FinishedAt: timeOrNull(record.FinishedAt),
+	}
+}

@@ -1,0 +1,115 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+)
+
+// Submit accepts a job and gives its record, queued. Nobody need be there to
+// take it up. With an idempotency key that was used before, it gives the job of
+// that time as it stands.
+//
+// CodeUnavailable, within a second, if Redis cannot be reached; CodeQueueFull;
+// CodeIdempotencyMismatch.
+func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
+	id, fresh, err := d.accept(ctx, request, requestID, func(string) {})
+	if err != nil {
+		return jobs.Record{}, err
+	}
+	if !fresh {
+		return d.read(ctx, id)
+	}
+	return jobs.Record{ID: id, State: jobs.StateQueued}, nil
+}
+
+// accept stores and enqueues a job, once before has been told its id, and
+// reports whether it is a new one.
+func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, fresh bool, err error) {
+	job := d.jobOf(request, requestID)
+	accepting, cancel := context.WithTimeout(ctx, acceptTimeout)
+	defer cancel()
+	claimed := job.ID
+	if job.IdempotencyKey != "" {
+		claimed, err = d.store.Claim(accepting, job.IdempotencyKey, job.ID, request.Fingerprint)
+	}
+	ours := claimed == job.ID
+	if err == nil {
+		job.ID = claimed
+		before(job.ID)
+		fresh, err = d.enter(accepting, job)
+	}
+	if err == nil {
+		return job.ID, fresh && ours, nil
+	}
+	if !ours {
+		return "", false, d.refused(ctx, err) // another request answers for that job
+	}
+	// It may be in the queue in spite of the error. The client hears that it is
+	// not, so it is taken back if that can be done.
+	_, withdrawErr := d.withdraw(ctx, job.ID, "the job could not be enqueued")
+	if job.IdempotencyKey != "" {
+		withdrawErr = errors.Join(withdrawErr, d.release(ctx, job))
+	}
+	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))
+}
+
+// jobOf makes a new job of a request.
+func (d *Dispatcher) jobOf(request jobs.Request, requestID string) jobs.Job {
+	job := jobs.Job{
+		ID: jobs.NewID(), Script: request.Script, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
+		Priority: request.Priority, StartWithin: request.StartWithin,
+	}
+	if job.StartWithin == 0 {
+		job.StartWithin = d.settings.StartDeadline
+	}
+	if job.Priority == "" {
+		job.Priority = jobs.PriorityDefault
+		if !job.Async {
+			job.Priority = jobs.PriorityHigh
+		}
+	}
+	if request.IdempotencyKey != "" {
+		job.IdempotencyKey = store.IdempotencyKey(request.IdempotencyKey)
+	}
+	return job
+}
+
+// enter stores a job and enqueues it, unless it is there already.
+func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err error) {
+	limit := d.settings.QueueLimit
+	if job.Async {
+		limit = max(1, limit-limit/10)
+	}
+	if d.pressure.Load().memory {
+		return false, jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
+	}
+	fresh, err = d.store.Accept(ctx, job, limit)
+	if err != nil || !fresh {
+		return false, err // what is there already and has no task the reaper finds
+	}
+	return true, d.producer.Enqueue(ctx, job.ID, job.Priority)
+}
+
+func (d *Dispatcher) release(ctx context.Context, job jobs.Job) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
+	return d.store.Release(ctx, job.IdempotencyKey, job.ID)
+}
+
+// refused is what a client is told whose job was not accepted.
+func (d *Dispatcher) refused(ctx context.Context, err error) error {
+	var known *jobs.Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &known) && known.Code == jobs.CodeQueueFull:
+		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(), Cause: known.Cause}
+	case known != nil:
+		return known
+	default:
+		return unavailable("the job could not be accepted: the queue cannot be reached", err)
+	}
+}

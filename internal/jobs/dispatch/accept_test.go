@@ -1,0 +1,175 @@
+package dispatch
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+func keyed(key, fingerprint string) jobs.Request {
+	return jobs.Request{Script: "x", Async: true, IdempotencyKey: key, Fingerprint: fingerprint}
+}
+
+func TestAnIdempotencyKeyIsOneJob(t *testing.T) {
+	url := redistest.Start(t)
+	replicas := []*stack{open(t, url), open(t, url)}
+	ids := make(chan string, 20)
+	var all sync.WaitGroup
+	for i := range cap(ids) {
+		all.Go(func() {
+			record, err := replicas[i%2].Submit(t.Context(), keyed("k", "f"), "r")
+			if err != nil {
+				t.Error(err)
+			}
+			ids <- record.ID
+		})
+	}
+	all.Wait()
+	first := <-ids
+	for range cap(ids) - 1 {
+		if id := <-ids; id != first {
+			t.Errorf("two jobs: %s and %s", first, id)
+		}
+	}
+	if n, err := replicas[0].QueueDepth(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d tasks, %v", n, err)
+	}
+	_, err := replicas[0].Submit(t.Context(), keyed("k", "another"), "r")
+	wantCode(t, err, jobs.CodeIdempotencyMismatch)
+	if record, err := replicas[0].Submit(t.Context(), keyed("k2", "f"), "r"); err != nil || record.ID == first {
+		t.Errorf("another key: %+v, %v", record, err)
+	}
+}
+
+func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.work(t, time.Minute, echo)
+	request := keyed("k", "f")
+	request.Async = false
+	first, err := s.Execute(t.Context(), request, "r", 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Execute(t.Context(), request, "r", 10*time.Second)
+	if err != nil || again.ID != first.ID || string(again.Outcome.Result) != `"x"` {
+		t.Errorf("got %+v, %v", again, err)
+	}
+	keys := s.client.Keys(t.Context(), "cellblock:*:idempotency").Val()
+	if len(keys) != 1 {
+		t.Fatalf("%d records", len(keys))
+	}
+	// The record lives as long as its job.
+	record, job := s.client.PTTL(t.Context(), keys[0]).Val(), s.client.PTTL(t.Context(), "cellblock:{"+first.ID+"}:job").Val()
+	if record < job-time.Second || record > job+time.Second {
+		t.Errorf("the record lives for %s more, the job for %s", record, job)
+	}
+}
+
+// What never ran does not bind its key.
+func TestAWithdrawnJobFreesItsKey(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	request := keyed("k", "f")
+	request.Async, request.StartWithin = false, 100*time.Millisecond
+	first, err := s.Execute(t.Context(), request, "r", 100*time.Millisecond)
+	if err != nil || first.Outcome == nil || first.Outcome.Failure.Code != jobs.CodeNotStarted {
+		t.Fatalf("got %+v, %v", first, err)
+	}
+	s.work(t, time.Minute, echo)
+	if again, err := s.Execute(t.Context(), request, "r", 10*time.Second); err != nil || again.ID == first.ID {
+		t.Errorf("got %+v, %v", again, err)
+	}
+}
+
+func TestAFullQueueRefuses(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.settings.QueueLimit = 10
+	// Before anything ends, so that there is a rate.
+	for s.pressure.Load().at.IsZero() {
+		time.Sleep(time.Millisecond)
+	}
+	async := jobs.Request{Script: "x", Async: true}
+	for range 9 {
+		if _, err := s.Submit(t.Context(), async, "r"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.Submit(t.Context(), async, "r")
+	wantCode(t, err, jobs.CodeQueueFull)
+	var refused *jobs.Error
+	if errors.As(err, &refused) && refused.RetryAfterSeconds != mostRetryAfter {
+		t.Errorf("Retry-After %d, while nothing drains", refused.RetryAfterSeconds)
+	}
+	// The last tenth is for those who wait.
+	if _, err := s.Execute(t.Context(), jobs.Request{Script: "x"}, "r", 10*time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	_, err = s.Execute(t.Context(), jobs.Request{Script: "x"}, "r", 10*time.Millisecond)
+	wantCode(t, err, jobs.CodeQueueFull)
+	s.work(t, time.Minute, echo)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		load, err := s.store.ReadLoad(t.Context())
+		if err == nil && load.Open == 0 && s.retryAfter() < mostRetryAfter {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the queue does not drain: %+v, %v", load, err)
+		}
+	}
+	if _, err := s.Submit(t.Context(), async, "r"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	ctx := t.Context()
+	used, _ := s.store.ReadLoad(ctx)
+	if err := s.client.ConfigSet(ctx, "maxmemory", strconv.FormatInt(used.UsedMemory*5/4, 10)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.measure(ctx)
+	_, err := s.Submit(ctx, jobs.Request{Script: "x", Async: true}, "r")
+	wantCode(t, err, jobs.CodeQueueFull)
+}
+
+func TestCancelAndList(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	var ids []string
+	for range 3 {
+		record, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, record.ID)
+	}
+	for range 2 {
+		if record, err := s.Cancel(t.Context(), ids[1]); err != nil || record.State != jobs.StateCancelled {
+			t.Errorf("got %+v, %v", record, err)
+		}
+	}
+	page, err := s.List(t.Context(), jobs.ListQuery{Limit: 2})
+	if err != nil || len(page.Jobs) != 2 || page.Jobs[0].ID != ids[2] || page.Jobs[1].State != jobs.StateCancelled || page.Next != ids[1] {
+		t.Fatalf("got %+v, %v", page, err)
+	}
+	page, err = s.List(t.Context(), jobs.ListQuery{Limit: 2, Before: page.Next})
+	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].ID != ids[0] || page.Next != "" {
+		t.Fatalf("got %+v, %v", page, err)
+	}
+	page, err = s.List(t.Context(), jobs.ListQuery{Limit: 2, State: jobs.StateCancelled})
+	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].ID != ids[1] {
+		t.Fatalf("got %+v, %v", page, err)
+	}
+	s.work(t, time.Minute, echo)
+	if record, err := s.Get(t.Context(), ids[0], 10*time.Second); err != nil || record.State != jobs.StateSucceeded {
+		t.Fatalf("got %+v, %v", record, err)
+	}
+	_, err = s.Cancel(t.Context(), ids[0])
+	wantCode(t, err, jobs.CodeAlreadyFinished)
+	_, err = s.Cancel(t.Context(), jobs.NewID())
+	wantCode(t, err, jobs.CodeNotFound)
+}

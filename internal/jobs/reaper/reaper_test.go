@@ -1,0 +1,174 @@
+package reaper_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/reaper"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a Redis with a number of reapers at work.
+type bench struct {
+	*store.Store
+	producer *queue.Producer
+	client   redis.UniversalClient
+}
+
+func open(t *testing.T, reapers int) *bench {
+	t.Helper()
+	client := redistest.Open(t)
+	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour})
+	b := &bench{Store: s, producer: queue.NewProducer(client), client: client}
+	for range reapers {
+		ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			reaper.New(b.Store, b.producer, slog.New(slog.DiscardHandler)).Run(ctx)
+		}()
+		t.Cleanup(func() {
+			stop()
+			<-ended
+		})
+	}
+	return b
+}
+
+func (b *bench) create(t *testing.T, change func(*jobs.Job)) string {
+	t.Helper()
+	job := jobs.Job{ID: jobs.NewID(), Script: "x", Async: true}
+	if change != nil {
+		change(&job)
+	}
+	if err := b.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	return job.ID
+}
+
+// eventually waits for at most 10 s, which is what a client is promised.
+func eventually(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !check(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+func (b *bench) code(t *testing.T, id string) jobs.Code {
+	t.Helper()
+	record, err := b.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.Outcome == nil || record.Outcome.Failure == nil {
+		return ""
+	}
+	return record.Outcome.Failure.Code
+}
+
+func TestTheJobsOfALostWorkerEnd(t *testing.T) {
+	t.Parallel()
+	b := open(t, 2)
+	if err := b.Heartbeat(t.Context(), "lost", 4*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Heartbeat(t.Context(), "alive", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	lost, running := b.create(t, nil), b.create(t, nil)
+	for id, owner := range map[string]string{lost: "lost", running: "alive"} {
+		if _, err := b.Fence(t.Context(), id, "t", owner, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the job of the lost worker ends", func() bool { return b.code(t, lost) == jobs.CodeWorkerLost })
+	if code := b.code(t, running); code != "" {
+		t.Errorf("the job of the worker that lives ended as %s", code)
+	}
+}
+
+func TestAJobWithoutATaskIsQueued(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	b.create(t, func(j *jobs.Job) { j.Priority = jobs.PriorityLow })
+	eventually(t, "the job is in the queue", func() bool {
+		return b.client.LLen(t.Context(), "asynq:{low}:pending").Val() == 1
+	})
+}
+
+// A worker took the task and died before the fence.
+func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
+	t.Parallel()
+	for name, taken := range map[string]bool{"taken by a dead worker": true, "taken by nobody knows whom": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, 1)
+			id := b.create(t, nil)
+			if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+				t.Fatal(err)
+			}
+			// As asynq's dequeue does it.
+			ctx := t.Context()
+			b.client.RPopLPush(ctx, "asynq:{default}:pending", "asynq:{default}:active")
+			b.client.HSet(ctx, "asynq:{default}:t:"+id, "state", "active")
+			b.client.ZAdd(ctx, "asynq:{default}:lease", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+			if taken {
+				if _, _, _, err := b.Take(ctx, id, "dead"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "the job is in the queue again", func() bool {
+				return b.client.LLen(ctx, "asynq:{default}:pending").Val() == 1
+			})
+			if n := b.client.LLen(ctx, "asynq:{default}:active").Val() + b.client.ZCard(ctx, "asynq:{default}:lease").Val(); n != 0 {
+				t.Errorf("%d traces of the old delivery are left", n)
+			}
+		})
+	}
+}
+
+func TestAJobIsDroppedAtItsStartDeadline(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	id := b.create(t, func(j *jobs.Job) { j.StartWithin = 1500 * time.Millisecond })
+	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	eventually(t, "the job is dropped", func() bool { return b.code(t, id) == jobs.CodeNotStarted })
+	if took := time.Since(start); took < 1500*time.Millisecond || took > 3500*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestTheIndexForgetsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	ids := make([]string, 250)
+	for i := range ids {
+		ids[i] = b.create(t, nil)
+		if _, err := b.End(t.Context(), ids[i], jobs.Outcome{Result: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One whose record was lost with Redis's last writes.
+	b.client.Del(t.Context(), "cellblock:{"+b.create(t, nil)+"}:job")
+	eventually(t, "all are forgotten", func() bool {
+		n, err := b.Indexed(t.Context())
+		load, loadErr := b.ReadLoad(t.Context())
+		return err == nil && loadErr == nil && n == 0 && load.Open == 0
+	})
+}

@@ -1,0 +1,189 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// reaperKey is the lease of the one who reaps.
+const reaperKey = "cellblock:reaper"
+
+// leaseScript takes or renews the reaper's lease.
+//
+//	KEYS[1]  the lease
+//	ARGV     token, TTL in milliseconds
+//	returns  1 if the lease is the token's, else 0
+var leaseScript = redis.NewScript(`
+local holder = redis.call("GET", KEYS[1])
+if holder and holder ~= ARGV[1] then
+	return 0
+end
+redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+return 1`)
+
+// Lease takes or renews the reaper's lease and reports whether it is held.
+func (s *Store) Lease(ctx context.Context, token string, ttl time.Duration) (bool, error) {
+	held, err := leaseScript.Run(ctx, s.client, []string{reaperKey}, token, ttl.Milliseconds()).Bool()
+	if err != nil {
+		return false, fmt.Errorf("take the reaper's lease: %w", err)
+	}
+	return held, nil
+}
+
+// Unlease gives the lease up, if it is the token's.
+func (s *Store) Unlease(ctx context.Context, token string) error {
+	return releaseScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
+}
+
+// Open is a job that the index calls open, as the reaper sees it. A job whose
+// record is missing has no State.
+type Open struct {
+	ID       string
+	State    jobs.State
+	Priority jobs.Priority
+	// Owner is the worker that started the job, TakenBy the one that looked at it
+	// last.
+	Owner, TakenBy string
+	// Deadline is the wall deadline of a running job, StartBy the start deadline
+	// of a queued one; zero if there is none.
+	Deadline, StartBy time.Time
+	IdempotencyKey    string
+	// TTL is what is left of an ended job's record.
+	TTL time.Duration
+	// NeverRan tells of an ended job that it was taken back unstarted.
+	NeverRan bool
+}
+
+// dueScript lists the open jobs that are to be looked at.
+//
+//	KEYS[1]  open jobs
+//	ARGV     how many at most
+//	returns  the time in microseconds since 1970, then the ids
+var dueScript = redis.NewScript(`
+local time = redis.call("TIME")
+local now = string.format("%.0f", time[1] * 1000000 + time[2])
+local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1])
+table.insert(ids, 1, now)
+return ids`)
+
+// Due gives at most n jobs that are to be looked at, and Redis's time.
+func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
+	ids, err := dueScript.Run(ctx, s.client, []string{openKey}, n).StringSlice()
+	if err != nil {
+		return time.Time{}, nil, fmt.Errorf("list the open jobs: %w", err)
+	}
+	now, ids := parseTime(ids[0]), ids[1:]
+	if len(ids) == 0 {
+		return now, nil, nil
+	}
+	pipeline := s.client.Pipeline()
+	fields := make([]*redis.SliceCmd, len(ids))
+	ttls := make([]*redis.DurationCmd, len(ids))
+	for i, id := range ids {
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "started_at")
+		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return now, nil, fmt.Errorf("read %d open jobs: %w", len(ids), err)
+	}
+	open := make([]Open, len(ids))
+	for i, id := range ids {
+		values := fields[i].Val()
+		text := func(n int) string { s, _ := values[n].(string); return s }
+		open[i] = Open{
+			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
+			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
+			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "",
+		}
+	}
+	return now, open, nil
+}
+
+// LookAgain sets when the reaper looks at each job next.
+func (s *Store) LookAgain(ctx context.Context, at map[string]time.Time) error {
+	if len(at) == 0 {
+		return nil
+	}
+	members := make([]redis.Z, 0, len(at))
+	for id, t := range at {
+		members = append(members, redis.Z{Score: float64(t.UnixMicro()), Member: id})
+	}
+	if err := s.client.ZAddArgs(ctx, openKey, redis.ZAddArgs{XX: true, Members: members}).Err(); err != nil {
+		return fmt.Errorf("plan the next looks: %w", err)
+	}
+	return nil
+}
+
+// aliveWorkersScript lists the workers that live.
+//
+//	KEYS[1]  the workers
+var aliveWorkersScript = redis.NewScript(`
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")`)
+
+// AliveWorkers gives the owners whose sign of life has not run out.
+func (s *Store) AliveWorkers(ctx context.Context) (map[string]bool, error) {
+	owners, err := aliveWorkersScript.Run(ctx, s.client, []string{workersKey}).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("list the workers: %w", err)
+	}
+	alive := make(map[string]bool, len(owners))
+	for _, owner := range owners {
+		alive[owner] = true
+	}
+	return alive, nil
+}
+
+// Sweep walks the index of all jobs, n from where cursor is (at first ""), drops
+// those whose records have expired, and gives where to go on.
+func (s *Store) Sweep(ctx context.Context, cursor string, n int) (string, error) {
+	low := "-"
+	if cursor != "" {
+		low = "(" + cursor
+	}
+	ids, err := s.client.ZRangeByLex(ctx, allKey, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
+	if err != nil {
+		return cursor, fmt.Errorf("sweep: %w", err)
+	}
+	pipeline := s.client.Pipeline()
+	there := make([]*redis.IntCmd, len(ids))
+	open := make([]*redis.FloatCmd, len(ids))
+	for i, id := range ids {
+		there[i] = pipeline.Exists(ctx, jobKey(id))
+		open[i] = pipeline.ZScore(ctx, openKey, id)
+	}
+	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return cursor, fmt.Errorf("sweep: %w", err)
+	}
+	var gone []any
+	for i, id := range ids {
+		if there[i].Val() == 0 && errors.Is(open[i].Err(), redis.Nil) {
+			gone = append(gone, id)
+		}
+	}
+	if len(gone) > 0 {
+		if err := s.client.ZRem(ctx, allKey, gone...).Err(); err != nil {
+			return cursor, fmt.Errorf("sweep: %w", err)
+		}
+	}
+	if len(ids) < n {
+		return "", nil
+	}
+	return ids[len(ids)-1], nil
+}
+
+// Indexed counts the jobs that the index knows.
+func (s *Store) Indexed(ctx context.Context) (int, error) {
+	n, err := s.client.ZCard(ctx, allKey).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count the indexed jobs: %w", err)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// takeScript notes which worker looks at a job and gives what it needs.
+//
+//	KEYS[1]  the job's hash
+//	ARGV     owner
+//	returns  state, script, async, request_id, reply_to, age in microseconds; nil
+//	         if there is no such job. The state is "expired" if the start deadline has passed.
+var takeScript = redis.NewScript(`
+local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at")
+if not job[1] then
+	return nil
+end
+local time = redis.call("TIME")
+local now = time[1] * 1000000 + time[2]
+if job[1] == "queued" then
+	if job[6] and tonumber(job[6]) < now then
+		job[1] = "expired"
+	else
+		redis.call("HSET", KEYS[1], "taken_by", ARGV[1])
+	end -- of expired
+end
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now))}`)
+
+// Take gives what a worker needs of a job that was delivered to it, and notes
+// that it has it, so that the reaper knows whose fault it is if nothing comes of
+// it. expired tells that the job must not be started any more. CodeNotFound.
+func (s *Store) Take(ctx context.Context, id, owner string) (job jobs.Job, state jobs.State, expired bool, err error) {
+	reply, err := takeScript.Run(ctx, s.client, []string{jobKey(id)}, owner).StringSlice()
+	if errors.Is(err, redis.Nil) {
+		err = notFound()
+	}
+	if err != nil {
+		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
+	}
+	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4]}
+	if reply[0] == "expired" {
+		return job, jobs.StateQueued, true, nil
+	}
+	// One that has waited is perhaps not looked at for a while.
+	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && reply[0] == string(jobs.StateQueued) {
+		if err := touchScript.Run(ctx, s.client, []string{openKey}, id).Err(); err != nil {
+			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
+		}
+	}
+	return job, jobs.State(reply[0]), false, nil
+}

@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+func TestARunningJobIsCancelled(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	b.start(t)
+	id := b.submit(t, "import time\ndef main(): time.sleep(20)")
+	b.await(t, id, running)
+	start := time.Now()
+	if state, err := b.Store.Cancel(t.Context(), id); err != nil || state != jobs.StateRunning {
+		t.Fatalf("got %s, %v", state, err)
+	}
+	b.await(t, id, jobs.State.Ended)
+	if took := time.Since(start); took > 100*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+	b.wantFailure(t, id, jobs.CodeCancelled)
+}
+
+// The message may be lost; the record says it too.
+func TestALostMessageDoesNotLoseTheCancel(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	b.start(t)
+	id := b.submit(t, "import time\ndef main(): time.sleep(20)")
+	b.await(t, id, running)
+	b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", "cancel", "1")
+	start := time.Now()
+	b.await(t, id, jobs.State.Ended)
+	if took := time.Since(start); took > cancelRecheck+500*time.Millisecond {
+		t.Errorf("took %s", took)
+	}
+	b.wantFailure(t, id, jobs.CodeCancelled)
+}
+
+func TestAJobThatComesTooLateIsDropped(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	late := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", StartWithin: time.Millisecond}
+	if err := b.Store.Create(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	if err := b.deliver(t, late.ID, 0); err != nil {
+		t.Error(err)
+	}
+	b.wantFailure(t, late.ID, jobs.CodeNotStarted)
+	b.wantRuns(t, 0, 0)
+	// The deadline may pass while a sandbox is made.
+	later := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", StartWithin: 50 * time.Millisecond}
+	if err := b.Store.Create(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	b.pythons.ready = func() { time.Sleep(60 * time.Millisecond) }
+	if err := b.deliver(t, later.ID, 0); err != nil {
+		t.Error(err)
+	}
+	b.wantFailure(t, later.ID, jobs.CodeNotStarted)
+	b.wantRuns(t, 0, 1)
+}
