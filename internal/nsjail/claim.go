@@ -60,6 +60,15 @@ func newClaim(dir string, uidBase int) (*claim, error) {
 	return nil, fmt.Errorf("%d workers run on this machine already", maxWorkers)
 }
 
+// groupName names the worker's cgroup folder. Claims hold among workers that
+// share a RUN_DIR; cgroups may be shared by others too (another RUN_DIR, another
+// container), so the place of the claims is part of the name.
+func (c *claim) groupName() string {
+	var place unix.Stat_t
+	_ = unix.Fstat(int(c.lock.Fd()), &place) // zeros name a place as well
+	return fmt.Sprintf("cellblock-%x-%x", place.Dev, place.Ino)
+}
+
 // takeID gives a user id that no live job has. The caller gives it back.
 func (c *claim) takeID() int {
 	if c.single {

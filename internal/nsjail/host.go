@@ -60,8 +60,7 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 		// Where even root may not, sandboxes do not start, and missing says why.
 		_ = uncoverProc(runDir)
 	}
-	name := "cellblock-" + strconv.Itoa(h.claim.number)
-	h.cgroups, h.cgroupsError = cgroup.Open(name)
+	h.cgroups, h.cgroupsError = cgroup.Open(h.claim.groupName())
 	if h.cgroupsError != nil && settings.RequireCgroups {
 		return nil, fmt.Errorf("cgroups are required and cannot be used: %w", h.cgroupsError)
 	}

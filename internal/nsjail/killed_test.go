@@ -85,7 +85,7 @@ func clearedByTheNext(t *testing.T, number int) {
 		if cold.host.claim.number > number {
 			return // another worker of this machine took it, and cleared it so
 		}
-		left, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/cellblock-%d/*", number))
+		left, err := filepath.Glob("/sys/fs/cgroup/*/" + cold.host.claim.groupName() + "/*")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,7 +87,7 @@ func look(t *testing.T, warm *Warm) state {
 		}
 		s.ZygoteDescriptors += len(entries)
 	}
-	groups, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/cellblock-%d/*/cgroup.procs", host.claim.number))
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + host.claim.groupName() + "/*/cgroup.procs")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,13 @@
 //	               for each second in which nothing happens: bounded
 //	overhead       a request's whole time, with warm and with cold sandboxes,
 //	               over that of a bare nsjail with the same script, which leaves
-//	               as the runner does: below 15 ms at the median
+//	               as the runner does: below 15 ms at the median. Warm, pandas:
+//	               at most 8 ms in all, and 40 times less than a bare one that
+//	               takes Python apart at its end
+//	speed          jobs per second with 8 clients, over HTTP, with the same
+//	               sandboxes driven by this program, and with a bare nsjail on
+//	               each core
+//	rest           memory of a ready sandbox, processor time of an idle stack
 //
 // Needs root, redis-server and the sandbox's Python (`make setup`).
 package main
