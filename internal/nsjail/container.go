@@ -88,7 +88,7 @@ func filtered() bool {
 
 // canUnshare tries out whether a process in namespaces of its own can be made.
 func (s Settings) canUnshare() bool {
-	cmd := exec.Command(s.Nsjail, "--help") //nolint:noctx // prints and ends
+	cmd := exec.Command(s.Nsjail, "--help") //nolint:gosec,noctx // the operator's nsjail; it prints and ends
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS}
 	err := cmd.Run()
 	return !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EINVAL)
