@@ -20,7 +20,7 @@ tool := go tool -modfile=tools/go.mod
 .PHONY: help
 help: ## Show this list
 	@printf 'Usage: make TARGET [SETTING=value]\n\nTargets:\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSettings:\n'
 	@printf '  %-16s %s\n' \
 		CELLBLOCK_PREFIX "the sandbox's Python and nsjail ($(CELLBLOCK_PREFIX))" \
@@ -44,7 +44,7 @@ build: ## Build bin/api, bin/worker and bin/cellblock
 	go build -trimpath -ldflags '-X cellblock/internal/buildinfo.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test
-test: setup-test test-go test-python ## Run every test: Go with the race detector, Python, real Redis and nsjail
+test: setup-test test-go test-escape test-python ## Run every test: Go with the race detector, Python, real Redis and nsjail
 
 .PHONY: setup-test
 setup-test:
@@ -53,7 +53,23 @@ setup-test:
 .PHONY: test-go
 test-go: setup-test ## Run the Go tests only
 	go vet ./...
-	go test -race $(TESTFLAGS) ./...
+	go test -race $(TESTFLAGS) $$(go list ./... | grep -v -e /test/escape -e /test/verdicts)
+
+.PHONY: test-escape
+test-escape: setup-test ## Try to escape from both kinds of sandbox, a line an attempt, and meet each verdict
+	@mkdir -p .cache
+	go build -trimpath -o .cache/escape/ ./cmd/api ./cmd/worker
+	go test -c -o .cache/escape/ ./test/escape ./test/verdicts
+	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/.cache/escape $(CURDIR)/.cache/escape/escape.test -test.timeout 10m
+	cd test/verdicts && ESCAPE_PROGRAMS=$(CURDIR)/.cache/escape $(CURDIR)/.cache/escape/verdicts.test -test.timeout 10m
+
+.PHONY: test-escape-mutants
+test-escape-mutants: setup-test ## Take each protection out in turn: an attempt must then succeed
+	go run ./test/escape/mutants
+
+.PHONY: test-cgroup2
+test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cgroup version 2 (qemu, a quarter of an hour)
+	scripts/test-cgroup2
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python

@@ -89,7 +89,7 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 			t.Fatalf("there is no %q", a.beside)
 		}
 		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()))) })
-		time.Sleep(300 * time.Millisecond) // it is at work by then
+		time.Sleep(stack.Stretched(300 * time.Millisecond)) // it is at work by then
 	}
 	mark := newMark()
 	got := execute(t, s, a.text(mark))
@@ -134,7 +134,7 @@ func (a *attempt) text(mark string) string {
 // judge holds the answer against what the header says must be seen inside.
 func (a *attempt) judge(t *testing.T, got answer) {
 	t.Helper()
-	if got.took > a.within {
+	if got.took > stack.Stretched(a.within) {
 		t.Errorf("%s took %s, at most %s is right", a.name, got.took, a.within)
 	}
 	saw := string(got.Result)
@@ -152,7 +152,7 @@ func (a *attempt) judge(t *testing.T, got answer) {
 // execute sends a script and waits for its answer.
 func execute(t *testing.T, s *stack.Stack, script string) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), clientBound)
+	ctx, cancel := context.WithTimeout(t.Context(), stack.Stretched(clientBound))
 	defer cancel()
 	body, err := json.Marshal(map[string]string{"script": script})
 	if err != nil {

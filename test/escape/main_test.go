@@ -28,7 +28,7 @@ var kinds []*kind
 
 // tightLimits are far apart where one could be met instead of another.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": "8s", "LIMIT_CPU": "1s", "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
+	"LIMIT_WALL": stack.Stretched(8 * time.Second).String(), "LIMIT_CPU": stack.Stretched(time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 
@@ -95,36 +95,41 @@ func makeCanary(dir string) error {
 		if err := os.MkdirAll(folder, 0o777); err != nil {
 			return err
 		}
-		if err := os.Chmod(folder, 0o777); err != nil { //nolint:gosec // on purpose
+		if err := os.Chmod(folder, 0o777); err != nil {
 			return err
 		}
 	}
 	file := filepath.Join(canary, "file")
-	if err := os.WriteFile(file, []byte(canaryText), 0o666); err != nil { //nolint:gosec // on purpose
+	if err := os.WriteFile(file, []byte(canaryText), 0o666); err != nil {
 		return err
 	}
-	return os.Chmod(file, 0o666) //nolint:gosec // on purpose
+	return os.Chmod(file, 0o666)
 }
 
 func startKind(name string, programs stack.Programs) (err error) {
 	k := &kind{name: name, before: map[*stack.Process]int{}}
 	kinds = append(kinds, k)
-	standard := stack.Env{"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue}
+	standard := stack.Env{
+		"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue,
+		"LIMIT_WALL": stack.Stretched(15 * time.Second).String(), "LIMIT_CPU": stack.Stretched(10 * time.Second).String(),
+		"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(),
+	}
 	for pair := range strings.FieldsSeq(os.Getenv("ESCAPE_WORKER_ENV")) {
 		if name, value, ok := strings.Cut(pair, "="); ok {
 			standard[name] = value
 		}
 	}
-	tight := maps.Clone(tightLimits)
-	maps.Copy(tight, standard)
+	tight := maps.Clone(standard)
+	maps.Copy(tight, tightLimits)
+	wait := stack.Stretched(30 * time.Second).String()
 	k.standard, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{standard},
+		Programs: programs, API: stack.Env{"SYNC_WAIT": wait}, Workers: []stack.Env{standard},
 	})
 	if err != nil {
 		return err
 	}
 	k.tight, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{tight},
+		Programs: programs, API: stack.Env{"SYNC_WAIT": wait}, Workers: []stack.Env{tight},
 	})
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ var table = []row{
 	{name: "timeout: asleep", script: `
 import time
 def main():
-    time.sleep(60)`, cgroups: cell{code: "timeout"}, says: "longer than 8 s"},
+    time.sleep(60 * SLOW)`, cgroups: cell{code: "timeout"}, says: "longer than 8 s"},
 	{name: "timeout: stopped by SIGSTOP", script: `
 import os, signal
 def main():
@@ -44,7 +44,7 @@ def main():
 import os, struct, time
 def main():
     os.write(3, b"R" + struct.pack(">I", 1) + b"1")
-    time.sleep(60)`, cgroups: cell{code: "timeout"}},
+    time.sleep(60 * SLOW)`, cgroups: cell{code: "timeout"}},
 	{name: "cpu_limit: busy", script: `
 def main():
     while True:
@@ -54,46 +54,57 @@ import re, signal
 def main():
     signal.signal(signal.SIGXCPU, signal.SIG_IGN)
     re.match(r"(a+)+$", "a" * 40 + "b")`, cgroups: cell{code: "cpu_limit"}},
-	{name: "cpu_limit: many busy processes", script: `
+	{
+		name: "cpu_limit: many busy processes", script: `
 import os, time
 def main():
     for _ in range(3):
         if os.fork() == 0:
-            while time.process_time() < 0.35:
+            while time.process_time() < 0.35 * SLOW:
                 pass
             os._exit(0)
     for _ in range(3):
         os.wait()`, cgroups: cell{code: "cpu_limit"},
-		rlimits: cell{code: "", why: "each process has the limit for itself"}},
-	{name: "memory_limit: objects of Python's", script: `
+		rlimits: cell{code: "", why: "each process has the limit for itself"},
+	},
+	{
+		name: "memory_limit: objects of Python's", script: `
 def main():
     kept = []
     while True:
         kept.append(bytearray(1 << 20))`, cgroups: cell{code: "memory_limit"}, says: "128 MB of memory",
-		rlimits: cell{code: "exception", hint: "the memory limit", why: "MemoryError in the script"}},
-	{name: "memory_limit: numpy", script: `
+		rlimits: cell{code: "exception", hint: "the memory limit", why: "MemoryError in the script"},
+	},
+	{
+		name: "memory_limit: numpy", script: `
 import numpy as np
 def main():
     return float(np.ones(40_000_000).sum())`, cgroups: cell{code: "memory_limit"},
-		rlimits: cell{code: "exception", hint: "the memory limit", why: "MemoryError in the script"}},
-	{name: "memory_limit: many children, each below the limit", script: `
+		rlimits: cell{code: "exception", hint: "the memory limit", why: "MemoryError in the script"},
+	},
+	{
+		name: "memory_limit: many children, each below the limit", script: `
 import os, signal, time
 def main():
     for _ in range(8):
         if os.fork() == 0:
             kept = b"x" * (30 << 20)
             signal.pause()
-    time.sleep(2)
+    time.sleep(2 * SLOW)
     return "not seen"`, cgroups: cell{code: "memory_limit"},
-		rlimits: cell{code: "", why: "each process has the limit for itself"}},
-	{name: "memory_limit: /tmp filled", script: `
+		rlimits: cell{code: "", why: "each process has the limit for itself"},
+	},
+	{
+		name: "memory_limit: /tmp filled", script: `
 def main():
     for i in range(150):
         with open(f"/tmp/{i}", "wb") as f:
             f.write(b"x" * (1 << 20))
     return "not seen"`, cgroups: cell{code: "memory_limit"},
-		rlimits: cell{code: "", why: "files do not count; /tmp has a size of its own"}},
-	{name: "memory_limit: a child is killed, main goes on", script: `
+		rlimits: cell{code: "", why: "files do not count; /tmp has a size of its own"},
+	},
+	{
+		name: "memory_limit: a child is killed, main goes on", script: `
 import os
 def main():
     if os.fork() == 0:
@@ -102,15 +113,18 @@ def main():
             kept.append(b"x" * (5 << 20))
     os.wait()
     return "not seen"`, cgroups: cell{code: "memory_limit"},
-		rlimits: cell{code: "", why: "the child gets a MemoryError of its own"}},
-	{name: "memory_limit: success was forged before", script: `
+		rlimits: cell{code: "", why: "the child gets a MemoryError of its own"},
+	},
+	{
+		name: "memory_limit: success was forged before", script: `
 import os, struct, time
 def main():
     os.write(3, b"R" + struct.pack(">I", 1) + b"1")
     kept = []
     while True:
         kept.append(b"x" * (5 << 20))`, cgroups: cell{code: "memory_limit"},
-		rlimits: cell{code: "", why: "the forged report stands: nothing was enforced"}},
+		rlimits: cell{code: "", why: "the forged report stands: nothing was enforced"},
+	},
 	{name: "memory_limit: over time as well", script: `
 import os, signal, time
 def main():
@@ -119,7 +133,7 @@ def main():
         kept = []
         while True:
             kept.append(b"x" * (5 << 20))
-    time.sleep(60)`, cgroups: cell{code: "memory_limit"}, rlimits: cell{code: "timeout", why: "the clock is what is left"}},
+    time.sleep(60 * SLOW)`, cgroups: cell{code: "memory_limit"}, rlimits: cell{code: "timeout", why: "the clock is what is left"}},
 	{name: "no verdict: a MemoryError that the script survives", script: `
 def main():
     try:
@@ -129,19 +143,23 @@ def main():
 	{name: "exception: a MemoryError that nobody catches", script: `
 def main():
     bytearray(1 << 60)`, cgroups: cell{code: "exception", hint: "the memory limit"}},
-	{name: "process_limit: processes", script: `
+	{
+		name: "process_limit: processes", script: `
 import os, signal
 def main():
     while True:
         if os.fork() == 0:
             signal.pause()`, cgroups: cell{code: "process_limit"}, says: "more than 16 processes and threads",
-		rlimits: cell{code: "exception", hint: "the process limit", why: "nothing outside counts what was refused"}},
-	{name: "process_limit: threads", script: `
+		rlimits: cell{code: "exception", hint: "the process limit", why: "nothing outside counts what was refused"},
+	},
+	{
+		name: "process_limit: threads", script: `
 import threading, time
 def main():
     while True:
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()`, cgroups: cell{code: "process_limit"},
-		rlimits: cell{code: "exception", hint: "the process limit", why: "nothing outside counts what was refused"}},
+		rlimits: cell{code: "exception", hint: "the process limit", why: "nothing outside counts what was refused"},
+	},
 	{name: "no verdict: the process limit, caught", script: `
 import os, signal
 def main():
@@ -164,8 +182,10 @@ def main():
 	{name: "exception: a file too large", script: `
 def main():
     with open("/tmp/file", "wb") as f:
-        f.write(b"x" * (2 << 20))`, cgroups: cell{code: "exception", hint: "the file size limit",
-		why: "no file_size_limit: only the script knows"}},
+        f.write(b"x" * (2 << 20))`, cgroups: cell{
+		code: "exception", hint: "the file size limit",
+		why: "no file_size_limit: only the script knows",
+	}},
 	{name: "killed: a file too large, and SIGXFSZ not ignored", script: `
 import signal
 def main():
@@ -179,7 +199,7 @@ def main():
 import os, struct, time
 def main():
     os.write(3, b"R" + struct.pack(">I", 2**32 - 1))
-    time.sleep(60)`, cgroups: cell{code: "result_too_large"}},
+    time.sleep(60 * SLOW)`, cgroups: cell{code: "result_too_large"}},
 	{name: "killed: a segmentation fault", script: `
 import ctypes
 def main():

@@ -18,7 +18,7 @@ def main():
         copy.write(source.read())
     os.chmod("/tmp/id", 0o6755)
     out = subprocess.run(["/tmp/id"], capture_output=True, text=True).stdout
-    if "=0(" in out:
+    if "=0" in out or 0 in (*os.getresuid(), *os.getresgid()):
         became.append(out)
     became += succeeded("setuid", os.setuid, 0) + succeeded("setgid", os.setgid, 0) + succeeded("setgroups", os.setgroups, [0])
     became += succeeded("setresuid", os.setresuid, 0, 0, 0) + succeeded("chown", os.chown, "/tmp/id", 0, 0)

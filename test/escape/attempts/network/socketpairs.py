@@ -10,7 +10,14 @@ def main():
     for family in range(0, 46):
         for kind in (1, 2, 3, 4, 5):
             if (family, kind) != (socket.AF_UNIX, socket.SOCK_STREAM):
-                reached += succeeded([family, kind], socket.socketpair, family, kind)
+                try:
+                    socket.socketpair(family, kind)
+                    reached.append([family, kind])
+                except PermissionError:
+                    pass
+                except OSError as e:
+                    # The kernel's own word: the filter let it through.
+                    reached.append([family, kind, e.errno])
     a, b = socket.socketpair()
     address = b"\x01\x00\x00somebody"
     if syscall(44, a.fileno(), b"x", 1, 0, address, len(address))[0] != -1:

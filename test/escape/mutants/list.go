@@ -1,0 +1,94 @@
+package main
+
+// mutant is this source with one protection taken out. At least one of the
+// attempts must then succeed.
+type mutant struct {
+	name string
+	// edits are files with what is replaced, in turn; a text must be there.
+	edits []edit
+	// sandbox is the kind in which it must show.
+	sandbox string
+	// tests is the pattern of the tests that must notice.
+	tests string
+}
+
+type edit struct{ file, from, to string }
+
+const (
+	policy  = "internal/nsjail/seccomp/policy.go"
+	confine = "runner/confine.py"
+	config  = "nsjail.cfg"
+	plan    = "internal/nsjail/plan.go"
+	v1      = "internal/nsjail/cgroup/v1.go"
+	v2      = "internal/nsjail/cgroup/v2.go"
+	message = "internal/nsjail/message.go"
+)
+
+// attempt is the pattern of one attempt.
+func attempt(name string) string { return "TestAttempts/.*/" + name + "$" }
+
+var mutants = []mutant{
+	// the filter
+	{"inotify allowed", []edit{{policy, `"access", "chdir",`, `"access", "inotify_init1", "chdir",`}}, "warm", attempt("syscalls/refused")},
+	{"inotify allowed, cold", []edit{{policy, `"access", "chdir",`, `"access", "inotify_init1", "chdir",`}}, "cold", attempt("neighbours/watch")},
+	{"ptrace allowed", []edit{{policy, `"access", "chdir",`, `"access", "ptrace", "chdir",`}}, "warm", attempt("kernel/attack_surface")},
+	{"io_uring allowed", []edit{{policy, `"access", "chdir",`, `"access", "io_uring_setup", "chdir",`}}, "warm", attempt("network/io_uring")},
+	{"shared memory allowed", []edit{{policy, `"access", "chdir",`, `"access", "shmget", "chdir",`}}, "warm", attempt("resources/shared_memory")},
+	{"sockets allowed", []edit{{policy, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",`, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg",`}, {policy, `"access", "chdir",`, `"access", "socket", "chdir",`}}, "warm", attempt("network/addresses")},
+	{"unknown calls allowed to fail as refused", []edit{{"internal/nsjail/seccomp/bpf.go", `fails(syscall.ENOSYS)}}, "ENOSYS"}`, `fails(syscall.EPERM)}}, "ENOSYS"}`}}, "warm", attempt("syscalls/unknown_numbers")},
+	{"namespaces by clone", []edit{{policy, "cloneNamespaces | cloneParent, 0", "cloneParent, 0"}}, "cold", attempt("kernel/namespaces")},
+	{"the zygote as a parent", []edit{{policy, "cloneNamespaces | cloneParent, 0", "cloneNamespaces, 0"}}, "warm", attempt("processes/clone_parent")},
+	{"datagram pairs", []edit{{policy, "{1, typeMask, typeStream}", "{1, 0, 0}"}}, "warm", attempt("network/socketpairs")},
+	{"other families of pairs", []edit{{policy, "{{0, anInt, familyUnix}, {1, typeMask, typeStream}}", "{{1, typeMask, typeStream}}"}}, "warm", attempt("network/socketpairs")},
+	{"socket filters", []edit{{policy, "AnyOf: socketOptions(7,", "AnyOf: socketOptions(26, 7,"}}, "warm", attempt("network/socket_filters")},
+	{"cache eviction", []edit{{policy, "3, 0, 1, 2, 3, 5)", "3, 0, 1, 2, 3, 4, 5)"}}, "warm", attempt("kernel/evict_shared_pages")},
+	{"limits of process 1", []edit{{policy, `argIn("prlimit64", syscall.EPERM, 0, 0),`, `argIn("prlimit64", syscall.EPERM, 0, 0, 1),`}}, "cold", attempt("processes/attack_process_1")},
+	{"leases", []edit{{policy, "1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,", "1, 1024, 1025, 1026, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,"}}, "warm", attempt("neighbours/watch")},
+	{"personalities", []edit{{policy, "0, queryPersona)", "0, queryPersona, 0x0040000)"}}, "warm", attempt("kernel/personality")},
+
+	// how a warm sandbox is confined
+	{"no session of its own", []edit{{confine, "        os.setsid()\n", ""}}, "warm", attempt("processes/session")},
+	{"descriptors left open", []edit{{confine, "    os.closerange(_JOB_CHANNEL + 1, 1 << 20)\n", ""}}, "warm", attempt("files/descriptors")},
+	{"a shared /dev/null", []edit{{confine, `null = os.open("/dev/null", os.O_RDONLY)`, "null = 0"}}, "warm", attempt("neighbours/shared_descriptions")},
+	{"no network namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWIPC"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x08020000"}}, "warm", "TestOwnNamespaces"},
+	{"no ipc namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWNET"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x40020000"}}, "warm", "TestOwnNamespaces"},
+	{"no cgroup namespace", []edit{{confine, `    _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")` + "\n", ""}}, "warm", attempt("files/cgroup_name")},
+	{"a whole /proc", []edit{{confine, `_RDONLY, b"subset=pid"`, "_RDONLY, None"}}, "warm", attempt("files/host_paths")},
+	{"a writable /proc", []edit{{confine, "flags | _NOEXEC | _RDONLY, b", "flags | _NOEXEC, b"}}, "warm", attempt("files/proc_of_others")},
+	{"a shared /tmp", []edit{{confine, `    _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)` + "\n", ""}}, "warm", attempt("neighbours/find")},
+	{"no bound on files", []edit{{confine, ",nr_inodes=16384", ""}}, "warm", attempt("resources/inodes")},
+	{"no bound on /tmp", []edit{{confine, `f"size={given['tmp_bytes']},`, `f"size=1g,`}}, "warm", attempt("resources/tmpfs")},
+	{"a user that all share", []edit{{confine, "    os.setresuid(uid, uid, uid)\n", ""}}, "warm", attempt("files/setuid")},
+	{"capabilities kept", []edit{{confine, `    _call(plan, "capset", plan.capability_header, plan.no_capabilities)` + "\n", ""}}, "warm", attempt("files/setuid")},
+	{"a bounding set", []edit{{confine, `        _check(_prctl(_CAPBSET_DROP, capability, 0, 0, 0), "capbset")`, "        pass"}}, "warm", attempt("files/setuid")},
+	{"shared random state", []edit{{confine, "        _reseed()\n", ""}}, "warm", "TestNoSharedNumbers"},
+	{"user namespaces below a zygote", []edit{{confine, "        _forbid_user_namespaces()\n", ""}}, "warm", "TestSecondLock"},
+	{"no limit on files", []edit{{plan, "	set(unix.RLIMIT_FSIZE, uint64(l.FileBytes))\n", ""}}, "warm", attempt("resources/sparse_file")},
+	{"no limit on descriptors", []edit{{plan, "set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))", "set(unix.RLIMIT_NOFILE, 1024)"}}, "warm", attempt("resources/descriptors")},
+	{"no rlimit on processes", []edit{{plan, "	set(unix.RLIMIT_NPROC, uint64(processes))\n", "	_ = processes\n"}}, "warm", attempt("kernel/raise_limits")},
+	{"message queues", []edit{{plan, "	set(unix.RLIMIT_MSGQUEUE, 0)\n", ""}}, "warm", attempt("kernel/raise_limits")},
+
+	// how a cold sandbox is confined
+	{"a mount that is writable", []edit{{config, `src: "/usr/lib" dst: "/usr/lib" is_bind: true`, `src: "/usr/lib" dst: "/usr/lib" is_bind: true rw: true`}}, "cold", attempt("files/read_only_mounts")},
+	{"a mount of the machine", []edit{{config, `mount { src: "/bin" dst`, `mount { src: "/etc" dst: "/mnt" is_bind: true }` + "\n" + `mount { src: "/bin" dst`}}, "cold", attempt("files/host_paths")},
+	{"devices that can be changed", []edit{{config, `src: "/dev/null" dst: "/dev/null" is_bind: true nosuid`, `src: "/dev/null" dst: "/dev/null" is_bind: true rw: true nosuid`}}, "warm", attempt("files/write_everywhere")},
+	{"setuid on mounts", []edit{{"internal/nsjail/config.go", "is_bind: true nosuid: true nodev: true }", "is_bind: true }"}}, "cold", attempt("files/read_only_mounts")},
+	{"new privileges", []edit{{config, "disable_no_new_privs: false", "disable_no_new_privs: true"}}, "cold", attempt("files/setuid")},
+	{"the machine's network", []edit{{config, "iface_no_lo: true", "clone_newnet: false"}}, "cold", "TestOwnNamespaces"},
+	{"the machine's ipc", []edit{{config, "iface_no_lo: true", "iface_no_lo: true\nclone_newipc: false"}}, "cold", "TestOwnNamespaces"},
+	{"a process 1 that can be read", []edit{{"runner/supervisor.py", "(_PR_SET_DUMPABLE, 0)", "(_PR_SET_DUMPABLE, 1)"}}, "cold", attempt("files/proc_of_others")},
+	{"the worker's environment", []edit{{config, "keep_env: false", "keep_env: true"}, {"internal/nsjail/jail.go", "j.cmd.Env = []string{}", "j.cmd.Env = os.Environ()"}}, "cold", attempt("secrets/environment")},
+
+	// cgroups
+	{"no memory limit", []edit{{v1, `write(memory, "memory.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.limit_in_bytes", 1<<40)`}, {v1, `write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.memsw.limit_in_bytes", 1<<40)`}, {v2, `write(dir, "memory.max", l.MemoryBytes)`, `write(dir, "memory.max", 1<<40)`}}, "warm", attempt("resources/memory")},
+	{"no process limit", []edit{{v1, `return write(dirs[v.pids], "pids.max", int64(l.Processes))`, `return write(dirs[v.pids], "pids.max", 4096)`}, {v2, `return write(dir, "pids.max", int64(l.Processes))`, `return write(dir, "pids.max", 4096)`}}, "warm", attempt("processes/count")},
+	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}}, "warm", attempt("processes/count")},
+
+	// what the worker believes
+	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
+	{"any code is taken", []edit{{message, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
+	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
+	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "warm", attempt("lying/descriptors_in_flight")},
+	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
+	{"results without bound", []edit{{message, "	if length > limit {", "	if length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room)", "serialize.encode(value, 1 << 31)"}}, "warm", attempt("resources/large_result")},
+}
