@@ -153,9 +153,20 @@ func call(ctx context.Context, method, url, body, key string) (int, answer) {
 	return response.StatusCode, a
 }
 
+// losses is what Redis itself may lose by a fault.
+type losses int
+
+const (
+	losesNothing losses = iota
+	// mayLose: jobs that have not started.
+	mayLose
+	// mayForget: everything, fences and idempotency keys too.
+	mayForget
+)
+
 // judge waits for the clients, checks what is promised, and adds the row of the
-// table. broken is when the fault ended; lossy tells that Redis lost its data.
-func (l *load) judge(t *testing.T, runs string, broken time.Time, lossy bool) {
+// table. broken is when the fault ended.
+func (l *load) judge(t *testing.T, runs string, broken time.Time, may losses) {
 	t.Helper()
 	l.all.Wait()
 	content, err := os.ReadFile(runs)
@@ -170,7 +181,7 @@ func (l *load) judge(t *testing.T, runs string, broken time.Time, lossy bool) {
 	var slowest time.Duration
 	for _, j := range l.jobs {
 		n := ran[fmt.Sprint(j.number)]
-		if n > 1 && !lossy {
+		if n > 1 && may != mayForget {
 			twice++
 			t.Logf("job %d (%s) ran %d times, ended as %q", j.number, j.id, n, j.code)
 		}
@@ -196,7 +207,7 @@ func (l *load) judge(t *testing.T, runs string, broken time.Time, lossy bool) {
 			slowest = max(slowest, j.known.Sub(since))
 		}
 	}
-	if twice+endless+swapped > 0 || lost > 0 && !lossy {
+	if twice+endless+swapped > 0 || lost > 0 && may == losesNothing {
 		t.Errorf("%d ran twice, %d without an end, %d swapped, %d lost", twice, endless, swapped, lost)
 	}
 	rowsMu.Lock()

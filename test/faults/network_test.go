@@ -58,7 +58,7 @@ func TestNetworkCut(t *testing.T) {
 			if err := proxy.Start(); err != nil {
 				t.Fatal(err)
 			}
-			l.judge(t, b.runs, cut, false)
+			l.judge(t, b.runs, cut, losesNothing)
 			l.wantKnown(t, cut)
 		})
 	}
@@ -73,5 +73,5 @@ func TestNetworkSlow(t *testing.T) {
 		}
 	}
 	l := startLoad(t.Context(), b.URL, 0.02)
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }

@@ -25,7 +25,7 @@ func TestAPIKilledWhileClientsWait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
@@ -59,7 +59,7 @@ func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
 	if err := b.RestartAPI(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 func redisStopped(t *testing.T, pause time.Duration) {
@@ -70,7 +70,7 @@ func redisStopped(t *testing.T, pause time.Duration) {
 	_ = b.Redis.Signal(syscall.SIGSTOP)
 	time.Sleep(pause)
 	_ = b.Redis.Signal(syscall.SIGCONT)
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 func TestRedisStopped1s(t *testing.T)  { redisStopped(t, time.Second) }
@@ -88,7 +88,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 // What Redis forgets is lost, and its clients learn that. An idempotency key is
@@ -100,7 +100,7 @@ func TestRedisFlushed(t *testing.T) {
 	if err := redistest.Client(t, b.RedisURL).FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	l.judge(t, b.runs, time.Now(), true)
+	l.judge(t, b.runs, time.Now(), mayForget)
 }
 
 func TestRedisAtMaxmemory(t *testing.T) {
@@ -111,7 +111,7 @@ func TestRedisAtMaxmemory(t *testing.T) {
 	setMaxmemory(t, client, 1) // whatever it uses, that is too little
 	time.Sleep(4 * time.Second)
 	setMaxmemory(t, client, 0)
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 func setMaxmemory(t *testing.T, client redis.UniversalClient, bytes int) {
@@ -130,7 +130,7 @@ func TestRepliesLost(t *testing.T) {
 		b.startWorker(t, b.through(w.start().url))
 	}
 	l := startLoad(t.Context(), b.URL, 0.02)
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 func TestPubSubDropped(t *testing.T) {
@@ -142,7 +142,7 @@ func TestPubSubDropped(t *testing.T) {
 		c.OnRedis = func(url string) { w.upstream = url[len("unix://"):]; w.start() }
 	})
 	l := startLoad(t.Context(), b.URL, 0.02)
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
 // The file system that Redis writes to has no room for four seconds.
@@ -161,5 +161,5 @@ func TestDataDiskFull(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	l.judge(t, b.runs, time.Now(), false)
+	l.judge(t, b.runs, time.Now(), losesNothing)
 }

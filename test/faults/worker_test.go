@@ -37,7 +37,7 @@ func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
 			t.Error("the worker did not reach the stage")
 		}
 	}
-	l.judge(t, b.runs, last, false)
+	l.judge(t, b.runs, last, losesNothing)
 	l.wantKnown(t, last)
 }
 
@@ -130,7 +130,7 @@ func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
 	start := time.Now()
 	time.Sleep(12 * time.Second)
 	_ = victim.Signal(syscall.SIGCONT)
-	l.judge(t, b.runs, start, false)
+	l.judge(t, b.runs, start, losesNothing)
 	l.wantKnown(t, start)
 }
 
@@ -142,6 +142,6 @@ func TestWorkerClockAnHourAhead(t *testing.T) {
 	l.awaitEnded(t, 200)
 	late.Kill()
 	killed := time.Now()
-	l.judge(t, b.runs, killed, false)
+	l.judge(t, b.runs, killed, losesNothing)
 	l.wantKnown(t, killed)
 }
