@@ -20,6 +20,12 @@ import (
 // Settings say where Redis is.
 type Settings struct {
 	URL string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis (6.2 or newer) as redis://[user:password@]host:port/db, rediss:// (TLS) or unix://[user:password@]/path/to.sock?db=N."`
+
+	// With these the URL says how the primary is spoken to, and Sentinel where it is.
+	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used: the primary is where they say."`
+	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"The name under which the sentinels know the primary."`
+	SentinelUser     string   `name:"redis-sentinel-user" env:"REDIS_SENTINEL_USER" help:"User name at the sentinels, if they ask for one."`
+	SentinelPassword string   `name:"redis-sentinel-password" env:"REDIS_SENTINEL_PASSWORD" help:"Password at the sentinels. Better given as the variable: a flag shows in the process list."`
 }
 
 const (
@@ -55,7 +61,25 @@ func (s Settings) Open() (redis.UniversalClient, error) {
 	// Neither is of use here, and both cost commands on every new connection.
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if len(s.Sentinels) > 0 {
+		return redis.NewFailoverClient(s.failover(options)), nil
+	}
 	return redis.NewClient(options), nil
+}
+
+// failover is the same with Sentinel to find the primary.
+func (s Settings) failover(o *redis.Options) *redis.FailoverOptions {
+	return &redis.FailoverOptions{
+		MasterName: s.SentinelMaster, SentinelAddrs: s.Sentinels,
+		SentinelUsername: s.SentinelUser, SentinelPassword: s.SentinelPassword,
+		Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig, Protocol: o.Protocol,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		MaxRetries: o.MaxRetries, MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
+		PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout, MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns,
+		MaxActiveConns: o.MaxActiveConns, ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,
+		DialerRetries: o.DialerRetries, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
+		DisableIdentity: o.DisableIdentity,
+	}
 }
 
 // Redacted is the URL without its password, for logs and for people.
@@ -63,6 +87,9 @@ func (s Settings) Redacted() string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		return "(a URL that cannot be parsed)"
+	}
+	if len(s.Sentinels) > 0 {
+		return fmt.Sprintf("%s by the sentinels %s", s.SentinelMaster, strings.Join(s.Sentinels, ", "))
 	}
 	return u.Redacted()
 }

@@ -107,13 +107,25 @@ func (w *Worker) fence(id string) (ours bool, holder store.Holder, err error) {
 	}
 	token := uuid.NewString()
 	err = w.persist(fencePatience, func(ctx context.Context) (err error) {
-		holder, err = w.Store.Fence(ctx, id, token, w.owner, w.Wall)
+		holder, err = w.Store.FenceReplicated(ctx, id, token, w.owner, w.Wall, w.Settings.FenceReplicas, replicationTimeout)
 		return err
 	})
+	if err != nil && w.Settings.FenceReplicas > 0 && !notFound(err) {
+		w.unfence(id, token)
+	}
 	if notFound(err) {
 		return false, store.Holder{Ended: true}, nil
 	}
 	return err == nil && !holder.Ended && !holder.Expired && holder.Token == token, holder, err
+}
+
+// unfence takes back a fence that may stand and that will not be used. If Redis
+// does not take that, the job ends as worker_lost once it is overdue.
+func (w *Worker) unfence(id, token string) {
+	err := w.persist(fencePatience, func(ctx context.Context) error { return w.Store.Unfence(ctx, id, token) })
+	if err != nil {
+		w.Logger.Warn("a fence could not be taken back", "job_id", id, "error", err)
+	}
 }
 
 // run runs the script. A job is ended whatever happens, so a panic is too.

@@ -46,6 +46,8 @@ type Settings struct {
 	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once; 0 means as many as there are CPUs."`
 	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
 	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
+	// With it, not even a failover of Redis makes a script run twice.
+	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have a job's fence before its script starts. At least 1 where Sentinel may fail over."`
 }
 
 // Validate refuses settings that make no sense. wall is the jobs' wall limit.
@@ -53,6 +55,9 @@ func (s Settings) Validate(wall time.Duration) error {
 	var errs []error
 	if s.Concurrency < 0 {
 		errs = append(errs, errors.New("WORKER_CONCURRENCY must not be negative"))
+	}
+	if s.FenceReplicas < 0 {
+		errs = append(errs, errors.New("FENCE_REPLICAS must not be negative"))
 	}
 	if s.EndPatience < time.Second {
 		errs = append(errs, errors.New("END_PATIENCE must be at least 1s"))
@@ -95,6 +100,8 @@ const (
 	commandTimeout = 5 * time.Second
 	// fencePatience is how long a sandbox is kept waiting for its fence.
 	fencePatience = 10 * time.Second
+	// replicationTimeout is how long one attempt to set a fence waits for replicas.
+	replicationTimeout = time.Second
 	// acquireAttempts is how often a job is tried, by any worker, that gets no
 	// sandbox.
 	acquireAttempts = 3

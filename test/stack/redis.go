@@ -10,17 +10,17 @@ import (
 
 // startRedis starts an empty redis-server on a socket in dir, with the settings
 // that `cellblock up` gives its own.
-func startRedis(ctx context.Context, dir string) (*Process, string, error) {
+func startRedis(ctx context.Context, dir string, args ...string) (*Process, string, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, "", fmt.Errorf("redis-server is not on PATH (`make setup` installs it): %w", err)
 	}
 	socket := filepath.Join(dir, "redis.sock")
-	p, err := start("redis", path, []string{
+	p, err := start("redis", path, append([]string{
 		"--port", "0", "--unixsocket", socket, "--dir", dir,
 		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
 		"--maxmemory-policy", "noeviction", "--loglevel", "warning",
-	}, nil)
+	}, args...), nil)
 	if err != nil {
 		return nil, "", err
 	}

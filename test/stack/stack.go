@@ -28,8 +28,13 @@ type Config struct {
 	Programs Programs
 	// API are settings of the API. Its address is chosen here.
 	API Env
-	// Workers are the settings of each worker; none means no worker.
+	// Workers are the settings of each worker; none means no worker. A REDIS_URL
+	// among them, or among API's, is for going there by a detour.
 	Workers []Env
+	// Redis are more arguments for redis-server.
+	Redis []string
+	// OnRedis, if not nil, is told where Redis is before anything else starts.
+	OnRedis func(url string)
 }
 
 // Stack is a running service. Whoever started it calls Stop.
@@ -65,8 +70,11 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, readyBound)
 	defer cancel()
-	if s.Redis, s.RedisURL, err = startRedis(ctx, dir); err != nil {
+	if s.Redis, s.RedisURL, err = startRedis(ctx, dir, config.Redis...); err != nil {
 		return nil, err
+	}
+	if config.OnRedis != nil {
+		config.OnRedis(s.RedisURL)
 	}
 	if err := s.startAPI(ctx); err != nil {
 		return nil, err
@@ -92,6 +100,21 @@ func (s *Stack) StartWorker(ctx context.Context, env Env) (*Process, error) {
 		return nil, err
 	}
 	return p, s.awaitWorkers(ctx, live+1)
+}
+
+// RestartAPI starts the API again, at its old address, after its end.
+func (s *Stack) RestartAPI(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	return s.startAPI(ctx)
+}
+
+// RestartRedis starts Redis again, on its old files, after its end.
+func (s *Stack) RestartRedis(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	s.Redis, _, err = startRedis(ctx, s.dir, s.config.Redis...)
+	return err
 }
 
 // Workers are the workers started so far, the dead ones included.
@@ -133,8 +156,12 @@ func (s *Stack) Logs() string {
 }
 
 func (s *Stack) startAPI(ctx context.Context) (err error) {
+	addr := "127.0.0.1:0"
+	if s.URL != "" {
+		addr = strings.TrimPrefix(s.URL, "http://")
+	}
 	s.API, err = start("api", s.config.Programs.API, nil,
-		environment(s.config.API, Env{"API_ADDR": "127.0.0.1:0", "REDIS_URL": s.RedisURL}))
+		environment(Env{"REDIS_URL": s.RedisURL}, s.config.API, Env{"API_ADDR": addr}))
 	if err != nil {
 		return err
 	}
@@ -149,11 +176,16 @@ func (s *Stack) startAPI(ctx context.Context) (err error) {
 }
 
 func (s *Stack) launchWorker(env Env) (*Process, error) {
+	return s.LaunchWorker(s.config.Programs.Worker, env)
+}
+
+// LaunchWorker adds a worker, made from the given program, and returns at once.
+func (s *Stack) LaunchWorker(program string, env Env) (*Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.started++
-	p, err := start(fmt.Sprintf("worker-%d", s.started), s.config.Programs.Worker, nil,
-		environment(Env{"METRICS_ADDR": ""}, env, Env{"REDIS_URL": s.RedisURL}))
+	p, err := start(fmt.Sprintf("worker-%d", s.started), program, nil,
+		environment(Env{"METRICS_ADDR": "", "REDIS_URL": s.RedisURL}, env))
 	if err == nil {
 		s.workers = append(s.workers, p)
 	}

@@ -50,7 +50,9 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	// It may be in the queue in spite of the error. The client hears that it is
 	// not, so it is taken back if that can be done.
 	_, withdrawErr := d.withdraw(ctx, job.ID, "the job could not be enqueued")
-	if job.IdempotencyKey != "" {
+	var known *jobs.Error
+	if job.IdempotencyKey != "" && errors.As(err, &known) && known.Code == jobs.CodeQueueFull {
+		// Else the key stays bound: the job may be there, and may have run.
 		withdrawErr = errors.Join(withdrawErr, d.release(ctx, job))
 	}
 	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))

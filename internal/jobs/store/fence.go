@@ -76,6 +76,66 @@ func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Du
 	}, nil
 }
 
+// unfenceScript takes a fence back.
+//
+//	KEYS[1]  the job's hash
+//	ARGV     the token that it must have
+//	returns  1 if the job is queued again, else 0
+var unfenceScript = redis.NewScript(`
+local job = redis.call("HMGET", KEYS[1], "state", "token")
+if job[1] ~= "running" or job[2] ~= ARGV[1] then
+	return 0
+end
+redis.call("HDEL", KEYS[1], "token", "owner", "started_at", "deadline")
+redis.call("HSET", KEYS[1], "state", "queued")
+return 1`)
+
+// refence writes a fence that stands once more.
+//
+//	KEYS[1]  the job's hash
+//	ARGV     the token
+//	returns  1 if it stands, else 0
+const refence = `
+if redis.call("HGET", KEYS[1], "token") ~= ARGV[1] then
+	return 0
+end
+redis.call("HSET", KEYS[1], "token", ARGV[1])
+return 1`
+
+// FenceReplicated is Fence, and fails unless at least n replicas have the fence
+// as well within the given time. The caller, whose token then may stand, must
+// not start the job; it tries again or calls Unfence. CodeNotFound.
+func (s *Store) FenceReplicated(ctx context.Context, id, token, owner string, wall time.Duration, n int, within time.Duration) (Holder, error) {
+	holder, err := s.Fence(ctx, id, token, owner, wall)
+	if err != nil || n == 0 || holder.Token != token {
+		return holder, err
+	}
+	// WAIT is about what was written on its own connection, so the fence is
+	// written there once more. A pipeline has one connection.
+	pipeline := s.client.Pipeline()
+	again := pipeline.Eval(ctx, refence, []string{jobKey(id)}, token)
+	acknowledged := pipeline.Do(ctx, "WAIT", n, within.Milliseconds())
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return Holder{}, fmt.Errorf("replicate the fence of job %s: %w", id, err)
+	}
+	if stands, _ := again.Int(); stands != 1 {
+		return s.Holder(ctx, id) // ended meanwhile, or another primary knows of another fence
+	}
+	if got, _ := acknowledged.Int(); got < n {
+		return Holder{}, fmt.Errorf("the fence of job %s reached %d replicas, %d are needed", id, got, n)
+	}
+	return holder, nil
+}
+
+// Unfence takes back the fence of a delivery that has not started its job and
+// will not. The job is queued again.
+func (s *Store) Unfence(ctx context.Context, id, token string) error {
+	if err := unfenceScript.Run(ctx, s.client, []string{jobKey(id)}, token).Err(); err != nil {
+		return fmt.Errorf("unfence job %s: %w", id, err)
+	}
+	return nil
+}
+
 // Holder gives who holds a job's fence, if anybody. CodeNotFound.
 func (s *Store) Holder(ctx context.Context, id string) (Holder, error) {
 	f, err := s.fields(ctx, id, "state", "token", "owner", "created_at", "started_at")

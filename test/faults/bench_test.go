@@ -1,0 +1,104 @@
+package faults
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cellblock"
+	"cellblock/test/stack"
+)
+
+// bench is a stack whose sandboxes can write to one file of the test's.
+type bench struct {
+	*stack.Stack
+	runs   string
+	worker stack.Env
+}
+
+func shortDir(t *testing.T) string {
+	t.Helper()
+	// Not t.TempDir: a socket's path is limited to 107 bytes.
+	dir, err := os.MkdirTemp("", "faults") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// open starts a stack with a number of workers. change may add to its
+// configuration before.
+func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
+	t.Helper()
+	dir := shortDir(t)
+	// The sandbox's user must reach it.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	runs, config := filepath.Join(dir, "runs"), filepath.Join(dir, "nsjail.cfg")
+	if err := os.WriteFile(runs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(runs, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	text := cellblock.NsjailConfig + "\nmount { src: \"" + runs + "\" dst: \"/runs\" is_bind: true rw: true }\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{runs: runs, worker: stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "WORKER_CONCURRENCY": "4", "LOG_FORMAT": "json"}}
+	c := stack.Config{Programs: programs, API: stack.Env{"LOG_FORMAT": "json"}}
+	for range workers {
+		c.Workers = append(c.Workers, b.worker)
+	}
+	if change != nil {
+		change(&c)
+	}
+	s, err := stack.Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Stack = s
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("FAULTS_LOGS") != "" {
+			t.Log(s.Logs())
+		}
+		for _, p := range append(s.Workers(), s.API, s.Redis) {
+			p.Kill()
+		}
+		_ = s.Stop() // names those that we killed
+	})
+	return b
+}
+
+// through is the worker's environment with another way to Redis.
+func (b *bench) through(url string) stack.Env {
+	env := maps.Clone(b.worker)
+	env["REDIS_URL"] = url
+	return env
+}
+
+func (b *bench) startWorker(t *testing.T, env stack.Env) *stack.Process {
+	t.Helper()
+	return b.startProgram(t, programs.Worker, env)
+}
+
+func (b *bench) startProgram(t *testing.T, program string, env stack.Env) *stack.Process {
+	t.Helper()
+	p, err := b.LaunchWorker(program, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); p.Logged("the worker takes jobs", "worker", nil) == ""; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the worker does not start: %s", p.Log())
+		}
+	}
+	return p
+}
+
+// known is the longest that a client may take to learn that its worker died.
+const known = 10 * time.Second

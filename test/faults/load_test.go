@@ -1,0 +1,217 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	// jobCount is how many jobs each fault meets, from clients at once.
+	jobCount = 500
+	clients  = 24
+	// patience is how long a client asks for its job.
+	patience = 100 * time.Second
+)
+
+// job is what one client knows of its job.
+type job struct {
+	number   int
+	id       string
+	accepted time.Time
+	known    time.Time
+	code     string // "" for success, "lost" for 404
+	result   string
+}
+
+// load is a number of clients that run jobs.
+type load struct {
+	url string
+	// slow makes each job take that many seconds.
+	slow  float64
+	jobs  []job
+	next  atomic.Int64
+	ended atomic.Int64
+	all   sync.WaitGroup
+}
+
+func startLoad(ctx context.Context, url string, slow float64) *load {
+	l := &load{url: url, slow: slow, jobs: make([]job, jobCount)}
+	for range clients {
+		l.all.Go(func() {
+			for {
+				n := int(l.next.Add(1)) - 1
+				if n >= len(l.jobs) || ctx.Err() != nil {
+					return
+				}
+				l.jobs[n].number = n
+				l.jobs[n].run(ctx, l)
+				l.ended.Add(1)
+			}
+		})
+	}
+	return l
+}
+
+// awaitEnded waits until n jobs have ended.
+func (l *load) awaitEnded(t *testing.T, n int64) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); l.ended.Load() < n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("only %d jobs have ended", l.ended.Load())
+		}
+	}
+}
+
+func (j *job) body(slow float64, async bool) string {
+	script := fmt.Sprintf("def main():\n    open('/runs', 'a').write('%d\\n')\n    import time\n    time.sleep(%g)\n    return 'job %d'\n", j.number, slow, j.number)
+	body, _ := json.Marshal(map[string]any{"script": script, "async": async})
+	return string(body)
+}
+
+type answer struct {
+	JobID  string `json:"job_id"`
+	Status string
+	Result string
+	Code   string
+}
+
+// run posts a job until it is accepted, with an idempotency key, and reads it
+// until it ended. Each fourth client waits for its answer.
+func (j *job) run(ctx context.Context, l *load) {
+	async := j.number%4 != 0
+	deadline := time.Now().Add(patience)
+	for ; ; time.Sleep(100 * time.Millisecond) {
+		status, a := call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, async), fmt.Sprintf("job-%d", j.number))
+		switch {
+		case status == http.StatusOK:
+			j.id, j.accepted = a.JobID, time.Now()
+			j.end(a.Code, a.Result)
+			return
+		case status == http.StatusAccepted:
+			j.id, j.accepted = a.JobID, time.Now()
+			j.read(ctx, l, deadline)
+			return
+		case a.Code == "worker_lost":
+			j.id, j.accepted = a.JobID, time.Now()
+			j.end(a.Code, "")
+			return
+		case time.Now().After(deadline) || ctx.Err() != nil:
+			j.code = "never accepted"
+			return
+		}
+	}
+}
+
+func (j *job) read(ctx context.Context, l *load, deadline time.Time) {
+	for ; time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		status, a := call(ctx, http.MethodGet, l.url+"/jobs/"+j.id+"?wait=10s", "", "")
+		switch {
+		case status == http.StatusOK && a.Status != "queued" && a.Status != "running":
+			j.end(a.Code, a.Result)
+			return
+		case status == http.StatusNotFound:
+			j.end("lost", "")
+			return
+		}
+	}
+}
+
+func (j *job) end(code, result string) { j.code, j.result, j.known = code, result, time.Now() }
+
+var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+
+// call gives status 0 for no answer.
+func call(ctx context.Context, method, url, body, key string) (int, answer) {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return 0, answer{}
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, answer{}
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	var a answer
+	if err != nil || json.Unmarshal(content, &a) != nil {
+		return 0, answer{}
+	}
+	return response.StatusCode, a
+}
+
+// losses is what Redis itself may lose by a fault.
+type losses int
+
+const (
+	losesNothing losses = iota
+	// mayLose: jobs that have not started.
+	mayLose
+	// mayForget: everything, fences and idempotency keys too.
+	mayForget
+)
+
+// judge waits for the clients, checks what is promised, and adds the row of the
+// table. broken is when the fault ended.
+func (l *load) judge(t *testing.T, runs string, broken time.Time, may losses) {
+	t.Helper()
+	l.all.Wait()
+	content, err := os.ReadFile(runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]int{}
+	for line := range bytes.Lines(content) {
+		ran[strings.TrimSpace(string(line))]++
+	}
+	var twice, endless, swapped, workerLost, lost int
+	var slowest time.Duration
+	for _, j := range l.jobs {
+		n := ran[fmt.Sprint(j.number)]
+		if n > 1 && may != mayForget {
+			twice++
+			t.Logf("job %d (%s) ran %d times, ended as %q", j.number, j.id, n, j.code)
+		}
+		switch {
+		case j.known.IsZero():
+			endless++
+			t.Logf("job %d (%q) has no end: %s", j.number, j.id, j.code)
+		case j.code == "lost":
+			lost++
+		case j.code == "worker_lost":
+			workerLost++
+		case j.code != "":
+			t.Errorf("job %d (%s) ended as %s", j.number, j.id, j.code)
+		case j.result != fmt.Sprintf("job %d", j.number) || n == 0:
+			swapped++
+			t.Logf("job %d (%s) has the result %q and ran %d times", j.number, j.id, j.result, n)
+		}
+		if !j.known.IsZero() && j.known.After(broken) {
+			since := broken
+			if j.accepted.After(since) {
+				since = j.accepted
+			}
+			slowest = max(slowest, j.known.Sub(since))
+		}
+	}
+	if twice+endless+swapped > 0 || lost > 0 && may == losesNothing {
+		t.Errorf("%d ran twice, %d without an end, %d swapped, %d lost", twice, endless, swapped, lost)
+	}
+	rowsMu.Lock()
+	defer rowsMu.Unlock()
+	rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s", strings.TrimPrefix(t.Name(), "Test"),
+		len(l.jobs), len(ran), twice, endless, swapped, workerLost, lost, slowest.Seconds()))
+}

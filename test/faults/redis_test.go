@@ -1,0 +1,165 @@
+package faults
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/redistest"
+	"cellblock/test/stack"
+)
+
+func TestAPIKilledWhileClientsWait(t *testing.T) {
+	b := open(t, 2, nil)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	for range 3 {
+		l.awaitEnded(t, l.ended.Load()+60)
+		b.API.Kill()
+		if err := b.RestartAPI(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
+	kills := make(chan struct{}, 1)
+	var w *wire
+	// The API goes through a wire to a Redis that is only known later.
+	b := open(t, 2, func(c *stack.Config) {
+		w = newWire(t, "")
+		hit := nth(60, isEnqueue)
+		w.request = func(command []byte) bool {
+			if hit(command) {
+				select {
+				case kills <- struct{}{}:
+				default:
+				}
+				return false
+			}
+			return true
+		}
+		c.API["REDIS_URL"] = w.url
+		c.OnRedis = func(url string) { w.upstream = url[len("unix://"):]; w.start() }
+	})
+	l := startLoad(t.Context(), b.URL, 0.02)
+	select {
+	case <-kills:
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was enqueued")
+	}
+	b.API.Kill()
+	w.request = nil
+	if err := b.RestartAPI(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+func redisStopped(t *testing.T, pause time.Duration) {
+	t.Helper()
+	b := open(t, 2, nil)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.awaitEnded(t, 100)
+	_ = b.Redis.Signal(syscall.SIGSTOP)
+	time.Sleep(pause)
+	_ = b.Redis.Signal(syscall.SIGCONT)
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+func TestRedisStopped1s(t *testing.T)  { redisStopped(t, time.Second) }
+func TestRedisStopped8s(t *testing.T)  { redisStopped(t, 8*time.Second) }
+func TestRedisStopped40s(t *testing.T) { redisStopped(t, 40*time.Second) }
+
+func TestRedisKilledAndRestarted(t *testing.T) {
+	b := open(t, 2, nil)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	for range 2 {
+		l.awaitEnded(t, l.ended.Load()+100)
+		b.Redis.Kill()
+		time.Sleep(500 * time.Millisecond)
+		if err := b.RestartRedis(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+// What Redis forgets is lost, and its clients learn that. An idempotency key is
+// forgotten too, so a client that repeats its request makes a new job.
+func TestRedisFlushed(t *testing.T) {
+	b := open(t, 2, nil)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.awaitEnded(t, 100)
+	if err := redistest.Client(t, b.RedisURL).FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	l.judge(t, b.runs, time.Now(), mayForget)
+}
+
+func TestRedisAtMaxmemory(t *testing.T) {
+	b := open(t, 2, nil)
+	client := redistest.Client(t, b.RedisURL)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.awaitEnded(t, 100)
+	setMaxmemory(t, client, 1) // whatever it uses, that is too little
+	time.Sleep(4 * time.Second)
+	setMaxmemory(t, client, 0)
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+func setMaxmemory(t *testing.T, client redis.UniversalClient, bytes int) {
+	t.Helper()
+	if err := client.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(bytes)).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One reply in thirty is lost after its command took effect.
+func TestRepliesLost(t *testing.T) {
+	b := open(t, 0, nil)
+	for range 2 {
+		w := newWire(t, b.RedisURL)
+		w.reply = func([]byte, []byte) bool { return rand.IntN(30) != 0 }
+		b.startWorker(t, b.through(w.start().url))
+	}
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+func TestPubSubDropped(t *testing.T) {
+	var w *wire
+	b := open(t, 2, func(c *stack.Config) {
+		w = newWire(t, "")
+		w.drop = isPublished
+		c.API["REDIS_URL"] = w.url
+		c.OnRedis = func(url string) { w.upstream = url[len("unix://"):]; w.start() }
+	})
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+// The file system that Redis writes to has no room for four seconds.
+func TestDataDiskFull(t *testing.T) {
+	disk := shortDir(t)
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+	b := open(t, 2, func(c *stack.Config) { c.Redis = []string{"--dir", disk} })
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.awaitEnded(t, 100)
+	ballast := filepath.Join(disk, "ballast")
+	_ = os.WriteFile(ballast, make([]byte, 8<<20), 0o600) // as much as there is room for
+	time.Sleep(4 * time.Second)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	l.judge(t, b.runs, time.Now(), losesNothing)
+}

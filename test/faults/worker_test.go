@@ -1,0 +1,147 @@
+package faults
+
+import (
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"cellblock/test/stack"
+)
+
+// killAt runs a load while workers, one after the other, are killed when they
+// reach a stage for the nth time. A second worker stays.
+func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
+	t.Helper()
+	b := open(t, 1, nil)
+	l := startLoad(t.Context(), b.URL, slow)
+	var last time.Time
+	for range 3 {
+		w := newWire(t, b.RedisURL)
+		var victim atomic.Pointer[stack.Process]
+		dead := make(chan struct{})
+		var once atomic.Bool
+		arm(w, func() {
+			if p := victim.Load(); p != nil && once.CompareAndSwap(false, true) {
+				_ = p.Signal(syscall.SIGKILL)
+				close(dead)
+			}
+		})
+		w.start()
+		victim.Store(b.startWorker(t, b.through(w.url)))
+		select {
+		case <-dead:
+			<-victim.Load().Done()
+			last = time.Now()
+		case <-time.After(20 * time.Second):
+			t.Error("the worker did not reach the stage")
+		}
+	}
+	l.judge(t, b.runs, last, losesNothing)
+	l.wantKnown(t, last)
+}
+
+// wantKnown checks how soon the clients of lost jobs knew.
+func (l *load) wantKnown(t *testing.T, since time.Time) {
+	t.Helper()
+	for _, j := range l.jobs {
+		if j.code == "worker_lost" && j.known.Sub(since) > known {
+			t.Errorf("the client of job %d knew after %s", j.number, j.known.Sub(since))
+		}
+	}
+}
+
+// nth is true for the nth time that is true, and after.
+func nth(n int64, is func([]byte) bool) func([]byte) bool {
+	var seen atomic.Int64
+	return func(piece []byte) bool { return is(piece) && seen.Add(1) >= n }
+}
+
+func TestWorkerKilledAfterDequeue(t *testing.T) {
+	killAt(t, 0.02, func(w *wire, kill func()) {
+		hit := nth(10, isTake)
+		w.request = func(c []byte) bool {
+			if hit(c) {
+				kill()
+				return false
+			}
+			return true
+		}
+	})
+}
+
+func TestWorkerKilledBeforeFence(t *testing.T) {
+	killAt(t, 0.02, func(w *wire, kill func()) {
+		hit := nth(10, isFence)
+		w.request = func(c []byte) bool {
+			if hit(c) {
+				kill()
+				return false
+			}
+			return true
+		}
+	})
+}
+
+func TestWorkerKilledAfterFence(t *testing.T) {
+	killAt(t, 0.02, func(w *wire, kill func()) {
+		hit := nth(10, isFence)
+		w.reply = func(last, _ []byte) bool {
+			if hit(last) {
+				kill()
+				return false
+			}
+			return true
+		}
+	})
+}
+
+func TestWorkerKilledWhileRunning(t *testing.T) {
+	killAt(t, 0.1, func(w *wire, kill func()) {
+		hit := nth(10, isFence)
+		w.reply = func(last, _ []byte) bool {
+			if hit(last) {
+				time.AfterFunc(50*time.Millisecond, kill)
+			}
+			return true
+		}
+	})
+}
+
+func TestWorkerKilledAfterEnd(t *testing.T) {
+	killAt(t, 0.02, func(w *wire, kill func()) {
+		hit := nth(10, isEnd)
+		w.reply = func(last, _ []byte) bool {
+			if hit(last) {
+				kill()
+				return false
+			}
+			return true
+		}
+	})
+}
+
+func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
+	b := open(t, 2, nil)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.awaitEnded(t, 50)
+	victim := b.Workers()[1]
+	_ = victim.Signal(syscall.SIGSTOP)
+	start := time.Now()
+	time.Sleep(12 * time.Second)
+	_ = victim.Signal(syscall.SIGCONT)
+	l.judge(t, b.runs, start, losesNothing)
+	l.wantKnown(t, start)
+}
+
+// Its clock is ahead of the other's and of Redis's; then it dies.
+func TestWorkerClockAnHourAhead(t *testing.T) {
+	b := open(t, 1, nil)
+	late := b.startProgram(t, skewedWorker, b.worker)
+	l := startLoad(t.Context(), b.URL, 0.02)
+	l.awaitEnded(t, 200)
+	late.Kill()
+	killed := time.Now()
+	l.judge(t, b.runs, killed, losesNothing)
+	l.wantKnown(t, killed)
+}
