@@ -51,7 +51,9 @@ var differs = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true}
 
 var (
 	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)
-	nameOfHelp = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
+	// placeholder stands where there is no default.
+	placeholder = regexp.MustCompile(`^[A-Z][A-Z-]+$`)
+	nameOfHelp  = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
 )
 
 // settingsOf reads a program's environment variables and their defaults from
@@ -70,8 +72,8 @@ func settingsOf(t *testing.T, program string) map[string]string {
 		value := strings.TrimSuffix(strings.Trim(last[2], `"`), ",...")
 		if !strings.Contains(last[0], "=") {
 			value = "false"
-		} else if value == "TOKEN" {
-			value = "" // a placeholder
+		} else if placeholder.MatchString(value) {
+			value = ""
 		}
 		found[text[at[2]:at[3]]] = value
 		text = text[at[1]:]
