@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -77,7 +78,7 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 		return append(checks, Check{"worker", CheckFail, "would refuse to start: " + err.Error()})
 	}
 	defer host.Close() //nolint:errcheck // the process ends next
-	checks = append(checks, checkCgroups(host))
+	checks = append(checks, checkCgroups(host), checkCoreDumps())
 	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx, "")
 	if err != nil {
 		return append(checks, Check{"sandbox", CheckFail, settings.explain(err).Error()})
@@ -173,4 +174,15 @@ func checkCgroups(host *Host) Check {
 		return Check{"cgroups", CheckWarn, fmt.Sprintf("not in use (%v); rlimits hold the line, for each process: memory and process limits show inside the script, peak memory is unknown", err)}
 	}
 	return Check{"cgroups", CheckOK, version + ": memory, processes and CPU time are limited and counted for each job"}
+}
+
+// checkCoreDumps warns of a handler that the kernel starts, as root and outside
+// of every sandbox, when a script crashes: the limit on core files does not hold
+// for handlers (core(5)).
+func checkCoreDumps() Check {
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err == nil && strings.HasPrefix(string(pattern), "|") {
+		return Check{"core dumps", CheckWarn, "a script that crashes starts this machine's handler as root: " + strings.TrimSpace(string(pattern)) + "; `sysctl kernel.core_pattern=core` switches it off"}
+	}
+	return Check{"core dumps", CheckOK, "no handler is started when a script crashes"}
 }

@@ -18,7 +18,7 @@ import (
 
 // readyBound is how long each part may take to come up. A machine that runs
 // other suites at the same time is slow.
-const readyBound = 30 * time.Second
+var readyBound = Stretched(30 * time.Second)
 
 // Env is a set of environment variables, on top of PATH and HOME.
 type Env map[string]string

@@ -66,14 +66,12 @@ var mutants = []mutant{
 	{"no limit on files", []edit{{plan, "	set(unix.RLIMIT_FSIZE, uint64(l.FileBytes))\n", ""}}, "warm", attempt("resources/sparse_file")},
 	{"no limit on descriptors", []edit{{plan, "set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))", "set(unix.RLIMIT_NOFILE, 1024)"}}, "warm", attempt("resources/descriptors")},
 	{"no rlimit on processes", []edit{{plan, "	set(unix.RLIMIT_NPROC, uint64(processes))\n", "	_ = processes\n"}}, "warm", attempt("kernel/raise_limits")},
-	{"message queues", []edit{{plan, "	set(unix.RLIMIT_MSGQUEUE, 0)\n", ""}}, "warm", attempt("kernel/raise_limits")},
 
 	// how a cold sandbox is confined
 	{"a mount that is writable", []edit{{config, `src: "/usr/lib" dst: "/usr/lib" is_bind: true`, `src: "/usr/lib" dst: "/usr/lib" is_bind: true rw: true`}}, "cold", attempt("files/read_only_mounts")},
 	{"a mount of the machine", []edit{{config, `mount { src: "/bin" dst`, `mount { src: "/etc" dst: "/mnt" is_bind: true }` + "\n" + `mount { src: "/bin" dst`}}, "cold", attempt("files/host_paths")},
 	{"devices that can be changed", []edit{{config, `src: "/dev/null" dst: "/dev/null" is_bind: true nosuid`, `src: "/dev/null" dst: "/dev/null" is_bind: true rw: true nosuid`}}, "warm", attempt("files/write_everywhere")},
 	{"setuid on mounts", []edit{{"internal/nsjail/config.go", "is_bind: true nosuid: true nodev: true }", "is_bind: true }"}}, "cold", attempt("files/read_only_mounts")},
-	{"new privileges", []edit{{config, "disable_no_new_privs: false", "disable_no_new_privs: true"}}, "cold", attempt("files/setuid")},
 	{"the machine's network", []edit{{config, "iface_no_lo: true", "clone_newnet: false"}}, "cold", "TestOwnNamespaces"},
 	{"the machine's ipc", []edit{{config, "iface_no_lo: true", "iface_no_lo: true\nclone_newipc: false"}}, "cold", "TestOwnNamespaces"},
 	{"a process 1 that can be read", []edit{{"runner/supervisor.py", "(_PR_SET_DUMPABLE, 0)", "(_PR_SET_DUMPABLE, 1)"}}, "cold", attempt("files/proc_of_others")},
@@ -90,5 +88,5 @@ var mutants = []mutant{
 	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "warm", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
-	{"results without bound", []edit{{message, "	if length > limit {", "	if length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room)", "serialize.encode(value, 1 << 31)"}}, "warm", attempt("resources/large_result")},
+	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room)", "serialize.encode(value, 1 << 31)"}}, "warm", attempt("resources/large_result")},
 }
