@@ -52,7 +52,11 @@ setup-test:
 .PHONY: test-go
 test-go: setup-test ## Run the Go tests only
 	go vet ./...
-	go test -race $(TESTFLAGS) ./...
+	go test -race $(TESTFLAGS) $$(go list ./... | grep -v /test/faults)
+
+.PHONY: test-faults
+test-faults: setup-test ## Break each part of a running service under load, and count what went wrong (7 minutes)
+	go test -C test/faults -count=1 -timeout 10m
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
