@@ -21,7 +21,7 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive 
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
 		ttl := job.TTL
-		if job.NeverRan && job.State != jobs.StateCancelled {
+		if job.NeverRan {
 			ttl = 0
 		}
 		return passInterval, r.store.Settle(ctx, job.ID, job.IdempotencyKey, ttl)
