@@ -53,7 +53,7 @@ setup-test:
 .PHONY: test-go
 test-go: setup-test ## Run the Go tests only
 	go vet ./...
-	go test -race $(TESTFLAGS) $$(go list ./... | grep -v -e /test/escape -e /test/verdicts)
+	go test -race $(TESTFLAGS) $$(go list ./... | grep -v -e /test/escape -e /test/verdicts -e /test/faults)
 
 .PHONY: test-escape
 test-escape: setup-test ## Try to escape from both kinds of sandbox, a line an attempt, and meet each verdict
@@ -70,6 +70,10 @@ test-escape-mutants: setup-test ## Take each protection out in turn: an attempt 
 .PHONY: test-cgroup2
 test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cgroup version 2 (qemu, a quarter of an hour)
 	scripts/test-cgroup2
+
+.PHONY: test-faults
+test-faults: setup-test ## Break each part of a running service under load, and count what went wrong (7 minutes)
+	go test -C test/faults -count=1 -timeout 10m
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python

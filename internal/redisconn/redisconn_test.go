@@ -112,3 +112,21 @@ func TestBadURLsAreRefusedWithoutThePassword(t *testing.T) {
 		}
 	}
 }
+
+func TestSentinelIsAskedForThePrimary(t *testing.T) {
+	settings := redisconn.Settings{
+		URL: "redis://user:secret@unused:1/3", Sentinels: []string{"127.0.0.1:1", "127.0.0.1:2"}, SentinelMaster: "primary",
+	}
+	client, err := settings.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	failover, ok := client.(*redis.Client)
+	if !ok || failover.Options().Username != "user" || failover.Options().DB != 3 {
+		t.Errorf("got %T %+v", client, failover.Options())
+	}
+	if said := settings.Redacted(); strings.Contains(said, "secret") || !strings.Contains(said, "127.0.0.1:2") {
+		t.Errorf("it says %q", said)
+	}
+}

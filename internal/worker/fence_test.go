@@ -139,3 +139,17 @@ func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
 		t.Errorf("the job is %s", state)
 	}
 }
+
+// Without a replica that has the fence, a failover could forget it.
+func TestNothingStartsWithoutTheReplicasAskedFor(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	b.Settings.FenceReplicas = 1
+	id := b.create(t, "def main(): pass")
+	if err := b.deliver(t, id, 0); err == nil {
+		t.Error("the delivery counts as done")
+	}
+	if state := b.get(t, id).State; state != jobs.StateQueued {
+		t.Errorf("the job is %s", state)
+	}
+	b.wantRuns(t, 0, 1)
+}

@@ -20,6 +20,8 @@ var errStopping = errors.New("the worker is stopping")
 // Handle handles one delivery of a job: nil if there is nothing left to do for
 // it. The delivery's own context is not used, see Worker.killed.
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
+	_, release := w.held.add(w.killed, delivery.ID)
+	defer release()
 	job, state, expired, err := w.take(delivery.ID)
 	switch {
 	case notFound(err):
@@ -41,8 +43,8 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	}
 	prepared := time.Since(start)
 	// From before the fence on, so that no wish to cancel is missed.
-	ctx, release := w.running.add(w.killed, job.ID)
-	defer release()
+	ctx, ended := w.running.add(w.killed, job.ID)
+	defer ended()
 	ours, holder, err := w.fence(job.ID)
 	if err != nil || !ours {
 		sandbox.Discard()

@@ -125,7 +125,8 @@ type Worker struct {
 	kill      context.CancelFunc
 	abandoned context.Context //nolint:containedctx // likewise
 	abandon   context.CancelFunc
-	running   deliveries
+	// held are all deliveries, running those that are about to start or run.
+	held, running deliveries
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
@@ -185,7 +186,7 @@ func (w *Worker) beat(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		w.say("heartbeat", func(ctx context.Context) error {
-			return w.Store.Heartbeat(ctx, w.owner, w.livenessTTL)
+			return w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.held.ids()...)
 		})
 		select {
 		case <-ticker.C:

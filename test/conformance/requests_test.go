@@ -218,7 +218,6 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/nothing/here", "not_found", ""},
 		{"POST", "/execute/", "not_found", ""},
 		{"GET", "/jobs/", "not_found", ""},
-		{"GET", "/jobs/", "not_found", ""},
 		{"GET", "/execute", "method_not_allowed", "POST"},
 		{"PUT", "/execute", "method_not_allowed", "POST"},
 		{"DELETE", "/healthz", "method_not_allowed", "GET"},

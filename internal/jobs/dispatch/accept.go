@@ -33,7 +33,7 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	defer cancel()
 	claimed := job.ID
 	if job.IdempotencyKey != "" {
-		claimed, err = d.store.Claim(accepting, job.IdempotencyKey, job.ID, request.Fingerprint)
+		claimed, err = d.claim(accepting, job, request.Fingerprint)
 	}
 	ours := claimed == job.ID
 	if err == nil {
@@ -56,6 +56,23 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		withdrawErr = errors.Join(withdrawErr, d.release(ctx, job))
 	}
 	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))
+}
+
+// claim binds the job's idempotency key and gives the job that it is bound to. A
+// key that is bound to a job which was taken back is free.
+func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string) (string, error) {
+	claimed, err := d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
+	if err != nil || claimed == job.ID {
+		return claimed, err
+	}
+	void, err := d.store.Void(ctx, claimed)
+	if err != nil || !void {
+		return claimed, err
+	}
+	if err := d.store.Release(ctx, job.IdempotencyKey, claimed); err != nil {
+		return claimed, err
+	}
+	return d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
 }
 
 // jobOf makes a new job of a request.

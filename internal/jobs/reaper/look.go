@@ -10,7 +10,7 @@ import (
 )
 
 // look deals with one job and gives after how long to look again.
-func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive map[string]bool, place queue.Place) (time.Duration, error) {
+func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive map[string]store.Worker, place queue.Place) (time.Duration, error) {
 	switch {
 	case job.State == "":
 		// Accepted this moment, or lost with Redis's last writes.
@@ -21,7 +21,7 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive 
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
 		ttl := job.TTL
-		if job.NeverRan && job.State != jobs.StateCancelled {
+		if job.NeverRan {
 			ttl = 0
 		}
 		return passInterval, r.store.Settle(ctx, job.ID, job.IdempotencyKey, ttl)
@@ -32,34 +32,47 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive 
 	}
 }
 
-func (r *Reaper) lookRunning(ctx context.Context, now time.Time, job store.Open, alive map[string]bool) error {
-	switch {
-	case !alive[job.Owner]:
-		if !r.suspect(now, job.ID, "lost", grace) {
-			return nil
-		}
-	case now.Sub(job.Deadline) < overdue:
-		delete(r.suspects, job.ID)
+func (r *Reaper) lookRunning(ctx context.Context, now time.Time, job store.Open, alive map[string]store.Worker) error {
+	if r.inHand(now, job, job.Owner, alive) {
 		return nil
 	}
 	return r.end(ctx, job, jobs.CodeWorkerLost, "the worker that ran the job was lost")
 }
 
-func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.Open, alive map[string]bool, place queue.Place) (time.Duration, error) {
+// inHand reports whether a worker has a job, as far as is known. One that lives
+// and does not name the job has given it up, or never knew that it had it: a
+// reply may be lost, and a command may take effect long after it was sent.
+func (r *Reaper) inHand(now time.Time, job store.Open, owner string, alive map[string]store.Worker) bool {
+	worker, lives := alive[owner]
+	switch {
+	case lives && worker.Held[job.ID]:
+		delete(r.suspects, job.ID)
+		return true
+	case !lives:
+		return !r.suspect(now, job.ID, "lost by "+owner, grace)
+	}
+	since, known := r.suspects[job.ID]
+	if !known || since.what != "forgotten by "+owner {
+		r.suspects[job.ID] = suspicion{what: "forgotten by " + owner, since: now, beat: worker.Beat}
+		return true
+	}
+	// Two whole signs of life later it has not named it.
+	return worker.Beat.Sub(since.beat) < forgottenAfter
+}
+
+func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.Open, alive map[string]store.Worker, place queue.Place) (time.Duration, error) {
 	if !job.StartBy.IsZero() && now.After(job.StartBy) {
 		return passInterval, r.end(ctx, job, jobs.CodeNotStarted, jobs.MessageNotStarted)
 	}
-	held := place == queue.PlaceActive && alive[job.TakenBy]
-	if place == queue.PlacePending || held {
+	switch {
+	case place == queue.PlacePending:
 		delete(r.suspects, job.ID)
-		wait := waitingInterval
-		if held {
-			wait = passInterval
+		return untilDeadline(now, job, waitingInterval), nil
+	case place == queue.PlaceActive && job.TakenBy != "":
+		if r.inHand(now, job, job.TakenBy, alive) {
+			return untilDeadline(now, job, passInterval), nil
 		}
-		if left := job.StartBy.Sub(now); !job.StartBy.IsZero() && left < wait {
-			wait = max(left, time.Millisecond)
-		}
-		return wait, nil
+		return passInterval, r.requeue(ctx, job, place)
 	}
 	patience := stuckGrace
 	if place == queue.PlaceNone || job.TakenBy != "" {
@@ -68,9 +81,21 @@ func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.Open, 
 	if !r.suspect(now, job.ID, string(place)+job.TakenBy, patience) {
 		return passInterval, nil
 	}
+	return passInterval, r.requeue(ctx, job, place)
+}
+
+// untilDeadline is wait, or less if the job's start deadline comes sooner.
+func untilDeadline(now time.Time, job store.Open, wait time.Duration) time.Duration {
+	if left := job.StartBy.Sub(now); !job.StartBy.IsZero() && left < wait {
+		return max(left, time.Millisecond)
+	}
+	return wait
+}
+
+func (r *Reaper) requeue(ctx context.Context, job store.Open, place queue.Place) error {
 	r.logger.Warn("a job that nobody has is queued again", "job_id", job.ID, "task", string(place))
 	delete(r.suspects, job.ID)
-	return passInterval, r.producer.Requeue(ctx, job.ID, job.Priority)
+	return r.producer.Requeue(ctx, job.ID, job.Priority)
 }
 
 // suspect notes that something is wrong with a job, and reports whether it has

@@ -43,9 +43,9 @@ const (
 	// waitingInterval is how often a job that waits in the queue is looked at. It
 	// is looked at sooner when a worker takes it.
 	waitingInterval = 10 * time.Second
-	// overdue is how long after its wall deadline a job ends whose worker lives:
-	// longer than any worker tries to store an end.
-	overdue = 10 * time.Minute
+	// forgottenAfter is two beats of a worker's heart: one may have been under way
+	// when it took the job.
+	forgottenAfter = 2 * time.Second
 	// sweepShare is in how many passes all of the index is swept, in chunks of
 	// sweepLeast at least.
 	sweepShare, sweepLeast = 600, 100
@@ -65,6 +65,8 @@ type Reaper struct {
 type suspicion struct {
 	what  string
 	since time.Time
+	// beat is the last sign of life, then, of a worker that lives.
+	beat time.Time
 }
 
 // New makes a reaper.

@@ -100,6 +100,27 @@ func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	}
 }
 
+// A fence took effect after its worker had given up on it.
+func TestAJobThatItsLivingWorkerDoesNotHaveEnds(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	forgotten, held := b.create(t, nil), b.create(t, nil)
+	for _, id := range []string{forgotten, held} {
+		if _, err := b.Fence(t.Context(), id, "t", "w", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the job ends", func() bool {
+		if err := b.Heartbeat(t.Context(), "w", 4*time.Second, held); err != nil {
+			t.Fatal(err)
+		}
+		return b.code(t, forgotten) == jobs.CodeWorkerLost
+	})
+	if code := b.code(t, held); code != "" {
+		t.Errorf("the job that is in hand ended as %s", code)
+	}
+}
+
 func TestAJobWithoutATaskIsQueued(t *testing.T) {
 	t.Parallel()
 	b := open(t, 1)

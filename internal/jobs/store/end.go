@@ -22,6 +22,7 @@ import (
 //	ARGV[5]  TTL in milliseconds of an asynchronous job
 //	ARGV[6]  and of a synchronous one
 //	ARGV[7]  1 to end the job only while it is queued
+//	ARGV[8]  1 if the job was taken back without having run, else 0
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
 //	         and the TTL that was set
 //
@@ -46,6 +47,9 @@ redis.call("HSET", KEYS[1],
 	"finished_at", string.format("%.0f", time[1] * 1000000 + time[2]))
 if ARGV[4] ~= "" then
 	redis.call("HSET", KEYS[1], "result", ARGV[4])
+end
+if ARGV[8] == "1" then
+	redis.call("HSET", KEYS[1], "void", "1")
 end
 redis.call("HDEL", KEYS[1], "script")
 redis.call("PEXPIRE", KEYS[1], ttl)
@@ -72,13 +76,16 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	restricted := 0
+	restricted, void := 0, 0
 	if onlyQueued {
 		restricted = 1
 	}
+	if outcome.Failure != nil && outcome.Failure.NeverRan() {
+		void = 1
+	}
 	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted).Slice()
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted, void).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
@@ -88,7 +95,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 	idempotencyKey, _ := reply[1].(string)
 	text, _ := reply[2].(string)
 	ttl := time.Duration(parseInt(text)) * time.Millisecond
-	if outcome.Failure != nil && outcome.Failure.NeverRan() {
+	if void == 1 {
 		ttl = 0
 	}
 	_ = s.Settle(ctx, id, idempotencyKey, ttl) // the reaper does it again

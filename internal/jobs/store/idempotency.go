@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -50,6 +51,16 @@ func (s *Store) Claim(ctx context.Context, key, id, fingerprint string) (string,
 		return "", jobs.Errorf(jobs.CodeIdempotencyMismatch, "this Idempotency-Key was used with another body")
 	}
 	return bound, nil
+}
+
+// Void reports whether a job was taken back without having run; its idempotency
+// record then binds nobody.
+func (s *Store) Void(ctx context.Context, id string) (bool, error) {
+	void, err := s.client.HGet(ctx, jobKey(id), "void").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return void == "1", nil
 }
 
 // releaseScript unbinds an idempotency record.

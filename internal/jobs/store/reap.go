@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -86,7 +87,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	fields := make([]*redis.SliceCmd, len(ids))
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
-		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "started_at")
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -99,7 +100,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 		open[i] = Open{
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
-			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "",
+			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1",
 		}
 	}
 	return now, open, nil
@@ -122,21 +123,41 @@ func (s *Store) LookAgain(ctx context.Context, at map[string]time.Time) error {
 
 // aliveWorkersScript lists the workers that live.
 //
-//	KEYS[1]  the workers
+//	KEYS     the workers, what they hold
+//	returns  for each: owner, when its sign of life runs out, what it holds
 var aliveWorkersScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-return redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")`)
+local alive = redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf", "WITHSCORES")
+local answer = {}
+for i = 1, #alive, 2 do
+	table.insert(answer, alive[i])
+	table.insert(answer, alive[i + 1])
+	table.insert(answer, redis.call("HGET", KEYS[2], alive[i]) or "")
+end
+return answer`)
 
-// AliveWorkers gives the owners whose sign of life has not run out.
-func (s *Store) AliveWorkers(ctx context.Context) (map[string]bool, error) {
-	owners, err := aliveWorkersScript.Run(ctx, s.client, []string{workersKey}).StringSlice()
+// Worker is one that lives.
+type Worker struct {
+	// Beat grows with each sign of life.
+	Beat time.Time
+	// Held are the ids of the jobs that it said it had in hand.
+	Held map[string]bool
+}
+
+// AliveWorkers gives the workers whose sign of life has not run out, by owner.
+func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
+	reply, err := aliveWorkersScript.Run(ctx, s.client, []string{workersKey, heldKey}).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}
-	alive := make(map[string]bool, len(owners))
-	for _, owner := range owners {
-		alive[owner] = true
+	alive := make(map[string]Worker, len(reply)/3)
+	for i := 0; i+2 < len(reply); i += 3 {
+		held := map[string]bool{}
+		for id := range strings.FieldsSeq(reply[i+2]) {
+			held[id] = true
+		}
+		alive[reply[i]] = Worker{Beat: time.UnixMilli(parseInt(reply[i+1])), Held: held}
 	}
 	return alive, nil
 }

@@ -19,6 +19,7 @@
 //	start_by    until when it must have been started; missing for never
 //	idempotency key of the idempotency record, if there is one
 //	taken_by    the worker that took it up last, fenced or not
+//	void        1 once the job was taken back without having run
 //	cancel      1 once somebody asked to cancel it while it ran
 //	token       which delivery was allowed to start it: the fence
 //	owner       the worker of that delivery

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,15 +14,23 @@ import (
 // life runs out (milliseconds since 1970, Redis's clock).
 const workersKey = "cellblock:workers"
 
+// heldKey is a hash of the jobs that each worker has in hand, by owner: ids with
+// a space between. It lies in the slot of workersKey.
+const heldKey = "{" + workersKey + "}:held"
+
 // heartbeatScript renews a worker's sign of life and drops those run out.
 //
-//	KEYS[1]  the workers
-//	ARGV     owner, TTL in milliseconds
+//	KEYS     the workers, what they hold
+//	ARGV     owner, TTL in milliseconds, ids of the jobs it holds
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call("ZADD", KEYS[1], string.format("%.0f", now + ARGV[2]), ARGV[1])
-redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", string.format("%.0f", now))
+redis.call("HSET", KEYS[2], ARGV[1], ARGV[3])
+for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.0f", now))) do
+	redis.call("ZREM", KEYS[1], gone)
+	redis.call("HDEL", KEYS[2], gone)
+end
 return 1`)
 
 // countScript counts the workers that live.
@@ -44,9 +54,10 @@ if expiry and tonumber(expiry) > time[1] * 1000 + math.floor(time[2] / 1000) the
 end
 return 0`)
 
-// Heartbeat says that a worker lives, for ttl from now.
-func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration) error {
-	err := heartbeatScript.Run(ctx, s.client, []string{workersKey}, owner, ttl.Milliseconds()).Err()
+// Heartbeat says that a worker lives, for ttl from now, and which jobs it has in
+// hand.
+func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, held ...string) error {
+	err := heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey}, owner, ttl.Milliseconds(), strings.Join(held, " ")).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
@@ -55,7 +66,8 @@ func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration) 
 
 // Retire says that a worker is gone.
 func (s *Store) Retire(ctx context.Context, owner string) error {
-	if err := s.client.ZRem(ctx, workersKey, owner).Err(); err != nil {
+	err := s.client.ZRem(ctx, workersKey, owner).Err()
+	if err = errors.Join(err, s.client.HDel(ctx, heldKey, owner).Err()); err != nil {
 		return fmt.Errorf("retire: %w", err)
 	}
 	return nil

@@ -1,0 +1,46 @@
+package queue
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// Whoever waits for an answer is not behind all the rest. A worker looks into
+// the high queue first six times of ten, so that the 20th is behind 20 others
+// once in a hundred million runs.
+func TestAFloodDoesNotStarveTheHighQueue(t *testing.T) {
+	url := redistest.Start(t)
+	producer := NewProducer(redistest.Client(t, url))
+	for range 100 {
+		enqueue(t, producer, jobs.NewID())
+		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityLow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	urgent := jobs.NewID()
+	if err := producer.Enqueue(t.Context(), urgent, jobs.PriorityHigh); err != nil {
+		t.Fatal(err)
+	}
+	if depth, err := producer.Depth(t.Context()); err != nil || depth != 201 {
+		t.Errorf("the depth is %d, %v", depth, err)
+	}
+	handled := make(chan string, 201)
+	consume(t, url, 1, func(_ context.Context, d Delivery) error {
+		handled <- d.ID
+		return nil
+	})
+	for i := range 201 {
+		select {
+		case id := <-handled:
+			if id == urgent && i > 20 {
+				t.Errorf("%d came before it", i)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("only %d were delivered", i)
+		}
+	}
+}
