@@ -116,7 +116,7 @@ func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 // apart by how many arguments they have.
 func isTake(command []byte) bool  { return isScript(command, "*5\r\n", "}:job") }
 func isFence(command []byte) bool { return isScript(command, "*7\r\n", "}:job") }
-func isEnd(command []byte) bool   { return isScript(command, "*11\r\n", "}:job") }
+func isEnd(command []byte) bool   { return isScript(command, "*12\r\n", "}:job") }
 
 // isEnqueue knows asynq's.
 func isEnqueue(command []byte) bool { return isScript(command, "*", "}:t:") }
