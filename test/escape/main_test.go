@@ -28,7 +28,7 @@ var kinds []*kind
 
 // tightLimits are far apart where one could be met instead of another.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": stack.Stretched(8 * time.Second).String(), "LIMIT_CPU": stack.Stretched(time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
+	"LIMIT_WALL": stack.Stretched(10 * time.Second).String(), "LIMIT_CPU": stack.Stretched(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 

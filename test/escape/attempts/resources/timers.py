@@ -2,6 +2,7 @@
 # protection: RLIMIT_SIGPENDING of its own user, and the memory limit
 # inside: "bounded"
 # outside: next at once
+# within: 16s
 import fcntl, os, signal, struct
 
 
@@ -11,6 +12,6 @@ def main():
     while timers < 300_000 and syscall(222, 1, 0, identity)[0] != -1:
         timers += 1
     fd = os.open("/tmp/locks", os.O_CREAT | os.O_RDWR)
-    for i in range(0, 20_000, 2):
+    for i in range(0, 4_000, 2):
         fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, i)
     return "bounded" if timers < 300_000 else timers
