@@ -36,7 +36,7 @@ def main():
 	{name: "timeout: waits for a child that ignores SIGTERM", script: `
 import subprocess
 def main():
-    child = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; sleep 60"], stdout=subprocess.PIPE)
+    child = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; sleep 600"], stdout=subprocess.PIPE)
     child.stdout.readline()
     child.terminate()
     child.wait()`, cgroups: cell{code: "timeout"}},
