@@ -7,5 +7,5 @@ import threading, time
 
 
 def main():
-    threading.Thread(target=time.sleep, args=(60,)).start()
+    threading.Thread(target=time.sleep, args=(600,)).start()
     syscall(60, 0)
