@@ -6,6 +6,7 @@ import sys
 
 from runner import failure, job, report, script, serialize, text
 
+# `job` is here to be loaded: forks import it, and find it there.
 __all__ = ["job", "load"]
 
 _ROOM = 1 << 20

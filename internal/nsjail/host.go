@@ -76,9 +76,6 @@ func (h *Host) CgroupVersion() (string, error) {
 	return h.cgroups.Version(), nil
 }
 
-// Limits are what each sandbox is held to.
-func (h *Host) Limits() jobs.Limits { return h.limits }
-
 // Close gives back what Open took. Every sandbox must be gone.
 func (h *Host) Close() error {
 	var errs []error

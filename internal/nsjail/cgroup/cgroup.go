@@ -56,7 +56,6 @@ type version interface {
 	// weigh gives a group the weight of so many ordinary processes.
 	weigh(dirs []string, processes int) error
 	stats(dirs []string) (Stats, error)
-	cpuTime(dirs []string) (time.Duration, error)
 }
 
 // Open finds the hierarchies of this machine, makes the folder name in each
@@ -186,9 +185,6 @@ func (g *Group) OpenProcs() ([]*os.File, error) {
 
 // Stats reads the counters.
 func (g *Group) Stats() (Stats, error) { return g.version.stats(g.dirs) }
-
-// CPU reads the CPU time alone, which is cheap enough to poll.
-func (g *Group) CPU() (time.Duration, error) { return g.version.cpuTime(g.dirs) }
 
 // Kill sends SIGKILL to everything in the group.
 func (g *Group) Kill() {
