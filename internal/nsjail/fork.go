@@ -22,6 +22,8 @@ type controlMessage struct {
 	numbers []int64
 	text    string
 	files   []int
+	// sender is the process that wrote it, as the kernel says (SCM_CREDENTIALS).
+	sender int
 }
 
 func (m controlMessage) closeFiles() {
@@ -33,8 +35,8 @@ func (m controlMessage) closeFiles() {
 // receive reads one message of the control socket with its descriptors.
 func receive(conn *net.UnixConn) (controlMessage, error) {
 	text := make([]byte, maxControlMessage)
-	rights := make([]byte, unix.CmsgSpace(4*4))
-	n, controlled, _, _, err := conn.ReadMsgUnix(text, rights)
+	control := make([]byte, unix.CmsgSpace(4*4)+unix.CmsgSpace(unix.SizeofUcred))
+	n, controlled, _, _, err := conn.ReadMsgUnix(text, control)
 	if err != nil {
 		return controlMessage{}, err
 	}
@@ -42,10 +44,13 @@ func receive(conn *net.UnixConn) (controlMessage, error) {
 		return controlMessage{}, io.EOF
 	}
 	m := controlMessage{text: string(text[:n])}
-	if messages, err := unix.ParseSocketControlMessage(rights[:controlled]); err == nil {
+	if messages, err := unix.ParseSocketControlMessage(control[:controlled]); err == nil {
 		for _, part := range messages {
 			if fds, err := unix.ParseUnixRights(&part); err == nil {
 				m.files = append(m.files, fds...)
+			}
+			if credentials, err := unix.ParseUnixCredentials(&part); err == nil {
+				m.sender = int(credentials.Pid)
 			}
 		}
 	}
@@ -147,10 +152,7 @@ func awaitExit(pidfd *os.File) {
 	if err != nil {
 		return
 	}
-	_ = raw.Read(func(fd uintptr) bool {
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
-	})
+	_ = raw.Read(func(fd uintptr) bool { return exited(int(fd)) })
 }
 
 // lost says that the zygote is gone, and this fork with it.
@@ -179,6 +181,20 @@ func (f *fork) awaitBirth(deadline time.Time) error {
 }
 
 func (f *fork) dead() <-chan struct{} { return f.gone }
+
+// usable asks the kernel about the fork's process, not only what was told: of
+// many forks that go with their zygote, this may be the last one to hear of it.
+func (f *fork) usable() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.job >= 0 && !exited(f.job)
+}
+
+// exited reports whether the process behind a pidfd is dead.
+func exited(pidfd int) bool {
+	ready, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+	return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
+}
 
 func (f *fork) ending() ending {
 	f.mu.Lock()

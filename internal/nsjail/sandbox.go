@@ -195,16 +195,6 @@ func usage(stats cgroup.Stats) jobs.Usage {
 	return u
 }
 
-// alive reports whether it can still run a script.
-func (s *Sandbox) alive() bool {
-	select {
-	case <-s.body.dead():
-		return false
-	default:
-		return true
-	}
-}
-
 // Discard ends a sandbox and waits until nothing of it is left. It may be
 // called more than once.
 func (s *Sandbox) Discard() {

@@ -69,9 +69,15 @@ type pool struct {
 	host     *Host
 	packages []string
 	logger   *slog.Logger
-	ready    chan *Sandbox
+	ready    chan readySandbox
 	stop     context.CancelFunc
 	keeping  sync.WaitGroup
+}
+
+// readySandbox is one that waits for its script, and the processes it has.
+type readySandbox struct {
+	*Sandbox
+	fork *fork
 }
 
 // acquireBound is how long a job waits for a ready sandbox; by then a zygote
@@ -83,7 +89,7 @@ func newPool(ctx context.Context, host *Host, packages []string, ready int, logg
 	if err != nil {
 		return nil, fmt.Errorf("start a zygote: %w", err)
 	}
-	p := &pool{host: host, packages: packages, logger: logger, ready: make(chan *Sandbox, max(ready-1, 0))}
+	p := &pool{host: host, packages: packages, logger: logger, ready: make(chan readySandbox, max(ready-1, 0))}
 	// Detached: the pool ends by close, after the jobs that still want from it.
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
@@ -105,8 +111,8 @@ func (p *pool) take(ctx context.Context) (*Sandbox, error) {
 	for {
 		select {
 		case s := <-p.ready:
-			if s.alive() {
-				return s, nil
+			if s.fork.usable() {
+				return s.Sandbox, nil
 			}
 			s.Discard() // its zygote died meanwhile
 		case <-ctx.Done():
@@ -212,25 +218,25 @@ func (p *pool) close() {
 }
 
 // prepare makes one ready sandbox out of z.
-func (p *pool) prepare(ctx context.Context, z *zygote) (*Sandbox, error) {
+func (p *pool) prepare(ctx context.Context, z *zygote) (readySandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, forkBound)
 	defer cancel()
 	group, err := p.host.newGroup(0)
 	if err != nil {
-		return nil, err
+		return readySandbox{}, err
 	}
 	id := p.host.claim.takeID()
 	inner, outer, err := openPipes(group, id)
 	if err != nil {
 		p.host.claim.giveBack(id)
-		return nil, errors.Join(err, removeGroup(group))
+		return readySandbox{}, errors.Join(err, removeGroup(group))
 	}
 	defer inner.close()
 	body, err := z.fork(inner, p.host.claim.inside(id))
 	if err != nil {
 		outer.close()
 		p.host.claim.giveBack(id)
-		return nil, errors.Join(err, removeGroup(group))
+		return readySandbox{}, errors.Join(err, removeGroup(group))
 	}
 	inner.close() // the zygote has them
 	limits := p.host.limits
@@ -242,7 +248,7 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*Sandbox, error) {
 	if err := s.awaitReady(ctx, body.awaitBirth); err != nil {
 		s.Discard()
 		said, _ := s.stderr.take()
-		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(said))
+		return readySandbox{}, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(said))
 	}
-	return s, nil
+	return readySandbox{s, body}, nil
 }

@@ -73,7 +73,7 @@ func startZygote(ctx context.Context, host *Host, packages []string, logger *slo
 }
 
 func (z *zygote) start(plan string) error {
-	conn, control, err := socketpair(unix.SOCK_SEQPACKET, false)
+	conn, control, err := socketpair(unix.SOCK_SEQPACKET, true)
 	if err != nil {
 		return err
 	}
@@ -116,6 +116,11 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 		return fmt.Errorf("wait for the zygote: %w", err)
 	case m.word != "ready":
 		return fmt.Errorf("the zygote says: %s", m.text)
+	}
+	// Killed itself, and not only by nsjail's death, it is reaped by nsjail: then
+	// the jail's end is the end of every fork in it.
+	if err := z.jail.watch(m.sender); err != nil {
+		return fmt.Errorf("watch the zygote: %w", err)
 	}
 	return nil
 }
