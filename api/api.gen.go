@@ -16,11 +16,13 @@ import (
 // Defines values for ErrorCode.
 const (
 	ErrorCodeAlreadyFinished      ErrorCode = "already_finished"
+	ErrorCodeArgsMismatch         ErrorCode = "args_mismatch"
 	ErrorCodeCPULimit             ErrorCode = "cpu_limit"
 	ErrorCodeCancelled            ErrorCode = "cancelled"
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
 	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
+	ErrorCodeInputTooLarge        ErrorCode = "input_too_large"
 	ErrorCodeInternal             ErrorCode = "internal"
 	ErrorCodeInvalidRequest       ErrorCode = "invalid_request"
 	ErrorCodeKilled               ErrorCode = "killed"
@@ -47,6 +49,8 @@ func (e ErrorCode) Valid() bool {
 	switch e {
 	case ErrorCodeAlreadyFinished:
 		return true
+	case ErrorCodeArgsMismatch:
+		return true
 	case ErrorCodeCPULimit:
 		return true
 	case ErrorCodeCancelled:
@@ -56,6 +60,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeExit:
 		return true
 	case ErrorCodeIdempotencyMismatch:
+		return true
+	case ErrorCodeInputTooLarge:
 		return true
 	case ErrorCodeInternal:
 		return true
@@ -145,12 +151,14 @@ type Error struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given is over its bound
 	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -213,12 +221,14 @@ type Error struct {
 // - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 // - `missing_main` (400): the script binds no callable `main` at module level
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+// - `args_mismatch` (400): `main()` does not take the `args` that were given
 // - `unauthorized` (401): the bearer token is missing or wrong
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
 // - `already_finished` (409): a job that has ended cannot be cancelled
 // - `script_too_large` (413): the script or the body is over its bound; see `limit`
+// - `input_too_large` (413): what the script was to be given is over its bound
 // - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
@@ -235,8 +245,20 @@ type ErrorCode string
 
 // ExecuteRequest What to run.
 type ExecuteRequest struct {
+	// Args `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not take them, it is not called
+	// (400 `args_mismatch`). At most 1 MiB of JSON and 100 levels, no name twice in one object, no whole number of more than 4,300 digits.
+	Args *jsontext.Value `json:"args,omitempty"`
+
 	// Async Answer 202 at once.
 	Async *bool `json:"async,omitempty"`
+
+	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. Those that every
+	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`.
+	Env *map[string]string `json:"env,omitempty"`
+
+	// Limits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
+	// The server's own defaults are given here.
+	Limits *RequestLimits `json:"limits,omitempty"`
 
 	// Priority Workers look first into the queue `high` six times of ten, into `default` three times and into `low` once, so
 	// none is starved. Without it, a job whose client waits is `high` and an asynchronous one `default`.
@@ -245,6 +267,9 @@ type ExecuteRequest struct {
 	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates.
 	// It must define `main` at module level.
 	Script string `json:"script"`
+
+	// Stdin What the script reads from its standard input; empty without it. At most 1 MiB of UTF-8.
+	Stdin *string `json:"stdin,omitempty"`
 }
 
 // ExecuteResult A job that succeeded.
@@ -331,12 +356,14 @@ type Job struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given is over its bound
 	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -463,6 +490,25 @@ type Ready struct {
 
 	// Workers How many workers have shown themselves in the last seconds.
 	Workers int `json:"workers"`
+}
+
+// RequestLimits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
+// The server's own defaults are given here.
+type RequestLimits struct {
+	// CPUSeconds CPU time of all processes together, 10 s: `cpu_limit`.
+	CPUSeconds *float32 `json:"cpu_seconds,omitempty"`
+
+	// MemoryMb Memory in MiB, 700: `memory_limit`.
+	MemoryMb *float32 `json:"memory_mb,omitempty"`
+
+	// OutputBytes What is kept of stdout, and of stderr, 1 MiB; the rest is cut.
+	OutputBytes *int `json:"output_bytes,omitempty"`
+
+	// Processes Processes and threads together, 64: `process_limit`.
+	Processes *int `json:"processes,omitempty"`
+
+	// WallSeconds Wall time, 15 s. The job ends as `timeout` beyond it.
+	WallSeconds *float32 `json:"wall_seconds,omitempty"`
 }
 
 // Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,

@@ -19,6 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+# Fields of a job that has a script and no inputs.
+_PLAIN = 2
+
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
 
 _builtins = dict(vars(builtins))
@@ -79,7 +82,14 @@ def _receive(to: Channel) -> tuple[Script, int]:
     if kind != channel.JOB or not isinstance(request, dict):
         raise ValueError(f"a frame {kind!r} where a job was due")
     room = request.get("result_bytes", channel.MAX_PAYLOAD)
-    return Script(request["script"]), min(room, channel.MAX_PAYLOAD)
+    script = Script(request["script"])
+    if len(request) > _PLAIN:
+        from runner import inputs
+
+        inputs.take(request)
+        if args := request.get("args"):
+            script.give(args, inputs.caller(), inputs.MismatchError)
+    return script, min(room, channel.MAX_PAYLOAD)
 
 
 def _answer(script: Script, room: int, owner: int) -> Answer:

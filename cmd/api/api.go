@@ -49,6 +49,7 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
 		Settings: s.HTTP,
 		SyncWait: s.Dispatch.SyncWait,
+		Limits:   s.Ceilings.Limits(),
 		Metrics:  telemetry.NewAPIMetrics(a.dispatcher, logger),
 		Logger:   logger,
 	})

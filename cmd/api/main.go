@@ -18,6 +18,7 @@ import (
 
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
@@ -29,6 +30,7 @@ type settings struct {
 	Redis                   redisconn.Settings `embed:"" group:"Redis"`
 	Store                   store.Settings     `embed:"" group:"Jobs"`
 	Dispatch                dispatch.Settings  `embed:"" group:"Jobs"`
+	Ceilings                jobs.Ceilings      `embed:"" group:"Limits"`
 	Log                     telemetry.Settings `embed:"" group:"Log"`
 	telemetry.ProbeSettings `embed:""`
 	Version                 kong.VersionFlag `help:"Print the version and leave."`
@@ -36,7 +38,7 @@ type settings struct {
 
 // Validate refuses settings that contradict each other; kong calls it.
 func (s *settings) Validate() error {
-	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate())
+	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(), s.Ceilings.Limits().Validate())
 }
 
 func main() {

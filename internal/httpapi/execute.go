@@ -15,7 +15,7 @@ import (
 
 // Execute answers POST /execute.
 func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
-	request, raw, body, err := readRequest(w, r)
+	request, raw, body, err := h.readRequest(w, r)
 	if err != nil {
 		h.failWith(w, r, err, body)
 		return
@@ -114,7 +114,7 @@ func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.
 
 // readRequest reads and checks the body, and gives it as it came too. With an
 // error comes what else its answer should say.
-func readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, api.Error, *jobs.Error) {
+func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, api.Error, *jobs.Error) {
 	if err := checkMediaType(r.Header); err != nil {
 		return jobs.Request{}, nil, api.Error{}, err
 	}
@@ -126,7 +126,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, 
 	if err != nil {
 		return jobs.Request{}, nil, tooLarge(err, "script", jobs.MaxScriptBytes), err
 	}
-	return request, body, api.Error{}, nil
+	return request, body, api.Error{}, request.Inputs.CheckLimits(h.limits)
 }
 
 // tooLarge adds the limit to a CodeScriptTooLarge.
@@ -159,12 +159,17 @@ func checkMediaType(header http.Header) *jobs.Error {
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *jobs.Error) {
 	overBound := func() *jobs.Error {
 		w.Header().Set("Connection", "close") // the rest of the body is not wanted
+		if r.Header.Get("Expect") == "" {
+			// Some of it is taken: a client that is still sending would else lose the
+			// answer with its connection.
+			_, _ = io.CopyN(io.Discard, r.Body, 2*jobs.MaxRequestBytes)
+		}
 		return jobs.Errorf(jobs.CodeScriptTooLarge, "the body has more than %d bytes", jobs.MaxRequestBytes)
 	}
 	if r.ContentLength > jobs.MaxRequestBytes {
 		return nil, overBound()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, jobs.MaxRequestBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxRequestBytes))
 	var tooMuch *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooMuch):

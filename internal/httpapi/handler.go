@@ -51,8 +51,10 @@ type Config struct {
 	Settings Settings
 	// SyncWait is how long a synchronous request is held, from its arrival.
 	SyncWait time.Duration
-	Metrics  *telemetry.APIMetrics
-	Logger   *slog.Logger
+	// Limits are the workers'; a request may ask for lower ones.
+	Limits  jobs.Limits
+	Metrics *telemetry.APIMetrics
+	Logger  *slog.Logger
 }
 
 // Handler answers the API's requests. Drain ends its waits.
@@ -61,6 +63,7 @@ type Handler struct {
 	settings Settings
 	tokenSum [sha256.Size]byte
 	syncWait time.Duration
+	limits   jobs.Limits
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
 	router   http.Handler
@@ -77,6 +80,7 @@ func New(service Jobs, config Config) *Handler {
 		settings: config.Settings,
 		tokenSum: sha256.Sum256([]byte(config.Settings.Token)),
 		syncWait: config.SyncWait,
+		limits:   config.Limits,
 		metrics:  config.Metrics,
 		logger:   config.Logger,
 	}

@@ -32,6 +32,11 @@ const headerBytes = 5
 type task struct {
 	Script      string `json:"script"`
 	ResultBytes int64  `json:"result_bytes"`
+	// What follows is there only where the request has it.
+	Args    jsontext.Value    `json:"args,omitzero"`
+	Stdin   string            `json:"stdin,omitzero"`
+	Env     map[string]string `json:"env,omitzero"`
+	Rlimits map[string]uint64 `json:"rlimits,omitzero"`
 }
 
 // report is the runner's word on how the script ended. User code can write one

@@ -15,6 +15,8 @@ type output struct {
 	kept      []byte
 	truncated bool
 	done      chan struct{}
+	// most is a lower limit that came later; 0 if none did.
+	most int64
 }
 
 // collect reads source to its end, keeps at most limit bytes and drops the
@@ -43,8 +45,14 @@ func (o *output) take() (text string, truncated bool) {
 	unblock := time.AfterFunc(drainBound, func() { _ = o.source.Close() })
 	<-o.done
 	unblock.Stop()
+	if o.most > 0 && int64(len(o.kept)) > o.most {
+		o.kept, o.truncated = wholeCharacters(o.kept[:o.most]), true
+	}
 	return strings.ToValidUTF8(string(o.kept), string(utf8.RuneError)), o.truncated
 }
+
+// cutAt has take give at most limit bytes, which is below what is collected.
+func (o *output) cutAt(limit int64) { o.most = limit }
 
 // stop ends the reading, whatever still holds the other end.
 func (o *output) stop() {

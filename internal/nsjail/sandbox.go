@@ -22,6 +22,8 @@ type Sandbox struct {
 	stderr  *output
 	// group is nil where cgroups are not writable.
 	group *cgroup.Group
+	// beside counts the processes in the group that are not the script's.
+	beside int
 	// release gives back what the sandbox was lent (its user id).
 	release func()
 	logger  *slog.Logger
@@ -53,18 +55,23 @@ const (
 	drainBound = time.Second
 )
 
-// Run hands the script over, waits for its end, and decides the verdict. When
+// Run hands the script and its inputs (nil for none) over, waits for its end, and decides the verdict. When
 // it returns, nothing of the job is left: no process, no cgroup. It fills
 // Usage's RunMS, CPUMS and MemoryPeakBytes. If ctx ends first the script is
 // killed and the outcome is "cancelled".
-func (s *Sandbox) Run(ctx context.Context, script string) jobs.Outcome {
+func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
 	started := time.Now()
+	if err := s.restrict(inputs.AskedLimits()); err != nil {
+		s.logger.Error("a job's own limits cannot be set", "error", err)
+		s.Discard()
+		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here"}}
+	}
 	deadline := time.NewTimer(s.limits.Wall)
 	defer deadline.Stop()
 	reports := s.listen()
 	// A runner that is already dead shows in the evidence.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	_ = writeTask(s.channel, task{Script: script, ResultBytes: s.limits.ResultBytes})
+	_ = writeTask(s.channel, s.task(script, inputs))
 
 	found := s.supervise(ctx, deadline.C, reports)
 	outcome := s.conclude(found)

@@ -27,10 +27,10 @@ import (
 
 // Sandbox is ready for one script. Either Run or Discard is called, once.
 type Sandbox interface {
-	// Run runs the script to its end and leaves nothing of it behind. It fills
-	// Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
+	// Run runs the script with its inputs, nil for none, to its end and leaves
+	// nothing of it behind. It fills Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
 	// the outcome is CodeCancelled.
-	Run(ctx context.Context, script string) jobs.Outcome
+	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
 	// Discard ends a sandbox that was not Run, and waits until it is gone.
 	Discard()
 }

@@ -31,7 +31,7 @@ func runCase(t *testing.T, k *kind, c testCase) {
 	if c.Tight {
 		base = k.tight.URL
 	}
-	a := execute(t, base, c.Script)
+	a := executeWith(t, base, c.Script, c.Request)
 	checkAnswer(t, c, a)
 	if a.JobID == "" {
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -126,6 +127,18 @@ func call(t *testing.T, base string, r request) answer {
 func execute(t *testing.T, base, script string) answer {
 	t.Helper()
 	return call(t, base, request{Path: "/execute", Body: scriptBody(t, script)})
+}
+
+// executeWith posts a script with further fields and waits for its end.
+func executeWith(t *testing.T, base, script string, fields map[string]any) answer {
+	t.Helper()
+	all := map[string]any{"script": script}
+	maps.Copy(all, fields)
+	body, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return call(t, base, request{Path: "/execute", Body: body})
 }
 
 // submit posts a script and does not wait.

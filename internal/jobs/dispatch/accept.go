@@ -78,7 +78,7 @@ func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string
 // jobOf makes a new job of a request.
 func (d *Dispatcher) jobOf(request jobs.Request, requestID string) jobs.Job {
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: request.Script, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
+		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
 		Priority: request.Priority, StartWithin: request.StartWithin,
 	}
 	if job.StartWithin == 0 {
