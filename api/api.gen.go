@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for ErrorCode.
@@ -159,7 +160,7 @@ type Error struct {
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
 	// - `input_too_large` (413): what the script was to be given is over its bound
-	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
@@ -229,7 +230,7 @@ type Error struct {
 // - `already_finished` (409): a job that has ended cannot be cancelled
 // - `script_too_large` (413): the script or the body is over its bound; see `limit`
 // - `input_too_large` (413): what the script was to be given is over its bound
-// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
+// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
@@ -243,6 +244,34 @@ type Error struct {
 // - `not_started` (503): nobody could start the job in time; it was dropped and did not run
 type ErrorCode string
 
+// ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names. `files` may be there any number of times;
+// the file name of the part is the path. `args`, `env`, `limits` and `async` are JSON, the others text as it is.
+type ExecuteForm struct {
+	// Args An object in JSON.
+	Args *string `json:"args,omitempty"`
+
+	// Async `true` or `false`.
+	Async *string `json:"async,omitempty"`
+
+	// Env An object in JSON.
+	Env *string `json:"env,omitempty"`
+
+	// Files At most 64 files of together 16 MiB.
+	Files *[]openapi_types.File `json:"files,omitempty"`
+
+	// Limits An object in JSON.
+	Limits *string `json:"limits,omitempty"`
+
+	// Priority `high`, `default` or `low`.
+	Priority *string `json:"priority,omitempty"`
+
+	// Script The Python source.
+	Script string `json:"script"`
+
+	// Stdin What the script reads.
+	Stdin *string `json:"stdin,omitempty"`
+}
+
 // ExecuteRequest What to run.
 type ExecuteRequest struct {
 	// Args `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not take them, it is not called
@@ -255,6 +284,10 @@ type ExecuteRequest struct {
 	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. Those that every
 	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`.
 	Env *map[string]string `json:"env,omitempty"`
+
+	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and together
+	// 16 MiB (as a form; JSON has its own bound). They may be larger than what the script may write.
+	Files *[]InputFile `json:"files,omitempty"`
 
 	// Limits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
 	// The server's own defaults are given here.
@@ -325,11 +358,18 @@ type FailureDetail struct {
 	Traceback string `json:"traceback,omitempty,omitzero"`
 }
 
+// FilePath Where it is, from the working directory: at most 255 bytes and 16 parts, `/` between them. Absolute paths, empty
+// parts, `.` and `..`, backslashes, control characters, and names of devices (`CON`, `NUL`, `COM1`, …) are refused.
+type FilePath = string
+
 // Health defines model for Health.
 type Health struct {
 	// Status Always `ok`.
 	Status string `json:"status"`
 }
+
+// InputFile A file for the script, with one of `content` and `content_base64`.
+type InputFile = jsontext.Value
 
 // Job A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
 // succeeded, else with `error`, `code` and what else is known of the failure.
@@ -364,7 +404,7 @@ type Job struct {
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
 	// - `input_too_large` (413): what the script was to be given is over its bound
-	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
@@ -596,6 +636,9 @@ type GetJobParams struct {
 
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
 type ExecuteJSONRequestBody = ExecuteRequest
+
+// ExecuteMultipartRequestBody defines body for Execute for multipart/form-data ContentType.
+type ExecuteMultipartRequestBody = ExecuteForm
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {

@@ -3,6 +3,7 @@
 # Bound at import, so that a script which breaks `os` does not break its answer.
 from os import read, set_inheritable, write
 
+FILE = b"I"
 JOB = b"J"
 READY = b"Y"
 RESULT = b"R"
@@ -29,22 +30,31 @@ class Channel:
         """Send only the head of a frame that the worker refuses by its length."""
         self._write(kind + length.to_bytes(_LENGTH_BYTES, "big"))
 
-    def receive(self) -> tuple[bytes, bytes]:
-        """Wait for one frame: its kind and payload. EOFError if none comes."""
-        head = self._read(1 + _LENGTH_BYTES)
-        return head[:1], self._read(int.from_bytes(head[1:], "big"))
+    def receive(self) -> tuple[bytes, int]:
+        """Wait for a frame: its kind, and the length of the payload.
+
+        That is the caller's to read. EOFError if no frame comes.
+        """
+        head = self.read(1 + _LENGTH_BYTES)
+        return head[:1], int.from_bytes(head[1:], "big")
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
             rest = rest[write(self._fd, rest) :]
 
-    def _read(self, length: int) -> bytes:
+    def read(self, length: int) -> bytes:
+        """Read as many bytes. EOFError if fewer come."""
         parts = []
         while length:
-            part = read(self._fd, min(length, 1 << 20))
-            if not part:
-                raise EOFError("the channel was closed")
+            part = self.read_some(length)
             parts.append(part)
             length -= len(part)
         return b"".join(parts)
+
+    def read_some(self, most: int) -> bytes:
+        """Read what is there, at most so many bytes. EOFError if none come."""
+        part = read(self._fd, min(most, 1 << 20))
+        if not part:
+            raise EOFError("the channel was closed")
+        return part

@@ -54,7 +54,7 @@ const (
 
 // ReportedCodes are the failures that the runner may report.
 func ReportedCodes() []Code {
-	return []Code{CodeMissingMain, CodeSyntaxError, CodeArgsMismatch, CodeNotSerializable, CodeException, CodeExit}
+	return []Code{CodeMissingMain, CodeSyntaxError, CodeArgsMismatch, CodeInputTooLarge, CodeNotSerializable, CodeException, CodeExit}
 }
 
 // Reported reports whether the runner inside the sandbox may say this code.

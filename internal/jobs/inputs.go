@@ -37,8 +37,22 @@ type Inputs struct {
 	Stdin string
 	// Env are environment variables beside the sandbox's own.
 	Env map[string]string
+	// Files are placed in the working directory.
+	Files []File
 	// Limits are what the client asks for, within the server's.
 	Limits AskedLimits
+}
+
+// Size is how many bytes there are of what can be large.
+func (in *Inputs) Size() int {
+	if in == nil {
+		return 0
+	}
+	size := len(in.Args) + len(in.Stdin)
+	for _, file := range in.Files {
+		size += len(file.Content)
+	}
+	return size
 }
 
 // AskedLimits is what the job's request asked for; also of no inputs.
@@ -60,10 +74,12 @@ func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
 		}
 	case "env":
 		in.Env, err = decodeEnv(value)
+	case "files":
+		in.Files, err = decodeFiles(value)
 	case "limits":
 		in.Limits, err = decodeLimits(value)
 	default:
-		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "args", "stdin", "env", "limits", "async" and "priority"`, quoteName(name))
+		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "args", "stdin", "env", "files", "limits", "async" and "priority"`, quoteName(name))
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package nsjail
 
 import (
+	"encoding/binary"
+	"io"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +27,38 @@ func (s *Sandbox) restrict(asked jobs.AskedLimits) error {
 	return s.group.Limit(cgroup.Limits{MemoryBytes: s.limits.MemoryBytes, Processes: s.limits.Processes + s.beside})
 }
 
+// handOver sends the files and then the script. It fails if the runner is gone.
+func (s *Sandbox) handOver(script string, inputs *jobs.Inputs) error {
+	if inputs != nil {
+		for _, file := range inputs.Files {
+			if err := writeFile(s.channel, file); err != nil {
+				return err
+			}
+		}
+	}
+	return writeTask(s.channel, s.task(script, inputs))
+}
+
+// writeFile sends one file: the length of its path, the path, the content.
+func writeFile(w io.Writer, file jobs.File) error {
+	head := []byte{frameFile}
+	head = binary.BigEndian.AppendUint32(head, uint32(2+len(file.Path)+len(file.Content)))
+	head = binary.BigEndian.AppendUint16(head, uint16(len(file.Path)))
+	if _, err := w.Write(append(head, file.Path...)); err != nil {
+		return err
+	}
+	_, err := w.Write(file.Content)
+	return err
+}
+
+// writtenBytes is the largest file that a sandbox must be able to hold: one that
+// the script writes, or one that it is given. Before any of the script's code
+// runs, the runner lowers it to the former.
+func writtenBytes(l jobs.Limits) int64 { return max(l.FileBytes, jobs.MaxFilesBytes) }
+
 // task is what the runner is told of a script and its inputs.
 func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
-	t := task{Script: script, ResultBytes: s.limits.ResultBytes}
+	t := task{Script: script, ResultBytes: s.limits.ResultBytes, FileBytes: s.limits.FileBytes}
 	if inputs == nil {
 		return t
 	}

@@ -18,6 +18,7 @@ import (
 // Kinds of frames on the channel; runner/protocol.md describes them.
 const (
 	frameJob    = 'J'
+	frameFile   = 'I'
 	frameReady  = 'Y'
 	frameResult = 'R'
 	frameError  = 'E'
@@ -32,6 +33,8 @@ const headerBytes = 5
 type task struct {
 	Script      string `json:"script"`
 	ResultBytes int64  `json:"result_bytes"`
+	// FileBytes bounds each file that the script writes.
+	FileBytes int64 `json:"file_bytes"`
 	// What follows is there only where the request has it.
 	Args    jsontext.Value    `json:"args,omitzero"`
 	Stdin   string            `json:"stdin,omitzero"`

@@ -71,7 +71,7 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	reports := s.listen()
 	// A runner that is already dead shows in the evidence.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	_ = writeTask(s.channel, s.task(script, inputs))
+	_ = s.handOver(script, inputs)
 
 	found := s.supervise(ctx, deadline.C, reports)
 	outcome := s.conclude(found)

@@ -88,11 +88,11 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 		if other == nil {
 			t.Fatalf("there is no %q", a.beside)
 		}
-		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()))) })
+		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()), other.request)) })
 		time.Sleep(stack.Stretched(300 * time.Millisecond)) // it is at work by then
 	}
 	mark := newMark()
-	got := execute(t, s, a.text(mark))
+	got := execute(t, s, a.text(mark), a.request)
 	a.judge(t, got)
 	for deadline := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
 		left := stack.RunningWith(mark)
@@ -149,12 +149,17 @@ func (a *attempt) judge(t *testing.T, got answer) {
 	t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, a.inside, a.tries, a.protection, got.body)
 }
 
-// execute sends a script and waits for its answer.
-func execute(t *testing.T, s *stack.Stack, script string) answer {
+// execute sends a script, with further fields of the request, and waits for its
+// answer.
+func execute(t *testing.T, s *stack.Stack, script string, fields map[string]jsontext.Value) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), stack.Stretched(clientBound))
 	defer cancel()
-	body, err := json.Marshal(map[string]string{"script": script})
+	all := map[string]any{"script": script}
+	for name, value := range fields {
+		all[name] = value
+	}
+	body, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ def main():
 			seen := map[string]bool{}
 			for range 5 {
 				var numbers []string
-				got := execute(t, k.standard, script)
+				got := execute(t, k.standard, script, nil)
 				if err := json.Unmarshal(got.Result, &numbers); err != nil {
 					t.Fatalf("%v: %s", err, got.body)
 				}
@@ -72,8 +72,8 @@ def main():
 			var one, other answer
 			var both sync.WaitGroup
 			// The other has four busy processes, and must get no more for it.
-			both.Go(func() { one = execute(t, k.standard, fmt.Sprintf(script, 1)) })
-			both.Go(func() { other = execute(t, k.standard, fmt.Sprintf(script, 4)) })
+			both.Go(func() { one = execute(t, k.standard, fmt.Sprintf(script, 1), nil) })
+			both.Go(func() { other = execute(t, k.standard, fmt.Sprintf(script, 4), nil) })
 			both.Wait()
 			if one.Usage.CPUMS == nil || other.Usage.CPUMS == nil {
 				t.Fatalf("no usage: %s %s", one.body, other.body)
@@ -102,7 +102,7 @@ def main():
 			var answers [2]answer
 			var both sync.WaitGroup
 			for i := range answers {
-				both.Go(func() { answers[i] = execute(t, k.standard, script) })
+				both.Go(func() { answers[i] = execute(t, k.standard, script, nil) })
 			}
 			both.Wait()
 			var spaces [2]map[string]string

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
@@ -29,7 +30,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 // reports whether it is a new one.
 func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, fresh bool, err error) {
 	job := d.jobOf(request, requestID)
-	accepting, cancel := context.WithTimeout(ctx, acceptTimeout)
+	accepting, cancel := context.WithTimeout(ctx, acceptTimeout+time.Duration(job.Inputs.Size())*acceptPerByte)
 	defer cancel()
 	claimed := job.ID
 	if job.IdempotencyKey != "" {

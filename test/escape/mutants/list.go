@@ -63,7 +63,9 @@ var mutants = []mutant{
 	{"a bounding set", []edit{{confine, `        _check(_prctl(_CAPBSET_DROP, capability, 0, 0, 0), "capbset")`, "        pass"}}, "warm", attempt("files/setuid")},
 	{"shared random state", []edit{{confine, "        _reseed()\n", ""}}, "warm", "TestNoSharedNumbers"},
 	{"user namespaces below a zygote", []edit{{confine, "        _forbid_user_namespaces()\n", ""}}, "warm", "TestSecondLock"},
-	{"no limit on files", []edit{{plan, "	set(unix.RLIMIT_FSIZE, uint64(l.FileBytes))\n", ""}}, "warm", attempt("resources/sparse_file")},
+	{"no limit on files", []edit{{"runner/job.py", "        _setrlimit(_FILE_SIZE, (size, size))\n", "        pass\n"}}, "warm", attempt("resources/sparse_file")},
+	{"a soft limit on files", []edit{{"runner/job.py", "_setrlimit(_FILE_SIZE, (size, size))", "_setrlimit(_FILE_SIZE, (size, 16 << 20))"}}, "warm", attempt("inputs/raise_the_size_of_files")},
+	{"paths that nobody checks", []edit{{"internal/jobs/files.go", "if err := CheckPath(file.Path); err != nil {", "if err := CheckPath(file.Path); err != nil && false {"}}, "warm", attempt("inputs/path_dotdot")},
 	{"no limit on descriptors", []edit{{plan, "set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))", "set(unix.RLIMIT_NOFILE, 1024)"}}, "warm", attempt("resources/descriptors")},
 	{"no rlimit on processes", []edit{{plan, "	set(unix.RLIMIT_NPROC, uint64(processes))\n", "	_ = processes\n"}}, "warm", attempt("kernel/raise_limits")},
 
