@@ -22,6 +22,7 @@ const (
 	ErrorCodeCancelled            ErrorCode = "cancelled"
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
+	ErrorCodeFilesTooLarge        ErrorCode = "files_too_large"
 	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
 	ErrorCodeInputTooLarge        ErrorCode = "input_too_large"
 	ErrorCodeInternal             ErrorCode = "internal"
@@ -59,6 +60,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeException:
 		return true
 	case ErrorCodeExit:
+		return true
+	case ErrorCodeFilesTooLarge:
 		return true
 	case ErrorCodeIdempotencyMismatch:
 		return true
@@ -164,7 +167,7 @@ type Error struct {
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
@@ -216,6 +219,10 @@ type Error struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
 // ErrorCode What is wrong, for programs.
@@ -234,7 +241,7 @@ type Error struct {
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
+// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
@@ -326,6 +333,10 @@ type ExecuteResult struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated Truncated `json:"truncated"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
 // FailureDetail What else is known of a failure; each field only where it applies.
@@ -408,7 +419,7 @@ type Job struct {
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
@@ -461,6 +472,10 @@ type Job struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
 // JobID The job's id, a UUID of version 7.
@@ -521,7 +536,37 @@ type Output struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
+
+// OutputFile defines model for OutputFile.
+type OutputFile struct {
+	// Name The path below `outputs/`. Characters that are no good elsewhere (control, `%`, backslash, not UTF-8) have become `_`, and
+	// of names that are then the same, the later ones have a number.
+	Name string `json:"name"`
+
+	// Size In bytes.
+	Size int64 `json:"size"`
+
+	// MediaType A guess by the name: the content is the script's.
+	MediaType string `json:"media_type"`
+
+	// Sha256 The sum of the content.
+	Sha256 string `json:"sha256"`
+
+	// URL Where it can be read, from the root of this service.
+	URL string `json:"url"`
+
+	// ContentBase64 The content, with `inline_files`, if it has at most 64 KiB and all so far at most 1 MiB.
+	ContentBase64 *string `json:"content_base64,omitempty"`
+}
+
+// OutputFiles What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+// Missing where there are none. Kept as long as the job.
+type OutputFiles = []OutputFile
 
 // Ready defines model for Ready.
 type Ready struct {
@@ -589,6 +634,9 @@ type Usage struct {
 	MemoryPeakBytes *int64 `json:"memory_peak_bytes"`
 }
 
+// InlineFiles defines model for InlineFiles.
+type InlineFiles = bool
+
 // Prefer Examples: respond-async
 type Prefer = string
 
@@ -606,6 +654,9 @@ type Unavailable = Error
 
 // ExecuteParams defines parameters for Execute.
 type ExecuteParams struct {
+	// InlineFiles Have the content of small files in the answer itself, in base64.
+	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
+
 	// Prefer RFC 7240. `respond-async`: answer 202 at once. `wait=N`: hold the answer for at most N whole seconds, from 0 to
 	// the usual wait of 15; more has no effect. Both: hold the answer for N seconds. `Preference-Applied` says what was followed; other preferences have no effect.
 	Prefer *Prefer `json:"Prefer,omitempty"`
@@ -632,6 +683,9 @@ type GetJobParams struct {
 	// Wait How long to hold the answer for the job's end: a number of seconds (`10`, `0.5`) or a number with its unit
 	// (`10s`, `500ms`). From 0 to 30 seconds; longer counts as 30 seconds. Default 0.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// InlineFiles Have the content of small files in the answer itself, in base64.
+	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
 }
 
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
@@ -657,6 +711,9 @@ type ServerInterface interface {
 	// GetJob Read a job
 	// (GET /jobs/{id})
 	GetJob(w http.ResponseWriter, r *http.Request, id string, params GetJobParams)
+	// GetJobFile Read a file that a job left
+	// (GET /jobs/{id}/files/{path})
+	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath)
 	// GetMetrics Metrics in Prometheus's text format
 	// (GET /metrics)
 	GetMetrics(w http.ResponseWriter, r *http.Request)
@@ -699,6 +756,12 @@ func (_ Unimplemented) GetJob(w http.ResponseWriter, r *http.Request, id string,
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetJobFile Read a file that a job left
+// (GET /jobs/{id}/files/{path})
+func (_ Unimplemented) GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetMetrics Metrics in Prometheus's text format
 // (GET /metrics)
 func (_ Unimplemented) GetMetrics(w http.ResponseWriter, r *http.Request) {
@@ -728,6 +791,19 @@ func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Reques
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ExecuteParams
+
+	// ------------- Optional query parameter "inline_files" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "inline_files", r.URL.Query(), &params.InlineFiles, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "inline_files"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "inline_files", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 
@@ -910,8 +986,56 @@ func (siw *ServerInterfaceWrapper) GetJob(w http.ResponseWriter, r *http.Request
 		return
 	}
 
+	// ------------- Optional query parameter "inline_files" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "inline_files", r.URL.Query(), &params.InlineFiles, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "inline_files"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "inline_files", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJob(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetJobFile operation middleware
+func (siw *ServerInterfaceWrapper) GetJobFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "path" -------------
+	var path FilePath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "path", chi.URLParam(r, "path"), &path, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJobFile(w, r, id, path)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1067,6 +1191,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/jobs", wrapper.ListJobs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/jobs/{id}/files/{path}", wrapper.GetJobFile)
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/jobs/{id}", wrapper.CancelJob)

@@ -6,6 +6,7 @@ from os import read, set_inheritable, write
 FILE = b"I"
 JOB = b"J"
 READY = b"Y"
+OUTPUT = b"F"
 RESULT = b"R"
 FAILURE = b"E"
 
@@ -24,11 +25,11 @@ class Channel:
     def send(self, kind: bytes, payload: bytes = b"") -> None:
         """Send one frame. Raises OSError when the worker is gone."""
         self.send_header(kind, len(payload))
-        self._write(payload)
+        self.write(payload)
 
     def send_header(self, kind: bytes, length: int) -> None:
         """Send only the head of a frame that the worker refuses by its length."""
-        self._write(kind + length.to_bytes(_LENGTH_BYTES, "big"))
+        self.write(kind + length.to_bytes(_LENGTH_BYTES, "big"))
 
     def receive(self) -> tuple[bytes, int]:
         """Wait for a frame: its kind, and the length of the payload.
@@ -38,7 +39,8 @@ class Channel:
         head = self.read(1 + _LENGTH_BYTES)
         return head[:1], int.from_bytes(head[1:], "big")
 
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """Send bytes. Raises OSError when the worker is gone."""
         rest = memoryview(data)
         while rest:
             rest = rest[write(self._fd, rest) :]

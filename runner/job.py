@@ -13,7 +13,7 @@ from os import _exit, getpid
 from resource import RLIMIT_FSIZE as _FILE_SIZE
 from resource import setrlimit as _setrlimit
 
-from runner import channel, failure, report, serialize, stdio, text
+from runner import channel, failure, outputs, pictures, report, serialize, stdio, text
 from runner.channel import Channel
 from runner.script import RefusedError, Script, await_value, is_coroutine
 
@@ -83,6 +83,7 @@ def run(fd: int) -> "NoReturn":
         answer = Answer(channel.FAILURE, _NO_MEMORY)
     stdio.flush()
     try:
+        outputs.send(to, script.home)
         answer.send(to)
     finally:
         # At once: threads, children and atexit are not waited for.
@@ -98,6 +99,7 @@ def _receive(to: Channel) -> tuple[Script, int]:
         raise ValueError(f"a frame {kind!r} where a job was due")
     room = request.get("result_bytes", channel.MAX_PAYLOAD)
     script = Script(request["script"])
+    pictures.prepare(script.source)
     if len(request) > _PLAIN:
         from runner import inputs
 
@@ -131,9 +133,11 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
     try:
         _reserve.clear()
         _settle()
+        album = pictures.Album(script.home)
+        album.save_open()
         if error is not None:
             return _failed(error, script)
-        return _returned(value, room)
+        return _returned(value, room, album)
     except BaseException as late:
         # No memory for the JSON, or a thread of the script's interrupted us.
         return _failed(late, script)
@@ -169,9 +173,9 @@ def _settle() -> None:
             _set_signal(number, _signal.SIG_IGN)
 
 
-def _returned(value: object, room: int) -> Answer:
+def _returned(value: object, room: int, album: pictures.Album) -> Answer:
     try:
-        return Answer(channel.RESULT, serialize.encode(value, room))
+        return Answer(channel.RESULT, serialize.encode(value, room, album))
     except serialize.TooLargeError as error:
         # The worker refuses it by its length and never reads on.
         length = min(error.length, channel.MAX_PAYLOAD)

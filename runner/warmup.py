@@ -49,7 +49,19 @@ def main():
     return f.to_dict("records")
 """
 
-_FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS}
+_MATPLOTLIB = """
+import io
+import matplotlib.pyplot as plt
+def main():
+    figure, axes = plt.subplots()
+    axes.plot([1, 2], label="a")
+    axes.set_title("b")
+    axes.legend()
+    figure.savefig(io.BytesIO(), format="png")
+    plt.close("all")
+"""
+
+_FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS, "matplotlib": _MATPLOTLIB}
 
 
 def load(packages: list[str]) -> None:

@@ -20,6 +20,7 @@ import (
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
@@ -29,6 +30,7 @@ type settings struct {
 	HTTP                    httpapi.Settings   `embed:"" group:"HTTP"`
 	Redis                   redisconn.Settings `embed:"" group:"Redis"`
 	Store                   store.Settings     `embed:"" group:"Jobs"`
+	Files                   files.Settings     `embed:"" group:"Jobs"`
 	Dispatch                dispatch.Settings  `embed:"" group:"Jobs"`
 	Ceilings                jobs.Ceilings      `embed:"" group:"Limits"`
 	Log                     telemetry.Settings `embed:"" group:"Log"`

@@ -47,7 +47,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	} else {
 		request.StartWithin = max(time.Millisecond, wait-time.Since(exchangeOf(r).arrived))
 	}
-	h.executeSync(w, r, request, wait)
+	h.executeSync(w, r, request, wait, params.InlineFiles)
 }
 
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Request) {
@@ -63,7 +63,7 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Re
 
 // executeSync holds the request until the job ended, or for wait since the
 // request's arrival.
-func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration) {
+func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool) {
 	x := exchangeOf(r)
 	ctx, stop := h.waiting(r)
 	defer stop()
@@ -80,9 +80,9 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	case record.Outcome == nil:
 		h.fail(w, r, fmt.Errorf("job %s is %s and has no outcome", record.ID, record.State))
 	case record.Outcome.Failure != nil:
-		h.jobFailed(w, r, record)
+		h.jobFailed(w, r, record, inline)
 	default:
-		h.write(w, r, http.StatusOK, resultBody(record))
+		h.write(w, r, http.StatusOK, resultBody(record, h.filesBody(r.Context(), record, inline)))
 	}
 }
 
@@ -106,10 +106,10 @@ func (h *Handler) accepted(w http.ResponseWriter, r *http.Request, record jobs.R
 }
 
 // jobFailed answers with the failure of a job that ended, under its code's status.
-func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
 	code := record.Outcome.Failure.Code
 	setRetryAfter(w, code, 0)
-	h.write(w, r, statusOf(code), failureBody(record))
+	h.write(w, r, statusOf(code), failureBody(record, h.filesBody(r.Context(), record, inline)))
 }
 
 // readRequest reads and checks the body, and gives what stands for it as a

@@ -28,6 +28,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeMemoryLimit:          http.StatusUnprocessableEntity,
 	jobs.CodeProcessLimit:         http.StatusUnprocessableEntity,
 	jobs.CodeResultTooLarge:       http.StatusUnprocessableEntity,
+	jobs.CodeFilesTooLarge:        http.StatusUnprocessableEntity,
 	jobs.CodeKilled:               http.StatusUnprocessableEntity,
 	jobs.CodeIdempotencyMismatch:  http.StatusUnprocessableEntity,
 	jobs.CodeQueueFull:            http.StatusTooManyRequests,

@@ -45,6 +45,7 @@ const (
 	CodeMemoryLimit    Code = "memory_limit"
 	CodeProcessLimit   Code = "process_limit"
 	CodeResultTooLarge Code = "result_too_large"
+	CodeFilesTooLarge  Code = "files_too_large"
 	CodeKilled         Code = "killed"
 	CodeWorkerLost     Code = "worker_lost"
 	CodeCancelled      Code = "cancelled"

@@ -56,7 +56,7 @@ func CheckPath(name string) error {
 	}
 	for _, part := range parts {
 		if part == "" || part == "." || part == ".." {
-			return fmt.Errorf("it has an empty part, . or ..")
+			return fmt.Errorf("it has an empty part, or . or .. for one")
 		}
 		if deviceName.MatchString(part) {
 			return fmt.Errorf("it has the name of a device")

@@ -30,6 +30,10 @@ type Limits struct {
 	OutputBytes int64
 	// ResultBytes bounds the JSON of what main() returns.
 	ResultBytes int64
+	// OutputFiles bounds how many files a job may leave in outputs/, and
+	// OutputFilesBytes all of them together.
+	OutputFiles      int
+	OutputFilesBytes int64
 }
 
 // Ceilings are those limits that a request may lower for its own job. They are
@@ -94,6 +98,8 @@ func DefaultLimits() Limits {
 		TmpBytes:    64 * mib,
 		OutputBytes: 1 * mib,
 		ResultBytes: 4 * mib,
+
+		OutputFiles: 64, OutputFilesBytes: 16 * mib,
 	}
 }
 
@@ -115,5 +121,7 @@ func (l Limits) Validate() error {
 	atLeast("/tmp size (bytes)", l.TmpBytes, 64*kib)
 	atLeast("output limit (bytes)", l.OutputBytes, 4)
 	atLeast("result limit (bytes)", l.ResultBytes, 4)
+	atLeast("limit on files in outputs/", int64(l.OutputFiles), 0)
+	atLeast("limit on the size of files in outputs/ (bytes)", l.OutputFilesBytes, 0)
 	return errors.Join(errs...)
 }

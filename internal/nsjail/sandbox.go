@@ -90,7 +90,7 @@ type said struct {
 func (s *Sandbox) listen() <-chan said {
 	reports := make(chan said, 1)
 	go func() {
-		r, err := readReport(s.channel, s.limits.ResultBytes)
+		r, err := readReport(s.channel, s.limits)
 		reports <- said{r, err}
 	}()
 	return reports
@@ -125,7 +125,7 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 		case said := <-reports:
 			reports = nil
 			found.report, found.reportErr = said.report, said.err
-			if errors.Is(said.err, errResultTooLarge) {
+			if errors.Is(said.err, errResultTooLarge) || filesRefused(said.err) {
 				end(killedForResult)
 			}
 		case <-poll.C:
@@ -183,6 +183,9 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	outcome.Failure = decide(found, s.limits)
 	if outcome.Failure == nil {
 		outcome.Result = found.report.result
+	}
+	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
+		outcome.Files = found.report.files
 	}
 	// First the channel: descriptors that the script sent on it, and nobody
 	// read, would keep the outputs open.

@@ -61,6 +61,9 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	}
 	w.Metrics.JobStarted()
 	outcome := w.run(ctx, sandbox, job)
+	if len(outcome.Files) > 0 {
+		outcome = w.keep(job, outcome)
+	}
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(holder.StartedAt.Sub(holder.CreatedAt)-prepared))
 	return w.end(job, outcome)

@@ -35,6 +35,12 @@ type Sandbox interface {
 	Discard()
 }
 
+// Files keeps what jobs leave.
+type Files interface {
+	// Put keeps a job's files for ttl at least, and notes in each where it is.
+	Put(ctx context.Context, jobID string, files []jobs.OutputFile, ttl time.Duration) error
+}
+
 // Metrics hear of jobs. For each JobEnded there was one JobStarted.
 type Metrics interface {
 	JobStarted()
@@ -87,6 +93,7 @@ type Config struct {
 	// Acquire gives a sandbox of the caller's own, or an error. It may choose one
 	// by the script, which is handed over by Run only.
 	Acquire func(ctx context.Context, script string) (Sandbox, error)
+	Files   Files
 	Metrics Metrics
 	Logger  *slog.Logger
 }
@@ -102,6 +109,8 @@ const (
 	fencePatience = 10 * time.Second
 	// replicationTimeout is how long one attempt to set a fence waits for replicas.
 	replicationTimeout = time.Second
+	// filesPatience is how long the files of a job may take to be stored.
+	filesPatience = 30 * time.Second
 	// acquireAttempts is how often a job is tried, by any worker, that gets no
 	// sandbox.
 	acquireAttempts = 3

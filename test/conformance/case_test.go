@@ -43,6 +43,9 @@ type testCase struct {
 	// Truncated names the streams that are cut.
 	Truncated []string `yaml:"truncated"`
 
+	// Files are what comes back from outputs/, by name.
+	Files map[string]matcher `yaml:"files"`
+
 	// AtLeast and Within bound the time until the answer; Within is 10s if not
 	// given: nothing that ends may be waited out to its limit.
 	AtLeast time.Duration `yaml:"at_least"`
@@ -137,7 +140,7 @@ var statusOf = map[string]int{
 	"cancelled":        409,
 	"script_too_large": 413, "input_too_large": 413,
 	"not_serializable": 422, "exception": 422, "exit": 422,
-	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422, "killed": 422,
+	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422, "files_too_large": 422, "killed": 422,
 	"worker_lost": 500, "internal": 500,
 	"unavailable": 503,
 }

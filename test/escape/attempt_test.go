@@ -35,6 +35,9 @@ type attempt struct {
 	outside []string
 	// request has further fields of the request, as JSON.
 	request map[string]jsontext.Value
+	// files are the names of what must come back from outputs/, in order, divided
+	// by commas; or alternatives, divided by "|".
+	files string
 	// limits is "tight" for limits that are met soon; else the contract's.
 	limits string
 	// only is the one kind of sandbox that it makes sense in; else both.
@@ -61,6 +64,8 @@ func (a *attempt) set(field, text string) error {
 		for name := range strings.SplitSeq(text, ",") {
 			a.outside = append(a.outside, strings.TrimSpace(name))
 		}
+	case "files":
+		a.files = text
 	case "request":
 		return json.Unmarshal([]byte(text), &a.request)
 	case "limits":

@@ -35,6 +35,9 @@ type answer struct {
 		CPUMS           *float64 `json:"cpu_ms"`
 		MemoryPeakBytes *int64   `json:"memory_peak_bytes"`
 	} `json:"usage"`
+	Files []struct {
+		Name string `json:"name"`
+	} `json:"files"`
 	body string
 	took time.Duration
 }
@@ -136,6 +139,13 @@ func (a *attempt) judge(t *testing.T, got answer) {
 	t.Helper()
 	if got.took > stack.Stretched(a.within) {
 		t.Errorf("%s took %s, at most %s is right", a.name, got.took, a.within)
+	}
+	var files []string
+	for _, file := range got.Files {
+		files = append(files, file.Name)
+	}
+	if list := strings.Join(files, ", "); !slices.Contains(strings.Split(a.files, "|"), list) {
+		t.Errorf("%s: the files are %q, want %q", a.name, list, a.files)
 	}
 	saw := string(got.Result)
 	if got.Code != "" {

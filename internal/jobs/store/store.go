@@ -72,6 +72,14 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	return &Store{client: client, settings: settings}
 }
 
+// TTL is how long a job's record is kept after its end.
+func (s *Store) TTL(async bool) time.Duration {
+	if async {
+		return s.settings.ResultTTL
+	}
+	return s.settings.SyncResultTTL
+}
+
 // jobKey has the id as its hash tag, so that all keys of a job lie together in
 // a cluster.
 func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
