@@ -289,7 +289,7 @@ type ExecuteRequest struct {
 	Async *bool `json:"async,omitempty"`
 
 	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. Those that every
-	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`.
+	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`, `MPLBACKEND`.
 	Env *map[string]string `json:"env,omitempty"`
 
 	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and together

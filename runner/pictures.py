@@ -21,12 +21,19 @@ _makedirs, _open, _fdopen, _unlink = os.makedirs, os.open, os.fdopen, os.unlink
 _listdir, _symlink = os.listdir, os.symlink
 
 
+# By these pandas draws, and imports matplotlib itself.
+_PANDAS_DRAWS = (".plot", ".hist", ".boxplot")
+
+
 def prepare(source: str) -> None:
-    """Spare a script that names matplotlib the search for fonts.
+    """Spare a script that will draw the search for fonts.
 
     A zygote that has matplotlib loaded has made it for all its forks.
     """
-    if "matplotlib" not in source or "matplotlib" in _modules:
+    draws = "matplotlib" in source or (
+        "pandas" in source and any(name in source for name in _PANDAS_DRAWS)
+    )
+    if not draws or "matplotlib" in _modules:
         return
     try:
         fonts = _listdir(_FONTS)

@@ -31,7 +31,7 @@ func TestChartExample(t *testing.T) {
 		equal(t, "result", string(a.Result), `{"name":null,"index":["north","south"],"data":[381.25,285.25]}`)
 		equal(t, "stderr", given(t, "stderr", a.Stderr), "")
 		if len(a.Files) != 1 || a.Files[0].Name != "figure-1.png" {
-			t.Fatalf("the files are %v\n%s", a.Files, a.Body)
+			t.Fatalf("the files are %v\n%.1000s", a.Files, a.Body)
 		}
 		picture, err := png.Decode(bytes.NewReader([]byte(readFile(t, k.standard.URL, a.Files[0]).Body)))
 		if err != nil {
