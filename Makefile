@@ -10,6 +10,7 @@ export CELLBLOCK_PREFIX ?= /opt/cellblock
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
+SOAK ?= 20m
 TESTFLAGS ?= -count=1 -timeout=30m
 
 sandbox_python := $(CELLBLOCK_PREFIX)/bin/python
@@ -26,6 +27,7 @@ help: ## Show this list
 		API_ADDR "address that make run serves on (127.0.0.1:8080)" \
 		REDIS_URL "for make run: use this Redis instead of its own" \
 		FUZZTIME "how long make fuzz spends on each target ($(FUZZTIME))" \
+		SOAK "how long make soak loads the service ($(SOAK))" \
 		TESTFLAGS "flags for go test ($(TESTFLAGS))"
 	@printf '\nMore settings of the programs: bin/cellblock up --help, bin/api --help, bin/worker --help\n'
 
@@ -131,6 +133,10 @@ fuzz-api: build ## The same as test-api, for 10 minutes
 .PHONY: bench
 bench: setup build ## Measure dispatch, Redis commands per job and overhead over bare nsjail
 	go run ./test/bench
+
+.PHONY: soak
+soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that everything ends where it began
+	go run ./test/soak -length $(SOAK)
 
 .PHONY: images
 images: ## Build the images: cellblock-api, cellblock-worker, and cellblock with all in one (needs Docker)

@@ -573,7 +573,7 @@ type Ready struct {
 	// Status Always `ready`.
 	Status string `json:"status"`
 
-	// Workers How many workers have shown themselves in the last seconds.
+	// Workers How many workers live and take jobs; one that is stopping does not count.
 	Workers int `json:"workers"`
 }
 

@@ -10,5 +10,6 @@ def main():
     table = sales.pivot(index="month", columns="region", values="revenue")
     table.plot.bar(title="Revenue by region", rot=0)
     plt.ylabel("thousands")
+    plt.ylim(0, 180)
     # The open figure comes back as figure-1.png.
     return table.sum()

@@ -9,6 +9,7 @@ import ctypes
 import os
 import random
 import sys
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ _JOB_CHANNEL = 3
 # include/uapi/linux/sched.h
 _NEWNS, _NEWCGROUP, _NEWIPC = 0x00020000, 0x02000000, 0x08000000
 _NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
+_CHILD_CLEARTID, _CHILD_SETTID, _SIGCHLD = 0x00200000, 0x01000000, 17
 # include/uapi/linux/mount.h
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 # include/uapi/linux/prctl.h
 _SET_DUMPABLE, _CAPBSET_READ, _CAPBSET_DROP = 4, 23, 24
 _SET_NO_NEW_PRIVS, _CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
+_GET_TID_ADDRESS = 40
 # include/uapi/linux/seccomp.h
 _SECCOMP_MODE_FILTER, _SECCOMP_FILTER_TSYNC = 1, 1
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -36,11 +39,17 @@ _CAPABILITIES = 64
 # What making a sandbox needs: CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN.
 _KEPT = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 21
 
+# The state of the Mersenne Twister: all of its words used, so the next call mixes.
+_MT19937_WORDS, _MT19937_BYTES = 624, 2496
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 _prctl = _libc.prctl
 _srandom = _libc.srandom
+# With Python's lock held: in a fork nobody else is there to give it back.
+_locked_syscall = ctypes.PyDLL(None, use_errno=True).syscall
+_locked_syscall.restype = ctypes.c_long
 
 
 class _Program(ctypes.Structure):
@@ -77,10 +86,15 @@ class Plan:
         self.capability_header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         self.bounding: list[int] = []
         self.own_pids = -1
+        self.pid = os.getpid()
+        self.tid_address = 0
+        self.generator = 0
 
     def seal(self) -> None:
         """Take what forks need from the zygote's own namespaces. Raises OSError."""
         self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.tid_address = _tid_address()
+        self.generator = _numpy_generator()
         # A user namespace of its own has all that the kernel knows; else only what
         # nsjail left is there to be dropped.
         least = 0 if self.single else 1
@@ -92,6 +106,37 @@ class Plan:
         if self.single:
             return  # each fork makes a user namespace, with every capability in it
         _forbid_user_namespaces()
+
+
+def _tid_address() -> int:
+    """Where libc keeps the thread's id, for the kernel to write; 0 if unknown.
+
+    The kernel was told by libc itself, to clear it there at the thread's end
+    (set_tid_address(2), PR_GET_TID_ADDRESS in prctl(2)).
+    """
+    address = ctypes.c_void_p()
+    failed = _prctl(_GET_TID_ADDRESS, ctypes.byref(address), 0, 0, 0)
+    if failed or not address.value or len(os.listdir("/proc/self/task")) > 1:
+        return 0
+    told = ctypes.c_int.from_address(address.value).value
+    return address.value if told == threading.get_native_id() else 0
+
+
+def _numpy_generator() -> int:
+    """Where numpy keeps the state behind numpy.random's functions; 0 if unknown.
+
+    It is 624 words and a position, as get_state() shows them.
+    """
+    numpy = sys.modules.get("numpy")
+    if not numpy:
+        return 0
+    try:
+        _, words, position, *_ = numpy.random.get_state()
+        address: int = numpy.random.mtrand._rand._bit_generator.ctypes.state_address
+        shown = words.tobytes() + position.to_bytes(4, sys.byteorder)
+        return address if ctypes.string_at(address, len(shown)) == shown else 0
+    except (AttributeError, TypeError, ValueError):
+        return 0
 
 
 def _forbid_user_namespaces() -> None:
@@ -121,7 +166,7 @@ def fork(plan: Plan, uid: int, fds: list[int]) -> tuple[int, int]:
     try:
         # User code must not be pid 1, whose signals are odd; see tinyinit.
         init = os.posix_spawn(plan.init, ["init"], {})
-        job = os.fork()
+        job = _fork(plan)
         if job == 0:
             _become(plan, uid, fds)
     except OSError:
@@ -132,6 +177,33 @@ def fork(plan: Plan, uid: int, fds: list[int]) -> tuple[int, int]:
     finally:
         _check(_libc.setns(plan.own_pids, _NEWPID), "setns pid")
     return init, job
+
+
+def _fork(plan: Plan) -> int:
+    """Fork as os.fork() does, but without what only several threads need.
+
+    Its hooks take locks and make them anew, also in every library that asked for
+    it: a millisecond, most of it for pages that have to be copied. A zygote has
+    one thread, so no lock is held; the random generators are _reseed's to renew.
+    """
+    if not plan.tid_address:
+        return os.fork()
+    # The fourth is the address on x86-64, the fifth on aarch64 (clone(2)); the
+    # other one is looked at with CLONE_SETTLS only.
+    job: int = _locked_syscall(
+        ctypes.c_long(plan.calls["clone"]),
+        ctypes.c_long(_CHILD_CLEARTID | _CHILD_SETTID | _SIGCHLD),
+        None,
+        None,
+        ctypes.c_void_p(plan.tid_address),
+        ctypes.c_void_p(plan.tid_address),
+    )
+    if job < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"clone: {os.strerror(code)}")
+    if job == 0:
+        threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
+    return job
 
 
 def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
@@ -145,7 +217,7 @@ def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
         _take_descriptors(fds)
         _enter_namespaces(plan)
         _drop_rights(plan, uid)
-        _reseed()
+        _reseed(plan)
         _install_filter(plan)
         from runner.job import run
 
@@ -220,19 +292,21 @@ def _enter_user_namespace(uid: int) -> None:
             f.write(text)
 
 
-def _reseed() -> None:
+def _reseed(plan: Plan) -> None:
     """Renew what would be the same in every fork; the hash seed stays shared."""
     random.seed()
-    seed = int.from_bytes(os.urandom(4), "little")
     # One generator behind both names in glibc.
-    _srandom(seed)
+    _srandom(int.from_bytes(os.urandom(4), "little"))
     loaded = sys.modules
-    if numpy := loaded.get("numpy"):
+    if plan.generator:
+        # Its functions touch some fifty pages, each of which is then copied.
+        fresh = os.urandom(_MT19937_BYTES) + _MT19937_WORDS.to_bytes(4, sys.byteorder)
+        ctypes.memmove(plan.generator, fresh, len(fresh))
+    elif numpy := loaded.get("numpy"):
         # A number: with none, it takes half a millisecond to gather more.
-        numpy.random.seed(seed)
-    if ssl := loaded.get("ssl"):
-        # OpenSSL notices a fork by the process id, and all jobs have the same.
-        # The zygote has set its generators up, which takes 3 ms (warmup.py).
+        numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
+    if os.getpid() == plan.pid and (ssl := loaded.get("ssl")):
+        # OpenSSL renews its own after a fork, which it knows by the process id.
         ssl.RAND_add(os.urandom(32), 32.0)
     if process := loaded.get("multiprocessing.process"):
         own = process.current_process()

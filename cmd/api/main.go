@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -22,6 +20,7 @@ import (
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/lifecycle"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
@@ -50,20 +49,11 @@ func main() {
 		kong.Description("Cellblock's HTTP API. Every flag can be given as the environment variable beside it."),
 		kong.Vars{"version": buildinfo.Version()},
 	)
-	logger := s.Log.Logger(os.Stderr)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from the first signal on, a second has its default effect
 	if s.Probe {
-		if err := telemetry.Probe(ctx, s.HTTP.Addr, "/readyz"); err != nil {
-			fmt.Fprintln(os.Stderr, "api:", err)
-			os.Exit(1)
-		}
-		return
+		os.Exit(telemetry.ProbeOnce("api", s.HTTP.Addr, "/readyz"))
 	}
-	if err := run(ctx, s, logger); err != nil {
-		logger.Error("the API ends", "error", err)
-		os.Exit(1)
-	}
+	logger := s.Log.Logger(os.Stderr)
+	lifecycle.Main(logger, func(ctx context.Context) error { return run(ctx, s, logger) })
 }
 
 // run serves the API until ctx is done. Redis need not be there: until it is,

@@ -15,8 +15,9 @@ import (
 
 // doctorCommand says what this machine can enforce, and how.
 type doctorCommand struct {
-	Sandbox  nsjail.Settings `embed:"" group:"Sandbox"`
-	RedisURL string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up brings its own."`
+	Sandbox     nsjail.Settings `embed:"" group:"Sandbox"`
+	RedisURL    string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up brings its own."`
+	RedisCAFile string          `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
 }
 
 // redisPatience bounds the check of Redis.
@@ -45,7 +46,7 @@ func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
 	if c.RedisURL == "" {
 		return nsjail.Check{Name: "redis", Status: nsjail.CheckOK, Text: "not checked (no REDIS_URL); cellblock up starts its own"}
 	}
-	settings := redisconn.Settings{URL: c.RedisURL}
+	settings := redisconn.Settings{URL: c.RedisURL, CAFile: c.RedisCAFile}
 	client, err := settings.Open()
 	if err != nil {
 		return nsjail.Check{Name: "redis", Status: nsjail.CheckFail, Text: err.Error()}

@@ -77,7 +77,7 @@ func (s *stack) start(ctx context.Context) error {
 			return err
 		}
 	}
-	connection := redisconn.Settings{URL: s.redisURL}
+	connection := redisconn.Settings{URL: s.redisURL, CAFile: s.settings.RedisCAFile}
 	client, err := connection.Open()
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
@@ -147,7 +147,7 @@ func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, c
 
 // startServers starts the API and the workers.
 func (s *stack) startServers() error {
-	common := []string{"REDIS_URL=" + s.redisURL}
+	common := []string{"REDIS_URL=" + s.redisURL, "REDIS_CA_FILE=" + s.settings.RedisCAFile} // if given by a flag
 	if os.Getenv("FILES_URL") == "" {
 		common = append(common, "FILES_URL=file://"+filepath.ToSlash(filepath.Join(s.settings.Data, "files")))
 	}

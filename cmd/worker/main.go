@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -19,6 +17,7 @@ import (
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/lifecycle"
 	"cellblock/internal/nsjail"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
@@ -50,21 +49,11 @@ func main() {
 		kong.Description("Takes jobs from the queue and runs each in a sandbox. Every flag has an environment variable."),
 		kong.Vars{"version": buildinfo.Version()},
 	)
-	logger := s.Log.Logger(os.Stderr)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// The first signal drains; with the handler gone, a second one kills.
-	context.AfterFunc(ctx, stop)
 	if s.Probe {
-		if err := telemetry.Probe(ctx, s.Metrics.MetricsAddr, "/healthz"); err != nil {
-			fmt.Fprintln(os.Stderr, "worker:", err)
-			os.Exit(1)
-		}
-		return
+		os.Exit(telemetry.ProbeOnce("worker", s.Metrics.MetricsAddr, "/healthz"))
 	}
-	if err := run(ctx, s, logger); err != nil {
-		logger.Error("the worker ends", "error", err)
-		os.Exit(1)
-	}
+	logger := s.Log.Logger(os.Stderr)
+	lifecycle.Main(logger, func(ctx context.Context) error { return run(ctx, s, logger) })
 }
 
 // metricsPatience is how long a scrape may go on once the worker ends.

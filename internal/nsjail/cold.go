@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +61,7 @@ func (c *Cold) launch(ctx context.Context, id int) (*Sandbox, error) {
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
 		stdout: collect(outer.stdout, limits.OutputBytes), stderr: collect(outer.stderr, limits.OutputBytes),
-		group: group, beside: supervisors, logger: c.logger,
+		group: group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start,
 	}
 	if err := s.awaitReady(ctx, body.awaitSupervisor); err != nil {
 		s.Discard()
@@ -133,6 +134,9 @@ func (b *coldBody) awaitSupervisor(deadline time.Time) error {
 func (b *coldBody) kill()                 { b.jail.kill() }
 func (b *coldBody) dead() <-chan struct{} { return b.jail.gone }
 func (b *coldBody) ending() ending        { return readEnding(b.status) }
+
+// settled implements body: the script's process is the supervisor's to know.
+func (b *coldBody) settled() (syscall.WaitStatus, bool) { return 0, false }
 
 func (b *coldBody) close() {
 	b.jail.close()

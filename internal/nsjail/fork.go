@@ -86,10 +86,12 @@ type fork struct {
 	born   chan struct{} // closed once init is known, or the fork failed
 	gone   chan struct{}
 
-	mu     sync.Mutex
-	init   int         // pidfd; -1 unless it lives
-	job    int         // pidfd; -1 unless it lives
-	ends   [2]*os.File // own job's and init's; readable once the process ended
+	mu   sync.Mutex
+	init int         // pidfd; -1 unless it lives
+	job  int         // pidfd; -1 unless it lives
+	ends [2]*os.File // own job's and init's; readable once the process ended
+	// leaves tells the job's end early; nil where the kernel does not let us.
+	leaves *leaving
 	failed error
 	end    ending
 	birth  sync.Once
@@ -196,6 +198,25 @@ func exited(pidfd int) bool {
 	return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
 }
 
+// watchLeaving lets settled tell, if this machine does. It is called when the
+// process waits for its script: it is confined, and nothing of it has run.
+func (f *fork) watchLeaving() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.job >= 0 && settlesEarly() {
+		f.leaves, _ = watchLeaving(f.job)
+	}
+}
+
+func (f *fork) settled() (syscall.WaitStatus, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leaves == nil {
+		return 0, false
+	}
+	return f.leaves.settled()
+}
+
 func (f *fork) ending() ending {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -221,5 +242,9 @@ func (f *fork) close() {
 		return
 	}
 	closeFiles(f.ends[:]...)
+	if f.leaves != nil {
+		f.leaves.close()
+		f.leaves = nil
+	}
 	f.init, f.job = -1, -1
 }

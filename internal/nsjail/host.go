@@ -35,12 +35,14 @@ type Host struct {
 	dir    string
 	mounts []string
 	groups atomic.Uint64
+	// teardowns are of sandboxes whose job has its verdict.
+	teardowns teardowns
 }
 
 // Open prepares this machine. It fails where sandboxes could not be held to
 // their limits, with a sentence that says what is missing.
 func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
-	h := &Host{settings: settings, limits: settings.Limits()}
+	h := &Host{settings: settings, limits: settings.Limits(), teardowns: newTeardowns()}
 	if err := h.limits.Validate(); err != nil {
 		return nil, err
 	}
@@ -78,6 +80,7 @@ func (h *Host) CgroupVersion() (string, error) {
 
 // Close gives back what Open took. Every sandbox must be gone.
 func (h *Host) Close() error {
+	h.teardowns.wait()
 	var errs []error
 	if h.cgroups != nil {
 		errs = append(errs, h.cgroups.Close())

@@ -1,54 +1,89 @@
 package nsjail
 
 import (
-	"bytes"
 	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 // output is what was kept of one stream. It is filled by the goroutine that
-// collect starts; take waits for that one.
+// collect starts, until that one is done.
 type output struct {
-	source    io.ReadCloser
-	kept      []byte
-	truncated bool
-	done      chan struct{}
-	// most is a lower limit that came later; 0 if none did.
+	source *os.File
+	limit  int64
+	kept   []byte
+	done   chan struct{}
+	// most is a lower limit that came later, for who takes; 0 if none did.
 	most int64
 }
 
 // collect reads source to its end, keeps at most limit bytes and drops the
 // rest, so that a script that prints without end is never blocked by it. It
-// closes source. The owner must call take.
-func collect(source io.ReadCloser, limit int64) *output {
-	o := &output{source: source, done: make(chan struct{})}
+// owns source. The owner of what it gives must call stop.
+func collect(source *os.File, limit int64) *output {
+	o := &output{source: source, limit: limit, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
-		defer source.Close()
-		var kept bytes.Buffer
-		// One byte beyond the limit tells a full stream from a cut one.
-		_, _ = io.Copy(&kept, io.LimitReader(source, limit+1))
-		_, _ = io.Copy(io.Discard, source)
-		o.kept, o.truncated = kept.Bytes(), int64(kept.Len()) > limit
-		if o.truncated {
-			o.kept = wholeCharacters(o.kept[:limit])
-		}
+		_, _ = io.Copy(o, source)
 	}()
 	return o
+}
+
+// Write keeps what there is room for. One byte beyond the limit tells a full
+// stream from a cut one.
+func (o *output) Write(data []byte) (int, error) {
+	room := max(o.limit+1-int64(len(o.kept)), 0)
+	o.kept = append(o.kept, data[:min(int64(len(data)), room)]...)
+	return len(data), nil
 }
 
 // take waits until the stream ended, at most drainBound, and gives it as valid
 // UTF-8: whatever else was written comes as U+FFFD. Every writer must be dead.
 func (o *output) take() (text string, truncated bool) {
-	unblock := time.AfterFunc(drainBound, func() { _ = o.source.Close() })
+	_ = o.source.SetReadDeadline(time.Now().Add(drainBound))
 	<-o.done
-	unblock.Stop()
-	if o.most > 0 && int64(len(o.kept)) > o.most {
-		o.kept, o.truncated = wholeCharacters(o.kept[:o.most]), true
+	return o.text()
+}
+
+// takeNow gives what was written up to now, whoever may go on writing.
+func (o *output) takeNow() (text string, truncated bool) {
+	_ = o.source.SetReadDeadline(time.Unix(1, 0))
+	<-o.done
+	_ = o.source.SetReadDeadline(time.Time{})
+	if raw, err := o.source.SyscallConn(); err == nil {
+		_ = raw.Read(func(fd uintptr) bool {
+			o.drain(int(fd))
+			return true
+		})
 	}
-	return strings.ToValidUTF8(string(o.kept), string(utf8.RuneError)), o.truncated
+	return o.text()
+}
+
+// drain takes what lies in the pipe, and not what is put there meanwhile.
+func (o *output) drain(fd int) {
+	lying, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD, pipe(7)
+	if err != nil || lying <= 0 {
+		return
+	}
+	data := make([]byte, lying)
+	if n, err := unix.Read(fd, data); err == nil && n > 0 {
+		_, _ = o.Write(data[:n])
+	}
+}
+
+func (o *output) text() (text string, truncated bool) {
+	kept, limit := o.kept, o.limit
+	if o.most > 0 {
+		limit = o.most
+	}
+	if truncated = int64(len(kept)) > limit; truncated {
+		kept = wholeCharacters(kept[:limit])
+	}
+	return strings.ToValidUTF8(string(kept), string(utf8.RuneError)), truncated
 }
 
 // cutAt has take give at most limit bytes, which is below what is collected.

@@ -1,7 +1,7 @@
 package nsjail
 
 import (
-	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -27,11 +27,58 @@ func TestCollect(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := collect(io.NopCloser(strings.NewReader(test.written)), test.limit)
+			o, in := openOutput(t, test.limit)
+			write(t, in, test.written)
+			if err := in.Close(); err != nil {
+				t.Fatal(err)
+			}
 			text, truncated := o.take()
 			if text != test.want || truncated != test.truncated {
 				t.Errorf("got %q, %v; want %q, %v", text, truncated, test.want, test.truncated)
 			}
 		})
+		t.Run(name+", and its writer goes on", func(t *testing.T) {
+			o, in := openOutput(t, test.limit)
+			write(t, in, test.written)
+			text, truncated := o.takeNow()
+			if text != test.want || truncated != test.truncated {
+				t.Errorf("got %q, %v; want %q, %v", text, truncated, test.want, test.truncated)
+			}
+			write(t, in, "too late")
+		})
+	}
+}
+
+// Whatever was written before is there, also what the reader has not come to.
+func TestTakeNowMissesNothing(t *testing.T) {
+	for range 200 {
+		o, in := openOutput(t, 1<<20)
+		written := strings.Repeat("x", 40_000)
+		write(t, in, written)
+		if text, _ := o.takeNow(); text != written {
+			t.Fatalf("%d bytes of %d", len(text), len(written))
+		}
+		o.stop()
+	}
+}
+
+func openOutput(t *testing.T, limit int64) (*output, *os.File) {
+	t.Helper()
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := collect(out, limit)
+	t.Cleanup(func() {
+		_ = in.Close()
+		o.stop()
+	})
+	return o, in
+}
+
+func write(t *testing.T, to *os.File, text string) {
+	t.Helper()
+	if _, err := to.WriteString(text); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -38,6 +38,7 @@ func (h *Host) plan(packages []string) (string, error) {
 		Preload: packages, Init: "/runner/" + initFile, Filter: "/runner/" + filterFile,
 		Syscalls: map[string]int{
 			"prlimit64": unix.SYS_PRLIMIT64, "capset": unix.SYS_CAPSET, "seccomp": unix.SYS_SECCOMP,
+			"clone": unix.SYS_CLONE,
 		},
 		Rlimits: forkRlimits(h.limits, h.cgroups != nil), TmpBytes: h.limits.TmpBytes, SingleUID: h.claim.single,
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -26,7 +27,9 @@ type Sandbox struct {
 	beside int
 	// release gives back what the sandbox was lent (its user id).
 	release func()
-	logger  *slog.Logger
+	// behind runs a teardown behind the verdict; see teardowns.
+	behind func(teardown func())
+	logger *slog.Logger
 
 	discarded sync.Once
 }
@@ -37,6 +40,9 @@ type body interface {
 	kill()
 	// dead is closed when the last one is.
 	dead() <-chan struct{}
+	// settled tells how the script's own process will end, once that can no longer
+	// change; it may never do so. With cgroups only: the CPU time is not known.
+	settled() (syscall.WaitStatus, bool)
 	// ending tells how the script's own process ended, once all are dead.
 	ending() ending
 	// close gives back what the body holds outside, once all are dead.
@@ -55,8 +61,9 @@ const (
 	drainBound = time.Second
 )
 
-// Run hands the script and its inputs (nil for none) over, waits for its end, and decides the verdict. When
-// it returns, nothing of the job is left: no process, no cgroup. It fills
+// Run hands the script and its inputs (nil for none) over, waits for its end, and
+// decides the verdict. When it returns, the job's processes are dead or killed; what the kernel has not
+// taken down yet goes behind it, and is gone when the host is closed. It fills
 // Usage's RunMS, CPUMS and MemoryPeakBytes. If ctx ends first the script is
 // killed and the outcome is "cancelled".
 func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
@@ -97,7 +104,8 @@ func (s *Sandbox) listen() <-chan said {
 }
 
 // supervise waits until everything inside is dead, and kills it when a limit is
-// reached. The runner's report alone ends nothing: the script's process does.
+// reached. The runner's report alone ends nothing: the script's process does, and
+// once that has begun to and the report is there, nothing more can be learnt.
 func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan said) evidence {
 	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
 	var overdue <-chan time.Time
@@ -110,6 +118,8 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	cancelled := ctx.Done()
+	leaving := newBackoff()
+	defer leaving.stop()
 	for {
 		select {
 		case <-s.body.dead():
@@ -125,9 +135,19 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 		case said := <-reports:
 			reports = nil
 			found.report, found.reportErr = said.report, said.err
-			if errors.Is(said.err, errResultTooLarge) || filesRefused(said.err) {
+			switch {
+			case errors.Is(said.err, errResultTooLarge), filesRefused(said.err):
 				end(killedForResult)
+			case said.err == nil && s.group != nil:
+				leaving.start()
 			}
+		case <-leaving.due():
+			if status, ok := s.body.settled(); ok && found.cause == notKilled {
+				found.ending, found.early = ending{known: true, status: status}, true
+				s.body.kill()
+				return found
+			}
+			leaving.again()
 		case <-poll.C:
 			if why := s.overLimit(); why != notKilled {
 				end(why)
@@ -186,6 +206,12 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	}
 	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
 		outcome.Files = found.report.files
+	}
+	if found.early {
+		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.takeNow()
+		outcome.Stderr, outcome.Truncated.Stderr = s.stderr.takeNow()
+		s.behind(s.Discard)
+		return outcome
 	}
 	// First the channel: descriptors that the script sent on it, and nobody
 	// read, would keep the outputs open.

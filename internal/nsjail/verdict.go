@@ -32,6 +32,8 @@ type evidence struct {
 	// refusals counts the processes that the job was not allowed to make.
 	refusals int
 	ending   ending
+	// early is true where the script's process was still on its way out.
+	early bool
 	// cgroups is true where the group's counters told CPU time and kills.
 	cgroups bool
 

@@ -74,8 +74,10 @@ type pool struct {
 	packages []string
 	logger   *slog.Logger
 	ready    chan readySandbox
-	stop     context.CancelFunc
-	keeping  sync.WaitGroup
+	// preparers is how many of its goroutines prepare sandboxes.
+	preparers int
+	stop      context.CancelFunc
+	keeping   sync.WaitGroup
 }
 
 // readySandbox is one that waits for its script, and the processes it has.
@@ -93,7 +95,12 @@ func newPool(ctx context.Context, host *Host, packages []string, ready int, logg
 	if err != nil {
 		return nil, fmt.Errorf("start a zygote: %w", err)
 	}
-	p := &pool{host: host, packages: packages, logger: logger, ready: make(chan readySandbox, max(ready-1, 0))}
+	// Each preparer holds one that is ready while the channel is full.
+	preparing := max(min(ready, preparers), 1)
+	p := &pool{
+		host: host, packages: packages, logger: logger, preparers: preparing,
+		ready: make(chan readySandbox, max(ready-preparing, 0)),
+	}
 	// Detached: the pool ends by close, after the jobs that still want from it.
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
@@ -160,8 +167,20 @@ func (p *pool) replace(ctx context.Context) *zygote {
 	return nil
 }
 
+// preparers is how many forks are made at once: one waits for the kernel while
+// the other computes.
+const preparers = 2
+
 // fill puts forks of z into the ready channel until z is spent.
 func (p *pool) fill(ctx context.Context, z *zygote) {
+	var preparing sync.WaitGroup
+	for range p.preparers {
+		preparing.Go(func() { p.fillOne(ctx, z) })
+	}
+	preparing.Wait()
+}
+
+func (p *pool) fillOne(ctx context.Context, z *zygote) {
 	for {
 		select {
 		case <-z.spent:
@@ -247,12 +266,13 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (readySandbox, error) {
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
 		stdout: collect(outer.stdout, limits.OutputBytes), stderr: collect(outer.stderr, limits.OutputBytes),
-		group: group, logger: p.logger, release: func() { p.host.claim.giveBack(id) },
+		group: group, logger: p.logger, behind: p.host.teardowns.start, release: func() { p.host.claim.giveBack(id) },
 	}
 	if err := s.awaitReady(ctx, body.awaitBirth); err != nil {
 		s.Discard()
 		said, _ := s.stderr.take()
 		return readySandbox{}, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(said))
 	}
+	body.watchLeaving()
 	return readySandbox{s, body}, nil
 }

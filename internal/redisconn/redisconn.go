@@ -4,10 +4,13 @@ package redisconn
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,10 +22,11 @@ import (
 
 // Settings say where Redis is.
 type Settings struct {
-	URL string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis (6.2 or newer) as redis://[user:password@]host:port/db, rediss:// (TLS) or unix://[user:password@]/path/to.sock?db=N."`
+	URL    string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis (6.2 or newer) as redis://[user:password@]host:port/db, rediss:// (TLS) or unix://[user:password@]/path/to.sock?db=N."`
+	CAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities that a rediss:// server's certificate is checked against, instead of the system's."`
 
 	// With these the URL says how the primary is spoken to, and Sentinel where it is.
-	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used: the primary is where they say."`
+	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used (but the host is still the name in a rediss:// certificate): the primary is where they say."`
 	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"The name under which the sentinels know the primary."`
 	SentinelUser     string   `name:"redis-sentinel-user" env:"REDIS_SENTINEL_USER" help:"User name at the sentinels, if they ask for one."`
 	SentinelPassword string   `name:"redis-sentinel-password" env:"REDIS_SENTINEL_PASSWORD" help:"Password at the sentinels. Better given as the variable: a flag shows in the process list."`
@@ -50,6 +54,9 @@ func (s Settings) Open() (redis.UniversalClient, error) {
 		}
 		return nil, fmt.Errorf("not a Redis URL: %w", err)
 	}
+	if err := s.trust(options.TLSConfig); err != nil {
+		return nil, err
+	}
 	quietLogger()
 	setDefault(&options.DialTimeout, dialTimeout)
 	setDefault(&options.ReadTimeout, ioTimeout)
@@ -65,6 +72,25 @@ func (s Settings) Open() (redis.UniversalClient, error) {
 		return redis.NewFailoverClient(s.failover(options)), nil
 	}
 	return redis.NewClient(options), nil
+}
+
+// trust has a server's certificate checked against CAFile, if there is one.
+func (s Settings) trust(config *tls.Config) error {
+	if s.CAFile == "" {
+		return nil
+	}
+	if config == nil {
+		return errors.New("REDIS_CA_FILE is of no use without a rediss:// URL")
+	}
+	content, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		return fmt.Errorf("REDIS_CA_FILE: %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(content) {
+		return fmt.Errorf("REDIS_CA_FILE: %s has no certificate in PEM", s.CAFile)
+	}
+	return nil
 }
 
 // failover is the same with Sentinel to find the primary.

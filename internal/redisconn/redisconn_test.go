@@ -2,6 +2,8 @@ package redisconn_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +130,23 @@ func TestSentinelIsAskedForThePrimary(t *testing.T) {
 	}
 	if said := settings.Redacted(); strings.Contains(said, "secret") || !strings.Contains(said, "127.0.0.1:2") {
 		t.Errorf("it says %q", said)
+	}
+}
+
+func TestCAFilesThatWillNotDoAreRefused(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, settings := range map[string]redisconn.Settings{
+		"missing":      {URL: "rediss://host", CAFile: empty + ".not"},
+		"none in it":   {URL: "rediss://host", CAFile: empty},
+		"without TLS":  {URL: "redis://host", CAFile: empty},
+		"on a socket":  {URL: "unix:///a/b.sock", CAFile: empty},
+		"by sentinels": {URL: "redis://host", CAFile: empty, Sentinels: []string{"127.0.0.1:1"}},
+	} {
+		if _, err := settings.Open(); err == nil || !strings.Contains(err.Error(), "REDIS_CA_FILE") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 type Gauges interface {
 	// QueueDepth counts the jobs that wait for a worker.
 	QueueDepth(ctx context.Context) (int, error)
-	// Workers counts the workers that have shown themselves lately.
+	// Workers counts the workers that live and take jobs.
 	Workers(ctx context.Context) (int, error)
 }
 
@@ -63,7 +63,7 @@ const gaugeTimeout = time.Second
 
 var (
 	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth", "Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
-	workersDesc    = prometheus.NewDesc("cellblock_workers", "Workers that have shown themselves lately. Missing while Redis is away.", nil, nil)
+	workersDesc    = prometheus.NewDesc("cellblock_workers", "Workers that live and take jobs. Missing while Redis is away.", nil, nil)
 )
 
 // gaugeReader reads Gauges at the scrape. What cannot be read is left out, so

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -16,6 +17,16 @@ type ProbeSettings struct {
 
 // probeBound is how long an answer may take.
 const probeBound = 2 * time.Second
+
+// ProbeOnce is what a program called name does when asked to probe: it gives the
+// exit code, and says on standard error why it is 1.
+func ProbeOnce(name, addr, path string) int {
+	if err := Probe(context.Background(), addr, path); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		return 1
+	}
+	return 0
+}
 
 // Probe asks the server that listens on addr (host:port) for path. The error
 // says why it is not well: no answer, or another status than 200.

@@ -5,9 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
 )
 
 // cancelRecheck is how often the records of running jobs are asked whether
@@ -66,33 +65,7 @@ func (r *deliveries) ids() []string {
 
 // hearCancels ends running jobs that somebody wants cancelled, until ctx ends.
 func (w *Worker) hearCancels(ctx context.Context) {
-	subscription := w.Client.Subscribe(ctx, store.CancelChannel)
-	defer func() {
-		if err := subscription.Close(); err != nil {
-			w.Logger.Debug("closing the subscription", "error", err)
-		}
-	}()
-	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(cancelRecheck))
-	ticker := time.NewTicker(cancelRecheck)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			w.lookForCancels(ctx)
-		case message, open := <-messages:
-			switch m := message.(type) {
-			case *redis.Message:
-				w.running.cancel(m.Payload)
-			case *redis.Subscription:
-				w.lookForCancels(ctx) // what was published before it is lost
-			}
-			if !open {
-				messages = nil // only once the client is closed
-			}
-		}
-	}
+	redisconn.Listen(ctx, w.Client, store.CancelChannel, cancelRecheck, w.running.cancel, w.lookForCancels)
 }
 
 func (w *Worker) lookForCancels(ctx context.Context) {

@@ -15,6 +15,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -136,6 +137,8 @@ type Worker struct {
 	abandon   context.CancelFunc
 	// held are all deliveries, running those that are about to start or run.
 	held, running deliveries
+	// draining is set once no more jobs are taken.
+	draining atomic.Bool
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
@@ -181,6 +184,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	w.Logger.Info("the worker takes jobs", "worker", w.owner, "concurrency", w.Settings.Slots())
 	<-ctx.Done()
+	w.draining.Store(true)
 	w.Logger.Info("the worker takes no more jobs", "worker", w.owner)
 	killing := time.AfterFunc(w.Settings.DrainTimeout, w.kill)
 	defer killing.Stop()
@@ -195,7 +199,11 @@ func (w *Worker) beat(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		w.say("heartbeat", func(ctx context.Context) error {
-			return w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.held.ids()...)
+			err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.held.ids()...)
+			if w.draining.Load() {
+				err = errors.Join(err, w.Store.Draining(ctx, w.owner))
+			}
+			return err
 		})
 		select {
 		case <-ticker.C:

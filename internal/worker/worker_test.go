@@ -260,6 +260,38 @@ func TestStopWaitsForRunningJobs(t *testing.T) {
 	}
 }
 
+// A worker that drains lives, or its jobs would end as lost, and is none that a
+// waiting job could hope for.
+func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	stop := b.start(t)
+	id := b.submit(t, "def main():\n    import time\n    time.sleep(3)\n    return 1")
+	b.await(t, id, running)
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		n, err := b.Store.LiveWorkers(t.Context())
+		if err == nil && n == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d workers count, %v", n, err)
+		}
+	}
+	if alive, err := b.Store.Alive(t.Context(), b.owner); err != nil || !alive {
+		t.Errorf("it lives: %t, %v", alive, err)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if record := b.get(t, id); record.State != jobs.StateSucceeded {
+		t.Errorf("got %+v", record)
+	}
+	if n := b.Client.Exists(t.Context(), "cellblock:workers", "{cellblock:workers}:held", "{cellblock:workers}:draining").Val(); n != 0 {
+		t.Errorf("%d keys are left of it", n)
+	}
+}
+
 func TestADrainThatTakesTooLongEndsTruthfully(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	b.Settings.DrainTimeout = 300 * time.Millisecond

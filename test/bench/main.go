@@ -65,7 +65,7 @@ type report struct {
 	Commands *commands    `json:"commands,omitzero"`
 	Overhead []comparison `json:"overhead,omitzero"`
 	Speed    []speed      `json:"speed,omitzero"`
-	Files    *fileSpeed  `json:"files,omitzero"`
+	Files    *fileSpeed   `json:"files,omitzero"`
 	Rest     *rest        `json:"rest,omitzero"`
 }
 

@@ -1,10 +1,12 @@
 package faults
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -109,9 +111,20 @@ func TestRedisAtMaxmemory(t *testing.T) {
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	setMaxmemory(t, client, 1) // whatever it uses, that is too little
+	awaitRefusals(t, client, "OOM")
 	time.Sleep(4 * time.Second)
 	setMaxmemory(t, client, 0)
 	l.judge(t, b.runs, time.Now(), losesNothing)
+}
+
+// awaitRefusals waits until Redis has refused commands for this reason: only
+// then does the fault bite.
+func awaitRefusals(t *testing.T, client redis.UniversalClient, reason string) {
+	t.Helper()
+	await(t, "Redis refuses commands: "+reason, func() bool {
+		info, err := client.Info(t.Context(), "errorstats").Result()
+		return err == nil && strings.Contains(info, "errorstat_"+reason+":")
+	})
 }
 
 func setMaxmemory(t *testing.T, client redis.UniversalClient, bytes int) {
@@ -156,7 +169,11 @@ func TestDataDiskFull(t *testing.T) {
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	ballast := filepath.Join(disk, "ballast")
-	_ = os.WriteFile(ballast, make([]byte, 8<<20), 0o600) // as much as there is room for
+	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) { // as much as there is room for
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	// Redis could not write its append-only file, and refuses writes because of it.
+	awaitRefusals(t, redistest.Client(t, b.RedisURL), "MISCONF")
 	time.Sleep(4 * time.Second)
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)

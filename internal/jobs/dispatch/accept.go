@@ -103,7 +103,11 @@ func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err e
 	if job.Async {
 		limit = max(1, limit-limit/10)
 	}
-	if d.pressure.Load().memory {
+	room, err := d.roomFor(ctx, job.Inputs.Size())
+	if err != nil {
+		return false, err
+	}
+	if !room {
 		return false, jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	fresh, err = d.store.Accept(ctx, job, limit)

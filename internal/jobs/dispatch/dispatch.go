@@ -130,6 +130,12 @@ func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (jo
 	}
 	ended, done := d.waiters.add(id) // before the look, so that no end is missed
 	defer done()
+	return d.awaitEnd(ctx, id, ended, wait)
+}
+
+// awaitEnd gives a job's record once it ended or wait has passed. ended is from
+// before the call. It gives ctx's error if that ends first.
+func (d *Dispatcher) awaitEnd(ctx context.Context, id string, ended <-chan struct{}, wait time.Duration) (jobs.Record, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
@@ -185,7 +191,7 @@ func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Workers counts the workers that live.
+// Workers counts the workers that live and take jobs.
 func (d *Dispatcher) Workers(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()

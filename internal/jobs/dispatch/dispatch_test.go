@@ -204,6 +204,18 @@ func TestExecuteWithoutWorkers(t *testing.T) {
 	}
 }
 
+// A fleet that drains is none: its workers live for the jobs they have.
+func TestExecuteWhileAllWorkersDrain(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.settings.NoWorkerGrace = 100 * time.Millisecond
+	s.alive(t)
+	if err := s.store.Draining(t.Context(), "w"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.execute(t, "x", 15*time.Second)
+	wantCode(t, err, jobs.CodeUnavailable)
+}
+
 func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	result := make(chan error)

@@ -77,21 +77,7 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 	if running && left > overtime {
 		return record, nil
 	}
-	timer := time.NewTimer(max(0, left) + overtimeSlack)
-	defer timer.Stop()
-	for {
-		record, err := d.read(ctx, id)
-		if err != nil || record.State.Ended() {
-			return record, err
-		}
-		select {
-		case <-ended:
-		case <-timer.C:
-			return record, nil
-		case <-ctx.Done():
-			return record, ctx.Err()
-		}
-	}
+	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack)
 }
 
 // drop ends a job that nobody has started, and gives what then stands.

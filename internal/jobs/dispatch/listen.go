@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"cellblock/internal/redisconn"
 )
 
 // waiters are the calls that wait for jobs, by id. Its zero value is ready.
@@ -64,39 +64,14 @@ func (w *waiters) ids() []string {
 	return ids
 }
 
-// run passes on what is published on this replica's channel, and looks by
-// itself, until ctx ends. The client library connects and subscribes again by
-// itself after every failure.
+// run wakes waiters by what is published on this replica's channel and by what
+// it sees itself, until ctx ends.
 func (d *Dispatcher) run(ctx context.Context) {
-	subscription := d.client.Subscribe(ctx, d.channel)
-	defer func() {
-		if err := subscription.Close(); err != nil {
-			d.logger.Debug("closing the subscription", "error", err)
-		}
-	}()
-	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(recheckInterval))
-	ticker := time.NewTicker(recheckInterval)
-	defer ticker.Stop()
 	d.measure(ctx)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			d.recheck(ctx)
-			d.measure(ctx)
-		case message, open := <-messages:
-			switch m := message.(type) {
-			case *redis.Message:
-				d.waiters.notify(m.Payload)
-			case *redis.Subscription:
-				d.recheck(ctx) // what was published before it is lost
-			}
-			if !open {
-				messages = nil // only once the client is closed
-			}
-		}
-	}
+	redisconn.Listen(ctx, d.client, d.channel, recheckInterval, d.waiters.notify, func(ctx context.Context) {
+		d.recheck(ctx)
+		d.measure(ctx)
+	})
 }
 
 // recheck looks up the jobs that somebody waits for, and whether workers live.

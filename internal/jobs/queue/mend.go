@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -70,4 +72,18 @@ func (p *Producer) Requeue(ctx context.Context, id string, priority jobs.Priorit
 		return fmt.Errorf("requeue job %s: %w", id, err)
 	}
 	return p.Enqueue(ctx, id, priority) // if there was no task at all; wakes a worker in each case
+}
+
+// ForgetConsumers drops asynq's traces of consumers that died and whose sign of
+// life ran out before the given time. asynq itself does so only when somebody
+// lists them, so that each crash would leave two for good.
+func (p *Producer) ForgetConsumers(ctx context.Context, before time.Time) error {
+	pipeline := p.client.Pipeline()
+	for _, traces := range []string{"asynq:servers", "asynq:workers"} {
+		pipeline.ZRemRangeByScore(ctx, traces, "-inf", "("+strconv.FormatInt(before.Unix(), 10))
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return fmt.Errorf("forget dead consumers: %w", err)
+	}
+	return nil
 }

@@ -28,13 +28,11 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 	<-started
 	server.Kill()
 	close(finish)
-	// asynq's first attempt to take the task out fails against the dead server.
+	// asynq's first attempt to take the task out fails against the dead server; the
+	// next may come as soon as there is one.
 	time.Sleep(500 * time.Millisecond)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
-	}
-	if n := keyCount(t, client, "active"); n != 1 {
-		t.Fatalf("%d tasks are active after the outage, want 1", n)
 	}
 	eventually(t, "the task is taken out", 12*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
 	for _, kind := range []string{"pending", "retry", "archived"} {

@@ -49,6 +49,10 @@ const (
 	// sweepShare is in how many passes all of the index is swept, in chunks of
 	// sweepLeast at least.
 	sweepShare, sweepLeast = 600, 100
+	// forgetInterval is how often what dead workers left in the queue is dropped,
+	// and forgetAfter how long after their last sign of life: the queue goes by the
+	// workers' clocks there, which may be off a little.
+	forgetInterval, forgetAfter = 5 * time.Second, 30 * time.Second
 )
 
 // Reaper is one. Run it once.
@@ -60,6 +64,8 @@ type Reaper struct {
 	// suspects are jobs that something is wrong with, by since when.
 	suspects map[string]suspicion
 	cursor   string
+	// forgot is when what dead workers left was last dropped.
+	forgot time.Time
 }
 
 type suspicion struct {
@@ -125,6 +131,12 @@ func (r *Reaper) pass(ctx context.Context) error {
 		if now.Sub(s.since) > time.Minute {
 			delete(r.suspects, id) // of a job that was settled by others
 		}
+	}
+	if now.Sub(r.forgot) >= forgetInterval {
+		if err := r.producer.ForgetConsumers(ctx, now.Add(-forgetAfter)); err != nil {
+			return err
+		}
+		r.forgot = now
 	}
 	return r.sweep(ctx)
 }

@@ -3,6 +3,7 @@ package reaper_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -192,4 +193,22 @@ func TestTheIndexForgetsWhatIsGone(t *testing.T) {
 		load, loadErr := b.ReadLoad(t.Context())
 		return err == nil && loadErr == nil && n == 0 && load.Open == 0
 	})
+}
+
+// Each worker that dies leaves a name in two sets of asynq's.
+func TestTracesOfDeadWorkersAreDropped(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	now := float64(time.Now().Unix())
+	for _, key := range []string{"asynq:servers", "asynq:workers"} {
+		for name, score := range map[string]float64{"dead": now - 60, "late": now - 5, "alive": now + 5} {
+			if err := b.client.ZAdd(t.Context(), key, redis.Z{Score: score, Member: name}).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "the dead one's trace in "+key+" is dropped, no other", func() bool {
+			left, err := b.client.ZRange(t.Context(), key, 0, -1).Result()
+			return err == nil && slices.Equal(left, []string{"late", "alive"})
+		})
+	}
 }

@@ -250,6 +250,15 @@ func TestWorkersLive(t *testing.T) {
 	}
 	beat("a", time.Minute)
 	check("two", 2, true)
+	if err := s.Draining(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	check("one drains", 1, true)
+	beat("a", -time.Second) // it dies before its end
+	check("the draining one died", 1, false)
+	beat("b", time.Minute)
+	beat("a", time.Minute)
+	check("another of its name", 2, true)
 	if err := s.Retire(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}

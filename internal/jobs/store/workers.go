@@ -18,9 +18,12 @@ const workersKey = "cellblock:workers"
 // a space between. It lies in the slot of workersKey.
 const heldKey = "{" + workersKey + "}:held"
 
+// drainingKey is a set of the workers that live and take no more jobs.
+const drainingKey = "{" + workersKey + "}:draining"
+
 // heartbeatScript renews a worker's sign of life and drops those run out.
 //
-//	KEYS     the workers, what they hold
+//	KEYS     the workers, what they hold, those that drain
 //	ARGV     owner, TTL in milliseconds, ids of the jobs it holds
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
@@ -30,16 +33,21 @@ redis.call("HSET", KEYS[2], ARGV[1], ARGV[3])
 for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.0f", now))) do
 	redis.call("ZREM", KEYS[1], gone)
 	redis.call("HDEL", KEYS[2], gone)
+	redis.call("SREM", KEYS[3], gone)
 end
 return 1`)
 
-// countScript counts the workers that live.
+// countScript counts the workers that live and do not drain.
 //
-//	KEYS[1]  the workers
+//	KEYS     the workers, those that drain
 var countScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-return redis.call("ZCOUNT", KEYS[1], string.format("(%.0f", now), "+inf")`)
+local count = 0
+for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")) do
+	count = count + 1 - redis.call("SISMEMBER", KEYS[2], owner)
+end
+return count`)
 
 // aliveScript looks for one of them.
 //
@@ -57,25 +65,38 @@ return 0`)
 // Heartbeat says that a worker lives, for ttl from now, and which jobs it has in
 // hand.
 func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, held ...string) error {
-	err := heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey}, owner, ttl.Milliseconds(), strings.Join(held, " ")).Err()
+	err := heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey}, owner, ttl.Milliseconds(), strings.Join(held, " ")).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	return nil
 }
 
+// Draining says that a worker takes no more jobs. It lives on until Retire.
+func (s *Store) Draining(ctx context.Context, owner string) error {
+	if err := s.client.SAdd(ctx, drainingKey, owner).Err(); err != nil {
+		return fmt.Errorf("say that a worker drains: %w", err)
+	}
+	return nil
+}
+
 // Retire says that a worker is gone.
 func (s *Store) Retire(ctx context.Context, owner string) error {
-	err := s.client.ZRem(ctx, workersKey, owner).Err()
-	if err = errors.Join(err, s.client.HDel(ctx, heldKey, owner).Err()); err != nil {
+	err := errors.Join(
+		s.client.ZRem(ctx, workersKey, owner).Err(),
+		s.client.HDel(ctx, heldKey, owner).Err(),
+		s.client.SRem(ctx, drainingKey, owner).Err(),
+	)
+	if err != nil {
 		return fmt.Errorf("retire: %w", err)
 	}
 	return nil
 }
 
-// LiveWorkers counts the workers whose sign of life has not run out.
+// LiveWorkers counts the workers whose sign of life has not run out and that
+// take jobs.
 func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
-	n, err := countScript.Run(ctx, s.client, []string{workersKey}).Int()
+	n, err := countScript.Run(ctx, s.client, []string{workersKey, drainingKey}).Int()
 	if err != nil {
 		return 0, fmt.Errorf("count the workers: %w", err)
 	}

@@ -206,7 +206,7 @@ func zygoteRules() []rule {
 		argIn("setns", syscall.EPERM, 1, newPID),
 		argIn("mount", syscall.EPERM, 3, noSuidNoDev, noSuidNoDev|noExec, noSuidNoDev|noExec|rdonly),
 		// Also PR_CAPBSET_DROP and PR_CAP_AMBIENT.
-		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 24, 29, 30, 38, 39, 47),
+		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 24, 29, 30, 38, 39, 40, 47),
 	}
 }
 

@@ -61,7 +61,7 @@ var mutants = []mutant{
 	{"a user that all share", []edit{{confine, "    os.setresuid(uid, uid, uid)\n", ""}}, "warm", attempt("files/setuid")},
 	{"capabilities kept", []edit{{confine, `    _call(plan, "capset", plan.capability_header, plan.no_capabilities)` + "\n", ""}}, "warm", attempt("files/setuid")},
 	{"a bounding set", []edit{{confine, `        _check(_prctl(_CAPBSET_DROP, capability, 0, 0, 0), "capbset")`, "        pass"}}, "warm", attempt("files/setuid")},
-	{"shared random state", []edit{{confine, "        _reseed()\n", ""}}, "warm", "TestNoSharedNumbers"},
+	{"shared random state", []edit{{confine, "        _reseed(plan)\n", ""}}, "warm", "TestNoSharedNumbers"},
 	{"user namespaces below a zygote", []edit{{confine, "        _forbid_user_namespaces()\n", ""}}, "warm", "TestSecondLock"},
 	{"no limit on files", []edit{{"runner/job.py", "        _setrlimit(_FILE_SIZE, (size, size))\n", "        pass\n"}}, "warm", attempt("resources/sparse_file")},
 	{"a soft limit on files", []edit{{"runner/job.py", "_setrlimit(_FILE_SIZE, (size, size))", "_setrlimit(_FILE_SIZE, (size, 16 << 20))"}}, "warm", attempt("inputs/raise_the_size_of_files")},
@@ -90,9 +90,10 @@ var mutants = []mutant{
 
 	// what the worker believes
 	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
+	{"an end before it is settled", []edit{{"internal/nsjail/leaving.go", "	if err != nil || !now.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"any code is taken", []edit{{message, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
 	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
-	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "warm", attempt("lying/descriptors_in_flight")},
+	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
 	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room)", "serialize.encode(value, 1 << 31)"}}, "warm", attempt("resources/large_result")},
 }

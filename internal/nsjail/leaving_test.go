@@ -1,0 +1,89 @@
+package nsjail
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestParseStat(t *testing.T) {
+	tests := map[string]struct {
+		line string
+		want statLine
+		bad  bool
+	}{
+		"alive":                     {line: "7 (x) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 4198400 1 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{startCode: 4198400}},
+		"exiting with 3":            {line: "7 (x) R 1 1 1 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 0 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 768\n", want: statLine{exiting: true, status: 3 << 8}},
+		"its threads go on":         {line: "7 (x) Z 1 1 1 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 2 0 9 10 11 12 0 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{}},
+		"a name that looks like it": {line: "7 (x) R 0 (4) S) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 1 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{startCode: 1}},
+		"cut short":                 {line: "7 (x) R 1 1 1 0 -1 4194564", bad: true},
+		"nothing":                   {line: "", bad: true},
+		"a word for a number":       {line: "7 (x) R 1 1 1 0 -1 flags 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 0 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 768\n", bad: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseStat([]byte(test.line))
+			if (err != nil) != test.bad || got != test.want {
+				t.Errorf("got %+v, %v; want %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+// A process that nobody has waited for yet is on its way out for as long as one
+// likes to look.
+func TestSettled(t *testing.T) {
+	if !settlesEarly() {
+		t.Fatal("this kernel is older than the one that the tests are for (5.18)")
+	}
+	tests := map[string]struct {
+		script string
+		want   syscall.WaitStatus
+	}{
+		"returns":   {"read x; exit 0", 0},
+		"exit code": {"read x; exit 7", 7 << 8},
+		"killed":    {"read x; kill -9 $$", syscall.WaitStatus(syscall.SIGKILL)},
+		"aborted":   {"ulimit -c 0; read x; kill -ABRT $$", syscall.WaitStatus(syscall.SIGABRT)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			pidfd := -1
+			cmd := exec.Command("sh", "-c", test.script)
+			cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &pidfd}
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			process := os.NewFile(uintptr(pidfd), "process")
+			defer process.Close()
+			l, err := watchLeaving(pidfd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.close()
+			if status, ok := l.settled(); ok {
+				t.Errorf("settled while it waits: %v", status)
+			}
+			if err := stdin.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(10*time.Second/time.Millisecond)); n != 1 || err != nil {
+				t.Fatalf("it does not end: %v", err)
+			}
+			if status, ok := l.settled(); !ok || status != test.want {
+				t.Errorf("got %#x, %v; want %#x", status, ok, test.want)
+			}
+			_ = cmd.Wait()
+			if status, ok := l.settled(); ok {
+				t.Errorf("settled after it is gone: %v", status)
+			}
+		})
+	}
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock"
+	"cellblock/internal/redisconn"
+	"cellblock/test/stack"
+)
+
+const (
+	// warmup is the load before the first measurement: every kind of job has run
+	// by then, and what grows once has grown.
+	warmup = 15 * time.Second
+	// resultTTL is how long records are kept; it is longer than any client is
+	// away from its job.
+	resultTTL = 20 * time.Second
+	// workers is how many there are at any time; the first is the elder.
+	workers = 3
+)
+
+// bench is the service under test.
+type bench struct {
+	*stack.Stack
+	programs  stack.Programs
+	dir, runs string
+	worker    stack.Env
+	// around are the control groups that everything was started in.
+	around []string
+	// elderURL is where the elder serves its metrics.
+	elderURL string
+	client   redis.UniversalClient
+}
+
+// open builds the programs and starts the service. Its workers have a run
+// folder of their own, so that nobody else's control groups are counted.
+func open(ctx context.Context) (_ *bench, err error) {
+	dir, err := os.MkdirTemp("", "cellblock-soak-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, runs: filepath.Join(dir, "runs"), around: stack.CgroupDirs(os.Getpid())}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	if b.programs, err = stack.Build(ctx, dir); err != nil {
+		return nil, err
+	}
+	config, err := b.writeFiles()
+	if err != nil {
+		return nil, err
+	}
+	ttl := resultTTL.String()
+	b.worker = stack.Env{
+		"NSJAIL_CONFIG": config, "RUN_DIR": b.runDir(), "UID_BASE": "30000000", "LOG_FORMAT": "json",
+		"WORKER_CONCURRENCY": "2", "METRICS_ADDR": "127.0.0.1:0", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl,
+		// The shortest wall limit there is, and others that are soon met. Zygotes
+		// are replaced often, and a file may hold every job's line.
+		"LIMIT_WALL": "100ms", "LIMIT_MEMORY_MB": "64", "LIMIT_OUTPUT_KB": "128", "LIMIT_RESULT_KB": "128",
+		"ZYGOTE_JOBS": "300", "LIMIT_FILE_MB": "1024",
+	}
+	s, err := stack.Start(ctx, stack.Config{
+		Programs: b.programs, API: stack.Env{"LOG_FORMAT": "json", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl},
+		Workers: slices.Repeat([]stack.Env{b.worker}, workers),
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.Stack = s
+	b.elderURL = "http://" + b.elder().Logged("serving metrics", "addr", nil)
+	b.client, err = redisconn.Settings{URL: s.RedisURL}.Open()
+	return b, err
+}
+
+func (b *bench) runDir() string { return filepath.Join(b.dir, "run") }
+
+// writeFiles makes the file that every job writes to and the nsjail.cfg that
+// mounts it.
+func (b *bench) writeFiles() (config string, err error) {
+	config = filepath.Join(b.dir, "nsjail.cfg")
+	text := cellblock.NsjailConfig + "\nmount { src: \"" + b.runs + "\" dst: \"/runs\" is_bind: true rw: true }\n"
+	return config, errors.Join(
+		os.Chmod(b.dir, 0o755), // the sandbox's user must reach it
+		os.Mkdir(b.runDir(), 0o755),
+		os.WriteFile(b.runs, nil, 0o600), os.Chmod(b.runs, 0o666),
+		os.WriteFile(config, []byte(text), 0o600),
+	)
+}
+
+// elder is the worker that is never killed.
+func (b *bench) elder() *stack.Process { return b.Workers()[0] }
+
+// alive are the workers that have not ended.
+func (b *bench) alive() []*stack.Process {
+	var alive []*stack.Process
+	for _, p := range b.Workers() {
+		select {
+		case <-p.Done():
+		default:
+			alive = append(alive, p)
+		}
+	}
+	return alive
+}
+
+// startWorker adds a worker and waits until it takes jobs.
+func (b *bench) startWorker(ctx context.Context) error {
+	p, err := b.LaunchWorker(b.programs.Worker, b.worker)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for p.Logged("the worker takes jobs", "worker", nil) == "" {
+		select {
+		case <-p.Done():
+			return fmt.Errorf("%s ended: %s", p.Name, p.Log())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not start: %w\n%s", p.Name, ctx.Err(), p.Log())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// ran counts how often each job wrote its line.
+func (b *bench) ran() (map[int]int, error) {
+	content, err := os.ReadFile(b.runs)
+	if err != nil {
+		return nil, err
+	}
+	ran := map[int]int{}
+	for line := range bytes.Lines(content) {
+		n, err := strconv.Atoi(strings.TrimSpace(string(line)))
+		if err != nil {
+			return nil, fmt.Errorf("the jobs' file has the line %q", line)
+		}
+		ran[n]++
+	}
+	return ran, nil
+}
+
+// stopAll asks everything that lives to end, and tells what is left then.
+func (b *bench) stopAll() ([]row, error) {
+	var errs []error
+	for _, p := range append(b.alive(), b.API, b.Redis) {
+		if err := p.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("%w; it wrote:\n%.5000s", err, p.Log()))
+		}
+	}
+	survivors := stack.Survivors(10 * time.Second)
+	for _, s := range survivors {
+		fmt.Println("left:", s)
+	}
+	groups := b.cgroups()
+	for _, dir := range groups {
+		fmt.Println("left:", dir)
+	}
+	return []row{
+		{What: "processes after the stop", End: float64(len(survivors)), Grew: len(survivors) > 0},
+		{What: "control groups after the stop", End: float64(len(groups)), Grew: len(groups) > 0},
+	}, errors.Join(errs...)
+}
+
+// close ends what is left without asking, and removes the files.
+func (b *bench) close() error {
+	if b.client != nil {
+		_ = b.client.Close()
+	}
+	if b.Stack != nil {
+		for _, p := range append(b.Workers(), b.API, b.Redis) {
+			p.Kill()
+		}
+		_ = b.Stop() // names those that we killed
+		stack.Survivors(5 * time.Second)
+		// Workers that were killed leave theirs for the next of their number.
+		groups := b.cgroups()
+		slices.Reverse(groups) // a worker's own after those in it
+		for _, dir := range groups {
+			_ = os.Remove(dir)
+		}
+	}
+	return os.RemoveAll(b.dir)
+}

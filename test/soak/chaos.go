@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellblock/test/stack"
+)
+
+// chaos ends parts of the service at random and starts them again.
+type chaos struct {
+	*bench
+	// mean is the mean time between two of its deeds.
+	mean time.Duration
+	// apiUntil is when the API is killed for the last time: what it leaks after
+	// that adds up.
+	apiUntil time.Time
+	kills    map[string]int
+}
+
+// progressInterval is how often a line tells how things stand.
+const progressInterval = 15 * time.Second
+
+// run goes on until ctx ends. Only it starts and ends processes meanwhile.
+func (c *chaos) run(ctx context.Context, l *load) error {
+	deed := time.NewTimer(c.interval())
+	defer deed.Stop()
+	reap := time.NewTicker(time.Second)
+	defer reap.Stop()
+	progress := time.NewTicker(progressInterval)
+	defer progress.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-progress.C:
+			fmt.Println(l.progress() + c.standing(ctx))
+		case <-reap.C:
+			c.reapOrphans()
+		case <-deed.C:
+			// What was begun is finished: the service must be whole at the end.
+			if err := c.disturb(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			deed.Reset(c.interval())
+		}
+	}
+}
+
+// interval is between half and one and a half of the mean.
+func (c *chaos) interval() time.Duration {
+	return time.Duration((0.5 + rand.Float64()) * float64(c.mean))
+}
+
+func (c *chaos) disturb(ctx context.Context) error {
+	if time.Now().Before(c.apiUntil) && rand.IntN(5) == 0 || c.kills["API killed"] == 0 {
+		c.kills["API killed"]++
+		c.API.Kill()
+		return c.RestartAPI(ctx)
+	}
+	others := slices.DeleteFunc(c.alive(), func(p *stack.Process) bool { return p == c.elder() })
+	victim := others[rand.IntN(len(others))]
+	if rand.IntN(4) == 0 {
+		c.kills["worker stopped"]++
+		if err := victim.Stop(); err != nil {
+			return fmt.Errorf("%w; it wrote:\n%.5000s", err, victim.Log())
+		}
+	} else {
+		c.kills["worker killed"]++
+		victim.Kill()
+	}
+	return c.startWorker(ctx)
+}
+
+// reapOrphans takes note of the ends of processes that came to this program when
+// their parents were killed.
+func (b *bench) reapOrphans() {
+	ours := map[int]bool{b.API.PID(): true, b.Redis.PID(): true}
+	for _, p := range b.Workers() {
+		ours[p.PID()] = true
+	}
+	for _, pid := range stack.Descendants(unix.Getpid()) {
+		if !ours[pid] {
+			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // most are another's children
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// answer is what an answer may have that is looked at here.
+type answer struct {
+	JobID  string         `json:"job_id"`
+	Status string         `json:"status"`
+	Code   string         `json:"code"`
+	Result jsontext.Value `json:"result"`
+}
+
+var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
+func execute(ctx context.Context, url, key, script string, async bool) (int, answer) {
+	body, err := json.Marshal(struct {
+		Script string `json:"script"`
+		Async  bool   `json:"async"`
+	}{script, async})
+	if err != nil {
+		return 0, answer{}
+	}
+	return call(ctx, http.MethodPost, url+"/execute", body, key)
+}
+
+// call gives status 0 for no answer.
+func call(ctx context.Context, method, url string, body []byte, key string) (int, answer) {
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, answer{}
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, answer{}
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	var a answer
+	if err != nil || json.Unmarshal(content, &a) != nil {
+		return 0, answer{}
+	}
+	return response.StatusCode, a
+}

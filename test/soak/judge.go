@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// row is one line of the table: a figure before and after.
+type row struct {
+	What  string  `json:"what"`
+	Begin float64 `json:"begin"`
+	End   float64 `json:"end"`
+	// Bound is the most that End may be.
+	Bound float64 `json:"bound"`
+	Grew  bool    `json:"grew"`
+	unit  string
+}
+
+// compare gives the table of two samples; none for no beginning.
+func compare(begin, end sample) []row {
+	if begin == nil {
+		return nil
+	}
+	var rows []row
+	for _, f := range figures {
+		bound := begin[f.name]*(1+f.share) + f.slack
+		rows = append(rows, row{
+			What: f.name, Begin: begin[f.name], End: end[f.name], Bound: bound, Grew: end[f.name] > bound, unit: f.unit,
+		})
+	}
+	return rows
+}
+
+// tally is what became of the jobs.
+type tally struct {
+	Accepted int `json:"accepted"`
+	Ran      int `json:"ran"`
+	// Each of these breaks a promise.
+	Twice    int `json:"ran_twice"`
+	Endless  int `json:"without_end"`
+	Swapped  int `json:"swapped"`
+	Wrong    int `json:"wrong_end"`
+	Answers  int `json:"wrong_answers"`
+	Unproved int `json:"kinds_without_their_end"`
+	// WorkerLost are jobs whose worker was killed, Late those of other kinds that
+	// the short wall limit ended on a busy machine.
+	WorkerLost int            `json:"worker_lost"`
+	Late       int            `json:"late"`
+	ByKind     map[string]int `json:"by_kind"`
+}
+
+// mostLate is the share of jobs that may meet the wall limit without meaning to:
+// above it the others prove little.
+const mostLate = 0.2
+
+// judge holds every job against its kind. ran is how often each wrote its line.
+func (l *load) judge(ran map[int]int) tally {
+	t := tally{ByKind: map[string]int{}, Ran: len(ran)}
+	proved := map[*kind]bool{}
+	for _, j := range l.jobs {
+		t.ByKind[j.kind.name]++
+		if ran[j.number] > 1 {
+			t.Twice++
+			fmt.Printf("job %d (%s, %s) ran %d times, ended as %q\n", j.number, j.id, j.kind.name, ran[j.number], j.code)
+		}
+		if j.wrong != "" {
+			t.Answers++
+			fmt.Printf("job %d (%s, %s): %s\n", j.number, j.id, j.kind.name, j.wrong)
+		}
+		if j.id != "" {
+			t.Accepted++
+			t.count(j, ran[j.number], proved)
+		}
+	}
+	for i := range kinds {
+		if k := &kinds[i]; !proved[k] && t.ByKind[k.name] >= 20 {
+			t.Unproved++
+			fmt.Printf("no job of the kind %q ended as it should\n", k.name)
+		}
+	}
+	return t
+}
+
+// count puts an accepted job's end where it belongs.
+func (t *tally) count(j *job, ran int, proved map[*kind]bool) {
+	fits := slices.Contains(j.kind.codes, j.code)
+	switch {
+	case !j.ended:
+		t.Endless++
+		fmt.Printf("job %d (%s, %s) has no end\n", j.number, j.id, j.kind.name)
+	case j.code == "worker_lost":
+		t.WorkerLost++
+	case !fits && j.code == "timeout":
+		t.Late++
+	case !fits:
+		t.Wrong++
+		fmt.Printf("job %d (%s, %s) ended as %q\n", j.number, j.id, j.kind.name, j.code)
+	case j.code == "" && (ran == 0 || strings.TrimRight(unquoted(j.result), " ") != "job "+strconv.Itoa(j.number)):
+		t.Swapped++
+		fmt.Printf("job %d (%s, %s) ran %d times and has the result %.100s\n", j.number, j.id, j.kind.name, ran, j.result)
+	case j.code == j.kind.codes[0]:
+		proved[j.kind] = true
+	}
+}
+
+func unquoted(text string) string {
+	if plain, err := strconv.Unquote(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// broken counts what must not be.
+func (t *tally) broken() int {
+	n := t.Twice + t.Endless + t.Swapped + t.Wrong + t.Answers + t.Unproved
+	if float64(t.Late) > mostLate*float64(t.Accepted) {
+		n += t.Late
+	}
+	return n
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+)
+
+// kind is one kind of job.
+type kind struct {
+	name   string
+	weight int
+	// script is what main() does after it has written its number, which stands for
+	// NUMBER; all of the module if whole is true, which then writes none.
+	script string
+	whole  bool
+	// codes are the ends that it may have; "" is success. A worker that dies and
+	// the short wall limit on a busy machine make further ones, see load.judge.
+	codes []string
+	// sync is whether the client waits: 0 never, 1 always, else by chance.
+	sync float64
+	// act is what the client does beside, if anything.
+	act action
+}
+
+// action is what a client does beside posting its job and reading its end.
+type action int
+
+const (
+	actNothing action = iota
+	// actCancel cancels the job, soon after it was accepted.
+	actCancel
+	// actRepeat posts the same again, several times at once.
+	actRepeat
+	// actMismatch posts another body under the same key.
+	actMismatch
+	// actHangUp does not wait for the first answer.
+	actHangUp
+	// actList lists jobs meanwhile.
+	actList
+)
+
+// kinds of jobs, every one that there is.
+var kinds = []kind{
+	{name: "success", weight: 20, script: "return 'job NUMBER'", codes: []string{""}, sync: 0.6},
+	{name: "pandas", weight: 6, script: "import pandas as pd; assert int(pd.Series([1, 2]).sum()) == 3; return 'job NUMBER'", codes: []string{""}, sync: 0.6},
+	{name: "exception", weight: 6, script: "raise ValueError('job NUMBER')", codes: []string{"exception"}, sync: 0.6},
+	{name: "exit", weight: 3, script: "import os; os._exit(3)", codes: []string{"exit"}, sync: 0.6},
+	{name: "killed", weight: 3, script: "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", codes: []string{"killed"}, sync: 0.6},
+	{name: "timeout", weight: 8, script: "import time; time.sleep(60)", codes: []string{"timeout"}, sync: 0.6},
+	{name: "timeout, busy", weight: 2, script: "while True: pass", codes: []string{"timeout"}, sync: 0.6},
+	{name: "memory", weight: 6, script: "x = [bytearray(8 << 20) for _ in range(64)]", codes: []string{"memory_limit"}, sync: 0.6},
+	{name: "children", weight: 4, script: "import subprocess; [subprocess.Popen(['setsid', 'sleep', '1000']) for _ in range(4)]; return 'job NUMBER'", codes: []string{""}, sync: 0.6},
+	{name: "files", weight: 4, script: "open('/tmp/f', 'wb').write(bytes(4 << 20)); return 'job NUMBER'", codes: []string{""}, sync: 0.6},
+	{name: "big output", weight: 4, script: "import sys; sys.stdout.write('x' * (1 << 20)); sys.stderr.write('y' * (1 << 20)); return 'job NUMBER'", codes: []string{""}, sync: 0.6},
+	{name: "big result", weight: 3, script: "return 'job NUMBER' + ' ' * 100000", codes: []string{""}, sync: 0.6},
+	{name: "result too large", weight: 2, script: "return 'x' * 200000", codes: []string{"result_too_large"}, sync: 0.6},
+	{name: "not serializable", weight: 2, script: "return {1, 2}", codes: []string{"not_serializable"}, sync: 0.6},
+	{name: "syntax error", weight: 2, script: "def main(:", whole: true, codes: []string{"syntax_error"}, sync: 0.6},
+	{name: "cancelled", weight: 6, script: "import time; time.sleep(60)", codes: []string{"cancelled", "timeout"}, act: actCancel},
+	{name: "repeated", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, sync: 0.5, act: actRepeat},
+	{name: "key with another body", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actMismatch},
+	{name: "client hangs up", weight: 5, script: "import time; time.sleep(0.03); return 'job NUMBER'", codes: []string{""}, sync: 1, act: actHangUp},
+	{name: "listed", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actList},
+}
+
+// pick gives one of the kinds, by weight.
+func pick() *kind {
+	all := 0
+	for _, k := range kinds {
+		all += k.weight
+	}
+	n := rand.IntN(all)
+	for i := range kinds {
+		if n -= kinds[i].weight; n < 0 {
+			return &kinds[i]
+		}
+	}
+	return nil // never: n is below the sum
+}
+
+// body is the script for a job of this kind. Its first act is to write its
+// number to the file that only this program mounts into the sandbox.
+func (k *kind) body(number int) string {
+	if k.whole {
+		return k.script
+	}
+	text := "def main():\n    open('/runs', 'a').write('NUMBER\\n')\n    " + k.script + "\n"
+	return strings.ReplaceAll(text, "NUMBER", strconv.Itoa(number))
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// patience is how long a client tries to have its job accepted, and how long it
+// asks for its end.
+const patience = 60 * time.Second
+
+// load is the clients and what they know of their jobs.
+type load struct {
+	url     string
+	clients int
+
+	next  atomic.Int64
+	mu    sync.Mutex
+	jobs  []*job
+	begun time.Time
+	// recent counts ends since the last line of progress, by code.
+	recent map[string]int
+}
+
+// job is what one client knows of its job.
+type job struct {
+	number int
+	kind   *kind
+	sync   bool
+	id     string
+	ended  bool
+	code   string // "" for success
+	result string
+	// wrong is what the client met that it must not.
+	wrong string
+}
+
+// run has all clients run jobs for a time, and waits for the last ends.
+func (l *load) run(ctx context.Context, length time.Duration) {
+	l.begun = time.Now()
+	var all sync.WaitGroup
+	for range l.clients {
+		all.Go(func() {
+			for time.Since(l.begun) < length && ctx.Err() == nil {
+				k := pick()
+				j := &job{number: int(l.next.Add(1)), kind: k, sync: rand.Float64() < k.sync}
+				j.run(ctx, l.url)
+				l.add(j)
+			}
+		})
+	}
+	all.Wait()
+	client.CloseIdleConnections()
+}
+
+func (l *load) add(j *job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.jobs = append(l.jobs, j)
+	l.recent[j.code]++
+}
+
+// progress is a line about what happened since the last one.
+func (l *load) progress() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var codes []string
+	for code, n := range l.recent {
+		if code == "" {
+			code = "succeeded"
+		}
+		codes = append(codes, fmt.Sprintf("%s %d", code, n))
+	}
+	slices.Sort(codes)
+	clear(l.recent)
+	return fmt.Sprintf("%6.0f s  %6d jobs  since: %s", time.Since(l.begun).Seconds(), len(l.jobs), strings.Join(codes, ", "))
+}
+
+func (j *job) run(ctx context.Context, url string) {
+	if j.kind.act == actHangUp {
+		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
+		j.post(short, url)
+		cancel()
+	}
+	for deadline := time.Now().Add(patience); ; pause(ctx, 50*time.Millisecond) {
+		status, a := j.post(ctx, url)
+		if a.JobID != "" && a.Code != "unavailable" {
+			j.id = a.JobID
+			if status != http.StatusAccepted {
+				j.end(a)
+				break
+			}
+			j.beside(ctx, url)
+			j.read(ctx, url)
+			break
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			j.code = "never accepted"
+			j.wrong = fmt.Sprintf("refused to the end, last with %d %s", status, a.Code)
+			return
+		}
+	}
+	if j.kind.act == actRepeat || j.kind.act == actMismatch {
+		j.again(ctx, url)
+	}
+}
+
+// post asks for the job under its key, so that asking again is safe.
+func (j *job) post(ctx context.Context, url string) (int, answer) {
+	return execute(ctx, url, fmt.Sprintf("soak-%d", j.number), j.kind.body(j.number), !j.sync)
+}
+
+// beside does what this kind of client does while its job is there.
+func (j *job) beside(ctx context.Context, url string) {
+	switch j.kind.act {
+	case actCancel:
+		pause(ctx, time.Duration(rand.IntN(60))*time.Millisecond)
+		status, a := call(ctx, http.MethodDelete, url+"/jobs/"+j.id, nil, "")
+		if status != 0 && status != http.StatusOK && status != http.StatusAccepted && a.Code != "already_finished" && a.Code != "unavailable" {
+			j.wrong = fmt.Sprintf("DELETE gives %d %s", status, a.Code)
+		}
+	case actList:
+		status, a := call(ctx, http.MethodGet, url+"/jobs?limit=50", nil, "")
+		if status != 0 && status != http.StatusOK && a.Code != "unavailable" {
+			j.wrong = fmt.Sprintf("GET /jobs gives %d %s", status, a.Code)
+		}
+	case actNothing, actRepeat, actMismatch, actHangUp:
+	}
+}
+
+// again uses the job's key once more: with the same body it is the same job,
+// with another it is refused.
+func (j *job) again(ctx context.Context, url string) {
+	key := fmt.Sprintf("soak-%d", j.number)
+	body := j.kind.body(j.number)
+	if j.kind.act == actMismatch {
+		body += "\n"
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for range 3 {
+		all.Go(func() {
+			status, a := execute(ctx, url, key, body, !j.sync)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case status == 0 || a.Code == "unavailable" || a.Code == "idempotency_mismatch" && body != j.kind.body(j.number):
+			case a.Code == "idempotency_mismatch" || j.kind.act == actRepeat && a.JobID == j.id:
+			default:
+				j.wrong = fmt.Sprintf("its key, used again, gives %d %s and the job %q, not %q", status, a.Code, a.JobID, j.id)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// read asks for the job until it has ended.
+func (j *job) read(ctx context.Context, url string) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; {
+		status, a := call(ctx, http.MethodGet, url+"/jobs/"+j.id+"?wait=5s", nil, "")
+		switch {
+		case status == http.StatusOK && a.Status != "queued" && a.Status != "running":
+			j.end(a)
+			return
+		case status == http.StatusNotFound:
+			j.wrong = "not found before its time"
+			return
+		case status != http.StatusOK:
+			pause(ctx, 50*time.Millisecond)
+		}
+	}
+}
+
+func (j *job) end(a answer) {
+	j.ended, j.code, j.result = true, a.Code, string(a.Result)
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/sys/unix"
+)
+
+// print writes the report as tables and reports whether all is well.
+func (r report) print(out io.Writer) bool {
+	passed := r.Jobs.broken() == 0
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "\nat rest\tbegin\tend\tat most\t\n")
+	for _, row := range r.Rows {
+		verdict := ""
+		if row.Grew {
+			verdict, passed = "GREW", false
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.What, row.text(row.Begin), row.text(row.End), row.text(row.Bound), verdict)
+	}
+	t := r.Jobs
+	fmt.Fprintf(w, "\njobs\taccepted\tran\ttwice\tno end\tswapped\twrong end\twrong answers\tworker_lost\tlate\n")
+	fmt.Fprintf(w, "\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n\n", t.Accepted, t.Ran, t.Twice, t.Endless, t.Swapped, t.Wrong, t.Answers, t.WorkerLost, t.Late)
+	for _, name := range slices.Sorted(maps.Keys(r.Kills)) {
+		fmt.Fprintf(w, "%s\t%d\n", name, r.Kills[name])
+	}
+	_ = w.Flush() // to a terminal or a log
+	return passed
+}
+
+func (r row) text(value float64) string {
+	if r.unit == "MB" {
+		return fmt.Sprintf("%.1f MB", value/mb)
+	}
+	return fmt.Sprintf("%.0f", value)
+}
+
+// machine is where this ran; figures compare on the same only.
+func machine() string {
+	var name unix.Utsname
+	_ = unix.Uname(&name) // without it the kernel has no name
+	return fmt.Sprintf("%d cores, Linux %s", runtime.NumCPU(), unix.ByteSliceToString(name.Release[:]))
+}
+
+// commit names the source; "unknown" outside a repository. A plus sign stands
+// for changes that are not committed.
+func commit(ctx context.Context) string {
+	cmd := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--abbrev=12")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

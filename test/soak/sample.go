@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sys/unix"
+
+	"cellblock/test/stack"
+)
+
+// sample is what the service uses at one moment, by name.
+type sample map[string]float64
+
+// figure is one thing that is measured. It may grow by share of what it was, and
+// by slack on top.
+type figure struct {
+	name  string
+	unit  string
+	share float64
+	slack float64
+}
+
+const mb = 1 << 20
+
+// Heaps breathe and pools of connections fill up to their bound, which is 20 for
+// two cores: slack is for that. What leaks a little with each job or each kill
+// is far above it after twenty minutes.
+var figures = []figure{
+	{"API: RSS", "MB", 0.25, 16 * mb},
+	{"API: PSS", "MB", 0.25, 16 * mb},
+	{"API: descriptors", "", 0, 20},
+	{"API: goroutines", "", 0, 30},
+	{"elder: RSS", "MB", 0.25, 16 * mb},
+	{"elder: PSS", "MB", 0.25, 16 * mb},
+	{"elder: descriptors", "", 0, 20},
+	{"elder: goroutines", "", 0, 30},
+	{"all workers and sandboxes: PSS", "MB", 0.15, 32 * mb},
+	{"Redis: keys", "", 0, 0},
+	{"Redis: members of keys", "", 0, 0},
+	{"Redis: used_memory", "MB", 0.25, 2 * mb},
+	{"Redis: connections", "", 0, 40},
+	{"processes", "", 0, 0},
+	{"control groups", "", 0, 0},
+	{"mounts", "", 0, 0},
+	{"files in RUN_DIR", "", 0, 0},
+}
+
+// inKey begins the names of the figures that tell how much one key holds: they
+// say what has grown.
+const inKey = "in Redis: "
+
+// membersScript counts what one key holds; 1 for what is no collection.
+var membersScript = redis.NewScript(`
+local count = {zset = "ZCARD", hash = "HLEN", list = "LLEN", set = "SCARD"}
+local command = count[redis.call("TYPE", KEYS[1]).ok]
+return command and redis.call(command, KEYS[1]) or 1`)
+
+// settleBound is how long the service may take to come to rest: records expire,
+// signs of life run out, the index is swept, and Go gives memory back.
+const settleBound = 150 * time.Second
+
+// settle measures the service at rest: once every record has expired and, where
+// there is something to compare with, nothing is above it; else at the end of
+// settleBound, so that what stays above shows.
+func (b *bench) settle(ctx context.Context, before sample) (sample, error) {
+	fmt.Println("waiting until the service is at rest")
+	start := time.Now()
+	for {
+		pause(ctx, 2*time.Second)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b.reapOrphans()
+		s, err := b.sample(ctx)
+		if err != nil {
+			return nil, err
+		}
+		open := s["jobs known"] > 0
+		for _, r := range compare(before, s) {
+			open = open || r.Grew
+		}
+		if time.Since(start) > settleBound || !open && time.Since(start) > resultTTL {
+			return s, nil
+		}
+	}
+}
+
+func (b *bench) sample(ctx context.Context) (sample, error) {
+	s := sample{}
+	if err := b.sampleGo(ctx, s, "API", b.URL, b.API.PID()); err != nil {
+		return nil, err
+	}
+	if err := b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID()); err != nil {
+		return nil, err
+	}
+	for _, p := range b.alive() {
+		for _, pid := range append(stack.Descendants(p.PID()), p.PID()) {
+			s["all workers and sandboxes: PSS"] += pss(pid)
+		}
+	}
+	if err := b.sampleRedis(ctx, s); err != nil {
+		return nil, err
+	}
+	s["processes"] = float64(len(stack.Descendants(os.Getpid())))
+	s["control groups"] = float64(len(b.cgroups()))
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	s["mounts"] = float64(strings.Count(string(mounts), "\n"))
+	s["files in RUN_DIR"] = float64(countFiles(b.runDir()))
+	return s, err
+}
+
+// standing is what the two that live longest use under load, for the eye.
+func (b *bench) standing(ctx context.Context) string {
+	s := sample{}
+	if err := errors.Join(b.sampleGo(ctx, s, "API", b.URL, b.API.PID()), b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID())); err != nil {
+		return err.Error()
+	}
+	var text strings.Builder
+	for _, name := range []string{"API", "elder"} {
+		fmt.Fprintf(&text, "; %s %.1f MB, %.0f descriptors, %.0f goroutines", name, s[name+": RSS"]/mb, s[name+": descriptors"], s[name+": goroutines"])
+	}
+	return text.String()
+}
+
+// sampleGo reads what one of our programs says of itself.
+func (b *bench) sampleGo(ctx context.Context, s sample, name, url string, pid int) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	defer client.CloseIdleConnections()
+	says := map[string]float64{}
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if key, value, ok := strings.Cut(lines.Text(), " "); ok {
+			says[key], _ = strconv.ParseFloat(value, 64)
+		}
+	}
+	for figure, metric := range map[string]string{
+		"RSS": "process_resident_memory_bytes", "descriptors": "process_open_fds", "goroutines": "go_goroutines",
+	} {
+		if says[metric] == 0 {
+			return fmt.Errorf("%s has no %s", url, metric)
+		}
+		s[name+": "+figure] = says[metric]
+	}
+	s[name+": PSS"] = pss(pid)
+	return nil
+}
+
+// sampleRedis counts keys and what is in them; a set that only grows is one key.
+func (b *bench) sampleRedis(ctx context.Context, s sample) error {
+	var keys []string
+	for cursor := uint64(0); ; {
+		page, next, err := b.client.Scan(ctx, cursor, "*", 1000).Result()
+		if err != nil {
+			return err
+		}
+		keys = append(keys, page...)
+		if cursor = next; cursor == 0 {
+			break
+		}
+	}
+	for _, key := range keys {
+		n, err := membersScript.Run(ctx, b.client, []string{key}).Int()
+		if err != nil {
+			return err
+		}
+		s["Redis: members of keys"] += float64(n)
+		s[inKey+key] = float64(n)
+		if strings.HasSuffix(key, ":job") || strings.HasSuffix(key, ":idempotency") {
+			s["jobs known"]++
+		}
+		if key == "cellblock:{index}:jobs" {
+			s["jobs known"] += float64(n)
+		}
+	}
+	s["Redis: keys"] = float64(len(keys))
+	info, err := b.client.Info(ctx, "memory", "clients").Result()
+	for line := range strings.Lines(info) {
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), ":"); key {
+		case "used_memory":
+			s["Redis: used_memory"], _ = strconv.ParseFloat(value, 64)
+		case "connected_clients":
+			s["Redis: connections"], _ = strconv.ParseFloat(value, 64)
+		}
+	}
+	return err
+}
+
+// cgroups are the folders of our workers' control groups, and of what is in
+// them, those around first. A worker's is named by the file that it has locked in
+// RUN_DIR, and lies below the group that it was started in: ours, before it may have moved
+// us.
+func (b *bench) cgroups() []string {
+	claims, _ := filepath.Glob(filepath.Join(b.runDir(), "claims", "*"))
+	var dirs []string
+	for _, claim := range claims {
+		var place unix.Stat_t
+		if unix.Stat(claim, &place) != nil {
+			continue
+		}
+		name := fmt.Sprintf("cellblock-%x-%x", place.Dev, place.Ino)
+		for _, around := range b.around {
+			_ = filepath.WalkDir(filepath.Join(around, name), func(dir string, entry os.DirEntry, err error) error {
+				if err == nil && entry.IsDir() {
+					dirs = append(dirs, dir)
+				}
+				return nil // what went away meanwhile does not count
+			})
+		}
+	}
+	return dirs
+}
+
+// pss is the memory that a process has, with what it shares divided among all
+// who do; 0 for one that is gone.
+func pss(pid int) float64 {
+	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	for line := range strings.Lines(string(content)) {
+		var kb float64
+		if n, _ := fmt.Sscanf(line, "Pss: %f kB", &kb); n == 1 {
+			return kb * 1024
+		}
+	}
+	return 0
+}
+
+func countFiles(dir string) int {
+	n := 0
+	_ = filepath.WalkDir(dir, func(_ string, _ os.DirEntry, err error) error {
+		if err == nil {
+			n++
+		}
+		return nil // what went away meanwhile does not count
+	})
+	return n
+}
