@@ -14,7 +14,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     go build -trimpath -buildvcs=false -ldflags "-s -w -X cellblock/internal/buildinfo.version=${VERSION}" -o /out/ ./cmd/...
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS sandbox
-COPY deploy/python/make-sandbox deploy/python/requirements.txt /make/
+COPY deploy/python/make-sandbox deploy/python/list-fonts deploy/python/requirements.txt /make/
 RUN --mount=type=cache,target=/root/.cache/pip /make/make-sandbox /make/requirements.txt /opt/cellblock
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS base

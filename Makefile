@@ -45,7 +45,7 @@ build: ## Build bin/api, bin/worker and bin/cellblock
 	go build -trimpath -ldflags '-X cellblock/internal/buildinfo.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test
-test: setup-test test-go test-escape test-python ## Run every test: Go with the race detector, Python, real Redis and nsjail
+test: setup-test test-go test-escape test-python test-api ## Run every test: Go with the race detector, Python, real Redis and nsjail
 
 .PHONY: setup-test
 setup-test:
@@ -81,6 +81,11 @@ test-faults: setup-test ## Break each part of a running service under load, and 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
 	cd runner && $(sandbox_python) -B -m unittest discover
+
+.PHONY: test-api
+test-api: build ## Hold a running service to its contract for half a minute (schemathesis)
+	@scripts/setup --fuzz
+	scripts/fuzz-api 30
 
 .PHONY: lint
 lint: lint-go lint-python ## Check style and import arrows: golangci-lint, ruff, mypy
@@ -120,6 +125,11 @@ vuln: ## Look for known vulnerabilities in what the programs call (asks the Go v
 fuzz: ## Run each fuzz target for FUZZTIME
 	FUZZTIME=$(FUZZTIME) scripts/fuzz
 
+.PHONY: fuzz-api
+fuzz-api: build ## The same as test-api, for 10 minutes
+	@scripts/setup --fuzz
+	scripts/fuzz-api 600
+
 .PHONY: bench
 bench: setup build ## Measure dispatch, Redis commands per job and overhead over bare nsjail
 	go run ./test/bench
@@ -140,7 +150,7 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 
 .PHONY: lock
 lock: ## Pin the newest allowed versions in deploy/python/*.txt, with hashes (needs uv)
-	cd deploy/python && for name in requirements requirements-dev; do \
+	cd deploy/python && for name in requirements requirements-dev requirements-fuzz; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--custom-compile-command 'make lock' "$$name.in" -o "$$name.txt"; \
 	done

@@ -11,16 +11,20 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for ErrorCode.
 const (
 	ErrorCodeAlreadyFinished      ErrorCode = "already_finished"
+	ErrorCodeArgsMismatch         ErrorCode = "args_mismatch"
 	ErrorCodeCPULimit             ErrorCode = "cpu_limit"
 	ErrorCodeCancelled            ErrorCode = "cancelled"
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
+	ErrorCodeFilesTooLarge        ErrorCode = "files_too_large"
 	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
+	ErrorCodeInputTooLarge        ErrorCode = "input_too_large"
 	ErrorCodeInternal             ErrorCode = "internal"
 	ErrorCodeInvalidRequest       ErrorCode = "invalid_request"
 	ErrorCodeKilled               ErrorCode = "killed"
@@ -47,6 +51,8 @@ func (e ErrorCode) Valid() bool {
 	switch e {
 	case ErrorCodeAlreadyFinished:
 		return true
+	case ErrorCodeArgsMismatch:
+		return true
 	case ErrorCodeCPULimit:
 		return true
 	case ErrorCodeCancelled:
@@ -55,7 +61,11 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeExit:
 		return true
+	case ErrorCodeFilesTooLarge:
+		return true
 	case ErrorCodeIdempotencyMismatch:
+		return true
+	case ErrorCodeInputTooLarge:
 		return true
 	case ErrorCodeInternal:
 		return true
@@ -145,17 +155,19 @@ type Error struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
+	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
@@ -207,23 +219,29 @@ type Error struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
 // ErrorCode What is wrong, for programs.
 // - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 // - `missing_main` (400): the script binds no callable `main` at module level
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+// - `args_mismatch` (400): `main()` does not take the `args` that were given
 // - `unauthorized` (401): the bearer token is missing or wrong
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
 // - `already_finished` (409): a job that has ended cannot be cancelled
 // - `script_too_large` (413): the script or the body is over its bound; see `limit`
-// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
+// - `input_too_large` (413): what the script was to be given is over its bound
+// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
+// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
@@ -233,10 +251,54 @@ type Error struct {
 // - `not_started` (503): nobody could start the job in time; it was dropped and did not run
 type ErrorCode string
 
+// ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names. `files` may be there any number of times;
+// the file name of the part is the path. `args`, `env`, `limits` and `async` are JSON, the others text as it is.
+type ExecuteForm struct {
+	// Args An object in JSON.
+	Args *string `json:"args,omitempty"`
+
+	// Async `true` or `false`.
+	Async *string `json:"async,omitempty"`
+
+	// Env An object in JSON.
+	Env *string `json:"env,omitempty"`
+
+	// Files At most 64 files of together 16 MiB.
+	Files *[]openapi_types.File `json:"files,omitempty"`
+
+	// Limits An object in JSON.
+	Limits *string `json:"limits,omitempty"`
+
+	// Priority `high`, `default` or `low`.
+	Priority *string `json:"priority,omitempty"`
+
+	// Script The Python source.
+	Script string `json:"script"`
+
+	// Stdin What the script reads.
+	Stdin *string `json:"stdin,omitempty"`
+}
+
 // ExecuteRequest What to run.
 type ExecuteRequest struct {
+	// Args `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not take them, it is not called
+	// (400 `args_mismatch`). At most 1 MiB of JSON and 100 levels, no name twice in one object, no whole number of more than 4,300 digits.
+	Args *jsontext.Value `json:"args,omitempty"`
+
 	// Async Answer 202 at once.
 	Async *bool `json:"async,omitempty"`
+
+	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. Those that every
+	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`, `MPLBACKEND`.
+	Env *map[string]string `json:"env,omitempty"`
+
+	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and together
+	// 16 MiB (as a form; JSON has its own bound). They may be larger than what the script may write.
+	Files *[]InputFile `json:"files,omitempty"`
+
+	// Limits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
+	// The server's own defaults are given here.
+	Limits *RequestLimits `json:"limits,omitempty"`
 
 	// Priority Workers look first into the queue `high` six times of ten, into `default` three times and into `low` once, so
 	// none is starved. Without it, a job whose client waits is `high` and an asynchronous one `default`.
@@ -245,6 +307,9 @@ type ExecuteRequest struct {
 	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates.
 	// It must define `main` at module level.
 	Script string `json:"script"`
+
+	// Stdin What the script reads from its standard input; empty without it. At most 1 MiB of UTF-8.
+	Stdin *string `json:"stdin,omitempty"`
 }
 
 // ExecuteResult A job that succeeded.
@@ -268,6 +333,10 @@ type ExecuteResult struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated Truncated `json:"truncated"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
 // FailureDetail What else is known of a failure; each field only where it applies.
@@ -300,11 +369,18 @@ type FailureDetail struct {
 	Traceback string `json:"traceback,omitempty,omitzero"`
 }
 
+// FilePath Where it is, from the working directory: at most 255 bytes and 16 parts, `/` between them. Absolute paths, empty
+// parts, `.` and `..`, backslashes, control characters, and names of devices (`CON`, `NUL`, `COM1`, …) are refused.
+type FilePath = string
+
 // Health defines model for Health.
 type Health struct {
 	// Status Always `ok`.
 	Status string `json:"status"`
 }
+
+// InputFile A file for the script, with one of `content` and `content_base64`.
+type InputFile = jsontext.Value
 
 // Job A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
 // succeeded, else with `error`, `code` and what else is known of the failure.
@@ -331,17 +407,19 @@ type Job struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-	// - `unsupported_media_type` (415): the body's type is not JSON, or it is compressed
+	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
-	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large` (422): the script met a limit; see `limit`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
@@ -394,6 +472,10 @@ type Job struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
 // JobID The job's id, a UUID of version 7.
@@ -454,7 +536,37 @@ type Output struct {
 
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
+
+	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Missing where there are none. Kept as long as the job.
+	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
+
+// OutputFile defines model for OutputFile.
+type OutputFile struct {
+	// Name The path below `outputs/`. Characters that are no good elsewhere (control, `%`, backslash, not UTF-8) have become `_`, and
+	// of names that are then the same, the later ones have a number.
+	Name string `json:"name"`
+
+	// Size In bytes.
+	Size int64 `json:"size"`
+
+	// MediaType A guess by the name: the content is the script's.
+	MediaType string `json:"media_type"`
+
+	// Sha256 The sum of the content.
+	Sha256 string `json:"sha256"`
+
+	// URL Where it can be read, from the root of this service.
+	URL string `json:"url"`
+
+	// ContentBase64 The content, with `inline_files`, if it has at most 64 KiB and all so far at most 1 MiB.
+	ContentBase64 *string `json:"content_base64,omitempty"`
+}
+
+// OutputFiles What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+// Missing where there are none. Kept as long as the job.
+type OutputFiles = []OutputFile
 
 // Ready defines model for Ready.
 type Ready struct {
@@ -463,6 +575,25 @@ type Ready struct {
 
 	// Workers How many workers live and take jobs; one that is stopping does not count.
 	Workers int `json:"workers"`
+}
+
+// RequestLimits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
+// The server's own defaults are given here.
+type RequestLimits struct {
+	// CPUSeconds CPU time of all processes together, 10 s: `cpu_limit`.
+	CPUSeconds *float32 `json:"cpu_seconds,omitempty"`
+
+	// MemoryMb Memory in MiB, 700: `memory_limit`.
+	MemoryMb *float32 `json:"memory_mb,omitempty"`
+
+	// OutputBytes What is kept of stdout, and of stderr, 1 MiB; the rest is cut.
+	OutputBytes *int `json:"output_bytes,omitempty"`
+
+	// Processes Processes and threads together, 64: `process_limit`.
+	Processes *int `json:"processes,omitempty"`
+
+	// WallSeconds Wall time, 15 s. The job ends as `timeout` beyond it.
+	WallSeconds *float32 `json:"wall_seconds,omitempty"`
 }
 
 // Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
@@ -503,6 +634,9 @@ type Usage struct {
 	MemoryPeakBytes *int64 `json:"memory_peak_bytes"`
 }
 
+// InlineFiles defines model for InlineFiles.
+type InlineFiles = bool
+
 // Prefer Examples: respond-async
 type Prefer = string
 
@@ -520,6 +654,9 @@ type Unavailable = Error
 
 // ExecuteParams defines parameters for Execute.
 type ExecuteParams struct {
+	// InlineFiles Have the content of small files in the answer itself, in base64.
+	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
+
 	// Prefer RFC 7240. `respond-async`: answer 202 at once. `wait=N`: hold the answer for at most N whole seconds, from 0 to
 	// the usual wait of 15; more has no effect. Both: hold the answer for N seconds. `Preference-Applied` says what was followed; other preferences have no effect.
 	Prefer *Prefer `json:"Prefer,omitempty"`
@@ -546,10 +683,16 @@ type GetJobParams struct {
 	// Wait How long to hold the answer for the job's end: a number of seconds (`10`, `0.5`) or a number with its unit
 	// (`10s`, `500ms`). From 0 to 30 seconds; longer counts as 30 seconds. Default 0.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// InlineFiles Have the content of small files in the answer itself, in base64.
+	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
 }
 
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
 type ExecuteJSONRequestBody = ExecuteRequest
+
+// ExecuteMultipartRequestBody defines body for Execute for multipart/form-data ContentType.
+type ExecuteMultipartRequestBody = ExecuteForm
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -568,6 +711,9 @@ type ServerInterface interface {
 	// GetJob Read a job
 	// (GET /jobs/{id})
 	GetJob(w http.ResponseWriter, r *http.Request, id string, params GetJobParams)
+	// GetJobFile Read a file that a job left
+	// (GET /jobs/{id}/files/{path})
+	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath)
 	// GetMetrics Metrics in Prometheus's text format
 	// (GET /metrics)
 	GetMetrics(w http.ResponseWriter, r *http.Request)
@@ -610,6 +756,12 @@ func (_ Unimplemented) GetJob(w http.ResponseWriter, r *http.Request, id string,
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// GetJobFile Read a file that a job left
+// (GET /jobs/{id}/files/{path})
+func (_ Unimplemented) GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // GetMetrics Metrics in Prometheus's text format
 // (GET /metrics)
 func (_ Unimplemented) GetMetrics(w http.ResponseWriter, r *http.Request) {
@@ -639,6 +791,19 @@ func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Reques
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ExecuteParams
+
+	// ------------- Optional query parameter "inline_files" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "inline_files", r.URL.Query(), &params.InlineFiles, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "inline_files"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "inline_files", Err: err})
+		}
+		return
+	}
 
 	headers := r.Header
 
@@ -821,8 +986,56 @@ func (siw *ServerInterfaceWrapper) GetJob(w http.ResponseWriter, r *http.Request
 		return
 	}
 
+	// ------------- Optional query parameter "inline_files" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "inline_files", r.URL.Query(), &params.InlineFiles, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "inline_files"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "inline_files", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJob(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetJobFile operation middleware
+func (siw *ServerInterfaceWrapper) GetJobFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "path" -------------
+	var path FilePath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "path", chi.URLParam(r, "path"), &path, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "path", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetJobFile(w, r, id, path)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -978,6 +1191,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/jobs", wrapper.ListJobs)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/jobs/{id}/files/{path}", wrapper.GetJobFile)
 	})
 	r.Group(func(r chi.Router) {
 		r.Delete(options.BaseURL+"/jobs/{id}", wrapper.CancelJob)

@@ -3,8 +3,10 @@
 # Bound at import, so that a script which breaks `os` does not break its answer.
 from os import read, set_inheritable, write
 
+FILE = b"I"
 JOB = b"J"
 READY = b"Y"
+OUTPUT = b"F"
 RESULT = b"R"
 FAILURE = b"E"
 
@@ -23,28 +25,38 @@ class Channel:
     def send(self, kind: bytes, payload: bytes = b"") -> None:
         """Send one frame. Raises OSError when the worker is gone."""
         self.send_header(kind, len(payload))
-        self._write(payload)
+        self.write(payload)
 
     def send_header(self, kind: bytes, length: int) -> None:
         """Send only the head of a frame that the worker refuses by its length."""
-        self._write(kind + length.to_bytes(_LENGTH_BYTES, "big"))
+        self.write(kind + length.to_bytes(_LENGTH_BYTES, "big"))
 
-    def receive(self) -> tuple[bytes, bytes]:
-        """Wait for one frame: its kind and payload. EOFError if none comes."""
-        head = self._read(1 + _LENGTH_BYTES)
-        return head[:1], self._read(int.from_bytes(head[1:], "big"))
+    def receive(self) -> tuple[bytes, int]:
+        """Wait for a frame: its kind, and the length of the payload.
 
-    def _write(self, data: bytes) -> None:
+        That is the caller's to read. EOFError if no frame comes.
+        """
+        head = self.read(1 + _LENGTH_BYTES)
+        return head[:1], int.from_bytes(head[1:], "big")
+
+    def write(self, data: bytes) -> None:
+        """Send bytes. Raises OSError when the worker is gone."""
         rest = memoryview(data)
         while rest:
             rest = rest[write(self._fd, rest) :]
 
-    def _read(self, length: int) -> bytes:
+    def read(self, length: int) -> bytes:
+        """Read as many bytes. EOFError if fewer come."""
         parts = []
         while length:
-            part = read(self._fd, min(length, 1 << 20))
-            if not part:
-                raise EOFError("the channel was closed")
+            part = self.read_some(length)
             parts.append(part)
             length -= len(part)
         return b"".join(parts)
+
+    def read_some(self, most: int) -> bytes:
+        """Read what is there, at most so many bytes. EOFError if none come."""
+        part = read(self._fd, min(most, 1 << 20))
+        if not part:
+            raise EOFError("the channel was closed")
+        return part

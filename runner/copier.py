@@ -2,12 +2,14 @@
 
 import sys
 
-from runner import failure, text, tips
+from runner import failure, tables, text, tips
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, NoReturn
+
+    from runner.pictures import Album
 
 # Fewer bits than this cannot make too many digits.
 _SHORT_INT_BITS = 14_000
@@ -41,8 +43,14 @@ class TooLargeError(Exception):
 class Copier:
     """Makes one copy of one value."""
 
-    def __init__(self, room: int, max_depth: int) -> None:
-        """Allow room bytes of JSON and max_depth levels of containers."""
+    def __init__(self, room: int, max_depth: int, album: "Album | None") -> None:
+        """Allow room bytes of JSON and max_depth levels of containers.
+
+        Figures become the names that album gives them.
+        """
+        self._album = album
+        self._figures = album.types() if album else ()
+        self._tables = tables.types()
         self._room = room
         self._left = room
         self._max_depth = max_depth
@@ -89,6 +97,12 @@ class Copier:
             return self._numpy_scalar(value)
         if kind is self._array and value.dtype.kind in _NUMPY_NUMBERS + _NUMPY_TEXT:
             return self._numpy_array(value)
+        if kind in self._tables:
+            # Told before it is unfolded.
+            self._spend(tables.size(value))
+            return self._dict(tables.plain(value))  # type: ignore[arg-type]
+        if self._album and issubclass(kind, self._figures):
+            return self._text(self._album.name_of(value))
         return self._refuse_type(kind)
 
     def _text(self, value: str) -> str:

@@ -10,14 +10,19 @@ import sys
 
 # Bound at import, so that a script which breaks `os` or `sys` gets its answer.
 from os import _exit, getpid
+from resource import RLIMIT_FSIZE as _FILE_SIZE
+from resource import setrlimit as _setrlimit
 
-from runner import channel, failure, report, serialize, stdio, text
+from runner import channel, failure, outputs, pictures, report, serialize, stdio, text
 from runner.channel import Channel
 from runner.script import RefusedError, Script, await_value, is_coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+# Fields of a job that has a script and no inputs.
+_PLAIN = 3
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
 
@@ -34,6 +39,14 @@ _reserve = [bytes(1 << 20)]
 _NO_MEMORY = report.encode(
     {"code": "exception", "message": "MemoryError", "hint": failure.MEMORY_HINT}
 )
+
+
+class _RefusedInputError(Exception):
+    """The job cannot have what it is given; carries the report."""
+
+    def __init__(self, report: dict[str, object]) -> None:
+        super().__init__(report["message"])
+        self.report = report
 
 
 class Answer:
@@ -61,12 +74,16 @@ def run(fd: int) -> "NoReturn":
     except EOFError:
         # The worker has let this sandbox go.
         _exit(0)
+    except _RefusedInputError as refused:
+        to.send(channel.FAILURE, report.encode(refused.report))
+        _exit(0)
     try:
         answer = _answer(script, room, getpid())
     except BaseException:
         answer = Answer(channel.FAILURE, _NO_MEMORY)
     stdio.flush()
     try:
+        outputs.send(to, script.home)
         answer.send(to)
     finally:
         # At once: threads, children and atexit are not waited for.
@@ -74,12 +91,39 @@ def run(fd: int) -> "NoReturn":
 
 
 def _receive(to: Channel) -> tuple[Script, int]:
-    kind, payload = to.receive()
-    request = text.from_json(payload.decode())
+    kind, length = to.receive()
+    if kind == channel.FILE:
+        kind, length = _place_files(to, kind, length)
+    request = text.from_json(to.read(length).decode())
     if kind != channel.JOB or not isinstance(request, dict):
         raise ValueError(f"a frame {kind!r} where a job was due")
     room = request.get("result_bytes", channel.MAX_PAYLOAD)
-    return Script(request["script"]), min(room, channel.MAX_PAYLOAD)
+    script = Script(request["script"])
+    pictures.prepare(script.source)
+    if len(request) > _PLAIN:
+        from runner import inputs
+
+        inputs.take(request)
+        if args := request.get("args"):
+            script.give(args, inputs.caller(), inputs.MismatchError)
+    if size := request.get("file_bytes"):
+        # Not before: what is given may be larger than what a script may write.
+        _setrlimit(_FILE_SIZE, (size, size))
+    return script, min(room, channel.MAX_PAYLOAD)
+
+
+def _place_files(to: Channel, kind: bytes, length: int) -> tuple[bytes, int]:
+    """Take I frames, and give the head of the frame that follows them."""
+    from runner import inputs
+
+    while kind == channel.FILE:
+        try:
+            inputs.place(to, length)
+        except inputs.TooLargeError as error:
+            told: dict[str, object] = {"code": "input_too_large", "message": str(error)}
+            raise _RefusedInputError(told) from None
+        kind, length = to.receive()
+    return kind, length
 
 
 def _answer(script: Script, room: int, owner: int) -> Answer:
@@ -89,9 +133,11 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
     try:
         _reserve.clear()
         _settle()
+        album = pictures.Album(script.home)
+        album.save_open()
         if error is not None:
             return _failed(error, script)
-        return _returned(value, room)
+        return _returned(value, room, album)
     except BaseException as late:
         # No memory for the JSON, or a thread of the script's interrupted us.
         return _failed(late, script)
@@ -127,9 +173,9 @@ def _settle() -> None:
             _set_signal(number, _signal.SIG_IGN)
 
 
-def _returned(value: object, room: int) -> Answer:
+def _returned(value: object, room: int, album: pictures.Album) -> Answer:
     try:
-        return Answer(channel.RESULT, serialize.encode(value, room))
+        return Answer(channel.RESULT, serialize.encode(value, room, album))
     except serialize.TooLargeError as error:
         # The worker refuses it by its length and never reads on.
         length = min(error.length, channel.MAX_PAYLOAD)

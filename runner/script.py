@@ -5,6 +5,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, ModuleType
     from typing import Any
 
@@ -51,7 +52,25 @@ class Script:
     def __init__(self, source: str) -> None:
         """Take the text; nothing is compiled or run yet."""
         self.source = source
+        self._call: Callable[[Any], object] = _call_plain
         self.home = os.getcwd()
+
+    def give(
+        self, args: dict[str, object], call: "Callable[..., object]", mismatch: "Any"
+    ) -> None:
+        """Have main() called with arguments, by call, which may raise mismatch."""
+
+        def call_with(main: "Any") -> object:
+            try:
+                return call(main, args)
+            except mismatch as error:
+                report: dict[str, object] = {
+                    "code": "args_mismatch",
+                    "message": str(error),
+                }
+                raise RefusedError(report) from None
+
+        self._call = call_with
 
     def run(self) -> object:
         """Load the module and give what its main() returns, awaited or not.
@@ -65,7 +84,7 @@ class Script:
         main = namespace.get("main")
         if not callable(main):
             raise RefusedError(_missing_main())
-        return main()
+        return self._call(main)
 
     def _new_module(self) -> "ModuleType":
         """Make the module `script` and the surroundings that a script expects."""
@@ -90,6 +109,10 @@ def _forget_runner() -> None:
     # fork of a zygote then has to copy.
     for name in _OWN_MODULES:
         sys.modules.pop(name, None)
+
+
+def _call_plain(main: "Any") -> object:
+    return main()
 
 
 def _missing_main() -> dict[str, object]:

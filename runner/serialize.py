@@ -10,6 +10,10 @@ import sys
 from runner import text
 from runner.copier import Copier, NotSerializableError, TooLargeError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runner.pictures import Album
+
 MAX_DEPTH = 500
 MAX_INT_DIGITS = 4300
 
@@ -26,7 +30,7 @@ _set_recursion_limit = sys.setrecursionlimit
 _set_int_max_str_digits = sys.set_int_max_str_digits
 
 
-def encode(value: object, room: int) -> bytes:
+def encode(value: object, room: int, album: "Album | None" = None) -> bytes:
     """Write value as compact JSON in UTF-8.
 
     Raises NotSerializableError, or TooLargeError where it takes more than room
@@ -37,7 +41,7 @@ def encode(value: object, room: int) -> bytes:
     _set_int_max_str_digits(MAX_INT_DIGITS)
     data = _encode_plain(value, room)
     if data is None:
-        copy = Copier(room, MAX_DEPTH).copy(value)
+        copy = Copier(room, MAX_DEPTH, album).copy(value)
         data = text.to_json(copy).encode()
     if len(data) > room:
         raise TooLargeError(len(data))

@@ -35,7 +35,8 @@ _TIPS = {
     "enum.Enum": "use .value",
     "numpy.ndarray": _TOLIST,
     "numpy.generic": "use .item() or str(...)",
-    "pandas.DataFrame": "use .to_dict('records')",
+    # Subclasses: what they add would be lost.
+    "pandas.DataFrame": "use pandas.DataFrame(...) or .to_dict('records')",
     "pandas.Series": "use .tolist() or .to_dict()",
     "pandas.Index": _TOLIST,
 }

@@ -4,10 +4,10 @@ import importlib
 import linecache
 import sys
 
-from runner import failure, job, report, script, serialize, text
+from runner import failure, inputs, job, report, script, serialize, text
 
-# `job` is here to be loaded: forks import it, and find it there.
-__all__ = ["job", "load"]
+# `inputs` and `job` are here to be loaded: forks import them, and find them there.
+__all__ = ["inputs", "job", "load"]
 
 _ROOM = 1 << 20
 
@@ -18,7 +18,7 @@ _LIBRARY = (
     "csv", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
     "hashlib", "heapq", "inspect", "io", "itertools", "json", "linecache", "logging",
     "math", "multiprocessing", "operator", "os", "pathlib", "pickle", "pprint",
-    "queue", "random", "re", "shutil", "signal", "statistics", "string",
+    "queue", "random", "re", "resource", "shutil", "signal", "statistics", "string",
     "subprocess", "tempfile", "textwrap", "threading", "time", "traceback",
     "typing", "unicodedata", "uuid", "warnings", "zoneinfo",
 )  # fmt: skip
@@ -49,7 +49,19 @@ def main():
     return f.to_dict("records")
 """
 
-_FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS}
+_MATPLOTLIB = """
+import io
+import matplotlib.pyplot as plt
+def main():
+    figure, axes = plt.subplots()
+    axes.plot([1, 2], label="a")
+    axes.set_title("b")
+    axes.legend()
+    figure.savefig(io.BytesIO(), format="png")
+    plt.close("all")
+"""
+
+_FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS, "matplotlib": _MATPLOTLIB}
 
 
 def load(packages: list[str]) -> None:

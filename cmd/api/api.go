@@ -14,6 +14,7 @@ import (
 
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/reaper"
 	"cellblock/internal/jobs/store"
@@ -34,6 +35,7 @@ type api struct {
 	client     redis.UniversalClient
 	dispatcher *dispatch.Dispatcher
 	reaper     *reaper.Reaper
+	files      *files.Store
 	handler    *httpapi.Handler
 }
 
@@ -42,13 +44,15 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
-	a := &api{settings: s, logger: logger, client: client}
+	a := &api{settings: s, logger: logger, client: client, files: files.New(s.Files)}
 	records, producer := store.New(client, s.Store), queue.NewProducer(client)
 	a.dispatcher = dispatch.New(records, producer, client, s.Dispatch, logger)
 	a.reaper = reaper.New(records, producer, logger)
 	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
 		Settings: s.HTTP,
 		SyncWait: s.Dispatch.SyncWait,
+		Limits:   s.Ceilings.Limits(),
+		Files:    a.files,
 		Metrics:  telemetry.NewAPIMetrics(a.dispatcher, logger),
 		Logger:   logger,
 	})
@@ -58,6 +62,9 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 // close ends what newAPI began, in reverse: the dispatcher uses the client.
 func (a *api) close() {
 	a.dispatcher.Close()
+	if err := a.files.Close(); err != nil {
+		a.logger.Debug("closing the files", "error", err)
+	}
 	if err := a.client.Close(); err != nil {
 		a.logger.Debug("closing the Redis client", "error", err)
 	}

@@ -16,7 +16,9 @@ import (
 
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/lifecycle"
 	"cellblock/internal/redisconn"
@@ -27,7 +29,9 @@ type settings struct {
 	HTTP                    httpapi.Settings   `embed:"" group:"HTTP"`
 	Redis                   redisconn.Settings `embed:"" group:"Redis"`
 	Store                   store.Settings     `embed:"" group:"Jobs"`
+	Files                   files.Settings     `embed:"" group:"Jobs"`
 	Dispatch                dispatch.Settings  `embed:"" group:"Jobs"`
+	Ceilings                jobs.Ceilings      `embed:"" group:"Limits"`
 	Log                     telemetry.Settings `embed:"" group:"Log"`
 	telemetry.ProbeSettings `embed:""`
 	Version                 kong.VersionFlag `help:"Print the version and leave."`
@@ -35,7 +39,7 @@ type settings struct {
 
 // Validate refuses settings that contradict each other; kong calls it.
 func (s *settings) Validate() error {
-	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate())
+	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(), s.Ceilings.Limits().Validate())
 }
 
 func main() {

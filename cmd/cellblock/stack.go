@@ -148,6 +148,9 @@ func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, c
 // startServers starts the API and the workers.
 func (s *stack) startServers() error {
 	common := []string{"REDIS_URL=" + s.redisURL, "REDIS_CA_FILE=" + s.settings.RedisCAFile} // if given by a flag
+	if os.Getenv("FILES_URL") == "" {
+		common = append(common, "FILES_URL=file://"+filepath.ToSlash(filepath.Join(s.settings.Data, "files")))
+	}
 	if s.logFormat != "" {
 		common = append(common, "LOG_FORMAT="+s.logFormat)
 	}

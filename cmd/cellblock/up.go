@@ -17,7 +17,7 @@ type upCommand struct {
 	APIAddr     string `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address to serve on (host:port; port 0 takes a free one)."`
 	RedisURL    string `name:"redis-url" env:"REDIS_URL" help:"Use this Redis (redis://, rediss:// or unix:// URL) instead of starting one."`
 	RedisCAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
-	Data        string `name:"data" env:"CELLBLOCK_DATA" default:"${data}" help:"Folder in which the own Redis keeps jobs and results; made if missing."`
+	Data        string `name:"data" env:"CELLBLOCK_DATA" default:"${data}" help:"Folder in which the own Redis keeps jobs and results, and, unless FILES_URL says otherwise, files that jobs left; made if missing."`
 	Workers     int    `name:"workers" env:"WORKERS" default:"1" help:"Worker processes to start (0 to 64); each runs several jobs at once."`
 	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address of the first worker's metrics (host:port; empty: none); each further worker takes the next port."`
 }

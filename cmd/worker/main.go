@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/buildinfo"
+	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/lifecycle"
 	"cellblock/internal/nsjail"
@@ -26,6 +28,7 @@ import (
 type settings struct {
 	Redis                   redisconn.Settings       `embed:""`
 	Store                   store.Settings           `embed:""`
+	Files                   files.Settings           `embed:""`
 	Worker                  worker.Settings          `embed:""`
 	Sandbox                 nsjail.Settings          `embed:""`
 	Log                     telemetry.Settings       `embed:""`
@@ -89,8 +92,12 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		defer cancel()
 		_ = server.Close(ctx)
 	}()
+	kept := files.New(s.Files)
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	stopSweeping := sweep(ctx, kept, logger)
+	defer stopSweeping()
 	return worker.New(worker.Config{
-		Settings: s.Worker, Wall: s.Sandbox.Wall, Client: client, Store: store.New(client, s.Store),
+		Settings: s.Worker, Wall: s.Sandbox.Wall, Client: client, Store: store.New(client, s.Store), Files: kept,
 		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
 			sandbox, err := maker.Acquire(ctx, script)
 			if err != nil {
@@ -100,6 +107,19 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 		},
 		Metrics: metrics, Logger: logger,
 	}).Run(ctx)
+}
+
+// sweep removes files that have expired, until stop is called.
+func sweep(ctx context.Context, kept *files.Store, logger *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() {
+		kept.SweepEvery(ctx, func(err error) { logger.Warn("files that have expired cannot be removed", "error", err) })
+	})
+	return func() {
+		cancel()
+		sweeping.Wait()
+	}
 }
 
 // redisPatience bounds the look at Redis's version.

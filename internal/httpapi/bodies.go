@@ -12,7 +12,7 @@ import (
 // timeLayout is RFC 3339 with milliseconds; times are put in UTC first.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-func resultBody(record jobs.Record) api.ExecuteResult {
+func resultBody(record jobs.Record, files []api.OutputFile) api.ExecuteResult {
 	o := record.Outcome
 	return api.ExecuteResult{
 		Result:    resultOf(o),
@@ -21,11 +21,12 @@ func resultBody(record jobs.Record) api.ExecuteResult {
 		JobID:     record.ID,
 		Usage:     usageBody(o.Usage),
 		Truncated: api.Truncated(o.Truncated),
+		Files:     files,
 	}
 }
 
 // failureBody has what is known of a failed job.
-func failureBody(record jobs.Record) api.Error {
+func failureBody(record jobs.Record, files []api.OutputFile) api.Error {
 	f, usage, truncated := record.Outcome.Failure, usageBody(record.Outcome.Usage), api.Truncated(record.Outcome.Truncated)
 	return api.Error{
 		Error:     f.Message,
@@ -44,10 +45,11 @@ func failureBody(record jobs.Record) api.Error {
 		JobID:     record.ID,
 		Usage:     &usage,
 		Truncated: &truncated,
+		Files:     files,
 	}
 }
 
-func jobBody(record jobs.Record) api.Job {
+func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	body := api.Job{
 		JobID:      record.ID,
 		Status:     api.JobStatus(record.State),
@@ -59,12 +61,12 @@ func jobBody(record jobs.Record) api.Job {
 		return body
 	}
 	if record.Outcome.Failure != nil {
-		return withFailure(body, failureBody(record))
+		return withFailure(body, failureBody(record, files))
 	}
 	usage, truncated := usageBody(record.Outcome.Usage), api.Truncated(record.Outcome.Truncated)
 	body.Result = resultOf(record.Outcome)
 	body.Stdout, body.Stderr = &record.Outcome.Stdout, &record.Outcome.Stderr
-	body.Usage, body.Truncated = &usage, &truncated
+	body.Usage, body.Truncated, body.Files = &usage, &truncated, files
 	return body
 }
 
@@ -75,7 +77,7 @@ func withFailure(body api.Job, f api.Error) api.Job {
 	body.Line, body.Column, body.Text = f.Line, f.Column, f.Text
 	body.ExitCode, body.Signal, body.Traceback = f.ExitCode, f.Signal, f.Traceback
 	body.Stdout, body.Stderr = f.Stdout, f.Stderr
-	body.Usage, body.Truncated = f.Usage, f.Truncated
+	body.Usage, body.Truncated, body.Files = f.Usage, f.Truncated, f.Files
 	return body
 }
 

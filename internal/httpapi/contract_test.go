@@ -96,7 +96,7 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "unknown field", body: `{"scrpt":""}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "wrong type", body: `{"script":1}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "too large", body: `{"script":"` + strings.Repeat("a", 51201) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
-		{name: "body too large", body: `{"script":"` + strings.Repeat("a", 400_000) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
+		{name: "body too large", body: `{"script":"` + strings.Repeat("a", 9<<20) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
 		{name: "missing main", service: executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), status: 400, code: jobs.CodeMissingMain},
 		{name: "syntax error", service: executing(failed(jobs.Failure{Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]"}), nil), status: 400, code: jobs.CodeSyntaxError},
 		{name: "cancelled", service: executing(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), status: 409, code: jobs.CodeCancelled},

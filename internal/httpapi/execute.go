@@ -15,7 +15,7 @@ import (
 
 // Execute answers POST /execute.
 func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
-	request, raw, body, err := readRequest(w, r)
+	request, raw, body, err := h.readRequest(w, r)
 	if err != nil {
 		h.failWith(w, r, err, body)
 		return
@@ -47,7 +47,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	} else {
 		request.StartWithin = max(time.Millisecond, wait-time.Since(exchangeOf(r).arrived))
 	}
-	h.executeSync(w, r, request, wait)
+	h.executeSync(w, r, request, wait, params.InlineFiles)
 }
 
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Request) {
@@ -63,7 +63,7 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Re
 
 // executeSync holds the request until the job ended, or for wait since the
 // request's arrival.
-func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration) {
+func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool) {
 	x := exchangeOf(r)
 	ctx, stop := h.waiting(r)
 	defer stop()
@@ -80,9 +80,9 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	case record.Outcome == nil:
 		h.fail(w, r, fmt.Errorf("job %s is %s and has no outcome", record.ID, record.State))
 	case record.Outcome.Failure != nil:
-		h.jobFailed(w, r, record)
+		h.jobFailed(w, r, record, inline)
 	default:
-		h.write(w, r, http.StatusOK, resultBody(record))
+		h.write(w, r, http.StatusOK, resultBody(record, h.filesBody(r.Context(), record, inline)))
 	}
 }
 
@@ -106,72 +106,92 @@ func (h *Handler) accepted(w http.ResponseWriter, r *http.Request, record jobs.R
 }
 
 // jobFailed answers with the failure of a job that ended, under its code's status.
-func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
 	code := record.Outcome.Failure.Code
 	setRetryAfter(w, code, 0)
-	h.write(w, r, statusOf(code), failureBody(record))
+	h.write(w, r, statusOf(code), failureBody(record, h.filesBody(r.Context(), record, inline)))
 }
 
-// readRequest reads and checks the body, and gives it as it came too. With an
-// error comes what else its answer should say.
-func readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, api.Error, *jobs.Error) {
-	if err := checkMediaType(r.Header); err != nil {
+// readRequest reads and checks the body, and gives what stands for it as a
+// whole too. With an error comes what else its answer should say.
+func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, api.Error, *jobs.Error) {
+	boundary, err := checkMediaType(r.Header)
+	if err != nil {
 		return jobs.Request{}, nil, api.Error{}, err
 	}
-	body, err := readBody(w, r)
-	if err != nil {
-		return jobs.Request{}, nil, tooLarge(err, "body", jobs.MaxRequestBytes), err
+	var request jobs.Request
+	var body []byte
+	if boundary != "" {
+		var parts []jobs.FormPart
+		if parts, body, err = readForm(w, r, boundary); err != nil {
+			return jobs.Request{}, nil, limitOf(err, "body", jobs.MaxFormBytes), err
+		}
+		request, err = jobs.DecodeForm(parts)
+	} else {
+		if body, err = readBody(w, r); err != nil {
+			return jobs.Request{}, nil, limitOf(err, "body", jobs.MaxRequestBytes), err
+		}
+		request, err = jobs.DecodeRequest(body)
 	}
-	request, err := jobs.DecodeRequest(body)
 	if err != nil {
-		return jobs.Request{}, nil, tooLarge(err, "script", jobs.MaxScriptBytes), err
+		return jobs.Request{}, nil, limitOf(err, "script", jobs.MaxScriptBytes), err
 	}
-	return request, body, api.Error{}, nil
+	return request, body, api.Error{}, request.Inputs.CheckLimits(h.limits)
 }
 
-// tooLarge adds the limit to a CodeScriptTooLarge.
-func tooLarge(err *jobs.Error, name string, bytes float64) api.Error {
+// limitOf adds the limit to a CodeScriptTooLarge.
+func limitOf(err *jobs.Error, name string, bytes float64) api.Error {
 	if err.Code != jobs.CodeScriptTooLarge {
 		return api.Error{}
 	}
 	return api.Error{Limit: &api.Limit{Name: name, Value: bytes, Unit: "bytes"}}
 }
 
-// checkMediaType refuses a body that is not plain JSON in UTF-8.
-func checkMediaType(header http.Header) *jobs.Error {
+// checkMediaType refuses a body that is neither plain JSON in UTF-8 nor a form,
+// for which it gives the boundary.
+func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must not be compressed; send it without Content-Encoding")
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must not be compressed; send it without Content-Encoding")
 	}
 	given := header.Get("Content-Type")
-	mediaType, params, err := mime.ParseMediaType(given)
+	mediaType, params, parseErr := mime.ParseMediaType(given)
 	switch charset := params["charset"]; {
 	case given == "":
-		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "a Content-Type is needed; with curl: -H 'Content-Type: application/json'")
-	case err != nil || mediaType != "application/json":
-		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json, not %.100q; with curl: -H 'Content-Type: application/json'", given)
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "a Content-Type is needed; with curl: -H 'Content-Type: application/json'")
+	case parseErr == nil && mediaType == "multipart/form-data" && params["boundary"] != "":
+		return params["boundary"], nil
+	case parseErr != nil || mediaType != "application/json":
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json (or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'", given)
 	case charset != "" && !strings.EqualFold(charset, "utf-8"):
-		return jobs.Errorf(jobs.CodeUnsupportedMediaType, "the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
 	}
-	return nil
+	return "", nil
 }
 
 // readBody reads the whole body, within its bound; the server bounds the time.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *jobs.Error) {
-	overBound := func() *jobs.Error {
-		w.Header().Set("Connection", "close") // the rest of the body is not wanted
-		return jobs.Errorf(jobs.CodeScriptTooLarge, "the body has more than %d bytes", jobs.MaxRequestBytes)
-	}
 	if r.ContentLength > jobs.MaxRequestBytes {
-		return nil, overBound()
+		return nil, overBound(w, r, jobs.MaxRequestBytes)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, jobs.MaxRequestBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxRequestBytes))
 	var tooMuch *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooMuch):
-		return nil, overBound()
+		return nil, overBound(w, r, jobs.MaxRequestBytes)
 	case err != nil:
 		w.Header().Set("Connection", "close")
 		return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
 	}
 	return body, nil
+}
+
+// overBound refuses a body that has more bytes than its bound.
+func overBound(w http.ResponseWriter, r *http.Request, bound int64) *jobs.Error {
+	w.Header().Set("Connection", "close") // the rest of the body is not wanted
+	if r.Header.Get("Expect") == "" {
+		// Some of it is taken: a client that is still sending would else lose the
+		// answer with its connection.
+		_, _ = io.CopyN(io.Discard, r.Body, 2*bound)
+	}
+	return jobs.Errorf(jobs.CodeScriptTooLarge, "the body has more than %d bytes", bound)
 }

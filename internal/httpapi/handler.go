@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -46,13 +47,23 @@ type Jobs interface {
 	Ready(ctx context.Context) (workers int, err error)
 }
 
+// Files has what jobs left.
+type Files interface {
+	// Open gives the content that lies under a file's key; the caller closes it.
+	// CodeNotFound.
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
+}
+
 // Config is what New needs beside the jobs.
 type Config struct {
 	Settings Settings
 	// SyncWait is how long a synchronous request is held, from its arrival.
 	SyncWait time.Duration
-	Metrics  *telemetry.APIMetrics
-	Logger   *slog.Logger
+	// Limits are the workers'; a request may ask for lower ones.
+	Limits  jobs.Limits
+	Files   Files
+	Metrics *telemetry.APIMetrics
+	Logger  *slog.Logger
 }
 
 // Handler answers the API's requests. Drain ends its waits.
@@ -61,6 +72,8 @@ type Handler struct {
 	settings Settings
 	tokenSum [sha256.Size]byte
 	syncWait time.Duration
+	limits   jobs.Limits
+	files    Files
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
 	router   http.Handler
@@ -77,6 +90,8 @@ func New(service Jobs, config Config) *Handler {
 		settings: config.Settings,
 		tokenSum: sha256.Sum256([]byte(config.Settings.Token)),
 		syncWait: config.SyncWait,
+		limits:   config.Limits,
+		files:    config.Files,
 		metrics:  config.Metrics,
 		logger:   config.Logger,
 	}

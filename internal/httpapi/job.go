@@ -41,7 +41,7 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 	if !record.State.Ended() {
 		w.Header().Set("Retry-After", "1")
 	}
-	h.write(w, r, http.StatusOK, jobBody(record))
+	h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, params.InlineFiles)))
 }
 
 // parseWait reads a wait: a plain number of seconds or a number with its unit.

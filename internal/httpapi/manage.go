@@ -28,7 +28,7 @@ func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID
 	case !record.State.Ended():
 		h.accepted(w, r, record)
 	default:
-		h.write(w, r, http.StatusOK, jobBody(record))
+		h.write(w, r, http.StatusOK, jobBody(record, nil))
 	}
 }
 

@@ -43,7 +43,7 @@ func (h *Handler) observe(next http.Handler) http.Handler {
 			route, method, took := routeName(r), methodName(r.Method), time.Since(x.arrived)
 			h.metrics.ObserveRequest(route, method, x.finalStatus(), took)
 			level := slog.LevelInfo
-			if openRoutes[route] || route == "/metrics" {
+			if public(route) || route == "/metrics" {
 				level = slog.LevelDebug // asked for every few seconds
 			}
 			attrs := []slog.Attr{
@@ -96,7 +96,7 @@ var openRoutes = map[string]bool{"/healthz": true, "/readyz": true}
 // that the time taken tells nothing of the token, its length included.
 func (h *Handler) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.settings.Token == "" || openRoutes[r.URL.Path] {
+		if h.settings.Token == "" || public(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -20,6 +20,9 @@ func (h *Handler) routes() http.Handler {
 		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
+	h.documentRoutes(r)
+	// {path} of the contract is one part of a path; files in folders have more.
+	r.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) { h.getFile(w, r, chi.URLParam(r, "id")) })
 	return api.HandlerWithOptions(h, api.ChiServerOptions{
 		BaseRouter: r,
 		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, _ error) {

@@ -125,6 +125,7 @@ func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 	h := New(service, Config{
 		Settings: settings,
 		SyncWait: 15 * time.Second,
+		Limits:   jobs.DefaultLimits(),
 		Metrics:  telemetry.NewAPIMetrics(nil, logger),
 		Logger:   logger,
 	})

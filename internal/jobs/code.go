@@ -14,6 +14,7 @@ const (
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeScriptTooLarge       Code = "script_too_large"
+	CodeInputTooLarge        Code = "input_too_large"
 	CodeUnavailable          Code = "unavailable"
 	CodeQueueFull            Code = "queue_full"
 	CodeIdempotencyMismatch  Code = "idempotency_mismatch"
@@ -31,6 +32,7 @@ const (
 const (
 	CodeMissingMain     Code = "missing_main"
 	CodeSyntaxError     Code = "syntax_error"
+	CodeArgsMismatch    Code = "args_mismatch"
 	CodeNotSerializable Code = "not_serializable"
 	CodeException       Code = "exception"
 	CodeExit            Code = "exit"
@@ -43,6 +45,7 @@ const (
 	CodeMemoryLimit    Code = "memory_limit"
 	CodeProcessLimit   Code = "process_limit"
 	CodeResultTooLarge Code = "result_too_large"
+	CodeFilesTooLarge  Code = "files_too_large"
 	CodeKilled         Code = "killed"
 	CodeWorkerLost     Code = "worker_lost"
 	CodeCancelled      Code = "cancelled"
@@ -52,7 +55,7 @@ const (
 
 // ReportedCodes are the failures that the runner may report.
 func ReportedCodes() []Code {
-	return []Code{CodeMissingMain, CodeSyntaxError, CodeNotSerializable, CodeException, CodeExit}
+	return []Code{CodeMissingMain, CodeSyntaxError, CodeArgsMismatch, CodeInputTooLarge, CodeNotSerializable, CodeException, CodeExit}
 }
 
 // Reported reports whether the runner inside the sandbox may say this code.

@@ -11,6 +11,8 @@ type Job struct {
 	// ID is a UUID version 7 (RFC 9562).
 	ID     string
 	Script string
+	// Inputs is what it is given beside the script; nil for nothing.
+	Inputs *Inputs
 	// Async tells how long the record is kept after its end.
 	Async bool
 	// RequestID is the X-Request-Id of the request that made the job.

@@ -30,6 +30,55 @@ type Limits struct {
 	OutputBytes int64
 	// ResultBytes bounds the JSON of what main() returns.
 	ResultBytes int64
+	// OutputFiles bounds how many files a job may leave in outputs/, and
+	// OutputFilesBytes all of them together.
+	OutputFiles      int
+	OutputFilesBytes int64
+}
+
+// Ceilings are those limits that a request may lower for its own job. They are
+// the most that a job gets: the workers hold every job to them, and the API
+// refuses a request that asks for more. Both need the same ones.
+type Ceilings struct {
+	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). This and the other limits marked * are the most that a request may ask for: set them for the API and the workers alike."`
+	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
+	MemoryMB  int64         `name:"limit-memory-mb" env:"LIMIT_MEMORY_MB" default:"700" help:"Memory for each job, in MiB (at least 32). *"`
+	Processes int           `name:"limit-processes" env:"LIMIT_PROCESSES" default:"64" help:"Processes and threads for each job (at least 4). *"`
+	OutputKB  int64         `name:"limit-output-kb" env:"LIMIT_OUTPUT_KB" default:"1024" help:"What is kept of stdout, and of stderr, in KiB. *"`
+}
+
+// Limits gives the ceilings as limits; those that no request can lower are the
+// defaults.
+func (c Ceilings) Limits() Limits {
+	l := DefaultLimits()
+	l.Wall, l.CPU, l.Processes = c.Wall, c.CPU, c.Processes
+	l.MemoryBytes, l.OutputBytes = c.MemoryMB*mib, c.OutputKB*kib
+	return l
+}
+
+// AskedLimits are what a request asks for; 0 where it does not.
+type AskedLimits struct {
+	Wall, CPU   time.Duration
+	MemoryBytes int64
+	Processes   int
+	OutputBytes int64
+}
+
+// Lowered gives the limits with those that were asked for in their place, but
+// none higher than it was.
+func (l Limits) Lowered(asked AskedLimits) Limits {
+	lower(&l.Wall, asked.Wall)
+	lower(&l.CPU, asked.CPU)
+	lower(&l.MemoryBytes, asked.MemoryBytes)
+	lower(&l.Processes, asked.Processes)
+	lower(&l.OutputBytes, asked.OutputBytes)
+	return l
+}
+
+func lower[T ~int | ~int64](limit *T, asked T) {
+	if asked > 0 {
+		*limit = min(*limit, asked)
+	}
 }
 
 const (
@@ -49,6 +98,8 @@ func DefaultLimits() Limits {
 		TmpBytes:    64 * mib,
 		OutputBytes: 1 * mib,
 		ResultBytes: 4 * mib,
+
+		OutputFiles: 64, OutputFilesBytes: 16 * mib,
 	}
 }
 
@@ -70,5 +121,7 @@ func (l Limits) Validate() error {
 	atLeast("/tmp size (bytes)", l.TmpBytes, 64*kib)
 	atLeast("output limit (bytes)", l.OutputBytes, 4)
 	atLeast("result limit (bytes)", l.ResultBytes, 4)
+	atLeast("limit on files in outputs/", int64(l.OutputFiles), 0)
+	atLeast("limit on the size of files in outputs/ (bytes)", l.OutputFilesBytes, 0)
 	return errors.Join(errs...)
 }

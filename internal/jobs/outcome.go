@@ -20,6 +20,8 @@ type Outcome struct {
 	Stderr    string    `json:"stderr"`
 	Truncated Truncated `json:"truncated"`
 	Usage     Usage     `json:"usage"`
+	// Files are what the script left in outputs/, if it ended by itself.
+	Files []OutputFile `json:"files,omitzero"`
 }
 
 // State is the final state that this outcome gives a job.

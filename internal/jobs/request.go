@@ -18,9 +18,9 @@ import (
 const (
 	// MaxScriptBytes bounds a script's length in bytes of UTF-8.
 	MaxScriptBytes = 50 * kib
-	// MaxRequestBytes bounds a request body. JSON may spell each byte of a
-	// script in six (\u0041); the rest of the body has 64 KiB.
-	MaxRequestBytes = 6*MaxScriptBytes + 64*kib
+	// MaxRequestBytes bounds a request body of JSON: the inputs, and a script whose
+	// bytes JSON may spell in six each (\u0041).
+	MaxRequestBytes = 8 * mib
 )
 
 // Request is what a client asks for.
@@ -31,6 +31,8 @@ type Request struct {
 	Async bool
 	// Priority is "" if the client did not choose.
 	Priority Priority
+	// Inputs is nil where the client gave nothing but a script.
+	Inputs *Inputs
 
 	// What follows is not in the body.
 
@@ -86,7 +88,10 @@ func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 	case "priority":
 		r.Priority, err = decodePriority(value)
 	default:
-		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "async" and "priority"`, quoteName(name))
+		if r.Inputs == nil {
+			r.Inputs = &Inputs{}
+		}
+		return r.Inputs.set(name, value)
 	}
 	return err
 }
@@ -102,19 +107,38 @@ func decodePriority(value jsontext.Value) (Priority, *Error) {
 }
 
 func decodeScript(value jsontext.Value) (string, *Error) {
+	script, err := decodeText("script", value)
+	if err != nil {
+		return "", err
+	}
+	return script, checkScript(script)
+}
+
+// checkScript refuses a script that is too long or that Python could not read.
+func checkScript(script string) *Error {
+	if len(script) > MaxScriptBytes {
+		return Errorf(CodeScriptTooLarge, `"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes)
+	}
+	return checkNoNUL("script", script)
+}
+
+func checkNoNUL(name, text string) *Error {
+	if at := strings.IndexByte(text, 0); at >= 0 {
+		return Errorf(CodeInvalidRequest, "%s contains a NUL character at byte %d", quoteName(name), at)
+	}
+	return nil
+}
+
+// decodeText reads a string that is whole Unicode.
+func decodeText(name string, value jsontext.Value) (string, *Error) {
 	if value.Kind() != jsontext.KindString {
-		return "", Errorf(CodeInvalidRequest, `"script" must be a string, not %s`, kindName(value.Kind()))
+		return "", Errorf(CodeInvalidRequest, `%s must be a string, not %s`, quoteName(name), kindName(value.Kind()))
 	}
-	script, err := jsontext.AppendUnquote(nil, value)
-	switch {
-	case err != nil:
-		return "", Errorf(CodeInvalidRequest, `"script" contains a lone surrogate (\ud800 to \udfff without its other half)`)
-	case len(script) > MaxScriptBytes:
-		return "", Errorf(CodeScriptTooLarge, `"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes)
-	case bytes.IndexByte(script, 0) >= 0:
-		return "", Errorf(CodeInvalidRequest, `"script" contains a NUL character at byte %d`, bytes.IndexByte(script, 0))
+	text, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return "", Errorf(CodeInvalidRequest, `%s contains a lone surrogate (\ud800 to \udfff without its other half)`, quoteName(name))
 	}
-	return string(script), nil
+	return string(text), nil
 }
 
 // lenient leaves duplicate names and lone surrogates to DecodeRequest, which

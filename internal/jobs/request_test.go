@@ -1,12 +1,15 @@
 package jobs
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestDecodeRequestAccepts(t *testing.T) {
@@ -24,6 +27,14 @@ func TestDecodeRequestAccepts(t *testing.T) {
 		{"replacement character", `{"script":"\ufffd�"}`, Request{Script: "��"}},
 		{"escaped field name", `{"scri\u0070t":"x"}`, Request{Script: "x"}},
 		{"exactly the limit", `{"script":"` + full + `"}`, Request{Script: full}},
+		{
+			"inputs", `{"script":"x","args":{"a":3.0,"b":[null]},"stdin":"é\n","env":{"_a1":"","B":"="}}`,
+			Request{Script: "x", Inputs: &Inputs{Args: jsontext.Value(`{"a":3.0,"b":[null]}`), Stdin: "é\n", Env: map[string]string{"_a1": "", "B": "="}}},
+		},
+		{
+			"limits", `{"script":"x","limits":{"wall_seconds":0.5,"cpu_seconds":1e0,"memory_mb":32.5,"processes":4.0,"output_bytes":1}}`,
+			Request{Script: "x", Inputs: &Inputs{Limits: AskedLimits{Wall: 500 * time.Millisecond, CPU: time.Second, MemoryBytes: 65 << 19, Processes: 4, OutputBytes: 1}}},
+		},
 		{"the limit, all escaped", `{"script":"` + strings.Repeat(`\u0061`, MaxScriptBytes) + `"}`, Request{Script: full}},
 	}
 	for _, c := range cases {
@@ -32,8 +43,8 @@ func TestDecodeRequestAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatalf("refused: %v", err)
 			}
-			if got != c.want {
-				t.Errorf("got %.80q %v, want %.80q %v", got.Script, got.Async, c.want.Script, c.want.Async)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("not as wanted (-want +got):\n%.2000s", diff)
 			}
 		})
 	}
@@ -69,9 +80,37 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"script boolean", `{"script":true}`, `"script" must be a string, not a boolean`},
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
-		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script", "async" and "priority"`},
+		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script", "args", "stdin", "env", "files", "limits", "async" and "priority"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"`},
-		{"unknown beside script", `{"script":"x","limits":{"a":[1,{}]}}`, `unknown field "limits"`},
+		{"unknown beside script", `{"script":"x","limit":{"a":[1,{}]}}`, `unknown field "limit"`},
+		{"args array", `{"script":"x","args":[1]}`, `"args" must be an object of main()'s keyword arguments, not an array`},
+		{"args null", `{"script":"x","args":null}`, `"args" must be an object of main()'s keyword arguments, not null`},
+		{"args, a name twice", `{"script":"x","args":{"a":{"b":1,"b":2}}}`, `"args" has a name twice in one object, or a lone surrogate`},
+		{"args, a lone surrogate", `{"script":"x","args":{"a":"\ud800"}}`, `"args" has a name twice in one object, or a lone surrogate`},
+		{"args, too deep", `{"script":"x","args":{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}}`, `"args" is nested deeper than 100 levels`},
+		{"args, a long number", `{"script":"x","args":{"a":` + strings.Repeat("1", 4301) + `}}`, `"args" has a number of more than 4300 digits`},
+		{"stdin number", `{"script":"x","stdin":1}`, `"stdin" must be a string, not a number`},
+		{"stdin, a lone surrogate", `{"script":"x","stdin":"\udc00"}`, `"stdin" contains a lone surrogate`},
+		{"env string", `{"script":"x","env":"A=b"}`, `"env" must be an object, not a string`},
+		{"env number", `{"script":"x","env":{"A":1}}`, `"env.A" must be a string, not a number`},
+		{"env, no name", `{"script":"x","env":{"":"b"}}`, `"env": "" is no name for a variable`},
+		{"env, an odd name", `{"script":"x","env":{"A=B":"b"}}`, `"env": "A=B" is no name for a variable`},
+		{"env, a digit first", `{"script":"x","env":{"1A":"b"}}`, `"env": "1A" is no name for a variable`},
+		{"env, a line feed in the name", `{"script":"x","env":{"A\n":"b"}}`, `"env": "A\n" is no name for a variable`},
+		{"env, a long name", `{"script":"x","env":{"` + strings.Repeat("A", 129) + `":"b"}}`, `"env": "AAAA`},
+		{"env, one of ours", `{"script":"x","env":{"PATH":"/tmp"}}`, `"env": "PATH" is the sandbox's own and cannot be set`},
+		{"env twice", `{"script":"x","env":{"A":"b","\u0041":"c"}}`, `"A" in "env" is given twice`},
+		{"env, NUL", `{"script":"x","env":{"A":"b\u0000"}}`, `"env.A" contains a NUL character at byte 1`},
+		{"env, too many", `{"script":"x","env":{` + manyVariables(65) + `}}`, `"env" has more than 64 variables`},
+		{"limits array", `{"script":"x","limits":[]}`, `"limits" must be an object, not an array`},
+		{"limits, an unknown one", `{"script":"x","limits":{"wall":1}}`, `"limits" has the unknown field "wall"; the fields are "wall_seconds", "cpu_seconds", "memory_mb", "processes" and "output_bytes"`},
+		{"limits twice", `{"script":"x","limits":{"processes":4,"processes":5}}`, `"processes" in "limits" is given twice`},
+		{"limits string", `{"script":"x","limits":{"wall_seconds":"1"}}`, `"limits.wall_seconds" must be a number, not a string`},
+		{"limits 0", `{"script":"x","limits":{"wall_seconds":0}}`, `"limits.wall_seconds" must be a number of at least 0.1`},
+		{"limits negative", `{"script":"x","limits":{"cpu_seconds":-1}}`, `"limits.cpu_seconds" must be a number of at least 0.1`},
+		{"limits, little memory", `{"script":"x","limits":{"memory_mb":31.9}}`, `"limits.memory_mb" must be a number of at least 32`},
+		{"limits, half a process", `{"script":"x","limits":{"processes":1.5}}`, `"limits.processes" must be a whole number of at least 1`},
+		{"limits, no output", `{"script":"x","limits":{"output_bytes":0}}`, `"limits.output_bytes" must be a whole number of at least 1`},
 		{"empty name", `{"":"x"}`, `unknown field ""`},
 		{"control character in the name", `{"a\u0000\n":1}`, `unknown field "a\x00\n"`},
 		{"surrogate in the name", `{"\ud800":1}`, `unknown field "�"`},
@@ -121,6 +160,55 @@ func TestDecodeRequestCutsLongNames(t *testing.T) {
 	}
 }
 
+func manyVariables(n int) string {
+	pairs := make([]string, n)
+	for i := range pairs {
+		pairs[i] = fmt.Sprintf(`"V%d":""`, i)
+	}
+	return strings.Join(pairs, ",")
+}
+
+func TestDecodeRequestInputTooLarge(t *testing.T) {
+	for name, body := range map[string]string{
+		"args":  `{"script":"","args":{"a":"` + strings.Repeat("x", MaxArgsBytes) + `"}}`,
+		"stdin": `{"script":"","stdin":"` + strings.Repeat("x", MaxStdinBytes+1) + `"}`,
+		"env":   `{"script":"","env":{"A":"` + strings.Repeat("x", MaxEnvBytes) + `"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := DecodeRequest([]byte(body))
+			if err == nil || err.Code != CodeInputTooLarge || !strings.HasPrefix(err.Message, `"`+name+`" has `) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestCheckLimits(t *testing.T) {
+	server := DefaultLimits()
+	for body, want := range map[string]string{
+		`{}`: "",
+		`{"wall_seconds":15,"cpu_seconds":10,"memory_mb":700,"processes":64,"output_bytes":1048576}`: "",
+		`{"wall_seconds":15.001}`:   `"limits.wall_seconds" is 15.001, at most 15 is allowed here`,
+		`{"cpu_seconds":1e300}`:     `"limits.cpu_seconds" is 1000000000, at most 10 is allowed here`,
+		`{"memory_mb":701}`:         `"limits.memory_mb" is 701, at most 700 is allowed here`,
+		`{"processes":65}`:          `"limits.processes" is 65, at most 64 is allowed here`,
+		`{"output_bytes":1048577}`:  `"limits.output_bytes" is 1048577, at most 1048576 is allowed here`,
+		`{"wall_seconds":1e999999}`: `"limits.wall_seconds" is 1000000000, at most 15 is allowed here`,
+	} {
+		request, err := DecodeRequest([]byte(`{"script":"","limits":` + body + `}`))
+		if err == nil {
+			err = request.Inputs.CheckLimits(server)
+		}
+		got := ""
+		if err != nil {
+			got = err.Message
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
+	}
+}
+
 // FuzzDecodeRequest holds the decoder to its promises for any body: it never
 // panics, what it accepts keeps the Request's bounds and is what encoding the
 // request again gives, and what it refuses carries one of two codes.
@@ -128,13 +216,14 @@ func FuzzDecodeRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"script":"def main(): pass","async":true}`, `{"script":"\ud83d\ude00\u0000"}`, `{"script":"\ud800"}`,
 		`{"script":"x","script":"y"}`, `{"scrpt":[{"a":1e400}]}`, `[]`, ``, "\xff", `{"async":null}`, `{"script":"x"} {}`,
+		`{"script":"x","args":{"a":[1,{"b":null}]},"stdin":"y","env":{"A":"b"},"limits":{"wall_seconds":0.5,"processes":4}}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := DecodeRequest(body)
 		if err != nil {
-			if err.Code != CodeInvalidRequest && err.Code != CodeScriptTooLarge {
+			if err.Code != CodeInvalidRequest && err.Code != CodeScriptTooLarge && err.Code != CodeInputTooLarge {
 				t.Fatalf("code %q", err.Code)
 			}
 			if err.Message == "" || len(err.Message) > 400 || !utf8.ValidString(err.Message) {
@@ -152,7 +241,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		if marshalErr != nil {
 			t.Fatal(marshalErr)
 		}
-		if back, err := DecodeRequest(again); err != nil || back != got {
+		if back, err := DecodeRequest(again); err != nil || back.Script != got.Script || back.Async != got.Async {
 			t.Fatalf("%q came back as %q, %v", got.Script, back.Script, err)
 		}
 	})

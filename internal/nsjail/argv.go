@@ -108,7 +108,7 @@ func rlimits(l launch) []string {
 	return []string{
 		"--rlimit_cpu", strconv.Itoa(cpu),
 		"--rlimit_as", memory,
-		"--rlimit_fsize", mebibytes(l.Limits.FileBytes),
+		"--rlimit_fsize", mebibytes(writtenBytes(l.Limits)),
 		"--rlimit_nproc", strconv.Itoa(processes + supervisors),
 		"--rlimit_nofile", strconv.Itoa(l.Limits.OpenFiles),
 	}

@@ -61,7 +61,7 @@ func (c *Cold) launch(ctx context.Context, id int) (*Sandbox, error) {
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
 		stdout: collect(outer.stdout, limits.OutputBytes), stderr: collect(outer.stderr, limits.OutputBytes),
-		group: group, logger: c.logger, behind: c.host.teardowns.start,
+		group: group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start,
 	}
 	if err := s.awaitReady(ctx, body.awaitSupervisor); err != nil {
 		s.Discard()

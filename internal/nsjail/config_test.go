@@ -2,6 +2,7 @@ package nsjail
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,21 @@ func TestConfigShowsTheDefaultLimits(t *testing.T) {
 		if !strings.Contains(cellblock.NsjailConfig, prose) {
 			t.Errorf("nsjail.cfg does not say %q", prose)
 		}
+	}
+}
+
+// TestConfigSetsTheOwnVariables holds the variables that no request may set to
+// those that every sandbox has.
+func TestConfigSetsTheOwnVariables(t *testing.T) {
+	var set []string
+	for line := range strings.Lines(cellblock.NsjailConfig) {
+		if rest, is := strings.CutPrefix(line, `envar: "`); is {
+			name, _, _ := strings.Cut(rest, "=")
+			set = append(set, name)
+		}
+	}
+	if !slices.Equal(set, jobs.OwnEnv()) {
+		t.Errorf("nsjail.cfg sets %v, the domain knows %v", set, jobs.OwnEnv())
 	}
 }
 

@@ -83,7 +83,7 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 	if err != nil {
 		return append(checks, Check{"sandbox", CheckFail, settings.explain(err).Error()})
 	}
-	outcome := sandbox.Run(ctx, probeScript)
+	outcome := sandbox.Run(ctx, probeScript, nil)
 	return append(append(checks, inspect(outcome)...), checkWarm(ctx, host))
 }
 
@@ -101,7 +101,7 @@ func checkWarm(ctx context.Context, host *Host) Check {
 	if err != nil {
 		return Check{"warm sandboxes", CheckWarn, err.Error()}
 	}
-	outcome := sandbox.Run(ctx, probeScript)
+	outcome := sandbox.Run(ctx, probeScript, nil)
 	if outcome.Failure != nil {
 		return Check{"warm sandboxes", CheckWarn, outcome.Failure.Message}
 	}

@@ -70,7 +70,7 @@ func beVictim(t *testing.T, kind string) {
 		t.Fatal(err)
 	}
 	fmt.Printf("victim %d %d\n", host.claim.number, host.claim.uidBase)
-	sandbox.Run(t.Context(), script)
+	sandbox.Run(t.Context(), script, nil)
 }
 
 // clearedByTheNext opens hosts until one has the number, and looks for what the

@@ -18,7 +18,9 @@ import (
 // Kinds of frames on the channel; runner/protocol.md describes them.
 const (
 	frameJob    = 'J'
+	frameFile   = 'I'
 	frameReady  = 'Y'
+	frameOutput = 'F'
 	frameResult = 'R'
 	frameError  = 'E'
 )
@@ -32,6 +34,13 @@ const headerBytes = 5
 type task struct {
 	Script      string `json:"script"`
 	ResultBytes int64  `json:"result_bytes"`
+	// FileBytes bounds each file that the script writes.
+	FileBytes int64 `json:"file_bytes"`
+	// What follows is there only where the request has it.
+	Args    jsontext.Value    `json:"args,omitzero"`
+	Stdin   string            `json:"stdin,omitzero"`
+	Env     map[string]string `json:"env,omitzero"`
+	Rlimits map[string]uint64 `json:"rlimits,omitzero"`
 }
 
 // report is the runner's word on how the script ended. User code can write one
@@ -40,10 +49,19 @@ type report struct {
 	// result is valid JSON; nil if the script failed.
 	result  jsontext.Value
 	failure *jobs.Failure
+	// files are what came before.
+	files []jobs.OutputFile
 }
 
 // errResultTooLarge says that a report announced more bytes than are allowed.
 var errResultTooLarge = errors.New("the result is larger than allowed")
+
+// errTooManyFiles and errFilesTooLarge say that a script left more in outputs/
+// than is allowed.
+var (
+	errTooManyFiles  = errors.New("more files than allowed")
+	errFilesTooLarge = errors.New("the files are larger than allowed")
+)
 
 // errGarbled says that something other than a report came on the channel.
 var errGarbled = errors.New("not a message of the runner's")
@@ -73,14 +91,22 @@ func readReady(r io.Reader) error {
 	return nil
 }
 
-// readReport reads one result or error frame. It returns io.EOF if the channel
-// ended without any, errResultTooLarge without reading what is too large, and
-// an error wrapping errGarbled for anything that the protocol does not allow.
-func readReport(r io.Reader, resultLimit int64) (report, error) {
-	kind, length, err := readHeader(r)
+// readReport reads files, and then one result or error frame. It returns io.EOF if the channel
+// ended without any, errResultTooLarge and the like without reading what is too
+// large, and an error wrapping errGarbled for anything that the protocol does not
+// allow.
+func readReport(r io.Reader, limits jobs.Limits) (report, error) {
+	files, kind, length, err := readOutputs(r, limits)
 	if err != nil {
 		return report{}, err
 	}
+	said, err := readEnd(r, kind, length, limits.ResultBytes)
+	said.files = files
+	return said, err
+}
+
+// readEnd reads the payload of a result or error frame.
+func readEnd(r io.Reader, kind byte, length, resultLimit int64) (report, error) {
 	limit := int64(maxErrorBytes)
 	switch kind {
 	case frameResult:

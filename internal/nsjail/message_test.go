@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,16 +17,63 @@ func frame(kind byte, payload string) []byte {
 	return append(header, payload...)
 }
 
+// bounded are limits on what comes over the channel.
+func bounded(result int64) jobs.Limits {
+	return jobs.Limits{ResultBytes: result, OutputFiles: 2, OutputFilesBytes: 8}
+}
+
+// outputFrame is a file's.
+func outputFrame(name, content string) []byte {
+	return frame('F', string(binary.BigEndian.AppendUint16(nil, uint16(len(name))))+name+content)
+}
+
+func TestReadOutputs(t *testing.T) {
+	end := frame('R', "1")
+	for name, test := range map[string]struct {
+		sent  []byte
+		names []string
+		err   error
+	}{
+		"none":                      {sent: end},
+		"two":                       {sent: slices.Concat(outputFrame("a/b.csv", "1"), outputFrame("a/b.csv", "22"), end), names: []string{"a/b.csv", "a/b.csv~2"}},
+		"an empty one":              {sent: slices.Concat(outputFrame("a", ""), end), names: []string{"a"}},
+		"as many bytes as allowed":  {sent: slices.Concat(outputFrame("a", "12345678"), end), names: []string{"a"}},
+		"one byte over":             {sent: slices.Concat(outputFrame("a", "123456789"), end), err: errFilesTooLarge},
+		"one byte over, in the sum": {sent: slices.Concat(outputFrame("a", "12345678"), outputFrame("b", "9"), end), err: errFilesTooLarge},
+		"announced, not sent":       {sent: []byte{'F', 0xff, 0xff, 0xff, 0xff, 0, 1, 'a'}, err: errFilesTooLarge},
+		"one too many":              {sent: slices.Concat(outputFrame("a", ""), outputFrame("b", ""), outputFrame("c", ""), end), err: errTooManyFiles},
+		"a name out of its frame":   {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: errGarbled},
+		"no name":                   {sent: []byte{'F', 0, 0, 0, 1, 0}, err: errGarbled},
+		"cut short":                 {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: errGarbled},
+		"no end":                    {sent: outputFrame("a", ""), err: io.EOF},
+		"a hostile name":            {sent: slices.Concat(outputFrame("../../etc/passwd\x00", "x"), end), names: []string{"_../_../etc/passwd_"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := readReport(bytes.NewReader(test.sent), bounded(10))
+			if !errors.Is(err, test.err) {
+				t.Fatalf("got the error %v, want %v", err, test.err)
+			}
+			var names []string
+			for _, file := range got.files {
+				names = append(names, file.Name)
+			}
+			if err == nil && !slices.Equal(names, test.names) {
+				t.Errorf("got %q, want %q", names, test.names)
+			}
+		})
+	}
+}
+
 // A forged result may be as deep as jsontext takes, and one level more is put
 // around it in the answer.
 func TestReadReportBoundsDepth(t *testing.T) {
 	nested := func(depth int) []byte {
 		return frame('R', strings.Repeat("[", depth)+strings.Repeat("]", depth))
 	}
-	if _, err := readReport(bytes.NewReader(nested(9990)), 1<<20); err != nil {
+	if _, err := readReport(bytes.NewReader(nested(9990)), bounded(1<<20)); err != nil {
 		t.Errorf("9990 levels: %v", err)
 	}
-	if _, err := readReport(bytes.NewReader(nested(9999)), 1<<20); !errors.Is(err, errGarbled) {
+	if _, err := readReport(bytes.NewReader(nested(9999)), bounded(1<<20)); !errors.Is(err, errGarbled) {
 		t.Errorf("9999 levels: %v", err)
 	}
 }
@@ -61,7 +109,7 @@ func TestReadReport(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := readReport(bytes.NewReader(test.sent), limit)
+			got, err := readReport(bytes.NewReader(test.sent), bounded(limit))
 			if !errors.Is(err, test.err) {
 				t.Fatalf("error %v, want %v", err, test.err)
 			}
@@ -82,7 +130,7 @@ func FuzzReadReport(f *testing.F) {
 	f.Add([]byte{'R', 0xff, 0xff, 0xff, 0xff, '1'})
 	f.Add([]byte("print"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		got, err := readReport(bytes.NewReader(sent), 1<<10)
+		got, err := readReport(bytes.NewReader(sent), bounded(1<<10))
 		if err != nil {
 			if got.result != nil || got.failure != nil {
 				t.Error("a refused message left something behind")

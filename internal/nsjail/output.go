@@ -17,6 +17,8 @@ type output struct {
 	limit  int64
 	kept   []byte
 	done   chan struct{}
+	// most is a lower limit that came later, for who takes; 0 if none did.
+	most int64
 }
 
 // collect reads source to its end, keeps at most limit bytes and drops the
@@ -74,12 +76,18 @@ func (o *output) drain(fd int) {
 }
 
 func (o *output) text() (text string, truncated bool) {
-	kept := o.kept
-	if truncated = int64(len(kept)) > o.limit; truncated {
-		kept = wholeCharacters(kept[:o.limit])
+	kept, limit := o.kept, o.limit
+	if o.most > 0 {
+		limit = o.most
+	}
+	if truncated = int64(len(kept)) > limit; truncated {
+		kept = wholeCharacters(kept[:limit])
 	}
 	return strings.ToValidUTF8(string(kept), string(utf8.RuneError)), truncated
 }
+
+// cutAt has take give at most limit bytes, which is below what is collected.
+func (o *output) cutAt(limit int64) { o.most = limit }
 
 // stop ends the reading, whatever still holds the other end.
 func (o *output) stop() {

@@ -57,7 +57,7 @@ func forkRlimits(l jobs.Limits, cgroups bool) map[string][2]uint64 {
 	}
 	set(unix.RLIMIT_CPU, cpu)
 	set(unix.RLIMIT_AS, memory)
-	set(unix.RLIMIT_FSIZE, uint64(l.FileBytes))
+	set(unix.RLIMIT_FSIZE, uint64(writtenBytes(l)))
 	set(unix.RLIMIT_NPROC, uint64(processes))
 	set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))
 	set(unix.RLIMIT_STACK, 8<<20)

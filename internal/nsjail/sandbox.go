@@ -23,6 +23,8 @@ type Sandbox struct {
 	stderr  *output
 	// group is nil where cgroups are not writable.
 	group *cgroup.Group
+	// beside counts the processes in the group that are not the script's.
+	beside int
 	// release gives back what the sandbox was lent (its user id).
 	release func()
 	// behind runs a teardown behind the verdict; see teardowns.
@@ -59,19 +61,24 @@ const (
 	drainBound = time.Second
 )
 
-// Run hands the script over, waits for its end, and decides the verdict. When
-// it returns, the job's processes are dead or killed; what the kernel has not
+// Run hands the script and its inputs (nil for none) over, waits for its end, and
+// decides the verdict. When it returns, the job's processes are dead or killed; what the kernel has not
 // taken down yet goes behind it, and is gone when the host is closed. It fills
 // Usage's RunMS, CPUMS and MemoryPeakBytes. If ctx ends first the script is
 // killed and the outcome is "cancelled".
-func (s *Sandbox) Run(ctx context.Context, script string) jobs.Outcome {
+func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
 	started := time.Now()
+	if err := s.restrict(inputs.AskedLimits()); err != nil {
+		s.logger.Error("a job's own limits cannot be set", "error", err)
+		s.Discard()
+		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here"}}
+	}
 	deadline := time.NewTimer(s.limits.Wall)
 	defer deadline.Stop()
 	reports := s.listen()
 	// A runner that is already dead shows in the evidence.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	_ = writeTask(s.channel, task{Script: script, ResultBytes: s.limits.ResultBytes})
+	_ = s.handOver(script, inputs)
 
 	found := s.supervise(ctx, deadline.C, reports)
 	outcome := s.conclude(found)
@@ -90,7 +97,7 @@ type said struct {
 func (s *Sandbox) listen() <-chan said {
 	reports := make(chan said, 1)
 	go func() {
-		r, err := readReport(s.channel, s.limits.ResultBytes)
+		r, err := readReport(s.channel, s.limits)
 		reports <- said{r, err}
 	}()
 	return reports
@@ -129,7 +136,7 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 			reports = nil
 			found.report, found.reportErr = said.report, said.err
 			switch {
-			case errors.Is(said.err, errResultTooLarge):
+			case errors.Is(said.err, errResultTooLarge), filesRefused(said.err):
 				end(killedForResult)
 			case said.err == nil && s.group != nil:
 				leaving.start()
@@ -196,6 +203,9 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	outcome.Failure = decide(found, s.limits)
 	if outcome.Failure == nil {
 		outcome.Result = found.report.result
+	}
+	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
+		outcome.Files = found.report.files
 	}
 	if found.early {
 		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.takeNow()

@@ -56,7 +56,7 @@ func run(t testing.TB, maker Maker, script string) jobs.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sandbox.Run(t.Context(), script)
+	return sandbox.Run(t.Context(), script, nil)
 }
 
 func code(o jobs.Outcome) jobs.Code {
@@ -213,7 +213,7 @@ func testCancel(t *testing.T, maker Maker) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	o := sandbox.Run(ctx, "import time\nprint('before')\ndef main(): time.sleep(60)")
+	o := sandbox.Run(ctx, "import time\nprint('before')\ndef main(): time.sleep(60)", nil)
 	if code(o) != jobs.CodeCancelled || o.Stdout != "before\n" {
 		t.Errorf("%q, stdout %q", code(o), o.Stdout)
 	}

@@ -79,6 +79,8 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 		return timeout(limits)
 	case e.cause == killedForCPU || cpuKill(e, limits):
 		return cpuLimit(limits)
+	case filesRefused(e.reportErr):
+		return filesTooLarge(e.reportErr, limits)
 	case e.cause == killedForResult || errors.Is(e.reportErr, errResultTooLarge):
 		return resultTooLarge(limits)
 	case e.cause == killedByCaller:

@@ -17,6 +17,8 @@ type Warm struct {
 	plain, loaded *pool
 	// names finds a preloaded package's name in a script.
 	names *regexp.Regexp
+	// late has more packages, once they were asked for; nil if there are none.
+	late *latePool
 }
 
 // NewWarm starts the zygotes and keeps ready sandboxes of each kind: with the
@@ -25,7 +27,7 @@ type Warm struct {
 // host outlives it; Close ends it.
 func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*Warm, error) {
 	packages := host.settings.packages()
-	w := &Warm{}
+	w := &Warm{late: newLatePool(ctx, host, ready, logger)}
 	var err error
 	if w.plain, err = newPool(ctx, host, nil, ready, logger.With("zygote", "plain")); err != nil {
 		return nil, err
@@ -33,11 +35,7 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 	if len(packages) == 0 {
 		return w, nil
 	}
-	quoted := make([]string, len(packages))
-	for i, name := range packages {
-		quoted[i] = regexp.QuoteMeta(name)
-	}
-	w.names = regexp.MustCompile(`\b(` + strings.Join(quoted, "|") + `)\b`)
+	w.names = anyOf(packages)
 	w.loaded, err = newPool(ctx, host, packages, ready, logger.With("zygote", strings.Join(packages, ",")))
 	if err != nil {
 		w.plain.close()
@@ -50,6 +48,11 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 // loaded if the script names any of them. The caller owns it and must Run or
 // Discard it.
 func (w *Warm) Acquire(ctx context.Context, script string) (*Sandbox, error) {
+	if w.late.suits(script) {
+		if p := w.late.get(); p != nil {
+			return p.take(ctx)
+		}
+	}
 	if w.names != nil && w.names.MatchString(script) {
 		return w.loaded.take(ctx)
 	}
@@ -58,6 +61,7 @@ func (w *Warm) Acquire(ctx context.Context, script string) (*Sandbox, error) {
 
 // Close ends the zygotes and every sandbox in them.
 func (w *Warm) Close() {
+	w.late.close()
 	if w.loaded != nil {
 		w.loaded.close()
 	}

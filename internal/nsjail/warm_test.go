@@ -244,7 +244,7 @@ func TestWarmZygoteDies(t *testing.T) {
 					_ = unix.Kill(pid, signal)
 				}
 			}()
-			o := s.Run(t.Context(), "import time\ndef main(): time.sleep(60)")
+			o := s.Run(t.Context(), "import time\ndef main(): time.sleep(60)", nil)
 			if want := map[unix.Signal]jobs.Code{unix.SIGKILL: jobs.CodeInternal, unix.SIGSTOP: jobs.CodeTimeout}[signal]; code(o) != want {
 				t.Errorf("got %q, want %q", code(o), want)
 			}
@@ -291,7 +291,7 @@ func TestWarmZygoteIsRecycled(t *testing.T) {
 			t.Fatal(err)
 		}
 		zygotes[s.body.(*fork).zygote] = true
-		if o := s.Run(t.Context(), "def main(): return 1"); o.Failure != nil {
+		if o := s.Run(t.Context(), "def main(): return 1", nil); o.Failure != nil {
 			t.Fatalf("%+v", *o.Failure)
 		}
 	}

@@ -14,6 +14,20 @@ const (
 	longestPause = 2 * time.Second
 )
 
+// keep stores the files that a job left. Without them its answer would not be
+// what the script made, so a failure becomes the job's own.
+func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
+	ctx, cancel := context.WithTimeout(w.abandoned, filesPatience)
+	defer cancel()
+	err := w.Files.Put(ctx, job.ID, outcome.Files, w.Store.TTL(job.Async))
+	if err != nil {
+		w.Logger.Error("the files of a job cannot be kept", "job_id", job.ID, "request_id", job.RequestID, "error", err)
+		outcome.Result, outcome.Files = nil, nil
+		outcome.Failure = &jobs.Failure{Code: jobs.CodeInternal, Message: "the files that the script left could not be stored"}
+	}
+	return outcome
+}
+
 // end stores a job's end, waiting for Redis for EndPatience if need be.
 func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 	var stands bool

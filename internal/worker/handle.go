@@ -45,7 +45,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	// From before the fence on, so that no wish to cancel is missed.
 	ctx, ended := w.running.add(w.killed, job.ID)
 	defer ended()
-	ours, holder, err := w.fence(job.ID)
+	ours, holder, err := w.fence(job)
 	if err != nil || !ours {
 		sandbox.Discard()
 	}
@@ -61,6 +61,9 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	}
 	w.Metrics.JobStarted()
 	outcome := w.run(ctx, sandbox, job)
+	if len(outcome.Files) > 0 {
+		outcome = w.keep(job, outcome)
+	}
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(holder.StartedAt.Sub(holder.CreatedAt)-prepared))
 	return w.end(job, outcome)
@@ -103,13 +106,17 @@ func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 
 // fence sets the job's fence under a token that only this call knows, and
 // reports whether it is ours. From then on the job counts as started.
-func (w *Worker) fence(id string) (ours bool, holder store.Holder, err error) {
+func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error) {
+	id, wall := job.ID, w.Wall
+	if asked := job.Inputs.AskedLimits().Wall; asked > 0 {
+		wall = min(wall, asked)
+	}
 	if w.killed.Err() != nil {
 		return false, store.Holder{}, errStopping
 	}
 	token := uuid.NewString()
 	err = w.persist(fencePatience, func(ctx context.Context) (err error) {
-		holder, err = w.Store.FenceReplicated(ctx, id, token, w.owner, w.Wall, w.Settings.FenceReplicas, replicationTimeout)
+		holder, err = w.Store.FenceReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
 		return err
 	})
 	if err != nil && w.Settings.FenceReplicas > 0 && !notFound(err) {
@@ -138,7 +145,7 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 			outcome = failure(jobs.CodeInternal, "something went wrong on the worker while the job ran")
 		}
 	}()
-	outcome = sandbox.Run(ctx, job.Script)
+	outcome = sandbox.Run(ctx, job.Script, job.Inputs)
 	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled {
 		f.Message = "the job was cancelled while it ran"
 		if w.killed.Err() != nil {

@@ -45,7 +45,7 @@ type python struct{ of *pythons }
 
 func (p *python) Discard() { p.of.discarded.Add(1) }
 
-func (p *python) Run(ctx context.Context, script string) jobs.Outcome {
+func (p *python) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
 	p.of.ran.Add(1)
 	if script == "panic" {
 		panic("as asked")

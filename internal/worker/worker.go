@@ -28,12 +28,18 @@ import (
 
 // Sandbox is ready for one script. Either Run or Discard is called, once.
 type Sandbox interface {
-	// Run runs the script to its end and leaves nothing of it behind. It fills
-	// Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
+	// Run runs the script with its inputs, nil for none, to its end and leaves
+	// nothing of it behind. It fills Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
 	// the outcome is CodeCancelled.
-	Run(ctx context.Context, script string) jobs.Outcome
+	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
 	// Discard ends a sandbox that was not Run, and waits until it is gone.
 	Discard()
+}
+
+// Files keeps what jobs leave.
+type Files interface {
+	// Put keeps a job's files for ttl at least, and notes in each where it is.
+	Put(ctx context.Context, jobID string, files []jobs.OutputFile, ttl time.Duration) error
 }
 
 // Metrics hear of jobs. For each JobEnded there was one JobStarted.
@@ -88,6 +94,7 @@ type Config struct {
 	// Acquire gives a sandbox of the caller's own, or an error. It may choose one
 	// by the script, which is handed over by Run only.
 	Acquire func(ctx context.Context, script string) (Sandbox, error)
+	Files   Files
 	Metrics Metrics
 	Logger  *slog.Logger
 }
@@ -103,6 +110,8 @@ const (
 	fencePatience = 10 * time.Second
 	// replicationTimeout is how long one attempt to set a fence waits for replicas.
 	replicationTimeout = time.Second
+	// filesPatience is how long the files of a job may take to be stored.
+	filesPatience = 30 * time.Second
 	// acquireAttempts is how often a job is tried, by any worker, that gets no
 	// sandbox.
 	acquireAttempts = 3

@@ -124,11 +124,18 @@ def run(script: str, room: int = ROOM, **options: Any) -> Ended:
         return run_in(directory, script, room, **options)
 
 
-def run_in(directory: str, script: str, room: int = ROOM, **options: Any) -> Ended:
-    """Run a script to its end in this directory."""
+def run_in(
+    directory: str,
+    script: str,
+    room: int = ROOM,
+    given: dict[str, Any] | None = None,
+    **options: Any,
+) -> Ended:
+    """Run a script to its end in this directory, with what it is given."""
     runner = Runner(directory, **options)
     if runner.receive()[0] == b"Y":
         job = {"script": script, "result_bytes": room, "of_a_later_version": 1}
+        job.update(given or {})
         runner.send(b"J", json.dumps(job).encode())
     return Ended(runner.receive(room), runner)
 

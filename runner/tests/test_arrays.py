@@ -146,8 +146,10 @@ def main():
 class TestPandas(unittest.TestCase):
     def test_no_guess_is_made(self) -> None:
         cases = [
-            ("pandas.DataFrame({'a': [1]})", "DataFrame; use .to_dict('records')"),
-            ("pandas.Series([1])", "Series; use .tolist() or .to_dict()"),
+            (
+                "type('F', (pandas.DataFrame,), {'__module__': 'pandas'})()",
+                "F; use pandas.DataFrame(...) or .to_dict('records')",
+            ),
             ("pandas.Index([1])", "Index; use .tolist()"),
             ("pandas.Timestamp(0)", "Timestamp; use .isoformat()"),
             ("pandas.Timedelta(1)", "Timedelta; use .total_seconds()"),
@@ -160,6 +162,64 @@ class TestPandas(unittest.TestCase):
                 self.assertEqual(ended.failure["code"], "not_serializable")
                 self.assertIn("result[0]: pandas.", ended.failure["detail"])
                 self.assertIn(want, ended.failure["detail"])
+
+    def test_the_form_of_tables(self) -> None:
+        for expression, want in (
+            (
+                "pandas.DataFrame({'a': [1], 'b': [None], 'c': [nan]})",
+                '{"columns":["a","b","c"],"index":[0],"data":[[1,null,null]]}',
+            ),
+            (
+                "pandas.DataFrame([[1, 2]], columns=['a', 'a'], index=[('x', 1)])",
+                '{"columns":["a","a"],"index":[["x",1]],"data":[[1,2]]}',
+            ),
+            ("pandas.DataFrame()", '{"columns":[],"index":[],"data":[]}'),
+            (
+                "pandas.DataFrame(index=[1, 2])",
+                '{"columns":[],"index":[1,2],"data":[[],[]]}',
+            ),
+            (
+                "pandas.Series([True, False], name='s', index=['x', 'y'])",
+                '{"name":"s","index":["x","y"],"data":[true,false]}',
+            ),
+            (
+                "pandas.Series(pandas.to_datetime(['2026-01-02T03:04:05Z', None]))",
+                '{"name":null,"index":[0,1],"data":["2026-01-02T03:04:05+00:00",null]}',
+            ),
+            (
+                "pandas.Series([pandas.NA, 1, pandas.Timedelta('1h')])",
+                '{"name":null,"index":[0,1,2],"data":[null,1,"P0DT1H0M0S"]}',
+            ),
+            (
+                "pandas.Series(['a', 'b'], dtype='category')",
+                '{"name":null,"index":[0,1],"data":["a","b"]}',
+            ),
+            (
+                "{'deep': [pandas.Series([2**63], dtype='uint64')]}",
+                '{"deep":[{"name":null,"index":[0],"data":[9223372036854775808]}]}',
+            ),
+        ):
+            with self.subTest(expression):
+                before = "import pandas\nnan = float('nan')"
+                ended = run(main_returning(expression, before))
+                self.assertEqual(ended.payload.decode(), want)
+
+    def test_cells_that_have_no_json(self) -> None:
+        for expression, want in (
+            ("pandas.Series([1.0, float('inf')])", 'result["data"][1]: float inf'),
+            ("pandas.DataFrame({'a': [{1}]})", 'result["data"][0][0]: set'),
+            ("pandas.DataFrame({1j: [1]})", 'result["columns"][0]: complex'),
+        ):
+            with self.subTest(expression):
+                ended = run(main_returning(expression, "import pandas"))
+                self.assertIn(want, ended.failure["detail"])
+
+    def test_a_table_over_the_bound(self) -> None:
+        script = main_returning(
+            "pandas.DataFrame(numpy.zeros((10000, 1000)))", "import numpy, pandas"
+        )
+        ended = run(script, room=1000)
+        self.assertEqual((ended.kind, ended.length), (b"R", 1001))
 
     def test_what_the_tips_give(self) -> None:
         frame = "f = pandas.DataFrame({'a': [1, 2], 'b': ['x', 'y'], 'c': [.5, 1]})"

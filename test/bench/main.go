@@ -1,7 +1,7 @@
 // Command bench measures the service on this machine, with real Redis, workers
 // and sandboxes, and appends what it found to a file that keeps the history.
 //
-// Five measurements, each with its aim:
+// Six measurements, each with its aim:
 //
 //	idle-dispatch  enqueue to the start of the handler, on an idle queue:
 //	               below 5 ms at the median
@@ -15,6 +15,8 @@
 //	speed          jobs per second with 8 clients, over HTTP, with the same
 //	               sandboxes driven by this program, and with a bare nsjail on
 //	               each core
+//	files          MB per second of files in (upload to script) and out (script
+//	               to download)
 //	rest           memory of a ready sandbox, processor time of an idle stack
 //
 // Needs root, redis-server and the sandbox's Python (`make setup`).
@@ -39,7 +41,7 @@ import (
 )
 
 // measurements in the order in which they run.
-var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "rest"}
+var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "rest"}
 
 // options say what to measure and how often. Every loop is bounded by them.
 type options struct {
@@ -63,6 +65,7 @@ type report struct {
 	Commands *commands    `json:"commands,omitzero"`
 	Overhead []comparison `json:"overhead,omitzero"`
 	Speed    []speed      `json:"speed,omitzero"`
+	Files    *fileSpeed   `json:"files,omitzero"`
 	Rest     *rest        `json:"rest,omitzero"`
 }
 
@@ -135,6 +138,8 @@ func run(ctx context.Context, args []string) (err error) {
 			r.Overhead, err = measureOverhead(ctx, o, programs, filepath.Join(dir, "bare"))
 		case "speed":
 			r.Speed, err = measureSpeed(ctx, o, programs, filepath.Join(dir, "bare"))
+		case "files":
+			r.Files, err = measureFiles(ctx, programs)
 		case "rest":
 			r.Rest, err = measureRest(ctx, o, programs)
 		}

@@ -122,7 +122,7 @@ func direct(ctx context.Context, o options, script string, use func(caller) erro
 		if err != nil {
 			return 0, err
 		}
-		if outcome := sandbox.Run(ctx, script); outcome.Failure != nil {
+		if outcome := sandbox.Run(ctx, script, nil); outcome.Failure != nil {
 			return 0, fmt.Errorf("direct: %s", outcome.Failure.Message)
 		}
 		return time.Since(began), nil

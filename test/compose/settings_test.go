@@ -47,7 +47,7 @@ func TestExampleNamesEverySetting(t *testing.T) {
 }
 
 // differs are the settings whose default in containers is another.
-var differs = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true}
+var differs = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true, "FILES_URL": true}
 
 var (
 	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)

@@ -17,6 +17,8 @@ type testCase struct {
 	// Name says which behaviour the case holds fast.
 	Name   string `yaml:"name"`
 	Script string `yaml:"script"`
+	// Request are further fields of the request: args, stdin, env, limits.
+	Request map[string]any `yaml:"request"`
 	// Tight runs it under stack.TightLimits instead of the contract's.
 	Tight bool `yaml:"tight"`
 	// Cgroups marks what cannot be told or held without them.
@@ -40,6 +42,9 @@ type testCase struct {
 	Limit     *limit  `yaml:"limit"`
 	// Truncated names the streams that are cut.
 	Truncated []string `yaml:"truncated"`
+
+	// Files are what comes back from outputs/, by name.
+	Files map[string]matcher `yaml:"files"`
 
 	// AtLeast and Within bound the time until the answer; Within is 10s if not
 	// given: nothing that ends may be waited out to its limit.
@@ -129,13 +134,13 @@ func (c *testCase) complete(t *testing.T, file string) {
 
 // statusOf is the contract's table; the service has its own.
 var statusOf = map[string]int{
-	"invalid_request": 400, "missing_main": 400, "syntax_error": 400,
+	"invalid_request": 400, "missing_main": 400, "syntax_error": 400, "args_mismatch": 400,
 	"unauthorized": 401,
 	"not_found":    404, "method_not_allowed": 405, "unsupported_media_type": 415,
 	"cancelled":        409,
-	"script_too_large": 413,
+	"script_too_large": 413, "input_too_large": 413,
 	"not_serializable": 422, "exception": 422, "exit": 422,
-	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422, "killed": 422,
+	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422, "files_too_large": 422, "killed": 422,
 	"worker_lost": 500, "internal": 500,
 	"unavailable": 503,
 }

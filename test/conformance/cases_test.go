@@ -1,6 +1,9 @@
 package conformance
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // TestCases runs every script of cases/ in each kind of sandbox and compares.
 func TestCases(t *testing.T) {
@@ -31,8 +34,9 @@ func runCase(t *testing.T, k *kind, c testCase) {
 	if c.Tight {
 		base = k.tight.URL
 	}
-	a := execute(t, base, c.Script)
+	a := executeWith(t, base, c.Script, c.Request)
 	checkAnswer(t, c, a)
+	checkFiles(t, base, c, a)
 	if a.JobID == "" {
 		return
 	}
@@ -43,4 +47,5 @@ func runCase(t *testing.T, k *kind, c testCase) {
 	}
 	equal(t, "status of the job", again.Status, status)
 	checkOutcome(t, c, again)
+	equal(t, "files read again", fmt.Sprint(again.Files), fmt.Sprint(a.Files))
 }

@@ -106,9 +106,17 @@ func startKind(name string) (err error) {
 	limited["WORKER_CONCURRENCY"] = "8" // as many as tests run: nothing waits for others' timeouts
 	k.tight, err = stack.Start(context.Background(), stack.Config{
 		// Not the same as the wall limit, so that each shows.
-		Programs: programs, API: stack.Env{"SYNC_WAIT": "30s"}, Workers: []stack.Env{k.workerEnv(limited)},
+		Programs: programs, API: k.tightAPI(), Workers: []stack.Env{k.workerEnv(limited)},
 	})
 	return err
+}
+
+// tightAPI are the API's settings beside tight workers. The limits are the most
+// that a request may ask for, so it knows the same.
+func (k *kind) tightAPI() stack.Env {
+	env := maps.Clone(stack.TightLimits)
+	env["SYNC_WAIT"] = "30s"
+	return env
 }
 
 func stopKinds() error {

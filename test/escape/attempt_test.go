@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // attempt is one script with the fields of its header: `# field: text`, which
@@ -30,6 +33,11 @@ type attempt struct {
 	// outside names checks of outside_test.go, divided by commas. That nothing
 	// of the attempt is left is looked at anyway.
 	outside []string
+	// request has further fields of the request, as JSON.
+	request map[string]jsontext.Value
+	// files are the names of what must come back from outputs/, in order, divided
+	// by commas; or alternatives, divided by "|".
+	files string
 	// limits is "tight" for limits that are met soon; else the contract's.
 	limits string
 	// only is the one kind of sandbox that it makes sense in; else both.
@@ -56,6 +64,10 @@ func (a *attempt) set(field, text string) error {
 		for name := range strings.SplitSeq(text, ",") {
 			a.outside = append(a.outside, strings.TrimSpace(name))
 		}
+	case "files":
+		a.files = text
+	case "request":
+		return json.Unmarshal([]byte(text), &a.request)
 	case "limits":
 		a.limits = text
 	case "only":

@@ -35,6 +35,9 @@ type answer struct {
 		CPUMS           *float64 `json:"cpu_ms"`
 		MemoryPeakBytes *int64   `json:"memory_peak_bytes"`
 	} `json:"usage"`
+	Files []struct {
+		Name string `json:"name"`
+	} `json:"files"`
 	body string
 	took time.Duration
 }
@@ -88,11 +91,11 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 		if other == nil {
 			t.Fatalf("there is no %q", a.beside)
 		}
-		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()))) })
+		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()), other.request)) })
 		time.Sleep(stack.Stretched(300 * time.Millisecond)) // it is at work by then
 	}
 	mark := newMark()
-	got := execute(t, s, a.text(mark))
+	got := execute(t, s, a.text(mark), a.request)
 	a.judge(t, got)
 	for deadline := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
 		left := stack.RunningWith(mark)
@@ -137,6 +140,13 @@ func (a *attempt) judge(t *testing.T, got answer) {
 	if got.took > stack.Stretched(a.within) {
 		t.Errorf("%s took %s, at most %s is right", a.name, got.took, a.within)
 	}
+	var files []string
+	for _, file := range got.Files {
+		files = append(files, file.Name)
+	}
+	if list := strings.Join(files, ", "); !slices.Contains(strings.Split(a.files, "|"), list) {
+		t.Errorf("%s: the files are %q, want %q", a.name, list, a.files)
+	}
 	saw := string(got.Result)
 	if got.Code != "" {
 		saw = strings.TrimSpace(got.Code + " " + got.Signal)
@@ -149,12 +159,17 @@ func (a *attempt) judge(t *testing.T, got answer) {
 	t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, a.inside, a.tries, a.protection, got.body)
 }
 
-// execute sends a script and waits for its answer.
-func execute(t *testing.T, s *stack.Stack, script string) answer {
+// execute sends a script, with further fields of the request, and waits for its
+// answer.
+func execute(t *testing.T, s *stack.Stack, script string, fields map[string]jsontext.Value) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), stack.Stretched(clientBound))
 	defer cancel()
-	body, err := json.Marshal(map[string]string{"script": script})
+	all := map[string]any{"script": script}
+	for name, value := range fields {
+		all[name] = value
+	}
+	body, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}

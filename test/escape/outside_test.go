@@ -41,7 +41,7 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 	"next at once": func(t *testing.T, s *stack.Stack, _ answer) {
 		t.Helper()
 		for range 5 {
-			if next := execute(t, s, "def main():\n    return 1\n"); string(next.Result) != "1" || next.took > stack.Stretched(3*time.Second) {
+			if next := execute(t, s, "def main():\n    return 1\n", nil); string(next.Result) != "1" || next.took > stack.Stretched(3*time.Second) {
 				t.Errorf("the next script took %s: %s", next.took, next.body)
 			}
 		}

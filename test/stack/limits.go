@@ -1,6 +1,6 @@
 package stack
 
-// TightLimits are a worker's limits so small that meeting them takes little
+// TightLimits are limits, a worker's and its API's, so small that meeting them takes little
 // time. They are far apart where one could be met instead of another: on a busy
 // machine half a second of CPU time takes seconds of wall time.
 var TightLimits = Env{

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -161,7 +162,7 @@ func (s *Stack) startAPI(ctx context.Context) (err error) {
 		addr = strings.TrimPrefix(s.URL, "http://")
 	}
 	s.API, err = start("api", s.config.Programs.API, nil,
-		environment(Env{"REDIS_URL": s.RedisURL}, s.config.API, Env{"API_ADDR": addr}))
+		environment(s.shared(), s.config.API, Env{"API_ADDR": addr}))
 	if err != nil {
 		return err
 	}
@@ -175,6 +176,14 @@ func (s *Stack) startAPI(ctx context.Context) (err error) {
 	})
 }
 
+// shared are the settings that the API and the workers must have alike.
+func (s *Stack) shared() Env {
+	return Env{"REDIS_URL": s.RedisURL, "FILES_URL": "file://" + s.FilesDir() + "?create_dir=true&no_tmp_dir=true&metadata=skip"}
+}
+
+// FilesDir is the folder in which the files that jobs left are kept.
+func (s *Stack) FilesDir() string { return filepath.Join(s.dir, "files") }
+
 func (s *Stack) launchWorker(env Env) (*Process, error) {
 	return s.LaunchWorker(s.config.Programs.Worker, env)
 }
@@ -185,7 +194,7 @@ func (s *Stack) LaunchWorker(program string, env Env) (*Process, error) {
 	defer s.mu.Unlock()
 	s.started++
 	p, err := start(fmt.Sprintf("worker-%d", s.started), program, nil,
-		environment(Env{"METRICS_ADDR": "", "REDIS_URL": s.RedisURL}, env))
+		environment(Env{"METRICS_ADDR": ""}, s.shared(), env))
 	if err == nil {
 		s.workers = append(s.workers, p)
 	}

@@ -200,6 +200,17 @@ import os, struct, time
 def main():
     os.write(3, b"R" + struct.pack(">I", 2**32 - 1))
     time.sleep(60 * SLOW)`, cgroups: cell{code: "result_too_large"}},
+	{name: "files_too_large: too many in outputs/", script: `
+import os
+def main():
+    os.mkdir("outputs")
+    for i in range(65):
+        open(f"outputs/{i}", "w").close()`, cgroups: cell{code: "files_too_large"}, says: "more than 64 files"},
+	{name: "files_too_large: the head of a forged frame", script: `
+import os, time
+def main():
+    os.write(3, b"F\xff\xff\xff\xff\0\1a")
+    time.sleep(60 * SLOW)`, cgroups: cell{code: "files_too_large"}},
 	{name: "killed: a segmentation fault", script: `
 import ctypes
 def main():

@@ -149,7 +149,7 @@ func check(t *testing.T, c *column, r row) {
 	if got.Hint != want.hint {
 		t.Errorf("the hint is %q, want %q", got.Hint, want.hint)
 	}
-	limited := strings.HasSuffix(want.code, "_limit") || want.code == "timeout" || want.code == "result_too_large"
+	limited := strings.HasSuffix(want.code, "_limit") || want.code == "timeout" || strings.HasSuffix(want.code, "_too_large")
 	if limited != (got.Limit != nil) {
 		t.Errorf("the limit: %s", got.body)
 	}

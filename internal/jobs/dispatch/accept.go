@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
@@ -29,7 +30,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 // reports whether it is a new one.
 func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, fresh bool, err error) {
 	job := d.jobOf(request, requestID)
-	accepting, cancel := context.WithTimeout(ctx, acceptTimeout)
+	accepting, cancel := context.WithTimeout(ctx, acceptTimeout+time.Duration(job.Inputs.Size())*acceptPerByte)
 	defer cancel()
 	claimed := job.ID
 	if job.IdempotencyKey != "" {
@@ -78,7 +79,7 @@ func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string
 // jobOf makes a new job of a request.
 func (d *Dispatcher) jobOf(request jobs.Request, requestID string) jobs.Job {
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: request.Script, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
+		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
 		Priority: request.Priority, StartWithin: request.StartWithin,
 	}
 	if job.StartWithin == 0 {
@@ -102,7 +103,11 @@ func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err e
 	if job.Async {
 		limit = max(1, limit-limit/10)
 	}
-	if d.pressure.Load().memory {
+	room, err := d.roomFor(ctx, job.Inputs.Size())
+	if err != nil {
+		return false, err
+	}
+	if !room {
 		return false, jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	fresh, err = d.store.Accept(ctx, job, limit)

@@ -137,6 +137,25 @@ func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 	wantCode(t, err, jobs.CodeQueueFull)
 }
 
+// TestLargeInputsNeedRoom: what a request would fill up is refused before the
+// next look at Redis's memory.
+func TestLargeInputsNeedRoom(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	ctx := t.Context()
+	used, _ := s.store.ReadLoad(ctx)
+	if err := s.client.ConfigSet(ctx, "maxmemory", strconv.FormatInt((used.UsedMemory+4<<20)*4/3, 10)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.measure(ctx)
+	request := jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 8<<20)}}}}
+	_, err := s.Submit(ctx, request, "r")
+	wantCode(t, err, jobs.CodeQueueFull)
+	request.Inputs.Files[0].Content = request.Inputs.Files[0].Content[:1<<20]
+	if _, err := s.Submit(ctx, request, "r"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCancelAndList(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	var ids []string

@@ -49,6 +49,26 @@ func (d *Dispatcher) measure(ctx context.Context) {
 	d.pressure.Store(next)
 }
 
+// largeInputs is from when on inputs are too large to rely on a look at Redis's
+// memory that is up to a second old, in bytes.
+const largeInputs = 256 << 10
+
+// roomFor reports whether Redis has room for inputs of that size, and will still
+// have enough left to move jobs.
+func (d *Dispatcher) roomFor(ctx context.Context, size int) (bool, error) {
+	if d.pressure.Load().memory {
+		return false, nil
+	}
+	if size < largeInputs {
+		return true, nil
+	}
+	load, err := d.store.ReadLoad(ctx)
+	if err != nil {
+		return false, err
+	}
+	return load.MaxMemory == 0 || float64(load.UsedMemory)+float64(size) < memoryShare*float64(load.MaxMemory), nil
+}
+
 // retryAfter is in how many seconds a tenth of the queue will have drained.
 func (d *Dispatcher) retryAfter() int {
 	rate := d.pressure.Load().rate

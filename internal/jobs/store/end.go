@@ -14,7 +14,7 @@ import (
 
 // endScript ends a job, if it has not ended yet, and tells who waits.
 //
-//	KEYS[1]  the job's hash
+//	KEYS     the job's hash, its inputs
 //	ARGV[1]  the id
 //	ARGV[2]  the final state
 //	ARGV[3]  the outcome
@@ -28,7 +28,7 @@ import (
 //
 // An end that is already there word for word is this one: its reply was lost.
 var endScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency")
+local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -52,6 +52,9 @@ if ARGV[8] == "1" then
 	redis.call("HSET", KEYS[1], "void", "1")
 end
 redis.call("HDEL", KEYS[1], "script")
+if job[6] then
+	redis.call("DEL", KEYS[2])
+end
 redis.call("PEXPIRE", KEYS[1], ttl)
 if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], ARGV[1])
@@ -83,7 +86,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 	if outcome.Failure != nil && outcome.Failure.NeverRan() {
 		void = 1
 	}
-	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id)},
+	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
 		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted, void).Slice()
 	if err != nil {

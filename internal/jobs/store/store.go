@@ -14,6 +14,8 @@
 //	request_id  of the request that made the job
 //	reply_to    Pub/Sub channel that is told of the end
 //	script      until the end
+//	inputs      1 if the job has any; they lie beside it, under the key of their
+//	            own, until the end
 //	created_at  when it was accepted
 //	priority    which queue it waits in
 //	start_by    until when it must have been started; missing for never
@@ -70,15 +72,27 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	return &Store{client: client, settings: settings}
 }
 
+// TTL is how long a job's record is kept after its end.
+func (s *Store) TTL(async bool) time.Duration {
+	if async {
+		return s.settings.ResultTTL
+	}
+	return s.settings.SyncResultTTL
+}
+
 // jobKey has the id as its hash tag, so that all keys of a job lie together in
 // a cluster.
 func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
 
+// inputsKey is where the job's inputs are, until it ended.
+func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
+
 // createScript makes a queued job.
 //
-//	KEYS[1]  the job's hash
+//	KEYS     the job's hash, its inputs
 //	ARGV     script, async (1 or 0), request id, reply channel, priority,
-//	         start deadline in microseconds from now or 0, idempotency key
+//	         start deadline in microseconds from now or 0, idempotency key,
+//	         inputs or ""
 //	returns  1 if it was made, 0 if it is already there
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
@@ -96,6 +110,10 @@ redis.call("HSET", KEYS[1],
 	"created_at", string.format("%.0f", time[1] * 1000000 + time[2]))
 if ARGV[6] ~= "0" then
 	redis.call("HSET", KEYS[1], "start_by", string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[6]))
+end
+if ARGV[8] ~= "" then
+	redis.call("SET", KEYS[2], ARGV[8])
+	redis.call("HSET", KEYS[1], "inputs", "1")
 end
 return 1`)
 
@@ -121,8 +139,12 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 	if job.Priority == "" {
 		job.Priority = jobs.PriorityDefault
 	}
-	created, err := createScript.Run(ctx, s.client, []string{jobKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
-		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey).Bool()
+	inputs, err := encodeInputs(job.Inputs)
+	if err != nil {
+		return false, fmt.Errorf("create job %s: %w", job.ID, err)
+	}
+	created, err := createScript.Run(ctx, s.client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, full(err))
 	}

@@ -13,12 +13,12 @@ import (
 
 // takeScript notes which worker looks at a job and gives what it needs.
 //
-//	KEYS[1]  the job's hash
+//	KEYS     the job's hash, its inputs
 //	ARGV     owner
-//	returns  state, script, async, request_id, reply_to, age in microseconds; nil
-//	         if there is no such job. The state is "expired" if the start deadline has passed.
+//	returns  state, script, async, request_id, reply_to, age in microseconds,
+//	         inputs; nil if there is no such job. The state is "expired" if the start deadline has passed.
 var takeScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at")
+local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs")
 if not job[1] then
 	return nil
 end
@@ -31,13 +31,14 @@ if job[1] == "queued" then
 		redis.call("HSET", KEYS[1], "taken_by", ARGV[1])
 	end -- of expired
 end
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now))}`)
+local inputs = job[8] and redis.call("GET", KEYS[2]) or ""
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs}`)
 
 // Take gives what a worker needs of a job that was delivered to it, and notes
 // that it has it, so that the reaper knows whose fault it is if nothing comes of
 // it. expired tells that the job must not be started any more. CodeNotFound.
 func (s *Store) Take(ctx context.Context, id, owner string) (job jobs.Job, state jobs.State, expired bool, err error) {
-	reply, err := takeScript.Run(ctx, s.client, []string{jobKey(id)}, owner).StringSlice()
+	reply, err := takeScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id)}, owner).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = notFound()
 	}
@@ -45,6 +46,9 @@ func (s *Store) Take(ctx context.Context, id, owner string) (job jobs.Job, state
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}
 	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4]}
+	if job.Inputs, err = decodeInputs(reply[6]); err != nil {
+		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
+	}
 	if reply[0] == "expired" {
 		return job, jobs.StateQueued, true, nil
 	}

@@ -167,6 +167,9 @@ func (h *Hierarchy) New(name string, limits Limits) (*Group, error) {
 	return g, nil
 }
 
+// Limit sets the group's limits anew.
+func (g *Group) Limit(limits Limits) error { return g.version.limit(g.dirs, limits) }
+
 // OpenProcs opens the files through which a process joins. The caller closes them.
 func (g *Group) OpenProcs() ([]*os.File, error) {
 	files := make([]*os.File, 0, len(g.dirs))

@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"embed"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// docsFiles is the page at /docs: Swagger UI as it was published (docs/README.md
+// says which), and two files of ours that start it. Nothing of it comes from
+// another host.
+//
+//go:embed docs/index.html docs/start.js docs/swagger-ui-bundle.js docs/swagger-ui.css
+var docsFiles embed.FS
+
+// docsPolicy keeps the page from anything that does not come from here.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+var docsTypes = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+
+// documentRoutes adds the contract and its page. They are the same for everybody
+// and need no token: a browser could not send one.
+func (h *Handler) documentRoutes(r chi.Router) {
+	r.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) { sendDocument(w, "application/yaml", api.Document) })
+	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) { h.sendDocs(w, r, "index.html") })
+	r.Get("/docs/{file}", func(w http.ResponseWriter, r *http.Request) { h.sendDocs(w, r, chi.URLParam(r, "file")) })
+}
+
+// public reports whether a path needs no token.
+func public(requested string) bool {
+	return openRoutes[requested] || requested == "/openapi.yaml" || requested == "/docs" || strings.HasPrefix(requested, "/docs/")
+}
+
+func (h *Handler) sendDocs(w http.ResponseWriter, r *http.Request, name string) {
+	content, err := docsFiles.ReadFile("docs/" + name)
+	if err != nil {
+		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
+		return
+	}
+	w.Header().Set("Content-Security-Policy", docsPolicy)
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	sendDocument(w, docsTypes[path.Ext(name)], content)
+}
+
+func sendDocument(w http.ResponseWriter, contentType string, content []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	w.Header().Set("Cache-Control", "public, max-age=600")
+	_, _ = w.Write(content) // whoever left does not read
+}

@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"cellblock/api"
+)
+
+// TestDocs gets the page with all that it refers to: without a token, and from
+// here alone.
+func TestDocs(t *testing.T) {
+	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
+	page := send(t, http.MethodGet, url+"/docs", "")
+	if page.status != http.StatusOK || page.header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("%d %s", page.status, page.header.Get("Content-Type"))
+	}
+	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") {
+		t.Errorf("the policy is %q", policy)
+	}
+	references := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
+	if len(references) < 4 {
+		t.Errorf("the page refers to %v only", references)
+	}
+	for _, reference := range references {
+		if reference[1] == "data:," {
+			continue
+		}
+		if !strings.HasPrefix(reference[1], "/") || strings.HasPrefix(reference[1], "//") {
+			t.Errorf("the page needs %s", reference[1])
+		}
+		got := send(t, http.MethodGet, url+reference[1], "")
+		if got.status != http.StatusOK || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s gives %d", reference[1], got.status)
+		}
+	}
+	document := send(t, http.MethodGet, url+"/openapi.yaml", "")
+	if document.body != string(api.Document) {
+		t.Error("/openapi.yaml is not the contract")
+	}
+	for _, path := range []string{"/docs/none", "/docs/README.md", "/docs/..%2fdocs.go", "/docs/a/b"} {
+		wantAnswer(t, send(t, http.MethodGet, url+path, ""), http.StatusNotFound, "not_found")
+	}
+}
+
+// TestDocsAreThePublishedOnes compares the sums in docs/README.md.
+func TestDocsAreThePublishedOnes(t *testing.T) {
+	readme, err := os.ReadFile("docs/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"swagger-ui-bundle.js", "swagger-ui.css"} {
+		content, err := docsFiles.ReadFile("docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(content)
+		if !strings.Contains(string(readme), hex.EncodeToString(sum[:])+"  "+name) {
+			t.Errorf("%s is not the one that docs/README.md names", name)
+		}
+	}
+}

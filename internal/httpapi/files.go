@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+const (
+	// maxInlineFile and maxInline bound the files that an answer has in itself:
+	// each, and all together.
+	maxInlineFile = 64 << 10
+	maxInline     = 1 << 20
+)
+
+// GetJobFile answers GET /jobs/{id}/files/{path}.
+func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath) {
+	h.getFile(w, r, id)
+}
+
+// getFile sends one of the files that a job left.
+func (h *Handler) getFile(w http.ResponseWriter, r *http.Request, id string) {
+	file, err := h.findFile(r, id)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	content, err := h.files.Open(r.Context(), file.Key)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	defer content.Close()
+	// Never shown in place: it is a script's word that this is a picture.
+	w.Header().Set("Content-Disposition", disposition(file.Name))
+	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	w.Header().Set("Content-Type", file.MediaType)
+	w.Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
+	w.Header().Set("ETag", `"`+file.SHA256+`"`)
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if n, err := io.Copy(w, content); err != nil || n != file.Size {
+		h.logger.WarnContext(r.Context(), "a file was not sent whole", "error", err, "sent", n, "request_id", exchangeOf(r).requestID, "job_id", id)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// findFile looks the file up that the request's path names.
+func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) {
+	missing := jobs.Errorf(jobs.CodeNotFound, "there is no such job or file, or it has expired")
+	// Decoded once, by net/http, with slashes that were escaped like the others.
+	name, ok := strings.CutPrefix(r.URL.Path, "/jobs/"+id+"/files/")
+	if !jobs.ValidID(id) || !ok {
+		return jobs.OutputFile{}, missing
+	}
+	exchangeOf(r).jobID = id
+	record, err := h.jobs.Get(r.Context(), id, 0)
+	if err != nil {
+		return jobs.OutputFile{}, err
+	}
+	if record.Outcome != nil {
+		for _, file := range record.Outcome.Files {
+			if file.Name == name {
+				return file, nil
+			}
+		}
+	}
+	return jobs.OutputFile{}, missing
+}
+
+// disposition has the file saved under its last part, whatever that is made of.
+func disposition(name string) string {
+	return mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)})
+}
+
+// filesBody describes a job's files; with inline it has the small ones in it.
+func (h *Handler) filesBody(ctx context.Context, record jobs.Record, inline *bool) []api.OutputFile {
+	if record.Outcome == nil || len(record.Outcome.Files) == 0 {
+		return nil
+	}
+	left := int64(maxInline)
+	bodies := make([]api.OutputFile, 0, len(record.Outcome.Files))
+	for _, file := range record.Outcome.Files {
+		body := api.OutputFile{
+			Name: file.Name, Size: file.Size, MediaType: file.MediaType, Sha256: file.SHA256,
+			URL: "/jobs/" + record.ID + "/files/" + escapePath(file.Name),
+		}
+		if inline != nil && *inline && file.Size <= maxInlineFile && file.Size <= left {
+			if content, err := h.readWhole(ctx, file); err == nil {
+				left -= file.Size
+				encoded := base64.StdEncoding.EncodeToString(content)
+				body.ContentBase64 = &encoded
+			} else {
+				h.logger.WarnContext(ctx, "a small file cannot be read", "error", err, "job_id", record.ID)
+			}
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies
+}
+
+func (h *Handler) readWhole(ctx context.Context, file jobs.OutputFile) ([]byte, error) {
+	reader, err := h.files.Open(ctx, file.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read a small file: %w", err)
+	}
+	defer reader.Close()
+	return io.ReadAll(io.LimitReader(reader, maxInlineFile))
+}
+
+// escapePath spells a name as part of a URL, slashes as they are.
+func escapePath(name string) string { return (&url.URL{Path: name}).EscapedPath() }

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"cellblock/internal/jobs"
+)
+
+// maxFormParts is one for each field, and the files.
+const maxFormParts = jobs.MaxFiles + 16
+
+// readForm reads a body of multipart/form-data, within its bound, and gives
+// beside it what stands for it as a whole: boundaries differ from one attempt of
+// a client to the next, the parts do not.
+func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, []byte, *jobs.Error) {
+	if r.ContentLength > jobs.MaxFormBytes {
+		return nil, nil, overBound(w, r, jobs.MaxFormBytes)
+	}
+	reader := multipart.NewReader(http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes), boundary)
+	sum := sha256.New()
+	var parts []jobs.FormPart
+	for {
+		part, err := reader.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return parts, sum.Sum(nil), nil
+		}
+		if err == nil && len(parts) == maxFormParts {
+			return nil, nil, jobs.Errorf(jobs.CodeInvalidRequest, "the body has more than %d parts", maxFormParts)
+		}
+		var read jobs.FormPart
+		if err == nil {
+			read, err = readPart(part)
+		}
+		if err != nil {
+			return nil, nil, formError(w, r, err)
+		}
+		fmt.Fprintf(sum, "%q %q %d\n", read.Name, read.FileName, len(read.Content))
+		_, _ = sum.Write(read.Content)
+		parts = append(parts, read)
+	}
+}
+
+// errPart is about a part that is not as it must be.
+var errPart = errors.New("a part of the form")
+
+func readPart(part *multipart.Part) (jobs.FormPart, error) {
+	disposition, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+	if err != nil || disposition != "form-data" {
+		return jobs.FormPart{}, fmt.Errorf("%w has no Content-Disposition: form-data with a name", errPart)
+	}
+	switch strings.ToLower(part.Header.Get("Content-Transfer-Encoding")) {
+	case "", "binary", "8bit", "7bit":
+	default:
+		return jobs.FormPart{}, fmt.Errorf("%w has a Content-Transfer-Encoding; send it as it is", errPart)
+	}
+	content, err := io.ReadAll(part)
+	// Not part.FileName(), which has no folders.
+	return jobs.FormPart{Name: params["name"], FileName: params["filename"], Content: content}, err
+}
+
+// formError words what is wrong with a form.
+func formError(w http.ResponseWriter, r *http.Request, err error) *jobs.Error {
+	var tooMuch *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMuch):
+		return overBound(w, r, jobs.MaxFormBytes)
+	case errors.Is(err, errPart):
+		return jobs.Errorf(jobs.CodeInvalidRequest, "%v", err)
+	default:
+		w.Header().Set("Connection", "close")
+		return &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body is no whole multipart/form-data", Cause: err}
+	}
+}

@@ -1,0 +1,172 @@
+package jobs
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds on the files that a job is given.
+const (
+	// MaxFiles bounds their number, and MaxFilesBytes all their contents together.
+	MaxFiles      = 64
+	MaxFilesBytes = 16 * mib
+	// MaxPathBytes bounds a path, and MaxPathDepth its parts.
+	MaxPathBytes = 255
+	MaxPathDepth = 16
+)
+
+// File is one that a job is given.
+type File struct {
+	// Path is relative to the working directory, with / between its parts: it has
+	// met CheckPath.
+	Path    string
+	Content []byte
+}
+
+// deviceName is what some systems take for a device in any folder. Nobody here
+// does, but those may to whom such a file goes.
+var deviceName = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$`)
+
+// CheckPath says what is wrong with a path for a job's file; nil if it is fit:
+// relative, clean, of valid UTF-8 without control characters, and within the
+// bounds.
+func CheckPath(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("it is empty")
+	case len(name) > MaxPathBytes:
+		return fmt.Errorf("it has %d bytes, at most %d are allowed", len(name), MaxPathBytes)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, isControl):
+		return fmt.Errorf("it has a control character")
+	case strings.HasPrefix(name, "/"):
+		return fmt.Errorf("it is absolute")
+	case strings.Contains(name, `\`):
+		return fmt.Errorf(`it has a backslash`)
+	}
+	parts := strings.Split(name, "/")
+	if len(parts) > MaxPathDepth {
+		return fmt.Errorf("it has more than %d parts", MaxPathDepth)
+	}
+	for _, part := range parts {
+		if part == "" || part == "." || part == ".." {
+			return fmt.Errorf("it has an empty part, or . or .. for one")
+		}
+		if deviceName.MatchString(part) {
+			return fmt.Errorf("it has the name of a device")
+		}
+	}
+	return nil
+}
+
+func isControl(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError }
+
+// decodeFiles reads an array of {path, content | content_base64}.
+func decodeFiles(value jsontext.Value) ([]File, *Error) {
+	if value.Kind() != jsontext.KindBeginArray {
+		return nil, Errorf(CodeInvalidRequest, `"files" must be an array, not %s`, kindName(value.Kind()))
+	}
+	dec := jsontext.NewDecoder(bytes.NewReader(value), lenient)
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, notJSON(err, len(value))
+	}
+	var files []File
+	for dec.PeekKind() != jsontext.KindEndArray {
+		if len(files) == MaxFiles {
+			return nil, tooManyFiles()
+		}
+		object, err := dec.ReadValue()
+		if err != nil {
+			return nil, notJSON(err, len(value))
+		}
+		file, told := decodeFile(fmt.Sprintf("files[%d]", len(files)), object)
+		if told != nil {
+			return nil, told
+		}
+		files = append(files, file)
+	}
+	return files, checkFiles(files)
+}
+
+func tooManyFiles() *Error {
+	return Errorf(CodeInputTooLarge, `"files" has more than %d files`, MaxFiles)
+}
+
+func decodeFile(name string, object jsontext.Value) (File, *Error) {
+	var file File
+	contents := 0
+	err := eachMember(name, object, func(member string, value jsontext.Value) (err *Error) {
+		var text string
+		switch member {
+		case "path":
+			file.Path, err = decodeText(name+".path", value)
+			return err
+		case "content":
+			text, err = decodeText(name+".content", value)
+			file.Content = []byte(text)
+		case "content_base64":
+			text, err = decodeText(name+".content_base64", value)
+			if err == nil {
+				file.Content, err = decodeBase64(name, text)
+			}
+		default:
+			return Errorf(CodeInvalidRequest, `%s has the unknown field %s; the fields are "path", and "content" or "content_base64"`, quoteName(name), quoteName(member))
+		}
+		contents++
+		return err
+	})
+	if err == nil && contents != 1 {
+		err = Errorf(CodeInvalidRequest, `%s needs one of "content" and "content_base64"`, quoteName(name))
+	}
+	return file, err
+}
+
+func decodeBase64(name, text string) ([]byte, *Error) {
+	content, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, Errorf(CodeInvalidRequest, `"%s.content_base64" is not base64 with padding`, name)
+	}
+	return content, nil
+}
+
+// ownFiles are those that the runner puts into the working directory.
+var ownFiles = map[string]bool{"script.py": true}
+
+// checkFiles refuses files that cannot all be there.
+func checkFiles(files []File) *Error {
+	if len(files) > MaxFiles {
+		return tooManyFiles()
+	}
+	size, names, folders := 0, map[string]bool{}, map[string]bool{}
+	for _, file := range files {
+		if err := CheckPath(file.Path); err != nil {
+			return Errorf(CodeInvalidRequest, `"files": the path %s cannot be used: %v`, quoteName(file.Path), err)
+		}
+		if names[file.Path] {
+			return Errorf(CodeInvalidRequest, `"files": the path %s is given twice`, quoteName(file.Path))
+		}
+		if ownFiles[path.Clean(file.Path)] {
+			return Errorf(CodeInvalidRequest, `"files": %s is where the script itself is`, quoteName(file.Path))
+		}
+		names[file.Path] = true
+		for folder := path.Dir(file.Path); folder != "."; folder = path.Dir(folder) {
+			folders[folder] = true
+		}
+		size += len(file.Content)
+	}
+	for folder := range folders {
+		if names[folder] || ownFiles[folder] {
+			return Errorf(CodeInvalidRequest, `"files": %s is a file and a folder`, quoteName(folder))
+		}
+	}
+	if size > MaxFilesBytes {
+		return tooLarge("files", size, MaxFilesBytes)
+	}
+	return nil
+}

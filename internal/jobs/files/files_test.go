@@ -1,0 +1,117 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+func output(name, content string) jobs.OutputFile {
+	return jobs.OutputFile{Name: name, Size: int64(len(content)), MediaType: jobs.MediaType(name), Content: []byte(content)}
+}
+
+func open(t *testing.T, url string) *Store {
+	t.Helper()
+	s := New(Settings{URL: url})
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "files")
+	testStore(t, open(t, "file://"+dir))
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder is %v, %v", info.Mode(), err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// testStore keeps, reads and sweeps; nothing is left then.
+func testStore(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	kept := []jobs.OutputFile{output("a/../../é.png", "one"), output("b", strings.Repeat("x", 5<<20)), output("empty", "")}
+	if err := s.Put(ctx, jobs.NewID(), kept, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	short := []jobs.OutputFile{output("c", "two")}
+	if err := s.Put(ctx, jobs.NewID(), short, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(kept, short...) {
+		if got := content(ctx, t, s, file.Key); got != string(file.Content) {
+			t.Errorf("%s: %d bytes came back, %d were kept", file.Name, len(got), len(file.Content))
+		}
+		if strings.Contains(file.Key, "/") {
+			t.Errorf("the key %q has a part of the name", file.Key)
+		}
+	}
+	for _, step := range []struct {
+		after   time.Duration
+		removed int
+	}{{0, 0}, {expirySlack - 30*time.Second, 0}, {expirySlack + 2*time.Second, 1}, {expirySlack + 2*time.Second, 0}, {expirySlack + time.Hour + 2*time.Second, 3}} {
+		removed, err := s.Sweep(ctx, time.Now().Add(step.after))
+		if err != nil || removed != step.removed {
+			t.Errorf("after %v: %d were removed, want %d; %v", step.after, removed, step.removed, err)
+		}
+	}
+	var told *jobs.Error
+	if _, err := s.Open(ctx, kept[0].Key); !errors.As(err, &told) || told.Code != jobs.CodeNotFound {
+		t.Errorf("what was removed gives %v", err)
+	}
+}
+
+func content(ctx context.Context, t *testing.T, s *Store, key string) string {
+	t.Helper()
+	reader, err := s.Open(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	got, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
+}
+
+// TestNoPlace: a store without a place says so when it is needed, not before.
+func TestNoPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, "file://"+file)
+	if err := s.Put(t.Context(), jobs.NewID(), []jobs.OutputFile{output("a", "b")}, time.Hour); err == nil {
+		t.Error("a file was kept in a file")
+	}
+}
+
+// TestSweepLeavesOthers: what is not ours is not removed.
+func TestSweepLeavesOthers(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, "file://"+dir)
+	for _, name := range []string{"README", "0", "x.1"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if removed, err := s.Sweep(t.Context(), time.Now().Add(time.Hour)); removed != 0 || err != nil {
+		t.Errorf("%d were removed, %v", removed, err)
+	}
+}

@@ -1,0 +1,69 @@
+package files
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// s3Server gives the path of a real S3 server, which is built if need be.
+func s3Server(t *testing.T) string {
+	t.Helper()
+	path, err := exec.CommandContext(t.Context(), "go", "-C", "../../../tools/s3", "tool", "-n", "github.com/versity/versitygw/cmd/versitygw").Output()
+	if err != nil {
+		t.Fatalf("build the S3 server: %v", err)
+	}
+	return strings.TrimSpace(string(path))
+}
+
+// TestS3 does the same with a real S3 server (versitygw, pinned in tools/s3) on
+// this machine.
+func TestS3(t *testing.T) {
+	program := s3Server(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "files"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "cellblock")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-a-test")
+	server := exec.CommandContext(t.Context(), program, "--port", addr, "--access", "cellblock", "--secret", "secret-of-a-test",
+		"posix", "--nometa", dir)
+	server.Stdout, server.Stderr = t.Output(), t.Output()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	awaitServer(t, addr)
+	testStore(t, open(t, fmt.Sprintf("s3://files?region=us-east-1&endpoint=http://%s&use_path_style=true", addr)))
+}
+
+func awaitServer(t *testing.T, addr string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get("http://" + addr + "/")
+		if err == nil {
+			_ = response.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package jobs
+
+import (
+	"bytes"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds on what a job is given beside its script.
+const (
+	// MaxArgsBytes bounds the JSON of the arguments, and MaxArgsDepth its nesting.
+	MaxArgsBytes = 1 * mib
+	MaxArgsDepth = 100
+	// maxNumberDigits is what Python reads of a whole number.
+	maxNumberDigits = 4300
+	// MaxStdinBytes bounds the standard input.
+	MaxStdinBytes = 1 * mib
+	// MaxEnv bounds the number of variables, and MaxEnvBytes all names and values
+	// together.
+	MaxEnv      = 64
+	MaxEnvBytes = 64 * kib
+	maxEnvName  = 128
+)
+
+// Inputs are what a job is given beside its script.
+type Inputs struct {
+	// Args are main()'s keyword arguments: a JSON object; nil for none, which is a
+	// call without any.
+	Args jsontext.Value
+	// Stdin is what the script reads from its standard input.
+	Stdin string
+	// Env are environment variables beside the sandbox's own.
+	Env map[string]string
+	// Files are placed in the working directory.
+	Files []File
+	// Limits are what the client asks for, within the server's.
+	Limits AskedLimits
+}
+
+// Size is how many bytes there are of what can be large.
+func (in *Inputs) Size() int {
+	if in == nil {
+		return 0
+	}
+	size := len(in.Args) + len(in.Stdin)
+	for _, file := range in.Files {
+		size += len(file.Content)
+	}
+	return size
+}
+
+// AskedLimits is what the job's request asked for; also of no inputs.
+func (in *Inputs) AskedLimits() AskedLimits {
+	if in == nil {
+		return AskedLimits{}
+	}
+	return in.Limits
+}
+
+// set takes one field of the request's body over.
+func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
+	switch name {
+	case "args":
+		in.Args, err = decodeArgs(value)
+	case "stdin":
+		if in.Stdin, err = decodeText(name, value); err == nil && len(in.Stdin) > MaxStdinBytes {
+			err = tooLarge(name, len(in.Stdin), MaxStdinBytes)
+		}
+	case "env":
+		in.Env, err = decodeEnv(value)
+	case "files":
+		in.Files, err = decodeFiles(value)
+	case "limits":
+		in.Limits, err = decodeLimits(value)
+	default:
+		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "args", "stdin", "env", "files", "limits", "async" and "priority"`, quoteName(name))
+	}
+	return err
+}
+
+func tooLarge(name string, size, most int) *Error {
+	return Errorf(CodeInputTooLarge, "%s has %d bytes, at most %d are allowed", quoteName(name), size, most)
+}
+
+func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
+	if value.Kind() != jsontext.KindBeginObject {
+		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments, not %s`, kindName(value.Kind()))
+	}
+	if len(value) > MaxArgsBytes {
+		return nil, tooLarge("args", len(value), MaxArgsBytes)
+	}
+	// Strictly, now: Python would take the last of two, and hand lone surrogates on.
+	dec := jsontext.NewDecoder(bytes.NewReader(value))
+	for {
+		token, err := dec.ReadToken()
+		switch {
+		case err != nil && dec.StackDepth() == 0:
+			return slices.Clone(value), nil // io.EOF: the grammar was checked before
+		case err != nil:
+			return nil, Errorf(CodeInvalidRequest, `"args" has a name twice in one object, or a lone surrogate`)
+		case dec.StackDepth() > MaxArgsDepth:
+			return nil, Errorf(CodeInvalidRequest, `"args" is nested deeper than %d levels`, MaxArgsDepth)
+		case token.Kind() == jsontext.KindNumber && len(token.String()) > maxNumberDigits:
+			return nil, Errorf(CodeInvalidRequest, `"args" has a number of more than %d digits`, maxNumberDigits)
+		}
+	}
+}
+
+// eachMember calls f for every field of an object inside the body, and refuses
+// what is none and what is there twice. name is the object's own.
+func eachMember(name string, object jsontext.Value, f func(name string, value jsontext.Value) *Error) *Error {
+	if object.Kind() != jsontext.KindBeginObject {
+		return Errorf(CodeInvalidRequest, "%s must be an object, not %s", quoteName(name), kindName(object.Kind()))
+	}
+	seen := map[string]bool{}
+	return eachField(jsontext.NewDecoder(bytes.NewReader(object), lenient), func(member string, value jsontext.Value) *Error {
+		if seen[member] {
+			return Errorf(CodeInvalidRequest, "%s in %s is given twice", quoteName(member), quoteName(name))
+		}
+		seen[member] = true
+		return f(member, value)
+	})
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// OwnEnv are the variables that every sandbox has, and that no request changes.
+// nsjail.cfg sets them.
+func OwnEnv() []string {
+	return []string{
+		"PATH", "HOME", "LANG", "TZ", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND",
+	}
+}
+
+func decodeEnv(value jsontext.Value) (map[string]string, *Error) {
+	env, size := map[string]string{}, 0
+	err := eachMember("env", value, func(name string, value jsontext.Value) *Error {
+		switch {
+		case len(name) > maxEnvName || !envName.MatchString(name):
+			return Errorf(CodeInvalidRequest, `"env": %s is no name for a variable: at most %d of A-Z a-z 0-9 _, no digit first`, quoteName(name), maxEnvName)
+		case slices.Contains(OwnEnv(), name):
+			return Errorf(CodeInvalidRequest, `"env": %s is the sandbox's own and cannot be set`, quoteName(name))
+		case len(env) == MaxEnv:
+			return Errorf(CodeInvalidRequest, `"env" has more than %d variables`, MaxEnv)
+		}
+		text, err := decodeText("env."+name, value)
+		if err != nil {
+			return err
+		}
+		env[name] = text
+		size += len(name) + len(text)
+		return checkNoNUL("env."+name, text)
+	})
+	if err == nil && size > MaxEnvBytes {
+		err = tooLarge("env", size, MaxEnvBytes)
+	}
+	return env, err
+}
+
+// askable are the limits that a request may name, with the least of each.
+var askable = map[string]struct {
+	least float64
+	whole bool
+	set   func(l *AskedLimits, asked float64)
+	get   func(l Limits) float64
+}{
+	"wall_seconds": {
+		0.1, false,
+		func(l *AskedLimits, asked float64) { l.Wall = inDuration(asked) },
+		func(l Limits) float64 { return l.Wall.Seconds() },
+	},
+	"cpu_seconds": {
+		0.1, false,
+		func(l *AskedLimits, asked float64) { l.CPU = inDuration(asked) },
+		func(l Limits) float64 { return l.CPU.Seconds() },
+	},
+	"memory_mb": {
+		32, false,
+		func(l *AskedLimits, asked float64) { l.MemoryBytes = int64(asked * mib) },
+		func(l Limits) float64 { return float64(l.MemoryBytes) / mib },
+	},
+	"processes": {
+		1, true,
+		func(l *AskedLimits, asked float64) { l.Processes = int(asked) },
+		func(l Limits) float64 { return float64(l.Processes) },
+	},
+	"output_bytes": {
+		1, true,
+		func(l *AskedLimits, asked float64) { l.OutputBytes = int64(asked) },
+		func(l Limits) float64 { return float64(l.OutputBytes) },
+	},
+}
+
+func inDuration(seconds float64) time.Duration {
+	return time.Duration(math.Round(seconds*1e6)) * time.Microsecond
+}
+
+// mostAsked keeps what is asked for within what the fields can hold; CheckLimits
+// has the real maximum.
+const mostAsked = 1e9
+
+func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
+	var limits AskedLimits
+	err := eachMember("limits", value, func(name string, value jsontext.Value) *Error {
+		limit, known := askable[name]
+		if !known {
+			return Errorf(CodeInvalidRequest, `"limits" has the unknown field %s; the fields are "wall_seconds", "cpu_seconds", "memory_mb", "processes" and "output_bytes"`, quoteName(name))
+		}
+		if value.Kind() != jsontext.KindNumber {
+			return Errorf(CodeInvalidRequest, `"limits.%s" must be a number, not %s`, name, kindName(value.Kind()))
+		}
+		var asked float64
+		if err := json.Unmarshal(value, &asked); err != nil || asked > mostAsked {
+			asked = mostAsked // too large for a float: too large
+		}
+		if asked < limit.least || limit.whole && asked != math.Trunc(asked) {
+			kind := "a number"
+			if limit.whole {
+				kind = "a whole number"
+			}
+			return Errorf(CodeInvalidRequest, `"limits.%s" must be %s of at least %s`, name, kind, plainNumber(limit.least))
+		}
+		limit.set(&limits, asked)
+		return nil
+	})
+	return limits, err
+}
+
+// CheckLimits refuses, by name, a limit above the server's.
+func (in *Inputs) CheckLimits(server Limits) *Error {
+	if in == nil || in.Limits == (AskedLimits{}) {
+		return nil
+	}
+	unlimited := Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt, OutputBytes: math.MaxInt64}
+	asked := unlimited.Lowered(in.Limits)
+	for _, name := range []string{"wall_seconds", "cpu_seconds", "memory_mb", "processes", "output_bytes"} {
+		get := askable[name].get
+		if get(asked) != get(unlimited) && get(asked) > get(server) {
+			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, at most %s is allowed here`, name, plainNumber(get(asked)), plainNumber(get(server)))
+		}
+	}
+	return nil
+}
+
+func plainNumber(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

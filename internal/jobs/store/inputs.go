@@ -1,0 +1,90 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/internal/jobs"
+)
+
+// storedInputs is jobs.Inputs as it is stored; nothing that is not given takes
+// any room.
+type storedInputs struct {
+	Args   jsontext.Value    `json:"args,omitzero"`
+	Stdin  string            `json:"stdin,omitzero"`
+	Env    map[string]string `json:"env,omitzero"`
+	Limits storedLimits      `json:"limits,omitzero"`
+	Files  []storedFile      `json:"files,omitzero"`
+}
+
+// storedFile says where a file goes; its content follows the JSON.
+type storedFile struct {
+	Path string `json:"path"`
+	Size int    `json:"size"`
+}
+
+type storedLimits struct {
+	WallUS    int64 `json:"wall_us,omitzero"`
+	CPUUS     int64 `json:"cpu_us,omitzero"`
+	Memory    int64 `json:"memory,omitzero"`
+	Processes int   `json:"processes,omitzero"`
+	Output    int64 `json:"output,omitzero"`
+}
+
+// encodeInputs gives the inputs as they are stored: a line of JSON, and the
+// contents of the files, one after the other. Nothing for none.
+func encodeInputs(in *jobs.Inputs) ([]byte, error) {
+	if in == nil {
+		return nil, nil
+	}
+	files := make([]storedFile, len(in.Files))
+	for i, file := range in.Files {
+		files[i] = storedFile{Path: file.Path, Size: len(file.Content)}
+	}
+	encoded, err := json.Marshal(storedInputs{
+		Args: in.Args, Stdin: in.Stdin, Env: in.Env, Files: files,
+		Limits: storedLimits{
+			WallUS: in.Limits.Wall.Microseconds(), CPUUS: in.Limits.CPU.Microseconds(),
+			Memory: in.Limits.MemoryBytes, Processes: in.Limits.Processes, Output: in.Limits.OutputBytes,
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the inputs: %w", err)
+	}
+	encoded = append(encoded, '\n')
+	for _, file := range in.Files {
+		encoded = append(encoded, file.Content...)
+	}
+	return encoded, nil
+}
+
+func decodeInputs(stored string) (*jobs.Inputs, error) {
+	if stored == "" {
+		return nil, nil
+	}
+	encoded, contents, _ := strings.Cut(stored, "\n")
+	var in storedInputs
+	if err := json.Unmarshal([]byte(encoded), &in); err != nil {
+		return nil, fmt.Errorf("decode the inputs: %w", err)
+	}
+	var files []jobs.File
+	for _, file := range in.Files {
+		if file.Size < 0 || file.Size > len(contents) {
+			return nil, errors.New("decode the inputs: a file is cut short")
+		}
+		files = append(files, jobs.File{Path: file.Path, Content: []byte(contents[:file.Size])})
+		contents = contents[file.Size:]
+	}
+	return &jobs.Inputs{
+		Args: in.Args, Stdin: in.Stdin, Env: in.Env, Files: files,
+		Limits: jobs.AskedLimits{
+			Wall: time.Duration(in.Limits.WallUS) * time.Microsecond, CPU: time.Duration(in.Limits.CPUUS) * time.Microsecond,
+			MemoryBytes: in.Limits.Memory, Processes: in.Limits.Processes, OutputBytes: in.Limits.Output,
+		},
+	}, nil
+}

@@ -1,0 +1,84 @@
+package nsjail
+
+import (
+	"encoding/binary"
+	"io"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/cgroup"
+)
+
+// restrict holds the sandbox, which nobody's code has run in yet, to what its
+// request asked for below the worker's limits. What the group does not hold, the
+// runner lowers for itself and all that comes of it, by the task's rlimits.
+func (s *Sandbox) restrict(asked jobs.AskedLimits) error {
+	if asked == (jobs.AskedLimits{}) {
+		return nil
+	}
+	s.limits = s.limits.Lowered(asked)
+	s.stdout.cutAt(s.limits.OutputBytes)
+	s.stderr.cutAt(s.limits.OutputBytes)
+	if s.group == nil {
+		return nil
+	}
+	return s.group.Limit(cgroup.Limits{MemoryBytes: s.limits.MemoryBytes, Processes: s.limits.Processes + s.beside})
+}
+
+// handOver sends the files and then the script. It fails if the runner is gone.
+func (s *Sandbox) handOver(script string, inputs *jobs.Inputs) error {
+	if inputs != nil {
+		for _, file := range inputs.Files {
+			if err := writeFile(s.channel, file); err != nil {
+				return err
+			}
+		}
+	}
+	return writeTask(s.channel, s.task(script, inputs))
+}
+
+// writeFile sends one file: the length of its path, the path, the content.
+func writeFile(w io.Writer, file jobs.File) error {
+	head := []byte{frameFile}
+	head = binary.BigEndian.AppendUint32(head, uint32(2+len(file.Path)+len(file.Content)))
+	head = binary.BigEndian.AppendUint16(head, uint16(len(file.Path)))
+	if _, err := w.Write(append(head, file.Path...)); err != nil {
+		return err
+	}
+	_, err := w.Write(file.Content)
+	return err
+}
+
+// writtenBytes is the largest file that a sandbox must be able to hold: one that
+// the script writes, or one that it is given. Before any of the script's code
+// runs, the runner lowers it to the former.
+func writtenBytes(l jobs.Limits) int64 { return max(l.FileBytes, jobs.MaxFilesBytes) }
+
+// task is what the runner is told of a script and its inputs.
+func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
+	t := task{Script: script, ResultBytes: s.limits.ResultBytes, FileBytes: s.limits.FileBytes}
+	if inputs == nil {
+		return t
+	}
+	t.Args, t.Stdin, t.Env = inputs.Args, inputs.Stdin, inputs.Env
+	if inputs.Limits != (jobs.AskedLimits{}) {
+		t.Rlimits = s.loweredRlimits()
+	}
+	return t
+}
+
+// loweredRlimits are those of a sandbox's rlimits that a request can lower, by
+// the kernel's numbers.
+func (s *Sandbox) loweredRlimits() map[string]uint64 {
+	all, lowered := forkRlimits(s.limits, s.group != nil), map[string]uint64{}
+	for _, resource := range []int{unix.RLIMIT_CPU, unix.RLIMIT_AS, unix.RLIMIT_NPROC} {
+		name := strconv.Itoa(resource)
+		if value := all[name][1]; value != unix.RLIM_INFINITY {
+			lowered[name] = value
+		}
+	}
+	lowered[strconv.Itoa(unix.RLIMIT_NPROC)] += uint64(s.beside)
+	return lowered
+}

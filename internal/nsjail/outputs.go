@@ -1,0 +1,81 @@
+package nsjail
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+
+	"cellblock/internal/jobs"
+)
+
+// readOutputs reads the frames of files, and the head of the frame that follows
+// them. Names and contents are the script's to choose; nothing in them is
+// followed, and all that a forged frame can give is another file of its own job.
+func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind byte, length int64, err error) {
+	var names jobs.Names
+	left := limits.OutputFilesBytes
+	for {
+		kind, length, err = readHeader(r)
+		if err != nil || kind != frameOutput {
+			return files, kind, length, err
+		}
+		if len(files) == limits.OutputFiles {
+			return nil, 0, 0, errTooManyFiles
+		}
+		name, size, err := readOutputName(r, length)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		if left -= size; left < 0 {
+			return nil, 0, 0, errFilesTooLarge
+		}
+		content := make([]byte, size)
+		if _, err := io.ReadFull(r, content); err != nil {
+			return nil, 0, 0, fmt.Errorf("%w: cut short", errGarbled)
+		}
+		sum := sha256.Sum256(content)
+		safe := names.Safe(name)
+		files = append(files, jobs.OutputFile{
+			Name: safe, Size: size, MediaType: jobs.MediaType(safe), SHA256: hex.EncodeToString(sum[:]), Content: content,
+		})
+	}
+}
+
+// readOutputName reads the name at the beginning of a frame, and gives how long
+// the content is.
+func readOutputName(r io.Reader, length int64) (name string, size int64, err error) {
+	var head [2]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return "", 0, fmt.Errorf("%w: cut short", errGarbled)
+	}
+	bytes := make([]byte, binary.BigEndian.Uint16(head[:]))
+	if size = length - int64(len(head)+len(bytes)); size < 0 {
+		return "", 0, fmt.Errorf("%w: a name longer than its frame", errGarbled)
+	}
+	if _, err := io.ReadFull(r, bytes); err != nil {
+		return "", 0, fmt.Errorf("%w: cut short", errGarbled)
+	}
+	return string(bytes), size, nil
+}
+
+// filesRefused reports whether the script left more in outputs/ than is allowed.
+func filesRefused(err error) bool {
+	return err == errTooManyFiles || err == errFilesTooLarge //nolint:errorlint // ours, and never wrapped
+}
+
+func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
+	if err == errTooManyFiles { //nolint:errorlint // likewise
+		return &jobs.Failure{
+			Code:    jobs.CodeFilesTooLarge,
+			Message: fmt.Sprintf("the script left more than %d files in outputs/; leave fewer, or pack them", l.OutputFiles),
+			Limit:   &jobs.LimitHit{Name: "output_files", Value: float64(l.OutputFiles), Unit: "count"},
+		}
+	}
+	return &jobs.Failure{
+		Code:    jobs.CodeFilesTooLarge,
+		Message: fmt.Sprintf("the script left more than %d MB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
+		Limit:   &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
+	}
+}

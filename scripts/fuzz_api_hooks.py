@@ -1,0 +1,31 @@
+"""What schemathesis cannot make up: scripts that run.
+
+Half of the requests to run something get one of these, with the inputs that were
+made up, so that what lies behind the checks of a request is met as well.
+"""
+
+from typing import Any
+
+import schemathesis
+
+_SCRIPTS = (
+    "def main(**args):\n    return args\n",
+    "import sys\ndef main(**_):\n    return sys.stdin.read()\n",
+    "import os\ndef main(**_):\n    return dict(os.environ)\n",
+    "import os\ndef main(**_):\n    return sorted(os.listdir('.'))\n",
+    "import os\ndef main(**a):\n    os.mkdir('outputs')\n    open('outputs/a', 'w')\n",
+    "import shutil\ndef main(**_):\n    shutil.copytree('.', 'outputs')\n",
+    "def main(**args):\n    raise ValueError(args)\n",
+    "def main(**args):\n    print(args)\n    return {1}\n",
+    "import time\ndef main(**_):\n    time.sleep(0.3)\n",
+)
+
+
+@schemathesis.hook
+def before_call(_: Any, case: Any, _kwargs: Any) -> None:
+    """Put a script that runs into the place of one that does not."""
+    body = case.body
+    if case.operation.path == "/execute" and isinstance(body, dict):
+        number = hash(str(body)) % (2 * len(_SCRIPTS))
+        if number < len(_SCRIPTS) and isinstance(body.get("script"), str):
+            body["script"] = _SCRIPTS[number]

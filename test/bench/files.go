@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/test/stack"
+)
+
+// fileSpeed is how fast files go in and out, in MB (MiB) for each second of the
+// whole way: upload, Redis, sandbox; and sandbox, folder, download.
+type fileSpeed struct {
+	InMBPerSecond  float64 `json:"in_mb_per_second"`
+	OutMBPerSecond float64 `json:"out_mb_per_second"`
+}
+
+const (
+	// fileMB is moved each time, and fileRounds times each way.
+	fileMB     = 15
+	fileRounds = 10
+)
+
+const takingFile = "import os\ndef main(): return os.path.getsize('data')\n"
+
+const leavingFiles = `
+import os
+def main(n):
+    os.mkdir("outputs")
+    for i in range(n):
+        with open(f"outputs/{i:02}", "wb") as f:
+            f.write(os.urandom(1 << 20))
+`
+
+// measureFiles takes the median time of jobs with files, less that of the same
+// job without.
+func measureFiles(ctx context.Context, programs stack.Programs) (_ *fileSpeed, err error) {
+	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"SANDBOX": "warm", "WORKER_CONCURRENCY": "1"}}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	in, err := difference(
+		func() (time.Duration, error) { return upload(ctx, s.URL, takingFile, "{}", make([]byte, fileMB<<20)) },
+		func() (time.Duration, error) { return upload(ctx, s.URL, takingFile, "{}", nil) })
+	if err != nil {
+		return nil, err
+	}
+	out, err := difference(
+		func() (time.Duration, error) { return download(ctx, s.URL, fileMB) },
+		func() (time.Duration, error) { return download(ctx, s.URL, 0) })
+	if err != nil {
+		return nil, err
+	}
+	return &fileSpeed{InMBPerSecond: fileMB / in.Seconds(), OutMBPerSecond: fileMB / out.Seconds()}, nil
+}
+
+// difference runs both in turn, and gives the difference of their medians.
+func difference(with, without func() (time.Duration, error)) (time.Duration, error) {
+	var more, less []time.Duration
+	for range fileRounds {
+		long, err := with()
+		if err != nil {
+			return 0, err
+		}
+		short, err := without()
+		if err != nil {
+			return 0, err
+		}
+		more, less = append(more, long), append(less, short)
+	}
+	slices.Sort(more)
+	slices.Sort(less)
+	return max(time.Microsecond, more[fileRounds/2]-less[fileRounds/2]), nil
+}
+
+// upload posts a form with one file and waits for the end of its job.
+func upload(ctx context.Context, url, script, args string, content []byte) (time.Duration, error) {
+	took, _, err := postForm(ctx, url, script, args, content)
+	return took, err
+}
+
+func postForm(ctx context.Context, url, script, args string, content []byte) (time.Duration, []byte, error) {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	_ = form.WriteField("script", script) // a bytes.Buffer takes everything
+	_ = form.WriteField("args", args)
+	file, _ := form.CreateFormFile("files", "data")
+	_, _ = file.Write(content)
+	_ = form.Close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/execute", &body)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Content-Type", form.FormDataContentType())
+	began := time.Now()
+	answer, err := answerOf(request)
+	return time.Since(began), answer, err
+}
+
+// download has a job leave so many files of a MB each, and gets them all.
+func download(ctx context.Context, url string, n int) (time.Duration, error) {
+	took, answer, err := postForm(ctx, url, leavingFiles, fmt.Sprintf(`{"n":%d}`, n), nil)
+	if err != nil {
+		return 0, err
+	}
+	var left struct {
+		Files []struct {
+			URL string `json:"url"`
+		} `json:"files"`
+	}
+	if err := json.Unmarshal(answer, &left); err != nil || len(left.Files) != n {
+		return 0, fmt.Errorf("%d files came back, want %d: %w", len(left.Files), n, err)
+	}
+	began := time.Now()
+	for _, file := range left.Files {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+file.URL, nil)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := answerOf(request); err != nil {
+			return 0, err
+		}
+	}
+	return took + time.Since(began), nil
+}
+
+func answerOf(request *http.Request) ([]byte, error) {
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s gives %s: %.500s", request.URL.Path, response.Status, answer)
+	}
+	return answer, err
+}

@@ -1,0 +1,122 @@
+package conformance
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// checkFiles holds the files of an answer against its case, and reads each.
+func checkFiles(t *testing.T, base string, c testCase, a answer) {
+	t.Helper()
+	var names []string
+	for _, f := range a.Files {
+		names = append(names, f.Name)
+	}
+	if wanted := slices.Sorted(maps.Keys(c.Files)); !slices.Equal(slices.Sorted(slices.Values(names)), wanted) {
+		t.Errorf("the files are %q, want %q", names, wanted)
+	}
+	for _, f := range a.Files {
+		got := readFile(t, base, f)
+		c.Files[f.Name].check(t, "file "+f.Name, got.Body)
+	}
+}
+
+// readFile gets a file by its URL and holds the answer against its description.
+func readFile(t *testing.T, base string, f file) answer {
+	t.Helper()
+	got := call(t, base, request{Method: http.MethodGet, Path: f.URL})
+	equal(t, "status of "+f.URL, got.HTTPStatus, http.StatusOK)
+	sum := sha256.Sum256([]byte(got.Body))
+	equal(t, "sha256 of "+f.URL, hex.EncodeToString(sum[:]), f.SHA256)
+	equal(t, "size of "+f.URL, int64(len(got.Body)), f.Size)
+	equal(t, "Content-Type of "+f.URL, got.Header.Get("Content-Type"), f.MediaType)
+	equal(t, "X-Content-Type-Options", got.Header.Get("X-Content-Type-Options"), "nosniff")
+	equal(t, "ETag", got.Header.Get("ETag"), `"`+f.SHA256+`"`)
+	if d := got.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment; filename") {
+		t.Errorf("Content-Disposition is %q", d)
+	}
+	if d := got.Header.Get("Content-Security-Policy"); !strings.Contains(d, "sandbox") {
+		t.Errorf("Content-Security-Policy is %q", d)
+	}
+	return got
+}
+
+// leaving is a script that leaves files, and returns 1.
+const leaving = `
+import os
+def main(files, size=0):
+    for name, content in files.items():
+        os.makedirs(os.path.dirname("outputs/" + name), exist_ok=True)
+        with open("outputs/" + name, "w") as f:
+            f.write(content)
+            if size:
+                f.truncate(size)
+    return 1
+`
+
+func leave(t *testing.T, base string, files map[string]string, size int, path string) answer {
+	t.Helper()
+	body := encode(t, map[string]any{"script": leaving, "args": map[string]any{"files": files, "size": size}})
+	return call(t, base, request{Path: path, Body: body})
+}
+
+// TestFilesOfAJob: headers, spelling of the path, HEAD, and what is no file.
+func TestFilesOfAJob(t *testing.T) {
+	t.Parallel()
+	base := standard().URL
+	a := leave(t, base, map[string]string{"a b/é.csv": "x", "page.html": "<script>", "a;b\"c.txt": "y"}, 0, "/execute")
+	if len(a.Files) != 3 {
+		t.Fatalf("the files are %v", a.Files)
+	}
+	equal(t, "URL", a.Files[0].URL, "/jobs/"+a.JobID+"/files/a%20b/%C3%A9.csv")
+	equal(t, "media type of HTML", a.Files[2].MediaType, "text/html")
+	disposition := readFile(t, base, a.Files[1]).Header.Get("Content-Disposition")
+	equal(t, "Content-Disposition", disposition, `attachment; filename="a;b\"c.txt"`)
+	for _, spelt := range []string{"a%20b/%C3%A9.csv", "a%20b%2F%C3%A9.csv"} {
+		got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "/files/" + spelt})
+		equal(t, "content of "+spelt, got.Body, "x")
+	}
+	head := call(t, base, request{Method: http.MethodHead, Path: a.Files[0].URL})
+	equal(t, "Content-Length", head.Header.Get("Content-Length"), "1")
+	for _, none := range []string{"", "b", "a b", "..", "../../healthz", "%2e%2e/x", "a%00", "PAGE.html", "page.html%2F", "100%25"} {
+		got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "/files/" + path.Clean("/" + none)[1:]})
+		if got.HTTPStatus != http.StatusNotFound && got.HTTPStatus != http.StatusBadRequest {
+			t.Errorf("%q gives %d", none, got.HTTPStatus)
+		}
+	}
+	other := execute(t, base, "def main(): return 1")
+	got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + other.JobID + "/files/page.html"})
+	checkRefusal(t, got, "not_found", like("no such job or file"))
+}
+
+// TestInlineFiles: small ones are in the answer if that is asked for.
+func TestInlineFiles(t *testing.T) {
+	t.Parallel()
+	base := standard().URL
+	files := map[string]string{"small": "é", "edge": strings.Repeat("x", 64<<10), "large": strings.Repeat("x", 64<<10+1)}
+	a := leave(t, base, files, 0, "/execute?inline_files=true")
+	read := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "?inline_files=true"})
+	for _, got := range [][]file{a.Files, read.Files} {
+		if len(got) != 3 {
+			t.Fatalf("the files are %v", got)
+		}
+		for _, f := range got {
+			if f.Name == "large" {
+				equal(t, "large", pointed(f.ContentBase64), "missing")
+				continue
+			}
+			equal(t, f.Name, pointed(f.ContentBase64), base64.StdEncoding.EncodeToString([]byte(files[f.Name])))
+		}
+	}
+	plain := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID})
+	equal(t, "small, not asked for", pointed(plain.Files[2].ContentBase64), "missing")
+	bad := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "?inline_files=perhaps"})
+	checkRefusal(t, bad, "invalid_request", like("malformed"))
+}

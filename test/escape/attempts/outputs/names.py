@@ -1,0 +1,12 @@
+# tries: to have files stored or saved outside their place by their names
+# protection: names are data: none is part of a path of the service's, and what is no good elsewhere is replaced
+# inside: 1
+# files: _.profile, a_b_, con_, con_~2, x__.._.._etc_passwd, x_.._.._etc_passwd, _-rf _
+import os
+
+
+def main():
+    os.mkdir("outputs")
+    for name in ("\u202e-rf \u202d", "\n.profile", "a\rb\x7f", "con%", "con_", "x\\..\\..\\etc\\passwd", "x%\\..\\..\\etc\\passwd"):
+        open("outputs/" + name, "w").close()
+    return 1

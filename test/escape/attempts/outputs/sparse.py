@@ -1,0 +1,13 @@
+# tries: to fill the worker's memory or disk with huge files that take no room
+# protection: RLIMIT_FSIZE, and the worker's bound, told by the length before anything is read
+# inside: files_too_large
+# within: 6s
+import os
+
+
+def main():
+    os.mkdir("outputs")
+    for i in range(60):
+        with open(f"outputs/{i}", "w") as f:
+            f.truncate(1 << 20)
+    return 1
