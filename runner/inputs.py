@@ -49,10 +49,15 @@ def place(channel: "Channel", length: int) -> None:
         finally:
             os.close(fd)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        text = f"the files do not fit into the sandbox: {error.strerror} at {path}"
-        raise TooLargeError(text) from None
+        raise _too_large(error, path) from None
+
+
+def _too_large(error: OSError, what: str) -> Exception:
+    """Give the error itself, or what says that there is no room for something."""
+    if error.errno not in _NO_ROOM:
+        return error
+    text = f"{what} does not fit into the sandbox: {error.strerror}"
+    return TooLargeError(text)
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -64,10 +69,14 @@ def _write(fd: int, data: bytes) -> None:
 def take(request: "dict[str, Any]") -> None:
     """Put in place what a J frame has beside the script and the arguments.
 
-    Raises OSError or ValueError where that fails: the job must not run then.
+    Raises TooLargeError where there is no room, OSError or ValueError where it
+    fails otherwise: the job must not run then.
     """
     if stdin := request.get("stdin"):
-        _set_stdin(stdin.encode())
+        try:
+            _set_stdin(stdin.encode())
+        except OSError as error:
+            raise _too_large(error, "stdin") from None
     os.environ.update(request.get("env", {}))
     # Last: what is above need not fit in.
     _lower(request.get("rlimits", {}))

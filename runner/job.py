@@ -103,7 +103,10 @@ def _receive(to: Channel) -> tuple[Script, int]:
     if len(request) > _PLAIN:
         from runner import inputs
 
-        inputs.take(request)
+        try:
+            inputs.take(request)
+        except inputs.TooLargeError as error:
+            raise _refused_input(error) from None
         if args := request.get("args"):
             script.give(args, inputs.caller(), inputs.MismatchError)
     if size := request.get("file_bytes"):
@@ -120,10 +123,14 @@ def _place_files(to: Channel, kind: bytes, length: int) -> tuple[bytes, int]:
         try:
             inputs.place(to, length)
         except inputs.TooLargeError as error:
-            told: dict[str, object] = {"code": "input_too_large", "message": str(error)}
-            raise _RefusedInputError(told) from None
+            raise _refused_input(error) from None
         kind, length = to.receive()
     return kind, length
+
+
+def _refused_input(error: Exception) -> _RefusedInputError:
+    told: dict[str, object] = {"code": "input_too_large", "message": str(error)}
+    return _RefusedInputError(told)
 
 
 def _answer(script: Script, room: int, owner: int) -> Answer:

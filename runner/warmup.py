@@ -1,5 +1,6 @@
 """What a zygote loads and runs once, so that its forks need not."""
 
+import gc
 import importlib
 import linecache
 import sys
@@ -78,9 +79,20 @@ def load(packages: list[str]) -> None:
         importlib.import_module(name)
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    _close_fonts()
     # Their lines, which a script that prints a traceback would find for its own.
     linecache.clearcache()
     _start_generators()
+
+
+def _close_fonts() -> None:
+    """Drop the fonts that matplotlib has open.
+
+    Forks close what is not theirs, and a font reads from its file again later.
+    """
+    if fonts := sys.modules.get("matplotlib.font_manager"):
+        fonts._get_font.cache_clear()
+        gc.collect()
 
 
 def _rehearse(source: str) -> None:

@@ -12,6 +12,9 @@ type exchange struct {
 	http.ResponseWriter
 	requestID string
 	arrived   time.Time
+	// received is when a form was there whole, which may take its time; zero for
+	// other requests.
+	received time.Time
 	// jobID is set once the request has to do with a job.
 	jobID string
 	// status is 0 until the answer's header is written.
@@ -35,6 +38,14 @@ func withExchange(ctx context.Context, x *exchange) context.Context {
 func exchangeOf(r *http.Request) *exchange {
 	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
 	return x
+}
+
+// waitsFrom is from when on its client waits for an answer.
+func (x *exchange) waitsFrom() time.Time {
+	if !x.received.IsZero() {
+		return x.received
+	}
+	return x.arrived
 }
 
 // WriteHeader notes the status and gives the client its time to read.

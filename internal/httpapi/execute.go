@@ -45,7 +45,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	if prefer.wait != nil {
 		wait = *prefer.wait // whoever says so knows what to do with a 202
 	} else {
-		request.StartWithin = max(time.Millisecond, wait-time.Since(exchangeOf(r).arrived))
+		request.StartWithin = max(time.Millisecond, wait-time.Since(exchangeOf(r).waitsFrom()))
 	}
 	h.executeSync(w, r, request, wait, params.InlineFiles)
 }
@@ -62,12 +62,12 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Re
 }
 
 // executeSync holds the request until the job ended, or for wait since the
-// request's arrival.
+// request's arrival (of a form: since it was there whole).
 func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool) {
 	x := exchangeOf(r)
 	ctx, stop := h.waiting(r)
 	defer stop()
-	record, err := h.jobs.Execute(ctx, request, x.requestID, max(0, wait-time.Since(x.arrived)))
+	record, err := h.jobs.Execute(ctx, request, x.requestID, max(0, wait-time.Since(x.waitsFrom())))
 	x.jobID = record.ID
 	if err != nil && drained(ctx) {
 		record, err = h.standing(r, record)

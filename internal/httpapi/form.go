@@ -9,9 +9,13 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
+	"time"
 
 	"cellblock/internal/jobs"
 )
+
+// formTimeout bounds how long a client may take to send a form.
+const formTimeout = time.Minute
 
 // maxFormParts is one for each field, and the files.
 const maxFormParts = jobs.MaxFiles + 16
@@ -23,12 +27,18 @@ func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.F
 	if r.ContentLength > jobs.MaxFormBytes {
 		return nil, nil, overBound(w, r, jobs.MaxFormBytes)
 	}
-	reader := multipart.NewReader(http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes), boundary)
+	// Not all connections have deadlines of their own; the server's then stands.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
+	defer func() { exchangeOf(r).received = time.Now() }()
+	body := http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes)
+	reader := multipart.NewReader(body, boundary)
 	sum := sha256.New()
 	var parts []jobs.FormPart
 	for {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
+			// To its end: before that, the server does not notice a client that leaves.
+			_, _ = io.Copy(io.Discard, body)
 			return parts, sum.Sum(nil), nil
 		}
 		if err == nil && len(parts) == maxFormParts {

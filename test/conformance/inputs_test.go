@@ -178,6 +178,6 @@ func TestFilesWithoutRoom(t *testing.T) {
 		})
 		equal(t, "status", a.HTTPStatus, http.StatusRequestEntityTooLarge)
 		equal(t, "code", a.Code, "input_too_large")
-		equal(t, "error", a.Error, "the files do not fit into the sandbox: No space left on device at a")
+		equal(t, "error", a.Error, "a does not fit into the sandbox: No space left on device")
 	})
 }
