@@ -26,6 +26,9 @@ type kind struct {
 
 var kinds []*kind
 
+// programs are what the stacks are made of.
+var programs stack.Programs
+
 // tightLimits are far apart where one could be met instead of another.
 var tightLimits = stack.Env{
 	"LIMIT_WALL": stack.Stretched(10 * time.Second).String(), "LIMIT_CPU": stack.Stretched(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
@@ -67,13 +70,12 @@ func run(m *testing.M) (code int, err error) {
 	if err := makeCanary(dir); err != nil {
 		return 1, err
 	}
-	programs, err := findPrograms(dir)
-	if err != nil {
+	if programs, err = findPrograms(dir); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()
 	for name := range strings.FieldsSeq(cmp.Or(os.Getenv("ESCAPE_SANDBOXES"), "warm cold")) {
-		if err := startKind(name, programs); err != nil {
+		if err := startKind(name); err != nil {
 			return 1, err
 		}
 	}
@@ -106,7 +108,7 @@ func makeCanary(dir string) error {
 	return os.Chmod(file, 0o666)
 }
 
-func startKind(name string, programs stack.Programs) (err error) {
+func startKind(name string) (err error) {
 	k := &kind{name: name, before: map[*stack.Process]int{}}
 	kinds = append(kinds, k)
 	standard := stack.Env{
