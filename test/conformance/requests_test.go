@@ -252,7 +252,8 @@ func TestRequestID(t *testing.T) {
 		Path: "/execute", Body: scriptBody(t, "def main(): return 1"),
 		Header: http.Header{"X-Request-Id": {fit}, "Content-Type": {"application/json"}},
 	})
-	if !strings.Contains(standard().API.Log(), fit) {
+	// The log follows the answer.
+	if !eventually(func() bool { return strings.Contains(standard().API.Log(), fit) }) {
 		t.Error("the API's log does not have the request's id")
 	}
 	if !eventually(func() bool {
