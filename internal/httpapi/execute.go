@@ -15,6 +15,12 @@ import (
 
 // Execute answers POST /execute.
 func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
+	release, err := h.takeRoom(w, r)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	defer release()
 	request, raw, body, err := h.readRequest(w, r)
 	if err != nil {
 		h.failWith(w, r, err, body)
@@ -28,6 +34,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 		h.fail(w, r, err)
 		return
 	}
+	request.Stored = release
 	var prefer preferences
 	if params.Prefer != nil {
 		prefer = parsePrefer(*params.Prefer, h.syncWait)
@@ -110,6 +117,18 @@ func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.
 	code := record.Outcome.Failure.Code
 	setRetryAfter(w, code, 0)
 	h.write(w, r, statusOf(code), failureBody(record, h.filesBody(r.Context(), record, inline)))
+}
+
+// takeRoom waits until the body may be read; see room.take.
+func (h *Handler) takeRoom(w http.ResponseWriter, r *http.Request) (release func(), err *jobs.Error) {
+	most := int64(jobs.MaxRequestBytes)
+	if boundary, _ := checkMediaType(r.Header); boundary != "" {
+		most = jobs.MaxFormBytes
+	}
+	if release, err = h.room.take(r, most); err != nil {
+		w.Header().Set("Connection", "close") // nobody reads the body
+	}
+	return release, err
 }
 
 // readRequest reads and checks the body, and gives what stands for it as a

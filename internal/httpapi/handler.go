@@ -74,6 +74,7 @@ type Handler struct {
 	syncWait time.Duration
 	limits   jobs.Limits
 	files    Files
+	room     room
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
 	router   http.Handler
@@ -92,6 +93,7 @@ func New(service Jobs, config Config) *Handler {
 		syncWait: config.SyncWait,
 		limits:   config.Limits,
 		files:    config.Files,
+		room:     newRoom(),
 		metrics:  config.Metrics,
 		logger:   config.Logger,
 	}

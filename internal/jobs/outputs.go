@@ -33,11 +33,12 @@ func (n *Names) Safe(raw string) string {
 	if n.given == nil {
 		n.given = map[string]bool{}
 	}
-	name := safePath(raw)
+	// Once: a name can be made to take long, and then be given many times.
+	safe := safePath(raw)
+	name := safe
 	for again := 2; n.given[strings.ToLower(name)]; again++ {
 		suffix := "~" + strconv.Itoa(again)
-		name = safePath(raw)
-		name = cut(name, MaxPathBytes-len(suffix)) + suffix
+		name = cut(safe, MaxPathBytes-len(suffix)) + suffix
 	}
 	n.given[strings.ToLower(name)] = true
 	return name

@@ -1,8 +1,10 @@
 package jobs
 
 import (
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -50,4 +52,27 @@ func FuzzNames(f *testing.F) {
 			seen[name] = true
 		}
 	})
+}
+
+// TestManyLongNames: a script may send a name that takes long to make safe, and
+// send it again and again. That takes about as long as names that differ; made
+// safe anew for each that is taken already, it would be 32 times.
+func TestManyLongNames(t *testing.T) {
+	raw := strings.Repeat("é/con", 1<<13)
+	take := func(prefix func(i int) string) time.Duration {
+		var names Names
+		began := time.Now()
+		for i := range 64 {
+			names.Safe(prefix(i) + raw)
+		}
+		return time.Since(began)
+	}
+	var same, different time.Duration
+	for range 5 { // what else the machine does may be in one of them
+		same, different = take(func(int) string { return "" }), take(strconv.Itoa)
+		if same < 10*different {
+			return
+		}
+	}
+	t.Errorf("64 times the same name took %v, and different ones %v", same, different)
 }

@@ -42,6 +42,9 @@ type Request struct {
 	// IdempotencyKey is the client's own, "" for none; Fingerprint stands for what
 	// it came with.
 	IdempotencyKey, Fingerprint string
+	// Stored, if not nil, is called when the job was stored or refused: nobody
+	// holds the inputs for longer. It may be called more than once.
+	Stored func()
 }
 
 // DecodeRequest reads a request body, strictly: anything that it does not

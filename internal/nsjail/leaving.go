@@ -98,19 +98,21 @@ func pidOf(pidfd int) (int, error) {
 // settled gives the wait status that the process will end with, once that can
 // no longer change.
 func (l *leaving) settled() (syscall.WaitStatus, bool) {
-	now, err := l.read()
-	if err != nil || !now.exiting {
+	seen, err := l.read()
+	if err != nil || !seen.exiting {
 		return 0, false
 	}
-	switch now.startCode {
-	case untold:
-		return 0, false // the process made itself undumpable (ptrace(2))
-	case 0:
+	// The kernel takes the exit code before it looks at the flags, and the process
+	// may have begun to exit in between: the code is from before then. A look that
+	// begins only now has the last one.
+	now, err := l.read()
+	if err == nil && now.startCode == 0 && seen.startCode != 0 {
 		// Its memory is gone, and with it what could forbid us to see; but perhaps
-		// only after that was asked. The second time it was not.
-		if now, err = l.read(); err != nil {
-			return 0, false
-		}
+		// only after that was asked. The next time it was not.
+		now, err = l.read()
+	}
+	if err != nil || now.startCode == untold {
+		return 0, false // untold: the process made itself undumpable (ptrace(2))
 	}
 	return now.status, true
 }

@@ -1,8 +1,10 @@
 package nsjail
 
 import (
+	"errors"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,13 +54,14 @@ func TestSettled(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			pidfd := -1
-			cmd := exec.Command("sh", "-c", test.script)
+			cmd := exec.Command("sh", "-c", "echo; "+test.script)
 			cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &pidfd}
-			stdin, err := cmd.StdinPipe()
-			if err != nil {
+			stdin, inErr := cmd.StdinPipe()
+			stdout, outErr := cmd.StdoutPipe()
+			if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.Start(); err != nil {
+			if _, err := stdout.Read(make([]byte, 1)); err != nil { // exec is over
 				t.Fatal(err)
 			}
 			process := os.NewFile(uintptr(pidfd), "process")
@@ -86,4 +89,50 @@ func TestSettled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A look may fall upon the very moment in which a process begins to exit: one in
+// some hundreds did, and told the code from before.
+func TestSettledIsTheLastCode(t *testing.T) {
+	for range 500 {
+		killWatched(t)
+	}
+}
+
+// killWatched has a process kill itself while it is looked at without a pause.
+func killWatched(t *testing.T) {
+	t.Helper()
+	pidfd := -1
+	cmd := exec.Command("sh", "-c", "echo; read x; kill -9 $$")
+	cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &pidfd}
+	stdin, inErr := cmd.StdinPipe()
+	stdout, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	process := os.NewFile(uintptr(pidfd), "process")
+	defer process.Close()
+	_, outErr = stdout.Read(make([]byte, 1)) // exec is over
+	l, err := watchLeaving(pidfd)
+	if err := errors.Join(outErr, err); err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+			if status, ok := l.settled(); ok {
+				if status != syscall.WaitStatus(syscall.SIGKILL) {
+					t.Errorf("got %#x", status)
+				}
+				return
+			}
+		}
+		t.Error("it is never settled")
+	})
+	if err := stdin.Close(); err != nil {
+		t.Error(err)
+	}
+	looking.Wait()
+	_ = cmd.Wait()
 }

@@ -29,6 +29,9 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 // accept stores and enqueues a job, once before has been told its id, and
 // reports whether it is a new one.
 func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, fresh bool, err error) {
+	if request.Stored != nil {
+		defer request.Stored()
+	}
 	job := d.jobOf(request, requestID)
 	accepting, cancel := context.WithTimeout(ctx, acceptTimeout+time.Duration(job.Inputs.Size())*acceptPerByte)
 	defer cancel()

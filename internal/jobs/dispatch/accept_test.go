@@ -1,7 +1,9 @@
 package dispatch
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -191,4 +193,37 @@ func TestCancelAndList(t *testing.T) {
 	wantCode(t, err, jobs.CodeAlreadyFinished)
 	_, err = s.Cancel(t.Context(), jobs.NewID())
 	wantCode(t, err, jobs.CodeNotFound)
+}
+
+// TestInputsAreNotHeldWhileAJobIsWaitedFor: they may be large, and many may wait.
+func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.settings.NoWorkerGrace = time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	stored, freed := make(chan struct{}), make(chan struct{})
+	request := func() jobs.Request {
+		inputs := &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 1<<20)}}}
+		runtime.AddCleanup(inputs, func(struct{}) { close(freed) }, struct{}{})
+		return jobs.Request{Script: "x", Inputs: inputs, StartWithin: time.Minute, Stored: func() { close(stored) }}
+	}
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		if _, err := s.Execute(ctx, request(), "r", time.Minute); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	defer waiting.Wait()
+	defer cancel()
+	await := func(what string, event <-chan struct{}) {
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.GC() {
+			select {
+			case <-event:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		t.Errorf("the inputs are not %s", what)
+	}
+	await("stored", stored)
+	await("given up", freed)
 }

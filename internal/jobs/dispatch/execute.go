@@ -20,6 +20,8 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 	start := time.Now()
 	var ended <-chan struct{}
 	done := func() {}
+	// Not by way of request, which would hold the inputs while the job is waited for.
+	startWithin := request.StartWithin
 	id, fresh, err := d.accept(ctx, request, requestID, func(id string) {
 		ended, done = d.waiters.add(id) // before the enqueueing, so that no end is missed
 	})
@@ -44,7 +46,7 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 				return record, err
 			}
 		case <-limit.C:
-			return d.lastLook(ctx, id, ended, request.StartWithin)
+			return d.lastLook(ctx, id, ended, startWithin)
 		case <-grace.C:
 			withdrawn, next := d.checkWorkers(ctx, id, start)
 			if withdrawn {

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // file:// URLs
 	_ "gocloud.dev/blob/s3blob"   // s3:// URLs
@@ -102,9 +103,12 @@ func (s *Store) Put(ctx context.Context, jobID string, files []jobs.OutputFile, 
 		return err
 	}
 	expires := time.Now().Add(ttl + expirySlack).Unix()
+	// A job may run twice where Redis has lost that it was started: then each run
+	// has its own files, and the one whose end stands is answered with those.
+	run := uuid.NewString()
 	for i := range files {
 		file := &files[i]
-		file.Key = fmt.Sprintf("%010d.%s.%d", expires, jobID, i)
+		file.Key = fmt.Sprintf("%010d.%s.%s.%d", expires, jobID, run, i)
 		if err := bucket.WriteAll(ctx, file.Key, file.Content, &blob.WriterOptions{ContentType: file.MediaType}); err != nil {
 			return fmt.Errorf("keep a file of job %s: %w", jobID, err)
 		}

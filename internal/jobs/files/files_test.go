@@ -115,3 +115,20 @@ func TestSweepLeavesOthers(t *testing.T) {
 		t.Errorf("%d were removed, %v", removed, err)
 	}
 }
+
+// TestRunTwice: what one run of a job left is not what another one did.
+func TestRunTwice(t *testing.T) {
+	s := open(t, "file://"+filepath.Join(t.TempDir(), "files"))
+	id := jobs.NewID()
+	runs := [][]jobs.OutputFile{{output("a", "first")}, {output("a", "second")}}
+	for _, files := range runs {
+		if err := s.Put(t.Context(), id, files, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, files := range runs {
+		if got := content(t.Context(), t, s, files[0].Key); got != string(files[0].Content) {
+			t.Errorf("got %q, want %q", got, files[0].Content)
+		}
+	}
+}
