@@ -19,7 +19,7 @@ class Channel:
 
     def __init__(self, fd: int) -> None:
         """Use fd, which programs that the script executes do not inherit."""
-        self._fd = fd
+        self.fd = fd
         set_inheritable(fd, False)
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
@@ -39,11 +39,11 @@ class Channel:
         head = self.read(1 + _LENGTH_BYTES)
         return head[:1], int.from_bytes(head[1:], "big")
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: "bytes | memoryview") -> None:
         """Send bytes. Raises OSError when the worker is gone."""
         rest = memoryview(data)
         while rest:
-            rest = rest[write(self._fd, rest) :]
+            rest = rest[write(self.fd, rest) :]
 
     def read(self, length: int) -> bytes:
         """Read as many bytes. EOFError if fewer come."""
@@ -56,7 +56,7 @@ class Channel:
 
     def read_some(self, most: int) -> bytes:
         """Read what is there, at most so many bytes. EOFError if none come."""
-        part = read(self._fd, min(most, 1 << 20))
+        part = read(self.fd, min(most, 1 << 20))
         if not part:
             raise EOFError("the channel was closed")
         return part

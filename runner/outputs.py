@@ -6,6 +6,9 @@ gets names and bytes, bounds both, and trusts neither.
 """
 
 # Bound at import, so that a script which breaks `os` does not break its answer.
+from errno import EMFILE
+from gc import get_objects
+from io import BufferedRandom, BufferedWriter, TextIOWrapper
 from os import (
     O_CLOEXEC,
     O_DIRECTORY,
@@ -13,6 +16,7 @@ from os import (
     O_NONBLOCK,
     O_RDONLY,
     close,
+    closerange,
     fsencode,
     fstat,
     listdir,
@@ -33,6 +37,9 @@ _DEPTH = 16
 _FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
 _TYPE_MASK, _REGULAR, _DIRECTORY = 0o170000, 0o100000, 0o040000
 _PART = 1 << 16
+_ZEROS = memoryview(bytes(_PART))
+# Above any limit on open files.
+_MAX_FDS = 1 << 16
 
 
 def send(to: "Channel", home: str) -> None:
@@ -40,17 +47,43 @@ def send(to: "Channel", home: str) -> None:
 
     Raises OSError when the worker is gone, or does not want any more.
     """
+    path = home + "/" + FOLDER
     try:
-        folder = open_file(home + "/" + FOLDER, _FILE | O_DIRECTORY)
-    except OSError:
-        return  # nearly always: there is none
+        folder = open_file(path, _FILE | O_DIRECTORY)
+    except OSError as error:
+        if error.errno != EMFILE:
+            return  # nearly always: there is none
+        # The script has left no room for our own, and needs its own no more.
+        _flush_files()
+        closerange(to.fd + 1, _MAX_FDS)
+        try:
+            folder = open_file(path, _FILE | O_DIRECTORY)
+        except OSError:
+            return
+    else:
+        _flush_files()
     _send_folder(to, folder, b"", _DEPTH)
+
+
+def _flush_files() -> None:
+    """Write what files that the script left open still hold back.
+
+    Python does that at its end, which a job does not wait for. What a zygote had
+    before is frozen and not among these objects.
+    """
+    for thing in get_objects():
+        for kind in (TextIOWrapper, BufferedWriter, BufferedRandom):
+            if issubclass(type(thing), kind):
+                try:
+                    kind.flush(thing)
+                except BaseException:
+                    break  # closed, full, or the script's own kind of it
 
 
 def _send_folder(to: "Channel", folder: int, prefix: bytes, depth: int) -> None:
     try:
         names = sorted(map(fsencode, listdir(folder)))
-    except OSError:
+    except (OSError, MemoryError):
         names = []
     for name in names:
         try:
@@ -77,8 +110,8 @@ def _send_file(to: "Channel", fd: int, name: bytes, size: int) -> None:
         # announced is sent.
         try:
             part = read(fd, min(size, _PART))
-        except OSError:
+        except (OSError, MemoryError):
             part = b""
-        part = part or bytes(min(size, _PART))
-        to.write(part)
-        size -= len(part)
+        rest = part or _ZEROS[:size]
+        to.write(rest)
+        size -= len(rest)

@@ -30,6 +30,7 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 	w := &Warm{late: newLatePool(ctx, host, ready, logger)}
 	var err error
 	if w.plain, err = newPool(ctx, host, nil, ready, logger.With("zygote", "plain")); err != nil {
+		w.late.close()
 		return nil, err
 	}
 	if len(packages) == 0 {
@@ -38,6 +39,7 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 	w.names = anyOf(packages)
 	w.loaded, err = newPool(ctx, host, packages, ready, logger.With("zygote", strings.Join(packages, ",")))
 	if err != nil {
+		w.late.close()
 		w.plain.close()
 		return nil, err
 	}

@@ -56,6 +56,38 @@ class Outputs(unittest.TestCase):
         self.assertEqual(files, {"a": b""})
         self.assertEqual(ended.failure["code"], "exception")
 
+    def test_files_that_are_open_still(self) -> None:
+        files, ended = run(
+            "import os\n"
+            "os.mkdir('outputs')\n"
+            "kept = open('outputs/kept', 'w')\n"
+            "raw = open('outputs/raw', 'w+b')\n"
+            "def main():\n"
+            "    local = open('outputs/local', 'w')\n"
+            "    for file in (kept, local):\n        file.write('text')\n"
+            "    raw.write(b'bytes')\n"
+            "    1 / 0\n"
+        )
+        want = {"kept": b"text", "local": b"text", "raw": b"bytes"}
+        self.assertEqual(files, want)
+        self.assertEqual(ended.failure["code"], "exception")
+
+    def test_no_descriptor_is_left(self) -> None:
+        files, ended = run(
+            "import os\n"
+            "taken = []\n"
+            "def main():\n"
+            "    os.mkdir('outputs')\n"
+            "    file = open('outputs/a', 'w')\n"
+            "    file.write('text')\n"
+            "    taken.append(file)\n"
+            "    try:\n"
+            "        while True:\n            taken.append(open('/dev/null'))\n"
+            "    except OSError:\n        return 1\n"
+        )
+        self.assertEqual(files, {"a": b"text"})
+        self.assertEqual(ended.result, 1)
+
     def test_a_script_that_breaks_os(self) -> None:
         files, ended = run(
             "import os\ndef main():\n    os.mkdir('outputs')\n"

@@ -1,0 +1,40 @@
+package nsjail
+
+import (
+	"testing"
+	"time"
+)
+
+// A script that names a package of the third zygote runs at once, with the
+// package or without; soon it is there.
+func TestLateZygote(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"numpy"} })
+	const script = "import sys\ndef main(): return 'numpy' in sys.modules"
+	if value[bool](t, warm, script) {
+		t.Error("it was loaded before anybody asked for it")
+	}
+	for deadline := time.Now().Add(30 * time.Second); !value[bool](t, warm, script); {
+		if time.Now().After(deadline) {
+			t.Fatal("the zygote does not come")
+		}
+	}
+}
+
+// Without the package, its scripts run as others do, and the next ones as well.
+func TestLateZygoteThatCannotStart(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"no_such_package"} })
+	for range 3 {
+		if got := value[int](t, warm, "def main():\n    # no_such_package\n    return 7"); got != 7 {
+			t.Errorf("got %d", got)
+		}
+	}
+}
+
+// Closing does not wait for a zygote that is about to start.
+func TestLateZygoteIsClosedWhileItStarts(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"pandas"} })
+	value[int](t, warm, "def main():\n    # pandas\n    return 7")
+}
