@@ -103,7 +103,9 @@ func (r *ownRedis) program() (supervise.Program, error) {
 			"--appendonly", "yes",
 			"--appendfsync", "everysec",
 			"--save", "", // the append-only file has it all
-			// A full memory must refuse new jobs, not forget old ones.
+			// As in docker-compose.yml. A full memory must refuse new jobs, not forget
+			// old ones.
+			"--maxmemory", "512mb",
 			"--maxmemory-policy", "noeviction",
 			"--daemonize", "no",
 			"--loglevel", "warning",
