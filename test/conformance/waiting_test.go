@@ -122,10 +122,12 @@ func TestJobNotFound(t *testing.T) {
 // TestWaitParameter: how long a read may be held, and how that is spelt.
 func TestWaitParameter(t *testing.T) {
 	t.Parallel()
-	job := submit(t, standard().URL, "import time\ndef main():\n    time.sleep(12)\n")
 	for query, least := range map[string]time.Duration{"": 0, "?wait=0": 0, "?wait=1": time.Second, "?wait=0.5": 500 * time.Millisecond, "?wait=1500ms": 1500 * time.Millisecond} {
 		t.Run("good "+query, func(t *testing.T) {
 			t.Parallel()
+			// Each its own: parallel tests begin when they may.
+			job := submit(t, standard().URL, "import time\ndef main():\n    time.sleep(12)\n")
+			defer call(t, standard().URL, request{Method: http.MethodDelete, Path: "/jobs/" + job.JobID})
 			a := read(t, standard().URL, job.JobID, query)
 			equal(t, "status", a.HTTPStatus, http.StatusOK)
 			if a.Took < least || a.Took > least+2*time.Second {
@@ -136,6 +138,7 @@ func TestWaitParameter(t *testing.T) {
 			}
 		})
 	}
+	job := submit(t, standard().URL, "def main():\n    return 1\n")
 	for _, query := range []string{"?wait=x", "?wait=-1s", "?wait=", "?wait=10parsecs", "?wait=NaN", "?wait=1s&wait=2s"} {
 		t.Run("bad "+query, func(t *testing.T) {
 			t.Parallel()
