@@ -53,8 +53,8 @@ var mutants = []mutant{
 	{"no network namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWIPC"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x08020000"}}, "warm", "TestOwnNamespaces"},
 	{"no ipc namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWNET"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x40020000"}}, "warm", "TestOwnNamespaces"},
 	{"no cgroup namespace", []edit{{confine, `    _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")` + "\n", ""}}, "warm", attempt("files/cgroup_name")},
-	{"a whole /proc", []edit{{confine, `_RDONLY, b"subset=pid"`, "_RDONLY, None"}}, "warm", attempt("files/host_paths")},
-	{"a writable /proc", []edit{{confine, "flags | _NOEXEC | _RDONLY, b", "flags | _NOEXEC, b"}}, "warm", attempt("files/proc_of_others")},
+	{"a whole /proc", []edit{{confine, `read_only, b"subset=pid"`, "read_only, None"}}, "warm", attempt("files/host_paths")},
+	{"a writable /proc", []edit{{confine, "flags | _NOEXEC | read_only, b", "flags | _NOEXEC, b"}}, "warm", attempt("files/proc_of_others")},
 	{"a shared /tmp", []edit{{confine, `    _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)` + "\n", ""}}, "warm", attempt("neighbours/find")},
 	{"no bound on files", []edit{{confine, ",nr_inodes=16384", ""}}, "warm", attempt("resources/inodes")},
 	{"no bound on /tmp", []edit{{confine, `f"size={given['tmp_bytes']},`, `f"size=1g,`}}, "warm", attempt("resources/tmpfs")},
@@ -93,10 +93,10 @@ var mutants = []mutant{
 
 	// what the worker believes
 	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
-	{"an end before it is settled", []edit{{"internal/nsjail/leaving.go", "	if err != nil || !now.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
+	{"an end before it is settled", []edit{{"internal/nsjail/leaving.go", "	if err != nil || !seen.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"any code is taken", []edit{{message, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
 	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
-	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room)", "serialize.encode(value, 1 << 31)"}}, "warm", attempt("resources/large_result")},
+	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room, album)", "serialize.encode(value, 1 << 31, album)"}}, "warm", attempt("resources/large_result")},
 }
