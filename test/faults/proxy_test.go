@@ -114,9 +114,9 @@ func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 
 // The stages of a job at its worker, by the script that is sent: they are told
 // apart by how many arguments they have.
-func isTake(command []byte) bool  { return isScript(command, "*5\r\n", "}:job") }
+func isTake(command []byte) bool  { return isScript(command, "*6\r\n", "}:job") }
 func isFence(command []byte) bool { return isScript(command, "*7\r\n", "}:job") }
-func isEnd(command []byte) bool   { return isScript(command, "*12\r\n", "}:job") }
+func isEnd(command []byte) bool   { return isScript(command, "*13\r\n", "}:job") }
 
 // isEnqueue knows asynq's.
 func isEnqueue(command []byte) bool { return isScript(command, "*", "}:t:") }
