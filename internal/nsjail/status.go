@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // ending is how the script's process ended, by the supervisor's wait4.
@@ -24,26 +22,15 @@ type ending struct {
 // awaitSupervisor reads the supervisor's "ready" and gives pid 1's id outside,
 // which the kernel attaches to the message (SCM_CREDENTIALS, unix(7)).
 func awaitSupervisor(status *net.UnixConn) (pid int, err error) {
-	line := make([]byte, 512)
-	control := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	n, controlled, _, _, err := status.ReadMsgUnix(line, control)
+	m, err := receive(status)
 	if err != nil {
 		return 0, err
 	}
-	if n == 0 {
-		return 0, io.ErrUnexpectedEOF
-	}
-	if text := strings.TrimSpace(string(line[:n])); text != "ready" {
+	if text := strings.TrimSpace(m.text); text != "ready" {
 		return 0, fmt.Errorf("the supervisor says: %s", text)
 	}
-	messages, err := unix.ParseSocketControlMessage(control[:controlled])
-	if err != nil {
-		return 0, err
-	}
-	for _, m := range messages {
-		if credentials, err := unix.ParseUnixCredentials(&m); err == nil {
-			return int(credentials.Pid), nil
-		}
+	if m.sender != 0 {
+		return m.sender, nil
 	}
 	return 0, errors.New("no credentials came with the supervisor's message")
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"cellblock/test/results"
 )
 
 // machine is where a measurement was made; figures compare on the same only.
@@ -18,7 +16,7 @@ type machine struct {
 }
 
 func thisMachine() machine {
-	m := machine{CPU: "unknown", Cores: runtime.NumCPU()}
+	m := machine{CPU: "unknown", Cores: runtime.NumCPU(), Kernel: results.Kernel()}
 	content, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(content)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
@@ -26,19 +24,5 @@ func thisMachine() machine {
 			break
 		}
 	}
-	var name unix.Utsname
-	if unix.Uname(&name) == nil {
-		m.Kernel = unix.ByteSliceToString(name.Release[:])
-	}
 	return m
-}
-
-// commit names the source; "unknown" outside a repository. A plus sign stands
-// for changes that are not committed.
-func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--abbrev=12").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

@@ -35,8 +35,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
+	"cellblock/test/results"
 	"cellblock/test/stack"
 )
 
@@ -126,7 +125,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: commit(ctx), Machine: thisMachine()}
+	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: results.Commit(ctx), Machine: thisMachine()}
 	fmt.Printf("commit %s, %s, %d cores, Linux %s\n\n", r.Commit, r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel)
 	for _, name := range o.what {
 		switch name {
@@ -150,24 +149,5 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := r.print(os.Stdout); err != nil {
 		return err
 	}
-	return r.append(o.out)
-}
-
-// append adds the report to the history.
-func (r report) append(path string) error {
-	if path == "" {
-		return nil
-	}
-	line, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return f.Close()
+	return results.Append(o.out, r)
 }

@@ -120,15 +120,11 @@ func (k *kind) tightAPI() stack.Env {
 }
 
 func stopKinds() error {
-	var errs []error
+	var all []*stack.Stack
 	for _, k := range kinds {
-		for _, s := range []*stack.Stack{k.standard, k.tight} {
-			if s != nil {
-				errs = append(errs, s.Stop())
-			}
-		}
+		all = append(all, k.standard, k.tight)
 	}
-	return errors.Join(errs...)
+	return stack.StopAll(all...)
 }
 
 // workerEnv is a worker's environment, with what CONFORMANCE_WORKER_ENV adds.

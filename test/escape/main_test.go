@@ -70,7 +70,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := makeCanary(dir); err != nil {
 		return 1, err
 	}
-	if programs, err = findPrograms(dir); err != nil {
+	if programs, err = stack.FindOrBuild(context.Background(), os.Getenv("ESCAPE_PROGRAMS"), dir); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()
@@ -80,14 +80,6 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}
 	return m.Run(), nil
-}
-
-// findPrograms takes those of ESCAPE_PROGRAMS, a folder, or builds them.
-func findPrograms(dir string) (stack.Programs, error) {
-	if given := os.Getenv("ESCAPE_PROGRAMS"); given != "" {
-		return stack.Programs{API: filepath.Join(given, "api"), Worker: filepath.Join(given, "worker")}, nil
-	}
-	return stack.Build(context.Background(), dir)
 }
 
 func makeCanary(dir string) error {
@@ -161,15 +153,11 @@ func settled(worker *stack.Process) int {
 }
 
 func stopKinds() error {
-	var errs []error
+	var all []*stack.Stack
 	for _, k := range kinds {
-		for _, s := range []*stack.Stack{k.standard, k.tight} {
-			if s != nil {
-				errs = append(errs, s.Stop())
-			}
-		}
+		all = append(all, k.standard, k.tight)
 	}
-	return errors.Join(errs...)
+	return stack.StopAll(all...)
 }
 
 func leftovers() error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"cellblock/test/stack"
 )
 
 const (
@@ -80,9 +81,9 @@ func (j *job) body(slow float64, async bool) string {
 
 type answer struct {
 	JobID  string `json:"job_id"`
-	Status string
-	Result string
-	Code   string
+	Status string `json:"status"`
+	Result string `json:"result"`
+	Code   string `json:"code"`
 }
 
 // run posts a job until it is accepted, with an idempotency key, and reads it
@@ -132,25 +133,12 @@ var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 
 // call gives status 0 for no answer.
 func call(ctx context.Context, method, url, body, key string) (int, answer) {
-	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return 0, answer{}
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		request.Header.Set("Idempotency-Key", key)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, answer{}
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
 	var a answer
-	if err != nil || json.Unmarshal(content, &a) != nil {
+	status := stack.Ask(ctx, client, method, url, []byte(body), key, &a)
+	if status == 0 {
 		return 0, answer{}
 	}
-	return response.StatusCode, a
+	return status, a
 }
 
 // losses is what Redis itself may lose by a fault.

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/test/stack"
 )
 
 // answer is what an answer may have that is looked at here.
@@ -34,23 +34,10 @@ func execute(ctx context.Context, url, key, script string, async bool) (int, ans
 
 // call gives status 0 for no answer.
 func call(ctx context.Context, method, url string, body []byte, key string) (int, answer) {
-	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return 0, answer{}
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		request.Header.Set("Idempotency-Key", key)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, answer{}
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
 	var a answer
-	if err != nil || json.Unmarshal(content, &a) != nil {
+	status := stack.Ask(ctx, client, method, url, body, key, &a)
+	if status == 0 {
 		return 0, answer{}
 	}
-	return response.StatusCode, a
+	return status, a
 }

@@ -25,8 +25,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
+	"cellblock/test/results"
 	"cellblock/test/stack"
 )
 
@@ -88,13 +87,13 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: commit(ctx), Machine: machine(), Seconds: o.length.Seconds()}
+	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: results.Commit(ctx), Machine: machine(), Seconds: o.length.Seconds()}
 	fmt.Printf("commit %s, %s, %s of load, %d clients\n", r.Commit, r.Machine, o.length, o.clients)
 	if r.Jobs, r.Rows, r.Kills, err = b.soak(ctx, o); err != nil {
 		return err
 	}
 	r.Passed = r.print(os.Stdout)
-	if err := r.append(o.out); err != nil {
+	if err := results.Append(o.out, r); err != nil {
 		return err
 	}
 	if !r.Passed {
@@ -142,21 +141,4 @@ func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]i
 	rows = append(rows, left...)
 	ran, err := b.ran()
 	return l.judge(ran), rows, c.kills, err
-}
-
-// append adds the report to the history.
-func (r report) append(path string) error {
-	if path == "" {
-		return nil
-	}
-	line, err := json.Marshal(r, json.Deterministic(true))
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Close())
 }

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/sys/unix"
+	"cellblock/test/results"
 )
 
 // print writes the report as tables and reports whether all is well.
@@ -46,19 +42,5 @@ func (r row) text(value float64) string {
 
 // machine is where this ran; figures compare on the same only.
 func machine() string {
-	var name unix.Utsname
-	_ = unix.Uname(&name) // without it the kernel has no name
-	return fmt.Sprintf("%d cores, Linux %s", runtime.NumCPU(), unix.ByteSliceToString(name.Release[:]))
-}
-
-// commit names the source; "unknown" outside a repository. A plus sign stands
-// for changes that are not committed.
-func commit(ctx context.Context) string {
-	cmd := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--abbrev=12")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
+	return fmt.Sprintf("%d cores, Linux %s", runtime.NumCPU(), results.Kernel())
 }

@@ -14,6 +14,19 @@ type Programs struct {
 	Worker string
 }
 
+// FindOrBuild takes the programs of the folder given, or builds them into dir if
+// that is empty.
+func FindOrBuild(ctx context.Context, given, dir string) (Programs, error) {
+	if given == "" {
+		return Build(ctx, dir)
+	}
+	return in(given), nil
+}
+
+func in(dir string) Programs {
+	return Programs{API: filepath.Join(dir, "api"), Worker: filepath.Join(dir, "worker")}
+}
+
 // Build compiles the programs from this repository's source into dir. Further
 // arguments are flags of `go build`, such as -race.
 func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
@@ -27,7 +40,7 @@ func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return Programs{}, fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
-	return Programs{API: filepath.Join(dir, "api"), Worker: filepath.Join(dir, "worker")}, nil
+	return in(dir), nil
 }
 
 // moduleRoot is the nearest folder upwards with a go.mod: `go test` and `go

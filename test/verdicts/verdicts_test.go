@@ -67,11 +67,9 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	programs := stack.Programs{API: filepath.Join(os.Getenv("ESCAPE_PROGRAMS"), "api"), Worker: filepath.Join(os.Getenv("ESCAPE_PROGRAMS"), "worker")}
-	if os.Getenv("ESCAPE_PROGRAMS") == "" {
-		if programs, err = stack.Build(context.Background(), dir); err != nil {
-			return 1, err
-		}
+	programs, err := stack.FindOrBuild(context.Background(), os.Getenv("ESCAPE_PROGRAMS"), dir)
+	if err != nil {
+		return 1, err
 	}
 	bare := stack.Programs{API: programs.API, Worker: filepath.Join(dir, "worker-without-cgroups")}
 	if err := os.WriteFile(bare.Worker, fmt.Appendf(nil, withoutCgroups, programs.Worker), 0o700); err != nil {

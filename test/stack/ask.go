@@ -1,0 +1,46 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Ask sends one request, with an idempotency key unless it is empty, and reads
+// the JSON of its answer into answer. It gives the HTTP status; 0 if there was no
+// whole answer, and answer is then not to be used.
+func Ask(ctx context.Context, client *http.Client, method, url string, body []byte, key string, answer any) int {
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil || json.Unmarshal(content, answer) != nil {
+		return 0
+	}
+	return response.StatusCode
+}
+
+// StopAll stops those of the stacks that were started.
+func StopAll(stacks ...*Stack) error {
+	var errs []error
+	for _, s := range stacks {
+		if s != nil {
+			errs = append(errs, s.Stop())
+		}
+	}
+	return errors.Join(errs...)
+}
