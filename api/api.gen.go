@@ -146,6 +146,170 @@ type Accepted struct {
 	Status JobStatus `json:"status"`
 }
 
+// Batch A batch as it stands.
+type Batch struct {
+	// BatchID The batch's id, a UUID of version 7.
+	BatchID string `json:"batch_id"`
+
+	// Status `ended` once each of its jobs has.
+	Status string `json:"status"`
+
+	// CreatedAt When it was accepted.
+	CreatedAt string `json:"created_at"`
+
+	// FinishedAt When its last job ended; null before.
+	FinishedAt *string `json:"finished_at"`
+
+	// Counts How many of a batch's jobs stand where. `total` is the sum of the others.
+	Counts BatchCounts `json:"counts"`
+}
+
+// BatchAccepted A batch that was accepted.
+type BatchAccepted struct {
+	// BatchID The batch's id, a UUID of version 7.
+	BatchID string `json:"batch_id"`
+
+	// Status `ended` once each of its jobs has.
+	Status string `json:"status"`
+
+	// CreatedAt When it was accepted.
+	CreatedAt string `json:"created_at"`
+
+	// FinishedAt When its last job ended; null before.
+	FinishedAt *string `json:"finished_at"`
+
+	// Counts How many of a batch's jobs stand where. `total` is the sum of the others.
+	Counts  BatchCounts   `json:"counts"`
+	Members []BatchMember `json:"members"`
+}
+
+// BatchCounts How many of a batch's jobs stand where. `total` is the sum of the others.
+type BatchCounts struct {
+	Total int `json:"total"`
+
+	// Refused Lines that are no jobs.
+	Refused   int `json:"refused"`
+	Queued    int `json:"queued"`
+	Running   int `json:"running"`
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	Cancelled int `json:"cancelled"`
+}
+
+// BatchMember What became of a line. With `job_id`, or with `error` and `code`.
+type BatchMember struct {
+	// Index Which line, counted from 0; empty lines do not count.
+	Index int `json:"index"`
+
+	// JobID The job's id, a UUID of version 7.
+	JobID JobID `json:"job_id,omitempty,omitzero"`
+
+	// Error Why it was refused.
+	Error string `json:"error,omitempty,omitzero"`
+
+	// Code What is wrong, for programs.
+	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `missing_main` (400): the script binds no callable `main` at module level
+	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
+	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `not_found` (404): no such path, no such job, or the job has expired
+	// - `method_not_allowed` (405): see the header `Allow`
+	// - `cancelled` (409): the job was cancelled
+	// - `already_finished` (409): a job that has ended cannot be cancelled
+	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
+	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+	// - `exception` (422): the script raised an exception; see `traceback`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
+	// - `killed` (422): a signal ended the script; see `signal`
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `worker_lost` (500): the worker died under the job
+	// - `internal` (500): our own fault
+	// - `unavailable` (503): try again after `Retry-After`
+	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+	Code ErrorCode `json:"code,omitempty,omitzero"`
+}
+
+// BatchResult A line of a batch's results. With `job`, or with `error` and `code` of a line that was refused or of a job that has expired.
+type BatchResult struct {
+	// Index Which line of the batch, counted from 0.
+	Index int `json:"index"`
+
+	// Job A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
+	// succeeded, else with `error`, `code` and what else is known of the failure.
+	Job *Job `json:"job,omitempty"`
+
+	// Error Why there is none.
+	Error string `json:"error,omitempty,omitzero"`
+
+	// Code What is wrong, for programs.
+	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `missing_main` (400): the script binds no callable `main` at module level
+	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
+	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `not_found` (404): no such path, no such job, or the job has expired
+	// - `method_not_allowed` (405): see the header `Allow`
+	// - `cancelled` (409): the job was cancelled
+	// - `already_finished` (409): a job that has ended cannot be cancelled
+	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
+	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+	// - `exception` (422): the script raised an exception; see `traceback`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
+	// - `killed` (422): a signal ended the script; see `signal`
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `worker_lost` (500): the worker died under the job
+	// - `internal` (500): our own fault
+	// - `unavailable` (503): try again after `Retry-After`
+	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+	Code ErrorCode `json:"code,omitempty,omitzero"`
+}
+
+// Callback What became of the `callback_url` of a job; missing where there is none.
+type Callback struct {
+	// URL Where to; without the query, which may hold a secret.
+	URL string `json:"url"`
+
+	// Status `waiting` for the job's end, `pending` until the next attempt, `delivered` (answered with 2xx), or `failed` for good.
+	Status string `json:"status"`
+
+	// Attempts How often it was sent.
+	Attempts int `json:"attempts"`
+
+	// LastAttemptAt When it was last sent.
+	LastAttemptAt *string `json:"last_attempt_at"`
+
+	// NextAttemptAt About when it will be sent again; null if it will not.
+	NextAttemptAt *string `json:"next_attempt_at"`
+
+	// ResponseStatus The status of the last answer; null if there was none.
+	ResponseStatus *int `json:"response_status"`
+
+	// Error What was wrong with the last attempt, such as `timeout`, `address_not_allowed`, `redirect`; null if nothing was.
+	Error *string `json:"error"`
+}
+
+// CallbackMessage What is posted to a `callback_url`.
+type CallbackMessage struct {
+	// Type Always `job.ended`.
+	Type string `json:"type"`
+
+	// Timestamp When the job ended.
+	Timestamp string `json:"timestamp"`
+
+	// Data A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
+	// succeeded, else with `error`, `code` and what else is known of the failure.
+	Data Job `json:"data"`
+}
+
 // Error What every error answers with. If a script ran, what it printed until then is there.
 type Error struct {
 	// Error What is wrong, for people. May be reworded, but for those of `missing_main` and `not_serializable`.
@@ -260,6 +424,9 @@ type ExecuteForm struct {
 	// Async `true` or `false`.
 	Async *string `json:"async,omitempty"`
 
+	// CallbackURL Where the end is posted to.
+	CallbackURL *string `json:"callback_url,omitempty"`
+
 	// Env An object in JSON.
 	Env *string `json:"env,omitempty"`
 
@@ -287,6 +454,12 @@ type ExecuteRequest struct {
 
 	// Async Answer 202 at once.
 	Async *bool `json:"async,omitempty"`
+
+	// CallbackURL Where the job's end is posted to (`CallbackMessage`): an `http` or `https` URL without user, password and fragment. The message is signed as
+	// [Standard Webhooks](https://www.standardwebhooks.com) says (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and sent again, with growing pauses,
+	// until it is answered with 2xx, or with 410, which ends it, or the attempts are used up. Redirects are not followed. Only public addresses are connected to, unless a setting
+	// of the service allows others. The service must have a secret to sign with (`CALLBACK_SECRET`), else this field is refused.
+	CallbackURL *string `json:"callback_url,omitempty"`
 
 	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. Those that every
 	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`, `MPLBACKEND`.
@@ -476,6 +649,9 @@ type Job struct {
 	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
+
+	// Callback What became of the `callback_url` of a job; missing where there is none.
+	Callback *Callback `json:"callback,omitempty"`
 }
 
 // JobID The job's id, a UUID of version 7.
@@ -542,6 +718,12 @@ type Output struct {
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 }
 
+// OutputEvent What a script printed.
+type OutputEvent struct {
+	// Text Whole characters; bytes that are not UTF-8 have become U+FFFD.
+	Text string `json:"text"`
+}
+
 // OutputFile defines model for OutputFile.
 type OutputFile struct {
 	// Name The path below `outputs/`. Characters that are no good elsewhere (control, `%`, backslash, not UTF-8) have become `_`, and
@@ -600,6 +782,15 @@ type RequestLimits struct {
 // integers may exceed 64 bits). At most 4 MiB of JSON (a setting).
 type Result = jsontext.Value
 
+// StateEvent Where a job stands.
+type StateEvent struct {
+	// JobID The job's id, a UUID of version 7.
+	JobID JobID `json:"job_id"`
+
+	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	Status JobStatus `json:"status"`
+}
+
 // Stderr What they wrote to standard error, with the same bound.
 type Stderr = string
 
@@ -634,6 +825,9 @@ type Usage struct {
 	MemoryPeakBytes *int64 `json:"memory_peak_bytes"`
 }
 
+// IdempotencyKey Examples: "8e03978e-40d5-43dd-bc93-6894a57f9324"
+type IdempotencyKey = string
+
 // InlineFiles defines model for InlineFiles.
 type InlineFiles = bool
 
@@ -662,8 +856,8 @@ type ExecuteParams struct {
 	Prefer *Prefer `json:"Prefer,omitempty"`
 
 	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
-	// body gives the same job, for as long as that job can be read; with another body it is refused (422 `idempotency_mismatch`).
-	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+	// body gives the same job (or batch), for as long as that can be read; with another body it is refused (422 `idempotency_mismatch`).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -828,7 +1022,7 @@ func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Reques
 
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
-		var IdempotencyKey string
+		var IdempotencyKey IdempotencyKey
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
