@@ -882,6 +882,12 @@ type GetJobParams struct {
 	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
 }
 
+// WatchJobParams defines parameters for WatchJob.
+type WatchJobParams struct {
+	// LastEventID The `id` of the last event that came.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
 type ExecuteJSONRequestBody = ExecuteRequest
 
@@ -905,6 +911,9 @@ type ServerInterface interface {
 	// GetJob Read a job
 	// (GET /jobs/{id})
 	GetJob(w http.ResponseWriter, r *http.Request, id string, params GetJobParams)
+	// WatchJob Watch a job
+	// (GET /jobs/{id}/events)
+	WatchJob(w http.ResponseWriter, r *http.Request, id string, params WatchJobParams)
 	// GetJobFile Read a file that a job left
 	// (GET /jobs/{id}/files/{path})
 	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath)
@@ -947,6 +956,12 @@ func (_ Unimplemented) CancelJob(w http.ResponseWriter, r *http.Request, id stri
 // GetJob Read a job
 // (GET /jobs/{id})
 func (_ Unimplemented) GetJob(w http.ResponseWriter, r *http.Request, id string, params GetJobParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// WatchJob Watch a job
+// (GET /jobs/{id}/events)
+func (_ Unimplemented) WatchJob(w http.ResponseWriter, r *http.Request, id string, params WatchJobParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1204,6 +1219,56 @@ func (siw *ServerInterfaceWrapper) GetJob(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// WatchJob operation middleware
+func (siw *ServerInterfaceWrapper) WatchJob(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WatchJobParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Last-Event-ID", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Last-Event-ID", Err: err})
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.WatchJob(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetJobFile operation middleware
 func (siw *ServerInterfaceWrapper) GetJobFile(w http.ResponseWriter, r *http.Request) {
 
@@ -1394,6 +1459,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/jobs/{id}", wrapper.GetJob)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/jobs/{id}/events", wrapper.WatchJob)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)

@@ -15,6 +15,7 @@ import (
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/files"
+	"cellblock/internal/jobs/live"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/reaper"
 	"cellblock/internal/jobs/store"
@@ -35,6 +36,8 @@ type api struct {
 	client     redis.UniversalClient
 	dispatcher *dispatch.Dispatcher
 	reaper     *reaper.Reaper
+	topics     *redisconn.Topics
+	live       *live.Hub
 	files      *files.Store
 	handler    *httpapi.Handler
 }
@@ -48,11 +51,14 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	records, producer := store.New(client, s.Store), queue.NewProducer(client)
 	a.dispatcher = dispatch.New(records, producer, client, s.Dispatch, logger)
 	a.reaper = reaper.New(records, producer, logger)
+	a.topics = redisconn.NewTopics(client)
+	a.live = live.New(records, a.topics, logger)
 	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
 		Settings: s.HTTP,
 		SyncWait: s.Dispatch.SyncWait,
 		Limits:   s.Ceilings.Limits(),
 		Files:    a.files,
+		Live:     a.live,
 		Metrics:  telemetry.NewAPIMetrics(a.dispatcher, logger),
 		Logger:   logger,
 	})
@@ -61,6 +67,8 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 
 // close ends what newAPI began, in reverse: the dispatcher uses the client.
 func (a *api) close() {
+	a.live.Close()
+	a.topics.Close()
 	a.dispatcher.Close()
 	if err := a.files.Close(); err != nil {
 		a.logger.Debug("closing the files", "error", err)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -39,6 +40,17 @@ func loadContract(t *testing.T) contract {
 		t.Fatal(err)
 	}
 	return contract{doc: doc, router: router}
+}
+
+// asText has kin-openapi take the bodies that go on as the strings that they are in
+// the document.
+func asText() {
+	for _, mediaType := range []string{"text/event-stream", "application/x-ndjson"} {
+		openapi3filter.RegisterBodyDecoder(mediaType, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+			text, err := io.ReadAll(body)
+			return string(text), err
+		})
+	}
 }
 
 // check holds an answer, and the request if it is a valid one, to the document.

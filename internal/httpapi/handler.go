@@ -62,6 +62,7 @@ type Config struct {
 	// Limits are the workers'; a request may ask for lower ones.
 	Limits  jobs.Limits
 	Files   Files
+	Live    Live
 	Metrics *telemetry.APIMetrics
 	Logger  *slog.Logger
 }
@@ -74,6 +75,7 @@ type Handler struct {
 	syncWait time.Duration
 	limits   jobs.Limits
 	files    Files
+	live     Live
 	room     room
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
@@ -93,6 +95,7 @@ func New(service Jobs, config Config) *Handler {
 		syncWait: config.SyncWait,
 		limits:   config.Limits,
 		files:    config.Files,
+		live:     config.Live,
 		room:     newRoom(),
 		metrics:  config.Metrics,
 		logger:   config.Logger,

@@ -16,7 +16,10 @@ import (
 	"cellblock/internal/telemetry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	asText()
+	goleak.VerifyTestMain(m)
+}
 
 const jobID = "01981f3e-7c1a-7000-8000-000000000001"
 
@@ -121,7 +124,7 @@ func testHandler(t *testing.T, service Jobs) *Handler {
 
 func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 	t.Helper()
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := testLogger(t)
 	h := New(service, Config{
 		Settings: settings,
 		SyncWait: 15 * time.Second,
@@ -131,6 +134,11 @@ func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 	})
 	t.Cleanup(h.Drain)
 	return h
+}
+
+func testLogger(t *testing.T) *slog.Logger {
+	t.Helper()
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // serve serves h over real HTTP, with the server that the API uses.

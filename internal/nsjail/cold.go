@@ -60,8 +60,8 @@ func (c *Cold) launch(ctx context.Context, id int) (*Sandbox, error) {
 	limits := c.host.limits
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
-		stdout: collect(outer.stdout, limits.OutputBytes), stderr: collect(outer.stderr, limits.OutputBytes),
-		group: group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start,
+		outputs: collectBoth(outer.stdout, outer.stderr, limits.OutputBytes),
+		group:   group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start,
 	}
 	if err := s.awaitReady(ctx, body.awaitSupervisor); err != nil {
 		s.Discard()
@@ -116,7 +116,7 @@ func startCold(args []string, inner *innerEnds) (*coldBody, error) {
 		_ = log.Close()
 		return nil, err
 	}
-	return &coldBody{jail: jail, status: status, log: collect(log, maxLogBytes)}, nil
+	return &coldBody{jail: jail, status: status, log: collect(log, maxLogBytes, nil)}, nil
 }
 
 func (b *coldBody) awaitSupervisor(deadline time.Time) error {

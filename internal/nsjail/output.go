@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -15,17 +16,22 @@ import (
 type output struct {
 	source *os.File
 	limit  int64
-	kept   []byte
 	done   chan struct{}
+	// written gets a value when more was kept, for who follows; nil for nobody.
+	written chan<- struct{}
+
+	mu   sync.Mutex
+	kept []byte
 	// most is a lower limit that came later, for who takes; 0 if none did.
 	most int64
 }
 
 // collect reads source to its end, keeps at most limit bytes and drops the
 // rest, so that a script that prints without end is never blocked by it. It
-// owns source. The owner of what it gives must call stop.
-func collect(source *os.File, limit int64) *output {
-	o := &output{source: source, limit: limit, done: make(chan struct{})}
+// owns source. Whenever it kept something, written gets a value, if there is room
+// in it; it may be nil. The owner of what it gives must call stop.
+func collect(source *os.File, limit int64, written chan<- struct{}) *output {
+	o := &output{source: source, limit: limit, done: make(chan struct{}), written: written}
 	go func() {
 		defer close(o.done)
 		_, _ = io.Copy(o, source)
@@ -36,8 +42,16 @@ func collect(source *os.File, limit int64) *output {
 // Write keeps what there is room for. One byte beyond the limit tells a full
 // stream from a cut one.
 func (o *output) Write(data []byte) (int, error) {
+	o.mu.Lock()
 	room := max(o.limit+1-int64(len(o.kept)), 0)
 	o.kept = append(o.kept, data[:min(int64(len(data)), room)]...)
+	o.mu.Unlock()
+	if room > 0 {
+		select {
+		case o.written <- struct{}{}:
+		default: // nobody follows, or there is one that has not been looked at
+		}
+	}
 	return len(data), nil
 }
 
@@ -76,10 +90,9 @@ func (o *output) drain(fd int) {
 }
 
 func (o *output) text() (text string, truncated bool) {
-	kept, limit := o.kept, o.limit
-	if o.most > 0 {
-		limit = o.most
-	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	kept, limit := o.kept, o.bound()
 	if truncated = int64(len(kept)) > limit; truncated {
 		kept = wholeCharacters(kept[:limit])
 	}
@@ -87,7 +100,19 @@ func (o *output) text() (text string, truncated bool) {
 }
 
 // cutAt has take give at most limit bytes, which is below what is collected.
-func (o *output) cutAt(limit int64) { o.most = limit }
+func (o *output) cutAt(limit int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.most = limit
+}
+
+// bound is how many bytes are given at most. Under mu.
+func (o *output) bound() int64 {
+	if o.most > 0 {
+		return o.most
+	}
+	return o.limit
+}
 
 // stop ends the reading, whatever still holds the other end.
 func (o *output) stop() {

@@ -68,7 +68,7 @@ func openOutput(t *testing.T, limit int64) (*output, *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := collect(out, limit)
+	o := collect(out, limit, nil)
 	t.Cleanup(func() {
 		_ = in.Close()
 		o.stop()

@@ -19,8 +19,7 @@ type Sandbox struct {
 	limits  jobs.Limits
 	body    body
 	channel *net.UnixConn
-	stdout  *output
-	stderr  *output
+	outputs
 	// group is nil where cgroups are not writable.
 	group *cgroup.Group
 	// beside counts the processes in the group that are not the script's.

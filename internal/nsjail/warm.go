@@ -267,8 +267,8 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (readySandbox, error) {
 	limits := p.host.limits
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
-		stdout: collect(outer.stdout, limits.OutputBytes), stderr: collect(outer.stderr, limits.OutputBytes),
-		group: group, logger: p.logger, behind: p.host.teardowns.start, release: func() { p.host.claim.giveBack(id) },
+		outputs: collectBoth(outer.stdout, outer.stderr, limits.OutputBytes),
+		group:   group, logger: p.logger, behind: p.host.teardowns.start, release: func() { p.host.claim.giveBack(id) },
 	}
 	if err := s.awaitReady(ctx, body.awaitBirth); err != nil {
 		s.Discard()

@@ -101,7 +101,7 @@ func (z *zygote) start(plan string) error {
 		_ = printed.Close()
 		return err
 	}
-	z.conn, z.output = conn, collect(printed, maxLogBytes)
+	z.conn, z.output = conn, collect(printed, maxLogBytes, nil)
 	return nil
 }
 

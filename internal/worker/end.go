@@ -17,6 +17,9 @@ const (
 // keep stores the files that a job left. Without them its answer would not be
 // what the script made, so a failure becomes the job's own.
 func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
+	if len(outcome.Files) == 0 {
+		return outcome
+	}
 	ctx, cancel := context.WithTimeout(w.abandoned, filesPatience)
 	defer cancel()
 	err := w.Files.Put(ctx, job.ID, outcome.Files, w.Store.TTL(job.Async))

@@ -20,7 +20,7 @@ var errStopping = errors.New("the worker is stopping")
 // Handle handles one delivery of a job: nil if there is nothing left to do for
 // it. The delivery's own context is not used, see Worker.killed.
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
-	_, release := w.held.add(w.killed, delivery.ID)
+	_, release := w.held.add(w.killed, delivery.ID, nil)
 	defer release()
 	job, state, expired, err := w.take(delivery.ID)
 	switch {
@@ -42,8 +42,10 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return w.noSandbox(job, delivery.Attempt, err)
 	}
 	prepared := time.Since(start)
-	// From before the fence on, so that no wish to cancel is missed.
-	ctx, ended := w.running.add(w.killed, job.ID)
+	live := w.newBroadcast(job.ID, sandbox)
+	defer live.stop()
+	// From before the fence on, so that no wish is missed.
+	ctx, ended := w.running.add(w.killed, job.ID, live.start)
 	defer ended()
 	ours, holder, err := w.fence(job)
 	if err != nil || !ours {
@@ -59,14 +61,14 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	case !ours:
 		return w.watch(job.ID)
 	}
-	w.Metrics.JobStarted()
-	outcome := w.run(ctx, sandbox, job)
-	if len(outcome.Files) > 0 {
-		outcome = w.keep(job, outcome)
+	if holder.Watched {
+		live.start()
 	}
+	outcome := w.run(ctx, sandbox, job)
+	live.stop()
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(holder.StartedAt.Sub(holder.CreatedAt)-prepared))
-	return w.end(job, outcome)
+	return w.end(job, w.keep(job, outcome))
 }
 
 // take loads a delivered job and says that this worker has it.
@@ -145,6 +147,7 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 			outcome = failure(jobs.CodeInternal, "something went wrong on the worker while the job ran")
 		}
 	}()
+	w.Metrics.JobStarted()
 	outcome = sandbox.Run(ctx, job.Script, job.Inputs)
 	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled {
 		f.Message = "the job was cancelled while it ran"

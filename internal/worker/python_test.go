@@ -38,10 +38,52 @@ func (p *pythons) acquire(ctx context.Context, _ string) (Sandbox, error) {
 	if p.ready != nil {
 		p.ready()
 	}
-	return &python{of: p}, ctx.Err()
+	return &python{of: p, stdout: spool{written: make(chan struct{}, 1)}}, ctx.Err()
 }
 
-type python struct{ of *pythons }
+type python struct {
+	of     *pythons
+	stdout spool
+}
+
+// Follow implements Sandbox.
+func (p *python) Follow(ctx context.Context, told func([]jobs.Printed)) {
+	for at := 0; ; {
+		if text := p.stdout.from(at); text != "" {
+			told([]jobs.Printed{{Stream: jobs.Stdout, At: at, Text: text}})
+			at += len(text)
+		}
+		select {
+		case <-p.stdout.written:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// spool can be read while it is written.
+type spool struct {
+	mu      sync.Mutex
+	text    []byte
+	written chan struct{}
+}
+
+func (s *spool) Write(data []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, data...)
+	select {
+	case s.written <- struct{}{}:
+	default:
+	}
+	return len(data), nil
+}
+
+func (s *spool) from(at int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.text[at:])
+}
 
 func (p *python) Discard() { p.of.discarded.Add(1) }
 
@@ -55,10 +97,10 @@ func (p *python) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Ou
 	defer cancel()
 	command := exec.CommandContext(timed, "/usr/bin/python3", "-I", "-c",
 		script+"\nimport json, sys\nprint(json.dumps(main()), file=sys.stderr)")
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
+	var stderr bytes.Buffer
+	command.Stdout, command.Stderr = &p.stdout, &stderr
 	err := command.Run()
-	outcome := jobs.Outcome{Stdout: stdout.String(), Usage: jobs.Usage{RunMS: jobs.Milliseconds(time.Since(start))}}
+	outcome := jobs.Outcome{Stdout: p.stdout.from(0), Usage: jobs.Usage{RunMS: jobs.Milliseconds(time.Since(start))}}
 	result := strings.TrimSpace(stderr.String())
 	switch {
 	case ctx.Err() != nil:

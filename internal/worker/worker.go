@@ -32,6 +32,9 @@ type Sandbox interface {
 	// nothing of it behind. It fills Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
 	// the outcome is CodeCancelled.
 	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
+	// Follow calls told with what the script prints, from the first byte on and as
+	// it prints it, until ctx ends.
+	Follow(ctx context.Context, told func([]jobs.Printed))
 	// Discard ends a sandbox that was not Run, and waits until it is gone.
 	Discard()
 }
@@ -169,7 +172,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	beating, stopBeating := context.WithCancel(context.WithoutCancel(ctx))
 	var heart sync.WaitGroup
 	heart.Go(func() { w.beat(beating) })
-	heart.Go(func() { w.hearCancels(beating) })
+	heart.Go(func() { w.hearWishes(beating) })
 	defer func() {
 		stopBeating()
 		heart.Wait()

@@ -22,6 +22,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/signals"
 )
 
 // Settings of the waiting.
@@ -76,7 +77,8 @@ type Dispatcher struct {
 
 	// channel is this replica's own.
 	channel string
-	waiters waiters
+	// waiters are the calls that wait for jobs, by id.
+	waiters signals.Signals
 	// workerSeen is when a worker was last known to live, or could have lived
 	// for all we know: a time.Duration since born.
 	workerSeen atomic.Int64
@@ -128,7 +130,7 @@ func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (jo
 	if wait <= 0 {
 		return d.read(ctx, id)
 	}
-	ended, done := d.waiters.add(id) // before the look, so that no end is missed
+	ended, _, done := d.waiters.Add(id) // before the look, so that no end is missed
 	defer done()
 	return d.awaitEnd(ctx, id, ended, wait)
 }

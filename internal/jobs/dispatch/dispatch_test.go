@@ -145,7 +145,7 @@ func TestManyAtOnceEachGetTheirOwn(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	if ids := s.waiters.ids(); len(ids) != 0 {
+	if ids := s.waiters.Names(); len(ids) != 0 {
 		t.Errorf("%d waiters are left", len(ids))
 	}
 }

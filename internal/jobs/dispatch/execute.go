@@ -19,11 +19,11 @@ import (
 func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
 	start := time.Now()
 	var ended <-chan struct{}
-	done := func() {}
+	done := func() bool { return false }
 	// Not by way of request, which would hold the inputs while the job is waited for.
 	startWithin := request.StartWithin
 	id, fresh, err := d.accept(ctx, request, requestID, func(id string) {
-		ended, done = d.waiters.add(id) // before the enqueueing, so that no end is missed
+		ended, _, done = d.waiters.Add(id) // before the enqueueing, so that no end is missed
 	})
 	defer func() { done() }()
 	if err != nil {

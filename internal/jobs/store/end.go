@@ -14,7 +14,7 @@ import (
 
 // endScript ends a job, if it has not ended yet, and tells who waits.
 //
-//	KEYS     the job's hash, its inputs
+//	KEYS     the job's hash, its inputs, its events
 //	ARGV[1]  the id
 //	ARGV[2]  the final state
 //	ARGV[3]  the outcome
@@ -23,12 +23,13 @@ import (
 //	ARGV[6]  and of a synchronous one
 //	ARGV[7]  1 to end the job only while it is queued
 //	ARGV[8]  1 if the job was taken back without having run, else 0
+//	ARGV[9]  for how many milliseconds the events are kept
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
 //	         and the TTL that was set
 //
 // An end that is already there word for word is this one: its reply was lost.
 var endScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs")
+local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -56,6 +57,10 @@ if job[6] then
 	redis.call("DEL", KEYS[2])
 end
 redis.call("PEXPIRE", KEYS[1], ttl)
+if job[7] then
+	redis.call("PEXPIRE", KEYS[3], ARGV[9])
+	redis.call("PUBLISH", KEYS[3], "")
+end
 if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], ARGV[1])
 end
@@ -86,9 +91,9 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 	if outcome.Failure != nil && outcome.Failure.NeverRan() {
 		void = 1
 	}
-	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id)},
+	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted, void).Slice()
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted, void, eventsGrace.Milliseconds()).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}

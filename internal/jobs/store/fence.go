@@ -23,15 +23,17 @@ type Holder struct {
 	Ended bool
 	// Expired tells that the job is queued still and must not be started any more.
 	Expired bool
+	// Watched tells that somebody watches the job.
+	Watched bool
 }
 
 // fenceScript lets the first delivery that asks start the job.
 //
-//	KEYS[1]  the job's hash
+//	KEYS     the job's hash, its events
 //	ARGV     token, owner, wall limit in microseconds
-//	returns  state, token, owner, created_at, started_at as they then stand, the
-//	         state being "expired" if the start deadline has passed; nil if there
-//	         is no such job
+//	returns  state, token, owner, created_at, started_at, watched as they then
+//	         stand, the state being "expired" if the start deadline has passed; nil
+//	         if there is no such job
 var fenceScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
@@ -42,7 +44,7 @@ if state == "queued" then
 	local now = time[1] * 1000000 + time[2]
 	local start_by = redis.call("HGET", KEYS[1], "start_by")
 	if start_by and tonumber(start_by) < now then
-		return {"expired", "", "", "", ""}
+		return {"expired", "", "", "", "", ""}
 	end
 	redis.call("HSET", KEYS[1],
 		"state", "running",
@@ -51,14 +53,18 @@ if state == "queued" then
 		"started_at", string.format("%.0f", now),
 		"deadline", string.format("%.0f", now + ARGV[3]))
 end
-return redis.call("HMGET", KEYS[1], "state", "token", "owner", "created_at", "started_at")`)
+local job = redis.call("HMGET", KEYS[1], "state", "token", "owner", "created_at", "started_at", "watched")
+if job[6] then
+	redis.call("PUBLISH", KEYS[2], "")
+end
+return job`)
 
 // Fence asks to start a job: the first token stands, for good. It gives who
 // holds the fence now. The caller may start the job only if that is its own
 // token and the job has not ended; to find one's own token a second time (after
 // a lost reply) means to go on. wall is the wall limit. CodeNotFound.
 func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Duration) (Holder, error) {
-	reply, err := fenceScript.Run(ctx, s.client, []string{jobKey(id)}, token, owner, wall.Microseconds()).Slice()
+	reply, err := fenceScript.Run(ctx, s.client, []string{jobKey(id), EventsKey(id)}, token, owner, wall.Microseconds()).Slice()
 	if errors.Is(err, redis.Nil) {
 		err = notFound()
 	}
@@ -73,6 +79,7 @@ func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Du
 		Owner:     text(2),
 		CreatedAt: parseTime(text(3)),
 		StartedAt: parseTime(text(4)),
+		Watched:   text(5) == "1",
 	}, nil
 }
 

@@ -23,6 +23,7 @@
 //	taken_by    the worker that took it up last, fenced or not
 //	void        1 once the job was taken back without having run
 //	cancel      1 once somebody asked to cancel it while it ran
+//	watched     1 once somebody watches it: its worker then tells what it prints
 //	token       which delivery was allowed to start it: the fence
 //	owner       the worker of that delivery
 //	started_at  when the fence was set

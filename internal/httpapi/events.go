@@ -1,0 +1,144 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+const (
+	// heartbeat is how often whoever watches hears something, so that neither side
+	// nor what is between takes the connection for dead.
+	heartbeat = 15 * time.Second
+	// writeTimeout is how long a part of an answer that goes on may take to be read.
+	writeTimeout = 30 * time.Second
+	// retryMS is in how many milliseconds a client comes back that lost the answer.
+	retryMS = "1000"
+)
+
+// WatchJob answers GET /jobs/{id}/events.
+func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.WatchJobParams) {
+	if !jobs.ValidID(id) {
+		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired"))
+		return
+	}
+	exchangeOf(r).jobID = id
+	var from jobs.Position
+	if params.LastEventID != nil && *params.LastEventID != "" {
+		var err *jobs.Error
+		if from, err = jobs.ParsePosition(*params.LastEventID); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	ctx, stop := h.waiting(r)
+	defer stop()
+	if r.Method == http.MethodHead || from.Ended() {
+		h.describeEvents(w, r, id, from)
+		return
+	}
+	stream := &eventStream{handler: h, w: w, r: r}
+	err := h.live.Watch(ctx, id, from, heartbeat, stream.tell)
+	switch {
+	case err == nil:
+	case exchangeOf(r).status != 0:
+		h.logger.DebugContext(r.Context(), "a watch broke off", "job_id", id, "error", err)
+	case drained(ctx):
+		h.fail(w, r, shuttingDown())
+	default:
+		h.fail(w, r, err)
+	}
+}
+
+// describeEvents answers without events: that there are some, or that there are no
+// more.
+func (h *Handler) describeEvents(w http.ResponseWriter, r *http.Request, id string, from jobs.Position) {
+	if _, err := h.jobs.Get(r.Context(), id, 0); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if from.Ended() {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+}
+
+// eventStream writes events as the HTML standard spells them.
+type eventStream struct {
+	handler *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+}
+
+// tell writes events, or, without any, a sign of life.
+func (s *eventStream) tell(events []jobs.Event) error {
+	var text bytes.Buffer
+	if exchangeOf(s.r).status == 0 {
+		s.w.Header().Set("Content-Type", "text/event-stream")
+		s.w.Header().Set("X-Accel-Buffering", "no") // nginx, and others that learnt it
+		text.WriteString("retry: " + retryMS + "\n\n")
+	}
+	if len(events) == 0 {
+		text.WriteString(": still here\n\n")
+	}
+	for _, event := range events {
+		if err := s.encode(&text, event); err != nil {
+			return err
+		}
+	}
+	return flush(s.w, text.Bytes())
+}
+
+func (s *eventStream) encode(text *bytes.Buffer, event jobs.Event) error {
+	var name string
+	var body any
+	switch {
+	case event.End != nil:
+		name, body = "end", jobBody(*event.End, s.handler.filesBody(s.r.Context(), *event.End, nil))
+	case event.State != "":
+		name, body = "state", api.StateEvent{JobID: exchangeOf(s.r).jobID, Status: api.JobStatus(event.State)}
+	default:
+		name, body = string(event.Printed.Stream), api.OutputEvent{Text: event.Printed.Text}
+	}
+	data, err := json.Marshal(body, encoding)
+	if err != nil {
+		return err
+	}
+	text.WriteString("event: " + name + "\nid: " + event.Position.String() + "\n")
+	for line := range bytes.Lines(data) {
+		text.WriteString("data: ")
+		text.Write(bytes.TrimRight(line, "\r\n"))
+		text.WriteByte('\n')
+	}
+	text.WriteByte('\n')
+	return nil
+}
+
+// flush writes a part of an answer that goes on, and has it sent.
+func flush(w http.ResponseWriter, part []byte) error {
+	controller := http.NewResponseController(w)
+	if _, err := w.Write(part); err != nil {
+		return err
+	}
+	// The next part has its own time, whenever it comes: the client is not behind.
+	err := controller.Flush()
+	_ = controller.SetWriteDeadline(time.Now().Add(heartbeat + writeTimeout))
+	return err
+}
+
+// Live tells what happens to jobs while it happens.
+type Live interface {
+	// Watch calls tell with what happened to a job since a position and with what
+	// happens, up to its end, and with nothing whenever nothing has happened for idle.
+	// It returns nil after the end, else tell's error, ctx's, or CodeNotFound or
+	// CodeUnavailable.
+	Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error
+}

@@ -1,0 +1,131 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/telemetry"
+)
+
+// scriptedLive is a live side that tells what a test says.
+type scriptedLive func(ctx context.Context, from jobs.Position, tell func([]jobs.Event) error) error
+
+func (s scriptedLive) Watch(ctx context.Context, _ string, from jobs.Position, _ time.Duration, tell func([]jobs.Event) error) error {
+	return s(ctx, from, tell)
+}
+
+func watching(t *testing.T, live scriptedLive) *Handler {
+	t.Helper()
+	logger := testLogger(t)
+	h := New(scripted{}, Config{
+		SyncWait: 15 * time.Second, Limits: jobs.DefaultLimits(), Live: live,
+		Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
+	})
+	t.Cleanup(h.Drain)
+	return h
+}
+
+func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
+	record := succeeded("[1,\n2]")
+	h := watching(t, func(_ context.Context, from jobs.Position, tell func([]jobs.Event) error) error {
+		if from != (jobs.Position{State: jobs.StateRunning, Stdout: 3}) {
+			t.Errorf("from %+v", from)
+		}
+		running := jobs.Position{State: jobs.StateRunning, Stdout: 3}
+		after := jobs.Position{State: jobs.StateRunning, Stdout: 12}
+		return errors.Join(
+			tell([]jobs.Event{{State: jobs.StateRunning, Position: running}}),
+			tell(nil),
+			tell([]jobs.Event{
+				{Printed: jobs.Printed{Stream: jobs.Stdout, At: 3, Text: "a\nb\r\"é\u2028"}, Position: after},
+				{End: &record, Position: jobs.Position{State: record.State, Stdout: 12}},
+			}))
+	})
+	url := serve(t, h)
+	got := send(t, http.MethodGet, url+"/jobs/"+jobID+"/events", "", "Last-Event-ID", "2-3-0")
+	want := "retry: 1000\n\n" +
+		"event: state\nid: 2-3-0\ndata: {\"job_id\":\"" + jobID + "\",\"status\":\"running\"}\n\n" +
+		": still here\n\n" +
+		"event: stdout\nid: 2-12-0\ndata: {\"text\":\"a\\nb\\r\\\"é\u2028\"}\n\n" +
+		"event: end\nid: 3-12-0\ndata: {\"job_id\":"
+	if got.status != http.StatusOK || !strings.HasPrefix(got.body, want) || !strings.HasSuffix(got.body, "}\n\n") ||
+		got.header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("got %d %s\n%s", got.status, got.header.Get("Content-Type"), got.body)
+	}
+	for line := range strings.Lines(got.body) {
+		if name, _, ok := strings.Cut(line, ":"); line != "\n" && (!ok || strings.ContainsAny(name, " {")) {
+			t.Errorf("%q is no field", line)
+		}
+	}
+	loadContract(t).check(t, http.MethodGet, url+"/jobs/"+jobID+"/events", "", got, true)
+}
+
+func TestWhatIsNoWatch(t *testing.T) {
+	h := watching(t, func(context.Context, jobs.Position, func([]jobs.Event) error) error {
+		return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
+	})
+	url, c := serve(t, h), loadContract(t)
+	for _, test := range []struct {
+		method, id, last string
+		status           int
+	}{
+		{http.MethodGet, jobID, "", http.StatusNotFound},
+		{http.MethodGet, "nonsense", "", http.StatusNotFound},
+		{http.MethodGet, jobID, "nonsense", http.StatusBadRequest},
+		{http.MethodGet, jobID, "3-12-0", http.StatusNoContent},
+		{http.MethodHead, jobID, "", http.StatusOK},
+		{http.MethodPost, jobID, "", http.StatusMethodNotAllowed},
+	} {
+		var headers []string
+		if test.last != "" {
+			headers = []string{"Last-Event-ID", test.last}
+		}
+		path := url + "/jobs/" + test.id + "/events"
+		got := send(t, test.method, path, "", headers...)
+		if got.status != test.status {
+			t.Errorf("%+v: got %d %s", test, got.status, got.body)
+		}
+		if test.method == http.MethodGet {
+			c.check(t, http.MethodGet, path, "", got, true, headers...)
+		}
+	}
+}
+
+// A server that stops ends the watch, and the client comes back elsewhere.
+func TestDrainEndsWatches(t *testing.T) {
+	h := watching(t, func(ctx context.Context, _ jobs.Position, tell func([]jobs.Event) error) error {
+		if err := tell([]jobs.Event{{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}}); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, serve(t, h)+"/jobs/"+jobID+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	lines := bufio.NewScanner(response.Body)
+	told := ""
+	for told != "data:" && lines.Scan() {
+		told, _, _ = strings.Cut(lines.Text(), " ")
+	}
+	h.Drain()
+	rest := 0
+	for lines.Scan() {
+		rest++
+	}
+	if lines.Err() != nil || rest > 1 {
+		t.Errorf("the answer breaks off, with %d lines more: %v", rest, lines.Err())
+	}
+}

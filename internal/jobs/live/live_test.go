@@ -1,0 +1,371 @@
+package live_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/live"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a hub, and the store with which a test does what workers do.
+type bench struct {
+	*live.Hub
+	*store.Store
+	client redis.UniversalClient
+	server *redistest.Server
+}
+
+func open(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{server: redistest.StartServer(t)}
+	b.client = redistest.Client(t, b.server.URL())
+	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
+	topics := redisconn.NewTopics(b.client)
+	b.Hub = live.New(b.Store, topics, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() {
+		b.Close()
+		topics.Close()
+	})
+	return b
+}
+
+func (b *bench) create(t *testing.T) string {
+	t.Helper()
+	id := jobs.NewID()
+	if err := b.Create(t.Context(), jobs.Job{ID: id, Script: "def main(): pass"}); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func (b *bench) run(t *testing.T, id string) {
+	t.Helper()
+	if _, err := b.Fence(t.Context(), id, "token", "worker", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) print(t *testing.T, id string, at int, text string) {
+	t.Helper()
+	printed := []jobs.Printed{{Stream: jobs.Stdout, At: at, Text: text}}
+	if err := b.Append(t.Context(), id, printed, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) end(t *testing.T, id, stdout string) {
+	t.Helper()
+	if _, err := b.End(t.Context(), id, jobs.Outcome{Result: jsontext.Value("1"), Stdout: stdout}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watch is one watch, told in a goroutine of its own.
+type watch struct {
+	events chan jobs.Event
+	ended  chan error
+	stop   context.CancelFunc
+}
+
+func (b *bench) watch(t *testing.T, id string, from jobs.Position) *watch {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	w := &watch{events: make(chan jobs.Event, 10_000), ended: make(chan error, 1), stop: stop}
+	go func() {
+		w.ended <- b.Hub.Watch(ctx, id, from, time.Minute, func(events []jobs.Event) error {
+			for _, event := range events {
+				w.events <- event
+			}
+			return nil
+		})
+	}()
+	var once sync.Once
+	t.Cleanup(func() { once.Do(stop) })
+	return w
+}
+
+func (w *watch) next(t *testing.T) jobs.Event {
+	t.Helper()
+	select {
+	case event := <-w.events:
+		return event
+	case err := <-w.ended:
+		w.ended <- err
+		select {
+		case event := <-w.events: // told before
+			return event
+		default:
+			t.Fatalf("the watch ended: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("nothing is told")
+	}
+	return jobs.Event{}
+}
+
+func (w *watch) wantState(t *testing.T, state jobs.State) {
+	t.Helper()
+	if event := w.next(t); event.State != state || event.Position.State != state {
+		t.Fatalf("got %+v, want %s", event, state)
+	}
+}
+
+// wantText reads until text was told, in however many pieces.
+func (w *watch) wantText(t *testing.T, text string) jobs.Position {
+	t.Helper()
+	for got := ""; ; {
+		event := w.next(t)
+		got += event.Printed.Text
+		if event.Printed.Text == "" || !strings.HasPrefix(text, got) {
+			t.Fatalf("got %+v, want the text %.80q", event, text)
+		}
+		if got == text {
+			return event.Position
+		}
+	}
+}
+
+func (w *watch) wantEnd(t *testing.T) {
+	t.Helper()
+	if event := w.next(t); event.End == nil || !event.Position.Ended() || string(event.End.Outcome.Result) != "1" {
+		t.Fatalf("got %+v, want the end", event)
+	}
+	if err := <-w.ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAJobIsWatchedFromItsQueueToItsEnd(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	w := b.watch(t, id, jobs.Position{})
+	w.wantState(t, jobs.StateQueued)
+	b.run(t, id)
+	w.wantState(t, jobs.StateRunning)
+	b.print(t, id, 0, "one\n")
+	w.wantText(t, "one\n")
+	b.print(t, id, 0, "one\n") // a reply was lost
+	b.print(t, id, 4, "two\n")
+	w.wantText(t, "two\n")
+	b.end(t, id, "one\ntwo\nthree\n")
+	w.wantText(t, "three\n")
+	w.wantEnd(t)
+}
+
+func TestPrintsAreToldAtOnce(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	b.run(t, id)
+	w := b.watch(t, id, jobs.Position{})
+	w.wantState(t, jobs.StateRunning)
+	time.Sleep(50 * time.Millisecond) // the subscription stands
+	slow := 0
+	for i := range 20 {
+		start := time.Now()
+		b.print(t, id, 2*i, "x\n")
+		w.wantText(t, "x\n")
+		if time.Since(start) > 50*time.Millisecond {
+			slow++
+		}
+	}
+	if slow > 2 {
+		t.Errorf("%d of 20 prints took long", slow)
+	}
+}
+
+func TestManyWatchersAreOneReader(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	b.run(t, id)
+	reads := func() (n int) {
+		info := b.client.Info(t.Context(), "commandstats").Val()
+		for line := range strings.Lines(info) {
+			if rest, is := strings.CutPrefix(line, "cmdstat_xrange:calls="); is {
+				_, _ = fmt.Sscanf(rest, "%d", &n)
+			}
+		}
+		return n
+	}
+	var all []*watch
+	for range 10 {
+		all = append(all, b.watch(t, id, jobs.Position{}))
+	}
+	for _, w := range all {
+		w.wantState(t, jobs.StateRunning)
+	}
+	if n := b.Watchers(); n != 10 {
+		t.Errorf("%d watch", n)
+	}
+	before, begun := reads(), time.Now()
+	const prints = 50
+	for i := range prints {
+		b.print(t, id, 2*i, "x\n")
+	}
+	for _, w := range all {
+		w.wantText(t, strings.Repeat("x\n", prints))
+	}
+	// One for each print, or fewer, and one for each second.
+	if n := reads() - before; n > prints+2+2*int(time.Since(begun).Seconds()) {
+		t.Errorf("%d reads for %d prints", n, prints)
+	}
+	b.end(t, id, strings.Repeat("x\n", prints))
+	for _, w := range all {
+		w.wantEnd(t)
+	}
+	for deadline := time.Now().Add(5 * time.Second); b.Watchers() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("watchers are left behind")
+		}
+	}
+}
+
+func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	b.run(t, id)
+	first := b.watch(t, id, jobs.Position{})
+	first.wantState(t, jobs.StateRunning)
+	// Far more than a feed keeps.
+	line := strings.Repeat("é", 5000)
+	var whole strings.Builder
+	for range 100 {
+		b.print(t, id, whole.Len(), line)
+		whole.WriteString(line)
+	}
+	first.wantText(t, whole.String())
+	late := b.watch(t, id, jobs.Position{})
+	late.wantState(t, jobs.StateRunning)
+	late.wantText(t, whole.String())
+	back := b.watch(t, id, jobs.Position{State: jobs.StateRunning, Stdout: 10_000})
+	back.wantText(t, whole.String()[10_000:])
+	last := "é and the end\n"
+	b.print(t, id, whole.Len(), last)
+	whole.WriteString(last)
+	for _, w := range []*watch{first, late, back} {
+		w.wantText(t, last)
+	}
+	b.end(t, id, whole.String())
+	for _, w := range []*watch{first, late, back} {
+		w.wantEnd(t)
+	}
+	after := b.watch(t, id, jobs.Position{})
+	after.wantText(t, whole.String())
+	after.wantEnd(t)
+	again := b.watch(t, id, jobs.Position{State: jobs.StateRunning, Stdout: whole.Len() - len(last)})
+	again.wantText(t, last)
+	again.wantEnd(t)
+}
+
+func TestALostStreamIsMadeUpForAtTheEnd(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	b.run(t, id)
+	w := b.watch(t, id, jobs.Position{})
+	w.wantState(t, jobs.StateRunning)
+	b.print(t, id, 0, "one\n")
+	w.wantText(t, "one\n")
+	if err := b.client.Del(t.Context(), store.EventsKey(id)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.print(t, id, 8, "three\n") // the second is lost: this must not come before it
+	b.end(t, id, "one\ntwo\nthree\n")
+	w.wantText(t, "two\nthree\n")
+	w.wantEnd(t)
+}
+
+func TestTheEndOfAKilledJobHasNoOutputAndTakesNoneBack(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	b.run(t, id)
+	w := b.watch(t, id, jobs.Position{})
+	w.wantState(t, jobs.StateRunning)
+	b.print(t, id, 0, "one\n")
+	w.wantText(t, "one\n")
+	b.print(t, id, 4, "two\n")
+	outcome := jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeWorkerLost, Message: "the worker was lost"}}
+	if _, err := b.End(t.Context(), id, outcome); err != nil {
+		t.Fatal(err)
+	}
+	w.wantText(t, "two\n") // told, whatever the record says
+	if event := w.next(t); event.End == nil || event.End.Outcome.Failure.Code != jobs.CodeWorkerLost {
+		t.Errorf("got %+v", event)
+	}
+}
+
+func TestUnknownJobsAndAnAbsentRedis(t *testing.T) {
+	b := open(t)
+	code := func(err error) jobs.Code {
+		var known *jobs.Error
+		errors.As(err, &known)
+		return known.Code
+	}
+	if err := <-b.watch(t, jobs.NewID(), jobs.Position{}).ended; code(err) != jobs.CodeNotFound {
+		t.Errorf("unknown: %v", err)
+	}
+	id := b.create(t)
+	b.run(t, id)
+	w := b.watch(t, id, jobs.Position{})
+	w.wantState(t, jobs.StateRunning)
+	b.print(t, id, 0, "one\n")
+	w.wantText(t, "one\n")
+	b.server.Kill()
+	if err := <-b.watch(t, jobs.NewID(), jobs.Position{}).ended; code(err) != jobs.CodeUnavailable {
+		t.Errorf("without Redis: %v", err)
+	}
+	if err := b.server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	b.print(t, id, 4, "two\n")
+	w.wantText(t, "two\n")
+	b.end(t, id, "one\ntwo\n")
+	w.wantEnd(t)
+}
+
+func TestIdleWatchersHearSomething(t *testing.T) {
+	b := open(t)
+	id := b.create(t)
+	ctx, stop := context.WithCancel(t.Context())
+	beats := 0
+	err := b.Hub.Watch(ctx, id, jobs.Position{}, 20*time.Millisecond, func(events []jobs.Event) error {
+		if len(events) == 0 {
+			beats++
+		}
+		if beats == 3 {
+			stop()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || beats != 3 {
+		t.Errorf("got %v after %d", err, beats)
+	}
+	broken := errors.New("the client is gone")
+	if err := b.Hub.Watch(t.Context(), id, jobs.Position{}, time.Minute, func([]jobs.Event) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCloseEndsWatches(t *testing.T) {
+	b := open(t)
+	w := b.watch(t, b.create(t), jobs.Position{})
+	w.wantState(t, jobs.StateQueued)
+	b.Close()
+	if err := <-w.ended; err == nil {
+		t.Error("the watch ended as if the job had")
+	}
+}

@@ -1,0 +1,118 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redistest"
+)
+
+const printing = "import time\ndef main():\n    for i in range(200):\n        print('line', i, flush=True)\n        time.sleep(0.02)\n"
+
+// heard reads what a job's stream has.
+func (b *bench) heard(t *testing.T, id string) string {
+	t.Helper()
+	_, pieces, err := b.Store.Tail(t.Context(), id, "", 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, piece := range pieces {
+		if piece.At != text.Len() {
+			t.Fatalf("a piece is at %d, want %d", piece.At, text.Len())
+		}
+		text.WriteString(piece.Text)
+	}
+	return text.String()
+}
+
+func (b *bench) awaitHeard(t *testing.T, id string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !strings.HasPrefix(b.heard(t, id), "line 0\nline 1\n"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("heard %q", b.heard(t, id))
+		}
+	}
+}
+
+func (b *bench) cancel(t *testing.T, id string) {
+	t.Helper()
+	if _, err := b.Store.Cancel(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	b.await(t, id, jobs.State.Ended)
+}
+
+func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	queued := b.create(t, printing)
+	if state, err := b.Store.Watch(t.Context(), queued); err != nil || state != jobs.StateQueued {
+		t.Fatalf("got %s, %v", state, err)
+	}
+	b.start(t)
+	if err := b.producer.Enqueue(t.Context(), queued, jobs.PriorityDefault); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitHeard(t, queued)
+	b.cancel(t, queued)
+
+	running1 := b.submit(t, printing)
+	b.await(t, running1, running)
+	time.Sleep(100 * time.Millisecond) // it has printed something
+	if _, err := b.Store.Watch(t.Context(), running1); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitHeard(t, running1)
+	b.cancel(t, running1)
+	if n := b.Client.PTTL(t.Context(), store.EventsKey(running1)).Val(); n <= 0 || n > 10*time.Second {
+		t.Errorf("the stream is kept for %s after the end", n)
+	}
+}
+
+// The message may be lost; the record says it too.
+func TestALostMessageDoesNotLoseTheWatch(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	b.start(t)
+	id := b.submit(t, printing)
+	b.await(t, id, running)
+	b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", string(store.WishWatch), "1")
+	b.awaitHeard(t, id)
+	b.cancel(t, id)
+}
+
+func TestWhatNobodyWatchesIsNotTold(t *testing.T) {
+	b := open(t, redistest.Start(t))
+	b.start(t)
+	id := b.submit(t, "def main(): print('hello')")
+	b.await(t, id, jobs.State.Ended)
+	if keys := b.Client.Exists(t.Context(), store.EventsKey(id)).Val(); keys != 0 {
+		t.Error("there is a stream")
+	}
+}
+
+func TestAnOutageOfRedisLosesNothingThatIsTold(t *testing.T) {
+	server := redistest.StartServer(t)
+	b := open(t, server.URL())
+	b.start(t)
+	id := b.submit(t, printing)
+	b.await(t, id, running)
+	if _, err := b.Store.Watch(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitHeard(t, id)
+	server.Kill()
+	time.Sleep(300 * time.Millisecond)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	before := len(b.heard(t, id)) // which checks that no piece is missing
+	for deadline := time.Now().Add(10 * time.Second); len(b.heard(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing more is told")
+		}
+	}
+	b.cancel(t, id)
+}

@@ -1,0 +1,58 @@
+package worker
+
+import (
+	"context"
+	"sync"
+)
+
+// deliveries are those at work. Its zero value is ready.
+type deliveries struct {
+	mu   sync.Mutex
+	jobs map[*delivery]bool
+}
+
+type delivery struct {
+	id     string
+	cancel context.CancelFunc
+	// watch is called, perhaps more than once, when somebody watches the job.
+	watch func()
+}
+
+// add gives the context of a delivery; release ends it.
+func (r *deliveries) add(parent context.Context, id string, watch func()) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	d := &delivery{id: id, cancel: cancel, watch: watch}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.jobs == nil {
+		r.jobs = map[*delivery]bool{}
+	}
+	r.jobs[d] = true
+	return ctx, func() {
+		cancel()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.jobs, d)
+	}
+}
+
+// each calls f with the deliveries of a job that are here.
+func (r *deliveries) each(id string, f func(*delivery)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for d := range r.jobs {
+		if d.id == id {
+			f(d)
+		}
+	}
+}
+
+func (r *deliveries) ids() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make([]string, 0, len(r.jobs))
+	for d := range r.jobs {
+		ids = append(ids, d.id)
+	}
+	return ids
+}

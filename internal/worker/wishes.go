@@ -1,0 +1,46 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+)
+
+// wishRecheck is how often the records of running jobs are asked what somebody
+// wants of them: messages may be lost.
+const wishRecheck = time.Second
+
+// hearWishes does what is wanted of running jobs, until ctx ends.
+func (w *Worker) hearWishes(ctx context.Context) {
+	redisconn.Listen(ctx, w.Client, store.WishChannel, wishRecheck, w.fulfil, w.lookForWishes)
+}
+
+// fulfil does what a message of store.WishChannel wants, if the job is here. To do
+// it again does nothing.
+func (w *Worker) fulfil(message string) {
+	switch wish, id := store.ParseWish(message); wish {
+	case store.WishCancel:
+		w.running.each(id, func(d *delivery) { d.cancel() })
+	case store.WishWatch:
+		w.running.each(id, func(d *delivery) { d.watch() })
+	}
+}
+
+func (w *Worker) lookForWishes(ctx context.Context) {
+	ids := w.running.ids()
+	if len(ids) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, wishRecheck)
+	defer cancel()
+	wishes, err := w.Store.Wishes(ctx, ids)
+	if err != nil {
+		w.Logger.Debug("cannot look for what is wanted of running jobs", "error", err)
+		return
+	}
+	for _, wish := range wishes {
+		w.fulfil(wish)
+	}
+}
