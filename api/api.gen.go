@@ -846,6 +846,28 @@ type Unauthorized = Error
 // Unavailable What every error answers with. If a script ran, what it printed until then is there.
 type Unavailable = Error
 
+// CreateBatchParams defines parameters for CreateBatch.
+type CreateBatchParams struct {
+	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
+	// body gives the same job (or batch), for as long as that can be read; with another body it is refused (422 `idempotency_mismatch`).
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetBatchParams defines parameters for GetBatch.
+type GetBatchParams struct {
+	// Wait How long to hold the answer for the batch's end, as for a job. Default 0.
+	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
+}
+
+// GetBatchResultsParams defines parameters for GetBatchResults.
+type GetBatchResultsParams struct {
+	// After How many lines the client has already; those are left out. Default 0.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Follow Whether to wait for the jobs that have not ended. Default true.
+	Follow *bool `form:"follow,omitempty" json:"follow,omitempty"`
+}
+
 // ExecuteParams defines parameters for Execute.
 type ExecuteParams struct {
 	// InlineFiles Have the content of small files in the answer itself, in base64.
@@ -896,6 +918,18 @@ type ExecuteMultipartRequestBody = ExecuteForm
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateBatch Hand in many jobs at once
+	// (POST /batches)
+	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
+	// CancelBatch Cancel a batch
+	// (DELETE /batches/{id})
+	CancelBatch(w http.ResponseWriter, r *http.Request, id string)
+	// GetBatch Read a batch
+	// (GET /batches/{id})
+	GetBatch(w http.ResponseWriter, r *http.Request, id string, params GetBatchParams)
+	// GetBatchResults Read what the jobs of a batch gave
+	// (GET /batches/{id}/results)
+	GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params GetBatchResultsParams)
 	// Execute Run a script
 	// (POST /execute)
 	Execute(w http.ResponseWriter, r *http.Request, params ExecuteParams)
@@ -928,6 +962,30 @@ type ServerInterface interface {
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// CreateBatch Hand in many jobs at once
+// (POST /batches)
+func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CancelBatch Cancel a batch
+// (DELETE /batches/{id})
+func (_ Unimplemented) CancelBatch(w http.ResponseWriter, r *http.Request, id string) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetBatch Read a batch
+// (GET /batches/{id})
+func (_ Unimplemented) GetBatch(w http.ResponseWriter, r *http.Request, id string, params GetBatchParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetBatchResults Read what the jobs of a batch gave
+// (GET /batches/{id}/results)
+func (_ Unimplemented) GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params GetBatchResultsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // Execute Run a script
 // (POST /execute)
@@ -991,6 +1049,170 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// CreateBatch operation middleware
+func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBatchParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateBatch(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelBatch operation middleware
+func (siw *ServerInterfaceWrapper) CancelBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelBatch(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBatch operation middleware
+func (siw *ServerInterfaceWrapper) GetBatch(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBatchParams
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", r.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "wait"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "wait", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBatch(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetBatchResults operation middleware
+func (siw *ServerInterfaceWrapper) GetBatchResults(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", chi.URLParam(r, "id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBatchResultsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "follow" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "follow", r.URL.Query(), &params.Follow, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "follow"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "follow", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetBatchResults(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // Execute operation middleware
 func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Request) {
@@ -1462,6 +1684,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/jobs/{id}/events", wrapper.WatchJob)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/batches", wrapper.CreateBatch)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/batches/{id}", wrapper.CancelBatch)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/batches/{id}", wrapper.GetBatch)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/batches/{id}/results", wrapper.GetBatchResults)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)

@@ -49,9 +49,9 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	}
 	a := &api{settings: s, logger: logger, client: client, files: files.New(s.Files)}
 	records, producer := store.New(client, s.Store), queue.NewProducer(client)
-	a.dispatcher = dispatch.New(records, producer, client, s.Dispatch, logger)
-	a.reaper = reaper.New(records, producer, logger)
 	a.topics = redisconn.NewTopics(client)
+	a.dispatcher = dispatch.New(records, producer, client, a.topics, s.Dispatch, logger)
+	a.reaper = reaper.New(records, producer, logger)
 	a.live = live.New(records, a.topics, logger)
 	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
 		Settings: s.HTTP,
@@ -59,6 +59,7 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 		Limits:   s.Ceilings.Limits(),
 		Files:    a.files,
 		Live:     a.live,
+		Batches:  a.dispatcher,
 		Metrics:  telemetry.NewAPIMetrics(a.dispatcher, logger),
 		Logger:   logger,
 	})
@@ -68,8 +69,8 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 // close ends what newAPI began, in reverse: the dispatcher uses the client.
 func (a *api) close() {
 	a.live.Close()
-	a.topics.Close()
 	a.dispatcher.Close()
+	a.topics.Close()
 	if err := a.files.Close(); err != nil {
 		a.logger.Debug("closing the files", "error", err)
 	}

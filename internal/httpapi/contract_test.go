@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,21 +26,27 @@ type contract struct {
 	router routers.Router
 }
 
-func loadContract(t *testing.T) contract {
-	t.Helper()
+// readContract reads it once: that takes a second with the race detector.
+var readContract = sync.OnceValues(func() (contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Document)
 	if err != nil {
-		t.Fatal(err)
+		return contract{}, err
 	}
 	doc.Servers = nil // any host, for tests pick their port
-	if err := doc.Validate(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := doc.Validate(context.Background()); err != nil {
+		return contract{}, err
 	}
 	router, err := gorillamux.NewRouter(doc)
+	return contract{doc: doc, router: router}, err
+})
+
+func loadContract(t *testing.T) contract {
+	t.Helper()
+	c, err := readContract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return contract{doc: doc, router: router}
+	return c
 }
 
 // asText has kin-openapi take the bodies that go on as the strings that they are in

@@ -30,7 +30,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 		h.fail(w, r, shuttingDown())
 		return
 	}
-	if err := setIdempotency(&request, params.IdempotencyKey, raw); err != nil {
+	if request.IdempotencyKey, request.Fingerprint, err = decodeIdempotency(params.IdempotencyKey, raw); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -147,7 +147,7 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (jobs.Requ
 		}
 		request, err = jobs.DecodeForm(parts)
 	} else {
-		if body, err = readBody(w, r); err != nil {
+		if body, err = readBody(w, r, jobs.MaxRequestBytes); err != nil {
 			return jobs.Request{}, nil, limitOf(err, "body", jobs.MaxRequestBytes), err
 		}
 		request, err = jobs.DecodeRequest(body)
@@ -188,15 +188,15 @@ func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
 }
 
 // readBody reads the whole body, within its bound; the server bounds the time.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *jobs.Error) {
-	if r.ContentLength > jobs.MaxRequestBytes {
-		return nil, overBound(w, r, jobs.MaxRequestBytes)
+func readBody(w http.ResponseWriter, r *http.Request, bound int64) ([]byte, *jobs.Error) {
+	if r.ContentLength > bound {
+		return nil, overBound(w, r, bound)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxRequestBytes))
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), bound))
 	var tooMuch *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooMuch):
-		return nil, overBound(w, r, jobs.MaxRequestBytes)
+		return nil, overBound(w, r, bound)
 	case err != nil:
 		w.Header().Set("Connection", "close")
 		return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}

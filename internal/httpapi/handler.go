@@ -63,6 +63,7 @@ type Config struct {
 	Limits  jobs.Limits
 	Files   Files
 	Live    Live
+	Batches Batches
 	Metrics *telemetry.APIMetrics
 	Logger  *slog.Logger
 }
@@ -76,6 +77,7 @@ type Handler struct {
 	limits   jobs.Limits
 	files    Files
 	live     Live
+	batches  Batches
 	room     room
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
@@ -96,6 +98,7 @@ func New(service Jobs, config Config) *Handler {
 		limits:   config.Limits,
 		files:    config.Files,
 		live:     config.Live,
+		batches:  config.Batches,
 		room:     newRoom(),
 		metrics:  config.Metrics,
 		logger:   config.Logger,

@@ -24,6 +24,8 @@ type Job struct {
 	StartWithin time.Duration
 	// IdempotencyKey is the store's name for the client's key; "" for none.
 	IdempotencyKey string
+	// Batch is the batch that the job is of, if any.
+	Batch BatchPlace
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
 	ReplyTo string
 }

@@ -11,5 +11,8 @@ const (
 	PriorityLow     Priority = "low"
 )
 
-// Priorities are all there are, highest first.
+// PriorityBatch is that of the jobs of batches, which nobody else may ask for.
+const PriorityBatch Priority = "batch"
+
+// Priorities are those that a job may ask for, highest first.
 func Priorities() []Priority { return []Priority{PriorityHigh, PriorityDefault, PriorityLow} }

@@ -54,6 +54,7 @@ type Metrics interface {
 // Settings of a worker.
 type Settings struct {
 	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once; 0 means as many as there are CPUs."`
+	BatchSlots   int           `name:"worker-batch-slots" env:"WORKER_BATCH_SLOTS" default:"0" help:"How many of these may be jobs of batches; 0 means all but one, and at least one. The rest is kept for single jobs."`
 	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
 	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
 	// With it, not even a failover of Redis makes a script run twice.
@@ -65,6 +66,9 @@ func (s Settings) Validate(wall time.Duration) error {
 	var errs []error
 	if s.Concurrency < 0 {
 		errs = append(errs, errors.New("WORKER_CONCURRENCY must not be negative"))
+	}
+	if s.BatchSlots < 0 || s.BatchSlots > s.Slots() {
+		errs = append(errs, errors.New("WORKER_BATCH_SLOTS must be from 0 to WORKER_CONCURRENCY"))
 	}
 	if s.FenceReplicas < 0 {
 		errs = append(errs, errors.New("FENCE_REPLICAS must not be negative"))
@@ -84,6 +88,14 @@ func (s Settings) Slots() int {
 		return runtime.NumCPU()
 	}
 	return s.Concurrency
+}
+
+// batchSlots is how many of them jobs of batches may take.
+func (s Settings) batchSlots() int {
+	if s.BatchSlots == 0 {
+		return max(1, s.Slots()-1)
+	}
+	return s.BatchSlots
 }
 
 // Config is what a worker is made of.
@@ -178,7 +190,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		heart.Wait()
 	}()
 	consumer := queue.NewConsumer(w.Client, queue.ConsumerSettings{
-		Concurrency: w.Settings.Slots(),
+		Concurrency:      w.Settings.Slots(),
+		BatchConcurrency: w.Settings.batchSlots(),
 		// Never reached: everything has ended or been killed before.
 		ShutdownTimeout: w.Settings.DrainTimeout + endGrace + teardownBound,
 	}, w.Handle, w.Logger)

@@ -22,6 +22,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
 	"cellblock/internal/signals"
 )
 
@@ -72,6 +73,7 @@ type Dispatcher struct {
 	store    *store.Store
 	producer *queue.Producer
 	client   redis.UniversalClient
+	topics   *redisconn.Topics
 	settings Settings
 	logger   *slog.Logger
 
@@ -91,13 +93,15 @@ type Dispatcher struct {
 }
 
 // New makes a dispatcher and begins to listen for ends; Redis need not be there
-// yet. The caller keeps the client, and closes it after the dispatcher.
-func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient, settings Settings, logger *slog.Logger) *Dispatcher {
+// yet. The caller keeps the client and the topics, and closes them after the
+// dispatcher.
+func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient, topics *redisconn.Topics, settings Settings, logger *slog.Logger) *Dispatcher {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Dispatcher{
 		store:    s,
 		producer: producer,
 		client:   client,
+		topics:   topics,
 		settings: settings,
 		logger:   logger,
 		channel:  "cellblock:replies:" + uuid.NewString(),

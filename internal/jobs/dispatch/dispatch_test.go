@@ -18,6 +18,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
 )
 
@@ -38,8 +39,12 @@ func open(t *testing.T, url string) *stack {
 	client := redistest.Client(t, url)
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute})
 	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
-	d := New(s, queue.NewProducer(client), client, settings, quiet)
-	t.Cleanup(d.Close)
+	topics := redisconn.NewTopics(client)
+	d := New(s, queue.NewProducer(client), client, topics, settings, quiet)
+	t.Cleanup(func() {
+		d.Close()
+		topics.Close()
+	})
 	return &stack{Dispatcher: d, url: url, client: client, store: s}
 }
 

@@ -36,6 +36,8 @@ type Handler func(ctx context.Context, delivery Delivery) error
 type ConsumerSettings struct {
 	// Concurrency is how many deliveries are handled at once, at least 1.
 	Concurrency int
+	// BatchConcurrency is how many of these may be of batches, at least 1.
+	BatchConcurrency int
 	// ShutdownTimeout is how long Stop waits for handlers. It must be longer than
 	// a handler can take: asynq gives the jobs of those that are still at work to
 	// other workers.
@@ -66,7 +68,10 @@ type Consumer struct {
 // later. It uses one connection for its wait and Concurrency + 2 beside.
 func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
 	stopping := make(chan struct{})
-	wrapped := &consumerClient{UniversalClient: client, stopKey: stopKey(uuid.NewString()), stopping: stopping}
+	wrapped := &consumerClient{
+		UniversalClient: client, stopKey: stopKey(uuid.NewString()), stopping: stopping,
+		batches: newShare(settings.BatchConcurrency),
+	}
 	level := asynq.WarnLevel
 	if logger.Enabled(context.Background(), slog.LevelDebug) {
 		level = asynq.DebugLevel
@@ -101,9 +106,20 @@ func (c *Consumer) Start() error {
 	return c.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		c.running.Add(1)
 		defer c.running.Add(-1)
+		if name, _ := asynq.GetQueueName(ctx); name == batchQueue {
+			c.client.batches.begin()
+			defer c.endBatchJob()
+		}
 		attempt, _ := asynq.GetRetryCount(ctx)
 		return c.handle(ctx, Delivery{ID: string(task.Payload()), Attempt: attempt})
 	}))
+}
+
+// endBatchJob has the consumer look again if it left a batch's job in the queue.
+func (c *Consumer) endBatchJob() {
+	if c.client.batches.end() {
+		c.signal("looking for another job of a batch", c.client.release)
+	}
 }
 
 // Stop takes no more jobs and waits for the handlers, up to the settings'
@@ -127,7 +143,7 @@ func (c *Consumer) signal(what string, send func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	if err := send(ctx); err != nil {
-		c.logger.Warn("stopping will take longer", "step", what, "error", err)
+		c.logger.Warn("it will take longer", "step", what, "error", err)
 	}
 }
 

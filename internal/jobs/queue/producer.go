@@ -39,7 +39,10 @@ var weights = map[string]int{
 	string(jobs.PriorityHigh):    6,
 	string(jobs.PriorityDefault): 3,
 	string(jobs.PriorityLow):     1,
+	batchQueue:                   1,
 }
+
+const batchQueue = string(jobs.PriorityBatch)
 
 // queueOf is the queue of a priority; "" is that of PriorityDefault.
 func queueOf(p jobs.Priority) string {

@@ -87,6 +87,8 @@ type consumerClient struct {
 	redis.UniversalClient
 	stopKey  string
 	stopping <-chan struct{}
+	// batches bounds the jobs of batches that are at work here.
+	batches *share
 	// empty counts the queues found empty in a row; only the goroutine with which
 	// asynq fetches tasks uses it.
 	empty int
@@ -94,7 +96,14 @@ type consumerClient struct {
 
 // EvalSha implements redis.Scripter.
 func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	reply := c.UniversalClient.EvalSha(context.WithoutCancel(ctx), sha, keys, args...)
+	ctx = context.WithoutCancel(ctx)
+	if isDequeue(keys) && keys[0] == key(batchQueue, "pending") && c.batches.taken() {
+		reply := redis.NewCmd(ctx)
+		reply.SetErr(redis.Nil) // as if there were none
+		c.looked(redis.Nil)
+		return reply
+	}
+	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	c.follow(keys, reply)
 	return reply
 }
@@ -113,6 +122,9 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	switch {
 	case isDequeue(keys):
 		c.looked(err)
+		if err == nil && keys[0] == key(batchQueue, "pending") {
+			c.batches.expect()
+		}
 	case isForward(keys) && err == nil:
 		if n, _ := reply.Int(); n > 0 {
 			// If it fails, the poll finds them.
@@ -172,8 +184,7 @@ func (c *consumerClient) pause() {
 	}
 }
 
-// release ends the wait of a consumer whose stopping channel was closed. The
-// pop is not cut off from our side: Redis could hand a token to a connection
+// release ends the wait for a token. The pop is not cut off from our side: Redis could hand a token to a connection
 // that is just closing.
 func (c *consumerClient) release(ctx context.Context) error {
 	_, err := c.TxPipelined(ctx, func(tx redis.Pipeliner) error {

@@ -15,16 +15,16 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive 
 	case job.State == "":
 		// Accepted this moment, or lost with Redis's last writes.
 		if r.suspect(now, job.ID, "no record", stuckGrace) {
-			return passInterval, r.store.Settle(ctx, job.ID, "", 0)
+			return passInterval, r.store.Settle(ctx, store.Ended{ID: job.ID})
 		}
 		return passInterval, nil
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
-		ttl := job.TTL
+		ended := store.Ended{ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL, Batch: job.Batch}
 		if job.NeverRan {
-			ttl = 0
+			ended.TTL = 0
 		}
-		return passInterval, r.store.Settle(ctx, job.ID, job.IdempotencyKey, ttl)
+		return passInterval, r.store.Settle(ctx, ended)
 	case job.State == jobs.StateRunning:
 		return passInterval, r.lookRunning(ctx, now, job, alive)
 	default:

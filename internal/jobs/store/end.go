@@ -25,21 +25,21 @@ import (
 //	ARGV[8]  1 if the job was taken back without having run, else 0
 //	ARGV[9]  for how many milliseconds the events are kept
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
-//	         and the TTL that was set
+//	         the TTL that was set, and the job's batch, "" for none
 //
 // An end that is already there word for word is this one: its reply was lost.
 var endScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched")
+local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
-	return {0, "", ttl}
+	return {0, "", ttl, ""}
 end
 if state ~= "queued" and state ~= "running" then
-	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl}
+	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or ""}
 end
 if ARGV[7] == "1" and state ~= "queued" then
-	return {0, "", ttl}
+	return {0, "", ttl, ""}
 end
 local time = redis.call("TIME")
 redis.call("HSET", KEYS[1],
@@ -64,7 +64,7 @@ end
 if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], ARGV[1])
 end
-return {1, job[5] or "", ttl}`)
+return {1, job[5] or "", ttl, job[8] or ""}`)
 
 // End ends a job with an outcome: the first end stands. It reports whether this
 // one does. The record's lifetime starts, the script is dropped, and the
@@ -100,13 +100,12 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 	if stands, _ := reply[0].(int64); stands != 1 {
 		return false, nil
 	}
-	idempotencyKey, _ := reply[1].(string)
-	text, _ := reply[2].(string)
-	ttl := time.Duration(parseInt(text)) * time.Millisecond
-	if void == 1 {
-		ttl = 0
+	text := func(i int) string { s, _ := reply[i].(string); return s }
+	ended := Ended{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodePlace(text(3))}
+	if void == 0 {
+		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond
 	}
-	_ = s.Settle(ctx, id, idempotencyKey, ttl) // the reaper does it again
+	_ = s.Settle(ctx, ended) // the reaper does it again
 	return true, nil
 }
 

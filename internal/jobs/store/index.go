@@ -83,18 +83,33 @@ if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then
 end
 return 1`)
 
-// Settle is what follows a job's end: it leaves the open jobs, and its
-// idempotency record lives for ttl more; not at all with a ttl of 0. What fails
-// here the reaper does later.
-func (s *Store) Settle(ctx context.Context, id, idempotencyKey string, ttl time.Duration) error {
-	err := settleScript.Run(ctx, s.client, []string{openKey, endedKey}, id).Err()
-	if idempotencyKey != "" && ttl > 0 {
-		err = errors.Join(err, s.client.PExpire(ctx, idempotencyKey, ttl).Err())
-	} else if idempotencyKey != "" {
-		err = errors.Join(err, s.Release(ctx, idempotencyKey, id))
+// Ended is a job that has ended, or whose record is gone.
+type Ended struct {
+	ID string
+	// State is "" where there is no record.
+	State          jobs.State
+	IdempotencyKey string
+	// TTL is for how long the job can be read; 0 for a job that never ran, whose
+	// idempotency key is then free.
+	TTL   time.Duration
+	Batch jobs.BatchPlace
+}
+
+// Settle is what follows a job's end: its batch hears of it, its idempotency record
+// lives as long as the job's, and it leaves the open jobs. That comes last: what
+// fails here the reaper does again, for the jobs that are open still.
+func (s *Store) Settle(ctx context.Context, ended Ended) error {
+	err := s.settleMember(ctx, ended.Batch, ended.State)
+	if ended.IdempotencyKey != "" && ended.TTL > 0 {
+		err = errors.Join(err, s.client.PExpire(ctx, ended.IdempotencyKey, ended.TTL).Err())
+	} else if ended.IdempotencyKey != "" {
+		err = errors.Join(err, s.Release(ctx, ended.IdempotencyKey, ended.ID))
+	}
+	if err == nil {
+		err = settleScript.Run(ctx, s.client, []string{openKey, endedKey}, ended.ID).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("settle job %s: %w", id, err)
+		return fmt.Errorf("settle job %s: %w", ended.ID, err)
 	}
 	return nil
 }

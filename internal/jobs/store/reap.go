@@ -55,6 +55,7 @@ type Open struct {
 	// of a queued one; zero if there is none.
 	Deadline, StartBy time.Time
 	IdempotencyKey    string
+	Batch             jobs.BatchPlace
 	// TTL is what is left of an ended job's record.
 	TTL time.Duration
 	// NeverRan tells of an ended job that it was taken back unstarted.
@@ -87,7 +88,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	fields := make([]*redis.SliceCmd, len(ids))
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
-		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void")
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void", "batch")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -100,7 +101,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 		open[i] = Open{
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
-			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1",
+			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1", Batch: decodePlace(text(8)),
 		}
 	}
 	return now, open, nil

@@ -20,6 +20,8 @@
 //	priority    which queue it waits in
 //	start_by    until when it must have been started; missing for never
 //	idempotency key of the idempotency record, if there is one
+//	batch       id of the batch that it is of, and which line of that it is, with a
+//	            space between; missing for a single job
 //	taken_by    the worker that took it up last, fenced or not
 //	void        1 once the job was taken back without having run
 //	cancel      1 once somebody asked to cancel it while it ran
@@ -93,7 +95,7 @@ func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 //	KEYS     the job's hash, its inputs
 //	ARGV     script, async (1 or 0), request id, reply channel, priority,
 //	         start deadline in microseconds from now or 0, idempotency key,
-//	         inputs or ""
+//	         inputs or "", batch or ""
 //	returns  1 if it was made, 0 if it is already there
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
@@ -111,6 +113,9 @@ redis.call("HSET", KEYS[1],
 	"created_at", string.format("%.0f", time[1] * 1000000 + time[2]))
 if ARGV[6] ~= "0" then
 	redis.call("HSET", KEYS[1], "start_by", string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[6]))
+end
+if ARGV[9] ~= "" then
+	redis.call("HSET", KEYS[1], "batch", ARGV[9])
 end
 if ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
@@ -145,7 +150,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	created, err := createScript.Run(ctx, s.client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
-		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs).Bool()
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch)).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, full(err))
 	}

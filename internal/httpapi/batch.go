@@ -1,0 +1,167 @@
+package httpapi
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// Batches is what this package needs for many jobs at once.
+type Batches interface {
+	// SubmitBatch accepts many jobs and gives their batch, with its members.
+	// CodeUnavailable, CodeQueueFull, CodeIdempotencyMismatch.
+	SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error)
+	// GetBatch gives a batch once it ended or wait has passed. CodeNotFound,
+	// CodeUnavailable.
+	GetBatch(ctx context.Context, id string, wait time.Duration) (jobs.Batch, error)
+	// CancelBatch cancels the jobs of a batch that have not ended. CodeNotFound,
+	// CodeUnavailable.
+	CancelBatch(ctx context.Context, id string) (jobs.Batch, error)
+	// BatchResults calls tell with what the lines gave, from after on, in the order
+	// of their ends, and with nothing whenever nothing has ended for idle, and at
+	// first if nothing has. It returns nil at the end, else tell's error, ctx's, or
+	// CodeNotFound or CodeUnavailable.
+	BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.BatchResult) error) error
+}
+
+// CreateBatch answers POST /batches.
+func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api.CreateBatchParams) {
+	release, err := h.room.take(r, jobs.MaxBatchBytes)
+	if err != nil {
+		w.Header().Set("Connection", "close") // nobody reads the body
+		h.fail(w, r, err)
+		return
+	}
+	defer release()
+	request, err := h.readBatch(w, r, params.IdempotencyKey)
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+		return
+	case h.draining.Err() != nil:
+		h.fail(w, r, shuttingDown())
+		return
+	}
+	batch, failure := h.batches.SubmitBatch(r.Context(), request, exchangeOf(r).requestID)
+	if failure != nil {
+		h.fail(w, r, failure)
+		return
+	}
+	w.Header().Set("Location", "/batches/"+batch.ID)
+	h.write(w, r, http.StatusAccepted, acceptedBody(batch))
+}
+
+// readBatch reads and checks the body and its idempotency key.
+func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string) (request jobs.BatchRequest, err *jobs.Error) {
+	given := r.Header.Get("Content-Type")
+	mediaType, _, parseErr := mime.ParseMediaType(given)
+	coding := r.Header.Get("Content-Encoding")
+	if parseErr != nil || mediaType != "application/x-ndjson" || coding != "" && !strings.EqualFold(coding, "identity") {
+		return request, jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must be application/x-ndjson, not %.100q, and not compressed; with curl: -H 'Content-Type: application/x-ndjson' --data-binary @jobs.ndjson", given)
+	}
+	body, err := readBody(w, r, jobs.MaxBatchBytes)
+	if err != nil {
+		if err.Code == jobs.CodeScriptTooLarge {
+			err.Code = jobs.CodeInputTooLarge // no script is
+		}
+		return request, err
+	}
+	if request.Lines, err = jobs.DecodeBatch(body); err != nil {
+		return request, err
+	}
+	for i, line := range request.Lines {
+		if line.Err == nil {
+			request.Lines[i].Err = line.Request.Inputs.CheckLimits(h.limits)
+		}
+	}
+	request.IdempotencyKey, request.Fingerprint, err = decodeIdempotency(key, body)
+	return request, err
+}
+
+// GetBatch answers GET /batches/{id}.
+func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, params api.GetBatchParams) {
+	var wait time.Duration
+	var err *jobs.Error
+	if params.Wait != nil {
+		wait, err = parseWait(*params.Wait)
+	}
+	if err == nil && !jobs.ValidID(id) {
+		err = noBatch()
+	}
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	ctx, stop := h.waiting(r)
+	defer stop()
+	batch, failure := h.batches.GetBatch(ctx, id, wait)
+	if failure != nil && drained(ctx) {
+		batch, failure = h.batches.GetBatch(r.Context(), id, 0)
+	}
+	h.answerBatch(w, r, batch, http.StatusOK, failure)
+}
+
+// CancelBatch answers DELETE /batches/{id}.
+func (h *Handler) CancelBatch(w http.ResponseWriter, r *http.Request, id string) {
+	if !jobs.ValidID(id) {
+		h.fail(w, r, noBatch())
+		return
+	}
+	batch, err := h.batches.CancelBatch(r.Context(), id)
+	h.answerBatch(w, r, batch, http.StatusAccepted, err)
+}
+
+// answerBatch answers with a batch, with the status going on if it has not ended.
+func (h *Handler) answerBatch(w http.ResponseWriter, r *http.Request, batch jobs.Batch, goingOn int, err error) {
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	status := http.StatusOK
+	if !batch.Ended() {
+		status = goingOn
+		w.Header().Set("Retry-After", "1")
+	}
+	h.write(w, r, status, batchBody(batch))
+}
+
+// GetBatchResults answers GET /batches/{id}/results.
+func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params api.GetBatchResultsParams) {
+	after, follow := 0, params.Follow == nil || *params.Follow
+	if params.After != nil {
+		var err error
+		if after, err = strconv.Atoi(*params.After); err != nil || after < 0 || after > jobs.MaxBatch {
+			h.fail(w, r, jobs.Errorf(jobs.CodeInvalidRequest, `"after" must be a number from 0 to %d`, jobs.MaxBatch))
+			return
+		}
+	}
+	if !jobs.ValidID(id) {
+		h.fail(w, r, noBatch())
+		return
+	}
+	ctx, stop := h.waiting(r)
+	defer stop()
+	stream := &resultStream{handler: h, w: w, r: r}
+	err := h.batches.BatchResults(ctx, id, after, follow && r.Method != http.MethodHead, heartbeat, stream.tell)
+	switch {
+	case err == nil:
+	case exchangeOf(r).status != 0:
+		// Else the client took what it has for all there is.
+		h.logger.DebugContext(r.Context(), "a batch's results broke off", "batch_id", id, "error", err)
+		panic(http.ErrAbortHandler)
+	case drained(ctx):
+		h.fail(w, r, shuttingDown())
+	default:
+		h.fail(w, r, err)
+	}
+}
+
+func noBatch() *jobs.Error {
+	return jobs.Errorf(jobs.CodeNotFound, "there is no such batch, or it has expired")
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+func batchBody(batch jobs.Batch) api.Batch {
+	status := "running"
+	if batch.Ended() {
+		status = "ended"
+	}
+	return api.Batch{
+		BatchID:    batch.ID,
+		Status:     status,
+		CreatedAt:  batch.CreatedAt.UTC().Format(timeLayout),
+		FinishedAt: timeOrNull(batch.FinishedAt),
+		Counts:     api.BatchCounts(batch.Counts),
+	}
+}
+
+func acceptedBody(batch jobs.Batch) api.BatchAccepted {
+	about := batchBody(batch)
+	body := api.BatchAccepted{
+		BatchID: about.BatchID, Status: about.Status, CreatedAt: about.CreatedAt, FinishedAt: about.FinishedAt, Counts: about.Counts,
+		Members: make([]api.BatchMember, len(batch.Members)),
+	}
+	for i, member := range batch.Members {
+		body.Members[i] = api.BatchMember{Index: i, JobID: member.JobID}
+		if member.Err != nil {
+			body.Members[i].Error, body.Members[i].Code = member.Err.Message, api.ErrorCode(member.Err.Code)
+		}
+	}
+	return body
+}
+
+// resultStream writes a batch's results, a line each.
+type resultStream struct {
+	handler *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+}
+
+// tell writes results, or, without any, a sign of life.
+func (s *resultStream) tell(results []jobs.BatchResult) error {
+	var text bytes.Buffer
+	if exchangeOf(s.r).status == 0 {
+		s.w.Header().Set("Content-Type", "application/x-ndjson")
+		s.w.Header().Set("X-Accel-Buffering", "no") // nginx, and others that learnt it
+	} else if len(results) == 0 {
+		text.WriteByte('\n')
+	}
+	for _, result := range results {
+		body := api.BatchResult{Index: result.Index}
+		if result.Err != nil {
+			body.Error, body.Code = result.Err.Message, api.ErrorCode(result.Err.Code)
+		} else {
+			job := jobBody(*result.Record, s.handler.filesBody(s.r.Context(), *result.Record, nil))
+			body.Job = &job
+		}
+		line, err := json.Marshal(body, encoding)
+		if err != nil {
+			return err
+		}
+		text.Write(bytes.ReplaceAll(line, []byte("\n"), []byte(" "))) // whitespace, in JSON
+		text.WriteByte('\n')
+	}
+	return flush(s.w, text.Bytes())
+}

@@ -1,0 +1,217 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+)
+
+const (
+	// batchTimeout bounds the acceptance of a batch.
+	batchTimeout = 30 * time.Second
+	// batchShare is the part of the queue that batches may fill.
+	batchShare = 2
+	// memberLost is how long after the acceptance of a batch a job of it that is not
+	// there will not come any more. Longer than batchTimeout.
+	memberLost = time.Minute
+)
+
+// SubmitBatch accepts many jobs and gives their batch, with its members. A job that
+// cannot be accepted is refused by itself. With an idempotency key that was used
+// before, it gives the batch of that time, and accepts what had not been.
+//
+// CodeUnavailable if Redis cannot be reached: some jobs may run then, but the client
+// cannot know which, unless it asks again with its key. CodeQueueFull;
+// CodeIdempotencyMismatch.
+func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error) {
+	bounded, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	id, err := d.openBatch(bounded, request)
+	if err != nil {
+		return jobs.Batch{}, d.refused(ctx, err)
+	}
+	jobIDs := make([]string, len(request.Lines))
+	for i := range jobIDs {
+		jobIDs[i] = jobs.NewID()
+	}
+	if jobIDs, err = d.store.CreateBatch(bounded, id, jobIDs); err != nil {
+		return jobs.Batch{}, d.refused(ctx, err)
+	}
+	for i, line := range request.Lines {
+		place := jobs.BatchPlace{BatchID: id, Index: i}
+		if err := d.enterMember(bounded, place, jobIDs[i], line, requestID); err != nil {
+			return jobs.Batch{}, d.refused(ctx, err)
+		}
+	}
+	return d.readBatch(ctx, id, true)
+}
+
+// openBatch checks that there is room and gives the batch's id.
+func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (string, error) {
+	id := jobs.NewID()
+	if request.IdempotencyKey != "" {
+		claimed, err := d.store.Claim(ctx, store.IdempotencyKey("batch "+request.IdempotencyKey), id, request.Fingerprint)
+		if err != nil || claimed != id {
+			return claimed, err
+		}
+	}
+	size := 0
+	for _, line := range request.Lines {
+		size += len(line.Request.Script) + line.Request.Inputs.Size()
+	}
+	room, err := d.roomFor(ctx, max(size, largeInputs)) // a fresh look
+	if err != nil {
+		return "", err
+	}
+	if !room {
+		return "", jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
+	}
+	load, err := d.store.ReadLoad(ctx)
+	if err != nil {
+		return "", err
+	}
+	if load.Open+len(request.Lines) > d.batchLimit() {
+		return "", jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
+	}
+	return id, nil
+}
+
+func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }
+
+// enterMember puts one line into the queue, or notes why it is no job.
+func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id string, line jobs.BatchLine, requestID string) error {
+	why := line.Err
+	if why == nil {
+		job := d.jobOf(line.Request, requestID)
+		job.ID, job.Batch, job.ReplyTo = id, place, "" // nobody waits for one alone
+		fresh, err := d.store.Accept(ctx, job, d.batchLimit())
+		if err == nil && fresh {
+			err = d.producer.Enqueue(ctx, job.ID, job.Priority)
+		}
+		if !errors.As(err, &why) {
+			return err
+		}
+	}
+	return d.store.RefuseMember(ctx, place, why)
+}
+
+// GetBatch gives a batch once it ended or wait has passed; with wait 0 as it is. It
+// gives ctx's error if that ends first. CodeNotFound, CodeUnavailable.
+func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration) (jobs.Batch, error) {
+	if wait > 0 {
+		waiting, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		heard, done := d.topics.Wait(ctx, store.BatchChannel(id))
+		defer done()
+		err := d.awaitEnded(waiting, heard, id, jobs.MaxBatch)
+		switch {
+		case ctx.Err() != nil:
+			return jobs.Batch{ID: id}, ctx.Err()
+		case err != nil && waiting.Err() == nil:
+			return jobs.Batch{ID: id}, err
+		}
+	}
+	return d.readBatch(ctx, id, false)
+}
+
+// awaitEnded waits until at least n lines of a batch have ended, or all. heard tells
+// of ends.
+func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id string, n int) error {
+	ticker := time.NewTicker(recheckInterval)
+	defer ticker.Stop()
+	for {
+		bounded, cancel := context.WithTimeout(ctx, readTimeout)
+		ended, all, err := d.store.BatchProgress(bounded, id)
+		cancel()
+		if err != nil {
+			return d.explain(ctx, "the batch could not be read", err)
+		}
+		if ended >= n || all {
+			return nil
+		}
+		select {
+		case <-heard:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// CancelBatch cancels the jobs of a batch that have not ended, and gives the batch.
+// CodeNotFound, CodeUnavailable.
+func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, error) {
+	bounded, cancel := context.WithTimeout(ctx, batchTimeout)
+	defer cancel()
+	record, err := d.store.Batch(bounded, id)
+	if err != nil {
+		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
+	}
+	for _, line := range record.Open() {
+		if _, err := d.store.Cancel(bounded, record.JobIDs[line]); err != nil && !isNotFound(err) {
+			return jobs.Batch{ID: id}, d.explain(ctx, "a job of the batch could not be cancelled", err)
+		}
+	}
+	return d.readBatch(ctx, id, false)
+}
+
+// readBatch gives a batch as it stands, with its members if they are wanted.
+func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jobs.Batch, error) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	record, err := d.store.Batch(bounded, id)
+	if err == nil {
+		err = d.countOpen(bounded, &record)
+	}
+	if err != nil {
+		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
+	}
+	if members {
+		for line, jobID := range record.JobIDs {
+			member := jobs.BatchMember{JobID: jobID, Err: record.Refused[line]}
+			if member.Err != nil {
+				member.JobID = ""
+			}
+			record.Members = append(record.Members, member)
+		}
+	}
+	return record.Batch, nil
+}
+
+// countOpen counts the jobs that have not ended. One that is not there, because the
+// server that took the batch died over it, ends as refused.
+func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) error {
+	open := record.Open()
+	ids := make([]string, len(open))
+	for i, line := range open {
+		ids[i] = record.JobIDs[line]
+	}
+	states, err := d.store.States(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, line := range open {
+		state, there := states[ids[i]]
+		if !there && time.Since(record.CreatedAt) > memberLost {
+			why := jobs.Errorf(jobs.CodeUnavailable, "the job was never queued: the server stopped while it took the batch")
+			if err := d.store.RefuseMember(ctx, jobs.BatchPlace{BatchID: record.ID, Index: line}, why); err != nil {
+				return err
+			}
+			record.Counts.Refused++
+			continue
+		}
+		if !there || state.Ended() {
+			state = jobs.StateQueued // on its way in; or out, which the batch hears next
+		}
+		record.Counts.Count(state, 1)
+	}
+	return nil
+}
+
+func isNotFound(err error) bool {
+	var known *jobs.Error
+	return errors.As(err, &known) && known.Code == jobs.CodeNotFound
+}

@@ -1,0 +1,204 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+func batchOf(n int) jobs.BatchRequest {
+	request := jobs.BatchRequest{Lines: make([]jobs.BatchLine, n)}
+	for i := range request.Lines {
+		request.Lines[i].Request = jobs.Request{Script: fmt.Sprintf("def main(): return %d", i), Async: true, Priority: jobs.PriorityBatch}
+	}
+	return request
+}
+
+func (s *stack) submitBatch(t *testing.T, request jobs.BatchRequest) jobs.Batch {
+	t.Helper()
+	batch, err := s.SubmitBatch(t.Context(), request, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch
+}
+
+// collect reads a batch's results until their end.
+func (s *stack) collect(t *testing.T, id string, after int, follow bool) []jobs.BatchResult {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var all []jobs.BatchResult
+	if err := s.BatchResults(ctx, id, after, follow, time.Minute, func(results []jobs.BatchResult) error {
+		all = append(all, results...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func codeOf(err error) jobs.Code {
+	var known *jobs.Error
+	errors.As(err, &known)
+	if known == nil {
+		return ""
+	}
+	return known.Code
+}
+
+func TestABatch(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	request := batchOf(20)
+	request.Lines[7] = jobs.BatchLine{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
+	batch := s.submitBatch(t, request)
+	if c := batch.Counts; c != (jobs.BatchCounts{Total: 20, Refused: 1, Queued: 19}) || batch.Ended() || len(batch.Members) != 20 {
+		t.Errorf("got %+v", batch)
+	}
+	if m := batch.Members[7]; m.JobID != "" || m.Err == nil || m.Err.Message != "as asked" {
+		t.Errorf("got %+v", m)
+	}
+	if got := s.collect(t, batch.ID, 0, false); len(got) != 1 || got[0].Index != 7 || codeOf(got[0].Err) != jobs.CodeInvalidRequest {
+		t.Errorf("before the start: %+v", got)
+	}
+	var mu sync.Mutex
+	var order []string
+	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, job.ID)
+		if len(order) == 3 {
+			return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException, Message: "x"}}
+		}
+		return jobs.Outcome{Result: jsontext.Value(job.Script[len("def main(): return "):])}
+	})
+	results := s.collect(t, batch.ID, 0, true)
+	if len(results) != 20 {
+		t.Fatalf("got %d results", len(results))
+	}
+	seen := map[int]bool{}
+	for _, result := range results[1:] {
+		seen[result.Index] = true
+		if result.Record.ID != batch.Members[result.Index].JobID {
+			t.Errorf("line %d has another's job", result.Index)
+		}
+		if f := result.Record.Outcome.Failure; f == nil && string(result.Record.Outcome.Result) != fmt.Sprint(result.Index) {
+			t.Errorf("line %d gave %s", result.Index, result.Record.Outcome.Result)
+		}
+	}
+	if len(seen) != 19 {
+		t.Errorf("got %d lines", len(seen))
+	}
+	ended, err := s.GetBatch(t.Context(), batch.ID, 5*time.Second)
+	if err != nil || !ended.Ended() || ended.Counts != (jobs.BatchCounts{Total: 20, Refused: 1, Succeeded: 18, Failed: 1}) {
+		t.Errorf("got %+v, %v", ended, err)
+	}
+	if rest := s.collect(t, batch.ID, 18, true); len(rest) != 2 || rest[0].Index != results[18].Index || rest[1].Index != results[19].Index {
+		t.Errorf("after 18: %+v", rest)
+	}
+	for _, key := range []string{"batch", "members", "refused", "ended"} {
+		if ttl := s.client.PTTL(t.Context(), "cellblock:{"+batch.ID+"}:"+key).Val(); ttl <= 0 || ttl > time.Hour {
+			t.Errorf("%s is kept for %s", key, ttl)
+		}
+	}
+}
+
+func TestABatchIsCancelledAsAWhole(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	batch := s.submitBatch(t, batchOf(30))
+	cancelled, err := s.CancelBatch(t.Context(), batch.ID)
+	if err != nil || !cancelled.Ended() || cancelled.Counts.Cancelled != 30 {
+		t.Errorf("got %+v, %v", cancelled, err)
+	}
+	again, err := s.CancelBatch(t.Context(), batch.ID)
+	if err != nil || again.Counts != cancelled.Counts {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+}
+
+func TestABatchIsRepeatedSafely(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	request := batchOf(10)
+	request.IdempotencyKey, request.Fingerprint = "k", "f"
+	first := s.submitBatch(t, request)
+	// As if the server had died over it.
+	lost := first.Members[6].JobID
+	if err := s.client.Del(t.Context(), "cellblock:{"+lost+"}:job").Err(); err != nil {
+		t.Fatal(err)
+	}
+	second := s.submitBatch(t, request)
+	if second.ID != first.ID || !slices.Equal(second.Members, first.Members) || second.Counts.Queued != 10 {
+		t.Errorf("got %+v, want %+v", second, first)
+	}
+	if _, state, err := s.store.Load(t.Context(), lost); err != nil || state != jobs.StateQueued {
+		t.Errorf("the missing job is %s, %v", state, err)
+	}
+	request.Fingerprint = "g"
+	if _, err := s.SubmitBatch(t.Context(), request, "r"); codeOf(err) != jobs.CodeIdempotencyMismatch {
+		t.Errorf("another body: %v", err)
+	}
+}
+
+func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	batch := s.submitBatch(t, batchOf(2))
+	for _, member := range batch.Members {
+		if err := s.client.Del(t.Context(), "cellblock:{"+member.JobID+"}:job").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.GetBatch(t.Context(), batch.ID, 0); err != nil || got.Counts.Queued != 2 {
+		t.Errorf("at first: %+v, %v", got, err)
+	}
+	long := time.Now().Add(-2 * memberLost).UnixMicro()
+	if err := s.client.HSet(t.Context(), "cellblock:{"+batch.ID+"}:batch", "created_at", long).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range s.collect(t, batch.ID, 0, true) {
+		if codeOf(result.Err) != jobs.CodeUnavailable {
+			t.Errorf("got %+v", result)
+		}
+	}
+	if got, err := s.GetBatch(t.Context(), batch.ID, 0); err != nil || !got.Ended() || got.Counts.Refused != 2 {
+		t.Errorf("in the end: %+v, %v", got, err)
+	}
+}
+
+func TestBatchesLeaveRoomForOthers(t *testing.T) {
+	s := open(t, redistest.Start(t)) // QueueLimit is 1000
+	s.submitBatch(t, batchOf(400))
+	if _, err := s.SubmitBatch(t.Context(), batchOf(200), "r"); codeOf(err) != jobs.CodeQueueFull {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r"); err != nil {
+		t.Errorf("a single job: %v", err)
+	}
+}
+
+func TestBatchesThatAreNotThere(t *testing.T) {
+	server := redistest.StartServer(t)
+	s := open(t, server.URL())
+	id := jobs.NewID()
+	if _, err := s.GetBatch(t.Context(), id, time.Second); codeOf(err) != jobs.CodeNotFound {
+		t.Errorf("get: %v", err)
+	}
+	if _, err := s.CancelBatch(t.Context(), id); codeOf(err) != jobs.CodeNotFound {
+		t.Errorf("cancel: %v", err)
+	}
+	if err := s.BatchResults(t.Context(), id, 0, true, time.Second, nil); codeOf(err) != jobs.CodeNotFound {
+		t.Errorf("results: %v", err)
+	}
+	server.Kill()
+	if _, err := s.SubmitBatch(t.Context(), batchOf(1), "r"); codeOf(err) != jobs.CodeUnavailable {
+		t.Errorf("without Redis: %v", err)
+	}
+}

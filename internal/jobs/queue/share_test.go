@@ -1,0 +1,83 @@
+package queue
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// However many jobs of batches there are and however long they take, one place is
+// left; and no place is left over that they may have.
+func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
+	url := redistest.Start(t)
+	producer := NewProducer(redistest.Client(t, url))
+	const members = 40
+	for range members {
+		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityBatch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	single := jobs.NewID()
+	var atWork, most, done atomic.Int64
+	arrived, finished := make(chan struct{}, 1), make(chan struct{})
+	hold := make(chan struct{})
+	consumer := NewConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 3, BatchConcurrency: 2, ShutdownTimeout: 10 * time.Second},
+		func(_ context.Context, d Delivery) error {
+			if d.ID == single {
+				arrived <- struct{}{}
+				return nil
+			}
+			n := atWork.Add(1)
+			defer atWork.Add(-1)
+			for old := most.Load(); n > old; old = most.Load() {
+				if most.CompareAndSwap(old, n) {
+					break
+				}
+			}
+			<-hold
+			if done.Add(1) == members {
+				close(finished)
+			}
+			return nil
+		}, slog.New(slog.DiscardHandler))
+	if err := consumer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := consumer.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for deadline := time.Now().Add(5 * time.Second); atWork.Load() < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d are at work", atWork.Load())
+		}
+	}
+	if err := producer.Enqueue(t.Context(), single, jobs.PriorityLow); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-arrived:
+	case <-time.After(2 * time.Second):
+		t.Fatal("a single job waits behind a batch")
+	}
+	begun := time.Now()
+	close(hold)
+	select {
+	case <-finished:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("only %d are done", done.Load())
+	}
+	// Each end has the next one looked for; by itself a consumer looks each 5 s.
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("the batch took %s", took)
+	}
+	if n := most.Load(); n != 2 {
+		t.Errorf("%d were at work at once", n)
+	}
+}

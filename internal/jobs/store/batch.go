@@ -1,0 +1,254 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// A batch's keys share a slot of their own, apart from its jobs':
+//
+//	batch    hash: created_at, finished_at, total, and how many have ended, by state
+//	members  list of the jobs' ids, by line
+//	refused  hash: why a line is no job, by line
+//	ended    sorted set of the lines that have ended, by the order of that
+
+func batchKeys(id string) []string {
+	prefix := "cellblock:{" + id + "}:"
+	return []string{prefix + "batch", prefix + "members", prefix + "refused", prefix + "ended"}
+}
+
+// BatchChannel is told whenever a job of a batch has ended.
+func BatchChannel(id string) string { return batchKeys(id)[3] }
+
+// batchTTL is how long a batch is kept that does not end. It is above the start
+// deadline of its jobs.
+const batchTTL = 48 * time.Hour
+
+func encodePlace(place jobs.BatchPlace) string {
+	if place.BatchID == "" {
+		return ""
+	}
+	return place.BatchID + " " + strconv.Itoa(place.Index)
+}
+
+func decodePlace(text string) jobs.BatchPlace {
+	id, index, _ := strings.Cut(text, " ")
+	return jobs.BatchPlace{BatchID: id, Index: int(parseInt(index))}
+}
+
+// createBatchScript makes a batch, unless it is there.
+//
+//	KEYS     as batchKeys has them
+//	ARGV     TTL in milliseconds, then the jobs' ids, by line
+//	returns  the jobs' ids
+var createBatchScript = redis.NewScript(`
+if redis.call("EXISTS", KEYS[1]) == 0 then
+	local time = redis.call("TIME")
+	redis.call("HSET", KEYS[1], "created_at", string.format("%.0f", time[1] * 1000000 + time[2]), "total", #ARGV - 1)
+	redis.call("DEL", KEYS[2], KEYS[3], KEYS[4])
+	for i = 2, #ARGV do
+		redis.call("RPUSH", KEYS[2], ARGV[i])
+	end
+	redis.call("PEXPIRE", KEYS[1], ARGV[1])
+	redis.call("PEXPIRE", KEYS[2], ARGV[1])
+end
+return redis.call("LRANGE", KEYS[2], 0, -1)`)
+
+// CreateBatch makes a batch whose jobs will have these ids, and gives the ids that
+// it has: others, if it was made before.
+func (s *Store) CreateBatch(ctx context.Context, id string, jobIDs []string) ([]string, error) {
+	args := []any{batchTTL.Milliseconds()}
+	for _, jobID := range jobIDs {
+		args = append(args, jobID)
+	}
+	ids, err := createBatchScript.Run(ctx, s.client, batchKeys(id), args...).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("create batch %s: %w", id, full(err))
+	}
+	return ids, nil
+}
+
+// memberScript notes that a line has ended, once.
+//
+//	KEYS     as batchKeys has them
+//	ARGV     line, what it counts as, why it was refused or "", TTL in milliseconds
+//	         of a batch that has ended
+//	returns  1 if it is new, else 0
+var memberScript = redis.NewScript(`
+local total = redis.call("HGET", KEYS[1], "total")
+if not total then
+	return 0
+end
+local n = redis.call("ZCARD", KEYS[4])
+if redis.call("ZADD", KEYS[4], "NX", n, ARGV[1]) == 0 then
+	return 0
+end
+redis.call("HINCRBY", KEYS[1], ARGV[2], 1)
+if ARGV[3] ~= "" then
+	redis.call("HSET", KEYS[3], ARGV[1], ARGV[3])
+end
+local ttl = redis.call("PTTL", KEYS[1])
+if n + 1 == tonumber(total) then
+	local time = redis.call("TIME")
+	redis.call("HSET", KEYS[1], "finished_at", string.format("%.0f", time[1] * 1000000 + time[2]))
+	ttl = ARGV[4]
+end
+for i = 1, #KEYS do
+	redis.call("PEXPIRE", KEYS[i], ttl)
+end
+redis.call("PUBLISH", KEYS[4], "")
+return 1`)
+
+const refusedState = "refused"
+
+func (s *Store) settleMember(ctx context.Context, place jobs.BatchPlace, state jobs.State) error {
+	if place.BatchID == "" {
+		return nil
+	}
+	return s.endMember(ctx, place, string(state), "")
+}
+
+func (s *Store) endMember(ctx context.Context, place jobs.BatchPlace, what, why string) error {
+	err := memberScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).Err()
+	if err != nil {
+		return fmt.Errorf("note the end of line %d of batch %s: %w", place.Index, place.BatchID, err)
+	}
+	return nil
+}
+
+// refusal is why a line is no job, as it is stored.
+type refusal struct {
+	Code    jobs.Code `json:"code"`
+	Message string    `json:"message"`
+}
+
+// RefuseMember notes that a line is no job.
+func (s *Store) RefuseMember(ctx context.Context, place jobs.BatchPlace, why *jobs.Error) error {
+	encoded, err := json.Marshal(refusal{Code: why.Code, Message: why.Message})
+	if err != nil {
+		return fmt.Errorf("encode a refusal: %w", err)
+	}
+	return s.endMember(ctx, place, refusedState, string(encoded))
+}
+
+// BatchRecord is what the store knows of a batch.
+type BatchRecord struct {
+	// Batch has no Members, and its Counts have only what has ended.
+	jobs.Batch
+	// JobIDs are the jobs', by line.
+	JobIDs []string
+	// Ended are the lines that have ended, in the order of that.
+	Ended []int
+	// Refused says why lines are no jobs.
+	Refused map[int]*jobs.Error
+}
+
+// Batch gives a batch. CodeNotFound.
+func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
+	keys := batchKeys(id)
+	pipeline := s.client.TxPipeline() // all as it is at one time
+	fields := pipeline.HGetAll(ctx, keys[0])
+	members := pipeline.LRange(ctx, keys[1], 0, -1)
+	refused := pipeline.HGetAll(ctx, keys[2])
+	ended := pipeline.ZRange(ctx, keys[3], 0, -1)
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return BatchRecord{}, fmt.Errorf("read batch %s: %w", id, err)
+	}
+	f := fields.Val()
+	if f["total"] == "" {
+		return BatchRecord{}, fmt.Errorf("read batch %s: %w", id, jobs.Errorf(jobs.CodeNotFound, "there is no such batch, or it has expired"))
+	}
+	record := BatchRecord{JobIDs: members.Val(), Refused: map[int]*jobs.Error{}}
+	record.ID, record.CreatedAt, record.FinishedAt = id, parseTime(f["created_at"]), parseTime(f["finished_at"])
+	record.Counts.Total = int(parseInt(f["total"]))
+	for _, state := range jobs.States() {
+		record.Counts.Count(state, int(parseInt(f[string(state)])))
+	}
+	record.Counts.Refused = int(parseInt(f[refusedState]))
+	record.Ended = parseLines(ended.Val())
+	for line, encoded := range refused.Val() {
+		why, err := decodeRefusal(encoded)
+		if err != nil {
+			return BatchRecord{}, fmt.Errorf("read batch %s: %w", id, err)
+		}
+		record.Refused[int(parseInt(line))] = why
+	}
+	return record, nil
+}
+
+// Open are the lines that have not ended.
+func (b BatchRecord) Open() []int {
+	ended := make([]bool, len(b.JobIDs))
+	for _, line := range b.Ended {
+		ended[line] = true
+	}
+	var open []int
+	for line, over := range ended {
+		if !over {
+			open = append(open, line)
+		}
+	}
+	return open
+}
+
+// BatchEnded gives the lines of a batch that have ended, but for the first ones.
+func (s *Store) BatchEnded(ctx context.Context, id string, after int) ([]int, error) {
+	lines, err := s.client.ZRange(ctx, batchKeys(id)[3], int64(after), -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read batch %s: %w", id, err)
+	}
+	return parseLines(lines), nil
+}
+
+func parseLines(texts []string) []int {
+	lines := make([]int, len(texts))
+	for i, text := range texts {
+		lines[i] = int(parseInt(text))
+	}
+	return lines
+}
+
+// Refusal gives why a line is no job; nil if it is one.
+func (s *Store) Refusal(ctx context.Context, place jobs.BatchPlace) (*jobs.Error, error) {
+	encoded, err := s.client.HGet(ctx, batchKeys(place.BatchID)[2], strconv.Itoa(place.Index)).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, nil //nolint:nilnil // it is a job
+	case err != nil:
+		return nil, fmt.Errorf("read batch %s: %w", place.BatchID, err)
+	}
+	return decodeRefusal(encoded)
+}
+
+func decodeRefusal(encoded string) (*jobs.Error, error) {
+	var why refusal
+	if err := json.Unmarshal([]byte(encoded), &why); err != nil {
+		return nil, fmt.Errorf("decode a refusal: %w", err)
+	}
+	return jobs.Errorf(why.Code, "%s", why.Message), nil
+}
+
+// BatchProgress gives how many lines have ended, and whether all have. CodeNotFound.
+func (s *Store) BatchProgress(ctx context.Context, id string) (ended int, all bool, err error) {
+	keys := batchKeys(id)
+	pipeline := s.client.Pipeline()
+	total := pipeline.HGet(ctx, keys[0], "total")
+	count := pipeline.ZCard(ctx, keys[3])
+	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return 0, false, fmt.Errorf("read batch %s: %w", id, err)
+	}
+	n, err := total.Int64()
+	if err != nil {
+		return 0, false, jobs.Errorf(jobs.CodeNotFound, "there is no such batch, or it has expired")
+	}
+	return int(count.Val()), count.Val() >= n, nil
+}
