@@ -1,7 +1,7 @@
 // Command bench measures the service on this machine, with real Redis, workers
 // and sandboxes, and appends what it found to a file that keeps the history.
 //
-// Six measurements, each with its aim:
+// Seven measurements, each with its aim:
 //
 //	idle-dispatch  enqueue to the start of the handler, on an idle queue:
 //	               below 5 ms at the median
@@ -17,6 +17,9 @@
 //	               each core
 //	files          MB per second of files in (upload to script) and out (script
 //	               to download)
+//	crowd          goroutines, files and memory of one API process with 200
+//	               watchers and 1,000 waiting clients at once: back to what they
+//	               were afterwards
 //	rest           memory of a ready sandbox, processor time of an idle stack
 //
 // Needs root, redis-server and the sandbox's Python (`make setup`).
@@ -40,7 +43,7 @@ import (
 )
 
 // measurements in the order in which they run.
-var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "rest"}
+var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "rest", "crowd"}
 
 // options say what to measure and how often. Every loop is bounded by them.
 type options struct {
@@ -66,6 +69,7 @@ type report struct {
 	Speed    []speed      `json:"speed,omitzero"`
 	Files    *fileSpeed   `json:"files,omitzero"`
 	Rest     *rest        `json:"rest,omitzero"`
+	Crowd    *crowd       `json:"crowd,omitzero"`
 }
 
 func main() {
@@ -141,6 +145,8 @@ func run(ctx context.Context, args []string) (err error) {
 			r.Files, err = measureFiles(ctx, programs)
 		case "rest":
 			r.Rest, err = measureRest(ctx, o, programs)
+		case "crowd":
+			r.Crowd, err = measureCrowd(ctx, o, programs)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

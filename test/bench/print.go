@@ -65,6 +65,22 @@ func (r report) printSpeed(w io.Writer) {
 		fmt.Fprintf(w, "MB for each ready sandbox\t%.2f\t%s\n", float64(r.Rest.ReadyBytes)/(1<<20), verdict(float64(r.Rest.ReadyBytes)/(1<<20), 3))
 		fmt.Fprintf(w, "percent of a core, idle\t%.2f\t%s\n", r.Rest.CPU*100, verdict(r.Rest.CPU*100, 1))
 	}
+	if r.Crowd != nil {
+		r.Crowd.print(w)
+	}
+}
+
+func (c *crowd) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%d watchers and %d waiting clients\tbefore\tmost\tafter\n", c.Watchers, c.Waiting)
+	row := func(name string, of func(footprint) float64) {
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\n", name, of(c.Before), of(c.Most), of(c.After))
+	}
+	row("goroutines", func(f footprint) float64 { return float64(f.Goroutines) })
+	row("open files", func(f footprint) float64 { return float64(f.Files) })
+	row("heap in use, MB", func(f footprint) float64 { return float64(f.HeapBytes) / (1 << 20) })
+	row("resident, MB", func(f footprint) float64 { return float64(f.RSSBytes) / (1 << 20) })
+	fmt.Fprintf(w, "print to watcher, ms\tmedian %.1f\tp99 %.1f\tmax %.1f\n", c.Seen.Median, c.Seen.P99, c.Seen.Max)
+	fmt.Fprintf(w, "waiting clients answered after, ms\tmedian %.0f\tp99 %.0f\tmax %.0f\n", c.Answered.Median, c.Answered.P99, c.Answered.Max)
 }
 
 func atLeast(got, aim float64) string {

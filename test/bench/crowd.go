@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/test/stack"
+)
+
+const (
+	crowdWatchers = 200
+	crowdWatched  = 8
+	crowdWaiting  = 1000
+	// crowdRamp is the time between the arrivals of two waiting clients: all of them
+	// wait at once, and do not come at once.
+	crowdRamp = 3 * time.Millisecond
+	// crowdRest is how long the process may take to be as it was. Go collects what is
+	// free at the latest after two minutes.
+	crowdRest = 150 * time.Second
+)
+
+// crowd is one API process with many who watch and many who wait at once.
+type crowd struct {
+	Watchers int `json:"watchers"`
+	Waiting  int `json:"waiting"`
+	// Before is at rest, Most the highest of each while all are there, After at rest
+	// again.
+	Before footprint `json:"before"`
+	Most   footprint `json:"most"`
+	After  footprint `json:"after"`
+	// Seen is from a script's print until a watcher has it.
+	Seen summary `json:"print_to_watcher"`
+	// Answered is how long the waiting clients waited.
+	Answered summary `json:"answered"`
+}
+
+// footprint is what a process has.
+type footprint struct {
+	Goroutines int `json:"goroutines"`
+	Files      int `json:"open_files"`
+	HeapBytes  int `json:"heap_bytes"`
+	RSSBytes   int `json:"resident_bytes"`
+}
+
+func (f footprint) most(other footprint) footprint {
+	return footprint{
+		max(f.Goroutines, other.Goroutines), max(f.Files, other.Files), max(f.HeapBytes, other.HeapBytes), max(f.RSSBytes, other.RSSBytes),
+	}
+}
+
+// measureCrowd has watchers on a few jobs that print for long, and clients that wait
+// for short ones, for which there are too few places. Every print must come once to
+// each watcher, and every client must be answered.
+func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *crowd, err error) {
+	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{
+		"WORKER_CONCURRENCY": strconv.Itoa(2 * crowdWatched), "PRELOAD": "", "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python,
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	// Connections of their own, which end with their request.
+	client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	c := &crowd{Watchers: crowdWatchers, Waiting: crowdWaiting}
+	if err := pause(ctx, 2*time.Second); err != nil {
+		return nil, err
+	}
+	if c.Before, err = readFootprint(ctx, client, s.URL); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.gather(ctx, client, s.URL) }()
+	for gathered := false; !gathered; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				return nil, err
+			}
+			gathered = true
+		case <-time.After(200 * time.Millisecond):
+			now, err := readFootprint(ctx, client, s.URL)
+			if err != nil {
+				return nil, errors.Join(err, <-ended)
+			}
+			c.Most = c.Most.most(now)
+		}
+	}
+	if err := pause(ctx, crowdRest); err != nil {
+		return nil, err
+	}
+	c.After, err = readFootprint(ctx, client, s.URL)
+	return c, err
+}
+
+// gather has all of them there at once, and waits for their ends.
+func (c *crowd) gather(ctx context.Context, client *http.Client, url string) error {
+	var all sync.WaitGroup
+	errs := make(chan error, crowdWatchers+crowdWaiting)
+	seen := make([][]time.Duration, crowdWatchers)
+	const talker = "import time\ndef main():\n    for _ in range(100):\n        print(time.time())\n        time.sleep(0.1)\n"
+	for i := range crowdWatched {
+		id, err := submit(ctx, client, url, talker)
+		if err != nil {
+			return err
+		}
+		for j := range crowdWatchers / crowdWatched {
+			watcher := &seen[i*crowdWatchers/crowdWatched+j]
+			all.Go(func() {
+				err := stack.Watch(ctx, client, url, id, "", func(event stack.Event) { *watcher = append(*watcher, delays(event)...) })
+				if err == nil && len(*watcher) != 100 {
+					err = fmt.Errorf("a watcher saw %d of 100 prints", len(*watcher))
+				}
+				errs <- err
+			})
+		}
+	}
+	if err := pause(ctx, time.Second); err != nil {
+		return err
+	}
+	answered := make([]time.Duration, crowdWaiting)
+	for i := range crowdWaiting {
+		if err := pause(ctx, crowdRamp); err != nil {
+			return err
+		}
+		all.Go(func() {
+			waiting := newService(url, "import time\ndef main(): time.sleep(0.06)")
+			waiting.client = client
+			var err error
+			answered[i], err = waiting.call(ctx)
+			errs <- err
+		})
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	c.Seen, c.Answered = summarize(slices.Concat(seen...)), summarize(answered)
+	return nil
+}
+
+// delays are how long the prints of an event took, by what they say.
+func delays(event stack.Event) []time.Duration {
+	var data struct {
+		Text string `json:"text"`
+	}
+	if event.Name != "stdout" || json.Unmarshal([]byte(event.Data), &data) != nil {
+		return nil
+	}
+	var times []time.Duration
+	for line := range strings.Lines(data.Text) {
+		if seconds, err := strconv.ParseFloat(strings.TrimSpace(line), 64); err == nil {
+			times = append(times, event.At.Sub(time.UnixMicro(int64(seconds*1e6))))
+		}
+	}
+	return times
+}
+
+func submit(ctx context.Context, client *http.Client, url, script string) (string, error) {
+	body, err := json.Marshal(map[string]any{"script": script, "async": true})
+	if err != nil {
+		return "", err
+	}
+	var accepted struct {
+		JobID string `json:"job_id"`
+	}
+	if status := stack.Ask(ctx, client, http.MethodPost, url+"/execute", body, "", &accepted); status != http.StatusAccepted {
+		return "", fmt.Errorf("POST /execute gives %d", status)
+	}
+	return accepted.JobID, nil
+}
+
+// readFootprint asks the API's own metrics.
+func readFootprint(ctx context.Context, client *http.Client, url string) (footprint, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
+	if err != nil {
+		return footprint{}, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return footprint{}, err
+	}
+	defer response.Body.Close()
+	values := map[string]int{}
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		name, text, _ := strings.Cut(lines.Text(), " ")
+		if value, err := strconv.ParseFloat(text, 64); err == nil {
+			values[name] = int(value)
+		}
+	}
+	f := footprint{values["go_goroutines"], values["process_open_fds"], values["go_memstats_heap_inuse_bytes"], values["process_resident_memory_bytes"]}
+	if f.Goroutines == 0 || f.RSSBytes == 0 {
+		return f, errors.New("/metrics has no goroutines or no memory")
+	}
+	return f, nil
+}
