@@ -136,6 +136,9 @@ func (d *Dispatcher) refused(ctx context.Context, err error) error {
 		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(), Cause: known.Cause}
 	case known != nil:
 		return known
+	case errors.Is(err, context.DeadlineExceeded):
+		// Not always its fault: so many may come at once that we are the slow ones.
+		return unavailable("the job could not be accepted: the queue did not answer in time", err)
 	default:
 		return unavailable("the job could not be accepted: the queue cannot be reached", err)
 	}
