@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs/callback"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/live"
@@ -40,6 +41,9 @@ type api struct {
 	live       *live.Hub
 	files      *files.Store
 	handler    *httpapi.Handler
+	// sender and callbacks are nil where there is nothing to sign with.
+	sender    *callback.Sender
+	callbacks *queue.Consumer
 }
 
 func newAPI(s settings, logger *slog.Logger) (*api, error) {
@@ -48,21 +52,31 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
 	a := &api{settings: s, logger: logger, client: client, files: files.New(s.Files)}
-	records, producer := store.New(client, s.Store), queue.NewProducer(client)
+	producer := queue.NewProducer(client)
+	records := store.New(client, s.Store).WithCallbacks(producer)
 	a.topics = redisconn.NewTopics(client)
 	a.dispatcher = dispatch.New(records, producer, client, a.topics, s.Dispatch, logger)
 	a.reaper = reaper.New(records, producer, logger)
 	a.live = live.New(records, a.topics, logger)
-	a.handler = httpapi.New(a.dispatcher, httpapi.Config{
+	metrics := telemetry.NewAPIMetrics(a.dispatcher, logger)
+	config := httpapi.Config{
 		Settings: s.HTTP,
 		SyncWait: s.Dispatch.SyncWait,
 		Limits:   s.Ceilings.Limits(),
 		Files:    a.files,
 		Live:     a.live,
 		Batches:  a.dispatcher,
-		Metrics:  telemetry.NewAPIMetrics(a.dispatcher, logger),
+		Metrics:  metrics,
 		Logger:   logger,
-	})
+	}
+	if s.Callback.Enabled() {
+		if err := a.newSender(records, metrics); err != nil {
+			a.close()
+			return nil, err
+		}
+		config.CheckCallback = a.sender.Check
+	}
+	a.handler = httpapi.New(a.dispatcher, config)
 	return a, nil
 }
 
@@ -102,6 +116,7 @@ func (a *api) serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	})
 	part(func() error { return a.checkRedis(ctx) })
+	part(func() error { return a.sendCallbacks(ctx) })
 	part(func() error {
 		a.reaper.Run(ctx)
 		return nil

@@ -17,6 +17,7 @@ import (
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/callback"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
@@ -32,6 +33,7 @@ type settings struct {
 	Files                   files.Settings     `embed:"" group:"Jobs"`
 	Dispatch                dispatch.Settings  `embed:"" group:"Jobs"`
 	Ceilings                jobs.Ceilings      `embed:"" group:"Limits"`
+	Callback                callback.Settings  `embed:"" group:"Callbacks"`
 	Log                     telemetry.Settings `embed:"" group:"Log"`
 	telemetry.ProbeSettings `embed:""`
 	Version                 kong.VersionFlag `help:"Print the version and leave."`
@@ -39,7 +41,7 @@ type settings struct {
 
 // Validate refuses settings that contradict each other; kong calls it.
 func (s *settings) Validate() error {
-	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(), s.Ceilings.Limits().Validate())
+	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(), s.Ceilings.Limits().Validate(), s.Callback.Validate(s.Store.ResultTTL))
 }
 
 func main() {

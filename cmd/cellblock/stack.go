@@ -155,8 +155,10 @@ func (s *stack) startServers() error {
 		common = append(common, "LOG_FORMAT="+s.logFormat)
 	}
 	api := append([]string{"API_ADDR=" + s.settings.APIAddr}, common...)
-	if token, set := os.LookupEnv("API_TOKEN"); set {
-		api = append(api, "API_TOKEN="+token)
+	for _, name := range apiSecrets {
+		if secret, set := os.LookupEnv(name); set {
+			api = append(api, name+"="+secret)
+		}
 	}
 	if err := s.startServer("api", "api", api...); err != nil {
 		return err

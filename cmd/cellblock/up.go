@@ -97,10 +97,16 @@ func defaultData() string {
 	return filepath.Join(state, "cellblock")
 }
 
-// environment is ours with some variables set, and without the API's token,
+// apiSecrets are passed on to the API alone.
+var apiSecrets = []string{"API_TOKEN", "CALLBACK_SECRET"}
+
+// environment is ours with some variables set, and without the API's secrets,
 // which nobody but the API has a use for.
 func environment(set ...string) []string {
-	names := map[string]bool{"API_TOKEN": true}
+	names := map[string]bool{}
+	for _, name := range apiSecrets {
+		names[name] = true
+	}
 	for _, pair := range set {
 		name, _, _ := strings.Cut(pair, "=")
 		names[name] = true

@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 func standIn(work func(ctx context.Context) error) {
 	name := filepath.Base(os.Args[0])
 	_, hasToken := os.LookupEnv("API_TOKEN")
-	fmt.Printf("%s starts; knows the token: %t\n", name, hasToken)
+	_, hasSecret := os.LookupEnv("CALLBACK_SECRET")
+	fmt.Printf("%s starts; knows the token: %t, the secret: %t\n", name, hasToken, hasSecret)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	switch os.Getenv("STANDIN_" + strings.ToUpper(name)) {
 	case "crash":
@@ -212,12 +213,12 @@ func (u *up) wantLine(t *testing.T, pattern string) {
 
 func TestUpServesUntilAskedToEnd(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "state", "cellblock")
-	u := startUp(t, programs(t), data, "API_TOKEN=secret", "WORKERS=2")
+	u := startUp(t, programs(t), data, "API_TOKEN=secret", "CALLBACK_SECRET=secret", "WORKERS=2")
 	u.wait(t, "try:")
 	u.wantLine(t, `^redis \d+\.\d+\.\d+ of our own, jobs kept in `+data)
-	u.wantLine(t, `^api      \| api starts; knows the token: true`)
-	u.wantLine(t, `^worker-1 \| worker starts; knows the token: false`)
-	u.wantLine(t, `^worker-2 \| worker starts; knows the token: false`)
+	u.wantLine(t, `^api      \| api starts; knows the token: true, the secret: true`)
+	u.wantLine(t, `^worker-1 \| worker starts; knows the token: false, the secret: false`)
+	u.wantLine(t, `^worker-2 \| worker starts; knows the token: false, the secret: false`)
 	u.wantLine(t, `^ready: http://127\.0\.0\.1:[1-9]\d* \(Ctrl-C ends it\)`)
 	u.wantLine(t, `^try:   curl -sX POST http://127\.0\.0\.1:[1-9]\d*/execute .*Bearer \$API_TOKEN`)
 

@@ -16,6 +16,7 @@ import (
 
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/files"
+	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/lifecycle"
 	"cellblock/internal/nsjail"
@@ -97,7 +98,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	stopSweeping := sweep(ctx, kept, logger)
 	defer stopSweeping()
 	return worker.New(worker.Config{
-		Settings: s.Worker, Wall: s.Sandbox.Wall, Client: client, Store: store.New(client, s.Store), Files: kept,
+		Settings: s.Worker, Wall: s.Sandbox.Wall, Client: client, Store: store.New(client, s.Store).WithCallbacks(queue.NewProducer(client)), Files: kept,
 		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
 			sandbox, err := maker.Acquire(ctx, script)
 			if err != nil {

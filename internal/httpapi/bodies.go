@@ -56,6 +56,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
 		StartedAt:  timeOrNull(record.StartedAt),
 		FinishedAt: timeOrNull(record.FinishedAt),
+		Callback:   callbackBody(record.Callback),
 	}
 	if record.Outcome == nil {
 		return body

@@ -155,7 +155,19 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (jobs.Requ
 	if err != nil {
 		return jobs.Request{}, nil, limitOf(err, "script", jobs.MaxScriptBytes), err
 	}
-	return request, body, api.Error{}, request.Inputs.CheckLimits(h.limits)
+	return request, body, api.Error{}, h.checkRequest(request)
+}
+
+// checkRequest refuses what is well-formed and asks for more than this service
+// gives.
+func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
+	if err := request.Inputs.CheckLimits(h.limits); err != nil || request.CallbackURL == "" {
+		return err
+	}
+	if h.callback == nil {
+		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" cannot be used here: this service has nothing to sign its messages with (CALLBACK_SECRET)`)
+	}
+	return h.callback(request.CallbackURL)
 }
 
 // limitOf adds the limit to a CodeScriptTooLarge.

@@ -60,12 +60,15 @@ type Config struct {
 	// SyncWait is how long a synchronous request is held, from its arrival.
 	SyncWait time.Duration
 	// Limits are the workers'; a request may ask for lower ones.
-	Limits  jobs.Limits
-	Files   Files
-	Live    Live
-	Batches Batches
-	Metrics *telemetry.APIMetrics
-	Logger  *slog.Logger
+	Limits jobs.Limits
+	// CheckCallback refuses a callback_url that nothing could be sent to, with
+	// CodeInvalidRequest. nil refuses all: there is nothing to sign with.
+	CheckCallback func(callbackURL string) *jobs.Error
+	Files         Files
+	Live          Live
+	Batches       Batches
+	Metrics       *telemetry.APIMetrics
+	Logger        *slog.Logger
 }
 
 // Handler answers the API's requests. Drain ends its waits.
@@ -75,6 +78,7 @@ type Handler struct {
 	tokenSum [sha256.Size]byte
 	syncWait time.Duration
 	limits   jobs.Limits
+	callback func(callbackURL string) *jobs.Error
 	files    Files
 	live     Live
 	batches  Batches
@@ -96,6 +100,7 @@ func New(service Jobs, config Config) *Handler {
 		tokenSum: sha256.Sum256([]byte(config.Settings.Token)),
 		syncWait: config.SyncWait,
 		limits:   config.Limits,
+		callback: config.CheckCallback,
 		files:    config.Files,
 		live:     config.Live,
 		batches:  config.Batches,

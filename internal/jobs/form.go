@@ -17,9 +17,9 @@ type FormPart struct {
 	Content        []byte
 }
 
-// DecodeForm reads a request whose fields came as parts: "script", "stdin" and
-// "priority" as text, "async", "args", "env" and "limits" as JSON, and any number
-// of "files" with their path as file name. It fails as DecodeRequest does.
+// DecodeForm reads a request whose fields came as parts: "script", "stdin",
+// "priority" and "callback_url" as text, "async", "args", "env" and "limits" as
+// JSON, and any number of "files" with their path as file name. It fails as DecodeRequest does.
 func DecodeForm(parts []FormPart) (Request, *Error) {
 	var request Request
 	var files []File
@@ -62,7 +62,7 @@ func formValue(part FormPart) (jsontext.Value, *Error) {
 		return nil, Errorf(CodeInvalidRequest, "%s is not valid UTF-8 at byte %d", quoteName(part.Name), invalidUTF8At(part.Content))
 	}
 	switch part.Name {
-	case "script", "stdin", "priority":
+	case "script", "stdin", "priority", "callback_url":
 		quoted, err := jsontext.AppendQuote(nil, part.Content)
 		if err != nil {
 			return nil, Errorf(CodeInvalidRequest, "%s cannot be read", quoteName(part.Name))

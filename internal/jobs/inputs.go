@@ -79,7 +79,7 @@ func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
 	case "limits":
 		in.Limits, err = decodeLimits(value)
 	default:
-		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "args", "stdin", "env", "files", "limits", "async" and "priority"`, quoteName(name))
+		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority" and "callback_url"`, quoteName(name))
 	}
 	return err
 }

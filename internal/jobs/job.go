@@ -26,6 +26,8 @@ type Job struct {
 	IdempotencyKey string
 	// Batch is the batch that the job is of, if any.
 	Batch BatchPlace
+	// CallbackURL is where its end is posted to; "" for nowhere.
+	CallbackURL string
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
 	ReplyTo string
 }
@@ -48,4 +50,6 @@ type Record struct {
 	FinishedAt time.Time
 	// Outcome is nil until the job ended.
 	Outcome *Outcome
+	// Callback is nil where nobody is told of the end.
+	Callback *Callback
 }

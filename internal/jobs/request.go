@@ -33,6 +33,9 @@ type Request struct {
 	Priority Priority
 	// Inputs is nil where the client gave nothing but a script.
 	Inputs *Inputs
+	// CallbackURL is where the end is posted to, "" for nowhere; see
+	// Callback.URL. Whether this service may reach it is not checked here.
+	CallbackURL string
 
 	// What follows is not in the body.
 
@@ -90,6 +93,8 @@ func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 		r.Async = value.Kind() == jsontext.KindTrue
 	case "priority":
 		r.Priority, err = decodePriority(value)
+	case "callback_url":
+		r.CallbackURL, err = decodeCallbackURL(value)
 	default:
 		if r.Inputs == nil {
 			r.Inputs = &Inputs{}

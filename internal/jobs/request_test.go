@@ -80,7 +80,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"script boolean", `{"script":true}`, `"script" must be a string, not a boolean`},
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
-		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script", "args", "stdin", "env", "files", "limits", "async" and "priority"`},
+		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority" and "callback_url"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"`},
 		{"unknown beside script", `{"script":"x","limit":{"a":[1,{}]}}`, `unknown field "limit"`},
 		{"args array", `{"script":"x","args":[1]}`, `"args" must be an object of main()'s keyword arguments, not an array`},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"cellblock/internal/jobs"
 )
 
 // Gauges are what the API reads from Redis when it is scraped.
@@ -22,9 +24,11 @@ type Gauges interface {
 // APIMetrics are the metrics of the API's process. Safe for use by many
 // goroutines.
 type APIMetrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	callbacks *prometheus.CounterVec
+	over      *prometheus.CounterVec
 }
 
 // NewAPIMetrics makes the API's metrics. gauges may be nil.
@@ -40,8 +44,16 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 			Help:    "Time from a request's header to the end of its answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 20, 30},
 		}, []string{"route", "method"}),
+		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_callback_attempts_total",
+			Help: "Messages sent to a callback_url, by what came of it: delivered, or what was wrong.",
+		}, []string{"result"}),
+		over: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_callbacks_total",
+			Help: "Callbacks that are over, by how: delivered, or failed for good.",
+		}, []string{"status"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration)
+	m.registry.MustRegister(m.requests, m.duration, m.callbacks, m.over)
 	if gauges != nil {
 		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
 	}
@@ -53,6 +65,18 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 func (m *APIMetrics) ObserveRequest(route, method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
+}
+
+// ObserveCallback counts one attempt at a callback: what was wrong with it, "" for
+// nothing, and how the callback then stands.
+func (m *APIMetrics) ObserveCallback(wrong string, status jobs.CallbackStatus) {
+	if wrong == "" {
+		wrong = "delivered"
+	}
+	m.callbacks.WithLabelValues(wrong).Inc()
+	if status.Over() {
+		m.over.WithLabelValues(string(status)).Inc()
+	}
 }
 
 // Handler answers scrapes.

@@ -22,7 +22,7 @@ func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	}
 	ctx, cancel := context.WithTimeout(w.abandoned, filesPatience)
 	defer cancel()
-	err := w.Files.Put(ctx, job.ID, outcome.Files, w.Store.TTL(job.Async))
+	err := w.Files.Put(ctx, job.ID, outcome.Files, w.Store.TTL(job))
 	if err != nil {
 		w.Logger.Error("the files of a job cannot be kept", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 		outcome.Result, outcome.Files = nil, nil

@@ -83,7 +83,7 @@ func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string
 func (d *Dispatcher) jobOf(request jobs.Request, requestID string) jobs.Job {
 	job := jobs.Job{
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
-		Priority: request.Priority, StartWithin: request.StartWithin,
+		Priority: request.Priority, StartWithin: request.StartWithin, CallbackURL: request.CallbackURL,
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline

@@ -53,7 +53,7 @@ const (
 	releaseTimeout = time.Second
 )
 
-// Consumer takes jobs from the queue. Start it once and Stop it.
+// Consumer takes jobs, or callbacks, from their queue. Start it once and Stop it.
 type Consumer struct {
 	client   *consumerClient
 	server   *asynq.Server
@@ -67,9 +67,26 @@ type Consumer struct {
 // NewConsumer makes a consumer on a client that the caller keeps and closes
 // later. It uses one connection for its wait and Concurrency + 2 beside.
 func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
+	return newConsumer(client, lane{
+		tokens: wakeKey, queues: weights, forwardInterval: forwardInterval,
+		retryDelay: func(int, error, *asynq.Task) time.Duration { return 0 },
+	}, settings, handle, logger)
+}
+
+// lane is what a consumer takes from, and how.
+type lane struct {
+	// tokens is the list that wakes its consumers.
+	tokens          string
+	queues          map[string]int
+	forwardInterval time.Duration
+	retryDelay      asynq.RetryDelayFunc
+}
+
+func newConsumer(client redis.UniversalClient, lane lane, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
 	stopping := make(chan struct{})
 	wrapped := &consumerClient{
-		UniversalClient: client, stopKey: stopKey(uuid.NewString()), stopping: stopping,
+		UniversalClient: client, tokens: lane.tokens, queues: len(lane.queues),
+		stopKey: stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
 		batches: newShare(settings.BatchConcurrency),
 	}
 	level := asynq.WarnLevel
@@ -83,11 +100,11 @@ func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle
 		logger:   logger,
 		server: asynq.NewServerFromRedisClient(wrapped, asynq.Config{
 			Concurrency:              settings.Concurrency,
-			Queues:                   maps.Clone(weights),
+			Queues:                   maps.Clone(lane.queues),
 			TaskCheckInterval:        checkInterval,
-			DelayedTaskCheckInterval: forwardInterval,
+			DelayedTaskCheckInterval: lane.forwardInterval,
 			ShutdownTimeout:          settings.ShutdownTimeout,
-			RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return 0 },
+			RetryDelayFunc:           lane.retryDelay,
 			IsFailure:                isFailure,
 			Logger:                   asynqLogger{logger},
 			LogLevel:                 level,
@@ -131,9 +148,9 @@ func (c *Consumer) Stop() error {
 	c.server.Shutdown()
 	// The wait may have ended with a token that came for a job. Somebody else is
 	// to look for it.
-	c.signal("passing a token on", func(ctx context.Context) error { return wake(ctx, c.client.UniversalClient, 1) })
+	c.signal("passing a token on", func(ctx context.Context) error { return wake(ctx, c.client.UniversalClient, c.client.tokens, 1) })
 	if n := c.running.Load(); n > 0 {
-		return fmt.Errorf("%d jobs are still at work", n)
+		return fmt.Errorf("%d deliveries are still at work", n)
 	}
 	return nil
 }

@@ -63,15 +63,18 @@ return 1`)
 // Requeue makes a job's task be delivered again, as the next one: whoever had it
 // is gone. Should that one live after all, the job's fence lets only one start.
 func (p *Producer) Requeue(ctx context.Context, id string, priority jobs.Priority) error {
-	queue := queueOf(priority)
+	if err := p.requeue(ctx, queueOf(priority), id); err != nil {
+		return fmt.Errorf("requeue job %s: %w", id, err)
+	}
+	return p.Enqueue(ctx, id, priority) // if there was no task at all; wakes a worker in each case
+}
+
+func (p *Producer) requeue(ctx context.Context, queue, id string) error {
 	keys := []string{
 		key(queue, "t:"+id), key(queue, "pending"), key(queue, "active"), key(queue, "lease"),
 		key(queue, "retry"), key(queue, "scheduled"), key(queue, "archived"),
 	}
-	if err := requeueScript.Run(ctx, p.client, keys, id).Err(); err != nil {
-		return fmt.Errorf("requeue job %s: %w", id, err)
-	}
-	return p.Enqueue(ctx, id, priority) // if there was no task at all; wakes a worker in each case
+	return requeueScript.Run(ctx, p.client, keys, id).Err()
 }
 
 // ForgetConsumers drops asynq's traces of consumers that died and whose sign of

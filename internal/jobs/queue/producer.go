@@ -5,6 +5,8 @@
 //   - An idle worker waits in Redis until there is work; see wake.go.
 //   - What asynq writes after a job does not fail with its cancelled context;
 //     see consumerClient.
+//   - Callbacks of jobs that have ended go the same way in a queue of their own,
+//     to the API; see callbacks.go.
 //   - A delivery is not a start. asynq may deliver a task twice (a lost lease),
 //     so the receiver sets the job's fence before it runs anything, and delivery
 //     is repeated until the receiver says that it is done.
@@ -76,7 +78,7 @@ func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priorit
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue job %s: %w", id, err)
 	}
-	if err := wake(ctx, p.client, 1); err != nil {
+	if err := wake(ctx, p.client, wakeKey, 1); err != nil {
 		return fmt.Errorf("wake a worker for job %s: %w", id, err)
 	}
 	return nil

@@ -55,8 +55,8 @@ const (
 )
 
 // stopKey is a list of one consumer's own, on which its blocking pop waits too.
-// The hash tag puts it into the tokens' slot of a cluster.
-func stopKey(consumer string) string { return "{" + wakeKey + "}:stop:" + consumer }
+// The hash tag puts it into the slot of its tokens in a cluster.
+func stopKey(tokens, consumer string) string { return "{" + tokens + "}:stop:" + consumer }
 
 // wakeScript pushes tokens, as far as there is room.
 //
@@ -68,8 +68,9 @@ for i = 1, math.min(ARGV[1], ARGV[2] - redis.call("LLEN", KEYS[1])) do
 end
 return 1`)
 
-func wake(ctx context.Context, client redis.Scripter, tokens int) error {
-	return wakeScript.Run(ctx, client, []string{wakeKey}, tokens, maxTokens).Err()
+// wake pushes n tokens into a list of them.
+func wake(ctx context.Context, client redis.Scripter, tokens string, n int) error {
+	return wakeScript.Run(ctx, client, []string{tokens}, n, maxTokens).Err()
 }
 
 // consumerClient is the Redis client that asynq's server gets. It is where the
@@ -85,6 +86,10 @@ func wake(ctx context.Context, client redis.Scripter, tokens int) error {
 // workers too.
 type consumerClient struct {
 	redis.UniversalClient
+	// tokens is the list that wakes the consumer, and queues is how many queues it
+	// looks into.
+	tokens   string
+	queues   int
 	stopKey  string
 	stopping <-chan struct{}
 	// batches bounds the jobs of batches that are at work here.
@@ -128,7 +133,7 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	case isForward(keys) && err == nil:
 		if n, _ := reply.Int(); n > 0 {
 			// If it fails, the poll finds them.
-			_ = wake(context.Background(), c.UniversalClient, n)
+			_ = wake(context.Background(), c.UniversalClient, c.tokens, n)
 		}
 	}
 }
@@ -139,7 +144,7 @@ func (c *consumerClient) looked(err error) {
 	switch {
 	case redis.HasErrorPrefix(err, "NOSCRIPT"): // the same look comes again
 	case errors.Is(err, redis.Nil):
-		if c.empty++; c.empty == len(weights) {
+		if c.empty++; c.empty == c.queues {
 			c.empty = 0
 			c.awaitToken()
 		}
@@ -169,7 +174,7 @@ func (c *consumerClient) awaitToken() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
 	defer cancel()
-	err := c.BLPop(ctx, wakePoll, c.stopKey, wakeKey).Err()
+	err := c.BLPop(ctx, wakePoll, c.stopKey, c.tokens).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		c.pause()
 	}

@@ -91,7 +91,7 @@ func TestCommandsPerJobDoNotGrowWithIdleWorkers(t *testing.T) {
 func TestTokensAreBounded(t *testing.T) {
 	client := redistest.Open(t)
 	for range 3 {
-		if err := wake(t.Context(), client, maxTokens/2+1); err != nil {
+		if err := wake(t.Context(), client, wakeKey, maxTokens/2+1); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,7 +3,8 @@
 // It looks at the open jobs again and again. A job whose worker is gone is ended
 // as worker_lost; one that nobody started by its start deadline is dropped as
 // not_started; one that waits without a task in the queue, or whose task lies
-// with a worker that is gone, is put into the queue again. It never starts
+// with a worker that is gone, is put into the queue again. So is the callback of
+// a job that ended, if nobody has it in hand. It never starts
 // anything: whatever it does wrongly to a queued job, the job's fence makes
 // harmless.
 //
@@ -126,6 +127,9 @@ func (r *Reaper) pass(ctx context.Context) error {
 		if err := r.examine(ctx, now, open); err != nil {
 			return err
 		}
+	}
+	if err := r.lookAtCallbacks(ctx); err != nil {
+		return err
 	}
 	for id, s := range r.suspects {
 		if now.Sub(s.since) > time.Minute {

@@ -25,21 +25,25 @@ import (
 //	ARGV[8]  1 if the job was taken back without having run, else 0
 //	ARGV[9]  for how many milliseconds the events are kept
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
-//	         the TTL that was set, and the job's batch, "" for none
+//	         the TTL that was set, the job's batch, "" for none, and the callback's
+//	         URL, "" for none
 //
 // An end that is already there word for word is this one: its reply was lost.
 var endScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch")
+local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
-	return {0, "", ttl, ""}
+	return {0, "", ttl, "", ""}
+end
+if job[9] and tonumber(ARGV[5]) > tonumber(ttl) then
+	ttl = ARGV[5] -- until it can be delivered
 end
 if state ~= "queued" and state ~= "running" then
-	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or ""}
+	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or "", job[9] or ""}
 end
 if ARGV[7] == "1" and state ~= "queued" then
-	return {0, "", ttl, ""}
+	return {0, "", ttl, "", ""}
 end
 local time = redis.call("TIME")
 redis.call("HSET", KEYS[1],
@@ -64,7 +68,7 @@ end
 if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], ARGV[1])
 end
-return {1, job[5] or "", ttl, job[8] or ""}`)
+return {1, job[5] or "", ttl, job[8] or "", job[9] or ""}`)
 
 // End ends a job with an outcome: the first end stands. It reports whether this
 // one does. The record's lifetime starts, the script is dropped, and the
@@ -101,7 +105,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQu
 		return false, nil
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
-	ended := Ended{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodePlace(text(3))}
+	ended := Ended{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodePlace(text(3)), Callback: text(4) != ""}
 	if void == 0 {
 		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond
 	}

@@ -93,13 +93,18 @@ type Ended struct {
 	// idempotency key is then free.
 	TTL   time.Duration
 	Batch jobs.BatchPlace
+	// Callback tells that somebody is to be told.
+	Callback bool
 }
 
-// Settle is what follows a job's end: its batch hears of it, its idempotency record
+// Settle is what follows a job's end: its callback is queued, its batch hears of it, its idempotency record
 // lives as long as the job's, and it leaves the open jobs. That comes last: what
 // fails here the reaper does again, for the jobs that are open still.
 func (s *Store) Settle(ctx context.Context, ended Ended) error {
 	err := s.settleMember(ctx, ended.Batch, ended.State)
+	if ended.Callback {
+		err = errors.Join(err, s.queueCallback(ctx, ended.ID))
+	}
 	if ended.IdempotencyKey != "" && ended.TTL > 0 {
 		err = errors.Join(err, s.client.PExpire(ctx, ended.IdempotencyKey, ended.TTL).Err())
 	} else if ended.IdempotencyKey != "" {

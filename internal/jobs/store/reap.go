@@ -60,6 +60,8 @@ type Open struct {
 	TTL time.Duration
 	// NeverRan tells of an ended job that it was taken back unstarted.
 	NeverRan bool
+	// Callback tells that somebody is told of the end.
+	Callback bool
 }
 
 // dueScript lists the open jobs that are to be looked at.
@@ -88,7 +90,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	fields := make([]*redis.SliceCmd, len(ids))
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
-		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void", "batch")
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void", "batch", "callback")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -101,7 +103,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 		open[i] = Open{
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
-			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1", Batch: decodePlace(text(8)),
+			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1", Batch: decodePlace(text(8)), Callback: text(9) != "",
 		}
 	}
 	return now, open, nil

@@ -19,6 +19,8 @@
 //	created_at  when it was accepted
 //	priority    which queue it waits in
 //	start_by    until when it must have been started; missing for never
+//	callback    URL that is told of the end; missing for none
+//	callback_state  how that stands, from the first attempt on; see callback.go
 //	idempotency key of the idempotency record, if there is one
 //	batch       id of the batch that it is of, and which line of that it is, with a
 //	            space between; missing for a single job
@@ -66,8 +68,9 @@ func (s Settings) Validate() error {
 // Store reads and writes records. It is safe for concurrent use. Its methods
 // fail with CodeNotFound where they say so, and else with the client's error.
 type Store struct {
-	client   redis.UniversalClient
-	settings Settings
+	client    redis.UniversalClient
+	settings  Settings
+	callbacks Callbacks
 }
 
 // New makes a store on a client that the caller keeps and closes later.
@@ -75,12 +78,17 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	return &Store{client: client, settings: settings}
 }
 
-// TTL is how long a job's record is kept after its end.
-func (s *Store) TTL(async bool) time.Duration {
-	if async {
+// TTL is how long a job's record is kept after its end. With a callback it is
+// kept until that can be delivered.
+func (s *Store) TTL(job jobs.Job) time.Duration {
+	switch {
+	case job.Async:
 		return s.settings.ResultTTL
+	case job.CallbackURL != "":
+		return max(s.settings.ResultTTL, s.settings.SyncResultTTL)
+	default:
+		return s.settings.SyncResultTTL
 	}
-	return s.settings.SyncResultTTL
 }
 
 // jobKey has the id as its hash tag, so that all keys of a job lie together in
@@ -95,7 +103,7 @@ func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 //	KEYS     the job's hash, its inputs
 //	ARGV     script, async (1 or 0), request id, reply channel, priority,
 //	         start deadline in microseconds from now or 0, idempotency key,
-//	         inputs or "", batch or ""
+//	         inputs or "", batch or "", callback URL or ""
 //	returns  1 if it was made, 0 if it is already there
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
@@ -120,6 +128,9 @@ end
 if ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
 	redis.call("HSET", KEYS[1], "inputs", "1")
+end
+if ARGV[10] ~= "" then
+	redis.call("HSET", KEYS[1], "callback", ARGV[10])
 end
 return 1`)
 
@@ -150,7 +161,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	created, err := createScript.Run(ctx, s.client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
-		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch)).Bool()
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.CallbackURL).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, full(err))
 	}
@@ -176,7 +187,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // Get gives a job's record. CodeNotFound.
 func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
-	f, err := s.fields(ctx, id, "state", "created_at", "started_at", "finished_at", "outcome", "result")
+	f, err := s.fields(ctx, id, "state", "created_at", "started_at", "finished_at", "outcome", "result", "callback", "callback_state")
 	if err != nil {
 		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
 	}
@@ -186,6 +197,7 @@ func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
 		CreatedAt:  parseTime(f["created_at"]),
 		StartedAt:  parseTime(f["started_at"]),
 		FinishedAt: parseTime(f["finished_at"]),
+		Callback:   decodeCallback(f["callback"], f["callback_state"], jobs.State(f["state"])),
 	}
 	if record.State.Ended() {
 		if record.Outcome, err = decodeOutcome(f["outcome"], f["result"]); err != nil {

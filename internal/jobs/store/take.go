@@ -16,9 +16,9 @@ import (
 //	KEYS     the job's hash, its inputs
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds,
-//	         inputs; nil if there is no such job. The state is "expired" if the start deadline has passed.
+//	         inputs, callback URL; nil if there is no such job. The state is "expired" if the start deadline has passed.
 var takeScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs")
+local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback")
 if not job[1] then
 	return nil
 end
@@ -32,7 +32,7 @@ if job[1] == "queued" then
 	end -- of expired
 end
 local inputs = job[8] and redis.call("GET", KEYS[2]) or ""
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs}`)
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or ""}`)
 
 // Take gives what a worker needs of a job that was delivered to it, and notes
 // that it has it, so that the reaper knows whose fault it is if nothing comes of
@@ -45,7 +45,7 @@ func (s *Store) Take(ctx context.Context, id, owner string) (job jobs.Job, state
 	if err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}
-	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4]}
+	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], CallbackURL: reply[7]}
 	if job.Inputs, err = decodeInputs(reply[6]); err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}

@@ -1,0 +1,45 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// CallbackMessage makes the message that tells of a job's end: the job as GET
+// /jobs/{id} gives it, and what goes around it.
+func (h *Handler) CallbackMessage(ctx context.Context, record jobs.Record) ([]byte, error) {
+	message, err := json.Marshal(api.CallbackMessage{
+		Type:      "job.ended",
+		Timestamp: record.FinishedAt.UTC().Format(timeLayout),
+		Data:      jobBody(record, h.filesBody(ctx, record, nil)),
+	}, encoding)
+	if err != nil {
+		return nil, fmt.Errorf("encode the message about job %s: %w", record.ID, err)
+	}
+	return message, nil
+}
+
+func callbackBody(c *jobs.Callback) *api.Callback {
+	if c == nil {
+		return nil
+	}
+	body := &api.Callback{
+		URL:           c.ShownURL(),
+		Status:        string(c.Status),
+		Attempts:      c.Attempts,
+		LastAttemptAt: timeOrNull(c.LastAttemptAt),
+		NextAttemptAt: timeOrNull(c.NextAttemptAt),
+	}
+	if c.ResponseStatus != 0 {
+		body.ResponseStatus = &c.ResponseStatus
+	}
+	if c.Error != "" {
+		body.Error = &c.Error
+	}
+	return body
+}

@@ -1,0 +1,55 @@
+package callback
+
+import (
+	"net/netip"
+	"net/url"
+	"syscall"
+
+	"code.dny.dev/ssrf"
+
+	"cellblock/internal/jobs"
+)
+
+// metadata are addresses of clouds' metadata services that lie in public space;
+// the others are link-local, shared or unique-local anyway.
+var metadata = []netip.Prefix{netip.MustParsePrefix("168.63.129.16/32")} // Azure
+
+// guard knows which addresses may be connected to: public ones, by IANA's
+// registries, and those that the settings allow.
+type guard struct{ guardian *ssrf.Guardian }
+
+func newGuard(allow []netip.Prefix) guard {
+	var v4, v6 []netip.Prefix
+	for _, prefix := range allow {
+		if prefix = prefix.Masked(); prefix.Addr().Is4() {
+			v4 = append(v4, prefix)
+		} else {
+			v6 = append(v6, prefix)
+		}
+	}
+	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...), ssrf.WithDeniedV4Prefixes(metadata...))}
+}
+
+// control is for a net.Dialer: it sees the address that is about to be connected
+// to, after names were looked up.
+func (g guard) control(network, address string, conn syscall.RawConn) error {
+	return g.guardian.Safe(network, address, conn)
+}
+
+// check refuses a URL whose host is an address that is not allowed. Names are
+// left to control.
+func (g guard) check(callbackURL string) *jobs.Error {
+	u, err := url.Parse(callbackURL)
+	if err != nil {
+		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is not a URL`)
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return nil //nolint:nilerr // a name, then
+	}
+	// Go connects to a mapped address as to the one that it maps.
+	if g.guardian.SafeAddr(addr.Unmap()) != nil || addr.Is4In6() {
+		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" has an address that callbacks must not go to: only public ones, and those of CALLBACK_ALLOW`)
+	}
+	return nil
+}
