@@ -19,6 +19,9 @@ const (
 	callbackType    = "callback"
 	// callbackForward is how often callbacks are looked for whose pause is over.
 	callbackForward = 500 * time.Millisecond
+	// roundedDown is what asynq takes off a time at which a task is to come again:
+	// it keeps whole seconds.
+	roundedDown = time.Second - 1
 	// callbackTrouble is the pause after a handler's error.
 	callbackTrouble = 2 * time.Second
 )
@@ -46,8 +49,8 @@ func (p *Producer) RequeueCallback(ctx context.Context, id string) error {
 	return p.EnqueueCallback(ctx, id)
 }
 
-// CallbackHandler handles the callback of one job. It gives how long to wait until
-// it is to be called again, 0 for never. With an error it is called again in a
+// CallbackHandler handles the callback of one job. It gives how long to wait
+// until it is to be called again, at least and up to two seconds more; 0 for never. With an error it is called again in a
 // few seconds. The same callback may be handled twice, even at once. The context
 // ends when ShutdownTimeout is over, and the callback is then for others.
 type CallbackHandler func(ctx context.Context, id string) (again time.Duration, err error)
@@ -75,7 +78,7 @@ func callbackDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	var again *againError
 	switch {
 	case errors.As(err, &again):
-		return again.after
+		return again.after + roundedDown
 	case errors.Is(err, asynq.ErrLeaseExpired):
 		return 0
 	default:

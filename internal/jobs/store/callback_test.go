@@ -1,0 +1,302 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+)
+
+const (
+	callbackURL   = "https://a.example/x?token=secret"
+	openJobs      = "cellblock:{index}:open"
+	openCallbacks = "cellblock:{index}:callbacks"
+)
+
+// recorded is a queue that takes everything, or nothing while err is set.
+type recorded struct {
+	mu  sync.Mutex
+	ids []string
+	err error
+}
+
+func (r *recorded) EnqueueCallback(_ context.Context, id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.ids = append(r.ids, id)
+	}
+	return r.err
+}
+
+func openWithCallbacks(t *testing.T) (*store.Store, redis.UniversalClient, *recorded) {
+	t.Helper()
+	s, client := open(t)
+	queue := &recorded{}
+	return s.WithCallbacks(queue), client, queue
+}
+
+func withCallback(j *jobs.Job) { j.CallbackURL = callbackURL }
+
+func isOpen(t *testing.T, client redis.UniversalClient, id string) bool {
+	t.Helper()
+	err := client.ZScore(t.Context(), openJobs, id).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// However a job ends, its callback is queued before it leaves the open jobs.
+func TestEveryEndQueuesTheCallback(t *testing.T) {
+	ends := map[string]func(*store.Store, string) error{
+		"end": func(s *store.Store, id string) error {
+			_, err := s.End(t.Context(), id, succeeded("1"))
+			return err
+		},
+		"withdraw": func(s *store.Store, id string) error {
+			_, err := s.Withdraw(t.Context(), id, failed(jobs.CodeUnavailable))
+			return err
+		},
+		"cancel": func(s *store.Store, id string) error {
+			_, err := s.Cancel(t.Context(), id)
+			return err
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			s, client, queue := openWithCallbacks(t)
+			job := create(t, s, withCallback)
+			if got := get(t, s, job.ID).Callback; got == nil || got.URL != callbackURL || got.Status != jobs.CallbackWaiting {
+				t.Errorf("before: %+v", got)
+			}
+			queue.err = errors.New("away")
+			if err := end(s, job.ID); err != nil {
+				t.Fatal(err)
+			}
+			if !isOpen(t, client, job.ID) {
+				t.Fatal("it has left the open jobs, and its callback is nowhere")
+			}
+			queue.err = nil
+			_, open, err := s.Due(t.Context(), 10)
+			for deadline := time.Now().Add(3 * time.Second); err == nil && len(open) == 0 && time.Now().Before(deadline); {
+				time.Sleep(20 * time.Millisecond)
+				_, open, err = s.Due(t.Context(), 10)
+			}
+			if err != nil || len(open) != 1 || !open[0].Callback || !open[0].State.Ended() {
+				t.Fatalf("the reaper sees %+v, %v", open, err)
+			}
+			if err := s.Settle(t.Context(), job.ID, "", open[0].TTL, open[0].Callback); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(queue.ids, []string{job.ID}) || isOpen(t, client, job.ID) {
+				t.Errorf("queued: %v, open: %t", queue.ids, isOpen(t, client, job.ID))
+			}
+			if got := get(t, s, job.ID).Callback; got.Status != jobs.CallbackPending || got.Attempts != 0 {
+				t.Errorf("after: %+v", got)
+			}
+		})
+	}
+}
+
+// Without a queue for it, a job with a callback stays open, and others do not.
+func TestACallbackWithoutAQueueIsNotLost(t *testing.T) {
+	s, client := open(t)
+	with, without := create(t, s, withCallback), create(t, s)
+	end(t, s, with.ID, succeeded("1"))
+	end(t, s, without.ID, succeeded("1"))
+	if !isOpen(t, client, with.ID) || isOpen(t, client, without.ID) {
+		t.Error("not as it should be")
+	}
+}
+
+// A job that nobody is told of costs no command more than it did.
+func TestJobsWithoutACallbackPayNothing(t *testing.T) {
+	s, client, queue := openWithCallbacks(t)
+	job := create(t, s)
+	before := commands(t, client)
+	end(t, s, job.ID, succeeded("1"))
+	after := commands(t, client)
+	spent := map[string]int{}
+	for name, n := range after {
+		if n -= before[name]; n > 0 && name != "info" && name != "script|load" {
+			spent[name] = n
+		}
+	}
+	// The end, and its settling; each once or, if Redis does not know it yet, twice.
+	delete(spent, "evalsha")
+	delete(spent, "eval")
+	want := map[string]int{"hmget": 1, "time": 1, "hset": 2, "hdel": 1, "pexpire": 1, "publish": 1, "zrem": 1, "incr": 1}
+	for name, n := range spent {
+		if want[name] != n {
+			t.Errorf("%s: %d times, want %d", name, n, want[name])
+		}
+	}
+	if len(spent) != len(want) || len(queue.ids) != 0 || get(t, s, job.ID).Callback != nil {
+		t.Errorf("spent %v, queued %v", spent, queue.ids)
+	}
+}
+
+// commands counts the commands that Redis has executed, those of scripts included.
+func commands(t *testing.T, client redis.UniversalClient) map[string]int {
+	t.Helper()
+	info, err := client.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for line := range strings.Lines(info) {
+		name, values, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "cmdstat_"), ":calls=")
+		number, _, _ := strings.Cut(values, ",")
+		for _, digit := range number {
+			counts[name] = 10*counts[name] + int(digit-'0')
+		}
+		if !found {
+			delete(counts, name)
+		}
+	}
+	return counts
+}
+
+// What can be delivered must be there for as long as that may take.
+func TestRecordsWithACallbackAreKept(t *testing.T) {
+	s, client, _ := openWithCallbacks(t)
+	for name, c := range map[string]struct {
+		change func(*jobs.Job)
+		want   time.Duration
+	}{
+		"sync":                {func(*jobs.Job) {}, settings.SyncResultTTL},
+		"sync with callback":  {withCallback, settings.ResultTTL},
+		"async with callback": {func(j *jobs.Job) { withCallback(j); j.Async = true }, settings.ResultTTL},
+	} {
+		job := create(t, s, c.change)
+		taken, _, _, err := s.Take(t.Context(), job.ID, "w")
+		if err != nil || taken.CallbackURL != job.CallbackURL || s.TTL(taken) != c.want {
+			t.Errorf("%s: taken as %+v, %v", name, taken, err)
+		}
+		end(t, s, job.ID, succeeded("1"))
+		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want || ttl < c.want-time.Minute {
+			t.Errorf("%s: kept for %s, want %s", name, ttl, c.want)
+		}
+	}
+}
+
+func begin(t *testing.T, s *store.Store, id string) jobs.Callback {
+	t.Helper()
+	callback, err := s.BeginCallback(t.Context(), id, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return callback
+}
+
+func TestAttemptsAreNoted(t *testing.T) {
+	s, client, _ := openWithCallbacks(t)
+	job := create(t, s, withCallback)
+	end(t, s, job.ID, succeeded("1"))
+	first := begin(t, s, job.ID)
+	if first.URL != callbackURL || first.Status != jobs.CallbackPending || first.Attempts != 1 || time.Since(first.LastAttemptAt).Abs() > 5*time.Second {
+		t.Errorf("begun: %+v", first)
+	}
+	first.ResponseStatus, first.Error = 500, "status"
+	if err := s.EndCallback(t.Context(), job.ID, first, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	got := *get(t, s, job.ID).Callback
+	if wait := got.NextAttemptAt.Sub(got.LastAttemptAt); wait < time.Minute || wait > 70*time.Second {
+		t.Errorf("the next one is after %s", wait)
+	}
+	got.NextAttemptAt = time.Time{}
+	if got != first {
+		t.Errorf("noted as %+v, want %+v", got, first)
+	}
+	second := begin(t, s, job.ID)
+	if second.Attempts != 2 || second.ResponseStatus != 0 || second.Error != "" {
+		t.Errorf("begun again: %+v", second)
+	}
+	second.Status, second.ResponseStatus = jobs.CallbackDelivered, 204
+	if err := s.EndCallback(t.Context(), job.ID, second, 0); err != nil {
+		t.Fatal(err)
+	}
+	// A late word of another attempt, and one more delivery by the queue.
+	if err := s.EndCallback(t.Context(), job.ID, first, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if again := begin(t, s, job.ID); again != second || *get(t, s, job.ID).Callback != second {
+		t.Errorf("what was delivered is %+v", again)
+	}
+	ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val()
+	if ttl <= 0 || ttl > settings.ResultTTL {
+		t.Errorf("the record is kept for %s", ttl)
+	}
+}
+
+// A record that has expired does not come back by what is noted about it.
+func TestAttemptsAtAJobThatIsGone(t *testing.T) {
+	s, client, _ := openWithCallbacks(t)
+	id, plain := jobs.NewID(), create(t, s)
+	for _, id := range []string{id, plain.ID} {
+		if _, err := s.BeginCallback(t.Context(), id, time.Second); !isNotFound(err) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if err := s.EndCallback(t.Context(), id, jobs.Callback{Status: jobs.CallbackFailed, Attempts: 1}, 0); err != nil {
+		t.Error(err)
+	}
+	if n := client.Exists(t.Context(), "cellblock:{"+id+"}:job").Val(); n != 0 {
+		t.Error("it is there")
+	}
+}
+
+func TestDueCallbacks(t *testing.T) {
+	s, client, _ := openWithCallbacks(t)
+	due := func() []string {
+		t.Helper()
+		// As if the time had come.
+		ids := client.ZRange(t.Context(), openCallbacks, 0, -1).Val()
+		for _, id := range ids {
+			client.ZAdd(t.Context(), openCallbacks, redis.Z{Score: 1, Member: id})
+		}
+		ids, err := s.DueCallbacks(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	job := create(t, s, withCallback)
+	end(t, s, job.ID, succeeded("1"))
+	if ids, err := s.DueCallbacks(t.Context(), 10); err != nil || len(ids) != 0 {
+		t.Errorf("due at once: %v, %v", ids, err)
+	}
+	if ids := due(); !slices.Equal(ids, []string{job.ID}) {
+		t.Errorf("due: %v", ids)
+	}
+	callback := begin(t, s, job.ID)
+	if ids, err := s.DueCallbacks(t.Context(), 10); err != nil || len(ids) != 0 {
+		t.Errorf("due while it is sent: %v, %v", ids, err)
+	}
+	callback.Status = jobs.CallbackFailed
+	if err := s.EndCallback(t.Context(), job.ID, callback, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := client.ZCard(t.Context(), openCallbacks).Val(); n != 0 {
+		t.Errorf("%d callbacks are open", n)
+	}
+	// Settled once more by somebody who was slow, and one whose record is gone.
+	for _, id := range []string{job.ID, jobs.NewID()} {
+		if err := s.WatchCallback(t.Context(), id, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids := due(); len(ids) != 0 || client.ZCard(t.Context(), openCallbacks).Val() != 0 {
+		t.Errorf("due: %v", ids)
+	}
+}
