@@ -54,7 +54,14 @@ func TestAPIMetrics(t *testing.T) {
 	m := NewAPIMetrics(gauges{depth: 3, workers: 2}, slog.New(slog.DiscardHandler))
 	m.ObserveRequest("/execute", "POST", 200, 20*time.Millisecond)
 	m.ObserveRequest("/execute", "POST", 422, 20*time.Second)
+	m.ObserveCallback("timeout", jobs.CallbackPending)
+	m.ObserveCallback("timeout", jobs.CallbackFailed)
+	m.ObserveCallback("", jobs.CallbackDelivered)
 	wantLines(t, scrape(t, m.Handler()),
+		`cellblock_callback_attempts_total{result="delivered"} 1`,
+		`cellblock_callback_attempts_total{result="timeout"} 2`,
+		`cellblock_callbacks_total{status="delivered"} 1`,
+		`cellblock_callbacks_total{status="failed"} 1`,
 		`cellblock_http_requests_total{code="200",method="POST",route="/execute"} 1`,
 		`cellblock_http_requests_total{code="422",method="POST",route="/execute"} 1`,
 		`cellblock_http_request_duration_seconds_bucket{method="POST",route="/execute",le="0.025"} 1`,

@@ -30,7 +30,8 @@ func open(t *testing.T, reapers int) *bench {
 	t.Helper()
 	client := redistest.Open(t)
 	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour})
-	b := &bench{Store: s, producer: queue.NewProducer(client), client: client}
+	producer := queue.NewProducer(client)
+	b := &bench{Store: s.WithCallbacks(producer), producer: producer, client: client}
 	for range reapers {
 		ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 		ended := make(chan struct{})

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"cellblock/internal/jobs/callback"
+	"cellblock/internal/redistest"
+)
+
+const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+func withCallbacks(s *settings) {
+	s.Callback = callback.Settings{
+		Secret: secret, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")},
+		Attempts: 3, Pause: 20 * time.Millisecond, Timeout: 2 * time.Second, Concurrency: 2,
+	}
+}
+
+// receiver takes callbacks at 127.0.0.2 and hands them on.
+func receiver(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handle, ReadHeaderTimeout: time.Second}}
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+type message struct {
+	Type string          `json:"type"`
+	Data json.RawMessage `json:"data"`
+}
+
+type jobAnswer struct {
+	ID       string `json:"job_id"`
+	Status   string `json:"status"`
+	Callback struct {
+		URL      string `json:"url"`
+		Status   string `json:"status"`
+		Attempts int    `json:"attempts"`
+	} `json:"callback"`
+}
+
+// TestCallbackOfACancelledJob: accepted, cancelled, told of at the second attempt,
+// with the job as it is.
+func TestCallbackOfACancelledJob(t *testing.T) {
+	messages := make(chan message, 3)
+	refused := false
+	to := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		hook, err := webhooks.NewWebhook(secret)
+		if err != nil || hook.Verify(body, r.Header) != nil {
+			t.Errorf("the message cannot be verified: %s", body)
+		}
+		if !refused {
+			refused = true
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		var m message
+		if err := json.Unmarshal(body, &m); err != nil {
+			t.Error(err)
+		}
+		messages <- m
+	})
+	r := start(t, redistest.Start(t), withCallbacks)
+	answer := r.want(t, "POST", "/execute", `{"script":"def main(): pass","async":true,"callback_url":"`+to+`/x?token=hunter2"}`, 202, `"status":"queued"`)
+	var job jobAnswer
+	if err := json.Unmarshal([]byte(answer), &job); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "GET", "/jobs/"+job.ID, "", 200, `"callback":{"url":"`+to+`/x","status":"waiting","attempts":0,`)
+	r.want(t, "DELETE", "/jobs/"+job.ID, "", 200, `"status":"cancelled"`)
+	select {
+	case m := <-messages:
+		var told jobAnswer
+		if err := json.Unmarshal(m.Data, &told); err != nil || m.Type != "job.ended" || told.ID != job.ID || told.Status != "cancelled" || told.Callback.Attempts != 2 {
+			t.Errorf("got %s, %v", m.Data, err)
+		}
+	case <-time.After(8 * time.Second):
+		t.Fatal("no message came")
+	}
+	line := r.await(t, "callback delivered")
+	if strings.Contains(line, "hunter2") || !strings.Contains(line, job.ID) {
+		t.Error(line)
+	}
+	r.want(t, "GET", "/jobs/"+job.ID, "", 200, `"status":"delivered","attempts":2,`)
+	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_callback_attempts_total{result=\"delivered\"} 1\n")
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCallbackURLsThatAreRefused(t *testing.T) {
+	without := start(t, redistest.Start(t), nil)
+	without.want(t, "POST", "/execute", `{"script":"","callback_url":"https://a.example/"}`, 400, "CALLBACK_SECRET")
+	if err := without.end(t); err != nil {
+		t.Error(err)
+	}
+	r := start(t, redistest.Start(t), withCallbacks)
+	for _, url := range []string{"http://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.2]/"} {
+		r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+url+`"}`, 400, `"code":"invalid_request"`)
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestShutdownLetsCallbacksEnd stops the API while a receiver takes its time.
+func TestShutdownLetsCallbacksEnd(t *testing.T) {
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	to := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(arrived)
+		<-goOn
+	})
+	url := redistest.Start(t)
+	r := start(t, url, withCallbacks)
+	answer := r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+to+`"}`, 202, "")
+	var job jobAnswer
+	if err := json.Unmarshal([]byte(answer), &job); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "DELETE", "/jobs/"+job.ID, "", 200, "")
+	<-arrived
+	r.stop()
+	r.await(t, "shutting down")
+	close(goOn)
+	r.await(t, "callback delivered")
+	if err := r.wait(t); err != nil {
+		t.Error(err)
+	}
+	state := redistest.Client(t, url).HGet(t.Context(), "cellblock:{"+job.ID+"}:job", "callback_state").Val()
+	if !strings.HasPrefix(state, "delivered 1 ") {
+		t.Errorf("it stands as %q", state)
+	}
+}

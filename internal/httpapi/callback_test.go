@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cellblock/internal/jobs"
+)
+
+const withURL = `{"script":"","async":true,"callback_url":"https://a.example/x?token=hunter2"}`
+
+func TestCallbackURLNeedsASecret(t *testing.T) {
+	c := loadContract(t)
+	url := serve(t, testHandler(t, scripted{}))
+	got := post(t, url, withURL)
+	c.check(t, http.MethodPost, url+"/execute", withURL, got, true, "Content-Type", "application/json")
+	wantAnswer(t, got, 400, jobs.CodeInvalidRequest)
+	if !strings.Contains(got.body, "CALLBACK_SECRET") || strings.Contains(got.body, "hunter2") {
+		t.Error(got.body)
+	}
+}
+
+func TestCallbackURLIsChecked(t *testing.T) {
+	var asked, submitted string
+	h := testHandler(t, scripted{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
+		submitted = request.CallbackURL
+		return jobID, nil
+	}})
+	h.callback = func(url string) *jobs.Error {
+		asked = url
+		if strings.Contains(url, "127.0.0.1") {
+			return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is no good`)
+		}
+		return nil
+	}
+	url := serve(t, h)
+	wantAnswer(t, post(t, url, withURL), 202, "")
+	if want := "https://a.example/x?token=hunter2"; asked != want || submitted != want {
+		t.Errorf("asked about %q, submitted %q", asked, submitted)
+	}
+	wantAnswer(t, post(t, url, `{"script":"","callback_url":"http://127.0.0.1/"}`), 400, jobs.CodeInvalidRequest)
+	asked = ""
+	wantAnswer(t, post(t, url, script), 200, "")
+	if asked != "" {
+		t.Errorf("asked about %q", asked)
+	}
+}
+
+// callbacks as they may stand.
+func callbacks() map[string]jobs.Callback {
+	const url = "https://a.example/x?token=hunter2"
+	return map[string]jobs.Callback{
+		"waiting":   {URL: url, Status: jobs.CallbackWaiting},
+		"pending":   {URL: url, Status: jobs.CallbackPending, Attempts: 2, LastAttemptAt: created, NextAttemptAt: created.Add(time.Minute), ResponseStatus: 503, Error: "status"},
+		"delivered": {URL: url, Status: jobs.CallbackDelivered, Attempts: 3, LastAttemptAt: created, ResponseStatus: 204},
+		"failed":    {URL: url, Status: jobs.CallbackFailed, Attempts: 7, LastAttemptAt: created, Error: "timeout"},
+	}
+}
+
+func TestJobsShowTheirCallback(t *testing.T) {
+	c := loadContract(t)
+	want := map[string]string{
+		"waiting":   `"callback":{"url":"https://a.example/x","status":"waiting","attempts":0,"last_attempt_at":null,"next_attempt_at":null,"response_status":null,"error":null}`,
+		"pending":   `"callback":{"url":"https://a.example/x","status":"pending","attempts":2,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":"2026-01-02T02:05:05.678Z","response_status":503,"error":"status"}`,
+		"delivered": `"callback":{"url":"https://a.example/x","status":"delivered","attempts":3,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":204,"error":null}`,
+		"failed":    `"callback":{"url":"https://a.example/x","status":"failed","attempts":7,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":null,"error":"timeout"}`,
+	}
+	for name, callback := range callbacks() {
+		record := succeeded("1")
+		record.Callback = &callback
+		url := serve(t, testHandler(t, getting(record, nil)))
+		got := send(t, http.MethodGet, url+"/jobs/"+jobID, "")
+		c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
+		if !strings.Contains(got.body, want[name]) {
+			t.Errorf("%s: got %s", name, got.body)
+		}
+	}
+}
+
+// The message has the job word for word as GET gives it, and is what the contract
+// says.
+func TestCallbackMessage(t *testing.T) {
+	schema := loadContract(t).doc.Components.Schemas["CallbackMessage"].Value
+	exitCode := 3
+	for name, record := range map[string]jobs.Record{
+		"succeeded": succeeded(`{"b":3.0,"a":1180591620717411303424}`),
+		"failed":    failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}),
+		"files":     ended(jobs.Outcome{Files: []jobs.OutputFile{{Name: "a b.csv", Size: 1, MediaType: "text/csv", SHA256: strings.Repeat("0", 64)}}}),
+	} {
+		callback := callbacks()["pending"]
+		record.Callback = &callback
+		h := testHandler(t, getting(record, nil))
+		message, err := h.CallbackMessage(t.Context(), record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := send(t, http.MethodGet, serve(t, h)+"/jobs/"+jobID, "").body
+		want := `{"type":"job.ended","timestamp":"2026-01-02T02:04:06.678Z","data":` + strings.TrimSpace(body) + `}`
+		if diff := cmp.Diff(want, string(message)); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+		var value any
+		if err := json.Unmarshal(message, &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.VisitJSON(value); err != nil {
+			t.Errorf("%s is not what the contract says: %v", name, err)
+		}
+	}
+}

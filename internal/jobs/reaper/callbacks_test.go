@@ -1,0 +1,82 @@
+package reaper_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+)
+
+// withCallback is synchronous: the records of others are kept for a second here.
+func withCallback(j *jobs.Job) { j.CallbackURL, j.Async = "https://a.example/", false }
+
+func (b *bench) callbackPending(t *testing.T) bool {
+	t.Helper()
+	return b.client.LLen(t.Context(), "asynq:{callbacks}:pending").Val() == 1
+}
+
+// A worker stored the end of a job and died before it had queued its callback.
+func TestTheCallbackOfAWorkerThatDiedIsQueued(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	id := b.create(t, withCallback)
+	dead := store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
+	if _, err := dead.End(t.Context(), id, jobs.Outcome{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the callback is queued", func() bool { return b.callbackPending(t) })
+	eventually(t, "the job is no longer open", func() bool {
+		return b.client.ZCard(t.Context(), "cellblock:{index}:open").Val() == 0
+	})
+}
+
+// The reaper itself ends a job.
+func TestTheCallbackOfALostJobIsQueued(t *testing.T) {
+	t.Parallel()
+	b := open(t, 1)
+	id := b.create(t, withCallback)
+	if _, err := b.Fence(t.Context(), id, "t", "lost", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the callback is queued", func() bool { return b.callbackPending(t) })
+	if code := b.code(t, id); code != jobs.CodeWorkerLost {
+		t.Errorf("it ended as %s", code)
+	}
+}
+
+// An API replica took a callback and died while it sent it; and one that the queue
+// has lost.
+func TestACallbackThatNobodyHasIsQueuedAgain(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]bool{"taken by somebody who died": false, "not in the queue": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, 1)
+			id := b.create(t, withCallback)
+			if _, err := b.End(t.Context(), id, jobs.Outcome{}); err != nil {
+				t.Fatal(err)
+			}
+			if !b.callbackPending(t) {
+				t.Fatal("it was not queued")
+			}
+			if _, err := b.BeginCallback(t.Context(), id, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			// As asynq's dequeue does it.
+			ctx := t.Context()
+			b.client.RPopLPush(ctx, "asynq:{callbacks}:pending", "asynq:{callbacks}:active")
+			b.client.HSet(ctx, "asynq:{callbacks}:t:"+id, "state", "active")
+			b.client.ZAdd(ctx, "asynq:{callbacks}:lease", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+			if lost {
+				b.client.Del(ctx, "asynq:{callbacks}:t:"+id, "asynq:{callbacks}:active", "asynq:{callbacks}:lease")
+			}
+			eventually(t, "it is queued again", func() bool { return b.callbackPending(t) })
+			if n := b.client.LLen(ctx, "asynq:{callbacks}:active").Val(); n != 0 {
+				t.Errorf("%d tasks are active", n)
+			}
+		})
+	}
+}
