@@ -17,7 +17,7 @@ import (
 
 const (
 	// recordTimeout bounds each look at the job's record.
-	recordTimeout = 3 * time.Second
+	recordTimeout = 2 * time.Second
 	// mostRetryAfter is how long a receiver may ask us to wait.
 	mostRetryAfter = time.Minute
 )

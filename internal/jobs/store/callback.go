@@ -24,7 +24,7 @@ const callbacksKey = "cellblock:{index}:callbacks"
 
 // callbackSlack is how long after the time at which something should have
 // happened to a callback the reaper looks for it.
-const callbackSlack = 5 * time.Second
+const callbackSlack = 3 * time.Second
 
 // Callbacks is a queue for the callbacks of jobs that have ended.
 type Callbacks interface {

@@ -1,0 +1,307 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"cellblock/test/stack"
+)
+
+// Callbacks may go to 127.0.0.2 here, and to no other address of this machine.
+const (
+	callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	callbackHost   = "127.0.0.2"
+)
+
+func openWithCallbacks(t *testing.T, workers int) *bench {
+	t.Helper()
+	return open(t, workers, func(c *stack.Config) {
+		maps.Copy(c.API, stack.Env{
+			"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": callbackHost + "/32",
+			"CALLBACK_PAUSE": "100ms", "CALLBACK_TIMEOUT": "1s",
+		})
+	})
+}
+
+// receiver takes callbacks, once it is started, and counts them by job.
+type receiver struct {
+	address string
+	// answer is what a verified message is answered with; 0 for 204.
+	answer func(w http.ResponseWriter, r *http.Request)
+
+	mu       sync.Mutex
+	received map[string]int
+	statuses map[string]string
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	listener, err := net.Listen("tcp", callbackHost+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return &receiver{address: listener.Addr().String(), received: map[string]int{}, statuses: map[string]string{}}
+}
+
+func (r *receiver) url() string { return "http://" + r.address + "/ended?token=secret" }
+
+func (r *receiver) start(t *testing.T) *receiver {
+	t.Helper()
+	listener, err := net.Listen("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook, err := webhooks.NewWebhook(callbackSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		body, err := io.ReadAll(request.Body)
+		if err != nil {
+			return // its sender was killed
+		}
+		var message struct{ Data answer }
+		if err := hook.Verify(body, request.Header); err != nil || json.Unmarshal(body, &message) != nil {
+			t.Errorf("%v: %s", err, body)
+		}
+		r.mu.Lock()
+		r.received[message.Data.JobID]++
+		r.statuses[message.Data.JobID] = message.Data.Status
+		r.mu.Unlock()
+		if r.answer != nil {
+			r.answer(w, request)
+		}
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() {
+		_ = server.Close()
+		serving.Wait()
+	})
+	return r
+}
+
+func (r *receiver) count(id string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.received[id]
+}
+
+// callbackState is what a job says of its callback.
+type callbackState struct {
+	Status         string
+	Attempts       int
+	ResponseStatus int `json:"response_status"`
+	Error          string
+}
+
+func submit(t *testing.T, b *bench, script, callbackURL string) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"script": script, "async": true, "callback_url": callbackURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, a := call(t.Context(), http.MethodPost, b.URL+"/execute", string(body), "")
+	if status != http.StatusAccepted {
+		t.Fatalf("status %d, %+v", status, a)
+	}
+	return a.JobID
+}
+
+// awaitCallback reads a job until its callback stands as is wanted.
+func awaitCallback(t *testing.T, b *bench, id, what string, is func(callbackState) bool) callbackState {
+	t.Helper()
+	var job struct{ Callback callbackState }
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK && is(job.Callback) {
+			return job.Callback
+		}
+	}
+	t.Fatalf("the callback of %s is not %s: %+v", id, what, job.Callback)
+	return job.Callback
+}
+
+func delivered(c callbackState) bool { return c.Status == "delivered" }
+
+const quick = "def main():\n    return 1\n"
+
+func TestCallbackTargetDown(t *testing.T) {
+	b, r := openWithCallbacks(t, 1), newReceiver(t)
+	id := submit(t, b, quick, r.url())
+	got := awaitCallback(t, b, id, "tried", func(c callbackState) bool { return c.Attempts > 0 && c.Error != "" })
+	if got.Error != "connection_refused" || got.Status != "pending" {
+		t.Errorf("got %+v", got)
+	}
+	r.start(t)
+	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts < 2 || r.count(id) != 1 {
+		t.Errorf("got %+v, received %d times", got, r.count(id))
+	}
+}
+
+func TestCallbackTargetSlow(t *testing.T) {
+	b, r := openWithCallbacks(t, 1), newReceiver(t)
+	var first atomic.Bool
+	r.answer = func(_ http.ResponseWriter, request *http.Request) {
+		if first.CompareAndSwap(false, true) {
+			<-request.Context().Done() // until the sender has had enough
+		}
+	}
+	id := submit(t, b, quick, r.start(t).url())
+	awaitCallback(t, b, id, "timed out", func(c callbackState) bool { return c.Error == "timeout" })
+	// A timeout is no proof that nothing came: it comes twice, with one webhook-id.
+	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts != 2 || r.count(id) != 2 {
+		t.Errorf("got %+v, received %d times", got, r.count(id))
+	}
+}
+
+// watched is a place that nothing may reach.
+func watched(t *testing.T, host string) (address string, reached *atomic.Int64) {
+	t.Helper()
+	listener, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reached = &atomic.Int64{}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			reached.Add(1)
+			_ = conn.Close()
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		accepting.Wait()
+	})
+	return listener.Addr().String(), reached
+}
+
+// Not even to a place that would be allowed.
+func TestCallbackRedirected(t *testing.T) {
+	b, r := openWithCallbacks(t, 1), newReceiver(t)
+	elsewhere, reached := watched(t, callbackHost)
+	r.answer = func(w http.ResponseWriter, request *http.Request) {
+		http.Redirect(w, request, "http://"+elsewhere+"/", http.StatusTemporaryRedirect)
+	}
+	id := submit(t, b, quick, r.start(t).url())
+	got := awaitCallback(t, b, id, "tried twice", func(c callbackState) bool { return c.Attempts > 1 && c.Error != "" })
+	if got.Error != "redirect" || got.ResponseStatus != http.StatusTemporaryRedirect || reached.Load() != 0 {
+		t.Errorf("got %+v; the target was reached %d times", got, reached.Load())
+	}
+}
+
+func TestCallbackToAPrivateAddress(t *testing.T) {
+	b := openWithCallbacks(t, 1)
+	private, reached := watched(t, "127.0.0.1")
+	_, port, err := net.SplitHostPort(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := submit(t, b, quick, "http://localhost:"+port+"/")
+	got := awaitCallback(t, b, id, "tried twice", func(c callbackState) bool { return c.Attempts > 1 && c.Error != "" })
+	if got.Error != "address_not_allowed" || got.ResponseStatus != 0 || reached.Load() != 0 {
+		t.Errorf("got %+v; the target was reached %d times", got, reached.Load())
+	}
+}
+
+// The end is stored, its callback is not queued.
+func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
+	b, r := openWithCallbacks(t, 0), newReceiver(t)
+	w := newWire(t, b.RedisURL)
+	var victim atomic.Pointer[stack.Process]
+	w.reply = func(last, _ []byte) bool {
+		if isEnd(last) {
+			_ = victim.Load().Signal(syscall.SIGKILL)
+			return false
+		}
+		return true
+	}
+	w.start()
+	victim.Store(b.startWorker(t, b.through(w.url)))
+	id := submit(t, b, quick, r.start(t).url())
+	<-victim.Load().Done()
+	if got := awaitCallback(t, b, id, "delivered", delivered); r.count(id) != 1 {
+		t.Errorf("got %+v, received %d times", got, r.count(id))
+	}
+	if r.statuses[id] != "succeeded" {
+		t.Errorf("told that it has %s", r.statuses[id])
+	}
+}
+
+// The receiver has the message, and the sender dies before the answer.
+func TestAPIKilledWhileSending(t *testing.T) {
+	b, r := openWithCallbacks(t, 1), newReceiver(t)
+	var first atomic.Bool
+	arrived := make(chan struct{})
+	r.answer = func(_ http.ResponseWriter, request *http.Request) {
+		if first.CompareAndSwap(false, true) {
+			close(arrived)
+			<-request.Context().Done()
+		}
+	}
+	id := submit(t, b, quick, r.start(t).url())
+	<-arrived
+	b.API.Kill()
+	if err := b.RestartAPI(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts < 2 || r.count(id) != 2 {
+		t.Errorf("got %+v, received %d times", got, r.count(id))
+	}
+	t.Logf("delivered %s after the restart", time.Since(start))
+}
+
+// Workers and the API die under jobs that all have a callback. Each is told of, at
+// least once, whatever became of it.
+func TestCallbacksWhileEverythingDies(t *testing.T) {
+	b, r := openWithCallbacks(t, 2), newReceiver(t)
+	r.start(t)
+	var ids []string
+	for n := range 80 {
+		ids = append(ids, submit(t, b, fmt.Sprintf("import time\ndef main():\n    time.sleep(%g)\n", 0.02*float64(n%10)), r.url()))
+		switch n {
+		case 30:
+			b.Workers()[0].Kill()
+		case 50:
+			b.API.Kill()
+			if err := b.RestartAPI(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	lost, twice := 0, 0
+	for _, id := range ids {
+		awaitCallback(t, b, id, "delivered", delivered)
+		n := r.count(id)
+		r.mu.Lock()
+		status := r.statuses[id]
+		r.mu.Unlock()
+		if n == 0 || status != "succeeded" && status != "failed" {
+			t.Errorf("job %s was told of %d times, as %q", id, n, status)
+		}
+		if status == "failed" {
+			lost++
+		}
+		if n > 1 {
+			twice++
+		}
+	}
+	t.Logf("%d jobs: %d told as worker_lost, %d told of more than once", len(ids), lost, twice)
+}
