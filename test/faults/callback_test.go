@@ -72,7 +72,12 @@ func (r *receiver) start(t *testing.T) *receiver {
 		if err != nil {
 			return // its sender was killed
 		}
-		var message struct{ Data answer }
+		var message struct {
+			Data struct {
+				JobID  string `json:"job_id"`
+				Status string `json:"status"`
+			} `json:"data"`
+		}
 		if err := hook.Verify(body, request.Header); err != nil || json.Unmarshal(body, &message) != nil {
 			t.Errorf("%v: %s", err, body)
 		}
@@ -101,10 +106,10 @@ func (r *receiver) count(id string) int {
 
 // callbackState is what a job says of its callback.
 type callbackState struct {
-	Status         string
-	Attempts       int
-	ResponseStatus int `json:"response_status"`
-	Error          string
+	Status         string `json:"status"`
+	Attempts       int    `json:"attempts"`
+	ResponseStatus int    `json:"response_status"`
+	Error          string `json:"error"`
 }
 
 func submit(t *testing.T, b *bench, script, callbackURL string) string {
@@ -123,7 +128,9 @@ func submit(t *testing.T, b *bench, script, callbackURL string) string {
 // awaitCallback reads a job until its callback stands as is wanted.
 func awaitCallback(t *testing.T, b *bench, id, what string, is func(callbackState) bool) callbackState {
 	t.Helper()
-	var job struct{ Callback callbackState }
+	var job struct {
+		Callback callbackState `json:"callback"`
+	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK && is(job.Callback) {
 			return job.Callback
