@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -232,8 +233,8 @@ func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
 	b, r := openWithCallbacks(t, 0), newReceiver(t)
 	w := newWire(t, b.RedisURL)
 	var victim atomic.Pointer[stack.Process]
-	w.reply = func(last, _ []byte) bool {
-		if isEnd(last) {
+	w.reply = func(last, reply []byte) bool {
+		if isEnd(last) && !bytes.HasPrefix(reply, []byte("-NOSCRIPT")) {
 			_ = victim.Load().Signal(syscall.SIGKILL)
 			return false
 		}
@@ -246,6 +247,8 @@ func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
 	if got := awaitCallback(t, b, id, "delivered", delivered); r.count(id) != 1 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.statuses[id] != "succeeded" {
 		t.Errorf("told that it has %s", r.statuses[id])
 	}
