@@ -150,7 +150,7 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 
 .PHONY: lock
 lock: ## Pin the newest allowed versions in deploy/python/*.txt, with hashes (needs uv)
-	cd deploy/python && for name in requirements requirements-dev requirements-fuzz; do \
+	cd deploy/python && for name in requirements requirements-dev requirements-receiver requirements-fuzz; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--custom-compile-command 'make lock' "$$name.in" -o "$$name.txt"; \
 	done

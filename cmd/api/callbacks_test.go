@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,5 +150,64 @@ func TestShutdownLetsCallbacksEnd(t *testing.T) {
 	state := redistest.Client(t, url).HGet(t.Context(), "cellblock:{"+job.ID+"}:job", "callback_state").Val()
 	if !strings.HasPrefix(state, "delivered 1 ") {
 		t.Errorf("it stands as %q", state)
+	}
+}
+
+// TestReceiverExample: a real message arrives at examples/receiver.py, which
+// refuses what is not signed.
+func TestReceiverExample(t *testing.T) {
+	python, err := filepath.Abs("../../.cache/receiver/bin/python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), python, "../../examples/receiver.py", "0")
+	command.Env = []string{"CALLBACK_SECRET=" + secret}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatalf("%v; scripts/setup --test makes it", err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("it says nothing")
+	}
+	port := strings.TrimPrefix(lines.Text(), "listening on ")
+	r := start(t, redistest.Start(t), func(s *settings) {
+		withCallbacks(s)
+		s.Callback.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	})
+	to := "http://127.0.0.1:" + port + "/"
+	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(`{"type":"job.ended","data":{"job_id":"x","status":"succeeded"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged.Header = http.Header{"Webhook-Id": {"msg_x"}, "Webhook-Timestamp": {strconv.FormatInt(time.Now().Unix(), 10)}, "Webhook-Signature": {"v1,AAAA"}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	response, err := client.Do(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusBadRequest {
+		t.Errorf("a forged message gets %s", response.Status)
+	}
+	answer := r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+to+`"}`, 202, "")
+	var job jobAnswer
+	if err := json.Unmarshal([]byte(answer), &job); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, "DELETE", "/jobs/"+job.ID, "", 200, "")
+	if !lines.Scan() || lines.Text() != job.ID+" cancelled None" {
+		t.Errorf("it says %q", lines.Text())
+	}
+	r.await(t, "callback delivered")
+	if err := r.end(t); err != nil {
+		t.Error(err)
 	}
 }

@@ -115,8 +115,8 @@ func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 // The stages of a job at its worker, by the script that is sent: they are told
 // apart by how many arguments they have.
 func isTake(command []byte) bool  { return isScript(command, "*6\r\n", "}:job") }
-func isFence(command []byte) bool { return isScript(command, "*7\r\n", "}:job") }
-func isEnd(command []byte) bool   { return isScript(command, "*13\r\n", "}:job") }
+func isFence(command []byte) bool { return isScript(command, "*8\r\n", "}:job") }
+func isEnd(command []byte) bool   { return isScript(command, "*15\r\n", "}:job") }
 
 // isEnqueue knows asynq's.
 func isEnqueue(command []byte) bool { return isScript(command, "*", "}:t:") }

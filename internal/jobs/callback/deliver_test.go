@@ -188,7 +188,7 @@ func TestDelivery(t *testing.T) {
 }
 
 func TestWhatCanGoWrong(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
+	b := open(t, func(s *Settings) { s.Timeout = 1500 * time.Millisecond })
 	elsewhere, seen := forbidden(t, "127.0.0.1:0")
 	released := make(chan struct{})
 	defer close(released)
