@@ -281,7 +281,7 @@ type Callback struct {
 	// Status `waiting` for the job's end, `pending` until the next attempt, `delivered` (answered with 2xx), or `failed` for good.
 	Status string `json:"status"`
 
-	// Attempts How often it was sent.
+	// Attempts How often it was sent, the attempt under way included.
 	Attempts int `json:"attempts"`
 
 	// LastAttemptAt When it was last sent.
@@ -293,7 +293,8 @@ type Callback struct {
 	// ResponseStatus The status of the last answer; null if there was none.
 	ResponseStatus *int `json:"response_status"`
 
-	// Error What was wrong with the last attempt, such as `timeout`, `address_not_allowed`, `redirect`; null if nothing was.
+	// Error What was wrong with the last attempt: `status` (see `response_status`), `redirect`, `gone`, `timeout`, `name_not_resolved`, `address_not_allowed`,
+	// `connection_refused`, `connection_failed`, `tls_failed` or `internal`. Later versions may have more. Null if nothing was, or while one is under way.
 	Error *string `json:"error"`
 }
 
@@ -424,7 +425,7 @@ type ExecuteForm struct {
 	// Async `true` or `false`.
 	Async *string `json:"async,omitempty"`
 
-	// CallbackURL Where the end is posted to.
+	// CallbackURL Where the end is posted to, as text.
 	CallbackURL *string `json:"callback_url,omitempty"`
 
 	// Env An object in JSON.
