@@ -77,7 +77,7 @@ func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string)
 	}
 	for i, line := range request.Lines {
 		if line.Err == nil {
-			request.Lines[i].Err = line.Request.Inputs.CheckLimits(h.limits)
+			request.Lines[i].Err = h.checkRequest(line.Request)
 		}
 	}
 	request.IdempotencyKey, request.Fingerprint, err = decodeIdempotency(key, body)

@@ -94,7 +94,7 @@ func TestEveryEndQueuesTheCallback(t *testing.T) {
 			if err != nil || len(open) != 1 || !open[0].Callback || !open[0].State.Ended() {
 				t.Fatalf("the reaper sees %+v, %v", open, err)
 			}
-			if err := s.Settle(t.Context(), job.ID, "", open[0].TTL, open[0].Callback); err != nil {
+			if err := s.Settle(t.Context(), store.Ended{ID: job.ID, State: open[0].State, TTL: open[0].TTL, Callback: open[0].Callback}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(queue.ids, []string{job.ID}) || isOpen(t, client, job.ID) {
