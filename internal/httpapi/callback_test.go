@@ -114,3 +114,13 @@ func TestCallbackMessage(t *testing.T) {
 		}
 	}
 }
+
+// A line of a batch is held to the same rules, and only that line is refused.
+func TestCallbackURLsInBatches(t *testing.T) {
+	batches := &scriptedBatches{}
+	url := batching(t, batches)
+	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
+	if lines := batches.request.Lines; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {
+		t.Errorf("got %+v", lines)
+	}
+}
