@@ -291,11 +291,12 @@ func TestAWatchEndsWithoutMore(t *testing.T) {
 
 func TestAWatchGivesUp(t *testing.T) {
 	s := serve(t, []client.Option{client.WithAttempts(2)}, events("retry: 1\n\n"+event("1", "stdout", `{"text":"a"}`)), events("retry: 1\n\n"))
-	var err error
-	for _, err = range s.Watch(t.Context(), "j") {
+	var errs []error
+	for _, err := range s.Watch(t.Context(), "j") {
+		errs = append(errs, err)
 	}
-	if !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("the error is %v", err)
+	if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], io.ErrUnexpectedEOF) {
+		t.Errorf("the errors are %v", errs)
 	}
 	if asked, _ := s.requests(); len(asked) != 4 {
 		t.Errorf("%d connections", len(asked))

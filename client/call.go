@@ -59,7 +59,7 @@ func (c *Client) fetch(ctx context.Context, call call, answer any) (status int, 
 // body.
 func (c *Client) stream(ctx context.Context, call call) (response *http.Response, err error) {
 	err = c.persist(ctx, func() (err error) {
-		response, err = c.send(ctx, call)
+		response, err = c.send(ctx, call) //nolint:bodyclose // the caller does
 		return err
 	})
 	return response, err
@@ -105,7 +105,7 @@ func passing(err error) bool {
 func pauseAfter(err error, ours time.Duration) time.Duration {
 	var refused *Error
 	if errors.As(err, &refused) && refused.RetryAfter > 0 {
-		return refused.RetryAfter + rand.N(refused.RetryAfter/4)
+		return refused.RetryAfter + rand.N(refused.RetryAfter/4) //nolint:gosec // a pause is no secret
 	}
 	return ours
 }

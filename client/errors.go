@@ -54,8 +54,8 @@ type Error struct {
 	Code Code
 	// Message is a sentence for people.
 	Message string
-	// Status is the answer's HTTP status: 200 if a job was read that had failed, 0
-	// if its end was told by an event.
+	// Status is the answer's HTTP status; 0 if it is about a job that was read, or
+	// whose end was told by an event.
 	Status int
 	// JobID is the job that it is about; "" if there is none.
 	JobID string
@@ -98,13 +98,13 @@ func Ended(status JobStatus) bool {
 	return status == api.JobStatusSucceeded || status == api.JobStatusFailed || status == api.JobStatusCancelled
 }
 
-// failure is the error of a job that has not succeeded; nil of one that has, and
-// of one that has not ended.
-func failure(job *Job, status int) error {
+// Failure is the *Error of a job that failed or was cancelled, as Wait gives it;
+// nil of one that succeeded or has not ended.
+func Failure(job *Job) error {
 	if job.Code == "" {
 		return nil
 	}
-	return errorOf(job, status)
+	return errorOf(job, 0)
 }
 
 // errorOf makes an error of a job's fields, which are those of every error too.

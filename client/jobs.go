@@ -116,7 +116,7 @@ func (c *Client) wait(ctx context.Context, job *Job, inline bool) (*Job, error) 
 		}
 		job = now
 		if Ended(job.Status) {
-			return job, failure(job, http.StatusOK)
+			return job, Failure(job)
 		}
 		if err := paced(ctx, began); err != nil {
 			return job, err
