@@ -83,7 +83,7 @@ func (c *Client) WaitBatch(ctx context.Context, id string) (*Batch, error) {
 	var batch *Batch
 	for {
 		began := time.Now()
-		now, err := c.GetBatch(ctx, id, Hold(hold))
+		now, err := c.patient().GetBatch(ctx, id, Hold(hold))
 		if err != nil {
 			return batch, err
 		}

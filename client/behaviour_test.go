@@ -298,7 +298,7 @@ func TestAWatchGivesUp(t *testing.T) {
 	if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], io.ErrUnexpectedEOF) {
 		t.Errorf("the errors are %v", errs)
 	}
-	if asked, _ := s.requests(); len(asked) != 4 {
+	if asked, _ := s.requests(); len(asked) != 6 {
 		t.Errorf("%d connections", len(asked))
 	}
 }

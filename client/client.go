@@ -50,6 +50,8 @@ type (
 const (
 	// defaultAttempts is how often a call is sent in all.
 	defaultAttempts = 5
+	// patience is by how much more often something is asked for that has begun.
+	patience = 3
 	// firstPause and longestPause are between attempts, if the service asks for no
 	// other; each varies by half.
 	firstPause   = 250 * time.Millisecond
@@ -92,7 +94,9 @@ func WithToken(token string) Option {
 // one's own. Its Timeout must be longer than any wait, or 0.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// WithAttempts sends a call n times at most, instead of 5; 1 repeats nothing.
+// WithAttempts sends a call n times at most, instead of 5, and what waits, watches
+// or reads results three times as often, counted from the last answer: a service
+// that is started anew meanwhile ends nothing. 1 repeats nothing at all.
 func WithAttempts(n int) Option { return func(c *Client) { c.attempts = max(1, n) } }
 
 // New makes a client for the service at an http or https URL. The token is that
@@ -117,6 +121,15 @@ func New(baseURL string, options ...Option) (*Client, error) {
 // Close closes the connections that are kept for the next call. The client can
 // still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// patient is the client for what is waited for.
+func (c *Client) patient() *Client {
+	patient := *c
+	if c.attempts > 1 {
+		patient.attempts *= patience
+	}
+	return &patient
+}
 
 func transport() http.RoundTripper {
 	standard, ok := http.DefaultTransport.(*http.Transport)

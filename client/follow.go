@@ -20,10 +20,10 @@ type connection interface {
 	asked() time.Duration
 }
 
-// follow connects until all was told. The attempts, twice as many as of a call,
-// count from the last thing that came.
+// follow connects until all was told. The attempts count from the last thing that
+// came.
 func (c *Client) follow(ctx context.Context, next connection) error {
-	pauses := c.pauses()
+	pauses, attempts := c.pauses(), c.patient().attempts
 	for failed := 1; ; failed++ {
 		before := next.progress()
 		err := next.connect(ctx)
@@ -34,7 +34,7 @@ func (c *Client) follow(ctx context.Context, next connection) error {
 			failed = 1
 			pauses.Reset()
 		}
-		if ctx.Err() != nil || failed >= 2*c.attempts || !passing(err) {
+		if ctx.Err() != nil || failed >= attempts || !passing(err) {
 			return err
 		}
 		wait := pauseAfter(err, pauses.NextBackOff())

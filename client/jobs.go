@@ -110,7 +110,7 @@ func (c *Client) wait(ctx context.Context, job *Job, inline bool) (*Job, error) 
 	}
 	for {
 		began := time.Now()
-		now, err := c.Get(ctx, job.JobID, options...)
+		now, err := c.patient().Get(ctx, job.JobID, options...)
 		if err != nil {
 			return job, err
 		}
