@@ -16,7 +16,8 @@ type connection interface {
 	connect(ctx context.Context) error
 	// progress changes with whatever comes.
 	progress() any
-	// asked is how long the service asked to wait before the next one; 0 if it did not.
+	// asked is how long the service asked to wait before the next one, at least; 0 if
+	// it did not. Later pauses are longer.
 	asked() time.Duration
 }
 
@@ -30,18 +31,17 @@ func (c *Client) follow(ctx context.Context, next connection) error {
 		if errors.Is(err, errDone) {
 			return nil
 		}
-		if next.progress() != before {
+		if asked := next.asked(); asked > 0 {
+			pauses.InitialInterval = asked
+		}
+		if next.progress() != before || failed == 1 {
 			failed = 1
 			pauses.Reset()
 		}
 		if ctx.Err() != nil || failed >= attempts || !passing(err) {
 			return err
 		}
-		wait := pauseAfter(err, pauses.NextBackOff())
-		if next.asked() > 0 {
-			wait = next.asked()
-		}
-		if !pause(ctx, wait) {
+		if wait := max(next.asked(), pauseAfter(err, pauses.NextBackOff())); !pause(ctx, wait) {
 			return stopped(ctx, err)
 		}
 	}

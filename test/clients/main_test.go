@@ -52,7 +52,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := stack.Build(context.Background(), dir)
+	programs, err := stack.FindOrBuild(context.Background(), os.Getenv("CLIENTS_PROGRAMS"), dir)
 	if err != nil {
 		return 1, err
 	}
