@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"cellblock/client"
 )
@@ -18,7 +19,11 @@ func save(ctx context.Context, service *client.Client, job *client.Job, how show
 		return nil
 	}
 	if how.dir == "" {
-		note("%d files came back; cellblock get %s --output-dir DIR brings them", len(job.Files), job.JobID)
+		var names []string
+		for _, file := range job.Files {
+			names = append(names, file.Name)
+		}
+		note("came back: %s; cellblock get %s --output-dir DIR brings it", strings.Join(names, ", "), job.JobID)
 		return nil
 	}
 	if err := os.MkdirAll(how.dir, 0o755); err != nil {
