@@ -103,7 +103,7 @@ func writeResults(ctx context.Context, service *client.Client, id string, total 
 		}
 		defer func() { err = errors.Join(err, usage(out.Close())) }()
 	}
-	bar := progress(total)
+	bar := progress(total, out)
 	defer func() { _ = bar.Exit() }()
 	var ended tally
 	for result, err := range service.BatchResults(ctx, id, client.ResultsOptions{}) {
@@ -117,7 +117,6 @@ func writeResults(ctx context.Context, service *client.Client, id string, total 
 		bar.Describe(ended.String())
 		_ = bar.Add(1) // its writer is a terminal, or nothing
 	}
-	_ = bar.Finish()
 	if ended.failed+ended.refused > 0 {
 		return &exit{status: statusFailed, err: fmt.Errorf("batch %s: %s", id, &ended)}
 	}
@@ -134,11 +133,14 @@ func writeLine(out io.Writer, result client.BatchResult) error {
 	return err
 }
 
-// progress is a bar on standard error, and nothing where that is no terminal.
-func progress(total int) *progressbar.ProgressBar {
+// progress is a bar on standard error. There is none where that is no terminal,
+// and where the results themselves are seen to come.
+func progress(total int, out *os.File) *progressbar.ProgressBar {
+	if !terminal(os.Stderr) || terminal(out) {
+		return progressbar.DefaultSilent(int64(total))
+	}
 	return progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionSetVisibility(terminal(os.Stderr)),
 		progressbar.OptionShowCount(),
 		progressbar.OptionThrottle(50*time.Millisecond),
 		progressbar.OptionSetRenderBlankState(true),
