@@ -145,6 +145,5 @@ func progress(total int, out *os.File) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(50*time.Millisecond),
 		progressbar.OptionSetRenderBlankState(true),
 		progressbar.OptionSetWidth(20),
-		progressbar.OptionOnCompletion(func() { fmt.Fprintln(os.Stderr) }),
 	)
 }
