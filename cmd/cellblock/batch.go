@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/schollz/progressbar/v3"
+
+	"cellblock/client"
+)
+
+// batchCommands are `cellblock batch` and what reads one later.
+type batchCommands struct {
+	Run     batchRunCommand     `cmd:"" default:"withargs" help:"Hand in a file of jobs and print what each gave (the default)."`
+	Get     batchGetCommand     `cmd:"" help:"Show where the jobs of a batch stand."`
+	Results batchResultsCommand `cmd:"" help:"Print what the jobs of a batch gave."`
+	Cancel  batchCancelCommand  `cmd:"" help:"Cancel those jobs of a batch that have not ended."`
+}
+
+// Help is for `cellblock batch --help`.
+func (batchCommands) Help() string {
+	return `A line of the file is a job, as POST /execute takes it: {"script": "def main(n): return n", "args": {"n": 1}}.
+A line of the output is what one gave, as it ends: {"index": 0, "job": {…}}, with the line of the file, counted from 0.
+It exits with 1 if a job failed or was refused. Ctrl-C cancels the batch.
+
+    cellblock batch jobs.ndjson --output results.ndjson
+    jq -nc 'range(100) | {script: "def main(n): return n * n", args: {n: .}}' | cellblock batch - | jq .job.result
+    id=$(cellblock batch jobs.ndjson --no-wait); cellblock batch get "$id"; cellblock batch results "$id"`
+}
+
+// batchRunCommand is `cellblock batch FILE`.
+type batchRunCommand struct {
+	Service serviceFlags `embed:""`
+	File    string       `arg:"" complete:"file" help:"File with a job a line; - reads standard input."`
+	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results there, instead of to standard output."`
+	NoWait  bool         `help:"Only print the batch's id."`
+	Key     string       `placeholder:"KEY" help:"An idempotency key: the same key and file are the same batch."`
+}
+
+// Run hands the batch in and follows it.
+func (c *batchRunCommand) Run() error {
+	lines, err := readFile(c.File)
+	if err != nil {
+		return err
+	}
+	service, err := c.Service.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
+	if err != nil {
+		return concludeUnless(ctx, err)
+	}
+	if c.NoWait {
+		fmt.Println(batch.BatchID)
+		return nil
+	}
+	note("batch %s", batch.BatchID)
+	err = writeResults(ctx, service, batch.BatchID, batch.Counts.Total, c.Output)
+	if ctx.Err() != nil && err != nil {
+		return cancelAfter(ctx, "batch "+batch.BatchID, func(ctx context.Context) error {
+			_, err := service.CancelBatch(ctx, batch.BatchID)
+			return err
+		})
+	}
+	return err
+}
+
+// tally counts how the jobs of a batch ended.
+type tally struct{ succeeded, failed, refused int }
+
+func (t *tally) count(result client.BatchResult) {
+	switch {
+	case result.Job == nil:
+		t.refused++
+	case result.Job.Code != "":
+		t.failed++
+	default:
+		t.succeeded++
+	}
+}
+
+func (t *tally) String() string {
+	return fmt.Sprintf("%d succeeded, %d failed, %d refused or expired", t.succeeded, t.failed, t.refused)
+}
+
+// writeResults writes a line for each job of a batch as it ends, to a file or to
+// standard output, and gives the exit status.
+func writeResults(ctx context.Context, service *client.Client, id string, total int, path string) (err error) {
+	out := os.Stdout
+	if path != "" {
+		if out, err = os.Create(path); err != nil {
+			return usage(err)
+		}
+		defer func() { err = errors.Join(err, usage(out.Close())) }()
+	}
+	bar := progress(total, out)
+	defer func() { _ = bar.Exit() }()
+	var ended tally
+	for result, err := range service.BatchResults(ctx, id, client.ResultsOptions{}) {
+		if err != nil {
+			return conclude(fmt.Errorf("batch %s: %w", id, err))
+		}
+		if err := writeLine(out, result); err != nil {
+			return usage(err)
+		}
+		ended.count(result)
+		bar.Describe(ended.String())
+		_ = bar.Add(1) // its writer is a terminal, or nothing
+	}
+	if ended.failed+ended.refused > 0 {
+		return &exit{status: statusFailed, err: fmt.Errorf("batch %s: %s", id, &ended)}
+	}
+	return nil
+}
+
+// writeLine writes at once: the reader may wait for it.
+func writeLine(out io.Writer, result client.BatchResult) error {
+	line, err := json.Marshal(result, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(append(line, '\n'))
+	return err
+}
+
+// progress is a bar on standard error. There is none where that is no terminal,
+// and where the results themselves are seen to come.
+func progress(total int, out *os.File) *progressbar.ProgressBar {
+	if !terminal(os.Stderr) || terminal(out) {
+		return progressbar.DefaultSilent(int64(total))
+	}
+	return progressbar.NewOptions(total,
+		progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionShowCount(),
+		progressbar.OptionThrottle(50*time.Millisecond),
+		progressbar.OptionSetRenderBlankState(true),
+		progressbar.OptionSetWidth(20),
+	)
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"cellblock/client"
+)
+
+// cancelCommand is `cellblock cancel`.
+type cancelCommand struct {
+	Service serviceFlags `embed:""`
+	IDs     []string     `arg:"" name:"id" help:"The jobs' ids."`
+}
+
+// Help is for `cellblock cancel --help`.
+func (*cancelCommand) Help() string {
+	return `A job that runs is killed within moments, with all that it started. One that has ended by itself gives status 2.
+
+    cellblock cancel 01981f3e-7c1a-7000-8000-000000000001
+    cellblock list --status queued --json | jq -r .job_id | xargs cellblock cancel`
+}
+
+// Run cancels each of the jobs, also if another cannot be.
+func (c *cancelCommand) Run() error {
+	service, err := c.Service.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	var errs []error
+	for _, id := range c.IDs {
+		job, err := service.Cancel(ctx, id)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case client.Ended(job.Status):
+			fmt.Println(id, "cancelled")
+		default:
+			fmt.Println(id, "is being killed")
+		}
+	}
+	return concludeUnless(ctx, errors.Join(errs...))
+}

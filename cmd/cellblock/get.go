@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cellblock/client"
+)
+
+// maxHold is how long the service holds one answer.
+const maxHold = 30 * time.Second
+
+// getCommand is `cellblock get`.
+type getCommand struct {
+	Service serviceFlags  `embed:""`
+	ID      string        `arg:"" help:"The job's id."`
+	Wait    time.Duration `placeholder:"TIME" help:"Wait so long at most for its end (10s, 5m)."`
+	JSON    bool          `name:"json" help:"Print the whole job as JSON, and nothing else."`
+	Dir     string        `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Folder for the files that came back; made if missing."`
+	Status  bool          `name:"exit-status" help:"Exit as run would have: with 1 if the script failed, and so on."`
+}
+
+// Help is for `cellblock get --help`.
+func (*getCommand) Help() string {
+	return `The exit status is 0 for every job that can be read, unless --exit-status is given.
+
+    cellblock get 01981f3e-7c1a-7000-8000-000000000001
+    cellblock get "$id" --wait 1m --exit-status --json | jq .result`
+}
+
+// Run reads the job.
+func (c *getCommand) Run() error {
+	service, err := c.Service.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	job, err := c.read(ctx, service)
+	if err != nil {
+		return concludeUnless(ctx, err)
+	}
+	if !client.Ended(job.Status) && !c.JSON {
+		fmt.Println(job.Status)
+		return nil
+	}
+	if !c.JSON {
+		showOutput(job, "", "")
+	}
+	err = showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+	if failure := client.Failure(job); failure != nil && !c.Status {
+		// It is shown, but no failure of ours.
+		if status := leave(err); status != statusOf(failure) {
+			return &exit{status: status}
+		}
+		return nil
+	}
+	return err
+}
+
+// read waits no longer than it was told to, which may be longer than the service
+// holds one answer.
+func (c *getCommand) read(ctx context.Context, service *client.Client) (*client.Job, error) {
+	until := time.Now().Add(c.Wait)
+	for {
+		left := max(0, time.Until(until))
+		began := time.Now()
+		job, err := service.Get(ctx, c.ID, client.Hold(min(left, maxHold)))
+		// A service that is stopping does not hold its answers.
+		early := left > time.Second && time.Since(began) < time.Second
+		if err != nil || client.Ended(job.Status) || left == 0 {
+			return job, err
+		}
+		if early {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"cellblock/api"
+	"cellblock/client"
+)
+
+// maxPage is the most that the service gives at once.
+const maxPage = 200
+
+// listCommand is `cellblock list`.
+type listCommand struct {
+	Service serviceFlags `embed:""`
+	Status  string       `enum:"queued,running,succeeded,failed,cancelled," default:"" placeholder:"STATUS" help:"Only jobs that are queued, running, succeeded, failed or cancelled."`
+	Limit   int          `default:"20" help:"How many at most; 0 lists all."`
+	JSON    bool         `name:"json" help:"Print a line of JSON for each."`
+}
+
+// Help is for `cellblock list --help`.
+func (*listCommand) Help() string {
+	return `    cellblock list --status failed --limit 5
+    cellblock list --limit 0 --json | jq -r 'select(.status == "queued") | .job_id'`
+}
+
+// Validate is called by kong.
+func (c *listCommand) Validate() error {
+	if c.Limit < 0 {
+		return fmt.Errorf("--limit is %d; it must be 0 or more", c.Limit)
+	}
+	return nil
+}
+
+// Run lists the jobs.
+func (c *listCommand) Run() error {
+	service, err := c.Service.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	options := client.ListOptions{Status: api.JobStatus(c.Status), PageSize: maxPage}
+	if c.Limit > 0 {
+		options.PageSize = min(c.Limit, maxPage)
+	}
+	listed := 0
+	for job, err := range service.List(ctx, options) {
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		if err := c.show(job, listed == 0); err != nil {
+			return err
+		}
+		if listed++; listed == c.Limit {
+			break
+		}
+	}
+	return nil
+}
+
+func (c *listCommand) show(job client.JobSummary, first bool) error {
+	if c.JSON {
+		return printJSON(job)
+	}
+	const columns = "%-36s  %s  %-19s  %s\n"
+	if first {
+		fmt.Printf(columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN")
+	}
+	status := paint(os.Stdout, statusColour(job.Status), fmt.Sprintf("%-9s", job.Status))
+	fmt.Printf(columns, job.JobID, status, local(job.CreatedAt), ran(job))
+	return nil
+}
+
+func statusColour(status client.JobStatus) int {
+	switch status {
+	case api.JobStatusSucceeded:
+		return green
+	case api.JobStatusFailed:
+		return red
+	case api.JobStatusQueued, api.JobStatusRunning:
+		return yellow
+	default:
+		return dim
+	}
+}
+
+// local is a time of the service in the zone of this machine.
+func local(text string) string {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	return at.Local().Format(time.DateTime)
+}
+
+// ran is how long a job ran, "-" where it did not or has not ended.
+func ran(job client.JobSummary) string {
+	if job.StartedAt == nil || job.FinishedAt == nil {
+		return "-"
+	}
+	started, err := time.Parse(time.RFC3339, *job.StartedAt)
+	if err != nil {
+		return "-"
+	}
+	finished, err := time.Parse(time.RFC3339, *job.FinishedAt)
+	if err != nil {
+		return "-"
+	}
+	return finished.Sub(started).String()
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/client"
+)
+
+// requestFlags are what a script is given.
+type requestFlags struct {
+	Script   string   `arg:"" complete:"file" help:"File with the script; - reads standard input."`
+	Arg      []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"A keyword argument of main(). The value is JSON if it can be read as such, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
+	ArgsJSON string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides."`
+	Stdin    string   `placeholder:"FILE" complete:"file" help:"What the script reads on its standard input; - passes standard input on."`
+	File     []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"A file for the script, under its own name or DEST (data/in.csv), in the working directory."`
+	Env      []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"An environment variable."`
+	Limit    []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"A lower limit than the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
+	Priority string   `enum:"high,default,low," default:"" placeholder:"PRIORITY" help:"high, default or low."`
+	Callback string   `placeholder:"URL" help:"Where the service posts the job's end to."`
+	Key      string   `placeholder:"KEY" help:"An idempotency key: the same key and request are the same job."`
+}
+
+// Validate is called by kong.
+func (f *requestFlags) Validate() error {
+	readers := 0
+	for _, source := range []string{f.Script, f.ArgsJSON, f.Stdin} {
+		if source == "-" {
+			readers++
+		}
+	}
+	if readers > 1 {
+		return errors.New("standard input can be read once: only one of the script, --args-json and --stdin can be -")
+	}
+	return nil
+}
+
+// request reads what the flags name.
+func (f *requestFlags) request() (client.Request, error) {
+	request := client.Request{Priority: f.Priority, CallbackURL: f.Callback, IdempotencyKey: f.Key}
+	script, err := readFile(f.Script)
+	if err != nil {
+		return request, err
+	}
+	request.Script = string(script)
+	if f.Stdin != "" {
+		stdin, err := readFile(f.Stdin)
+		if err != nil {
+			return request, err
+		}
+		request.Stdin = string(stdin)
+	}
+	if request.Args, err = f.args(); err != nil {
+		return request, err
+	}
+	if request.Env, err = pairs("--env", f.Env); err != nil {
+		return request, err
+	}
+	if request.Files, err = f.files(); err != nil {
+		return request, err
+	}
+	request.Limits, err = limits(f.Limit)
+	return request, err
+}
+
+// readFile reads a file, or standard input for "-".
+func readFile(path string) ([]byte, error) {
+	if path == "-" {
+		content, err := io.ReadAll(os.Stdin)
+		return content, usage(err)
+	}
+	content, err := os.ReadFile(path)
+	return content, usage(err)
+}
+
+// args are those of --args-json with those of --arg over them; nil for none.
+func (f *requestFlags) args() (any, error) {
+	if f.ArgsJSON == "" && len(f.Arg) == 0 {
+		return nil, nil
+	}
+	args := map[string]jsontext.Value{}
+	if f.ArgsJSON != "" {
+		text := []byte(f.ArgsJSON)
+		if !strings.HasPrefix(strings.TrimSpace(f.ArgsJSON), "{") {
+			var err error
+			if text, err = readFile(f.ArgsJSON); err != nil {
+				return nil, err
+			}
+		}
+		if err := json.Unmarshal(text, &args); err != nil {
+			return nil, usagef("--args-json is no JSON object: %w", err)
+		}
+	}
+	given, err := pairs("--arg", f.Arg)
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range given {
+		value := jsontext.Value(bytes.TrimSpace([]byte(text)))
+		if !value.IsValid() {
+			if value, err = json.Marshal(text); err != nil {
+				return nil, usagef("--arg %s: %w", name, err)
+			}
+		}
+		args[name] = value
+	}
+	return args, nil
+}
+
+// pairs are the NAME=VALUE of a flag.
+func pairs(flag string, given []string) (map[string]string, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	all := map[string]string{}
+	for _, pair := range given {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return nil, usagef("%s takes NAME=VALUE, not %q", flag, pair)
+		}
+		all[name] = value
+	}
+	return all, nil
+}
+
+func (f *requestFlags) files() ([]client.File, error) {
+	var files []client.File
+	for _, given := range f.File {
+		source, dest := given, filepath.Base(given)
+		if i := strings.LastIndexByte(given, '='); i >= 0 {
+			source, dest = given[:i], given[i+1:]
+		}
+		if source == "" || dest == "" {
+			return nil, usagef("--file takes PATH or PATH=DEST, not %q", given)
+		}
+		content, err := os.ReadFile(source)
+		if err != nil {
+			return nil, usage(fmt.Errorf("--file: %w", err))
+		}
+		files = append(files, client.File{Path: filepath.ToSlash(dest), Content: content})
+	}
+	return files, nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"cellblock/client"
+)
+
+// runCommand is `cellblock run`.
+type runCommand struct {
+	Service serviceFlags `embed:""`
+	Request requestFlags `embed:""`
+	Watch   bool         `short:"w" xor:"how" help:"Show what the script prints as it prints it."`
+	JSON    bool         `name:"json" xor:"how" help:"Print the whole job as JSON, and nothing else."`
+	Dir     string       `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Folder for the files that come back; made if missing."`
+}
+
+// Help is for `cellblock run --help`.
+func (*runCommand) Help() string {
+	return `The script's output goes where the script sends it, to standard output or standard error. After it, on standard output,
+comes what main() returned, unless that is None. Ctrl-C cancels the job.
+
+    cellblock run examples/slow.py --watch
+    cellblock run examples/query.py --file examples/sales.csv=data/sales.csv --arg region=south --arg least=90
+    cellblock run examples/chart.py -f examples/sales.csv --output-dir charts
+    echo 'def main(n): return n * n' | cellblock run - -a n=7 --limit wall=2s --json
+
+` + exitHelp
+}
+
+// Run hands the script in, shows its end and, with --watch, what happens before.
+func (c *runCommand) Run() error {
+	request, err := c.Request.request()
+	if err != nil {
+		return err
+	}
+	if request.Priority == "" {
+		request.Priority = "high" // somebody waits for it
+	}
+	service, err := c.Service.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	submitted, err := service.Submit(ctx, request)
+	if err != nil {
+		return concludeUnless(ctx, err)
+	}
+	job, err := c.await(ctx, service, submitted.JobID)
+	if ctx.Err() != nil && !client.Ended(job.Status) {
+		return cancelAfter(ctx, "job "+job.JobID, func(ctx context.Context) error {
+			_, err := service.Cancel(ctx, job.JobID)
+			return err
+		})
+	}
+	if err != nil && !client.Ended(job.Status) {
+		return conclude(fmt.Errorf("job %s: %w", job.JobID, err))
+	}
+	return showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+}
+
+// concludeUnless is conclude, unless the error is our own interruption.
+func concludeUnless(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return &exit{status: interruption(ctx)}
+	}
+	return conclude(err)
+}
+
+// await waits for the end of a job, whose output is shown then, if not before.
+// The job that it gives is never nil.
+func (c *runCommand) await(ctx context.Context, service *client.Client, id string) (*client.Job, error) {
+	if !c.JSON {
+		if ready, err := service.Ready(ctx); err == nil && ready.Workers == 0 {
+			fmt.Fprintln(os.Stderr, "cellblock: no worker is up; the job waits for one (Ctrl-C cancels it)")
+		}
+	}
+	if c.Watch {
+		return watch(ctx, service, id)
+	}
+	job, err := service.Wait(ctx, id)
+	if client.Ended(job.Status) && !c.JSON {
+		showOutput(job, "", "")
+	}
+	return job, err
+}
+
+// watch shows a job's output as it comes, until its end.
+func watch(ctx context.Context, service *client.Client, id string) (*client.Job, error) {
+	var stdout, stderr strings.Builder
+	job := &client.Job{JobID: id}
+	for event, err := range service.Watch(ctx, id) {
+		if err != nil {
+			return job, err
+		}
+		switch event.Kind {
+		case client.EventStdout:
+			tee(os.Stdout, event.Text, &stdout)
+		case client.EventStderr:
+			tee(os.Stderr, event.Text, &stderr)
+		case client.EventEnd:
+			showOutput(event.Job, stdout.String(), stderr.String())
+			return event.Job, client.Failure(event.Job)
+		case client.EventState:
+		}
+	}
+	return job, io.ErrUnexpectedEOF // somebody else was told of the end
+}
+
+// tee writes what the script printed, and keeps it too.
+func tee(file *os.File, text string, kept *strings.Builder) {
+	_, _ = file.WriteString(text)
+	_, _ = kept.WriteString(text)
+}

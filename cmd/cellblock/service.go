@@ -1,0 +1,69 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"cellblock/client"
+)
+
+const (
+	// attempts is how often a call is sent: fewer than a program would, for somebody
+	// looks on.
+	attempts = 3
+	// cancelBound is for cancelling what was run, after Ctrl-C.
+	cancelBound = 10 * time.Second
+)
+
+// serviceFlags say which service is used.
+type serviceFlags struct {
+	URL string `name:"url" env:"CELLBLOCK_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is (http://127.0.0.1:8080)."`
+}
+
+func (f serviceFlags) open() (*client.Client, error) {
+	token := cmp.Or(os.Getenv("CELLBLOCK_TOKEN"), os.Getenv("API_TOKEN"))
+	c, err := client.New(f.URL, client.WithToken(token), client.WithAttempts(attempts))
+	return c, usage(err)
+}
+
+var errTerminated = errors.New("asked to end")
+
+// untilInterrupted gives a context that ends at the first Ctrl-C or SIGTERM. The
+// next one has its usual effect: the program is gone at once.
+func untilInterrupted() (context.Context, func()) {
+	interrupted, stopInterrupt := signal.NotifyContext(context.Background(), syscall.SIGINT)
+	ctx, cancel := context.WithCancelCause(interrupted)
+	terminated, stopTerminate := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(terminated, func() { cancel(errTerminated) })
+	context.AfterFunc(ctx, func() {
+		stopInterrupt()
+		stopTerminate()
+	})
+	return ctx, func() {
+		cancel(nil)
+		stopInterrupt()
+		stopTerminate()
+	}
+}
+
+// cancelAfter cancels what was run, once ctx was interrupted, and gives the
+// program's end.
+func cancelAfter(ctx context.Context, what string, cancel func(context.Context) error) error {
+	fmt.Fprintf(os.Stderr, "\ncellblock: cancelling %s (Ctrl-C again leaves at once)\n", what)
+	bounded, done := context.WithTimeout(context.WithoutCancel(ctx), cancelBound)
+	defer done()
+	err := cancel(bounded)
+	if client.CodeOf(err) == client.CodeAlreadyFinished {
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%s could not be cancelled: %w", what, err)
+	}
+	return &exit{status: interruption(ctx), err: err}
+}

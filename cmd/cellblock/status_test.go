@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"cellblock/api"
+	"cellblock/client"
+)
+
+// docs/cli.md says for each code of the contract with which status the program
+// ends.
+func TestTheTableOfStatusesIsTrue(t *testing.T) {
+	text, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "## Exit status")
+	said := map[string]string{}
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \|.*\| (.*) \|$`).FindAllStringSubmatch(table, -1) {
+		for code := range strings.SplitSeq(row[2], ", ") {
+			said[strings.Trim(code, "`")] = row[1]
+		}
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(api.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := doc.Components.Schemas["ErrorCode"].Value.Enum
+	for _, code := range codes {
+		status := fmt.Sprint(statusOf(&client.Error{Code: client.Code(fmt.Sprint(code))}))
+		if said[fmt.Sprint(code)] != status {
+			t.Errorf("%s gives status %s, and docs/cli.md says %q", code, status, said[fmt.Sprint(code)])
+		}
+	}
+	if delete(said, ""); len(said) != len(codes) {
+		t.Errorf("docs/cli.md has %d codes, the contract %d", len(said), len(codes))
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+)
+
+// submitCommand is `cellblock submit`.
+type submitCommand struct {
+	Service serviceFlags `embed:""`
+	Request requestFlags `embed:""`
+	JSON    bool         `name:"json" help:"Print the id and the status as JSON."`
+}
+
+// Help is for `cellblock submit --help`.
+func (*submitCommand) Help() string {
+	return `    id=$(cellblock submit report.py --file sales.csv --priority low)
+    cellblock get "$id" --wait 30s`
+}
+
+// Run hands the script in.
+func (c *submitCommand) Run() error {
+	request, err := c.Request.request()
+	if err != nil {
+		return err
+	}
+	service, err := c.Service.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	job, err := service.Submit(ctx, request)
+	if err != nil {
+		return concludeUnless(ctx, err)
+	}
+	if c.JSON {
+		return printJSON(map[string]string{"job_id": job.JobID, "status": string(job.Status)})
+	}
+	fmt.Println(job.JobID)
+	return nil
+}

@@ -1,0 +1,199 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/api"
+	"cellblock/client"
+)
+
+func TestRunGivesTheJob(t *testing.T) {
+	job, err := newClient(t).Run(within(t), client.Request{
+		Script: "import os, sys\ndef main(x, y):\n    print(os.environ['MODE'])\n    print('e', file=sys.stderr)\n    return [x, y, sys.stdin.read(), open('d/in.bin', 'rb').read().hex()]\n",
+		Args:   map[string]any{"x": 1.5, "y": []int{1}}, Stdin: "in\n", Env: map[string]string{"MODE": "fast"},
+		Files: []client.File{{Path: "d/in.bin", Content: []byte{0xff, 0}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(job.Result); got != `[1.5,[1],"in\n","ff00"]` || *job.Stdout != "fast\n" || *job.Stderr != "e\n" || job.Status != api.JobStatusSucceeded {
+		t.Errorf("the job is %s, %+v", got, job)
+	}
+}
+
+// The service holds an answer for a second here.
+func TestRunGoesOnWaiting(t *testing.T) {
+	job, err := newClient(t).Run(within(t), client.Request{Script: "import time\ndef main():\n    time.sleep(1.5)\n    return 7\n"})
+	if err != nil || string(job.Result) != "7" || job.StartedAt == nil {
+		t.Errorf("the job is %+v, %v", job, err)
+	}
+}
+
+func TestAFailedJobComesWithItsError(t *testing.T) {
+	c := newClient(t)
+	for name, run := range map[string]func(r client.Request) (*client.Job, error){
+		"Run": func(r client.Request) (*client.Job, error) { return c.Run(within(t), r) },
+		"Wait": func(r client.Request) (*client.Job, error) {
+			job, err := c.Submit(within(t), r)
+			if err != nil {
+				return job, err
+			}
+			return c.Wait(within(t), job.JobID)
+		},
+	} {
+		job, err := run(client.Request{Script: "def main():\n    print('before')\n    1 / 0\n"})
+		var failed *client.Error
+		if !errors.As(err, &failed) || job == nil {
+			t.Fatalf("%s: %+v, %v", name, job, err)
+		}
+		if failed.Code != client.CodeException || !strings.Contains(failed.Traceback, "1 / 0") || failed.Stdout != "before\n" || failed.JobID != job.JobID {
+			t.Errorf("%s: the error is %+v", name, failed)
+		}
+		if job.Status != api.JobStatusFailed || *job.Stdout != "before\n" || job.Usage == nil {
+			t.Errorf("%s: the job is %+v", name, job)
+		}
+		_, err = run(client.Request{Script: "import time\ndef main():\n    time.sleep(9)\n", Limits: client.Limits{Wall: 200 * time.Millisecond}})
+		if !errors.As(err, &failed) || failed.Code != client.CodeTimeout || failed.Limit == nil || failed.Limit.Value != 0.2 {
+			t.Errorf("%s: the error is %+v", name, failed)
+		}
+	}
+}
+
+func TestARefusedRequest(t *testing.T) {
+	c := newClient(t)
+	for code, request := range map[client.Code]client.Request{
+		client.CodeInvalidRequest: {Script: "def main(): pass", Priority: "urgent"},
+		client.CodeScriptTooLarge: {Script: strings.Repeat("#", 60_000)},
+		client.CodeInputTooLarge:  {Script: "def main(): pass", Stdin: strings.Repeat("x", 2<<20)},
+	} {
+		if job, err := c.Run(within(t), request); job != nil || client.CodeOf(err) != code {
+			t.Errorf("%s: %+v, %v", code, job, err)
+		}
+	}
+	stranger, err := client.New(service.URL, client.WithToken("another"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := stranger.Get(within(t), "an-id"); client.CodeOf(err) != client.CodeUnauthorized {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := c.Get(within(t), "an-id"); client.CodeOf(err) != client.CodeNotFound {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// What is too much for JSON goes as a form, and the script sees no difference.
+func TestFilesGoInAndComeBack(t *testing.T) {
+	c := newClient(t)
+	large := []byte(strings.Repeat("a\xff\r\n", 256<<10))
+	job, err := c.Run(within(t), client.Request{
+		Script: `import os
+def main(name, stdin=None):
+    os.makedirs("outputs/d")
+    with open(name, "rb") as given, open("outputs/d/ä b#1.bin", "wb") as back:
+        content = given.read()
+        back.write(content[-2000:])
+    return [len(content), os.environ["K"]]
+`,
+		Args: map[string]string{"name": `in "quotes" ä.bin`}, Env: map[string]string{"K": "v"}, Limits: client.Limits{Wall: 5 * time.Second},
+		Files: []client.File{{Path: `in "quotes" ä.bin`, Content: large}}, InlineFiles: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(job.Result) != `[1048576,"v"]` || len(job.Files) != 1 || job.Files[0].ContentBase64 == nil {
+		t.Fatalf("the job is %s, %+v", job.Result, job.Files)
+	}
+	body, err := c.File(within(t), job.JobID, job.Files[0].Name)
+	if got := readAll(t, body, err); got != string(large[len(large)-2000:]) {
+		t.Errorf("%d bytes came back as %d: %.20q", 2000, len(got), got)
+	}
+	if _, err := c.File(within(t), job.JobID, "no such file"); client.CodeOf(err) != client.CodeNotFound {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestTheSameKeyIsTheSameJob(t *testing.T) {
+	c := newClient(t)
+	request := client.Request{Script: "def main(a, b): return [a, b]", Args: map[string]int{"b": 2, "a": 1}, IdempotencyKey: t.Name()}
+	first, err := c.Submit(within(t), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := c.Submit(within(t), request)
+	if err != nil || again.JobID != first.JobID {
+		t.Errorf("the jobs are %s and %+v, %v", first.JobID, again, err)
+	}
+	request.Args = map[string]int{"b": 2, "a": 2}
+	if _, err := c.Submit(within(t), request); client.CodeOf(err) != client.CodeIdempotencyMismatch {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestCancelWhileItIsWaitedFor(t *testing.T) {
+	c := newClient(t)
+	job, err := c.Submit(within(t), client.Request{Script: "import time\ndef main():\n    time.sleep(12)\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := c.Wait(short, job.JobID); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := c.Cancel(within(t), job.JobID); err != nil {
+		t.Fatal(err)
+	}
+	job, err = c.Wait(within(t), job.JobID)
+	if client.CodeOf(err) != client.CodeCancelled || job.Status != api.JobStatusCancelled {
+		t.Errorf("the job is %+v, %v", job, err)
+	}
+	if _, err := c.Cancel(within(t), job.JobID); err != nil {
+		t.Errorf("cancelled twice: %v", err)
+	}
+}
+
+func TestListGivesAllPages(t *testing.T) {
+	c := newClient(t)
+	var want []string
+	for range 5 {
+		job, err := c.Run(within(t), client.Request{Script: "def main(): raise KeyError"})
+		if client.CodeOf(err) != client.CodeException {
+			t.Fatal(err)
+		}
+		want = append(want, job.JobID)
+	}
+	slices.Reverse(want)
+	var got []string
+	for job, err := range c.List(within(t), client.ListOptions{Status: api.JobStatusFailed, PageSize: 2}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, job.JobID); len(got) == len(want) {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+}
+
+func TestTheServiceItself(t *testing.T) {
+	c := newClient(t)
+	if err := c.Health(within(t)); err != nil {
+		t.Error(err)
+	}
+	if ready, err := c.Ready(within(t)); err != nil || ready.Workers != 1 {
+		t.Errorf("ready: %+v, %v", ready, err)
+	}
+	body, err := c.Metrics(within(t))
+	if text := readAll(t, body, err); !strings.Contains(text, "cellblock_workers 1") {
+		t.Errorf("the metrics are %.200s", text)
+	}
+}

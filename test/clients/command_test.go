@@ -1,0 +1,180 @@
+package clients
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/client"
+)
+
+func TestRunPrintsWhatTheScriptPrintsAndGives(t *testing.T) {
+	got := cellblock(t, "a line\n", "run", write(t, "job.py", `import os, sys
+def main(n, text, more):
+    print("out")
+    print("err", file=sys.stderr)
+    return {"n": n, "text": [text, more], "in": sys.stdin.read(), "file": open("d/in.csv").read(), "mode": os.environ["MODE"]}
+`), "--stdin", "-", "-a", "n=3", "-a", "text=a=b, c", "--args-json", `{"n": 1, "more": 2.0}`, "-f", write(t, "in.csv", "x,y")+"=d/in.csv", "-e", "MODE=a,b", "-l", "wall=5s", "-l", "memory=64")
+	want := ended{
+		stdout: "out\n{\n  \"n\": 3,\n  \"text\": [\n    \"a=b, c\",\n    2.0\n  ],\n  \"in\": \"a line\\n\",\n  \"file\": \"x,y\",\n  \"mode\": \"a,b\"\n}\n",
+		stderr: "err\n",
+	}
+	if got != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestJSONIsTheWholeJobAndNothingElse(t *testing.T) {
+	for script, status := range map[string]int{"def main():\n    print('o')\n    return 3.0\n": 0, "def main():\n    print('o')\n    exit(4)\n": 1} {
+		got := cellblock(t, script, "run", "-", "--json")
+		var job client.Job
+		if err := json.Unmarshal([]byte(got.stdout), &job); err != nil || got.stderr != "" || got.status != status {
+			t.Fatalf("%v: %+v", err, got)
+		}
+		if job.CreatedAt == "" || *job.Stdout != "o\n" || status == 0 && string(job.Result) != "3.0" || status == 1 && *job.ExitCode != 4 {
+			t.Errorf("the job is %s", got.stdout)
+		}
+	}
+}
+
+func TestExitStatuses(t *testing.T) {
+	good := write(t, "good.py", "def main(): return 1")
+	cases := []struct {
+		status int
+		stderr string
+		stdin  string
+		words  string
+	}{
+		{0, "", "", "run " + good},
+		{0, "", "def main(): print('only')", "run -"},
+		{1, "KeyError: 'k' (exception, job ", "def main(): raise KeyError('k')", "run -"},
+		{1, "    1 | def main(:\n      |          ^\n", "def main(:", "run -"},
+		{1, "(missing_main, job ", "x = 1", "run -"},
+		{1, "(args_mismatch, job ", "def main(): pass", "run - -a n=1"},
+		{1, "(timeout, job ", "def main():\n  while True: pass", "run - -l wall=0.2"},
+		{2, "no such file", "", "run /nonexistent.py"},
+		{2, "expected \"<script>\"", "", "run"},
+		{2, "unknown flag --nope", "", "run - --nope"},
+		{2, "can't be used together", "", "run - --watch --json"},
+		{2, "only one of", "", "run - --stdin -"},
+		{2, "--arg takes NAME=VALUE", "def main(): pass", "run - -a n"},
+		{2, "the limits are wall", "def main(): pass", "run - -l walls=1"},
+		{2, "wall_seconds", "def main(): pass", "run - -l wall=1h"},
+		{2, "(not_found)", "", "get an-id"},
+		{2, "(not_found)", "", "cancel an-id"},
+		{2, "such as http://", "", "list --url ftp://x"},
+		{3, "cannot be reached", "", "run " + good + " --url http://127.0.0.1:1"},
+	}
+	for _, c := range cases {
+		got := cellblock(t, c.stdin, strings.Fields(c.words)...)
+		if got.status != c.status || !strings.Contains(got.stderr, c.stderr) || c.stderr == "" && got.stderr != "" {
+			t.Errorf("%s: status %d, want %d: %s", c.words, got.status, c.status, got.stderr)
+		}
+	}
+	refused := finish(t, command(t, []string{"CELLBLOCK_TOKEN=other-secret"}, "list"), "")
+	if refused.status != 2 || !strings.Contains(refused.stderr, "(unauthorized)") || strings.Contains(refused.stderr, "other-secret") {
+		t.Errorf("with another token: %+v", refused)
+	}
+	if got := finish(t, command(t, []string{"CELLBLOCK_TOKEN=", "API_TOKEN=" + token}, "list"), ""); got.status != 0 {
+		t.Errorf("with API_TOKEN: %+v", got)
+	}
+}
+
+func TestFilesComeBackIntoTheFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "folder")
+	got := cellblock(t, `import os
+def main():
+    os.makedirs("outputs/a/b")
+    open("outputs/a/b/c.txt", "w").write("deep")
+    open("outputs/x", "w").write("flat")
+`, "run", "-", "--output-dir", dir)
+	if got != (ended{}) {
+		t.Errorf("got %+v", got)
+	}
+	for name, want := range map[string]string{"a/b/c.txt": "deep", "x": "flat"} {
+		if content, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(content) != want {
+			t.Errorf("%s is %q, %v", name, content, err)
+		}
+	}
+}
+
+// A file's name does not lead out of the folder over a link that lies there.
+func TestFilesStayInTheFolder(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	got := cellblock(t, "import os\ndef main():\n    os.makedirs('outputs/a')\n    open('outputs/a/b', 'w')\n", "run", "-", "-o", dir)
+	left, err := os.ReadDir(outside)
+	if got.status != 2 || err != nil || len(left) != 0 {
+		t.Errorf("got %+v, and outside there is %v, %v", got, left, err)
+	}
+}
+
+func TestSubmitGetAndList(t *testing.T) {
+	submitted := cellblock(t, "import time\ndef main():\n    print('o')\n    time.sleep(0.5)\n    raise SystemExit(3)\n", "submit", "-", "--priority", "low")
+	id := strings.TrimSpace(submitted.stdout)
+	if got := cellblock(t, "", "get", id); got.status != 0 || got.stdout != "queued\n" && got.stdout != "running\n" {
+		t.Errorf("at first: %+v", got)
+	}
+	got := cellblock(t, "", "get", id, "--wait", "20s")
+	if got.status != 0 || got.stdout != "o\n" || !strings.Contains(got.stderr, "(exit, job "+id) {
+		t.Errorf("at last: %+v", got)
+	}
+	if got := cellblock(t, "", "get", id, "--exit-status"); got.status != 1 {
+		t.Errorf("with its status: %+v", got)
+	}
+	if got := cellblock(t, "", "cancel", id); got.status != 2 || !strings.Contains(got.stderr, "(already_finished") {
+		t.Errorf("cancelled: %+v", got)
+	}
+	if got := cellblock(t, "", "list", "--status", "failed", "--limit", "1"); !strings.HasPrefix(got.stdout, "JOB ") || !strings.Contains(got.stdout, id+"  failed ") {
+		t.Errorf("listed: %+v", got)
+	}
+	got = cellblock(t, "", "list", "--limit", "2", "--json")
+	var newest client.JobSummary
+	first, rest, _ := strings.Cut(got.stdout, "\n")
+	if err := json.Unmarshal([]byte(first), &newest); err != nil || newest.JobID != id || strings.Count(rest, "\n") != 1 {
+		t.Errorf("listed as JSON: %v, %+v", err, got)
+	}
+}
+
+// bash itself says what the printed script makes of a line.
+func TestCompletionInBash(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "job.py"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "jolly folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"ru":                       "run",
+		"c":                        "cancel completion",
+		"run --out":                "--output-dir",
+		"run job":                  "job.py",
+		"run x.py --priority h":    "high",
+		"list --status = fa":       "failed",
+		"batch ca":                 "cancel",
+		"get some-id --exit":       "--exit-status",
+		"completion z":             "zsh",
+		"run x.py --output-dir jo": "jolly folder",
+		"run jolly":                "jolly folder",
+	} {
+		words := strings.Fields(line)
+		script := fmt.Sprintf(`source <(%[1]q completion bash)
+COMP_WORDS=(%[1]q %[2]s) COMP_CWORD=%[3]d
+_cellblock
+echo "${COMPREPLY[*]}"`, program, line, len(words))
+		cmd := exec.CommandContext(within(t), "bash", "--norc", "-c", script)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%q becomes %q, want %q (%v)", line, got, want, err)
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package clients
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"cellblock/api"
+	"cellblock/client"
+)
+
+const speaking = `import sys, time
+def main():
+    print("first")
+    print("err", file=sys.stderr)
+    time.sleep(%s)
+    print("second")
+    return "given"
+`
+
+func speakingFor(seconds string) string { return strings.Replace(speaking, "%s", seconds, 1) }
+
+func TestWatchTellsWhileItHappens(t *testing.T) {
+	c := newClient(t)
+	job, err := c.Submit(within(t), client.Request{Script: speakingFor("1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[client.EventKind]string{}
+	var middle string
+	var last client.Event
+	for event, err := range c.Watch(within(t), job.JobID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if texts[event.Kind] += event.Text; event.Text == "first\n" {
+			middle = event.ID
+			if now, err := c.Get(within(t), job.JobID); err != nil || now.Status != api.JobStatusRunning {
+				t.Errorf("when the first line came, the job was %+v, %v", now, err)
+			}
+		}
+		last = event
+	}
+	if texts[client.EventStdout] != "first\nsecond\n" || texts[client.EventStderr] != "err\n" {
+		t.Errorf("told %q", texts)
+	}
+	if last.Kind != client.EventEnd || string(last.Job.Result) != `"given"` || *last.Job.Stdout != "first\nsecond\n" {
+		t.Errorf("the end is %+v", last)
+	}
+	rest := ""
+	for event, err := range c.Watch(within(t), job.JobID, client.After(middle)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.Kind == client.EventStdout {
+			rest += event.Text
+		}
+	}
+	if rest != "second\n" {
+		t.Errorf("after the first line came %q", rest)
+	}
+	for event, err := range c.Watch(within(t), job.JobID, client.After(last.ID)) {
+		t.Errorf("after the end came %+v, %v", event, err)
+	}
+	for _, err := range c.Watch(within(t), "no-such-job") {
+		if client.CodeOf(err) != client.CodeNotFound {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}
+
+// cutting breaks off the first few long answers after some bytes each.
+type cutting struct {
+	cuts  atomic.Int32
+	bytes int64
+}
+
+func (c *cutting) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && c.cuts.Add(-1) >= 0 {
+		response.Body = &cut{ReadCloser: response.Body, left: c.bytes}
+	}
+	return response, err
+}
+
+type cut struct {
+	io.ReadCloser
+	left int64
+}
+
+func (c *cut) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
+	return n, err
+}
+
+// cuttingClient is a client whose next answers are cut off, so many of them after
+// so many bytes.
+func cuttingClient(t *testing.T, cuts int32, bytes int64) *client.Client {
+	t.Helper()
+	transport := &cutting{bytes: bytes}
+	transport.cuts.Store(cuts)
+	c, err := client.New(service.URL, client.WithToken(token), client.WithHTTPClient(&http.Client{Transport: transport}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	return c
+}
+
+func TestNothingIsLostOrToldTwiceWhenAWatchIsCutOff(t *testing.T) {
+	job, err := newClient(t).Submit(within(t), client.Request{Script: `import time
+def main():
+    for i in range(30):
+        print("line", i)
+        time.sleep(0.03)
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := ""
+	var last client.Event
+	for event, err := range cuttingClient(t, 2, 500).Watch(within(t), job.JobID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		told, last = told+event.Text, event
+	}
+	if last.Kind != client.EventEnd || told != *last.Job.Stdout || strings.Count(told, "\n") != 30 {
+		t.Errorf("told %q, and at the end %+v", told, last.Job)
+	}
+}
+
+// lines gives what a program writes, line by line.
+type lines struct {
+	*bufio.Scanner
+	t *testing.T
+}
+
+func (l lines) next() string {
+	l.t.Helper()
+	if !l.Scan() {
+		l.t.Fatalf("no line came: %v", l.Err())
+	}
+	return l.Text()
+}
+
+// begin starts the program and gives its standard output. What it writes to
+// standard error is in the returned builder once it has ended.
+func begin(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) ended) {
+	t.Helper()
+	cmd := command(t, nil, words...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin), &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out = lines{Scanner: bufio.NewScanner(stdout), t: t}
+	var once sync.Once
+	finish := func(signal os.Signal) (e ended) {
+		once.Do(func() {
+			if signal != nil {
+				_ = cmd.Process.Signal(signal)
+			}
+			for out.Scan() {
+				e.stdout += out.Text() + "\n"
+			}
+			_ = cmd.Wait()
+			e.stderr, e.status = stderr.String(), cmd.ProcessState.ExitCode()
+		})
+		return e
+	}
+	t.Cleanup(func() { finish(os.Kill) })
+	return out, finish
+}
+
+func running(t *testing.T) (ids []string) {
+	t.Helper()
+	for job, err := range newClient(t).List(within(t), client.ListOptions{Status: api.JobStatusRunning}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, job.JobID)
+	}
+	return ids
+}
+
+func TestTheCommandShowsLinesWhileTheJobRuns(t *testing.T) {
+	out, end := begin(t, speakingFor("1"), "run", "-", "--watch")
+	if line := out.next(); line != "first" {
+		t.Errorf("the first line is %q", line)
+	}
+	if len(running(t)) == 0 {
+		t.Error("when the first line came, the job had ended")
+	}
+	if got, want := end(nil), (ended{stdout: "second\n\"given\"\n", stderr: "err\n"}); got != want {
+		t.Errorf("got %+v", got)
+	}
+}
+
+var cancelling = regexp.MustCompile(`cancelling job (\S+) `)
+
+func TestCtrlCCancelsTheJob(t *testing.T) {
+	for signal, status := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		out, end := begin(t, speakingFor("12"), "run", "-", "--watch")
+		out.next()
+		got := end(signal)
+		found := cancelling.FindStringSubmatch(got.stderr)
+		if got.status != status || found == nil {
+			t.Fatalf("got %+v", got)
+		}
+		if job, err := newClient(t).Wait(within(t), found[1]); client.CodeOf(err) != client.CodeCancelled {
+			t.Errorf("the job is %+v, %v", job, err)
+		}
+	}
+}
+
+// A service that does not answer the cancelling holds nobody up.
+func TestASecondCtrlCLeavesAtOnce(t *testing.T) {
+	asked := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // to see that the client leaves
+		switch asked <- r.Method + " " + r.URL.Path; {
+		case r.Method == http.MethodPost:
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = io.WriteString(w, `{"job_id":"j","status":"queued"}`)
+		case r.URL.Path == "/readyz":
+			_, _ = io.WriteString(w, `{"status":"ready","workers":1}`)
+		default:
+			<-r.Context().Done()
+		}
+	}))
+	defer server.Close()
+	cmd := command(t, []string{"CELLBLOCK_URL=" + server.URL}, "run", "-")
+	cmd.Stdin = strings.NewReader("def main(): pass")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for want := range strings.SplitSeq("POST /execute,GET /readyz,GET /jobs/j,DELETE /jobs/j", ",") {
+		if got := <-asked; got != want {
+			t.Errorf("asked %s, want %s", got, want)
+		}
+		if strings.Contains(want, "/jobs/j") {
+			_ = cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	_ = cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
+		t.Errorf("it ended with %s", cmd.ProcessState)
+	}
+}
+
+// The API stops and is started again while somebody watches and another waits.
+func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
+	script := "import time\ndef main():\n    for i in range(60):\n        print(i)\n        time.sleep(0.05)\n"
+	waits, err := newClient(t).Submit(within(t), client.Request{Script: script})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error, 1)
+	ctx, c := within(t), newClient(t)
+	go func() {
+		_, err := c.Wait(ctx, waits.JobID)
+		waited <- err
+	}()
+	out, end := begin(t, script, "run", "-", "--watch")
+	out.next()
+	if err := service.API.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := service.RestartAPI(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if got := end(nil); got.status != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 59 || !strings.HasPrefix(got.stdout, "1\n2\n") {
+		t.Errorf("the watch gave %+v", got)
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("the wait gave %v", err)
+	}
+}
