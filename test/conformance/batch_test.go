@@ -82,10 +82,10 @@ func TestBatch(t *testing.T) {
 				t.Errorf("line %d comes twice", l.Index)
 			}
 			seen[l.Index] = true
-			switch {
-			case l.Index == 33:
+			switch l.Index {
+			case 33:
 				equal(t, "code of the bad one", l.Code, "invalid_request")
-			case l.Index == 44:
+			case 44:
 				equal(t, "code of the failed one", l.Job.Code, "exception")
 			default:
 				equal(t, "result", string(l.Job.Result), fmt.Sprint(l.Index*l.Index))
