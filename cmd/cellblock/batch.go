@@ -49,30 +49,25 @@ func (c *batchRunCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	service, err := c.Service.open()
-	if err != nil {
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		if c.NoWait {
+			fmt.Println(batch.BatchID)
+			return nil
+		}
+		note("batch %s", batch.BatchID)
+		err = writeResults(ctx, service, batch.BatchID, batch.Counts.Total, c.Output)
+		if ctx.Err() != nil && err != nil {
+			return cancelAfter(ctx, "batch "+batch.BatchID, func(ctx context.Context) error {
+				_, err := service.CancelBatch(ctx, batch.BatchID)
+				return err
+			})
+		}
 		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	if c.NoWait {
-		fmt.Println(batch.BatchID)
-		return nil
-	}
-	note("batch %s", batch.BatchID)
-	err = writeResults(ctx, service, batch.BatchID, batch.Counts.Total, c.Output)
-	if ctx.Err() != nil && err != nil {
-		return cancelAfter(ctx, "batch "+batch.BatchID, func(ctx context.Context) error {
-			_, err := service.CancelBatch(ctx, batch.BatchID)
-			return err
-		})
-	}
-	return err
+	})
 }
 
 // tally counts how the jobs of a batch ended.

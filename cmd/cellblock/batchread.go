@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"cellblock/client"
@@ -15,18 +16,13 @@ type batchGetCommand struct {
 
 // Run reads the batch.
 func (c *batchGetCommand) Run() error {
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	batch, err := service.GetBatch(ctx, c.ID)
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	return showBatch(batch, c.JSON)
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		batch, err := service.GetBatch(ctx, c.ID)
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		return showBatch(batch, c.JSON)
+	})
 }
 
 // batchCancelCommand is `cellblock batch cancel`.
@@ -38,18 +34,13 @@ type batchCancelCommand struct {
 
 // Run cancels the batch.
 func (c *batchCancelCommand) Run() error {
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	batch, err := service.CancelBatch(ctx, c.ID)
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	return showBatch(batch, c.JSON)
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		batch, err := service.CancelBatch(ctx, c.ID)
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		return showBatch(batch, c.JSON)
+	})
 }
 
 func showBatch(batch *client.Batch, asJSON bool) error {
@@ -72,20 +63,15 @@ type batchResultsCommand struct {
 // Run writes the results, and waits for those that are to come. Ctrl-C leaves the
 // batch as it is.
 func (c *batchResultsCommand) Run() error {
-	service, err := c.Service.open()
-	if err != nil {
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		batch, err := service.GetBatch(ctx, c.ID)
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		err = writeResults(ctx, service, c.ID, batch.Counts.Total, c.Output)
+		if ctx.Err() != nil && err != nil {
+			return &exit{status: interruption(ctx)}
+		}
 		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	batch, err := service.GetBatch(ctx, c.ID)
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	err = writeResults(ctx, service, c.ID, batch.Counts.Total, c.Output)
-	if ctx.Err() != nil && err != nil {
-		return &exit{status: interruption(ctx)}
-	}
-	return err
+	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -23,24 +24,19 @@ func (*cancelCommand) Help() string {
 
 // Run cancels each of the jobs, also if another cannot be.
 func (c *cancelCommand) Run() error {
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	var errs []error
-	for _, id := range c.IDs {
-		job, err := service.Cancel(ctx, id)
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case client.Ended(job.Status):
-			fmt.Println(id, "cancelled")
-		default:
-			fmt.Println(id, "is being killed")
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		var errs []error
+		for _, id := range c.IDs {
+			job, err := service.Cancel(ctx, id)
+			switch {
+			case err != nil:
+				errs = append(errs, err)
+			case client.Ended(job.Status):
+				fmt.Println(id, "cancelled")
+			default:
+				fmt.Println(id, "is being killed")
+			}
 		}
-	}
-	return concludeUnless(ctx, errors.Join(errs...))
+		return concludeUnless(ctx, errors.Join(errs...))
+	})
 }

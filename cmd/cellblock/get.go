@@ -31,33 +31,28 @@ func (*getCommand) Help() string {
 
 // Run reads the job.
 func (c *getCommand) Run() error {
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	job, err := c.read(ctx, service)
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	if !client.Ended(job.Status) && !c.JSON {
-		fmt.Println(job.Status)
-		return nil
-	}
-	if !c.JSON {
-		showOutput(job, "", "")
-	}
-	err = showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
-	if failure := client.Failure(job); failure != nil && !c.Status {
-		// It is shown, but no failure of ours.
-		if status := leave(err); status != statusOf(failure) {
-			return &exit{status: status}
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		job, err := c.read(ctx, service)
+		if err != nil {
+			return concludeUnless(ctx, err)
 		}
-		return nil
-	}
-	return err
+		if !client.Ended(job.Status) && !c.JSON {
+			fmt.Println(job.Status)
+			return nil
+		}
+		if !c.JSON {
+			showOutput(job, "", "")
+		}
+		err = showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+		if failure := client.Failure(job); failure != nil && !c.Status {
+			// It is shown, but no failure of ours.
+			if status := leave(err); status != statusOf(failure) {
+				return &exit{status: status}
+			}
+			return nil
+		}
+		return err
+	})
 }
 
 // read waits no longer than it was told to, which may be longer than the service

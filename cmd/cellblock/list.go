@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -36,30 +37,25 @@ func (c *listCommand) Validate() error {
 
 // Run lists the jobs.
 func (c *listCommand) Run() error {
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	options := client.ListOptions{Status: api.JobStatus(c.Status), PageSize: maxPage}
-	if c.Limit > 0 {
-		options.PageSize = min(c.Limit, maxPage)
-	}
-	listed := 0
-	for job, err := range service.List(ctx, options) {
-		if err != nil {
-			return concludeUnless(ctx, err)
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		options := client.ListOptions{Status: api.JobStatus(c.Status), PageSize: maxPage}
+		if c.Limit > 0 {
+			options.PageSize = min(c.Limit, maxPage)
 		}
-		if err := c.show(job, listed == 0); err != nil {
-			return err
+		listed := 0
+		for job, err := range service.List(ctx, options) {
+			if err != nil {
+				return concludeUnless(ctx, err)
+			}
+			if err := c.show(job, listed == 0); err != nil {
+				return err
+			}
+			if listed++; listed == c.Limit {
+				break
+			}
 		}
-		if listed++; listed == c.Limit {
-			break
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *listCommand) show(job client.JobSummary, first bool) error {

@@ -41,28 +41,23 @@ func (c *runCommand) Run() error {
 	if request.Priority == "" {
 		request.Priority = "high" // somebody waits for it
 	}
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	submitted, err := service.Submit(ctx, request)
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	job, err := c.await(ctx, service, submitted.JobID)
-	if ctx.Err() != nil && !client.Ended(job.Status) {
-		return cancelAfter(ctx, "job "+job.JobID, func(ctx context.Context) error {
-			_, err := service.Cancel(ctx, job.JobID)
-			return err
-		})
-	}
-	if err != nil && !client.Ended(job.Status) {
-		return conclude(fmt.Errorf("job %s: %w", job.JobID, err))
-	}
-	return showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		submitted, err := service.Submit(ctx, request)
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		job, err := c.await(ctx, service, submitted.JobID)
+		if ctx.Err() != nil && !client.Ended(job.Status) {
+			return cancelAfter(ctx, "job "+job.JobID, func(ctx context.Context) error {
+				_, err := service.Cancel(ctx, job.JobID)
+				return err
+			})
+		}
+		if err != nil && !client.Ended(job.Status) {
+			return conclude(fmt.Errorf("job %s: %w", job.JobID, err))
+		}
+		return showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+	})
 }
 
 // concludeUnless is conclude, unless the error is our own interruption.

@@ -32,6 +32,18 @@ func (f serviceFlags) open() (*client.Client, error) {
 	return c, usage(err)
 }
 
+// use calls call with the service, and a context that ends at the first Ctrl-C.
+func (f serviceFlags) use(call func(ctx context.Context, service *client.Client) error) error {
+	service, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	ctx, stop := untilInterrupted()
+	defer stop()
+	return call(ctx, service)
+}
+
 var errTerminated = errors.New("asked to end")
 
 // untilInterrupted gives a context that ends at the first Ctrl-C or SIGTERM. The

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+
+	"cellblock/client"
 )
 
 // submitCommand is `cellblock submit`.
@@ -23,20 +26,15 @@ func (c *submitCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	service, err := c.Service.open()
-	if err != nil {
-		return err
-	}
-	defer service.Close()
-	ctx, stop := untilInterrupted()
-	defer stop()
-	job, err := service.Submit(ctx, request)
-	if err != nil {
-		return concludeUnless(ctx, err)
-	}
-	if c.JSON {
-		return printJSON(map[string]string{"job_id": job.JobID, "status": string(job.Status)})
-	}
-	fmt.Println(job.JobID)
-	return nil
+	return c.Service.use(func(ctx context.Context, service *client.Client) error {
+		job, err := service.Submit(ctx, request)
+		if err != nil {
+			return concludeUnless(ctx, err)
+		}
+		if c.JSON {
+			return printJSON(map[string]string{"job_id": job.JobID, "status": string(job.Status)})
+		}
+		fmt.Println(job.JobID)
+		return nil
+	})
 }
