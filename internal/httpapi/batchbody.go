@@ -49,10 +49,7 @@ type resultStream struct {
 // tell writes results, or, without any, a sign of life.
 func (s *resultStream) tell(results []jobs.BatchResult) error {
 	var text bytes.Buffer
-	if exchangeOf(s.r).status == 0 {
-		s.w.Header().Set("Content-Type", "application/x-ndjson")
-		s.w.Header().Set("X-Accel-Buffering", "no") // nginx, and others that learnt it
-	} else if len(results) == 0 {
+	if begun := !beginStream(s.w, s.r, "application/x-ndjson"); begun && len(results) == 0 {
 		text.WriteByte('\n')
 	}
 	for _, result := range results {

@@ -81,9 +81,7 @@ type eventStream struct {
 // tell writes events, or, without any, a sign of life.
 func (s *eventStream) tell(events []jobs.Event) error {
 	var text bytes.Buffer
-	if exchangeOf(s.r).status == 0 {
-		s.w.Header().Set("Content-Type", "text/event-stream")
-		s.w.Header().Set("X-Accel-Buffering", "no") // nginx, and others that learnt it
+	if beginStream(s.w, s.r, "text/event-stream") {
 		text.WriteString("retry: " + retryMS + "\n\n")
 	}
 	if len(events) == 0 {
@@ -120,6 +118,17 @@ func (s *eventStream) encode(text *bytes.Buffer, event jobs.Event) error {
 	}
 	text.WriteByte('\n')
 	return nil
+}
+
+// beginStream sets the headers of an answer that goes on, if it has not begun, and
+// reports whether it had not.
+func beginStream(w http.ResponseWriter, r *http.Request, mediaType string) bool {
+	if exchangeOf(r).status != 0 {
+		return false
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("X-Accel-Buffering", "no") // nginx, and others that learnt it
+	return true
 }
 
 // flush writes a part of an answer that goes on, and has it sent.
