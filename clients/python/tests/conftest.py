@@ -83,14 +83,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     assert TOKEN not in running.log()
 
 
-@pytest.fixture(params=[Client, Awaited], ids=["sync", "async"])
+# Both are made once: httpx reads the system's certificates for each client.
+@pytest.fixture(scope="session", params=[Client, Awaited], ids=["sync", "async"])
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     made = Clients(request.param)
     yield made
     made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(clients: Clients, service: Service) -> Any:
     return clients(service.url)
 

@@ -68,7 +68,9 @@ class Passage:
 
     def answer(self, text: str) -> None:
         """Answer in the service's place."""
-        self.client.sendall(text.replace("\n", "\r\n").encode())
+        head, _, body = text.partition("\n\n")
+        self.client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        self.client.sendall(body.encode())
 
 
 def drop(passage: Passage) -> None:
@@ -114,6 +116,10 @@ class Gateway:
         self._acceptor.join()
         for client in tuple(self._open):
             _shut(client)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until each connection has ended."""
         for thread in self._threads:
             thread.join()
 

@@ -117,10 +117,11 @@ class EventReader:
             self.moved = True
             self._last = message.id or self._last
             event = _event(message)
-            if isinstance(event, End):
-                self.ended = True
             if event is not None:
                 yield event
+            if isinstance(event, End):
+                self.ended = True
+                return
         self.moved = self.moved or self._parser.comments > 0
         if self._parser.retry is not None:
             self.retry_after = self._parser.retry / 1000
