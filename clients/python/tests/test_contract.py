@@ -13,7 +13,7 @@ from typing import Any
 import cellblock
 import pytest
 import yaml
-from cellblock import decoding, errors, models, options, requests
+from cellblock import decoding, errors, events, models, options, requests
 from service import ROOT
 
 CONTRACT = yaml.safe_load((ROOT / "api" / "openapi.yaml").read_text(encoding="utf-8"))
@@ -51,10 +51,10 @@ MODELS: dict[str, type[Any]] = {
     "JobList": models.JobList,
     "JobSummary": models.JobSummary,
     "Limit": models.Limit,
-    "OutputEvent": models.Output,
+    "OutputEvent": events.Output,
     "OutputFile": models.OutputFile,
     "Ready": models.Ready,
-    "StateEvent": models.State,
+    "StateEvent": events.State,
     "Truncated": models.Truncated,
     "Usage": models.Usage,
 }
@@ -66,8 +66,8 @@ OTHERS = {
 }
 # What a model has beside its schema: where an event stood in its stream.
 MORE: dict[type[Any], set[str]] = {
-    models.Output: {"id", "stream"},
-    models.State: {"id"},
+    events.Output: {"id", "stream"},
+    events.State: {"id"},
 }
 
 

@@ -54,7 +54,7 @@ def test_attempts_are_bounded(through: Any, gateway: Gateway) -> None:
     gateway.faults.clear()
     gateway.faults.extend([status("503 Service Unavailable")] * 9)
     with pytest.raises(cellblock.Unavailable) as away:
-        through.ready()
+        through.metrics()
     assert (away.value.status, away.value.code) == (503, None)
 
 
@@ -62,9 +62,9 @@ def test_one_attempt_is_one(clients: Clients, gateway: Gateway) -> None:
     client = clients(gateway.url, retries=cellblock.Retries(attempts=1))
     gateway.faults.extend([drop] * 2)
     with pytest.raises(cellblock.Unreachable):
-        client.health()
+        client.metrics()
     with pytest.raises(cellblock.Unreachable):
-        client.health()
+        client.metrics()
     assert client.health().status == "ok"
 
 
@@ -88,9 +88,20 @@ def test_a_service_that_says_nothing(clients: Clients, gateway: Gateway) -> None
     def silence(passage: Passage) -> None:
         passage.client.recv(1)  # until the client has gone
 
-    client = clients(gateway.url, timeout=0.2)
+    client = clients(gateway.url, timeout=0.5)
     gateway.faults.append(silence)
-    assert client.health().status == "ok"
+    assert "cellblock_workers" in client.metrics()
+
+
+def test_whoever_asks_for_health_is_told_at_once(
+    through: Any, gateway: Gateway
+) -> None:
+    gateway.faults.extend([drop, status("503 Service Unavailable", "Retry-After: 5")])
+    with pytest.raises(cellblock.Unreachable):
+        through.health()
+    with pytest.raises(cellblock.Unavailable):
+        through.ready()
+    assert through.ready().status == "ready"
 
 
 @pytest.mark.parametrize(

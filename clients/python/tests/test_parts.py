@@ -105,8 +105,14 @@ def test_each_error_has_a_class(
     assert (type(copy), vars(copy)) == (kind, vars(error))
 
 
+TIMELESS = (
+    '{"job_id": "a", "status": "queued", "created_at": 1, "started_at": null,'
+    ' "finished_at": null}'
+)
+
+
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", '{"job_id": "a"}', "[" * 100_000, '{"job_id": 1}']
+    "body", ["", "{", "[]", '{"job_id": "a"}', "[" * 100_000, '{"job_id": 1}', TIMELESS]
 )
 def test_what_is_not_in_the_contract(body: str) -> None:
     with pytest.raises(cellblock.UnexpectedAnswer):

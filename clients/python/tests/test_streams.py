@@ -100,8 +100,11 @@ def test_a_job_that_is_not_there(through: Any) -> None:
         list(through.watch("01981f3e-7c1a-7000-8000-000000000001"))
 
 
-def test_events_that_are_not_in_the_contract(through: Any, gateway: Gateway) -> None:
-    gateway.faults.append(stream("event: stdout\ndata: [\n\n"))
+@pytest.mark.parametrize("data", ["[", "[]", "{}", '{"text"}'])
+def test_events_that_are_not_in_the_contract(
+    through: Any, gateway: Gateway, data: str
+) -> None:
+    gateway.faults.append(stream(f"event: stdout\ndata: {data}\n\n"))
     with pytest.raises(cellblock.UnexpectedAnswer):
         list(through.watch("a"))
 

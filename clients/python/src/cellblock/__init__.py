@@ -35,6 +35,7 @@ from .errors import (
     Unreachable,
     WorkerLost,
 )
+from .events import End, Event, Output, State
 from .models import (
     Accepted,
     Batch,
@@ -44,18 +45,14 @@ from .models import (
     BatchResult,
     Callback,
     CallbackMessage,
-    End,
-    Event,
     ExecuteResult,
     Health,
     Job,
     JobSummary,
     Limit,
     Outcome,
-    Output,
     OutputFile,
     Ready,
-    State,
     Truncated,
     Usage,
 )

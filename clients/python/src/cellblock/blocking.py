@@ -105,6 +105,8 @@ def _iterate(
 class Client:
     r"""A client of Cellblock that blocks; may be shared by threads.
 
+    It has at most 100 connections; whoever needs another one waits.
+
         with Client() as client:
             print(client.run("def main():\n    return 42").result)
 

@@ -57,7 +57,7 @@ def _value(hint: Any, raw: Any) -> Any:
         return tuple(_value(typing.get_args(hint)[0], each) for each in raw)
     if hint is datetime:
         # Python 3.10 does not know the Z.
-        return datetime.fromisoformat(raw.replace("Z", "+00:00"))
+        return datetime.fromisoformat(str(raw).replace("Z", "+00:00"))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, raw)
     return raw

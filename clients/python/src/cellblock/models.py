@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from .decoding import read
-from .errors import UnexpectedAnswer, of_job
+from .errors import NotEnded, UnexpectedAnswer, of_job
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 BatchStatus = Literal["running", "ended"]
@@ -134,10 +134,15 @@ class Job(Outcome):
             raise of_job(self)
 
     def to_result(self) -> ExecuteResult:
-        """What `run` gives of a job that succeeded; raises the failure of another."""
+        """What `run` gives of a job that succeeded.
+
+        Raises the failure of one that did not, and `NotEnded` of one that goes on.
+        """
         self.raise_for_failure()
+        if not self.ended:
+            raise NotEnded(f"the job is {self.status}", job_id=self.job_id)
         if self.usage is None or self.truncated is None:
-            raise UnexpectedAnswer(f"the job is {self.status} and has no usage")
+            raise UnexpectedAnswer("the job has ended, without its usage")
         return ExecuteResult(
             result=self.result,
             stdout=self.stdout,
@@ -210,35 +215,6 @@ class CallbackMessage:
     def from_json(cls, body: bytes | str) -> CallbackMessage:
         """Read the body of a callback; `UnexpectedAnswer` if it is none."""
         return read(cls, body)
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """Where a watched job stands, at first and whenever that changes."""
-
-    job_id: str
-    status: JobStatus
-    id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """What a watched script printed since the last one, to `stream`."""
-
-    stream: Literal["stdout", "stderr"]
-    text: str
-    id: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class End:
-    """The end of a watched job; the last event."""
-
-    job: Job
-    id: str = ""
-
-
-Event = State | Output | End
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,12 +13,12 @@ from . import requests, streams
 from .answers import Answer
 from .decoding import read
 from .errors import NotEnded
+from .events import Event
 from .models import (
     Accepted,
     Batch,
     BatchAccepted,
     BatchResult,
-    Event,
     ExecuteResult,
     Health,
     Job,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 T = TypeVar("T")
+
+_ONCE = Retries(attempts=1)
 
 
 def run(
@@ -201,7 +203,10 @@ def submit_batch(
     idempotency_key: str | None = None,
 ) -> Plan[BatchAccepted]:
     """Hand in 1 to 1,000 jobs at once; `members` says what became of each."""
-    request = yield from work(lambda: requests.create_batch(jobs, key=idempotency_key))
+    listed = tuple(jobs)  # here, and not in the thread that reads their files
+    request = yield from work(
+        lambda: requests.create_batch(listed, key=idempotency_key)
+    )
     answer = yield from exchange(request, retries, good=(202,))
     return read(BatchAccepted, answer.body)
 
@@ -248,15 +253,15 @@ def cancel_batch(retries: Retries, batch_id: str, /) -> Plan[Batch]:
     return read(Batch, answer.body)
 
 
-def ready(retries: Retries, /) -> Plan[Ready]:
-    """Ask whether jobs can be accepted; `Unavailable` if not."""
-    answer = yield from exchange(Request("GET", "/readyz"), retries)
+def ready(_: Retries, /) -> Plan[Ready]:
+    """Ask, once, whether jobs can be accepted; `Unavailable` if not."""
+    answer = yield from exchange(Request("GET", "/readyz"), _ONCE)
     return read(Ready, answer.body)
 
 
-def health(retries: Retries, /) -> Plan[Health]:
-    """Ask whether the process lives."""
-    answer = yield from exchange(Request("GET", "/healthz"), retries)
+def health(_: Retries, /) -> Plan[Health]:
+    """Ask, once, whether the process lives."""
+    answer = yield from exchange(Request("GET", "/healthz"), _ONCE)
     return read(Health, answer.body)
 
 

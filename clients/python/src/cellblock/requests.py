@@ -60,11 +60,11 @@ def execute(
     key is the idempotency key; None makes one up. wait is how long the answer
     may be held; None is as long as the service does.
     """
-    headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+    headers = {"Idempotency-Key": _key(key)}
     if respond_async:
         headers["Prefer"] = "respond-async"
     elif wait is not None and wait < RUN_HOLD:
-        headers["Prefer"] = f"wait={int(wait)}"
+        headers["Prefer"] = f"wait={max(0, int(wait))}"
     files = {name: _content(value) for name, value in (job.get("files") or {}).items()}
     in_form = sum(map(len, files.values())) >= FORM_FROM
     if in_form and not any(map(_NOT_IN_FORMS.search, files)):
@@ -89,7 +89,7 @@ def create_batch(jobs: Iterable[JobRequest], *, key: str | None) -> Request:
         files = (job.get("files") or {}).items()
         lines.append(_encode(_fields(job, {n: _content(c) for n, c in files})) + b"\n")
     headers = {
-        "Idempotency-Key": key or uuid.uuid4().hex,
+        "Idempotency-Key": _key(key),
         "Content-Type": "application/x-ndjson",
     }
     return Request("POST", "/batches", headers=headers, content=b"".join(lines))
@@ -146,6 +146,10 @@ def _held(path: str, wait: float) -> Request:
     wait = min(max(wait, 0.0), MOST_HOLD)
     params = {"wait": f"{wait:.3f}"} if wait else {}
     return Request("GET", path, params=params, hold=wait)
+
+
+def _key(given: str | None) -> str:
+    return uuid.uuid4().hex if given is None else given
 
 
 def _part(value: str) -> str:

@@ -50,7 +50,9 @@ class Settings:
             "params": request.params,
             "headers": request.headers,
             "content": request.content,
-            "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.hold),
+            "timeout": httpx.Timeout(
+                self.timeout, read=self.timeout + request.hold, pool=None
+            ),
         }
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
 from . import requests
 from .answers import Answer
 from .decoding import build, parse, read
-from .errors import CellblockError, Unreachable
-from .models import BatchResult, End, Event, Job, Output, State
+from .errors import CellblockError, UnexpectedAnswer, Unreachable
+from .events import End, Event, Output, State
+from .models import BatchResult, Job
 from .requests import Request
 from .retries import REPEATED_STATUSES, Retries
 from .sse import Message, Parser
@@ -134,14 +135,21 @@ def _event(message: Message) -> Event | None:
     """A message as an event; None of a kind that is not known."""
     match message.event:
         case "state":
-            return build(State, {**parse(message.data), "id": message.id})
+            return build(State, {**_object(message.data), "id": message.id})
         case "stdout" | "stderr":
             more = {"stream": message.event, "id": message.id}
-            return build(Output, {**parse(message.data), **more})
+            return build(Output, {**_object(message.data), **more})
         case "end":
             return End(job=read(Job, message.data), id=message.id)
         case _:
             return None
+
+
+def _object(data: str) -> dict[str, Any]:
+    found = parse(data)
+    if not isinstance(found, dict):
+        raise UnexpectedAnswer("the data of an event is no object")
+    return found
 
 
 class ResultReader:
