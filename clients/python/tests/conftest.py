@@ -96,16 +96,29 @@ def client(clients: Clients, service: Service) -> Any:
     return clients(service.url)
 
 
-@pytest.fixture
-def gateway(service: Service) -> Iterator[Gateway]:
+@pytest.fixture(scope="session")
+def only_gateway(service: Service) -> Iterator[Gateway]:
     with Gateway(service.url) as running:
         yield running
 
 
 @pytest.fixture
-def through(clients: Clients, gateway: Gateway) -> Any:
+def gateway(only_gateway: Gateway) -> Iterator[Gateway]:
+    """The gateway, with nothing planned and nothing noted."""
+    yield only_gateway
+    only_gateway.forget()
+
+
+@pytest.fixture(scope="session")
+def by_gateway(clients: Clients, only_gateway: Gateway) -> Any:
+    return clients(only_gateway.url)
+
+
+@pytest.fixture
+def through(by_gateway: Any, gateway: Gateway) -> Any:
     """A client that reaches the service through the gateway."""
-    return clients(gateway.url)
+    assert gateway.url in repr(by_gateway)
+    return by_gateway
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ its place as a load balancer would, and notes what passed.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections import deque
@@ -49,22 +50,17 @@ class Passage:
                 up.join()
 
     def _upwards(self, service: socket.socket) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while more := self.client.recv(_CHUNK):
                 service.sendall(more)
-        except OSError:
-            pass
 
     def _downwards(self, service: socket.socket, most: int | None) -> None:
-        try:
-            while most is None or most > 0:
-                more = service.recv(_CHUNK if most is None else min(_CHUNK, most))
-                if not more:
-                    return
-                self.client.sendall(more)
-                most = None if most is None else most - len(more)
-        except OSError:
-            pass
+        while most is None or most > 0:
+            more = service.recv(_CHUNK if most is None else min(_CHUNK, most))
+            if not more:
+                return
+            self.client.sendall(more)
+            most = None if most is None else most - len(more)
 
     def answer(self, text: str) -> None:
         """Answer in the service's place."""
@@ -114,14 +110,21 @@ class Gateway:
         _shut(self._listener)
         self._listener.close()
         self._acceptor.join()
-        for client in tuple(self._open):
-            _shut(client)
-        self.wait()
+        self.forget()
 
     def wait(self) -> None:
         """Wait until each connection has ended."""
         for thread in self._threads:
             thread.join()
+        self._threads.clear()
+
+    def forget(self) -> None:
+        """Break what is open, and be as at first."""
+        for client in tuple(self._open):
+            _shut(client)
+        self.wait()
+        self.faults.clear()
+        self.heads.clear()
 
     def header(self, name: str) -> list[str | None]:
         """What each request had in that header, in the order of their coming."""
@@ -145,7 +148,8 @@ class Gateway:
 
     def _serve(self, client: socket.socket) -> None:
         passage = Passage(client, self._upstream)
-        with client:
+        # Either end may leave at any time.
+        with client, contextlib.suppress(OSError):
             if passage.read_head():
                 self.heads.append(passage.head.split(b"\r\n\r\n")[0].decode())
                 fault = self.faults.popleft() if self.faults else Passage.pass_on
@@ -154,7 +158,5 @@ class Gateway:
 
 
 def _shut(end: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

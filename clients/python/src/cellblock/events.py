@@ -13,7 +13,7 @@ from .models import Job, JobStatus
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Where a watched job stands, at first and whenever that changes."""
+    """Where a watched job stands that has not ended, at first and when that changes."""
 
     job_id: str
     status: JobStatus
