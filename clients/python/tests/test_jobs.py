@@ -1,6 +1,7 @@
 """Jobs on the real service, by both clients."""
 
 import hashlib
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,10 @@ def test_run_goes_on_waiting_when_the_service_does_not(client: Any) -> None:
 
 
 def test_run_waits_no_longer_than_it_may(client: Any) -> None:
+    began = time.monotonic()
     with pytest.raises(cellblock.NotEnded) as caught:
         client.run(SLOW, timeout=0.3)
+    assert 0.3 <= time.monotonic() - began < 1  # which the service would wait
     job_id = caught.value.job_id
     assert not client.get(job_id).ended
     with pytest.raises(cellblock.NotEnded):

@@ -152,3 +152,5 @@ def test_results_that_do_not_come(through: Any, gateway: Gateway) -> None:
     gateway.faults.extend([lines('{"index"')] * 9 + [drop] * 9)
     with pytest.raises(cellblock.Unreachable):
         list(through.batch_results("b", follow=False))
+    asked = {head.split(" ")[1] for head in gateway.heads}
+    assert asked == {"/batches/b/results?after=0&follow=false"}
