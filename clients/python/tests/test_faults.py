@@ -9,7 +9,7 @@ import pytest
 from conftest import Clients
 from gateway import Gateway, Passage, break_after, drop, status
 
-from scripts import HELLO, LEAVES
+from scripts import HELLO, LEAVES, SLOW
 
 PASSING = {
     "the connection is dropped": drop,
@@ -91,6 +91,16 @@ def test_a_service_that_says_nothing(clients: Clients, gateway: Gateway) -> None
     client = clients(gateway.url, timeout=0.5)
     gateway.faults.append(silence)
     assert "cellblock_workers" in client.metrics()
+
+
+def test_an_answer_that_is_held_is_no_silence(
+    clients: Clients, gateway: Gateway
+) -> None:
+    client = clients(gateway.url, timeout=0.5)
+    client.run(SLOW, args={"seconds": 0.8})
+    client.wait(client.submit(SLOW, args={"seconds": 0.8}).job_id)
+    assert [head.split(" ")[0] for head in gateway.heads][-2:] == ["POST", "GET"]
+    assert [head.split(" ")[0] for head in gateway.heads].count("POST") == 2
 
 
 def test_whoever_asks_for_health_is_told_at_once(
