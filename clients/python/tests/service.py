@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import secrets
@@ -22,6 +23,8 @@ _SETTINGS = {
     "WORKER_CONCURRENCY": "4",
     "METRICS_ADDR": "",
     "LOG_FORMAT": "json",
+    "CALLBACK_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+    "CALLBACK_ALLOW": "127.0.0.0/8",
 }
 
 

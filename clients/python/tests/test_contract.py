@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import typing
 from collections.abc import Iterator
@@ -104,6 +105,22 @@ def test_each_operation_has_a_method_and_each_method_an_operation() -> None:
     methods = set().union(*METHODS.values())
     assert public(cellblock.Client) == methods | {"close"}
     assert public(cellblock.AsyncClient) == methods | {"aclose"}
+
+
+@pytest.mark.parametrize("client", [cellblock.Client, cellblock.AsyncClient])
+def test_each_method_is_shown_as_it_is_called(client: type[Any]) -> None:
+    for name in set().union(*METHODS.values()):
+        method = vars(client)[name]
+        signature = inspect.signature(method)
+        assert method.__doc__
+        assert next(iter(signature.parameters)) == "self"
+        emits = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(
+            method
+        )
+        assert ("Iterator[" in signature.return_annotation) == emits
+        assert "Plan" not in signature.return_annotation
+    shown = inspect.signature(client.run).return_annotation
+    assert shown == "ExecuteResult"
 
 
 def test_each_code_has_a_class_and_each_class_a_code() -> None:

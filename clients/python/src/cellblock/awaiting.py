@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from types import TracebackType
@@ -16,6 +15,7 @@ from .answers import Answer
 from .requests import Request
 from .retries import Retries
 from .settings import Settings
+from .signatures import like
 from .steps import Emit, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Work
 
 P = ParamSpec("P")
@@ -71,7 +71,7 @@ def _call(
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
     """A method that goes through a plan."""
 
-    @functools.wraps(plan)
+    @like(plan)
     async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         steps = Steps(plan(client.retries, *args, **kwargs))
         async with client._line() as line:
@@ -87,7 +87,7 @@ def _iterate(
 ) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]]:
     """A method that goes through a flow and hands on what it emits."""
 
-    @functools.wraps(flow)
+    @like(flow, "AsyncIterator[{}]")
     async def method(
         client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[T, None]:

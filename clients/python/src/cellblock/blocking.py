@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from .answers import Answer
 from .requests import Request
 from .retries import Retries
 from .settings import Settings
+from .signatures import like
 from .steps import Emit, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Work
 
 P = ParamSpec("P")
@@ -71,7 +71,7 @@ def _call(
 ) -> Callable[Concatenate[Client, P], T]:
     """A method that goes through a plan."""
 
-    @functools.wraps(plan)
+    @like(plan)
     def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         steps = Steps(plan(client.retries, *args, **kwargs))
         with client._line() as line:
@@ -87,7 +87,7 @@ def _iterate(
 ) -> Callable[Concatenate[Client, P], Generator[T, None, None]]:
     """A method that goes through a flow and hands on what it emits."""
 
-    @functools.wraps(flow)
+    @like(flow, "Iterator[{}]")
     def method(
         client: Client, /, *args: P.args, **kwargs: P.kwargs
     ) -> Generator[T, None, None]:

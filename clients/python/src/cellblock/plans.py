@@ -42,8 +42,8 @@ _ONCE = Retries(attempts=1)
 
 def run(
     retries: Retries,
-    script: Script,
     /,
+    script: Script,
     *,
     timeout: float | None = None,
     inline_files: bool = False,
@@ -81,8 +81,8 @@ def run(
 
 def submit(
     retries: Retries,
-    script: Script,
     /,
+    script: Script,
     *,
     idempotency_key: str | None = None,
     **options: Unpack[Options],
@@ -100,7 +100,7 @@ def submit(
 
 
 def get(
-    retries: Retries, job_id: str, /, *, wait: float = 0, inline_files: bool = False
+    retries: Retries, /, job_id: str, *, wait: float = 0, inline_files: bool = False
 ) -> Plan[Job]:
     """Read a job as it stands, also one that failed.
 
@@ -114,8 +114,8 @@ def get(
 
 def wait(
     retries: Retries,
-    job_id: str,
     /,
+    job_id: str,
     *,
     timeout: float | None = None,
     inline_files: bool = False,
@@ -161,7 +161,7 @@ def list_jobs(
             return
 
 
-def cancel(retries: Retries, job_id: str, /) -> Plan[Job | Accepted]:
+def cancel(retries: Retries, /, job_id: str) -> Plan[Job | Accepted]:
     """Cancel a job.
 
     Gives the cancelled job, or `Accepted` of one that runs and is being killed;
@@ -174,7 +174,7 @@ def cancel(retries: Retries, job_id: str, /) -> Plan[Job | Accepted]:
     return read(Accepted, answer.body)
 
 
-def watch(retries: Retries, job_id: str, /, *, after: str = "") -> Flow[Event, None]:
+def watch(retries: Retries, /, job_id: str, *, after: str = "") -> Flow[Event, None]:
     """Watch a job: what it prints and where it stands, as it happens.
 
     What happened before comes first, or, with the id of an event in after, what
@@ -184,21 +184,21 @@ def watch(retries: Retries, job_id: str, /, *, after: str = "") -> Flow[Event, N
     yield from streams.follow(streams.EventReader(job_id, after), retries)
 
 
-def file(retries: Retries, job_id: str, name: str, /) -> Plan[bytes]:
+def file(retries: Retries, /, job_id: str, name: str) -> Plan[bytes]:
     """Read a file that a job left, by its `OutputFile.name`."""
     answer = yield from exchange(requests.read_file(job_id, name), retries)
     return answer.body
 
 
-def stream_file(retries: Retries, job_id: str, name: str, /) -> Flow[bytes, None]:
+def stream_file(retries: Retries, /, job_id: str, name: str) -> Flow[bytes, None]:
     """Read a file that a job left, piece by piece."""
     yield from streams.download(requests.read_file(job_id, name), retries)
 
 
 def submit_batch(
     retries: Retries,
-    jobs: Iterable[JobRequest],
     /,
+    jobs: Iterable[JobRequest],
     *,
     idempotency_key: str | None = None,
 ) -> Plan[BatchAccepted]:
@@ -211,7 +211,7 @@ def submit_batch(
     return read(BatchAccepted, answer.body)
 
 
-def get_batch(retries: Retries, batch_id: str, /, *, wait: float = 0) -> Plan[Batch]:
+def get_batch(retries: Retries, /, batch_id: str, *, wait: float = 0) -> Plan[Batch]:
     """Read a batch as it stands. wait is `get`'s."""
     request = requests.read_batch(batch_id, wait=wait)
     answer = yield from exchange(request, retries)
@@ -219,7 +219,7 @@ def get_batch(retries: Retries, batch_id: str, /, *, wait: float = 0) -> Plan[Ba
 
 
 def wait_batch(
-    retries: Retries, batch_id: str, /, *, timeout: float | None = None
+    retries: Retries, /, batch_id: str, *, timeout: float | None = None
 ) -> Plan[Batch]:
     """Wait until each job of a batch has ended. timeout is `wait`'s."""
     answer = yield from _held(
@@ -235,7 +235,7 @@ def wait_batch(
 
 
 def batch_results(
-    retries: Retries, batch_id: str, /, *, after: int = 0, follow: bool = True
+    retries: Retries, /, batch_id: str, *, after: int = 0, follow: bool = True
 ) -> Flow[BatchResult, None]:
     """Go through what the jobs of a batch gave, in the order in which they end.
 
@@ -246,7 +246,7 @@ def batch_results(
     yield from streams.follow(reader, retries)
 
 
-def cancel_batch(retries: Retries, batch_id: str, /) -> Plan[Batch]:
+def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
     """Cancel each job of a batch that has not ended; running ones end soon after."""
     request = requests.delete("batches", batch_id)
     answer = yield from exchange(request, retries, good=(200, 202))
