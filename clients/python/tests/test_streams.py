@@ -114,7 +114,10 @@ def test_leaving_a_watch_closes_it(through: Any, gateway: Gateway) -> None:
 
     def go_on(passage: Passage) -> None:
         stream(STATE, ONE)(passage)
-        left.append(passage.client.recv(1))  # until the client has gone
+        try:
+            left.append(passage.client.recv(1))  # until the client has gone
+        except ConnectionError:
+            left.append(b"")
 
     gateway.faults.append(go_on)
     events = through.watch("a")
