@@ -1,5 +1,6 @@
 """What the clients do when something between them and the service fails."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -101,6 +102,19 @@ def test_an_answer_that_is_held_is_no_silence(
     client.wait(client.submit(SLOW, args={"seconds": 0.8}).job_id)
     assert [head.split(" ")[0] for head in gateway.heads][-2:] == ["POST", "GET"]
     assert [head.split(" ")[0] for head in gateway.heads].count("POST") == 2
+
+
+def test_a_service_that_holds_no_answer_is_not_asked_all_the_time(
+    through: Any, gateway: Gateway
+) -> None:
+    job_id = through.run(HELLO).job_id
+    job = {"job_id": job_id, "status": "running", "started_at": None}
+    job |= {"created_at": "2026-01-02T03:04:05.678Z", "finished_at": None}
+    head = "HTTP/1.1 200 OK\nConnection: close\nRetry-After: 1\n\n"
+    gateway.faults.append(lambda passage: passage.answer(head + json.dumps(job)))
+    began = time.monotonic()
+    assert through.wait(job_id).result == 49
+    assert time.monotonic() - began >= 1
 
 
 def test_whoever_asks_for_health_is_told_at_once(
