@@ -45,7 +45,7 @@ build: ## Build bin/api, bin/worker and bin/cellblock
 	go build -trimpath -ldflags '-X cellblock/internal/buildinfo.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test
-test: setup-test test-go test-escape test-python test-api ## Run every test: Go with the race detector, Python, real Redis and nsjail
+test: setup-test test-go test-escape test-python test-api test-python-client ## Run every test: Go with the race detector, Python, real Redis and nsjail
 
 .PHONY: setup-test
 setup-test:
@@ -87,6 +87,11 @@ test-api: build ## Hold a running service to its contract for half a minute (sch
 	@scripts/setup --fuzz
 	scripts/fuzz-api 30
 
+.PHONY: test-python-client
+test-python-client: build ## Run the Python client's tests only, against a running service (half a minute)
+	@scripts/setup --client
+	cd clients/python && $(CURDIR)/.cache/client/bin/python -B -m pytest
+
 .PHONY: lint
 lint: lint-go lint-python ## Check style and import arrows: golangci-lint, ruff, mypy
 
@@ -99,6 +104,7 @@ lint-python: setup-lint ## The same for Python only
 	$(lint_bin)/ruff check
 	$(lint_bin)/ruff format --check
 	$(lint_bin)/mypy
+	$(lint_bin)/mypy --config-file clients/python/pyproject.toml
 
 .PHONY: format
 format: setup-lint ## Format the Go and the Python code
@@ -150,7 +156,7 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 
 .PHONY: lock
 lock: ## Pin the newest allowed versions in deploy/python/*.txt, with hashes (needs uv)
-	cd deploy/python && for name in requirements requirements-dev requirements-receiver requirements-fuzz; do \
+	cd deploy/python && for name in requirements requirements-client requirements-dev requirements-receiver requirements-fuzz; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--custom-compile-command 'make lock' "$$name.in" -o "$$name.txt"; \
 	done

@@ -1,0 +1,167 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import httpx
+
+from . import plans
+from .answers import Answer
+from .requests import Request
+from .retries import Retries
+from .settings import Settings
+from .signatures import like
+from .steps import Emit, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Work
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Line:
+    """Performs the steps of one plan; holds the answer that is being streamed."""
+
+    def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
+        self._http = http
+        self._settings = settings
+        self._answer: httpx.Response | None = None
+        self._chunks: AsyncIterator[bytes] | None = None
+
+    async def perform(self, step: Step) -> Any:
+        """Give what came of the step, or the error of the connection."""
+        try:
+            return await self._perform(step)
+        except httpx.RequestError as error:
+            return error
+
+    async def _perform(self, step: Step) -> Any:
+        match step:
+            case Send(request):
+                return await self._open(request, streamed=False)
+            case Open(request):
+                return await self._open(request, streamed=True)
+            case Next():
+                return await anext(self._chunks, None) if self._chunks else None
+            case Pause(seconds):
+                return await asyncio.sleep(seconds)
+            case Work(function):
+                return await asyncio.to_thread(function)
+
+    async def _open(self, request: Request, *, streamed: bool) -> Answer:
+        await self.aclose()
+        built = self._http.build_request(**self._settings.of(request))
+        answer = self._answer = await self._http.send(built, stream=True)
+        if streamed and answer.status_code == 200:
+            self._chunks = answer.aiter_bytes()
+            return Answer(answer.status_code, answer.headers, b"")
+        body = await answer.aread()
+        return Answer(answer.status_code, answer.headers, body)
+
+    async def aclose(self) -> None:
+        if self._answer is not None:
+            await self._answer.aclose()
+
+
+def _call(
+    plan: Callable[Concatenate[Retries, P], Plan[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """A method that goes through a plan."""
+
+    @like(plan)
+    async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        steps = Steps(plan(client.retries, *args, **kwargs))
+        async with client._line() as line:
+            for step in steps:
+                steps.reply(await line.perform(step))
+        return steps.result
+
+    return method
+
+
+def _iterate(
+    flow: Callable[Concatenate[Retries, P], Flow[T, None]],
+) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]]:
+    """A method that goes through a flow and hands on what it emits."""
+
+    @like(flow, "AsyncIterator[{}]")
+    async def method(
+        client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncGenerator[T, None]:
+        steps = Steps(flow(client.retries, *args, **kwargs))
+        async with client._line() as line:
+            for step in steps:
+                if isinstance(step, Emit):
+                    yield step.item
+                else:
+                    steps.reply(await line.perform(step))
+
+    return method
+
+
+class AsyncClient:
+    r"""`Client` for asyncio: the same methods, to be awaited or iterated over.
+
+        async with AsyncClient() as client:
+            print((await client.run("def main():\n    return 42")).result)
+
+    Whoever leaves an iterator before its end closes it (`contextlib.aclosing`),
+    so that its connection is free at once.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        retries: Retries | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._settings = Settings(base_url, token, timeout)
+        self.retries = retries or Retries()
+        self._http = httpx.AsyncClient(
+            transport=transport, **self._settings.for_httpx()
+        )
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._settings})"
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def _line(self) -> aclosing[_Line]:
+        return aclosing(_Line(self._http, self._settings))
+
+    run = _call(plans.run)
+    submit = _call(plans.submit)
+    get = _call(plans.get)
+    wait = _call(plans.wait)
+    list = _iterate(plans.list_jobs)
+    cancel = _call(plans.cancel)
+    watch = _iterate(plans.watch)
+    file = _call(plans.file)
+    stream_file = _iterate(plans.stream_file)
+    submit_batch = _call(plans.submit_batch)
+    get_batch = _call(plans.get_batch)
+    wait_batch = _call(plans.wait_batch)
+    batch_results = _iterate(plans.batch_results)
+    cancel_batch = _call(plans.cancel_batch)
+    ready = _call(plans.ready)
+    health = _call(plans.health)
+    metrics = _call(plans.metrics)

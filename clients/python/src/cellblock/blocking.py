@@ -1,0 +1,168 @@
+"""The client that blocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import httpx
+
+from . import plans
+from .answers import Answer
+from .requests import Request
+from .retries import Retries
+from .settings import Settings
+from .signatures import like
+from .steps import Emit, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Work
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Line:
+    """Performs the steps of one plan; holds the answer that is being streamed."""
+
+    def __init__(self, http: httpx.Client, settings: Settings) -> None:
+        self._http = http
+        self._settings = settings
+        self._answer: httpx.Response | None = None
+        self._chunks: Iterator[bytes] = iter(())
+
+    def perform(self, step: Step) -> Any:
+        """Give what came of the step, or the error of the connection."""
+        try:
+            return self._perform(step)
+        except httpx.RequestError as error:
+            return error
+
+    def _perform(self, step: Step) -> Any:
+        match step:
+            case Send(request):
+                return self._open(request, streamed=False)
+            case Open(request):
+                return self._open(request, streamed=True)
+            case Next():
+                return next(self._chunks, None)
+            case Pause(seconds):
+                return time.sleep(seconds)
+            case Work(function):
+                return function()
+
+    def _open(self, request: Request, *, streamed: bool) -> Answer:
+        self.close()
+        built = self._http.build_request(**self._settings.of(request))
+        answer = self._answer = self._http.send(built, stream=True)
+        if streamed and answer.status_code == 200:
+            self._chunks = answer.iter_bytes()
+            return Answer(answer.status_code, answer.headers, b"")
+        body = answer.read()
+        return Answer(answer.status_code, answer.headers, body)
+
+    def close(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+
+
+def _call(
+    plan: Callable[Concatenate[Retries, P], Plan[T]],
+) -> Callable[Concatenate[Client, P], T]:
+    """A method that goes through a plan."""
+
+    @like(plan)
+    def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        steps = Steps(plan(client.retries, *args, **kwargs))
+        with client._line() as line:
+            for step in steps:
+                steps.reply(line.perform(step))
+        return steps.result
+
+    return method
+
+
+def _iterate(
+    flow: Callable[Concatenate[Retries, P], Flow[T, None]],
+) -> Callable[Concatenate[Client, P], Generator[T, None, None]]:
+    """A method that goes through a flow and hands on what it emits."""
+
+    @like(flow, "Iterator[{}]")
+    def method(
+        client: Client, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Generator[T, None, None]:
+        steps = Steps(flow(client.retries, *args, **kwargs))
+        with client._line() as line:
+            for step in steps:
+                if isinstance(step, Emit):
+                    yield step.item
+                else:
+                    steps.reply(line.perform(step))
+
+    return method
+
+
+class Client:
+    r"""A client of Cellblock that blocks; may be shared by threads.
+
+    It has at most 100 connections; whoever needs another one waits.
+
+        with Client() as client:
+            print(client.run("def main():\n    return 42").result)
+
+    base_url, token and timeout are those of `settings.Settings`; retries says
+    how often a request is made again. transport, for a proxy or a certificate
+    authority of your own, is given to httpx and belongs to the client.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        *,
+        token: str | None = None,
+        timeout: float = 30.0,
+        retries: Retries | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._settings = Settings(base_url, token, timeout)
+        self.retries = retries or Retries()
+        self._http = httpx.Client(transport=transport, **self._settings.for_httpx())
+
+    def __repr__(self) -> str:
+        return f"Client({self._settings})"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _line(self) -> closing[_Line]:
+        return closing(_Line(self._http, self._settings))
+
+    run = _call(plans.run)
+    submit = _call(plans.submit)
+    get = _call(plans.get)
+    wait = _call(plans.wait)
+    list = _iterate(plans.list_jobs)
+    cancel = _call(plans.cancel)
+    watch = _iterate(plans.watch)
+    file = _call(plans.file)
+    stream_file = _iterate(plans.stream_file)
+    submit_batch = _call(plans.submit_batch)
+    get_batch = _call(plans.get_batch)
+    wait_batch = _call(plans.wait_batch)
+    batch_results = _iterate(plans.batch_results)
+    cancel_batch = _call(plans.cancel_batch)
+    ready = _call(plans.ready)
+    health = _call(plans.health)
+    metrics = _call(plans.metrics)

@@ -1,0 +1,63 @@
+"""From JSON to the models, by what their fields say."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import types
+import typing
+from datetime import datetime
+from typing import Any, TypeVar
+
+from .errors import UnexpectedAnswer
+
+T = TypeVar("T")
+
+
+def read(cls: type[T], body: bytes | str) -> T:
+    """Read a model from JSON; `UnexpectedAnswer` if it is not there."""
+    return build(cls, parse(body))
+
+
+def parse(body: bytes | str) -> Any:
+    """Parse JSON; `UnexpectedAnswer` if it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UnexpectedAnswer(f"the answer is not JSON: {error}") from None
+
+
+def build(cls: type[T], data: object) -> T:
+    """Make a model of parsed JSON, without the fields that it does not have."""
+    if not isinstance(data, dict):
+        raise UnexpectedAnswer(
+            f"the answer is no object where {cls.__name__} should be"
+        )
+    try:
+        fields: dict[str, Any] = _fields(typing.cast("Any", cls))
+        return cls(**{n: _value(h, data[n]) for n, h in fields.items() if n in data})
+    except (TypeError, ValueError) as error:
+        raise UnexpectedAnswer(f"the answer is no {cls.__name__}: {error}") from None
+
+
+@functools.cache
+def _fields(cls: Any) -> dict[str, Any]:
+    """The names of a model's fields and their types."""
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _value(hint: Any, raw: Any) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        if raw is None:
+            return None
+        (hint,) = (h for h in typing.get_args(hint) if h is not types.NoneType)
+    if typing.get_origin(hint) is tuple:
+        return tuple(_value(typing.get_args(hint)[0], each) for each in raw)
+    if hint is datetime:
+        # Python 3.10 does not know the Z.
+        return datetime.fromisoformat(str(raw).replace("Z", "+00:00"))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build(hint, raw)
+    return raw

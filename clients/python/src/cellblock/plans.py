@@ -1,0 +1,296 @@
+"""What both clients can do, one plan a method.
+
+The first argument of each is the client's `Retries`; the clients fill it in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from . import requests, streams
+from .answers import Answer
+from .decoding import read
+from .errors import NotEnded
+from .events import Event
+from .models import (
+    Accepted,
+    Batch,
+    BatchAccepted,
+    BatchResult,
+    ExecuteResult,
+    Health,
+    Job,
+    JobList,
+    JobStatus,
+    JobSummary,
+    Ready,
+)
+from .options import JobRequest, Options, Script
+from .requests import Request
+from .retries import Retries
+from .steps import Emit, Flow, Pause, Plan, exchange, work
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+T = TypeVar("T")
+
+_ONCE = Retries(attempts=1)
+
+
+def run(
+    retries: Retries,
+    /,
+    script: Script,
+    *,
+    timeout: float | None = None,
+    inline_files: bool = False,
+    idempotency_key: str | None = None,
+    **options: Unpack[Options],
+) -> Plan[ExecuteResult]:
+    """Run a script, wait for its end, and give what it gave.
+
+    script is the source, or the Path of a file that holds it. What a job may be
+    given besides is in `Options`. timeout is how many seconds to wait in all;
+    None is until the end. inline_files has the content of small files in the
+    answer. idempotency_key makes calls with the same arguments one job; each
+    call is a job of its own without it.
+
+    `JobFailed` if the job gave no result; `NotEnded`, with `job_id`, if the time
+    is over: the job goes on.
+    """
+    until = None if timeout is None else time.monotonic() + timeout
+    request = yield from work(
+        lambda: requests.execute(
+            JobRequest(script=script, **options),
+            key=idempotency_key,
+            wait=timeout,
+            inline_files=inline_files,
+        )
+    )
+    answer = yield from exchange(request, retries, good=(200, 202))
+    if answer.status == 200:
+        return read(ExecuteResult, answer.body)
+    job_id = read(Accepted, answer.body).job_id
+    left = None if until is None else until - time.monotonic()
+    job = yield from wait(retries, job_id, timeout=left, inline_files=inline_files)
+    return job.to_result()
+
+
+def submit(
+    retries: Retries,
+    /,
+    script: Script,
+    *,
+    idempotency_key: str | None = None,
+    **options: Unpack[Options],
+) -> Plan[Accepted]:
+    """Hand a script in and give the job's id at once. The arguments are `run`'s."""
+    request = yield from work(
+        lambda: requests.execute(
+            JobRequest(script=script, **options),
+            key=idempotency_key,
+            respond_async=True,
+        )
+    )
+    answer = yield from exchange(request, retries, good=(202,))
+    return read(Accepted, answer.body)
+
+
+def get(
+    retries: Retries, /, job_id: str, *, wait: float = 0, inline_files: bool = False
+) -> Plan[Job]:
+    """Read a job as it stands, also one that failed.
+
+    wait is for how many seconds, up to 30, the service holds the answer for the
+    job's end.
+    """
+    request = requests.read_job(job_id, wait=wait, inline_files=inline_files)
+    answer = yield from exchange(request, retries)
+    return read(Job, answer.body)
+
+
+def wait(
+    retries: Retries,
+    /,
+    job_id: str,
+    *,
+    timeout: float | None = None,
+    inline_files: bool = False,
+) -> Plan[Job]:
+    """Wait for a job's end and give the job, however it ended.
+
+    timeout is how many seconds to wait; None is until the end. `NotEnded` if the
+    time is over. `Job.raise_for_failure` raises what `run` would.
+    """
+    answer = yield from _held(
+        retries,
+        lambda hold: requests.read_job(job_id, wait=hold, inline_files=inline_files),
+        lambda answer: read(Job, answer.body).ended,
+        timeout,
+    )
+    job = read(Job, answer.body)
+    if not job.ended:
+        message = f"the job is {job.status} and goes on; it was waited for no longer"
+        raise NotEnded(message, job_id=job_id)
+    return job
+
+
+def list_jobs(
+    retries: Retries,
+    /,
+    *,
+    status: JobStatus | None = None,
+    page_size: int | None = None,
+) -> Flow[JobSummary, None]:
+    """Go through the jobs, newest first, of one status or of all.
+
+    page_size is how many are asked for at once, from 1 to 200.
+    """
+    cursor = None
+    while True:
+        request = requests.list_jobs(status, page_size, cursor)
+        answer = yield from exchange(request, retries)
+        page = read(JobList, answer.body)
+        for job in page.jobs:
+            yield Emit(job)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def cancel(retries: Retries, /, job_id: str) -> Plan[Job | Accepted]:
+    """Cancel a job.
+
+    Gives the cancelled job, or `Accepted` of one that runs and is being killed;
+    `wait` says when it has ended. `AlreadyFinished` if it ended by itself.
+    """
+    request = requests.delete("jobs", job_id)
+    answer = yield from exchange(request, retries, good=(200, 202))
+    if answer.status == 200:
+        return read(Job, answer.body)
+    return read(Accepted, answer.body)
+
+
+def watch(retries: Retries, /, job_id: str, *, after: str = "") -> Flow[Event, None]:
+    """Watch a job: what it prints and where it stands, as it happens.
+
+    What happened before comes first, or, with the id of an event in after, what
+    came behind that. The last one is `End`; nothing comes if that was it. A lost
+    connection is made again, and no event is lost or comes twice.
+    """
+    yield from streams.follow(streams.EventReader(job_id, after), retries)
+
+
+def file(retries: Retries, /, job_id: str, name: str) -> Plan[bytes]:
+    """Read a file that a job left, by its `OutputFile.name`."""
+    answer = yield from exchange(requests.read_file(job_id, name), retries)
+    return answer.body
+
+
+def stream_file(retries: Retries, /, job_id: str, name: str) -> Flow[bytes, None]:
+    """Read a file that a job left, piece by piece."""
+    yield from streams.download(requests.read_file(job_id, name), retries)
+
+
+def submit_batch(
+    retries: Retries,
+    /,
+    jobs: Iterable[JobRequest],
+    *,
+    idempotency_key: str | None = None,
+) -> Plan[BatchAccepted]:
+    """Hand in 1 to 1,000 jobs at once; `members` says what became of each."""
+    listed = tuple(jobs)  # here, and not in the thread that reads their files
+    request = yield from work(
+        lambda: requests.create_batch(listed, key=idempotency_key)
+    )
+    answer = yield from exchange(request, retries, good=(202,))
+    return read(BatchAccepted, answer.body)
+
+
+def get_batch(retries: Retries, /, batch_id: str, *, wait: float = 0) -> Plan[Batch]:
+    """Read a batch as it stands. wait is `get`'s."""
+    request = requests.read_batch(batch_id, wait=wait)
+    answer = yield from exchange(request, retries)
+    return read(Batch, answer.body)
+
+
+def wait_batch(
+    retries: Retries, /, batch_id: str, *, timeout: float | None = None
+) -> Plan[Batch]:
+    """Wait until each job of a batch has ended. timeout is `wait`'s."""
+    answer = yield from _held(
+        retries,
+        lambda hold: requests.read_batch(batch_id, wait=hold),
+        lambda answer: read(Batch, answer.body).status == "ended",
+        timeout,
+    )
+    batch = read(Batch, answer.body)
+    if batch.status != "ended":
+        raise NotEnded("the batch goes on; it was waited for no longer")
+    return batch
+
+
+def batch_results(
+    retries: Retries, /, batch_id: str, *, after: int = 0, follow: bool = True
+) -> Flow[BatchResult, None]:
+    """Go through what the jobs of a batch gave, in the order in which they end.
+
+    after is how many to leave out. follow says whether to wait for those that
+    have not ended. A lost connection is made again.
+    """
+    reader = streams.ResultReader(batch_id, after, wait=follow)
+    yield from streams.follow(reader, retries)
+
+
+def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
+    """Cancel each job of a batch that has not ended; running ones end soon after."""
+    request = requests.delete("batches", batch_id)
+    answer = yield from exchange(request, retries, good=(200, 202))
+    return read(Batch, answer.body)
+
+
+def ready(_: Retries, /) -> Plan[Ready]:
+    """Ask, once, whether jobs can be accepted; `Unavailable` if not."""
+    answer = yield from exchange(Request("GET", "/readyz"), _ONCE)
+    return read(Ready, answer.body)
+
+
+def health(_: Retries, /) -> Plan[Health]:
+    """Ask, once, whether the process lives."""
+    answer = yield from exchange(Request("GET", "/healthz"), _ONCE)
+    return read(Health, answer.body)
+
+
+def metrics(retries: Retries, /) -> Plan[str]:
+    """The service's metrics, in Prometheus's text format."""
+    answer = yield from exchange(Request("GET", "/metrics"), retries)
+    return answer.body.decode()
+
+
+def _held(
+    retries: Retries,
+    request: Callable[[float], Request],
+    ended: Callable[[Answer], bool],
+    timeout: float | None,
+) -> Plan[Answer]:
+    """Ask until an answer says that the end has come, or the time is over.
+
+    Gives the last answer. request makes a request that is held for as many
+    seconds as it is told.
+    """
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        asked = time.monotonic()
+        left = requests.MOST_HOLD if until is None else max(0.0, until - asked)
+        hold = min(left, requests.MOST_HOLD)
+        answer = yield from exchange(request(hold), retries)
+        now = time.monotonic()
+        if ended(answer) or (until is not None and now >= until):
+            return answer
+        early = hold - (now - asked)
+        if early > 0:  # a service that holds no answer is not asked all the time
+            yield Pause(min(early, answer.retry_after or 1.0))

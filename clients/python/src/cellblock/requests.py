@@ -1,0 +1,200 @@
+"""Requests, as data: what is asked, without who asks it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from .options import Content, JobRequest, Script
+
+FORM_FROM = 1 << 20
+"""From this many bytes of files on, a request is a form: base64 costs a third."""
+
+# The service holds an answer to `run` for 15 seconds, and 1.5 more.
+RUN_HOLD = 16.5
+
+MOST_HOLD = 30.0
+"""Seconds for which the service holds an answer at the most."""
+
+# The service sends something on a stream that often, in seconds.
+_HEARTBEAT = 15.0
+
+# What a form cannot say in a file name; the service refuses most of it.
+_NOT_IN_FORMS = re.compile(r'["\\\x00-\x1f\x7f]')
+
+_JSON_FIELDS = ("args", "env", "limits")
+_TEXT_FIELDS = ("stdin", "priority", "callback_url")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request. hold is for how many seconds the service may hold the answer."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = field(default=None, repr=False)
+    hold: float = 0.0
+
+
+def execute(
+    job: JobRequest,
+    *,
+    key: str | None,
+    respond_async: bool = False,
+    wait: float | None = None,
+    inline_files: bool = False,
+) -> Request:
+    """`POST /execute`. Reads the files that the job names.
+
+    key is the idempotency key; None makes one up. wait is how long the answer
+    may be held; None is as long as the service does.
+    """
+    headers = {"Idempotency-Key": _key(key)}
+    if respond_async:
+        headers["Prefer"] = "respond-async"
+    elif wait is not None and wait < RUN_HOLD:
+        headers["Prefer"] = f"wait={max(0, int(wait))}"
+    files = {name: _content(value) for name, value in (job.get("files") or {}).items()}
+    in_form = sum(map(len, files.values())) >= FORM_FROM
+    if in_form and not any(map(_NOT_IN_FORMS.search, files)):
+        headers["Content-Type"], content = _form(job, files)
+    else:
+        headers["Content-Type"] = "application/json"
+        content = _encode(_fields(job, files))
+    return Request(
+        "POST",
+        "/execute",
+        params={"inline_files": "true"} if inline_files else {},
+        headers=headers,
+        content=content,
+        hold=0 if respond_async else RUN_HOLD,
+    )
+
+
+def create_batch(jobs: Iterable[JobRequest], *, key: str | None) -> Request:
+    """`POST /batches`. Reads the files that the jobs name."""
+    lines = []
+    for job in jobs:
+        files = (job.get("files") or {}).items()
+        lines.append(_encode(_fields(job, {n: _content(c) for n, c in files})) + b"\n")
+    headers = {
+        "Idempotency-Key": _key(key),
+        "Content-Type": "application/x-ndjson",
+    }
+    return Request("POST", "/batches", headers=headers, content=b"".join(lines))
+
+
+def read_job(job_id: str, *, wait: float = 0, inline_files: bool = False) -> Request:
+    """`GET /jobs/{id}`, held for the job's end."""
+    request = _held(f"/jobs/{_part(job_id)}", wait)
+    if not inline_files:
+        return request
+    params = {**request.params, "inline_files": "true"}
+    return Request("GET", request.path, params=params, hold=request.hold)
+
+
+def read_batch(batch_id: str, *, wait: float = 0) -> Request:
+    """`GET /batches/{id}`, held for the batch's end."""
+    return _held(f"/batches/{_part(batch_id)}", wait)
+
+
+def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Request:
+    """`GET /jobs`: one page."""
+    params = {"status": status, "limit": limit, "cursor": cursor}
+    given = {name: str(value) for name, value in params.items() if value is not None}
+    return Request("GET", "/jobs", params=given)
+
+
+def delete(kind: str, what: str) -> Request:
+    """`DELETE` of a job or a batch."""
+    return Request("DELETE", f"/{kind}/{_part(what)}")
+
+
+def read_file(job_id: str, name: str) -> Request:
+    """`GET /jobs/{id}/files/{path}`."""
+    return Request("GET", f"/jobs/{_part(job_id)}/files/{quote(name, safe='/')}")
+
+
+def watch(job_id: str, after: str) -> Request:
+    """`GET /jobs/{id}/events`, from behind the event with that id."""
+    headers = {"Accept": "text/event-stream"}
+    if after:
+        headers["Last-Event-ID"] = after
+    path = f"/jobs/{_part(job_id)}/events"
+    return Request("GET", path, headers=headers, hold=_HEARTBEAT)
+
+
+def batch_results(batch_id: str, after: int, *, follow: bool) -> Request:
+    """`GET /batches/{id}/results`, without the first lines."""
+    params = {"after": str(after), "follow": "true" if follow else "false"}
+    path = f"/batches/{_part(batch_id)}/results"
+    return Request("GET", path, params=params, hold=_HEARTBEAT)
+
+
+def _held(path: str, wait: float) -> Request:
+    wait = min(max(wait, 0.0), MOST_HOLD)
+    params = {"wait": f"{wait:.3f}"} if wait else {}
+    return Request("GET", path, params=params, hold=wait)
+
+
+def _key(given: str | None) -> str:
+    return uuid.uuid4().hex if given is None else given
+
+
+def _part(value: str) -> str:
+    """One part of a path, whatever is in it."""
+    if value in ("", ".", ".."):
+        raise ValueError(f"{value!r} is no id")
+    return quote(value, safe="")
+
+
+def _content(value: Content) -> bytes:
+    if isinstance(value, Path):
+        return value.read_bytes()
+    return value.encode() if isinstance(value, str) else value
+
+
+def _source(script: Script) -> str:
+    return script.read_text(encoding="utf-8") if isinstance(script, Path) else script
+
+
+def _encode(value: Any) -> bytes:
+    # NaN and infinities are no JSON.
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _fields(job: JobRequest, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The job as the JSON of a request."""
+    fields: dict[str, Any] = {"script": _source(job["script"])}
+    for name in (*_JSON_FIELDS, *_TEXT_FIELDS):
+        value = job.get(name)
+        if value is not None:
+            fields[name] = value
+    if files:
+        fields["files"] = [
+            {"path": path, "content_base64": base64.b64encode(content).decode()}
+            for path, content in files.items()
+        ]
+    return fields
+
+
+def _form(job: JobRequest, files: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """The job as a form: its media type and its body."""
+    parts: list[tuple[str, tuple[str | None, bytes]]] = []
+    for name, value in _fields(job, {}).items():
+        as_json = name in _JSON_FIELDS
+        parts.append((name, (None, _encode(value) if as_json else value.encode())))
+    parts += [("files", (path, content)) for path, content in files.items()]
+    form = httpx.Request("POST", "http://form", files=parts)
+    return form.headers["Content-Type"], form.read()

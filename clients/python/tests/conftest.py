@@ -1,0 +1,128 @@
+"""The service, and both clients behind one face."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cellblock import AsyncClient, Client, Retries
+from gateway import Gateway
+from service import TOKEN, Service
+
+# Short pauses, but the same attempts as ever.
+QUICK = Retries(first_pause=0.01, longest_pause=5)
+
+
+class Awaited:
+    """An `AsyncClient` that is used as a `Client` is: each call runs the loop."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._client = AsyncClient(*args, **kwargs)
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            made = method(*args, **kwargs)
+            if inspect.isasyncgen(made):
+                return self._each(made)
+            return self._loop.run_until_complete(made)
+
+        return call
+
+    def _each(self, made: Any) -> Iterator[Any]:
+        end = object()
+        try:
+            while (item := self._loop.run_until_complete(self._next(made, end))) != end:
+                yield item
+        finally:
+            self._loop.run_until_complete(made.aclose())
+
+    @staticmethod
+    async def _next(made: Any, end: object) -> Any:
+        return await anext(made, end)
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
+
+class Clients:
+    """Makes clients of one kind and closes them."""
+
+    def __init__(self, kind: type[Client] | type[Awaited]) -> None:
+        self._kind = kind
+        self._made: list[Client | Awaited] = []
+
+    def __call__(self, url: str, **settings: Any) -> Any:
+        made = self._kind(url, **{"token": TOKEN, "retries": QUICK, **settings})
+        self._made.append(made)
+        return made
+
+    def close(self) -> None:
+        for made in self._made:
+            made.close()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = Service(tmp_path_factory.mktemp("service"))
+    yield running
+    code = running.stop()
+    assert code == 0, running.log()
+    assert TOKEN not in running.log()
+
+
+# Both are made once: httpx reads the system's certificates for each client.
+@pytest.fixture(scope="session", params=[Client, Awaited], ids=["sync", "async"])
+def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
+    made = Clients(request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def client(clients: Clients, service: Service) -> Any:
+    return clients(service.url)
+
+
+@pytest.fixture(scope="session")
+def only_gateway(service: Service) -> Iterator[Gateway]:
+    with Gateway(service.url) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(only_gateway: Gateway) -> Iterator[Gateway]:
+    """The gateway, with nothing planned and nothing noted."""
+    yield only_gateway
+    only_gateway.forget()
+
+
+@pytest.fixture(scope="session")
+def by_gateway(clients: Clients, only_gateway: Gateway) -> Any:
+    return clients(only_gateway.url)
+
+
+@pytest.fixture
+def through(by_gateway: Any, gateway: Gateway) -> Any:
+    """A client that reaches the service through the gateway."""
+    assert gateway.url in repr(by_gateway)
+    return by_gateway
+
+
+@pytest.fixture
+def nobody() -> str:
+    """The URL of a port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"

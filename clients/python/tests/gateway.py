@@ -1,0 +1,162 @@
+"""What stands between a client and the service, and fails when it is told to.
+
+Everything behind it is the real service; it only breaks connections, answers in
+its place as a load balancer would, and notes what passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+
+_CHUNK = 1 << 16
+
+Fault = Callable[["Passage"], None]
+
+
+class Passage:
+    """One connection of a client, with the request's head and what came with it."""
+
+    def __init__(self, client: socket.socket, upstream: tuple[str, int]) -> None:
+        self.client = client
+        self._upstream = upstream
+        self.head = b""
+
+    def read_head(self) -> bool:
+        """Read the request's head; False if the client has gone."""
+        while b"\r\n\r\n" not in self.head:
+            more = self.client.recv(_CHUNK)
+            if not more:
+                return False
+            self.head += more
+        return True
+
+    def pass_on(self, most: int | None = None) -> None:
+        """Let the real service answer; break off after that many bytes of it."""
+        with socket.create_connection(self._upstream) as service:
+            # One request a connection, so that each meets its own fault.
+            once = (b"Connection: keep-alive", b"Connection: close")
+            service.sendall(self.head.replace(*once, 1))
+            up = threading.Thread(target=self._upwards, args=(service,))
+            up.start()
+            try:
+                self._downwards(service, most)
+            finally:
+                _shut(service)
+                _shut(self.client)
+                up.join()
+
+    def _upwards(self, service: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while more := self.client.recv(_CHUNK):
+                service.sendall(more)
+
+    def _downwards(self, service: socket.socket, most: int | None) -> None:
+        while most is None or most > 0:
+            more = service.recv(_CHUNK if most is None else min(_CHUNK, most))
+            if not more:
+                return
+            self.client.sendall(more)
+            most = None if most is None else most - len(more)
+
+    def answer(self, text: str) -> None:
+        """Answer in the service's place."""
+        head, _, body = text.partition("\n\n")
+        self.client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
+        self.client.sendall(body.encode())
+
+
+def drop(passage: Passage) -> None:
+    """Close the connection without an answer."""
+    passage.client.close()
+
+
+def break_after(most: int) -> Fault:
+    """Break the service's answer off after that many bytes."""
+    return lambda passage: passage.pass_on(most)
+
+
+def status(line: str, *headers: str) -> Fault:
+    """Answer with a status and no body of the contract."""
+    head = "\n".join([f"HTTP/1.1 {line}", *headers, "Connection: close"])
+    return lambda passage: passage.answer(f"{head}\nContent-Length: 0\n\n")
+
+
+class Gateway:
+    """Passes connections on, one request each; each uses up one planned fault."""
+
+    def __init__(self, upstream: str) -> None:
+        """Listen in front of the service at http://host:port."""
+        host, port = upstream.removeprefix("http://").split(":")
+        self._upstream = (host, int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.faults: deque[Fault] = deque()
+        self.heads: list[str] = []
+        self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
+        self._acceptor = threading.Thread(target=self._accept)
+
+    def __enter__(self) -> Gateway:
+        """Start it."""
+        self._acceptor.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Break what is open, and wait for all threads."""
+        _shut(self._listener)
+        self._listener.close()
+        self._acceptor.join()
+        self.forget()
+
+    def wait(self) -> None:
+        """Wait until each connection has ended."""
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def forget(self) -> None:
+        """Break what is open, and be as at first."""
+        for client in tuple(self._open):
+            _shut(client)
+        self.wait()
+        self.faults.clear()
+        self.heads.clear()
+
+    def header(self, name: str) -> list[str | None]:
+        """What each request had in that header, in the order of their coming."""
+        found = []
+        for head in self.heads:
+            lines = (line.partition(": ") for line in head.split("\r\n"))
+            values = {key.lower(): value for key, _, value in lines}
+            found.append(values.get(name.lower()))
+        return found
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.add(client)
+            thread = threading.Thread(target=self._serve, args=(client,))
+            thread.start()
+            self._threads.append(thread)
+
+    def _serve(self, client: socket.socket) -> None:
+        passage = Passage(client, self._upstream)
+        # Either end may leave at any time.
+        with client, contextlib.suppress(OSError):
+            if passage.read_head():
+                self.heads.append(passage.head.split(b"\r\n\r\n")[0].decode())
+                fault = self.faults.popleft() if self.faults else Passage.pass_on
+                fault(passage)
+        self._open.discard(client)
+
+
+def _shut(end: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,244 @@
+"""Holds the package to api/openapi.yaml, both ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import typing
+from collections.abc import Iterator
+from datetime import datetime
+from types import NoneType
+from typing import Any
+
+import cellblock
+import pytest
+import yaml
+from cellblock import decoding, errors, events, models, options, requests
+from service import ROOT
+
+CONTRACT = yaml.safe_load((ROOT / "api" / "openapi.yaml").read_text(encoding="utf-8"))
+SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
+
+METHODS = {
+    "execute": {"run", "submit"},
+    "listJobs": {"list"},
+    "getJob": {"get", "wait"},
+    "cancelJob": {"cancel"},
+    "watchJob": {"watch"},
+    "getJobFile": {"file", "stream_file"},
+    "createBatch": {"submit_batch"},
+    "getBatch": {"get_batch", "wait_batch"},
+    "cancelBatch": {"cancel_batch"},
+    "getBatchResults": {"batch_results"},
+    "getHealth": {"health"},
+    "getReady": {"ready"},
+    "getMetrics": {"metrics"},
+}
+
+MODELS: dict[str, type[Any]] = {
+    "Accepted": models.Accepted,
+    "Batch": models.Batch,
+    "BatchAccepted": models.BatchAccepted,
+    "BatchCounts": models.BatchCounts,
+    "BatchMember": models.BatchMember,
+    "BatchResult": models.BatchResult,
+    "Callback": models.Callback,
+    "CallbackMessage": models.CallbackMessage,
+    "Error": models.ErrorBody,
+    "ExecuteResult": models.ExecuteResult,
+    "Health": models.Health,
+    "Job": models.Job,
+    "JobList": models.JobList,
+    "JobSummary": models.JobSummary,
+    "Limit": models.Limit,
+    "OutputEvent": events.Output,
+    "OutputFile": models.OutputFile,
+    "Ready": models.Ready,
+    "StateEvent": events.State,
+    "Truncated": models.Truncated,
+    "Usage": models.Usage,
+}
+# Parts of the above, and what is sent, which other tests are about.
+OTHERS = {
+    *("ErrorCode", "JobId", "JobStatus", "Result", "Output", "OutputFiles", "Stdout"),
+    *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
+    *("ExecuteForm", "RequestLimits"),
+}
+# What a model has beside its schema: where an event stood in its stream.
+MORE: dict[type[Any], set[str]] = {
+    events.Output: {"id", "stream"},
+    events.State: {"id"},
+}
+
+
+def resolve(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself, where there is a reference to it."""
+    while "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def properties(schema: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The properties of a schema with all its parts, and which must be there."""
+    schema = resolve(schema)
+    found = dict(schema.get("properties", {}))
+    required = set(schema.get("required", ()))
+    for part in schema.get("allOf", ()):
+        more, needed = properties(part)
+        found |= more
+        required |= needed
+    return found, required
+
+
+def public(cls: type[Any]) -> set[str]:
+    return {name for name in vars(cls) if not name.startswith("_")}
+
+
+def operations() -> list[str]:
+    paths = CONTRACT["paths"].values()
+    return [o["operationId"] for p in paths for o in p.values() if "operationId" in o]
+
+
+def test_each_operation_has_a_method_and_each_method_an_operation() -> None:
+    assert set(operations()) == set(METHODS)
+    methods = set().union(*METHODS.values())
+    assert public(cellblock.Client) == methods | {"close"}
+    assert public(cellblock.AsyncClient) == methods | {"aclose"}
+
+
+@pytest.mark.parametrize("client", [cellblock.Client, cellblock.AsyncClient])
+def test_each_method_is_shown_as_it_is_called(client: type[Any]) -> None:
+    for name in set().union(*METHODS.values()):
+        method = vars(client)[name]
+        signature = inspect.signature(method)
+        assert method.__doc__
+        assert next(iter(signature.parameters)) == "self"
+        emits = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(
+            method
+        )
+        assert ("Iterator[" in signature.return_annotation) == emits
+        assert "Plan" not in signature.return_annotation
+    shown = inspect.signature(client.run).return_annotation
+    assert shown == "ExecuteResult"
+
+
+def test_each_code_has_a_class_and_each_class_a_code() -> None:
+    assert set(errors.CODES) == set(SCHEMAS["ErrorCode"]["enum"])
+    made = {errors.CellblockError, errors.Unreachable, errors.NotEnded}
+    made |= {errors.UnexpectedAnswer, errors.Refused, errors.JobFailed}
+    found = [each for each in vars(errors).values() if isinstance(each, type)]
+    classes = {each for each in found if issubclass(each, Exception)}
+    assert classes == made | set(errors.CODES.values())
+    for cls in classes:
+        assert getattr(cellblock, cls.__name__) is cls
+        assert cls.__name__ in cellblock.__all__
+        assert cls.__name__ in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_has_the_fields_of_its_schema(name: str) -> None:
+    model = MODELS[name]
+    found, required = properties(SCHEMAS[name])
+    fields = {field.name: field for field in dataclasses.fields(model)}
+    assert set(fields) - MORE.get(model, set()) == set(found)
+    hints = typing.get_type_hints(model)
+    for each, schema in found.items():
+        needed = fields[each].default is dataclasses.MISSING
+        assert needed == (each in required), each
+        assert matches(hints[each], schema, optional=not needed), each
+
+
+def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
+    """Whether a field's type says what the schema does."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    schema = resolve(schema)
+    if hint is Any:
+        return bool(name == "Result")
+    parts = set(typing.get_args(hint)) if NoneType in typing.get_args(hint) else {hint}
+    kinds = schema.get("type", "object")
+    nullable = "null" in kinds if isinstance(kinds, list) else False
+    # A field that is empty by itself needs no None.
+    if not (NoneType in parts if optional or nullable else NoneType not in parts):
+        return optional and kinds in ("string", "array")
+    (hint,) = parts - {NoneType}
+    if typing.get_origin(hint) is tuple:
+        inner = typing.get_args(hint)[0]
+        return kinds == "array" and matches(inner, schema["items"], optional=False)
+    if typing.get_origin(hint) is typing.Literal:
+        return set(typing.get_args(hint)) == set(schema["enum"])
+    if dataclasses.is_dataclass(hint):
+        return MODELS.get(name) is hint
+    kind = next(k for k in kinds if k != "null") if isinstance(kinds, list) else kinds
+    if schema.get("format") == "date-time":
+        return hint is datetime
+    python = {"string": str, "integer": int, "number": float, "boolean": bool}
+    return python.get(kind) is hint
+
+
+def test_each_schema_is_known_here() -> None:
+    assert set(SCHEMAS) == set(MODELS) | OTHERS
+
+
+def test_what_a_job_may_be_given_is_what_the_contract_takes() -> None:
+    found, _ = properties(SCHEMAS["ExecuteRequest"])
+    form, _ = properties(SCHEMAS["ExecuteForm"])
+    given = set(typing.get_type_hints(options.JobRequest))
+    assert given | {"async"} == set(found) == set(form)
+    limits = set(typing.get_type_hints(options.Limits))
+    assert limits == set(SCHEMAS["RequestLimits"]["properties"])
+    hints = typing.get_type_hints(options.Options)
+    priority = typing.get_args(typing.get_args(hints["priority"])[0])
+    assert set(priority) == set(found["priority"]["enum"])
+
+
+def test_all_that_a_job_is_given_is_sent() -> None:
+    job: options.JobRequest = {
+        "script": "s",
+        "args": {"a": 1},
+        "stdin": "i",
+        "env": {"E": "e"},
+        "files": {"f": b"\xff"},
+        "limits": {"processes": 1},
+        "priority": "low",
+        "callback_url": "https://example.com/",
+    }
+    assert set(job) == set(typing.get_type_hints(options.JobRequest))
+    sent = {**job, "files": [{"path": "f", "content_base64": "/w=="}]}
+    for request in (
+        requests.execute(job, key=None),
+        requests.create_batch([job], key="k"),
+    ):
+        assert json.loads(request.content or b"") == sent
+    large = requests.execute({**job, "files": {"f": bytes(1 << 20)}}, key="k")
+    assert large.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+    for name in job:
+        assert f'name="{name}"'.encode() in (large.content or b"")
+
+
+def answers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each answer of each operation, with a name."""
+    shared = CONTRACT["components"]["responses"]
+    for path, methods in CONTRACT["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                name = answer.get("$ref", "").rpartition("/")[2]
+                yield f"{method} {path} {status}", shared.get(name, answer)
+
+
+def examples() -> Iterator[Any]:
+    """Each example of an answer in JSON, with the model that it should be."""
+    for where, answer in answers():
+        media = answer.get("content", {}).get("application/json", {})
+        model = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        for title, example in media.get("examples", {}).items():
+            yield pytest.param(model, example["value"], id=f"{where} {title}")
+
+
+@pytest.mark.parametrize(("name", "value"), [*examples()])
+def test_examples_can_be_read(name: str, value: Any) -> None:
+    # PyYAML makes no times of quoted texts, so that this is what JSON has.
+    model = decoding.build(MODELS[name], {**value, "later": 1})
+    for key, expected in value.items():
+        if not isinstance(expected, dict | list) and not key.endswith("_at"):
+            assert getattr(model, key) == expected

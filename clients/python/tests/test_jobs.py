@@ -1,0 +1,242 @@
+"""Jobs on the real service, by both clients."""
+
+import hashlib
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import cellblock
+import pytest
+from conftest import Clients
+from gateway import Gateway
+from service import TOKEN, Service
+
+from scripts import FAILING, GIVEN, HELLO, LEAVES, SLOW, SUMS
+
+
+def test_a_script_gives_its_result_and_what_it_printed(client: Any) -> None:
+    given = client.run(HELLO)
+    assert (given.result, given.stdout, given.stderr) == (49, "hello\n", "")
+    assert given.usage.run_ms > 0
+    assert given.truncated == cellblock.Truncated(stdout=False, stderr=False)
+    assert given.files == ()
+    job = client.get(given.job_id)
+    assert (job.status, job.result, job.ended) == ("succeeded", 49, True)
+    assert job.created_at <= job.started_at <= job.finished_at
+    assert abs((datetime.now(timezone.utc) - job.created_at).total_seconds()) < 60
+    job.raise_for_failure()
+
+
+def test_numbers_come_as_the_script_made_them(client: Any) -> None:
+    script = "def main():\n    return [2**80, -(2**64), 3.0, 3, None, True, 1e300]"
+    result = client.run(script).result
+    assert result == [2**80, -(2**64), 3.0, 3, None, True, 1e300]
+    assert [type(each) for each in result[2:4]] == [float, int]
+
+
+def test_a_job_gets_all_that_it_is_given(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(GIVEN, encoding="utf-8")
+    (tmp_path / "local.bin").write_bytes(b"\x00\xff")
+    files = {"data/ü.txt": "grün", "b": b"\x01\x80", "c": tmp_path / "local.bin"}
+    given = client.run(
+        tmp_path / "job.py",
+        args={"paths": list(files), "x": [1, {"y": None}]},
+        stdin="ä line\n",
+        env={"MODE": "fast"},
+        files=files,
+        limits={"wall_seconds": 5.5, "memory_mb": 128, "processes": 8},
+        priority="low",
+        callback_url=None,
+    )
+    assert given.result == {
+        "args": {"x": [1, {"y": None}]},
+        "stdin": "ä line\n",
+        "mode": "fast",
+        "files": {
+            "data/ü.txt": "grün".encode().hex(),
+            "b": "0180",
+            "c": "00ff",
+        },
+    }
+
+
+@pytest.mark.parametrize("name", ["data/größe %.bin", 'quoted".bin'])
+def test_large_files_arrive(client: Any, name: str) -> None:
+    large = bytes(range(256)) * 12_000
+    files = {name: large, "small": "x"}
+    given = client.run(SUMS, args={"paths": list(files)}, files=files, env={"A": "b"})
+    assert given.result == [hashlib.sha256(each).hexdigest() for each in (large, b"x")]
+
+
+def test_run_goes_on_waiting_when_the_service_does_not(client: Any) -> None:
+    given = client.run(SLOW, args={"seconds": 1.4})
+    assert (given.result, given.stdout) == ("slept", "begun\n")
+
+
+def test_run_waits_no_longer_than_it_may(
+    client: Any, through: Any, gateway: Gateway
+) -> None:
+    with pytest.raises(cellblock.NotEnded) as caught:
+        through.run(SLOW, timeout=0.3)
+    assert gateway.header("Prefer")[0] == "wait=0"
+    job_id = caught.value.job_id
+    assert not client.get(job_id).ended
+    with pytest.raises(cellblock.NotEnded):
+        client.wait(job_id, timeout=0.1)
+    cancelling = client.cancel(job_id)
+    assert cancelling.job_id == job_id
+    job = client.wait(job_id, timeout=20)
+    assert (job.status, job.code) == ("cancelled", "cancelled")
+    with pytest.raises(cellblock.Cancelled) as cancelled:
+        job.raise_for_failure()
+    assert cancelled.value.job == job
+
+
+FAILURES: dict[str, tuple[str, type[cellblock.JobFailed]]] = {
+    "missing_main": ("def f(): pass", cellblock.InvalidScript),
+    "syntax_error": ("def main(:\n  pass", cellblock.InvalidScript),
+    "args_mismatch": ("def main(): pass", cellblock.InvalidScript),
+    "exception": ("def main(n): return n / 0", cellblock.ScriptRaised),
+    "exit": ("import sys\ndef main(n): sys.exit(n)", cellblock.ScriptExited),
+    "not_serializable": ("def main(n): return {n}", cellblock.NotSerializable),
+    "timeout": ("def main(n):\n  while n: pass", cellblock.TimedOut),
+    "result_too_large": ("def main(n): return 'x' * 5000000", cellblock.LimitExceeded),
+    "killed": ("import os\ndef main(n): os.kill(os.getpid(), 9)", cellblock.Killed),
+}
+
+
+@pytest.mark.parametrize("code", FAILURES)
+def test_failures(client: Any, code: str) -> None:
+    script, kind = FAILURES[code]
+    given = {"args": {"n": 3}, "limits": {"wall_seconds": 0.5}}
+    with pytest.raises(kind) as caught:
+        client.run(script, **given)
+    failure = caught.value
+    job = client.get(failure.job_id)
+    with pytest.raises(kind) as again:
+        job.raise_for_failure()
+    for each in (failure, again.value):
+        assert (type(each), each.code, each.message) == (kind, code, job.error)
+        for name in ("stdout", "stderr", "limit", "traceback"):
+            assert getattr(each, name) == getattr(job, name)
+        for name in ("detail", "line", "column", "exit_code", "signal", "usage"):
+            assert getattr(each.outcome, name) == getattr(job, name)
+    assert (failure.job, again.value.job) == (None, job)
+
+
+def test_a_job_that_fails_after_the_wait(client: Any) -> None:
+    script = f"{SLOW}    raise ValueError\n".replace("    return 'slept'\n", "")
+    with pytest.raises(cellblock.ScriptRaised) as caught:
+        client.run(script, args={"seconds": 1.3})
+    assert caught.value.job == client.get(caught.value.job_id)
+
+
+def test_what_is_known_of_a_failure(client: Any) -> None:
+    with pytest.raises(cellblock.JobFailed) as caught:
+        client.run(FAILING)
+    failure: Any = caught.value
+    assert (failure.status, failure.stdout) == (422, "before\n")
+    assert failure.message == "ZeroDivisionError: division by zero"
+    assert failure.traceback.endswith(f"{failure.message}\n")
+    assert failure.request_id
+    assert str(failure) == f"{failure.message} (exception, job {failure.job_id})"
+    with pytest.raises(cellblock.TimedOut) as late:
+        client.run(SLOW, limits={"wall_seconds": 0.2})
+    assert late.value.limit == cellblock.Limit(name="wall", value=0.2, unit="seconds")
+    assert late.value.stdout == "begun\n"
+
+
+def test_jobs_are_listed_page_by_page(client: Any) -> None:
+    accepted = [client.submit(HELLO).job_id for _ in range(5)]
+    for job_id in accepted:
+        client.wait(job_id)
+    found = []
+    for job in client.list(status="succeeded", page_size=2):
+        found.append(job.job_id)
+        if len(found) == 5:
+            break
+    assert found == accepted[::-1]
+    assert all(job.status == "failed" for job in client.list(status="failed"))
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(client: Any) -> None:
+    with pytest.raises(cellblock.AlreadyFinished) as caught:
+        client.cancel(client.run(HELLO).job_id)
+    assert (caught.value.status, caught.value.code) == (409, "already_finished")
+
+
+def test_files_come_back(client: Any) -> None:
+    given = client.run(LEAVES, inline_files=True)
+    small, large = given.files
+    assert (small.name, small.content) == ("a/ü b.csv", b"x,y\n")
+    assert (large.size, large.content) == (300_000, None)
+    for each in given.files:
+        content = client.file(given.job_id, each.name)
+        assert hashlib.sha256(content).hexdigest() == each.sha256
+        assert b"".join(client.stream_file(given.job_id, each.name)) == content
+    assert client.get(given.job_id).files[0].content is None
+    assert client.wait(given.job_id, inline_files=True).files == given.files
+    with pytest.raises(cellblock.NotFound):
+        client.file(given.job_id, "a")
+    with pytest.raises(cellblock.NotFound):
+        next(client.stream_file(given.job_id, "a"))
+
+
+def test_a_key_makes_two_calls_one_job(client: Any, tmp_path: Path) -> None:
+    key = f"key of {tmp_path}"
+    once = client.run(HELLO, idempotency_key=key)
+    assert client.run(HELLO, idempotency_key=key) == once
+    assert client.run(HELLO).job_id != once.job_id
+    with pytest.raises(cellblock.IdempotencyMismatch):
+        client.submit(HELLO, args={"n": 2}, idempotency_key=key)
+
+
+NOBODY = "01981f3e-7c1a-7000-8000-000000000001"
+REFUSALS: list[tuple[type[Exception], str, str, dict[str, Any]]] = [
+    (cellblock.TooLarge, "run", "#" * 60_000, {}),
+    (cellblock.InvalidRequest, "submit", HELLO, {"limits": {"sheep": 1}}),
+    (cellblock.InvalidRequest, "run", HELLO, {"files": {"../a": "b"}}),
+    (cellblock.NotFound, "get", NOBODY, {}),
+    (cellblock.NotFound, "wait", "a/../b?c", {}),
+    (cellblock.NotFound, "cancel", NOBODY, {}),
+    (ValueError, "run", HELLO, {"args": {"n": float("nan")}}),
+    (ValueError, "get", "", {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "method", "what", "given"), REFUSALS)
+def test_refusals(
+    client: Any, kind: type[Exception], method: str, what: str, given: dict[str, Any]
+) -> None:
+    with pytest.raises(kind) as caught:
+        getattr(client, method)(what, **given)
+    if isinstance(caught.value, cellblock.Refused):
+        assert cellblock.errors.CODES[caught.value.code or ""] is kind
+        assert caught.value.job_id in (None, what)
+
+
+def test_the_token_is_asked_for_and_never_shown(
+    clients: Clients,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG", logger="")
+    wrong = "wrong-" + TOKEN
+    client = clients(service.url, token=wrong)
+    with pytest.raises(cellblock.Unauthorized) as caught:
+        client.run(HELLO)
+    shown = [repr(client), repr(caught.value), str(caught.value), caplog.text]
+    assert "/execute" in caplog.text
+    assert service.url in repr(client)
+    assert not any(TOKEN in text for text in shown)
+    monkeypatch.setenv("CELLBLOCK_TOKEN", TOKEN)
+    assert clients(service.url, token=None).run(HELLO).result == 49
+    with pytest.raises(cellblock.Unauthorized):
+        clients(service.url, token="").run(HELLO)
+
+
+def test_the_service_is_there(client: Any) -> None:
+    assert client.ready() == cellblock.Ready(status="ready", workers=1)
+    assert client.health() == cellblock.Health(status="ok")
+    assert "cellblock_queue_depth" in client.metrics()
