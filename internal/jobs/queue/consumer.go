@@ -68,15 +68,17 @@ type Consumer struct {
 // later. It uses one connection for its wait and Concurrency + 2 beside.
 func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
 	return newConsumer(client, lane{
-		tokens: wakeKey, queues: weights, forwardInterval: forwardInterval,
+		tokens: wakeKey, batchTokens: batchWakeKey, queues: weights, forwardInterval: forwardInterval,
 		retryDelay: func(int, error, *asynq.Task) time.Duration { return 0 },
 	}, settings, handle, logger)
 }
 
 // lane is what a consumer takes from, and how.
 type lane struct {
-	// tokens is the list that wakes its consumers.
+	// tokens is the list that wakes its consumers, and batchTokens that of jobs of
+	// batches, "" if it has none.
 	tokens          string
+	batchTokens     string
 	queues          map[string]int
 	forwardInterval time.Duration
 	retryDelay      asynq.RetryDelayFunc
@@ -85,7 +87,7 @@ type lane struct {
 func newConsumer(client redis.UniversalClient, lane lane, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
 	stopping := make(chan struct{})
 	wrapped := &consumerClient{
-		UniversalClient: client, tokens: lane.tokens, queues: len(lane.queues),
+		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: len(lane.queues),
 		stopKey: stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
 		batches: newShare(settings.BatchConcurrency),
 	}
@@ -148,7 +150,13 @@ func (c *Consumer) Stop() error {
 	c.server.Shutdown()
 	// The wait may have ended with a token that came for a job. Somebody else is
 	// to look for it.
-	c.signal("passing a token on", func(ctx context.Context) error { return wake(ctx, c.client.UniversalClient, c.client.tokens, 1) })
+	c.signal("passing a token on", func(ctx context.Context) error {
+		err := wake(ctx, c.client.UniversalClient, c.client.tokens, 1)
+		if c.client.batchTokens != "" {
+			err = errors.Join(err, wake(ctx, c.client.UniversalClient, c.client.batchTokens, 1))
+		}
+		return err
+	})
 	if n := c.running.Load(); n > 0 {
 		return fmt.Errorf("%d deliveries are still at work", n)
 	}

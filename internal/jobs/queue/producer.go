@@ -78,7 +78,7 @@ func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priorit
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue job %s: %w", id, err)
 	}
-	if err := wake(ctx, p.client, wakeKey, 1); err != nil {
+	if err := wake(ctx, p.client, wakeList(queueOf(priority)), 1); err != nil {
 		return fmt.Errorf("wake a worker for job %s: %w", id, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,5 +80,54 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 	}
 	if n := most.Load(); n != 2 {
 		t.Errorf("%d were at work at once", n)
+	}
+}
+
+// A consumer whose share is taken leaves the tokens of batches to those that have
+// room for one.
+func TestAFullShareTakesNoOthersToken(t *testing.T) {
+	url := redistest.Start(t)
+	client := redistest.Client(t, url)
+	producer := NewProducer(client)
+	begun, hold := make(chan time.Time, 2), make(chan struct{})
+	free := sync.OnceFunc(func() { close(hold) })
+	for range 2 {
+		consumer := NewConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 2, BatchConcurrency: 1, ShutdownTimeout: 10 * time.Second},
+			func(context.Context, Delivery) error {
+				begun <- time.Now()
+				<-hold
+				return nil
+			}, slog.New(slog.DiscardHandler))
+		if err := consumer.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			free()
+			if err := consumer.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	awaitIdle(t, client, 2)
+	enqueueBatch := func() time.Time {
+		before := time.Now()
+		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityBatch); err != nil {
+			t.Fatal(err)
+		}
+		return before
+	}
+	enqueueBatch()
+	<-begun
+	awaitIdle(t, client, 2)
+	// The other one began to wait before; a token of any kind brings the full one to
+	// the front.
+	if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityLow); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	awaitIdle(t, client, 2)
+	before := enqueueBatch()
+	if took := (<-begun).Sub(before); took > wakePoll/2 {
+		t.Errorf("a job of a batch waited %s beside a free place", took)
 	}
 }

@@ -30,6 +30,9 @@ import (
 //     followed by a look. If the list is full, the tokens in it are enough.
 //   - Tokens outlive their tasks when busy workers find the next task by
 //     themselves. They are popped later for nothing, at most maxTokens of them.
+//   - Jobs of batches have a list of their own, on which a worker that may have no
+//     more of them does not wait: else it would pop a token that it leaves unused
+//     while another one, which has room, sleeps.
 //   - A token is lost with a worker that dies between the pop and the look. Its
 //     task then waits until any worker looks again by itself: wakePoll at most.
 //
@@ -41,6 +44,8 @@ import (
 // age it cannot renew, and wakes everybody.)
 const (
 	wakeKey = "cellblock:wake"
+	// batchWakeKey is the list for jobs of batches, in the same slot.
+	batchWakeKey = "{" + wakeKey + "}:" + batchQueue
 	// maxTokens bounds the list. It is above the number of workers anybody has.
 	maxTokens = 1024
 	// wakePoll is how long an idle worker waits before it looks by itself.
@@ -73,6 +78,14 @@ func wake(ctx context.Context, client redis.Scripter, tokens string, n int) erro
 	return wakeScript.Run(ctx, client, []string{tokens}, n, maxTokens).Err()
 }
 
+// wakeList is where the tokens for a queue of jobs go.
+func wakeList(queue string) string {
+	if queue == batchQueue {
+		return batchWakeKey
+	}
+	return wakeKey
+}
+
 // consumerClient is the Redis client that asynq's server gets. It is where the
 // idle wait happens, and it mends two more things.
 //
@@ -86,27 +99,32 @@ func wake(ctx context.Context, client redis.Scripter, tokens string, n int) erro
 // workers too.
 type consumerClient struct {
 	redis.UniversalClient
-	// tokens is the list that wakes the consumer, and queues is how many queues it
-	// looks into.
-	tokens   string
-	queues   int
-	stopKey  string
-	stopping <-chan struct{}
+	// tokens is the list that wakes the consumer, batchTokens that of jobs of batches
+	// ("" for none), and queues is how many queues it looks into.
+	tokens      string
+	batchTokens string
+	queues      int
+	stopKey     string
+	stopping    <-chan struct{}
 	// batches bounds the jobs of batches that are at work here.
 	batches *share
 	// empty counts the queues found empty in a row; only the goroutine with which
 	// asynq fetches tasks uses it.
 	empty int
+	// skipped tells that this round did not look for jobs of batches; likewise.
+	skipped bool
 }
 
 // EvalSha implements redis.Scripter.
 func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	ctx = context.WithoutCancel(ctx)
-	if isDequeue(keys) && keys[0] == key(batchQueue, "pending") && c.batches.taken() {
-		reply := redis.NewCmd(ctx)
-		reply.SetErr(redis.Nil) // as if there were none
-		c.looked(redis.Nil)
-		return reply
+	if isDequeue(keys) && keys[0] == key(batchQueue, "pending") {
+		if c.skipped = c.batches.taken(); c.skipped {
+			reply := redis.NewCmd(ctx)
+			reply.SetErr(redis.Nil) // as if there were none
+			c.looked(redis.Nil)
+			return reply
+		}
 	}
 	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	c.follow(keys, reply)
@@ -133,7 +151,11 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	case isForward(keys) && err == nil:
 		if n, _ := reply.Int(); n > 0 {
 			// If it fails, the poll finds them.
-			_ = wake(context.Background(), c.UniversalClient, c.tokens, n)
+			tokens := c.tokens
+			if keys[1] == key(batchQueue, "pending") {
+				tokens = c.batchTokens
+			}
+			_ = wake(context.Background(), c.UniversalClient, tokens, n)
 		}
 	}
 }
@@ -174,7 +196,11 @@ func (c *consumerClient) awaitToken() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
 	defer cancel()
-	err := c.BLPop(ctx, wakePoll, c.stopKey, c.tokens).Err()
+	lists := []string{c.stopKey, c.tokens}
+	if c.batchTokens != "" && !c.skipped { // else the end of one of those jobs releases it
+		lists = append(lists, c.batchTokens)
+	}
+	err := c.BLPop(ctx, wakePoll, lists...).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		c.pause()
 	}
