@@ -145,10 +145,13 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 		h.fail(w, r, noBatch())
 		return
 	}
+	if r.Method == http.MethodHead {
+		after, follow = jobs.MaxBatch, false // nobody sees a line
+	}
 	ctx, stop := h.waiting(r)
 	defer stop()
 	stream := &resultStream{handler: h, w: w, r: r}
-	err := h.batches.BatchResults(ctx, id, after, follow && r.Method != http.MethodHead, heartbeat, stream.tell)
+	err := h.batches.BatchResults(ctx, id, after, follow, heartbeat, stream.tell)
 	switch {
 	case err == nil:
 	case exchangeOf(r).status != 0:

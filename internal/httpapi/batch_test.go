@@ -155,3 +155,12 @@ func TestResultsAreLines(t *testing.T) {
 		t.Error("half of the results look like all of them")
 	}
 }
+
+// Nobody sees a line of an answer to HEAD, and each costs a result.
+func TestNoResultIsReadForHEAD(t *testing.T) {
+	s := &scriptedBatches{results: func(tell func([]jobs.BatchResult) error) error { return tell(nil) }}
+	got := send(t, http.MethodHead, batching(t, s)+"/batches/"+batchID+"/results", "")
+	if got.status != http.StatusOK || got.header.Get("Content-Type") != ndjson || s.after != jobs.MaxBatch || s.follow {
+		t.Errorf("got %d, after %d, follow %t", got.status, s.after, s.follow)
+	}
+}
