@@ -33,15 +33,24 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
-	jobIDs := make([]string, len(request.Lines))
-	for i := range jobIDs {
-		jobIDs[i] = jobs.NewID()
+	fresh := make([]string, len(request.Lines))
+	for i := range fresh {
+		fresh[i] = jobs.NewID()
 	}
-	if jobIDs, err = d.store.CreateBatch(bounded, id, jobIDs); err != nil {
+	jobIDs, err := d.store.CreateBatch(bounded, id, batchKey(request), fresh)
+	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
 	for i, line := range request.Lines {
 		place := jobs.BatchPlace{BatchID: id, Index: i}
+		if jobIDs[i] != fresh[i] {
+			// It may have run, and its record be gone: it must not run again.
+			if ended, err := d.store.MemberEnded(bounded, place); err != nil {
+				return jobs.Batch{}, d.refused(ctx, err)
+			} else if ended {
+				continue
+			}
+		}
 		if err := d.enterMember(bounded, place, jobIDs[i], line, requestID); err != nil {
 			return jobs.Batch{}, d.refused(ctx, err)
 		}
@@ -49,34 +58,62 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	return d.readBatch(ctx, id, true)
 }
 
-// openBatch checks that there is room and gives the batch's id.
+// batchKey is where a request's idempotency record is, "" for none. No client's key
+// for a single job has a NUL in it.
+func batchKey(request jobs.BatchRequest) string {
+	if request.IdempotencyKey == "" {
+		return ""
+	}
+	return store.IdempotencyKey("batch\x00" + request.IdempotencyKey)
+}
+
+// openBatch gives the batch's id, and checks that there is room for it unless it is
+// there already.
 func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (string, error) {
-	id := jobs.NewID()
-	if request.IdempotencyKey != "" {
-		claimed, err := d.store.Claim(ctx, store.IdempotencyKey("batch "+request.IdempotencyKey), id, request.Fingerprint)
-		if err != nil || claimed != id {
+	id, key := jobs.NewID(), batchKey(request)
+	if key == "" {
+		return id, d.roomForBatch(ctx, request)
+	}
+	claimed, err := d.store.Claim(ctx, key, id, request.Fingerprint)
+	if err != nil {
+		return "", err
+	}
+	ours := claimed == id
+	if !ours {
+		if _, _, err := d.store.BatchProgress(ctx, claimed); !isNotFound(err) {
 			return claimed, err
 		}
 	}
+	// A key may stand for a batch that was refused then, or that has expired.
+	if err = d.roomForBatch(ctx, request); err == nil || !ours {
+		return claimed, err
+	}
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
+	defer cancel()
+	return "", errors.Join(err, d.store.Release(release, key, id))
+}
+
+// roomForBatch refuses a batch that would fill the queue or Redis. CodeQueueFull.
+func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest) error {
 	size := 0
 	for _, line := range request.Lines {
 		size += len(line.Request.Script) + line.Request.Inputs.Size()
 	}
 	room, err := d.roomFor(ctx, max(size, largeInputs)) // a fresh look
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !room {
-		return "", jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
+		return jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if load.Open+len(request.Lines) > d.batchLimit() {
-		return "", jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
+		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
 	}
-	return id, nil
+	return nil
 }
 
 func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }
@@ -195,7 +232,7 @@ func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) e
 	}
 	for i, line := range open {
 		state, there := states[ids[i]]
-		if !there && time.Since(record.CreatedAt) > memberLost {
+		if !there && record.Age > memberLost {
 			why := jobs.Errorf(jobs.CodeUnavailable, "the job was never queued: the server stopped while it took the batch")
 			if err := d.store.RefuseMember(ctx, jobs.BatchPlace{BatchID: record.ID, Index: line}, why); err != nil {
 				return err

@@ -148,6 +148,93 @@ func TestABatchIsRepeatedSafely(t *testing.T) {
 	}
 }
 
+// A line that ended does not run again, whatever became of its record.
+func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	request := batchOf(3)
+	request.IdempotencyKey, request.Fingerprint = "k", "f"
+	first := s.submitBatch(t, request)
+	expired := first.Members[1].JobID
+	if _, err := s.store.Withdraw(t.Context(), expired, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.Del(t.Context(), "cellblock:{"+expired+"}:job").Err(); err != nil {
+		t.Fatal(err)
+	}
+	second := s.submitBatch(t, request)
+	if second.ID != first.ID || second.Counts != (jobs.BatchCounts{Total: 3, Queued: 2, Failed: 1}) {
+		t.Errorf("got %+v", second)
+	}
+	if _, _, err := s.store.Load(t.Context(), expired); codeOf(err) != jobs.CodeNotFound {
+		t.Errorf("the job that ended is there again: %v", err)
+	}
+}
+
+// The key of a batch that was refused as a whole does not get it in line by line.
+func TestARefusedBatchIsRefusedAgain(t *testing.T) {
+	s := open(t, redistest.Start(t)) // QueueLimit is 1000
+	other := s.submitBatch(t, batchOf(400))
+	request := batchOf(200)
+	request.IdempotencyKey, request.Fingerprint = "k", "f"
+	for i := range 2 {
+		if batch, err := s.SubmitBatch(t.Context(), request, "r"); codeOf(err) != jobs.CodeQueueFull {
+			t.Fatalf("attempt %d: %+v, %v", i, batch.Counts, err)
+		}
+	}
+	request.Fingerprint = "g" // nothing was accepted, so the key is free
+	if _, err := s.SubmitBatch(t.Context(), request, "r"); codeOf(err) != jobs.CodeQueueFull {
+		t.Errorf("with another body: %v", err)
+	}
+	if _, err := s.CancelBatch(t.Context(), other.ID); err != nil {
+		t.Fatal(err)
+	}
+	if batch := s.submitBatch(t, request); batch.Counts.Queued != 200 {
+		t.Errorf("got %+v", batch.Counts)
+	}
+}
+
+// A key stands for its batch as long as that can be read.
+func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	request := batchOf(2)
+	request.IdempotencyKey, request.Fingerprint = "k", "f"
+	batch := s.submitBatch(t, request)
+	if _, err := s.CancelBatch(t.Context(), batch.ID); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := s.client.PTTL(t.Context(), batchKey(request)).Val(); ttl <= 0 || ttl > time.Hour {
+		t.Errorf("it is kept for %s", ttl)
+	}
+	single := jobs.Request{Script: "x", Async: true, IdempotencyKey: "batch k", Fingerprint: "of a single job"}
+	if _, err := s.Submit(t.Context(), single, "r"); err != nil {
+		t.Errorf("a single job's key is taken for a batch's: %v", err)
+	}
+}
+
+// Who follows a batch hears of the lines that were lost, though nobody else asks.
+func TestAFollowerHearsOfLostMembers(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	batch := s.submitBatch(t, batchOf(1))
+	if err := s.client.Del(t.Context(), "cellblock:{"+batch.Members[0].JobID+"}:job").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var got []jobs.BatchResult
+	signs := 0
+	err := s.BatchResults(ctx, batch.ID, 0, true, 50*time.Millisecond, func(results []jobs.BatchResult) error {
+		got = append(got, results...)
+		if signs++; signs == 2 {
+			long := time.Now().Add(-2 * memberLost).UnixMicro()
+			return s.client.HSet(t.Context(), "cellblock:{"+batch.ID+"}:batch", "created_at", long).Err()
+		}
+		return nil
+	})
+	if err != nil || len(got) != 1 || codeOf(got[0].Err) != jobs.CodeUnavailable {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(2))

@@ -38,7 +38,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 		if !follow || told >= record.Counts.Total {
 			return nil
 		}
-		if err := d.awaitMore(ctx, heard, id, told, idle, tell); err != nil {
+		if err := d.awaitMore(ctx, heard, record.ID, told, idle, tell); err != nil {
 			return err
 		}
 	}
@@ -77,6 +77,14 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 			return ctx.Err()
 		case !late:
 			return err
+		}
+		// Nobody else might read the batch, so that lines that were lost would never end.
+		record, err := d.store.Batch(ctx, id)
+		if err == nil {
+			err = d.countOpen(ctx, &record)
+		}
+		if err != nil {
+			return d.explain(ctx, "the batch could not be read", err)
 		}
 		if err := tell(nil); err != nil {
 			return err

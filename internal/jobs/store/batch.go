@@ -16,7 +16,8 @@ import (
 
 // A batch's keys share a slot of their own, apart from its jobs':
 //
-//	batch    hash: created_at, finished_at, total, and how many have ended, by state
+//	batch    hash: created_at, finished_at, total, idempotency (the key of the
+//	         record, if there is one), and how many have ended, by state
 //	members  list of the jobs' ids, by line
 //	refused  hash: why a line is no job, by line
 //	ended    sorted set of the lines that have ended, by the order of that
@@ -48,14 +49,15 @@ func decodePlace(text string) jobs.BatchPlace {
 // createBatchScript makes a batch, unless it is there.
 //
 //	KEYS     as batchKeys has them
-//	ARGV     TTL in milliseconds, then the jobs' ids, by line
+//	ARGV     TTL in milliseconds, key of the idempotency record or "", then the
+//	         jobs' ids, by line
 //	returns  the jobs' ids
 var createBatchScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 0 then
 	local time = redis.call("TIME")
-	redis.call("HSET", KEYS[1], "created_at", string.format("%.0f", time[1] * 1000000 + time[2]), "total", #ARGV - 1)
+	redis.call("HSET", KEYS[1], "created_at", string.format("%.0f", time[1] * 1000000 + time[2]), "total", #ARGV - 2, "idempotency", ARGV[2])
 	redis.call("DEL", KEYS[2], KEYS[3], KEYS[4])
-	for i = 2, #ARGV do
+	for i = 3, #ARGV do
 		redis.call("RPUSH", KEYS[2], ARGV[i])
 	end
 	redis.call("PEXPIRE", KEYS[1], ARGV[1])
@@ -64,9 +66,10 @@ end
 return redis.call("LRANGE", KEYS[2], 0, -1)`)
 
 // CreateBatch makes a batch whose jobs will have these ids, and gives the ids that
-// it has: others, if it was made before.
-func (s *Store) CreateBatch(ctx context.Context, id string, jobIDs []string) ([]string, error) {
-	args := []any{batchTTL.Milliseconds()}
+// it has: others, if it was made before. key is that of its idempotency record, which
+// then lives as long as the batch; "" for none.
+func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string) ([]string, error) {
+	args := []any{batchTTL.Milliseconds(), key}
 	for _, jobID := range jobIDs {
 		args = append(args, jobID)
 	}
@@ -82,15 +85,16 @@ func (s *Store) CreateBatch(ctx context.Context, id string, jobIDs []string) ([]
 //	KEYS     as batchKeys has them
 //	ARGV     line, what it counts as, why it was refused or "", TTL in milliseconds
 //	         of a batch that has ended
-//	returns  1 if it is new, else 0
+//	returns  the key of the idempotency record if the batch has ended, else ""
 var memberScript = redis.NewScript(`
-local total = redis.call("HGET", KEYS[1], "total")
+local batch = redis.call("HMGET", KEYS[1], "total", "idempotency")
+local total = batch[1]
 if not total then
-	return 0
+	return ""
 end
 local n = redis.call("ZCARD", KEYS[4])
 if redis.call("ZADD", KEYS[4], "NX", n, ARGV[1]) == 0 then
-	return 0
+	return n == tonumber(total) and batch[2] or ""
 end
 redis.call("HINCRBY", KEYS[1], ARGV[2], 1)
 if ARGV[3] ~= "" then
@@ -106,7 +110,7 @@ for i = 1, #KEYS do
 	redis.call("PEXPIRE", KEYS[i], ttl)
 end
 redis.call("PUBLISH", KEYS[4], "")
-return 1`)
+return n + 1 == tonumber(total) and batch[2] or ""`)
 
 const refusedState = "refused"
 
@@ -118,7 +122,10 @@ func (s *Store) settleMember(ctx context.Context, place jobs.BatchPlace, state j
 }
 
 func (s *Store) endMember(ctx context.Context, place jobs.BatchPlace, what, why string) error {
-	err := memberScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).Err()
+	key, err := memberScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).Text()
+	if err == nil && key != "" {
+		err = s.client.PExpire(ctx, key, s.settings.ResultTTL).Err()
+	}
 	if err != nil {
 		return fmt.Errorf("note the end of line %d of batch %s: %w", place.Index, place.BatchID, err)
 	}
@@ -150,6 +157,8 @@ type BatchRecord struct {
 	Ended []int
 	// Refused says why lines are no jobs.
 	Refused map[int]*jobs.Error
+	// Age is how long ago it was created, by Redis's clock.
+	Age time.Duration
 }
 
 // Batch gives a batch. CodeNotFound.
@@ -160,6 +169,7 @@ func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 	members := pipeline.LRange(ctx, keys[1], 0, -1)
 	refused := pipeline.HGetAll(ctx, keys[2])
 	ended := pipeline.ZRange(ctx, keys[3], 0, -1)
+	now := pipeline.Time(ctx)
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return BatchRecord{}, fmt.Errorf("read batch %s: %w", id, err)
 	}
@@ -169,6 +179,7 @@ func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 	}
 	record := BatchRecord{JobIDs: members.Val(), Refused: map[int]*jobs.Error{}}
 	record.ID, record.CreatedAt, record.FinishedAt = id, parseTime(f["created_at"]), parseTime(f["finished_at"])
+	record.Age = now.Val().Sub(record.CreatedAt)
 	record.Counts.Total = int(parseInt(f["total"]))
 	for _, state := range jobs.States() {
 		record.Counts.Count(state, int(parseInt(f[string(state)])))
@@ -207,6 +218,15 @@ func (s *Store) BatchEnded(ctx context.Context, id string, after int) ([]int, er
 		return nil, fmt.Errorf("read batch %s: %w", id, err)
 	}
 	return parseLines(lines), nil
+}
+
+// MemberEnded tells whether a line of a batch has ended.
+func (s *Store) MemberEnded(ctx context.Context, place jobs.BatchPlace) (bool, error) {
+	err := s.client.ZScore(ctx, batchKeys(place.BatchID)[3], strconv.Itoa(place.Index)).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("read batch %s: %w", place.BatchID, err)
+	}
+	return err == nil, nil
 }
 
 func parseLines(texts []string) []int {
