@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"net/http"
 
-	"github.com/go-json-experiment/json"
-
 	"cellblock/api"
 	"cellblock/internal/jobs"
 )
@@ -60,12 +58,19 @@ func (s *resultStream) tell(results []jobs.BatchResult) error {
 			job := jobBody(*result.Record, s.handler.filesBody(s.r.Context(), *result.Record, nil))
 			body.Job = &job
 		}
-		line, err := json.Marshal(body, encoding)
+		line, err := encodeLine(body)
 		if err != nil {
 			return err
 		}
-		text.Write(bytes.ReplaceAll(line, []byte("\n"), []byte(" "))) // whitespace, in JSON
+		text.Write(line)
 		text.WriteByte('\n')
+		if text.Len() < maxPart {
+			continue
+		}
+		if err := flush(s.w, text.Bytes()); err != nil {
+			return err
+		}
+		text = bytes.Buffer{} // its memory may be much
 	}
 	return flush(s.w, text.Bytes())
 }

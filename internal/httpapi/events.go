@@ -20,6 +20,9 @@ const (
 	writeTimeout = 30 * time.Second
 	// retryMS is in how many milliseconds a client comes back that lost the answer.
 	retryMS = "1000"
+	// maxPart is how much of an answer that goes on is put together before it is
+	// written, in bytes.
+	maxPart = 64 << 10
 )
 
 // WatchJob answers GET /jobs/{id}/events.
@@ -88,36 +91,66 @@ func (s *eventStream) tell(events []jobs.Event) error {
 		text.WriteString(": still here\n\n")
 	}
 	for _, event := range events {
-		if err := s.encode(&text, event); err != nil {
+		name, data, release, err := s.encode(event)
+		if err == nil {
+			text.WriteString("event: " + name + "\nid: " + event.Position.String() + "\ndata: ")
+			err = s.write(&text, data)
+		}
+		release()
+		if err != nil {
 			return err
 		}
 	}
 	return flush(s.w, text.Bytes())
 }
 
-func (s *eventStream) encode(text *bytes.Buffer, event jobs.Event) error {
-	var name string
-	var body any
-	switch {
-	case event.End != nil:
-		name, body = "end", jobBody(*event.End, s.handler.filesBody(s.r.Context(), *event.End, nil))
-	case event.State != "":
-		name, body = "state", api.StateEvent{JobID: exchangeOf(s.r).jobID, Status: api.JobStatus(event.State)}
-	default:
-		name, body = string(event.Printed.Stream), api.OutputEvent{Text: event.Printed.Text}
+// write ends an event with its data. What is much goes out at once: a slow client
+// holds no copy of all it is behind.
+func (s *eventStream) write(text *bytes.Buffer, data []byte) error {
+	if text.Len()+len(data) < maxPart {
+		text.Write(data)
+		text.WriteString("\n\n")
+		return nil
 	}
-	data, err := json.Marshal(body, encoding)
-	if err != nil {
+	if _, err := s.w.Write(text.Bytes()); err != nil {
 		return err
 	}
-	text.WriteString("event: " + name + "\nid: " + event.Position.String() + "\n")
-	for line := range bytes.Lines(data) {
-		text.WriteString("data: ")
-		text.Write(bytes.TrimRight(line, "\r\n"))
-		text.WriteByte('\n')
+	text.Reset()
+	if _, err := s.w.Write(data); err != nil {
+		return err
 	}
-	text.WriteByte('\n')
-	return nil
+	return flush(s.w, []byte("\n\n"))
+}
+
+// encode gives an event's name and data, which is valid until release.
+func (s *eventStream) encode(event jobs.Event) (name string, data []byte, release func(), err error) {
+	release = func() {}
+	switch {
+	case event.End != nil:
+		name = "end"
+		data, release, err = s.handler.ends.take(event.End, func() ([]byte, error) {
+			return encodeLine(jobBody(*event.End, s.handler.filesBody(s.r.Context(), *event.End, nil)))
+		})
+	case event.State != "":
+		name = "state"
+		data, err = encodeLine(api.StateEvent{JobID: exchangeOf(s.r).jobID, Status: api.JobStatus(event.State)})
+	default:
+		name = string(event.Printed.Stream)
+		data, err = encodeLine(api.OutputEvent{Text: event.Printed.Text})
+	}
+	return name, data, release, err
+}
+
+// encodeLine gives JSON without a line break: a result may have some between its
+// values, each of CR and LF, and a stream of lines or events none.
+func encodeLine(body any) ([]byte, error) {
+	data, err := json.Marshal(body, encoding)
+	for i, c := range data {
+		if c == '\n' || c == '\r' {
+			data[i] = ' '
+		}
+	}
+	return data, err
 }
 
 // beginStream sets the headers of an answer that goes on, if it has not begun, and

@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +36,7 @@ func watching(t *testing.T, live scriptedLive) *Handler {
 }
 
 func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
-	record := succeeded("[1,\n2]")
+	record := succeeded("[1,\n2,\r3]")
 	h := watching(t, func(_ context.Context, from jobs.Position, tell func([]jobs.Event) error) error {
 		if from != (jobs.Position{State: jobs.StateRunning, Stdout: 3}) {
 			t.Errorf("from %+v", from)
@@ -59,7 +63,7 @@ func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
 		t.Errorf("got %d %s\n%s", got.status, got.header.Get("Content-Type"), got.body)
 	}
 	for line := range strings.Lines(got.body) {
-		if name, _, ok := strings.Cut(line, ":"); line != "\n" && (!ok || strings.ContainsAny(name, " {")) {
+		if name, _, ok := strings.Cut(line, ":"); line != "\n" && (!ok || strings.Contains(line, "\r") || strings.ContainsAny(name, " {")) {
 			t.Errorf("%q is no field", line)
 		}
 	}
@@ -128,4 +132,43 @@ func TestDrainEndsWatches(t *testing.T) {
 	if lines.Err() != nil || rest > 1 {
 		t.Errorf("the answer breaks off, with %d lines more: %v", rest, lines.Err())
 	}
+}
+
+// Those who read slowly hold one end together, and not one each.
+func TestSlowWatchersShareAnEnd(t *testing.T) {
+	const watchers, size = 20, 16 << 20
+	record := succeeded(`"` + strings.Repeat("x", size) + `"`)
+	h := watching(t, func(_ context.Context, _ jobs.Position, tell func([]jobs.Event) error) error {
+		return tell([]jobs.Event{{End: &record, Position: jobs.Position{State: record.State}}})
+	})
+	url := serve(t, h)
+	before := heap()
+	for range watchers {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = connection.Close() })
+		if _, err := fmt.Fprintf(connection, "GET /jobs/%s/events HTTP/1.1\r\nHost: x\r\n\r\n", jobID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(connection, make([]byte, 1024)); err != nil { // and no more
+			t.Fatal(err)
+		}
+	}
+	if grown := heap() - before; grown > watchers*size/4 {
+		t.Errorf("%d watchers hold %d MiB", watchers, grown>>20)
+	}
+	h.ends.mu.Lock()
+	defer h.ends.mu.Unlock()
+	if len(h.ends.open) != 1 {
+		t.Errorf("%d ends are held", len(h.ends.open))
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }

@@ -83,6 +83,7 @@ type Handler struct {
 	live     Live
 	batches  Batches
 	room     room
+	ends     ends
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
 	router   http.Handler
