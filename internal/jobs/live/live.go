@@ -34,6 +34,9 @@ const (
 	readTimeout = time.Second
 	// pieces is how many are read at once.
 	pieces = 100
+	// behindPieces is the same for a watcher that reads for itself, which holds them
+	// while its client reads them: each may have 64 KiB of text.
+	behindPieces = 4
 	// windowBytes is how much text a feed keeps.
 	windowBytes = 256 << 10
 	// maxText bounds the text of one event, in bytes.

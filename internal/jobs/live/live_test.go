@@ -254,14 +254,17 @@ func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
 	late.wantText(t, whole.String())
 	back := b.watch(t, id, jobs.Position{State: jobs.StateRunning, Stdout: 10_000})
 	back.wantText(t, whole.String()[10_000:])
+	// Pieces that were told before are read without anything to tell, many in a row.
+	near := b.watch(t, id, jobs.Position{State: jobs.StateRunning, Stdout: 900_000})
+	near.wantText(t, whole.String()[900_000:])
 	last := "é and the end\n"
 	b.print(t, id, whole.Len(), last)
 	whole.WriteString(last)
-	for _, w := range []*watch{first, late, back} {
+	for _, w := range []*watch{first, late, back, near} {
 		w.wantText(t, last)
 	}
 	b.end(t, id, whole.String())
-	for _, w := range []*watch{first, late, back} {
+	for _, w := range []*watch{first, late, back, near} {
 		w.wantEnd(t)
 	}
 	after := b.watch(t, id, jobs.Position{})

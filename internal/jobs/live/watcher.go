@@ -21,6 +21,15 @@ type watcher struct {
 // next gives what is new for the watcher. If nothing is, changed is closed when
 // there may be more, or the error says that there will not.
 func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, err error) {
+	for again := true; again && len(events) == 0 && err == nil; {
+		events, changed, again, err = w.look(ctx)
+	}
+	return events, changed, err
+}
+
+// look is next, but for a watcher that is behind, and that has to look again: what it
+// read may have been told before, and is perhaps not all.
+func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, again bool, err error) {
 	f := w.feed
 	f.mu.Lock()
 	state, end, err, changed, behind := f.state, f.end, f.err, f.changed, after(f.dropped, w.cursor)
@@ -31,9 +40,9 @@ func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan
 	f.mu.Unlock()
 	if behind {
 		// Not before the stream has expired, after which the record has it all.
-		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, pieces)
+		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, behindPieces)
 		if err != nil {
-			return nil, changed, explain(err)
+			return nil, changed, false, explain(err)
 		}
 		if len(read) == 0 {
 			w.cursor = f.lastDropped()
@@ -47,23 +56,10 @@ func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan
 		w.cursor = piece.Cursor
 		events = w.add(events, piece.Printed)
 	}
-	switch {
-	case behind && len(read) == 0:
-		return w.nextOr(ctx, events)
-	case behind:
-		return events, changed, nil // perhaps not all
-	case end != nil:
+	if end != nil && !behind {
 		events = w.addEnd(events, end)
 	}
-	return events, changed, err
-}
-
-// nextOr gives the events, or looks again if there are none.
-func (w *watcher) nextOr(ctx context.Context, events []jobs.Event) ([]jobs.Event, <-chan struct{}, error) {
-	if len(events) > 0 {
-		return events, nil, nil
-	}
-	return w.next(ctx)
+	return events, changed, behind, err
 }
 
 // add adds what of a piece has not been told.
