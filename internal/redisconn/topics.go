@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 
@@ -16,52 +17,111 @@ type Topics struct {
 	subscription *redis.PubSub
 	signals      signals.Signals
 	stop         context.CancelFunc
-	receive      sync.WaitGroup
-	// changes keeps what is said to Redis in the order of the changes.
-	changes sync.Mutex
+	parts        sync.WaitGroup
+
+	// changed gets a value when there is something in pending.
+	changed chan struct{}
+	// mu keeps signals and these in step. It is not held while Redis is told: a
+	// Redis that hangs is waited for by one goroutine, and not by those who come
+	// and go.
+	mu sync.Mutex
+	// pending are the channels that are wanted, or not any more, and of which Redis
+	// has not been told; told are those that it was last told to be wanted.
+	pending, told map[string]bool
 }
 
 // NewTopics makes one on a client that the caller keeps, and closes after it.
 // Redis need not be there yet.
 func NewTopics(client redis.UniversalClient) *Topics {
 	ctx, stop := context.WithCancel(context.Background())
-	t := &Topics{subscription: client.Subscribe(ctx), stop: stop}
-	t.receive.Go(func() { t.run(ctx) })
+	t := &Topics{
+		subscription: client.Subscribe(ctx), stop: stop, changed: make(chan struct{}, 1),
+		pending: map[string]bool{}, told: map[string]bool{},
+	}
+	t.parts.Go(func() { t.run(ctx) })
+	t.parts.Go(func() { t.tellChanges(ctx) })
 	return t
 }
 
-// Close ends it and waits for that. Those who wait hear nothing from then on.
+// Close ends it and waits for that, a few seconds if Redis hangs. Those who wait
+// hear nothing from then on.
 func (t *Topics) Close() {
 	t.stop()
-	t.receive.Wait()
+	t.parts.Wait()
 }
 
-// Wait registers a wait for messages on a channel, whatever they say. heard gets a
-// value for each, or one for several, and whenever the subscription was made: what
-// was published before is lost, so the receiver looks. Pub/Sub may lose messages
-// besides, so the receiver looks now and then as well. done ends the wait.
-func (t *Topics) Wait(ctx context.Context, channel string) (heard <-chan struct{}, done func()) {
-	t.changes.Lock()
-	defer t.changes.Unlock()
+// Wait registers a wait for messages on a channel, whatever they say; it does not
+// wait for Redis. heard gets a value for each, or one for several, and whenever the
+// subscription was made: what was published before is lost, so the receiver looks.
+// Pub/Sub may lose messages besides, so the receiver looks now and then as well. done
+// ends the wait.
+func (t *Topics) Wait(channel string) (heard <-chan struct{}, done func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	heard, first, forget := t.signals.Add(channel)
 	if first {
-		t.tell(ctx, "subscribe", t.subscription.Subscribe, channel)
+		t.change(channel, true)
+	}
+	if t.told[channel] {
+		t.signals.Notify(channel) // it may be made already
 	}
 	return heard, func() {
-		t.changes.Lock()
-		defer t.changes.Unlock()
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		if forget() {
-			t.tell(context.WithoutCancel(ctx), "unsubscribe", t.subscription.Unsubscribe, channel)
+			t.change(channel, false)
 		}
 	}
 }
 
-// tell says a change to Redis. If that fails, the client library says what it then
-// wants when it connects again.
-func (t *Topics) tell(ctx context.Context, what string, say func(context.Context, ...string) error, channel string) {
-	if err := say(ctx, channel); err != nil {
-		slog.DebugContext(ctx, "changing a subscription", "change", what, "channel", channel, "error", err)
+// change is called under the lock.
+func (t *Topics) change(channel string, wanted bool) {
+	t.pending[channel] = wanted
+	select {
+	case t.changed <- struct{}{}:
+	default: // one that has not been looked at is enough
 	}
+}
+
+// tellChanges tells Redis what is wanted, until ctx ends. If that fails, the client
+// library says what it then wants when it connects again.
+func (t *Topics) tellChanges(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.changed:
+		}
+		begun, over := t.takeChanges()
+		var errs []error
+		if len(over) > 0 {
+			errs = append(errs, t.subscription.Unsubscribe(ctx, over...))
+		}
+		if len(begun) > 0 {
+			errs = append(errs, t.subscription.Subscribe(ctx, begun...))
+		}
+		if err := errors.Join(errs...); err != nil {
+			slog.DebugContext(ctx, "changing subscriptions", "error", err)
+		}
+	}
+}
+
+// takeChanges gives the channels that are wanted now, and those that are not any more.
+func (t *Topics) takeChanges() (begun, over []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for channel, wanted := range t.pending {
+		switch {
+		case wanted && !t.told[channel]:
+			t.told[channel] = true
+			begun = append(begun, channel)
+		case !wanted && t.told[channel]:
+			delete(t.told, channel)
+			over = append(over, channel)
+		}
+	}
+	clear(t.pending)
+	return begun, over
 }
 
 func (t *Topics) run(ctx context.Context) {

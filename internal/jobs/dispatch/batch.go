@@ -141,7 +141,7 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	if wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		heard, done := d.topics.Wait(ctx, store.BatchChannel(id))
+		heard, done := d.topics.Wait(store.BatchChannel(id))
 		defer done()
 		err := d.awaitEnded(waiting, heard, id, jobs.MaxBatch)
 		switch {

@@ -29,7 +29,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 	if err := tell(nil); err != nil {
 		return err
 	}
-	heard, done := d.topics.Wait(ctx, store.BatchChannel(id))
+	heard, done := d.topics.Wait(store.BatchChannel(id))
 	defer done()
 	for told := after; ; {
 		if told, err = d.tellEnded(ctx, record, told, tell); err != nil {

@@ -41,7 +41,7 @@ func (f *feed) run(ctx context.Context) {
 		return
 	}
 	// It says so when it is made, so nothing between is missed.
-	heard, done := f.hub.topics.Wait(ctx, store.EventsKey(f.id))
+	heard, done := f.hub.topics.Wait(store.EventsKey(f.id))
 	defer done()
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
