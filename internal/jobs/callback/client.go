@@ -85,8 +85,11 @@ func (c *client) post(ctx context.Context, url string, header http.Header, body 
 	}
 	defer response.Body.Close()
 	// So that the receiver is not cut off while it still writes. Its status counts,
-	// whatever becomes of the rest.
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
+	// whatever becomes of the rest. After a 101 the body is the connection itself,
+	// which no context ends: to read it could take for ever.
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
+	}
 	return answer{status: response.StatusCode, retryAfter: retryAfter(response), wrong: wrongOfStatus(response.StatusCode)}
 }
 

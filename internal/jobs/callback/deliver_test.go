@@ -275,6 +275,34 @@ func TestEndlessAnswers(t *testing.T) {
 	}
 }
 
+// A receiver that wants to go on with another protocol, and then says nothing, holds
+// nobody up: no context ends a connection that was handed over.
+func TestSwitchingProtocols(t *testing.T) {
+	b := open(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
+	ended := make(chan struct{})
+	server := serve(t, "127.0.0.2:0", func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
+		// Until the sender has closed it, or else so late that the test can fail.
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+		close(ended)
+	})
+	start := time.Now()
+	if got, again := b.send(t, b.ended(t, server.URL)); got.Error != "status" || got.ResponseStatus != http.StatusSwitchingProtocols || again == 0 {
+		t.Errorf("got %+v, again in %s", got, again)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	<-ended
+}
+
 func TestTheLastAttempts(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Attempts = 2 })
 	status := http.StatusServiceUnavailable
