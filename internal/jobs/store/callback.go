@@ -150,22 +150,37 @@ func (s *Store) BeginCallback(ctx context.Context, id string, within time.Durati
 	return *decodeCallback(reply[0], reply[1], jobs.StateSucceeded), nil
 }
 
-// endAttemptScript notes what came of an attempt. What is over stays as it is: a
-// late word of another attempt does not matter then.
+// callbackSpare is for how long after its next attempt a callback's record is kept
+// at least, for what may come between: another's timeout, a sender that dies.
+const callbackSpare = 2 * time.Minute
+
+// endAttemptScript notes what came of an attempt. What is over stays as it is, and
+// so does what a later attempt has begun: a late word does not matter then, but for
+// the one that it was delivered after all. The record stays until the next attempt,
+// which a receiver may have put off for longer than was reckoned with.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     status, attempts, time of this attempt, microseconds until the next
-//	         one (0 for none), status of the answer, what was wrong
+//	         one (0 for none), status of the answer, what was wrong, for how many
+//	         milliseconds after the next one the record is kept at least
 //	returns  1 if it was noted, else 0
 var endAttemptScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "callback", "callback_state")
-if not job[1] or string.match(job[2] or "", "^delivered") then
+local status, attempts = string.match(job[2] or "", "^(%a+) (%d+)")
+if not job[1] or status == "delivered" then
+	return 0
+end
+if ARGV[1] ~= "delivered" and (status == "failed" or tonumber(attempts or 0) > tonumber(ARGV[2])) then
 	return 0
 end
 local next = "0"
 if ARGV[4] ~= "0" then
 	local time = redis.call("TIME")
 	next = string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[4])
+	local left, need = redis.call("PTTL", KEYS[1]), math.ceil(ARGV[4] / 1000) + ARGV[7]
+	if left >= 0 and left < need then
+		redis.call("PEXPIRE", KEYS[1], string.format("%.0f", need))
+	end
 end
 redis.call("HSET", KEYS[1], "callback_state", table.concat({ARGV[1], ARGV[2], ARGV[3], next, ARGV[5], ARGV[6]}, " "))
 return 1`)
@@ -180,10 +195,11 @@ func (s *Store) EndCallback(ctx context.Context, id string, callback jobs.Callba
 	if callback.Status.Over() {
 		pause = 0
 	}
-	err := endAttemptScript.Run(ctx, s.client, []string{jobKey(id)}, string(callback.Status), callback.Attempts,
-		callback.LastAttemptAt.UnixMicro(), pause.Microseconds(), callback.ResponseStatus, wrong).Err()
+	noted, err := endAttemptScript.Run(ctx, s.client, []string{jobKey(id)}, string(callback.Status), callback.Attempts,
+		callback.LastAttemptAt.UnixMicro(), pause.Microseconds(), callback.ResponseStatus, wrong, callbackSpare.Milliseconds()).Bool()
 	switch {
 	case err != nil:
+	case !noted: // whoever noted something else sees to the rest
 	case callback.Status.Over():
 		err = s.client.ZRem(ctx, callbacksKey, id).Err()
 	default:
