@@ -113,14 +113,16 @@ func (s *Sender) Wait() { s.active.Wait() }
 func (s *Sender) begin(ctx context.Context, id string) (jobs.Callback, jobs.Record, error) {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	callback, err := s.Records.BeginCallback(bounded, id, s.Settings.Timeout+recordTimeout)
-	if err != nil || callback.Status.Over() {
-		return callback, jobs.Record{}, err
-	}
+	// First, since what cannot be read cannot be sent, and is no attempt.
 	record, err := s.Records.Get(bounded, id)
 	if err == nil && !record.State.Ended() {
 		err = fmt.Errorf("job %s has not ended", id)
 	}
+	if err != nil {
+		return jobs.Callback{}, jobs.Record{}, err
+	}
+	callback, err := s.Records.BeginCallback(bounded, id, s.Settings.Timeout+recordTimeout)
+	record.Callback = &callback
 	return callback, record, err
 }
 

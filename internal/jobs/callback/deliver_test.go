@@ -326,6 +326,23 @@ func TestTheLastAttempts(t *testing.T) {
 	}
 }
 
+// What could not be sent because the record could not be read is no attempt: it must
+// not use them up.
+func TestUnreadableRecordIsNoAttempt(t *testing.T) {
+	b := open(t, nil)
+	id := jobs.NewID()
+	if err := b.Create(t.Context(), jobs.Job{ID: id, CallbackURL: "http://127.0.0.2/"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Send(t.Context(), id); err == nil {
+		t.Error("the end of a job that has not ended was sent")
+	}
+	record, err := b.Get(t.Context(), id)
+	if err != nil || record.Callback.Attempts != 0 || record.Callback.Status != jobs.CallbackWaiting {
+		t.Errorf("%+v, %v", record.Callback, err)
+	}
+}
+
 func TestRetryAfterIsRespected(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Pause = time.Second })
 	for value, want := range map[string]time.Duration{"30": 30 * time.Second, "999": time.Minute, "x": time.Second, "": time.Second} {
