@@ -28,6 +28,11 @@ const wrongMessage = "internal"
 // Records are the jobs' records. Methods fail with CodeNotFound for a job that is
 // gone.
 type Records interface {
+	// PeekCallback gives how a job's callback stands.
+	PeekCallback(ctx context.Context, id string) (jobs.Callback, error)
+	// WatchCallback has somebody look whether anybody has the callback in hand,
+	// after a time.
+	WatchCallback(ctx context.Context, id string, after time.Duration) error
 	// BeginCallback notes that an attempt begins, which takes as long as within at
 	// most, and gives how the callback stands with it; one that is over is given
 	// as it is.
@@ -57,6 +62,7 @@ type Sender struct {
 	guard  guard
 	signer signer
 	client *client
+	slow   *slowHosts
 	active sync.WaitGroup
 }
 
@@ -69,7 +75,10 @@ func newSender(config Config, resolver *net.Resolver) (*Sender, error) {
 		return nil, err
 	}
 	guard := newGuard(config.Settings.Allow)
-	return &Sender{Config: config, guard: guard, signer: signer, client: newClient(guard, config.Settings.Timeout, resolver)}, nil
+	return &Sender{
+		Config: config, guard: guard, signer: signer, slow: newSlowHosts(config.Settings),
+		client: newClient(guard, config.Settings.Timeout, resolver),
+	}, nil
 }
 
 // Check refuses a callback_url that could never be connected to, with
@@ -82,18 +91,32 @@ func (s *Sender) Check(callbackURL string) *jobs.Error { return s.guard.check(ca
 func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err error) {
 	s.active.Add(1)
 	defer s.active.Done()
-	callback, record, err := s.begin(ctx, id)
+	callback, err := s.peek(ctx, id)
+	if err == nil && !callback.Status.Over() {
+		again, err = s.sendTo(ctx, id, hostOf(callback.URL))
+	}
 	var known *jobs.Error
-	switch {
-	case errors.As(err, &known) && known.Code == jobs.CodeNotFound:
+	if errors.As(err, &known) && known.Code == jobs.CodeNotFound {
 		s.Logger.Warn("a job was forgotten before its callback was delivered", "job_id", id)
 		return 0, nil
-	case err != nil:
-		return 0, err
-	case callback.Status.Over():
-		return 0, nil
+	}
+	return again, err
+}
+
+// sendTo makes the attempt, unless too many are being made at hosts like that one:
+// then it is put off, which is no attempt.
+func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Duration, err error) {
+	leave, ok := s.slow.begin(host)
+	if !ok {
+		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // nothing depends on its being hard to guess
+		return again, s.putOff(ctx, id, again)
 	}
 	start := time.Now()
+	defer func() { leave(time.Since(start)) }()
+	callback, record, err := s.begin(ctx, id)
+	if err != nil || callback.Status.Over() {
+		return 0, err
+	}
 	got := s.attempt(ctx, callback, record)
 	if ctx.Err() != nil && got.status == 0 {
 		return 0, ctx.Err() // cut off by us; it counts as an attempt all the same
@@ -104,6 +127,18 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 	}
 	s.report(id, callback, time.Since(start))
 	return pause, nil
+}
+
+func (s *Sender) peek(ctx context.Context, id string) (jobs.Callback, error) {
+	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	return s.Records.PeekCallback(bounded, id)
+}
+
+func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	return s.Records.WatchCallback(bounded, id, again+s.Settings.Timeout+recordTimeout)
 }
 
 // Wait waits for those Sends that the queue has given up when it stopped: their

@@ -108,6 +108,22 @@ func (s *Store) DueCallbacks(ctx context.Context, n int) ([]string, error) {
 	return due, nil
 }
 
+// PeekCallback gives how a job's callback stands, without the rest of its record.
+// It is for jobs that have ended. CodeNotFound, also for a job without one.
+func (s *Store) PeekCallback(ctx context.Context, id string) (jobs.Callback, error) {
+	values, err := s.client.HMGet(ctx, jobKey(id), "callback", "callback_state").Result()
+	if err != nil {
+		return jobs.Callback{}, fmt.Errorf("read the callback of job %s: %w", id, err)
+	}
+	url, _ := values[0].(string)
+	state, _ := values[1].(string)
+	callback := decodeCallback(url, state, jobs.StateSucceeded)
+	if callback == nil {
+		return jobs.Callback{}, fmt.Errorf("read the callback of job %s: %w", id, notFound())
+	}
+	return *callback, nil
+}
+
 // How a callback stands is one field: status, attempts, times of the last and of
 // the next one (microseconds since 1970, 0 for none), status of the answer (0 for
 // none), and what was wrong ("-" for nothing).
