@@ -74,7 +74,11 @@ func (s Settings) Validate(ttl time.Duration) error {
 func (s Settings) fitsInto(ttl time.Duration) bool {
 	left := ttl - s.Timeout
 	for attempt := 1; attempt < s.Attempts; attempt++ {
-		if left -= s.basePause(attempt)*3/2 + s.Timeout; left < 0 {
+		pause := s.basePause(attempt)
+		if pause > left {
+			return false // and nothing overflows below
+		}
+		if left -= pause*3/2 + s.Timeout; left < 0 {
 			return false
 		}
 	}

@@ -105,6 +105,7 @@ func TestSettings(t *testing.T) {
 		{"pause", func(s *Settings) { s.Pause = 0 }, time.Hour, "CALLBACK_PAUSE"},
 		{"longer than the record", func(*Settings) {}, 45 * time.Minute, "RESULT_TTL"},
 		{"far longer", func(s *Settings) { s.Attempts, s.Pause = 20, 24*time.Hour }, time.Hour, "RESULT_TTL"},
+		{"so long that it overflows", func(s *Settings) { s.Attempts, s.Pause = 2, 1_000_000*time.Hour }, time.Hour, "RESULT_TTL"},
 		{"one attempt", func(s *Settings) { s.Attempts = 1 }, 10 * time.Second, ""},
 	}
 	for _, c := range cases {
