@@ -196,7 +196,7 @@ if ARGV[4] ~= "0" then
 	local left, need = redis.call("PTTL", KEYS[1]), math.ceil(ARGV[4] / 1000) + ARGV[7]
 	if left >= 0 and left < need then
 		redis.call("PEXPIRE", KEYS[1], string.format("%.0f", need))
-	end
+	end -- of too little left
 end
 redis.call("HSET", KEYS[1], "callback_state", table.concat({ARGV[1], ARGV[2], ARGV[3], next, ARGV[5], ARGV[6]}, " "))
 return 1`)
