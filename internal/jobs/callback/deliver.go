@@ -111,13 +111,15 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // nothing depends on its being hard to guess
 		return again, s.putOff(ctx, id, again)
 	}
-	start := time.Now()
-	defer func() { leave(time.Since(start)) }()
+	var took time.Duration
+	defer func() { leave(took) }()
 	callback, record, err := s.begin(ctx, id)
 	if err != nil || callback.Status.Over() {
 		return 0, err
 	}
+	start := time.Now()
 	got := s.attempt(ctx, callback, record)
+	took = time.Since(start)
 	if ctx.Err() != nil && got.status == 0 {
 		return 0, ctx.Err() // cut off by us; it counts as an attempt all the same
 	}
@@ -125,7 +127,7 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	if err := s.end(ctx, id, callback, pause); err != nil {
 		return 0, err
 	}
-	s.report(id, callback, time.Since(start))
+	s.report(id, callback, took)
 	return pause, nil
 }
 

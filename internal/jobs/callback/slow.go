@@ -28,7 +28,7 @@ func newSlowHosts(settings Settings) *slowHosts {
 }
 
 // begin reports whether an attempt at a host may be made now. If so, leave is to be
-// called with how long it took.
+// called with how long it took, 0 if none was made.
 func (s *slowHosts) begin(host string) (leave func(took time.Duration), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,9 +49,10 @@ func (s *slowHosts) leave(host string, slow bool, took time.Duration) {
 		s.active--
 	}
 	now := time.Now()
-	if took >= s.least {
+	switch {
+	case took >= s.least:
 		s.until[host] = now.Add(s.remembered)
-	} else {
+	case took > 0:
 		delete(s.until, host)
 	}
 	// There are few: each took its time.
