@@ -9,10 +9,14 @@ import (
 // and that nobody takes.
 const callbackInterval = 10 * time.Second
 
+// callbackBatch is how many callbacks are looked at in one pass, one after the
+// other.
+const callbackBatch = 50
+
 // lookAtCallbacks queues those callbacks again that nobody has had in hand in
 // time: the API replica that sent one has died, or the queue has lost it.
 func (r *Reaper) lookAtCallbacks(ctx context.Context) error {
-	due, err := r.store.DueCallbacks(ctx, batch)
+	due, err := r.store.DueCallbacks(ctx, callbackBatch)
 	if err != nil {
 		return err
 	}

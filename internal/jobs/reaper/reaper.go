@@ -128,9 +128,6 @@ func (r *Reaper) pass(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.lookAtCallbacks(ctx); err != nil {
-		return err
-	}
 	for id, s := range r.suspects {
 		if now.Sub(s.since) > time.Minute {
 			delete(r.suspects, id) // of a job that was settled by others
@@ -142,7 +139,10 @@ func (r *Reaper) pass(ctx context.Context) error {
 		}
 		r.forgot = now
 	}
-	return r.sweep(ctx)
+	if err := r.sweep(ctx); err != nil {
+		return err
+	}
+	return r.lookAtCallbacks(ctx) // last: with a far Redis and many of them it takes long
 }
 
 func (r *Reaper) sweep(ctx context.Context) error {
