@@ -32,9 +32,9 @@ func (c *cancelCommand) Run() error {
 			case err != nil:
 				errs = append(errs, err)
 			case client.Ended(job.Status):
-				fmt.Println(id, "cancelled")
+				fmt.Fprintln(printed, id, "cancelled")
 			default:
-				fmt.Println(id, "is being killed")
+				fmt.Fprintln(printed, id, "is being killed")
 			}
 		}
 		return concludeUnless(ctx, errors.Join(errs...))
