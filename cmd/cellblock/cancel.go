@@ -30,7 +30,7 @@ func (c *cancelCommand) Run() error {
 			job, err := service.Cancel(ctx, id)
 			switch {
 			case err != nil:
-				errs = append(errs, err)
+				errs = append(errs, fmt.Errorf("%s: %w", id, err))
 			case client.Ended(job.Status):
 				fmt.Fprintln(printed, id, "cancelled")
 			default:

@@ -68,7 +68,7 @@ func TestExitStatuses(t *testing.T) {
 		{2, "the limits are wall", "def main(): pass", "run - -l walls=1"},
 		{2, "wall_seconds", "def main(): pass", "run - -l wall=1h"},
 		{2, "(not_found)", "", "get an-id"},
-		{2, "(not_found)", "", "cancel an-id"},
+		{2, "an-id: there is no such job, or it has expired (not_found)\nanother: there", "", "cancel an-id another"},
 		{2, "such as http://", "", "list --url ftp://x"},
 		{3, "cannot be reached", "", "run " + good + " --url http://127.0.0.1:1"},
 	}
