@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,7 +25,8 @@ type batchCommands struct {
 // Help is for `cellblock batch --help`.
 func (batchCommands) Help() string {
 	return `A line of the file is a job, as POST /execute takes it: {"script": "def main(n): return n", "args": {"n": 1}}.
-A line of the output is what one gave, as it ends: {"index": 0, "job": {…}}, with the line of the file, counted from 0.
+A line of the output is what one gave, as it ends: {"index": 0, "job": {…}}, with the line of the file, counted from 0;
+empty lines do not count.
 It exits with 1 if a job failed or was refused. Ctrl-C cancels the batch.
 
     cellblock batch jobs.ndjson --output results.ndjson
@@ -55,7 +55,7 @@ func (c *batchRunCommand) Run() error {
 			return concludeUnless(ctx, err)
 		}
 		if c.NoWait {
-			fmt.Println(batch.BatchID)
+			fmt.Fprintln(printed, batch.BatchID)
 			return nil
 		}
 		note("batch %s", batch.BatchID)
@@ -71,12 +71,14 @@ func (c *batchRunCommand) Run() error {
 }
 
 // tally counts how the jobs of a batch ended.
-type tally struct{ succeeded, failed, refused int }
+type tally struct{ succeeded, failed, cancelled, refused int }
 
 func (t *tally) count(result client.BatchResult) {
 	switch {
 	case result.Job == nil:
 		t.refused++
+	case result.Job.Code == client.CodeCancelled:
+		t.cancelled++
 	case result.Job.Code != "":
 		t.failed++
 	default:
@@ -85,7 +87,7 @@ func (t *tally) count(result client.BatchResult) {
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("%d succeeded, %d failed, %d refused or expired", t.succeeded, t.failed, t.refused)
+	return fmt.Sprintf("%d succeeded, %d failed, %d cancelled, %d refused or expired", t.succeeded, t.failed, t.cancelled, t.refused)
 }
 
 // writeResults writes a line for each job of a batch as it ends, to a file or to
@@ -112,7 +114,7 @@ func writeResults(ctx context.Context, service *client.Client, id string, total 
 		bar.Describe(ended.String())
 		_ = bar.Add(1) // its writer is a terminal, or nothing
 	}
-	if ended.failed+ended.refused > 0 {
+	if ended.failed+ended.cancelled+ended.refused > 0 {
 		return &exit{status: statusFailed, err: fmt.Errorf("batch %s: %s", id, &ended)}
 	}
 	return nil
@@ -137,7 +139,6 @@ func progress(total int, out *os.File) *progressbar.ProgressBar {
 	return progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(os.Stderr),
 		progressbar.OptionShowCount(),
-		progressbar.OptionThrottle(50*time.Millisecond),
 		progressbar.OptionSetRenderBlankState(true),
 		progressbar.OptionSetWidth(20),
 	)

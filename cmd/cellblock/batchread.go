@@ -48,7 +48,7 @@ func showBatch(batch *client.Batch, asJSON bool) error {
 		return printJSON(batch)
 	}
 	n := batch.Counts
-	fmt.Printf("%s: %d jobs, %d queued, %d running, %d succeeded, %d failed, %d cancelled, %d refused\n",
+	fmt.Fprintf(printed, "%s: %d jobs, %d queued, %d running, %d succeeded, %d failed, %d cancelled, %d refused\n",
 		batch.Status, n.Total, n.Queued, n.Running, n.Succeeded, n.Failed, n.Cancelled, n.Refused)
 	return nil
 }

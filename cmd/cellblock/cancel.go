@@ -30,11 +30,11 @@ func (c *cancelCommand) Run() error {
 			job, err := service.Cancel(ctx, id)
 			switch {
 			case err != nil:
-				errs = append(errs, err)
+				errs = append(errs, fmt.Errorf("%s: %w", id, err))
 			case client.Ended(job.Status):
-				fmt.Println(id, "cancelled")
+				fmt.Fprintln(printed, id, "cancelled")
 			default:
-				fmt.Println(id, "is being killed")
+				fmt.Fprintln(printed, id, "is being killed")
 			}
 		}
 		return concludeUnless(ctx, errors.Join(errs...))

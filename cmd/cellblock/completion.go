@@ -14,7 +14,9 @@ type completionCommand struct {
 
 // Help is for `cellblock completion --help`.
 func (*completionCommand) Help() string {
-	return `    source <(cellblock completion bash)                                    # in ~/.bashrc
+	return `Commands, flags, their values, and files where files go.
+
+    source <(cellblock completion bash)                                    # in ~/.bashrc
     source <(cellblock completion zsh)                                     # in ~/.zshrc, after compinit
     cellblock completion fish > ~/.config/fish/completions/cellblock.fish`
 }

@@ -37,7 +37,7 @@ func (c *getCommand) Run() error {
 			return concludeUnless(ctx, err)
 		}
 		if !client.Ended(job.Status) && !c.JSON {
-			fmt.Println(job.Status)
+			fmt.Fprintln(printed, job.Status)
 			return nil
 		}
 		if !c.JSON {

@@ -23,7 +23,9 @@ type listCommand struct {
 
 // Help is for `cellblock list --help`.
 func (*listCommand) Help() string {
-	return `    cellblock list --status failed --limit 5
+	return `Times are this machine's.
+
+    cellblock list --status failed --limit 5
     cellblock list --limit 0 --json | jq -r 'select(.status == "queued") | .job_id'`
 }
 
@@ -64,10 +66,10 @@ func (c *listCommand) show(job client.JobSummary, first bool) error {
 	}
 	const columns = "%-36s  %s  %-19s  %s\n"
 	if first {
-		fmt.Printf(columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN")
+		fmt.Fprintf(printed, columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN")
 	}
 	status := paint(os.Stdout, statusColour(job.Status), fmt.Sprintf("%-9s", job.Status))
-	fmt.Printf(columns, job.JobID, status, local(job.CreatedAt), ran(job))
+	fmt.Fprintf(printed, columns, job.JobID, status, local(job.CreatedAt), ran(job))
 	return nil
 }
 

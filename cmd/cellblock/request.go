@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -46,17 +47,14 @@ func (f *requestFlags) Validate() error {
 // request reads what the flags name.
 func (f *requestFlags) request() (client.Request, error) {
 	request := client.Request{Priority: f.Priority, CallbackURL: f.Callback, IdempotencyKey: f.Key}
-	script, err := readFile(f.Script)
-	if err != nil {
+	var err error
+	if request.Script, err = readText(f.Script); err != nil {
 		return request, err
 	}
-	request.Script = string(script)
 	if f.Stdin != "" {
-		stdin, err := readFile(f.Stdin)
-		if err != nil {
+		if request.Stdin, err = readText(f.Stdin); err != nil {
 			return request, err
 		}
-		request.Stdin = string(stdin)
 	}
 	if request.Args, err = f.args(); err != nil {
 		return request, err
@@ -79,6 +77,21 @@ func readFile(path string) ([]byte, error) {
 	}
 	content, err := os.ReadFile(path)
 	return content, usage(err)
+}
+
+// readText is readFile for what JSON can carry.
+func readText(path string) (string, error) {
+	content, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	if path == "-" {
+		path = "standard input"
+	}
+	if !utf8.Valid(content) {
+		return "", usagef("%s is not UTF-8; what is no text goes into --file", path)
+	}
+	return string(content), nil
 }
 
 // args are those of --args-json with those of --arg over them; nil for none.

@@ -96,7 +96,7 @@ func watch(ctx context.Context, service *client.Client, id string) (*client.Job,
 		}
 		switch event.Kind {
 		case client.EventStdout:
-			tee(os.Stdout, event.Text, &stdout)
+			tee(printed, event.Text, &stdout)
 		case client.EventStderr:
 			tee(os.Stderr, event.Text, &stderr)
 		case client.EventEnd:
@@ -109,7 +109,7 @@ func watch(ctx context.Context, service *client.Client, id string) (*client.Job,
 }
 
 // tee writes what the script printed, and keeps it too.
-func tee(file *os.File, text string, kept *strings.Builder) {
-	_, _ = file.WriteString(text)
+func tee(file io.Writer, text string, kept *strings.Builder) {
+	_, _ = io.WriteString(file, text)
 	_, _ = kept.WriteString(text)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -21,6 +22,23 @@ const (
 	yellow = 33
 	dim    = 2
 )
+
+// printed is standard output.
+var printed = &printer{file: os.Stdout}
+
+// printer writes to a file, and keeps the first error, for leave to tell.
+type printer struct {
+	file *os.File
+	err  error
+}
+
+func (p *printer) Write(content []byte) (int, error) {
+	n, err := p.file.Write(content)
+	if p.err == nil {
+		p.err = err
+	}
+	return n, err
+}
 
 func terminal(file *os.File) bool { return isatty.IsTerminal(file.Fd()) }
 
@@ -68,26 +86,26 @@ func showEnd(ctx context.Context, service *client.Client, job *client.Job, how s
 
 // printJSON prints a value as one line of JSON.
 func printJSON(value any) error {
-	err := json.MarshalWrite(os.Stdout, value, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	err := json.MarshalWrite(printed, value, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if err == nil {
-		_, err = os.Stdout.WriteString("\n")
+		_, err = io.WriteString(printed, "\n")
 	}
 	return usage(err)
 }
 
 // showOutput shows what a job printed, but for what was shown already.
 func showOutput(job *client.Job, stdout, stderr string) {
-	show := func(file *os.File, all *string, before string) {
+	show := func(file io.Writer, all *string, before string) {
 		if all == nil {
 			return
 		}
 		// What was told while it ran and what was kept are the same, but for a job
 		// that was killed, of which more may be kept.
 		if rest, ok := strings.CutPrefix(*all, before); ok {
-			_, _ = file.WriteString(rest)
+			_, _ = io.WriteString(file, rest)
 		}
 	}
-	show(os.Stdout, job.Stdout, stdout)
+	show(printed, job.Stdout, stdout)
 	show(os.Stderr, job.Stderr, stderr)
 	if job.Truncated != nil && (job.Truncated.Stdout || job.Truncated.Stderr) {
 		fmt.Fprintln(os.Stderr, "cellblock: the output is cut at its limit")
@@ -99,7 +117,7 @@ func showResult(job *client.Job) {
 	if job.Code == "" {
 		if value := job.Result; len(value) > 0 && value.Kind() != 'n' {
 			if value.Indent(jsontext.WithIndent("  ")) == nil {
-				fmt.Println(string(value))
+				fmt.Fprintln(printed, string(value))
 			}
 		}
 	} else {

@@ -47,8 +47,12 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
-// leave shows an error and gives the exit status.
+// leave shows an error and gives the exit status. A result that could not be
+// printed is an error too.
 func leave(err error) int {
+	if err == nil && printed.err != nil {
+		err = usage(printed.err)
+	}
 	var e *exit
 	switch {
 	case err == nil:

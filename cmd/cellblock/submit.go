@@ -16,7 +16,9 @@ type submitCommand struct {
 
 // Help is for `cellblock submit --help`.
 func (*submitCommand) Help() string {
-	return `    id=$(cellblock submit report.py --file sales.csv --priority low)
+	return `The id is all that standard output gets.
+
+    id=$(cellblock submit report.py --file sales.csv --priority low)
     cellblock get "$id" --wait 30s`
 }
 
@@ -34,7 +36,7 @@ func (c *submitCommand) Run() error {
 		if c.JSON {
 			return printJSON(map[string]string{"job_id": job.JobID, "status": string(job.Status)})
 		}
-		fmt.Println(job.JobID)
+		fmt.Fprintln(printed, job.JobID)
 		return nil
 	})
 }

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,5 +149,9 @@ func TestCtrlCCancelsTheBatch(t *testing.T) {
 	batch, err := newClient(t).WaitBatch(within(t), id)
 	if err != nil || batch.Counts.Cancelled < 8 {
 		t.Errorf("the batch is %+v, %v", batch, err)
+	}
+	counts := fmt.Sprintf("%d succeeded, 0 failed, %d cancelled, 0 refused", batch.Counts.Succeeded, batch.Counts.Cancelled)
+	if got := cellblock(t, "", "batch", "results", id); got.status != 1 || !strings.Contains(got.stderr, counts) {
+		t.Errorf("the results end with %d and %q, want %q", got.status, got.stderr, counts)
 	}
 }

@@ -58,6 +58,8 @@ func TestExitStatuses(t *testing.T) {
 		{1, "(args_mismatch, job ", "def main(): pass", "run - -a n=1"},
 		{1, "(timeout, job ", "def main():\n  while True: pass", "run - -l wall=0.2"},
 		{2, "no such file", "", "run /nonexistent.py"},
+		{2, "standard input is not UTF-8", "def main(): return '\xff'", "run -"},
+		{2, "nul is not UTF-8", "def main(): pass", "run - --stdin " + write(t, "nul", "\xff")},
 		{2, "expected \"<script>\"", "", "run"},
 		{2, "unknown flag --nope", "", "run - --nope"},
 		{2, "can't be used together", "", "run - --watch --json"},
@@ -66,7 +68,7 @@ func TestExitStatuses(t *testing.T) {
 		{2, "the limits are wall", "def main(): pass", "run - -l walls=1"},
 		{2, "wall_seconds", "def main(): pass", "run - -l wall=1h"},
 		{2, "(not_found)", "", "get an-id"},
-		{2, "(not_found)", "", "cancel an-id"},
+		{2, "an-id: there is no such job, or it has expired (not_found)\nanother: there", "", "cancel an-id another"},
 		{2, "such as http://", "", "list --url ftp://x"},
 		{3, "cannot be reached", "", "run " + good + " --url http://127.0.0.1:1"},
 	}
@@ -82,6 +84,23 @@ func TestExitStatuses(t *testing.T) {
 	}
 	if got := finish(t, command(t, []string{"CELLBLOCK_TOKEN=", "API_TOKEN=" + token}, "list"), ""); got.status != 0 {
 		t.Errorf("with API_TOKEN: %+v", got)
+	}
+}
+
+// What could not be printed is not taken for printed.
+func TestAFullDiskIsTold(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, words := range []string{"run -", "run - --watch", "run - --json", "submit -", "list"} {
+		var stderr strings.Builder
+		cmd := command(t, nil, strings.Fields(words)...)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("def main(): return 'lost'"), full, &stderr
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 2 || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%s: %v, %s", words, err, &stderr)
+		}
 	}
 }
 

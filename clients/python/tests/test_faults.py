@@ -41,7 +41,8 @@ def test_a_fault_that_passes_is_lived_through(
 
 def test_a_job_is_waited_for_through_faults(through: Any, gateway: Gateway) -> None:
     job_id = through.submit(HELLO).job_id
-    gateway.faults.extend([drop, break_after(200)])
+    attempts = cellblock.Retries().attempts
+    gateway.faults.extend([*[drop] * attempts, break_after(200)])
     assert through.wait(job_id).result == 49
 
 

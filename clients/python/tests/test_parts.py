@@ -44,6 +44,7 @@ def test_pauses_grow_and_are_bounded() -> None:
     assert 10 < (retries.pause(1, 10) or 0) <= 11
     assert retries.pause(1, 10.5) is None
     assert Retries(attempts=1).pause(1) is None
+    assert Retries(attempts=1).patient().attempts == 1
 
 
 @pytest.mark.parametrize("given", [{"attempts": 0}, {"first_pause": -1}])

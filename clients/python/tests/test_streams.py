@@ -80,7 +80,7 @@ def test_a_watch_that_gets_nowhere_ends(through: Any, gateway: Gateway) -> None:
     with pytest.raises(cellblock.Unreachable, match="broke off"):
         next(events)
     # The one that got somewhere is the first in the row.
-    assert len(gateway.heads) == cellblock.Retries().attempts
+    assert len(gateway.heads) == cellblock.Retries().patient().attempts
 
 
 def test_comments_are_a_sign_of_life(through: Any, gateway: Gateway) -> None:

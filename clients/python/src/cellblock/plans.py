@@ -181,7 +181,7 @@ def watch(retries: Retries, /, job_id: str, *, after: str = "") -> Flow[Event, N
     came behind that. The last one is `End`; nothing comes if that was it. A lost
     connection is made again, and no event is lost or comes twice.
     """
-    yield from streams.follow(streams.EventReader(job_id, after), retries)
+    yield from streams.follow(streams.EventReader(job_id, after), retries.patient())
 
 
 def file(retries: Retries, /, job_id: str, name: str) -> Plan[bytes]:
@@ -243,7 +243,7 @@ def batch_results(
     have not ended. A lost connection is made again.
     """
     reader = streams.ResultReader(batch_id, after, wait=follow)
-    yield from streams.follow(reader, retries)
+    yield from streams.follow(reader, retries.patient())
 
 
 def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
@@ -287,7 +287,7 @@ def _held(
         asked = time.monotonic()
         left = requests.MOST_HOLD if until is None else max(0.0, until - asked)
         hold = min(left, requests.MOST_HOLD)
-        answer = yield from exchange(request(hold), retries)
+        answer = yield from exchange(request(hold), retries.patient())
         now = time.monotonic()
         if ended(answer) or (until is not None and now >= until):
             return answer
