@@ -157,6 +157,7 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 	case exchangeOf(r).status != 0:
 		// Else the client took what it has for all there is.
 		h.logger.DebugContext(r.Context(), "a batch's results broke off", "batch_id", id, "error", err)
+		exchangeOf(r).cut = drained(ctx) || r.Context().Err() != nil
 		panic(http.ErrAbortHandler)
 	case drained(ctx):
 		h.fail(w, r, shuttingDown())

@@ -19,8 +19,9 @@ type exchange struct {
 	jobID string
 	// status is 0 until the answer's header is written.
 	status int
-	// aborted tells that the answer broke off.
-	aborted bool
+	// aborted tells that the answer broke off, cut that this was meant: its client
+	// sees that it has not all, and asks for the rest.
+	aborted, cut bool
 }
 
 // statusClientGone is what the log and the metrics say when the client left
@@ -70,7 +71,7 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 func (x *exchange) finalStatus() int {
 	switch {
-	case x.aborted:
+	case x.aborted && !x.cut:
 		return http.StatusInternalServerError
 	case x.status == 0:
 		return statusClientGone
