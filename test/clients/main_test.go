@@ -27,8 +27,9 @@ const (
 
 // service is up for all tests; program is the command line.
 var (
-	service *stack.Stack
-	program string
+	service  *stack.Stack
+	programs stack.Programs
+	program  string
 )
 
 func TestMain(m *testing.M) {
@@ -52,7 +53,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := stack.FindOrBuild(context.Background(), os.Getenv("CLIENTS_PROGRAMS"), dir)
+	programs, err = stack.FindOrBuild(context.Background(), os.Getenv("CLIENTS_PROGRAMS"), dir)
 	if err != nil {
 		return 1, err
 	}

@@ -1,0 +1,152 @@
+package clients
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/test/stack"
+)
+
+// The README's secret is made by its reader.
+const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// startReadme starts what the README's commands talk to: a service without a token
+// that may call this machine back.
+func startReadme(t *testing.T) *stack.Stack {
+	t.Helper()
+	s, err := stack.Start(t.Context(), stack.Config{
+		Programs: programs,
+		API:      stack.Env{"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": "127.0.0.1/32"},
+		Workers:  []stack.Env{{"WORKER_CONCURRENCY": "4"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// commandsOf gives the last shell commands of a section of the README.
+func commandsOf(t *testing.T, section string) string {
+	t.Helper()
+	content, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(content), "\n## "+section+"\n")
+	if !found {
+		t.Fatalf("the README has no section %q", section)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	blocks := strings.Split(text, "```sh\n")
+	commands, _, found := strings.Cut(blocks[len(blocks)-1], "```")
+	if !found || len(blocks) == 1 {
+		t.Fatalf("the section %q has no commands", section)
+	}
+	return commands
+}
+
+// runShown runs them as they are, but for the addresses that are replaced, and gives
+// what they print.
+func runShown(t *testing.T, section string, replace ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
+		t.Fatal(err)
+	}
+	commands := strings.NewReplacer(replace...).Replace(commandsOf(t, section))
+	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
+	command.Dir = dir
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	return string(out)
+}
+
+// TestReadme runs what the README shows of a job that is watched, a hundred at once,
+// and a callback, whose signature its receiver checks with a library.
+func TestReadme(t *testing.T) {
+	s := startReadme(t)
+	here := strings.TrimPrefix(s.URL, "http://")
+	t.Run("watch", func(t *testing.T) {
+		out := runShown(t, "Watch it run", "localhost:8080", here)
+		n := strings.Count(out, "event: stdout\n")
+		if n < 3 || !strings.Contains(out, `"status":"succeeded"`) || !strings.Contains(out, `data: {"text":"step 1 of `) {
+			t.Errorf("%d pieces:\n%s", n, out)
+		}
+	})
+	t.Run("batch", func(t *testing.T) {
+		out := runShown(t, "Many at once", "localhost:8080", here)
+		n := strings.Count(out, "\n")
+		if n != 100 || !strings.Contains(out, "[99,10000]\n") || !strings.Contains(out, "[0,1]\n") {
+			t.Errorf("%d lines:\n%.500s", n, out)
+		}
+	})
+	t.Run("callback", func(t *testing.T) {
+		lines, port := startReceiver(t)
+		out := runShown(t, "Be told", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+port)
+		var job struct {
+			ID       string `json:"job_id"`
+			Callback struct {
+				Status string `json:"status"`
+			} `json:"callback"`
+		}
+		if err := json.Unmarshal([]byte(out), &job); err != nil {
+			t.Fatal(err)
+		}
+		if !lines.Scan() || lines.Text() != job.ID+" succeeded 42" {
+			t.Errorf("the receiver says %q", lines.Text())
+		}
+		client := &http.Client{Timeout: bound, Transport: &http.Transport{DisableKeepAlives: true}}
+		for deadline := time.Now().Add(bound); job.Callback.Status != "delivered"; time.Sleep(20 * time.Millisecond) {
+			if stack.Ask(t.Context(), client, http.MethodGet, s.URL+"/jobs/"+job.ID, nil, "", &job); time.Now().After(deadline) {
+				t.Fatalf("the callback is %q", job.Callback.Status)
+			}
+		}
+	})
+}
+
+// startReceiver starts examples/receiver.py and gives its output and its port.
+func startReceiver(t *testing.T) (lines *bufio.Scanner, port string) {
+	t.Helper()
+	python, err := filepath.Abs("../../.cache/receiver/bin/python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), python, "../../examples/receiver.py", "0")
+	command.Env = []string{"CALLBACK_SECRET=" + callbackSecret}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatalf("%v; scripts/setup --test makes it", err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	})
+	lines = bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("the receiver says nothing")
+	}
+	return lines, strings.TrimPrefix(lines.Text(), "listening on ")
+}
