@@ -45,7 +45,7 @@ build: ## Build bin/api, bin/worker and bin/cellblock
 	go build -trimpath -ldflags '-X cellblock/internal/buildinfo.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: test
-test: setup-test test-go test-escape test-python test-api test-python-client ## Run every test: Go with the race detector, Python, real Redis and nsjail
+test: setup-test test-go test-escape test-python test-api ## Run every test of the service: Go with the race detector, Python, real Redis and nsjail
 
 .PHONY: setup-test
 setup-test:

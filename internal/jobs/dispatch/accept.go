@@ -33,7 +33,12 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		defer request.Stored()
 	}
 	job := d.jobOf(request, requestID)
-	accepting, cancel := context.WithTimeout(ctx, acceptTimeout+time.Duration(job.Inputs.Size())*acceptPerByte)
+	patience, release, err := d.turns.take(ctx)
+	if err != nil {
+		return "", false, d.refused(ctx, err)
+	}
+	defer release()
+	accepting, cancel := context.WithTimeout(ctx, patience+time.Duration(job.Inputs.Size())*acceptPerByte)
 	defer cancel()
 	claimed := job.ID
 	if job.IdempotencyKey != "" {
@@ -46,6 +51,7 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		fresh, err = d.enter(accepting, job)
 	}
 	if err == nil {
+		d.turns.moved()
 		return job.ID, fresh && ours, nil
 	}
 	if !ours {

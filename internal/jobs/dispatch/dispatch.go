@@ -81,6 +81,7 @@ type Dispatcher struct {
 	channel string
 	// waiters are the calls that wait for jobs, by id.
 	waiters signals.Signals
+	turns   *turns
 	// workerSeen is when a worker was last known to live, or could have lived
 	// for all we know: a time.Duration since born.
 	workerSeen atomic.Int64
@@ -106,6 +107,7 @@ func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient,
 		logger:   logger,
 		channel:  "cellblock:replies:" + uuid.NewString(),
 		born:     time.Now(),
+		turns:    newTurns(),
 		stop:     stop,
 	}
 	d.pressure.Store(&pressure{})
