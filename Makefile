@@ -56,7 +56,7 @@ test-go: setup-test ## Run the Go tests only
 	go vet ./...
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each fills the machine, and they keep real deadlines.
-	go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults)
+	go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients)
 
 .PHONY: test-escape
 test-escape: setup-test ## Try to escape from both kinds of sandbox, a line an attempt, and meet each verdict
@@ -86,6 +86,10 @@ test-python: setup ## Run the runner's own tests only, with the sandbox's Python
 test-api: build ## Hold a running service to its contract for half a minute (schemathesis)
 	@scripts/setup --fuzz
 	scripts/fuzz-api 30
+
+.PHONY: test-clients
+test-clients: setup-test test-python-client ## Run the clients in Go and Python, the command line and the README's examples against a running service (a minute)
+	go test -race $(TESTFLAGS) ./test/clients
 
 .PHONY: test-python-client
 test-python-client: build ## Run the Python client's tests only, against a running service (half a minute)
