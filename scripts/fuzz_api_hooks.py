@@ -4,6 +4,7 @@ Half of the requests to run something get one of these, with the inputs that wer
 made up, so that what lies behind the checks of a request is met as well.
 """
 
+import json
 from typing import Any
 
 import schemathesis
@@ -29,3 +30,13 @@ def before_call(_: Any, case: Any, _kwargs: Any) -> None:
         number = hash(str(body)) % (2 * len(_SCRIPTS))
         if number < len(_SCRIPTS) and isinstance(body.get("script"), str):
             body["script"] = _SCRIPTS[number]
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_: Any, value: Any) -> bytes:
+    """Send a batch as it is; every second one gets jobs that run and a bad line."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if hash(text) % 2:
+        jobs = [json.dumps({"script": script}) for script in _SCRIPTS]
+        text = "\n".join([*jobs, text, '{"script": 1}'])
+    return text.encode("utf-8", "surrogatepass")
