@@ -230,6 +230,19 @@ func decode(t *testing.T, value jsontext.Value, into any) {
 
 // withoutHugeNumbers puts 0 for integers that no float64 holds. They are valid
 // JSON, which the contract allows, but the validator cannot read them.
-func withoutHugeNumbers(body string) string { return hugeNumber.ReplaceAllString(body, "${1}0$2") }
+func withoutHugeNumbers(body string) string {
+	// The expression takes seconds for the largest answers.
+	for digits, i := 0, 0; i < len(body); i++ {
+		if digits++; body[i] < '0' || body[i] > '9' {
+			digits = 0
+		}
+		if digits == hugeDigits {
+			return hugeNumber.ReplaceAllString(body, "${1}0$2")
+		}
+	}
+	return body
+}
+
+const hugeDigits = 309
 
 var hugeNumber = regexp.MustCompile(`([\[{:,]-?)\d{309,}([\]},])`)
