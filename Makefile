@@ -53,7 +53,6 @@ setup-test:
 
 .PHONY: test-go
 test-go: setup-test ## Run the Go tests only
-	go vet ./...
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each fills the machine, and they keep real deadlines.
 	go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients)
