@@ -25,8 +25,10 @@ const (
 	// wait at once, and do not come at once.
 	crowdRamp = 3 * time.Millisecond
 	// crowdRest is how long the process may take to be as it was. Go collects what is
-	// free at the latest after two minutes.
-	crowdRest = 150 * time.Second
+	// free two minutes after it last did, if there was no need before.
+	crowdRest = 5 * time.Minute
+	// crowdHeap is how much more heap in use counts as nothing, in bytes.
+	crowdHeap = 6 << 20
 )
 
 // crowd is one API process with many who watch and many who wait at once.
@@ -50,11 +52,14 @@ type footprint struct {
 	Files      int `json:"open_files"`
 	HeapBytes  int `json:"heap_bytes"`
 	RSSBytes   int `json:"resident_bytes"`
+	// Seconds is how long it took to come to this, from the end of the crowd.
+	Seconds float64 `json:"seconds,omitzero"`
 }
 
 func (f footprint) most(other footprint) footprint {
 	return footprint{
-		max(f.Goroutines, other.Goroutines), max(f.Files, other.Files), max(f.HeapBytes, other.HeapBytes), max(f.RSSBytes, other.RSSBytes),
+		Goroutines: max(f.Goroutines, other.Goroutines), Files: max(f.Files, other.Files),
+		HeapBytes: max(f.HeapBytes, other.HeapBytes), RSSBytes: max(f.RSSBytes, other.RSSBytes),
 	}
 }
 
@@ -95,11 +100,22 @@ func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *c
 			c.Most = c.Most.most(now)
 		}
 	}
-	if err := pause(ctx, crowdRest); err != nil {
-		return nil, err
-	}
-	c.After, err = readFootprint(ctx, client, s.URL)
+	c.After, err = awaitRest(ctx, client, s.URL, c.Before)
 	return c, err
+}
+
+// awaitRest gives what the process has once its heap is nearly as before, or at last.
+func awaitRest(ctx context.Context, client *http.Client, url string, before footprint) (footprint, error) {
+	for began := time.Now(); ; {
+		f, err := readFootprint(ctx, client, url)
+		if err != nil || f.HeapBytes < before.HeapBytes+crowdHeap || time.Since(began) > crowdRest {
+			f.Seconds = time.Since(began).Seconds()
+			return f, err
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return f, err
+		}
+	}
 }
 
 // gather has all of them there at once, and waits for their ends.
@@ -200,7 +216,10 @@ func readFootprint(ctx context.Context, client *http.Client, url string) (footpr
 			values[name] = int(value)
 		}
 	}
-	f := footprint{values["go_goroutines"], values["process_open_fds"], values["go_memstats_heap_inuse_bytes"], values["process_resident_memory_bytes"]}
+	f := footprint{
+		Goroutines: values["go_goroutines"], Files: values["process_open_fds"],
+		HeapBytes: values["go_memstats_heap_inuse_bytes"], RSSBytes: values["process_resident_memory_bytes"],
+	}
 	if f.Goroutines == 0 || f.RSSBytes == 0 {
 		return f, errors.New("/metrics has no goroutines or no memory")
 	}

@@ -71,7 +71,7 @@ func (r report) printSpeed(w io.Writer) {
 }
 
 func (c *crowd) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%d watchers and %d waiting clients\tbefore\tmost\tafter\n", c.Watchers, c.Waiting)
+	fmt.Fprintf(w, "\n%d watchers and %d waiting clients\tbefore\tmost\t%.0f s after\n", c.Watchers, c.Waiting, c.After.Seconds)
 	row := func(name string, of func(footprint) float64) {
 		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\n", name, of(c.Before), of(c.Most), of(c.After))
 	}
