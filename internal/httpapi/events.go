@@ -28,7 +28,7 @@ const (
 // WatchJob answers GET /jobs/{id}/events.
 func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.WatchJobParams) {
 	if !jobs.ValidID(id) {
-		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired"))
+		h.fail(w, r, noJob())
 		return
 	}
 	exchangeOf(r).jobID = id

@@ -24,7 +24,7 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 		}
 	}
 	if !jobs.ValidID(id) {
-		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired"))
+		h.fail(w, r, noJob())
 		return
 	}
 	exchangeOf(r).jobID = id
@@ -42,6 +42,10 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 		w.Header().Set("Retry-After", "1")
 	}
 	h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, params.InlineFiles)))
+}
+
+func noJob() *jobs.Error {
+	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
 }
 
 // parseWait reads a wait: a plain number of seconds or a number with its unit.

@@ -17,7 +17,7 @@ const (
 // CancelJob answers DELETE /jobs/{id}.
 func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID) {
 	if !jobs.ValidID(id) {
-		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired"))
+		h.fail(w, r, noJob())
 		return
 	}
 	exchangeOf(r).jobID = id

@@ -1,6 +1,9 @@
 package jobs
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Error is a failure that a client is told of: a code for programs and a
 // sentence for people. The cause is for the log only and is never sent.
@@ -27,3 +30,9 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// IsNotFound reports whether an error, or one that it wraps, is a CodeNotFound.
+func IsNotFound(err error) bool {
+	var known *Error
+	return errors.As(err, &known) && known.Code == CodeNotFound
+}

@@ -66,7 +66,7 @@ func (w *Worker) persist(patience time.Duration, try func(ctx context.Context) e
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout)
 		err := try(attempt)
 		cancel()
-		if err == nil || notFound(err) {
+		if err == nil || jobs.IsNotFound(err) {
 			return err
 		}
 		w.Logger.Warn("Redis does not take a job's state; it is tried again", "error", err)

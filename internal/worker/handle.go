@@ -24,7 +24,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	defer release()
 	job, state, expired, err := w.take(delivery.ID)
 	switch {
-	case notFound(err):
+	case jobs.IsNotFound(err):
 		w.Logger.Warn("a job in the queue has no record", "job_id", delivery.ID)
 		return nil
 	case err != nil:
@@ -121,10 +121,10 @@ func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error)
 		holder, err = w.Store.FenceReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
 		return err
 	})
-	if err != nil && w.Settings.FenceReplicas > 0 && !notFound(err) {
+	if err != nil && w.Settings.FenceReplicas > 0 && !jobs.IsNotFound(err) {
 		w.unfence(id, token)
 	}
-	if notFound(err) {
+	if jobs.IsNotFound(err) {
 		return false, store.Holder{Ended: true}, nil
 	}
 	return err == nil && !holder.Ended && !holder.Expired && holder.Token == token, holder, err
@@ -169,7 +169,7 @@ func (w *Worker) watch(id string) error {
 		return queue.ErrHeld
 	}
 	job, state, err := w.load(id)
-	if notFound(err) || err == nil && state.Ended() {
+	if jobs.IsNotFound(err) || err == nil && state.Ended() {
 		return nil
 	}
 	if err != nil {
@@ -184,7 +184,7 @@ func (w *Worker) lost(id string) (bool, error) {
 	ctx, cancel := context.WithTimeout(w.killed, 2*commandTimeout+w.livenessTTL)
 	defer cancel()
 	holder, err := w.Store.Holder(ctx, id)
-	if notFound(err) || err == nil && holder.Ended {
+	if jobs.IsNotFound(err) || err == nil && holder.Ended {
 		return true, nil // the caller sees that there is nothing to do
 	}
 	if err != nil {
@@ -214,9 +214,4 @@ func (w *Worker) lost(id string) (bool, error) {
 
 func failure(code jobs.Code, message string) jobs.Outcome {
 	return jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: message}}
-}
-
-func notFound(err error) bool {
-	var known *jobs.Error
-	return errors.As(err, &known) && known.Code == jobs.CodeNotFound
 }

@@ -2,7 +2,6 @@ package callback
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -95,8 +94,7 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 	if err == nil && !callback.Status.Over() {
 		again, err = s.sendTo(ctx, id, hostOf(callback.URL))
 	}
-	var known *jobs.Error
-	if errors.As(err, &known) && known.Code == jobs.CodeNotFound {
+	if jobs.IsNotFound(err) {
 		s.Logger.Warn("a job was forgotten before its callback was delivered", "job_id", id)
 		return 0, nil
 	}

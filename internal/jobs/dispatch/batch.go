@@ -80,7 +80,7 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 	}
 	ours := claimed == id
 	if !ours {
-		if _, _, err := d.store.BatchProgress(ctx, claimed); !isNotFound(err) {
+		if _, _, err := d.store.BatchProgress(ctx, claimed); !jobs.IsNotFound(err) {
 			return claimed, err
 		}
 	}
@@ -99,16 +99,12 @@ func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest
 	for _, line := range request.Lines {
 		size += len(line.Request.Script) + line.Request.Inputs.Size()
 	}
-	room, err := d.roomFor(ctx, max(size, largeInputs)) // a fresh look
-	if err != nil {
-		return err
-	}
-	if !room {
-		return jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
-	}
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
 		return err
+	}
+	if d.pressure.Load().memory || !fits(load, max(size, largeInputs)) {
+		return jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	if load.Open+len(request.Lines) > d.batchLimit() {
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
@@ -188,7 +184,7 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
 	}
 	for _, line := range record.Open() {
-		if _, err := d.store.Cancel(bounded, record.JobIDs[line]); err != nil && !isNotFound(err) {
+		if _, err := d.store.Cancel(bounded, record.JobIDs[line]); err != nil && !jobs.IsNotFound(err) {
 			return jobs.Batch{ID: id}, d.explain(ctx, "a job of the batch could not be cancelled", err)
 		}
 	}
@@ -246,9 +242,4 @@ func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) e
 		record.Counts.Count(state, 1)
 	}
 	return nil
-}
-
-func isNotFound(err error) bool {
-	var known *jobs.Error
-	return errors.As(err, &known) && known.Code == jobs.CodeNotFound
 }

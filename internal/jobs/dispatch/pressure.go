@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"cellblock/internal/jobs/store"
 )
 
 const (
@@ -66,7 +68,12 @@ func (d *Dispatcher) roomFor(ctx context.Context, size int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return load.MaxMemory == 0 || float64(load.UsedMemory)+float64(size) < memoryShare*float64(load.MaxMemory), nil
+	return fits(load, size), nil
+}
+
+// fits reports whether Redis still has enough memory left with so many bytes more.
+func fits(load store.Load, size int) bool {
+	return load.MaxMemory == 0 || float64(load.UsedMemory)+float64(size) < memoryShare*float64(load.MaxMemory)
 }
 
 // retryAfter is in how many seconds a tenth of the queue will have drained.

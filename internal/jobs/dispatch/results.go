@@ -119,7 +119,7 @@ func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line i
 	}
 	record, err := d.store.Get(ctx, batch.JobIDs[line])
 	switch {
-	case isNotFound(err):
+	case jobs.IsNotFound(err):
 		// Refused since the batch was read, or expired.
 		if result.Err, err = d.store.Refusal(ctx, jobs.BatchPlace{BatchID: batch.ID, Index: line}); err != nil {
 			return result, err

@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -102,15 +101,13 @@ func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
 func (f *feed) fail(ctx context.Context, err error) (over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	told := explain(err)
-	var known *jobs.Error
-	if gone := errors.As(told, &known) && known.Code == jobs.CodeNotFound; !gone && f.state != "" {
+	if !jobs.IsNotFound(err) && f.state != "" {
 		if ctx.Err() == nil {
 			f.hub.logger.Debug("a watched job cannot be read", "job_id", f.id, "error", err)
 		}
 		return false
 	}
-	f.err = told
+	f.err = explain(err)
 	f.wake()
 	return true
 }
