@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +16,7 @@ import (
 
 	"cellblock/internal/jobs/callback"
 	"cellblock/internal/redistest"
+	"cellblock/test/stack"
 )
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -156,33 +154,17 @@ func TestShutdownLetsCallbacksEnd(t *testing.T) {
 // TestReceiverExample: a real message arrives at examples/receiver.py, which
 // refuses what is not signed.
 func TestReceiverExample(t *testing.T) {
-	python, err := filepath.Abs("../../.cache/receiver/bin/python")
+	example, err := stack.StartReceiver(t.Context(), "../..", secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), python, "../../examples/receiver.py", "0")
-	command.Env = []string{"CALLBACK_SECRET=" + secret}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatalf("%v; scripts/setup --test makes it", err)
-	}
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		t.Fatal("it says nothing")
-	}
-	port := strings.TrimPrefix(lines.Text(), "listening on ")
+	t.Cleanup(example.Stop)
+	lines := example.Lines
 	r := start(t, redistest.Start(t), func(s *settings) {
 		withCallbacks(s)
 		s.Callback.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
-	to := "http://127.0.0.1:" + port + "/"
+	to := "http://127.0.0.1:" + example.Port + "/"
 	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(`{"type":"job.ended","data":{"job_id":"x","status":"succeeded"}}`))
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"bufio"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -101,8 +100,12 @@ func TestReadme(t *testing.T) {
 		}
 	})
 	t.Run("callback", func(t *testing.T) {
-		lines, port := startReceiver(t)
-		out := runShown(t, "Be told", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+port)
+		receiver, err := stack.StartReceiver(t.Context(), "../..", callbackSecret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(receiver.Stop)
+		out := runShown(t, "Be told", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+receiver.Port)
 		var job struct {
 			ID       string `json:"job_id"`
 			Callback struct {
@@ -112,8 +115,8 @@ func TestReadme(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &job); err != nil {
 			t.Fatal(err)
 		}
-		if !lines.Scan() || lines.Text() != job.ID+" succeeded 42" {
-			t.Errorf("the receiver says %q", lines.Text())
+		if !receiver.Lines.Scan() || receiver.Lines.Text() != job.ID+" succeeded 42" {
+			t.Errorf("the receiver says %q", receiver.Lines.Text())
 		}
 		client := &http.Client{Timeout: bound, Transport: &http.Transport{DisableKeepAlives: true}}
 		for deadline := time.Now().Add(bound); job.Callback.Status != "delivered"; time.Sleep(20 * time.Millisecond) {
@@ -122,31 +125,4 @@ func TestReadme(t *testing.T) {
 			}
 		}
 	})
-}
-
-// startReceiver starts examples/receiver.py and gives its output and its port.
-func startReceiver(t *testing.T) (lines *bufio.Scanner, port string) {
-	t.Helper()
-	python, err := filepath.Abs("../../.cache/receiver/bin/python")
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), python, "../../examples/receiver.py", "0")
-	command.Env = []string{"CALLBACK_SECRET=" + callbackSecret}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatalf("%v; scripts/setup --test makes it", err)
-	}
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	lines = bufio.NewScanner(out)
-	if !lines.Scan() {
-		t.Fatal("the receiver says nothing")
-	}
-	return lines, strings.TrimPrefix(lines.Text(), "listening on ")
 }
