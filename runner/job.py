@@ -34,11 +34,10 @@ _getsignal, _set_signal = _signal.getsignal, _signal.signal
 _set_recursion_limit = sys.setrecursionlimit
 _RECURSION_LIMIT = sys.getrecursionlimit()
 # Given up when the script has ended, to have memory for saying how. Until then
-# it takes address space only: bytes of zeros are never touched.
-_reserve = [bytes(1 << 20)]
-_NO_MEMORY = report.encode(
-    {"code": "exception", "message": "MemoryError", "hint": failure.MEMORY_HINT}
-)
+# it takes address space only: bytes of zeros are never touched. Several pieces of
+# what Python and libc each ask the kernel for (1 MiB), and room for the traceback
+# module.
+_reserve = [bytes(8 << 20)]
 
 
 class _RefusedInputError(Exception):
@@ -64,6 +63,15 @@ class Answer:
             to.send(self._kind, self._payload)
 
 
+# Made before there is a script, for when nothing can be made any more.
+_NO_MEMORY = Answer(
+    channel.FAILURE,
+    report.encode(
+        {"code": "exception", "message": "MemoryError", "hint": failure.MEMORY_HINT}
+    ),
+)
+
+
 def run(fd: int) -> "NoReturn":
     """Run one job on the connected stream socket fd, and end the process."""
     to = Channel(fd)
@@ -80,7 +88,7 @@ def run(fd: int) -> "NoReturn":
     try:
         answer = _answer(script, room, getpid())
     except BaseException:
-        answer = Answer(channel.FAILURE, _NO_MEMORY)
+        answer = _NO_MEMORY
     stdio.flush()
     try:
         outputs.send(to, script.home)
@@ -163,6 +171,7 @@ def _call(script: Script) -> tuple[object, BaseException | None]:
             finally:
                 _restore_builtins(_builtins)
     except BaseException as error:
+        _reserve.clear()
         return None, error
     return value, None
 

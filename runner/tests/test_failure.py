@@ -247,6 +247,28 @@ def main():
                 self.assertEqual(failure["message"], "MemoryError")
                 self.assertEqual(failure["hint"], "the memory limit")
 
+    def test_address_space_of_which_nothing_is_left(self) -> None:
+        # What is kept outlives main(), and the last pieces fit into any gap.
+        script = """
+import resource
+kept = None
+def main():
+    global kept
+    resource.setrlimit(resource.RLIMIT_AS, (%d, %d))
+    for size in (1 << 20, 1 << 16, 1 << 12, 600, 100, 1):
+        try:
+            while True:
+                kept = (kept, bytes(size))
+        except MemoryError:
+            pass
+    raise MemoryError
+"""
+        for size in range(100 << 20, 101 << 20, 1 << 18):
+            with self.subTest(size):
+                failure = run(script % (size, size)).failure
+                self.assertEqual(failure["message"], "MemoryError")
+                self.assertEqual(failure["hint"], "the memory limit")
+
     def test_a_result_for_which_there_is_no_memory(self) -> None:
         script = """
 import resource
