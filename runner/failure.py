@@ -6,9 +6,8 @@ formatted by it (hostile attributes, no memory), a plain one is written.
 """
 
 import errno
-import sys
 
-from runner.script import FILE_NAME, MODULE_NAME, Script
+from runner.script import FILE_NAME, MODULE_NAME, Script, restore_imports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ _HEAD = _TAIL = 1000
 # Whatever an exception class has under that name.
 _get_traceback = BaseException.__dict__["__traceback__"].__get__
 _set_traceback = BaseException.__dict__["__traceback__"].__set__
-
-_import_state = (sys.path[:], sys.meta_path[:], sys.path_hooks[:])
 
 
 def describe(error: BaseException, script: Script) -> dict[str, object]:
@@ -167,8 +164,7 @@ def format_traceback(error: BaseException, script: Script) -> str:
 
 
 def _import_traceback() -> "ModuleType":
-    # As it was before the script: its directory may hold a `token.py`.
-    sys.path, sys.meta_path, sys.path_hooks = _import_state
+    restore_imports()
     import traceback
 
     return traceback

@@ -116,7 +116,9 @@ def _receive(to: Channel) -> tuple[Script, int]:
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
         if args := request.get("args"):
-            script.give(args, inputs.caller(), inputs.MismatchError)
+            from inspect import signature
+
+            script.give(args, signature)
     if size := request.get("file_bytes"):
         # Not before: what is given may be larger than what a script may write.
         _setrlimit(_FILE_SIZE, (size, size))
