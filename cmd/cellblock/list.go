@@ -16,7 +16,7 @@ const maxPage = 200
 // listCommand is `cellblock list`.
 type listCommand struct {
 	Service serviceFlags `embed:""`
-	Status  string       `enum:"queued,running,succeeded,failed,cancelled," default:"" placeholder:"STATUS" help:"Only jobs that are queued, running, succeeded, failed or cancelled."`
+	Status  *string      `enum:"queued,running,succeeded,failed,cancelled" placeholder:"STATUS" help:"Only jobs that are queued, running, succeeded, failed or cancelled."`
 	Limit   int          `default:"20" help:"How many at most; 0 lists all."`
 	JSON    bool         `name:"json" help:"Print a line of JSON for each."`
 }
@@ -40,7 +40,10 @@ func (c *listCommand) Validate() error {
 // Run lists the jobs.
 func (c *listCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
-		options := client.ListOptions{Status: api.JobStatus(c.Status), PageSize: maxPage}
+		options := client.ListOptions{PageSize: maxPage}
+		if c.Status != nil {
+			options.Status = api.JobStatus(*c.Status)
+		}
 		if c.Limit > 0 {
 			options.PageSize = min(c.Limit, maxPage)
 		}

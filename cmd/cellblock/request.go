@@ -25,7 +25,7 @@ type requestFlags struct {
 	File     []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"A file for the script, under its own name or DEST (data/in.csv), in the working directory."`
 	Env      []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"An environment variable."`
 	Limit    []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"A lower limit than the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
-	Priority string   `enum:"high,default,low," default:"" placeholder:"PRIORITY" help:"high, default or low."`
+	Priority *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"high, default or low."`
 	Callback string   `placeholder:"URL" help:"Where the service posts the job's end to."`
 	Key      string   `placeholder:"KEY" help:"An idempotency key: the same key and request are the same job."`
 }
@@ -46,7 +46,10 @@ func (f *requestFlags) Validate() error {
 
 // request reads what the flags name.
 func (f *requestFlags) request() (client.Request, error) {
-	request := client.Request{Priority: f.Priority, CallbackURL: f.Callback, IdempotencyKey: f.Key}
+	request := client.Request{CallbackURL: f.Callback, IdempotencyKey: f.Key}
+	if f.Priority != nil {
+		request.Priority = *f.Priority
+	}
 	var err error
 	if request.Script, err = readText(f.Script); err != nil {
 		return request, err

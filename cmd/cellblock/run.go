@@ -41,6 +41,12 @@ func (c *runCommand) Run() error {
 	if request.Priority == "" {
 		request.Priority = "high" // somebody waits for it
 	}
+	if c.Dir != "" {
+		// Before the job: it would be for nothing without a place for its files.
+		if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+			return usage(err)
+		}
+	}
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		submitted, err := service.Submit(ctx, request)
 		if err != nil {

@@ -9,7 +9,7 @@ import (
 
 func TestABadLineSinksNoOther(t *testing.T) {
 	body := strings.Join([]string{
-		`{"script":"def main(): return 1","args":{"n":1}}`, "\r", "   ",
+		"\ufeff" + `{"script":"def main(): return 1","args":{"n":1}}`, "\r", "   ",
 		`{"script":"x","priority":"low"}` + "\r",
 		`{"script":"x","priority":"high"}`,
 		`{"scrpt":"x"}`, `{"script":`, "{\"script\":\"\xff\"}", `[]`,

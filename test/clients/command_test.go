@@ -56,6 +56,7 @@ func TestExitStatuses(t *testing.T) {
 		{1, "    1 | def main(:\n      |          ^\n", "def main(:", "run -"},
 		{1, "(missing_main, job ", "x = 1", "run -"},
 		{1, "(args_mismatch, job ", "def main(): pass", "run - -a n=1"},
+		{1, "main() needs args: missing a required argument: 'n'; it is main(n) (args_mismatch, job ", "def main(n): pass", "run -"},
 		{1, "(timeout, job ", "def main():\n  while True: pass", "run - -l wall=0.2"},
 		{2, "no such file", "", "run /nonexistent.py"},
 		{2, "standard input is not UTF-8", "def main(): return '\xff'", "run -"},
@@ -70,6 +71,10 @@ func TestExitStatuses(t *testing.T) {
 		{2, "(not_found)", "", "get an-id"},
 		{2, "an-id: there is no such job, or it has expired (not_found)\nanother: there", "", "cancel an-id another"},
 		{2, "such as http://", "", "list --url ftp://x"},
+		{2, `--status must be one of "queued","running","succeeded","failed","cancelled" but got "done"`, "", "list --status done"},
+		{2, `--priority must be one of "high","default","low" but got "x"`, "", "run - --priority x"},
+		// Before a job is handed in.
+		{2, "not a directory", "", "run " + good + " -o " + good + "/folder --url http://127.0.0.1:1"},
 		{3, "cannot be reached", "", "run " + good + " --url http://127.0.0.1:1"},
 	}
 	for _, c := range cases {
