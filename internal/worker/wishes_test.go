@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -11,17 +12,22 @@ import (
 func TestARunningJobIsCancelled(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	b.start(t)
-	id := b.submit(t, "import time\ndef main(): time.sleep(20)")
-	b.await(t, id, running)
-	start := time.Now()
-	if state, err := b.Store.Cancel(t.Context(), id); err != nil || state != jobs.StateRunning {
-		t.Fatalf("got %s, %v", state, err)
+	var took []time.Duration
+	for range 5 {
+		id := b.submit(t, "import time\ndef main(): time.sleep(20)")
+		b.await(t, id, running)
+		start := time.Now()
+		if state, err := b.Store.Cancel(t.Context(), id); err != nil || state != jobs.StateRunning {
+			t.Fatalf("got %s, %v", state, err)
+		}
+		b.await(t, id, jobs.State.Ended)
+		took = append(took, time.Since(start))
+		b.wantFailure(t, id, jobs.CodeCancelled)
 	}
-	b.await(t, id, jobs.State.Ended)
-	if took := time.Since(start); took > 100*time.Millisecond {
-		t.Errorf("took %s", took)
+	slices.Sort(took)
+	if took[2] > wishRecheck/2 {
+		t.Errorf("it waits for a look at the records: %v", took)
 	}
-	b.wantFailure(t, id, jobs.CodeCancelled)
 }
 
 // The message may be lost; the record says it too.

@@ -122,7 +122,7 @@ func TestBatchStarvesNobody(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("beside a batch a job takes %s at the median, %s at most", took[6], took[11])
-	if took[6] > 500*time.Millisecond {
+	if took[6] > time.Second { // else it waited for a job of the batch
 		t.Errorf("beside a batch a job takes %s at the median", took[6])
 	}
 	cancelled := curl(t, "", "-X", "DELETE", k.standard.URL+"/batches/"+b.BatchID)

@@ -180,12 +180,12 @@ func TestPrintsAreToldAtOnce(t *testing.T) {
 		start := time.Now()
 		b.print(t, id, 2*i, "x\n")
 		w.wantText(t, "x\n")
-		if time.Since(start) > 50*time.Millisecond {
+		if time.Since(start) > 500*time.Millisecond {
 			slow++
 		}
 	}
-	if slow > 2 {
-		t.Errorf("%d of 20 prints took long", slow)
+	if slow > 5 {
+		t.Errorf("%d of 20 prints waited for a look at the record", slow)
 	}
 }
 
