@@ -41,6 +41,8 @@ type (
 	Batch = api.Batch
 	// BatchAccepted is a batch that was accepted, with what became of its lines.
 	BatchAccepted = api.BatchAccepted
+	// BatchMember is what became of one line when the batch was handed in.
+	BatchMember = api.BatchMember
 	// BatchResult is what became of one line of a batch.
 	BatchResult = api.BatchResult
 	// Ready says how many workers there are.

@@ -40,7 +40,9 @@ type bench struct {
 	around []string
 	// elderURL is where the elder serves its metrics.
 	elderURL string
-	client   redis.UniversalClient
+	// callbacks takes those of jobs.
+	callbacks *receiver
+	client    redis.UniversalClient
 }
 
 // open builds the programs and starts the service. Its workers have a run
@@ -63,6 +65,9 @@ func open(ctx context.Context) (_ *bench, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.callbacks, err = startReceiver(); err != nil {
+		return nil, err
+	}
 	ttl := resultTTL.String()
 	b.worker = stack.Env{
 		"NSJAIL_CONFIG": config, "RUN_DIR": b.runDir(), "UID_BASE": "30000000", "LOG_FORMAT": "json",
@@ -73,7 +78,10 @@ func open(ctx context.Context) (_ *bench, err error) {
 		"ZYGOTE_JOBS": "300", "LIMIT_FILE_MB": "1024",
 	}
 	s, err := stack.Start(ctx, stack.Config{
-		Programs: b.programs, API: stack.Env{"LOG_FORMAT": "json", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl},
+		Programs: b.programs, API: stack.Env{
+			"LOG_FORMAT": "json", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl,
+			"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": "127.0.0.1/32", "CALLBACK_TIMEOUT": "1s", "CALLBACK_PAUSE": "100ms",
+		},
 		Workers: slices.Repeat([]stack.Env{b.worker}, workers),
 	})
 	if err != nil {
@@ -179,6 +187,9 @@ func (b *bench) stopAll() ([]row, error) {
 func (b *bench) close() error {
 	if b.client != nil {
 		_ = b.client.Close()
+	}
+	if b.callbacks != nil {
+		_ = b.callbacks.close()
 	}
 	if b.Stack != nil {
 		for _, p := range append(b.Workers(), b.API, b.Redis) {

@@ -19,13 +19,17 @@ type answer struct {
 	Result jsontext.Value `json:"result"`
 }
 
-var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+var httpClient = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
-func execute(ctx context.Context, url, key, script string, async bool) (int, answer) {
-	body, err := json.Marshal(struct {
-		Script string `json:"script"`
-		Async  bool   `json:"async"`
-	}{script, async})
+// request is what a client posts.
+type request struct {
+	Script      string `json:"script"`
+	Async       bool   `json:"async"`
+	CallbackURL string `json:"callback_url,omitempty"`
+}
+
+func execute(ctx context.Context, url, key string, r request) (int, answer) {
+	body, err := json.Marshal(r)
 	if err != nil {
 		return 0, answer{}
 	}
@@ -35,7 +39,7 @@ func execute(ctx context.Context, url, key, script string, async bool) (int, ans
 // call gives status 0 for no answer.
 func call(ctx context.Context, method, url string, body []byte, key string) (int, answer) {
 	var a answer
-	status := stack.Ask(ctx, client, method, url, body, key, &a)
+	status := stack.Ask(ctx, httpClient, method, url, body, key, &a)
 	if status == 0 {
 		return 0, answer{}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,10 +39,14 @@ const (
 	actHangUp
 	// actList lists jobs meanwhile.
 	actList
+	// actWatch follows the job's events to the end.
+	actWatch
+	// actCallback waits for the job's callback after its end.
+	actCallback
 )
 
 // kinds of jobs, every one that there is.
-var kinds = []kind{
+var kinds = []*kind{
 	{name: "success", weight: 20, script: "return 'job NUMBER'", codes: []string{""}, sync: 0.6},
 	{name: "pandas", weight: 6, script: "import pandas as pd; assert int(pd.Series([1, 2]).sum()) == 3; return 'job NUMBER'", codes: []string{""}, sync: 0.6},
 	{name: "exception", weight: 6, script: "raise ValueError('job NUMBER')", codes: []string{"exception"}, sync: 0.6},
@@ -62,18 +67,26 @@ var kinds = []kind{
 	{name: "key with another body", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actMismatch},
 	{name: "client hangs up", weight: 5, script: "import time; time.sleep(0.03); return 'job NUMBER'", codes: []string{""}, sync: 1, act: actHangUp},
 	{name: "listed", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actList},
+	{name: "watched", weight: 6, script: talking, codes: []string{""}, act: actWatch},
+	{name: "called back", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, act: actCallback},
 }
 
+// talking prints now and then, on both streams and with letters of several bytes.
+const talking = "import sys, time\n    for i in range(4): print('é', i); sys.stderr.write('NUMBER'); time.sleep(0.01)\n    return 'job NUMBER'"
+
+// plain are the kinds whose client does nothing beside.
+var plain = slices.DeleteFunc(slices.Clone(kinds), func(k *kind) bool { return k.act != actNothing })
+
 // pick gives one of the kinds, by weight.
-func pick() *kind {
+func pick(kinds []*kind) *kind {
 	all := 0
 	for _, k := range kinds {
 		all += k.weight
 	}
 	n := rand.IntN(all)
-	for i := range kinds {
-		if n -= kinds[i].weight; n < 0 {
-			return &kinds[i]
+	for _, k := range kinds {
+		if n -= k.weight; n < 0 {
+			return k
 		}
 	}
 	return nil // never: n is below the sum

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cellblock/client"
 )
 
 // patience is how long a client tries to have its job accepted, and how long it
@@ -20,6 +22,10 @@ const patience = 60 * time.Second
 type load struct {
 	url     string
 	clients int
+	// service is the same as url, by the client that other programs use.
+	service *client.Client
+	// callbacks takes those of jobs.
+	callbacks *receiver
 
 	next  atomic.Int64
 	mu    sync.Mutex
@@ -38,6 +44,8 @@ type job struct {
 	ended  bool
 	code   string // "" for success
 	result string
+	// cancelled is whether its batch was.
+	cancelled bool
 	// wrong is what the client met that it must not.
 	wrong string
 }
@@ -49,15 +57,24 @@ func (l *load) run(ctx context.Context, length time.Duration) {
 	for range l.clients {
 		all.Go(func() {
 			for time.Since(l.begun) < length && ctx.Err() == nil {
-				k := pick()
-				j := &job{number: int(l.next.Add(1)), kind: k, sync: rand.Float64() < k.sync}
-				j.run(ctx, l.url)
+				j := l.newJob(pick(kinds))
+				j.run(ctx, l)
 				l.add(j)
 			}
 		})
 	}
+	all.Go(func() {
+		for time.Since(l.begun) < length && ctx.Err() == nil {
+			l.runBatch(ctx)
+		}
+	})
 	all.Wait()
-	client.CloseIdleConnections()
+	l.service.Close()
+	httpClient.CloseIdleConnections()
+}
+
+func (l *load) newJob(k *kind) *job {
+	return &job{number: int(l.next.Add(1)), kind: k, sync: rand.Float64() < k.sync}
 }
 
 func (l *load) add(j *job) {
@@ -83,22 +100,22 @@ func (l *load) progress() string {
 	return fmt.Sprintf("%6.0f s  %6d jobs  since: %s", time.Since(l.begun).Seconds(), len(l.jobs), strings.Join(codes, ", "))
 }
 
-func (j *job) run(ctx context.Context, url string) {
+func (j *job) run(ctx context.Context, l *load) {
 	if j.kind.act == actHangUp {
 		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
-		j.post(short, url)
+		j.post(short, l)
 		cancel()
 	}
 	for deadline := time.Now().Add(patience); ; pause(ctx, 50*time.Millisecond) {
-		status, a := j.post(ctx, url)
+		status, a := j.post(ctx, l)
 		if a.JobID != "" && a.Code != "unavailable" {
 			j.id = a.JobID
 			if status != http.StatusAccepted {
 				j.end(a)
 				break
 			}
-			j.beside(ctx, url)
-			j.read(ctx, url)
+			j.beside(ctx, l)
+			j.read(ctx, l.url)
 			break
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
@@ -107,31 +124,41 @@ func (j *job) run(ctx context.Context, url string) {
 			return
 		}
 	}
-	if j.kind.act == actRepeat || j.kind.act == actMismatch {
-		j.again(ctx, url)
+	switch j.kind.act {
+	case actRepeat, actMismatch:
+		j.again(ctx, l.url)
+	case actCallback:
+		j.awaitCallback(ctx, l.callbacks)
+	case actNothing, actCancel, actHangUp, actList, actWatch:
 	}
 }
 
 // post asks for the job under its key, so that asking again is safe.
-func (j *job) post(ctx context.Context, url string) (int, answer) {
-	return execute(ctx, url, fmt.Sprintf("soak-%d", j.number), j.kind.body(j.number), !j.sync)
+func (j *job) post(ctx context.Context, l *load) (int, answer) {
+	r := request{Script: j.kind.body(j.number), Async: !j.sync}
+	if j.kind.act == actCallback {
+		r.CallbackURL = l.callbacks.url
+	}
+	return execute(ctx, l.url, fmt.Sprintf("soak-%d", j.number), r)
 }
 
 // beside does what this kind of client does while its job is there.
-func (j *job) beside(ctx context.Context, url string) {
+func (j *job) beside(ctx context.Context, l *load) {
 	switch j.kind.act {
 	case actCancel:
 		pause(ctx, time.Duration(rand.IntN(60))*time.Millisecond)
-		status, a := call(ctx, http.MethodDelete, url+"/jobs/"+j.id, nil, "")
+		status, a := call(ctx, http.MethodDelete, l.url+"/jobs/"+j.id, nil, "")
 		if status != 0 && status != http.StatusOK && status != http.StatusAccepted && a.Code != "already_finished" && a.Code != "unavailable" {
 			j.wrong = fmt.Sprintf("DELETE gives %d %s", status, a.Code)
 		}
 	case actList:
-		status, a := call(ctx, http.MethodGet, url+"/jobs?limit=50", nil, "")
+		status, a := call(ctx, http.MethodGet, l.url+"/jobs?limit=50", nil, "")
 		if status != 0 && status != http.StatusOK && a.Code != "unavailable" {
 			j.wrong = fmt.Sprintf("GET /jobs gives %d %s", status, a.Code)
 		}
-	case actNothing, actRepeat, actMismatch, actHangUp:
+	case actWatch:
+		j.watch(ctx, l.service)
+	case actNothing, actRepeat, actMismatch, actHangUp, actCallback:
 	}
 }
 
@@ -147,7 +174,7 @@ func (j *job) again(ctx context.Context, url string) {
 	var mu sync.Mutex
 	for range 3 {
 		all.Go(func() {
-			status, a := execute(ctx, url, key, body, !j.sync)
+			status, a := execute(ctx, url, key, request{Script: body, Async: !j.sync})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

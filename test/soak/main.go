@@ -2,7 +2,8 @@
 // random, and checks that everything ends where it began: memory, descriptors,
 // goroutines, Redis keys, processes, control groups and mounts. It also checks
 // what docs/reliability.md promises: every accepted job has an end that its
-// client can read, none runs twice, none gets another's result.
+// client can read, none runs twice, none gets another's result, watchers are told
+// what the record has, callbacks come.
 //
 // One worker, the elder, is never killed, so that what it leaks adds up. The
 // others are killed (or, one time in four, asked to end) and started again all
@@ -25,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"cellblock/client"
 	"cellblock/test/results"
 	"cellblock/test/stack"
 )
@@ -63,7 +65,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.DurationVar(&o.length, "length", 20*time.Minute, "how long the load lasts (10s to 24h); some three minutes come on top")
 	flags.DurationVar(&o.kill, "kill", 8*time.Second, "mean time between two kills (1s to 1h)")
-	flags.IntVar(&o.clients, "clients", 8, "clients at once (1 to 200)")
+	flags.IntVar(&o.clients, "clients", 8, "clients at once (1 to 200); one that hands in batches comes on top")
 	flags.StringVar(&o.out, "out", "test/soak/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -106,7 +108,11 @@ func run(ctx context.Context, args []string) (err error) {
 // soak warms the service up, measures it at rest, loads it while parts die, and
 // measures it at rest again.
 func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]int, error) {
-	l := &load{url: b.URL, clients: o.clients, recent: map[string]int{}}
+	service, err := client.New(b.URL)
+	if err != nil {
+		return tally{}, nil, nil, err
+	}
+	l := &load{url: b.URL, clients: o.clients, service: service, callbacks: b.callbacks, recent: map[string]int{}}
 	fmt.Printf("warming up for %s\n", warmup)
 	l.run(ctx, warmup)
 	begin, err := b.settle(ctx, nil)

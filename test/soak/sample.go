@@ -141,12 +141,12 @@ func (b *bench) sampleGo(ctx context.Context, s sample, name, url string, pid in
 	if err != nil {
 		return err
 	}
-	response, err := client.Do(request)
+	response, err := httpClient.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	defer client.CloseIdleConnections()
+	defer httpClient.CloseIdleConnections()
 	says := map[string]float64{}
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
 		if key, value, ok := strings.Cut(lines.Text(), " "); ok {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"cellblock/client"
+)
+
+// watchers is how many watch a job at once: those of one API share its reading.
+const watchers = 2
+
+// watch follows the job's events to the end, and holds what was told against the
+// record that the end has.
+func (j *job) watch(ctx context.Context, service *client.Client) {
+	wrong := make([]string, watchers)
+	var all sync.WaitGroup
+	for i := range wrong {
+		all.Go(func() { wrong[i] = follow(ctx, service, j.id) })
+	}
+	all.Wait()
+	for _, w := range wrong {
+		if w != "" {
+			j.wrong = w
+		}
+	}
+}
+
+// follow gives what was wrong with the events; "" for nothing.
+func follow(ctx context.Context, service *client.Client, id string) string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var stdout, stderr string
+	ended := false
+	for event, err := range service.Watch(ctx, id) {
+		if err != nil {
+			return fmt.Sprintf("its events break off: %v", err)
+		}
+		switch event.Kind {
+		case client.EventStdout:
+			stdout += event.Text
+		case client.EventStderr:
+			stderr += event.Text
+		case client.EventEnd:
+			ended = true
+			// A worker that dies takes with it what it had not yet put into the record.
+			if out, err := printed(event.Job); event.Job.Code != client.CodeWorkerLost && (out != stdout || err != stderr) {
+				return fmt.Sprintf("its events told %q and %q, its record %q and %q", stdout, stderr, out, err)
+			}
+		case client.EventState:
+		}
+	}
+	if !ended {
+		return "its events have no end"
+	}
+	return ""
+}
+
+func printed(j *client.Job) (stdout, stderr string) {
+	if j.Stdout != nil {
+		stdout = *j.Stdout
+	}
+	if j.Stderr != nil {
+		stderr = *j.Stderr
+	}
+	return stdout, stderr
+}
