@@ -32,8 +32,11 @@ class Inputs(unittest.TestCase):
             "async def main(*, a): return a",
             "class main:\n    def __init__(self, a): pass",
             "import functools\nmain = functools.partial(lambda a, b: a, 1)",
-            "import sys\nsys.path.insert(0, 'x')\ndel sys.modules['inspect']\n"
-            "open('inspect.py', 'w').write('raise ValueError')\ndef main(a): return a",
+            (
+                "import sys\nsys.path.insert(0, 'x')\ndel sys.modules['inspect']\n"
+                "open('inspect.py', 'w').write('raise ValueError')\n"
+                "def main(a): return a"
+            ),
         ]
         for script in scripts:
             with self.subTest(script):
@@ -47,8 +50,10 @@ class Inputs(unittest.TestCase):
             "def f(a): pass\ndef main(): return f()",
             "main = lambda: None()",
             "main = iter",  # no signature: what it says is all there is
-            "class Main:\n    def __call__(self, a): return a\n"
-            "    __signature__ = 1\nmain = Main()",
+            (
+                "class Main:\n    def __call__(self, a): return a\n"
+                "    __signature__ = 1\nmain = Main()"
+            ),
         ]
         for script in scripts:
             with self.subTest(script):
