@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
@@ -109,6 +110,38 @@ func TestABatch(t *testing.T) {
 		if ttl := s.client.PTTL(t.Context(), "cellblock:{"+batch.ID+"}:"+key).Val(); ttl <= 0 || ttl > time.Hour {
 			t.Errorf("%s is kept for %s", key, ttl)
 		}
+	}
+}
+
+// farAway makes each round trip to Redis longer.
+type farAway time.Duration
+
+func (f farAway) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f farAway) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		time.Sleep(time.Duration(f))
+		return next(ctx, command)
+	}
+}
+
+func (f farAway) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		time.Sleep(time.Duration(f))
+		return next(ctx, commands)
+	}
+}
+
+// One after the other the jobs would take longer than batchTimeout.
+func TestABatchWhereRedisIsFar(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.client.AddHook(farAway(25 * time.Millisecond))
+	batch := s.submitBatch(t, batchOf(500))
+	if batch.Counts.Queued != 500 {
+		t.Errorf("got %+v", batch.Counts)
+	}
+	if batch, err := s.CancelBatch(t.Context(), batch.ID); err != nil || batch.Counts.Cancelled != 500 {
+		t.Errorf("cancelled: %+v, %v", batch.Counts, err)
 	}
 }
 
