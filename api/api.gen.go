@@ -211,7 +211,7 @@ type BatchMember struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given, or needs others
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
@@ -250,7 +250,7 @@ type BatchResult struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given, or needs others
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
@@ -320,7 +320,7 @@ type Error struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given, or needs others
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
@@ -394,7 +394,7 @@ type Error struct {
 // - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 // - `missing_main` (400): the script binds no callable `main` at module level
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-// - `args_mismatch` (400): `main()` does not take the `args` that were given, or needs others
+// - `args_mismatch` (400): `main()` does not take the `args` that were given
 // - `unauthorized` (401): the bearer token is missing or wrong
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
@@ -581,7 +581,7 @@ type Job struct {
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given, or needs others
+	// - `args_mismatch` (400): `main()` does not take the `args` that were given
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`

@@ -6,8 +6,9 @@ formatted by it (hostile attributes, no memory), a plain one is written.
 """
 
 import errno
+import sys
 
-from runner.script import FILE_NAME, MODULE_NAME, Script, restore_imports
+from runner.script import FILE_NAME, MODULE_NAME, Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _HEAD = _TAIL = 1000
 # Whatever an exception class has under that name.
 _get_traceback = BaseException.__dict__["__traceback__"].__get__
 _set_traceback = BaseException.__dict__["__traceback__"].__set__
+
+_import_state = (sys.path[:], sys.meta_path[:], sys.path_hooks[:])
 
 
 def describe(error: BaseException, script: Script) -> dict[str, object]:
@@ -164,7 +167,8 @@ def format_traceback(error: BaseException, script: Script) -> str:
 
 
 def _import_traceback() -> "ModuleType":
-    restore_imports()
+    # As it was before the script: its directory may hold a `token.py`.
+    sys.path, sys.meta_path, sys.path_hooks = _import_state
     import traceback
 
     return traceback

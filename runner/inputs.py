@@ -8,6 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from runner.channel import Channel
@@ -21,6 +22,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 class TooLargeError(Exception):
     """What is given does not fit in; carries a sentence."""
+
+
+class MismatchError(Exception):
+    """The arguments are not those that main() takes; carries a sentence."""
 
 
 def place(channel: "Channel", length: int) -> None:
@@ -99,3 +104,26 @@ def _lower(limits: dict[str, int]) -> None:
     for number, value in limits.items():
         # Hard ones too, which cannot be raised again.
         resource.setrlimit(int(number), (value, value))
+
+
+def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
+    """Give what calls main() with arguments, once it is sure to take them.
+
+    That raises MismatchError, or what main() raises. It has all that it needs:
+    the script's folder may have an inspect.py of its own.
+    """
+    from inspect import signature
+
+    def call(main: "Callable[..., object]", args: dict[str, object]) -> object:
+        try:
+            known = signature(main)
+        except (ValueError, TypeError):
+            return main(**args)  # written in C, perhaps: calling it will tell
+        try:
+            known.bind(**args)
+        except TypeError as error:
+            text = f"main() does not take these args: {error}; it is main{known}"
+            raise MismatchError(text) from None
+        return main(**args)
+
+    return call

@@ -116,9 +116,7 @@ def _receive(to: Channel) -> tuple[Script, int]:
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
         if args := request.get("args"):
-            from inspect import signature
-
-            script.give(args, signature)
+            script.give(args, inputs.caller(), inputs.MismatchError)
     if size := request.get("file_bytes"):
         # Not before: what is given may be larger than what a script may write.
         _setrlimit(_FILE_SIZE, (size, size))

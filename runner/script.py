@@ -6,7 +6,6 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from inspect import Signature
     from types import CodeType, ModuleType
     from typing import Any
 
@@ -15,7 +14,6 @@ MODULE_NAME = "script"
 MISSING_MAIN = "Script must contain a 'def main():' function"
 
 _ModuleType = type(sys)
-_import_state = (sys.path[:], sys.meta_path[:], sys.path_hooks[:])
 _OWN_MODULES = ["runner"] + [
     "runner." + name.removesuffix(".py")
     for name in os.listdir(os.path.dirname(__file__))
@@ -58,20 +56,21 @@ class Script:
         self.home = os.getcwd()
 
     def give(
-        self, args: dict[str, object], signature: "Callable[..., Signature]"
+        self, args: dict[str, object], call: "Callable[..., object]", mismatch: "Any"
     ) -> None:
-        """Have main() called with arguments, if its signature takes them.
+        """Have main() called with arguments, by call, which may raise mismatch."""
 
-        signature is that of inspect, from before the script: its folder may have
-        an inspect.py of its own.
-        """
+        def call_with(main: "Any") -> object:
+            try:
+                return call(main, args)
+            except mismatch as error:
+                report: dict[str, object] = {
+                    "code": "args_mismatch",
+                    "message": str(error),
+                }
+                raise RefusedError(report) from None
 
-        def call(main: "Any") -> object:
-            if told := _mismatch(signature, main, args):
-                raise RefusedError(told)
-            return main(**args)
-
-        self._call = call
+        self._call = call_with
 
     def run(self) -> object:
         """Load the module and give what its main() returns, awaited or not.
@@ -113,49 +112,7 @@ def _forget_runner() -> None:
 
 
 def _call_plain(main: "Any") -> object:
-    try:
-        return main()
-    except TypeError as error:
-        trace = error.__traceback__
-        # Only this frame: it was refused before a line of it ran.
-        told = None if trace is None or trace.tb_next else _needs_args(main)
-        if told is None:
-            raise
-    raise RefusedError(told)
-
-
-def _needs_args(main: "Any") -> dict[str, object] | None:
-    """Report that main() cannot be called without arguments, if that is so."""
-    try:
-        restore_imports()
-        from inspect import signature
-
-        return _mismatch(signature, main, {})
-    except Exception:
-        # Something of the script's; it then is an exception as any other.
-        return None
-
-
-def _mismatch(
-    signature: "Callable[..., Signature]", main: "Any", args: dict[str, object]
-) -> dict[str, object] | None:
-    """Report that main() does not take the arguments; None where that is unknown."""
-    try:
-        known = signature(main)
-    except (ValueError, TypeError):
-        return None  # written in C, perhaps: calling it will tell
-    try:
-        known.bind(**args)
-    except TypeError as error:
-        why = "does not take these args" if args else "needs args"
-        message = f"main() {why}: {error}; it is main{known}"
-        return {"code": "args_mismatch", "message": message}
-    return None
-
-
-def restore_imports() -> None:
-    """Import as before the script: its folder may hold a `token.py`."""
-    sys.path, sys.meta_path, sys.path_hooks = _import_state
+    return main()
 
 
 def _missing_main() -> dict[str, object]:

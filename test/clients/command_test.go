@@ -56,7 +56,6 @@ func TestExitStatuses(t *testing.T) {
 		{1, "    1 | def main(:\n      |          ^\n", "def main(:", "run -"},
 		{1, "(missing_main, job ", "x = 1", "run -"},
 		{1, "(args_mismatch, job ", "def main(): pass", "run - -a n=1"},
-		{1, "main() needs args: missing a required argument: 'n'; it is main(n) (args_mismatch, job ", "def main(n): pass", "run -"},
 		{1, "(timeout, job ", "def main():\n  while True: pass", "run - -l wall=0.2"},
 		{2, "no such file", "", "run /nonexistent.py"},
 		{2, "standard input is not UTF-8", "def main(): return '\xff'", "run -"},
