@@ -87,8 +87,8 @@ def run(fd: int) -> "NoReturn":
         _exit(0)
     try:
         answer = _answer(script, room, getpid())
-    except BaseException:
-        answer = _NO_MEMORY
+    except BaseException as error:
+        answer = _last_resort(error, script)
     stdio.flush()
     try:
         outputs.send(to, script.home)
@@ -146,8 +146,6 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
     if getpid() != owner:
         _leave_copy(error, script)
     try:
-        _reserve.clear()
-        _settle()
         album = pictures.Album(script.home)
         album.save_open()
         if error is not None:
@@ -159,25 +157,41 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
 
 
 def _call(script: Script) -> tuple[object, BaseException | None]:
+    """Run the script to its end: what it returned, or what it raised."""
+    returned: list[object] = []
+    error: BaseException | None = None
     try:
+        _run(script, returned)
+    except BaseException as raised:
+        error = raised
+    try:
+        _settle()
+    except BaseException:
+        # An alarm of the script's that was due, and is not any more.
+        _settle()
+    # What was raised after the return was such an alarm too.
+    if error is None or (returned and not is_coroutine(returned[0])):
+        return returned[0], None
+    return None, error
+
+
+def _run(script: Script, returned: list[object]) -> None:
+    """Run the script; what it returned is kept the moment that it has returned."""
+    try:
+        returned.append(script.run())
+    finally:
+        # First of all: what follows needs them.
+        _restore_builtins(_builtins)
+    if is_coroutine(returned[0]):
         try:
-            value = script.run()
+            returned.append(await_value(returned.pop()))
         finally:
-            # First of all: what follows needs them.
             _restore_builtins(_builtins)
-        if is_coroutine(value):
-            try:
-                value = await_value(value)
-            finally:
-                _restore_builtins(_builtins)
-    except BaseException as error:
-        _reserve.clear()
-        return None, error
-    return value, None
 
 
 def _settle() -> None:
     """Take back what of the script would go on acting on this code."""
+    _reserve.clear()
     sys.modules = _modules
     _settrace(None)
     _setprofile(None)
@@ -216,6 +230,16 @@ def _failed(error: "Any", script: Script) -> Answer:
     else:
         told = failure.describe(error, script)
     return Answer(channel.FAILURE, report.encode(told))
+
+
+def _last_resort(error: "Any", script: Script) -> Answer:
+    """Describe what came when an answer was to be made. Never raises."""
+    try:
+        if not issubclass(type(error), MemoryError):
+            return _failed(error, script)
+    except BaseException:
+        pass
+    return _NO_MEMORY
 
 
 def _exit_code(error: "Any") -> int:

@@ -282,6 +282,28 @@ def main():
         self.assertEqual(failure["hint"], "the memory limit")
 
 
+class TestLateAlarms(unittest.TestCase):
+    def test_an_alarm_after_the_return(self) -> None:
+        # It is due when main() returns, a little before or after that.
+        script = """
+import signal
+import time
+def late(_, frame):
+    if frame.f_code.co_name != "main":
+        raise RuntimeError("too late")
+def main():
+    signal.signal(signal.SIGALRM, late)
+    start = time.perf_counter()
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    while time.perf_counter() - start < 0.002 - %d / 1e6:
+        pass
+    return "returned"
+"""
+        for before in range(0, 100, 5):
+            with self.subTest(before):
+                self.assertEqual(run(script % before).result, "returned")
+
+
 class TestExit(unittest.TestCase):
     def test_codes(self) -> None:
         cases = [
