@@ -79,6 +79,7 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	if err != nil && drained(ctx) {
 		record, err = h.standing(r, record)
 	}
+	defer record.Release()
 	switch {
 	case err != nil:
 		h.fail(w, r, err)

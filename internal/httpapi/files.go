@@ -67,6 +67,7 @@ func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) 
 	}
 	exchangeOf(r).jobID = id
 	record, err := h.jobs.Get(r.Context(), id, 0)
+	defer record.Release()
 	if err != nil {
 		return jobs.OutputFile{}, err
 	}

@@ -34,6 +34,7 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 	if err != nil && drained(ctx) {
 		record, err = h.jobs.Get(r.Context(), id, 0)
 	}
+	defer record.Release()
 	if err != nil {
 		h.fail(w, r, err)
 		return

@@ -22,6 +22,7 @@ func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID
 	}
 	exchangeOf(r).jobID = id
 	record, err := h.jobs.Cancel(r.Context(), id)
+	defer record.Release()
 	switch {
 	case err != nil:
 		h.fail(w, r, err)

@@ -1,12 +1,8 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"cellblock/internal/jobs"
 )
@@ -24,9 +20,9 @@ const (
 )
 
 // room is the memory that there is for bodies.
-type room struct{ bytes *semaphore.Weighted }
+type room struct{ *jobs.Room }
 
-func newRoom() room { return room{semaphore.NewWeighted(maxHeld)} }
+func newRoom() room { return room{jobs.NewRoom(maxHeld, roomPatience)} }
 
 // take waits until there is room for a request's body, of most bytes unless it
 // says how long it is. Whoever took it calls release, once or more. CodeUnavailable.
@@ -38,10 +34,9 @@ func (m room) take(r *http.Request, most int64) (release func(), err *jobs.Error
 	if size < largeBody {
 		return func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), roomPatience)
-	defer cancel()
-	if m.bytes.Acquire(ctx, size) != nil {
+	release, ok := m.Take(r.Context(), size)
+	if !ok {
 		return nil, jobs.Errorf(jobs.CodeUnavailable, "too many large requests came at once")
 	}
-	return sync.OnceFunc(func() { m.bytes.Release(size) }), nil
+	return release, nil
 }

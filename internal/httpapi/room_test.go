@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +41,7 @@ func TestRoomForLargeBodies(t *testing.T) {
 		for _, release := range releases {
 			release()
 		}
-		if !m.bytes.TryAcquire(maxHeld) {
+		if !m.Free() {
 			t.Error("some of it is lost")
 		}
 	})
@@ -49,20 +51,55 @@ func TestRoomForLargeBodies(t *testing.T) {
 func TestRoomIsGivenBack(t *testing.T) {
 	var h *Handler
 	h = testHandler(t, scripted{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
-		if h.room.bytes.TryAcquire(maxHeld) {
+		if h.room.Free() {
 			t.Error("a large body took no room")
-			h.room.bytes.Release(maxHeld)
 		}
 		request.Stored()
-		if !h.room.bytes.TryAcquire(maxHeld) {
+		if !h.room.Free() {
 			t.Error("a job that is waited for takes room")
-		} else {
-			h.room.bytes.Release(maxHeld)
 		}
 		return succeeded("1"), nil
 	}})
 	got := post(t, serve(t, h), `{"script":"def main(): pass","stdin":"`+strings.Repeat("x", largeBody)+`"}`)
 	if got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestLargeRecordsAreReleased whatever is answered with them, once that is done.
+func TestLargeRecordsAreReleased(t *testing.T) {
+	var held atomic.Int32
+	give := func(record jobs.Record) (jobs.Record, error) {
+		held.Add(1)
+		return record.Held(sync.OnceFunc(func() { held.Add(-1) })), nil
+	}
+	large := succeeded(`"` + strings.Repeat("x", 1<<20) + `"`)
+	large.Outcome.Files = []jobs.OutputFile{{Name: "a"}}
+	server := serve(t, testHandler(t, scripted{
+		execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) { return give(large) },
+		get:     func(context.Context, string, time.Duration) (jobs.Record, error) { return give(large) },
+		cancel:  func(context.Context, string) (jobs.Record, error) { return give(large) },
+	}))
+	for _, ask := range []struct{ method, path string }{
+		{http.MethodPost, "/execute"},
+		{http.MethodGet, "/jobs/" + jobID},
+		{http.MethodHead, "/jobs/" + jobID},
+		{http.MethodDelete, "/jobs/" + jobID},
+		{http.MethodHead, "/jobs/" + jobID + "/events"},
+		{http.MethodGet, "/jobs/" + jobID + "/files/b"},
+	} {
+		body := ""
+		if ask.method == http.MethodPost {
+			body = `{"script":"def main(): pass"}`
+		}
+		got := send(t, ask.method, server+ask.path, body, "Content-Type", "application/json")
+		if got.status >= http.StatusInternalServerError {
+			t.Errorf("%s %s: %d %.200s", ask.method, ask.path, got.status, got.body)
+		}
+		for deadline := time.Now().Add(5 * time.Second); held.Load() != 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s %s keeps the record", ask.method, ask.path)
+			}
+		}
 	}
 }

@@ -52,4 +52,23 @@ type Record struct {
 	Outcome *Outcome
 	// Callback is nil where nobody is told of the end.
 	Callback *Callback
+
+	release func()
+}
+
+// Held gives the record with what gives back the room that it takes.
+func (r Record) Held(release func()) Record {
+	r.release = release
+	return r
+}
+
+// Large reports whether the record takes room until Release.
+func (r Record) Large() bool { return r.release != nil }
+
+// Release gives back the room that a large record takes. Whoever was given a record
+// to answer with calls it once that is done; more than once does no harm.
+func (r Record) Release() {
+	if r.release != nil {
+		r.release()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -142,6 +143,32 @@ func TestABatchWhereRedisIsFar(t *testing.T) {
 	}
 	if batch, err := s.CancelBatch(t.Context(), batch.ID); err != nil || batch.Counts.Cancelled != 500 {
 		t.Errorf("cancelled: %+v, %v", batch.Counts, err)
+	}
+}
+
+// A reader holds one large result at a time, and each comes.
+func TestLargeResultsOfABatch(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	batch := s.submitBatch(t, batchOf(8))
+	s.work(t, 5*time.Second, func(jobs.Job) jobs.Outcome {
+		return jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 700<<10) + `"`)}
+	})
+	var readers sync.WaitGroup
+	for range 3 {
+		readers.Go(func() {
+			came := 0
+			err := s.BatchResults(t.Context(), batch.ID, 0, true, time.Minute, func(results []jobs.BatchResult) error {
+				came += len(results)
+				return nil
+			})
+			if err != nil || came != 8 {
+				t.Errorf("%d results came: %v", came, err)
+			}
+		})
+	}
+	readers.Wait()
+	if !s.room.Free() {
+		t.Error("the room is not given back")
 	}
 }
 

@@ -161,11 +161,10 @@ func (d *Dispatcher) awaitEnd(ctx context.Context, id string, ended <-chan struc
 	}
 }
 
-// read gives a job's record. When it fails, the record has the id.
+// read gives a job's record, which the caller of this package releases. When it
+// fails, the record has the id.
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	record, err := d.store.Get(bounded, id)
+	record, err := d.store.Hold(ctx, id, readTimeout)
 	if err != nil {
 		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
 	}

@@ -30,6 +30,7 @@ type stack struct {
 	url    string
 	client redis.UniversalClient
 	store  *store.Store
+	room   *jobs.Room
 }
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -37,7 +38,8 @@ var quiet = slog.New(slog.DiscardHandler)
 func open(t *testing.T, url string) *stack {
 	t.Helper()
 	client := redistest.Client(t, url)
-	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute})
+	room := jobs.NewRoom(1<<20, 5*time.Second)
+	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithRoom(room)
 	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
 	topics := redisconn.NewTopics(client)
 	d := New(s, queue.NewProducer(client), client, topics, settings, quiet)
@@ -45,7 +47,7 @@ func open(t *testing.T, url string) *stack {
 		d.Close()
 		topics.Close()
 	})
-	return &stack{Dispatcher: d, url: url, client: client, store: s}
+	return &stack{Dispatcher: d, url: url, client: client, store: s, room: room}
 }
 
 // alive makes one worker live for the whole test.

@@ -10,7 +10,7 @@ import (
 )
 
 // resultBytes is how much of a batch's results is held for one reader, in bytes,
-// besides the last one.
+// besides the last one, which may be large.
 const resultBytes = 1 << 20
 
 // BatchResults calls tell with what the lines of a batch gave, in the order of their
@@ -55,7 +55,13 @@ func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, to
 		if err != nil {
 			return told, d.explain(ctx, "a result could not be read", err)
 		}
-		if err := tell(results); err != nil {
+		err = tell(results)
+		for _, result := range results {
+			if result.Record != nil {
+				result.Record.Release()
+			}
+		}
+		if err != nil {
 			return told, err
 		}
 		lines, told = lines[len(results):], told+len(results)
@@ -93,7 +99,7 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 }
 
 // results reads what the first of the lines gave: at least one, and no more than
-// may be held.
+// may be held. The caller releases the records.
 func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) ([]jobs.BatchResult, error) {
 	var results []jobs.BatchResult
 	for held := 0; len(results) < len(lines) && held < resultBytes; {
@@ -101,27 +107,30 @@ func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines
 		if err != nil {
 			return nil, err
 		}
+		results = append(results, result)
 		if result.Record != nil {
+			if result.Record.Large() {
+				break // nobody waits for room who holds some
+			}
 			outcome := result.Record.Outcome
 			held += len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
 		}
-		results = append(results, result)
 	}
 	return results, nil
 }
 
 func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line int) (jobs.BatchResult, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
 	result := jobs.BatchResult{Index: line, Err: batch.Refused[line]}
 	if result.Err != nil {
 		return result, nil
 	}
-	record, err := d.store.Get(ctx, batch.JobIDs[line])
+	record, err := d.store.Hold(ctx, batch.JobIDs[line], readTimeout)
 	switch {
 	case jobs.IsNotFound(err):
 		// Refused since the batch was read, or expired.
-		if result.Err, err = d.store.Refusal(ctx, jobs.BatchPlace{BatchID: batch.ID, Index: line}); err != nil {
+		bounded, cancel := context.WithTimeout(ctx, readTimeout)
+		defer cancel()
+		if result.Err, err = d.store.Refusal(bounded, jobs.BatchPlace{BatchID: batch.ID, Index: line}); err != nil {
 			return result, err
 		}
 		if result.Err == nil {

@@ -33,8 +33,19 @@ type feed struct {
 	changed chan struct{}
 }
 
-// run reads until the job ended, its record is gone, or ctx ends.
+// run reads until the job ended or its record is gone, and keeps the record until
+// ctx ends: when nobody watches any more.
 func (f *feed) run(ctx context.Context) {
+	f.follow(ctx)
+	<-ctx.Done()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.end != nil {
+		f.end.Release()
+	}
+}
+
+func (f *feed) follow(ctx context.Context) {
 	cursor, over := f.look(ctx, "")
 	if over {
 		return
@@ -63,7 +74,7 @@ func (f *feed) look(ctx context.Context, cursor string) (next string, over bool)
 		state, read, err := f.read(bounded, cursor)
 		var end *jobs.Record
 		if err == nil && state.Ended() && len(read) < pieces {
-			end, err = f.record(bounded)
+			end, err = f.record(ctx)
 		}
 		if err != nil {
 			return cursor, f.fail(ctx, err)
@@ -92,7 +103,7 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Pie
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
-	record, err := f.hub.store.Get(ctx, f.id)
+	record, err := f.hub.store.Hold(ctx, f.id, readTimeout)
 	return &record, err
 }
 

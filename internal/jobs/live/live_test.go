@@ -27,15 +27,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bench struct {
 	*live.Hub
 	*store.Store
+	room   *jobs.Room
 	client redis.UniversalClient
 	server *redistest.Server
 }
 
 func open(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{server: redistest.StartServer(t)}
+	b := &bench{server: redistest.StartServer(t), room: jobs.NewRoom(1<<20, 100*time.Millisecond)}
 	b.client = redistest.Client(t, b.server.URL())
-	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
+	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithRoom(b.room)
 	topics := redisconn.NewTopics(b.client)
 	b.Hub = live.New(b.Store, topics, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {

@@ -71,11 +71,12 @@ type Store struct {
 	client    redis.UniversalClient
 	settings  Settings
 	callbacks Callbacks
+	held      *jobs.Room
 }
 
 // New makes a store on a client that the caller keeps and closes later.
 func New(client redis.UniversalClient, settings Settings) *Store {
-	return &Store{client: client, settings: settings}
+	return &Store{client: client, settings: settings, held: jobs.NewRoom(maxHeld, heldPatience)}
 }
 
 // TTL is how long a job's record is kept after its end. With a callback it is
@@ -185,13 +186,25 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 	return job, jobs.State(f["state"]), nil
 }
 
+// recordFields are what a record is made of. The large ones are the last.
+var recordFields = []string{"state", "created_at", "started_at", "finished_at", "callback", "callback_state", "outcome", "result"}
+
 // Get gives a job's record. CodeNotFound.
 func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
-	f, err := s.fields(ctx, id, "state", "created_at", "started_at", "finished_at", "outcome", "result", "callback", "callback_state")
+	f, err := s.fields(ctx, id, recordFields...)
 	if err != nil {
 		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
 	}
-	record := jobs.Record{
+	record := decodeRecord(id, f)
+	if err := decodeEnd(&record, f); err != nil {
+		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return record, nil
+}
+
+// decodeRecord reads a record's fields, but for what its end gave.
+func decodeRecord(id string, f map[string]string) jobs.Record {
+	return jobs.Record{
 		ID:         id,
 		State:      jobs.State(f["state"]),
 		CreatedAt:  parseTime(f["created_at"]),
@@ -199,12 +212,14 @@ func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
 		FinishedAt: parseTime(f["finished_at"]),
 		Callback:   decodeCallback(f["callback"], f["callback_state"], jobs.State(f["state"])),
 	}
+}
+
+// decodeEnd reads what the end of a job gave, if it has ended.
+func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	if record.State.Ended() {
-		if record.Outcome, err = decodeOutcome(f["outcome"], f["result"]); err != nil {
-			return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
-		}
+		record.Outcome, err = decodeOutcome(f["outcome"], f["result"])
 	}
-	return record, nil
+	return err
 }
 
 // States gives the states of many jobs in one round trip. Ids that are not
@@ -238,6 +253,12 @@ func (s *Store) fields(ctx context.Context, id string, names ...string) (map[str
 	if err != nil {
 		return nil, err
 	}
+	return named(names, values)
+}
+
+// named gives values by the names of their fields; CodeNotFound if the first is
+// missing.
+func named(names []string, values []any) (map[string]string, error) {
 	if values[0] == nil {
 		return nil, notFound()
 	}

@@ -1,0 +1,67 @@
+package live_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/internal/jobs"
+)
+
+// Whoever reads the end of a large job slowly has others wait for the ends of theirs,
+// and lose nothing.
+func TestLargeEndsAreToldInTurn(t *testing.T) {
+	b := open(t)
+	ids := []string{b.create(t), b.create(t)}
+	slow := make(chan struct{})
+	told, reading := make(chan int, 2), make(chan struct{}, 2)
+	ended := make(chan error, 2)
+	for i, id := range ids {
+		b.run(t, id)
+		go func() {
+			ended <- b.Hub.Watch(t.Context(), id, jobs.Position{}, time.Minute, func(events []jobs.Event) error {
+				for _, event := range events {
+					if event.State != "" {
+						reading <- struct{}{}
+					}
+					if event.End != nil {
+						told <- i
+						<-slow
+					}
+				}
+				return nil
+			})
+		}()
+	}
+	for range ids {
+		<-reading
+	}
+	for _, id := range ids {
+		result := jsontext.Value(`"` + strings.Repeat("x", 800<<10) + `"`)
+		if _, err := b.End(t.Context(), id, jobs.Outcome{Result: result}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := <-told
+	select {
+	case <-told:
+		t.Error("both are held at once")
+	case <-time.After(500 * time.Millisecond):
+	}
+	close(slow)
+	if second := <-told; second == first {
+		t.Error("one is told twice")
+	}
+	for range ids {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); !b.room.Free(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the room is not given back")
+		}
+	}
+}

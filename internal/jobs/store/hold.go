@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+const (
+	// maxHeld bounds the large records that are held at once to answer clients, in
+	// bytes. Each is there up to three times: as Redis gave it, decoded, and encoded.
+	maxHeld = 64 << 20
+	// largeRecord is from when on a record counts.
+	largeRecord = 64 << 10
+	// heldPatience is how long a record waits for others to be gone.
+	heldPatience = 5 * time.Second
+)
+
+// lookScript gives a record unless it is large.
+//
+//	KEYS     the job's hash
+//	ARGV     from how many bytes on it is, and the names of its fields: outcome and
+//	         result are the last
+//	returns  how many bytes these two have, and the fields, without the two if
+//	         the record is large
+var lookScript = redis.NewScript(`
+local size = redis.call("HSTRLEN", KEYS[1], "outcome") + redis.call("HSTRLEN", KEYS[1], "result")
+local last = size < tonumber(ARGV[1]) and #ARGV or #ARGV - 2
+return {size, redis.call("HMGET", KEYS[1], unpack(ARGV, 2, last))}`)
+
+// WithRoom gives the store with another room for the records that Hold gives.
+func (s *Store) WithRoom(room *jobs.Room) *Store {
+	other := *s
+	other.held = room
+	return &other
+}
+
+// Hold gives a job's record for an answer to a client. A large one is read only
+// once there is room for it, and keeps it until Release. Each look at Redis takes
+// patience at most. CodeNotFound, CodeUnavailable.
+func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
+	record, size, err := s.look(ctx, id, patience)
+	if err != nil || size < largeRecord {
+		return record, err
+	}
+	release, ok := s.held.Take(ctx, size)
+	if !ok {
+		if err := ctx.Err(); err != nil {
+			return record, err
+		}
+		return record, jobs.Errorf(jobs.CodeUnavailable, "too many large results are being read at once")
+	}
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if record, err = s.Get(bounded, id); err != nil {
+		release()
+		return record, err
+	}
+	return record.Held(release), nil
+}
+
+// look gives a record, unless it is large: then how many bytes it has, and none.
+func (s *Store) look(ctx context.Context, id string, patience time.Duration) (record jobs.Record, size int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	args := []any{largeRecord}
+	for _, name := range recordFields {
+		args = append(args, name)
+	}
+	reply, err := lookScript.Run(ctx, s.client, []string{jobKey(id)}, args...).Slice()
+	if err != nil {
+		return record, 0, fmt.Errorf("read job %s: %w", id, err)
+	}
+	size, _ = reply[0].(int64)
+	values, _ := reply[1].([]any)
+	f, err := named(recordFields, values)
+	if err == nil {
+		record = decodeRecord(id, f)
+		if size < largeRecord {
+			err = decodeEnd(&record, f)
+		}
+	}
+	if err != nil {
+		return jobs.Record{}, size, fmt.Errorf("read job %s: %w", id, err)
+	}
+	return record, size, nil
+}
