@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of a case is waiting: more at once than there are processors.
 	if !isSet("test.parallel") {
-		_ = flag.Set("test.parallel", "8")
+		_ = flag.Set("test.parallel", "6")
 	}
 	code, err := run(m)
 	if err != nil {

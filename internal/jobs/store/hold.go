@@ -18,6 +18,9 @@ const (
 	largeRecord = 64 << 10
 	// heldPatience is how long a record waits for others to be gone.
 	heldPatience = 5 * time.Second
+	// heldPerByte is added to how long the reading of a large one may take: 2 MB a
+	// second is a slow network, or a machine with much else to do.
+	heldPerByte = 500 * time.Nanosecond
 )
 
 // lookScript gives a record unless it is large.
@@ -40,8 +43,8 @@ func (s *Store) WithRoom(room *jobs.Room) *Store {
 }
 
 // Hold gives a job's record for an answer to a client. A large one is read only
-// once there is room for it, and keeps it until Release. Each look at Redis takes
-// patience at most. CodeNotFound, CodeUnavailable.
+// once there is room for it, and keeps it until Release. A look at Redis takes
+// patience at most, and longer for what is large. CodeNotFound, CodeUnavailable.
 func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
 	record, size, err := s.look(ctx, id, patience)
 	if err != nil || size < largeRecord {
@@ -54,7 +57,7 @@ func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jo
 		}
 		return record, jobs.Errorf(jobs.CodeUnavailable, "too many large results are being read at once")
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, patience+time.Duration(size)*heldPerByte)
 	defer cancel()
 	if record, err = s.Get(bounded, id); err != nil {
 		release()
