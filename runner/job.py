@@ -85,9 +85,12 @@ def run(fd: int) -> "NoReturn":
     except _RefusedInputError as refused:
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
+    owner = getpid()
     try:
-        answer = _answer(script, room, getpid())
+        answer = _answer(script, room, owner)
     except BaseException as error:
+        if getpid() != owner:
+            _exit(1)  # a copy that the script forked: the answer is not its to give
         answer = _last_resort(error, script)
     stdio.flush()
     try:

@@ -22,7 +22,8 @@ import (
 )
 
 // Jobs is what this package needs of the job side. Its errors are *jobs.Error
-// for what a client is told, or the context's.
+// for what a client is told, or the context's. The records that Execute, Get and
+// Cancel give are released once they are not used any more.
 type Jobs interface {
 	// Submit accepts a job and gives its id and state, without waiting for
 	// anything to take it up. CodeUnavailable while Redis is away, CodeQueueFull,

@@ -159,6 +159,26 @@ def main():
         # Whatever it happens to be: an answer.
         self.assertIn(run(script).kind, (b"R", b"E"))
 
+    def test_forks_that_return_what_raises(self) -> None:
+        script = """
+import os, sys
+class Meta(type):
+    @property
+    def __await__(cls): raise RuntimeError("meta")
+class Value(metaclass=Meta): pass
+class Text:
+    def __str__(self): raise ValueError("text")
+def main():
+    pid = os.fork()
+    if pid == 0:
+        %s
+    os.waitpid(pid, 0)
+    return "parent"
+"""
+        for act in ("return Value()", "sys.exit(Text())"):
+            with self.subTest(act):
+                self.assertEqual(run(script % act).result, "parent")
+
     def test_an_interrupt_after_main(self) -> None:
         script = """
 import _thread, threading, time

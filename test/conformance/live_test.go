@@ -72,7 +72,7 @@ func watch(t *testing.T, url, id, last string) *watched {
 	return w
 }
 
-// TestLiveOutput: what is printed is there before the script goes on, and all of it
+// TestLiveOutput: what is printed is there while the script goes on, and all of it
 // together is what the job's record has. How soon it is there is measured by
 // test/bench.
 func TestLiveOutput(t *testing.T) {
@@ -89,13 +89,13 @@ func TestLiveOutput(t *testing.T) {
 		inTime := 0
 		for _, piece := range w.pieces {
 			printed, err := time.ParseDuration(strings.TrimSpace(piece.Data) + "s")
-			if err == nil && piece.At.Sub(time.Unix(0, 0).Add(printed)) < time.Second {
+			if err == nil && piece.At.Sub(time.Unix(0, 0).Add(printed)) < time.Second/2 {
 				inTime++
 			}
 		}
-		// Other suites use the machine too.
+		// Other suites use the machine too. Without being told, we would look once a second.
 		if inTime < 3 {
-			t.Errorf("%d of 5 prints were seen before the script printed again: %v", inTime, w.pieces)
+			t.Fatalf("%d of 5 prints were seen within half a second: %v", inTime, w.pieces)
 		}
 		id, last := w.end.JobID, w.pieces[2].ID
 		rest := watch(t, k.standard.URL, id, last)

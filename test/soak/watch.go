@@ -45,8 +45,8 @@ func follow(ctx context.Context, service *client.Client, id string) string {
 		case client.EventEnd:
 			ended = true
 			// A worker that dies takes with it what it had not yet put into the record.
-			if out, err := printed(event.Job); event.Job.Code != client.CodeWorkerLost && (out != stdout || err != stderr) {
-				return fmt.Sprintf("its events told %q and %q, its record %q and %q", stdout, stderr, out, err)
+			if kept, keptErr := printed(event.Job); event.Job.Code != client.CodeWorkerLost && (kept != stdout || keptErr != stderr) {
+				return fmt.Sprintf("its events told %q and %q, its record %q and %q", stdout, stderr, kept, keptErr)
 			}
 		case client.EventState:
 		}

@@ -9,9 +9,9 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// Submit accepts a job and gives its record, queued. Nobody need be there to
-// take it up. With an idempotency key that was used before, it gives the job of
-// that time as it stands.
+// Submit accepts a job and gives its id and state. Nobody need be there to take
+// it up. With an idempotency key that was used before, it gives the job of that
+// time.
 //
 // CodeUnavailable, within a second, if Redis cannot be reached; CodeQueueFull;
 // CodeIdempotencyMismatch.
@@ -20,10 +20,21 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	if err != nil {
 		return jobs.Record{}, err
 	}
-	if !fresh {
-		return d.read(ctx, id)
+	if fresh {
+		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
-	return jobs.Record{ID: id, State: jobs.StateQueued}, nil
+	// Its state only: nobody waits for room who needs none.
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	states, err := d.store.States(bounded, []string{id})
+	if err != nil {
+		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
+	}
+	state, there := states[id]
+	if !there {
+		return jobs.Record{ID: id}, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
+	}
+	return jobs.Record{ID: id, State: state}, nil
 }
 
 // accept stores and enqueues a job, once before has been told its id, and

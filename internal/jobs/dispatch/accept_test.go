@@ -5,9 +5,12 @@ import (
 	"errors"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
@@ -226,4 +229,25 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	}
 	await("stored", stored)
 	await("given up", freed)
+}
+
+// A submission that is repeated needs no room for what its job left, however often.
+func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	request := keyed("k", "f")
+	first, err := s.Submit(t.Context(), request, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.End(t.Context(), first.ID, jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 700<<10) + `"`)}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if again, err := s.Submit(t.Context(), request, "r"); err != nil || again.ID != first.ID || again.State != jobs.StateSucceeded || again.Large() {
+			t.Errorf("got %s %s, large %v, %v", again.ID, again.State, again.Large(), err)
+		}
+	}
+	if !s.room.Free() {
+		t.Error("room is lost")
+	}
 }

@@ -14,9 +14,10 @@ import (
 const (
 	// batchTimeout bounds the acceptance of a batch.
 	batchTimeout = 30 * time.Second
-	// membersAtOnce is how many jobs of a batch are accepted, or cancelled, at once: one after the
-	// other, a thousand take longer than batchTimeout where Redis is 10 ms away.
-	membersAtOnce = 16
+	// membersAtOnce is how many jobs of batches are accepted, or cancelled, at once.
+	// One after the other, a thousand take longer than batchTimeout where Redis is 10
+	// ms away; all batches together leave connections for single jobs.
+	membersAtOnce = 8
 	// batchShare is the part of the queue that batches may fill.
 	batchShare = 2
 	// memberLost is how long after the acceptance of a batch a job of it that is not
@@ -50,6 +51,10 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	group.SetLimit(membersAtOnce)
 	for i, line := range request.Lines {
 		group.Go(func() error {
+			if err := d.members.Acquire(entering, 1); err != nil {
+				return err
+			}
+			defer d.members.Release(1)
 			place := jobs.BatchPlace{BatchID: id, Index: i}
 			if jobIDs[i] != fresh[i] {
 				// It may have run, and its record be gone: it must not run again.
@@ -195,6 +200,10 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 	group.SetLimit(membersAtOnce)
 	for _, line := range record.Open() {
 		group.Go(func() error {
+			if err := d.members.Acquire(cancelling, 1); err != nil {
+				return err
+			}
+			defer d.members.Release(1)
 			_, err := d.store.Cancel(cancelling, record.JobIDs[line])
 			if jobs.IsNotFound(err) {
 				return nil

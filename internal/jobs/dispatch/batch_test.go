@@ -146,6 +146,57 @@ func TestABatchWhereRedisIsFar(t *testing.T) {
 	}
 }
 
+// Batches leave single jobs their connections to Redis, however many come at once.
+func TestManyBatchesWhereRedisIsFar(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	s.client.AddHook(farAway(10 * time.Millisecond))
+	ctx, stop := context.WithCancel(t.Context())
+	var batches sync.WaitGroup
+	for range 20 {
+		batches.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = s.SubmitBatch(ctx, batchOf(50), "r") // some find the queue full
+			}
+		})
+	}
+	refused := 0
+	for range 20 {
+		if _, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r"); codeOf(err) == jobs.CodeUnavailable {
+			refused++
+		}
+	}
+	stop()
+	batches.Wait()
+	if refused > 0 {
+		t.Errorf("%d of 20 jobs were refused", refused)
+	}
+}
+
+// What is small is not held up by what is large and finds no room.
+func TestSmallResultsBeforeALargeOne(t *testing.T) {
+	s := open(t, redistest.Start(t))
+	release, _ := s.room.Take(t.Context(), 1<<20)
+	defer release()
+	batch := s.submitBatch(t, batchOf(5))
+	for i, member := range batch.Members {
+		size := 10
+		if i == 4 {
+			size = 700 << 10
+		}
+		if _, err := s.store.End(t.Context(), member.JobID, jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", size) + `"`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	came := 0
+	err := s.BatchResults(t.Context(), batch.ID, 0, true, time.Minute, func(results []jobs.BatchResult) error {
+		came += len(results)
+		return nil
+	})
+	if came != 4 || codeOf(err) != jobs.CodeUnavailable {
+		t.Errorf("%d results came, then %v", came, err)
+	}
+}
+
 // A reader holds one large result at a time, and each comes.
 func TestLargeResultsOfABatch(t *testing.T) {
 	s := open(t, redistest.Start(t))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
@@ -83,6 +84,8 @@ type Dispatcher struct {
 	// waiters are the calls that wait for jobs, by id.
 	waiters signals.Signals
 	turns   *turns
+	// members are the places of those of batches.
+	members *semaphore.Weighted
 	// workerSeen is when a worker was last known to live, or could have lived
 	// for all we know: a time.Duration since born.
 	workerSeen atomic.Int64
@@ -109,6 +112,7 @@ func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient,
 		channel:  "cellblock:replies:" + uuid.NewString(),
 		born:     time.Now(),
 		turns:    newTurns(),
+		members:  semaphore.NewWeighted(membersAtOnce),
 		stop:     stop,
 	}
 	d.pressure.Store(&pressure{})

@@ -38,7 +38,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func open(t *testing.T, url string) *stack {
 	t.Helper()
 	client := redistest.Client(t, url)
-	room := jobs.NewRoom(1<<20, 5*time.Second)
+	room := jobs.NewRoom(1<<20, 2*time.Second)
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithRoom(room)
 	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
 	topics := redisconn.NewTopics(client)

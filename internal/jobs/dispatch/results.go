@@ -52,21 +52,28 @@ func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, to
 	}
 	for len(lines) > 0 {
 		results, err := d.results(ctx, record, lines)
+		if len(results) > 0 {
+			if err := tellAndRelease(results, tell); err != nil {
+				return told, err
+			}
+			lines, told = lines[len(results):], told+len(results)
+		}
 		if err != nil {
 			return told, d.explain(ctx, "a result could not be read", err)
 		}
-		err = tell(results)
+	}
+	return told, nil
+}
+
+func tellAndRelease(results []jobs.BatchResult, tell func([]jobs.BatchResult) error) error {
+	defer func() {
 		for _, result := range results {
 			if result.Record != nil {
 				result.Record.Release()
 			}
 		}
-		if err != nil {
-			return told, err
-		}
-		lines, told = lines[len(results):], told+len(results)
-	}
-	return told, nil
+	}()
+	return tell(results)
 }
 
 // awaitMore waits until more than told lines have ended.
@@ -99,13 +106,13 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 }
 
 // results reads what the first of the lines gave: at least one, and no more than
-// may be held. The caller releases the records.
+// may be held, unless it gives an error too. The caller releases the records.
 func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) ([]jobs.BatchResult, error) {
 	var results []jobs.BatchResult
 	for held := 0; len(results) < len(lines) && held < resultBytes; {
 		result, err := d.result(ctx, batch, lines[len(results)])
 		if err != nil {
-			return nil, err
+			return results, err
 		}
 		results = append(results, result)
 		if result.Record != nil {

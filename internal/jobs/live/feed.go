@@ -72,20 +72,25 @@ func (f *feed) look(ctx context.Context, cursor string) (next string, over bool)
 	defer cancel()
 	for {
 		state, read, err := f.read(bounded, cursor)
-		var end *jobs.Record
-		if err == nil && state.Ended() && len(read) < pieces {
-			end, err = f.record(ctx)
-		}
 		if err != nil {
 			return cursor, f.fail(ctx, err)
 		}
-		f.publish(state, read, end)
+		f.publish(state, read, nil)
 		if len(read) > 0 {
 			cursor = read[len(read)-1].Cursor
 		}
-		if len(read) < pieces {
-			return cursor, end != nil
+		if len(read) == pieces {
+			continue
 		}
+		if !state.Ended() {
+			return cursor, false
+		}
+		end, err := f.record(ctx)
+		if err != nil {
+			return cursor, f.fail(ctx, err)
+		}
+		f.publish(state, nil, end)
+		return cursor, true
 	}
 }
 

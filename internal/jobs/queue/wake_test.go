@@ -33,7 +33,7 @@ func TestIdleDispatch(t *testing.T) {
 	slices.Sort(took)
 	median := took[len(took)/2]
 	t.Logf("from before the enqueue to the handler's start: median %s, 95%% %s", median, took[len(took)*95/100])
-	if median > 500*time.Millisecond {
+	if median > 250*time.Millisecond {
 		t.Errorf("the median is %s: the consumer polls", median)
 	}
 }
