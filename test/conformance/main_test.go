@@ -103,7 +103,7 @@ func startKind(name string) (err error) {
 	}
 	kinds = append(kinds, k)
 	limited := maps.Clone(stack.TightLimits)
-	limited["WORKER_CONCURRENCY"] = "8" // as many as tests run: nothing waits for others' timeouts
+	limited["WORKER_CONCURRENCY"] = "8" // as many as tests run at least: nothing waits for others' timeouts
 	k.tight, err = stack.Start(context.Background(), stack.Config{
 		// Not the same as the wall limit, so that each shows.
 		Programs: programs, API: k.tightAPI(), Workers: []stack.Env{k.workerEnv(limited)},

@@ -26,13 +26,9 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	// Its state only: nobody waits for room who needs none.
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	states, err := d.store.States(bounded, []string{id})
+	_, state, err := d.store.Load(bounded, id)
 	if err != nil {
 		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
-	}
-	state, there := states[id]
-	if !there {
-		return jobs.Record{ID: id}, jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
 	}
 	return jobs.Record{ID: id, State: state}, nil
 }
@@ -49,7 +45,7 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		return "", false, d.refused(ctx, err)
 	}
 	defer release()
-	accepting, cancel := context.WithTimeout(ctx, patience+time.Duration(job.Inputs.Size())*acceptPerByte)
+	accepting, cancel := context.WithTimeout(ctx, patience+time.Duration(job.Inputs.Size())*store.TimePerByte)
 	defer cancel()
 	claimed := job.ID
 	if job.IdempotencyKey != "" {

@@ -47,28 +47,38 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
-	group, entering := errgroup.WithContext(bounded)
-	group.SetLimit(membersAtOnce)
-	for i, line := range request.Lines {
-		group.Go(func() error {
-			if err := d.members.Acquire(entering, 1); err != nil {
+	err = d.eachMember(bounded, len(jobIDs), func(ctx context.Context, i int) error {
+		place := jobs.BatchPlace{BatchID: id, Index: i}
+		if jobIDs[i] != fresh[i] {
+			// It may have run, and its record be gone: it must not run again.
+			if ended, err := d.store.MemberEnded(ctx, place); err != nil || ended {
 				return err
 			}
-			defer d.members.Release(1)
-			place := jobs.BatchPlace{BatchID: id, Index: i}
-			if jobIDs[i] != fresh[i] {
-				// It may have run, and its record be gone: it must not run again.
-				if ended, err := d.store.MemberEnded(entering, place); err != nil || ended {
-					return err
-				}
-			}
-			return d.enterMember(entering, place, jobIDs[i], line, requestID)
-		})
-	}
-	if err := group.Wait(); err != nil {
+		}
+		return d.enterMember(ctx, place, jobIDs[i], request.Lines[i], requestID)
+	})
+	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
 	return d.readBatch(ctx, id, true)
+}
+
+// eachMember calls do with each number below n, for a few at a time, and waits for
+// all. Once one fails, ctx ends for the others; it gives the first error.
+func (d *Dispatcher) eachMember(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(membersAtOnce)
+	for i := range n {
+		group.Go(func() error {
+			// Beside those of other batches.
+			if err := d.members.Acquire(ctx, 1); err != nil {
+				return err
+			}
+			defer d.members.Release(1)
+			return do(ctx, i)
+		})
+	}
+	return group.Wait()
 }
 
 // batchKey is where a request's idempotency record is, "" for none. No client's key
@@ -196,22 +206,15 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 	if err != nil {
 		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
 	}
-	group, cancelling := errgroup.WithContext(bounded)
-	group.SetLimit(membersAtOnce)
-	for _, line := range record.Open() {
-		group.Go(func() error {
-			if err := d.members.Acquire(cancelling, 1); err != nil {
-				return err
-			}
-			defer d.members.Release(1)
-			_, err := d.store.Cancel(cancelling, record.JobIDs[line])
-			if jobs.IsNotFound(err) {
-				return nil
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	open := record.Open()
+	err = d.eachMember(bounded, len(open), func(ctx context.Context, i int) error {
+		_, err := d.store.Cancel(ctx, record.JobIDs[open[i]])
+		if jobs.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
 		return jobs.Batch{ID: id}, d.explain(ctx, "a job of the batch could not be cancelled", err)
 	}
 	return d.readBatch(ctx, id, false)

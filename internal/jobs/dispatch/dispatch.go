@@ -54,10 +54,7 @@ const (
 	// is away: a second in all. So do the others, each for itself.
 	acceptTimeout   = 700 * time.Millisecond
 	withdrawTimeout = 250 * time.Millisecond
-	// acceptPerByte is added for inputs, which take their time on the way to Redis: 2
-	// MB a second is a slow network, or a machine with much else to do.
-	acceptPerByte = 500 * time.Nanosecond
-	readTimeout   = time.Second
+	readTimeout     = time.Second
 	// recheckInterval is how often ids with waiters are looked up.
 	recheckInterval = time.Second
 	// overtime is how far a running job's wall deadline may lie behind the end of

@@ -18,10 +18,11 @@ const (
 	largeRecord = 64 << 10
 	// heldPatience is how long a record waits for others to be gone.
 	heldPatience = 5 * time.Second
-	// heldPerByte is added to how long the reading of a large one may take: 2 MB a
-	// second is a slow network, or a machine with much else to do.
-	heldPerByte = 500 * time.Nanosecond
 )
+
+// TimePerByte is added to a bound for what is large on its way to Redis or back: 2
+// MB a second is a slow network, or a machine with much else to do.
+const TimePerByte = 500 * time.Nanosecond
 
 // lookScript gives a record unless it is large.
 //
@@ -57,7 +58,7 @@ func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jo
 		}
 		return record, jobs.Errorf(jobs.CodeUnavailable, "too many large results are being read at once")
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience+time.Duration(size)*heldPerByte)
+	bounded, cancel := context.WithTimeout(ctx, patience+time.Duration(size)*TimePerByte)
 	defer cancel()
 	if record, err = s.Get(bounded, id); err != nil {
 		release()
