@@ -20,20 +20,11 @@ const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 // that may call this machine back.
 func startReadme(t *testing.T) *stack.Stack {
 	t.Helper()
-	s, err := stack.Start(t.Context(), stack.Config{
+	return stack.StartFor(t, stack.Config{
 		Programs: programs,
 		API:      stack.Env{"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": "127.0.0.1/32"},
 		Workers:  []stack.Env{{"WORKER_CONCURRENCY": "4"}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }
 
 // commandsOf gives the last shell commands of a section of the README.

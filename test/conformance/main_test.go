@@ -171,17 +171,5 @@ func leftovers() error {
 func startStack(t *testing.T, config stack.Config) *stack.Stack {
 	t.Helper()
 	config.Programs = programs
-	s, err := stack.Start(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(s.Logs())
-		}
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return stack.StartFor(t, config)
 }

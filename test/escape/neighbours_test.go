@@ -98,19 +98,10 @@ func startOnOneProcessor(t *testing.T, sandbox string) *stack.Stack {
 		t.Fatal(err)
 	}
 	wait := stack.Stretched(30 * time.Second).String()
-	s, err := stack.Start(t.Context(), stack.Config{
+	return stack.StartFor(t, stack.Config{
 		Programs: stack.Programs{API: programs.API, Worker: narrow}, API: stack.Env{"SYNC_WAIT": wait},
 		Workers: []stack.Env{{"SANDBOX": sandbox, "WORKER_CONCURRENCY": "2", "LIMIT_WALL": wait, "LIMIT_CPU": wait, "DRAIN_TIMEOUT": stack.Stretched(time.Minute).String()}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }
 
 // TestLatencyBesideABomb: a fork bomb next door at most doubles how long a job
