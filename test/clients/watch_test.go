@@ -201,7 +201,7 @@ func running(t *testing.T) (ids []string) {
 }
 
 func TestTheCommandShowsLinesWhileTheJobRuns(t *testing.T) {
-	out, end := begin(t, speakingFor("1"), "run", "-", "--watch")
+	out, end := begin(t, speakingFor("2"), "run", "-", "--watch")
 	if line := out.next(); line != "first" {
 		t.Errorf("the first line is %q", line)
 	}
