@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -47,20 +48,28 @@ func (f serviceFlags) use(call func(ctx context.Context, service *client.Client)
 var errTerminated = errors.New("asked to end")
 
 // untilInterrupted gives a context that ends at the first Ctrl-C or SIGTERM. The
-// next one has its usual effect: the program is gone at once.
+// next one has its usual effect once the context is seen to end: the program is gone
+// at once. The function waits until nobody listens any more.
 func untilInterrupted() (context.Context, func()) {
-	interrupted, stopInterrupt := signal.NotifyContext(context.Background(), syscall.SIGINT)
-	ctx, cancel := context.WithCancelCause(interrupted)
-	terminated, stopTerminate := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(terminated, func() { cancel(errTerminated) })
-	context.AfterFunc(ctx, func() {
-		stopInterrupt()
-		stopTerminate()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		var why error
+		select {
+		case got := <-heard:
+			if got != syscall.SIGINT {
+				why = errTerminated
+			}
+		case <-ctx.Done():
+		}
+		signal.Stop(heard)
+		cancel(why)
 	})
 	return ctx, func() {
 		cancel(nil)
-		stopInterrupt()
-		stopTerminate()
+		listening.Wait()
 	}
 }
 
