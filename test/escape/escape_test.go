@@ -97,7 +97,7 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 	mark := newMark()
 	got := execute(t, s, a.text(mark), a.request)
 	a.judge(t, got)
-	for deadline := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(stack.Stretched(2 * time.Second)); ; time.Sleep(10 * time.Millisecond) {
 		left := stack.RunningWith(mark)
 		if len(left) == 0 {
 			break
