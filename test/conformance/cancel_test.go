@@ -21,9 +21,11 @@ const (
 // that ended cannot be cancelled; to cancel twice is no error.
 func TestCancel(t *testing.T) {
 	eachKind(t, func(t *testing.T, k *kind) {
-		took := cancelRunning(t, k)
-		for attempt := 1; took > cancelBound && attempt < cancelAttempts; attempt++ {
-			took = cancelRunning(t, k)
+		var took time.Duration
+		for range cancelAttempts {
+			if took = cancelRunning(t, k); took <= cancelBound {
+				break
+			}
 		}
 		if took > cancelBound {
 			t.Errorf("the job ended %s after it was cancelled", took)
@@ -60,18 +62,9 @@ func awaitPrint(t *testing.T, url, id string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientBound)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/jobs/"+id+"/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := httpClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
 	printed := false
 	// The answer is left in the middle, which is an error to whoever reads it.
-	err = stack.ReadEvents(answer.Body, func(event stack.Event) {
+	err := stack.Watch(ctx, httpClient, url, id, "", func(event stack.Event) {
 		if event.Name == "stdout" {
 			printed = true
 			cancel()
