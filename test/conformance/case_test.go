@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"cmp"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +17,17 @@ import (
 // short and still exact.
 type testCase struct {
 	// Name says which behaviour the case holds fast.
-	Name   string `yaml:"name"`
+	Name string `yaml:"name"`
+	// ID and Source are of a case that was seen in public: its short name, which
+	// the subtest takes, and where its kind was seen. The input is our own.
+	ID     string `yaml:"id"`
+	Source string `yaml:"source"`
 	Script string `yaml:"script"`
-	// Request are further fields of the request: args, stdin, env, limits.
+	// Request are further fields of the request: args, stdin, env, limits. A file
+	// that is only a name is read from testdata/.
 	Request map[string]any `yaml:"request"`
+	// Times is how many jobs in a row must end alike; none means one.
+	Times int `yaml:"times"`
 	// Tight runs it under stack.TightLimits instead of the contract's.
 	Tight bool `yaml:"tight"`
 	// Cgroups marks what cannot be told or held without them.
@@ -88,10 +97,10 @@ func (m *matcher) UnmarshalYAML(node *yaml.Node) error {
 	return node.Load(&m.conditions, yaml.WithKnownFields())
 }
 
-// loadCases reads every file in cases/; the topic is the file's name.
-func loadCases(t *testing.T) map[string][]testCase {
+// loadCases reads the files that a pattern matches; the topic is the file's name.
+func loadCases(t *testing.T, pattern string) map[string][]testCase {
 	t.Helper()
-	files, err := filepath.Glob("cases/*.yaml")
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatal("no cases are there: ", err)
 	}
@@ -120,9 +129,13 @@ func (c *testCase) complete(t *testing.T, file string) {
 	if c.Within == 0 {
 		c.Within = 14 * time.Second
 	}
+	c.Times = max(c.Times, 1)
+	c.readFiles(t)
 	switch {
 	case c.Name == "":
 		t.Fatalf("%s: a case has no name", file)
+	case (c.ID == "") != (c.Source == ""):
+		t.Fatalf("%s: %q has one of an id and a source", file, c.Name)
 	case c.Code == "" && !c.Result.Given:
 		t.Fatalf("%s: %q names neither a result nor a code", file, c.Name)
 	case c.Code != "" && !c.Error.Given:
@@ -131,6 +144,26 @@ func (c *testCase) complete(t *testing.T, file string) {
 		t.Fatalf("%s: %q has the unknown code %s", file, c.Name, c.Code)
 	}
 }
+
+// readFiles puts the content of files that are only named into the request.
+func (c *testCase) readFiles(t *testing.T) {
+	t.Helper()
+	files, _ := c.Request["files"].([]any)
+	for i, file := range files {
+		name, ok := file.(string)
+		if !ok {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[i] = map[string]string{"path": name, "content_base64": base64.StdEncoding.EncodeToString(content)}
+	}
+}
+
+// title is the name of the case's subtest.
+func (c *testCase) title() string { return cmp.Or(c.ID, c.Name) }
 
 // statusOf is the contract's table; the service has its own.
 var statusOf = map[string]int{

@@ -7,24 +7,43 @@ import (
 
 // TestCases runs every script of cases/ in each kind of sandbox and compares.
 func TestCases(t *testing.T) {
-	topics := loadCases(t)
+	topics := loadCases(t, "cases/*.yaml")
 	eachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
-		for topic, cases := range topics {
-			t.Run(topic, func(t *testing.T) {
-				t.Parallel()
-				for _, c := range cases {
-					if !possible(k, c) {
-						continue
-					}
-					t.Run(c.Name, func(t *testing.T) {
-						t.Parallel()
-						runCase(t, k, c)
-					})
-				}
-			})
-		}
+		runTopics(t, k, topics)
 	})
+}
+
+// TestPublicCases runs those that were seen in public. They are about Python and
+// its packages, in which the kinds of sandbox do not differ, so one kind runs them.
+func TestPublicCases(t *testing.T) {
+	t.Parallel()
+	topics := loadCases(t, "cases/public/*.yaml")
+	// As deep as the others, so that one pattern of -run finds a case in both.
+	t.Run(kinds[0].name, func(t *testing.T) {
+		t.Parallel()
+		runTopics(t, kinds[0], topics)
+	})
+}
+
+func runTopics(t *testing.T, k *kind, topics map[string][]testCase) {
+	t.Helper()
+	for topic, cases := range topics {
+		t.Run(topic, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range cases {
+				if !possible(k, c) {
+					continue
+				}
+				t.Run(c.title(), func(t *testing.T) {
+					t.Parallel()
+					for range c.Times {
+						runCase(t, k, c)
+					}
+				})
+			}
+		})
+	}
 }
 
 // runCase runs the script, and then reads the same outcome again under its id.

@@ -9,7 +9,7 @@ import (
 )
 
 // testsOfGiven are the tests that need nothing but HTTP.
-const testsOfGiven = "^(TestCases|TestBadRequests|TestGoodRequests|TestScriptSize|TestEndlessBody|TestMediaType|TestRoutes|" +
+const testsOfGiven = "^(TestCases|TestPublicCases|TestBadRequests|TestGoodRequests|TestScriptSize|TestEndlessBody|TestMediaType|TestRoutes|" +
 	"TestOperation|TestAsync|TestAsyncFailures|TestJobNotFound|TestWaitParameter|TestPreferWait|TestPreferNoWait|" +
 	"TestManyAtOnce|TestJobsSeeNothingOfEachOther)$"
 
