@@ -1,0 +1,101 @@
+package conformance
+
+import (
+	"compress/gzip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// curlCase is what a person types, and what curl prints: the body and the status.
+type curlCase struct {
+	id, command, status, body string
+}
+
+// jsonType is the header that curl -d needs.
+const jsonType = `-H 'Content-Type: application/json' `
+
+var curlCases = []curlCase{
+	{"curl-json", `post ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
+	{"curl-pretty-crlf", `post ` + jsonType + `--data-binary @pretty.json "$URL/execute"`, "200", `"result":42`},
+	{"curl-literal-newline", `post ` + jsonType + `--data-binary @newline.json "$URL/execute"`, "400", `in string (expecting non-control character) at byte 22`},
+	{"curl-gzip", `post ` + jsonType + `-H 'Content-Encoding: gzip' --data-binary @ok.json.gz "$URL/execute"`, "415", `must not be compressed`},
+	{"curl-compressed", `post --compressed ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
+	{"curl-form", `post -F script=@crlf.py "$URL/execute"`, "200", `"result":["a","b"]`},
+	{"curl-form-bom", `post -F script=@bom.py "$URL/execute"`, "200", `"result":"é"`},
+	{"curl-form-argsplain", `post -F script=@bom.py -F args=n=5 "$URL/execute"`, "400", `\"args\"`},
+	{"curl-rawpy", `post -H 'Content-Type: text/x-python' --data-binary @crlf.py "$URL/execute"`, "415", `with curl: -H 'Content-Type: application/json'`},
+	{"curl-stdin-jq", `jq -Rs '{script: .}' crlf.py | post ` + jsonType + `-d @- "$URL/execute"`, "200", `"result":["a","b"]`},
+	{"curl-batch-json-array", `post ` + jsonType + `-d '[{"script":"def main(): return 1"}]' "$URL/batches"`, "415", `with curl: -H 'Content-Type: application/x-ndjson' --data-binary @jobs.ndjson`},
+	// The first one hangs up, the second asks again by the key.
+	{
+		"curl-timeout-client",
+		`key="hung up $$"; ! post --max-time 0.3 -H "Idempotency-Key: $key" ` + jsonType + `-d @slow.json "$URL/execute" &&
+		post -H "Idempotency-Key: $key" ` + jsonType + `-d @slow.json "$URL/execute"`, "200", `"result":9`,
+	},
+	{"curl-expect", `post -H 'Expect: 100-continue' ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
+	{"curl-expect-toobig", `post -H 'Expect: 100-continue' ` + jsonType + `--data-binary @toobig.json "$URL/execute"`, "413", `"code":"`},
+	{"requests-chunked", `post -H 'Transfer-Encoding: chunked' ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
+	{"requests-accept-html", `post -H 'Accept: text/html' ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
+	{"requests-double-slash", `post ` + jsonType + `-d @ok.json "$URL//execute"`, "404", `"code":"not_found"`},
+	{"lower-method", `post -X post ` + jsonType + `-d @ok.json "$URL/execute"`, "405", `it takes POST`},
+	{"http10", `post -0 ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
+	{"status-done", `post "$URL/jobs?status=done"`, "400", `\"status\" must be queued, running, succeeded, failed or cancelled`},
+}
+
+// curlFiles are the files that the commands name.
+func curlFiles(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ok := `{"script":"def main():\n    return 42"}`
+	for name, content := range map[string]string{
+		"ok.json":      ok,
+		"pretty.json":  "\r\n\r\n{\r\n  \"script\": \"def main():\\r\\n    return 42\\r\\n\",\r\n  \"args\": {}\r\n}\r\n",
+		"newline.json": "{\"script\":\"def main():\n    return 1\"}",
+		"slow.json":    `{"script":"import time\ndef main():\n    time.sleep(1)\n    return 9"}`,
+		"toobig.json":  `{"script":"` + strings.Repeat("x", 22<<20) + `"}`,
+		"crlf.py":      "def main():\r\n\treturn [\"a\", \"b\"]\r\n",
+		"bom.py":       "\ufeffdef main():\n    return \"é\"\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.Create(filepath.Join(dir, "ok.json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w := gzip.NewWriter(file)
+	if _, err := w.Write([]byte(ok)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestCurl runs the real program, as people use it.
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	dir := curlFiles(t)
+	for _, c := range curlCases {
+		t.Run(c.id, func(t *testing.T) {
+			t.Parallel()
+			script := "post() { curl --silent --write-out '\\n%{http_code}' \"$@\"; }\n" + c.command
+			command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+			command.Dir, command.Env = dir, append(os.Environ(), "URL="+standard().URL)
+			out, err := command.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			if status := lines[len(lines)-1]; status != c.status || !strings.Contains(string(out), c.body) {
+				t.Errorf("want %s and %s:\n%s", c.status, c.body, out)
+			}
+		})
+	}
+}
