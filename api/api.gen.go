@@ -311,7 +311,8 @@ type CallbackMessage struct {
 	Data Job `json:"data"`
 }
 
-// Error What every error answers with. If a script ran, what it printed until then is there.
+// Error What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
+// what the script printed until then is there, with `status` and the three times.
 type Error struct {
 	// Error What is wrong, for people. May be reworded, but for those of `missing_main` and `not_serializable`.
 	Error string `json:"error"`
@@ -388,6 +389,21 @@ type Error struct {
 	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
+
+	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	Status *JobStatus `json:"status,omitempty"`
+
+	// CreatedAt When the job was accepted.
+	CreatedAt *string `json:"created_at,omitempty"`
+
+	// StartedAt When it was started; null if it was not.
+	StartedAt *string `json:"started_at,omitempty"`
+
+	// FinishedAt When it ended.
+	FinishedAt *string `json:"finished_at,omitempty"`
+
+	// Callback What became of the `callback_url` of a job; missing where there is none.
+	Callback *Callback `json:"callback,omitempty"`
 }
 
 // ErrorCode What is wrong, for programs.
@@ -486,32 +502,8 @@ type ExecuteRequest struct {
 	Stdin *string `json:"stdin,omitempty"`
 }
 
-// ExecuteResult A job that succeeded.
-type ExecuteResult struct {
-	// Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
-	// integers may exceed 64 bits). At most 4 MiB of JSON (a setting).
-	Result Result `json:"result,omitzero"`
-
-	// Stdout What the script and its children printed, newlines included: at most the first 1 MiB (a setting).
-	// Bytes that are not UTF-8 come as U+FFFD.
-	Stdout Stdout `json:"stdout"`
-
-	// Stderr What they wrote to standard error, with the same bound.
-	Stderr Stderr `json:"stderr"`
-
-	// JobID The job's id, a UUID of version 7.
-	JobID JobID `json:"job_id"`
-
-	// Usage What the job took.
-	Usage Usage `json:"usage"`
-
-	// Truncated Which outputs were cut at their bound.
-	Truncated Truncated `json:"truncated"`
-
-	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
-	// Missing where there are none. Kept as long as the job.
-	Files OutputFiles `json:"files,omitempty,omitzero"`
-}
+// ExecuteResult A job that succeeded: the `Job` that `GET /jobs/{id}` answers with, with its result and output.
+type ExecuteResult = Job
 
 // FailureDetail What else is known of a failure; each field only where it applies.
 type FailureDetail struct {
@@ -835,16 +827,20 @@ type InlineFiles = bool
 // Prefer Examples: respond-async
 type Prefer = string
 
-// Internal What every error answers with. If a script ran, what it printed until then is there.
+// Internal What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
+// what the script printed until then is there, with `status` and the three times.
 type Internal = Error
 
-// MethodNotAllowed What every error answers with. If a script ran, what it printed until then is there.
+// MethodNotAllowed What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
+// what the script printed until then is there, with `status` and the three times.
 type MethodNotAllowed = Error
 
-// Unauthorized What every error answers with. If a script ran, what it printed until then is there.
+// Unauthorized What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
+// what the script printed until then is there, with `status` and the three times.
 type Unauthorized = Error
 
-// Unavailable What every error answers with. If a script ran, what it printed until then is there.
+// Unavailable What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
+// what the script printed until then is there, with `status` and the three times.
 type Unavailable = Error
 
 // CreateBatchParams defines parameters for CreateBatch.

@@ -77,7 +77,7 @@ func breakOff(text string) http.HandlerFunc {
 }
 
 const (
-	succeeded = `{"result":[3.0,12345678901234567890],"stdout":"o","stderr":"e","job_id":"j"}`
+	succeeded = `{"result":[3.0,12345678901234567890],"stdout":"o","stderr":"e","job_id":"j","status":"succeeded","created_at":"2026-01-02T03:04:05.678Z"}`
 	script    = "def main(): pass"
 )
 
@@ -89,7 +89,7 @@ func TestAPostIsRepeatedAsTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(job.Result) != "[3.0,12345678901234567890]" || *job.Stdout != "o" || job.Status != "succeeded" {
+	if string(job.Result) != "[3.0,12345678901234567890]" || *job.Stdout != "o" || job.Status != "succeeded" || job.CreatedAt == "" {
 		t.Errorf("the job is %+v", job)
 	}
 	asked, bodies := s.requests()

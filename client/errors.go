@@ -136,9 +136,8 @@ func refusal(response *http.Response, body []byte) *Error {
 	if decode(body, &told) != nil || told.Code == "" {
 		told = Job{Error: fmt.Sprintf("the answer is %q, and not in Cellblock's own words", response.Status)}
 	}
-	told.Status = api.JobStatusFailed
-	if told.Code == CodeCancelled {
-		told.Status = api.JobStatusCancelled
+	if told.Status == "" { // an error about a job that is not the job itself: a withdrawn one
+		told.Status = api.JobStatusFailed
 	}
 	e := errorOf(&told, response.StatusCode)
 	e.RequestID = response.Header.Get("X-Request-Id")

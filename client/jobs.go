@@ -25,8 +25,6 @@ const (
 // Run runs a script and waits for its end, also beyond what the service waits. A
 // job that failed comes back together with its *Error. If ctx ends first, the job
 // goes on; use Submit and Wait to know its id in time.
-//
-// A job that the service ended while its first answer was held has no timestamps.
 func (c *Client) Run(ctx context.Context, request Request) (*Job, error) {
 	post, err := request.call(false)
 	if err != nil {
@@ -38,7 +36,6 @@ func (c *Client) Run(ctx context.Context, request Request) (*Job, error) {
 	case err != nil:
 		return failedJob(err), err
 	case status == http.StatusOK:
-		job.Status = api.JobStatusSucceeded
 		return &job, nil
 	default:
 		return c.wait(ctx, &job, request.InlineFiles)

@@ -90,7 +90,7 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	case record.Outcome.Failure != nil:
 		h.jobFailed(w, r, record, inline)
 	default:
-		h.write(w, r, http.StatusOK, resultBody(record, h.filesBody(r.Context(), record, inline)))
+		h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, inline)))
 	}
 }
 
@@ -117,7 +117,7 @@ func (h *Handler) accepted(w http.ResponseWriter, r *http.Request, record jobs.R
 func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
 	code := record.Outcome.Failure.Code
 	setRetryAfter(w, code, 0)
-	h.write(w, r, statusOf(code), failureBody(record, h.filesBody(r.Context(), record, inline)))
+	h.write(w, r, statusOf(code), jobBody(record, h.filesBody(r.Context(), record, inline)))
 }
 
 // takeRoom waits until the body may be read; see room.take.

@@ -24,6 +24,9 @@ func TestRunGivesTheJob(t *testing.T) {
 	if got := string(job.Result); got != `[1.5,[1],"in\n","ff00"]` || *job.Stdout != "fast\n" || *job.Stderr != "e\n" || job.Status != api.JobStatusSucceeded {
 		t.Errorf("the job is %s, %+v", got, job)
 	}
+	if job.CreatedAt == "" || job.StartedAt == nil || job.FinishedAt == nil {
+		t.Errorf("the job has no times: %+v", job)
+	}
 }
 
 // The service holds an answer for a second here.
@@ -54,7 +57,7 @@ func TestAFailedJobComesWithItsError(t *testing.T) {
 		if failed.Code != client.CodeException || !strings.Contains(failed.Traceback, "1 / 0") || failed.Stdout != "before\n" || failed.JobID != job.JobID {
 			t.Errorf("%s: the error is %+v", name, failed)
 		}
-		if job.Status != api.JobStatusFailed || *job.Stdout != "before\n" || job.Usage == nil {
+		if job.Status != api.JobStatusFailed || *job.Stdout != "before\n" || job.Usage == nil || job.CreatedAt == "" || job.StartedAt == nil || job.FinishedAt == nil {
 			t.Errorf("%s: the job is %+v", name, job)
 		}
 		_, err = run(client.Request{Script: "import time\ndef main():\n    time.sleep(9)\n", Limits: client.Limits{Wall: 200 * time.Millisecond}})

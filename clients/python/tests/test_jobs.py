@@ -23,6 +23,7 @@ def test_a_script_gives_its_result_and_what_it_printed(client: Any) -> None:
     job = client.get(given.job_id)
     assert (job.status, job.result, job.ended) == ("succeeded", 49, True)
     assert job.created_at <= job.started_at <= job.finished_at
+    assert given == job.to_result()
     assert abs((datetime.now(timezone.utc) - job.created_at).total_seconds()) < 60
     job.raise_for_failure()
 
@@ -121,7 +122,7 @@ def test_failures(client: Any, code: str) -> None:
             assert getattr(each, name) == getattr(job, name)
         for name in ("detail", "line", "column", "exit_code", "signal", "usage"):
             assert getattr(each.outcome, name) == getattr(job, name)
-    assert (failure.job, again.value.job) == (None, job)
+        assert each.job == job
 
 
 def test_a_job_that_fails_after_the_wait(client: Any) -> None:

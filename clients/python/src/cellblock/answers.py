@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .decoding import read
 from .errors import CellblockError, JobFailed, UnexpectedAnswer, class_of
-from .models import ErrorBody
+from .models import ErrorBody, Job
 
 
 @dataclass(frozen=True)
@@ -46,4 +46,6 @@ class Answer:
         )
         if isinstance(error, JobFailed):
             error.outcome = body
+            if body.status is not None:
+                error.job = read(Job, self.body)
         return error

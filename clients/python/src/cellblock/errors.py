@@ -124,8 +124,7 @@ class JobFailed(CellblockError):
     """The job has ended, without a result.
 
     outcome: what it left, and all that is known of the failure.
-    job: the job, if it was read as such; None if the failure came as the answer
-        to `run`, where `outcome` has the same.
+    job: the job; None if the answer has no more than an error.
     """
 
     outcome: Outcome | None = None

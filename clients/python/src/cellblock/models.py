@@ -7,7 +7,7 @@ add some. `result` is what the JSON gives, whole numbers of any size included.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -143,37 +143,35 @@ class Job(Outcome):
             raise NotEnded(f"the job is {self.status}", job_id=self.job_id)
         if self.usage is None or self.truncated is None:
             raise UnexpectedAnswer("the job has ended, without its usage")
-        return ExecuteResult(
-            result=self.result,
-            stdout=self.stdout,
-            stderr=self.stderr,
-            job_id=self.job_id,
-            usage=self.usage,
-            truncated=self.truncated,
-            files=self.files,
-        )
+        return ExecuteResult(**{f.name: getattr(self, f.name) for f in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorBody(Outcome):
-    """What every error answers with (the contract's `Error`)."""
+    """What every error answers with (the contract's `Error`).
+
+    `status` and the times are there if it is about a job that ended.
+    """
 
     error: str
     code: str
     job_id: str | None = None
+    status: JobStatus | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecuteResult:
+class ExecuteResult(Job):
     """A job that succeeded."""
 
-    result: Any
-    stdout: str
-    stderr: str
-    job_id: str
-    usage: Usage
-    truncated: Truncated
-    files: tuple[OutputFile, ...] = ()
+    result: Any = field()
+    stdout: str = field()
+    stderr: str = field()
+    usage: Usage = field()
+    truncated: Truncated = field()
 
 
 @dataclass(frozen=True, kw_only=True)
