@@ -29,6 +29,26 @@ def main(n, text, more):
 	}
 }
 
+// cli-leading-zero: a value of --arg is JSON if it can be, and else the text itself.
+func TestArgsKeepWhatIsNoJSON(t *testing.T) {
+	got := cellblock(t, "def main(**k): return {n: repr(k[n]) for n in sorted(k)}",
+		"run", "-", "-a", "zip=01234", "-a", "f=1e3", "-a", "t=true", "-a", `s="3"`, "-a", "x=null", "-a", "nan=NaN")
+	want := "{\n  \"f\": \"1000.0\",\n  \"nan\": \"'NaN'\",\n  \"s\": \"'3'\",\n  \"t\": \"True\",\n  \"x\": \"None\",\n  \"zip\": \"'01234'\"\n}\n"
+	if got != (ended{stdout: want}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// cli-pipe-stdin: the script comes out of one pipe, and its input out of another.
+func TestAScriptOutOfAPipe(t *testing.T) {
+	shell := fmt.Sprintf(`printf '1\n2\n' | %q run <(printf 'import sys\ndef main(): return sum(map(int, sys.stdin))') --stdin -`, program)
+	cmd := exec.CommandContext(within(t), "bash", "-c", shell)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CELLBLOCK_URL=" + service.URL, "CELLBLOCK_TOKEN=" + token}
+	if got := finish(t, cmd, ""); got != (ended{stdout: "3\n"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestJSONIsTheWholeJobAndNothingElse(t *testing.T) {
 	for script, status := range map[string]int{"def main():\n    print('o')\n    return 3.0\n": 0, "def main():\n    print('o')\n    exit(4)\n": 1} {
 		got := cellblock(t, script, "run", "-", "--json")

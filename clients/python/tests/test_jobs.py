@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,26 @@ def test_a_job_gets_all_that_it_is_given(client: Any, tmp_path: Path) -> None:
             "c": "00ff",
         },
     }
+
+
+@pytest.mark.parametrize("saved", [b"\xef\xbb\xbf%s", b"\r\n%s\r\n"])
+def test_a_script_is_taken_as_editors_save_it(
+    client: Any, tmp_path: Path, saved: bytes
+) -> None:
+    path = tmp_path / "job.py"
+    path.write_bytes(saved % b"def main(**given):\r\n\treturn given['a']\r\n")
+    assert client.run(path, args={"a": (1, 2)}).result == [1, 2]
+
+
+def test_what_cannot_be_sent_is_said_before(client: Any, tmp_path: Path) -> None:
+    path = tmp_path / "job.py"
+    path.write_bytes(b"# \xe9\ndef main():\n    return 1\n")
+    with pytest.raises(UnicodeDecodeError):
+        client.run(path)
+    with pytest.raises(TypeError, match="Decimal"):
+        client.run(HELLO, args={"n": Decimal("1.5")})
+    with pytest.raises(cellblock.InvalidScript):  # a string is the script itself
+        client.run("job.py")
 
 
 @pytest.mark.parametrize("name", ["data/größe %.bin", 'quoted".bin'])
