@@ -50,9 +50,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	}
 	wait := h.syncWait
 	if prefer.wait != nil {
-		wait = *prefer.wait // whoever says so knows what to do with a 202
-	} else {
-		request.StartWithin = max(time.Millisecond, wait-time.Since(exchangeOf(r).waitsFrom()))
+		wait = *prefer.wait
 	}
 	h.executeSync(w, r, request, wait, params.InlineFiles)
 }

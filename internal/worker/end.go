@@ -33,9 +33,14 @@ func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 
 // end stores a job's end, waiting for Redis for EndPatience if need be.
 func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
+	return w.endBy(w.Store.End, job, outcome)
+}
+
+// endBy is end with the store's method that does it.
+func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome) error {
 	var stands bool
 	err := w.persist(w.Settings.EndPatience, func(ctx context.Context) (err error) {
-		stands, err = w.Store.End(ctx, job.ID, outcome)
+		stands, err = store(ctx, job.ID, outcome)
 		return err
 	})
 	w.Metrics.JobEnded(outcome)
@@ -50,7 +55,7 @@ func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 		logger.Error("the end of a job could not be stored", "error", err)
 		return fmt.Errorf("end: %w", err)
 	case !stands:
-		logger.Warn("a job had ended already, or its record was gone")
+		logger.Warn("a job had ended already, was started by another, or its record was gone")
 	default:
 		logger.Info("job ended")
 	}

@@ -82,7 +82,7 @@ func (w *Worker) take(id string) (jobs.Job, jobs.State, bool, error) {
 func (w *Worker) drop(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
 	defer cancel()
-	dropped, err := w.Store.Withdraw(ctx, job.ID, failure(jobs.CodeNotStarted, jobs.MessageNotStarted))
+	dropped, err := w.Store.DropLate(ctx, job.ID)
 	if dropped {
 		w.Logger.Info("a job came too late to be started", "job_id", job.ID, "request_id", job.RequestID)
 	}
@@ -103,7 +103,8 @@ func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 		return fmt.Errorf("no sandbox: %w", err)
 	}
 	w.Metrics.JobStarted()
-	return w.end(job, failure(jobs.CodeInternal, "the job could not be started: no sandbox could be made"))
+	outcome := failure(jobs.CodeInternal, "the job could not be started: no sandbox could be made")
+	return w.endBy(w.Store.Withdraw, job, outcome) // this delivery has no fence: another one may have started it
 }
 
 // fence sets the job's fence under a token that only this call knows, and

@@ -184,6 +184,23 @@ func TestTheWorkerLivesWhileItRuns(t *testing.T) {
 	live(0)
 }
 
+// Another delivery may start the job while this one tries to make a sandbox: the end is that one's to store.
+func TestAJobWithoutASandboxIsLeftToTheDeliveryThatStartedIt(t *testing.T) {
+	t.Parallel()
+	b := open(t, redistest.Start(t))
+	id := b.create(t, "def main(): pass")
+	b.pythons.fail = func() error {
+		_, err := b.Store.Fence(t.Context(), id, "another", "another worker", time.Minute)
+		return errors.Join(errors.New("no sandbox"), err)
+	}
+	if err := b.deliver(t, id, acquireAttempts-1); err != nil {
+		t.Error(err)
+	}
+	if record := b.get(t, id); record.State != jobs.StateRunning || record.Outcome != nil {
+		t.Errorf("got %+v, want a running job", record)
+	}
+}
+
 func TestAnEndedJobIsNotRun(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	id := b.create(t, "def main(): pass")

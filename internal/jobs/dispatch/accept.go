@@ -16,11 +16,11 @@ import (
 // CodeUnavailable, within a second, if Redis cannot be reached; CodeQueueFull;
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
-	id, fresh, err := d.accept(ctx, request, requestID, func(string) {})
+	id, created, err := d.accept(ctx, request, requestID, func(string) {})
 	if err != nil {
 		return jobs.Record{}, err
 	}
-	if fresh {
+	if created {
 		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
 	// Its state only: nobody waits for room who needs none.
@@ -34,8 +34,8 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 }
 
 // accept stores and enqueues a job, once before has been told its id, and
-// reports whether it is a new one.
-func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, fresh bool, err error) {
+// reports whether this request created it. Only then may the caller withdraw it.
+func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, created bool, err error) {
 	if request.Stored != nil {
 		defer request.Stored()
 	}
@@ -55,11 +55,14 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	if err == nil {
 		job.ID = claimed
 		before(job.ID)
-		fresh, err = d.enter(accepting, job)
+		created, err = d.enter(accepting, job)
+	}
+	if err == nil && !ours {
+		err = d.store.Share(accepting, job.ID)
 	}
 	if err == nil {
 		d.turns.moved()
-		return job.ID, fresh && ours, nil
+		return job.ID, created && ours, nil
 	}
 	if !ours {
 		return "", false, d.refused(ctx, err) // another request answers for that job

@@ -80,7 +80,7 @@ func TestAWithdrawnJobFreesItsKey(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := keyed("k", "f")
 	request.Async, request.StartWithin = false, 100*time.Millisecond
-	first, err := s.Execute(t.Context(), request, "r", 100*time.Millisecond)
+	first, err := s.Execute(t.Context(), request, "r", 300*time.Millisecond)
 	if err != nil || first.Outcome == nil || first.Outcome.Failure.Code != jobs.CodeNotStarted {
 		t.Fatalf("got %+v, %v", first, err)
 	}

@@ -30,8 +30,8 @@ import (
 // Settings of the waiting.
 type Settings struct {
 	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
-	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before it is withdrawn and answered 503."`
-	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) an asynchronous job may wait to be started before it is dropped as not_started, at most 24h. A synchronous one may as long as its client waits."`
+	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before the request that created it withdraws it and is answered 503."`
+	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is dropped as not_started, at most 24h. A request may ask for less with start_within."`
 	QueueLimit    int           `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
 }
 
@@ -125,11 +125,12 @@ func (d *Dispatcher) Close() {
 }
 
 // withdraw takes a job back that nobody has started, whether or not its client
-// is still there.
+// is still there. Only the request that created the job calls it, and it does
+// nothing once another request was answered with the job.
 func (d *Dispatcher) withdraw(ctx context.Context, id, why string) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
-	return d.store.Withdraw(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeUnavailable, Message: why}})
+	return d.store.WithdrawUnshared(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeUnavailable, Message: why}})
 }
 
 // Get gives a job's record once it ended or wait has passed; with wait 0 as it

@@ -13,23 +13,21 @@ import (
 // queued.
 //
 // CodeUnavailable if Redis cannot be reached (within a second where the job
-// could not be accepted), or if no worker lived for NoWorkerGrace and the job
-// was withdrawn. If ctx ends first it gives ctx's error, and the job goes on.
+// could not be accepted), or if this call created the job, no worker lived for
+// NoWorkerGrace and the job was withdrawn. If ctx ends first it gives ctx's error, and the job goes on.
 // Once the job was accepted, the record has its id in each case.
 func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
 	start := time.Now()
 	var ended <-chan struct{}
 	done := func() bool { return false }
-	// Not by way of request, which would hold the inputs while the job is waited for.
-	startWithin := request.StartWithin
-	id, fresh, err := d.accept(ctx, request, requestID, func(id string) {
+	id, created, err := d.accept(ctx, request, requestID, func(id string) {
 		ended, _, done = d.waiters.Add(id) // before the enqueueing, so that no end is missed
 	})
 	defer func() { done() }()
 	if err != nil {
 		return jobs.Record{}, err
 	}
-	if !fresh {
+	if !created {
 		if record, err := d.read(ctx, id); err != nil || record.State.Ended() {
 			return record, err
 		}
@@ -46,8 +44,11 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 				return record, err
 			}
 		case <-limit.C:
-			return d.lastLook(ctx, id, ended, startWithin)
+			return d.lastLook(ctx, id, ended)
 		case <-grace.C:
+			if !created {
+				break // another request's job, which this one may not drop
+			}
 			withdrawn, next := d.checkWorkers(ctx, id, start)
 			if withdrawn {
 				return jobs.Record{ID: id}, unavailable("no worker is there to run the job; it was withdrawn", nil)
@@ -60,12 +61,12 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 }
 
 // lastLook gives the record at the end of a wait, after a little more time for
-// a job that is about to reach its wall deadline. One whose start deadline is
-// over is dropped.
-func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}, startWithin time.Duration) (jobs.Record, error) {
+// a job that is about to reach its wall deadline. One that is queued still is kept,
+// unless its start deadline is over.
+func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
 	record, err := d.read(ctx, id)
-	if err == nil && record.State == jobs.StateQueued && startWithin > 0 {
-		record, err = d.drop(ctx, id)
+	if err == nil && record.State == jobs.StateQueued {
+		return d.dropLate(ctx, record)
 	}
 	if err != nil || record.State != jobs.StateRunning {
 		return record, err
@@ -82,15 +83,19 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack)
 }
 
-// drop ends a job that nobody has started, and gives what then stands.
-func (d *Dispatcher) drop(ctx context.Context, id string) (jobs.Record, error) {
+// dropLate gives the record of a queued job, and ends the job first if its start
+// deadline has passed: the reaper would, a moment later.
+func (d *Dispatcher) dropLate(ctx context.Context, queued jobs.Record) (jobs.Record, error) {
 	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	outcome := jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: jobs.MessageNotStarted}}
-	if _, err := d.store.Withdraw(bounded, id, outcome); err != nil {
-		return jobs.Record{ID: id}, d.explain(ctx, "the job's state could not be read", err)
+	dropped, err := d.store.DropLate(bounded, queued.ID)
+	if err != nil {
+		return queued, d.explain(ctx, "the job's state could not be read", err)
 	}
-	return d.read(ctx, id)
+	if !dropped {
+		return queued, nil
+	}
+	return d.read(ctx, queued.ID)
 }
 
 // checkWorkers withdraws a job that was accepted at start if no worker has lived

@@ -61,8 +61,9 @@ func (r *Reaper) inHand(now time.Time, job store.Open, owner string, alive map[s
 }
 
 func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.Open, alive map[string]store.Worker, place queue.Place) (time.Duration, error) {
-	if !job.StartBy.IsZero() && now.After(job.StartBy) {
-		return passInterval, r.end(ctx, job, jobs.CodeNotStarted, jobs.MessageNotStarted)
+	if job.Late(now) {
+		dropped, err := r.store.DropLate(ctx, job.ID)
+		return passInterval, r.noteEnd(job, jobs.CodeNotStarted, dropped, err)
 	}
 	switch {
 	case place == queue.PlacePending:
@@ -110,12 +111,12 @@ func (r *Reaper) suspect(now time.Time, id, what string, patience time.Duration)
 }
 
 func (r *Reaper) end(ctx context.Context, job store.Open, code jobs.Code, message string) error {
-	outcome := jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: message}}
-	end := r.store.End
-	if job.State == jobs.StateQueued {
-		end = r.store.Withdraw // somebody may start it this moment
-	}
-	stands, err := end(ctx, job.ID, outcome)
+	stands, err := r.store.End(ctx, job.ID, jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: message}})
+	return r.noteEnd(job, code, stands, err)
+}
+
+// noteEnd logs that a job was ended for others, if that end stands.
+func (r *Reaper) noteEnd(job store.Open, code jobs.Code, stands bool, err error) error {
 	if err == nil && stands {
 		delete(r.suspects, job.ID)
 		r.logger.Warn("a job was ended for others", "job_id", job.ID, "outcome", string(code), "worker", job.Owner)

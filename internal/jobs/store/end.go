@@ -21,7 +21,7 @@ import (
 //	ARGV[4]  the result, "" for none
 //	ARGV[5]  TTL in milliseconds of an asynchronous job
 //	ARGV[6]  and of a synchronous one
-//	ARGV[7]  1 to end the job only while it is queued
+//	ARGV[7]  what must hold besides; see condition
 //	ARGV[8]  1 if the job was taken back without having run, else 0
 //	ARGV[9]  for how many milliseconds the events are kept
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
@@ -29,8 +29,9 @@ import (
 //	         URL, "" for none
 //
 // An end that is already there word for word is this one: its reply was lost.
-var endScript = redis.NewScript(`
-local job = redis.call("HMGET", KEYS[1], "state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback")
+var endScript = redis.NewScript(lateFunction + `
+local job = redis.call("HMGET", KEYS[1],
+	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback", "start_by", "shared")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -42,10 +43,13 @@ end
 if state ~= "queued" and state ~= "running" then
 	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or "", job[9] or ""}
 end
-if ARGV[7] == "1" and state ~= "queued" then
+local time = redis.call("TIME")
+local unmet = ARGV[7] ~= "" and state ~= "queued"
+	or ARGV[7] == "late" and not late(job[10], time[1] * 1000000 + time[2])
+	or ARGV[7] == "unshared" and job[11]
+if unmet then
 	return {0, "", ttl, "", ""}
 end
-local time = redis.call("TIME")
 redis.call("HSET", KEYS[1],
 	"state", ARGV[2],
 	"outcome", ARGV[3],
@@ -74,30 +78,42 @@ return {1, job[5] or "", ttl, job[8] or "", job[9] or ""}`)
 // one does. The record's lifetime starts, the script is dropped, and the
 // replica that accepted the job is told.
 func (s *Store) End(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
-	return s.end(ctx, id, outcome, false)
+	return s.end(ctx, id, outcome, whileOpen)
 }
 
 // Withdraw is End for a job that nobody has started: it does nothing to one
 // that is running.
 func (s *Store) Withdraw(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
-	return s.end(ctx, id, outcome, true)
+	return s.end(ctx, id, outcome, whileQueued)
 }
 
-func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, onlyQueued bool) (bool, error) {
+// WithdrawUnshared is Withdraw for a job that only the request which created it was answered with; see Share.
+func (s *Store) WithdrawUnshared(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
+	return s.end(ctx, id, outcome, whileUnshared)
+}
+
+// condition is what must hold for an end to stand, besides that the job has not ended.
+type condition string
+
+const (
+	whileOpen     condition = ""
+	whileQueued   condition = "queued"
+	whileUnshared condition = "unshared" // queued, and no other request was answered with it
+	whenLate      condition = "late"     // queued, and its start deadline has passed
+)
+
+func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when condition) (bool, error) {
 	encoded, err := encodeOutcome(outcome)
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	restricted, void := 0, 0
-	if onlyQueued {
-		restricted = 1
-	}
+	void := 0
 	if outcome.Failure != nil && outcome.Failure.NeverRan() {
 		void = 1
 	}
 	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), restricted, void, eventsGrace.Milliseconds()).Slice()
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), void, eventsGrace.Milliseconds()).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}

@@ -34,7 +34,7 @@ type Holder struct {
 //	returns  state, token, owner, created_at, started_at, watched as they then
 //	         stand, the state being "expired" if the start deadline has passed; nil
 //	         if there is no such job
-var fenceScript = redis.NewScript(`
+var fenceScript = redis.NewScript(lateFunction + `
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
 	return nil
@@ -42,8 +42,7 @@ end
 if state == "queued" then
 	local time = redis.call("TIME")
 	local now = time[1] * 1000000 + time[2]
-	local start_by = redis.call("HGET", KEYS[1], "start_by")
-	if start_by and tonumber(start_by) < now then
+	if late(redis.call("HGET", KEYS[1], "start_by"), now) then
 		return {"expired", "", "", "", "", ""}
 	end
 	redis.call("HSET", KEYS[1],

@@ -24,6 +24,7 @@
 //	idempotency key of the idempotency record, if there is one
 //	batch       id of the batch that it is of, and which line of that it is, with a
 //	            space between; missing for a single job
+//	shared      1 once a second request was answered with the job
 //	taken_by    the worker that took it up last, fenced or not
 //	void        1 once the job was taken back without having run
 //	cancel      1 once somebody asked to cancel it while it ran

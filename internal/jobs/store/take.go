@@ -17,7 +17,7 @@ import (
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds,
 //	         inputs, callback URL; nil if there is no such job. The state is "expired" if the start deadline has passed.
-var takeScript = redis.NewScript(`
+var takeScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback")
 if not job[1] then
 	return nil
@@ -25,7 +25,7 @@ end
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
 if job[1] == "queued" then
-	if job[6] and tonumber(job[6]) < now then
+	if late(job[6], now) then
 		job[1] = "expired"
 	else
 		redis.call("HSET", KEYS[1], "taken_by", ARGV[1])

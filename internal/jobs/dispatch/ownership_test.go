@@ -1,0 +1,89 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// wantStarted checks that a job is queued still, and that a worker that comes later runs it.
+func (s *stack) wantStarted(t *testing.T, id string) {
+	t.Helper()
+	if record, err := s.Get(t.Context(), id, 0); err != nil || record.State != jobs.StateQueued {
+		t.Fatalf("got %+v, %v, want a queued job", record, err)
+	}
+	s.work(t, time.Second, echo)
+	if record, err := s.Get(t.Context(), id, 10*time.Second); err != nil || record.State != jobs.StateSucceeded {
+		t.Errorf("got %+v, %v", record, err)
+	}
+}
+
+// A job that was accepted asynchronously is not dropped by a synchronous request that joins it: not for want of a
+// worker, not at the end of that request's wait, and not by the start deadline that it names.
+func TestARequestDoesNotDropTheJobThatItJoins(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	s.settings.NoWorkerGrace = 50 * time.Millisecond
+	first, err := s.Submit(t.Context(), keyed("k", "f"), "r-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	joining := keyed("k", "f")
+	joining.Async, joining.StartWithin = false, 100*time.Millisecond
+	record, err := s.Execute(t.Context(), joining, "r-2", 400*time.Millisecond)
+	if err != nil || record.ID != first.ID || record.State != jobs.StateQueued {
+		t.Fatalf("got %+v, %v, want the queued job %s", record, err, first.ID)
+	}
+	s.wantStarted(t, first.ID)
+}
+
+// A request that was answered 202 with another one's job relies on it.
+func TestAJobThatAnotherRequestWasAnsweredWithIsNotWithdrawn(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	s.settings.NoWorkerGrace = 300 * time.Millisecond
+	creating := keyed("k", "f")
+	creating.Async = false
+	created := make(chan jobs.Record, 1)
+	go func() {
+		record, err := s.Execute(t.Context(), creating, "r-1", time.Second)
+		if err != nil {
+			t.Error(err)
+		}
+		created <- record
+	}()
+	for len(s.waiters.Names()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	joined, err := s.Submit(t.Context(), keyed("k", "f"), "r-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record := <-created; record.ID != joined.ID || record.State != jobs.StateQueued {
+		t.Errorf("got %+v, want the queued job %s", record, joined.ID)
+	}
+	s.wantStarted(t, joined.ID)
+}
+
+func TestASynchronousJobThatIsQueuedAtTheEndOfItsWaitIsKept(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	s.alive(t)
+	record, err := s.execute(t, "x", 200*time.Millisecond)
+	if err != nil || record.State != jobs.StateQueued {
+		t.Fatalf("got %+v, %v", record, err)
+	}
+	s.wantStarted(t, record.ID)
+}
+
+func TestASynchronousJobIsDroppedAtItsOwnStartDeadline(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	s.alive(t)
+	record, err := s.Execute(t.Context(), jobs.Request{Script: "x", StartWithin: 50 * time.Millisecond}, "r", 300*time.Millisecond)
+	if err != nil || record.Outcome == nil || record.Outcome.Failure.Code != jobs.CodeNotStarted {
+		t.Errorf("got %+v, %v", record, err)
+	}
+}
