@@ -77,8 +77,11 @@ def load(packages: list[str]) -> None:
             pass
     for name in packages:
         importlib.import_module(name)
+    limit = sys.getrecursionlimit()
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    # Writing a result raises it, and a script finds what it has in plain Python.
+    sys.setrecursionlimit(limit)
     _close_fonts()
     # Their lines, which a script that prints a traceback would find for its own.
     linecache.clearcache()
