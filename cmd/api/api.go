@@ -27,14 +27,17 @@ import (
 const (
 	// checkInterval is how often Redis is asked for its version until it says it.
 	checkInterval = time.Second
-	checkTimeout  = time.Second
+	checkTimeout  = 15 * time.Second
 )
 
 // api holds the parts of the process together. Its owner calls close.
 type api struct {
-	settings   settings
-	logger     *slog.Logger
+	settings settings
+	logger   *slog.Logger
+	// client is for what waits in Redis or goes on without a client of ours; what
+	// answers requests goes over the monitor's.
 	client     redis.UniversalClient
+	monitor    *redisconn.Monitor
 	dispatcher *dispatch.Dispatcher
 	reaper     *reaper.Reaper
 	topics     *redisconn.Topics
@@ -51,12 +54,16 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
-	a := &api{settings: s, logger: logger, client: client, files: files.New(s.Files)}
-	producer := queue.NewProducer(client)
-	records := store.New(client, s.Store).WithCallbacks(producer)
+	monitor, err := s.Redis.Monitor()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("REDIS_URL: %w", err), client.Close())
+	}
+	a := &api{settings: s, logger: logger, client: client, monitor: monitor, files: files.New(s.Files)}
+	producer := queue.NewProducer(monitor.Client())
+	records := store.New(monitor.Client(), s.Store).WithCallbacks(producer)
 	a.topics = redisconn.NewTopics(client)
-	a.dispatcher = dispatch.New(records, producer, client, a.topics, s.Dispatch, logger)
-	a.reaper = reaper.New(records, producer, logger)
+	a.dispatcher = dispatch.New(records, producer, client, a.topics, monitor, s.Dispatch, logger)
+	a.reaper = newReaper(client, s.Store, logger)
 	a.live = live.New(records, a.topics, logger)
 	metrics := telemetry.NewAPIMetrics(a.dispatcher, logger)
 	config := httpapi.Config{
@@ -80,6 +87,11 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	return a, nil
 }
 
+func newReaper(client redis.UniversalClient, settings store.Settings, logger *slog.Logger) *reaper.Reaper {
+	producer := queue.NewProducer(client)
+	return reaper.New(store.New(client, settings).WithCallbacks(producer), producer, logger)
+}
+
 // close ends what newAPI began, in reverse: the dispatcher uses the client.
 func (a *api) close() {
 	a.live.Close()
@@ -87,6 +99,9 @@ func (a *api) close() {
 	a.topics.Close()
 	if err := a.files.Close(); err != nil {
 		a.logger.Debug("closing the files", "error", err)
+	}
+	if err := a.monitor.Close(); err != nil {
+		a.logger.Debug("closing the Redis monitor", "error", err)
 	}
 	if err := a.client.Close(); err != nil {
 		a.logger.Debug("closing the Redis client", "error", err)
@@ -172,5 +187,5 @@ func (a *api) checkRedis(ctx context.Context) error {
 func (a *api) redisVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	return redisconn.Check(ctx, a.client)
+	return redisconn.Check(ctx, a.monitor.Client())
 }

@@ -1,17 +1,12 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
 )
-
-// readyTimeout bounds the readiness check.
-const readyTimeout = time.Second
 
 // GetHealth answers GET /healthz: the process lives.
 func (h *Handler) GetHealth(w http.ResponseWriter, r *http.Request) {
@@ -24,9 +19,7 @@ func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, shuttingDown())
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	workers, err := h.jobs.Ready(ctx)
+	workers, err := h.jobs.Ready(r.Context())
 	if err != nil {
 		h.fail(w, r, notReady(err))
 		return

@@ -45,6 +45,15 @@ const (
 // Open makes a client; it does not connect yet. The caller closes it. Whatever
 // the URL's query sets (such as read_timeout or pool_size) stands.
 func (s Settings) Open() (redis.UniversalClient, error) {
+	options, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	return s.open(options), nil
+}
+
+// options reads the URL, and fills in what it leaves out.
+func (s Settings) options() (*redis.Options, error) {
 	options, err := redis.ParseURL(s.URL)
 	if err != nil {
 		// A parser's error quotes the URL, and with it the password.
@@ -68,10 +77,15 @@ func (s Settings) Open() (redis.UniversalClient, error) {
 	// Neither is of use here, and both cost commands on every new connection.
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return options, nil
+}
+
+// open makes a client, by way of the sentinels if there are any.
+func (s Settings) open(options *redis.Options) redis.UniversalClient {
 	if len(s.Sentinels) > 0 {
-		return redis.NewFailoverClient(s.failover(options)), nil
+		return redis.NewFailoverClient(s.failover(options))
 	}
-	return redis.NewClient(options), nil
+	return redis.NewClient(options)
 }
 
 // trust has a server's certificate checked against CAFile, if there is one.

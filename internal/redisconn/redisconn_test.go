@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 func open(t *testing.T, url string) redis.UniversalClient {
 	t.Helper()

@@ -72,6 +72,17 @@ func Client(t testing.TB, url string) redis.UniversalClient {
 	return client
 }
 
+// Monitor makes a monitor as the API makes it; it is closed with the test.
+func Monitor(t testing.TB, url string) *redisconn.Monitor {
+	t.Helper()
+	monitor, err := redisconn.Settings{URL: url}.Monitor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = monitor.Close() })
+	return monitor
+}
+
 // URL is where the server is, or will be again.
 func (s *Server) URL() string { return (&url.URL{Scheme: "unix", Path: s.socket()}).String() }
 

@@ -82,8 +82,9 @@ func (m *APIMetrics) ObserveCallback(wrong string, status jobs.CallbackStatus) {
 // Handler answers scrapes.
 func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
 
-// gaugeTimeout bounds what a scrape waits for Redis.
-const gaugeTimeout = time.Second
+// gaugeTimeout bounds what a scrape waits for Redis: it is below the 10 s after which
+// Prometheus gives a scrape up.
+const gaugeTimeout = 8 * time.Second
 
 var (
 	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth", "Jobs that wait for a worker. Missing while Redis is away.", nil, nil)

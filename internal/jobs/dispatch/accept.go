@@ -7,13 +7,14 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
 )
 
 // Submit accepts a job and gives its id and state. Nobody need be there to take
 // it up. With an idempotency key that was used before, it gives the job of that
 // time.
 //
-// CodeUnavailable, within a second, if Redis cannot be reached; CodeQueueFull;
+// CodeUnavailable, within about a second, if Redis is away; CodeQueueFull;
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
 	id, created, err := d.accept(ctx, request, requestID, func(string) {})
@@ -24,7 +25,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
 	// Its state only: nobody waits for room who needs none.
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, state, err := d.store.Load(bounded, id)
 	if err != nil {
@@ -40,13 +41,12 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		defer request.Stored()
 	}
 	job := d.jobOf(request, requestID)
-	patience, release, err := d.turns.take(ctx)
-	if err != nil {
-		return "", false, d.refused(ctx, err)
-	}
-	defer release()
 	accepting, cancel := context.WithTimeout(ctx, patience+time.Duration(job.Inputs.Size())*store.TimePerByte)
 	defer cancel()
+	if err := d.takeTurn(accepting); err != nil {
+		return "", false, d.refused(ctx, err)
+	}
+	defer d.turns.Release(1)
 	claimed := job.ID
 	if job.IdempotencyKey != "" {
 		claimed, err = d.claim(accepting, job, request.Fingerprint)
@@ -61,7 +61,6 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		err = d.store.Share(accepting, job.ID)
 	}
 	if err == nil {
-		d.turns.moved()
 		return job.ID, created && ours, nil
 	}
 	if !ours {
@@ -76,6 +75,17 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		withdrawErr = errors.Join(withdrawErr, d.release(ctx, job))
 	}
 	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))
+}
+
+// takeTurn waits until fewer than acceptsAtOnce jobs are being accepted. The caller
+// releases the turn.
+func (d *Dispatcher) takeTurn(ctx context.Context) error {
+	guarded, cancel := d.monitor.Guard(ctx)
+	defer cancel()
+	if d.turns.Acquire(guarded, 1) != nil {
+		return context.Cause(guarded)
+	}
+	return nil
 }
 
 // claim binds the job's idempotency key and gives the job that it is bound to. A
@@ -152,8 +162,7 @@ func (d *Dispatcher) refused(ctx context.Context, err error) error {
 		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(), Cause: known.Cause}
 	case known != nil:
 		return known
-	case errors.Is(err, context.DeadlineExceeded):
-		// Not always its fault: so many may come at once that we are the slow ones.
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redisconn.ErrSilent):
 		return unavailable("the job could not be accepted: the queue did not answer in time", err)
 	default:
 		return unavailable("the job could not be accepted: the queue cannot be reached", err)

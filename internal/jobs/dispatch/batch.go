@@ -179,7 +179,7 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id s
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
 	for {
-		bounded, cancel := context.WithTimeout(ctx, readTimeout)
+		bounded, cancel := context.WithTimeout(ctx, patience)
 		ended, all, err := d.store.BatchProgress(bounded, id)
 		cancel()
 		if err != nil {
@@ -222,7 +222,7 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 
 // readBatch gives a batch as it stands, with its members if they are wanted.
 func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jobs.Batch, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	record, err := d.store.Batch(bounded, id)
 	if err == nil {

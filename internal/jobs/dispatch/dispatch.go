@@ -50,11 +50,16 @@ func (s Settings) Validate() error {
 }
 
 const (
-	// acceptTimeout and withdrawTimeout bound what a client waits for while Redis
-	// is away: a second in all. So do the others, each for itself.
-	acceptTimeout   = 700 * time.Millisecond
+	// patience bounds what a client waits for a Redis that answers slowly, for each
+	// step, and longer for what is large. One that is silent ends each step sooner:
+	// see redisconn.Monitor.
+	patience = 15 * time.Second
+	// withdrawTimeout bounds what is done for a job that could not be accepted. With
+	// it, a client learns within about a second that Redis is away.
 	withdrawTimeout = 250 * time.Millisecond
-	readTimeout     = time.Second
+	// acceptsAtOnce is how many jobs are accepted at once. More at a time makes each
+	// slower, and none of them is done sooner.
+	acceptsAtOnce = 32
 	// recheckInterval is how often ids with waiters are looked up.
 	recheckInterval = time.Second
 	// overtime is how far a running job's wall deadline may lie behind the end of
@@ -73,6 +78,7 @@ type Dispatcher struct {
 	producer *queue.Producer
 	client   redis.UniversalClient
 	topics   *redisconn.Topics
+	monitor  *redisconn.Monitor
 	settings Settings
 	logger   *slog.Logger
 
@@ -80,7 +86,8 @@ type Dispatcher struct {
 	channel string
 	// waiters are the calls that wait for jobs, by id.
 	waiters signals.Signals
-	turns   *turns
+	// turns are the places of those jobs that are being accepted.
+	turns *semaphore.Weighted
 	// members are the places of those of batches.
 	members *semaphore.Weighted
 	// workerSeen is when a worker was last known to live, or could have lived
@@ -94,21 +101,25 @@ type Dispatcher struct {
 	listen sync.WaitGroup
 }
 
-// New makes a dispatcher and begins to listen for ends; Redis need not be there
-// yet. The caller keeps the client and the topics, and closes them after the
-// dispatcher.
-func New(s *store.Store, producer *queue.Producer, client redis.UniversalClient, topics *redisconn.Topics, settings Settings, logger *slog.Logger) *Dispatcher {
+// New makes a dispatcher and begins to listen for ends, with client; Redis need not
+// be there yet. The store and the producer are on the monitor's client. The caller
+// keeps the client, the topics and the monitor, and closes them after the dispatcher.
+func New(
+	s *store.Store, producer *queue.Producer, client redis.UniversalClient, topics *redisconn.Topics, monitor *redisconn.Monitor,
+	settings Settings, logger *slog.Logger,
+) *Dispatcher {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Dispatcher{
 		store:    s,
 		producer: producer,
 		client:   client,
 		topics:   topics,
+		monitor:  monitor,
 		settings: settings,
 		logger:   logger,
 		channel:  "cellblock:replies:" + uuid.NewString(),
 		born:     time.Now(),
-		turns:    newTurns(),
+		turns:    semaphore.NewWeighted(acceptsAtOnce),
 		members:  semaphore.NewWeighted(membersAtOnce),
 		stop:     stop,
 	}
@@ -167,7 +178,7 @@ func (d *Dispatcher) awaitEnd(ctx context.Context, id string, ended <-chan struc
 // read gives a job's record, which the caller of this package releases. When it
 // fails, the record has the id.
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
-	record, err := d.store.Hold(ctx, id, readTimeout)
+	record, err := d.store.Hold(ctx, id, patience)
 	if err != nil {
 		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
 	}
@@ -203,14 +214,14 @@ func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
 
 // Workers counts the workers that live and take jobs.
 func (d *Dispatcher) Workers(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return d.store.LiveWorkers(ctx)
 }
 
 // QueueDepth counts the jobs that wait for a worker.
 func (d *Dispatcher) QueueDepth(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	n, err := d.producer.Depth(ctx)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
@@ -22,7 +21,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 // stack is one API replica on a Redis.
 type stack struct {
@@ -38,11 +37,12 @@ var quiet = slog.New(slog.DiscardHandler)
 func open(t *testing.T, url string) *stack {
 	t.Helper()
 	client := redistest.Client(t, url)
+	monitor := redistest.Monitor(t, url)
 	room := jobs.NewRoom(1<<20, 2*time.Second)
-	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithRoom(room)
+	s := store.New(monitor.Client(), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithRoom(room)
 	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
 	topics := redisconn.NewTopics(client)
-	d := New(s, queue.NewProducer(client), client, topics, settings, quiet)
+	d := New(s, queue.NewProducer(monitor.Client()), client, topics, monitor, settings, quiet)
 	t.Cleanup(func() {
 		d.Close()
 		topics.Close()

@@ -12,7 +12,7 @@ import (
 // second, is waited for. It gives the record as it then is: ended, running or
 // queued.
 //
-// CodeUnavailable if Redis cannot be reached (within a second where the job
+// CodeUnavailable if Redis cannot be reached (within about a second where the job
 // could not be accepted), or if this call created the job, no worker lived for
 // NoWorkerGrace and the job was withdrawn. If ctx ends first it gives ctx's error, and the job goes on.
 // Once the job was accepted, the record has its id in each case.
@@ -71,7 +71,7 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 	if err != nil || record.State != jobs.StateRunning {
 		return record, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	left, running, err := d.store.Remaining(bounded, id)
 	cancel()
 	if err != nil {
@@ -86,7 +86,7 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 // dropLate gives the record of a queued job, and ends the job first if its start
 // deadline has passed: the reaper would, a moment later.
 func (d *Dispatcher) dropLate(ctx context.Context, queued jobs.Record) (jobs.Record, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	dropped, err := d.store.DropLate(bounded, queued.ID)
 	if err != nil {

@@ -23,7 +23,7 @@ func (d *Dispatcher) recheck(ctx context.Context) {
 	if len(ids) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	// Without an answer workers may well live.
 	if n, err := d.store.LiveWorkers(ctx); err != nil || n > 0 {

@@ -10,7 +10,7 @@ import (
 // kills it within moments. It gives the record with the state that followed.
 // CodeAlreadyFinished, CodeNotFound, CodeUnavailable.
 func (d *Dispatcher) Cancel(ctx context.Context, id string) (jobs.Record, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	state, err := d.store.Cancel(bounded, id)
 	switch {
@@ -26,7 +26,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (jobs.Record, error)
 
 // List gives jobs, newest first. CodeUnavailable.
 func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	page, err := d.store.List(bounded, query)
 	if err != nil {

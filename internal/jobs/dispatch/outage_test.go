@@ -8,20 +8,19 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func TestWithoutRedisEverythingIsUnavailableWithinASecond(t *testing.T) {
-	for name, stop := range map[string]func(*redistest.Server) error{
-		"gone":   func(r *redistest.Server) error { r.Kill(); return nil },
-		"frozen": (*redistest.Server).Freeze,
+func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
+	for name, stop := range map[string]func(*testing.T, *redistest.Far){
+		"gone":    func(_ *testing.T, r *redistest.Far) { r.Kill() },
+		"frozen":  func(_ *testing.T, r *redistest.Far) { _ = r.Freeze() },
+		"cut off": func(t *testing.T, r *redistest.Far) { t.Helper(); r.Disturb(t, "timeout", `"timeout": 0`) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := redistest.StartServer(t)
-			s := open(t, server.URL())
+			server := redistest.StartFar(t)
+			s := open(t, server.FarURL())
 			if _, err := s.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := stop(server); err != nil {
-				t.Fatal(err)
-			}
+			stop(t, server)
 			for call, try := range map[string]func() error{
 				"Execute": func() error { _, err := s.execute(t, "x", 15*time.Second); return err },
 				"Submit": func() error {
@@ -33,7 +32,7 @@ func TestWithoutRedisEverythingIsUnavailableWithinASecond(t *testing.T) {
 			} {
 				start := time.Now()
 				err := try()
-				if took := time.Since(start); took > 2*time.Second {
+				if took := time.Since(start); took > 1500*time.Millisecond {
 					t.Errorf("%s took %s", call, took)
 				}
 				wantCode(t, err, jobs.CodeUnavailable)

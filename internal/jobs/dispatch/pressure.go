@@ -31,7 +31,7 @@ type pressure struct {
 
 // measure looks how full the queue is, and how fast it drains.
 func (d *Dispatcher) measure(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {

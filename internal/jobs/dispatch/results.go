@@ -131,11 +131,11 @@ func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line i
 	if result.Err != nil {
 		return result, nil
 	}
-	record, err := d.store.Hold(ctx, batch.JobIDs[line], readTimeout)
+	record, err := d.store.Hold(ctx, batch.JobIDs[line], patience)
 	switch {
 	case jobs.IsNotFound(err):
 		// Refused since the batch was read, or expired.
-		bounded, cancel := context.WithTimeout(ctx, readTimeout)
+		bounded, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if result.Err, err = d.store.Refusal(bounded, jobs.BatchPlace{BatchID: batch.ID, Index: line}); err != nil {
 			return result, err

@@ -68,7 +68,7 @@ func (f *feed) follow(ctx context.Context) {
 
 // look reads what is new, and reports whether that was all.
 func (f *feed) look(ctx context.Context, cursor string) (next string, over bool) {
-	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		state, read, err := f.read(bounded, cursor)
@@ -108,7 +108,7 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Pie
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
-	record, err := f.hub.store.Hold(ctx, f.id, readTimeout)
+	record, err := f.hub.store.Hold(ctx, f.id, patience)
 	return &record, err
 }
 

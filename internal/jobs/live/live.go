@@ -30,8 +30,9 @@ const (
 	// recheckInterval is how often a feed looks without having been told to: Pub/Sub
 	// may lose messages.
 	recheckInterval = time.Second
-	// readTimeout bounds one look.
-	readTimeout = time.Second
+	// patience bounds one look at a Redis that answers slowly. One that is silent
+	// ends it sooner: see redisconn.Monitor.
+	patience = 15 * time.Second
 	// pieces is how many are read at once.
 	pieces = 100
 	// behindPieces is the same for a watcher that reads for itself, which holds them

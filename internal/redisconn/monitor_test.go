@@ -1,0 +1,153 @@
+package redisconn_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/redisconn"
+	"cellblock/internal/redistest"
+)
+
+// Whatever way Redis is absent, a command that waits and one that begins then both
+// learn it in time.
+func TestAnAbsentRedisIsReportedInTime(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T) (url string, stop func()){
+		"stopped": func(t *testing.T) (string, func()) {
+			server := redistest.StartServer(t)
+			return server.URL(), server.Kill
+		},
+		"frozen": func(t *testing.T) (string, func()) {
+			server := redistest.StartServer(t)
+			return server.URL(), func() { _ = server.Freeze() }
+		},
+		"cut off": func(t *testing.T) (string, func()) {
+			far := redistest.StartFar(t)
+			return far.FarURL(), func() { far.Disturb(t, "timeout", `"timeout": 0`) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, stop := open(t)
+			client := redistest.Monitor(t, url).Client()
+			if err := client.Ping(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			stop()
+			for range 2 {
+				start := time.Now()
+				_, err := client.Pipelined(t.Context(), func(p redis.Pipeliner) error { return p.Get(t.Context(), "x").Err() })
+				if took := time.Since(start); err == nil || took > 1500*time.Millisecond {
+					t.Errorf("after %s: %v", took, err)
+				}
+				start = time.Now()
+				err = client.Get(t.Context(), "x").Err()
+				if took := time.Since(start); err == nil || errors.Is(err, redis.Nil) || took > 1500*time.Millisecond {
+					t.Errorf("after %s: %v", took, err)
+				}
+			}
+		})
+	}
+}
+
+func TestASlowRedisIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	far := redistest.StartFar(t)
+	monitor := redistest.Monitor(t, far.FarURL())
+	far.Disturb(t, "latency", `"latency": 1000`)
+	// Until the first answer is there it cannot be told from one that is silent.
+	for deadline := time.Now().Add(20 * time.Second); monitor.Client().Ping(t.Context()).Err() != nil; {
+		if time.Now().After(deadline) {
+			t.Fatal("no answer comes")
+		}
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			start := time.Now()
+			if err := monitor.Client().Set(t.Context(), "x", "1", 0).Err(); err != nil {
+				t.Errorf("after %s: %v", time.Since(start), err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// A Redis that comes back is used at once, and one that is away is noticed each time.
+func TestAReturnIsNoticedAtOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartServer(t)
+	monitor := redistest.Monitor(t, server.URL())
+	for range 2 {
+		if err := monitor.Client().Ping(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		guarded, cancel := monitor.Guard(t.Context())
+		<-guarded.Done()
+		if !errors.Is(context.Cause(guarded), redisconn.ErrSilent) {
+			t.Error(context.Cause(guarded))
+		}
+		cancel()
+		if err := monitor.Client().Ping(t.Context()).Err(); !errors.Is(err, redisconn.ErrSilent) {
+			t.Errorf("got %v", err)
+		}
+		if err := server.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A connection that Redis closed while it was idle is not used again: the monitor's
+// wrapping hides nothing from the client library.
+func TestAClosedConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Monitor(t, url).Client()
+	single := client.(*redis.Client) //nolint:errcheck // it is one
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := redistest.Client(t, url).ClientKillByFilter(t.Context(), "TYPE", "normal").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if stats := single.PoolStats(); stats.StaleConns == 0 {
+		t.Errorf("got %+v", stats)
+	}
+}
+
+// What is published is passed on while a look at a slow Redis goes on.
+func TestAMessageDoesNotWaitForALook(t *testing.T) {
+	t.Parallel()
+	client := redistest.Open(t)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	looking, heard, ended := make(chan struct{}, 1), make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		redisconn.Listen(ctx, client, "c", time.Hour, func(payload string) { heard <- payload }, func(ctx context.Context) {
+			looking <- struct{}{}
+			<-ctx.Done()
+		})
+	}()
+	<-looking // it is subscribed, and this look lasts
+	if err := client.Publish(t.Context(), "c", "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-heard:
+	case <-time.After(10 * time.Second):
+		t.Error("nothing is heard while a look goes on")
+	}
+	stop()
+	<-ended
+}

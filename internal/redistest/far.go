@@ -1,0 +1,80 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+)
+
+// Far is a Server behind a network that the test can disturb.
+type Far struct {
+	*Server
+
+	proxy *toxiproxy.Proxy
+}
+
+// StartFar starts a server and the network in front of it; both end with the test.
+func StartFar(t testing.TB) *Far {
+	t.Helper()
+	far := &Far{Server: StartServer(t)}
+	address := far.listenTCP(t)
+	far.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", address)
+	if err := far.proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(far.proxy.Stop)
+	return far
+}
+
+// VerifyTestMain is goleak's, but for what toxiproxy leaves running behind a Far.
+func VerifyTestMain(m goleak.TestingM) {
+	const toxiproxy = "github.com/Shopify/toxiproxy/v2"
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"), goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).write"),
+		goleak.IgnoreAnyFunction(toxiproxy+"/toxics.(*ToxicStub).Run"))
+}
+
+// FarURL leads through the network; URL leads past it.
+func (f *Far) FarURL() string { return "redis://" + f.proxy.Listen }
+
+// Disturb adds a toxic of toxiproxy's, of a type and with attributes such as
+// `"latency": 2000`, to both directions.
+func (f *Far) Disturb(t testing.TB, kind, attributes string) {
+	t.Helper()
+	for _, stream := range []string{"upstream", "downstream"} {
+		toxic := fmt.Sprintf(`{"name": "%s %s", "type": %q, "stream": %q, "attributes": {%s}}`, kind, stream, kind, stream, attributes)
+		if _, err := f.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// listenTCP has the server listen on a port too, which no other server has.
+func (s *Server) listenTCP(t testing.TB) string {
+	t.Helper()
+	client := Client(t, s.URL())
+	ctx := context.WithoutCancel(t.Context())
+	if err := client.ConfigSet(ctx, "bind", "127.0.0.1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := listener.Addr().String()
+		_ = listener.Close()
+		_, port, _ := net.SplitHostPort(address)
+		if err := client.ConfigSet(ctx, "port", port).Err(); err == nil {
+			return address
+		}
+	}
+	t.Fatal("redis-server found no port of its own")
+	return ""
+}
