@@ -209,7 +209,7 @@ func TestTakenAddressIsAnError(t *testing.T) {
 	}
 	defer listener.Close()
 	s := settings{HTTP: httpapi.Settings{Addr: listener.Addr().String()}}
-	if err := run(t.Context(), s, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err := run(t.Context(), s, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "API_ADDR "+s.HTTP.Addr+" is taken: ") || !strings.Contains(err.Error(), "set API_ADDR to another address") {
 		t.Errorf("got %v", err)
 	}
 }

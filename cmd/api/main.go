@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 
@@ -63,7 +62,7 @@ func main() {
 func run(ctx context.Context, s settings, logger *slog.Logger) error {
 	listener, err := s.HTTP.Listen(ctx, logger)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
 	defer listener.Close() // the server closes it as well; this is for what fails before
 	api, err := newAPI(s, logger)

@@ -2,50 +2,49 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
-	"syscall"
+
+	"cellblock/internal/listen"
 )
 
-// choosePorts makes sure before anything starts that the addresses are free,
-// and chooses ports where the settings leave that to us.
+// choosePorts makes sure before anything starts that the addresses are free, and
+// apart from each other, and chooses the API's port where the settings leave that to
+// us. The answer may be old at once; the program that serves there finds out then.
 func (c *upCommand) choosePorts(ctx context.Context) error {
-	address, err := free(ctx, c.APIAddr)
+	host, _, err := net.SplitHostPort(c.APIAddr)
 	if err != nil {
-		return fmt.Errorf("the API cannot serve on %s: %w; API_ADDR chooses another address", c.APIAddr, err)
+		return listen.Explain("API_ADDR", c.APIAddr, err)
 	}
-	c.APIAddr = address
+	api, err := listen.TCP(ctx, "API_ADDR", c.APIAddr)
+	if err != nil {
+		return err
+	}
+	held := []net.Listener{api} // until the last is known, so that two that are the same show
+	defer func() {
+		for _, listener := range held {
+			listener.Close()
+		}
+	}()
+	_, port, err := net.SplitHostPort(api.Addr().String())
+	if err != nil {
+		return err
+	}
+	c.APIAddr = net.JoinHostPort(host, port)
 	for i := range c.Workers {
 		address := c.workerMetrics(i)
-		if _, err := free(ctx, address); address != "" && err != nil {
-			return fmt.Errorf("worker metrics cannot be served on %s: %w; METRICS_ADDR chooses another address", address, err)
+		if address == "" {
+			continue
 		}
+		metrics, err := listen.TCP(ctx, "METRICS_ADDR", address)
+		if err != nil {
+			return fmt.Errorf("the metrics of %s: %w", c.workerName(i), err)
+		}
+		held = append(held, metrics)
 	}
 	return nil
-}
-
-// free gives the address with its port as a number, if it can be listened on.
-// The answer may be old at once; the program that serves there finds out then.
-func free(ctx context.Context, address string) (string, error) {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", err
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "", errors.New("the address is taken; perhaps another Cellblock runs")
-	case errors.Is(err, syscall.EACCES):
-		return "", errors.New("this user may not take that port")
-	case err != nil:
-		return "", err
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	return net.JoinHostPort(host, port), err
 }
 
 // workerMetrics is the address for the metrics of worker i, counted from 0;

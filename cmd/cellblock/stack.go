@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/supervise"
+	"cellblock/internal/telemetry"
 
 	"github.com/mattn/go-isatty"
 	"github.com/redis/go-redis/v9"
@@ -26,6 +28,12 @@ const (
 	// askEvery and askWait are for questions whether something is ready.
 	askEvery = 20 * time.Millisecond
 	askWait  = time.Second
+	// restartPause precedes the first restart of a process that ended by itself; it
+	// doubles up to 3.2 s. restartLimit restarts within restartWindow are made: beyond
+	// that something is wrong that a restart does not mend.
+	restartPause  = 200 * time.Millisecond
+	restartLimit  = 5
+	restartWindow = time.Minute
 	// jobStopWait is longer than the longest job (15 s), its kill, and the
 	// storing of its end.
 	jobStopWait = 30 * time.Second
@@ -39,6 +47,7 @@ type stack struct {
 	// they cannot see whether people read it. Empty leaves it to them.
 	logFormat string
 	output    *supervise.Output
+	logger    *slog.Logger // for events, on the same terminal
 	group     *supervise.Group
 	redis     *ownRedis // nil with another Redis
 	redisURL  string
@@ -60,6 +69,7 @@ func newStack(settings *upCommand, programs string, terminal *os.File) *stack {
 	if s.logFormat == "" && people {
 		s.logFormat = "text"
 	}
+	s.logger = telemetry.Settings{LogFormat: s.logFormat}.Logger(terminal)
 	return s
 }
 
@@ -234,6 +244,18 @@ func (s *stack) apiReady(ctx context.Context) error {
 		return fmt.Errorf("GET /readyz gives %s", response.Status)
 	}
 	return nil
+}
+
+// keepUp has processes that end by themselves started again. Before everything is up
+// such an end is final: wrong settings do not get better by themselves.
+func (s *stack) keepUp() {
+	s.group.KeepUp(supervise.Restarts{
+		Pause: restartPause, Limit: restartLimit, Window: restartWindow,
+		Report: func(r supervise.Restart) {
+			s.logger.Warn("restarting process", "process", r.Name, "ended", r.Ending,
+				"delay", r.Pause.String(), "restart", r.Count, "limit", restartLimit, "window", restartWindow.String())
+		},
+	})
 }
 
 // announce says where it is and gives a first thing to try.

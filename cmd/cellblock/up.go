@@ -33,8 +33,8 @@ func (c *upCommand) Validate() error {
 	return nil
 }
 
-// Run brings everything up, waits for Ctrl-C or for something to break, and
-// takes everything down again. Asked to end, it gives nil.
+// Run brings everything up, waits for Ctrl-C or for something to fail for good, and
+// takes everything down again. Asked to end, it returns nil.
 func (c *upCommand) Run() error {
 	executable, err := os.Executable()
 	if err != nil {
@@ -48,6 +48,7 @@ func (c *upCommand) Run() error {
 	s := newStack(c, filepath.Dir(executable), os.Stdout)
 	err = s.start(asked)
 	if err == nil {
+		s.keepUp()
 		s.announce()
 		select {
 		case <-asked.Done():

@@ -45,8 +45,8 @@ func standIn(work func(ctx context.Context) error) {
 	name := filepath.Base(os.Args[0])
 	_, hasToken := os.LookupEnv("API_TOKEN")
 	_, hasSecret := os.LookupEnv("CALLBACK_SECRET")
-	fmt.Printf("%s starts; knows the token: %t, the secret: %t\n", name, hasToken, hasSecret)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	fmt.Printf("%s starts; knows the token: %t, the secret: %t; process %d\n", name, hasToken, hasSecret, os.Getpid())
 	switch os.Getenv("STANDIN_" + strings.ToUpper(name)) {
 	case "crash":
 		fmt.Fprintln(os.Stderr, "no cgroup here")
@@ -212,6 +212,7 @@ func (u *up) wantLine(t *testing.T, pattern string) {
 }
 
 func TestUpServesUntilAskedToEnd(t *testing.T) {
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "state", "cellblock")
 	u := startUp(t, programs(t), data, "API_TOKEN=secret", "CALLBACK_SECRET=secret", "WORKERS=2")
 	u.wait(t, "try:")
@@ -238,6 +239,7 @@ func TestUpServesUntilAskedToEnd(t *testing.T) {
 }
 
 func TestUpRefusesADataFolderInUse(t *testing.T) {
+	t.Parallel()
 	dir, data := programs(t), t.TempDir()
 	first := startUp(t, dir, data)
 	first.wait(t, "ready:")
@@ -249,6 +251,7 @@ func TestUpRefusesADataFolderInUse(t *testing.T) {
 }
 
 func TestUpRefusesATakenPort(t *testing.T) {
+	t.Parallel()
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -259,11 +262,47 @@ func TestUpRefusesATakenPort(t *testing.T) {
 		if status := u.end(t); status != 1 {
 			t.Errorf("exit status %d, want 1", status)
 		}
-		u.wantLine(t, taken.Addr().String()+`: the address is taken; perhaps another Cellblock runs; `+name+` chooses another address`)
+		u.wantLine(t, name+" "+taken.Addr().String()+" is taken: .* set "+name+" to another address")
 	}
 }
 
+// The two are compared with each other as well: the API would have taken the port by
+// the time that the worker comes.
+func TestUpRefusesOneAddressForTwo(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	u := startUp(t, programs(t), t.TempDir(), fmt.Sprintf("API_ADDR=127.0.0.1:%d", port+1), fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", port), "WORKERS=2")
+	if status := u.end(t); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	u.wantLine(t, fmt.Sprintf(`^cellblock: the metrics of worker-2: METRICS_ADDR 127\.0\.0\.1:%d is taken: .* set METRICS_ADDR to another address`, port+1))
+	if len(u.said) != 1 {
+		t.Errorf("something was started first:\n%s", strings.Join(u.said, "\n"))
+	}
+}
+
+// freePort is a port that was free a moment ago, and the one behind it too.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		first, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		second, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		first.Close()
+		if err == nil {
+			second.Close()
+			return port
+		}
+	}
+	t.Fatal("no two free ports in a row")
+	return 0
+}
+
 func TestUpEndsWhenAPartBreaks(t *testing.T) {
+	t.Parallel()
 	u := startUp(t, programs(t), t.TempDir(), "STANDIN_WORKER=crash")
 	if status := u.end(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
@@ -272,6 +311,7 @@ func TestUpEndsWhenAPartBreaks(t *testing.T) {
 }
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
+	t.Parallel()
 	u := startUp(t, programs(t), t.TempDir(), "STANDIN_WORKER=deaf")
 	u.wait(t, "ready:")
 	u.signal(t, syscall.SIGINT)
@@ -289,6 +329,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 }
 
 func TestNothingOutlivesAKilledUp(t *testing.T) {
+	t.Parallel()
 	dir, data := programs(t), t.TempDir()
 	first := startUp(t, dir, data)
 	first.wait(t, "ready:")
@@ -299,6 +340,7 @@ func TestNothingOutlivesAKilledUp(t *testing.T) {
 }
 
 func TestUpWithAnotherRedis(t *testing.T) {
+	t.Parallel()
 	u := startUp(t, programs(t), "/proc/no/such/folder", "REDIS_URL="+redistest.Start(t))
 	u.wait(t, "ready:")
 	u.wantLine(t, `^redis \d+\.\d+\.\d+ at unix:`)
@@ -309,6 +351,7 @@ func TestUpWithAnotherRedis(t *testing.T) {
 }
 
 func TestUpWithARedisThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	u := startUp(t, programs(t), t.TempDir(), "REDIS_URL=redis://:secret@127.0.0.1:1/0")
 	if status := u.end(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
@@ -320,6 +363,7 @@ func TestUpWithARedisThatIsNotThere(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		api, metrics        string
 		wantBase, wantThird string
@@ -343,6 +387,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestDataFolderPathTooLongForASocket(t *testing.T) {
+	t.Parallel()
 	if _, err := newOwnRedis("/" + strings.Repeat("x", maxSocketPath)); err == nil {
 		t.Error("taken")
 	}

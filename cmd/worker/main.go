@@ -62,6 +62,16 @@ const metricsPatience = 2 * time.Second
 
 // run wires the worker together and takes it apart in reverse order.
 func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
+	// First: a port that is taken is found before Redis is asked and sandboxes are made.
+	server, err := s.Metrics.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsPatience)
+		defer cancel()
+		_ = server.Close(ctx)
+	}()
 	client, err := s.Redis.Open()
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
@@ -84,15 +94,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 
 	metrics := telemetry.NewWorkerMetrics()
 	metrics.SandboxKind(maker.Kind())
-	server, err := s.Metrics.Serve(metrics.Handler(), logger)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), metricsPatience)
-		defer cancel()
-		_ = server.Close(ctx)
-	}()
+	server.Serve(metrics.Handler(), logger)
 	kept := files.New(s.Files)
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	stopSweeping := sweep(ctx, kept, logger)

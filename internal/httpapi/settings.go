@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"cellblock/internal/listen"
 )
 
 // Settings of the HTTP server.
@@ -45,7 +47,7 @@ const (
 func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
 	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("API_ADDR: %w", err)
+		return nil, listen.Explain("API_ADDR", s.Addr, err)
 	}
 	if s.Token == "" && !addr.IP.IsLoopback() {
 		if !s.AllowAnonymous {
@@ -53,12 +55,7 @@ func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener
 		}
 		logger.Warn("ALLOW_ANONYMOUS is set and API_TOKEN is not: whoever reaches this address can run scripts", "addr", s.Addr)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", addr.String())
-	if err != nil {
-		return nil, fmt.Errorf("API_ADDR: %w", err)
-	}
-	return listener, nil
+	return listen.TCP(ctx, "API_ADDR", addr.String()) // what was judged, not what the name may mean by now
 }
 
 // NewServer makes the server that serves h. Its ReadTimeout may be shorter than

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,57 +20,94 @@ type Group struct {
 	failed    chan error
 	starts    chan start
 	spawner   sync.WaitGroup
+	restarts  atomic.Pointer[Restarts] // nil: no process is started again
 }
 
 type start struct {
-	process *Process
-	result  chan error
+	cmd    *exec.Cmd
+	result chan error
 }
 
 // NewGroup makes a group without processes that prints to output.
 func NewGroup(output *Output) *Group {
 	g := &Group{output: output, failed: make(chan error, 1), starts: make(chan start)}
-	g.spawner.Go(g.spawn)
+	g.spawner.Go(g.serveStarts)
 	return g
 }
 
-// spawn starts all processes from one thread that lives as long as the group:
+// serveStarts starts all processes from one thread that lives as long as the group:
 // the kernel sends the death signal when the thread that forked ends, not when
 // its process does, and Go ends threads as it likes.
-func (g *Group) spawn() {
+func (g *Group) serveStarts() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for s := range g.starts {
-		s.result <- s.process.cmd.Start()
+		s.result <- s.cmd.Start()
 	}
+}
+
+func (g *Group) spawn(cmd *exec.Cmd) error {
+	request := start{cmd, make(chan error)}
+	g.starts <- request
+	return <-request.result
 }
 
 // Start starts a program. An error means that it could not be started at all.
 func (g *Group) Start(program Program) (*Process, error) {
 	process := newProcess(program, g.output)
-	request := start{process, make(chan error)}
-	g.starts <- request
-	if err := <-request.result; err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", program.Name, err)
+	if err := process.launch(g.spawn); err != nil {
+		return nil, err
 	}
 	g.processes = append(g.processes, process)
 	g.watchers.Go(func() { g.watch(process) })
 	return process, nil
 }
 
-func (g *Group) watch(process *Process) {
-	process.wait()
-	if process.stopping.Load() {
-		return
+// KeepUp starts from now on each process again that ends without being asked to.
+// Before, such an end is a failure: it is likely to come back.
+func (g *Group) KeepUp(restarts Restarts) { g.restarts.Store(&restarts) }
+
+// watch follows a process through all of its runs.
+func (g *Group) watch(p *Process) {
+	defer close(p.done)
+	var past ends
+	for end := p.wait(); g.restart(p, end, &past); {
+		if end = p.launch(g.spawn); end == nil {
+			end = p.wait()
+		}
 	}
+}
+
+// restart decides what follows the end of a run. It returns true when the process
+// is to be started again, after the pause.
+func (g *Group) restart(p *Process, end error, past *ends) bool {
+	if p.isAsked() {
+		return false
+	}
+	restarts := g.restarts.Load()
+	if restarts == nil {
+		g.fail(fmt.Errorf("%s ended unexpectedly %s", p.program.Name, p.ending(end)))
+		return false
+	}
+	count := past.add(time.Now(), restarts.Window)
+	if count > restarts.Limit {
+		g.fail(fmt.Errorf("%s ended %d times within %s; the last time %s", p.program.Name, count, restarts.Window, p.ending(end)))
+		return false
+	}
+	pause := restarts.pause(count)
+	restarts.Report(Restart{Name: p.program.Name, Ending: p.ending(end), Count: count, Pause: pause})
+	return p.pause(pause)
+}
+
+func (g *Group) fail(err error) {
 	select {
-	case g.failed <- process.failure():
+	case g.failed <- err:
 	default: // the first one counts; the others are likely to follow from it
 	}
 }
 
-// Failed gives the first process that ended without being asked to, as an error
-// that says how and what it last printed.
+// Failed delivers the first process that ended without being asked to and is not
+// started again, as an error with how it ended and what it last printed.
 func (g *Group) Failed() <-chan error { return g.failed }
 
 // Stop asks the processes to end, all at once, and waits for them: each for its

@@ -114,3 +114,10 @@ func (w *lineWriter) lastLine() string {
 	defer w.mu.Unlock()
 	return w.last
 }
+
+// forgetLast is for a new run: lastLine is of that one only.
+func (w *lineWriter) forgetLast() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = ""
+}

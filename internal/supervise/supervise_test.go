@@ -78,12 +78,17 @@ func (t *terminal) String() string {
 
 func (t *terminal) waitFor(tb testing.TB, text string) {
 	tb.Helper()
+	t.waitUntil(tb, text, func(all string) bool { return strings.Contains(all, text) })
+}
+
+func (t *terminal) waitUntil(tb testing.TB, what string, is func(text string) bool) {
+	tb.Helper()
 	late := time.After(10 * time.Second)
-	for !strings.Contains(t.String(), text) {
+	for !is(t.String()) {
 		select {
 		case <-t.news:
 		case <-late:
-			tb.Fatalf("%q did not come within 10 s; there is:\n%s", text, t)
+			tb.Fatalf("%q did not come within 10 s; there is:\n%s", what, t)
 		}
 	}
 }
@@ -135,6 +140,7 @@ func pidfd(t *testing.T, pid int) int {
 }
 
 func TestOutputIsPrintedLineByLineUnderItsName(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
 	p := mustStart(t, g, shell("api", `printf 'one\ntw'; printf 'o\n' >&2; printf 'no end'`))
@@ -145,6 +151,7 @@ func TestOutputIsPrintedLineByLineUnderItsName(t *testing.T) {
 }
 
 func TestEndlessLineIsBrokenUp(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	w := NewOutput(out, 0, false).lines("x")
 	if _, err := w.Write(bytes.Repeat([]byte("a"), 2*maxLine+1)); err != nil {
@@ -159,6 +166,7 @@ func TestEndlessLineIsBrokenUp(t *testing.T) {
 }
 
 func TestColours(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	o := NewOutput(out, 3, true)
 	_, _ = o.lines("a").Write([]byte("x\n"))
@@ -169,6 +177,7 @@ func TestColours(t *testing.T) {
 }
 
 func TestFailedSaysHowAndTheLastLine(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct{ script, want string }{
 		"exit":   {"echo starting; echo no such thing >&2; echo; exit 3", "api ended unexpectedly (exit status 3); its last line: no such thing"},
 		"signal": {"kill -SEGV $$", "api ended unexpectedly (signal: segmentation fault), without a word"},
@@ -186,6 +195,7 @@ func TestFailedSaysHowAndTheLastLine(t *testing.T) {
 }
 
 func TestStartOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, newTerminal())
 	_, err := g.Start(Program{Name: "api", Path: "/no/such/program"})
 	if !errors.Is(err, os.ErrNotExist) {
@@ -194,6 +204,7 @@ func TestStartOfWhatIsNotThere(t *testing.T) {
 }
 
 func TestStopWaitsForAGracefulEnd(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
 	p := mustStart(t, g, shell("api", `trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done`))
@@ -214,6 +225,7 @@ func TestStopWaitsForAGracefulEnd(t *testing.T) {
 const deaf = `trap '' TERM; echo up; while :; do sleep 0.01; done`
 
 func TestStopKillsWhatDoesNotEndInTime(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
 	program := shell("worker", deaf)
@@ -228,6 +240,7 @@ func TestStopKillsWhatDoesNotEndInTime(t *testing.T) {
 }
 
 func TestStopKillsAtOnceWhenToldTo(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
 	p := mustStart(t, g, shell("worker", deaf))
@@ -244,6 +257,7 @@ func TestStopKillsAtOnceWhenToldTo(t *testing.T) {
 }
 
 func TestCloseKillsGrandchildrenToo(t *testing.T) {
+	t.Parallel()
 	out := newTerminal()
 	g := NewGroup(NewOutput(out, 6, false))
 	mustStart(t, g, shell("worker", "sleep 1000 & echo grandchild $!; wait"))
@@ -260,6 +274,7 @@ func TestCloseKillsGrandchildrenToo(t *testing.T) {
 }
 
 func TestChildrenEndWithTheirSupervisor(t *testing.T) {
+	t.Parallel()
 	supervisor := exec.CommandContext(t.Context(), os.Args[0])
 	supervisor.Env = append(os.Environ(), asSupervisor+"=1")
 	stdout, err := supervisor.StdoutPipe()

@@ -104,10 +104,7 @@ func TestWorkerMetrics(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
-	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Serve(NewWorkerMetrics().Handler(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := serve(t, NewWorkerMetrics().Handler())
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for path, want := range map[string]string{"/healthz": `{"status":"ok"}`, "/metrics": "cellblock_jobs_running 0"} {
 		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Addr()+path, nil)
@@ -126,18 +123,44 @@ func TestServer(t *testing.T) {
 	}
 }
 
-func TestServerOffAndTaken(t *testing.T) {
-	off, err := ServerSettings{}.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	if err != nil || off.Addr() != "" || off.Close(t.Context()) != nil {
-		t.Errorf("off: %v, %v", off, err)
-	}
-	first, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+// serve is a server on a free port; the test closes it.
+func serve(t *testing.T, metrics http.Handler) *Server {
+	t.Helper()
+	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = first.Close(t.Context()) }()
-	if _, err := (ServerSettings{MetricsAddr: first.Addr()}).Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("two servers on one address")
+	server.Serve(metrics, slog.New(slog.DiscardHandler))
+	return server
+}
+
+func TestServerOff(t *testing.T) {
+	off, err := ServerSettings{}.Listen(t.Context())
+	off.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if err != nil || off.Addr() != "" || off.Close(t.Context()) != nil {
+		t.Errorf("off: %v, %v", off, err)
+	}
+}
+
+// A program that fails between Listen and Serve closes the server too.
+func TestServerThatNeverServes(t *testing.T) {
+	first, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := ServerSettings{MetricsAddr: first.Addr()}
+	if _, err := again.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "set METRICS_ADDR to another address") {
+		t.Errorf("two servers on one address: %v", err)
+	}
+	if err := first.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	second, err := again.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -165,10 +188,7 @@ func TestLoggerFormats(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
-	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := serve(t, http.NotFoundHandler())
 	_, port, _ := net.SplitHostPort(server.Addr())
 	if err := Probe(t.Context(), ":"+port, "/healthz"); err != nil {
 		t.Errorf("well, and told: %v", err)

@@ -122,3 +122,27 @@ func readFile(t *testing.T, path string) string {
 	}
 	return string(content)
 }
+
+// TestEveryServiceComesBack: a container that dies is started again by Docker, in
+// each of the compose files.
+func TestEveryServiceComesBack(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"../../docker-compose.yml", "../../deploy/compose/single.yml"} {
+		var file struct {
+			Services map[string]struct {
+				Restart string `yaml:"restart"`
+			} `yaml:"services"`
+		}
+		if err := yaml.Unmarshal([]byte(readFile(t, path)), &file); err != nil {
+			t.Fatal(err)
+		}
+		if len(file.Services) == 0 {
+			t.Errorf("%s has no services", path)
+		}
+		for name, service := range file.Services {
+			if service.Restart != "unless-stopped" {
+				t.Errorf("%s: the restart policy of %s is %q", path, name, service.Restart)
+			}
+		}
+	}
+}

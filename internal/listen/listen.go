@@ -1,0 +1,39 @@
+// Package listen opens the addresses that the programs serve on. Its errors name
+// the setting and the next step.
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// TCP listens on address (host:port; port 0 takes a free one), which is the value of
+// the setting. The caller closes the listener. The error is one of Explain.
+func TCP(ctx context.Context, setting, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, Explain(setting, address, err)
+	}
+	return listener, nil
+}
+
+// Explain returns a sentence on why the address in the setting cannot be listened on,
+// and what to do, for the person who chose it.
+func Explain(setting, address string, err error) error {
+	wrongAddress := new(net.AddrError)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%[1]s %[2]s is taken: another program, perhaps another Cellblock, listens there; end it, or set %[1]s to another address", setting, address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%[1]s %[2]s needs rights that this user does not have; set %[1]s to a port above 1023", setting, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%[1]s %[2]s is no address of this machine; set %[1]s to one that is, such as 127.0.0.1:8080", setting, address)
+	case errors.As(err, &wrongAddress):
+		return fmt.Errorf("%[1]s %[2]s is no host:port (%[3]s); set %[1]s to one, such as 127.0.0.1:8080", setting, address, wrongAddress.Err)
+	default:
+		return fmt.Errorf("%[1]s %[2]s cannot be listened on: %[3]w; set %[1]s to another address", setting, address, err)
+	}
+}
