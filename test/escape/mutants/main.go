@@ -111,6 +111,7 @@ func build(ctx context.Context, m mutant, dir string) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
+	// -trimpath: each tree lies elsewhere, and they share what is compiled.
 	if out, err := command(ctx, tree, nil, "go", "build", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/api", "./cmd/worker"); err != nil {
 		return fmt.Errorf("%s: %w\n%s", m.name, err, out)
 	}

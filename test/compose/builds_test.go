@@ -1,0 +1,38 @@
+package compose
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestBuildsShareOneCache: what make builds for this machine is compiled once. -trimpath
+// makes another build of every dependency, so it is for releases only, and for the
+// images, which are such.
+func TestBuildsShareOneCache(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		target  []string
+		trimmed bool
+	}{
+		{[]string{"build"}, false},
+		{[]string{"test"}, false},
+		{[]string{"build", "RELEASE=1"}, true},
+	} {
+		make := exec.CommandContext(t.Context(), "make", append([]string{"-n", "-C", "../.."}, c.target...)...)
+		make.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // not what `make test` was called with
+		out, err := make.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "go build ") {
+			t.Fatalf("make -n %v: %v\n%s", c.target, err, out)
+		}
+		if got := strings.Contains(string(out), "-trimpath"); got != c.trimmed {
+			t.Errorf("make %v has -trimpath: %t\n%s", c.target, got, out)
+		}
+	}
+	for _, name := range []string{"Dockerfile", "Dockerfile.api", "Dockerfile.worker"} {
+		if !strings.Contains(readFile(t, "../../"+name), "go build -trimpath ") {
+			t.Errorf("%s builds without -trimpath", name)
+		}
+	}
+}
