@@ -217,8 +217,8 @@ type BatchMember struct {
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `script_too_large` (413): the script is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -256,8 +256,8 @@ type BatchResult struct {
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `script_too_large` (413): the script is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -327,8 +327,8 @@ type Error struct {
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `script_too_large` (413): the script is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -416,8 +416,8 @@ type Error struct {
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
 // - `already_finished` (409): a job that has ended cannot be cancelled
-// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-// - `input_too_large` (413): what the script was to be given is over its bound
+// - `script_too_large` (413): the script is over its bound; see `limit`
+// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
 // - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
@@ -432,7 +432,7 @@ type Error struct {
 // - `not_started` (503): nobody could start the job in time; it was dropped and did not run
 type ErrorCode string
 
-// ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names. `files` may be there any number of times;
+// ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name. `files` may be there any number of times;
 // the file name of the part is the path. `args`, `env`, `limits` and `async` are JSON, the others text as it is.
 type ExecuteForm struct {
 	// Args An object in JSON.
@@ -579,8 +579,8 @@ type Job struct {
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script or the body is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given is over its bound
+	// - `script_too_large` (413): the script is over its bound; see `limit`
+	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`

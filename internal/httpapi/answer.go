@@ -57,11 +57,11 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !errors.As(err, &told) {
 		told = &jobs.Error{Code: jobs.CodeInternal, Message: "something went wrong on our side", Cause: err}
 	}
-	h.failWith(w, r, told, api.Error{})
+	h.tell(w, r, told)
 }
 
-// failWith is fail with more fields in the body.
-func (h *Handler) failWith(w http.ResponseWriter, r *http.Request, err *jobs.Error, body api.Error) {
+// tell answers with an error that a client is told of.
+func (h *Handler) tell(w http.ResponseWriter, r *http.Request, err *jobs.Error) {
 	x := exchangeOf(r)
 	status := statusOf(err.Code)
 	if status >= http.StatusInternalServerError {
@@ -72,8 +72,7 @@ func (h *Handler) failWith(w http.ResponseWriter, r *http.Request, err *jobs.Err
 		h.logger.Log(r.Context(), level, "request failed", "code", string(err.Code), "error", err, "request_id", x.requestID, "job_id", x.jobID)
 	}
 	setRetryAfter(w, err.Code, err.RetryAfterSeconds)
-	body.Error, body.Code, body.JobID = err.Message, api.ErrorCode(err.Code), x.jobID
-	h.write(w, r, status, body)
+	h.write(w, r, status, api.Error{Error: err.Message, Code: api.ErrorCode(err.Code), JobID: x.jobID, Limit: limitBody(err.Limit)})
 }
 
 func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {

@@ -60,16 +60,13 @@ func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api
 // readBatch reads and checks the body and its idempotency key.
 func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string) (request jobs.BatchRequest, err *jobs.Error) {
 	given := r.Header.Get("Content-Type")
-	mediaType, _, parseErr := mime.ParseMediaType(given)
+	mediaType, params, parseErr := mime.ParseMediaType(given)
 	coding := r.Header.Get("Content-Encoding")
-	if parseErr != nil || mediaType != "application/x-ndjson" || coding != "" && !strings.EqualFold(coding, "identity") {
-		return request, jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must be application/x-ndjson, not %.100q, and not compressed; with curl: -H 'Content-Type: application/x-ndjson' --data-binary @jobs.ndjson", given)
+	if parseErr != nil || mediaType != "application/x-ndjson" || !isUTF8(params["charset"]) || coding != "" && !strings.EqualFold(coding, "identity") {
+		return request, jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must be application/x-ndjson in UTF-8, not %.100q, and not compressed; with curl: -H 'Content-Type: application/x-ndjson' --data-binary @jobs.ndjson", given)
 	}
-	body, err := readBody(w, r, jobs.MaxBatchBytes)
+	body, err := readBody(w, r, jobs.MaxBatchBytes, func([]byte) *jobs.Error { return jobs.BatchTooLarge() })
 	if err != nil {
-		if err.Code == jobs.CodeScriptTooLarge {
-			err.Code = jobs.CodeInputTooLarge // no script is
-		}
 		return request, err
 	}
 	if request.Lines, err = jobs.DecodeBatch(body); err != nil {
@@ -91,7 +88,8 @@ func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, pa
 	if params.Wait != nil {
 		wait, err = parseWait(*params.Wait)
 	}
-	if err == nil && !jobs.ValidID(id) {
+	id, ok := jobs.ParseID(id)
+	if err == nil && !ok {
 		err = noBatch()
 	}
 	if err != nil {
@@ -109,7 +107,8 @@ func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, pa
 
 // CancelBatch answers DELETE /batches/{id}.
 func (h *Handler) CancelBatch(w http.ResponseWriter, r *http.Request, id string) {
-	if !jobs.ValidID(id) {
+	id, ok := jobs.ParseID(id)
+	if !ok {
 		h.fail(w, r, noBatch())
 		return
 	}
@@ -141,7 +140,8 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 			return
 		}
 	}
-	if !jobs.ValidID(id) {
+	id, ok := jobs.ParseID(id)
+	if !ok {
 		h.fail(w, r, noBatch())
 		return
 	}

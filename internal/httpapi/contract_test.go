@@ -116,6 +116,8 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "wrong type", body: `{"script":1}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "too large", body: `{"script":"` + strings.Repeat("a", 51201) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
 		{name: "body too large", body: `{"script":"` + strings.Repeat("a", 9<<20) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
+		{name: "body too large by its files", body: `{"script":"","files":[{"path":"a","content":"` + strings.Repeat("a", 9<<20) + `"}]}`, status: 413, code: jobs.CodeInputTooLarge},
+		{name: "stdin too large", body: `{"script":"","stdin":"` + strings.Repeat("a", 1<<20+1) + `"}`, status: 413, code: jobs.CodeInputTooLarge},
 		{name: "missing main", service: executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), status: 400, code: jobs.CodeMissingMain},
 		{name: "syntax error", service: executing(failed(jobs.Failure{Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]"}), nil), status: 400, code: jobs.CodeSyntaxError},
 		{name: "cancelled", service: executing(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), status: 409, code: jobs.CodeCancelled},
@@ -234,7 +236,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 func TestUnknownPath(t *testing.T) {
 	schema := loadContract(t).doc.Components.Schemas["Error"].Value
 	url := serve(t, testHandler(t, scripted{}))
-	for _, path := range []string{"/", "/execute/", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
+	for _, path := range []string{"/execute/", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
 		for _, method := range []string{"GET", "POST", "BREW", "OPTIONS"} {
 			got := send(t, method, url+path, "")
 			wantAnswer(t, got, 404, jobs.CodeNotFound)

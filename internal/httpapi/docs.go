@@ -30,13 +30,20 @@ var docsTypes = map[string]string{".html": "text/html; charset=utf-8", ".js": "t
 // and need no token: a browser could not send one.
 func (h *Handler) documentRoutes(r chi.Router) {
 	r.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) { sendDocument(w, "application/yaml", api.Document) })
+	r.Get("/", func(w http.ResponseWriter, r *http.Request) { h.sendRoot(w, r) })
 	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) { h.sendDocs(w, r, "index.html") })
 	r.Get("/docs/{file}", func(w http.ResponseWriter, r *http.Request) { h.sendDocs(w, r, chi.URLParam(r, "file")) })
 }
 
 // public reports whether a path needs no token.
 func public(requested string) bool {
-	return openRoutes[requested] || requested == "/openapi.yaml" || requested == "/docs" || strings.HasPrefix(requested, "/docs/")
+	return openRoutes[requested] || requested == "/" || requested == "/openapi.yaml" || requested == "/docs" || strings.HasPrefix(requested, "/docs/")
+}
+
+// sendRoot leads a browser to the page, and shows others where to look.
+func (h *Handler) sendRoot(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Location", "/docs")
+	h.write(w, r, http.StatusFound, map[string]string{"docs": "/docs", "contract": "/openapi.yaml"})
 }
 
 func (h *Handler) sendDocs(w http.ResponseWriter, r *http.Request, name string) {

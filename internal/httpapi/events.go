@@ -27,7 +27,8 @@ const (
 
 // WatchJob answers GET /jobs/{id}/events.
 func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.WatchJobParams) {
-	if !jobs.ValidID(id) {
+	id, ok := jobs.ParseID(id)
+	if !ok {
 		h.fail(w, r, noJob())
 		return
 	}

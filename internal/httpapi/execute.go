@@ -21,9 +21,9 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 		return
 	}
 	defer release()
-	request, raw, body, err := h.readRequest(w, r)
+	request, raw, err := h.readRequest(w, r)
 	if err != nil {
-		h.failWith(w, r, err, body)
+		h.fail(w, r, err)
 		return
 	}
 	if h.draining.Err() != nil {
@@ -131,30 +131,26 @@ func (h *Handler) takeRoom(w http.ResponseWriter, r *http.Request) (release func
 }
 
 // readRequest reads and checks the body, and gives what stands for it as a
-// whole too. With an error comes what else its answer should say.
-func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (jobs.Request, []byte, api.Error, *jobs.Error) {
+// whole too.
+func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, body []byte, err *jobs.Error) {
 	boundary, err := checkMediaType(r.Header)
-	if err != nil {
-		return jobs.Request{}, nil, api.Error{}, err
-	}
-	var request jobs.Request
-	var body []byte
-	if boundary != "" {
+	switch {
+	case err != nil:
+		return request, nil, err
+	case boundary != "":
 		var parts []jobs.FormPart
-		if parts, body, err = readForm(w, r, boundary); err != nil {
-			return jobs.Request{}, nil, limitOf(err, "body", jobs.MaxFormBytes), err
+		if parts, body, err = readForm(w, r, boundary); err == nil {
+			request, err = jobs.DecodeForm(parts)
 		}
-		request, err = jobs.DecodeForm(parts)
-	} else {
-		if body, err = readBody(w, r, jobs.MaxRequestBytes); err != nil {
-			return jobs.Request{}, nil, limitOf(err, "body", jobs.MaxRequestBytes), err
+	default:
+		if body, err = readBody(w, r, jobs.MaxRequestBytes, jobs.JSONTooLarge); err == nil {
+			request, err = jobs.DecodeRequest(body)
 		}
-		request, err = jobs.DecodeRequest(body)
 	}
-	if err != nil {
-		return jobs.Request{}, nil, limitOf(err, "script", jobs.MaxScriptBytes), err
+	if err == nil {
+		err = h.checkRequest(request)
 	}
-	return request, body, api.Error{}, h.checkRequest(request)
+	return request, body, err
 }
 
 // checkRequest refuses what is well-formed and asks for more than this service
@@ -167,14 +163,6 @@ func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
 		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" cannot be used here: this service has nothing to sign its messages with (CALLBACK_SECRET)`)
 	}
 	return h.callback(request.CallbackURL)
-}
-
-// limitOf adds the limit to a CodeScriptTooLarge.
-func limitOf(err *jobs.Error, name string, bytes float64) api.Error {
-	if err.Code != jobs.CodeScriptTooLarge {
-		return api.Error{}
-	}
-	return api.Error{Limit: &api.Limit{Name: name, Value: bytes, Unit: "bytes"}}
 }
 
 // checkMediaType refuses a body that is neither plain JSON in UTF-8 nor a form,
@@ -192,36 +180,46 @@ func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
 		return params["boundary"], nil
 	case parseErr != nil || mediaType != "application/json":
 		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json (or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'", given)
-	case charset != "" && !strings.EqualFold(charset, "utf-8"):
+	case !isUTF8(charset):
 		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
 	}
 	return "", nil
 }
 
-// readBody reads the whole body, within its bound; the server bounds the time.
-func readBody(w http.ResponseWriter, r *http.Request, bound int64) ([]byte, *jobs.Error) {
-	if r.ContentLength > bound {
-		return nil, overBound(w, r, bound)
+// isUTF8 reports whether a charset is UTF-8, or a part of it, however it is spelt.
+func isUTF8(charset string) bool {
+	switch strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(charset)) {
+	case "", "utf8", "unicode11utf8", "csutf8", "usascii", "ascii":
+		return true
+	default:
+		return false
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), bound))
-	var tooMuch *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooMuch):
-		return nil, overBound(w, r, bound)
-	case err != nil:
-		w.Header().Set("Connection", "close")
-		return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
-	}
-	return body, nil
 }
 
-// overBound refuses a body that has more bytes than its bound.
-func overBound(w http.ResponseWriter, r *http.Request, bound int64) *jobs.Error {
-	w.Header().Set("Connection", "close") // the rest of the body is not wanted
-	if r.Header.Get("Expect") == "" {
-		// Some of it is taken: a client that is still sending would else lose the
-		// answer with its connection.
-		_, _ = io.CopyN(io.Discard, r.Body, 2*bound)
+// readBody reads the whole body, within its bound; the server bounds the time.
+// tooLarge makes the error of a body over its bound, of what arrived of it.
+func readBody(w http.ResponseWriter, r *http.Request, bound int64, tooLarge func(beginning []byte) *jobs.Error) ([]byte, *jobs.Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), bound))
+	if err == nil {
+		return body, nil
 	}
-	return jobs.Errorf(jobs.CodeScriptTooLarge, "the body has more than %d bytes", bound)
+	if overBound(w, r, bound, err) {
+		return nil, tooLarge(body)
+	}
+	return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
+}
+
+// overBound reports whether a body that could not be read for err has more bytes than
+// its bound, and makes ready for the answer. It is read up to there, so that the
+// answer can name the part that is too large.
+func overBound(w http.ResponseWriter, r *http.Request, bound int64, err error) bool {
+	w.Header().Set("Connection", "close") // the rest of the body is not wanted
+	var tooMuch *http.MaxBytesError
+	if !errors.As(err, &tooMuch) && r.ContentLength <= bound {
+		return false
+	}
+	// Some of it is taken: a client that is still sending would else lose the
+	// answer with its connection.
+	_, _ = io.CopyN(io.Discard, r.Body, 2*bound)
+	return true
 }

@@ -62,7 +62,8 @@ func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) 
 	missing := jobs.Errorf(jobs.CodeNotFound, "there is no such job or file, or it has expired")
 	// Decoded once, by net/http, with slashes that were escaped like the others.
 	name, ok := strings.CutPrefix(r.URL.Path, "/jobs/"+id+"/files/")
-	if !jobs.ValidID(id) || !ok {
+	id, valid := jobs.ParseID(id)
+	if !valid || !ok {
 		return jobs.OutputFile{}, missing
 	}
 	exchangeOf(r).jobID = id

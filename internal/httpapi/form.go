@@ -24,9 +24,6 @@ const maxFormParts = jobs.MaxFiles + 16
 // beside it what stands for it as a whole: boundaries differ from one attempt of
 // a client to the next, the parts do not.
 func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, []byte, *jobs.Error) {
-	if r.ContentLength > jobs.MaxFormBytes {
-		return nil, nil, overBound(w, r, jobs.MaxFormBytes)
-	}
 	// Not all connections have deadlines of their own; the server's then stands.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
 	defer func() { exchangeOf(r).received = time.Now() }()
@@ -49,7 +46,7 @@ func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.F
 			read, err = readPart(part)
 		}
 		if err != nil {
-			return nil, nil, formError(w, r, err)
+			return nil, nil, formError(w, r, err, append(parts, read))
 		}
 		fmt.Fprintf(sum, "%q %q %d\n", read.Name, read.FileName, len(read.Content))
 		_, _ = sum.Write(read.Content)
@@ -75,16 +72,13 @@ func readPart(part *multipart.Part) (jobs.FormPart, error) {
 	return jobs.FormPart{Name: params["name"], FileName: params["filename"], Content: content}, err
 }
 
-// formError words what is wrong with a form.
-func formError(w http.ResponseWriter, r *http.Request, err error) *jobs.Error {
-	var tooMuch *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooMuch):
-		return overBound(w, r, jobs.MaxFormBytes)
-	case errors.Is(err, errPart):
+// formError words what is wrong with a form, of which these parts are there.
+func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.FormPart) *jobs.Error {
+	if errors.Is(err, errPart) {
 		return jobs.Errorf(jobs.CodeInvalidRequest, "%v", err)
-	default:
-		w.Header().Set("Connection", "close")
-		return &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body is no whole multipart/form-data", Cause: err}
 	}
+	if overBound(w, r, jobs.MaxFormBytes, err) {
+		return jobs.FormTooLarge(parts)
+	}
+	return &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body is no whole multipart/form-data", Cause: err}
 }

@@ -23,7 +23,8 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 			return
 		}
 	}
-	if !jobs.ValidID(id) {
+	id, ok := jobs.ParseID(id)
+	if !ok {
 		h.fail(w, r, noJob())
 		return
 	}

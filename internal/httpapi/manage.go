@@ -16,7 +16,8 @@ const (
 
 // CancelJob answers DELETE /jobs/{id}.
 func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID) {
-	if !jobs.ValidID(id) {
+	id, ok := jobs.ParseID(id)
+	if !ok {
 		h.fail(w, r, noJob())
 		return
 	}
@@ -64,8 +65,8 @@ func listQuery(params api.ListJobsParams) (jobs.ListQuery, *jobs.Error) {
 		}
 	}
 	if params.Cursor != nil {
-		query.Before = *params.Cursor
-		if !jobs.ValidID(query.Before) {
+		var ok bool
+		if query.Before, ok = jobs.ParseID(*params.Cursor); !ok {
 			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"cursor" must be the next_cursor of an earlier answer`)
 		}
 	}

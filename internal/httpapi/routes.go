@@ -20,15 +20,17 @@ func (h *Handler) routes() http.Handler {
 		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
 	})
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
-	h.documentRoutes(r)
+	known := r.With(h.checkQuery)
+	h.documentRoutes(known)
 	// {path} of the contract is one part of a path; files in folders have more.
-	r.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) { h.getFile(w, r, chi.URLParam(r, "id")) })
-	return api.HandlerWithOptions(h, api.ChiServerOptions{
-		BaseRouter: r,
-		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, _ error) {
-			h.fail(w, r, jobs.Errorf(jobs.CodeInvalidRequest, "a parameter of the request is malformed"))
+	known.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) { h.getFile(w, r, chi.URLParam(r, "id")) })
+	api.HandlerWithOptions(h, api.ChiServerOptions{
+		BaseRouter: known,
+		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {
+			h.fail(w, r, parameterFault(err))
 		},
 	})
+	return r
 }
 
 // methodNotAllowed answers a method that the path does not have; OPTIONS gets

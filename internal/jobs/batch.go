@@ -32,8 +32,7 @@ type BatchLine struct {
 func DecodeBatch(body []byte) ([]BatchLine, *Error) {
 	var lines []BatchLine
 	n := 0
-	body = bytes.TrimPrefix(body, []byte("\ufeff")) // RFC 8259 (8.1) lets a parser ignore it
-	for line := range bytes.Lines(body) {
+	for line := range bytes.Lines(withoutMark(body)) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}

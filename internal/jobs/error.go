@@ -10,6 +10,8 @@ import (
 type Error struct {
 	Code    Code
 	Message string
+	// Limit is the bound that a request is over; nil if it is over none.
+	Limit *LimitHit
 	// RetryAfterSeconds is how long the client should wait; 0 means not said.
 	RetryAfterSeconds int
 	// Cause is what lies behind it; may be nil.

@@ -48,7 +48,7 @@ func CheckPath(name string) error {
 	case strings.HasPrefix(name, "/"):
 		return fmt.Errorf("it is absolute")
 	case strings.Contains(name, `\`):
-		return fmt.Errorf(`it has a backslash`)
+		return fmt.Errorf(`it has a backslash; folders are separated by /`)
 	}
 	parts := strings.Split(name, "/")
 	if len(parts) > MaxPathDepth {
@@ -94,10 +94,6 @@ func decodeFiles(value jsontext.Value) ([]File, *Error) {
 	return files, checkFiles(files)
 }
 
-func tooManyFiles() *Error {
-	return Errorf(CodeInputTooLarge, `"files" has more than %d files`, MaxFiles)
-}
-
 func decodeFile(name string, object jsontext.Value) (File, *Error) {
 	var file File
 	contents := 0
@@ -116,7 +112,7 @@ func decodeFile(name string, object jsontext.Value) (File, *Error) {
 				file.Content, err = decodeBase64(name, text)
 			}
 		default:
-			return Errorf(CodeInvalidRequest, `%s has the unknown field %s; the fields are "path", and "content" or "content_base64"`, quoteName(name), quoteName(member))
+			return Unknown(name, "field", member, []string{"path", "content", "content_base64"})
 		}
 		contents++
 		return err
@@ -138,6 +134,18 @@ func decodeBase64(name, text string) ([]byte, *Error) {
 // ownFiles are those that the runner puts into the working directory.
 var ownFiles = map[string]bool{"script.py": true}
 
+// badPath refuses a path for what CheckPath said of it, and names one that would do
+// where that lies near.
+func badPath(name string, why error) *Error {
+	sentence := fmt.Sprintf(`"files": the path %s cannot be used: %v`, quoteName(name), why)
+	if name == "" {
+		sentence += "; a file needs one (in a form it is the part's file name; with curl: -F files=@data.csv)"
+	} else if relative := path.Base(strings.ReplaceAll(name, `\`, "/")); CheckPath(relative) == nil {
+		sentence += fmt.Sprintf("; files are placed in the script's working directory: give it as %q, and have the script open that", relative)
+	}
+	return Errorf(CodeInvalidRequest, "%s", sentence)
+}
+
 // checkFiles refuses files that cannot all be there.
 func checkFiles(files []File) *Error {
 	if len(files) > MaxFiles {
@@ -146,7 +154,7 @@ func checkFiles(files []File) *Error {
 	size, names, folders := 0, map[string]bool{}, map[string]bool{}
 	for _, file := range files {
 		if err := CheckPath(file.Path); err != nil {
-			return Errorf(CodeInvalidRequest, `"files": the path %s cannot be used: %v`, quoteName(file.Path), err)
+			return badPath(file.Path, err)
 		}
 		if names[file.Path] {
 			return Errorf(CodeInvalidRequest, `"files": the path %s is given twice`, quoteName(file.Path))

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,6 +33,9 @@ func DecodeForm(parts []FormPart) (Request, *Error) {
 			files = append(files, File{Path: part.FileName, Content: part.Content})
 			continue
 		}
+		if !slices.Contains(fieldNames, part.Name) {
+			return Request{}, Unknown("", "part", part.Name, fieldNames)
+		}
 		if seen[part.Name] {
 			return Request{}, Errorf(CodeInvalidRequest, "field %s is given twice", quoteName(part.Name))
 		}
@@ -56,6 +60,14 @@ func DecodeForm(parts []FormPart) (Request, *Error) {
 	return request, checkFiles(files)
 }
 
+// jsonParts says what those parts must be that are JSON.
+var jsonParts = map[string]string{
+	"async":  "true or false",
+	"args":   `a JSON object of main()'s keyword arguments, such as {"n": 5}`,
+	"env":    `a JSON object of strings, such as {"MODE": "fast"}`,
+	"limits": `a JSON object of numbers, such as {"wall_seconds": 2}`,
+}
+
 // formValue gives a part as the JSON that it stands for.
 func formValue(part FormPart) (jsontext.Value, *Error) {
 	if !utf8.Valid(part.Content) {
@@ -69,10 +81,11 @@ func formValue(part FormPart) (jsontext.Value, *Error) {
 		}
 		return quoted, nil
 	}
-	if err := checkJSON(part.Content); err != nil {
-		return nil, Errorf(err.Code, "%s: %s", quoteName(part.Name), err.Message)
+	content := withoutMark(part.Content)
+	if fault := faultOfJSON(content); fault != "" {
+		return nil, Errorf(CodeInvalidRequest, "%s must be %s; it %s", quoteName(part.Name), jsonParts[part.Name], fault)
 	}
-	value := jsontext.Value(part.Content)
+	value := jsontext.Value(content)
 	if err := value.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true)); err != nil {
 		return nil, notJSON(err, len(value))
 	}

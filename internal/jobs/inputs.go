@@ -79,13 +79,9 @@ func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
 	case "limits":
 		in.Limits, err = decodeLimits(value)
 	default:
-		return Errorf(CodeInvalidRequest, `unknown field %s; the fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority" and "callback_url"`, quoteName(name))
+		return Unknown("", "field", name, fieldNames)
 	}
 	return err
-}
-
-func tooLarge(name string, size, most int) *Error {
-	return Errorf(CodeInputTooLarge, "%s has %d bytes, at most %d are allowed", quoteName(name), size, most)
 }
 
 func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
@@ -163,6 +159,9 @@ func decodeEnv(value jsontext.Value) (map[string]string, *Error) {
 	return env, err
 }
 
+// limitNames are the names of those that a request may name.
+var limitNames = []string{"wall_seconds", "cpu_seconds", "memory_mb", "processes", "output_bytes"}
+
 // askable are the limits that a request may name, with the least of each.
 var askable = map[string]struct {
 	least float64
@@ -210,7 +209,7 @@ func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
 	err := eachMember("limits", value, func(name string, value jsontext.Value) *Error {
 		limit, known := askable[name]
 		if !known {
-			return Errorf(CodeInvalidRequest, `"limits" has the unknown field %s; the fields are "wall_seconds", "cpu_seconds", "memory_mb", "processes" and "output_bytes"`, quoteName(name))
+			return Unknown("limits", "field", name, limitNames)
 		}
 		if value.Kind() != jsontext.KindNumber {
 			return Errorf(CodeInvalidRequest, `"limits.%s" must be a number, not %s`, name, kindName(value.Kind()))
@@ -239,7 +238,7 @@ func (in *Inputs) CheckLimits(server Limits) *Error {
 	}
 	unlimited := Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt, OutputBytes: math.MaxInt64}
 	asked := unlimited.Lowered(in.Limits)
-	for _, name := range []string{"wall_seconds", "cpu_seconds", "memory_mb", "processes", "output_bytes"} {
+	for _, name := range limitNames {
 		get := askable[name].get
 		if get(asked) != get(unlimited) && get(asked) > get(server) {
 			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, at most %s is allowed here`, name, plainNumber(get(asked)), plainNumber(get(server)))

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,9 +36,10 @@ type Job struct {
 // NewID makes a job id: a UUID version 7, so that ids sort by age.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// ValidID reports whether s could be a job's id.
-func ValidID(s string) bool {
-	return len(s) == 36 && uuid.Validate(s) == nil
+// ParseID reads the id of a job or a batch, in capitals or not, and reports whether
+// s could be one.
+func ParseID(s string) (id string, ok bool) {
+	return strings.ToLower(s), len(s) == 36 && uuid.Validate(s) == nil
 }
 
 // Record is what the store knows of a job.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,8 +54,9 @@ type Request struct {
 // It fails with CodeInvalidRequest or CodeScriptTooLarge, and its messages
 // never contain the script.
 func DecodeRequest(body []byte) (Request, *Error) {
-	if err := checkJSON(body); err != nil {
-		return Request{}, err
+	body = withoutMark(body)
+	if fault := faultOfJSON(body); fault != "" {
+		return Request{}, Errorf(CodeInvalidRequest, `the body %s; it must be a JSON object with "script"`, fault)
 	}
 	// From here on the grammar holds; what is left is what JSON's grammar
 	// leaves open. Lone surrogates pass here to be named with their field.
@@ -80,6 +80,9 @@ func DecodeRequest(body []byte) (Request, *Error) {
 	}
 	return request, nil
 }
+
+// fieldNames are the fields of a request, and the parts of a form.
+var fieldNames = []string{"script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url"}
 
 // set takes one field of the body over.
 func (r *Request) set(name string, value jsontext.Value) (err *Error) {
@@ -125,7 +128,7 @@ func decodeScript(value jsontext.Value) (string, *Error) {
 // checkScript refuses a script that is too long or that Python could not read.
 func checkScript(script string) *Error {
 	if len(script) > MaxScriptBytes {
-		return Errorf(CodeScriptTooLarge, `"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes)
+		return scriptTooLarge(fmt.Sprintf(`"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes))
 	}
 	return checkNoNUL("script", script)
 }
@@ -153,37 +156,45 @@ func decodeText(name string, value jsontext.Value) (string, *Error) {
 // can say more about them than the parser.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// checkJSON refuses a body that is not exactly one JSON value in UTF-8.
-func checkJSON(body []byte) *Error {
-	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
-		return Errorf(CodeInvalidRequest, `the body is empty; it must be a JSON object with "script"`)
+// withoutMark leaves out a byte order mark, which RFC 8259 (8.1) lets a parser ignore.
+func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
+
+// faultOfJSON says what is wrong with a text that must be exactly one JSON value in
+// UTF-8, as what follows its name in a sentence; "" if nothing is.
+func faultOfJSON(text []byte) string {
+	if len(bytes.TrimLeft(text, " \t\r\n")) == 0 {
+		return "is empty"
 	}
-	if !utf8.Valid(body) {
-		return Errorf(CodeInvalidRequest, "the body is not valid UTF-8 at byte %d", invalidUTF8At(body))
+	if !utf8.Valid(text) {
+		return fmt.Sprintf("is not valid UTF-8 at byte %d", invalidUTF8At(text))
 	}
-	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	dec := jsontext.NewDecoder(bytes.NewReader(text), lenient)
 	if err := dec.SkipValue(); err != nil {
-		return notJSON(err, len(body))
+		return faultOfSyntax(err, len(text))
 	}
 	end := dec.InputOffset()
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return Errorf(CodeInvalidRequest, "the body is not valid JSON: more follows after its end at byte %d", end)
+		return fmt.Sprintf("is not valid JSON: more follows after its end at byte %d", end)
 	}
-	return nil
+	return ""
 }
 
-// notJSON words the parser's complaint, which names at most a few characters
-// of the body.
-func notJSON(err error, size int) *Error {
+// faultOfSyntax words the parser's complaint, which names at most a few characters
+// of the text.
+func faultOfSyntax(err error, size int) string {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return Errorf(CodeInvalidRequest, "the body is not valid JSON: it ends too early, at byte %d", size)
+		return fmt.Sprintf("is not valid JSON: it ends too early, at byte %d", size)
 	case errors.As(err, &syntax) && syntax.Err != nil:
-		return Errorf(CodeInvalidRequest, "the body is not valid JSON: %v at byte %d", syntax.Err, syntax.ByteOffset)
+		return fmt.Sprintf("is not valid JSON: %v at byte %d", syntax.Err, syntax.ByteOffset)
 	default:
-		return Errorf(CodeInvalidRequest, "the body is not valid JSON")
+		return "is not valid JSON"
 	}
+}
+
+func notJSON(err error, size int) *Error {
+	return Errorf(CodeInvalidRequest, "the body %s", faultOfSyntax(err, size))
 }
 
 // eachField calls f for every field of the object that dec is at, in order,
@@ -219,15 +230,6 @@ func invalidUTF8At(body []byte) int {
 		at += size
 	}
 	return at
-}
-
-// quoteName quotes a field's name for a sentence, cut to a readable length.
-func quoteName(name string) string {
-	const most = 64
-	if len(name) > most {
-		name = strings.ToValidUTF8(name[:most], "") + "…"
-	}
-	return strconv.Quote(name)
 }
 
 func kindName(k jsontext.Kind) string {

@@ -18,6 +18,7 @@ func TestDecodeRequestAccepts(t *testing.T) {
 		name, body string
 		want       Request
 	}{
+		{"a byte order mark", "\ufeff" + `{"script":"def main(): pass"}`, Request{Script: "def main(): pass"}},
 		{"script", `{"script":"def main(): pass"}`, Request{Script: "def main(): pass"}},
 		{"async", `{"script":"x","async":true}`, Request{Script: "x", Async: true}},
 		{"async false, other order", ` { "async" : false , "script" : "x" } ` + "\n", Request{Script: "x"}},
@@ -60,7 +61,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"string", `"def main(): pass"`, "the body must be a JSON object, not a string"},
 		{"null", `null`, "the body must be a JSON object, not null"},
 		{"python", `def main(): pass`, "the body is not valid JSON: invalid character 'd' at start of value at byte 0"},
-		{"byte order mark", "\ufeff{}", "the body is not valid JSON: "},
+		{"byte order marks", "\ufeff\ufeff{}", "the body is not valid JSON: "},
 		{"cut off", `{"script":"x`, "the body is not valid JSON: it ends too early, at byte 12"},
 		{"raw newline", "{\"script\":\"a\nb\"}", `the body is not valid JSON: invalid character '\n' in string`},
 		{"bad escape", `{"script":"\x"}`, "the body is not valid JSON: "},
@@ -80,8 +81,14 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"script boolean", `{"script":true}`, `"script" must be a string, not a boolean`},
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
-		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; the fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority" and "callback_url"`},
-		{"other case", `{"Script":"x"}`, `unknown field "Script"`},
+		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority" and "callback_url"`},
+		{"other case", `{"Script":"x"}`, `unknown field "Script"; did you mean "script"?`},
+		{"nothing near", `{"x":"x"}`, `unknown field "x"; the fields are "script", `},
+		{"an absolute path", `{"script":"x","files":[{"path":"/mnt/data/sales.csv","content":""}]}`, `"files": the path "/mnt/data/sales.csv" cannot be used: it is absolute; files are placed in the script's working directory: give it as "sales.csv"`},
+		{"a path out", `{"script":"x","files":[{"path":"../a.csv","content":""}]}`, `"files": the path "../a.csv" cannot be used: it has an empty part, or . or .. for one; files are placed in the script's working directory: give it as "a.csv"`},
+		{"a path of another system", `{"script":"x","files":[{"path":"C:\\data\\a.csv","content":""}]}`, `"files": the path "C:\\data\\a.csv" cannot be used: it has a backslash; folders are separated by /; files are placed in the script's working directory: give it as "a.csv"`},
+		{"no path", `{"script":"x","files":[{"content":""}]}`, `"files": the path "" cannot be used: it is empty; a file needs one`},
+		{"a file's field", `{"script":"x","files":[{"name":"a.csv","content":""}]}`, `"files[0]" has the unknown field "name"; the fields are "path", "content" and "content_base64"`},
 		{"unknown beside script", `{"script":"x","limit":{"a":[1,{}]}}`, `unknown field "limit"`},
 		{"args array", `{"script":"x","args":[1]}`, `"args" must be an object of main()'s keyword arguments, not an array`},
 		{"args null", `{"script":"x","args":null}`, `"args" must be an object of main()'s keyword arguments, not null`},
@@ -103,7 +110,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"env, NUL", `{"script":"x","env":{"A":"b\u0000"}}`, `"env.A" contains a NUL character at byte 1`},
 		{"env, too many", `{"script":"x","env":{` + manyVariables(65) + `}}`, `"env" has more than 64 variables`},
 		{"limits array", `{"script":"x","limits":[]}`, `"limits" must be an object, not an array`},
-		{"limits, an unknown one", `{"script":"x","limits":{"wall":1}}`, `"limits" has the unknown field "wall"; the fields are "wall_seconds", "cpu_seconds", "memory_mb", "processes" and "output_bytes"`},
+		{"limits, an unknown one", `{"script":"x","limits":{"wall":1}}`, `"limits" has the unknown field "wall"; did you mean "wall_seconds"? The fields`},
 		{"limits twice", `{"script":"x","limits":{"processes":4,"processes":5}}`, `"processes" in "limits" is given twice`},
 		{"limits string", `{"script":"x","limits":{"wall_seconds":"1"}}`, `"limits.wall_seconds" must be a number, not a string`},
 		{"limits 0", `{"script":"x","limits":{"wall_seconds":0}}`, `"limits.wall_seconds" must be a number of at least 0.1`},
@@ -234,7 +241,7 @@ func FuzzDecodeRequest(f *testing.F) {
 		if len(got.Script) > MaxScriptBytes || strings.ContainsRune(got.Script, 0) || !utf8.ValidString(got.Script) {
 			t.Fatalf("accepted %q", got.Script)
 		}
-		if !jsontext.Value(body).IsValid() {
+		if !jsontext.Value(strings.TrimPrefix(string(body), "\ufeff")).IsValid() {
 			t.Fatalf("accepted a body that a strict parser refuses: %q", body)
 		}
 		again, marshalErr := json.Marshal(map[string]any{"script": got.Script, "async": got.Async})

@@ -1,0 +1,113 @@
+package jobs
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// partBounds are the bounds of the parts of a request that can be large, in bytes.
+var partBounds = map[string]int{
+	"script": MaxScriptBytes, "args": MaxArgsBytes, "stdin": MaxStdinBytes, "env": MaxEnvBytes, "files": MaxFilesBytes,
+}
+
+// tooLarge refuses a part of a request that is over its bound in bytes.
+func tooLarge(name string, size, most int) *Error {
+	return &Error{
+		Code: CodeInputTooLarge, Message: fmt.Sprintf("%s has %d bytes, at most %d are allowed", quoteName(name), size, most),
+		Limit: &LimitHit{Name: name, Value: float64(most), Unit: "bytes"},
+	}
+}
+
+func scriptTooLarge(message string) *Error {
+	return &Error{
+		Code: CodeScriptTooLarge, Message: message, Limit: &LimitHit{Name: "script", Value: MaxScriptBytes, Unit: "bytes"},
+	}
+}
+
+func tooManyFiles() *Error {
+	return &Error{
+		Code: CodeInputTooLarge, Message: fmt.Sprintf(`"files" has more than %d files; pack some of them`, MaxFiles),
+		Limit: &LimitHit{Name: "files", Value: MaxFiles, Unit: "count"},
+	}
+}
+
+// JSONTooLarge refuses a body of JSON that has more than MaxRequestBytes, of which
+// beginning is there. CodeScriptTooLarge if the script is what makes it large, else
+// CodeInputTooLarge.
+func JSONTooLarge(beginning []byte) *Error {
+	return bodyTooLarge(MaxRequestBytes, fieldSizes(beginning),
+		fmt.Sprintf("send large files as multipart/form-data, which may have %d bytes", MaxFormBytes))
+}
+
+// FormTooLarge is JSONTooLarge for a form of more than MaxFormBytes, of which these
+// parts are there.
+func FormTooLarge(parts []FormPart) *Error {
+	sizes := map[string]int{}
+	for _, part := range parts {
+		sizes[part.Name] += len(part.Content)
+	}
+	return bodyTooLarge(MaxFormBytes, sizes, fmt.Sprintf("all files together may have %d bytes", MaxFilesBytes))
+}
+
+// BatchTooLarge refuses a body of more than MaxBatchBytes.
+func BatchTooLarge() *Error {
+	return &Error{
+		Code: CodeInputTooLarge, Message: fmt.Sprintf("the body has more than %d bytes; make several batches of it", MaxBatchBytes),
+		Limit: &LimitHit{Name: "body", Value: MaxBatchBytes, Unit: "bytes"},
+	}
+}
+
+// bodyTooLarge refuses a body of more than most bytes, and names its largest part.
+// aboutFiles is the next step if that is "files".
+func bodyTooLarge(most int, sizes map[string]int, aboutFiles string) *Error {
+	name, size := largestPart(sizes)
+	sentence := fmt.Sprintf("the body has more than %d bytes", most)
+	if size > most/8 { // else it is none of the parts that makes the body large
+		sentence += "; the largest part is " + quoteName(name)
+	}
+	switch bound, known := partBounds[name]; {
+	case size <= most/8:
+	case !known:
+		sentence += ", which a request does not have"
+	case name == "files":
+		sentence += ": " + aboutFiles
+	case name == "script":
+		return scriptTooLarge(fmt.Sprintf("%s, which may have %d", sentence, bound))
+	default:
+		sentence += fmt.Sprintf(", which may have %d", bound)
+	}
+	return &Error{Code: CodeInputTooLarge, Message: sentence, Limit: &LimitHit{Name: "body", Value: float64(most), Unit: "bytes"}}
+}
+
+func largestPart(sizes map[string]int) (name string, size int) {
+	for each, bytes := range sizes {
+		if bytes > size || bytes == size && each < name {
+			name, size = each, bytes
+		}
+	}
+	return name, size
+}
+
+// fieldSizes returns how many bytes each field of an object has that may be cut off.
+func fieldSizes(object []byte) map[string]int {
+	sizes := map[string]int{}
+	dec := jsontext.NewDecoder(bytes.NewReader(withoutMark(object)), lenient)
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
+		return sizes
+	}
+	for dec.PeekKind() == jsontext.KindString {
+		token, err := dec.ReadToken()
+		if err != nil {
+			break
+		}
+		name, from := token.String(), dec.InputOffset()
+		if err := dec.SkipValue(); err != nil {
+			sizes[name] += len(object) - int(from) // it is cut off here
+			break
+		}
+		sizes[name] += int(dec.InputOffset() - from)
+	}
+	return sizes
+}
