@@ -21,6 +21,12 @@ var curlCases = []curlCase{
 	{"curl-json", `post ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
 	{"curl-pretty-crlf", `post ` + jsonType + `--data-binary @pretty.json "$URL/execute"`, "200", `"result":42`},
 	{"curl-literal-newline", `post ` + jsonType + `--data-binary @newline.json "$URL/execute"`, "400", `in string (expecting non-control character) at byte 22`},
+	{
+		"curl-charset",
+		`for type in 'json; charset=utf-8' 'json;charset=UTF-8' 'json; charset="utf-8"' 'JSON' 'json;' 'json ; charset=utf8'; do
+		post --output /dev/null -H "Content-Type: application/$type" -d @ok.json "$URL/execute"; done`, "200", "200\n200\n200\n200\n200\n200",
+	},
+	{"curl-root", `post "$URL/"`, "302", `"docs":"/docs"`},
 	{"curl-gzip", `post ` + jsonType + `-H 'Content-Encoding: gzip' --data-binary @ok.json.gz "$URL/execute"`, "415", `must not be compressed`},
 	{"curl-compressed", `post --compressed ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
 	{"curl-form", `post -F script=@crlf.py "$URL/execute"`, "200", `"result":["a","b"]`},
