@@ -40,8 +40,11 @@ type settings struct {
 
 // Validate implements kong's validation, so that contradictions are usage errors.
 func (s *settings) Validate() error {
-	return errors.Join(s.Sandbox.Limits().Validate(), s.Store.Validate(), s.Worker.Validate(s.Sandbox.Wall))
+	return errors.Join(s.Sandbox.Validate(), s.Store.Validate(), s.Worker.Validate(s.Sandbox.Wall))
 }
+
+// Every slot can have its sandboxes.
+const _ = uint(nsjail.MaxReady - worker.MaxConcurrency)
 
 func main() {
 	var s settings

@@ -69,19 +69,43 @@ func (c *claim) groupName() string {
 	return fmt.Sprintf("cellblock-%x-%x", place.Dev, place.Ino)
 }
 
-// takeID gives a user id that no live job has. The caller gives it back.
-func (c *claim) takeID() int {
+// jobIDs is how many user ids a worker has for sandboxes.
+const jobIDs = uidsPerWorker - 1
+
+// MaxReady is how many sandboxes a Maker can keep ready. Each of the pools of warm
+// ones keeps as many, as many run, some are being made, and some are taken down
+// behind their verdict: all have an id of their own.
+const MaxReady = 512
+
+const maxPools = 3
+
+// idsNeeded is how many ids are taken at most, by so many ready sandboxes in each
+// pool and as many that run.
+func idsNeeded(ready int) int {
+	beingMade, takenDown := maxPools*preparers, cap(newTeardowns().slots)+ready
+	return (maxPools+1)*ready + beingMade + takenDown
+}
+
+// errNoIDs is returned by takeID when every id is taken.
+var errNoIDs = fmt.Errorf("all %d user ids of this worker are in use; is WORKER_CONCURRENCY too high, or do sandboxes not die?", jobIDs)
+
+// takeID takes a user id that no live sandbox has. The caller gives it back. It
+// returns errNoIDs if there is none.
+func (c *claim) takeID() (int, error) {
 	if c.single {
-		return os.Geteuid()
+		return os.Geteuid(), nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.live) >= jobIDs {
+		return 0, errNoIDs
+	}
 	for {
-		c.next = c.next%(uidsPerWorker-1) + 1
+		c.next = c.next%jobIDs + 1
 		id := c.uidBase + c.next
 		if !c.live[id] {
 			c.live[id] = true
-			return id
+			return id, nil
 		}
 	}
 }

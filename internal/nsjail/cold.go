@@ -20,10 +20,12 @@ import (
 func (c *Cold) Acquire(ctx context.Context, _ string) (*Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, coldStart)
 	defer cancel()
-	id := c.host.claim.takeID()
+	id, err := c.host.claim.takeID()
+	if err != nil {
+		return nil, fmt.Errorf("start a sandbox: %w", err)
+	}
 	s, err := c.launch(ctx, id)
 	if err != nil {
-		c.host.claim.giveBack(id)
 		return nil, fmt.Errorf("start a sandbox: %w", err)
 	}
 	return s, nil
@@ -41,7 +43,14 @@ func NewCold(host *Host, logger *slog.Logger) *Cold {
 	return &Cold{host: host, logger: logger}
 }
 
-func (c *Cold) launch(ctx context.Context, id int) (*Sandbox, error) {
+// launch owns the id, and gives it back when nothing has it any more.
+func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
+	release, started := func() { c.host.claim.giveBack(id) }, false
+	defer func() {
+		if !started {
+			release()
+		}
+	}()
 	group, err := c.host.newGroup(supervisors)
 	if err != nil {
 		return nil, err
@@ -56,18 +65,18 @@ func (c *Cold) launch(ctx context.Context, id int) (*Sandbox, error) {
 		outer.close()
 		return nil, errors.Join(err, removeGroup(group))
 	}
+	started = true
 	inner.close() // so that they end with the process
 	limits := c.host.limits
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
 		outputs: collectBoth(outer.stdout, outer.stderr, limits.OutputBytes),
-		group:   group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start,
+		group:   group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start, release: release,
 	}
 	if err := s.awaitReady(ctx, body.awaitSupervisor); err != nil {
 		s.Discard()
 		return nil, fmt.Errorf("%w; nsjail says: %q", err, body.said())
 	}
-	s.release = func() { c.host.claim.giveBack(id) }
 	return s, nil
 }
 

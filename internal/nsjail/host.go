@@ -43,7 +43,7 @@ type Host struct {
 // their limits, with a sentence that says what is missing.
 func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 	h := &Host{settings: settings, limits: settings.Limits(), teardowns: newTeardowns()}
-	if err := h.limits.Validate(); err != nil {
+	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
 	if h.mounts, err = interpreterMounts(ctx, settings.Python); err != nil {

@@ -27,8 +27,12 @@ const (
 // NewMaker makes what Settings.Sandbox asks for, with so many sandboxes ready
 // at any time. Where this machine does not allow warm ones it says why in the
 // log, and makes cold ones: those are slower, and never weaker. It fails where
-// no sandbox can be made at all, with a line that says what is missing.
+// no sandbox can be made at all, with a line that says what is missing, and for
+// more than MaxReady.
 func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (Maker, error) {
+	if ready > MaxReady {
+		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; start more workers instead", ready, MaxReady)
+	}
 	if host.settings.Sandbox == KindWarm {
 		warm, err := NewWarm(ctx, host, ready, logger)
 		if err == nil {

@@ -24,7 +24,7 @@ type Sandbox struct {
 	group *cgroup.Group
 	// beside counts the processes in the group that are not the script's.
 	beside int
-	// release gives back what the sandbox was lent (its user id).
+	// release gives back what the sandbox was lent (its user id), once it is dead.
 	release func()
 	// behind runs a teardown behind the verdict; see teardowns.
 	behind func(teardown func())
@@ -235,10 +235,12 @@ func usage(stats cgroup.Stats) jobs.Usage {
 func (s *Sandbox) Discard() {
 	s.discarded.Do(func() {
 		s.body.kill()
+		release := s.release
 		select {
 		case <-s.body.dead():
 		case <-time.After(teardownBound):
-			s.logger.Error("a sandbox does not die", "bound", teardownBound)
+			s.logger.Error("a sandbox does not die; its user id stays taken", "bound", teardownBound)
+			release = nil
 		}
 		s.body.close()
 		_ = s.channel.Close()
@@ -249,8 +251,8 @@ func (s *Sandbox) Discard() {
 				s.logger.Error("cannot remove a job's cgroup", "error", err)
 			}
 		}
-		if s.release != nil {
-			s.release()
+		if release != nil {
+			release()
 		}
 	})
 }

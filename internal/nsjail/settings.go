@@ -1,6 +1,8 @@
 package nsjail
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"cellblock/internal/jobs"
@@ -25,11 +27,26 @@ type Settings struct {
 	Sandbox         string   `name:"sandbox" env:"SANDBOX" enum:"warm,cold" default:"warm" help:"How sandboxes are made: 'warm' forks them from an interpreter that has the packages loaded, 'cold' starts one nsjail for each job."`
 	Preload         []string `name:"preload" env:"PRELOAD" default:"numpy,pandas" help:"Packages that zygotes have loaded, by comma; empty for none. Scripts that name none of them get a plain interpreter."`
 	PreloadOnDemand []string `name:"preload-on-demand" env:"PRELOAD_ON_DEMAND" default:"matplotlib" help:"More packages, by comma, that a zygote of its own has loaded beside those of PRELOAD. It is started when the first script names one of them; empty for none."`
-	ZygoteJobs      int64    `name:"zygote-jobs" env:"ZYGOTE_JOBS" default:"5000" help:"Sandboxes that are forked from a zygote before it is replaced, since all of them share its address layout."`
+	ZygoteJobs      int64    `name:"zygote-jobs" env:"ZYGOTE_JOBS" default:"5000" help:"Sandboxes that are forked from a zygote before its successor is started (at least 1), since all of them share its address layout. It serves until the successor is ready, for at most twice as many."`
 	ZygoteMB        int64    `name:"zygote-memory-mb" env:"ZYGOTE_MEMORY_MB" default:"512" help:"Memory of a zygote, in MiB; one that needs more is ended and replaced."`
 
 	RequireCgroups bool `name:"require-cgroups" env:"REQUIRE_CGROUPS" default:"false" help:"Refuse to start where cgroups are not writable, instead of holding limits by rlimits (for each process)."`
 }
+
+// Validate refuses settings under which no script could run.
+func (s Settings) Validate() error {
+	errs := []error{s.Limits().Validate()}
+	if s.ZygoteJobs < 1 {
+		errs = append(errs, fmt.Errorf("ZYGOTE_JOBS is %d, at least 1 is needed", s.ZygoteJobs))
+	}
+	if s.ZygoteMB < minZygoteMB {
+		errs = append(errs, fmt.Errorf("ZYGOTE_MEMORY_MB is %d, at least %d is needed", s.ZygoteMB, minZygoteMB))
+	}
+	return errors.Join(errs...)
+}
+
+// minZygoteMB is what an interpreter without packages needs, in MiB.
+const minZygoteMB = 32
 
 // packages are the preloaded ones.
 func (s Settings) packages() []string { return withoutEmpty(s.Preload) }

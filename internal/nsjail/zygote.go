@@ -27,10 +27,13 @@ type zygote struct {
 	output *output
 	group  *cgroup.Group
 
-	// spent is closed when no more forks are to be made of it.
-	spent   chan struct{}
-	retire  sync.Once
-	reading sync.WaitGroup
+	// worn is closed when its successor is to be started, and spent when no more
+	// forks are made of it.
+	worn, spent  chan struct{}
+	wear, retire sync.Once
+	// abandoned is closed if it does not die.
+	abandoned chan struct{}
+	reading   sync.WaitGroup
 	// watching waits for the goroutines of forks.
 	watching sync.WaitGroup
 	forked   atomic.Int64
@@ -60,7 +63,7 @@ func startZygote(ctx context.Context, host *Host, packages []string, logger *slo
 	if err != nil {
 		return nil, err
 	}
-	z := &zygote{host: host, logger: logger, group: group, spent: make(chan struct{}), slots: map[int]*fork{}}
+	z := &zygote{host: host, logger: logger, group: group, slots: map[int]*fork{}, worn: make(chan struct{}), spent: make(chan struct{}), abandoned: make(chan struct{})}
 	if err := z.start(plan); err != nil {
 		return nil, errors.Join(err, removeGroup(group))
 	}
@@ -108,7 +111,10 @@ func (z *zygote) start(plan string) error {
 func (z *zygote) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, zygoteStart)
 	defer cancel()
-	stop := context.AfterFunc(ctx, z.jail.kill)
+	stop := context.AfterFunc(ctx, func() {
+		z.jail.kill()
+		_ = z.conn.SetReadDeadline(time.Unix(1, 0)) // one in uninterruptible sleep outlives the kill
+	})
 	defer stop()
 	m, err := receive(z.conn)
 	switch {
@@ -136,7 +142,10 @@ func (z *zygote) read() {
 	}
 	z.retireNow()
 	z.jail.kill()
-	<-z.jail.gone
+	select {
+	case <-z.jail.gone:
+	case <-z.abandoned:
+	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	for slot, f := range z.slots {
@@ -159,11 +168,19 @@ func (z *zygote) deliver(m controlMessage) {
 	f.hear(m)
 }
 
+// errSpent is returned for a fork of a zygote that is spent.
+var errSpent = errors.New("the zygote is spent")
+
 // fork makes a body out of the zygote for the inner ends, whose process will
 // run as the user id inside. It is confined when the runner says it is ready.
+// It returns errSpent if the zygote is spent.
 func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 	f := newFork(z)
 	z.mu.Lock()
+	if z.isSpent() { // under mu: once spent and idle, it stays idle
+		z.mu.Unlock()
+		return nil, errSpent
+	}
 	z.next++
 	slot := z.next
 	z.slots[slot] = f
@@ -173,6 +190,7 @@ func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 	for i, file := range files {
 		fds[i] = int(file.Fd())
 	}
+	_ = z.conn.SetWriteDeadline(time.Now().Add(forkBound))
 	_, _, err := z.conn.WriteMsgUnix(fmt.Appendf(nil, "fork %d %d", slot, insideID), unix.UnixRights(fds...), nil)
 	if err != nil {
 		z.mu.Lock()
@@ -180,20 +198,53 @@ func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 		z.mu.Unlock()
 		return nil, fmt.Errorf("ask the zygote for a fork: %w", err)
 	}
-	if z.forked.Add(1) >= z.host.settings.ZygoteJobs {
-		z.retireNow()
-	}
+	z.count()
 	return f, nil
 }
 
-// retireNow says that no more forks are to be made.
-func (z *zygote) retireNow() { z.retire.Do(func() { close(z.spent) }) }
+// count notes a fork. The zygote is worn at Settings.ZygoteJobs forks; should its
+// successor not come, it is spent at twice as many, since all of them share its
+// address layout.
+func (z *zygote) count() {
+	switch n, bound := z.forked.Add(1), z.host.settings.ZygoteJobs; {
+	case n >= 2*bound:
+		z.retireNow()
+	case n >= bound:
+		z.wearOut()
+	}
+}
 
-// close ends the zygote and every sandbox in it, and waits until they are gone.
+// wearOut asks for a successor.
+func (z *zygote) wearOut() { z.wear.Do(func() { close(z.worn) }) }
+
+// retireNow ends the making of forks, and asks for a successor.
+func (z *zygote) retireNow() {
+	z.wearOut()
+	z.retire.Do(func() { close(z.spent) })
+}
+
+func (z *zygote) isSpent() bool {
+	select {
+	case <-z.spent:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends the zygote and every sandbox in it, and waits until they are gone,
+// for teardownBound at most: a process in uninterruptible sleep dies when the
+// kernel lets it. Such a zygote is abandoned; nsjail, which waits for it, ends
+// with the worker.
 func (z *zygote) close() {
 	z.retireNow()
 	z.jail.kill()
-	<-z.jail.gone
+	select {
+	case <-z.jail.gone:
+	case <-time.After(teardownBound):
+		z.abandon()
+		return
+	}
 	_ = z.conn.Close()
 	z.reading.Wait()
 	z.watching.Wait()
@@ -205,6 +256,17 @@ func (z *zygote) close() {
 	if err := removeGroup(z.group); err != nil {
 		z.logger.Error("cannot remove a zygote's cgroup", "error", err)
 	}
+}
+
+// abandon lets go of a zygote that does not die: of all but its process and its
+// cgroup. Its forks count as dead.
+func (z *zygote) abandon() {
+	z.logger.Error("a zygote does not die; it is abandoned", "bound", teardownBound, "pid", z.jail.cmd.Process.Pid)
+	close(z.abandoned)
+	_ = z.conn.Close()
+	z.reading.Wait()
+	z.jail.close()
+	z.output.stop()
 }
 
 // idle reports whether no fork of it lives.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -72,5 +73,9 @@ func TestSettingsAreChecked(t *testing.T) {
 	}
 	if err := (Settings{Concurrency: -1, DrainTimeout: time.Minute}).Validate(time.Second); err == nil {
 		t.Error("nonsense")
+	}
+	good.Concurrency = MaxConcurrency + 1
+	if err := good.Validate(15 * time.Second); err == nil || !strings.Contains(err.Error(), "WORKER_CONCURRENCY is 513; 0 to 512 is possible") {
+		t.Errorf("more jobs at once than user ids allow: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -53,7 +54,7 @@ type Metrics interface {
 
 // Settings of a worker.
 type Settings struct {
-	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once; 0 means as many as there are CPUs."`
+	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once (at most 512); 0 means as many as there are CPUs."`
 	BatchSlots   int           `name:"worker-batch-slots" env:"WORKER_BATCH_SLOTS" default:"0" help:"How many of these may be jobs of batches; 0 means all but one, and at least one. The rest is kept for single jobs."`
 	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
 	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
@@ -61,11 +62,15 @@ type Settings struct {
 	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have a job's fence before its script starts. At least 1 where Sentinel may fail over."`
 }
 
+// MaxConcurrency bounds the jobs that one worker runs at once. Each of its pools
+// keeps as many sandboxes ready, and all of them need a user id of their own.
+const MaxConcurrency = 512
+
 // Validate refuses settings that make no sense. wall is the jobs' wall limit.
 func (s Settings) Validate(wall time.Duration) error {
 	var errs []error
-	if s.Concurrency < 0 {
-		errs = append(errs, errors.New("WORKER_CONCURRENCY must not be negative"))
+	if s.Concurrency < 0 || s.Concurrency > MaxConcurrency {
+		errs = append(errs, fmt.Errorf("WORKER_CONCURRENCY is %d; 0 to %d is possible, and more jobs at once need more workers", s.Concurrency, MaxConcurrency))
 	}
 	if s.BatchSlots < 0 || s.BatchSlots > s.Slots() {
 		errs = append(errs, errors.New("WORKER_BATCH_SLOTS must be from 0 to WORKER_CONCURRENCY"))
@@ -85,7 +90,7 @@ func (s Settings) Validate(wall time.Duration) error {
 // Slots is how many jobs run at once.
 func (s Settings) Slots() int {
 	if s.Concurrency == 0 {
-		return runtime.NumCPU()
+		return min(runtime.NumCPU(), MaxConcurrency)
 	}
 	return s.Concurrency
 }
