@@ -34,8 +34,10 @@ const (
 	ErrorCodeNotFound             ErrorCode = "not_found"
 	ErrorCodeNotSerializable      ErrorCode = "not_serializable"
 	ErrorCodeNotStarted           ErrorCode = "not_started"
+	ErrorCodePreconditionFailed   ErrorCode = "precondition_failed"
 	ErrorCodeProcessLimit         ErrorCode = "process_limit"
 	ErrorCodeQueueFull            ErrorCode = "queue_full"
+	ErrorCodeRangeNotSatisfiable  ErrorCode = "range_not_satisfiable"
 	ErrorCodeResultTooLarge       ErrorCode = "result_too_large"
 	ErrorCodeScriptTooLarge       ErrorCode = "script_too_large"
 	ErrorCodeSyntaxError          ErrorCode = "syntax_error"
@@ -85,9 +87,13 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeNotStarted:
 		return true
+	case ErrorCodePreconditionFailed:
+		return true
 	case ErrorCodeProcessLimit:
 		return true
 	case ErrorCodeQueueFull:
+		return true
+	case ErrorCodeRangeNotSatisfiable:
 		return true
 	case ErrorCodeResultTooLarge:
 		return true
@@ -219,6 +225,7 @@ type BatchMember struct {
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script is over its bound; see `limit`
 	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -258,6 +265,7 @@ type BatchResult struct {
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script is over its bound; see `limit`
 	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -329,6 +337,7 @@ type Error struct {
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script is over its bound; see `limit`
 	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -418,6 +427,7 @@ type Error struct {
 // - `already_finished` (409): a job that has ended cannot be cancelled
 // - `script_too_large` (413): the script is over its bound; see `limit`
 // - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 // - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 // - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
@@ -581,6 +591,7 @@ type Job struct {
 	// - `already_finished` (409): a job that has ended cannot be cancelled
 	// - `script_too_large` (413): the script is over its bound; see `limit`
 	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
@@ -907,6 +918,15 @@ type WatchJobParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// GetJobFileParams defines parameters for GetJobFile.
+type GetJobFileParams struct {
+	// Range Which bytes to send; all without it.
+	Range *string `json:"Range,omitempty"`
+
+	// IfNoneMatch The `ETag` of the content that the client has.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
 type ExecuteJSONRequestBody = ExecuteRequest
 
@@ -947,7 +967,7 @@ type ServerInterface interface {
 	WatchJob(w http.ResponseWriter, r *http.Request, id string, params WatchJobParams)
 	// GetJobFile Read a file that a job left
 	// (GET /jobs/{id}/files/{path})
-	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath)
+	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath, params GetJobFileParams)
 	// GetMetrics Metrics in Prometheus's text format
 	// (GET /metrics)
 	GetMetrics(w http.ResponseWriter, r *http.Request)
@@ -1022,7 +1042,7 @@ func (_ Unimplemented) WatchJob(w http.ResponseWriter, r *http.Request, id strin
 
 // GetJobFile Read a file that a job left
 // (GET /jobs/{id}/files/{path})
-func (_ Unimplemented) GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath) {
+func (_ Unimplemented) GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath, params GetJobFileParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1512,8 +1532,51 @@ func (siw *ServerInterfaceWrapper) GetJobFile(w http.ResponseWriter, r *http.Req
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetJobFileParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Range", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Range", Err: err})
+			return
+		}
+
+		params.Range = &Range
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetJobFile(w, r, id, path)
+		siw.Handler.GetJobFile(w, r, id, path, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {

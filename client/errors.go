@@ -28,6 +28,8 @@ const (
 	CodeScriptTooLarge       = api.ErrorCodeScriptTooLarge
 	CodeInputTooLarge        = api.ErrorCodeInputTooLarge
 	CodeUnsupportedMediaType = api.ErrorCodeUnsupportedMediaType
+	CodePreconditionFailed   = api.ErrorCodePreconditionFailed
+	CodeRangeNotSatisfiable  = api.ErrorCodeRangeNotSatisfiable
 	CodeNotSerializable      = api.ErrorCodeNotSerializable
 	CodeException            = api.ErrorCodeException
 	CodeExit                 = api.ErrorCodeExit

@@ -105,7 +105,7 @@ func statusOf(err error) int {
 		return statusFault
 	case client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeNotFound, client.CodeMethodNotAllowed,
 		client.CodeAlreadyFinished, client.CodeScriptTooLarge, client.CodeInputTooLarge, client.CodeUnsupportedMediaType,
-		client.CodeIdempotencyMismatch:
+		client.CodeIdempotencyMismatch, client.CodePreconditionFailed, client.CodeRangeNotSatisfiable:
 		return statusUsage
 	case "":
 		if told.Status >= http.StatusInternalServerError {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"strconv"
 	"strings"
 
 	"cellblock/api"
@@ -24,7 +23,7 @@ const (
 )
 
 // GetJobFile answers GET /jobs/{id}/files/{path}.
-func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath) {
+func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath, _ api.GetJobFileParams) {
 	h.getFile(w, r, id)
 }
 
@@ -41,20 +40,7 @@ func (h *Handler) getFile(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	defer content.Close()
-	// Never shown in place: it is a script's word that this is a picture.
-	w.Header().Set("Content-Disposition", disposition(file.Name))
-	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	w.Header().Set("Content-Type", file.MediaType)
-	w.Header().Set("Content-Length", strconv.FormatInt(file.Size, 10))
-	w.Header().Set("ETag", `"`+file.SHA256+`"`)
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
-		return
-	}
-	if n, err := io.Copy(w, content); err != nil || n != file.Size {
-		h.logger.WarnContext(r.Context(), "a file was not sent whole", "error", err, "sent", n, "request_id", exchangeOf(r).requestID, "job_id", id)
-		panic(http.ErrAbortHandler)
-	}
+	h.sendFile(w, r, file, content)
 }
 
 // findFile looks the file up that the request's path names.

@@ -52,7 +52,7 @@ type Jobs interface {
 type Files interface {
 	// Open gives the content that lies under a file's key; the caller closes it.
 	// CodeNotFound.
-	Open(ctx context.Context, key string) (io.ReadCloser, error)
+	Open(ctx context.Context, key string) (io.ReadSeekCloser, error)
 }
 
 // Config is what New needs beside the jobs.

@@ -83,11 +83,13 @@ func (h *Handler) recoverPanics(next http.Handler) http.Handler {
 // to cache, and their type is not to be guessed.
 func setFixedHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		forbidCaching(w)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
 }
+
+func forbidCaching(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }
 
 // openRoutes are those that need no token: an orchestrator asks them.
 var openRoutes = map[string]bool{"/healthz": true, "/readyz": true}

@@ -20,6 +20,8 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeScriptTooLarge:       http.StatusRequestEntityTooLarge,
 	jobs.CodeInputTooLarge:        http.StatusRequestEntityTooLarge,
 	jobs.CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
+	jobs.CodePreconditionFailed:   http.StatusPreconditionFailed,
+	jobs.CodeRangeNotSatisfiable:  http.StatusRequestedRangeNotSatisfiable,
 	jobs.CodeNotSerializable:      http.StatusUnprocessableEntity,
 	jobs.CodeException:            http.StatusUnprocessableEntity,
 	jobs.CodeExit:                 http.StatusUnprocessableEntity,

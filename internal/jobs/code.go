@@ -15,6 +15,8 @@ const (
 	CodeUnsupportedMediaType Code = "unsupported_media_type"
 	CodeScriptTooLarge       Code = "script_too_large"
 	CodeInputTooLarge        Code = "input_too_large"
+	CodePreconditionFailed   Code = "precondition_failed"
+	CodeRangeNotSatisfiable  Code = "range_not_satisfiable"
 	CodeUnavailable          Code = "unavailable"
 	CodeQueueFull            Code = "queue_full"
 	CodeIdempotencyMismatch  Code = "idempotency_mismatch"

@@ -85,6 +85,10 @@ func TestFilesOfAJob(t *testing.T) {
 	}
 	head := call(t, base, request{Method: http.MethodHead, Path: a.Files[0].URL})
 	equal(t, "Content-Length", head.Header.Get("Content-Length"), "1")
+	again := call(t, base, request{Method: http.MethodGet, Path: a.Files[2].URL, Header: http.Header{"If-None-Match": {head.Header.Get("ETag"), `"` + a.Files[2].SHA256 + `"`}}})
+	equal(t, "status for who has the file", again.HTTPStatus, http.StatusNotModified)
+	part := call(t, base, request{Method: http.MethodGet, Path: a.Files[2].URL, Header: http.Header{"Range": {"bytes=1-6"}}})
+	equal(t, "a part of the page", part.Body, "script")
 	for _, none := range []string{"", "b", "a b", "..", "../../healthz", "%2e%2e/x", "a%00", "PAGE.html", "page.html%2F", "100%25"} {
 		got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "/files/" + path.Clean("/" + none)[1:]})
 		if got.HTTPStatus != http.StatusNotFound && got.HTTPStatus != http.StatusBadRequest {

@@ -116,8 +116,9 @@ func (s *Store) Put(ctx context.Context, jobID string, files []jobs.OutputFile, 
 	return nil
 }
 
-// Open gives a file's content; the caller closes it. CodeNotFound.
-func (s *Store) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+// Open returns a file's content, which can be read from any place on until ctx ends;
+// the caller closes it. CodeNotFound.
+func (s *Store) Open(ctx context.Context, key string) (io.ReadSeekCloser, error) {
 	bucket, err := s.open(ctx)
 	if err != nil {
 		return nil, err

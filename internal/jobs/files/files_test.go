@@ -57,6 +57,9 @@ func testStore(t *testing.T, s *Store) {
 		if got := content(ctx, t, s, file.Key); got != string(file.Content) {
 			t.Errorf("%s: %d bytes came back, %d were kept", file.Name, len(got), len(file.Content))
 		}
+		if got := contentFrom(ctx, t, s, file.Key, file.Size/2); got != string(file.Content[file.Size/2:]) {
+			t.Errorf("%s: from the middle on %d bytes came back", file.Name, len(got))
+		}
 		if strings.Contains(file.Key, "/") {
 			t.Errorf("the key %q has a part of the name", file.Key)
 		}
@@ -131,4 +134,25 @@ func TestRunTwice(t *testing.T) {
 			t.Errorf("got %q, want %q", got, files[0].Content)
 		}
 	}
+}
+
+// contentFrom reads a file from a place on, as a download with a Range does.
+func contentFrom(ctx context.Context, t *testing.T, s *Store, key string, from int64) string {
+	t.Helper()
+	reader, err := s.Open(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := reader.Seek(0, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Seek(from, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
 }

@@ -8,7 +8,8 @@ CellblockError
   ServiceFault         `internal`
   Refused              nothing was accepted or done
     InvalidRequest     `invalid_request`, `method_not_allowed`,
-                       `unsupported_media_type`
+                       `unsupported_media_type`, `precondition_failed`,
+                       `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
     IdempotencyMismatch, Unauthorized, NotFound, AlreadyFinished, QueueFull
   JobFailed            the job has ended, without a result
@@ -204,6 +205,8 @@ CODES: dict[str, type[CellblockError]] = {
     "script_too_large": TooLarge,
     "input_too_large": TooLarge,
     "unsupported_media_type": InvalidRequest,
+    "precondition_failed": InvalidRequest,
+    "range_not_satisfiable": InvalidRequest,
     "not_serializable": NotSerializable,
     "exception": ScriptRaised,
     "exit": ScriptExited,
