@@ -6,6 +6,7 @@ protocol.md says why.
 """
 
 import ctypes
+import gc
 import os
 import random
 import sys
@@ -218,6 +219,8 @@ def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
         _enter_namespaces(plan)
         _drop_rights(plan, uid)
         _reseed(plan)
+        # Off in the zygote only, whose own objects are frozen.
+        gc.enable()
         _install_filter(plan)
         from runner.job import run
 

@@ -202,7 +202,8 @@ def _is_own(frame: "FrameType", script: Script) -> bool:
     name = frame.f_code.co_filename
     if name.startswith("<"):
         # Text that somebody gave to exec: a module that was imported, or not.
-        return frame.f_globals.get("__spec__") is None
+        known = frame.f_globals.get
+        return known("__spec__") is None or known("__name__") == MODULE_NAME
     return name == FILE_NAME or name.startswith(script.home + "/")
 
 

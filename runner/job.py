@@ -13,9 +13,20 @@ from os import _exit, getpid
 from resource import RLIMIT_FSIZE as _FILE_SIZE
 from resource import setrlimit as _setrlimit
 
-from runner import channel, failure, outputs, pictures, report, serialize, stdio, text
+from runner import (
+    channel,
+    failure,
+    finish,
+    lastwords,
+    outputs,
+    pictures,
+    report,
+    serialize,
+    stdio,
+    text,
+)
 from runner.channel import Channel
-from runner.script import RefusedError, Script, await_value, is_coroutine
+from runner.script import RefusedError, Script, await_value, hide, is_coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,19 +97,35 @@ def run(fd: int) -> "NoReturn":
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
     owner = getpid()
+    lastwords.arrange(fd)
     try:
         answer = _answer(script, room, owner)
     except BaseException as error:
         if getpid() != owner:
             _exit(1)  # a copy that the script forked: the answer is not its to give
         answer = _last_resort(error, script)
+    _finish(script)
+    if getpid() != owner:
+        _exit(0)  # a handler has forked it
     stdio.flush()
     try:
         outputs.send(to, script.home)
         answer.send(to)
     finally:
-        # At once: threads, children and atexit are not waited for.
+        # At once: threads and children are not waited for, and nothing of the
+        # script's runs after its report.
         _exit(0)
+
+
+def _finish(script: Script) -> None:
+    """Do what Python does at its exit. Nothing that goes wrong costs the result."""
+    stdio.flush()
+    try:
+        finish.run(script)
+    except BaseException as error:
+        stdio.complain(failure.message(error))
+    _restore_builtins(_builtins)
+    _settle_surely()
 
 
 def _receive(to: Channel) -> tuple[Script, int]:
@@ -167,11 +194,7 @@ def _call(script: Script) -> tuple[object, BaseException | None]:
         _run(script, returned)
     except BaseException as raised:
         error = raised
-    try:
-        _settle()
-    except BaseException:
-        # An alarm of the script's that was due, and is not any more.
-        _settle()
+    _settle_surely()
     # What was raised after the return was such an alarm too.
     if error is None or (returned and not is_coroutine(returned[0])):
         return returned[0], None
@@ -190,6 +213,14 @@ def _run(script: Script, returned: list[object]) -> None:
             returned.append(await_value(returned.pop()))
         finally:
             _restore_builtins(_builtins)
+
+
+def _settle_surely() -> None:
+    try:
+        _settle()
+    except BaseException:
+        # An alarm of the script's that was due, and is not any more.
+        _settle()
 
 
 def _settle() -> None:
@@ -270,5 +301,10 @@ def _leave_copy(error: "Any", script: Script) -> "NoReturn":
         told = failure.describe(error, script)
         stdio.complain(str(told.get("traceback", told["message"])).rstrip("\n"))
         code = 1
+    del error
+    _finish(script)
     stdio.flush()
     _exit(code)
+
+
+hide(run, _answer, _call, _run)

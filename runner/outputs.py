@@ -54,18 +54,18 @@ def send(to: "Channel", home: str) -> None:
         if error.errno != EMFILE:
             return  # nearly always: there is none
         # The script has left no room for our own, and needs its own no more.
-        _flush_files()
+        flush_files()
         closerange(to.fd + 1, _MAX_FDS)
         try:
             folder = open_file(path, _FILE | O_DIRECTORY)
         except OSError:
             return
     else:
-        _flush_files()
+        flush_files()
     _send_folder(to, folder, b"", _DEPTH)
 
 
-def _flush_files() -> None:
+def flush_files() -> None:
     """Write what files that the script left open still hold back.
 
     Python does that at its end, which a job does not wait for. What a zygote had

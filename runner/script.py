@@ -2,6 +2,7 @@
 
 import os
 import sys
+from _warnings import filters as _warning_filters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,43 @@ def await_value(value: "Any") -> object:
     return asyncio.run(value)
 
 
+def hide(*functions: "Any") -> None:
+    """Have warnings that point below the script name `sys`, as Python does.
+
+    A warning names the frame that its stacklevel reaches. Below the script these
+    are the runner's, and their paths mean nothing to the script's author.
+    """
+    for function in functions:
+        function.__code__ = function.__code__.replace(co_filename="sys")
+
+
+class _Loader:
+    """Finds the source text wherever the script's working directory is now."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def get_source(self, _name: str) -> str:
+        return self._source
+
+
+class _Spec:
+    """What multiprocessing, tracebacks and imports ask of the script's module.
+
+    By a name that ends like this, a process that multiprocessing spawns knows
+    that it must not run the script a second time, as `__mp_main__`.
+    """
+
+    name = MODULE_NAME + ".__main__"
+    parent = ""
+    cached = submodule_search_locations = None
+    has_location = True
+    _initializing = False
+
+    def __init__(self, loader: _Loader, origin: str) -> None:
+        self.loader, self.origin = loader, origin
+
+
 class RefusedError(Exception):
     """The script cannot be run; carries what is reported."""
 
@@ -54,6 +92,7 @@ class Script:
         self.source = source
         self._call: Callable[[Any], object] = _call_plain
         self.home = os.getcwd()
+        self.namespace: dict[str, object] = {}
 
     def give(
         self, args: dict[str, object], call: "Callable[..., object]", mismatch: "Any"
@@ -70,6 +109,7 @@ class Script:
                 }
                 raise RefusedError(report) from None
 
+        hide(call_with)
         self._call = call_with
 
     def run(self) -> object:
@@ -79,9 +119,9 @@ class Script:
         """
         _write_file(self.source)
         code = compile_source(self.source)
-        namespace = self._new_module().__dict__
-        exec(code, namespace)  # noqa: S102  (running it is the purpose)
-        main = namespace.get("main")
+        self.namespace = self._new_module().__dict__
+        exec(code, self.namespace)  # noqa: S102  (running it is the purpose)
+        main = self.namespace.get("main")
         if not callable(main):
             raise RefusedError(_missing_main())
         return self._call(main)
@@ -89,18 +129,27 @@ class Script:
     def _new_module(self) -> "ModuleType":
         """Make the module `script` and the surroundings that a script expects."""
         _forget_runner()
-        module = _ModuleType(MODULE_NAME)
-        module.__file__ = FILE_NAME
-        sys.modules[MODULE_NAME] = module
-        # multiprocessing's spawn runs the file of __main__ again in each child.
-        sys.modules["__main__"] = _ModuleType("__main__")
+        module: Any = _ModuleType(MODULE_NAME)
+        module.__file__ = f"{self.home.rstrip('/')}/{FILE_NAME}"
+        module.__loader__ = _Loader(self.source.removeprefix("\ufeff"))
+        module.__spec__ = _Spec(module.__loader__, module.__file__)
+        sys.modules[MODULE_NAME] = sys.modules["__main__"] = module
+        _show_deprecations()
         sys.argv = [FILE_NAME]
         sys.path.insert(0, self.home)
-        return module
+        return module  # type: ignore[no-any-return]
 
     def lines(self) -> list[str]:
         """The text as Python counts lines: each with its line feed."""
         return _lines(self.source)
+
+
+def _show_deprecations() -> None:
+    """Show the script's DeprecationWarnings, as Python does those of __main__."""
+    for index, entry in enumerate(_warning_filters):
+        if entry[3] == "__main__":
+            _warning_filters.insert(index, (*entry[:3], MODULE_NAME, entry[4]))
+            return
 
 
 def _forget_runner() -> None:
@@ -113,6 +162,9 @@ def _forget_runner() -> None:
 
 def _call_plain(main: "Any") -> object:
     return main()
+
+
+hide(_call_plain, await_value, Script.run)
 
 
 def _missing_main() -> dict[str, object]:

@@ -60,6 +60,10 @@ const (
 	drainBound = time.Second
 )
 
+// lastWords is how long a script that is to be ended has to flush its streams.
+// The runner does it at once unless the script is in C code, and exits by itself.
+const lastWords = 20 * time.Millisecond
+
 // Run hands the script and its inputs (nil for none) over, waits for its end, and
 // decides the verdict. When it returns, the job's processes are dead or killed; what the kernel has not
 // taken down yet goes behind it, and is gone when the host is closed. It fills
@@ -108,9 +112,16 @@ func (s *Sandbox) listen() <-chan said {
 func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan said) evidence {
 	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
 	var overdue <-chan time.Time
+	var lastWordsOver <-chan time.Time
 	end := func(why cause) {
-		if found.cause == notKilled {
-			found.cause, overdue = why, time.After(teardownBound)
+		if found.cause != notKilled {
+			return
+		}
+		found.cause, overdue = why, time.After(teardownBound)
+		if why.leavesText() {
+			_ = s.channel.CloseWrite()
+			lastWordsOver = time.After(lastWords)
+			return
 		}
 		s.body.kill()
 	}
@@ -124,6 +135,8 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 		case <-s.body.dead():
 			s.gather(&found, reports)
 			return found
+		case <-lastWordsOver:
+			s.body.kill()
 		case <-overdue:
 			return found // Discard says so in the log
 		case <-deadline:

@@ -24,6 +24,12 @@ const (
 	killedByCaller
 )
 
+// leavesText reports whether a script that is ended for it may hold back text
+// that it printed, such as a line that is not complete.
+func (c cause) leavesText() bool {
+	return c == killedForWall || c == killedForCPU || c == killedByCaller
+}
+
 // evidence is all that a verdict is made from. Everything but report and
 // reportErr comes from outside the sandbox.
 type evidence struct {

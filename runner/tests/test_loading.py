@@ -85,21 +85,22 @@ class TestSurroundings(unittest.TestCase):
     def test_the_module(self) -> None:
         ended = run(
             main_returning(
-                "[__name__, __file__, sys.modules['script'].main is main, sys.argv,"
+                "[__name__, __file__ == os.path.abspath('script.py'),"
+                " sys.modules['script'].main is main, sys.argv,"
                 " sys.path[0] == os.getcwd(), open('script.py').read() == SOURCE]",
                 "import os, sys\nSOURCE = open(__file__).read()",
             )
         )
         self.assertEqual(
-            ended.result, ["script", "script.py", True, ["script.py"], True, True]
+            ended.result, ["script", True, True, ["script.py"], True, True]
         )
 
-    def test_main_is_a_bare_module(self) -> None:
+    def test_main_is_the_script(self) -> None:
         script = main_returning(
-            "[n for n in ('__file__', 'supervisor') if hasattr(__main__, n)]",
-            "import __main__",
+            "[__main__ is sys.modules['script'], hasattr(__main__, 'supervisor')]",
+            "import __main__, sys",
         )
-        self.assertEqual(run(script).result, [])
+        self.assertEqual(run(script).result, [True, False])
 
     def test_the_guard_does_not_run(self) -> None:
         ended = run("def main(): print('x')\nif __name__ == '__main__': main()")

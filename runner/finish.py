@@ -1,0 +1,137 @@
+"""Does what Python does at its own exit, before the outputs are collected.
+
+The atexit handlers run, and then the objects of the script's modules are
+released: archives and files are closed, `__del__` and weakref.finalize run.
+Errors there go to stderr, as Python prints them. Threads and child processes are
+not waited for.
+"""
+
+import atexit
+import gc
+import sys
+from weakref import ref
+
+from runner import outputs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from runner.script import Script
+
+# Bound here: the script may have put something else in the names' place.
+_run_handlers, _unregister = atexit._run_exitfuncs, atexit.unregister
+_collect = gc.collect
+_modules = sys.modules
+
+# What a namespace may hold without anything to finish behind it.
+_PLAIN = {
+    *(type(one) for one in (None, True, 0, 0.0, 0j, "", b"", range(0), ..., len)),
+    *(type(one) for one in (sys, lambda: 0, vars(type)["mro"], vars(type)["__name__"])),
+    *(staticmethod, classmethod, property),
+}
+# Items of a container that are looked at.
+_ITEMS = 1000
+
+
+class _Probe:
+    """Lies in a namespace and knows it, to find it again if it has survived."""
+
+    def __init__(self, namespace: dict[str, object]) -> None:
+        self.namespace = namespace
+
+
+def run(script: "Script") -> None:
+    """Run the handlers and release the script's modules. Raises what they raise."""
+    if script.namespace:
+        _silence_threads()
+        _leave_children()
+        _run_handlers()
+        _release(script)
+
+
+def _silence_threads() -> None:
+    """Keep threads, which see the modules go, from printing what comes of it."""
+    if len(sys._current_frames()) > 1 and (threading := _modules.get("threading")):
+        threading.excepthook = lambda _: None  # type: ignore[attr-defined]
+
+
+def _leave_children() -> None:
+    """Drop multiprocessing's own handler, which would wait for child processes."""
+    if util := _modules.get("multiprocessing.util"):
+        _unregister(util._exit_function)
+
+
+def _release(script: "Script") -> None:
+    """Let go of what the script's modules hold.
+
+    First as garbage, so that finalizers find their modules whole; what something
+    else still refers to is emptied then, as Python does it.
+    """
+    probes = []
+    namespaces = [script.namespace, *_imported(script.home)]
+    if all(map(_is_plain, namespaces)):
+        return  # as nearly always: the collection takes a moment
+    for namespace in namespaces:
+        probe = _Probe(namespace)
+        namespace["__cellblock__"] = probe
+        probes.append(ref(probe))
+    script.namespace = {}
+    del namespaces, namespace, probe
+    for name in ("script", "__main__"):
+        _modules.pop(name, None)
+    # What text still lies in front of an archive: it may be closed before that.
+    outputs.flush_files()
+    _collect()
+    for alive in probes:
+        if probe := alive():  # type: ignore[assignment]
+            _empty(probe.namespace)
+            del probe
+    _collect()
+
+
+def _is_plain(namespace: "Mapping[str, object]") -> bool:
+    """Does it hold nothing that could have something to finish?"""
+    value: Any
+    for name, value in [*namespace.items()]:
+        kind = type(value)
+        if kind in _PLAIN or name in ("__loader__", "__spec__", "__builtins__"):
+            continue
+        if kind is type:
+            # A class of the script's; another one's outlive it.
+            if value.__module__ == "script" and not _is_plain(vars(value)):
+                return False
+        elif kind in (list, tuple, set, frozenset, dict):
+            items = value.values() if kind is dict else value
+            if len(items) > _ITEMS or any(type(one) not in _PLAIN for one in items):
+                return False
+        else:
+            return False
+    return True
+
+
+def _imported(home: str) -> list[dict[str, object]]:
+    """Take the modules of the script's own folder out of sys.modules."""
+    found = []
+    names = []
+    # Only what came after the script: a look at the others copies their pages.
+    for name in reversed(_modules):
+        if name == "script":
+            break
+        names.append(name)
+    for name in names:
+        module = _modules[name]
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.startswith(home + "/"):
+            found.append(vars(_modules.pop(name)))
+    return found
+
+
+def _empty(namespace: dict[str, object]) -> None:
+    """Set all names to None: first those that begin with one underscore."""
+    for first in (True, False):
+        for name in [*namespace]:
+            private = name.startswith("_") and not name.startswith("__")
+            if private == first and name != "__builtins__":
+                namespace[name] = None
