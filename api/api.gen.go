@@ -443,7 +443,7 @@ type Error struct {
 type ErrorCode string
 
 // ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name. `files` may be there any number of times;
-// the file name of the part is the path. `args`, `env`, `limits` and `async` are JSON, the others text as it is.
+// the file name of the part is the path. `args`, `env`, `limits`, `start_within` and `async` are JSON, the others text as it is.
 type ExecuteForm struct {
 	// Args An object in JSON.
 	Args *string `json:"args,omitempty"`
@@ -468,6 +468,9 @@ type ExecuteForm struct {
 
 	// Script The Python source.
 	Script string `json:"script"`
+
+	// StartWithin A number of seconds in JSON.
+	StartWithin *string `json:"start_within,omitempty"`
 
 	// Stdin What the script reads.
 	Stdin *string `json:"stdin,omitempty"`
@@ -507,6 +510,11 @@ type ExecuteRequest struct {
 	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates.
 	// It must define `main` at module level.
 	Script string `json:"script"`
+
+	// StartWithin Within how many seconds of its acceptance the job must have been started; fractions work. If it was not, it is dropped, did not
+	// run and is answered 503 `not_started`: for a client that prefers no result to a late one. At most the server's
+	// start deadline (an hour, a setting), which is also what counts without this field.
+	StartWithin *float64 `json:"start_within,omitempty"`
 
 	// Stdin What the script reads from its standard input; empty without it. At most 1 MiB of UTF-8.
 	Stdin *string `json:"stdin,omitempty"`

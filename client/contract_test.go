@@ -48,7 +48,7 @@ var operations = map[string]operation{
 			Script: "def main():\n    return 1\n", Args: map[string]any{"x": 1}, Stdin: "in", Env: map[string]string{"A": "b"},
 			Files:  []client.File{{Path: "a.txt", Content: []byte("a")}, {Path: "b.bin", Content: []byte{0xff, 0}}},
 			Limits: client.Limits{Wall: 1e9, CPU: 5e8, MemoryMB: 64, Processes: 4, OutputBytes: 100}, Priority: "low",
-			CallbackURL: "https://example.org/hook", InlineFiles: true, IdempotencyKey: "a key",
+			CallbackURL: "https://example.org/hook", InlineFiles: true, IdempotencyKey: "a key", StartWithin: 1500e6,
 		})
 		return err
 	}},

@@ -37,6 +37,9 @@ type Request struct {
 	Priority string
 	// CallbackURL is where the end is posted to; "" for nowhere.
 	CallbackURL string
+	// StartWithin is how long after its acceptance the job may be started: later it is
+	// dropped as CodeNotStarted. 0 leaves it to the service, whose own bound is the most.
+	StartWithin time.Duration
 	// InlineFiles asks for small files in the job itself, in base64.
 	InlineFiles bool
 	// IdempotencyKey makes a request that is made again, also by another program,
@@ -86,7 +89,7 @@ func given[T comparable](value T) *T {
 func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 	wire := api.ExecuteRequest{
 		Script: r.Script, Async: given(async), Stdin: given(r.Stdin), Limits: r.Limits.wire(),
-		Priority: given(r.Priority), CallbackURL: given(r.CallbackURL),
+		Priority: given(r.Priority), CallbackURL: given(r.CallbackURL), StartWithin: given(r.StartWithin.Seconds()),
 	}
 	if len(r.Env) > 0 {
 		wire.Env = &r.Env
@@ -147,7 +150,7 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	}
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
-	for _, name := range []string{"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url"} {
+	for _, name := range []string{"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url", "start_within"} {
 		value, there := fields[name]
 		if !there {
 			continue

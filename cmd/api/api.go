@@ -75,6 +75,8 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 		Batches:  a.dispatcher,
 		Metrics:  metrics,
 		Logger:   logger,
+
+		StartDeadline: s.Dispatch.StartDeadline,
 	}
 	if s.Callback.Enabled() {
 		if err := a.newSender(records, metrics); err != nil {

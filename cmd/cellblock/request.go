@@ -27,6 +27,7 @@ type requestFlags struct {
 	Limit    []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"A lower limit than the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
 	Priority *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"high, default or low."`
 	Callback string   `placeholder:"URL" help:"Where the service posts the job's end to."`
+	Within   string   `name:"start-within" placeholder:"TIME" help:"Drop the job (not_started) if it was not started within this time, such as 5s or 500ms; at most the service's start deadline."`
 	Key      string   `placeholder:"KEY" help:"An idempotency key: the same key and request are the same job."`
 }
 
@@ -67,6 +68,11 @@ func (f *requestFlags) request() (client.Request, error) {
 	}
 	if request.Files, err = f.files(); err != nil {
 		return request, err
+	}
+	if f.Within != "" {
+		if request.StartWithin, err = duration(f.Within); err != nil {
+			return request, usagef("--start-within %s: %w", f.Within, err)
+		}
 	}
 	request.Limits, err = limits(f.Limit)
 	return request, err

@@ -58,7 +58,7 @@ func batching(t *testing.T, batches Batches) string {
 	t.Helper()
 	logger := testLogger(t)
 	h := New(scripted{}, Config{
-		SyncWait: 15 * time.Second, Limits: jobs.DefaultLimits(), Batches: batches,
+		SyncWait: 15 * time.Second, Limits: jobs.DefaultLimits(), StartDeadline: time.Hour, Batches: batches,
 		Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
 	})
 	t.Cleanup(h.Drain)

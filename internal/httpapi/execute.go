@@ -156,6 +156,9 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request j
 // checkRequest refuses what is well-formed and asks for more than this service
 // gives.
 func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
+	if err := request.CheckStartWithin(h.latest); err != nil {
+		return err
+	}
 	if err := request.Inputs.CheckLimits(h.limits); err != nil || request.CallbackURL == "" {
 		return err
 	}

@@ -62,6 +62,8 @@ type Config struct {
 	SyncWait time.Duration
 	// Limits are the workers'; a request may ask for lower ones.
 	Limits jobs.Limits
+	// StartDeadline is the longest start_within that a request may name.
+	StartDeadline time.Duration
 	// CheckCallback refuses a callback_url that nothing could be sent to, with
 	// CodeInvalidRequest. nil refuses all: there is nothing to sign with.
 	CheckCallback func(callbackURL string) *jobs.Error
@@ -79,6 +81,7 @@ type Handler struct {
 	tokenSum [sha256.Size]byte
 	syncWait time.Duration
 	limits   jobs.Limits
+	latest   time.Duration // StartDeadline
 	callback func(callbackURL string) *jobs.Error
 	files    Files
 	live     Live
@@ -102,6 +105,7 @@ func New(service Jobs, config Config) *Handler {
 		tokenSum: sha256.Sum256([]byte(config.Settings.Token)),
 		syncWait: config.SyncWait,
 		limits:   config.Limits,
+		latest:   config.StartDeadline,
 		callback: config.CheckCallback,
 		files:    config.Files,
 		live:     config.Live,

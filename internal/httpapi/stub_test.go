@@ -126,11 +126,12 @@ func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 	t.Helper()
 	logger := testLogger(t)
 	h := New(service, Config{
-		Settings: settings,
-		SyncWait: 15 * time.Second,
-		Limits:   jobs.DefaultLimits(),
-		Metrics:  telemetry.NewAPIMetrics(nil, logger),
-		Logger:   logger,
+		Settings:      settings,
+		SyncWait:      15 * time.Second,
+		Limits:        jobs.DefaultLimits(),
+		StartDeadline: time.Hour,
+		Metrics:       telemetry.NewAPIMetrics(nil, logger),
+		Logger:        logger,
 	})
 	t.Cleanup(h.Drain)
 	return h

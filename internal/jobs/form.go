@@ -19,7 +19,7 @@ type FormPart struct {
 }
 
 // DecodeForm reads a request whose fields came as parts: "script", "stdin",
-// "priority" and "callback_url" as text, "async", "args", "env" and "limits" as
+// "priority" and "callback_url" as text, "async", "args", "env", "limits" and "start_within" as
 // JSON, and any number of "files" with their path as file name. It fails as DecodeRequest does.
 func DecodeForm(parts []FormPart) (Request, *Error) {
 	var request Request

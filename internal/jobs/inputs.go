@@ -201,7 +201,7 @@ func inDuration(seconds float64) time.Duration {
 }
 
 // mostAsked keeps what is asked for within what the fields can hold; CheckLimits
-// has the real maximum.
+// and CheckStartWithin have the real maximum.
 const mostAsked = 1e9
 
 func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
@@ -214,10 +214,7 @@ func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
 		if value.Kind() != jsontext.KindNumber {
 			return Errorf(CodeInvalidRequest, `"limits.%s" must be a number, not %s`, name, kindName(value.Kind()))
 		}
-		var asked float64
-		if err := json.Unmarshal(value, &asked); err != nil || asked > mostAsked {
-			asked = mostAsked // too large for a float: too large
-		}
+		asked := decodeNumber(value)
 		if asked < limit.least || limit.whole && asked != math.Trunc(asked) {
 			kind := "a number"
 			if limit.whole {
@@ -229,6 +226,15 @@ func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
 		return nil
 	})
 	return limits, err
+}
+
+// decodeNumber reads a number, mostAsked at most.
+func decodeNumber(value jsontext.Value) float64 {
+	var number float64
+	if err := json.Unmarshal(value, &number); err != nil || number > mostAsked {
+		return mostAsked // too large for a float: too large
+	}
+	return number
 }
 
 // CheckLimits refuses, by name, a limit above the server's.

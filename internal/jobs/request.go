@@ -35,12 +35,11 @@ type Request struct {
 	// CallbackURL is where the end is posted to, "" for nowhere; see
 	// Callback.URL. Whether this service may reach it is not checked here.
 	CallbackURL string
+	// StartWithin is the start deadline, from acceptance; 0 leaves it to the server.
+	StartWithin time.Duration
 
 	// What follows is not in the body.
 
-	// StartWithin is the start deadline, from acceptance; 0 leaves it to the
-	// dispatcher's setting.
-	StartWithin time.Duration
 	// IdempotencyKey is the client's own, "" for none; Fingerprint stands for what
 	// it came with.
 	IdempotencyKey, Fingerprint string
@@ -82,7 +81,7 @@ func DecodeRequest(body []byte) (Request, *Error) {
 }
 
 // fieldNames are the fields of a request, and the parts of a form.
-var fieldNames = []string{"script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url"}
+var fieldNames = []string{"script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", "start_within"}
 
 // set takes one field of the body over.
 func (r *Request) set(name string, value jsontext.Value) (err *Error) {
@@ -98,6 +97,8 @@ func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 		r.Priority, err = decodePriority(value)
 	case "callback_url":
 		r.CallbackURL, err = decodeCallbackURL(value)
+	case "start_within":
+		r.StartWithin, err = decodeStartWithin(value)
 	default:
 		if r.Inputs == nil {
 			r.Inputs = &Inputs{}
@@ -115,6 +116,29 @@ func decodePriority(value jsontext.Value) (Priority, *Error) {
 		}
 	}
 	return "", Errorf(CodeInvalidRequest, `"priority" must be "high", "default" or "low"`)
+}
+
+// leastStartWithin is the shortest start deadline that a request may name.
+const leastStartWithin = time.Millisecond
+
+func decodeStartWithin(value jsontext.Value) (time.Duration, *Error) {
+	if value.Kind() != jsontext.KindNumber {
+		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds, not %s`, kindName(value.Kind()))
+	}
+	asked := decodeNumber(value)
+	if asked < leastStartWithin.Seconds() {
+		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds of at least %s`, plainNumber(leastStartWithin.Seconds()))
+	}
+	return inDuration(asked), nil
+}
+
+// CheckStartWithin refuses, by name, a start deadline above the server's.
+func (r *Request) CheckStartWithin(server time.Duration) *Error {
+	if r.StartWithin <= server {
+		return nil
+	}
+	return Errorf(CodeInvalidRequest, `"start_within" is %s, at most %s is allowed here`,
+		plainNumber(r.StartWithin.Seconds()), plainNumber(server.Seconds()))
 }
 
 func decodeScript(value jsontext.Value) (string, *Error) {

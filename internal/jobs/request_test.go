@@ -81,7 +81,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"script boolean", `{"script":true}`, `"script" must be a string, not a boolean`},
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
-		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority" and "callback_url"`},
+		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url" and "start_within"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"; did you mean "script"?`},
 		{"nothing near", `{"x":"x"}`, `unknown field "x"; the fields are "script", `},
 		{"an absolute path", `{"script":"x","files":[{"path":"/mnt/data/sales.csv","content":""}]}`, `"files": the path "/mnt/data/sales.csv" cannot be used: it is absolute; files are placed in the script's working directory: give it as "sales.csv"`},
@@ -118,6 +118,10 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"limits, little memory", `{"script":"x","limits":{"memory_mb":31.9}}`, `"limits.memory_mb" must be a number of at least 32`},
 		{"limits, half a process", `{"script":"x","limits":{"processes":1.5}}`, `"limits.processes" must be a whole number of at least 1`},
 		{"limits, no output", `{"script":"x","limits":{"output_bytes":0}}`, `"limits.output_bytes" must be a whole number of at least 1`},
+		{"start_within string", `{"script":"x","start_within":"5s"}`, `"start_within" must be a number of seconds, not a string`},
+		{"start_within 0", `{"script":"x","start_within":0}`, `"start_within" must be a number of seconds of at least 0.001`},
+		{"start_within negative", `{"script":"x","start_within":-1}`, `"start_within" must be a number of seconds of at least 0.001`},
+		{"start_within twice", `{"script":"x","start_within":1,"start_within":1}`, `field "start_within" is given twice`},
 		{"empty name", `{"":"x"}`, `unknown field ""`},
 		{"control character in the name", `{"a\u0000\n":1}`, `unknown field "a\x00\n"`},
 		{"surrogate in the name", `{"\ud800":1}`, `unknown field "�"`},
@@ -162,7 +166,7 @@ func TestDecodeRequestScriptTooLarge(t *testing.T) {
 
 func TestDecodeRequestCutsLongNames(t *testing.T) {
 	_, err := DecodeRequest([]byte(`{"` + strings.Repeat("é", 5000) + `":1}`))
-	if err == nil || len(err.Message) > 200 || !utf8.ValidString(err.Message) {
+	if err == nil || len(err.Message) > 250 || !utf8.ValidString(err.Message) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -19,7 +19,7 @@ def main(n, text, more):
     print("out")
     print("err", file=sys.stderr)
     return {"n": n, "text": [text, more], "in": sys.stdin.read(), "file": open("d/in.csv").read(), "mode": os.environ["MODE"]}
-`), "--stdin", "-", "-a", "n=3", "-a", "text=a=b, c", "--args-json", `{"n": 1, "more": 2.0}`, "-f", write(t, "in.csv", "x,y")+"=d/in.csv", "-e", "MODE=a,b", "-l", "wall=5s", "-l", "memory=64")
+`), "--stdin", "-", "-a", "n=3", "-a", "text=a=b, c", "--args-json", `{"n": 1, "more": 2.0}`, "-f", write(t, "in.csv", "x,y")+"=d/in.csv", "-e", "MODE=a,b", "-l", "wall=5s", "-l", "memory=64", "--start-within", "59.5")
 	want := ended{
 		stdout: "out\n{\n  \"n\": 3,\n  \"text\": [\n    \"a=b, c\",\n    2.0\n  ],\n  \"in\": \"a line\\n\",\n  \"file\": \"x,y\",\n  \"mode\": \"a,b\"\n}\n",
 		stderr: "err\n",

@@ -202,6 +202,7 @@ def test_all_that_a_job_is_given_is_sent() -> None:
         "limits": {"processes": 1},
         "priority": "low",
         "callback_url": "https://example.com/",
+        "start_within": 1.5,
     }
     assert set(job) == set(typing.get_type_hints(options.JobRequest))
     sent = {**job, "files": [{"path": "f", "content_base64": "/w=="}]}

@@ -49,6 +49,7 @@ def test_a_job_gets_all_that_it_is_given(client: Any, tmp_path: Path) -> None:
         limits={"wall_seconds": 5.5, "memory_mb": 128, "processes": 8},
         priority="low",
         callback_url=None,
+        start_within=59.5,
     )
     assert given.result == {
         "args": {"x": [1, {"y": None}]},

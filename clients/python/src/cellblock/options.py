@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     limits: see Limits.
     priority: which queue it waits in.
     callback_url: where its end is posted to.
+    start_within: seconds from its acceptance after which it is not started any more.
     """
 
     args: Mapping[str, Any] | None
@@ -42,6 +43,7 @@ class Options(TypedDict, total=False):
     limits: Limits | None
     priority: Literal["high", "default", "low"] | None
     callback_url: str | None
+    start_within: float | None
 
 
 class JobRequest(Options):

@@ -31,7 +31,7 @@ _HEARTBEAT = 15.0
 # What a form cannot say in a file name; the service refuses most of it.
 _NOT_IN_FORMS = re.compile(r'["\\\x00-\x1f\x7f]')
 
-_JSON_FIELDS = ("args", "env", "limits")
+_JSON_FIELDS = ("args", "env", "limits", "start_within")
 _TEXT_FIELDS = ("stdin", "priority", "callback_url")
 
 
