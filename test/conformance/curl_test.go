@@ -17,6 +17,9 @@ type curlCase struct {
 // jsonType is the header that curl -d needs.
 const jsonType = `-H 'Content-Type: application/json' `
 
+// leaveFile is a job that leaves ten digits, and the URL of the file.
+const leaveFile = `curl --silent ` + jsonType + `-d @leaves.json "$URL/execute" >left.$$.json; file="$URL$(jq -r .files[0].url left.$$.json)"; `
+
 var curlCases = []curlCase{
 	{"curl-json", `post ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
 	{"curl-pretty-crlf", `post ` + jsonType + `--data-binary @pretty.json "$URL/execute"`, "200", `"result":42`},
@@ -27,6 +30,9 @@ var curlCases = []curlCase{
 		post --output /dev/null -H "Content-Type: application/$type" -d @ok.json "$URL/execute"; done`, "200", "200\n200\n200\n200\n200\n200",
 	},
 	{"curl-root", `post "$URL/"`, "302", `"docs":"/docs"`},
+	// The file that a job left, by its place in the answer, whose ETag is its digest.
+	{"file-etag", leaveFile + `post -H "If-None-Match: \"$(jq -r .files[0].sha256 left.$$.json)\"" "$file"`, "304", ""},
+	{"file-range", leaveFile + `post --range 2-4 "$file"`, "206", "234\n206"},
 	{"curl-gzip", `post ` + jsonType + `-H 'Content-Encoding: gzip' --data-binary @ok.json.gz "$URL/execute"`, "415", `must not be compressed`},
 	{"curl-compressed", `post --compressed ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
 	{"curl-form", `post -F script=@crlf.py "$URL/execute"`, "200", `"result":["a","b"]`},
@@ -74,6 +80,7 @@ func curlFiles(t *testing.T) string {
 		"pretty.json":  "\r\n\r\n{\r\n  \"script\": \"def main():\\r\\n    return 42\\r\\n\",\r\n  \"args\": {}\r\n}\r\n",
 		"newline.json": "{\"script\":\"def main():\n    return 1\"}",
 		"slow.json":    `{"script":"import time\ndef main():\n    time.sleep(1)\n    return 9"}`,
+		"leaves.json":  `{"script":"import os\ndef main():\n    os.makedirs('outputs', exist_ok=True)\n    open('outputs/f', 'w').write('0123456789')"}`,
 		"toobig.json":  `{"script":"` + strings.Repeat("x", 22<<20) + `"}`,
 		"bigfile.json": `{"script":"def main(): pass","files":[{"path":"a.csv","content":"` + strings.Repeat("x", 40<<20) + `"}]}`,
 		"bom.json":     "\ufeff" + ok,
