@@ -74,6 +74,9 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	defer stop()
 	record, err := h.jobs.Execute(ctx, request, x.requestID, max(0, wait-time.Since(x.waitsFrom())))
 	x.jobID = record.ID
+	if err != nil && record.ID != "" && r.Context().Err() != nil {
+		h.hungUp(r, request, record.ID)
+	}
 	if err != nil && drained(ctx) {
 		record, err = h.standing(r, record)
 	}
@@ -90,6 +93,21 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	default:
 		h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, inline)))
 	}
+}
+
+// hungUp deals with an accepted job whose client is gone. Without an Idempotency-Key it
+// cannot ask again, and without a callback it is told of nothing: a job that has not
+// started would run for nobody.
+func (h *Handler) hungUp(r *http.Request, request jobs.Request, id string) {
+	if request.IdempotencyKey != "" || request.CallbackURL != "" {
+		h.metrics.ObserveHangUp(false)
+		return
+	}
+	withdrawn, err := h.jobs.Abandon(r.Context(), id)
+	if err != nil {
+		h.logger.Warn("cannot withdraw the job of a client that hung up", "job_id", id, "error", err)
+	}
+	h.metrics.ObserveHangUp(withdrawn)
 }
 
 // standing gives where a job stands whose wait was ended by Drain; its client

@@ -31,10 +31,14 @@ type Jobs interface {
 	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
 	// Execute accepts a job and gives its record once it ended or wait has
 	// passed, whichever is first. When ctx ends before that, it gives ctx's
-	// error, with the ID in the record if the job was accepted; the job goes on.
+	// error, with the ID in the record if the job was accepted; the job goes on
+	// unless it is abandoned.
 	// CodeUnavailable if Redis is away, or no worker is there and the job was
 	// withdrawn. CodeQueueFull, CodeIdempotencyMismatch.
 	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
+	// Abandon withdraws a job whose client has hung up and cannot know its id, and
+	// reports whether it did: one that has started goes on. ctx may have ended.
+	Abandon(ctx context.Context, id string) (withdrawn bool, err error)
 	// Get gives a job's record once it ended or wait has passed; with wait 0 at
 	// once. CodeNotFound, CodeUnavailable.
 	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)

@@ -28,6 +28,7 @@ const jobID = "01981f3e-7c1a-7000-8000-000000000001"
 type scripted struct {
 	submit  func(ctx context.Context, request jobs.Request, requestID string) (string, error)
 	cancel  func(ctx context.Context, id string) (jobs.Record, error)
+	abandon func(ctx context.Context, id string) (bool, error)
 	list    func(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
 	execute func(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
 	get     func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
@@ -47,6 +48,13 @@ func (s scripted) Cancel(ctx context.Context, id string) (jobs.Record, error) {
 		return failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled"}), nil
 	}
 	return s.cancel(ctx, id)
+}
+
+func (s scripted) Abandon(ctx context.Context, id string) (bool, error) {
+	if s.abandon == nil {
+		return false, nil
+	}
+	return s.abandon(ctx, id)
 }
 
 func (s scripted) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {

@@ -29,6 +29,7 @@ type APIMetrics struct {
 	duration  *prometheus.HistogramVec
 	callbacks *prometheus.CounterVec
 	over      *prometheus.CounterVec
+	hangUps   *prometheus.CounterVec
 }
 
 // NewAPIMetrics makes the API's metrics. gauges may be nil.
@@ -53,7 +54,13 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 			Help: "Callbacks that are over, by how: delivered, or failed for good.",
 		}, []string{"status"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.callbacks, m.over)
+	m.hangUps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "cellblock_hangups_total",
+		Help: "Clients that hung up on a synchronous request whose job was accepted, by what became of the job: withdrawn, or kept.",
+	}, []string{"job"})
+	m.hangUps.WithLabelValues("withdrawn") // there from the start, so that rates are right
+	m.hangUps.WithLabelValues("kept")
+	m.registry.MustRegister(m.requests, m.duration, m.callbacks, m.over, m.hangUps)
 	if gauges != nil {
 		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
 	}
@@ -77,6 +84,15 @@ func (m *APIMetrics) ObserveCallback(wrong string, status jobs.CallbackStatus) {
 	if status.Over() {
 		m.over.WithLabelValues(string(status)).Inc()
 	}
+}
+
+// ObserveHangUp counts a client that hung up while its accepted job was waited for, and whether that was withdrawn.
+func (m *APIMetrics) ObserveHangUp(withdrawn bool) {
+	job := "kept"
+	if withdrawn {
+		job = "withdrawn"
+	}
+	m.hangUps.WithLabelValues(job).Inc()
 }
 
 // Handler answers scrapes.

@@ -34,3 +34,17 @@ func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page,
 	}
 	return page, nil
 }
+
+// Abandon withdraws a job whose client has hung up without having learnt its id, and
+// reports whether it did: a job that has started goes on. It does not depend on ctx's
+// end. CodeUnavailable.
+func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, err error) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	failure := &jobs.Failure{Code: jobs.CodeCancelled, Message: "the client hung up before the job started; it was withdrawn"}
+	withdrawn, err = d.store.WithdrawUnshared(bounded, id, jobs.Outcome{Failure: failure})
+	if err != nil {
+		return false, unavailable("the job could not be withdrawn", err)
+	}
+	return withdrawn, nil
+}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -85,5 +86,32 @@ func TestASynchronousJobIsDroppedAtItsOwnStartDeadline(t *testing.T) {
 	record, err := s.Execute(t.Context(), jobs.Request{Script: "x", StartWithin: 50 * time.Millisecond}, "r", 300*time.Millisecond)
 	if err != nil || record.Outcome == nil || record.Outcome.Failure.Code != jobs.CodeNotStarted {
 		t.Errorf("got %+v, %v", record, err)
+	}
+}
+
+func TestAnAbandonedJobIsWithdrawnUnlessItHasStarted(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for _, started := range []bool{false, true} {
+		job, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := jobs.StateCancelled
+		if started {
+			want = jobs.StateRunning
+			if _, err := s.store.Fence(t.Context(), job.ID, "t", "w", time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		withdrawn, err := s.Abandon(gone, job.ID)
+		if err != nil || withdrawn == started {
+			t.Errorf("started %v: withdrawn %v, %v", started, withdrawn, err)
+		}
+		if record, err := s.Get(t.Context(), job.ID, 0); err != nil || record.State != want {
+			t.Errorf("got %+v, %v, want %s", record, err, want)
+		}
 	}
 }
