@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"cellblock/internal/owndir"
 	"cellblock/internal/supervise"
 )
 
@@ -52,7 +53,7 @@ func (r *ownRedis) url() string { return (&url.URL{Scheme: "unix", Path: r.socke
 
 // prepare makes the data folder and takes the lock on it.
 func (r *ownRedis) prepare() error {
-	if err := os.MkdirAll(r.data, 0o700); err != nil {
+	if err := r.makeData(); err != nil {
 		return fmt.Errorf("the data folder cannot be made: %w; CELLBLOCK_DATA chooses another", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(r.data, "up.lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -71,6 +72,15 @@ func (r *ownRedis) prepare() error {
 	}
 	_, err = fmt.Fprintln(lock, os.Getpid())
 	return err
+}
+
+// makeData makes the data folder. Below the system's temporary folder another
+// user may have made it before, and could read or replace what is put there.
+func (r *ownRedis) makeData() error {
+	if strings.HasPrefix(r.data, filepath.Clean(os.TempDir())+"/") {
+		return owndir.Make(r.data, 0o700)
+	}
+	return os.MkdirAll(r.data, 0o700)
 }
 
 // flock takes the lock on a file, waiting for lockWait at most. The kernel can

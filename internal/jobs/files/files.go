@@ -25,6 +25,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/owndir"
 )
 
 // Settings say where files are kept.
@@ -35,6 +36,8 @@ type Settings struct {
 // Store keeps files. It is safe for concurrent use. Close must be called.
 type Store struct {
 	url string
+	// private is a folder that other users must not have prepared; empty for none.
+	private string
 
 	mu     sync.Mutex
 	bucket *blob.Bucket
@@ -51,7 +54,11 @@ func New(settings Settings) *Store {
 		// What is written first is renamed, within the folder; types are in the record.
 		url += "?create_dir=true&dir_file_mode=0700&no_tmp_dir=true&metadata=skip"
 	}
-	return &Store{url: url}
+	s := &Store{url: url}
+	if settings.URL == "" && strings.HasPrefix(defaultFolder(), os.TempDir()) {
+		s.private = filepath.Dir(defaultFolder())
+	}
+	return s
 }
 
 // defaultFolder is where files are kept unless told otherwise.
@@ -76,6 +83,11 @@ func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 	defer s.mu.Unlock()
 	if s.bucket != nil {
 		return s.bucket, nil
+	}
+	if s.private != "" {
+		if err := owndir.Make(s.private, 0o700); err != nil {
+			return nil, fmt.Errorf("FILES_URL: %w; choose a folder of this user's own", err)
+		}
 	}
 	bucket, err := blob.OpenBucket(ctx, s.url)
 	if err != nil {

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// A data folder below the system's temporary folder that another user made is
+// refused: that user could read every job, and put a Redis of its own there.
+func TestDataOfAnotherUserIsRefused(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	if err := os.Chown(data, 54321, 54321); err != nil {
+		t.Fatal(err)
+	}
+	own, err := newOwnRedis(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := own.prepare(); err == nil || !strings.Contains(err.Error(), "belongs to user 54321") {
+		t.Errorf("got %v", err)
+	}
+}
