@@ -7,6 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 # Where the sandbox's Python and nsjail are. The programs read it as well.
 export CELLBLOCK_PREFIX ?= /opt/cellblock
+ifneq (,$(filter /tmp/% /dev/% /proc/%,$(abspath $(CELLBLOCK_PREFIX))/))
+$(error CELLBLOCK_PREFIX is $(CELLBLOCK_PREFIX), and each sandbox has a /tmp, /dev and /proc of its own, which hide it; choose another folder)
+endif
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # RELEASE=1 leaves this machine's paths out of the programs, as the images do. It
@@ -26,7 +29,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSettings:\n'
 	@printf '  %-16s %s\n' \
-		CELLBLOCK_PREFIX "the sandbox's Python and nsjail ($(CELLBLOCK_PREFIX))" \
+		CELLBLOCK_PREFIX "the sandbox's Python and nsjail ($(CELLBLOCK_PREFIX)); not below /tmp" \
 		API_ADDR "address that make run serves on (127.0.0.1:8080)" \
 		REDIS_URL "for make run: use this Redis instead of its own" \
 		RELEASE "1: make build leaves paths and symbols out, as the images have it" \
@@ -40,7 +43,7 @@ run: setup build ## Install what is missing, build, and serve on 127.0.0.1:8080 
 	@exec bin/cellblock up
 
 .PHONY: setup
-setup: ## Install what is missing: redis-server, and the sandbox's Python in /opt/cellblock
+setup: ## Install what is missing: redis-server, and the sandbox's Python in CELLBLOCK_PREFIX
 	@scripts/setup
 
 .PHONY: build

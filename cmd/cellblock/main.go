@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"cellblock/internal/buildinfo"
+	"cellblock/internal/nsjail"
 )
 
 type commands struct {
@@ -36,7 +37,7 @@ func start(words []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("cellblock"),
 		kong.Description("Runs untrusted Python behind an HTTP API."),
-		kong.Vars{"version": buildinfo.Version(), "data": defaultData()},
+		kong.Vars{"version": buildinfo.Version(), "data": defaultData(), "prefix": nsjail.DefaultPrefix()},
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
 	)
 	if err != nil {

@@ -51,7 +51,7 @@ func main() {
 	kong.Parse(&s,
 		kong.Name("worker"),
 		kong.Description("Takes jobs from the queue and runs each in a sandbox. Every flag has an environment variable."),
-		kong.Vars{"version": buildinfo.Version()},
+		kong.Vars{"version": buildinfo.Version(), "prefix": nsjail.DefaultPrefix()},
 	)
 	if s.Probe {
 		os.Exit(telemetry.ProbeOnce("worker", s.Metrics.MetricsAddr, "/healthz"))

@@ -79,6 +79,9 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 	}
 	defer host.Close() //nolint:errcheck // the process ends next
 	checks = append(checks, checkCgroups(host), checkCoreDumps())
+	for _, sentence := range host.missing {
+		checks = append(checks, Check{"packages", CheckWarn, sentence})
+	}
 	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx, "")
 	if err != nil {
 		return append(checks, Check{"sandbox", CheckFail, settings.explain(err).Error()})

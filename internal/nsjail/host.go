@@ -19,6 +19,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
 	"cellblock/internal/nsjail/seccomp"
+	"cellblock/internal/owndir"
 	"cellblock/runner"
 )
 
@@ -34,7 +35,9 @@ type Host struct {
 	// dir holds the runner's files and the rendered configuration.
 	dir    string
 	mounts []string
-	groups atomic.Uint64
+	// missing has a sentence for each package that is to be loaded and cannot be.
+	missing []string
+	groups  atomic.Uint64
 	// teardowns are of sandboxes whose job has its verdict.
 	teardowns teardowns
 }
@@ -46,10 +49,18 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
-	if h.mounts, err = interpreterMounts(ctx, settings.Python); err != nil {
+	python, err := ask(ctx, settings.Python, slices.Concat(settings.packages(), settings.onDemand()))
+	if err != nil {
 		return nil, err
 	}
+	if h.mounts, err = python.mounts(); err != nil {
+		return nil, err
+	}
+	h.settings, h.missing = settings.withoutMissing(python.Missing)
 	runDir := settings.runDir()
+	if err := owndir.Make(runDir, 0o755); err != nil {
+		return nil, fmt.Errorf("RUN_DIR: %w; choose a folder of this user's own", err)
+	}
 	if h.claim, err = newClaim(runDir, settings.UIDBase); err != nil {
 		return nil, fmt.Errorf("claim a place among this machine's workers: %w", err)
 	}
@@ -202,23 +213,4 @@ func (h *Host) compileRunner(ctx context.Context) error {
 		return fmt.Errorf("compile the runner: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
-}
-
-// interpreterMounts asks the interpreter where it lives, and leaves out what
-// nsjail.cfg mounts already.
-func interpreterMounts(ctx context.Context, python string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, pythonBound)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, python, "-I", "-c",
-		"import sys; print(sys.prefix); print(sys.base_prefix)").Output()
-	if err != nil {
-		return nil, fmt.Errorf("ask %s where it lives: %w", python, err)
-	}
-	var mounts []string
-	for path := range strings.FieldsSeq(string(out)) {
-		if path != "/usr" && (len(mounts) == 0 || mounts[0] != path) {
-			mounts = append(mounts, path)
-		}
-	}
-	return mounts, nil
 }

@@ -10,12 +10,16 @@ import (
 
 // Settings say what sandboxes are made of and what they may use.
 type Settings struct {
-	Nsjail     string `name:"nsjail" env:"NSJAIL" default:"/opt/cellblock/bin/nsjail" help:"nsjail's executable (3.6 or later)."`
-	Python     string `name:"python" env:"SANDBOX_PYTHON" default:"/opt/cellblock/bin/python3" help:"The interpreter that runs scripts; it and its packages are mounted read-only in each sandbox."`
+	Nsjail     string `name:"nsjail" env:"NSJAIL" default:"${prefix}/bin/nsjail" help:"nsjail's executable (3.6 or later). By default below CELLBLOCK_PREFIX (/opt/cellblock)."`
+	Python     string `name:"python" env:"SANDBOX_PYTHON" default:"${prefix}/bin/python3" help:"The interpreter that runs scripts; it and its packages are mounted read-only in each sandbox, so it cannot lie below /tmp. By default below CELLBLOCK_PREFIX (/opt/cellblock)."`
 	ConfigFile string `name:"nsjail-config" env:"NSJAIL_CONFIG" default:"" help:"nsjail's configuration; empty means the nsjail.cfg built in."`
-	RunDir     string `name:"run-dir" env:"RUN_DIR" default:"" help:"Folder for the runner's files and locks, the same for all workers of a machine; empty means /run/cellblock as root, else one under the system's temporary folder."`
+	RunDir     string `name:"run-dir" env:"RUN_DIR" default:"" help:"Folder for the runner's files and locks, the same for all workers of a machine; empty means /run/cellblock as root, else one under the system's temporary folder. Other users must not be able to write into it."`
 	UIDBase    int    `name:"uid-base" env:"UID_BASE" default:"100000" help:"First user id outside for sandboxes. Each worker on a machine takes a range of 4,096 above it; jobs never share one at the same time. Needs root."`
 
+	// LIMIT_OPEN_FILES and LIMIT_TMP_MB are fixed when a sandbox is made, before its
+	// job is known: they are the worker's, and no job can have its own. nsjail.cfg
+	// lists what else is fixed then. All other limits are set when a script is
+	// handed over.
 	jobs.Ceilings `embed:""`
 	FileMB        int64 `name:"limit-file-mb" env:"LIMIT_FILE_MB" default:"1" help:"Size of each file that a job writes, in MiB."`
 	OpenFiles     int   `name:"limit-open-files" env:"LIMIT_OPEN_FILES" default:"256" help:"Open files for each process (at least 16)."`
@@ -35,7 +39,7 @@ type Settings struct {
 
 // Validate refuses settings under which no script could run.
 func (s Settings) Validate() error {
-	errs := []error{s.Limits().Validate()}
+	errs := []error{s.Limits().Validate(), checkVisible(s.Python)}
 	if s.ZygoteJobs < 1 {
 		errs = append(errs, fmt.Errorf("ZYGOTE_JOBS is %d, at least 1 is needed", s.ZygoteJobs))
 	}

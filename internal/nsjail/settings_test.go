@@ -12,7 +12,7 @@ func defaultSettings(t testing.TB) Settings {
 	var cli struct {
 		Settings `embed:""`
 	}
-	parser, err := kong.New(&cli)
+	parser, err := kong.New(&cli, kong.Vars{"prefix": DefaultPrefix()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ import (
 	"syscall"
 	"time"
 
+	"cellblock/internal/nsjail"
 	"cellblock/test/results"
 	"cellblock/test/stack"
 )
@@ -93,8 +94,8 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.runs, "runs", 100, "runs of each script for the overhead, services and bare nsjail in turn (10 to 10000)")
 	flags.DurationVar(&o.round, "round", 4*time.Second, "length of each of the speed measurement's rounds (1s to 10m)")
 	flags.StringVar(&o.out, "out", "test/bench/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
-	flags.StringVar(&o.python, "python", "/opt/cellblock/bin/python3", "the sandbox's interpreter")
-	flags.StringVar(&o.nsjail, "nsjail", "/opt/cellblock/bin/nsjail", "nsjail's executable")
+	flags.StringVar(&o.python, "python", nsjail.DefaultPrefix()+"/bin/python3", "the sandbox's interpreter")
+	flags.StringVar(&o.nsjail, "nsjail", nsjail.DefaultPrefix()+"/bin/nsjail", "nsjail's executable")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -135,7 +135,7 @@ func openMaker(ctx context.Context, o options, ready int) (nsjail.Maker, func() 
 	var settings struct {
 		Sandbox nsjail.Settings `embed:""`
 	}
-	parser, err := kong.New(&settings)
+	parser, err := kong.New(&settings, kong.Vars{"prefix": nsjail.DefaultPrefix()})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,6 +15,7 @@ import (
 // TestExampleNamesEverySetting holds .env.example and docker-compose.yml to what
 // the programs' --help says, names and defaults.
 func TestExampleNamesEverySetting(t *testing.T) {
+	t.Setenv("CELLBLOCK_PREFIX", "")
 	programs, err := stack.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +44,12 @@ func TestExampleNamesEverySetting(t *testing.T) {
 		if !api && !worker && !strings.Contains(compose+readFile(t, "../../deploy/compose/unprivileged.yml"), "${"+name) {
 			t.Errorf(".env.example names %s, which nothing reads", name)
 		}
+	}
+	// The worker looks for the sandbox's Python and nsjail where make puts them.
+	t.Setenv("CELLBLOCK_PREFIX", "/elsewhere")
+	worker := settingsOf(t, programs.Worker)
+	if worker["NSJAIL"] != "/elsewhere/bin/nsjail" || worker["SANDBOX_PYTHON"] != "/elsewhere/bin/python3" {
+		t.Errorf("with a prefix the worker takes %s and %s", worker["NSJAIL"], worker["SANDBOX_PYTHON"])
 	}
 }
 

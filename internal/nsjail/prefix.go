@@ -1,0 +1,124 @@
+package nsjail
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+)
+
+// DefaultPrefix returns the folder that has the sandbox's Python and nsjail:
+// CELLBLOCK_PREFIX, else where `make setup` puts it. Settings take their defaults
+// from it, as the variable "prefix" of kong's.
+func DefaultPrefix() string {
+	if prefix := os.Getenv("CELLBLOCK_PREFIX"); prefix != "" {
+		if absolute, err := filepath.Abs(prefix); err == nil {
+			return absolute
+		}
+	}
+	return "/opt/cellblock"
+}
+
+// ownPlaces are folders that each sandbox has of its own, and that hide the
+// machine's.
+var ownPlaces = []string{"/tmp", "/dev", "/proc"}
+
+// checkVisible refuses a path of the interpreter's that no sandbox could see.
+func checkVisible(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	for _, place := range ownPlaces {
+		if path == place || strings.HasPrefix(path, place+"/") {
+			return fmt.Errorf("the sandbox's Python, %s, lies below %s, which each sandbox has of its own and which hides it; "+
+				"choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", path, place)
+		}
+	}
+	return nil
+}
+
+// interpreter is what an interpreter says of itself.
+type interpreter struct {
+	// Prefix and Base are folders; they are equal outside of a virtual environment.
+	Prefix, Base string
+	// Missing are those of the packages asked for that are not installed.
+	Missing []string
+}
+
+// interpreterProgram prints an interpreter. A package whose parent is missing,
+// or whose name is none, is missing as well.
+const interpreterProgram = `
+import importlib.util, json, sys
+def found(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+print(json.dumps({"Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n for n in sys.argv[1:] if not found(n)]}))
+`
+
+// ask asks an interpreter where it lives, and which of the packages it lacks.
+func ask(ctx context.Context, python string, packages []string) (interpreter, error) {
+	ctx, cancel := context.WithTimeout(ctx, pythonBound)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, append([]string{"-I", "-B", "-c", interpreterProgram}, packages...)...) //nolint:gosec // the operator's interpreter
+	cmd.WaitDelay = pythonBound
+	out, err := cmd.Output()
+	if err != nil {
+		return interpreter{}, fmt.Errorf("ask %s where it lives: %w; `make setup` makes it, and CELLBLOCK_PREFIX or SANDBOX_PYTHON choose another place", python, err)
+	}
+	var found interpreter
+	if err := json.Unmarshal(out, &found); err != nil {
+		return interpreter{}, fmt.Errorf("ask %s where it lives: %w", python, err)
+	}
+	return found, nil
+}
+
+// mounts are the folders that sandboxes need of the interpreter, without what
+// nsjail.cfg mounts already.
+func (i interpreter) mounts() ([]string, error) {
+	var mounts []string
+	for _, path := range []string{i.Prefix, i.Base} {
+		if path == "/usr" || slices.Contains(mounts, path) {
+			continue
+		}
+		if err := checkVisible(path); err != nil {
+			return nil, err
+		}
+		mounts = append(mounts, path)
+	}
+	return mounts, nil
+}
+
+// withoutMissing returns the settings without the packages that are not
+// installed, and a sentence for each, with the next step.
+func (s Settings) withoutMissing(missing []string) (_ Settings, sentences []string) {
+	drop := func(setting string, names []string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+			if !slices.Contains(missing, name) {
+				return false
+			}
+			sentences = append(sentences, fmt.Sprintf("%s names %q, which is not installed in the sandbox's Python (%s); "+
+				"add it to deploy/python/requirements.in and run `make lock setup`, or take it out of %s", setting, name, s.Python, setting))
+			return true
+		})
+	}
+	s.Preload = drop("PRELOAD", s.packages())
+	s.PreloadOnDemand = drop("PRELOAD_ON_DEMAND", s.onDemand())
+	return s, sentences
+}
+
+// reportMissing logs the packages that are to be loaded and are not installed.
+// Zygotes do without them.
+func (h *Host) reportMissing(logger *slog.Logger) {
+	for _, sentence := range h.missing {
+		logger.Error("a package cannot be preloaded", "reason", sentence)
+	}
+}
