@@ -399,11 +399,19 @@ type Error struct {
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
+	// FilesOmitted Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
+	// the result and the other files are there. Of more than 64 the number is in `notes`.
+	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
+
 	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
 	Status *JobStatus `json:"status,omitempty"`
 
 	// CreatedAt When the job was accepted.
 	CreatedAt *string `json:"created_at,omitempty"`
+
+	// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
+	// how many more there are (`12 more`). Missing where there are none.
+	Notes Notes `json:"notes,omitempty,omitzero"`
 
 	// StartedAt When it was started; null if it was not.
 	StartedAt *string `json:"started_at,omitempty"`
@@ -662,6 +670,14 @@ type Job struct {
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
+	// FilesOmitted Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
+	// the result and the other files are there. Of more than 64 the number is in `notes`.
+	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
+
+	// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
+	// how many more there are (`12 more`). Missing where there are none.
+	Notes Notes `json:"notes,omitempty,omitzero"`
+
 	// Callback What became of the `callback_url` of a job; missing where there is none.
 	Callback *Callback `json:"callback,omitempty"`
 }
@@ -710,6 +726,26 @@ type Limit struct {
 	Unit string `json:"unit"`
 }
 
+// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
+// how many more there are (`12 more`). Missing where there are none.
+type Notes = []string
+
+// OmittedFile defines model for OmittedFile.
+type OmittedFile struct {
+	// Name The name that the file would have in `files`.
+	Name string `json:"name"`
+
+	// Size In bytes; null for a figure that was not drawn, because the time was over.
+	Size *int64 `json:"size"`
+
+	// Limit The limit that was met.
+	Limit Limit `json:"limit"`
+}
+
+// OmittedFiles Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
+// the result and the other files are there. Of more than 64 the number is in `notes`.
+type OmittedFiles = []OmittedFile
+
 // Output What a job left, however it ended.
 type Output struct {
 	// Stdout What the script and its children printed, newlines included: at most the first 1 MiB (a setting).
@@ -728,6 +764,14 @@ type Output struct {
 	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
+
+	// FilesOmitted Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
+	// the result and the other files are there. Of more than 64 the number is in `notes`.
+	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
+
+	// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
+	// how many more there are (`12 more`). Missing where there are none.
+	Notes Notes `json:"notes,omitempty,omitzero"`
 }
 
 // OutputEvent What a script printed.

@@ -37,6 +37,8 @@ type (
 	JobStatus = api.JobStatus
 	// OutputFile is a file that a job left.
 	OutputFile = api.OutputFile
+	// OmittedFile is a file that a job left and that did not fit into a limit.
+	OmittedFile = api.OmittedFile
 	// Batch is a batch as it stands.
 	Batch = api.Batch
 	// BatchAccepted is a batch that was accepted, with what became of its lines.

@@ -7,6 +7,7 @@ FILE = b"I"
 JOB = b"J"
 READY = b"Y"
 OUTPUT = b"F"
+NOTES = b"N"
 RESULT = b"R"
 FAILURE = b"E"
 

@@ -2,11 +2,12 @@
 
 import sys
 
-from runner import failure, tables, text, tips
+from runner import arrays, failure, forms, tables, text, tips
+from runner.notes import Notes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
     from runner.pictures import Album
@@ -16,10 +17,8 @@ _SHORT_INT_BITS = 14_000
 # Of a path: bytes of each key, and steps at either end.
 _KEY_SHOWN = 80
 _STEPS_SHOWN = 10
-# Letters of numpy's dtype.kind: bool, signed and unsigned int, float; then str.
+# Letters of numpy's dtype.kind: bool, signed and unsigned int, float.
 _NUMPY_NUMBERS = "biuf"
-_NUMPY_TEXT = "U"
-_FLOAT_BYTES = 8
 
 
 class NotSerializableError(Exception):
@@ -43,14 +42,17 @@ class TooLargeError(Exception):
 class Copier:
     """Makes one copy of one value."""
 
-    def __init__(self, room: int, max_depth: int, album: "Album | None") -> None:
+    def __init__(
+        self, room: int, max_depth: int, album: "Album | None", notes: Notes
+    ) -> None:
         """Allow room bytes of JSON and max_depth levels of containers.
 
-        Figures become the names that album gives them.
+        Figures become the names that album gives them. What changes on the way is
+        told in notes.
         """
         self._album = album
         self._figures = album.types() if album else ()
-        self._tables = tables.types()
+        self._notes = notes
         self._room = room
         self._left = room
         self._max_depth = max_depth
@@ -62,6 +64,20 @@ class Copier:
         # The types of numpy, where the script has imported it; else no types.
         self._scalar: type | tuple[()] = getattr(numpy, "generic", ())
         self._array: type | tuple[()] = getattr(numpy, "ndarray", ())
+        self._forms = forms.scalars()
+        # What copies values of a type; subclasses are added as they come.
+        self._copies: dict[type, Callable[[Any], object]] = {
+            type(None): _same,
+            bool: _same,
+            str: self._text,
+            int: self._int,
+            float: self._float,
+            dict: self._dict,
+            list: self._list,
+            tuple: self._list,
+            tables.Sound: self._sound,
+            **dict.fromkeys(tables.types(), self._table),
+        }
 
     def copy(self, value: object) -> object:
         """Give an equal value of plain types.
@@ -80,30 +96,28 @@ class Copier:
     # isinstance(): an object may claim a __class__ that it does not have.
     def _copy(self, value: "Any") -> object:
         kind = type(value)
-        self._spend(1)
-        if value is None or kind is bool:
-            return value
-        if issubclass(kind, str):
-            return self._text(value)
-        if issubclass(kind, int):
-            return self._int(value)
-        if issubclass(kind, float):
-            return self._float(value)
-        if issubclass(kind, dict):
-            return self._dict(value)
-        if issubclass(kind, (list, tuple)):
-            return self._list(value)
-        if issubclass(kind, self._scalar) and value.dtype.kind in _NUMPY_NUMBERS:
-            return self._numpy_scalar(value)
-        if kind is self._array and value.dtype.kind in _NUMPY_NUMBERS + _NUMPY_TEXT:
-            return self._numpy_array(value)
-        if kind in self._tables:
-            # Told before it is unfolded.
-            self._spend(tables.size(value))
-            return self._dict(tables.plain(value))  # type: ignore[arg-type]
+        self._left -= 1
+        if self._left < 0:
+            raise TooLargeError(self._room + 1)
+        copy = self._copies.get(kind)
+        if copy is None:
+            copy = self._copies[kind] = self._find(kind)
+        return copy(value)
+
+    def _find(self, kind: type) -> "Callable[[Any], object]":
+        """Find what copies the values of a type that is none of the plain ones."""
+        for base in (str, int, float, dict, list, tuple):
+            if issubclass(kind, base):
+                return self._copies[base]
+        if kind in self._forms:
+            return self._form
+        if issubclass(kind, self._scalar):
+            return self._numpy_scalar
+        if kind is self._array:
+            return self._numpy_array
         if self._album and issubclass(kind, self._figures):
-            return self._text(self._album.name_of(value))
-        return self._refuse_type(kind)
+            return self._figure
+        return self._refuse_type
 
     def _text(self, value: str) -> str:
         plain = text.clean(str.__str__(value))
@@ -116,22 +130,31 @@ class Copier:
             try:
                 int.__repr__(number)
             except ValueError:
-                self._refuse(f"{role}int with more than 4300 digits", "use str(...)")
+                self._refuse(f"{role}int with more than 4300 digits", "use hex(...)")
         return number
 
-    def _float(self, value: float, role: str = "") -> float:
+    def _float(self, value: float, role: str = "") -> float | None:
         number = float.__float__(value)
         # Not a number, or infinite: what JSON lacks.
         if number - number != 0:
-            self._refuse(f"{role}float {float.__repr__(number)}", "use None")
+            self._note(f"{role}{arrays.name(number)} became null")
+            return None
         return number
 
+    def _form(self, value: "Any") -> object:
+        # None, a number or a text, which is short.
+        return self._forms[type(value)](value)
+
+    def _figure(self, value: "Any") -> str:
+        return self._text(self._album.name_of(value))  # type: ignore[union-attr]
+
     def _numpy_scalar(self, value: "Any") -> object:
-        number = value.item()
-        # A longdouble stays one: it has more digits than a float.
-        if type(number) not in (bool, int, float):
-            self._refuse_type(type(value))
-        return self._copy(number)
+        if value.dtype.kind in _NUMPY_NUMBERS:
+            number = value.item()
+            # A longdouble stays one: it has more digits than a float.
+            if type(number) in (bool, int, float):
+                return self._copy(number)
+        return self._refuse_type(value)
 
     def _numpy_array(self, value: "Any") -> object:
         entries = 1
@@ -139,43 +162,65 @@ class Copier:
             entries *= max(size, 1)
         # Told before it is unfolded: broadcasting makes huge arrays of nothing.
         self._spend(entries)
-        unfolded = value.tolist()
-        if value.ndim + len(self._open) <= self._max_depth and self._is_sound(value):
-            return unfolded
-        # Item by item, to tell where.
-        return self._copy(unfolded)
+        if not arrays.unfolds(value):
+            return self._refuse(failure.type_name(type(value)), arrays.tip(value))
+        if value.ndim + len(self._open) > self._max_depth:
+            # Item by item, to tell where.
+            return self._copy(value.tolist())
+        form = self._forms.get(value.dtype.type)
+        unfolded, odd = arrays.unfold(value, form)
+        if unfolded is arrays.WALK:
+            return self._copy(value.tolist())
+        self._tell_odd(odd)
+        return unfolded
 
-    def _is_sound(self, value: "Any") -> bool:
-        """Are all items numbers that JSON has? In one step of numpy's."""
-        kind, size = value.dtype.kind, value.dtype.itemsize
-        if kind == "f" and size <= _FLOAT_BYTES:
-            return bool(sys.modules["numpy"].isfinite(value).all())
-        return kind in "biu"
+    def _tell_odd(self, odd: arrays.Odd) -> None:
+        for place, name in odd.first(self._notes.room):
+            self._path.extend(place)
+            self._note(f"{name} became null")
+            del self._path[len(self._path) - len(place) :]
+            odd.number -= 1
+        self._notes.count(odd.number)
+
+    def _table(self, value: "Any") -> object:
+        # Told before it is unfolded.
+        self._spend(tables.size(value))
+        return self._dict(tables.plain(value))  # type: ignore[arg-type]
+
+    def _sound(self, value: tables.Sound) -> object:
+        self._spend(value.cost)
+        if value.depth + len(self._open) > self._max_depth:
+            return self._copy(value.items)
+        return value.items
 
     def _list(self, values: "Iterable[object]") -> list[object]:
         self._enter(values)
         copied: list[object] = []
-        for index, value in enumerate(values):
-            self._path.append(index)
-            copied.append(self._copy(value))
-            self._path.pop()
+        copy, path = self._copy, self._path
+        path.append(0)
+        for path[-1], value in enumerate(values):
+            copied.append(copy(value))
+        path.pop()
         self._open.remove(id(values))
         return copied
 
     def _dict(self, values: "dict[object, object]") -> dict[str, object]:
         self._enter(values)
         copied: dict[str, object] = {}
+        copy, path = self._copy, self._path
         for key, value in values.items():
             name = self._key(key)
             if name in copied:
-                self._refuse(f"two keys become {_shown(name)}")
-            self._path.append(name)
-            copied[name] = self._copy(value)
-            self._path.pop()
+                tip = "use keys that differ as text"
+                self._refuse(f"two keys become {_shown(name)}", tip)
+            path.append(name)
+            copied[name] = copy(value)
+            path.pop()
         self._open.remove(id(values))
         return copied
 
     def _key(self, key: "Any") -> str:
+        """The text of what the key would be as a value; a text as it is."""
         kind = type(key)
         if issubclass(kind, str):
             return self._text(key)
@@ -183,10 +228,17 @@ class Copier:
             return {True: "true", False: "false", None: "null"}[key]
         if issubclass(kind, int):
             return int.__repr__(self._int(key, "key "))
-        if issubclass(kind, float) and not issubclass(kind, self._scalar):
-            return float.__repr__(self._float(key, "key "))
-        name, tip = tips.for_type(kind)
-        return self._refuse(f"key of type {name}", tip)
+        if issubclass(kind, float):
+            number = self._float(key, "key ")
+            return "null" if number is None else float.__repr__(number)
+        if kind in self._forms:
+            return self._key(self._forms[kind](key))
+        if issubclass(kind, self._scalar) and key.dtype.kind in _NUMPY_NUMBERS:
+            number = key.item()
+            if type(number) in (bool, int, float):
+                return self._key(number)
+        name, _ = tips.for_type(kind)
+        return self._refuse(f"key of type {name}", tips.for_key(kind))
 
     def _enter(self, container: object) -> None:
         if id(container) in self._open:
@@ -200,8 +252,14 @@ class Copier:
         if self._left < 0:
             raise TooLargeError(self._room + 1)
 
-    def _refuse_type(self, kind: type) -> "NoReturn":
-        self._refuse(*tips.for_type(kind))
+    def _note(self, what: str) -> None:
+        if self._notes.room > 0:
+            self._notes.add(f"result{self._where()}: {what}")
+        else:
+            self._notes.count(1)
+
+    def _refuse_type(self, value: object) -> "NoReturn":
+        self._refuse(*tips.for_type(type(value)))
 
     def _refuse(self, what: str, tip: str = "") -> "NoReturn":
         detail = f"result{self._where()}: {what}"
@@ -212,6 +270,10 @@ class Copier:
         if len(steps) > 2 * _STEPS_SHOWN:
             steps[_STEPS_SHOWN:-_STEPS_SHOWN] = ["..."]
         return "".join(steps)
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def _shown(step: str | int) -> str:

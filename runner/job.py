@@ -26,14 +26,15 @@ from runner import (
     text,
 )
 from runner.channel import Channel
+from runner.notes import Notes
 from runner.script import RefusedError, Script, await_value, hide, is_coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-# Fields of a job that has a script and no inputs.
-_PLAIN = 3
+# Fields of a job that is given something beside its script.
+_GIVEN = frozenset(("args", "stdin", "env", "rlimits"))
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
 
@@ -96,10 +97,10 @@ def run(fd: int) -> "NoReturn":
     except _RefusedInputError as refused:
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
-    owner = getpid()
+    owner, notes = getpid(), Notes()
     lastwords.arrange(fd)
     try:
-        answer = _answer(script, room, owner)
+        answer = _answer(script, room, owner, notes)
     except BaseException as error:
         if getpid() != owner:
             _exit(1)  # a copy that the script forked: the answer is not its to give
@@ -110,6 +111,7 @@ def run(fd: int) -> "NoReturn":
     stdio.flush()
     try:
         outputs.send(to, script.home)
+        _send_notes(to, notes)
         answer.send(to)
     finally:
         # At once: threads and children are not waited for, and nothing of the
@@ -128,6 +130,11 @@ def _finish(script: Script) -> None:
     _settle_surely()
 
 
+def _send_notes(to: Channel, notes: Notes) -> None:
+    if listed := notes.listed():
+        to.send(channel.NOTES, text.to_utf8(text.to_json({"notes": listed})))
+
+
 def _receive(to: Channel) -> tuple[Script, int]:
     kind, length = to.receive()
     if kind == channel.FILE:
@@ -138,7 +145,7 @@ def _receive(to: Channel) -> tuple[Script, int]:
     room = request.get("result_bytes", channel.MAX_PAYLOAD)
     script = Script(request["script"])
     pictures.prepare(script.source)
-    if len(request) > _PLAIN:
+    if not _GIVEN.isdisjoint(request):
         from runner import inputs
 
         try:
@@ -171,7 +178,7 @@ def _refused_input(error: Exception) -> _RefusedInputError:
     return _RefusedInputError(told)
 
 
-def _answer(script: Script, room: int, owner: int) -> Answer:
+def _answer(script: Script, room: int, owner: int, notes: Notes) -> Answer:
     value, error = _call(script)
     if getpid() != owner:
         _leave_copy(error, script)
@@ -180,7 +187,7 @@ def _answer(script: Script, room: int, owner: int) -> Answer:
         album.save_open()
         if error is not None:
             return _failed(error, script)
-        return _returned(value, room, album)
+        return _returned(value, room, album, notes)
     except BaseException as late:
         # No memory for the JSON, or a thread of the script's interrupted us.
         return _failed(late, script)
@@ -237,14 +244,15 @@ def _settle() -> None:
             _set_signal(number, _signal.SIG_IGN)
 
 
-def _returned(value: object, room: int, album: pictures.Album) -> Answer:
+def _returned(value: object, room: int, album: pictures.Album, notes: Notes) -> Answer:
     try:
-        return Answer(channel.RESULT, serialize.encode(value, room, album))
+        return Answer(channel.RESULT, serialize.encode(value, room, album, notes))
     except serialize.TooLargeError as error:
         # The worker refuses it by its length and never reads on.
         length = min(error.length, channel.MAX_PAYLOAD)
         return Answer(channel.RESULT, b"", length)
     except serialize.NotSerializableError as error:
+        notes.clear()
         told: dict[str, object] = {
             "code": "not_serializable",
             "message": NOT_SERIALIZABLE,

@@ -9,6 +9,7 @@ import sys
 
 from runner import text
 from runner.copier import Copier, NotSerializableError, TooLargeError
+from runner.notes import Notes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ _set_recursion_limit = sys.setrecursionlimit
 _set_int_max_str_digits = sys.set_int_max_str_digits
 
 
-def encode(value: object, room: int, album: "Album | None" = None) -> bytes:
-    """Write value as compact JSON in UTF-8.
+def encode(
+    value: object,
+    room: int,
+    album: "Album | None" = None,
+    notes: Notes | None = None,
+) -> bytes:
+    """Write value as compact JSON in UTF-8; what had to change is told in notes.
 
     Raises NotSerializableError, or TooLargeError where it takes more than room
     bytes (without having built all of it where that can be told before).
@@ -41,7 +47,7 @@ def encode(value: object, room: int, album: "Album | None" = None) -> bytes:
     _set_int_max_str_digits(MAX_INT_DIGITS)
     data = _encode_plain(value, room)
     if data is None:
-        copy = Copier(room, MAX_DEPTH, album).copy(value)
+        copy = Copier(room, MAX_DEPTH, album, notes or Notes()).copy(value)
         data = text.to_json(copy).encode()
     if len(data) > room:
         raise TooLargeError(len(data))

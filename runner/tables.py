@@ -2,11 +2,23 @@
 
 import sys
 
+from runner import forms
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _modules = sys.modules
+_NONE = type(None)
+_NO_NUMBERS = frozenset((str, bool, _NONE))
+
+
+class Sound:
+    """Lists that are JSON as they are, with the bytes that they take at least."""
+
+    def __init__(self, items: list[object], depth: int, cost: int) -> None:
+        """Hold items, which have as many levels of lists as depth says."""
+        self.items, self.depth, self.cost = items, depth, cost
 
 
 def types() -> tuple[type, ...]:
@@ -22,42 +34,89 @@ def size(table: "Any") -> int:
 
 
 def plain(table: "Any") -> dict[str, object]:
-    """Give a table as dict and lists; what is in its cells may still be refused."""
-    cell = _cells(_modules["pandas"])
-    index = [cell(label) for label in table.index]
+    """Make a table of dict and lists; what is in its cells may still be refused."""
+    form = _Cells()
+    index = form.column(table.index)
     if table.ndim == 1:
         return {
-            "name": cell(table.name),
+            "name": form.cell(table.name),
             "index": index,
-            "data": [cell(value) for value in table],
+            "data": form.column(table),
         }
-    rows = table.itertuples(index=False, name=None)
+    columns = [form.column(table.iloc[:, i]) for i in range(table.shape[1])]
     return {
-        "columns": [cell(label) for label in table.columns],
+        "columns": form.column(table.columns),
         "index": index,
-        # Without columns there are no rows to go through.
-        "data": [[cell(value) for value in row] for row in rows] or [[] for _ in index],
+        "data": _rows(columns, len(table)),
     }
 
 
-def _cells(pandas: "Any") -> "Any":
-    """Give what makes a cell plain: what is missing is None, times are ISO 8601."""
-    import datetime
+def _rows(columns: "list[list[object] | Sound]", height: int) -> object:
+    sound = [c for c in columns if isinstance(c, Sound)]
+    lists = (c.items if isinstance(c, Sound) else c for c in columns)
+    # Without columns there are no rows to go through.
+    rows: list[object] = list(map(list, zip(*lists, strict=True)))
+    rows = rows or [[] for _ in range(height)]
+    if len(sound) < len(columns):
+        return rows
+    return Sound(rows, 2, sum(c.cost for c in sound))
 
-    missing = (type(pandas.NaT), type(pandas.NA))
-    times = (datetime.date, datetime.time)
-    span, pandas_span = datetime.timedelta, pandas.Timedelta
 
-    def cell(value: "Any") -> object:
+class _Cells:
+    """Makes cells and labels plain: what is missing is None, times are ISO 8601."""
+
+    def __init__(self) -> None:
+        import datetime
+
+        self._forms = forms.scalars()
+        self._times = (datetime.date, datetime.time)
+        self._span = datetime.timedelta
+        self._pandas: Any = _modules["pandas"]
+
+    def column(self, values: "Any") -> "list[object] | Sound":
+        """Make a Series or an Index plain, in steps of numpy's where they do."""
+        kind = getattr(values.dtype, "kind", "O")
+        if isinstance(values.dtype, _modules["numpy"].dtype):
+            if kind in "biu":
+                return Sound(values.to_numpy().tolist(), 1, 0)
+            if kind == "f" and values.dtype.itemsize <= 8:
+                return _floats(values.to_numpy())
+        cell = self.cell
+        cells = [cell(value) for value in values]
+        if not _NO_NUMBERS.issuperset(map(type, cells)):
+            return cells
+        texts = [c for c in cells if type(c) is str]
+        if all(map(str.isascii, texts)):
+            return Sound(cells, 1, sum(map(len, texts)))
+        return cells
+
+    def cell(self, value: "Any") -> object:
+        """Make one cell or label plain, as far as a table's form goes."""
         kind = type(value)
         if kind is str or kind is int:
             return value
-        if kind in missing or (issubclass(kind, float) and value != value):
+        form = self._forms.get(kind)
+        if form is not None:
+            return form(value)
+        if issubclass(kind, float) and value != value:
             return None
-        if issubclass(kind, times):
+        if kind is tuple:
+            # A label of several levels.
+            return tuple(map(self.cell, value))
+        if issubclass(kind, self._times):
             return value.isoformat()
-        if issubclass(kind, span):
-            return pandas_span(value).isoformat()
+        if issubclass(kind, self._span):
+            return self._pandas.Timedelta(value).isoformat()
         return value
 
-    return cell
+
+def _floats(array: "Any") -> "list[object] | Sound":
+    numpy: Any = _modules["numpy"]
+    if numpy.isfinite(array).all():
+        return Sound(array.tolist(), 1, 0)
+    missing = numpy.isnan(array)
+    cells = array.astype(object)
+    cells[missing] = None
+    plain: list[object] = cells.tolist()
+    # An infinity is not missing, and its place is told.
+    return plain if numpy.isinf(array).any() else Sound(plain, 1, 0)

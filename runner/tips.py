@@ -1,12 +1,14 @@
-"""What to do about a type that JSON does not have."""
+"""What to do about a type that JSON does not have: each tip leads to a result."""
 
 from runner import failure
 
+STR = "use str(...)"
 _LIST = "use list(...)"
-_STR = "use str(...)"
 _STR_OR_FLOAT = "use str(...) or float(...)"
 _ISO = "use .isoformat()"
 _TOLIST = "use .tolist()"
+_BYTES = "use .decode() or base64.b64encode(...).decode()"
+_COMPLEX = "use [z.real, z.imag]"
 
 # By top-level module and name, since pandas and pathlib move theirs about.
 _TIPS = {
@@ -22,24 +24,31 @@ _TIPS = {
     "builtins.dict_items": _LIST,
     "collections.deque": _LIST,
     "array.array": _LIST,
-    "builtins.bytes": "use .decode() or base64",
-    "builtins.bytearray": "use .decode() or base64",
-    "builtins.complex": "use [z.real, z.imag]",
+    "builtins.bytes": _BYTES,
+    "builtins.bytearray": "use bytes(...).decode() or base64.b64encode(...).decode()",
+    "builtins.complex": _COMPLEX,
     "decimal.Decimal": _STR_OR_FLOAT,
     "fractions.Fraction": _STR_OR_FLOAT,
     "datetime.date": _ISO,
     "datetime.time": _ISO,
     "datetime.timedelta": "use .total_seconds()",
-    "uuid.UUID": _STR,
-    "pathlib.PurePath": _STR,
+    "uuid.UUID": STR,
+    "pathlib.PurePath": STR,
     "enum.Enum": "use .value",
     "numpy.ndarray": _TOLIST,
-    "numpy.generic": "use .item() or str(...)",
+    "numpy.longdouble": _STR_OR_FLOAT,
+    "numpy.clongdouble": "use [float(z.real), float(z.imag)]",
+    "numpy.complexfloating": _COMPLEX,
+    "numpy.bytes_": _BYTES,
+    "numpy.generic": STR,
     # Subclasses: what they add would be lost.
     "pandas.DataFrame": "use pandas.DataFrame(...) or .to_dict('records')",
     "pandas.Series": "use .tolist() or .to_dict()",
     "pandas.Index": _TOLIST,
+    "pandas.ExtensionArray": _TOLIST,
 }
+# Those that make a key of a key as well.
+_FOR_KEYS = frozenset((_ISO, "use .total_seconds()", "use .value", _STR_OR_FLOAT))
 
 
 def for_type(kind: type) -> tuple[str, str]:
@@ -49,6 +58,12 @@ def for_type(kind: type) -> tuple[str, str]:
     except Exception:
         # A metaclass may say anything about its types, or raise.
         return "object", ""
+
+
+def for_key(kind: type) -> str:
+    """What to write instead of a key of the type."""
+    _, tip = for_type(kind)
+    return tip if tip in _FOR_KEYS else STR
 
 
 def _tip(kind: type) -> str:

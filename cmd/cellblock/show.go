@@ -73,6 +73,7 @@ func showEnd(ctx context.Context, service *client.Client, job *client.Job, how s
 			return err
 		}
 	} else {
+		showNotes(job)
 		showResult(job)
 	}
 	if err := save(ctx, service, job, how); err != nil {
@@ -109,6 +110,20 @@ func showOutput(job *client.Job, stdout, stderr string) {
 	show(os.Stderr, job.Stderr, stderr)
 	if job.Truncated != nil && (job.Truncated.Stdout || job.Truncated.Stderr) {
 		fmt.Fprintln(os.Stderr, "cellblock: the output is cut at its limit")
+	}
+}
+
+// showNotes writes what of the result and the files is not as the script had it.
+func showNotes(job *client.Job) {
+	for _, text := range job.Notes {
+		fmt.Fprintln(os.Stderr, "cellblock:", text)
+	}
+	for _, file := range job.FilesOmitted {
+		size := "not drawn"
+		if file.Size != nil {
+			size = fmt.Sprintf("%d bytes", *file.Size)
+		}
+		fmt.Fprintf(os.Stderr, "cellblock: left out %s (%s): the limit %s is %v %s\n", file.Name, size, file.Limit.Name, file.Limit.Value, file.Limit.Unit)
 	}
 }
 

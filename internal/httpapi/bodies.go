@@ -30,6 +30,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	usage, truncated := usageBody(o.Usage), api.Truncated(o.Truncated)
 	body.Stdout, body.Stderr = &o.Stdout, &o.Stderr
 	body.Usage, body.Truncated, body.Files = &usage, &truncated, files
+	body.FilesOmitted, body.Notes = omittedBody(o), o.Notes
 	if o.Failure != nil {
 		return withFailure(body, o.Failure)
 	}
@@ -64,6 +65,15 @@ func limitBody(l *jobs.LimitHit) *api.Limit {
 		return nil
 	}
 	return &api.Limit{Name: l.Name, Value: l.Value, Unit: l.Unit}
+}
+
+// omittedBody describes the files that did not fit.
+func omittedBody(o *jobs.Outcome) []api.OmittedFile {
+	bodies := make([]api.OmittedFile, 0, len(o.FilesOmitted))
+	for _, file := range o.FilesOmitted {
+		bodies = append(bodies, api.OmittedFile{Name: file.Name, Size: file.Size, Limit: *limitBody(&file.Limit)})
+	}
+	return bodies
 }
 
 func timeOrNull(t time.Time) *string {

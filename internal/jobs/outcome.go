@@ -20,8 +20,14 @@ type Outcome struct {
 	Stderr    string    `json:"stderr"`
 	Truncated Truncated `json:"truncated"`
 	Usage     Usage     `json:"usage"`
-	// Files are what the script left in outputs/, if it ended by itself.
+	// Files are what the script left in outputs/ and elsewhere in its working
+	// directory, if it ended by itself.
 	Files []OutputFile `json:"files,omitzero"`
+	// FilesOmitted are files that a limit kept out of Files.
+	FilesOmitted []OmittedFile `json:"files_omitted,omitzero"`
+	// Notes are sentences on what of the result or the files is not as the script
+	// had it, such as `result["a"][1]: NaN became null`.
+	Notes []string `json:"notes,omitzero"`
 }
 
 // State is the final state that this outcome gives a job.

@@ -21,6 +21,17 @@ type OutputFile struct {
 	Content []byte `json:"-"`
 }
 
+// OmittedFile is a file that a job left and that did not fit into a limit.
+type OmittedFile struct {
+	// Name is made safe, as that of an OutputFile.
+	Name string `json:"name"`
+	// Size is in bytes; nil where the file was never made: a figure for which the
+	// time was over.
+	Size *int64 `json:"size"`
+	// Limit is the limit that it did not fit into.
+	Limit LimitHit `json:"limit"`
+}
+
 // Names makes the names that a job gave its files safe, and different from each
 // other. The zero value is ready.
 type Names struct {

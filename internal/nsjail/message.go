@@ -21,6 +21,7 @@ const (
 	frameFile   = 'I'
 	frameReady  = 'Y'
 	frameOutput = 'F'
+	frameNotes  = 'N'
 	frameResult = 'R'
 	frameError  = 'E'
 )
@@ -51,6 +52,8 @@ type report struct {
 	failure *jobs.Failure
 	// files are what came before.
 	files []jobs.OutputFile
+	// beside is what the runner says of the result and the files.
+	beside beside
 }
 
 // errResultTooLarge says that a report announced more bytes than are allowed.
@@ -91,7 +94,7 @@ func readReady(r io.Reader) error {
 	return nil
 }
 
-// readReport reads files, and then one result or error frame. It returns io.EOF if the channel
+// readReport reads files, notes if there are any, and then one result or error frame. It returns io.EOF if the channel
 // ended without any, errResultTooLarge and the like without reading what is too
 // large, and an error wrapping errGarbled for anything that the protocol does not
 // allow.
@@ -100,8 +103,17 @@ func readReport(r io.Reader, limits jobs.Limits) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
+	var notes beside
+	if kind == frameNotes {
+		if notes, err = readBeside(r, length, limits); err != nil {
+			return report{}, err
+		}
+		if kind, length, err = readHeader(r); err != nil {
+			return report{}, err
+		}
+	}
 	said, err := readEnd(r, kind, length, limits.ResultBytes)
-	said.files = files
+	said.files, said.beside = files, notes
 	return said, err
 }
 

@@ -218,6 +218,7 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	}
 	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
 		outcome.Files = found.report.files
+		outcome.FilesOmitted, outcome.Notes = found.report.beside.omitted, found.report.beside.notes
 	}
 	if found.early {
 		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.takeNow()

@@ -25,7 +25,7 @@ func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	err := w.Files.Put(ctx, job.ID, outcome.Files, w.Store.TTL(job))
 	if err != nil {
 		w.Logger.Error("the files of a job cannot be kept", "job_id", job.ID, "request_id", job.RequestID, "error", err)
-		outcome.Result, outcome.Files = nil, nil
+		outcome.Result, outcome.Files, outcome.FilesOmitted, outcome.Notes = nil, nil, nil, nil
 		outcome.Failure = &jobs.Failure{Code: jobs.CodeInternal, Message: "the files that the script left could not be stored"}
 	}
 	return outcome

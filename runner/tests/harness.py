@@ -92,6 +92,10 @@ class Ended:
 
     def __init__(self, frame: tuple[bytes, int, bytes], runner: Runner) -> None:
         """Wait for the end of a runner whose answer has been read."""
+        self.notes: list[str] = []
+        if frame[0] == b"N":
+            self.notes = json.loads(frame[2])["notes"]
+            frame = runner.receive(ROOM)
         self.kind, self.length, self.payload = frame
         stdout, stderr, self.status = runner.finish()
         self.stdout, self.stderr = stdout.decode(), stderr.decode()

@@ -47,14 +47,10 @@ class TestNumpy(unittest.TestCase):
     def test_scalars_that_json_lacks(self) -> None:
         np = self.np
         cases = [
-            (np.float64("nan"), "float nan; use None"),
-            (np.float32("inf"), "float inf; use None"),
-            (np.complex128(1), "complex"),
-            (np.bytes_(b"a"), "numpy.bytes_"),
-            (np.datetime64("2024-01-01"), "numpy.datetime64; use .item() or str(...)"),
-            (np.timedelta64(1, "s"), "numpy.timedelta64; use .item() or str(...)"),
-            (np.longdouble(1), "numpy.longdouble; use .item() or str(...)"),
-            (np.void(b"a"), "numpy.void"),
+            (np.complex128(1), "numpy.complex128; use [z.real, z.imag]"),
+            (np.bytes_(b"a"), "numpy.bytes_; use .decode()"),
+            (np.longdouble(1), "numpy.longdouble; use str(...) or float(...)"),
+            (np.void(b"a"), "numpy.void; use str(...)"),
         ]
         for value, want in cases:
             with self.subTest(want):
@@ -73,6 +69,8 @@ class TestNumpy(unittest.TestCase):
             (np.zeros((2, 0)), "[[],[]]"),
             (np.arange(6).reshape(2, 3).T[:, ::-1], "[[3,0],[4,1],[5,2]]"),
             (np.array([1], dtype=">i4"), "[1]"),
+            (np.array([[1, None]], dtype=object), "[[1,null]]"),
+            (np.array(["2024"], dtype="M8[Y]"), '["2024"]'),
         ]
         for value, want in cases:
             with self.subTest(want):
@@ -82,13 +80,11 @@ class TestNumpy(unittest.TestCase):
     def test_arrays_that_json_lacks(self) -> None:
         np = self.np
         cases = [
-            (np.array([1, np.nan]), "result[1]: float nan; use None"),
-            (np.array([[1.0], [np.inf]]), "result[1][0]: float inf; use None"),
-            (np.array([object()]), "result: numpy.ndarray; use .tolist()"),
-            (np.array([1j]), "result: numpy.ndarray; use .tolist()"),
-            (np.array(["2024"], dtype="M8[Y]"), "result: numpy.ndarray; use .tolist()"),
+            (np.array([object()]), "result[0]: object"),
+            (np.array([1j]), "result: numpy.ndarray; use .real.tolist()"),
+            (np.array([b"a"]), "result: numpy.ndarray; use .astype(str)"),
             (np.zeros(1, dtype=[("a", "i4")]), "result: numpy.ndarray; use .tolist()"),
-            (np.array([1], dtype="g"), "result[0]: numpy.longdouble"),
+            (np.array([1], dtype="g"), "result: numpy.ndarray; use .astype(float)"),
             (np.ma.array([1, 2], mask=[0, 1]), "result: numpy.ma.MaskedArray"),
             (np.matrix([1]), "result: numpy.matrix; use .tolist()"),
         ]
@@ -101,8 +97,15 @@ class TestNumpy(unittest.TestCase):
     def test_keys(self) -> None:
         np = self.np
         self.assertEqual(self.encoded({np.str_("a"): 1}), '{"a":1}')
-        for key in (np.int64(1), np.float64(1), np.bool_(True)):
-            self.assertIn("key of type numpy.", self.refused({key: 1}))
+        for key, want in (
+            (np.int64(1), "1"),
+            (np.float64(1), "1.0"),
+            (np.True_, "true"),
+        ):
+            self.assertEqual(self.encoded({key: 1}), f'{{"{want}":1}}')
+        self.assertIn(
+            "key of type numpy.longdouble", self.refused({np.longdouble(1): 1})
+        )
 
     def test_huge_arrays_of_nothing(self) -> None:
         np = self.np
@@ -151,10 +154,8 @@ class TestPandas(unittest.TestCase):
                 "F; use pandas.DataFrame(...) or .to_dict('records')",
             ),
             ("pandas.Index([1])", "Index; use .tolist()"),
-            ("pandas.Timestamp(0)", "Timestamp; use .isoformat()"),
-            ("pandas.Timedelta(1)", "Timedelta; use .total_seconds()"),
-            ("pandas.NA", "NAType"),
-            ("pandas.NaT", "NaTType"),
+            ("pandas.Categorical(['a'])", "Categorical; use .tolist()"),
+            ("pandas.Series(['2024'], dtype='M8[s]').array", "Array; use .tolist()"),
         ]
         for expression, want in cases:
             with self.subTest(expression):
@@ -206,7 +207,6 @@ class TestPandas(unittest.TestCase):
 
     def test_cells_that_have_no_json(self) -> None:
         for expression, want in (
-            ("pandas.Series([1.0, float('inf')])", 'result["data"][1]: float inf'),
             ("pandas.DataFrame({'a': [{1}]})", 'result["data"][0][0]: set'),
             ("pandas.DataFrame({1j: [1]})", 'result["columns"][0]: complex'),
         ):

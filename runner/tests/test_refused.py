@@ -7,7 +7,6 @@ import datetime
 import decimal
 import enum
 import fractions
-import math
 import pathlib
 import random
 import sys
@@ -46,7 +45,7 @@ class TestRefused(unittest.TestCase):
             ({}.keys(), "dict_keys; use list(...)"),
             (collections.deque(), "collections.deque; use list(...)"),
             (array.array("i"), "array.array; use list(...)"),
-            (b"", "bytes; use .decode() or base64"),
+            (b"", "bytes; use .decode() or base64.b64encode(...).decode()"),
             (1j, "complex; use [z.real, z.imag]"),
             (decimal.Decimal(1), "decimal.Decimal; use str(...) or float(...)"),
             (fractions.Fraction(1), "fractions.Fraction; use str(...) or float(...)"),
@@ -72,11 +71,8 @@ class TestRefused(unittest.TestCase):
     def test_numbers(self) -> None:
         long = 10**4300
         cases: list[tuple[object, str]] = [
-            (math.nan, "float nan; use None"),
-            (math.inf, "float inf; use None"),
-            (-math.inf, "float -inf; use None"),
-            (long, "int with more than 4300 digits; use str(...)"),
-            (-long, "int with more than 4300 digits; use str(...)"),
+            (long, "int with more than 4300 digits; use hex(...)"),
+            (-long, "int with more than 4300 digits; use hex(...)"),
         ]
         for value, want in cases:
             with self.subTest(want):
@@ -95,7 +91,7 @@ class TestRefused(unittest.TestCase):
     def test_keys(self) -> None:
         cases: list[tuple[object, str]] = [
             ({(1, 2): 0}, "key of type tuple"),
-            ({b"a": 0}, "key of type bytes; use .decode() or base64"),
+            ({b"a": 0}, "key of type bytes; use str(...)"),
             ({Colour.RED: 0}, "key of type"),
             ({1: 0, "1": 0}, 'two keys become "1"'),
             ({True: 0, "true": 0}, 'two keys become "true"'),

@@ -3,10 +3,11 @@
 import collections
 import enum
 import json
+import math
 import random
 import unittest
 
-from runner import serialize
+from runner import notes, serialize
 
 ROOM = 4 << 20
 
@@ -60,6 +61,40 @@ def refused(value: object) -> str:
     except serialize.NotSerializableError as error:
         return error.detail
     raise AssertionError(f"not refused: {data[:200]!r}")
+
+
+class TestNotNumbers(unittest.TestCase):
+    def noted(self, value: object) -> tuple[str, list[str]]:
+        told = notes.Notes()
+        return serialize.encode(value, ROOM, None, told).decode(), told.listed()
+
+    def test_they_become_null(self) -> None:
+        for number, name in (
+            (math.nan, "NaN"),
+            (math.inf, "Infinity"),
+            (Real("-inf"), "-Infinity"),
+        ):
+            with self.subTest(name):
+                self.assertEqual(
+                    self.noted([{"k": number}]),
+                    ('[{"k":null}]', [f'result[0]["k"]: {name} became null']),
+                )
+                self.assertEqual(
+                    self.noted({number: 1}),
+                    ('{"null":1}', [f"result: key {name} became null"]),
+                )
+        self.assertEqual(self.noted([1.5, "nan"]), ('[1.5,"nan"]', []))
+
+    def test_many_are_counted(self) -> None:
+        _, told = self.noted([math.nan] * 1000)
+        self.assertEqual((len(told), told[20]), (21, "980 more"))
+
+    def test_long_paths(self) -> None:
+        value: object = math.nan
+        for _ in range(400):
+            value = {"k" * 10_000: value}
+        (note,) = self.noted(value)[1]
+        self.assertLess(len(note.encode()), 2048)
 
 
 class TestAccepted(unittest.TestCase):

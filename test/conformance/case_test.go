@@ -52,8 +52,12 @@ type testCase struct {
 	// Truncated names the streams that are cut.
 	Truncated []string `yaml:"truncated"`
 
-	// Files are what comes back from outputs/, by name.
+	// Files are what comes back, by name.
 	Files map[string]matcher `yaml:"files"`
+	// Omitted are the files that did not fit, by name: into which limit.
+	Omitted map[string]string `yaml:"files_omitted"`
+	// Notes are what the answer says beside.
+	Notes []string `yaml:"notes"`
 
 	// AtLeast and Within bound the time until the answer; Within is 14s if not
 	// given: nothing that ends may be waited out to its limit.

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -56,6 +57,12 @@ func checkOutcome(t *testing.T, c testCase, a answer) {
 	cut.Stdout = slices.Contains(c.Truncated, "stdout")
 	cut.Stderr = slices.Contains(c.Truncated, "stderr")
 	equal(t, "truncated", pointed(a.Truncated), pointed(&cut))
+	equal(t, "notes", strings.Join(a.Notes, "\n"), strings.Join(c.Notes, "\n"))
+	left := map[string]string{}
+	for _, file := range a.Omitted {
+		left[file.Name] = file.Limit.Name
+	}
+	equal(t, "files_omitted", fmt.Sprint(left), fmt.Sprint(maps.Clone(c.Omitted)))
 	for _, ours := range []string{"/runner/", "runner/", "supervisor"} {
 		if strings.Contains(a.Traceback, ours) && !strings.Contains(c.Script, ours) {
 			t.Errorf("the traceback shows our own code (%q)", ours)

@@ -54,6 +54,14 @@ type answer struct {
 	FinishedAt *time.Time     `json:"finished_at"`
 	Workers    *int           `json:"workers"`
 	Files      []file         `json:"files"`
+	Omitted    []omitted      `json:"files_omitted"`
+	Notes      []string       `json:"notes"`
+}
+
+type omitted struct {
+	Name  string `json:"name"`
+	Size  *int64 `json:"size"`
+	Limit limit  `json:"limit"`
 }
 
 type file struct {

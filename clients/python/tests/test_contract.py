@@ -52,6 +52,7 @@ MODELS: dict[str, type[Any]] = {
     "JobList": models.JobList,
     "JobSummary": models.JobSummary,
     "Limit": models.Limit,
+    "OmittedFile": models.OmittedFile,
     "OutputEvent": events.Output,
     "OutputFile": models.OutputFile,
     "Ready": models.Ready,
@@ -62,6 +63,7 @@ MODELS: dict[str, type[Any]] = {
 # Parts of the above, and what is sent, which other tests are about.
 OTHERS = {
     *("ErrorCode", "JobId", "JobStatus", "Result", "Output", "OutputFiles", "Stdout"),
+    *("OmittedFiles", "Notes"),
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
     *("ExecuteForm", "RequestLimits"),
 }

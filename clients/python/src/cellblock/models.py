@@ -70,6 +70,18 @@ class OutputFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OmittedFile:
+    """A file that a script left and that did not fit into a limit.
+
+    `size` is in bytes; None for a figure that was not drawn.
+    """
+
+    name: str
+    size: int | None
+    limit: Limit
+
+
+@dataclass(frozen=True, kw_only=True)
 class Callback:
     """What became of a job's `callback_url`."""
 
@@ -94,6 +106,8 @@ class Outcome:
     usage: Usage | None = None
     truncated: Truncated | None = None
     files: tuple[OutputFile, ...] = ()
+    files_omitted: tuple[OmittedFile, ...] = ()
+    notes: tuple[str, ...] = ()
     limit: Limit | None = None
     detail: str | None = None
     hint: str | None = None

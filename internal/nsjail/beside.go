@@ -1,0 +1,89 @@
+package nsjail
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+
+	"cellblock/internal/jobs"
+)
+
+// Bounds on a frameNotes. The runner keeps well below them.
+const (
+	maxBesideBytes = 256 << 10
+	maxNotes       = 21
+	maxNoteBytes   = 2 << 10
+	maxOmitted     = 64
+)
+
+// beside is what the runner says of a result and of files. User code can forge it,
+// for its own job.
+type beside struct {
+	notes   []string
+	omitted []jobs.OmittedFile
+}
+
+// besideFrame is the payload of a frameNotes.
+type besideFrame struct {
+	Notes        []string `json:"notes"`
+	FilesOmitted []struct {
+		Name  string `json:"name"`
+		Size  *int64 `json:"size"`
+		Limit string `json:"limit"`
+	} `json:"files_omitted"`
+}
+
+// readBeside reads the payload of a frameNotes. It returns an error wrapping
+// errGarbled for what is larger than the runner makes it, or names no limit.
+func readBeside(r io.Reader, length int64, limits jobs.Limits) (beside, error) {
+	if length > maxBesideBytes {
+		return beside{}, fmt.Errorf("%w: %d bytes of notes", errGarbled, length)
+	}
+	payload := make([]byte, length)
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return beside{}, fmt.Errorf("%w: cut short", errGarbled)
+	}
+	var frame besideFrame
+	if err := json.Unmarshal(payload, &frame); err != nil {
+		return beside{}, fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	if len(frame.Notes) > maxNotes || len(frame.FilesOmitted) > maxOmitted {
+		return beside{}, fmt.Errorf("%w: too many notes", errGarbled)
+	}
+	for _, note := range frame.Notes {
+		if len(note) > maxNoteBytes || !utf8.ValidString(note) {
+			return beside{}, fmt.Errorf("%w: not a note of the runner's", errGarbled)
+		}
+	}
+	found := beside{notes: frame.Notes}
+	var names jobs.Names
+	for _, file := range frame.FilesOmitted {
+		limit, ok := fileLimit(file.Limit, limits)
+		if !ok || file.Size != nil && (*file.Size < 0 || *file.Size > math.MaxUint32) {
+			return beside{}, fmt.Errorf("%w: a file was left out for no limit", errGarbled)
+		}
+		found.omitted = append(found.omitted, jobs.OmittedFile{Name: names.Safe(file.Name), Size: file.Size, Limit: limit})
+	}
+	return found, nil
+}
+
+// fileLimit returns the limit of a name that may keep a file out of an answer. The
+// value is the worker's own, whatever the runner says.
+func fileLimit(name string, l jobs.Limits) (jobs.LimitHit, bool) {
+	switch name {
+	case "output_files":
+		return jobs.LimitHit{Name: name, Value: float64(l.OutputFiles), Unit: "count"}, true
+	case "output_files_bytes":
+		return jobs.LimitHit{Name: name, Value: float64(l.OutputFilesBytes), Unit: "bytes"}, true
+	case "file_size":
+		return jobs.LimitHit{Name: name, Value: float64(l.FileBytes), Unit: "bytes"}, true
+	case "wall":
+		return jobs.LimitHit{Name: name, Value: l.Wall.Seconds(), Unit: "seconds"}, true
+	case "cpu":
+		return jobs.LimitHit{Name: name, Value: l.CPU.Seconds(), Unit: "seconds"}, true
+	}
+	return jobs.LimitHit{}, false
+}

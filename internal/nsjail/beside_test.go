@@ -1,0 +1,82 @@
+package nsjail
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"cellblock/internal/jobs"
+)
+
+func TestReadBeside(t *testing.T) {
+	t.Parallel()
+	many := func(n int, one string) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
+	for name, test := range map[string]struct {
+		payload string
+		notes   []string
+		omitted string
+		garbled bool
+	}{
+		"nothing":        {payload: `{}`},
+		"a note":         {payload: `{"notes":["a"]}`, notes: []string{"a"}},
+		"a later field":  {payload: `{"more":1}`},
+		"a file":         {payload: `{"files_omitted":[{"name":"a","size":3,"limit":"output_files"}]}`, omitted: "a 3 {output_files 2 count}"},
+		"a figure":       {payload: `{"files_omitted":[{"name":"../f","size":null,"limit":"wall"}]}`, omitted: "_../f - {wall 0 seconds}"},
+		"no limit":       {payload: `{"files_omitted":[{"name":"a","size":3,"limit":"patience"}]}`, garbled: true},
+		"a value":        {payload: `{"files_omitted":[{"name":"a","size":3,"limit":{"name":"wall"}}]}`, garbled: true},
+		"negative":       {payload: `{"files_omitted":[{"name":"a","size":-3,"limit":"wall"}]}`, garbled: true},
+		"no JSON":        {payload: `{`, garbled: true},
+		"as many notes":  {payload: `{"notes":[` + many(21, `"x"`) + `]}`, notes: slices.Repeat([]string{"x"}, 21)},
+		"one too many":   {payload: `{"notes":[` + many(22, `"x"`) + `]}`, garbled: true},
+		"a long note":    {payload: `{"notes":["` + strings.Repeat("x", maxNoteBytes+1) + `"]}`, garbled: true},
+		"bad UTF-8":      {payload: "{\"notes\":[\"\xff\"]}", garbled: true},
+		"too many files": {payload: `{"files_omitted":[` + many(65, `{"name":"a","size":1,"limit":"cpu"}`) + `]}`, garbled: true},
+		"too long":       {payload: `{"notes":["` + strings.Repeat("x", maxBesideBytes) + `"]}`, garbled: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent := slices.Concat(outputFrame("f", "x"), frame('N', test.payload), frame('R', "1"))
+			got, err := readReport(bytes.NewReader(sent), bounded(10))
+			if errors.Is(err, errGarbled) != test.garbled {
+				t.Fatalf("the error is %v", err)
+			}
+			if test.garbled {
+				return
+			}
+			if string(got.result) != "1" || len(got.files) != 1 || !slices.Equal(got.beside.notes, test.notes) {
+				t.Errorf("got %+v", got)
+			}
+			if left := describe(got.beside.omitted); left != test.omitted {
+				t.Errorf("left out %q, want %q", left, test.omitted)
+			}
+		})
+	}
+}
+
+func describe(files []jobs.OmittedFile) string {
+	var parts []string
+	for _, file := range files {
+		size := "-"
+		if file.Size != nil {
+			size = fmt.Sprint(*file.Size)
+		}
+		parts = append(parts, fmt.Sprintf("%s %s %v", file.Name, size, file.Limit))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Notes that are announced and never sent must not make the worker hold memory.
+func TestReadBesideIsBounded(t *testing.T) {
+	t.Parallel()
+	_, err := readReport(bytes.NewReader([]byte{'N', 0xff, 0xff, 0xff, 0xff}), bounded(10))
+	if !errors.Is(err, errGarbled) {
+		t.Errorf("the error is %v", err)
+	}
+	twice := slices.Concat(frame('N', `{}`), frame('N', `{}`), frame('R', "1"))
+	if _, err := readReport(bytes.NewReader(twice), bounded(10)); !errors.Is(err, errGarbled) {
+		t.Errorf("notes twice: the error is %v", err)
+	}
+}
