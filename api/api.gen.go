@@ -232,7 +232,7 @@ type BatchMember struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
@@ -272,7 +272,7 @@ type BatchResult struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
@@ -344,7 +344,7 @@ type Error struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
@@ -442,7 +442,7 @@ type Error struct {
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 // - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
-// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
 // - `worker_lost` (500): the worker died under the job
 // - `internal` (500): our own fault
@@ -614,7 +614,7 @@ type Job struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another body
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died under the job
 	// - `internal` (500): our own fault
@@ -909,7 +909,9 @@ type Unavailable = Error
 // CreateBatchParams defines parameters for CreateBatch.
 type CreateBatchParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
-	// body gives the same job (or batch), for as long as that can be read; with another body it is refused (422 `idempotency_mismatch`).
+	// request gives the same job (or batch), for as long as that can be read; with another request it is refused (422 `idempotency_mismatch`).
+	// What a request asks for is compared, not how it is spelt: spaces, the order of fields, and JSON or form do not matter, nor whether the
+	// client waits (`async`, `Prefer`). Numbers in `args` are compared as they are written: `1` and `1.0` differ, as they do to Python.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -938,7 +940,9 @@ type ExecuteParams struct {
 	Prefer *Prefer `json:"Prefer,omitempty"`
 
 	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
-	// body gives the same job (or batch), for as long as that can be read; with another body it is refused (422 `idempotency_mismatch`).
+	// request gives the same job (or batch), for as long as that can be read; with another request it is refused (422 `idempotency_mismatch`).
+	// What a request asks for is compared, not how it is spelt: spaces, the order of fields, and JSON or form do not matter, nor whether the
+	// client waits (`async`, `Prefer`). Numbers in `args` are compared as they are written: `1` and `1.0` differ, as they do to Python.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 

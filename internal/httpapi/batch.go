@@ -77,7 +77,9 @@ func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string)
 			request.Lines[i].Err = h.checkRequest(line.Request)
 		}
 	}
-	request.IdempotencyKey, request.Fingerprint, err = decodeIdempotency(key, body)
+	if request.IdempotencyKey, err = decodeKey(key); request.IdempotencyKey != "" {
+		request.Fingerprint = jobs.MeaningOfBatch(request.Lines)
+	}
 	return request, err
 }
 

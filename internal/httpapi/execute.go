@@ -21,7 +21,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 		return
 	}
 	defer release()
-	request, raw, err := h.readRequest(w, r)
+	request, err := h.readRequest(w, r)
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -30,9 +30,12 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 		h.fail(w, r, shuttingDown())
 		return
 	}
-	if request.IdempotencyKey, request.Fingerprint, err = decodeIdempotency(params.IdempotencyKey, raw); err != nil {
+	if request.IdempotencyKey, err = decodeKey(params.IdempotencyKey); err != nil {
 		h.fail(w, r, err)
 		return
+	}
+	if request.IdempotencyKey != "" {
+		request.Fingerprint = request.Meaning()
 	}
 	request.Stored = release
 	var prefer preferences
@@ -148,19 +151,19 @@ func (h *Handler) takeRoom(w http.ResponseWriter, r *http.Request) (release func
 	return release, err
 }
 
-// readRequest reads and checks the body, and gives what stands for it as a
-// whole too.
-func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, body []byte, err *jobs.Error) {
+// readRequest reads and checks the body.
+func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, err *jobs.Error) {
 	boundary, err := checkMediaType(r.Header)
 	switch {
 	case err != nil:
-		return request, nil, err
+		return request, err
 	case boundary != "":
 		var parts []jobs.FormPart
-		if parts, body, err = readForm(w, r, boundary); err == nil {
+		if parts, err = readForm(w, r, boundary); err == nil {
 			request, err = jobs.DecodeForm(parts)
 		}
 	default:
+		var body []byte
 		if body, err = readBody(w, r, jobs.MaxRequestBytes, jobs.JSONTooLarge); err == nil {
 			request, err = jobs.DecodeRequest(body)
 		}
@@ -168,7 +171,7 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request j
 	if err == nil {
 		err = h.checkRequest(request)
 	}
-	return request, body, err
+	return request, err
 }
 
 // checkRequest refuses what is well-formed and asks for more than this service

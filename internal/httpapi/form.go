@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -20,36 +19,31 @@ const formTimeout = time.Minute
 // maxFormParts is one for each field, and the files.
 const maxFormParts = jobs.MaxFiles + 16
 
-// readForm reads a body of multipart/form-data, within its bound, and gives
-// beside it what stands for it as a whole: boundaries differ from one attempt of
-// a client to the next, the parts do not.
-func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, []byte, *jobs.Error) {
+// readForm reads a body of multipart/form-data, within its bound.
+func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, *jobs.Error) {
 	// Not all connections have deadlines of their own; the server's then stands.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
 	defer func() { exchangeOf(r).received = time.Now() }()
 	body := http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes)
 	reader := multipart.NewReader(body, boundary)
-	sum := sha256.New()
 	var parts []jobs.FormPart
 	for {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
 			// To its end: before that, the server does not notice a client that leaves.
 			_, _ = io.Copy(io.Discard, body)
-			return parts, sum.Sum(nil), nil
+			return parts, nil
 		}
 		if err == nil && len(parts) == maxFormParts {
-			return nil, nil, jobs.Errorf(jobs.CodeInvalidRequest, "the body has more than %d parts", maxFormParts)
+			return nil, jobs.Errorf(jobs.CodeInvalidRequest, "the body has more than %d parts", maxFormParts)
 		}
 		var read jobs.FormPart
 		if err == nil {
 			read, err = readPart(part)
 		}
 		if err != nil {
-			return nil, nil, formError(w, r, err, append(parts, read))
+			return nil, formError(w, r, err, append(parts, read))
 		}
-		fmt.Fprintf(sum, "%q %q %d\n", read.Name, read.FileName, len(read.Content))
-		_, _ = sum.Write(read.Content)
 		parts = append(parts, read)
 	}
 }

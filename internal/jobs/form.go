@@ -62,10 +62,11 @@ func DecodeForm(parts []FormPart) (Request, *Error) {
 
 // jsonParts says what those parts must be that are JSON.
 var jsonParts = map[string]string{
-	"async":  "true or false",
-	"args":   `a JSON object of main()'s keyword arguments, such as {"n": 5}`,
-	"env":    `a JSON object of strings, such as {"MODE": "fast"}`,
-	"limits": `a JSON object of numbers, such as {"wall_seconds": 2}`,
+	"async":        "true or false",
+	"args":         `a JSON object of main()'s keyword arguments, such as {"n": 5}`,
+	"env":          `a JSON object of strings, such as {"MODE": "fast"}`,
+	"start_within": "a number of seconds, such as 5",
+	"limits":       `a JSON object of numbers, such as {"wall_seconds": 2}`,
 }
 
 // formValue gives a part as the JSON that it stands for.

@@ -45,6 +45,7 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 		{"args", "", "[5]", `"args" must be an object of main()'s keyword arguments, not an array`},
 		{"env", "", "A=b", `"env" must be a JSON object of strings, such as {"MODE": "fast"}; it is not valid JSON`},
 		{"limits", "", "5s", `"limits" must be a JSON object of numbers, such as {"wall_seconds": 2}; it is not valid JSON`},
+		{"start_within", "", "5s", `"start_within" must be a number of seconds, such as 5; it is not valid JSON`},
 		{"async", "", "yes", `"async" must be true or false; it is not valid JSON`},
 		{"async", "", "1", `"async" must be true or false, not a number`},
 	} {

@@ -165,6 +165,9 @@ func TestFormIdempotency(t *testing.T) {
 	equal(t, "result", string(second.Result), `"x"`)
 	equal(t, "job", second.JobID, first.JobID)
 	equal(t, "code of another content", send("y").Code, "idempotency_mismatch")
+	spelt := []byte(`{ "files": [ {"content_base64": "eA==", "path": "a"} ],` + "\n" + `"script": "def main(): return open('a').read()", "async": false }`)
+	asJSON := call(t, standard().URL, request{Path: "/execute", Body: spelt, Header: http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {t.Name()}}})
+	equal(t, "job of the same as JSON", asJSON.JobID, first.JobID)
 }
 
 // TestFilesWithoutRoom: a given file that the sandbox cannot hold is no fault of

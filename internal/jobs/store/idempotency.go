@@ -48,7 +48,7 @@ func (s *Store) Claim(ctx context.Context, key, id, fingerprint string) (string,
 	}
 	bound, asked, _ := strings.Cut(reply, " ")
 	if asked != fingerprint {
-		return "", jobs.Errorf(jobs.CodeIdempotencyMismatch, "this Idempotency-Key was used with another body")
+		return "", jobs.Errorf(jobs.CodeIdempotencyMismatch, "this Idempotency-Key was used with another request")
 	}
 	return bound, nil
 }

@@ -102,7 +102,7 @@ class TooLarge(Refused):
 
 
 class IdempotencyMismatch(Refused):
-    """The idempotency key was used with another body."""
+    """The idempotency key was used with another request."""
 
 
 class Unauthorized(Refused):
