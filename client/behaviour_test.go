@@ -363,3 +363,15 @@ func TestWaitGivesTheJobAndItsError(t *testing.T) {
 		t.Errorf("%+v, %v", job, err)
 	}
 }
+
+func TestTheTextOfAnErrorSaysWhereAndWhatHelps(t *testing.T) {
+	t.Parallel()
+	s := serve(t, nil, answer(422, `{"error":"no JSON","code":"not_serializable","job_id":"j","status":"failed","created_at":"2026-01-02T03:04:05.678Z","detail":"result[1]: set","hint":"use a list"}`))
+	job, err := s.Run(t.Context(), client.Request{Script: script})
+	if err == nil || err.Error() != "no JSON: result[1]: set; use a list (not_serializable, job j)" {
+		t.Errorf("the error is %v", err)
+	}
+	if job == nil || job.Status != "failed" || job.CreatedAt == "" {
+		t.Errorf("the job is %+v", job)
+	}
+}

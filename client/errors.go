@@ -74,7 +74,8 @@ type Error struct {
 	job *Job
 }
 
-// Error gives the sentence, the code and the job.
+// Error returns the sentence, where in the result it is and what probably helps, the
+// code and the job.
 func (e *Error) Error() string {
 	about := string(e.Code)
 	if about == "" {
@@ -83,7 +84,14 @@ func (e *Error) Error() string {
 	if e.JobID != "" {
 		about += ", job " + e.JobID
 	}
-	return fmt.Sprintf("%s (%s)", e.Message, about)
+	sentence := e.Message
+	if e.Detail != "" {
+		sentence += ": " + e.Detail
+	}
+	if e.Hint != "" {
+		sentence += "; " + e.Hint
+	}
+	return fmt.Sprintf("%s (%s)", sentence, about)
 }
 
 // CodeOf gives the code of an error that is, or wraps, an *Error; "" for others

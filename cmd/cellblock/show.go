@@ -160,9 +160,4 @@ func showFailure(job *client.Job) {
 		text := strings.TrimRight(job.Text, "\n")
 		fmt.Fprintf(os.Stderr, "%5d | %s\n      | %s^\n", job.Line, text, strings.Repeat(" ", max(0, job.Column-1)))
 	}
-	for _, more := range []string{job.Detail, job.Hint} {
-		if more != "" {
-			fmt.Fprintln(os.Stderr, more)
-		}
-	}
 }

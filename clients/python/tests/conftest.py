@@ -30,6 +30,10 @@ class Awaited:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
+    def close_only(self) -> None:
+        """Close the client, and leave the loop for more calls."""
+        self._loop.run_until_complete(self._client.aclose())
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
 

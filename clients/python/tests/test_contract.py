@@ -129,6 +129,7 @@ def test_each_code_has_a_class_and_each_class_a_code() -> None:
     assert set(errors.CODES) == set(SCHEMAS["ErrorCode"]["enum"])
     made = {errors.CellblockError, errors.Unreachable, errors.NotEnded}
     made |= {errors.UnexpectedAnswer, errors.Refused, errors.JobFailed}
+    made |= {errors.ClientClosed}
     found = [each for each in vars(errors).values() if isinstance(each, type)]
     classes = {each for each in found if issubclass(each, Exception)}
     assert classes == made | set(errors.CODES.values())

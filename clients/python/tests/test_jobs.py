@@ -169,6 +169,40 @@ def test_what_is_known_of_a_failure(client: Any) -> None:
     assert late.value.stdout == "begun\n"
 
 
+def test_the_text_of_a_failure_says_where_and_what_helps(client: Any) -> None:
+    with pytest.raises(cellblock.NotSerializable) as caught:
+        client.run("def main():\n    return {'a': [1, {2}]}")
+    failure: Any = caught.value
+    assert failure.outcome.detail.startswith('result["a"][1]: set')
+    assert f"{failure.message}: {failure.outcome.detail}" in str(failure)
+    assert str(failure).endswith(f" (not_serializable, job {failure.job_id})")
+    with pytest.raises(cellblock.ScriptRaised) as hinted:
+        client.run("def main():\n    open('a', 'wb').write(bytes(1 << 21))")
+    hint = getattr(hinted.value.outcome, "hint", None)
+    assert hint
+    assert hint in str(hinted.value)
+
+
+def test_a_closed_client_says_so(clients: Clients, service: Service) -> None:
+    closed = clients(service.url)
+    job_id = closed.run(HELLO).job_id
+    watching = closed.watch(closed.submit(SLOW, args={"seconds": 3}).job_id)
+    next(watching)
+    if isinstance(closed, cellblock.Client):
+        closed.close()
+    else:
+        closed.close_only()
+    for call in (
+        lambda: closed.run(HELLO),
+        lambda: closed.get(job_id),
+        lambda: next(closed.watch(job_id)),
+        lambda: list(watching),
+    ):
+        with pytest.raises(cellblock.ClientClosed) as caught:
+            call()
+        assert str(caught.value) == "the client is closed"
+
+
 def test_jobs_are_listed_page_by_page(client: Any) -> None:
     accepted = [client.submit(HELLO).job_id for _ in range(5)]
     for job_id in accepted:

@@ -12,6 +12,7 @@ import httpx
 
 from . import plans
 from .answers import Answer
+from .errors import ClientClosed
 from .requests import Request
 from .retries import Retries
 from .settings import Settings
@@ -37,6 +38,10 @@ class _Line:
             return await self._perform(step)
         except httpx.RequestError as error:
             return error
+        except RuntimeError as error:
+            if self._http.is_closed:
+                raise ClientClosed("the client is closed") from error
+            raise
 
     async def _perform(self, step: Step) -> Any:
         match step:

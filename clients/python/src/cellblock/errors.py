@@ -4,6 +4,7 @@ CellblockError
   Unreachable          no answer came, in as many attempts as were allowed
   UnexpectedAnswer     what came is not in the contract
   NotEnded             you waited no longer; the job or batch goes on
+  ClientClosed         the client was closed before or during the call
   Unavailable          `unavailable`
   ServiceFault         `internal`
   Refused              nothing was accepted or done
@@ -66,7 +67,10 @@ class CellblockError(Exception):
     def __str__(self) -> str:
         about = [self.code, self.job_id and f"job {self.job_id}"]
         more = ", ".join(each for each in about if each)
-        return f"{self.message} ({more})" if more else self.message
+        return f"{self._sentence()} ({more})" if more else self._sentence()
+
+    def _sentence(self) -> str:
+        return self.message
 
 
 class Unreachable(CellblockError):
@@ -79,6 +83,10 @@ class UnexpectedAnswer(CellblockError):
 
 class NotEnded(CellblockError):
     """The time to wait is over; the job or batch goes on."""
+
+
+class ClientClosed(CellblockError):
+    """The client was closed before or during the call; make a new one."""
 
 
 class Unavailable(CellblockError):
@@ -150,6 +158,14 @@ class JobFailed(CellblockError):
     def limit(self) -> Limit | None:
         """The limit that was met."""
         return self.outcome.limit if self.outcome else None
+
+    def _sentence(self) -> str:
+        """The message, with where in the result it is, and what probably helps."""
+        if self.outcome is None:
+            return self.message
+        more = f": {self.outcome.detail}" if self.outcome.detail else ""
+        hint = f"; {self.outcome.hint}" if self.outcome.hint else ""
+        return self.message + more + hint
 
 
 class InvalidScript(JobFailed):
