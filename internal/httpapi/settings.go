@@ -15,7 +15,7 @@ import (
 // Settings of the HTTP server.
 type Settings struct {
 	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
-	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token that every request but /healthz, /readyz and /docs must carry. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
+	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
 	AllowAnonymous  bool          `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
 }

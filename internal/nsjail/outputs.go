@@ -75,7 +75,7 @@ func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
 	}
 	return &jobs.Failure{
 		Code:    jobs.CodeFilesTooLarge,
-		Message: fmt.Sprintf("the script left more than %d MB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
+		Message: fmt.Sprintf("the script left more than %d MiB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
 		Limit:   &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
 	}
 }

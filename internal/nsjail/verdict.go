@@ -146,7 +146,7 @@ func cpuLimit(l jobs.Limits) *jobs.Failure {
 func memoryLimit(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
 		Code:    jobs.CodeMemoryLimit,
-		Message: fmt.Sprintf("the script used more than %d MB of memory, files in /tmp included; work on smaller pieces of the data", l.MemoryBytes>>20),
+		Message: fmt.Sprintf("the script used more than %d MiB of memory, files in /tmp included; work on smaller pieces of the data", l.MemoryBytes>>20),
 		Limit:   &jobs.LimitHit{Name: "memory", Value: float64(l.MemoryBytes), Unit: "bytes"},
 	}
 }
@@ -154,7 +154,7 @@ func memoryLimit(l jobs.Limits) *jobs.Failure {
 func resultTooLarge(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
 		Code:    jobs.CodeResultTooLarge,
-		Message: fmt.Sprintf("main() returned more than %d KB of JSON; return a summary or a part", l.ResultBytes>>10),
+		Message: fmt.Sprintf("main() returned more than %d KiB of JSON; return a summary or a part", l.ResultBytes>>10),
 		Limit:   &jobs.LimitHit{Name: "result", Value: float64(l.ResultBytes), Unit: "bytes"},
 	}
 }
@@ -179,7 +179,7 @@ func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 	}
 	if signal == syscall.SIGXFSZ {
 		// No verdict of its own: a script can send itself this signal.
-		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d KB", l.FileBytes>>10)
+		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d KiB", l.FileBytes>>10)
 	}
 	return failure
 }

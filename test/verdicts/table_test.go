@@ -72,7 +72,7 @@ def main():
 def main():
     kept = []
     while True:
-        kept.append(bytearray(1 << 20))`, cgroups: cell{code: "memory_limit"}, says: "128 MB of memory",
+        kept.append(bytearray(1 << 20))`, cgroups: cell{code: "memory_limit"}, says: "128 MiB of memory",
 		rlimits: cell{code: "exception", hint: "the memory limit", why: "MemoryError in the script"},
 	},
 	{
@@ -191,10 +191,10 @@ import signal
 def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     with open("/tmp/file", "wb") as f:
-        f.write(b"x" * (2 << 20))`, cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1024 KB"},
+        f.write(b"x" * (2 << 20))`, cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1024 KiB"},
 	{name: "result_too_large", script: `
 def main():
-    return "x" * (1 << 20)`, cgroups: cell{code: "result_too_large"}, says: "more than 64 KB"},
+    return "x" * (1 << 20)`, cgroups: cell{code: "result_too_large"}, says: "more than 64 KiB"},
 	{name: "result_too_large: the head of a forged frame", script: `
 import os, struct, time
 def main():
