@@ -46,6 +46,8 @@ type Host struct {
 // their limits, with a sentence that says what is missing.
 func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 	h := &Host{settings: settings, limits: settings.Limits(), teardowns: newTeardowns()}
+	// A killed worker may have left groups: names count from the time on.
+	h.groups.Store(uint64(time.Now().UnixMicro()))
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}

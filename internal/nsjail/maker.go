@@ -33,6 +33,7 @@ func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (
 	if ready > MaxReady {
 		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; start more workers instead", ready, MaxReady)
 	}
+	host.reportLeft(logger)
 	if host.settings.Sandbox == KindWarm {
 		host.reportMissing(logger)
 		warm, err := NewWarm(ctx, host, ready, logger)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -321,7 +322,13 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		outputs: collectBoth(outer.stdout, outer.stderr, limits.OutputBytes),
 		group:   group, logger: p.logger, behind: p.host.teardowns.start, release: func() { p.host.claim.giveBack(id) },
 	}
-	if err := s.awaitReady(ctx, body.awaitBirth); err != nil {
+	err = s.awaitReady(ctx, body.awaitBirth)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// The zygote may hang, and the fork with it: who waits for it goes on with another.
+		p.host.teardowns.start(s.Discard)
+		return nil, fmt.Errorf("prepare a sandbox: %w", err)
+	}
+	if err != nil {
 		s.Discard()
 		said, _ := s.stderr.take()
 		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(said))

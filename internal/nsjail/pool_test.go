@@ -220,6 +220,40 @@ func TestPoolClosesBesideAZygoteThatDoesNotEnd(t *testing.T) {
 	}
 }
 
+// A zygote that hangs while nothing runs in it holds up the next job for as long
+// as a fork may take, and not for the teardown of the fork that it does not make.
+func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
+	t.Parallel()
+	logged := newComplaints()
+	warm := openPlain(t, 1, 1000, slog.New(logged), nil)
+	idle, err := warm.Acquire(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Discard()
+	first := idle.body.(*fork).zygote
+	defer first.jail.kill() // so that nothing waits for what is in it
+	for _, pid := range childrenOf(t, first.jail.cmd.Process.Pid) {
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One may have been prepared before it was stopped.
+	for {
+		s, err := warm.Acquire(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Discard()
+		if s.body.(*fork).zygote != first {
+			break
+		}
+	}
+	if text := strings.Join(logged.all(), "\n"); strings.Contains(text, "does not die") {
+		t.Errorf("it waited for a teardown: %s", text)
+	}
+}
+
 // With every user id taken, an error comes instead of one, and later the one that
 // was given back.
 func TestTakeIDIsBounded(t *testing.T) {

@@ -122,3 +122,10 @@ func (h *Host) reportMissing(logger *slog.Logger) {
 		logger.Error("a package cannot be preloaded", "reason", sentence)
 	}
 }
+
+// reportLeft logs what a killed worker left on this machine.
+func (h *Host) reportLeft(logger *slog.Logger) {
+	if h.cgroups != nil && len(h.cgroups.Left()) > 0 {
+		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.cgroups.Left())
+	}
+}

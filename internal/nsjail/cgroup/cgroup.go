@@ -47,6 +47,8 @@ type Hierarchy struct {
 	version version
 	// parents are the worker's own folders, one for each mounted hierarchy.
 	parents []string
+	// left are groups of a killed worker that could not be removed.
+	left []string
 }
 
 // version is what differs between the two.
@@ -60,7 +62,8 @@ type version interface {
 
 // Open finds the hierarchies of this machine, makes the folder name in each
 // below the process's own group, and clears what a killed worker of the same
-// name left there. The name must not be in use by a living worker. An error
+// name left there, but for what cannot be removed (see Left). The name must not
+// be in use by a living worker. An error
 // says why cgroups cannot be used here.
 func Open(name string) (*Hierarchy, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -117,6 +120,10 @@ func (h *Hierarchy) take(name string) error {
 // Version names what is in use: "cgroup v1" or "cgroup v2".
 func (h *Hierarchy) Version() string { return h.version.name() }
 
+// Left are the groups that a killed worker left and that cannot be removed: a
+// process in them does not die. Groups of the same names cannot be made.
+func (h *Hierarchy) Left() []string { return h.left }
+
 // Close removes the worker's own folders. Its jobs' groups must be gone.
 func (h *Hierarchy) Close() error {
 	var errs []error
@@ -126,9 +133,9 @@ func (h *Hierarchy) Close() error {
 	return errors.Join(errs...)
 }
 
-// sweep kills and removes what is left in the worker's folders.
+// sweep kills and removes what is left in the worker's folders. What cannot be
+// removed is no reason to run jobs without limits.
 func (h *Hierarchy) sweep() error {
-	var errs []error
 	for _, parent := range h.parents {
 		entries, err := os.ReadDir(parent)
 		if err != nil {
@@ -138,11 +145,13 @@ func (h *Hierarchy) sweep() error {
 			if entry.IsDir() {
 				left := &Group{dirs: []string{filepath.Join(parent, entry.Name())}}
 				left.Kill()
-				errs = append(errs, left.Remove(context.Background()))
+				if left.Remove(context.Background()) != nil {
+					h.left = append(h.left, left.dirs...)
+				}
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Group is one job's control group. The caller removes it.

@@ -194,3 +194,38 @@ func TestOpenSweepsWhatIsLeft(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A group that does not go, as one with a process in uninterruptible sleep, is
+// named, and the next worker has its own groups beside it.
+func TestOpenGoesOnBesideWhatCannotBeRemoved(t *testing.T) {
+	name := "cellblock-test-left-" + strconv.Itoa(os.Getpid())
+	first, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck, err := first.New("job-1", Limits{MemoryBytes: 64 << 20, Processes: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A group inside keeps it there.
+	inside := filepath.Join(stuck.dirs[0], "inside")
+	if err := os.Mkdir(inside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(name)
+	if err != nil {
+		t.Fatalf("a group that cannot be removed costs all limits: %v", err)
+	}
+	if diff := cmp.Diff([]string{stuck.dirs[0]}, second.Left()); diff != "" {
+		t.Error(diff)
+	}
+	own, err := second.New("job-2", Limits{MemoryBytes: 64 << 20, Processes: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{own.Remove(t.Context()), os.Remove(inside), stuck.Remove(t.Context()), second.Close()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
