@@ -232,7 +232,6 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 	}
 	defer idle.Discard()
 	first := idle.body.(*fork).zygote
-	defer first.jail.kill() // so that nothing waits for what is in it
 	for _, pid := range childrenOf(t, first.jail.cmd.Process.Pid) {
 		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 			t.Fatal(err)
@@ -252,6 +251,7 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 	if text := strings.Join(logged.all(), "\n"); strings.Contains(text, "does not die") {
 		t.Errorf("it waited for a teardown: %s", text)
 	}
+	first.jail.kill() // so that nothing waits for what is in it
 }
 
 // With every user id taken, an error comes instead of one, and later the one that
