@@ -59,10 +59,10 @@ setup-test:
 	@scripts/setup --test
 
 .PHONY: test-go
-test-go: setup-test ## Run the Go tests only
+test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each fills the machine, and they keep real deadlines.
-	go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients)
+	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients)
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, a line an attempt, and meet each verdict

@@ -16,7 +16,7 @@ import (
 // the programs' --help says, names and defaults.
 func TestExampleNamesEverySetting(t *testing.T) {
 	t.Setenv("CELLBLOCK_PREFIX", "")
-	programs, err := stack.Build(t.Context(), t.TempDir())
+	programs, err := stack.FindOrBuild(t.Context(), os.Getenv("COMPOSE_PROGRAMS"), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
