@@ -33,6 +33,12 @@ var curlCases = []curlCase{
 	// The file that a job left, by its place in the answer, whose ETag is its digest.
 	{"file-etag", leaveFile + `post -H "If-None-Match: \"$(jq -r .files[0].sha256 left.$$.json)\"" "$file"`, "304", ""},
 	{"file-range", leaveFile + `post --range 2-4 "$file"`, "206", "234\n206"},
+	{
+		"idem-whitespace",
+		`key="spelt twice $$"; first=$(post -H "Idempotency-Key: $key" ` + jsonType + `-d @ok.json "$URL/execute" | jq -r '.job_id?')
+		post -H "Idempotency-Key: $key" ` + jsonType + `--data-binary $'\n{ "script" :\t"def main():\\n    return 42" }' "$URL/execute" |
+		sed "s/$(head -1 <<<"$first")/the same job/"`, "200", "the same job",
+	},
 	{"curl-gzip", `post ` + jsonType + `-H 'Content-Encoding: gzip' --data-binary @ok.json.gz "$URL/execute"`, "415", `must not be compressed`},
 	{"curl-compressed", `post --compressed ` + jsonType + `-d @ok.json "$URL/execute"`, "200", `"result":42`},
 	{"curl-form", `post -F script=@crlf.py "$URL/execute"`, "200", `"result":["a","b"]`},
