@@ -111,7 +111,7 @@ func TestAClosedConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Monitor(t, url).Client()
-	single := client.(*redis.Client) //nolint:errcheck // it is one
+	single := client.(*redis.Client)
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}

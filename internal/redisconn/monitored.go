@@ -111,7 +111,7 @@ func (c *conn) wait() (done func()) {
 
 func (c *conn) end() {
 	c.ended.Store(true)
-	_ = c.Conn.SetDeadline(time.Unix(1, 0)) // it fails on a closed connection only
+	_ = c.SetDeadline(time.Unix(1, 0)) // it fails on a closed connection only
 }
 
 func (c *conn) explain(err error) error {

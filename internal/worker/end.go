@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/redisconn"
 )
 
 const (
@@ -39,7 +40,7 @@ func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 // endBy is end with the store's method that does it.
 func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome) error {
 	var stands bool
-	err := w.persist(w.Settings.EndPatience, func(ctx context.Context) (err error) {
+	err := w.persist(w.Settings.EndPatience, outcomeBytes(outcome), func(ctx context.Context) (err error) {
 		stands, err = store(ctx, job.ID, outcome)
 		return err
 	})
@@ -62,13 +63,18 @@ func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, 
 	return nil
 }
 
+// outcomeBytes is about how many bytes are sent to store an outcome.
+func outcomeBytes(outcome jobs.Outcome) int {
+	return len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
+}
+
 // persist tries something with Redis until it is done, patience is over, or the
-// worker gives up. That there is no such job is an answer, not trouble.
-func (w *Worker) persist(patience time.Duration, try func(ctx context.Context) error) error {
+// worker gives up; an attempt moves so many bytes. That there is no such job is an answer, not trouble.
+func (w *Worker) persist(patience time.Duration, bytes int, try func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, patience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		attempt, cancel := context.WithTimeout(ctx, commandTimeout)
+		attempt, cancel := context.WithTimeout(ctx, commandTimeout+redisconn.TransferTime(bytes))
 		err := try(attempt)
 		cancel()
 		if err == nil || jobs.IsNotFound(err) {

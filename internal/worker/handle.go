@@ -73,9 +73,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 
 // take loads a delivered job and says that this worker has it.
 func (w *Worker) take(id string) (jobs.Job, jobs.State, bool, error) {
-	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
-	defer cancel()
-	return w.Store.Take(ctx, id, w.owner)
+	return w.Store.Take(w.abandoned, id, w.owner, commandTimeout)
 }
 
 // drop ends a job whose start deadline has passed.
@@ -118,7 +116,7 @@ func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error)
 		return false, store.Holder{}, errStopping
 	}
 	token := uuid.NewString()
-	err = w.persist(fencePatience, func(ctx context.Context) (err error) {
+	err = w.persist(fencePatience, 0, func(ctx context.Context) (err error) {
 		holder, err = w.Store.FenceReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
 		return err
 	})
@@ -134,7 +132,7 @@ func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error)
 // unfence takes back a fence that may stand and that will not be used. If Redis
 // does not take that, the job ends as worker_lost once it is overdue.
 func (w *Worker) unfence(id, token string) {
-	err := w.persist(fencePatience, func(ctx context.Context) error { return w.Store.Unfence(ctx, id, token) })
+	err := w.persist(fencePatience, 0, func(ctx context.Context) error { return w.Store.Unfence(ctx, id, token) })
 	if err != nil {
 		w.Logger.Warn("a fence could not be taken back", "job_id", id, "error", err)
 	}

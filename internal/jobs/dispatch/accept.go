@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
@@ -41,7 +40,7 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		defer request.Stored()
 	}
 	job := d.jobOf(request, requestID)
-	accepting, cancel := context.WithTimeout(ctx, patience+time.Duration(job.Inputs.Size())*store.TimePerByte)
+	accepting, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
 	if err := d.takeTurn(accepting); err != nil {
 		return "", false, d.refused(ctx, err)

@@ -9,10 +9,11 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
 )
 
 const (
-	// batchTimeout bounds the acceptance of a batch.
+	// batchTimeout bounds the acceptance of a batch, and is longer for a large one.
 	batchTimeout = 30 * time.Second
 	// membersAtOnce is how many jobs of batches are accepted, or cancelled, at once.
 	// One after the other, a thousand take longer than batchTimeout where Redis is 10
@@ -21,8 +22,9 @@ const (
 	// batchShare is the part of the queue that batches may fill.
 	batchShare = 2
 	// memberLost is how long after the acceptance of a batch a job of it that is not
-	// there will not come any more. Longer than batchTimeout.
-	memberLost = time.Minute
+	// there will not come any more. Longer than the largest batch may take: its 20 MiB
+	// have 42 s besides batchTimeout.
+	memberLost = 90 * time.Second
 )
 
 // SubmitBatch accepts many jobs and gives their batch, with its members. A job that
@@ -33,7 +35,7 @@ const (
 // cannot know which, unless it asks again with its key. CodeQueueFull;
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error) {
-	bounded, cancel := context.WithTimeout(ctx, batchTimeout)
+	bounded, cancel := context.WithTimeout(ctx, batchTimeout+redisconn.TransferTime(batchBytes(request)))
 	defer cancel()
 	id, err := d.openBatch(bounded, request)
 	if err != nil {
@@ -118,21 +120,25 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 
 // roomForBatch refuses a batch that would fill the queue or Redis. CodeQueueFull.
 func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest) error {
-	size := 0
-	for _, line := range request.Lines {
-		size += len(line.Request.Script) + line.Request.Inputs.Size()
-	}
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
 		return err
 	}
-	if d.pressure.Load().memory || !fits(load, max(size, largeInputs)) {
+	if d.pressure.Load().memory || !fits(load, max(batchBytes(request), largeInputs)) {
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	if load.Open+len(request.Lines) > d.batchLimit() {
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
 	}
 	return nil
+}
+
+func batchBytes(request jobs.BatchRequest) int {
+	size := 0
+	for _, line := range request.Lines {
+		size += len(line.Request.Script) + line.Request.Inputs.Size()
+	}
+	return size
 }
 
 func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }

@@ -149,7 +149,7 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			b.client.HSet(ctx, "asynq:{default}:t:"+id, "state", "active")
 			b.client.ZAdd(ctx, "asynq:{default}:lease", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
 			if taken {
-				if _, _, _, err := b.Take(ctx, id, "dead"); err != nil {
+				if _, _, _, err := b.Take(ctx, id, "dead", time.Second); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -178,7 +178,7 @@ func TestRecordsWithACallbackAreKept(t *testing.T) {
 		"async with callback": {func(j *jobs.Job) { withCallback(j); j.Async = true }, settings.ResultTTL},
 	} {
 		job := create(t, s, c.change)
-		taken, _, _, err := s.Take(t.Context(), job.ID, "w")
+		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
 		if err != nil || taken.CallbackURL != job.CallbackURL || s.TTL(taken) != c.want {
 			t.Errorf("%s: taken as %+v, %v", name, taken, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/redisconn"
 )
 
 // endScript ends a job, if it has not ended yet, and tells who waits.
@@ -111,7 +112,11 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if outcome.Failure != nil && outcome.Failure.NeverRan() {
 		void = 1
 	}
-	reply, err := endScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
+	client := s.client
+	if size := len(encoded) + len(outcome.Result); size >= largeRecord {
+		client = redisconn.ForBytes(client, size)
+	}
+	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
 		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), void, eventsGrace.Milliseconds()).Slice()
 	if err != nil {

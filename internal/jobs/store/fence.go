@@ -144,7 +144,7 @@ func (s *Store) Unfence(ctx context.Context, id, token string) error {
 
 // Holder gives who holds a job's fence, if anybody. CodeNotFound.
 func (s *Store) Holder(ctx context.Context, id string) (Holder, error) {
-	f, err := s.fields(ctx, id, "state", "token", "owner", "created_at", "started_at")
+	f, err := fields(ctx, s.client, id, "state", "token", "owner", "created_at", "started_at")
 	if err != nil {
 		return Holder{}, fmt.Errorf("read the fence of job %s: %w", id, err)
 	}

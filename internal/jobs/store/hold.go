@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/redisconn"
 )
 
 const (
@@ -19,10 +20,6 @@ const (
 	// heldPatience is how long a record waits for others to be gone.
 	heldPatience = 5 * time.Second
 )
-
-// TimePerByte is added to a bound for what is large on its way to Redis or back: 2
-// MB a second is a slow network, or a machine with much else to do.
-const TimePerByte = 500 * time.Nanosecond
 
 // lookScript gives a record unless it is large.
 //
@@ -58,9 +55,9 @@ func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jo
 		}
 		return record, jobs.Errorf(jobs.CodeUnavailable, "too many large results are being read at once")
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience+time.Duration(size)*TimePerByte)
+	bounded, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(int(size)))
 	defer cancel()
-	if record, err = s.Get(bounded, id); err != nil {
+	if record, err = s.get(bounded, redisconn.ForBytes(s.client, int(size)), id); err != nil {
 		release()
 		return record, err
 	}

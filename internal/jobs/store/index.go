@@ -25,7 +25,8 @@ const (
 	endedKey = "cellblock:{index}:ended"
 )
 
-// firstLook is how long after its acceptance a job is first looked at.
+// firstLook is how long after its acceptance a job is first looked at; one with
+// large inputs later, once its record can be there.
 const firstLook = time.Second
 
 // admitScript enters a job into the index, if there is room.
@@ -46,8 +47,8 @@ redis.call("ZADD", KEYS[1], string.format("%.0f", time[1] * 1000000 + time[2] + 
 redis.call("ZADD", KEYS[2], 0, ARGV[1])
 return 1`)
 
-func (s *Store) admit(ctx context.Context, id string, limit int) error {
-	in, err := admitScript.Run(ctx, s.client, []string{openKey, allKey}, id, limit, firstLook.Microseconds()).Bool()
+func (s *Store) admit(ctx context.Context, id string, limit int, look time.Duration) error {
+	in, err := admitScript.Run(ctx, s.client, []string{openKey, allKey}, id, limit, look.Microseconds()).Bool()
 	switch {
 	case err != nil:
 		return full(err)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redistest"
 )
 
 // TestInputs are there for whoever takes the job, byte for byte, and gone with
@@ -31,7 +34,7 @@ func TestInputs(t *testing.T) {
 			job := create(t, s, func(j *jobs.Job) { j.Inputs = inputs })
 			key := "cellblock:{" + job.ID + "}:inputs"
 			for range 2 { // each delivery
-				got, _, _, err := s.Take(t.Context(), job.ID, "worker")
+				got, _, _, err := s.Take(t.Context(), job.ID, "worker", time.Second)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -49,5 +52,29 @@ func TestInputs(t *testing.T) {
 				t.Error("the inputs are left after the end")
 			}
 		})
+	}
+}
+
+// What is large takes its time on a slow link, each way, and no bound of a single
+// command cuts it off.
+func TestLargeInputsTravelOverASlowLink(t *testing.T) {
+	t.Parallel()
+	far := redistest.StartFar(t)
+	client := redistest.Client(t, far.FarURL()+"?read_timeout=500ms&write_timeout=500ms")
+	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
+	far.Disturb(t, "bandwidth", `"rate": 1000`)
+	job := jobs.Job{ID: jobs.NewID(), Script: "x", Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}}}
+	if created, err := s.Accept(t.Context(), job, 0); err != nil || !created {
+		t.Fatalf("got %v, %v", created, err)
+	}
+	got, _, _, err := s.Take(t.Context(), job.ID, "w", 500*time.Millisecond)
+	if err != nil || got.Inputs.Size() != job.Inputs.Size() {
+		t.Fatalf("got %d bytes, %v", got.Inputs.Size(), err)
+	}
+	if _, err := s.End(t.Context(), job.ID, succeeded(`"`+strings.Repeat("x", 2<<20)+`"`)); err != nil {
+		t.Fatal(err)
+	}
+	if record, err := s.Hold(t.Context(), job.ID, 500*time.Millisecond); err != nil || len(record.Outcome.Result) < 2<<20 {
+		t.Fatal(err)
 	}
 }

@@ -50,6 +50,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/redisconn"
 )
 
 // Settings say how long records are kept.
@@ -148,7 +149,15 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 // The index is written first: it may name jobs that do not exist, which the
 // reaper drops, but no job exists that it does not name.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
-	if err := s.admit(ctx, job.ID, limit); err != nil {
+	client, size := s.client, job.Inputs.Size()
+	if size >= largeRecord {
+		client = redisconn.ForBytes(client, size)
+		// Else the inputs are sent twice where Redis does not know the script.
+		if err := createScript.Load(ctx, client).Err(); err != nil {
+			return false, fmt.Errorf("create job %s: %w", job.ID, err)
+		}
+	}
+	if err := s.admit(ctx, job.ID, limit, firstLook+redisconn.TransferTime(size)); err != nil {
 		return false, fmt.Errorf("admit job %s: %w", job.ID, err)
 	}
 	async := 0
@@ -162,7 +171,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
-	created, err := createScript.Run(ctx, s.client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
+	created, err := createScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
 		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.CallbackURL).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, full(err))
@@ -173,7 +182,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 // Load gives what a worker needs of a job. The script of a job that ended is
 // gone. CodeNotFound.
 func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, error) {
-	f, err := s.fields(ctx, id, "state", "script", "async", "request_id", "reply_to")
+	f, err := fields(ctx, s.client, id, "state", "script", "async", "request_id", "reply_to")
 	if err != nil {
 		return jobs.Job{}, "", fmt.Errorf("load job %s: %w", id, err)
 	}
@@ -192,7 +201,11 @@ var recordFields = []string{"state", "created_at", "started_at", "finished_at", 
 
 // Get gives a job's record. CodeNotFound.
 func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
-	f, err := s.fields(ctx, id, recordFields...)
+	return s.get(ctx, s.client, id)
+}
+
+func (s *Store) get(ctx context.Context, client redis.UniversalClient, id string) (jobs.Record, error) {
+	f, err := fields(ctx, client, id, recordFields...)
 	if err != nil {
 		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
 	}
@@ -249,8 +262,8 @@ func (s *Store) States(ctx context.Context, ids []string) (map[string]jobs.State
 
 // fields reads fields of a job's hash, of which the first must be there:
 // CodeNotFound if it is not.
-func (s *Store) fields(ctx context.Context, id string, names ...string) (map[string]string, error) {
-	values, err := s.client.HMGet(ctx, jobKey(id), names...).Result()
+func fields(ctx context.Context, client redis.UniversalClient, id string, names ...string) (map[string]string, error) {
+	values, err := client.HMGet(ctx, jobKey(id), names...).Result()
 	if err != nil {
 		return nil, err
 	}

@@ -9,14 +9,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 var settings = store.Settings{ResultTTL: time.Hour, SyncResultTTL: 10 * time.Minute}
 

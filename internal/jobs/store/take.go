@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/redisconn"
 )
 
 // takeScript notes which worker looks at a job and gives what it needs.
@@ -16,7 +18,9 @@ import (
 //	KEYS     the job's hash, its inputs
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds,
-//	         inputs, callback URL; nil if there is no such job. The state is "expired" if the start deadline has passed.
+//	         inputs unless they are large, callback URL, how many bytes the inputs
+//	         have; nil if there is no such job. The state is "expired" if the start
+//	         deadline has passed.
 var takeScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback")
 if not job[1] then
@@ -31,32 +35,53 @@ if job[1] == "queued" then
 		redis.call("HSET", KEYS[1], "taken_by", ARGV[1])
 	end -- of expired
 end
-local inputs = job[8] and redis.call("GET", KEYS[2]) or ""
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or ""}`)
+local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
+local inputs = size > 0 and size < ` + strconv.Itoa(largeRecord) + ` and redis.call("GET", KEYS[2]) or ""
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size)}`)
 
 // Take gives what a worker needs of a job that was delivered to it, and notes
 // that it has it, so that the reaper knows whose fault it is if nothing comes of
-// it. expired tells that the job must not be started any more. CodeNotFound.
-func (s *Store) Take(ctx context.Context, id, owner string) (job jobs.Job, state jobs.State, expired bool, err error) {
-	reply, err := takeScript.Run(ctx, s.client, []string{jobKey(id), inputsKey(id)}, owner).StringSlice()
+// it. expired tells that the job must not be started any more. A command takes
+// patience at most, and longer for large inputs. CodeNotFound.
+func (s *Store) Take(ctx context.Context, id, owner string, patience time.Duration) (job jobs.Job, state jobs.State, expired bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = notFound()
 	}
 	if err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}
+	state, expired = jobs.State(reply[0]), reply[0] == "expired"
+	if expired {
+		state = jobs.StateQueued
+	}
+	if size := int(parseInt(reply[8])); size >= largeRecord && state == jobs.StateQueued && !expired {
+		if reply[6], err = s.largeInputs(ctx, id, size, patience); err != nil {
+			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
+		}
+	}
 	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], CallbackURL: reply[7]}
 	if job.Inputs, err = decodeInputs(reply[6]); err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}
-	if reply[0] == "expired" {
-		return job, jobs.StateQueued, true, nil
-	}
 	// One that has waited is perhaps not looked at for a while.
-	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && reply[0] == string(jobs.StateQueued) {
-		if err := touchScript.Run(ctx, s.client, []string{openKey}, id).Err(); err != nil {
+	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && state == jobs.StateQueued && !expired {
+		if err := touchScript.Run(bounded, s.client, []string{openKey}, id).Err(); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
-	return job, jobs.State(reply[0]), false, nil
+	return job, state, expired, nil
+}
+
+// largeInputs reads inputs of so many bytes; "" if the job has ended meanwhile.
+func (s *Store) largeInputs(ctx context.Context, id string, size int, patience time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))
+	defer cancel()
+	inputs, err := redisconn.ForBytes(s.client, size).Get(ctx, inputsKey(id)).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", notFound()
+	}
+	return inputs, err
 }
