@@ -34,8 +34,7 @@ const (
 type api struct {
 	settings settings
 	logger   *slog.Logger
-	// client is for what waits in Redis or goes on without a client of ours; what
-	// answers requests goes over the monitor's.
+	// client is for what waits in Redis; all else goes over the monitor's.
 	client     redis.UniversalClient
 	monitor    *redisconn.Monitor
 	dispatcher *dispatch.Dispatcher
@@ -63,7 +62,7 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	records := store.New(monitor.Client(), s.Store).WithCallbacks(producer)
 	a.topics = redisconn.NewTopics(client)
 	a.dispatcher = dispatch.New(records, producer, client, a.topics, monitor, s.Dispatch, logger)
-	a.reaper = newReaper(client, s.Store, logger)
+	a.reaper = reaper.New(records, producer, logger)
 	a.live = live.New(records, a.topics, logger)
 	metrics := telemetry.NewAPIMetrics(a.dispatcher, logger)
 	config := httpapi.Config{
@@ -87,11 +86,6 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	}
 	a.handler = httpapi.New(a.dispatcher, config)
 	return a, nil
-}
-
-func newReaper(client redis.UniversalClient, settings store.Settings, logger *slog.Logger) *reaper.Reaper {
-	producer := queue.NewProducer(client)
-	return reaper.New(store.New(client, settings).WithCallbacks(producer), producer, logger)
 }
 
 // close ends what newAPI began, in reverse: the dispatcher uses the client.

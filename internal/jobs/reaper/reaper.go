@@ -14,7 +14,9 @@ package reaper
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,8 +33,9 @@ const (
 	passInterval = 500 * time.Millisecond
 	// leaseTTL is how long the lease of a reaper that died is waited for.
 	leaseTTL = 2 * time.Second
-	// passTimeout bounds one pass; longer than that and the lease may be lost.
-	passTimeout = 1500 * time.Millisecond
+	// stepTimeout bounds each step of a pass for itself, so that none starves where
+	// Redis is far. What one leaves undone, the next pass begins with.
+	stepTimeout = 5 * time.Second
 	// batch is how many jobs are looked at in one pass.
 	batch = 500
 	// grace is how long a suspicion must stand. After an outage of Redis all signs
@@ -109,9 +112,7 @@ func (r *Reaper) leave() {
 
 // pass does what is due, if this reaper has the lease.
 func (r *Reaper) pass(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, passTimeout)
-	defer cancel()
-	held, err := r.store.Lease(ctx, r.token, leaseTTL)
+	held, err := r.lease(ctx)
 	if err != nil {
 		return err
 	}
@@ -119,30 +120,76 @@ func (r *Reaper) pass(ctx context.Context) error {
 		clear(r.suspects) // another's eyes see them now
 		return nil
 	}
+	ctx, release := r.keepLease(ctx)
+	defer release()
+	var errs []error
+	for _, step := range []func(context.Context) error{r.lookAtOpen, r.sweep, r.lookAtCallbacks} {
+		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
+		errs = append(errs, step(bounded))
+		cancel()
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reaper) lease(ctx context.Context) (held bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return r.store.Lease(ctx, r.token, leaseTTL)
+}
+
+// keepLease renews the lease until release is called. The context ends if another
+// reaper has it.
+func (r *Reaper) keepLease(ctx context.Context) (_ context.Context, release func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() {
+		ticker := time.NewTicker(passInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if held, err := r.lease(ctx); err == nil && !held {
+				cancel()
+			}
+		}
+	})
+	return ctx, func() {
+		cancel()
+		keeper.Wait()
+	}
+}
+
+// lookAtOpen deals with the open jobs that are due, and with what dead workers left.
+func (r *Reaper) lookAtOpen(ctx context.Context) error {
 	now, open, err := r.store.Due(ctx, batch)
 	if err != nil {
 		return err
 	}
 	if len(open) > 0 {
-		if err := r.examine(ctx, now, open); err != nil {
-			return err
-		}
+		err = r.examine(ctx, now, open)
 	}
 	for id, s := range r.suspects {
 		if now.Sub(s.since) > time.Minute {
 			delete(r.suspects, id) // of a job that was settled by others
 		}
 	}
-	if now.Sub(r.forgot) >= forgetInterval {
-		if err := r.producer.ForgetConsumers(ctx, now.Add(-forgetAfter)); err != nil {
-			return err
-		}
-		r.forgot = now
+	return errors.Join(err, r.forgetDead(ctx, now))
+}
+
+func (r *Reaper) forgetDead(ctx context.Context, now time.Time) error {
+	if now.Sub(r.forgot) < forgetInterval {
+		return nil
 	}
-	if err := r.sweep(ctx); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	defer cancel()
+	if err := r.producer.ForgetConsumers(ctx, now.Add(-forgetAfter)); err != nil {
 		return err
 	}
-	return r.lookAtCallbacks(ctx) // last: with a far Redis and many of them it takes long
+	r.forgot = now
+	return nil
 }
 
 func (r *Reaper) sweep(ctx context.Context) error {
@@ -171,11 +218,16 @@ func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.Open) 
 	}
 	next := make(map[string]time.Time, len(open))
 	for _, job := range open {
+		if ctx.Err() != nil {
+			break // the others come first in the next pass
+		}
 		after, err := r.look(ctx, now, job, alive, places[job.ID])
 		if err != nil {
 			r.logger.Warn("an open job could not be dealt with", "job_id", job.ID, "error", err)
 		}
 		next[job.ID] = now.Add(after)
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+	defer cancel()
 	return r.store.LookAgain(ctx, next)
 }

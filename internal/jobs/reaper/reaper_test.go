@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
@@ -17,7 +16,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 // bench is a Redis with a number of reapers at work.
 type bench struct {
@@ -28,23 +27,35 @@ type bench struct {
 
 func open(t *testing.T, reapers int) *bench {
 	t.Helper()
-	client := redistest.Open(t)
+	return openAt(t, redistest.Open(t), reapers)
+}
+
+func openAt(t *testing.T, client redis.UniversalClient, reapers int) *bench {
+	t.Helper()
 	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour})
 	producer := queue.NewProducer(client)
 	b := &bench{Store: s.WithCallbacks(producer), producer: producer, client: client}
 	for range reapers {
-		ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			reaper.New(b.Store, b.producer, slog.New(slog.DiscardHandler)).Run(ctx)
-		}()
-		t.Cleanup(func() {
-			stop()
-			<-ended
-		})
+		b.reap(t, client)
 	}
 	return b
+}
+
+// reap starts a reaper with a client of its own.
+func (b *bench) reap(t *testing.T, client redis.UniversalClient) {
+	t.Helper()
+	producer := queue.NewProducer(client)
+	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour}).WithCallbacks(producer)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		reaper.New(s, producer, slog.New(slog.DiscardHandler)).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
 }
 
 func (b *bench) create(t *testing.T, change func(*jobs.Job)) string {
@@ -62,9 +73,14 @@ func (b *bench) create(t *testing.T, change func(*jobs.Job)) string {
 // eventually waits for at most 10 s, which is what a client is promised.
 func eventually(t *testing.T, what string, check func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !check(); time.Sleep(20 * time.Millisecond) {
+	within(t, 10*time.Second, what, check)
+}
+
+func within(t *testing.T, bound time.Duration, what string, check func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(bound); !check(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within %s: %s", bound, what)
 		}
 	}
 }

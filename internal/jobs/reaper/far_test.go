@@ -1,0 +1,45 @@
+package reaper_test
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// Redis is far, and there is more to do than one pass gets done: each kind of work
+// goes on all the same, and each pass begins with what the one before left.
+func TestNoStepStarvesWhereRedisIsFar(t *testing.T) {
+	t.Parallel()
+	const waiting = 12
+	far := redistest.StartFar(t)
+	b := openAt(t, redistest.Client(t, far.URL()), 0)
+	for range waiting {
+		b.create(t, nil) // none of them has a task
+	}
+	gone := b.create(t, nil)
+	if _, err := b.End(t.Context(), gone, jobs.Outcome{Result: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	b.client.Del(t.Context(), "cellblock:{"+gone+"}:job")
+	called := b.create(t, withCallback)
+	if _, err := b.End(t.Context(), called, jobs.Outcome{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.BeginCallback(t.Context(), called, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	b.client.Del(t.Context(), "asynq:{callbacks}:t:"+called, "asynq:{callbacks}:pending")
+
+	far.Disturb(t, "latency", `"latency": 100`)
+	b.reap(t, redistest.Client(t, far.FarURL()))
+	within(t, 20*time.Second, "the callback is queued again", func() bool { return b.callbackPending(t) })
+	within(t, 20*time.Second, "the index forgets what is gone", func() bool {
+		n, err := b.Indexed(t.Context())
+		return err == nil && n == waiting+1
+	})
+	within(t, time.Minute, "all jobs are queued", func() bool {
+		return b.client.LLen(t.Context(), "asynq:{default}:pending").Val() == waiting
+	})
+}
