@@ -161,6 +161,8 @@ func (d *Dispatcher) refused(ctx context.Context, err error) error {
 		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(), Cause: known.Cause}
 	case known != nil:
 		return known
+	case store.Full(err) != nil:
+		return store.Full(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redisconn.ErrSilent):
 		return unavailable("the job could not be accepted: the queue did not answer in time", err)
 	default:

@@ -193,6 +193,8 @@ func (d *Dispatcher) explain(ctx context.Context, what string, err error) error 
 		return known
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case store.Full(err) != nil:
+		return store.Full(err)
 	default:
 		return unavailable(what, err)
 	}
@@ -202,9 +204,14 @@ func unavailable(message string, cause error) *jobs.Error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds, Cause: cause}
 }
 
-// Ready fails with CodeUnavailable while Redis cannot be reached, and else
-// counts the workers. No worker is no failure: jobs can wait.
+// Ready fails with CodeUnavailable while Redis cannot be reached or takes no write,
+// and else counts the workers. No worker is no failure: jobs can wait.
 func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := d.store.TryWrite(bounded); err != nil {
+		return 0, d.explain(ctx, "the queue cannot be reached", err)
+	}
 	n, err := d.Workers(ctx)
 	if err != nil {
 		return 0, d.explain(ctx, "the queue cannot be reached", err)

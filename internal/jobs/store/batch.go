@@ -75,7 +75,7 @@ func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string
 	}
 	ids, err := createBatchScript.Run(ctx, s.client, batchKeys(id), args...).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("create batch %s: %w", id, full(err))
+		return nil, fmt.Errorf("create batch %s: %w", id, err)
 	}
 	return ids, nil
 }

@@ -44,7 +44,7 @@ return bound`)
 func (s *Store) Claim(ctx context.Context, key, id, fingerprint string) (string, error) {
 	reply, err := claimScript.Run(ctx, s.client, []string{key}, id+" "+fingerprint, claimTTL.Milliseconds()).Text()
 	if err != nil {
-		return "", fmt.Errorf("claim an idempotency key: %w", full(err))
+		return "", fmt.Errorf("claim an idempotency key: %w", err)
 	}
 	bound, asked, _ := strings.Cut(reply, " ")
 	if asked != fingerprint {

@@ -51,19 +51,11 @@ func (s *Store) admit(ctx context.Context, id string, limit int, look time.Durat
 	in, err := admitScript.Run(ctx, s.client, []string{openKey, allKey}, id, limit, look.Microseconds()).Bool()
 	switch {
 	case err != nil:
-		return full(err)
+		return err
 	case !in:
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full")
 	}
 	return nil
-}
-
-// full tells a Redis without memory apart: it reads, and writes nothing more.
-func full(err error) error {
-	if redis.HasErrorPrefix(err, "OOM") {
-		return &jobs.Error{Code: jobs.CodeQueueFull, Message: "the queue has no memory left", Cause: err}
-	}
-	return err
 }
 
 // touchScript has the reaper look at an open job soon.

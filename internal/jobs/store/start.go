@@ -44,7 +44,7 @@ return 1`)
 // Share notes that a second request is answered with a job. From then on WithdrawUnshared does nothing to it.
 func (s *Store) Share(ctx context.Context, id string) error {
 	if err := shareScript.Run(ctx, s.client, []string{jobKey(id)}).Err(); err != nil {
-		return fmt.Errorf("share job %s: %w", id, full(err))
+		return fmt.Errorf("share job %s: %w", id, err)
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 	created, err := createScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
 		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.CallbackURL).Bool()
 	if err != nil {
-		return false, fmt.Errorf("create job %s: %w", job.ID, full(err))
+		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	return created, nil
 }
