@@ -499,8 +499,11 @@ type ExecuteRequest struct {
 	// of the service allows others. The service must have a secret to sign with (`CALLBACK_SECRET`), else this field is refused.
 	CallbackURL *string `json:"callback_url,omitempty"`
 
-	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. Those that every
-	// sandbox has cannot be set: `PATH`, `HOME`, `LANG`, `TZ`, `OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`, `PYTHONDONTWRITEBYTECODE`, `MPLBACKEND`.
+	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. `PATH`, `HOME` and `LANG` are the sandbox's own and cannot be
+	// set. `TZ`, `MPLBACKEND`, and the numbers of threads of BLAS (`OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`; one thread without them) take
+	// effect also where the library is loaded already. Of Python's own, `PYTHONPATH`, `PYTHONWARNINGS`, `PYTHONUNBUFFERED`,
+	// `PYTHONDONTWRITEBYTECODE`, `PYTHONFAULTHANDLER`, `PYTHONNOUSERSITE`, `PYTHONUTF8` and `PYTHONIOENCODING` (UTF-8 only) are applied; the
+	// others are refused by name, since Python has started before the job.
 	Env *map[string]string `json:"env,omitempty"`
 
 	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and together

@@ -8,7 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from runner.channel import Channel
@@ -77,7 +77,11 @@ def take(request: "dict[str, Any]") -> None:
             _set_stdin(stdin.encode())
         except OSError as error:
             raise _too_large(error, "stdin") from None
-    os.environ.update(request.get("env", {}))
+    if env := request.get("env"):
+        from runner import variables
+
+        os.environ.update(env)
+        variables.apply(env)
     # Last: what is above need not fit in.
     _lower(request.get("rlimits", {}))
 
@@ -119,6 +123,7 @@ def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
             known = signature(main)
         except (ValueError, TypeError):
             return main(**args)  # written in C, perhaps: calling it will tell
+        args = _as_python_names(args, known.parameters)
         try:
             known.bind(**args)
         except TypeError as error:
@@ -127,3 +132,22 @@ def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
         return main(**args)
 
     return call
+
+
+def _as_python_names(
+    args: dict[str, object], parameters: "Mapping[str, object]"
+) -> dict[str, object]:
+    """Name arguments as Python names parameters, which it normalizes (NFKC)."""
+    if all(map(str.isascii, args)):
+        return args
+    from unicodedata import normalize
+
+    named: dict[str, object] = {}
+    for name, value in args.items():
+        normal = normalize("NFKC", name)
+        # Another one is of a **parameter, which takes any; of two that come to be
+        # the same, the one that is not there as it is stays, and is told of.
+        if name in parameters or normal not in parameters or normal in args:
+            normal = name
+        named[normal] = value
+    return named

@@ -17,6 +17,7 @@ from runner import (
     channel,
     failure,
     finish,
+    fonts,
     lastwords,
     outputs,
     pictures,
@@ -88,6 +89,7 @@ def run(fd: int) -> "NoReturn":
     """Run one job on the connected stream socket fd, and end the process."""
     to = Channel(fd)
     stdio.prepare()
+    fonts.prepare()
     to.send(channel.READY)
     try:
         script, room = _receive(to)
@@ -144,7 +146,6 @@ def _receive(to: Channel) -> tuple[Script, int]:
         raise ValueError(f"a frame {kind!r} where a job was due")
     room = request.get("result_bytes", channel.MAX_PAYLOAD)
     script = Script(request["script"])
-    pictures.prepare(script.source)
     if not _GIVEN.isdisjoint(request):
         from runner import inputs
 

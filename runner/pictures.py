@@ -7,41 +7,15 @@ import os
 import sys
 
 from runner import failure, outputs, stdio
+from runner.script import hide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _modules = sys.modules
-# Where make-sandbox and scripts/setup have put the list of fonts.
-_FONTS = sys.prefix + "/share/cellblock"
-_CACHE = ".cache/matplotlib"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _makedirs, _open, _fdopen, _unlink = os.makedirs, os.open, os.fdopen, os.unlink
-_listdir, _symlink = os.listdir, os.symlink
-
-
-# By these pandas draws, and imports matplotlib itself.
-_PANDAS_DRAWS = (".plot", ".hist", ".boxplot")
-
-
-def prepare(source: str) -> None:
-    """Spare a script that will draw the search for fonts.
-
-    A zygote that has matplotlib loaded has made it for all its forks.
-    """
-    draws = "matplotlib" in source or (
-        "pandas" in source and any(name in source for name in _PANDAS_DRAWS)
-    )
-    if not draws or "matplotlib" in _modules:
-        return
-    try:
-        fonts = _listdir(_FONTS)
-        _makedirs(_CACHE, exist_ok=True)
-        for name in fonts:
-            _symlink(f"{_FONTS}/{name}", f"{_CACHE}/{name}")
-    except OSError:
-        pass  # slower, and nothing else
 
 
 class Album:
@@ -111,3 +85,6 @@ class Album:
             raise
         self._next = number + 1
         self._saved[id(figure)] = (figure, name)
+
+
+hide(Album._save)

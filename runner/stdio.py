@@ -23,6 +23,17 @@ def prepare() -> None:
             _own.append(stream)
 
 
+def unbuffer() -> None:
+    """Pass on each piece of text at once, as PYTHONUNBUFFERED asks."""
+    for name in ("stdout", "stderr"):
+        raw = getattr(sys, name).detach().detach()
+        stream = io.TextIOWrapper(
+            raw, encoding="utf-8", errors=text.REPLACE_ERRORS, write_through=True
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
 def flush() -> None:
     """Flush what are stdout and stderr now, and the original ones.
 

@@ -5,7 +5,7 @@ import importlib
 import linecache
 import sys
 
-from runner import failure, inputs, job, report, script, serialize, text
+from runner import failure, fonts, inputs, job, report, script, serialize, text
 
 # `inputs` and `job` are here to be loaded: forks import them, and find them there.
 __all__ = ["inputs", "job", "load"]
@@ -75,6 +75,7 @@ def load(packages: list[str]) -> None:
             importlib.import_module(name)
         except ImportError:
             pass
+    fonts.prepare()
     for name in packages:
         importlib.import_module(name)
     limit = sys.getrecursionlimit()

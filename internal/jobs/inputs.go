@@ -3,7 +3,6 @@ package jobs
 import (
 	"bytes"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -123,44 +122,6 @@ func eachMember(name string, object jsontext.Value, f func(name string, value js
 		return f(member, value)
 	})
 }
-
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// OwnEnv are the variables that every sandbox has, and that no request changes.
-// nsjail.cfg sets them.
-func OwnEnv() []string {
-	return []string{
-		"PATH", "HOME", "LANG", "TZ", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND",
-	}
-}
-
-func decodeEnv(value jsontext.Value) (map[string]string, *Error) {
-	env, size := map[string]string{}, 0
-	err := eachMember("env", value, func(name string, value jsontext.Value) *Error {
-		switch {
-		case len(name) > maxEnvName || !envName.MatchString(name):
-			return Errorf(CodeInvalidRequest, `"env": %s is no name for a variable: at most %d of A-Z a-z 0-9 _, no digit first`, quoteName(name), maxEnvName)
-		case slices.Contains(OwnEnv(), name):
-			return Errorf(CodeInvalidRequest, `"env": %s is the sandbox's own and cannot be set`, quoteName(name))
-		case len(env) == MaxEnv:
-			return Errorf(CodeInvalidRequest, `"env" has more than %d variables`, MaxEnv)
-		}
-		text, err := decodeText("env."+name, value)
-		if err != nil {
-			return err
-		}
-		env[name] = text
-		size += len(name) + len(text)
-		return checkNoNUL("env."+name, text)
-	})
-	if err == nil && size > MaxEnvBytes {
-		err = tooLarge("env", size, MaxEnvBytes)
-	}
-	return env, err
-}
-
-// limitNames are the names of those that a request may name.
-var limitNames = []string{"wall_seconds", "cpu_seconds", "memory_mb", "processes", "output_bytes"}
 
 // askable are the limits that a request may name, with the least of each.
 var askable = map[string]struct {

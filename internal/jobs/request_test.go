@@ -106,6 +106,9 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"env, a line feed in the name", `{"script":"x","env":{"A\n":"b"}}`, `"env": "A\n" is no name for a variable`},
 		{"env, a long name", `{"script":"x","env":{"` + strings.Repeat("A", 129) + `":"b"}}`, `"env": "AAAA`},
 		{"env, one of ours", `{"script":"x","env":{"PATH":"/tmp"}}`, `"env": "PATH" is the sandbox's own and cannot be set`},
+		{"env, read at Python's start", `{"script":"x","env":{"PYTHONHASHSEED":"0"}}`, `"env": "PYTHONHASHSEED" cannot be set: Python reads it when it starts`},
+		{"env, a newer one of Python's", `{"script":"x","env":{"PYTHON_GIL":"0"}}`, `"env": "PYTHON_GIL" cannot be set: Python reads it when it starts`},
+		{"env, another encoding", `{"script":"x","env":{"PYTHONIOENCODING":"latin-1"}}`, `"env": PYTHONIOENCODING can be utf-8 only`},
 		{"env twice", `{"script":"x","env":{"A":"b","\u0041":"c"}}`, `"A" in "env" is given twice`},
 		{"env, NUL", `{"script":"x","env":{"A":"b\u0000"}}`, `"env.A" contains a NUL character at byte 1`},
 		{"env, too many", `{"script":"x","env":{` + manyVariables(65) + `}}`, `"env" has more than 64 variables`},
@@ -256,4 +259,16 @@ func FuzzDecodeRequest(f *testing.F) {
 			t.Fatalf("%q came back as %q, %v", got.Script, back.Script, err)
 		}
 	})
+}
+
+func TestDecodeTakesVariablesOfLibraries(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"TZ", "MPLBACKEND", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+		"PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "PYTHON_HOME", "PYTHONIOENCODING",
+	} {
+		if _, err := DecodeRequest([]byte(`{"script":"x","env":{"` + name + `":"utf-8:strict"}}`)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

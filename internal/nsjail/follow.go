@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"slices"
-	"unicode/utf8"
 
 	"cellblock/internal/jobs"
 )
@@ -57,9 +56,6 @@ type tail struct {
 	output *output
 	// read and given are bytes: of what was kept, and of the text made of it.
 	read, given int
-	// broken tells that the text ends with a U+FFFD that stands for all bytes that
-	// are not UTF-8 up to the next that is, as strings.ToValidUTF8 has it.
-	broken bool
 }
 
 // next gives the text that follows, and its place; "" if there is no more yet.
@@ -74,27 +70,9 @@ func (t *tail) next() (at int, text string) {
 		if len(raw) == 0 {
 			return at, ""
 		}
-		text = t.text(raw)
+		text = validUTF8(raw)
 		t.read += len(raw)
 	}
 	t.given += len(text)
 	return at, text
-}
-
-// text makes valid UTF-8 of bytes that continue what came before.
-func (t *tail) text(raw []byte) string {
-	valid := make([]byte, 0, len(raw))
-	for len(raw) > 0 {
-		r, size := utf8.DecodeRune(raw)
-		switch bad := r == utf8.RuneError && size == 1; {
-		case !bad:
-			valid = append(valid, raw[:size]...)
-			t.broken = false
-		case !t.broken:
-			valid = utf8.AppendRune(valid, utf8.RuneError)
-			t.broken = true
-		}
-		raw = raw[size:]
-	}
-	return string(valid)
 }

@@ -162,6 +162,10 @@ func (h *Host) writeFiles(ctx context.Context) error {
 		}
 		config = string(content)
 	}
+	users, err := h.writeUsers()
+	if err != nil {
+		return err
+	}
 	arch := seccomp.Arch(runtime.GOARCH)
 	for path, policy := range map[string]string{
 		h.configPath(): seccomp.Kafel(arch), h.zygotePath(): seccomp.ZygoteKafel(arch),
@@ -171,6 +175,10 @@ func (h *Host) writeFiles(ctx context.Context) error {
 			return err
 		}
 		rendered += readOnly(slices.Concat(h.mounts, []string{h.runnerPath() + ":/runner"})...)
+		rendered += h.ownPlaces()
+		if path == h.zygotePath() {
+			rendered += readOnly(users...)
+		}
 		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil {
 			return err
 		}
@@ -182,6 +190,19 @@ func (h *Host) writeFiles(ctx context.Context) error {
 		return err
 	}
 	return h.compileRunner(ctx)
+}
+
+// ownPlaces has scripts find the sandbox's Python as python and python3, before
+// the machine's, and the locales that were made beside it. Of a variable that
+// stands twice nsjail takes the last one.
+func (h *Host) ownPlaces() string {
+	programs := filepath.Dir(h.settings.Python)
+	entries := fmt.Sprintf("envar: %q\n", "PATH="+programs+":/usr/bin:/bin")
+	locales := filepath.Join(filepath.Dir(programs), "share/cellblock/locale")
+	if _, err := os.Stat(locales); err == nil {
+		entries += fmt.Sprintf("envar: %q\n", "LOCPATH="+locales)
+	}
+	return entries
 }
 
 func copyFiles(from fs.FS, to string) error {

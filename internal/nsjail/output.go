@@ -96,7 +96,37 @@ func (o *output) text() (text string, truncated bool) {
 	if truncated = int64(len(kept)) > limit; truncated {
 		kept = wholeCharacters(kept[:limit])
 	}
-	return strings.ToValidUTF8(string(kept), string(utf8.RuneError)), truncated
+	return validUTF8(kept), truncated
+}
+
+// validUTF8 replaces what is no UTF-8 as Python's "replace" does: one U+FFFD for
+// each byte that cannot begin a character, and one for each that was cut short.
+func validUTF8(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	var text strings.Builder
+	text.Grow(len(b) + len(b)/2)
+	for len(b) > 0 {
+		r, size := utf8.DecodeRune(b)
+		if r == utf8.RuneError && size == 1 {
+			size = beginning(b)
+		}
+		text.WriteRune(r)
+		b = b[size:]
+	}
+	return text.String()
+}
+
+// beginning counts the bytes at the start of b, which does not begin with a whole
+// character, that one could begin with; at least 1.
+func beginning(b []byte) int {
+	size := 1
+	// The beginning of a character may still become a full one.
+	for size < min(len(b), utf8.UTFMax) && !utf8.FullRune(b[:size+1]) {
+		size++
+	}
+	return size
 }
 
 // cutAt has take give at most limit bytes, which is below what is collected.

@@ -21,9 +21,10 @@ func TestCollect(t *testing.T) {
 		"cut behind a character":    {"1234😀5", "1234😀", 8, true},
 		"not UTF-8":                 {"a\xffb", "a�b", 8, false},
 		"half a character at end":   {"ab\xe2\x82", "ab�", 8, false},
-		"only continuation bytes":   {"\x80\x80\x80\x80\x80\x80\x80\x80\x80", "�", 8, true},
+		"only continuation bytes":   {"\x80\x80\x80\x80\x80\x80\x80\x80\x80", "��������", 8, true},
 		"bad bytes before the cut":  {"1234567\xffxx", "1234567�", 8, true},
-		"a surrogate's three bytes": {"\xed\xa0\x80", "�", 8, false},
+		"a surrogate's three bytes": {"\xed\xa0\x80", "���", 8, false},
+		"one for each, as Python":   {"\xff\xfe\xe4\xb8c\xc0", "���c�", 8, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -61,8 +61,9 @@ const (
 )
 
 // lastWords is how long a script that is to be ended has to flush its streams.
-// The runner does it at once unless the script is in C code, and exits by itself.
-const lastWords = 20 * time.Millisecond
+// The runner does it at once and exits, unless the script is in C code, which ends
+// this much late then.
+const lastWords = 100 * time.Millisecond
 
 // Run hands the script and its inputs (nil for none) over, waits for its end, and
 // decides the verdict. When it returns, the job's processes are dead or killed; what the kernel has not
@@ -114,16 +115,10 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 	var overdue <-chan time.Time
 	var lastWordsOver <-chan time.Time
 	end := func(why cause) {
-		if found.cause != notKilled {
-			return
+		if found.cause == notKilled {
+			found.cause, overdue = why, time.After(teardownBound)
+			lastWordsOver = s.end(why)
 		}
-		found.cause, overdue = why, time.After(teardownBound)
-		if why.leavesText() {
-			_ = s.channel.CloseWrite()
-			lastWordsOver = time.After(lastWords)
-			return
-		}
-		s.body.kill()
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
@@ -166,6 +161,17 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 			}
 		}
 	}
+}
+
+// end kills everything inside, at once or, where the script may hold back text,
+// once the channel that it returns has a value.
+func (s *Sandbox) end(why cause) <-chan time.Time {
+	if why.leavesText() {
+		_ = s.channel.CloseWrite()
+		return time.After(lastWords)
+	}
+	s.body.kill()
+	return nil
 }
 
 // overLimit looks at the group's counters.
