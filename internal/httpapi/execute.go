@@ -85,6 +85,8 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	}
 	defer record.Release()
 	switch {
+	case errors.Is(err, jobs.ErrNoRoom):
+		h.accepted(w, r, record) // its result can be read later
 	case err != nil:
 		h.fail(w, r, err)
 	case !record.State.Ended():

@@ -2,11 +2,15 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 )
+
+// ErrNoRoom lies behind an Error for which there was no room in time.
+var ErrNoRoom = errors.New("no room")
 
 // Room is memory for what is large: whoever is about to hold some of it takes room
 // for it first. It is safe for concurrent use.

@@ -38,7 +38,9 @@ type Records interface {
 	BeginCallback(ctx context.Context, id string, within time.Duration) (jobs.Callback, error)
 	// EndCallback notes what came of it, and when the next one follows.
 	EndCallback(ctx context.Context, id string, callback jobs.Callback, pause time.Duration) error
-	Get(ctx context.Context, id string) (jobs.Record, error)
+	// Hold gives the record once there is room for it if it is large, and each
+	// command patience. The caller releases it.
+	Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error)
 }
 
 // Config is what New needs.
@@ -112,6 +114,7 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	var took time.Duration
 	defer func() { leave(took) }()
 	callback, record, err := s.begin(ctx, id)
+	defer record.Release()
 	if err != nil || callback.Status.Over() {
 		return 0, err
 	}
@@ -145,17 +148,19 @@ func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) err
 // contexts have ended, so that it is soon over. It is for after that.
 func (s *Sender) Wait() { s.active.Wait() }
 
+// begin notes that an attempt begins, and gives the record, which the caller releases
+// also with an error.
 func (s *Sender) begin(ctx context.Context, id string) (jobs.Callback, jobs.Record, error) {
-	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
 	// First, since what cannot be read cannot be sent, and is no attempt.
-	record, err := s.Records.Get(bounded, id)
+	record, err := s.Records.Hold(ctx, id, recordTimeout)
 	if err == nil && !record.State.Ended() {
 		err = fmt.Errorf("job %s has not ended", id)
 	}
 	if err != nil {
-		return jobs.Callback{}, jobs.Record{}, err
+		return jobs.Callback{}, record, err
 	}
+	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
 	callback, err := s.Records.BeginCallback(bounded, id, s.Settings.Timeout+recordTimeout)
 	record.Callback = &callback
 	return callback, record, err

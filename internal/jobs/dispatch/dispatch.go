@@ -180,7 +180,7 @@ func (d *Dispatcher) awaitEnd(ctx context.Context, id string, ended <-chan struc
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
 	record, err := d.store.Hold(ctx, id, patience)
 	if err != nil {
-		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
+		return jobs.Record{ID: id, State: record.State}, d.explain(ctx, "the job's record could not be read", err)
 	}
 	return record, nil
 }

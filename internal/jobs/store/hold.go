@@ -42,7 +42,8 @@ func (s *Store) WithRoom(room *jobs.Room) *Store {
 
 // Hold gives a job's record for an answer to a client. A large one is read only
 // once there is room for it, and keeps it until Release. A look at Redis takes
-// patience at most, and longer for what is large. CodeNotFound, CodeUnavailable.
+// patience at most, and longer for what is large. CodeNotFound; CodeUnavailable with
+// jobs.ErrNoRoom, and then the record without what is large.
 func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
 	record, size, err := s.look(ctx, id, patience)
 	if err != nil || size < largeRecord {
@@ -53,7 +54,7 @@ func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jo
 		if err := ctx.Err(); err != nil {
 			return record, err
 		}
-		return record, jobs.Errorf(jobs.CodeUnavailable, "too many large results are being read at once")
+		return record, &jobs.Error{Code: jobs.CodeUnavailable, Message: "too many large results are being read at once; read this one a little later", Cause: jobs.ErrNoRoom}
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(int(size)))
 	defer cancel()

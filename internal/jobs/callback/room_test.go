@@ -1,0 +1,34 @@
+package callback
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+// A large result is sent only once there is room for it, and until then no attempt is
+// counted.
+func TestALargeResultWaitsForRoom(t *testing.T) {
+	b := open(t, nil)
+	room := jobs.NewRoom(1<<20, 50*time.Millisecond)
+	b.Store = b.WithRoom(room)
+	b.Records = b.Store
+	id := jobs.NewID()
+	if err := b.Create(t.Context(), jobs.Job{ID: id, CallbackURL: "http://127.0.0.2:1/"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.End(t.Context(), id, jobs.Outcome{Result: []byte(`"` + strings.Repeat("x", 256<<10) + `"`)}); err != nil {
+		t.Fatal(err)
+	}
+	release, _ := room.Take(t.Context(), 1<<20)
+	if _, err := b.Send(t.Context(), id); !errors.Is(err, jobs.ErrNoRoom) {
+		t.Errorf("without room: %v", err)
+	}
+	release()
+	if callback, _ := b.send(t, id); callback.Attempts != 1 || !room.Free() {
+		t.Errorf("got %+v; free %v", callback, room.Free())
+	}
+}
