@@ -243,7 +243,7 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Discard()
+		t.Cleanup(s.Discard)
 		if s.body.(*fork).zygote != first {
 			break
 		}
