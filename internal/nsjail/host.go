@@ -177,7 +177,7 @@ func (h *Host) writeFiles(ctx context.Context) error {
 		rendered += readOnly(slices.Concat(h.mounts, []string{h.runnerPath() + ":/runner"})...)
 		rendered += h.ownPlaces()
 		if path == h.zygotePath() {
-			rendered += readOnly(users...)
+			rendered = withUsers(rendered, users)
 		}
 		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil {
 			return err
