@@ -15,7 +15,7 @@ import (
 // routes puts middleware and the routes of the contract together.
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(h.begin, h.observe, h.recoverPanics, setFixedHeaders, h.authenticate, joinPrefer, middleware.GetHead)
+	r.Use(h.begin, h.observe, h.recoverPanics, setFixedHeaders, h.allowOrigins, h.authenticate, joinPrefer, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
 	})

@@ -17,15 +17,16 @@ type Settings struct {
 	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
 	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
 	AllowAnonymous  bool          `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
+	CORSOrigins     []string      `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (by comma) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
 }
 
-// Validate refuses a timeout in which nothing could end.
+// Validate refuses a timeout in which nothing could end, and origins that are none.
 func (s Settings) Validate() error {
 	if s.ShutdownTimeout <= 0 {
 		return errors.New("SHUTDOWN_TIMEOUT must be above 0")
 	}
-	return nil
+	return checkOrigins(s.CORSOrigins)
 }
 
 const (
