@@ -358,7 +358,7 @@ type Error struct {
 	// Detail Narrows the sentence; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The limit that probably lies behind an exception.
+	// Hint What probably lies behind an exception: a limit, no network, a package that is not there.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -395,7 +395,8 @@ type Error struct {
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
 
-	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Files What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
+	// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
@@ -542,7 +543,7 @@ type FailureDetail struct {
 	// Detail Narrows the sentence; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The limit that probably lies behind an exception.
+	// Hint What probably lies behind an exception: a limit, no network, a package that is not there.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -635,7 +636,7 @@ type Job struct {
 	// Detail Narrows the sentence; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The limit that probably lies behind an exception.
+	// Hint What probably lies behind an exception: a limit, no network, a package that is not there.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -669,7 +670,8 @@ type Job struct {
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
 
-	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Files What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
+	// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
@@ -738,7 +740,7 @@ type OmittedFile struct {
 	// Name The name that the file would have in `files`.
 	Name string `json:"name"`
 
-	// Size In bytes; null for a figure that was not drawn, because the time was over.
+	// Size In bytes; null for a figure that was not drawn.
 	Size *int64 `json:"size"`
 
 	// Limit The limit that was met.
@@ -764,7 +766,8 @@ type Output struct {
 	// Truncated Which outputs were cut at their bound.
 	Truncated *Truncated `json:"truncated,omitempty"`
 
-	// Files What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+	// Files What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
+	// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
 	// Missing where there are none. Kept as long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
@@ -785,7 +788,7 @@ type OutputEvent struct {
 
 // OutputFile defines model for OutputFile.
 type OutputFile struct {
-	// Name The path below `outputs/`. Characters that are no good elsewhere (control, `%`, backslash, not UTF-8) have become `_`, and
+	// Name The path below `outputs/`, or the working directory. Characters that are no good elsewhere (control, `%`, backslash, not UTF-8) have become `_`, and
 	// of names that are then the same, the later ones have a number.
 	Name string `json:"name"`
 
@@ -805,7 +808,8 @@ type OutputFile struct {
 	ContentBase64 *string `json:"content_base64,omitempty"`
 }
 
-// OutputFiles What the script left in `outputs/` when it ended by itself: regular files only, at most 64 and together 16 MiB (settings).
+// OutputFiles What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
+// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
 // Missing where there are none. Kept as long as the job.
 type OutputFiles = []OutputFile
 

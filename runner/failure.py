@@ -5,9 +5,9 @@ most jobs do not fail. Where it cannot be had, or the exception will not be
 formatted by it (hostile attributes, no memory), a plain one is written.
 """
 
-import errno
 import sys
 
+from runner import hints
 from runner.script import FILE_NAME, MODULE_NAME, Script
 
 TYPE_CHECKING = False
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from traceback import TracebackException
     from types import FrameType, ModuleType, TracebackType
     from typing import Any
-
-HINTS = {
-    errno.EFBIG: "the file size limit",
-    errno.EAGAIN: "the process limit",
-    errno.EMFILE: "the open files limit",
-    errno.ENOSPC: "the size limit of /tmp",
-}
-MEMORY_HINT = "the memory limit"
-NO_THREAD = "can't start new thread"
 
 # Of more frames than this the middle is left out: a script may raise the
 # recursion limit, and a million frames take longer than its time.
@@ -68,18 +59,6 @@ def type_name(kind: type) -> str:
     return f"{module}.{name}"
 
 
-def hint(error: BaseException) -> str | None:
-    """Name the limit that probably lies behind the exception, or give None."""
-    for one in chain(error):
-        if isinstance(one, MemoryError):
-            return MEMORY_HINT
-        if isinstance(one, OSError) and one.errno in HINTS:
-            return HINTS[one.errno]
-        if isinstance(one, RuntimeError) and NO_THREAD in message(one):
-            return HINTS[errno.EAGAIN]
-    return None
-
-
 def chain(error: BaseException) -> "Iterator[BaseException]":
     """The exception, its causes and contexts, and the members of groups."""
     todo: list[BaseException | None] = [error]
@@ -99,7 +78,7 @@ def chain(error: BaseException) -> "Iterator[BaseException]":
 
 def _full(error: BaseException, script: Script) -> dict[str, object]:
     report: dict[str, object] = {"code": "exception", "message": message(error)}
-    found = hint(error)
+    found = hints.find(chain, error)
     if found is not None:
         report["hint"] = found
     report["traceback"] = format_traceback(error, script)
@@ -138,7 +117,7 @@ def _least(error: BaseException, _script: Script) -> dict[str, object]:
 def _without_traceback(error: BaseException) -> dict[str, object]:
     report: dict[str, object] = {"code": "exception", "message": message(error)}
     if issubclass(type(error), MemoryError):
-        report["hint"] = MEMORY_HINT
+        report["hint"] = hints.MEMORY
     return report
 
 

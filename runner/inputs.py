@@ -5,6 +5,9 @@ Imported only for the jobs that have any of it, and before any of their code run
 
 import errno
 import os
+from zlib import crc32
+
+from runner import outputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,15 +31,19 @@ class MismatchError(Exception):
     """The arguments are not those that main() takes; carries a sentence."""
 
 
-def place(channel: "Channel", length: int) -> None:
+def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
     """Read the payload of an I frame, and write the file that it holds.
 
+    Gives its path, and its size and checksum (outputs.py has the same one).
     Raises TooLargeError where it does not fit in.
     """
     name_length = int.from_bytes(channel.read(_PATH_LENGTH_BYTES), "big")
     path = channel.read(name_length).decode()
     length -= _PATH_LENGTH_BYTES + name_length
+    size, total = length, 0
     try:
+        if path == outputs.FOLDER:
+            os.rmdir(path)  # a file in the place of the folder
         if folder := os.path.dirname(path):
             os.makedirs(folder, exist_ok=True)
         fd = os.open(path, _NEW, 0o644)
@@ -45,11 +52,13 @@ def place(channel: "Channel", length: int) -> None:
                 # In parts: it need not fit into memory twice.
                 part = channel.read_some(length)
                 length -= len(part)
+                total = crc32(part, total)
                 _write(fd, part)
         finally:
             os.close(fd)
     except OSError as error:
         raise _too_large(error, path) from None
+    return path, (size, total)
 
 
 def _too_large(error: OSError, what: str) -> Exception:

@@ -9,7 +9,7 @@ import builtins
 import sys
 
 # Bound at import, so that a script which breaks `os` or `sys` gets its answer.
-from os import _exit, getpid
+from os import _exit, getcwd, getpid
 from resource import RLIMIT_FSIZE as _FILE_SIZE
 from resource import setrlimit as _setrlimit
 
@@ -18,6 +18,7 @@ from runner import (
     failure,
     finish,
     fonts,
+    hints,
     lastwords,
     outputs,
     pictures,
@@ -26,6 +27,7 @@ from runner import (
     stdio,
     text,
 )
+from runner.bounds import Bounds
 from runner.channel import Channel
 from runner.notes import Notes
 from runner.script import RefusedError, Script, await_value, hide, is_coroutine
@@ -80,7 +82,7 @@ class Answer:
 _NO_MEMORY = Answer(
     channel.FAILURE,
     report.encode(
-        {"code": "exception", "message": "MemoryError", "hint": failure.MEMORY_HINT}
+        {"code": "exception", "message": "MemoryError", "hint": hints.MEMORY}
     ),
 )
 
@@ -90,9 +92,10 @@ def run(fd: int) -> "NoReturn":
     to = Channel(fd)
     stdio.prepare()
     fonts.prepare()
+    outputs.prepare(getcwd())
     to.send(channel.READY)
     try:
-        script, room = _receive(to)
+        script, room, bounds = _receive(to)
     except EOFError:
         # The worker has let this sandbox go.
         _exit(0)
@@ -100,20 +103,23 @@ def run(fd: int) -> "NoReturn":
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
     owner, notes = getpid(), Notes()
+    album = pictures.Album(script.home)
     lastwords.arrange(fd)
+    hints.arrange()
     try:
-        answer = _answer(script, room, owner, notes)
+        answer = _answer(script, room, owner, album, notes)
     except BaseException as error:
         if getpid() != owner:
             _exit(1)  # a copy that the script forked: the answer is not its to give
         answer = _last_resort(error, script)
+    _draw(album, bounds, notes)
     _finish(script)
     if getpid() != owner:
         _exit(0)  # a handler has forked it
     stdio.flush()
     try:
-        outputs.send(to, script.home)
-        _send_notes(to, notes)
+        outputs.send(to, script.home, bounds, album.drawn, notes)
+        _send_notes(to, notes, bounds)
         answer.send(to)
     finally:
         # At once: threads and children are not waited for, and nothing of the
@@ -132,15 +138,31 @@ def _finish(script: Script) -> None:
     _settle_surely()
 
 
-def _send_notes(to: Channel, notes: Notes) -> None:
-    if listed := notes.listed():
-        to.send(channel.NOTES, text.to_utf8(text.to_json({"notes": listed})))
+def _draw(album: pictures.Album, bounds: Bounds, notes: Notes) -> None:
+    """Draw the figures while the script's modules are whole."""
+    try:
+        album.draw(bounds, notes)
+    except BaseException as error:
+        stdio.complain(failure.message(error))
 
 
-def _receive(to: Channel) -> tuple[Script, int]:
+def _send_notes(to: Channel, notes: Notes, bounds: Bounds) -> None:
+    listed: dict[str, object] = {}
+    if bounds.omitted:
+        listed["files_omitted"] = bounds.omitted
+    if bounds.more:
+        notes.add(f"{bounds.more} more files did not fit and are not listed")
+    if said := notes.listed():
+        listed["notes"] = said
+    if listed:
+        to.send(channel.NOTES, text.to_utf8(text.to_json(listed)))
+
+
+def _receive(to: Channel) -> tuple[Script, int, Bounds]:
     kind, length = to.receive()
+    given: dict[str, tuple[int, int]] = {}
     if kind == channel.FILE:
-        kind, length = _place_files(to, kind, length)
+        kind, length = _place_files(to, kind, length, given)
     request = text.from_json(to.read(length).decode())
     if kind != channel.JOB or not isinstance(request, dict):
         raise ValueError(f"a frame {kind!r} where a job was due")
@@ -158,16 +180,19 @@ def _receive(to: Channel) -> tuple[Script, int]:
     if size := request.get("file_bytes"):
         # Not before: what is given may be larger than what a script may write.
         _setrlimit(_FILE_SIZE, (size, size))
-    return script, min(room, channel.MAX_PAYLOAD)
+    return script, min(room, channel.MAX_PAYLOAD), Bounds(request, given)
 
 
-def _place_files(to: Channel, kind: bytes, length: int) -> tuple[bytes, int]:
+def _place_files(
+    to: Channel, kind: bytes, length: int, given: dict[str, tuple[int, int]]
+) -> tuple[bytes, int]:
     """Take I frames, and give the head of the frame that follows them."""
     from runner import inputs
 
     while kind == channel.FILE:
         try:
-            inputs.place(to, length)
+            path, known = inputs.place(to, length)
+            given[path] = known
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
         kind, length = to.receive()
@@ -179,13 +204,14 @@ def _refused_input(error: Exception) -> _RefusedInputError:
     return _RefusedInputError(told)
 
 
-def _answer(script: Script, room: int, owner: int, notes: Notes) -> Answer:
+def _answer(
+    script: Script, room: int, owner: int, album: pictures.Album, notes: Notes
+) -> Answer:
     value, error = _call(script)
     if getpid() != owner:
         _leave_copy(error, script)
     try:
-        album = pictures.Album(script.home)
-        album.save_open()
+        album.name_open()
         if error is not None:
             return _failed(error, script)
         return _returned(value, room, album, notes)

@@ -1,35 +1,47 @@
-"""matplotlib's figures as PNG files in outputs/.
+"""matplotlib's figures as PNG files.
 
 Nothing here is imported that the script has not imported itself.
 """
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
+from io import BytesIO
 
-from runner import failure, outputs, stdio
+from runner import failure, outputs, stdio, text
 from runner.script import hide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from runner.bounds import Bounds
+    from runner.notes import Notes
+
 _modules = sys.modules
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_makedirs, _open, _fdopen, _unlink = os.makedirs, os.open, os.fdopen, os.unlink
+_exists = os.path.lexists
+# Of a note on what went wrong.
+_NOTE_BYTES = 1024
+
+
+class _OutOfTimeError(BaseException):
+    """Ends the drawing of a figure; not an Exception, which matplotlib may catch."""
 
 
 class Album:
-    """The figures of one job, each saved once."""
+    """The figures of one job: named first, drawn once the result is known."""
 
     def __init__(self, home: str) -> None:
-        """Save into the folder for outputs that home has."""
+        """Name them beside what home's folder for outputs has."""
         self._folder = home + "/" + outputs.FOLDER
         # By id(); the figures are kept, so that none gets another's.
-        self._saved: dict[int, tuple[object, str]] = {}
+        self._named: dict[int, tuple[Any, str]] = {}
         self._next = 1
+        # What was drawn: names and contents.
+        self.drawn: list[tuple[str, bytes]] = []
 
-    def save_open(self) -> None:
-        """Save what is still open in pyplot. Figures that cannot be are told of."""
+    def name_open(self) -> None:
+        """Name what is still open in pyplot."""
         helpers = _modules.get("matplotlib._pylab_helpers")
         if helpers is None:
             return
@@ -39,11 +51,7 @@ class Album:
         except Exception:
             return  # the script has made something else of it
         for number, figure in numbered:
-            try:
-                self._save(figure, number)
-            except Exception as error:
-                told = failure.message(error)
-                stdio.complain(f"figure {number} could not be saved: {told}")
+            self._name(figure, number)
 
     def types(self) -> tuple[type, ...]:
         """The types that name_of takes, where the script has imported matplotlib."""
@@ -57,34 +65,71 @@ class Album:
         return tuple(kind for kind in found if isinstance(kind, type))
 
     def name_of(self, shown: "Any") -> str:
-        """Give the name of the file that has a figure, or the figure of axes.
-
-        Raises whatever goes wrong while it is saved.
-        """
+        """Give the name of the file that will have a figure, or the figure of axes."""
         figure = shown.get_figure() if hasattr(shown, "get_figure") else shown
         figure = figure or shown
-        if id(figure) not in self._saved:
-            self._save(figure, self._next)
-        return self._saved[id(figure)][1]
+        if id(figure) not in self._named:
+            self._name(figure, self._next)
+        return self._named[id(figure)][1]
 
-    def _save(self, figure: "Any", number: int) -> None:
-        _makedirs(self._folder, exist_ok=True)
+    def _name(self, figure: "Any", number: int) -> None:
+        taken = {name for _, name in self._named.values()}
         while True:
             name = f"figure-{number}.png"
-            path = f"{self._folder}/{name}"
+            number += 1
+            if name not in taken and not _exists(f"{self._folder}/{name}"):
+                break  # else the script's own, or one before
+        self._next = number
+        self._named[id(figure)] = (figure, name)
+
+    def draw(self, bounds: "Bounds", notes: "Notes") -> None:
+        """Draw them, as far as the limits and the time allow.
+
+        They stay in memory: a file could be one too many, or too large. What does
+        not fit is left to bounds, and what goes wrong is told on stderr.
+        """
+        files, room = bounds.files, bounds.bytes
+        for figure, name in self._named.values():
+            seconds, limit = bounds.left()
+            if files <= 0 or seconds <= 0:
+                bounds.omit(name, None, "output_files" if files <= 0 else limit)
+                continue
             try:
-                fd = _open(path, _NEW, 0o644)
-                break
-            except FileExistsError:
-                number += 1  # the script's own, or one before
-        try:
-            with _fdopen(fd, "wb") as file:
-                figure.savefig(file, format="png")
-        except BaseException:
-            _unlink(path)
-            raise
-        self._next = number + 1
-        self._saved[id(figure)] = (figure, name)
+                data = _draw(figure, seconds)
+            except _OutOfTimeError:
+                bounds.omit(name, None, limit)
+                continue
+            except Exception as error:
+                why = f"{name} could not be saved: {failure.message(error)}"
+                stdio.complain(why)
+                notes.add(text.shorten(why, _NOTE_BYTES))
+                continue
+            size = len(data)
+            if size > bounds.file_bytes:
+                bounds.omit(name, size, "file_size")
+            elif size > room:
+                bounds.omit(name, size, "output_files_bytes")
+            else:
+                self.drawn.append((name, data))
+                files, room = files - 1, room - size
 
 
-hide(Album._save)
+def _draw(figure: "Any", seconds: float) -> bytes:
+    """Draw one figure as PNG. Raises _OutOfTimeError, or what matplotlib does."""
+    _signal.signal(_signal.SIGALRM, _stop)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))
+    _signal.setitimer(_signal.ITIMER_REAL, seconds)
+    try:
+        file = BytesIO()
+        figure.savefig(file, format="png")
+        return file.getvalue()
+    finally:
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
+        _signal.signal(_signal.SIGALRM, _signal.SIG_IGN)
+
+
+def _stop(*_: object) -> None:
+    raise _OutOfTimeError
+
+
+hide(Album.draw, _draw)

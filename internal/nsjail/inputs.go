@@ -58,7 +58,11 @@ func writtenBytes(l jobs.Limits) int64 { return max(l.FileBytes, jobs.MaxFilesBy
 
 // task is what the runner is told of a script and its inputs.
 func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
-	t := task{Script: script, ResultBytes: s.limits.ResultBytes, FileBytes: s.limits.FileBytes}
+	l := s.limits
+	t := task{
+		Script: script, ResultBytes: l.ResultBytes, FileBytes: l.FileBytes, OutputFiles: l.OutputFiles, OutputFilesBytes: l.OutputFilesBytes,
+		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(),
+	}
 	if inputs == nil {
 		return t
 	}

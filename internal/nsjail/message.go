@@ -37,6 +37,12 @@ type task struct {
 	ResultBytes int64  `json:"result_bytes"`
 	// FileBytes bounds each file that the script writes.
 	FileBytes int64 `json:"file_bytes"`
+	// OutputFiles and OutputFilesBytes bound what comes back of files that are not in
+	// outputs/, and WallSeconds and CPUSeconds the drawing of figures.
+	OutputFiles      int     `json:"output_files"`
+	OutputFilesBytes int64   `json:"output_files_bytes"`
+	WallSeconds      float64 `json:"wall_seconds"`
+	CPUSeconds       float64 `json:"cpu_seconds"`
 	// What follows is there only where the request has it.
 	Args    jsontext.Value    `json:"args,omitzero"`
 	Stdin   string            `json:"stdin,omitzero"`

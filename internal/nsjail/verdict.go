@@ -179,7 +179,7 @@ func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 	}
 	if signal == syscall.SIGXFSZ {
 		// No verdict of its own: a script can send itself this signal.
-		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d KiB", l.FileBytes>>10)
+		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d bytes (LIMIT_FILE_MB)", l.FileBytes)
 	}
 	return failure
 }

@@ -93,8 +93,11 @@ class Ended:
     def __init__(self, frame: tuple[bytes, int, bytes], runner: Runner) -> None:
         """Wait for the end of a runner whose answer has been read."""
         self.notes: list[str] = []
+        self.omitted: list[dict[str, Any]] = []
         if frame[0] == b"N":
-            self.notes = json.loads(frame[2])["notes"]
+            beside = json.loads(frame[2])
+            self.notes = beside.get("notes", [])
+            self.omitted = beside.get("files_omitted", [])
             frame = runner.receive(ROOM)
         self.kind, self.length, self.payload = frame
         stdout, stderr, self.status = runner.finish()
@@ -141,7 +144,10 @@ def run_in(
         job = {"script": script, "result_bytes": room, "of_a_later_version": 1}
         job.update(given or {})
         runner.send(b"J", json.dumps(job).encode())
-    return Ended(runner.receive(room), runner)
+    frame = runner.receive(room)
+    while frame[0] == b"F":
+        frame = runner.receive(room)
+    return Ended(frame, runner)
 
 
 def run_as_nobody_in(directory: str, script: str) -> Ended:

@@ -1,5 +1,6 @@
 """What is told of exceptions and exits."""
 
+import sys
 import unittest
 
 from runner.tests.harness import Ended, run
@@ -206,7 +207,6 @@ class TestHints(unittest.TestCase):
     def test_each_limit(self) -> None:
         cases = [
             ("MemoryError", "the memory limit"),
-            ("OSError(errno.EFBIG, 'x')", "the file size limit"),
             ("OSError(errno.EAGAIN, 'x')", "the process limit"),
             ("BlockingIOError(errno.EAGAIN, 'x')", "the process limit"),
             ('RuntimeError("can\'t start new thread")', "the process limit"),
@@ -230,7 +230,64 @@ def main():
     with open("a", "wb") as file:
         file.write(b"x" * 1001)
 """
-        self.assertEqual(run(script).failure["hint"], "the file size limit")
+        want = "the file size limit, 1000 bytes (LIMIT_FILE_MB)"
+        self.assertEqual(run(script).failure["hint"], want)
+
+    def test_a_file_that_grows_too_large_behind_a_library(self) -> None:
+        before = (
+            "import dbm.dumb, resource, shelve, sqlite3, subprocess, sys\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        )
+        grow = f"{sys.executable} -c \"open('a', 'wb').write(bytes(100_000))\""
+        for act, hinted in (
+            (
+                (
+                    "c = sqlite3.connect('a'); c.execute('create table t(x)');"
+                    " c.execute('insert into t values (zeroblob(200000))'); c.commit()"
+                ),
+                True,
+            ),
+            (f"subprocess.run({grow!r}, shell=True, check=True)", False),
+            ("subprocess.run('kill -XFSZ $$', shell=True, check=True)", True),
+            ("open('a', 'wb', 0).write(bytes(60_000)); {}['other']", False),
+            ("sqlite3.connect('a').execute('no SQL')", False),
+        ):
+            with self.subTest(act):
+                failure = run(f"{before}def main():\n    {act}\n").failure
+                found = failure.get("hint", "").startswith("the file size limit, 50000")
+                self.assertEqual(found, hinted, failure)
+
+    def test_sockets_are_named(self) -> None:
+        # Outside of the sandbox they are not refused: the errors are the sandbox's.
+        before = (
+            "import socket\nfrom urllib.error import URLError\n"
+            "def refuse(*_, **__): raise PermissionError(13, 'Permission denied')\n"
+            "socket.socket.__init__ = refuse\n"
+            "refuse.__globals__['__name__'] = 'socket'\n"
+        )
+        for act, hint in (
+            ("socket.socket()", "no network in the sandbox"),
+            ("socket.create_connection(('192.0.2.1', 1))", "no network in the sandbox"),
+            ("raise socket.gaierror(-3, 'x')", "no network in the sandbox"),
+            ("raise URLError('x') from socket.gaierror(-3, 'x')", "no network in"),
+        ):
+            with self.subTest(act):
+                failure = run(f"{before}def main():\n    {act}\n").failure
+                self.assertIn(hint, failure.get("hint", ""))
+        failure = run("def main(): raise PermissionError(13, 'x')").failure
+        self.assertNotIn("hint", failure)
+
+    def test_a_missing_package(self) -> None:
+        for act in (
+            "import lxml",
+            "raise ImportError('`Import lxml` failed.  Use pip or conda')",
+        ):
+            hint = run(f"def main():\n    {act}\n").failure["hint"]
+            self.assertIn(f"Python {sys.version_info[0]}.{sys.version_info[1]}", hint)
+            self.assertIn("docs/python.md", hint)
+            self.assertNotIn("pip", hint)
+        failure = run("def main():\n    from os import nothing_like_it\n").failure
+        self.assertNotIn("hint", failure)
 
     def test_address_space_that_is_used_up(self) -> None:
         script = """

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import tempfile
 import unittest
+from typing import Any
 
 from runner.tests.harness import Ended, Runner
 
@@ -11,13 +12,13 @@ HAVE_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def run(script: str) -> tuple[dict[str, bytes], Ended]:
+def run(script: str, **job: Any) -> tuple[dict[str, bytes], Ended]:
     """Run a script; give the files that it left, and how it ended."""
     files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:
         runner = Runner(directory, env={"MPLBACKEND": "Agg", "HOME": directory})
         runner.receive()
-        runner.send(b"J", b'{"script": %s}' % _quoted(script))
+        runner.send(b"J", json.dumps({"script": script, **job}).encode())
         while True:
             kind, length, payload = runner.receive()
             if kind != b"F":
@@ -25,10 +26,6 @@ def run(script: str) -> tuple[dict[str, bytes], Ended]:
             size = int.from_bytes(payload[:2], "big")
             files[payload[2 : 2 + size].decode()] = payload[2 + size :]
         return files, Ended((kind, length, payload), runner)
-
-
-def _quoted(script: str) -> bytes:
-    return json.dumps(script).encode()
 
 
 class Outputs(unittest.TestCase):
@@ -47,6 +44,55 @@ class Outputs(unittest.TestCase):
         )
         self.assertEqual(files, {"a": b"", "d/real": b"x"})
         self.assertIsNone(ended.result)
+
+    def test_files_beside_outputs(self) -> None:
+        files, ended = run(
+            "import os\n"
+            "def main():\n"
+            "    os.makedirs('d/__pycache__'), os.mkdir('d/.hidden')\n"
+            "    for name in ('a', 'd/b', '.no', 'd/__pycache__/no', 'd/.hidden/no',\n"
+            "                 'outputs/a', 'outputs/.dot'):\n"
+            "        with open(name, 'w') as f: f.write(name)\n"
+            "    os.symlink('/etc/passwd', 'link')\n"
+            "    os.symlink('/etc', 'd/folder')\n"
+            "    os.mkfifo('fifo')\n"
+            "    import tempfile\n"
+            "    tempfile.NamedTemporaryFile(delete=False).close()\n"
+            "    return open(__file__, 'a').write('# changed') and 1\n"
+        )
+        want = {"a": b"outputs/a", ".dot": b"outputs/.dot", "d/b": b"d/b"}
+        self.assertEqual((files, ended.result), (want, 1))
+        note = "a: left out, since outputs/ has a file of that name"
+        self.assertEqual(ended.notes, [note])
+
+    def test_what_does_not_fit_beside_outputs(self) -> None:
+        files, ended = run(
+            "def main():\n"
+            "    for i in range(100): open(f'{i:02}', 'w').close()\n"
+            "    open('outputs/x', 'w').write('x' * 10)\n"
+            "    open('0', 'w').write('x' * 10)\n    return 1\n",
+            output_files=3,
+            output_files_bytes=15,
+        )
+        self.assertEqual((sorted(files), ended.result), (["00", "01", "x"], 1))
+        first, *others = ended.omitted
+        want = {"name": "0", "size": 10, "limit": "output_files_bytes"}
+        self.assertEqual((first, len(others)), (want, 63))
+        self.assertEqual(others[0], {"name": "02", "size": 0, "limit": "output_files"})
+        self.assertEqual(ended.notes, ["35 more files did not fit and are not listed"])
+
+    def test_the_folder_is_there(self) -> None:
+        for make in ("", "os.mkdir('outputs')", "os.makedirs('outputs')"):
+            with self.subTest(make):
+                files, _ = run(
+                    f"import os\ndef main():\n    {make}\n"
+                    "    open('outputs/a', 'w').close()\n"
+                )
+                self.assertEqual(files, {"a": b""})
+        _, ended = run(
+            "import os\ndef main():\n    os.mkdir('outputs')\n    os.mkdir('outputs')\n"
+        )
+        self.assertIn("FileExistsError", ended.failure["message"])
 
     def test_after_an_exception(self) -> None:
         files, ended = run(
@@ -128,6 +174,48 @@ class Pictures(unittest.TestCase):
         )
         self.assertEqual(sorted(files), ["figure-2.png"])
 
+    def test_no_more_than_the_limits(self) -> None:
+        files, ended = run(
+            self.before + "def main():\n"
+            "    for _ in range(4): plt.figure(figsize=(1, 1))\n"
+            "    open('outputs/a', 'w').close()\n    return plt.figure(4)\n",
+            output_files=3,
+        )
+        self.assertEqual(sorted(files), ["a", "figure-1.png", "figure-2.png"])
+        self.assertEqual(ended.result, "figure-4.png")
+        left = [(f["name"], f["limit"]) for f in ended.omitted]
+        self.assertEqual(
+            sorted(left),
+            [("figure-3.png", "output_files"), ("figure-4.png", "output_files")],
+        )
+
+    def test_a_figure_over_a_limit_of_bytes(self) -> None:
+        script = self.before + "def main(): plt.figure(); return 1\n"
+        for limit, name in (
+            ("file_bytes", "file_size"),
+            ("output_files_bytes", "output_files_bytes"),
+        ):
+            with self.subTest(limit):
+                files, ended = run(script, **{limit: 100})
+                self.assertEqual((files, ended.result), ({}, 1))
+                (left,) = ended.omitted
+                self.assertEqual(left["limit"], name)
+                self.assertGreater(left["size"], 100)
+
+    def test_no_more_than_there_is_time_for(self) -> None:
+        files, ended = run(
+            self.before + "import time\ndef main():\n"
+            "    plt.figure()\n"
+            "    plt.figure().savefig = lambda *_, **__: time.sleep(60)\n"
+            "    plt.figure()\n    return 1\n",
+            wall_seconds=10,
+        )
+        self.assertEqual((sorted(files), ended.result), (["figure-1.png"], 1))
+        left = [(f["name"], f["size"], f["limit"]) for f in ended.omitted]
+        self.assertEqual(
+            left, [("figure-2.png", None, "wall"), ("figure-3.png", None, "wall")]
+        )
+
     def test_a_figure_that_cannot_be_saved(self) -> None:
         files, ended = run(
             self.before + "def main():\n    figure = plt.figure()\n"
@@ -135,4 +223,5 @@ class Pictures(unittest.TestCase):
         )
         self.assertEqual(files, {})
         self.assertEqual(ended.result, 1)
-        self.assertIn("figure 1 could not be saved: ZeroDivision", ended.stderr)
+        self.assertIn("figure-1.png could not be saved: ZeroDivision", ended.stderr)
+        self.assertIn("figure-1.png could not be saved: ZeroDivision", ended.notes[0])

@@ -52,7 +52,8 @@ type testCase struct {
 	// Truncated names the streams that are cut.
 	Truncated []string `yaml:"truncated"`
 
-	// Files are what comes back, by name.
+	// Files are what comes back, by name. A case without them may leave any: many
+	// write into their working directory on the way.
 	Files map[string]matcher `yaml:"files"`
 	// Omitted are the files that did not fit, by name: into which limit.
 	Omitted map[string]string `yaml:"files_omitted"`

@@ -62,7 +62,9 @@ func checkOutcome(t *testing.T, c testCase, a answer) {
 	for _, file := range a.Omitted {
 		left[file.Name] = file.Limit.Name
 	}
-	equal(t, "files_omitted", fmt.Sprint(left), fmt.Sprint(maps.Clone(c.Omitted)))
+	if c.Files != nil || c.Omitted != nil {
+		equal(t, "files_omitted", fmt.Sprint(left), fmt.Sprint(maps.Clone(c.Omitted)))
+	}
 	for _, ours := range []string{"/runner/", "runner/", "supervisor"} {
 		if strings.Contains(a.Traceback, ours) && !strings.Contains(c.Script, ours) {
 			t.Errorf("the traceback shows our own code (%q)", ours)

@@ -19,12 +19,14 @@ func checkFiles(t *testing.T, base string, c testCase, a answer) {
 	for _, f := range a.Files {
 		names = append(names, f.Name)
 	}
-	if wanted := slices.Sorted(maps.Keys(c.Files)); !slices.Equal(slices.Sorted(slices.Values(names)), wanted) {
+	if wanted := slices.Sorted(maps.Keys(c.Files)); c.Files != nil && !slices.Equal(slices.Sorted(slices.Values(names)), wanted) {
 		t.Errorf("the files are %q, want %q", names, wanted)
 	}
 	for _, f := range a.Files {
 		got := readFile(t, base, f)
-		c.Files[f.Name].check(t, "file "+f.Name, got.Body)
+		if c.Files != nil {
+			c.Files[f.Name].check(t, "file "+f.Name, got.Body)
+		}
 	}
 }
 

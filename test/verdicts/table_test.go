@@ -183,7 +183,7 @@ def main():
 def main():
     with open("/tmp/file", "wb") as f:
         f.write(b"x" * (2 << 20))`, cgroups: cell{
-		code: "exception", hint: "the file size limit",
+		code: "exception", hint: "the file size limit, 1048576 bytes (LIMIT_FILE_MB)",
 		why: "no file_size_limit: only the script knows",
 	}},
 	{name: "killed: a file too large, and SIGXFSZ not ignored", script: `
@@ -191,7 +191,7 @@ import signal
 def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     with open("/tmp/file", "wb") as f:
-        f.write(b"x" * (2 << 20))`, cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1024 KiB"},
+        f.write(b"x" * (2 << 20))`, cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1048576 bytes (LIMIT_FILE_MB)"},
 	{name: "result_too_large", script: `
 def main():
     return "x" * (1 << 20)`, cgroups: cell{code: "result_too_large"}, says: "more than 64 KiB"},
