@@ -981,15 +981,6 @@ type WatchJobParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
-// GetJobFileParams defines parameters for GetJobFile.
-type GetJobFileParams struct {
-	// Range Which bytes to send; all without it.
-	Range *string `json:"Range,omitempty"`
-
-	// IfNoneMatch The `ETag` of the content that the client has.
-	IfNoneMatch *string `json:"If-None-Match,omitempty"`
-}
-
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
 type ExecuteJSONRequestBody = ExecuteRequest
 
@@ -1030,7 +1021,7 @@ type ServerInterface interface {
 	WatchJob(w http.ResponseWriter, r *http.Request, id string, params WatchJobParams)
 	// GetJobFile Read a file that a job left
 	// (GET /jobs/{id}/files/{path})
-	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath, params GetJobFileParams)
+	GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath)
 	// GetMetrics Metrics in Prometheus's text format
 	// (GET /metrics)
 	GetMetrics(w http.ResponseWriter, r *http.Request)
@@ -1105,7 +1096,7 @@ func (_ Unimplemented) WatchJob(w http.ResponseWriter, r *http.Request, id strin
 
 // GetJobFile Read a file that a job left
 // (GET /jobs/{id}/files/{path})
-func (_ Unimplemented) GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath, params GetJobFileParams) {
+func (_ Unimplemented) GetJobFile(w http.ResponseWriter, r *http.Request, id string, path FilePath) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1595,51 +1586,8 @@ func (siw *ServerInterfaceWrapper) GetJobFile(w http.ResponseWriter, r *http.Req
 		return
 	}
 
-	// Parameter object where we will unmarshal all parameters from the context
-	var params GetJobFileParams
-
-	headers := r.Header
-
-	// ------------- Optional header parameter "Range" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
-		var Range string
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Range", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Range", Err: err})
-			return
-		}
-
-		params.Range = &Range
-
-	}
-
-	// ------------- Optional header parameter "If-None-Match" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch string
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
-			return
-		}
-
-		params.IfNoneMatch = &IfNoneMatch
-
-	}
-
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetJobFile(w, r, id, path, params)
+		siw.Handler.GetJobFile(w, r, id, path)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {

@@ -23,7 +23,7 @@ const (
 )
 
 // GetJobFile answers GET /jobs/{id}/files/{path}.
-func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath, _ api.GetJobFileParams) {
+func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath) {
 	h.getFile(w, r, id)
 }
 
