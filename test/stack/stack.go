@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,22 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	return s, s.awaitWorkers(ctx, len(config.Workers))
+	if err := s.awaitWorkers(ctx, len(config.Workers)); err != nil {
+		return nil, err
+	}
+	return s, s.checkSandboxes()
+}
+
+// checkSandboxes fails if a worker makes sandboxes of another kind than its settings ask for: where a machine does not
+// allow warm ones, a worker makes cold ones instead, and a test of warm sandboxes would pass without one.
+func (s *Stack) checkSandboxes() error {
+	for i, p := range s.Workers() {
+		want := cmp.Or(s.config.Workers[i]["SANDBOX"], "warm")
+		if kind := p.Logged("sandboxes are ready", "kind", nil); kind != want {
+			return fmt.Errorf("%s makes %q sandboxes, want %q; it wrote:\n%s", p.Name, kind, want, p.Log())
+		}
+	}
+	return nil
 }
 
 // StartWorker adds a worker and returns once it has reported.
