@@ -61,6 +61,7 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	producer := queue.NewProducer(monitor.Client())
 	records := store.New(monitor.Client(), s.Store).WithCallbacks(producer)
 	a.topics = redisconn.NewTopics(client)
+	s.Dispatch.Limits = s.Ceilings.Limits()
 	a.dispatcher = dispatch.New(records, producer, client, a.topics, monitor, s.Dispatch, logger)
 	a.reaper = reaper.New(records, producer, logger)
 	a.live = live.New(records, a.topics, logger)

@@ -28,7 +28,6 @@ import (
 // settings are all of the worker's, each a flag and an environment variable.
 type settings struct {
 	Redis                   redisconn.Settings       `embed:""`
-	Store                   store.Settings           `embed:""`
 	Files                   files.Settings           `embed:""`
 	Worker                  worker.Settings          `embed:""`
 	Sandbox                 nsjail.Settings          `embed:""`
@@ -40,7 +39,7 @@ type settings struct {
 
 // Validate implements kong's validation, so that contradictions are usage errors.
 func (s *settings) Validate() error {
-	return errors.Join(s.Sandbox.Validate(), s.Store.Validate(), s.Worker.Validate(s.Sandbox.Wall))
+	return errors.Join(s.Sandbox.Validate(), s.Worker.Validate(s.Sandbox.Wall))
 }
 
 // Every slot can have its sandboxes.
@@ -103,7 +102,8 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	stopSweeping := sweep(ctx, kept, logger)
 	defer stopSweeping()
 	return worker.New(worker.Config{
-		Settings: s.Worker, Wall: s.Sandbox.Wall, Client: client, Store: store.New(client, s.Store).WithCallbacks(queue.NewProducer(client)), Files: kept,
+		Settings: s.Worker, Wall: s.Sandbox.Wall, Ceilings: s.Sandbox.Limits().Asked(), Client: client, Files: kept,
+		Store: store.New(client, store.DefaultSettings()).WithCallbacks(queue.NewProducer(client)),
 		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
 			sandbox, err := maker.Acquire(ctx, script)
 			if err != nil {

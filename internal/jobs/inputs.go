@@ -203,7 +203,6 @@ func (in *Inputs) CheckLimits(server Limits) *Error {
 	if in == nil || in.Limits == (AskedLimits{}) {
 		return nil
 	}
-	unlimited := Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt, OutputBytes: math.MaxInt64}
 	asked := unlimited.Lowered(in.Limits)
 	for _, name := range limitNames {
 		get := askable[name].get

@@ -14,7 +14,15 @@ type Job struct {
 	Script string
 	// Inputs is what it is given beside the script; nil for nothing.
 	Inputs *Inputs
-	// Async tells how long the record is kept after its end.
+	// Limits are what the job is held to, decided at its acceptance. 0 where they are the worker's own (records of
+	// an earlier version).
+	Limits AskedLimits
+	// LimitsOpen tells that no worker's ceilings were known at acceptance: those of Limits that the request did not
+	// ask for are the lower of Limits and the worker's ceilings.
+	LimitsOpen bool
+	// TTL is how long the record is kept after its end; 0 leaves it to the store's settings.
+	TTL time.Duration
+	// Async tells how long that is, and whether the request waited.
 	Async bool
 	// RequestID is the X-Request-Id of the request that made the job.
 	RequestID string

@@ -36,11 +36,12 @@ type Limits struct {
 	OutputFilesBytes int64
 }
 
-// Ceilings are those limits that a request may lower for its own job. They are
-// the most that a job gets: the workers hold every job to them, and the API
-// refuses a request that asks for more. Both need the same ones.
+// Ceilings are those limits that a request may lower for its own job. The API's are
+// what jobs are held to, decided at acceptance; a request that asks for more is refused.
+// A worker's are the most that it runs: it leaves a job above them to another worker.
+// The API learns the workers' ceilings, so that both need not have the same ones.
 type Ceilings struct {
-	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). This and the other limits marked * are the most that a request may ask for: set them for the API and the workers alike."`
+	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). At the API this and the other limits marked * are what jobs get and the most that a request may ask for; at a worker they are ceilings: it leaves a job above them to other workers."`
 	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
 	MemoryMB  int64         `name:"limit-memory-mb" env:"LIMIT_MEMORY_MB" default:"700" help:"Memory for each job, in MiB (at least 32). *"`
 	Processes int           `name:"limit-processes" env:"LIMIT_PROCESSES" default:"64" help:"Processes and threads for each job (at least 4). *"`

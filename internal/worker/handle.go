@@ -23,6 +23,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	_, release := w.held.add(w.killed, delivery.ID, nil)
 	defer release()
 	job, state, expired, err := w.take(delivery.ID)
+	job.Limits = job.LimitsAt(w.Ceilings)
 	switch {
 	case jobs.IsNotFound(err):
 		w.Logger.Warn("a job in the queue has no record", "job_id", delivery.ID)
@@ -35,6 +36,8 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return w.watch(delivery.ID)
 	case expired:
 		return w.drop(job)
+	case !job.Limits.Within(w.Ceilings):
+		return w.handOn(job)
 	}
 	start := time.Now()
 	sandbox, err := w.Acquire(w.killed, job.Script)
@@ -76,6 +79,19 @@ func (w *Worker) take(id string) (jobs.Job, jobs.State, bool, error) {
 	return w.Store.Take(w.abandoned, id, w.owner, commandTimeout)
 }
 
+// handOn leaves a job to a worker with higher ceilings: it is delivered again, to any worker, in a moment. Who
+// writes to Redis does not set this worker's limits, and a job's limits are never lowered once it was accepted.
+func (w *Worker) handOn(job jobs.Job) error {
+	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
+	defer cancel()
+	w.Logger.Info("left job to a worker with higher ceilings", "job_id", job.ID, "request_id", job.RequestID)
+	if err := w.Store.HandOn(ctx, job.ID, w.owner); err != nil {
+		return err
+	}
+	w.left.Add(1)
+	return queue.ErrElsewhere
+}
+
 // drop ends a job whose start deadline has passed.
 func (w *Worker) drop(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
@@ -109,8 +125,10 @@ func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 // reports whether it is ours. From then on the job counts as started.
 func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error) {
 	id, wall := job.ID, w.Wall
-	if asked := job.Inputs.AskedLimits().Wall; asked > 0 {
-		wall = min(wall, asked)
+	for _, limit := range []time.Duration{job.Limits.Wall, job.Inputs.AskedLimits().Wall} {
+		if limit > 0 {
+			wall = min(wall, limit)
+		}
 	}
 	if w.killed.Err() != nil {
 		return false, store.Holder{}, errStopping
@@ -147,7 +165,11 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 		}
 	}()
 	w.Metrics.JobStarted()
-	outcome = sandbox.Run(ctx, job.Script, job.Inputs)
+	inputs := job.Inputs
+	if job.Limits != (jobs.AskedLimits{}) {
+		inputs = inputs.WithLimits(job.Limits.Below(w.Ceilings))
+	}
+	outcome = sandbox.Run(ctx, job.Script, inputs)
 	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled {
 		f.Message = "the job was cancelled while it ran"
 		if w.killed.Err() != nil {

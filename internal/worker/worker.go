@@ -106,8 +106,11 @@ func (s Settings) batchSlots() int {
 // Config is what a worker is made of.
 type Config struct {
 	Settings Settings
-	// Wall is the jobs' wall limit, which the sandboxes keep.
+	// Wall is the sandboxes' wall limit, for jobs whose record has none.
 	Wall time.Duration
+	// Ceilings are the limits that sandboxes are made with. A job above one of them is left to another worker; 0 is
+	// no ceiling.
+	Ceilings jobs.AskedLimits
 	// Client is for the queue. The caller keeps it, and closes it after Run.
 	Client redis.UniversalClient
 	Store  *store.Store
@@ -157,6 +160,8 @@ type Worker struct {
 	abandon   context.CancelFunc
 	// held are all deliveries, running those that are about to start or run.
 	held, running deliveries
+	// left counts the jobs that were left to other workers.
+	left atomic.Int64
 	// draining is set once no more jobs are taken.
 	draining atomic.Bool
 	// The constants above, for tests to shorten.
@@ -220,7 +225,7 @@ func (w *Worker) beat(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		w.say("heartbeat", func(ctx context.Context) error {
-			err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.held.ids()...)
+			err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.Ceilings, w.held.ids()...)
 			if w.draining.Load() {
 				err = errors.Join(err, w.Store.Draining(ctx, w.owner))
 			}

@@ -39,7 +39,10 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	if request.Stored != nil {
 		defer request.Stored()
 	}
-	job := d.jobOf(request, requestID)
+	job, refusal := d.jobOf(request, requestID)
+	if refusal != nil {
+		return "", false, refusal
+	}
 	accepting, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
 	if err := d.takeTurn(accepting); err != nil {
@@ -104,11 +107,16 @@ func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string
 	return d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
 }
 
-// jobOf makes a new job of a request.
-func (d *Dispatcher) jobOf(request jobs.Request, requestID string) jobs.Job {
+// jobOf makes a new job of a request, and decides how it is treated until its record expires: workers and reapers
+// obey the record. CodeInvalidRequest if no worker allows the limits that are asked for.
+func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *jobs.Error) {
+	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.AskedLimits(), *d.fleet.Load())
+	if err != nil {
+		return jobs.Job{}, err
+	}
 	job := jobs.Job{
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
-		Priority: request.Priority, StartWithin: request.StartWithin, CallbackURL: request.CallbackURL,
+		Priority: request.Priority, StartWithin: request.StartWithin, CallbackURL: request.CallbackURL, Limits: limits, LimitsOpen: len(*d.fleet.Load()) == 0,
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline
@@ -122,7 +130,8 @@ func (d *Dispatcher) jobOf(request jobs.Request, requestID string) jobs.Job {
 	if request.IdempotencyKey != "" {
 		job.IdempotencyKey = store.IdempotencyKey(request.IdempotencyKey)
 	}
-	return job
+	job.TTL = d.store.TTL(job)
+	return job, nil
 }
 
 // enter stores a job and enqueues it, unless it is there already.

@@ -147,7 +147,10 @@ func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batc
 func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id string, line jobs.BatchLine, requestID string) error {
 	why := line.Err
 	if why == nil {
-		job := d.jobOf(line.Request, requestID)
+		job, refusal := d.jobOf(line.Request, requestID)
+		if refusal != nil {
+			return d.store.RefuseMember(ctx, place, refusal)
+		}
 		job.ID, job.Batch, job.ReplyTo = id, place, "" // nobody waits for one alone
 		fresh, err := d.store.Accept(ctx, job, d.batchLimit())
 		if err == nil && fresh {

@@ -32,7 +32,9 @@ type Settings struct {
 	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
 	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before the request that created it withdraws it and is answered 503."`
 	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is dropped as not_started, at most 24h. A request may ask for less with start_within."`
-	QueueLimit    int           `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
+	// Limits are what jobs are held to whose requests do not ask for less; zero are the default ones.
+	Limits     jobs.Limits `kong:"-"`
+	QueueLimit int         `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
 }
 
 // Validate refuses times that make no sense.
@@ -94,6 +96,8 @@ type Dispatcher struct {
 	// for all we know: a time.Duration since born.
 	workerSeen atomic.Int64
 	born       time.Time
+	// fleet are the ceilings of the workers, when last looked.
+	fleet atomic.Pointer[[]jobs.AskedLimits]
 	// pressure is how full the queue was when last looked.
 	pressure atomic.Pointer[pressure]
 
@@ -123,6 +127,10 @@ func New(
 		members:  semaphore.NewWeighted(membersAtOnce),
 		stop:     stop,
 	}
+	if d.settings.Limits == (jobs.Limits{}) {
+		d.settings.Limits = jobs.DefaultLimits()
+	}
+	d.fleet.Store(&[]jobs.AskedLimits{})
 	d.pressure.Store(&pressure{})
 	d.listen.Go(func() { d.run(ctx) })
 	return d

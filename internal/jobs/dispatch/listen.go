@@ -11,10 +11,22 @@ import (
 // it sees itself, until ctx ends.
 func (d *Dispatcher) run(ctx context.Context) {
 	d.measure(ctx)
+	d.lookAtFleet(ctx)
 	redisconn.Listen(ctx, d.client, d.channel, recheckInterval, d.waiters.Notify, func(ctx context.Context) {
 		d.recheck(ctx)
 		d.measure(ctx)
+		d.lookAtFleet(ctx)
 	})
+}
+
+// lookAtFleet learns what limits the workers allow. Without an answer, or without workers, what was known before
+// counts: those that come back are mostly the same ones.
+func (d *Dispatcher) lookAtFleet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if fleet, err := d.store.Fleet(ctx); err == nil && len(fleet) > 0 {
+		d.fleet.Store(&fleet)
+	}
 }
 
 // recheck looks up the jobs that somebody waits for, and whether workers live.

@@ -20,6 +20,10 @@ import (
 // failed attempt.
 var ErrHeld = errors.New("the job is held by another delivery")
 
+// ErrElsewhere is what a handler returns for a job that another consumer must take: it is delivered again, to any
+// consumer, in about two seconds, and that does not count as a failed attempt.
+var ErrElsewhere = errors.New("the job is left to another consumer")
+
 // Delivery is one arrival of a job at a worker. A job may arrive more than once.
 type Delivery struct {
 	ID string
@@ -117,7 +121,7 @@ func newConsumer(client redis.UniversalClient, lane lane, settings ConsumerSetti
 // isFailure tells what counts in Delivery.Attempt. A lease runs out when a
 // worker is lost or cannot reach Redis; neither is the job's failure.
 func isFailure(err error) bool {
-	return !errors.Is(err, ErrHeld) && !errors.Is(err, asynq.ErrLeaseExpired)
+	return !errors.Is(err, ErrHeld) && !errors.Is(err, ErrElsewhere) && !errors.Is(err, asynq.ErrLeaseExpired)
 }
 
 // Start begins to take jobs. Redis need not be there yet.

@@ -20,6 +20,8 @@ const (
 	PlaceNone    Place = ""
 	PlacePending Place = "pending"
 	PlaceActive  Place = "active"
+	// PlaceRetry is for tasks that are delivered again in a moment, by any consumer.
+	PlaceRetry Place = "retry"
 )
 
 // Places gives where the tasks of jobs are, given their priorities by id.

@@ -66,7 +66,7 @@ func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.Open, 
 		return passInterval, r.noteEnd(job, jobs.CodeNotStarted, dropped, err)
 	}
 	switch {
-	case place == queue.PlacePending:
+	case place == queue.PlacePending, place == queue.PlaceRetry && job.TakenBy == "":
 		delete(r.suspects, job.ID)
 		return untilDeadline(now, job, waitingInterval), nil
 	case place == queue.PlaceActive && job.TakenBy != "":

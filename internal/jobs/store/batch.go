@@ -49,15 +49,16 @@ func decodePlace(text string) jobs.BatchPlace {
 // createBatchScript makes a batch, unless it is there.
 //
 //	KEYS     as batchKeys has them
-//	ARGV     TTL in milliseconds, key of the idempotency record or "", then the
+//	ARGV     TTL in milliseconds, key of the idempotency record or "", TTL once it has ended, then the
 //	         jobs' ids, by line
 //	returns  the jobs' ids
 var createBatchScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 0 then
 	local time = redis.call("TIME")
-	redis.call("HSET", KEYS[1], "created_at", string.format("%.0f", time[1] * 1000000 + time[2]), "total", #ARGV - 2, "idempotency", ARGV[2])
+	redis.call("HSET", KEYS[1], "created_at", string.format("%.0f", time[1] * 1000000 + time[2]), "total", #ARGV - 3,
+		"idempotency", ARGV[2], "ttl", ARGV[3])
 	redis.call("DEL", KEYS[2], KEYS[3], KEYS[4])
-	for i = 3, #ARGV do
+	for i = 4, #ARGV do
 		redis.call("RPUSH", KEYS[2], ARGV[i])
 	end
 	redis.call("PEXPIRE", KEYS[1], ARGV[1])
@@ -69,7 +70,7 @@ return redis.call("LRANGE", KEYS[2], 0, -1)`)
 // it has: others, if it was made before. key is that of its idempotency record, which
 // then lives as long as the batch; "" for none.
 func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string) ([]string, error) {
-	args := []any{batchTTL.Milliseconds(), key}
+	args := []any{batchTTL.Milliseconds(), key, s.settings.ResultTTL.Milliseconds()}
 	for _, jobID := range jobIDs {
 		args = append(args, jobID)
 	}
@@ -84,17 +85,19 @@ func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string
 //
 //	KEYS     as batchKeys has them
 //	ARGV     line, what it counts as, why it was refused or "", TTL in milliseconds
-//	         of a batch that has ended
-//	returns  the key of the idempotency record if the batch has ended, else ""
+//	         of a batch that has ended and whose record has none
+//	returns  the key of the idempotency record if the batch has ended, else "", and the
+//	         TTL of a batch that has ended
 var memberScript = redis.NewScript(`
-local batch = redis.call("HMGET", KEYS[1], "total", "idempotency")
+local batch = redis.call("HMGET", KEYS[1], "total", "idempotency", "ttl")
 local total = batch[1]
 if not total then
-	return ""
+	return {"", "0"}
 end
+local kept = batch[3] or ARGV[4]
 local n = redis.call("ZCARD", KEYS[4])
 if redis.call("ZADD", KEYS[4], "NX", n, ARGV[1]) == 0 then
-	return n == tonumber(total) and batch[2] or ""
+	return {n == tonumber(total) and batch[2] or "", kept}
 end
 redis.call("HINCRBY", KEYS[1], ARGV[2], 1)
 if ARGV[3] ~= "" then
@@ -104,13 +107,13 @@ local ttl = redis.call("PTTL", KEYS[1])
 if n + 1 == tonumber(total) then
 	local time = redis.call("TIME")
 	redis.call("HSET", KEYS[1], "finished_at", string.format("%.0f", time[1] * 1000000 + time[2]))
-	ttl = ARGV[4]
+	ttl = kept
 end
 for i = 1, #KEYS do
 	redis.call("PEXPIRE", KEYS[i], ttl)
 end
 redis.call("PUBLISH", KEYS[4], "")
-return n + 1 == tonumber(total) and batch[2] or ""`)
+return {n + 1 == tonumber(total) and batch[2] or "", kept}`)
 
 const refusedState = "refused"
 
@@ -122,9 +125,9 @@ func (s *Store) settleMember(ctx context.Context, place jobs.BatchPlace, state j
 }
 
 func (s *Store) endMember(ctx context.Context, place jobs.BatchPlace, what, why string) error {
-	key, err := memberScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).Text()
-	if err == nil && key != "" {
-		err = s.client.PExpire(ctx, key, s.settings.ResultTTL).Err()
+	reply, err := memberScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).StringSlice()
+	if err == nil && reply[0] != "" {
+		err = s.client.PExpire(ctx, reply[0], time.Duration(parseInt(reply[1]))*time.Millisecond).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("note the end of line %d of batch %s: %w", place.Index, place.BatchID, err)

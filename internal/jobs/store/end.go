@@ -20,7 +20,7 @@ import (
 //	ARGV[2]  the final state
 //	ARGV[3]  the outcome
 //	ARGV[4]  the result, "" for none
-//	ARGV[5]  TTL in milliseconds of an asynchronous job
+//	ARGV[5]  TTL in milliseconds of an asynchronous job whose record has none
 //	ARGV[6]  and of a synchronous one
 //	ARGV[7]  what must hold besides; see condition
 //	ARGV[8]  1 if the job was taken back without having run, else 0
@@ -32,13 +32,13 @@ import (
 // An end that is already there word for word is this one: its reply was lost.
 var endScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1],
-	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback", "start_by", "shared")
+	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback", "start_by", "shared", "ttl")
 local state = job[1]
-local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
+local ttl = job[12] or job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
 	return {0, "", ttl, "", ""}
 end
-if job[9] and tonumber(ARGV[5]) > tonumber(ttl) then
+if job[9] and not job[12] and tonumber(ARGV[5]) > tonumber(ttl) then
 	ttl = ARGV[5] -- until it can be delivered
 end
 if state ~= "queued" and state ~= "running" then

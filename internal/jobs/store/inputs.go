@@ -34,6 +34,8 @@ type storedLimits struct {
 	Memory    int64 `json:"memory,omitzero"`
 	Processes int   `json:"processes,omitzero"`
 	Output    int64 `json:"output,omitzero"`
+	// Open is jobs.Job.LimitsOpen.
+	Open bool `json:"open,omitzero"`
 }
 
 // encodeInputs gives the inputs as they are stored: a line of JSON, and the

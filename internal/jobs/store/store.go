@@ -21,6 +21,8 @@
 //	start_by    until when it must have been started; missing for never
 //	callback    URL that is told of the end; missing for none
 //	callback_state  how that stands, from the first attempt on; see callback.go
+//	limits      what it is held to, as storedLimits; missing in records of an earlier version
+//	ttl         for how many milliseconds the record is kept after the end; likewise
 //	idempotency key of the idempotency record, if there is one
 //	batch       id of the batch that it is of, and which line of that it is, with a
 //	            space between; missing for a single job
@@ -85,6 +87,8 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 // kept until that can be delivered.
 func (s *Store) TTL(job jobs.Job) time.Duration {
 	switch {
+	case job.TTL > 0:
+		return job.TTL
 	case job.Async:
 		return s.settings.ResultTTL
 	case job.CallbackURL != "":
@@ -106,7 +110,7 @@ func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 //	KEYS     the job's hash, its inputs
 //	ARGV     script, async (1 or 0), request id, reply channel, priority,
 //	         start deadline in microseconds from now or 0, idempotency key,
-//	         inputs or "", batch or "", callback URL or ""
+//	         inputs or "", batch or "", callback URL or "", limits or "", TTL in milliseconds
 //	returns  1 if it was made, 0 if it is already there
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
@@ -132,6 +136,10 @@ if ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
 	redis.call("HSET", KEYS[1], "inputs", "1")
 end
+if ARGV[11] ~= "" then
+	redis.call("HSET", KEYS[1], "limits", ARGV[11])
+end
+redis.call("HSET", KEYS[1], "ttl", ARGV[12])
 if ARGV[10] ~= "" then
 	redis.call("HSET", KEYS[1], "callback", ARGV[10])
 end
@@ -168,11 +176,13 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 		job.Priority = jobs.PriorityDefault
 	}
 	inputs, err := encodeInputs(job.Inputs)
-	if err != nil {
+	limits, limitsErr := encodeLimits(job.Limits, job.LimitsOpen)
+	if err = errors.Join(err, limitsErr); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	created, err := createScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
-		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.CallbackURL).Bool()
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.CallbackURL,
+		limits, s.TTL(job).Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}

@@ -19,10 +19,10 @@ import (
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds,
 //	         inputs unless they are large, callback URL, how many bytes the inputs
-//	         have; nil if there is no such job. The state is "expired" if the start
+//	         have, limits, TTL; nil if there is no such job. The state is "expired" if the start
 //	         deadline has passed.
 var takeScript = redis.NewScript(lateFunction + `
-local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback")
+local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback", "limits", "ttl")
 if not job[1] then
 	return nil
 end
@@ -37,7 +37,8 @@ if job[1] == "queued" then
 end
 local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
 local inputs = size > 0 and size < ` + strconv.Itoa(largeRecord) + ` and redis.call("GET", KEYS[2]) or ""
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size)}`)
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size),
+	job[10] or "", job[11] or ""}`)
 
 // Take gives what a worker needs of a job that was delivered to it, and notes
 // that it has it, so that the reaper knows whose fault it is if nothing comes of
@@ -63,7 +64,11 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 		}
 	}
 	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], CallbackURL: reply[7]}
-	if job.Inputs, err = decodeInputs(reply[6]); err != nil {
+	job.TTL = time.Duration(parseInt(reply[10])) * time.Millisecond
+	var limitsErr error
+	job.Inputs, err = decodeInputs(reply[6])
+	job.Limits, job.LimitsOpen, limitsErr = decodeLimits(reply[9])
+	if err = errors.Join(err, limitsErr); err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}
 	// One that has waited is perhaps not looked at for a while.

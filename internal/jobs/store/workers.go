@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
 )
 
 // workersKey is a sorted set of the workers, scored by when each one's sign of
@@ -23,17 +25,21 @@ const drainingKey = "{" + workersKey + "}:draining"
 
 // heartbeatScript renews a worker's sign of life and drops those run out.
 //
-//	KEYS     the workers, what they hold, those that drain
-//	ARGV     owner, TTL in milliseconds, ids of the jobs it holds
+//	KEYS     the workers, what they hold, those that drain, their ceilings
+//	ARGV     owner, TTL in milliseconds, ids of the jobs it holds, its ceilings or ""
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call("ZADD", KEYS[1], string.format("%.0f", now + ARGV[2]), ARGV[1])
 redis.call("HSET", KEYS[2], ARGV[1], ARGV[3])
+if ARGV[4] ~= "" then
+	redis.call("HSET", KEYS[4], ARGV[1], ARGV[4])
+end
 for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.0f", now))) do
 	redis.call("ZREM", KEYS[1], gone)
 	redis.call("HDEL", KEYS[2], gone)
 	redis.call("SREM", KEYS[3], gone)
+	redis.call("HDEL", KEYS[4], gone)
 end
 return 1`)
 
@@ -65,7 +71,17 @@ return 0`)
 // Heartbeat says that a worker lives, for ttl from now, and which jobs it has in
 // hand.
 func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, held ...string) error {
-	err := heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey}, owner, ttl.Milliseconds(), strings.Join(held, " ")).Err()
+	return s.HeartbeatWithin(ctx, owner, ttl, jobs.AskedLimits{}, held...)
+}
+
+// HeartbeatWithin is Heartbeat of a worker that takes no job above its ceilings.
+func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Duration, ceilings jobs.AskedLimits, held ...string) error {
+	encoded, err := encodeLimits(ceilings, false)
+	if err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	err = heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, ceilingsKey}, owner,
+		ttl.Milliseconds(), strings.Join(held, " "), encoded).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
@@ -86,6 +102,7 @@ func (s *Store) Retire(ctx context.Context, owner string) error {
 		s.client.ZRem(ctx, workersKey, owner).Err(),
 		s.client.HDel(ctx, heldKey, owner).Err(),
 		s.client.SRem(ctx, drainingKey, owner).Err(),
+		s.client.HDel(ctx, ceilingsKey, owner).Err(),
 	)
 	if err != nil {
 		return fmt.Errorf("retire: %w", err)

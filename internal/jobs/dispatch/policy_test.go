@@ -1,0 +1,55 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// The API decides a job's limits once, by its own settings and by what the workers that live allow.
+func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	ask := func(memoryMB int64) (jobs.AskedLimits, error) {
+		t.Helper()
+		request := jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.AskedLimits{MemoryBytes: memoryMB << 20}}}
+		record, err := s.Submit(t.Context(), request, "r")
+		if err != nil {
+			return jobs.AskedLimits{}, err
+		}
+		job, _, _, err := s.store.Take(t.Context(), record.ID, "w", time.Second)
+		return job.Limits, err
+	}
+	// No worker has registered yet.
+	if got, err := ask(600); err != nil || got.MemoryBytes != 600<<20 || got.Wall != jobs.DefaultLimits().Wall {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	ceilings := jobs.DefaultLimits().Asked()
+	ceilings.MemoryBytes = 512 << 20
+	if err := s.store.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(*s.fleet.Load()) == 0 || (*s.fleet.Load())[0] != ceilings; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the API does not learn the ceilings")
+		}
+	}
+	_, err := ask(600)
+	wantCode(t, err, jobs.CodeInvalidRequest)
+	if got, err := ask(300); err != nil || got.MemoryBytes != 300<<20 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := ask(0); err != nil || got.MemoryBytes != 512<<20 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	lines := []jobs.BatchLine{
+		{Request: jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.AskedLimits{MemoryBytes: 600 << 20}}}},
+		{Request: jobs.Request{Script: "x", Async: true}},
+	}
+	batch, err := s.SubmitBatch(t.Context(), jobs.BatchRequest{Lines: lines}, "r")
+	if err != nil || batch.Members[0].Err == nil || batch.Members[1].Err != nil {
+		t.Errorf("got %+v, %v", batch, err)
+	}
+}

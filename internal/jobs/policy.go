@@ -1,0 +1,95 @@
+package jobs
+
+import "math"
+
+// Asked gives the limits that a request can lower. As the limits of a job they are what it is held to.
+func (l Limits) Asked() AskedLimits {
+	return AskedLimits{Wall: l.Wall, CPU: l.CPU, MemoryBytes: l.MemoryBytes, Processes: l.Processes, OutputBytes: l.OutputBytes}
+}
+
+// Within reports whether no limit is above that of most. 0 counts as not named: in l it is within everything,
+// and in most it allows everything.
+func (l AskedLimits) Within(most AskedLimits) bool {
+	return within(l.Wall, most.Wall) && within(l.CPU, most.CPU) && within(l.MemoryBytes, most.MemoryBytes) &&
+		within(l.Processes, most.Processes) && within(l.OutputBytes, most.OutputBytes)
+}
+
+func within[T ~int | ~int64](limit, most T) bool { return limit == 0 || most == 0 || limit <= most }
+
+// Below gives the limits that are below those of most, and 0 for the others: a sandbox that is made with the
+// limits of most holds them by itself.
+func (l AskedLimits) Below(most AskedLimits) AskedLimits {
+	return AskedLimits{
+		Wall: below(l.Wall, most.Wall), CPU: below(l.CPU, most.CPU), MemoryBytes: below(l.MemoryBytes, most.MemoryBytes),
+		Processes: below(l.Processes, most.Processes), OutputBytes: below(l.OutputBytes, most.OutputBytes),
+	}
+}
+
+func below[T ~int | ~int64](limit, most T) T {
+	if most != 0 && limit >= most {
+		return 0
+	}
+	return limit
+}
+
+// WithLimits gives the inputs with limits in the place of those that the request asked for; of no inputs too.
+func (in *Inputs) WithLimits(limits AskedLimits) *Inputs {
+	if in == nil && limits == (AskedLimits{}) {
+		return nil
+	}
+	var with Inputs
+	if in != nil {
+		with = *in
+	}
+	with.Limits = limits
+	return &with
+}
+
+// unlimited is above whatever can be asked for.
+var unlimited = Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt, OutputBytes: math.MaxInt64}
+
+// DecideLimits gives the limits that a job is held to: what its request asks for, and else the server's. fleet are
+// the ceilings of the workers that take jobs, zero for those of a worker that are not known. If a worker allows what
+// is asked for but not the server's other limits, these are lowered to its ceilings, now and for good. With an empty
+// fleet the server's limits count alone. CodeInvalidRequest if no worker allows what is asked for.
+func DecideLimits(server Limits, asked AskedLimits, fleet []AskedLimits) (AskedLimits, *Error) {
+	want := server.Lowered(asked).Asked()
+	var roomiest *AskedLimits
+	for i, most := range fleet {
+		if want.Within(most) {
+			return want, nil
+		}
+		if asked.Within(most) && (roomiest == nil || most.MemoryBytes > roomiest.MemoryBytes) {
+			roomiest = &fleet[i]
+		}
+	}
+	switch {
+	case len(fleet) == 0:
+		return want, nil
+	case roomiest != nil:
+		return server.Lowered(*roomiest).Lowered(asked).Asked(), nil
+	}
+	return AskedLimits{}, noWorkerAllows(asked, fleet)
+}
+
+// noWorkerAllows names the first limit that is above the ceilings of all workers.
+func noWorkerAllows(asked AskedLimits, fleet []AskedLimits) *Error {
+	for _, name := range limitNames {
+		get, highest := askable[name].get, 0.0
+		for _, most := range fleet {
+			highest = max(highest, get(unlimited.Lowered(most)))
+		}
+		if got := get(unlimited.Lowered(asked)); got != get(unlimited) && got > highest {
+			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`, name, plainNumber(got), plainNumber(highest))
+		}
+	}
+	return Errorf(CodeInvalidRequest, `no worker that runs now allows all of the "limits" together; ask for less of one of them`)
+}
+
+// LimitsAt gives the limits that a worker with these ceilings holds a job to; it must not run one that is above them.
+func (j Job) LimitsAt(ceilings AskedLimits) AskedLimits {
+	if !j.LimitsOpen || !j.Inputs.AskedLimits().Within(ceilings) {
+		return j.Limits
+	}
+	return unlimited.Lowered(j.Limits).Lowered(ceilings).Asked()
+}

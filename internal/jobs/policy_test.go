@@ -1,0 +1,81 @@
+package jobs
+
+import (
+	"testing"
+	"time"
+)
+
+func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
+	t.Parallel()
+	server := DefaultLimits()
+	small, large := server.Asked(), server.Asked()
+	small.MemoryBytes, small.Wall = 256*mib, 5*time.Second
+	large.MemoryBytes, large.Wall = 512*mib, 5*time.Second
+	long := AskedLimits{Wall: time.Minute, MemoryBytes: 64 * mib}
+	for name, c := range map[string]struct {
+		asked  AskedLimits
+		fleet  []AskedLimits
+		memory int64 // 0: refused
+		wall   time.Duration
+		err    string
+	}{
+		"no worker yet":             {memory: 700 * mib, wall: 15 * time.Second},
+		"the same limits":           {fleet: []AskedLimits{small, server.Asked()}, memory: 700 * mib, wall: 15 * time.Second},
+		"ceilings are not known":    {fleet: []AskedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
+		"lower ones":                {fleet: []AskedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
+		"asked within lower ones":   {asked: AskedLimits{MemoryBytes: 300 * mib}, fleet: []AskedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second},
+		"asked above all":           {asked: AskedLimits{MemoryBytes: 600 * mib}, fleet: []AskedLimits{small, large}, err: `"limits.memory_mb" is 600, the workers that run now allow at most 512`},
+		"asked above all, a time":   {asked: AskedLimits{Wall: 6 * time.Second}, fleet: []AskedLimits{large}, err: `"limits.wall_seconds" is 6, the workers that run now allow at most 5`},
+		"each by another, not both": {asked: AskedLimits{Wall: 10 * time.Second, MemoryBytes: 400 * mib}, fleet: []AskedLimits{large, long}, err: `no worker that runs now allows all of the "limits" together; ask for less of one of them`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := DecideLimits(server, c.asked, c.fleet)
+			switch {
+			case c.err != "" && (err == nil || err.Message != c.err || err.Code != CodeInvalidRequest):
+				t.Errorf("got %+v, %v, want %s", got, err, c.err)
+			case c.err == "" && (err != nil || got.MemoryBytes != c.memory || got.Wall != c.wall || got.Processes != server.Processes):
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
+	t.Parallel()
+	most := DefaultLimits().Asked()
+	if below := most.Below(most); below != (AskedLimits{}) {
+		t.Errorf("got %+v", below)
+	}
+	less := most
+	less.CPU = time.Second
+	if below := less.Below(most); below != (AskedLimits{CPU: time.Second}) {
+		t.Errorf("got %+v", below)
+	}
+	var none *Inputs
+	if none.WithLimits(AskedLimits{}) != nil || none.WithLimits(less).Limits != less {
+		t.Error("limits of no inputs")
+	}
+}
+
+// A job that was accepted while no worker's ceilings were known gets a worker's; what its request asked for stays.
+func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
+	t.Parallel()
+	ceilings := DefaultLimits().Asked()
+	ceilings.Wall, ceilings.MemoryBytes = time.Second, 1024*mib
+	job := Job{Limits: DefaultLimits().Asked()}
+	if got := job.LimitsAt(ceilings); got != job.Limits || got.Within(ceilings) {
+		t.Errorf("decided ones: got %+v", got)
+	}
+	job.LimitsOpen = true
+	want := job.Limits
+	want.Wall = time.Second
+	if got := job.LimitsAt(ceilings); got != want || !got.Within(ceilings) {
+		t.Errorf("open ones: got %+v, want %+v", got, want)
+	}
+	job.Inputs = &Inputs{Limits: AskedLimits{Wall: 2 * time.Second}}
+	job.Limits.Wall = 2 * time.Second
+	if got := job.LimitsAt(ceilings); got.Within(ceilings) {
+		t.Errorf("what was asked for was lowered: %+v", got)
+	}
+}

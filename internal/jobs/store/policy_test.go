@@ -1,0 +1,89 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+)
+
+// A worker's process has other settings than the API's; what the API decided counts.
+func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
+	t.Parallel()
+	s, client := open(t)
+	worker := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Second})
+	for name, c := range map[string]struct {
+		change func(*jobs.Job)
+		want   time.Duration
+	}{
+		"sync":          {func(*jobs.Job) {}, settings.SyncResultTTL},
+		"async":         {func(j *jobs.Job) { j.Async = true }, settings.ResultTTL},
+		"with callback": {withCallback, settings.ResultTTL},
+		"its own":       {func(j *jobs.Job) { j.TTL = 7 * time.Minute }, 7 * time.Minute},
+	} {
+		job := create(t, s, c.change)
+		taken, _, _, err := worker.Take(t.Context(), job.ID, "w", time.Second)
+		if err != nil || worker.TTL(taken) != c.want {
+			t.Errorf("%s: files are kept for %s, %v, want %s", name, worker.TTL(taken), err, c.want)
+		}
+		end(t, worker, job.ID, succeeded("1"))
+		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want || ttl < c.want-time.Minute {
+			t.Errorf("%s: the record is kept for %s, want %s", name, ttl, c.want)
+		}
+	}
+}
+
+func TestLimitsTravelInTheRecord(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	limits := jobs.DefaultLimits().Asked()
+	limits.Wall = 1500 * time.Millisecond
+	for _, want := range []jobs.AskedLimits{{}, limits} {
+		job := create(t, s, func(j *jobs.Job) { j.Limits = want })
+		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
+		if err != nil || taken.Limits != want {
+			t.Errorf("got %+v, %v, want %+v", taken.Limits, err, want)
+		}
+	}
+}
+
+func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
+	t.Parallel()
+	s, client := open(t)
+	ceilings := jobs.DefaultLimits().Asked()
+	beat := func(owner string, ttl time.Duration, within jobs.AskedLimits) {
+		if err := s.HeartbeatWithin(t.Context(), owner, ttl, within); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, n int) {
+		t.Helper()
+		fleet, err := s.Fleet(t.Context())
+		if err != nil || len(fleet) != n {
+			t.Errorf("%s: got %+v, %v, want %d", what, fleet, err, n)
+		}
+	}
+	want("none", 0)
+	beat("old", time.Hour, jobs.AskedLimits{})
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != (jobs.AskedLimits{}) {
+		t.Errorf("a worker that registers nothing: %+v, %v", fleet, err)
+	}
+	beat("new", time.Hour, ceilings)
+	beat("dead", time.Millisecond, ceilings)
+	time.Sleep(5 * time.Millisecond)
+	want("one is dead", 2)
+	if err := s.Draining(t.Context(), "old"); err != nil {
+		t.Fatal(err)
+	}
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
+		t.Errorf("got %+v, %v", fleet, err)
+	}
+	beat("old", time.Hour, jobs.AskedLimits{}) // which forgets the dead
+	if err := s.Retire(t.Context(), "new"); err != nil {
+		t.Fatal(err)
+	}
+	if n := client.HLen(t.Context(), "{cellblock:workers}:ceilings").Val(); n != 0 {
+		t.Errorf("%d workers that are gone are remembered", n)
+	}
+}

@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/redistest"
+)
+
+// A job above a worker's ceilings is never lowered to them: it waits for a worker that allows it, and is not busily
+// handed round meanwhile.
+func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	small, large := open(t, url), open(t, url)
+	small.Ceilings = jobs.DefaultLimits().Asked()
+	large.Ceilings = small.Ceilings
+	large.Ceilings.MemoryBytes *= 2
+	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Limits: large.Ceilings}
+	if err := small.Store.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if err := small.deliver(t, job.ID, 0); !errors.Is(err, queue.ErrElsewhere) {
+		t.Fatalf("got %v", err)
+	}
+	if taken := small.Client.HGet(t.Context(), "cellblock:{"+job.ID+"}:job", "taken_by").Val(); taken != "" {
+		t.Errorf("the record names the worker that left it: %s", taken)
+	}
+	small.wantRuns(t, 0, 0)
+	small.start(t)
+	if err := small.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * time.Second) // several rounds, should it be handed round busily
+	if state := small.get(t, job.ID).State; state != jobs.StateQueued {
+		t.Fatalf("the job is %s", state)
+	}
+	if n := small.left.Load(); n > 4 {
+		t.Errorf("the job was taken and left %d times in 3 s", n)
+	}
+	large.start(t)
+	record := small.await(t, job.ID, jobs.State.Ended)
+	if record.State != jobs.StateSucceeded {
+		t.Errorf("got %+v", record)
+	}
+	large.wantRuns(t, 1, 0)
+	small.wantRuns(t, 0, 0)
+}
+
+func TestAWorkerRegistersItsCeilings(t *testing.T) {
+	t.Parallel()
+	b := open(t, redistest.Start(t))
+	b.Ceilings = jobs.DefaultLimits().Asked()
+	b.start(t)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		fleet, err := b.Store.Fleet(t.Context())
+		if err == nil && len(fleet) == 1 && fleet[0] == b.Ceilings {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %+v, %v", fleet, err)
+		}
+	}
+}
+
+// The wall deadline is that of the record, not the worker's own.
+func TestTheWallDeadlineIsTheRecords(t *testing.T) {
+	t.Parallel()
+	b := open(t, redistest.Start(t))
+	b.start(t)
+	limits := jobs.DefaultLimits().Asked()
+	limits.Wall = 3 * time.Second
+	job := jobs.Job{ID: jobs.NewID(), Script: "import time\ndef main(): time.sleep(20)", Limits: limits}
+	if err := b.Store.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
+		t.Fatal(err)
+	}
+	b.await(t, job.ID, running)
+	if left, isRunning, err := b.Store.Remaining(t.Context(), job.ID); err != nil || !isRunning || left > limits.Wall {
+		t.Errorf("left %s, %v, %v", left, isRunning, err)
+	}
+	if _, err := b.Store.Cancel(t.Context(), job.ID); err != nil {
+		t.Error(err)
+	}
+	b.await(t, job.ID, jobs.State.Ended)
+}
