@@ -10,24 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets into struct seccomp_data (include/uapi/linux/seccomp.h). Both
-// architectures are little-endian, so an argument's low half comes first.
+// Offsets into struct seccomp_data (include/uapi/linux/seccomp.h). Both architectures are
+// little-endian: the low half of an argument comes first.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
 	offsetArgs   = 16
 )
 
-// x32Bit marks a call of the x32 ABI, which shares x86-64's architecture value.
+// x32Bit marks a call of the x32 ABI, which has the same architecture value as x86-64.
 const x32Bit = 0x40000000
 
-// Filter gives the list as a BPF program: an array of struct sock_filter, as
-// seccomp(SECCOMP_SET_MODE_FILTER) takes it. A call by another ABI than the
-// native one kills the process.
+// Filter returns the list for user code as a BPF program: an array of struct sock_filter, the form
+// that seccomp(SECCOMP_SET_MODE_FILTER) takes. A call through a foreign ABI kills the process.
 //
-// Calls are looked up in a tree of ranges, so that each costs a handful of
-// instructions, and loading is quick: the same list checked one by one took
-// 0.7 ms to load instead of 0.1.
+// The program finds a call by binary search over ranges of numbers, so a call costs a handful of
+// instructions and the filter loads fast: 0.1 ms, where a linear list took 0.7 ms.
 func Filter(a Arch) ([]byte, error) {
 	program := program(a)
 	raw, err := bpf.Assemble(program)
@@ -60,15 +58,15 @@ func program(a Arch) []bpf.Instruction {
 	return append(head, tree(ranges(a))...)
 }
 
-// span is a run of numbers, from first up to the next span, that end alike.
+// span is a run of call numbers with the same verdict, from first up to the next span.
 type span struct {
 	first uint32
 	code  []bpf.Instruction
-	// same tells spans with the same code from others; "" never joins another.
+	// same is equal for spans with the same code; spans with "" are never joined.
 	same string
 }
 
-// ranges sorts every number of a into spans; what has no number is ENOSYS.
+// ranges returns the spans of all call numbers of a, in order. Unknown numbers fail with ENOSYS.
 func ranges(a Arch) []span {
 	byNumber := map[int]span{}
 	put := func(names []string, same string, verdict uint32) {
@@ -99,7 +97,7 @@ func join(byNumber map[int]span) []span {
 		highest = max(highest, n)
 	}
 	var spans []span
-	for n := range highest + 2 { // the last one begins what nobody knows yet
+	for n := range highest + 2 { // the last span covers every higher number
 		s, known := byNumber[n]
 		if !known {
 			s = unknown
@@ -113,10 +111,10 @@ func join(byNumber map[int]span) []span {
 	return spans
 }
 
-// maxSkip is the farthest that a conditional jump reaches.
+// maxSkip is the longest conditional jump, in instructions.
 const maxSkip = 255
 
-// tree finds the span of the loaded number by halving.
+// tree returns code that finds the span of the loaded call number by binary search.
 func tree(spans []span) []bpf.Instruction {
 	if len(spans) == 1 {
 		return spans[0].code
@@ -135,7 +133,8 @@ func tree(spans []span) []bpf.Instruction {
 	return slices.Concat(head, left, right)
 }
 
-// bpf gives the code of a conditional call: one alternative after the other.
+// bpf returns the code of a conditional call: its alternatives, one after the other, then the
+// error.
 func (r rule) bpf() []bpf.Instruction {
 	var code []bpf.Instruction
 	for _, all := range r.AnyOf {
@@ -144,7 +143,8 @@ func (r rule) bpf() []bpf.Instruction {
 	return append(code, bpf.RetConstant{Val: fails(r.Errno)})
 }
 
-// alternative allows if all conditions hold, and falls through otherwise.
+// alternative returns code that allows the call if all conditions hold, and falls through
+// otherwise.
 func alternative(all []condition) []bpf.Instruction {
 	code := []bpf.Instruction{bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}}
 	for _, c := range slices.Backward(all) {
@@ -157,7 +157,8 @@ func alternative(all []condition) []bpf.Instruction {
 	return code
 }
 
-// compare jumps over the next skip instructions unless the word matches.
+// compare returns code that skips the next skip instructions unless the word at offset, masked,
+// equals value.
 func compare(offset, mask, value uint32, skip int) []bpf.Instruction {
 	code := []bpf.Instruction{bpf.LoadAbsolute{Off: offset, Size: 4}}
 	if mask != ^uint32(0) {

@@ -15,8 +15,8 @@ const (
 	kill  = unix.SECCOMP_RET_KILL_PROCESS
 )
 
-// verdict runs the filter as the kernel would. The VM reads words big-endian
-// (it is meant for packets), so the data is laid out for that.
+// verdict runs the filter as the kernel would. The VM reads big-endian words (it is made for
+// packets), so the data is written that way.
 func verdict(t *testing.T, vm *bpf.VM, arch, number uint32, args ...uint64) uint32 {
 	t.Helper()
 	data := make([]byte, 64)
@@ -140,8 +140,8 @@ func TestFilterKillsForeignABIs(t *testing.T) {
 	}
 }
 
-// The kernel takes at most BPF_MAXINSNS (4096) instructions; ours is far below,
-// and every jump must be within reach, which assembling checks.
+// The kernel takes at most BPF_MAXINSNS (4096) instructions. Assembling checks that every jump is
+// within reach.
 func TestFilterIsSmall(t *testing.T) {
 	for arch := range auditArch {
 		blob, err := Filter(arch)

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// gen_numbers writes numbers.go: the system call numbers of both architectures
-// out of golang.org/x/sys, so that the policy of one can be made on the other.
+// gen_numbers writes numbers.go: the system call numbers of both architectures, from
+// golang.org/x/sys, so that either can generate the policy of the other.
 package main
 
 import (

@@ -8,15 +8,13 @@ import (
 	"syscall"
 )
 
-// Kafel gives the list as a policy in Kafel's language, for nsjail's
-// seccomp_string. Calls that the Kafel inside nsjail 3.6 may not know by name
-// are given by number; the comment behind each says which it is.
+// Kafel returns the list for user code as a policy for nsjail's seccomp_string. Calls whose names
+// the Kafel of nsjail 3.6 may not know are written by number, with the name in a comment.
 //
 // Language: the "Kafel policy language" page in google/kafel.
 func Kafel(a Arch) string { return forUserCode().kafel(a) }
 
-// ZygoteKafel is the policy for a zygote: the same list, and what making a
-// sandbox needs.
+// ZygoteKafel returns the policy for a zygote: the same list, and the calls that set up a sandbox.
 func ZygoteKafel(a Arch) string { return forZygotes().kafel(a) }
 
 func (l list) kafel(a Arch) string {
@@ -40,8 +38,8 @@ type refusal struct {
 	names []string
 }
 
-// refusals groups what is not allowed by the error it fails with. A conditional
-// call stands here too: it gets there when no condition of its own held.
+// refusals groups the refused calls by their error. Conditional calls are listed too: they fail
+// with theirs when none of their conditions holds.
 func (l list) refusals(a Arch) []refusal {
 	byErrno := map[syscall.Errno][]string{
 		syscall.EACCES: slices.Clone(unreachable),
@@ -59,7 +57,7 @@ func (l list) refusals(a Arch) []refusal {
 	return all
 }
 
-// kafel spells a conditional call: its arguments are called a0, a1, ….
+// kafel returns a conditional call in Kafel's syntax, with its arguments named a0, a1, ….
 func (r rule) kafel() string {
 	highest := 0
 	alternatives := make([]string, 0, len(r.AnyOf))
@@ -82,12 +80,11 @@ func (r rule) kafel() string {
 	return fmt.Sprintf("%s(%s) { %s }", r.Name, strings.Join(arguments, ", "), strings.Join(alternatives, " || "))
 }
 
-// firstByNumber is where Linux began to give new calls one number on every
-// architecture (5.1); Kafel knows few of those by name.
+// firstByNumber is the first call number that is the same on every architecture (Linux 5.1). Kafel
+// knows few calls from there on by name.
 const firstByNumber = 424
 
-// oddNames are older calls that Kafel does not know under the name that user
-// space has for them.
+// oddNames are older calls that Kafel knows by another name than user space does.
 var oddNames = []string{"_sysctl", "fstat", "lstat", "sendfile", "stat", "uname", "umount2", "uprobe"}
 
 func namesOf(a Arch, names []string) string {

@@ -1,10 +1,9 @@
-// Package seccomp holds the one list of system calls that user code may make,
-// and turns it into two things: the Kafel policy that nsjail compiles, and the BPF
-// filter that the runner installs.
+// Package seccomp holds the list of system calls that user code may make. It renders the list as
+// the Kafel policy that nsjail compiles and as the BPF filter that the runner installs.
 //
-// It is an allow-list. A call that is not on it fails: with EACCES where it
-// would reach a network, with EPERM where it is refused on purpose, and with
-// ENOSYS where it is unknown, so that a libc newer than this list falls back.
+// It is an allow-list. Other calls fail: with EACCES if they would reach a network, with EPERM if
+// they are refused on purpose, and with ENOSYS if they are unknown, so that a libc newer than this
+// list falls back. A call that is allowed with some arguments only names its own error.
 package seccomp
 
 import (
@@ -12,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Arch is an architecture that a policy can be made for; the values are GOARCH's.
+// Arch is an architecture with a policy; the values are those of GOARCH.
 type Arch string
 
 // The architectures that Cellblock runs on.
@@ -21,7 +20,7 @@ const (
 	ARM64 Arch = "arm64"
 )
 
-// number gives the call's number on a, and false where it does not exist.
+// number returns the number of the call on a; false if a has no such call.
 func (a Arch) number(name string) (int, bool) {
 	pair, known := numbers[name]
 	if !known {
@@ -34,10 +33,9 @@ func (a Arch) number(name string) (int, bool) {
 	return n, n >= 0
 }
 
-// condition holds if argument Arg, masked, equals Value. Mask has the bits that
-// the kernel looks at, or fewer: with more, a caller that leaves rubbish in a
-// register's high half (which its ABI allows) would be refused; with a deny-list
-// it would get past.
+// condition holds if argument Arg, masked, equals Value. Mask has at most the bits that the kernel
+// reads: the ABI lets a caller leave garbage in the high half of a register, and comparing it would
+// refuse valid calls.
 type condition struct {
 	Arg   int
 	Mask  uint64
@@ -51,15 +49,15 @@ const (
 	aPointer = ^uint64(0)
 )
 
-// rule allows a call if all conditions of any one alternative hold, and refuses
-// it with Errno otherwise.
+// rule allows a call if all conditions of any one alternative hold, and fails it with Errno
+// otherwise.
 type rule struct {
 	Name  string
 	AnyOf [][]condition
 	Errno syscall.Errno
 }
 
-// argIn allows a call if its argument has one of the values.
+// argIn returns a rule that allows a call if argument arg, an int, has one of the values.
 func argIn(name string, errno syscall.Errno, arg int, values ...uint64) rule {
 	r := rule{Name: name, Errno: errno}
 	for _, v := range values {
@@ -68,14 +66,14 @@ func argIn(name string, errno syscall.Errno, arg int, values ...uint64) rule {
 	return r
 }
 
-// Constants of the kernel's interface that package syscall lacks or spells per
-// architecture. Sources: include/uapi/linux/{sched,fcntl,prctl,socket}.h.
+// Constants of the kernel that package syscall lacks or spells per architecture. Sources:
+// include/uapi/linux/{sched,fcntl,prctl,socket}.h.
 const (
-	// Every CLONE_NEW* flag; CLONE_NEWTIME (0x80) shares a bit with clone's
-	// exit signal and is reachable through unshare and clone3 only.
+	// Every CLONE_NEW* flag except CLONE_NEWTIME (0x80): it shares a bit with the exit signal of
+	// clone, and only unshare and clone3 take it.
 	cloneNamespaces = 0x7E020000
-	// A child that gets the zygote for a parent would have to be reaped by it:
-	// the job's namespace could not end, and the zygote would wait for that.
+	// CLONE_PARENT would make a job's process a child of the zygote. The pid namespace of the job
+	// ends only when that child is reaped, and the zygote waits for the namespace: a deadlock.
 	cloneParent  = 0x8000
 	familyUnix   = 1
 	typeMask     = 0xf
@@ -83,16 +81,16 @@ const (
 	queryPersona = 0xffffffff
 )
 
-// list is who may call what.
+// list holds the allowed calls; all others are refused.
 type list struct {
 	allowed     []string
 	conditional []rule
 }
 
-// forUserCode is the one list.
+// forUserCode returns the list for user code.
 func forUserCode() list { return list{allowed, conditional()} }
 
-// forZygotes is the list for what makes sandboxes.
+// forZygotes returns the list for zygotes. Their rule for a call replaces the one for user code.
 func forZygotes() list {
 	l := list{slices.Concat(allowed, zygoteAllowed), zygoteRules()}
 	for _, r := range conditional() {
@@ -103,38 +101,39 @@ func forZygotes() list {
 	return l
 }
 
-// conditional are the calls that are allowed with some arguments only.
+// conditional returns the calls that are allowed with some arguments only.
 func conditional() []rule {
 	return []rule{
 		{Name: "clone", Errno: syscall.EPERM, AnyOf: [][]condition{{{0, cloneNamespaces | cloneParent, 0}}}},
-		// asyncio needs a socketpair. Datagram ones can reach another job's.
+		// asyncio needs a stream socketpair. Datagram sockets can reach those of another job.
 		{Name: "socketpair", Errno: syscall.EACCES, AnyOf: [][]condition{
 			{{0, anInt, familyUnix}, {1, typeMask, typeStream}},
 		}},
-		// send() is sendto() without an address.
+		// A NULL address: this is send().
 		{Name: "sendto", Errno: syscall.EACCES, AnyOf: [][]condition{{{4, aPointer, 0}}}},
-		// Of its own process only: with a pid one could change limits of pid 1.
+		// The calling process only: a pid could name pid 1, whose limits are not the job's to
+		// change.
 		argIn("prlimit64", syscall.EPERM, 0, 0),
 		argIn("personality", syscall.EPERM, 0, queryPersona),
-		// Everything but F_SETLEASE, F_GETLEASE and F_NOTIFY, which watch what
-		// others do with shared files.
+		// Without F_SETLEASE, F_GETLEASE and F_NOTIFY, which watch what others do with shared
+		// files.
 		argIn("fcntl", syscall.EPERM, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38,
 			1030, 1031, 1032, 1033, 1034),
 		// TCGETS (isatty), TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
 		argIn("ioctl", syscall.ENOTTY, 1, 0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451),
-		// Everything but POSIX_FADV_DONTNEED, which would throw what neighbours
-		// read, such as the interpreter, out of the page cache.
+		// All but POSIX_FADV_DONTNEED, which would evict pages that other jobs use, such as the
+		// interpreter's.
 		argIn("fadvise64", syscall.EPERM, 3, 0, 1, 2, 3, 5),
-		// SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_LINGER, SO_PASSCRED and both
-		// timeouts in both forms; not SO_ATTACH_FILTER, a program in the kernel.
+		// SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_LINGER, SO_PASSCRED, and both timeouts in both
+		// forms. Without SO_ATTACH_FILTER, which puts a program into the kernel.
 		{Name: "setsockopt", Errno: syscall.EPERM, AnyOf: socketOptions(7, 8, 9, 13, 16, 20, 21, 66, 67)},
-		// Names, the parent-death signal, dumpability, no_new_privs, timer slack,
-		// and reading capabilities and seccomp's mode.
+		// Thread names, the parent-death signal, dumpability, no_new_privs, timer slack, and
+		// reading the capability bounding set and the seccomp mode.
 		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 29, 30, 38, 39),
 	}
 }
 
-// socketOptions are conditions for setsockopt's options at SOL_SOCKET.
+// socketOptions returns the conditions that allow the given options of setsockopt at SOL_SOCKET.
 func socketOptions(options ...uint64) [][]condition {
 	const solSocket = 1
 	var either [][]condition
@@ -144,7 +143,7 @@ func socketOptions(options ...uint64) [][]condition {
 	return either
 }
 
-// allowed are the calls that are allowed whatever their arguments.
+// allowed are the calls that are allowed with any arguments.
 var allowed = []string{
 	// files
 	"access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
@@ -167,7 +166,7 @@ var allowed = []string{
 	// signals
 	"alarm", "pause", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn",
 	"rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo", "sigaltstack", "signalfd", "signalfd4",
-	// who and how much
+	// identity and resources
 	"capget", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid", "getpriority",
 	"getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid", "setrlimit", "sysinfo", "times",
 	"uname",
@@ -181,20 +180,19 @@ var allowed = []string{
 	"recvmsg", "select", "sendmsg", "shutdown",
 }
 
-// unreachable are refused with EACCES, as a firewall would: whatever makes,
-// names or accepts a socket.
+// unreachable are the calls refused with EACCES, as a firewall would: they create, name, connect or
+// accept sockets, or send and receive in batches.
 var unreachable = []string{
 	"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",
 }
 
-// absent are refused with ENOSYS although known: libc tries them first and
-// falls back only on this error (EPERM breaks threads, for clone3).
+// absent are known calls that are refused with ENOSYS: libc tries them first and falls back on this
+// error only (with EPERM for clone3, threads would break).
 var absent = []string{"clone3"}
 
-// zygoteRules are what a zygote may do beside: make and enter exactly the
-// namespaces of a sandbox, mount what is in one, and give up rights. The filter
-// on top takes all of it from user code.
-// Flags: include/uapi/linux/{sched,mount,prctl}.h.
+// zygoteRules returns what a zygote may do in addition: create and enter exactly the namespaces of
+// a sandbox, mount its file systems, and drop privileges. The filter of the runner takes all of it
+// from user code. Flags: include/uapi/linux/{sched,mount,prctl}.h.
 func zygoteRules() []rule {
 	const (
 		newUser, newPID, newCgroup  = 0x10000000, 0x20000000, 0x02000000
@@ -205,16 +203,15 @@ func zygoteRules() []rule {
 		argIn("unshare", syscall.EPERM, 0, newPID, newCgroup, newMountIPCNet, newUser),
 		argIn("setns", syscall.EPERM, 1, newPID),
 		argIn("mount", syscall.EPERM, 3, noSuidNoDev, noSuidNoDev|noExec, noSuidNoDev|noExec|rdonly),
-		// Also PR_CAPBSET_DROP and PR_CAP_AMBIENT.
+		// Also PR_CAPBSET_DROP, PR_GET_TID_ADDRESS and PR_CAP_AMBIENT.
 		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 24, 29, 30, 38, 39, 40, 47),
 	}
 }
 
-// zygoteAllowed are the calls that a zygote may make beside.
+// zygoteAllowed are further calls that a zygote may make with any arguments.
 var zygoteAllowed = []string{"capset", "seccomp", "setgroups", "setresgid", "setresuid", "umount2"}
 
-// refused are turned down on purpose, with EPERM: every call that has a number
-// on a and stands in no other list.
+// refused returns the calls that fail with EPERM: those with a number on a that no list names.
 func (l list) refused(a Arch) []string {
 	spoken := map[string]bool{}
 	for _, group := range [][]string{l.allowed, unreachable, absent} {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Every name in the lists is a real call, and stands in one list only.
+// Every name in the lists is a system call, and is in one list only.
 func TestListsAreConsistent(t *testing.T) {
 	seen := map[string]int{}
 	for _, list := range [][]string{allowed, unreachable, absent} {
@@ -31,7 +31,7 @@ func TestListsAreConsistent(t *testing.T) {
 	}
 }
 
-// What the design names as denied must not be allowed, on either architecture.
+// The calls that the design refuses by name are not allowed on either architecture.
 func TestNamedCallsAreRefused(t *testing.T) {
 	for _, arch := range []Arch{AMD64, ARM64} {
 		for _, name := range []string{
@@ -55,8 +55,7 @@ func TestNamedCallsAreRefused(t *testing.T) {
 	}
 }
 
-// Every call of an architecture is spoken of, so that none falls to the default
-// by oversight.
+// The policy names every call of an architecture: none falls to the default by oversight.
 func TestKafelSpeaksOfEveryCall(t *testing.T) {
 	for _, arch := range []Arch{AMD64, ARM64} {
 		policy := Kafel(arch)
@@ -87,8 +86,7 @@ func TestKafelSpellsConditions(t *testing.T) {
 	}
 }
 
-// A zygote may do what making a sandbox needs, and nothing else of what user
-// code may not.
+// Of the calls refused to user code, a zygote may make only those that set up a sandbox.
 func TestZygoteMayDoLittleMore(t *testing.T) {
 	user, zygote := forUserCode().refused(AMD64), forZygotes().refused(AMD64)
 	var more []string
