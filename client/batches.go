@@ -14,16 +14,15 @@ import (
 	"time"
 )
 
-// BatchOptions change how a batch is handed in.
+// BatchOptions are the options of SubmitBatch and SubmitLines.
 type BatchOptions struct {
-	// IdempotencyKey makes a batch that is handed in again the same batch, as
-	// Request.IdempotencyKey does; "" is a new batch each time.
+	// IdempotencyKey makes a repeated submission return the first batch, as Request.IdempotencyKey does for a job. ""
+	// creates a new batch each time.
 	IdempotencyKey string
 }
 
-// SubmitBatch hands in 1 to 1,000 jobs at once. Their IdempotencyKey and
-// InlineFiles have no meaning here. A request that the service refuses is no
-// error: Members says what became of each.
+// SubmitBatch submits 1 to 1,000 jobs in one request. It ignores their IdempotencyKey and InlineFiles. A job that the
+// service refuses is no error: BatchAccepted.Members has the outcome of each.
 func (c *Client) SubmitBatch(ctx context.Context, requests []Request, options BatchOptions) (*BatchAccepted, error) {
 	var lines bytes.Buffer
 	for i := range requests {
@@ -37,7 +36,7 @@ func (c *Client) SubmitBatch(ctx context.Context, requests []Request, options Ba
 	return c.SubmitLines(ctx, lines.Bytes(), options)
 }
 
-// SubmitLines is SubmitBatch for requests that are NDJSON already, a job a line.
+// SubmitLines submits a batch whose requests are already encoded as NDJSON, one job per line.
 func (c *Client) SubmitLines(ctx context.Context, ndjson []byte, options BatchOptions) (*BatchAccepted, error) {
 	post := call{
 		method: http.MethodPost, path: []string{"batches"}, body: ndjson,
@@ -51,7 +50,7 @@ func (c *Client) SubmitLines(ctx context.Context, ndjson []byte, options BatchOp
 	return &batch, nil
 }
 
-// GetBatch reads a batch as it stands. Of the options, only Hold has a meaning.
+// GetBatch returns the current state of a batch. The only option that has an effect is Hold.
 func (c *Client) GetBatch(ctx context.Context, id string, options ...GetOption) (*Batch, error) {
 	query := url.Values{}
 	for _, option := range options {
@@ -60,8 +59,8 @@ func (c *Client) GetBatch(ctx context.Context, id string, options ...GetOption) 
 	return c.batch(ctx, call{method: http.MethodGet, path: []string{"batches", id}, query: query})
 }
 
-// CancelBatch cancels those jobs of a batch that have not ended. The batch may
-// still be running when it returns, while some are being killed.
+// CancelBatch cancels the jobs of a batch that have not ended. When it returns, running jobs may not have been killed
+// yet.
 func (c *Client) CancelBatch(ctx context.Context, id string) (*Batch, error) {
 	return c.batch(ctx, call{method: http.MethodDelete, path: []string{"batches", id}})
 }
@@ -74,11 +73,11 @@ func (c *Client) batch(ctx context.Context, call call) (*Batch, error) {
 	return &batch, nil
 }
 
-// BatchEnded tells whether each job of a batch has ended.
+// BatchEnded reports whether every job of a batch has ended.
 func BatchEnded(batch *Batch) bool { return batch.Status == "ended" }
 
-// WaitBatch waits until each job of a batch has ended, well or not. If ctx ends
-// first, the batch is as it was last seen, or nil.
+// WaitBatch blocks until every job of a batch has ended, successfully or not. On an error, and when ctx is done, it
+// returns the last state that it read, or nil.
 func (c *Client) WaitBatch(ctx context.Context, id string) (*Batch, error) {
 	var batch *Batch
 	for {
@@ -97,17 +96,16 @@ func (c *Client) WaitBatch(ctx context.Context, id string) (*Batch, error) {
 	}
 }
 
-// ResultsOptions say which results to read.
+// ResultsOptions select which results BatchResults returns.
 type ResultsOptions struct {
-	// After is how many to leave out, those that came first.
+	// After is the number of results to skip.
 	After int
-	// NoFollow leaves out those of jobs that have not ended, instead of waiting.
+	// NoFollow ends after the results that are available now, instead of waiting for jobs that have not ended.
 	NoFollow bool
 }
 
-// BatchResults gives what the jobs of a batch gave, in the order in which they
-// end. A connection that is lost is made again, and nothing is lost or comes
-// twice. An error is the last that it gives; a job that failed is none.
+// BatchResults returns the results of a batch's jobs in the order in which they end. It reconnects if the connection
+// is lost, without losing or repeating a result. An error is the last item; a failed job is not an error.
 func (c *Client) BatchResults(ctx context.Context, id string, options ResultsOptions) iter.Seq2[BatchResult, error] {
 	return func(yield func(BatchResult, error) bool) {
 		if err := c.follow(ctx, &results{client: c, id: id, yield: yield, options: options}); err != nil {
@@ -116,7 +114,7 @@ func (c *Client) BatchResults(ctx context.Context, id string, options ResultsOpt
 	}
 }
 
-// results is one BatchResults. Its options say what is still to be read.
+// results is the state of one BatchResults call. It advances options.After by each result that it reads.
 type results struct {
 	client  *Client
 	id      string
@@ -127,7 +125,7 @@ type results struct {
 func (r *results) progress() any        { return r.options.After }
 func (r *results) asked() time.Duration { return 0 }
 
-// connect gives the lines of one connection, and why there are no more.
+// connect yields the results of one connection and returns the reason that it ended.
 func (r *results) connect(ctx context.Context) error {
 	query := url.Values{"after": {strconv.Itoa(r.options.After)}}
 	if r.options.NoFollow {
@@ -155,7 +153,7 @@ func (r *results) connect(ctx context.Context) error {
 	}
 }
 
-// give hands one line to the caller. Empty ones only keep the connection.
+// give decodes one line and yields the result. Empty lines only keep the connection alive.
 func (r *results) give(line []byte) error {
 	if len(line) == 0 {
 		return nil

@@ -16,8 +16,8 @@ import (
 	"cellblock/client"
 )
 
-// service answers the nth request by the nth handler, and the rest by the last.
-// What it was asked is in asked.
+// service answers the nth request with the nth handler, and all later ones with the last handler. It records the
+// requests in asked and their bodies in read.
 type service struct {
 	*client.Client
 	url string
@@ -137,7 +137,7 @@ func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// What would be the same again is not asked again.
+// A request that would fail again in the same way is not repeated.
 func TestWhatIsFinalIsNotRepeated(t *testing.T) {
 	for _, body := range []string{
 		`503 {"error":"dropped","code":"not_started","job_id":"j"}`, `500 {"error":"lost","code":"worker_lost","job_id":"j"}`,

@@ -19,22 +19,21 @@ import (
 
 const (
 	jsonType = "application/json"
-	// maxAnswerBytes bounds an answer that is held whole. The service's own bounds
-	// are far below, and settings.
+	// maxAnswerBytes bounds a response that is read into memory. The service's own bounds are settings, and far lower.
 	maxAnswerBytes = 256 << 20
 )
 
-// call is one request of the contract, which can be sent any number of times.
+// call is one request of the contract. It can be sent any number of times.
 type call struct {
 	method string
-	// path are its elements, not escaped.
+	// path has the path's elements, unescaped.
 	path   []string
 	query  url.Values
 	header http.Header
 	body   []byte
 }
 
-// fetch makes a call and decodes its answer. It gives the HTTP status.
+// fetch sends a call, decodes the response's body into answer, and returns the HTTP status.
 func (c *Client) fetch(ctx context.Context, call call, answer any) (status int, err error) {
 	err = c.persist(ctx, func() error {
 		response, err := c.send(ctx, call)
@@ -55,8 +54,7 @@ func (c *Client) fetch(ctx context.Context, call call, answer any) (status int, 
 	return status, err
 }
 
-// stream makes a call whose answer is read while it comes. The caller closes the
-// body.
+// stream sends a call whose response is read as it arrives. The caller closes the body.
 func (c *Client) stream(ctx context.Context, call call) (response *http.Response, err error) {
 	err = c.persist(ctx, func() (err error) {
 		response, err = c.send(ctx, call) //nolint:bodyclose // the caller does
@@ -65,7 +63,7 @@ func (c *Client) stream(ctx context.Context, call call) (response *http.Response
 	return response, err
 }
 
-// persist tries until it works, it can be of no use, or the attempts are used up.
+// persist calls try until it succeeds, fails permanently, or the attempts are used up.
 func (c *Client) persist(ctx context.Context, try func() error) error {
 	pauses := c.pauses()
 	for attempt := 1; ; attempt++ {
@@ -79,7 +77,7 @@ func (c *Client) persist(ctx context.Context, try func() error) error {
 	}
 }
 
-// passing tells whether an error may be gone at the next attempt.
+// passing reports whether the next attempt may succeed after this error.
 func passing(err error) bool {
 	var refused *Error
 	var untrusted *tls.CertificateVerificationError
@@ -92,7 +90,7 @@ func passing(err error) bool {
 	case refused.Code != "":
 		return refused.Code == CodeQueueFull || refused.Code == CodeUnavailable
 	}
-	switch refused.Status { // a proxy's words
+	switch refused.Status { // a proxy's response
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	default:
@@ -100,8 +98,8 @@ func passing(err error) bool {
 	}
 }
 
-// pauseAfter is what the service asks for and up to a quarter more, so that those
-// who were told the same do not come back together; or else ours.
+// pauseAfter returns the service's Retry-After plus up to a quarter of it, so that clients with the same Retry-After
+// do not retry at the same moment. Without a Retry-After it returns ours.
 func pauseAfter(err error, ours time.Duration) time.Duration {
 	var refused *Error
 	if errors.As(err, &refused) && refused.RetryAfter > 0 {
@@ -110,8 +108,8 @@ func pauseAfter(err error, ours time.Duration) time.Duration {
 	return ours
 }
 
-// pause waits, and reports whether it could: not if ctx ends, and not at all if
-// it is known to end before.
+// pause waits for d and reports whether it did. It returns false as soon as ctx is done, and at once if ctx's deadline
+// is less than d away.
 func pause(ctx context.Context, d time.Duration) bool {
 	if deadline, bounded := ctx.Deadline(); bounded && time.Until(deadline) < d {
 		return false
@@ -126,7 +124,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// stopped is the error of who could not wait for another attempt after err.
+// stopped returns the error for a call that could not wait for another attempt after err.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err // its deadline would have come before the next attempt
@@ -134,13 +132,13 @@ func stopped(ctx context.Context, err error) error {
 	return fmt.Errorf("%w; the last attempt: %w", ctx.Err(), err)
 }
 
-// send makes one attempt. An answer that is not 2xx is an *Error.
+// send makes one attempt. It returns an *Error for a status other than 2xx.
 func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
 	target, err := c.target(call)
 	if err != nil {
 		return nil, backoff.Permanent(err)
 	}
-	// What ends a connection on which nothing comes any more.
+	// The idle timer cancels this context when no data arrives for c.idle.
 	ctx, cancel := context.WithCancel(ctx)
 	request, err := http.NewRequestWithContext(ctx, call.method, target, bytes.NewReader(call.body))
 	if err != nil {
@@ -168,7 +166,7 @@ func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
 	return nil, refusal(response, body)
 }
 
-// target is the URL of a call.
+// target returns the URL of a call.
 func (c *Client) target(call call) (string, error) {
 	elements := make([]string, len(call.path))
 	for i, element := range call.path {
@@ -183,18 +181,18 @@ func (c *Client) target(call call) (string, error) {
 	return target.String(), nil
 }
 
-// badAnswer is the error of an answer that cannot be read. To ask again would
-// give the same.
+// badAnswer returns the error for a response that does not follow the contract. It is permanent: another attempt would
+// return the same.
 func badAnswer(cause error) error {
 	return backoff.Permanent(fmt.Errorf("the answer is not what Cellblock's contract says: %w", cause))
 }
 
-// decode reads JSON. Fields that it does not know are a later version's.
+// decode parses JSON. It ignores unknown fields, which a later version of the service may add.
 func decode(body []byte, into any) error {
 	return json.Unmarshal(body, into, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
-// encode writes the same JSON for the same value, so that its sum is the same.
+// encode writes JSON that is the same for the same value, so that its checksum is the same too.
 func encode(value any) ([]byte, error) {
 	return json.Marshal(value, json.Deterministic(true))
 }

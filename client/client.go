@@ -1,16 +1,14 @@
-// Package client talks to a Cellblock service: it runs scripts, waits for them,
-// watches them, and reads what they left.
+// Package client is a client of the Cellblock service: it runs scripts, waits for jobs, streams their events, and
+// reads the files that they leave.
 //
 //	c, err := client.New("http://127.0.0.1:8080")
 //	job, err := c.Run(ctx, client.Request{Script: script, Args: map[string]any{"n": 3}})
 //
-// Everything that the service refuses, and everything that went wrong with a
-// script, is an *Error with a Code. What else goes wrong (no connection, a
-// context that ended) is another error, for which CodeOf gives "".
+// Every refused request and every failed script is an *Error with a Code. Other failures, such as no connection or a
+// cancelled context, are other errors, for which CodeOf returns "".
 //
-// What can be repeated is: a connection that failed, a full queue, a service that
-// is unavailable. Each POST carries an Idempotency-Key, so that a repeated one
-// gives the job of the first. No wait goes on for longer than its context.
+// The client retries failed connections, a full queue and an unavailable service. Each POST carries an
+// Idempotency-Key, so that a retry returns the job of the first attempt. Every wait ends when its context is done.
 package client
 
 import (
@@ -27,63 +25,61 @@ import (
 	"cellblock/api"
 )
 
-// The contract's own types.
+// Types of the contract.
 type (
-	// Job is a job as it stands.
+	// Job is the current state of a job.
 	Job = api.Job
 	// JobSummary is a job in a list.
 	JobSummary = api.JobSummary
-	// JobStatus is where a job stands.
+	// JobStatus is the status of a job: queued, running, succeeded, failed or cancelled.
 	JobStatus = api.JobStatus
 	// OutputFile is a file that a job left.
 	OutputFile = api.OutputFile
-	// OmittedFile is a file that a job left and that did not fit into a limit.
+	// OmittedFile is a file that a job left and that exceeded a limit.
 	OmittedFile = api.OmittedFile
-	// Batch is a batch as it stands.
+	// Batch is the current state of a batch.
 	Batch = api.Batch
-	// BatchAccepted is a batch that was accepted, with what became of its lines.
+	// BatchAccepted is an accepted batch, with the outcome of each submitted line.
 	BatchAccepted = api.BatchAccepted
-	// BatchMember is what became of one line when the batch was handed in.
+	// BatchMember is the outcome of submitting one line of a batch.
 	BatchMember = api.BatchMember
-	// BatchResult is what became of one line of a batch.
+	// BatchResult is the result of one line of a batch.
 	BatchResult = api.BatchResult
-	// Ready says how many workers there are.
+	// Ready has the number of workers.
 	Ready = api.Ready
 )
 
 const (
-	// defaultAttempts is how often a call is sent in all.
+	// defaultAttempts is the maximum number of times that a call is sent.
 	defaultAttempts = 5
-	// patience is by how much more often something is asked for that has begun.
+	// patience multiplies the attempts of calls that wait for or follow a job that was accepted.
 	patience = 3
-	// firstPause and longestPause are between attempts, if the service asks for no
-	// other; each varies by half.
+	// firstPause and longestPause bound the pause between attempts, which doubles and varies by half, if the service
+	// sends no Retry-After.
 	firstPause   = 250 * time.Millisecond
 	longestPause = 10 * time.Second
-	// answerBound is longer than the service holds an answer, which is a setting of
-	// it; a call that gets none by then is repeated.
+	// answerBound is the timeout for a response's header, after which the call is repeated. It is longer than the
+	// service holds a response, which is a setting of the service.
 	answerBound = 2 * time.Minute
-	// idleBound ends a connection on which nothing comes. The service sends
-	// something every 15 seconds.
+	// idleBound closes a connection on which no data arrives. The service sends something every 15 seconds.
 	idleBound = time.Minute
 )
 
-// Client is one service. It is safe for concurrent use. Close gives its
-// connections back.
+// Client calls one service. It is safe for concurrent use. Close releases its idle connections.
 type Client struct {
 	base     *url.URL
 	http     *http.Client
 	attempts int
 	pauses   func() *backoff.ExponentialBackOff
 	idle     time.Duration
-	// authorize is a function, so that no way to print a Client shows the token.
+	// authorize is a function so that printing a Client never shows the token.
 	authorize func(http.Header)
 }
 
-// Option changes what New makes.
+// Option configures a client in New.
 type Option func(*Client)
 
-// WithToken sends a bearer token, instead of that in CELLBLOCK_TOKEN; "" sends none.
+// WithToken sends this bearer token instead of the one in CELLBLOCK_TOKEN; "" sends none.
 func WithToken(token string) Option {
 	return func(c *Client) {
 		c.authorize = func(header http.Header) {
@@ -94,21 +90,21 @@ func WithToken(token string) Option {
 	}
 }
 
-// WithHTTPClient goes over another HTTP client, for a proxy or certificates of
-// one's own. Its Timeout must be longer than any wait, or 0.
+// WithHTTPClient uses h, for example for a proxy or custom certificates. Its Timeout must be 0 or longer than any
+// wait.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// WithAttempts sends a call n times at most, instead of 5, and what waits, watches
-// or reads results three times as often, counted from the last answer: a service
-// that is started anew meanwhile ends nothing. 1 repeats nothing at all.
+// WithAttempts sends a call at most n times instead of 5. Calls that wait, watch or read results make three times as
+// many attempts, counted from the last response, so that they survive a restart of the service. 1 disables all
+// retries.
 func WithAttempts(n int) Option { return func(c *Client) { c.attempts = max(1, n) } }
 
-// New makes a client for the service at an http or https URL. The token is that
-// of the environment variable CELLBLOCK_TOKEN, if it is set. Nothing is sent yet.
+// New returns a client for the service at an http or https URL, with the token in the environment variable
+// CELLBLOCK_TOKEN, if it is set. It sends nothing.
 func New(baseURL string, options ...Option) (*Client, error) {
 	base, err := url.Parse(strings.TrimRight(baseURL, "/"))
 	if err != nil {
-		// Its text has the whole URL, and with that a password.
+		// The parser's error has the whole URL, which may include a password.
 		return nil, errors.New("the service's URL cannot be parsed")
 	}
 	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
@@ -122,11 +118,10 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// Close closes the connections that are kept for the next call. The client can
-// still be used.
+// Close closes the idle connections. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// patient is the client for what is waited for.
+// patient returns a copy of the client with more attempts, for calls that wait for a job.
 func (c *Client) patient() *Client {
 	patient := *c
 	if c.attempts > 1 {
@@ -138,7 +133,7 @@ func (c *Client) patient() *Client {
 func transport() http.RoundTripper {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return http.DefaultTransport // somebody put another there
+		return http.DefaultTransport // replaced by the program
 	}
 	own := standard.Clone()
 	own.ResponseHeaderTimeout = answerBound

@@ -35,13 +35,13 @@ func TestMain(m *testing.M) {
 
 const anID = "01981f3e-7c1a-7000-8000-000000000001"
 
-// operation is how the client does one operation of the contract.
+// operation is the client's method for one operation of the contract, and a call of it.
 type operation struct {
 	method string
 	call   func(ctx context.Context, c *client.Client) error
 }
 
-// operations are all of the contract's.
+// operations has every operation of the contract, by its operationId.
 var operations = map[string]operation{
 	"execute": {"Run", func(ctx context.Context, c *client.Client) error {
 		_, err := c.Run(ctx, client.Request{
@@ -97,7 +97,7 @@ var operations = map[string]operation{
 	"getMetrics": {"Metrics", func(ctx context.Context, c *client.Client) error { return drain(c.Metrics(ctx)) }},
 }
 
-// further are methods that are no operation of their own.
+// further are methods that do not stand for one operation.
 var further = []string{"Submit", "Wait", "WaitBatch", "SubmitLines", "Close"}
 
 func drain(body io.ReadCloser, err error) error {
@@ -115,7 +115,7 @@ func contract(t *testing.T) *openapi3.T {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc.Servers = nil // every address will do
+	doc.Servers = nil // accept every address
 	return doc
 }
 
@@ -145,8 +145,8 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 	}
 }
 
-// TestRequestsAreTheContracts makes each operation's request, holds it to the
-// contract, and has the client read the contract's own example of the answer.
+// TestRequestsAreTheContracts sends each operation's request, validates it against the contract, and answers with the
+// contract's own example, which the client must be able to read.
 func TestRequestsAreTheContracts(t *testing.T) {
 	doc := contract(t)
 	router, err := gorillamux.NewRouter(doc)
@@ -209,10 +209,10 @@ func checkRequest(t *testing.T, r *http.Request, route *routers.Route, params ma
 	}
 }
 
-// answerLikeExample answers an operation with what the contract has as an example.
+// answerLikeExample answers an operation with the contract's example.
 func answerLikeExample(t *testing.T, w http.ResponseWriter, doc *openapi3.T, operation *openapi3.Operation) {
 	t.Helper()
-	if operation.OperationID == "cancelBatch" { // has none of its own, but the same answer
+	if operation.OperationID == "cancelBatch" { // has no example, but the same response as getBatch
 		operation = doc.Paths.Find("/batches/{id}").Get
 	}
 	status, response := 200, operation.Responses.Status(200)
@@ -236,8 +236,7 @@ func answerLikeExample(t *testing.T, w http.ResponseWriter, doc *openapi3.T, ope
 	}
 }
 
-// TestEveryCodeHasAConstant reads the constants from the source: nothing else
-// lists them.
+// TestEveryCodeHasAConstant reads the constants from the source, since Go has no list of them at run time.
 func TestEveryCodeHasAConstant(t *testing.T) {
 	var codes []string
 	for _, code := range contract(t).Components.Schemas["ErrorCode"].Value.Enum {
@@ -268,7 +267,7 @@ func TestEveryCodeHasAConstant(t *testing.T) {
 	}
 }
 
-// constants are the constants of a file, with what each is set to.
+// constants returns the constants of a file, with the expression of each.
 func constants(t *testing.T, path string) map[string]ast.Expr {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)

@@ -10,11 +10,10 @@ import (
 	"cellblock/api"
 )
 
-// Code says what is wrong, for programs. There may be further ones in later
-// versions of the service.
+// Code is the machine-readable error code. Later versions of the service may add codes.
 type Code = api.ErrorCode
 
-// The codes of the contract, which says more of each.
+// The codes of the contract, which documents each of them.
 const (
 	CodeInvalidRequest       = api.ErrorCodeInvalidRequest
 	CodeMissingMain          = api.ErrorCodeMissingMain
@@ -48,34 +47,30 @@ const (
 	CodeNotStarted           = api.ErrorCodeNotStarted
 )
 
-// Error is what the service said instead of what was asked for: it refused a
-// request, or a job failed or was cancelled.
+// Error is a refused request, or a job that failed or was cancelled.
 type Error struct {
-	// Code is for programs; "" if the answer was not the service's own, but a
-	// proxy's.
+	// Code is the error code; "" if the response came from a proxy instead of the service.
 	Code Code
 	// Message is a sentence for people.
 	Message string
-	// Status is the answer's HTTP status; 0 if it is about a job that was read, or
-	// whose end was told by an event.
+	// Status is the response's HTTP status; 0 for the failure of a job that was read or whose end arrived as an event.
 	Status int
-	// JobID is the job that it is about; "" if there is none.
+	// JobID is the job that failed; "" if there is none.
 	JobID string
-	// RequestID is the request in the service's logs.
+	// RequestID identifies the request in the service's logs.
 	RequestID string
-	// RetryAfter is how long the service asks to wait; 0 if it does not.
+	// RetryAfter is the service's Retry-After; 0 if there was none.
 	RetryAfter time.Duration
-	// FailureDetail is what else is known: traceback, limit, signal and so on.
+	// FailureDetail has further facts: traceback, limit, signal and so on.
 	api.FailureDetail
-	// Stdout and Stderr are what the script printed until then.
+	// Stdout and Stderr are the script's output up to the failure.
 	Stdout, Stderr string
 
-	// job is the one that failed; nil if it is about none.
+	// job is the job that failed; nil if there is none.
 	job *Job
 }
 
-// Error returns the sentence, where in the result it is and what probably helps, the
-// code and the job.
+// Error returns the message, the place in the result, a hint, the code and the job.
 func (e *Error) Error() string {
 	about := string(e.Code)
 	if about == "" {
@@ -94,8 +89,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (%s)", sentence, about)
 }
 
-// CodeOf gives the code of an error that is, or wraps, an *Error; "" for others
-// and for nil.
+// CodeOf returns the code of an error that is, or wraps, an *Error; "" for other errors and for nil.
 func CodeOf(err error) Code {
 	if known := new(Error); errors.As(err, &known) {
 		return known.Code
@@ -103,13 +97,13 @@ func CodeOf(err error) Code {
 	return ""
 }
 
-// Ended tells whether a job in this state stays there.
+// Ended reports whether a status is final.
 func Ended(status JobStatus) bool {
 	return status == api.JobStatusSucceeded || status == api.JobStatusFailed || status == api.JobStatusCancelled
 }
 
-// Failure is the *Error of a job that failed or was cancelled, as Wait gives it;
-// nil of one that succeeded or has not ended.
+// Failure returns the *Error of a job that failed or was cancelled, as Wait does; nil for one that succeeded or has
+// not ended.
 func Failure(job *Job) error {
 	if job.Code == "" {
 		return nil
@@ -117,7 +111,7 @@ func Failure(job *Job) error {
 	return errorOf(job, 0)
 }
 
-// errorOf makes an error of a job's fields, which are those of every error too.
+// errorOf converts a job to an Error. Every error response has the fields of a job.
 func errorOf(job *Job, status int) *Error {
 	e := &Error{
 		Code: job.Code, Message: job.Error, Status: status, JobID: job.JobID,
@@ -140,13 +134,13 @@ func deref(text *string) string {
 	return *text
 }
 
-// refusal makes an error of an answer that is not 2xx.
+// refusal converts a response other than 2xx to an Error.
 func refusal(response *http.Response, body []byte) *Error {
 	var told Job
 	if decode(body, &told) != nil || told.Code == "" {
 		told = Job{Error: fmt.Sprintf("the answer is %q, and not in Cellblock's own words", response.Status)}
 	}
-	if told.Status == "" { // an error about a job that is not the job itself: a withdrawn one
+	if told.Status == "" { // an error about a withdrawn job has no status
 		told.Status = api.JobStatusFailed
 	}
 	e := errorOf(&told, response.StatusCode)

@@ -11,7 +11,7 @@ import (
 
 const hello = "def main(name):\n    print('hello', name)\n    return len(name)\n"
 
-// A script is run, and its failure told from everything else.
+// ExampleClient_Run runs a script and handles its failure apart from other errors.
 func ExampleClient_Run() {
 	c, err := client.New("http://127.0.0.1:8080")
 	if err != nil {
@@ -31,7 +31,7 @@ func ExampleClient_Run() {
 	}
 }
 
-// What a script prints is shown while it runs.
+// ExampleClient_Watch prints a script's output while it runs.
 func ExampleClient_Watch() {
 	c, err := client.New("http://127.0.0.1:8080")
 	if err != nil {

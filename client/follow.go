@@ -6,23 +6,22 @@ import (
 	"time"
 )
 
-// errDone ends what is followed: all was told, or the caller has had enough.
+// errDone ends follow without an error: the stream is complete, or the caller stopped reading.
 var errDone = errors.New("all was told")
 
-// connection is one connection of something that is followed.
+// connection reads a stream that may take several connections.
 type connection interface {
-	// connect gives what comes until the connection ends, and why it did: errDone,
-	// or else it may be made again.
+	// connect yields what one connection brings and returns the reason that it ended: errDone, or an error after which
+	// follow may reconnect.
 	connect(ctx context.Context) error
-	// progress changes with whatever comes.
+	// progress returns a value that changes with each item received.
 	progress() any
-	// asked is how long the service asked to wait before the next one, at least; 0 if
-	// it did not. Later pauses are longer.
+	// asked is the minimum pause before the next connection that the service asked for; 0 if it did not. Later pauses
+	// are longer.
 	asked() time.Duration
 }
 
-// follow connects until all was told. The attempts count from the last thing that
-// came.
+// follow reconnects until the stream is complete. It counts attempts from the last item received.
 func (c *Client) follow(ctx context.Context, next connection) error {
 	pauses, attempts := c.pauses(), c.patient().attempts
 	for failed := 1; ; failed++ {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// errIdle ends a connection that is as good as gone.
+// errIdle is the error of a connection that was closed because no data arrived.
 var errIdle = errors.New("nothing came any more")
 
-// idleBody is the body of an answer that ends once nothing comes for a while: a
-// connection whose other end is gone without a word says nothing by itself.
+// idleBody is a response body whose reads fail when no data arrives for a while. Without it, a read from a peer that
+// vanished blocks forever.
 type idleBody struct {
 	io.ReadCloser
 	timer  *time.Timer
@@ -21,8 +21,8 @@ type idleBody struct {
 	idle   atomic.Bool
 }
 
-// watchIdle takes over body, and the cancel of its request, which it calls when
-// nothing came for the bound, and when the body is closed.
+// watchIdle wraps body. It takes over the cancel function of the request, and calls it when a read gets no data within
+// bound, and on Close.
 func watchIdle(body io.ReadCloser, cancel context.CancelFunc, bound time.Duration) io.ReadCloser {
 	b := &idleBody{ReadCloser: body, bound: bound, cancel: cancel}
 	b.timer = time.AfterFunc(bound, func() {
@@ -33,7 +33,7 @@ func watchIdle(body io.ReadCloser, cancel context.CancelFunc, bound time.Duratio
 	return b
 }
 
-// Read waits for one bound at most. Time between reads is the caller's.
+// Read waits for at most one bound. The time between two reads does not count.
 func (b *idleBody) Read(p []byte) (int, error) {
 	b.timer.Reset(b.bound)
 	n, err := b.ReadCloser.Read(p)
@@ -44,7 +44,7 @@ func (b *idleBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the answer, read or not.
+// Close ends the response, whether or not it was read.
 func (b *idleBody) Close() error {
 	b.timer.Stop()
 	err := b.ReadCloser.Close()

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// A connection whose other end says nothing more is given up, and made again. One
-// whose reader is slow is not.
+// An idle connection is closed and made again; one with a slow reader is not.
 func TestAnIdleConnectionIsMadeAgain(t *testing.T) {
 	const bound = 200 * time.Millisecond
 	slept := make(chan struct{})

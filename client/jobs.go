@@ -15,16 +15,14 @@ import (
 )
 
 const (
-	// hold is how long the service is asked to hold an answer; at most 30 s.
+	// hold is how long the service is asked to hold its response. Its maximum is 30 s.
 	hold = 25 * time.Second
-	// leastHold tells an answer that was held from one that came at once, and is the
-	// pause after the latter.
+	// leastHold is the time below which a response counts as not held, and the pause after such a response.
 	leastHold = 500 * time.Millisecond
 )
 
-// Run runs a script and waits for its end, also beyond what the service waits. A
-// job that failed comes back together with its *Error. If ctx ends first, the job
-// goes on; use Submit and Wait to know its id in time.
+// Run runs a script and waits for its end, also longer than the service holds a response. It returns a failed job
+// together with its *Error. If ctx is done first, the job continues; to know its id in that case, use Submit and Wait.
 func (c *Client) Run(ctx context.Context, request Request) (*Job, error) {
 	post, err := request.call(false)
 	if err != nil {
@@ -42,7 +40,7 @@ func (c *Client) Run(ctx context.Context, request Request) (*Job, error) {
 	}
 }
 
-// failedJob is the job that an error is about; nil if it is about none.
+// failedJob returns the job that an error is about; nil if there is none.
 func failedJob(err error) *Job {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -51,13 +49,13 @@ func failedJob(err error) *Job {
 	return e.job
 }
 
-// Submit hands a script in and does not wait. The job has its id and status.
+// Submit submits a script and does not wait. The returned job has its id and status.
 func (c *Client) Submit(ctx context.Context, request Request) (*Job, error) {
 	post, err := request.call(true)
 	if err != nil {
 		return nil, err
 	}
-	post.query = nil // nothing has ended yet
+	post.query = nil // no result yet
 	var job Job
 	if _, err := c.fetch(ctx, post, &job); err != nil {
 		return failedJob(err), err
@@ -65,23 +63,22 @@ func (c *Client) Submit(ctx context.Context, request Request) (*Job, error) {
 	return &job, nil
 }
 
-// GetOption changes how a job is read.
+// GetOption is an option of Get and GetBatch.
 type GetOption func(url.Values)
 
-// Hold has the service hold its answer until the job ended, for d at most; more
-// than 30 s counts as 30 s.
+// Hold makes the service hold its response until the job has ended, for at most d. Values above 30 s count as 30 s.
 func Hold(d time.Duration) GetOption {
 	return func(query url.Values) { query.Set("wait", strconv.FormatInt(d.Milliseconds(), 10)+"ms") }
 }
 
-// InlineFiles asks for small files in the job itself, in base64.
+// InlineFiles includes small files in the job itself, in base64.
 func InlineFiles() GetOption {
 	return func(query url.Values) { query.Set("inline_files", "true") }
 }
 
 func inlineFiles() url.Values { return url.Values{"inline_files": {"true"}} }
 
-// Get reads a job as it stands. One that failed is no error: its Code says so.
+// Get returns the current state of a job. A failed job is no error: its Code is set.
 func (c *Client) Get(ctx context.Context, id string, options ...GetOption) (*Job, error) {
 	query := url.Values{}
 	for _, option := range options {
@@ -94,8 +91,8 @@ func (c *Client) Get(ctx context.Context, id string, options ...GetOption) (*Job
 	return &job, nil
 }
 
-// Wait waits for a job's end. One that failed or was cancelled comes back
-// together with its *Error. If ctx ends first, the job is as it was last seen.
+// Wait blocks until a job has ended. It returns a failed or cancelled job together with its *Error. If ctx is done
+// first, it returns the job as last read.
 func (c *Client) Wait(ctx context.Context, id string) (*Job, error) {
 	return c.wait(ctx, &Job{JobID: id}, false)
 }
@@ -121,24 +118,23 @@ func (c *Client) wait(ctx context.Context, job *Job, inline bool) (*Job, error) 
 	}
 }
 
-// paced keeps questions apart whose answers are not held.
+// paced waits for leastHold if the response was not held, so that the client does not poll in a tight loop.
 func paced(ctx context.Context, began time.Time) error {
 	if time.Since(began) < leastHold && !pause(ctx, leastHold) {
-		<-ctx.Done() // it is within a pause of its deadline
+		<-ctx.Done() // the deadline is less than a pause away
 	}
 	return ctx.Err()
 }
 
-// ListOptions say which jobs to list.
+// ListOptions select the jobs that List returns.
 type ListOptions struct {
-	// Status is where they must stand; "" lists all.
+	// Status selects the jobs with this status; "" selects all.
 	Status JobStatus
-	// PageSize is how many are asked for at once, 1 to 200; 0 is 50.
+	// PageSize is the number of jobs per request, 1 to 200; 0 is 50.
 	PageSize int
 }
 
-// List gives all jobs, newest first, a page at a time. An error is the last that
-// it gives.
+// List returns all jobs, newest first, and fetches them page by page. An error is the last item.
 func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[JobSummary, error] {
 	return func(yield func(JobSummary, error) bool) {
 		query := url.Values{}
@@ -167,9 +163,8 @@ func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[JobSum
 	}
 }
 
-// Cancel cancels a job. One that waited is cancelled when it returns; one that
-// runs, and is then given as running, is killed within moments. To cancel twice
-// is no error; a job that ended by itself gives CodeAlreadyFinished.
+// Cancel cancels a job. A queued job is cancelled when Cancel returns. A running one is returned as running and killed
+// within moments. Cancelling twice is no error; for a job that already ended the error has CodeAlreadyFinished.
 func (c *Client) Cancel(ctx context.Context, id string) (*Job, error) {
 	var job Job
 	if _, err := c.fetch(ctx, call{method: http.MethodDelete, path: []string{"jobs", id}}, &job); err != nil {
@@ -178,8 +173,8 @@ func (c *Client) Cancel(ctx context.Context, id string) (*Job, error) {
 	return &job, nil
 }
 
-// File opens a file that a job left, by its name in Job.Files. The caller closes
-// it. A read fails if the connection breaks before the end.
+// File opens a file that a job left, by its name in Job.Files. The caller closes it. A read fails if the connection
+// breaks before the end.
 func (c *Client) File(ctx context.Context, jobID, name string) (io.ReadCloser, error) {
 	path := append([]string{"jobs", jobID, "files"}, strings.Split(name, "/")...)
 	response, err := c.stream(ctx, call{method: http.MethodGet, path: path})

@@ -15,54 +15,53 @@ import (
 	"cellblock/api"
 )
 
-// formFrom is from how many bytes of files on a request goes as a form, which
-// needs no base64 and may be larger.
+// formFrom is the total size of files from which a request is sent as a multipart form, which needs no base64 and may
+// be larger.
 const formFrom = 256 << 10
 
-// Request is what to run. Only Script must be there. The service bounds each
-// field and refuses what is above its bound by name.
+// Request is a script to run. Only Script is required. The service refuses a field above its limit and names it.
 type Request struct {
 	// Script is the Python source, with a main().
 	Script string
-	// Args are main()'s keyword arguments: anything that is an object in JSON; nil for none.
+	// Args are main()'s keyword arguments: a value that encodes to a JSON object; nil for none.
 	Args any
-	// Stdin is what the script reads, Env what is added to its environment.
+	// Stdin is the script's standard input; Env is added to its environment.
 	Stdin string
 	Env   map[string]string
-	// Files are placed in the script's working directory.
+	// Files are written into the script's working directory.
 	Files []File
-	// Limits are lower ones than the service's.
+	// Limits lower the service's limits.
 	Limits Limits
-	// Priority is "high", "default" or "low"; "" lets the service choose.
+	// Priority is "high", "default" or "low"; "" leaves the choice to the service.
 	Priority string
-	// CallbackURL is where the end is posted to; "" for nowhere.
+	// CallbackURL is the URL to which the service posts the ended job; "" for none.
 	CallbackURL string
-	// StartWithin is how long after its acceptance the job may be started: later it is
-	// dropped as CodeNotStarted. 0 leaves it to the service, whose own bound is the most.
+	// StartWithin is how long after its acceptance the job may start. Later it is withdrawn with CodeNotStarted. 0
+	// uses the service's own bound, which is also the maximum.
 	StartWithin time.Duration
-	// InlineFiles asks for small files in the job itself, in base64.
+	// InlineFiles includes small files in the job itself, in base64.
 	InlineFiles bool
-	// IdempotencyKey makes a request that is made again, also by another program,
-	// the same job: 1 to 255 printable ASCII characters. "" is a new job each time.
+	// IdempotencyKey makes a repeated request, also from another program, return the same job: 1 to 255 printable
+	// ASCII characters. "" creates a new job each time.
 	IdempotencyKey string
 }
 
-// File is a file for a script.
+// File is an input file of a script.
 type File struct {
-	// Path is relative to the working directory, with "/" between its parts.
+	// Path is relative to the working directory, with "/" as separator.
 	Path    string
 	Content []byte
 }
 
-// Limits of a job; 0 leaves a limit as the service has it.
+// Limits are the limits of a job; 0 keeps the service's limit.
 type Limits struct {
-	// Wall and CPU are time, from 0.1 s.
+	// Wall and CPU are time limits, at least 0.1 s.
 	Wall, CPU time.Duration
-	// MemoryMB is in MiB, from 32.
+	// MemoryMB is in MiB, at least 32.
 	MemoryMB float64
 	// Processes counts threads too.
 	Processes int
-	// OutputBytes is what is kept of stdout, and of stderr.
+	// OutputBytes is the number of bytes kept of stdout, and of stderr.
 	OutputBytes int
 }
 
@@ -76,7 +75,7 @@ func (l Limits) wire() *api.RequestLimits {
 	}
 }
 
-// given is a pointer to a value, and nil for none.
+// given returns a pointer to value; nil for the zero value.
 func given[T comparable](value T) *T {
 	var none T
 	if value == none {
@@ -85,7 +84,7 @@ func given[T comparable](value T) *T {
 	return &value
 }
 
-// wire is the request as the contract has it, without its files.
+// wire returns the contract's request, without files.
 func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 	wire := api.ExecuteRequest{
 		Script: r.Script, Async: given(async), Stdin: given(r.Stdin), Limits: r.Limits.wire(),
@@ -104,7 +103,7 @@ func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 	return wire, nil
 }
 
-// json is the whole request as JSON.
+// json encodes the whole request as JSON.
 func (r *Request) json(async bool) ([]byte, error) {
 	wire, err := r.wire(async)
 	if err != nil {
@@ -134,7 +133,7 @@ func (r *Request) json(async bool) ([]byte, error) {
 	return encoded, nil
 }
 
-// form is the whole request as a form, and its content type.
+// form encodes the whole request as a multipart form, and returns its content type.
 func (r *Request) form(async bool) (body []byte, contentType string, err error) {
 	wire, err := r.wire(async)
 	if err != nil {
@@ -156,12 +155,12 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 			continue
 		}
 		text := string(value)
-		if value.Kind() == '"' { // text goes as it is, the rest as JSON
+		if value.Kind() == '"' { // text is sent as it is, the rest as JSON
 			if err := decode(value, &text); err != nil {
 				return nil, "", err
 			}
 		}
-		_ = form.WriteField(name, text) // a buffer takes everything
+		_ = form.WriteField(name, text) // writing to a buffer cannot fail
 	}
 	for _, file := range r.Files {
 		part, err := form.CreateFormFile("files", file.Path)
@@ -176,7 +175,7 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	return b.Bytes(), form.FormDataContentType(), nil
 }
 
-// call is the request as it is sent, the same at every attempt.
+// call encodes the request once, so that every attempt sends the same.
 func (r *Request) call(async bool) (call, error) {
 	total := 0
 	for _, file := range r.Files {
@@ -201,7 +200,7 @@ func (r *Request) call(async bool) (call, error) {
 	return post, nil
 }
 
-// setKey makes it safe to send a POST again.
+// setKey sets the Idempotency-Key, which makes it safe to send a POST again. It generates a key if key is "".
 func (c *call) setKey(key string) {
 	if key == "" {
 		key = uuid.NewString()

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// maxFieldBytes is more than a field with a number has.
+// maxFieldBytes is more than the length of a retry field.
 const maxFieldBytes = 64
 
-// retryField finds the field "retry" in a stream of events that is written to it:
-// the parser leaves that one out.
+// retryField finds the field "retry" in the event stream that is written to it, because the SSE parser drops that
+// field.
 type retryField struct {
-	// found is told how long to wait before the next connection.
+	// found is called with the time to wait before the next connection.
 	found func(time.Duration)
-	// line is the beginning of the line that is not over.
+	// line is the beginning of the current line.
 	line []byte
 }
 
@@ -30,7 +30,7 @@ func (f *retryField) Write(p []byte) (int, error) {
 		}
 		f.keep(p[:end])
 		if value, ok := strings.CutPrefix(string(f.line), "retry:"); ok {
-			// Digits only, by the standard; else the field does not count.
+			// The standard allows digits only; other values are ignored.
 			if ms, err := strconv.ParseUint(strings.TrimPrefix(value, " "), 10, 32); err == nil {
 				f.found(time.Duration(ms) * time.Millisecond)
 			}

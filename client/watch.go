@@ -12,46 +12,45 @@ import (
 	"cellblock/api"
 )
 
-// maxEventBytes bounds one event. The last one holds the whole job.
+// maxEventBytes bounds one event. The end event holds the whole job.
 const maxEventBytes = maxAnswerBytes
 
-// EventKind is what an Event tells.
+// EventKind is the kind of an Event.
 type EventKind string
 
-// The kinds of events. Kinds that a later version adds are left out.
+// The kinds of events. Watch skips kinds that a later version of the service adds.
 const (
-	// EventState tells where the job stands: at first, and whenever that changes.
+	// EventState has the job's status. It is sent first, and on every change.
 	EventState EventKind = "state"
-	// EventStdout and EventStderr tell what the script printed.
+	// EventStdout and EventStderr have output of the script.
 	EventStdout EventKind = "stdout"
 	EventStderr EventKind = "stderr"
-	// EventEnd is the last: the job has ended.
+	// EventEnd is the last event: the job has ended.
 	EventEnd EventKind = "end"
 )
 
 // Event is something that happened to a job.
 type Event struct {
 	Kind EventKind
-	// ID is what After takes.
+	// ID can be passed to After.
 	ID string
-	// Status is where the job stands, for EventState.
+	// Status is the job's status, for EventState.
 	Status JobStatus
-	// Text is what was printed, for EventStdout and EventStderr.
+	// Text is the output, for EventStdout and EventStderr.
 	Text string
 	// Job is the job with its result or failure, for EventEnd.
 	Job *Job
 }
 
-// WatchOption changes what is watched.
+// WatchOption is an option of Watch.
 type WatchOption func(*watcher)
 
-// After leaves out what was told up to the event with this ID.
+// After skips the events up to and including the one with this ID.
 func After(id string) WatchOption { return func(w *watcher) { w.last = id } }
 
-// Watch gives what happens to a job, as it happens, from its beginning to its
-// end. A connection that is lost is made again, and nothing is lost or comes
-// twice. An error is the last that it gives; a job that failed is none: its
-// EventEnd has a Job with a Code.
+// Watch returns a job's events as they happen, from its beginning to its end. It reconnects if the connection is lost,
+// without losing or repeating an event. An error is the last item. A failed job is not an error: the Job of its
+// EventEnd has a Code.
 func (c *Client) Watch(ctx context.Context, id string, options ...WatchOption) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w := &watcher{client: c, id: id, yield: yield}
@@ -64,22 +63,21 @@ func (c *Client) Watch(ctx context.Context, id string, options ...WatchOption) i
 	}
 }
 
-// watcher is one Watch.
+// watcher is the state of one Watch call.
 type watcher struct {
 	client *Client
 	id     string
 	yield  func(Event, error) bool
-	// last is the ID of the last event that was given.
+	// last is the ID of the last event that was yielded.
 	last string
-	// retry is how long the service asked to wait before the next connection; 0 if
-	// it did not.
+	// retry is the reconnection delay that the service asked for; 0 if it did not.
 	retry time.Duration
 }
 
 func (w *watcher) progress() any        { return w.last }
 func (w *watcher) asked() time.Duration { return w.retry }
 
-// connect gives the events of one connection, and why there are no more.
+// connect yields the events of one connection and returns the reason that it ended.
 func (w *watcher) connect(ctx context.Context) error {
 	get := call{method: http.MethodGet, path: []string{"jobs", w.id, "events"}, header: http.Header{"Accept": {"text/event-stream"}}}
 	if w.last != "" {
@@ -102,10 +100,10 @@ func (w *watcher) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	return io.ErrUnexpectedEOF // without the end
+	return io.ErrUnexpectedEOF // the end event is missing
 }
 
-// give hands one event to the caller.
+// give decodes one event and yields it. It skips unknown kinds.
 func (w *watcher) give(raw sse.Event) error {
 	event := Event{Kind: EventKind(raw.Type), ID: raw.LastEventID}
 	var err error
