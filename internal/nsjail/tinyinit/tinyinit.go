@@ -1,22 +1,20 @@
-// Package tinyinit writes the program that is pid 1 of a warm sandbox.
+// Package tinyinit assembles the program that runs as pid 1 of a warm sandbox.
 //
-// The first process of a pid namespace has odd signals: its own SIGKILL,
-// SIGTERM and SIGALRM are ignored, an abort shows as a segfault
-// (pid_namespaces(7)). So user code must not be it. A second fork of the loaded
-// interpreter would cost 7 ms of processor time; starting this program costs
-// less than one. It gives up every right, lets the kernel reap what is orphaned
-// to it, and waits for its end:
+// Signals work differently for the first process of a pid namespace: it ignores SIGKILL, SIGTERM
+// and SIGALRM that it sends itself, and its abort shows as a segfault (pid_namespaces(7)). So user
+// code must not run in it. A second fork of the loaded interpreter would cost 7 ms of CPU time;
+// this program starts in less than 1 ms. It drops all capabilities, lets the kernel reap orphans,
+// and waits to be killed:
 //
 //	capset(nothing); prctl(PR_SET_NO_NEW_PRIVS); sigaction(SIGCHLD, SIG_IGN);
 //	for (;;) pause();
 //
-// It keeps its maker's user id, which no job has, so that its maker can end it
-// and a job can neither trace nor read it.
+// It keeps the user id of the zygote, which no job has: the zygote can kill it, and a job can
+// neither trace nor read it.
 //
-// It is a few dozen instructions without a libc, assembled here, since neither
-// Go nor Python can make a program that small and no C compiler is needed to
-// build Cellblock. Any failing call ends it with that call's exit code, and the
-// sandbox with it.
+// It is a few dozen instructions without a libc, assembled here: neither Go nor Python can produce
+// a program that small, and Cellblock builds without a C compiler. If a call fails, the program
+// exits with its position (1, 2 or 3) as the status, and the sandbox ends with it.
 package tinyinit
 
 import (
@@ -26,8 +24,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Layout of the image: the ELF header, one program header, the data that two
-// calls point at, then code. Everything is mapped read-only and executable.
+// Layout of the image: the ELF header, one program header, the data for two of the calls, then the
+// code. Everything is mapped read-only and executable.
 const (
 	baseAddress = 0x400000
 	headerSize  = 64
@@ -37,7 +35,7 @@ const (
 )
 
 // Addresses of the data: struct __user_cap_header_struct and two empty struct
-// __user_cap_data_struct (capset(2)), and a struct sigaction that ignores.
+// __user_cap_data_struct (capset(2)), and a struct sigaction that ignores the signal.
 const (
 	capHeaderAddress = baseAddress + dataOffset
 	capDataAddress   = capHeaderAddress + 8
@@ -47,7 +45,7 @@ const (
 	sigsetSize       = 8
 )
 
-// Image gives the program for an architecture ("amd64", "arm64").
+// Image returns the program as an ELF executable for arch ("amd64" or "arm64").
 func Image(arch string) ([]byte, error) {
 	var code []byte
 	var machine uint16
@@ -66,7 +64,7 @@ func Image(arch string) ([]byte, error) {
 	return append(image, code...), nil
 }
 
-// putHeaders fills in Elf64_Ehdr and Elf64_Phdr (elf(5)).
+// putHeaders writes Elf64_Ehdr and Elf64_Phdr (elf(5)).
 func putHeaders(image []byte, machine uint16, size int) {
 	le := binary.LittleEndian
 	copy(image, "\x7fELF\x02\x01\x01") // 64 bits, little-endian, version 1
@@ -94,10 +92,10 @@ type step struct {
 	args   [5]uint32
 }
 
-// numbers are the calls' numbers on one architecture.
+// numbers are the call numbers of one architecture.
 type numbers struct{ capset, prctl, sigaction uint32 }
 
-// steps are what is done before waiting.
+// steps returns the calls before the wait.
 func steps(n numbers) []step {
 	return []step{
 		{n.capset, [5]uint32{capHeaderAddress, capDataAddress}},
@@ -106,8 +104,8 @@ func steps(n numbers) []step {
 	}
 }
 
-// assembleAMD64 follows the kernel's calling convention: number in eax,
-// arguments in edi, esi, edx, r10d, r8d (syscall(2)).
+// assembleAMD64 uses the kernel's calling convention: number in eax, arguments in edi, esi, edx,
+// r10d, r8d (syscall(2)).
 func assembleAMD64() []byte {
 	le := binary.LittleEndian
 	var code []byte
@@ -142,8 +140,8 @@ func exitAMD64(status byte) []byte {
 	return append(code, 0x0f, 0x05)         // syscall
 }
 
-// assembleARM64 follows the kernel's calling convention: number in x8,
-// arguments in x0 to x4 (syscall(2)).
+// assembleARM64 uses the kernel's calling convention: number in x8, arguments in x0 to x4
+// (syscall(2)).
 func assembleARM64() []byte {
 	le := binary.LittleEndian
 	var code []byte

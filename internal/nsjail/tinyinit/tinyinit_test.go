@@ -36,7 +36,7 @@ func TestImageIsAnExecutable(t *testing.T) {
 	}
 }
 
-// TestInitGivesUpEverything runs it on this machine and reads what became of it.
+// TestInitGivesUpEverything runs the program on this machine and reads its status.
 func TestInitGivesUpEverything(t *testing.T) {
 	image, err := Image(runtime.GOARCH)
 	if err != nil {
@@ -67,7 +67,7 @@ func TestInitGivesUpEverything(t *testing.T) {
 	}
 }
 
-// waitAsleep waits until the process is in its last call.
+// waitAsleep blocks until the process sleeps in its last call, and returns its status.
 func waitAsleep(t *testing.T, pid int) string {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
@@ -79,14 +79,13 @@ func waitAsleep(t *testing.T, pid int) string {
 		if strings.Contains(string(content), "State:\tS") && ignoresChildren(string(content)) {
 			return string(content)
 		}
-		time.Sleep(time.Millisecond) // there is no event for "asleep"
+		time.Sleep(time.Millisecond) // falling asleep sends no event
 	}
 	t.Fatal("the program does not come to rest")
 	return ""
 }
 
-// ignoresChildren looks for SIGCHLD among the ignored signals; whoever started
-// the tests may ignore others (nohup does).
+// ignoresChildren reports whether SIGCHLD is ignored. Other signals may be too: nohup ignores some.
 func ignoresChildren(status string) bool {
 	_, rest, _ := strings.Cut(status, "SigIgn:\t")
 	ignored, err := strconv.ParseUint(rest[:16], 16, 64)
