@@ -1,10 +1,9 @@
-// Package cgroup gives each job a control group of its own, on version 1 and 2
-// alike: made before the job, read before it is removed.
+// Package cgroup limits and measures each job with its own control group, on cgroup version 1 or 2.
+// The group is created before the job starts, and read before it is removed.
 //
-// The process joins by itself: it is handed its group's open cgroup.procs files
-// and writes "0" into them. The kernel judges such a write by who opened the
-// file (since 5.16, CVE-2021-4197), so a sandbox without any right can make it,
-// and no process id has to be trusted.
+// A process joins its group itself: it inherits the open cgroup.procs files and writes "0" into
+// them. The kernel checks such a write against the credentials of the opener (since 5.16,
+// CVE-2021-4197), so an unprivileged sandbox can make it, and no process id has to be trusted.
 package cgroup
 
 import (
@@ -21,50 +20,48 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits bound everything in a group together.
+// Limits apply to all processes of a group together.
 type Limits struct {
 	MemoryBytes int64
-	// Processes counts threads too.
+	// Processes is the most processes and threads, counted together.
 	Processes int
 }
 
 // Stats are a group's counters.
 type Stats struct {
-	// CPU is user and system time since the group was made.
+	// CPU is the user and system time since the group was created.
 	CPU time.Duration
-	// MemoryPeakBytes is the most that was charged at once; -1 where the
-	// kernel does not tell (version 2 before Linux 5.19).
+	// MemoryPeakBytes is the most memory charged at once; -1 if the kernel does not report it
+	// (version 2 before Linux 5.19).
 	MemoryPeakBytes int64
-	// OOMKills counts the processes that were killed for want of memory.
+	// OOMKills counts the processes killed because the group was out of memory.
 	OOMKills int
-	// Refusals counts the processes and threads that were not made, since there
-	// were as many as allowed.
+	// Refusals counts the processes and threads refused because of Limits.Processes.
 	Refusals int
 }
 
-// Hierarchy is the place under which a worker makes its jobs' groups.
+// Hierarchy is where a worker creates the groups of its jobs.
 type Hierarchy struct {
 	version version
-	// parents are the worker's own folders, one for each mounted hierarchy.
+	// parents are the directories of the worker, one for each mounted hierarchy.
 	parents []string
-	// left are groups of a killed worker that could not be removed.
+	// left are the groups of a killed worker that could not be removed.
 	left []string
 }
 
-// version is what differs between the two.
+// version covers what differs between cgroup versions 1 and 2.
 type version interface {
 	name() string
 	limit(dirs []string, l Limits) error
-	// weigh gives a group the weight of so many ordinary processes.
+	// weigh sets the CPU weight of a group to that of so many ordinary processes.
 	weigh(dirs []string, processes int) error
 	stats(dirs []string) (Stats, error)
 }
 
-// Open finds the hierarchies of this machine, makes the folder name in each
-// below the process's own group, and clears what a killed worker of the same
-// name left there, but for what cannot be removed (see Left). The name must not
-// be in use by a living worker. An error
-// says why cgroups cannot be used here.
+// Open finds the cgroup hierarchies of this machine and creates the directory name in each, below
+// the group of this process. It removes the groups that a killed worker with the same name left
+// there, except those that cannot be removed (see Left). No living worker may use the name. An
+// error reports why cgroups cannot be used here.
 func Open(name string) (*Hierarchy, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -84,7 +81,7 @@ func Open(name string) (*Hierarchy, error) {
 	return h, nil
 }
 
-// take makes the worker's folders, empty, and tries out whether limits can be set.
+// take creates the worker's directories, empties them, and tries whether limits can be set.
 func (h *Hierarchy) take(name string) error {
 	if unified, ok := h.version.(v2); ok {
 		if err := unified.delegate(h.parents[0]); err != nil {
@@ -105,8 +102,8 @@ func (h *Hierarchy) take(name string) error {
 	if err := h.sweep(); err != nil {
 		return err
 	}
-	// All jobs together weigh as much as a process for each processor would:
-	// with the default they would share what one process outside gets.
+	// All jobs together weigh as much as one process for each CPU. With the default weight, they
+	// would share as much CPU as a single process outside.
 	if err := h.version.weigh(h.parents, runtime.NumCPU()); err != nil {
 		return fmt.Errorf("cgroups are not usable: %w", err)
 	}
@@ -117,14 +114,14 @@ func (h *Hierarchy) take(name string) error {
 	return trial.Remove(context.Background())
 }
 
-// Version names what is in use: "cgroup v1" or "cgroup v2".
+// Version returns "cgroup v1" or "cgroup v2".
 func (h *Hierarchy) Version() string { return h.version.name() }
 
-// Left are the groups that a killed worker left and that cannot be removed: a
-// process in them does not die. Groups of the same names cannot be made.
+// Left returns the groups of a killed worker that cannot be removed, because a process in them does
+// not die. No groups with these names can be created.
 func (h *Hierarchy) Left() []string { return h.left }
 
-// Close removes the worker's own folders. Its jobs' groups must be gone.
+// Close removes the worker's directories. The groups of its jobs must be removed before.
 func (h *Hierarchy) Close() error {
 	var errs []error
 	for _, parent := range h.parents {
@@ -133,8 +130,8 @@ func (h *Hierarchy) Close() error {
 	return errors.Join(errs...)
 }
 
-// sweep kills and removes what is left in the worker's folders. What cannot be
-// removed is no reason to run jobs without limits.
+// sweep kills and removes the groups in the worker's directories. A group that cannot be removed is
+// recorded and is not an error: the worker can still limit its jobs.
 func (h *Hierarchy) sweep() error {
 	for _, parent := range h.parents {
 		entries, err := os.ReadDir(parent)
@@ -154,13 +151,13 @@ func (h *Hierarchy) sweep() error {
 	return nil
 }
 
-// Group is one job's control group. The caller removes it.
+// Group is the control group of one job. The caller must call Remove.
 type Group struct {
 	version version
 	dirs    []string
 }
 
-// New makes a group with its limits set and nothing in it.
+// New creates an empty group with the limits set.
 func (h *Hierarchy) New(name string, limits Limits) (*Group, error) {
 	g := &Group{version: h.version}
 	for _, parent := range h.parents {
@@ -176,10 +173,11 @@ func (h *Hierarchy) New(name string, limits Limits) (*Group, error) {
 	return g, nil
 }
 
-// Limit sets the group's limits anew.
+// Limit replaces the limits of the group.
 func (g *Group) Limit(limits Limits) error { return g.version.limit(g.dirs, limits) }
 
-// OpenProcs opens the files through which a process joins. The caller closes them.
+// OpenProcs opens the cgroup.procs files, to which a process writes "0" to join. The caller closes
+// them.
 func (g *Group) OpenProcs() ([]*os.File, error) {
 	files := make([]*os.File, 0, len(g.dirs))
 	for _, dir := range g.dirs {
@@ -195,10 +193,10 @@ func (g *Group) OpenProcs() ([]*os.File, error) {
 	return files, nil
 }
 
-// Stats reads the counters.
+// Stats reads the counters of the group.
 func (g *Group) Stats() (Stats, error) { return g.version.stats(g.dirs) }
 
-// Kill sends SIGKILL to everything in the group.
+// Kill sends SIGKILL to every process in the group.
 func (g *Group) Kill() {
 	for _, dir := range g.dirs {
 		if os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) == nil {
@@ -224,11 +222,11 @@ func pids(dir string) []int {
 	return all
 }
 
-// removePatience is how long Remove waits for the kernel to let go of a group:
-// a dead process still counts until it is reaped.
+// removePatience is how long Remove waits for the last processes: a dead process stays in its group
+// until it is reaped.
 const removePatience = 2 * time.Second
 
-// Remove deletes the group, waiting a little while its last processes go.
+// Remove deletes the group. It waits up to removePatience for its last processes to be reaped.
 func (g *Group) Remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, removePatience)
 	defer cancel()
@@ -239,7 +237,7 @@ func (g *Group) Remove(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// removeDir polls, since there is no event for "may be removed" on version 1.
+// removeDir retries until ctx is done: version 1 has no event for a group that became removable.
 func removeDir(ctx context.Context, dir string) error {
 	pause := time.Millisecond
 	for {

@@ -92,7 +92,7 @@ func open(t *testing.T) *Hierarchy {
 	return h
 }
 
-// inGroup starts a shell that joins the group as a sandbox does, then runs script.
+// inGroup starts a shell that joins the group as a sandbox does and then runs script.
 func inGroup(t *testing.T, g *Group, script string) *exec.Cmd {
 	t.Helper()
 	procs, err := g.OpenProcs()
@@ -149,7 +149,7 @@ func TestKillEndsEverything(t *testing.T) {
 	cmd := inGroup(t, g, `sleep 1000 & echo $! >/dev/null; wait`)
 	deadline := time.Now().Add(5 * time.Second)
 	for len(pids(g.dirs[0])) < 2 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond) // there is no event for a fork in a group
+		time.Sleep(time.Millisecond) // forks in a group send no event
 	}
 	g.Kill()
 	_ = cmd.Wait()
@@ -158,7 +158,7 @@ func TestKillEndsEverything(t *testing.T) {
 	}
 }
 
-// A killed worker leaves its groups; the next one of the name clears them.
+// A killed worker leaves groups; the next Open with its name removes them.
 func TestOpenSweepsWhatIsLeft(t *testing.T) {
 	name := "cellblock-sweep-" + strconv.Itoa(os.Getpid())
 	first, err := Open(name)
@@ -195,8 +195,8 @@ func TestOpenSweepsWhatIsLeft(t *testing.T) {
 	}
 }
 
-// A group that does not go, as one with a process in uninterruptible sleep, is
-// named, and the next worker has its own groups beside it.
+// Open reports a group that cannot be removed, as one with a process in uninterruptible sleep, and
+// the worker can create others beside it.
 func TestOpenGoesOnBesideWhatCannotBeRemoved(t *testing.T) {
 	name := "cellblock-test-left-" + strconv.Itoa(os.Getpid())
 	first, err := Open(name)
@@ -207,7 +207,7 @@ func TestOpenGoesOnBesideWhatCannotBeRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A group inside keeps it there.
+	// A group with a child group cannot be removed.
 	inside := filepath.Join(stuck.dirs[0], "inside")
 	if err := os.Mkdir(inside, 0o755); err != nil {
 		t.Fatal(err)

@@ -10,10 +10,9 @@ import (
 	"strings"
 )
 
-// find works out where this process stands, from the texts of
-// /proc/self/mountinfo and /proc/self/cgroup (proc_pid_mountinfo(5), cgroups(7)).
-// Version 1 is taken where it has the memory controller, since a controller is
-// in one of the two only.
+// find returns the hierarchies and the groups of this process in them, from the contents of
+// /proc/self/mountinfo and /proc/self/cgroup (proc_pid_mountinfo(5), cgroups(7)). It chooses
+// version 1 if that has the memory controller: each controller belongs to one version only.
 func find(mountinfo, own string) (*Hierarchy, error) {
 	mounts := cgroupMounts(mountinfo)
 	paths := ownPaths(own)
@@ -60,17 +59,17 @@ func findV1(mounts []cgroupMount, paths map[string]string) (*Hierarchy, error) {
 }
 
 type cgroupMount struct {
-	// root is the group that is seen at point.
+	// root is the group that is mounted at point.
 	root, point string
 	unified     bool
 	controllers []string
 }
 
-// own gives the folder of the group at path.
+// own returns the directory of the group at path.
 func (m cgroupMount) own(path string) string {
 	relative, below := strings.CutPrefix(path, strings.TrimSuffix(m.root, "/"))
 	if !below {
-		relative = "/" // outside what is mounted here: a container without a cgroup namespace
+		relative = "/" // path is outside the mount: a container without a cgroup namespace
 	}
 	return filepath.Join(m.point, relative)
 }
@@ -97,7 +96,7 @@ func cgroupMounts(mountinfo string) []cgroupMount {
 	return mounts
 }
 
-// ownPaths maps each controller to this process's group; "" is version 2.
+// ownPaths maps each controller to the group of this process; "" stands for version 2.
 func ownPaths(own string) map[string]string {
 	paths := map[string]string{}
 	for line := range strings.Lines(own) {
@@ -120,7 +119,7 @@ func readInt(dir, file string) (int64, error) {
 	return strconv.ParseInt(strings.TrimSpace(string(content)), 10, 64)
 }
 
-// readField reads one "key value" line of a file.
+// readField returns the value of a "key value" line.
 func readField(dir, file, key string) (int64, error) {
 	content, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// v1 knows which of a group's folders belongs to which controller; several may
-// be mounted together. Files: Documentation/admin-guide/cgroup-v1 of the kernel.
+// v1 holds the index of each controller's directory among those of a group; controllers mounted
+// together share one. Files: Documentation/admin-guide/cgroup-v1 of the kernel.
 type v1 struct{ memory, pids, cpuacct, cpu int }
 
 func (v1) name() string { return "cgroup v1" }
@@ -19,7 +19,7 @@ func (v v1) limit(dirs []string, l Limits) error {
 	if err := write(memory, "memory.limit_in_bytes", l.MemoryBytes); err != nil {
 		return err
 	}
-	// Absent where swap is not accounted; then there is no swap limit to set.
+	// The file is absent if swap is not accounted; then there is no swap limit to set.
 	err := write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -40,7 +40,7 @@ func (v v1) stats(dirs []string) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	// memory.failcnt stays 0 on kills when memory and swap share one limit.
+	// memory.failcnt stays 0 on kills when memory and swap have the same limit.
 	kills, err := readField(dirs[v.memory], "memory.oom_control", "oom_kill")
 	if err != nil {
 		return Stats{}, err

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// v2 is the unified hierarchy: one folder for a group.
-// Files: Documentation/admin-guide/cgroup-v2.rst of the kernel.
+// v2 is the unified hierarchy: a group is one directory. Files:
+// Documentation/admin-guide/cgroup-v2.rst of the kernel.
 type v2 struct{}
 
 func (v2) name() string { return "cgroup v2" }
 
-// leaf is where the worker's own processes go, since a group that hands
-// controllers down may hold none itself.
+// leaf is the group of the worker's own processes: a group that delegates controllers may contain
+// no processes.
 const leaf = "cellblock-worker"
 
-// delegate makes the worker's own group fit to have children with limits: its
-// processes move into a leaf, and the controllers are handed down.
+// delegate lets the worker's group have children with limits: it moves the processes into a leaf
+// group and enables the controllers.
 func (v2) delegate(own string) error {
 	if err := enableControllers(own); err == nil {
-		return nil // the root group, or done before
+		return nil // the root group, or delegated before
 	}
 	dir := filepath.Join(own, leaf)
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
@@ -41,7 +41,7 @@ func (v2) delegate(own string) error {
 	return nil
 }
 
-// enable hands the controllers down to the jobs' groups.
+// enable enables the controllers for the groups of the jobs.
 func (v2) enable(parent string) error { return enableControllers(parent) }
 
 func enableControllers(dir string) error {
@@ -53,7 +53,7 @@ func (v2) limit(dirs []string, l Limits) error {
 	if err := write(dir, "memory.max", l.MemoryBytes); err != nil {
 		return err
 	}
-	// Absent where the kernel has no swap.
+	// The file is absent if the kernel has no swap.
 	if err := write(dir, "memory.swap.max", 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
