@@ -1,4 +1,4 @@
-"""Answers over HTTP, and what is wrong with those that are errors."""
+"""Responses of the service, and the exceptions for those that are errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .models import ErrorBody, Job
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer: its status, its headers (in any case), and its whole body.
+    """A response: its status, its headers (case-insensitive), and its whole body.
 
-    The body of one that is to be streamed is empty.
+    The body of a streamed response is empty.
     """
 
     status: int
@@ -23,18 +23,18 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which the service wants to be asked again."""
+        """The seconds in `Retry-After`; None if the header is missing or a date."""
         value = self.headers.get("Retry-After", "")
         return float(value) if value.isascii() and value.isdigit() else None
 
     def failure(self) -> CellblockError:
-        """The exception for an answer that is not what was asked for."""
+        """The exception for this response."""
         try:
             body = read(ErrorBody, self.body)
         except UnexpectedAnswer:
             sentence = f"the answer was {self.status}, without a reason"
             body = ErrorBody(error=sentence, code="")
-        # What says that a job failed names it; refusals name none with these.
+        # Failures of a job have its id; refusals with these statuses have none.
         ended = bool(body.job_id) and self.status in (400, 409, 422, 500)
         error = class_of(body.code, self.status, ended=ended)(
             body.error,

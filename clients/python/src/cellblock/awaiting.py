@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class _Line:
-    """Performs the steps of one plan; holds the answer that is being streamed."""
+    """Performs the steps of one plan; holds the response that is being streamed."""
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
         self._http = http
@@ -33,7 +33,7 @@ class _Line:
         self._chunks: AsyncIterator[bytes] | None = None
 
     async def perform(self, step: Step) -> Any:
-        """Give what came of the step, or the error of the connection."""
+        """Return the step's outcome, or the error of the connection."""
         try:
             return await self._perform(step)
         except httpx.RequestError as error:
@@ -74,7 +74,7 @@ class _Line:
 def _call(
     plan: Callable[Concatenate[Retries, P], Plan[T]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """A method that goes through a plan."""
+    """Make a method that runs a plan and returns its result."""
 
     @like(plan)
     async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -90,7 +90,7 @@ def _call(
 def _iterate(
     flow: Callable[Concatenate[Retries, P], Flow[T, None]],
 ) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]]:
-    """A method that goes through a flow and hands on what it emits."""
+    """Make a method that runs a flow and yields the items that it emits."""
 
     @like(flow, "AsyncIterator[{}]")
     async def method(
@@ -113,8 +113,8 @@ class AsyncClient:
         async with AsyncClient() as client:
             print((await client.run("def main():\n    return 42")).result)
 
-    Whoever leaves an iterator before its end closes it (`contextlib.aclosing`),
-    so that its connection is free at once.
+    If you leave an iterator before its end, close it (`contextlib.aclosing`), so that
+    its connection is released at once.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class _Line:
-    """Performs the steps of one plan; holds the answer that is being streamed."""
+    """Performs the steps of one plan; holds the response that is being streamed."""
 
     def __init__(self, http: httpx.Client, settings: Settings) -> None:
         self._http = http
@@ -33,7 +33,7 @@ class _Line:
         self._chunks: Iterator[bytes] = iter(())
 
     def perform(self, step: Step) -> Any:
-        """Give what came of the step, or the error of the connection."""
+        """Return the step's outcome, or the error of the connection."""
         try:
             return self._perform(step)
         except httpx.RequestError as error:
@@ -74,7 +74,7 @@ class _Line:
 def _call(
     plan: Callable[Concatenate[Retries, P], Plan[T]],
 ) -> Callable[Concatenate[Client, P], T]:
-    """A method that goes through a plan."""
+    """Make a method that runs a plan and returns its result."""
 
     @like(plan)
     def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -90,7 +90,7 @@ def _call(
 def _iterate(
     flow: Callable[Concatenate[Retries, P], Flow[T, None]],
 ) -> Callable[Concatenate[Client, P], Generator[T, None, None]]:
-    """A method that goes through a flow and hands on what it emits."""
+    """Make a method that runs a flow and yields the items that it emits."""
 
     @like(flow, "Iterator[{}]")
     def method(
@@ -108,16 +108,16 @@ def _iterate(
 
 
 class Client:
-    r"""A client of Cellblock that blocks; may be shared by threads.
+    r"""A blocking client of Cellblock. Threads may share it.
 
-    It has at most 100 connections; whoever needs another one waits.
+    It opens at most 100 connections; further calls wait for a free one.
 
         with Client() as client:
             print(client.run("def main():\n    return 42").result)
 
-    base_url, token and timeout are those of `settings.Settings`; retries says
-    how often a request is made again. transport, for a proxy or a certificate
-    authority of your own, is given to httpx and belongs to the client.
+    base_url, token and timeout are documented at `settings.Settings`, retries at
+    `Retries`. transport is an httpx transport, for a proxy or your own certificate
+    authority; the client closes it.
     """
 
     def __init__(

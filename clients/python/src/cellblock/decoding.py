@@ -1,4 +1,4 @@
-"""From JSON to the models, by what their fields say."""
+"""Decodes JSON into the models, by the types of their fields."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 def read(cls: type[T], body: bytes | str) -> T:
-    """Read a model from JSON; `UnexpectedAnswer` if it is not there."""
+    """Decode a model from JSON. Raises `UnexpectedAnswer` if it does not match."""
     return build(cls, parse(body))
 
 
 def parse(body: bytes | str) -> Any:
-    """Parse JSON; `UnexpectedAnswer` if it is none."""
+    """Parse JSON. Raises `UnexpectedAnswer` if it is invalid."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -29,7 +29,7 @@ def parse(body: bytes | str) -> Any:
 
 
 def build(cls: type[T], data: object) -> T:
-    """Make a model of parsed JSON, without the fields that it does not have."""
+    """Make a model of parsed JSON; fields that the model lacks are ignored."""
     if not isinstance(data, dict):
         raise UnexpectedAnswer(
             f"the answer is no object where {cls.__name__} should be"
@@ -43,7 +43,7 @@ def build(cls: type[T], data: object) -> T:
 
 @functools.cache
 def _fields(cls: Any) -> dict[str, Any]:
-    """The names of a model's fields and their types."""
+    """Map the names of a model's fields to their types."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
@@ -56,7 +56,7 @@ def _value(hint: Any, raw: Any) -> Any:
     if typing.get_origin(hint) is tuple:
         return tuple(_value(typing.get_args(hint)[0], each) for each in raw)
     if hint is datetime:
-        # Python 3.10 does not know the Z.
+        # Python 3.10 does not parse "Z".
         return datetime.fromisoformat(str(raw).replace("Z", "+00:00"))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, raw)

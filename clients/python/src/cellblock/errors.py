@@ -1,9 +1,9 @@
-"""What goes wrong, as exceptions: one table from the contract's codes to classes.
+"""The exceptions, and the table that maps the contract's codes to them.
 
 CellblockError
-  Unreachable          no answer came, in as many attempts as were allowed
-  UnexpectedAnswer     what came is not in the contract
-  NotEnded             you waited no longer; the job or batch goes on
+  Unreachable          no response, after all attempts
+  UnexpectedAnswer     a response that the contract does not have
+  NotEnded             the time to wait is over; the job or batch continues
   ClientClosed         the client was closed before or during the call
   Unavailable          `unavailable`
   ServiceFault         `internal`
@@ -13,7 +13,7 @@ CellblockError
                        `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
     IdempotencyMismatch, Unauthorized, NotFound, AlreadyFinished, QueueFull
-  JobFailed            the job has ended, without a result
+  JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
     ScriptExited       `exit`
@@ -35,15 +35,14 @@ if TYPE_CHECKING:
 
 
 class CellblockError(Exception):
-    """Whatever this package raises, but for arguments that make no request.
+    """The base class of this package's exceptions (invalid arguments raise others).
 
     message: a sentence for people.
-    code: the contract's code for programs; None if the service said none.
-    status: the answer's HTTP status; None without one.
-    job_id: the job that it is about; None without one.
-    retry_after: seconds after which the service asks to try again; None if it
-        did not say.
-    request_id: what the service's logs know the request by.
+    code: the contract's error code; None if the response had none.
+    status: the HTTP status; None without a response.
+    job_id: the job that failed; None without one.
+    retry_after: the seconds in `Retry-After`; None without one.
+    request_id: identifies the request in the service's logs.
     """
 
     def __init__(
@@ -74,15 +73,15 @@ class CellblockError(Exception):
 
 
 class Unreachable(CellblockError):
-    """No answer came, in as many attempts as were allowed."""
+    """No response, after all attempts."""
 
 
 class UnexpectedAnswer(CellblockError):
-    """What came is not in the contract: a proxy's page, say."""
+    """A response that the contract does not have, such as a proxy's page."""
 
 
 class NotEnded(CellblockError):
-    """The time to wait is over; the job or batch goes on."""
+    """The time to wait is over; the job or batch continues."""
 
 
 class ClientClosed(CellblockError):
@@ -90,11 +89,11 @@ class ClientClosed(CellblockError):
 
 
 class Unavailable(CellblockError):
-    """The service cannot take jobs now; none was accepted, or it was withdrawn."""
+    """The service cannot run jobs now; the job was not accepted, or was withdrawn."""
 
 
 class ServiceFault(CellblockError):
-    """The service's own fault; its logs know why, under `request_id`."""
+    """An internal error of the service, which logs it under `request_id`."""
 
 
 class Refused(CellblockError):
@@ -106,11 +105,11 @@ class InvalidRequest(Refused):
 
 
 class TooLarge(Refused):
-    """The script or an input is over its bound."""
+    """The script or an input is above its limit."""
 
 
 class IdempotencyMismatch(Refused):
-    """The idempotency key was used with another request."""
+    """The idempotency key belongs to a different request."""
 
 
 class Unauthorized(Refused):
@@ -122,7 +121,7 @@ class NotFound(Refused):
 
 
 class AlreadyFinished(Refused):
-    """The job has ended by itself and cannot be cancelled."""
+    """The job ended by itself and can no longer be cancelled."""
 
 
 class QueueFull(Refused):
@@ -130,10 +129,10 @@ class QueueFull(Refused):
 
 
 class JobFailed(CellblockError):
-    """The job has ended, without a result.
+    """The job ended without a result.
 
-    outcome: what it left, and all that is known of the failure.
-    job: the job; None if the answer has no more than an error.
+    outcome: what it left, and the details of the failure.
+    job: the job; None if the response has only an error.
     """
 
     outcome: Outcome | None = None
@@ -141,26 +140,26 @@ class JobFailed(CellblockError):
 
     @property
     def stdout(self) -> str:
-        """What the script printed until then."""
+        """The script's standard output up to the failure."""
         return self.outcome.stdout if self.outcome else ""
 
     @property
     def stderr(self) -> str:
-        """What it wrote to standard error."""
+        """The script's standard error up to the failure."""
         return self.outcome.stderr if self.outcome else ""
 
     @property
     def traceback(self) -> str | None:
-        """The script's own traceback, of an exception."""
+        """The script's traceback, if it raised an exception."""
         return self.outcome.traceback if self.outcome else None
 
     @property
     def limit(self) -> Limit | None:
-        """The limit that was met."""
+        """The limit that the script reached."""
         return self.outcome.limit if self.outcome else None
 
     def _sentence(self) -> str:
-        """The message, with where in the result it is, and what probably helps."""
+        """The message, the place in the result, and a hint."""
         if self.outcome is None:
             return self.message
         more = f": {self.outcome.detail}" if self.outcome.detail else ""
@@ -169,7 +168,7 @@ class JobFailed(CellblockError):
 
 
 class InvalidScript(JobFailed):
-    """The script is no program with a `main` that takes the arguments."""
+    """The script is not Python, or has no `main` that accepts the arguments."""
 
 
 class ScriptRaised(JobFailed):
@@ -181,15 +180,15 @@ class ScriptExited(JobFailed):
 
 
 class NotSerializable(JobFailed):
-    """What `main()` returned is no JSON; `outcome.detail` says where."""
+    """`main()` did not return JSON; `outcome.detail` has the place."""
 
 
 class LimitExceeded(JobFailed):
-    """The script met a limit; see `limit`."""
+    """The script reached a limit; see `limit`."""
 
 
 class TimedOut(LimitExceeded):
-    """The script did not end within its wall time."""
+    """The script did not end within its wall time limit."""
 
 
 class Killed(JobFailed):
@@ -201,11 +200,11 @@ class Cancelled(JobFailed):
 
 
 class WorkerLost(JobFailed):
-    """The worker died under the job."""
+    """The worker died while it ran the job."""
 
 
 class NotStarted(JobFailed):
-    """Nobody could start the job in time; it did not run."""
+    """The job did not start in time and was withdrawn; it did not run."""
 
 
 CODES: dict[str, type[CellblockError]] = {
@@ -253,9 +252,9 @@ _STATUSES: dict[int, type[CellblockError]] = {
 
 
 def class_of(code: str, status: int, *, ended: bool) -> type[CellblockError]:
-    """The class for an answer's code, or, of one that is not known, its status.
+    """Return the exception class for a code, or for the status if the code is unknown.
 
-    ended says that the answer is about a job, which has then ended.
+    ended: whether the response is about a job that has ended.
     """
     if code in CODES:
         return CODES[code]
@@ -269,7 +268,7 @@ def class_of(code: str, status: int, *, ended: bool) -> type[CellblockError]:
 
 
 def of_job(job: Job) -> JobFailed:
-    """The exception for a job that ended without a result."""
+    """Make the exception for a job that ended without a result."""
     found = CODES.get(job.code or "", JobFailed)
     failed = found if issubclass(found, JobFailed) else JobFailed
     message = job.error or f"the job {job.status}"

@@ -1,6 +1,6 @@
-"""What happens to a job that is watched.
+"""The events of a watched job.
 
-`id` says where an event stands: `watch(job_id, after=id)` goes on behind it.
+`watch(job_id, after=id)` resumes behind the event with that `id`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .models import Job, JobStatus
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Where a watched job stands that has not ended, at first and when that changes."""
+    """The status of a job that has not ended: first, and on every change."""
 
     job_id: str
     status: JobStatus
@@ -22,7 +22,7 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What a watched script printed since the last one, to `stream`."""
+    """Output of the script since the previous event, to `stream`."""
 
     stream: Literal["stdout", "stderr"]
     text: str
@@ -31,7 +31,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The end of a watched job; the last event."""
+    """The end of the job; the last event."""
 
     job: Job
     id: str = ""

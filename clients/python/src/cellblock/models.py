@@ -1,7 +1,7 @@
-"""What Cellblock answers with, as api/openapi.yaml names it.
+"""The service's responses, with the names in api/openapi.yaml.
 
-Fields that are not known here are left out: later versions of the service may
-add some. `result` is what the JSON gives, whole numbers of any size included.
+Unknown fields are ignored, since later versions of the service may add some. `result`
+is the decoded JSON, with integers of any size.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ CallbackStatus = Literal["waiting", "pending", "delivered", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a job took: times in milliseconds, memory in bytes.
+    """What a job used: times in milliseconds, memory in bytes.
 
-    None where a value cannot be known.
+    A value that could not be measured is None.
     """
 
     queued_ms: float
@@ -35,7 +35,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Truncated:
-    """Which outputs were cut at their bound."""
+    """Which outputs were cut at their limit."""
 
     stdout: bool
     stderr: bool
@@ -43,7 +43,7 @@ class Truncated:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A limit that was met; `unit` is `seconds`, `bytes` or `count`."""
+    """A limit that was reached; `unit` is `seconds`, `bytes` or `count`."""
 
     name: str
     value: float
@@ -63,7 +63,7 @@ class OutputFile:
 
     @property
     def content(self) -> bytes | None:
-        """The content, if it was asked for with `inline_files` and is small."""
+        """The content, if the file is small and `inline_files` was set."""
         if self.content_base64 is None:
             return None
         return base64.b64decode(self.content_base64)
@@ -71,7 +71,7 @@ class OutputFile:
 
 @dataclass(frozen=True, kw_only=True)
 class OmittedFile:
-    """A file that a script left and that did not fit into a limit.
+    """A file that a script left and that exceeded a limit.
 
     `size` is in bytes; None for a figure that was not drawn.
     """
@@ -83,7 +83,7 @@ class OmittedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Callback:
-    """What became of a job's `callback_url`."""
+    """The state of the delivery to a job's `callback_url`."""
 
     url: str
     status: CallbackStatus
@@ -96,9 +96,9 @@ class Callback:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a job left, however it ended, and what else is known of a failure.
+    """What a job left, however it ended, and the details of a failure.
 
-    `stdout` and `stderr` are empty, and the rest is None, where there is nothing.
+    `stdout` and `stderr` are empty by default; the other fields are None or empty.
     """
 
     stdout: str = ""
@@ -121,10 +121,9 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Outcome):
-    """A job as it stands.
+    """The current state of a job.
 
-    With `result` if it succeeded; with `error` and `code` if it failed or was
-    cancelled.
+    `result` is set if it succeeded; `error` and `code` if it failed or was cancelled.
     """
 
     job_id: str
@@ -139,18 +138,19 @@ class Job(Outcome):
 
     @property
     def ended(self) -> bool:
-        """Whether the job stands where it will stay."""
+        """Whether the status is final."""
         return self.status not in ("queued", "running")
 
     def raise_for_failure(self) -> None:
-        """Raise the `JobFailed` that says why, if the job failed or was cancelled."""
+        """Raise the `JobFailed` of a job that failed or was cancelled."""
         if self.ended and self.status != "succeeded":
             raise of_job(self)
 
     def to_result(self) -> ExecuteResult:
-        """What `run` gives of a job that succeeded.
+        """Convert a job that succeeded to the result type of `run`.
 
-        Raises the failure of one that did not, and `NotEnded` of one that goes on.
+        Raises `JobFailed` if it failed or was cancelled, `NotEnded` if it has not
+        ended.
         """
         self.raise_for_failure()
         if not self.ended:
@@ -162,9 +162,9 @@ class Job(Outcome):
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorBody(Outcome):
-    """What every error answers with (the contract's `Error`).
+    """The body of every error response (the contract's `Error`).
 
-    `status` and the times are there if it is about a job that ended.
+    `status` and the times are set if it is about a job that ended.
     """
 
     error: str
@@ -217,7 +217,7 @@ class JobList:
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackMessage:
-    """What is posted to a `callback_url`. Check its signature before you read it."""
+    """The body posted to a `callback_url`. Verify its signature before decoding it."""
 
     type: str
     timestamp: datetime
@@ -225,13 +225,13 @@ class CallbackMessage:
 
     @classmethod
     def from_json(cls, body: bytes | str) -> CallbackMessage:
-        """Read the body of a callback; `UnexpectedAnswer` if it is none."""
+        """Decode the body of a callback. Raises `UnexpectedAnswer` if it is invalid."""
         return read(cls, body)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchCounts:
-    """How many of a batch's jobs stand where; `total` is the sum of the others."""
+    """The number of a batch's jobs by status; `total` is the sum of the others."""
 
     total: int
     refused: int
@@ -244,7 +244,7 @@ class BatchCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch as it stands."""
+    """The current state of a batch."""
 
     batch_id: str
     status: BatchStatus
@@ -255,7 +255,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchMember:
-    """What became of a job of a batch: `job_id`, or `error` and `code`."""
+    """The outcome of submitting a job of a batch: `job_id`, or `error` and `code`."""
 
     index: int
     job_id: str | None = None
@@ -265,16 +265,16 @@ class BatchMember:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchAccepted(Batch):
-    """A batch that was accepted."""
+    """An accepted batch."""
 
     members: tuple[BatchMember, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchResult:
-    """What a job of a batch gave.
+    """The result of a job of a batch.
 
-    `job`, or `error` and `code` of one that was refused or has expired.
+    It has `job`, or `error` and `code` if the job was refused or has expired.
     """
 
     index: int
@@ -285,14 +285,14 @@ class BatchResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """The process lives."""
+    """The process is alive."""
 
     status: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """Jobs can be accepted; `workers` is how many workers take them up."""
+    """The service accepts jobs; `workers` is the number of workers."""
 
     status: str
     workers: int

@@ -1,4 +1,4 @@
-"""What a job may be given beside its script."""
+"""The options of a job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Content = bytes | str | Path
 
 
 class Limits(TypedDict, total=False):
-    """Lower limits for a job than the service's own; more is refused by name."""
+    """Limits below the service's own; higher ones are refused by name."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -24,16 +24,16 @@ class Limits(TypedDict, total=False):
 
 
 class Options(TypedDict, total=False):
-    """What a job may be given; None counts as not given.
+    """The options of a job beside its script; None is the default of each.
 
     args: main()'s keyword arguments.
-    stdin: what the script reads from its standard input.
+    stdin: the script's standard input.
     env: environment variables.
     files: path in the working directory -> content; at most 64, together 16 MiB.
     limits: see Limits.
-    priority: which queue it waits in.
-    callback_url: where its end is posted to.
-    start_within: seconds from its acceptance after which it is not started any more.
+    priority: the queue in which the job waits.
+    callback_url: the URL to which the ended job is posted.
+    start_within: seconds from its acceptance, after which the job no longer starts.
     """
 
     args: Mapping[str, Any] | None

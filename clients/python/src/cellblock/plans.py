@@ -1,6 +1,6 @@
-"""What both clients can do, one plan a method.
+"""The methods of both clients, as one plan each.
 
-The first argument of each is the client's `Retries`; the clients fill it in.
+The first argument of each plan is the client's `Retries`, which the clients pass.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ def run(
     idempotency_key: str | None = None,
     **options: Unpack[Options],
 ) -> Plan[ExecuteResult]:
-    """Run a script, wait for its end, and give what it gave.
+    """Run a script, wait for its end, and return its result.
 
-    script is the source, or the Path of a file that holds it. What a job may be
-    given besides is in `Options`. timeout is how many seconds to wait in all;
-    None is until the end. inline_files has the content of small files in the
-    answer. idempotency_key makes calls with the same arguments one job; each
-    call is a job of its own without it.
+    script is the source, or the Path of a file with it; `Options` has the other
+    arguments of a job. timeout is the number of seconds to wait in all; None waits
+    until the end. inline_files includes the content of small files in the response.
+    With idempotency_key, calls with the same arguments share one job; without it, each
+    call creates a job.
 
-    `JobFailed` if the job gave no result; `NotEnded`, with `job_id`, if the time
-    is over: the job goes on.
+    Raises `JobFailed` if the job ended without a result; `NotEnded`, with `job_id`, on
+    timeout: the job continues.
     """
     until = None if timeout is None else time.monotonic() + timeout
     request = yield from work(
@@ -87,7 +87,7 @@ def submit(
     idempotency_key: str | None = None,
     **options: Unpack[Options],
 ) -> Plan[Accepted]:
-    """Hand a script in and give the job's id at once. The arguments are `run`'s."""
+    """Submit a script and return the job's id at once. The arguments are `run`'s."""
     request = yield from work(
         lambda: requests.execute(
             JobRequest(script=script, **options),
@@ -102,10 +102,9 @@ def submit(
 def get(
     retries: Retries, /, job_id: str, *, wait: float = 0, inline_files: bool = False
 ) -> Plan[Job]:
-    """Read a job as it stands, also one that failed.
+    """Return the current state of a job, also of one that failed.
 
-    wait is for how many seconds, up to 30, the service holds the answer for the
-    job's end.
+    wait is for how many seconds, at most 30, the service may wait for the job's end.
     """
     request = requests.read_job(job_id, wait=wait, inline_files=inline_files)
     answer = yield from exchange(request, retries)
@@ -120,10 +119,10 @@ def wait(
     timeout: float | None = None,
     inline_files: bool = False,
 ) -> Plan[Job]:
-    """Wait for a job's end and give the job, however it ended.
+    """Wait for a job's end and return the job, however it ended.
 
-    timeout is how many seconds to wait; None is until the end. `NotEnded` if the
-    time is over. `Job.raise_for_failure` raises what `run` would.
+    timeout is in seconds; None waits until the end. Raises `NotEnded` on timeout.
+    `Job.raise_for_failure` raises the exceptions of `run`.
     """
     answer = yield from _held(
         retries,
@@ -145,9 +144,9 @@ def list_jobs(
     status: JobStatus | None = None,
     page_size: int | None = None,
 ) -> Flow[JobSummary, None]:
-    """Go through the jobs, newest first, of one status or of all.
+    """Iterate over the jobs, newest first, with one status or with any.
 
-    page_size is how many are asked for at once, from 1 to 200.
+    page_size is the number of jobs per request, from 1 to 200.
     """
     cursor = None
     while True:
@@ -164,8 +163,8 @@ def list_jobs(
 def cancel(retries: Retries, /, job_id: str) -> Plan[Job | Accepted]:
     """Cancel a job.
 
-    Gives the cancelled job, or `Accepted` of one that runs and is being killed;
-    `wait` says when it has ended. `AlreadyFinished` if it ended by itself.
+    Returns the cancelled job, or `Accepted` for a running job that is being killed;
+    `wait` returns once it has ended. Raises `AlreadyFinished` if it ended by itself.
     """
     request = requests.delete("jobs", job_id)
     answer = yield from exchange(request, retries, good=(200, 202))
@@ -175,23 +174,23 @@ def cancel(retries: Retries, /, job_id: str) -> Plan[Job | Accepted]:
 
 
 def watch(retries: Retries, /, job_id: str, *, after: str = "") -> Flow[Event, None]:
-    """Watch a job: what it prints and where it stands, as it happens.
+    """Watch a job: iterate over its output and status changes as they happen.
 
-    What happened before comes first, or, with the id of an event in after, what
-    came behind that. The last one is `End`; nothing comes if that was it. A lost
-    connection is made again, and no event is lost or comes twice.
+    It starts with the first event, or behind the event whose id is after. The last
+    event is `End`; if after is its id, nothing follows. It reconnects if the connection
+    is lost, without losing or repeating an event.
     """
     yield from streams.follow(streams.EventReader(job_id, after), retries.patient())
 
 
 def file(retries: Retries, /, job_id: str, name: str) -> Plan[bytes]:
-    """Read a file that a job left, by its `OutputFile.name`."""
+    """Return the content of a file that a job left, by its `OutputFile.name`."""
     answer = yield from exchange(requests.read_file(job_id, name), retries)
     return answer.body
 
 
 def stream_file(retries: Retries, /, job_id: str, name: str) -> Flow[bytes, None]:
-    """Read a file that a job left, piece by piece."""
+    """Read a file that a job left in chunks."""
     yield from streams.download(requests.read_file(job_id, name), retries)
 
 
@@ -202,8 +201,8 @@ def submit_batch(
     *,
     idempotency_key: str | None = None,
 ) -> Plan[BatchAccepted]:
-    """Hand in 1 to 1,000 jobs at once; `members` says what became of each."""
-    listed = tuple(jobs)  # here, and not in the thread that reads their files
+    """Submit 1 to 1,000 jobs in one request; `members` has the outcome of each."""
+    listed = tuple(jobs)  # here, not in the thread that reads their files
     request = yield from work(
         lambda: requests.create_batch(listed, key=idempotency_key)
     )
@@ -212,7 +211,7 @@ def submit_batch(
 
 
 def get_batch(retries: Retries, /, batch_id: str, *, wait: float = 0) -> Plan[Batch]:
-    """Read a batch as it stands. wait is `get`'s."""
+    """Return the current state of a batch. wait is `get`'s."""
     request = requests.read_batch(batch_id, wait=wait)
     answer = yield from exchange(request, retries)
     return read(Batch, answer.body)
@@ -221,7 +220,7 @@ def get_batch(retries: Retries, /, batch_id: str, *, wait: float = 0) -> Plan[Ba
 def wait_batch(
     retries: Retries, /, batch_id: str, *, timeout: float | None = None
 ) -> Plan[Batch]:
-    """Wait until each job of a batch has ended. timeout is `wait`'s."""
+    """Wait until every job of a batch has ended. timeout is `wait`'s."""
     answer = yield from _held(
         retries,
         lambda hold: requests.read_batch(batch_id, wait=hold),
@@ -237,36 +236,36 @@ def wait_batch(
 def batch_results(
     retries: Retries, /, batch_id: str, *, after: int = 0, follow: bool = True
 ) -> Flow[BatchResult, None]:
-    """Go through what the jobs of a batch gave, in the order in which they end.
+    """Iterate over the results of a batch, in the order in which its jobs end.
 
-    after is how many to leave out. follow says whether to wait for those that
-    have not ended. A lost connection is made again.
+    after is the number of results to skip. follow waits for jobs that have not ended.
+    It reconnects if the connection is lost.
     """
     reader = streams.ResultReader(batch_id, after, wait=follow)
     yield from streams.follow(reader, retries.patient())
 
 
 def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
-    """Cancel each job of a batch that has not ended; running ones end soon after."""
+    """Cancel every job of a batch that has not ended; running ones end soon after."""
     request = requests.delete("batches", batch_id)
     answer = yield from exchange(request, retries, good=(200, 202))
     return read(Batch, answer.body)
 
 
 def ready(_: Retries, /) -> Plan[Ready]:
-    """Ask, once, whether jobs can be accepted; `Unavailable` if not."""
+    """Check once whether the service accepts jobs; `Unavailable` if not."""
     answer = yield from exchange(Request("GET", "/readyz"), _ONCE)
     return read(Ready, answer.body)
 
 
 def health(_: Retries, /) -> Plan[Health]:
-    """Ask, once, whether the process lives."""
+    """Check once whether the process is alive."""
     answer = yield from exchange(Request("GET", "/healthz"), _ONCE)
     return read(Health, answer.body)
 
 
 def metrics(retries: Retries, /) -> Plan[str]:
-    """The service's metrics, in Prometheus's text format."""
+    """Return the service's metrics in the Prometheus text format."""
     answer = yield from exchange(Request("GET", "/metrics"), retries)
     return answer.body.decode()
 
@@ -277,10 +276,10 @@ def _held(
     ended: Callable[[Answer], bool],
     timeout: float | None,
 ) -> Plan[Answer]:
-    """Ask until an answer says that the end has come, or the time is over.
+    """Ask repeatedly until ended(answer) is true or the time is over.
 
-    Gives the last answer. request makes a request that is held for as many
-    seconds as it is told.
+    Returns the last response. request(seconds) makes a request that the service may
+    hold for that long.
     """
     until = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -292,5 +291,5 @@ def _held(
         if ended(answer) or (until is not None and now >= until):
             return answer
         early = hold - (now - asked)
-        if early > 0:  # a service that holds no answer is not asked all the time
+        if early > 0:  # the response was not held: do not poll in a tight loop
             yield Pause(min(early, answer.retry_after or 1.0))

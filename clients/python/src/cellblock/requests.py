@@ -1,4 +1,4 @@
-"""Requests, as data: what is asked, without who asks it."""
+"""Requests as plain data, without I/O over the network."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .options import Content, JobRequest, Script
 FORM_FROM = 1 << 20
 """From this many bytes of files on, a request is a form: base64 costs a third."""
 
-# The service holds an answer to `run` for 15 seconds, and 1.5 more.
+# The service holds `run` for 15 seconds, and 1.5 more.
 RUN_HOLD = 16.5
 
 MOST_HOLD = 30.0
 """Seconds for which the service holds an answer at the most."""
 
-# The service sends something on a stream that often, in seconds.
+# The seconds between two heartbeats on a stream.
 _HEARTBEAT = 15.0
 
-# What a form cannot say in a file name; the service refuses most of it.
+# Characters that a form's file name cannot have; the service refuses most of them.
 _NOT_IN_FORMS = re.compile(r'["\\\x00-\x1f\x7f]')
 
 _JSON_FIELDS = ("args", "env", "limits", "start_within")
@@ -37,7 +37,7 @@ _TEXT_FIELDS = ("stdin", "priority", "callback_url")
 
 @dataclass(frozen=True)
 class Request:
-    """A request. hold is for how many seconds the service may hold the answer."""
+    """A request. hold is the number of seconds for which the service may wait."""
 
     method: str
     path: str
@@ -55,10 +55,10 @@ def execute(
     wait: float | None = None,
     inline_files: bool = False,
 ) -> Request:
-    """`POST /execute`. Reads the files that the job names.
+    """Make `POST /execute`. Reads the files that the job names.
 
-    key is the idempotency key; None makes one up. wait is how long the answer
-    may be held; None is as long as the service does.
+    key is the idempotency key; None generates one. wait is how many seconds the service
+    may wait for the job's end; None is the service's default.
     """
     headers = {"Idempotency-Key": _key(key)}
     if respond_async:
@@ -83,7 +83,7 @@ def execute(
 
 
 def create_batch(jobs: Iterable[JobRequest], *, key: str | None) -> Request:
-    """`POST /batches`. Reads the files that the jobs name."""
+    """Make `POST /batches`. Reads the files that the jobs name."""
     lines = []
     for job in jobs:
         files = (job.get("files") or {}).items()
@@ -96,7 +96,7 @@ def create_batch(jobs: Iterable[JobRequest], *, key: str | None) -> Request:
 
 
 def read_job(job_id: str, *, wait: float = 0, inline_files: bool = False) -> Request:
-    """`GET /jobs/{id}`, held for the job's end."""
+    """Make `GET /jobs/{id}`, held until the job ends."""
     request = _held(f"/jobs/{_part(job_id)}", wait)
     if not inline_files:
         return request
@@ -105,29 +105,29 @@ def read_job(job_id: str, *, wait: float = 0, inline_files: bool = False) -> Req
 
 
 def read_batch(batch_id: str, *, wait: float = 0) -> Request:
-    """`GET /batches/{id}`, held for the batch's end."""
+    """Make `GET /batches/{id}`, held until the batch ends."""
     return _held(f"/batches/{_part(batch_id)}", wait)
 
 
 def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Request:
-    """`GET /jobs`: one page."""
+    """Make `GET /jobs`, for one page."""
     params = {"status": status, "limit": limit, "cursor": cursor}
     given = {name: str(value) for name, value in params.items() if value is not None}
     return Request("GET", "/jobs", params=given)
 
 
 def delete(kind: str, what: str) -> Request:
-    """`DELETE` of a job or a batch."""
+    """Make the `DELETE` of a job or a batch."""
     return Request("DELETE", f"/{kind}/{_part(what)}")
 
 
 def read_file(job_id: str, name: str) -> Request:
-    """`GET /jobs/{id}/files/{path}`."""
+    """Make `GET /jobs/{id}/files/{path}`."""
     return Request("GET", f"/jobs/{_part(job_id)}/files/{quote(name, safe='/')}")
 
 
 def watch(job_id: str, after: str) -> Request:
-    """`GET /jobs/{id}/events`, from behind the event with that id."""
+    """Make `GET /jobs/{id}/events`, from behind the event with the id in after."""
     headers = {"Accept": "text/event-stream"}
     if after:
         headers["Last-Event-ID"] = after
@@ -136,7 +136,7 @@ def watch(job_id: str, after: str) -> Request:
 
 
 def batch_results(batch_id: str, after: int, *, follow: bool) -> Request:
-    """`GET /batches/{id}/results`, without the first lines."""
+    """Make `GET /batches/{id}/results`, without the first lines."""
     params = {"after": str(after), "follow": "true" if follow else "false"}
     path = f"/batches/{_part(batch_id)}/results"
     return Request("GET", path, params=params, hold=_HEARTBEAT)
@@ -153,7 +153,7 @@ def _key(given: str | None) -> str:
 
 
 def _part(value: str) -> str:
-    """One part of a path, whatever is in it."""
+    """Escape one part of a path."""
     if value in ("", ".", ".."):
         raise ValueError(f"{value!r} is no id")
     return quote(value, safe="")
@@ -170,12 +170,12 @@ def _source(script: Script) -> str:
 
 
 def _encode(value: Any) -> bytes:
-    # NaN and infinities are no JSON.
+    # NaN and infinities are not JSON.
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _fields(job: JobRequest, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """The job as the JSON of a request."""
+    """Return the fields of a JSON request."""
     fields: dict[str, Any] = {"script": _source(job["script"])}
     for name in (*_JSON_FIELDS, *_TEXT_FIELDS):
         value = job.get(name)
@@ -190,7 +190,7 @@ def _fields(job: JobRequest, files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def _form(job: JobRequest, files: Mapping[str, bytes]) -> tuple[str, bytes]:
-    """The job as a form: its media type and its body."""
+    """Encode the job as a multipart form: its media type and its body."""
     parts: list[tuple[str, tuple[str | None, bytes]]] = []
     for name, value in _fields(job, {}).items():
         as_json = name in _JSON_FIELDS

@@ -1,4 +1,4 @@
-"""When to ask again."""
+"""When to retry a request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ REPEATED_STATUSES = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, kw_only=True)
 class Retries:
-    """How often, and after which pauses, a request is made again.
+    """The number of attempts, and the pauses between them.
 
-    attempts: how often in all, from 1, which means once; for what waits, watches
-        or reads results, twice as often in a row without anything having come.
-    first_pause: seconds before the second attempt. Each further pause is twice
-        as long; of each, a random part of up to a half is left out.
-    longest_pause: the most seconds of a pause. A service that asks for more
-        (`Retry-After`) is not asked again.
+    attempts: the maximum number, from 1, which disables retries. Calls that wait, watch
+        or read results make twice as many, counted from the last data received.
+    first_pause: seconds before the second attempt. The pause doubles with each
+        attempt; a random part of up to half of it is left out.
+    longest_pause: the maximum, in seconds. If the service asks for more
+        (`Retry-After`), there is no further attempt.
     """
 
     attempts: int = 5
@@ -30,15 +30,15 @@ class Retries:
             raise ValueError("attempts must be 1 or more, pauses 0 or more")
 
     def patient(self) -> Retries:
-        """For what has begun: a service that is started anew ends none of it."""
+        """More attempts, so that waiting for a job survives a service restart."""
         if self.attempts == 1:
             return self
         return replace(self, attempts=2 * self.attempts)
 
     def pause(self, attempt: int, asked: float | None = None) -> float | None:
-        """Seconds to wait after an attempt, counted from 1; None for no further one.
+        """Return the seconds to wait after an attempt, from 1; None to stop retrying.
 
-        asked is how many the service wants; it is never asked earlier than that.
+        asked is the service's `Retry-After`, the minimum.
         """
         asked = asked or 0.0
         if attempt >= self.attempts or asked > self.longest_pause:

@@ -1,4 +1,4 @@
-"""What a client is made with."""
+"""The settings of a client."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .version import __version__
 
 
 class Settings:
-    """The settings of a client, checked. The token is in no text that this gives.
+    """The validated settings of a client. Its repr does not include the token.
 
-    base_url: where the service is, without user and password.
-    token: the service's `API_TOKEN`; None is that of the environment
-        (`CELLBLOCK_TOKEN`), and "" is none.
-    timeout: seconds for a connection, and, beyond the time for which the service
-        holds an answer, between two pieces of one.
+    base_url: the service's URL, without user and password.
+    token: the service's `API_TOKEN`; None uses the environment variable
+        `CELLBLOCK_TOKEN`, and "" sends no token.
+    timeout: seconds to connect, and to wait for each read, to which the time for which
+        the service may hold the response is added.
     """
 
     def __init__(self, base_url: str, token: str | None, timeout: float) -> None:
@@ -39,11 +39,11 @@ class Settings:
         return self.base_url
 
     def for_httpx(self) -> dict[str, Any]:
-        """The arguments of httpx's clients."""
+        """Return the arguments of httpx's clients."""
         return {"base_url": self.base_url, "headers": self._headers}
 
     def of(self, request: Request) -> dict[str, Any]:
-        """The arguments of their method build_request."""
+        """Return the arguments of httpx's build_request."""
         return {
             "method": request.method,
             "url": request.path,
@@ -62,6 +62,6 @@ def _authorization(token: str | None) -> dict[str, str]:
     if not token:
         return {}
     if not all("!" <= character <= "~" for character in token):
-        # Here and not in httpx, whose error would show it.
+        # Check here: httpx's error would show the token.
         raise ValueError("the token has characters that a header cannot carry")
     return {"Authorization": f"Bearer {token}"}

@@ -1,4 +1,4 @@
-"""Methods made of plans, as `help` shows them."""
+"""Signatures and documentation of the methods that are made of plans."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def like(plan: Callable[..., Any], returns: str = "{}") -> Callable[[F], F]:
-    """Give a method the documentation of its plan, and the signature of a method.
+    """Copy the documentation and the signature of a plan to a method.
 
-    returns is what the method returns, with {} for what the plan ends in or emits.
+    returns is the method's return type; {} stands for the type of the plan's result, or
+    of the items that it emits.
     """
 
     def decorate(method: F) -> F:

@@ -1,4 +1,4 @@
-"""Server-sent events, from bytes as they come.
+"""A parser of server-sent events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Message:
-    """An event: its kind, its id (that of an earlier one if it has none), its data."""
+    """An event: its type, its id (the previous one's if it has none), and its data."""
 
     event: str
     id: str
@@ -22,9 +22,8 @@ class Message:
 class Parser:
     """Parses one stream.
 
-    retry is how many milliseconds the service wants between two connections;
-    None until it says so. comments counts the lines that only keep a connection
-    alive.
+    retry is the reconnection delay in milliseconds; None until the service sends it.
+    comments counts the comment lines, which keep a connection alive.
     """
 
     def __init__(self) -> None:
@@ -38,14 +37,14 @@ class Parser:
         self._data: list[str] = []
 
     def feed(self, chunk: bytes) -> Iterator[Message]:
-        """The events that are whole with this chunk."""
+        """Yield the events that this chunk completes."""
         for line in self._split(self._decoder.decode(chunk)):
             message = self._line(line)
             if message is not None:
                 yield message
 
     def _split(self, text: str) -> list[str]:
-        """The lines that are whole now. They end with LF, CR, or both."""
+        """Return the lines that are complete now. Lines end with LF, CR, or both."""
         if self._after_cr and text:
             text = text.removeprefix("\n")
             self._after_cr = False

@@ -1,8 +1,8 @@
-"""What a call does, step by step, apart from who does it.
+"""The steps of a call, independent of the client that performs them.
 
-A plan is a generator: it yields steps and is sent what came of each. The two
-clients only perform steps, one blocking and one awaiting, so that all that has
-to be decided is decided in one place.
+A plan is a generator: it yields steps and is sent the outcome of each. The two
+clients only perform steps, one blocking and one awaiting, so that every decision is
+made in one place.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .retries import REPEATED_STATUSES, Retries
 T = TypeVar("T")
 R = TypeVar("R")
 
-# One request may be made again after these, whether it was read or not.
+# After these errors a request may be repeated, whether or not it was received.
 _PASSING = (
     httpx.NetworkError,
     httpx.TimeoutException,
@@ -32,40 +32,40 @@ _PASSING = (
 
 @dataclass(frozen=True)
 class Send:
-    """Make the request, and read the whole answer: gives an `Answer`."""
+    """Send the request and read the whole response. The outcome is an `Answer`."""
 
     request: Request
 
 
 @dataclass(frozen=True)
 class Open:
-    """The same, but leave a body with status 200 unread. Closes the one before."""
+    """Send the request; leave a 200 body unread. Closes the previous response."""
 
     request: Request
 
 
 @dataclass(frozen=True)
 class Next:
-    """Read on in the opened answer: gives bytes, or None at its end."""
+    """Read from the opened response. The outcome is bytes, or None at its end."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait that many seconds."""
+    """Sleep."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Work:
-    """Call a function that may block: gives what it gives."""
+    """Call a function that may block. The outcome is what it returns."""
 
     function: Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Emit(Generic[T]):
-    """Hand something to whoever iterates."""
+    """Yield an item from the client's iterator."""
 
     item: T
 
@@ -81,7 +81,7 @@ S = TypeVar("S")
 
 
 class Steps(Generic[S, T]):
-    """Goes through a plan. What came of a step is said with `reply`."""
+    """Iterates over the steps of a plan. `reply` passes it the outcome of each."""
 
     result: T
     """What the plan ended in."""
@@ -104,7 +104,7 @@ class Steps(Generic[S, T]):
             raise
 
     def reply(self, value: Any) -> None:
-        """Say what came of the step; an error of httpx is raised in the plan."""
+        """Pass on the outcome of the step; an error of httpx is raised in the plan."""
         self._reply = value
 
 
@@ -121,7 +121,7 @@ def exchange(
     good: tuple[int, ...] = (200,),
     how: type[Send] | type[Open] = Send,
 ) -> Plan[Answer]:
-    """Make a request, again if need be, until there is a good answer."""
+    """Send a request, with retries, until the status is one of good."""
     attempt = 0
     while True:
         attempt += 1
@@ -143,7 +143,7 @@ def exchange(
 def attempt_once(
     request: Request, how: type[Send] | type[Open]
 ) -> Plan[Answer | CellblockError]:
-    """Make a request once. Gives the error of a connection that may be better soon."""
+    """Send a request once. Returns the error if another attempt may succeed."""
     try:
         answer: Answer = yield how(request)
     except httpx.RequestError as error:
@@ -152,8 +152,8 @@ def attempt_once(
 
 
 def lost(error: httpx.RequestError) -> Unreachable:
-    """What to say of a connection that failed; raises it if no other would do."""
-    # Not the error's own text alone, which may be empty.
+    """Return the exception for a failed connection; raise it if it is permanent."""
+    # The error's own text may be empty.
     failure = Unreachable(f"no answer: {type(error).__name__} {error}".rstrip())
     failure.__cause__ = error
     if not isinstance(error, _PASSING):

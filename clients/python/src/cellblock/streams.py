@@ -1,4 +1,4 @@
-"""Answers that go on: where a reader stands, and how it goes on when one breaks."""
+"""Streamed responses: reading them, and resuming after a lost connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Reader(Protocol[T_co]):
-    """Reads an answer that goes on, and knows where to go on in the next one."""
+    """Reads a stream that may take several connections."""
 
     ended: bool
     """Whether nothing more comes."""
@@ -35,17 +35,17 @@ class Reader(Protocol[T_co]):
     """The seconds that the service wants between two connections."""
 
     def request(self) -> Request:
-        """The request for the rest; what is half read is forgotten."""
+        """Return the request for the rest; discards what is incomplete."""
 
     def feed(self, chunk: bytes) -> Iterator[T_co]:
-        """Read more of the answer."""
+        """Parse more of the response."""
 
     def finish(self) -> None:
-        """The answer has come to a proper end."""
+        """Handle the regular end of the response."""
 
 
 def follow(reader: Reader[T], retries: Retries) -> Flow[T, None]:
-    """Read until the reader has it all, over as many connections as it takes."""
+    """Read until the reader has everything, over as many connections as needed."""
     attempt = 0
     while True:
         attempt += 1
@@ -62,7 +62,7 @@ def follow(reader: Reader[T], retries: Retries) -> Flow[T, None]:
 
 
 def _follow_once(reader: Reader[T]) -> Flow[T, CellblockError | None]:
-    """One connection. Gives why it ended too early; None if it did not."""
+    """Read one connection. Returns the error if it ended too early, else None."""
     try:
         answer: Answer = yield Open(reader.request())
         if answer.status == 204:
@@ -85,7 +85,7 @@ def _follow_once(reader: Reader[T]) -> Flow[T, CellblockError | None]:
 
 
 def download(request: Request, retries: Retries) -> Flow[bytes, None]:
-    """The body of an answer, piece by piece. Not begun again once it has begun."""
+    """Yield the chunks of a response's body. It retries only until the body begins."""
     yield from exchange(request, retries, how=Open)
     try:
         while True:
@@ -98,7 +98,7 @@ def download(request: Request, retries: Retries) -> Flow[bytes, None]:
 
 
 class EventReader:
-    """Reads the events of a job."""
+    """Reads a job's events."""
 
     def __init__(self, job_id: str, after: str) -> None:
         self.ended = self.moved = False
@@ -128,11 +128,11 @@ class EventReader:
             self.retry_after = self._parser.retry / 1000
 
     def finish(self) -> None:
-        """See Reader: only `end` is an end."""
+        """See Reader. Only the event `end` ends the stream."""
 
 
 def _event(message: Message) -> Event | None:
-    """A message as an event; None of a kind that is not known."""
+    """Convert a message to an event; None if its type is unknown."""
     match message.event:
         case "state":
             return build(State, {**_object(message.data), "id": message.id})
@@ -153,7 +153,7 @@ def _object(data: str) -> dict[str, Any]:
 
 
 class ResultReader:
-    """Reads the results of a batch."""
+    """Reads a batch's results."""
 
     def __init__(self, batch_id: str, after: int, *, wait: bool) -> None:
         self.ended = self.moved = False
@@ -178,5 +178,5 @@ class ResultReader:
                 yield read(BatchResult, line)
 
     def finish(self) -> None:
-        """See Reader: a service that stops ends within a line."""
+        """See Reader. A service that shuts down ends the response within a line."""
         self.ended = not self._rest
