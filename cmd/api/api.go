@@ -25,16 +25,16 @@ import (
 )
 
 const (
-	// checkInterval is how often Redis is asked for its version until it says it.
+	// checkInterval is the pause between attempts to read Redis's version.
 	checkInterval = time.Second
 	checkTimeout  = 15 * time.Second
 )
 
-// api holds the parts of the process together. Its owner calls close.
+// api holds the parts of the process. Its owner calls close.
 type api struct {
 	settings settings
 	logger   *slog.Logger
-	// client is for what waits in Redis; all else goes over the monitor's.
+	// client is for blocking reads; all other commands use the monitor's client.
 	client     redis.UniversalClient
 	monitor    *redisconn.Monitor
 	dispatcher *dispatch.Dispatcher
@@ -43,7 +43,7 @@ type api struct {
 	live       *live.Hub
 	files      *files.Store
 	handler    *httpapi.Handler
-	// sender and callbacks are nil where there is nothing to sign with.
+	// sender and callbacks are nil without a secret to sign with.
 	sender    *callback.Sender
 	callbacks *queue.Consumer
 }
@@ -89,7 +89,7 @@ func newAPI(s settings, logger *slog.Logger) (*api, error) {
 	return a, nil
 }
 
-// close ends what newAPI began, in reverse: the dispatcher uses the client.
+// close closes what newAPI opened, in reverse order: the dispatcher uses the client.
 func (a *api) close() {
 	a.live.Close()
 	a.dispatcher.Close()
@@ -105,13 +105,13 @@ func (a *api) close() {
 	}
 }
 
-// serve answers requests until ctx is done or nothing can be served, and then
-// ends what is in progress.
+// serve handles requests until ctx is done or a part fails. It then shuts the server down and waits for the other
+// parts.
 func (a *api) serve(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	server := a.handler.NewServer()
-	failures := make(chan error, 3) // one for each goroutine
+	failures := make(chan error, 3) // one for each part that can fail
 	var parts sync.WaitGroup
 	part := func(run func() error) {
 		parts.Go(func() {
@@ -145,8 +145,8 @@ func (a *api) serve(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// shutdown takes no more requests, has those that wait answered with where
-// their jobs stand, and cuts off what has not ended by the timeout.
+// shutdown refuses new requests, answers waiting requests with the current state of their jobs, and closes the
+// connections that remain after the timeout.
 func (a *api) shutdown(server *http.Server) {
 	bounded, cancel := context.WithTimeout(context.Background(), a.settings.HTTP.ShutdownTimeout)
 	defer cancel()
@@ -157,8 +157,7 @@ func (a *api) shutdown(server *http.Server) {
 	}
 }
 
-// checkRedis says once whether Redis is there, waits for it if not, and fails
-// if it is one that will not do.
+// checkRedis retries until Redis answers, with one warning in the log, and fails if its version is too old.
 func (a *api) checkRedis(ctx context.Context) error {
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()

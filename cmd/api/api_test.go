@@ -65,7 +65,7 @@ func start(t *testing.T, redisURL string, change func(*settings)) *running {
 	return r
 }
 
-// await reads the log until a line contains text.
+// await reads the log up to a line that contains text.
 func (r *running) await(t *testing.T, text string) string {
 	t.Helper()
 	timeout := time.After(5 * time.Second)
@@ -84,7 +84,7 @@ func (r *running) await(t *testing.T, text string) string {
 	}
 }
 
-// end asks the API to stop and gives what run gives.
+// end stops the API and returns the result of run.
 func (r *running) end(t *testing.T) error {
 	t.Helper()
 	r.stop()
@@ -164,11 +164,11 @@ func TestShutdownAnswersThoseWhoWait(t *testing.T) {
 		}
 		answered <- answer
 	}()
-	// A token is the last that is written for a job; nothing pops it here but this.
+	// The token is the last write of a job's submission; only this test pops it.
 	if err := redistest.Client(t, url).BLPop(t.Context(), 5*time.Second, "cellblock:wake").Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.want(t, "GET", "/readyz", "", 200, "") // by now Redis's answer to it is read
+	r.want(t, "GET", "/readyz", "", 200, "") // by now the API has read Redis's response
 	began := time.Now()
 	if err := r.end(t); err != nil {
 		t.Error(err)
@@ -181,7 +181,7 @@ func TestShutdownAnswersThoseWhoWait(t *testing.T) {
 	}
 }
 
-// TestRedisComesLater starts the API first.
+// TestRedisComesLater starts the API before Redis.
 func TestRedisComesLater(t *testing.T) {
 	server := redistest.StartServer(t)
 	server.Kill()

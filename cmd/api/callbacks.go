@@ -12,8 +12,8 @@ import (
 	"cellblock/internal/telemetry"
 )
 
-// newSender makes what sends callbacks, and what takes them from the queue. The
-// workers have no network, so it is the API that sends.
+// newSender creates the sender of callbacks and its queue's consumer. The API sends them because the workers have no
+// network.
 func (a *api) newSender(records *store.Store, metrics *telemetry.APIMetrics) (err error) {
 	a.sender, err = callback.New(callback.Config{
 		Settings: a.settings.Callback,
@@ -35,9 +35,8 @@ func (a *api) newSender(records *store.Store, metrics *telemetry.APIMetrics) (er
 	return nil
 }
 
-// sendCallbacks sends callbacks until ctx is done, and then lets those that are
-// being sent end. Those that do not by the timeout are for another replica, or for
-// the next start.
+// sendCallbacks sends callbacks until ctx is done, and then waits for those in progress. Those that do not end by the
+// timeout are left to another replica, or to the next start.
 func (a *api) sendCallbacks(ctx context.Context) error {
 	if a.callbacks == nil {
 		return nil

@@ -28,7 +28,7 @@ func withCallbacks(s *settings) {
 	}
 }
 
-// receiver takes callbacks at 127.0.0.2 and hands them on.
+// receiver serves callbacks on 127.0.0.2 with handle.
 func receiver(t *testing.T, handle http.HandlerFunc) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.2:0")
@@ -56,8 +56,8 @@ type jobAnswer struct {
 	} `json:"callback"`
 }
 
-// TestCallbackOfACancelledJob: accepted, cancelled, told of at the second attempt,
-// with the job as it is.
+// TestCallbackOfACancelledJob cancels an accepted job, whose callback succeeds at the second attempt and has the
+// current job.
 func TestCallbackOfACancelledJob(t *testing.T) {
 	messages := make(chan message, 3)
 	refused := false
@@ -121,7 +121,7 @@ func TestCallbackURLsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestShutdownLetsCallbacksEnd stops the API while a receiver takes its time.
+// TestShutdownLetsCallbacksEnd stops the API while a callback is being received.
 func TestShutdownLetsCallbacksEnd(t *testing.T) {
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	to := receiver(t, func(w http.ResponseWriter, r *http.Request) {
@@ -151,8 +151,7 @@ func TestShutdownLetsCallbacksEnd(t *testing.T) {
 	}
 }
 
-// TestReceiverExample: a real message arrives at examples/receiver.py, which
-// refuses what is not signed.
+// TestReceiverExample sends a real message to examples/receiver.py, which refuses unsigned ones.
 func TestReceiverExample(t *testing.T) {
 	example, err := stack.StartReceiver(t.Context(), "../..", secret)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Command api is Cellblock's HTTP side: it accepts scripts, hands them to the
-// queue in Redis, and answers with what became of them. It runs no scripts.
+// Command api is Cellblock's HTTP server: it accepts scripts, queues them in Redis, and returns their results. It runs
+// no scripts.
 //
-// It ends with 0 after SIGINT or SIGTERM, with 1 when it cannot serve, and with
-// 80 when its settings are no good. A second signal ends it at once.
+// It exits with 0 after SIGINT or SIGTERM, with 1 when it cannot serve, and with 80 when its settings are invalid. A
+// second signal stops it at once.
 package main
 
 import (
@@ -38,7 +38,7 @@ type settings struct {
 	Version                 kong.VersionFlag `help:"Print the version and leave."`
 }
 
-// Validate refuses settings that contradict each other; kong calls it.
+// Validate refuses settings that contradict each other. kong calls it.
 func (s *settings) Validate() error {
 	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(), s.Ceilings.Limits().Validate(), s.Callback.Validate(s.Store.ResultTTL))
 }
@@ -57,14 +57,13 @@ func main() {
 	lifecycle.Main(logger, func(ctx context.Context) error { return run(ctx, s, logger) })
 }
 
-// run serves the API until ctx is done. Redis need not be there: until it is,
-// the API is up and not ready.
+// run serves the API until ctx is done. It starts without Redis, and is not ready until Redis answers.
 func run(ctx context.Context, s settings, logger *slog.Logger) error {
 	listener, err := s.HTTP.Listen(ctx, logger)
 	if err != nil {
 		return err
 	}
-	defer listener.Close() // the server closes it as well; this is for what fails before
+	defer listener.Close() // the server closes it too; this is for the errors before
 	api, err := newAPI(s, logger)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"cellblock/client"
 )
 
-// batchCommands are `cellblock batch` and what reads one later.
+// batchCommands are `cellblock batch` and its subcommands.
 type batchCommands struct {
 	Run     batchRunCommand     `cmd:"" default:"withargs" help:"Hand in a file of jobs and print what each gave (the default)."`
 	Get     batchGetCommand     `cmd:"" help:"Show where the jobs of a batch stand."`
@@ -22,7 +22,7 @@ type batchCommands struct {
 	Cancel  batchCancelCommand  `cmd:"" help:"Cancel those jobs of a batch that have not ended."`
 }
 
-// Help is for `cellblock batch --help`.
+// Help is the text of `cellblock batch --help`.
 func (batchCommands) Help() string {
 	return `A line of the file is a job, as POST /execute takes it: {"script": "def main(n): return n", "args": {"n": 1}}.
 A line of the output is what one gave, as it ends: {"index": 0, "job": {…}}, with the line of the file, counted from 0;
@@ -43,7 +43,7 @@ type batchRunCommand struct {
 	Key     string       `placeholder:"KEY" help:"An idempotency key: the same key and file are the same batch."`
 }
 
-// Run hands the batch in and follows it.
+// Run submits the batch and writes its results.
 func (c *batchRunCommand) Run() error {
 	lines, err := readFile(c.File)
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *batchRunCommand) Run() error {
 	})
 }
 
-// tally counts how the jobs of a batch ended.
+// tally counts the outcomes of a batch's jobs.
 type tally struct{ succeeded, failed, cancelled, refused int }
 
 func (t *tally) count(result client.BatchResult) {
@@ -90,8 +90,8 @@ func (t *tally) String() string {
 	return fmt.Sprintf("%d succeeded, %d failed, %d cancelled, %d refused or expired", t.succeeded, t.failed, t.cancelled, t.refused)
 }
 
-// writeResults writes a line for each job of a batch as it ends, to a file or to
-// standard output, and gives the exit status.
+// writeResults writes one line for each job of a batch as it ends, to the file at path or to standard output. It
+// returns an exit with statusFailed unless all succeeded.
 func writeResults(ctx context.Context, service *client.Client, id string, total int, path string) (err error) {
 	out := os.Stdout
 	if path != "" {
@@ -112,7 +112,7 @@ func writeResults(ctx context.Context, service *client.Client, id string, total 
 		}
 		ended.count(result)
 		bar.Describe(ended.String())
-		_ = bar.Add(1) // its writer is a terminal, or nothing
+		_ = bar.Add(1) // its writer is a terminal, or discards
 	}
 	if ended.failed+ended.cancelled+ended.refused > 0 {
 		return &exit{status: statusFailed, err: fmt.Errorf("batch %s: %s", id, &ended)}
@@ -120,7 +120,7 @@ func writeResults(ctx context.Context, service *client.Client, id string, total 
 	return nil
 }
 
-// writeLine writes at once: the reader may wait for it.
+// writeLine writes without a buffer, since a reader may wait for the line.
 func writeLine(out io.Writer, result client.BatchResult) error {
 	line, err := json.Marshal(result, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if err != nil {
@@ -130,8 +130,8 @@ func writeLine(out io.Writer, result client.BatchResult) error {
 	return err
 }
 
-// progress is a bar on standard error. There is none where that is no terminal,
-// and where the results themselves are seen to come.
+// progress is a bar on standard error. It is silent if standard error is no terminal, or if the results are printed to
+// one.
 func progress(total int, out *os.File) *progressbar.ProgressBar {
 	if !terminal(os.Stderr) || terminal(out) {
 		return progressbar.DefaultSilent(int64(total))

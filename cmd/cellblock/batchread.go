@@ -14,7 +14,7 @@ type batchGetCommand struct {
 	JSON    bool         `name:"json" help:"Print the batch as JSON."`
 }
 
-// Run reads the batch.
+// Run shows the batch.
 func (c *batchGetCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.GetBatch(ctx, c.ID)
@@ -60,8 +60,7 @@ type batchResultsCommand struct {
 	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results there, instead of to standard output."`
 }
 
-// Run writes the results, and waits for those that are to come. Ctrl-C leaves the
-// batch as it is.
+// Run writes the results and waits for those to come. Ctrl-C does not cancel the batch.
 func (c *batchResultsCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.GetBatch(ctx, c.ID)

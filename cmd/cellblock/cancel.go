@@ -14,7 +14,7 @@ type cancelCommand struct {
 	IDs     []string     `arg:"" name:"id" help:"The jobs' ids."`
 }
 
-// Help is for `cellblock cancel --help`.
+// Help is the text of `cellblock cancel --help`.
 func (*cancelCommand) Help() string {
 	return `A job that runs is killed within moments, with all that it started. One that has ended by itself gives status 2.
 
@@ -22,7 +22,7 @@ func (*cancelCommand) Help() string {
     cellblock list --status queued --json | jq -r .job_id | xargs cellblock cancel`
 }
 
-// Run cancels each of the jobs, also if another cannot be.
+// Run cancels each job, even if another cannot be cancelled.
 func (c *cancelCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		var errs []error

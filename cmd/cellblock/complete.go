@@ -7,10 +7,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// complete gives what the last of the words after the program's name could be, as
-// the scripts of completion take it.
+// complete returns the completions of the last word, in the format that the completion scripts read.
 func complete(root *kong.Node, words []string) []string {
-	// bash breaks --status=failed into three.
+	// bash splits --status=failed into three words.
 	words = slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == "=" })
 	if len(words) == 0 {
 		words = []string{""}
@@ -35,12 +34,12 @@ func complete(root *kong.Node, words []string) []string {
 	}
 }
 
-// position is where in the grammar the words have led.
+// position is the place in the grammar that the words lead to.
 type position struct {
 	node *kong.Node
-	// passed is how many positional arguments were there.
+	// passed is the number of positional arguments so far.
 	passed int
-	// open is the flag whose value comes next; nil for none.
+	// open is the flag that takes the next word as its value; nil for none.
 	open *kong.Flag
 }
 
@@ -63,7 +62,7 @@ func (p *position) pass(word string) {
 	}
 }
 
-// known are the flags that may stand here.
+// known returns the flags that are allowed here.
 func (p *position) known() []*kong.Flag {
 	var all []*kong.Flag
 	for node := p.node; node != nil; node = node.Parent {
@@ -94,7 +93,7 @@ func (p *position) flags(prefix string) []string {
 	return found
 }
 
-// arguments are commands, and values of the positional argument that comes next.
+// arguments returns subcommands, and values of the next positional argument.
 func (p *position) arguments(prefix string) []string {
 	var found []string
 	for _, child := range p.node.Children {
@@ -112,7 +111,7 @@ func (p *position) arguments(prefix string) []string {
 	return found
 }
 
-// values are what a flag or an argument can be.
+// values returns the possible values of a flag or an argument.
 func values(value *kong.Value, prefix, before string) []string {
 	if kind := value.Tag.Get("complete"); kind != "" {
 		return []string{":" + kind}
@@ -126,7 +125,7 @@ func values(value *kong.Value, prefix, before string) []string {
 	return found
 }
 
-// brief is the first sentence of a help text.
+// brief returns the first sentence of a help text.
 func brief(help string) string {
 	if first, _, more := strings.Cut(help, ". "); more {
 		return first

@@ -12,7 +12,7 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Help is for `cellblock completion --help`.
+// Help is the text of `cellblock completion --help`.
 func (*completionCommand) Help() string {
 	return `Commands, flags, their values, and files where files go.
 
@@ -27,8 +27,8 @@ func (c *completionCommand) Run() error {
 	return err
 }
 
-// The scripts ask the program itself what could come next: a line for each word,
-// with its meaning behind a tab, or :file or :dir for the shell's own.
+// The scripts run the program's hidden command __complete. It prints one line for each possible word, with its meaning
+// after a tab, or :file or :dir for the shell's own completion.
 const (
 	bashScript = `_cellblock() {
     local line cur=${COMP_WORDS[COMP_CWORD]}
@@ -77,12 +77,12 @@ complete -c cellblock -f -a '(__cellblock_complete)'
 `
 )
 
-// completeCommand is what those scripts run.
+// completeCommand is the command that the scripts run.
 type completeCommand struct {
 	Words []string `arg:"" optional:"" help:"The words after cellblock, of which the last is being written."`
 }
 
-// Run prints what the last word could be.
+// Run prints the completions of the last word.
 func (c *completeCommand) Run(k *kong.Context) error {
 	_, err := fmt.Println(strings.Join(complete(k.Model.Node, c.Words), "\n"))
 	return err

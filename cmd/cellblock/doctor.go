@@ -13,17 +13,17 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// doctorCommand says what this machine can enforce, and how.
+// doctorCommand reports what this machine can enforce, and how.
 type doctorCommand struct {
 	Sandbox     nsjail.Settings `embed:"" group:"Sandbox"`
 	RedisURL    string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up brings its own."`
 	RedisCAFile string          `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
 }
 
-// redisPatience bounds the check of Redis.
+// redisPatience is the timeout for the check of Redis.
 const redisPatience = 3 * time.Second
 
-// errUnfit makes doctor exit with 1; the lines have said why.
+// errUnfit makes doctor exit with 1. The printed lines have the reason.
 var errUnfit = errors.New("the worker would refuse to start, or could not reach Redis")
 
 // Run prints a line for each check.
@@ -61,7 +61,7 @@ func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
 	return nsjail.Check{Name: "redis", Status: nsjail.CheckOK, Text: fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version)}
 }
 
-// mark gives the status in a fixed width, green, yellow or red on a terminal.
+// mark returns the status in a fixed width, in green, yellow or red if colour is set.
 func mark(status string, colour bool) string {
 	padded := fmt.Sprintf("%-4s", status)
 	if !colour {

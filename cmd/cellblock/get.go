@@ -8,7 +8,7 @@ import (
 	"cellblock/client"
 )
 
-// maxHold is how long the service holds one answer.
+// maxHold is the longest time for which the service holds a response.
 const maxHold = 30 * time.Second
 
 // getCommand is `cellblock get`.
@@ -21,7 +21,7 @@ type getCommand struct {
 	Status  bool          `name:"exit-status" help:"Exit as run would have: with 1 if the script failed, and so on."`
 }
 
-// Help is for `cellblock get --help`.
+// Help is the text of `cellblock get --help`.
 func (*getCommand) Help() string {
 	return `The exit status is 0 for every job that can be read, unless --exit-status is given.
 
@@ -29,7 +29,7 @@ func (*getCommand) Help() string {
     cellblock get "$id" --wait 1m --exit-status --json | jq .result`
 }
 
-// Run reads the job.
+// Run shows the job.
 func (c *getCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		job, err := c.read(ctx, service)
@@ -45,7 +45,7 @@ func (c *getCommand) Run() error {
 		}
 		err = showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
 		if failure := client.Failure(job); failure != nil && !c.Status {
-			// It is shown, but no failure of ours.
+			// The failure is shown, but get itself succeeded.
 			if status := leave(err); status != statusOf(failure) {
 				return &exit{status: status}
 			}
@@ -55,15 +55,14 @@ func (c *getCommand) Run() error {
 	})
 }
 
-// read waits no longer than it was told to, which may be longer than the service
-// holds one answer.
+// read waits for c.Wait at most, which may be longer than the service holds one response.
 func (c *getCommand) read(ctx context.Context, service *client.Client) (*client.Job, error) {
 	until := time.Now().Add(c.Wait)
 	for {
 		left := max(0, time.Until(until))
 		began := time.Now()
 		job, err := service.Get(ctx, c.ID, client.Hold(min(left, maxHold)))
-		// A service that is stopping does not hold its answers.
+		// A service that shuts down does not hold its responses.
 		early := left > time.Second && time.Since(began) < time.Second
 		if err != nil || client.Ended(job.Status) || left == 0 {
 			return job, err

@@ -8,7 +8,7 @@ import (
 	"cellblock/client"
 )
 
-// limits reads the --limit flags.
+// limits parses the --limit flags.
 func limits(given []string) (client.Limits, error) {
 	var limits client.Limits
 	named, err := pairs("--limit", given)
@@ -38,7 +38,7 @@ func limits(given []string) (client.Limits, error) {
 	return limits, nil
 }
 
-// duration reads 5s, 500ms, or a number of seconds.
+// duration parses 5s, 500ms, or a number of seconds.
 func duration(text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil {
 		text = strconv.FormatFloat(seconds, 'f', -1, 64) + "s"

@@ -10,7 +10,7 @@ import (
 	"cellblock/client"
 )
 
-// maxPage is the most that the service gives at once.
+// maxPage is the service's maximum page size.
 const maxPage = 200
 
 // listCommand is `cellblock list`.
@@ -21,7 +21,7 @@ type listCommand struct {
 	JSON    bool         `name:"json" help:"Print a line of JSON for each."`
 }
 
-// Help is for `cellblock list --help`.
+// Help is the text of `cellblock list --help`.
 func (*listCommand) Help() string {
 	return `Times are this machine's.
 
@@ -89,7 +89,7 @@ func statusColour(status client.JobStatus) int {
 	}
 }
 
-// local is a time of the service in the zone of this machine.
+// local converts a time of the service to this machine's time zone.
 func local(text string) string {
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -98,7 +98,7 @@ func local(text string) string {
 	return at.Local().Format(time.DateTime)
 }
 
-// ran is how long a job ran, "-" where it did not or has not ended.
+// ran returns how long a job ran; "-" if it did not run or has not ended.
 func ran(job client.JobSummary) string {
 	if job.StartedAt == nil || job.FinishedAt == nil {
 		return "-"

@@ -1,5 +1,5 @@
-// Command cellblock is Cellblock's program for people. `cellblock up` runs the
-// whole of it on this machine; `cellblock run` and its like use one that runs.
+// Command cellblock is the command line of Cellblock. `cellblock up` runs the whole service on this machine;
+// `cellblock run` and similar commands use a running one.
 package main
 
 import (
@@ -26,12 +26,12 @@ type commands struct {
 	Version    kong.VersionFlag  `help:"Print the version and leave."`
 }
 
-// Help is what `cellblock --help` says beside the list.
+// Help is the text of `cellblock --help` after the list of commands.
 func (commands) Help() string { return exitHelp }
 
 func main() { os.Exit(start(os.Args[1:])) }
 
-// start runs the command that the words name, and gives the exit status.
+// start runs the command in words and returns the exit status.
 func start(words []string) int {
 	var c commands
 	parser, err := kong.New(&c,
@@ -52,5 +52,5 @@ func start(words []string) int {
 	return leave(parsed.Run())
 }
 
-// helpWidth is the widest that help is set, in columns.
+// helpWidth is the maximum width of help texts, in columns.
 const helpWidth = 120

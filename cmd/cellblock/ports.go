@@ -10,9 +10,8 @@ import (
 	"cellblock/internal/listen"
 )
 
-// choosePorts makes sure before anything starts that the addresses are free, and
-// apart from each other, and chooses the API's port where the settings leave that to
-// us. The answer may be old at once; the program that serves there finds out then.
+// choosePorts checks that the addresses are free and different before anything starts, and picks the API's port if the
+// settings have port 0. Another program may still take a port before ours listens on it; ours then fails.
 func (c *upCommand) choosePorts(ctx context.Context) error {
 	host, _, err := net.SplitHostPort(c.APIAddr)
 	if err != nil {
@@ -22,7 +21,7 @@ func (c *upCommand) choosePorts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held := []net.Listener{api} // until the last is known, so that two that are the same show
+	held := []net.Listener{api} // open until all are known, so that equal addresses conflict
 	defer func() {
 		for _, listener := range held {
 			listener.Close()
@@ -47,8 +46,8 @@ func (c *upCommand) choosePorts(ctx context.Context) error {
 	return nil
 }
 
-// workerMetrics is the address for the metrics of worker i, counted from 0;
-// empty for none. What is no host:port is left for the worker to refuse.
+// workerMetrics returns the metrics address of worker i, counted from 0; "" for none. It returns an invalid address
+// unchanged, for the worker to refuse.
 func (c *upCommand) workerMetrics(i int) string {
 	host, port, err := net.SplitHostPort(c.MetricsAddr)
 	number, numberErr := strconv.Atoi(port)
@@ -58,7 +57,7 @@ func (c *upCommand) workerMetrics(i int) string {
 	return net.JoinHostPort(host, strconv.Itoa(number+i))
 }
 
-// baseURL is where a client on this machine reaches the API.
+// baseURL returns the API's URL for a client on this machine.
 func (c *upCommand) baseURL() string {
 	host, port, err := net.SplitHostPort(c.APIAddr)
 	if err != nil {

@@ -17,21 +17,21 @@ import (
 )
 
 const (
-	// maxSocketPath is what the kernel takes as a unix socket's path, in bytes.
+	// maxSocketPath is the kernel's limit on a unix socket's path, in bytes.
 	maxSocketPath = 107
-	// redisStopWait is for writing the last of the append-only file.
+	// redisStopWait is the time for writing the rest of the append-only file.
 	redisStopWait = 10 * time.Second
-	// lockWait is for a Redis of an earlier run that is just ending.
+	// lockWait is the time for the Redis of an earlier run to exit.
 	lockWait = 2 * time.Second
 )
 
-// ownRedis is the Redis that `up` starts for itself: a unix socket beside its
-// data, no port, every write in an append-only file.
+// ownRedis is the Redis that `up` starts: a unix socket beside its data, no port, and an append-only file with every
+// write.
 type ownRedis struct {
 	data   string
 	socket string
-	// lock is held by `up` and, inherited, by redis-server, so it is free only
-	// when both are gone. Nil until taken.
+	// lock is held by `up` and, inherited, by redis-server, so it is free only when both have exited. It is nil before
+	// prepare.
 	lock *os.File
 }
 
@@ -48,10 +48,10 @@ func newOwnRedis(data string) (*ownRedis, error) {
 	return r, nil
 }
 
-// url is how the API and the workers reach it.
+// url returns the address for the API and the workers.
 func (r *ownRedis) url() string { return (&url.URL{Scheme: "unix", Path: r.socket}).String() }
 
-// prepare makes the data folder and takes the lock on it.
+// prepare creates the data folder and locks it.
 func (r *ownRedis) prepare() error {
 	if err := r.makeData(); err != nil {
 		return fmt.Errorf("the data folder cannot be made: %w; CELLBLOCK_DATA chooses another", err)
@@ -74,8 +74,8 @@ func (r *ownRedis) prepare() error {
 	return err
 }
 
-// makeData makes the data folder. Below the system's temporary folder another
-// user may have made it before, and could read or replace what is put there.
+// makeData creates the data folder. In the system's temporary folder it refuses one that another user created, who
+// could read or replace its files.
 func (r *ownRedis) makeData() error {
 	if strings.HasPrefix(r.data, filepath.Clean(os.TempDir())+"/") {
 		return owndir.Make(r.data, 0o700)
@@ -83,8 +83,7 @@ func (r *ownRedis) makeData() error {
 	return os.MkdirAll(r.data, 0o700)
 }
 
-// flock takes the lock on a file, waiting for lockWait at most. The kernel can
-// wait, but not for a bounded time.
+// flock locks a file and retries for lockWait at most. It polls because the kernel's own wait has no timeout.
 func flock(file *os.File) error {
 	deadline := time.Now().Add(lockWait)
 	for {
@@ -96,7 +95,7 @@ func flock(file *os.File) error {
 	}
 }
 
-// program is what to start. Only after prepare.
+// program returns the redis-server to start. Call prepare first.
 func (r *ownRedis) program() (supervise.Program, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -112,9 +111,8 @@ func (r *ownRedis) program() (supervise.Program, error) {
 			"--dir", r.data,
 			"--appendonly", "yes",
 			"--appendfsync", "everysec",
-			"--save", "", // the append-only file has it all
-			// As in docker-compose.yml. A full memory must refuse new jobs, not forget
-			// old ones.
+			"--save", "", // the append-only file has everything
+			// As in docker-compose.yml. With a full memory Redis must refuse new jobs, not evict old ones.
 			"--maxmemory", "512mb",
 			"--maxmemory-policy", "noeviction",
 			"--daemonize", "no",
@@ -123,13 +121,12 @@ func (r *ownRedis) program() (supervise.Program, error) {
 		Env:      environment(),
 		Inherit:  []*os.File{r.lock},
 		StopWait: redisStopWait,
-		// Not SIGKILL: it writes out what it has and ends.
+		// Not SIGKILL: on SIGTERM it writes its data and exits.
 		DeathSignal: syscall.SIGTERM,
 	}, nil
 }
 
-// release gives the lock back. The file stays: to remove it while somebody else
-// opens it would let two in.
+// release unlocks the folder. It keeps the file: after a removal, two processes could hold locks on two files.
 func (r *ownRedis) release() error {
 	if r.lock == nil {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A data folder below the system's temporary folder that another user made is
-// refused: that user could read every job, and put a Redis of its own there.
+// A data folder in the system's temporary folder that another user created is refused: that user could read every job,
+// and replace the Redis.
 func TestDataOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

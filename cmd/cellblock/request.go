@@ -16,7 +16,7 @@ import (
 	"cellblock/client"
 )
 
-// requestFlags are what a script is given.
+// requestFlags are the flags of run and submit that describe the job.
 type requestFlags struct {
 	Script   string   `arg:"" complete:"file" help:"File with the script; - reads standard input."`
 	Arg      []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"A keyword argument of main(). The value is JSON if it can be read as such, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
@@ -45,7 +45,7 @@ func (f *requestFlags) Validate() error {
 	return nil
 }
 
-// request reads what the flags name.
+// request builds the request and reads the files that the flags name.
 func (f *requestFlags) request() (client.Request, error) {
 	request := client.Request{CallbackURL: f.Callback, IdempotencyKey: f.Key}
 	if f.Priority != nil {
@@ -88,7 +88,7 @@ func readFile(path string) ([]byte, error) {
 	return content, usage(err)
 }
 
-// readText is readFile for what JSON can carry.
+// readText is readFile for text, which JSON can carry only as UTF-8.
 func readText(path string) (string, error) {
 	content, err := readFile(path)
 	if err != nil {
@@ -103,7 +103,7 @@ func readText(path string) (string, error) {
 	return string(content), nil
 }
 
-// args are those of --args-json with those of --arg over them; nil for none.
+// args returns the arguments of --args-json, overridden by those of --arg; nil for none.
 func (f *requestFlags) args() (any, error) {
 	if f.ArgsJSON == "" && len(f.Arg) == 0 {
 		return nil, nil
@@ -137,7 +137,7 @@ func (f *requestFlags) args() (any, error) {
 	return args, nil
 }
 
-// pairs are the NAME=VALUE of a flag.
+// pairs parses the NAME=VALUE pairs of a flag.
 func pairs(flag string, given []string) (map[string]string, error) {
 	if len(given) == 0 {
 		return nil, nil

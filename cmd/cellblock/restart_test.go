@@ -14,8 +14,7 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// process returns the id of a stand-in by its latest line of a start, which has been
-// read.
+// process returns the process id in a stand-in's latest start line, which must have been read.
 func (u *up) process(t *testing.T, name string) int {
 	t.Helper()
 	start := regexp.MustCompile(`\| ` + name + ` starts; .* process (\d+)$`)
@@ -39,7 +38,7 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
-// endWell asks for the end and checks that it was one.
+// endWell sends SIGINT and checks for exit status 0.
 func (u *up) endWell(t *testing.T) {
 	t.Helper()
 	u.signal(t, syscall.SIGINT)
@@ -67,7 +66,7 @@ func TestUpRestartsServersThatDie(t *testing.T) {
 	u.wantLine(t, `^worker \| worker ends`)
 }
 
-// Its Redis comes back with what it acknowledged, under the same address.
+// Redis is restarted under the same address, with all acknowledged data.
 func TestUpRestartsItsRedisWithItsData(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

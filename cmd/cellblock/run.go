@@ -19,7 +19,7 @@ type runCommand struct {
 	Dir     string       `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Folder for the files that come back; made if missing."`
 }
 
-// Help is for `cellblock run --help`.
+// Help is the text of `cellblock run --help`.
 func (*runCommand) Help() string {
 	return `The script's output goes where the script sends it, to standard output or standard error. After it, on standard output,
 comes what main() returned, unless that is None. Ctrl-C cancels the job.
@@ -32,17 +32,17 @@ comes what main() returned, unless that is None. Ctrl-C cancels the job.
 ` + exitHelp
 }
 
-// Run hands the script in, shows its end and, with --watch, what happens before.
+// Run submits the script and shows the ended job; with --watch, also its output while it runs.
 func (c *runCommand) Run() error {
 	request, err := c.Request.request()
 	if err != nil {
 		return err
 	}
 	if request.Priority == "" {
-		request.Priority = "high" // somebody waits for it
+		request.Priority = "high" // a user waits for it
 	}
 	if c.Dir != "" {
-		// Before the job: it would be for nothing without a place for its files.
+		// Before the job, which is useless without a folder for its files.
 		if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 			return usage(err)
 		}
@@ -66,7 +66,7 @@ func (c *runCommand) Run() error {
 	})
 }
 
-// concludeUnless is conclude, unless the error is our own interruption.
+// concludeUnless is conclude, except for the interruption by a signal.
 func concludeUnless(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return &exit{status: interruption(ctx)}
@@ -74,8 +74,7 @@ func concludeUnless(ctx context.Context, err error) error {
 	return conclude(err)
 }
 
-// await waits for the end of a job, whose output is shown then, if not before.
-// The job that it gives is never nil.
+// await waits for a job to end and shows its output. The returned job is never nil.
 func (c *runCommand) await(ctx context.Context, service *client.Client, id string) (*client.Job, error) {
 	if !c.JSON {
 		if ready, err := service.Ready(ctx); err == nil && ready.Workers == 0 {
@@ -92,7 +91,7 @@ func (c *runCommand) await(ctx context.Context, service *client.Client, id strin
 	return job, err
 }
 
-// watch shows a job's output as it comes, until its end.
+// watch shows a job's output as it arrives, until the job ends.
 func watch(ctx context.Context, service *client.Client, id string) (*client.Job, error) {
 	var stdout, stderr strings.Builder
 	job := &client.Job{JobID: id}
@@ -111,10 +110,10 @@ func watch(ctx context.Context, service *client.Client, id string) (*client.Job,
 		case client.EventState:
 		}
 	}
-	return job, io.ErrUnexpectedEOF // somebody else was told of the end
+	return job, io.ErrUnexpectedEOF // the stream ended without an end event
 }
 
-// tee writes what the script printed, and keeps it too.
+// tee writes output to file and appends it to kept.
 func tee(file io.Writer, text string, kept *strings.Builder) {
 	_, _ = io.WriteString(file, text)
 	_, _ = kept.WriteString(text)

@@ -12,8 +12,8 @@ import (
 	"cellblock/client"
 )
 
-// save brings the files that a job left into the folder, if one is named. They
-// stay within it, whatever their names are.
+// save downloads a job's files to the folder how.dir, or lists them if it is "". No file name can lead outside the
+// folder.
 func save(ctx context.Context, service *client.Client, job *client.Job, how shown) error {
 	if len(job.Files) == 0 {
 		return nil
@@ -45,7 +45,7 @@ func save(ctx context.Context, service *client.Client, job *client.Job, how show
 	return nil
 }
 
-// saveFile writes one file. One that is broken off is not left behind.
+// saveFile downloads one file. It removes an incomplete file.
 func saveFile(ctx context.Context, service *client.Client, id string, folder *os.Root, name string) error {
 	content, err := service.File(ctx, id, name)
 	if err != nil {

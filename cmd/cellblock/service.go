@@ -15,14 +15,13 @@ import (
 )
 
 const (
-	// attempts is how often a call is sent: fewer than a program would, for somebody
-	// looks on.
+	// attempts is how often a call is sent: fewer than the client's default, since a user waits.
 	attempts = 3
-	// cancelBound is for cancelling what was run, after Ctrl-C.
+	// cancelBound is the timeout for the cancellation after Ctrl-C.
 	cancelBound = 10 * time.Second
 )
 
-// serviceFlags say which service is used.
+// serviceFlags select the service to use.
 type serviceFlags struct {
 	URL string `name:"url" env:"CELLBLOCK_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is (http://127.0.0.1:8080)."`
 }
@@ -33,7 +32,7 @@ func (f serviceFlags) open() (*client.Client, error) {
 	return c, usage(err)
 }
 
-// use calls call with the service, and a context that ends at the first Ctrl-C.
+// use runs call with the service, and a context that ends at the first Ctrl-C.
 func (f serviceFlags) use(call func(ctx context.Context, service *client.Client) error) error {
 	service, err := f.open()
 	if err != nil {
@@ -47,9 +46,9 @@ func (f serviceFlags) use(call func(ctx context.Context, service *client.Client)
 
 var errTerminated = errors.New("asked to end")
 
-// untilInterrupted gives a context that ends at the first Ctrl-C or SIGTERM. The
-// next one has its usual effect once the context is seen to end: the program is gone
-// at once. The function waits until nobody listens any more.
+// untilInterrupted returns a context that is cancelled by the first SIGINT, SIGTERM or SIGHUP. After it, signals have
+// their default effect: the next one ends the program at once. The returned function stops listening and waits for the
+// goroutine.
 func untilInterrupted() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	heard := make(chan os.Signal, 1)
@@ -73,8 +72,7 @@ func untilInterrupted() (context.Context, func()) {
 	}
 }
 
-// cancelAfter cancels what was run, once ctx was interrupted, and gives the
-// program's end.
+// cancelAfter cancels the job or batch named what after ctx was interrupted, and returns the program's exit.
 func cancelAfter(ctx context.Context, what string, cancel func(context.Context) error) error {
 	fmt.Fprintf(os.Stderr, "\ncellblock: cancelling %s (Ctrl-C again leaves at once)\n", what)
 	bounded, done := context.WithTimeout(context.WithoutCancel(ctx), cancelBound)

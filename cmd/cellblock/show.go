@@ -15,7 +15,7 @@ import (
 	"cellblock/client"
 )
 
-// The colours, as the terminal has them.
+// Colours, as ANSI codes.
 const (
 	red    = 31
 	green  = 32
@@ -26,7 +26,7 @@ const (
 // printed is standard output.
 var printed = &printer{file: os.Stdout}
 
-// printer writes to a file, and keeps the first error, for leave to tell.
+// printer writes to a file and keeps the first error, which leave reports.
 type printer struct {
 	file *os.File
 	err  error
@@ -42,7 +42,7 @@ func (p *printer) Write(content []byte) (int, error) {
 
 func terminal(file *os.File) bool { return isatty.IsTerminal(file.Fd()) }
 
-// paint colours text, if it goes to a terminal and colours are not declined.
+// paint colours text if file is a terminal and colours are enabled.
 func paint(file *os.File, colour int, text string) string {
 	if !terminal(file) || !colourful() {
 		return text
@@ -50,22 +50,21 @@ func paint(file *os.File, colour int, text string) string {
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, text)
 }
 
-// note says something to people who look on.
+// note prints a remark to standard error if that is a terminal.
 func note(format string, values ...any) {
 	if terminal(os.Stderr) {
 		fmt.Fprintln(os.Stderr, paint(os.Stderr, dim, fmt.Sprintf(format, values...)))
 	}
 }
 
-// shown is how a job is shown.
+// shown selects how a job is shown.
 type shown struct {
 	json bool
-	// dir is where its files go; "" for nowhere.
+	// dir is the folder for its files; "" does not save them.
 	dir string
 }
 
-// showEnd shows a job that has ended, but for its output, and gives the exit
-// status.
+// showEnd shows an ended job without its output, and returns the program's exit.
 func showEnd(ctx context.Context, service *client.Client, job *client.Job, how shown) error {
 	failure := client.Failure(job)
 	if how.json {
@@ -94,14 +93,13 @@ func printJSON(value any) error {
 	return usage(err)
 }
 
-// showOutput shows what a job printed, but for what was shown already.
+// showOutput shows a job's output behind the parts stdout and stderr, which were shown before.
 func showOutput(job *client.Job, stdout, stderr string) {
 	show := func(file io.Writer, all *string, before string) {
 		if all == nil {
 			return
 		}
-		// What was told while it ran and what was kept are the same, but for a job
-		// that was killed, of which more may be kept.
+		// The streamed output is a prefix of the stored output, which may be longer if the job was killed.
 		if rest, ok := strings.CutPrefix(*all, before); ok {
 			_, _ = io.WriteString(file, rest)
 		}
@@ -113,7 +111,7 @@ func showOutput(job *client.Job, stdout, stderr string) {
 	}
 }
 
-// showNotes writes what of the result and the files is not as the script had it.
+// showNotes prints the notes on the result and the files, and the omitted files.
 func showNotes(job *client.Job) {
 	for _, text := range job.Notes {
 		fmt.Fprintln(os.Stderr, "cellblock:", text)
@@ -127,7 +125,7 @@ func showNotes(job *client.Job) {
 	}
 }
 
-// showResult shows what main() returned, or where a failure lies.
+// showResult shows main()'s return value, or the place of a failure.
 func showResult(job *client.Job) {
 	if job.Code == "" {
 		if value := job.Result; len(value) > 0 && value.Kind() != 'n' {
@@ -151,7 +149,7 @@ func milliseconds(ms float64) time.Duration {
 	return time.Duration(ms * float64(time.Millisecond)).Round(100 * time.Microsecond)
 }
 
-// showFailure shows what is known beside the sentence, which comes last.
+// showFailure shows the details of a failure. The error message follows last.
 func showFailure(job *client.Job) {
 	if job.Traceback != "" {
 		fmt.Fprint(os.Stderr, strings.TrimRight(job.Traceback, "\n")+"\n")

@@ -21,37 +21,35 @@ import (
 )
 
 const (
-	// redisReadyWait is for a large append-only file to be read.
+	// redisReadyWait is the time for Redis to load a large append-only file.
 	redisReadyWait = 2 * time.Minute
-	// readyWait is for the API and the workers.
+	// readyWait is the time for the API and the workers to become ready.
 	readyWait = 30 * time.Second
-	// askEvery and askWait are for questions whether something is ready.
+	// askEvery is the interval of readiness checks, askWait the timeout of each.
 	askEvery = 20 * time.Millisecond
 	askWait  = time.Second
-	// restartPause precedes the first restart of a process that ended by itself; it
-	// doubles up to 3.2 s. restartLimit restarts within restartWindow are made: beyond
-	// that something is wrong that a restart does not mend.
+	// restartPause precedes the first restart of a process that exited by itself; it doubles up to 3.2 s. The stack
+	// stops after restartLimit restarts within restartWindow, since further restarts would not help.
 	restartPause  = 200 * time.Millisecond
 	restartLimit  = 5
 	restartWindow = time.Minute
-	// jobStopWait is longer than the longest job (15 s), its kill, and the
-	// storing of its end.
+	// jobStopWait is longer than the longest job (15 s), its kill, and the storing of its result.
 	jobStopWait = 30 * time.Second
 )
 
-// stack is everything that `up` runs.
+// stack is the set of processes that `up` runs.
 type stack struct {
 	settings *upCommand
 	programs string
-	// logFormat is for the API and the workers: their output is a pipe to us, so
-	// they cannot see whether people read it. Empty leaves it to them.
+	// logFormat is the log format of the API and the workers, whose output is a pipe, so that they cannot detect a
+	// terminal. "" leaves the choice to them.
 	logFormat string
 	output    *supervise.Output
 	logger    *slog.Logger // for events, on the same terminal
 	group     *supervise.Group
 	redis     *ownRedis // nil with another Redis
 	redisURL  string
-	// stores holds Redis, servers what stands on it: they stop first.
+	// stores holds Redis; servers holds the API and the workers, which stop first.
 	stores, servers []*supervise.Process
 }
 
@@ -73,11 +71,11 @@ func newStack(settings *upCommand, programs string, terminal *os.File) *stack {
 	return s
 }
 
-// colourful: colours are for those who did not decline them (no-color.org).
+// colourful reports whether the user has not disabled colours (no-color.org).
 func colourful() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
 
-// start brings everything up and returns once a job can be run, or with what
-// stands in its way. What was started is there in both cases; stop ends it.
+// start starts everything and returns once a job can be run, or an error. In both cases, call stop to end what was
+// started.
 func (s *stack) start(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		s.output.Say("note: not root. The worker needs root to run each job under a user id and a cgroup of its own; what it can do without, it says below")
@@ -137,7 +135,7 @@ func (s *stack) startRedis() error {
 func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, client redis.UniversalClient) error {
 	bound := redisReadyWait
 	if s.redis == nil {
-		bound = 2 * askWait // somebody else's is there or it is not
+		bound = 2 * askWait // another Redis is already up, or not there
 	}
 	var version string
 	err := s.await(ctx, "Redis at "+connection.Redacted(), bound, func(ctx context.Context) (err error) {
@@ -157,7 +155,7 @@ func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, c
 
 // startServers starts the API and the workers.
 func (s *stack) startServers() error {
-	common := []string{"REDIS_URL=" + s.redisURL, "REDIS_CA_FILE=" + s.settings.RedisCAFile} // if given by a flag
+	common := []string{"REDIS_URL=" + s.redisURL, "REDIS_CA_FILE=" + s.settings.RedisCAFile} // if set by a flag
 	if os.Getenv("FILES_URL") == "" {
 		common = append(common, "FILES_URL=file://"+filepath.ToSlash(filepath.Join(s.settings.Data, "files")))
 	}
@@ -199,8 +197,7 @@ func (s *stack) startServer(program, name string, env ...string) error {
 	return nil
 }
 
-// await asks whether something is ready until it is, something has failed, ctx
-// is done, or the bound is over.
+// await polls ready until it succeeds, a process fails, ctx is done, or bound has passed.
 func (s *stack) await(ctx context.Context, what string, bound time.Duration, ready func(context.Context) error) error {
 	limit := time.NewTimer(bound)
 	defer limit.Stop()
@@ -230,7 +227,7 @@ func (s *stack) apiReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A connection of its own: none is kept after the answer.
+	// A new connection each time, closed after the response.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -246,8 +243,8 @@ func (s *stack) apiReady(ctx context.Context) error {
 	return nil
 }
 
-// keepUp has processes that end by themselves started again. Before everything is up
-// such an end is final: wrong settings do not get better by themselves.
+// keepUp restarts processes that exit by themselves. It is called once everything is up: before that, an exit is
+// final, since a restart does not correct wrong settings.
 func (s *stack) keepUp() {
 	s.group.KeepUp(supervise.Restarts{
 		Pause: restartPause, Limit: restartLimit, Window: restartWindow,
@@ -258,7 +255,7 @@ func (s *stack) keepUp() {
 	})
 }
 
-// announce says where it is and gives a first thing to try.
+// announce prints the URL and a first command to try.
 func (s *stack) announce() {
 	token := ""
 	if os.Getenv("API_TOKEN") != "" {
@@ -269,9 +266,8 @@ func (s *stack) announce() {
 	s.output.Say(`try:   curl -sX POST %s/execute -H 'Content-Type: application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
 }
 
-// stop ends what stands on Redis, then Redis, and gives back what was taken.
-// Once ctx is done it kills instead of waiting; all but Redis, which ends in a
-// moment once asked, and would lose the last second's results if killed.
+// stop ends the servers, then Redis, and releases the lock. Once ctx is done it kills the servers instead of waiting.
+// It never kills Redis, which exits within a moment, and would lose the last second's results if killed.
 func (s *stack) stop(ctx context.Context) error {
 	errs := []error{
 		s.group.Stop(ctx, s.servers...),

@@ -10,13 +10,13 @@ import (
 	"cellblock/client"
 )
 
-// The exit statuses; docs/cli.md has them for users.
+// Exit statuses; docs/cli.md documents them for users.
 const (
 	statusFailed      = 1
 	statusUsage       = 2
 	statusUnavailable = 3
 	statusFault       = 4
-	statusInterrupted = 130 // 128 + SIGINT, as shells have it
+	statusInterrupted = 130 // 128 + SIGINT, as in shells
 	statusTerminated  = 143 // 128 + SIGTERM
 )
 
@@ -31,8 +31,7 @@ const exitHelp = `Exit status of what uses a service:
 
 CELLBLOCK_TOKEN, or API_TOKEN, is the token for a service that asks for one.`
 
-// exit ends the program with a status, and with an error that is to be shown;
-// none if all is shown already.
+// exit is an error with the program's exit status. err is shown to the user; nil if everything is shown already.
 type exit struct {
 	status int
 	err    error
@@ -47,8 +46,7 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
-// leave shows an error and gives the exit status. A result that could not be
-// printed is an error too.
+// leave shows an error and returns the exit status. A failure to print a result is an error too.
 func leave(err error) int {
 	if err == nil && printed.err != nil {
 		err = usage(printed.err)
@@ -66,7 +64,7 @@ func leave(err error) int {
 	return e.status
 }
 
-// usage is for what the user has to put right.
+// usage wraps an error that the user has to correct.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -76,7 +74,7 @@ func usage(err error) error {
 
 func usagef(format string, values ...any) error { return usage(fmt.Errorf(format, values...)) }
 
-// conclude gives an error of the service, or of the way to it, its exit status.
+// conclude adds the exit status to an error of the service or of the connection.
 func conclude(err error) error {
 	var known *exit
 	if err == nil || errors.As(err, &known) {
@@ -85,7 +83,7 @@ func conclude(err error) error {
 	return &exit{status: statusOf(err), err: err}
 }
 
-// quietly is conclude for what is shown already.
+// quietly is conclude for an error that is shown already.
 func quietly(err error) error {
 	if err == nil {
 		return nil
@@ -117,7 +115,7 @@ func statusOf(err error) int {
 	}
 }
 
-// interruption tells which signal ended a context of untilInterrupted.
+// interruption returns the exit status for the signal that cancelled a context of untilInterrupted.
 func interruption(ctx context.Context) int {
 	if errors.Is(context.Cause(ctx), errTerminated) {
 		return statusTerminated

@@ -13,8 +13,7 @@ import (
 	"cellblock/client"
 )
 
-// docs/cli.md says for each code of the contract with which status the program
-// ends.
+// docs/cli.md lists the exit status for each code of the contract.
 func TestTheTableOfStatusesIsTrue(t *testing.T) {
 	text, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {

@@ -14,7 +14,7 @@ type submitCommand struct {
 	JSON    bool         `name:"json" help:"Print the id and the status as JSON."`
 }
 
-// Help is for `cellblock submit --help`.
+// Help is the text of `cellblock submit --help`.
 func (*submitCommand) Help() string {
 	return `The id is all that standard output gets.
 
@@ -22,7 +22,7 @@ func (*submitCommand) Help() string {
     cellblock get "$id" --wait 30s`
 }
 
-// Run hands the script in.
+// Run submits the script.
 func (c *submitCommand) Run() error {
 	request, err := c.Request.request()
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"syscall"
 )
 
-// upCommand is `cellblock up`. Every other setting of the API and the worker is
-// passed on to them as it is in the environment.
+// upCommand is `cellblock up`. All other settings of the API and the worker are passed on through the environment.
 type upCommand struct {
 	APIAddr     string `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address to serve on (host:port; port 0 takes a free one)."`
 	RedisURL    string `name:"redis-url" env:"REDIS_URL" help:"Use this Redis (redis://, rediss:// or unix:// URL) instead of starting one."`
@@ -22,7 +21,7 @@ type upCommand struct {
 	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address of the first worker's metrics (host:port; empty: none); each further worker takes the next port."`
 }
 
-// maxWorkers is more than one machine has a use for.
+// maxWorkers is more than one machine can use.
 const maxWorkers = 64
 
 // Validate is called by kong.
@@ -33,8 +32,8 @@ func (c *upCommand) Validate() error {
 	return nil
 }
 
-// Run brings everything up, waits for Ctrl-C or for something to fail for good, and
-// takes everything down again. Asked to end, it returns nil.
+// Run starts everything, waits for a signal or a permanent failure, and stops everything. After a signal it returns
+// nil.
 func (c *upCommand) Run() error {
 	executable, err := os.Executable()
 	if err != nil {
@@ -57,7 +56,7 @@ func (c *upCommand) Run() error {
 		}
 	}
 	if asked.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // asked to end while starting
+		err = nil // stopped by the user during the start
 	}
 	if err != nil {
 		s.output.Say("stopping the rest: %v", err)
@@ -67,7 +66,7 @@ func (c *upCommand) Run() error {
 	return errors.Join(err, s.stop(again))
 }
 
-// workerName is the name of worker i, counted from 0, beside its lines.
+// workerName returns the name in front of the log lines of worker i, counted from 0.
 func (c *upCommand) workerName(i int) string {
 	if c.Workers <= 1 {
 		return "worker"
@@ -75,14 +74,13 @@ func (c *upCommand) workerName(i int) string {
 	return fmt.Sprintf("worker-%d", i+1)
 }
 
-// notify gives a context that is done at the next signal to end. SIGHUP is one:
-// the terminal was closed.
+// notify returns a context that is done at the next SIGINT, SIGTERM or SIGHUP (the terminal was closed).
 func notify() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 }
 
-// defaultData is where the jobs are kept unless told otherwise: the system's
-// place for root, the user's own for others.
+// defaultData returns the default folder for jobs: a system folder for root, a folder in the home directory for other
+// users.
 func defaultData() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/cellblock"
@@ -98,11 +96,11 @@ func defaultData() string {
 	return filepath.Join(state, "cellblock")
 }
 
-// apiSecrets are passed on to the API alone.
+// apiSecrets are passed on to the API only.
 var apiSecrets = []string{"API_TOKEN", "CALLBACK_SECRET"}
 
-// environment is ours with some variables set, and without the API's secrets,
-// which nobody but the API has a use for.
+// environment returns our environment with some variables set, and without the API's secrets, which other processes do
+// not need.
 func environment(set ...string) []string {
 	names := map[string]bool{}
 	for _, name := range apiSecrets {

@@ -25,8 +25,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// The tests run the real program and a real Redis. In place of the API and the
-// worker stand copies of this test binary, so that they can be made to fail.
+// The tests run the real program and a real Redis. Copies of this test binary stand in for the API and the worker, so
+// that tests can make them fail.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "cellblock":
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// standIn behaves as the variable STANDIN_<name> says: crash, deaf, or well.
+// standIn behaves as the variable STANDIN_<name> selects: crash, deaf, or well.
 func standIn(work func(ctx context.Context) error) {
 	name := filepath.Base(os.Args[0])
 	_, hasToken := os.LookupEnv("API_TOKEN")
@@ -95,14 +95,14 @@ func beatHeart(ctx context.Context) error {
 	return heart.Retire(context.WithoutCancel(ctx), owner)
 }
 
-// up is a running `cellblock up` with stand-ins, in a data folder of its own.
+// up is a running `cellblock up` with stand-ins and its own data folder.
 type up struct {
 	cmd   *exec.Cmd
 	lines chan string
 	said  []string
 }
 
-// programs makes a folder with the three programs, all this test binary.
+// programs creates a folder with the three programs, all copies of this test binary.
 func programs(t *testing.T) string {
 	t.Helper()
 	binary, err := os.ReadFile("/proc/self/exe")
@@ -122,7 +122,7 @@ func startUp(t *testing.T, dir, data string, env ...string) *up {
 	t.Helper()
 	u := &up{cmd: exec.Command(filepath.Join(dir, "cellblock"), "up"), lines: make(chan string, 1000)}
 	u.cmd.Env = append(os.Environ(), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=", "REDIS_URL=", "CELLBLOCK_DATA="+data,
-		"GORACE=atexit_sleep_ms=0") // else each process takes a second more to end
+		"GORACE=atexit_sleep_ms=0") // otherwise each process takes a second longer to exit
 	u.cmd.Env = append(u.cmd.Env, env...)
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -142,14 +142,14 @@ func startUp(t *testing.T, dir, data string, env ...string) *up {
 	}()
 	t.Cleanup(func() {
 		_ = u.cmd.Process.Kill()
-		for range u.lines { // closed once all that hold the pipe are gone
+		for range u.lines { // closed once every process that holds the pipe has exited
 		}
 		_ = u.cmd.Wait()
 	})
 	return u
 }
 
-// wait reads up to a line that holds the text.
+// wait reads up to a line that contains the text.
 func (u *up) wait(t *testing.T, text string) {
 	t.Helper()
 	late := time.After(20 * time.Second)
@@ -169,7 +169,7 @@ func (u *up) wait(t *testing.T, text string) {
 	}
 }
 
-// end reads to the end and gives the exit status.
+// end reads to the end and returns the exit status.
 func (u *up) end(t *testing.T) int {
 	t.Helper()
 	late := time.After(20 * time.Second)
@@ -198,7 +198,7 @@ func (u *up) signal(t *testing.T, s os.Signal) {
 	}
 }
 
-// line finds a line by a pattern; -1 if it was not said.
+// line returns the index of the first line that matches the pattern; -1 for none.
 func (u *up) line(pattern string) int {
 	re := regexp.MustCompile(pattern)
 	return slices.IndexFunc(u.said, re.MatchString)
@@ -228,7 +228,7 @@ func TestUpServesUntilAskedToEnd(t *testing.T) {
 		t.Errorf("exit status %d, want 0", status)
 	}
 	u.wantLine(t, `^api      \| api ends`)
-	u.wantLine(t, `^worker-1 \| worker ends`) // it could still reach Redis
+	u.wantLine(t, `^worker-1 \| worker ends`) // Redis was still up
 	u.wantLine(t, `^worker-2 \| worker ends`)
 	if _, err := os.Stat(filepath.Join(data, "redis.sock")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Redis did not end well: its socket is there (%v)", err)
@@ -266,8 +266,7 @@ func TestUpRefusesATakenPort(t *testing.T) {
 	}
 }
 
-// The two are compared with each other as well: the API would have taken the port by
-// the time that the worker comes.
+// The addresses are also compared with each other: the API would take the port before the worker starts.
 func TestUpRefusesOneAddressForTwo(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
@@ -281,7 +280,7 @@ func TestUpRefusesOneAddressForTwo(t *testing.T) {
 	}
 }
 
-// freePort is a port that was free a moment ago, and the one behind it too.
+// freePort returns a port that was just free, and so was the next one.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -334,7 +333,7 @@ func TestNothingOutlivesAKilledUp(t *testing.T) {
 	first := startUp(t, dir, data)
 	first.wait(t, "ready:")
 	first.signal(t, syscall.SIGKILL)
-	first.end(t) // the pipe is closed: nobody is left
+	first.end(t) // the pipe is closed: all processes have exited
 	second := startUp(t, dir, data)
 	second.wait(t, "ready:")
 }

@@ -1,5 +1,4 @@
-// Command worker takes jobs from the queue and runs each in a sandbox. It is
-// the privileged side of Cellblock.
+// Command worker takes jobs from the queue and runs each in a sandbox. It is the privileged part of Cellblock.
 package main
 
 import (
@@ -25,7 +24,7 @@ import (
 	"cellblock/internal/worker"
 )
 
-// settings are all of the worker's, each a flag and an environment variable.
+// settings are the worker's settings, each a flag and an environment variable.
 type settings struct {
 	Redis                   redisconn.Settings       `embed:""`
 	Files                   files.Settings           `embed:""`
@@ -37,12 +36,12 @@ type settings struct {
 	Version                 kong.VersionFlag `help:"Print the version and leave."`
 }
 
-// Validate implements kong's validation, so that contradictions are usage errors.
+// Validate refuses contradictory settings, as usage errors. kong calls it.
 func (s *settings) Validate() error {
 	return errors.Join(s.Sandbox.Validate(), s.Worker.Validate(s.Sandbox.Wall))
 }
 
-// Every slot can have its sandboxes.
+// Compile-time check: every slot can have a ready sandbox.
 const _ = uint(nsjail.MaxReady - worker.MaxConcurrency)
 
 func main() {
@@ -59,12 +58,12 @@ func main() {
 	lifecycle.Main(logger, func(ctx context.Context) error { return run(ctx, s, logger) })
 }
 
-// metricsPatience is how long a scrape may go on once the worker ends.
+// metricsPatience is the time for a scrape to end once the worker stops.
 const metricsPatience = 2 * time.Second
 
-// run wires the worker together and takes it apart in reverse order.
+// run connects the parts of the worker and closes them in reverse order.
 func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
-	// First: a port that is taken is found before Redis is asked and sandboxes are made.
+	// First, so that a port in use is found before Redis is contacted and sandboxes are created.
 	server, err := s.Metrics.Listen(ctx)
 	if err != nil {
 		return err
@@ -115,7 +114,7 @@ func run(ctx context.Context, s settings, logger *slog.Logger) (err error) {
 	}).Run(ctx)
 }
 
-// sweep removes files that have expired, until stop is called.
+// sweep removes expired files until stop is called.
 func sweep(ctx context.Context, kept *files.Store, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var sweeping sync.WaitGroup
@@ -128,11 +127,10 @@ func sweep(ctx context.Context, kept *files.Store, logger *slog.Logger) (stop fu
 	}
 }
 
-// redisPatience bounds the look at Redis's version.
+// redisPatience is the timeout for reading Redis's version.
 const redisPatience = 2 * time.Second
 
-// checkRedis fails for a Redis that is too old. One that is not there yet is no
-// reason not to start: the worker waits for it.
+// checkRedis fails for a Redis that is too old. It only warns if Redis does not answer, since the worker waits for it.
 func checkRedis(ctx context.Context, client redis.UniversalClient, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, redisPatience)
 	defer cancel()
@@ -144,7 +142,7 @@ func checkRedis(ctx context.Context, client redis.UniversalClient, logger *slog.
 	return err
 }
 
-// sayWhatHolds logs by what means this machine holds jobs to their limits.
+// sayWhatHolds logs how this machine enforces the limits of jobs.
 func sayWhatHolds(host *nsjail.Host, maker nsjail.Maker, logger *slog.Logger) {
 	version, err := host.CgroupVersion()
 	if err != nil {

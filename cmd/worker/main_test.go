@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain makes this binary the worker where it is called so.
+// TestMain runs the worker if the binary is called worker.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "worker" {
 		main()
@@ -19,8 +19,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A port that is taken is found before Redis is asked and before sandboxes are made:
-// here both would fail.
+// A port in use is found before Redis is contacted and sandboxes are created: both would fail here.
 func TestATakenMetricsPortIsFoundFirst(t *testing.T) {
 	t.Parallel()
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
