@@ -8,22 +8,23 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Descriptors of the process inside, by the runner's protocol. The cgroup.procs
-// files follow from firstCgroupFD, and nsjail's own log comes after them.
+// Descriptors of the runner (runner/protocol.md). The cgroup.procs files start at firstCgroupFD;
+// nsjail's log comes after them.
 const (
 	channelFD     = 3
 	statusFD      = 4
 	firstCgroupFD = 5
 )
 
-// insideID is the user and group that a script sees itself as.
+// insideID is the user and group id of a script, as seen inside a cold sandbox, or a warm one that
+// has a single user id to map.
 const insideID = 1000
 
-// coldStart is how long a cold sandbox may take until it is ready. nsjail's
-// clock runs from its start, so its own time limit has this much on top.
+// coldStart is how long a cold sandbox may take to become ready. nsjail counts its time limit from
+// its own start, so coldStart is added to that limit.
 const coldStart = 10 * time.Second
 
-// launch is all that differs between one sandbox's command line and another's.
+// launch holds what differs between the command lines of cold sandboxes.
 type launch struct {
 	Nsjail     string
 	ConfigFile string
@@ -31,12 +32,11 @@ type launch struct {
 	// OutsideID is the user and group id outside.
 	OutsideID int
 	Limits    jobs.Limits
-	// Cgroups is how many cgroup.procs descriptors are passed; 0 means that
-	// rlimits must hold the line alone.
+	// Cgroups is the number of cgroup.procs descriptors passed; with 0, only rlimits apply.
 	Cgroups int
 }
 
-// argv gives nsjail's whole command line. It depends on nothing but l.
+// argv returns the command line of nsjail. It depends on l only.
 func argv(l launch) []string {
 	args := []string{
 		l.Nsjail, "--config", l.ConfigFile,
@@ -56,25 +56,25 @@ func argv(l launch) []string {
 	return args
 }
 
-// zygoteLaunch is all that differs between one zygote's command line and another's.
+// zygoteLaunch holds what differs between the command lines of zygotes.
 type zygoteLaunch struct {
 	Nsjail, ConfigFile, Python string
-	// FirstID is the first of the user ids outside, and IDs how many there are.
+	// FirstID is the first of IDs consecutive user and group ids outside.
 	FirstID, IDs int
-	// Plan is what the zygote is told, as JSON.
+	// Plan is the JSON of a plan.
 	Plan string
-	// Cgroups is how many cgroup.procs descriptors follow the control socket.
+	// Cgroups is the number of cgroup.procs descriptors after the control socket.
 	Cgroups int
 }
 
-// controlFD is a zygote's control socket.
+// controlFD is the descriptor of a zygote's control socket.
 const controlFD = 3
 
-// zygoteArgv gives the command line of a zygote's nsjail: no limits of a job's,
-// and of the capabilities exactly those that making a sandbox needs.
+// zygoteArgv returns the command line of a zygote's nsjail: without the limits of a job, and with
+// only the capabilities that setting up a sandbox needs.
 func zygoteArgv(l zygoteLaunch) []string {
-	// A namespace below that maps root of this one would need CAP_SETFCAP in it
-	// (user_namespaces(7)), so a zygote with one id only is not root.
+	// To map root of this namespace in a child namespace takes CAP_SETFCAP (user_namespaces(7)), so
+	// a zygote with a single id is not root.
 	own := 0
 	if l.IDs == 1 {
 		own = insideID
@@ -98,8 +98,8 @@ func zygoteArgv(l zygoteLaunch) []string {
 	return args
 }
 
-// rlimits are the limits that the kernel keeps for each process (processes and
-// threads: for each user).
+// rlimits returns the limits that the kernel applies to each process (to each user, for the number
+// of processes and threads).
 func rlimits(l launch) []string {
 	cpu, memory, processes := seconds(l.Limits.CPU)+1, "inf", l.Limits.Processes+processSlack
 	if l.Cgroups == 0 {
@@ -114,19 +114,19 @@ func rlimits(l launch) []string {
 	}
 }
 
-// supervisors counts the processes of a sandbox that are not the script's.
+// supervisors is the number of processes in a cold sandbox that are not the script's.
 const supervisors = 1
 
-// processSlack is how far the rlimit lies above the group's limit, which counts
-// what it refuses: that count is the evidence for the verdict.
+// processSlack is how far the rlimit on processes lies above the limit of the cgroup. The cgroup
+// must refuse first: it counts refusals, which are the evidence for the verdict.
 const processSlack = 8
 
 func idMap(outside int) string { return fmt.Sprintf("%d:%d:1", insideID, outside) }
 
-// seconds rounds up: nsjail counts in whole ones.
+// seconds rounds up to whole seconds, the unit of nsjail.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// mebibytes rounds up.
+// mebibytes rounds up to whole MiB, the unit of nsjail.
 func mebibytes(bytes int64) string {
 	const mib = 1 << 20
 	return strconv.FormatInt((bytes+mib-1)/mib, 10)

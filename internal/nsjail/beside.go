@@ -11,7 +11,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Bounds on a frameNotes. The runner keeps well below them.
+// Bounds on a frameNotes. The runner stays well below them.
 const (
 	maxBesideBytes = 256 << 10
 	maxNotes       = 21
@@ -19,8 +19,8 @@ const (
 	maxOmitted     = 64
 )
 
-// beside is what the runner says of a result and of files. User code can forge it,
-// for its own job.
+// beside is what the runner reports in addition to the result and the files. User code can forge
+// it, for its own job only.
 type beside struct {
 	notes   []string
 	omitted []jobs.OmittedFile
@@ -36,8 +36,8 @@ type besideFrame struct {
 	} `json:"files_omitted"`
 }
 
-// readBeside reads the payload of a frameNotes. It returns an error wrapping
-// errGarbled for what is larger than the runner makes it, or names no limit.
+// readBeside reads the payload of a frameNotes. It returns an error wrapping errGarbled if the
+// payload exceeds a bound or is invalid, or if an omitted file has an unknown limit.
 func readBeside(r io.Reader, length int64, limits jobs.Limits) (beside, error) {
 	if length > maxBesideBytes {
 		return beside{}, fmt.Errorf("%w: %d bytes of notes", errGarbled, length)
@@ -70,8 +70,8 @@ func readBeside(r io.Reader, length int64, limits jobs.Limits) (beside, error) {
 	return found, nil
 }
 
-// fileLimit returns the limit of a name that may keep a file out of an answer. The
-// value is the worker's own, whatever the runner says.
+// fileLimit returns the limit with this name if it can keep a file out of a result, and false
+// otherwise. The value comes from the worker's limits, never from the runner.
 func fileLimit(name string, l jobs.Limits) (jobs.LimitHit, bool) {
 	switch name {
 	case "output_files":

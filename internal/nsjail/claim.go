@@ -11,21 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uidsPerWorker is how many user ids one worker holds; more than jobs that can
-// run at once, so that an id rests before it is used again. The first is what a
-// zygote itself has, and no job.
+// uidsPerWorker is the number of user ids of one worker. It exceeds the jobs that can run at once,
+// so that an id is not reused right away. A zygote itself has the first id; jobs never do.
 const uidsPerWorker = 4096
 
-// maxWorkers bounds the workers of one machine.
+// maxWorkers is the most workers on one machine.
 const maxWorkers = 256
 
-// claim is a worker's number on its machine. As long as it is held, no other
-// worker there has the same user ids or cgroup folder; the kernel gives it up
-// when the worker dies, however that happens.
+// claim is a worker's number on its machine. While it is held, no other worker with the same
+// RUN_DIR has the same user ids or cgroup directory. The kernel releases the lock when the worker
+// dies, in whatever way.
 type claim struct {
 	number int
 	lock   *os.File
-	// single is true where only the worker's own user id can be mapped.
+	// single is true if the worker is not root and can map its own user id only.
 	single  bool
 	uidBase int
 
@@ -34,7 +33,7 @@ type claim struct {
 	live map[int]bool
 }
 
-// newClaim takes the lowest free number under dir.
+// newClaim locks the lowest free number under dir.
 func newClaim(dir string, uidBase int) (*claim, error) {
 	dir = filepath.Join(dir, "claims")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -60,37 +59,36 @@ func newClaim(dir string, uidBase int) (*claim, error) {
 	return nil, fmt.Errorf("%d workers run on this machine already", maxWorkers)
 }
 
-// groupName names the worker's cgroup folder. Claims hold among workers that
-// share a RUN_DIR; cgroups may be shared by others too (another RUN_DIR, another
-// container), so the place of the claims is part of the name.
+// groupName returns the name of the worker's cgroup directory. Claims exclude only workers that
+// share a RUN_DIR, but workers with another RUN_DIR or in another container may share the cgroups.
+// So the name contains the device and inode of the lock file.
 func (c *claim) groupName() string {
 	var place unix.Stat_t
-	_ = unix.Fstat(int(c.lock.Fd()), &place) // zeros name a place as well
+	_ = unix.Fstat(int(c.lock.Fd()), &place) // zeros are a valid name too
 	return fmt.Sprintf("cellblock-%x-%x", place.Dev, place.Ino)
 }
 
-// jobIDs is how many user ids a worker has for sandboxes.
+// jobIDs is the number of user ids of a worker that sandboxes may have.
 const jobIDs = uidsPerWorker - 1
 
-// MaxReady is how many sandboxes a Maker can keep ready. Each of the pools of warm
-// ones keeps as many, as many run, some are being made, and some are taken down
-// behind their verdict: all have an id of their own.
+// MaxReady is the most sandboxes that a Maker keeps ready. Each pool of warm sandboxes keeps that
+// many, as many run, and others are being made or torn down; each of them has its own user id.
 const MaxReady = 512
 
 const maxPools = 3
 
-// idsNeeded is how many ids are taken at most, by so many ready sandboxes in each
-// pool and as many that run.
+// idsNeeded returns the most user ids in use at once, with ready sandboxes in each pool and as many
+// running.
 func idsNeeded(ready int) int {
 	beingMade, takenDown := maxPools*preparers, cap(newTeardowns().slots)+ready
 	return (maxPools+1)*ready + beingMade + takenDown
 }
 
-// errNoIDs is returned by takeID when every id is taken.
+// errNoIDs is returned by takeID if every id is in use.
 var errNoIDs = fmt.Errorf("all %d user ids of this worker are in use; is WORKER_CONCURRENCY too high, or do sandboxes not die?", jobIDs)
 
-// takeID takes a user id that no live sandbox has. The caller gives it back. It
-// returns errNoIDs if there is none.
+// takeID returns a user id that no live sandbox has, or errNoIDs if there is none. The caller must
+// release it with giveBack.
 func (c *claim) takeID() (int, error) {
 	if c.single {
 		return os.Geteuid(), nil
@@ -110,7 +108,7 @@ func (c *claim) takeID() (int, error) {
 	}
 }
 
-// firstID is the first user id outside that a zygote has, and ids their number.
+// firstID returns the first user id outside of a zygote; ids returns how many it has.
 func (c *claim) firstID() int {
 	if c.single {
 		return os.Geteuid()
@@ -125,10 +123,10 @@ func (c *claim) ids() int {
 	return uidsPerWorker
 }
 
-// inside gives the id that a fork is to take, for its id outside.
+// inside returns the user id that a fork takes inside, for its id outside.
 func (c *claim) inside(id int) int {
 	if c.single {
-		return insideID // in a user namespace of its own
+		return insideID // in its own user namespace
 	}
 	return id - c.uidBase
 }

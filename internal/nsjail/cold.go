@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Acquire launches one nsjail with an interpreter inside and waits until it is
-// ready, whatever the script. The caller owns the sandbox and must Run or
-// Discard it.
+// Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for coldStart
+// at most. The script makes no difference. The caller owns the sandbox and must call Run or
+// Discard. The error wraps errNoIDs if every user id is in use.
 func (c *Cold) Acquire(ctx context.Context, _ string) (*Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, coldStart)
 	defer cancel()
@@ -31,19 +31,18 @@ func (c *Cold) Acquire(ctx context.Context, _ string) (*Sandbox, error) {
 	return s, nil
 }
 
-// Cold makes cold sandboxes: one nsjail for each job. It is safe for
-// concurrent use.
+// Cold makes cold sandboxes: one nsjail for each job. It is safe for concurrent use.
 type Cold struct {
 	host   *Host
 	logger *slog.Logger
 }
 
-// NewCold makes cold sandboxes on a host that Open prepared; the host outlives it.
+// NewCold returns a Cold for a host that Open prepared. The host must outlive it.
 func NewCold(host *Host, logger *slog.Logger) *Cold {
 	return &Cold{host: host, logger: logger}
 }
 
-// launch owns the id, and gives it back when nothing has it any more.
+// launch takes ownership of the id and releases it once the sandbox is gone or did not start.
 func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
 	release, started := func() { c.host.claim.giveBack(id) }, false
 	defer func() {
@@ -66,7 +65,7 @@ func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
 		return nil, errors.Join(err, removeGroup(group))
 	}
 	started = true
-	inner.close() // so that they end with the process
+	inner.close() // so that EOF comes when the process exits
 	limits := c.host.limits
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
@@ -80,7 +79,8 @@ func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
 	return s, nil
 }
 
-// awaitReady waits for what started the sandbox, and then for the runner in it.
+// awaitReady blocks until started returns, then until the runner is ready. It kills the sandbox
+// when ctx is done.
 func (s *Sandbox) awaitReady(ctx context.Context, started func(time.Time) error) error {
 	deadline, _ := ctx.Deadline()
 	stop := context.AfterFunc(ctx, s.body.kill)
@@ -95,15 +95,15 @@ func (s *Sandbox) awaitReady(ctx context.Context, started func(time.Time) error)
 	return s.channel.SetReadDeadline(time.Time{})
 }
 
-// coldBody is one nsjail, with the supervisor's status socket.
+// coldBody is one nsjail and the status socket of its supervisor.
 type coldBody struct {
 	jail   *jail
 	status *net.UnixConn
-	// log is what nsjail itself had to say: nothing, if all is well.
+	// log is the output of nsjail itself; empty if all is well.
 	log *output
 }
 
-// maxLogBytes is how much of nsjail's own log is kept for an error's text.
+// maxLogBytes is how much of nsjail's own output is kept for error messages.
 const maxLogBytes = 4096
 
 func startCold(args []string, inner *innerEnds) (*coldBody, error) {
@@ -144,7 +144,8 @@ func (b *coldBody) kill()                 { b.jail.kill() }
 func (b *coldBody) dead() <-chan struct{} { return b.jail.gone }
 func (b *coldBody) ending() ending        { return readEnding(b.status) }
 
-// settled implements body: the script's process is the supervisor's to know.
+// settled implements body. It always returns false: only the supervisor can see the script's
+// process.
 func (b *coldBody) settled() (syscall.WaitStatus, bool) { return 0, false }
 
 func (b *coldBody) close() {
@@ -153,5 +154,5 @@ func (b *coldBody) close() {
 	b.log.stop()
 }
 
-// said gives nsjail's own log, once the body is closed.
+// said returns nsjail's own output. The body must be closed.
 func (b *coldBody) said() string { return strings.TrimSpace(string(b.log.kept)) }

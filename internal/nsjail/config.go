@@ -7,8 +7,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// render gives the configuration for one machine: its own architecture's system
-// call policy, and the size of /tmp, which no option of nsjail's can change.
+// render returns the nsjail configuration for this machine: with the system call policy, and with
+// the size of /tmp, which no option of nsjail sets.
 func render(config, policy string, limits jobs.Limits) (string, error) {
 	config, err := WithPolicy(config, policy)
 	if err != nil {
@@ -23,8 +23,8 @@ func render(config, policy string, limits jobs.Limits) (string, error) {
 
 func tmpfsSize(bytes int64) string { return fmt.Sprintf("size=%d,", bytes) }
 
-// readOnly gives the entries for further read-only mounts, each "path" or
-// "path:path inside". nsjail's own option for them leaves setuid bits and devices.
+// readOnly returns the configuration of further read-only mounts, each "path" or "path:path
+// inside". Unlike nsjail's option for them, it disables setuid bits and devices.
 func readOnly(mounts ...string) string {
 	var entries strings.Builder
 	for _, mount := range mounts {

@@ -13,7 +13,7 @@ import (
 	"cellblock/internal/nsjail/seccomp"
 )
 
-// A reader finds the limits in nsjail.cfg, so its numbers must be the real ones.
+// Readers look for the limits in nsjail.cfg, so its numbers must be the real ones.
 func TestConfigShowsTheDefaultLimits(t *testing.T) {
 	l := jobs.DefaultLimits()
 	for _, line := range []string{
@@ -30,8 +30,8 @@ func TestConfigShowsTheDefaultLimits(t *testing.T) {
 	wantProse(t, "nsjail.cfg", cellblock.NsjailConfig, "(15 s)", "(10 s)", "700 MiB", "1,024 KiB", "64 processes and threads", "1 MiB each, the result 4 MiB")
 }
 
-// TestDocumentsShowTheDefaultLimits holds the README's table to the real limits, and
-// all of the documents to one unit: 700 MB and 734,003,200 bytes are not the same.
+// TestDocumentsShowTheDefaultLimits checks the README's table against the real limits, and that all
+// documents use one unit: 700 MB and 734,003,200 bytes differ.
 func TestDocumentsShowTheDefaultLimits(t *testing.T) {
 	t.Parallel()
 	var readme string
@@ -69,7 +69,7 @@ func wantProse(t *testing.T, name, text string, all ...string) {
 	}
 }
 
-// thousands is a number with a comma before each group of three digits.
+// thousands formats a number with a comma before each group of three digits.
 func thousands(n int64) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
@@ -86,8 +86,8 @@ func readDocument(t *testing.T, path string) string {
 	return string(content)
 }
 
-// TestConfigSetsTheOwnVariables holds the variables that no request may set to
-// those that every sandbox has.
+// TestConfigSetsTheOwnVariables checks that the variables which no request may set are those that
+// every sandbox has.
 func TestConfigSetsTheOwnVariables(t *testing.T) {
 	var set []string
 	for line := range strings.Lines(cellblock.NsjailConfig) {
@@ -129,7 +129,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestSettingsDefaults holds the settings to the domain's defaults.
+// TestSettingsDefaults checks the settings against the domain's defaults.
 func TestSettingsDefaults(t *testing.T) {
 	if got := defaultSettings(t).Limits(); got != jobs.DefaultLimits() {
 		t.Errorf("settings give %+v, the domain %+v", got, jobs.DefaultLimits())

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Container runtimes cover parts of /proc. The kernel then lets nobody below
-// mount a fresh one (mount_namespaces(7)), and no sandbox can be made. Whoever
-// has CAP_SYS_ADMIN may mount one beside it first, which is whole and counts.
+// Container runtimes cover parts of /proc. The kernel then refuses a new mount of /proc in the
+// namespaces below (mount_namespaces(7)), and no sandbox can start. With CAP_SYS_ADMIN, the worker
+// can first mount another, complete /proc, which satisfies the kernel.
 
-// uncoverProc mounts a whole /proc under dir, if this process's own is covered
-// and it may. It stays as long as the container: other workers count on it too.
-// Sandboxes see nothing of it.
+// uncoverProc mounts a complete /proc under dir if that of this process is covered. It stays
+// mounted as long as the container lives, because other workers depend on it too. Sandboxes cannot
+// see it. An error is returned if this process may not mount.
 func uncoverProc(dir string) error {
 	mountinfo, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -35,7 +35,8 @@ func uncoverProc(dir string) error {
 	return unix.Mount("proc", at, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }
 
-// mountPoints are the fifth fields of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+// mountPoints returns the mount points in /proc/self/mountinfo: its fifth fields
+// (proc_pid_mountinfo(5)).
 func mountPoints(mountinfo string) map[string]bool {
 	points := map[string]bool{}
 	for line := range strings.Lines(mountinfo) {
@@ -46,8 +47,8 @@ func mountPoints(mountinfo string) map[string]bool {
 	return points
 }
 
-// procCovered reports whether something is mounted over a part of /proc that is
-// not empty: what systemd mounts at an empty place there does no harm.
+// procCovered reports whether something is mounted over a non-empty part of /proc. What systemd
+// mounts over an empty directory there does not matter.
 func procCovered(points map[string]bool) bool {
 	for point := range points {
 		if strings.HasPrefix(point, "/proc/") && point != "/proc/sys/fs/binfmt_misc" {
@@ -57,8 +58,8 @@ func procCovered(points map[string]bool) bool {
 	return false
 }
 
-// missing names, in one line, what this machine or container denies to
-// sandboxes; empty if nothing is found.
+// missing returns, in one line, what this machine or container denies to sandboxes; "" if nothing
+// is found.
 func (s Settings) missing() string {
 	var found []string
 	if !s.canUnshare() {
@@ -86,7 +87,7 @@ func filtered() bool {
 	return bytes.Contains(status, []byte("\nSeccomp:\t2"))
 }
 
-// canUnshare tries out whether a process in namespaces of its own can be made.
+// canUnshare reports whether a process can be started in new namespaces.
 func (s Settings) canUnshare() bool {
 	cmd := exec.Command(s.Nsjail, "--help") //nolint:gosec,noctx // the operator's nsjail; it prints and ends
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS}
@@ -107,7 +108,7 @@ func whyNoNamespaces() string {
 	}
 }
 
-// number reads a file with one number; -1 where there is none.
+// number returns the number in a file; -1 if there is none.
 func number(path string) int {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestProcCovered(t *testing.T) {
 	}
 }
 
-// TestNothingIsMissingHere: where sandboxes can be made, no reason is found.
+// TestNothingIsMissingHere checks that no reason is found where sandboxes can be made.
 func TestNothingIsMissingHere(t *testing.T) {
 	s := defaultSettings(t)
 	if !s.canUnshare() {

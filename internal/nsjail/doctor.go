@@ -13,22 +13,21 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Verdicts of one check.
+// The values of Check.Status.
 const (
 	CheckOK   = "ok"
 	CheckWarn = "warn"
 	CheckFail = "fail"
 )
 
-// Check is one line of what a machine can enforce, and how. The worker refuses
-// to start where one of them failed.
+// Check is one thing that a machine can or cannot enforce, and how.
 type Check struct {
 	Name   string
 	Status string
 	Text   string
 }
 
-// probeScript looks around from inside a sandbox.
+// probeScript reports what a script sees inside a sandbox.
 const probeScript = `
 import importlib.metadata, os, platform, socket
 
@@ -58,7 +57,7 @@ def main():
     }
 `
 
-// probe is what the script found.
+// probe is the result of probeScript.
 type probe struct {
 	Python, Numpy, Pandas string
 	Seccomp               string
@@ -69,8 +68,8 @@ type probe struct {
 	PID                   int
 }
 
-// Doctor tries out, with a real sandbox, what this machine can enforce. The
-// checks come in the order in which they depend on one another.
+// Doctor tests, with real sandboxes, what this machine can enforce. Each check depends only on
+// those before it.
 func Doctor(ctx context.Context, settings Settings) []Check {
 	checks := []Check{checkNsjail(ctx, settings)}
 	host, err := Open(ctx, settings)
@@ -90,7 +89,7 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 	return append(append(checks, inspect(outcome)...), checkWarm(ctx, host))
 }
 
-// checkWarm tries out whether sandboxes can be forked ahead of need.
+// checkWarm tests whether warm sandboxes work.
 func checkWarm(ctx context.Context, host *Host) Check {
 	if host.settings.Sandbox != KindWarm {
 		return Check{"warm sandboxes", CheckOK, "switched off (SANDBOX=cold)"}
@@ -111,7 +110,7 @@ func checkWarm(ctx context.Context, host *Host) Check {
 	return Check{"warm sandboxes", CheckOK, fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms", strings.Join(host.settings.packages(), ", "), outcome.Usage.RunMS)}
 }
 
-// inspect judges what a trial script saw from inside.
+// inspect returns the checks of what the trial script saw from inside.
 func inspect(outcome jobs.Outcome) []Check {
 	if outcome.Failure != nil {
 		return []Check{{"sandbox", CheckFail, fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback)}}
@@ -153,14 +152,14 @@ func orMissing(version string) string {
 	return version
 }
 
-// nsjailVersion asks the package that nsjail came in: the program itself has no
-// option that tells its version.
+// nsjailVersion prints the version of the package that contains nsjail: the program has no option
+// that prints its version.
 const nsjailVersion = `from nsjail._nsjail_version import __nsjail_version__ as v; print(v, end="")`
 
 func checkNsjail(ctx context.Context, settings Settings) Check {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	// --help is the only call that runs nothing; it exits with 0.
+	// --help is the only option that runs nothing; nsjail exits with 0.
 	if err := exec.CommandContext(ctx, settings.Nsjail, "--help").Run(); err != nil { //nolint:gosec // the operator's nsjail
 		return Check{"nsjail", CheckFail, fmt.Sprintf("%s does not run: %v (make setup installs it)", settings.Nsjail, err)}
 	}
@@ -179,9 +178,8 @@ func checkCgroups(host *Host) Check {
 	return Check{"cgroups", CheckOK, version + ": memory, processes and CPU time are limited and counted for each job"}
 }
 
-// checkCoreDumps warns of a handler that the kernel starts, as root and outside
-// of every sandbox, when a script crashes: the limit on core files does not hold
-// for handlers (core(5)).
+// checkCoreDumps warns of a core dump handler, which the kernel starts as root and outside of every
+// sandbox when a script crashes. The rlimit on core files does not apply to handlers (core(5)).
 func checkCoreDumps() Check {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if err == nil && strings.HasPrefix(string(pattern), "|") {

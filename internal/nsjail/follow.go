@@ -8,25 +8,25 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// maxPiece bounds one piece of text, in bytes of what the script wrote.
+// maxPiece is the most bytes of the script's output in one piece of text.
 const maxPiece = 64 << 10
 
-// outputs are the two of a sandbox.
+// outputs are stdout and stderr of a sandbox.
 type outputs struct {
 	stdout, stderr *output
-	// written gets a value when more was kept of either.
+	// written receives a value when either has kept more bytes.
 	written chan struct{}
 }
 
-// collectBoth collects both outputs; see collect.
+// collectBoth starts to collect both outputs; see collect.
 func collectBoth(stdout, stderr *os.File, limit int64) outputs {
 	written := make(chan struct{}, 1)
 	return outputs{stdout: collect(stdout, limit, written), stderr: collect(stderr, limit, written), written: written}
 }
 
-// Follow calls told with what the script prints, from its first byte on and
-// while it prints it, until ctx ends. All texts of one output together are the
-// beginning of what Run gives of it. One caller at a time; with Run or before it.
+// Follow calls told with the script's output, from its first byte on and as the script writes it,
+// until ctx is done. The texts of one output, joined, are a prefix of what Run returns of it. Only
+// one caller at a time may follow; it may start before Run.
 func (o *outputs) Follow(ctx context.Context, told func([]jobs.Printed)) {
 	out, err := tail{output: o.stdout}, tail{output: o.stderr}
 	for {
@@ -51,14 +51,14 @@ func (o *outputs) Follow(ctx context.Context, told func([]jobs.Printed)) {
 	}
 }
 
-// tail reads an output as the text that take will give.
+// tail reads an output as the text that take will return.
 type tail struct {
 	output *output
-	// read and given are bytes: of what was kept, and of the text made of it.
+	// read counts the bytes of the output that were read, given those of the text made from them.
 	read, given int
 }
 
-// next gives the text that follows, and its place; "" if there is no more yet.
+// next returns the next text and its offset in bytes; "" if there is none yet.
 func (t *tail) next() (at int, text string) {
 	at = t.given
 	for text == "" {
@@ -66,7 +66,7 @@ func (t *tail) next() (at int, text string) {
 		end := min(len(t.output.kept), int(t.output.bound()), t.read+maxPiece)
 		raw := slices.Clone(t.output.kept[min(t.read, end):end])
 		t.output.mu.Unlock()
-		raw = wholeCharacters(raw) // the beginning of one is not decided
+		raw = wholeCharacters(raw) // an incomplete character is left for the next call
 		if len(raw) == 0 {
 			return at, ""
 		}

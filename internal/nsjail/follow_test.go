@@ -12,8 +12,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Whatever is written, in whatever pieces: who follows gets the beginning of what
-// take gives, and all of it but what only the end decides.
+// For any output, written in any pieces, a follower receives a prefix of what take returns: all of
+// it but what only the end of the stream decides.
 func TestWhatIsFollowedIsWhatIsTaken(t *testing.T) {
 	alphabet := []string{"a", "é", "€", "😀", "\n", "\xff", "\x80", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", strings.Repeat("x", 50)}
 	for seed := range uint64(2000) {

@@ -15,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controlMessage is what a zygote says: a word, a slot, and what follows.
+// controlMessage is a message of a zygote or supervisor: a word, a slot, and further numbers.
 type controlMessage struct {
 	word    string
 	slot    int
 	numbers []int64
 	text    string
 	files   []int
-	// sender is the process that wrote it, as the kernel says (SCM_CREDENTIALS).
+	// sender is the process id of the writer, from the kernel (SCM_CREDENTIALS).
 	sender int
 }
 
@@ -32,7 +32,8 @@ func (m controlMessage) closeFiles() {
 	}
 }
 
-// receive reads one message of the control socket with its descriptors.
+// receive reads one message from a control or status socket, with its descriptors. The caller must
+// close these.
 func receive(conn *net.UnixConn) (controlMessage, error) {
 	text := make([]byte, maxControlMessage)
 	control := make([]byte, unix.CmsgSpace(4*4)+unix.CmsgSpace(unix.SizeofUcred))
@@ -63,7 +64,7 @@ func receive(conn *net.UnixConn) (controlMessage, error) {
 	return m, nil
 }
 
-// numbersOf reads the slot and what follows it, up to the first word.
+// numbersOf returns the slot and the numbers after it, up to the first other word.
 func numbersOf(fields []string) (slot int, rest []int64) {
 	for i, field := range fields {
 		number, err := strconv.ParseInt(field, 10, 64)
@@ -79,18 +80,18 @@ func numbersOf(fields []string) (slot int, rest []int64) {
 	return slot, rest
 }
 
-// fork is the processes of a warm sandbox: an init and the job's, in a pid
-// namespace inside the zygote's.
+// fork is the body of a warm sandbox: an init process and the job's process, in a pid namespace
+// inside the zygote's.
 type fork struct {
 	zygote *zygote
-	born   chan struct{} // closed once init is known, or the fork failed
+	born   chan struct{} // closed once init is known or the fork failed
 	gone   chan struct{}
 
 	mu   sync.Mutex
 	init int         // pidfd; -1 unless it lives
 	job  int         // pidfd; -1 unless it lives
-	ends [2]*os.File // own job's and init's; readable once the process ended
-	// leaves tells the job's end early; nil where the kernel does not let us.
+	ends [2]*os.File // job and init as files; readable once the process is dead
+	// leaves reads the job's exit status early; nil if the kernel does not support it.
 	leaves *leaving
 	failed error
 	end    ending
@@ -102,7 +103,7 @@ func newFork(z *zygote) *fork {
 	return &fork{zygote: z, born: make(chan struct{}), gone: make(chan struct{}), init: -1, job: -1}
 }
 
-// hear takes the zygote's word on this fork.
+// hear handles a message of the zygote about this fork.
 func (f *fork) hear(m controlMessage) {
 	switch {
 	case m.word == "forked" && len(m.files) == 2:
@@ -126,14 +127,14 @@ func (f *fork) hear(m controlMessage) {
 	}
 }
 
-// zygotePatience is how long a zygote may take to tell of an end.
+// zygotePatience is how long a zygote may take to report the end of a fork.
 const zygotePatience = time.Second
 
-// watch waits for the end of the job's process by itself, ends the rest, and
-// holds the zygote to its duty: one that does not tell of the end hangs, and is
-// killed. Without this, a script that had returned would look like one that runs
-// too long. The time that the kernel needs to take a namespace down is not the
-// zygote's: a job can make it long, and would else end its neighbours.
+// watch waits for the end of the job's process and then kills the rest of the fork. A zygote that
+// does not report the end within zygotePatience hangs and is killed: otherwise, a script that has
+// returned would look like one that exceeds its time. The time that the kernel takes to remove the
+// namespace does not count, since a job can make that long, and killing the zygote kills all its
+// sandboxes.
 func (f *fork) watch() {
 	awaitExit(f.ends[0])
 	f.kill()
@@ -147,8 +148,8 @@ func (f *fork) watch() {
 	}
 }
 
-// awaitExit blocks until the process behind a pidfd is dead, the file is closed,
-// or its deadline is over.
+// awaitExit blocks until the process behind a pidfd is dead, the file is closed, or its read
+// deadline passes.
 func awaitExit(pidfd *os.File) {
 	raw, err := pidfd.SyscallConn()
 	if err != nil {
@@ -157,7 +158,7 @@ func awaitExit(pidfd *os.File) {
 	_ = raw.Read(func(fd uintptr) bool { return exited(int(fd)) })
 }
 
-// lost says that the zygote is gone, and this fork with it.
+// lost ends the fork because its zygote is gone.
 func (f *fork) lost() { f.finish(errors.New("the zygote is gone")) }
 
 func (f *fork) finish(failed error) {
@@ -170,7 +171,7 @@ func (f *fork) finish(failed error) {
 	})
 }
 
-// awaitBirth waits until the init of the namespace is known.
+// awaitBirth blocks until the zygote reported the fork's processes or its failure.
 func (f *fork) awaitBirth(deadline time.Time) error {
 	select {
 	case <-f.born:
@@ -184,8 +185,8 @@ func (f *fork) awaitBirth(deadline time.Time) error {
 
 func (f *fork) dead() <-chan struct{} { return f.gone }
 
-// usable asks the kernel about the fork's process, not only what was told: of
-// many forks that go with their zygote, this may be the last one to hear of it.
+// usable reports whether the job's process is alive. It asks the kernel: when a zygote dies, its
+// forks die with it, before gone is closed for each of them.
 func (f *fork) usable() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -198,8 +199,8 @@ func exited(pidfd int) bool {
 	return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
 }
 
-// watchLeaving lets settled tell, if this machine does. It is called when the
-// process waits for its script: it is confined, and nothing of it has run.
+// watchLeaving enables settled where this machine supports it. Call it when the process waits for
+// its script: it is confined then, and no user code has run.
 func (f *fork) watchLeaving() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -223,8 +224,8 @@ func (f *fork) ending() ending {
 	return f.end
 }
 
-// kill ends the namespace by its init, the job's process first: that is what
-// the zygote waits for, and what it then tells.
+// kill kills the job's process, for whose end the zygote waits, and then the init, with which the
+// kernel kills the whole pid namespace.
 func (f *fork) kill() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -23,30 +23,30 @@ import (
 	"cellblock/runner"
 )
 
-// Host is this machine as sandboxes need it: files, user ids, and cgroups. One
-// worker opens one and closes it at its end.
+// Host holds what sandboxes need of this machine: files, user ids and cgroups. A worker opens one
+// and closes it when it ends.
 type Host struct {
 	settings Settings
 	limits   jobs.Limits
 	claim    *claim
-	// cgroups is nil where they cannot be used; cgroupsError says why.
+	// cgroups is nil if cgroups cannot be used; cgroupsError is the reason.
 	cgroups      *cgroup.Hierarchy
 	cgroupsError error
-	// dir holds the runner's files and the rendered configuration.
+	// dir contains the runner's files and the rendered configuration.
 	dir    string
 	mounts []string
-	// missing has a sentence for each package that is to be loaded and cannot be.
+	// missing has a sentence for each package that should be preloaded and is not installed.
 	missing []string
 	groups  atomic.Uint64
-	// teardowns are of sandboxes whose job has its verdict.
+	// teardowns run after the verdicts of the jobs.
 	teardowns teardowns
 }
 
-// Open prepares this machine. It fails where sandboxes could not be held to
-// their limits, with a sentence that says what is missing.
+// Open prepares this machine for sandboxes. The error names what is missing if sandboxes cannot be
+// held to their limits. The caller must close the Host.
 func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 	h := &Host{settings: settings, limits: settings.Limits(), teardowns: newTeardowns()}
-	// A killed worker may have left groups: names count from the time on.
+	// Group names count from the current time, since a killed worker may have left groups.
 	h.groups.Store(uint64(time.Now().UnixMicro()))
 	if err := settings.Validate(); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 		}
 	}()
 	if os.Geteuid() == 0 {
-		// Where even root may not, sandboxes do not start, and missing says why.
+		// Where even root may not mount, sandboxes do not start, and missing reports why.
 		_ = uncoverProc(runDir)
 	}
 	h.cgroups, h.cgroupsError = cgroup.Open(h.claim.groupName())
@@ -83,7 +83,7 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 	return h, h.writeFiles(ctx)
 }
 
-// CgroupVersion names the cgroups in use, or gives the reason why there are none.
+// CgroupVersion returns the cgroup version in use, or the reason why cgroups cannot be used.
 func (h *Host) CgroupVersion() (string, error) {
 	if h.cgroups == nil {
 		return "", h.cgroupsError
@@ -91,7 +91,8 @@ func (h *Host) CgroupVersion() (string, error) {
 	return h.cgroups.Version(), nil
 }
 
-// Close gives back what Open took. Every sandbox must be gone.
+// Close waits for the teardowns that still run and releases what Open acquired. Every sandbox must
+// have been run or discarded.
 func (h *Host) Close() error {
 	h.teardowns.wait()
 	var errs []error
@@ -126,8 +127,8 @@ func (h *Host) launch(id, cgroups int) launch {
 	}
 }
 
-// newGroup makes a job's cgroup, with room for as many processes beside the
-// job's own; nil where there are none.
+// newGroup creates the cgroup of a job, with room for beside more processes than the job's own. It
+// returns nil if cgroups are not in use.
 func (h *Host) newGroup(beside int) (*cgroup.Group, error) {
 	if h.cgroups == nil {
 		return nil, nil
@@ -145,8 +146,8 @@ func removeGroup(g *cgroup.Group) error {
 	return g.Remove(context.Background())
 }
 
-// writeFiles puts the configuration and the runner where nsjail can mount them
-// from, readable by every user id.
+// writeFiles writes the configuration and the runner to the directory from which nsjail mounts
+// them, readable by every user id.
 func (h *Host) writeFiles(ctx context.Context) error {
 	if err := os.RemoveAll(h.dir); err != nil {
 		return err
@@ -192,9 +193,9 @@ func (h *Host) writeFiles(ctx context.Context) error {
 	return h.compileRunner(ctx)
 }
 
-// ownPlaces has scripts find the sandbox's Python as python and python3, before
-// the machine's, and the locales that were made beside it. Of a variable that
-// stands twice nsjail takes the last one.
+// ownPlaces returns the environment in which scripts find the sandbox's Python before the
+// machine's, as python and python3, and the locales installed with it. Of a variable that is set
+// twice, nsjail takes the last.
 func (h *Host) ownPlaces() string {
 	programs := filepath.Dir(h.settings.Python)
 	entries := fmt.Sprintf("envar: %q\n", "PATH="+programs+":/usr/bin:/bin")
@@ -222,11 +223,11 @@ func copyFiles(from fs.FS, to string) error {
 	return nil
 }
 
-// pythonBound is how long a call of the interpreter may take at start-up.
+// pythonBound is how long one run of the interpreter may take when the worker starts.
 const pythonBound = 30 * time.Second
 
-// compileRunner saves every sandbox from compiling the runner anew; inside, the
-// folder is read-only and nothing could be written.
+// compileRunner compiles the runner once. Sandboxes mount its directory read-only and would compile
+// it each time.
 func (h *Host) compileRunner(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()

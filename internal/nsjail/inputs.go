@@ -11,9 +11,9 @@ import (
 	"cellblock/internal/nsjail/cgroup"
 )
 
-// restrict holds the sandbox, which nobody's code has run in yet, to what its
-// request asked for below the worker's limits. What the group does not hold, the
-// runner lowers for itself and all that comes of it, by the task's rlimits.
+// restrict applies the limits that the request asked for, where they are below the worker's. No
+// user code has run in the sandbox yet. It sets the cgroup's limits; the runner lowers its own
+// rlimits (task.Rlimits).
 func (s *Sandbox) restrict(asked jobs.AskedLimits) error {
 	if asked == (jobs.AskedLimits{}) {
 		return nil
@@ -27,7 +27,7 @@ func (s *Sandbox) restrict(asked jobs.AskedLimits) error {
 	return s.group.Limit(cgroup.Limits{MemoryBytes: s.limits.MemoryBytes, Processes: s.limits.Processes + s.beside})
 }
 
-// handOver sends the files and then the script. It fails if the runner is gone.
+// handOver sends the files and then the task. It fails if the runner is gone.
 func (s *Sandbox) handOver(script string, inputs *jobs.Inputs) error {
 	if inputs != nil {
 		for _, file := range inputs.Files {
@@ -51,12 +51,12 @@ func writeFile(w io.Writer, file jobs.File) error {
 	return err
 }
 
-// writtenBytes is the largest file that a sandbox must be able to hold: one that
-// the script writes, or one that it is given. Before any of the script's code
-// runs, the runner lowers it to the former.
+// writtenBytes returns the size of the largest file that a sandbox must be able to hold: one that
+// the script writes, or one of its inputs. The runner lowers the limit to FileBytes before any code
+// of the script runs.
 func writtenBytes(l jobs.Limits) int64 { return max(l.FileBytes, jobs.MaxFilesBytes) }
 
-// task is what the runner is told of a script and its inputs.
+// task returns the task for a script and its inputs.
 func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
 	l := s.limits
 	t := task{
@@ -73,8 +73,7 @@ func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
 	return t
 }
 
-// loweredRlimits are those of a sandbox's rlimits that a request can lower, by
-// the kernel's numbers.
+// loweredRlimits returns the rlimits that a request can lower, by the kernel's numbers.
 func (s *Sandbox) loweredRlimits() map[string]uint64 {
 	all, lowered := forkRlimits(s.limits, s.group != nil), map[string]uint64{}
 	for _, resource := range []int{unix.RLIMIT_CPU, unix.RLIMIT_AS, unix.RLIMIT_NPROC} {

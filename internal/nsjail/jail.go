@@ -11,20 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// jail is one nsjail and what runs inside it.
+// jail is a running nsjail and the processes inside it.
 type jail struct {
 	cmd *exec.Cmd
-	// gone is closed once nsjail was reaped: then every process of its pid
-	// namespace is dead, for nsjail waits for pid 1 and the kernel lets pid 1
-	// go last (pid_namespaces(7)).
+	// gone is closed once nsjail is reaped. Then every process of its pid namespace is dead: nsjail
+	// waits for pid 1, and the kernel ends pid 1 last (pid_namespaces(7)).
 	gone chan struct{}
 
 	mu    sync.Mutex
-	pidfd int // of pid 1 inside; -1 until it is known
+	pidfd int // of pid 1 inside; -1 until known
 }
 
-// startJail starts nsjail. It dies with this program: Pdeathsig follows the
-// thread that forked, so one thread stays with it until the end.
+// startJail starts nsjail. The kernel kills it when this program dies: Pdeathsig depends on the
+// thread that forked, so one thread waits until nsjail exits.
 func startJail(args []string, stdout, stderr *os.File, extra []*os.File) (*jail, error) {
 	j := &jail{cmd: exec.Command(args[0], args[1:]...), gone: make(chan struct{}), pidfd: -1} //nolint:gosec,noctx // argv is ours; Kill ends it
 	j.cmd.Env = []string{}
@@ -44,7 +43,7 @@ func startJail(args []string, stdout, stderr *os.File, extra []*os.File) (*jail,
 	return j, <-started
 }
 
-// watch takes pid 1's id outside, so that kill can reach it directly.
+// watch opens pid 1, by its process id outside, so that kill can reach it directly.
 func (j *jail) watch(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -56,8 +55,8 @@ func (j *jail) watch(pid int) error {
 	return nil
 }
 
-// kill ends everything inside: the death of pid 1 is the death of its namespace.
-// It may be called at any time and more than once.
+// kill kills every process inside: when pid 1 dies, the kernel kills its namespace. It may be
+// called at any time and more than once.
 func (j *jail) kill() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -67,7 +66,7 @@ func (j *jail) kill() {
 			return
 		}
 	}
-	// nsjail's child asked to be killed with it (PR_SET_PDEATHSIG).
+	// nsjail's child asked the kernel to be killed with it (PR_SET_PDEATHSIG).
 	_ = j.cmd.Process.Kill()
 }
 

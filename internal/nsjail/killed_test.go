@@ -13,9 +13,8 @@ import (
 
 const asVictim = "CELLBLOCK_TEST_AS_VICTIM"
 
-// TestKilledWorker runs itself again as a worker with jobs, and kills it as
-// nothing can be caught: its sandboxes die with it, and the next worker of its
-// number clears the cgroups.
+// TestKilledWorker runs itself again as a worker with jobs and kills it with SIGKILL: its sandboxes
+// die with it, and the next worker with its number removes the cgroups.
 func TestKilledWorker(t *testing.T) {
 	if kind := os.Getenv(asVictim); kind != "" {
 		beVictim(t, kind)
@@ -52,7 +51,7 @@ func TestKilledWorker(t *testing.T) {
 	}
 }
 
-// beVictim holds a running job and says so, until it is killed.
+// beVictim keeps a job running and prints that it does, until it is killed.
 func beVictim(t *testing.T, kind string) {
 	settings := defaultSettings(t)
 	settings.Sandbox, settings.Preload = kind, nil
@@ -73,17 +72,17 @@ func beVictim(t *testing.T, kind string) {
 	sandbox.Run(t.Context(), script, nil)
 }
 
-// clearedByTheNext opens hosts until one has the number, and looks for what the
-// dead one left.
+// clearedByTheNext opens hosts until one has the number, and checks that it removed what the dead
+// worker left.
 func clearedByTheNext(t *testing.T, number int) {
 	t.Helper()
 	for {
 		cold := openCold(t, nil)
 		if cold.host.claim.number < number {
-			continue // another worker of this machine; keep its place
+			continue // another worker of this machine; keep its number
 		}
 		if cold.host.claim.number > number {
-			return // another worker of this machine took it, and cleared it so
+			return // another worker of this machine took the number and cleaned up
 		}
 		left, err := filepath.Glob("/sys/fs/cgroup/*/" + cold.host.claim.groupName() + "/*")
 		if err != nil {
@@ -98,7 +97,7 @@ func clearedByTheNext(t *testing.T, number int) {
 	}
 }
 
-// within waits for something that there is no event for.
+// within polls for a condition that sends no event.
 func within(t *testing.T, bound time.Duration, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(bound); !done(); time.Sleep(5 * time.Millisecond) {

@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// latePool is a pool whose packages few scripts need: its zygote, which takes
-// memory and a moment to start, is not there until one does. Scripts do not wait
-// for it; until it is there they load the packages themselves. A nil one suits no
-// script.
+// latePool is a pool that starts on demand, for packages that few scripts need: its zygote takes
+// memory and time to start. Scripts do not wait for it; until it is ready, they import the packages
+// themselves. A nil latePool suits no script.
 type latePool struct {
 	packages []string
 	names    *regexp.Regexp
 	start    func(context.Context) (*pool, error)
 	logger   *slog.Logger
 
-	// ctx ends a start that is under way; starting waits for it.
+	// ctx cancels a start that is under way; starting waits for it.
 	ctx      context.Context //nolint:containedctx // of the goroutine that get starts
 	stop     context.CancelFunc
 	starting sync.WaitGroup
@@ -28,14 +27,15 @@ type latePool struct {
 	mu   sync.Mutex
 	pool *pool
 	busy bool
-	// notBefore is when a start that failed may be tried again.
+	// notBefore is when a failed start may be retried.
 	notBefore time.Time
 }
 
-// lateAgain is how long to leave a zygote alone that could not be started.
+// lateAgain is the pause after a failed start.
 const lateAgain = time.Minute
 
-// newLatePool prepares it; nil if there are no such packages. close ends it.
+// newLatePool returns a pool that is not started yet; nil if no packages are configured. The caller
+// must close it.
 func newLatePool(ctx context.Context, host *Host, ready int, logger *slog.Logger) *latePool {
 	names := host.settings.onDemand()
 	if len(names) == 0 {
@@ -43,7 +43,7 @@ func newLatePool(ctx context.Context, host *Host, ready int, logger *slog.Logger
 	}
 	packages := slices.Concat(host.settings.packages(), names)
 	logger = logger.With("zygote", strings.Join(packages, ","))
-	// Not the context of the job that is the first to ask: others will use it.
+	// The pool must outlive the context of NewWarm: other jobs use it too.
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
 	return &latePool{
 		packages: names, names: anyOf(names), logger: logger, ctx: own, stop: stop,
@@ -56,12 +56,12 @@ func (l *latePool) suits(script string) bool {
 	if l == nil {
 		return false
 	}
-	// Nearly no script does, and to look for the text alone takes no time.
+	// The plain search is fast and rules out nearly every script.
 	named := func(name string) bool { return strings.Contains(script, name) }
 	return slices.ContainsFunc(l.packages, named) && l.names.MatchString(script)
 }
 
-// get gives the pool; nil as long as it is not there, and then has it started.
+// get returns the pool; nil if it is not ready. It starts the pool if that is not under way.
 func (l *latePool) get() *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +86,7 @@ func (l *latePool) open() {
 	}
 }
 
-// close ends the pool, also one that is about to start. Nobody asks for it any more.
+// close stops the pool, also one that is starting. get must not be called any more.
 func (l *latePool) close() {
 	if l == nil {
 		return
@@ -100,7 +100,7 @@ func (l *latePool) close() {
 	}
 }
 
-// anyOf finds one of the names in a script, as a word.
+// anyOf returns an expression that matches any of the names as a word.
 func anyOf(names []string) *regexp.Regexp {
 	quoted := make([]string, len(names))
 	for i, name := range names {

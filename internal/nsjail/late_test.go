@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A script that names a package of the third zygote runs at once, with the
-// package or without; soon it is there.
+// A script that names a package of the on-demand zygote runs at once, with the package preloaded or
+// not. Soon it is preloaded.
 func TestLateZygote(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"numpy"} })
@@ -21,7 +21,7 @@ func TestLateZygote(t *testing.T) {
 	}
 }
 
-// Without the package, its scripts run as others do, and the next ones as well.
+// If the zygote cannot start, scripts that name its package run as others do.
 func TestLateZygoteThatCannotStart(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"no_such_package"} })
@@ -32,7 +32,7 @@ func TestLateZygoteThatCannotStart(t *testing.T) {
 	}
 }
 
-// Closing does not wait for a zygote that is about to start.
+// close does not wait for a zygote that is about to start.
 func TestLateZygoteIsClosedWhileItStarts(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"pandas"} })

@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leaving watches a process from outside for how it will end. The kernel tells
-// a wait status only after it has taken the process's namespaces down, which
-// takes several times as long as a short script. The status itself is settled
-// before: a process that has begun to exit ends with that code, whatever comes.
+// leaving reads the exit status of a process before the process is dead. The kernel reports the
+// wait status only after it has removed the process's namespaces, which takes several times as long
+// as a short script. But the status is final earlier: it cannot change once the process has begun
+// to exit.
 type leaving struct {
-	stat *os.File // /proc/<pid>/stat, held open: it never becomes another process's
+	stat *os.File // /proc/<pid>/stat; held open, it never shows another process
 }
 
-// Fields of /proc/<pid>/stat behind the program's name (proc_pid_stat(5)), from 0.
+// Indexes of the fields of /proc/<pid>/stat after the program's name (proc_pid_stat(5)), from 0.
 const (
 	statFlags     = 6
 	statThreads   = 17
@@ -34,9 +34,9 @@ const (
 // flagExiting is PF_EXITING (include/linux/sched.h).
 const flagExiting = 0x4
 
-// settlesEarly reports whether this kernel settles the exit code of a process
-// before it marks a last thread as exiting: from Linux 5.18 on it does
-// (synchronize_group_exit in kernel/exit.c), and shows it (fs/proc/array.c).
+// settlesEarly reports whether this kernel sets the exit code of a process before it marks its last
+// thread as exiting (synchronize_group_exit in kernel/exit.c), and shows it (fs/proc/array.c):
+// Linux 5.18 and later.
 var settlesEarly = sync.OnceValue(func() bool {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {
@@ -49,8 +49,8 @@ var settlesEarly = sync.OnceValue(func() bool {
 	return major > 5 || major == 5 && minor >= 18
 })
 
-// watchLeaving finds the process behind a pidfd. It fails where /proc does not
-// show it or may not tell of it: then only the wait status does.
+// watchLeaving opens the stat file of the process behind a pidfd. It returns an error if /proc does
+// not show the process or hides its exit code.
 func watchLeaving(pidfd int) (*leaving, error) {
 	pid, err := pidOf(pidfd)
 	if err != nil {
@@ -67,8 +67,8 @@ func watchLeaving(pidfd int) (*leaving, error) {
 	case now.startCode <= untold:
 		err = errors.New("/proc hides how processes of the sandbox end")
 	case exited(pidfd):
-		// A number is used again only after its process was reaped: alive still,
-		// it was this one's when the file was opened.
+		// A process id is reused only after its process is reaped. So if that is still alive, the
+		// file is its own.
 		err = errors.New("the process is dead")
 	default:
 		return l, nil
@@ -77,7 +77,7 @@ func watchLeaving(pidfd int) (*leaving, error) {
 	return nil, err
 }
 
-// pidOf gives the process id behind a pidfd, as this worker's /proc knows it.
+// pidOf returns the process id behind a pidfd, in the pid namespace of this worker's /proc.
 func pidOf(pidfd int) (int, error) {
 	content, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
 	if err != nil {
@@ -95,33 +95,32 @@ func pidOf(pidfd int) (int, error) {
 	return 0, errors.New("fdinfo names no process")
 }
 
-// settled gives the wait status that the process will end with, once that can
-// no longer change.
+// settled returns the wait status of the process once it is final; false before.
 func (l *leaving) settled() (syscall.WaitStatus, bool) {
 	seen, err := l.read()
 	if err != nil || !seen.exiting {
 		return 0, false
 	}
-	// The kernel takes the exit code before it looks at the flags, and the process
-	// may have begun to exit in between: the code is from before then. A look that
-	// begins only now has the last one.
+	// The kernel reads the exit code before the flags. If the process began to exit in between, the
+	// code in that line is old, so read again.
 	now, err := l.read()
 	if err == nil && now.startCode == 0 && seen.startCode != 0 {
-		// Its memory is gone, and with it what could forbid us to see; but perhaps
-		// only after that was asked. The next time it was not.
+		// The memory of the process went away between the two reads, and with it what could deny
+		// access to the exit code; access may have been checked before that. Another read checks it
+		// after.
 		now, err = l.read()
 	}
 	if err != nil || now.startCode == untold {
-		return 0, false // untold: the process made itself undumpable (ptrace(2))
+		return 0, false // the process made itself undumpable (ptrace(2))
 	}
 	return now.status, true
 }
 
-// untold is what the kernel shows for the start of the program where it does not
-// show it, nor the exit code; without memory it is 0.
+// untold is the start address of the program that the kernel shows if it denies access to it and to
+// the exit code. A process without memory shows 0.
 const untold = 1
 
-// statLine is what counts of /proc/<pid>/stat.
+// statLine holds the fields of /proc/<pid>/stat that matter here.
 type statLine struct {
 	exiting   bool
 	startCode uint64
@@ -138,7 +137,7 @@ func (l *leaving) read() (statLine, error) {
 }
 
 func parseStat(content []byte) (statLine, error) {
-	// The name is the script's to choose; what follows its last ")" is not.
+	// The script can choose the name, but not what follows the last ")".
 	fields := bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
 	if len(fields) <= statExitCode {
 		return statLine{}, fmt.Errorf("%d fields in a line of stat", len(fields))
@@ -152,7 +151,7 @@ func parseStat(content []byte) (statLine, error) {
 		numbers[i] = number
 	}
 	return statLine{
-		// A first thread may leave before the others; then nothing is settled.
+		// The first thread may exit before the others; then the status is not final.
 		exiting:   numbers[0]&flagExiting != 0 && numbers[1] <= 1,
 		startCode: numbers[2],
 		status:    syscall.WaitStatus(numbers[3]),
@@ -161,14 +160,14 @@ func parseStat(content []byte) (statLine, error) {
 
 func (l *leaving) close() { _ = l.stat.Close() }
 
-// backoff says when to ask again whether a process has begun to exit: at once,
-// then ever later, since a script may also report and go on.
+// backoff schedules the checks whether a process has begun to exit: at once, then at growing
+// intervals, since a script may go on after its report.
 type backoff struct {
 	timer *time.Timer
 	pause time.Duration
 }
 
-// First and longest pause. A runner that has reported exits within microseconds.
+// A runner that has reported exits within microseconds.
 const (
 	firstPause   = 20 * time.Microsecond
 	longestPause = 20 * time.Millisecond
@@ -176,7 +175,8 @@ const (
 
 func newBackoff() *backoff { return &backoff{pause: firstPause} }
 
-// due gives the channel to wait on; nil, which never is, until it was started.
+// due returns the channel of the next check. It is nil, which blocks forever, until start is
+// called.
 func (b *backoff) due() <-chan time.Time {
 	if b.timer == nil {
 		return nil

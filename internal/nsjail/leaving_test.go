@@ -36,8 +36,7 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-// A process that nobody has waited for yet is on its way out for as long as one
-// likes to look.
+// A process that is not reaped yet stays in the state of exiting, so the test can check it.
 func TestSettled(t *testing.T) {
 	if !settlesEarly() {
 		t.Fatal("this kernel is older than the one that the tests are for (5.18)")
@@ -61,7 +60,7 @@ func TestSettled(t *testing.T) {
 			if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := stdout.Read(make([]byte, 1)); err != nil { // exec is over
+			if _, err := stdout.Read(make([]byte, 1)); err != nil { // the exec is done
 				t.Fatal(err)
 			}
 			process := os.NewFile(uintptr(pidfd), "process")
@@ -91,15 +90,15 @@ func TestSettled(t *testing.T) {
 	}
 }
 
-// A look may fall upon the very moment in which a process begins to exit: one in
-// some hundreds did, and told the code from before.
+// A check may coincide with the moment in which a process begins to exit. One in some hundreds did,
+// and returned the old exit code.
 func TestSettledIsTheLastCode(t *testing.T) {
 	for range 500 {
 		killWatched(t)
 	}
 }
 
-// killWatched has a process kill itself while it is looked at without a pause.
+// killWatched checks a process without pause while it kills itself.
 func killWatched(t *testing.T) {
 	t.Helper()
 	pidfd := -1
@@ -112,7 +111,7 @@ func killWatched(t *testing.T) {
 	}
 	process := os.NewFile(uintptr(pidfd), "process")
 	defer process.Close()
-	_, outErr = stdout.Read(make([]byte, 1)) // exec is over
+	_, outErr = stdout.Read(make([]byte, 1)) // the exec is done
 	l, err := watchLeaving(pidfd)
 	if err := errors.Join(outErr, err); err != nil {
 		t.Fatal(err)

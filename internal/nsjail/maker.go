@@ -6,15 +6,14 @@ import (
 	"log/slog"
 )
 
-// Maker makes sandboxes of one kind. It is safe for concurrent use.
+// Maker provides sandboxes of one kind. It is safe for concurrent use.
 type Maker interface {
-	// Acquire gives a sandbox that is ready for the script. The caller owns it
-	// and must Run or Discard it.
+	// Acquire returns a sandbox that is ready for the script. The caller owns it and must call Run
+	// or Discard.
 	Acquire(ctx context.Context, script string) (*Sandbox, error)
-	// Kind is "warm" or "cold".
+	// Kind returns KindWarm or KindCold.
 	Kind() string
-	// Close ends what the maker keeps ready. Sandboxes that were handed out must
-	// be gone.
+	// Close discards the sandboxes that are kept ready. All acquired ones must be gone.
 	Close()
 }
 
@@ -24,11 +23,10 @@ const (
 	KindCold = "cold"
 )
 
-// NewMaker makes what Settings.Sandbox asks for, with so many sandboxes ready
-// at any time. Where this machine does not allow warm ones it says why in the
-// log, and makes cold ones: those are slower, and never weaker. It fails where
-// no sandbox can be made at all, with a line that says what is missing, and for
-// more than MaxReady.
+// NewMaker returns a Maker of the kind in Settings.Sandbox that keeps up to ready sandboxes ready.
+// If warm sandboxes are not possible on this machine, it logs the reason and returns a Maker of
+// cold ones, which are slower but as strictly confined. It returns an error if no sandbox can be
+// made, with what is missing in one line, or if ready exceeds MaxReady.
 func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (Maker, error) {
 	if ready > MaxReady {
 		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; start more workers instead", ready, MaxReady)
@@ -51,7 +49,7 @@ func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (
 	return cold, nil
 }
 
-// explain puts what is missing before an error of a sandbox that does not start.
+// explain prefixes an error from starting a sandbox with what is missing.
 func (s Settings) explain(err error) error {
 	if missing := s.missing(); missing != "" {
 		return fmt.Errorf("%s (%w)", missing, err)
@@ -62,7 +60,7 @@ func (s Settings) explain(err error) error {
 // Kind implements Maker.
 func (*Cold) Kind() string { return KindCold }
 
-// Close implements Maker; there is nothing that is kept.
+// Close implements Maker; Cold keeps nothing ready.
 func (*Cold) Close() {}
 
 // Kind implements Maker.

@@ -26,56 +26,55 @@ const (
 	frameError  = 'E'
 )
 
-// maxErrorBytes bounds an error report; the runner shortens what is longer.
+// maxErrorBytes is the most bytes of an error report; the runner shortens longer ones.
 const maxErrorBytes = 256 << 10
 
 const headerBytes = 5
 
-// task is what the runner is told: a frameJob's payload.
+// task is the payload of a frameJob.
 type task struct {
 	Script      string `json:"script"`
 	ResultBytes int64  `json:"result_bytes"`
-	// FileBytes bounds each file that the script writes.
+	// FileBytes is the most bytes in each file that the script writes.
 	FileBytes int64 `json:"file_bytes"`
-	// OutputFiles and OutputFilesBytes bound what comes back of files that are not in
-	// outputs/, and WallSeconds and CPUSeconds the drawing of figures.
+	// OutputFiles and OutputFilesBytes bound the files returned from outside outputs/; WallSeconds
+	// and CPUSeconds bound the drawing of figures.
 	OutputFiles      int     `json:"output_files"`
 	OutputFilesBytes int64   `json:"output_files_bytes"`
 	WallSeconds      float64 `json:"wall_seconds"`
 	CPUSeconds       float64 `json:"cpu_seconds"`
-	// What follows is there only where the request has it.
+	// The following fields are present only if the request has them.
 	Args    jsontext.Value    `json:"args,omitzero"`
 	Stdin   string            `json:"stdin,omitzero"`
 	Env     map[string]string `json:"env,omitzero"`
 	Rlimits map[string]uint64 `json:"rlimits,omitzero"`
 }
 
-// report is the runner's word on how the script ended. User code can write one
-// too, so nothing in it is trusted further than that.
+// report is what the runner sent about how the script ended. User code can forge it, so nothing
+// more is concluded from it.
 type report struct {
 	// result is valid JSON; nil if the script failed.
 	result  jsontext.Value
 	failure *jobs.Failure
-	// files are what came before.
+	// files are the files that came before the result.
 	files []jobs.OutputFile
-	// beside is what the runner says of the result and the files.
+	// beside holds the notes on the result and the files.
 	beside beside
 }
 
-// errResultTooLarge says that a report announced more bytes than are allowed.
+// errResultTooLarge is returned for a report that announces more bytes than allowed.
 var errResultTooLarge = errors.New("the result is larger than allowed")
 
-// errTooManyFiles and errFilesTooLarge say that a script left more in outputs/
-// than is allowed.
+// errTooManyFiles and errFilesTooLarge are returned if a script left more in outputs/ than allowed.
 var (
 	errTooManyFiles  = errors.New("more files than allowed")
 	errFilesTooLarge = errors.New("the files are larger than allowed")
 )
 
-// errGarbled says that something other than a report came on the channel.
+// errGarbled is returned for anything on the channel that is not a valid report.
 var errGarbled = errors.New("not a message of the runner's")
 
-// writeTask sends the script. It fails if the runner is gone.
+// writeTask sends the task. It fails if the runner is gone.
 func writeTask(w io.Writer, t task) error {
 	payload, err := json.Marshal(t)
 	if err != nil {
@@ -88,7 +87,7 @@ func writeTask(w io.Writer, t task) error {
 	return err
 }
 
-// readReady reads the frame that says that the sandbox waits for its script.
+// readReady reads the frame that the runner sends when it waits for its script.
 func readReady(r io.Reader) error {
 	kind, length, err := readHeader(r)
 	if err != nil {
@@ -100,10 +99,10 @@ func readReady(r io.Reader) error {
 	return nil
 }
 
-// readReport reads files, notes if there are any, and then one result or error frame. It returns io.EOF if the channel
-// ended without any, errResultTooLarge and the like without reading what is too
-// large, and an error wrapping errGarbled for anything that the protocol does not
-// allow.
+// readReport reads the files, notes if there are any, and one result or error frame. It returns
+// io.EOF if the channel ended without any; errResultTooLarge, errTooManyFiles or errFilesTooLarge,
+// without reading the payload that exceeds the limit; and an error wrapping errGarbled for anything
+// that the protocol does not allow.
 func readReport(r io.Reader, limits jobs.Limits) (report, error) {
 	files, kind, length, err := readOutputs(r, limits)
 	if err != nil {
@@ -157,8 +156,8 @@ func readHeader(r io.Reader) (kind byte, length int64, err error) {
 	return header[0], int64(binary.BigEndian.Uint32(header[1:])), nil
 }
 
-// decodeResult takes valid JSON only: no duplicate names, no bad UTF-8, and not
-// so deep that it could not be put into an answer (jsontext stops at 10,000).
+// decodeResult accepts valid JSON only: no duplicate names, no invalid UTF-8, and no deeper nesting
+// than an answer can hold (jsontext stops at 10,000).
 func decodeResult(payload []byte) (report, error) {
 	result := jsontext.Value(payload)
 	if !result.IsValid() || opened(payload) > maxDepth && !jsontext.Value(deeper(payload)).IsValid() {
@@ -167,15 +166,15 @@ func decodeResult(payload []byte) (report, error) {
 	return report{result: result}, nil
 }
 
-// maxDepth is what needs no second look; the runner itself stops at 500.
+// maxDepth is the depth up to which no second check is needed. The runner stops at 500.
 const maxDepth = 9000
 
-// opened is at least the depth of the JSON.
+// opened returns an upper bound on the depth of the JSON.
 func opened(payload []byte) int {
 	return bytes.Count(payload, []byte("[")) + bytes.Count(payload, []byte("{"))
 }
 
-// deeper nests the JSON some more than answers do.
+// deeper nests the JSON further than answers do.
 func deeper(payload []byte) []byte {
 	return slices.Concat([]byte("[[[[[[[["), payload, []byte("]]]]]]]]"))
 }
@@ -191,7 +190,7 @@ func decodeError(payload []byte) (report, error) {
 	if !utf8.ValidString(failure.Message) || failure.Message == "" {
 		return report{}, fmt.Errorf("%w: no message", errGarbled)
 	}
-	// Known from outside or not at all.
+	// Only the worker sets these.
 	failure.Signal, failure.Limit = "", nil
 	return report{failure: &failure}, nil
 }

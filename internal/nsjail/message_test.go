@@ -17,12 +17,12 @@ func frame(kind byte, payload string) []byte {
 	return append(header, payload...)
 }
 
-// bounded are limits on what comes over the channel.
+// bounded returns limits on what comes over the channel.
 func bounded(result int64) jobs.Limits {
 	return jobs.Limits{ResultBytes: result, OutputFiles: 2, OutputFilesBytes: 8}
 }
 
-// outputFrame is a file's.
+// outputFrame returns the frame of a file.
 func outputFrame(name, content string) []byte {
 	return frame('F', string(binary.BigEndian.AppendUint16(nil, uint16(len(name))))+name+content)
 }
@@ -64,8 +64,7 @@ func TestReadOutputs(t *testing.T) {
 	}
 }
 
-// A forged result may be as deep as jsontext takes, and one level more is put
-// around it in the answer.
+// A forged result may be as deep as jsontext allows, and the answer puts one more level around it.
 func TestReadReportBoundsDepth(t *testing.T) {
 	nested := func(depth int) []byte {
 		return frame('R', strings.Repeat("[", depth)+strings.Repeat("]", depth))
@@ -123,7 +122,7 @@ func TestReadReport(t *testing.T) {
 	}
 }
 
-// FuzzReadReport feeds what user code may write to the channel.
+// FuzzReadReport reads what user code may write to the channel.
 func FuzzReadReport(f *testing.F) {
 	f.Add(frame('R', `{"mean":3.0,"sum":15}`))
 	f.Add(frame('E', `{"code":"exception","message":"x","line":3,"exit_code":1}`))

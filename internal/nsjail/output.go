@@ -11,25 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// output is what was kept of one stream. It is filled by the goroutine that
-// collect starts, until that one is done.
+// output is what was kept of one stream. The goroutine that collect starts fills it until done is
+// closed.
 type output struct {
 	source *os.File
 	limit  int64
 	done   chan struct{}
-	// written gets a value when more was kept, for who follows; nil for nobody.
+	// written receives a value when more was kept; nil if nothing follows the output.
 	written chan<- struct{}
 
 	mu   sync.Mutex
 	kept []byte
-	// most is a lower limit that came later, for who takes; 0 if none did.
+	// most is a lower limit that was set later, for reading; 0 if none was.
 	most int64
 }
 
-// collect reads source to its end, keeps at most limit bytes and drops the
-// rest, so that a script that prints without end is never blocked by it. It
-// owns source. Whenever it kept something, written gets a value, if there is room
-// in it; it may be nil. The owner of what it gives must call stop.
+// collect reads source to its end in a goroutine. It keeps at most limit bytes and drops the rest,
+// so that a script that prints without end is never blocked. It owns source. Whenever it kept more,
+// it sends a value to written without blocking; written may be nil. The caller must call stop.
 func collect(source *os.File, limit int64, written chan<- struct{}) *output {
 	o := &output{source: source, limit: limit, done: make(chan struct{}), written: written}
 	go func() {
@@ -39,8 +38,7 @@ func collect(source *os.File, limit int64, written chan<- struct{}) *output {
 	return o
 }
 
-// Write keeps what there is room for. One byte beyond the limit tells a full
-// stream from a cut one.
+// Write keeps up to limit+1 bytes in all: the extra byte shows that the stream was cut.
 func (o *output) Write(data []byte) (int, error) {
 	o.mu.Lock()
 	room := max(o.limit+1-int64(len(o.kept)), 0)
@@ -49,21 +47,21 @@ func (o *output) Write(data []byte) (int, error) {
 	if room > 0 {
 		select {
 		case o.written <- struct{}{}:
-		default: // nobody follows, or there is one that has not been looked at
+		default: // no follower, or one that has not read the last value
 		}
 	}
 	return len(data), nil
 }
 
-// take waits until the stream ended, at most drainBound, and gives it as valid
-// UTF-8: whatever else was written comes as U+FFFD. Every writer must be dead.
+// take blocks until the stream ends, drainBound at most, and returns it as valid UTF-8: each
+// invalid byte becomes U+FFFD. All writers must be dead.
 func (o *output) take() (text string, truncated bool) {
 	_ = o.source.SetReadDeadline(time.Now().Add(drainBound))
 	<-o.done
 	return o.text()
 }
 
-// takeNow gives what was written up to now, whoever may go on writing.
+// takeNow returns what was written so far, as take does; writers may go on.
 func (o *output) takeNow() (text string, truncated bool) {
 	_ = o.source.SetReadDeadline(time.Unix(1, 0))
 	<-o.done
@@ -77,7 +75,7 @@ func (o *output) takeNow() (text string, truncated bool) {
 	return o.text()
 }
 
-// drain takes what lies in the pipe, and not what is put there meanwhile.
+// drain reads the bytes that are in the pipe now, not what is written meanwhile.
 func (o *output) drain(fd int) {
 	lying, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD, pipe(7)
 	if err != nil || lying <= 0 {
@@ -99,8 +97,8 @@ func (o *output) text() (text string, truncated bool) {
 	return validUTF8(kept), truncated
 }
 
-// validUTF8 replaces what is no UTF-8 as Python's "replace" does: one U+FFFD for
-// each byte that cannot begin a character, and one for each that was cut short.
+// validUTF8 replaces invalid UTF-8 as Python's "replace" does: with one U+FFFD for each byte that
+// cannot begin a character and one for each incomplete character.
 func validUTF8(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -118,25 +116,25 @@ func validUTF8(b []byte) string {
 	return text.String()
 }
 
-// beginning counts the bytes at the start of b, which does not begin with a whole
-// character, that one could begin with; at least 1.
+// beginning returns how many bytes at the start of b are the beginning of a character, at least 1.
+// The character must not be complete.
 func beginning(b []byte) int {
 	size := 1
-	// The beginning of a character may still become a full one.
+	// FullRune is false while the bytes can still become a character.
 	for size < min(len(b), utf8.UTFMax) && !utf8.FullRune(b[:size+1]) {
 		size++
 	}
 	return size
 }
 
-// cutAt has take give at most limit bytes, which is below what is collected.
+// cutAt makes take return at most limit bytes. limit must not exceed that of collect.
 func (o *output) cutAt(limit int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.most = limit
 }
 
-// bound is how many bytes are given at most. Under mu.
+// bound returns the most bytes to return. The caller holds mu.
 func (o *output) bound() int64 {
 	if o.most > 0 {
 		return o.most
@@ -144,13 +142,13 @@ func (o *output) bound() int64 {
 	return o.limit
 }
 
-// stop ends the reading, whatever still holds the other end.
+// stop ends the reading, even if the other end is still open.
 func (o *output) stop() {
 	_ = o.source.Close()
 	<-o.done
 }
 
-// wholeCharacters drops the beginning of a character that a cut left behind.
+// wholeCharacters drops an incomplete character at the end.
 func wholeCharacters(b []byte) []byte {
 	for back := 1; back < utf8.UTFMax && back <= len(b); back++ {
 		start := len(b) - back

@@ -50,7 +50,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// Whatever was written before is there, also what the reader has not come to.
+// takeNow returns everything written before, including what the reader has not read yet.
 func TestTakeNowMissesNothing(t *testing.T) {
 	for range 200 {
 		o, in := openOutput(t, 1<<20)

@@ -10,9 +10,9 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// readOutputs reads the frames of files, and the head of the frame that follows
-// them. Names and contents are the script's to choose; nothing in them is
-// followed, and all that a forged frame can give is another file of its own job.
+// readOutputs reads the frames of files and the header of the next frame. The script chooses names
+// and contents: names are made safe and never opened, and a forged frame can only add a file to its
+// own job.
 func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind byte, length int64, err error) {
 	var names jobs.Names
 	left := limits.OutputFilesBytes
@@ -43,8 +43,7 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 	}
 }
 
-// readOutputName reads the name at the beginning of a frame, and gives how long
-// the content is.
+// readOutputName reads the name at the start of a frame and returns the size of the content.
 func readOutputName(r io.Reader, length int64) (name string, size int64, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -60,7 +59,7 @@ func readOutputName(r io.Reader, length int64) (name string, size int64, err err
 	return string(bytes), size, nil
 }
 
-// filesRefused reports whether the script left more in outputs/ than is allowed.
+// filesRefused reports whether the script left more in outputs/ than allowed.
 func filesRefused(err error) bool {
 	return err == errTooManyFiles || err == errFilesTooLarge //nolint:errorlint // ours, and never wrapped
 }

@@ -10,21 +10,20 @@ import (
 	"cellblock/internal/nsjail/cgroup"
 )
 
-// outerEnds are the worker's ends of what connects it to a sandbox.
+// outerEnds are the worker's ends of its connections to a sandbox.
 type outerEnds struct {
 	channel        *net.UnixConn
 	stdout, stderr *os.File
 }
 
-// innerEnds are the sandbox's ends, and the files through which it joins its
-// cgroup.
+// innerEnds are the sandbox's ends, and the cgroup.procs files through which it joins its cgroup.
 type innerEnds struct {
 	channel, stdout, stderr *os.File
 	procs                   []*os.File
 }
 
-// openPipes connects a sandbox that will run as the user id outside. The caller
-// closes both.
+// openPipes opens the connections for a sandbox with the user id outside. The caller closes both
+// sides.
 func openPipes(group *cgroup.Group, id int) (_ *innerEnds, _ *outerEnds, err error) {
 	inner, outer := &innerEnds{}, &outerEnds{}
 	defer func() {
@@ -50,7 +49,7 @@ func openPipes(group *cgroup.Group, id int) (_ *innerEnds, _ *outerEnds, err err
 	return inner, outer, nil
 }
 
-// pipe makes a pipe that belongs to the job, so that it can open /dev/stdout.
+// pipe returns a pipe that belongs to the job's user, so that the job can open /dev/stdout.
 func pipe(id int) (outer, inner *os.File, err error) {
 	outer, inner, err = os.Pipe()
 	if err != nil {
@@ -68,7 +67,7 @@ func (e *innerEnds) close() {
 	closeFiles(e.procs...)
 }
 
-// files are all of them, the channel and the outputs first.
+// files returns all files: the channel, the outputs, then the cgroup.procs files.
 func (e *innerEnds) files() []*os.File {
 	return append([]*os.File{e.channel, e.stdout, e.stderr}, e.procs...)
 }
@@ -80,15 +79,15 @@ func (e *outerEnds) close() {
 	}
 }
 
-// closeFiles closes what is open; a nil or closed *os.File only gives an error.
+// closeFiles closes the files that are open; nil and closed files are ignored.
 func closeFiles(files ...*os.File) {
 	for _, f := range files {
 		_ = f.Close()
 	}
 }
 
-// socketpair makes a connected pair of unix sockets. With credentials, what is
-// read from the outer end carries the sender's process id.
+// socketpair returns a connected pair of unix sockets. With credentials, messages read from the
+// outer end carry the sender's process id.
 func socketpair(kind int, credentials bool) (*net.UnixConn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -14,14 +14,13 @@ import (
 	"cellblock/internal/nsjail/tinyinit"
 )
 
-// Files beside the runner's, made for this machine, as sandboxes see them.
+// Files generated for this machine, in the runner's directory.
 const (
 	initFile   = "init"
 	filterFile = "filter.bpf"
 )
 
-// plan is what a zygote is told: how each fork is to be confined. Its fields
-// are in runner/protocol.md.
+// plan is what a zygote needs to confine its forks. runner/protocol.md describes the fields.
 type plan struct {
 	Preload  []string             `json:"preload"`
 	Init     string               `json:"init"`
@@ -29,7 +28,7 @@ type plan struct {
 	Syscalls map[string]int       `json:"syscalls"`
 	Rlimits  map[string][2]uint64 `json:"rlimits"`
 	TmpBytes int64                `json:"tmp_bytes"`
-	// SingleUID asks for a user namespace for each fork instead of a UID.
+	// SingleUID makes each fork create its own user namespace instead of taking a UID.
 	SingleUID bool `json:"single_uid"`
 }
 
@@ -46,8 +45,8 @@ func (h *Host) plan(packages []string) (string, error) {
 	return string(text), err
 }
 
-// forkRlimits are a warm sandbox's limits by the kernel's numbers, soft and hard.
-// They are those that rlimits and nsjail.cfg give a cold one.
+// forkRlimits returns the rlimits of a warm sandbox by the kernel's numbers, soft and hard. They
+// match those of a cold one, which come from rlimits and nsjail.cfg.
 func forkRlimits(l jobs.Limits, cgroups bool) map[string][2]uint64 {
 	limits := map[string][2]uint64{}
 	set := func(resource int, value uint64) { limits[strconv.Itoa(resource)] = [2]uint64{value, value} }
@@ -69,7 +68,7 @@ func forkRlimits(l jobs.Limits, cgroups bool) map[string][2]uint64 {
 	return limits
 }
 
-// writeZygoteFiles puts the init and the filter beside the runner.
+// writeZygoteFiles writes the init and the filter into the runner's directory.
 func (h *Host) writeZygoteFiles(arch seccomp.Arch) error {
 	program, err := tinyinit.Image(string(arch))
 	if err != nil {
@@ -92,10 +91,10 @@ func (h *Host) zygoteLaunch(plan string, cgroups int) zygoteLaunch {
 	}
 }
 
-// zygoteProcesses bounds a zygote's own group: itself, and an init for each fork.
+// zygoteProcesses limits the processes in a zygote's own cgroup: itself, and an init for each fork.
 const zygoteProcesses = 4096
 
-// newZygoteGroup makes a zygote's cgroup; nil where there are none.
+// newZygoteGroup creates the cgroup of a zygote; nil if cgroups are not in use.
 func (h *Host) newZygoteGroup() (*cgroup.Group, error) {
 	if h.cgroups == nil {
 		return nil, nil

@@ -11,7 +11,8 @@ const (
 	policyEnd   = "# END seccomp\n"
 )
 
-// WithPolicy puts a Kafel policy into the marked block of an nsjail configuration.
+// WithPolicy returns the nsjail configuration with the Kafel policy in its marked block. An error
+// is returned if the block is missing.
 func WithPolicy(config, policy string) (string, error) {
 	head, rest, found := strings.Cut(config, policyBegin)
 	_, tail, closed := strings.Cut(rest, policyEnd)

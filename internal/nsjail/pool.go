@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// pool keeps one zygote alive and some of its forks ready. A zygote that has
-// made its number of forks serves until its successor has proved itself.
+// pool keeps one zygote alive and some of its forks ready. A zygote that reached its number of
+// forks serves until its successor has made a first one.
 type pool struct {
 	host     *Host
 	packages []string
 	logger   *slog.Logger
-	// ready has no buffer: each sandbox stays with the goroutine that keeps it,
-	// which replaces it when its zygote retires or dies.
+	// ready is unbuffered: each ready sandbox is owned by a goroutine, which replaces it when its
+	// zygote retires or dies.
 	ready chan *readySandbox
 	// turns bounds how many forks are made at once.
 	turns   chan struct{}
@@ -27,40 +27,39 @@ type pool struct {
 
 	mu     sync.Mutex
 	zygote *zygote
-	// replaced is closed when zygote is another one.
+	// replaced is closed when zygote changes.
 	replaced chan struct{}
 }
 
-// readySandbox is one that waits for its script, and the processes it has.
+// readySandbox is a sandbox that waits for its script, and its processes.
 type readySandbox struct {
 	*Sandbox
 	fork *fork
 }
 
 const (
-	// acquireBound is how long a job waits for a ready sandbox; by then a zygote
-	// that died has been replaced, or cannot be.
+	// acquireBound is how long a job waits for a ready sandbox. That is long enough to replace a
+	// zygote that died.
 	acquireBound = 60 * time.Second
-	// preparers is how many forks are made at once: one waits for the kernel while
-	// the other computes.
+	// preparers is how many forks are made at once: one waits for the kernel while the other
+	// computes.
 	preparers = 2
-	// firstRetry and longestRetry are the pauses after a zygote or a sandbox could
-	// not be made.
+	// firstRetry and longestRetry bound the pauses after a zygote or a sandbox could not be made.
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = 5 * time.Second
 )
 
-// errMachine marks errors of preparing a sandbox that are not the zygote's.
+// errMachine marks errors of preparing a sandbox that the zygote did not cause.
 var errMachine = errors.New("the machine lacks what a sandbox needs")
 
-// newPool starts a pool that keeps so many sandboxes ready, at least one. It
-// fails if no sandbox can be made; nothing is left then.
+// newPool starts a pool that keeps ready sandboxes ready, at least one. It returns an error if no
+// sandbox can be made, and leaves nothing behind then.
 func newPool(ctx context.Context, host *Host, packages []string, ready int, logger *slog.Logger) (*pool, error) {
 	p := &pool{
 		host: host, packages: packages, logger: logger,
 		ready: make(chan *readySandbox), turns: make(chan struct{}, preparers), replaced: make(chan struct{}),
 	}
-	// Detached: the pool ends by close, after the jobs that still want from it.
+	// Detached from ctx: close ends the pool, after the jobs that still need sandboxes.
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	z, first, err := p.launch(ctx)
@@ -77,8 +76,8 @@ func newPool(ctx context.Context, host *Host, packages []string, ready int, logg
 	return p, nil
 }
 
-// launch starts a zygote and forks a first sandbox from it, which shows that it
-// can. The caller owns both.
+// launch starts a zygote and forks a first sandbox, which proves that it works. The caller owns
+// both.
 func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
 	z, err := startZygote(ctx, p.host, p.packages, p.logger)
 	if err != nil {
@@ -92,7 +91,8 @@ func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
 	return z, first, nil
 }
 
-// take returns a ready sandbox that is still alive. The caller owns it.
+// take returns a live ready sandbox, which the caller owns. It returns an error when ctx is done or
+// after acquireBound.
 func (p *pool) take(ctx context.Context) (*Sandbox, error) {
 	bound := time.NewTimer(acquireBound)
 	defer bound.Stop()
@@ -111,8 +111,8 @@ func (p *pool) take(ctx context.Context) (*Sandbox, error) {
 	}
 }
 
-// adopt makes z the zygote that sandboxes are forked from, and ends it once it
-// is spent and its last sandbox is gone.
+// adopt makes z the zygote for new forks. A goroutine closes z once it is spent and its last
+// sandbox is gone.
 func (p *pool) adopt(ctx context.Context, z *zygote) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,8 +122,8 @@ func (p *pool) adopt(ctx context.Context, z *zygote) {
 	p.keeping.Go(func() { p.outlive(ctx, z) })
 }
 
-// succeed replaces zygotes that are worn or dead, until ctx ends. The successor
-// is started while the old one still serves, and jobs notice nothing.
+// succeed replaces zygotes that are worn or dead until ctx is done. The old one serves while its
+// successor starts, so jobs do not wait.
 func (p *pool) succeed(ctx context.Context, z *zygote) {
 	for {
 		select {
@@ -141,8 +141,7 @@ func (p *pool) succeed(ctx context.Context, z *zygote) {
 	}
 }
 
-// replace launches the next zygote, and retries until it can or ctx ends; nil
-// then.
+// replace launches the next zygote. It retries until it succeeds; nil when ctx is done.
 func (p *pool) replace(ctx context.Context) *zygote {
 	for pause := firstRetry; ctx.Err() == nil; pause = wait(ctx, pause) {
 		z, first, err := p.launch(ctx)
@@ -157,7 +156,7 @@ func (p *pool) replace(ctx context.Context) *zygote {
 	return nil
 }
 
-// wait sleeps for pause or until ctx ends, and returns the next, longer pause.
+// wait sleeps for pause or until ctx is done, and returns the next, longer pause.
 func wait(ctx context.Context, pause time.Duration) time.Duration {
 	select {
 	case <-ctx.Done():
@@ -166,7 +165,7 @@ func wait(ctx context.Context, pause time.Duration) time.Duration {
 	return min(2*pause, longestRetry)
 }
 
-// hold keeps one sandbox ready until ctx ends. It owns s, which may be nil.
+// hold keeps one sandbox ready until ctx is done. It owns s, which may be nil.
 func (p *pool) hold(ctx context.Context, s *readySandbox) {
 	for ctx.Err() == nil {
 		if s == nil {
@@ -180,8 +179,8 @@ func (p *pool) hold(ctx context.Context, s *readySandbox) {
 	}
 }
 
-// offer blocks until s is taken or of no use. Once the zygote of s retires, s
-// stays on offer until its replacement is made, which offer returns; else nil.
+// offer blocks until s is taken, dead or replaced. If the zygote of s retires, s stays on offer
+// until its replacement is ready, which offer returns; in all other cases it returns nil.
 func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 	select {
 	case p.ready <- s:
@@ -208,8 +207,8 @@ func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 	}
 }
 
-// prepareNext makes a sandbox of the present zygote, and retries until it can or
-// ctx ends; nil then.
+// prepareNext forks a sandbox from the current zygote. It retries until it succeeds; nil when ctx
+// is done.
 func (p *pool) prepareNext(ctx context.Context) *readySandbox {
 	pause := firstRetry
 	for {
@@ -223,7 +222,7 @@ func (p *pool) prepareNext(ctx context.Context) *readySandbox {
 			return s
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, errSpent): // between the look and the fork
+		case errors.Is(err, errSpent): // the zygote was spent since present returned it
 		case errors.Is(err, errMachine):
 			p.logger.Error("preparing a sandbox failed", "error", err, "again_in", pause)
 			pause = wait(ctx, pause)
@@ -234,8 +233,8 @@ func (p *pool) prepareNext(ctx context.Context) *readySandbox {
 	}
 }
 
-// present returns the zygote to fork from, and waits for one if the last is
-// spent; nil when ctx ends.
+// present returns the zygote to fork from. It blocks while that is spent and not replaced; nil when
+// ctx is done.
 func (p *pool) present(ctx context.Context) *zygote {
 	for {
 		p.mu.Lock()
@@ -262,7 +261,8 @@ func (p *pool) prepareInTurn(ctx context.Context, z *zygote) (*readySandbox, err
 	}
 }
 
-// outlive ends a zygote that is spent once the last of its sandboxes is gone.
+// outlive closes a zygote that is spent once the last of its sandboxes is gone, or when ctx is
+// done. It bounds the wait.
 func (p *pool) outlive(ctx context.Context, z *zygote) {
 	defer z.close()
 	select {
@@ -285,13 +285,13 @@ func (p *pool) outlive(ctx context.Context, z *zygote) {
 	}
 }
 
-// close ends the pool: its zygotes, and every sandbox that was not taken.
+// close ends the pool: its zygotes and every sandbox that was not taken.
 func (p *pool) close() {
 	p.stop()
 	p.keeping.Wait()
 }
 
-// prepare makes one ready sandbox out of z.
+// prepare forks one ready sandbox from z, within forkBound.
 func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, forkBound)
 	defer cancel()
@@ -315,7 +315,7 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		p.host.claim.giveBack(id)
 		return nil, errors.Join(err, removeGroup(group))
 	}
-	inner.close() // the zygote has them
+	inner.close() // the zygote has its own copies
 	limits := p.host.limits
 	s := &Sandbox{
 		limits: limits, body: body, channel: outer.channel,
@@ -324,7 +324,8 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	}
 	err = s.awaitReady(ctx, body.awaitBirth)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		// The zygote may hang, and the fork with it: who waits for it goes on with another.
+		// The zygote may hang, and the fork with it. Do not wait for the teardown: the caller
+		// continues with another zygote.
 		p.host.teardowns.start(s.Discard)
 		return nil, fmt.Errorf("prepare a sandbox: %w", err)
 	}

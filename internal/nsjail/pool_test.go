@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// complaints collects what is logged at warning level or above.
+// complaints collects log records at warning level or above.
 type complaints struct {
 	slog.Handler
 	mu    *sync.Mutex
@@ -48,8 +48,7 @@ func (c complaints) all() []string {
 	return slices.Clone(*c.lines)
 }
 
-// openPlain makes warm sandboxes of a plain zygote that is replaced after so
-// many forks.
+// openPlain opens warm sandboxes with a plain zygote that is replaced after zygoteJobs forks.
 func openPlain(t *testing.T, ready int, zygoteJobs int64, logger *slog.Logger, change func(*Settings)) *Warm {
 	t.Helper()
 	cold := openCold(t, func(s *Settings) {
@@ -66,7 +65,7 @@ func openPlain(t *testing.T, ready int, zygoteJobs int64, logger *slog.Logger, c
 	return warm
 }
 
-// gatedNsjail is an nsjail that waits at its start while the gate is shut.
+// gatedNsjail is an nsjail that does not start while the gate is shut.
 func gatedNsjail(t *testing.T) (program string, shut, open func()) {
 	t.Helper()
 	dir := t.TempDir()
@@ -94,8 +93,8 @@ func gatedNsjail(t *testing.T) (program string, shut, open func()) {
 	return program, shut, open
 }
 
-// acquireZygote takes a sandbox, runs a script in it, and returns its zygote. It
-// fails the test if none comes in the time that no job should have to wait.
+// acquireZygote acquires a sandbox, runs a script in it, and returns its zygote. It fails the test
+// if that takes longer than a job should wait.
 func acquireZygote(t *testing.T, warm *Warm) *zygote {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -110,7 +109,7 @@ func acquireZygote(t *testing.T, warm *Warm) *zygote {
 	return s.body.(*fork).zygote
 }
 
-// Jobs get sandboxes all the time that the successor of a zygote takes to start.
+// Jobs get sandboxes while the successor of a zygote starts.
 func TestPoolServesWhileTheSuccessorStarts(t *testing.T) {
 	t.Parallel()
 	const zygoteJobs = 8
@@ -133,8 +132,7 @@ func TestPoolServesWhileTheSuccessorStarts(t *testing.T) {
 	}
 }
 
-// A zygote whose successor does not come is forked from twice as often, and then
-// no more.
+// A zygote without a successor makes twice as many forks and then none.
 func TestPoolStopsAtTwiceTheForks(t *testing.T) {
 	t.Parallel()
 	const zygoteJobs = 4
@@ -156,8 +154,8 @@ func TestPoolStopsAtTwiceTheForks(t *testing.T) {
 	}
 }
 
-// The sandboxes that a retired zygote kept ready are replaced, also without any
-// job that takes them, and the zygote ends without a complaint.
+// The ready sandboxes of a retired zygote are replaced even if no job takes them, and the zygote
+// ends without a warning.
 func TestPoolReplacesIdleSandboxes(t *testing.T) {
 	t.Parallel()
 	const zygoteJobs, ready = 6, 3
@@ -182,8 +180,8 @@ func TestPoolReplacesIdleSandboxes(t *testing.T) {
 	}
 }
 
-// A zygote whose end does not come, as in uninterruptible sleep, holds up the end
-// of the worker for a bounded time. Here nsjail is stopped, and reaps nothing.
+// A zygote that does not die, as in uninterruptible sleep, delays the end of the worker for a
+// bounded time. Here nsjail is stopped and reaps nothing.
 func TestPoolClosesBesideAZygoteThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	logged := newComplaints()
@@ -215,13 +213,13 @@ func TestPoolClosesBesideAZygoteThatDoesNotEnd(t *testing.T) {
 	}
 	<-closed
 	<-z.jail.gone
-	if err := removeGroup(z.group); err != nil { // the host wants it gone
+	if err := removeGroup(z.group); err != nil { // the host checks that it is gone
 		t.Error(err)
 	}
 }
 
-// A zygote that hangs while nothing runs in it holds up the next job for as long
-// as a fork may take, and not for the teardown of the fork that it does not make.
+// A zygote that hangs while no job runs in it delays the next job by the time limit of a fork, not
+// also by the teardown of the missing fork.
 func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 	t.Parallel()
 	logged := newComplaints()
@@ -237,7 +235,7 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// One may have been prepared before it was stopped.
+	// One fork may have been prepared before the zygote was stopped.
 	for {
 		s, err := warm.Acquire(t.Context(), "")
 		if err != nil {
@@ -251,11 +249,10 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 	if text := strings.Join(logged.all(), "\n"); strings.Contains(text, "does not die") {
 		t.Errorf("it waited for a teardown: %s", text)
 	}
-	first.jail.kill() // so that nothing waits for what is in it
+	first.jail.kill() // so that no teardown waits for its processes
 }
 
-// With every user id taken, an error comes instead of one, and later the one that
-// was given back.
+// With every user id in use, takeID returns an error; later it returns the id that was released.
 func TestTakeIDIsBounded(t *testing.T) {
 	t.Parallel()
 	c := &claim{uidBase: 1000, live: map[int]bool{}}
@@ -273,8 +270,8 @@ func TestTakeIDIsBounded(t *testing.T) {
 	}
 }
 
-// As many sandboxes as a worker may keep ready have an id each, with the jobs
-// beside them; more are refused before one is made.
+// There are enough user ids for MaxReady ready sandboxes and the jobs beside them. More are refused
+// before a sandbox is made.
 func TestIDsSufficeForWhatIsReady(t *testing.T) {
 	t.Parallel()
 	if needed := idsNeeded(MaxReady); needed > jobIDs {

@@ -13,9 +13,9 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// DefaultPrefix returns the folder that has the sandbox's Python and nsjail:
-// CELLBLOCK_PREFIX, else where `make setup` puts it. Settings take their defaults
-// from it, as the variable "prefix" of kong's.
+// DefaultPrefix returns the directory of the sandbox's Python and nsjail: CELLBLOCK_PREFIX if set,
+// else where `make setup` installs them. The defaults of Settings refer to it as kong's variable
+// "prefix".
 func DefaultPrefix() string {
 	if prefix := os.Getenv("CELLBLOCK_PREFIX"); prefix != "" {
 		if absolute, err := filepath.Abs(prefix); err == nil {
@@ -25,11 +25,10 @@ func DefaultPrefix() string {
 	return "/opt/cellblock"
 }
 
-// ownPlaces are folders that each sandbox has of its own, and that hide the
-// machine's.
+// ownPlaces are directories that each sandbox mounts anew, which hides the machine's.
 var ownPlaces = []string{"/tmp", "/dev", "/proc"}
 
-// checkVisible refuses a path of the interpreter's that no sandbox could see.
+// checkVisible returns an error for a path of the interpreter that sandboxes cannot see.
 func checkVisible(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -44,16 +43,16 @@ func checkVisible(path string) error {
 	return nil
 }
 
-// interpreter is what an interpreter says of itself.
+// interpreter is the output of interpreterProgram.
 type interpreter struct {
-	// Prefix and Base are folders; they are equal outside of a virtual environment.
+	// Prefix and Base are directories; they differ in a virtual environment only.
 	Prefix, Base string
-	// Missing are those of the packages asked for that are not installed.
+	// Missing are the requested packages that are not installed.
 	Missing []string
 }
 
-// interpreterProgram prints an interpreter. A package whose parent is missing,
-// or whose name is none, is missing as well.
+// interpreterProgram prints an interpreter as JSON. A package also counts as missing if its parent
+// is missing or its name is invalid.
 const interpreterProgram = `
 import importlib.util, json, sys
 def found(name):
@@ -64,7 +63,7 @@ def found(name):
 print(json.dumps({"Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n for n in sys.argv[1:] if not found(n)]}))
 `
 
-// ask asks an interpreter where it lives, and which of the packages it lacks.
+// ask runs the interpreter and returns its directories and the packages that it lacks.
 func ask(ctx context.Context, python string, packages []string) (interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
@@ -81,8 +80,8 @@ func ask(ctx context.Context, python string, packages []string) (interpreter, er
 	return found, nil
 }
 
-// mounts are the folders that sandboxes need of the interpreter, without what
-// nsjail.cfg mounts already.
+// mounts returns the directories of the interpreter that sandboxes need, without those that
+// nsjail.cfg mounts.
 func (i interpreter) mounts() ([]string, error) {
 	var mounts []string
 	for _, path := range []string{i.Prefix, i.Base} {
@@ -97,8 +96,8 @@ func (i interpreter) mounts() ([]string, error) {
 	return mounts, nil
 }
 
-// withoutMissing returns the settings without the packages that are not
-// installed, and a sentence for each, with the next step.
+// withoutMissing returns the settings without the packages that are not installed, and for each a
+// sentence that names the remedy.
 func (s Settings) withoutMissing(missing []string) (_ Settings, sentences []string) {
 	drop := func(setting string, names []string) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
@@ -115,15 +114,15 @@ func (s Settings) withoutMissing(missing []string) (_ Settings, sentences []stri
 	return s, sentences
 }
 
-// reportMissing logs the packages that are to be loaded and are not installed.
-// Zygotes do without them.
+// reportMissing logs the packages that should be preloaded and are not installed. Zygotes run
+// without them.
 func (h *Host) reportMissing(logger *slog.Logger) {
 	for _, sentence := range h.missing {
 		logger.Error("a package cannot be preloaded", "reason", sentence)
 	}
 }
 
-// reportLeft logs what a killed worker left on this machine.
+// reportLeft logs the cgroups that a killed worker left and that cannot be removed.
 func (h *Host) reportLeft(logger *slog.Logger) {
 	if h.cgroups != nil && len(h.cgroups.Left()) > 0 {
 		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.cgroups.Left())

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Sandboxes have their Python from wherever the prefix is.
+// Sandboxes find their Python wherever the prefix is.
 func TestPrefix(t *testing.T) {
 	t.Parallel()
 	// Not t.TempDir, which is below /tmp.
@@ -49,8 +49,8 @@ func TestDefaultPrefix(t *testing.T) {
 	}
 }
 
-// A Python that the sandbox's own folders hide is refused with the reason, also
-// one that is elsewhere and has its packages there.
+// A Python that the sandbox's own directories hide is refused with the reason, also if only its
+// packages are there.
 func TestHiddenPythonIsRefused(t *testing.T) {
 	t.Parallel()
 	s := defaultSettings(t)
@@ -68,8 +68,8 @@ func TestHiddenPythonIsRefused(t *testing.T) {
 	}
 }
 
-// A package that is not installed is named at start, with what to do; sandboxes
-// stay warm, with the others loaded.
+// A package that is not installed is logged at start with the remedy. Sandboxes stay warm, with the
+// other packages loaded.
 func TestPackagesThatAreNotInstalled(t *testing.T) {
 	t.Parallel()
 	cold := openCold(t, func(s *Settings) {
@@ -95,8 +95,8 @@ func TestPackagesThatAreNotInstalled(t *testing.T) {
 	}
 }
 
-// A folder for the worker's files that another user made is refused: its
-// programs would run in every sandbox.
+// A RUN_DIR that another user made is refused: that user could change the programs that run in
+// every sandbox.
 func TestRunDirOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()
 	s := defaultSettings(t)

@@ -14,62 +14,60 @@ import (
 	"cellblock/internal/nsjail/cgroup"
 )
 
-// Sandbox is ready to run one script. Whoever got it calls Run or Discard, once.
+// Sandbox is ready to run one script. Its owner must call Run or Discard, once.
 type Sandbox struct {
 	limits  jobs.Limits
 	body    body
 	channel *net.UnixConn
 	outputs
-	// group is nil where cgroups are not writable.
+	// group is nil if cgroups are not in use.
 	group *cgroup.Group
-	// beside counts the processes in the group that are not the script's.
+	// beside is the number of processes in the group that are not the script's.
 	beside int
-	// release gives back what the sandbox was lent (its user id), once it is dead.
+	// release returns the sandbox's user id to the worker. It is called once the sandbox is dead.
 	release func()
-	// behind runs a teardown behind the verdict; see teardowns.
+	// behind runs a teardown after the verdict; see teardowns.
 	behind func(teardown func())
 	logger *slog.Logger
 
 	discarded sync.Once
 }
 
-// body is the processes of a sandbox, however they were made.
+// body is the processes of a sandbox, cold or warm.
 type body interface {
-	// kill ends them all. It may be called at any time and more than once.
+	// kill kills all of them. It may be called at any time and more than once.
 	kill()
-	// dead is closed when the last one is.
+	// dead returns a channel that is closed when all of them are dead.
 	dead() <-chan struct{}
-	// settled tells how the script's own process will end, once that can no longer
-	// change; it may never do so. With cgroups only: the CPU time is not known.
+	// settled returns the wait status of the script's process once it is final; it may never report
+	// true. It is for use with cgroups only: it does not include the CPU time.
 	settled() (syscall.WaitStatus, bool)
-	// ending tells how the script's own process ended, once all are dead.
+	// ending returns how the script's process ended. All of them must be dead.
 	ending() ending
-	// close gives back what the body holds outside, once all are dead.
+	// close releases the resources outside. All of them must be dead.
 	close()
 }
 
-// Bounds on what should be at once: a killed namespace is gone within
-// milliseconds unless the machine is in trouble.
+// Bounds on what should be immediate: a killed namespace is gone within milliseconds unless the
+// machine is in trouble.
 const (
 	teardownBound = 10 * time.Second
-	// pollEvery is how often the job's CPU time and kills are looked at.
+	// pollEvery is the interval at which the job's CPU time and OOM kills are checked.
 	pollEvery = 50 * time.Millisecond
-	// drainBound is how long what the dead have sent may take to arrive. More
-	// than a moment means that an end of it is still held somewhere: a job can
-	// send its own descriptors to itself or to us.
+	// drainBound is how long data from dead processes may take to arrive. A longer wait means that
+	// a descriptor is still open somewhere: a job can send its descriptors to itself or to the
+	// worker.
 	drainBound = time.Second
 )
 
-// lastWords is how long a script that is to be ended has to flush its streams.
-// The runner does it at once and exits, unless the script is in C code, which ends
-// this much late then.
+// lastWords is how long a script that is being ended has to flush its streams. The runner flushes
+// at once and exits, unless the script is in C code; such a script is killed after this time.
 const lastWords = 100 * time.Millisecond
 
-// Run hands the script and its inputs (nil for none) over, waits for its end, and
-// decides the verdict. When it returns, the job's processes are dead or killed; what the kernel has not
-// taken down yet goes behind it, and is gone when the host is closed. It fills
-// Usage's RunMS, CPUMS and MemoryPeakBytes. If ctx ends first the script is
-// killed and the outcome is "cancelled".
+// Run sends the script and its inputs (nil for none), waits for its end, and decides the verdict.
+// When it returns, the job's processes are dead or killed; the rest of the teardown may go on until
+// the host is closed. It sets RunMS, CPUMS and MemoryPeakBytes of Usage. If ctx is done first, the
+// script is killed and its outcome is "cancelled".
 func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
 	started := time.Now()
 	if err := s.restrict(inputs.AskedLimits()); err != nil {
@@ -80,7 +78,7 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	deadline := time.NewTimer(s.limits.Wall)
 	defer deadline.Stop()
 	reports := s.listen()
-	// A runner that is already dead shows in the evidence.
+	// If the runner is already dead, the evidence shows it.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
 	_ = s.handOver(script, inputs)
 
@@ -90,14 +88,14 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	return outcome
 }
 
-// said is the runner's report, or why there is none.
+// said is the runner's report, or the error of reading it.
 type said struct {
 	report report
 	err    error
 }
 
-// listen reads the one report that counts, in a goroutine that ends with the
-// channel. The result is buffered: nobody has to take it.
+// listen reads the first report, in a goroutine that ends with the channel. The result is buffered,
+// so the goroutine never blocks on it.
 func (s *Sandbox) listen() <-chan said {
 	reports := make(chan said, 1)
 	go func() {
@@ -107,9 +105,9 @@ func (s *Sandbox) listen() <-chan said {
 	return reports
 }
 
-// supervise waits until everything inside is dead, and kills it when a limit is
-// reached. The runner's report alone ends nothing: the script's process does, and
-// once that has begun to and the report is there, nothing more can be learnt.
+// supervise waits until every process inside is dead, and kills them when a limit is reached. A
+// report does not end the wait, because the script can forge it. With cgroups, the wait also ends
+// once the report is there and the process has begun to exit: its status is final then.
 func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan said) evidence {
 	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
 	var overdue <-chan time.Time
@@ -133,7 +131,7 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 		case <-lastWordsOver:
 			s.body.kill()
 		case <-overdue:
-			return found // Discard says so in the log
+			return found // Discard logs it
 		case <-deadline:
 			end(killedForWall)
 		case <-cancelled:
@@ -163,8 +161,8 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 	}
 }
 
-// end kills everything inside, at once or, where the script may hold back text,
-// once the channel that it returns has a value.
+// end ends the sandbox. It kills at once, or asks the runner to flush and returns a channel that
+// receives a value when it is time to kill.
 func (s *Sandbox) end(why cause) <-chan time.Time {
 	if why.leavesText() {
 		_ = s.channel.CloseWrite()
@@ -174,7 +172,7 @@ func (s *Sandbox) end(why cause) <-chan time.Time {
 	return nil
 }
 
-// overLimit looks at the group's counters.
+// overLimit checks the counters of the cgroup.
 func (s *Sandbox) overLimit() cause {
 	if s.group == nil {
 		return notKilled
@@ -192,8 +190,8 @@ func (s *Sandbox) overLimit() cause {
 	return notKilled
 }
 
-// gather takes what is there once everything inside is dead: the channel's other
-// end is closed then, or what holds it open is in flight on a socket.
+// gather reads the rest of the evidence once every process inside is dead. The other end of the
+// channel is closed then, unless its descriptor is in flight on a socket.
 func (s *Sandbox) gather(found *evidence, reports <-chan said) {
 	if reports != nil {
 		unblock := time.AfterFunc(drainBound, func() { _ = s.channel.Close() })
@@ -204,7 +202,7 @@ func (s *Sandbox) gather(found *evidence, reports <-chan said) {
 	found.ending = s.body.ending()
 }
 
-// conclude reads the counters, decides, and leaves nothing behind.
+// conclude reads the counters, decides the verdict, and discards the sandbox.
 func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	var outcome jobs.Outcome
 	if s.group != nil {
@@ -232,8 +230,8 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 		s.behind(s.Discard)
 		return outcome
 	}
-	// First the channel: descriptors that the script sent on it, and nobody
-	// read, would keep the outputs open.
+	// Close the channel first: descriptors that the script sent on it and that were never read
+	// would keep the outputs open.
 	_ = s.channel.Close()
 	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.take()
 	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.take()
@@ -250,7 +248,7 @@ func usage(stats cgroup.Stats) jobs.Usage {
 	return u
 }
 
-// Discard ends a sandbox and waits until nothing of it is left. It may be
+// Discard kills a sandbox and blocks until nothing of it is left, or for teardownBound. It may be
 // called more than once.
 func (s *Sandbox) Discard() {
 	s.discarded.Do(func() {

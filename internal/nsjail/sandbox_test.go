@@ -20,12 +20,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// testLogger fails nothing, but shows what the sandbox complains about.
+// testLogger logs to the test and fails nothing.
 func testLogger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
-// openCold makes cold sandboxes with the given change to the defaults.
+// openCold opens cold sandboxes with the given change to the default settings.
 func openCold(t testing.TB, change func(*Settings)) *Cold {
 	t.Helper()
 	settings := defaultSettings(t)
@@ -96,8 +96,8 @@ def main():
 	}
 }
 
-// TestVerdicts goes through every enforced code, and some reported ones,
-// with limits small enough to wait for.
+// TestVerdicts covers every enforced code and some reported ones, with limits small enough to wait
+// for.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	inBothKinds(t, func(s *Settings) {
@@ -153,8 +153,8 @@ func testVerdicts(t *testing.T, maker Maker) {
 	}
 }
 
-// A deadline is kept to within 50 ms. The machine may be busy with other tests,
-// so the best of some tries counts; none may be early.
+// A deadline is met to within 50 ms. The machine may be busy with other tests, so the best of some
+// tries counts; none may be early.
 func TestDeadline(t *testing.T) {
 	inBothKinds(t, func(s *Settings) { s.Wall = 300 * time.Millisecond }, func(t *testing.T, maker Maker) {
 		const wall, slack = 300.0, 50.0
@@ -172,7 +172,7 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-// Without cgroups the rlimits hold the line.
+// Without cgroups, the rlimits apply.
 func TestColdWithoutCgroups(t *testing.T) {
 	t.Parallel()
 	cold := openCold(t, func(s *Settings) { s.Wall, s.CPU, s.MemoryMB = 12*time.Second, time.Second, 200 })
@@ -219,8 +219,8 @@ func testCancel(t *testing.T, maker Maker) {
 	}
 }
 
-// TestColdLeavesNothing counts processes, cgroups, descriptors and user ids
-// before and after jobs that try to stay.
+// TestColdLeavesNothing compares processes, cgroups, descriptors and user ids before and after jobs
+// that try to stay.
 func TestColdLeavesNothing(t *testing.T) {
 	cold := openCold(t, func(s *Settings) { s.Wall = time.Second })
 	before := descriptors(t)
@@ -245,8 +245,7 @@ func TestColdLeavesNothing(t *testing.T) {
 		t.Errorf("user ids still taken: %v", claim.live)
 	}
 	left := func() []string { return processesOf(t, claim.uidBase, claim.uidBase+uidsPerWorker) }
-	// A worker that was killed elsewhere gives its number up a moment before the
-	// last of its sandboxes is dead.
+	// A killed worker releases its number a moment before the last of its sandboxes is dead.
 	for deadline := time.Now().Add(time.Second); len(left()) != 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("processes left: %v", left())
@@ -270,8 +269,8 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// processesOf lists the living processes of user ids in [from, to). The dead may
-// wait some time for a parent that reaps.
+// processesOf lists the living processes of user ids in [from, to). Dead ones may wait some time
+// for their parent to reap them.
 func processesOf(t *testing.T, from, to int) []string {
 	t.Helper()
 	var left []string

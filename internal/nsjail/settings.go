@@ -8,7 +8,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Settings say what sandboxes are made of and what they may use.
+// Settings configure how sandboxes are made and what they may use.
 type Settings struct {
 	Nsjail     string `name:"nsjail" env:"NSJAIL" default:"${prefix}/bin/nsjail" help:"nsjail's executable (3.6 or later). By default below CELLBLOCK_PREFIX (/opt/cellblock)."`
 	Python     string `name:"python" env:"SANDBOX_PYTHON" default:"${prefix}/bin/python3" help:"The interpreter that runs scripts; it and its packages are mounted read-only in each sandbox, so it cannot lie below /tmp. By default below CELLBLOCK_PREFIX (/opt/cellblock)."`
@@ -16,10 +16,9 @@ type Settings struct {
 	RunDir     string `name:"run-dir" env:"RUN_DIR" default:"" help:"Folder for the runner's files and locks, the same for all workers of a machine; empty means /run/cellblock as root, else one under the system's temporary folder. Other users must not be able to write into it."`
 	UIDBase    int    `name:"uid-base" env:"UID_BASE" default:"100000" help:"First user id outside for sandboxes. Each worker on a machine takes a range of 4,096 above it; jobs never share one at the same time. Needs root."`
 
-	// LIMIT_OPEN_FILES and LIMIT_TMP_MB are fixed when a sandbox is made, before its
-	// job is known: they are the worker's, and no job can have its own. nsjail.cfg
-	// lists what else is fixed then. All other limits are set when a script is
-	// handed over.
+	// LIMIT_OPEN_FILES and LIMIT_TMP_MB are fixed when a sandbox is made, before its job is known,
+	// so a job cannot lower them. nsjail.cfg lists what else is fixed then. All other limits are
+	// set when the script is sent.
 	jobs.Ceilings `embed:""`
 	FileMB        int64 `name:"limit-file-mb" env:"LIMIT_FILE_MB" default:"1" help:"Size of each file that a job writes, in MiB."`
 	OpenFiles     int   `name:"limit-open-files" env:"LIMIT_OPEN_FILES" default:"256" help:"Open files for each process (at least 16)."`
@@ -37,7 +36,7 @@ type Settings struct {
 	RequireCgroups bool `name:"require-cgroups" env:"REQUIRE_CGROUPS" default:"false" help:"Refuse to start where cgroups are not writable, instead of holding limits by rlimits (for each process)."`
 }
 
-// Validate refuses settings under which no script could run.
+// Validate returns an error for settings under which no script could run.
 func (s Settings) Validate() error {
 	errs := []error{s.Limits().Validate(), checkVisible(s.Python)}
 	if s.ZygoteJobs < 1 {
@@ -49,16 +48,16 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
-// minZygoteMB is what an interpreter without packages needs, in MiB.
+// minZygoteMB is the memory that an interpreter without packages needs, in MiB.
 const minZygoteMB = 32
 
-// packages are the preloaded ones.
+// packages returns the packages to preload.
 func (s Settings) packages() []string { return withoutEmpty(s.Preload) }
 
-// onDemand are those that a zygote of its own has besides.
+// onDemand returns the further packages of the zygote that starts on demand.
 func (s Settings) onDemand() []string { return withoutEmpty(s.PreloadOnDemand) }
 
-// withoutEmpty drops what an empty setting leaves.
+// withoutEmpty drops the empty names that an empty setting leaves.
 func withoutEmpty(list []string) []string {
 	var names []string
 	for _, name := range list {
@@ -69,7 +68,7 @@ func withoutEmpty(list []string) []string {
 	return names
 }
 
-// Limits gives the settings as the domain's limits.
+// Limits returns the limits that the settings describe.
 func (s Settings) Limits() jobs.Limits {
 	limits := s.Ceilings.Limits()
 	limits.FileBytes, limits.OpenFiles = s.FileMB<<20, s.OpenFiles

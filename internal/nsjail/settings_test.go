@@ -6,7 +6,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// defaultSettings are what a worker without flags and environment gets.
+// defaultSettings returns the settings of a worker without flags and environment.
 func defaultSettings(t testing.TB) Settings {
 	t.Helper()
 	var cli struct {

@@ -11,16 +11,17 @@ import (
 	"time"
 )
 
-// ending is how the script's process ended, by the supervisor's wait4.
+// ending is how the script's process ended, from wait4 of the supervisor or the zygote. It is all
+// zero if that is not known.
 type ending struct {
 	known  bool
 	status syscall.WaitStatus
-	// cpu is the process's own user and system time, its waited-for children included.
+	// cpu is the user and system time of the process and of the children that it waited for.
 	cpu time.Duration
 }
 
-// awaitSupervisor reads the supervisor's "ready" and gives pid 1's id outside,
-// which the kernel attaches to the message (SCM_CREDENTIALS, unix(7)).
+// awaitSupervisor reads the supervisor's "ready" and returns the process id of pid 1 outside, which
+// the kernel attaches to the message (SCM_CREDENTIALS, unix(7)).
 func awaitSupervisor(status *net.UnixConn) (pid int, err error) {
 	m, err := receive(status)
 	if err != nil {
@@ -35,8 +36,8 @@ func awaitSupervisor(status *net.UnixConn) (pid int, err error) {
 	return 0, errors.New("no credentials came with the supervisor's message")
 }
 
-// readEnding reads the supervisor's last line. Nothing is known of a supervisor
-// that was killed before it could write one.
+// readEnding reads the supervisor's last line. The ending is unknown if the supervisor was killed
+// before it could write one.
 func readEnding(status io.Reader) ending {
 	line, err := bufio.NewReader(io.LimitReader(status, 512)).ReadString('\n')
 	if err != nil {

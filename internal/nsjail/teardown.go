@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// teardowns run behind the verdict: the kernel takes longer to take a sandbox
-// down than a short script runs. They are few at a time, so that jobs which are
-// slow to die hold up those after them, and not the machine.
+// teardowns runs teardowns after the verdict: to remove a sandbox takes the kernel longer than a
+// short script runs. Their number is bounded, so that jobs that are slow to die delay later jobs
+// and do not overload the machine.
 type teardowns struct {
 	slots   chan struct{}
 	running *sync.WaitGroup
@@ -17,8 +17,7 @@ func newTeardowns() teardowns {
 	return teardowns{slots: make(chan struct{}, 2*runtime.NumCPU()), running: &sync.WaitGroup{}}
 }
 
-// start runs one now, in a goroutine that wait waits for, or in this one if
-// there are enough.
+// start runs the teardown in a goroutine; if too many run already, it runs it in this one.
 func (t teardowns) start(teardown func()) {
 	select {
 	case t.slots <- struct{}{}:
@@ -31,5 +30,5 @@ func (t teardowns) start(teardown func()) {
 	}
 }
 
-// wait returns when none is left; nobody may start one meanwhile.
+// wait blocks until all teardowns are done. start must not be called meanwhile.
 func (t teardowns) wait() { t.running.Wait() }

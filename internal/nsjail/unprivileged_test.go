@@ -13,13 +13,13 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// nobody is the user that a worker without rights is tried out as.
+// nobody is the unprivileged user that the worker runs as.
 const nobody = 65534
 
 const asNobody = "CELLBLOCK_TEST_AS_NOBODY"
 
-// TestUnprivileged runs itself again as a user without any rights: one user id
-// that can be mapped, no cgroups, and both kinds of sandboxes all the same.
+// TestUnprivileged runs itself again as an unprivileged user: a single user id can be mapped, there
+// are no cgroups, and both kinds of sandboxes work.
 func TestUnprivileged(t *testing.T) {
 	if os.Getenv(asNobody) != "" {
 		inBothKinds(t, func(s *Settings) { s.Wall, s.MemoryMB = 3*time.Second, 300 }, testUnprivileged)

@@ -7,17 +7,16 @@ import (
 	"strings"
 )
 
-// userName is what the user and the group of a job are called, whatever their id.
-// nsjail.cfg has the same name for cold sandboxes.
+// userName is the name of a job's user and group, whatever their id. nsjail.cfg has the same name
+// for cold sandboxes.
 const userName = "sandbox"
 
-// writeUsers writes the passwd and group files of warm sandboxes, and returns
-// their mounts. All forks of a zygote see the same two files, so these name each
-// id that a fork may have. Looking an id up costs a script a third of a
-// millisecond; files for each fork would cost every job two mounts.
+// writeUsers writes the passwd and group files of warm sandboxes and returns their mounts. All
+// forks of a zygote share the two files, so these list every id that a fork may have. To look up an
+// id takes a script a third of a millisecond; files for each fork would cost every job two mounts.
 func (h *Host) writeUsers() ([]string, error) {
 	if h.claim.single {
-		return nil, nil // each has insideID, which nsjail.cfg names
+		return nil, nil // each job has insideID, which nsjail.cfg lists
 	}
 	var passwd, group strings.Builder
 	passwd.WriteString("root:x:0:0:root:/:/bin/false\n")
@@ -39,8 +38,8 @@ func (h *Host) writeUsers() ([]string, error) {
 	return mounts, nil
 }
 
-// withUsers mounts the files in the place of those that nsjail.cfg writes: on top
-// of these, which nsjail has unlinked, nothing can be mounted.
+// withUsers replaces the passwd and group files that nsjail.cfg writes with the mounts users.
+// Nothing can be mounted over those files, because nsjail unlinks them.
 func withUsers(config string, users []string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(config) {

@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// cause is why the worker itself ended a sandbox.
+// cause is why the worker killed a sandbox.
 type cause int
 
 const (
@@ -24,32 +24,30 @@ const (
 	killedByCaller
 )
 
-// leavesText reports whether a script that is ended for it may hold back text
-// that it printed, such as a line that is not complete.
+// leavesText reports whether a script ended for this cause may hold output that is not flushed,
+// such as an incomplete line.
 func (c cause) leavesText() bool {
 	return c == killedForWall || c == killedForCPU || c == killedByCaller
 }
 
-// evidence is all that a verdict is made from. Everything but report and
-// reportErr comes from outside the sandbox.
+// evidence is the input of decide. User code can forge report and reportErr only.
 type evidence struct {
 	cause    cause
 	oomKills int
-	// refusals counts the processes that the job was not allowed to make.
+	// refusals is the number of processes and threads that the cgroup refused to the job.
 	refusals int
 	ending   ending
-	// early is true where the script's process was still on its way out.
+	// early is true if the script's process was still exiting.
 	early bool
-	// cgroups is true where the group's counters told CPU time and kills.
+	// cgroups is true if a cgroup counted CPU time and OOM kills.
 	cgroups bool
 
 	report    report
 	reportErr error
 }
 
-// decide says how a job ended: nil for success. What is enforced wins over
-// what is reported, and of two enforced causes the one that came first: memory
-// was counted before we looked at any clock.
+// decide returns how a job failed; nil for success. Enforced causes win over the report. Of two
+// enforced causes, memory wins: the kernel counted it before the worker looked at a clock.
 func decide(e evidence, limits jobs.Limits) *jobs.Failure {
 	if enforced := decideEnforced(e, limits); enforced != nil {
 		return enforced
@@ -60,13 +58,12 @@ func decide(e evidence, limits jobs.Limits) *jobs.Failure {
 	return decideSilent(e)
 }
 
-// hintProcesses is what the runner's report of an exception says when the
-// process limit lies behind it.
+// hintProcesses is the hint of a reported exception that the process limit probably caused.
 const hintProcesses = "the process limit"
 
-// confirm takes the runner's report. That the script failed for want of a
-// process it alone can know, for it may catch the error and go on; that there
-// was such a want, the group's counter tells. Both together are a verdict.
+// confirm returns the reported failure. It is a process limit if the report has hintProcesses and
+// the cgroup counted refusals: only the runner knows whether a refusal made the script fail, since
+// a script may catch the error, and only the cgroup proves that there was one.
 func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
 	failure := e.report.failure
 	if failure == nil || failure.Hint != hintProcesses || e.refusals == 0 {
@@ -97,7 +94,7 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 	return nil
 }
 
-// decideSilent is for a script that ended without any report of the runner's.
+// decideSilent decides for a script that ended without a report.
 func decideSilent(e evidence) *jobs.Failure {
 	if !e.ending.known {
 		return &jobs.Failure{Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault"}
@@ -114,15 +111,15 @@ func decideSilent(e evidence) *jobs.Failure {
 	return failure
 }
 
-// cpuKill reports whether the kernel's own limit on CPU time (RLIMIT_CPU) ended
-// the script. The signal alone proves nothing: a script can send it to itself.
+// cpuKill reports whether the kernel ended the script for its CPU time (RLIMIT_CPU). The signal
+// alone proves nothing: a script can send it to itself.
 func cpuKill(e evidence, limits jobs.Limits) bool {
 	if e.cgroups || !e.ending.known || !e.ending.status.Signaled() {
 		return false
 	}
 	signal := e.ending.status.Signal()
-	// The kernel counts ticks for RLIMIT_CPU and real run time for wait4; on a
-	// busy virtual machine the two differ by a fifth.
+	// RLIMIT_CPU counts ticks, wait4 the real run time; on a busy virtual machine the two differ by
+	// a fifth.
 	enough := limits.CPU - limits.CPU/4
 	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.ending.cpu >= enough
 }
@@ -178,7 +175,7 @@ func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 		Signal:  name,
 	}
 	if signal == syscall.SIGXFSZ {
-		// No verdict of its own: a script can send itself this signal.
+		// Not a verdict of its own: a script can send itself this signal.
 		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d bytes (LIMIT_FILE_MB)", l.FileBytes)
 	}
 	return failure

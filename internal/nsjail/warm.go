@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// Warm makes warm sandboxes: forks of zygotes, confined ahead of need. It is
-// safe for concurrent use.
+// Warm makes warm sandboxes: forks of zygotes, confined before a job needs them. It is safe for
+// concurrent use.
 type Warm struct {
 	plain, loaded *pool
-	// names finds a preloaded package's name in a script.
+	// names matches the names of the preloaded packages in a script.
 	names *regexp.Regexp
-	// late has more packages, once they were asked for; nil if there are none.
+	// late has the packages of PRELOAD_ON_DEMAND; nil if there are none.
 	late *latePool
 }
 
-// NewWarm starts the zygotes and keeps ready sandboxes of each kind: with the
-// packages of Settings.Preload loaded, and plain. It fails where this machine
-// does not allow warm sandboxes, with the reason; nothing is left then. The
-// host outlives it; Close ends it.
+// NewWarm starts the zygotes and keeps ready sandboxes of each kind ready: with the packages of
+// Settings.Preload loaded, and plain. It returns an error if warm sandboxes are not possible on
+// this machine, and leaves nothing behind then. The host must outlive it; the caller must call
+// Close.
 func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*Warm, error) {
 	packages := host.settings.packages()
 	w := &Warm{late: newLatePool(ctx, host, ready, logger)}
@@ -43,9 +43,9 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 	return w, nil
 }
 
-// Acquire gives a ready sandbox that suits the script: one with the packages
-// loaded if the script names any of them. The caller owns it and must Run or
-// Discard it.
+// Acquire returns a ready sandbox for the script: one with packages loaded if the script names any
+// of them. It blocks for acquireBound at most. The caller owns the sandbox and must call Run or
+// Discard.
 func (w *Warm) Acquire(ctx context.Context, script string) (*Sandbox, error) {
 	if w.late.suits(script) {
 		if p := w.late.get(); p != nil {
@@ -58,8 +58,8 @@ func (w *Warm) Acquire(ctx context.Context, script string) (*Sandbox, error) {
 	return w.plain.take(ctx)
 }
 
-// Close ends the zygotes and every sandbox in them. It waits for the pools side
-// by side, since each may take as long as a zygote that does not die.
+// Close ends the zygotes and every sandbox in them. It closes the pools concurrently, since each
+// may take as long as a zygote that does not die.
 func (w *Warm) Close() {
 	var closing sync.WaitGroup
 	closing.Go(w.late.close)

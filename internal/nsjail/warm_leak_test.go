@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// state is what must not grow with the number of jobs.
+// state holds what must not grow with the number of jobs.
 type state struct {
 	Descriptors, ZygoteDescriptors, Mounts, ZygoteMounts, Cgroups, Processes int
 }
 
-// TestWarmLeavesNothing counts before and after 2,000 jobs. Some of them try to
-// stay.
+// TestWarmLeavesNothing compares the state before and after 2,000 jobs, some of which try to stay.
 func TestWarmLeavesNothing(t *testing.T) {
 	const ready, drivers, jobsEach = 2, 4, 500
 	warm := openWarm(t, ready, func(s *Settings) { s.Preload = []string{"numpy"} })
@@ -32,7 +31,7 @@ func TestWarmLeavesNothing(t *testing.T) {
 			run(t, warm, scripts[i%len(scripts)])
 		}
 	}
-	use(2 * len(scripts)) // first uses load and grow what stays
+	use(2 * len(scripts)) // first uses load modules and grow caches
 	before := settle(t, warm)
 	memory := zygoteMemory(t)
 
@@ -52,7 +51,7 @@ func TestWarmLeavesNothing(t *testing.T) {
 	}
 }
 
-// settle waits until the pools are full again and gives the counts.
+// settle waits until the pools are full again and returns the state.
 func settle(t *testing.T, warm *Warm) state {
 	t.Helper()
 	var last state
@@ -95,7 +94,7 @@ func look(t *testing.T, warm *Warm) state {
 	return s
 }
 
-// lines counts those with a text in them: others on this machine mount things too.
+// lines counts the lines that contain a text: other programs on this machine mount things too.
 func lines(t *testing.T, file, with string) int {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -111,8 +110,8 @@ func lines(t *testing.T, file, with string) int {
 	return count
 }
 
-// zygotePIDs finds the zygotes: the children of this process's nsjails. No other
-// test runs beside this one.
+// zygotePIDs returns the zygotes: the children of this process's nsjails. No other test runs at the
+// same time.
 func zygotePIDs(t *testing.T) []int {
 	t.Helper()
 	var pids []int
@@ -125,7 +124,7 @@ func zygotePIDs(t *testing.T) []int {
 	return pids
 }
 
-// zygoteMemory is what the zygotes hold themselves, in bytes.
+// zygoteMemory returns the resident memory of the zygotes, in bytes.
 func zygoteMemory(t *testing.T) int64 {
 	t.Helper()
 	var sum int64

@@ -15,7 +15,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// openWarm makes warm sandboxes with the given change to the defaults.
+// openWarm opens warm sandboxes with the given change to the default settings.
 func openWarm(t testing.TB, ready int, change func(*Settings)) *Warm {
 	t.Helper()
 	cold := openCold(t, change)
@@ -72,7 +72,7 @@ type inside struct {
 	Limits               map[string][2]int64
 }
 
-// Both kinds look the same from inside: no rights, and nothing of others.
+// Both kinds look the same from inside: no privileges, and nothing of other jobs.
 func TestInside(t *testing.T) {
 	t.Parallel()
 	inBothKinds(t, nil, func(t *testing.T, maker Maker) {
@@ -101,7 +101,7 @@ func TestInside(t *testing.T) {
 		if in.Cwd != "/tmp" || len(in.Tmp) != 1 || in.Tmp[0] != "script.py" {
 			t.Errorf("cwd %s with %v", in.Cwd, in.Tmp)
 		}
-		// A cold sandbox's namespace is made before it joins its group.
+		// The cgroup namespace of a cold sandbox is made before it joins its group.
 		for line := range strings.Lines(in.Cgroup) {
 			if maker.Kind() == KindCold {
 				break
@@ -127,7 +127,7 @@ func TestInside(t *testing.T) {
 	})
 }
 
-// What forks of one zygote would share unless it is renewed in each.
+// Forks of one zygote would share this randomness if it were not renewed in each.
 func TestWarmRandomness(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 2, nil)
@@ -158,7 +158,7 @@ def main():
 	}
 }
 
-// Two jobs at once, each with what it takes to find the other.
+// Two jobs run at once, and each tries to find the other.
 func TestWarmNeighbours(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 2, func(s *Settings) { s.Wall = 4 * time.Second })
@@ -227,7 +227,8 @@ func TestWarmKillOfItsGroup(t *testing.T) {
 	}
 }
 
-// A zygote that is killed or stopped is replaced; what ran in it ends truthfully.
+// A zygote that is killed or stopped is replaced, and the verdict of the job that ran in it is
+// true.
 func TestWarmZygoteDies(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]unix.Signal{"killed": unix.SIGKILL, "stopped": unix.SIGSTOP} {
@@ -248,7 +249,7 @@ func TestWarmZygoteDies(t *testing.T) {
 			if want := map[unix.Signal]jobs.Code{unix.SIGKILL: jobs.CodeInternal, unix.SIGSTOP: jobs.CodeTimeout}[signal]; code(o) != want {
 				t.Errorf("got %q, want %q", code(o), want)
 			}
-			// Those prepared before may be lost with it; the next is not.
+			// The forks prepared before may die with it; the next one does not.
 			if got := value[int](t, warm, "def main(): return 7"); got != 7 {
 				t.Errorf("got %d", got)
 			}
@@ -280,7 +281,7 @@ func childrenOf(t *testing.T, pid int) []int {
 	return children
 }
 
-// A zygote is replaced after so many jobs, and none of them notices.
+// A zygote is replaced after its number of jobs, and no job notices.
 func TestWarmZygoteIsRecycled(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 2, func(s *Settings) { s.Preload = nil; s.ZygoteJobs = 4 })
@@ -295,7 +296,7 @@ func TestWarmZygoteIsRecycled(t *testing.T) {
 			t.Fatalf("%+v", *o.Failure)
 		}
 	}
-	if len(zygotes) < 3 { // each serves from 4 to 8
+	if len(zygotes) < 3 { // each serves 4 to 8 jobs
 		t.Errorf("%d zygotes served 26 jobs", len(zygotes))
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"cellblock/internal/nsjail/cgroup"
 )
 
-// zygote is one nsjail that holds a loaded interpreter, from which sandboxes
-// are forked. It belongs to a pool, which closes it.
+// zygote is an nsjail with a loaded interpreter, from which sandboxes are forked. Its pool closes
+// it.
 type zygote struct {
 	host   *Host
 	logger *slog.Logger
@@ -27,14 +27,13 @@ type zygote struct {
 	output *output
 	group  *cgroup.Group
 
-	// worn is closed when its successor is to be started, and spent when no more
-	// forks are made of it.
+	// worn is closed when its successor should start, spent when it may no longer fork.
 	worn, spent  chan struct{}
 	wear, retire sync.Once
-	// abandoned is closed if it does not die.
+	// abandoned is closed if the zygote does not die.
 	abandoned chan struct{}
 	reading   sync.WaitGroup
-	// watching waits for the goroutines of forks.
+	// watching waits for the goroutines of the forks.
 	watching sync.WaitGroup
 	forked   atomic.Int64
 
@@ -43,17 +42,17 @@ type zygote struct {
 	next  int
 }
 
-// Bounds on a zygote's answers. Loading pandas takes half a second on an idle
-// machine; a fork takes milliseconds.
+// Bounds on how long a zygote takes. To load pandas takes half a second on an idle machine; a fork
+// takes milliseconds.
 const (
 	zygoteStart = 30 * time.Second
 	forkBound   = 5 * time.Second
 )
 
-// maxControlMessage is the longest message on the control socket.
+// maxControlMessage is the most bytes of a message on the control socket.
 const maxControlMessage = 4096
 
-// startZygote launches one and waits until its packages are loaded.
+// startZygote starts a zygote and blocks until its packages are loaded.
 func startZygote(ctx context.Context, host *Host, packages []string, logger *slog.Logger) (*zygote, error) {
 	plan, err := host.plan(packages)
 	if err != nil {
@@ -113,7 +112,7 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		z.jail.kill()
-		_ = z.conn.SetReadDeadline(time.Unix(1, 0)) // one in uninterruptible sleep outlives the kill
+		_ = z.conn.SetReadDeadline(time.Unix(1, 0)) // a process in uninterruptible sleep outlives the kill
 	})
 	defer stop()
 	m, err := receive(z.conn)
@@ -123,15 +122,15 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 	case m.word != "ready":
 		return fmt.Errorf("the zygote says: %s", m.text)
 	}
-	// Killed itself, and not only by nsjail's death, it is reaped by nsjail: then
-	// the jail's end is the end of every fork in it.
+	// kill must reach the zygote itself, not only nsjail: then nsjail reaps it, and gone means that
+	// every fork is dead.
 	if err := z.jail.watch(m.sender); err != nil {
 		return fmt.Errorf("watch the zygote: %w", err)
 	}
 	return nil
 }
 
-// read hands every message on, until the zygote is gone; then every fork is.
+// read delivers the messages of the zygote until it is gone. Then every fork is lost.
 func (z *zygote) read() {
 	for {
 		m, err := receive(z.conn)
@@ -168,16 +167,15 @@ func (z *zygote) deliver(m controlMessage) {
 	f.hear(m)
 }
 
-// errSpent is returned for a fork of a zygote that is spent.
+// errSpent is returned by fork if the zygote is spent.
 var errSpent = errors.New("the zygote is spent")
 
-// fork makes a body out of the zygote for the inner ends, whose process will
-// run as the user id inside. It is confined when the runner says it is ready.
-// It returns errSpent if the zygote is spent.
+// fork asks the zygote for a fork that has the inner ends and runs as user insideID. The fork is
+// confined once its runner is ready. It returns errSpent if the zygote is spent.
 func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 	f := newFork(z)
 	z.mu.Lock()
-	if z.isSpent() { // under mu: once spent and idle, it stays idle
+	if z.isSpent() { // under mu: a spent and idle zygote stays idle
 		z.mu.Unlock()
 		return nil, errSpent
 	}
@@ -202,9 +200,8 @@ func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 	return f, nil
 }
 
-// count notes a fork. The zygote is worn at Settings.ZygoteJobs forks; should its
-// successor not come, it is spent at twice as many, since all of them share its
-// address layout.
+// count counts a fork. At Settings.ZygoteJobs forks the zygote is worn; at twice as many it is
+// spent, even without a successor, since all forks share its address layout.
 func (z *zygote) count() {
 	switch n, bound := z.forked.Add(1), z.host.settings.ZygoteJobs; {
 	case n >= 2*bound:
@@ -214,10 +211,10 @@ func (z *zygote) count() {
 	}
 }
 
-// wearOut asks for a successor.
+// wearOut requests a successor.
 func (z *zygote) wearOut() { z.wear.Do(func() { close(z.worn) }) }
 
-// retireNow ends the making of forks, and asks for a successor.
+// retireNow stops the forking and requests a successor.
 func (z *zygote) retireNow() {
 	z.wearOut()
 	z.retire.Do(func() { close(z.spent) })
@@ -232,10 +229,9 @@ func (z *zygote) isSpent() bool {
 	}
 }
 
-// close ends the zygote and every sandbox in it, and waits until they are gone,
-// for teardownBound at most: a process in uninterruptible sleep dies when the
-// kernel lets it. Such a zygote is abandoned; nsjail, which waits for it, ends
-// with the worker.
+// close kills the zygote and every sandbox in it, and blocks until they are gone, teardownBound at
+// most: a process in uninterruptible sleep does not die before the kernel wakes it. Such a zygote
+// is abandoned; its nsjail waits for it and dies with the worker.
 func (z *zygote) close() {
 	z.retireNow()
 	z.jail.kill()
@@ -258,8 +254,8 @@ func (z *zygote) close() {
 	}
 }
 
-// abandon lets go of a zygote that does not die: of all but its process and its
-// cgroup. Its forks count as dead.
+// abandon releases everything of a zygote that does not die, except its process and its cgroup. Its
+// forks count as dead.
 func (z *zygote) abandon() {
 	z.logger.Error("a zygote does not die; it is abandoned", "bound", teardownBound, "pid", z.jail.cmd.Process.Pid)
 	close(z.abandoned)
@@ -269,7 +265,7 @@ func (z *zygote) abandon() {
 	z.output.stop()
 }
 
-// idle reports whether no fork of it lives.
+// idle reports whether none of its forks is left.
 func (z *zygote) idle() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
