@@ -1,4 +1,4 @@
-// Package buildinfo says which build a program is.
+// Package buildinfo has the program's version.
 package buildinfo
 
 import "runtime/debug"
@@ -6,7 +6,7 @@ import "runtime/debug"
 // version is set at build time: -ldflags "-X cellblock/internal/buildinfo.version=…".
 var version = ""
 
-// Version is the version given at build time, else what Go noted itself.
+// Version returns the version set at build time, or else the main module's version that Go recorded.
 func Version() string {
 	if version != "" {
 		return version
