@@ -1,4 +1,4 @@
-// Package lifecycle is how the programs begin and end.
+// Package lifecycle starts the programs and stops them on signals.
 package lifecycle
 
 import (
@@ -9,10 +9,9 @@ import (
 	"syscall"
 )
 
-// Main runs a program and ends the process: with 0 when run gives nil, with 1
-// and a line in the log when it gives an error. The context ends at the first
-// SIGINT or SIGTERM, for a graceful end; a second has its default effect and
-// kills. It does not return.
+// Main calls run and exits: with 0 if run returns nil, else with 1 and a line in the log. The first SIGINT or SIGTERM
+// cancels the context, for a graceful shutdown; the second has its default effect and kills the process. Main does not
+// return.
 func Main(logger *slog.Logger, run func(ctx context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
