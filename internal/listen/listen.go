@@ -1,5 +1,4 @@
-// Package listen opens the addresses that the programs serve on. Its errors name
-// the setting and the next step.
+// Package listen opens the addresses that the programs serve on. Its errors name the setting and what to do.
 package listen
 
 import (
@@ -10,8 +9,8 @@ import (
 	"syscall"
 )
 
-// TCP listens on address (host:port; port 0 takes a free one), which is the value of
-// the setting. The caller closes the listener. The error is one of Explain.
+// TCP listens on address (host:port; port 0 picks a free port), the value of setting. The caller closes the listener.
+// Errors are those of Explain.
 func TCP(ctx context.Context, setting, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -20,8 +19,8 @@ func TCP(ctx context.Context, setting, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Explain returns a sentence on why the address in the setting cannot be listened on,
-// and what to do, for the person who chose it.
+// Explain returns an error for the user that has the reason for a failure to listen on the address in setting, and
+// what to do.
 func Explain(setting, address string, err error) error {
 	wrongAddress := new(net.AddrError)
 	switch {

@@ -36,7 +36,7 @@ func TestErrorsNameTheSettingAndTheNextStep(t *testing.T) {
 			t.Errorf("%s: %v", c.address, err)
 		}
 	}
-	// What the system's resolver says of it differs.
+	// The message of the system's resolver varies.
 	if _, err := TCP(t.Context(), "X_ADDR", "no.such.name.invalid:0"); err == nil || !strings.HasSuffix(err.Error(), "; set X_ADDR to another address") {
 		t.Errorf("an unknown name: %v", err)
 	}
