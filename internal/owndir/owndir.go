@@ -1,5 +1,5 @@
-// Package owndir makes folders that no other user of the machine can have
-// prepared, also below /tmp, where all users may create any name.
+// Package owndir creates folders that no other user of the machine can have prepared, even in /tmp, where every user
+// may create any name.
 package owndir
 
 import (
@@ -11,13 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// othersWrite is the permission of group and others to write.
+// othersWrite is the write permission of group and others.
 const othersWrite = 0o022
 
-// Make creates the folder at path, and what is missing above it, with the
-// permissions perm. It returns an error with the reason if another user owns the
-// folder, may write into it, or may put another one in its place. The caller
-// names the setting that chooses another folder.
+// Make creates the folder at path, and missing parents, with the permissions perm. It returns an error with the reason
+// if another user owns the folder, may write into it, or may replace it. The caller adds the setting that selects
+// another folder.
 func Make(path string, perm fs.FileMode) error {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -7,11 +7,10 @@ import (
 	"testing"
 )
 
-// other is a user that is neither root nor the one who runs the tests.
+// other is a user other than root and the user who runs the tests.
 const other = 54321
 
-// A folder is taken or refused by who owns it, who may write into it and into
-// the folder above, and what it is.
+// A folder is accepted or refused by its owner, its type, and the write permissions on it and its parent.
 func TestMake(t *testing.T) {
 	t.Parallel()
 	do := func(t *testing.T, errs ...error) {
@@ -60,7 +59,7 @@ func TestMake(t *testing.T) {
 	}
 }
 
-// A link is followed where only its owner can have made it.
+// A link is followed only if its owner alone can have created it.
 func TestMakeFollowsAnOwnLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -71,7 +70,7 @@ func TestMakeFollowsAnOwnLink(t *testing.T) {
 	if err := Make(path, 0o755); err != nil {
 		t.Error(err)
 	}
-	if err := os.Chown(filepath.Join(dir, "link"), other, other); err != nil { // the target
+	if err := os.Chown(filepath.Join(dir, "link"), other, other); err != nil { // changes the target's owner
 		t.Fatal(err)
 	}
 	if err := Make(path, 0o755); err == nil {
