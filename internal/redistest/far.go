@@ -12,14 +12,14 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Far is a Server behind a network that the test can disturb.
+// Far is a Server behind a proxy that can disturb the connection.
 type Far struct {
 	*Server
 
 	proxy *toxiproxy.Proxy
 }
 
-// StartFar starts a server and the network in front of it; both end with the test.
+// StartFar starts a server and the proxy; both end with the test.
 func StartFar(t testing.TB) *Far {
 	t.Helper()
 	far := &Far{Server: StartServer(t)}
@@ -32,7 +32,7 @@ func StartFar(t testing.TB) *Far {
 	return far
 }
 
-// VerifyTestMain is goleak's, but for what toxiproxy leaves running behind a Far.
+// VerifyTestMain is goleak's, and ignores the goroutines that toxiproxy leaves behind.
 func VerifyTestMain(m goleak.TestingM) {
 	const toxiproxy = "github.com/Shopify/toxiproxy/v2"
 	goleak.VerifyTestMain(m,
@@ -40,11 +40,10 @@ func VerifyTestMain(m goleak.TestingM) {
 		goleak.IgnoreAnyFunction(toxiproxy+"/toxics.(*ToxicStub).Run"))
 }
 
-// FarURL leads through the network; URL leads past it.
+// FarURL is the proxy's URL; URL is the server's.
 func (f *Far) FarURL() string { return "redis://" + f.proxy.Listen }
 
-// Disturb adds a toxic of toxiproxy's, of a type and with attributes such as
-// `"latency": 2000`, to both directions.
+// Disturb adds a toxic of toxiproxy to both directions, with a type and attributes such as `"latency": 2000`.
 func (f *Far) Disturb(t testing.TB, kind, attributes string) {
 	t.Helper()
 	for _, stream := range []string{"upstream", "downstream"} {
@@ -55,7 +54,7 @@ func (f *Far) Disturb(t testing.TB, kind, attributes string) {
 	}
 }
 
-// listenTCP has the server listen on a port too, which no other server has.
+// listenTCP makes the server listen on a free TCP port too.
 func (s *Server) listenTCP(t testing.TB) string {
 	t.Helper()
 	client := Client(t, s.URL())

@@ -18,17 +18,17 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// startBound is how long a server may take until it answers.
+// startBound is the timeout for a server's first response.
 const startBound = 10 * time.Second
 
-// Server is a redis-server on a unix socket in a folder of its own. It writes
-// an append-only file, so what it acknowledged is there after Kill and Start.
+// Server is a redis-server on a unix socket in its own folder. It writes an append-only file, so acknowledged writes
+// survive Kill and Start.
 type Server struct {
 	dir     string
 	process *exec.Cmd
 }
 
-// Start starts a server that ends with the test, and gives its URL.
+// Start starts a server that ends with the test, and returns its URL.
 func Start(t testing.TB) string {
 	t.Helper()
 	return StartServer(t).URL()
@@ -55,13 +55,13 @@ func StartServer(t testing.TB) *Server {
 	return s
 }
 
-// Open starts a server and makes a client for it; both end with the test.
+// Open starts a server and returns a client for it; both end with the test.
 func Open(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	return Client(t, Start(t))
 }
 
-// Client makes a client as the programs make it; it is closed with the test.
+// Client returns a client with the programs' options; it is closed with the test.
 func Client(t testing.TB, url string) redis.UniversalClient {
 	t.Helper()
 	client, err := redisconn.Settings{URL: url}.Open()
@@ -72,7 +72,7 @@ func Client(t testing.TB, url string) redis.UniversalClient {
 	return client
 }
 
-// Monitor makes a monitor as the API makes it; it is closed with the test.
+// Monitor returns a monitor with the API's options; it is closed with the test.
 func Monitor(t testing.TB, url string) *redisconn.Monitor {
 	t.Helper()
 	monitor, err := redisconn.Settings{URL: url}.Monitor()
@@ -83,12 +83,12 @@ func Monitor(t testing.TB, url string) *redisconn.Monitor {
 	return monitor
 }
 
-// URL is where the server is, or will be again.
+// URL returns the server's URL, which stays the same after Kill and Start.
 func (s *Server) URL() string { return (&url.URL{Scheme: "unix", Path: s.socket()}).String() }
 
 func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
 
-// Start starts the server, again if it was killed, and waits until it answers.
+// Start starts the server, also after Kill, and waits until it responds.
 func (s *Server) Start() error {
 	_ = os.Remove(s.socket())                                             // a killed server leaves it
 	s.process = exec.CommandContext(context.Background(), "redis-server", //nolint:gosec // paths of our own
@@ -123,7 +123,7 @@ func (s *Server) awaitAnswer() error {
 	}
 }
 
-// Kill ends the server as a crash would, and waits until it is gone.
+// Kill kills the server, as a crash would, and waits until it has exited.
 func (s *Server) Kill() {
 	if s.process == nil || s.process.Process == nil {
 		return
@@ -133,8 +133,8 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
-// Freeze stops the server without ending it: connections stay, nothing answers.
+// Freeze suspends the server: connections stay open, but it does not respond.
 func (s *Server) Freeze() error { return s.process.Process.Signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on.
+// Thaw resumes a frozen server.
 func (s *Server) Thaw() error { return s.process.Process.Signal(syscall.SIGCONT) }
