@@ -1,18 +1,17 @@
-// Package signals wakes those who wait for something with a name.
+// Package signals wakes goroutines that wait on a name.
 package signals
 
 import "sync"
 
-// Signals are waits, by name. Its zero value is ready. It is safe for concurrent
-// use.
+// Signals is a set of waiters by name. The zero value is ready to use. It is safe for concurrent use.
 type Signals struct {
 	mu   sync.Mutex
 	open map[string][]chan struct{}
 }
 
-// Add registers a wait. The channel gets a value whenever what is waited for may
-// have come; the receiver looks. done ends the wait, and is called once. first and
-// last tell whether there is no other wait of that name then.
+// Add registers a waiter. The channel receives a value on Notify; the receiver then checks its condition, which may
+// not hold yet. Call done once to remove the waiter. first and last report whether there is no other waiter of that
+// name at the time.
 func (s *Signals) Add(name string) (heard <-chan struct{}, first bool, done func() (last bool)) {
 	c := make(chan struct{}, 1)
 	s.mu.Lock()
@@ -41,19 +40,19 @@ func (s *Signals) remove(name string, c chan struct{}) (last bool) {
 	return false
 }
 
-// Notify wakes all who wait for a name.
+// Notify wakes all waiters of a name.
 func (s *Signals) Notify(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.open[name] {
 		select {
 		case c <- struct{}{}:
-		default: // one that has not been looked at is enough
+		default: // one pending value is enough
 		}
 	}
 }
 
-// Names are what is waited for.
+// Names returns the names that have waiters.
 func (s *Signals) Names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
