@@ -1,8 +1,6 @@
-// Package supervise keeps a few programs running together in the foreground of
-// a terminal: it starts them as processes of their own, prints their output
-// line by line under their names, starts one again that ends by itself, reports
-// one that ends too often, and stops them in the order that its user chooses.
+// Package supervise runs a few programs together in the foreground of a terminal: it starts each as a process, prints
+// its output line by line under its name, restarts it if it exits by itself, reports it if it exits too often, and
+// stops the programs in the order that the caller chooses.
 //
-// Nothing outlives its user: each process is told by the kernel to end when
-// the supervising process dies, however it dies.
+// No process outlives the supervisor: the kernel sends each one a signal when the supervisor dies, for any reason.
 package supervise

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Group is a set of processes that stand or fall together. Its methods are for
-// one goroutine; Close must be called.
+// Group is a set of processes that run together. Its methods may be called from one goroutine only. Call Close when
+// done.
 type Group struct {
 	output    *Output
 	processes []*Process
@@ -20,7 +20,7 @@ type Group struct {
 	failed    chan error
 	starts    chan start
 	spawner   sync.WaitGroup
-	restarts  atomic.Pointer[Restarts] // nil: no process is started again
+	restarts  atomic.Pointer[Restarts] // nil: no restarts
 }
 
 type start struct {
@@ -28,16 +28,15 @@ type start struct {
 	result chan error
 }
 
-// NewGroup makes a group without processes that prints to output.
+// NewGroup returns an empty group whose processes print to output.
 func NewGroup(output *Output) *Group {
 	g := &Group{output: output, failed: make(chan error, 1), starts: make(chan start)}
 	g.spawner.Go(g.serveStarts)
 	return g
 }
 
-// serveStarts starts all processes from one thread that lives as long as the group:
-// the kernel sends the death signal when the thread that forked ends, not when
-// its process does, and Go ends threads as it likes.
+// serveStarts starts all processes from one thread that lives as long as the group. The kernel sends the death signal
+// when the forking thread ends, not when its process does, and Go may end any other thread.
 func (g *Group) serveStarts() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -52,7 +51,7 @@ func (g *Group) spawn(cmd *exec.Cmd) error {
 	return <-request.result
 }
 
-// Start starts a program. An error means that it could not be started at all.
+// Start starts a program. It returns an error if the program cannot be started at all.
 func (g *Group) Start(program Program) (*Process, error) {
 	process := newProcess(program, g.output)
 	if err := process.launch(g.spawn); err != nil {
@@ -63,8 +62,8 @@ func (g *Group) Start(program Program) (*Process, error) {
 	return process, nil
 }
 
-// KeepUp starts from now on each process again that ends without being asked to.
-// Before, such an end is a failure: it is likely to come back.
+// KeepUp enables restarts of processes that exit without being asked to. Before this call, such an exit is a failure,
+// since a restart would likely fail in the same way.
 func (g *Group) KeepUp(restarts Restarts) { g.restarts.Store(&restarts) }
 
 // watch follows a process through all of its runs.
@@ -78,8 +77,7 @@ func (g *Group) watch(p *Process) {
 	}
 }
 
-// restart decides what follows the end of a run. It returns true when the process
-// is to be started again, after the pause.
+// restart handles the end of a run. It pauses and returns true if the process is to be restarted.
 func (g *Group) restart(p *Process, end error, past *ends) bool {
 	if p.isAsked() {
 		return false
@@ -102,17 +100,16 @@ func (g *Group) restart(p *Process, end error, past *ends) bool {
 func (g *Group) fail(err error) {
 	select {
 	case g.failed <- err:
-	default: // the first one counts; the others are likely to follow from it
+	default: // later failures are likely to follow from the first
 	}
 }
 
-// Failed delivers the first process that ended without being asked to and is not
-// started again, as an error with how it ended and what it last printed.
+// Failed delivers one error: of the first process that exited without being asked to and is not restarted. The error
+// has its exit status and last line.
 func (g *Group) Failed() <-chan error { return g.failed }
 
-// Stop asks the processes to end, all at once, and waits for them: each for its
-// program's StopWait at most, and only until ctx is done; what is there then is
-// killed. The error names those that had to be.
+// Stop sends SIGTERM to all the processes and waits for each, for at most its program's StopWait and only until ctx is
+// done. It then kills those that remain; the error names them.
 func (g *Group) Stop(ctx context.Context, processes ...*Process) error {
 	begin := time.Now()
 	for _, process := range processes {
@@ -125,8 +122,7 @@ func (g *Group) Stop(ctx context.Context, processes ...*Process) error {
 	return errors.Join(errs...)
 }
 
-// Close kills what still runs and waits until it is gone. Nothing can be
-// started afterwards.
+// Close kills the running processes and waits until they are gone. Start must not be called afterwards.
 func (g *Group) Close() error {
 	var errs []error
 	for _, process := range g.processes {
@@ -135,7 +131,7 @@ func (g *Group) Close() error {
 	close(g.starts)
 	g.spawner.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return err // a process hangs in the kernel, and its watcher with it
+		return err // a process hangs in the kernel, and so does its watcher
 	}
 	g.watchers.Wait()
 	return nil

@@ -7,15 +7,13 @@ import (
 	"sync"
 )
 
-// maxLine is where a line without an end is broken up, in bytes.
+// maxLine is the length, in bytes, at which a line is split.
 const maxLine = 64 << 10
 
-// colours are the terminal's codes for the names, given out in turn: cyan,
-// green, yellow, magenta, blue.
+// colours are the terminal codes for the names, used in turn: cyan, green, yellow, magenta, blue.
 var colours = []int{36, 32, 33, 35, 34}
 
-// Output prints what several programs write to one place, whole lines at a
-// time. Its methods may be called from several goroutines.
+// Output prints the output of several programs to one writer, in whole lines. It is safe for concurrent use.
 type Output struct {
 	mu     sync.Mutex
 	to     io.Writer
@@ -24,20 +22,20 @@ type Output struct {
 	named  int
 }
 
-// NewOutput prints to w. Names are padded to width characters; colour tells
-// whether they are coloured with terminal codes.
+// NewOutput returns an Output that prints to w. Names are padded to width characters, and coloured with terminal codes
+// if colour is true.
 func NewOutput(w io.Writer, width int, colour bool) *Output {
 	return &Output{to: w, width: width, colour: colour}
 }
 
-// Say prints a line without a name: the supervisor's own words.
+// Say prints a line of the supervisor itself, without a name.
 func (o *Output) Say(format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	fmt.Fprintf(o.to, format+"\n", args...)
 }
 
-// lines makes the writer for the program of this name.
+// lines returns the writer for the program of this name.
 func (o *Output) lines(name string) *lineWriter {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -49,8 +47,8 @@ func (o *Output) lines(name string) *lineWriter {
 	return &lineWriter{output: o, prefix: prefix}
 }
 
-// print writes one line, ended or not, under a prefix. A failure has nowhere
-// to be told: the terminal is gone.
+// print writes one line under a prefix and adds the newline. It ignores errors: the terminal is gone, and there is no
+// other place to report them.
 func (o *Output) print(prefix string, line []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -60,8 +58,7 @@ func (o *Output) print(prefix string, line []byte) {
 	_, _ = o.to.Write(whole)
 }
 
-// lineWriter prints what is written to it line by line, and remembers the last
-// line that said something.
+// lineWriter prints what is written to it line by line, and keeps the last line that is not blank.
 type lineWriter struct {
 	output *Output
 	prefix string
@@ -71,7 +68,7 @@ type lineWriter struct {
 	last    string
 }
 
-// Write never fails: a program must not be stopped by a terminal that is gone.
+// Write never fails, so that a program continues when the terminal is gone.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,7 +88,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// flush prints a last line that has no end.
+// flush prints an unfinished last line.
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -115,7 +112,7 @@ func (w *lineWriter) lastLine() string {
 	return w.last
 }
 
-// forgetLast is for a new run: lastLine is of that one only.
+// forgetLast clears the last line, for a new run.
 func (w *lineWriter) forgetLast() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

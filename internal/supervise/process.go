@@ -12,41 +12,37 @@ import (
 )
 
 const (
-	// outputWait bounds the wait for output after a process has ended: a
-	// grandchild may hold the pipe open.
+	// outputWait is the timeout for output after a process has exited: a grandchild may hold the pipe open.
 	outputWait = time.Second
-	// killWait bounds the wait for a process after SIGKILL: one that hangs in
-	// the kernel must not hang the supervisor as well.
+	// killWait is the timeout for a process to exit after SIGKILL: if it hangs in the kernel, the supervisor must not
+	// hang too.
 	killWait = 5 * time.Second
 )
 
-// Program is what to start.
+// Program is a program to run.
 type Program struct {
-	// Name stands before each line of its output.
+	// Name precedes each line of its output.
 	Name string
 	// Path is the executable.
 	Path string
-	// Args follow the program's name.
+	// Args are the arguments, without the program's name.
 	Args []string
 	// Env is the whole environment.
 	Env []string
-	// Inherit are files that it gets as descriptors 3, 4, … and may ignore. The
-	// caller goes on owning them.
+	// Inherit are files that it inherits as descriptors 3, 4, …. The caller keeps ownership.
 	Inherit []*os.File
-	// StopWait is how long it may take to end after SIGTERM; then it is killed.
+	// StopWait is the time between SIGTERM and SIGKILL.
 	StopWait time.Duration
-	// DeathSignal is what the kernel sends it when the supervisor dies;
-	// 0 means SIGKILL.
+	// DeathSignal is the signal that the kernel sends it when the supervisor dies; 0 is SIGKILL.
 	DeathSignal syscall.Signal
 }
 
-// Process is a started Program, through all of its restarts. Each run is the
-// leader of a process group of its own, so that Ctrl-C at the terminal reaches the
-// supervisor only.
+// Process is a started Program, through all of its restarts. Each run leads its own process group, so that Ctrl-C at
+// the terminal reaches only the supervisor.
 type Process struct {
 	program Program
 	output  *lineWriter
-	asked   chan struct{} // closed once the process is asked to end: it is not started again
+	asked   chan struct{} // closed once the process is asked to end: it is not restarted
 	done    chan struct{} // closed once it is gone for good and its output is printed
 
 	mu      sync.Mutex
@@ -63,13 +59,13 @@ func newProcess(program Program, output *Output) *Process {
 	}
 }
 
-// command is what one run executes.
+// command returns the command of one run.
 func (p *Process) command() *exec.Cmd {
 	death := p.program.DeathSignal
 	if death == 0 {
 		death = syscall.SIGKILL
 	}
-	// Not CommandContext: a process ends when Stop or Close asks it to, by steps.
+	// Not CommandContext: Stop and Close end a process, in steps.
 	return &exec.Cmd{
 		Path:        p.program.Path,
 		Args:        append([]string{p.program.Path}, p.program.Args...),
@@ -95,7 +91,7 @@ func (p *Process) PID() int {
 // Done is closed once the process is gone for good and all of its output is printed.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// launch starts a run by way of spawn, unless the process was asked to end.
+// launch starts a run with spawn. It returns an error if the process was asked to end.
 func (p *Process) launch(spawn func(*exec.Cmd) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,22 +107,22 @@ func (p *Process) launch(spawn func(*exec.Cmd) error) error {
 	return nil
 }
 
-// wait reaps the run and returns how it ended; nil is exit status 0. Only the
-// goroutine that watches the process calls it.
+// wait reaps the run and returns its error; nil for exit status 0. Only the goroutine that watches the process calls
+// it.
 func (p *Process) wait() error {
 	err := p.cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it ended well; only its output was held open
+		err = nil // it exited with 0; only its output was held open
 	}
 	p.mu.Lock()
-	p.killGroup() // what the process left behind
+	p.killGroup() // the process's remaining children
 	p.running = false
 	p.mu.Unlock()
-	p.output.flush() // without the lock: a terminal that stands still must not hold up a stop
+	p.output.flush() // without the lock: a blocked terminal must not delay Stop
 	return err
 }
 
-// ending describes how a run ended.
+// ending describes how a run ended, and includes its last line.
 func (p *Process) ending(err error) string {
 	how := "exit status 0"
 	if err != nil {
@@ -138,7 +134,7 @@ func (p *Process) ending(err error) string {
 	return fmt.Sprintf("(%s), without a word", how)
 }
 
-// ask notes that the process is to end. p.mu is held.
+// ask marks the process as asked to end. p.mu is held.
 func (p *Process) ask() {
 	if !p.isAsked() {
 		close(p.asked)
@@ -154,7 +150,7 @@ func (p *Process) isAsked() bool {
 	}
 }
 
-// pause waits before a restart; it reports false if the process is asked to end.
+// pause waits before a restart. It returns false if the process is asked to end.
 func (p *Process) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -166,7 +162,7 @@ func (p *Process) pause(d time.Duration) bool {
 	}
 }
 
-// terminate asks the process to end.
+// terminate sends SIGTERM to the process and disables its restarts.
 func (p *Process) terminate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +172,8 @@ func (p *Process) terminate() {
 	}
 }
 
-// awaitEnd waits for a process that was asked to end, until the deadline or
-// until ctx is done; then it kills it. The error says that it had to.
+// awaitEnd waits for a process that was asked to end. At the deadline, or when ctx is done, it kills the process and
+// returns an error.
 func (p *Process) awaitEnd(ctx context.Context, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
@@ -188,7 +184,7 @@ func (p *Process) awaitEnd(ctx context.Context, deadline time.Time) error {
 	case <-timer.C:
 	case <-ctx.Done():
 		select {
-		case <-p.done: // as well
+		case <-p.done: // both are done
 			return nil
 		default:
 			why = "told to"
@@ -197,8 +193,7 @@ func (p *Process) awaitEnd(ctx context.Context, deadline time.Time) error {
 	return errors.Join(fmt.Errorf("killed %s: %s", p.program.Name, why), p.kill())
 }
 
-// kill ends the process and its group at once. For one that has ended it does
-// nothing: its number may be another's by now.
+// kill kills the process and its group. It does nothing if the process has been reaped, since its id may be reused.
 func (p *Process) kill() error {
 	p.mu.Lock()
 	p.ask()
@@ -217,6 +212,5 @@ func (p *Process) kill() error {
 	}
 }
 
-// killGroup kills whatever is in the group of the latest run; it fails only if
-// nothing is. p.mu is held.
+// killGroup kills the process group of the latest run; an error means that the group is empty. p.mu is held.
 func (p *Process) killGroup() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// restartsAtOnce is a policy without long pauses, and the channel of its reports.
+// restartsAtOnce returns a policy with short pauses, and the channel of its reports.
 func restartsAtOnce(limit int) (Restarts, <-chan Restart) {
 	reports := make(chan Restart, limit)
 	return Restarts{Pause: time.Millisecond, Limit: limit, Window: time.Minute, Report: func(r Restart) { reports <- r }}, reports
@@ -66,7 +66,7 @@ func TestAProcessThatEndsTooOftenHasFailed(t *testing.T) {
 	}
 }
 
-// A start that fails is an end like others: the program may be about to be replaced.
+// A failed start counts as an exit: the program's file may be about to be replaced.
 func TestAProgramThatIsGoneIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	out := newTerminal()
@@ -74,7 +74,7 @@ func TestAProgramThatIsGoneIsTriedAgain(t *testing.T) {
 	policy, _ := restartsAtOnce(2)
 	g.KeepUp(policy)
 	path := filepath.Join(t.TempDir(), "program")
-	script := "#!/bin/sh\necho up; while [ -e $0 ]; do sleep 0.01; done\n" // ends once it is removed
+	script := "#!/bin/sh\necho up; while [ -e $0 ]; do sleep 0.01; done\n" // exits once its file is removed
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}

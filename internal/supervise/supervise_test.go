@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asSupervisor makes the test binary a supervisor that is going to be killed.
+// asSupervisor makes the test binary a supervisor for the test to kill.
 const asSupervisor = "SUPERVISE_TEST_SUPERVISOR"
 
 func TestMain(m *testing.M) {
@@ -51,7 +51,7 @@ func shell(name, script string) Program {
 	}
 }
 
-// terminal collects what an Output prints, and tells when a line has come.
+// terminal collects what an Output prints, and wakes waitUntil on each write.
 type terminal struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -113,7 +113,7 @@ func mustStart(t *testing.T, g *Group, p Program) *Process {
 	return process
 }
 
-// ended waits until the process of this file descriptor is gone.
+// ended waits until the process of this pidfd is gone.
 func ended(t *testing.T, pidfd int) {
 	t.Helper()
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
