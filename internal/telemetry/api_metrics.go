@@ -13,16 +13,15 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Gauges are what the API reads from Redis when it is scraped.
+// Gauges are the values that the API reads from Redis at each scrape.
 type Gauges interface {
-	// QueueDepth counts the jobs that wait for a worker.
+	// QueueDepth returns the number of jobs that wait for a worker.
 	QueueDepth(ctx context.Context) (int, error)
-	// Workers counts the workers that live and take jobs.
+	// Workers returns the number of live workers that take jobs.
 	Workers(ctx context.Context) (int, error)
 }
 
-// APIMetrics are the metrics of the API's process. Safe for use by many
-// goroutines.
+// APIMetrics are the metrics of the API. It is safe for concurrent use.
 type APIMetrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
@@ -32,7 +31,7 @@ type APIMetrics struct {
 	hangUps   *prometheus.CounterVec
 }
 
-// NewAPIMetrics makes the API's metrics. gauges may be nil.
+// NewAPIMetrics returns the API's metrics. gauges may be nil.
 func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 	m := &APIMetrics{
 		registry: newRegistry(),
@@ -58,7 +57,7 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 		Name: "cellblock_hangups_total",
 		Help: "Clients that hung up on a synchronous request whose job was accepted, by what became of the job: withdrawn, or kept.",
 	}, []string{"job"})
-	m.hangUps.WithLabelValues("withdrawn") // there from the start, so that rates are right
+	m.hangUps.WithLabelValues("withdrawn") // present from the start, so that rates are right
 	m.hangUps.WithLabelValues("kept")
 	m.registry.MustRegister(m.requests, m.duration, m.callbacks, m.over, m.hangUps)
 	if gauges != nil {
@@ -67,15 +66,14 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 	return m
 }
 
-// ObserveRequest counts one answered request. route and method must come from
-// small fixed sets, not from the client.
+// ObserveRequest counts one request. route and method must come from small fixed sets, not from the client.
 func (m *APIMetrics) ObserveRequest(route, method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
-// ObserveCallback counts one attempt at a callback: what was wrong with it, "" for
-// nothing, and how the callback then stands.
+// ObserveCallback counts one delivery attempt: the failure reason in wrong, "" for success, and the callback's new
+// status.
 func (m *APIMetrics) ObserveCallback(wrong string, status jobs.CallbackStatus) {
 	if wrong == "" {
 		wrong = "delivered"
@@ -86,7 +84,7 @@ func (m *APIMetrics) ObserveCallback(wrong string, status jobs.CallbackStatus) {
 	}
 }
 
-// ObserveHangUp counts a client that hung up while its accepted job was waited for, and whether that was withdrawn.
+// ObserveHangUp counts a client that disconnected while it waited for its job, and whether the job was withdrawn.
 func (m *APIMetrics) ObserveHangUp(withdrawn bool) {
 	job := "kept"
 	if withdrawn {
@@ -95,11 +93,10 @@ func (m *APIMetrics) ObserveHangUp(withdrawn bool) {
 	m.hangUps.WithLabelValues(job).Inc()
 }
 
-// Handler answers scrapes.
+// Handler serves scrapes.
 func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
 
-// gaugeTimeout bounds what a scrape waits for Redis: it is below the 10 s after which
-// Prometheus gives a scrape up.
+// gaugeTimeout bounds the wait for Redis in a scrape. It is below Prometheus's scrape timeout of 10 s.
 const gaugeTimeout = 8 * time.Second
 
 var (
@@ -107,8 +104,8 @@ var (
 	workersDesc    = prometheus.NewDesc("cellblock_workers", "Workers that live and take jobs. Missing while Redis is away.", nil, nil)
 )
 
-// gaugeReader reads Gauges at the scrape. What cannot be read is left out, so
-// that the other metrics still come.
+// gaugeReader reads Gauges at each scrape. It leaves out values that it cannot read, so that the scrape still returns
+// the other metrics.
 type gaugeReader struct {
 	gauges Gauges
 	logger *slog.Logger

@@ -1,5 +1,5 @@
-// Package telemetry is how Cellblock's processes tell what they do: the log
-// and Prometheus's metrics. It knows nothing of HTTP routes, Redis or nsjail.
+// Package telemetry has the logger and the Prometheus metrics of Cellblock's processes. It does not depend on HTTP
+// routes, Redis or nsjail.
 package telemetry
 
 import (
@@ -12,14 +12,14 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Settings are those that every process has.
+// Settings are the log settings of every process.
 type Settings struct {
 	LogLevel  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"info" help:"Least severe level that is logged: debug, info, warn or error."`
 	LogFormat string     `name:"log-format" env:"LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"text for people, json for programs, auto for text on a terminal and json elsewhere."`
 }
 
-// Logger makes the process's logger, which writes to w. Text has colours if w
-// is a terminal and NO_COLOR (no-color.org) is not set.
+// Logger returns the process's logger, which writes to w. Text has colours if w is a terminal and NO_COLOR
+// (no-color.org) is not set.
 func (s Settings) Logger(w *os.File) *slog.Logger {
 	terminal := isatty.IsTerminal(w.Fd())
 	if s.LogFormat == "json" || s.LogFormat != "text" && !terminal {
@@ -32,23 +32,22 @@ func (s Settings) Logger(w *os.File) *slog.Logger {
 	}))
 }
 
-// NewLogger makes a logger for w with the format that Settings call auto.
+// NewLogger returns a logger for w in the format "auto".
 func NewLogger(w *os.File, level slog.Level) *slog.Logger {
 	return Settings{LogLevel: level}.Logger(w)
 }
 
-// Milliseconds is a log attribute with a duration in milliseconds, to the
-// microsecond.
+// Milliseconds returns a log attribute with a duration in milliseconds, to the microsecond.
 func Milliseconds(key string, d time.Duration) slog.Attr {
 	return slog.Any(key, milliseconds(d))
 }
 
-// milliseconds prints with three digits after the point in text and in JSON.
+// milliseconds prints with three decimals in text and in JSON.
 type milliseconds time.Duration
 
 func (m milliseconds) String() string {
 	return fmt.Sprintf("%.3f", time.Duration(m).Seconds()*1000)
 }
 
-// MarshalJSON gives a number.
+// MarshalJSON returns a JSON number.
 func (m milliseconds) MarshalJSON() ([]byte, error) { return []byte(m.String()), nil }

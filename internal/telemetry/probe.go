@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// ProbeSettings are for health checks of containers whose images have no curl.
+// ProbeSettings are for the health checks of container images without curl.
 type ProbeSettings struct {
 	Probe bool `name:"probe" help:"Ask the running program, with the same settings, whether it is well, and leave with 0 or 1: for health checks."`
 }
 
-// probeBound is how long an answer may take: less than the 3 s of a container's
-// health check.
+// probeBound is the timeout of a probe: less than the 3 s of a container's health check.
 const probeBound = 2500 * time.Millisecond
 
-// ProbeOnce is what a program called name does when asked to probe: it gives the
-// exit code, and says on standard error why it is 1.
+// ProbeOnce probes once, for the program called name, and returns the exit status. If that is 1, it prints the reason
+// to standard error.
 func ProbeOnce(name, addr, path string) int {
 	if err := Probe(context.Background(), addr, path); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
@@ -29,8 +28,8 @@ func ProbeOnce(name, addr, path string) int {
 	return 0
 }
 
-// Probe asks the server that listens on addr (host:port) for path. The error
-// says why it is not well: no answer, or another status than 200.
+// Probe requests path from the server on addr (host:port). It returns an error for no response and for a status other
+// than 200.
 func Probe(ctx context.Context, addr, path string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {

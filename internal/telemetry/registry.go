@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// newRegistry makes a registry of its own (not the package-wide one, so that
-// tests may have many) with the metrics of the Go runtime and the process.
+// newRegistry returns a new registry with the metrics of the Go runtime and the process. It is not the package-wide
+// one, so that tests can have many.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(

@@ -12,21 +12,20 @@ import (
 	"cellblock/internal/listen"
 )
 
-// ServerSettings say where a worker serves its metrics.
+// ServerSettings select where a worker serves its metrics.
 type ServerSettings struct {
 	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address (host:port) that serves /metrics and /healthz; port 0 picks a free one, empty is off."`
 }
 
-// Server serves /metrics and /healthz. Its owner calls Close. A nil Server is one
-// that is switched off; its methods do nothing.
+// Server serves /metrics and /healthz. Its owner calls Close. A nil Server is switched off; its methods do nothing.
 type Server struct {
 	listener net.Listener
 	http     *http.Server  // nil until Serve
 	done     chan struct{} // closed once http has ended
 }
 
-// Listen takes the address of the settings, so that a program learns at its start
-// whether it is free; without an address it returns nil. Serve answers there.
+// Listen opens the configured address, so that a program fails at its start if it is in use. It returns nil without an
+// address. Call Serve to answer requests.
 func (s ServerSettings) Listen(ctx context.Context) (*Server, error) {
 	if s.MetricsAddr == "" {
 		return nil, nil //nolint:nilnil // off is no error, and a nil Server can be used
@@ -38,7 +37,7 @@ func (s ServerSettings) Listen(ctx context.Context) (*Server, error) {
 	return &Server{listener: listener}, nil
 }
 
-// Serve answers with these metrics until Close. It is called once at most.
+// Serve serves the metrics until Close. Call it at most once.
 func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 	if s == nil {
 		return
@@ -67,7 +66,7 @@ func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 	logger.Info("serving metrics", "addr", s.Addr())
 }
 
-// Addr is the address that it listens on; empty if it is switched off.
+// Addr returns the address that it listens on; "" if it is switched off.
 func (s *Server) Addr() string {
 	if s == nil {
 		return ""
@@ -75,8 +74,8 @@ func (s *Server) Addr() string {
 	return s.listener.Addr().String()
 }
 
-// Close lets answers in progress end until ctx does, then cuts them off. It
-// waits for the server's goroutine.
+// Close lets requests in progress end until ctx is done, then closes their connections. It waits for the server's
+// goroutine.
 func (s *Server) Close(ctx context.Context) error {
 	if s == nil {
 		return nil

@@ -123,7 +123,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// serve is a server on a free port; the test closes it.
+// serve returns a server on a free port; the test closes it.
 func serve(t *testing.T, metrics http.Handler) *Server {
 	t.Helper()
 	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Listen(t.Context())
@@ -142,7 +142,7 @@ func TestServerOff(t *testing.T) {
 	}
 }
 
-// A program that fails between Listen and Serve closes the server too.
+// Close also works between Listen and Serve, for a program that fails there.
 func TestServerThatNeverServes(t *testing.T) {
 	first, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Listen(t.Context())
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// WorkerMetrics are the metrics of a worker's process. Safe for use by many
-// goroutines.
+// WorkerMetrics are the metrics of a worker. It is safe for concurrent use.
 type WorkerMetrics struct {
 	registry *prometheus.Registry
 	ended    *prometheus.CounterVec
@@ -19,7 +18,7 @@ type WorkerMetrics struct {
 	sandbox  *prometheus.GaugeVec
 }
 
-// NewWorkerMetrics makes a worker's metrics.
+// NewWorkerMetrics returns a worker's metrics.
 func NewWorkerMetrics() *WorkerMetrics {
 	m := &WorkerMetrics{
 		registry: newRegistry(),
@@ -42,17 +41,17 @@ func NewWorkerMetrics() *WorkerMetrics {
 		}, []string{"kind"}),
 	}
 	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox)
-	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // there from the start, so that rates are right
+	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // present from the start, so that rates are right
 	return m
 }
 
-// SandboxKind notes the kind of sandbox that the worker uses, such as "cold".
+// SandboxKind sets the kind of sandbox that the worker uses, such as "cold".
 func (m *WorkerMetrics) SandboxKind(kind string) { m.sandbox.WithLabelValues(kind).Set(1) }
 
 // JobStarted counts a job as running until JobEnded.
 func (m *WorkerMetrics) JobStarted() { m.running.Inc() }
 
-// JobEnded counts the end of a job for which JobStarted was called.
+// JobEnded counts a job that JobStarted counted as ended, by its outcome.
 func (m *WorkerMetrics) JobEnded(outcome jobs.Outcome) {
 	m.running.Dec()
 	name := string(jobs.StateSucceeded)
@@ -65,7 +64,7 @@ func (m *WorkerMetrics) JobEnded(outcome jobs.Outcome) {
 	m.observePhase("run", outcome.Usage.RunMS)
 }
 
-// Handler answers scrapes.
+// Handler serves scrapes.
 func (m *WorkerMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
 
 func (m *WorkerMetrics) observePhase(phase string, ms float64) {
