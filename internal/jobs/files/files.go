@@ -1,9 +1,8 @@
-// Package files keeps the files that jobs left: in a folder of this machine, or
-// in a bucket that many machines reach (gocloud.dev/blob).
+// Package files stores the output files of jobs: in a local folder, or in a bucket that many machines share
+// (gocloud.dev/blob).
 //
-// A file's key begins with when it expires, in seconds since 1970, so that what
-// has expired is found first, and no index is needed. Nothing in a key is a
-// client's or a script's to choose.
+// A file's key begins with its expiry time, in seconds since 1970, so that a listing starts with the expired files and
+// no index is needed. No part of a key is chosen by a client or a script.
 package files
 
 import (
@@ -28,30 +27,30 @@ import (
 	"cellblock/internal/owndir"
 )
 
-// Settings say where files are kept.
+// Settings select where files are stored.
 type Settings struct {
 	URL string `name:"files-url" env:"FILES_URL" default:"" help:"Where the files that jobs leave are kept, the same for the API and the workers: a folder (file:///path, made if missing) or an S3 bucket (s3://name?region=...&endpoint=...&use_path_style=true, with the AWS SDK's variables for the credentials). Empty means a folder of this machine: /var/lib/cellblock/files as root, else one under the user's state folder."`
 }
 
-// Store keeps files. It is safe for concurrent use. Close must be called.
+// Store stores files. It is safe for concurrent use. Call Close when done.
 type Store struct {
 	url string
-	// private is a folder that other users must not have prepared; empty for none.
+	// private is a folder that no other user may have created; "" for none.
 	private string
 
 	mu     sync.Mutex
 	bucket *blob.Bucket
 }
 
-// New makes a store. Nothing is opened before it is needed: the API and workers
-// start, and run jobs that leave no files, where there is no place for any.
+// New returns a store. It opens nothing before the first use, so that the API and the workers start, and run jobs
+// without output files, even if the place is not available.
 func New(settings Settings) *Store {
 	url := settings.URL
 	if url == "" {
 		url = "file://" + filepath.ToSlash(defaultFolder())
 	}
 	if path, local := strings.CutPrefix(url, "file://"); local && !strings.Contains(path, "?") {
-		// What is written first is renamed, within the folder; types are in the record.
+		// Temporary files are renamed within the folder; media types are in the job's record.
 		url += "?create_dir=true&dir_file_mode=0700&no_tmp_dir=true&metadata=skip"
 	}
 	s := &Store{url: url}
@@ -61,7 +60,7 @@ func New(settings Settings) *Store {
 	return s
 }
 
-// defaultFolder is where files are kept unless told otherwise.
+// defaultFolder returns the folder for an empty FILES_URL.
 func defaultFolder() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/cellblock/files"
@@ -77,7 +76,7 @@ func defaultFolder() string {
 	return filepath.Join(state, "cellblock", "files")
 }
 
-// open gives the bucket, opened at the first need.
+// open returns the bucket. The first call opens it.
 func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +96,7 @@ func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 	return bucket, nil
 }
 
-// Close gives back what is open. Nothing may be in use.
+// Close closes the bucket. No other method may be in progress.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,16 +106,16 @@ func (s *Store) Close() error {
 	return s.bucket.Close()
 }
 
-// Put keeps a job's files for ttl at least, and notes in each where it is. What
-// it leaves when it fails, Sweep removes.
+// Put stores a job's files for at least ttl, and sets the Key of each. If it fails, Sweep later removes the files
+// already written.
 func (s *Store) Put(ctx context.Context, jobID string, files []jobs.OutputFile, ttl time.Duration) error {
 	bucket, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	expires := time.Now().Add(ttl + expirySlack).Unix()
-	// A job may run twice where Redis has lost that it was started: then each run
-	// has its own files, and the one whose end stands is answered with those.
+	// A job may run twice if Redis lost the record of its start. Each run has its own files, and the record that is
+	// kept has the keys of its own run.
 	run := uuid.NewString()
 	for i := range files {
 		file := &files[i]
@@ -128,8 +127,8 @@ func (s *Store) Put(ctx context.Context, jobID string, files []jobs.OutputFile, 
 	return nil
 }
 
-// Open returns a file's content, which can be read from any place on until ctx ends;
-// the caller closes it. CodeNotFound.
+// Open returns a file's content, which is readable from any offset until ctx is done. The caller closes it. It returns
+// a *jobs.Error with CodeNotFound if the file does not exist or has expired.
 func (s *Store) Open(ctx context.Context, key string) (io.ReadSeekCloser, error) {
 	bucket, err := s.open(ctx)
 	if err != nil {
@@ -146,15 +145,15 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadSeekCloser, error)
 }
 
 const (
-	// expirySlack is how much longer than its record a file is kept: the record's
-	// time is told by Redis's clock and begins later.
+	// expirySlack is how much longer than its record a file is kept, because the record's lifetime follows Redis's
+	// clock and starts later.
 	expirySlack = 2 * time.Minute
-	// sweepInterval is how often what has expired is removed.
+	// sweepInterval is the pause between two sweeps.
 	sweepInterval = time.Minute
 )
 
-// SweepEvery removes what has expired, until ctx ends. Those who do it at the
-// same time do not disturb each other.
+// SweepEvery removes expired files until ctx is done, and calls failed with errors. Several processes may sweep at the
+// same time.
 func (s *Store) SweepEvery(ctx context.Context, failed func(error)) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
@@ -170,13 +169,13 @@ func (s *Store) SweepEvery(ctx context.Context, failed func(error)) {
 	}
 }
 
-// Sweep removes what has expired by now, and counts it.
+// Sweep removes the files that expired before now, and returns their number.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, err error) {
 	bucket, err := s.open(ctx)
 	if err != nil {
 		return 0, err
 	}
-	keys := bucket.List(nil) // by key: the oldest come first
+	keys := bucket.List(nil) // sorted by key: the oldest first
 	for {
 		object, err := keys.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -188,7 +187,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, err erro
 		stamp, _, ours := strings.Cut(object.Key, ".")
 		expires, err := strconv.ParseInt(stamp, 10, 64)
 		if err != nil || !ours {
-			continue // somebody else's
+			continue // not a file of this package
 		}
 		if expires > now.Unix() {
 			return removed, nil

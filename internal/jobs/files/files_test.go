@@ -41,7 +41,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// testStore keeps, reads and sweeps; nothing is left then.
+// testStore stores, reads and sweeps files, and checks that none remain.
 func testStore(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()
@@ -93,7 +93,7 @@ func content(ctx context.Context, t *testing.T, s *Store, key string) string {
 	return string(got)
 }
 
-// TestNoPlace: a store without a place says so when it is needed, not before.
+// TestNoPlace uses a store without a place: Put fails, New does not.
 func TestNoPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -105,7 +105,7 @@ func TestNoPlace(t *testing.T) {
 	}
 }
 
-// TestSweepLeavesOthers: what is not ours is not removed.
+// TestSweepLeavesOthers checks that Sweep does not remove foreign files.
 func TestSweepLeavesOthers(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, "file://"+dir)
@@ -119,7 +119,7 @@ func TestSweepLeavesOthers(t *testing.T) {
 	}
 }
 
-// TestRunTwice: what one run of a job left is not what another one did.
+// TestRunTwice checks that two runs of a job have separate files.
 func TestRunTwice(t *testing.T) {
 	s := open(t, "file://"+filepath.Join(t.TempDir(), "files"))
 	id := jobs.NewID()
@@ -136,7 +136,7 @@ func TestRunTwice(t *testing.T) {
 	}
 }
 
-// contentFrom reads a file from a place on, as a download with a Range does.
+// contentFrom reads a file from an offset, as a download with Range does.
 func contentFrom(ctx context.Context, t *testing.T, s *Store, key string, from int64) string {
 	t.Helper()
 	reader, err := s.Open(ctx, key)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// s3Server gives the path of a real S3 server, which is built if need be.
+// s3Server returns the path of a real S3 server, which it builds if needed.
 func s3Server(t *testing.T) string {
 	t.Helper()
 	path, err := exec.CommandContext(t.Context(), "go", "-C", "../../../tools/s3", "tool", "-n", "github.com/versity/versitygw/cmd/versitygw").Output()
@@ -22,8 +22,7 @@ func s3Server(t *testing.T) string {
 	return strings.TrimSpace(string(path))
 }
 
-// TestS3 does the same with a real S3 server (versitygw, pinned in tools/s3) on
-// this machine.
+// TestS3 runs testStore against a real S3 server (versitygw, pinned in tools/s3) on this machine.
 func TestS3(t *testing.T) {
 	program := s3Server(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
