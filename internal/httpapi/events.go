@@ -63,9 +63,7 @@ func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID,
 // describeEvents answers without events: that there are some, or that there are no
 // more.
 func (h *Handler) describeEvents(w http.ResponseWriter, r *http.Request, id string, from jobs.Position) {
-	record, err := h.jobs.Get(r.Context(), id, 0)
-	defer record.Release()
-	if err != nil {
+	if _, err := h.jobs.Describe(r.Context(), id, 0); err != nil {
 		h.fail(w, r, err)
 		return
 	}

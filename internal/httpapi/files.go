@@ -53,8 +53,7 @@ func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) 
 		return jobs.OutputFile{}, missing
 	}
 	exchangeOf(r).jobID = id
-	record, err := h.jobs.Get(r.Context(), id, 0)
-	defer record.Release()
+	record, err := h.jobs.Describe(r.Context(), id, 0)
 	if err != nil {
 		return jobs.OutputFile{}, err
 	}

@@ -42,6 +42,9 @@ type Jobs interface {
 	// Get gives a job's record once it ended or wait has passed; with wait 0 at
 	// once. CodeNotFound, CodeUnavailable.
 	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Describe is Get for an answer that has neither the result nor the output: of
+	// the outcome, the record has the files only. It need not be released.
+	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
 	// Cancel ends a job that has not ended. It gives its id and state, and the
 	// whole record unless the job is running, which its worker then kills.
 	// CodeAlreadyFinished, CodeNotFound, CodeUnavailable.

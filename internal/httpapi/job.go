@@ -29,11 +29,15 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 		return
 	}
 	exchangeOf(r).jobID = id
+	get := h.jobs.Get
+	if r.Method == http.MethodHead {
+		get = h.jobs.Describe
+	}
 	ctx, stop := h.waiting(r)
 	defer stop()
-	record, err := h.jobs.Get(ctx, id, wait)
+	record, err := get(ctx, id, wait)
 	if err != nil && drained(ctx) {
-		record, err = h.jobs.Get(r.Context(), id, 0)
+		record, err = get(r.Context(), id, 0)
 	}
 	defer record.Release()
 	if err != nil {
@@ -42,6 +46,12 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 	}
 	if !record.State.Ended() {
 		w.Header().Set("Retry-After", "1")
+	}
+	if r.Method == http.MethodHead {
+		// Without a Content-Length: it is known only to who has read it all.
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusOK)
+		return
 	}
 	h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, params.InlineFiles)))
 }

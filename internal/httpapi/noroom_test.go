@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"cellblock/internal/jobs"
 )
@@ -16,4 +18,38 @@ func TestAResultWithoutRoomIsReadLater(t *testing.T) {
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/jobs/"+jobID {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// An answer without the result needs no room for it.
+func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
+	t.Parallel()
+	h, _, _, _ := leaving(t)
+	h.jobs = fullJobs{h.jobs}
+	url := serve(t, h)
+	for _, ask := range []struct {
+		method, path, last string
+		status             int
+	}{
+		{http.MethodGet, "/files/d/a.csv", "", http.StatusOK},
+		{http.MethodHead, "/files/d/a.csv", "", http.StatusOK},
+		{http.MethodHead, "", "", http.StatusOK},
+		{http.MethodHead, "/events", "", http.StatusOK},
+		{http.MethodGet, "/events", "3-12-0", http.StatusNoContent},
+		{http.MethodGet, "", "", http.StatusServiceUnavailable},
+	} {
+		var headers []string
+		if ask.last != "" {
+			headers = []string{"Last-Event-ID", ask.last}
+		}
+		if got := send(t, ask.method, url+"/jobs/"+jobID+ask.path, "", headers...); got.status != ask.status {
+			t.Errorf("%+v: got %d %s", ask, got.status, got.body)
+		}
+	}
+}
+
+// fullJobs is a job side that has no room for a large result.
+type fullJobs struct{ Jobs }
+
+func (fullJobs) Get(context.Context, string, time.Duration) (jobs.Record, error) {
+	return jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
 }

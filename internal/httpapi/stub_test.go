@@ -78,6 +78,15 @@ func (s scripted) Get(ctx context.Context, id string, wait time.Duration) (jobs.
 	return s.get(ctx, id, wait)
 }
 
+func (s scripted) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+	record, err := s.Get(ctx, id, wait)
+	record.Release()
+	if record.Outcome != nil {
+		record.Outcome = &jobs.Outcome{Files: record.Outcome.Files}
+	}
+	return record, err
+}
+
 func (s scripted) Ready(ctx context.Context) (int, error) {
 	if s.ready == nil {
 		return 2, nil

@@ -116,7 +116,7 @@ func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 // apart by how many arguments they have.
 func isTake(command []byte) bool  { return isScript(command, "*6\r\n", "}:job") }
 func isFence(command []byte) bool { return isScript(command, "*8\r\n", "}:job") }
-func isEnd(command []byte) bool   { return isScript(command, "*15\r\n", "}:job") }
+func isEnd(command []byte) bool   { return isScript(command, "*16\r\n", "}:job") }
 
 // isEnqueue knows asynq's.
 func isEnqueue(command []byte) bool { return isScript(command, "*", "}:t:") }

@@ -155,28 +155,43 @@ func (d *Dispatcher) withdraw(ctx context.Context, id, why string) (bool, error)
 // Get gives a job's record once it ended or wait has passed; with wait 0 as it
 // is. It gives ctx's error if that ends first. CodeNotFound, CodeUnavailable.
 func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+	return d.getBy(ctx, id, wait, d.read)
+}
+
+// Describe is Get without what may be large: of the outcome, the record has the files
+// only. It needs no room, and the record takes none.
+func (d *Dispatcher) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+	return d.getBy(ctx, id, wait, d.describe)
+}
+
+func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, read reader) (jobs.Record, error) {
 	if wait <= 0 {
-		return d.read(ctx, id)
+		return read(ctx, id)
 	}
 	ended, _, done := d.waiters.Add(id) // before the look, so that no end is missed
 	defer done()
-	return d.awaitEnd(ctx, id, ended, wait)
+	return d.awaitEnd(ctx, id, ended, wait, read)
 }
+
+// reader reads a job's record as it is now.
+type reader func(ctx context.Context, id string) (jobs.Record, error)
 
 // awaitEnd gives a job's record once it ended or wait has passed. ended is from
 // before the call. It gives ctx's error if that ends first.
-func (d *Dispatcher) awaitEnd(ctx context.Context, id string, ended <-chan struct{}, wait time.Duration) (jobs.Record, error) {
+func (d *Dispatcher) awaitEnd(
+	ctx context.Context, id string, ended <-chan struct{}, wait time.Duration, read reader,
+) (jobs.Record, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
-		record, err := d.read(ctx, id)
+		record, err := read(ctx, id)
 		if err != nil || record.State.Ended() {
 			return record, err
 		}
 		select {
 		case <-ended:
 		case <-timer.C:
-			return d.read(ctx, id)
+			return read(ctx, id)
 		case <-ctx.Done():
 			return record, ctx.Err()
 		}
@@ -187,6 +202,17 @@ func (d *Dispatcher) awaitEnd(ctx context.Context, id string, ended <-chan struc
 // fails, the record has the id.
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
 	record, err := d.store.Hold(ctx, id, patience)
+	return d.answerWith(ctx, record, id, err)
+}
+
+// describe is read for Describe.
+func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, error) {
+	record, err := d.store.Describe(ctx, id, patience)
+	return d.answerWith(ctx, record, id, err)
+}
+
+// answerWith returns a record that was read, or what a client is told of err.
+func (d *Dispatcher) answerWith(ctx context.Context, record jobs.Record, id string, err error) (jobs.Record, error) {
 	if err != nil {
 		return jobs.Record{ID: id, State: record.State}, d.explain(ctx, "the job's record could not be read", err)
 	}

@@ -80,7 +80,7 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 	if running && left > overtime {
 		return record, nil
 	}
-	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack)
+	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, d.read)
 }
 
 // dropLate gives the record of a queued job, and ends the job first if its start

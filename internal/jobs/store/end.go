@@ -25,6 +25,7 @@ import (
 //	ARGV[7]  what must hold besides; see condition
 //	ARGV[8]  1 if the job was taken back without having run, else 0
 //	ARGV[9]  for how many milliseconds the events are kept
+//	ARGV[10] the files, "" for none
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
 //	         the TTL that was set, the job's batch, "" for none, and the callback's
 //	         URL, "" for none
@@ -57,6 +58,9 @@ redis.call("HSET", KEYS[1],
 	"finished_at", string.format("%.0f", time[1] * 1000000 + time[2]))
 if ARGV[4] ~= "" then
 	redis.call("HSET", KEYS[1], "result", ARGV[4])
+end
+if ARGV[10] ~= "" then
+	redis.call("HSET", KEYS[1], "files", ARGV[10])
 end
 if ARGV[8] == "1" then
 	redis.call("HSET", KEYS[1], "void", "1")
@@ -104,7 +108,7 @@ const (
 )
 
 func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when condition) (bool, error) {
-	encoded, err := encodeOutcome(outcome)
+	encoded, files, err := encodeOutcome(outcome)
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
@@ -118,7 +122,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	}
 	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), void, eventsGrace.Milliseconds()).Slice()
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), void, eventsGrace.Milliseconds(), files).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
@@ -134,19 +138,26 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	return true, nil
 }
 
-// encodeOutcome gives an outcome's JSON without the result: that one is kept
-// apart, so that nothing on its way can alter it. Text that is not UTF-8 must
-// not keep a job from ending; it becomes U+FFFD.
-func encodeOutcome(outcome jobs.Outcome) ([]byte, error) {
-	outcome.Result = nil
-	encoded, err := json.Marshal(outcome, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
-		return nil, fmt.Errorf("encode the outcome: %w", err)
+// encodeOutcome returns an outcome's JSON without the result and the files, and that
+// of the files, nil for none. The result is kept apart so that nothing on its way can
+// alter it, and the files so that a download reads them alone. Text that is not UTF-8
+// must not keep a job from ending; it becomes U+FFFD.
+func encodeOutcome(outcome jobs.Outcome) (encoded, files []byte, err error) {
+	if len(outcome.Files) > 0 {
+		files, err = json.Marshal(outcome.Files, jsontext.AllowInvalidUTF8(true))
+		if err != nil {
+			return nil, nil, fmt.Errorf("encode the outcome's files: %w", err)
+		}
 	}
-	return encoded, nil
+	outcome.Result, outcome.Files = nil, nil
+	encoded, err = json.Marshal(outcome, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode the outcome: %w", err)
+	}
+	return encoded, files, nil
 }
 
-func decodeOutcome(encoded, result string) (*jobs.Outcome, error) {
+func decodeOutcome(encoded, result, files string) (*jobs.Outcome, error) {
 	var outcome jobs.Outcome
 	if err := json.Unmarshal([]byte(encoded), &outcome); err != nil {
 		return nil, fmt.Errorf("decode the outcome: %w", err)
@@ -154,5 +165,17 @@ func decodeOutcome(encoded, result string) (*jobs.Outcome, error) {
 	if result != "" {
 		outcome.Result = jsontext.Value(result)
 	}
-	return &outcome, nil
+	var err error
+	outcome.Files, err = decodeFiles(files)
+	return &outcome, err
+}
+
+func decodeFiles(encoded string) (files []jobs.OutputFile, err error) {
+	if encoded == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(encoded), &files); err != nil {
+		return nil, fmt.Errorf("decode the outcome's files: %w", err)
+	}
+	return files, nil
 }

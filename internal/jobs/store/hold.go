@@ -45,10 +45,11 @@ func (s *Store) WithRoom(room *jobs.Room) *Store {
 // patience at most, and longer for what is large. CodeNotFound; CodeUnavailable with
 // jobs.ErrNoRoom, and then the record without what is large.
 func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
-	record, size, err := s.look(ctx, id, patience)
+	record, size, err := s.look(ctx, id, patience, largeRecord)
 	if err != nil || size < largeRecord {
 		return record, err
 	}
+	record.Outcome = nil // it is not whole
 	release, ok := s.held.Take(ctx, size)
 	if !ok {
 		if err := ctx.Err(); err != nil {
@@ -65,11 +66,20 @@ func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jo
 	return record.Held(release), nil
 }
 
-// look gives a record, unless it is large: then how many bytes it has, and none.
-func (s *Store) look(ctx context.Context, id string, patience time.Duration) (record jobs.Record, size int64, err error) {
+// Describe returns a job's record without what may be large, and so needs no room for
+// it: of the outcome of a job that has ended, there are only the files. A look at Redis
+// takes patience at most. CodeNotFound.
+func (s *Store) Describe(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
+	record, _, err := s.look(ctx, id, patience, 0)
+	return record, err
+}
+
+// look gives a record, and how many bytes its outcome and its result have. If that is
+// large or more, the record has neither: of its outcome, there are only the files.
+func (s *Store) look(ctx context.Context, id string, patience time.Duration, large int64) (record jobs.Record, size int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	args := []any{largeRecord}
+	args := []any{large}
 	for _, name := range recordFields {
 		args = append(args, name)
 	}
@@ -82,8 +92,11 @@ func (s *Store) look(ctx context.Context, id string, patience time.Duration) (re
 	f, err := named(recordFields, values)
 	if err == nil {
 		record = decodeRecord(id, f)
-		if size < largeRecord {
+		if size < large {
 			err = decodeEnd(&record, f)
+		} else if record.State.Ended() {
+			record.Outcome = &jobs.Outcome{}
+			record.Outcome.Files, err = decodeFiles(f["files"])
 		}
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,39 @@ func TestSmallRecordsTakeNoRoom(t *testing.T) {
 		t.Errorf("got %+v, %v", queued, err)
 	}
 	if _, err := s.Hold(t.Context(), jobs.NewID(), time.Second); !jobs.IsNotFound(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What an answer without the result needs is there while there is no room at all.
+func TestADescriptionTakesNoRoom(t *testing.T) {
+	t.Parallel()
+	s, room, _ := held(t, 0)
+	release, ok := room.Take(t.Context(), 1<<20)
+	if !ok {
+		t.Fatal("there is no room")
+	}
+	defer release()
+	files := []jobs.OutputFile{{Name: "d/ä.csv", Size: 3, MediaType: "text/csv", SHA256: "aa", Key: "k"}}
+	large := strings.Repeat("x", 1<<20)
+	id := create(t, s).ID
+	if _, err := s.End(t.Context(), id, jobs.Outcome{Result: jsontext.Value(`"` + large + `"`), Stdout: large, Files: files}); err != nil {
+		t.Fatal(err)
+	}
+	record, err := s.Describe(t.Context(), id, time.Second)
+	if err != nil || record.Large() || record.State != jobs.StateSucceeded || !reflect.DeepEqual(record.Outcome.Files, files) ||
+		record.Outcome.Result != nil || record.Outcome.Stdout != "" {
+		t.Errorf("got %+v, %v", record, err)
+	}
+	whole, err := s.Get(t.Context(), id)
+	if err != nil || !reflect.DeepEqual(whole.Outcome.Files, files) || whole.Outcome.Stdout != large {
+		t.Errorf("the whole record has %+v, %v", whole.Outcome.Files, err)
+	}
+	queued, err := s.Describe(t.Context(), create(t, s).ID, time.Second)
+	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
+		t.Errorf("got %+v, %v", queued, err)
+	}
+	if _, err := s.Describe(t.Context(), jobs.NewID(), time.Second); !jobs.IsNotFound(err) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -36,8 +36,9 @@
 //	started_at  when the fence was set
 //	deadline    started_at plus the wall limit
 //	finished_at
-//	outcome     jobs.Outcome as JSON, but for what main() returned
-//	result      that, byte for byte
+//	outcome     jobs.Outcome as JSON, but for what main() returned and the files
+//	result      what main() returned, byte for byte
+//	files       the files as JSON; missing for none
 //
 // It has no TTL until the job ended.
 package store
@@ -207,7 +208,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 }
 
 // recordFields are what a record is made of. The large ones are the last.
-var recordFields = []string{"state", "created_at", "started_at", "finished_at", "callback", "callback_state", "outcome", "result"}
+var recordFields = []string{"state", "created_at", "started_at", "finished_at", "callback", "callback_state", "files", "outcome", "result"}
 
 // Get gives a job's record. CodeNotFound.
 func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
@@ -241,7 +242,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 // decodeEnd reads what the end of a job gave, if it has ended.
 func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	if record.State.Ended() {
-		record.Outcome, err = decodeOutcome(f["outcome"], f["result"])
+		record.Outcome, err = decodeOutcome(f["outcome"], f["result"], f["files"])
 	}
 	return err
 }
