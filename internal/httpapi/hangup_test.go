@@ -53,7 +53,11 @@ func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 				request.Header.Set("Idempotency-Key", c.key)
 			}
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			if response, err := client.Do(request); !errors.Is(err, context.Canceled) {
+			response, err := client.Do(request)
+			if err == nil {
+				_ = response.Body.Close()
+			}
+			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("got %v, %v", response, err)
 			}
 			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(scrape(h), c.metric); time.Sleep(5 * time.Millisecond) {

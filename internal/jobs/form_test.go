@@ -75,27 +75,33 @@ func TestTooLargeNamesThePart(t *testing.T) {
 		},
 		"stdin": {
 			JSONTooLarge(cut(`"stdin":"`)), CodeInputTooLarge,
-			`the body has more than 8388608 bytes; the largest part is "stdin", which may have 1048576`, LimitHit{"body", MaxRequestBytes, "bytes"},
+			`the body has more than 8388608 bytes; the largest part is "stdin", which may have 1048576`,
+			LimitHit{"body", MaxRequestBytes, "bytes"},
 		},
 		"script": {
 			JSONTooLarge([]byte(`{"script":"` + strings.Repeat("a", MaxRequestBytes))), CodeScriptTooLarge,
-			`the body has more than 8388608 bytes; the largest part is "script", which may have 51200`, LimitHit{"script", MaxScriptBytes, "bytes"},
+			`the body has more than 8388608 bytes; the largest part is "script", which may have 51200`,
+			LimitHit{"script", MaxScriptBytes, "bytes"},
 		},
 		"spaces": {
 			JSONTooLarge([]byte(`{"script":"x"` + strings.Repeat(" ", MaxRequestBytes))), CodeInputTooLarge,
-			`the body has more than 8388608 bytes`, LimitHit{"body", MaxRequestBytes, "bytes"},
+			`the body has more than 8388608 bytes`,
+			LimitHit{"body", MaxRequestBytes, "bytes"},
 		},
 		"no JSON": {
 			JSONTooLarge([]byte(strings.Repeat("a", MaxRequestBytes))), CodeInputTooLarge,
-			`the body has more than 8388608 bytes`, LimitHit{"body", MaxRequestBytes, "bytes"},
+			`the body has more than 8388608 bytes`,
+			LimitHit{"body", MaxRequestBytes, "bytes"},
 		},
 		"an unknown one": {
 			JSONTooLarge(cut(`"wibble":"`)), CodeInputTooLarge,
-			`the body has more than 8388608 bytes; the largest part is "wibble", which a request does not have`, LimitHit{"body", MaxRequestBytes, "bytes"},
+			`the body has more than 8388608 bytes; the largest part is "wibble", which a request does not have`,
+			LimitHit{"body", MaxRequestBytes, "bytes"},
 		},
 		"a form": {
 			FormTooLarge([]FormPart{{Name: "script"}, {Name: "files", Content: make([]byte, MaxFilesBytes/2)}, {Name: "files", Content: make([]byte, MaxFilesBytes)}}), CodeInputTooLarge,
-			`the body has more than 20971520 bytes; the largest part is "files": all files together may have 16777216 bytes`, LimitHit{"body", MaxFormBytes, "bytes"},
+			`the body has more than 20971520 bytes; the largest part is "files": all files together may have 16777216 bytes`,
+			LimitHit{"body", MaxFormBytes, "bytes"},
 		},
 	} {
 		if c.err.Code != c.code || c.err.Message != c.want || c.err.Limit == nil || *c.err.Limit != c.on {

@@ -16,7 +16,7 @@ import (
 // however they are spelt: as JSON or as a form, with spaces or without, their fields
 // in any order. It leaves out how the client wants to be answered (Async): a client
 // may come back to wait for a job that it has only handed in.
-func (r Request) Meaning() string {
+func (r *Request) Meaning() string {
 	sum := sha256.New()
 	r.write(sum)
 	return hex.EncodeToString(sum.Sum(nil))
@@ -36,7 +36,7 @@ func MeaningOfBatch(lines []BatchLine) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-func (r Request) write(sum hash.Hash) {
+func (r *Request) write(sum hash.Hash) {
 	writePart(sum, "script", r.Script)
 	writePart(sum, "priority", string(r.Priority))
 	writePart(sum, "callback_url", r.CallbackURL)

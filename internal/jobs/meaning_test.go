@@ -32,8 +32,12 @@ func TestMeaningIgnoresTheSpelling(t *testing.T) {
 		}
 	}
 	form, err := DecodeForm([]FormPart{
-		{Name: "files", FileName: "b"}, {Name: "limits", Content: []byte(`{"wall_seconds":0.5,"processes":4}`)}, {Name: "env", Content: []byte(`{"A":"1","B":"2"}`)},
-		{Name: "args", Content: []byte(`{"a": 1, "b": [1.0, "é", {"c": null, "d": {}}]}`)}, {Name: "files", FileName: "a", Content: []byte("é")}, {Name: "script", Content: []byte("x")},
+		{Name: "files", FileName: "b"},
+		{Name: "limits", Content: []byte(`{"wall_seconds":0.5,"processes":4}`)},
+		{Name: "env", Content: []byte(`{"A":"1","B":"2"}`)},
+		{Name: "args", Content: []byte(`{"a": 1, "b": [1.0, "é", {"c": null, "d": {}}]}`)},
+		{Name: "files", FileName: "a", Content: []byte("é")},
+		{Name: "script", Content: []byte("x")},
 	})
 	if err != nil || form.Meaning() != want {
 		t.Errorf("a form: it has another meaning, %v", err)

@@ -20,9 +20,9 @@ func TestBuildsShareOneCache(t *testing.T) {
 		{[]string{"test"}, false},
 		{[]string{"build", "RELEASE=1"}, true},
 	} {
-		make := exec.CommandContext(t.Context(), "make", append([]string{"-n", "-C", "../.."}, c.target...)...)
-		make.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // not what `make test` was called with
-		out, err := make.CombinedOutput()
+		command := exec.CommandContext(t.Context(), "make", append([]string{"-n", "-C", "../.."}, c.target...)...)
+		command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // not what `make test` was called with
+		out, err := command.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "go build ") {
 			t.Fatalf("make -n %v: %v\n%s", c.target, err, out)
 		}
