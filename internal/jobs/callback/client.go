@@ -17,7 +17,7 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// What can be wrong with an attempt. These are part of the contract.
+// The failure reasons of an attempt. They are part of the contract.
 const (
 	wrongTimeout    = "timeout"
 	wrongAddress    = "address_not_allowed"
@@ -31,27 +31,26 @@ const (
 )
 
 const (
-	// maxAnswer is how much of an answer's body is read before it is dropped, and
-	// maxAnswerHeader how much of its header.
+	// maxAnswer and maxAnswerHeader bound the bytes read of a response's body and header.
 	maxAnswer       = 64 << 10
 	maxAnswerHeader = 64 << 10
 )
 
-// answer is what came of an attempt: a status, or what was wrong, or both.
+// answer is the result of an attempt: a status, a failure reason in wrong, or both.
 type answer struct {
 	status     int
 	retryAfter time.Duration
 	wrong      string
 }
 
-// client posts messages. It follows no redirect, takes no proxy from the
-// environment, and keeps neither connections nor cookies.
+// client posts messages. It follows no redirects, uses no proxy from the environment, and keeps neither connections
+// nor cookies.
 type client struct {
 	transport *http.Transport
 	timeout   time.Duration
 }
 
-// newClient makes a client. resolver looks names up; nil is the system's.
+// newClient returns a client. resolver resolves host names; nil uses the system's.
 func newClient(g guard, timeout time.Duration, resolver *net.Resolver) *client {
 	dialer := &net.Dialer{Timeout: timeout, Control: g.control, Resolver: resolver}
 	return &client{
@@ -68,7 +67,7 @@ func newClient(g guard, timeout time.Duration, resolver *net.Resolver) *client {
 	}
 }
 
-// post sends a body once. Of the answer it keeps nothing but the status.
+// post sends a body once. Of the response it keeps only the status and Retry-After.
 func (c *client) post(ctx context.Context, url string, header http.Header, body []byte) answer {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -77,16 +76,14 @@ func (c *client) post(ctx context.Context, url string, header http.Header, body 
 		return answer{wrong: wrongConnection}
 	}
 	request.Header = header
-	// Not http.Client, whose errors have the URL in them and which follows
-	// redirects.
+	// Not http.Client, whose errors contain the URL and which follows redirects.
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
 		return answer{wrong: wrongOf(ctx, err)}
 	}
 	defer response.Body.Close()
-	// So that the receiver is not cut off while it still writes. Its status counts,
-	// whatever becomes of the rest. After a 101 the body is the connection itself,
-	// which no context ends: to read it could take for ever.
+	// Read the body, so that the receiver is not cut off while it writes. Its status counts even if this fails. After
+	// a 101 the body is the connection itself, which does not end with the context: reading it could block forever.
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 	}
@@ -106,8 +103,8 @@ func wrongOfStatus(status int) string {
 	}
 }
 
-// wrongOf names an error. The error itself may have bytes of the receiver's in it
-// and goes nowhere.
+// wrongOf returns the failure reason for an error. The error itself may contain bytes from the receiver, and is not
+// logged.
 func wrongOf(ctx context.Context, err error) string {
 	var name *net.DNSError
 	var verify *tls.CertificateVerificationError
@@ -130,8 +127,7 @@ func wrongOf(ctx context.Context, err error) string {
 	}
 }
 
-// retryAfter reads how long a receiver that is busy asks us to wait, in seconds;
-// 0 for what it does not say or says otherwise.
+// retryAfter returns the Retry-After of a busy receiver; 0 if it is missing or not in seconds.
 func retryAfter(response *http.Response) time.Duration {
 	if response.StatusCode != http.StatusTooManyRequests && response.StatusCode != http.StatusServiceUnavailable {
 		return 0

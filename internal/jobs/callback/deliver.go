@@ -15,44 +15,41 @@ import (
 )
 
 const (
-	// recordTimeout bounds each look at the job's record.
+	// recordTimeout is the timeout of each access to the job's record.
 	recordTimeout = 2 * time.Second
-	// mostRetryAfter is how long a receiver may ask us to wait.
+	// mostRetryAfter is the longest Retry-After that is respected.
 	mostRetryAfter = time.Minute
 )
 
-// wrongMessage is what is wrong if the message could not be made.
+// wrongMessage is the failure reason if the message could not be created.
 const wrongMessage = "internal"
 
-// Records are the jobs' records. Methods fail with CodeNotFound for a job that is
-// gone.
+// Records are the records of jobs. Methods return a *jobs.Error with CodeNotFound for a job that is gone.
 type Records interface {
-	// PeekCallback gives how a job's callback stands.
+	// PeekCallback returns the state of a job's callback.
 	PeekCallback(ctx context.Context, id string) (jobs.Callback, error)
-	// WatchCallback has somebody look whether anybody has the callback in hand,
-	// after a time.
+	// WatchCallback makes the reaper check after a time whether the callback is still being sent or queued.
 	WatchCallback(ctx context.Context, id string, after time.Duration) error
-	// BeginCallback notes that an attempt begins, which takes as long as within at
-	// most, and gives how the callback stands with it; one that is over is given
-	// as it is.
+	// BeginCallback records the start of an attempt, which takes at most within, and returns the callback's new state.
+	// A callback that is over is returned unchanged.
 	BeginCallback(ctx context.Context, id string, within time.Duration) (jobs.Callback, error)
-	// EndCallback notes what came of it, and when the next one follows.
+	// EndCallback records the attempt's result, and the pause before the next one.
 	EndCallback(ctx context.Context, id string, callback jobs.Callback, pause time.Duration) error
-	// Hold gives the record once there is room for it if it is large, and each
-	// command patience. The caller releases it.
+	// Hold returns the record. If it is large, Hold waits until its memory is available. patience is the timeout of
+	// each command. The caller releases the record.
 	Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error)
 }
 
-// Config is what New needs.
+// Config has the parameters of New.
 type Config struct {
 	Settings Settings
 	Records  Records
-	// Message makes the body that tells of a job's end.
+	// Message creates the body that reports a job's end.
 	Message func(ctx context.Context, record jobs.Record) ([]byte, error)
 	// Agent is the User-Agent.
 	Agent string
-	// Observe is told of each attempt: what was wrong with it, "" for nothing, and
-	// how the callback stands after it. Both are of small fixed sets.
+	// Observe is called after each attempt with the failure reason, "" for success, and the callback's new status.
+	// Both are from small fixed sets.
 	Observe func(wrong string, status jobs.CallbackStatus)
 	Logger  *slog.Logger
 }
@@ -67,7 +64,7 @@ type Sender struct {
 	active sync.WaitGroup
 }
 
-// New makes a sender of settings that are valid and have a secret.
+// New returns a sender. The settings must be valid and have a secret.
 func New(config Config) (*Sender, error) { return newSender(config, nil) }
 
 func newSender(config Config, resolver *net.Resolver) (*Sender, error) {
@@ -82,13 +79,11 @@ func newSender(config Config, resolver *net.Resolver) (*Sender, error) {
 	}, nil
 }
 
-// Check refuses a callback_url that could never be connected to, with
-// CodeInvalidRequest.
+// Check returns a *jobs.Error with CodeInvalidRequest for a callback_url that the sender could never connect to.
 func (s *Sender) Check(callbackURL string) *jobs.Error { return s.guard.check(callbackURL) }
 
-// Send makes the next attempt at the callback of a job that has ended, and gives
-// after how long to call it again, 0 for never. An error is about the record, or
-// ctx's if it ended meanwhile; the attempt may have been made.
+// Send makes the next attempt at the callback of an ended job. It returns the time after which to call it again; 0 for
+// never. An error is about the record, or is ctx's error; the attempt may have been made in that case.
 func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err error) {
 	s.active.Add(1)
 	defer s.active.Done()
@@ -103,8 +98,8 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 	return again, err
 }
 
-// sendTo makes the attempt, unless too many are being made at hosts like that one:
-// then it is put off, which is no attempt.
+// sendTo makes the attempt. If too many attempts at slow hosts are in progress, it postpones this one, which does not
+// count as an attempt.
 func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Duration, err error) {
 	leave, ok := s.slow.begin(host)
 	if !ok {
@@ -122,7 +117,7 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	got := s.attempt(ctx, callback, record)
 	took = time.Since(start)
 	if ctx.Err() != nil && got.status == 0 {
-		return 0, ctx.Err() // cut off by us; it counts as an attempt all the same
+		return 0, ctx.Err() // cancelled by us; it still counts as an attempt
 	}
 	pause := s.judge(&callback, got)
 	if err := s.end(ctx, id, callback, pause); err != nil {
@@ -144,14 +139,13 @@ func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) err
 	return s.Records.WatchCallback(bounded, id, again+s.Settings.Timeout+recordTimeout)
 }
 
-// Wait waits for those Sends that the queue has given up when it stopped: their
-// contexts have ended, so that it is soon over. It is for after that.
+// Wait waits for the calls of Send that the queue abandoned when it stopped. Their contexts are done, so it returns
+// soon. Call it after the queue has stopped.
 func (s *Sender) Wait() { s.active.Wait() }
 
-// begin notes that an attempt begins, and gives the record, which the caller releases
-// also with an error.
+// begin records the start of an attempt and returns the record. The caller releases the record, even after an error.
 func (s *Sender) begin(ctx context.Context, id string) (jobs.Callback, jobs.Record, error) {
-	// First, since what cannot be read cannot be sent, and is no attempt.
+	// First, so that an unreadable record does not count as an attempt.
 	record, err := s.Records.Hold(ctx, id, recordTimeout)
 	if err == nil && !record.State.Ended() {
 		err = fmt.Errorf("job %s has not ended", id)
@@ -167,7 +161,7 @@ func (s *Sender) begin(ctx context.Context, id string) (jobs.Callback, jobs.Reco
 }
 
 func (s *Sender) end(ctx context.Context, id string, callback jobs.Callback, pause time.Duration) error {
-	// What was answered is noted also if we are about to stop.
+	// The result is stored even during shutdown.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	return s.Records.EndCallback(bounded, id, callback, pause)
@@ -190,8 +184,7 @@ func (s *Sender) attempt(ctx context.Context, callback jobs.Callback, record job
 // MessageID is the webhook-id of all attempts at a job's callback.
 func MessageID(jobID string) string { return "msg_" + jobID }
 
-// judge writes into callback what came of its attempt, and gives how long to wait
-// for the next.
+// judge writes the result of an attempt into callback, and returns the pause before the next one.
 func (s *Sender) judge(callback *jobs.Callback, got answer) (pause time.Duration) {
 	callback.ResponseStatus, callback.Error = got.status, got.wrong
 	switch {
@@ -202,7 +195,7 @@ func (s *Sender) judge(callback *jobs.Callback, got answer) (pause time.Duration
 	default:
 		callback.Status = jobs.CallbackPending
 		pause = s.Settings.basePause(callback.Attempts)
-		// Many callbacks of one outage should not come back as one.
+		// Spread the retries of many callbacks that failed in one outage.
 		pause += rand.N(pause/2 + 1) //nolint:gosec // nothing depends on its being hard to guess
 		pause = max(pause, min(got.retryAfter, mostRetryAfter))
 	}
@@ -223,7 +216,7 @@ func (s *Sender) report(id string, callback jobs.Callback, took time.Duration) {
 	}
 }
 
-// hostOf is what may be logged of a URL.
+// hostOf returns the part of a URL that may be logged.
 func hostOf(callbackURL string) string {
 	u, err := url.Parse(callbackURL)
 	if err != nil {

@@ -30,13 +30,13 @@ type enqueued struct{}
 
 func (enqueued) EnqueueCallback(context.Context, string) error { return nil }
 
-// bench is a sender with real records, which may go to 127.0.0.2 alone.
+// bench is a sender with real records. It may connect to 127.0.0.2 only.
 type bench struct {
 	*store.Store
 	*Sender
 	log strings.Builder
 	mu  sync.Mutex
-	// observed are results of attempts.
+	// observed are the results of the attempts.
 	observed []string
 }
 
@@ -71,7 +71,7 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 	return b
 }
 
-// ended makes a job that has ended and is to be told of at a URL.
+// ended creates an ended job whose callback goes to url.
 func (b *bench) ended(t *testing.T, url string) string {
 	t.Helper()
 	id := jobs.NewID()
@@ -84,7 +84,7 @@ func (b *bench) ended(t *testing.T, url string) string {
 	return id
 }
 
-// send makes one attempt and gives how the callback then stands.
+// send makes one attempt and returns the callback's state after it.
 func (b *bench) send(t *testing.T, id string) (jobs.Callback, time.Duration) {
 	t.Helper()
 	again, err := b.Send(t.Context(), id)
@@ -98,7 +98,7 @@ func (b *bench) send(t *testing.T, id string) (jobs.Callback, time.Duration) {
 	return *record.Callback, again
 }
 
-// serve answers at an address of the loopback; its port is free.
+// serve serves handle on a loopback address; port 0 picks a free port.
 func serve(t *testing.T, address string, handle http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
@@ -112,7 +112,7 @@ func serve(t *testing.T, address string, handle http.HandlerFunc) *httptest.Serv
 	return server
 }
 
-// forbidden counts the connections to a place that nobody may go to.
+// forbidden counts the connections to an address that must not be used.
 func forbidden(t *testing.T, address string) (where string, connections *atomic.Int64) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
@@ -168,7 +168,7 @@ func TestDelivery(t *testing.T) {
 	if got, again = b.send(t, id); got.Status != jobs.CallbackDelivered || got.Attempts != 2 || got.ResponseStatus != 204 || got.Error != "" || again != 0 || !got.NextAttemptAt.IsZero() {
 		t.Errorf("second: %+v, again in %s", got, again)
 	}
-	// The queue may deliver it once more.
+	// The queue may deliver the job's id once more.
 	if _, again = b.send(t, id); again != 0 || len(ids) != 2 {
 		t.Errorf("sent %d times, again in %s", len(ids), again)
 	}
@@ -247,8 +247,8 @@ func TestWhatCanGoWrong(t *testing.T) {
 	}
 }
 
-// An answer that does not end is not waited for longer than the timeout, and a long
-// one is not read to its end. Its status counts.
+// An endless response is abandoned at the timeout, and a long one is not read to its end. In both cases the status
+// counts.
 func TestEndlessAnswers(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
 	var written atomic.Int64
@@ -275,8 +275,8 @@ func TestEndlessAnswers(t *testing.T) {
 	}
 }
 
-// A receiver that wants to go on with another protocol, and then says nothing, holds
-// nobody up: no context ends a connection that was handed over.
+// A receiver that switches protocols and then sends nothing does not block the sender: no context ends such a
+// connection.
 func TestSwitchingProtocols(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
 	ended := make(chan struct{})
@@ -287,7 +287,7 @@ func TestSwitchingProtocols(t *testing.T) {
 			return
 		}
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
-		// Until the sender has closed it, or else so late that the test can fail.
+		// Wait for the sender to close it, or long enough for the test to fail.
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		_, _ = io.Copy(io.Discard, conn)
 		_ = conn.Close()
@@ -326,8 +326,7 @@ func TestTheLastAttempts(t *testing.T) {
 	}
 }
 
-// What could not be sent because the record could not be read is no attempt: it must
-// not use them up.
+// If the record cannot be read, this is no attempt: it must not use up the attempts.
 func TestUnreadableRecordIsNoAttempt(t *testing.T) {
 	b := open(t, nil)
 	id := jobs.NewID()
@@ -356,7 +355,7 @@ func TestRetryAfterIsRespected(t *testing.T) {
 	}
 }
 
-// What is cut off because we stop is for somebody else, and Wait waits for it.
+// An attempt that is cancelled by our shutdown is left to another sender, and Wait waits for it.
 func TestStopWhileSending(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Timeout = time.Minute })
 	arrived := make(chan struct{})
@@ -384,8 +383,7 @@ func TestStopWhileSending(t *testing.T) {
 	}
 }
 
-// TestRebinding: a name that leads to an allowed address at first, and to a
-// forbidden one at the next look.
+// TestRebinding uses a name that resolves to an allowed address first, and to a forbidden one later.
 func TestRebinding(t *testing.T) {
 	var address atomic.Pointer[[4]byte]
 	address.Store(&[4]byte{127, 0, 0, 2})
@@ -410,7 +408,7 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
-// nameServer answers every question for an IPv4 address with the given one.
+// nameServer answers every IPv4 query with the given address.
 func nameServer(t *testing.T, address *atomic.Pointer[[4]byte]) *net.Resolver {
 	t.Helper()
 	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// codeOf gives the first piece of code in a language of docs/callbacks.md.
+// codeOf returns the first code block in a language of docs/callbacks.md.
 func codeOf(t *testing.T, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/callbacks.md")
@@ -27,7 +27,7 @@ func codeOf(t *testing.T, language string) string {
 	return code
 }
 
-// signed gives a message as a receiver gets it.
+// signed returns the headers of a signed message, as a receiver gets them.
 func signed(t *testing.T, body string) http.Header {
 	t.Helper()
 	s, err := newSigner(secretOf(40) + " " + vectorSecret)
@@ -43,7 +43,7 @@ func signed(t *testing.T, body string) http.Header {
 
 const told = `{"type":"job.ended","data":{"result":"é"}}`
 
-// TestPythonOfTheDocs verifies with the library that receivers are told to use.
+// TestPythonOfTheDocs verifies with the library that the docs recommend.
 func TestPythonOfTheDocs(t *testing.T) {
 	header := signed(t, told)
 	code := codeOf(t, "python") + fmt.Sprintf(`
@@ -76,8 +76,7 @@ func receiverPython(t *testing.T) string {
 	return python
 }
 
-// TestGoOfTheDocs builds the code as a package of this module, which has the
-// library, without adding to it.
+// TestGoOfTheDocs builds the code as a package of this module, which has the library, without adding a file to it.
 func TestGoOfTheDocs(t *testing.T) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// metadata are addresses of clouds' metadata services that lie in public space;
-// the others are link-local, shared or unique-local anyway.
+// metadata are addresses of cloud metadata services in public address space; the others are link-local, shared or
+// unique-local.
 var metadata = []netip.Prefix{netip.MustParsePrefix("168.63.129.16/32")} // Azure
 
-// guard knows which addresses may be connected to: public ones, by IANA's
-// registries, and those that the settings allow.
+// guard decides which addresses the sender may connect to: public ones, by IANA's registries, and those that the
+// settings allow.
 type guard struct{ guardian *ssrf.Guardian }
 
 func newGuard(allow []netip.Prefix) guard {
@@ -30,14 +30,12 @@ func newGuard(allow []netip.Prefix) guard {
 	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...), ssrf.WithDeniedV4Prefixes(metadata...))}
 }
 
-// control is for a net.Dialer: it sees the address that is about to be connected
-// to, after names were looked up.
+// control is called by net.Dialer with the resolved address, before it connects.
 func (g guard) control(network, address string, conn syscall.RawConn) error {
 	return g.guardian.Safe(network, address, conn)
 }
 
-// check refuses a URL whose host is an address that is not allowed. Names are
-// left to control.
+// check refuses a URL whose host is a forbidden address. Names are left to control.
 func (g guard) check(callbackURL string) *jobs.Error {
 	u, err := url.Parse(callbackURL)
 	if err != nil {
@@ -47,7 +45,7 @@ func (g guard) check(callbackURL string) *jobs.Error {
 	if err != nil {
 		return nil //nolint:nilerr // a name, then
 	}
-	// Go connects to a mapped address as to the one that it maps.
+	// Go connects to the IPv4 address inside a mapped address.
 	if g.guardian.SafeAddr(addr.Unmap()) != nil || addr.Is4In6() {
 		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" has an address that callbacks must not go to: only public ones, and those of CALLBACK_ALLOW`)
 	}

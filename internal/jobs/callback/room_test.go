@@ -9,8 +9,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A large result is sent only once there is room for it, and until then no attempt is
-// counted.
+// A large result is sent only once its memory is available. Until then no attempt is counted.
 func TestALargeResultWaitsForRoom(t *testing.T) {
 	b := open(t, nil)
 	room := jobs.NewRoom(1<<20, 50*time.Millisecond)

@@ -1,13 +1,10 @@
-// Package callback posts to a URL that a job has ended.
+// Package callback posts a job to its callback_url when it has ended.
 //
-// The queue hands over the id of a job; the record says where to and how often
-// that was tried. One attempt is one POST of the job as the API would give it,
-// signed as Standard Webhooks says. What is connected to is checked when the
-// connection is made, by the address that it goes to, so that no name, redirect
-// or answer of a name server leads to a place that the guard does not allow.
+// The queue delivers the id of a job; its record has the URL and the number of attempts. An attempt is one POST of the
+// job as the API returns it, signed according to Standard Webhooks. The address is checked when the connection is
+// made, so that no name, redirect or DNS response leads to an address that the guard forbids.
 //
-// The package knows neither the queue nor the store nor the words of the API;
-// they are handed in.
+// The package does not depend on the queue, the store or the API; they are passed in.
 package callback
 
 import (
@@ -17,8 +14,7 @@ import (
 	"time"
 )
 
-// Settings of the callbacks. Secret is one: it is never logged, and no error has
-// any of it.
+// Settings are the settings of callbacks. Secret is never logged or part of an error.
 type Settings struct {
 	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"What callbacks are signed with: whsec_ and 24 to 64 bytes in base64; several by space, of which each signs, to change it. Better given as the variable: a flag shows in the process list. Empty (the default) refuses callback_url. The same for every API replica."`
 	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, by comma) that callbacks may go to besides public addresses, such as 10.1.0.0/16."`
@@ -34,15 +30,15 @@ const (
 	leastTimeout   = 100 * time.Millisecond
 	maxTimeout     = time.Minute
 	leastPause     = 10 * time.Millisecond
-	// growth is how much longer each pause is than the one before.
+	// growth is the ratio of each pause to the one before.
 	growth = 3
 )
 
-// Enabled tells whether there is something to sign with.
+// Enabled reports whether there is a secret to sign with.
 func (s Settings) Enabled() bool { return s.Secret != "" }
 
-// Validate refuses settings that make no sense, and those whose retries would
-// outlive a record that is kept for ttl. Without a secret nothing is checked.
+// Validate refuses invalid settings, and retries that would outlive a record that is kept for ttl. It checks nothing
+// without a secret.
 func (s Settings) Validate(ttl time.Duration) error {
 	if !s.Enabled() {
 		return nil
@@ -69,14 +65,13 @@ func (s Settings) Validate(ttl time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// fitsInto tells whether all pauses, at their longest, and attempts are over
-// within ttl.
+// fitsInto reports whether all attempts, with the longest pauses, end within ttl.
 func (s Settings) fitsInto(ttl time.Duration) bool {
 	left := ttl - s.Timeout
 	for attempt := 1; attempt < s.Attempts; attempt++ {
 		pause := s.basePause(attempt)
 		if pause > left {
-			return false // and nothing overflows below
+			return false // also prevents an overflow below
 		}
 		if left -= pause*3/2 + s.Timeout; left < 0 {
 			return false
@@ -85,13 +80,12 @@ func (s Settings) fitsInto(ttl time.Duration) bool {
 	return left >= 0
 }
 
-// basePause is how long to wait after that attempt, counted from 1, before
-// anything is added at random.
+// basePause returns the pause after an attempt, counted from 1, without the random part.
 func (s Settings) basePause(attempt int) time.Duration {
 	pause := s.Pause
 	for range attempt - 1 {
 		if pause > 24*time.Hour {
-			break // longer than any record is kept; and it must not overflow
+			break // longer than any record is kept, and prevents an overflow
 		}
 		pause *= growth
 	}

@@ -13,18 +13,18 @@ import (
 
 const (
 	secretPrefix = "whsec_"
-	// What Standard Webhooks asks of a secret.
+	// The length of a secret in bytes, by Standard Webhooks.
 	leastSecret, maxSecret = 24, 64
 )
 
-// errSecret has nothing of the secret.
+// errSecret contains no part of the secret.
 var errSecret = errors.New("CALLBACK_SECRET must be whsec_ and 24 to 64 bytes in base64, or several of these with spaces between them")
 
 // signer signs messages with every secret.
 type signer []*webhooks.Webhook
 
-// newSigner reads the secrets. The library takes any number of bytes, and
-// base64 without a prefix; to be strict here finds what was pasted wrongly.
+// newSigner parses the secrets. It is stricter than the library, which accepts any length and base64 without a prefix,
+// to detect a secret that was pasted wrongly.
 func newSigner(secrets string) (signer, error) {
 	var s signer
 	for text := range strings.FieldsSeq(secrets) {
@@ -45,8 +45,8 @@ func newSigner(secrets string) (signer, error) {
 	return s, nil
 }
 
-// sign sets the headers of a message: its id, which is the same for all attempts,
-// the time of this one, and a signature for each secret.
+// sign sets the headers of a message: its id, which is the same for all attempts, the time of this attempt, and one
+// signature for each secret.
 func (s signer) sign(header http.Header, id string, at time.Time, body []byte) error {
 	signatures := make([]string, len(s))
 	for i, hook := range s {

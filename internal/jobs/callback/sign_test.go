@@ -11,7 +11,7 @@ import (
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// From the tests of Standard Webhooks' own libraries.
+// Test vectors of the Standard Webhooks libraries.
 const (
 	vectorSecret    = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	vectorID        = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -39,8 +39,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-// While a secret is changed, those who know the old one and those who know the
-// new one can both verify.
+// During a change of secrets, receivers with the old one and with the new one can both verify.
 func TestEverySecretSigns(t *testing.T) {
 	secrets := []string{secretOf(24), vectorSecret, secretOf(64)}
 	s, err := newSigner(" " + strings.Join(secrets, "  ") + "\n")
@@ -83,7 +82,7 @@ func TestSecretsThatWillNotDo(t *testing.T) {
 	}
 }
 
-// defaults are those of the flags.
+// defaults are the defaults of the flags.
 func defaults() Settings {
 	return Settings{Secret: vectorSecret, Attempts: 7, Pause: 5 * time.Second, Timeout: 10 * time.Second, Concurrency: 8}
 }
@@ -131,7 +130,7 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// addresses and whether they may be connected to.
+// TestAddresses checks which addresses the guard allows.
 func TestAddresses(t *testing.T) {
 	g := newGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("10.1.2.3/16"), netip.MustParsePrefix("fd00:1::/64")})
 	cases := map[string]bool{

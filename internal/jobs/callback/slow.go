@@ -5,18 +5,16 @@ import (
 	"time"
 )
 
-// slowHosts keeps receivers that let us wait from holding up all others. Those
-// that took most of the timeout lately share half of what may be sent at once; the
-// rest is for those of which nothing of the kind is known.
+// slowHosts prevents slow receivers from delaying all others. Hosts that recently used most of the timeout share half
+// of the concurrent attempts; the rest is for other hosts.
 type slowHosts struct {
 	mu    sync.Mutex
 	until map[string]time.Time
-	// share is how many attempts at such hosts there may be at once, and active how
-	// many there are.
+	// share is the maximum number of concurrent attempts at slow hosts, and active their number now.
 	share, active int
-	// remembered is for how long a host is slow after it was.
+	// remembered is how long a host counts as slow after a slow attempt.
 	remembered time.Duration
-	// least is how long an attempt takes that is slow.
+	// least is the duration from which an attempt is slow.
 	least time.Duration
 }
 
@@ -27,8 +25,8 @@ func newSlowHosts(settings Settings) *slowHosts {
 	}
 }
 
-// begin reports whether an attempt at a host may be made now. If so, leave is to be
-// called with how long it took, 0 if none was made.
+// begin reports whether an attempt at host may be made now. If so, the caller must call leave with its duration, 0 if
+// none was made.
 func (s *slowHosts) begin(host string) (leave func(took time.Duration), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +53,7 @@ func (s *slowHosts) leave(host string, slow bool, took time.Duration) {
 	case took > 0:
 		delete(s.until, host)
 	}
-	// There are few: each took its time.
+	// There are few hosts, since each attempt was slow.
 	for other, until := range s.until {
 		if now.After(until) {
 			delete(s.until, other)

@@ -8,8 +8,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A receiver that never answers takes no more than half of what may be sent at once,
-// as soon as that is known of it; to be put off is no attempt.
+// A receiver that never responds uses at most half of the concurrent attempts once it is known to be slow. A postponed
+// attempt does not count.
 func TestASlowReceiverHoldsNobodyUp(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Timeout, s.Concurrency = 500*time.Millisecond, 2 })
 	arrived := make(chan struct{}, 3)
