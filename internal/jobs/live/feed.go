@@ -9,32 +9,31 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// feed reads one job for all who watch it here.
+// feed reads one job's events for all of its watchers in this process.
 type feed struct {
 	id   string
 	hub  *Hub
 	stop context.CancelFunc
-	// watchers is under the hub's lock.
+	// watchers is protected by the hub's lock.
 	watchers int
 
 	mu sync.Mutex
-	// state is "" until the first look.
+	// state is "" until the first read.
 	state jobs.State
-	// window are the last pieces read; dropped is the place of the last one that it
-	// has no more, "" if it has all.
+	// window has the last pieces read. dropped is the cursor of the last piece removed from it, "" if none was.
 	window  []store.Piece
 	dropped string
 	bytes   int
-	// end is set once the job ended and all its pieces were read.
+	// end is set once the job has ended and all its pieces were read.
 	end *jobs.Record
-	// err is why there is nothing, or nothing more.
+	// err is why the job cannot be read, or cannot be read any further.
 	err error
-	// changed is closed, and replaced, whenever one of these changes.
+	// changed is closed and replaced whenever one of these fields changes.
 	changed chan struct{}
 }
 
-// run reads until the job ended or its record is gone, and keeps the record until
-// ctx ends: when nobody watches any more.
+// run reads until the job has ended or its record is gone. It keeps the record until ctx is done, which is when the
+// last watcher has left.
 func (f *feed) run(ctx context.Context) {
 	f.follow(ctx)
 	<-ctx.Done()
@@ -50,7 +49,7 @@ func (f *feed) follow(ctx context.Context) {
 	if over {
 		return
 	}
-	// It says so when it is made, so nothing between is missed.
+	// Wait also signals once subscribed, so no event in between is missed.
 	heard, done := f.hub.topics.Wait(store.EventsKey(f.id))
 	defer done()
 	ticker := time.NewTicker(recheckInterval)
@@ -66,7 +65,7 @@ func (f *feed) follow(ctx context.Context) {
 	}
 }
 
-// look reads what is new, and reports whether that was all.
+// look reads what is new, and reports whether the job has ended and everything was read.
 func (f *feed) look(ctx context.Context, cursor string) (next string, over bool) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -94,7 +93,7 @@ func (f *feed) look(ctx context.Context, cursor string) (next string, over bool)
 	}
 }
 
-// read asks for what the job prints, the first time, and reads it.
+// read returns new pieces. The first call makes the worker publish the job's output.
 func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Piece, error) {
 	f.mu.Lock()
 	known := f.state != ""
@@ -112,8 +111,8 @@ func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
 	return &record, err
 }
 
-// fail deals with a look that failed, and reports whether there is nothing to be
-// looked for any more. What was there once comes back with Redis.
+// fail handles an error of look, and reports whether reading is over. It is not if the job was read before, since it
+// comes back with Redis.
 func (f *feed) fail(ctx context.Context, err error) (over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,7 +127,7 @@ func (f *feed) fail(ctx context.Context, err error) (over bool) {
 	return true
 }
 
-// publish gives what was read to the watchers.
+// publish adds what was read to the feed and wakes the watchers.
 func (f *feed) publish(state jobs.State, read []store.Piece, end *jobs.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -143,13 +142,13 @@ func (f *feed) publish(state jobs.State, read []store.Piece, end *jobs.Record) {
 	for f.bytes > windowBytes {
 		f.bytes -= len(f.window[0].Text)
 		f.dropped = f.window[0].Cursor
-		f.window[0] = store.Piece{} // its text is free
+		f.window[0] = store.Piece{} // release its text
 		f.window = f.window[1:]
 	}
 	f.wake()
 }
 
-// wake is called under the lock.
+// wake wakes the watchers. f.mu is held.
 func (f *feed) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})

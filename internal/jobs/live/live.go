@@ -1,13 +1,12 @@
-// Package live tells what happens to jobs while it happens.
+// Package live streams the events of jobs while they happen.
 //
-// A worker tells what a job prints only from when somebody watches it. It appends
-// to a stream in Redis, from the first byte on, and each piece says where in the
-// job's output it begins. So a watcher that comes late, comes back, or loses the
-// stream reads on from a place in the output (jobs.Position): from the stream, and
-// once the job ended from its record, which has all of it.
+// A worker publishes a job's output only after the first client watches it. It then appends the output, from the first
+// byte, to a stream in Redis; each piece has its offset in the output. So a watcher that starts late, reconnects, or
+// loses the stream resumes at an offset (jobs.Position): from the stream, and after the job's end from its record,
+// which has the whole output.
 //
-// However many watch a job here, one feed reads for them. It keeps the last pieces;
-// a watcher that is further behind reads for itself until it has caught up.
+// One feed reads for all watchers of a job in this process. It keeps the last pieces; a watcher that is further behind
+// reads by itself until it has caught up.
 package live
 
 import (
@@ -23,28 +22,27 @@ import (
 )
 
 const (
-	// maxWatchers bounds how many watch here at once.
+	// maxWatchers bounds the number of watchers in this process.
 	maxWatchers = 2000
-	// retryAfterSeconds is what one too many is told.
+	// retryAfterSeconds is the Retry-After of CodeUnavailable.
 	retryAfterSeconds = 5
-	// recheckInterval is how often a feed looks without having been told to: Pub/Sub
-	// may lose messages.
+	// recheckInterval is how often a feed reads without a message, since Pub/Sub may lose messages.
 	recheckInterval = time.Second
-	// patience bounds one look at a Redis that answers slowly. One that is silent
-	// ends it sooner: see redisconn.Monitor.
+	// patience is the timeout of one read from a slow Redis. For one that does not respond at all, redisconn.Monitor
+	// fails sooner.
 	patience = 15 * time.Second
-	// pieces is how many are read at once.
+	// pieces is the maximum number of pieces per read.
 	pieces = 100
-	// behindPieces is the same for a watcher that reads for itself, which holds them
-	// while its client reads them: each may have 64 KiB of text.
+	// behindPieces is the same for a watcher that reads by itself. It holds the pieces while its client reads them,
+	// and each may have 64 KiB of text.
 	behindPieces = 4
-	// windowBytes is how much text a feed keeps.
+	// windowBytes bounds the text that a feed keeps.
 	windowBytes = 256 << 10
 	// maxText bounds the text of one event, in bytes.
 	maxText = 64 << 10
 )
 
-// Hub has the feeds. It is safe for concurrent use. Close must be called.
+// Hub owns the feeds. It is safe for concurrent use. Call Close when done.
 type Hub struct {
 	store  *store.Store
 	topics *redisconn.Topics
@@ -59,26 +57,25 @@ type Hub struct {
 	watchers int
 }
 
-// New makes a hub on topics that the caller keeps, and closes after it.
+// New returns a hub. The caller keeps topics, and closes it after the hub.
 func New(s *store.Store, topics *redisconn.Topics, logger *slog.Logger) *Hub {
 	h := &Hub{store: s, topics: topics, logger: logger, open: map[string]*feed{}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
 
-// Close ends all feeds and waits for that. Watches that go on hear nothing from
-// then on.
+// Close stops all feeds and waits for them. Watches in progress return CodeUnavailable.
 func (h *Hub) Close() {
 	h.mu.Lock()
-	h.stop() // no feed begins after that
+	h.stop() // no feed starts after that
 	h.mu.Unlock()
 	h.feeds.Wait()
 }
 
-// Watch calls tell with what happened to a job since from, and with what happens,
-// up to its end; and with nothing whenever that has not been for idle. It returns
-// nil after the end, and else tell's error, ctx's, or one of: CodeNotFound,
-// CodeUnavailable before anything was told; CodeNotFound later if the record is gone.
+// Watch calls tell with the job's events after from, until its end, and with nil whenever there was no event for idle.
+// It returns nil after the end, or else tell's error, ctx's error, or a *jobs.Error: CodeNotFound if the job does not
+// exist or its record is gone, CodeUnavailable if there are too many watchers, the job cannot be read, or the hub is
+// closed.
 func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error {
 	feed, leave, err := h.join(id)
 	if err != nil {
@@ -118,7 +115,7 @@ func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle tim
 	}
 }
 
-// join gives the job's feed, which it starts if there is none. leave is called once.
+// join returns the job's feed, and starts it if there is none. Call leave once.
 func (h *Hub) join(id string) (_ *feed, leave func(), _ error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,7 +147,7 @@ func (h *Hub) leave(f *feed) {
 	}
 }
 
-// Watchers counts those who watch here.
+// Watchers returns the number of watchers in this process.
 func (h *Hub) Watchers() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -161,7 +158,7 @@ func unavailable(message string) *jobs.Error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds}
 }
 
-// explain turns the store's errors into those that a client is told.
+// explain converts the store's errors to errors for clients.
 func explain(err error) error {
 	var known *jobs.Error
 	if errors.As(err, &known) {

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bench is a hub, and the store with which a test does what workers do.
+// bench is a hub, and a store with which the test acts as the worker.
 type bench struct {
 	*live.Hub
 	*store.Store
@@ -77,7 +77,7 @@ func (b *bench) end(t *testing.T, id, stdout string) {
 	}
 }
 
-// watch is one watch, told in a goroutine of its own.
+// watch is one watch, which runs in its own goroutine.
 type watch struct {
 	events chan jobs.Event
 	ended  chan error
@@ -109,7 +109,7 @@ func (w *watch) next(t *testing.T) jobs.Event {
 	case err := <-w.ended:
 		w.ended <- err
 		select {
-		case event := <-w.events: // told before
+		case event := <-w.events: // sent before the end
 			return event
 		default:
 			t.Fatalf("the watch ended: %v", err)
@@ -127,7 +127,7 @@ func (w *watch) wantState(t *testing.T, state jobs.State) {
 	}
 }
 
-// wantText reads until text was told, in however many pieces.
+// wantText reads until text has arrived, in any number of pieces.
 func (w *watch) wantText(t *testing.T, text string) jobs.Position {
 	t.Helper()
 	for got := ""; ; {
@@ -161,7 +161,7 @@ func TestAJobIsWatchedFromItsQueueToItsEnd(t *testing.T) {
 	w.wantState(t, jobs.StateRunning)
 	b.print(t, id, 0, "one\n")
 	w.wantText(t, "one\n")
-	b.print(t, id, 0, "one\n") // a reply was lost
+	b.print(t, id, 0, "one\n") // sent again, after a lost reply
 	b.print(t, id, 4, "two\n")
 	w.wantText(t, "two\n")
 	b.end(t, id, "one\ntwo\nthree\n")
@@ -175,7 +175,7 @@ func TestPrintsAreToldAtOnce(t *testing.T) {
 	b.run(t, id)
 	w := b.watch(t, id, jobs.Position{})
 	w.wantState(t, jobs.StateRunning)
-	time.Sleep(50 * time.Millisecond) // the subscription stands
+	time.Sleep(50 * time.Millisecond) // wait for the subscription
 	slow := 0
 	for i := range 20 {
 		start := time.Now()
@@ -221,7 +221,7 @@ func TestManyWatchersAreOneReader(t *testing.T) {
 	for _, w := range all {
 		w.wantText(t, strings.Repeat("x\n", prints))
 	}
-	// One for each print, or fewer, and one for each second.
+	// One for each print or fewer, and one for each second.
 	if n := reads() - before; n > prints+2+2*int(time.Since(begun).Seconds()) {
 		t.Errorf("%d reads for %d prints", n, prints)
 	}
@@ -242,7 +242,7 @@ func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
 	b.run(t, id)
 	first := b.watch(t, id, jobs.Position{})
 	first.wantState(t, jobs.StateRunning)
-	// Far more than a feed keeps.
+	// More text than a feed keeps.
 	line := strings.Repeat("é", 5000)
 	var whole strings.Builder
 	for range 100 {
@@ -255,7 +255,7 @@ func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
 	late.wantText(t, whole.String())
 	back := b.watch(t, id, jobs.Position{State: jobs.StateRunning, Stdout: 10_000})
 	back.wantText(t, whole.String()[10_000:])
-	// Pieces that were told before are read without anything to tell, many in a row.
+	// Pieces before the position are read and skipped, many in a row.
 	near := b.watch(t, id, jobs.Position{State: jobs.StateRunning, Stdout: 900_000})
 	near.wantText(t, whole.String()[900_000:])
 	last := "é and the end\n"
@@ -306,7 +306,7 @@ func TestTheEndOfAKilledJobHasNoOutputAndTakesNoneBack(t *testing.T) {
 	if _, err := b.End(t.Context(), id, outcome); err != nil {
 		t.Fatal(err)
 	}
-	w.wantText(t, "two\n") // told, whatever the record says
+	w.wantText(t, "two\n") // arrives even though the record does not have it
 	if event := w.next(t); event.End == nil || event.End.Outcome.Failure.Code != jobs.CodeWorkerLost {
 		t.Errorf("got %+v", event)
 	}

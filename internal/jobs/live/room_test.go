@@ -10,8 +10,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Whoever reads the end of a large job slowly has others wait for the ends of theirs,
-// and lose nothing.
+// A watcher that reads the end of a large job slowly makes others wait for the end of theirs, but they lose nothing.
 func TestLargeEndsAreToldInTurn(t *testing.T) {
 	b := open(t)
 	ids := []string{b.create(t), b.create(t)}

@@ -10,16 +10,16 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// watcher is one who watches.
+// watcher is one watch of a job.
 type watcher struct {
 	feed     *feed
 	position jobs.Position
-	// cursor is the last piece of the stream that was looked at.
+	// cursor is the last piece of the stream that it has read.
 	cursor string
 }
 
-// next gives what is new for the watcher. If nothing is, changed is closed when
-// there may be more, or the error says that there will not.
+// next returns the new events. If there are none, changed is closed when there may be more, or err is set if there
+// will be none.
 func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, err error) {
 	for again := true; again && len(events) == 0 && err == nil; {
 		events, changed, again, err = w.look(ctx)
@@ -27,8 +27,8 @@ func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan
 	return events, changed, err
 }
 
-// look is next, but for a watcher that is behind, and that has to look again: what it
-// read may have been told before, and is perhaps not all.
+// look is next without a loop. again is true for a watcher that is behind: the pieces that it read may be before its
+// position, and there may be more.
 func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, again bool, err error) {
 	f := w.feed
 	f.mu.Lock()
@@ -39,7 +39,7 @@ func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan
 	}
 	f.mu.Unlock()
 	if behind {
-		// Not before the stream has expired, after which the record has it all.
+		// An expired stream returns no pieces; the record then has everything.
 		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, behindPieces)
 		if err != nil {
 			return nil, changed, false, explain(err)
@@ -62,7 +62,7 @@ func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan
 	return events, changed, behind, err
 }
 
-// add adds what of a piece has not been told.
+// add appends the part of a piece that is after the position.
 func (w *watcher) add(events []jobs.Event, piece jobs.Printed) []jobs.Event {
 	piece, w.position = w.position.Take(piece)
 	if piece.Text == "" {
@@ -71,7 +71,7 @@ func (w *watcher) add(events []jobs.Event, piece jobs.Printed) []jobs.Event {
 	return append(events, jobs.Event{Printed: piece, Position: w.position})
 }
 
-// addEnd adds what the record has and was not told, and the end.
+// addEnd appends the part of the record's output that is after the position, and the end.
 func (w *watcher) addEnd(events []jobs.Event, end *jobs.Record) []jobs.Event {
 	if end.Outcome != nil {
 		events = w.addText(events, jobs.Stdout, end.Outcome.Stdout)
@@ -93,7 +93,7 @@ func (w *watcher) addText(events []jobs.Event, stream jobs.Stream, text string) 
 	return events
 }
 
-// since gives the pieces of the window after a place. Under the lock.
+// since returns the pieces of the window after cursor. f.mu is held.
 func (f *feed) since(cursor string) []store.Piece {
 	for i, piece := range f.window {
 		if after(piece.Cursor, cursor) {
@@ -109,8 +109,7 @@ func (f *feed) lastDropped() string {
 	return f.dropped
 }
 
-// after compares places in a stream, which are two numbers each: milliseconds and a
-// count. "" is before all.
+// after compares two cursors, each a time in milliseconds and a count. "" is before all others.
 func after(a, b string) bool {
 	aTime, aCount := place(a)
 	bTime, bCount := place(b)
