@@ -1,1 +1,1 @@
-"""The Python that runs inside the sandbox; protocol.md says what it does."""
+"""The Python program that runs inside the sandbox; see protocol.md."""

@@ -1,4 +1,4 @@
-"""numpy's arrays as nested lists, in steps of numpy's where they do."""
+"""Converts numpy arrays to nested lists, in numpy operations where possible."""
 
 import sys
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-# Letters of numpy's dtype.kind. What has JSON: bool, signed and unsigned int,
-# float; times; texts; and objects, of which each item is looked at.
+# Letters of numpy's dtype.kind that have JSON: bool, signed and unsigned int, float;
+# times; texts, and objects, whose items are checked one by one.
 _NUMBERS, _TIMES, _ITEMS = "biuf", "mM", "UTO"
 _FLOAT_BYTES = 8
 
-# Stands for an array whose items have to be looked at one by one.
+# Returned for an array whose items must be copied one by one.
 WALK = object()
 
-# By dtype.kind: what to write where there is no JSON.
+# By dtype.kind: the tip for an array without JSON.
 _TIPS = {
     "f": "use .astype(float)",
     "c": "use .real.tolist() and .imag.tolist()",
@@ -26,29 +26,29 @@ _TIPS = {
 
 
 class Odd:
-    """The floats of an array that JSON lacks."""
+    """The floats of an array that JSON cannot represent."""
 
     def __init__(self, array: "Any" = None, where: "Any" = None) -> None:
-        """Take an array and a mask of them; neither where there are none."""
+        """Take an array and a mask of them; neither if there are none."""
         self._array, self._where = array, where
         self.number = 0 if where is None else int(where.sum())
 
     def first(self, most: int) -> "Iterator[tuple[list[int], str]]":
-        """Yield the first few: where each is, and its name."""
+        """Yield the index and the name of each, at most `most` of them."""
         if self.number:
             for place in _numpy().argwhere(self._where)[: max(most, 0)]:
                 yield place.tolist(), name(float(self._array[tuple(place)]))
 
 
 def name(number: float) -> str:
-    """What JavaScript and the json module call it."""
+    """Return the name that JavaScript and the json module use."""
     if number != number:
         return "NaN"
     return "Infinity" if number > 0 else "-Infinity"
 
 
 def unfolds(array: "Any") -> bool:
-    """Report whether arrays of its dtype have JSON."""
+    """Report whether arrays of this dtype have JSON."""
     kind = array.dtype.kind
     if kind == "f":
         return bool(array.dtype.itemsize <= _FLOAT_BYTES)
@@ -58,9 +58,9 @@ def unfolds(array: "Any") -> bool:
 def unfold(
     array: "Any", form: "Callable[[Any], object] | None"
 ) -> "tuple[object, Odd]":
-    """Make nested lists, or WALK; and what of it became None though it was a number.
+    """Return nested lists, or WALK; and the floats that became None.
 
-    The form is that of a time in it.
+    form converts a time of the array's dtype.
     """
     kind = array.dtype.kind
     if kind in _TIMES and form is not None:
@@ -87,7 +87,7 @@ def _each(array: "Any", form: "Callable[[Any], object]") -> object:
 
 
 def tip(array: "Any") -> str:
-    """What to write instead of an array of a dtype without JSON."""
+    """Return the tip for an array of a dtype without JSON."""
     if array.dtype.names:
         return "use .tolist()"
     return _TIPS.get(array.dtype.kind, tips.STR)

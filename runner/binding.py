@@ -1,13 +1,13 @@
-"""Does a syntax tree bind a name at module level?
+"""Finds out whether a syntax tree binds a name at module level.
 
-Decided before anything of the script runs, so that a script without `main` has
-no effects. Generous where only running can tell: a binding in a branch that is
-never taken counts, and so does `from x import *`.
+This is decided before anything of the script runs, so that a script without `main` has
+no effects. Bindings that depend on the run count: those in a branch that may not be
+taken, and `from x import *`.
 """
 
 import warnings
 
-# Not `ast`: that module costs 6 ms to import, its node classes nothing.
+# Not `ast`: that module takes 6 ms to import, its node classes none.
 from _ast import (
     AST,
     AnnAssign,
@@ -38,19 +38,19 @@ _SCOPES = (*_FUNCTIONS, ClassDef)
 
 
 def binds(source: str, name: str) -> bool:
-    """Tell whether running source, which compiles, may bind name at its top level."""
+    """Report whether source, which compiles, may bind name at its top level."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            # Compiling the script has printed them.
+            # They were shown when the script was compiled.
             tree = compile(source, "script.py", "exec", PyCF_ONLY_AST)
     except RecursionError:
-        # Too deep for a tree, and yet it compiled. Running it will tell.
+        # Too deep for a syntax tree, though it compiled. Only the run can show.
         return True
     return _binds_here(tree, name) or _is_declared_global(tree, name)
 
 
 def _binds_here(tree: AST, name: str) -> bool:
-    # A stack and no recursion: expressions nest thousands deep.
+    # A stack instead of recursion: expressions nest thousands deep.
     todo: list[AST] = [tree]
     while todo:
         node = todo.pop()
@@ -80,9 +80,9 @@ def _bound_by_import(imported: alias) -> str:
 
 
 def _evaluated_here(node: AST) -> "Iterator[AST]":
-    """The node's children whose names are of the same scope as the node's."""
+    """Yield the node's children whose names are in the same scope as the node's."""
     if isinstance(node, _SCOPES):
-        # The body is a scope of its own; what surrounds it is evaluated here.
+        # The body has its own scope; the rest is evaluated in this one.
         yield from node.decorator_list
         if isinstance(node, ClassDef):
             yield from (*node.bases, *node.keywords)
@@ -110,7 +110,7 @@ def _is_declared_global(tree: AST, name: str) -> bool:
         node = todo.pop()
         if isinstance(node, Global) and name in node.names:
             return True
-        # Statements only: no expression holds a `global`.
+        # Statements only: no expression contains a `global`.
         for field in ("body", "orelse", "finalbody", "handlers", "cases"):
             inner = getattr(node, field, None)
             if isinstance(inner, list):

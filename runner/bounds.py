@@ -1,4 +1,4 @@
-"""What a job's files may take, and until when its figures may be drawn."""
+"""Limits on a job's files, and the time left to draw its figures."""
 
 from os import times
 from time import monotonic
@@ -8,22 +8,21 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PLENTY = 1 << 32
-# Of wall and CPU time, what is kept for the exit handlers and the files.
+# Wall and CPU time kept for exit handlers and files: a share, or seconds if more.
 _KEPT, _KEPT_SECONDS = 0.1, 0.1
-# Files that are listed as left out, and characters of their names.
+# The most files listed as omitted, and characters of their names.
 _LISTED, _NAME = 64, 255
 
 
 class Bounds:
-    """The limits of one job on its files, and what they left out."""
+    """The limits on the files of one job, and the files that were omitted."""
 
     def __init__(
         self, request: "dict[str, Any]", given: dict[str, tuple[int, int]]
     ) -> None:
-        """Read a J frame; its time runs from now on.
+        """Read the limits of a J frame. Their time starts now.
 
-        given are the files that are there before the script, by their paths: size
-        and checksum.
+        given maps the path of each input file to its size and checksum.
         """
         self.given = given
         self.files: int = request.get("output_files", _PLENTY)
@@ -32,17 +31,17 @@ class Bounds:
         self._deadline = monotonic() + _shortened(request.get("wall_seconds", _PLENTY))
         self._cpu = _shortened(request.get("cpu_seconds", _PLENTY))
         self.omitted: list[dict[str, object]] = []
-        # How many more were left out than are listed.
+        # How many files were omitted and not listed.
         self.more = 0
 
     def left(self) -> tuple[float, str]:
-        """How many seconds are left for figures, and by which limit."""
+        """Return the seconds left for figures, and which limit ends them."""
         wall = self._deadline - monotonic()
         cpu = self._cpu - sum(times()[:4])
         return (wall, "wall") if wall <= cpu else (cpu, "cpu")
 
     def omit(self, name: str, size: int | None, limit: str) -> None:
-        """Note a file that does not fit into a limit."""
+        """Record a file that exceeds a limit."""
         if len(self.omitted) < _LISTED:
             found: dict[str, object] = {
                 "name": name[:_NAME],

@@ -1,8 +1,7 @@
-"""Forks a sandbox out of the zygote and confines it, before any user code.
+"""Forks a sandbox from the zygote and confines it before any user code runs.
 
-Every step is one that only the zygote's namespace allows; after the last one,
-the filter, none of them can be made or undone again. The order matters, and
-protocol.md says why.
+Only the zygote's namespace allows these steps. The last one, the filter, makes it
+impossible to repeat or undo them. Their order matters; protocol.md has the reasons.
 """
 
 import ctypes
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 
 SIGKILL = 9
 
-# Descriptors as the worker sends them.
+# Order of the descriptors that the worker sends.
 _CHANNEL, _STDOUT, _STDERR, FIRST_CGROUP = range(4)
-# And where the job has them.
+# The number of the channel in the job.
 _JOB_CHANNEL = 3
 
 # include/uapi/linux/sched.h
@@ -37,10 +36,10 @@ _GET_TID_ADDRESS = 40
 _SECCOMP_MODE_FILTER, _SECCOMP_FILTER_TSYNC = 1, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = 64
-# What making a sandbox needs: CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN.
+# What a zygote needs: CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN.
 _KEPT = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 21
 
-# The state of the Mersenne Twister: all of its words used, so the next call mixes.
+# The state of the Mersenne Twister. With all words used, the next call mixes them.
 _MT19937_WORDS, _MT19937_BYTES = 624, 2496
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,7 +47,7 @@ _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 _prctl = _libc.prctl
 _srandom = _libc.srandom
-# With Python's lock held: in a fork nobody else is there to give it back.
+# Keeps Python's lock (GIL): a fork has no other thread that could release it.
 _locked_syscall = ctypes.PyDLL(None, use_errno=True).syscall
 _locked_syscall.restype = ctypes.c_long
 
@@ -66,13 +65,13 @@ class _Rlimit(ctypes.Structure):
 
 
 class Plan:
-    """How each fork is confined; all that can be, is worked out beforehand."""
+    """How each fork is confined, prepared once for all forks."""
 
     def __init__(self, given: dict[str, object]) -> None:
-        """Take the worker's plan; protocol.md has its fields."""
+        """Read the worker's plan; protocol.md describes its fields."""
         self.preload: list[str] = given["preload"]  # type: ignore[assignment]
         self.init: str = given["init"]  # type: ignore[assignment]
-        # Where only one UID can be mapped, a job cannot have one of its own.
+        # With a single UID to map, jobs cannot have UIDs that differ outside.
         self.single: bool = given["single_uid"]  # type: ignore[assignment]
         self.calls: dict[str, int] = given["syscalls"]  # type: ignore[assignment]
         limits: dict[str, list[int]] = given["rlimits"]  # type: ignore[assignment]
@@ -92,12 +91,12 @@ class Plan:
         self.generator = 0
 
     def seal(self) -> None:
-        """Take what forks need from the zygote's own namespaces. Raises OSError."""
+        """Open and look up what forks need from the zygote. Raises OSError."""
         self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self.tid_address = _tid_address()
         self.generator = _numpy_generator()
-        # A user namespace of its own has all that the kernel knows; else only what
-        # nsjail left is there to be dropped.
+        # A new user namespace has every capability that the kernel knows. Without one,
+        # only those that nsjail left can be dropped.
         least = 0 if self.single else 1
         self.bounding = [
             c
@@ -105,14 +104,14 @@ class Plan:
             if _libc.prctl(_CAPBSET_READ, c, 0, 0, 0) >= least
         ]
         if self.single:
-            return  # each fork makes a user namespace, with every capability in it
+            return  # each fork makes a user namespace with every capability
         _forbid_user_namespaces()
 
 
 def _tid_address() -> int:
-    """Where libc keeps the thread's id, for the kernel to write; 0 if unknown.
+    """Return the address at which libc keeps the thread's id; 0 if unknown.
 
-    The kernel was told by libc itself, to clear it there at the thread's end
+    libc registered it with the kernel, which clears it when the thread ends
     (set_tid_address(2), PR_GET_TID_ADDRESS in prctl(2)).
     """
     address = ctypes.c_void_p()
@@ -124,9 +123,9 @@ def _tid_address() -> int:
 
 
 def _numpy_generator() -> int:
-    """Where numpy keeps the state behind numpy.random's functions; 0 if unknown.
+    """Return the address of the state of numpy.random's functions; 0 if unknown.
 
-    It is 624 words and a position, as get_state() shows them.
+    It is 624 words and a position, as in get_state().
     """
     numpy = sys.modules.get("numpy")
     if not numpy:
@@ -141,12 +140,11 @@ def _numpy_generator() -> int:
 
 
 def _forbid_user_namespaces() -> None:
-    """Let no process below make a user namespace: the filter's second lock.
+    """Forbid user namespaces to all processes below, in addition to the filter.
 
-    In one of its own, a process has every capability again. The count belongs
-    to the zygote's user namespace (namespaces(7), /proc/sys/user): the
-    machine's is not changed. /proc here shows processes only, so a whole one is
-    mounted for the moment.
+    A process has every capability in its own user namespace. The setting belongs to the
+    zygote's user namespace (namespaces(7), /proc/sys/user); that of the machine does
+    not change. /proc here shows processes only, so a complete one is mounted for this.
     """
     _mount(b"proc", b"/tmp", b"proc", _NOSUID | _NODEV | _NOEXEC, None)
     try:
@@ -157,15 +155,15 @@ def _forbid_user_namespaces() -> None:
 
 
 def fork(plan: Plan, uid: int, fds: list[int]) -> tuple[int, int]:
-    """Make a namespace with an init and a job's process; give both pids.
+    """Make a pid namespace with an init and a job's process; return both pids.
 
-    The job's process confines itself and then waits for its script. Raises
-    OSError, and leaves nothing, if it cannot be made.
+    The job's process confines itself and then waits for its script. Raises OSError, and
+    leaves no process behind, if one of them cannot be made.
     """
     _check(_libc.unshare(_NEWPID), "unshare pid")
     init = 0
     try:
-        # User code must not be pid 1, whose signals are odd; see tinyinit.
+        # User code must not be pid 1, for which signals differ; see tinyinit.
         init = os.posix_spawn(plan.init, ["init"], {})
         job = _fork(plan)
         if job == 0:
@@ -181,16 +179,16 @@ def fork(plan: Plan, uid: int, fds: list[int]) -> tuple[int, int]:
 
 
 def _fork(plan: Plan) -> int:
-    """Fork as os.fork() does, but without what only several threads need.
+    """Fork as os.fork() does, without its work for other threads.
 
-    Its hooks take locks and make them anew, also in every library that asked for
-    it: a millisecond, most of it for pages that have to be copied. A zygote has
-    one thread, so no lock is held; the random generators are _reseed's to renew.
+    Its hooks take and renew locks, also in every library that registered one: a
+    millisecond, mostly for copied pages. A zygote has one thread, so no lock is held.
+    _reseed renews the random generators.
     """
     if not plan.tid_address:
         return os.fork()
-    # The fourth is the address on x86-64, the fifth on aarch64 (clone(2)); the
-    # other one is looked at with CLONE_SETTLS only.
+    # The address is the fourth argument on x86-64, the fifth on aarch64 (clone(2)). The
+    # other one is read with CLONE_SETTLS only.
     job: int = _locked_syscall(
         ctypes.c_long(plan.calls["clone"]),
         ctypes.c_long(_CHILD_CLEARTID | _CHILD_SETTID | _SIGCHLD),
@@ -208,9 +206,9 @@ def _fork(plan: Plan) -> int:
 
 
 def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
-    """The child: confined, then a job like any other."""
+    """Confine the child, then run it as a job like any other."""
     try:
-        # Before anything is allocated that should count for the job.
+        # Before anything is allocated: it must count for the job.
         for fd in fds[FIRST_CGROUP:]:
             os.write(fd, b"0")
         # kill(0, …) reaches a process group across pid namespaces.
@@ -219,37 +217,37 @@ def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
         _enter_namespaces(plan)
         _drop_rights(plan, uid)
         _reseed(plan)
-        # Off in the zygote only, whose own objects are frozen.
+        # Off in the zygote only, whose objects are frozen.
         gc.enable()
         _install_filter(plan)
         from runner.job import run
 
         run(_JOB_CHANNEL)
     except BaseException as error:
-        # Reaches the worker as what was printed by a sandbox that never got ready.
+        # The worker logs it as the output of a sandbox that never became ready.
         sys.stderr.write(f"confine: {type(error).__name__}: {error}\n")
         sys.stderr.flush()
     os._exit(1)
 
 
 def _take_descriptors(fds: list[int]) -> None:
-    # Opened anew for each job: a shared open file shares its flags and offset.
+    # Opened for each job: a shared open file shares its flags and offset.
     null = os.open("/dev/null", os.O_RDONLY)
     for fd, at in ((null, 0), (fds[_STDOUT], 1), (fds[_STDERR], 2)):
         os.dup2(fd, at)
-    # Last: the numbers above may lie on 3.
+    # Last: the descriptors above may be number 3.
     os.dup2(fds[_CHANNEL], _JOB_CHANNEL, inheritable=False)
     os.closerange(_JOB_CHANNEL + 1, 1 << 20)
 
 
 def _enter_namespaces(plan: Plan) -> None:
     _check(_libc.unshare(_NEWNS | _NEWIPC | _NEWNET), "unshare")
-    # After joining the group, which becomes the root of what the job can see.
+    # After joining the cgroup, which becomes the root of what the job can see.
     _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")
     flags = _NOSUID | _NODEV
     _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)
     _mount(b"tmpfs", b"/dev/shm", b"tmpfs", flags | _NOEXEC, plan.tmp)
-    # Written to once more where the user namespace is still to come.
+    # Still to be written to if a user namespace follows.
     read_only = 0 if plan.single else _RDONLY
     _mount(b"proc", b"/proc", b"proc", flags | _NOEXEC | read_only, b"subset=pid")
     os.chdir("/tmp")  # noqa: S108  (its own)
@@ -268,18 +266,18 @@ def _drop_rights(plan: Plan, uid: int) -> None:
     if not plan.single:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-    # nsjail sets the inheritable ones as well, which a change of UID leaves.
+    # nsjail also sets inheritable capabilities, which a change of UID keeps.
     _call(plan, "capset", plan.capability_header, plan.no_capabilities)
     _check(_prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    # The change of UID made /proc/self root's.
+    # With the change of UID, /proc/self belongs to root.
     _check(_prctl(_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")
 
 
 def _enter_user_namespace(uid: int) -> None:
-    """Be UID uid in a user namespace of its own, with no other in it.
+    """Enter a new user namespace as uid, its only user.
 
-    The namespaces made before belong to the zygote's: the capabilities that this
-    one brings count for nothing in them, and are dropped next.
+    The namespaces made before belong to the zygote's user namespace: the new
+    capabilities do not apply to them, and are dropped next.
     """
     outside = os.getuid(), os.getgid()
     _check(_libc.unshare(_NEWUSER), "unshare user")
@@ -296,20 +294,20 @@ def _enter_user_namespace(uid: int) -> None:
 
 
 def _reseed(plan: Plan) -> None:
-    """Renew what would be the same in every fork; the hash seed stays shared."""
+    """Renew random state that all forks would share; the hash seed stays shared."""
     random.seed()
-    # One generator behind both names in glibc.
+    # In glibc, rand() and random() share one generator.
     _srandom(int.from_bytes(os.urandom(4), "little"))
     loaded = sys.modules
     if plan.generator:
-        # Its functions touch some fifty pages, each of which is then copied.
+        # numpy's functions touch some fifty pages, each of which would be copied.
         fresh = os.urandom(_MT19937_BYTES) + _MT19937_WORDS.to_bytes(4, sys.byteorder)
         ctypes.memmove(plan.generator, fresh, len(fresh))
     elif numpy := loaded.get("numpy"):
-        # A number: with none, it takes half a millisecond to gather more.
+        # With a number: without one, it takes half a millisecond to gather more.
         numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
     if os.getpid() == plan.pid and (ssl := loaded.get("ssl")):
-        # OpenSSL renews its own after a fork, which it knows by the process id.
+        # OpenSSL detects a fork by the process id, which is the same here.
         ssl.RAND_add(os.urandom(32), 32.0)
     if process := loaded.get("multiprocessing.process"):
         own = process.current_process()

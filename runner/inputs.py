@@ -1,6 +1,6 @@
-"""What a job is given beside its script: files, stdin, environment, limits.
+"""The inputs of a job beside its script: files, stdin, environment, limits.
 
-Imported only for the jobs that have any of it, and before any of their code runs.
+Imported only for jobs that have any, and before any of their code runs.
 """
 
 import errno
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
     from runner.channel import Channel
 
-# Why a file has no room.
+# Errors that mean that a file has no room.
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _PATH_LENGTH_BYTES = 2
-# Never through what is there already.
+# Never through an existing file or link.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 class TooLargeError(Exception):
-    """What is given does not fit in; carries a sentence."""
+    """An input does not fit into the sandbox. The text is a sentence."""
 
 
 class MismatchError(Exception):
-    """The arguments are not those that main() takes; carries a sentence."""
+    """main() does not take the arguments. The text is a sentence."""
 
 
 def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
-    """Read the payload of an I frame, and write the file that it holds.
+    """Read the payload of an I frame and write its file.
 
-    Gives its path, and its size and checksum (outputs.py has the same one).
-    Raises TooLargeError where it does not fit in.
+    Returns its path, and its size and checksum (the same as in outputs.py). Raises
+    TooLargeError if it does not fit.
     """
     name_length = int.from_bytes(channel.read(_PATH_LENGTH_BYTES), "big")
     path = channel.read(name_length).decode()
@@ -43,13 +43,13 @@ def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
     size, total = length, 0
     try:
         if path == outputs.FOLDER:
-            os.rmdir(path)  # a file in the place of the folder
+            os.rmdir(path)  # a file replaces the folder
         if folder := os.path.dirname(path):
             os.makedirs(folder, exist_ok=True)
         fd = os.open(path, _NEW, 0o644)
         try:
             while length:
-                # In parts: it need not fit into memory twice.
+                # In parts: the memory may not hold it twice.
                 part = channel.read_some(length)
                 length -= len(part)
                 total = crc32(part, total)
@@ -62,7 +62,7 @@ def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
 
 
 def _too_large(error: OSError, what: str) -> Exception:
-    """Give the error itself, or what says that there is no room for something."""
+    """Return a TooLargeError if there was no room, else the error itself."""
     if error.errno not in _NO_ROOM:
         return error
     text = f"{what} does not fit into the sandbox: {error.strerror}"
@@ -76,10 +76,10 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def take(request: "dict[str, Any]") -> None:
-    """Put in place what a J frame has beside the script and the arguments.
+    """Apply the inputs of a J frame, except the arguments.
 
-    Raises TooLargeError where there is no room, OSError or ValueError where it
-    fails otherwise: the job must not run then.
+    Raises TooLargeError if there is no room, and OSError or ValueError for other
+    failures: the job must not run then.
     """
     if stdin := request.get("stdin"):
         try:
@@ -91,12 +91,12 @@ def take(request: "dict[str, Any]") -> None:
 
         os.environ.update(env)
         variables.apply(env)
-    # Last: what is above need not fit in.
+    # Last: these limits do not apply to the steps above.
     _lower(request.get("rlimits", {}))
 
 
 def _set_stdin(data: bytes) -> None:
-    """Make data what descriptor 0 gives, from a file without a name."""
+    """Make descriptor 0 read data, from a file without a name."""
     name = f".stdin-{os.urandom(8).hex()}"
     writing = os.open(name, _NEW, 0o600)
     try:
@@ -115,15 +115,15 @@ def _lower(limits: dict[str, int]) -> None:
     import resource
 
     for number, value in limits.items():
-        # Hard ones too, which cannot be raised again.
+        # Hard limits too: they cannot be raised again.
         resource.setrlimit(int(number), (value, value))
 
 
 def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
-    """Give what calls main() with arguments, once it is sure to take them.
+    """Return a function that calls main() with arguments, if it takes them.
 
-    That raises MismatchError, or what main() raises. It has all that it needs:
-    the script's folder may have an inspect.py of its own.
+    The function raises MismatchError, or what main() raises. It imports what it needs
+    now: the script's folder may have an inspect.py.
     """
     from inspect import signature
 
@@ -131,7 +131,7 @@ def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
         try:
             known = signature(main)
         except (ValueError, TypeError):
-            return main(**args)  # written in C, perhaps: calling it will tell
+            return main(**args)  # may be written in C: only the call can show
         args = _as_python_names(args, known.parameters)
         try:
             known.bind(**args)
@@ -146,7 +146,7 @@ def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
 def _as_python_names(
     args: dict[str, object], parameters: "Mapping[str, object]"
 ) -> dict[str, object]:
-    """Name arguments as Python names parameters, which it normalizes (NFKC)."""
+    """Rename arguments as Python normalizes the names of parameters (NFKC)."""
     if all(map(str.isascii, args)):
         return args
     from unicodedata import normalize
@@ -154,8 +154,8 @@ def _as_python_names(
     named: dict[str, object] = {}
     for name, value in args.items():
         normal = normalize("NFKC", name)
-        # Another one is of a **parameter, which takes any; of two that come to be
-        # the same, the one that is not there as it is stays, and is told of.
+        # Keep other names: a **parameter takes any. If two names become the same, the
+        # one that would change keeps its name, which the signature then refuses.
         if name in parameters or normal not in parameters or normal in args:
             normal = name
         named[normal] = value

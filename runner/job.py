@@ -1,14 +1,14 @@
-"""The job's process: takes one script over the channel, runs it, answers.
+"""The job's process: receives one script over the channel, runs it, answers.
 
-Knows nothing of how the process was made: a fork of the supervisor, or later of
-a zygote that has imported all this long before.
+It does not depend on how the process was made: forked by the supervisor, or by a zygote
+that imported all modules long before.
 """
 
 import _signal  # type: ignore[import-not-found]
 import builtins
 import sys
 
-# Bound at import, so that a script which breaks `os` or `sys` gets its answer.
+# Bound at import: a script that breaks `os` or `sys` still gets its answer.
 from os import _exit, getcwd, getpid
 from resource import RLIMIT_FSIZE as _FILE_SIZE
 from resource import setrlimit as _setrlimit
@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-# Fields of a job that is given something beside its script.
+# Fields of a J frame with inputs beside the script.
 _GIVEN = frozenset(("args", "stdin", "env", "rlimits"))
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
@@ -48,15 +48,15 @@ _settrace, _setprofile = sys.settrace, sys.setprofile
 _getsignal, _set_signal = _signal.getsignal, _signal.signal
 _set_recursion_limit = sys.setrecursionlimit
 _RECURSION_LIMIT = sys.getrecursionlimit()
-# Given up when the script has ended, to have memory for saying how. Until then
-# it takes address space only: bytes of zeros are never touched. Several pieces of
-# what Python and libc each ask the kernel for (1 MiB), and room for the traceback
-# module.
+# Released when the script has ended, to leave memory for the report. Until then it
+# takes address space only: zeroed memory is never touched. It is several times what
+# Python and libc request from the kernel at once (1 MiB), and has room for the
+# traceback module.
 _reserve = [bytes(8 << 20)]
 
 
 class _RefusedInputError(Exception):
-    """The job cannot have what it is given; carries the report."""
+    """An input cannot be applied. Carries the report."""
 
     def __init__(self, report: dict[str, object]) -> None:
         super().__init__(report["message"])
@@ -64,21 +64,21 @@ class _RefusedInputError(Exception):
 
 
 class Answer:
-    """The frame that says how the script ended."""
+    """The frame that reports how the script ended."""
 
     def __init__(self, kind: bytes, payload: bytes, length: int = 0) -> None:
-        """With a length, only the head of a frame of that length is sent."""
+        """Send only the header of a frame of that length, if length is not 0."""
         self._kind, self._payload, self._length = kind, payload, length
 
     def send(self, to: Channel) -> None:
-        """Send it. Raises OSError when nobody is there to take it."""
+        """Send the frame. Raises OSError if the worker is gone."""
         if self._length:
             to.send_header(self._kind, self._length)
         else:
             to.send(self._kind, self._payload)
 
 
-# Made before there is a script, for when nothing can be made any more.
+# Made before the script runs, for when memory is exhausted.
 _NO_MEMORY = Answer(
     channel.FAILURE,
     report.encode(
@@ -88,7 +88,7 @@ _NO_MEMORY = Answer(
 
 
 def run(fd: int) -> "NoReturn":
-    """Run one job on the connected stream socket fd, and end the process."""
+    """Run one job on the connected stream socket fd, and exit."""
     to = Channel(fd)
     stdio.prepare()
     fonts.prepare()
@@ -97,7 +97,7 @@ def run(fd: int) -> "NoReturn":
     try:
         script, room, bounds = _receive(to)
     except EOFError:
-        # The worker has let this sandbox go.
+        # The worker discards this sandbox.
         _exit(0)
     except _RefusedInputError as refused:
         to.send(channel.FAILURE, report.encode(refused.report))
@@ -110,25 +110,25 @@ def run(fd: int) -> "NoReturn":
         answer = _answer(script, room, owner, album, notes)
     except BaseException as error:
         if getpid() != owner:
-            _exit(1)  # a copy that the script forked: the answer is not its to give
+            _exit(1)  # a copy that the script forked; the first process answers
         answer = _last_resort(error, script)
     _draw(album, bounds, notes)
     _finish(script)
     if getpid() != owner:
-        _exit(0)  # a handler has forked it
+        _exit(0)  # a copy that a handler forked
     stdio.flush()
     try:
         outputs.send(to, script.home, bounds, album.drawn, notes)
         _send_notes(to, notes, bounds)
         answer.send(to)
     finally:
-        # At once: threads and children are not waited for, and nothing of the
-        # script's runs after its report.
+        # At once: threads and children are not waited for, and nothing of the script
+        # runs after its report.
         _exit(0)
 
 
 def _finish(script: Script) -> None:
-    """Do what Python does at its exit. Nothing that goes wrong costs the result."""
+    """Do what Python does at its exit. Errors do not cost the result."""
     stdio.flush()
     try:
         finish.run(script)
@@ -139,7 +139,7 @@ def _finish(script: Script) -> None:
 
 
 def _draw(album: pictures.Album, bounds: Bounds, notes: Notes) -> None:
-    """Draw the figures while the script's modules are whole."""
+    """Draw the figures while the script's modules are complete."""
     try:
         album.draw(bounds, notes)
     except BaseException as error:
@@ -178,7 +178,7 @@ def _receive(to: Channel) -> tuple[Script, int, Bounds]:
         if args := request.get("args"):
             script.give(args, inputs.caller(), inputs.MismatchError)
     if size := request.get("file_bytes"):
-        # Not before: what is given may be larger than what a script may write.
+        # Only now: inputs may be larger than the files that a script may write.
         _setrlimit(_FILE_SIZE, (size, size))
     return script, min(room, channel.MAX_PAYLOAD), Bounds(request, given)
 
@@ -186,7 +186,7 @@ def _receive(to: Channel) -> tuple[Script, int, Bounds]:
 def _place_files(
     to: Channel, kind: bytes, length: int, given: dict[str, tuple[int, int]]
 ) -> tuple[bytes, int]:
-    """Take I frames, and give the head of the frame that follows them."""
+    """Write the files of I frames; return the header of the frame after them."""
     from runner import inputs
 
     while kind == channel.FILE:
@@ -216,12 +216,12 @@ def _answer(
             return _failed(error, script)
         return _returned(value, room, album, notes)
     except BaseException as late:
-        # No memory for the JSON, or a thread of the script's interrupted us.
+        # No memory for the JSON, or an interruption by a thread of the script.
         return _failed(late, script)
 
 
 def _call(script: Script) -> tuple[object, BaseException | None]:
-    """Run the script to its end: what it returned, or what it raised."""
+    """Run the script to its end; return what it returned and what it raised."""
     returned: list[object] = []
     error: BaseException | None = None
     try:
@@ -229,18 +229,18 @@ def _call(script: Script) -> tuple[object, BaseException | None]:
     except BaseException as raised:
         error = raised
     _settle_surely()
-    # What was raised after the return was such an alarm too.
+    # After the return, only an alarm of the script can have been raised.
     if error is None or (returned and not is_coroutine(returned[0])):
         return returned[0], None
     return None, error
 
 
 def _run(script: Script, returned: list[object]) -> None:
-    """Run the script; what it returned is kept the moment that it has returned."""
+    """Run the script. Its return value is kept as soon as it exists."""
     try:
         returned.append(script.run())
     finally:
-        # First of all: what follows needs them.
+        # First: the rest needs them.
         _restore_builtins(_builtins)
     if is_coroutine(returned[0]):
         try:
@@ -253,19 +253,19 @@ def _settle_surely() -> None:
     try:
         _settle()
     except BaseException:
-        # An alarm of the script's that was due, and is not any more.
+        # An alarm of the script, which was due and is gone now.
         _settle()
 
 
 def _settle() -> None:
-    """Take back what of the script would go on acting on this code."""
+    """Undo what the script set that would act on this code."""
     _reserve.clear()
     sys.modules = _modules
     _settrace(None)
     _setprofile(None)
     _set_recursion_limit(_RECURSION_LIMIT)
-    # An alarm that is still due must not raise in here. By the C module: the
-    # other one makes an enum member of each number.
+    # An alarm that is still due must not raise in here. The C module is used because
+    # `signal` makes an enum member of each number.
     for number in range(1, _signal.NSIG):
         if callable(_getsignal(number)):
             _set_signal(number, _signal.SIG_IGN)
@@ -275,7 +275,7 @@ def _returned(value: object, room: int, album: pictures.Album, notes: Notes) -> 
     try:
         return Answer(channel.RESULT, serialize.encode(value, room, album, notes))
     except serialize.TooLargeError as error:
-        # The worker refuses it by its length and never reads on.
+        # The worker refuses it for its length and reads no further.
         length = min(error.length, channel.MAX_PAYLOAD)
         return Answer(channel.RESULT, b"", length)
     except serialize.NotSerializableError as error:
@@ -289,7 +289,7 @@ def _returned(value: object, room: int, album: pictures.Album, notes: Notes) -> 
 
 
 def _failed(error: "Any", script: Script) -> Answer:
-    # Any, and type(): an exception may raise where isinstance() asks it.
+    # Any, and type(): isinstance() may raise for an exception of the script.
     if type(error) is RefusedError:
         told = error.report
     elif issubclass(type(error), SystemExit):
@@ -302,7 +302,7 @@ def _failed(error: "Any", script: Script) -> Answer:
 
 
 def _last_resort(error: "Any", script: Script) -> Answer:
-    """Describe what came when an answer was to be made. Never raises."""
+    """Describe an error that came while the answer was made. Never raises."""
     try:
         if not issubclass(type(error), MemoryError):
             return _failed(error, script)
@@ -312,7 +312,7 @@ def _last_resort(error: "Any", script: Script) -> Answer:
 
 
 def _exit_code(error: "Any") -> int:
-    """The code that Python would end with, 0 to 255; prints a text as it does."""
+    """Return the exit code that Python would use, 0 to 255; print a text as it does."""
     code = error.code
     if code is None:
         return 0
@@ -325,9 +325,9 @@ def _exit_code(error: "Any") -> int:
 
 
 def _leave_copy(error: "Any", script: Script) -> "NoReturn":
-    """End a process that the script forked and let return from main().
+    """Exit a process that the script forked and let return from main().
 
-    The answer is the first process's to give; this one ends as Python would.
+    Only the first process answers; this one exits as Python would.
     """
     code = 0
     if issubclass(type(error), SystemExit):

@@ -1,8 +1,8 @@
-"""Passes on held-back output when the worker is about to end the script.
+"""Flushes output when the worker is about to kill the script.
 
-Text without a newline, and what a stream keeps that the script has put in the
-place of stdout, would be lost with the process. The worker shuts its end of the
-channel down a moment before it kills; the kernel makes a signal of that.
+Text without a newline would be lost with the process, and so would what a stream holds
+back that replaces stdout. The worker shuts down its end of the channel a moment before
+it kills, and the kernel sends a signal for that.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -14,16 +14,16 @@ from runner import stdio
 
 
 def arrange(fd: int) -> None:
-    """Flush the streams and exit once the channel fd is shut down.
+    """Flush the streams and exit once the worker shuts down the channel fd.
 
-    Holds until the handler of SIGIO is another one: the script's, or none.
+    This works until the script sets its own handler for SIGIO, or none.
     """
     owner = getpid()
     channel = poll()
     channel.register(fd, POLLIN)
 
     def leave(_number: int, _frame: object) -> None:
-        # Nothing else is left to be read; the kernel also signals free space.
+        # Readable means shut down: no data is due. The kernel also signals free space.
         if getpid() == owner and channel.poll(0):
             stdio.flush()
             _exit(1)

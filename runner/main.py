@@ -1,8 +1,8 @@
 """Entry of the runner: a cold sandbox's supervisor, or `main.py zygote …`.
 
-Kept tiny, because Python never caches the bytecode of the file it is started
-with. The package is made by hand rather than through sys.path, so that nothing
-beside the runner becomes importable for the script.
+It is tiny, because Python never caches the bytecode of the file it is started with. It
+makes the package itself instead of using sys.path, so that the script can import
+nothing beside the runner.
 """
 
 import os

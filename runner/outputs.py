@@ -1,13 +1,13 @@
-"""Hands out what the script left: regular files, and nothing else.
+"""Sends the regular files that the script left.
 
-First those in outputs/, then its figures, then new and changed files elsewhere in
-its working directory, as far as the limits allow. It runs inside, as the job's
-user, after the script: whatever the script planted there can at most show it what
-it could read anyway. The worker opens nothing; it gets names and bytes, bounds
-both, and trusts neither.
+Those in outputs/ come first, then its figures, then new and changed files elsewhere in
+its working directory, as far as the limits allow. This runs in the sandbox, as the
+job's user, after the script: files that the script planted can only expose what it
+could read anyway. The worker opens nothing: it receives names and bytes, limits both,
+and trusts neither.
 """
 
-# Bound at import, so that a script which breaks `os` does not break its answer.
+# Bound at import: a script that breaks `os` still gets its answer.
 import os
 import sys
 from errno import EMFILE
@@ -46,39 +46,39 @@ if TYPE_CHECKING:
     from runner.notes import Notes
 
 FOLDER = "outputs"
-# For temporary files: a name that does not come back.
+# For temporary files: hidden, so it is not sent.
 _TEMPORARY = ".tmp"
-# Beside names that begin with a dot.
+# In addition to names that begin with a dot.
 _NEVER = (b"__pycache__",)
 _NOT_AT_THE_TOP = (b"script.py", FOLDER.encode())
-# Folders below folders that are looked into.
+# How deep folders are searched.
 _DEPTH = 16
-# Never through a link, and never waiting for the other end of a pipe.
+# Follow no link, and do not block on a pipe.
 _FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
 _TYPE_MASK, _REGULAR, _DIRECTORY = 0o170000, 0o100000, 0o040000
 _PART = 1 << 16
 _ZEROS = memoryview(bytes(_PART))
-# Above any limit on open files.
+# More than any limit on open files.
 _MAX_FDS = 1 << 16
 
 
 def prepare(home: str) -> None:
-    """Make the folders that a script finds: for what it leaves, and TMPDIR."""
+    """Make the folders that a script finds: outputs/ and TMPDIR."""
     for name in (FOLDER, _TEMPORARY):
         try:
             make_folder(f"{home}/{name}", 0o755 if name == FOLDER else 0o700)
         except OSError:
-            pass  # the script will see
+            pass  # the script will notice
     os.environ["TMPDIR"] = f"{home}/{_TEMPORARY}"
     if tempfile := sys.modules.get("tempfile"):
-        tempfile.tempdir = None  # type: ignore[attr-defined]  # looked up anew
+        tempfile.tempdir = None  # type: ignore[attr-defined]  # read again from TMPDIR
     os.mkdir = _tolerant(f"{home}/{FOLDER}")
 
 
 def _tolerant(folder: str) -> "Any":
-    """Make an os.mkdir that takes the folder as new, once and while it is empty.
+    """Return an os.mkdir that accepts the folder as new, once and while it is empty.
 
-    Scripts from when it was not there make it, and would fail.
+    Older scripts create the folder themselves, and would fail.
     """
     fresh = [folder]
 
@@ -107,15 +107,15 @@ def send(
 ) -> None:
     """Send an F frame for each file.
 
-    What does not fit goes to bounds. Raises OSError when the worker is gone, or does
-    not want any more.
+    Files that do not fit are recorded in bounds. Raises OSError if the worker is gone
+    or refuses more.
     """
     sender = _Sender(to, bounds)
     top = _open_top(to, home)
     if top >= 0 and _has_files(top, _DEPTH, _NOT_AT_THE_TOP[:1]):
         flush_files()
         for name, fd, status in _below(top, FOLDER):
-            # As many as there are: the worker refuses what is too much.
+            # All of them: the worker refuses what exceeds the limits.
             sender.send_file(name, fd, status.st_size)
     for picture, data in drawn:
         if sender.has_room(picture.encode(), len(data)):
@@ -133,13 +133,13 @@ def send(
 
 
 def _open_top(to: "Channel", home: str) -> int:
-    """Open the working directory; -1 if that cannot be done."""
+    """Open the working directory; return -1 if that is not possible."""
     try:
         return open_file(home, _FILE | O_DIRECTORY)
     except OSError as error:
         if error.errno != EMFILE:
             return -1
-    # The script has left no room for our own, and needs its own no more.
+    # The script used up the descriptors, and no longer needs its own.
     flush_files()
     closerange(to.fd + 1, _MAX_FDS)
     try:
@@ -149,7 +149,7 @@ def _open_top(to: "Channel", home: str) -> int:
 
 
 class _Sender:
-    """Sends files, and counts what they take."""
+    """Sends files and tracks how much room is left."""
 
     def __init__(self, to: "Channel", bounds: "Bounds") -> None:
         self._to, self._bounds = to, bounds
@@ -157,7 +157,7 @@ class _Sender:
         self.names: set[bytes] = set()
 
     def has_room(self, name: bytes, size: int) -> bool:
-        """Report whether one more file fits; it is noted if it does not."""
+        """Report whether one more file fits; record it if it does not."""
         if self._files > 0 and size <= self._bytes:
             return True
         limit = "output_files" if self._files <= 0 else "output_files_bytes"
@@ -165,7 +165,7 @@ class _Sender:
         return False
 
     def send_data(self, name: bytes, data: bytes) -> None:
-        """Send a file that is in memory."""
+        """Send a file from memory."""
         self._begin(name, len(data))
         self._to.write(data)
 
@@ -173,8 +173,8 @@ class _Sender:
         """Send an open file."""
         self._begin(name, size)
         while size > 0:
-            # Threads and children of the script's may still shorten it. What was
-            # announced is sent.
+            # Threads and children of the script may still shorten it. The announced
+            # size is sent.
             try:
                 part = read(fd, min(size, _PART))
             except (OSError, MemoryError):
@@ -193,10 +193,10 @@ class _Sender:
 
 
 def flush_files() -> None:
-    """Write what files that the script left open still hold back.
+    """Flush the files that the script left open.
 
-    Python does that at its end, which a job does not wait for. What a zygote had
-    before is frozen and not among these objects.
+    Python does that at its exit, which a job does not reach. Objects from the zygote
+    are frozen and not listed here.
     """
     for thing in get_objects():
         for kind in (TextIOWrapper, BufferedWriter, BufferedRandom):
@@ -204,11 +204,11 @@ def flush_files() -> None:
                 try:
                     kind.flush(thing)
                 except BaseException:
-                    break  # closed, full, or the script's own kind of it
+                    break  # closed, full, or a subclass of the script
 
 
 def _has_files(folder: int, depth: int, but: tuple[bytes, ...] = ()) -> bool:
-    """Report whether there is any file: in nearly every job there is none."""
+    """Report whether there is any file; nearly every job has none."""
     for name, kind in _entries(folder):
         if kind == _REGULAR and name not in but:
             return True
@@ -235,9 +235,9 @@ def _below(top: int, name: str) -> "Iterator[tuple[bytes, int, stat_result]]":
 def _walk(
     folder: int, prefix: bytes, depth: int, *, visible: bool
 ) -> "Iterator[tuple[bytes, int, stat_result]]":
-    """Yield each regular file below an open folder: its path, opened, its status.
+    """Yield the path, descriptor and status of each regular file below a folder.
 
-    With visible, without those that are not meant to come back from anywhere.
+    With visible, skip those that are never sent.
     """
     for name, kind in _entries(folder):
         hidden = name.startswith(b".") or name in _NEVER
@@ -259,7 +259,7 @@ def _walk(
 
 
 def _entries(folder: int) -> "Iterator[tuple[bytes, int]]":
-    """Yield the names of files and folders in order; links and devices are neither."""
+    """Yield names and kinds of files and folders, in order; skip links and devices."""
     try:
         names = sorted(map(fsencode, listdir(folder)))
     except (OSError, MemoryError):
@@ -274,12 +274,12 @@ def _entries(folder: int) -> "Iterator[tuple[bytes, int]]":
 
 
 def _open(folder: int, name: bytes, kind: int) -> int:
-    """Open a file or folder, if it is still one; -1 if not."""
+    """Open a file or folder; return -1 if it is no longer one."""
     flags = _FILE | O_DIRECTORY if kind == _DIRECTORY else _FILE
     try:
         fd = open_file(name, flags, dir_fd=folder)
     except OSError:
-        return -1  # without permission, or swapped for a link since
+        return -1  # no permission, or replaced by a link
     if fstat(fd).st_mode & _TYPE_MASK == kind:
         return fd
     close(fd)
@@ -289,10 +289,10 @@ def _open(folder: int, name: bytes, kind: int) -> int:
 def _is_unchanged(
     fd: int, status: "stat_result", before: tuple[int, int] | None
 ) -> bool:
-    """Report whether a file is as it was given.
+    """Report whether an input file is unchanged.
 
-    Its time tells too little: one tick of the kernel's clock has room for a change,
-    and writing through mmap leaves no trace in it.
+    Its time is not enough: a change may fit into one tick of the kernel's clock, and
+    writing through mmap leaves no trace in it.
     """
     if before is None or before[0] != status.st_size:
         return False

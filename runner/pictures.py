@@ -1,6 +1,6 @@
-"""matplotlib's figures as PNG files.
+"""Saves matplotlib's figures as PNG.
 
-Nothing here is imported that the script has not imported itself.
+This module imports nothing that the script has not imported itself.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 _modules = sys.modules
 _exists = os.path.lexists
-# Of a note on what went wrong.
+# The most bytes of a note on an error.
 _NOTE_BYTES = 1024
 
 
 class _OutOfTimeError(BaseException):
-    """Ends the drawing of a figure; not an Exception, which matplotlib may catch."""
+    """Ends the drawing of a figure; no Exception, which matplotlib may catch."""
 
 
 class Album:
     """The figures of one job: named first, drawn once the result is known."""
 
     def __init__(self, home: str) -> None:
-        """Name them beside what home's folder for outputs has."""
+        """Name figures so that they differ from the files in home's outputs/."""
         self._folder = home + "/" + outputs.FOLDER
-        # By id(); the figures are kept, so that none gets another's.
+        # By id(). The figures are kept, so that no id is reused.
         self._named: dict[int, tuple[Any, str]] = {}
         self._next = 1
-        # What was drawn: names and contents.
+        # Names and contents of the figures drawn.
         self.drawn: list[tuple[str, bytes]] = []
 
     def name_open(self) -> None:
-        """Name what is still open in pyplot."""
+        """Name the figures that are open in pyplot."""
         helpers = _modules.get("matplotlib._pylab_helpers")
         if helpers is None:
             return
@@ -49,12 +49,12 @@ class Album:
             managers = helpers.Gcf.get_all_fig_managers()
             numbered = [(manager.num, manager.canvas.figure) for manager in managers]
         except Exception:
-            return  # the script has made something else of it
+            return  # the script replaced it
         for number, figure in numbered:
             self._name(figure, number)
 
     def types(self) -> tuple[type, ...]:
-        """The types that name_of takes, where the script has imported matplotlib."""
+        """Return the types that name_of takes; none if matplotlib is not imported."""
         found = (
             getattr(_modules.get(module), name, None)
             for module, name in (
@@ -65,7 +65,7 @@ class Album:
         return tuple(kind for kind in found if isinstance(kind, type))
 
     def name_of(self, shown: "Any") -> str:
-        """Give the name of the file that will have a figure, or the figure of axes."""
+        """Return the name of the file for a figure, or for the figure of axes."""
         figure = shown.get_figure() if hasattr(shown, "get_figure") else shown
         figure = figure or shown
         if id(figure) not in self._named:
@@ -78,15 +78,15 @@ class Album:
             name = f"figure-{number}.png"
             number += 1
             if name not in taken and not _exists(f"{self._folder}/{name}"):
-                break  # else the script's own, or one before
+                break  # taken by the script or another figure
         self._next = number
         self._named[id(figure)] = (figure, name)
 
     def draw(self, bounds: "Bounds", notes: "Notes") -> None:
-        """Draw them, as far as the limits and the time allow.
+        """Draw the figures, as far as the limits and the time allow.
 
-        They stay in memory: a file could be one too many, or too large. What does
-        not fit is left to bounds, and what goes wrong is told on stderr.
+        They stay in memory: as files, they could exceed the script's limits. Figures
+        that do not fit are recorded in bounds; errors go to stderr and notes.
         """
         files, room = bounds.files, bounds.bytes
         for figure, name in self._named.values():
@@ -115,7 +115,7 @@ class Album:
 
 
 def _draw(figure: "Any", seconds: float) -> bytes:
-    """Draw one figure as PNG. Raises _OutOfTimeError, or what matplotlib does."""
+    """Draw one figure as PNG. Raises _OutOfTimeError, or what matplotlib raises."""
     _signal.signal(_signal.SIGALRM, _stop)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))
     _signal.setitimer(_signal.ITIMER_REAL, seconds)

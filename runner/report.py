@@ -1,9 +1,9 @@
-"""What an E frame says, as bounded JSON."""
+"""Encodes the payload of an E frame, within bounds."""
 
 from runner import text
 
 MAX_BYTES = 256 * 1024
-# Bytes of UTF-8 for each field that a script can make long.
+# The most bytes of UTF-8 of each field that a script can make long.
 LIMITS = {
     "message": 16 * 1024,
     "detail": 4 * 1024,
@@ -13,10 +13,10 @@ LIMITS = {
 
 
 def encode(report: dict[str, object]) -> bytes:
-    """Write the report as JSON of at most MAX_BYTES.
+    """Return the report as JSON of at most MAX_BYTES.
 
-    Long fields lose their middle. Escapes may take six bytes for one, so what
-    is still too long then is shortened more.
+    Long fields lose their middle. Escapes may take six bytes for one, so a report that
+    is still too long is shortened more.
     """
     for divisor in (1, 8):
         data = text.to_utf8(text.to_json(_shortened(report, divisor)))

@@ -23,33 +23,33 @@ _OWN_MODULES = ["runner"] + [
 
 
 def is_coroutine(value: object) -> bool:
-    """Is it what calling an `async def` gives?"""
-    # By what the type has, so that compiled ones count; a generator has no
+    """Report whether this is what calling an `async def` returns."""
+    # By the methods of its type, so that compiled ones count; a generator has no
     # __await__, and a future no send.
     kind = type(value)
     return hasattr(kind, "__await__") and hasattr(kind, "send")
 
 
 def await_value(value: "Any") -> object:
-    """Run a coroutine to its end. Raises whatever the script raises."""
-    # Only now: asyncio takes longer to import than most scripts to run.
+    """Run a coroutine to its end. Raises what the script raises."""
+    # Only now: to import asyncio takes longer than most scripts run.
     import asyncio
 
     return asyncio.run(value)
 
 
 def hide(*functions: "Any") -> None:
-    """Have warnings that point below the script name `sys`, as Python does.
+    """Let warnings that point below the script name `sys`, as Python does.
 
-    A warning names the frame that its stacklevel reaches. Below the script these
-    are the runner's, and their paths mean nothing to the script's author.
+    A warning names the frame that its stacklevel reaches. Below the script these are
+    the runner's, whose paths mean nothing to the script's author.
     """
     for function in functions:
         function.__code__ = function.__code__.replace(co_filename="sys")
 
 
 class _Loader:
-    """Finds the source text wherever the script's working directory is now."""
+    """Returns the script's source, whatever its working directory is now."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -59,10 +59,10 @@ class _Loader:
 
 
 class _Spec:
-    """What multiprocessing, tracebacks and imports ask of the script's module.
+    """The spec that multiprocessing, tracebacks and imports read from the script.
 
-    By a name that ends like this, a process that multiprocessing spawns knows
-    that it must not run the script a second time, as `__mp_main__`.
+    From a name with this ending, a process that multiprocessing spawns knows that it
+    must not run the script a second time, as `__mp_main__`.
     """
 
     name = MODULE_NAME + ".__main__"
@@ -76,19 +76,19 @@ class _Spec:
 
 
 class RefusedError(Exception):
-    """The script cannot be run; carries what is reported."""
+    """The script cannot be run. Carries the report."""
 
     def __init__(self, report: dict[str, object]) -> None:
-        """Carry the report; see protocol.md for its fields."""
+        """Keep the report; protocol.md describes its fields."""
         super().__init__(report["message"])
         self.report = report
 
 
 class Script:
-    """One script: its text, and the directory that it starts in."""
+    """One script: its text and the directory in which it starts."""
 
     def __init__(self, source: str) -> None:
-        """Take the text; nothing is compiled or run yet."""
+        """Keep the text; nothing is compiled or run yet."""
         self.source = source
         self._call: Callable[[Any], object] = _call_plain
         self.home = os.getcwd()
@@ -97,7 +97,7 @@ class Script:
     def give(
         self, args: dict[str, object], call: "Callable[..., object]", mismatch: "Any"
     ) -> None:
-        """Have main() called with arguments, by call, which may raise mismatch."""
+        """Let call() call main() with the arguments; it may raise mismatch."""
 
         def call_with(main: "Any") -> object:
             try:
@@ -113,9 +113,9 @@ class Script:
         self._call = call_with
 
     def run(self) -> object:
-        """Load the module and give what its main() returns, awaited or not.
+        """Load the module and return what its main() returns, awaited or not.
 
-        Raises RefusedError, or whatever the script raises.
+        Raises RefusedError, or what the script raises.
         """
         _write_file(self.source)
         code = compile_source(self.source)
@@ -127,7 +127,7 @@ class Script:
         return self._call(main)
 
     def _new_module(self) -> "ModuleType":
-        """Make the module `script` and the surroundings that a script expects."""
+        """Make the module `script` and the environment that a script expects."""
         _forget_runner()
         module: Any = _ModuleType(MODULE_NAME)
         module.__file__ = f"{self.home.rstrip('/')}/{FILE_NAME}"
@@ -140,12 +140,12 @@ class Script:
         return module  # type: ignore[no-any-return]
 
     def lines(self) -> list[str]:
-        """The text as Python counts lines: each with its line feed."""
+        """Return the lines as Python counts them, each with its line feed."""
         return _lines(self.source)
 
 
 def _show_deprecations() -> None:
-    """Show the script's DeprecationWarnings, as Python does those of __main__."""
+    """Show the script's DeprecationWarnings, as Python does for __main__."""
     for index, entry in enumerate(_warning_filters):
         if entry[3] == "__main__":
             _warning_filters.insert(index, (*entry[:3], MODULE_NAME, entry[4]))
@@ -153,9 +153,9 @@ def _show_deprecations() -> None:
 
 
 def _forget_runner() -> None:
-    # The script may have a module called runner. Ours are all imported by now.
-    # By name: a walk through all modules would touch each one's pages, which a
-    # fork of a zygote then has to copy.
+    # The script may have a module called runner; the runner's are all imported. By
+    # name: a loop over all modules would touch the pages of each, which a fork of a
+    # zygote must copy.
     for name in _OWN_MODULES:
         sys.modules.pop(name, None)
 
@@ -168,13 +168,13 @@ hide(_call_plain, await_value, Script.run)
 
 
 def _missing_main() -> dict[str, object]:
-    """Report that there is no main() to call."""
+    """Return the report of a missing main()."""
     return {"code": "missing_main", "message": MISSING_MAIN}
 
 
 def compile_source(source: str) -> "CodeType":
     """Compile the script and check that it may bind main. Raises RefusedError."""
-    # Python takes a byte order mark from a file, and refuses it in a string.
+    # Python accepts a byte order mark in a file, but not in a string.
     source = source.removeprefix("\ufeff")
     try:
         code = compile(source, FILE_NAME, "exec", dont_inherit=True)
@@ -184,7 +184,7 @@ def compile_source(source: str) -> "CodeType":
         message = "SyntaxError: the script is nested too deeply to be compiled"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
     except Exception as error:
-        # ValueError: NUL, or a lone surrogate. The rest: bugs of the compiler.
+        # ValueError: NUL or a lone surrogate. Others are bugs of the compiler.
         message = f"SyntaxError: the script cannot be compiled: {error}"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
     if not _defines(code, "main") and not _binds(source, "main"):
@@ -193,16 +193,16 @@ def compile_source(source: str) -> "CodeType":
 
 
 def _defines(code: "CodeType", name: str) -> bool:
-    """Is there a plain def or class of that name at module level?
+    """Report whether the module has a plain def or class of that name.
 
-    The compiler has told already, and nearly every script ends its check here.
+    The compiled code shows it, and for nearly every script the check ends here.
     """
     kind = type(code)
     return any(type(c) is kind and c.co_qualname == name for c in code.co_consts)
 
 
 def _binds(source: str, name: str) -> bool:
-    # Setting up the node classes alone takes longer than most scripts' compiling.
+    # To set up the node classes takes longer than to compile most scripts.
     from runner import binding
 
     return binding.binds(source, name)
@@ -232,11 +232,10 @@ def _lines(source: str) -> list[str]:
 
 
 def _write_file(source: str) -> None:
-    """Leave the script in the working directory as well.
+    """Write the script to the working directory.
 
-    Processes that multiprocessing spawns import it from there, and tracebacks
-    that the script prints itself find their lines. Without it both only get
-    poorer, so a failure is not one of the job's.
+    Processes that multiprocessing spawns import it from there, and tracebacks that the
+    script prints find its lines. The job can run without it, so errors are ignored.
     """
     try:
         fd = os.open(FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)

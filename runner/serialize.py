@@ -1,8 +1,7 @@
-"""What main() returned, as JSON. protocol.md has each decision and its reason.
+"""Encodes what main() returned as JSON; protocol.md has each rule and its reason.
 
-A quick walk in C-speed steps recognizes plain values, which go straight to the
-C encoder. Everything else is copied into plain values first, or refused with
-the path to what is in the way.
+A fast check, mostly in C, recognizes plain values, which the C encoder writes. All
+others are first copied into plain values, or refused with their path.
 """
 
 import sys
@@ -23,10 +22,10 @@ _CONTAINERS = frozenset((dict, list, tuple))
 _ALL = _LEAVES | _CONTAINERS
 _ONLY_STR = frozenset((str,))
 
-# Python frames that a walk of that depth needs, and what is on the stack before.
+# Python frames for a copy of that depth, and for those already on the stack.
 _RECURSION_LIMIT = 10_000
 
-# Bound here, so that what a script does to `sys` does not matter.
+# Bound here, so that changes to `sys` by the script do not matter.
 _set_recursion_limit = sys.setrecursionlimit
 _set_int_max_str_digits = sys.set_int_max_str_digits
 
@@ -37,13 +36,13 @@ def encode(
     album: "Album | None" = None,
     notes: Notes | None = None,
 ) -> bytes:
-    """Write value as compact JSON in UTF-8; what had to change is told in notes.
+    """Return value as compact JSON in UTF-8; record in notes what had to change.
 
-    Raises NotSerializableError, or TooLargeError where it takes more than room
-    bytes (without having built all of it where that can be told before).
+    Raises NotSerializableError; or TooLargeError if it takes more than room bytes, if
+    possible before all of it is built.
     """
     _set_recursion_limit(_RECURSION_LIMIT)
-    # What clients' own parsers take; and the encoder then refuses longer ones.
+    # What parsers of clients accept; the encoder then refuses longer ones.
     _set_int_max_str_digits(MAX_INT_DIGITS)
     data = _encode_plain(value, room)
     if data is None:
@@ -60,7 +59,7 @@ def _encode_plain(value: object, room: int) -> bytes | None:
     try:
         return text.to_json(value).encode()
     except ValueError:
-        # NaN, an infinity, a long int, a lone surrogate: the copy finds where.
+        # NaN, an infinity, a long int or a lone surrogate: the copy finds its path.
         return None
 
 
@@ -69,9 +68,9 @@ def _is_text(item: object) -> bool:
 
 
 def _is_plain(value: object, room: int) -> bool:
-    """Are all parts of the very types that JSON has, few and shallow enough?
+    """Report whether all parts have exactly JSON's types, and are few and shallow.
 
-    False means that only the copy can tell.
+    If False, the copy decides.
     """
     # One level of nesting at a time, so that most steps run in C.
     items = [value]
@@ -93,7 +92,7 @@ def _is_plain(value: object, room: int) -> bool:
                 below.extend(item.values())
             elif type(item) is list or type(item) is tuple:
                 below.extend(item)
-            # Shared parts can stand for far more JSON than they take memory.
+            # Shared parts can unfold to far more JSON than the memory they take.
             if len(below) > room:
                 return False
         items = below

@@ -6,14 +6,14 @@ import sys
 from runner import text
 
 _own: list[io.TextIOWrapper] = []
-# A script may put something else in the place of its streams' methods.
+# Bound here: a script may replace the methods of its streams.
 _flush = io.TextIOWrapper.flush
 
 
 def prepare() -> None:
-    """Make them UTF-8, line-buffered, and never raise on a lone surrogate.
+    """Make both UTF-8 and line-buffered; lone surrogates never raise.
 
-    Line-buffered, so that what was printed survives a kill.
+    Line-buffered, so that printed lines survive a kill.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -24,7 +24,7 @@ def prepare() -> None:
 
 
 def unbuffer() -> None:
-    """Pass on each piece of text at once, as PYTHONUNBUFFERED asks."""
+    """Write each piece of text at once, as PYTHONUNBUFFERED demands."""
     for name in ("stdout", "stderr"):
         raw = getattr(sys, name).detach().detach()
         stream = io.TextIOWrapper(
@@ -35,9 +35,9 @@ def unbuffer() -> None:
 
 
 def flush() -> None:
-    """Flush what are stdout and stderr now, and the original ones.
+    """Flush the current stdout and stderr, and the original ones.
 
-    Whatever goes wrong is ignored: the script may have closed or replaced them.
+    Errors are ignored: the script may have closed or replaced them.
     """
     for name in ("stdout", "stderr"):
         try:
@@ -52,7 +52,7 @@ def flush() -> None:
 
 
 def complain(line: str) -> None:
-    """Write a line to what is stderr now, as Python does at its end."""
+    """Write a line to the current stderr, as Python does at its end."""
     try:
         sys.stderr.write(line + "\n")
     except BaseException:

@@ -1,8 +1,8 @@
-"""Process 1 of the sandbox: starts the job's process, waits, says how it ended.
+"""Process 1 of a cold sandbox: starts the job's process and reports its end.
 
-It never runs user code. Its word on the status socket is evidence for the
-worker, so it makes itself unreadable to the job's processes, which have the
-same UID. protocol.md has the lines that it writes.
+It never runs user code. Its messages on the status socket are evidence for the worker,
+so it makes itself unreadable to the job's processes, which have the same UID.
+protocol.md lists the messages.
 """
 
 import os
@@ -20,10 +20,10 @@ _SIG_IGN = 1
 
 
 class Options:
-    """The file descriptors that the worker handed over."""
+    """The file descriptors that the worker passed."""
 
     def __init__(self, arguments: list[str]) -> None:
-        """Read `--name N` pairs; raises ValueError on anything else."""
+        """Read `--name N` pairs. Raises ValueError for anything else."""
         self.cgroups: list[int] = []
         given: dict[str, int] = {}
         pairs = iter(arguments)
@@ -44,7 +44,7 @@ class Options:
 
 
 def main(arguments: list[str]) -> "NoReturn":
-    """Run one job and exit: 0 once its end was told, 1 on trouble, 2 on misuse."""
+    """Run one job and exit: 0 once its end is reported, 1 on errors, 2 on misuse."""
     try:
         options = Options(arguments)
     except ValueError as error:
@@ -65,23 +65,23 @@ def main(arguments: list[str]) -> "NoReturn":
 
 
 def _join_cgroups(fds: list[int]) -> None:
-    # First of all, so that the memory of every import counts for the job.
+    # First, so that the memory of every import counts for the job.
     for fd in fds:
         os.write(fd, b"0")
         os.close(fd)
 
 
 def _start_job(options: Options, gate: int) -> "NoReturn":
-    """The job's process, up to where job.run takes over."""
+    """Run the job's process up to the call of job.run."""
     try:
         os.close(options.status)
         # Signals to process group 0 must not reach process 1.
         os.setsid()
-        # Imported after the fork: it overlaps with the parent's own work, and
-        # process 1 stays small.
+        # Imported after the fork: it overlaps with the parent's work, and process 1
+        # stays small.
         from runner.job import run
 
-        # No user code before process 1 is sealed. End of file: it has failed.
+        # No user code before process 1 is sealed. End of file: it failed.
         if os.read(gate, 1) == b"":
             os._exit(1)
         os.close(gate)
@@ -98,7 +98,7 @@ def _supervise(job: int, opener: int, options: Options) -> "NoReturn":
     _say(options.status, "ready")
     os.write(opener, b"\n")
     os.close(opener)
-    # Orphans of the job land here too; they are reaped on the way.
+    # Orphans of the job become children of process 1 and are reaped here.
     while True:
         pid, status, usage = os.wait4(-1, 0)
         if pid == job:
@@ -109,7 +109,7 @@ def _supervise(job: int, opener: int, options: Options) -> "NoReturn":
 
 
 def _seal() -> None:
-    """Die with the worker's nsjail, and keep the job out of this process."""
+    """Make this process die with nsjail, and unreadable to the job."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -117,7 +117,7 @@ def _seal() -> None:
         arguments = [ctypes.c_ulong(n) for n in (value, 0, 0, 0)]
         if libc.prctl(option, *arguments) != 0:
             raise OSError(ctypes.get_errno(), f"prctl {option}")
-    # Python's own handler for SIGINT would make process 1 killable from inside.
+    # Python's handler for SIGINT would make process 1 killable from inside.
     libc.signal(_SIGINT, ctypes.c_void_p(_SIG_IGN))
 
 
@@ -126,7 +126,7 @@ def _say(status: int, line: str) -> None:
     try:
         os.write(status, line.encode("utf-8", "replace") + b"\n")
     except OSError:
-        # The worker is gone. Nobody is left to tell, and PDEATHSIG is coming.
+        # The worker is gone, and PDEATHSIG follows.
         os._exit(1)
 
 
@@ -139,5 +139,5 @@ def _close(fd: int) -> None:
     try:
         os.close(fd)
     except OSError:
-        # It was not open, which is what is wanted.
+        # It was not open.
         pass

@@ -1,4 +1,4 @@
-"""The one JSON form of a pandas DataFrame or Series; protocol.md describes it."""
+"""The JSON form of a pandas DataFrame or Series; see protocol.md."""
 
 import sys
 
@@ -14,27 +14,27 @@ _NO_NUMBERS = frozenset((str, bool, _NONE))
 
 
 class Sound:
-    """Lists that are JSON as they are, with the bytes that they take at least."""
+    """Lists that are valid JSON as they are, with a lower bound on their bytes."""
 
     def __init__(self, items: list[object], depth: int, cost: int) -> None:
-        """Hold items, which have as many levels of lists as depth says."""
+        """Keep items; depth is how many levels of lists they have."""
         self.items, self.depth, self.cost = items, depth, cost
 
 
 def types() -> tuple[type, ...]:
-    """The types that have a form, where the script has imported pandas."""
+    """Return the types that have a form; none if pandas is not imported."""
     pandas: Any = _modules.get("pandas")
     found = (getattr(pandas, name, None) for name in ("DataFrame", "Series"))
     return tuple(kind for kind in found if isinstance(kind, type))
 
 
 def size(table: "Any") -> int:
-    """How many cells and labels it has."""
+    """Return the number of cells and labels."""
     return int(table.size) + sum(map(len, table.axes))
 
 
 def plain(table: "Any") -> dict[str, object]:
-    """Make a table of dict and lists; what is in its cells may still be refused."""
+    """Convert a table to dict and lists; its cells may still be refused."""
     form = _Cells()
     index = form.column(table.index)
     if table.ndim == 1:
@@ -54,7 +54,7 @@ def plain(table: "Any") -> dict[str, object]:
 def _rows(columns: "list[list[object] | Sound]", height: int) -> object:
     sound = [c for c in columns if isinstance(c, Sound)]
     lists = (c.items if isinstance(c, Sound) else c for c in columns)
-    # Without columns there are no rows to go through.
+    # Without columns, zip yields no rows.
     rows: list[object] = list(map(list, zip(*lists, strict=True)))
     rows = rows or [[] for _ in range(height)]
     if len(sound) < len(columns):
@@ -63,7 +63,7 @@ def _rows(columns: "list[list[object] | Sound]", height: int) -> object:
 
 
 class _Cells:
-    """Makes cells and labels plain: what is missing is None, times are ISO 8601."""
+    """Makes cells and labels plain: missing values None, times ISO 8601."""
 
     def __init__(self) -> None:
         import datetime
@@ -74,7 +74,7 @@ class _Cells:
         self._pandas: Any = _modules["pandas"]
 
     def column(self, values: "Any") -> "list[object] | Sound":
-        """Make a Series or an Index plain, in steps of numpy's where they do."""
+        """Make a Series or an Index plain, in numpy operations where possible."""
         kind = getattr(values.dtype, "kind", "O")
         if isinstance(values.dtype, _modules["numpy"].dtype):
             if kind in "biu":
@@ -91,7 +91,7 @@ class _Cells:
         return cells
 
     def cell(self, value: "Any") -> object:
-        """Make one cell or label plain, as far as a table's form goes."""
+        """Make one cell or label plain, as far as the form of a table defines it."""
         kind = type(value)
         if kind is str or kind is int:
             return value
@@ -101,7 +101,7 @@ class _Cells:
         if issubclass(kind, float) and value != value:
             return None
         if kind is tuple:
-            # A label of several levels.
+            # A label with several levels.
             return tuple(map(self.cell, value))
         if issubclass(kind, self._times):
             return value.isoformat()
@@ -118,5 +118,5 @@ def _floats(array: "Any") -> "list[object] | Sound":
     cells = array.astype(object)
     cells[missing] = None
     plain: list[object] = cells.tolist()
-    # An infinity is not missing, and its place is told.
+    # An infinity is not missing: the copy notes its path.
     return plain if numpy.isinf(array).any() else Sound(plain, 1, 0)

@@ -1,7 +1,7 @@
-"""JSON and UTF-8 as the runner writes them, and shortening to a bound.
+"""Writes JSON and UTF-8, and shortens text to a limit.
 
-The C parts of the json module are used directly: the module itself imports
-`re`, which costs 6 ms of each cold start, and scripts monkeypatch it.
+It uses the C parts of the json module: the module itself imports `re`, which takes 6 ms
+of each cold start, and scripts monkeypatch it.
 """
 
 import codecs
@@ -12,8 +12,8 @@ REPLACE_ERRORS = "cellblock.replace"
 
 
 def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
-    # The usual "replace" writes "?" when it encodes. Bytes, because the encoder
-    # takes only ASCII as text.
+    # The built-in "replace" encodes as "?". Bytes, because the encoder takes only ASCII
+    # as text.
     if isinstance(error, UnicodeEncodeError):
         return _REPLACEMENT * (error.end - error.start), error.end
     raise error
@@ -32,7 +32,7 @@ _encode = make_encoder(
 
 
 def to_json(value: object) -> str:
-    """Write plain values as compact JSON.
+    """Return plain values as compact JSON.
 
     Raises ValueError for NaN, infinities and ints that are too long.
     """
@@ -40,7 +40,7 @@ def to_json(value: object) -> str:
 
 
 class _Scanning:
-    """What the C scanner asks for."""
+    """The options that the C scanner reads."""
 
     strict = True
     object_hook = None
@@ -54,7 +54,7 @@ _scan = make_scanner(_Scanning())  # type: ignore[arg-type]  # any object will d
 
 
 def from_json(text: str) -> object:
-    """Read the JSON value that text starts with. Raises ValueError."""
+    """Return the JSON value that text starts with. Raises ValueError."""
     try:
         value: object = _scan(text, 0)[0]
     except StopIteration as error:
@@ -63,22 +63,22 @@ def from_json(text: str) -> object:
 
 
 def quote(text: str) -> str:
-    """Text as a JSON string."""
+    """Return text as a JSON string."""
     return str(encode_basestring(text))
 
 
 def to_utf8(text: str) -> bytes:
-    """Encode; each lone surrogate becomes U+FFFD."""
+    """Encode text, with U+FFFD for each lone surrogate."""
     return text.encode("utf-8", REPLACE_ERRORS)
 
 
 def clean(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate."""
+    """Return text with U+FFFD for each lone surrogate."""
     return text if text.isascii() else to_utf8(text).decode()
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut the middle out, so that at most limit bytes of UTF-8 are left."""
+    """Remove the middle, so that at most limit bytes of UTF-8 remain."""
     if len(text) * 4 <= limit:
         return text
     if len(text) <= limit:
@@ -87,7 +87,7 @@ def shorten(text: str, limit: int) -> str:
             return text
     mark = f"\n[... shortened from {len(text)} characters ...]\n"
     half = max(0, limit - len(mark)) // 2
-    # Sliced before it is encoded: the text may be very long.
+    # Sliced before encoding: the text may be very long.
     head = to_utf8(text[:half])[:half].decode("utf-8", "ignore")
     tail = to_utf8(text[-half:])[-half:].decode("utf-8", "ignore") if half else ""
     return head + mark + tail

@@ -1,4 +1,4 @@
-"""What to do about a type that JSON does not have: each tip leads to a result."""
+"""Tips for types that JSON does not have: following one leads to a result."""
 
 from runner import failure
 
@@ -10,7 +10,7 @@ _TOLIST = "use .tolist()"
 _BYTES = "use .decode() or base64.b64encode(...).decode()"
 _COMPLEX = "use [z.real, z.imag]"
 
-# By top-level module and name, since pandas and pathlib move theirs about.
+# By top-level module and name, since pandas and pathlib move theirs.
 _TIPS = {
     "builtins.set": _LIST,
     "builtins.frozenset": _LIST,
@@ -47,21 +47,21 @@ _TIPS = {
     "pandas.Index": _TOLIST,
     "pandas.ExtensionArray": _TOLIST,
 }
-# Those that make a key of a key as well.
+# Tips that also make a valid key of a key.
 _FOR_KEYS = frozenset((_ISO, "use .total_seconds()", "use .value", _STR_OR_FLOAT))
 
 
 def for_type(kind: type) -> tuple[str, str]:
-    """Give the type's name as people know it, and a tip or nothing."""
+    """Return the type's usual name, and a tip or ""."""
     try:
         return failure.type_name(kind), _tip(kind)
     except Exception:
-        # A metaclass may say anything about its types, or raise.
+        # A metaclass may return anything for its types, or raise.
         return "object", ""
 
 
 def for_key(kind: type) -> str:
-    """What to write instead of a key of the type."""
+    """Return the tip for a key of the type."""
     _, tip = for_type(kind)
     return tip if tip in _FOR_KEYS else STR
 

@@ -1,7 +1,6 @@
-"""Applies what a request's `env` sets and the running interpreter has read before.
+"""Applies variables of a request's `env` that were read before they were set.
 
-A warm sandbox has numpy or matplotlib loaded already; Python itself has read its
-variables in both kinds.
+Python has read its own at start, and in a warm sandbox numpy and matplotlib theirs.
 """
 
 import os
@@ -14,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-# By precedence, as OpenBLAS reads them.
+# In the order in which OpenBLAS reads them.
 _BLAS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
-# Where wheels of numpy, and others, have their OpenBLAS, and what it calls this.
+# Where wheels of numpy and others have OpenBLAS, and the names of its setter.
 _LIBRARIES = ("numpy.libs", "scipy.libs", "scipy_openblas64/lib")
 _SETTERS = tuple(
     f"{prefix}openblas_set_num_threads{suffix}"
@@ -26,9 +25,9 @@ _SETTERS = tuple(
 
 
 def apply(given: "Mapping[str, str]") -> None:
-    """Apply the variables, which are in os.environ already, to this process.
+    """Apply the variables, which are already in os.environ, to this process.
 
-    A value that the library does not take is told on stderr.
+    Invalid values are reported on stderr.
     """
     for name, act in _ACTS.items():
         if name in given:
@@ -93,10 +92,10 @@ def _set_backend(value: str) -> None:
 
 
 def _set_blas_threads(value: str) -> None:
-    """Have an OpenBLAS that is loaded use as many threads."""
+    """Set the number of threads of an OpenBLAS that is loaded."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not numpy.__file__:
-        return  # it reads the variable when it is loaded
+        return  # it will read the variable when it is loaded
     try:
         number = int(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a zygote loads and runs once, so that its forks need not."""
+"""Loads and runs once, in the zygote, what its forks then need not."""
 
 import gc
 import importlib
@@ -7,13 +7,13 @@ import sys
 
 from runner import failure, fonts, inputs, job, report, script, serialize, text
 
-# `inputs` and `job` are here to be loaded: forks import them, and find them there.
+# `inputs` and `job` are imported for the forks, which then find them loaded.
 __all__ = ["inputs", "job", "load"]
 
 _ROOM = 1 << 20
 
-# The standard library that scripts use most. Names, so that a missing one (a
-# Python built without it) costs nothing but its speed.
+# The parts of the standard library that scripts use most. Names, so that a missing one
+# (a Python built without it) is skipped.
 _LIBRARY = (
     "asyncio", "base64", "bisect", "collections", "concurrent.futures", "copy",
     "csv", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
@@ -24,7 +24,7 @@ _LIBRARY = (
     "typing", "unicodedata", "uuid", "warnings", "zoneinfo",
 )  # fmt: skip
 
-# Each touches code whose first run costs: the compiler, tracebacks, JSON.
+# Each runs code whose first run is slow: the compiler, tracebacks, JSON.
 _EXERCISES = (
     "def main():\n    return {'a': [1, 2.5, None, 'x']}\n",
     "x = 1\n",
@@ -68,7 +68,7 @@ _FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS, "matplotlib": _MATPLOTLIB}
 def load(packages: list[str]) -> None:
     """Import the packages and run what their scripts will run.
 
-    Raises ImportError for a package that is not there.
+    Raises ImportError for a package that is missing.
     """
     for name in _LIBRARY:
         try:
@@ -81,18 +81,18 @@ def load(packages: list[str]) -> None:
     limit = sys.getrecursionlimit()
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
-    # Writing a result raises it, and a script finds what it has in plain Python.
+    # Encoding raises it; a script should find Python's default.
     sys.setrecursionlimit(limit)
     _close_fonts()
-    # Their lines, which a script that prints a traceback would find for its own.
+    # A script that prints a traceback would find their lines as its own.
     linecache.clearcache()
     _start_generators()
 
 
 def _close_fonts() -> None:
-    """Drop the fonts that matplotlib has open.
+    """Close the fonts that matplotlib has open.
 
-    Forks close what is not theirs, and a font reads from its file again later.
+    Forks close inherited descriptors, and a font reads from its file again later.
     """
     if fonts := sys.modules.get("matplotlib.font_manager"):
         fonts._get_font.cache_clear()
@@ -100,7 +100,7 @@ def _close_fonts() -> None:
 
 
 def _rehearse(source: str) -> None:
-    """Do with the source what job.py will do with a script, and drop it all."""
+    """Process the source as job.py will process a script, and discard the result."""
     told: dict[str, object]
     try:
         namespace: dict[str, object] = {"__name__": script.MODULE_NAME}
@@ -118,6 +118,6 @@ def _rehearse(source: str) -> None:
 
 
 def _start_generators() -> None:
-    """Set up what every fork reseeds: the reseeding alone is cheap."""
+    """Initialize the generators that forks reseed, since reseeding alone is cheap."""
     if ssl := sys.modules.get("ssl"):
         ssl.RAND_bytes(1)

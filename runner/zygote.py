@@ -1,8 +1,8 @@
-"""The zygote: an interpreter with its packages loaded, that forks sandboxes.
+"""The zygote: an interpreter with packages loaded, from which sandboxes fork.
 
-Process 1 of its own nsjail. It never runs user code: what it forks confines
-itself first (confine.py) and then waits for a script. protocol.md has what it
-hears and says on the control socket.
+It is process 1 of its nsjail. It never runs user code: a fork first confines itself
+(confine.py) and then waits for a script. protocol.md describes the messages on the
+control socket.
 """
 
 import array
@@ -25,15 +25,15 @@ _PRELOAD_FAILED = 3
 
 
 class Sandbox:
-    """A fork that lives: the worker's number for it, and its two processes."""
+    """A live fork: the worker's number for it, and its two processes."""
 
     def __init__(self, slot: int, init: int, job: int) -> None:
-        """Remember the ids of pid 1 and pid 2 of its namespace, as seen here."""
+        """Keep the process ids of its pid 1 and pid 2, as seen here."""
         self.slot, self.init, self.job = slot, init, job
-        # What to poll for the end of the one and then of the other.
+        # Pidfds to poll for the end of either.
         self.init_watch = os.pidfd_open(init, os.O_NONBLOCK)
         self.job_watch = os.pidfd_open(job, os.O_NONBLOCK)
-        # How the job's process ended, once it has: the end of "ended".
+        # How the job's process ended, once it did: the rest of "ended SLOT".
         self.ending = ""
 
 
@@ -41,18 +41,18 @@ class Zygote:
     """Serves the control socket until the worker closes it."""
 
     def __init__(self, control: socket.socket, plan: confine.Plan) -> None:
-        """Own the control socket; plan says how each fork is confined."""
+        """Take ownership of the control socket; plan is how each fork is confined."""
         self._control, self._plan = control, plan
         self._outbox: list[tuple[bytes, list[int]]] = []
         self._alive: dict[int, Sandbox] = {}
         self._poll = select.poll()
 
     def serve(self) -> "NoReturn":
-        """Fork on request and tell of every end. Ends with the control socket."""
+        """Fork on request and report every end. Exits with the control socket."""
         self._control.setblocking(False)
         self._say(b"ready")
         while True:
-            # Never blocked in sending: with nobody reading, both would wait.
+            # Never block on sending: if neither side read, both would wait.
             wanted = select.POLLIN | (select.POLLOUT if self._outbox else 0)
             self._poll.register(self._control.fileno(), wanted)
             for fd, _ in self._poll.poll():
@@ -89,22 +89,22 @@ class Zygote:
         sandbox = Sandbox(slot, init, job)
         self._alive[sandbox.job_watch] = sandbox
         self._poll.register(sandbox.job_watch, select.POLLIN)
-        # The worker waits on both in its event loop.
+        # The worker polls both in its event loop.
         watches = [sandbox.init_watch, sandbox.job_watch]
         self._say(f"forked {slot}".encode(), watches)
 
     def _bury(self, watch: int) -> None:
-        """Reap what ended: a job's process, and then the init of its namespace.
+        """Reap a job's process that ended, and later the init of its namespace.
 
-        Never blocked in waiting: a namespace with many processes and mappings
-        takes seconds to go, and the neighbours want their forks meanwhile.
+        It never blocks on the wait: a namespace with many processes and mappings takes
+        seconds to end, and other sandboxes need forks meanwhile.
         """
         sandbox = self._alive.pop(watch)
         self._poll.unregister(watch)
         os.close(watch)
         if watch == sandbox.job_watch:
             _, status, usage = os.wait4(sandbox.job, 0)
-            # The namespace goes with its pid 1, and whatever the job left in it.
+            # The kernel kills the rest of the namespace with its pid 1.
             os.kill(sandbox.init, confine.SIGKILL)
             user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
             sandbox.ending = f"{status} {user} {system}"
@@ -115,7 +115,7 @@ class Zygote:
         self._say(f"ended {sandbox.slot} {sandbox.ending}".encode())
 
     def _say(self, message: bytes, fds: list[int] | None = None) -> None:
-        # The worker's copies outlive ours, so those that are sent are copied.
+        # Send copies: these may be closed before the message is sent.
         self._outbox.append((message, [os.dup(fd) for fd in fds or []]))
         self._flush()
 
@@ -146,7 +146,7 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
 def main(arguments: list[str]) -> "NoReturn":
     """Load the packages, then serve.
 
-    Arguments: the control socket, the plan, and the zygote's own cgroup files.
+    Arguments: the control socket, the plan, and the zygote's own cgroup.procs files.
     """
     control = socket.socket(fileno=int(arguments[0]))
     control.set_inheritable(False)
@@ -165,8 +165,8 @@ def main(arguments: list[str]) -> "NoReturn":
         name = errno.errorcode.get(error.errno or 0, "?")
         control.send(f"failed 0 {name}: {error}".encode())
         os._exit(1)
-    # What lives now lives as long as the zygote: collecting it again in every
-    # fork would only copy its pages.
+    # Objects that exist now live as long as the zygote: to collect them again in every
+    # fork would only copy their pages.
     gc.collect()
     gc.freeze()
     gc.disable()
