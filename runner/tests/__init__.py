@@ -1,8 +1,8 @@
-"""The runner's own tests, with the standard library only.
+"""The runner's own tests; they need the standard library only.
 
     cd runner && python3 -m unittest discover
 
-Those that need numpy or pandas are skipped where the interpreter lacks them.
+Tests of numpy and pandas are skipped if the interpreter lacks them.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Starts main.py as the worker does, only without nsjail around it."""
+"""Starts main.py as the worker does, but without nsjail."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import IO, Any
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
 ROOM = 4 << 20
-# Seconds: nothing here takes more than a few, even on a busy machine.
+# Seconds; no test takes more than a few, even on a busy machine.
 PATIENCE = 60
 NOBODY = 65534
 
@@ -24,8 +24,8 @@ class Runner:
     def __init__(
         self, directory: str, arguments: Iterable[str] = (), **options: Any
     ) -> None:
-        """Start it in directory; options go to Popen."""
-        # Files, so that no script waits for somebody to read.
+        """Start the runner in directory; options go to Popen."""
+        # Files, so that no script blocks on a full pipe.
         self._stdout, self._stderr = (tempfile.TemporaryFile() for _ in "oe")  # noqa: SIM115
         self.channel, channel = socket.socketpair()
         self.status, status = socket.socketpair()
@@ -53,9 +53,9 @@ class Runner:
         self.channel.sendall(kind + len(payload).to_bytes(4, "big") + payload)
 
     def receive(self, most: int = 1 << 32) -> tuple[bytes, int, bytes]:
-        """Wait for a frame: kind, length, and the payload unless it is over most.
+        """Wait for a frame: kind, length, and the payload unless it exceeds most.
 
-        All empty where the channel ends without one.
+        All are empty if the channel ends without a frame.
         """
         head = self._exactly(5)
         length = int.from_bytes(head[1:], "big")
@@ -71,7 +71,7 @@ class Runner:
         return data
 
     def finish(self) -> tuple[bytes, bytes, str]:
-        """Wait for the end: stdout, stderr, and all that the status socket said."""
+        """Wait for the end; return stdout, stderr and the status socket's data."""
         self.process.wait(PATIENCE)
         said = b""
         while part := self.status.recv(1 << 16):
@@ -91,7 +91,7 @@ class Ended:
     """How a script ended, as the worker sees it."""
 
     def __init__(self, frame: tuple[bytes, int, bytes], runner: Runner) -> None:
-        """Wait for the end of a runner whose answer has been read."""
+        """Wait for the end of a runner whose answer was read."""
         self.notes: list[str] = []
         self.omitted: list[dict[str, Any]] = []
         if frame[0] == b"N":
@@ -106,14 +106,14 @@ class Ended:
 
     @property
     def result(self) -> Any:
-        """What main() returned; fails if it did not."""
+        """Return what main() returned; fail if it did not return."""
         if self.kind != b"R":
             raise AssertionError(f"{self.kind!r} {self.payload!r} {self.stderr}")
         return json.loads(self.payload)
 
     @property
     def failure(self) -> dict[str, Any]:
-        """The report; fails if there is none."""
+        """Return the report; fail if there is none."""
         if self.kind != b"E":
             raise AssertionError(f"{self.kind!r} {self.payload!r} {self.stderr}")
         report: dict[str, Any] = json.loads(self.payload)
@@ -121,12 +121,12 @@ class Ended:
 
     @property
     def wait_status(self) -> int:
-        """The raw wait status of the job's process."""
+        """Return the raw wait status of the job's process."""
         return int(self.status.splitlines()[-1].split()[1])
 
 
 def run(script: str, room: int = ROOM, **options: Any) -> Ended:
-    """Run a script to its end, in a directory of its own."""
+    """Run a script to its end, in a new directory."""
     with tempfile.TemporaryDirectory() as directory:
         return run_in(directory, script, room, **options)
 
@@ -138,7 +138,7 @@ def run_in(
     given: dict[str, Any] | None = None,
     **options: Any,
 ) -> Ended:
-    """Run a script to its end in this directory, with what it is given."""
+    """Run a script with these inputs to its end, in this directory."""
     runner = Runner(directory, **options)
     if runner.receive()[0] == b"Y":
         job = {"script": script, "result_bytes": room, "of_a_later_version": 1}
@@ -151,7 +151,7 @@ def run_in(
 
 
 def run_as_nobody_in(directory: str, script: str) -> Ended:
-    """Run a script as a user without rights, if this one is root; or skip."""
+    """Run a script as an unprivileged user if this one is root; else skip the test."""
     if os.getuid() != 0:
         return run_in(directory, script)
     try:
@@ -161,5 +161,5 @@ def run_as_nobody_in(directory: str, script: str) -> Ended:
 
 
 def main_returning(expression: str, before: str = "") -> str:
-    """A script whose main() returns the value of an expression."""
+    """Return a script whose main() returns the value of an expression."""
     return f"{before}\ndef main():\n    return {expression}\n"

@@ -1,4 +1,4 @@
-"""numpy and pandas in results."""
+"""numpy and pandas values in results."""
 
 import importlib.util
 import unittest

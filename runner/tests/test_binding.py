@@ -62,7 +62,7 @@ LEGAL = [
     "async def f():\n async with a:\n  global main",
     "def f():\n match x:\n  case 1:\n   global main",
     "def f():\n try: pass\n except E:\n  global main",
-    # Identifiers are compared as Python does: after NFKC.
+    # Identifiers are compared after NFKC, as in Python.
     "def \uff4dain(): pass",
 ]
 

@@ -1,4 +1,4 @@
-"""What is told of exceptions and exits."""
+"""Reports of exceptions and exits."""
 
 import sys
 import unittest
@@ -258,7 +258,7 @@ def main():
                 self.assertEqual(found, hinted, failure)
 
     def test_sockets_are_named(self) -> None:
-        # Outside of the sandbox they are not refused: the errors are the sandbox's.
+        # Outside of the sandbox, sockets are not refused: raise the sandbox's errors.
         before = (
             "import socket\nfrom urllib.error import URLError\n"
             "def refuse(*_, **__): raise PermissionError(13, 'Permission denied')\n"
@@ -305,7 +305,7 @@ def main():
                 self.assertEqual(failure["hint"], "the memory limit")
 
     def test_address_space_of_which_nothing_is_left(self) -> None:
-        # What is kept outlives main(), and the last pieces fit into any gap.
+        # The kept objects outlive main(), and the last pieces fill every gap.
         script = """
 import resource
 kept = None
@@ -341,7 +341,7 @@ def main():
 
 class TestLateAlarms(unittest.TestCase):
     def test_an_alarm_after_the_return(self) -> None:
-        # It is due when main() returns, a little before or after that.
+        # The alarm is due when main() returns, a little before or after.
         script = """
 import signal
 import time

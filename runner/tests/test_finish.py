@@ -18,7 +18,7 @@ def tell(name):
 
 
 class Finish(unittest.TestCase):
-    """Exit handlers, and what modules hold."""
+    """Exit handlers, and the objects of modules."""
 
     def test_finalizers_find_their_module_whole(self) -> None:
         ended = run(_NOISY + "a = Noisy('a')\ndef main(): pass")

@@ -1,10 +1,10 @@
-"""Scripts that break what the runner stands on, by accident or on purpose."""
+"""Scripts that break what the runner depends on, by accident or on purpose."""
 
 import unittest
 
 from runner.tests.harness import run
 
-# Each is done in main(), which then ends in one of three ways.
+# Each runs in main(), which then ends in one of three ways.
 ACTS = [
     "import json; json.dumps = json.loads = None",
     "import json.encoder; json.encoder.c_make_encoder = None",
@@ -78,7 +78,7 @@ class TestHostile(unittest.TestCase):
         ):
             with self.subTest(act):
                 failure = run(self.script(act, "{}['told']")).failure
-                # Only that one marks the place in the line.
+                # Only the real traceback module marks the position in the line.
                 self.assertIn("~~^^^^^^^^", failure["traceback"])
 
     def test_not_serializable(self) -> None:
@@ -156,7 +156,7 @@ def main():
         threading.Thread(target=grow, daemon=True).start()
     return value
 """
-        # Whatever it happens to be: an answer.
+        # Any kind of answer is valid.
         self.assertIn(run(script).kind, (b"R", b"E"))
 
     def test_forks_that_return_what_raises(self) -> None:

@@ -1,4 +1,4 @@
-"""What a job is given beside its script."""
+"""Inputs of a job beside its script."""
 
 import unittest
 from typing import Any

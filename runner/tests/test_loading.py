@@ -154,7 +154,7 @@ def main():
             with self.subTest(method):
                 ended = run(script)
                 self.assertEqual(ended.result, [2, 4, 6])
-                # Spawned children load the module, and none runs the runner.
+                # Spawned children import the script; none runs the runner.
                 self.assertEqual(set(ended.stdout.split()), {"loaded"})
 
     def test_a_subprocess_does_not_have_the_channel(self) -> None:
@@ -179,7 +179,7 @@ class TestSyntaxErrors(unittest.TestCase):
             ("x = 1\nif x\n  pass", 2, 5, "if x"),
             ("def main():\nreturn 1", 2, 1, "return 1"),
             ("def main():\n\tx = 1\n        y = 2", 3, None, "        y = 2"),
-            # Found by the compiler, after parsing.
+            # The compiler finds this one after parsing.
             ("def main(): pass\nreturn 1", 2, 1, "return 1"),
             ("def main():\n  x = 'é' + break", 2, None, "  x = 'é' + break"),
             ("def main():\n    nonlocal x", 2, 5, "    nonlocal x"),
@@ -212,7 +212,8 @@ class TestSyntaxErrors(unittest.TestCase):
             with self.subTest(script[:40]):
                 ended = run(script)
                 if ended.kind == b"" and ended.wait_status & 0x7F:
-                    # Some versions overflow their own stack: killed, and told so.
+                    # Some versions overflow their own stack: killed by a signal, and
+                    # reported so.
                     continue
                 self.assertEqual(ended.failure["code"], "syntax_error")
 
@@ -232,7 +233,7 @@ class TestSyntaxErrors(unittest.TestCase):
         self.assertEqual(failure["message"], "SyntaxError: invalid syntax")
 
     def test_long_expressions_compile_as_in_python(self) -> None:
-        # More than a syntax tree made of Python objects can be compiled from.
+        # More terms than a syntax tree of Python objects can have to be compiled.
         for terms in (900, 2500):
             script = main_returning(
                 " + ".join(["1"] * terms).replace("1", "a"), "a = 1"

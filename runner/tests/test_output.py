@@ -1,4 +1,4 @@
-"""What the script prints."""
+"""The output that the script prints."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""What the script leaves in outputs/, pictures included."""
+"""The files that the script leaves, figures included."""
 
 import importlib.util
 import json
@@ -13,7 +13,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def run(script: str, **job: Any) -> tuple[dict[str, bytes], Ended]:
-    """Run a script; give the files that it left, and how it ended."""
+    """Run a script; return the files that it left, and how it ended."""
     files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:
         runner = Runner(directory, env={"MPLBACKEND": "Agg", "HOME": directory})

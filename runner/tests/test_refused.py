@@ -1,4 +1,4 @@
-"""What has no JSON, and what is said of it; protocol.md gives the reasons."""
+"""Values without JSON, and their reports; protocol.md has the reasons."""
 
 import array
 import collections

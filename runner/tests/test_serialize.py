@@ -1,4 +1,4 @@
-"""Each decision on what JSON a value has; protocol.md gives the reasons."""
+"""The JSON of each kind of value; protocol.md has the reasons."""
 
 import collections
 import enum
@@ -24,7 +24,7 @@ Point = collections.namedtuple("Point", "x y")
 
 
 class Text(str):
-    """A str that lies about itself."""
+    """A str whose own methods return wrong values."""
 
     __slots__ = ()
 
@@ -127,7 +127,7 @@ class TestAccepted(unittest.TestCase):
         for value, want in cases:
             with self.subTest(repr(value)[:40]):
                 self.assertEqual(encoded(value), want)
-                # By way of the copy as well.
+                # Through the copy too.
                 self.assertEqual(encoded((Whole(7), value)), f"[7,{want}]")
 
     def test_subclasses_count_as_what_they_extend(self) -> None:

@@ -1,4 +1,4 @@
-"""What process 1 says and does, and the frames, over real sockets."""
+"""The messages and actions of process 1, and the frames, over real sockets."""
 
 import json
 import os
@@ -21,7 +21,7 @@ class TestSupervisor(unittest.TestCase):
     def test_a_job_from_start_to_end(self) -> None:
         runner = harness.Runner(self.folder)
         self.assertEqual(runner.receive(), (b"Y", 0, b""))
-        # Said before Y: nothing of the job runs beside an unsealed process 1.
+        # Sent before Y: no part of the job runs beside an unsealed process 1.
         self.assertEqual(runner.status.recv(100), b"ready\n")
         job = {"script": harness.main_returning("3.0"), "result_bytes": 100}
         runner.send(b"J", json.dumps(job).encode())
@@ -59,7 +59,7 @@ def main():
             )
         os.close(outer)
         os.close(inner)
-        # The channel, and the folder that is being listed.
+        # The channel, and the directory being listed.
         self.assertEqual(len(ended.result), 2)
 
     def test_a_cgroup_that_refuses_is_told(self) -> None:
@@ -117,7 +117,7 @@ def main():
                 with self.subTest(script):
                     ended = harness.run(f"main = None\n{script}")
                     self.assertEqual(ended.kind, b"")
-                    # Where core dumps are allowed the status has another bit.
+                    # If core dumps are allowed, the status has another bit.
                     self.assertEqual(ended.wait_status & ~0x80, want)
 
     def test_the_job_cannot_look_into_process_1(self) -> None:
@@ -134,7 +134,7 @@ def main():
             pass
     return found
 """
-        # Root may look everywhere; the job of a sandbox never is.
+        # Root may read everything; the job of a sandbox is never root.
         os.chmod(self.folder, 0o777)
         ended = harness.run_as_nobody_in(self.folder, script)
         self.assertEqual(ended.result, [])

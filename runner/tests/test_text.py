@@ -31,7 +31,7 @@ class TestText(unittest.TestCase):
             for limit in (100, 64, 10, 0):
                 with self.subTest(long=long[:3], limit=limit):
                     short = text.shorten(long, limit)
-                    # The note itself stays, whatever the limit.
+                    # The note itself stays at any limit.
                     room = max(limit, len(short.encode()) if limit < 64 else 0)
                     self.assertLessEqual(len(short.encode()), room)
                     self.assertIn(f"shortened from {len(long)}", short)

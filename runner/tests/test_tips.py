@@ -1,4 +1,4 @@
-"""Each tip, followed: what it says to write gives a result."""
+"""Each tip, followed, leads to a result."""
 
 import importlib.util
 import unittest
@@ -16,7 +16,7 @@ Colour = enum.Enum("Colour", "RED")
 class Record:
     a: int = 1
 """
-# What is refused, and that with each of its tips followed.
+# Refused expressions, each with its tips followed.
 PLAIN = [
     ("{1}", "list({1})"),
     ("frozenset([1])", "list(frozenset([1]))"),
@@ -118,7 +118,7 @@ class Tips(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        """Hold the lists above against the tips that there are."""
+        """Check that the lists above cover all tips."""
         if len(PACKAGES) == 2:
             known = {*tips._TIPS.values(), *arrays._TIPS.values(), tips.STR}
             missing = {t for t in known if not any(t in seen for seen in cls.seen)}

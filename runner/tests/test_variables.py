@@ -1,4 +1,4 @@
-"""Variables of a request that the interpreter has read before."""
+"""Variables of a request that the interpreter read before."""
 
 import tempfile
 import unittest
@@ -13,7 +13,7 @@ def _with(script: str, **env: str) -> list[Any]:
 
 
 class Variables(unittest.TestCase):
-    """Each takes effect, or its mistake is told."""
+    """Each takes effect, or its error is reported."""
 
     def test_time_zone(self) -> None:
         script = main_returning("time.tzname[0]", "import time")

@@ -29,7 +29,7 @@ for fd in sorted(set(os.listdir("/proc/self/fd")) - before):
 
 class Warmup(unittest.TestCase):
     def test_no_descriptor_is_left(self) -> None:
-        """Forks close them, and what relies on one would break there."""
+        """Forks close inherited descriptors, which would break what uses one."""
         ended = subprocess.run(
             [sys.executable, "-I", "-B", "-c", SCRIPT, ROOT, *PACKAGES],
             env={**os.environ, "MPLBACKEND": "Agg"},
