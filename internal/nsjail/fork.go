@@ -91,7 +91,7 @@ type fork struct {
 	init int         // pidfd; -1 unless it lives
 	job  int         // pidfd; -1 unless it lives
 	ends [2]*os.File // job and init as files; readable once the process is dead
-	// leaves reads the job's exit status early; nil if the kernel does not support it.
+	// leaves reads the job's exit status early; nil if this machine does not allow it.
 	leaves *leaving
 	failed error
 	end    ending

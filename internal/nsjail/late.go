@@ -43,7 +43,7 @@ func newLatePool(ctx context.Context, host *Host, ready int, logger *slog.Logger
 	}
 	packages := slices.Concat(host.settings.packages(), names)
 	logger = logger.With("zygote", strings.Join(packages, ","))
-	// The pool must outlive the context of NewWarm: other jobs use it too.
+	// Detached from ctx: the pool starts at the first job that needs it, and other jobs use it too.
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
 	return &latePool{
 		packages: names, names: anyOf(names), logger: logger, ctx: own, stop: stop,
@@ -61,7 +61,8 @@ func (l *latePool) suits(script string) bool {
 	return slices.ContainsFunc(l.packages, named) && l.names.MatchString(script)
 }
 
-// get returns the pool; nil if it is not ready. It starts the pool if that is not under way.
+// get returns the pool; nil if it is not ready. It starts the pool if no start is under way and
+// none failed within lateAgain.
 func (l *latePool) get() *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

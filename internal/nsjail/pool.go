@@ -122,7 +122,7 @@ func (p *pool) adopt(ctx context.Context, z *zygote) {
 	p.keeping.Go(func() { p.outlive(ctx, z) })
 }
 
-// succeed replaces zygotes that are worn or dead until ctx is done. The old one serves while its
+// succeed replaces zygotes that are worn or dead until ctx is done. A worn one serves while its
 // successor starts, so jobs do not wait.
 func (p *pool) succeed(ctx context.Context, z *zygote) {
 	for {
