@@ -10,9 +10,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Ask sends one request, with an idempotency key unless it is empty, and reads
-// the JSON of its answer into answer. It gives the HTTP status; 0 if there was no
-// whole answer, and answer is then not to be used.
+// Ask sends one request, with an idempotency key unless key is "", and decodes the JSON of the response into answer.
+// It returns the HTTP status; 0 if there was no complete response, and then answer is invalid.
 func Ask(ctx context.Context, client *http.Client, method, url string, body []byte, key string, answer any) int {
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
@@ -34,7 +33,7 @@ func Ask(ctx context.Context, client *http.Client, method, url string, body []by
 	return response.StatusCode
 }
 
-// StopAll stops those of the stacks that were started.
+// StopAll stops the stacks that are not nil.
 func StopAll(stacks ...*Stack) error {
 	var errs []error
 	for _, s := range stacks {

@@ -14,8 +14,7 @@ type Programs struct {
 	Worker string
 }
 
-// FindOrBuild takes the programs of the folder given, or builds them into dir if
-// that is empty.
+// FindOrBuild returns the programs in the folder given, or builds them into dir if given is "".
 func FindOrBuild(ctx context.Context, given, dir string) (Programs, error) {
 	if given == "" {
 		return Build(ctx, dir)
@@ -27,8 +26,7 @@ func in(dir string) Programs {
 	return Programs{API: filepath.Join(dir, "api"), Worker: filepath.Join(dir, "worker")}
 }
 
-// Build compiles the programs from this repository's source into dir. Further
-// arguments are flags of `go build`, such as -race.
+// Build compiles the programs from this repository's source into dir. flags are flags of `go build`, such as -race.
 func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	root, err := moduleRoot()
 	if err != nil {
@@ -43,8 +41,8 @@ func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	return in(dir), nil
 }
 
-// moduleRoot is the nearest folder upwards with a go.mod: `go test` and `go
-// run` start a program in different places.
+// moduleRoot returns the nearest folder upwards with a go.mod: `go test` and `go run` start a program in different
+// folders.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// CgroupDirs are the folders of a process's control groups, one for each
-// mounted hierarchy. None for a process that is gone.
+// CgroupDirs returns the folders of a process's cgroups, one for each mounted hierarchy; none for a process that is
+// gone.
 func CgroupDirs(pid int) []string {
 	mounts := cgroupMounts()
 	var dirs []string
@@ -28,8 +28,7 @@ func CgroupDirs(pid int) []string {
 
 type cgroupMount struct{ root, point string }
 
-// cgroupMounts maps each controller to where its hierarchy is mounted; the
-// unified hierarchy has no controller's name.
+// cgroupMounts maps each controller to the mount point of its hierarchy; the unified hierarchy has the controller "".
 func cgroupMounts() map[string]cgroupMount {
 	found := map[string]cgroupMount{}
 	for line := range lines("/proc/self/mountinfo") {
@@ -51,7 +50,7 @@ func cgroupMounts() map[string]cgroupMount {
 	return found
 }
 
-// lines gives the lines of a file; none if it cannot be read.
+// lines iterates over the lines of a file; none if it cannot be read.
 func lines(path string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		f, err := os.Open(path)

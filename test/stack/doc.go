@@ -1,9 +1,6 @@
-// Package stack starts the whole service as it runs in production: Redis, the
-// API and workers as real processes, made from this repository's source. Test
-// suites and the benchmark talk to it over HTTP; tests of faults reach each
-// process by its handle.
+// Package stack starts the whole service as in production: Redis, the API and workers as real processes, built from
+// this repository's source. Test suites and the benchmark use it over HTTP; tests of faults use the process handles.
 //
-// Everything binds loopback on free ports or sits in a temporary folder, so
-// stacks run beside one another. Nothing outlives the program that started it:
-// the kernel kills what is left when that program dies.
+// Everything listens on free loopback ports or unix sockets in a temporary folder, so that several stacks can run at
+// the same time. No process outlives the program that started it: the kernel kills them when that program dies.
 package stack

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Event is one that a watched job sent.
+// Event is an event of a watched job.
 type Event struct {
 	Name, ID, Data string
-	// At is when it came.
+	// At is when it was received.
 	At time.Time
 }
 
-// Watch calls told with the events of a job after the one with the id last, "" for
-// all, until the answer ends. The error is nil if it ended after an `end`.
+// Watch calls told with the events of a job after the event with the id last, "" for all, until the response ends. It
+// returns nil if the last event was `end`.
 func Watch(ctx context.Context, client *http.Client, url, id, last string, told func(Event)) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/jobs/"+id+"/events", nil)
 	if err != nil {
@@ -38,7 +38,7 @@ func Watch(ctx context.Context, client *http.Client, url, id, last string, told 
 	return ReadEvents(response.Body, told)
 }
 
-// ReadEvents calls told with the events that it reads, up to the `end`.
+// ReadEvents calls told with each event that it reads, up to `end`.
 func ReadEvents(body io.Reader, told func(Event)) error {
 	var event Event
 	lines := bufio.NewScanner(body)

@@ -8,11 +8,11 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// maxLogBytes is how much of a process's output is kept: its beginning, which
-// has the address, and its end, which says what went wrong.
+// maxLogBytes bounds the kept output of a process: the beginning, which has the address, and the end, which has the
+// error.
 const maxLogBytes = 1 << 20
 
-// log keeps what a process writes.
+// log keeps the output of a process.
 type log struct {
 	mu   sync.Mutex
 	head bytes.Buffer
@@ -47,7 +47,7 @@ func (l *log) text() string {
 	return l.head.String() + string(l.tail)
 }
 
-// records are the lines of JSON among what was written.
+// records returns the lines that are JSON.
 func (l *log) records() []map[string]any {
 	var all []map[string]any
 	for line := range strings.Lines(l.text()) {

@@ -12,16 +12,15 @@ import (
 )
 
 const (
-	// stopBound is longer than any program's own bound on its shutdown: a worker
-	// lets its longest job end first.
+	// stopBound is longer than any program's shutdown timeout: a worker waits for its longest job.
 	stopBound = 45 * time.Second
-	// outputBound is how long a dead process's output is waited for.
+	// outputBound is the timeout for the output of a process that has exited.
 	outputBound = time.Second
 )
 
-// Process is one program of a stack. All methods are safe for concurrent use.
+// Process is one process of a stack. It is safe for concurrent use.
 type Process struct {
-	// Name tells it apart in logs.
+	// Name identifies it in logs.
 	Name string
 	cmd  *exec.Cmd
 	log  *log
@@ -40,7 +39,7 @@ func start(name, path string, args, env []string) (*Process, error) {
 	started := make(chan error, 1)
 	go func() {
 		defer close(p.done)
-		// Pdeathsig comes when the forking thread ends, so it stays.
+		// The death signal is sent when the forking thread ends, so this thread stays.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		if p.err = p.cmd.Start(); p.err == nil {
@@ -59,14 +58,13 @@ func start(name, path string, args, env []string) (*Process, error) {
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed once the process has ended and its output is read.
+// Done is closed once the process has exited and its output is read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Log is what the process has written so far.
+// Log returns the output of the process so far.
 func (p *Process) Log() string { return p.log.text() }
 
-// Logged gives a field of the first line that says this message and has all of
-// the given fields; "" if there is none yet.
+// Logged returns a field of the first log line that has this message and the given fields; "" if there is none yet.
 func (p *Process) Logged(message, field string, with map[string]string) string {
 	for _, record := range p.log.records() {
 		fits := record["msg"] == message
@@ -80,7 +78,7 @@ func (p *Process) Logged(message, field string, with map[string]string) string {
 	return ""
 }
 
-// Signal sends a signal; to a process that has ended it does nothing.
+// Signal sends a signal. It does nothing if the process has exited.
 func (p *Process) Signal(signal os.Signal) error {
 	err := p.cmd.Process.Signal(signal)
 	if errors.Is(err, os.ErrProcessDone) {
@@ -89,8 +87,8 @@ func (p *Process) Signal(signal os.Signal) error {
 	return err
 }
 
-// Stop asks the process to end and waits for it. The error says that it ended
-// with another exit code than 0, or that it had to be killed.
+// Stop sends SIGTERM and waits for the process to exit. It returns an error if the exit status is not 0, or if it had
+// to kill the process.
 func (p *Process) Stop() error {
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -104,13 +102,13 @@ func (p *Process) Stop() error {
 	}
 }
 
-// Kill ends the process without warning and waits for its end.
+// Kill sends SIGKILL and waits for the process to exit.
 func (p *Process) Kill() {
 	_ = p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// failure is nil for a process that ended with exit code 0. Only after done.
+// failure returns nil for exit status 0. Call it after done is closed.
 func (p *Process) failure() error {
 	if p.err != nil && !errors.Is(p.err, exec.ErrWaitDelay) {
 		return fmt.Errorf("%s: %w", p.Name, p.err)
@@ -118,7 +116,7 @@ func (p *Process) failure() error {
 	return nil
 }
 
-// await calls ready until it gives true, the process ends, or ctx is done.
+// await calls ready until it returns true, the process exits, or ctx is done.
 func (p *Process) await(ctx context.Context, what string, ready func() bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Receiver is examples/receiver.py at work. Whoever started it calls Stop.
+// Receiver is a running examples/receiver.py. Its owner calls Stop.
 type Receiver struct {
-	// Port of 127.0.0.1 is where it takes callbacks.
+	// Port is the port on 127.0.0.1 that receives callbacks.
 	Port string
-	// Lines are what it prints from then on.
+	// Lines reads its output after the start.
 	Lines *bufio.Scanner
 	// Stop ends it.
 	Stop func()
 }
 
-// StartReceiver starts the example of the repository at root, which checks signatures
-// by the secret, and returns once it listens.
+// StartReceiver starts the example of the repository at root, which checks signatures with the secret. It returns once
+// the example listens.
 func StartReceiver(ctx context.Context, root, secret string) (*Receiver, error) {
 	python, err := filepath.Abs(filepath.Join(root, ".cache/receiver/bin/python"))
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 )
 
-// startRedis starts an empty redis-server on a socket in dir, with the settings
-// that `cellblock up` gives its own.
+// startRedis starts an empty redis-server on a socket in dir, with the settings that `cellblock up` uses.
 func startRedis(ctx context.Context, dir string, args ...string) (*Process, string, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {

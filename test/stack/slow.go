@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Slow is by how much this machine is slower than a real one: the factor in
-// CELLBLOCK_TEST_SLOW, for an emulated guest; 1 elsewhere. Limits of time and
-// bounds on waiting are stretched by it.
+// Slow returns by which factor this machine is slower than a real one: CELLBLOCK_TEST_SLOW, for an emulated guest; 1
+// by default. Time limits and timeouts are multiplied by it.
 func Slow() int {
 	factor, err := strconv.Atoi(os.Getenv("CELLBLOCK_TEST_SLOW"))
 	if err != nil || factor < 1 {
@@ -17,5 +16,5 @@ func Slow() int {
 	return factor
 }
 
-// Stretched is d on a slow machine.
+// Stretched returns d multiplied by Slow().
 func Stretched(d time.Duration) time.Duration { return d * time.Duration(Slow()) }

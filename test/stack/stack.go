@@ -18,34 +18,33 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// readyBound is how long each part may take to come up. A machine that runs
-// other suites at the same time is slow.
+// readyBound is the timeout for the start of each part. A machine that runs other suites at the same time is slow.
 var readyBound = Stretched(30 * time.Second)
 
 // Env is a set of environment variables, on top of PATH and HOME.
 type Env map[string]string
 
-// Config says what a stack is made of.
+// Config selects the parts of a stack.
 type Config struct {
 	Programs Programs
-	// API are settings of the API. Its address is chosen here.
+	// API are the API's settings. Start chooses its address.
 	API Env
-	// Workers are the settings of each worker; none means no worker. A REDIS_URL
-	// among them, or among API's, is for going there by a detour.
+	// Workers are the settings of each worker; none starts no worker. A REDIS_URL in them, or in API, can lead through
+	// a proxy.
 	Workers []Env
-	// Redis are more arguments for redis-server.
+	// Redis are further arguments of redis-server.
 	Redis []string
-	// OnRedis, if not nil, is told where Redis is before anything else starts.
+	// OnRedis, if not nil, is called with the URL of Redis before anything else starts.
 	OnRedis func(url string)
 }
 
-// Stack is a running service. Whoever started it calls Stop.
+// Stack is a running service. Its owner calls Stop.
 type Stack struct {
-	// URL is where the API answers, without a slash at the end.
+	// URL is the API's URL, without a slash at the end.
 	URL string
-	// RedisURL is where its Redis is.
+	// RedisURL is the URL of its Redis.
 	RedisURL string
-	// Redis and API are the processes, for those who mean to disturb them.
+	// Redis and API are the processes, for tests that kill or pause them.
 	Redis, API *Process
 
 	config Config
@@ -56,8 +55,7 @@ type Stack struct {
 	started int
 }
 
-// Start brings a stack up and returns once every worker has reported. It needs
-// root, like the worker, and redis-server on PATH.
+// Start starts a stack and returns once every worker is up. It needs root, like the worker, and redis-server on PATH.
 func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 	// Not t.TempDir: a socket's path is limited to 107 bytes.
 	dir, err := os.MkdirTemp("", "cellblock-stack-")
@@ -92,8 +90,8 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 	return s, s.checkSandboxes()
 }
 
-// checkSandboxes fails if a worker makes sandboxes of another kind than its settings ask for: where a machine does not
-// allow warm ones, a worker makes cold ones instead, and a test of warm sandboxes would pass without one.
+// checkSandboxes fails if a worker uses another kind of sandbox than its settings ask for. On a machine that does not
+// allow warm sandboxes a worker falls back to cold ones, and a test of warm sandboxes would pass without them.
 func (s *Stack) checkSandboxes() error {
 	for i, p := range s.Workers() {
 		want := cmp.Or(s.config.Workers[i]["SANDBOX"], "warm")
@@ -104,7 +102,7 @@ func (s *Stack) checkSandboxes() error {
 	return nil
 }
 
-// StartWorker adds a worker and returns once it has reported.
+// StartWorker adds a worker and returns once it is up.
 func (s *Stack) StartWorker(ctx context.Context, env Env) (*Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyBound)
 	defer cancel()
@@ -119,14 +117,14 @@ func (s *Stack) StartWorker(ctx context.Context, env Env) (*Process, error) {
 	return p, s.awaitWorkers(ctx, live+1)
 }
 
-// RestartAPI starts the API again, at its old address, after its end.
+// RestartAPI starts the API again, at the same address. It must have exited.
 func (s *Stack) RestartAPI(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyBound)
 	defer cancel()
 	return s.startAPI(ctx)
 }
 
-// RestartRedis starts Redis again, on its old files, after its end.
+// RestartRedis starts Redis again, with its files. It must have exited.
 func (s *Stack) RestartRedis(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, readyBound)
 	defer cancel()
@@ -134,16 +132,15 @@ func (s *Stack) RestartRedis(ctx context.Context) (err error) {
 	return err
 }
 
-// Workers are the workers started so far, the dead ones included.
+// Workers returns all workers started so far, including dead ones.
 func (s *Stack) Workers() []*Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.workers)
 }
 
-// Stop ends everything, what stands on Redis first, and removes the stack's
-// files. The error names each process that did not end with exit code 0, and
-// has what it wrote.
+// Stop stops the workers, the API and Redis, in this order, and removes the stack's files. The error has the name and
+// the output of each process whose exit status was not 0.
 func (s *Stack) Stop() error {
 	var errs []error
 	for _, p := range append(s.Workers(), s.API, s.Redis) {
@@ -160,7 +157,7 @@ func (s *Stack) Stop() error {
 	return errors.Join(errs...)
 }
 
-// Logs is what the API and the workers wrote, for a failure's report.
+// Logs returns the output of the API and the workers, for the report of a failure.
 func (s *Stack) Logs() string {
 	var b strings.Builder
 	for _, p := range append([]*Process{s.API}, s.Workers()...) {
@@ -192,19 +189,19 @@ func (s *Stack) startAPI(ctx context.Context) (err error) {
 	})
 }
 
-// shared are the settings that the API and the workers must have alike.
+// shared returns the settings that the API and the workers must share.
 func (s *Stack) shared() Env {
 	return Env{"REDIS_URL": s.RedisURL, "FILES_URL": "file://" + s.FilesDir() + "?create_dir=true&no_tmp_dir=true&metadata=skip"}
 }
 
-// FilesDir is the folder in which the files that jobs left are kept.
+// FilesDir is the folder with the output files of jobs.
 func (s *Stack) FilesDir() string { return filepath.Join(s.dir, "files") }
 
 func (s *Stack) launchWorker(env Env) (*Process, error) {
 	return s.LaunchWorker(s.config.Programs.Worker, env)
 }
 
-// LaunchWorker adds a worker, made from the given program, and returns at once.
+// LaunchWorker adds a worker that runs the given program, and returns at once.
 func (s *Stack) LaunchWorker(program string, env Env) (*Process, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,7 +214,7 @@ func (s *Stack) LaunchWorker(program string, env Env) (*Process, error) {
 	return p, err
 }
 
-// awaitWorkers waits until n workers show themselves, or the last one ends.
+// awaitWorkers waits until the API reports n workers, or the last one exits.
 func (s *Stack) awaitWorkers(ctx context.Context, n int) error {
 	workers := s.Workers()
 	if n == 0 || len(workers) == 0 {
@@ -229,7 +226,7 @@ func (s *Stack) awaitWorkers(ctx context.Context, n int) error {
 	})
 }
 
-// liveWorkers asks the API how many workers it sees.
+// liveWorkers asks the API for the number of workers.
 func (s *Stack) liveWorkers() (int, error) {
 	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get(s.URL + "/readyz")
@@ -250,8 +247,7 @@ func (s *Stack) liveWorkers() (int, error) {
 	return ready.Workers, json.Unmarshal(body, &ready)
 }
 
-// environment merges the sets, later ones over earlier ones. Nothing of the
-// caller's own settings gets through.
+// environment merges the sets; later ones override earlier ones. The caller's other settings are not included.
 func environment(sets ...Env) []string {
 	all := Env{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}
 	for _, set := range sets {
@@ -265,11 +261,10 @@ func environment(sets ...Env) []string {
 	return env
 }
 
-// At is a service that somebody else runs: only its URL is known, and Stop does
-// nothing.
+// At returns a service that is already running: only its URL is known, and Stop does nothing.
 func At(url string) *Stack { return &Stack{URL: strings.TrimSuffix(url, "/")} }
 
-// StartRedis starts a stack of nothing but Redis, for what talks to that alone.
+// StartRedis starts a stack of Redis only, for tests that need nothing else.
 func StartRedis(ctx context.Context) (*Stack, error) {
 	dir, err := os.MkdirTemp("", "cellblock-stack-")
 	if err != nil {

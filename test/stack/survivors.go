@@ -12,13 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AdoptOrphans makes this program the parent of every process below it whose
-// own parent dies, so that Survivors sees them all.
+// AdoptOrphans makes this program the parent of descendants whose parent dies, so that Survivors sees them all.
 func AdoptOrphans() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// Survivors describes the processes that still live below this program, once
-// they have had the given time to go. It reaps the dead among them, so it is for
-// after every stack was stopped.
+// Survivors waits for at most patience for this program's descendants to exit, and describes those that are still
+// alive. It reaps the dead ones, so call it after every stack was stopped.
 func Survivors(patience time.Duration) []string {
 	deadline := time.Now().Add(patience)
 	for {
@@ -36,7 +34,7 @@ func Survivors(patience time.Duration) []string {
 	}
 }
 
-// Descendants are the processes below one, dead ones not yet reaped included.
+// Descendants returns the descendants of a process, including zombies.
 func Descendants(pid int) []int {
 	children := map[int][]int{}
 	for _, child := range pids() {
@@ -53,8 +51,7 @@ func Descendants(pid int) []int {
 	return all
 }
 
-// RunningWith are the processes of this machine that have the text in their
-// command line, other than this one.
+// RunningWith returns the processes of this machine that have the text in their command line, except this one.
 func RunningWith(text string) []int {
 	var found []int
 	for _, pid := range pids() {
@@ -65,7 +62,7 @@ func RunningWith(text string) []int {
 	return found
 }
 
-// CommandLine is how a process was called; empty for one that is gone or a zombie.
+// CommandLine returns the command line of a process; "" for a zombie or one that is gone.
 func CommandLine(pid int) string {
 	content, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	return strings.TrimSpace(strings.ReplaceAll(string(content), "\x00", " "))
@@ -82,7 +79,7 @@ func pids() []int {
 	return all
 }
 
-// parentOf reads field 4 of proc_pid_stat(5); the name before it may hold anything.
+// parentOf reads field 4 of proc_pid_stat(5); the name before it may contain any character.
 func parentOf(pid int) (int, error) {
 	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {

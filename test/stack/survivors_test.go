@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestSurvivors: an orphan counts, wherever it has gone, until it is dead.
+// TestSurvivors checks that an orphan counts, in any session, until it is dead.
 func TestSurvivors(t *testing.T) {
 	if err := AdoptOrphans(); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestSurvivors(t *testing.T) {
 	}
 }
 
-// TestLog keeps the beginning and the end of what is written.
+// TestLog checks that a log keeps the beginning and the end.
 func TestLog(t *testing.T) {
 	l := newLog()
 	fmt.Fprintln(l, `{"msg":"listening","addr":"x:1"}`)

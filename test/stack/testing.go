@@ -2,8 +2,7 @@ package stack
 
 import "testing"
 
-// StartFor starts the parts for a test, and ends them with it. If the test failed,
-// it shows what they wrote.
+// StartFor starts a stack for a test, and stops it at the test's end. If the test failed, it shows the logs.
 func StartFor(t testing.TB, config Config) *Stack {
 	t.Helper()
 	s, err := Start(t.Context(), config)
