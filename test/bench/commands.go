@@ -16,22 +16,20 @@ import (
 	"cellblock/test/stack"
 )
 
-// commands is what Redis has to do, its commands inside scripts counted too.
+// commands is the number of Redis commands, including those inside scripts.
 type commands struct {
 	Workers int `json:"workers"`
 	Jobs    int `json:"jobs"`
-	// PerJob is without what the same time costs while nothing happens.
+	// PerJob excludes the commands that an idle service runs in the same time.
 	PerJob float64 `json:"per_job"`
 	// IdlePerSecond is for all workers and the API together.
 	IdlePerSecond float64 `json:"idle_per_second"`
-	// ByName are the commands for each job, and IdleByName those for each idle
-	// second, by their names; rare ones are left out.
+	// ByName has the commands per job, and IdleByName those per idle second, by command name. Rare ones are left out.
 	ByName     map[string]float64 `json:"by_name"`
 	IdleByName map[string]float64 `json:"idle_by_name"`
 }
 
-// measureCommands counts what synchronous jobs cost while all workers but one
-// are idle.
+// measureCommands counts the commands of synchronous jobs while all workers but one are idle.
 func measureCommands(ctx context.Context, o options, programs stack.Programs) (_ *commands, err error) {
 	config := stack.Config{Programs: programs}
 	for range o.workers {
@@ -49,7 +47,7 @@ func measureCommands(ctx context.Context, o options, programs stack.Programs) (_
 	defer client.Close()
 	count := min(o.jobs, 100)
 	service := newService(s.URL, "def main():\n    return 1\n")
-	for range min(o.workers, count) { // every worker has run one: connections and scripts are there
+	for range min(o.workers, count) { // every worker has run one: its connections and scripts exist
 		if _, err := service.call(ctx); err != nil {
 			return nil, err
 		}
@@ -79,7 +77,7 @@ func measureCommands(ctx context.Context, o options, programs stack.Programs) (_
 	return summarizeCommands(o.workers, count, idle, busy), nil
 }
 
-// tally is how often each command ran during some time.
+// tally is the number of calls of each command during took.
 type tally struct {
 	calls map[string]float64
 	took  time.Duration
@@ -119,10 +117,10 @@ func summarizeCommands(workers, jobs int, idle, busy tally) *commands {
 	return c
 }
 
-// rounded gives two places; more would be noise.
+// rounded rounds to two decimals; more would be noise.
 func rounded(n float64) float64 { return math.Round(100*n) / 100 }
 
-// commandCalls reads INFO commandstats, without the INFO itself.
+// commandCalls reads INFO commandstats, without INFO itself.
 func commandCalls(ctx context.Context, client redis.UniversalClient) (map[string]float64, error) {
 	info, err := client.Info(ctx, "commandstats").Result()
 	if err != nil {

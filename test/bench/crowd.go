@@ -21,38 +21,37 @@ const (
 	crowdWatchers = 200
 	crowdWatched  = 8
 	crowdWaiting  = 1000
-	// crowdRamp is the time between the arrivals of two waiting clients: all of them
-	// wait at once, and do not come at once.
+	// crowdRamp is the time between the arrivals of two waiting clients, so that all wait at the same time but do not
+	// arrive at the same time.
 	crowdRamp = 3 * time.Millisecond
-	// crowdRest is how long the process may take to be as it was. Go collects what is
-	// free two minutes after it last did, if there was no need before.
+	// crowdRest is how long the process may take to return to its resting state. Go runs the garbage collector two
+	// minutes after the last collection at the latest.
 	crowdRest = 5 * time.Minute
-	// crowdHeap is how much more heap in use counts as nothing, in bytes.
+	// crowdHeap is the growth of the heap that is ignored, in bytes.
 	crowdHeap = 6 << 20
 )
 
-// crowd is one API process with many who watch and many who wait at once.
+// crowd is the load of many watchers and many waiting clients on one API process.
 type crowd struct {
 	Watchers int `json:"watchers"`
 	Waiting  int `json:"waiting"`
-	// Before is at rest, Most the highest of each while all are there, After at rest
-	// again.
+	// Before and After are at rest. Most has the maximum of each value under load.
 	Before footprint `json:"before"`
 	Most   footprint `json:"most"`
 	After  footprint `json:"after"`
-	// Seen is from a script's print until a watcher has it.
+	// Seen is the time from a script's print until a watcher receives it.
 	Seen summary `json:"print_to_watcher"`
 	// Answered is how long the waiting clients waited.
 	Answered summary `json:"answered"`
 }
 
-// footprint is what a process has.
+// footprint is the resource use of a process.
 type footprint struct {
 	Goroutines int `json:"goroutines"`
 	Files      int `json:"open_files"`
 	HeapBytes  int `json:"heap_bytes"`
 	RSSBytes   int `json:"resident_bytes"`
-	// Seconds is how long it took to come to this, from the end of the crowd.
+	// Seconds is the time from the end of the crowd to this measurement.
 	Seconds float64 `json:"seconds,omitzero"`
 }
 
@@ -63,9 +62,8 @@ func (f footprint) most(other footprint) footprint {
 	}
 }
 
-// measureCrowd has watchers on a few jobs that print for long, and clients that wait
-// for short ones, for which there are too few places. Every print must come once to
-// each watcher, and every client must be answered.
+// measureCrowd starts watchers of a few jobs that print for a long time, and clients that wait for short jobs, with
+// too few slots. Every watcher must receive each print once, and every client must get a response.
 func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *crowd, err error) {
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{
 		"WORKER_CONCURRENCY": strconv.Itoa(2 * crowdWatched), "PRELOAD": "", "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python,
@@ -74,7 +72,7 @@ func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *c
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	// Connections of their own, which end with their request.
+	// One connection for each request.
 	client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	c := &crowd{Watchers: crowdWatchers, Waiting: crowdWaiting}
 	if err := pause(ctx, 2*time.Second); err != nil {
@@ -104,7 +102,7 @@ func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *c
 	return c, err
 }
 
-// awaitRest gives what the process has once its heap is nearly as before, or at last.
+// awaitRest returns the footprint once the heap is nearly as before, or the last one after crowdRest.
 func awaitRest(ctx context.Context, client *http.Client, url string, before footprint) (footprint, error) {
 	for began := time.Now(); ; {
 		f, err := readFootprint(ctx, client, url)
@@ -118,7 +116,7 @@ func awaitRest(ctx context.Context, client *http.Client, url string, before foot
 	}
 }
 
-// gather has all of them there at once, and waits for their ends.
+// gather starts all watchers and clients, and waits until they have ended.
 func (c *crowd) gather(ctx context.Context, client *http.Client, url string) error {
 	var all sync.WaitGroup
 	errs := make(chan error, crowdWatchers+crowdWaiting)
@@ -167,7 +165,7 @@ func (c *crowd) gather(ctx context.Context, client *http.Client, url string) err
 	return nil
 }
 
-// delays are how long the prints of an event took, by what they say.
+// delays returns the delays of the prints in an event, from the times that they contain.
 func delays(event stack.Event) []time.Duration {
 	var data struct {
 		Text string `json:"text"`
@@ -198,7 +196,7 @@ func submit(ctx context.Context, client *http.Client, url, script string) (strin
 	return accepted.JobID, nil
 }
 
-// readFootprint asks the API's own metrics.
+// readFootprint reads the API's own metrics.
 func readFootprint(ctx context.Context, client *http.Client, url string) (footprint, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {

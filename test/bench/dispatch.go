@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	// settle lets the consumer go back to its wait, so that each job finds it idle.
+	// settle is the time for the consumer to wait again, so that each job finds it idle.
 	settle = 15 * time.Millisecond
-	// dispatchBound is far above what any job may wait for an idle consumer.
+	// dispatchBound is far above the time that a job may wait for an idle consumer.
 	dispatchBound = 30 * time.Second
 )
 
-// dispatch is how long a job waits for a worker that has nothing to do.
+// dispatch is how long a job waits for an idle worker.
 type dispatch struct {
 	summary
 }
 
-// measureDispatch puts jobs into a real queue one by one and takes the time
-// until the handler starts. Both ends are in this program, on one clock.
+// measureDispatch puts jobs into a real queue one by one and measures the time until the handler starts. Both ends are
+// in this program, on one clock.
 func measureDispatch(ctx context.Context, o options) (_ *dispatch, err error) {
 	s, err := stack.StartRedis(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func measureDispatch(ctx context.Context, o options) (_ *dispatch, err error) {
 	return &dispatch{summarize(times)}, nil
 }
 
-// dispatchTimes leaves out the first job, which makes the connections.
+// dispatchTimes leaves out the first job, which opens the connections.
 func dispatchTimes(ctx context.Context, producer *queue.Producer, started <-chan time.Time, count int) ([]time.Duration, error) {
 	times := make([]time.Duration, 0, count)
 	for n := range count + 1 {

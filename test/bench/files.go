@@ -16,15 +16,15 @@ import (
 	"cellblock/test/stack"
 )
 
-// fileSpeed is how fast files go in and out, in MB (MiB) for each second of the
-// whole way: upload, Redis, sandbox; and sandbox, folder, download.
+// fileSpeed is the throughput of files, in MB (MiB) per second of the whole way: upload, Redis and sandbox in;
+// sandbox, storage and download out.
 type fileSpeed struct {
 	InMBPerSecond  float64 `json:"in_mb_per_second"`
 	OutMBPerSecond float64 `json:"out_mb_per_second"`
 }
 
 const (
-	// fileMB is moved each time, and fileRounds times each way.
+	// fileMB is the size of each transfer, and fileRounds their number in each direction.
 	fileMB     = 15
 	fileRounds = 10
 )
@@ -40,8 +40,7 @@ def main(n):
             f.write(os.urandom(1 << 20))
 `
 
-// measureFiles takes the median time of jobs with files, less that of the same
-// job without.
+// measureFiles subtracts the median time of the same job without files.
 func measureFiles(ctx context.Context, programs stack.Programs) (_ *fileSpeed, err error) {
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"SANDBOX": "warm", "WORKER_CONCURRENCY": "1"}}})
 	if err != nil {
@@ -63,7 +62,7 @@ func measureFiles(ctx context.Context, programs stack.Programs) (_ *fileSpeed, e
 	return &fileSpeed{InMBPerSecond: fileMB / in.Seconds(), OutMBPerSecond: fileMB / out.Seconds()}, nil
 }
 
-// difference runs both in turn, and gives the difference of their medians.
+// difference runs both alternately, and returns the difference of their medians.
 func difference(with, without func() (time.Duration, error)) (time.Duration, error) {
 	var more, less []time.Duration
 	for range fileRounds {
@@ -91,7 +90,7 @@ func upload(ctx context.Context, url, script, args string, content []byte) (time
 func postForm(ctx context.Context, url, script, args string, content []byte) (time.Duration, []byte, error) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
-	_ = form.WriteField("script", script) // a bytes.Buffer takes everything
+	_ = form.WriteField("script", script) // writing to a bytes.Buffer cannot fail
 	_ = form.WriteField("args", args)
 	file, _ := form.CreateFormFile("files", "data")
 	_, _ = file.Write(content)
@@ -106,7 +105,7 @@ func postForm(ctx context.Context, url, script, args string, content []byte) (ti
 	return time.Since(began), answer, err
 }
 
-// download has a job leave so many files of a MB each, and gets them all.
+// download runs a job that leaves n files of 1 MB each, and downloads them all.
 func download(ctx context.Context, url string, n int) (time.Duration, error) {
 	took, answer, err := postForm(ctx, url, leavingFiles, fmt.Sprintf(`{"n":%d}`, n), nil)
 	if err != nil {

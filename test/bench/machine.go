@@ -8,7 +8,7 @@ import (
 	"cellblock/test/results"
 )
 
-// machine is where a measurement was made; figures compare on the same only.
+// machine describes the machine of a measurement. Compare only figures of the same machine.
 type machine struct {
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`

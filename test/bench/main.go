@@ -1,28 +1,28 @@
-// Command bench measures the service on this machine, with real Redis, workers
-// and sandboxes, and appends what it found to a file that keeps the history.
+// Command bench measures the service on this machine, with real Redis, workers and sandboxes, and appends the results
+// to a file that keeps the history.
 //
 // Seven measurements, each with its aim:
 //
-//	idle-dispatch  enqueue to the start of the handler, on an idle queue:
-//	               below 5 ms at the median
-//	commands       Redis commands for each job while 20 workers are idle, and
-//	               for each second in which nothing happens: bounded
+//	idle-dispatch  time from enqueue to the start of the handler, on an idle
+//	               queue: below 5 ms at the median
+//	commands       Redis commands per job while 20 workers are idle, and per
+//	               second without jobs: bounded
 //	overhead       a request's whole time, with warm and with cold sandboxes,
-//	               over that of a bare nsjail with the same script, which leaves
+//	               minus that of a bare nsjail with the same script, which exits
 //	               as the runner does: below 15 ms at the median. Warm, pandas:
 //	               at most 8 ms in all, and 40 times less than a bare one that
-//	               takes Python apart at its end
+//	               finalizes the interpreter
 //	speed          jobs per second with 8 clients, over HTTP, with the same
 //	               sandboxes driven by this program, and with a bare nsjail on
 //	               each core
 //	files          MB per second of files in (upload to script) and out (script
 //	               to download)
 //	crowd          goroutines, files and memory of one API process with 200
-//	               watchers and 1,000 waiting clients at once: back to what they
-//	               were afterwards
+//	               watchers and 1,000 waiting clients at once: back to the
+//	               values before
 //	rest           memory of a ready sandbox, processor time of an idle stack
 //
-// Needs root, redis-server and the sandbox's Python (`make setup`).
+// It needs root, redis-server and the sandbox's Python (`make setup`).
 package main
 
 import (
@@ -43,10 +43,10 @@ import (
 	"cellblock/test/stack"
 )
 
-// measurements in the order in which they run.
+// measurements are the names, in the order in which they run.
 var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "rest", "crowd"}
 
-// options say what to measure and how often. Every loop is bounded by them.
+// options select what to measure and how often. They bound every loop.
 type options struct {
 	what    []string
 	jobs    int
@@ -59,7 +59,7 @@ type options struct {
 	nsjail  string
 }
 
-// report is one run, and one line of the history.
+// report is the result of one run, and one line of the history.
 type report struct {
 	Date     string       `json:"date"`
 	Commit   string       `json:"commit"`
@@ -122,7 +122,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	// The bare nsjail reads its script from there under another user id.
+	// The bare nsjail reads its script from there with another user id.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}

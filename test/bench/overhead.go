@@ -15,26 +15,25 @@ import (
 	"cellblock/test/stack"
 )
 
-// comparison is one script through the service and through a bare nsjail.
+// comparison compares one script through the service and through a bare nsjail.
 //
-// There are two bare ones. Python takes itself apart at its end, which costs
-// some 90 ms once pandas is imported; the runner leaves without that. Against a
-// bare Python that does it, the service looks faster than what it contains. So
-// the aim is for the other: the same script, leaving at once, as the runner does.
+// There are two bare variants. Python finalizes its interpreter when it exits, which takes some 90 ms once pandas is
+// imported; the runner exits without that. Compared with a bare Python that finalizes, the service would look faster
+// than the sandbox it contains. So the aim is for the other variant, which exits at once, as the runner does.
 type comparison struct {
 	Script string `json:"script"`
-	// Sandbox is the kind that the service uses.
+	// Sandbox is the kind of sandbox that the service uses.
 	Sandbox string  `json:"sandbox"`
 	Service summary `json:"service"`
-	// Bare leaves at once, BareFull takes the interpreter apart first.
+	// Bare exits at once; BareFull finalizes the interpreter first.
 	Bare     summary `json:"bare"`
 	BareFull summary `json:"bare_full"`
-	// Overhead is the service's median less Bare's. For a warm sandbox it is
-	// below zero where starting Python is what takes the time.
+	// Overhead is the service's median minus Bare's. For a warm sandbox it is negative if most of the time is Python's
+	// start.
 	Overhead float64 `json:"overhead_ms"`
 }
 
-// kinds of sandboxes, each on a stack of its own.
+// kinds are the kinds of sandboxes, each on its own stack.
 var kinds = []string{"warm", "cold"}
 
 var scripts = []struct{ name, text string }{
@@ -48,9 +47,8 @@ var scripts = []struct{ name, text string }{
 `},
 }
 
-// measureOverhead runs each script through the whole service, with each kind of
-// sandbox, and through a bare nsjail in turn, so that all meet the same moods of
-// the machine.
+// measureOverhead runs each script alternately through the service, with each kind of sandbox, and through a bare
+// nsjail, so that the machine's fluctuations affect all alike.
 func measureOverhead(ctx context.Context, o options, programs stack.Programs, dir string) (_ []comparison, err error) {
 	var stacks []*stack.Stack
 	defer func() {
@@ -92,7 +90,7 @@ func measureOverhead(ctx context.Context, o options, programs stack.Programs, di
 	return all, nil
 }
 
-// inTurn makes each run so many times, one after the other, and sums up each.
+// inTurn calls the runs alternately, count times each, and summarizes the times of each.
 func inTurn(ctx context.Context, runs []func(context.Context) (time.Duration, error), count int) ([]summary, error) {
 	const warmUp = 3
 	times := make([][]time.Duration, len(runs))
@@ -114,17 +112,16 @@ func inTurn(ctx context.Context, runs []func(context.Context) (time.Duration, er
 	return summaries, nil
 }
 
-// What a bare script does after its definitions, and how it ends.
+// The code appended to a bare script.
 const (
 	leaveInFull = "\nimport json\nprint(json.dumps(main()))\n"
 	leaveAtOnce = leaveInFull + "import os, sys\nsys.stdout.flush()\nos._exit(0)\n"
 )
 
-// bare is a command line of nsjail with the service's own configuration and
-// nothing of the service around it.
+// bare is a command line of nsjail with the service's configuration, but without the service.
 type bare struct{ args []string }
 
-// outsideID is a user id that no worker gives out.
+// outsideID is a user id that no worker uses.
 const outsideID = "99999"
 
 func newBare(ctx context.Context, o options, dir, script string) (*bare, error) {
@@ -154,7 +151,7 @@ func newBare(ctx context.Context, o options, dir, script string) (*bare, error) 
 	return &bare{append(args, "--", o.python, "-I", "-B", "/bare.py")}, nil
 }
 
-// call runs it once and gives the time until it has ended.
+// call runs it once and returns the time until it has exited.
 func (b *bare) call(ctx context.Context) (time.Duration, error) {
 	cmd := exec.CommandContext(ctx, b.args[0], b.args[1:]...)
 	cmd.Env = []string{}

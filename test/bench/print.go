@@ -41,7 +41,7 @@ func (r report) print(out io.Writer) error {
 	return w.Flush()
 }
 
-// printSpeed writes what warm sandboxes are judged by, as ratios within this run.
+// printSpeed prints the figures with which warm sandboxes are judged, as ratios within this run.
 func (r report) printSpeed(w io.Writer) {
 	for _, c := range r.Overhead {
 		if c.Script == "pandas" && c.Sandbox == "warm" {

@@ -13,13 +13,13 @@ import (
 	"cellblock/test/stack"
 )
 
-// rest is what the service costs while nothing happens.
+// rest is the cost of an idle service.
 type rest struct {
-	// ReadyBytes is the memory of one more ready sandbox with numpy and pandas
-	// loaded: the sum of all shares (PSS), divided among manyReady.
+	// ReadyBytes is the memory of one more ready sandbox with numpy and pandas loaded: the sum of the processes' PSS,
+	// divided by manyReady.
 	ReadyBytes int64 `json:"ready_sandbox_bytes"`
-	// CPU is the processor time of an idle stack with idleReady ready sandboxes of
-	// each kind, as a part of one core.
+	// CPU is the processor time of an idle stack with idleReady ready sandboxes of each kind, as a fraction of one
+	// core.
 	CPU float64 `json:"idle_cpu"`
 }
 
@@ -41,7 +41,7 @@ func measureRest(ctx context.Context, o options, programs stack.Programs) (*rest
 	return &rest{ReadyBytes: (many - one) / manyReady, CPU: cpu}, err
 }
 
-// poolMemory is the PSS of a zygote with pandas and of so many ready forks.
+// poolMemory returns the PSS of a zygote with pandas and its ready forks.
 func poolMemory(ctx context.Context, o options, ready int) (_ int64, err error) {
 	_, done, err := openMaker(ctx, o, ready)
 	if err != nil {
@@ -60,7 +60,7 @@ func poolMemory(ctx context.Context, o options, ready int) (_ int64, err error) 
 	return sum, nil
 }
 
-// idleCPU watches a stack that nobody uses.
+// idleCPU measures a stack without jobs.
 func idleCPU(ctx context.Context, o options, programs stack.Programs) (_ float64, err error) {
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"WORKER_CONCURRENCY": strconv.Itoa(idleReady), "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}}})
 	if err != nil {
@@ -88,7 +88,7 @@ func ticksBelow(pid int) int64 {
 	return sum
 }
 
-// process is one line of what /proc says (proc_pid_stat(5)).
+// process is a process in /proc (proc_pid_stat(5)).
 type process struct {
 	pid, parent int
 	ticks       int64
@@ -102,7 +102,7 @@ func processes() map[int]process {
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			continue // it ended meanwhile
+			continue // it has exited
 		}
 		p := process{all: found}
 		var user, system int64
@@ -130,7 +130,7 @@ func below(p process, pid int) bool {
 	return false
 }
 
-// pss is the memory that p has, with what it shares divided among all who do.
+// pss returns the proportional set size of p: shared memory is divided among the processes that share it.
 func (p process) pss() int64 {
 	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid))
 	for line := range strings.Lines(string(content)) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// summary is what a series of times comes down to, in milliseconds.
+// summary summarizes a series of times, in milliseconds.
 type summary struct {
 	N      int     `json:"n"`
 	Median float64 `json:"median_ms"`
@@ -13,7 +13,7 @@ type summary struct {
 	Max    float64 `json:"max_ms"`
 }
 
-// summarize needs at least one time. It sorts them.
+// summarize requires at least one time. It sorts times.
 func summarize(times []time.Duration) summary {
 	slices.Sort(times)
 	at := func(part float64) float64 {
@@ -22,5 +22,5 @@ func summarize(times []time.Duration) summary {
 	return summary{N: len(times), Median: at(0.5), P99: at(0.99), Max: milliseconds(times[len(times)-1])}
 }
 
-// milliseconds are given to the microsecond.
+// milliseconds converts a duration, to the microsecond.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

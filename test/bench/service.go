@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// service posts one script again and again, over one connection.
+// service posts one script repeatedly, over one connection.
 type service struct {
 	url    string
 	body   []byte
@@ -19,12 +19,11 @@ type service struct {
 }
 
 func newService(url, script string) *service {
-	body, _ := json.Marshal(map[string]string{"script": script}) // a map of strings always has JSON
+	body, _ := json.Marshal(map[string]string{"script": script}) // a map of strings always encodes
 	return &service{url: url + "/execute", body: body, client: &http.Client{Timeout: time.Minute}}
 }
 
-// call runs the script once and gives the time from request to answer. Every
-// answer but success is an error.
+// call runs the script once and returns the time from request to response. Every response but success is an error.
 func (s *service) call(ctx context.Context) (time.Duration, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(s.body))
 	if err != nil {

@@ -16,21 +16,20 @@ import (
 	"cellblock/test/stack"
 )
 
-// clients is how many ask at once in the throughput measurement.
+// clients is the number of concurrent clients in the throughput measurement.
 const clients = 8
 
-// speed is how many jobs a second one script makes, three ways in turn.
+// speed is the throughput of one script, measured in three ways.
 type speed struct {
 	Script string `json:"script"`
-	// Service is over HTTP with the whole stack and warm sandboxes, Direct the
-	// same sandboxes driven by this program, Bare one nsjail for each core.
+	// Service is over HTTP with the whole stack and warm sandboxes, Direct with the same sandboxes driven by this
+	// program, Bare with one nsjail for each core.
 	Service float64 `json:"service_per_second"`
 	Direct  float64 `json:"direct_per_second"`
 	Bare    float64 `json:"bare_per_second"`
 }
 
-// rounds is how often each way is measured, in turn, so that all meet the same
-// moods of the machine.
+// rounds is how often each way is measured, alternately, so that the machine's fluctuations affect all alike.
 const rounds = 3
 
 func measureSpeed(ctx context.Context, o options, programs stack.Programs, dir string) (_ []speed, err error) {
@@ -70,15 +69,15 @@ func speedScripts() []struct{ name, text string } {
 // caller runs a script once.
 type caller func(context.Context) (time.Duration, error)
 
-// addRound measures one round and adds its part to a mean.
+// addRound measures one round and adds its share to a mean.
 func addRound(ctx context.Context, mean *float64, o options, workers int, call caller) error {
 	rate, err := throughput(ctx, workers, o.round, call)
 	*mean += rounded(rate / rounds)
 	return err
 }
 
-// throughput lets so many call again and again for a while, after a short
-// warm-up, and gives the calls per second.
+// throughput calls call from several goroutines for the given length, after a short warm-up, and returns the calls per
+// second.
 func throughput(ctx context.Context, workers int, length time.Duration, call caller) (float64, error) {
 	var done atomic.Int64
 	var group sync.WaitGroup
@@ -107,7 +106,7 @@ func throughput(ctx context.Context, workers int, length time.Duration, call cal
 	}
 }
 
-// direct makes warm sandboxes in this program, as the worker does, for use.
+// direct creates warm sandboxes in this program, as the worker does, and passes them to use.
 func direct(ctx context.Context, o options, script string, use func(caller) error) error {
 	maker, done, err := openMaker(ctx, o, thisMachine().Cores)
 	if err != nil {
@@ -130,7 +129,7 @@ func direct(ctx context.Context, o options, script string, use func(caller) erro
 	return errors.Join(err, done())
 }
 
-// openMaker makes warm sandboxes with the default settings and so many ready.
+// openMaker creates warm sandboxes with the default settings and ready of them in the pool.
 func openMaker(ctx context.Context, o options, ready int) (nsjail.Maker, func() error, error) {
 	var settings struct {
 		Sandbox nsjail.Settings `embed:""`
