@@ -88,7 +88,7 @@ const squares = `{"script": "def main(n): return n * n", "args": {"n": 2}}
 {"script": "def main(n): return n * n", "args": {"n": 3}}
 `
 
-// results are the lines that batch printed, sorted by their index.
+// results parses the lines that batch printed, and sorts them by index.
 func results(t *testing.T, text string) (all []client.BatchResult) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -138,7 +138,7 @@ func TestABatchIsReadLater(t *testing.T) {
 func TestCtrlCCancelsTheBatch(t *testing.T) {
 	file := write(t, "jobs.ndjson", "{}\n"+strings.Repeat(`{"script": "import time\ndef main(): time.sleep(12)"}`+"\n", 8))
 	out, end := begin(t, "", "batch", file)
-	out.next() // the line that is refused: which of the others start first, nothing promises
+	out.next() // the refused line: which other job starts first is not defined
 	got := end(syscall.SIGINT)
 	_, id, _ := strings.Cut(got.stderr, "cancelling batch ")
 	id, _, _ = strings.Cut(id, " ")

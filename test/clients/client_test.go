@@ -29,7 +29,7 @@ func TestRunGivesTheJob(t *testing.T) {
 	}
 }
 
-// The service holds an answer for a second here.
+// This service holds a response for one second.
 func TestRunGoesOnWaiting(t *testing.T) {
 	job, err := newClient(t).Run(within(t), client.Request{Script: "import time\ndef main():\n    time.sleep(1.5)\n    return 7\n"})
 	if err != nil || string(job.Result) != "7" || job.StartedAt == nil {
@@ -91,7 +91,7 @@ func TestARefusedRequest(t *testing.T) {
 	}
 }
 
-// What is too much for JSON goes as a form, and the script sees no difference.
+// Files that are too large for JSON are sent as a form. The script sees no difference.
 func TestFilesGoInAndComeBack(t *testing.T) {
 	c := newClient(t)
 	large := []byte(strings.Repeat("a\xff\r\n", 256<<10))

@@ -29,7 +29,7 @@ def main(n, text, more):
 	}
 }
 
-// cli-leading-zero: a value of --arg is JSON if it can be, and else the text itself.
+// cli-leading-zero: a value of --arg is JSON if it parses as JSON, or else the text itself.
 func TestArgsKeepWhatIsNoJSON(t *testing.T) {
 	got := cellblock(t, "def main(**k): return {n: repr(k[n]) for n in sorted(k)}",
 		"run", "-", "-a", "zip=01234", "-a", "f=1e3", "-a", "t=true", "-a", `s="3"`, "-a", "x=null", "-a", "nan=NaN")
@@ -39,7 +39,7 @@ func TestArgsKeepWhatIsNoJSON(t *testing.T) {
 	}
 }
 
-// cli-pipe-stdin: the script comes out of one pipe, and its input out of another.
+// cli-pipe-stdin: the script comes from one pipe, and its input from another.
 func TestAScriptOutOfAPipe(t *testing.T) {
 	shell := fmt.Sprintf(`printf '1\n2\n' | %q run <(printf 'import sys\ndef main(): return sum(map(int, sys.stdin))') --stdin -`, program)
 	cmd := exec.CommandContext(within(t), "bash", "-c", shell)
@@ -92,7 +92,7 @@ func TestExitStatuses(t *testing.T) {
 		{2, "such as http://", "", "list --url ftp://x"},
 		{2, `--status must be one of "queued","running","succeeded","failed","cancelled" but got "done"`, "", "list --status done"},
 		{2, `--priority must be one of "high","default","low" but got "x"`, "", "run - --priority x"},
-		// Before a job is handed in.
+		// Before a job is submitted.
 		{2, "not a directory", "", "run " + good + " -o " + good + "/folder --url http://127.0.0.1:1"},
 		{3, "cannot be reached", "", "run " + good + " --url http://127.0.0.1:1"},
 	}
@@ -111,7 +111,7 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
-// What could not be printed is not taken for printed.
+// A failure to print the result is an error.
 func TestAFullDiskIsTold(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -146,7 +146,7 @@ def main():
 	}
 }
 
-// A file's name does not lead out of the folder over a link that lies there.
+// A link in the folder cannot lead a file out of it.
 func TestFilesStayInTheFolder(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	if err := os.Symlink(outside, filepath.Join(dir, "a")); err != nil {
@@ -186,7 +186,7 @@ func TestSubmitGetAndList(t *testing.T) {
 	}
 }
 
-// bash itself says what the printed script makes of a line.
+// bash itself reports the completions of the printed script.
 func TestCompletionInBash(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "job.py"), nil, 0o600); err != nil {

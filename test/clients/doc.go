@@ -1,3 +1,3 @@
-// Package clients holds tests of the Go client and of the command line against
-// the real service: one stack, with a worker, for all of them.
+// Package clients has tests of the Go client and the command line against the real service: one stack, with one
+// worker, for all tests.
 package clients

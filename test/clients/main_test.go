@@ -21,11 +21,11 @@ import (
 
 const (
 	token = "the-clients-token"
-	// bound is longer than any step of a test takes, also on a busy machine.
+	// bound is longer than any step of a test takes, even on a busy machine.
 	bound = 30 * time.Second
 )
 
-// service is up for all tests; program is the command line.
+// service runs during all tests; program is the path of the command line.
 var (
 	service  *stack.Stack
 	programs stack.Programs
@@ -74,7 +74,7 @@ func run(m *testing.M) (code int, err error) {
 	return code, nil
 }
 
-// newClient is a client of the service.
+// newClient returns a client of the service.
 func newClient(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(service.URL, client.WithToken(token))
@@ -85,7 +85,7 @@ func newClient(t *testing.T) *client.Client {
 	return c
 }
 
-// within is a context for one test.
+// within returns a context for one test, with a timeout.
 func within(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
@@ -93,8 +93,8 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// command is the program with these words, ready to be started. Its environment
-// has the service and the token, and what is given.
+// command returns the program with these arguments, ready to start. Its environment has the service's URL, the token,
+// and env.
 func command(t *testing.T, env []string, words ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(within(t), program, words...)
@@ -102,13 +102,13 @@ func command(t *testing.T, env []string, words ...string) *exec.Cmd {
 	return cmd
 }
 
-// ended is what a run of the program gave.
+// ended is the result of a run of the program.
 type ended struct {
 	stdout, stderr string
 	status         int
 }
 
-// cellblock runs the program with this standard input to its end.
+// cellblock runs the program with this standard input until it exits.
 func cellblock(t *testing.T, stdin string, words ...string) ended {
 	t.Helper()
 	return finish(t, command(t, nil, words...), stdin)
@@ -125,7 +125,7 @@ func finish(t *testing.T, cmd *exec.Cmd, stdin string) ended {
 	return ended{stdout: stdout.String(), stderr: stderr.String(), status: cmd.ProcessState.ExitCode()}
 }
 
-// write puts a file into a folder of the test.
+// write writes a file into a temporary folder and returns its path.
 func write(t *testing.T, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestNode runs what a program in JavaScript does without a client of ours.
+// TestNode runs a JavaScript program that uses the API without a client library.
 func TestNode(t *testing.T) {
 	cmd := exec.CommandContext(within(t), "node", "testdata/client.mjs")
 	cmd.Env = append(os.Environ(), "CELLBLOCK_URL="+service.URL, "CELLBLOCK_TOKEN="+token)

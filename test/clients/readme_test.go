@@ -13,11 +13,11 @@ import (
 	"cellblock/test/stack"
 )
 
-// The README's secret is made by its reader.
+// The reader of the README generates this secret.
 const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// startReadme starts what the README's commands talk to: a service without a token
-// that may call this machine back.
+// startReadme starts the service for the README's commands: without a token, and with callbacks to this machine
+// allowed.
 func startReadme(t *testing.T) *stack.Stack {
 	t.Helper()
 	return stack.StartFor(t, stack.Config{
@@ -27,7 +27,7 @@ func startReadme(t *testing.T) *stack.Stack {
 	})
 }
 
-// commandsOf gives the last shell commands of a section of the README.
+// commandsOf returns the last shell commands of a section of the README.
 func commandsOf(t *testing.T, section string) string {
 	t.Helper()
 	content, err := os.ReadFile("../../README.md")
@@ -47,8 +47,7 @@ func commandsOf(t *testing.T, section string) string {
 	return commands
 }
 
-// runShown runs them as they are, but for the addresses that are replaced, and gives
-// what they print.
+// runShown runs them unchanged, except for the replaced addresses, and returns their output.
 func runShown(t *testing.T, section string, replace ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -71,8 +70,8 @@ func runShown(t *testing.T, section string, replace ...string) string {
 	return string(out)
 }
 
-// TestReadme runs what the README shows of a job that is watched, a hundred at once,
-// and a callback, whose signature its receiver checks with a library.
+// TestReadme runs the README's examples of a watched job, a batch of a hundred, and a callback, whose receiver checks
+// the signature with a library.
 func TestReadme(t *testing.T) {
 	s := startReadme(t)
 	here := strings.TrimPrefix(s.URL, "http://")

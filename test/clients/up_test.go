@@ -15,8 +15,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// TestUpSurvivesAKilledWorker runs `cellblock up` as a person does and kills its worker
-// under a job: that job ends as worker_lost, the one behind it runs on the next worker.
+// TestUpSurvivesAKilledWorker runs `cellblock up` and kills its worker while it runs a job: that job ends as
+// worker_lost, and the next job runs on the restarted worker.
 func TestUpSurvivesAKilledWorker(t *testing.T) {
 	t.Parallel()
 	up, url := startUp(t)
@@ -48,8 +48,8 @@ func TestUpSurvivesAKilledWorker(t *testing.T) {
 	}
 }
 
-// startUp starts `cellblock up` with a worker that runs one job at a time, and returns
-// its process and where it serves. It ends with the test.
+// startUp starts `cellblock up` with a worker that runs one job at a time, and returns its process and URL. It ends
+// with the test.
 func startUp(t *testing.T) (up *exec.Cmd, url string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -92,7 +92,7 @@ func startUp(t *testing.T) (up *exec.Cmd, url string) {
 	return nil, ""
 }
 
-// kill ends one of the processes that up started.
+// kill kills one of the processes that up started.
 func kill(t *testing.T, up *exec.Cmd, name string) {
 	t.Helper()
 	for _, pid := range stack.Descendants(up.Process.Pid) {

@@ -77,7 +77,7 @@ func TestWatchTellsWhileItHappens(t *testing.T) {
 	}
 }
 
-// cutting breaks off the first few long answers after some bytes each.
+// cutting breaks off the first few long responses after some bytes each.
 type cutting struct {
 	cuts  atomic.Int32
 	bytes int64
@@ -105,8 +105,7 @@ func (c *cut) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cuttingClient is a client whose next answers are cut off, so many of them after
-// so many bytes.
+// cuttingClient returns a client whose next cuts responses break off after bytes each.
 func cuttingClient(t *testing.T, cuts int32, bytes int64) *client.Client {
 	t.Helper()
 	transport := &cutting{bytes: bytes}
@@ -142,7 +141,7 @@ def main():
 	}
 }
 
-// lines gives what a program writes, line by line.
+// lines reads a program's output, line by line.
 type lines struct {
 	*bufio.Scanner
 	t *testing.T
@@ -156,8 +155,8 @@ func (l lines) next() string {
 	return l.Text()
 }
 
-// begin starts the program and gives its standard output. What it writes to
-// standard error is in the returned builder once it has ended.
+// begin starts the program and returns its standard output. end sends it a signal if that is not nil, waits until it
+// has exited, and returns the result.
 func begin(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) ended) {
 	t.Helper()
 	cmd := command(t, nil, words...)
@@ -230,11 +229,11 @@ func TestCtrlCCancelsTheJob(t *testing.T) {
 	}
 }
 
-// A service that does not answer the cancelling holds nobody up.
+// A service that does not answer the cancellation does not block the program.
 func TestASecondCtrlCLeavesAtOnce(t *testing.T) {
 	asked := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // to see that the client leaves
+		_, _ = io.Copy(io.Discard, r.Body) // to detect that the client disconnects
 		switch asked <- r.Method + " " + r.URL.Path; {
 		case r.Method == http.MethodPost:
 			w.WriteHeader(http.StatusAccepted)
@@ -265,7 +264,7 @@ func TestASecondCtrlCLeavesAtOnce(t *testing.T) {
 	}
 }
 
-// The API stops and is started again while somebody watches and another waits.
+// The API is restarted while one client watches and another waits.
 func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
 	script := "import time\ndef main():\n    for i in range(60):\n        print(i)\n        time.sleep(0.05)\n"
 	waits, err := newClient(t).Submit(within(t), client.Request{Script: script})
