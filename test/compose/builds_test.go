@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// TestBuildsShareOneCache: what make builds for this machine is compiled once. -trimpath
-// makes another build of every dependency, so it is for releases only, and for the
-// images, which are such.
+// TestBuildsShareOneCache checks that make's local builds share compiled packages. -trimpath makes a separate build of
+// every dependency, so it is for releases and images only.
 func TestBuildsShareOneCache(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -21,7 +20,7 @@ func TestBuildsShareOneCache(t *testing.T) {
 		{[]string{"build", "RELEASE=1"}, true},
 	} {
 		command := exec.CommandContext(t.Context(), "make", append([]string{"-n", "-C", "../.."}, c.target...)...)
-		command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // not what `make test` was called with
+		command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // not the variables of `make test`
 		out, err := command.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "go build ") {
 			t.Fatalf("make -n %v: %v\n%s", c.target, err, out)

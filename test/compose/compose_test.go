@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestCompose is docker-compose.yml as it is, with two workers.
+// TestCompose runs docker-compose.yml unchanged, with two workers.
 func TestCompose(t *testing.T) {
 	p := up(t, "plain", 2, nil)
 	small := up(t, "tight", 1, tight())
@@ -21,7 +21,7 @@ func TestCompose(t *testing.T) {
 	t.Run("kill a worker under load", func(t *testing.T) { killUnderLoad(t, p) })
 }
 
-// TestUnprivileged is the same with the overlay that takes all privileges.
+// TestUnprivileged does the same with the overlay that drops all privileges.
 func TestUnprivileged(t *testing.T) {
 	const overlay = "deploy/compose/unprivileged.yml"
 	p := up(t, "unprivileged", 2, nil, overlay)
@@ -35,7 +35,7 @@ func TestUnprivileged(t *testing.T) {
 	})
 }
 
-// stopWhileJobsRun: they finish, and their results are there after the next start.
+// stopWhileJobsRun checks that running jobs finish, and that their results are there after the next start.
 func stopWhileJobsRun(t *testing.T, p *project) {
 	var ids []string
 	for range 2 {
@@ -57,8 +57,8 @@ func stopWhileJobsRun(t *testing.T, p *project) {
 	}
 }
 
-// killUnderLoad kills one of two workers. Every accepted job has an end; those
-// that it ran are lost, and nothing runs twice.
+// killUnderLoad kills one of two workers. Every accepted job must end; the jobs of the killed worker are lost, and
+// none runs twice.
 func killUnderLoad(t *testing.T, p *project) {
 	const jobs = 120
 	var mu sync.Mutex
@@ -99,7 +99,7 @@ func killUnderLoad(t *testing.T, p *project) {
 	}
 }
 
-// unique leaves out lines that came twice: from docker logs and compose logs.
+// unique removes duplicate lines, which are in both docker logs and compose logs.
 func unique(log string) string {
 	seen := map[string]bool{}
 	var kept strings.Builder

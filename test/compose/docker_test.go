@@ -23,20 +23,20 @@ import (
 	"cellblock/test/stack"
 )
 
-// root is the repository's.
+// root is the root of the repository.
 const root = "../.."
 
-// version is the tag of the images under test; compose's own stays untouched.
+// version is the tag of the images under test; compose's default tag stays untouched.
 const version = "under-test"
 
-// tight are the settings of a service for the suite's cases with tight limits.
+// tight returns the settings of a service for the suite's cases with tight limits.
 func tight() map[string]string {
 	settings := map[string]string{"SYNC_WAIT": "30s", "WORKER_CONCURRENCY": "8"}
 	maps.Copy(settings, stack.TightLimits)
 	return settings
 }
 
-// TestMain builds the images, once, or says what it takes.
+// TestMain builds the images once, or reports what is missing.
 func TestMain(m *testing.M) {
 	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "compose: no Docker daemon can be reached: %v\n%s", err, out)
@@ -52,8 +52,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command is docker in the repository's folder, with settings and nothing of
-// the caller's own.
+// command is docker in the repository's folder, with settings and without the caller's other environment.
 func command(ctx context.Context, settings map[string]string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "docker", args...)
 	cmd.Dir = root
@@ -70,8 +69,7 @@ func command(ctx context.Context, settings map[string]string, args ...string) *e
 	return cmd
 }
 
-// docker runs a command and gives what it printed on stdout; it fails the test
-// if the command fails.
+// docker runs a command and returns its standard output. It fails the test if the command fails.
 func docker(t *testing.T, settings map[string]string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
@@ -85,7 +83,7 @@ func docker(t *testing.T, settings map[string]string, args ...string) string {
 	return stdout.String()
 }
 
-// project is one `docker compose` of the repository's files.
+// project is one `docker compose` project of the repository's files.
 type project struct {
 	name     string
 	files    []string
@@ -93,7 +91,7 @@ type project struct {
 	url      string
 }
 
-// up starts one and takes it down after the test; then nothing of it may be left.
+// up starts a project, removes it after the test, and checks that nothing of it is left.
 func up(t *testing.T, name string, workers int, settings map[string]string, files ...string) *project {
 	t.Helper()
 	port := strconv.Itoa(freePort(t))
@@ -122,7 +120,7 @@ func (p *project) compose(t *testing.T, args ...string) string {
 	return docker(t, p.settings, append(all, args...)...)
 }
 
-// down removes everything and looks for what is left.
+// down removes the project and checks that nothing is left.
 func (p *project) down(t *testing.T) {
 	t.Helper()
 	containers := strings.Fields(p.compose(t, "ps", "--all", "--quiet"))
@@ -136,8 +134,7 @@ func (p *project) down(t *testing.T) {
 	noCgroups(t, containers)
 }
 
-// noCgroups looks for the containers' control groups, where the daemon is on
-// this machine.
+// noCgroups checks that the containers' cgroups are gone, if the daemon is on this machine.
 func noCgroups(t *testing.T, containers []string) {
 	t.Helper()
 	for _, id := range containers {
@@ -150,7 +147,7 @@ func noCgroups(t *testing.T, containers []string) {
 	}
 }
 
-// single runs the image that has all in one; it is removed after the test.
+// single runs the all-in-one image; the container is removed after the test.
 func single(t *testing.T, name string, flags []string, settings map[string]string) (url string) {
 	t.Helper()
 	port := strconv.Itoa(freePort(t))
@@ -178,7 +175,7 @@ func single(t *testing.T, name string, flags []string, settings map[string]strin
 	return url
 }
 
-// logs is all that a container has written.
+// logs returns the whole output of a container.
 func logs(t *testing.T, container string) string {
 	t.Helper()
 	out, err := command(context.WithoutCancel(t.Context()), nil, "logs", container).CombinedOutput()
@@ -198,7 +195,7 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// answer is what the tests here look at of an answer.
+// answer has the fields of a response that these tests check.
 type answer struct {
 	HTTPStatus int             `json:"-"`
 	Body       string          `json:"-"`
@@ -235,7 +232,7 @@ func call(t *testing.T, method, url string, body any) (a answer, err error) {
 	return a, json.Unmarshal(content, &a)
 }
 
-// post sends a script; later says not to wait for its end.
+// post sends a script; later returns before its end.
 func post(t *testing.T, url, script string, later bool) answer {
 	t.Helper()
 	a, err := call(t, http.MethodPost, url+"/execute", map[string]any{"script": script, "async": later})

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// escapes tries what a container could make possible that a machine does not,
-// and gives the names of what worked.
+// escapes tries what may be possible in a container but not on a machine, and returns the names of the attempts that
+// succeeded.
 const escapes = `
 import ctypes, os, socket, subprocess
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestDocumentsNameWhatExamplesNeed: a reader learns before a command what it takes.
+// TestDocumentsNameWhatExamplesNeed checks that requirements come before the commands.
 func TestDocumentsNameWhatExamplesNeed(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"../../README.md", "../../docs/callbacks.md", "../../docs/cli.md", "../../docs/docker.md", "../../clients/python/README.md"} {
@@ -29,7 +29,7 @@ var (
 	usesJQ    = regexp.MustCompile(`\bjq\b`)
 )
 
-// TestReadmeShowsASecondService: without any one of the three it would be refused.
+// TestReadmeShowsASecondService checks for the three settings without which a second service is refused.
 func TestReadmeShowsASecondService(t *testing.T) {
 	t.Parallel()
 	second := regexp.MustCompile(`(?m)^API_ADDR=\S+ METRICS_ADDR=\S+ CELLBLOCK_DATA=\S+ bin/cellblock up$`)

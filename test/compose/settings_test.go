@@ -12,8 +12,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// TestExampleNamesEverySetting holds .env.example and docker-compose.yml to what
-// the programs' --help says, names and defaults.
+// TestExampleNamesEverySetting compares the names and defaults in .env.example and docker-compose.yml with the
+// programs' --help.
 func TestExampleNamesEverySetting(t *testing.T) {
 	t.Setenv("CELLBLOCK_PREFIX", "")
 	programs, err := stack.FindOrBuild(t.Context(), os.Getenv("COMPOSE_PROGRAMS"), t.TempDir())
@@ -28,7 +28,7 @@ func TestExampleNamesEverySetting(t *testing.T) {
 		for name, value := range own {
 			given, named := example[name]
 			switch {
-			case name == "API_ADDR": // the image's own; where it is published are API_HOST and API_PORT
+			case name == "API_ADDR": // set in the image; API_HOST and API_PORT are the published address
 			case !named:
 				t.Errorf(".env.example does not name %s of the %s", name, service)
 			case given != value && !differs[name]:
@@ -45,7 +45,7 @@ func TestExampleNamesEverySetting(t *testing.T) {
 			t.Errorf(".env.example names %s, which nothing reads", name)
 		}
 	}
-	// The worker looks for the sandbox's Python and nsjail where make puts them.
+	// The worker's defaults for the sandbox's Python and nsjail are the paths that make uses.
 	t.Setenv("CELLBLOCK_PREFIX", "/elsewhere")
 	worker := settingsOf(t, programs.Worker)
 	if worker["NSJAIL"] != "/elsewhere/bin/nsjail" || worker["SANDBOX_PYTHON"] != "/elsewhere/bin/python3" {
@@ -53,18 +53,18 @@ func TestExampleNamesEverySetting(t *testing.T) {
 	}
 }
 
-// differs are the settings whose default in containers is another.
+// differs are the settings that have another default in containers.
 var differs = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true, "FILES_URL": true}
 
 var (
 	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)
-	// placeholder stands where there is no default.
+	// placeholder matches the text that --help shows for a missing default.
 	placeholder = regexp.MustCompile(`^[A-Z][A-Z-]+$`)
 	nameOfHelp  = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
 )
 
-// settingsOf reads a program's environment variables and their defaults from
-// its help. A flag without a value is a switch that is off.
+// settingsOf reads a program's environment variables and their defaults from its help. A flag without a value is a
+// switch that is off.
 func settingsOf(t *testing.T, program string) map[string]string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program, "--help").Output()
@@ -130,8 +130,7 @@ func readFile(t *testing.T, path string) string {
 	return string(content)
 }
 
-// TestEveryServiceComesBack: a container that dies is started again by Docker, in
-// each of the compose files.
+// TestEveryServiceComesBack checks that Docker restarts each container that exits, in both compose files.
 func TestEveryServiceComesBack(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"../../docker-compose.yml", "../../deploy/compose/single.yml"} {

@@ -17,7 +17,7 @@ var (
 
 func TestSinglePrivileged(t *testing.T) { testSingle(t, "privileged", privileged, true) }
 
-// TestSingleSysAdmin: Docker covers parts of /proc there, and cgroups are read-only.
+// TestSingleSysAdmin runs where Docker masks parts of /proc and cgroups are read-only.
 func TestSingleSysAdmin(t *testing.T) { testSingle(t, "sys-admin", sysAdmin, false) }
 
 func testSingle(t *testing.T, name string, flags []string, cgroups bool) {
@@ -27,7 +27,7 @@ func testSingle(t *testing.T, name string, flags []string, cgroups bool) {
 	t.Run("escapes", func(t *testing.T) { noEscape(t, url) })
 }
 
-// TestMissingFlags: the container ends and names the flag that is missing.
+// TestMissingFlags checks that the container exits and names the missing flag.
 func TestMissingFlags(t *testing.T) {
 	for _, c := range []struct{ name, flags, missing string }{
 		{"none", "", "--security-opt seccomp=unconfined is missing"},
