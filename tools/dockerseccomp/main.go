@@ -1,5 +1,5 @@
-// Command dockerseccomp prints the seccomp profile for a worker in a container
-// without privileges: Docker's own default, and what nsjail needs beyond it.
+// Command dockerseccomp prints the seccomp profile for a worker in an unprivileged container: Docker's default, and
+// the calls that nsjail needs in addition.
 package main
 
 import (
@@ -11,9 +11,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// needed are the calls with which nsjail makes namespaces and mounts in them.
-// Docker's default ties them to capabilities, which the worker has only inside
-// the user namespace of a sandbox.
+// needed are the calls with which nsjail creates namespaces and mounts in them. Docker's default requires capabilities
+// for them, which the worker has only inside the sandbox's user namespace.
 var needed = []string{
 	"clone", "clone3", "unshare", "setns", "mount", "umount2", "pivot_root", "sethostname",
 }
@@ -22,7 +21,7 @@ func main() {
 	profile := seccomp.DefaultProfile()
 	allow := &seccomp.Syscall{Comment: "what nsjail needs over Docker's default"}
 	allow.Names, allow.Action = needed, specs.ActAllow
-	// First: the default has a rule that refuses clone3.
+	// First, since the default has a rule that refuses clone3.
 	profile.Syscalls = append([]*seccomp.Syscall{allow}, without(profile.Syscalls, "clone3")...)
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", "  ")
@@ -31,7 +30,7 @@ func main() {
 	}
 }
 
-// without leaves out the rules that refuse nothing but the call.
+// without removes the rules that refuse only this call.
 func without(rules []*seccomp.Syscall, call string) []*seccomp.Syscall {
 	var kept []*seccomp.Syscall
 	for _, rule := range rules {
