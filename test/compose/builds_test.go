@@ -20,7 +20,7 @@ func TestBuildsShareOneCache(t *testing.T) {
 		{[]string{"build", "RELEASE=1"}, true},
 	} {
 		command := exec.CommandContext(t.Context(), "make", append([]string{"-n", "-C", "../.."}, c.target...)...)
-		command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // not the variables of `make test`
+		command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // without variables of make
 		out, err := command.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "go build ") {
 			t.Fatalf("make -n %v: %v\n%s", c.target, err, out)
