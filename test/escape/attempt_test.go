@@ -14,42 +14,41 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// attempt is one script with the fields of its header: `# field: text`, which
-// may go on in lines that are indented further.
+// attempt is one script with the fields of its header: `# field: text`, which may continue on lines with deeper
+// indentation.
 type attempt struct {
-	// name is the file's, with its folder: "network/addresses".
+	// name is the file's name with its folder: "network/addresses".
 	name   string
 	script string
 
-	// tries says what is attempted; required.
+	// tries describes what is attempted; required.
 	tries string
-	// incident is the real one that it comes from, if any.
+	// incident is the real incident that it is based on, if any.
 	incident string
-	// protection is what stands in the way; required.
+	// protection is what prevents the attempt; required.
 	protection string
-	// inside is what the answer must be: JSON for a result, or alternatives of
-	// "code" and "code signal", divided by "|". Required.
+	// inside is the required response: JSON for a result, or alternatives of "code" and "code signal", separated by
+	// "|". Required.
 	inside string
-	// outside names checks of outside_test.go, divided by commas. That nothing
-	// of the attempt is left is looked at anyway.
+	// outside has the names of checks of outside_test.go, separated by commas. try always checks that no process of
+	// the attempt is left.
 	outside []string
 	// request has further fields of the request, as JSON.
 	request map[string]jsontext.Value
-	// files are the names of what must come back from outputs/, in order, divided
-	// by commas; or alternatives, divided by "|".
+	// files are the names of the files that must come back from outputs/, in order, separated by commas; alternatives
+	// are separated by "|".
 	files string
-	// limits is "tight" for limits that are met soon; else the contract's.
+	// limits is "tight" for limits that are quickly reached; otherwise the contract's limits apply.
 	limits string
-	// only is the one kind of sandbox that it makes sense in; else both.
+	// only is the one kind of sandbox in which it makes sense; otherwise it runs in both.
 	only string
-	// beside is another attempt, which runs meanwhile and must give what its own
-	// header says.
+	// beside is another attempt that runs at the same time and must pass too.
 	beside string
-	// within is how long the answer may take.
+	// within is the maximum time until the response.
 	within time.Duration
 }
 
-// fields sets one field of the header.
+// set sets one field of the header.
 func (a *attempt) set(field, text string) error {
 	switch field {
 	case "tries":
@@ -84,7 +83,7 @@ func (a *attempt) set(field, text string) error {
 	return nil
 }
 
-// parse reads the comment at the top of a script.
+// parse reads the header comment of a script.
 func parse(name, text string) (*attempt, error) {
 	a := &attempt{name: name, script: text, within: 12 * time.Second}
 	var field, value string
@@ -122,7 +121,7 @@ func parse(name, text string) (*attempt, error) {
 	return a, nil
 }
 
-// loadAttempts reads every attempt, by name.
+// loadAttempts reads all attempts, by name.
 func loadAttempts(t *testing.T) map[string]*attempt {
 	t.Helper()
 	files, err := filepath.Glob("attempts/*/*.py")

@@ -1,10 +1,8 @@
-// Package escape holds the escape suite: scripts that try to get out of their
-// sandbox, to reach their neighbours, to lie about how they ended, or to leave
-// something behind. Each is sent over HTTP to a real stack, with both kinds of
+// Package escape has the escape suite: scripts that try to escape from their sandbox, to reach other sandboxes, to
+// forge how they ended, or to leave something behind. Each is sent over HTTP to a real stack, with both kinds of
 // sandbox.
 //
-// One file in attempts/ is one attempt. The comment at its top says what it
-// tries, the incident that it comes from, the protection that it tests, what
-// must be seen inside, and what is looked at outside; attempt_test.go has the
-// fields. prelude.py stands in front of each.
+// Each file in attempts/ is one attempt. Its header comment has what it tries, the incident that it is based on, the
+// protection that it tests, the required result inside, and the checks outside; attempt_test.go documents the fields.
+// prelude.py is prepended to each.
 package escape

@@ -22,7 +22,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// answer is what of the service's answer attempts are judged by.
+// answer has the fields of a response that attempts are judged by.
 type answer struct {
 	Result    jsontext.Value `json:"result"`
 	Code      string         `json:"code"`
@@ -57,7 +57,7 @@ func TestAttempts(t *testing.T) {
 					continue
 				}
 				t.Run(name, func(t *testing.T) {
-					// Attempts with a neighbour are about who gets what of the machine.
+					// Attempts with a neighbour compete for the machine, so they run alone.
 					if a.beside == "" {
 						t.Parallel()
 					}
@@ -74,10 +74,10 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// marks numbers the attempts of this run.
+// marks counts the attempts of this run.
 var marks atomic.Uint64
 
-// try runs one attempt, and the one beside it, and looks at what came of it.
+// try runs one attempt, and the one beside it, and checks the results.
 func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 	t.Helper()
 	s := k.standard
@@ -92,7 +92,7 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 			t.Fatalf("there is no %q", a.beside)
 		}
 		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()), other.request)) })
-		time.Sleep(stack.Stretched(300 * time.Millisecond)) // it is at work by then
+		time.Sleep(stack.Stretched(300 * time.Millisecond)) // it is running by then
 	}
 	mark := newMark()
 	got := execute(t, s, a.text(mark), a.request)
@@ -112,12 +112,12 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 	}
 }
 
-// newMark is a number that sleep(1) takes, and that nothing else has.
+// newMark returns a unique number that sleep(1) accepts.
 func newMark() string {
 	return "3" + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(1_000_000+marks.Add(1), 10)
 }
 
-// text is what is sent: the prelude, and the script with its marks.
+// text returns the script to send: the prelude, and the script with its marks.
 func (a *attempt) text(mark string) string {
 	prelude, err := os.ReadFile("prelude.py")
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *attempt) text(mark string) string {
 	return strings.NewReplacer("{{mark}}", mark, "{{canary}}", canary, "{{syscalls}}", string(table)).Replace(text)
 }
 
-// judge holds the answer against what the header says must be seen inside.
+// judge compares the response with the header's fields.
 func (a *attempt) judge(t *testing.T, got answer) {
 	t.Helper()
 	if got.took > stack.Stretched(a.within) {
@@ -159,8 +159,7 @@ func (a *attempt) judge(t *testing.T, got answer) {
 	t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, a.inside, a.tries, a.protection, got.body)
 }
 
-// execute sends a script, with further fields of the request, and waits for its
-// answer.
+// execute sends a script, with further fields of the request, and waits for the response.
 func execute(t *testing.T, s *stack.Stack, script string, fields map[string]jsontext.Value) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), stack.Stretched(clientBound))

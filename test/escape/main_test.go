@@ -16,29 +16,29 @@ import (
 	"cellblock/test/stack"
 )
 
-// kind is one kind of sandbox, with the stacks that use it.
+// kind is one kind of sandbox, with its stacks.
 type kind struct {
 	name            string
 	standard, tight *stack.Stack
-	// before is how many processes the workers had when nothing ran yet.
+	// before is the number of each worker's processes before the first job.
 	before map[*stack.Process]int
 }
 
 var kinds []*kind
 
-// programs are what the stacks are made of.
+// programs are the programs of the stacks.
 var programs stack.Programs
 
-// tightLimits are far apart where one could be met instead of another.
+// tightLimits are far apart where a job could reach the wrong one first.
 var tightLimits = stack.Env{
 	"LIMIT_WALL": stack.Stretched(10 * time.Second).String(), "LIMIT_CPU": stack.Stretched(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 
-// secret is in the worker's environment, where no script may find it.
+// secretName and secretValue are in the worker's environment, where no script may find them.
 const secretName, secretValue = "ESCAPE_SECRET", "the-worker-knows-this-90817263"
 
-// canary is a folder on this machine that anybody may write to.
+// canary is a folder on this machine that every user may write to.
 var canary string
 
 const canaryText = "untouched"
@@ -56,8 +56,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run gives the tests' exit code, and an error for what went wrong around them:
-// also whatever is left on the machine in the end.
+// run returns the tests' exit code, and an error for a failure around them, including processes or files left on the
+// machine.
 func run(m *testing.M) (code int, err error) {
 	if err := stack.AdoptOrphans(); err != nil {
 		return 1, err
@@ -84,7 +84,7 @@ func run(m *testing.M) (code int, err error) {
 
 func makeCanary(dir string) error {
 	canary = filepath.Join(dir, "canary")
-	// The script's user is anybody; only the sandbox may stand in its way.
+	// Every user may write here, so that only the sandbox prevents it.
 	for _, folder := range []string{dir, canary} {
 		if err := os.MkdirAll(folder, 0o777); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (k *kind) workers() []*stack.Process {
 	return append(k.standard.Workers(), k.tight.Workers()...)
 }
 
-// settled waits until the number of a worker's processes stays the same.
+// settled waits until the number of a worker's processes is stable.
 func settled(worker *stack.Process) int {
 	last, since := -1, time.Now()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {

@@ -18,8 +18,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// TestNoSharedNumbers: no random number of one job shows in another, whatever
-// generator it comes from. Forks of one interpreter share their state.
+// TestNoSharedNumbers checks that no random number of one job appears in another, for every generator. Forks of one
+// interpreter share their state.
 func TestNoSharedNumbers(t *testing.T) {
 	const script = `
 import ctypes, multiprocessing, os, random, secrets, ssl, tempfile, uuid
@@ -53,9 +53,8 @@ def main():
 	}
 }
 
-// TestFairShares: of two jobs that are busy for ten seconds on one processor each
-// gets its half, although the second has four processes. The machine may have
-// other work, so only their ratio counts.
+// TestFairShares runs two jobs that are busy for ten seconds on one processor. Each must get half, although the second
+// has four processes. The machine may have other work, so only their ratio counts.
 func TestFairShares(t *testing.T) {
 	const script = `
 import os, time
@@ -89,8 +88,8 @@ def main():
 	}
 }
 
-// startOnOneProcessor starts a stack whose worker, and all that comes of it, has
-// the first processor only. It is stopped after the test.
+// startOnOneProcessor starts a stack whose worker, and all of its processes, run on the first processor only. It is
+// stopped after the test.
 func startOnOneProcessor(t *testing.T, sandbox string) *stack.Stack {
 	t.Helper()
 	narrow := filepath.Join(t.TempDir(), "worker")
@@ -105,8 +104,8 @@ func startOnOneProcessor(t *testing.T, sandbox string) *stack.Stack {
 	})
 }
 
-// TestLatencyBesideABomb: a fork bomb next door at most doubles how long a job
-// takes that computes for a while.
+// TestLatencyBesideABomb checks that a fork bomb in another sandbox at most doubles the time of a job that computes
+// for a while.
 func TestLatencyBesideABomb(t *testing.T) {
 	const work = "def main():\n    return sum(range(6_000_000))\n"
 	const bomb = `
@@ -122,7 +121,7 @@ def main():
 `
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			// The machine may have other work, which the bomb is not to blame for.
+			// The machine may have other work that slows the job down.
 			const attempts = 5
 			factor := math.Inf(1)
 			for range attempts {
@@ -138,8 +137,8 @@ def main():
 	}
 }
 
-// besideBomb gives how many times as long work takes beside the bomb: infinity
-// if the bomb had ended before that was known.
+// besideBomb returns the ratio of work's time beside the bomb to its time alone; infinity if the bomb ended before the
+// measurement did.
 func besideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
 	t.Helper()
 	alone := waited(t, s, work)
@@ -160,11 +159,9 @@ func besideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
 	}
 }
 
-// waited runs a script a few times, one after the other, and gives the median of
-// how many times its own processor time the answer took. In seconds it would be
-// told how fast the processor is as well, which is another thing with each
-// measurement where the machine is shared, and half as fast where the two
-// processors are threads of one core and the bomb has the other.
+// waited runs a script a few times in sequence, and returns the median of the ratio of the response's time to the
+// script's own processor time. Seconds would also measure the processor's speed, which varies on a shared machine, and
+// halves when the two processors are threads of one core and the bomb uses the other.
 func waited(t *testing.T, s *stack.Stack, script string) float64 {
 	t.Helper()
 	var times []float64
@@ -181,8 +178,8 @@ func waited(t *testing.T, s *stack.Stack, script string) float64 {
 	return times[len(times)/2]
 }
 
-// TestOwnNamespaces: two jobs that run at once share none of the namespaces that
-// keep them apart. Warm ones share the zygote's user and uts namespaces.
+// TestOwnNamespaces checks that two concurrent jobs share none of the namespaces that isolate them. Warm ones share
+// the zygote's user and uts namespaces.
 func TestOwnNamespaces(t *testing.T) {
 	const script = `
 import os, time
@@ -217,8 +214,8 @@ def main():
 	}
 }
 
-// TestSecondLock: no user namespace can be made below a zygote's, whatever the
-// filter allows. The number is that of the reader's own user namespace.
+// TestSecondLock checks that no user namespace can be created below a zygote's, whatever the filter allows. The number
+// read is that of the reader's own user namespace.
 func TestSecondLock(t *testing.T) {
 	for _, k := range kinds {
 		if k.name != "warm" {
@@ -234,7 +231,7 @@ func TestSecondLock(t *testing.T) {
 			}
 			user, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
 			if own, _ := os.Readlink("/proc/self/ns/user"); user == own || user == "" {
-				continue // nsjail, which has the same words in its command line
+				continue // nsjail, whose command line contains the same text
 			}
 			out, err := exec.CommandContext(t.Context(), "nsenter", "-t", strconv.Itoa(pid), "-U", "cat", "/proc/sys/user/max_user_namespaces").CombinedOutput()
 			if err != nil || strings.TrimSpace(string(out)) != "0" {

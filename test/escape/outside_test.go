@@ -10,10 +10,9 @@ import (
 	"cellblock/test/stack"
 )
 
-// outsideChecks are what an attempt's header may name: what is looked at from
-// outside once it has ended.
+// outsideChecks are the checks that an attempt's header may name. They run outside the sandbox after the attempt.
 var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
-	// The folder that anybody may write to is as it was.
+	// The folder that every user may write to is unchanged.
 	"canary": func(t *testing.T, _ *stack.Stack, _ answer) {
 		t.Helper()
 		content, err := os.ReadFile(filepath.Join(canary, "file"))
@@ -24,7 +23,7 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 			t.Errorf("a folder of the machine was changed: %v, %v", entries, err)
 		}
 	},
-	// What the reply says was used is what was used (2 s at least, of 2.2).
+	// The reported usage is the real one (at least 2 s, of 2.2).
 	"cpu counted": func(t *testing.T, _ *stack.Stack, got answer) {
 		t.Helper()
 		if cgroups(t) && (got.Usage.CPUMS == nil || *got.Usage.CPUMS < 1000) {
@@ -37,7 +36,7 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 			t.Errorf("80 MB of memory were hidden: %s", got.body)
 		}
 	},
-	// The next script is served at once.
+	// The next script runs at once.
 	"next at once": func(t *testing.T, s *stack.Stack, _ answer) {
 		t.Helper()
 		for range 5 {
@@ -61,8 +60,8 @@ func cgroups(t *testing.T) bool {
 	return true
 }
 
-// unharmed checks what all attempts together left: the same worker with the same
-// zygotes, nothing in its log that it should not have met, no process more.
+// unharmed checks the state after all attempts: the same worker with the same zygotes, no unexpected line in its log,
+// no additional process.
 func unharmed(t *testing.T, k *kind) {
 	t.Helper()
 	for _, worker := range k.workers() {
@@ -78,7 +77,7 @@ func unharmed(t *testing.T, k *kind) {
 			}
 		}
 		now := settled(worker)
-		// A busy machine may be slow to end the last, or to make the next.
+		// A busy machine may be slow to end the last sandbox, or to create the next.
 		for deadline := time.Now().Add(stack.Stretched(5 * time.Second)); now != k.before[worker] && time.Now().Before(deadline); {
 			now = settled(worker)
 		}
@@ -89,7 +88,7 @@ func unharmed(t *testing.T, k *kind) {
 	}
 }
 
-// groupsLeft fails if more groups of jobs are there than sandboxes wait.
+// groupsLeft fails if there are more cgroups of jobs than waiting sandboxes.
 func groupsLeft(t *testing.T, k *kind, worker *stack.Process) {
 	t.Helper()
 	waiting := map[string]bool{}

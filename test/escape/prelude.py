@@ -1,4 +1,4 @@
-# What every attempt may use. It stands in front of each.
+# Helpers for the attempts. This file is prepended to each of them.
 import ctypes as _ctypes
 import os as _os
 
@@ -10,7 +10,7 @@ _libc.syscall.restype = _ctypes.c_long
 
 
 def syscall(number, *arguments):
-    """Make a raw system call; gives (result, errno)."""
+    """Make a raw system call; return (result, errno)."""
     _ctypes.set_errno(0)
     given = [_ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = _libc.syscall(_ctypes.c_long(number), *given)
@@ -18,7 +18,7 @@ def syscall(number, *arguments):
 
 
 def succeeded(name, call, *arguments):
-    """[name] if the call raises no OSError, else []."""
+    """Return [name] if the call raises no OSError, else []."""
     try:
         call(*arguments)
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def succeeded(name, call, *arguments):
 
 
 def in_child(work):
-    """Run work in a child and give how it ended: -signal or exit code."""
+    """Run work in a child and return how it ended: -signal or exit code."""
     child = _os.fork()
     if child == 0:
         try:

@@ -21,7 +21,7 @@ from random_calls import SCRIPT
 
 
 def execute(url: str, script: str) -> tuple[int, dict]:
-    """Send a script; gives the status and the answer."""
+    """Send a script; return the status and the response."""
     request = urllib.request.Request(
         url + "/execute",
         json.dumps({"script": script}).encode(),
@@ -35,7 +35,7 @@ def execute(url: str, script: str) -> tuple[int, dict]:
 
 
 def programs(rng: random.Random):
-    """Python programs out of Python's own grammar."""
+    """Generate Python programs from Python's grammar."""
     import hypothesis
     import hypothesmith
 
@@ -56,13 +56,13 @@ def programs(rng: random.Random):
 
 
 def calls(rng: random.Random):
-    """Scripts that make random system calls."""
+    """Generate scripts that make random system calls."""
     while True:
         yield SCRIPT.replace("SEED", str(rng.getrandbits(32)))
 
 
 def main() -> int:
-    """Run until the time is over; gives 1 if there was a find."""
+    """Run until the time is over; return 1 if there was a find."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("calls", "programs"))
     parser.add_argument("--url", default="http://127.0.0.1:8080")

@@ -1,7 +1,7 @@
-"""Random system calls: a script for the sandbox, made by fuzz.py with a seed.
+"""A sandbox script that makes random system calls; fuzz.py adds a seed.
 
-Children make calls with numbers and arguments drawn at random until the time is
-over; most end by a signal, and are made anew.
+Children make calls with random numbers and arguments until the time is over. Most are killed by a signal, and are
+replaced.
 """
 
 SCRIPT = '''

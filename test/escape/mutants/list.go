@@ -1,14 +1,13 @@
 package main
 
-// mutant is this source with one protection taken out. At least one of the
-// attempts must then succeed.
+// mutant is this source without one protection. At least one of the attempts must then succeed.
 type mutant struct {
 	name string
-	// edits are files with what is replaced, in turn; a text must be there.
+	// edits are the replacements, in order. Each text to replace must exist.
 	edits []edit
-	// sandbox is the kind in which it must show.
+	// sandbox is the kind of sandbox in which the attempt must succeed.
 	sandbox string
-	// tests is the pattern of the tests that must notice.
+	// tests is the pattern of the tests that must fail.
 	tests string
 }
 
@@ -24,7 +23,7 @@ const (
 	message = "internal/nsjail/message.go"
 )
 
-// attempt is the pattern of one attempt.
+// attempt returns the pattern of one attempt.
 func attempt(name string) string { return "TestAttempts/.*/" + name + "$" }
 
 var mutants = []mutant{
@@ -91,7 +90,7 @@ var mutants = []mutant{
 	{"no process limit", []edit{{v1, `return write(dirs[v.pids], "pids.max", int64(l.Processes))`, `return write(dirs[v.pids], "pids.max", 4096)`}, {v2, `return write(dir, "pids.max", int64(l.Processes))`, `return write(dir, "pids.max", 4096)`}}, "warm", attempt("processes/count")},
 	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}}, "warm", attempt("processes/count")},
 
-	// what the worker believes
+	// what the worker accepts
 	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"an end before it is settled", []edit{{"internal/nsjail/leaving.go", "	if err != nil || !seen.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"any code is taken", []edit{{message, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},

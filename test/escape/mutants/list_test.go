@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestEditsApply: what a mutant takes out is still there to be taken out. To run
-// them all takes too long for every change.
+// TestEditsApply checks that each mutant's edits still apply. Running all mutants takes too long for every change.
 func TestEditsApply(t *testing.T) {
 	t.Chdir("../../..")
 	for _, m := range mutants {

@@ -1,7 +1,6 @@
-// Command mutants takes the protections of a sandbox out, one at a time, in a
-// copy of this repository, and runs those of the escape suite's attempts that
-// must then succeed: an attempt that holds without its protection tests nothing.
-// It needs what the escape suite needs, and git.
+// Command mutants removes the protections of a sandbox, one at a time, in a copy of this repository, and runs the
+// attempts of the escape suite that must then succeed: an attempt that fails without its protection too tests nothing.
+// It needs the same as the escape suite, and git.
 package main
 
 import (
@@ -19,7 +18,7 @@ import (
 	"time"
 )
 
-// mutantBound is how long one mutant may take: to build, to start, to run.
+// mutantBound is the timeout of one mutant: to build, start and run it.
 const mutantBound = 3 * time.Minute
 
 func main() {
@@ -71,8 +70,7 @@ func run(only *regexp.Regexp, parallel int) (survived int, err error) {
 	return survived, nil
 }
 
-// try builds a mutant and runs its attempts. Caught means that one of them
-// failed, not that the service did not start.
+// try builds a mutant and runs its attempts. caught means that a test failed, not that the service did not start.
 func try(m mutant, dir, suite string) (verdict string, caught bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), mutantBound)
 	defer cancel()
@@ -94,7 +92,7 @@ func try(m mutant, dir, suite string) (verdict string, caught bool) {
 	return "caught", true
 }
 
-// build copies the repository, takes the protection out and builds the programs.
+// build copies the repository, removes the protection and builds the programs.
 func build(ctx context.Context, m mutant, dir string) error {
 	files, err := command(ctx, ".", nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
@@ -111,7 +109,7 @@ func build(ctx context.Context, m mutant, dir string) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	// -trimpath: each tree lies elsewhere, and they share what is compiled.
+	// -trimpath, so that the trees, which have different paths, share compiled packages.
 	if out, err := command(ctx, tree, nil, "go", "build", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/api", "./cmd/worker"); err != nil {
 		return fmt.Errorf("%s: %w\n%s", m.name, err, out)
 	}
@@ -133,7 +131,7 @@ func (e edit) apply(tree string) error {
 func copyFile(from, to string) error {
 	content, err := os.ReadFile(from)
 	if os.IsNotExist(err) {
-		return nil // deleted, and not yet in a commit
+		return nil // deleted, but not yet committed
 	}
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-# tries: nothing: does small work every 50 ms, and tells how long the slowest tenth took at least
+# tries: nothing: does small work every 50 ms, and reports the minimum time of the slowest tenth
 # protection: those of the attempts that run beside it
 # inside: "served"
 import time
@@ -12,5 +12,5 @@ def main():
         took.append(time.monotonic() - began)
         time.sleep(0.05)
     took.sort()
-    # Half a millisecond alone. A neighbour may double it, and other work on the machine more.
+    # Half a millisecond alone. A neighbour may double it; other work on the machine may add more.
     return "served" if took[15] < 0.05 else took

@@ -1,4 +1,4 @@
-# tries: to read, write, link and rename a file of the machine that anybody there may write to
+# tries: to read, write, link and rename a file of the machine that every user may write to
 # protection: a root of its own, and mount namespaces
 # inside: []
 # outside: canary

@@ -1,4 +1,4 @@
-# tries: to read in /proc/self/cgroup where its group lies on this machine
+# tries: to read the path of its cgroup on this machine in /proc/self/cgroup
 # protection: a cgroup namespace, made when the group was joined. A cold sandbox joins later, and sees a name and a number
 # inside: []
 # only: warm

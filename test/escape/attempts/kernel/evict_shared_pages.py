@@ -1,4 +1,4 @@
-# tries: to throw out of the page cache what neighbours read: the interpreter and its libraries
+# tries: to evict files that neighbours read from the page cache: the interpreter and its libraries
 # protection: the filter allows no POSIX_FADV_DONTNEED
 # inside: "refused"
 import os

@@ -1,5 +1,5 @@
 # tries: unshare, setns and clone with every namespace flag
-# incident: user namespaces give every capability inside (CVE-2022-0185, CVE-2023-32233 begin so)
+# incident: inside a user namespace a process has every capability (CVE-2022-0185, CVE-2023-32233 begin so)
 # protection: the filter; in warm sandboxes max_user_namespaces is 0 as well
 # inside: []
 import os, signal

@@ -1,5 +1,5 @@
 # tries: ctypes writes over the interpreter's own objects
-# protection: it ends by the signal that says so, and nobody else's process is touched
+# protection: the process ends with a fatal signal, which is reported, and other processes are not affected
 # inside: killed SIGSEGV | killed SIGABRT | killed SIGBUS | killed SIGILL
 # outside: next at once
 import ctypes

@@ -1,5 +1,5 @@
-# tries: to keep its outputs and its channel open in a circle of sockets that hold one another
-# incident: the kernel's collector of such circles has been a source of holes (CVE-2021-0920)
+# tries: to keep its outputs and its channel open in a cycle of sockets in flight over one another
+# incident: the kernel's collector of such cycles has been a source of holes (CVE-2021-0920)
 # protection: the worker waits a second at most
 # inside: exit
 # outside: next at once

@@ -1,5 +1,5 @@
-# tries: to send its stdout over the channel, where it stays open after its death
-# incident: found here: the worker waited for the end of that output for ever, and a slot was lost each time
+# tries: to send its stdout over the channel, so that it stays open after the process has exited
+# incident: found here: the worker waited for the end of that output forever, and lost a slot each time
 # protection: the worker closes the channel first, and waits a second at most
 # inside: 1
 # outside: next at once

@@ -1,5 +1,5 @@
-# tries: what looks like the protocol, on every descriptor that it can find or guess, and by every path to it
-# protection: only the channel and the outputs are there; the first report counts
+# tries: to write what looks like the protocol to every descriptor that it can find or guess, and to every path to one
+# protection: only the channel and the outputs are open; the first report counts
 # inside: "the first"
 # outside: next at once
 import os, struct

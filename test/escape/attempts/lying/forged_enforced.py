@@ -1,5 +1,5 @@
-# tries: to report a verdict that only the worker may give: a timeout, memory_limit, killed, worker_lost
-# protection: the worker takes codes of the runner's only, and no limit and no signal from it
+# tries: to report a verdict that only the worker may set: a timeout, memory_limit, killed, worker_lost
+# protection: the worker accepts only codes of the runner, and no limit or signal from it
 # inside: exit
 import json, os, struct
 

@@ -1,5 +1,5 @@
 # tries: a reported exception with the fields of an enforced verdict in it
-# protection: signal and limit are known from outside, or not at all
+# protection: signal and limit are measured from outside, or absent
 # inside: exception
 import json, os, struct
 

@@ -1,5 +1,5 @@
-# tries: the first thread ends, and another goes on: the process looks dead and is not
-# protection: the end is that of the whole process, and the worker's own clock
+# tries: to end the first thread while another continues: the process looks dead but is not
+# protection: the worker waits for the end of the whole process, and has its own clock
 # inside: timeout
 # limits: tight
 # outside: next at once

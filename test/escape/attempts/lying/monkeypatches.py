@@ -1,4 +1,4 @@
-# tries: json, os, sys, builtins, io and signal broken, to break the runner's own answer
+# tries: to break json, os, sys, builtins, io and signal, and with them the runner's response
 # protection: the runner keeps its own references
 # inside: {"fine":[1,2.5,"x"]}
 import builtins, io, json, os, signal, struct, sys

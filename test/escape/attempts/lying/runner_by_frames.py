@@ -1,4 +1,4 @@
-# tries: to reach the runner by frames and gc, and to forge its answer: its own it may, and no more
+# tries: to reach the runner through frames and gc, and to forge its response: it may forge its own, and no more
 # protection: enforced verdicts and usage come from outside
 # inside: "forged" | timeout
 # limits: tight

@@ -1,5 +1,5 @@
-# tries: to reach a socket of a neighbour's that lost its peer, by data and by descriptors
-# incident: an AF_UNIX datagram pair autobinds, loses its peer, and receives from anybody in its network namespace
+# tries: to reach a neighbour's socket that lost its peer, with data and with descriptors
+# incident: an AF_UNIX datagram pair autobinds, loses its peer, and receives from any process in its network namespace
 # protection: stream pairs only, no address in sendto, a network namespace of its own
 # beside: beside/listener
 # inside: []
@@ -11,7 +11,7 @@ def main():
     a, b = socket.socketpair()
     b.close()
     for n in range(0x500):
-        name = b"\0%05x" % n  # what autobind gives
+        name = b"\0%05x" % n  # a name that autobind picks
         reached += succeeded(n, a.connect, name.decode())
         reached += succeeded(n, lambda: a.sendto(b"x", name.decode()))
         header = struct.pack("H", 1) + name

@@ -1,6 +1,6 @@
 # tries: to change flags and owners of descriptors that a neighbour could share: stdin, the outputs, the channel
 # incident: a /dev/null that the zygote had opened shared its flags with every fork
-# protection: each is opened anew for each job
+# protection: each is opened for each job
 # beside: beside/listener
 # inside: "changed"
 import fcntl, os, signal

@@ -1,5 +1,5 @@
 # tries: to watch what a neighbour opens: inotify, fanotify, leases, F_NOTIFY on shared libraries, the page cache
-# incident: inotify on shared libraries told what a neighbour imported
+# incident: inotify on shared libraries revealed what a neighbour imported
 # protection: the filter
 # beside: beside/listener
 # inside: []

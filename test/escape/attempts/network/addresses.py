@@ -1,5 +1,5 @@
 # tries: a socket of every address family and kind, netlink, packet and vsock among them
-# protection: the filter (socket gives EACCES), and a network namespace without an interface
+# protection: the filter (socket fails with EACCES), and a network namespace without an interface
 # inside: []
 import socket
 

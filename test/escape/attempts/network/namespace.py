@@ -6,7 +6,7 @@ import os
 
 
 def main():
-    # Without subset=pid this would list everybody's unix sockets.
+    # Without subset=pid this would list the unix sockets of all processes.
     seen = 0
     if os.path.exists("/proc/self/net/unix"):
         with open("/proc/self/net/unix") as f:

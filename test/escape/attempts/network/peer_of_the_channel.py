@@ -1,5 +1,5 @@
-# tries: to learn who is behind the channel (a pidfd of the worker by SO_PEERPIDFD) and to signal it
-# protection: pid namespaces: a pidfd of a process outside can neither be opened by another way nor signalled
+# tries: to identify the peer of the channel (a pidfd of the worker by SO_PEERPIDFD) and to signal it
+# protection: pid namespaces: a pidfd of a process outside cannot be opened in another way, or signalled
 # inside: []
 import os, signal, socket, struct
 

@@ -16,7 +16,7 @@ def main():
                 except PermissionError:
                     pass
                 except OSError as e:
-                    # The kernel's own word: the filter let it through.
+                    # The kernel's own error: the filter let the call through.
                     reached.append([family, kind, e.errno])
     a, b = socket.socketpair()
     address = b"\x01\x00\x00somebody"

@@ -1,4 +1,4 @@
-# tries: to have the reader follow folders without end
+# tries: to make the reader follow folders without end
 # protection: a bound on the depth
 # inside: 1
 # files: top

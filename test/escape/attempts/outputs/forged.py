@@ -1,4 +1,4 @@
-# tries: to send files with paths of its own choice over the channel, and then a result
+# tries: to send files with chosen paths over the channel, and then a result
 # protection: names are data, and the channel is bounded
 # inside: 1
 # files: _../_../etc/cron.d/x, _/etc/shadow

@@ -1,5 +1,5 @@
-# tries: to have the worker reserve four gigabytes for a file that does not come
-# protection: the bound on all files, looked at before any memory is taken
+# tries: to make the worker allocate four gigabytes for a file that never comes
+# protection: the bound on all files, checked before any memory is allocated
 # inside: files_too_large
 # within: 6s
 import os, time

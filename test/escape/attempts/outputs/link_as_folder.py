@@ -1,4 +1,4 @@
-# tries: to have a whole folder sent back by a link in the place of outputs/
+# tries: to get a whole folder returned by replacing outputs/ with a link
 # protection: O_NOFOLLOW
 # inside: 1
 import os

@@ -1,4 +1,4 @@
-# tries: to have files of the sandbox or the machine sent back through links in outputs/
+# tries: to get files of the sandbox or the machine returned through links in outputs/
 # incident: CVE-2024-28185 and CVE-2024-28189 (Judge0): a link planted where the service writes or reads as root
 # protection: O_NOFOLLOW at every step, inside the sandbox; the worker opens no file
 # inside: 1

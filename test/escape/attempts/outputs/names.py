@@ -1,5 +1,5 @@
-# tries: to have files stored or saved outside their place by their names
-# protection: names are data: none is part of a path of the service's, and what is no good elsewhere is replaced
+# tries: to get files stored or saved outside their folder by their names
+# protection: names are data: the service uses none in a path, and replaces characters that are invalid elsewhere
 # inside: 1
 # files: _.profile, a_b_, con_, con_~2, x__.._.._etc_passwd, x_.._.._etc_passwd, _-rf _
 import os

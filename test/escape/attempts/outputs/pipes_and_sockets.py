@@ -1,5 +1,5 @@
-# tries: to have the reader wait for the other end of a pipe, or read a socket or device
-# incident: go-judge #176: a FIFO in the place of an output file blocked the service
+# tries: to make the reader wait for the other end of a pipe, or read a socket or device
+# incident: go-judge #176: a FIFO as output file blocked the service
 # protection: O_NONBLOCK, and regular files only
 # inside: []
 # files: real

@@ -1,5 +1,5 @@
-# tries: to fill the worker's memory or disk with huge files that take no room
-# protection: RLIMIT_FSIZE, and the worker's bound, told by the length before anything is read
+# tries: to fill the worker's memory or disk with huge sparse files
+# protection: RLIMIT_FSIZE, and the worker's bound, checked against the length before anything is read
 # inside: files_too_large
 # within: 6s
 import os

@@ -1,5 +1,5 @@
-# tries: to put a link into the place of a file between the look and the reading, again and again
-# protection: what is opened is what is looked at; links are never followed
+# tries: to replace a file with a link between the check and the reading, repeatedly
+# protection: the check is on the opened file; links are never followed
 # inside: 1
 # files: f|
 import os, subprocess, sys

@@ -1,4 +1,4 @@
-# tries: to have the worker store more files than it should
+# tries: to make the worker store more files than allowed
 # protection: the worker's bound on their number
 # inside: files_too_large
 # within: 8s

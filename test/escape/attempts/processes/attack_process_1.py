@@ -1,5 +1,5 @@
 # tries: to end, stop, slow down, trace or limit process 1 of its namespace
-# protection: process 1 has another user (warm), or ignores what comes from inside and is not dumpable (cold); the filter
+# protection: process 1 has another user (warm), or ignores signals from inside and is not dumpable (cold); the filter
 # inside: []
 # outside: next at once
 import os, signal, time
@@ -22,5 +22,5 @@ def main():
     except OSError:
         pass
     time.sleep(0.2)
-    # It lives: a child can be made and is reaped.
+    # It is alive: a child can be created and is reaped.
     return done + [in_child(lambda: None)] if in_child(lambda: None) else done

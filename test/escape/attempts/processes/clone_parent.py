@@ -1,5 +1,5 @@
-# tries: children whose parent is the zygote (CLONE_PARENT), which does not know of them
-# incident: found here: the namespace could not end, the zygote waited for it and was killed, its other sandboxes with it
+# tries: to create children whose parent is the zygote (CLONE_PARENT), which does not expect them
+# incident: found here: the namespace could not end; the zygote waited for it and was killed with its other sandboxes
 # protection: the filter allows no CLONE_PARENT, and the zygote does not wait for a namespace
 # inside: "refused"
 # outside: next at once

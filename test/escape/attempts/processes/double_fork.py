@@ -1,4 +1,4 @@
-# tries: a process that lives on, in a session of its own, with another parent, its outputs closed
+# tries: to leave a process in its own session, with another parent and closed outputs
 # protection: the death of the namespace's process 1
 # inside: "left"
 # outside: next at once

@@ -1,4 +1,4 @@
-# tries: to ignore every signal, in itself and in children, and to go on
+# tries: to ignore every signal, in itself and in children, and to continue
 # protection: SIGKILL to the namespace's process 1, by the worker's own clock
 # inside: timeout
 # limits: tight

@@ -1,6 +1,6 @@
 # tries: to signal every process and every process group that it can name
-# incident: kill(0, …) goes to the process group and ignores pid namespaces: without a session of its own a job killed its neighbour
-# protection: a pid namespace, a session of its own, another user
+# incident: kill(0, …) ignores pid namespaces: without its own session a job killed its neighbour
+# protection: a pid namespace, its own session, another user
 # inside: "alive"
 # outside: next at once
 import os, signal, time

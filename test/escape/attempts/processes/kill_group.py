@@ -1,5 +1,5 @@
 # tries: SIGKILL to process group 0, and to -1
-# protection: a session of its own: only the job itself is in it
+# protection: its own session, which contains only the job itself
 # inside: killed SIGKILL
 # outside: next at once
 import os, signal
@@ -9,5 +9,5 @@ def main():
     try:
         os.kill(-1, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # nobody else is here
+        pass  # no other process here
     os.kill(0, signal.SIGKILL)

@@ -1,5 +1,5 @@
-# tries: children and threads that go on when main() has returned, with the outputs held open
-# protection: the job's process leaves at once, and its namespace's process 1 is killed
+# tries: children and threads that continue after main() has returned, and hold the outputs open
+# protection: the job's process exits at once, and process 1 of its namespace is killed
 # inside: "returned"
 # outside: next at once
 import os, subprocess, threading, time

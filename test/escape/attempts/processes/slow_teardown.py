@@ -1,6 +1,6 @@
-# tries: a namespace that takes long to take down, while its zygote has to serve others
-# incident: found here: the zygote waited for the namespace's end, and was killed as one that hangs
-# protection: the zygote does not wait, and the time that the kernel needs is not held against it
+# tries: to make the teardown of its namespace slow, while the zygote has to serve other jobs
+# incident: found here: the zygote waited for the namespace's end, and was killed because it seemed to hang
+# protection: the zygote does not wait, and the kernel's teardown time does not count against it
 # inside: "many"
 # outside: next at once
 import mmap, os, signal

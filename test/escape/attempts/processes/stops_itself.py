@@ -1,5 +1,5 @@
 # tries: to stop itself and its children, so that they do not answer
-# protection: the worker's own clock; SIGKILL reaches what is stopped
+# protection: the worker's own clock; SIGKILL ends stopped processes too
 # inside: timeout
 # limits: tight
 # outside: next at once

@@ -1,5 +1,5 @@
 # tries: memory in many children, each below the limit
-# protection: the limit is the group's
+# protection: the limit applies to the whole cgroup
 # inside: memory_limit | exception
 # outside: next at once
 # limits: tight

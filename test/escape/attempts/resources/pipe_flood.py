@@ -1,5 +1,5 @@
 # tries: 1 GB on stdout and on stderr, faster than it is read
-# protection: what is beyond the limit is read and dropped, so that nothing blocks and nothing is kept
+# protection: output beyond the limit is read and discarded, so that nothing blocks or accumulates
 # inside: 1 | cpu_limit | timeout
 # outside: next at once
 # within: 20s

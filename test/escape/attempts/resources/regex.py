@@ -1,4 +1,4 @@
-# tries: a regular expression that backtracks without end, in C code that looks at no signal
+# tries: a regular expression that backtracks without end, in C code that checks no signals
 # protection: the CPU limit, SIGKILL
 # inside: cpu_limit
 # limits: tight

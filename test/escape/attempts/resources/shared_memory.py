@@ -1,4 +1,4 @@
-# tries: shared memory, message queues and semaphores that stay when the job has ended
+# tries: shared memory, message queues and semaphores that remain after the job has ended
 # protection: the filter, an ipc namespace, a /dev/shm of its own
 # inside: []
 from multiprocessing import shared_memory

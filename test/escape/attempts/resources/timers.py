@@ -1,4 +1,4 @@
-# tries: timers, signals and locks without end, which the kernel keeps for it
+# tries: to use timers, signals and locks of the kernel without end
 # protection: RLIMIT_SIGPENDING of its own user, and the memory limit
 # inside: "bounded"
 # outside: next at once

@@ -7,7 +7,7 @@ import zlib
 
 
 def main():
-    # Small enough to meet the memory limit long before the one of processor time.
+    # Small enough to reach the memory limit long before the CPU limit.
     packed = zlib.compress(zlib.compress(b"\0" * (16 << 20), 1))
     out = []
     while True:

@@ -1,4 +1,4 @@
-# tries: the worker's settings in the environment, its own and everybody's
+# tries: to find the worker's settings in its own environment and in those of other processes
 # protection: nsjail starts with an empty environment
 # inside: []
 import os, subprocess

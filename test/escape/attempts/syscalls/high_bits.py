@@ -1,4 +1,4 @@
-# tries: arguments with rubbish above bit 31, to get past a comparison of 64 bits that the kernel makes with 32
+# tries: arguments with bits set above bit 31, to pass a 64-bit comparison of a value that the kernel uses as 32 bits
 # incident: filters that compare whole registers miss ioctl(TIOCSTI | 1<<32) (snapd, CVE-2019-7303)
 # protection: conditions are an allow-list, and masked
 # inside: []

@@ -1,5 +1,5 @@
 # tries: calls by int 0x80, the 32-bit entry, where other numbers mean other calls
-# incident: filters without a check of the architecture are bypassed so
+# incident: filters that do not check the architecture are bypassed in this way
 # protection: the filter kills calls of another architecture
 # inside: []
 import ctypes, mmap, platform

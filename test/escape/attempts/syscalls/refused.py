@@ -15,7 +15,7 @@ def main():
         if line.startswith("#") or not fields or fields[column] == "-":
             continue
         if fields[0] in ("uprobe", "uretprobe"):
-            # The kernel lets these past every filter, and answers with SIGILL.
+            # The kernel exempts these from filters, and answers with SIGILL.
             if in_child(lambda: syscall(int(fields[column]), 0, 0, 0, 0, 0, 0)) not in (0, -4):
                 wrong.append(fields[0])
             continue
