@@ -1,4 +1,4 @@
-"""The service, and both clients behind one face."""
+"""The service, and both clients with one interface."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cellblock import AsyncClient, Client, Retries
 from gateway import Gateway
 from service import TOKEN, Service
 
-# Short pauses, but the same attempts as ever.
+# Short pauses, but the usual number of attempts.
 QUICK = Retries(first_pause=0.01, longest_pause=5)
 
 
 class Awaited:
-    """An `AsyncClient` that is used as a `Client` is: each call runs the loop."""
+    """An `AsyncClient` with the interface of a `Client`: each call runs the loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._loop = asyncio.new_event_loop()
@@ -31,7 +31,7 @@ class Awaited:
         self._loop.close()
 
     def close_only(self) -> None:
-        """Close the client, and leave the loop for more calls."""
+        """Close the client, and keep the loop for more calls."""
         self._loop.run_until_complete(self._client.aclose())
 
     def __getattr__(self, name: str) -> Any:
@@ -87,7 +87,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     assert TOKEN not in running.log()
 
 
-# Both are made once: httpx reads the system's certificates for each client.
+# Both are created once: httpx reads the system's certificates for each client.
 @pytest.fixture(scope="session", params=[Client, Awaited], ids=["sync", "async"])
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     made = Clients(request.param)
@@ -108,7 +108,7 @@ def only_gateway(service: Service) -> Iterator[Gateway]:
 
 @pytest.fixture
 def gateway(only_gateway: Gateway) -> Iterator[Gateway]:
-    """The gateway, with nothing planned and nothing noted."""
+    """The gateway, without planned faults and recorded requests."""
     yield only_gateway
     only_gateway.forget()
 
@@ -127,6 +127,6 @@ def through(by_gateway: Any, gateway: Gateway) -> Any:
 
 @pytest.fixture
 def nobody() -> str:
-    """The URL of a port on which nothing listens."""
+    """The URL of a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"

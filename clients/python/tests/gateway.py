@@ -1,7 +1,7 @@
-"""What stands between a client and the service, and fails when it is told to.
+"""A proxy between a client and the service that fails on demand.
 
-Everything behind it is the real service; it only breaks connections, answers in
-its place as a load balancer would, and notes what passed.
+Behind it is the real service. The proxy only breaks connections, answers like a
+load balancer, and records the requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Fault = Callable[["Passage"], None]
 
 
 class Passage:
-    """One connection of a client, with the request's head and what came with it."""
+    """One connection of a client, with the request's head and the data after it."""
 
     def __init__(self, client: socket.socket, upstream: tuple[str, int]) -> None:
         self.client = client
@@ -26,7 +26,7 @@ class Passage:
         self.head = b""
 
     def read_head(self) -> bool:
-        """Read the request's head; False if the client has gone."""
+        """Read the request's head; False if the client has disconnected."""
         while b"\r\n\r\n" not in self.head:
             more = self.client.recv(_CHUNK)
             if not more:
@@ -35,9 +35,9 @@ class Passage:
         return True
 
     def pass_on(self, most: int | None = None) -> None:
-        """Let the real service answer; break off after that many bytes of it."""
+        """Forward the request; break the response off after that many bytes."""
         with socket.create_connection(self._upstream) as service:
-            # One request a connection, so that each meets its own fault.
+            # One request per connection, so that each request meets its own fault.
             once = (b"Connection: keep-alive", b"Connection: close")
             service.sendall(self.head.replace(*once, 1))
             up = threading.Thread(target=self._upwards, args=(service,))
@@ -63,30 +63,30 @@ class Passage:
             most = None if most is None else most - len(more)
 
     def answer(self, text: str) -> None:
-        """Answer in the service's place."""
+        """Answer instead of the service."""
         head, _, body = text.partition("\n\n")
         self.client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         self.client.sendall(body.encode())
 
 
 def drop(passage: Passage) -> None:
-    """Close the connection without an answer."""
+    """Close the connection without a response."""
     passage.client.close()
 
 
 def break_after(most: int) -> Fault:
-    """Break the service's answer off after that many bytes."""
+    """Break the service's response off after that many bytes."""
     return lambda passage: passage.pass_on(most)
 
 
 def status(line: str, *headers: str) -> Fault:
-    """Answer with a status and no body of the contract."""
+    """Answer with a status, without a body of the contract."""
     head = "\n".join([f"HTTP/1.1 {line}", *headers, "Connection: close"])
     return lambda passage: passage.answer(f"{head}\nContent-Length: 0\n\n")
 
 
 class Gateway:
-    """Passes connections on, one request each; each uses up one planned fault."""
+    """Forwards connections, one request each; each uses up one planned fault."""
 
     def __init__(self, upstream: str) -> None:
         """Listen in front of the service at http://host:port."""
@@ -101,25 +101,25 @@ class Gateway:
         self._acceptor = threading.Thread(target=self._accept)
 
     def __enter__(self) -> Gateway:
-        """Start it."""
+        """Start accepting connections."""
         self._acceptor.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Break what is open, and wait for all threads."""
+        """Break the open connections, and wait for all threads."""
         _shut(self._listener)
         self._listener.close()
         self._acceptor.join()
         self.forget()
 
     def wait(self) -> None:
-        """Wait until each connection has ended."""
+        """Wait until every connection has ended."""
         for thread in self._threads:
             thread.join()
         self._threads.clear()
 
     def forget(self) -> None:
-        """Break what is open, and be as at first."""
+        """Break the open connections, and reset faults and records."""
         for client in tuple(self._open):
             _shut(client)
         self.wait()
@@ -127,7 +127,7 @@ class Gateway:
         self.heads.clear()
 
     def header(self, name: str) -> list[str | None]:
-        """What each request had in that header, in the order of their coming."""
+        """The values of that header in each request, in the order of arrival."""
         found = []
         for head in self.heads:
             lines = (line.partition(": ") for line in head.split("\r\n"))
@@ -148,7 +148,7 @@ class Gateway:
 
     def _serve(self, client: socket.socket) -> None:
         passage = Passage(client, self._upstream)
-        # Either end may leave at any time.
+        # Either end may disconnect at any time.
         with client, contextlib.suppress(OSError):
             if passage.read_head():
                 self.heads.append(passage.head.split(b"\r\n\r\n")[0].decode())

@@ -1,4 +1,4 @@
-"""Scripts that the tests hand in."""
+"""Scripts that the tests submit."""
 
 HELLO = "def main(n=7):\n    print('hello')\n    return n * n\n"
 

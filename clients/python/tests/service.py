@@ -13,12 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = secrets.token_urlsafe(24)
-# Seconds: a start takes few, but the machine may be busy.
+# Seconds: a start takes a few, but the machine may be busy.
 _PATIENCE = 90
 
 _SETTINGS = {
     "API_TOKEN": TOKEN,
-    "SYNC_WAIT": "1s",  # so that a run meets 202 soon
+    "SYNC_WAIT": "1s",  # so that a run soon gets a 202
     "LIMIT_WALL": "8s",
     "WORKER_CONCURRENCY": "4",
     "METRICS_ADDR": "",
@@ -29,10 +29,10 @@ _SETTINGS = {
 
 
 class Service:
-    """`cellblock up` with settings that make tests short."""
+    """`cellblock up` with settings that keep the tests short."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it, and wait until it takes jobs."""
+        """Start it, and wait until it accepts jobs."""
         self._log = folder / "log"
         kept = ("PATH", "HOME", "LANG", "TMPDIR", "CELLBLOCK_PREFIX")
         environment = {n: v for n, v in os.environ.items() if n in kept}
@@ -57,11 +57,11 @@ class Service:
         raise AssertionError(f"cellblock up does not come up:\n{self.log()}")
 
     def log(self) -> str:
-        """What all its programs have said."""
+        """The output of all its programs."""
         return self._log.read_text(errors="replace")
 
     def stop(self) -> int:
-        """End it as Ctrl-C does, and give its exit code."""
+        """Stop it as Ctrl-C does, and return its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         return self._process.wait(_PATIENCE)

@@ -15,7 +15,7 @@ from scripts import FAILING, HELLO
 
 
 class Receiver:
-    """Takes callbacks, and answers 204."""
+    """Receives callbacks, and answers 204."""
 
     def __init__(self) -> None:
         bodies: Queue[bytes] = Queue()
@@ -57,7 +57,7 @@ def test_the_end_of_a_job_is_posted(client: Any, receiver: Receiver) -> None:
     assert (message.data.result, message.data.stdout) == (49, "hello\n")
     callback = client.wait(accepted.job_id).callback
     assert callback.url == receiver.url.partition("?")[0]
-    assert callback.attempts <= 1  # it is noted after the receiver has answered
+    assert callback.attempts <= 1  # recorded only after the receiver's response
 
 
 def test_a_failure_is_posted(client: Any, receiver: Receiver) -> None:

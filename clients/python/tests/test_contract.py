@@ -1,4 +1,4 @@
-"""Holds the package to api/openapi.yaml, both ways."""
+"""Compares the package with api/openapi.yaml, in both directions."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ MODELS: dict[str, type[Any]] = {
     "Truncated": models.Truncated,
     "Usage": models.Usage,
 }
-# Parts of the above, and what is sent, which other tests are about.
+# Parts of the above, and requests, which other tests cover.
 OTHERS = {
     *("ErrorCode", "JobId", "JobStatus", "Result", "Output", "OutputFiles", "Stdout"),
     *("OmittedFiles", "Notes"),
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
     *("ExecuteForm", "RequestLimits"),
 }
-# What a model has beside its schema: where an event stood in its stream.
+# Fields of a model that its schema lacks: the position of an event in its stream.
 MORE: dict[type[Any], set[str]] = {
     events.Output: {"id", "stream"},
     events.State: {"id"},
@@ -75,14 +75,14 @@ MORE: dict[type[Any], set[str]] = {
 
 
 def resolve(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema itself, where there is a reference to it."""
+    """Resolve a reference to a schema."""
     while "$ref" in schema:
         schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
     return schema
 
 
 def properties(schema: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """The properties of a schema with all its parts, and which must be there."""
+    """All properties of a schema and its parts, and the names of the required ones."""
     schema = resolve(schema)
     found = dict(schema.get("properties", {}))
     required = set(schema.get("required", ()))
@@ -153,7 +153,7 @@ def test_a_model_has_the_fields_of_its_schema(name: str) -> None:
 
 
 def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
-    """Whether a field's type says what the schema does."""
+    """Whether a field's type matches the schema."""
     name = schema.get("$ref", "").rpartition("/")[2]
     schema = resolve(schema)
     if hint is Any:
@@ -161,7 +161,7 @@ def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
     parts = set(typing.get_args(hint)) if NoneType in typing.get_args(hint) else {hint}
     kinds = schema.get("type", "object")
     nullable = "null" in kinds if isinstance(kinds, list) else False
-    # A field that is empty by itself needs no None.
+    # A field that is empty by default needs no None.
     if not (NoneType in parts if optional or nullable else NoneType not in parts):
         return optional and kinds in ("string", "array")
     (hint,) = parts - {NoneType}
@@ -221,7 +221,7 @@ def test_all_that_a_job_is_given_is_sent() -> None:
 
 
 def answers() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each answer of each operation, with a name."""
+    """Each response of each operation, with a name."""
     shared = CONTRACT["components"]["responses"]
     for path, methods in CONTRACT["paths"].items():
         for method, operation in methods.items():
@@ -231,7 +231,7 @@ def answers() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def examples() -> Iterator[Any]:
-    """Each example of an answer in JSON, with the model that it should be."""
+    """Each JSON example of a response, with the name of its model."""
     for where, answer in answers():
         media = answer.get("content", {}).get("application/json", {})
         model = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
@@ -241,7 +241,7 @@ def examples() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("name", "value"), [*examples()])
 def test_examples_can_be_read(name: str, value: Any) -> None:
-    # PyYAML makes no times of quoted texts, so that this is what JSON has.
+    # PyYAML does not convert quoted texts to times, so this is what JSON has.
     model = decoding.build(MODELS[name], {**value, "later": 1})
     for key, expected in value.items():
         if not isinstance(expected, dict | list) and not key.endswith("_at"):

@@ -1,4 +1,4 @@
-"""What the clients do when something between them and the service fails."""
+"""The clients when something between them and the service fails."""
 
 import json
 import time
@@ -36,7 +36,7 @@ def test_a_fault_that_passes_is_lived_through(
     assert len(set(keys)) == 1
     assert through.get(given.job_id).status == "succeeded"
     if fault is PASSING["the service is away"]:
-        assert took >= 1  # as it asked
+        assert took >= 1  # as in Retry-After
 
 
 def test_a_job_is_waited_for_through_faults(through: Any, gateway: Gateway) -> None:
@@ -88,7 +88,7 @@ def test_nobody_is_there(clients: Clients, nobody: str) -> None:
 
 def test_a_service_that_says_nothing(clients: Clients, gateway: Gateway) -> None:
     def silence(passage: Passage) -> None:
-        passage.client.recv(1)  # until the client has gone
+        passage.client.recv(1)  # until the client has disconnected
 
     client = clients(gateway.url, timeout=0.5)
     gateway.faults.append(silence)

@@ -1,4 +1,4 @@
-"""Jobs on the real service, by both clients."""
+"""Jobs on the real service, with both clients."""
 
 import hashlib
 from datetime import datetime, timezone

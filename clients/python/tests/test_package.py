@@ -1,4 +1,4 @@
-"""The folder can be installed, and has what it should."""
+"""The folder can be installed, and has the expected content."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ assert [each[:5] for each in requires] == ["httpx"], requires
 def test_the_folder_can_be_installed(tmp_path: Path) -> None:
     fresh = tmp_path / "fresh"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", fresh], check=True)
-    # What it needs, and what builds it, is that of these tests: nothing is fetched.
+    # Dependencies and build tools come from the tests' environment, not the network.
     tools = str(Path(httpx.__file__).parents[1])
     subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""What needs no service: parsing, pauses, settings."""
+"""Parts that need no service: parsing, pauses, settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of README.md run, and print what it says."""
+"""The examples of README.md run, and print what it shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_all_examples_are_found() -> None:
 
 
 def printed(service: Service, example: str) -> list[str]:
-    """Run an example, and give the lines that it prints."""
+    """Run an example, and return the lines that it prints."""
     assert "http://127.0.0.1:8080" in example
     run = subprocess.run(
         [sys.executable, "-c", example.replace("http://127.0.0.1:8080", service.url)],

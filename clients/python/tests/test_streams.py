@@ -1,4 +1,4 @@
-"""How streams go on, against answers that are made up to break at a place."""
+"""How streams resume, with responses that break off at chosen places."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ END = ("end", "1-e", JOB)
 def stream(
     *told: Told | str, media: str = "text/event-stream"
 ) -> Callable[[Passage], None]:
-    """Answer with events, or with texts as they are, and close the connection."""
+    """Answer with events, or with raw texts, and close the connection."""
     body = ""
     for each in told:
         if isinstance(each, str):
@@ -79,7 +79,7 @@ def test_a_watch_that_gets_nowhere_ends(through: Any, gateway: Gateway) -> None:
     assert next(events).text == "one\n"
     with pytest.raises(cellblock.Unreachable, match="broke off"):
         next(events)
-    # The one that got somewhere is the first in the row.
+    # The attempt that received an event counts as the first.
     assert len(gateway.heads) == cellblock.Retries().patient().attempts
 
 
@@ -115,7 +115,7 @@ def test_leaving_a_watch_closes_it(through: Any, gateway: Gateway) -> None:
     def go_on(passage: Passage) -> None:
         stream(STATE, ONE)(passage)
         try:
-            left.append(passage.client.recv(1))  # until the client has gone
+            left.append(passage.client.recv(1))  # until the client has disconnected
         except ConnectionError:
             left.append(b"")
 
