@@ -51,7 +51,7 @@ func (m *WorkerMetrics) SandboxKind(kind string) { m.sandbox.WithLabelValues(kin
 // JobStarted counts a job as running until JobEnded.
 func (m *WorkerMetrics) JobStarted() { m.running.Inc() }
 
-// JobEnded counts a job that JobStarted counted as ended, by its outcome.
+// JobEnded counts the end of a job by its outcome. JobStarted must have been called for it.
 func (m *WorkerMetrics) JobEnded(outcome jobs.Outcome) {
 	m.running.Dec()
 	name := string(jobs.StateSucceeded)
