@@ -1,6 +1,10 @@
 package jobs
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"slices"
+)
 
 // Asked gives the limits that a request can lower. As the limits of a job they are what it is held to.
 func (l Limits) Asked() AskedLimits {
@@ -72,18 +76,39 @@ func DecideLimits(server Limits, asked AskedLimits, fleet []AskedLimits) (AskedL
 	return AskedLimits{}, noWorkerAllows(asked, fleet)
 }
 
-// noWorkerAllows names the first limit that is above the ceilings of all workers.
 func noWorkerAllows(asked AskedLimits, fleet []AskedLimits) *Error {
-	for _, name := range limitNames {
-		get, highest := askable[name].get, 0.0
-		for _, most := range fleet {
-			highest = max(highest, get(unlimited.Lowered(most)))
-		}
-		if got := get(unlimited.Lowered(asked)); got != get(unlimited) && got > highest {
-			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`, name, plainNumber(got), plainNumber(highest))
-		}
+	if name, got, highest := aboveAll(asked, fleet); name != "" {
+		return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`, name, got, highest)
 	}
 	return Errorf(CodeInvalidRequest, `no worker that runs now allows all of the "limits" together; ask for less of one of them`)
+}
+
+// aboveAll returns the first limit that is above the ceilings of all workers, and the highest of these; "" if each
+// limit is within those of some worker.
+func aboveAll(limits AskedLimits, fleet []AskedLimits) (name, got, highest string) {
+	for _, name := range limitNames {
+		get, most := askable[name].get, 0.0
+		for _, ceilings := range fleet {
+			most = max(most, get(unlimited.Lowered(ceilings)))
+		}
+		if got := get(unlimited.Lowered(limits)); got != get(unlimited) && got > most {
+			return name, plainNumber(got), plainNumber(most)
+		}
+	}
+	return "", "", ""
+}
+
+// NotStarted returns the message for a job with these limits that was not started by its start deadline, when the
+// workers had the ceilings of fleet.
+func NotStarted(limits AskedLimits, fleet []AskedLimits) string {
+	if len(fleet) == 0 || slices.ContainsFunc(fleet, limits.Within) {
+		return MessageNotStarted
+	}
+	why := "no worker allows all of the job's limits together"
+	if name, got, highest := aboveAll(limits, fleet); name != "" {
+		why = fmt.Sprintf("no worker allows %s %s, the highest ceiling is %s", name, got, highest)
+	}
+	return why + "; the job was dropped at its start deadline and did not run"
 }
 
 // LimitsAt gives the limits that a worker with these ceilings holds a job to; it must not run one that is above them.

@@ -79,3 +79,22 @@ func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
 		t.Errorf("what was asked for was lowered: %+v", got)
 	}
 }
+
+func TestTheMessageOfAJobThatWasNotStartedNamesTheLimit(t *testing.T) {
+	t.Parallel()
+	limits := DefaultLimits().Asked()
+	short, small := limits, limits
+	short.Wall, small.MemoryBytes = 5*time.Second, 32*mib
+	for want, fleet := range map[string][]AskedLimits{
+		MessageNotStarted: {short, limits},
+		"no worker allows wall_seconds 15, the highest ceiling is 5; the job was dropped at its start deadline and did not run": {short},
+		"no worker allows all of the job's limits together; the job was dropped at its start deadline and did not run":          {short, small},
+	} {
+		if got := NotStarted(limits, fleet); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if got := NotStarted(limits, nil); got != MessageNotStarted {
+		t.Errorf("without workers: %q", got)
+	}
+}

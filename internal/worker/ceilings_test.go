@@ -89,3 +89,36 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	}
 	b.await(t, job.ID, jobs.State.Ended)
 }
+
+// Who writes to Redis sets neither a worker's limits nor has it read a record again and again.
+func TestAForgedPolicyIsRefused(t *testing.T) {
+	t.Parallel()
+	b := open(t, redistest.Start(t))
+	b.Ceilings = jobs.DefaultLimits().Asked()
+	b.start(t)
+	forge := func(field, value string) string {
+		id := b.create(t, "def main(): pass")
+		if err := b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", field, value).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	high := forge("limits", `{"wall_us":3600000000,"memory":1099511627776}`)
+	for field, value := range map[string]string{"limits": `{"memory":-1}`, "ttl": "soon", "start_by": "soon"} {
+		id := forge(field, value)
+		b.await(t, id, jobs.State.Ended)
+		b.wantFailure(t, id, jobs.CodeInternal)
+	}
+	for deadline := time.Now().Add(10 * time.Second); b.left.Load() == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the job with high limits was not left")
+		}
+	}
+	if state := b.get(t, high).State; state != jobs.StateQueued {
+		t.Errorf("the job with high limits is %s", state)
+	}
+	b.wantRuns(t, 0, 0)
+}

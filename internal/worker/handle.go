@@ -22,22 +22,9 @@ var errStopping = errors.New("the worker is stopping")
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	_, release := w.held.add(w.killed, delivery.ID, nil)
 	defer release()
-	job, state, expired, err := w.take(delivery.ID)
-	job.Limits = job.LimitsAt(w.Ceilings)
-	switch {
-	case jobs.IsNotFound(err):
-		w.Logger.Warn("a job in the queue has no record", "job_id", delivery.ID)
-		return nil
-	case err != nil:
+	job, ready, err := w.ready(delivery.ID)
+	if err != nil || !ready {
 		return err
-	case state.Ended():
-		return nil // withdrawn, cancelled, or delivered once more
-	case state == jobs.StateRunning:
-		return w.watch(delivery.ID)
-	case expired:
-		return w.drop(job)
-	case !job.Limits.Within(w.Ceilings):
-		return w.handOn(job)
 	}
 	start := time.Now()
 	sandbox, err := w.Acquire(w.killed, job.Script)
@@ -74,6 +61,31 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	return w.end(job, w.keep(job, outcome))
 }
 
+// ready takes a delivered job and reports whether it is to be run here; if not, it has done what is to be done.
+func (w *Worker) ready(id string) (jobs.Job, bool, error) {
+	job, state, expired, err := w.take(id)
+	job.Limits = job.LimitsAt(w.Ceilings)
+	damaged := errors.Is(err, store.ErrDamaged)
+	switch {
+	case jobs.IsNotFound(err):
+		w.Logger.Warn("a job in the queue has no record", "job_id", id)
+		return job, false, nil
+	case err != nil && !damaged:
+		return job, false, err
+	case state.Ended():
+		return job, false, nil // withdrawn, cancelled, or delivered once more
+	case state == jobs.StateRunning:
+		return job, false, w.watch(id)
+	case damaged:
+		return job, false, w.refuseDamaged(job, err)
+	case expired:
+		return job, false, w.drop(job)
+	case !job.Limits.Within(w.Ceilings):
+		return job, false, w.handOn(job)
+	}
+	return job, true, nil
+}
+
 // take loads a delivered job and says that this worker has it.
 func (w *Worker) take(id string) (jobs.Job, jobs.State, bool, error) {
 	return w.Store.Take(w.abandoned, id, w.owner, commandTimeout)
@@ -90,6 +102,13 @@ func (w *Worker) handOn(job jobs.Job) error {
 	}
 	w.left.Add(1)
 	return queue.ErrElsewhere
+}
+
+// refuseDamaged ends a queued job whose record cannot be read: another attempt would read the same.
+func (w *Worker) refuseDamaged(job jobs.Job, err error) error {
+	w.Logger.Error("job has a damaged record", "job_id", job.ID, "request_id", job.RequestID, "error", err)
+	w.Metrics.JobStarted()
+	return w.endBy(w.Store.Withdraw, job, failure(jobs.CodeInternal, "the job could not be started: its record is damaged; submit it again"))
 }
 
 // drop ends a job whose start deadline has passed.

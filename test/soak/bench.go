@@ -71,7 +71,7 @@ func open(ctx context.Context) (_ *bench, err error) {
 	ttl := resultTTL.String()
 	b.worker = stack.Env{
 		"NSJAIL_CONFIG": config, "RUN_DIR": b.runDir(), "UID_BASE": "30000000", "LOG_FORMAT": "json",
-		"WORKER_CONCURRENCY": "2", "METRICS_ADDR": "127.0.0.1:0", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl,
+		"WORKER_CONCURRENCY": "2", "METRICS_ADDR": "127.0.0.1:0",
 		// The shortest wall limit there is, and others that are soon met. Zygotes
 		// are replaced often, and a file may hold every job's line.
 		"LIMIT_WALL": "100ms", "LIMIT_MEMORY_MB": "64", "LIMIT_OUTPUT_KB": "128", "LIMIT_RESULT_KB": "128",

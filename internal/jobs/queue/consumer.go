@@ -21,7 +21,7 @@ import (
 var ErrHeld = errors.New("the job is held by another delivery")
 
 // ErrElsewhere is what a handler returns for a job that another consumer must take: it is delivered again, to any
-// consumer, in about two seconds, and that does not count as a failed attempt.
+// consumer, in two to four seconds however many consumers there are, and that does not count as a failed attempt.
 var ErrElsewhere = errors.New("the job is left to another consumer")
 
 // Delivery is one arrival of a job at a worker. A job may arrive more than once.
@@ -53,6 +53,8 @@ const (
 	checkInterval = 200 * time.Microsecond
 	// forwardInterval is how often failed deliveries are put back into the queue.
 	forwardInterval = 2 * time.Second
+	// elsewherePause is the least time between two deliveries of a job that a consumer left to another one.
+	elsewherePause = 2 * time.Second
 	// releaseTimeout bounds the command that ends our wait when we stop.
 	releaseTimeout = time.Second
 )
@@ -73,8 +75,17 @@ type Consumer struct {
 func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
 	return newConsumer(client, lane{
 		tokens: wakeKey, batchTokens: batchWakeKey, queues: weights, forwardInterval: forwardInterval,
-		retryDelay: func(int, error, *asynq.Task) time.Duration { return 0 },
+		retryDelay: retryDelay,
 	}, settings, handle, logger)
+}
+
+// retryDelay is the least time until a job is delivered again. All consumers together forward what is due, so that
+// their number bounds how often a job is handed round that none of them takes, unless it is not due for a while.
+func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
+	if errors.Is(err, ErrElsewhere) {
+		return elsewherePause
+	}
+	return 0
 }
 
 // lane is what a consumer takes from, and how.

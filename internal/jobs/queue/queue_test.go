@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,5 +225,31 @@ func TestFailedDeliveriesComeAgain(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatalf("delivery %d did not come", i)
 		}
+	}
+}
+
+// However many consumers there are, a job that none of them takes is not handed round busily, and it is not a failure.
+func TestAJobLeftToOthersIsNotHandedRoundBusily(t *testing.T) {
+	t.Parallel()
+	const consumers, length = 10, 5 * time.Second
+	url := redistest.Start(t)
+	var deliveries, failures atomic.Int64
+	for range consumers {
+		consume(t, url, 1, func(_ context.Context, d Delivery) error {
+			deliveries.Add(1)
+			failures.Add(int64(d.Attempt))
+			return ErrElsewhere
+		})
+	}
+	client := redistest.Client(t, url)
+	awaitIdle(t, client, consumers)
+	enqueue(t, NewProducer(client), jobs.NewID())
+	time.Sleep(length)
+	// asynq counts whole seconds.
+	if n, most := deliveries.Load(), 1+int64(length/(elsewherePause-time.Second)); n < 2 || n > most {
+		t.Errorf("delivered %d times in %s, want 2 to %d", n, length, most)
+	}
+	if n := failures.Load(); n != 0 {
+		t.Errorf("%d attempts count as failed", n)
 	}
 }

@@ -88,13 +88,13 @@ func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string
 //	         of a batch that has ended and whose record has none
 //	returns  the key of the idempotency record if the batch has ended, else "", and the
 //	         TTL of a batch that has ended
-var memberScript = redis.NewScript(`
+var memberScript = redis.NewScript(ttlFunction + `
 local batch = redis.call("HMGET", KEYS[1], "total", "idempotency", "ttl")
 local total = batch[1]
 if not total then
 	return {"", "0"}
 end
-local kept = batch[3] or ARGV[4]
+local kept = ttl_of(batch[3], ARGV[4])
 local n = redis.call("ZCARD", KEYS[4])
 if redis.call("ZADD", KEYS[4], "NX", n, ARGV[1]) == 0 then
 	return {n == tonumber(total) and batch[2] or "", kept}

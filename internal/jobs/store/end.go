@@ -31,17 +31,18 @@ import (
 //	         URL, "" for none
 //
 // An end that is already there word for word is this one: its reply was lost.
-var endScript = redis.NewScript(lateFunction + `
+var endScript = redis.NewScript(lateFunction + ttlFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback", "start_by", "shared", "ttl")
 local state = job[1]
-local ttl = job[12] or job[2] == "1" and ARGV[5] or ARGV[6]
+local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
 	return {0, "", ttl, "", ""}
 end
-if job[9] and not job[12] and tonumber(ARGV[5]) > tonumber(ttl) then
+if job[9] and tonumber(ARGV[5]) > tonumber(ttl) then
 	ttl = ARGV[5] -- until it can be delivered
 end
+ttl = ttl_of(job[12], ttl)
 if state ~= "queued" and state ~= "running" then
 	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or "", job[9] or ""}
 end

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,16 +27,6 @@ type storedFile struct {
 	Size int    `json:"size"`
 }
 
-type storedLimits struct {
-	WallUS    int64 `json:"wall_us,omitzero"`
-	CPUUS     int64 `json:"cpu_us,omitzero"`
-	Memory    int64 `json:"memory,omitzero"`
-	Processes int   `json:"processes,omitzero"`
-	Output    int64 `json:"output,omitzero"`
-	// Open is jobs.Job.LimitsOpen.
-	Open bool `json:"open,omitzero"`
-}
-
 // encodeInputs gives the inputs as they are stored: a line of JSON, and the
 // contents of the files, one after the other. Nothing for none.
 func encodeInputs(in *jobs.Inputs) ([]byte, error) {
@@ -49,11 +38,7 @@ func encodeInputs(in *jobs.Inputs) ([]byte, error) {
 		files[i] = storedFile{Path: file.Path, Size: len(file.Content)}
 	}
 	encoded, err := json.Marshal(storedInputs{
-		Args: in.Args, Stdin: in.Stdin, Env: in.Env, Files: files,
-		Limits: storedLimits{
-			WallUS: in.Limits.Wall.Microseconds(), CPUUS: in.Limits.CPU.Microseconds(),
-			Memory: in.Limits.MemoryBytes, Processes: in.Limits.Processes, Output: in.Limits.OutputBytes,
-		},
+		Args: in.Args, Stdin: in.Stdin, Env: in.Env, Files: files, Limits: toStoredLimits(in.Limits, false),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the inputs: %w", err)
@@ -82,11 +67,9 @@ func decodeInputs(stored string) (*jobs.Inputs, error) {
 		files = append(files, jobs.File{Path: file.Path, Content: []byte(contents[:file.Size])})
 		contents = contents[file.Size:]
 	}
-	return &jobs.Inputs{
-		Args: in.Args, Stdin: in.Stdin, Env: in.Env, Files: files,
-		Limits: jobs.AskedLimits{
-			Wall: time.Duration(in.Limits.WallUS) * time.Microsecond, CPU: time.Duration(in.Limits.CPUUS) * time.Microsecond,
-			MemoryBytes: in.Limits.Memory, Processes: in.Limits.Processes, OutputBytes: in.Limits.Output,
-		},
-	}, nil
+	limits, err := in.Limits.asked()
+	if err != nil {
+		return nil, fmt.Errorf("decode the inputs: %w", err)
+	}
+	return &jobs.Inputs{Args: in.Args, Stdin: in.Stdin, Env: in.Env, Files: files, Limits: limits}, nil
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -22,13 +24,54 @@ func DefaultSettings() Settings {
 // ceilingsKey is a hash of the limits above which a worker takes no job, by owner. It lies in the slot of workersKey.
 const ceilingsKey = "{" + workersKey + "}:ceilings"
 
+// ErrDamaged is returned for a record whose inputs or policy cannot be read; it is so at each further attempt.
+var ErrDamaged = errors.New("the job's record is damaged")
+
+// ttlFunction is Lua that returns the lifetime that a record names, in milliseconds, and otherwise for one that names
+// none or nonsense: no record may be unable to end.
+const ttlFunction = `
+local function ttl_of(stored, otherwise)
+	local ms = stored and string.find(stored, "^%d+$") and tonumber(stored)
+	if ms and ms > 0 and ms < 9e12 then
+		return stored
+	end
+	return otherwise
+end
+`
+
+type storedLimits struct {
+	WallUS    int64 `json:"wall_us,omitzero"`
+	CPUUS     int64 `json:"cpu_us,omitzero"`
+	Memory    int64 `json:"memory,omitzero"`
+	Processes int   `json:"processes,omitzero"`
+	Output    int64 `json:"output,omitzero"`
+	// Open is jobs.Job.LimitsOpen.
+	Open bool `json:"open,omitzero"`
+}
+
+func toStoredLimits(l jobs.AskedLimits, open bool) storedLimits {
+	return storedLimits{
+		WallUS: l.Wall.Microseconds(), CPUUS: l.CPU.Microseconds(), Memory: l.MemoryBytes, Processes: l.Processes, Output: l.OutputBytes, Open: open,
+	}
+}
+
+// asked returns the limits, or an error if one is negative or does not fit.
+func (l storedLimits) asked() (jobs.AskedLimits, error) {
+	const longest = math.MaxInt64 / int64(time.Microsecond)
+	if min(l.WallUS, l.CPUUS, l.Memory, int64(l.Processes), l.Output) < 0 || max(l.WallUS, l.CPUUS) > longest {
+		return jobs.AskedLimits{}, fmt.Errorf("limits out of range: %+v", l)
+	}
+	return jobs.AskedLimits{
+		Wall: time.Duration(l.WallUS) * time.Microsecond, CPU: time.Duration(l.CPUUS) * time.Microsecond,
+		MemoryBytes: l.Memory, Processes: l.Processes, OutputBytes: l.Output,
+	}, nil
+}
+
 func encodeLimits(l jobs.AskedLimits, open bool) (string, error) {
 	if l == (jobs.AskedLimits{}) {
 		return "", nil
 	}
-	encoded, err := json.Marshal(storedLimits{
-		WallUS: l.Wall.Microseconds(), CPUUS: l.CPU.Microseconds(), Memory: l.MemoryBytes, Processes: l.Processes, Output: l.OutputBytes, Open: open,
-	})
+	encoded, err := json.Marshal(toStoredLimits(l, open))
 	return string(encoded), err
 }
 
@@ -40,10 +83,8 @@ func decodeLimits(stored string) (limits jobs.AskedLimits, open bool, err error)
 	if err := json.Unmarshal([]byte(stored), &l); err != nil {
 		return jobs.AskedLimits{}, false, fmt.Errorf("decode the limits: %w", err)
 	}
-	return jobs.AskedLimits{
-		Wall: time.Duration(l.WallUS) * time.Microsecond, CPU: time.Duration(l.CPUUS) * time.Microsecond,
-		MemoryBytes: l.Memory, Processes: l.Processes, OutputBytes: l.Output,
-	}, l.Open, nil
+	limits, err = l.asked()
+	return limits, l.Open, err
 }
 
 // fleetScript lists the ceilings of the workers that live and do not drain.
@@ -61,16 +102,17 @@ for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f
 end
 return fleet`)
 
-// Fleet gives the ceilings of the workers that live and take jobs, zero for one whose ceilings are not known.
+// Fleet gives the ceilings of the workers that live and take jobs, zero for one whose ceilings are not known. A worker
+// whose ceilings cannot be read is left out.
 func (s *Store) Fleet(ctx context.Context) ([]jobs.AskedLimits, error) {
 	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, drainingKey, ceilingsKey}).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers' ceilings: %w", err)
 	}
-	fleet := make([]jobs.AskedLimits, len(stored))
-	for i, text := range stored {
-		if fleet[i], _, err = decodeLimits(text); err != nil {
-			return nil, err
+	fleet := make([]jobs.AskedLimits, 0, len(stored))
+	for _, text := range stored {
+		if ceilings, _, err := decodeLimits(text); err == nil {
+			fleet = append(fleet, ceilings)
 		}
 	}
 	return fleet, nil

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +87,74 @@ func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 	}
 	if n := client.HLen(t.Context(), "{cellblock:workers}:ceilings").Val(); n != 0 {
 		t.Errorf("%d workers that are gone are remembered", n)
+	}
+}
+
+// damage is what a record's policy may hold that can not be read: field and value.
+var damage = map[string][2]string{
+	"limits that are no JSON":   {"limits", "x"},
+	"a negative limit":          {"limits", `{"wall_us":-1}`},
+	"a limit that overflows":    {"limits", `{"wall_us":9223372036854775807}`},
+	"a lifetime in words":       {"ttl", "soon"},
+	"a negative lifetime":       {"ttl", "-5"},
+	"no lifetime":               {"ttl", "0"},
+	"a lifetime that overflows": {"ttl", "9223372036854775807"},
+	"a start deadline in words": {"start_by", "soon"},
+}
+
+// A job with a damaged record is recognized as one, and can be ended.
+func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
+	t.Parallel()
+	s, client := open(t)
+	for name, c := range damage {
+		job := create(t, s)
+		if err := client.HSet(t.Context(), "cellblock:{"+job.ID+"}:job", c[0], c[1]).Err(); err != nil {
+			t.Fatal(err)
+		}
+		taken, state, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
+		if !errors.Is(err, store.ErrDamaged) || taken.ID != job.ID || state != jobs.StateQueued {
+			t.Errorf("%s: got %+v, %s, %v", name, taken, state, err)
+		}
+		if dropped, err := s.DropLate(t.Context(), job.ID); dropped || err != nil {
+			t.Errorf("%s: dropped: %v, %v", name, dropped, err)
+		}
+		if !end(t, s, job.ID, failed(jobs.CodeInternal)) {
+			t.Errorf("%s: the end does not stand", name)
+		}
+		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl <= 0 || ttl > settings.SyncResultTTL {
+			t.Errorf("%s: the record is kept for %s", name, ttl)
+		}
+	}
+}
+
+func TestADamagedCeilingIsNoCeiling(t *testing.T) {
+	t.Parallel()
+	s, client := open(t)
+	ceilings := jobs.DefaultLimits().Asked()
+	for _, owner := range []string{"good", "bad"} {
+		if err := s.HeartbeatWithin(t.Context(), owner, time.Hour, ceilings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.HSet(t.Context(), "{cellblock:workers}:ceilings", "bad", `{"memory":-1}`)
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
+		t.Errorf("got %+v, %v", fleet, err)
+	}
+}
+
+func TestAJobThatNoWorkerAllowsIsDroppedWithTheLimit(t *testing.T) {
+	t.Parallel()
+	s, _ := open(t)
+	ceilings := jobs.DefaultLimits().Asked()
+	job := create(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = ceilings, time.Microsecond })
+	ceilings.MemoryBytes = 64 << 20
+	if err := s.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
+		t.Fatal(err)
+	}
+	if dropped, err := s.DropLate(t.Context(), job.ID); !dropped || err != nil {
+		t.Fatalf("dropped: %v, %v", dropped, err)
+	}
+	if f := get(t, s, job.ID).Outcome.Failure; f.Code != jobs.CodeNotStarted || !strings.HasPrefix(f.Message, "no worker allows memory_mb 700, ") {
+		t.Errorf("got %+v", f)
 	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,11 +14,12 @@ import (
 // When a job must have been started is decided once, at its acceptance, and stored as start_by in its record.
 // Every script that asks whether that time has passed contains lateFunction; DropLate ends a job for which it has.
 
-// lateFunction is Lua that reports whether a start deadline has passed, given start_by (false for none) and
-// Redis's time in microseconds since 1970. A job may still be started in the microsecond of its deadline.
+// lateFunction is Lua that reports whether a start deadline has passed, given start_by (false for none; nonsense, for
+// which Take returns ErrDamaged, has not passed) and Redis's time in microseconds since 1970. A job may still be started in the microsecond of its deadline.
 const lateFunction = `
 local function late(start_by, now)
-	return start_by and tonumber(start_by) < now
+	local by = start_by and tonumber(start_by)
+	return by and by < now
 end
 `
 
@@ -27,8 +29,25 @@ func (o Open) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.After
 // DropLate ends a queued job whose start deadline has passed as CodeNotStarted, and reports whether it did.
 // It does nothing to a job that is running, has ended, may still be started or does not exist.
 func (s *Store) DropLate(ctx context.Context, id string) (bool, error) {
-	outcome := jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: jobs.MessageNotStarted}}
-	return s.end(ctx, id, outcome, whenLate)
+	message, err := s.whyNotStarted(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("drop job %s: %w", id, err)
+	}
+	return s.end(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: message}}, whenLate)
+}
+
+// whyNotStarted returns a message that names the limit that no worker allows, if that is why.
+func (s *Store) whyNotStarted(ctx context.Context, id string) (string, error) {
+	stored, err := s.client.HGet(ctx, jobKey(id), "limits").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", err
+	}
+	limits, open, err := decodeLimits(stored)
+	if err != nil || open || stored == "" {
+		return jobs.MessageNotStarted, nil //nolint:nilerr // what is damaged is no reason to keep the job
+	}
+	fleet, err := s.Fleet(ctx)
+	return jobs.NotStarted(limits, fleet), err
 }
 
 // shareScript notes in the record of a queued job that several requests stand for it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -19,7 +20,7 @@ import (
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds,
 //	         inputs unless they are large, callback URL, how many bytes the inputs
-//	         have, limits, TTL; nil if there is no such job. The state is "expired" if the start
+//	         have, limits, TTL, start deadline; nil if there is no such job. The state is "expired" if the start
 //	         deadline has passed.
 var takeScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback", "limits", "ttl")
@@ -38,12 +39,13 @@ end
 local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
 local inputs = size > 0 and size < ` + strconv.Itoa(largeRecord) + ` and redis.call("GET", KEYS[2]) or ""
 return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size),
-	job[10] or "", job[11] or ""}`)
+	job[10] or "", job[11] or "", job[6] or ""}`)
 
 // Take gives what a worker needs of a job that was delivered to it, and notes
 // that it has it, so that the reaper knows whose fault it is if nothing comes of
 // it. expired tells that the job must not be started any more. A command takes
-// patience at most, and longer for large inputs. CodeNotFound.
+// patience at most, and longer for large inputs. CodeNotFound; ErrDamaged, with
+// the job's other fields and its state.
 func (s *Store) Take(ctx context.Context, id, owner string, patience time.Duration) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -64,12 +66,8 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 		}
 	}
 	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], CallbackURL: reply[7]}
-	job.TTL = time.Duration(parseInt(reply[10])) * time.Millisecond
-	var limitsErr error
-	job.Inputs, err = decodeInputs(reply[6])
-	job.Limits, job.LimitsOpen, limitsErr = decodeLimits(reply[9])
-	if err = errors.Join(err, limitsErr); err != nil {
-		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
+	if err := readPolicy(&job, reply[6], reply[9], reply[10], reply[11]); err != nil {
+		return job, state, expired, fmt.Errorf("take job %s: %w: %w", id, ErrDamaged, err)
 	}
 	// One that has waited is perhaps not looked at for a while.
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && state == jobs.StateQueued && !expired {
@@ -78,6 +76,25 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 		}
 	}
 	return job, state, expired, nil
+}
+
+// readPolicy reads those fields of a record that say how a job is run and kept.
+func readPolicy(job *jobs.Job, inputs, limits, ttl, startBy string) error {
+	var errs [4]error
+	job.Inputs, errs[0] = decodeInputs(inputs)
+	job.Limits, job.LimitsOpen, errs[1] = decodeLimits(limits)
+	if ttl != "" { // missing in records of an earlier version
+		ms, err := strconv.ParseInt(ttl, 10, 64)
+		if err != nil || ms <= 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+			errs[2] = fmt.Errorf("decode the lifetime %q", ttl)
+		} else {
+			job.TTL = time.Duration(ms) * time.Millisecond
+		}
+	}
+	if startBy != "" && parseTime(startBy).IsZero() {
+		errs[3] = fmt.Errorf("decode the start deadline %q", startBy)
+	}
+	return errors.Join(errs[:]...)
 }
 
 // largeInputs reads inputs of so many bytes; "" if the job has ended meanwhile.
