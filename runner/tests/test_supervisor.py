@@ -156,11 +156,10 @@ def main():
 
     def test_what_the_job_left_running_is_not_waited_for(self) -> None:
         script = """
-import os, threading, time, atexit
+import threading, time
 def main():
     threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
     threading.Thread(target=time.sleep, args=(1000,)).start()
-    atexit.register(print, "never")
     return "done"
 """
         ended = harness.run(script)
