@@ -35,9 +35,9 @@ type attempt struct {
 	outside []string
 	// request has further fields of the request, as JSON.
 	request map[string]jsontext.Value
-	// files are the names of the files that must come back from outputs/, in order, separated by commas; alternatives
-	// are separated by "|".
-	files string
+	// files are the names of the files that must come back, in order, separated by commas; alternatives are separated
+	// by "|". Nil means that any files may come back.
+	files *string
 	// limits is "tight" for limits that are quickly reached; otherwise the contract's limits apply.
 	limits string
 	// only is the one kind of sandbox in which it makes sense; otherwise it runs in both.
@@ -64,7 +64,7 @@ func (a *attempt) set(field, text string) error {
 			a.outside = append(a.outside, strings.TrimSpace(name))
 		}
 	case "files":
-		a.files = text
+		a.files = &text
 	case "request":
 		return json.Unmarshal([]byte(text), &a.request)
 	case "limits":

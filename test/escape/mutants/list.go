@@ -69,6 +69,8 @@ var mutants = []mutant{
 	{"a soft limit on files", []edit{{"runner/job.py", "_setrlimit(_FILE_SIZE, (size, size))", "_setrlimit(_FILE_SIZE, (size, 16 << 20))"}}, "warm", attempt("inputs/raise_the_size_of_files")},
 	{"outputs through links", []edit{{"runner/outputs.py", "_FILE = O_RDONLY | O_NOFOLLOW | ", "_FILE = O_RDONLY | "}}, "warm", attempt("outputs/link_as_folder")},
 	{"outputs that block", []edit{{"runner/outputs.py", " | O_NONBLOCK | O_CLOEXEC", " | O_CLOEXEC"}}, "warm", attempt("outputs/pipes_and_sockets")},
+	{"links beside outputs", []edit{{"runner/outputs.py", "_FILE = O_RDONLY | O_NOFOLLOW | ", "_FILE = O_RDONLY | "}, {"runner/outputs.py", "stat(name, dir_fd=folder, follow_symlinks=False)", "stat(name, dir_fd=folder)"}}, "warm", attempt("outputs/beside")},
+	{"files beside outputs without number", []edit{{"runner/outputs.py", "if self._files > 0 and size <= self._bytes:", "if size <= self._bytes:"}}, "warm", attempt("outputs/beside_many")},
 	{"outputs without number", []edit{{"internal/nsjail/outputs.go", "if len(files) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
 	{"names as they come", []edit{{"internal/nsjail/outputs.go", "safe := names.Safe(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
 	{"paths that nobody checks", []edit{{"internal/jobs/files.go", "if err := CheckPath(file.Path); err != nil {", "if err := CheckPath(file.Path); err != nil && false {"}}, "warm", attempt("inputs/path_dotdot")},
@@ -97,5 +99,5 @@ var mutants = []mutant{
 	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
-	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room, album)", "serialize.encode(value, 1 << 31, album)"}}, "warm", attempt("resources/large_result")},
+	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, room, album, notes)", "serialize.encode(value, 1 << 31, album, notes)"}}, "warm", attempt("resources/large_result")},
 }

@@ -1,9 +1,11 @@
 # tries: to get a whole folder returned by replacing outputs/ with a link
 # protection: O_NOFOLLOW
 # inside: 1
+# files:
 import os
 
 
 def main():
+    os.rmdir("outputs")
     os.symlink("/etc", "outputs")
     return 1

