@@ -189,7 +189,7 @@ def main():
 	seen := map[string]bool{}
 	for range 6 {
 		a := execute(t, base, script)
-		like(`^\{"found":\["script\.py"\],`).check(t, "result", string(a.Result))
+		like(`^\{"found":\["\.matplotlib","\.tmp","outputs","script\.py"\],`).check(t, "result", string(a.Result))
 		var result struct {
 			Numbers []any `json:"numbers"`
 		}

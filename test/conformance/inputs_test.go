@@ -137,16 +137,16 @@ func TestBadForms(t *testing.T) {
 		error string
 	}{
 		{"no script", []part{{"stdin", "", ""}}, "invalid_request", `"script" is required`},
-		{"an unknown field", []part{script, {"file", "a", "1"}}, "invalid_request", `unknown field "file"`},
+		{"an unknown field", []part{script, {"file", "a", "1"}}, "invalid_request", `unknown part "file"; did you mean "files"?`},
 		{"a field twice", []part{script, script}, "invalid_request", `field "script" is given twice`},
 		{"not UTF-8", []part{{"script", "", "\xff"}}, "invalid_request", `"script" is not valid UTF-8 at byte 0`},
-		{"args that are no JSON", []part{script, {"args", "", "a=1"}}, "invalid_request", `"args": the body is not valid JSON`},
+		{"args that are no JSON", []part{script, {"args", "", "a=1"}}, "invalid_request", `"args" must be a JSON object of main()'s keyword arguments`},
 		{"async that is none", []part{script, {"async", "", `"yes"`}}, "invalid_request", `"async" must be true or false`},
 		{"a file without a name", []part{script, {"files", "", "x"}}, "invalid_request", `it is empty`},
 		{"a file above", []part{script, {"files", "../x", "x"}}, "invalid_request", `. or .. for one`},
 		{"a file twice", []part{script, {"files", "x", ""}, {"files", "x", ""}}, "invalid_request", `"x" is given twice`},
 		{"files too large", []part{script, {"files", "x", strings.Repeat("x", 8<<20)}, {"files", "y", strings.Repeat("x", 8<<20+1)}}, "input_too_large", `"files" has 16777217 bytes`},
-		{"a body too large", []part{script, {"files", "x", strings.Repeat("x", 21<<20)}}, "script_too_large", `the body has more than 20971520 bytes`},
+		{"a body too large", []part{script, {"files", "x", strings.Repeat("x", 21<<20)}}, "input_too_large", `the body has more than 20971520 bytes`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

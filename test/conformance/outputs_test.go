@@ -124,5 +124,5 @@ func TestInlineFiles(t *testing.T) {
 	plain := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID})
 	equal(t, "small, not asked for", pointed(plain.Files[2].ContentBase64), "missing")
 	bad := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "?inline_files=perhaps"})
-	checkRefusal(t, bad, "invalid_request", like("malformed"))
+	checkRefusal(t, bad, "invalid_request", like(`"inline_files" must be true or false`))
 }
