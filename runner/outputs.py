@@ -112,7 +112,8 @@ def send(
     """
     sender = _Sender(to, bounds)
     top = _open_top(to, home)
-    if top >= 0 and _has_files(top, _DEPTH, _NOT_AT_THE_TOP[:1]):
+    found = top >= 0 and _has_files(top, _DEPTH + 1, at_the_top=True)
+    if found:
         flush_files()
         for name, fd, status in _below(top, FOLDER):
             # All of them: the worker refuses what exceeds the limits.
@@ -120,7 +121,7 @@ def send(
     for picture, data in drawn:
         if sender.has_room(picture.encode(), len(data)):
             sender.send_data(picture.encode(), data)
-    if top < 0:
+    if not found:
         return
     for name, fd, status in _walk(top, b"", _DEPTH, visible=True):
         if _is_unchanged(fd, status, bounds.given.get(fsdecode(name))):
@@ -207,12 +208,13 @@ def flush_files() -> None:
                     break  # closed, full, or a subclass of the script
 
 
-def _has_files(folder: int, depth: int, but: tuple[bytes, ...] = ()) -> bool:
+def _has_files(folder: int, depth: int, *, at_the_top: bool = False) -> bool:
     """Report whether there is any file; nearly every job has none."""
     for name, kind in _entries(folder):
-        if kind == _REGULAR and name not in but:
-            return True
-        if kind == _DIRECTORY and depth > 0 and not name.startswith(b"."):
+        if kind == _REGULAR:
+            if not (at_the_top and name in _NOT_AT_THE_TOP):
+                return True
+        elif depth > 0 and not (at_the_top and name.startswith(b".")):
             fd = _open(folder, name, _DIRECTORY)
             if fd >= 0:
                 try:

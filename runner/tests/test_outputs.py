@@ -45,6 +45,16 @@ class Outputs(unittest.TestCase):
         self.assertEqual(files, {"a": b"", "d/real": b"x"})
         self.assertIsNone(ended.result)
 
+    def test_the_only_file_in_a_hidden_or_deep_folder(self) -> None:
+        for folder in (".hidden", "/".join("d" * 16)):
+            with self.subTest(folder):
+                files, _ = run(
+                    "import os\ndef main():\n"
+                    f"    os.makedirs('outputs/{folder}')\n"
+                    f"    open('outputs/{folder}/x', 'w').write('kept')\n"
+                )
+                self.assertEqual(files, {folder + "/x": b"kept"})
+
     def test_files_beside_outputs(self) -> None:
         files, ended = run(
             "import os\n"
