@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -28,7 +29,7 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.Out
 	w.Header().Set("Content-Type", file.MediaType)
 	w.Header().Set("ETag", `"`+file.SHA256+`"`)
 	d := &download{ResponseWriter: w}
-	http.ServeContent(d, r, "", time.Time{}, content)
+	http.ServeContent(d, withListsJoined(r), "", time.Time{}, content)
 	if d.refused != 0 {
 		forbidCaching(w) // it takes this out of its errors
 	}
@@ -45,6 +46,19 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.Out
 		h.logger.WarnContext(r.Context(), "a file was not sent whole", "sent", d.sent, "of", want, "request_id", exchangeOf(r).requestID, "job_id", exchangeOf(r).jobID)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// withListsJoined returns the request with If-Match and If-None-Match each in one
+// line: of several, which are one list (RFC 9110), http.ServeContent reads the first.
+func withListsJoined(r *http.Request) *http.Request {
+	joined := *r
+	joined.Header = r.Header.Clone()
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if lines := r.Header.Values(name); len(lines) > 1 {
+			joined.Header.Set(name, strings.Join(lines, ", "))
+		}
+	}
+	return &joined
 }
 
 // download is what http.ServeContent writes to. It keeps errors back, which have

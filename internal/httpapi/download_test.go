@@ -55,6 +55,8 @@ func TestDownloads(t *testing.T) {
 		"the same for a range":  {[]string{"Range", "bytes=0-3", "If-Range", etag}, 206, "0123", "bytes 0-3/10"},
 		"another for a range":   {[]string{"Range", "bytes=0-3", "If-Range", other}, 200, all, ""},
 		"the client has it":     {[]string{"If-None-Match", etag}, 304, "", ""},
+		"in a second line":      {[]string{"If-None-Match", other, "If-None-Match", etag}, 304, "", ""},
+		"as it may be":          {[]string{"If-Match", other, "If-Match", etag}, 200, all, ""},
 		"weakly":                {[]string{"If-None-Match", other + ", W/" + etag}, 304, "", ""},
 		"the client has some":   {[]string{"If-None-Match", "*"}, 304, "", ""},
 		"the client has others": {[]string{"If-None-Match", other}, 200, all, ""},
