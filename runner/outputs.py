@@ -22,7 +22,6 @@ from os import (
     close,
     closerange,
     fsdecode,
-    fsencode,
     fstat,
     listdir,
     lseek,
@@ -56,6 +55,8 @@ _DEPTH = 16
 # Follow no link, and do not block on a pipe.
 _FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
 _TYPE_MASK, _REGULAR, _DIRECTORY = 0o170000, 0o100000, 0o040000
+# Of names, as os.fsencode() has it: that one would use what the script made of os.
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), "surrogateescape"
 _PART = 1 << 16
 _ZEROS = memoryview(bytes(_PART))
 # More than any limit on open files.
@@ -124,7 +125,7 @@ def send(
     if not found:
         return
     for name, fd, status in _walk(top, b"", _DEPTH, visible=True):
-        if _is_unchanged(fd, status, bounds.given.get(fsdecode(name))):
+        if _is_unchanged(fd, status, bounds.given.get(name.decode(_ENCODING, _ERRORS))):
             continue
         if name in sender.names:
             shown = name.decode("utf-8", "replace")[:255]
@@ -263,7 +264,7 @@ def _walk(
 def _entries(folder: int) -> "Iterator[tuple[bytes, int]]":
     """Yield names and kinds of files and folders, in order; skip links and devices."""
     try:
-        names = sorted(map(fsencode, listdir(folder)))
+        names = sorted(n.encode(_ENCODING, _ERRORS) for n in listdir(folder))
     except (OSError, MemoryError):
         return
     for name in names:

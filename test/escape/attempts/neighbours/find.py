@@ -4,13 +4,15 @@
 # inside: []
 import os
 
+OURS = ("script.py", "outputs", ".tmp", ".matplotlib")
+
 
 def main():
     found = [p for p in os.listdir("/proc") if p.isdigit() and p not in ("1", str(os.getpid()))]
     found += [p for p in range(1, 40000) if p not in (1, os.getpid()) and os.path.exists(f"/proc/{p}/status")]
     for folder in ("/tmp", "/dev/shm", "/proc/1/root/tmp"):
         try:
-            found += [f for f in os.listdir(folder) if f not in ("script.py",)]
+            found += [f for f in os.listdir(folder) if f not in OURS]
         except OSError:
             pass
     return found

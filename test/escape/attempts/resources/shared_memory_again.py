@@ -5,4 +5,5 @@ import os
 
 
 def main():
-    return os.listdir("/dev/shm") + [f for f in os.listdir("/tmp") if f != "script.py"]
+    ours = ("script.py", "outputs", ".tmp", ".matplotlib")
+    return [f for folder in ("/dev/shm", "/tmp") for f in os.listdir(folder) if f not in ours]
