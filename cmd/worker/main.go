@@ -128,7 +128,7 @@ func sweep(ctx context.Context, kept *files.Store, logger *slog.Logger) (stop fu
 }
 
 // redisPatience is the timeout for reading Redis's version.
-const redisPatience = 2 * time.Second
+const redisPatience = 5 * time.Second
 
 // checkRedis fails for a Redis that is too old. It only warns if Redis does not answer, since the worker waits for it.
 func checkRedis(ctx context.Context, client redis.UniversalClient, logger *slog.Logger) error {

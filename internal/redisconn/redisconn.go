@@ -33,8 +33,9 @@ type Settings struct {
 }
 
 const (
-	// dialTimeout bounds one attempt to connect, TLS included.
-	dialTimeout = 500 * time.Millisecond
+	// dialTimeout bounds one attempt to connect, TLS included: two round trips of a
+	// slow link. A command whose context ends sooner does not wait for it.
+	dialTimeout = 3 * time.Second
 	// ioTimeout bounds one command. It is long on purpose: a worker that gives up
 	// on a reply it was about to get loses the job in it for a minute or two.
 	// Who must answer sooner gives the command a context with a deadline, which

@@ -54,6 +54,12 @@ func (f *Far) Disturb(t testing.TB, kind, attributes string) {
 	}
 }
 
+// Calm takes away all that Disturb added.
+func (f *Far) Calm(t testing.TB) {
+	t.Helper()
+	f.proxy.Toxics.ResetToxics(context.WithoutCancel(t.Context()))
+}
+
 // listenTCP makes the server listen on a free TCP port too.
 func (s *Server) listenTCP(t testing.TB) string {
 	t.Helper()

@@ -94,6 +94,7 @@ func TestWhatNobodyWatchesIsNotTold(t *testing.T) {
 }
 
 func TestAnOutageOfRedisLosesNothingThatIsTold(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	b := open(t, server.URL())
 	b.start(t)

@@ -142,6 +142,7 @@ func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
 
 // Without a replica that has the fence, a failover could forget it.
 func TestNothingStartsWithoutTheReplicasAskedFor(t *testing.T) {
+	t.Parallel()
 	b := open(t, redistest.Start(t))
 	b.Settings.FenceReplicas = 1
 	id := b.create(t, "def main(): pass")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAJobThatEndsDuringAnOutageIsStoredAfterIt(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	b := open(t, server.URL())
 	stop := b.start(t)

@@ -33,7 +33,7 @@ func (w *Worker) lookForWishes(ctx context.Context) {
 	if len(ids) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, wishRecheck)
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	wishes, err := w.Store.Wishes(ctx, ids)
 	if err != nil {

@@ -127,8 +127,12 @@ const (
 	// for how long it is believed: three beats may be late or lost.
 	heartbeatInterval = time.Second
 	livenessTTL       = 4 * time.Second
-	// commandTimeout bounds what one step waits for Redis.
-	commandTimeout = 5 * time.Second
+	// beatTimeout bounds one sign of life, and maxBeats those that are under way at once.
+	beatTimeout = 5 * time.Second
+	maxBeats    = int(beatTimeout/heartbeatInterval) + 1
+	// commandTimeout bounds what one step waits for Redis. Over a slow link it is
+	// several round trips: a new connection, and a script that Redis does not know yet.
+	commandTimeout = 10 * time.Second
 	// fencePatience is how long a sandbox is kept waiting for its fence.
 	fencePatience = 10 * time.Second
 	// replicationTimeout is how long one attempt to set a fence waits for replicas.
@@ -219,21 +223,27 @@ func (w *Worker) Run(ctx context.Context) error {
 	return consumer.Stop()
 }
 
-// beat says that this worker lives, until ctx ends, and then that it is gone.
+// beat says that this worker lives, until ctx ends, and then that it is gone. The
+// next sign of life does not wait for the answer to the one before: Redis gets them
+// as often over a slow link, and one that a broken connection holds up delays no other.
 func (w *Worker) beat(ctx context.Context) {
 	ticker := time.NewTicker(w.heartbeatInterval)
 	defer ticker.Stop()
+	var beats sync.WaitGroup
+	underWay := make(chan struct{}, maxBeats)
 	for {
-		w.say("heartbeat", func(ctx context.Context) error {
-			err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.Ceilings, w.held.ids()...)
-			if w.draining.Load() {
-				err = errors.Join(err, w.Store.Draining(ctx, w.owner))
-			}
-			return err
-		})
+		select {
+		case underWay <- struct{}{}:
+			beats.Go(func() {
+				defer func() { <-underWay }()
+				w.say("heartbeat", w.sendBeat)
+			})
+		default:
+		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
+			beats.Wait() // one that came after the sign-off would undo it
 			w.say("sign off", func(ctx context.Context) error {
 				return w.Store.Retire(ctx, w.owner)
 			})
@@ -242,8 +252,16 @@ func (w *Worker) beat(ctx context.Context) {
 	}
 }
 
+func (w *Worker) sendBeat(ctx context.Context) error {
+	err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.Ceilings, w.held.ids()...)
+	if w.draining.Load() {
+		err = errors.Join(err, w.Store.Draining(ctx, w.owner))
+	}
+	return err
+}
+
 func (w *Worker) say(what string, send func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), w.heartbeatInterval)
+	ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
 	defer cancel()
 	if err := send(ctx); err != nil {
 		w.Logger.Warn("a sign of the worker's life did not reach Redis", "sign", what, "error", err)

@@ -11,15 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 // bench is one worker with what surrounds it.
 type bench struct {
@@ -280,6 +278,7 @@ func TestStopWaitsForRunningJobs(t *testing.T) {
 // A worker that drains lives, or its jobs would end as lost, and is none that a
 // waiting job could hope for.
 func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
+	t.Parallel()
 	b := open(t, redistest.Start(t))
 	stop := b.start(t)
 	id := b.submit(t, "def main():\n    import time\n    time.sleep(3)\n    return 1")

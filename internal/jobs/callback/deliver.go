@@ -15,8 +15,12 @@ import (
 )
 
 const (
-	// recordTimeout is the timeout of each access to the job's record.
-	recordTimeout = 2 * time.Second
+	// recordTimeout is the timeout of each access to the job's record where Redis is slow. A silent Redis ends the
+	// access sooner: see redisconn.Monitor.
+	recordTimeout = 5 * time.Second
+	// noteSlack is the time for recording the beginning and the end of an attempt, beside the attempt itself, before
+	// another sender may make the next one.
+	noteSlack = 2 * time.Second
 	// mostRetryAfter is the longest Retry-After that is respected.
 	mostRetryAfter = time.Minute
 )
@@ -136,7 +140,7 @@ func (s *Sender) peek(ctx context.Context, id string) (jobs.Callback, error) {
 func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return s.Records.WatchCallback(bounded, id, again+s.Settings.Timeout+recordTimeout)
+	return s.Records.WatchCallback(bounded, id, again+s.Settings.Timeout+noteSlack)
 }
 
 // Wait waits for the calls of Send that the queue abandoned when it stopped. Their contexts are done, so it returns
@@ -155,7 +159,7 @@ func (s *Sender) begin(ctx context.Context, id string) (jobs.Callback, jobs.Reco
 	}
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	callback, err := s.Records.BeginCallback(bounded, id, s.Settings.Timeout+recordTimeout)
+	callback, err := s.Records.BeginCallback(bounded, id, s.Settings.Timeout+noteSlack)
 	record.Callback = &callback
 	return callback, record, err
 }
