@@ -148,16 +148,16 @@ type Accepted struct {
 	// JobID The job's id, a UUID of version 7.
 	JobID JobID `json:"job_id"`
 
-	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	// Status The status of the job; `succeeded`, `failed` and `cancelled` are final.
 	Status JobStatus `json:"status"`
 }
 
-// Batch A batch as it stands.
+// Batch The current state of a batch.
 type Batch struct {
 	// BatchID The batch's id, a UUID of version 7.
 	BatchID string `json:"batch_id"`
 
-	// Status `ended` once each of its jobs has.
+	// Status `ended` once each of its jobs has ended.
 	Status string `json:"status"`
 
 	// CreatedAt When it was accepted.
@@ -166,7 +166,7 @@ type Batch struct {
 	// FinishedAt When its last job ended; null before.
 	FinishedAt *string `json:"finished_at"`
 
-	// Counts How many of a batch's jobs stand where. `total` is the sum of the others.
+	// Counts The number of a batch's jobs in each state. `total` is the sum of the others.
 	Counts BatchCounts `json:"counts"`
 }
 
@@ -175,7 +175,7 @@ type BatchAccepted struct {
 	// BatchID The batch's id, a UUID of version 7.
 	BatchID string `json:"batch_id"`
 
-	// Status `ended` once each of its jobs has.
+	// Status `ended` once each of its jobs has ended.
 	Status string `json:"status"`
 
 	// CreatedAt When it was accepted.
@@ -184,16 +184,16 @@ type BatchAccepted struct {
 	// FinishedAt When its last job ended; null before.
 	FinishedAt *string `json:"finished_at"`
 
-	// Counts How many of a batch's jobs stand where. `total` is the sum of the others.
+	// Counts The number of a batch's jobs in each state. `total` is the sum of the others.
 	Counts  BatchCounts   `json:"counts"`
 	Members []BatchMember `json:"members"`
 }
 
-// BatchCounts How many of a batch's jobs stand where. `total` is the sum of the others.
+// BatchCounts The number of a batch's jobs in each state. `total` is the sum of the others.
 type BatchCounts struct {
 	Total int `json:"total"`
 
-	// Refused Lines that are no jobs.
+	// Refused Lines that were refused.
 	Refused   int `json:"refused"`
 	Queued    int `json:"queued"`
 	Running   int `json:"running"`
@@ -202,111 +202,113 @@ type BatchCounts struct {
 	Cancelled int `json:"cancelled"`
 }
 
-// BatchMember What became of a line. With `job_id`, or with `error` and `code`.
+// BatchMember The result of accepting a line. It has `job_id`, or `error` and `code`.
 type BatchMember struct {
-	// Index Which line, counted from 0; empty lines do not count.
+	// Index The line, counted from 0; empty lines do not count.
 	Index int `json:"index"`
 
 	// JobID The job's id, a UUID of version 7.
 	JobID JobID `json:"job_id,omitempty,omitzero"`
 
-	// Error Why it was refused.
+	// Error The reason of the refusal.
 	Error string `json:"error,omitempty,omitzero"`
 
-	// Code What is wrong, for programs.
+	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given
+	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `script_too_large` (413): the script is over its limit; see `limit`
+	// - `input_too_large` (413): an input of the script, or the whole body, is over its limit; see `limit`
 	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
-	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died under the job
-	// - `internal` (500): our own fault
+	// - `worker_lost` (500): the worker died while it ran the job
+	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 }
 
-// BatchResult A line of a batch's results. With `job`, or with `error` and `code` of a line that was refused or of a job that has expired.
+// BatchResult A line of a batch's results. It has `job`, or `error` and `code` for a refused line or an expired job.
 type BatchResult struct {
-	// Index Which line of the batch, counted from 0.
+	// Index The line of the batch, counted from 0.
 	Index int `json:"index"`
 
-	// Job A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
-	// succeeded, else with `error`, `code` and what else is known of the failure.
+	// Job The current state of a job. Once it has ended, it has `stdout`, `stderr`, `usage` and `truncated`; also `result`
+	// if it succeeded, otherwise `error`, `code` and further details of the failure.
 	Job *Job `json:"job,omitempty"`
 
-	// Error Why there is none.
+	// Error The reason why there is no job.
 	Error string `json:"error,omitempty,omitzero"`
 
-	// Code What is wrong, for programs.
+	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given
+	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `script_too_large` (413): the script is over its limit; see `limit`
+	// - `input_too_large` (413): an input of the script, or the whole body, is over its limit; see `limit`
 	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
-	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died under the job
-	// - `internal` (500): our own fault
+	// - `worker_lost` (500): the worker died while it ran the job
+	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 }
 
-// Callback What became of the `callback_url` of a job; missing where there is none.
+// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 type Callback struct {
-	// URL Where to; without the query, which may hold a secret.
+	// URL The URL without its query, which may hold a secret.
 	URL string `json:"url"`
 
-	// Status `waiting` for the job's end, `pending` until the next attempt, `delivered` (answered with 2xx), or `failed` for good.
+	// Status `waiting` for the job's end, `pending` until the next attempt, `delivered` (answered with 2xx), or `failed`
+	// permanently.
 	Status string `json:"status"`
 
-	// Attempts How often it was sent, the attempt under way included.
+	// Attempts The number of attempts, including one in progress.
 	Attempts int `json:"attempts"`
 
-	// LastAttemptAt When it was last sent.
+	// LastAttemptAt The time of the last attempt.
 	LastAttemptAt *string `json:"last_attempt_at"`
 
-	// NextAttemptAt About when it will be sent again; null if it will not.
+	// NextAttemptAt The approximate time of the next attempt; null if there is none.
 	NextAttemptAt *string `json:"next_attempt_at"`
 
 	// ResponseStatus The status of the last answer; null if there was none.
 	ResponseStatus *int `json:"response_status"`
 
-	// Error What was wrong with the last attempt: `status` (see `response_status`), `redirect`, `gone`, `timeout`, `name_not_resolved`, `address_not_allowed`,
-	// `connection_refused`, `connection_failed`, `tls_failed` or `internal`. Later versions may have more. Null if nothing was, or while one is under way.
+	// Error The error of the last attempt: `status` (see `response_status`), `redirect`, `gone`, `timeout`,
+	// `name_not_resolved`, `address_not_allowed`, `connection_refused`, `connection_failed`, `tls_failed` or
+	// `internal`. Later versions may have more. Null if it had none, or while an attempt is in progress.
 	Error *string `json:"error"`
 }
 
-// CallbackMessage What is posted to a `callback_url`.
+// CallbackMessage The message that is posted to a `callback_url`.
 type CallbackMessage struct {
 	// Type Always `job.ended`.
 	Type string `json:"type"`
@@ -314,51 +316,51 @@ type CallbackMessage struct {
 	// Timestamp When the job ended.
 	Timestamp string `json:"timestamp"`
 
-	// Data A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
-	// succeeded, else with `error`, `code` and what else is known of the failure.
+	// Data The current state of a job. Once it has ended, it has `stdout`, `stderr`, `usage` and `truncated`; also `result`
+	// if it succeeded, otherwise `error`, `code` and further details of the failure.
 	Data Job `json:"data"`
 }
 
-// Error What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
-// what the script printed until then is there, with `status` and the three times.
+// Error The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
 type Error struct {
-	// Error What is wrong, for people. May be reworded, but for those of `missing_main` and `not_serializable`.
+	// Error The error, for people. May be reworded, except for `missing_main` and `not_serializable`.
 	Error string `json:"error"`
 
-	// Code What is wrong, for programs.
+	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given
+	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `script_too_large` (413): the script is over its limit; see `limit`
+	// - `input_too_large` (413): an input of the script, or the whole body, is over its limit; see `limit`
 	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
-	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died under the job
-	// - `internal` (500): our own fault
+	// - `worker_lost` (500): the worker died while it ran the job
+	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
 	Code ErrorCode `json:"code"`
 
 	// Limit The limit that was met.
 	Limit *Limit `json:"limit,omitempty"`
 
-	// Detail Narrows the sentence; for `not_serializable` the path and the type.
+	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint What probably lies behind an exception: a limit, no network, a package that is not there.
+	// Hint The probable cause of an exception: a limit, no network, a missing package.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -370,48 +372,50 @@ type Error struct {
 	// Text The source line of a syntax error.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// ExitCode What the script gave to `sys.exit` or `os._exit`.
+	// ExitCode The exit code from `sys.exit` or `os._exit`.
 	ExitCode *int `json:"exit_code,omitempty"`
 
 	// Signal The name of the signal that ended the script, such as `SIGSEGV`.
 	Signal string `json:"signal,omitempty,omitzero"`
 
-	// Traceback The traceback, with the script's own frames only.
+	// Traceback The traceback, with the script's frames only.
 	Traceback string `json:"traceback,omitempty,omitzero"`
 
-	// Stdout What the script and its children printed, newlines included: at most the first 1 MiB (a setting).
-	// Bytes that are not UTF-8 come as U+FFFD.
+	// Stdout The standard output of the script and its children, including newlines: at most the first 1 MiB (a setting).
+	// Bytes that are not UTF-8 are replaced by U+FFFD.
 	Stdout *Stdout `json:"stdout,omitzero"`
 
-	// Stderr What they wrote to standard error, with the same bound.
+	// Stderr Their standard error, with the same limit.
 	Stderr *Stderr `json:"stderr,omitzero"`
 
 	// JobID The job that failed, if there was one.
 	JobID JobID `json:"job_id,omitempty,omitzero"`
 
-	// Usage What the job took.
+	// Usage The resources that the job used.
 	Usage *Usage `json:"usage,omitempty"`
 
-	// Truncated Which outputs were cut at their bound.
+	// Truncated Which outputs were cut at their limit.
 	Truncated *Truncated `json:"truncated,omitempty"`
 
-	// Files What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
-	// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
-	// Missing where there are none. Kept as long as the job.
+	// Files The files that the script left when it ended by itself: the files in `outputs/` (more than 64, or more than 16
+	// MiB together, is `files_too_large`; both are settings), then its figures, then new and changed files elsewhere
+	// in its working directory, as far as these limits allow. Regular files only. Missing if there are none. Kept as
+	// long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
-	// FilesOmitted Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
-	// the result and the other files are there. Of more than 64 the number is in `notes`.
+	// FilesOmitted Files and figures that the script left and that exceeded a limit. Missing if there are none. This is not a
+	// failure: the result and the other files are returned. If there are more than 64, their number is in `notes`.
 	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
 
-	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	// Status The status of the job; `succeeded`, `failed` and `cancelled` are final.
 	Status *JobStatus `json:"status,omitempty"`
 
 	// CreatedAt When the job was accepted.
 	CreatedAt *string `json:"created_at,omitempty"`
 
-	// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
-	// how many more there are (`12 more`). Missing where there are none.
+	// Notes Differences between the script's result or files and the returned ones, a sentence each, such as
+	// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
+	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
 	// StartedAt When it was started; null if it was not.
@@ -420,39 +424,40 @@ type Error struct {
 	// FinishedAt When it ended.
 	FinishedAt *string `json:"finished_at,omitempty"`
 
-	// Callback What became of the `callback_url` of a job; missing where there is none.
+	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
 }
 
-// ErrorCode What is wrong, for programs.
+// ErrorCode The error, for programs.
 // - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 // - `missing_main` (400): the script binds no callable `main` at module level
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-// - `args_mismatch` (400): `main()` does not take the `args` that were given
+// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 // - `unauthorized` (401): the bearer token is missing or wrong
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
 // - `already_finished` (409): a job that has ended cannot be cancelled
-// - `script_too_large` (413): the script is over its bound; see `limit`
-// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+// - `script_too_large` (413): the script is over its limit; see `limit`
+// - `input_too_large` (413): an input of the script, or the whole body, is over its limit; see `limit`
 // - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 // - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
-// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 // - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
-// - `worker_lost` (500): the worker died under the job
-// - `internal` (500): our own fault
+// - `worker_lost` (500): the worker died while it ran the job
+// - `internal` (500): an error of the service itself
 // - `unavailable` (503): try again after `Retry-After`
-// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
 type ErrorCode string
 
-// ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name. `files` may be there any number of times;
-// the file name of the part is the path. `args`, `env`, `limits`, `start_within` and `async` are JSON, the others text as it is.
+// ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name.
+// `files` may occur any number of times; the file name of the part is the path. `args`, `env`, `limits`,
+// `start_within` and `async` are JSON, the others plain text.
 type ExecuteForm struct {
 	// Args An object in JSON.
 	Args *string `json:"args,omitempty"`
@@ -460,7 +465,7 @@ type ExecuteForm struct {
 	// Async `true` or `false`.
 	Async *string `json:"async,omitempty"`
 
-	// CallbackURL Where the end is posted to, as text.
+	// CallbackURL The URL to which the end is posted, as text.
 	CallbackURL *string `json:"callback_url,omitempty"`
 
 	// Env An object in JSON.
@@ -481,69 +486,76 @@ type ExecuteForm struct {
 	// StartWithin A number of seconds in JSON.
 	StartWithin *string `json:"start_within,omitempty"`
 
-	// Stdin What the script reads.
+	// Stdin The standard input of the script.
 	Stdin *string `json:"stdin,omitempty"`
 }
 
 // ExecuteRequest What to run.
 type ExecuteRequest struct {
-	// Args `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not take them, it is not called
-	// (400 `args_mismatch`). At most 1 MiB of JSON and 100 levels, no name twice in one object, no whole number of more than 4,300 digits.
+	// Args `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not accept them, it is
+	// not called (400 `args_mismatch`). At most 1 MiB of JSON and 100 levels, without duplicate names in an object
+	// and without integers of more than 4,300 digits.
 	Args *jsontext.Value `json:"args,omitempty"`
 
-	// Async Answer 202 at once.
+	// Async Respond with 202 at once.
 	Async *bool `json:"async,omitempty"`
 
-	// CallbackURL Where the job's end is posted to (`CallbackMessage`): an `http` or `https` URL without user, password and fragment. The message is signed as
-	// [Standard Webhooks](https://www.standardwebhooks.com) says (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and sent again, with growing pauses,
-	// until it is answered with 2xx, or with 410, which ends it, or the attempts are used up. Redirects are not followed. Only public addresses are connected to, unless a setting
-	// of the service allows others. The service must have a secret to sign with (`CALLBACK_SECRET`), else this field is refused.
+	// CallbackURL The URL to which the job's end is posted (`CallbackMessage`): an `http` or `https` URL without user,
+	// password and fragment. The message is signed according to [Standard
+	// Webhooks](https://www.standardwebhooks.com) (`webhook-id`, `webhook-timestamp`, `webhook-signature`). It is
+	// sent again, with growing pauses, until it is answered with 2xx, or with 410, which stops it, or until the
+	// attempts are used up. Redirects are not followed. The service connects only to public addresses, unless a
+	// setting allows others. Without a signing secret of the service (`CALLBACK_SECRET`), this field is refused.
 	CallbackURL *string `json:"callback_url,omitempty"`
 
-	// Env Environment variables. Names are of `A-Z a-z 0-9 _`, values without NUL, all together at most 64 KiB. `PATH`, `HOME` and `LANG` are the sandbox's own and cannot be
-	// set. `TZ`, `MPLBACKEND`, and the numbers of threads of BLAS (`OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`; one thread without them) take
-	// effect also where the library is loaded already. Of Python's own, `PYTHONPATH`, `PYTHONWARNINGS`, `PYTHONUNBUFFERED`,
-	// `PYTHONDONTWRITEBYTECODE`, `PYTHONFAULTHANDLER`, `PYTHONNOUSERSITE`, `PYTHONUTF8` and `PYTHONIOENCODING` (UTF-8 only) are applied; the
-	// others are refused by name, since Python has started before the job.
+	// Env Environment variables. Names consist of `A-Z a-z 0-9 _`, values contain no NUL, and all together have at
+	// most 64 KiB. `PATH`, `HOME` and `LANG` belong to the sandbox and cannot be set. `TZ`, `MPLBACKEND`, and the
+	// numbers of threads of BLAS (`OPENBLAS_NUM_THREADS`, `OMP_NUM_THREADS`; one thread by default) take effect
+	// even if the library is already loaded. Of Python's own variables, `PYTHONPATH`, `PYTHONWARNINGS`,
+	// `PYTHONUNBUFFERED`, `PYTHONDONTWRITEBYTECODE`, `PYTHONFAULTHANDLER`, `PYTHONNOUSERSITE`, `PYTHONUTF8` and
+	// `PYTHONIOENCODING` (UTF-8 only) are applied; the others are refused by name, since Python has started before
+	// the job.
 	Env *map[string]string `json:"env,omitempty"`
 
-	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and together
-	// 16 MiB (as a form; JSON has its own bound). They may be larger than what the script may write.
+	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and
+	// together 16 MiB (as a form; JSON has its own limit). They may be larger than the files that the script may
+	// write.
 	Files *[]InputFile `json:"files,omitempty"`
 
-	// Limits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
-	// The server's own defaults are given here.
+	// Limits Lower limits for this job than the server's, which are the maximum; higher values are refused by name. The
+	// values below are the server's defaults.
 	Limits *RequestLimits `json:"limits,omitempty"`
 
-	// Priority Workers look first into the queue `high` six times of ten, into `default` three times and into `low` once, so
-	// none is starved. Without it, a job whose client waits is `high` and an asynchronous one `default`.
+	// Priority Workers look first into the queue `high` six times of ten, into `default` three times and into `low` once,
+	// so no queue is starved. Without `priority`, a job whose client waits is `high` and an asynchronous one
+	// `default`.
 	Priority *string `json:"priority,omitempty"`
 
-	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates.
-	// It must define `main` at module level.
+	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates. It must
+	// define `main` at module level.
 	Script string `json:"script"`
 
-	// StartWithin Within how many seconds of its acceptance the job must have been started; fractions work. If it was not, it is dropped, did not
-	// run and is answered 503 `not_started`: for a client that prefers no result to a late one. At most the server's
-	// start deadline (an hour, a setting), which is also what counts without this field.
+	// StartWithin The number of seconds after its acceptance within which the job must have started; fractions are allowed.
+	// Otherwise it is dropped, does not run and is answered 503 `not_started`: for a client that prefers no result
+	// to a late one. At most the server's start deadline (an hour, a setting), which is also the default.
 	StartWithin *float64 `json:"start_within,omitempty"`
 
-	// Stdin What the script reads from its standard input; empty without it. At most 1 MiB of UTF-8.
+	// Stdin The standard input of the script; empty by default. At most 1 MiB of UTF-8.
 	Stdin *string `json:"stdin,omitempty"`
 }
 
-// ExecuteResult A job that succeeded: the `Job` that `GET /jobs/{id}` answers with, with its result and output.
+// ExecuteResult A job that succeeded: the `Job` that `GET /jobs/{id}` returns, with its result and output.
 type ExecuteResult = Job
 
-// FailureDetail What else is known of a failure; each field only where it applies.
+// FailureDetail Details of a failure; each field only if it applies.
 type FailureDetail struct {
 	// Limit The limit that was met.
 	Limit *Limit `json:"limit,omitempty"`
 
-	// Detail Narrows the sentence; for `not_serializable` the path and the type.
+	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint What probably lies behind an exception: a limit, no network, a package that is not there.
+	// Hint The probable cause of an exception: a limit, no network, a missing package.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -555,18 +567,19 @@ type FailureDetail struct {
 	// Text The source line of a syntax error.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// ExitCode What the script gave to `sys.exit` or `os._exit`.
+	// ExitCode The exit code from `sys.exit` or `os._exit`.
 	ExitCode *int `json:"exit_code,omitempty"`
 
 	// Signal The name of the signal that ended the script, such as `SIGSEGV`.
 	Signal string `json:"signal,omitempty,omitzero"`
 
-	// Traceback The traceback, with the script's own frames only.
+	// Traceback The traceback, with the script's frames only.
 	Traceback string `json:"traceback,omitempty,omitzero"`
 }
 
-// FilePath Where it is, from the working directory: at most 255 bytes and 16 parts, `/` between them. Absolute paths, empty
-// parts, `.` and `..`, backslashes, control characters, and names of devices (`CON`, `NUL`, `COM1`, …) are refused.
+// FilePath The path relative to the working directory: at most 255 bytes and 16 parts, separated by `/`. Absolute paths,
+// empty parts, `.` and `..`, backslashes, control characters, and names of devices (`CON`, `NUL`, `COM1`, …) are
+// refused.
 type FilePath = string
 
 // Health defines model for Health.
@@ -578,13 +591,13 @@ type Health struct {
 // InputFile A file for the script, with one of `content` and `content_base64`.
 type InputFile = jsontext.Value
 
-// Job A job as it stands. Once it ended it has `stdout`, `stderr`, `usage` and `truncated`; with `result` if it
-// succeeded, else with `error`, `code` and what else is known of the failure.
+// Job The current state of a job. Once it has ended, it has `stdout`, `stderr`, `usage` and `truncated`; also `result`
+// if it succeeded, otherwise `error`, `code` and further details of the failure.
 type Job struct {
 	// JobID The job's id, a UUID of version 7.
 	JobID JobID `json:"job_id"`
 
-	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	// Status The status of the job; `succeeded`, `failed` and `cancelled` are final.
 	Status JobStatus `json:"status"`
 
 	// CreatedAt When the job was accepted, in UTC with milliseconds.
@@ -596,34 +609,34 @@ type Job struct {
 	// FinishedAt When it ended; null before.
 	FinishedAt *string `json:"finished_at"`
 
-	// Error Why it failed, for people.
+	// Error The reason of the failure, for people.
 	Error string `json:"error,omitempty,omitzero"`
 
-	// Code What is wrong, for programs.
+	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
 	// - `missing_main` (400): the script binds no callable `main` at module level
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
-	// - `args_mismatch` (400): `main()` does not take the `args` that were given
+	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
 	// - `already_finished` (409): a job that has ended cannot be cancelled
-	// - `script_too_large` (413): the script is over its bound; see `limit`
-	// - `input_too_large` (413): what the script was to be given, or the whole body, is over its bound; see `limit`
+	// - `script_too_large` (413): the script is over its limit; see `limit`
+	// - `input_too_large` (413): an input of the script, or the whole body, is over its limit; see `limit`
 	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
-	// - `not_serializable` (422): what `main()` returned is no JSON; see `detail`
+	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died under the job
-	// - `internal` (500): our own fault
+	// - `worker_lost` (500): the worker died while it ran the job
+	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): nobody could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 
 	// Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
@@ -633,10 +646,10 @@ type Job struct {
 	// Limit The limit that was met.
 	Limit *Limit `json:"limit,omitempty"`
 
-	// Detail Narrows the sentence; for `not_serializable` the path and the type.
+	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint What probably lies behind an exception: a limit, no network, a package that is not there.
+	// Hint The probable cause of an exception: a limit, no network, a missing package.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -648,42 +661,44 @@ type Job struct {
 	// Text The source line of a syntax error.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// ExitCode What the script gave to `sys.exit` or `os._exit`.
+	// ExitCode The exit code from `sys.exit` or `os._exit`.
 	ExitCode *int `json:"exit_code,omitempty"`
 
 	// Signal The name of the signal that ended the script, such as `SIGSEGV`.
 	Signal string `json:"signal,omitempty,omitzero"`
 
-	// Traceback The traceback, with the script's own frames only.
+	// Traceback The traceback, with the script's frames only.
 	Traceback string `json:"traceback,omitempty,omitzero"`
 
-	// Stdout What the script and its children printed, newlines included: at most the first 1 MiB (a setting).
-	// Bytes that are not UTF-8 come as U+FFFD.
+	// Stdout The standard output of the script and its children, including newlines: at most the first 1 MiB (a setting).
+	// Bytes that are not UTF-8 are replaced by U+FFFD.
 	Stdout *Stdout `json:"stdout,omitzero"`
 
-	// Stderr What they wrote to standard error, with the same bound.
+	// Stderr Their standard error, with the same limit.
 	Stderr *Stderr `json:"stderr,omitzero"`
 
-	// Usage What the job took.
+	// Usage The resources that the job used.
 	Usage *Usage `json:"usage,omitempty"`
 
-	// Truncated Which outputs were cut at their bound.
+	// Truncated Which outputs were cut at their limit.
 	Truncated *Truncated `json:"truncated,omitempty"`
 
-	// Files What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
-	// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
-	// Missing where there are none. Kept as long as the job.
+	// Files The files that the script left when it ended by itself: the files in `outputs/` (more than 64, or more than 16
+	// MiB together, is `files_too_large`; both are settings), then its figures, then new and changed files elsewhere
+	// in its working directory, as far as these limits allow. Regular files only. Missing if there are none. Kept as
+	// long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
-	// FilesOmitted Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
-	// the result and the other files are there. Of more than 64 the number is in `notes`.
+	// FilesOmitted Files and figures that the script left and that exceeded a limit. Missing if there are none. This is not a
+	// failure: the result and the other files are returned. If there are more than 64, their number is in `notes`.
 	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
 
-	// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
-	// how many more there are (`12 more`). Missing where there are none.
+	// Notes Differences between the script's result or files and the returned ones, a sentence each, such as
+	// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
+	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
-	// Callback What became of the `callback_url` of a job; missing where there is none.
+	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
 }
 
@@ -698,7 +713,7 @@ type JobList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
-// JobStatus Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+// JobStatus The status of the job; `succeeded`, `failed` and `cancelled` are final.
 type JobStatus string
 
 // JobSummary A job in a list.
@@ -706,7 +721,7 @@ type JobSummary struct {
 	// JobID The job's id, a UUID of version 7.
 	JobID JobID `json:"job_id"`
 
-	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	// Status The status of the job; `succeeded`, `failed` and `cancelled` are final.
 	Status JobStatus `json:"status"`
 
 	// CreatedAt When the job was accepted.
@@ -721,7 +736,7 @@ type JobSummary struct {
 
 // Limit The limit that was met.
 type Limit struct {
-	// Name Which limit, such as `wall` or `memory`.
+	// Name The name of the limit, such as `wall` or `memory`.
 	Name string `json:"name"`
 
 	// Value Its value, in `unit`.
@@ -731,8 +746,9 @@ type Limit struct {
 	Unit string `json:"unit"`
 }
 
-// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
-// how many more there are (`12 more`). Missing where there are none.
+// Notes Differences between the script's result or files and the returned ones, a sentence each, such as
+// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
+// there are none.
 type Notes = []string
 
 // OmittedFile defines model for OmittedFile.
@@ -740,77 +756,81 @@ type OmittedFile struct {
 	// Name The name that the file would have in `files`.
 	Name string `json:"name"`
 
-	// Size In bytes; null for a figure that was not drawn.
+	// Size The size in bytes; null for a figure that was not drawn.
 	Size *int64 `json:"size"`
 
 	// Limit The limit that was met.
 	Limit Limit `json:"limit"`
 }
 
-// OmittedFiles Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
-// the result and the other files are there. Of more than 64 the number is in `notes`.
+// OmittedFiles Files and figures that the script left and that exceeded a limit. Missing if there are none. This is not a
+// failure: the result and the other files are returned. If there are more than 64, their number is in `notes`.
 type OmittedFiles = []OmittedFile
 
-// Output What a job left, however it ended.
+// Output The output of a job, however it ended.
 type Output struct {
-	// Stdout What the script and its children printed, newlines included: at most the first 1 MiB (a setting).
-	// Bytes that are not UTF-8 come as U+FFFD.
+	// Stdout The standard output of the script and its children, including newlines: at most the first 1 MiB (a setting).
+	// Bytes that are not UTF-8 are replaced by U+FFFD.
 	Stdout *Stdout `json:"stdout,omitzero"`
 
-	// Stderr What they wrote to standard error, with the same bound.
+	// Stderr Their standard error, with the same limit.
 	Stderr *Stderr `json:"stderr,omitzero"`
 
-	// Usage What the job took.
+	// Usage The resources that the job used.
 	Usage *Usage `json:"usage,omitempty"`
 
-	// Truncated Which outputs were cut at their bound.
+	// Truncated Which outputs were cut at their limit.
 	Truncated *Truncated `json:"truncated,omitempty"`
 
-	// Files What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
-	// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
-	// Missing where there are none. Kept as long as the job.
+	// Files The files that the script left when it ended by itself: the files in `outputs/` (more than 64, or more than 16
+	// MiB together, is `files_too_large`; both are settings), then its figures, then new and changed files elsewhere
+	// in its working directory, as far as these limits allow. Regular files only. Missing if there are none. Kept as
+	// long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
-	// FilesOmitted Files and figures that the script left and that did not fit into a limit. Missing where there are none. This is no failure:
-	// the result and the other files are there. Of more than 64 the number is in `notes`.
+	// FilesOmitted Files and figures that the script left and that exceeded a limit. Missing if there are none. This is not a
+	// failure: the result and the other files are returned. If there are more than 64, their number is in `notes`.
 	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
 
-	// Notes What of the result or the files is not as the script had it, a sentence each, such as `result["resid"][1]: NaN became null`. At most 20, and then
-	// how many more there are (`12 more`). Missing where there are none.
+	// Notes Differences between the script's result or files and the returned ones, a sentence each, such as
+	// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
+	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 }
 
-// OutputEvent What a script printed.
+// OutputEvent Output of a script.
 type OutputEvent struct {
-	// Text Whole characters; bytes that are not UTF-8 have become U+FFFD.
+	// Text Whole characters; bytes that are not UTF-8 are replaced by U+FFFD.
 	Text string `json:"text"`
 }
 
 // OutputFile defines model for OutputFile.
 type OutputFile struct {
-	// Name The path below `outputs/`, or the working directory. Characters that are no good elsewhere (control, `%`, backslash, not UTF-8) have become `_`, and
-	// of names that are then the same, the later ones have a number.
+	// Name The path below `outputs/`, or below the working directory. Characters that other systems do not allow
+	// (control, `%`, backslash, not UTF-8) are replaced by `_`; if names are equal after that, the later ones get
+	// a number.
 	Name string `json:"name"`
 
-	// Size In bytes.
+	// Size The size in bytes.
 	Size int64 `json:"size"`
 
-	// MediaType A guess by the name: the content is the script's.
+	// MediaType A guess from the name; the content comes from the script.
 	MediaType string `json:"media_type"`
 
-	// Sha256 The sum of the content.
+	// Sha256 The SHA-256 of the content.
 	Sha256 string `json:"sha256"`
 
-	// URL Where it can be read, from the root of this service.
+	// URL The path of the file, from the root of this service.
 	URL string `json:"url"`
 
-	// ContentBase64 The content, with `inline_files`, if it has at most 64 KiB and all so far at most 1 MiB.
+	// ContentBase64 The content, with `inline_files`, if it has at most 64 KiB and the files so far have at most 1 MiB.
 	ContentBase64 *string `json:"content_base64,omitempty"`
 }
 
-// OutputFiles What the script left when it ended by itself: the files in `outputs/` (more than 64, or than 16 MiB together, is `files_too_large`; both are
-// settings), then its figures, then new and changed files elsewhere in its working directory, as far as these limits allow. Regular files only.
-// Missing where there are none. Kept as long as the job.
+// OutputFiles The files that the script left when it ended by itself: the files in `outputs/` (more than 64, or more than 16
+// MiB together, is `files_too_large`; both are settings), then its figures, then new and changed files elsewhere
+// in its working directory, as far as these limits allow. Regular files only. Missing if there are none. Kept as
+// long as the job.
 type OutputFiles = []OutputFile
 
 // Ready defines model for Ready.
@@ -818,12 +838,12 @@ type Ready struct {
 	// Status Always `ready`.
 	Status string `json:"status"`
 
-	// Workers How many workers live and take jobs; one that is stopping does not count.
+	// Workers The number of workers that are alive and take jobs; one that is stopping does not count.
 	Workers int `json:"workers"`
 }
 
-// RequestLimits Lower limits for this job than the server's, which are the most that can be asked for; more is refused by name.
-// The server's own defaults are given here.
+// RequestLimits Lower limits for this job than the server's, which are the maximum; higher values are refused by name. The
+// values below are the server's defaults.
 type RequestLimits struct {
 	// CPUSeconds CPU time of all processes together, 10 s: `cpu_limit`.
 	CPUSeconds *float32 `json:"cpu_seconds,omitempty"`
@@ -831,13 +851,13 @@ type RequestLimits struct {
 	// MemoryMb Memory in MiB, 700: `memory_limit`.
 	MemoryMb *float32 `json:"memory_mb,omitempty"`
 
-	// OutputBytes What is kept of stdout, and of stderr, 1 MiB; the rest is cut.
+	// OutputBytes The size to which stdout and stderr are each cut, 1 MiB.
 	OutputBytes *int `json:"output_bytes,omitempty"`
 
 	// Processes Processes and threads together, 64: `process_limit`.
 	Processes *int `json:"processes,omitempty"`
 
-	// WallSeconds Wall time, 15 s. The job ends as `timeout` beyond it.
+	// WallSeconds Wall time, 15 s; beyond it the job ends as `timeout`.
 	WallSeconds *float32 `json:"wall_seconds,omitempty"`
 }
 
@@ -845,23 +865,23 @@ type RequestLimits struct {
 // integers may exceed 64 bits). At most 4 MiB of JSON (a setting).
 type Result = jsontext.Value
 
-// StateEvent Where a job stands.
+// StateEvent The status of a job.
 type StateEvent struct {
 	// JobID The job's id, a UUID of version 7.
 	JobID JobID `json:"job_id"`
 
-	// Status Where the job stands; `succeeded`, `failed` and `cancelled` are final.
+	// Status The status of the job; `succeeded`, `failed` and `cancelled` are final.
 	Status JobStatus `json:"status"`
 }
 
-// Stderr What they wrote to standard error, with the same bound.
+// Stderr Their standard error, with the same limit.
 type Stderr = string
 
-// Stdout What the script and its children printed, newlines included: at most the first 1 MiB (a setting).
-// Bytes that are not UTF-8 come as U+FFFD.
+// Stdout The standard output of the script and its children, including newlines: at most the first 1 MiB (a setting).
+// Bytes that are not UTF-8 are replaced by U+FFFD.
 type Stdout = string
 
-// Truncated Which outputs were cut at their bound.
+// Truncated Which outputs were cut at their limit.
 type Truncated struct {
 	// Stdout Whether stdout is cut.
 	Stdout bool `json:"stdout"`
@@ -870,21 +890,21 @@ type Truncated struct {
 	Stderr bool `json:"stderr"`
 }
 
-// Usage What the job took.
+// Usage The resources that the job used.
 type Usage struct {
-	// QueuedMs Milliseconds from acceptance until a worker took the job up.
+	// QueuedMs Milliseconds from acceptance until a worker took the job.
 	QueuedMs float64 `json:"queued_ms"`
 
 	// PrepareMs Milliseconds of waiting for a sandbox.
 	PrepareMs float64 `json:"prepare_ms"`
 
-	// RunMs Milliseconds from handing over the script until its last process was gone.
+	// RunMs Milliseconds from the hand-over of the script until its last process was gone.
 	RunMs float64 `json:"run_ms"`
 
-	// CPUMs Milliseconds of user and system time of all its processes; null where it cannot be known.
+	// CPUMs Milliseconds of user and system time of all its processes; null if it is not known.
 	CPUMs *float64 `json:"cpu_ms"`
 
-	// MemoryPeakBytes The most memory that it held at once, in bytes; null where it cannot be known.
+	// MemoryPeakBytes The peak of its memory, in bytes; null if it is not known.
 	MemoryPeakBytes *int64 `json:"memory_peak_bytes"`
 }
 
@@ -897,87 +917,90 @@ type InlineFiles = bool
 // Prefer Examples: respond-async
 type Prefer = string
 
-// Internal What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
-// what the script printed until then is there, with `status` and the three times.
+// Internal The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
 type Internal = Error
 
-// MethodNotAllowed What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
-// what the script printed until then is there, with `status` and the three times.
+// MethodNotAllowed The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
 type MethodNotAllowed = Error
 
-// Unauthorized What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
-// what the script printed until then is there, with `status` and the three times.
+// Unauthorized The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
 type Unauthorized = Error
 
-// Unavailable What every error answers with. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` answers with:
-// what the script printed until then is there, with `status` and the three times.
+// Unavailable The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
 type Unavailable = Error
 
 // CreateBatchParams defines parameters for CreateBatch.
 type CreateBatchParams struct {
-	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
-	// request gives the same job (or batch), for as long as that can be read; with another request it is refused (422 `idempotency_mismatch`).
-	// What a request asks for is compared, not how it is spelt: spaces, the order of fields, and JSON or form do not matter, nor whether the
-	// client waits (`async`, `Prefer`). Numbers in `args` are compared as they are written: `1` and `1.0` differ, as they do to Python.
+	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as in the IETF's draft) or without. The same key with the same
+	// request refers to the same job (or batch), for as long as that can be read; with another request it is refused
+	// (422 `idempotency_mismatch`). The meaning of the requests is compared, not their spelling: spaces, the order of
+	// fields, and JSON or form do not matter, nor whether the client waits (`async`, `Prefer`). Numbers in `args` are
+	// compared as written: `1` and `1.0` differ, as in Python.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetBatchParams defines parameters for GetBatch.
 type GetBatchParams struct {
-	// Wait How long to hold the answer for the batch's end, as for a job. Default 0.
+	// Wait How long to hold the response for the batch's end, as for a job. Default 0.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
 }
 
 // GetBatchResultsParams defines parameters for GetBatchResults.
 type GetBatchResultsParams struct {
-	// After How many lines the client has already; those are left out. Default 0.
+	// After The number of lines that the client already has; they are left out. Default 0.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 
-	// Follow Whether to wait for the jobs that have not ended. Default true.
+	// Follow Whether to wait for jobs that have not ended. Default true.
 	Follow *bool `form:"follow,omitempty" json:"follow,omitempty"`
 }
 
 // ExecuteParams defines parameters for Execute.
 type ExecuteParams struct {
-	// InlineFiles Have the content of small files in the answer itself, in base64.
+	// InlineFiles Include the content of small files in the response, in base64.
 	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
 
-	// Prefer RFC 7240. `respond-async`: answer 202 at once. `wait=N`: hold the answer for at most N whole seconds, from 0 to
-	// the usual wait of 15; more has no effect. Both: hold the answer for N seconds. `Preference-Applied` says what was followed; other preferences have no effect.
+	// Prefer RFC 7240. `respond-async`: respond with 202 at once. `wait=N`: hold the response for at most N whole seconds,
+	// from 0 to the usual wait of 15; more has no effect. Both: hold the response for N seconds. `Preference-Applied`
+	// lists the preferences that were applied; others have no effect.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as the IETF's draft has it) or without. The same key with the same
-	// request gives the same job (or batch), for as long as that can be read; with another request it is refused (422 `idempotency_mismatch`).
-	// What a request asks for is compared, not how it is spelt: spaces, the order of fields, and JSON or form do not matter, nor whether the
-	// client waits (`async`, `Prefer`). Numbers in `args` are compared as they are written: `1` and `1.0` differ, as they do to Python.
+	// IdempotencyKey 1 to 255 printable ASCII characters, in quotes (as in the IETF's draft) or without. The same key with the same
+	// request refers to the same job (or batch), for as long as that can be read; with another request it is refused
+	// (422 `idempotency_mismatch`). The meaning of the requests is compared, not their spelling: spaces, the order of
+	// fields, and JSON or form do not matter, nor whether the client waits (`async`, `Prefer`). Numbers in `args` are
+	// compared as written: `1` and `1.0` differ, as in Python.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
 type ListJobsParams struct {
-	// Status Only jobs that stand there.
+	// Status Only jobs with this status.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
-	// Cursor The `next_cursor` of the page before.
+	// Cursor The `next_cursor` of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Limit How many jobs at most, from 1 to 200. Default 50.
+	// Limit The maximum number of jobs, from 1 to 200. Default 50.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // GetJobParams defines parameters for GetJob.
 type GetJobParams struct {
-	// Wait How long to hold the answer for the job's end: a number of seconds (`10`, `0.5`) or a number with its unit
+	// Wait How long to hold the response for the job's end: a number of seconds (`10`, `0.5`) or a number with its unit
 	// (`10s`, `500ms`). From 0 to 30 seconds; longer counts as 30 seconds. Default 0.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
 
-	// InlineFiles Have the content of small files in the answer itself, in base64.
+	// InlineFiles Include the content of small files in the response, in base64.
 	InlineFiles *InlineFiles `form:"inline_files,omitempty" json:"inline_files,omitempty"`
 }
 
 // WatchJobParams defines parameters for WatchJob.
 type WatchJobParams struct {
-	// LastEventID The `id` of the last event that came.
+	// LastEventID The `id` of the last event that the client received.
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
@@ -989,7 +1012,7 @@ type ExecuteMultipartRequestBody = ExecuteForm
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// CreateBatch Hand in many jobs at once
+	// CreateBatch Submit many jobs at once
 	// (POST /batches)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
 	// CancelBatch Cancel a batch
@@ -998,13 +1021,13 @@ type ServerInterface interface {
 	// GetBatch Read a batch
 	// (GET /batches/{id})
 	GetBatch(w http.ResponseWriter, r *http.Request, id string, params GetBatchParams)
-	// GetBatchResults Read what the jobs of a batch gave
+	// GetBatchResults Read the results of a batch
 	// (GET /batches/{id}/results)
 	GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params GetBatchResultsParams)
 	// Execute Run a script
 	// (POST /execute)
 	Execute(w http.ResponseWriter, r *http.Request, params ExecuteParams)
-	// GetHealth Whether the process lives
+	// GetHealth Whether the process is alive
 	// (GET /healthz)
 	GetHealth(w http.ResponseWriter, r *http.Request)
 	// ListJobs List jobs, newest first
@@ -1034,7 +1057,7 @@ type ServerInterface interface {
 
 type Unimplemented struct{}
 
-// CreateBatch Hand in many jobs at once
+// CreateBatch Submit many jobs at once
 // (POST /batches)
 func (_ Unimplemented) CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1052,7 +1075,7 @@ func (_ Unimplemented) GetBatch(w http.ResponseWriter, r *http.Request, id strin
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetBatchResults Read what the jobs of a batch gave
+// GetBatchResults Read the results of a batch
 // (GET /batches/{id}/results)
 func (_ Unimplemented) GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params GetBatchResultsParams) {
 	w.WriteHeader(http.StatusNotImplemented)
@@ -1064,7 +1087,7 @@ func (_ Unimplemented) Execute(w http.ResponseWriter, r *http.Request, params Ex
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
-// GetHealth Whether the process lives
+// GetHealth Whether the process is alive
 // (GET /healthz)
 func (_ Unimplemented) GetHealth(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
