@@ -9,12 +9,14 @@ import (
 )
 
 func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
+	t.Parallel()
 	for name, stop := range map[string]func(*testing.T, *redistest.Far){
 		"gone":    func(_ *testing.T, r *redistest.Far) { r.Kill() },
 		"frozen":  func(_ *testing.T, r *redistest.Far) { _ = r.Freeze() },
 		"cut off": func(t *testing.T, r *redistest.Far) { t.Helper(); r.Disturb(t, "timeout", `"timeout": 0`) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.StartFar(t)
 			s := open(t, server.FarURL())
 			if _, err := s.Ready(t.Context()); err != nil {
