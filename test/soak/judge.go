@@ -93,6 +93,9 @@ func (t *tally) count(j *job, ran int, proved map[*kind]bool) {
 		fmt.Printf("job %d (%s, %s) has no end\n", j.number, j.id, j.kind.name)
 	case j.code == "worker_lost":
 		t.WorkerLost++
+	case j.kind.act == actLeave && (j.code == "cancelled" || j.code == "unavailable") && ran > 0:
+		t.Wrong++
+		fmt.Printf("job %d (%s, %s) was withdrawn and ran all the same\n", j.number, j.id, j.kind.name)
 	case !fits && j.code == "timeout":
 		t.Late++
 	case !fits:

@@ -37,6 +37,10 @@ const (
 	actMismatch
 	// actHangUp does not wait for the first answer.
 	actHangUp
+	// actLeave hangs up on a request without a key, and never comes back.
+	actLeave
+	// actThenWait posts the same again and waits for its answer, or hangs up.
+	actThenWait
 	// actList lists jobs meanwhile.
 	actList
 	// actWatch follows the job's events to the end.
@@ -66,6 +70,8 @@ var kinds = []*kind{
 	{name: "repeated", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, sync: 0.5, act: actRepeat},
 	{name: "key with another body", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actMismatch},
 	{name: "client hangs up", weight: 5, script: "import time; time.sleep(0.03); return 'job NUMBER'", codes: []string{""}, sync: 1, act: actHangUp},
+	{name: "client hangs up for good", weight: 5, script: "import time; time.sleep(0.03); return 'job NUMBER'", codes: []string{"", "cancelled", "unavailable"}, sync: 1, act: actLeave},
+	{name: "asynchronous, then waited for", weight: 5, script: "import time; time.sleep(0.02); return 'job NUMBER'", codes: []string{""}, act: actThenWait},
 	{name: "listed", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actList},
 	{name: "watched", weight: 6, script: talking, codes: []string{""}, act: actWatch},
 	{name: "called back", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, act: actCallback},

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"cellblock/client"
 )
 
@@ -26,6 +28,8 @@ type load struct {
 	service *client.Client
 	// callbacks takes those of jobs.
 	callbacks *receiver
+	// redis finds the jobs of clients that learnt no id.
+	redis redis.UniversalClient
 
 	next  atomic.Int64
 	mu    sync.Mutex
@@ -101,10 +105,15 @@ func (l *load) progress() string {
 }
 
 func (j *job) run(ctx context.Context, l *load) {
-	if j.kind.act == actHangUp {
+	switch j.kind.act {
+	case actLeave:
+		j.leave(ctx, l)
+		return
+	case actHangUp:
 		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 		j.post(short, l)
 		cancel()
+	case actNothing, actCancel, actRepeat, actMismatch, actThenWait, actList, actWatch, actCallback:
 	}
 	for deadline := time.Now().Add(patience); ; pause(ctx, 50*time.Millisecond) {
 		status, a := j.post(ctx, l)
@@ -129,7 +138,7 @@ func (j *job) run(ctx context.Context, l *load) {
 		j.again(ctx, l.url)
 	case actCallback:
 		j.awaitCallback(ctx, l.callbacks)
-	case actNothing, actCancel, actHangUp, actList, actWatch:
+	case actNothing, actCancel, actHangUp, actLeave, actThenWait, actList, actWatch:
 	}
 }
 
@@ -158,7 +167,9 @@ func (j *job) beside(ctx context.Context, l *load) {
 		}
 	case actWatch:
 		j.watch(ctx, l.service)
-	case actNothing, actRepeat, actMismatch, actHangUp, actCallback:
+	case actThenWait:
+		j.thenWait(ctx, l.url)
+	case actNothing, actRepeat, actMismatch, actHangUp, actLeave, actCallback:
 	}
 }
 

@@ -112,7 +112,7 @@ func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]i
 	if err != nil {
 		return tally{}, nil, nil, err
 	}
-	l := &load{url: b.URL, clients: o.clients, service: service, callbacks: b.callbacks, recent: map[string]int{}}
+	l := &load{url: b.URL, clients: o.clients, service: service, callbacks: b.callbacks, redis: b.client, recent: map[string]int{}}
 	fmt.Printf("warming up for %s\n", warmup)
 	l.run(ctx, warmup)
 	begin, err := b.settle(ctx, nil)

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// leavePatience is how long a job is looked for whose client hung up; one that is not there by then was not
+	// accepted.
+	leavePatience = time.Second
+	// newest is how many of the youngest jobs are looked through for it.
+	newest = 300
+)
+
+// leave posts without a key and hangs up within some milliseconds. A job that was accepted has an end, which it reads:
+// the job ran, or it was withdrawn (cancelled; unavailable if that was while it was being accepted).
+func (j *job) leave(ctx context.Context, l *load) {
+	requestID := fmt.Sprintf("soak-leave-%d", j.number)
+	short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
+	defer cancel()
+	j.postOnce(short, l.url, requestID)
+	for deadline := time.Now().Add(leavePatience); j.id == "" && time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
+		j.id = jobOf(ctx, l.redis, requestID)
+	}
+	if j.id != "" {
+		j.read(ctx, l.url)
+	}
+}
+
+// postOnce posts the job without a key. What is answered does not matter.
+func (j *job) postOnce(ctx context.Context, url, requestID string) {
+	body, err := json.Marshal(request{Script: j.kind.body(j.number)})
+	if err != nil {
+		return
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/execute", bytes.NewReader(body))
+	if err != nil {
+		return
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Request-Id", requestID)
+	if response, err := httpClient.Do(r); err == nil {
+		_ = response.Body.Close()
+	}
+}
+
+// jobOf returns the id of the job that a request made, read from Redis itself; "" if there is none. Ids grow with
+// time.
+func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) string {
+	ids, err := client.ZRevRangeByLex(ctx, "cellblock:{index}:jobs", &redis.ZRangeBy{Min: "-", Max: "+", Count: newest}).Result()
+	if err != nil {
+		return ""
+	}
+	pipeline := client.Pipeline()
+	replies := make([]*redis.StringCmd, len(ids))
+	for i, id := range ids {
+		replies[i] = pipeline.HGet(ctx, "cellblock:{"+id+"}:job", "request_id")
+	}
+	_, _ = pipeline.Exec(ctx) // fails where one has expired
+	for i, id := range ids {
+		if replies[i].Val() == requestID {
+			return id
+		}
+	}
+	return ""
+}
+
+// thenWait posts the accepted job again under its key and waits for the answer; one time in two it hangs up. Neither
+// may end the job.
+func (j *job) thenWait(ctx context.Context, url string) {
+	if rand.IntN(2) == 0 {
+		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
+		defer cancel()
+		ctx = short
+	}
+	_, a := execute(ctx, url, fmt.Sprintf("soak-%d", j.number), request{Script: j.kind.body(j.number)})
+	if a.JobID != "" && a.JobID != j.id {
+		j.wrong = fmt.Sprintf("its key, used by a request that waits, has the job %q, not %q", a.JobID, j.id)
+	}
+}
