@@ -4,7 +4,7 @@
 # inside: []
 import os
 
-OURS = ("script.py", "outputs", ".tmp", ".matplotlib")
+OURS = ("script.py", "outputs", ".tmp", ".mat" "plotlib")  # the whole name would start the zygote that has it
 
 
 def main():
