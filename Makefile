@@ -94,7 +94,7 @@ test-api: build ## Hold a running service to its contract for half a minute (sch
 	scripts/fuzz-api 30
 
 .PHONY: test-clients
-test-clients: setup-test test-python-client ## Run the clients in Go and Python, the command line and the README's examples against a running service (a minute)
+test-clients: setup-test test-python-client ## Run the clients in Go and Python, the command line and the documents' examples against a running service (a minute)
 	go test -race $(TESTFLAGS) ./test/clients
 
 .PHONY: test-python-client
@@ -126,7 +126,7 @@ setup-lint:
 	@scripts/setup --lint
 
 .PHONY: generate
-generate: ## Make the generated code anew from api/openapi.yaml
+generate: ## Make the generated code and documents anew from their sources
 	go generate ./...
 
 .PHONY: generate-check

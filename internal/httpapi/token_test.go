@@ -41,7 +41,7 @@ func TestDocumentsNameWhatNeedsTheToken(t *testing.T) {
 	t.Parallel()
 	field, _ := reflect.TypeFor[Settings]().FieldByName("Token")
 	documents := map[string]string{"the help of API_TOKEN": field.Tag.Get("help")}
-	for _, name := range []string{"README.md", "SECURITY.md", ".env.example", "api/openapi.yaml"} {
+	for _, name := range []string{"README.md", "SECURITY.md", ".env.example", "api/openapi.yaml", "docs/configuration.md", "docs/operations.md"} {
 		content, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)

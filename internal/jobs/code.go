@@ -3,7 +3,7 @@ package jobs
 import "slices"
 
 // Code names an error for programs. Codes are part of the HTTP contract: they
-// are never renamed, and every one is in the table of the README.
+// are never renamed, and every one is in the table of docs/api.md.
 type Code string
 
 // Refused before a job exists.

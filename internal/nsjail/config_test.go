@@ -34,17 +34,24 @@ func TestConfigShowsTheDefaultLimits(t *testing.T) {
 // documents use one unit: 700 MB and 734,003,200 bytes differ.
 func TestDocumentsShowTheDefaultLimits(t *testing.T) {
 	t.Parallel()
-	var readme string
-	for _, path := range []string{"README.md", "nsjail.cfg", "docs/python.md", "docs/verdicts.md", "runner/protocol.md"} {
+	var readme, api string
+	for _, path := range []string{
+		"README.md", "nsjail.cfg", "docs/api.md", "docs/configuration.md", "docs/operations.md", "docs/python.md", "docs/verdicts.md",
+		"runner/protocol.md",
+	} {
 		text := readDocument(t, path)
-		if path == "README.md" {
+		switch path {
+		case "README.md":
 			readme = text
+		case "docs/api.md":
+			api = text
 		}
 		if wrong := regexp.MustCompile(`(?m)^.*\d [MK]B\b.*$`).FindAllString(text, -1); len(wrong) > 0 {
 			t.Errorf("%s has limits in MB or KB; they are MiB and KiB:\n%s", path, strings.Join(wrong, "\n"))
 		}
 	}
 	l := jobs.DefaultLimits()
+	wantProse(t, "docs/api.md", api, fmt.Sprintf("the script has more than %s bytes |", thousands(jobs.MaxScriptBytes)))
 	wantProse(t, "README.md", readme,
 		fmt.Sprintf("| script | %s bytes of UTF-8 |", thousands(jobs.MaxScriptBytes)),
 		fmt.Sprintf("| wall time | %.0f s |", l.Wall.Seconds()),

@@ -13,10 +13,10 @@ import (
 	"cellblock/test/stack"
 )
 
-// The reader of the README generates this secret.
+// The reader of docs/api.md generates this secret.
 const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// startReadme starts the service for the README's commands: without a token, and with callbacks to this machine
+// startReadme starts the service for the commands of the documents: without a token, and with callbacks to this machine
 // allowed.
 func startReadme(t *testing.T) *stack.Stack {
 	t.Helper()
@@ -27,28 +27,28 @@ func startReadme(t *testing.T) *stack.Stack {
 	})
 }
 
-// commandsOf returns the last shell commands of a section of the README.
-func commandsOf(t *testing.T, section string) string {
+// commandsOf returns the last shell commands of a section of a document.
+func commandsOf(t *testing.T, document, section string) string {
 	t.Helper()
-	content, err := os.ReadFile("../../README.md")
+	content, err := os.ReadFile("../../" + document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, text, found := strings.Cut(string(content), "\n## "+section+"\n")
 	if !found {
-		t.Fatalf("the README has no section %q", section)
+		t.Fatalf("%s has no section %q", document, section)
 	}
 	text, _, _ = strings.Cut(text, "\n## ")
 	blocks := strings.Split(text, "```sh\n")
 	commands, _, found := strings.Cut(blocks[len(blocks)-1], "```")
 	if !found || len(blocks) == 1 {
-		t.Fatalf("the section %q has no commands", section)
+		t.Fatalf("%s, %q has no commands", document, section)
 	}
 	return commands
 }
 
 // runShown runs them unchanged, except for the replaced addresses, and returns their output.
-func runShown(t *testing.T, section string, replace ...string) string {
+func runShown(t *testing.T, document, section string, replace ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	examples, err := filepath.Abs("../../examples")
@@ -58,7 +58,7 @@ func runShown(t *testing.T, section string, replace ...string) string {
 	if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
 		t.Fatal(err)
 	}
-	commands := strings.NewReplacer(replace...).Replace(commandsOf(t, section))
+	commands := strings.NewReplacer(replace...).Replace(commandsOf(t, document, section))
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)
 	command.Dir = dir
 	var stderr strings.Builder
@@ -70,20 +70,38 @@ func runShown(t *testing.T, section string, replace ...string) string {
 	return string(out)
 }
 
-// TestReadme runs the README's examples of a watched job, a batch of a hundred, and a callback, whose receiver checks
-// the signature with a library.
+// TestReadme runs the README's first request, and the examples of docs/api.md: a watched job, a batch of a hundred, jobs
+// with files, and a callback, whose receiver checks the signature with a library.
 func TestReadme(t *testing.T) {
 	s := startReadme(t)
 	here := strings.TrimPrefix(s.URL, "http://")
+	t.Run("first request", func(t *testing.T) {
+		out := runShown(t, "README.md", "A first request", "localhost:8080", here)
+		if !strings.Contains(out, `"result":{"mean":3.0,"sum":15},"stdout":"Processing data...\n"`) {
+			t.Error(out)
+		}
+	})
+	t.Run("running a script", func(t *testing.T) {
+		out := runShown(t, "docs/api.md", "Running a script", "localhost:8080", here)
+		if !strings.Contains(out, `"result":[1,2,3],"stdout":"hello\n"`) {
+			t.Error(out)
+		}
+	})
+	t.Run("files", func(t *testing.T) {
+		out := runShown(t, "docs/api.md", "Output files", "localhost:8080", here)
+		if !strings.Contains(out, `"data":[381.25,285.25]`) || !strings.Contains(out, `"name":"figure-1.png"`) || !strings.Contains(out, `"mean":102.625`) {
+			t.Error(out)
+		}
+	})
 	t.Run("watch", func(t *testing.T) {
-		out := runShown(t, "Watch it run", "localhost:8080", here)
+		out := runShown(t, "docs/api.md", "Live output", "localhost:8080", here)
 		n := strings.Count(out, "event: stdout\n")
 		if n < 3 || !strings.Contains(out, `"status":"succeeded"`) || !strings.Contains(out, `data: {"text":"step 1 of `) {
 			t.Errorf("%d pieces:\n%s", n, out)
 		}
 	})
 	t.Run("batch", func(t *testing.T) {
-		out := runShown(t, "Many at once", "localhost:8080", here)
+		out := runShown(t, "docs/api.md", "Batches", "localhost:8080", here)
 		n := strings.Count(out, "\n")
 		if n != 100 || !strings.Contains(out, "[99,10000]\n") || !strings.Contains(out, "[0,1]\n") {
 			t.Errorf("%d lines:\n%.500s", n, out)
@@ -95,7 +113,7 @@ func TestReadme(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(receiver.Stop)
-		out := runShown(t, "Be told", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+receiver.Port)
+		out := runShown(t, "docs/api.md", "Webhooks", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+receiver.Port)
 		var job struct {
 			ID       string `json:"job_id"`
 			Callback struct {

@@ -31,7 +31,7 @@ type line struct {
 	Code  string  `json:"code"`
 }
 
-// curl runs it as the README does and gives what it prints.
+// curl runs it as docs/api.md does and gives what it prints.
 func curl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "curl", append([]string{"-sNf", "--max-time", "60"}, args...)...)
@@ -53,7 +53,7 @@ func postBatch(t *testing.T, url, body string) batch {
 	return b
 }
 
-// TestBatch is the README's batch of a hundred, with a bad one among them.
+// TestBatch is docs/api.md's batch of a hundred, with a bad one among them.
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// example is a file of the folder that the README takes its jobs from.
+// example is a file of the folder that docs/api.md takes its jobs from.
 func example(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile("../../examples/" + name)
@@ -18,7 +18,7 @@ func example(t *testing.T, name string) string {
 	return string(content)
 }
 
-// TestChartExample is the README's first job with data: a CSV in, a chart out.
+// TestChartExample is docs/api.md's first job with data: a CSV in, a chart out.
 func TestChartExample(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {

@@ -45,7 +45,7 @@ func (w *watched) tell(t *testing.T, event stack.Event) {
 	}
 }
 
-// watch watches a job with curl, as the README does.
+// watch watches a job with curl, as docs/api.md does.
 func watch(t *testing.T, url, id, last string) *watched {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientBound)

@@ -42,8 +42,8 @@ def test_example(service: Service, example: str, output: str) -> None:
 
 
 def test_the_example_of_the_whole_project(service: Service) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## From Python\n")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Python client\n")[2].partition("\n## ")[0]
     example = section.partition("```python\n")[2].partition("```")[0]
     lines = printed(service, example)
     assert lines[:2] == ["49", "working"]
