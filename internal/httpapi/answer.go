@@ -14,25 +14,23 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// unavailableRetrySeconds is for an error that time mends and that does not say
-// how much.
+// unavailableRetrySeconds is the Retry-After of a transient error that has none of its own.
 const unavailableRetrySeconds = 5
 
-// encoding passes a result on as the worker checked it: strings and numbers as
-// they were spelt. Whatever else is not UTF-8 comes out as U+FFFD rather than
-// as an error.
+// encoding keeps a result as the worker checked it, with strings and numbers spelled as they were.
+// It replaces other invalid UTF-8 with U+FFFD instead of failing.
 var encoding = json.JoinOptions(
 	jsontext.PreserveRawStrings(true),
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),
 )
 
-// write answers with a JSON body and the status.
+// write responds with the status and body as JSON.
 func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body any) {
 	encoded, err := json.Marshal(body, encoding)
 	if err != nil {
 		if _, failing := body.(api.Error); failing {
-			panic(err) // an error that cannot be encoded; recoverPanics has a plain one
+			panic(err) // the error itself cannot be encoded; recoverPanics responds with a plain one
 		}
 		h.fail(w, r, err)
 		return
@@ -46,9 +44,9 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body
 	}
 }
 
-// fail answers with an error. What is not a *jobs.Error becomes CodeInternal;
-// causes go to the log and never to the client. A client that has gone gets
-// its connection broken: to return without an answer would send an empty 200.
+// fail responds with an error. An error that is not a *jobs.Error becomes CodeInternal; causes are
+// logged and never sent to the client. If the client has gone, fail breaks the connection:
+// returning without a response would send an empty 200.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler)
@@ -60,7 +58,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.tell(w, r, told)
 }
 
-// tell answers with an error that a client is told of.
+// tell responds with err, and logs it if its status is 500 or above.
 func (h *Handler) tell(w http.ResponseWriter, r *http.Request, err *jobs.Error) {
 	x := exchangeOf(r)
 	status := statusOf(err.Code)

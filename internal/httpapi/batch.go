@@ -12,29 +12,29 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Batches is what this package needs for many jobs at once.
+// Batches is the part of the job side that handles batches.
 type Batches interface {
-	// SubmitBatch accepts many jobs and gives their batch, with its members.
+	// SubmitBatch accepts many jobs and returns their batch with its members. Errors:
 	// CodeUnavailable, CodeQueueFull, CodeIdempotencyMismatch.
 	SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error)
-	// GetBatch gives a batch once it ended or wait has passed. CodeNotFound,
+	// GetBatch returns a batch once it has ended or wait has passed. Errors: CodeNotFound,
 	// CodeUnavailable.
 	GetBatch(ctx context.Context, id string, wait time.Duration) (jobs.Batch, error)
-	// CancelBatch cancels the jobs of a batch that have not ended. CodeNotFound,
+	// CancelBatch cancels the jobs of a batch that have not ended. Errors: CodeNotFound,
 	// CodeUnavailable.
 	CancelBatch(ctx context.Context, id string) (jobs.Batch, error)
-	// BatchResults calls tell with what the lines gave, from after on, in the order
-	// of their ends, and with nothing whenever nothing has ended for idle, and at
-	// first if nothing has. It returns nil at the end, else tell's error, ctx's, or
-	// CodeNotFound or CodeUnavailable.
+	// BatchResults calls tell with the results of the lines, in the order in which they ended,
+	// starting after the first after results. It calls tell without results at the start if there
+	// are none yet, and each time none arrives within idle. It returns nil after the last result;
+	// otherwise tell's error, ctx's error, CodeNotFound or CodeUnavailable.
 	BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.BatchResult) error) error
 }
 
-// CreateBatch answers POST /batches.
+// CreateBatch handles POST /batches.
 func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api.CreateBatchParams) {
 	release, err := h.room.take(r, jobs.MaxBatchBytes)
 	if err != nil {
-		w.Header().Set("Connection", "close") // nobody reads the body
+		w.Header().Set("Connection", "close") // the body is not read
 		h.fail(w, r, err)
 		return
 	}
@@ -57,7 +57,7 @@ func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api
 	h.write(w, r, http.StatusAccepted, acceptedBody(batch))
 }
 
-// readBatch reads and checks the body and its idempotency key.
+// readBatch reads and checks the body and the idempotency key.
 func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string) (request jobs.BatchRequest, err *jobs.Error) {
 	given := r.Header.Get("Content-Type")
 	mediaType, params, parseErr := mime.ParseMediaType(given)
@@ -83,7 +83,7 @@ func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string)
 	return request, err
 }
 
-// GetBatch answers GET /batches/{id}.
+// GetBatch handles GET /batches/{id}.
 func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, params api.GetBatchParams) {
 	var wait time.Duration
 	var err *jobs.Error
@@ -107,7 +107,7 @@ func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, pa
 	h.answerBatch(w, r, batch, http.StatusOK, failure)
 }
 
-// CancelBatch answers DELETE /batches/{id}.
+// CancelBatch handles DELETE /batches/{id}.
 func (h *Handler) CancelBatch(w http.ResponseWriter, r *http.Request, id string) {
 	id, ok := jobs.ParseID(id)
 	if !ok {
@@ -118,7 +118,7 @@ func (h *Handler) CancelBatch(w http.ResponseWriter, r *http.Request, id string)
 	h.answerBatch(w, r, batch, http.StatusAccepted, err)
 }
 
-// answerBatch answers with a batch, with the status going on if it has not ended.
+// answerBatch responds with a batch; goingOn is the status if it has not ended.
 func (h *Handler) answerBatch(w http.ResponseWriter, r *http.Request, batch jobs.Batch, goingOn int, err error) {
 	if err != nil {
 		h.fail(w, r, err)
@@ -132,7 +132,7 @@ func (h *Handler) answerBatch(w http.ResponseWriter, r *http.Request, batch jobs
 	h.write(w, r, status, batchBody(batch))
 }
 
-// GetBatchResults answers GET /batches/{id}/results.
+// GetBatchResults handles GET /batches/{id}/results.
 func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params api.GetBatchResultsParams) {
 	after, follow := 0, params.Follow == nil || *params.Follow
 	if params.After != nil {
@@ -148,7 +148,7 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 		return
 	}
 	if r.Method == http.MethodHead {
-		after, follow = jobs.MaxBatch, false // nobody sees a line
+		after, follow = jobs.MaxBatch, false // a HEAD response has no lines
 	}
 	ctx, stop := h.waiting(r)
 	defer stop()
@@ -157,7 +157,7 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 	switch {
 	case err == nil:
 	case exchangeOf(r).status != 0:
-		// Else the client took what it has for all there is.
+		// Break the connection, or the client would take the lines so far for all of them.
 		h.logger.DebugContext(r.Context(), "a batch's results broke off", "batch_id", id, "error", err)
 		exchangeOf(r).cut = drained(ctx) || r.Context().Err() != nil
 		panic(http.ErrAbortHandler)

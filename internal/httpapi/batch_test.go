@@ -14,7 +14,7 @@ import (
 
 const batchID = "01981f3e-7c1a-7000-8000-0000000000b1"
 
-// scriptedBatches is a batch side that has one batch.
+// scriptedBatches is a Batches with one batch.
 type scriptedBatches struct {
 	err     error
 	request jobs.BatchRequest
@@ -156,7 +156,7 @@ func TestResultsAreLines(t *testing.T) {
 	}
 }
 
-// Nobody sees a line of an answer to HEAD, and each costs a result.
+// A response to HEAD has no lines, and reading each would cost a result.
 func TestNoResultIsReadForHEAD(t *testing.T) {
 	s := &scriptedBatches{results: func(tell func([]jobs.BatchResult) error) error { return tell(nil) }}
 	got := send(t, http.MethodHead, batching(t, s)+"/batches/"+batchID+"/results", "")
@@ -165,7 +165,7 @@ func TestNoResultIsReadForHEAD(t *testing.T) {
 	}
 }
 
-// A server that stops has nothing to answer for: the client asks for the rest.
+// A server that stops has not failed: the client asks for the rest.
 func TestWhatIsCutOffOnPurposeIsNoFailure(t *testing.T) {
 	for want, x := range map[int]*exchange{
 		http.StatusOK:                  {status: http.StatusOK, aborted: true, cut: true},

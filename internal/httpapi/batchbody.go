@@ -37,14 +37,14 @@ func acceptedBody(batch jobs.Batch) api.BatchAccepted {
 	return body
 }
 
-// resultStream writes a batch's results, a line each.
+// resultStream writes the results of a batch, one per line.
 type resultStream struct {
 	handler *Handler
 	w       http.ResponseWriter
 	r       *http.Request
 }
 
-// tell writes results, or, without any, a sign of life.
+// tell writes results; without any it writes an empty line, which keeps the connection alive.
 func (s *resultStream) tell(results []jobs.BatchResult) error {
 	var text bytes.Buffer
 	if begun := !beginStream(s.w, s.r, "application/x-ndjson"); begun && len(results) == 0 {
@@ -70,7 +70,7 @@ func (s *resultStream) tell(results []jobs.BatchResult) error {
 		if err := flush(s.w, text.Bytes()); err != nil {
 			return err
 		}
-		text = bytes.Buffer{} // its memory may be much
+		text = bytes.Buffer{} // release its memory, which may be large
 	}
 	return flush(s.w, text.Bytes())
 }

@@ -9,11 +9,11 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// timeLayout is RFC 3339 with milliseconds; times are put in UTC first.
+// timeLayout is RFC 3339 with milliseconds. Convert times to UTC before formatting.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// jobBody is a job as every answer has it: that of POST /execute, GET /jobs/{id},
-// the last event, a line of a batch, a callback.
+// jobBody returns a job as all responses encode it: POST /execute, GET /jobs/{id}, the last event,
+// a line of a batch, a callback.
 func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	body := api.Job{
 		JobID:      record.ID,
@@ -38,7 +38,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	return body
 }
 
-// withFailure adds what is known of a failure.
+// withFailure adds the details of a failure.
 func withFailure(body api.Job, f *jobs.Failure) api.Job {
 	body.Error, body.Code = f.Message, api.ErrorCode(f.Code)
 	body.Limit, body.Detail, body.Hint = limitBody(f.Limit), f.Detail, f.Hint
@@ -47,8 +47,8 @@ func withFailure(body api.Job, f *jobs.Failure) api.Job {
 	return body
 }
 
-// resultOf gives what main() returned, and null for nothing, so that the field
-// is always there.
+// resultOf returns the return value of main(), or null if there is none, so that the field is
+// always present.
 func resultOf(o *jobs.Outcome) jsontext.Value {
 	if len(o.Result) == 0 {
 		return jsontext.Value("null")
@@ -67,7 +67,7 @@ func limitBody(l *jobs.LimitHit) *api.Limit {
 	return &api.Limit{Name: l.Name, Value: l.Value, Unit: l.Unit}
 }
 
-// omittedBody describes the files that did not fit.
+// omittedBody describes the files that exceeded a limit.
 func omittedBody(o *jobs.Outcome) []api.OmittedFile {
 	bodies := make([]api.OmittedFile, 0, len(o.FilesOmitted))
 	for _, file := range o.FilesOmitted {

@@ -10,8 +10,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// CallbackMessage makes the message that tells of a job's end: the job as GET
-// /jobs/{id} gives it, and what goes around it.
+// CallbackMessage encodes the message about a job's end: the job as in GET /jobs/{id}, with the
+// message's type and time.
 func (h *Handler) CallbackMessage(ctx context.Context, record jobs.Record) ([]byte, error) {
 	message, err := json.Marshal(api.CallbackMessage{
 		Type:      "job.ended",

@@ -52,7 +52,7 @@ func TestCallbackURLIsChecked(t *testing.T) {
 	}
 }
 
-// callbacks as they may stand.
+// callbacks returns one callback for each state.
 func callbacks() map[string]jobs.Callback {
 	const url = "https://a.example/x?token=hunter2"
 	return map[string]jobs.Callback{
@@ -83,8 +83,7 @@ func TestJobsShowTheirCallback(t *testing.T) {
 	}
 }
 
-// The message has the job word for word as GET gives it, and is what the contract
-// says.
+// The message has the job exactly as GET returns it, and conforms to the contract.
 func TestCallbackMessage(t *testing.T) {
 	schema := loadContract(t).doc.Components.Schemas["CallbackMessage"].Value
 	exitCode := 3
@@ -115,7 +114,7 @@ func TestCallbackMessage(t *testing.T) {
 	}
 }
 
-// A line of a batch is held to the same rules, and only that line is refused.
+// The same rules apply to a line of a batch, and only that line is refused.
 func TestCallbackURLsInBatches(t *testing.T) {
 	batches := &scriptedBatches{}
 	url := batching(t, batches)

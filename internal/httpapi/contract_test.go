@@ -20,7 +20,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// contract is api/openapi.yaml, for checking what really goes over the wire.
+// contract is api/openapi.yaml, for checking real requests and responses.
 type contract struct {
 	doc    *openapi3.T
 	router routers.Router
@@ -32,7 +32,7 @@ var readContract = sync.OnceValues(func() (contract, error) {
 	if err != nil {
 		return contract{}, err
 	}
-	doc.Servers = nil // any host, for tests pick their port
+	doc.Servers = nil // any host: tests choose their port
 	if err := doc.Validate(context.Background()); err != nil {
 		return contract{}, err
 	}
@@ -49,8 +49,7 @@ func loadContract(t *testing.T) contract {
 	return c
 }
 
-// asText has kin-openapi take the bodies that go on as the strings that they are in
-// the document.
+// asText makes kin-openapi read the bodies of streams as the strings that they are in the document.
 func asText() {
 	for _, mediaType := range []string{"text/event-stream", "application/x-ndjson"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
@@ -60,8 +59,8 @@ func asText() {
 	}
 }
 
-// check holds an answer, and the request if it is a valid one, to the document.
-// asMethod is the documented method of the path.
+// check validates a response, and the request if it is a valid one, against the document. asMethod
+// is the documented method of the path.
 func (c contract) check(t *testing.T, asMethod, url, requestBody string, got reply, validRequest bool, headers ...string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), asMethod, url, strings.NewReader(requestBody))
@@ -99,7 +98,7 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		name    string
 		service scripted
 		body    string
-		invalid bool // the document knows that the request is
+		invalid bool // the document rejects the request too
 		headers []string
 		status  int
 		code    jobs.Code
@@ -194,7 +193,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		asMethod, asPath   string // as documented, where it differs
 		status             int
 		code               jobs.Code
-		undocumented       bool // the document refuses the request too
+		undocumented       bool // the document rejects the request too
 	}{
 		{name: "health", method: "GET", path: "/healthz", status: 200},
 		{name: "health needs no token", method: "GET", path: "/healthz", token: "t", status: 200},
@@ -232,7 +231,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 	}
 }
 
-// TestUnknownPath is apart, for no document can name it.
+// TestUnknownPath is separate: no document can list unknown paths.
 func TestUnknownPath(t *testing.T) {
 	schema := loadContract(t).doc.Components.Schemas["Error"].Value
 	url := serve(t, testHandler(t, scripted{}))
@@ -247,8 +246,8 @@ func TestUnknownPath(t *testing.T) {
 	}
 }
 
-// TestCodesAgree holds the three lists of codes together: the document's, the
-// table of statuses, and the examples.
+// TestCodesAgree compares the three lists of codes: the document's, the table of statuses, and the
+// examples.
 func TestCodesAgree(t *testing.T) {
 	c := loadContract(t)
 	var documented []string

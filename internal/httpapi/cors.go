@@ -10,19 +10,19 @@ import (
 	"github.com/go-chi/cors"
 )
 
-// preflightAge is for how many seconds a browser need not ask again.
+// preflightAge is how long a browser may cache a preflight response, in seconds.
 const preflightAge = 600
 
 // anyOrigin allows pages of every origin.
 const anyOrigin = "*"
 
-// allowOrigins lets pages of the origins of CORS_ORIGINS call the API from a browser;
-// without any it does nothing. It goes before authenticate: a browser asks first, and
-// without the token. Credentials that a browser has by itself (cookies and the like)
-// are never allowed: a page sends the token, as every client does.
+// allowOrigins lets pages of the origins in CORS_ORIGINS call the API from a browser; without
+// origins it does nothing. It runs before authenticate, because a browser sends the preflight
+// request without the token. Credentials that a browser attaches by itself, such as cookies, are
+// never allowed: a page sends the token, as every client does.
 func (h *Handler) allowOrigins(next http.Handler) http.Handler {
 	if len(h.settings.CORSOrigins) == 0 {
-		return next // to the library none are all
+		return next // the library takes no origins for all origins
 	}
 	return cors.Handler(cors.Options{
 		AllowedOrigins: h.settings.CORSOrigins,
@@ -37,7 +37,7 @@ func (h *Handler) allowOrigins(next http.Handler) http.Handler {
 	})(next)
 }
 
-// checkOrigins refuses what a browser never sends as an origin, and patterns.
+// checkOrigins returns an error for patterns, and for values that no browser sends as an origin.
 func checkOrigins(origins []string) error {
 	for _, origin := range origins {
 		if origin == anyOrigin {

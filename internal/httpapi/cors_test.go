@@ -11,7 +11,7 @@ import (
 
 const page = "https://app.example.org"
 
-// preflight is what a browser asks before it lets a page send a job.
+// preflight sends a browser's preflight request for a job.
 func preflight(t *testing.T, url, origin, headers string) reply {
 	t.Helper()
 	return send(t, http.MethodOptions, url+"/execute", "",

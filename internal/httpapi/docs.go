@@ -13,21 +13,20 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// docsFiles is the page at /docs: Swagger UI as it was published (docs/README.md
-// says which), and two files of ours that start it. Nothing of it comes from
-// another host.
+// docsFiles is the page at /docs: the published Swagger UI (docs/README.md has the version) and two
+// files of ours that start it. It loads nothing from other hosts.
 //
 //go:embed docs/index.html docs/start.js docs/swagger-ui-bundle.js docs/swagger-ui.css
 var docsFiles embed.FS
 
-// docsPolicy keeps the page from anything that does not come from here.
+// docsPolicy restricts the page to resources from this server.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 var docsTypes = map[string]string{".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 
-// documentRoutes adds the contract and its page. They are the same for everybody
-// and need no token: a browser could not send one.
+// documentRoutes adds the contract and its page. They are the same for all users and need no token:
+// a browser could not send one.
 func (h *Handler) documentRoutes(r chi.Router) {
 	r.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) { sendDocument(w, "application/yaml", api.Document) })
 	r.Get("/", func(w http.ResponseWriter, r *http.Request) { h.sendRoot(w, r) })
@@ -40,7 +39,7 @@ func public(requested string) bool {
 	return openRoutes[requested] || requested == "/" || requested == "/openapi.yaml" || requested == "/docs" || strings.HasPrefix(requested, "/docs/")
 }
 
-// sendRoot leads a browser to the page, and shows others where to look.
+// sendRoot redirects to the page; the body has the paths of the page and the contract.
 func (h *Handler) sendRoot(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Location", "/docs")
 	h.write(w, r, http.StatusFound, map[string]string{"docs": "/docs", "contract": "/openapi.yaml"})
@@ -61,5 +60,5 @@ func sendDocument(w http.ResponseWriter, contentType string, content []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.Header().Set("Cache-Control", "public, max-age=600")
-	_, _ = w.Write(content) // whoever left does not read
+	_, _ = w.Write(content) // fails only if the client has gone
 }

@@ -12,8 +12,8 @@ import (
 	"cellblock/api"
 )
 
-// TestDocs gets the page with all that it refers to: without a token, and from
-// here alone.
+// TestDocs requests the page and everything it refers to: without a token, and from this server
+// alone.
 func TestDocs(t *testing.T) {
 	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
 	page := send(t, http.MethodGet, url+"/docs", "")
@@ -48,7 +48,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// TestDocsAreThePublishedOnes compares the sums in docs/README.md.
+// TestDocsAreThePublishedOnes compares the checksums in docs/README.md.
 func TestDocsAreThePublishedOnes(t *testing.T) {
 	readme, err := os.ReadFile("docs/README.md")
 	if err != nil {

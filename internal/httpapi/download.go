@@ -11,9 +11,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// sendFile sends a file, or the part that the header Range asks for, or 304 if the
-// client has it (If-None-Match). Its content never changes, so that its sum is its
-// ETag.
+// sendFile sends a file, or the part in the header Range, or 304 if the client has it
+// (If-None-Match). The ETag is the file's SHA-256: its content never changes.
 func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.OutputFile, content io.ReadSeeker) {
 	size, err := content.Seek(0, io.SeekEnd)
 	if err == nil && size != file.Size {
@@ -23,7 +22,7 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.Out
 		h.fail(w, r, fmt.Errorf("read a file from the store: %w", err))
 		return
 	}
-	// Never shown in place: it is a script's word that this is a picture.
+	// Always an attachment: the script chose the media type, so it cannot be trusted for display.
 	w.Header().Set("Content-Disposition", disposition(file.Name))
 	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	w.Header().Set("Content-Type", file.MediaType)
@@ -48,8 +47,8 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.Out
 	}
 }
 
-// withListsJoined returns the request with If-Match and If-None-Match each in one
-// line: of several, which are one list (RFC 9110), http.ServeContent reads the first.
+// withListsJoined returns the request with If-Match and If-None-Match each joined into one line.
+// Several lines are one list (RFC 9110), but http.ServeContent reads only the first.
 func withListsJoined(r *http.Request) *http.Request {
 	joined := *r
 	joined.Header = r.Header.Clone()
@@ -61,13 +60,13 @@ func withListsJoined(r *http.Request) *http.Request {
 	return &joined
 }
 
-// download is what http.ServeContent writes to. It keeps errors back, which have
-// another body here.
+// download is the ResponseWriter for http.ServeContent. It holds back errors, whose body differs
+// here.
 type download struct {
 	http.ResponseWriter
 	// refused is the status of an error; 0 if there is none.
 	refused int
-	// sent is in bytes.
+	// sent is the number of bytes written.
 	sent int64
 }
 

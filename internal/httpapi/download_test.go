@@ -14,8 +14,7 @@ import (
 	"cellblock/internal/jobs/files"
 )
 
-// leaving serves a job that left 0123456789 as a.csv, and nothing as empty, in a real
-// folder.
+// leaving serves a job with the files a.csv (0123456789) and empty (no content), in a real folder.
 func leaving(t *testing.T) (h *Handler, url, etag, folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "files")
@@ -34,8 +33,8 @@ func leaving(t *testing.T) (h *Handler, url, etag, folder string) {
 	return h, serve(t, h), `"` + left[0].SHA256 + `"`, folder
 }
 
-// TestDownloads: what http.ServeContent makes of the headers, with the headers that
-// keep a script's file from being shown.
+// TestDownloads checks http.ServeContent's handling of the headers, and the headers that prevent a
+// script's file from being displayed.
 func TestDownloads(t *testing.T) {
 	t.Parallel()
 	_, url, etag, _ := leaving(t)
@@ -82,7 +81,7 @@ func TestDownloads(t *testing.T) {
 	}
 }
 
-// TestDownloadsThatDoNotFit have the body of every error.
+// TestDownloadsThatDoNotFit expects the same error body as everywhere.
 func TestDownloadsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	c := loadContract(t)
@@ -99,8 +98,7 @@ func TestDownloadsThatDoNotFit(t *testing.T) {
 	c.check(t, http.MethodGet, documented, "", got, true)
 }
 
-// TestAFileThatIsNotWhole is no answer of 200: neither one that has become shorter,
-// nor one that is gone.
+// TestAFileThatIsNotWhole expects no 200 for a file that was shortened or is gone.
 func TestAFileThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	_, url, _, folder := leaving(t)

@@ -6,24 +6,24 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// ends are the encoded records of jobs whose end is being told. All who watch a job
-// hear of its end at once, however slowly they read, and a record has megabytes: they
-// share one. Its zero value is ready.
+// ends shares the encoded records of ended jobs among the streams that are sending them. All
+// watchers of a job get its end at the same moment, may read slowly, and a record can have
+// megabytes. The zero value is ready to use.
 type ends struct {
 	mu   sync.Mutex
 	open map[*jobs.Record]*end
 }
 
 type end struct {
-	// readers is under the lock of ends.
+	// readers counts the streams that use the record; ends.mu guards it.
 	readers int
 	once    sync.Once
 	data    []byte
 	err     error
 }
 
-// take gives what encode makes of a record, which is called once for all who have
-// the same one. The caller calls release once it is done with it.
+// take returns the result of encode for a record; encode is called once for all callers that hold
+// the same record at the same time. The caller calls release when it no longer uses data.
 func (e *ends) take(record *jobs.Record, encode func() ([]byte, error)) (data []byte, release func(), err error) {
 	e.mu.Lock()
 	shared := e.open[record]

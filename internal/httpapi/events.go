@@ -13,19 +13,18 @@ import (
 )
 
 const (
-	// heartbeat is how often whoever watches hears something, so that neither side
-	// nor what is between takes the connection for dead.
+	// heartbeat is how often something is sent on a stream, so that no client or proxy takes the
+	// connection for dead.
 	heartbeat = 15 * time.Second
-	// writeTimeout is how long a part of an answer that goes on may take to be read.
+	// writeTimeout is how long a client may take to read one part of a stream.
 	writeTimeout = 30 * time.Second
-	// retryMS is in how many milliseconds a client comes back that lost the answer.
+	// retryMS is the SSE reconnection delay, in milliseconds.
 	retryMS = "1000"
-	// maxPart is how much of an answer that goes on is put together before it is
-	// written, in bytes.
+	// maxPart is how many bytes of a stream are collected before they are written.
 	maxPart = 64 << 10
 )
 
-// WatchJob answers GET /jobs/{id}/events.
+// WatchJob handles GET /jobs/{id}/events.
 func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.WatchJobParams) {
 	id, ok := jobs.ParseID(id)
 	if !ok {
@@ -60,8 +59,8 @@ func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID,
 	}
 }
 
-// describeEvents answers without events: that there are some, or that there are no
-// more.
+// describeEvents responds without events: 204 if from is after the end, otherwise the headers of a
+// stream.
 func (h *Handler) describeEvents(w http.ResponseWriter, r *http.Request, id string, from jobs.Position) {
 	if _, err := h.jobs.Describe(r.Context(), id, 0); err != nil {
 		h.fail(w, r, err)
@@ -75,14 +74,14 @@ func (h *Handler) describeEvents(w http.ResponseWriter, r *http.Request, id stri
 	w.WriteHeader(http.StatusOK)
 }
 
-// eventStream writes events as the HTML standard spells them.
+// eventStream writes server-sent events.
 type eventStream struct {
 	handler *Handler
 	w       http.ResponseWriter
 	r       *http.Request
 }
 
-// tell writes events, or, without any, a sign of life.
+// tell writes events; without any it writes a comment, which keeps the connection alive.
 func (s *eventStream) tell(events []jobs.Event) error {
 	var text bytes.Buffer
 	if beginStream(s.w, s.r, "text/event-stream") {
@@ -105,8 +104,8 @@ func (s *eventStream) tell(events []jobs.Event) error {
 	return flush(s.w, text.Bytes())
 }
 
-// write ends an event with its data. What is much goes out at once: a slow client
-// holds no copy of all it is behind.
+// write appends an event's data and ends the event. Large data is written at once, so that a slow
+// client does not hold a copy of everything it has yet to read.
 func (s *eventStream) write(text *bytes.Buffer, data []byte) error {
 	if text.Len()+len(data) < maxPart {
 		text.Write(data)
@@ -123,7 +122,7 @@ func (s *eventStream) write(text *bytes.Buffer, data []byte) error {
 	return flush(s.w, []byte("\n\n"))
 }
 
-// encode gives an event's name and data, which is valid until release.
+// encode returns an event's name and its data, which is valid until release.
 func (s *eventStream) encode(event jobs.Event) (name string, data []byte, release func(), err error) {
 	release = func() {}
 	switch {
@@ -142,8 +141,8 @@ func (s *eventStream) encode(event jobs.Event) (name string, data []byte, releas
 	return name, data, release, err
 }
 
-// encodeLine gives JSON without a line break: a result may have some between its
-// values, each of CR and LF, and a stream of lines or events none.
+// encodeLine returns JSON without line breaks. A result may have CR and LF between its values;
+// neither may occur within a line or an event.
 func encodeLine(body any) ([]byte, error) {
 	data, err := json.Marshal(body, encoding)
 	for i, c := range data {
@@ -154,34 +153,33 @@ func encodeLine(body any) ([]byte, error) {
 	return data, err
 }
 
-// beginStream sets the headers of an answer that goes on, if it has not begun, and
-// reports whether it had not.
+// beginStream sets the headers of a stream and returns true, unless the response has begun.
 func beginStream(w http.ResponseWriter, r *http.Request, mediaType string) bool {
 	if exchangeOf(r).status != 0 {
 		return false
 	}
 	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("X-Accel-Buffering", "no") // nginx, and others that learnt it
+	w.Header().Set("X-Accel-Buffering", "no") // disables buffering in nginx and other proxies
 	return true
 }
 
-// flush writes a part of an answer that goes on, and has it sent.
+// flush writes a part of a stream and sends it.
 func flush(w http.ResponseWriter, part []byte) error {
 	controller := http.NewResponseController(w)
 	if _, err := w.Write(part); err != nil {
 		return err
 	}
-	// The next part has its own time, whenever it comes: the client is not behind.
+	// The next part has its own deadline, however late it comes: this client has read everything so
+	// far.
 	err := controller.Flush()
 	_ = controller.SetWriteDeadline(time.Now().Add(heartbeat + writeTimeout))
 	return err
 }
 
-// Live tells what happens to jobs while it happens.
+// Live streams the events of jobs as they happen.
 type Live interface {
-	// Watch calls tell with what happened to a job since a position and with what
-	// happens, up to its end, and with nothing whenever nothing has happened for idle.
-	// It returns nil after the end, else tell's error, ctx's, or CodeNotFound or
-	// CodeUnavailable.
+	// Watch calls tell with the events of a job since from, then with each new one up to the end,
+	// and without events each time none arrives within idle. It returns nil after the end;
+	// otherwise tell's error, ctx's error, CodeNotFound or CodeUnavailable.
 	Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error
 }

@@ -17,7 +17,7 @@ import (
 	"cellblock/internal/telemetry"
 )
 
-// scriptedLive is a live side that tells what a test says.
+// scriptedLive is a Live whose Watch the test defines.
 type scriptedLive func(ctx context.Context, from jobs.Position, tell func([]jobs.Event) error) error
 
 func (s scriptedLive) Watch(ctx context.Context, _ string, from jobs.Position, _ time.Duration, tell func([]jobs.Event) error) error {
@@ -101,7 +101,7 @@ func TestWhatIsNoWatch(t *testing.T) {
 	}
 }
 
-// A server that stops ends the watch, and the client comes back elsewhere.
+// A server that stops ends the watch, and the client resumes on another.
 func TestDrainEndsWatches(t *testing.T) {
 	h := watching(t, func(ctx context.Context, _ jobs.Position, tell func([]jobs.Event) error) error {
 		if err := tell([]jobs.Event{{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}}); err != nil {
@@ -134,7 +134,7 @@ func TestDrainEndsWatches(t *testing.T) {
 	}
 }
 
-// Those who read slowly hold one end together, and not one each.
+// Slow readers share one encoded end instead of holding one each.
 func TestSlowWatchersShareAnEnd(t *testing.T) {
 	const watchers, size = 20, 16 << 20
 	record := succeeded(`"` + strings.Repeat("x", size) + `"`)

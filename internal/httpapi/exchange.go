@@ -6,26 +6,25 @@ import (
 	"time"
 )
 
-// exchange is one request with its answer: the ResponseWriter that handlers
-// write to, and what the access log says of it. One goroutine uses it.
+// exchange is one request with its response: the ResponseWriter for handlers, and the facts for the
+// access log. It is used by one goroutine.
 type exchange struct {
 	http.ResponseWriter
 	requestID string
 	arrived   time.Time
-	// received is when a form was there whole, which may take its time; zero for
-	// other requests.
+	// received is when a form, which may be slow to arrive, was complete; zero for other requests.
 	received time.Time
-	// jobID is set once the request has to do with a job.
+	// jobID is the job that the request concerns, once known.
 	jobID string
-	// status is 0 until the answer's header is written.
+	// status is 0 until the response header is written.
 	status int
-	// aborted tells that the answer broke off, cut that this was meant: its client
-	// sees that it has not all, and asks for the rest.
+	// aborted is set if the response broke off. cut is set if that was deliberate: the client sees
+	// that the response is incomplete, and asks for the rest.
 	aborted, cut bool
 }
 
-// statusClientGone is what the log and the metrics say when the client left
-// before its answer; it is never sent. nginx's number.
+// statusClientGone is nginx's status, in the log and the metrics, for a client that left before its
+// response. It is never sent.
 const statusClientGone = 499
 
 type exchangeKey struct{}
@@ -34,14 +33,13 @@ func withExchange(ctx context.Context, x *exchange) context.Context {
 	return context.WithValue(ctx, exchangeKey{}, x)
 }
 
-// exchangeOf gives the request's exchange, which begin has put there for all
-// that runs after it.
+// exchangeOf returns the request's exchange, which the middleware begin has put into the context.
 func exchangeOf(r *http.Request) *exchange {
 	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
 	return x
 }
 
-// waitsFrom is from when on its client waits for an answer.
+// waitsFrom returns the time from which the client's wait counts.
 func (x *exchange) waitsFrom() time.Time {
 	if !x.received.IsZero() {
 		return x.received
@@ -49,11 +47,11 @@ func (x *exchange) waitsFrom() time.Time {
 	return x.arrived
 }
 
-// WriteHeader notes the status and gives the client its time to read.
+// WriteHeader records the status and sets the deadline for the client to read the response.
 func (x *exchange) WriteHeader(status int) {
 	if x.status == 0 {
 		x.status = status
-		// Not all writers have deadlines; the server's own then stands.
+		// Not all writers support deadlines; then the server's own applies.
 		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout))
 	}
 	x.ResponseWriter.WriteHeader(status)
@@ -66,7 +64,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return x.ResponseWriter.Write(p)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap returns the inner writer, for http.ResponseController.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 func (x *exchange) finalStatus() int {

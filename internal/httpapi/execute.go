@@ -13,7 +13,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Execute answers POST /execute.
+// Execute handles POST /execute.
 func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
 	release, err := h.takeRoom(w, r)
 	if err != nil {
@@ -69,8 +69,8 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Re
 	h.accepted(w, r, record)
 }
 
-// executeSync holds the request until the job ended, or for wait since the
-// request's arrival (of a form: since it was there whole).
+// executeSync holds the request until the job has ended or wait has passed since the request
+// arrived (for a form: since it was complete).
 func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool) {
 	x := exchangeOf(r)
 	ctx, stop := h.waiting(r)
@@ -86,7 +86,7 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	defer record.Release()
 	switch {
 	case errors.Is(err, jobs.ErrNoRoom):
-		h.accepted(w, r, record) // its result can be read later
+		h.accepted(w, r, record) // the result can be read later
 	case err != nil:
 		h.fail(w, r, err)
 	case !record.State.Ended():
@@ -100,9 +100,9 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 	}
 }
 
-// hungUp deals with an accepted job whose client is gone. Without an Idempotency-Key it
-// cannot ask again, and without a callback it is told of nothing: a job that has not
-// started would run for nobody.
+// hungUp withdraws an accepted job whose client is gone, if it has not started and the client
+// cannot learn its result: without an Idempotency-Key it cannot ask again, and without a callback
+// it is not notified.
 func (h *Handler) hungUp(r *http.Request, request jobs.Request, id string) {
 	if request.IdempotencyKey != "" || request.CallbackURL != "" {
 		h.metrics.ObserveHangUp(false)
@@ -115,8 +115,8 @@ func (h *Handler) hungUp(r *http.Request, request jobs.Request, id string) {
 	h.metrics.ObserveHangUp(withdrawn)
 }
 
-// standing gives where a job stands whose wait was ended by Drain; its client
-// can read the rest from another server.
+// standing returns the current record of a job whose wait was ended by Drain; the client can read
+// the rest from another server.
 func (h *Handler) standing(r *http.Request, record jobs.Record) (jobs.Record, error) {
 	if record.ID == "" {
 		return record, shuttingDown()
@@ -127,28 +127,28 @@ func (h *Handler) standing(r *http.Request, record jobs.Record) (jobs.Record, er
 	return jobs.Record{ID: record.ID, State: jobs.StateQueued}, nil
 }
 
-// accepted answers 202 with where the job can be read.
+// accepted responds 202 with the job's location.
 func (h *Handler) accepted(w http.ResponseWriter, r *http.Request, record jobs.Record) {
 	w.Header().Set("Location", "/jobs/"+record.ID)
 	w.Header().Set("Retry-After", "1")
 	h.write(w, r, http.StatusAccepted, api.Accepted{JobID: record.ID, Status: api.JobStatus(record.State)})
 }
 
-// jobFailed answers with the failure of a job that ended, under its code's status.
+// jobFailed responds with the failure of a job, with the status of its code.
 func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
 	code := record.Outcome.Failure.Code
 	setRetryAfter(w, code, 0)
 	h.write(w, r, statusOf(code), jobBody(record, h.filesBody(r.Context(), record, inline)))
 }
 
-// takeRoom waits until the body may be read; see room.take.
+// takeRoom blocks until there is memory for the body; see room.take.
 func (h *Handler) takeRoom(w http.ResponseWriter, r *http.Request) (release func(), err *jobs.Error) {
 	most := int64(jobs.MaxRequestBytes)
 	if boundary, _ := checkMediaType(r.Header); boundary != "" {
 		most = jobs.MaxFormBytes
 	}
 	if release, err = h.room.take(r, most); err != nil {
-		w.Header().Set("Connection", "close") // nobody reads the body
+		w.Header().Set("Connection", "close") // the body is not read
 	}
 	return release, err
 }
@@ -176,8 +176,8 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request j
 	return request, err
 }
 
-// checkRequest refuses what is well-formed and asks for more than this service
-// gives.
+// checkRequest returns an error for a well-formed request that exceeds the limits of this service
+// or asks for a callback that it cannot send.
 func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
 	if err := request.CheckStartWithin(h.latest); err != nil {
 		return err
@@ -191,8 +191,8 @@ func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
 	return h.callback(request.CallbackURL)
 }
 
-// checkMediaType refuses a body that is neither plain JSON in UTF-8 nor a form,
-// for which it gives the boundary.
+// checkMediaType returns the boundary if the body is a form, "" if it is plain JSON in UTF-8, and
+// an error otherwise.
 func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must not be compressed; send it without Content-Encoding")
@@ -212,7 +212,7 @@ func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
 	return "", nil
 }
 
-// isUTF8 reports whether a charset is UTF-8, or a part of it, however it is spelt.
+// isUTF8 reports whether a charset is UTF-8 or a subset of it, in any spelling.
 func isUTF8(charset string) bool {
 	switch strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(charset)) {
 	case "", "utf8", "unicode11utf8", "csutf8", "usascii", "ascii":
@@ -222,8 +222,8 @@ func isUTF8(charset string) bool {
 	}
 }
 
-// readBody reads the whole body, within its bound; the server bounds the time.
-// tooLarge makes the error of a body over its bound, of what arrived of it.
+// readBody reads the whole body, of at most bound bytes; the server limits the time. tooLarge
+// returns the error for a larger body, given the part that arrived.
 func readBody(w http.ResponseWriter, r *http.Request, bound int64, tooLarge func(beginning []byte) *jobs.Error) ([]byte, *jobs.Error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), bound))
 	if err == nil {
@@ -235,17 +235,17 @@ func readBody(w http.ResponseWriter, r *http.Request, bound int64, tooLarge func
 	return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
 }
 
-// overBound reports whether a body that could not be read for err has more bytes than
-// its bound, and makes ready for the answer. It is read up to there, so that the
-// answer can name the part that is too large.
+// overBound reports whether reading the body failed with err because it has more than bound bytes,
+// and prepares the connection for the response. The body has been read up to the bound, so that the
+// response can name the part that is too large.
 func overBound(w http.ResponseWriter, r *http.Request, bound int64, err error) bool {
-	w.Header().Set("Connection", "close") // the rest of the body is not wanted
+	w.Header().Set("Connection", "close") // the rest of the body is not read
 	var tooMuch *http.MaxBytesError
 	if !errors.As(err, &tooMuch) && r.ContentLength <= bound {
 		return false
 	}
-	// Some of it is taken: a client that is still sending would else lose the
-	// answer with its connection.
+	// Read some of the rest: a client that is still sending would otherwise lose the response with
+	// its connection.
 	_, _ = io.CopyN(io.Discard, r.Body, 2*bound)
 	return true
 }

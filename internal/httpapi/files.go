@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// maxInlineFile and maxInline bound the files that an answer has in itself:
-	// each, and all together.
+	// maxInlineFile and maxInline limit the bytes of files inside a response: of each, and of all
+	// together.
 	maxInlineFile = 64 << 10
 	maxInline     = 1 << 20
 )
 
-// GetJobFile answers GET /jobs/{id}/files/{path}.
+// GetJobFile handles GET /jobs/{id}/files/{path}.
 func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath) {
 	h.getFile(w, r, id)
 }
 
-// getFile sends one of the files that a job left.
+// getFile sends one of a job's files.
 func (h *Handler) getFile(w http.ResponseWriter, r *http.Request, id string) {
 	file, err := h.findFile(r, id)
 	if err != nil {
@@ -43,10 +43,10 @@ func (h *Handler) getFile(w http.ResponseWriter, r *http.Request, id string) {
 	h.sendFile(w, r, file, content)
 }
 
-// findFile looks the file up that the request's path names.
+// findFile returns the file that the request's path names, or CodeNotFound.
 func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) {
 	missing := jobs.Errorf(jobs.CodeNotFound, "there is no such job or file, or it has expired")
-	// Decoded once, by net/http, with slashes that were escaped like the others.
+	// net/http has decoded the path once; escaped slashes are now slashes like the others.
 	name, ok := strings.CutPrefix(r.URL.Path, "/jobs/"+id+"/files/")
 	id, valid := jobs.ParseID(id)
 	if !valid || !ok {
@@ -67,12 +67,13 @@ func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) 
 	return jobs.OutputFile{}, missing
 }
 
-// disposition has the file saved under its last part, whatever that is made of.
+// disposition returns a Content-Disposition that saves the file under the last part of its name,
+// whatever characters that has.
 func disposition(name string) string {
 	return mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)})
 }
 
-// filesBody describes a job's files; with inline it has the small ones in it.
+// filesBody describes a job's files; with inline, the content of small ones is included.
 func (h *Handler) filesBody(ctx context.Context, record jobs.Record, inline *bool) []api.OutputFile {
 	if record.Outcome == nil || len(record.Outcome.Files) == 0 {
 		return nil
@@ -107,5 +108,5 @@ func (h *Handler) readWhole(ctx context.Context, file jobs.OutputFile) ([]byte, 
 	return io.ReadAll(io.LimitReader(reader, maxInlineFile))
 }
 
-// escapePath spells a name as part of a URL, slashes as they are.
+// escapePath escapes a name for use in a URL and keeps its slashes.
 func escapePath(name string) string { return (&url.URL{Path: name}).EscapedPath() }

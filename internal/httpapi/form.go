@@ -13,15 +13,15 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// formTimeout bounds how long a client may take to send a form.
+// formTimeout is how long a client may take to send a form.
 const formTimeout = time.Minute
 
-// maxFormParts is one for each field, and the files.
+// maxFormParts allows one part for each field, and the files.
 const maxFormParts = jobs.MaxFiles + 16
 
-// readForm reads a body of multipart/form-data, within its bound.
+// readForm reads a multipart/form-data body of at most jobs.MaxFormBytes.
 func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, *jobs.Error) {
-	// Not all connections have deadlines of their own; the server's then stands.
+	// Not all connections support deadlines; then the server's own applies.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
 	defer func() { exchangeOf(r).received = time.Now() }()
 	body := http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes)
@@ -30,7 +30,7 @@ func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.F
 	for {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			// To its end: before that, the server does not notice a client that leaves.
+			// Read to the end: only then does the server notice a client that leaves.
 			_, _ = io.Copy(io.Discard, body)
 			return parts, nil
 		}
@@ -48,7 +48,7 @@ func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.F
 	}
 }
 
-// errPart is about a part that is not as it must be.
+// errPart is the error for a malformed part.
 var errPart = errors.New("a part of the form")
 
 func readPart(part *multipart.Part) (jobs.FormPart, error) {
@@ -62,11 +62,11 @@ func readPart(part *multipart.Part) (jobs.FormPart, error) {
 		return jobs.FormPart{}, fmt.Errorf("%w has a Content-Transfer-Encoding; send it as it is", errPart)
 	}
 	content, err := io.ReadAll(part)
-	// Not part.FileName(), which has no folders.
+	// Not part.FileName(), which drops folders.
 	return jobs.FormPart{Name: params["name"], FileName: params["filename"], Content: content}, err
 }
 
-// formError words what is wrong with a form, of which these parts are there.
+// formError returns the error for a form that could not be read; parts are those read so far.
 func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.FormPart) *jobs.Error {
 	if errors.Is(err, errPart) {
 		return jobs.Errorf(jobs.CodeInvalidRequest, "%v", err)

@@ -1,10 +1,9 @@
-// Package httpapi is the HTTP side of Cellblock: routes, checks of what comes
-// in, and the wording of what goes out. The contract is api/openapi.yaml.
+// Package httpapi is the HTTP API of Cellblock: routes, checks of requests, and response bodies.
+// The contract is api/openapi.yaml.
 //
-// A request goes through the middleware in the order of Handler.routes, then
-// to one method of Handler, which asks Jobs and writes one answer. Whatever
-// fails ends in Handler.fail, and the one table that gives a code its status is
-// in status.go.
+// A request passes the middleware in the order of Handler.routes, then one method of Handler, which
+// calls Jobs and writes one response. Every error goes through Handler.fail; status.go has the one
+// table from codes to statuses.
 package httpapi
 
 import (
@@ -21,58 +20,54 @@ import (
 	"cellblock/internal/telemetry"
 )
 
-// Jobs is what this package needs of the job side. Its errors are *jobs.Error
-// for what a client is told, or the context's. The records that Execute, Get and
-// Cancel give are released once they are not used any more.
+// Jobs is the job side as this package needs it. Its errors are a *jobs.Error, which may be shown
+// to a client, or the context's. The caller releases the records that Execute, Get and Cancel
+// return when it no longer uses them.
 type Jobs interface {
-	// Submit accepts a job and gives its id and state, without waiting for
-	// anything to take it up. CodeUnavailable while Redis is away, CodeQueueFull,
-	// CodeIdempotencyMismatch.
+	// Submit accepts a job and returns its id and state without waiting for a worker. Errors:
+	// CodeUnavailable while Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
 	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
-	// Execute accepts a job and gives its record once it ended or wait has
-	// passed, whichever is first. When ctx ends before that, it gives ctx's
-	// error, with the ID in the record if the job was accepted; the job goes on
-	// unless it is abandoned.
-	// CodeUnavailable if Redis is away, or no worker is there and the job was
-	// withdrawn. CodeQueueFull, CodeIdempotencyMismatch.
+	// Execute accepts a job and returns its record once it has ended or wait has passed. If ctx
+	// ends first, it returns ctx's error, and a record with the ID if the job was accepted; the job
+	// goes on unless it is abandoned. Errors: CodeUnavailable if Redis is away, or there is no
+	// worker and the job was withdrawn; CodeQueueFull, CodeIdempotencyMismatch.
 	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
-	// Abandon withdraws a job whose client has hung up and cannot know its id, and
-	// reports whether it did: one that has started goes on. ctx may have ended.
+	// Abandon withdraws a job whose client has hung up and cannot know its id. It reports whether
+	// it did: a job that has started goes on. ctx may have ended.
 	Abandon(ctx context.Context, id string) (withdrawn bool, err error)
-	// Get gives a job's record once it ended or wait has passed; with wait 0 at
-	// once. CodeNotFound, CodeUnavailable.
+	// Get returns a job's record once it has ended or wait has passed; with wait 0 at once. Errors:
+	// CodeNotFound, CodeUnavailable.
 	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
-	// Describe is Get for an answer that has neither the result nor the output: of
-	// the outcome, the record has the files only. It need not be released.
+	// Describe is Get for a response that needs neither the result nor the output: of the outcome,
+	// the record has only the files. It need not be released.
 	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
-	// Cancel ends a job that has not ended. It gives its id and state, and the
-	// whole record unless the job is running, which its worker then kills.
-	// CodeAlreadyFinished, CodeNotFound, CodeUnavailable.
+	// Cancel ends a job that has not ended. It returns the whole record, or only the id and state
+	// if the job is running; its worker then kills it. Errors: CodeAlreadyFinished, CodeNotFound,
+	// CodeUnavailable.
 	Cancel(ctx context.Context, id string) (jobs.Record, error)
-	// List gives a page of jobs, newest first. CodeUnavailable.
+	// List returns a page of jobs, newest first. Errors: CodeUnavailable.
 	List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
-	// Ready fails while jobs cannot be accepted, and else counts the workers.
+	// Ready returns the number of workers, or an error while jobs cannot be accepted.
 	Ready(ctx context.Context) (workers int, err error)
 }
 
-// Files has what jobs left.
+// Files stores the files of jobs.
 type Files interface {
-	// Open gives the content that lies under a file's key; the caller closes it.
-	// CodeNotFound.
+	// Open returns the content under a file's key; the caller closes it. Errors: CodeNotFound.
 	Open(ctx context.Context, key string) (io.ReadSeekCloser, error)
 }
 
-// Config is what New needs beside the jobs.
+// Config is what New needs besides the jobs.
 type Config struct {
 	Settings Settings
 	// SyncWait is how long a synchronous request is held, from its arrival.
 	SyncWait time.Duration
-	// Limits are the workers'; a request may ask for lower ones.
+	// Limits are the workers' limits; a request may ask for lower ones.
 	Limits jobs.Limits
-	// StartDeadline is the longest start_within that a request may name.
+	// StartDeadline is the longest start_within that a request may ask for.
 	StartDeadline time.Duration
-	// CheckCallback refuses a callback_url that nothing could be sent to, with
-	// CodeInvalidRequest. nil refuses all: there is nothing to sign with.
+	// CheckCallback returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil
+	// refuses all: there is no signing key.
 	CheckCallback func(callbackURL string) *jobs.Error
 	Files         Files
 	Live          Live
@@ -81,7 +76,7 @@ type Config struct {
 	Logger        *slog.Logger
 }
 
-// Handler answers the API's requests. Drain ends its waits.
+// Handler serves the API. Drain ends its waits.
 type Handler struct {
 	jobs     Jobs
 	settings Settings
@@ -104,7 +99,7 @@ type Handler struct {
 
 var _ api.ServerInterface = (*Handler)(nil)
 
-// New makes the handler of the whole API.
+// New returns the handler of the whole API.
 func New(service Jobs, config Config) *Handler {
 	h := &Handler{
 		jobs:     service,
@@ -126,19 +121,18 @@ func New(service Jobs, config Config) *Handler {
 	return h
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
 
-// Drain makes the handler end: requests that wait for a job are answered with
-// where the job stands, new jobs are refused with CodeUnavailable, and the
-// readiness check fails. It returns at once and may be called again.
+// Drain ends the handler's work: waiting requests are answered with the job's current state, new
+// jobs are refused with CodeUnavailable, and the readiness check fails. It returns at once and may
+// be called again.
 func (h *Handler) Drain() { h.drain() }
 
-// errDraining is why a wait ended when Drain was called.
+// errDraining is the cause of a wait that Drain ended.
 var errDraining = errors.New("the server is shutting down")
 
-// waiting gives the context of a wait: r's, ended by Drain as well. The caller
-// calls stop.
+// waiting returns the context of a wait: r's, also ended by Drain. The caller calls stop.
 func (h *Handler) waiting(r *http.Request) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	unhook := context.AfterFunc(h.draining, func() { cancel(errDraining) })
@@ -148,10 +142,10 @@ func (h *Handler) waiting(r *http.Request) (ctx context.Context, stop func()) {
 	}
 }
 
-// drained tells whether ctx, made by waiting, was ended by Drain.
+// drained reports whether Drain ended ctx, which waiting returned.
 func drained(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errDraining) }
 
-// shuttingDown is what new work is refused with.
+// shuttingDown returns the error for new work during a drain.
 func shuttingDown() *jobs.Error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: errDraining.Error(), RetryAfterSeconds: 1}
 }

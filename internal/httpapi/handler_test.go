@@ -22,8 +22,8 @@ func decode(t *testing.T, body string) map[string]any {
 	return fields
 }
 
-// wantAnswer checks the status and, in a JSON body, the code ("" for none),
-// and what every answer has.
+// wantAnswer checks the status, the code in a JSON body ("" for none), and the headers of every
+// response.
 func wantAnswer(t *testing.T, got reply, status int, code jobs.Code) {
 	t.Helper()
 	if got.status != status {
@@ -209,8 +209,7 @@ func TestMetricsCountRequests(t *testing.T) {
 	}
 }
 
-// TestLogTellsNoSecrets looks for the script, the result, what was printed and
-// the token in everything that is logged.
+// TestLogTellsNoSecrets searches the log for the script, the result, the output and the token.
 func TestLogTellsNoSecrets(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))

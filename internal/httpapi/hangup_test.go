@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A client that hangs up without a key and without a callback can learn nothing of its job.
+// A client that hangs up without a key and without a callback cannot learn about its job.
 func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -72,7 +72,7 @@ func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 	}
 }
 
-// Drain ends the wait as well, and is no hang-up: the client is answered where its job stands.
+// Drain ends the wait too, but is not a hang-up: the client gets the job's current state.
 func TestADrainAbandonsNothing(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{})

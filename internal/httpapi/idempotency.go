@@ -6,11 +6,11 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// maxIdempotencyKey bounds a key, in bytes, quotes not counted.
+// maxIdempotencyKey is the longest key, in bytes without quotes.
 const maxIdempotencyKey = 255
 
-// decodeKey reads the header Idempotency-Key; "" if there is none. The IETF's draft
-// has the key in quotes; most clients send it without, which is the same key.
+// decodeKey reads the header Idempotency-Key; "" if there is none. The IETF draft puts the key in
+// quotes; most clients send it without, which is the same key.
 func decodeKey(header *string) (key string, err *jobs.Error) {
 	if header == nil {
 		return "", nil

@@ -10,10 +10,10 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// maxJobWait is the longest that GET /jobs/{id} is held.
+// maxJobWait is the longest wait of GET /jobs/{id}.
 const maxJobWait = 30 * time.Second
 
-// GetJob answers GET /jobs/{id}.
+// GetJob handles GET /jobs/{id}.
 func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.GetJobParams) {
 	var wait time.Duration
 	if params.Wait != nil {
@@ -48,7 +48,7 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 		w.Header().Set("Retry-After", "1")
 	}
 	if r.Method == http.MethodHead {
-		// Without a Content-Length: it is known only to who has read it all.
+		// Without a Content-Length: computing it needs the whole record.
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
 		return
@@ -60,8 +60,8 @@ func noJob() *jobs.Error {
 	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
 }
 
-// parseWait reads a wait: a plain number of seconds or a number with its unit.
-// More than maxJobWait counts as that.
+// parseWait reads a wait: a number of seconds, or a number with a unit. Waits above maxJobWait
+// become maxJobWait.
 func parseWait(s string) (time.Duration, *jobs.Error) {
 	wait, err := time.ParseDuration(s)
 	if err != nil {

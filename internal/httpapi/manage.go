@@ -14,7 +14,7 @@ const (
 	maxPage     = 200
 )
 
-// CancelJob answers DELETE /jobs/{id}.
+// CancelJob handles DELETE /jobs/{id}.
 func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID) {
 	id, ok := jobs.ParseID(id)
 	if !ok {
@@ -34,7 +34,7 @@ func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID
 	}
 }
 
-// ListJobs answers GET /jobs.
+// ListJobs handles GET /jobs.
 func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.ListJobsParams) {
 	query, err := listQuery(params)
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 
 var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// begin starts the exchange: its arrival and its id, which is the client's own
-// if that is fit for logs.
+// begin starts the exchange: its arrival time and its id, which is the client's own if that is safe
+// to log.
 func (h *Handler) begin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-Id")
@@ -35,7 +35,7 @@ func (h *Handler) begin(next http.Handler) http.Handler {
 	})
 }
 
-// observe writes the access log and the metrics once the answer is out.
+// observe writes the access log and the metrics after the response.
 func (h *Handler) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchangeOf(r)
@@ -44,7 +44,7 @@ func (h *Handler) observe(next http.Handler) http.Handler {
 			h.metrics.ObserveRequest(route, method, x.finalStatus(), took)
 			level := slog.LevelInfo
 			if public(route) || route == "/metrics" {
-				level = slog.LevelDebug // asked for every few seconds
+				level = slog.LevelDebug // requested every few seconds
 			}
 			attrs := []slog.Attr{
 				slog.String("method", method), slog.String("route", route), slog.Int("status", x.finalStatus()),
@@ -59,8 +59,8 @@ func (h *Handler) observe(next http.Handler) http.Handler {
 	})
 }
 
-// recoverPanics answers a panic with CodeInternal, or, where the answer has
-// begun, breaks the connection, so that the client does not take half for all.
+// recoverPanics answers a panic with CodeInternal. If the response has begun, it breaks the
+// connection instead, so that the client does not take a part for the whole.
 func (h *Handler) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -79,8 +79,7 @@ func (h *Handler) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// setFixedHeaders sets the headers that every answer has: results are nobody's
-// to cache, and their type is not to be guessed.
+// setFixedHeaders sets the headers of every response: no caching, and no guessing of types.
 func setFixedHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		forbidCaching(w)
@@ -91,11 +90,11 @@ func setFixedHeaders(next http.Handler) http.Handler {
 
 func forbidCaching(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }
 
-// openRoutes are those that need no token: an orchestrator asks them.
+// openRoutes need no token: an orchestrator probes them.
 var openRoutes = map[string]bool{"/healthz": true, "/readyz": true}
 
-// authenticate asks for the bearer token, if one is set. Sums are compared, so
-// that the time taken tells nothing of the token, its length included.
+// authenticate checks the bearer token, if one is set. It compares hashes, so that the time taken
+// reveals nothing about the token, its length included.
 func (h *Handler) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h.settings.Token == "" || public(r.URL.Path) {
@@ -113,7 +112,7 @@ func (h *Handler) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// joinPrefer makes one header line of several, which RFC 7240 says is the same.
+// joinPrefer joins several Prefer headers into one, which is equivalent (RFC 7240).
 func joinPrefer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if lines := r.Header.Values("Prefer"); len(lines) > 1 {
@@ -123,8 +122,8 @@ func joinPrefer(next http.Handler) http.Handler {
 	})
 }
 
-// routeName is the route's pattern; "other" keeps paths that clients make up
-// out of logs and metrics.
+// routeName returns the route's pattern, or "other", which keeps invented paths out of logs and
+// metrics.
 func routeName(r *http.Request) string {
 	if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" && pattern != "/*" {
 		return pattern

@@ -9,7 +9,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A large result for which there is no room is there to be read later.
+// A large result that there is no memory for can be read later.
 func TestAResultWithoutRoomIsReadLater(t *testing.T) {
 	t.Parallel()
 	noRoom := &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
@@ -20,7 +20,7 @@ func TestAResultWithoutRoomIsReadLater(t *testing.T) {
 	}
 }
 
-// An answer without the result needs no room for it.
+// A response without the result needs no memory for it.
 func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
 	t.Parallel()
 	h, _, _, _ := leaving(t)
@@ -47,7 +47,7 @@ func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
 	}
 }
 
-// fullJobs is a job side that has no room for a large result.
+// fullJobs is a Jobs without memory for a large result.
 type fullJobs struct{ Jobs }
 
 func (fullJobs) Get(context.Context, string, time.Duration) (jobs.Record, error) {

@@ -8,12 +8,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// GetHealth answers GET /healthz: the process lives.
+// GetHealth handles GET /healthz: the process runs.
 func (h *Handler) GetHealth(w http.ResponseWriter, r *http.Request) {
 	h.write(w, r, http.StatusOK, api.Health{Status: "ok"})
 }
 
-// GetReady answers GET /readyz: whether jobs can be accepted.
+// GetReady handles GET /readyz: whether jobs can be accepted.
 func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Err() != nil {
 		h.fail(w, r, shuttingDown())
@@ -35,7 +35,7 @@ func notReady(err error) *jobs.Error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: "Redis cannot be reached", Cause: err}
 }
 
-// GetMetrics answers GET /metrics.
+// GetMetrics handles GET /metrics.
 func (h *Handler) GetMetrics(w http.ResponseWriter, r *http.Request) {
 	h.metrics.Handler().ServeHTTP(w, r)
 }

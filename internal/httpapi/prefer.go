@@ -7,17 +7,15 @@ import (
 	"time"
 )
 
-// preferences are those of the header Prefer (RFC 7240) that we know.
+// preferences are the supported ones of the header Prefer (RFC 7240).
 type preferences struct {
 	respondAsync bool
-	// wait is how long the client wants to wait; nil if it did not say, or said
-	// what has no effect.
+	// wait is how long the client wants to wait; nil if there is no valid wait.
 	wait *time.Duration
 }
 
-// parsePrefer reads the header. As the RFC has it, what is unknown or malformed
-// is ignored, and of a preference given twice the first counts. A wait above
-// most has no effect.
+// parsePrefer reads the header. As in the RFC, unknown or malformed preferences are ignored, and
+// the first of several values counts. A wait above most is ignored.
 func parsePrefer(header string, most time.Duration) preferences {
 	var p preferences
 	waitSeen := false
@@ -42,7 +40,7 @@ func parsePrefer(header string, most time.Duration) preferences {
 	return p
 }
 
-// setApplied tells the client which preferences are followed.
+// setApplied sets Preference-Applied to the preferences in effect.
 func (p preferences) setApplied(w http.ResponseWriter) {
 	var applied []string
 	if p.respondAsync {
@@ -56,7 +54,7 @@ func (p preferences) setApplied(w http.ResponseWriter) {
 	}
 }
 
-// splitOutsideQuotes splits s at each separator that is not in a quoted string.
+// splitOutsideQuotes splits s at each separator outside a quoted string.
 func splitOutsideQuotes(s string, separator rune) []string {
 	quoted, escaped := false, false
 	return strings.FieldsFunc(s, func(c rune) bool {

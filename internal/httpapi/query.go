@@ -12,8 +12,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// queryNames are the query parameters of the contract, by method and route. Routes
-// that are not here have none.
+// queryNames are the query parameters of the contract, by method and route. Other routes have none.
 var queryNames = map[string][]string{
 	"POST /execute":             {"inline_files"},
 	"GET /jobs":                 {"status", "cursor", "limit"},
@@ -22,9 +21,8 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}/results": {"after", "follow"},
 }
 
-// checkQuery refuses query parameters that the route does not have, and those that
-// are given twice, by name: one that is misspelt would else be ignored, and
-// GET /jobs?customer=acme list the jobs of everybody.
+// checkQuery refuses unknown and repeated query parameters, by name. If a misspelled one were
+// ignored, GET /jobs?customer=acme would list the jobs of all customers.
 func (h *Handler) checkQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := queryFault(r); err != nil {
@@ -59,7 +57,7 @@ func queryFault(r *http.Request) error {
 	return nil
 }
 
-// parameterFault words what is wrong with a parameter that could not be read.
+// parameterFault returns the error for a parameter that could not be parsed.
 func parameterFault(err error) *jobs.Error {
 	var format *api.InvalidParamFormatError
 	var many *api.TooManyValuesForParamError

@@ -11,8 +11,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// TestUnknownQueryParametersAreRefusedByName on every route of the contract and the
-// others, with the nearest name there is.
+// TestUnknownQueryParametersAreRefusedByName checks all routes; the error suggests the nearest
+// name.
 func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	url := serve(t, testHandler(t, scripted{}))
@@ -50,7 +50,7 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 	}
 }
 
-// TestQueryNamesAreTheContracts holds the table to the document.
+// TestQueryNamesAreTheContracts compares the table with the document.
 func TestQueryNamesAreTheContracts(t *testing.T) {
 	t.Parallel()
 	routes := 0
@@ -83,7 +83,7 @@ func TestTheRootLeadsToTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request) // which follows no redirect
+	response, err := transport.RoundTrip(request) // follows no redirects
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestTheRootLeadsToTheDocs(t *testing.T) {
 	}
 }
 
-// TestIDsInCapitals: a UUID is the same in capitals (RFC 9562, 4).
+// TestIDsInCapitals: a UUID in capitals is the same UUID (RFC 9562, 4).
 func TestIDsInCapitals(t *testing.T) {
 	t.Parallel()
 	seen := ""

@@ -8,24 +8,25 @@ import (
 )
 
 const (
-	// maxHeld bounds the large bodies that are held at once, from before they are
-	// read until their jobs are stored, in bytes. On their way they are there up
-	// to four times: as they came, decoded, and as they go to Redis.
+	// maxHeld limits the bytes of large bodies held at once, from before they are read until their
+	// jobs are stored. There may be up to four copies of each: as received, decoded, and as sent to
+	// Redis.
 	maxHeld = 128 << 20
-	// largeBody is from when on a body counts.
+	// largeBody is the size in bytes from which a body counts.
 	largeBody = 64 << 10
-	// roomPatience is how long a body waits for others to be gone. What is left of
-	// requestTimeout must do for the reading.
+	// roomPatience is how long a body waits for memory. The rest of requestTimeout must suffice to
+	// read it.
 	roomPatience = 5 * time.Second
 )
 
-// room is the memory that there is for bodies.
+// room limits the memory that bodies use.
 type room struct{ *jobs.Room }
 
 func newRoom() room { return room{jobs.NewRoom(maxHeld, roomPatience)} }
 
-// take waits until there is room for a request's body, of most bytes unless it
-// says how long it is. Whoever took it calls release, once or more. CodeUnavailable.
+// take blocks until there is memory for a request's body: its Content-Length, or most bytes if it
+// has none. The caller calls release, once or more. It returns CodeUnavailable if there is no
+// memory within roomPatience.
 func (m room) take(r *http.Request, most int64) (release func(), err *jobs.Error) {
 	size := r.ContentLength
 	if size < 0 || size > most {

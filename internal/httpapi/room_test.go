@@ -13,7 +13,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// TestRoomForLargeBodies is bounded, and each body that goes makes some.
+// TestRoomForLargeBodies checks that memory is limited, and that each body that ends frees its
+// part.
 func TestRoomForLargeBodies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newRoom()
@@ -47,7 +48,8 @@ func TestRoomForLargeBodies(t *testing.T) {
 	})
 }
 
-// TestRoomIsGivenBack once a job is stored, while its client still waits.
+// TestRoomIsGivenBack checks that memory is released once a job is stored, while its client still
+// waits.
 func TestRoomIsGivenBack(t *testing.T) {
 	var h *Handler
 	h = testHandler(t, scripted{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
@@ -66,7 +68,7 @@ func TestRoomIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestLargeRecordsAreReleased whatever is answered with them, once that is done.
+// TestLargeRecordsAreReleased after every kind of response.
 func TestLargeRecordsAreReleased(t *testing.T) {
 	var held atomic.Int32
 	give := func(record jobs.Record) (jobs.Record, error) {

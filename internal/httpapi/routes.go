@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// routes puts middleware and the routes of the contract together.
+// routes returns the contract's routes behind the middleware.
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(h.begin, h.observe, h.recoverPanics, setFixedHeaders, h.allowOrigins, h.authenticate, joinPrefer, middleware.GetHead)
@@ -22,7 +22,7 @@ func (h *Handler) routes() http.Handler {
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
 	known := r.With(h.checkQuery)
 	h.documentRoutes(known)
-	// {path} of the contract is one part of a path; files in folders have more.
+	// The contract's {path} matches one segment; files in folders have more.
 	known.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) { h.getFile(w, r, chi.URLParam(r, "id")) })
 	api.HandlerWithOptions(h, api.ChiServerOptions{
 		BaseRouter: known,
@@ -33,8 +33,8 @@ func (h *Handler) routes() http.Handler {
 	return r
 }
 
-// methodNotAllowed answers a method that the path does not have; OPTIONS gets
-// the list of those that it has.
+// methodNotAllowed answers a method that the path does not have; for OPTIONS, with the list of the
+// path's methods.
 func (h *Handler) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *http.Request) {
 	allowed := allowedMethods(routes, r.URL.Path)
 	if allowed == "" {
@@ -52,8 +52,7 @@ func (h *Handler) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *
 	})
 }
 
-// allowedMethods lists a path's methods for the header Allow; empty if there
-// is no such path.
+// allowedMethods lists a path's methods for the header Allow; empty if there is no such path.
 func allowedMethods(routes chi.Routes, path string) string {
 	var methods []string
 	if routes.Match(chi.NewRouteContext(), http.MethodGet, path) {

@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/listen"
 )
 
-// Settings of the HTTP server.
+// Settings configures the HTTP server.
 type Settings struct {
 	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
 	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
@@ -21,7 +21,7 @@ type Settings struct {
 	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
 }
 
-// Validate refuses a timeout in which nothing could end, and origins that are none.
+// Validate returns an error for a timeout of 0 or less, or an invalid origin.
 func (s Settings) Validate() error {
 	if s.ShutdownTimeout <= 0 {
 		return errors.New("SHUTDOWN_TIMEOUT must be above 0")
@@ -30,21 +30,20 @@ func (s Settings) Validate() error {
 }
 
 const (
-	// headerTimeout and requestTimeout bound how long a client may take to send
-	// the header, and header and body together.
+	// headerTimeout and requestTimeout are how long a client may take to send the header, and
+	// header and body together.
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 15 * time.Second
-	// answerTimeout bounds how long a client may take to read an answer.
+	// answerTimeout is how long a client may take to read a response.
 	answerTimeout = time.Minute
-	// idleTimeout bounds how long an unused connection is kept.
+	// idleTimeout is how long an unused connection is kept open.
 	idleTimeout = 2 * time.Minute
-	// maxHeaderBytes bounds a request's header.
+	// maxHeaderBytes limits a request's header.
 	maxHeaderBytes = 32 << 10
 )
 
-// Listen opens the listener of the settings. Without a token it refuses an
-// address that other machines reach, unless AllowAnonymous says otherwise,
-// which it logs as a warning.
+// Listen opens the listener. Without a token it refuses an address that other machines can reach,
+// unless AllowAnonymous is set, which it logs as a warning.
 func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
 	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
 	if err != nil {
@@ -56,11 +55,11 @@ func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener
 		}
 		logger.Warn("ALLOW_ANONYMOUS is set and API_TOKEN is not: whoever reaches this address can run scripts", "addr", s.Addr)
 	}
-	return listen.TCP(ctx, "API_ADDR", addr.String()) // what was judged, not what the name may mean by now
+	return listen.TCP(ctx, "API_ADDR", addr.String()) // the address that was checked; the name may resolve differently by now
 }
 
-// NewServer makes the server that serves h. Its ReadTimeout may be shorter than
-// the wait for a job: once a body is read, it no longer counts.
+// NewServer returns the server for h. Its ReadTimeout may be shorter than the wait for a job: it
+// applies only until the body is read.
 func (h *Handler) NewServer() *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -41,11 +41,11 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// TestAnonymousIsWarnedOf resolves only, so that no test listens beyond this machine.
+// TestAnonymousIsWarnedOf only resolves the address, so that no test listens beyond this machine.
 func TestAnonymousIsWarnedOf(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	// 192.0.2.1 (RFC 5737) is nobody's address, so listening fails after the check.
+	// No machine has 192.0.2.1 (RFC 5737), so listening fails after the check.
 	if _, err := (Settings{Addr: "192.0.2.1:0", AllowAnonymous: true}).Listen(t.Context(), logger); err == nil {
 		t.Fatal("listening on nobody's address")
 	}

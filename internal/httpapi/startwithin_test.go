@@ -9,7 +9,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A job's start deadline is the request's own or the dispatcher's, never how long its client waits.
+// A job's start deadline is the request's own or the dispatcher's, regardless of how long its
+// client waits.
 func TestStartWithinIsTheRequestsOwn(t *testing.T) {
 	t.Parallel()
 	var got time.Duration

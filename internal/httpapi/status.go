@@ -6,7 +6,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// statuses is the one place that gives a code its HTTP status.
+// statuses maps each code to its HTTP status; there is no other such table.
 var statuses = map[jobs.Code]int{
 	jobs.CodeInvalidRequest:       http.StatusBadRequest,
 	jobs.CodeMissingMain:          http.StatusBadRequest,
@@ -40,7 +40,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeUnavailable:          http.StatusServiceUnavailable,
 }
 
-// statusOf gives a code's status; one that is not in the table is our fault.
+// statusOf returns a code's status; 500 for a code that is not in the table.
 func statusOf(code jobs.Code) int {
 	if status, ok := statuses[code]; ok {
 		return status

@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 
 const jobID = "01981f3e-7c1a-7000-8000-000000000001"
 
-// scripted is a job side that answers as a test says. The real one is tested
-// with this package in test/.
+// scripted is a Jobs whose methods the test defines. The real one is tested with this package in
+// test/.
 type scripted struct {
 	submit  func(ctx context.Context, request jobs.Request, requestID string) (string, error)
 	cancel  func(ctx context.Context, id string) (jobs.Record, error)
@@ -94,19 +94,19 @@ func (s scripted) Ready(ctx context.Context) (int, error) {
 	return s.ready(ctx)
 }
 
-// executing gives a job side whose Execute gives the record.
+// executing returns a Jobs whose Execute returns the record.
 func executing(record jobs.Record, err error) scripted {
 	return scripted{execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) {
 		return record, err
 	}}
 }
 
-// cancelling gives a job side whose Cancel gives the record.
+// cancelling returns a Jobs whose Cancel returns the record.
 func cancelling(record jobs.Record, err error) scripted {
 	return scripted{cancel: func(context.Context, string) (jobs.Record, error) { return record, err }}
 }
 
-// getting gives a job side whose Get gives the record.
+// getting returns a Jobs whose Get returns the record.
 func getting(record jobs.Record, err error) scripted {
 	return scripted{get: func(context.Context, string, time.Duration) (jobs.Record, error) { return record, err }}
 }
@@ -133,7 +133,7 @@ func ended(outcome jobs.Outcome) jobs.Record {
 	}
 }
 
-// testHandler makes a handler without a token.
+// testHandler returns a handler without a token.
 func testHandler(t *testing.T, service Jobs) *Handler {
 	t.Helper()
 	return testHandlerWith(t, service, Settings{})
@@ -159,7 +159,7 @@ func testLogger(t *testing.T) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// serve serves h over real HTTP, with the server that the API uses.
+// serve serves h over real HTTP, with the API's server settings, and returns its URL.
 func serve(t *testing.T, h *Handler) string {
 	t.Helper()
 	return serveWith(t, h.NewServer())
@@ -174,7 +174,7 @@ func serveWith(t *testing.T, config *http.Server) string {
 	return server.URL
 }
 
-// reply is an answer, read whole.
+// reply is a complete response.
 type reply struct {
 	status int
 	header http.Header
@@ -194,7 +194,7 @@ func send(t *testing.T, method, url, body string, headers ...string) reply {
 	return do(t, request)
 }
 
-// post sends a script for execution.
+// post sends a script to POST /execute.
 func post(t *testing.T, url, body string, headers ...string) reply {
 	t.Helper()
 	return send(t, http.MethodPost, url+"/execute", body, append([]string{"Content-Type", "application/json"}, headers...)...)

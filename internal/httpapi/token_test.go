@@ -9,13 +9,12 @@ import (
 	"testing"
 )
 
-// withoutToken are the paths that need none; all documents name them in these words.
+// withoutToken are the paths that need no token; all documents list them in the same words.
 var withoutToken = []string{"/", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
 
 const tokenSentence = "every request but those to /, /healthz, /readyz, /docs and /openapi.yaml"
 
-// TestWhatNeedsTheToken asks for every path of the contract, and for the page, without
-// a token.
+// TestWhatNeedsTheToken requests every path of the contract, and the page, without a token.
 func TestWhatNeedsTheToken(t *testing.T) {
 	t.Parallel()
 	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
@@ -36,7 +35,7 @@ func TestWhatNeedsTheToken(t *testing.T) {
 	}
 }
 
-// TestDocumentsNameWhatNeedsTheToken: one way everywhere.
+// TestDocumentsNameWhatNeedsTheToken checks that all documents use the same sentence.
 func TestDocumentsNameWhatNeedsTheToken(t *testing.T) {
 	t.Parallel()
 	field, _ := reflect.TypeFor[Settings]().FieldByName("Token")

@@ -73,8 +73,7 @@ func TestParseWait(t *testing.T) {
 	}
 }
 
-// TestWayOfARequest says which requests go to Submit, which to Execute, and
-// with how long a wait.
+// TestWayOfARequest checks which requests go to Submit and which to Execute, and with what wait.
 func TestWayOfARequest(t *testing.T) {
 	for _, tc := range []struct {
 		body    string
@@ -122,7 +121,7 @@ func TestWayOfARequest(t *testing.T) {
 	}
 }
 
-// TestWaitCountsFromArrival sends a body that takes its time.
+// TestWaitCountsFromArrival sends the body slowly.
 func TestWaitCountsFromArrival(t *testing.T) {
 	const slow = 300 * time.Millisecond
 	var wait time.Duration
@@ -133,7 +132,7 @@ func TestWaitCountsFromArrival(t *testing.T) {
 	body, send := io.Pipe()
 	go func() {
 		_, _ = io.WriteString(send, script[:5])
-		time.Sleep(slow) // the time passing is what is tested
+		time.Sleep(slow) // elapsed time is what the test is about
 		_, _ = io.WriteString(send, script[5:])
 		_ = send.Close()
 	}()
@@ -145,7 +144,7 @@ func TestWaitCountsFromArrival(t *testing.T) {
 	}
 }
 
-// TestBodyMustArrive holds a body back and expects to be told so.
+// TestBodyMustArrive withholds the body and expects an error response.
 func TestBodyMustArrive(t *testing.T) {
 	server := testHandler(t, scripted{}).NewServer()
 	server.ReadTimeout = 100 * time.Millisecond
@@ -157,8 +156,7 @@ func TestBodyMustArrive(t *testing.T) {
 	wantAnswer(t, do(t, request), 400, jobs.CodeInvalidRequest)
 }
 
-// TestWaitOutlivesTheReadTimeout: the deadline for the body must not end the
-// wait for the job.
+// TestWaitOutlivesTheReadTimeout: the deadline for the body must not end the wait for the job.
 func TestWaitOutlivesTheReadTimeout(t *testing.T) {
 	h := testHandler(t, scripted{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		select {
@@ -203,7 +201,7 @@ func TestClientGoneEndsTheWait(t *testing.T) {
 	}
 }
 
-// TestDrain ends waits with an answer and refuses what comes after.
+// TestDrain expects that waits end with a response and later requests are refused.
 func TestDrain(t *testing.T) {
 	waiting := make(chan struct{}, 3)
 	wait := func(ctx context.Context) error {
@@ -250,8 +248,8 @@ func TestDrain(t *testing.T) {
 	wantAnswer(t, send(t, "GET", url+"/jobs/"+jobID, ""), 200, "")
 }
 
-// TestHalfClosedIsNotAnswered200: a client that closes its sending side counts
-// as gone, and must not take an empty answer for a success.
+// TestHalfClosedIsNotAnswered200: a client that closes its sending side counts as gone, and must
+// not take an empty response for a success.
 func TestHalfClosedIsNotAnswered200(t *testing.T) {
 	url := serve(t, testHandler(t, scripted{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		<-ctx.Done()
