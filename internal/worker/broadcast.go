@@ -9,16 +9,14 @@ import (
 )
 
 const (
-	// tellInterval is the least time between two pieces of a job's output: what is
-	// printed meanwhile goes together.
+	// tellInterval is the least time between two stored pieces of a job's output; text printed in
+	// between goes into one piece.
 	tellInterval = 20 * time.Millisecond
-	// tellGrace is for how long more than its wall limit what a job printed is kept
-	// for those who begin to watch.
+	// tellGrace is how much longer than its wall limit a job's output is kept for late watchers.
 	tellGrace = time.Minute
 )
 
-// broadcast tells what a job prints, from when somebody watches it. Until then it
-// does nothing.
+// broadcast streams a job's output once a client watches it. Until then it does nothing.
 type broadcast struct {
 	ctx    context.Context //nolint:containedctx // its own, ended by stop
 	cancel context.CancelFunc
@@ -37,7 +35,7 @@ func (w *Worker) newBroadcast(id string, sandbox Sandbox) *broadcast {
 	return b
 }
 
-// start begins to tell, unless that has begun or is over.
+// start starts the stream, unless it has started or was stopped.
 func (b *broadcast) start() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,8 +44,8 @@ func (b *broadcast) start() {
 	}
 }
 
-// stop ends the telling and waits for that. What has not been told is in the
-// job's outcome. It may be called more than once.
+// stop ends the stream and waits until it has ended. Output not yet streamed is in the job's
+// outcome. It may be called more than once.
 func (b *broadcast) stop() {
 	b.mu.Lock()
 	b.cancel()
@@ -55,8 +53,8 @@ func (b *broadcast) stop() {
 	b.all.Wait()
 }
 
-// tell stores a piece for those who watch, and again while Redis does not take it:
-// without it they would hear nothing more until the end.
+// tell stores a piece for the watchers, and retries until ctx is done: without it they would get
+// nothing more until the end.
 func (w *Worker) tell(ctx context.Context, id string, printed []jobs.Printed) {
 	for pause := tellInterval; ; pause = min(2*pause, longestPause) {
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout)

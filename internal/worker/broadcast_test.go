@@ -12,7 +12,7 @@ import (
 
 const printing = "import time\ndef main():\n    for i in range(200):\n        print('line', i, flush=True)\n        time.sleep(0.02)\n"
 
-// heard reads what a job's stream has.
+// heard returns the stdout in a job's stream.
 func (b *bench) heard(t *testing.T, id string) string {
 	t.Helper()
 	_, pieces, err := b.Store.Tail(t.Context(), id, "", 10_000)
@@ -61,7 +61,7 @@ func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
 
 	running1 := b.submit(t, printing)
 	b.await(t, running1, running)
-	time.Sleep(100 * time.Millisecond) // it has printed something
+	time.Sleep(100 * time.Millisecond) // it has printed something by now
 	if _, err := b.Store.Watch(t.Context(), running1); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
 	}
 }
 
-// The message may be lost; the record says it too.
+// The message may be lost; the record has it too.
 func TestALostMessageDoesNotLoseTheWatch(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	b.start(t)
@@ -109,7 +109,7 @@ func TestAnOutageOfRedisLosesNothingThatIsTold(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	before := len(b.heard(t, id)) // which checks that no piece is missing
+	before := len(b.heard(t, id)) // also checks that no piece is missing
 	for deadline := time.Now().Add(10 * time.Second); len(b.heard(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing more is told")

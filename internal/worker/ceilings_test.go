@@ -10,8 +10,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// A job above a worker's ceilings is never lowered to them: it waits for a worker that allows it, and is not busily
-// handed round meanwhile.
+// A job above a worker's ceilings is never lowered to them: it waits for a worker that allows it,
+// and is not redelivered in a busy loop meanwhile.
 func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
@@ -34,7 +34,7 @@ func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 	if err := small.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(3 * time.Second) // several rounds, should it be handed round busily
+	time.Sleep(3 * time.Second) // several rounds, if it is redelivered in a busy loop
 	if state := small.get(t, job.ID).State; state != jobs.StateQueued {
 		t.Fatalf("the job is %s", state)
 	}
@@ -90,7 +90,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	b.await(t, job.ID, jobs.State.Ended)
 }
 
-// Who writes to Redis sets neither a worker's limits nor has it read a record again and again.
+// A forged record neither raises a worker's limits nor makes it read the record again and again.
 func TestAForgedPolicyIsRefused(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// deliveries are those at work. Its zero value is ready.
+// deliveries is the set of deliveries in progress. The zero value is ready to use.
 type deliveries struct {
 	mu   sync.Mutex
 	jobs map[*delivery]bool
@@ -14,11 +14,12 @@ type deliveries struct {
 type delivery struct {
 	id     string
 	cancel context.CancelFunc
-	// watch is called, perhaps more than once, when somebody watches the job.
+	// watch is called, perhaps more than once, when a client watches the job.
 	watch func()
 }
 
-// add gives the context of a delivery; release ends it.
+// add adds a delivery and returns its context; release removes the delivery and cancels the
+// context.
 func (r *deliveries) add(parent context.Context, id string, watch func()) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	d := &delivery{id: id, cancel: cancel, watch: watch}
@@ -36,7 +37,7 @@ func (r *deliveries) add(parent context.Context, id string, watch func()) (ctx c
 	}
 }
 
-// each calls f with the deliveries of a job that are here.
+// each calls f for each of a job's deliveries on this worker.
 func (r *deliveries) each(id string, f func(*delivery)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

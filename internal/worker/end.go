@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	// The pauses between attempts to reach Redis.
+	// Pauses between attempts to reach Redis.
 	firstPause   = 50 * time.Millisecond
 	longestPause = 2 * time.Second
 )
 
-// keep stores the files that a job left. Without them its answer would not be
-// what the script made, so a failure becomes the job's own.
+// keep stores a job's files. If that fails, the job fails with CodeInternal: without its files the
+// outcome would be incomplete.
 func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	if len(outcome.Files) == 0 {
 		return outcome
@@ -32,12 +32,12 @@ func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	return outcome
 }
 
-// end stores a job's end, waiting for Redis for EndPatience if need be.
+// end stores a job's end; it retries for EndPatience while Redis is unavailable.
 func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 	return w.endBy(w.Store.End, job, outcome)
 }
 
-// endBy is end with the store's method that does it.
+// endBy is end with a given method of the store.
 func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome) error {
 	var stands bool
 	err := w.persist(w.Settings.EndPatience, outcomeBytes(outcome), func(ctx context.Context) (err error) {
@@ -63,13 +63,13 @@ func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, 
 	return nil
 }
 
-// outcomeBytes is about how many bytes are sent to store an outcome.
+// outcomeBytes estimates how many bytes are sent to store an outcome.
 func outcomeBytes(outcome jobs.Outcome) int {
 	return len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
 }
 
-// persist tries something with Redis until it is done, patience is over, or the
-// worker gives up; an attempt moves so many bytes. That there is no such job is an answer, not trouble.
+// persist retries try until it succeeds, patience has passed, or the worker gives up. Each attempt
+// moves about bytes bytes. CodeNotFound is a final answer and is not retried.
 func (w *Worker) persist(patience time.Duration, bytes int, try func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, patience)
 	defer cancel()

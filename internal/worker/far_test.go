@@ -9,8 +9,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// A worker whose link takes longer than the interval of its signs of life is not taken
-// for lost, and does what is wanted of its jobs even where the message is lost.
+// A worker whose link is slower than its heartbeat interval is not taken for lost, and obeys
+// cancels even if the message is lost.
 func TestAWorkerOnASlowLinkLives(t *testing.T) {
 	t.Parallel()
 	far := redistest.StartFar(t)
@@ -53,7 +53,7 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 	}
 }
 
-// within polls until something is done.
+// within polls until done returns true.
 func within(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {

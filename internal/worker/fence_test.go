@@ -12,7 +12,7 @@ import (
 
 const other = "another worker"
 
-// fencedByOther makes a job that another worker has started.
+// fencedByOther creates a job that another worker has started.
 func (b *bench) fencedByOther(t *testing.T, wall time.Duration) string {
 	t.Helper()
 	id := b.create(t, "def main(): pass")
@@ -52,7 +52,7 @@ func TestTheFenceOfALostWorkerEndsTheJob(t *testing.T) {
 	b.wantRuns(t, 0, 0)
 }
 
-// After an outage of Redis every sign of life has run out.
+// After an outage of Redis every heartbeat has expired.
 func TestAWorkerThatIsHeardOfAgainIsNotLost(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	id := b.fencedByOther(t, time.Minute)
@@ -75,7 +75,7 @@ func TestALiveWorkerThatForgotItsJob(t *testing.T) {
 	b.wantFailure(t, id, jobs.CodeWorkerLost)
 }
 
-// The fence may be set by another between our look and our own attempt.
+// Another delivery may set the fence between our check and our own attempt.
 func TestTheLoserOfTheFenceDiscardsItsSandbox(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(t *testing.T, b *bench, id string)
@@ -140,7 +140,7 @@ func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
 	}
 }
 
-// Without a replica that has the fence, a failover could forget it.
+// Without a replica that has the fence, a failover could lose it.
 func TestNothingStartsWithoutTheReplicasAskedFor(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))

@@ -14,11 +14,11 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// errStopping is why a delivery is handed back at the end of a drain.
+// errStopping is why a delivery is returned to the queue at the end of a drain.
 var errStopping = errors.New("the worker is stopping")
 
-// Handle handles one delivery of a job: nil if there is nothing left to do for
-// it. The delivery's own context is not used, see Worker.killed.
+// Handle handles one delivery of a job. It returns nil if the queue has nothing left to do for it.
+// It does not use the delivery's own context; see Worker.killed.
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	_, release := w.held.add(w.killed, delivery.ID, nil)
 	defer release()
@@ -34,7 +34,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	prepared := time.Since(start)
 	live := w.newBroadcast(job.ID, sandbox)
 	defer live.stop()
-	// From before the fence on, so that no wish is missed.
+	// Before the fence, so that no wish is missed.
 	ctx, ended := w.running.add(w.killed, job.ID, live.start)
 	defer ended()
 	ours, holder, err := w.fence(job)
@@ -61,7 +61,8 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	return w.end(job, w.keep(job, outcome))
 }
 
-// ready takes a delivered job and reports whether it is to be run here; if not, it has done what is to be done.
+// ready takes a delivered job and reports whether to run it here; if not, it has dealt with the
+// job.
 func (w *Worker) ready(id string) (jobs.Job, bool, error) {
 	job, state, expired, err := w.take(id)
 	job.Limits = job.LimitsAt(w.Ceilings)
@@ -86,13 +87,14 @@ func (w *Worker) ready(id string) (jobs.Job, bool, error) {
 	return job, true, nil
 }
 
-// take loads a delivered job and says that this worker has it.
+// take loads a delivered job and records this worker as its holder.
 func (w *Worker) take(id string) (jobs.Job, jobs.State, bool, error) {
 	return w.Store.Take(w.abandoned, id, w.owner, commandTimeout)
 }
 
-// handOn leaves a job to a worker with higher ceilings: it is delivered again, to any worker, in a moment. Who
-// writes to Redis does not set this worker's limits, and a job's limits are never lowered once it was accepted.
+// handOn leaves a job to a worker with higher ceilings: the queue delivers it again shortly, to any
+// worker. The record never raises this worker's limits, and the limits of an accepted job are never
+// lowered.
 func (w *Worker) handOn(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
 	defer cancel()
@@ -104,7 +106,8 @@ func (w *Worker) handOn(job jobs.Job) error {
 	return queue.ErrElsewhere
 }
 
-// refuseDamaged ends a queued job whose record cannot be read: another attempt would read the same.
+// refuseDamaged ends a queued job whose record cannot be read: another attempt would fail the same
+// way.
 func (w *Worker) refuseDamaged(job jobs.Job, err error) error {
 	w.Logger.Error("job has a damaged record", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 	w.Metrics.JobStarted()
@@ -128,8 +131,8 @@ func (w *Worker) load(id string) (jobs.Job, jobs.State, error) {
 	return w.Store.Load(ctx, id)
 }
 
-// noSandbox deals with a job for which there is no sandbox: it is tried again,
-// perhaps elsewhere, until its attempts are spent.
+// noSandbox handles a job for which no sandbox could be made: it returns an error, so that a worker
+// tries again, until the job's attempts are spent.
 func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 	w.Logger.Error("no sandbox for a job", "job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
 	if attempt+1 < acquireAttempts || w.killed.Err() != nil {
@@ -137,11 +140,11 @@ func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 	}
 	w.Metrics.JobStarted()
 	outcome := failure(jobs.CodeInternal, "the job could not be started: no sandbox could be made")
-	return w.endBy(w.Store.Withdraw, job, outcome) // this delivery has no fence: another one may have started it
+	return w.endBy(w.Store.Withdraw, job, outcome) // this delivery has no fence: another may have started the job
 }
 
-// fence sets the job's fence under a token that only this call knows, and
-// reports whether it is ours. From then on the job counts as started.
+// fence sets the job's fence with a new token and reports whether it is ours. From then on the job
+// counts as started.
 func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error) {
 	id, wall := job.ID, w.Wall
 	for _, limit := range []time.Duration{job.Limits.Wall, job.Inputs.AskedLimits().Wall} {
@@ -166,8 +169,8 @@ func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error)
 	return err == nil && !holder.Ended && !holder.Expired && holder.Token == token, holder, err
 }
 
-// unfence takes back a fence that may stand and that will not be used. If Redis
-// does not take that, the job ends as worker_lost once it is overdue.
+// unfence removes a fence that may exist and will not be used. If Redis does not do so, the job
+// ends as worker_lost once it is overdue.
 func (w *Worker) unfence(id, token string) {
 	err := w.persist(fencePatience, 0, func(ctx context.Context) error { return w.Store.Unfence(ctx, id, token) })
 	if err != nil {
@@ -175,7 +178,7 @@ func (w *Worker) unfence(id, token string) {
 	}
 }
 
-// run runs the script. A job is ended whatever happens, so a panic is too.
+// run runs the script. A panic becomes an outcome too, since every job must end.
 func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcome jobs.Outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -198,8 +201,8 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 	return outcome
 }
 
-// watch deals with a job that another delivery has started. It ends the job if
-// that delivery's worker is gone, and has it looked at again later if not.
+// watch handles a job that another delivery has started. It ends the job if that delivery's worker
+// is gone; otherwise it returns queue.ErrHeld, so that the job is checked again later.
 func (w *Worker) watch(id string) error {
 	lost, err := w.lost(id)
 	if err != nil {
@@ -219,7 +222,7 @@ func (w *Worker) watch(id string) error {
 	return w.end(job, failure(jobs.CodeWorkerLost, "the worker that ran the job was lost"))
 }
 
-// lost reports whether nobody will store the end of a running job.
+// lost reports whether no worker will store the end of a running job.
 func (w *Worker) lost(id string) (bool, error) {
 	ctx, cancel := context.WithTimeout(w.killed, 2*commandTimeout+w.livenessTTL)
 	defer cancel()
@@ -239,8 +242,8 @@ func (w *Worker) lost(id string) (bool, error) {
 		left, running, err := w.Store.Remaining(ctx, id)
 		return running && left < -(w.Settings.EndPatience+overdueSlack), err
 	}
-	// After an outage of Redis all signs of life have run out at once. Those who
-	// live have said so again before this is over.
+	// After an outage of Redis all heartbeats have expired at once. Live workers renew theirs
+	// within this time.
 	timer := time.NewTimer(w.livenessTTL)
 	defer timer.Stop()
 	select {

@@ -25,7 +25,7 @@ func TestAJobThatEndsDuringAnOutageIsStoredAfterIt(t *testing.T) {
 	if record := b.await(t, id, jobs.State.Ended); record.State != jobs.StateSucceeded {
 		t.Errorf("got %+v", record)
 	}
-	// The worker goes on, and the queue forgets the job.
+	// The worker continues, and the queue forgets the job.
 	b.await(t, b.submit(t, "def main(): return 2"), jobs.State.Ended)
 	if err := stop(); err != nil {
 		t.Error(err)

@@ -16,12 +16,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// pythons makes sandboxes that run scripts for real, as plain python3 processes
-// without any walls: what is tested here is the worker.
+// pythons makes sandboxes that run scripts as plain python3 processes without isolation: the worker
+// is under test here.
 type pythons struct {
 	wall time.Duration
-	// fail, if not nil, says why there is no sandbox; ready is called before one
-	// is handed over.
+	// fail, if not nil, returns why there is no sandbox; ready is called before a sandbox is
+	// returned.
 	fail  func() error
 	ready func()
 
@@ -61,7 +61,7 @@ func (p *python) Follow(ctx context.Context, told func([]jobs.Printed)) {
 	}
 }
 
-// spool can be read while it is written.
+// spool is a buffer that can be read while it is written.
 type spool struct {
 	mu      sync.Mutex
 	text    []byte

@@ -8,17 +8,16 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// wishRecheck is how often the records of running jobs are asked what somebody
-// wants of them: messages may be lost.
+// wishRecheck is how often the records of running jobs are checked for cancels and watches:
+// messages may be lost.
 const wishRecheck = time.Second
 
-// hearWishes does what is wanted of running jobs, until ctx ends.
+// hearWishes applies cancels and watches to running jobs, until ctx is done.
 func (w *Worker) hearWishes(ctx context.Context) {
 	redisconn.Listen(ctx, w.Client, store.WishChannel, wishRecheck, w.fulfil, w.lookForWishes)
 }
 
-// fulfil does what a message of store.WishChannel wants, if the job is here. To do
-// it again does nothing.
+// fulfil applies a message of store.WishChannel, if the job runs here. It is idempotent.
 func (w *Worker) fulfil(message string) {
 	switch wish, id := store.ParseWish(message); wish {
 	case store.WishCancel:

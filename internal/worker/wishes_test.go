@@ -30,7 +30,7 @@ func TestARunningJobIsCancelled(t *testing.T) {
 	}
 }
 
-// The message may be lost; the record says it too.
+// The message may be lost; the record has it too.
 func TestALostMessageDoesNotLoseTheCancel(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	b.start(t)

@@ -1,11 +1,9 @@
-// Package worker takes jobs from the queue, runs each in a sandbox, and stores
-// its end.
+// Package worker takes jobs from the queue, runs each in a sandbox, and stores its end.
 //
-// User code runs at most once. A delivery may start its job only if it is the
-// first to set the job's fence, which it does last, with a sandbox that waits
-// for the script. A delivery that finds another's fence watches: while the
-// worker that holds it lives, it looks again later; once that one is gone, it
-// ends the job as worker_lost.
+// User code runs at most once. A delivery may start its job only if it is the first to set the
+// job's fence. That is its last step, when a sandbox is ready for the script. A delivery that finds
+// another's fence watches: while the worker that holds the fence is alive, it checks again later;
+// once that worker is gone, it ends the job as worker_lost.
 package worker
 
 import (
@@ -27,46 +25,46 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// Sandbox is ready for one script. Either Run or Discard is called, once.
+// Sandbox is ready for one script. Call either Run or Discard, once.
 type Sandbox interface {
-	// Run runs the script with its inputs, nil for none, to its end and leaves
-	// nothing of it behind. It fills Usage but for QueuedMS and PrepareMS. When ctx ends it kills the script, and
-	// the outcome is CodeCancelled.
+	// Run runs the script with its inputs (nil for none) to its end and cleans up. It sets Usage
+	// except QueuedMS and PrepareMS. When ctx is done it kills the script, and the outcome is
+	// CodeCancelled.
 	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
-	// Follow calls told with what the script prints, from the first byte on and as
-	// it prints it, until ctx ends.
+	// Follow calls told with the script's output from the first byte on, as it is printed, until
+	// ctx is done.
 	Follow(ctx context.Context, told func([]jobs.Printed))
-	// Discard ends a sandbox that was not Run, and waits until it is gone.
+	// Discard ends a sandbox that was not Run, and blocks until it is gone.
 	Discard()
 }
 
-// Files keeps what jobs leave.
+// Files stores the files of jobs.
 type Files interface {
-	// Put keeps a job's files for ttl at least, and notes in each where it is.
+	// Put stores a job's files for at least ttl, and records in each its storage key.
 	Put(ctx context.Context, jobID string, files []jobs.OutputFile, ttl time.Duration) error
 }
 
-// Metrics hear of jobs. For each JobEnded there was one JobStarted.
+// Metrics counts jobs. Each JobEnded follows one JobStarted.
 type Metrics interface {
 	JobStarted()
 	JobEnded(outcome jobs.Outcome)
 }
 
-// Settings of a worker.
+// Settings configures a worker.
 type Settings struct {
 	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once (at most 512); 0 means as many as there are CPUs."`
 	BatchSlots   int           `name:"worker-batch-slots" env:"WORKER_BATCH_SLOTS" default:"0" help:"How many of these may be jobs of batches; 0 means all but one, and at least one. The rest is kept for single jobs."`
 	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
 	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
-	// With it, not even a failover of Redis makes a script run twice.
+	// With replicas, not even a failover of Redis makes a script run twice.
 	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have a job's fence before its script starts. At least 1 where Sentinel may fail over."`
 }
 
-// MaxConcurrency bounds the jobs that one worker runs at once. Each of its pools
-// keeps as many sandboxes ready, and all of them need a user id of their own.
+// MaxConcurrency limits the jobs that one worker runs at once. Each of its pools keeps as many
+// sandboxes ready, and every one needs a user id of its own.
 const MaxConcurrency = 512
 
-// Validate refuses settings that make no sense. wall is the jobs' wall limit.
+// Validate returns an error for inconsistent settings. wall is the jobs' wall limit.
 func (s Settings) Validate(wall time.Duration) error {
 	var errs []error
 	if s.Concurrency < 0 || s.Concurrency > MaxConcurrency {
@@ -87,7 +85,7 @@ func (s Settings) Validate(wall time.Duration) error {
 	return errors.Join(errs...)
 }
 
-// Slots is how many jobs run at once.
+// Slots returns how many jobs run at once.
 func (s Settings) Slots() int {
 	if s.Concurrency == 0 {
 		return min(runtime.NumCPU(), MaxConcurrency)
@@ -95,7 +93,7 @@ func (s Settings) Slots() int {
 	return s.Concurrency
 }
 
-// batchSlots is how many of them jobs of batches may take.
+// batchSlots returns how many slots jobs of batches may take.
 func (s Settings) batchSlots() int {
 	if s.BatchSlots == 0 {
 		return max(1, s.Slots()-1)
@@ -103,19 +101,19 @@ func (s Settings) batchSlots() int {
 	return s.BatchSlots
 }
 
-// Config is what a worker is made of.
+// Config is what New needs.
 type Config struct {
 	Settings Settings
 	// Wall is the sandboxes' wall limit, for jobs whose record has none.
 	Wall time.Duration
-	// Ceilings are the limits that sandboxes are made with. A job above one of them is left to another worker; 0 is
-	// no ceiling.
+	// Ceilings are the limits that sandboxes are made with. A job above one of them is left to
+	// another worker; 0 is no ceiling.
 	Ceilings jobs.AskedLimits
-	// Client is for the queue. The caller keeps it, and closes it after Run.
+	// Client is for the queue. The caller owns it, and closes it after Run.
 	Client redis.UniversalClient
 	Store  *store.Store
-	// Acquire gives a sandbox of the caller's own, or an error. It may choose one
-	// by the script, which is handed over by Run only.
+	// Acquire returns a sandbox that the caller owns. It may choose one by the script, which only
+	// Run passes on.
 	Acquire func(ctx context.Context, script string) (Sandbox, error)
 	Files   Files
 	Metrics Metrics
@@ -123,41 +121,39 @@ type Config struct {
 }
 
 const (
-	// heartbeatInterval is how often a worker says that it lives, and livenessTTL
-	// for how long it is believed: three beats may be late or lost.
+	// heartbeatInterval is how often a worker sends a heartbeat, livenessTTL how long one is valid:
+	// three may be late or lost.
 	heartbeatInterval = time.Second
 	livenessTTL       = 4 * time.Second
-	// beatTimeout bounds one sign of life, and maxBeats those that are under way at once.
+	// beatTimeout limits one heartbeat, maxBeats those in flight at once.
 	beatTimeout = 5 * time.Second
 	maxBeats    = int(beatTimeout/heartbeatInterval) + 1
-	// commandTimeout bounds what one step waits for Redis. Over a slow link it is
-	// several round trips: a new connection, and a script that Redis does not know yet.
+	// commandTimeout limits one step with Redis. Over a slow link that is several round trips: a
+	// new connection, and a Lua script that Redis has not cached.
 	commandTimeout = 10 * time.Second
-	// fencePatience is how long a sandbox is kept waiting for its fence.
+	// fencePatience is how long a sandbox waits for its fence.
 	fencePatience = 10 * time.Second
 	// replicationTimeout is how long one attempt to set a fence waits for replicas.
 	replicationTimeout = time.Second
-	// filesPatience is how long the files of a job may take to be stored.
+	// filesPatience is how long storing a job's files may take.
 	filesPatience = 30 * time.Second
-	// acquireAttempts is how often a job is tried, by any worker, that gets no
-	// sandbox.
+	// acquireAttempts is how often workers try in all to get a sandbox for a job.
 	acquireAttempts = 3
-	// overdueSlack is what may pass after a job's deadline and its owner's
-	// EndPatience until a live owner is no excuse any more.
+	// overdueSlack is the margin after a job's deadline and its owner's EndPatience; after it the
+	// job counts as lost even if its owner is alive.
 	overdueSlack = 30 * time.Second
-	// endGrace is how long ends may still be stored after a drain that took too
-	// long, and teardownBound how long a killed sandbox takes at most.
+	// endGrace is how long ends may still be stored after DrainTimeout, teardownBound the longest
+	// that killing a sandbox takes.
 	endGrace      = 3 * time.Second
 	teardownBound = 10 * time.Second
 )
 
-// Worker is one worker. Run it once.
+// Worker is one worker. Call Run once.
 type Worker struct {
 	Config
 	owner string
-	// killed is the running scripts' context, abandoned that of storing ends. Both
-	// outlive every delivery's own: what asynq thinks of a delivery is no reason
-	// to kill a script.
+	// killed is the context of running scripts, abandoned that of storing ends. Both outlive the
+	// deliveries' own contexts: a delivery that asynq gives up on is no reason to kill a script.
 	killed    context.Context //nolint:containedctx // the worker's own state, ended by Run
 	kill      context.CancelFunc
 	abandoned context.Context //nolint:containedctx // likewise
@@ -166,13 +162,13 @@ type Worker struct {
 	held, running deliveries
 	// left counts the jobs that were left to other workers.
 	left atomic.Int64
-	// draining is set once no more jobs are taken.
+	// draining is set once the worker takes no more jobs.
 	draining atomic.Bool
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
 
-// New makes a worker.
+// New returns a worker.
 func New(config Config) *Worker {
 	host, err := os.Hostname()
 	if err != nil {
@@ -189,9 +185,9 @@ func New(config Config) *Worker {
 	return w
 }
 
-// Run takes and runs jobs until ctx ends. Then it takes no more, and waits for
-// those that run: DrainTimeout at most, after which they are killed. It needs
-// Redis neither to start nor to go on.
+// Run takes and runs jobs until ctx is done. Then it takes no more and waits for the running ones,
+// for at most DrainTimeout, after which it kills them. It starts and continues even while Redis is
+// away.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.abandon()
 	defer w.kill()
@@ -223,9 +219,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	return consumer.Stop()
 }
 
-// beat says that this worker lives, until ctx ends, and then that it is gone. The
-// next sign of life does not wait for the answer to the one before: Redis gets them
-// as often over a slow link, and one that a broken connection holds up delays no other.
+// beat sends heartbeats until ctx is done, and then signs off. It does not wait for the reply to
+// one heartbeat before it sends the next, so the rate is the same over a slow link, and a heartbeat
+// on a broken connection delays no other.
 func (w *Worker) beat(ctx context.Context) {
 	ticker := time.NewTicker(w.heartbeatInterval)
 	defer ticker.Stop()
@@ -243,7 +239,7 @@ func (w *Worker) beat(ctx context.Context) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			beats.Wait() // one that came after the sign-off would undo it
+			beats.Wait() // a heartbeat after the sign-off would undo it
 			w.say("sign off", func(ctx context.Context) error {
 				return w.Store.Retire(ctx, w.owner)
 			})

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// bench is one worker with what surrounds it.
+// bench is one worker with its surroundings.
 type bench struct {
 	*Worker
 	pythons  *pythons
@@ -51,7 +51,7 @@ func open(t *testing.T, url string) *bench {
 	return b
 }
 
-// start runs the worker until stop is called, at the latest at the test's end.
+// start runs the worker until stop is called, at the latest at the end of the test.
 func (b *bench) start(t *testing.T) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -98,11 +98,11 @@ func (b *bench) get(t *testing.T, id string) jobs.Record {
 	return record
 }
 
-// await polls a job until it is in a state.
+// await polls a job until it is in a state that want accepts.
 func (b *bench) await(t *testing.T, id string, want func(jobs.State) bool) jobs.Record {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		// Redis may be away, by the test's own doing.
+		// The test itself may have stopped Redis.
 		if record, err := b.Store.Get(t.Context(), id); err == nil && want(record.State) {
 			return record
 		}
@@ -113,7 +113,7 @@ func (b *bench) await(t *testing.T, id string, want func(jobs.State) bool) jobs.
 
 func running(s jobs.State) bool { return s == jobs.StateRunning }
 
-// deliver hands a job to the worker as the queue would.
+// deliver delivers a job to the worker as the queue would.
 func (b *bench) deliver(t *testing.T, id string, attempt int) error {
 	t.Helper()
 	return b.Handle(t.Context(), queue.Delivery{ID: id, Attempt: attempt})
@@ -182,7 +182,8 @@ func TestTheWorkerLivesWhileItRuns(t *testing.T) {
 	live(0)
 }
 
-// Another delivery may start the job while this one tries to make a sandbox: the end is that one's to store.
+// Another delivery may start the job while this one tries to make a sandbox: then that one stores
+// the end.
 func TestAJobWithoutASandboxIsLeftToTheDeliveryThatStartedIt(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))
@@ -275,8 +276,8 @@ func TestStopWaitsForRunningJobs(t *testing.T) {
 	}
 }
 
-// A worker that drains lives, or its jobs would end as lost, and is none that a
-// waiting job could hope for.
+// A draining worker still counts as alive, or its jobs would end as lost; but it is not a worker
+// that a waiting job can hope for.
 func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))
@@ -324,7 +325,8 @@ func TestADrainThatTakesTooLongEndsTruthfully(t *testing.T) {
 	b.wantFailure(t, id, jobs.CodeWorkerLost)
 }
 
-// script counts its runs in a file, whoever runs it.
+// countingScript returns a script that counts its runs in a file, and a function that reads the
+// count.
 func countingScript(t *testing.T, sleep time.Duration) (script string, runs func() int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "runs")
