@@ -9,12 +9,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Listen passes on what is published on a channel, until ctx ends. Pub/Sub may
-// lose messages, so it also calls look after every (re)subscription and at each
-// interval, for what messages would have said. message is called from the caller's
-// goroutine and look from another one, so that no message waits for a look that
-// Redis is slow to answer; Listen returns once both have. The client library
-// connects and subscribes again by itself after every failure.
+// Listen calls message for each message published on a channel, until ctx is done. Pub/Sub may lose
+// messages, so Listen also calls look after every (re)subscription and at each interval, to read
+// the same facts from Redis. It calls message on the caller's goroutine and look on another one, so
+// that a slow look delays no message; it returns once both have returned. The client library
+// reconnects and resubscribes after every failure.
 func Listen(ctx context.Context, client redis.UniversalClient, channel string, interval time.Duration, message func(payload string), look func(context.Context)) {
 	subscription := client.Subscribe(ctx, channel)
 	defer func() {
@@ -37,7 +36,7 @@ func Listen(ctx context.Context, client redis.UniversalClient, channel string, i
 				message(m.Payload)
 			case *redis.Subscription:
 				select {
-				case subscribed <- struct{}{}: // what was published before it is lost
+				case subscribed <- struct{}{}: // messages published before are lost
 				default:
 				}
 			}

@@ -13,63 +13,61 @@ import (
 )
 
 const (
-	// monitorTick is how often the monitor looks, and pingInterval how often it pings.
+	// monitorTick is how often the monitor checks, and pingInterval how often it pings.
 	monitorTick  = 50 * time.Millisecond
 	pingInterval = 200 * time.Millisecond
-	// silenceLimit is the silence after which waits end: three pings in a row
-	// without an answer. A request that fails by it still has to withdraw its job,
-	// and both together stay near one second.
+	// silenceLimit is the silence after which waits end: three pings in a row without an answer. A
+	// request that fails by it still has to withdraw its job, and both together stay near one
+	// second.
 	silenceLimit = 3*pingInterval + 2*monitorTick
-	// maxPings bounds the pings under way. A Redis that takes ioTimeout to answer
-	// still has one ping answered in each interval.
+	// maxPings limits the pings in flight. A Redis that takes ioTimeout to answer still answers one
+	// ping per interval.
 	maxPings = int(ioTimeout/pingInterval) + 1
 	// pingIdle is how long a connection that no ping needs any more stays open.
 	pingIdle = time.Minute
 )
 
-// ErrSilent is returned for a command, and is the cause of a Guard's context, when
-// Redis answered nothing at all for too long.
+// ErrSilent is the error of a command, and the cause of a Guard's context, when Redis sent nothing
+// at all for too long.
 var ErrSilent = errors.New("redis does not answer")
 
-// Monitor decides by evidence whether Redis is absent, and ends what waits for it.
+// Monitor detects that Redis is absent, and ends the waits for it.
 //
-// It pings on connections of its own, five times a second, without waiting for the
-// answer to one ping before it sends the next. Redis is in one of two states:
+// It pings on separate connections, five times a second, without waiting for the answer to one ping
+// before it sends the next. Redis is in one of two states:
 //
-//   - answering: bytes came in from Redis, on any connection of the monitor or of
-//     its client, within the last silenceLimit. A wait goes on, however long Redis
-//     takes for it.
-//   - silent: nothing came in for silenceLimit. Each wait ends with ErrSilent once
-//     the silence has lasted that long since the wait began, so that a Redis that
-//     has just come back is not missed.
+//   - answering: Redis sent bytes, on any connection of the monitor or of its client, within the last silenceLimit. A wait
+//     continues, however long Redis takes.
+//   - silent: Redis sent nothing for silenceLimit. Each wait ends with ErrSilent once the silence has lasted that long
+//     since the wait began, so that a wait does not fail just as Redis comes back.
 //
-// The silence is measured on a clock that stands still while this process does not
-// get the processor: a busy machine is not an absent Redis. A connection that is
-// refused or broken is no matter of silence: its command fails at once.
+// The silence is measured on a clock that stops while this process does not get the processor: a
+// busy machine is not an absent Redis. A refused or broken connection is not silence: its command
+// fails at once.
 //
 // A Monitor is safe for concurrent use. Close must be called.
 type Monitor struct {
 	client, pinger redis.UniversalClient
 	stop           context.CancelFunc
 	parts          sync.WaitGroup
-	pings          chan struct{} // one value for each ping under way
+	pings          chan struct{} // one value for each ping in flight
 
-	// clock is how long this process was running since the monitor began, and
-	// answered when Redis last answered by it; both are time.Durations.
+	// clock is how long this process has run since the monitor started, and answered is the clock's
+	// value when Redis last answered; both are time.Durations.
 	clock, answered atomic.Int64
 
 	mu    sync.Mutex
 	waits map[*wait]struct{}
 }
 
-// wait is something that waits for Redis.
+// wait is one wait for Redis.
 type wait struct {
 	since int64  // by the monitor's clock
 	end   func() // called once, under the monitor's lock
 }
 
-// Monitor starts a monitor of the Redis that the settings lead to. Redis need not
-// be there yet. The caller closes it.
+// Monitor starts a monitor of the settings' Redis, which need not be reachable yet. The caller
+// closes it.
 func (s Settings) Monitor() (*Monitor, error) {
 	m := &Monitor{pings: make(chan struct{}, maxPings), waits: map[*wait]struct{}{}}
 	options, err := s.options()
@@ -91,15 +89,15 @@ func (s Settings) Monitor() (*Monitor, error) {
 	return m, nil
 }
 
-// Client returns a client whose commands fail with ErrSilent while Redis is silent,
-// and else wait as long as their contexts allow. It is the monitor's, which closes
-// it. It is for commands that answer at once: one that blocks in Redis is ended too.
+// Client returns a client whose commands fail with ErrSilent while Redis is silent, and otherwise
+// wait as long as their contexts allow. The monitor owns it and closes it. It is for commands that
+// answer at once: one that blocks in Redis is ended too.
 func (m *Monitor) Client() redis.UniversalClient { return m.client }
 
 // Close ends the monitor, and closes its client.
 func (m *Monitor) Close() error {
 	m.stop()
-	err := errors.Join(m.client.Close(), m.pinger.Close()) // which ends the pings
+	err := errors.Join(m.client.Close(), m.pinger.Close()) // also ends the pings
 	m.parts.Wait()
 	if err != nil {
 		return fmt.Errorf("close the Redis clients: %w", err)
@@ -107,8 +105,8 @@ func (m *Monitor) Close() error {
 	return nil
 }
 
-// Guard returns a context that is cancelled with the cause ErrSilent once Redis has
-// been silent for too long. The caller calls cancel.
+// Guard returns a context that is cancelled with the cause ErrSilent once Redis has been silent for
+// too long. The caller calls cancel.
 func (m *Monitor) Guard(ctx context.Context) (guarded context.Context, cancel context.CancelFunc) {
 	guarded, end := context.WithCancelCause(ctx)
 	done := m.wait(func() { end(ErrSilent) })
@@ -118,8 +116,8 @@ func (m *Monitor) Guard(ctx context.Context) (guarded context.Context, cancel co
 	}
 }
 
-// wait calls end once Redis has been silent for too long since now, unless done is
-// called first. end is not called after done returned.
+// wait calls end once Redis has been silent for too long since now, unless done is called first.
+// end is not called after done has returned.
 func (m *Monitor) wait(end func()) (done func()) {
 	w := &wait{since: m.clock.Load(), end: end}
 	m.mu.Lock()
@@ -132,10 +130,10 @@ func (m *Monitor) wait(end func()) (done func()) {
 	}
 }
 
-// heard notes that Redis answered.
+// heard records that Redis answered.
 func (m *Monitor) heard() { m.answered.Store(m.clock.Load()) }
 
-// run keeps the clock, pings, and ends waits, until ctx is done.
+// run advances the clock, pings, and ends waits, until ctx is done.
 func (m *Monitor) run(ctx context.Context) {
 	ticker := time.NewTicker(monitorTick)
 	defer ticker.Stop()
@@ -148,7 +146,7 @@ func (m *Monitor) run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := time.Now()
-		// A tick that comes late is one that this process was not running for.
+		// A late tick means that this process was not running in between.
 		clock := m.clock.Add(int64(min(now.Sub(last), monitorTick*3/2)))
 		last = now
 		if clock-pinged >= int64(pingInterval) {
@@ -163,7 +161,7 @@ func (m *Monitor) run(ctx context.Context) {
 	}
 }
 
-// ping sends one more ping, unless too many are under way.
+// ping sends one more ping, unless too many are in flight.
 func (m *Monitor) ping(ctx context.Context) {
 	select {
 	case m.pings <- struct{}{}:
@@ -172,7 +170,7 @@ func (m *Monitor) ping(ctx context.Context) {
 	}
 	m.parts.Go(func() {
 		defer func() { <-m.pings }()
-		_ = m.pinger.Ping(ctx).Err() // what comes in is noted by its connection
+		_ = m.pinger.Ping(ctx).Err() // its connection records the answer
 	})
 }
 

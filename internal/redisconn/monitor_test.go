@@ -13,8 +13,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// Whatever way Redis is absent, a command that waits and one that begins then both
-// learn it in time.
+// However Redis is absent, a waiting command and a new one both fail in time.
 func TestAnAbsentRedisIsReportedInTime(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(t *testing.T) (url string, stop func()){
@@ -60,7 +59,7 @@ func TestASlowRedisIsWaitedFor(t *testing.T) {
 	far := redistest.StartFar(t)
 	monitor := redistest.Monitor(t, far.FarURL())
 	far.Disturb(t, "latency", `"latency": 1000`)
-	// Until the first answer is there it cannot be told from one that is silent.
+	// Until its first answer, this Redis looks like a silent one.
 	for deadline := time.Now().Add(20 * time.Second); monitor.Client().Ping(t.Context()).Err() != nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("no answer comes")
@@ -78,7 +77,7 @@ func TestASlowRedisIsWaitedFor(t *testing.T) {
 	all.Wait()
 }
 
-// A Redis that comes back is used at once, and one that is away is noticed each time.
+// A Redis that comes back is used at once, and each new absence is noticed.
 func TestAReturnIsNoticedAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
@@ -105,8 +104,8 @@ func TestAReturnIsNoticedAtOnce(t *testing.T) {
 	}
 }
 
-// A connection that Redis closed while it was idle is not used again: the monitor's
-// wrapping hides nothing from the client library.
+// A connection that Redis closed while it was idle is not used again: the monitor's wrapping hides
+// nothing from the client library.
 func TestAClosedConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
@@ -126,7 +125,7 @@ func TestAClosedConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// What is published is passed on while a look at a slow Redis goes on.
+// Messages arrive while a look at a slow Redis is in progress.
 func TestAMessageDoesNotWaitForALook(t *testing.T) {
 	t.Parallel()
 	client := redistest.Open(t)
@@ -139,7 +138,7 @@ func TestAMessageDoesNotWaitForALook(t *testing.T) {
 			<-ctx.Done()
 		})
 	}()
-	<-looking // it is subscribed, and this look lasts
+	<-looking // it is subscribed, and this look is in progress
 	if err := client.Publish(t.Context(), "c", "x").Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,16 +11,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// monitorHook puts a client under a monitor. Sentinels are asked outside of it, so
-// that their answers do not count as Redis's.
+// monitorHook puts a client under a monitor. It is not used for connections to sentinels, whose
+// answers do not count as those of Redis.
 type monitorHook struct {
 	monitor *Monitor
-	// pings marks the connections of the monitor itself. They wait for answers
-	// however late those are, and so learn that Redis is slow.
+	// pings marks the monitor's own connections. They wait for answers however late those are,
+	// which shows that Redis is slow and not absent.
 	pings bool
 }
 
-// DialHook wraps each new connection, so that what comes in is noted.
+// DialHook wraps each new connection, so that the monitor sees what Redis sends.
 func (h monitorHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		inner, err := next(ctx, network, addr)
@@ -35,7 +35,7 @@ func (h monitorHook) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// ProcessHook ends a command's wait for a connection, and its repetitions.
+// ProcessHook ends a command's wait for a connection, and its retries, while Redis is silent.
 func (h monitorHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if h.pings {
@@ -52,7 +52,7 @@ func (h monitorHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook is the same for several commands.
+// ProcessPipelineHook is ProcessHook for several commands.
 func (h monitorHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		ctx, cancel := h.monitor.Guard(ctx)
@@ -68,13 +68,13 @@ func (h monitorHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-// silent reports whether err is there because of the monitor.
+// silent reports whether the monitor caused err.
 func silent(ctx context.Context, err error) bool {
 	return err != nil && (errors.Is(err, ErrSilent) || errors.Is(context.Cause(ctx), ErrSilent))
 }
 
-// conn is a connection whose reads and writes end while Redis is silent. The client
-// library obeys a context's deadline, and not its end.
+// conn is a connection whose reads and writes end while Redis is silent. It is needed because the
+// client library obeys a context's deadline, but not its cancellation.
 type conn struct {
 	net.Conn
 
@@ -111,7 +111,7 @@ func (c *conn) wait() (done func()) {
 
 func (c *conn) end() {
 	c.ended.Store(true)
-	_ = c.SetDeadline(time.Unix(1, 0)) // it fails on a closed connection only
+	_ = c.SetDeadline(time.Unix(1, 0)) // fails only on a closed connection
 }
 
 func (c *conn) explain(err error) error {
@@ -121,8 +121,8 @@ func (c *conn) explain(err error) error {
 	return err
 }
 
-// rawConn is a conn on which the client library sees whether the other side closed
-// it, before it uses it.
+// rawConn is a conn on which the client library can check, before use, whether the other side has
+// closed it.
 type rawConn struct {
 	*conn
 	syscall.Conn

@@ -1,5 +1,5 @@
-// Package redisconn is how Redis is reached: the connection's settings, the
-// client made from them, and the check that the server will do.
+// Package redisconn connects to Redis: the settings of the connection, the client made from them,
+// and the check of the server's version.
 package redisconn
 
 import (
@@ -20,12 +20,12 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Settings say where Redis is.
+// Settings is the address of Redis and the credentials for it.
 type Settings struct {
 	URL    string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis (6.2 or newer) as redis://[user:password@]host:port/db, rediss:// (TLS) or unix://[user:password@]/path/to.sock?db=N."`
 	CAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities that a rediss:// server's certificate is checked against, instead of the system's."`
 
-	// With these the URL says how the primary is spoken to, and Sentinel where it is.
+	// With sentinels, the URL describes how to talk to the primary, and Sentinel where it is.
 	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used (but the host is still the name in a rediss:// certificate): the primary is where they say."`
 	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"The name under which the sentinels know the primary."`
 	SentinelUser     string   `name:"redis-sentinel-user" env:"REDIS_SENTINEL_USER" help:"User name at the sentinels, if they ask for one."`
@@ -33,18 +33,18 @@ type Settings struct {
 }
 
 const (
-	// dialTimeout bounds one attempt to connect, TLS included: two round trips of a
-	// slow link. A command whose context ends sooner does not wait for it.
+	// dialTimeout limits one attempt to connect, TLS included: two round trips of a slow link. A
+	// command whose context ends sooner does not wait for it.
 	dialTimeout = 3 * time.Second
-	// ioTimeout bounds one command. It is long on purpose: a worker that gives up
-	// on a reply it was about to get loses the job in it for a minute or two.
-	// Who must answer sooner gives the command a context with a deadline, which
-	// the client obeys. Commands that block get their block time on top.
+	// ioTimeout limits one command. It is long on purpose: a worker that gives up on a reply it was
+	// about to get loses the job in it for a minute or two. A caller that needs an answer sooner
+	// passes a context with a deadline, which the client obeys. For commands that block, their
+	// block time is added.
 	ioTimeout = 5 * time.Second
 )
 
-// Open makes a client; it does not connect yet. The caller closes it. Whatever
-// the URL's query sets (such as read_timeout or pool_size) stands.
+// Open returns a client; it does not connect yet. The caller closes it. Options in the URL's query
+// (such as read_timeout or pool_size) take precedence.
 func (s Settings) Open() (redis.UniversalClient, error) {
 	options, err := s.options()
 	if err != nil {
@@ -53,11 +53,11 @@ func (s Settings) Open() (redis.UniversalClient, error) {
 	return s.open(options), nil
 }
 
-// options reads the URL, and fills in what it leaves out.
+// options parses the URL and sets defaults.
 func (s Settings) options() (*redis.Options, error) {
 	options, err := redis.ParseURL(s.URL)
 	if err != nil {
-		// A parser's error quotes the URL, and with it the password.
+		// A parser's error quotes the URL, password included.
 		var parse *url.Error
 		if errors.As(err, &parse) {
 			err = parse.Err
@@ -71,17 +71,17 @@ func (s Settings) options() (*redis.Options, error) {
 	setDefault(&options.DialTimeout, dialTimeout)
 	setDefault(&options.ReadTimeout, ioTimeout)
 	setDefault(&options.WriteTimeout, ioTimeout)
-	// One attempt each time: commands are retried as it is, and an attempt that
-	// retries inside hides the cause behind the deadline that it then misses.
+	// One attempt each time: commands are retried anyway, and retries inside an attempt hide the
+	// cause behind the deadline that it then misses.
 	options.DialerRetries = 1
 	options.ContextTimeoutEnabled = true
-	// Neither is of use here, and both cost commands on every new connection.
+	// Neither is useful here, and both cost commands on every new connection.
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return options, nil
 }
 
-// open makes a client, by way of the sentinels if there are any.
+// open returns a client, which asks the sentinels for the primary if there are any.
 func (s Settings) open(options *redis.Options) redis.UniversalClient {
 	if len(s.Sentinels) > 0 {
 		return redis.NewFailoverClient(s.failover(options))
@@ -89,7 +89,7 @@ func (s Settings) open(options *redis.Options) redis.UniversalClient {
 	return redis.NewClient(options)
 }
 
-// trust has a server's certificate checked against CAFile, if there is one.
+// trust makes CAFile, if set, the authority that the server's certificate is checked against.
 func (s Settings) trust(config *tls.Config) error {
 	if s.CAFile == "" {
 		return nil
@@ -108,7 +108,7 @@ func (s Settings) trust(config *tls.Config) error {
 	return nil
 }
 
-// failover is the same with Sentinel to find the primary.
+// failover converts the options to those of a client that finds the primary through Sentinel.
 func (s Settings) failover(o *redis.Options) *redis.FailoverOptions {
 	return &redis.FailoverOptions{
 		MasterName: s.SentinelMaster, SentinelAddrs: s.Sentinels,
@@ -123,7 +123,8 @@ func (s Settings) failover(o *redis.Options) *redis.FailoverOptions {
 	}
 }
 
-// Redacted is the URL without its password, for logs and for people.
+// Redacted returns the URL without its password, for logs and messages; with sentinels, their
+// addresses.
 func (s Settings) Redacted() string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
@@ -141,8 +142,8 @@ func setDefault(field *time.Duration, value time.Duration) {
 	}
 }
 
-// Check fails if the server cannot be reached or is older than 6.2, and gives
-// its version.
+// Check returns the server's version, and an error if the server cannot be reached or is older than
+// 6.2.
 func Check(ctx context.Context, client redis.UniversalClient) (string, error) {
 	info, err := client.Info(ctx, "server").Result()
 	if err != nil {
@@ -155,7 +156,7 @@ func Check(ctx context.Context, client redis.UniversalClient) (string, error) {
 	return version, nil
 }
 
-// infoField gives one field of what INFO answers, or "".
+// infoField returns one field of INFO's reply, or "".
 func infoField(info, name string) string {
 	for line := range strings.Lines(info) {
 		if key, value, found := strings.Cut(strings.TrimSpace(line), ":"); found && key == name {
@@ -165,7 +166,7 @@ func infoField(info, name string) string {
 	return ""
 }
 
-// atLeast compares a version such as 7.0.15; one that cannot be read is too old.
+// atLeast compares a version such as 7.0.15; one that cannot be parsed is too old.
 func atLeast(version string, major, minor int) bool {
 	parts := strings.SplitN(version, ".", 3)
 	if len(parts) < 2 {
@@ -182,8 +183,8 @@ func atLeast(version string, major, minor int) bool {
 	return gotMajor > major || gotMajor == major && gotMinor >= minor
 }
 
-// quietLogger sends what the client library says by itself to slog. It has one
-// logger for the whole process. All that it says comes back as errors as well.
+// quietLogger sends the client library's log to slog at debug level. The library has one logger per
+// process, and also returns as errors everything that it logs.
 var quietLogger = sync.OnceFunc(func() { redis.SetLogger(libraryLogger{}) })
 
 type libraryLogger struct{}

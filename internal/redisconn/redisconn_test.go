@@ -49,7 +49,7 @@ func TestACLUserIsKept(t *testing.T) {
 	}
 }
 
-// A command's context bounds it, whether nobody listens or nobody answers.
+// A command's context limits it, whether the server is down or does not answer.
 func TestDeadServerFailsInTime(t *testing.T) {
 	server := redistest.StartServer(t)
 	client := open(t, server.URL())
@@ -79,7 +79,7 @@ func TestDeadServerFailsInTime(t *testing.T) {
 	attempt("gone")
 }
 
-// The block time of a blocking command comes on top of the read timeout.
+// The block time of a blocking command is added to the read timeout.
 func TestBlockingOutlivesReadTimeout(t *testing.T) {
 	client := open(t, redistest.Start(t)+"?read_timeout=50ms&db=0")
 	start := time.Now()

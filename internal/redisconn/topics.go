@@ -11,27 +11,26 @@ import (
 	"cellblock/internal/signals"
 )
 
-// Topics is a subscription to Pub/Sub channels that come and go, all on one
-// connection. It is safe for concurrent use. Close must be called.
+// Topics is a subscription to a changing set of Pub/Sub channels, all on one connection. It is safe
+// for concurrent use. Close must be called.
 type Topics struct {
 	subscription *redis.PubSub
 	signals      signals.Signals
 	stop         context.CancelFunc
 	parts        sync.WaitGroup
 
-	// changed gets a value when there is something in pending.
+	// changed gets a value when pending has changed.
 	changed chan struct{}
-	// mu keeps signals and these in step. It is not held while Redis is told: a
-	// Redis that hangs is waited for by one goroutine, and not by those who come
-	// and go.
+	// mu guards pending and told, and keeps signals consistent with them. It is not held during
+	// calls to Redis: if Redis hangs, one goroutine waits for it, and callers of Wait do not.
 	mu sync.Mutex
-	// pending are the channels that are wanted, or not any more, and of which Redis
-	// has not been told; told are those that it was last told to be wanted.
+	// pending are the channels that became wanted (true) or unwanted since the last update to
+	// Redis; told are the channels subscribed by that update.
 	pending, told map[string]bool
 }
 
-// NewTopics makes one on a client that the caller keeps, and closes after it.
-// Redis need not be there yet.
+// NewTopics returns a Topics on a client that the caller owns, and closes after it. Redis need not
+// be reachable yet.
 func NewTopics(client redis.UniversalClient) *Topics {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &Topics{
@@ -43,18 +42,17 @@ func NewTopics(client redis.UniversalClient) *Topics {
 	return t
 }
 
-// Close ends it and waits for that, a few seconds if Redis hangs. Those who wait
-// hear nothing from then on.
+// Close ends the subscription and blocks until it has ended, a few seconds if Redis hangs. Waits
+// receive nothing from then on.
 func (t *Topics) Close() {
 	t.stop()
 	t.parts.Wait()
 }
 
-// Wait registers a wait for messages on a channel, whatever they say; it does not
-// wait for Redis. heard gets a value for each, or one for several, and whenever the
-// subscription was made: what was published before is lost, so the receiver looks.
-// Pub/Sub may lose messages besides, so the receiver looks now and then as well. done
-// ends the wait.
+// Wait registers a wait for messages on a channel, whatever their content; it does not block on
+// Redis. heard receives a value for one or several messages, and after each subscription: messages
+// published before are lost, so the receiver checks then. Pub/Sub may lose further messages, so the
+// receiver also checks now and then. done ends the wait.
 func (t *Topics) Wait(channel string) (heard <-chan struct{}, done func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -63,7 +61,7 @@ func (t *Topics) Wait(channel string) (heard <-chan struct{}, done func()) {
 		t.change(channel, true)
 	}
 	if t.told[channel] {
-		t.signals.Notify(channel) // it may be made already
+		t.signals.Notify(channel) // the subscription may exist already
 	}
 	return heard, func() {
 		t.mu.Lock()
@@ -74,17 +72,17 @@ func (t *Topics) Wait(channel string) (heard <-chan struct{}, done func()) {
 	}
 }
 
-// change is called under the lock.
+// change records a change; the caller holds mu.
 func (t *Topics) change(channel string, wanted bool) {
 	t.pending[channel] = wanted
 	select {
 	case t.changed <- struct{}{}:
-	default: // one that has not been looked at is enough
+	default: // a value that is not yet received is enough
 	}
 }
 
-// tellChanges tells Redis what is wanted, until ctx ends. If that fails, the client
-// library says what it then wants when it connects again.
+// tellChanges subscribes and unsubscribes in Redis until ctx is done. If that fails, the client
+// library restores the subscriptions when it reconnects.
 func (t *Topics) tellChanges(ctx context.Context) {
 	for {
 		select {
@@ -106,7 +104,7 @@ func (t *Topics) tellChanges(ctx context.Context) {
 	}
 }
 
-// takeChanges gives the channels that are wanted now, and those that are not any more.
+// takeChanges returns the channels to subscribe and those to unsubscribe.
 func (t *Topics) takeChanges() (begun, over []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,7 +123,7 @@ func (t *Topics) takeChanges() (begun, over []string) {
 }
 
 func (t *Topics) run(ctx context.Context) {
-	defer func() { _ = t.subscription.Close() }() // nobody can do anything about it
+	defer func() { _ = t.subscription.Close() }() // an error here has no remedy
 	messages := t.subscription.ChannelWithSubscriptions()
 	for {
 		select {

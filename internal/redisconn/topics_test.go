@@ -10,7 +10,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// A Redis that hangs holds up neither those who come nor those who go.
+// A Redis that hangs blocks neither new waits nor their ends.
 func TestTopicsDoNotWaitForRedis(t *testing.T) {
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
@@ -19,7 +19,7 @@ func TestTopicsDoNotWaitForRedis(t *testing.T) {
 	var leave []func()
 	for i := range 20 {
 		heard, done := topics.Wait("topic " + strconv.Itoa(i))
-		<-heard // it says that it is made
+		<-heard // the subscription exists
 		leave = append(leave, done)
 	}
 	if err := client.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err(); err != nil {
@@ -43,7 +43,7 @@ func TestTopicsDoNotWaitForRedis(t *testing.T) {
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("they waited %s", took)
 	}
-	// And afterwards they are heard.
+	// Messages arrive again afterwards.
 	heard, done := topics.Wait("topic 3")
 	defer done()
 	thaw()

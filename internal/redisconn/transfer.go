@@ -6,17 +6,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// timePerByte is a link of half a megabyte a second: a slow network, or a machine
-// with much else to do.
+// timePerByte assumes half a megabyte per second: a slow network, or a busy machine.
 const timePerByte = 2 * time.Microsecond
 
-// TransferTime is how much longer than others a command may take that moves so many
-// bytes.
+// TransferTime returns how much longer a command may take that transfers so many bytes.
 func TransferTime(bytes int) time.Duration { return time.Duration(bytes) * timePerByte }
 
-// ForBytes returns the client for a command that moves so many bytes: of a command's
-// context and its own timeouts, the client library obeys whichever ends first. It
-// shares the connections of the one that it was made of, and is not closed.
+// ForBytes returns a client for a command that transfers so many bytes. It has longer timeouts,
+// because the client library obeys the earlier of the context's deadline and its own timeouts. It
+// shares client's connections; do not close it.
 func ForBytes(client redis.UniversalClient, bytes int) redis.UniversalClient {
 	single, ok := client.(interface {
 		Options() *redis.Options
