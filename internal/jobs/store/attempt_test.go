@@ -8,8 +8,8 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// An attempt that was taken for dead may yet report. What came after it stands,
-// unless it says that the message was taken.
+// An attempt that was assumed dead may still report. It does not change the result of later attempts, unless it
+// reports a successful delivery.
 func TestALateWordOfAnEarlierAttempt(t *testing.T) {
 	begin := func(s *store.Store, id string) jobs.Callback {
 		callback, err := s.BeginCallback(t.Context(), id, time.Second)
@@ -50,8 +50,7 @@ func TestALateWordOfAnEarlierAttempt(t *testing.T) {
 	}
 }
 
-// The record is there at the next attempt, also if that was put off to a time at
-// which nobody would have kept it.
+// The record still exists at the next attempt, even if that was postponed beyond the record's TTL.
 func TestARecordStaysForTheNextAttempt(t *testing.T) {
 	s, client, _ := openWithCallbacks(t)
 	job := create(t, s, withCallback)

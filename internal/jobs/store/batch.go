@@ -14,24 +14,23 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A batch's keys share a slot of their own, apart from its jobs':
+// The keys of a batch share one slot, which differs from the slots of its jobs:
 //
-//	batch    hash: created_at, finished_at, total, idempotency (the key of the
-//	         record, if there is one), and how many have ended, by state
-//	members  list of the jobs' ids, by line
-//	refused  hash: why a line is no job, by line
-//	ended    sorted set of the lines that have ended, by the order of that
+//	batch    hash: created_at, finished_at, total, ttl, idempotency (the key of the
+//	         idempotency record, if there is one), and the number of ended lines by state
+//	members  list of the job ids, by line
+//	refused  hash: the reason why a line was refused, by line
+//	ended    sorted set of the ended lines, scored by the order in which they ended
 
 func batchKeys(id string) []string {
 	prefix := "cellblock:{" + id + "}:"
 	return []string{prefix + "batch", prefix + "members", prefix + "refused", prefix + "ended"}
 }
 
-// BatchChannel is told whenever a job of a batch has ended.
+// BatchChannel returns the Pub/Sub channel on which a message is published whenever a line of a batch ends.
 func BatchChannel(id string) string { return batchKeys(id)[3] }
 
-// batchTTL is how long a batch is kept that does not end. It is above the start
-// deadline of its jobs.
+// batchTTL is how long the keys of an unfinished batch are kept. It exceeds the start deadline of its jobs.
 const batchTTL = 48 * time.Hour
 
 func encodePlace(place jobs.BatchPlace) string {
@@ -46,12 +45,12 @@ func decodePlace(text string) jobs.BatchPlace {
 	return jobs.BatchPlace{BatchID: id, Index: int(parseInt(index))}
 }
 
-// createBatchScript makes a batch, unless it is there.
+// createBatchScript creates a batch unless it exists.
 //
-//	KEYS     as batchKeys has them
-//	ARGV     TTL in milliseconds, key of the idempotency record or "", TTL once it has ended, then the
-//	         jobs' ids, by line
-//	returns  the jobs' ids
+//	KEYS     as returned by batchKeys
+//	ARGV     TTL in milliseconds, key of the idempotency record or "", TTL after the end in
+//	         milliseconds, then the job ids, by line
+//	returns  the job ids of the batch
 var createBatchScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 0 then
 	local time = redis.call("TIME")
@@ -66,9 +65,8 @@ if redis.call("EXISTS", KEYS[1]) == 0 then
 end
 return redis.call("LRANGE", KEYS[2], 0, -1)`)
 
-// CreateBatch makes a batch whose jobs will have these ids, and gives the ids that
-// it has: others, if it was made before. key is that of its idempotency record, which
-// then lives as long as the batch; "" for none.
+// CreateBatch creates a batch of jobs with these ids and returns its ids: other ones if the batch existed before. key
+// is that of its idempotency record, "" for none; when the batch has ended, that record expires together with it.
 func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string) ([]string, error) {
 	args := []any{batchTTL.Milliseconds(), key, s.settings.ResultTTL.Milliseconds()}
 	for _, jobID := range jobIDs {
@@ -81,13 +79,13 @@ func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string
 	return ids, nil
 }
 
-// memberScript notes that a line has ended, once.
+// memberScript records the end of a line, once.
 //
-//	KEYS     as batchKeys has them
-//	ARGV     line, what it counts as, why it was refused or "", TTL in milliseconds
-//	         of a batch that has ended and whose record has none
+//	KEYS     as returned by batchKeys
+//	ARGV     line, the state to count it under, why it was refused or "", TTL in milliseconds
+//	         of an ended batch whose record has none
 //	returns  the key of the idempotency record if the batch has ended, else "", and the
-//	         TTL of a batch that has ended
+//	         TTL of an ended batch in milliseconds
 var memberScript = redis.NewScript(ttlFunction + `
 local batch = redis.call("HMGET", KEYS[1], "total", "idempotency", "ttl")
 local total = batch[1]
@@ -135,13 +133,13 @@ func (s *Store) endMember(ctx context.Context, place jobs.BatchPlace, what, why 
 	return nil
 }
 
-// refusal is why a line is no job, as it is stored.
+// refusal is the stored form of the reason why a line was refused.
 type refusal struct {
 	Code    jobs.Code `json:"code"`
 	Message string    `json:"message"`
 }
 
-// RefuseMember notes that a line is no job.
+// RefuseMember records that a line was refused and has no job.
 func (s *Store) RefuseMember(ctx context.Context, place jobs.BatchPlace, why *jobs.Error) error {
 	encoded, err := json.Marshal(refusal{Code: why.Code, Message: why.Message})
 	if err != nil {
@@ -150,24 +148,24 @@ func (s *Store) RefuseMember(ctx context.Context, place jobs.BatchPlace, why *jo
 	return s.endMember(ctx, place, refusedState, string(encoded))
 }
 
-// BatchRecord is what the store knows of a batch.
+// BatchRecord is the stored state of a batch.
 type BatchRecord struct {
-	// Batch has no Members, and its Counts have only what has ended.
+	// Batch has no Members, and its Counts include only ended lines.
 	jobs.Batch
-	// JobIDs are the jobs', by line.
+	// JobIDs are the ids of the jobs, by line.
 	JobIDs []string
-	// Ended are the lines that have ended, in the order of that.
+	// Ended are the lines that have ended, in the order in which they ended.
 	Ended []int
-	// Refused says why lines are no jobs.
+	// Refused holds the errors of the refused lines, by line.
 	Refused map[int]*jobs.Error
-	// Age is how long ago it was created, by Redis's clock.
+	// Age is the time since the creation, by Redis's clock.
 	Age time.Duration
 }
 
-// Batch gives a batch. CodeNotFound.
+// Batch returns a batch. It returns a *jobs.Error with CodeNotFound if there is none.
 func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 	keys := batchKeys(id)
-	pipeline := s.client.TxPipeline() // all as it is at one time
+	pipeline := s.client.TxPipeline() // one consistent snapshot
 	fields := pipeline.HGetAll(ctx, keys[0])
 	members := pipeline.LRange(ctx, keys[1], 0, -1)
 	refused := pipeline.HGetAll(ctx, keys[2])
@@ -199,7 +197,7 @@ func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 	return record, nil
 }
 
-// Open are the lines that have not ended.
+// Open returns the lines that have not ended.
 func (b BatchRecord) Open() []int {
 	ended := make([]bool, len(b.JobIDs))
 	for _, line := range b.Ended {
@@ -214,7 +212,7 @@ func (b BatchRecord) Open() []int {
 	return open
 }
 
-// BatchEnded gives the lines of a batch that have ended, but for the first ones.
+// BatchEnded returns the ended lines of a batch in the order in which they ended, without the first after ones.
 func (s *Store) BatchEnded(ctx context.Context, id string, after int) ([]int, error) {
 	lines, err := s.client.ZRange(ctx, batchKeys(id)[3], int64(after), -1).Result()
 	if err != nil {
@@ -223,7 +221,7 @@ func (s *Store) BatchEnded(ctx context.Context, id string, after int) ([]int, er
 	return parseLines(lines), nil
 }
 
-// MemberEnded tells whether a line of a batch has ended.
+// MemberEnded reports whether a line of a batch has ended.
 func (s *Store) MemberEnded(ctx context.Context, place jobs.BatchPlace) (bool, error) {
 	err := s.client.ZScore(ctx, batchKeys(place.BatchID)[3], strconv.Itoa(place.Index)).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -240,7 +238,7 @@ func parseLines(texts []string) []int {
 	return lines
 }
 
-// Refusal gives why a line is no job; nil if it is one.
+// Refusal returns why a line was refused, or nil if it is a job.
 func (s *Store) Refusal(ctx context.Context, place jobs.BatchPlace) (*jobs.Error, error) {
 	encoded, err := s.client.HGet(ctx, batchKeys(place.BatchID)[2], strconv.Itoa(place.Index)).Result()
 	switch {
@@ -260,7 +258,8 @@ func decodeRefusal(encoded string) (*jobs.Error, error) {
 	return jobs.Errorf(why.Code, "%s", why.Message), nil
 }
 
-// BatchProgress gives how many lines have ended, and whether all have. CodeNotFound.
+// BatchProgress returns how many lines have ended, and whether all have. It returns a *jobs.Error with CodeNotFound if
+// there is no such batch.
 func (s *Store) BatchProgress(ctx context.Context, id string) (ended int, all bool, err error) {
 	keys := batchKeys(id)
 	pipeline := s.client.Pipeline()

@@ -13,28 +13,26 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// A job's callback is begun in three steps: its end is stored, its id is queued
-// for delivery, and only then it leaves the open jobs. Whoever dies between two
-// of them leaves a job that is open still, which the reaper settles.
+// A job's callback begins in three steps: the job's end is stored, its id is queued for delivery, and only then the
+// job leaves the open jobs. If a process dies between two of them, the job is still open and the reaper finishes the
+// rest.
 //
-// From then on callbacksKey has it, until it was delivered or has failed: a
-// sorted set in the index's slot, scored by when the reaper is to look whether
-// anybody still has it. Each attempt moves that on.
+// From then on callbacksKey contains it until it has been delivered or has failed: a sorted set in the slot of the
+// index, scored by the time at which the reaper checks whether the callback is still being worked on. Each attempt
+// moves that time.
 const callbacksKey = "cellblock:{index}:callbacks"
 
-// callbackSlack is how long after the time at which something should have
-// happened to a callback the reaper looks for it.
+// callbackSlack is how long the reaper waits after an overdue event of a callback before it checks the callback.
 const callbackSlack = 3 * time.Second
 
-// Callbacks is a queue for the callbacks of jobs that have ended.
+// Callbacks is the queue for the callbacks of ended jobs.
 type Callbacks interface {
-	// EnqueueCallback has a job's callback delivered; twice is once.
+	// EnqueueCallback queues the delivery of a job's callback. It may be called twice for the same job.
 	EnqueueCallback(ctx context.Context, id string) error
 }
 
-// WithCallbacks gives the store with a queue for callbacks. Without one, jobs that
-// have a callback stay open after their end, until the reaper of a store that has
-// one finds them.
+// WithCallbacks returns a copy of the store that uses a queue for callbacks. Without one, jobs with a callback stay
+// open after their end until the reaper of a store with a queue finds them.
 func (s *Store) WithCallbacks(queue Callbacks) *Store {
 	with := *s
 	with.callbacks = queue
@@ -51,8 +49,7 @@ func (s *Store) queueCallback(ctx context.Context, id string) error {
 	return s.callbacks.EnqueueCallback(ctx, id)
 }
 
-// watchScript plans the reaper's look at a callback, never for sooner than it
-// was planned.
+// watchScript schedules the reaper's check of a callback, never earlier than it was already scheduled.
 //
 //	KEYS[1]  callbacks
 //	ARGV     id, microseconds from now
@@ -60,8 +57,8 @@ var watchScript = redis.NewScript(`
 local time = redis.call("TIME")
 return redis.call("ZADD", KEYS[1], "GT", string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[2]), ARGV[1])`)
 
-// WatchCallback has the reaper look at a job's callback after a time, or
-// when it was to look anyway, whichever is later.
+// WatchCallback makes the reaper check a job's callback after the given time, or at the time already scheduled,
+// whichever is later.
 func (s *Store) WatchCallback(ctx context.Context, id string, after time.Duration) error {
 	if err := watchScript.Run(ctx, s.client, []string{callbacksKey}, id, after.Microseconds()).Err(); err != nil {
 		return fmt.Errorf("watch the callback of job %s: %w", id, err)
@@ -69,8 +66,8 @@ func (s *Store) WatchCallback(ctx context.Context, id string, after time.Duratio
 	return nil
 }
 
-// DueCallbacks gives at most n jobs whose callback is not over and which nobody
-// has had in hand in time. Those that are over it forgets.
+// DueCallbacks returns at most n jobs whose callback is unfinished and whose check is due. It removes finished
+// callbacks from the index.
 func (s *Store) DueCallbacks(ctx context.Context, n int) ([]string, error) {
 	ids, err := dueScript.Run(ctx, s.client, []string{callbacksKey}, n).StringSlice()
 	if err != nil {
@@ -108,8 +105,8 @@ func (s *Store) DueCallbacks(ctx context.Context, n int) ([]string, error) {
 	return due, nil
 }
 
-// PeekCallback gives how a job's callback stands, without the rest of its record.
-// It is for jobs that have ended. CodeNotFound, also for a job without one.
+// PeekCallback returns the status of an ended job's callback without the rest of the record. It returns a *jobs.Error
+// with CodeNotFound if there is no such job or it has no callback.
 func (s *Store) PeekCallback(ctx context.Context, id string) (jobs.Callback, error) {
 	values, err := s.client.HMGet(ctx, jobKey(id), "callback", "callback_state").Result()
 	if err != nil {
@@ -124,16 +121,16 @@ func (s *Store) PeekCallback(ctx context.Context, id string) (jobs.Callback, err
 	return *callback, nil
 }
 
-// How a callback stands is one field: status, attempts, times of the last and of
-// the next one (microseconds since 1970, 0 for none), status of the answer (0 for
-// none), and what was wrong ("-" for nothing).
+// callbackState matches the status of a callback, stored as one field: status, attempts, times of the last and of the
+// next attempt (microseconds since 1970, 0 for none), HTTP status of the response (0 for none), and the error ("-" for
+// none).
 var callbackState = regexp.MustCompile(`^([a-z]+) (\d+) (\d+) (\d+) (\d+) (\S+)$`)
 
-// beginScript notes that an attempt begins, unless the callback is over.
+// beginScript records the start of an attempt, unless the callback is finished.
 //
 //	KEYS[1]  the job's hash
-//	returns  the URL and how it then stands; nil if there is no such job, or
-//	         nobody to be told
+//	returns  the URL and the new status; nil if there is no such job, or it has
+//	         no callback
 var beginScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "callback", "callback_state")
 if not job[1] then
@@ -148,11 +145,11 @@ local state = string.format("pending %d %.0f 0 0 -", (attempts or 0) + 1, time[1
 redis.call("HSET", KEYS[1], "callback_state", state)
 return {job[1], state}`)
 
-// BeginCallback notes that a job's callback is being sent, which may take the
-// given time, and gives how it stands with that. One that is over is given as it
-// is. CodeNotFound.
+// BeginCallback records the start of an attempt, which may take the time within, and returns the new status. The
+// status of a finished callback is returned unchanged. It returns a *jobs.Error with CodeNotFound if there is no such
+// job or callback.
 func (s *Store) BeginCallback(ctx context.Context, id string, within time.Duration) (jobs.Callback, error) {
-	// First: if we die right after, it is looked for.
+	// First, so that the reaper checks it if this process dies right after.
 	if err := s.WatchCallback(ctx, id, within+callbackSlack); err != nil {
 		return jobs.Callback{}, err
 	}
@@ -166,20 +163,19 @@ func (s *Store) BeginCallback(ctx context.Context, id string, within time.Durati
 	return *decodeCallback(reply[0], reply[1], jobs.StateSucceeded), nil
 }
 
-// callbackSpare is for how long after its next attempt a callback's record is kept
-// at least, for what may come between: another's timeout, a sender that dies.
+// callbackSpare is the minimum time for which a callback's record is kept after its next attempt. It covers another
+// attempt's timeout, or a sender that dies.
 const callbackSpare = 2 * time.Minute
 
-// endAttemptScript notes what came of an attempt. What is over stays as it is, and
-// so does what a later attempt has begun: a late word does not matter then, but for
-// the one that it was delivered after all. The record stays until the next attempt,
-// which a receiver may have put off for longer than was reckoned with.
+// endAttemptScript records the outcome of an attempt. It changes neither a finished callback nor the state of a later
+// attempt, except that a late report of a successful delivery always counts. The record is kept until the next
+// attempt, which a receiver may have postponed beyond the record's TTL.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     status, attempts, time of this attempt, microseconds until the next
-//	         one (0 for none), status of the answer, what was wrong, for how many
-//	         milliseconds after the next one the record is kept at least
-//	returns  1 if it was noted, else 0
+//	         one (0 for none), HTTP status of the response, error, minimum time in
+//	         milliseconds for which the record is kept after the next attempt
+//	returns  1 if it was recorded, else 0
 var endAttemptScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "callback", "callback_state")
 local status, attempts = string.match(job[2] or "", "^(%a+) (%d+)")
@@ -201,8 +197,8 @@ end
 redis.call("HSET", KEYS[1], "callback_state", table.concat({ARGV[1], ARGV[2], ARGV[3], next, ARGV[5], ARGV[6]}, " "))
 return 1`)
 
-// EndCallback notes what came of the attempt that BeginCallback gave. pause is how
-// long until the next one, if callback.Status is CallbackPending.
+// EndCallback records the outcome of an attempt begun with BeginCallback. pause is the time until the next attempt, if
+// callback.Status is CallbackPending.
 func (s *Store) EndCallback(ctx context.Context, id string, callback jobs.Callback, pause time.Duration) error {
 	wrong := callback.Error
 	if wrong == "" {
@@ -215,7 +211,7 @@ func (s *Store) EndCallback(ctx context.Context, id string, callback jobs.Callba
 		callback.LastAttemptAt.UnixMicro(), pause.Microseconds(), callback.ResponseStatus, wrong, callbackSpare.Milliseconds()).Bool()
 	switch {
 	case err != nil:
-	case !noted: // whoever noted something else sees to the rest
+	case !noted: // the process that recorded another outcome does the rest
 	case callback.Status.Over():
 		err = s.client.ZRem(ctx, callbacksKey, id).Err()
 	default:
@@ -227,7 +223,7 @@ func (s *Store) EndCallback(ctx context.Context, id string, callback jobs.Callba
 	return nil
 }
 
-// decodeCallback gives nil for a job without one.
+// decodeCallback returns nil for a job without a callback.
 func decodeCallback(url, state string, of jobs.State) *jobs.Callback {
 	if url == "" {
 		return nil

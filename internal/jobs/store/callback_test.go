@@ -21,7 +21,7 @@ const (
 	openCallbacks = "cellblock:{index}:callbacks"
 )
 
-// recorded is a queue that takes everything, or nothing while err is set.
+// recorded is a queue that accepts everything, or nothing while err is set.
 type recorded struct {
 	mu  sync.Mutex
 	ids []string
@@ -107,7 +107,7 @@ func TestEveryEndQueuesTheCallback(t *testing.T) {
 	}
 }
 
-// Without a queue for it, a job with a callback stays open, and others do not.
+// Without a queue for callbacks, a job with a callback stays open, and others do not.
 func TestACallbackWithoutAQueueIsNotLost(t *testing.T) {
 	s, client := open(t)
 	with, without := create(t, s, withCallback), create(t, s)
@@ -118,7 +118,7 @@ func TestACallbackWithoutAQueueIsNotLost(t *testing.T) {
 	}
 }
 
-// A job that nobody is told of costs no command more than it did.
+// A job without a callback costs no additional commands.
 func TestJobsWithoutACallbackPayNothing(t *testing.T) {
 	s, client, queue := openWithCallbacks(t)
 	job := create(t, s)
@@ -131,7 +131,7 @@ func TestJobsWithoutACallbackPayNothing(t *testing.T) {
 			spent[name] = n
 		}
 	}
-	// The end, and its settling; each once or, if Redis does not know it yet, twice.
+	// The end and its settling, each once, or twice if Redis has not cached the script.
 	delete(spent, "evalsha")
 	delete(spent, "eval")
 	want := map[string]int{"hmget": 1, "time": 1, "hset": 2, "hdel": 1, "pexpire": 1, "publish": 1, "zrem": 1, "incr": 1}
@@ -166,7 +166,7 @@ func commands(t *testing.T, client redis.UniversalClient) map[string]int {
 	return counts
 }
 
-// What can be delivered must be there for as long as that may take.
+// A record is kept for as long as the delivery of its callback may take.
 func TestRecordsWithACallbackAreKept(t *testing.T) {
 	s, client, _ := openWithCallbacks(t)
 	for name, c := range map[string]struct {
@@ -226,7 +226,7 @@ func TestAttemptsAreNoted(t *testing.T) {
 	if err := s.EndCallback(t.Context(), job.ID, second, 0); err != nil {
 		t.Fatal(err)
 	}
-	// A late word of another attempt, and one more delivery by the queue.
+	// A late report of another attempt, and a second delivery by the queue.
 	if err := s.EndCallback(t.Context(), job.ID, first, time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestAttemptsAreNoted(t *testing.T) {
 	}
 }
 
-// A record that has expired does not come back by what is noted about it.
+// Recording an attempt does not recreate an expired record.
 func TestAttemptsAtAJobThatIsGone(t *testing.T) {
 	s, client, _ := openWithCallbacks(t)
 	id, plain := jobs.NewID(), create(t, s)
@@ -260,7 +260,7 @@ func TestDueCallbacks(t *testing.T) {
 	s, client, _ := openWithCallbacks(t)
 	due := func() []string {
 		t.Helper()
-		// As if the time had come.
+		// Make every check due.
 		ids := client.ZRange(t.Context(), openCallbacks, 0, -1).Val()
 		for _, id := range ids {
 			client.ZAdd(t.Context(), openCallbacks, redis.Z{Score: 1, Member: id})
@@ -290,7 +290,7 @@ func TestDueCallbacks(t *testing.T) {
 	if n := client.ZCard(t.Context(), openCallbacks).Val(); n != 0 {
 		t.Errorf("%d callbacks are open", n)
 	}
-	// Settled once more by somebody who was slow, and one whose record is gone.
+	// A job that a slow process settles once more, and one whose record has expired.
 	for _, id := range []string{job.ID, jobs.NewID()} {
 		if err := s.WatchCallback(t.Context(), id, 0); err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// endScript ends a job, if it has not ended yet, and tells who waits.
+// endScript ends a job that has not ended yet, and publishes that to the waiting processes.
 //
 //	KEYS     the job's hash, its inputs, its events
 //	ARGV[1]  the id
@@ -22,15 +22,15 @@ import (
 //	ARGV[4]  the result, "" for none
 //	ARGV[5]  TTL in milliseconds of an asynchronous job whose record has none
 //	ARGV[6]  and of a synchronous one
-//	ARGV[7]  what must hold besides; see condition
-//	ARGV[8]  1 if the job was taken back without having run, else 0
+//	ARGV[7]  the additional condition; see condition
+//	ARGV[8]  1 if the job was withdrawn without having run, else 0
 //	ARGV[9]  for how many milliseconds the events are kept
 //	ARGV[10] the files, "" for none
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
 //	         the TTL that was set, the job's batch, "" for none, and the callback's
 //	         URL, "" for none
 //
-// An end that is already there word for word is this one: its reply was lost.
+// A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback", "start_by", "shared", "ttl")
@@ -80,31 +80,29 @@ if job[3] and job[3] ~= "" then
 end
 return {1, job[5] or "", ttl, job[8] or "", job[9] or ""}`)
 
-// End ends a job with an outcome: the first end stands. It reports whether this
-// one does. The record's lifetime starts, the script is dropped, and the
-// replica that accepted the job is told.
+// End ends a job with an outcome and reports whether that outcome stands: the first one does. It starts the record's
+// lifetime, deletes the script and notifies the replica that accepted the job.
 func (s *Store) End(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileOpen)
 }
 
-// Withdraw is End for a job that nobody has started: it does nothing to one
-// that is running.
+// Withdraw is End for a job that has not been started. It does nothing to a running job.
 func (s *Store) Withdraw(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileQueued)
 }
 
-// WithdrawUnshared is Withdraw for a job that only the request which created it was answered with; see Share.
+// WithdrawUnshared is Withdraw for a job that is the answer to one request only; see Share.
 func (s *Store) WithdrawUnshared(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileUnshared)
 }
 
-// condition is what must hold for an end to stand, besides that the job has not ended.
+// condition is an additional condition for an end to stand, besides that the job has not ended.
 type condition string
 
 const (
 	whileOpen     condition = ""
 	whileQueued   condition = "queued"
-	whileUnshared condition = "unshared" // queued, and no other request was answered with it
+	whileUnshared condition = "unshared" // queued, and the answer to one request only
 	whenLate      condition = "late"     // queued, and its start deadline has passed
 )
 
@@ -135,14 +133,13 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if void == 0 {
 		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond
 	}
-	_ = s.Settle(ctx, ended) // the reaper does it again
+	_ = s.Settle(ctx, ended) // if it fails, the reaper does it again
 	return true, nil
 }
 
-// encodeOutcome returns an outcome's JSON without the result and the files, and that
-// of the files, nil for none. The result is kept apart so that nothing on its way can
-// alter it, and the files so that a download reads them alone. Text that is not UTF-8
-// must not keep a job from ending; it becomes U+FFFD.
+// encodeOutcome returns the JSON of an outcome without its result and files, and the JSON of the files, nil for none.
+// The result is stored apart so that it stays byte for byte the same, and the files so that a download reads only
+// them. Text that is not UTF-8 must not prevent a job from ending; the invalid bytes become U+FFFD.
 func encodeOutcome(outcome jobs.Outcome) (encoded, files []byte, err error) {
 	if len(outcome.Files) > 0 {
 		files, err = json.Marshal(outcome.Files, jsontext.AllowInvalidUTF8(true))

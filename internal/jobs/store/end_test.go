@@ -59,7 +59,7 @@ func TestTheEndIsPublishedOnce(t *testing.T) {
 	}
 }
 
-// What the script made arrives as it made it.
+// A result is returned byte for byte as the script produced it.
 func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
 	s, _ := open(t)
 	for _, result := range []string{

@@ -11,29 +11,29 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Holder says which delivery holds a job's fence.
+// Holder describes the delivery that holds a job's fence.
 type Holder struct {
-	// Token is the delivery's, "" if the fence is not set.
+	// Token is the delivery's token, "" if the fence is not set.
 	Token string
-	// Owner is the worker of that delivery.
+	// Owner is the worker that got the delivery.
 	Owner     string
 	CreatedAt time.Time
 	StartedAt time.Time
-	// Ended tells that the job ended, fenced or not.
+	// Ended reports that the job has ended, fenced or not.
 	Ended bool
-	// Expired tells that the job is queued still and must not be started any more.
+	// Expired reports that the job is still queued and its start deadline has passed.
 	Expired bool
-	// Watched tells that somebody watches the job.
+	// Watched reports that the job's output is being watched.
 	Watched bool
 }
 
-// fenceScript lets the first delivery that asks start the job.
+// fenceScript lets the first delivery that calls it start the job.
 //
 //	KEYS     the job's hash, its events
 //	ARGV     token, owner, wall limit in microseconds
-//	returns  state, token, owner, created_at, started_at, watched as they then
-//	         stand, the state being "expired" if the start deadline has passed; nil
-//	         if there is no such job
+//	returns  the resulting state, token, owner, created_at, started_at, watched; the
+//	         state is "expired" if the start deadline has passed; nil if there is no
+//	         such job
 var fenceScript = redis.NewScript(lateFunction + `
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
@@ -58,10 +58,10 @@ if job[6] then
 end
 return job`)
 
-// Fence asks to start a job: the first token stands, for good. It gives who
-// holds the fence now. The caller may start the job only if that is its own
-// token and the job has not ended; to find one's own token a second time (after
-// a lost reply) means to go on. wall is the wall limit. CodeNotFound.
+// Fence claims the start of a job and returns the holder of the fence: the first token keeps it until Unfence. The
+// caller may start the job only if the returned token is its own and the job has not ended. Its own token returned a
+// second time (after a lost reply) also means that it may start the job. wall is the wall limit. It returns a
+// *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Duration) (Holder, error) {
 	reply, err := fenceScript.Run(ctx, s.client, []string{jobKey(id), EventsKey(id)}, token, owner, wall.Microseconds()).Slice()
 	if errors.Is(err, redis.Nil) {
@@ -82,10 +82,10 @@ func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Du
 	}, nil
 }
 
-// unfenceScript takes a fence back.
+// unfenceScript removes a fence and queues the job again.
 //
 //	KEYS[1]  the job's hash
-//	ARGV     the token that it must have
+//	ARGV     the token that the fence must have
 //	returns  1 if the job is queued again, else 0
 var unfenceScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "state", "token")
@@ -96,11 +96,11 @@ redis.call("HDEL", KEYS[1], "token", "owner", "started_at", "deadline")
 redis.call("HSET", KEYS[1], "state", "queued")
 return 1`)
 
-// refence writes a fence that stands once more.
+// refence writes an existing fence again.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     the token
-//	returns  1 if it stands, else 0
+//	returns  1 if the fence has that token, else 0
 const refence = `
 if redis.call("HGET", KEYS[1], "token") ~= ARGV[1] then
 	return 0
@@ -108,16 +108,16 @@ end
 redis.call("HSET", KEYS[1], "token", ARGV[1])
 return 1`
 
-// FenceReplicated is Fence, and fails unless at least n replicas have the fence
-// as well within the given time. The caller, whose token then may stand, must
-// not start the job; it tries again or calls Unfence. CodeNotFound.
+// FenceReplicated is Fence, and fails unless at least n replicas acknowledge the fence within the given time. On an
+// error the fence may hold the caller's token; the caller must not start the job, but tries again or calls Unfence. It
+// returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) FenceReplicated(ctx context.Context, id, token, owner string, wall time.Duration, n int, within time.Duration) (Holder, error) {
 	holder, err := s.Fence(ctx, id, token, owner, wall)
 	if err != nil || n == 0 || holder.Token != token {
 		return holder, err
 	}
-	// WAIT is about what was written on its own connection, so the fence is
-	// written there once more. A pipeline has one connection.
+	// WAIT covers the writes of its own connection only, so the fence is written again on that one. A pipeline uses
+	// one connection.
 	pipeline := s.client.Pipeline()
 	again := pipeline.Eval(ctx, refence, []string{jobKey(id)}, token)
 	acknowledged := pipeline.Do(ctx, "WAIT", n, within.Milliseconds())
@@ -125,7 +125,7 @@ func (s *Store) FenceReplicated(ctx context.Context, id, token, owner string, wa
 		return Holder{}, fmt.Errorf("replicate the fence of job %s: %w", id, err)
 	}
 	if stands, _ := again.Int(); stands != 1 {
-		return s.Holder(ctx, id) // ended meanwhile, or another primary knows of another fence
+		return s.Holder(ctx, id) // the job has ended, or another primary has another fence
 	}
 	if got, _ := acknowledged.Int(); got < n {
 		return Holder{}, fmt.Errorf("the fence of job %s reached %d replicas, %d are needed", id, got, n)
@@ -133,8 +133,7 @@ func (s *Store) FenceReplicated(ctx context.Context, id, token, owner string, wa
 	return holder, nil
 }
 
-// Unfence takes back the fence of a delivery that has not started its job and
-// will not. The job is queued again.
+// Unfence removes the fence of a delivery that has not started its job and will not, and queues the job again.
 func (s *Store) Unfence(ctx context.Context, id, token string) error {
 	if err := unfenceScript.Run(ctx, s.client, []string{jobKey(id)}, token).Err(); err != nil {
 		return fmt.Errorf("unfence job %s: %w", id, err)
@@ -142,7 +141,8 @@ func (s *Store) Unfence(ctx context.Context, id, token string) error {
 	return nil
 }
 
-// Holder gives who holds a job's fence, if anybody. CodeNotFound.
+// Holder returns the holder of a job's fence; its Token is "" if there is none. It returns a *jobs.Error with
+// CodeNotFound if there is no such job.
 func (s *Store) Holder(ctx context.Context, id string) (Holder, error) {
 	f, err := fields(ctx, s.client, id, "state", "token", "owner", "created_at", "started_at")
 	if err != nil {
@@ -157,7 +157,7 @@ func (s *Store) Holder(ctx context.Context, id string) (Holder, error) {
 	}, nil
 }
 
-// remainingScript reads how long a running job still has.
+// remainingScript reads the time left to a running job.
 //
 //	KEYS[1]  the job's hash
 //	returns  microseconds until the deadline, negative after it; nil if the job
@@ -170,8 +170,7 @@ end
 local time = redis.call("TIME")
 return job[2] - (time[1] * 1000000 + time[2])`)
 
-// Remaining gives the time until a running job's wall deadline, negative after
-// it, and whether the job is running at all.
+// Remaining returns the time until a running job's wall deadline, negative after it, and whether the job is running.
 func (s *Store) Remaining(ctx context.Context, id string) (time.Duration, bool, error) {
 	us, err := remainingScript.Run(ctx, s.client, []string{jobKey(id)}).Int64()
 	switch {

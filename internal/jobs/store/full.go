@@ -9,12 +9,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// fullRetrySeconds is how long a client waits that found the storage full: somebody
-// has to make room.
+// fullRetrySeconds is the Retry-After of a response to a client when the storage is full: an operator has to free
+// space.
 const fullRetrySeconds = 30
 
-// Full returns what a client is told when Redis refuses to write because its disk or
-// its memory is full, and nil for other errors: CodeUnavailable.
+// Full returns the error for a client when Redis refuses writes because its disk or its memory is full: a *jobs.Error
+// with CodeUnavailable. It returns nil for all other errors.
 func Full(err error) *jobs.Error {
 	var message string
 	switch {
@@ -32,12 +32,12 @@ func Full(err error) *jobs.Error {
 }
 
 const (
-	// writableKey is written to see whether Redis takes writes.
+	// writableKey is written to check whether Redis accepts writes.
 	writableKey = "cellblock:writable"
 	writableTTL = time.Second
 )
 
-// TryWrite fails as any write would now.
+// TryWrite writes a short-lived key and returns an error if Redis refuses the write.
 func (s *Store) TryWrite(ctx context.Context) error {
 	if err := s.client.Set(ctx, writableKey, "", writableTTL).Err(); err != nil {
 		return fmt.Errorf("try a write: %w", err)

@@ -12,44 +12,44 @@ import (
 )
 
 const (
-	// maxHeld bounds the large records that are held at once to answer clients, in
-	// bytes. Each is there up to three times: as Redis gave it, decoded, and encoded.
+	// maxHeld bounds the total size, in bytes, of the large records held at the same time to answer clients. Each is
+	// in memory up to three times: as received from Redis, decoded, and encoded.
 	maxHeld = 64 << 20
-	// largeRecord is from when on a record counts.
+	// largeRecord is the size in bytes from which a record counts as large.
 	largeRecord = 64 << 10
-	// heldPatience is how long a record waits for others to be gone.
+	// heldPatience is how long a record waits until others are released.
 	heldPatience = 5 * time.Second
 )
 
-// lookScript gives a record unless it is large.
+// lookScript returns a record without its large fields if the record is large.
 //
 //	KEYS     the job's hash
-//	ARGV     from how many bytes on it is, and the names of its fields: outcome and
-//	         result are the last
-//	returns  how many bytes these two have, and the fields, without the two if
+//	ARGV     size in bytes from which a record is large, and the names of its fields:
+//	         outcome and result are the last
+//	returns  the size in bytes of these two, and the fields, without the two if
 //	         the record is large
 var lookScript = redis.NewScript(`
 local size = redis.call("HSTRLEN", KEYS[1], "outcome") + redis.call("HSTRLEN", KEYS[1], "result")
 local last = size < tonumber(ARGV[1]) and #ARGV or #ARGV - 2
 return {size, redis.call("HMGET", KEYS[1], unpack(ARGV, 2, last))}`)
 
-// WithRoom gives the store with another room for the records that Hold gives.
+// WithRoom returns a copy of the store that takes the memory for the records of Hold from another room.
 func (s *Store) WithRoom(room *jobs.Room) *Store {
 	other := *s
 	other.held = room
 	return &other
 }
 
-// Hold gives a job's record for an answer to a client. A large one is read only
-// once there is room for it, and keeps it until Release. A look at Redis takes
-// patience at most, and longer for what is large. CodeNotFound; CodeUnavailable with
-// jobs.ErrNoRoom, and then the record without what is large.
+// Hold returns a job's record for an answer to a client. It reads a large record only after taking room for it, which
+// the record keeps until Release. A read from Redis takes at most patience, and longer for a large record. It returns
+// a *jobs.Error with CodeNotFound if there is no such job, and one with CodeUnavailable that wraps jobs.ErrNoRoom,
+// together with the record without its outcome, if there was no room in time.
 func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
 	record, size, err := s.look(ctx, id, patience, largeRecord)
 	if err != nil || size < largeRecord {
 		return record, err
 	}
-	record.Outcome = nil // it is not whole
+	record.Outcome = nil // it is incomplete
 	release, ok := s.held.Take(ctx, size)
 	if !ok {
 		if err := ctx.Err(); err != nil {
@@ -66,16 +66,16 @@ func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jo
 	return record.Held(release), nil
 }
 
-// Describe returns a job's record without what may be large, and so needs no room for
-// it: of the outcome of a job that has ended, there are only the files. A look at Redis
-// takes patience at most. CodeNotFound.
+// Describe returns a job's record without the fields that may be large, so it needs no room: the outcome of an ended
+// job has only the files. A read from Redis takes at most patience. It returns a *jobs.Error with CodeNotFound if
+// there is no such job.
 func (s *Store) Describe(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
 	record, _, err := s.look(ctx, id, patience, 0)
 	return record, err
 }
 
-// look gives a record, and how many bytes its outcome and its result have. If that is
-// large or more, the record has neither: of its outcome, there are only the files.
+// look returns a record and the size in bytes of its outcome and result. If that is at least large, the record has
+// neither; the outcome of an ended job then has only the files.
 func (s *Store) look(ctx context.Context, id string, patience time.Duration, large int64) (record jobs.Record, size int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

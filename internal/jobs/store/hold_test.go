@@ -13,8 +13,8 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// held gives a store with room for a megabyte of large records, and a job that
-// ended with a result of so many bytes.
+// held returns a store with room for a megabyte of large records, and a function that creates a job which ended with a
+// result of the given size in bytes.
 func held(t *testing.T, bytes int) (*store.Store, *jobs.Room, func() string) {
 	t.Helper()
 	s, _ := open(t)
@@ -52,7 +52,7 @@ func TestLargeRecordsAreBounded(t *testing.T) {
 	}
 }
 
-// One that has more than there is room for in all is given by itself.
+// A record larger than the whole room is read alone.
 func TestARecordThatIsLargerThanTheRoom(t *testing.T) {
 	s, room, ended := held(t, 2<<20)
 	record, err := s.Hold(t.Context(), ended(), time.Second)
@@ -87,7 +87,7 @@ func TestSmallRecordsTakeNoRoom(t *testing.T) {
 	}
 }
 
-// What an answer without the result needs is there while there is no room at all.
+// Describe works while there is no room at all.
 func TestADescriptionTakesNoRoom(t *testing.T) {
 	t.Parallel()
 	s, room, _ := held(t, 0)

@@ -14,22 +14,22 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// claimTTL is how long an idempotency record lives whose job never ends; a
-// crash before the job was stored leaves one. A job's end sets its own time.
+// claimTTL is how long an idempotency record lives whose job never ends, such as one left by a crash before the job
+// was stored. The end of a job replaces it by the TTL of its record.
 const claimTTL = 48 * time.Hour
 
-// IdempotencyKey is where the record of a client's key is kept: by its sum, so
-// that what clients make up is of one length and cannot reach other keys.
+// IdempotencyKey returns the Redis key of the record for a client's key. It contains a hash of that key, so that it
+// has a fixed length and clients cannot reach other Redis keys.
 func IdempotencyKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "cellblock:{" + hex.EncodeToString(sum[:]) + "}:idempotency"
 }
 
-// claimScript binds an idempotency record.
+// claimScript binds an idempotency record to a job unless it is bound already.
 //
 //	KEYS[1]  the record
 //	ARGV     id and fingerprint, TTL in milliseconds
-//	returns  what it is bound to
+//	returns  the id and fingerprint to which it is bound
 var claimScript = redis.NewScript(`
 local bound = redis.call("GET", KEYS[1])
 if not bound then
@@ -38,9 +38,9 @@ if not bound then
 end
 return bound`)
 
-// Claim binds an idempotency record to a job, unless it is bound already, and
-// gives the job that it is bound to. fingerprint stands for what was asked.
-// CodeIdempotencyMismatch if the record is bound to something else.
+// Claim binds an idempotency record to a job unless it is bound already, and returns the id of the job to which it is
+// bound. fingerprint identifies the request. It returns a *jobs.Error with CodeIdempotencyMismatch if the record is
+// bound to another request.
 func (s *Store) Claim(ctx context.Context, key, id, fingerprint string) (string, error) {
 	reply, err := claimScript.Run(ctx, s.client, []string{key}, id+" "+fingerprint, claimTTL.Milliseconds()).Text()
 	if err != nil {
@@ -53,8 +53,7 @@ func (s *Store) Claim(ctx context.Context, key, id, fingerprint string) (string,
 	return bound, nil
 }
 
-// Void reports whether a job was taken back without having run; its idempotency
-// record then binds nobody.
+// Void reports whether a job was withdrawn without having run; its idempotency record then no longer counts.
 func (s *Store) Void(ctx context.Context, id string) (bool, error) {
 	void, err := s.client.HGet(ctx, jobKey(id), "void").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -63,10 +62,10 @@ func (s *Store) Void(ctx context.Context, id string) (bool, error) {
 	return void == "1", nil
 }
 
-// releaseScript unbinds an idempotency record.
+// releaseScript deletes an idempotency record or a lease.
 //
 //	KEYS[1]  the record
-//	ARGV     the job that it must be bound to
+//	ARGV     the job or token with which its value must begin
 var releaseScript = redis.NewScript(`
 local bound = redis.call("GET", KEYS[1])
 if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
@@ -74,8 +73,7 @@ if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
 end
 return 0`)
 
-// Release unbinds an idempotency record from a job that never ran, so that the
-// client's next attempt is a new one.
+// Release deletes the idempotency record of a job that never ran, so that the client's next attempt creates a new job.
 func (s *Store) Release(ctx context.Context, key, id string) error {
 	if err := releaseScript.Run(ctx, s.client, []string{key}, id).Err(); err != nil {
 		return fmt.Errorf("release an idempotency key: %w", err)

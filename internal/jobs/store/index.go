@@ -11,29 +11,28 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// The index of jobs. Its keys share a slot of their own; a job's record lies in
-// another, so record and index cannot change in one script. Instead the index
-// is always too large rather than too small.
+// The index of jobs. Its keys share one slot; a job's record is in another slot, so record and index cannot change in
+// one script. The index may therefore contain jobs that do not exist, but it never lacks one that does.
 const (
-	// openKey is a sorted set of the jobs that have not ended, scored by when the
-	// reaper is to look at each (microseconds since 1970, Redis's clock).
+	// openKey is a sorted set of the jobs that have not ended, scored by the time at which the reaper checks each one
+	// (microseconds since 1970, Redis's clock).
 	openKey = "cellblock:{index}:open"
-	// allKey has every job whose record may still be there, all with score 0, so
-	// that it is sorted by id, and ids sort by age.
+	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
+	// which is by age.
 	allKey = "cellblock:{index}:jobs"
 	// endedKey counts the jobs that have ended, for the drain rate.
 	endedKey = "cellblock:{index}:ended"
 )
 
-// firstLook is how long after its acceptance a job is first looked at; one with
-// large inputs later, once its record can be there.
+// firstLook is the time from a job's acceptance to the reaper's first check of it. For a job with large inputs the
+// time to transfer them is added.
 const firstLook = time.Second
 
-// admitScript enters a job into the index, if there is room.
+// admitScript adds a job to the index if fewer jobs than allowed are open.
 //
 //	KEYS     open jobs, all jobs
-//	ARGV     id, how many may be open (0: any number), microseconds to the first look
-//	returns  1 if it is in, 0 if the queue is full
+//	ARGV     id, how many may be open (0: any number), microseconds to the first check
+//	returns  1 if the job is in the index, 0 if the queue is full
 var admitScript = redis.NewScript(`
 if redis.call("ZSCORE", KEYS[1], ARGV[1]) then
 	return 1
@@ -58,7 +57,7 @@ func (s *Store) admit(ctx context.Context, id string, limit int, look time.Durat
 	return nil
 }
 
-// touchScript has the reaper look at an open job soon.
+// touchScript makes the reaper check an open job as soon as possible.
 //
 //	KEYS[1]  open jobs
 //	ARGV     id
@@ -66,9 +65,9 @@ var touchScript = redis.NewScript(`
 local time = redis.call("TIME")
 return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), ARGV[1])`)
 
-// settleScript takes a job that ended out of the open ones.
+// settleScript removes an ended job from the open jobs.
 //
-//	KEYS     open jobs, count of those that ended
+//	KEYS     open jobs, count of ended jobs
 //	ARGV     id
 var settleScript = redis.NewScript(`
 if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then
@@ -76,23 +75,23 @@ if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then
 end
 return 1`)
 
-// Ended is a job that has ended, or whose record is gone.
+// Ended is a job that has ended, or whose record has expired.
 type Ended struct {
 	ID string
-	// State is "" where there is no record.
+	// State is "" if there is no record.
 	State          jobs.State
 	IdempotencyKey string
-	// TTL is for how long the job can be read; 0 for a job that never ran, whose
-	// idempotency key is then free.
+	// TTL is the remaining lifetime of the job's record; 0 for a job that never ran, whose idempotency record is
+	// deleted.
 	TTL   time.Duration
 	Batch jobs.BatchPlace
-	// Callback tells that somebody is to be told.
+	// Callback reports that the job has a callback.
 	Callback bool
 }
 
-// Settle is what follows a job's end: its callback is queued, its batch hears of it, its idempotency record
-// lives as long as the job's, and it leaves the open jobs. That comes last: what
-// fails here the reaper does again, for the jobs that are open still.
+// Settle completes the end of a job: it records the end in the job's batch, queues the callback, sets the TTL of the
+// idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that the
+// reaper repeats all of them if one fails.
 func (s *Store) Settle(ctx context.Context, ended Ended) error {
 	err := s.settleMember(ctx, ended.Batch, ended.State)
 	if ended.Callback {
@@ -112,17 +111,17 @@ func (s *Store) Settle(ctx context.Context, ended Ended) error {
 	return nil
 }
 
-// Load of the queue as the API sees it.
+// Load is the load of the queue.
 type Load struct {
 	// Open counts the jobs that have not ended.
 	Open int
-	// Ended counts those that have, since Redis began.
+	// Ended counts the jobs that have ended since Redis was empty.
 	Ended int64
-	// UsedMemory and MaxMemory are Redis's, in bytes; MaxMemory 0 means no bound.
+	// UsedMemory and MaxMemory are Redis's, in bytes; a MaxMemory of 0 means no limit.
 	UsedMemory, MaxMemory int64
 }
 
-// ReadLoad reads how full the queue is.
+// ReadLoad reads the load of the queue.
 func (s *Store) ReadLoad(ctx context.Context) (Load, error) {
 	pipeline := s.client.Pipeline()
 	open := pipeline.ZCard(ctx, openKey)

@@ -11,8 +11,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// storedInputs is jobs.Inputs as it is stored; nothing that is not given takes
-// any room.
+// storedInputs is the stored form of jobs.Inputs. Absent fields take no space.
 type storedInputs struct {
 	Args   jsontext.Value    `json:"args,omitzero"`
 	Stdin  string            `json:"stdin,omitzero"`
@@ -21,14 +20,14 @@ type storedInputs struct {
 	Files  []storedFile      `json:"files,omitzero"`
 }
 
-// storedFile says where a file goes; its content follows the JSON.
+// storedFile is the path and size of a file; its content follows the JSON.
 type storedFile struct {
 	Path string `json:"path"`
 	Size int    `json:"size"`
 }
 
-// encodeInputs gives the inputs as they are stored: a line of JSON, and the
-// contents of the files, one after the other. Nothing for none.
+// encodeInputs returns the stored form of the inputs: a line of JSON followed by the contents of the files, one after
+// the other. It returns nil if in is nil.
 func encodeInputs(in *jobs.Inputs) ([]byte, error) {
 	if in == nil {
 		return nil, nil

@@ -13,8 +13,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// TestInputs are there for whoever takes the job, byte for byte, and gone with
-// its end, however that comes.
+// TestInputs checks that each worker that takes the job gets its inputs byte for byte, and that its end deletes them.
 func TestInputs(t *testing.T) {
 	s, client := open(t)
 	binary := make([]byte, 1<<16)
@@ -55,8 +54,7 @@ func TestInputs(t *testing.T) {
 	}
 }
 
-// What is large takes its time on a slow link, each way, and no bound of a single
-// command cuts it off.
+// Large inputs take their time on a slow link, in both directions, and no timeout of a single command cuts them off.
 func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	t.Parallel()
 	far := redistest.StartFar(t)

@@ -9,10 +9,10 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// maxScan is how many jobs are looked at for one page.
+// maxScan is the maximum number of jobs scanned for one page.
 const maxScan = 1000
 
-// List gives jobs, newest first, looking at maxScan of them at most.
+// List returns a page of jobs, newest first. It scans at most maxScan jobs.
 func (s *Store) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
 	page := jobs.Page{}
 	from := query.Before
@@ -49,7 +49,7 @@ func (s *Store) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, erro
 	return page, nil
 }
 
-// heads reads records without their outcomes. Those that are gone have no State.
+// heads reads records without their outcomes. The State of an expired record is "".
 func (s *Store) heads(ctx context.Context, ids []string) ([]jobs.Record, error) {
 	if len(ids) == 0 {
 		return nil, nil

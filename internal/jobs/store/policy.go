@@ -13,22 +13,22 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// What a job's record says of how it is to be treated is decided at its acceptance: limits, ttl and start_by.
-// Records of an earlier version have neither limits nor ttl; the settings of their reader then count.
+// A job's policy is decided at its acceptance and stored in its record: limits, ttl and start_by. Records of an
+// earlier version have neither limits nor ttl; then the settings of the process that reads them apply.
 
-// DefaultSettings are those of a process that reads records and accepts no jobs.
+// DefaultSettings returns the settings of a process that reads records and accepts no jobs.
 func DefaultSettings() Settings {
 	return Settings{ResultTTL: time.Hour, SyncResultTTL: 10 * time.Minute}
 }
 
-// ceilingsKey is a hash of the limits above which a worker takes no job, by owner. It lies in the slot of workersKey.
+// ceilingsKey is a hash of each worker's highest accepted limits, by owner. It is in the slot of workersKey.
 const ceilingsKey = "{" + workersKey + "}:ceilings"
 
-// ErrDamaged is returned for a record whose inputs or policy cannot be read; it is so at each further attempt.
+// ErrDamaged is returned for a record whose inputs or policy cannot be decoded. A retry returns it again.
 var ErrDamaged = errors.New("the job's record is damaged")
 
-// ttlFunction is Lua that returns the lifetime that a record names, in milliseconds, and otherwise for one that names
-// none or nonsense: no record may be unable to end.
+// ttlFunction is Lua that returns a record's TTL in milliseconds, or a default if the record has none or an invalid
+// one: no record may prevent a job from ending.
 const ttlFunction = `
 local function ttl_of(stored, otherwise)
 	local ms = stored and string.find(stored, "^%d+$") and tonumber(stored)
@@ -55,7 +55,7 @@ func toStoredLimits(l jobs.AskedLimits, open bool) storedLimits {
 	}
 }
 
-// asked returns the limits, or an error if one is negative or does not fit.
+// asked returns the limits, or an error if one is negative or out of range.
 func (l storedLimits) asked() (jobs.AskedLimits, error) {
 	const longest = math.MaxInt64 / int64(time.Microsecond)
 	if min(l.WallUS, l.CPUUS, l.Memory, int64(l.Processes), l.Output) < 0 || max(l.WallUS, l.CPUUS) > longest {
@@ -87,10 +87,10 @@ func decodeLimits(stored string) (limits jobs.AskedLimits, open bool, err error)
 	return limits, l.Open, err
 }
 
-// fleetScript lists the ceilings of the workers that live and do not drain.
+// fleetScript lists the ceilings of the live workers that are not draining.
 //
-//	KEYS     the workers, those that drain, their ceilings
-//	returns  the ceilings, "" for those of a worker that has not registered any
+//	KEYS     the workers, the draining ones, their ceilings
+//	returns  the ceilings, "" for a worker that has not registered any
 var fleetScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -102,8 +102,8 @@ for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f
 end
 return fleet`)
 
-// Fleet gives the ceilings of the workers that live and take jobs, zero for one whose ceilings are not known. A worker
-// whose ceilings cannot be read is left out.
+// Fleet returns the ceilings of the live workers that are not draining, zero for a worker with unknown ceilings. It
+// leaves out workers whose ceilings cannot be decoded.
 func (s *Store) Fleet(ctx context.Context) ([]jobs.AskedLimits, error) {
 	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, drainingKey, ceilingsKey}).StringSlice()
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Store) Fleet(ctx context.Context) ([]jobs.AskedLimits, error) {
 	return fleet, nil
 }
 
-// handOnScript notes that a worker does not have a queued job any more.
+// handOnScript removes the mark that a worker has a queued job.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     owner
@@ -129,7 +129,7 @@ if redis.call("HGET", KEYS[1], "taken_by") == ARGV[1] then
 end
 return 1`)
 
-// HandOn undoes Take: the worker leaves a queued job to another one.
+// HandOn undoes Take: the worker leaves a queued job to another worker.
 func (s *Store) HandOn(ctx context.Context, id, owner string) error {
 	if err := handOnScript.Run(ctx, s.client, []string{jobKey(id)}, owner).Err(); err != nil {
 		return fmt.Errorf("hand job %s on: %w", id, err)

@@ -10,7 +10,7 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// A worker's process has other settings than the API's; what the API decided counts.
+// A worker's process has other settings than the API's; the API's decision applies.
 func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
@@ -81,7 +81,7 @@ func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
 		t.Errorf("got %+v, %v", fleet, err)
 	}
-	beat("old", time.Hour, jobs.AskedLimits{}) // which forgets the dead
+	beat("old", time.Hour, jobs.AskedLimits{}) // which removes the dead workers
 	if err := s.Retire(t.Context(), "new"); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 	}
 }
 
-// damage is what a record's policy may hold that can not be read: field and value.
+// damage lists values of policy fields that cannot be decoded: field and value.
 var damage = map[string][2]string{
 	"limits that are no JSON":   {"limits", "x"},
 	"a negative limit":          {"limits", `{"wall_us":-1}`},
@@ -102,7 +102,7 @@ var damage = map[string][2]string{
 	"a start deadline in words": {"start_by", "soon"},
 }
 
-// A job with a damaged record is recognized as one, and can be ended.
+// A job with a damaged record is recognized as damaged and can be ended.
 func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)

@@ -12,14 +12,14 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// reaperKey is the lease of the one who reaps.
+// reaperKey is the key of the reaper's lease.
 const reaperKey = "cellblock:reaper"
 
-// leaseScript takes or renews the reaper's lease.
+// leaseScript acquires or renews the reaper's lease.
 //
 //	KEYS[1]  the lease
 //	ARGV     token, TTL in milliseconds
-//	returns  1 if the lease is the token's, else 0
+//	returns  1 if the token holds the lease, else 0
 var leaseScript = redis.NewScript(`
 local holder = redis.call("GET", KEYS[1])
 if holder and holder ~= ARGV[1] then
@@ -28,7 +28,7 @@ end
 redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
 return 1`)
 
-// Lease takes or renews the reaper's lease and reports whether it is held.
+// Lease acquires or renews the reaper's lease and reports whether token holds it.
 func (s *Store) Lease(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	held, err := leaseScript.Run(ctx, s.client, []string{reaperKey}, token, ttl.Milliseconds()).Bool()
 	if err != nil {
@@ -37,37 +37,34 @@ func (s *Store) Lease(ctx context.Context, token string, ttl time.Duration) (boo
 	return held, nil
 }
 
-// Unlease gives the lease up, if it is the token's.
+// Unlease releases the lease if token holds it.
 func (s *Store) Unlease(ctx context.Context, token string) error {
 	return releaseScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
 }
 
-// Open is a job that the index calls open, as the reaper sees it. A job whose
-// record is missing has no State.
+// Open is an entry of the open jobs, as the reaper needs it. State is "" if the record is missing.
 type Open struct {
 	ID       string
 	State    jobs.State
 	Priority jobs.Priority
-	// Owner is the worker that started the job, TakenBy the one that looked at it
-	// last.
+	// Owner is the worker that started the job, TakenBy the one that took it last.
 	Owner, TakenBy string
-	// Deadline is the wall deadline of a running job, StartBy the start deadline
-	// of a queued one; zero if there is none.
+	// Deadline is the wall deadline of a running job, StartBy the start deadline of a queued one; zero for none.
 	Deadline, StartBy time.Time
 	IdempotencyKey    string
 	Batch             jobs.BatchPlace
-	// TTL is what is left of an ended job's record.
+	// TTL is the remaining lifetime of an ended job's record.
 	TTL time.Duration
-	// NeverRan tells of an ended job that it was taken back unstarted.
+	// NeverRan reports that an ended job was withdrawn without having run.
 	NeverRan bool
-	// Callback tells that somebody is told of the end.
+	// Callback reports that the job has a callback.
 	Callback bool
 }
 
-// dueScript lists the open jobs that are to be looked at.
+// dueScript lists the entries of a sorted set whose check is due.
 //
-//	KEYS[1]  open jobs
-//	ARGV     how many at most
+//	KEYS[1]  open jobs, or callbacks
+//	ARGV     maximum number of ids
 //	returns  the time in microseconds since 1970, then the ids
 var dueScript = redis.NewScript(`
 local time = redis.call("TIME")
@@ -76,7 +73,7 @@ local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1
 table.insert(ids, 1, now)
 return ids`)
 
-// Due gives at most n jobs that are to be looked at, and Redis's time.
+// Due returns Redis's time and at most n open jobs whose check is due.
 func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	ids, err := dueScript.Run(ctx, s.client, []string{openKey}, n).StringSlice()
 	if err != nil {
@@ -109,7 +106,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	return now, open, nil
 }
 
-// LookAgain sets when the reaper looks at each job next.
+// LookAgain sets the time of the reaper's next check of each job.
 func (s *Store) LookAgain(ctx context.Context, at map[string]time.Time) error {
 	if len(at) == 0 {
 		return nil
@@ -124,10 +121,10 @@ func (s *Store) LookAgain(ctx context.Context, at map[string]time.Time) error {
 	return nil
 }
 
-// aliveWorkersScript lists the workers that live.
+// aliveWorkersScript lists the live workers.
 //
-//	KEYS     the workers, what they hold
-//	returns  for each: owner, when its sign of life runs out, what it holds
+//	KEYS     the workers, the jobs that they hold
+//	returns  for each: owner, when its heartbeat expires, the ids of its jobs
 var aliveWorkersScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -140,15 +137,15 @@ for i = 1, #alive, 2 do
 end
 return answer`)
 
-// Worker is one that lives.
+// Worker is a live worker.
 type Worker struct {
-	// Beat grows with each sign of life.
+	// Beat is when its heartbeat expires. It grows with each heartbeat.
 	Beat time.Time
-	// Held are the ids of the jobs that it said it had in hand.
+	// Held are the ids of the jobs in its last heartbeat.
 	Held map[string]bool
 }
 
-// AliveWorkers gives the workers whose sign of life has not run out, by owner.
+// AliveWorkers returns the live workers by owner.
 func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 	reply, err := aliveWorkersScript.Run(ctx, s.client, []string{workersKey, heldKey}).StringSlice()
 	if err != nil {
@@ -165,8 +162,8 @@ func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 	return alive, nil
 }
 
-// Sweep walks the index of all jobs, n from where cursor is (at first ""), drops
-// those whose records have expired, and gives where to go on.
+// Sweep scans n entries of the index of all jobs after cursor ("" for the start), removes those whose records have
+// expired, and returns the next cursor, "" at the end.
 func (s *Store) Sweep(ctx context.Context, cursor string, n int) (string, error) {
 	low := "-"
 	if cursor != "" {
@@ -203,7 +200,7 @@ func (s *Store) Sweep(ctx context.Context, cursor string, n int) (string, error)
 	return ids[len(ids)-1], nil
 }
 
-// Indexed counts the jobs that the index knows.
+// Indexed counts the jobs in the index.
 func (s *Store) Indexed(ctx context.Context) (int, error) {
 	n, err := s.client.ZCard(ctx, allKey).Result()
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// When a job must have been started is decided once, at its acceptance, and stored as start_by in its record.
-// Every script that asks whether that time has passed contains lateFunction; DropLate ends a job for which it has.
+// A job's start deadline is decided once, at its acceptance, and stored as start_by in its record. Every script that
+// checks it contains lateFunction; DropLate ends a job whose start deadline has passed.
 
-// lateFunction is Lua that reports whether a start deadline has passed, given start_by (false for none; nonsense, for
-// which Take returns ErrDamaged, has not passed) and Redis's time in microseconds since 1970. A job may still be started in the microsecond of its deadline.
+// lateFunction is Lua that reports whether a start deadline has passed, given start_by (false for none) and Redis's
+// time in microseconds since 1970. A job may still be started in the microsecond of its deadline. An invalid deadline
+// has not passed; Take returns ErrDamaged for it.
 const lateFunction = `
 local function late(start_by, now)
 	local by = start_by and tonumber(start_by)
@@ -26,8 +27,8 @@ end
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
 func (o Open) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.After(o.StartBy) }
 
-// DropLate ends a queued job whose start deadline has passed as CodeNotStarted, and reports whether it did.
-// It does nothing to a job that is running, has ended, may still be started or does not exist.
+// DropLate ends a queued job whose start deadline has passed with CodeNotStarted, and reports whether it did. It does
+// nothing to a job that is running, has ended, may still be started or does not exist.
 func (s *Store) DropLate(ctx context.Context, id string) (bool, error) {
 	message, err := s.whyNotStarted(ctx, id)
 	if err != nil {
@@ -36,7 +37,8 @@ func (s *Store) DropLate(ctx context.Context, id string) (bool, error) {
 	return s.end(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: message}}, whenLate)
 }
 
-// whyNotStarted returns a message that names the limit that no worker allows, if that is why.
+// whyNotStarted returns the message for a job that was not started. It names the limit that no worker allows, if that
+// is the reason.
 func (s *Store) whyNotStarted(ctx context.Context, id string) (string, error) {
 	stored, err := s.client.HGet(ctx, jobKey(id), "limits").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -44,13 +46,13 @@ func (s *Store) whyNotStarted(ctx context.Context, id string) (string, error) {
 	}
 	limits, open, err := decodeLimits(stored)
 	if err != nil || open || stored == "" {
-		return jobs.MessageNotStarted, nil //nolint:nilerr // what is damaged is no reason to keep the job
+		return jobs.MessageNotStarted, nil //nolint:nilerr // a damaged record must not keep the job
 	}
 	fleet, err := s.Fleet(ctx)
 	return jobs.NotStarted(limits, fleet), err
 }
 
-// shareScript notes in the record of a queued job that several requests stand for it.
+// shareScript marks a queued job as the answer to several requests.
 //
 //	KEYS[1]  the job's hash
 //	returns  1
@@ -60,7 +62,7 @@ if redis.call("HGET", KEYS[1], "state") == "queued" then
 end
 return 1`)
 
-// Share notes that a second request is answered with a job. From then on WithdrawUnshared does nothing to it.
+// Share records that a second request is answered with a job. From then on WithdrawUnshared does nothing to it.
 func (s *Store) Share(ctx context.Context, id string) error {
 	if err := shareScript.Run(ctx, s.client, []string{jobKey(id)}).Err(); err != nil {
 		return fmt.Errorf("share job %s: %w", id, err)

@@ -1,46 +1,43 @@
-// Package store keeps the jobs' records in Redis: one hash for each job, and one
-// sorted set of the workers that live.
+// Package store keeps the jobs' records in Redis: one hash for each job, and one sorted set of the live workers.
 //
-// Every change of state is one Lua script, so that it happens whole or not at
-// all, and every time is read from Redis's own clock (TIME, in microseconds
-// since 1970), so that machines need not agree on theirs. The scripts may be
-// sent again after a lost reply: each does nothing the second time and answers
-// as it did the first.
+// Every change of state is one atomic Lua script, and every time is read from Redis's clock (TIME, in microseconds
+// since 1970), so that machines need not agree on theirs. A script may be sent again after a lost reply: the second
+// run changes nothing and returns what the first did.
 //
 // A job's hash has these fields:
 //
 //	state       queued, running, succeeded, failed, cancelled
 //	async       1 or 0
-//	request_id  of the request that made the job
-//	reply_to    Pub/Sub channel that is told of the end
+//	request_id  of the request that created the job
+//	reply_to    Pub/Sub channel to which the id is published at the end
 //	script      until the end
-//	inputs      1 if the job has any; they lie beside it, under the key of their
-//	            own, until the end
+//	inputs      1 if the job has any; they are stored under another key (inputsKey)
+//	            until the end
 //	created_at  when it was accepted
 //	priority    which queue it waits in
-//	start_by    until when it must have been started; missing for never
-//	callback    URL that is told of the end; missing for none
-//	callback_state  how that stands, from the first attempt on; see callback.go
-//	limits      what it is held to, as storedLimits; missing in records of an earlier version
+//	start_by    the start deadline; missing for none
+//	callback    URL to which the end is reported; missing for none
+//	callback_state  status of that, from the first attempt on; see callback.go
+//	limits      the job's limits, as storedLimits; missing in records of an earlier version
 //	ttl         for how many milliseconds the record is kept after the end; likewise
 //	idempotency key of the idempotency record, if there is one
-//	batch       id of the batch that it is of, and which line of that it is, with a
-//	            space between; missing for a single job
+//	batch       id of its batch and its line in that, separated by a space;
+//	            missing for a single job
 //	shared      1 once a second request was answered with the job
-//	taken_by    the worker that took it up last, fenced or not
-//	void        1 once the job was taken back without having run
-//	cancel      1 once somebody asked to cancel it while it ran
-//	watched     1 once somebody watches it: its worker then tells what it prints
+//	taken_by    the worker that took it last, fenced or not
+//	void        1 once the job was withdrawn without having run
+//	cancel      1 once a client asked to cancel it while it ran
+//	watched     1 once a client watches it: its worker then publishes the output
 //	token       which delivery was allowed to start it: the fence
 //	owner       the worker of that delivery
 //	started_at  when the fence was set
 //	deadline    started_at plus the wall limit
 //	finished_at
-//	outcome     jobs.Outcome as JSON, but for what main() returned and the files
-//	result      what main() returned, byte for byte
+//	outcome     jobs.Outcome as JSON, without the result of main() and the files
+//	result      the result of main(), byte for byte
 //	files       the files as JSON; missing for none
 //
-// It has no TTL until the job ended.
+// The hash has no TTL until the job has ended.
 package store
 
 import (
@@ -56,13 +53,13 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// Settings say how long records are kept.
+// Settings are the lifetimes of records.
 type Settings struct {
 	ResultTTL     time.Duration `name:"result-ttl" env:"RESULT_TTL" default:"1h" help:"How long (duration) the record of an asynchronous job is kept after its end, at least 1s."`
 	SyncResultTTL time.Duration `name:"sync-result-ttl" env:"SYNC_RESULT_TTL" default:"10m" help:"How long (duration) the record of a synchronous job is kept after its end, at least 1s."`
 }
 
-// Validate refuses lifetimes in which nobody could read a result.
+// Validate returns an error if a lifetime is too short for a client to read a result.
 func (s Settings) Validate() error {
 	if s.ResultTTL < time.Second || s.SyncResultTTL < time.Second {
 		return errors.New("RESULT_TTL and SYNC_RESULT_TTL must be at least 1s")
@@ -70,8 +67,8 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// Store reads and writes records. It is safe for concurrent use. Its methods
-// fail with CodeNotFound where they say so, and else with the client's error.
+// Store reads and writes records. It is safe for concurrent use. Its methods return a *jobs.Error with CodeNotFound
+// where their comments mention it, and otherwise the error of the Redis client.
 type Store struct {
 	client    redis.UniversalClient
 	settings  Settings
@@ -79,13 +76,12 @@ type Store struct {
 	held      *jobs.Room
 }
 
-// New makes a store on a client that the caller keeps and closes later.
+// New returns a store that uses client. The caller owns client and closes it.
 func New(client redis.UniversalClient, settings Settings) *Store {
 	return &Store{client: client, settings: settings, held: jobs.NewRoom(maxHeld, heldPatience)}
 }
 
-// TTL is how long a job's record is kept after its end. With a callback it is
-// kept until that can be delivered.
+// TTL returns how long a job's record is kept after its end. With a callback it is kept until that can be delivered.
 func (s *Store) TTL(job jobs.Job) time.Duration {
 	switch {
 	case job.TTL > 0:
@@ -99,20 +95,19 @@ func (s *Store) TTL(job jobs.Job) time.Duration {
 	}
 }
 
-// jobKey has the id as its hash tag, so that all keys of a job lie together in
-// a cluster.
+// jobKey returns the key of a job's hash. The id is its hash tag, so that all keys of a job share a slot in a cluster.
 func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
 
-// inputsKey is where the job's inputs are, until it ended.
+// inputsKey returns the key of a job's inputs, which are kept until its end.
 func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 
-// createScript makes a queued job.
+// createScript creates a queued job.
 //
 //	KEYS     the job's hash, its inputs
 //	ARGV     script, async (1 or 0), request id, reply channel, priority,
 //	         start deadline in microseconds from now or 0, idempotency key,
 //	         inputs or "", batch or "", callback URL or "", limits or "", TTL in milliseconds
-//	returns  1 if it was made, 0 if it is already there
+//	returns  1 if it was created, 0 if it exists already
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
 	return 0
@@ -146,22 +141,22 @@ if ARGV[10] ~= "" then
 end
 return 1`)
 
-// Create stores a job as queued, however many there are.
+// Create stores a job as queued, regardless of the number of open jobs.
 func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 	_, err := s.Accept(ctx, job, 0)
 	return err
 }
 
-// Accept stores a job as queued, unless limit jobs or more are open (0: no
-// limit), and reports whether it is new. CodeQueueFull.
+// Accept stores a job as queued, unless limit jobs or more are open (0: no limit), and reports whether it is new. It
+// returns a *jobs.Error with CodeQueueFull at the limit.
 //
-// The index is written first: it may name jobs that do not exist, which the
-// reaper drops, but no job exists that it does not name.
+// The index is written first: it may contain jobs that do not exist, which the reaper removes, but never lacks one
+// that does.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
 	client, size := s.client, job.Inputs.Size()
 	if size >= largeRecord {
 		client = redisconn.ForBytes(client, size)
-		// Else the inputs are sent twice where Redis does not know the script.
+		// Otherwise the inputs are sent twice if Redis has not cached the script.
 		if err := createScript.Load(ctx, client).Err(); err != nil {
 			return false, fmt.Errorf("create job %s: %w", job.ID, err)
 		}
@@ -190,8 +185,8 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 	return created, nil
 }
 
-// Load gives what a worker needs of a job. The script of a job that ended is
-// gone. CodeNotFound.
+// Load returns the fields of a job that a worker needs. An ended job has no script. It returns a *jobs.Error with
+// CodeNotFound if there is no such job.
 func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, error) {
 	f, err := fields(ctx, s.client, id, "state", "script", "async", "request_id", "reply_to")
 	if err != nil {
@@ -207,10 +202,10 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 	return job, jobs.State(f["state"]), nil
 }
 
-// recordFields are what a record is made of. The large ones are the last.
+// recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{"state", "created_at", "started_at", "finished_at", "callback", "callback_state", "files", "outcome", "result"}
 
-// Get gives a job's record. CodeNotFound.
+// Get returns a job's record. It returns a *jobs.Error with CodeNotFound if there is none.
 func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
 	return s.get(ctx, s.client, id)
 }
@@ -227,7 +222,7 @@ func (s *Store) get(ctx context.Context, client redis.UniversalClient, id string
 	return record, nil
 }
 
-// decodeRecord reads a record's fields, but for what its end gave.
+// decodeRecord decodes a record's fields except for the outcome.
 func decodeRecord(id string, f map[string]string) jobs.Record {
 	return jobs.Record{
 		ID:         id,
@@ -239,7 +234,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 	}
 }
 
-// decodeEnd reads what the end of a job gave, if it has ended.
+// decodeEnd decodes the outcome of a job that has ended.
 func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	if record.State.Ended() {
 		record.Outcome, err = decodeOutcome(f["outcome"], f["result"], f["files"])
@@ -247,8 +242,7 @@ func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	return err
 }
 
-// States gives the states of many jobs in one round trip. Ids that are not
-// found are left out.
+// States returns the states of many jobs in one round trip. It leaves out unknown ids.
 func (s *Store) States(ctx context.Context, ids []string) (map[string]jobs.State, error) {
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.StringCmd, len(ids))
@@ -271,8 +265,7 @@ func (s *Store) States(ctx context.Context, ids []string) (map[string]jobs.State
 	return states, nil
 }
 
-// fields reads fields of a job's hash, of which the first must be there:
-// CodeNotFound if it is not.
+// fields reads fields of a job's hash. It returns a *jobs.Error with CodeNotFound if the first one is missing.
 func fields(ctx context.Context, client redis.UniversalClient, id string, names ...string) (map[string]string, error) {
 	values, err := client.HMGet(ctx, jobKey(id), names...).Result()
 	if err != nil {
@@ -281,8 +274,7 @@ func fields(ctx context.Context, client redis.UniversalClient, id string, names 
 	return named(names, values)
 }
 
-// named gives values by the names of their fields; CodeNotFound if the first is
-// missing.
+// named returns values by the names of their fields, or a *jobs.Error with CodeNotFound if the first one is missing.
 func named(names []string, values []any) (map[string]string, error) {
 	if values[0] == nil {
 		return nil, notFound()
@@ -300,13 +292,13 @@ func notFound() *jobs.Error {
 	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
 }
 
-// parseInt reads a whole number; 0 for what is none.
+// parseInt parses a whole number; it returns 0 for an invalid one.
 func parseInt(s string) int64 {
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return n
 }
 
-// parseTime reads microseconds since 1970; "" is the zero time.
+// parseTime parses microseconds since 1970; it returns the zero time for "" and for invalid text.
 func parseTime(s string) time.Time {
 	us, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

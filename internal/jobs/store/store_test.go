@@ -253,7 +253,7 @@ func TestWorkersLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("one drains", 1, true)
-	beat("a", -time.Second) // it dies before its end
+	beat("a", -time.Second) // it dies while it drains
 	check("the draining one died", 1, false)
 	beat("b", time.Minute)
 	beat("a", time.Minute)

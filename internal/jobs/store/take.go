@@ -14,14 +14,14 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// takeScript notes which worker looks at a job and gives what it needs.
+// takeScript records the worker that takes a job and returns the job's fields.
 //
 //	KEYS     the job's hash, its inputs
 //	ARGV     owner
-//	returns  state, script, async, request_id, reply_to, age in microseconds,
-//	         inputs unless they are large, callback URL, how many bytes the inputs
-//	         have, limits, TTL, start deadline; nil if there is no such job. The state is "expired" if the start
-//	         deadline has passed.
+//	returns  state, script, async, request_id, reply_to, age in microseconds, inputs
+//	         unless they are large, callback URL, size of the inputs in bytes, limits,
+//	         TTL, start deadline; nil if there is no such job. The state is "expired"
+//	         if the start deadline has passed.
 var takeScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback", "limits", "ttl")
 if not job[1] then
@@ -41,11 +41,10 @@ local inputs = size > 0 and size < ` + strconv.Itoa(largeRecord) + ` and redis.c
 return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size),
 	job[10] or "", job[11] or "", job[6] or ""}`)
 
-// Take gives what a worker needs of a job that was delivered to it, and notes
-// that it has it, so that the reaper knows whose fault it is if nothing comes of
-// it. expired tells that the job must not be started any more. A command takes
-// patience at most, and longer for large inputs. CodeNotFound; ErrDamaged, with
-// the job's other fields and its state.
+// Take returns what a worker needs of a job that was delivered to it, and records the worker so that the reaper can
+// attribute a lost job. expired reports that the job must not be started any more. A command takes at most patience,
+// and longer for large inputs. It returns a *jobs.Error with CodeNotFound if there is no such job, and ErrDamaged with
+// the job's other fields and its state if the record cannot be decoded.
 func (s *Store) Take(ctx context.Context, id, owner string, patience time.Duration) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -69,7 +68,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	if err := readPolicy(&job, reply[6], reply[9], reply[10], reply[11]); err != nil {
 		return job, state, expired, fmt.Errorf("take job %s: %w: %w", id, ErrDamaged, err)
 	}
-	// One that has waited is perhaps not looked at for a while.
+	// The reaper's next check of a job that has waited may be far off.
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && state == jobs.StateQueued && !expired {
 		if err := touchScript.Run(bounded, s.client, []string{openKey}, id).Err(); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
@@ -78,7 +77,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	return job, state, expired, nil
 }
 
-// readPolicy reads those fields of a record that say how a job is run and kept.
+// readPolicy decodes the inputs and the policy of a record.
 func readPolicy(job *jobs.Job, inputs, limits, ttl, startBy string) error {
 	var errs [4]error
 	job.Inputs, errs[0] = decodeInputs(inputs)
@@ -97,7 +96,7 @@ func readPolicy(job *jobs.Job, inputs, limits, ttl, startBy string) error {
 	return errors.Join(errs[:]...)
 }
 
-// largeInputs reads inputs of so many bytes; "" if the job has ended meanwhile.
+// largeInputs reads inputs of size bytes. It returns a *jobs.Error with CodeNotFound if the job has ended meanwhile.
 func (s *Store) largeInputs(ctx context.Context, id string, size int, patience time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))
 	defer cancel()

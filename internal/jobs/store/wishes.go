@@ -11,33 +11,31 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// WishChannel is the Pub/Sub channel that tells workers what somebody wants of a
-// running job: a Wish, a space and the id. The record says it too, since messages
-// may be lost.
+// WishChannel is the Pub/Sub channel of requests to the worker of a running job. A message is a Wish, a space and the
+// id. The record holds the wish as well, since messages may be lost.
 const WishChannel = "cellblock:wishes"
 
-// Wish is what somebody wants of a job. Its text is the record's field for it.
+// Wish is a request about a job. Its text is the name of its field in the record.
 type Wish string
 
 // The wishes.
 const (
-	// WishCancel is for the job's end.
+	// WishCancel asks to end the job.
 	WishCancel Wish = "cancel"
-	// WishWatch is to be told what the job prints.
+	// WishWatch asks to publish the job's output.
 	WishWatch Wish = "watched"
 )
 
-// ParseWish reads a message of WishChannel.
+// ParseWish parses a message of WishChannel.
 func ParseWish(message string) (wish Wish, id string) {
 	text, id, _ := strings.Cut(message, " ")
 	return Wish(text), id
 }
 
-// wishScript notes a wish in the record of a job that has not ended, and tells the
-// worker of one that runs.
+// wishScript stores a wish in the record of a job that has not ended, and publishes it if the job is running.
 //
 //	KEYS[1]  the job's hash
-//	ARGV     id, wish, channel, 1 to note it while the job is queued too, else 0
+//	ARGV     id, wish, channel, 1 to store it for a queued job too, else 0
 //	returns  the state; nil if there is no such job
 var wishScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")
@@ -57,8 +55,8 @@ func (s *Store) wish(ctx context.Context, id string, wish Wish, queuedToo int) (
 	return jobs.State(state), err
 }
 
-// Cancel ends a queued job as cancelled, asks for the end of a running one, and
-// gives the state that the job has then. CodeNotFound.
+// Cancel ends a queued job as cancelled, requests the end of a running one, and returns the resulting state. It
+// returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 	failure := &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled before it started"}
 	if cancelled, err := s.Withdraw(ctx, id, jobs.Outcome{Failure: failure}); err != nil {
@@ -73,8 +71,8 @@ func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 	return state, nil
 }
 
-// Watch asks for what a job prints, from its start or its worker's next look on,
-// and gives the job's state. CodeNotFound.
+// Watch requests a job's output, from its start or from when its worker reads the request, and returns the job's
+// state. It returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) Watch(ctx context.Context, id string) (jobs.State, error) {
 	state, err := s.wish(ctx, id, WishWatch, 1)
 	if err != nil {
@@ -83,7 +81,7 @@ func (s *Store) Watch(ctx context.Context, id string) (jobs.State, error) {
 	return state, nil
 }
 
-// Wishes gives what somebody wants of the jobs, as messages of WishChannel have it.
+// Wishes returns the stored wishes for the jobs, in the format of WishChannel's messages.
 func (s *Store) Wishes(ctx context.Context, ids []string) ([]string, error) {
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))

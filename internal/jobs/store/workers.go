@@ -12,20 +12,20 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// workersKey is a sorted set of the workers, scored by when each one's sign of
-// life runs out (milliseconds since 1970, Redis's clock).
+// workersKey is a sorted set of the workers, scored by when each one's heartbeat expires (milliseconds since 1970,
+// Redis's clock).
 const workersKey = "cellblock:workers"
 
-// heldKey is a hash of the jobs that each worker has in hand, by owner: ids with
-// a space between. It lies in the slot of workersKey.
+// heldKey is a hash of the jobs that each worker holds, by owner: ids separated by spaces. It is in the slot of
+// workersKey.
 const heldKey = "{" + workersKey + "}:held"
 
-// drainingKey is a set of the workers that live and take no more jobs.
+// drainingKey is a set of the live workers that take no more jobs.
 const drainingKey = "{" + workersKey + "}:draining"
 
-// heartbeatScript renews a worker's sign of life and drops those run out.
+// heartbeatScript renews a worker's heartbeat and removes the workers whose heartbeat has expired.
 //
-//	KEYS     the workers, what they hold, those that drain, their ceilings
+//	KEYS     the workers, the jobs that they hold, the draining ones, their ceilings
 //	ARGV     owner, TTL in milliseconds, ids of the jobs it holds, its ceilings or ""
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
@@ -43,9 +43,9 @@ for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format
 end
 return 1`)
 
-// countScript counts the workers that live and do not drain.
+// countScript counts the live workers that are not draining.
 //
-//	KEYS     the workers, those that drain
+//	KEYS     the workers, the draining ones
 var countScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -55,11 +55,11 @@ for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f
 end
 return count`)
 
-// aliveScript looks for one of them.
+// aliveScript checks whether a worker is alive.
 //
 //	KEYS[1]  the workers
 //	ARGV     owner
-//	returns  1 if it lives, else 0
+//	returns  1 if it is alive, else 0
 var aliveScript = redis.NewScript(`
 local expiry = redis.call("ZSCORE", KEYS[1], ARGV[1])
 local time = redis.call("TIME")
@@ -68,13 +68,12 @@ if expiry and tonumber(expiry) > time[1] * 1000 + math.floor(time[2] / 1000) the
 end
 return 0`)
 
-// Heartbeat says that a worker lives, for ttl from now, and which jobs it has in
-// hand.
+// Heartbeat records that a worker is alive for ttl from now, and the ids of the jobs that it holds.
 func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, held ...string) error {
 	return s.HeartbeatWithin(ctx, owner, ttl, jobs.AskedLimits{}, held...)
 }
 
-// HeartbeatWithin is Heartbeat of a worker that takes no job above its ceilings.
+// HeartbeatWithin is Heartbeat for a worker that takes no job with limits above its ceilings.
 func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Duration, ceilings jobs.AskedLimits, held ...string) error {
 	encoded, err := encodeLimits(ceilings, false)
 	if err != nil {
@@ -88,7 +87,7 @@ func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Dura
 	return nil
 }
 
-// Draining says that a worker takes no more jobs. It lives on until Retire.
+// Draining records that a worker takes no more jobs. The worker stays alive until Retire.
 func (s *Store) Draining(ctx context.Context, owner string) error {
 	if err := s.client.SAdd(ctx, drainingKey, owner).Err(); err != nil {
 		return fmt.Errorf("say that a worker drains: %w", err)
@@ -96,7 +95,7 @@ func (s *Store) Draining(ctx context.Context, owner string) error {
 	return nil
 }
 
-// Retire says that a worker is gone.
+// Retire removes a worker.
 func (s *Store) Retire(ctx context.Context, owner string) error {
 	err := errors.Join(
 		s.client.ZRem(ctx, workersKey, owner).Err(),
@@ -110,8 +109,7 @@ func (s *Store) Retire(ctx context.Context, owner string) error {
 	return nil
 }
 
-// LiveWorkers counts the workers whose sign of life has not run out and that
-// take jobs.
+// LiveWorkers counts the live workers that are not draining.
 func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
 	n, err := countScript.Run(ctx, s.client, []string{workersKey, drainingKey}).Int()
 	if err != nil {
@@ -120,7 +118,7 @@ func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Alive reports whether a worker's sign of life has not run out.
+// Alive reports whether a worker's heartbeat has not expired.
 func (s *Store) Alive(ctx context.Context, owner string) (bool, error) {
 	alive, err := aliveScript.Run(ctx, s.client, []string{workersKey}, owner).Bool()
 	if err != nil {
