@@ -68,8 +68,8 @@ func outcomeBytes(outcome jobs.Outcome) int {
 	return len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
 }
 
-// persist retries try until it succeeds, patience has passed, or the worker gives up. Each attempt
-// moves about bytes bytes. CodeNotFound is a final answer and is not retried.
+// persist calls try until it succeeds, patience has passed, or the worker gives up. bytes is about
+// how much each attempt transfers. CodeNotFound is a final answer and is not retried.
 func (w *Worker) persist(patience time.Duration, bytes int, try func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, patience)
 	defer cancel()

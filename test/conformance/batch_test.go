@@ -31,7 +31,7 @@ type line struct {
 	Code  string  `json:"code"`
 }
 
-// curl runs it as docs/api.md does and gives what it prints.
+// curl runs curl as docs/api.md does, and returns its output.
 func curl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "curl", append([]string{"-sNf", "--max-time", "60"}, args...)...)
@@ -53,7 +53,7 @@ func postBatch(t *testing.T, url, body string) batch {
 	return b
 }
 
-// TestBatch is docs/api.md's batch of a hundred, with a bad one among them.
+// TestBatch runs the batch of a hundred in docs/api.md, with one invalid line.
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -103,8 +103,8 @@ func TestBatch(t *testing.T) {
 	})
 }
 
-// TestBatchStarvesNobody: each job of the batch fills a place for long, and single
-// jobs of each priority get another one.
+// TestBatchStarvesNobody: each job of the batch occupies a slot for long, and single jobs of each
+// priority get another slot.
 func TestBatchStarvesNobody(t *testing.T) {
 	k := kinds[0]
 	var body strings.Builder
@@ -122,7 +122,7 @@ func TestBatchStarvesNobody(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("beside a batch a job takes %s at the median, %s at most", took[6], took[11])
-	if took[6] > time.Second { // else it waited for a job of the batch
+	if took[6] > time.Second { // otherwise it waited for a job of the batch
 		t.Errorf("beside a batch a job takes %s at the median", took[6])
 	}
 	cancelled := curl(t, "", "-X", "DELETE", k.standard.URL+"/batches/"+b.BatchID)

@@ -10,15 +10,14 @@ import (
 )
 
 const (
-	// cancelBound is the 100 ms of the promise, and what a machine that other suites
-	// use may add.
+	// cancelBound is the promised 100 ms, plus what other suites on the machine may add.
 	cancelBound = 500 * time.Millisecond
-	// cancelAttempts is how often it may add more than that.
+	// cancelAttempts is how many attempts there are to stay within cancelBound.
 	cancelAttempts = 3
 )
 
-// TestCancel: a running job is dead within 100 ms, with all that it started; one
-// that ended cannot be cancelled; to cancel twice is no error.
+// TestCancel: a running job is dead within 100 ms, with all that it started; an ended job cannot be
+// cancelled; cancelling twice is no error.
 func TestCancel(t *testing.T) {
 	eachKind(t, func(t *testing.T, k *kind) {
 		var took time.Duration
@@ -37,8 +36,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// cancelRunning cancels a job that has started others, and tells how long it took to
-// be dead.
+// cancelRunning cancels a job that has started processes, and returns how long it took until all
+// were dead.
 func cancelRunning(t *testing.T, k *kind) time.Duration {
 	t.Helper()
 	job := submit(t, k.standard.URL, "import subprocess, time\ndef main():\n    for _ in range(3):\n        subprocess.Popen(['/bin/sleep', '777'])\n    print('spawned', flush=True)\n    time.sleep(14)\n")
@@ -63,7 +62,7 @@ func awaitPrint(t *testing.T, url, id string) {
 	ctx, cancel := context.WithTimeout(t.Context(), clientBound)
 	defer cancel()
 	printed := false
-	// The answer is left in the middle, which is an error to whoever reads it.
+	// The stream is left in the middle, which is an error for its reader.
 	err := stack.Watch(ctx, httpClient, url, id, "", func(event stack.Event) {
 		if event.Name == "stdout" {
 			printed = true

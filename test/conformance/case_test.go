@@ -12,31 +12,30 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// testCase is one script and what it must give. Everything that an answer may
-// have and a case does not name must be missing or empty, so that a case is
-// short and still exact.
+// testCase is one script and its expected response. Each field that a response may have and a case
+// omits must be missing or empty, so that a case is short and still exact.
 type testCase struct {
 	// Name says which behaviour the case holds fast.
 	Name string `yaml:"name"`
-	// ID and Source are of a case that was seen in public: its short name, which
-	// the subtest takes, and where its kind was seen. The input is our own.
+	// ID and Source are set for cases seen in public: a short name, which is also the subtest's,
+	// and where such a case was seen. The input is our own.
 	ID     string `yaml:"id"`
 	Source string `yaml:"source"`
 	Script string `yaml:"script"`
-	// Request are further fields of the request: args, stdin, env, limits. A file
-	// that is only a name is read from testdata/.
+	// Request has further fields of the request: args, stdin, env, limits. A file given only by
+	// name is read from testdata/.
 	Request map[string]any `yaml:"request"`
-	// Times is how many jobs in a row must end alike; none means one.
+	// Times is how many jobs in a row must end alike; default 1.
 	Times int `yaml:"times"`
-	// Tight runs it under stack.TightLimits instead of the contract's.
+	// Tight selects stack.TightLimits instead of the contract's limits.
 	Tight bool `yaml:"tight"`
-	// Cgroups marks what cannot be told or held without them.
+	// Cgroups marks cases that cannot be detected or enforced without cgroups.
 	Cgroups bool `yaml:"cgroups"`
 
-	// Code is the error's code; none means success. The HTTP status follows.
+	// Code is the error's code; empty means success. It determines the HTTP status.
 	Code  string  `yaml:"code"`
 	Error matcher `yaml:"error"`
-	// Result is compared with the very text that was sent: 3.0 is not 3.
+	// Result is compared with the text of the response: 3.0 is not 3.
 	Result    matcher `yaml:"result"`
 	Stdout    matcher `yaml:"stdout"`
 	Stderr    matcher `yaml:"stderr"`
@@ -52,16 +51,16 @@ type testCase struct {
 	// Truncated names the streams that are cut.
 	Truncated []string `yaml:"truncated"`
 
-	// Files are what comes back, by name. A case without them may leave any: many
-	// write into their working directory on the way.
+	// Files are the returned files, by name. A case without them accepts any: many scripts write
+	// into their working directory.
 	Files map[string]matcher `yaml:"files"`
-	// Omitted are the files that did not fit, by name: into which limit.
+	// Omitted maps each omitted file to the limit that it exceeded.
 	Omitted map[string]string `yaml:"files_omitted"`
-	// Notes are what the answer says beside.
+	// Notes are the response's notes.
 	Notes []string `yaml:"notes"`
 
-	// AtLeast and Within bound the time until the answer; Within is 14s if not
-	// given: nothing that ends may be waited out to its limit.
+	// AtLeast and Within bound the time until the response. Within defaults to 14s: no script that
+	// ends may run into its limit.
 	AtLeast time.Duration `yaml:"at_least"`
 	Within  time.Duration `yaml:"within"`
 	// Bounds on usage, [least, most].
@@ -70,10 +69,10 @@ type testCase struct {
 	MemoryPeakBytes []float64 `yaml:"memory_peak_bytes"`
 }
 
-// matcher is what a text must be: exactly a given one (a plain value in the
-// file), or one that meets all of the conditions of a mapping.
+// matcher describes a text: either its exact value (a plain value in the file), or conditions that
+// must all hold (a mapping).
 type matcher struct {
-	// Given is false where the case says nothing.
+	// Given is false if the case omits it.
 	Given bool
 	Exact *string
 	conditions
@@ -87,12 +86,12 @@ type conditions struct {
 	// Starts and Ends are literal texts.
 	Starts string `yaml:"starts"`
 	Ends   string `yaml:"ends"`
-	// Bytes is the length of its UTF-8, with Most an upper bound of that.
+	// Bytes is the length in UTF-8, Most an upper bound of it.
 	Bytes int `yaml:"bytes"`
 	Most  int `yaml:"most"`
 }
 
-// UnmarshalYAML takes a plain value as it is written: 3.0 stays "3.0".
+// UnmarshalYAML keeps a plain value as it is written: 3.0 stays "3.0".
 func (m *matcher) UnmarshalYAML(node *yaml.Node) error {
 	m.Given = true
 	if node.Kind == yaml.ScalarNode {
@@ -102,7 +101,7 @@ func (m *matcher) UnmarshalYAML(node *yaml.Node) error {
 	return node.Load(&m.conditions, yaml.WithKnownFields())
 }
 
-// loadCases reads the files that a pattern matches; the topic is the file's name.
+// loadCases reads the files that match a pattern; the topic is the file's name.
 func loadCases(t *testing.T, pattern string) map[string][]testCase {
 	t.Helper()
 	files, err := filepath.Glob(pattern)
@@ -128,7 +127,7 @@ func loadCases(t *testing.T, pattern string) map[string][]testCase {
 	return topics
 }
 
-// complete fills in what a case leaves out, and refuses one that checks nothing.
+// complete sets defaults, and fails for a case that checks nothing.
 func (c *testCase) complete(t *testing.T, file string) {
 	t.Helper()
 	if c.Within == 0 {
@@ -150,7 +149,7 @@ func (c *testCase) complete(t *testing.T, file string) {
 	}
 }
 
-// readFiles puts the content of files that are only named into the request.
+// readFiles adds the content of files that are given only by name to the request.
 func (c *testCase) readFiles(t *testing.T) {
 	t.Helper()
 	files, _ := c.Request["files"].([]any)
@@ -167,10 +166,10 @@ func (c *testCase) readFiles(t *testing.T) {
 	}
 }
 
-// title is the name of the case's subtest.
+// title returns the name of the case's subtest.
 func (c *testCase) title() string { return cmp.Or(c.ID, c.Name) }
 
-// statusOf is the contract's table; the service has its own.
+// statusOf is the contract's table; the service has a separate one.
 var statusOf = map[string]int{
 	"invalid_request": 400, "missing_main": 400, "syntax_error": 400, "args_mismatch": 400,
 	"unauthorized": 401,

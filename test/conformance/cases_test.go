@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCases runs every script of cases/ in each kind of sandbox and compares.
+// TestCases runs every script of cases/ in each kind of sandbox.
 func TestCases(t *testing.T) {
 	topics := loadCases(t, "cases/*.yaml")
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -14,12 +14,12 @@ func TestCases(t *testing.T) {
 	})
 }
 
-// TestPublicCases runs those that were seen in public. They are about Python and
-// its packages, in which the kinds of sandbox do not differ, so one kind runs them.
+// TestPublicCases runs the cases seen in public. They are about Python and its packages, which are
+// the same in all kinds of sandbox, so one kind runs them.
 func TestPublicCases(t *testing.T) {
 	t.Parallel()
 	topics := loadCases(t, "cases/public/*.yaml")
-	// As deep as the others, so that one pattern of -run finds a case in both.
+	// Nested as deep as TestCases, so that one -run pattern finds a case in both.
 	t.Run(kinds[0].name, func(t *testing.T) {
 		t.Parallel()
 		runTopics(t, kinds[0], topics)
@@ -46,7 +46,7 @@ func runTopics(t *testing.T, k *kind, topics map[string][]testCase) {
 	}
 }
 
-// runCase runs the script, and then reads the same outcome again under its id.
+// runCase runs the script, and then reads the same outcome by its id.
 func runCase(t *testing.T, k *kind, c testCase) {
 	t.Helper()
 	base := k.standard.URL

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// checkAnswer holds a synchronous answer against its case.
+// checkAnswer compares a synchronous response with its case.
 func checkAnswer(t *testing.T, c testCase, a answer) {
 	t.Helper()
 	want := http.StatusOK
@@ -36,7 +36,7 @@ func checkAnswer(t *testing.T, c testCase, a answer) {
 	}
 }
 
-// checkOutcome holds what the job gave against its case, wherever it was read.
+// checkOutcome compares a job's outcome, wherever it was read, with its case.
 func checkOutcome(t *testing.T, c testCase, a answer) {
 	t.Helper()
 	equal(t, "code", a.Code, c.Code)
@@ -89,7 +89,7 @@ func checkUsage(t *testing.T, c testCase, a answer) {
 	}
 }
 
-// within checks a figure against [least, most]; one that is not known passes.
+// within checks a figure against [least, most]; an unknown figure passes.
 func within(t *testing.T, name string, got *float64, bounds []float64) {
 	t.Helper()
 	if len(bounds) == 2 && got != nil && (*got < bounds[0] || *got > bounds[1]) {
@@ -121,7 +121,7 @@ func given(t *testing.T, name string, text *string) string {
 	return *text
 }
 
-// check says what about the text is not as it must be.
+// check reports every mismatch of the text as a test error.
 func (m matcher) check(t *testing.T, name, got string) {
 	t.Helper()
 	complain := func(format string, args ...any) {

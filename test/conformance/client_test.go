@@ -23,8 +23,7 @@ import (
 	"cellblock/api"
 )
 
-// answer is a response of the service, whichever it was. Fields that were not
-// in it are zero.
+// answer is any response of the service. Fields that it did not have are zero.
 type answer struct {
 	HTTPStatus int           `json:"-"`
 	Header     http.Header   `json:"-"`
@@ -92,12 +91,12 @@ type limit struct {
 	Unit  string  `json:"unit"`
 }
 
-// clientBound is longer than the service ever holds an answer.
+// clientBound is longer than the service ever holds a response.
 const clientBound = 60 * time.Second
 
 var httpClient = &http.Client{Timeout: clientBound}
 
-// request describes one call of the service; the zero value of Method is POST.
+// request describes one call of the service; an empty Method is POST.
 type request struct {
 	Method string
 	Path   string
@@ -105,7 +104,7 @@ type request struct {
 	Body   []byte
 }
 
-// call makes a request and checks the answer against the contract.
+// call sends a request and checks the response against the contract.
 func call(t *testing.T, base string, r request) answer {
 	t.Helper()
 	if r.Method == "" {
@@ -190,19 +189,19 @@ func encode(t *testing.T, value any) []byte {
 	return body
 }
 
-// contract is api/openapi.yaml, ready to find an answer's description in.
+// contract is api/openapi.yaml as a router that finds the description of a response.
 var contract = sync.OnceValues(func() (routers.Router, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Document)
 	if err != nil {
 		return nil, err
 	}
-	// Every address will do.
+	// Accept every address.
 	doc.Servers = nil
 	return gorillamux.NewRouter(doc)
 })
 
-// checkContract holds an answer against api/openapi.yaml. What is not an
-// operation there (404, 405) has the shape of every error.
+// checkContract validates a response against api/openapi.yaml. A response outside its operations
+// (404, 405) must have the shape of every error.
 func checkContract(t *testing.T, req *http.Request, a answer) {
 	t.Helper()
 	if !utf8.ValidString(a.Body) && !strings.Contains(req.URL.Path, "/files/") {
@@ -237,10 +236,10 @@ func decode(t *testing.T, value jsontext.Value, into any) {
 	}
 }
 
-// withoutHugeNumbers puts 0 for integers that no float64 holds. They are valid
-// JSON, which the contract allows, but the validator cannot read them.
+// withoutHugeNumbers replaces integers too large for a float64 by 0. They are valid JSON, which the
+// contract allows, but the validator cannot read them.
 func withoutHugeNumbers(body string) string {
-	// The expression takes seconds for the largest answers.
+	// The expression takes seconds for the largest responses.
 	for digits, i := 0, 0; i < len(body); i++ {
 		if digits++; body[i] < '0' || body[i] > '9' {
 			digits = 0

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// curlCase is what a person types, and what curl prints: the body and the status.
+// curlCase is a shell command and the output of curl: the body and the status.
 type curlCase struct {
 	id, command, status, body string
 }
@@ -17,7 +17,7 @@ type curlCase struct {
 // jsonType is the header that curl -d needs.
 const jsonType = `-H 'Content-Type: application/json' `
 
-// leaveFile is a job that leaves ten digits, and the URL of the file.
+// leaveFile runs a job that leaves a file of ten digits, and sets $file to its URL.
 const leaveFile = `curl --silent ` + jsonType + `-d @leaves.json "$URL/execute" >left.$$.json; file="$URL$(jq -r .files[0].url left.$$.json)"; `
 
 var curlCases = []curlCase{
@@ -30,7 +30,7 @@ var curlCases = []curlCase{
 		post --output /dev/null -H "Content-Type: application/$type" -d @ok.json "$URL/execute"; done`, "200", "200\n200\n200\n200\n200\n200",
 	},
 	{"curl-root", `post "$URL/"`, "302", `"docs":"/docs"`},
-	// The file that a job left, by its place in the answer, whose ETag is its digest.
+	// The job's file by its position in the response; its ETag is its digest.
 	{"file-etag", leaveFile + `post -H "If-None-Match: \"$(jq -r .files[0].sha256 left.$$.json)\"" "$file"`, "304", ""},
 	{"file-range", leaveFile + `post --range 2-4 "$file"`, "206", "234\n206"},
 	{
@@ -58,7 +58,7 @@ var curlCases = []curlCase{
 	{"curl-rawpy", `post -H 'Content-Type: text/x-python' --data-binary @crlf.py "$URL/execute"`, "415", `with curl: -H 'Content-Type: application/json'`},
 	{"curl-stdin-jq", `jq -Rs '{script: .}' crlf.py | post ` + jsonType + `-d @- "$URL/execute"`, "200", `"result":["a","b"]`},
 	{"curl-batch-json-array", `post ` + jsonType + `-d '[{"script":"def main(): return 1"}]' "$URL/batches"`, "415", `with curl: -H 'Content-Type: application/x-ndjson' --data-binary @jobs.ndjson`},
-	// The first one hangs up, the second asks again by the key.
+	// The first request hangs up, the second asks again with the same key.
 	{
 		"curl-timeout-client",
 		`key="hung up $$"; ! post --max-time 0.3 -H "Idempotency-Key: $key" ` + jsonType + `-d @slow.json "$URL/execute" &&
@@ -76,7 +76,7 @@ var curlCases = []curlCase{
 	{"status-done", `post "$URL/jobs?status=done"`, "400", `\"status\" must be queued, running, succeeded, failed or cancelled`},
 }
 
-// curlFiles are the files that the commands name.
+// curlFiles writes the files that the commands refer to, and returns their folder.
 func curlFiles(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -112,7 +112,7 @@ func curlFiles(t *testing.T) string {
 	return dir
 }
 
-// TestCurl runs the real program, as people use it.
+// TestCurl runs the real program.
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	dir := curlFiles(t)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// example is a file of the folder that docs/api.md takes its jobs from.
+// example reads a file of examples/, from which docs/api.md takes its jobs.
 func example(t *testing.T, name string) string {
 	t.Helper()
 	content, err := os.ReadFile("../../examples/" + name)
@@ -18,7 +18,7 @@ func example(t *testing.T, name string) string {
 	return string(content)
 }
 
-// TestChartExample is docs/api.md's first job with data: a CSV in, a chart out.
+// TestChartExample runs docs/api.md's first job with data: a CSV in, a chart out.
 func TestChartExample(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -56,7 +56,7 @@ func TestChartExample(t *testing.T) {
 	})
 }
 
-// TestQueryExample is the second one: arguments for a script that reads a file.
+// TestQueryExample runs the second one: arguments for a script that reads a file.
 func TestQueryExample(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {

@@ -13,8 +13,8 @@ const testsOfGiven = "^(TestCases|TestPublicCases|TestBadRequests|TestGoodReques
 	"TestOperation|TestAsync|TestAsyncFailures|TestJobNotFound|TestWaitParameter|TestPreferWait|TestPreferNoWait|" +
 	"TestManyAtOnce|TestJobsSeeNothingOfEachOther)$"
 
-// runAt judges a service that somebody else runs. Without a second one that has
-// stack.TightLimits and a SYNC_WAIT of 30s, the cases for those are left out.
+// runAt tests a service that is already running at url. tight is the URL of a second one with
+// stack.TightLimits and a SYNC_WAIT of 30s; if it is empty, the cases for those limits are skipped.
 func runAt(m *testing.M, url, tight string) int {
 	k := &kind{name: "given", standard: stack.At(url)}
 	if tight != "" {
@@ -27,7 +27,7 @@ func runAt(m *testing.M, url, tight string) int {
 	return m.Run()
 }
 
-// possible reports whether the service under test can meet a case.
+// possible reports whether the service under test can satisfy a case.
 func possible(k *kind, c testCase) bool {
 	return (!c.Tight || k.tight != nil) && (!c.Cgroups || os.Getenv("CONFORMANCE_CGROUPS") != "none")
 }

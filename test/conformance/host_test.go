@@ -14,8 +14,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// TestManyAtOnce: 200 requests at once on two workers, each gets its own answer.
-// Not parallel with other tests: it is the machine's full load.
+// TestManyAtOnce: of 200 concurrent requests on two workers, each gets its own response. It does
+// not run in parallel with other tests: it loads the machine fully.
 func TestManyAtOnce(t *testing.T) { eachKind(t, manyAtOnce) }
 
 func manyAtOnce(t *testing.T, k *kind) {
@@ -26,8 +26,7 @@ func manyAtOnce(t *testing.T, k *kind) {
 		all.Go(func() {
 			script := fmt.Sprintf("import os\ndef main():\n    print('job %d')\n    return [%d, os.getpid()]\n", n, n)
 			a := execute(t, base, script)
-			// A slow machine may need more than the wait for an answer: then the
-			// rest is read under the job's id.
+			// On a slow machine a response may be 202: then read the result by the job's id.
 			if a.HTTPStatus == http.StatusAccepted {
 				a = read(t, base, a.JobID, "?wait=30s")
 			}
@@ -47,8 +46,8 @@ func manyAtOnce(t *testing.T, k *kind) {
 	}
 }
 
-// TestNothingIsLeft: soon after the answer no process of the job is there: neither
-// after its own end nor after a kill.
+// TestNothingIsLeft: soon after the response no process of the job exists, neither after its own
+// end nor after a kill.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -82,7 +81,7 @@ def main():
     %[2]s
 `, mark, end))
 	equal(t, "code", a.Code, code)
-	// All were killed before the answer; the kernel may still be at it.
+	// All were killed before the response; the kernel may not have finished.
 	var left []int
 	eventually(func() bool {
 		left = stack.RunningWith(mark)
@@ -93,11 +92,11 @@ def main():
 	}
 }
 
-// newMark is a time to sleep, in seconds, that nobody else sleeps for: by it a
-// job's processes are found from outside.
+// newMark returns a unique sleeping time, in seconds, by which a job's processes are found from
+// outside.
 func newMark() string { return fmt.Sprintf("1%09d", time.Now().UnixNano()%1e9) }
 
-// TestCgroupsAreRemoved follows a job's processes to their control groups.
+// TestCgroupsAreRemoved finds a job's control groups by its processes.
 func TestCgroupsAreRemoved(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -141,8 +140,8 @@ func cgroupsAreRemoved(t *testing.T, s *stack.Stack) {
 	}
 }
 
-// rememberCgroups notes what must be gone once the worker has ended: the job's
-// folders, those of all else below the worker, and the worker's own around them.
+// rememberCgroups records the folders that must be gone once the worker has ended: the job's, all
+// others below the worker, and the worker's own above them.
 func rememberCgroups(worker int, own, job []string) {
 	seenCgroups.Lock()
 	defer seenCgroups.Unlock()
@@ -160,8 +159,7 @@ func rememberCgroups(worker int, own, job []string) {
 	}
 }
 
-// TestJobsSeeNothingOfEachOther: no file and no random number of one job shows
-// in another.
+// TestJobsSeeNothingOfEachOther: no file and no random number of one job appears in another.
 func TestJobsSeeNothingOfEachOther(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -204,8 +202,8 @@ def main():
 	}
 }
 
-// TestShutdown: asked to end, worker and API end with exit code 0, and the job
-// that runs is ended properly first.
+// TestShutdown: after a stop signal, worker and API exit with 0, and the running job ends properly
+// first.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {

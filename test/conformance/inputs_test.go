@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestBadInputs sends fields that are refused by name, and no job is made.
+// TestBadInputs sends invalid fields, which are refused by name; no job is created.
 func TestBadInputs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -72,7 +72,7 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// part is one of a form; with a file name it is a file.
+// part is one part of a form; with a file name it is a file.
 type part struct{ name, file, content string }
 
 // form sends the parts as multipart/form-data.
@@ -103,8 +103,7 @@ func form(t *testing.T, base string, parts []part, headers ...string) answer {
 	return call(t, base, request{Path: "/execute", Header: header, Body: body.Bytes()})
 }
 
-// TestForm: a form has the fields of JSON, and files that are larger than what
-// a script may write.
+// TestForm: a form has the same fields as JSON, and files larger than a script may write.
 func TestForm(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {
@@ -126,7 +125,7 @@ func TestForm(t *testing.T) {
 	})
 }
 
-// TestBadForms are refused by name, and no job is made.
+// TestBadForms are refused by name; no job is created.
 func TestBadForms(t *testing.T) {
 	t.Parallel()
 	script := part{"script", "", "def main(): return 1"}
@@ -170,8 +169,7 @@ func TestFormIdempotency(t *testing.T) {
 	equal(t, "job of the same as JSON", asJSON.JobID, first.JobID)
 }
 
-// TestFilesWithoutRoom: a given file that the sandbox cannot hold is no fault of
-// the script's.
+// TestFilesWithoutRoom: an input file that the sandbox cannot hold is not the script's fault.
 func TestFilesWithoutRoom(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, k *kind) {

@@ -11,7 +11,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// watched is what one watcher was told.
+// watched is what one watcher received.
 type watched struct {
 	states         []string
 	stdout, stderr string
@@ -72,9 +72,8 @@ func watch(t *testing.T, url, id, last string) *watched {
 	return w
 }
 
-// TestLiveOutput: what is printed is there while the script goes on, and all of it
-// together is what the job's record has. How soon it is there is measured by
-// test/bench.
+// TestLiveOutput: output arrives while the script runs, and all of it together equals the job's
+// record. test/bench measures the delay.
 func TestLiveOutput(t *testing.T) {
 	t.Parallel()
 	const script = "import sys, time\ndef main():\n    for i in range(5):\n        print(time.time())\n        time.sleep(1)\n    print('é', file=sys.stderr)\n    return 'done'\n"
@@ -93,7 +92,8 @@ func TestLiveOutput(t *testing.T) {
 				inTime++
 			}
 		}
-		// Other suites use the machine too. Without being told, we would look once a second.
+		// Other suites use the machine too. Without notifications, output would arrive about once a
+		// second.
 		if inTime < 3 {
 			t.Fatalf("%d of 5 prints were seen within half a second: %v", inTime, w.pieces)
 		}
@@ -107,7 +107,7 @@ func TestLiveOutput(t *testing.T) {
 	})
 }
 
-// TestLiveOutputIsTheOutput: also where it is large, cut, or no UTF-8.
+// TestLiveOutputIsTheOutput: also where it is large, cut, or not UTF-8.
 func TestLiveOutputIsTheOutput(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{

@@ -16,20 +16,19 @@ import (
 	"cellblock/test/stack"
 )
 
-// kind is one kind of sandbox, with the stacks that use it. They are up for all
-// of the suite's tests.
+// kind is one kind of sandbox, with the stacks that use it. They run for all of the suite's tests.
 type kind struct {
 	name string
 	// standard has the limits of the contract, on two workers.
 	standard *stack.Stack
-	// tight has limits so small that meeting them takes little time.
+	// tight has limits so small that exceeding them takes little time.
 	tight *stack.Stack
 }
 
-// kinds are all that the suite judges.
+// kinds are all kinds under test.
 var kinds []*kind
 
-// standard is for tests of what has nothing to do with sandboxes.
+// standard returns a stack for tests that do not depend on the sandbox.
 func standard() *stack.Stack { return kinds[0].standard }
 
 // eachKind runs a test for each kind of sandbox.
@@ -45,7 +44,7 @@ var programs stack.Programs
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// Most of a case is waiting: more at once than there are processors.
+	// A case mostly waits: run more at once than there are processors.
 	if !isSet("test.parallel") {
 		_ = flag.Set("test.parallel", "6")
 	}
@@ -62,8 +61,8 @@ func isSet(name string) (set bool) {
 	return set
 }
 
-// run gives the tests' exit code, and an error for what went wrong around them:
-// also whatever is left on the machine once everything was asked to end.
+// run returns the tests' exit code, and an error for failures outside the tests, such as remains on
+// the machine after the stacks have stopped.
 func run(m *testing.M) (code int, err error) {
 	if given := os.Getenv("CONFORMANCE_URL"); given != "" {
 		return runAt(m, given, os.Getenv("CONFORMANCE_TIGHT_URL")), nil
@@ -103,16 +102,16 @@ func startKind(name string) (err error) {
 	}
 	kinds = append(kinds, k)
 	limited := maps.Clone(stack.TightLimits)
-	limited["WORKER_CONCURRENCY"] = "8" // as many as tests run at least: nothing waits for others' timeouts
+	limited["WORKER_CONCURRENCY"] = "8" // at least as many as parallel tests, so that none waits for another's timeout
 	k.tight, err = stack.Start(context.Background(), stack.Config{
-		// Not the same as the wall limit, so that each shows.
+		// Differs from the wall limit, so that the two can be distinguished.
 		Programs: programs, API: k.tightAPI(), Workers: []stack.Env{k.workerEnv(limited)},
 	})
 	return err
 }
 
-// tightAPI are the API's settings beside tight workers. The limits are the most
-// that a request may ask for, so it knows the same.
+// tightAPI returns the settings of the API for tight workers. It has the same limits, since they
+// are the most that a request may ask for.
 func (k *kind) tightAPI() stack.Env {
 	env := maps.Clone(stack.TightLimits)
 	env["SYNC_WAIT"] = "30s"
@@ -127,7 +126,7 @@ func stopKinds() error {
 	return stack.StopAll(all...)
 }
 
-// workerEnv is a worker's environment, with what CONFORMANCE_WORKER_ENV adds.
+// workerEnv returns a worker's environment, with the additions of CONFORMANCE_WORKER_ENV.
 func (k *kind) workerEnv(own stack.Env) stack.Env {
 	env := stack.Env{"SANDBOX": k.name}
 	maps.Copy(env, own)
@@ -139,14 +138,14 @@ func (k *kind) workerEnv(own stack.Env) stack.Env {
 	return env
 }
 
-// oneSlot is a stack with a worker that runs one job at a time.
+// oneSlot starts a stack with a worker that runs one job at a time.
 func (k *kind) oneSlot(t *testing.T) *stack.Stack {
 	t.Helper()
 	return startStack(t, stack.Config{Workers: []stack.Env{k.workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})}})
 }
 
-// seenCgroups are folders of control groups that jobs ran in, and the workers'
-// own around them: none may be there once the workers have ended.
+// seenCgroups are folders of control groups that jobs ran in, and the workers' own above them: none
+// may exist once the workers have ended.
 var seenCgroups struct {
 	sync.Mutex
 	dirs []string
@@ -167,7 +166,7 @@ func leftovers() error {
 	return errors.Join(errs...)
 }
 
-// startStack starts a stack for one test, which ends with it.
+// startStack starts a stack that ends with the test.
 func startStack(t *testing.T, config stack.Config) *stack.Stack {
 	t.Helper()
 	config.Programs = programs

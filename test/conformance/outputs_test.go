@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// checkFiles holds the files of an answer against its case, and reads each.
+// checkFiles compares a response's files with its case, and downloads each.
 func checkFiles(t *testing.T, base string, c testCase, a answer) {
 	t.Helper()
 	var names []string
@@ -30,7 +30,7 @@ func checkFiles(t *testing.T, base string, c testCase, a answer) {
 	}
 }
 
-// readFile gets a file by its URL and holds the answer against its description.
+// readFile downloads a file by its URL and checks the response against the file's description.
 func readFile(t *testing.T, base string, f file) answer {
 	t.Helper()
 	got := call(t, base, request{Method: http.MethodGet, Path: f.URL})
@@ -69,7 +69,7 @@ func leave(t *testing.T, base string, files map[string]string, size int, path st
 	return call(t, base, request{Path: path, Body: body})
 }
 
-// TestFilesOfAJob: headers, spelling of the path, HEAD, and what is no file.
+// TestFilesOfAJob checks headers, escaped paths, HEAD, and paths of no file.
 func TestFilesOfAJob(t *testing.T) {
 	t.Parallel()
 	base := standard().URL
@@ -102,7 +102,7 @@ func TestFilesOfAJob(t *testing.T) {
 	checkRefusal(t, got, "not_found", like("no such job or file"))
 }
 
-// TestInlineFiles: small ones are in the answer if that is asked for.
+// TestInlineFiles: small files are in the response if requested.
 func TestInlineFiles(t *testing.T) {
 	t.Parallel()
 	base := standard().URL

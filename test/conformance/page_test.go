@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// readText is a file of the repository.
+// readText reads a file of the repository.
 func readText(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("../..", path))
@@ -19,8 +19,8 @@ func readText(t *testing.T, path string) string {
 	return string(content)
 }
 
-// TestPythonPage: each line of docs/python.md that names what holds it names a
-// case or an attempt that exists, and each case of differences.yaml is on the page.
+// TestPythonPage: each line of docs/python.md that names its test names an existing case or
+// attempt, and each case of differences.yaml is on the page.
 func TestPythonPage(t *testing.T) {
 	t.Parallel()
 	page := readText(t, "docs/python.md")
@@ -64,7 +64,7 @@ func checkHolders(t *testing.T, line, cell string, known map[string]bool) {
 	}
 }
 
-// TestPackages: the page, the pinned requirements and what a script finds agree.
+// TestPackages: the page, the pinned requirements, and the packages that a script finds agree.
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	page := readText(t, "docs/python.md")

@@ -2,5 +2,5 @@
 
 package conformance
 
-// raceFlags build the programs as the suite itself is built.
+// raceFlags build the programs with the race detector, like the suite itself.
 var raceFlags = []string{"-race"}

@@ -20,9 +20,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// TestRedisOverTLS: the API and a worker reach a Redis whose certificate a
-// private authority has signed, as an ACL user, in a database of a number of its
-// own. Nobody there may do anything without a password.
+// TestRedisOverTLS: the API and a worker connect to a Redis whose certificate was signed by a
+// private authority, as an ACL user, in a database other than 0. Every user there needs a password.
 func TestRedisOverTLS(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -51,7 +50,7 @@ func TestRedisOverTLS(t *testing.T) {
 			continue // the admin's own
 		}
 		if strings.Contains(line, " cmd=NULL ") {
-			continue // it has not said yet whose it is
+			continue // it has not authenticated yet
 		}
 		theirs++
 		if !strings.Contains(line, " user=ann ") || !strings.Contains(line, " db=3 ") {
@@ -72,8 +71,7 @@ func TestRedisOverTLS(t *testing.T) {
 	refusals(t, url, ca)
 }
 
-// refusals: without the authority, with another one, and in plain text nobody
-// gets through.
+// refusals: connections fail without the authority, with another one, and in plain text.
 func refusals(t *testing.T, url, ca string) {
 	t.Helper()
 	other, _, _ := certificates(t, t.TempDir())
@@ -104,8 +102,8 @@ func refusals(t *testing.T, url, ca string) {
 	}
 }
 
-// certificates makes an authority and a server's certificate for 127.0.0.1, and
-// gives the files.
+// certificates creates an authority and a server certificate for 127.0.0.1, and returns the paths
+// of the files.
 func certificates(t *testing.T, dir string) (ca, cert, key string) {
 	t.Helper()
 	caKey, serverKey := newKey(t), newKey(t)
@@ -145,7 +143,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// freePort is one that nobody listens on at this moment.
+// freePort returns a port that is unused at this moment.
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

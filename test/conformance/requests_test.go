@@ -11,7 +11,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// TestBadRequests sends bodies that are no requests.
+// TestBadRequests sends invalid bodies.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	valid := `"script":"def main(): return 1"`
@@ -69,7 +69,7 @@ func like(expression string) matcher {
 
 func exactly(text string) matcher { return matcher{Given: true, Exact: &text} }
 
-// checkRefusal holds an error against what it must be, where no job was made.
+// checkRefusal checks an error response for which no job was created.
 func checkRefusal(t *testing.T, a answer, code string, sentence matcher) {
 	t.Helper()
 	equal(t, "status", a.HTTPStatus, statusOf[code])
@@ -83,7 +83,7 @@ func checkRefusal(t *testing.T, a answer, code string, sentence matcher) {
 	}
 }
 
-// TestGoodRequests sends the same request spelt in many ways.
+// TestGoodRequests sends the same request in many spellings.
 func TestGoodRequests(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -103,8 +103,8 @@ func TestGoodRequests(t *testing.T) {
 	}
 }
 
-// TestScriptSize: 51,200 bytes of UTF-8 are allowed, however many characters
-// they make and however the request spells them.
+// TestScriptSize: 51,200 bytes of UTF-8 are allowed, regardless of the number of characters and of
+// how the request escapes them.
 func TestScriptSize(t *testing.T) {
 	t.Parallel()
 	const most = 51_200
@@ -150,8 +150,7 @@ func TestScriptSize(t *testing.T) {
 	}
 }
 
-// TestEndlessBody sends a body without a length that does not end: it is cut
-// off at the bound.
+// TestEndlessBody sends an endless body without a length: it is cut off at the bound.
 func TestEndlessBody(t *testing.T) {
 	t.Parallel()
 	body := `{"script":"` + strings.Repeat("x", 2<<20) + `"}`
@@ -168,13 +167,13 @@ func TestEndlessBody(t *testing.T) {
 	equal(t, "status", response.StatusCode, http.StatusRequestEntityTooLarge)
 }
 
-// chunked hides how long a body is.
+// chunked hides the length of a body.
 type chunked struct{ *strings.Reader }
 
 func (c chunked) Read(p []byte) (int, error) { return c.Reader.Read(p) }
 
-// TestMediaType: a body that is not declared to be JSON is refused, with the
-// header that curl needs.
+// TestMediaType: a body not declared as JSON is refused; the error names the header that curl
+// needs.
 func TestMediaType(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -210,7 +209,7 @@ func TestMediaType(t *testing.T) {
 	}
 }
 
-// TestRoutes: what is not in the contract has the shape of every error.
+// TestRoutes: a response outside the contract has the shape of every error.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ method, path, code, allow string }{
@@ -234,7 +233,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestRequestID: a fit id of the client's is kept, any other is replaced.
+// TestRequestID: a valid id of the client is kept, any other is replaced.
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	fit := "my-id_1.2"
@@ -252,7 +251,7 @@ func TestRequestID(t *testing.T) {
 		Path: "/execute", Body: scriptBody(t, "def main(): return 1"),
 		Header: http.Header{"X-Request-Id": {fit}, "Content-Type": {"application/json"}},
 	})
-	// The log follows the answer.
+	// The log is written after the response.
 	if !eventually(func() bool { return strings.Contains(standard().API.Log(), fit) }) {
 		t.Error("the API's log does not have the request's id")
 	}
@@ -268,7 +267,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// eventually waits a little for something that another process is about to do.
+// eventually polls a condition for up to five seconds, and reports whether it became true.
 func eventually(happened func() bool) bool {
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if happened() {
@@ -278,7 +277,7 @@ func eventually(happened func() bool) bool {
 	return happened()
 }
 
-// TestScriptsAreNotLogged: neither scripts, nor what they print and return.
+// TestScriptsAreNotLogged: neither scripts nor their output and results are logged.
 func TestScriptsAreNotLogged(t *testing.T) {
 	t.Parallel()
 	const secret = "logged-nowhere-73519"
@@ -291,7 +290,7 @@ func TestScriptsAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestOperation asks the API what operators ask.
+// TestOperation calls the endpoints for operators.
 func TestOperation(t *testing.T) {
 	t.Parallel()
 	base := standard().URL
@@ -318,7 +317,7 @@ func TestWorkerMetrics(t *testing.T) {
 	execute(t, s.URL, "def mian(): 1 / 0")
 	address := s.Workers()[0].Logged("serving metrics", "addr", nil)
 	var body []byte
-	// The end is counted just after the answer is on its way.
+	// The end is counted just after the response is sent.
 	complete := eventually(func() bool {
 		response, err := httpClient.Get("http://" + address + "/metrics")
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// checkAccepted holds an answer for a job that has not ended against the contract.
+// checkAccepted checks a response for a job that has not ended.
 func checkAccepted(t *testing.T, a answer, states ...string) {
 	t.Helper()
 	equal(t, "status", a.HTTPStatus, http.StatusAccepted)
@@ -82,8 +82,8 @@ func checkTimes(t *testing.T, a answer) {
 	like(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`).check(t, "the body", a.Body[:min(len(a.Body), 400)])
 }
 
-// TestAsyncFailures: what a synchronous client gets as a status, an
-// asynchronous one reads with 200.
+// TestAsyncFailures: a failure that a synchronous client gets as a status is read with 200 by an
+// asynchronous one.
 func TestAsyncFailures(t *testing.T) {
 	t.Parallel()
 	for code, script := range map[string]string{
@@ -105,7 +105,7 @@ func TestAsyncFailures(t *testing.T) {
 	}
 }
 
-// TestJobNotFound: an id that nobody has, and what is no id.
+// TestJobNotFound requests unknown and invalid ids.
 func TestJobNotFound(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{
@@ -119,13 +119,13 @@ func TestJobNotFound(t *testing.T) {
 	}
 }
 
-// TestWaitParameter: how long a read may be held, and how that is spelt.
+// TestWaitParameter checks how long a read is held, in every spelling.
 func TestWaitParameter(t *testing.T) {
 	t.Parallel()
 	for query, least := range map[string]time.Duration{"": 0, "?wait=0": 0, "?wait=1": time.Second, "?wait=0.5": 500 * time.Millisecond, "?wait=1500ms": 1500 * time.Millisecond} {
 		t.Run("good "+query, func(t *testing.T) {
 			t.Parallel()
-			// Each its own: parallel tests begin when they may.
+			// One job for each: parallel subtests start at different times.
 			job := submit(t, standard().URL, "import time\ndef main():\n    time.sleep(12)\n")
 			defer call(t, standard().URL, request{Method: http.MethodDelete, Path: "/jobs/" + job.JobID})
 			a := read(t, standard().URL, job.JobID, query)
@@ -147,7 +147,7 @@ func TestWaitParameter(t *testing.T) {
 	}
 }
 
-// TestPreferWait: a client may wait for less; the job goes on.
+// TestPreferWait: a client may wait for less; the job continues.
 func TestPreferWait(t *testing.T) {
 	t.Parallel()
 	script := "import time\ndef main():\n    time.sleep(3)\n    return 'later'\n"
@@ -161,7 +161,7 @@ func TestPreferWait(t *testing.T) {
 	equal(t, "result", string(read(t, standard().URL, a.JobID, "?wait=20s").Result), `"later"`)
 }
 
-// TestClientGoesAway: the job of a client that hangs up runs to its end.
+// TestClientGoesAway: a running job of a client that hangs up runs to its end.
 func TestClientGoesAway(t *testing.T) {
 	t.Parallel()
 	naptime, requestID := "2."+newMark(), uuid.NewString()
@@ -174,7 +174,7 @@ func TestClientGoesAway(t *testing.T) {
 	req.Header = http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {requestID}}
 	gone := make(chan error, 1)
 	go func() {
-		_, err := httpClient.Do(req) //nolint:bodyclose // there is no answer
+		_, err := httpClient.Do(req) //nolint:bodyclose // there is no response
 		gone <- err
 	}()
 	if !eventually(func() bool { return len(stack.RunningWith(naptime)) > 0 }) {
@@ -196,8 +196,7 @@ func TestClientGoesAway(t *testing.T) {
 	equal(t, "result", string(a.Result), `"went on"`)
 }
 
-// TestPreferNoWait: an asynchronous request that waits a little is a
-// synchronous one whose wait is short.
+// TestPreferNoWait: an asynchronous request with a short wait is a synchronous one.
 func TestPreferNoWait(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async, wait=8"}}
@@ -206,8 +205,8 @@ func TestPreferNoWait(t *testing.T) {
 	equal(t, "result", string(a.Result), `"in time"`)
 }
 
-// TestTimeoutOnIdleStack: under the contract's limits a sleeping script gives a
-// timeout and no 202, although both come at 15 s.
+// TestTimeoutOnIdleStack: under the contract's limits a sleeping script gets a timeout and no 202,
+// although both are due at 15 s.
 func TestTimeoutOnIdleStack(t *testing.T) {
 	eachKind(t, timeoutOnIdleStack)
 	t.Parallel()
@@ -224,7 +223,7 @@ func timeoutOnIdleStack(t *testing.T, k *kind) {
 	if !eventually(func() bool { return len(stack.RunningWith(mark)) > 0 }) {
 		t.Fatal("the job does not start")
 	}
-	// Only its beginning needs a machine with nothing else to do.
+	// Only its start needs an idle machine.
 	t.Parallel()
 	a := <-answers
 	checkAnswer(t, testCase{
@@ -234,8 +233,8 @@ func timeoutOnIdleStack(t *testing.T, k *kind) {
 	}, a)
 }
 
-// TestTimeoutBehindFullWorker: the same behind a job that fills the worker gives
-// 202 at 15 s, and its end can be read later.
+// TestTimeoutBehindFullWorker: the same behind a job that fills the worker gets 202 at 15 s, and
+// its end can be read later.
 func TestTimeoutBehindFullWorker(t *testing.T) {
 	t.Parallel()
 	s := kinds[0].oneSlot(t)
@@ -256,8 +255,8 @@ func TestTimeoutBehindFullWorker(t *testing.T) {
 	equal(t, "code", end.Code, "timeout")
 }
 
-// TestExpiry: an ended job is kept for a time, which is another for synchronous
-// ones; a job that has not ended is kept.
+// TestExpiry: an ended job is kept for a time, which differs for synchronous jobs; a job that has
+// not ended is kept.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -268,7 +267,7 @@ func TestExpiry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Of no concern to the worker: a job's lifetime stands in its record.
+			// Not set on the worker: a job's lifetime is in its record.
 			env := stack.Env{"RESULT_TTL": c.result, "SYNC_RESULT_TTL": c.sync}
 			s := startStack(t, stack.Config{API: env, Workers: []stack.Env{kinds[0].workerEnv(stack.Env{"WORKER_CONCURRENCY": "2"})}})
 			slow := submit(t, s.URL, "import time\ndef main():\n    time.sleep(4)\n")
@@ -286,8 +285,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// TestNoWorker: without a worker a synchronous request is withdrawn, an
-// asynchronous one waits for a worker to come.
+// TestNoWorker: without a worker a synchronous request is withdrawn, an asynchronous one waits for
+// a worker.
 func TestNoWorker(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, stack.Config{})
@@ -309,7 +308,7 @@ func TestNoWorker(t *testing.T) {
 	equal(t, "withdrawn job", read(t, s.URL, a.JobID, "").Status, "cancelled")
 }
 
-// TestToken: with a token set, everything but health asks for it.
+// TestToken: with a token set, all paths but the health checks and the documents require it.
 func TestToken(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, stack.Config{API: stack.Env{"API_TOKEN": "s3cret"}})

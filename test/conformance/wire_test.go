@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestWire sends requests as bytes, as old and odd clients write them.
+// TestWire sends raw requests as old and odd clients write them.
 func TestWire(t *testing.T) {
 	t.Parallel()
 	body := `{"script":"def main(): return 42"}`
@@ -21,13 +21,13 @@ func TestWire(t *testing.T) {
 	for _, c := range []struct {
 		id, request string
 		proto       string
-		// closes is whether the server ends the connection behind the answer.
+		// closes is whether the server closes the connection after the response.
 		closes bool
 	}{
 		{"http10", "POST /execute HTTP/1.0\r\n" + head + length + "\r\n" + body, "HTTP/1.0", true},
 		{"http10-keepalive", "POST /execute HTTP/1.0\r\nConnection: keep-alive\r\n" + head + length + "\r\n" + body, "HTTP/1.0", false},
 		{"chunked-ext-trailers", "POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n" + head + "\r\n" + chunks, "HTTP/1.1", false},
-		// The chunks count, as RFC 9112 (6.3) has it, and the length is ignored.
+		// As in RFC 9112 (6.3), the chunks count and the length is ignored.
 		{"cl-and-te", "POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" + head + "\r\n" + chunks, "HTTP/1.1", false},
 		{"bare-lf", strings.ReplaceAll("POST /execute HTTP/1.1\r\nHost: x\r\n"+head+length+"\r\n", "\r\n", "\n") + body, "HTTP/1.1", false},
 	} {
@@ -52,7 +52,7 @@ func TestWire(t *testing.T) {
 				}
 				return
 			}
-			// The same again, so that nothing of the first was left over.
+			// Send the same again, to check that nothing of the first is left over.
 			if _, err := io.WriteString(connection, c.request); err != nil {
 				t.Fatal(err)
 			}
