@@ -9,12 +9,11 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// Submit accepts a job and gives its id and state. Nobody need be there to take
-// it up. With an idempotency key that was used before, it gives the job of that
-// time.
+// Submit accepts a job and returns its id and state; no worker need be alive. For an idempotency key that was used
+// before, it returns the job of that request.
 //
-// CodeUnavailable, within about a second, if Redis is away; CodeQueueFull;
-// CodeIdempotencyMismatch.
+// It returns a *jobs.Error with CodeUnavailable, within about a second, if Redis cannot be reached, with
+// CodeQueueFull, or with CodeIdempotencyMismatch.
 func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
 	id, created, err := d.accept(ctx, request, requestID, func(string) {})
 	if err != nil {
@@ -23,7 +22,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	if created {
 		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
-	// Its state only: nobody waits for room who needs none.
+	// Reads only the state, which needs no room.
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, state, err := d.store.Load(bounded, id)
@@ -33,8 +32,8 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	return jobs.Record{ID: id, State: state}, nil
 }
 
-// accept stores and enqueues a job, once before has been told its id, and
-// reports whether this request created it. Only then may the caller withdraw it.
+// accept stores and enqueues a job, after calling before with its id, and reports whether this request created it.
+// Only then may the caller withdraw it.
 func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, created bool, err error) {
 	if request.Stored != nil {
 		defer request.Stored()
@@ -66,21 +65,20 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 		return job.ID, created && ours, nil
 	}
 	if !ours {
-		return "", false, d.refused(ctx, err) // another request answers for that job
+		return "", false, d.refused(ctx, err) // another request is responsible for that job
 	}
-	// It may be in the queue in spite of the error. The client hears that it is
-	// not, so it is taken back if that can be done.
+	// The job may be in the queue despite the error. The client is told that it was not accepted, so it is withdrawn
+	// if possible.
 	_, withdrawErr := d.withdraw(ctx, job.ID, "the job could not be enqueued")
 	var known *jobs.Error
 	if job.IdempotencyKey != "" && errors.As(err, &known) && known.Code == jobs.CodeQueueFull {
-		// Else the key stays bound: the job may be there, and may have run.
+		// Otherwise the key stays bound: the job may exist and may have run.
 		withdrawErr = errors.Join(withdrawErr, d.release(ctx, job))
 	}
 	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))
 }
 
-// takeTurn waits until fewer than acceptsAtOnce jobs are being accepted. The caller
-// releases the turn.
+// takeTurn waits until fewer than acceptsAtOnce jobs are being accepted. The caller releases the turn.
 func (d *Dispatcher) takeTurn(ctx context.Context) error {
 	guarded, cancel := d.monitor.Guard(ctx)
 	defer cancel()
@@ -90,8 +88,8 @@ func (d *Dispatcher) takeTurn(ctx context.Context) error {
 	return nil
 }
 
-// claim binds the job's idempotency key and gives the job that it is bound to. A
-// key that is bound to a job which was taken back is free.
+// claim binds the job's idempotency key and returns the id of the job to which it is bound. A key bound to a withdrawn
+// job is bound anew.
 func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string) (string, error) {
 	claimed, err := d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
 	if err != nil || claimed == job.ID {
@@ -107,8 +105,8 @@ func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string
 	return d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
 }
 
-// jobOf makes a new job of a request, and decides how it is treated until its record expires: workers and reapers
-// obey the record. CodeInvalidRequest if no worker allows the limits that are asked for.
+// jobOf creates a job from a request and decides its policy until its record expires: workers and reapers obey the
+// record. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
 func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *jobs.Error) {
 	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.AskedLimits(), *d.fleet.Load())
 	if err != nil {
@@ -134,7 +132,7 @@ func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *j
 	return job, nil
 }
 
-// enter stores a job and enqueues it, unless it is there already.
+// enter stores a job and enqueues it, unless it exists already.
 func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err error) {
 	limit := d.settings.QueueLimit
 	if job.Async {
@@ -149,7 +147,7 @@ func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err e
 	}
 	fresh, err = d.store.Accept(ctx, job, limit)
 	if err != nil || !fresh {
-		return false, err // what is there already and has no task the reaper finds
+		return false, err // the reaper finds a stored job that has no task
 	}
 	return true, d.producer.Enqueue(ctx, job.ID, job.Priority)
 }
@@ -160,7 +158,7 @@ func (d *Dispatcher) release(ctx context.Context, job jobs.Job) error {
 	return d.store.Release(ctx, job.IdempotencyKey, job.ID)
 }
 
-// refused is what a client is told whose job was not accepted.
+// refused returns the error for a client whose job was not accepted.
 func (d *Dispatcher) refused(ctx context.Context, err error) error {
 	var known *jobs.Error
 	switch {

@@ -68,14 +68,14 @@ func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
 	if len(keys) != 1 {
 		t.Fatalf("%d records", len(keys))
 	}
-	// The record lives as long as its job.
+	// The idempotency record lives as long as the job's.
 	record, job := s.client.PTTL(t.Context(), keys[0]).Val(), s.client.PTTL(t.Context(), "cellblock:{"+first.ID+"}:job").Val()
 	if record < job-time.Second || record > job+time.Second {
 		t.Errorf("the record lives for %s more, the job for %s", record, job)
 	}
 }
 
-// What never ran does not bind its key.
+// A job that never ran does not keep its key bound.
 func TestAWithdrawnJobFreesItsKey(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := keyed("k", "f")
@@ -93,7 +93,7 @@ func TestAWithdrawnJobFreesItsKey(t *testing.T) {
 func TestAFullQueueRefuses(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.settings.QueueLimit = 10
-	// Before anything ends, so that there is a rate.
+	// Wait for a first measurement before any job ends, so that there is a rate.
 	for s.pressure.Load().at.IsZero() {
 		time.Sleep(time.Millisecond)
 	}
@@ -109,7 +109,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 	if errors.As(err, &refused) && refused.RetryAfterSeconds != mostRetryAfter {
 		t.Errorf("Retry-After %d, while nothing drains", refused.RetryAfterSeconds)
 	}
-	// The last tenth is for those who wait.
+	// The last tenth is for synchronous requests.
 	if _, err := s.Execute(t.Context(), jobs.Request{Script: "x"}, "r", 10*time.Millisecond); err != nil {
 		t.Error(err)
 	}
@@ -142,8 +142,7 @@ func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 	wantCode(t, err, jobs.CodeQueueFull)
 }
 
-// TestLargeInputsNeedRoom: what a request would fill up is refused before the
-// next look at Redis's memory.
+// TestLargeInputsNeedRoom: a request that would fill Redis's memory is refused before the next measurement of it.
 func TestLargeInputsNeedRoom(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	ctx := t.Context()
@@ -198,7 +197,7 @@ func TestCancelAndList(t *testing.T) {
 	wantCode(t, err, jobs.CodeNotFound)
 }
 
-// TestInputsAreNotHeldWhileAJobIsWaitedFor: they may be large, and many may wait.
+// TestInputsAreNotHeldWhileAJobIsWaitedFor: inputs may be large, and many requests may wait.
 func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = time.Minute
@@ -231,7 +230,7 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	await("given up", freed)
 }
 
-// A submission that is repeated needs no room for what its job left, however often.
+// A repeated submission takes no room for the result of its job.
 func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := keyed("k", "f")

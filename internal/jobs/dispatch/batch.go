@@ -13,26 +13,25 @@ import (
 )
 
 const (
-	// batchTimeout bounds the acceptance of a batch, and is longer for a large one.
+	// batchTimeout bounds the acceptance of a batch; the time to transfer a large batch is added.
 	batchTimeout = 30 * time.Second
-	// membersAtOnce is how many jobs of batches are accepted, or cancelled, at once.
-	// One after the other, a thousand take longer than batchTimeout where Redis is 10
-	// ms away; all batches together leave connections for single jobs.
+	// membersAtOnce is how many jobs of batches are accepted or cancelled concurrently. One after the other, a
+	// thousand take longer than batchTimeout if Redis is 10 ms away; all at once would leave no connections for single
+	// jobs.
 	membersAtOnce = 8
-	// batchShare is the part of the queue that batches may fill.
+	// batchShare is the divisor of the queue limit for batches: they may fill half of the queue.
 	batchShare = 2
-	// memberLost is how long after the acceptance of a batch a job of it that is not
-	// there will not come any more. Longer than the largest batch may take: its 20 MiB
-	// have 42 s besides batchTimeout.
+	// memberLost is the age of a batch from which a missing job counts as lost. It exceeds the time that accepting the
+	// largest batch may take: the transfer of its 20 MiB adds 42 s to batchTimeout.
 	memberLost = 90 * time.Second
 )
 
-// SubmitBatch accepts many jobs and gives their batch, with its members. A job that
-// cannot be accepted is refused by itself. With an idempotency key that was used
-// before, it gives the batch of that time, and accepts what had not been.
+// SubmitBatch accepts many jobs and returns their batch with its members. A job that cannot be accepted is refused
+// without affecting the others. For an idempotency key that was used before, it returns the batch of that request and
+// accepts the jobs that were not accepted then.
 //
-// CodeUnavailable if Redis cannot be reached: some jobs may run then, but the client
-// cannot know which, unless it asks again with its key. CodeQueueFull;
+// It returns a *jobs.Error with CodeUnavailable if Redis cannot be reached: some jobs may have been accepted then, and
+// the client can learn which only by repeating the request with its key. Further codes: CodeQueueFull,
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error) {
 	bounded, cancel := context.WithTimeout(ctx, batchTimeout+redisconn.TransferTime(batchBytes(request)))
@@ -52,7 +51,7 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	err = d.eachMember(bounded, len(jobIDs), func(ctx context.Context, i int) error {
 		place := jobs.BatchPlace{BatchID: id, Index: i}
 		if jobIDs[i] != fresh[i] {
-			// It may have run, and its record be gone: it must not run again.
+			// It may have run and its record may have expired: it must not run again.
 			if ended, err := d.store.MemberEnded(ctx, place); err != nil || ended {
 				return err
 			}
@@ -65,14 +64,14 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	return d.readBatch(ctx, id, true)
 }
 
-// eachMember calls do with each number below n, for a few at a time, and waits for
-// all. Once one fails, ctx ends for the others; it gives the first error.
+// eachMember calls do with each number below n, a few concurrently, and waits for all calls. It returns the first
+// error, which cancels the ctx of the other calls.
 func (d *Dispatcher) eachMember(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(membersAtOnce)
 	for i := range n {
 		group.Go(func() error {
-			// Beside those of other batches.
+			// This limit is shared by all batches.
 			if err := d.members.Acquire(ctx, 1); err != nil {
 				return err
 			}
@@ -83,8 +82,7 @@ func (d *Dispatcher) eachMember(ctx context.Context, n int, do func(ctx context.
 	return group.Wait()
 }
 
-// batchKey is where a request's idempotency record is, "" for none. No client's key
-// for a single job has a NUL in it.
+// batchKey returns the key of a request's idempotency record, "" for none. Keys of single jobs contain no NUL.
 func batchKey(request jobs.BatchRequest) string {
 	if request.IdempotencyKey == "" {
 		return ""
@@ -92,8 +90,7 @@ func batchKey(request jobs.BatchRequest) string {
 	return store.IdempotencyKey("batch\x00" + request.IdempotencyKey)
 }
 
-// openBatch gives the batch's id, and checks that there is room for it unless it is
-// there already.
+// openBatch returns the batch's id, and checks that there is room for the batch unless it exists already.
 func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (string, error) {
 	id, key := jobs.NewID(), batchKey(request)
 	if key == "" {
@@ -109,7 +106,7 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 			return claimed, err
 		}
 	}
-	// A key may stand for a batch that was refused then, or that has expired.
+	// The key may be bound to a batch that was refused or has expired.
 	if err = d.roomForBatch(ctx, request); err == nil || !ours {
 		return claimed, err
 	}
@@ -118,7 +115,7 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 	return "", errors.Join(err, d.store.Release(release, key, id))
 }
 
-// roomForBatch refuses a batch that would fill the queue or Redis. CodeQueueFull.
+// roomForBatch returns an error with CodeQueueFull if the batch would fill the queue or Redis.
 func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest) error {
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
@@ -143,7 +140,7 @@ func batchBytes(request jobs.BatchRequest) int {
 
 func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }
 
-// enterMember puts one line into the queue, or notes why it is no job.
+// enterMember enqueues one line, or records why it was refused.
 func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id string, line jobs.BatchLine, requestID string) error {
 	why := line.Err
 	if why == nil {
@@ -151,7 +148,7 @@ func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id 
 		if refusal != nil {
 			return d.store.RefuseMember(ctx, place, refusal)
 		}
-		job.ID, job.Batch, job.ReplyTo = id, place, "" // nobody waits for one alone
+		job.ID, job.Batch, job.ReplyTo = id, place, "" // no request waits for a single member
 		fresh, err := d.store.Accept(ctx, job, d.batchLimit())
 		if err == nil && fresh {
 			err = d.producer.Enqueue(ctx, job.ID, job.Priority)
@@ -163,8 +160,8 @@ func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id 
 	return d.store.RefuseMember(ctx, place, why)
 }
 
-// GetBatch gives a batch once it ended or wait has passed; with wait 0 as it is. It
-// gives ctx's error if that ends first. CodeNotFound, CodeUnavailable.
+// GetBatch returns a batch once it has ended or wait has passed; with a wait of 0 it returns immediately. It returns
+// ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable.
 func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration) (jobs.Batch, error) {
 	if wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, wait)
@@ -182,8 +179,7 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	return d.readBatch(ctx, id, false)
 }
 
-// awaitEnded waits until at least n lines of a batch have ended, or all. heard tells
-// of ends.
+// awaitEnded waits until at least n lines of a batch, or all, have ended. heard receives when a line ends.
 func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id string, n int) error {
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
@@ -206,8 +202,8 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id s
 	}
 }
 
-// CancelBatch cancels the jobs of a batch that have not ended, and gives the batch.
-// CodeNotFound, CodeUnavailable.
+// CancelBatch cancels the jobs of a batch that have not ended, and returns the batch. It returns a *jobs.Error with
+// CodeNotFound or CodeUnavailable.
 func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, error) {
 	bounded, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
@@ -229,7 +225,7 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 	return d.readBatch(ctx, id, false)
 }
 
-// readBatch gives a batch as it stands, with its members if they are wanted.
+// readBatch returns a batch in its current state, with its members if requested.
 func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jobs.Batch, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -252,8 +248,8 @@ func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jo
 	return record.Batch, nil
 }
 
-// countOpen counts the jobs that have not ended. One that is not there, because the
-// server that took the batch died over it, ends as refused.
+// countOpen counts the jobs that have not ended. A job missing because the server died while it accepted the batch is
+// recorded as refused.
 func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) error {
 	open := record.Open()
 	ids := make([]string, len(open))
@@ -275,7 +271,7 @@ func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) e
 			continue
 		}
 		if !there || state.Ended() {
-			state = jobs.StateQueued // on its way in; or out, which the batch hears next
+			state = jobs.StateQueued // being enqueued, or ended and about to be recorded in the batch
 		}
 		record.Counts.Count(state, 1)
 	}

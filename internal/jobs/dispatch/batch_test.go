@@ -34,7 +34,7 @@ func (s *stack) submitBatch(t *testing.T, request jobs.BatchRequest) jobs.Batch 
 	return batch
 }
 
-// collect reads a batch's results until their end.
+// collect reads a batch's results until the end.
 func (s *stack) collect(t *testing.T, id string, after int, follow bool) []jobs.BatchResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -114,7 +114,7 @@ func TestABatch(t *testing.T) {
 	}
 }
 
-// farAway makes each round trip to Redis longer.
+// farAway lengthens each round trip to Redis.
 type farAway time.Duration
 
 func (f farAway) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -133,7 +133,7 @@ func (f farAway) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	}
 }
 
-// One after the other the jobs would take longer than batchTimeout.
+// Accepted one after the other, the jobs would take longer than batchTimeout.
 func TestABatchWhereRedisIsFar(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.client.AddHook(farAway(25 * time.Millisecond))
@@ -146,7 +146,7 @@ func TestABatchWhereRedisIsFar(t *testing.T) {
 	}
 }
 
-// Batches leave single jobs their connections to Redis, however many come at once.
+// Batches leave Redis connections for single jobs, however many are submitted at once.
 func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.client.AddHook(farAway(10 * time.Millisecond))
@@ -172,7 +172,7 @@ func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 	}
 }
 
-// What is small is not held up by what is large and finds no room.
+// Small results are not delayed by a large one for which there is no room.
 func TestSmallResultsBeforeALargeOne(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	release, _ := s.room.Take(t.Context(), 1<<20)
@@ -197,7 +197,7 @@ func TestSmallResultsBeforeALargeOne(t *testing.T) {
 	}
 }
 
-// A reader holds one large result at a time, and each comes.
+// A reader holds one large result at a time, and receives all of them.
 func TestLargeResultsOfABatch(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(8))
@@ -241,7 +241,7 @@ func TestABatchIsRepeatedSafely(t *testing.T) {
 	request := batchOf(10)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	first := s.submitBatch(t, request)
-	// As if the server had died over it.
+	// As if the server had died while it accepted the batch.
 	lost := first.Members[6].JobID
 	if err := s.client.Del(t.Context(), "cellblock:{"+lost+"}:job").Err(); err != nil {
 		t.Fatal(err)
@@ -259,7 +259,7 @@ func TestABatchIsRepeatedSafely(t *testing.T) {
 	}
 }
 
-// A line that ended does not run again, whatever became of its record.
+// An ended line does not run again, even if its record is gone.
 func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := batchOf(3)
@@ -281,7 +281,7 @@ func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 	}
 }
 
-// The key of a batch that was refused as a whole does not get it in line by line.
+// Repeating a refused batch with its key does not get it accepted line by line.
 func TestARefusedBatchIsRefusedAgain(t *testing.T) {
 	s := open(t, redistest.Start(t)) // QueueLimit is 1000
 	other := s.submitBatch(t, batchOf(400))
@@ -304,7 +304,7 @@ func TestARefusedBatchIsRefusedAgain(t *testing.T) {
 	}
 }
 
-// A key stands for its batch as long as that can be read.
+// A key is bound to its batch for as long as the batch can be read.
 func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := batchOf(2)
@@ -322,7 +322,7 @@ func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 	}
 }
 
-// Who follows a batch hears of the lines that were lost, though nobody else asks.
+// A client that follows a batch receives lost lines as refused, without any other client reading the batch.
 func TestAFollowerHearsOfLostMembers(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(1))

@@ -11,7 +11,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// beBusy keeps all processors busy, with other programs, until the test ends.
+// beBusy keeps all processors busy with other programs until the test ends.
 func beBusy(t *testing.T) {
 	t.Helper()
 	for range max(2, runtime.NumCPU()) {
@@ -26,8 +26,8 @@ func beBusy(t *testing.T) {
 	}
 }
 
-// A busy machine is not an absent Redis: however many come at once, and however slow
-// we are, each is accepted and can be read.
+// A busy machine must not look like an unreachable Redis: of many concurrent jobs, each is accepted and can be read,
+// however slow this process is.
 func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	beBusy(t)
@@ -49,7 +49,7 @@ func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
 	}
 }
 
-// While Redis is silent, all learn it in time: also those that get no turn.
+// While Redis is silent, all requests fail in time, including those that wait for a turn.
 func TestACrowdLearnsOfAnOutageInTime(t *testing.T) {
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())

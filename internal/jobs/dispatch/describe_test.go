@@ -12,8 +12,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// While large results take all the room, what is asked about a job besides its result is
-// answered at once, also at the end of a wait.
+// While large results take all the room, Describe returns at once, also at the end of a wait.
 func TestADescriptionNeedsNoRoom(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))

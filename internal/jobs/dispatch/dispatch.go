@@ -1,10 +1,9 @@
-// Package dispatch is what the HTTP side calls: it accepts jobs, waits for
-// their ends, and gives their records.
+// Package dispatch is the job service behind the HTTP API: it accepts jobs, waits for their ends, and returns their
+// records.
 //
-// Each API replica has one Pub/Sub channel, and every job carries the name of
-// the channel of the replica that accepted it. Whoever ends a job publishes its
-// id there. Pub/Sub may lose messages, so the ids that somebody waits for are
-// also looked up every second and after every (re)subscription.
+// Each API replica has one Pub/Sub channel, and every job carries the name of the channel of the replica that accepted
+// it. The process that ends a job publishes its id there. Pub/Sub may lose messages, so the ids with waiters are also
+// checked every second and after every (re)subscription.
 package dispatch
 
 import (
@@ -27,17 +26,17 @@ import (
 	"cellblock/internal/signals"
 )
 
-// Settings of the waiting.
+// Settings are the limits and waiting times of a Dispatcher.
 type Settings struct {
 	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
 	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before the request that created it withdraws it and is answered 503."`
 	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is dropped as not_started, at most 24h. A request may ask for less with start_within."`
-	// Limits are what jobs are held to whose requests do not ask for less; zero are the default ones.
+	// Limits apply to jobs whose requests do not ask for lower ones; zero means the default limits.
 	Limits     jobs.Limits `kong:"-"`
 	QueueLimit int         `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
 }
 
-// Validate refuses times that make no sense.
+// Validate returns an error if a setting is out of range.
 func (s Settings) Validate() error {
 	if s.SyncWait <= 0 || s.NoWorkerGrace <= 0 {
 		return errors.New("SYNC_WAIT and NO_WORKER_GRACE must be above 0")
@@ -52,29 +51,25 @@ func (s Settings) Validate() error {
 }
 
 const (
-	// patience bounds what a client waits for a Redis that answers slowly, for each
-	// step, and longer for what is large. One that is silent ends each step sooner:
-	// see redisconn.Monitor.
+	// patience bounds each step that a client waits for while Redis answers slowly; transfer times of large data are
+	// added. If Redis is silent, steps end sooner: see redisconn.Monitor.
 	patience = 15 * time.Second
-	// withdrawTimeout bounds what is done for a job that could not be accepted. With
-	// it, a client learns within about a second that Redis is away.
+	// withdrawTimeout bounds the cleanup for a job that could not be accepted. With it, a client learns within about a
+	// second that Redis cannot be reached.
 	withdrawTimeout = 250 * time.Millisecond
-	// acceptsAtOnce is how many jobs are accepted at once. More at a time makes each
-	// slower, and none of them is done sooner.
+	// acceptsAtOnce is how many jobs are accepted concurrently. More would make each slower and finish none sooner.
 	acceptsAtOnce = 32
-	// recheckInterval is how often ids with waiters are looked up.
+	// recheckInterval is how often ids with waiters are checked.
 	recheckInterval = time.Second
-	// overtime is how far a running job's wall deadline may lie behind the end of
-	// a wait to be waited for all the same; overtimeSlack is what its kill and the
-	// storing of its end may take.
+	// overtime is how far a running job's wall deadline may lie after the end of a wait for the wait to be extended;
+	// overtimeSlack is the time allowed for killing the job and storing its end.
 	overtime      = time.Second
 	overtimeSlack = 500 * time.Millisecond
-	// retryAfterSeconds is what a client is told when we cannot take its job.
+	// retryAfterSeconds is the Retry-After of responses with CodeUnavailable.
 	retryAfterSeconds = 5
 )
 
-// Dispatcher accepts jobs and waits for them. It is safe for concurrent use.
-// Close must be called.
+// Dispatcher accepts jobs and waits for them. It is safe for concurrent use. The caller must call Close.
 type Dispatcher struct {
 	store    *store.Store
 	producer *queue.Producer
@@ -84,30 +79,30 @@ type Dispatcher struct {
 	settings Settings
 	logger   *slog.Logger
 
-	// channel is this replica's own.
+	// channel is the Pub/Sub channel of this replica.
 	channel string
 	// waiters are the calls that wait for jobs, by id.
 	waiters signals.Signals
-	// turns are the places of those jobs that are being accepted.
+	// turns limits the number of jobs being accepted.
 	turns *semaphore.Weighted
-	// members are the places of those of batches.
+	// members limits the number of batch members being accepted or cancelled.
 	members *semaphore.Weighted
-	// workerSeen is when a worker was last known to live, or could have lived
-	// for all we know: a time.Duration since born.
+	// workerSeen is the last time at which a worker was alive, or may have been because Redis did not answer: a
+	// time.Duration since born.
 	workerSeen atomic.Int64
 	born       time.Time
-	// fleet are the ceilings of the workers, when last looked.
+	// fleet holds the last known ceilings of the workers.
 	fleet atomic.Pointer[[]jobs.AskedLimits]
-	// pressure is how full the queue was when last looked.
+	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
 
 	stop   context.CancelFunc
 	listen sync.WaitGroup
 }
 
-// New makes a dispatcher and begins to listen for ends, with client; Redis need not
-// be there yet. The store and the producer are on the monitor's client. The caller
-// keeps the client, the topics and the monitor, and closes them after the dispatcher.
+// New creates a dispatcher and starts to listen for ends with client; Redis need not be reachable yet. The store and
+// the producer must use the monitor's client. The caller owns the client, the topics and the monitor, and closes them
+// after the dispatcher.
 func New(
 	s *store.Store, producer *queue.Producer, client redis.UniversalClient, topics *redisconn.Topics, monitor *redisconn.Monitor,
 	settings Settings, logger *slog.Logger,
@@ -136,30 +131,28 @@ func New(
 	return d
 }
 
-// Close ends the listening and waits for that. Executes and Gets that still
-// wait hear nothing from then on.
+// Close stops the listener and waits for it. Calls of Execute and Get that still wait are not notified after that.
 func (d *Dispatcher) Close() {
 	d.stop()
 	d.listen.Wait()
 }
 
-// withdraw takes a job back that nobody has started, whether or not its client
-// is still there. Only the request that created the job calls it, and it does
-// nothing once another request was answered with the job.
+// withdraw ends a job that has not been started, even if ctx has ended. Only the request that created the job calls
+// it, and it does nothing once another request was answered with the job.
 func (d *Dispatcher) withdraw(ctx context.Context, id, why string) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
 	return d.store.WithdrawUnshared(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeUnavailable, Message: why}})
 }
 
-// Get gives a job's record once it ended or wait has passed; with wait 0 as it
-// is. It gives ctx's error if that ends first. CodeNotFound, CodeUnavailable.
+// Get returns a job's record once the job has ended or wait has passed; with a wait of 0 it returns immediately. It
+// returns ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable.
 func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
 	return d.getBy(ctx, id, wait, d.read)
 }
 
-// Describe is Get without what may be large: of the outcome, the record has the files
-// only. It needs no room, and the record takes none.
+// Describe is Get without the fields that may be large: the outcome has only the files. It needs no room, and the
+// record holds none.
 func (d *Dispatcher) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
 	return d.getBy(ctx, id, wait, d.describe)
 }
@@ -168,16 +161,16 @@ func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, r
 	if wait <= 0 {
 		return read(ctx, id)
 	}
-	ended, _, done := d.waiters.Add(id) // before the look, so that no end is missed
+	ended, _, done := d.waiters.Add(id) // before the read, so that no end is missed
 	defer done()
 	return d.awaitEnd(ctx, id, ended, wait, read)
 }
 
-// reader reads a job's record as it is now.
+// reader reads a job's current record.
 type reader func(ctx context.Context, id string) (jobs.Record, error)
 
-// awaitEnd gives a job's record once it ended or wait has passed. ended is from
-// before the call. It gives ctx's error if that ends first.
+// awaitEnd returns a job's record once the job has ended or wait has passed. ended must have been obtained before the
+// call. It returns ctx's error if ctx ends first.
 func (d *Dispatcher) awaitEnd(
 	ctx context.Context, id string, ended <-chan struct{}, wait time.Duration, read reader,
 ) (jobs.Record, error) {
@@ -198,20 +191,19 @@ func (d *Dispatcher) awaitEnd(
 	}
 }
 
-// read gives a job's record, which the caller of this package releases. When it
-// fails, the record has the id.
+// read returns a job's record, which the caller of this package releases. On an error the record still has the id.
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
 	record, err := d.store.Hold(ctx, id, patience)
 	return d.answerWith(ctx, record, id, err)
 }
 
-// describe is read for Describe.
+// describe is the reader of Describe.
 func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, error) {
 	record, err := d.store.Describe(ctx, id, patience)
 	return d.answerWith(ctx, record, id, err)
 }
 
-// answerWith returns a record that was read, or what a client is told of err.
+// answerWith returns the record, or the error for a client if err is not nil.
 func (d *Dispatcher) answerWith(ctx context.Context, record jobs.Record, id string, err error) (jobs.Record, error) {
 	if err != nil {
 		return jobs.Record{ID: id, State: record.State}, d.explain(ctx, "the job's record could not be read", err)
@@ -219,7 +211,7 @@ func (d *Dispatcher) answerWith(ctx context.Context, record jobs.Record, id stri
 	return record, nil
 }
 
-// explain turns the store's errors into those that a client is told.
+// explain converts an error of the store into the error for a client.
 func (d *Dispatcher) explain(ctx context.Context, what string, err error) error {
 	var known *jobs.Error
 	switch {
@@ -238,8 +230,8 @@ func unavailable(message string, cause error) *jobs.Error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds, Cause: cause}
 }
 
-// Ready fails with CodeUnavailable while Redis cannot be reached or takes no write,
-// and else counts the workers. No worker is no failure: jobs can wait.
+// Ready returns an error with CodeUnavailable while Redis cannot be reached or refuses writes, and otherwise the
+// number of workers. Having no worker is not an error: jobs can wait.
 func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -253,7 +245,7 @@ func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Workers counts the workers that live and take jobs.
+// Workers counts the live workers that are not draining.
 func (d *Dispatcher) Workers(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// stack is one API replica on a Redis.
+// stack is one API replica connected to a Redis.
 type stack struct {
 	*Dispatcher
 	url    string
@@ -50,7 +50,7 @@ func open(t *testing.T, url string) *stack {
 	return &stack{Dispatcher: d, url: url, client: client, store: s, room: room}
 }
 
-// alive makes one worker live for the whole test.
+// alive keeps one worker alive for the whole test.
 func (s *stack) alive(t *testing.T) {
 	t.Helper()
 	if err := s.store.Heartbeat(t.Context(), "w", time.Hour); err != nil {
@@ -58,8 +58,7 @@ func (s *stack) alive(t *testing.T) {
 	}
 }
 
-// work starts a worker that fences each job, with a wall limit, and lets run
-// decide its result.
+// work starts a worker that fences each job with a wall limit and ends it with the outcome of run.
 func (s *stack) work(t *testing.T, wall time.Duration, run func(job jobs.Job) jobs.Outcome) {
 	t.Helper()
 	s.alive(t)
@@ -89,7 +88,7 @@ func (s *stack) work(t *testing.T, wall time.Duration, run func(job jobs.Job) jo
 	t.Cleanup(func() { _ = consumer.Stop() })
 }
 
-// echo gives the script back as the result.
+// echo returns the script as the result.
 func echo(job jobs.Job) jobs.Outcome {
 	return jobs.Outcome{Result: jsontext.Value(strconv.Quote(job.Script))}
 }
@@ -110,8 +109,7 @@ func wantCode(t *testing.T, err error, want jobs.Code) {
 	}
 }
 
-// between checks how long something took; the upper bound leaves room for a
-// busy machine.
+// between checks how long something took; the upper bound allows for a busy machine.
 func between(t *testing.T, start time.Time, least, most time.Duration) {
 	t.Helper()
 	if took := time.Since(start); took < least || took > most {
@@ -211,7 +209,7 @@ func TestExecuteWithoutWorkers(t *testing.T) {
 	}
 }
 
-// A fleet that drains is none: its workers live for the jobs they have.
+// Draining workers do not count: they only finish the jobs that they have.
 func TestExecuteWhileAllWorkersDrain(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
@@ -240,7 +238,7 @@ func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
 	}
 }
 
-// A job that nobody has begun after the grace is kept while a worker lives.
+// A job that was not started within the grace is kept while a worker is alive.
 func TestExecuteBehindABusyWorker(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
@@ -292,7 +290,7 @@ func TestSubmitAndGet(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		return echo(job)
 	})
-	// The other replica is not told; it looks.
+	// The other replica gets no message; it finds the end by its periodic check.
 	for _, replica := range []*stack{s, other} {
 		if record, err := replica.Get(t.Context(), id, 10*time.Second); err != nil || record.State != jobs.StateSucceeded {
 			t.Errorf("got %+v, %v", record, err)

@@ -7,21 +7,19 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Execute accepts a job and waits for its end, for wait from now at most. A job
-// that is running then, and whose own wall deadline falls within one more
-// second, is waited for. It gives the record as it then is: ended, running or
-// queued.
+// Execute accepts a job and waits for its end, for at most wait. If the job is running then and its wall deadline is
+// at most a second later, it waits until that. It returns the job's current record: ended, running or queued.
 //
-// CodeUnavailable if Redis cannot be reached (within about a second where the job
-// could not be accepted), or if this call created the job, no worker lived for
-// NoWorkerGrace and the job was withdrawn. If ctx ends first it gives ctx's error, and the job goes on.
-// Once the job was accepted, the record has its id in each case.
+// It returns a *jobs.Error with CodeUnavailable if Redis cannot be reached (within about a second if the job could not
+// be accepted), or if this call created the job, no worker was alive for NoWorkerGrace and the job was withdrawn. If
+// ctx ends first it returns ctx's error, and the job continues. Once the job was accepted, the record always has its
+// id.
 func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
 	start := time.Now()
 	var ended <-chan struct{}
 	done := func() bool { return false }
 	id, created, err := d.accept(ctx, request, requestID, func(id string) {
-		ended, _, done = d.waiters.Add(id) // before the enqueueing, so that no end is missed
+		ended, _, done = d.waiters.Add(id) // before enqueueing, so that no end is missed
 	})
 	defer func() { done() }()
 	if err != nil {
@@ -47,7 +45,7 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 			return d.lastLook(ctx, id, ended)
 		case <-grace.C:
 			if !created {
-				break // another request's job, which this one may not drop
+				break // another request's job, which this one must not withdraw
 			}
 			withdrawn, next := d.checkWorkers(ctx, id, start)
 			if withdrawn {
@@ -60,9 +58,8 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 	}
 }
 
-// lastLook gives the record at the end of a wait, after a little more time for
-// a job that is about to reach its wall deadline. One that is queued still is kept,
-// unless its start deadline is over.
+// lastLook returns the record at the end of a wait, after a little more time for a job that is about to reach its wall
+// deadline. It keeps a job that is still queued unless its start deadline has passed.
 func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
 	record, err := d.read(ctx, id)
 	if err == nil && record.State == jobs.StateQueued {
@@ -83,8 +80,8 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, d.read)
 }
 
-// dropLate gives the record of a queued job, and ends the job first if its start
-// deadline has passed: the reaper would, a moment later.
+// dropLate returns the record of a queued job, after ending the job if its start deadline has passed, which the reaper
+// would do a moment later.
 func (d *Dispatcher) dropLate(ctx context.Context, queued jobs.Record) (jobs.Record, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -98,8 +95,8 @@ func (d *Dispatcher) dropLate(ctx context.Context, queued jobs.Record) (jobs.Rec
 	return d.read(ctx, queued.ID)
 }
 
-// checkWorkers withdraws a job that was accepted at start if no worker has lived
-// for NoWorkerGrace since. It reports whether it did, and when to check again.
+// checkWorkers withdraws a job that was accepted at start if no worker has been alive for NoWorkerGrace since. It
+// reports whether it did, and after what time to check again.
 func (d *Dispatcher) checkWorkers(ctx context.Context, id string, start time.Time) (withdrawn bool, next time.Duration) {
 	grace := d.settings.NoWorkerGrace
 	seen := d.born.Add(time.Duration(d.workerSeen.Load()))
@@ -109,7 +106,7 @@ func (d *Dispatcher) checkWorkers(ctx context.Context, id string, start time.Tim
 	if left := grace - time.Since(seen); left > 0 {
 		return false, left
 	}
-	// The last look may be up to recheckInterval old.
+	// The last check may be up to recheckInterval old.
 	if n, err := d.Workers(ctx); err != nil || n > 0 {
 		return false, grace
 	}
@@ -117,5 +114,5 @@ func (d *Dispatcher) checkWorkers(ctx context.Context, id string, start time.Tim
 	if err != nil {
 		d.logger.Warn("a job without a worker could not be withdrawn", "job_id", id, "error", err)
 	}
-	return withdrawn, grace // not withdrawn: somebody took it up, or Redis is away
+	return withdrawn, grace // not withdrawn: it was started, or Redis cannot be reached
 }

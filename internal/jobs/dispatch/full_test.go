@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// Redis without room says so to clients and probes, and both recover with it.
+// When Redis is full, responses and probes report it, and both recover when Redis does.
 func TestAFullStorageIsNamed(t *testing.T) {
 	for name, fault := range map[string]struct {
 		fill        func(*stack, *testing.T)
@@ -32,7 +32,7 @@ func TestAFullStorageIsNamed(t *testing.T) {
 			for what, err := range map[string]error{"ready": readyErr, "submit": submitErr} {
 				var told *jobs.Error
 				if errors.As(err, &told) && name == "memory" && told.Code == jobs.CodeQueueFull {
-					continue // the look at Redis's memory, once a second, was first
+					continue // the measurement of Redis's memory, once a second, came first
 				}
 				if !errors.As(err, &told) || told.Code != jobs.CodeUnavailable || !strings.Contains(told.Message, "storage is full") || told.RetryAfterSeconds == 0 {
 					t.Errorf("%s: got %v", what, err)
@@ -55,14 +55,14 @@ func (s *stack) useUpMemory(t *testing.T) {
 	}
 }
 
-// failToSave is what a full disk does to Redis: it cannot save, and refuses writes.
+// failToSave simulates a full disk: Redis cannot save, and refuses writes.
 func (s *stack) failToSave(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	if err := s.client.ConfigSet(ctx, "save", "3600 1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	// A folder where the file is to be.
+	// A directory in the place of the file.
 	if err := os.Mkdir(filepath.Join(s.client.ConfigGet(ctx, "dir").Val()["dir"], "dump.rdb"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,7 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// run wakes waiters by what is published on this replica's channel and by what
-// it sees itself, until ctx ends.
+// run wakes waiters on messages of this replica's channel and by periodic checks, until ctx ends.
 func (d *Dispatcher) run(ctx context.Context) {
 	d.measure(ctx)
 	d.lookAtFleet(ctx)
@@ -19,8 +18,8 @@ func (d *Dispatcher) run(ctx context.Context) {
 	})
 }
 
-// lookAtFleet learns what limits the workers allow. Without an answer, or without workers, what was known before
-// counts: those that come back are mostly the same ones.
+// lookAtFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
+// returning workers mostly have the same limits.
 func (d *Dispatcher) lookAtFleet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -29,7 +28,7 @@ func (d *Dispatcher) lookAtFleet(ctx context.Context) {
 	}
 }
 
-// recheck looks up the jobs that somebody waits for, and whether workers live.
+// recheck checks the jobs with waiters, and whether workers are alive.
 func (d *Dispatcher) recheck(ctx context.Context) {
 	ids := d.waiters.Names()
 	if len(ids) == 0 {
@@ -37,7 +36,7 @@ func (d *Dispatcher) recheck(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	// Without an answer workers may well live.
+	// On an error, workers may be alive.
 	if n, err := d.store.LiveWorkers(ctx); err != nil || n > 0 {
 		d.workerSeen.Store(int64(time.Since(d.born)))
 	}

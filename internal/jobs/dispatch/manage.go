@@ -6,9 +6,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Cancel ends a job that waits, and asks for the end of one that runs: its worker
-// kills it within moments. It gives the record with the state that followed.
-// CodeAlreadyFinished, CodeNotFound, CodeUnavailable.
+// Cancel ends a queued job and requests the end of a running one, which its worker kills within moments. It returns
+// the record with the resulting state, or a *jobs.Error with CodeAlreadyFinished, CodeNotFound or CodeUnavailable.
 func (d *Dispatcher) Cancel(ctx context.Context, id string) (jobs.Record, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -24,7 +23,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (jobs.Record, error)
 	return d.read(ctx, id)
 }
 
-// List gives jobs, newest first. CodeUnavailable.
+// List returns a page of jobs, newest first, or a *jobs.Error with CodeUnavailable.
 func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -35,9 +34,8 @@ func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page,
 	return page, nil
 }
 
-// Abandon withdraws a job whose client has hung up without having learnt its id, and
-// reports whether it did: a job that has started goes on. It does not depend on ctx's
-// end. CodeUnavailable.
+// Abandon withdraws a queued job whose client disconnected before it received the id, and reports whether it did: a
+// started job continues. It does not stop when ctx ends. It returns a *jobs.Error with CodeUnavailable if Redis fails.
 func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, err error) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()

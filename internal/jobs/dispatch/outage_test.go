@@ -46,7 +46,7 @@ func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
 func TestALostMessageIsMadeUpFor(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
-		// Nobody will be told of this job's end.
+		// No message will be published at this job's end.
 		s.client.HSet(t.Context(), "cellblock:{"+job.ID+"}:job", "reply_to", "")
 		return echo(job)
 	})
@@ -96,7 +96,7 @@ func TestARestartOfRedisIsWaitedOut(t *testing.T) {
 	}()
 	<-started
 	server.Kill()
-	time.Sleep(1500 * time.Millisecond) // a look fails meanwhile
+	time.Sleep(1500 * time.Millisecond) // a check fails meanwhile
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}

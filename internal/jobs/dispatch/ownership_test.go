@@ -9,7 +9,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// wantStarted checks that a job is queued still, and that a worker that comes later runs it.
+// wantStarted checks that a job is still queued and that a worker that starts later runs it.
 func (s *stack) wantStarted(t *testing.T, id string) {
 	t.Helper()
 	if record, err := s.Get(t.Context(), id, 0); err != nil || record.State != jobs.StateQueued {
@@ -21,8 +21,8 @@ func (s *stack) wantStarted(t *testing.T, id string) {
 	}
 }
 
-// A job that was accepted asynchronously is not dropped by a synchronous request that joins it: not for want of a
-// worker, not at the end of that request's wait, and not by the start deadline that it names.
+// A job that was accepted asynchronously is not withdrawn by a synchronous request that joins it: not for lack of
+// workers, not at the end of that request's wait, and not by the start deadline in that request.
 func TestARequestDoesNotDropTheJobThatItJoins(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
@@ -40,7 +40,7 @@ func TestARequestDoesNotDropTheJobThatItJoins(t *testing.T) {
 	s.wantStarted(t, first.ID)
 }
 
-// A request that was answered 202 with another one's job relies on it.
+// A request that was answered 202 with another request's job relies on that job.
 func TestAJobThatAnotherRequestWasAnsweredWithIsNotWithdrawn(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))

@@ -8,7 +8,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// The API decides a job's limits once, by its own settings and by what the workers that live allow.
+// The API decides a job's limits once, from its settings and the limits that the live workers allow.
 func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))

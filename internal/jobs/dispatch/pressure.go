@@ -9,33 +9,32 @@ import (
 )
 
 const (
-	// memoryShare is the part of Redis's maxmemory above which jobs are refused.
-	// Taking a job and storing its end need memory too, and without it nothing
-	// would move any more.
+	// memoryShare is the part of Redis's maxmemory above which jobs are refused. The rest is needed to take jobs and
+	// to store their ends; without it no job would progress.
 	memoryShare = 0.75
-	// rateMemory is how much of the old drain rate is left after a second.
+	// rateMemory is the weight of the old drain rate after a second.
 	rateMemory = 0.8
-	// The bounds of Retry-After, in seconds.
+	// leastRetryAfter and mostRetryAfter bound Retry-After, in seconds.
 	leastRetryAfter, mostRetryAfter = 1, 60
 )
 
-// pressure is how full the queue is. Read only.
+// pressure is a measurement of the queue's load. It is immutable.
 type pressure struct {
-	// memory tells that Redis has not much left.
+	// memory reports that Redis has little memory left.
 	memory bool
-	// rate is how many jobs end in a second, smoothed.
+	// rate is the number of jobs that end per second, smoothed.
 	rate  float64
 	ended int64
 	at    time.Time
 }
 
-// measure looks how full the queue is, and how fast it drains.
+// measure measures the queue's load and drain rate.
 func (d *Dispatcher) measure(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
-		return // accepting says so
+		return // a failing submission reports it
 	}
 	last, now := d.pressure.Load(), time.Now()
 	next := &pressure{
@@ -45,18 +44,17 @@ func (d *Dispatcher) measure(ctx context.Context) {
 	if !last.at.IsZero() {
 		seconds := now.Sub(last.at).Seconds()
 		kept := math.Pow(rateMemory, seconds)
-		ended := max(0, load.Ended-last.ended) // Redis may have begun anew
+		ended := max(0, load.Ended-last.ended) // Redis may have lost its data
 		next.rate = kept*last.rate + (1-kept)*float64(ended)/seconds
 	}
 	d.pressure.Store(next)
 }
 
-// largeInputs is from when on inputs are too large to rely on a look at Redis's
-// memory that is up to a second old, in bytes.
+// largeInputs is the size in bytes from which inputs are too large to rely on a measurement of Redis's memory that is
+// up to a second old.
 const largeInputs = 256 << 10
 
-// roomFor reports whether Redis has room for inputs of that size, and will still
-// have enough left to move jobs.
+// roomFor reports whether Redis has memory for inputs of size bytes and enough left to process jobs.
 func (d *Dispatcher) roomFor(ctx context.Context, size int) (bool, error) {
 	if d.pressure.Load().memory {
 		return false, nil
@@ -71,12 +69,12 @@ func (d *Dispatcher) roomFor(ctx context.Context, size int) (bool, error) {
 	return fits(load, size), nil
 }
 
-// fits reports whether Redis still has enough memory left with so many bytes more.
+// fits reports whether Redis has enough memory left after storing size more bytes.
 func fits(load store.Load, size int) bool {
 	return load.MaxMemory == 0 || float64(load.UsedMemory)+float64(size) < memoryShare*float64(load.MaxMemory)
 }
 
-// retryAfter is in how many seconds a tenth of the queue will have drained.
+// retryAfter returns the number of seconds in which a tenth of the queue will have drained.
 func (d *Dispatcher) retryAfter() int {
 	rate := d.pressure.Load().rate
 	if rate <= 0 {

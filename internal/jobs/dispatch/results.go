@@ -9,19 +9,17 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// resultBytes is how much of a batch's results is held for one reader, in bytes,
-// besides the last one, which may be large.
+// resultBytes bounds the batch results held for one reader, in bytes, not counting the last one, which may be large.
 const resultBytes = 1 << 20
 
-// BatchResults calls tell with what the lines of a batch gave, in the order of their
-// ends, all but the first ones that the client has (after); and, if it is to follow,
-// with what the others give, up to the last one, and with nothing whenever nothing
-// has ended for idle, at first in any case. It returns nil at the end, and else
-// tell's error, ctx's, or CodeNotFound or CodeUnavailable.
+// BatchResults calls tell with the results of a batch's lines in the order in which they ended, without the first
+// after ones. With follow it continues until all lines have ended. It calls tell with no results at the start, and
+// whenever no line has ended for idle. It returns nil at the end, an error of tell or ctx, or a *jobs.Error with
+// CodeNotFound or CodeUnavailable.
 func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.BatchResult) error) error {
 	record, err := d.store.Batch(ctx, id)
 	if err == nil {
-		err = d.countOpen(ctx, &record) // which ends those that were lost
+		err = d.countOpen(ctx, &record) // which ends the lost ones
 	}
 	if err != nil {
 		return d.explain(ctx, "the batch could not be read", err)
@@ -44,7 +42,8 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 	}
 }
 
-// tellEnded tells of the lines that have ended, and how many have then been told.
+// tellEnded calls tell with the results of the lines that have ended after the first told ones, and returns the new
+// count.
 func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, told int, tell func([]jobs.BatchResult) error) (int, error) {
 	lines, err := d.store.BatchEnded(ctx, record.ID, told)
 	if err != nil {
@@ -76,7 +75,7 @@ func tellAndRelease(results []jobs.BatchResult, tell func([]jobs.BatchResult) er
 	return tell(results)
 }
 
-// awaitMore waits until more than told lines have ended.
+// awaitMore waits until more than told lines have ended. Every idle it ends lost lines and calls tell with no results.
 func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id string, told int, idle time.Duration, tell func([]jobs.BatchResult) error) error {
 	for {
 		waiting, cancel := context.WithTimeout(ctx, idle)
@@ -91,7 +90,7 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 		case !late:
 			return err
 		}
-		// Nobody else might read the batch, so that lines that were lost would never end.
+		// Without this, lost lines would never end if no other client reads the batch.
 		record, err := d.store.Batch(ctx, id)
 		if err == nil {
 			err = d.countOpen(ctx, &record)
@@ -105,8 +104,8 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 	}
 }
 
-// results reads what the first of the lines gave: at least one, and no more than
-// may be held, unless it gives an error too. The caller releases the records.
+// results reads the results of the first lines: at least one, and at most resultBytes plus the last one, unless it
+// also returns an error. The caller releases the records.
 func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) ([]jobs.BatchResult, error) {
 	var results []jobs.BatchResult
 	for held := 0; len(results) < len(lines) && held < resultBytes; {
@@ -117,7 +116,7 @@ func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines
 		results = append(results, result)
 		if result.Record != nil {
 			if result.Record.Large() {
-				break // nobody waits for room who holds some
+				break // never wait for room while holding some
 			}
 			outcome := result.Record.Outcome
 			held += len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
@@ -134,7 +133,7 @@ func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line i
 	record, err := d.store.Hold(ctx, batch.JobIDs[line], patience)
 	switch {
 	case jobs.IsNotFound(err):
-		// Refused since the batch was read, or expired.
+		// It was refused after the batch was read, or has expired.
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if result.Err, err = d.store.Refusal(bounded, jobs.BatchPlace{BatchID: batch.ID, Index: line}); err != nil {
