@@ -15,7 +15,7 @@ import (
 // testCase is one script and its expected response. Each field that a response may have and a case
 // omits must be missing or empty, so that a case is short and still exact.
 type testCase struct {
-	// Name says which behaviour the case holds fast.
+	// Name describes the behaviour under test.
 	Name string `yaml:"name"`
 	// ID and Source are set for cases seen in public: a short name, which is also the subtest's,
 	// and where such a case was seen. The input is our own.
