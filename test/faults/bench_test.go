@@ -11,7 +11,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// bench is a stack whose sandboxes can write to one file of the test's.
+// bench is a stack whose sandboxes can append to one file of the test.
 type bench struct {
 	*stack.Stack
 	runs   string
@@ -29,12 +29,11 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// open starts a stack with a number of workers. change may add to its
-// configuration before.
+// open starts a stack with a number of workers. change may modify its configuration first.
 func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
 	t.Helper()
 	dir := shortDir(t)
-	// The sandbox's user must reach it.
+	// The sandbox's user must be able to reach it.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -69,12 +68,12 @@ func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
 		for _, p := range append(s.Workers(), s.API, s.Redis) {
 			p.Kill()
 		}
-		_ = s.Stop() // names those that we killed
+		_ = s.Stop() // reports the processes that the test killed
 	})
 	return b
 }
 
-// through is the worker's environment with another way to Redis.
+// through returns the worker's environment with another Redis URL.
 func (b *bench) through(url string) stack.Env {
 	env := maps.Clone(b.worker)
 	env["REDIS_URL"] = url
@@ -100,5 +99,5 @@ func (b *bench) startProgram(t *testing.T, program string, env stack.Env) *stack
 	return p
 }
 
-// known is the longest that a client may take to learn that its worker died.
+// known is the longest time until a client must learn that its worker died.
 const known = 10 * time.Second

@@ -35,10 +35,10 @@ func openWithCallbacks(t *testing.T, workers int) *bench {
 	})
 }
 
-// receiver takes callbacks, once it is started, and counts them by job.
+// receiver accepts callbacks once it is started, and counts them by job.
 type receiver struct {
 	address string
-	// answer is what a verified message is answered with; 0 for 204.
+	// answer responds to a verified message; nil for 204.
 	answer func(w http.ResponseWriter, r *http.Request)
 
 	mu       sync.Mutex
@@ -105,7 +105,7 @@ func (r *receiver) count(id string) int {
 	return r.received[id]
 }
 
-// callbackState is what a job says of its callback.
+// callbackState is the callback in a job's record.
 type callbackState struct {
 	Status         string `json:"status"`
 	Attempts       int    `json:"attempts"`
@@ -126,7 +126,7 @@ func submit(t *testing.T, b *bench, script, callbackURL string) string {
 	return a.JobID
 }
 
-// awaitCallback reads a job until its callback stands as is wanted.
+// awaitCallback polls a job until is accepts the state of its callback.
 func awaitCallback(t *testing.T, b *bench, id, what string, is func(callbackState) bool) callbackState {
 	t.Helper()
 	var job struct {
@@ -163,18 +163,18 @@ func TestCallbackTargetSlow(t *testing.T) {
 	var first atomic.Bool
 	r.answer = func(_ http.ResponseWriter, request *http.Request) {
 		if first.CompareAndSwap(false, true) {
-			<-request.Context().Done() // until the sender has had enough
+			<-request.Context().Done() // until the sender gives up
 		}
 	}
 	id := submit(t, b, quick, r.start(t).url())
 	awaitCallback(t, b, id, "timed out", func(c callbackState) bool { return c.Error == "timeout" })
-	// A timeout is no proof that nothing came: it comes twice, with one webhook-id.
+	// After a timeout the message may have arrived: it is sent twice, with the same webhook-id.
 	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts != 2 || r.count(id) != 2 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}
 }
 
-// watched is a place that nothing may reach.
+// watched listens on an address that nothing may connect to, and counts connections.
 func watched(t *testing.T, host string) (address string, reached *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", host+":0")
@@ -200,7 +200,7 @@ func watched(t *testing.T, host string) (address string, reached *atomic.Int64) 
 	return listener.Addr().String(), reached
 }
 
-// Not even to a place that would be allowed.
+// Redirects are not followed, even to an allowed host.
 func TestCallbackRedirected(t *testing.T) {
 	b, r := openWithCallbacks(t, 1), newReceiver(t)
 	elsewhere, reached := watched(t, callbackHost)
@@ -254,7 +254,7 @@ func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
 	}
 }
 
-// The receiver has the message, and the sender dies before the answer.
+// The receiver has the message, and the sender dies before the response.
 func TestAPIKilledWhileSending(t *testing.T) {
 	b, r := openWithCallbacks(t, 1), newReceiver(t)
 	var first atomic.Bool
@@ -278,8 +278,8 @@ func TestAPIKilledWhileSending(t *testing.T) {
 	t.Logf("delivered %s after the restart", time.Since(start))
 }
 
-// Workers and the API die under jobs that all have a callback. Each is told of, at
-// least once, whatever became of it.
+// Workers and the API die while all jobs have a callback. Each job's end is delivered at least
+// once, whatever its outcome.
 func TestCallbacksWhileEverythingDies(t *testing.T) {
 	b, r := openWithCallbacks(t, 2), newReceiver(t)
 	r.start(t)

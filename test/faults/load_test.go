@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	// jobCount is how many jobs each fault meets, from clients at once.
+	// jobCount is how many jobs each fault affects; clients is how many run at once.
 	jobCount = 500
 	clients  = 24
-	// patience is how long a client asks for its job.
+	// patience is how long a client polls for its job.
 	patience = 100 * time.Second
 )
 
-// job is what one client knows of its job.
+// job is a client's knowledge of its job.
 type job struct {
 	number   int
 	id       string
@@ -34,18 +34,18 @@ type job struct {
 	result   string
 }
 
-// The ends of jobs whose clients hung up: none of them ran.
+// Ends of jobs whose clients hung up; these did not run.
 const (
 	withdrawn   = "withdrawn"
 	notAccepted = "not accepted"
 )
 
-// load is a number of clients that run jobs.
+// load is a set of clients that run jobs.
 type load struct {
 	url string
-	// slow makes each job take that many seconds.
+	// slow is how many seconds each job takes.
 	slow float64
-	// client is what a client does with its job.
+	// client is the behaviour of each client.
 	client func(j *job, ctx context.Context, l *load)
 	jobs   []job
 	next   atomic.Int64
@@ -98,8 +98,8 @@ type answer struct {
 	Code   string `json:"code"`
 }
 
-// run posts a job until it is accepted, with an idempotency key, and reads it
-// until it ended. Each fourth client waits for its answer.
+// run posts a job with an idempotency key until it is accepted, and polls it until it has ended.
+// Every fourth client posts synchronously.
 func (j *job) run(ctx context.Context, l *load) {
 	async := j.number%4 != 0
 	deadline := time.Now().Add(patience)
@@ -143,7 +143,7 @@ func (j *job) end(code, result string) { j.code, j.result, j.known = code, resul
 
 var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
 
-// call gives status 0 for no answer.
+// call returns status 0 if there is no response.
 func call(ctx context.Context, method, url, body, key string) (int, answer) {
 	var a answer
 	status := stack.Ask(ctx, client, method, url, []byte(body), key, &a)
@@ -153,19 +153,19 @@ func call(ctx context.Context, method, url, body, key string) (int, answer) {
 	return status, a
 }
 
-// losses is what Redis itself may lose by a fault.
+// losses is what Redis itself may lose through a fault.
 type losses int
 
 const (
 	losesNothing losses = iota
 	// mayLose: jobs that have not started.
 	mayLose
-	// mayForget: everything, fences and idempotency keys too.
+	// mayForget: everything, including fences and idempotency keys.
 	mayForget
 )
 
-// judge waits for the clients, checks what is promised, and adds the row of the
-// table. broken is when the fault ended.
+// judge waits for the clients, checks the promises, and adds the row of the table. broken is when
+// the fault ended.
 func (l *load) judge(t *testing.T, runs string, broken time.Time, may losses) {
 	t.Helper()
 	l.all.Wait()

@@ -16,7 +16,7 @@ import (
 
 var (
 	programs stack.Programs
-	// skewedWorker is a worker whose clock is an hour ahead.
+	// skewedWorker is the path of a worker whose clock is an hour ahead.
 	skewedWorker string
 
 	rowsMu sync.Mutex
@@ -56,9 +56,9 @@ func run(m *testing.M) (int, error) {
 	return code, table.Flush()
 }
 
-// buildSkewed builds a worker for which it is an hour later. Go asks the kernel
-// for the time without libc, so that libfaketime cannot reach it; instead the
-// standard library's time.Now is another in this build.
+// buildSkewed builds a worker whose clock is an hour ahead. Go reads the time from the kernel
+// without libc, so libfaketime has no effect; instead this build replaces the standard library's
+// time.Now.
 func buildSkewed(dir string) (string, error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// openApart starts a stack with one worker beside Redis and one that reaches it
-// over a network that the test can disturb.
+// openApart starts a stack with one worker next to Redis and one that connects over a network that
+// the test can disturb.
 func openApart(t *testing.T) (*bench, *toxiproxy.Proxy) {
 	t.Helper()
 	address := freeAddress(t)
@@ -30,7 +30,7 @@ func openApart(t *testing.T) (*bench, *toxiproxy.Proxy) {
 	return b, proxy
 }
 
-// startProxy starts a network in front of a Redis that need not be there yet.
+// startProxy starts a network in front of a Redis that need not be running yet.
 func startProxy(t *testing.T, address string) *toxiproxy.Proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -52,7 +52,7 @@ func disturb(t *testing.T, proxy *toxiproxy.Proxy, kind, attributes string) {
 	}
 }
 
-// freeAddress is one that nobody listens on at this moment.
+// freeAddress returns an address that is unused at this moment.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -90,8 +90,8 @@ func TestNetworkSlow(t *testing.T) {
 	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
-// The API and the worker reach Redis at 1 MB a second: 16 MiB of input take 17 s each
-// way, and the job is accepted, taken and run once.
+// The API and the worker reach Redis at 1 MB a second: 16 MiB of input take 17 s each way, and the
+// job is accepted, taken and run once.
 func TestLargeInputsOverASlowLink(t *testing.T) {
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)

@@ -15,8 +15,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// runThenWait posts a job asynchronously and, once it is accepted, again under the same key, synchronously. Each
-// third of these requests hangs up. Then it reads the job to its end.
+// runThenWait posts a job asynchronously and, once it is accepted, again under the same key,
+// synchronously. Every third of these requests hangs up. Then it polls the job to its end.
 func (j *job) runThenWait(ctx context.Context, l *load) {
 	key, deadline := fmt.Sprintf("job-%d", j.number), time.Now().Add(patience)
 	for ; j.id == ""; time.Sleep(100 * time.Millisecond) {
@@ -44,8 +44,8 @@ func (j *job) runThenWait(ctx context.Context, l *load) {
 	j.read(ctx, l, deadline)
 }
 
-// Requests join jobs that others were promised, no worker is alive for longer than a synchronous request stands, and
-// clients hang up: none of that ends a job.
+// Requests join jobs that were promised to other requests, no worker is alive for longer than a
+// synchronous request waits for one, and clients hang up: none of that ends a job.
 func TestSameKeyAsyncThenSync(t *testing.T) {
 	b := open(t, 2, nil)
 	l := startClients(t.Context(), b.URL, 0.02, (*job).runThenWait)
@@ -60,8 +60,8 @@ func TestSameKeyAsyncThenSync(t *testing.T) {
 	l.judge(t, b.runs, killed, losesNothing)
 }
 
-// runAndHangUp posts a job synchronously, without a key, and hangs up within some milliseconds. While no API listens
-// it tries again.
+// runAndHangUp posts a job synchronously, without a key, and hangs up within some milliseconds.
+// While no API listens it retries.
 func (j *job) runAndHangUp(ctx context.Context, l *load) {
 	for deadline := time.Now().Add(patience); errors.Is(j.postOnce(ctx, l), syscall.ECONNREFUSED) && time.Now().Before(deadline); {
 		time.Sleep(100 * time.Millisecond)
@@ -86,7 +86,8 @@ func (j *job) postOnce(ctx context.Context, l *load) error {
 
 func (j *job) requestID() string { return fmt.Sprintf("hang-up-%d", j.number) }
 
-// findEnds reads the ends of jobs whose clients know no ids: which request made which job stands in Redis.
+// findEnds reads the ends of jobs whose clients know no ids; Redis has which request made which
+// job.
 func (l *load) findEnds(t *testing.T, redisURL string) {
 	t.Helper()
 	c := redistest.Client(t, redisURL)
@@ -124,7 +125,7 @@ func (j *job) findEnd(t *testing.T, l *load, made []string) {
 	if j.code == "cancelled" || j.code == "unavailable" {
 		j.code = withdrawn
 	}
-	j.accepted = j.known // nobody waited for it
+	j.accepted = j.known // no client waited for it
 }
 
 // A job whose client has gone runs once or is withdrawn, while a worker and the API die as well.

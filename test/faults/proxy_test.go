@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// wire stands between a program and Redis and sees each command and each reply.
+// wire is a proxy between a program and Redis that inspects each command and each reply.
 type wire struct {
 	url      string
 	listener net.Listener
 	upstream string
-	// request and reply see what passes and say whether it may; else the
-	// connection is closed instead. last is the command before a reply.
+	// request and reply inspect each piece and report whether to forward it; otherwise the
+	// connection is closed. last is the command before a reply.
 	request func(command []byte) bool
 	reply   func(last, reply []byte) bool
-	// drop says that a piece from Redis is left out.
+	// drop reports whether to omit a piece from Redis.
 	drop func(piece []byte) bool
 
 	mu    sync.Mutex
@@ -91,7 +91,7 @@ func (w *wire) serve(down net.Conn) {
 	})
 }
 
-// pass copies until see says no.
+// pass copies until see reports that the connection must end.
 func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 	buffer := make([]byte, 256<<10)
 	for {
@@ -112,13 +112,13 @@ func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 	}
 }
 
-// The stages of a job at its worker, by the script that is sent: they are told
-// apart by how many arguments they have.
+// The stages of a job at its worker, recognized by the Lua script sent: the number of arguments
+// differs.
 func isTake(command []byte) bool  { return isScript(command, "*6\r\n", "}:job") }
 func isFence(command []byte) bool { return isScript(command, "*8\r\n", "}:job") }
 func isEnd(command []byte) bool   { return isScript(command, "*16\r\n", "}:job") }
 
-// isEnqueue knows asynq's.
+// isEnqueue recognizes asynq's script.
 func isEnqueue(command []byte) bool { return isScript(command, "*", "}:t:") }
 
 func isScript(command []byte, arity, key string) bool {
@@ -126,7 +126,7 @@ func isScript(command []byte, arity, key string) bool {
 		bytes.Contains(bytes.ToLower(command[:min(len(command), 40)]), []byte("eval"))
 }
 
-// isPublished knows what Pub/Sub sends.
+// isPublished recognizes a Pub/Sub message.
 func isPublished(piece []byte) bool {
 	return bytes.HasPrefix(piece[1:], []byte("3\r\n$7\r\nmessage"))
 }

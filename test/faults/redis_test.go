@@ -33,7 +33,7 @@ func TestAPIKilledWhileClientsWait(t *testing.T) {
 func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
 	kills := make(chan struct{}, 1)
 	var w *wire
-	// The API goes through a wire to a Redis that is only known later.
+	// The API uses a wire to a Redis whose address is known only later.
 	b := open(t, 2, func(c *stack.Config) {
 		w = newWire(t, "")
 		hit := nth(60, isEnqueue)
@@ -93,8 +93,8 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
-// What Redis forgets is lost, and its clients learn that. An idempotency key is
-// forgotten too, so a client that repeats its request makes a new job.
+// Data that Redis forgets is lost, and clients get 404. Idempotency keys are forgotten too, so a
+// client that repeats its request makes a new job.
 func TestRedisFlushed(t *testing.T) {
 	b := open(t, 2, nil)
 	l := startLoad(t.Context(), b.URL, 0.02)
@@ -110,15 +110,15 @@ func TestRedisAtMaxmemory(t *testing.T) {
 	client := redistest.Client(t, b.RedisURL)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
-	setMaxmemory(t, client, 1) // whatever it uses, that is too little
+	setMaxmemory(t, client, 1) // less than it already uses
 	awaitRefusals(t, client, "OOM")
 	time.Sleep(4 * time.Second)
 	setMaxmemory(t, client, 0)
 	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
-// awaitRefusals waits until Redis has refused commands for this reason: only
-// then does the fault bite.
+// awaitRefusals waits until Redis has refused commands for this reason: only then does the fault
+// take effect.
 func awaitRefusals(t *testing.T, client redis.UniversalClient, reason string) {
 	t.Helper()
 	await(t, "Redis refuses commands: "+reason, func() bool {
@@ -158,7 +158,7 @@ func TestPubSubDropped(t *testing.T) {
 	l.judge(t, b.runs, time.Now(), losesNothing)
 }
 
-// The file system that Redis writes to has no room for four seconds.
+// The file system that Redis writes to is full for four seconds.
 func TestDataDiskFull(t *testing.T) {
 	disk := shortDir(t)
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
@@ -169,10 +169,10 @@ func TestDataDiskFull(t *testing.T) {
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	ballast := filepath.Join(disk, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) { // as much as there is room for
+	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) { // fills all free space
 		t.Fatalf("the disk is not full: %v", err)
 	}
-	// Redis could not write its append-only file, and refuses writes because of it.
+	// Redis could not write its append-only file, and so refuses writes.
 	awaitRefusals(t, redistest.Client(t, b.RedisURL), "MISCONF")
 	time.Sleep(4 * time.Second)
 	if err := os.Remove(ballast); err != nil {

@@ -16,7 +16,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// redisServer starts one more redis-server, which ends with the test.
+// redisServer starts another redis-server, which ends with the test.
 func redisServer(t *testing.T, args ...string) {
 	t.Helper()
 	cmd := exec.Command("redis-server", args...)
@@ -30,7 +30,7 @@ func redisServer(t *testing.T, args ...string) {
 	})
 }
 
-// sentinels starts three that watch a primary, and gives their addresses.
+// sentinels starts three sentinels for a primary, and returns their addresses.
 func sentinels(t *testing.T, primaryPort string) string {
 	t.Helper()
 	var addresses []string
@@ -49,9 +49,9 @@ func sentinels(t *testing.T, primaryPort string) string {
 	return strings.Join(addresses, ",")
 }
 
-// The primary dies under load and a replica takes over. Redis replicates without
-// waiting, so jobs that only the old primary knew are lost (404); a fence is
-// waited for, so none of them ran, and no other runs twice.
+// The primary dies under load and a replica takes over. Redis replicates asynchronously, so jobs
+// that only the old primary had are lost (404). Workers wait for the replication of a fence, so
+// none of the lost jobs ran, and no other runs twice.
 func TestSentinelFailover(t *testing.T) {
 	primary, replica := freeAddress(t), freeAddress(t)
 	_, primaryPort, _ := net.SplitHostPort(primary)

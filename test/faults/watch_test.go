@@ -16,7 +16,7 @@ import (
 // talker prints a line every 20 ms for six seconds.
 const talker = "import time\ndef main():\n    for i in range(300):\n        print('line', i)\n        time.sleep(0.02)\n"
 
-// follower watches one job and comes back whenever it loses the answer.
+// follower watches one job and reconnects whenever the stream breaks.
 type follower struct {
 	text, recorded string
 	broken         int
@@ -65,7 +65,7 @@ func restartUnder(t *testing.T, end func(*stack.Process)) {
 		}
 	}
 	for range 2 {
-		time.Sleep(1500 * time.Millisecond) // something is printed
+		time.Sleep(1500 * time.Millisecond) // jobs print something
 		end(b.API)
 		if err := b.RestartAPI(ctx); err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func restartUnder(t *testing.T, end func(*stack.Process)) {
 	}
 }
 
-// No line is lost and none comes twice, however the API ends.
+// No line is lost or repeated, however the API ends.
 func TestAPIKilledUnderWatchers(t *testing.T) {
 	restartUnder(t, func(api *stack.Process) { api.Kill() })
 }

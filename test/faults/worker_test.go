@@ -9,8 +9,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// killAt runs a load while workers, one after the other, are killed when they
-// reach a stage for the nth time. A second worker stays.
+// killAt runs a load and kills worker after worker when each reaches a stage for the nth time. A
+// second worker stays alive.
 func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
 	t.Helper()
 	b := open(t, 1, nil)
@@ -41,7 +41,7 @@ func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
 	l.wantKnown(t, last)
 }
 
-// wantKnown checks how soon the clients of lost jobs knew.
+// wantKnown checks how soon the clients of lost jobs learned of the loss.
 func (l *load) wantKnown(t *testing.T, since time.Time) {
 	t.Helper()
 	for _, j := range l.jobs {
@@ -51,7 +51,7 @@ func (l *load) wantKnown(t *testing.T, since time.Time) {
 	}
 }
 
-// nth is true for the nth time that is true, and after.
+// nth returns a predicate that is true from the nth time that is returns true.
 func nth(n int64, is func([]byte) bool) func([]byte) bool {
 	var seen atomic.Int64
 	return func(piece []byte) bool { return is(piece) && seen.Add(1) >= n }
@@ -134,7 +134,7 @@ func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
 	l.wantKnown(t, start)
 }
 
-// Its clock is ahead of the other's and of Redis's; then it dies.
+// The dying worker's clock is ahead of the other worker's and of Redis's.
 func TestWorkerClockAnHourAhead(t *testing.T) {
 	b := open(t, 1, nil)
 	late := b.startProgram(t, skewedWorker, b.worker)
