@@ -1,5 +1,5 @@
-// Package results keeps the history of programs that measure: a file with one
-// line of JSON for each run, and what a run is told apart by.
+// Package results keeps the history of measurements: a file with one line of JSON per run, and the
+// facts that identify a run.
 package results
 
 import (
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Append adds a run to the file, as one line; an empty path is none.
+// Append adds a run to the file, as one line; with an empty path it does nothing.
 func Append(path string, run any) error {
 	if path == "" {
 		return nil
@@ -30,8 +30,8 @@ func Append(path string, run any) error {
 	return errors.Join(err, f.Close())
 }
 
-// Commit names the source; "unknown" outside a repository. A plus sign stands
-// for changes that are not committed.
+// Commit returns the version of the source; "unknown" outside a repository. A plus sign means
+// uncommitted changes.
 func Commit(ctx context.Context) string {
 	cmd := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--abbrev=12")
 	cmd.Stderr = os.Stderr
@@ -42,7 +42,7 @@ func Commit(ctx context.Context) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Kernel is the running kernel's release, without a name if it has none.
+// Kernel returns the running kernel's release, without the kernel's name.
 func Kernel() string {
 	var name unix.Utsname
 	_ = unix.Uname(&name)
