@@ -1,4 +1,4 @@
-// Package verdicts holds the table of verdicts: each way for a script to die,
-// with what the reply says about it, in warm and cold sandboxes, with this
-// machine's cgroups and with rlimits only. docs/verdicts.md is held to it.
+// Package verdicts tests the table of verdicts: the response to each way in which a script can die,
+// in warm and cold sandboxes, with this machine's cgroups and with rlimits only. It also checks
+// that docs/verdicts.md has the same table.
 package verdicts

@@ -1,13 +1,13 @@
 package verdicts
 
-// cell is what the reply to a script must say. Zero means as in the column
-// with cgroups.
+// cell is the expected response to a script. The zero value means the same as in the column with
+// cgroups.
 type cell struct {
-	// code with the signal's name behind it for "killed"; "" for success.
+	// code is the error's code, with the signal's name after "killed"; "" for success.
 	code string
-	// hint is how an exception names the limit that lies behind it.
+	// hint is the limit's name in the hint of an exception that the limit caused.
 	hint string
-	// why is for the docs, where a verdict is not available.
+	// why explains in the docs why a verdict is not available.
 	why string
 }
 
@@ -15,15 +15,15 @@ type cell struct {
 type row struct {
 	name   string
 	script string
-	// cgroups is for machines with cgroups of version 1 or 2, rlimits for
-	// those without; the same in warm and cold sandboxes.
+	// cgroups is for machines with cgroups of version 1 or 2, rlimits for those without; the same
+	// in warm and cold sandboxes.
 	cgroups, rlimits cell
-	// says must be in the sentence, with cgroups.
+	// says must be in the error's sentence, with cgroups.
 	says string
 }
 
-// table is run under limits of 8 s wall time, 0.6 s of CPU time, 128 MB of
-// memory, 160 MB in /tmp, 16 processes.
+// table runs under limits of 8 s wall time, 0.6 s of CPU time, 128 MB of memory, 160 MB in /tmp, 16
+// processes.
 var table = []row{
 	{name: "timeout: asleep", script: `
 import time
@@ -238,7 +238,7 @@ def main():
     os._exit(0)`, cgroups: cell{code: "exit"}},
 }
 
-// want is what a column expects of a row.
+// want returns the expectation of a column for a row.
 func (r row) want(rlimitsOnly bool) cell {
 	if rlimitsOnly && (r.rlimits != cell{}) {
 		return r.rlimits

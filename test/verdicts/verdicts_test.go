@@ -35,7 +35,7 @@ func (c *column) name() string {
 
 var columns []*column
 
-// limits are far apart where one could be met instead of another.
+// limits are far apart where a script could exceed one instead of another.
 var limits = stack.Env{
 	"LIMIT_WALL": stack.Stretched(8 * time.Second).String(), "LIMIT_CPU": stack.Stretched(600 * time.Millisecond).String(),
 	"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_TMP_MB": "160", "LIMIT_PROCESSES": "16",
@@ -112,7 +112,7 @@ func stopColumns() error {
 	return errors.Join(errs...)
 }
 
-// answer is what of the service's answer the table is about.
+// answer has the fields of a response that the table checks.
 type answer struct {
 	Code   string `json:"code"`
 	Signal string `json:"signal"`
@@ -124,7 +124,7 @@ type answer struct {
 	body string
 }
 
-// TestTable meets every cell.
+// TestTable checks every cell.
 func TestTable(t *testing.T) {
 	for _, c := range columns {
 		t.Run(c.name(), func(t *testing.T) {
@@ -190,7 +190,7 @@ func execute(t *testing.T, s *stack.Stack, script string) answer {
 	return got
 }
 
-// TestDocs holds the table in docs/verdicts.md to this one.
+// TestDocs compares the table in docs/verdicts.md with this one.
 func TestDocs(t *testing.T) {
 	content, err := os.ReadFile("../../docs/verdicts.md")
 	if err != nil {
