@@ -10,11 +10,11 @@ import (
 	"cellblock/client"
 )
 
-// mostInBatch is how many jobs a batch has at most.
+// mostInBatch is the most jobs in a batch.
 const mostInBatch = 30
 
-// runBatch hands a batch in, cancels one in five, and reads its results to the
-// last. Each of its jobs is then one of the load's.
+// runBatch submits a batch, cancels one in five, and reads all results. The batch's jobs are also
+// jobs of the load.
 func (l *load) runBatch(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
@@ -39,7 +39,7 @@ func (l *load) runBatch(ctx context.Context) {
 	}
 	if rand.IntN(5) == 0 {
 		pause(ctx, time.Duration(rand.IntN(200))*time.Millisecond)
-		// What an API that is killed meanwhile does not cancel just runs.
+		// If the API is killed meanwhile, jobs may remain uncancelled; they just run.
 		_, _ = l.service.CancelBatch(ctx, batch.BatchID)
 		for _, j := range jobs {
 			j.cancelled = true
@@ -54,7 +54,7 @@ func (l *load) runBatch(ctx context.Context) {
 	}
 }
 
-// submitBatch asks until it is accepted, for as long as a client of one job does.
+// submitBatch retries until the batch is accepted, for as long as the client of a single job does.
 func (l *load) submitBatch(ctx context.Context, requests []client.Request, key string) (batch *client.BatchAccepted, err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
 		batch, err = l.service.SubmitBatch(ctx, requests, client.BatchOptions{IdempotencyKey: key})

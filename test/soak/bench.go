@@ -20,11 +20,10 @@ import (
 )
 
 const (
-	// warmup is the load before the first measurement: every kind of job has run
-	// by then, and what grows once has grown.
+	// warmup is the load before the first measurement: by its end every kind of job has run, and
+	// one-time growth is over.
 	warmup = 15 * time.Second
-	// resultTTL is how long records are kept; it is longer than any client is
-	// away from its job.
+	// resultTTL is how long records are kept; it is longer than any client is away from its job.
 	resultTTL = 20 * time.Second
 	// workers is how many there are at any time; the first is the elder.
 	workers = 3
@@ -40,13 +39,13 @@ type bench struct {
 	around []string
 	// elderURL is where the elder serves its metrics.
 	elderURL string
-	// callbacks takes those of jobs.
+	// callbacks receives the jobs' callbacks.
 	callbacks *receiver
 	client    redis.UniversalClient
 }
 
-// open builds the programs and starts the service. Its workers have a run
-// folder of their own, so that nobody else's control groups are counted.
+// open builds the programs and starts the service. Its workers have a separate run folder, so that
+// no other worker's control groups are counted.
 func open(ctx context.Context) (_ *bench, err error) {
 	dir, err := os.MkdirTemp("", "cellblock-soak-")
 	if err != nil {
@@ -72,8 +71,8 @@ func open(ctx context.Context) (_ *bench, err error) {
 	b.worker = stack.Env{
 		"NSJAIL_CONFIG": config, "RUN_DIR": b.runDir(), "UID_BASE": "30000000", "LOG_FORMAT": "json",
 		"WORKER_CONCURRENCY": "2", "METRICS_ADDR": "127.0.0.1:0",
-		// The shortest wall limit there is, and others that are soon met. Zygotes
-		// are replaced often, and a file may hold every job's line.
+		// The shortest wall limit possible, and others that are soon exceeded. Zygotes are replaced
+		// often, and a file may hold every job's line.
 		"LIMIT_WALL": "100ms", "LIMIT_MEMORY_MB": "64", "LIMIT_OUTPUT_KB": "128", "LIMIT_RESULT_KB": "128",
 		"ZYGOTE_JOBS": "300", "LIMIT_FILE_MB": "1024",
 	}
@@ -95,23 +94,23 @@ func open(ctx context.Context) (_ *bench, err error) {
 
 func (b *bench) runDir() string { return filepath.Join(b.dir, "run") }
 
-// writeFiles makes the file that every job writes to and the nsjail.cfg that
-// mounts it.
+// writeFiles creates the file that every job writes to and the nsjail.cfg that mounts it, and
+// returns the path of the latter.
 func (b *bench) writeFiles() (config string, err error) {
 	config = filepath.Join(b.dir, "nsjail.cfg")
 	text := cellblock.NsjailConfig + "\nmount { src: \"" + b.runs + "\" dst: \"/runs\" is_bind: true rw: true }\n"
 	return config, errors.Join(
-		os.Chmod(b.dir, 0o755), // the sandbox's user must reach it
+		os.Chmod(b.dir, 0o755), // the sandbox's user must be able to reach it
 		os.Mkdir(b.runDir(), 0o755),
 		os.WriteFile(b.runs, nil, 0o600), os.Chmod(b.runs, 0o666),
 		os.WriteFile(config, []byte(text), 0o600),
 	)
 }
 
-// elder is the worker that is never killed.
+// elder returns the worker that is never killed.
 func (b *bench) elder() *stack.Process { return b.Workers()[0] }
 
-// alive are the workers that have not ended.
+// alive returns the workers that have not exited.
 func (b *bench) alive() []*stack.Process {
 	var alive []*stack.Process
 	for _, p := range b.Workers() {
@@ -161,7 +160,7 @@ func (b *bench) ran() (map[int]int, error) {
 	return ran, nil
 }
 
-// stopAll asks everything that lives to end, and tells what is left then.
+// stopAll asks all live processes to exit, and returns what remains afterwards.
 func (b *bench) stopAll() ([]row, error) {
 	var errs []error
 	for _, p := range append(b.alive(), b.API, b.Redis) {
@@ -183,7 +182,7 @@ func (b *bench) stopAll() ([]row, error) {
 	}, errors.Join(errs...)
 }
 
-// close ends what is left without asking, and removes the files.
+// close kills the remaining processes and removes the files.
 func (b *bench) close() error {
 	if b.client != nil {
 		_ = b.client.Close()
@@ -195,11 +194,11 @@ func (b *bench) close() error {
 		for _, p := range append(b.Workers(), b.API, b.Redis) {
 			p.Kill()
 		}
-		_ = b.Stop() // names those that we killed
+		_ = b.Stop() // reports the processes that we killed
 		stack.Survivors(5 * time.Second)
-		// Workers that were killed leave theirs for the next of their number.
+		// Killed workers leave their groups for the next worker with the same number.
 		groups := b.cgroups()
-		slices.Reverse(groups) // a worker's own after those in it
+		slices.Reverse(groups) // a worker's own group after those in it
 		for _, dir := range groups {
 			_ = os.Remove(dir)
 		}

@@ -15,18 +15,17 @@ import (
 // chaos ends parts of the service at random and starts them again.
 type chaos struct {
 	*bench
-	// mean is the mean time between two of its deeds.
+	// mean is the mean time between two faults.
 	mean time.Duration
-	// apiUntil is when the API is killed for the last time: what it leaks after
-	// that adds up.
+	// apiUntil is when the API is killed for the last time: its leaks after that add up.
 	apiUntil time.Time
 	kills    map[string]int
 }
 
-// progressInterval is how often a line tells how things stand.
+// progressInterval is the time between two progress lines.
 const progressInterval = 15 * time.Second
 
-// run goes on until ctx ends. Only it starts and ends processes meanwhile.
+// run runs until ctx is done. No other goroutine starts or ends processes meanwhile.
 func (c *chaos) run(ctx context.Context, l *load) error {
 	deed := time.NewTimer(c.interval())
 	defer deed.Stop()
@@ -43,7 +42,7 @@ func (c *chaos) run(ctx context.Context, l *load) error {
 		case <-reap.C:
 			c.reapOrphans()
 		case <-deed.C:
-			// What was begun is finished: the service must be whole at the end.
+			// A fault that has begun is completed: the service must be whole at the end.
 			if err := c.disturb(context.WithoutCancel(ctx)); err != nil {
 				return err
 			}
@@ -52,7 +51,7 @@ func (c *chaos) run(ctx context.Context, l *load) error {
 	}
 }
 
-// interval is between half and one and a half of the mean.
+// interval returns half to one and a half times the mean.
 func (c *chaos) interval() time.Duration {
 	return time.Duration((0.5 + rand.Float64()) * float64(c.mean))
 }
@@ -77,8 +76,7 @@ func (c *chaos) disturb(ctx context.Context) error {
 	return c.startWorker(ctx)
 }
 
-// reapOrphans takes note of the ends of processes that came to this program when
-// their parents were killed.
+// reapOrphans reaps processes that this program inherited when their parents were killed.
 func (b *bench) reapOrphans() {
 	ours := map[int]bool{b.API.PID(): true, b.Redis.PID(): true}
 	for _, p := range b.Workers() {
@@ -86,7 +84,7 @@ func (b *bench) reapOrphans() {
 	}
 	for _, pid := range stack.Descendants(unix.Getpid()) {
 		if !ours[pid] {
-			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // most are another's children
+			_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // most are children of other processes
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// answer is what an answer may have that is looked at here.
+// answer has the fields of a response that this program checks.
 type answer struct {
 	JobID  string         `json:"job_id"`
 	Status string         `json:"status"`
@@ -21,7 +21,7 @@ type answer struct {
 
 var httpClient = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
-// request is what a client posts.
+// request is the body that a client posts.
 type request struct {
 	Script      string `json:"script"`
 	Async       bool   `json:"async"`
@@ -36,7 +36,7 @@ func execute(ctx context.Context, url, key string, r request) (int, answer) {
 	return call(ctx, http.MethodPost, url+"/execute", body, key)
 }
 
-// call gives status 0 for no answer.
+// call returns status 0 if there is no response.
 func call(ctx context.Context, method, url string, body []byte, key string) (int, answer) {
 	var a answer
 	status := stack.Ask(ctx, httpClient, method, url, body, key, &a)

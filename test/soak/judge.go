@@ -12,13 +12,13 @@ type row struct {
 	What  string  `json:"what"`
 	Begin float64 `json:"begin"`
 	End   float64 `json:"end"`
-	// Bound is the most that End may be.
+	// Bound is the highest permitted End.
 	Bound float64 `json:"bound"`
 	Grew  bool    `json:"grew"`
 	unit  string
 }
 
-// compare gives the table of two samples; none for no beginning.
+// compare returns the table for two samples; nil if begin is nil.
 func compare(begin, end sample) []row {
 	if begin == nil {
 		return nil
@@ -33,7 +33,7 @@ func compare(begin, end sample) []row {
 	return rows
 }
 
-// tally is what became of the jobs.
+// tally counts the outcomes of the jobs.
 type tally struct {
 	Accepted int `json:"accepted"`
 	Ran      int `json:"ran"`
@@ -44,18 +44,18 @@ type tally struct {
 	Wrong    int `json:"wrong_end"`
 	Answers  int `json:"wrong_answers"`
 	Unproved int `json:"kinds_without_their_end"`
-	// WorkerLost are jobs whose worker was killed, Late those of other kinds that
-	// the short wall limit ended on a busy machine.
+	// WorkerLost counts jobs whose worker was killed, Late those of other kinds that the short wall
+	// limit ended on a busy machine.
 	WorkerLost int            `json:"worker_lost"`
 	Late       int            `json:"late"`
 	ByKind     map[string]int `json:"by_kind"`
 }
 
-// mostLate is the share of jobs that may meet the wall limit without meaning to:
-// above it the others prove little.
+// mostLate is the largest share of jobs that may exceed the wall limit unintentionally: above it
+// the others prove little.
 const mostLate = 0.2
 
-// judge holds every job against its kind. ran is how often each wrote its line.
+// judge compares every job with the expectations of its kind. ran is how often each wrote its line.
 func (l *load) judge(ran map[int]int) tally {
 	t := tally{ByKind: map[string]int{}, Ran: len(ran)}
 	proved := map[*kind]bool{}
@@ -84,7 +84,7 @@ func (l *load) judge(ran map[int]int) tally {
 	return t
 }
 
-// count puts an accepted job's end where it belongs.
+// count adds an accepted job's end to the tally.
 func (t *tally) count(j *job, ran int, proved map[*kind]bool) {
 	fits := slices.Contains(j.kind.codes, j.code) || j.cancelled && j.code == "cancelled"
 	switch {
@@ -116,7 +116,7 @@ func unquoted(text string) string {
 	return text
 }
 
-// broken counts what must not be.
+// broken returns the number of broken promises.
 func (t *tally) broken() int {
 	n := t.Twice + t.Endless + t.Swapped + t.Wrong + t.Answers + t.Unproved
 	if float64(t.Late) > mostLate*float64(t.Accepted) {

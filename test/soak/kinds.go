@@ -11,20 +11,20 @@ import (
 type kind struct {
 	name   string
 	weight int
-	// script is what main() does after it has written its number, which stands for
-	// NUMBER; all of the module if whole is true, which then writes none.
+	// script is the body of main() after it has written its number, which replaces NUMBER; if whole
+	// is true, it is the whole module, which writes none.
 	script string
 	whole  bool
-	// codes are the ends that it may have; "" is success. A worker that dies and
-	// the short wall limit on a busy machine make further ones, see load.judge.
+	// codes are the expected ends; "" is success. A worker that dies, and the short wall limit on a
+	// busy machine, cause others; see load.judge.
 	codes []string
-	// sync is whether the client waits: 0 never, 1 always, else by chance.
+	// sync is the probability that the client waits.
 	sync float64
-	// act is what the client does beside, if anything.
+	// act is what else the client does, if anything.
 	act action
 }
 
-// action is what a client does beside posting its job and reading its end.
+// action is what a client does besides posting its job and reading its end.
 type action int
 
 const (
@@ -49,7 +49,7 @@ const (
 	actCallback
 )
 
-// kinds of jobs, every one that there is.
+// kinds are all kinds of jobs.
 var kinds = []*kind{
 	{name: "success", weight: 20, script: "return 'job NUMBER'", codes: []string{""}, sync: 0.6},
 	{name: "pandas", weight: 6, script: "import pandas as pd; assert int(pd.Series([1, 2]).sum()) == 3; return 'job NUMBER'", codes: []string{""}, sync: 0.6},
@@ -77,13 +77,13 @@ var kinds = []*kind{
 	{name: "called back", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, act: actCallback},
 }
 
-// talking prints now and then, on both streams and with letters of several bytes.
+// talking prints now and then, on both streams and with multi-byte characters.
 const talking = "import sys, time\n    for i in range(4): print('é', i); sys.stderr.write('NUMBER'); time.sleep(0.01)\n    return 'job NUMBER'"
 
-// plain are the kinds whose client does nothing beside.
+// plain are the kinds without an action.
 var plain = slices.DeleteFunc(slices.Clone(kinds), func(k *kind) bool { return k.act != actNothing })
 
-// pick gives one of the kinds, by weight.
+// pick returns a random kind, by weight.
 func pick(kinds []*kind) *kind {
 	all := 0
 	for _, k := range kinds {
@@ -95,11 +95,11 @@ func pick(kinds []*kind) *kind {
 			return k
 		}
 	}
-	return nil // never: n is below the sum
+	return nil // never reached: n is below the sum
 }
 
-// body is the script for a job of this kind. Its first act is to write its
-// number to the file that only this program mounts into the sandbox.
+// body returns the script of a job of this kind. It first writes its number to the file that only
+// this program mounts into the sandbox.
 func (k *kind) body(number int) string {
 	if k.whole {
 		return k.script

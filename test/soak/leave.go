@@ -13,15 +13,16 @@ import (
 )
 
 const (
-	// leavePatience is how long a job is looked for whose client hung up; one that is not there by then was not
-	// accepted.
+	// leavePatience is how long to look for the job of a client that hung up; a job not found by
+	// then was not accepted.
 	leavePatience = time.Second
-	// newest is how many of the youngest jobs are looked through for it.
+	// newest is how many of the newest jobs are searched for it.
 	newest = 300
 )
 
-// leave posts without a key and hangs up within some milliseconds. A job that was accepted has an end, which it reads:
-// the job ran, or it was withdrawn (cancelled; unavailable if that was while it was being accepted).
+// leave posts without a key and hangs up within some milliseconds. An accepted job has an end,
+// which leave reads: the job ran, or it was withdrawn (cancelled; unavailable if it was still being
+// accepted).
 func (j *job) leave(ctx context.Context, l *load) {
 	requestID := fmt.Sprintf("soak-leave-%d", j.number)
 	short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
@@ -35,7 +36,7 @@ func (j *job) leave(ctx context.Context, l *load) {
 	}
 }
 
-// postOnce posts the job without a key. What is answered does not matter.
+// postOnce posts the job without a key and ignores the response.
 func (j *job) postOnce(ctx context.Context, url, requestID string) {
 	body, err := json.Marshal(request{Script: j.kind.body(j.number)})
 	if err != nil {
@@ -52,8 +53,8 @@ func (j *job) postOnce(ctx context.Context, url, requestID string) {
 	}
 }
 
-// jobOf returns the id of the job that a request made, read from Redis itself; "" if there is none. Ids grow with
-// time.
+// jobOf returns the id of the job that a request made, read from Redis itself; "" if there is none.
+// Ids are ordered by time.
 func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) string {
 	ids, err := client.ZRevRangeByLex(ctx, "cellblock:{index}:jobs", &redis.ZRangeBy{Min: "-", Max: "+", Count: newest}).Result()
 	if err != nil {
@@ -64,7 +65,7 @@ func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) 
 	for i, id := range ids {
 		replies[i] = pipeline.HGet(ctx, "cellblock:{"+id+"}:job", "request_id")
 	}
-	_, _ = pipeline.Exec(ctx) // fails where one has expired
+	_, _ = pipeline.Exec(ctx) // fails if one of the records has expired
 	for i, id := range ids {
 		if replies[i].Val() == requestID {
 			return id
@@ -73,8 +74,8 @@ func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) 
 	return ""
 }
 
-// thenWait posts the accepted job again under its key and waits for the answer; one time in two it hangs up. Neither
-// may end the job.
+// thenWait posts the accepted job again under its key and waits for the response; one time in two
+// it hangs up. Neither may end the job.
 func (j *job) thenWait(ctx context.Context, url string) {
 	if rand.IntN(2) == 0 {
 		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)

@@ -16,19 +16,18 @@ import (
 	"cellblock/client"
 )
 
-// patience is how long a client tries to have its job accepted, and how long it
-// asks for its end.
+// patience is how long a client tries to get its job accepted, and how long it polls for its end.
 const patience = 60 * time.Second
 
-// load is the clients and what they know of their jobs.
+// load is the clients and their knowledge of their jobs.
 type load struct {
 	url     string
 	clients int
-	// service is the same as url, by the client that other programs use.
+	// service is a client of url, from the package that other programs use.
 	service *client.Client
-	// callbacks takes those of jobs.
+	// callbacks receives the jobs' callbacks.
 	callbacks *receiver
-	// redis finds the jobs of clients that learnt no id.
+	// redis is for finding jobs whose clients received no id.
 	redis redis.UniversalClient
 
 	next  atomic.Int64
@@ -39,7 +38,7 @@ type load struct {
 	recent map[string]int
 }
 
-// job is what one client knows of its job.
+// job is a client's knowledge of its job.
 type job struct {
 	number int
 	kind   *kind
@@ -48,13 +47,13 @@ type job struct {
 	ended  bool
 	code   string // "" for success
 	result string
-	// cancelled is whether its batch was.
+	// cancelled is whether its batch was cancelled.
 	cancelled bool
-	// wrong is what the client met that it must not.
+	// wrong describes a wrong response that the client got; "" for none.
 	wrong string
 }
 
-// run has all clients run jobs for a time, and waits for the last ends.
+// run lets all clients run jobs for a time, and waits for the last ends.
 func (l *load) run(ctx context.Context, length time.Duration) {
 	l.begun = time.Now()
 	var all sync.WaitGroup
@@ -88,7 +87,7 @@ func (l *load) add(j *job) {
 	l.recent[j.code]++
 }
 
-// progress is a line about what happened since the last one.
+// progress returns a line with the ends since the last one.
 func (l *load) progress() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,7 +141,7 @@ func (j *job) run(ctx context.Context, l *load) {
 	}
 }
 
-// post asks for the job under its key, so that asking again is safe.
+// post posts the job under its key, so that repeating it is safe.
 func (j *job) post(ctx context.Context, l *load) (int, answer) {
 	r := request{Script: j.kind.body(j.number), Async: !j.sync}
 	if j.kind.act == actCallback {
@@ -151,7 +150,7 @@ func (j *job) post(ctx context.Context, l *load) (int, answer) {
 	return execute(ctx, l.url, fmt.Sprintf("soak-%d", j.number), r)
 }
 
-// beside does what this kind of client does while its job is there.
+// beside performs the kind's action while its job exists.
 func (j *job) beside(ctx context.Context, l *load) {
 	switch j.kind.act {
 	case actCancel:
@@ -173,8 +172,8 @@ func (j *job) beside(ctx context.Context, l *load) {
 	}
 }
 
-// again uses the job's key once more: with the same body it is the same job,
-// with another it is refused.
+// again posts under the job's key once more: with the same body it must get the same job, with
+// another a refusal.
 func (j *job) again(ctx context.Context, url string) {
 	key := fmt.Sprintf("soak-%d", j.number)
 	body := j.kind.body(j.number)
@@ -199,7 +198,7 @@ func (j *job) again(ctx context.Context, url string) {
 	all.Wait()
 }
 
-// read asks for the job until it has ended.
+// read polls the job until it has ended.
 func (j *job) read(ctx context.Context, url string) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; {
 		status, a := call(ctx, http.MethodGet, url+"/jobs/"+j.id+"?wait=5s", nil, "")
@@ -220,7 +219,7 @@ func (j *job) end(a answer) {
 	j.ended, j.code, j.result = true, a.Code, string(a.Result)
 }
 
-// pause waits, or until ctx ends.
+// pause blocks for d or until ctx is done.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

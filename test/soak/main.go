@@ -1,17 +1,15 @@
-// Command soak keeps a whole service busy for a while, kills parts of it at
-// random, and checks that everything ends where it began: memory, descriptors,
-// goroutines, Redis keys, processes, control groups and mounts. It also checks
-// what docs/reliability.md promises: every accepted job has an end that its
-// client can read, none runs twice, none gets another's result, watchers are told
-// what the record has, callbacks come.
+// Command soak keeps a whole service busy for a while, kills parts of it at random, and checks that
+// all resources return to their initial levels: memory, descriptors, goroutines, Redis keys,
+// processes, control groups and mounts. It also checks the promises of docs/reliability.md: every
+// accepted job has an end that its client can read, no job runs twice or gets another's result, the
+// events of a watched job match its record, and callbacks arrive.
 //
-// One worker, the elder, is never killed, so that what it leaks adds up. The
-// others are killed (or, one time in four, asked to end) and started again all
-// the time, the API in the first half only.
+// One worker, the elder, is never killed, so that its leaks add up. The others are killed (or, one
+// time in four, asked to exit) and started again all the time, the API in the first half only.
 //
-// It prints its figures and appends them to a file that keeps the history. It
-// ends with 1 if something grew or a promise was broken. Needs root,
-// redis-server and the sandbox's Python (`make setup`).
+// It prints its figures and appends them to a file that keeps the history. It exits with 1 if
+// something grew or a promise was broken. It needs root, redis-server and the sandbox's Python
+// (`make setup`).
 package main
 
 import (
@@ -105,8 +103,8 @@ func run(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// soak warms the service up, measures it at rest, loads it while parts die, and
-// measures it at rest again.
+// soak warms the service up, measures it at rest, loads it while parts die, and measures it at rest
+// again.
 func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]int, error) {
 	service, err := client.New(b.URL)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"cellblock/test/results"
 )
 
-// print writes the report as tables and reports whether all is well.
+// print writes the report as tables and reports whether the run passed.
 func (r report) print(out io.Writer) bool {
 	passed := r.Jobs.broken() == 0
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -40,7 +40,7 @@ func (r row) text(value float64) string {
 	return fmt.Sprintf("%.0f", value)
 }
 
-// machine is where this ran; figures compare on the same only.
+// machine identifies the machine; compare figures of the same machine only.
 func machine() string {
 	return fmt.Sprintf("%d cores, Linux %s", runtime.NumCPU(), results.Kernel())
 }

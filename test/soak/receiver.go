@@ -13,25 +13,24 @@ import (
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// callbackSecret signs what the service posts to the receiver.
+// callbackSecret signs the callbacks.
 const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// receiver takes callbacks. Now and then it answers with an error, so that they
-// come again.
+// receiver accepts callbacks. Now and then it responds with an error, so that they are sent again.
 type receiver struct {
 	url     string
 	server  *http.Server
 	serving sync.WaitGroup
 
 	mu sync.Mutex
-	// told are the codes of the jobs whose callback was taken, "" for success.
+	// told maps jobs whose callback was accepted to their codes, "" for success.
 	told map[string]string
-	// forged counts messages that are not signed, or not of their form.
+	// forged counts messages that are not signed, or malformed.
 	forged int
 	count  int
 }
 
-// refuseEach is how often a message is refused that could be taken.
+// refuseEach is the number of valid messages of which one is refused.
 const refuseEach = 10
 
 // startReceiver listens on a port of 127.0.0.1. close ends it.
@@ -62,7 +61,7 @@ func (r *receiver) close() error {
 	return err
 }
 
-// take notes a message and gives the status of its answer.
+// take records a message and returns the status of the response.
 func (r *receiver) take(hook *webhooks.Webhook, body []byte, header http.Header) int {
 	var message struct {
 		Data answer `json:"data"`

@@ -18,11 +18,10 @@ import (
 	"cellblock/test/stack"
 )
 
-// sample is what the service uses at one moment, by name.
+// sample is the service's use of each resource at one moment, by name.
 type sample map[string]float64
 
-// figure is one thing that is measured. It may grow by share of what it was, and
-// by slack on top.
+// figure is one measured resource. It may grow by its first value times share, plus slack.
 type figure struct {
 	name  string
 	unit  string
@@ -32,9 +31,8 @@ type figure struct {
 
 const mb = 1 << 20
 
-// Heaps breathe and pools of connections fill up to their bound, which is 20 for
-// two cores: slack is for that. What leaks a little with each job or each kill
-// is far above it after twenty minutes.
+// Heap sizes vary, and connection pools fill up to their bound, which is 20 for two cores; slack
+// allows for that. A small leak per job or per kill is far above it after twenty minutes.
 var figures = []figure{
 	{"API: RSS", "MB", 0.25, 16 * mb},
 	{"API: PSS", "MB", 0.25, 16 * mb},
@@ -47,8 +45,8 @@ var figures = []figure{
 	{"all workers and sandboxes: PSS", "MB", 0.15, 32 * mb},
 	{"Redis: keys", "", 0, 0},
 	{"Redis: members of keys", "", 0, 0},
-	// An API that is killed between a client's key and its job leaves one, for two
-	// days: bounded by the kills.
+	// An API that is killed between a client's key and its job leaves a record for two days: the
+	// kills bound their number.
 	{"Redis: idempotency records", "", 0, 20},
 	{"Redis: used_memory", "MB", 0.25, 2 * mb},
 	{"Redis: connections", "", 0, 40},
@@ -58,23 +56,22 @@ var figures = []figure{
 	{"files in RUN_DIR", "", 0, 0},
 }
 
-// inKey begins the names of the figures that tell how much one key holds: they
-// say what has grown.
+// inKey is the prefix of figures for the size of one key; these show what has grown.
 const inKey = "in Redis: "
 
-// membersScript counts what one key holds; 1 for what is no collection.
+// membersScript returns the number of members of a key; 1 if it is no collection.
 var membersScript = redis.NewScript(`
 local count = {zset = "ZCARD", hash = "HLEN", list = "LLEN", set = "SCARD"}
 local command = count[redis.call("TYPE", KEYS[1]).ok]
 return command and redis.call(command, KEYS[1]) or 1`)
 
-// settleBound is how long the service may take to come to rest: records expire,
-// signs of life run out, the index is swept, and Go gives memory back.
+// settleBound is how long the service may take to come to rest: records and heartbeats expire, the
+// index is swept, and Go returns memory to the system.
 const settleBound = 150 * time.Second
 
-// settle measures the service at rest: once every record has expired and, where
-// there is something to compare with, nothing is above it; else at the end of
-// settleBound, so that what stays above shows.
+// settle measures the service at rest: once every record has expired and no figure is above the
+// permitted growth from before (if there is one), or at the latest after settleBound, so that
+// lasting growth shows.
 func (b *bench) settle(ctx context.Context, before sample) (sample, error) {
 	fmt.Println("waiting until the service is at rest")
 	start := time.Now()
@@ -122,7 +119,7 @@ func (b *bench) sample(ctx context.Context) (sample, error) {
 	return s, err
 }
 
-// standing is what the two that live longest use under load, for the eye.
+// standing returns a line with the resources that the API and the elder use under load.
 func (b *bench) standing(ctx context.Context) string {
 	s := sample{}
 	if err := errors.Join(b.sampleGo(ctx, s, "API", b.URL, b.API.PID()), b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID())); err != nil {
@@ -135,7 +132,7 @@ func (b *bench) standing(ctx context.Context) string {
 	return text.String()
 }
 
-// sampleGo reads what one of our programs says of itself.
+// sampleGo reads the metrics of one of our programs.
 func (b *bench) sampleGo(ctx context.Context, s sample, name, url string, pid int) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {
@@ -165,7 +162,7 @@ func (b *bench) sampleGo(ctx context.Context, s sample, name, url string, pid in
 	return nil
 }
 
-// sampleRedis counts keys and what is in them; a set that only grows is one key.
+// sampleRedis counts keys and their members, because a growing set is still one key.
 func (b *bench) sampleRedis(ctx context.Context, s sample) error {
 	var keys []string
 	for cursor := uint64(0); ; {
@@ -209,10 +206,9 @@ func (b *bench) sampleRedis(ctx context.Context, s sample) error {
 	return err
 }
 
-// cgroups are the folders of our workers' control groups, and of what is in
-// them, those around first. A worker's is named by the file that it has locked in
-// RUN_DIR, and lies below the group that it was started in: ours, before it may have moved
-// us.
+// cgroups returns the folders of our workers' control groups and of the groups in them, those
+// around first. A worker's group is named after the file that it has locked in RUN_DIR, and lies
+// below the group that it was started in: ours, at the time before it may have moved us.
 func (b *bench) cgroups() []string {
 	claims, _ := filepath.Glob(filepath.Join(b.runDir(), "claims", "*"))
 	var dirs []string
@@ -227,15 +223,15 @@ func (b *bench) cgroups() []string {
 				if err == nil && entry.IsDir() {
 					dirs = append(dirs, dir)
 				}
-				return nil // what went away meanwhile does not count
+				return nil // a group that disappeared meanwhile does not count
 			})
 		}
 	}
 	return dirs
 }
 
-// pss is the memory that a process has, with what it shares divided among all
-// who do; 0 for one that is gone.
+// pss returns a process's proportional set size: its memory, with shared pages divided among the
+// processes that share them; 0 if the process is gone.
 func pss(pid int) float64 {
 	content, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	for line := range strings.Lines(string(content)) {
@@ -253,7 +249,7 @@ func countFiles(dir string) int {
 		if err == nil {
 			n++
 		}
-		return nil // what went away meanwhile does not count
+		return nil // a file that disappeared meanwhile does not count
 	})
 	return n
 }

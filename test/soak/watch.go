@@ -8,11 +8,10 @@ import (
 	"cellblock/client"
 )
 
-// watchers is how many watch a job at once: those of one API share its reading.
+// watchers is how many watch a job at once; those of one API share one reader.
 const watchers = 2
 
-// watch follows the job's events to the end, and holds what was told against the
-// record that the end has.
+// watch follows the job's events to the end, and compares them with the record in the last event.
 func (j *job) watch(ctx context.Context, service *client.Client) {
 	wrong := make([]string, watchers)
 	var all sync.WaitGroup
@@ -27,7 +26,7 @@ func (j *job) watch(ctx context.Context, service *client.Client) {
 	}
 }
 
-// follow gives what was wrong with the events; "" for nothing.
+// follow returns what was wrong with the events; "" if nothing.
 func follow(ctx context.Context, service *client.Client, id string) string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -44,7 +43,7 @@ func follow(ctx context.Context, service *client.Client, id string) string {
 			stderr += event.Text
 		case client.EventEnd:
 			ended = true
-			// A worker that dies takes with it what it had not yet put into the record.
+			// A worker that dies loses output that is not yet in the record.
 			if kept, keptErr := printed(event.Job); event.Job.Code != client.CodeWorkerLost && (kept != stdout || keptErr != stderr) {
 				return fmt.Sprintf("its events told %q and %q, its record %q and %q", stdout, stderr, kept, keptErr)
 			}
