@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def main():
-    """Draw a bar for each month and region; give the regions' totals."""
+    """Draw a bar for each month and region; return the regions' totals."""
     sales = pd.read_csv("sales.csv")
     table = sales.pivot(index="month", columns="region", values="revenue")
     table.plot.bar(title="Revenue by region", rot=0)

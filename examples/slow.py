@@ -4,7 +4,7 @@ import time
 
 
 def main(steps=6, pause=0.5):
-    """Say each step as it is done; give how long all took."""
+    """Print each step when it is done; return how long all of them took."""
     began = time.monotonic()
     for step in range(1, steps + 1):
         time.sleep(pause)
