@@ -6,29 +6,27 @@ import (
 )
 
 const (
-	// MaxBatch is how many jobs a batch may have.
+	// MaxBatch is the maximum number of jobs in a batch.
 	MaxBatch = 1000
-	// MaxBatchBytes bounds the body that a batch comes in.
+	// MaxBatchBytes bounds the request body of a batch.
 	MaxBatchBytes = 20 * mib
 )
 
-// BatchRequest is what a client asks for that hands in many jobs.
+// BatchRequest is a client's request for a batch.
 type BatchRequest struct {
 	Lines []BatchLine
-	// IdempotencyKey is the client's own, "" for none; Fingerprint stands for what
-	// it came with.
+	// IdempotencyKey is the client's key, "" for none; Fingerprint identifies the request that used it.
 	IdempotencyKey, Fingerprint string
 }
 
-// BatchLine is a job that is asked for, or why it is none.
+// BatchLine is the request for one job, or the error why it was refused.
 type BatchLine struct {
 	Request Request
 	Err     *Error
 }
 
-// DecodeBatch reads a body of one request a line. Lines that are no requests have
-// their error; empty ones do not count. CodeInvalidRequest if there is no line, or
-// more than MaxBatch.
+// DecodeBatch decodes a body with one request per line. Lines with invalid requests have an error; empty lines are
+// skipped. It returns an error with CodeInvalidRequest if there is no line, or more than MaxBatch.
 func DecodeBatch(body []byte) ([]BatchLine, *Error) {
 	var lines []BatchLine
 	n := 0
@@ -52,26 +50,26 @@ func DecodeBatch(body []byte) ([]BatchLine, *Error) {
 	return lines, nil
 }
 
-// Batch is where many jobs stand that came together.
+// Batch is the state of a batch.
 type Batch struct {
 	// ID is a UUID version 7 (RFC 9562).
 	ID string
-	// Times are Redis's. FinishedAt is zero until the last job ended.
+	// Times are from Redis's clock. FinishedAt is zero until the last job has ended.
 	CreatedAt, FinishedAt time.Time
 	Counts                BatchCounts
-	// Members are what became of the lines; only where a batch is accepted.
+	// Members are the results of accepting the lines; set only when a batch is accepted.
 	Members []BatchMember
 }
 
-// Ended tells whether all jobs have.
+// Ended reports whether all jobs have ended.
 func (b Batch) Ended() bool { return !b.FinishedAt.IsZero() }
 
-// BatchCounts are how many of a batch's jobs stand where; Total is their sum.
+// BatchCounts are the numbers of a batch's jobs by state; Total is the number of lines.
 type BatchCounts struct {
 	Total, Refused, Queued, Running, Succeeded, Failed, Cancelled int
 }
 
-// Count counts one more job in a state; "" for one that was refused.
+// Count adds n jobs to the count of a state; "" means refused.
 func (c *BatchCounts) Count(state State, n int) {
 	switch state {
 	case StateQueued:
@@ -89,19 +87,18 @@ func (c *BatchCounts) Count(state State, n int) {
 	}
 }
 
-// BatchMember is a job of a batch, or why a line is none.
+// BatchMember is a job of a batch, or the error why its line was refused.
 type BatchMember struct {
-	// JobID is "" where there is an Err.
+	// JobID is "" if Err is set.
 	JobID string
 	Err   *Error
 }
 
-// BatchResult is what a line of a batch gave.
+// BatchResult is the result of a batch's line.
 type BatchResult struct {
-	// Index is which line, from 0.
+	// Index is the line, from 0.
 	Index int
-	// Record is the job's; nil where there is an Err: the line was refused, or the
-	// job has expired.
+	// Record is the job's record; nil if Err is set: the line was refused, or the job has expired.
 	Record *Record
 	Err    *Error
 }

@@ -13,11 +13,11 @@ import (
 // MaxCallbackURLBytes bounds a callback_url.
 const MaxCallbackURLBytes = 2048
 
-// CallbackStatus is what became of the message that tells of a job's end.
+// CallbackStatus is the status of a job's callback.
 type CallbackStatus string
 
-// A callback waits for the job's end, is pending until somebody has taken the
-// message, and is then delivered, or failed for good.
+// A callback is waiting until the job has ended, pending until a receiver has accepted the message, and then
+// delivered, or failed for good.
 const (
 	CallbackWaiting   CallbackStatus = "waiting"
 	CallbackPending   CallbackStatus = "pending"
@@ -25,27 +25,25 @@ const (
 	CallbackFailed    CallbackStatus = "failed"
 )
 
-// Over reports whether nothing more will be sent.
+// Over reports whether no further attempt will be made.
 func (s CallbackStatus) Over() bool { return s == CallbackDelivered || s == CallbackFailed }
 
-// Callback is where a job's end is posted to, and how that stands.
+// Callback is the URL to which a job's end is posted, and the status of that.
 type Callback struct {
-	// URL is as the client gave it. Its query may hold a secret: it is never
-	// logged or shown.
+	// URL is the client's URL. Its query may contain a secret: it is never logged or shown.
 	URL    string
 	Status CallbackStatus
-	// Attempts counts those that were begun. The times are Redis's, and zero for
-	// none.
+	// Attempts counts the attempts begun. The times are from Redis's clock, zero for none.
 	Attempts      int
 	LastAttemptAt time.Time
 	NextAttemptAt time.Time
-	// ResponseStatus is that of the last answer, 0 for none, and Error a short
-	// code for what was wrong with the last attempt, "" for nothing.
+	// ResponseStatus is the HTTP status of the last response, 0 for none. Error is a short code for the failure of the
+	// last attempt, "" for none.
 	ResponseStatus int
 	Error          string
 }
 
-// ShownURL is the URL without its query.
+// ShownURL returns the URL without its query.
 func (c Callback) ShownURL() string {
 	shown, _, _ := strings.Cut(c.URL, "?")
 	return shown
@@ -62,8 +60,7 @@ func decodeCallbackURL(value jsontext.Value) (string, *Error) {
 	return text, nil
 }
 
-// wrongCallbackURL says what is wrong with a URL, "" for nothing. It does not
-// repeat any of it.
+// wrongCallbackURL returns what is wrong with a URL, "" for nothing. The text contains no part of the URL.
 func wrongCallbackURL(text string) string {
 	if len(text) > MaxCallbackURLBytes {
 		return "has " + strconv.Itoa(len(text)) + " bytes, at most " + strconv.Itoa(MaxCallbackURLBytes) + " are allowed"

@@ -2,8 +2,8 @@ package jobs
 
 import "slices"
 
-// Code names an error for programs. Codes are part of the HTTP contract: they
-// are never renamed, and every one is in the table of docs/api.md.
+// Code is an error code for programs. Codes are part of the HTTP contract: they are never renamed, and docs/api.md
+// lists all of them.
 type Code string
 
 // Refused before a job exists.
@@ -23,14 +23,13 @@ const (
 	CodeInternal             Code = "internal"
 )
 
-// Answers about a job that exists.
+// Errors about an existing job.
 const (
-	// CodeAlreadyFinished refuses to cancel a job that has ended.
+	// CodeAlreadyFinished rejects the cancellation of a job that has ended.
 	CodeAlreadyFinished Code = "already_finished"
 )
 
-// Reported: the runner's word from inside the sandbox. User code can forge
-// these for its own job, and nothing else.
+// Reported: claims of the runner from inside the sandbox. User code can forge these for its own job, and no others.
 const (
 	CodeMissingMain     Code = "missing_main"
 	CodeSyntaxError     Code = "syntax_error"
@@ -40,7 +39,7 @@ const (
 	CodeExit            Code = "exit"
 )
 
-// Enforced: known from evidence outside the sandbox. They win over any report.
+// Enforced: based on evidence from outside the sandbox. They take precedence over any report.
 const (
 	CodeTimeout        Code = "timeout"
 	CodeCPULimit       Code = "cpu_limit"
@@ -51,23 +50,23 @@ const (
 	CodeKilled         Code = "killed"
 	CodeWorkerLost     Code = "worker_lost"
 	CodeCancelled      Code = "cancelled"
-	// CodeNotStarted ends a job that nobody started by its start deadline.
+	// CodeNotStarted ends a job that was not started by its start deadline.
 	CodeNotStarted Code = "not_started"
 )
 
-// ReportedCodes are the failures that the runner may report.
+// ReportedCodes returns the failures that the runner may report.
 func ReportedCodes() []Code {
 	return []Code{CodeMissingMain, CodeSyntaxError, CodeArgsMismatch, CodeInputTooLarge, CodeNotSerializable, CodeException, CodeExit}
 }
 
-// Reported reports whether the runner inside the sandbox may say this code.
+// Reported reports whether the runner inside the sandbox may use this code.
 func (c Code) Reported() bool { return slices.Contains(ReportedCodes(), c) }
 
-// The two sentences that clients compare word for word.
+// The two messages that clients compare word for word.
 const (
 	MessageMissingMain     = "Script must contain a 'def main():' function"
 	MessageNotSerializable = "main() must return a JSON-serializable object"
 )
 
-// MessageNotStarted goes with CodeNotStarted.
+// MessageNotStarted is the message of CodeNotStarted.
 const MessageNotStarted = "nobody could start the job by its start deadline; it was dropped and did not run"

@@ -10,31 +10,30 @@ import (
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// OwnEnv are the variables that every sandbox has. nsjail.cfg sets them.
+// OwnEnv returns the variables of every sandbox. nsjail.cfg sets them.
 func OwnEnv() []string {
 	return append([]string{"PATH", "HOME", "LANG"}, changeableEnv...)
 }
 
-// changeableEnv are those of them that a request may set too.
+// changeableEnv are the ones among them that a request may set.
 var changeableEnv = []string{"USER", "LOGNAME", "TZ", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND", "MPLCONFIGDIR"}
 
-// appliedEnv are the variables of Python that the runner applies
-// (runner/variables.py). Python reads them when it starts, which it has before
-// the request is known.
+// appliedEnv are the variables of Python that the runner applies (runner/variables.py). Python itself reads them at
+// its start, which is before the request is known.
 var appliedEnv = []string{
 	"PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONIOENCODING", "PYTHONNOUSERSITE", "PYTHONPATH",
 	"PYTHONUNBUFFERED", "PYTHONUTF8", "PYTHONWARNINGS",
 }
 
-// pythonEnv matches the names that Python reads: all without an underscore, and
-// the newer ones with it. Others, such as PYTHON_HOME, mean nothing to it.
+// pythonEnv matches the names that Python reads: all without an underscore, and the newer ones with it. It ignores
+// others, such as PYTHON_HOME.
 var pythonEnv = regexp.MustCompile(`^PYTHON([A-Z0-9]+|_(BASIC_REPL|COLORS|CONTEXT_AWARE_WARNINGS|CPU_COUNT|DISABLE_REMOTE_DEBUG|` +
 	`FROZEN_MODULES|GIL|HISTORY|JIT|PERF_JIT_SUPPORT|PRESITE|THREAD_INHERIT_CONTEXT|TLBC|UOPS))$`)
 
 // utf8Encoding matches values of PYTHONIOENCODING that keep the output UTF-8.
 var utf8Encoding = regexp.MustCompile(`^(?i:utf[-_]?8)?(:[a-z]*)?$`)
 
-// checkEnvName refuses variables that a request cannot set, each by its name.
+// checkEnvName returns an error for a variable that a request cannot set.
 func checkEnvName(name string) *Error {
 	switch {
 	case len(name) > maxEnvName || !envName.MatchString(name):
@@ -48,7 +47,7 @@ func checkEnvName(name string) *Error {
 	return nil
 }
 
-// checkEnvValue refuses what a variable cannot be set to.
+// checkEnvValue returns an error for a value that a variable cannot have.
 func checkEnvValue(name, value string) *Error {
 	if name == "PYTHONIOENCODING" && !utf8Encoding.MatchString(value) {
 		return Errorf(CodeInvalidRequest, `"env": PYTHONIOENCODING can be utf-8 only, with an error handler after a colon: answers are UTF-8`)
@@ -79,5 +78,5 @@ func decodeEnv(value jsontext.Value) (map[string]string, *Error) {
 	return env, err
 }
 
-// limitNames are the names of those that a request may name.
+// limitNames are the limits that a request may set.
 var limitNames = []string{"wall_seconds", "cpu_seconds", "memory_mb", "processes", "output_bytes"}

@@ -5,20 +5,20 @@ import (
 	"fmt"
 )
 
-// Error is a failure that a client is told of: a code for programs and a
-// sentence for people. The cause is for the log only and is never sent.
+// Error is a failure that is reported to a client: a code for programs and a message for people. The cause is only
+// logged and never sent.
 type Error struct {
 	Code    Code
 	Message string
-	// Limit is the bound that a request is over; nil if it is over none.
+	// Limit is the limit that the request exceeds; nil for none.
 	Limit *LimitHit
-	// RetryAfterSeconds is how long the client should wait; 0 means not said.
+	// RetryAfterSeconds is how long the client should wait; 0 means unspecified.
 	RetryAfterSeconds int
-	// Cause is what lies behind it; may be nil.
+	// Cause is the underlying error; it may be nil.
 	Cause error
 }
 
-// Errorf makes an Error without a cause.
+// Errorf returns an Error without a cause.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -30,10 +30,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.Cause)
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// IsNotFound reports whether an error, or one that it wraps, is a CodeNotFound.
+// IsNotFound reports whether err is or wraps an *Error with CodeNotFound.
 func IsNotFound(err error) bool {
 	var known *Error
 	return errors.As(err, &known) && known.Code == CodeNotFound

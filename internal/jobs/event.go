@@ -7,49 +7,49 @@ import (
 	"strings"
 )
 
-// Stream is one of a script's two outputs.
+// Stream is one of a script's two output streams.
 type Stream string
 
-// The outputs.
+// The output streams.
 const (
 	Stdout Stream = "stdout"
 	Stderr Stream = "stderr"
 )
 
-// Printed is a piece of what a script printed.
+// Printed is a piece of a script's output.
 type Printed struct {
 	Stream Stream
-	// At is where the piece begins in the stream's text, in bytes.
+	// At is the offset of the piece in the stream's text, in bytes.
 	At int
 	// Text is valid UTF-8.
 	Text string
 }
 
-// Event is something that happened to a job. One of State, Printed and End says
-// what; Position is where whoever was told stands then.
+// Event is something that happened to a job: one of State, Printed and End. Position is the watcher's position after
+// it.
 type Event struct {
-	// State is where the job stands now; "" for another event. It is no final one.
+	// State is the job's new state, never a final one; "" for another event.
 	State State
-	// Printed is what was printed since; its Text is "" for another event.
+	// Printed is new output; its Text is "" for another event.
 	Printed Printed
-	// End is the job once it ended, the last event; nil for another one.
+	// End is the record of the ended job, for the last event; nil for another one.
 	End      *Record
 	Position Position
 }
 
-// Position is what somebody was told of a job. It is bytes of text and no place in
-// whatever the text came by, so it means the same to every server, and after the end.
+// Position is how much of a job's events a watcher has received. It counts bytes of text, not entries of a transport,
+// so it means the same to every server, and after the end.
 type Position struct {
-	// State is the last one told, "" for none.
+	// State is the last state received, "" for none.
 	State State
-	// Stdout and Stderr are how many bytes of text were.
+	// Stdout and Stderr are the numbers of bytes received.
 	Stdout, Stderr int
 }
 
-// told are the states as a position spells them.
+// told lists the states in the order of their numbers in an encoded position.
 var told = []State{"", StateQueued, StateRunning, "ended"}
 
-// String spells the position for ParsePosition. Clients need not understand it.
+// String encodes the position for ParsePosition. It is opaque to clients.
 func (p Position) String() string {
 	state := slices.Index(told, p.State)
 	if p.State.Ended() {
@@ -58,13 +58,13 @@ func (p Position) String() string {
 	return fmt.Sprintf("%d-%d-%d", state, p.Stdout, p.Stderr)
 }
 
-// Ended tells whether the end was told.
+// Ended reports whether the watcher has received the end.
 func (p Position) Ended() bool { return p.State == told[len(told)-1] || p.State.Ended() }
 
-// maxPosition is more than any output has, in bytes.
+// maxPosition exceeds the size of any output, in bytes.
 const maxPosition = 1 << 40
 
-// ParsePosition reads what String gave. CodeInvalidRequest.
+// ParsePosition parses a position encoded by String. It returns an error with CodeInvalidRequest if that fails.
 func ParsePosition(s string) (Position, *Error) {
 	var numbers [3]int
 	parts := strings.Split(s, "-")
@@ -80,8 +80,8 @@ func ParsePosition(s string) (Position, *Error) {
 	return Position{State: told[numbers[0]], Stdout: numbers[1], Stderr: numbers[2]}, nil
 }
 
-// Take gives what of a piece was not told yet, and the position behind that: no text
-// if all was, or if something before it is missing, which then comes with the end.
+// Take returns the part of piece that is after p, and the position after that part. The part is empty if all of it was
+// received, or if output before piece is missing, which is then delivered at the end.
 func (p Position) Take(piece Printed) (Printed, Position) {
 	at := &p.Stdout
 	if piece.Stream == Stderr {

@@ -14,7 +14,7 @@ import (
 
 // Bounds on the files that a job is given.
 const (
-	// MaxFiles bounds their number, and MaxFilesBytes all their contents together.
+	// MaxFiles bounds the number of files, and MaxFilesBytes their total size.
 	MaxFiles      = 64
 	MaxFilesBytes = 16 * mib
 	// MaxPathBytes bounds a path, and MaxPathDepth its parts.
@@ -22,21 +22,19 @@ const (
 	MaxPathDepth = 16
 )
 
-// File is one that a job is given.
+// File is an input file of a job.
 type File struct {
-	// Path is relative to the working directory, with / between its parts: it has
-	// met CheckPath.
+	// Path is relative to the working directory, with / as separator. CheckPath accepts it.
 	Path    string
 	Content []byte
 }
 
-// deviceName is what some systems take for a device in any folder. Nobody here
-// does, but those may to whom such a file goes.
+// deviceName matches names that some systems reserve for devices in any folder. Linux does not, but users may download
+// such files to other systems.
 var deviceName = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$`)
 
-// CheckPath says what is wrong with a path for a job's file; nil if it is fit:
-// relative, clean, of valid UTF-8 without control characters, and within the
-// bounds.
+// CheckPath returns an error that describes what is wrong with a path for a job's file; nil if it is relative, clean,
+// valid UTF-8 without control characters, and within the bounds.
 func CheckPath(name string) error {
 	switch {
 	case name == "":
@@ -67,7 +65,7 @@ func CheckPath(name string) error {
 
 func isControl(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError }
 
-// decodeFiles reads an array of {path, content | content_base64}.
+// decodeFiles decodes an array of {path, content | content_base64}.
 func decodeFiles(value jsontext.Value) ([]File, *Error) {
 	if value.Kind() != jsontext.KindBeginArray {
 		return nil, Errorf(CodeInvalidRequest, `"files" must be an array, not %s`, kindName(value.Kind()))
@@ -131,11 +129,10 @@ func decodeBase64(name, text string) ([]byte, *Error) {
 	return content, nil
 }
 
-// ownFiles are those that the runner puts into the working directory.
+// ownFiles are the files that the runner creates in the working directory.
 var ownFiles = map[string]bool{"script.py": true}
 
-// badPath refuses a path for what CheckPath said of it, and names one that would do
-// where that lies near.
+// badPath returns the error for a path that CheckPath rejected, and suggests a similar valid one if there is one.
 func badPath(name string, why error) *Error {
 	sentence := fmt.Sprintf(`"files": the path %s cannot be used: %v`, quoteName(name), why)
 	if name == "" {
@@ -146,7 +143,7 @@ func badPath(name string, why error) *Error {
 	return Errorf(CodeInvalidRequest, "%s", sentence)
 }
 
-// checkFiles refuses files that cannot all be there.
+// checkFiles returns an error for files that cannot all be created.
 func checkFiles(files []File) *Error {
 	if len(files) > MaxFiles {
 		return tooManyFiles()

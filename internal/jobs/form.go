@@ -7,20 +7,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxFormBytes bounds a request body of multipart/form-data: the files, and what
-// else a request has.
+// MaxFormBytes bounds a request body of multipart/form-data: the files and the rest of the request.
 const MaxFormBytes = MaxFilesBytes + 4*mib
 
 // FormPart is one part of a request in multipart/form-data.
 type FormPart struct {
-	// Name is the field's, and FileName the path of a file; "" for none.
+	// Name is the field's name, and FileName the path of a file; "" for none.
 	Name, FileName string
 	Content        []byte
 }
 
-// DecodeForm reads a request whose fields came as parts: "script", "stdin",
-// "priority" and "callback_url" as text, "async", "args", "env", "limits" and "start_within" as
-// JSON, and any number of "files" with their path as file name. It fails as DecodeRequest does.
+// DecodeForm decodes a request in parts: "script", "stdin", "priority" and "callback_url" as text, "async", "args",
+// "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file name. It returns the
+// same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, *Error) {
 	var request Request
 	var files []File
@@ -60,7 +59,7 @@ func DecodeForm(parts []FormPart) (Request, *Error) {
 	return request, checkFiles(files)
 }
 
-// jsonParts says what those parts must be that are JSON.
+// jsonParts describes the required content of the JSON parts.
 var jsonParts = map[string]string{
 	"async":        "true or false",
 	"args":         `a JSON object of main()'s keyword arguments, such as {"n": 5}`,
@@ -69,7 +68,7 @@ var jsonParts = map[string]string{
 	"limits":       `a JSON object of numbers, such as {"wall_seconds": 2}`,
 }
 
-// formValue gives a part as the JSON that it stands for.
+// formValue returns a part's content as JSON.
 func formValue(part FormPart) (jsontext.Value, *Error) {
 	if !utf8.Valid(part.Content) {
 		return nil, Errorf(CodeInvalidRequest, "%s is not valid UTF-8 at byte %d", quoteName(part.Name), invalidUTF8At(part.Content))

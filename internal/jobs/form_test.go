@@ -28,7 +28,7 @@ func TestDecodeForm(t *testing.T) {
 	}
 }
 
-// TestDecodeFormRefusesByName: the sentence names the part, and what to send instead.
+// TestDecodeFormRefusesByName: the message names the part and what to send instead.
 func TestDecodeFormRefusesByName(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, fileName, content, want string }{

@@ -16,33 +16,31 @@ const (
 	// MaxArgsBytes bounds the JSON of the arguments, and MaxArgsDepth its nesting.
 	MaxArgsBytes = 1 * mib
 	MaxArgsDepth = 100
-	// maxNumberDigits is what Python reads of a whole number.
+	// maxNumberDigits is the longest whole number that Python parses.
 	maxNumberDigits = 4300
 	// MaxStdinBytes bounds the standard input.
 	MaxStdinBytes = 1 * mib
-	// MaxEnv bounds the number of variables, and MaxEnvBytes all names and values
-	// together.
+	// MaxEnv bounds the number of variables, and MaxEnvBytes all names and values together.
 	MaxEnv      = 64
 	MaxEnvBytes = 64 * kib
 	maxEnvName  = 128
 )
 
-// Inputs are what a job is given beside its script.
+// Inputs are the inputs of a job besides its script.
 type Inputs struct {
-	// Args are main()'s keyword arguments: a JSON object; nil for none, which is a
-	// call without any.
+	// Args are main()'s keyword arguments: a JSON object; nil means a call without arguments.
 	Args jsontext.Value
-	// Stdin is what the script reads from its standard input.
+	// Stdin is the script's standard input.
 	Stdin string
-	// Env are environment variables beside the sandbox's own.
+	// Env are environment variables in addition to the sandbox's own.
 	Env map[string]string
 	// Files are placed in the working directory.
 	Files []File
-	// Limits are what the client asks for, within the server's.
+	// Limits are the limits that the client asks for, within the server's.
 	Limits AskedLimits
 }
 
-// Size is how many bytes there are of what can be large.
+// Size returns the number of bytes of the inputs that can be large.
 func (in *Inputs) Size() int {
 	if in == nil {
 		return 0
@@ -54,7 +52,7 @@ func (in *Inputs) Size() int {
 	return size
 }
 
-// AskedLimits is what the job's request asked for; also of no inputs.
+// AskedLimits returns the limits that the request asks for. in may be nil.
 func (in *Inputs) AskedLimits() AskedLimits {
 	if in == nil {
 		return AskedLimits{}
@@ -62,7 +60,7 @@ func (in *Inputs) AskedLimits() AskedLimits {
 	return in.Limits
 }
 
-// set takes one field of the request's body over.
+// set sets one field from the request's body.
 func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
 	switch name {
 	case "args":
@@ -90,7 +88,7 @@ func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
 	if len(value) > MaxArgsBytes {
 		return nil, tooLarge("args", len(value), MaxArgsBytes)
 	}
-	// Strictly, now: Python would take the last of two, and hand lone surrogates on.
+	// Strict here, since Python would take the last of two names and accept lone surrogates.
 	dec := jsontext.NewDecoder(bytes.NewReader(value))
 	for {
 		token, err := dec.ReadToken()
@@ -107,8 +105,8 @@ func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
 	}
 }
 
-// eachMember calls f for every field of an object inside the body, and refuses
-// what is none and what is there twice. name is the object's own.
+// eachMember calls f for every field of an object inside the body. It returns an error if the value is not an object
+// or has a field twice. name is the name of the object.
 func eachMember(name string, object jsontext.Value, f func(name string, value jsontext.Value) *Error) *Error {
 	if object.Kind() != jsontext.KindBeginObject {
 		return Errorf(CodeInvalidRequest, "%s must be an object, not %s", quoteName(name), kindName(object.Kind()))
@@ -123,7 +121,7 @@ func eachMember(name string, object jsontext.Value, f func(name string, value js
 	})
 }
 
-// askable are the limits that a request may name, with the least of each.
+// askable are the limits that a request may set, with the minimum of each.
 var askable = map[string]struct {
 	least float64
 	whole bool
@@ -161,8 +159,8 @@ func inDuration(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds*1e6)) * time.Microsecond
 }
 
-// mostAsked keeps what is asked for within what the fields can hold; CheckLimits
-// and CheckStartWithin have the real maximum.
+// mostAsked caps requested numbers at a value that the fields can hold; CheckLimits and CheckStartWithin check the
+// real maximum.
 const mostAsked = 1e9
 
 func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
@@ -189,7 +187,7 @@ func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
 	return limits, err
 }
 
-// decodeNumber reads a number, mostAsked at most.
+// decodeNumber decodes a number, capped at mostAsked.
 func decodeNumber(value jsontext.Value) float64 {
 	var number float64
 	if err := json.Unmarshal(value, &number); err != nil || number > mostAsked {
@@ -198,7 +196,7 @@ func decodeNumber(value jsontext.Value) float64 {
 	return number
 }
 
-// CheckLimits refuses, by name, a limit above the server's.
+// CheckLimits returns an error that names a limit above the server's.
 func (in *Inputs) CheckLimits(server Limits) *Error {
 	if in == nil || in.Limits == (AskedLimits{}) {
 		return nil

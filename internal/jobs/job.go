@@ -7,66 +7,65 @@ import (
 	"github.com/google/uuid"
 )
 
-// Job is one accepted script on its way to a sandbox.
+// Job is an accepted script.
 type Job struct {
 	// ID is a UUID version 7 (RFC 9562).
 	ID     string
 	Script string
-	// Inputs is what it is given beside the script; nil for nothing.
+	// Inputs are the job's inputs besides the script; nil for none.
 	Inputs *Inputs
-	// Limits are what the job is held to, decided at its acceptance. 0 where they are the worker's own (records of
-	// an earlier version).
+	// Limits are the job's limits, decided at its acceptance. A limit of 0 means the worker's own (in records of an
+	// earlier version).
 	Limits AskedLimits
-	// LimitsOpen tells that no worker's ceilings were known at acceptance: those of Limits that the request did not
-	// ask for are the lower of Limits and the worker's ceilings.
+	// LimitsOpen means that no worker's ceilings were known at acceptance: a limit that the request does not contain
+	// is the lower one of Limits and the worker's ceilings.
 	LimitsOpen bool
-	// TTL is how long the record is kept after its end; 0 leaves it to the store's settings.
+	// TTL is how long the record is kept after the job's end; 0 means the store's setting.
 	TTL time.Duration
-	// Async tells how long that is, and whether the request waited.
+	// Async means that the request did not wait. It selects the store's setting for a TTL of 0.
 	Async bool
-	// RequestID is the X-Request-Id of the request that made the job.
+	// RequestID is the X-Request-Id of the request that created the job.
 	RequestID string
-	// Priority chooses the queue; "" counts as PriorityDefault.
+	// Priority selects the queue; "" means PriorityDefault.
 	Priority Priority
-	// StartWithin is the start deadline, from acceptance: a job that nobody has
-	// started by then is dropped as CodeNotStarted. 0 means never.
+	// StartWithin is the start deadline, from acceptance: a job that was not started by then is dropped with
+	// CodeNotStarted. 0 means no deadline.
 	StartWithin time.Duration
-	// IdempotencyKey is the store's name for the client's key; "" for none.
+	// IdempotencyKey is the store's key for the client's key; "" for none.
 	IdempotencyKey string
-	// Batch is the batch that the job is of, if any.
+	// Batch is the job's place in its batch, if any.
 	Batch BatchPlace
-	// CallbackURL is where its end is posted to; "" for nowhere.
+	// CallbackURL is the URL to which the job's end is posted; "" for none.
 	CallbackURL string
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
 	ReplyTo string
 }
 
-// NewID makes a job id: a UUID version 7, so that ids sort by age.
+// NewID returns a new job id: a UUID version 7, so that ids sort by age.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// ParseID reads the id of a job or a batch, in capitals or not, and reports whether
-// s could be one.
+// ParseID converts the id of a job or a batch to lower case, and reports whether s has the form of an id.
 func ParseID(s string) (id string, ok bool) {
 	return strings.ToLower(s), len(s) == 36 && uuid.Validate(s) == nil
 }
 
-// Record is what the store knows of a job.
+// Record is the stored state of a job.
 type Record struct {
 	ID    string
 	State State
-	// Times are Redis's, so they compare across machines. Zero until they apply.
+	// Times are from Redis's clock, so they compare across machines. They are zero until they apply.
 	CreatedAt  time.Time
 	StartedAt  time.Time
 	FinishedAt time.Time
-	// Outcome is nil until the job ended.
+	// Outcome is nil until the job has ended.
 	Outcome *Outcome
-	// Callback is nil where nobody is told of the end.
+	// Callback is nil for a job without one.
 	Callback *Callback
 
 	release func()
 }
 
-// Held gives the record with what gives back the room that it takes.
+// Held returns the record with the function that releases its room.
 func (r Record) Held(release func()) Record {
 	r.release = release
 	return r
@@ -75,8 +74,8 @@ func (r Record) Held(release func()) Record {
 // Large reports whether the record takes room until Release.
 func (r Record) Large() bool { return r.release != nil }
 
-// Release gives back the room that a large record takes. Whoever was given a record
-// to answer with calls it once that is done; more than once does no harm.
+// Release releases the room that a large record takes. A caller that received the record for an answer must call it
+// afterwards; further calls do nothing.
 func (r Record) Release() {
 	if r.release != nil {
 		r.release()

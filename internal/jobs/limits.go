@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Limits bound one job. Every field is a setting of the worker; nsjail.cfg
-// shows the defaults to a reader, and a test holds it to DefaultLimits.
+// Limits bound one job. Every field is a setting of the worker; nsjail.cfg shows the defaults to a reader, and a test
+// compares it with DefaultLimits.
 type Limits struct {
-	// Wall is the time from the script's hand-over to its end.
+	// Wall is the time from passing the script to the sandbox until the job's end.
 	Wall time.Duration
-	// CPU is user and system time of all the job's processes together
-	// (per process where the machine has no writable cgroups).
+	// CPU is user and system time of all the job's processes together (per process if the machine has no writable
+	// cgroups).
 	CPU time.Duration
-	// MemoryBytes bounds all the job's memory together, its files in /tmp
-	// included (the address space per process without cgroups).
+	// MemoryBytes bounds all the job's memory together, including its files in /tmp (without cgroups, the address
+	// space of each process).
 	MemoryBytes int64
 	// FileBytes bounds the size of each file that the job writes.
 	FileBytes int64
@@ -25,21 +25,18 @@ type Limits struct {
 	OpenFiles int
 	// TmpBytes is the size of the memory-backed /tmp.
 	TmpBytes int64
-	// OutputBytes bounds what is kept of stdout, and of stderr; what is beyond
-	// is dropped while the script goes on.
+	// OutputBytes bounds the bytes kept of stdout and of stderr; further output is dropped while the script continues.
 	OutputBytes int64
-	// ResultBytes bounds the JSON of what main() returns.
+	// ResultBytes bounds the JSON of main()'s result.
 	ResultBytes int64
-	// OutputFiles bounds how many files a job may leave in outputs/, and
-	// OutputFilesBytes all of them together.
+	// OutputFiles bounds the number of files that a job may leave in outputs/, and OutputFilesBytes their total size.
 	OutputFiles      int
 	OutputFilesBytes int64
 }
 
-// Ceilings are those limits that a request may lower for its own job. The API's are
-// what jobs are held to, decided at acceptance; a request that asks for more is refused.
-// A worker's are the most that it runs: it leaves a job above them to another worker.
-// The API learns the workers' ceilings, so that both need not have the same ones.
+// Ceilings are the limits that a request may lower for its own job. The API's are the job's limits, decided at
+// acceptance; a request that asks for more is refused. A worker's are the highest that it runs: it leaves a job above
+// them to another worker. The API reads the workers' ceilings from Redis, so the settings need not be equal.
 type Ceilings struct {
 	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). At the API this and the other limits marked * are what jobs get and the most that a request may ask for; at a worker they are ceilings: it leaves a job above them to other workers."`
 	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
@@ -48,8 +45,7 @@ type Ceilings struct {
 	OutputKB  int64         `name:"limit-output-kb" env:"LIMIT_OUTPUT_KB" default:"1024" help:"What is kept of stdout, and of stderr, in KiB. *"`
 }
 
-// Limits gives the ceilings as limits; those that no request can lower are the
-// defaults.
+// Limits returns the ceilings as limits; limits that no request can lower have their defaults.
 func (c Ceilings) Limits() Limits {
 	l := DefaultLimits()
 	l.Wall, l.CPU, l.Processes = c.Wall, c.CPU, c.Processes
@@ -57,7 +53,7 @@ func (c Ceilings) Limits() Limits {
 	return l
 }
 
-// AskedLimits are what a request asks for; 0 where it does not.
+// AskedLimits are the limits that a request asks for; 0 means not asked for.
 type AskedLimits struct {
 	Wall, CPU   time.Duration
 	MemoryBytes int64
@@ -65,8 +61,7 @@ type AskedLimits struct {
 	OutputBytes int64
 }
 
-// Lowered gives the limits with those that were asked for in their place, but
-// none higher than it was.
+// Lowered returns the limits lowered to those asked for. It raises none.
 func (l Limits) Lowered(asked AskedLimits) Limits {
 	lower(&l.Wall, asked.Wall)
 	lower(&l.CPU, asked.CPU)
@@ -87,7 +82,7 @@ const (
 	mib = 1 << 20
 )
 
-// DefaultLimits are the limits of the contract.
+// DefaultLimits returns the limits of the contract.
 func DefaultLimits() Limits {
 	return Limits{
 		Wall:        15 * time.Second,
@@ -104,8 +99,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// Validate refuses limits under which no script could run, and those that the
-// sandbox cannot express.
+// Validate returns an error for limits under which no script could run, and for those that the sandbox cannot express.
 func (l Limits) Validate() error {
 	var errs []error
 	atLeast := func(name string, got, least int64) {

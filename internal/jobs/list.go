@@ -1,12 +1,12 @@
 package jobs
 
-// ListQuery says which jobs to list.
+// ListQuery selects the jobs to list.
 type ListQuery struct {
-	// State is the only one to be listed; "" means all.
+	// State is the state of the listed jobs; "" means all states.
 	State State
-	// Before is the id before which the page begins; "" means with the newest.
+	// Before is an id: the page begins with the next older job; "" means with the newest one.
 	Before string
-	// Limit is how many jobs a page has at most.
+	// Limit is the maximum number of jobs of a page.
 	Limit int
 }
 
@@ -14,8 +14,7 @@ type ListQuery struct {
 type Page struct {
 	// Jobs have no Outcome, whatever their state.
 	Jobs []Record
-	// Next is where the next page begins, as ListQuery.Before; "" after the last
-	// job. A page may be short, even empty, and have one: the work for a page is
-	// bounded.
+	// Next is the ListQuery.Before of the next page; "" after the last job. A short or empty page may have one, since
+	// the number of jobs scanned for a page is bounded.
 	Next string
 }

@@ -12,18 +12,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Meaning returns a sum that is the same for requests that ask for the same job,
-// however they are spelt: as JSON or as a form, with spaces or without, their fields
-// in any order. It leaves out how the client wants to be answered (Async): a client
-// may come back to wait for a job that it has only handed in.
+// Meaning returns a hash that is equal for equivalent requests, whatever their encoding: as JSON or as a form, with or
+// without spaces, their fields in any order. It excludes Async: a client may repeat a request to wait for a job that
+// it submitted without waiting.
 func (r *Request) Meaning() string {
 	sum := sha256.New()
 	r.write(sum)
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// MeaningOfBatch is Meaning for the lines of a batch. Of a line that is no request,
-// what is wrong with it counts.
+// MeaningOfBatch is Meaning for the lines of a batch. For an invalid line it hashes the error message.
 func MeaningOfBatch(lines []BatchLine) string {
 	sum := sha256.New()
 	for _, line := range lines {
@@ -59,20 +57,19 @@ func (r *Request) write(sum hash.Hash) {
 	writePart(sum, "limits", fmt.Sprintf("%+v", in.Limits))
 }
 
-// writePart writes a part so that no other parts can look the same.
+// writePart writes a part so that different sequences of parts never produce the same bytes.
 func writePart[T string | []byte](sum hash.Hash, name string, content T) {
 	fmt.Fprintf(sum, "%s %d\n", name, len(content))
 	_, _ = sum.Write([]byte(content))
 }
 
-// canonicalArgs spells arguments in one way. Numbers stay as they are: to Python, 1
-// and 1.0 differ.
+// canonicalArgs returns arguments in a canonical form. Numbers stay as they are: 1 and 1.0 differ in Python.
 func canonicalArgs(args jsontext.Value) string {
 	spelt := slices.Clone(args)
 	if len(spelt) == 0 {
-		return "{}" // main() is called in the same way
+		return "{}" // main() is called the same way
 	}
-	// An error leaves it as it was; the decoder has refused what could give one.
+	// On an error it stays unchanged; the decoder has already refused all input that could cause one.
 	_ = spelt.Format(jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
 	return string(spelt)
 }

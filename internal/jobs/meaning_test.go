@@ -66,7 +66,7 @@ func TestMeaningKeepsWhatDiffers(t *testing.T) {
 	}
 }
 
-// TestMeaningKnowsEachField: a field that is added must be in the sum, or here.
+// TestMeaningKnowsEachField: a new field must be part of the hash, or be listed here.
 func TestMeaningKnowsEachField(t *testing.T) {
 	t.Parallel()
 	apart := []string{"Async", "IdempotencyKey", "Fingerprint", "Stored"}
@@ -89,7 +89,7 @@ func TestMeaningKnowsEachField(t *testing.T) {
 	}
 }
 
-// fill gives a value that is not the zero one.
+// fill sets v to a value other than zero.
 func fill(v reflect.Value) {
 	switch at := v.Addr().Interface().(type) {
 	case *string:

@@ -7,13 +7,11 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// shortestPrefix is from how many characters on the beginning of a name counts as
-// a misspelling of it.
+// shortestPrefix is the number of characters from which the beginning of a name counts as a misspelling of it.
 const shortestPrefix = 3
 
-// Unknown refuses a name that is none of the known ones, and names the nearest of
-// them. kind is what such a name is for, in the singular ("field"); where has it,
-// and is "" for the request itself.
+// Unknown returns the error for a name that is not among the known ones, with the nearest of them. kind is what the
+// name stands for, in the singular ("field"); where is the object that contains it, "" for the request itself.
 func Unknown(where, kind, name string, known []string) *Error {
 	if where != "" {
 		where = quoteName(where) + " has the "
@@ -32,8 +30,8 @@ func Unknown(where, kind, name string, known []string) *Error {
 	return Errorf(CodeInvalidRequest, "%sunknown %s %s; the %ss are %s", where, kind, quoteName(name), kind, list)
 }
 
-// nearest returns the known name that a name is probably meant for: one that begins
-// as it does, or differs in a third of its characters at most; "" if there is none.
+// nearest returns the known name that was probably meant: one of the two is a prefix of the other, or they differ in
+// at most a third of the characters. It returns "" if there is none.
 func nearest(name string, known []string) string {
 	name = strings.ToLower(name)
 	if len(name) > maxQuoted {
@@ -51,10 +49,10 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// maxQuoted is how much of a name a sentence has, in bytes.
+// maxQuoted is the maximum length of a name in a message, in bytes.
 const maxQuoted = 64
 
-// quoteName quotes a field's name for a sentence, cut to a readable length.
+// quoteName quotes a field's name for a message, cut to a readable length.
 func quoteName(name string) string {
 	if len(name) > maxQuoted {
 		name = strings.ToValidUTF8(name[:maxQuoted], "") + "…"

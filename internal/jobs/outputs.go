@@ -9,42 +9,39 @@ import (
 
 // OutputFile is a file that a job left in its folder outputs/.
 type OutputFile struct {
-	// Name is its path below outputs/, made safe: it meets CheckPath and has no %.
+	// Name is the sanitized path below outputs/: CheckPath accepts it and it contains no %.
 	Name      string `json:"name"`
 	Size      int64  `json:"size"`
 	MediaType string `json:"media_type"`
-	// SHA256 is the content's, in hexadecimal.
+	// SHA256 is the hash of the content, in hexadecimal.
 	SHA256 string `json:"sha256"`
-	// Key is where the file is kept.
+	// Key is the file's key in the file storage.
 	Key string `json:"key"`
-	// Content is there until it has been stored.
+	// Content is set until the file has been stored.
 	Content []byte `json:"-"`
 }
 
-// OmittedFile is a file that a job left and that did not fit into a limit.
+// OmittedFile is a file of a job that exceeded a limit.
 type OmittedFile struct {
-	// Name is made safe, as that of an OutputFile.
+	// Name is sanitized as that of an OutputFile.
 	Name string `json:"name"`
-	// Size is in bytes; nil where the file was never made: a figure for which the
-	// time was over.
+	// Size is in bytes; nil for a file that was never created: a figure for which there was no time left.
 	Size *int64 `json:"size"`
-	// Limit is the limit that it did not fit into.
+	// Limit is the exceeded limit.
 	Limit LimitHit `json:"limit"`
 }
 
-// Names makes the names that a job gave its files safe, and different from each
-// other. The zero value is ready.
+// Names sanitizes the names of a job's files and makes them unique. The zero value is ready to use.
 type Names struct {
 	given map[string]bool
 }
 
-// Safe gives a name that meets CheckPath, and that it has not given before; the
-// same as it was where that does.
+// Safe returns a name that CheckPath accepts and that it has not returned before; raw itself if possible.
 func (n *Names) Safe(raw string) string {
 	if n.given == nil {
 		n.given = map[string]bool{}
 	}
-	// Once: a name can be made to take long, and then be given many times.
+	// Only once: a script may use a name that takes long, many times.
 	safe := safePath(raw)
 	name := safe
 	for again := 2; n.given[strings.ToLower(name)]; again++ {
@@ -73,18 +70,17 @@ func safePath(raw string) string {
 	}
 	name := cut(strings.Join(parts, "/"), MaxPathBytes)
 	if CheckPath(name) != nil {
-		return "file" // what a cut can make of a name
+		return "file" // possible after cutting a name
 	}
 	return name
 }
 
-// bidirectional characters make a name look like another one.
+// bidirectional reports whether a character can make a name look like another one.
 func bidirectional(c rune) bool {
 	return c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == 0x200e || c == 0x200f
 }
 
-// cut keeps the beginning of a name, whole characters of it, and no part that a
-// cut left empty.
+// cut shortens a name to at most most bytes, at a character boundary and without an empty last part.
 func cut(name string, most int) string {
 	if len(name) <= most {
 		return name
@@ -99,8 +95,7 @@ func cut(name string, most int) string {
 	return name
 }
 
-// mediaTypes are those of the files that scripts leave most. A fixed list: what
-// the machine's own says would differ from one to the next.
+// mediaTypes are the types of the most common files. The list is fixed, since those of machines differ.
 var mediaTypes = map[string]string{
 	".csv": "text/csv", ".tsv": "text/tab-separated-values", ".txt": "text/plain", ".log": "text/plain", ".md": "text/markdown",
 	".html": "text/html", ".xml": "application/xml", ".json": "application/json", ".jsonl": "application/jsonl",
@@ -110,8 +105,7 @@ var mediaTypes = map[string]string{
 	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
-// MediaType tells a file's type by its name; it is a guess, for the content is
-// the script's.
+// MediaType guesses a file's type from its name; the script may have written any content.
 func MediaType(name string) string {
 	if known, ok := mediaTypes[strings.ToLower(path.Ext(name))]; ok {
 		return known

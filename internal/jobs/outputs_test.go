@@ -33,7 +33,7 @@ func TestNamesAreMadeSafe(t *testing.T) {
 	}
 }
 
-// FuzzNames: whatever the name, it is safe and new.
+// FuzzNames: Safe returns a safe and new name for every input.
 func FuzzNames(f *testing.F) {
 	for _, seed := range []string{"a", "../a", "/", "a\x00", strings.Repeat("é/", 200), "con", "~2", "\xff"} {
 		f.Add(seed)
@@ -54,9 +54,8 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// TestManyLongNames: a script may send a name that takes long to make safe, and
-// send it again and again. That takes about as long as names that differ; made
-// safe anew for each that is taken already, it would be 32 times.
+// TestManyLongNames: a script may send a name that takes long to sanitize, many times. That takes about as long as
+// different names; sanitizing it again for each taken name would take 32 times as long.
 func TestManyLongNames(t *testing.T) {
 	raw := strings.Repeat("é/con", 1<<13)
 	take := func(prefix func(i int) string) time.Duration {
@@ -68,7 +67,7 @@ func TestManyLongNames(t *testing.T) {
 		return time.Since(began)
 	}
 	var same, different time.Duration
-	for range 5 { // what else the machine does may be in one of them
+	for range 5 { // other load of the machine may disturb one of them
 		same, different = take(func(int) string { return "" }), take(strconv.Itoa)
 		if same < 10*different {
 			return

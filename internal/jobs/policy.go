@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// Asked gives the limits that a request can lower. As the limits of a job they are what it is held to.
+// Asked returns the limits that a request can lower.
 func (l Limits) Asked() AskedLimits {
 	return AskedLimits{Wall: l.Wall, CPU: l.CPU, MemoryBytes: l.MemoryBytes, Processes: l.Processes, OutputBytes: l.OutputBytes}
 }
 
-// Within reports whether no limit is above that of most. 0 counts as not named: in l it is within everything,
-// and in most it allows everything.
+// Within reports whether no limit exceeds that of most. 0 means unset: in l it is within everything, and in most it
+// allows everything.
 func (l AskedLimits) Within(most AskedLimits) bool {
 	return within(l.Wall, most.Wall) && within(l.CPU, most.CPU) && within(l.MemoryBytes, most.MemoryBytes) &&
 		within(l.Processes, most.Processes) && within(l.OutputBytes, most.OutputBytes)
@@ -20,8 +20,8 @@ func (l AskedLimits) Within(most AskedLimits) bool {
 
 func within[T ~int | ~int64](limit, most T) bool { return limit == 0 || most == 0 || limit <= most }
 
-// Below gives the limits that are below those of most, and 0 for the others: a sandbox that is made with the
-// limits of most holds them by itself.
+// Below returns the limits that are below those of most, and 0 for the others, which a sandbox created with the limits
+// of most enforces already.
 func (l AskedLimits) Below(most AskedLimits) AskedLimits {
 	return AskedLimits{
 		Wall: below(l.Wall, most.Wall), CPU: below(l.CPU, most.CPU), MemoryBytes: below(l.MemoryBytes, most.MemoryBytes),
@@ -36,7 +36,7 @@ func below[T ~int | ~int64](limit, most T) T {
 	return limit
 }
 
-// WithLimits gives the inputs with limits in the place of those that the request asked for; of no inputs too.
+// WithLimits returns a copy of the inputs with limits instead of those that the request asked for. in may be nil.
 func (in *Inputs) WithLimits(limits AskedLimits) *Inputs {
 	if in == nil && limits == (AskedLimits{}) {
 		return nil
@@ -49,13 +49,13 @@ func (in *Inputs) WithLimits(limits AskedLimits) *Inputs {
 	return &with
 }
 
-// unlimited is above whatever can be asked for.
+// unlimited exceeds every limit that can be asked for.
 var unlimited = Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt, OutputBytes: math.MaxInt64}
 
-// DecideLimits gives the limits that a job is held to: what its request asks for, and else the server's. fleet are
-// the ceilings of the workers that take jobs, zero for those of a worker that are not known. If a worker allows what
-// is asked for but not the server's other limits, these are lowered to its ceilings, now and for good. With an empty
-// fleet the server's limits count alone. CodeInvalidRequest if no worker allows what is asked for.
+// DecideLimits returns a job's limits: those that its request asks for, and otherwise the server's. fleet are the
+// ceilings of the workers that take jobs, zero for unknown ones. If a worker allows the limits asked for but not the
+// server's other limits, these are lowered to its ceilings for good. With an empty fleet only the server's limits
+// count. It returns an error with CodeInvalidRequest if no worker allows the limits asked for.
 func DecideLimits(server Limits, asked AskedLimits, fleet []AskedLimits) (AskedLimits, *Error) {
 	want := server.Lowered(asked).Asked()
 	var roomiest *AskedLimits
@@ -83,8 +83,8 @@ func noWorkerAllows(asked AskedLimits, fleet []AskedLimits) *Error {
 	return Errorf(CodeInvalidRequest, `no worker that runs now allows all of the "limits" together; ask for less of one of them`)
 }
 
-// aboveAll returns the first limit that is above the ceilings of all workers, and the highest of these; "" if each
-// limit is within those of some worker.
+// aboveAll returns the first limit that exceeds the ceilings of all workers, its value and the highest ceiling; "" if
+// each limit is within the ceilings of some worker.
 func aboveAll(limits AskedLimits, fleet []AskedLimits) (name, got, highest string) {
 	for _, name := range limitNames {
 		get, most := askable[name].get, 0.0
@@ -111,7 +111,7 @@ func NotStarted(limits AskedLimits, fleet []AskedLimits) string {
 	return why + "; the job was dropped at its start deadline and did not run"
 }
 
-// LimitsAt gives the limits that a worker with these ceilings holds a job to; it must not run one that is above them.
+// LimitsAt returns the limits of a job at a worker with these ceilings, which must not run a job with higher ones.
 func (j Job) LimitsAt(ceilings AskedLimits) AskedLimits {
 	if !j.LimitsOpen || !j.Inputs.AskedLimits().Within(ceilings) {
 		return j.Limits

@@ -58,7 +58,8 @@ func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
 	}
 }
 
-// A job that was accepted while no worker's ceilings were known gets a worker's; what its request asked for stays.
+// A job that was accepted while no worker's ceilings were known gets those of its worker; the limits that its request
+// asked for stay.
 func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
 	t.Parallel()
 	ceilings := DefaultLimits().Asked()

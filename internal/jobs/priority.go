@@ -1,18 +1,17 @@
 package jobs
 
-// Priority says which queue a job waits in. Workers take from each in
-// proportion to its weight, so that none is starved by another.
+// Priority selects the queue of a job. Workers take from each queue in proportion to its weight, so that none starves.
 type Priority string
 
-// The priorities; those who wait for an answer are served as PriorityHigh.
+// The priorities; jobs of waiting requests default to PriorityHigh.
 const (
 	PriorityHigh    Priority = "high"
 	PriorityDefault Priority = "default"
 	PriorityLow     Priority = "low"
 )
 
-// PriorityBatch is that of the jobs of batches, which nobody else may ask for.
+// PriorityBatch is the priority of the jobs of batches; no request may ask for it.
 const PriorityBatch Priority = "batch"
 
-// Priorities are those that a job may ask for, highest first.
+// Priorities returns the priorities that a request may ask for, highest first.
 func Priorities() []Priority { return []Priority{PriorityHigh, PriorityDefault, PriorityLow} }

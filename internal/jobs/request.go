@@ -17,48 +17,46 @@ import (
 const (
 	// MaxScriptBytes bounds a script's length in bytes of UTF-8.
 	MaxScriptBytes = 50 * kib
-	// MaxRequestBytes bounds a request body of JSON: the inputs, and a script whose
-	// bytes JSON may spell in six each (\u0041).
+	// MaxRequestBytes bounds a JSON request body: the inputs, and a script each byte of which may be six bytes of JSON
+	// (\u0041).
 	MaxRequestBytes = 8 * mib
 )
 
-// Request is what a client asks for.
+// Request is a client's request for a job.
 type Request struct {
 	// Script is valid UTF-8 without NUL, at most MaxScriptBytes long.
 	Script string
-	// Async asks for an answer before the job has ended.
+	// Async asks for a response before the job has ended.
 	Async bool
-	// Priority is "" if the client did not choose.
+	// Priority is "" if the client did not choose one.
 	Priority Priority
-	// Inputs is nil where the client gave nothing but a script.
+	// Inputs is nil if the request has only a script.
 	Inputs *Inputs
-	// CallbackURL is where the end is posted to, "" for nowhere; see
-	// Callback.URL. Whether this service may reach it is not checked here.
+	// CallbackURL is the URL to which the job's end is posted, "" for none; see Callback.URL. Whether this service may
+	// connect to it is not checked here.
 	CallbackURL string
-	// StartWithin is the start deadline, from acceptance; 0 leaves it to the server.
+	// StartWithin is the start deadline, from acceptance; 0 means the server's.
 	StartWithin time.Duration
 
-	// What follows is not in the body.
+	// The following fields are not in the body.
 
-	// IdempotencyKey is the client's own, "" for none; Fingerprint stands for what
-	// it came with.
+	// IdempotencyKey is the client's key, "" for none; Fingerprint identifies the request that used it.
 	IdempotencyKey, Fingerprint string
-	// Stored, if not nil, is called when the job was stored or refused: nobody
-	// holds the inputs for longer. It may be called more than once.
+	// Stored, if not nil, is called when the job was stored or refused and the inputs are no longer held. It may be
+	// called more than once.
 	Stored func()
 }
 
-// DecodeRequest reads a request body, strictly: anything that it does not
-// understand is refused by name, so that a misspelt field is never ignored.
-// It fails with CodeInvalidRequest or CodeScriptTooLarge, and its messages
-// never contain the script.
+// DecodeRequest decodes a request body strictly: it refuses everything unknown by name, so that a misspelt field is
+// never ignored. Its errors have CodeInvalidRequest, CodeScriptTooLarge or CodeInputTooLarge, and their messages never
+// contain the script.
 func DecodeRequest(body []byte) (Request, *Error) {
 	body = withoutMark(body)
 	if fault := faultOfJSON(body); fault != "" {
 		return Request{}, Errorf(CodeInvalidRequest, `the body %s; it must be a JSON object with "script"`, fault)
 	}
-	// From here on the grammar holds; what is left is what JSON's grammar
-	// leaves open. Lone surrogates pass here to be named with their field.
+	// The grammar is valid from here on; the rest is what JSON's grammar leaves open. Lone surrogates are accepted
+	// here and refused later with the name of their field.
 	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient)
 	if dec.PeekKind() != jsontext.KindBeginObject {
 		return Request{}, Errorf(CodeInvalidRequest, "the body must be a JSON object, not %s", kindName(dec.PeekKind()))
@@ -83,7 +81,7 @@ func DecodeRequest(body []byte) (Request, *Error) {
 // fieldNames are the fields of a request, and the parts of a form.
 var fieldNames = []string{"script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", "start_within"}
 
-// set takes one field of the body over.
+// set sets one field from the body.
 func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 	switch name {
 	case "script":
@@ -118,7 +116,7 @@ func decodePriority(value jsontext.Value) (Priority, *Error) {
 	return "", Errorf(CodeInvalidRequest, `"priority" must be "high", "default" or "low"`)
 }
 
-// leastStartWithin is the shortest start deadline that a request may name.
+// leastStartWithin is the shortest start deadline that a request may ask for.
 const leastStartWithin = time.Millisecond
 
 func decodeStartWithin(value jsontext.Value) (time.Duration, *Error) {
@@ -132,7 +130,7 @@ func decodeStartWithin(value jsontext.Value) (time.Duration, *Error) {
 	return inDuration(asked), nil
 }
 
-// CheckStartWithin refuses, by name, a start deadline above the server's.
+// CheckStartWithin returns an error that names a start deadline above the server's.
 func (r *Request) CheckStartWithin(server time.Duration) *Error {
 	if r.StartWithin <= server {
 		return nil
@@ -149,7 +147,7 @@ func decodeScript(value jsontext.Value) (string, *Error) {
 	return script, checkScript(script)
 }
 
-// checkScript refuses a script that is too long or that Python could not read.
+// checkScript returns an error for a script that is too long or that Python cannot read.
 func checkScript(script string) *Error {
 	if len(script) > MaxScriptBytes {
 		return scriptTooLarge(fmt.Sprintf(`"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes))
@@ -164,7 +162,7 @@ func checkNoNUL(name, text string) *Error {
 	return nil
 }
 
-// decodeText reads a string that is whole Unicode.
+// decodeText decodes a string of valid Unicode.
 func decodeText(name string, value jsontext.Value) (string, *Error) {
 	if value.Kind() != jsontext.KindString {
 		return "", Errorf(CodeInvalidRequest, `%s must be a string, not %s`, quoteName(name), kindName(value.Kind()))
@@ -176,15 +174,15 @@ func decodeText(name string, value jsontext.Value) (string, *Error) {
 	return string(text), nil
 }
 
-// lenient leaves duplicate names and lone surrogates to DecodeRequest, which
-// can say more about them than the parser.
+// lenient leaves duplicate names and lone surrogates to DecodeRequest, whose messages are more precise than the
+// parser's.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// withoutMark leaves out a byte order mark, which RFC 8259 (8.1) lets a parser ignore.
+// withoutMark removes a byte order mark, which RFC 8259 (8.1) lets a parser ignore.
 func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
-// faultOfJSON says what is wrong with a text that must be exactly one JSON value in
-// UTF-8, as what follows its name in a sentence; "" if nothing is.
+// faultOfJSON describes why a text is not exactly one JSON value in UTF-8, as the rest of a sentence after its name;
+// "" if it is one.
 func faultOfJSON(text []byte) string {
 	if len(bytes.TrimLeft(text, " \t\r\n")) == 0 {
 		return "is empty"
@@ -203,8 +201,7 @@ func faultOfJSON(text []byte) string {
 	return ""
 }
 
-// faultOfSyntax words the parser's complaint, which names at most a few characters
-// of the text.
+// faultOfSyntax describes a parser's error, which contains at most a few characters of the text.
 func faultOfSyntax(err error, size int) string {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -221,8 +218,7 @@ func notJSON(err error, size int) *Error {
 	return Errorf(CodeInvalidRequest, "the body %s", faultOfSyntax(err, size))
 }
 
-// eachField calls f for every field of the object that dec is at, in order,
-// until f fails.
+// eachField calls f for every field of the object at dec's position, in order, until f returns an error.
 func eachField(dec *jsontext.Decoder, f func(name string, value jsontext.Value) *Error) *Error {
 	if _, err := dec.ReadToken(); err != nil {
 		return notJSON(err, int(dec.InputOffset()))
@@ -232,7 +228,7 @@ func eachField(dec *jsontext.Decoder, f func(name string, value jsontext.Value) 
 		if err != nil {
 			return notJSON(err, int(dec.InputOffset()))
 		}
-		name := token.String() // a copy: the token dies with the next read
+		name := token.String() // a copy: the token is invalid after the next read
 		value, err := dec.ReadValue()
 		if err != nil {
 			return notJSON(err, int(dec.InputOffset()))

@@ -223,9 +223,8 @@ func TestCheckLimits(t *testing.T) {
 	}
 }
 
-// FuzzDecodeRequest holds the decoder to its promises for any body: it never
-// panics, what it accepts keeps the Request's bounds and is what encoding the
-// request again gives, and what it refuses carries one of two codes.
+// FuzzDecodeRequest checks for any body that the decoder never panics, that an accepted request is within its bounds
+// and survives encoding and decoding, and that an error has one of three codes.
 func FuzzDecodeRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"script":"def main(): pass","async":true}`, `{"script":"\ud83d\ude00\u0000"}`, `{"script":"\ud800"}`,

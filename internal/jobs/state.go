@@ -1,9 +1,9 @@
 package jobs
 
-// State is where a job stands. The values are part of the HTTP contract.
+// State is the state of a job. The values are part of the HTTP contract.
 type State string
 
-// The states of a job; see the package comment for how they follow.
+// The states of a job; see the package comment for the transitions.
 const (
 	StateQueued    State = "queued"
 	StateRunning   State = "running"
@@ -12,7 +12,7 @@ const (
 	StateCancelled State = "cancelled"
 )
 
-// States are all there are.
+// States returns all states.
 func States() []State {
 	return []State{StateQueued, StateRunning, StateSucceeded, StateFailed, StateCancelled}
 }

@@ -12,7 +12,7 @@ var partBounds = map[string]int{
 	"script": MaxScriptBytes, "args": MaxArgsBytes, "stdin": MaxStdinBytes, "env": MaxEnvBytes, "files": MaxFilesBytes,
 }
 
-// tooLarge refuses a part of a request that is over its bound in bytes.
+// tooLarge returns the error for a part of a request that exceeds its bound in bytes.
 func tooLarge(name string, size, most int) *Error {
 	return &Error{
 		Code: CodeInputTooLarge, Message: fmt.Sprintf("%s has %d bytes, at most %d are allowed", quoteName(name), size, most),
@@ -33,16 +33,14 @@ func tooManyFiles() *Error {
 	}
 }
 
-// JSONTooLarge refuses a body of JSON that has more than MaxRequestBytes, of which
-// beginning is there. CodeScriptTooLarge if the script is what makes it large, else
-// CodeInputTooLarge.
+// JSONTooLarge returns the error for a JSON body of more than MaxRequestBytes that starts with beginning:
+// CodeScriptTooLarge if the script makes it large, else CodeInputTooLarge.
 func JSONTooLarge(beginning []byte) *Error {
 	return bodyTooLarge(MaxRequestBytes, fieldSizes(beginning),
 		fmt.Sprintf("send large files as multipart/form-data, which may have %d bytes", MaxFormBytes))
 }
 
-// FormTooLarge is JSONTooLarge for a form of more than MaxFormBytes, of which these
-// parts are there.
+// FormTooLarge is JSONTooLarge for a form of more than MaxFormBytes that starts with these parts.
 func FormTooLarge(parts []FormPart) *Error {
 	sizes := map[string]int{}
 	for _, part := range parts {
@@ -51,7 +49,7 @@ func FormTooLarge(parts []FormPart) *Error {
 	return bodyTooLarge(MaxFormBytes, sizes, fmt.Sprintf("all files together may have %d bytes", MaxFilesBytes))
 }
 
-// BatchTooLarge refuses a body of more than MaxBatchBytes.
+// BatchTooLarge returns the error for a body of more than MaxBatchBytes.
 func BatchTooLarge() *Error {
 	return &Error{
 		Code: CodeInputTooLarge, Message: fmt.Sprintf("the body has more than %d bytes; make several batches of it", MaxBatchBytes),
@@ -59,12 +57,12 @@ func BatchTooLarge() *Error {
 	}
 }
 
-// bodyTooLarge refuses a body of more than most bytes, and names its largest part.
-// aboutFiles is the next step if that is "files".
+// bodyTooLarge returns the error for a body of more than most bytes, which names its largest part. aboutFiles is the
+// advice if that is "files".
 func bodyTooLarge(most int, sizes map[string]int, aboutFiles string) *Error {
 	name, size := largestPart(sizes)
 	sentence := fmt.Sprintf("the body has more than %d bytes", most)
-	if size > most/8 { // else it is none of the parts that makes the body large
+	if size > most/8 { // else no single part makes the body large
 		sentence += "; the largest part is " + quoteName(name)
 	}
 	switch bound, known := partBounds[name]; {
@@ -90,7 +88,7 @@ func largestPart(sizes map[string]int) (name string, size int) {
 	return name, size
 }
 
-// fieldSizes returns how many bytes each field of an object has that may be cut off.
+// fieldSizes returns the size in bytes of each field of an object, which may be cut off.
 func fieldSizes(object []byte) map[string]int {
 	sizes := map[string]int{}
 	dec := jsontext.NewDecoder(bytes.NewReader(withoutMark(object)), lenient)
