@@ -14,7 +14,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// unavailableRetrySeconds is the Retry-After of a transient error that has none of its own.
+// unavailableRetrySeconds is the Retry-After of a transient error without one.
 const unavailableRetrySeconds = 5
 
 // encoding keeps a result as the worker checked it, with strings and numbers spelled as they were.

@@ -36,10 +36,11 @@ var ErrSilent = errors.New("redis does not answer")
 // It pings on separate connections, five times a second, without waiting for the answer to one ping
 // before it sends the next. Redis is in one of two states:
 //
-//   - answering: Redis sent bytes, on any connection of the monitor or of its client, within the last silenceLimit. A wait
-//     continues, however long Redis takes.
-//   - silent: Redis sent nothing for silenceLimit. Each wait ends with ErrSilent once the silence has lasted that long
-//     since the wait began, so that a wait does not fail just as Redis comes back.
+//   - answering: Redis sent bytes, on any connection of the monitor or of its client, within the
+//     last silenceLimit. A wait continues, however long Redis takes.
+//   - silent: Redis sent nothing for silenceLimit. Each wait ends with ErrSilent once the silence
+//     has lasted that long since the wait began, so that a wait does not fail just as Redis comes
+//     back.
 //
 // The silence is measured on a clock that stops while this process does not get the processor: a
 // busy machine is not an absent Redis. A refused or broken connection is not silence: its command

@@ -132,7 +132,7 @@ func (w *Worker) load(id string) (jobs.Job, jobs.State, error) {
 }
 
 // noSandbox handles a job for which no sandbox could be made: it returns an error, so that a worker
-// tries again, until the job's attempts are spent.
+// tries again, until the job's attempts are spent; then it ends the job.
 func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 	w.Logger.Error("no sandbox for a job", "job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
 	if attempt+1 < acquireAttempts || w.killed.Err() != nil {

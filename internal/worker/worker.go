@@ -61,7 +61,7 @@ type Settings struct {
 }
 
 // MaxConcurrency limits the jobs that one worker runs at once. Each of its pools keeps as many
-// sandboxes ready, and every one needs a user id of its own.
+// sandboxes ready, and every sandbox needs its own user id.
 const MaxConcurrency = 512
 
 // Validate returns an error for inconsistent settings. wall is the jobs' wall limit.
