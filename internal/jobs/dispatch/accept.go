@@ -67,8 +67,8 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	if !ours {
 		return "", false, d.refused(ctx, err) // another request is responsible for that job
 	}
-	// The job may be in the queue despite the error. The client is told that it was not accepted, so it is withdrawn
-	// if possible.
+	// The job may be in the queue despite the error. The client receives an error, so the job is withdrawn if
+	// possible.
 	_, withdrawErr := d.withdraw(ctx, job.ID, "the job could not be enqueued")
 	var known *jobs.Error
 	if job.IdempotencyKey != "" && errors.As(err, &known) && known.Code == jobs.CodeQueueFull {

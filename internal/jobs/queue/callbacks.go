@@ -12,22 +12,20 @@ import (
 )
 
 const (
-	// callbackQueue is asynq's name of the queue, and callbackWakeKey the list of
-	// tokens that wakes its consumers, as wakeKey wakes workers.
+	// callbackQueue is asynq's name of the queue, and callbackWakeKey the list of tokens that wakes its consumers, as
+	// wakeKey wakes workers.
 	callbackQueue   = "callbacks"
 	callbackWakeKey = "cellblock:wake:callbacks"
 	callbackType    = "callback"
-	// callbackForward is how often callbacks are looked for whose pause is over.
+	// callbackForward is how often callbacks whose pause has passed are moved into the queue.
 	callbackForward = 500 * time.Millisecond
-	// roundedDown is what asynq takes off a time at which a task is to come again:
-	// it keeps whole seconds.
+	// roundedDown is the most that asynq takes off the time of a retry, which it keeps in whole seconds.
 	roundedDown = time.Second - 1
 	// callbackTrouble is the pause after a handler's error.
 	callbackTrouble = 2 * time.Second
 )
 
-// EnqueueCallback puts a job that has ended into the queue of callbacks. To do it
-// twice while it is there does nothing.
+// EnqueueCallback enqueues the callback of an ended job. It does nothing if that is enqueued already.
 func (p *Producer) EnqueueCallback(ctx context.Context, id string) error {
 	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(callbackType, []byte(id)),
 		asynq.TaskID(id), asynq.Queue(callbackQueue), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
@@ -40,8 +38,7 @@ func (p *Producer) EnqueueCallback(ctx context.Context, id string) error {
 	return nil
 }
 
-// RequeueCallback has a callback delivered now, wherever it is: whoever had it is
-// gone.
+// RequeueCallback makes a callback whose consumer is gone be delivered now, whatever the state of its task.
 func (p *Producer) RequeueCallback(ctx context.Context, id string) error {
 	if err := p.requeue(ctx, callbackQueue, id); err != nil {
 		return fmt.Errorf("requeue the callback of job %s: %w", id, err)
@@ -49,18 +46,18 @@ func (p *Producer) RequeueCallback(ctx context.Context, id string) error {
 	return p.EnqueueCallback(ctx, id)
 }
 
-// CallbackHandler handles the callback of one job. It gives how long to wait
-// until it is to be called again, at least and up to two seconds more; 0 for never. With an error it is called again in a
-// few seconds. The same callback may be handled twice, even at once. The context
-// ends when ShutdownTimeout is over, and the callback is then for others.
+// CallbackHandler handles the callback of one job. It returns the time after which to call it again, which may be
+// exceeded by up to two seconds; 0 for never. After an error it is called again in a few seconds. The same callback
+// may be handled twice, even concurrently. The context ends after ShutdownTimeout, and another consumer then handles
+// the callback.
 type CallbackHandler func(ctx context.Context, id string) (again time.Duration, err error)
 
-// againError is asynq's way to hear that a callback is not done.
+// againError makes asynq deliver a callback again.
 type againError struct{ after time.Duration }
 
 func (e *againError) Error() string { return "to be sent again" }
 
-// NewCallbackConsumer makes a consumer of callbacks; else it is as NewConsumer.
+// NewCallbackConsumer is NewConsumer for callbacks.
 func NewCallbackConsumer(client redis.UniversalClient, settings ConsumerSettings, handle CallbackHandler, logger *slog.Logger) *Consumer {
 	return newConsumer(client, lane{
 		tokens: callbackWakeKey, queues: map[string]int{callbackQueue: 1}, forwardInterval: callbackForward,

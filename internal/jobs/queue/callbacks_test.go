@@ -21,8 +21,8 @@ func consumeCallbacks(t *testing.T, url string, handle CallbackHandler) *Consume
 	return c
 }
 
-// A callback comes at once, again after the pause that its handler asks for, again
-// after an error, and then no more.
+// A callback is delivered at once, again after the pause that its handler returns, again after an error, and then no
+// more.
 func TestCallbacksComeAgainWhenAsked(t *testing.T) {
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
@@ -46,7 +46,7 @@ func TestCallbacksComeAgainWhenAsked(t *testing.T) {
 	awaitIdle(t, client, 2)
 	id := jobs.NewID()
 	last := time.Now()
-	for range 2 { // is one
+	for range 2 { // the second one has no effect
 		if err := producer.EnqueueCallback(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestCallbacksComeAgainWhenAsked(t *testing.T) {
 	})
 }
 
-// One whose sender has died is delivered by another as soon as it is requeued.
+// A callback whose sender has died is delivered to another consumer as soon as it is requeued.
 func TestRequeueCallback(t *testing.T) {
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))
@@ -83,7 +83,7 @@ func TestRequeueCallback(t *testing.T) {
 	}
 	<-dead
 	stopped := make(chan struct{})
-	go func() { // it takes no more, and holds what it has
+	go func() { // it takes no more callbacks, and keeps the one that it has
 		_ = hanging.Stop()
 		close(stopped)
 	}()

@@ -15,47 +15,45 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrHeld is what a handler returns when another delivery of the job is under
-// way: it is delivered again in a few seconds, and that does not count as a
-// failed attempt.
+// ErrHeld is returned by a handler while another delivery of the job is in progress: the job is delivered again in a
+// few seconds, and that does not count as a failed attempt.
 var ErrHeld = errors.New("the job is held by another delivery")
 
-// ErrElsewhere is what a handler returns for a job that another consumer must take: it is delivered again, to any
+// ErrElsewhere is returned by a handler for a job that another consumer must take: the job is delivered again, to any
 // consumer, in two to four seconds however many consumers there are, and that does not count as a failed attempt.
 var ErrElsewhere = errors.New("the job is left to another consumer")
 
-// Delivery is one arrival of a job at a worker. A job may arrive more than once.
+// Delivery is one delivery of a job to a worker. A job may be delivered more than once.
 type Delivery struct {
 	ID string
-	// Attempt counts the deliveries before this one that failed: 0 at first.
+	// Attempt counts the failed deliveries before this one.
 	Attempt int
 }
 
-// Handler handles one delivery. With nil the job leaves the queue; with an error
-// it is delivered again, to any worker, within about two seconds. The context is
-// not the job's: asynq ends it when it has not reached Redis for half a minute.
+// Handler handles one delivery. If it returns nil, the job leaves the queue; after an error the job is delivered
+// again, to any worker, within about two seconds. The context is not the job's: asynq ends it after half a minute
+// without reaching Redis.
 type Handler func(ctx context.Context, delivery Delivery) error
 
 // ConsumerSettings bound a consumer.
 type ConsumerSettings struct {
-	// Concurrency is how many deliveries are handled at once, at least 1.
+	// Concurrency is the number of deliveries handled concurrently, at least 1.
 	Concurrency int
-	// BatchConcurrency is how many of these may be of batches, at least 1.
+	// BatchConcurrency is how many of these may be jobs of batches, at least 1.
 	BatchConcurrency int
-	// ShutdownTimeout is how long Stop waits for handlers. It must be longer than
-	// a handler can take: asynq gives the jobs of those that are still at work to
-	// other workers.
+	// ShutdownTimeout is how long Stop waits for handlers. It must exceed the longest run of a handler: asynq delivers
+	// the jobs of handlers that are still running to other workers.
 	ShutdownTimeout time.Duration
 }
 
 const (
-	// checkInterval is asynq's sleep after an empty look; the real wait was ours.
+	// checkInterval is asynq's sleep after an empty poll; the real wait was in awaitToken.
 	checkInterval = 200 * time.Microsecond
-	// forwardInterval is how often failed deliveries are put back into the queue.
+	// forwardInterval is how often failed deliveries are moved back into the queue.
 	forwardInterval = 2 * time.Second
-	// elsewherePause is the least time between two deliveries of a job that a consumer left to another one.
+	// elsewherePause is the minimum time between two deliveries of a job that a consumer left to another one.
 	elsewherePause = 2 * time.Second
-	// releaseTimeout bounds the command that ends our wait when we stop.
+	// releaseTimeout bounds each command that Stop sends to end or pass on a wait.
 	releaseTimeout = time.Second
 )
 
@@ -70,8 +68,8 @@ type Consumer struct {
 	logger   *slog.Logger
 }
 
-// NewConsumer makes a consumer on a client that the caller keeps and closes
-// later. It uses one connection for its wait and Concurrency + 2 beside.
+// NewConsumer returns a consumer on a client that the caller owns and closes later. It uses one connection for its
+// wait and Concurrency + 2 others.
 func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
 	return newConsumer(client, lane{
 		tokens: wakeKey, batchTokens: batchWakeKey, queues: weights, forwardInterval: forwardInterval,
@@ -79,8 +77,9 @@ func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle
 	}, settings, handle, logger)
 }
 
-// retryDelay is the least time until a job is delivered again. All consumers together forward what is due, so that
-// their number bounds how often a job is handed round that none of them takes, unless it is not due for a while.
+// retryDelay returns the minimum time until a job is delivered again. All consumers forward due tasks, so with more
+// consumers a job that none of them takes would circulate faster; for ErrElsewhere it is therefore not due for a
+// while.
 func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	if errors.Is(err, ErrElsewhere) {
 		return elsewherePause
@@ -88,10 +87,9 @@ func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	return 0
 }
 
-// lane is what a consumer takes from, and how.
+// lane describes the queues of a consumer and how it takes from them.
 type lane struct {
-	// tokens is the list that wakes its consumers, and batchTokens that of jobs of
-	// batches, "" if it has none.
+	// tokens is the list that wakes its consumers, and batchTokens the one for jobs of batches, "" for none.
 	tokens          string
 	batchTokens     string
 	queues          map[string]int
@@ -129,13 +127,13 @@ func newConsumer(client redis.UniversalClient, lane lane, settings ConsumerSetti
 	}
 }
 
-// isFailure tells what counts in Delivery.Attempt. A lease runs out when a
-// worker is lost or cannot reach Redis; neither is the job's failure.
+// isFailure reports whether an error counts in Delivery.Attempt. A lease expires when a worker is lost or cannot reach
+// Redis; neither is the job's failure.
 func isFailure(err error) bool {
 	return !errors.Is(err, ErrHeld) && !errors.Is(err, ErrElsewhere) && !errors.Is(err, asynq.ErrLeaseExpired)
 }
 
-// Start begins to take jobs. Redis need not be there yet.
+// Start starts to take jobs. Redis need not be reachable yet.
 func (c *Consumer) Start() error {
 	return c.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		c.running.Add(1)
@@ -149,22 +147,20 @@ func (c *Consumer) Start() error {
 	}))
 }
 
-// endBatchJob has the consumer look again if it left a batch's job in the queue.
+// endBatchJob makes the consumer poll again if it left a batch's job in the queue.
 func (c *Consumer) endBatchJob() {
 	if c.client.batches.end() {
 		c.signal("looking for another job of a batch", c.client.release)
 	}
 }
 
-// Stop takes no more jobs and waits for the handlers, up to the settings'
-// ShutdownTimeout. It fails if some are still at work then. Without Redis it may
-// take a few seconds longer.
+// Stop takes no more jobs and waits for the handlers, for at most ShutdownTimeout. It returns an error if some are
+// still running then. Without Redis it may take a few seconds longer.
 func (c *Consumer) Stop() error {
 	c.stop.Do(func() { close(c.stopping) })
 	c.signal("ending the wait for work", c.client.release)
 	c.server.Shutdown()
-	// The wait may have ended with a token that came for a job. Somebody else is
-	// to look for it.
+	// The wait may have ended with a token for a job, so another consumer must poll.
 	c.signal("passing a token on", func(ctx context.Context) error {
 		err := wake(ctx, c.client.UniversalClient, c.client.tokens, 1)
 		if c.client.batchTokens != "" {
@@ -178,7 +174,7 @@ func (c *Consumer) Stop() error {
 	return nil
 }
 
-// signal sends something that only makes matters faster.
+// signal sends a command that only makes something happen sooner.
 func (c *Consumer) signal(what string, send func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
@@ -187,8 +183,8 @@ func (c *Consumer) signal(what string, send func(context.Context) error) {
 	}
 }
 
-// asynqLogger is asynq's own voice. What matters is logged by those who know of
-// jobs; this is for looking into asynq.
+// asynqLogger logs asynq's messages. Everything important is also logged where the job is known; these messages serve
+// to debug asynq.
 type asynqLogger struct{ logger *slog.Logger }
 
 func (l asynqLogger) log(level slog.Level, args []any) {
@@ -207,5 +203,5 @@ func (l asynqLogger) Warn(args ...any) { l.log(slog.LevelWarn, args) }
 // Error implements asynq.Logger.
 func (l asynqLogger) Error(args ...any) { l.log(slog.LevelWarn, args) }
 
-// Fatal implements asynq.Logger. asynq does not call it in a server's life.
+// Fatal implements asynq.Logger. A running server does not call it.
 func (l asynqLogger) Fatal(args ...any) { l.log(slog.LevelError, args) }

@@ -12,19 +12,19 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Place is where asynq has the task of a job.
+// Place is the state of a job's task in asynq.
 type Place string
 
-// The places that matter to the reaper; "" means that there is no task.
+// The places that the reaper distinguishes; PlaceNone means that there is no task.
 const (
 	PlaceNone    Place = ""
 	PlacePending Place = "pending"
 	PlaceActive  Place = "active"
-	// PlaceRetry is for tasks that are delivered again in a moment, by any consumer.
+	// PlaceRetry is for tasks that are delivered again in a moment, to any consumer.
 	PlaceRetry Place = "retry"
 )
 
-// Places gives where the tasks of jobs are, given their priorities by id.
+// Places returns the places of the tasks of jobs, given their priorities by id.
 func (p *Producer) Places(ctx context.Context, priorities map[string]jobs.Priority) (map[string]Place, error) {
 	if len(priorities) == 0 {
 		return map[string]Place{}, nil
@@ -44,11 +44,11 @@ func (p *Producer) Places(ctx context.Context, priorities map[string]jobs.Priori
 	return places, nil
 }
 
-// requeueScript puts a task back into its queue, wherever it is.
+// requeueScript moves a task back into its queue, whatever its state.
 //
 //	KEYS     the task, pending, active, lease, retry, scheduled, archived
 //	ARGV     id
-//	returns  1 if it was moved, 0 if there is none or it waits already
+//	returns  1 if it was moved, 0 if there is none or it is pending already
 var requeueScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")
 if not state or state == "pending" then
@@ -62,13 +62,13 @@ redis.call("RPUSH", KEYS[2], ARGV[1])
 redis.call("HSET", KEYS[1], "state", "pending")
 return 1`)
 
-// Requeue makes a job's task be delivered again, as the next one: whoever had it
-// is gone. Should that one live after all, the job's fence lets only one start.
+// Requeue delivers the task of a job whose worker is gone again, as the next one. Should that worker still be alive,
+// the job's fence lets only one of the two start it.
 func (p *Producer) Requeue(ctx context.Context, id string, priority jobs.Priority) error {
 	if err := p.requeue(ctx, queueOf(priority), id); err != nil {
 		return fmt.Errorf("requeue job %s: %w", id, err)
 	}
-	return p.Enqueue(ctx, id, priority) // if there was no task at all; wakes a worker in each case
+	return p.Enqueue(ctx, id, priority) // creates the task if there was none, and wakes a worker
 }
 
 func (p *Producer) requeue(ctx context.Context, queue, id string) error {
@@ -79,9 +79,8 @@ func (p *Producer) requeue(ctx context.Context, queue, id string) error {
 	return requeueScript.Run(ctx, p.client, keys, id).Err()
 }
 
-// ForgetConsumers drops asynq's traces of consumers that died and whose sign of
-// life ran out before the given time. asynq itself does so only when somebody
-// lists them, so that each crash would leave two for good.
+// ForgetConsumers removes asynq's traces of dead consumers whose heartbeat expired before the given time. asynq itself
+// removes them only when they are listed, so each crash would leave two for good.
 func (p *Producer) ForgetConsumers(ctx context.Context, before time.Time) error {
 	pipeline := p.client.Pipeline()
 	for _, traces := range []string{"asynq:servers", "asynq:workers"} {

@@ -10,8 +10,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// A job that ends while Redis is away is taken out of the queue once it is
-// back: not delivered again, not set aside as failed.
+// A job that ends while Redis is away is removed from the queue once Redis is back: it is neither delivered again nor
+// archived as failed.
 func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
@@ -28,8 +28,8 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 	<-started
 	server.Kill()
 	close(finish)
-	// asynq's first attempt to take the task out fails against the dead server; the
-	// next may come as soon as there is one.
+	// asynq's first attempt to remove the task fails against the stopped server; the next may succeed as soon as there
+	// is one.
 	time.Sleep(500 * time.Millisecond)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 			t.Errorf("%d tasks are %s", n, kind)
 		}
 	}
-	// It still takes jobs.
+	// The consumer still takes jobs.
 	enqueue(t, NewProducer(client), jobs.NewID())
 	eventually(t, "the next job is delivered", 10*time.Second, func() bool { return deliveries.Load() == 2 })
 }
@@ -73,7 +73,7 @@ func TestConsumerStartsAndStopsWithoutRedis(t *testing.T) {
 func TestStopEndsWhileRedisIsFrozen(t *testing.T) {
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
-	// With the default timeouts it takes 26 s, most of it asynq's own good-bye.
+	// With the default timeouts Stop takes 26 s, most of it in asynq's shutdown.
 	c := consume(t, server.URL()+"?read_timeout=200ms&db=0", 1, func(context.Context, Delivery) error { return nil })
 	awaitIdle(t, client, 1)
 	if err := server.Freeze(); err != nil {

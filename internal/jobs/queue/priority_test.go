@@ -9,9 +9,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// Whoever waits for an answer is not behind all the rest. A worker looks into
-// the high queue first six times of ten, so that the 20th is behind 20 others
-// once in a hundred million runs.
+// A job with high priority does not wait behind all others. A worker polls the high queue before the default and the low
+// one six times of ten, so the job comes after more than 20 others less than once in a hundred million runs.
 func TestAFloodDoesNotStarveTheHighQueue(t *testing.T) {
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))

@@ -1,15 +1,12 @@
-// Package queue brings job ids from the API to a worker. It stands on asynq,
-// and everything that asynq v0.26 does otherwise than we need is here:
+// Package queue delivers job ids from the API to a worker. It is based on asynq v0.26, and contains everything in
+// which we differ from it:
 //
-//   - Tasks carry only the id. asynq writes whole payloads again and again.
+//   - Tasks carry only the id, since asynq rewrites whole payloads repeatedly.
 //   - An idle worker waits in Redis until there is work; see wake.go.
-//   - What asynq writes after a job does not fail with its cancelled context;
-//     see consumerClient.
-//   - Callbacks of jobs that have ended go the same way in a queue of their own,
-//     to the API; see callbacks.go.
-//   - A delivery is not a start. asynq may deliver a task twice (a lost lease),
-//     so the receiver sets the job's fence before it runs anything, and delivery
-//     is repeated until the receiver says that it is done.
+//   - asynq's writes after a job do not fail with its cancelled context; see consumerClient.
+//   - Callbacks of ended jobs are delivered in the same way, in a separate queue, to the API; see callbacks.go.
+//   - A delivery is not a start. asynq may deliver a task twice (after a lost lease), so the receiver sets the job's
+//     fence before it runs anything, and delivery is repeated until the receiver returns no error.
 package queue
 
 import (
@@ -27,16 +24,15 @@ import (
 const (
 	taskType = "job"
 
-	// maxRetry is never reached: asynq puts a task aside whose retries are spent,
-	// and its job would neither run nor end. The receiver decides when to give up.
+	// maxRetry is never reached: asynq archives a task without retries left, and its job would neither run nor end.
+	// The receiver decides when to give up.
 	maxRetry = 1_000_000
-	// taskTimeout is far above any wall limit: when it is over, asynq forgets the
-	// handler that still runs and gives its place away. Jobs are ended by our own
-	// clock.
+	// taskTimeout is far above any wall limit: after it asynq abandons a handler that is still running and reuses its
+	// place. Jobs are ended by the worker's own timers.
 	taskTimeout = 24 * time.Hour
 )
 
-// weights are how often a worker looks into each queue first, when all have work.
+// weights are how often a worker polls each queue first when all have work.
 var weights = map[string]int{
 	string(jobs.PriorityHigh):    6,
 	string(jobs.PriorityDefault): 3,
@@ -46,7 +42,7 @@ var weights = map[string]int{
 
 const batchQueue = string(jobs.PriorityBatch)
 
-// queueOf is the queue of a priority; "" is that of PriorityDefault.
+// queueOf returns the queue of a priority; "" means PriorityDefault.
 func queueOf(p jobs.Priority) string {
 	if p == "" {
 		return string(jobs.PriorityDefault)
@@ -54,27 +50,26 @@ func queueOf(p jobs.Priority) string {
 	return string(p)
 }
 
-// key is where asynq keeps something of a queue, such as "pending".
+// key returns asynq's Redis key for a part of a queue, such as "pending".
 func key(queue, what string) string { return "asynq:{" + queue + "}:" + what }
 
-// Producer puts jobs into the queue. It is safe for concurrent use.
+// Producer enqueues jobs. It is safe for concurrent use.
 type Producer struct {
 	client redis.UniversalClient
 	tasks  *asynq.Client
 }
 
-// NewProducer makes a producer on a client that the caller keeps and closes later.
+// NewProducer returns a producer on a client that the caller owns and closes later.
 func NewProducer(client redis.UniversalClient) *Producer {
 	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(client)}
 }
 
-// Enqueue puts a job that is in the store into the queue. To do it twice does
-// nothing, so it may be repeated after an error.
+// Enqueue enqueues a job that is in the store. It does nothing if the job is enqueued already, so it may be repeated
+// after an error.
 func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priority) error {
 	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(taskType, []byte(id)),
 		asynq.TaskID(id), asynq.Queue(queueOf(priority)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
-	// A conflict means that it is there already: the client repeats a command
-	// whose reply was lost.
+	// A conflict means that the task exists already: the client repeats a command whose reply was lost.
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue job %s: %w", id, err)
 	}

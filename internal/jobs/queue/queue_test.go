@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// consume starts a consumer with a client of its own, as a worker has it.
+// consume starts a consumer with its own client, as in a worker.
 func consume(t *testing.T, url string, concurrency int, handle Handler) *Consumer {
 	t.Helper()
 	client := redistest.Client(t, url)
@@ -39,7 +39,7 @@ func enqueue(t *testing.T, p *Producer, id string) {
 	}
 }
 
-// eventually polls a fact that Redis holds and cannot announce.
+// eventually polls Redis for a fact of which there is no notification.
 func eventually(t *testing.T, what string, bound time.Duration, fact func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(bound); !fact(); time.Sleep(5 * time.Millisecond) {
@@ -200,7 +200,7 @@ func TestEnqueueTwiceIsOneDelivery(t *testing.T) {
 	}
 }
 
-// A failed delivery comes again soon, and only failures count as attempts.
+// A failed delivery is repeated soon, and only failures count as attempts.
 func TestFailedDeliveriesComeAgain(t *testing.T) {
 	url := redistest.Start(t)
 	attempts := make(chan int, 3)
@@ -228,7 +228,8 @@ func TestFailedDeliveriesComeAgain(t *testing.T) {
 	}
 }
 
-// However many consumers there are, a job that none of them takes is not handed round busily, and it is not a failure.
+// A job that no consumer takes is delivered only every few seconds, however many consumers there are, and that is not
+// a failure.
 func TestAJobLeftToOthersIsNotHandedRoundBusily(t *testing.T) {
 	t.Parallel()
 	const consumers, length = 10, 5 * time.Second

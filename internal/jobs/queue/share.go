@@ -5,29 +5,28 @@ import (
 	"time"
 )
 
-// share bounds how many jobs of batches one consumer has at work, so that the rest
-// of its places are free for single jobs, however many and long the batches are.
-// asynq knows no such bound: what is beyond it is not looked for.
+// share bounds the concurrent jobs of batches of one consumer, so that its other places are free for single jobs,
+// however many and long the batches are. asynq has no such bound: at the limit, their queue is not polled.
 type share struct {
 	limit   int64
 	running atomic.Int64
-	// left tells that the queue was not looked into because the share was taken.
+	// left reports that the queue was not polled because the limit was reached.
 	left atomic.Bool
-	// begun gets a value when a job begins. expected tells that one was taken from
-	// the queue and may not have begun; only the goroutine that fetches uses it.
+	// begun receives a value when a job begins. expected reports that one was fetched and may not have begun; only the
+	// fetching goroutine uses it.
 	begun    chan struct{}
 	expected bool
 }
 
-// beginBound is how long a job that was taken may take to begin. asynq starts a
-// goroutine for it at once; it is passed only if it sets the task aside instead.
+// beginBound bounds the wait for a fetched job to begin. asynq starts a goroutine for it at once; the bound is reached
+// only if asynq archives the task instead.
 const beginBound = time.Second
 
 func newShare(limit int) *share {
 	return &share{limit: int64(max(1, limit)), begun: make(chan struct{}, 1)}
 }
 
-// taken reports whether no more may be taken now. The goroutine that fetches asks.
+// taken reports whether no more jobs may be fetched now. Only the fetching goroutine calls it.
 func (s *share) taken() bool {
 	if s.expected {
 		timer := time.NewTimer(beginBound)
@@ -42,13 +41,13 @@ func (s *share) taken() bool {
 		return false
 	}
 	s.left.Store(true)
-	return s.running.Load() >= s.limit // one may have ended before it could see that
+	return s.running.Load() >= s.limit // a job may have ended before left was set
 }
 
-// expect notes that a job was taken.
+// expect records that a job was fetched.
 func (s *share) expect() {
 	select {
-	case <-s.begun: // of one that began too late to be waited for
+	case <-s.begun: // from a job that began after the wait for it
 	default:
 	}
 	s.expected = true
@@ -62,7 +61,7 @@ func (s *share) begin() {
 	}
 }
 
-// end reports whether somebody should look into the queue again.
+// end reports whether the queue must be polled again.
 func (s *share) end() bool {
 	s.running.Add(-1)
 	return s.left.Swap(false)

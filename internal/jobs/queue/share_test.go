@@ -12,8 +12,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// However many jobs of batches there are and however long they take, one place is
-// left; and no place is left over that they may have.
+// Jobs of batches leave one place free, however many there are and however long they take, and use all other places.
 func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))
@@ -74,7 +73,7 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("only %d are done", done.Load())
 	}
-	// Each end has the next one looked for; by itself a consumer looks each 5 s.
+	// The end of each job makes the consumer poll; without that it polls every 5 s.
 	if took := time.Since(begun); took > 4*time.Second {
 		t.Errorf("the batch took %s", took)
 	}
@@ -83,8 +82,7 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 	}
 }
 
-// A consumer whose share is taken leaves the tokens of batches to those that have
-// room for one.
+// A consumer at its limit leaves the tokens of batches to consumers that have room.
 func TestAFullShareTakesNoOthersToken(t *testing.T) {
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
@@ -119,8 +117,7 @@ func TestAFullShareTakesNoOthersToken(t *testing.T) {
 	enqueueBatch()
 	<-begun
 	awaitIdle(t, client, 2)
-	// The other one began to wait before; a token of any kind brings the full one to
-	// the front.
+	// The other consumer began to wait earlier; a token of any kind moves the full one to the front.
 	if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityLow); err != nil {
 		t.Fatal(err)
 	}

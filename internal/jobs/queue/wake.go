@@ -12,73 +12,66 @@ import (
 
 // How an idle worker is woken.
 //
-// asynq polls: a server that finds its queues empty sleeps for half to one and a
-// half times its TaskCheckInterval. With the default of a second that is 500 ms
-// at the median until an idle worker takes a job up; a shorter interval buys
-// time with commands, from every idle worker, all day.
+// asynq polls: a server that finds its queues empty sleeps for half to one and a half times its TaskCheckInterval.
+// With the default of a second, an idle worker takes a job after 500 ms at the median; a shorter interval costs
+// commands, from every idle worker, all day.
 //
-// So the idle wait happens in Redis instead. There is a list of tokens. Whoever
-// puts a task into the queue pushes one token after it; a worker that found the
-// queue empty pops one, blocking, and only then lets asynq hear "empty". asynq's
-// own sleep is then next to nothing, and it looks again.
+// So the idle wait happens in Redis instead, on a list of tokens. The producer pushes one token after each task; a
+// worker that found the queue empty pops one, blocking, and only then returns "empty" to asynq. asynq then hardly
+// sleeps before it polls again.
 //
-//   - One push wakes one worker, the one that waits longest. The known trick
-//     without tokens, BLMOVE of the waiting list's end onto itself, wakes all
-//     that are idle for each push, so the commands for each job grow with the
-//     fleet. A token costs at most one BLPOP and one look, however many idle.
-//   - No task is overlooked: its token is pushed after it, and every pop is
-//     followed by a look. If the list is full, the tokens in it are enough.
-//   - Tokens outlive their tasks when busy workers find the next task by
-//     themselves. They are popped later for nothing, at most maxTokens of them.
-//   - Jobs of batches have a list of their own, on which a worker that may have no
-//     more of them does not wait: else it would pop a token that it leaves unused
-//     while another one, which has room, sleeps.
-//   - A token is lost with a worker that dies between the pop and the look. Its
-//     task then waits until any worker looks again by itself: wakePoll at most.
+//   - One push wakes one worker, the one that has waited longest. The known trick without tokens, BLMOVE of the waiting
+//     list's end onto itself, wakes all idle workers for each push, so the commands for each job grow with the fleet. A
+//     token costs at most one BLPOP and one poll, however many workers are idle.
+//   - No task is overlooked: its token is pushed after it, and every pop is followed by a poll. If the list is full,
+//     the tokens in it are enough.
+//   - Tokens outlive their tasks when busy workers find the next task by themselves. They are popped later without
+//     effect, at most maxTokens of them.
+//   - Jobs of batches have a separate list, on which a worker that may run no more of them does not wait: otherwise it
+//     would pop a token without using it while another worker, which has room, sleeps.
+//   - A token is lost with a worker that dies between the pop and the poll. Its task then waits until any worker polls
+//     without a token: wakePoll at most.
 //
-// Measured on two busy cores: 1.4 ms at the median from before the enqueue to
-// the handler's start, 0.1 to 0.3 ms of it asynq's sleep by its formula. Enqueueing, handling
-// nothing and acknowledging takes 21 commands with one idle worker and 25 with
-// twenty, those inside scripts counted. TestIdleDispatch and its neighbour log
-// both. (BLMOVE gave 0.6 to 0.8 ms: it looks again by itself, with a lease whose
-// age it cannot renew, and wakes everybody.)
+// Measured on two busy cores: 1.4 ms at the median from before the enqueue to the handler's start, 0.1 to 0.3 ms of it
+// asynq's sleep by its formula. Enqueueing, handling nothing and acknowledging takes 21 commands with one idle worker
+// and 25 with twenty, including those inside scripts. TestIdleDispatch and its neighbour log both. (BLMOVE took 0.6 to
+// 0.8 ms: it polls by itself, with a lease whose age it cannot renew, and wakes all workers.)
 const (
 	wakeKey = "cellblock:wake"
 	// batchWakeKey is the list for jobs of batches, in the same slot.
 	batchWakeKey = "{" + wakeKey + "}:" + batchQueue
-	// maxTokens bounds the list. It is above the number of workers anybody has.
+	// maxTokens bounds the list. It exceeds the number of workers of any deployment.
 	maxTokens = 1024
-	// wakePoll is how long an idle worker waits before it looks by itself.
+	// wakePoll is how long an idle worker waits before it polls without a token.
 	wakePoll = 5 * time.Second
-	// wakeSlack is what a blocking pop's reply may be late.
+	// wakeSlack is how late the reply to a blocking pop may be.
 	wakeSlack = 2 * time.Second
-	// stopKeyTTL is how long a stopping consumer's own key is kept.
+	// stopKeyTTL is how long a stopping consumer's stopKey is kept.
 	stopKeyTTL = 30 * time.Second
-	// failurePause is how long a consumer waits after a failed look; asynq itself
-	// would look again at once, and again.
+	// failurePause is how long a consumer waits after a failed poll; asynq itself would poll again at once.
 	failurePause = 200 * time.Millisecond
 )
 
-// stopKey is a list of one consumer's own, on which its blocking pop waits too.
-// The hash tag puts it into the slot of its tokens in a cluster.
+// stopKey returns the list that ends one consumer's blocking pop. The hash tag puts it into the slot of the tokens in
+// a cluster.
 func stopKey(tokens, consumer string) string { return "{" + tokens + "}:stop:" + consumer }
 
-// wakeScript pushes tokens, as far as there is room.
+// wakeScript pushes tokens until the list is full.
 //
 //	KEYS[1]  the list of tokens
-//	ARGV     how many, how many there may be
+//	ARGV     number of tokens, maximum length of the list
 var wakeScript = redis.NewScript(`
 for i = 1, math.min(ARGV[1], ARGV[2] - redis.call("LLEN", KEYS[1])) do
 	redis.call("LPUSH", KEYS[1], "")
 end
 return 1`)
 
-// wake pushes n tokens into a list of them.
+// wake pushes n tokens into a list.
 func wake(ctx context.Context, client redis.Scripter, tokens string, n int) error {
 	return wakeScript.Run(ctx, client, []string{tokens}, n, maxTokens).Err()
 }
 
-// wakeList is where the tokens for a queue of jobs go.
+// wakeList returns the list of tokens for a queue of jobs.
 func wakeList(queue string) string {
 	if queue == batchQueue {
 		return batchWakeKey
@@ -86,32 +79,28 @@ func wakeList(queue string) string {
 	return wakeKey
 }
 
-// consumerClient is the Redis client that asynq's server gets. It is where the
-// idle wait happens, and it mends two more things.
+// consumerClient is the Redis client of asynq's server. It does the idle wait, and corrects two more things.
 //
-// Commands run under a context that cannot be cancelled: after a job asynq
-// writes with a context that it cancels when the write fails, and hands the same
-// one to the goroutine that is to repeat the write once Redis is back
-// (processor.go, since v0.25). It would never succeed, and the job be delivered
-// again or set aside as failed. The client's own timeouts bound the commands.
+// Commands run under a context that cannot be cancelled: after a job asynq writes with a context that it cancels when
+// the write fails, and passes the same one to the goroutine that repeats the write once Redis is back (processor.go,
+// since v0.25). The repeated write would never succeed, and the job would be delivered again or archived as failed.
+// The client's own timeouts bound the commands.
 //
-// Tasks that asynq moves to the queue by itself, after a retry's delay, wake
-// workers too.
+// Tasks that asynq itself moves into the queue, after a retry's delay, wake workers too.
 type consumerClient struct {
 	redis.UniversalClient
-	// tokens is the list that wakes the consumer, batchTokens that of jobs of batches
-	// ("" for none), and queues is how many queues it looks into.
+	// tokens is the list that wakes the consumer, batchTokens the one for jobs of batches ("" for none), and queues
+	// the number of queues that it polls.
 	tokens      string
 	batchTokens string
 	queues      int
 	stopKey     string
 	stopping    <-chan struct{}
-	// batches bounds the jobs of batches that are at work here.
+	// batches bounds the concurrent jobs of batches of this consumer.
 	batches *share
-	// empty counts the queues found empty in a row; only the goroutine with which
-	// asynq fetches tasks uses it.
+	// empty counts the queues found empty in a row. Only asynq's fetching goroutine uses it.
 	empty int
-	// skipped tells that this round did not look for jobs of batches; likewise.
+	// skipped reports that this round did not poll the queue of batches. Only asynq's fetching goroutine uses it.
 	skipped bool
 }
 
@@ -121,7 +110,7 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 	if isDequeue(keys) && keys[0] == key(batchQueue, "pending") {
 		if c.skipped = c.batches.taken(); c.skipped {
 			reply := redis.NewCmd(ctx)
-			reply.SetErr(redis.Nil) // as if there were none
+			reply.SetErr(redis.Nil) // as if the queue were empty
 			c.looked(redis.Nil)
 			return reply
 		}
@@ -138,8 +127,7 @@ func (c *consumerClient) Eval(ctx context.Context, script string, keys []string,
 	return reply
 }
 
-// follow does what is to be done after one of asynq's scripts. Those that
-// matter are known by their keys.
+// follow reacts to the reply of one of asynq's scripts. It recognizes scripts by their keys.
 func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	err := reply.Err()
 	switch {
@@ -160,11 +148,10 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	}
 }
 
-// looked follows a look into one queue. asynq looks into one after the other,
-// each once, until it finds a task.
+// looked reacts to a poll of one queue. asynq polls the queues one after the other, each once, until it finds a task.
 func (c *consumerClient) looked(err error) {
 	switch {
-	case redis.HasErrorPrefix(err, "NOSCRIPT"): // the same look comes again
+	case redis.HasErrorPrefix(err, "NOSCRIPT"): // asynq repeats the same poll
 	case errors.Is(err, redis.Nil):
 		if c.empty++; c.empty == c.queues {
 			c.empty = 0
@@ -178,16 +165,15 @@ func (c *consumerClient) looked(err error) {
 	}
 }
 
-// isDequeue knows asynq's look for a task: pending, paused, active, lease.
+// isDequeue recognizes asynq's poll for a task: pending, paused, active, lease.
 func isDequeue(keys []string) bool {
 	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused")
 }
 
-// isForward knows asynq's move of tasks whose delay is over.
+// isForward recognizes asynq's move of tasks whose delay is over.
 func isForward(keys []string) bool { return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") }
 
-// awaitToken waits for a token, for wakePoll at most, or until stop. Only the
-// goroutine with which asynq fetches tasks gets here.
+// awaitToken waits for a token, for at most wakePoll, or until stop. Only asynq's fetching goroutine calls it.
 func (c *consumerClient) awaitToken() {
 	select {
 	case <-c.stopping:
@@ -197,7 +183,7 @@ func (c *consumerClient) awaitToken() {
 	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
 	defer cancel()
 	lists := []string{c.stopKey, c.tokens}
-	if c.batchTokens != "" && !c.skipped { // else the end of one of those jobs releases it
+	if c.batchTokens != "" && !c.skipped { // else the end of a batch's job ends the wait
 		lists = append(lists, c.batchTokens)
 	}
 	err := c.BLPop(ctx, wakePoll, lists...).Err()
@@ -215,8 +201,8 @@ func (c *consumerClient) pause() {
 	}
 }
 
-// release ends the wait for a token. The pop is not cut off from our side: Redis could hand a token to a connection
-// that is just closing.
+// release ends the wait for a token. It does not cancel the pop: Redis could send a token to a connection that is just
+// closing.
 func (c *consumerClient) release(ctx context.Context) error {
 	_, err := c.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.LPush(ctx, c.stopKey, "")

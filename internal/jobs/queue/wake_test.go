@@ -38,7 +38,7 @@ func TestIdleDispatch(t *testing.T) {
 	}
 }
 
-// commandCalls counts all commands that Redis has run, those of scripts included.
+// commandCalls counts all commands that Redis has executed, including those of scripts.
 func commandCalls(t *testing.T, client redis.UniversalClient) int {
 	t.Helper()
 	stats, err := client.Info(t.Context(), "commandstats").Result()
