@@ -5,16 +5,13 @@ import (
 	"time"
 )
 
-// callbackInterval is how often a callback is looked at that lies in the queue
-// and that nobody takes.
+// callbackInterval is how often a callback that stays in the queue is checked.
 const callbackInterval = 10 * time.Second
 
-// callbackBatch is how many callbacks are looked at in one pass, one after the
-// other.
+// callbackBatch is the maximum number of callbacks requeued in one pass, one after the other.
 const callbackBatch = 50
 
-// lookAtCallbacks queues those callbacks again that nobody has had in hand in
-// time: the API replica that sent one has died, or the queue has lost it.
+// lookAtCallbacks requeues overdue callbacks: the API replica that was sending one has died, or the queue has lost it.
 func (r *Reaper) lookAtCallbacks(ctx context.Context) error {
 	due, err := r.store.DueCallbacks(ctx, callbackBatch)
 	if err != nil {

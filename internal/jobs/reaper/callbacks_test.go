@@ -10,7 +10,7 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// withCallback is synchronous: the records of others are kept for a second here.
+// withCallback makes a job synchronous: records of asynchronous jobs are kept for only a second here.
 func withCallback(j *jobs.Job) { j.CallbackURL, j.Async = "https://a.example/", false }
 
 func (b *bench) callbackPending(t *testing.T) bool {
@@ -18,7 +18,7 @@ func (b *bench) callbackPending(t *testing.T) bool {
 	return b.client.LLen(t.Context(), "asynq:{callbacks}:pending").Val() == 1
 }
 
-// A worker stored the end of a job and died before it had queued its callback.
+// A worker stored the end of a job and died before it enqueued the callback.
 func TestTheCallbackOfAWorkerThatDiedIsQueued(t *testing.T) {
 	t.Parallel()
 	b := open(t, 1)
@@ -47,8 +47,7 @@ func TestTheCallbackOfALostJobIsQueued(t *testing.T) {
 	}
 }
 
-// An API replica took a callback and died while it sent it; and one that the queue
-// has lost.
+// An API replica took a callback and died while it sent it; another callback was lost by the queue.
 func TestACallbackThatNobodyHasIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]bool{"taken by somebody who died": false, "not in the queue": true} {
@@ -65,7 +64,7 @@ func TestACallbackThatNobodyHasIsQueuedAgain(t *testing.T) {
 			if _, err := b.BeginCallback(t.Context(), id, time.Second); err != nil {
 				t.Fatal(err)
 			}
-			// As asynq's dequeue does it.
+			// As in asynq's dequeue.
 			ctx := t.Context()
 			b.client.RPopLPush(ctx, "asynq:{callbacks}:pending", "asynq:{callbacks}:active")
 			b.client.HSet(ctx, "asynq:{callbacks}:t:"+id, "state", "active")

@@ -8,8 +8,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// Redis is far, and there is more to do than one pass gets done: each kind of work
-// goes on all the same, and each pass begins with what the one before left.
+// Redis is far away, and there is more work than one pass can do: each kind of work still progresses, and each pass
+// begins with what the one before left.
 func TestNoStepStarvesWhereRedisIsFar(t *testing.T) {
 	t.Parallel()
 	const waiting = 12

@@ -9,11 +9,11 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// look deals with one job and gives after how long to look again.
+// look handles one job and returns the time after which to check it again.
 func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive map[string]store.Worker, place queue.Place) (time.Duration, error) {
 	switch {
 	case job.State == "":
-		// Accepted this moment, or lost with Redis's last writes.
+		// Just being accepted, or lost with Redis's last writes.
 		if r.suspect(now, job.ID, "no record", stuckGrace) {
 			return passInterval, r.store.Settle(ctx, store.Ended{ID: job.ID})
 		}
@@ -39,9 +39,9 @@ func (r *Reaper) lookRunning(ctx context.Context, now time.Time, job store.Open,
 	return r.end(ctx, job, jobs.CodeWorkerLost, "the worker that ran the job was lost")
 }
 
-// inHand reports whether a worker has a job, as far as is known. One that lives
-// and does not name the job has given it up, or never knew that it had it: a
-// reply may be lost, and a command may take effect long after it was sent.
+// inHand reports whether a worker has a job, as far as is known. A live worker whose heartbeats do not contain the job
+// has given it up, or never learned that it got it: a reply may be lost, and a command may take effect long after it
+// was sent.
 func (r *Reaper) inHand(now time.Time, job store.Open, owner string, alive map[string]store.Worker) bool {
 	worker, lives := alive[owner]
 	switch {
@@ -56,7 +56,7 @@ func (r *Reaper) inHand(now time.Time, job store.Open, owner string, alive map[s
 		r.suspects[job.ID] = suspicion{what: "forgotten by " + owner, since: now, beat: worker.Beat}
 		return true
 	}
-	// Two whole signs of life later it has not named it.
+	// Two whole heartbeats later the worker still does not name the job.
 	return worker.Beat.Sub(since.beat) < forgottenAfter
 }
 
@@ -85,7 +85,7 @@ func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.Open, 
 	return passInterval, r.requeue(ctx, job, place)
 }
 
-// untilDeadline is wait, or less if the job's start deadline comes sooner.
+// untilDeadline returns wait, or less if the job's start deadline is sooner.
 func untilDeadline(now time.Time, job store.Open, wait time.Duration) time.Duration {
 	if left := job.StartBy.Sub(now); !job.StartBy.IsZero() && left < wait {
 		return max(left, time.Millisecond)
@@ -99,8 +99,7 @@ func (r *Reaper) requeue(ctx context.Context, job store.Open, place queue.Place)
 	return r.producer.Requeue(ctx, job.ID, job.Priority)
 }
 
-// suspect notes that something is wrong with a job, and reports whether it has
-// been for long enough.
+// suspect records a suspicion about a job, and reports whether it has lasted for patience.
 func (r *Reaper) suspect(now time.Time, id, what string, patience time.Duration) bool {
 	s, known := r.suspects[id]
 	if !known || s.what != what {
@@ -115,7 +114,7 @@ func (r *Reaper) end(ctx context.Context, job store.Open, code jobs.Code, messag
 	return r.noteEnd(job, code, stands, err)
 }
 
-// noteEnd logs that a job was ended for others, if that end stands.
+// noteEnd logs that the reaper ended a job, if that end stands.
 func (r *Reaper) noteEnd(job store.Open, code jobs.Code, stands bool, err error) error {
 	if err == nil && stands {
 		delete(r.suspects, job.ID)

@@ -1,15 +1,11 @@
-// Package reaper sees to it that every accepted job ends, whoever died.
+// Package reaper ensures that every accepted job ends, whichever process dies.
 //
-// It looks at the open jobs again and again. A job whose worker is gone is ended
-// as worker_lost; one that nobody started by its start deadline is dropped as
-// not_started; one that waits without a task in the queue, or whose task lies
-// with a worker that is gone, is put into the queue again. So is the callback of
-// a job that ended, if nobody has it in hand. It never starts
-// anything: whatever it does wrongly to a queued job, the job's fence makes
-// harmless.
+// It checks the open jobs periodically. A job whose worker is gone ends as worker_lost; one that was not started by
+// its start deadline is dropped as not_started; one that waits without a task in the queue, or whose task is held by a
+// worker that is gone, is requeued. So is the callback of an ended job if no replica is sending it. The reaper never
+// starts a job: if it requeues one wrongly, the job's fence makes that harmless.
 //
-// Every API replica has one, and a lease in Redis lets one at a time work. All
-// times are Redis's.
+// Every API replica has a reaper, and a lease in Redis lets one at a time work. All times are Redis's.
 package reaper
 
 import (
@@ -26,65 +22,61 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// How soon a dead worker's jobs end, at most: 4 s until its sign of life runs
-// out, half a second until that is seen, Grace, and half a second more.
+// A dead worker's jobs end after at most 4 s until its heartbeat expires, half a second until that is seen, grace, and
+// half a second more.
 const (
-	// passInterval is how often the reaper works.
+	// passInterval is the time between two passes.
 	passInterval = 500 * time.Millisecond
-	// leaseTTL is how long the lease of a reaper that died is waited for.
+	// leaseTTL is how long the lease of a dead reaper lasts.
 	leaseTTL = 2 * time.Second
-	// stepTimeout bounds each step of a pass for itself, so that none starves where
-	// Redis is far. What one leaves undone, the next pass begins with.
+	// stepTimeout bounds each step of a pass separately, so that none starves if Redis is far away. The next pass
+	// begins with what a step left undone.
 	stepTimeout = 5 * time.Second
-	// batch is how many jobs are looked at in one pass.
+	// batch is the maximum number of jobs checked in one pass.
 	batch = 500
-	// grace is how long a suspicion must stand. After an outage of Redis all signs
-	// of life have run out at once; those who live say so again within it.
+	// grace is how long a suspicion must last. After an outage of Redis all heartbeats have expired at once; live
+	// workers send new ones within it.
 	grace = 2500 * time.Millisecond
-	// stuckGrace is the same for a task of which nobody says that he has it, and
-	// for a record that is not there yet.
+	// stuckGrace is the same for a task that no worker claims, and for a record that does not exist yet.
 	stuckGrace = 5 * time.Second
-	// waitingInterval is how often a job that waits in the queue is looked at. It
-	// is looked at sooner when a worker takes it.
+	// waitingInterval is how often a job that waits in the queue is checked. It is checked sooner when a worker takes
+	// it.
 	waitingInterval = 10 * time.Second
-	// forgottenAfter is two beats of a worker's heart: one may have been under way
-	// when it took the job.
+	// forgottenAfter is the time of two heartbeats of a worker: one may have been under way when it took the job.
 	forgottenAfter = 2 * time.Second
-	// sweepShare is in how many passes all of the index is swept, in chunks of
-	// sweepLeast at least.
+	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast.
 	sweepShare, sweepLeast = 600, 100
-	// forgetInterval is how often what dead workers left in the queue is dropped,
-	// and forgetAfter how long after their last sign of life: the queue goes by the
-	// workers' clocks there, which may be off a little.
+	// forgetInterval is how often the traces of dead workers in the queue are removed, and forgetAfter how long after
+	// their last heartbeat: asynq uses the workers' clocks for that, which may differ a little.
 	forgetInterval, forgetAfter = 5 * time.Second, 30 * time.Second
 )
 
-// Reaper is one. Run it once.
+// Reaper ends or requeues lost jobs. Call Run once.
 type Reaper struct {
 	store    *store.Store
 	producer *queue.Producer
 	logger   *slog.Logger
 	token    string
-	// suspects are jobs that something is wrong with, by since when.
+	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
 	cursor   string
-	// forgot is when what dead workers left was last dropped.
+	// forgot is when the traces of dead workers were last removed.
 	forgot time.Time
 }
 
 type suspicion struct {
 	what  string
 	since time.Time
-	// beat is the last sign of life, then, of a worker that lives.
+	// beat is the last heartbeat at that time, of a live worker.
 	beat time.Time
 }
 
-// New makes a reaper.
+// New returns a reaper.
 func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper {
 	return &Reaper{store: s, producer: producer, logger: logger, token: uuid.NewString(), suspects: map[string]suspicion{}}
 }
 
-// Run works until ctx ends. Redis need not be there.
+// Run works until ctx ends. Redis need not be reachable.
 func (r *Reaper) Run(ctx context.Context) {
 	ticker := time.NewTicker(passInterval)
 	defer ticker.Stop()
@@ -107,17 +99,17 @@ func (r *Reaper) Run(ctx context.Context) {
 func (r *Reaper) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), passInterval)
 	defer cancel()
-	_ = r.store.Unlease(ctx, r.token) // it runs out by itself
+	_ = r.store.Unlease(ctx, r.token) // otherwise it expires
 }
 
-// pass does what is due, if this reaper has the lease.
+// pass does the due work if this reaper holds the lease.
 func (r *Reaper) pass(ctx context.Context) error {
 	held, err := r.lease(ctx)
 	if err != nil {
 		return err
 	}
 	if !held {
-		clear(r.suspects) // another's eyes see them now
+		clear(r.suspects) // another reaper checks the jobs now
 		return nil
 	}
 	ctx, release := r.keepLease(ctx)
@@ -137,8 +129,7 @@ func (r *Reaper) lease(ctx context.Context) (held bool, err error) {
 	return r.store.Lease(ctx, r.token, leaseTTL)
 }
 
-// keepLease renews the lease until release is called. The context ends if another
-// reaper has it.
+// keepLease renews the lease until release is called. The returned context ends if another reaper gets the lease.
 func (r *Reaper) keepLease(ctx context.Context) (_ context.Context, release func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var keeper sync.WaitGroup
@@ -162,7 +153,7 @@ func (r *Reaper) keepLease(ctx context.Context) (_ context.Context, release func
 	}
 }
 
-// lookAtOpen deals with the open jobs that are due, and with what dead workers left.
+// lookAtOpen handles the open jobs whose check is due, and the traces of dead workers.
 func (r *Reaper) lookAtOpen(ctx context.Context) error {
 	now, open, err := r.store.Due(ctx, batch)
 	if err != nil {
@@ -173,7 +164,7 @@ func (r *Reaper) lookAtOpen(ctx context.Context) error {
 	}
 	for id, s := range r.suspects {
 		if now.Sub(s.since) > time.Minute {
-			delete(r.suspects, id) // of a job that was settled by others
+			delete(r.suspects, id) // the job was settled by another process
 		}
 	}
 	return errors.Join(err, r.forgetDead(ctx, now))
@@ -219,7 +210,7 @@ func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.Open) 
 	next := make(map[string]time.Time, len(open))
 	for _, job := range open {
 		if ctx.Err() != nil {
-			break // the others come first in the next pass
+			break // the remaining jobs come first in the next pass
 		}
 		after, err := r.look(ctx, now, job, alive, places[job.ID])
 		if err != nil {

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// bench is a Redis with a number of reapers at work.
+// bench is a Redis with a number of running reapers.
 type bench struct {
 	*store.Store
 	producer *queue.Producer
@@ -41,7 +41,7 @@ func openAt(t *testing.T, client redis.UniversalClient, reapers int) *bench {
 	return b
 }
 
-// reap starts a reaper with a client of its own.
+// reap starts a reaper with its own client.
 func (b *bench) reap(t *testing.T, client redis.UniversalClient) {
 	t.Helper()
 	producer := queue.NewProducer(client)
@@ -70,7 +70,7 @@ func (b *bench) create(t *testing.T, change func(*jobs.Job)) string {
 	return job.ID
 }
 
-// eventually waits for at most 10 s, which is what a client is promised.
+// eventually waits for at most 10 s, which is what clients are promised.
 func eventually(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	within(t, 10*time.Second, what, check)
@@ -159,7 +159,7 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
 				t.Fatal(err)
 			}
-			// As asynq's dequeue does it.
+			// As in asynq's dequeue.
 			ctx := t.Context()
 			b.client.RPopLPush(ctx, "asynq:{default}:pending", "asynq:{default}:active")
 			b.client.HSet(ctx, "asynq:{default}:t:"+id, "state", "active")
@@ -203,7 +203,7 @@ func TestTheIndexForgetsWhatIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// One whose record was lost with Redis's last writes.
+	// A job whose record was lost with Redis's last writes.
 	b.client.Del(t.Context(), "cellblock:{"+b.create(t, nil)+"}:job")
 	eventually(t, "all are forgotten", func() bool {
 		n, err := b.Indexed(t.Context())
@@ -212,7 +212,7 @@ func TestTheIndexForgetsWhatIsGone(t *testing.T) {
 	})
 }
 
-// Each worker that dies leaves a name in two sets of asynq's.
+// Each worker that dies leaves a name in two of asynq's sets.
 func TestTracesOfDeadWorkersAreDropped(t *testing.T) {
 	t.Parallel()
 	b := open(t, 1)
