@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds on the files that a job is given.
+// Bounds on the input files of a job.
 const (
 	// MaxFiles bounds the number of files, and MaxFilesBytes their total size.
 	MaxFiles      = 64

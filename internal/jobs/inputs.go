@@ -11,7 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds on what a job is given beside its script.
+// Bounds on the inputs of a job besides its script.
 const (
 	// MaxArgsBytes bounds the JSON of the arguments, and MaxArgsDepth its nesting.
 	MaxArgsBytes = 1 * mib

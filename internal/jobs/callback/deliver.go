@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// recordTimeout is the timeout of each access to the job's record where Redis is slow. A silent Redis ends the
-	// access sooner: see redisconn.Monitor.
+	// recordTimeout is the timeout of each access to the job's record if Redis is slow. If Redis does not respond at
+	// all, the access ends sooner: see redisconn.Monitor.
 	recordTimeout = 5 * time.Second
-	// noteSlack is the time for recording the beginning and the end of an attempt, beside the attempt itself, before
-	// another sender may make the next one.
+	// noteSlack is the time for recording the start and the end of an attempt, in addition to the attempt itself,
+	// before another sender may make the next one.
 	noteSlack = 2 * time.Second
 	// mostRetryAfter is the longest Retry-After that is respected.
 	mostRetryAfter = time.Minute

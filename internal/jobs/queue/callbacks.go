@@ -38,7 +38,7 @@ func (p *Producer) EnqueueCallback(ctx context.Context, id string) error {
 	return nil
 }
 
-// RequeueCallback makes a callback whose consumer is gone be delivered now, whatever the state of its task.
+// RequeueCallback makes a lost callback the next one of the queue, whatever the state of its task.
 func (p *Producer) RequeueCallback(ctx context.Context, id string) error {
 	if err := p.requeue(ctx, callbackQueue, id); err != nil {
 		return fmt.Errorf("requeue the callback of job %s: %w", id, err)

@@ -62,8 +62,8 @@ redis.call("RPUSH", KEYS[2], ARGV[1])
 redis.call("HSET", KEYS[1], "state", "pending")
 return 1`)
 
-// Requeue delivers the task of a job whose worker is gone again, as the next one. Should that worker still be alive,
-// the job's fence lets only one of the two start it.
+// Requeue makes the task of a lost job the next one of its queue. Should the worker that had it still be alive, the
+// job's fence lets only one of the two workers start it.
 func (p *Producer) Requeue(ctx context.Context, id string, priority jobs.Priority) error {
 	if err := p.requeue(ctx, queueOf(priority), id); err != nil {
 		return fmt.Errorf("requeue job %s: %w", id, err)
