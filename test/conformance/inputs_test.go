@@ -120,7 +120,9 @@ func TestForm(t *testing.T) {
 			{"files", "data/large.bin", large},
 			{"files", "b", "small"},
 		})
-		equal(t, "status", a.HTTPStatus, http.StatusOK)
+		if a.HTTPStatus != http.StatusOK {
+			t.Fatalf("status is %d, want 200: %s", a.HTTPStatus, a.Body)
+		}
 		equal(t, "result", string(a.Result), `[3.0,"é","b",16777200,"small"]`)
 	})
 }
