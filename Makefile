@@ -116,6 +116,10 @@ lint-python: setup-lint ## The same for Python only
 	$(lint_bin)/mypy
 	$(lint_bin)/mypy --config-file clients/python/pyproject.toml
 
+.PHONY: lint-prose
+lint-prose: ## Check the words of comments and documents with Vale (not in lint yet: some identifiers still have such names)
+	git ls-files -z '*.go' '*.py' '*.md' | xargs -0 go tool -modfile=tools/vale/go.mod vale
+
 .PHONY: format
 format: setup-lint ## Format the Go and the Python code
 	$(tool) golangci-lint fmt ./...
