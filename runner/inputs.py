@@ -42,7 +42,7 @@ def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
     length -= _PATH_LENGTH_BYTES + name_length
     size, total = length, 0
     try:
-        if path == outputs.FOLDER:
+        if path in (outputs.FOLDER, outputs.TEMPORARY):
             os.rmdir(path)  # a file replaces the folder
         if folder := os.path.dirname(path):
             os.makedirs(folder, exist_ok=True)
@@ -76,7 +76,7 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def take(request: "dict[str, Any]") -> None:
-    """Apply the inputs of a J frame, except the arguments.
+    """Apply stdin and the limits of a J frame.
 
     Raises TooLargeError if there is no room, and OSError or ValueError for other
     failures: the job must not run then.
@@ -86,13 +86,16 @@ def take(request: "dict[str, Any]") -> None:
             _set_stdin(stdin.encode())
         except OSError as error:
             raise _too_large(error, "stdin") from None
-    if env := request.get("env"):
-        from runner import variables
-
-        os.environ.update(env)
-        variables.apply(env)
     # Last: these limits do not apply to the steps above.
     _lower(request.get("rlimits", {}))
+
+
+def set_environment(env: dict[str, str]) -> None:
+    """Set the variables. Some make Python import modules of the script's own."""
+    from runner import variables
+
+    os.environ.update(env)
+    variables.apply(env)
 
 
 def _set_stdin(data: bytes) -> None:

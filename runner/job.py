@@ -94,6 +94,7 @@ def run(fd: int) -> "NoReturn":
     fonts.prepare()
     outputs.prepare(getcwd())
     to.send(channel.READY)
+    owner = getpid()
     try:
         script, room, bounds = _receive(to)
     except EOFError:
@@ -102,7 +103,7 @@ def run(fd: int) -> "NoReturn":
     except _RefusedInputError as refused:
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
-    owner, notes = getpid(), Notes()
+    notes = Notes()
     album = pictures.Album(script.home)
     lastwords.arrange(fd)
     hints.arrange()
@@ -180,7 +181,11 @@ def _receive(to: Channel) -> tuple[Script, int, Bounds]:
     if size := request.get("file_bytes"):
         # Only now: inputs may be larger than the files that a script may write.
         _setrlimit(_FILE_SIZE, (size, size))
-    return script, min(room, channel.MAX_PAYLOAD), Bounds(request, given)
+    bounds = Bounds(request, given)
+    if env := request.get("env"):
+        # Last: it may run code of the script's, to which all limits apply.
+        inputs.set_environment(env)
+    return script, min(room, channel.MAX_PAYLOAD), bounds
 
 
 def _place_files(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 FOLDER = "outputs"
 # For temporary files: hidden, so it is not sent.
-_TEMPORARY = ".tmp"
+TEMPORARY = ".tmp"
 # In addition to names that begin with a dot.
 _NEVER = (b"__pycache__",)
 _NOT_AT_THE_TOP = (b"script.py", FOLDER.encode())
@@ -65,12 +65,12 @@ _MAX_FDS = 1 << 16
 
 def prepare(home: str) -> None:
     """Make the folders that a script finds: outputs/ and TMPDIR."""
-    for name in (FOLDER, _TEMPORARY):
+    for name in (FOLDER, TEMPORARY):
         try:
             make_folder(f"{home}/{name}", 0o755 if name == FOLDER else 0o700)
         except OSError:
             pass  # the script will notice
-    os.environ["TMPDIR"] = f"{home}/{_TEMPORARY}"
+    os.environ["TMPDIR"] = f"{home}/{TEMPORARY}"
     if tempfile := sys.modules.get("tempfile"):
         tempfile.tempdir = None  # type: ignore[attr-defined]  # read again from TMPDIR
     os.mkdir = _tolerant(f"{home}/{FOLDER}")

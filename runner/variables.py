@@ -33,7 +33,8 @@ def apply(given: "Mapping[str, str]") -> None:
         if name in given:
             try:
                 act(given[name])
-            except Exception as error:
+            except BaseException as error:
+                # A module of the script's, imported for it, may raise anything.
                 stdio.complain(f"{name}: {failure.message(error)}")
     for name in _BLAS:
         if name in given:

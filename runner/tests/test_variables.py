@@ -2,6 +2,7 @@
 
 import tempfile
 import unittest
+from pathlib import Path
 from typing import Any
 
 from .harness import main_returning, run
@@ -29,6 +30,24 @@ class Variables(unittest.TestCase):
         self.assertEqual(_with(script, PYTHONWARNINGS="ignore"), [1, "", ""])
         *_, stderr = _with(script, PYTHONWARNINGS="odd,ignore")
         self.assertIn("Invalid -W option ignored: invalid action: 'odd'", stderr)
+
+    def test_code_that_a_variable_runs(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "own.py").write_text(
+                "import resource\n"
+                "limits = [resource.getrlimit(n) for n in (1, 7)]\n"
+                "class Odd(Warning): pass\n"
+            )
+            Path(folder, "ends.py").write_text("raise SystemExit(3)")
+            env = {"PYTHONPATH": folder, "PYTHONWARNINGS": "ignore::own.Odd"}
+            given = {"env": env, "file_bytes": 4096, "rlimits": {"7": 99}}
+            script = main_returning("own.limits", "import own")
+            ended = run(script, given=given)
+            self.assertEqual(ended.result, [[4096, 4096], [99, 99]])
+            env["PYTHONWARNINGS"] = "ignore::ends.Odd"
+            ended = run(main_returning("1"), given={"env": env})
+            self.assertEqual(ended.result, 1)
+            self.assertEqual(ended.stderr, "PYTHONWARNINGS: SystemExit: 3\n")
 
     def test_unbuffered(self) -> None:
         script = "import os\nprint('a', end='')\nos.kill(os.getpid(), 9)\nmain = 1"

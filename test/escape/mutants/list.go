@@ -66,6 +66,7 @@ var mutants = []mutant{
 		{plan, "	set(unix.RLIMIT_FSIZE, uint64(writtenBytes(l)))\n", ""}, {"runner/job.py", "        _setrlimit(_FILE_SIZE, (size, size))\n", "        pass\n"},
 	}, "warm", attempt("resources/sparse_file")},
 	{"a limit on files that is not lowered", []edit{{"runner/job.py", "        _setrlimit(_FILE_SIZE, (size, size))\n", "        pass\n"}}, "warm", attempt("kernel/raise_limits")},
+	{"variables before the limits", []edit{{"runner/inputs.py", "    # Last: these limits do not", "    set_environment(request.get(\"env\", {}))\n    # Last: these limits do not"}}, "warm", attempt("inputs/code_before_the_limits")},
 	{"a soft limit on files", []edit{{"runner/job.py", "_setrlimit(_FILE_SIZE, (size, size))", "_setrlimit(_FILE_SIZE, (size, 16 << 20))"}}, "warm", attempt("inputs/raise_the_size_of_files")},
 	{"outputs through links", []edit{{"runner/outputs.py", "_FILE = O_RDONLY | O_NOFOLLOW | ", "_FILE = O_RDONLY | "}}, "warm", attempt("outputs/link_as_folder")},
 	{"outputs that block", []edit{{"runner/outputs.py", " | O_NONBLOCK | O_CLOEXEC", " | O_CLOEXEC"}}, "warm", attempt("outputs/pipes_and_sockets")},
