@@ -108,13 +108,14 @@ func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string
 // jobOf creates a job from a request and decides its policy until its record expires: workers and reapers obey the
 // record. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
 func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *jobs.Error) {
-	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.AskedLimits(), *d.fleet.Load())
+	fleet := *d.fleet.Load() // once: closed limits above all ceilings would keep the job from ever starting
+	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.AskedLimits(), fleet)
 	if err != nil {
 		return jobs.Job{}, err
 	}
 	job := jobs.Job{
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
-		Priority: request.Priority, StartWithin: request.StartWithin, CallbackURL: request.CallbackURL, Limits: limits, LimitsOpen: len(*d.fleet.Load()) == 0,
+		Priority: request.Priority, StartWithin: request.StartWithin, CallbackURL: request.CallbackURL, Limits: limits, LimitsOpen: len(fleet) == 0,
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline

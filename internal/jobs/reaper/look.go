@@ -14,7 +14,7 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive 
 	switch {
 	case job.State == "":
 		// Just being accepted, or lost with Redis's last writes.
-		if r.suspect(now, job.ID, "no record", stuckGrace) {
+		if r.suspect(now, job.ID, "no record", recordGrace) {
 			return passInterval, r.store.Settle(ctx, store.Ended{ID: job.ID})
 		}
 		return passInterval, nil

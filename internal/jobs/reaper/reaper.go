@@ -37,8 +37,11 @@ const (
 	// grace is how long a suspicion must last. After an outage of Redis all heartbeats have expired at once; live
 	// workers send new ones within it.
 	grace = 2500 * time.Millisecond
-	// stuckGrace is the same for a task that no worker claims, and for a record that does not exist yet.
+	// stuckGrace is the same for a task that no worker claims.
 	stuckGrace = 5 * time.Second
+	// recordGrace is the same for a record that does not exist yet. It is longer than an API takes to store one over a
+	// slow link (the patience of package dispatch): a record stored later would be missing in the index.
+	recordGrace = 20 * time.Second
 	// waitingInterval is how often a job that waits in the queue is checked. It is checked sooner when a worker takes
 	// it.
 	waitingInterval = 10 * time.Second

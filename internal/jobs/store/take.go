@@ -70,7 +70,10 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	}
 	// The reaper's next check of a job that has waited may be far off.
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && state == jobs.StateQueued && !expired {
-		if err := touchScript.Run(bounded, s.client, []string{openKey}, id).Err(); err != nil {
+		// Not bounded, whose time large inputs may have used up.
+		touching, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if err := touchScript.Run(touching, s.client, []string{openKey}, id).Err(); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
