@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -38,6 +39,9 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 		select {
 		case <-ended:
 			record, err := d.read(ctx, id)
+			if isAway(err) {
+				break // the periodic check wakes this wait again once Redis is back
+			}
 			if err != nil || record.State.Ended() {
 				return record, err
 			}
@@ -56,6 +60,13 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 			return jobs.Record{ID: id}, ctx.Err()
 		}
 	}
+}
+
+// isAway reports whether err means that a record could not be read from Redis. The client library refuses connections
+// for up to a second after Redis is back, when a job's end may already have been published.
+func isAway(err error) bool {
+	var known *jobs.Error
+	return errors.As(err, &known) && known.Code == jobs.CodeUnavailable && !errors.Is(err, jobs.ErrNoRoom)
 }
 
 // lastLook returns the record at the end of a wait, after a little more time for a job that is about to reach its wall

@@ -1,8 +1,14 @@
 package dispatch
 
 import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
@@ -103,5 +109,37 @@ func TestARestartOfRedisIsWaitedOut(t *testing.T) {
 	close(finish)
 	if record := <-result; record.State != jobs.StateSucceeded {
 		t.Errorf("got %+v", record)
+	}
+}
+
+// failingRead fails the first read of a record.
+type failingRead struct{ failed *atomic.Bool }
+
+func (f failingRead) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (f failingRead) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (f failingRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if slices.Contains(cmd.Args(), any("callback_state")) && !f.failed.Swap(true) {
+			cmd.SetErr(syscall.ECONNREFUSED)
+			return cmd.Err()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// The end is heard, and the connection to read it is refused: the result still comes.
+func TestAnEndThatCannotBeReadIsReadLater(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	var failed atomic.Bool
+	s.monitor.Client().AddHook(failingRead{&failed})
+	s.work(t, time.Second, echo)
+	record, err := s.execute(t, "x", 10*time.Second)
+	if err != nil || record.State != jobs.StateSucceeded || !failed.Load() {
+		t.Errorf("got %+v, %v", record, err)
 	}
 }
