@@ -90,7 +90,7 @@ func (s *Server) socket() string { return filepath.Join(s.dir, "s") }
 
 // Start starts the server, also after Kill, and waits until it responds.
 func (s *Server) Start() error {
-	_ = os.Remove(s.socket())                                             // a killed server leaves it
+	_ = os.Remove(s.socket()) // a killed server leaves it
 	// Without syncs no write is put off behind one, so a killed server loses nothing that it acknowledged.
 	s.process = exec.CommandContext(context.Background(), "redis-server", //nolint:gosec // paths of our own
 		"--port", "0", "--unixsocket", s.socket(), "--dir", s.dir, "--save", "",
