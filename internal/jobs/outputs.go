@@ -80,7 +80,7 @@ func bidirectional(c rune) bool {
 	return c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == 0x200e || c == 0x200f
 }
 
-// cut shortens a name to at most most bytes, at a character boundary and without an empty last part.
+// cut shortens a name so that it has no more than most bytes, at a character boundary and without an empty last part.
 func cut(name string, most int) string {
 	if len(name) <= most {
 		return name

@@ -31,6 +31,14 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 			return record, err
 		}
 	}
+	return d.await(ctx, id, created, ended, start, wait)
+}
+
+// await waits for the end of an accepted job, for at most wait from start. created reports whether this request created
+// the job, and so may withdraw it. Results are Execute's.
+func (d *Dispatcher) await(
+	ctx context.Context, id string, created bool, ended <-chan struct{}, start time.Time, wait time.Duration,
+) (jobs.Record, error) {
 	limit := time.NewTimer(wait - time.Since(start))
 	defer limit.Stop()
 	grace := time.NewTimer(d.settings.NoWorkerGrace)
