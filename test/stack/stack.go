@@ -87,15 +87,23 @@ func Start(ctx context.Context, config Config) (_ *Stack, err error) {
 	if err := s.awaitWorkers(ctx, len(config.Workers)); err != nil {
 		return nil, err
 	}
-	return s, s.checkSandboxes()
+	return s, s.checkSandboxes(ctx)
 }
 
 // checkSandboxes fails if a worker uses another kind of sandbox than its settings ask for. On a machine that does not
 // allow warm sandboxes a worker falls back to cold ones, and a test of warm sandboxes would pass without them.
-func (s *Stack) checkSandboxes() error {
+func (s *Stack) checkSandboxes(ctx context.Context) error {
 	for i, p := range s.Workers() {
 		want := cmp.Or(s.config.Workers[i]["SANDBOX"], "warm")
-		if kind := p.Logged("sandboxes are ready", "kind", nil); kind != want {
+		kind := ""
+		err := p.await(ctx, "making sandboxes", func() bool {
+			kind = p.Logged("sandboxes are ready", "kind", nil) // the log may come later than the heartbeat
+			return kind != ""
+		})
+		if err != nil {
+			return err
+		}
+		if kind != want {
 			return fmt.Errorf("%s makes %q sandboxes, want %q; it wrote:\n%s", p.Name, kind, want, p.Log())
 		}
 	}
