@@ -55,8 +55,9 @@ func standIn(work func(ctx context.Context) error) {
 		ctx = context.WithoutCancel(ctx)
 	}
 	err := work(ctx)
+	asked := ctx.Err() != nil
 	stop()
-	if err != nil {
+	if err != nil && !(asked && errors.Is(err, context.Canceled)) { // a heartbeat may be under way at the stop
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
