@@ -57,7 +57,7 @@ func standIn(work func(ctx context.Context) error) {
 	err := work(ctx)
 	asked := ctx.Err() != nil
 	stop()
-	if err != nil && !(asked && errors.Is(err, context.Canceled)) { // a heartbeat may be under way at the stop
+	if err != nil && (!asked || !errors.Is(err, context.Canceled)) { // a heartbeat may be under way at the stop
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
