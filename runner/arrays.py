@@ -2,7 +2,7 @@
 
 import sys
 
-from runner import tips
+from runner import suggestions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def tip(array: "Any") -> str:
     """Return the tip for an array of a dtype without JSON."""
     if array.dtype.names:
         return "use .tolist()"
-    return _TIPS.get(array.dtype.kind, tips.STR)
+    return _TIPS.get(array.dtype.kind, suggestions.STR)
 
 
 def _numpy() -> "Any":

@@ -15,21 +15,21 @@ from resource import setrlimit as _setrlimit
 
 from runner import (
     channel,
+    early_stop,
     failure,
+    figures,
     finish,
     fonts,
     hints,
-    lastwords,
     outputs,
-    pictures,
     report,
     serialize,
     stdio,
     text,
 )
-from runner.bounds import Bounds
 from runner.channel import Channel
 from runner.notes import Notes
+from runner.output_limits import Bounds
 from runner.script import RefusedError, Script, await_value, hide, is_coroutine
 
 TYPE_CHECKING = False
@@ -104,8 +104,8 @@ def run(fd: int) -> "NoReturn":
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
     notes = Notes()
-    album = pictures.Album(script.home)
-    lastwords.arrange(fd)
+    album = figures.Album(script.home)
+    early_stop.arrange(fd)
     hints.arrange()
     try:
         answer = _answer(script, room, owner, album, notes)
@@ -139,7 +139,7 @@ def _finish(script: Script) -> None:
     _settle_surely()
 
 
-def _draw(album: pictures.Album, bounds: Bounds, notes: Notes) -> None:
+def _draw(album: figures.Album, bounds: Bounds, notes: Notes) -> None:
     """Draw the figures while the script's modules are complete."""
     try:
         album.draw(bounds, notes)
@@ -210,7 +210,7 @@ def _refused_input(error: Exception) -> _RefusedInputError:
 
 
 def _answer(
-    script: Script, room: int, owner: int, album: pictures.Album, notes: Notes
+    script: Script, room: int, owner: int, album: figures.Album, notes: Notes
 ) -> Answer:
     value, error = _call(script)
     if getpid() != owner:
@@ -276,7 +276,7 @@ def _settle() -> None:
             _set_signal(number, _signal.SIG_IGN)
 
 
-def _returned(value: object, room: int, album: pictures.Album, notes: Notes) -> Answer:
+def _returned(value: object, room: int, album: figures.Album, notes: Notes) -> Answer:
     try:
         return Answer(channel.RESULT, serialize.encode(value, room, album, notes))
     except serialize.TooLargeError as error:

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from os import stat_result
     from typing import Any
 
-    from runner.bounds import Bounds
     from runner.channel import Channel
     from runner.notes import Notes
+    from runner.output_limits import Bounds
 
 FOLDER = "outputs"
 # For temporary files: hidden, so it is not sent.

@@ -7,12 +7,12 @@ others are first copied into plain values, or refused with their path.
 import sys
 
 from runner import text
-from runner.copier import Copier, NotSerializableError, TooLargeError
+from runner.normalize import Copier, NotSerializableError, TooLargeError
 from runner.notes import Notes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.pictures import Album
+    from runner.figures import Album
 
 MAX_DEPTH = 500
 MAX_INT_DIGITS = 4300

@@ -2,7 +2,7 @@
 
 import sys
 
-from runner import arrays, failure, forms, tables, text, tips
+from runner import arrays, failure, forms, suggestions, tables, text
 from runner.notes import Notes
 
 TYPE_CHECKING = False
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
-    from runner.pictures import Album
+    from runner.figures import Album
 
 # An int of fewer bits cannot have too many digits.
 _SHORT_INT_BITS = 14_000
@@ -236,8 +236,8 @@ class Copier:
             number = key.item()
             if type(number) in (bool, int, float):
                 return self._key(number)
-        name, _ = tips.for_type(kind)
-        return self._refuse(f"key of type {name}", tips.for_key(kind))
+        name, _ = suggestions.for_type(kind)
+        return self._refuse(f"key of type {name}", suggestions.for_key(kind))
 
     def _enter(self, container: object) -> None:
         if id(container) in self._open:
@@ -258,7 +258,7 @@ class Copier:
             self._notes.count(1)
 
     def _refuse_type(self, value: object) -> "NoReturn":
-        self._refuse(*tips.for_type(type(value)))
+        self._refuse(*suggestions.for_type(type(value)))
 
     def _refuse(self, what: str, tip: str = "") -> "NoReturn":
         detail = f"result{self._where()}: {what}"

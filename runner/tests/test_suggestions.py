@@ -4,7 +4,7 @@ import importlib.util
 import unittest
 from typing import Any, ClassVar
 
-from runner import arrays, serialize, tips
+from runner import arrays, serialize, suggestions
 from runner.tests.test_serialize import ROOM
 
 PACKAGES = [n for n in ("numpy", "pandas") if importlib.util.find_spec(n) is not None]
@@ -120,6 +120,10 @@ class Tips(unittest.TestCase):
     def tearDownClass(cls) -> None:
         """Check that the lists above cover all tips."""
         if len(PACKAGES) == 2:
-            known = {*tips._TIPS.values(), *arrays._TIPS.values(), tips.STR}
+            known = {
+                *suggestions._TIPS.values(),
+                *arrays._TIPS.values(),
+                suggestions.STR,
+            }
             missing = {t for t in known if not any(t in seen for seen in cls.seen)}
             assert not missing, missing

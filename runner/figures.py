@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from runner.bounds import Bounds
     from runner.notes import Notes
+    from runner.output_limits import Bounds
 
 _modules = sys.modules
 _exists = os.path.lexists
