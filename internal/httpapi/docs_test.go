@@ -12,6 +12,27 @@ import (
 	"cellblock/api"
 )
 
+func TestTheRootLeadsToTheDocs(t *testing.T) {
+	t.Parallel()
+	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := transport.RoundTrip(request) // follows no redirects
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "/docs" {
+		t.Errorf("%d %v", response.StatusCode, response.Header)
+	}
+	if page := send(t, http.MethodGet, url+"/", ""); page.status != http.StatusOK || !strings.Contains(page.body, "<html") {
+		t.Errorf("%d %.200s", page.status, page.body)
+	}
+}
+
 // TestDocs requests the page and everything it refers to: without a token, and from this server
 // alone.
 func TestDocs(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"cellblock/api"
 	"cellblock/internal/jobs"
 )
@@ -23,6 +21,14 @@ const (
 	// maxPart is how many bytes of a stream are collected before they are written.
 	maxPart = 64 << 10
 )
+
+// Live streams the events of jobs as they happen.
+type Live interface {
+	// Watch calls tell with the events of a job since from, then with each new one up to the end,
+	// and without events each time none arrives within idle. It returns nil after the end;
+	// otherwise tell's error, ctx's error, CodeNotFound or CodeUnavailable.
+	Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error
+}
 
 // WatchJob handles GET /jobs/{id}/events.
 func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.WatchJobParams) {
@@ -139,47 +145,4 @@ func (s *eventStream) encode(event jobs.Event) (name string, data []byte, releas
 		data, err = encodeLine(api.OutputEvent{Text: event.Printed.Text})
 	}
 	return name, data, release, err
-}
-
-// encodeLine returns JSON without line breaks. A result may have CR and LF between its values;
-// neither may occur within a line or an event.
-func encodeLine(body any) ([]byte, error) {
-	data, err := json.Marshal(body, encoding)
-	for i, c := range data {
-		if c == '\n' || c == '\r' {
-			data[i] = ' '
-		}
-	}
-	return data, err
-}
-
-// beginStream sets the headers of a stream and returns true, unless the response has begun.
-func beginStream(w http.ResponseWriter, r *http.Request, mediaType string) bool {
-	if exchangeOf(r).status != 0 {
-		return false
-	}
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("X-Accel-Buffering", "no") // disables buffering in nginx and other proxies
-	return true
-}
-
-// flush writes a part of a stream and sends it.
-func flush(w http.ResponseWriter, part []byte) error {
-	controller := http.NewResponseController(w)
-	if _, err := w.Write(part); err != nil {
-		return err
-	}
-	// The next part has its own deadline, however late it comes: this client has read everything so
-	// far.
-	err := controller.Flush()
-	_ = controller.SetWriteDeadline(time.Now().Add(heartbeat + writeTimeout))
-	return err
-}
-
-// Live streams the events of jobs as they happen.
-type Live interface {
-	// Watch calls tell with the events of a job since from, then with each new one up to the end,
-	// and without events each time none arrives within idle. It returns nil after the end;
-	// otherwise tell's error, ctx's error, CodeNotFound or CodeUnavailable.
-	Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error
 }

@@ -3,9 +3,8 @@ package httpapi
 import (
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,111 +140,65 @@ func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.
 	h.write(w, r, statusOf(code), jobBody(record, h.filesBody(r.Context(), record, inline)))
 }
 
-// takeRoom blocks until there is memory for the body; see room.take.
-func (h *Handler) takeRoom(w http.ResponseWriter, r *http.Request) (release func(), err *jobs.Error) {
-	most := int64(jobs.MaxRequestBytes)
-	if boundary, _ := checkMediaType(r.Header); boundary != "" {
-		most = jobs.MaxFormBytes
-	}
-	if release, err = h.room.take(r, most); err != nil {
-		w.Header().Set("Connection", "close") // the body is not read
-	}
-	return release, err
+// preferences are the supported ones of the header Prefer (RFC 7240).
+type preferences struct {
+	respondAsync bool
+	// wait is how long the client wants to wait; nil if there is no valid wait.
+	wait *time.Duration
 }
 
-// readRequest reads and checks the body.
-func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, err *jobs.Error) {
-	boundary, err := checkMediaType(r.Header)
-	switch {
-	case err != nil:
-		return request, err
-	case boundary != "":
-		var parts []jobs.FormPart
-		if parts, err = readForm(w, r, boundary); err == nil {
-			request, err = jobs.DecodeForm(parts)
+// parsePrefer reads the header. As in the RFC, unknown or malformed preferences are ignored, and
+// the first of several values counts. A wait above most is ignored.
+func parsePrefer(header string, most time.Duration) preferences {
+	var p preferences
+	waitSeen := false
+	for _, preference := range splitOutsideQuotes(header, ',') {
+		preference, _, _ = strings.Cut(preference, ";")
+		name, value, _ := strings.Cut(preference, "=")
+		value = strings.Trim(strings.TrimSpace(value), `"`)
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "respond-async":
+			p.respondAsync = p.respondAsync || value == ""
+		case "wait":
+			if waitSeen {
+				continue
+			}
+			waitSeen = true
+			seconds, err := strconv.ParseUint(value, 10, 16)
+			if wait := time.Duration(seconds) * time.Second; err == nil && wait <= most {
+				p.wait = &wait
+			}
 		}
-	default:
-		var body []byte
-		if body, err = readBody(w, r, jobs.MaxRequestBytes, jobs.JSONTooLarge); err == nil {
-			request, err = jobs.DecodeRequest(body)
+	}
+	return p
+}
+
+// setApplied sets Preference-Applied to the preferences in effect.
+func (p preferences) setApplied(w http.ResponseWriter) {
+	var applied []string
+	if p.respondAsync {
+		applied = append(applied, "respond-async")
+	}
+	if p.wait != nil {
+		applied = append(applied, "wait="+strconv.Itoa(int(p.wait.Seconds())))
+	}
+	if len(applied) > 0 {
+		w.Header().Set("Preference-Applied", strings.Join(applied, ", "))
+	}
+}
+
+// splitOutsideQuotes splits s at each separator outside a quoted string.
+func splitOutsideQuotes(s string, separator rune) []string {
+	quoted, escaped := false, false
+	return strings.FieldsFunc(s, func(c rune) bool {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
 		}
-	}
-	if err == nil {
-		err = h.checkRequest(request)
-	}
-	return request, err
-}
-
-// checkRequest returns an error for a well-formed request that exceeds the limits of this service
-// or asks for a callback that it cannot send.
-func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
-	if err := request.CheckStartWithin(h.latest); err != nil {
-		return err
-	}
-	if err := request.Inputs.CheckLimits(h.limits); err != nil || request.CallbackURL == "" {
-		return err
-	}
-	if h.callback == nil {
-		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" cannot be used here: this service has nothing to sign its messages with (CALLBACK_SECRET)`)
-	}
-	return h.callback(request.CallbackURL)
-}
-
-// checkMediaType returns the boundary if the body is a form, "" if it is plain JSON in UTF-8, and
-// an error otherwise.
-func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
-	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must not be compressed; send it without Content-Encoding")
-	}
-	given := header.Get("Content-Type")
-	mediaType, params, parseErr := mime.ParseMediaType(given)
-	switch charset := params["charset"]; {
-	case given == "":
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "a Content-Type is needed; with curl: -H 'Content-Type: application/json'")
-	case parseErr == nil && mediaType == "multipart/form-data" && params["boundary"] != "":
-		return params["boundary"], nil
-	case parseErr != nil || mediaType != "application/json":
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json (or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'", given)
-	case !isUTF8(charset):
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
-	}
-	return "", nil
-}
-
-// isUTF8 reports whether a charset is UTF-8 or a subset of it, in any spelling.
-func isUTF8(charset string) bool {
-	switch strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(charset)) {
-	case "", "utf8", "unicode11utf8", "csutf8", "usascii", "ascii":
-		return true
-	default:
-		return false
-	}
-}
-
-// readBody reads the whole body, of at most bound bytes; the server limits the time. tooLarge
-// returns the error for a larger body, given the part that arrived.
-func readBody(w http.ResponseWriter, r *http.Request, bound int64, tooLarge func(beginning []byte) *jobs.Error) ([]byte, *jobs.Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), bound))
-	if err == nil {
-		return body, nil
-	}
-	if overBound(w, r, bound, err) {
-		return nil, tooLarge(body)
-	}
-	return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
-}
-
-// overBound reports whether reading the body failed with err because it has more than bound bytes,
-// and prepares the connection for the response. The body has been read up to the bound, so that the
-// response can name the part that is too large.
-func overBound(w http.ResponseWriter, r *http.Request, bound int64, err error) bool {
-	w.Header().Set("Connection", "close") // the rest of the body is not read
-	var tooMuch *http.MaxBytesError
-	if !errors.As(err, &tooMuch) && r.ContentLength <= bound {
-		return false
-	}
-	// Read some of the rest: a client that is still sending would otherwise lose the response with
-	// its connection.
-	_, _ = io.CopyN(io.Discard, r.Body, 2*bound)
-	return true
+		return !quoted && c == separator
+	})
 }

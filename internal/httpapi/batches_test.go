@@ -164,15 +164,3 @@ func TestNoResultIsReadForHEAD(t *testing.T) {
 		t.Errorf("got %d, after %d, follow %t", got.status, s.after, s.follow)
 	}
 }
-
-// A server that stops has not failed: the client asks for the rest.
-func TestWhatIsCutOffOnPurposeIsNoFailure(t *testing.T) {
-	for want, x := range map[int]*exchange{
-		http.StatusOK:                  {status: http.StatusOK, aborted: true, cut: true},
-		http.StatusInternalServerError: {status: http.StatusOK, aborted: true},
-	} {
-		if got := x.finalStatus(); got != want {
-			t.Errorf("%+v: %d, want %d", x, got, want)
-		}
-	}
-}

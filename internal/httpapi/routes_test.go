@@ -1,15 +1,36 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"cellblock/internal/jobs"
 )
+
+func TestOtherMethods(t *testing.T) {
+	url := serve(t, testHandler(t, scripted{}))
+	for _, tc := range []struct {
+		method, path, allow string
+		status              int
+	}{
+		{"OPTIONS", "/execute", "POST, OPTIONS", 204},
+		{"OPTIONS", "/jobs/x", "GET, HEAD, DELETE, OPTIONS", 204},
+		{"PUT", "/execute", "POST, OPTIONS", 405},
+		{"HEAD", "/execute", "POST, OPTIONS", 405},
+		{"POST", "/healthz", "GET, HEAD, OPTIONS", 405},
+		{"HEAD", "/healthz", "", 200},
+		{"HEAD", "/jobs/" + jobID, "", 200},
+		{"HEAD", "/metrics", "", 200},
+		{"HEAD", "/nothing", "", 404},
+	} {
+		got := send(t, tc.method, url+tc.path, "")
+		if got.status != tc.status || got.header.Get("Allow") != tc.allow {
+			t.Errorf("%s %s: %d, Allow %q", tc.method, tc.path, got.status, got.header.Get("Allow"))
+		}
+	}
+}
 
 // TestUnknownQueryParametersAreRefusedByName checks all routes; the error suggests the nearest
 // name.
@@ -72,61 +93,5 @@ func TestQueryNamesAreTheContracts(t *testing.T) {
 	}
 	if routes != len(queryNames) {
 		t.Errorf("the document has %d routes with query parameters, the table %d", routes, len(queryNames))
-	}
-}
-
-func TestTheRootLeadsToTheDocs(t *testing.T) {
-	t.Parallel()
-	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := transport.RoundTrip(request) // follows no redirects
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "/docs" {
-		t.Errorf("%d %v", response.StatusCode, response.Header)
-	}
-	if page := send(t, http.MethodGet, url+"/", ""); page.status != http.StatusOK || !strings.Contains(page.body, "<html") {
-		t.Errorf("%d %.200s", page.status, page.body)
-	}
-}
-
-// TestIDsInCapitals: a UUID in capitals is the same UUID (RFC 9562, 4).
-func TestIDsInCapitals(t *testing.T) {
-	t.Parallel()
-	seen := ""
-	service := getting(succeeded(`1`), nil)
-	get := service.get
-	service.get = func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
-		seen = id
-		return get(ctx, id, wait)
-	}
-	url := serve(t, testHandler(t, service))
-	if got := send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID), ""); got.status != http.StatusOK || seen != jobID {
-		t.Errorf("%d, and %s was asked for", got.status, seen)
-	}
-	seen = ""
-	_ = send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID)+"/files/a.csv", "")
-	if seen != jobID {
-		t.Errorf("for a file %q was asked for", seen)
-	}
-}
-
-func TestCharsets(t *testing.T) {
-	t.Parallel()
-	url := serve(t, testHandler(t, scripted{}))
-	for _, charset := range []string{"utf-8", "UTF-8", `"utf-8"`, "utf8", "UTF8", "utf_8", "us-ascii"} {
-		if got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset); got.status != http.StatusOK {
-			t.Errorf("%s: %s", charset, got.body)
-		}
-	}
-	for _, charset := range []string{"utf-16", "latin-1", "iso-8859-1", "utf-7"} {
-		got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset)
-		wantAnswer(t, got, http.StatusUnsupportedMediaType, jobs.CodeUnsupportedMediaType)
 	}
 }

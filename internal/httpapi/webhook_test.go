@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -12,45 +11,6 @@ import (
 
 	"cellblock/internal/jobs"
 )
-
-const withURL = `{"script":"","async":true,"callback_url":"https://a.example/x?token=hunter2"}`
-
-func TestCallbackURLNeedsASecret(t *testing.T) {
-	c := loadContract(t)
-	url := serve(t, testHandler(t, scripted{}))
-	got := post(t, url, withURL)
-	c.check(t, http.MethodPost, url+"/execute", withURL, got, true, "Content-Type", "application/json")
-	wantAnswer(t, got, 400, jobs.CodeInvalidRequest)
-	if !strings.Contains(got.body, "CALLBACK_SECRET") || strings.Contains(got.body, "hunter2") {
-		t.Error(got.body)
-	}
-}
-
-func TestCallbackURLIsChecked(t *testing.T) {
-	var asked, submitted string
-	h := testHandler(t, scripted{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
-		submitted = request.CallbackURL
-		return jobID, nil
-	}})
-	h.callback = func(url string) *jobs.Error {
-		asked = url
-		if strings.Contains(url, "127.0.0.1") {
-			return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is no good`)
-		}
-		return nil
-	}
-	url := serve(t, h)
-	wantAnswer(t, post(t, url, withURL), 202, "")
-	if want := "https://a.example/x?token=hunter2"; asked != want || submitted != want {
-		t.Errorf("asked about %q, submitted %q", asked, submitted)
-	}
-	wantAnswer(t, post(t, url, `{"script":"","callback_url":"http://127.0.0.1/"}`), 400, jobs.CodeInvalidRequest)
-	asked = ""
-	wantAnswer(t, post(t, url, script), 200, "")
-	if asked != "" {
-		t.Errorf("asked about %q", asked)
-	}
-}
 
 // callbacks returns one callback for each state.
 func callbacks() map[string]jobs.Callback {
@@ -111,15 +71,5 @@ func TestCallbackMessage(t *testing.T) {
 		if err := schema.VisitJSON(value); err != nil {
 			t.Errorf("%s is not what the contract says: %v", name, err)
 		}
-	}
-}
-
-// The same rules apply to a line of a batch, and only that line is refused.
-func TestCallbackURLsInBatches(t *testing.T) {
-	batches := &scriptedBatches{}
-	url := batching(t, batches)
-	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
-	if lines := batches.request.Lines; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {
-		t.Errorf("got %+v", lines)
 	}
 }

@@ -2,7 +2,7 @@
 // The contract is api/openapi.yaml.
 //
 // A request passes the middleware in the order of Handler.routes, then one method of Handler, which
-// calls Jobs and writes one response. Every error goes through Handler.fail; status.go has the one
+// calls Jobs and writes one response. Every error goes through Handler.fail; response.go has the one
 // table from codes to statuses.
 package httpapi
 
@@ -10,51 +10,76 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
+	"cellblock/internal/listen"
 	"cellblock/internal/telemetry"
 )
 
-// Jobs is the job side as this package needs it. Its errors are a *jobs.Error, which may be shown
-// to a client, or the context's. The caller releases the records that Execute, Get and Cancel
-// return when it no longer uses them.
-type Jobs interface {
-	// Submit accepts a job and returns its id and state without waiting for a worker. Errors:
-	// CodeUnavailable while Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
-	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
-	// Execute accepts a job and returns its record once it has ended or wait has passed. If ctx
-	// ends first, it returns ctx's error, and a record with the ID if the job was accepted; the job
-	// goes on unless it is abandoned. Errors: CodeUnavailable if Redis is away, or there is no
-	// worker and the job was withdrawn; CodeQueueFull, CodeIdempotencyMismatch.
-	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
-	// Abandon withdraws a job whose client has hung up and cannot know its id. It reports whether
-	// it did: a job that has started goes on. ctx may have ended.
-	Abandon(ctx context.Context, id string) (withdrawn bool, err error)
-	// Get returns a job's record once it has ended or wait has passed; with wait 0 at once. Errors:
-	// CodeNotFound, CodeUnavailable.
-	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
-	// Describe is Get for a response that needs neither the result nor the output: of the outcome,
-	// the record has only the files. It need not be released.
-	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
-	// Cancel ends a job that has not ended. It returns the whole record, or only the id and state
-	// if the job is running; its worker then kills it. Errors: CodeAlreadyFinished, CodeNotFound,
-	// CodeUnavailable.
-	Cancel(ctx context.Context, id string) (jobs.Record, error)
-	// List returns a page of jobs, newest first. Errors: CodeUnavailable.
-	List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
-	// Ready returns the number of workers, or an error while jobs cannot be accepted.
-	Ready(ctx context.Context) (workers int, err error)
+// Settings configures the HTTP server.
+type Settings struct {
+	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
+	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
+	AllowAnonymous  bool          `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
+	CORSOrigins     []string      `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (by comma) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
+	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
 }
 
-// Files stores the files of jobs.
-type Files interface {
-	// Open returns the content under a file's key; the caller closes it. Errors: CodeNotFound.
-	Open(ctx context.Context, key string) (io.ReadSeekCloser, error)
+// Validate returns an error for a timeout of 0 or less, or an invalid origin.
+func (s Settings) Validate() error {
+	if s.ShutdownTimeout <= 0 {
+		return errors.New("SHUTDOWN_TIMEOUT must be above 0")
+	}
+	return checkOrigins(s.CORSOrigins)
+}
+
+const (
+	// headerTimeout and requestTimeout are how long a client may take to send the header, and
+	// header and body together.
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 15 * time.Second
+	// answerTimeout is how long a client may take to read a response.
+	answerTimeout = time.Minute
+	// idleTimeout is how long an unused connection is kept open.
+	idleTimeout = 2 * time.Minute
+	// maxHeaderBytes limits a request's header.
+	maxHeaderBytes = 32 << 10
+)
+
+// Listen opens the listener. Without a token it refuses an address that other machines can reach,
+// unless AllowAnonymous is set, which it logs as a warning.
+func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
+	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
+	if err != nil {
+		return nil, listen.Explain("API_ADDR", s.Addr, err)
+	}
+	if s.Token == "" && !addr.IP.IsLoopback() {
+		if !s.AllowAnonymous {
+			return nil, fmt.Errorf("API_ADDR %s is reached from other machines and API_TOKEN is not set: set it, or ALLOW_ANONYMOUS=1 to run scripts for anybody", s.Addr)
+		}
+		logger.Warn("ALLOW_ANONYMOUS is set and API_TOKEN is not: whoever reaches this address can run scripts", "addr", s.Addr)
+	}
+	return listen.TCP(ctx, "API_ADDR", addr.String()) // the address that was checked; the name may resolve differently by now
+}
+
+// NewServer returns the server for h. Its ReadTimeout may be shorter than the wait for a job: it
+// applies only until the body is read.
+func (h *Handler) NewServer() *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout + max(h.syncWait, maxJobWait) + answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
+	}
 }
 
 // Config is what New needs besides the jobs.

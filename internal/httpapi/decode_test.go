@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+func TestMediaType(t *testing.T) {
+	url := serve(t, testHandler(t, scripted{}))
+	for header, status := range map[string]int{
+		"application/json": 200, "Application/JSON": 200, "application/json; charset=utf-8": 200, `application/json;charset="UTF-8"`: 200,
+		"application/json; odata=verbose": 200,
+		"":                                415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/jsonx": 415,
+		"application/json; charset=latin1": 415, "application/json, text/plain": 415, "application/json;;=": 415,
+	} {
+		got := send(t, "POST", url+"/execute", script, "Content-Type", header)
+		if got.status != status {
+			t.Errorf("%q: status %d, want %d", header, got.status, status)
+		}
+		if status == 415 && !strings.Contains(got.body, "-H 'Content-Type: application/json'") {
+			t.Errorf("%q: no help for curl in %s", header, got.body)
+		}
+	}
+	if got := post(t, url, script, "Content-Encoding", "gzip"); got.status != 415 {
+		t.Errorf("gzip: %d", got.status)
+	}
+}
+
+func TestCharsets(t *testing.T) {
+	t.Parallel()
+	url := serve(t, testHandler(t, scripted{}))
+	for _, charset := range []string{"utf-8", "UTF-8", `"utf-8"`, "utf8", "UTF8", "utf_8", "us-ascii"} {
+		if got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset); got.status != http.StatusOK {
+			t.Errorf("%s: %s", charset, got.body)
+		}
+	}
+	for _, charset := range []string{"utf-16", "latin-1", "iso-8859-1", "utf-7"} {
+		got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset)
+		wantAnswer(t, got, http.StatusUnsupportedMediaType, jobs.CodeUnsupportedMediaType)
+	}
+}
+
+func TestParseWait(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"10s": 10 * time.Second, "10": 10 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "500ms": 500 * time.Millisecond,
+		"30s": maxJobWait, "31s": maxJobWait, "1h": maxJobWait, "1e300": maxJobWait, "Inf": maxJobWait,
+	} {
+		if got, err := parseWait(s); err != nil || got != want {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "soon", "-1", "-1s", "NaN", "10 s", "-Inf", "s"} {
+		if got, err := parseWait(s); err == nil {
+			t.Errorf("%q: %v", s, got)
+		}
+	}
+}
+
+// TestRoomForLargeBodies checks that memory is limited, and that each body that ends frees its
+// part.
+func TestRoomForLargeBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newRoom()
+		body := func(length int64) *http.Request { return &http.Request{ContentLength: length} }
+		var releases []func()
+		for range maxHeld / (16 << 20) {
+			release, err := m.take(body(16<<20), jobs.MaxFormBytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			releases = append(releases, release)
+		}
+		if _, err := m.take(body(largeBody-1), jobs.MaxFormBytes); err != nil {
+			t.Errorf("a small one is refused: %v", err)
+		}
+		if _, err := m.take(body(-1), jobs.MaxRequestBytes); err == nil || err.Code != jobs.CodeUnavailable {
+			t.Errorf("got %v", err)
+		}
+		time.AfterFunc(roomPatience/2, releases[0])
+		release, err := m.take(body(-1), jobs.MaxRequestBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		releases = append(releases, release, releases[0])
+		for _, release := range releases {
+			release()
+		}
+		if !m.Free() {
+			t.Error("some of it is lost")
+		}
+	})
+}
+
+// TestRoomIsGivenBack checks that memory is released once a job is stored, while its client still
+// waits.
+func TestRoomIsGivenBack(t *testing.T) {
+	var h *Handler
+	h = testHandler(t, scripted{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+		if h.room.Free() {
+			t.Error("a large body took no room")
+		}
+		request.Stored()
+		if !h.room.Free() {
+			t.Error("a job that is waited for takes room")
+		}
+		return succeeded("1"), nil
+	}})
+	got := post(t, serve(t, h), `{"script":"def main(): pass","stdin":"`+strings.Repeat("x", largeBody)+`"}`)
+	if got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// A job's start deadline is the request's own or the dispatcher's, regardless of how long its
+// client waits.
+func TestStartWithinIsTheRequestsOwn(t *testing.T) {
+	t.Parallel()
+	var got time.Duration
+	service := scripted{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+		got = request.StartWithin
+		return succeeded("1"), nil
+	}}
+	url := serve(t, testHandler(t, service))
+	for body, want := range map[string]time.Duration{
+		`{"script":""}`:                        0,
+		`{"script":"","start_within":0.5}`:     500 * time.Millisecond,
+		`{"script":"","start_within":3600.00}`: time.Hour,
+	} {
+		wantAnswer(t, post(t, url, body), 200, "")
+		if got != want {
+			t.Errorf("%s: the start deadline is %s, want %s", body, got, want)
+		}
+	}
+	wantAnswer(t, post(t, url, `{"script":"","start_within":3600.5}`), 400, jobs.CodeInvalidRequest)
+}
+
+func TestStartWithinInBatches(t *testing.T) {
+	t.Parallel()
+	batches := &scriptedBatches{}
+	body := `{"script":"","start_within":3601}` + "\n" + `{"script":"","start_within":2}` + "\n"
+	send(t, http.MethodPost, batching(t, batches)+"/batches", body, "Content-Type", ndjson)
+	if lines := batches.request.Lines; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil || lines[1].Request.StartWithin != 2*time.Second {
+		t.Errorf("got %+v", lines)
+	}
+}
+
+const withURL = `{"script":"","async":true,"callback_url":"https://a.example/x?token=hunter2"}`
+
+func TestCallbackURLNeedsASecret(t *testing.T) {
+	c := loadContract(t)
+	url := serve(t, testHandler(t, scripted{}))
+	got := post(t, url, withURL)
+	c.check(t, http.MethodPost, url+"/execute", withURL, got, true, "Content-Type", "application/json")
+	wantAnswer(t, got, 400, jobs.CodeInvalidRequest)
+	if !strings.Contains(got.body, "CALLBACK_SECRET") || strings.Contains(got.body, "hunter2") {
+		t.Error(got.body)
+	}
+}
+
+func TestCallbackURLIsChecked(t *testing.T) {
+	var asked, submitted string
+	h := testHandler(t, scripted{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
+		submitted = request.CallbackURL
+		return jobID, nil
+	}})
+	h.callback = func(url string) *jobs.Error {
+		asked = url
+		if strings.Contains(url, "127.0.0.1") {
+			return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is no good`)
+		}
+		return nil
+	}
+	url := serve(t, h)
+	wantAnswer(t, post(t, url, withURL), 202, "")
+	if want := "https://a.example/x?token=hunter2"; asked != want || submitted != want {
+		t.Errorf("asked about %q, submitted %q", asked, submitted)
+	}
+	wantAnswer(t, post(t, url, `{"script":"","callback_url":"http://127.0.0.1/"}`), 400, jobs.CodeInvalidRequest)
+	asked = ""
+	wantAnswer(t, post(t, url, script), 200, "")
+	if asked != "" {
+		t.Errorf("asked about %q", asked)
+	}
+}
+
+// The same rules apply to a line of a batch, and only that line is refused.
+func TestCallbackURLsInBatches(t *testing.T) {
+	batches := &scriptedBatches{}
+	url := batching(t, batches)
+	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
+	if lines := batches.request.Lines; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {
+		t.Errorf("got %+v", lines)
+	}
+}

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// Jobs is the job side as this package needs it. Its errors are a *jobs.Error, which may be shown
+// to a client, or the context's. The caller releases the records that Execute, Get and Cancel
+// return when it no longer uses them.
+type Jobs interface {
+	// Submit accepts a job and returns its id and state without waiting for a worker. Errors:
+	// CodeUnavailable while Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
+	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
+	// Execute accepts a job and returns its record once it has ended or wait has passed. If ctx
+	// ends first, it returns ctx's error, and a record with the ID if the job was accepted; the job
+	// goes on unless it is abandoned. Errors: CodeUnavailable if Redis is away, or there is no
+	// worker and the job was withdrawn; CodeQueueFull, CodeIdempotencyMismatch.
+	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
+	// Abandon withdraws a job whose client has hung up and cannot know its id. It reports whether
+	// it did: a job that has started goes on. ctx may have ended.
+	Abandon(ctx context.Context, id string) (withdrawn bool, err error)
+	// Get returns a job's record once it has ended or wait has passed; with wait 0 at once. Errors:
+	// CodeNotFound, CodeUnavailable.
+	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Describe is Get for a response that needs neither the result nor the output: of the outcome,
+	// the record has only the files. It need not be released.
+	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Cancel ends a job that has not ended. It returns the whole record, or only the id and state
+	// if the job is running; its worker then kills it. Errors: CodeAlreadyFinished, CodeNotFound,
+	// CodeUnavailable.
+	Cancel(ctx context.Context, id string) (jobs.Record, error)
+	// List returns a page of jobs, newest first. Errors: CodeUnavailable.
+	List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
+	// Ready returns the number of workers, or an error while jobs cannot be accepted.
+	Ready(ctx context.Context) (workers int, err error)
+}
+
+// GetJob handles GET /jobs/{id}.
+func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.GetJobParams) {
+	var wait time.Duration
+	if params.Wait != nil {
+		var err *jobs.Error
+		if wait, err = parseWait(*params.Wait); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	id, ok := jobs.ParseID(id)
+	if !ok {
+		h.fail(w, r, noJob())
+		return
+	}
+	exchangeOf(r).jobID = id
+	get := h.jobs.Get
+	if r.Method == http.MethodHead {
+		get = h.jobs.Describe
+	}
+	ctx, stop := h.waiting(r)
+	defer stop()
+	record, err := get(ctx, id, wait)
+	if err != nil && drained(ctx) {
+		record, err = get(r.Context(), id, 0)
+	}
+	defer record.Release()
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if !record.State.Ended() {
+		w.Header().Set("Retry-After", "1")
+	}
+	if r.Method == http.MethodHead {
+		// Without a Content-Length: computing it needs the whole record.
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, params.InlineFiles)))
+}
+
+func noJob() *jobs.Error {
+	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
+}
+
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
+
+// CancelJob handles DELETE /jobs/{id}.
+func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID) {
+	id, ok := jobs.ParseID(id)
+	if !ok {
+		h.fail(w, r, noJob())
+		return
+	}
+	exchangeOf(r).jobID = id
+	record, err := h.jobs.Cancel(r.Context(), id)
+	defer record.Release()
+	switch {
+	case err != nil:
+		h.fail(w, r, err)
+	case !record.State.Ended():
+		h.accepted(w, r, record)
+	default:
+		h.write(w, r, http.StatusOK, jobBody(record, nil))
+	}
+}
+
+// ListJobs handles GET /jobs.
+func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.ListJobsParams) {
+	query, err := listQuery(params)
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	page, failure := h.jobs.List(r.Context(), query)
+	if failure != nil {
+		h.fail(w, r, failure)
+		return
+	}
+	body := api.JobList{Jobs: make([]api.JobSummary, len(page.Jobs))}
+	for i, record := range page.Jobs {
+		body.Jobs[i] = summaryBody(record)
+	}
+	if page.Next != "" {
+		body.NextCursor = &page.Next
+	}
+	h.write(w, r, http.StatusOK, body)
+}
+
+func listQuery(params api.ListJobsParams) (jobs.ListQuery, *jobs.Error) {
+	query := jobs.ListQuery{Limit: defaultPage}
+	if params.Status != nil {
+		query.State = jobs.State(*params.Status)
+		if !slices.Contains(jobs.States(), query.State) {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"status" must be queued, running, succeeded, failed or cancelled`)
+		}
+	}
+	if params.Cursor != nil {
+		var ok bool
+		if query.Before, ok = jobs.ParseID(*params.Cursor); !ok {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"cursor" must be the next_cursor of an earlier answer`)
+		}
+	}
+	if params.Limit != nil {
+		n, err := strconv.Atoi(*params.Limit)
+		if err != nil || n < 1 || n > maxPage {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"limit" must be a number from 1 to %d`, maxPage)
+		}
+		query.Limit = n
+	}
+	return query, nil
+}
+
+func summaryBody(record jobs.Record) api.JobSummary {
+	return api.JobSummary{
+		JobID:      record.ID,
+		Status:     api.JobStatus(record.State),
+		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
+		StartedAt:  timeOrNull(record.StartedAt),
+		FinishedAt: timeOrNull(record.FinishedAt),
+	}
+}

@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+)
+
+// TestIDsInCapitals: a UUID in capitals is the same UUID (RFC 9562, 4).
+func TestIDsInCapitals(t *testing.T) {
+	t.Parallel()
+	seen := ""
+	service := getting(succeeded(`1`), nil)
+	get := service.get
+	service.get = func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+		seen = id
+		return get(ctx, id, wait)
+	}
+	url := serve(t, testHandler(t, service))
+	if got := send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID), ""); got.status != http.StatusOK || seen != jobID {
+		t.Errorf("%d, and %s was asked for", got.status, seen)
+	}
+	seen = ""
+	_ = send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID)+"/files/a.csv", "")
+	if seen != jobID {
+		t.Errorf("for a file %q was asked for", seen)
+	}
+}
+
+// TestLargeRecordsAreReleased after every kind of response.
+func TestLargeRecordsAreReleased(t *testing.T) {
+	var held atomic.Int32
+	give := func(record jobs.Record) (jobs.Record, error) {
+		held.Add(1)
+		return record.Held(sync.OnceFunc(func() { held.Add(-1) })), nil
+	}
+	large := succeeded(`"` + strings.Repeat("x", 1<<20) + `"`)
+	large.Outcome.Files = []jobs.OutputFile{{Name: "a"}}
+	server := serve(t, testHandler(t, scripted{
+		execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) { return give(large) },
+		get:     func(context.Context, string, time.Duration) (jobs.Record, error) { return give(large) },
+		cancel:  func(context.Context, string) (jobs.Record, error) { return give(large) },
+	}))
+	for _, ask := range []struct{ method, path string }{
+		{http.MethodPost, "/execute"},
+		{http.MethodGet, "/jobs/" + jobID},
+		{http.MethodHead, "/jobs/" + jobID},
+		{http.MethodDelete, "/jobs/" + jobID},
+		{http.MethodHead, "/jobs/" + jobID + "/events"},
+		{http.MethodGet, "/jobs/" + jobID + "/files/b"},
+	} {
+		body := ""
+		if ask.method == http.MethodPost {
+			body = `{"script":"def main(): pass"}`
+		}
+		got := send(t, ask.method, server+ask.path, body, "Content-Type", "application/json")
+		if got.status >= http.StatusInternalServerError {
+			t.Errorf("%s %s: %d %.200s", ask.method, ask.path, got.status, got.body)
+		}
+		for deadline := time.Now().Add(5 * time.Second); held.Load() != 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s %s keeps the record", ask.method, ask.path)
+			}
+		}
+	}
+}
+
+// A response without the result needs no memory for it.
+func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
+	t.Parallel()
+	h, _, _, _ := leaving(t)
+	h.jobs = fullJobs{h.jobs}
+	url := serve(t, h)
+	for _, ask := range []struct {
+		method, path, last string
+		status             int
+	}{
+		{http.MethodGet, "/files/d/a.csv", "", http.StatusOK},
+		{http.MethodHead, "/files/d/a.csv", "", http.StatusOK},
+		{http.MethodHead, "", "", http.StatusOK},
+		{http.MethodHead, "/events", "", http.StatusOK},
+		{http.MethodGet, "/events", "3-12-0", http.StatusNoContent},
+		{http.MethodGet, "", "", http.StatusServiceUnavailable},
+	} {
+		var headers []string
+		if ask.last != "" {
+			headers = []string{"Last-Event-ID", ask.last}
+		}
+		if got := send(t, ask.method, url+"/jobs/"+jobID+ask.path, "", headers...); got.status != ask.status {
+			t.Errorf("%+v: got %d %s", ask, got.status, got.body)
+		}
+	}
+}
+
+// fullJobs is a Jobs without memory for a large result.
+type fullJobs struct{ Jobs }
+
+func (fullJobs) Get(context.Context, string, time.Duration) (jobs.Record, error) {
+	return jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
+}

@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/telemetry"
+)
+
+func TestRequestID(t *testing.T) {
+	var passed string
+	url := serve(t, testHandler(t, scripted{submit: func(_ context.Context, _ jobs.Request, requestID string) (string, error) {
+		passed = requestID
+		return jobID, nil
+	}}))
+	for given, kept := range map[string]bool{
+		"abc-1.2_3": true, strings.Repeat("a", 64): true,
+		"": false, strings.Repeat("a", 65): false, "a b": false, "a;b": false, "é": false,
+	} {
+		got := post(t, url, `{"script":"","async":true}`, "X-Request-Id", given).header.Get("X-Request-Id")
+		if (got == given) != kept || got == "" || got != passed {
+			t.Errorf("given %q: answer has %q, the job %q", given, got, passed)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "s3cret"}))
+	for header, status := range map[string]int{
+		"Bearer s3cret": 200, "bearer s3cret": 200, "Bearer  s3cret": 200,
+		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer s3cre": 401, "Bearer s3cret1": 401, "Basic s3cret": 401, "s3cret": 401,
+	} {
+		got := post(t, url, script, "Authorization", header)
+		if got.status != status {
+			t.Errorf("%q: status %d, want %d", header, got.status, status)
+		}
+		if (got.header.Get("WWW-Authenticate") != "") != (status == 401) {
+			t.Errorf("%q: WWW-Authenticate is %q", header, got.header.Get("WWW-Authenticate"))
+		}
+	}
+}
+
+// withoutToken are the paths that need no token; all documents list them in the same words.
+var withoutToken = []string{"/", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
+
+const tokenSentence = "every request but those to /, /healthz, /readyz, /docs and /openapi.yaml"
+
+// TestWhatNeedsTheToken requests every path of the contract, and the page, without a token.
+func TestWhatNeedsTheToken(t *testing.T) {
+	t.Parallel()
+	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
+	paths := []string{"/docs", "/docs/start.js", "/openapi.yaml", "/", "/none", "/healthz/", "/docsx"}
+	for path, item := range loadContract(t).doc.Paths.Map() {
+		paths = append(paths, path)
+		open := item.Get != nil && item.Get.Security != nil && len(*item.Get.Security) == 0
+		if want := slices.Contains(withoutToken, path); open != want {
+			t.Errorf("by the contract %s needs no token: %t, want %t", path, open, want)
+		}
+	}
+	for _, path := range paths {
+		path = strings.NewReplacer("{job_id}", jobID, "{batch_id}", jobID, "{path}", "a.csv").Replace(path)
+		open := slices.Contains(withoutToken, path) || strings.HasPrefix(path, "/docs/")
+		if got := send(t, http.MethodGet, url+path, "").status; (got != http.StatusUnauthorized) != open {
+			t.Errorf("GET %s without a token: %d, needs none: %t", path, got, open)
+		}
+	}
+}
+
+// TestDocumentsNameWhatNeedsTheToken checks that all documents use the same sentence.
+func TestDocumentsNameWhatNeedsTheToken(t *testing.T) {
+	t.Parallel()
+	field, _ := reflect.TypeFor[Settings]().FieldByName("Token")
+	documents := map[string]string{"the help of API_TOKEN": field.Tag.Get("help")}
+	for _, name := range []string{"README.md", "SECURITY.md", ".env.example", "api/openapi.yaml", "docs/configuration.md", "docs/operations.md"} {
+		content, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents[name] = string(content)
+	}
+	for name, text := range documents {
+		plain := strings.Join(strings.Fields(strings.NewReplacer("`", "", "#", " ").Replace(text)), " ")
+		if !strings.Contains(plain, tokenSentence) {
+			t.Errorf("%s does not say %q", name, tokenSentence)
+		}
+	}
+}
+
+func TestPanicIsInternal(t *testing.T) {
+	url := serve(t, testHandler(t, scripted{get: func(context.Context, string, time.Duration) (jobs.Record, error) { panic("secret cause") }}))
+	got := send(t, "GET", url+"/jobs/"+jobID, "")
+	wantAnswer(t, got, 500, jobs.CodeInternal)
+	if strings.Contains(got.body, "secret") {
+		t.Error(got.body)
+	}
+}
+
+func TestMetricsCountRequests(t *testing.T) {
+	url := serve(t, testHandler(t, scripted{}))
+	post(t, url, script)
+	send(t, "BREW", url+"/some/path", "")
+	got := send(t, "GET", url+"/metrics", "").body
+	for _, want := range []string{
+		`cellblock_http_requests_total{code="200",method="POST",route="/execute"} 1`,
+		`cellblock_http_requests_total{code="404",method="other",route="other"} 1`,
+		`cellblock_http_request_duration_seconds_count{method="POST",route="/execute"} 1`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// TestLogTellsNoSecrets searches the log for the script, the result, the output and the token.
+func TestLogTellsNoSecrets(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h := New(executing(succeeded(`"RESULT-SECRET"`), nil), Config{
+		Settings: Settings{Token: "TOKEN-SECRET"}, SyncWait: time.Second, Logger: logger, Metrics: telemetry.NewAPIMetrics(nil, logger),
+	})
+	url := serve(t, h)
+	post(t, url, `{"script":"SCRIPT-SECRET"}`, "Authorization", "Bearer TOKEN-SECRET", "X-Request-Id", "my-id")
+	post(t, url, `{"script":"SCRIPT-SECRET`, "Authorization", "Bearer TOKEN-SECRET")
+	post(t, url, `{"script":"SCRIPT-SECRET"}`, "Authorization", "Bearer WRONG-SECRET")
+	if strings.Contains(log.String(), "SECRET") || strings.Contains(log.String(), "Processing") {
+		t.Error(log.String())
+	}
+	line := strings.SplitN(log.String(), "\n", 2)[0]
+	for _, want := range []string{`"method":"POST"`, `"route":"/execute"`, `"status":200`, `"request_id":"my-id"`, `"job_id":"` + jobID + `"`, `"ms":`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %s in %s", want, line)
+		}
+	}
+}
+
+// A server that stops has not failed: the client asks for the rest.
+func TestWhatIsCutOffOnPurposeIsNoFailure(t *testing.T) {
+	for want, x := range map[int]*exchange{
+		http.StatusOK:                  {status: http.StatusOK, aborted: true, cut: true},
+		http.StatusInternalServerError: {status: http.StatusOK, aborted: true},
+	} {
+		if got := x.finalStatus(); got != want {
+			t.Errorf("%+v: %d, want %d", x, got, want)
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// unavailableRetrySeconds is the Retry-After of a transient error without one.
+const unavailableRetrySeconds = 5
+
+// encoding keeps a result as the worker checked it, with strings and numbers spelled as they were.
+// It replaces other invalid UTF-8 with U+FFFD instead of failing.
+var encoding = json.JoinOptions(
+	jsontext.PreserveRawStrings(true),
+	jsontext.AllowDuplicateNames(true),
+	jsontext.AllowInvalidUTF8(true),
+)
+
+// write responds with the status and body as JSON.
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	encoded, err := json.Marshal(body, encoding)
+	if err != nil {
+		if _, failing := body.(api.Error); failing {
+			panic(err) // the error itself cannot be encoded; recoverPanics responds with a plain one
+		}
+		h.fail(w, r, err)
+		return
+	}
+	encoded = append(encoded, '\n')
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	w.WriteHeader(status)
+	if _, err := w.Write(encoded); err != nil {
+		h.logger.DebugContext(r.Context(), "an answer was not read", "error", err, "request_id", exchangeOf(r).requestID)
+	}
+}
+
+// fail responds with an error. An error that is not a *jobs.Error becomes CodeInternal; causes are
+// logged and never sent to the client. If the client has gone, fail breaks the connection:
+// returning without a response would send an empty 200.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler)
+	}
+	var told *jobs.Error
+	if !errors.As(err, &told) {
+		told = &jobs.Error{Code: jobs.CodeInternal, Message: "something went wrong on our side", Cause: err}
+	}
+	h.tell(w, r, told)
+}
+
+// tell responds with err, and logs it if its status is 500 or above.
+func (h *Handler) tell(w http.ResponseWriter, r *http.Request, err *jobs.Error) {
+	x := exchangeOf(r)
+	status := statusOf(err.Code)
+	if status >= http.StatusInternalServerError {
+		level := slog.LevelError
+		if err.Code == jobs.CodeUnavailable {
+			level = slog.LevelWarn
+		}
+		h.logger.Log(r.Context(), level, "request failed", "code", string(err.Code), "error", err, "request_id", x.requestID, "job_id", x.jobID)
+	}
+	setRetryAfter(w, err.Code, err.RetryAfterSeconds)
+	h.write(w, r, status, api.Error{Error: err.Message, Code: api.ErrorCode(err.Code), JobID: x.jobID, Limit: limitBody(err.Limit)})
+}
+
+func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
+	if seconds == 0 && (code == jobs.CodeUnavailable || code == jobs.CodeQueueFull || code == jobs.CodeNotStarted) {
+		seconds = unavailableRetrySeconds
+	}
+	if seconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+}
+
+// statuses maps each code to its HTTP status; there is no other such table.
+var statuses = map[jobs.Code]int{
+	jobs.CodeInvalidRequest:       http.StatusBadRequest,
+	jobs.CodeMissingMain:          http.StatusBadRequest,
+	jobs.CodeSyntaxError:          http.StatusBadRequest,
+	jobs.CodeArgsMismatch:         http.StatusBadRequest,
+	jobs.CodeUnauthorized:         http.StatusUnauthorized,
+	jobs.CodeNotFound:             http.StatusNotFound,
+	jobs.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
+	jobs.CodeCancelled:            http.StatusConflict,
+	jobs.CodeAlreadyFinished:      http.StatusConflict,
+	jobs.CodeScriptTooLarge:       http.StatusRequestEntityTooLarge,
+	jobs.CodeInputTooLarge:        http.StatusRequestEntityTooLarge,
+	jobs.CodeUnsupportedMediaType: http.StatusUnsupportedMediaType,
+	jobs.CodePreconditionFailed:   http.StatusPreconditionFailed,
+	jobs.CodeRangeNotSatisfiable:  http.StatusRequestedRangeNotSatisfiable,
+	jobs.CodeNotSerializable:      http.StatusUnprocessableEntity,
+	jobs.CodeException:            http.StatusUnprocessableEntity,
+	jobs.CodeExit:                 http.StatusUnprocessableEntity,
+	jobs.CodeTimeout:              http.StatusUnprocessableEntity,
+	jobs.CodeCPULimit:             http.StatusUnprocessableEntity,
+	jobs.CodeMemoryLimit:          http.StatusUnprocessableEntity,
+	jobs.CodeProcessLimit:         http.StatusUnprocessableEntity,
+	jobs.CodeResultTooLarge:       http.StatusUnprocessableEntity,
+	jobs.CodeFilesTooLarge:        http.StatusUnprocessableEntity,
+	jobs.CodeKilled:               http.StatusUnprocessableEntity,
+	jobs.CodeIdempotencyMismatch:  http.StatusUnprocessableEntity,
+	jobs.CodeQueueFull:            http.StatusTooManyRequests,
+	jobs.CodeWorkerLost:           http.StatusInternalServerError,
+	jobs.CodeInternal:             http.StatusInternalServerError,
+	jobs.CodeNotStarted:           http.StatusServiceUnavailable,
+	jobs.CodeUnavailable:          http.StatusServiceUnavailable,
+}
+
+// statusOf returns a code's status; 500 for a code that is not in the table.
+func statusOf(code jobs.Code) int {
+	if status, ok := statuses[code]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
+// encodeLine returns JSON without line breaks. A result may have CR and LF between its values;
+// neither may occur within a line or an event.
+func encodeLine(body any) ([]byte, error) {
+	data, err := json.Marshal(body, encoding)
+	for i, c := range data {
+		if c == '\n' || c == '\r' {
+			data[i] = ' '
+		}
+	}
+	return data, err
+}
+
+// beginStream sets the headers of a stream and returns true, unless the response has begun.
+func beginStream(w http.ResponseWriter, r *http.Request, mediaType string) bool {
+	if exchangeOf(r).status != 0 {
+		return false
+	}
+	w.Header().Set("Content-Type", mediaType)
+	w.Header().Set("X-Accel-Buffering", "no") // disables buffering in nginx and other proxies
+	return true
+}
+
+// flush writes a part of a stream and sends it.
+func flush(w http.ResponseWriter, part []byte) error {
+	controller := http.NewResponseController(w)
+	if _, err := w.Write(part); err != nil {
+		return err
+	}
+	// The next part has its own deadline, however late it comes: this client has read everything so
+	// far.
+	err := controller.Flush()
+	_ = controller.SetWriteDeadline(time.Now().Add(heartbeat + writeTimeout))
+	return err
+}
+
+// timeLayout is RFC 3339 with milliseconds. Convert times to UTC before formatting.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// jobBody returns a job as all responses encode it: POST /execute, GET /jobs/{id}, the last event,
+// a line of a batch, a callback.
+func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
+	body := api.Job{
+		JobID:      record.ID,
+		Status:     api.JobStatus(record.State),
+		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
+		StartedAt:  timeOrNull(record.StartedAt),
+		FinishedAt: timeOrNull(record.FinishedAt),
+		Callback:   callbackBody(record.Callback),
+	}
+	o := record.Outcome
+	if o == nil {
+		return body
+	}
+	usage, truncated := usageBody(o.Usage), api.Truncated(o.Truncated)
+	body.Stdout, body.Stderr = &o.Stdout, &o.Stderr
+	body.Usage, body.Truncated, body.Files = &usage, &truncated, files
+	body.FilesOmitted, body.Notes = omittedBody(o), o.Notes
+	if o.Failure != nil {
+		return withFailure(body, o.Failure)
+	}
+	body.Result = resultOf(o)
+	return body
+}
+
+// withFailure adds the details of a failure.
+func withFailure(body api.Job, f *jobs.Failure) api.Job {
+	body.Error, body.Code = f.Message, api.ErrorCode(f.Code)
+	body.Limit, body.Detail, body.Hint = limitBody(f.Limit), f.Detail, f.Hint
+	body.Line, body.Column, body.Text = f.Line, f.Column, f.Text
+	body.ExitCode, body.Signal, body.Traceback = f.ExitCode, f.Signal, f.Traceback
+	return body
+}
+
+// resultOf returns the return value of main(), or null if there is none, so that the field is
+// always present.
+func resultOf(o *jobs.Outcome) jsontext.Value {
+	if len(o.Result) == 0 {
+		return jsontext.Value("null")
+	}
+	return o.Result
+}
+
+func usageBody(u jobs.Usage) api.Usage {
+	return api.Usage{QueuedMs: u.QueuedMS, PrepareMs: u.PrepareMS, RunMs: u.RunMS, CPUMs: u.CPUMS, MemoryPeakBytes: u.MemoryPeakBytes}
+}
+
+func limitBody(l *jobs.LimitHit) *api.Limit {
+	if l == nil {
+		return nil
+	}
+	return &api.Limit{Name: l.Name, Value: l.Value, Unit: l.Unit}
+}
+
+// omittedBody describes the files that exceeded a limit.
+func omittedBody(o *jobs.Outcome) []api.OmittedFile {
+	bodies := make([]api.OmittedFile, 0, len(o.FilesOmitted))
+	for _, file := range o.FilesOmitted {
+		bodies = append(bodies, api.OmittedFile{Name: file.Name, Size: file.Size, Limit: *limitBody(&file.Limit)})
+	}
+	return bodies
+}
+
+func timeOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(timeLayout)
+	return &s
+}
