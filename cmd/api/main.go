@@ -7,68 +7,32 @@ package main
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"os"
 
 	"github.com/alecthomas/kong"
 
+	"cellblock/internal/app"
+	"cellblock/internal/app/api"
 	"cellblock/internal/buildinfo"
-	"cellblock/internal/httpapi"
-	"cellblock/internal/jobs"
-	"cellblock/internal/jobs/callback"
-	"cellblock/internal/jobs/dispatch"
-	"cellblock/internal/jobs/files"
-	"cellblock/internal/jobs/store"
-	"cellblock/internal/lifecycle"
-	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
 
-type settings struct {
-	HTTP                    httpapi.Settings   `embed:"" group:"HTTP"`
-	Redis                   redisconn.Settings `embed:"" group:"Redis"`
-	Store                   store.Settings     `embed:"" group:"Jobs"`
-	Files                   files.Settings     `embed:"" group:"Jobs"`
-	Dispatch                dispatch.Settings  `embed:"" group:"Jobs"`
-	Ceilings                jobs.Ceilings      `embed:"" group:"Limits"`
-	Callback                callback.Settings  `embed:"" group:"Callbacks"`
-	Log                     telemetry.Settings `embed:"" group:"Log"`
-	telemetry.ProbeSettings `embed:""`
-	Version                 kong.VersionFlag `help:"Print the version and leave."`
-}
-
-// Validate refuses settings that contradict each other. kong calls it.
-func (s *settings) Validate() error {
-	return errors.Join(s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(), s.Ceilings.Limits().Validate(), s.Callback.Validate(s.Store.ResultTTL))
+type flags struct {
+	api.Settings
+	telemetry.ProbeSettings
+	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
 func main() {
-	var s settings
-	kong.Parse(&s,
+	var f flags
+	kong.Parse(&f,
 		kong.Name("api"),
-		kong.Description("Cellblock's HTTP API. Every flag can be given as the environment variable beside it."),
+		kong.Description("Serve Cellblock's HTTP API. Each flag can also be set by the environment variable beside it."),
 		kong.Vars{"version": buildinfo.Version()},
 	)
-	if s.Probe {
-		os.Exit(telemetry.ProbeOnce("api", s.HTTP.Addr, "/readyz"))
+	if f.Probe {
+		os.Exit(telemetry.ProbeOnce("api", f.HTTP.Addr, "/readyz"))
 	}
-	logger := s.Log.Logger(os.Stderr)
-	lifecycle.Main(logger, func(ctx context.Context) error { return run(ctx, s, logger) })
-}
-
-// run serves the API until ctx is done. It starts without Redis, and is not ready until Redis answers.
-func run(ctx context.Context, s settings, logger *slog.Logger) error {
-	listener, err := s.HTTP.Listen(ctx, logger)
-	if err != nil {
-		return err
-	}
-	defer listener.Close() // the server closes it too; this is for the errors before
-	api, err := newAPI(s, logger)
-	if err != nil {
-		return err
-	}
-	defer api.close()
-	logger.Info("listening", "addr", listener.Addr().String(), "redis", s.Redis.Redacted(), "version", buildinfo.Version())
-	return api.serve(ctx, listener)
+	logger := f.Log.Logger(os.Stderr)
+	app.Main(logger, func(ctx context.Context) error { return api.Run(ctx, f.Settings, logger) })
 }

@@ -12,7 +12,7 @@ import (
 
 // TestConfigurationPage checks that docs/configuration.md has every setting of the program, as its help shows it.
 func TestConfigurationPage(t *testing.T) {
-	parser, err := kong.New(&settings{}, configdoc.Vars())
+	parser, err := kong.New(&flags{}, configdoc.Vars())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func cgroups(t *testing.T) bool {
 	t.Helper()
 	for _, k := range kinds {
 		for _, worker := range k.workers() {
-			if strings.Contains(worker.Log(), "cgroups cannot be used") {
+			if strings.Contains(worker.Log(), "cgroups unusable") {
 				return false
 			}
 		}

@@ -97,7 +97,7 @@ func (s *Stack) checkSandboxes(ctx context.Context) error {
 		want := cmp.Or(s.config.Workers[i]["SANDBOX"], "warm")
 		kind := ""
 		err := p.await(ctx, "making sandboxes", func() bool {
-			kind = p.Logged("sandboxes are ready", "kind", nil) // the log may come later than the heartbeat
+			kind = p.Logged("sandboxes ready", "kind", nil) // the log may come later than the heartbeat
 			return kind != ""
 		})
 		if err != nil {

@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"bufio"
@@ -32,9 +32,9 @@ type running struct {
 	lines chan string
 }
 
-func start(t *testing.T, redisURL string, change func(*settings)) *running {
+func start(t *testing.T, redisURL string, change func(*Settings)) *running {
 	t.Helper()
-	s := settings{
+	s := Settings{
 		HTTP:     httpapi.Settings{Addr: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
 		Redis:    redisconn.Settings{URL: redisURL},
 		Store:    store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour},
@@ -54,7 +54,7 @@ func start(t *testing.T, redisURL string, change func(*settings)) *running {
 		close(r.lines)
 	}()
 	go func() {
-		r.ended <- run(ctx, s, slog.New(slog.NewJSONHandler(write, nil)))
+		r.ended <- Run(ctx, s, slog.New(slog.NewJSONHandler(write, nil)))
 		_ = write.Close()
 	}()
 	var line struct{ Addr string }
@@ -155,7 +155,7 @@ func TestWithoutWorkers(t *testing.T) {
 // TestShutdownAnswersThoseWhoWait stops the API while a request waits for a job.
 func TestShutdownAnswersThoseWhoWait(t *testing.T) {
 	url := redistest.Start(t)
-	r := start(t, url, func(s *settings) { s.Dispatch.NoWorkerGrace = time.Minute })
+	r := start(t, url, func(s *Settings) { s.Dispatch.NoWorkerGrace = time.Minute })
 	answered := make(chan string, 1)
 	go func() {
 		status, answer := r.do(t, "POST", "/execute", `{"script":"def main(): pass"}`)
@@ -186,7 +186,7 @@ func TestRedisComesLater(t *testing.T) {
 	server := redistest.StartServer(t)
 	server.Kill()
 	r := start(t, server.URL(), nil)
-	r.await(t, "Redis is not there yet")
+	r.await(t, "Redis unreachable")
 	r.want(t, "GET", "/healthz", "", 200, `"ok"`)
 	r.want(t, "GET", "/readyz", "", 503, `"code":"unavailable"`)
 	r.want(t, "POST", "/execute", `{"script":""}`, 503, `"code":"unavailable"`)
@@ -195,7 +195,7 @@ func TestRedisComesLater(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r.await(t, "Redis is there")
+	r.await(t, "connected to Redis")
 	r.want(t, "GET", "/readyz", "", 200, `"ready"`)
 	if err := r.end(t); err != nil {
 		t.Error(err)
@@ -208,8 +208,8 @@ func TestTakenAddressIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	s := settings{HTTP: httpapi.Settings{Addr: listener.Addr().String()}}
-	if err := run(t.Context(), s, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "API_ADDR "+s.HTTP.Addr+" is taken: ") || !strings.Contains(err.Error(), "set API_ADDR to another address") {
+	s := Settings{HTTP: httpapi.Settings{Addr: listener.Addr().String()}}
+	if err := Run(t.Context(), s, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "API_ADDR "+s.HTTP.Addr+" is taken: ") || !strings.Contains(err.Error(), "set API_ADDR to another address") {
 		t.Errorf("got %v", err)
 	}
 }

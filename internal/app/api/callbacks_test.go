@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ import (
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-func withCallbacks(s *settings) {
+func withCallbacks(s *Settings) {
 	s.Callback = callback.Settings{
 		Secret: secret, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")},
 		Attempts: 3, Pause: 20 * time.Millisecond, Timeout: 2 * time.Second, Concurrency: 2,
@@ -153,13 +153,13 @@ func TestShutdownLetsCallbacksEnd(t *testing.T) {
 
 // TestReceiverExample sends a real message to examples/receiver.py, which refuses unsigned ones.
 func TestReceiverExample(t *testing.T) {
-	example, err := stack.StartReceiver(t.Context(), "../..", secret)
+	example, err := stack.StartReceiver(t.Context(), "../../..", secret)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(example.Stop)
 	lines := example.Lines
-	r := start(t, redistest.Start(t), func(s *settings) {
+	r := start(t, redistest.Start(t), func(s *Settings) {
 		withCallbacks(s)
 		s.Callback.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})

@@ -1,5 +1,6 @@
-// Package lifecycle starts the programs and stops them on signals.
-package lifecycle
+// Package app has what the API's and the worker's process have in common: their start, their end on a signal, and the
+// cleanups of their parts. Package api and package worker below it wire the parts together.
+package app
 
 import (
 	"context"
@@ -16,7 +17,7 @@ func Main(logger *slog.Logger, run func(ctx context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx); err != nil {
-		logger.Error("the program ends", "error", err)
+		logger.Error("exiting with an error", "error", err)
 		os.Exit(1)
 	}
 	os.Exit(0)

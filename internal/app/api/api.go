@@ -1,0 +1,192 @@
+// Package api wires the parts of the API's process together, and runs them.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"cellblock/internal/app"
+	"cellblock/internal/buildinfo"
+	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs/callback"
+	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/files"
+	"cellblock/internal/jobs/live"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/reaper"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+)
+
+const (
+	// checkInterval is the pause between attempts to read Redis's version.
+	checkInterval = time.Second
+	checkTimeout  = 15 * time.Second
+	// cleanupBound is for parts that stop at once, or after the timeout of a command to a Redis that hangs.
+	cleanupBound = 10 * time.Second
+)
+
+// service holds the parts of the process that run serves with.
+type service struct {
+	settings Settings
+	logger   *slog.Logger
+	// client is for blocking reads; all other commands use the monitor's client.
+	client  redis.UniversalClient
+	monitor *redisconn.Monitor
+	reaper  *reaper.Reaper
+	handler *httpapi.Handler
+	// sender and callbacks are nil without a secret to sign with.
+	sender    *callback.Sender
+	callbacks *queue.Consumer
+}
+
+// Run serves the API until ctx is done. It starts without Redis, and is not ready until Redis answers.
+func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error) {
+	cleanups := app.NewCleanups(logger)
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
+	listener, err := settings.HTTP.Listen(ctx, logger)
+	if err != nil {
+		return err
+	}
+	// After an error in newService, without a server to close it, the address would stay taken.
+	cleanups.AddFunc("listener", cleanupBound, func() { _ = listener.Close() })
+	s, err := newService(settings, logger, cleanups)
+	if err != nil {
+		return err
+	}
+	logger.Info("listening", "addr", listener.Addr().String(), "redis", settings.Redis.Redacted(), "version", buildinfo.Version())
+	return s.serve(ctx, listener)
+}
+
+// newService creates the parts, and adds their cleanups.
+func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) (*service, error) {
+	s := &service{settings: settings, logger: logger}
+	if err := s.openRedis(cleanups); err != nil {
+		return nil, err
+	}
+	stored := files.New(settings.Files)
+	// Without it, the connections to a bucket would stay open.
+	cleanups.Add("file store", cleanupBound, stored.Close)
+	producer := queue.NewProducer(s.monitor.Client())
+	records := store.New(s.monitor.Client(), settings.Store).WithCallbacks(producer)
+	topics := redisconn.NewTopics(s.client)
+	// Blocks while Redis hangs, until the command in progress times out.
+	cleanups.AddFunc("subscriptions", cleanupBound, topics.Close)
+	settings.Dispatch.Limits = settings.Ceilings.Limits()
+	dispatcher := dispatch.New(records, producer, s.client, topics, s.monitor, settings.Dispatch, logger)
+	// Its listener would read from a closed client.
+	cleanups.AddFunc("dispatcher", cleanupBound, dispatcher.Close)
+	s.reaper = reaper.New(records, producer, logger)
+	hub := live.New(records, topics, logger)
+	// A watch that outlived the server would wait for events that the closed subscriptions no longer deliver.
+	cleanups.AddFunc("live output", cleanupBound, hub.Close)
+	metrics := telemetry.NewAPIMetrics(dispatcher, logger)
+	config := httpapi.Config{
+		Settings: settings.HTTP,
+		SyncWait: settings.Dispatch.SyncWait,
+		Limits:   settings.Ceilings.Limits(),
+		Files:    stored,
+		Live:     hub,
+		Batches:  dispatcher,
+		Metrics:  metrics,
+		Logger:   logger,
+
+		StartDeadline: settings.Dispatch.StartDeadline,
+	}
+	if settings.Callback.Enabled() {
+		if err := s.newSender(records, metrics); err != nil {
+			return nil, err
+		}
+		config.CheckCallback = s.sender.Check
+	}
+	s.handler = httpapi.New(dispatcher, config)
+	return s, nil
+}
+
+// openRedis opens the connections to Redis. Their errors at the end are ignored: Redis may be gone before the API.
+func (s *service) openRedis(cleanups *app.Cleanups) (err error) {
+	if s.client, err = s.settings.Redis.Open(); err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	// Waits for the TLS close of each connection, which a Redis that hangs does not read.
+	cleanups.AddFunc("Redis client", cleanupBound, func() { _ = s.client.Close() })
+	if s.monitor, err = s.settings.Redis.Monitor(); err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	// Waits for a ping in progress too.
+	cleanups.AddFunc("Redis monitor", cleanupBound, func() { _ = s.monitor.Close() })
+	return nil
+}
+
+// serve handles requests until ctx is done or a part fails. It then shuts the server down and waits for the other
+// parts.
+func (s *service) serve(ctx context.Context, listener net.Listener) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	server := s.handler.NewServer()
+	parts.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	parts.Go(func() error { return s.checkRedis(ctx) })
+	parts.Go(func() error { return s.sendCallbacks(ctx) })
+	parts.Go(func() error {
+		s.reaper.Run(ctx)
+		return nil
+	})
+	<-ctx.Done()
+	s.logger.Info("shutting down", "cause", context.Cause(ctx), "timeout", s.settings.HTTP.ShutdownTimeout.String())
+	s.shutdown(server)
+	return parts.Wait()
+}
+
+// shutdown refuses new requests, answers waiting requests with the current state of their jobs, and closes the
+// connections that remain after the timeout.
+func (s *service) shutdown(server *http.Server) {
+	bounded, cancel := context.WithTimeout(context.Background(), s.settings.HTTP.ShutdownTimeout)
+	defer cancel()
+	s.handler.Drain()
+	if err := server.Shutdown(bounded); err != nil {
+		s.logger.Warn("closing connections with requests in progress", "error", err)
+		_ = server.Close() // its error is of listeners and connections that are gone
+	}
+}
+
+// checkRedis retries until Redis answers, with one warning in the log, and fails if its version is too old.
+func (s *service) checkRedis(ctx context.Context) error {
+	ticker := time.NewTicker(checkInterval)
+	defer ticker.Stop()
+	for warned := false; ; warned = true {
+		version, err := s.redisVersion(ctx)
+		switch {
+		case err == nil:
+			s.logger.Info("connected to Redis", "version", version)
+			return nil
+		case version != "":
+			return err
+		case ctx.Err() == nil && !warned:
+			s.logger.Warn("Redis unreachable; the API is not ready", "redis", s.settings.Redis.Redacted(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (s *service) redisVersion(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return redisconn.Check(ctx, s.monitor.Client())
+}

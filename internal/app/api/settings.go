@@ -1,0 +1,34 @@
+package api
+
+import (
+	"errors"
+
+	"cellblock/internal/httpapi"
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/callback"
+	"cellblock/internal/jobs/dispatch"
+	"cellblock/internal/jobs/files"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+)
+
+// Settings are the API's settings, each a flag and an environment variable.
+type Settings struct {
+	HTTP     httpapi.Settings   `embed:"" group:"HTTP"`
+	Redis    redisconn.Settings `embed:"" group:"Redis"`
+	Store    store.Settings     `embed:"" group:"Jobs"`
+	Files    files.Settings     `embed:"" group:"Jobs"`
+	Dispatch dispatch.Settings  `embed:"" group:"Jobs"`
+	Ceilings jobs.Ceilings      `embed:"" group:"Limits"`
+	Callback callback.Settings  `embed:"" group:"Callbacks"`
+	Log      telemetry.Settings `embed:"" group:"Log"`
+}
+
+// Validate returns an error for settings that contradict each other.
+func (s *Settings) Validate() error {
+	return errors.Join(
+		s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(),
+		s.Ceilings.Limits().Validate(), s.Callback.Validate(s.Store.ResultTTL),
+	)
+}

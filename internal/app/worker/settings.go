@@ -1,0 +1,29 @@
+package worker
+
+import (
+	"errors"
+
+	"cellblock/internal/jobs/files"
+	"cellblock/internal/nsjail"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+	"cellblock/internal/worker"
+)
+
+// Settings are the worker's settings, each a flag and an environment variable.
+type Settings struct {
+	Redis   redisconn.Settings       `embed:""`
+	Files   files.Settings           `embed:""`
+	Worker  worker.Settings          `embed:""`
+	Sandbox nsjail.Settings          `embed:""`
+	Log     telemetry.Settings       `embed:""`
+	Metrics telemetry.ServerSettings `embed:""`
+}
+
+// Validate returns an error for settings that contradict each other.
+func (s *Settings) Validate() error {
+	return errors.Join(s.Sandbox.Validate(), s.Worker.Validate(s.Sandbox.Wall))
+}
+
+// Compile-time check: every slot can have a ready sandbox.
+const _ = uint(nsjail.MaxReady - worker.MaxConcurrency)

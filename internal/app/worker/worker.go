@@ -1,0 +1,138 @@
+// Package worker wires the parts of a worker's process together, and runs them.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/app"
+	"cellblock/internal/jobs/files"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/nsjail"
+	"cellblock/internal/redisconn"
+	"cellblock/internal/telemetry"
+	"cellblock/internal/worker"
+)
+
+const (
+	// redisTimeout is the timeout for reading Redis's version.
+	redisTimeout = 5 * time.Second
+	// scrapeTimeout is the time for a scrape to end once the worker stops.
+	scrapeTimeout = 2 * time.Second
+	// cleanupBound is for parts that stop at once, or after the timeout of a command to a store that hangs.
+	cleanupBound = 10 * time.Second
+	// sandboxBound is longer than the kernel takes to end a sandbox or a zygote with all of its processes (10 s), and
+	// the worker to notice that one does not end.
+	sandboxBound = 30 * time.Second
+)
+
+// Run takes and runs jobs until ctx is done.
+func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error) {
+	cleanups := app.NewCleanups(logger)
+	defer func() { err = errors.Join(err, cleanups.Run()) }()
+	// First, so that a port in use is found before Redis is contacted and sandboxes are created.
+	server, err := settings.Metrics.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	// A scrape that is being read slowly would keep the process.
+	cleanups.AddFunc("metrics server", cleanupBound, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+		defer cancel()
+		_ = server.Close(ctx) // a scrape that is cut off has no remedy
+	})
+	client, err := openRedis(ctx, settings.Redis, logger, cleanups)
+	if err != nil {
+		return err
+	}
+	sandboxes, err := openSandboxes(ctx, settings, logger, cleanups)
+	if err != nil {
+		return err
+	}
+	metrics := telemetry.NewWorkerMetrics()
+	metrics.SandboxKind(sandboxes.Kind())
+	server.Serve(metrics.Handler(), logger)
+	stored := files.New(settings.Files)
+	// Without it, the connections to a bucket would stay open.
+	cleanups.Add("file store", cleanupBound, stored.Close)
+	stopSweep := startSweep(ctx, stored, logger)
+	// A sweep that outlived the store would remove files through a closed bucket.
+	cleanups.AddFunc("file sweep", cleanupBound, stopSweep)
+	return worker.New(worker.Config{
+		Settings: settings.Worker, Wall: settings.Sandbox.Wall, Ceilings: settings.Sandbox.Limits().Asked(),
+		Client: client, Files: stored,
+		Store: store.New(client, store.DefaultSettings()).WithCallbacks(queue.NewProducer(client)),
+		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
+			sandbox, err := sandboxes.Acquire(ctx, script)
+			if err != nil {
+				return nil, err // not a typed nil
+			}
+			return sandbox, nil
+		},
+		Metrics: metrics, Logger: logger,
+	}).Run(ctx)
+}
+
+// openSandboxes makes the machine and the first sandboxes ready, and logs how this machine enforces the limits of
+// jobs.
+func openSandboxes(ctx context.Context, settings Settings, logger *slog.Logger, cleanups *app.Cleanups) (nsjail.Maker, error) {
+	host, err := nsjail.Open(ctx, settings.Sandbox)
+	if err != nil {
+		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
+	}
+	// Without it, cgroups and the run directory would stay. Waits for the kernel to end killed sandboxes.
+	cleanups.Add("sandbox host", sandboxBound, host.Close)
+	maker, err := nsjail.NewMaker(ctx, host, settings.Worker.Slots(), logger)
+	if err != nil {
+		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
+	}
+	// Without it, zygotes and ready sandboxes would be killed without their cgroups being removed.
+	cleanups.AddFunc("sandboxes", sandboxBound, maker.Close)
+	version, err := host.CgroupVersion()
+	if err != nil {
+		logger.Warn("cgroups unusable: limits on memory, processes and CPU time hold for each process only", "reason", err)
+		version = "none"
+	}
+	logger.Info("sandboxes ready", "kind", maker.Kind(), "cgroups", version)
+	return maker, nil
+}
+
+// startSweep removes expired files until stop is called, which blocks until the sweep has ended.
+func startSweep(ctx context.Context, stored *files.Store, logger *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var sweep sync.WaitGroup
+	sweep.Go(func() {
+		stored.SweepEvery(ctx, func(err error) { logger.Warn("removing expired files failed", "error", err) })
+	})
+	return func() {
+		cancel()
+		sweep.Wait()
+	}
+}
+
+// openRedis opens the connections to Redis. It fails if Redis is too old, and only warns if Redis does not answer, since
+// the worker waits for it.
+func openRedis(ctx context.Context, settings redisconn.Settings, logger *slog.Logger, cleanups *app.Cleanups) (redis.UniversalClient, error) {
+	client, err := settings.Open()
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL: %w", err)
+	}
+	// Waits for the TLS close of each connection, which a Redis that hangs does not read. Its error is ignored: Redis may
+	// be gone before the worker.
+	cleanups.AddFunc("Redis client", cleanupBound, func() { _ = client.Close() })
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	version, err := redisconn.Check(ctx, client)
+	if err != nil && version == "" {
+		logger.Warn("Redis unreachable; the worker waits for it", "error", err)
+		return client, nil
+	}
+	return client, err
+}
