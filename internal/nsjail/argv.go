@@ -16,9 +16,9 @@ const (
 	firstCgroupFD = 5
 )
 
-// insideID is the user and group id of a script, as seen inside a cold sandbox, or a warm one that
+// insideUID is the user and group id of a script, as seen inside a cold sandbox, or a warm one that
 // has a single user id to map.
-const insideID = 1000
+const insideUID = 1000
 
 // coldStart is how long a cold sandbox may take to become ready. nsjail counts its time limit from
 // its own start, so coldStart is added to that limit.
@@ -77,7 +77,7 @@ func zygoteArgv(l zygoteLaunch) []string {
 	// a zygote with a single id is not root.
 	own := 0
 	if l.IDs == 1 {
-		own = insideID
+		own = insideUID
 	}
 	ids := fmt.Sprintf("%d:%d:%d", own, l.FirstID, l.IDs)
 	args := []string{l.Nsjail, "--config", l.ConfigFile, "--user", ids, "--group", ids, "--time_limit", "0"}
@@ -109,19 +109,19 @@ func rlimits(l launch) []string {
 		"--rlimit_cpu", strconv.Itoa(cpu),
 		"--rlimit_as", memory,
 		"--rlimit_fsize", mebibytes(writtenBytes(l.Limits)),
-		"--rlimit_nproc", strconv.Itoa(processes + supervisors),
+		"--rlimit_nproc", strconv.Itoa(processes + coldOverhead),
 		"--rlimit_nofile", strconv.Itoa(l.Limits.OpenFiles),
 	}
 }
 
-// supervisors is the number of processes in a cold sandbox that are not the script's.
-const supervisors = 1
+// coldOverhead is the number of processes in a cold sandbox that are not the script's.
+const coldOverhead = 1
 
 // processSlack is how far the rlimit on processes lies above the limit of the cgroup. The cgroup
 // must refuse first: it counts refusals, which are the evidence for the verdict.
 const processSlack = 8
 
-func idMap(outside int) string { return fmt.Sprintf("%d:%d:1", insideID, outside) }
+func idMap(outside int) string { return fmt.Sprintf("%d:%d:1", insideUID, outside) }
 
 // seconds rounds up to whole seconds, the unit of nsjail.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

@@ -16,11 +16,11 @@ import (
 
 // Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for coldStart
 // at most. The script makes no difference. The caller owns the sandbox and must call Run or
-// Discard. The error wraps errNoIDs if every user id is in use.
+// Discard. The error wraps errNoUID if every user id is in use.
 func (c *Cold) Acquire(ctx context.Context, _ string) (*Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, coldStart)
 	defer cancel()
-	id, err := c.host.claim.takeID()
+	id, err := c.host.slot.acquire()
 	if err != nil {
 		return nil, fmt.Errorf("start a sandbox: %w", err)
 	}
@@ -44,13 +44,13 @@ func NewCold(host *Host, logger *slog.Logger) *Cold {
 
 // launch takes ownership of the id and releases it once the sandbox is gone or did not start.
 func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
-	release, started := func() { c.host.claim.giveBack(id) }, false
+	release, started := func() { c.host.slot.release(id) }, false
 	defer func() {
 		if !started {
 			release()
 		}
 	}()
-	group, err := c.host.newGroup(supervisors)
+	group, err := c.host.newGroup(coldOverhead)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
 		return nil, errors.Join(err, removeGroup(group))
 	}
 	defer inner.close()
-	body, err := startCold(argv(c.host.launch(id, len(inner.procs))), inner)
+	processes, err := startCold(argv(c.host.launch(id, len(inner.procs))), inner)
 	if err != nil {
 		outer.close()
 		return nil, errors.Join(err, removeGroup(group))
@@ -68,13 +68,13 @@ func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
 	inner.close() // so that EOF comes when the process exits
 	limits := c.host.limits
 	s := &Sandbox{
-		limits: limits, body: body, channel: outer.channel,
+		limits: limits, processes: processes, channel: outer.channel,
 		outputs: collectBoth(outer.stdout, outer.stderr, limits.OutputBytes),
-		group:   group, beside: supervisors, logger: c.logger, behind: c.host.teardowns.start, release: release,
+		group:   group, overheadProcesses: coldOverhead, logger: c.logger, startTeardown: c.host.teardowns.start, release: release,
 	}
-	if err := s.awaitReady(ctx, body.awaitSupervisor); err != nil {
+	if err := s.awaitReady(ctx, processes.awaitSupervisor); err != nil {
 		s.Discard()
-		return nil, fmt.Errorf("%w; nsjail says: %q", err, body.said())
+		return nil, fmt.Errorf("%w; nsjail printed: %q", err, processes.nsjailOutput())
 	}
 	return s, nil
 }
@@ -83,7 +83,7 @@ func (c *Cold) launch(ctx context.Context, id int) (_ *Sandbox, err error) {
 // when ctx is done.
 func (s *Sandbox) awaitReady(ctx context.Context, started func(time.Time) error) error {
 	deadline, _ := ctx.Deadline()
-	stop := context.AfterFunc(ctx, s.body.kill)
+	stop := context.AfterFunc(ctx, s.processes.kill)
 	defer stop()
 	if err := started(deadline); err != nil {
 		return err
@@ -95,18 +95,18 @@ func (s *Sandbox) awaitReady(ctx context.Context, started func(time.Time) error)
 	return s.channel.SetReadDeadline(time.Time{})
 }
 
-// coldBody is one nsjail and the status socket of its supervisor.
-type coldBody struct {
+// coldProcesses is one nsjail and the status socket of its supervisor.
+type coldProcesses struct {
 	jail   *jail
 	status *net.UnixConn
-	// log is the output of nsjail itself; empty if all is well.
+	// log is the output of nsjail itself; empty unless nsjail reports an error.
 	log *output
 }
 
 // maxLogBytes is how much of nsjail's own output is kept for error messages.
 const maxLogBytes = 4096
 
-func startCold(args []string, inner *innerEnds) (*coldBody, error) {
+func startCold(args []string, inner *innerEnds) (*coldProcesses, error) {
 	status, statusIn, err := socketpair(unix.SOCK_STREAM, true)
 	if err != nil {
 		return nil, err
@@ -125,10 +125,10 @@ func startCold(args []string, inner *innerEnds) (*coldBody, error) {
 		_ = log.Close()
 		return nil, err
 	}
-	return &coldBody{jail: jail, status: status, log: collect(log, maxLogBytes, nil)}, nil
+	return &coldProcesses{jail: jail, status: status, log: collect(log, maxLogBytes, nil)}, nil
 }
 
-func (b *coldBody) awaitSupervisor(deadline time.Time) error {
+func (b *coldProcesses) awaitSupervisor(deadline time.Time) error {
 	_ = b.status.SetReadDeadline(deadline)
 	pid, err := awaitSupervisor(b.status)
 	if err != nil {
@@ -140,19 +140,19 @@ func (b *coldBody) awaitSupervisor(deadline time.Time) error {
 	return b.status.SetReadDeadline(time.Time{})
 }
 
-func (b *coldBody) kill()                 { b.jail.kill() }
-func (b *coldBody) dead() <-chan struct{} { return b.jail.gone }
-func (b *coldBody) ending() ending        { return readEnding(b.status) }
+func (b *coldProcesses) kill()                  { b.jail.kill() }
+func (b *coldProcesses) dead() <-chan struct{}  { return b.jail.gone }
+func (b *coldProcesses) exitStatus() exitStatus { return readExitStatus(b.status) }
 
-// settled implements body. It always returns false: only the supervisor can see the script's
-// process.
-func (b *coldBody) settled() (syscall.WaitStatus, bool) { return 0, false }
+// earlyExitStatus implements processTree. It always returns false: only the supervisor can see the
+// script's process.
+func (b *coldProcesses) earlyExitStatus() (syscall.WaitStatus, bool) { return 0, false }
 
-func (b *coldBody) close() {
+func (b *coldProcesses) close() {
 	b.jail.close()
 	_ = b.status.Close()
 	b.log.stop()
 }
 
-// said returns nsjail's own output. The body must be closed.
-func (b *coldBody) said() string { return strings.TrimSpace(string(b.log.kept)) }
+// nsjailOutput returns nsjail's own output. The processes must be closed.
+func (b *coldProcesses) nsjailOutput() string { return strings.TrimSpace(string(b.log.kept)) }

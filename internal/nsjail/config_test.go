@@ -19,7 +19,7 @@ func TestConfigShowsTheDefaultLimits(t *testing.T) {
 	for _, line := range []string{
 		fmt.Sprintf("rlimit_cpu: %d", seconds(l.CPU)+1),
 		"rlimit_fsize: " + mebibytes(l.FileBytes),
-		fmt.Sprintf("rlimit_nproc: %d", l.Processes+processSlack+supervisors),
+		fmt.Sprintf("rlimit_nproc: %d", l.Processes+processSlack+coldOverhead),
 		fmt.Sprintf("rlimit_nofile: %d", l.OpenFiles),
 		fmt.Sprintf(`mount { dst: "/tmp" fstype: "tmpfs" rw: true options: "%snr_inodes=16384,mode=1777" nosuid: true nodev: true }`, tmpfsSize(l.TmpBytes)),
 	} {

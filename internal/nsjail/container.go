@@ -58,9 +58,9 @@ func procCovered(points map[string]bool) bool {
 	return false
 }
 
-// missing returns, in one line, what this machine or container denies to sandboxes; "" if nothing
+// missingRights returns, in one line, what this machine or container denies to sandboxes; "" if nothing
 // is found.
-func (s Settings) missing() string {
+func (s Settings) missingRights() string {
 	var found []string
 	if !s.canUnshare() {
 		found = append(found, whyNoNamespaces())

@@ -9,7 +9,7 @@
 //   - Warm: a fork of a zygote. A zygote is an nsjail with a Python interpreter that has packages
 //     loaded. Each fork has its own namespaces; pid 1 is a tiny init program (package tinyinit). The
 //     zygote reports the wait status on its control socket. A pool keeps forks ready and replaces
-//     zygotes. NewMaker falls back to cold sandboxes where warm ones are not possible.
+//     zygotes. NewProvider falls back to cold sandboxes where warm ones are not possible.
 //
 // In both, pid 2 runs the script and has three bounded outputs, each with its own descriptor:
 // stdout, stderr, and the channel, which carries the script in and the runner's report out

@@ -78,7 +78,7 @@ func Doctor(ctx context.Context, settings Settings) []Check {
 	}
 	defer host.Close() //nolint:errcheck // the process ends next
 	checks = append(checks, checkCgroups(host), checkCoreDumps())
-	for _, sentence := range host.missing {
+	for _, sentence := range host.missingPackages {
 		checks = append(checks, Check{"packages", CheckWarn, sentence})
 	}
 	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx, "")

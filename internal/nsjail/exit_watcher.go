@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leaving reads the exit status of a process before the process is dead. The kernel reports the
+// exitWatcher reads the exit status of a process before the process is dead. The kernel reports the
 // wait status only after it has removed the process's namespaces, which takes several times as long
 // as a short script. But the status is final earlier: it cannot change once the process has begun
 // to exit.
-type leaving struct {
+type exitWatcher struct {
 	stat *os.File // /proc/<pid>/stat; held open, it never shows another process
 }
 
@@ -34,10 +34,10 @@ const (
 // flagExiting is PF_EXITING (include/linux/sched.h).
 const flagExiting = 0x4
 
-// settlesEarly reports whether this kernel sets the exit code of a process before it marks its last
+// exitCodeShownEarly reports whether this kernel sets the exit code of a process before it marks its last
 // thread as exiting (synchronize_group_exit in kernel/exit.c), and shows it (fs/proc/array.c):
 // Linux 5.18 and later.
-var settlesEarly = sync.OnceValue(func() bool {
+var exitCodeShownEarly = sync.OnceValue(func() bool {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {
 		return false
@@ -49,9 +49,9 @@ var settlesEarly = sync.OnceValue(func() bool {
 	return major > 5 || major == 5 && minor >= 18
 })
 
-// watchLeaving opens the stat file of the process behind a pidfd. It returns an error if /proc does
+// newExitWatcher opens the stat file of the process behind a pidfd. It returns an error if /proc does
 // not show the process or hides its exit code.
-func watchLeaving(pidfd int) (*leaving, error) {
+func newExitWatcher(pidfd int) (*exitWatcher, error) {
 	pid, err := pidOf(pidfd)
 	if err != nil {
 		return nil, err
@@ -60,20 +60,20 @@ func watchLeaving(pidfd int) (*leaving, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &leaving{stat: stat}
-	now, err := l.read()
+	w := &exitWatcher{stat: stat}
+	line, err := w.read()
 	switch {
 	case err != nil:
-	case now.startCode <= untold:
+	case line.startCode <= hiddenStartCode:
 		err = errors.New("/proc hides how processes of the sandbox end")
 	case exited(pidfd):
 		// A process id is reused only after its process is reaped. So if that is still alive, the
 		// file is its own.
 		err = errors.New("the process is dead")
 	default:
-		return l, nil
+		return w, nil
 	}
-	l.close()
+	w.close()
 	return nil, err
 }
 
@@ -95,30 +95,30 @@ func pidOf(pidfd int) (int, error) {
 	return 0, errors.New("fdinfo names no process")
 }
 
-// settled returns the wait status of the process once it is final; false before.
-func (l *leaving) settled() (syscall.WaitStatus, bool) {
-	seen, err := l.read()
-	if err != nil || !seen.exiting {
+// exitStatus returns the wait status of the process once it is final; false before.
+func (w *exitWatcher) exitStatus() (syscall.WaitStatus, bool) {
+	first, err := w.read()
+	if err != nil || !first.exiting {
 		return 0, false
 	}
 	// The kernel reads the exit code before the flags. If the process began to exit in between, the
 	// code in that line is old, so read again.
-	now, err := l.read()
-	if err == nil && now.startCode == 0 && seen.startCode != 0 {
+	last, err := w.read()
+	if err == nil && last.startCode == 0 && first.startCode != 0 {
 		// The memory of the process went away between the two reads, and with it what could deny
 		// access to the exit code; access may have been checked before that. Another read checks it
 		// after.
-		now, err = l.read()
+		last, err = w.read()
 	}
-	if err != nil || now.startCode == untold {
+	if err != nil || last.startCode == hiddenStartCode {
 		return 0, false // the process made itself undumpable (ptrace(2))
 	}
-	return now.status, true
+	return last.status, true
 }
 
-// untold is the start address of the program that the kernel shows if it denies access to it and to
+// hiddenStartCode is the start address of the program that the kernel shows if it denies access to it and to
 // the exit code. A process without memory shows 0.
-const untold = 1
+const hiddenStartCode = 1
 
 // statLine holds the fields of /proc/<pid>/stat that matter here.
 type statLine struct {
@@ -127,9 +127,9 @@ type statLine struct {
 	status    syscall.WaitStatus
 }
 
-func (l *leaving) read() (statLine, error) {
+func (w *exitWatcher) read() (statLine, error) {
 	var buffer [1024]byte
-	n, err := l.stat.ReadAt(buffer[:], 0)
+	n, err := w.stat.ReadAt(buffer[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return statLine{}, err
 	}
@@ -158,7 +158,7 @@ func parseStat(content []byte) (statLine, error) {
 	}, nil
 }
 
-func (l *leaving) close() { _ = l.stat.Close() }
+func (w *exitWatcher) close() { _ = w.stat.Close() }
 
 // backoff schedules the checks whether a process has begun to exit: at once, then at growing
 // intervals, since a script may go on after its report.
@@ -186,7 +186,7 @@ func (b *backoff) due() <-chan time.Time {
 
 func (b *backoff) start() { b.timer = time.NewTimer(0) }
 
-func (b *backoff) again() {
+func (b *backoff) next() {
 	b.timer.Reset(b.pause)
 	b.pause = min(2*b.pause, longestPause)
 }

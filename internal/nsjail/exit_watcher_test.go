@@ -37,8 +37,8 @@ func TestParseStat(t *testing.T) {
 }
 
 // A process that is not reaped yet stays in the state of exiting, so the test can check it.
-func TestSettled(t *testing.T) {
-	if !settlesEarly() {
+func TestExitWatcher(t *testing.T) {
+	if !exitCodeShownEarly() {
 		t.Fatal("this kernel is older than the one that the tests are for (5.18)")
 	}
 	tests := map[string]struct {
@@ -65,13 +65,13 @@ func TestSettled(t *testing.T) {
 			}
 			process := os.NewFile(uintptr(pidfd), "process")
 			defer process.Close()
-			l, err := watchLeaving(pidfd)
+			l, err := newExitWatcher(pidfd)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer l.close()
-			if status, ok := l.settled(); ok {
-				t.Errorf("settled while it waits: %v", status)
+			if status, ok := l.exitStatus(); ok {
+				t.Errorf("exited while it waits: %v", status)
 			}
 			if err := stdin.Close(); err != nil {
 				t.Fatal(err)
@@ -79,12 +79,12 @@ func TestSettled(t *testing.T) {
 			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(10*time.Second/time.Millisecond)); n != 1 || err != nil {
 				t.Fatalf("it does not end: %v", err)
 			}
-			if status, ok := l.settled(); !ok || status != test.want {
+			if status, ok := l.exitStatus(); !ok || status != test.want {
 				t.Errorf("got %#x, %v; want %#x", status, ok, test.want)
 			}
 			_ = cmd.Wait()
-			if status, ok := l.settled(); ok {
-				t.Errorf("settled after it is gone: %v", status)
+			if status, ok := l.exitStatus(); ok {
+				t.Errorf("exited after it is gone: %v", status)
 			}
 		})
 	}
@@ -92,7 +92,7 @@ func TestSettled(t *testing.T) {
 
 // A check may coincide with the moment in which a process begins to exit. One in some hundreds did,
 // and returned the old exit code.
-func TestSettledIsTheLastCode(t *testing.T) {
+func TestExitWatcherReturnsTheLastCode(t *testing.T) {
 	for range 500 {
 		killWatched(t)
 	}
@@ -112,7 +112,7 @@ func killWatched(t *testing.T) {
 	process := os.NewFile(uintptr(pidfd), "process")
 	defer process.Close()
 	_, outErr = stdout.Read(make([]byte, 1)) // the exec is done
-	l, err := watchLeaving(pidfd)
+	l, err := newExitWatcher(pidfd)
 	if err := errors.Join(outErr, err); err != nil {
 		t.Fatal(err)
 	}
@@ -120,14 +120,14 @@ func killWatched(t *testing.T) {
 	var looking sync.WaitGroup
 	looking.Go(func() {
 		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-			if status, ok := l.settled(); ok {
+			if status, ok := l.exitStatus(); ok {
 				if status != syscall.WaitStatus(syscall.SIGKILL) {
 					t.Errorf("got %#x", status)
 				}
 				return
 			}
 		}
-		t.Error("it is never settled")
+		t.Error("it never exits")
 	})
 	if err := stdin.Close(); err != nil {
 		t.Error(err)

@@ -8,8 +8,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// maxPiece is the most bytes of the script's output in one piece of text.
-const maxPiece = 64 << 10
+// maxChunk is the most bytes of the script's output in one chunk of text.
+const maxChunk = 64 << 10
 
 // outputs are stdout and stderr of a sandbox.
 type outputs struct {
@@ -24,10 +24,10 @@ func collectBoth(stdout, stderr *os.File, limit int64) outputs {
 	return outputs{stdout: collect(stdout, limit, written), stderr: collect(stderr, limit, written), written: written}
 }
 
-// Follow calls told with the script's output, from its first byte on and as the script writes it,
+// Follow calls emit with the script's output, from its first byte on and as the script writes it,
 // until ctx is done. The texts of one output, joined, are a prefix of what Run returns of it. Only
 // one caller at a time may follow; it may start before Run.
-func (o *outputs) Follow(ctx context.Context, told func([]jobs.Printed)) {
+func (o *outputs) Follow(ctx context.Context, emit func([]jobs.Printed)) {
 	out, err := tail{output: o.stdout}, tail{output: o.stderr}
 	for {
 		var printed []jobs.Printed
@@ -38,7 +38,7 @@ func (o *outputs) Follow(ctx context.Context, told func([]jobs.Printed)) {
 			printed = append(printed, jobs.Printed{Stream: jobs.Stderr, At: at, Text: text})
 		}
 		if len(printed) > 0 {
-			told(printed)
+			emit(printed)
 			if ctx.Err() == nil {
 				continue
 			}
@@ -51,28 +51,28 @@ func (o *outputs) Follow(ctx context.Context, told func([]jobs.Printed)) {
 	}
 }
 
-// tail reads an output as the text that take will return.
+// tail reads an output as the text that readAll will return.
 type tail struct {
 	output *output
-	// read counts the bytes of the output that were read, given those of the text made from them.
-	read, given int
+	// consumed counts the bytes read from the output, emitted those of the text made from them.
+	consumed, emitted int
 }
 
 // next returns the next text and its offset in bytes; "" if there is none yet.
 func (t *tail) next() (at int, text string) {
-	at = t.given
+	at = t.emitted
 	for text == "" {
 		t.output.mu.Lock()
-		end := min(len(t.output.kept), int(t.output.bound()), t.read+maxPiece)
-		raw := slices.Clone(t.output.kept[min(t.read, end):end])
+		end := min(len(t.output.kept), int(t.output.effectiveLimit()), t.consumed+maxChunk)
+		raw := slices.Clone(t.output.kept[min(t.consumed, end):end])
 		t.output.mu.Unlock()
-		raw = wholeCharacters(raw) // an incomplete character is left for the next call
+		raw = trimIncomplete(raw) // an incomplete character is left for the next call
 		if len(raw) == 0 {
 			return at, ""
 		}
 		text = validUTF8(raw)
-		t.read += len(raw)
+		t.consumed += len(raw)
 	}
-	t.given += len(text)
+	t.emitted += len(text)
 	return at, text
 }

@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// For any output, written in any pieces, a follower receives a prefix of what take returns: all of
+// For any output, written in any chunks, a follower receives a prefix of what readAll returns: all of
 // it but what only the end of the stream decides.
 func TestWhatIsFollowedIsWhatIsTaken(t *testing.T) {
 	alphabet := []string{"a", "é", "€", "😀", "\n", "\xff", "\x80", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", strings.Repeat("x", 50)}
@@ -25,7 +25,7 @@ func TestWhatIsFollowedIsWhatIsTaken(t *testing.T) {
 		limit := int64(1 + random.IntN(200))
 		o := &output{limit: limit}
 		if random.IntN(3) == 0 {
-			o.cutAt(1 + random.Int64N(limit))
+			o.lowerLimit(1 + random.Int64N(limit))
 		}
 		followed, reader := "", tail{output: o}
 		for rest := whole; len(rest) > 0; {

@@ -80,42 +80,42 @@ func numbersOf(fields []string) (slot int, rest []int64) {
 	return slot, rest
 }
 
-// fork is the body of a warm sandbox: an init process and the job's process, in a pid namespace
+// fork is the processes of a warm sandbox: an init process and the job's process, in a pid namespace
 // inside the zygote's.
 type fork struct {
-	zygote *zygote
-	born   chan struct{} // closed once init is known or the fork failed
-	gone   chan struct{}
+	zygote  *zygote
+	started chan struct{} // closed once the processes are known or the fork failed
+	gone    chan struct{}
 
-	mu   sync.Mutex
-	init int         // pidfd; -1 unless it lives
-	job  int         // pidfd; -1 unless it lives
-	ends [2]*os.File // job and init as files; readable once the process is dead
-	// leaves reads the job's exit status early; nil if this machine does not allow it.
-	leaves *leaving
-	failed error
-	end    ending
-	birth  sync.Once
-	death  sync.Once
+	mu         sync.Mutex
+	initPidfd  int         // pidfd; -1 unless it lives
+	jobPidfd   int         // pidfd; -1 unless it lives
+	pidfdFiles [2]*os.File // job and init as files; readable once the process is dead
+	// exitWatcher reads the job's exit status early; nil if this machine does not allow it.
+	exitWatcher *exitWatcher
+	failed      error
+	status      exitStatus
+	startOnce   sync.Once
+	endOnce     sync.Once
 }
 
 func newFork(z *zygote) *fork {
-	return &fork{zygote: z, born: make(chan struct{}), gone: make(chan struct{}), init: -1, job: -1}
+	return &fork{zygote: z, started: make(chan struct{}), gone: make(chan struct{}), initPidfd: -1, jobPidfd: -1}
 }
 
-// hear handles a message of the zygote about this fork.
-func (f *fork) hear(m controlMessage) {
+// handle processes a message of the zygote about this fork.
+func (f *fork) handle(m controlMessage) {
 	switch {
 	case m.word == "forked" && len(m.files) == 2:
 		f.mu.Lock()
-		f.init, f.job = m.files[0], m.files[1]
-		f.ends = [2]*os.File{os.NewFile(uintptr(f.job), "job"), os.NewFile(uintptr(f.init), "init")}
+		f.initPidfd, f.jobPidfd = m.files[0], m.files[1]
+		f.pidfdFiles = [2]*os.File{os.NewFile(uintptr(f.jobPidfd), "job"), os.NewFile(uintptr(f.initPidfd), "init")}
 		f.mu.Unlock()
-		f.zygote.watching.Go(f.watch)
-		f.birth.Do(func() { close(f.born) })
+		f.zygote.forkWatchers.Go(f.awaitEnd)
+		f.startOnce.Do(func() { close(f.started) })
 	case m.word == "ended" && len(m.numbers) == 3:
 		f.mu.Lock()
-		f.end = ending{
+		f.status = exitStatus{
 			known: true, status: syscall.WaitStatus(m.numbers[0]),
 			cpu: time.Duration(m.numbers[1]+m.numbers[2]) * time.Microsecond,
 		}
@@ -123,27 +123,27 @@ func (f *fork) hear(m controlMessage) {
 		f.finish(nil)
 	default:
 		m.closeFiles()
-		f.finish(fmt.Errorf("the zygote says: %s", m.text))
+		f.finish(fmt.Errorf("the zygote reported: %s", m.text))
 	}
 }
 
-// zygotePatience is how long a zygote may take to report the end of a fork.
-const zygotePatience = time.Second
+// endReportBound is how long a zygote may take to report the end of a fork.
+const endReportBound = time.Second
 
-// watch waits for the end of the job's process and then kills the rest of the fork. A zygote that
-// does not report the end within zygotePatience hangs and is killed: otherwise, a script that has
+// awaitEnd waits for the end of the job's process and then kills the rest of the fork. A zygote that
+// does not report the end within endReportBound hangs and is killed: otherwise, a script that has
 // returned would look like one that exceeds its time. The time that the kernel takes to remove the
 // namespace does not count, since a job can make that long, and killing the zygote kills all its
 // sandboxes.
-func (f *fork) watch() {
-	awaitExit(f.ends[0])
+func (f *fork) awaitEnd() {
+	awaitExit(f.pidfdFiles[0])
 	f.kill()
-	_ = f.ends[1].SetReadDeadline(time.Now().Add(teardownBound))
-	awaitExit(f.ends[1])
+	_ = f.pidfdFiles[1].SetReadDeadline(time.Now().Add(teardownBound))
+	awaitExit(f.pidfdFiles[1])
 	select {
 	case <-f.gone:
-	case <-time.After(zygotePatience):
-		f.zygote.logger.Error("a zygote hangs; it is killed", "patience", zygotePatience)
+	case <-time.After(endReportBound):
+		f.zygote.logger.Error("a zygote hangs; it is killed", "bound", endReportBound)
 		f.zygote.jail.kill()
 	}
 }
@@ -162,19 +162,19 @@ func awaitExit(pidfd *os.File) {
 func (f *fork) lost() { f.finish(errors.New("the zygote is gone")) }
 
 func (f *fork) finish(failed error) {
-	f.death.Do(func() {
+	f.endOnce.Do(func() {
 		f.mu.Lock()
 		f.failed = failed
 		f.mu.Unlock()
-		f.birth.Do(func() { close(f.born) })
+		f.startOnce.Do(func() { close(f.started) })
 		close(f.gone)
 	})
 }
 
-// awaitBirth blocks until the zygote reported the fork's processes or its failure.
-func (f *fork) awaitBirth(deadline time.Time) error {
+// awaitStart blocks until the zygote reported the fork's processes or its failure.
+func (f *fork) awaitStart(deadline time.Time) error {
 	select {
-	case <-f.born:
+	case <-f.started:
 	case <-time.After(time.Until(deadline)):
 		return fmt.Errorf("the zygote did not fork: %w", os.ErrDeadlineExceeded)
 	}
@@ -185,12 +185,12 @@ func (f *fork) awaitBirth(deadline time.Time) error {
 
 func (f *fork) dead() <-chan struct{} { return f.gone }
 
-// usable reports whether the job's process is alive. It asks the kernel: when a zygote dies, its
+// alive reports whether the job's process is alive. It asks the kernel: when a zygote dies, its
 // forks die with it, before gone is closed for each of them.
-func (f *fork) usable() bool {
+func (f *fork) alive() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.job >= 0 && !exited(f.job)
+	return f.jobPidfd >= 0 && !exited(f.jobPidfd)
 }
 
 // exited reports whether the process behind a pidfd is dead.
@@ -199,29 +199,29 @@ func exited(pidfd int) bool {
 	return err != nil && !errors.Is(err, unix.EINTR) || ready > 0
 }
 
-// watchLeaving enables settled where this machine supports it. Call it when the process waits for
-// its script: it is confined then, and no user code has run.
-func (f *fork) watchLeaving() {
+// watchExit enables earlyExitStatus where this machine supports it. Call it when the process waits
+// for its script: it is confined then, and no user code has run.
+func (f *fork) watchExit() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.job >= 0 && settlesEarly() {
-		f.leaves, _ = watchLeaving(f.job)
+	if f.jobPidfd >= 0 && exitCodeShownEarly() {
+		f.exitWatcher, _ = newExitWatcher(f.jobPidfd)
 	}
 }
 
-func (f *fork) settled() (syscall.WaitStatus, bool) {
+func (f *fork) earlyExitStatus() (syscall.WaitStatus, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.leaves == nil {
+	if f.exitWatcher == nil {
 		return 0, false
 	}
-	return f.leaves.settled()
+	return f.exitWatcher.exitStatus()
 }
 
-func (f *fork) ending() ending {
+func (f *fork) exitStatus() exitStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.end
+	return f.status
 }
 
 // kill kills the job's process, for whose end the zygote waits, and then the init, with which the
@@ -229,7 +229,7 @@ func (f *fork) ending() ending {
 func (f *fork) kill() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, fd := range []int{f.job, f.init} {
+	for _, fd := range []int{f.jobPidfd, f.initPidfd} {
 		if fd >= 0 {
 			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 		}
@@ -239,13 +239,13 @@ func (f *fork) kill() {
 func (f *fork) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.init < 0 {
+	if f.initPidfd < 0 {
 		return
 	}
-	closeFiles(f.ends[:]...)
-	if f.leaves != nil {
-		f.leaves.close()
-		f.leaves = nil
+	closeFiles(f.pidfdFiles[:]...)
+	if f.exitWatcher != nil {
+		f.exitWatcher.close()
+		f.exitWatcher = nil
 	}
-	f.init, f.job = -1, -1
+	f.initPidfd, f.jobPidfd = -1, -1
 }

@@ -28,16 +28,16 @@ import (
 type Host struct {
 	settings Settings
 	limits   jobs.Limits
-	claim    *claim
+	slot     *hostSlot
 	// cgroups is nil if cgroups cannot be used; cgroupsError is the reason.
 	cgroups      *cgroup.Hierarchy
 	cgroupsError error
 	// dir contains the runner's files and the rendered configuration.
 	dir    string
 	mounts []string
-	// missing has a sentence for each package that should be preloaded and is not installed.
-	missing []string
-	groups  atomic.Uint64
+	// missingPackages has a sentence for each package that should be preloaded and is not installed.
+	missingPackages []string
+	groups          atomic.Uint64
 	// teardowns run after the verdicts of the jobs.
 	teardowns teardowns
 }
@@ -51,20 +51,20 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
-	python, err := ask(ctx, settings.Python, slices.Concat(settings.packages(), settings.onDemand()))
+	python, err := queryInterpreter(ctx, settings.Python, slices.Concat(settings.packages(), settings.onDemand()))
 	if err != nil {
 		return nil, err
 	}
 	if h.mounts, err = python.mounts(); err != nil {
 		return nil, err
 	}
-	h.settings, h.missing = settings.withoutMissing(python.Missing)
+	h.settings, h.missingPackages = settings.withoutMissing(python.Missing)
 	runDir := settings.runDir()
 	if err := owndir.Make(runDir, 0o755); err != nil {
 		return nil, fmt.Errorf("RUN_DIR: %w; choose a folder of this user's own", err)
 	}
-	if h.claim, err = newClaim(runDir, settings.UIDBase); err != nil {
-		return nil, fmt.Errorf("claim a place among this machine's workers: %w", err)
+	if h.slot, err = newHostSlot(runDir, settings.UIDBase); err != nil {
+		return nil, fmt.Errorf("acquire a slot among this machine's workers: %w", err)
 	}
 	defer func() {
 		if err != nil {
@@ -72,14 +72,14 @@ func Open(ctx context.Context, settings Settings) (_ *Host, err error) {
 		}
 	}()
 	if os.Geteuid() == 0 {
-		// Where even root may not mount, sandboxes do not start, and missing reports why.
+		// Where even root may not mount, sandboxes do not start, and missingRights reports why.
 		_ = uncoverProc(runDir)
 	}
-	h.cgroups, h.cgroupsError = cgroup.Open(h.claim.groupName())
+	h.cgroups, h.cgroupsError = cgroup.Open(h.slot.groupName())
 	if h.cgroupsError != nil && settings.RequireCgroups {
 		return nil, fmt.Errorf("cgroups are required and cannot be used: %w", h.cgroupsError)
 	}
-	h.dir = filepath.Join(runDir, "worker-"+strconv.Itoa(h.claim.number))
+	h.dir = filepath.Join(runDir, "worker-"+strconv.Itoa(h.slot.number))
 	return h, h.writeFiles(ctx)
 }
 
@@ -102,7 +102,7 @@ func (h *Host) Close() error {
 	if h.dir != "" {
 		errs = append(errs, os.RemoveAll(h.dir))
 	}
-	return errors.Join(append(errs, h.claim.close())...)
+	return errors.Join(append(errs, h.slot.close())...)
 }
 
 func (s Settings) runDir() string {
@@ -127,15 +127,15 @@ func (h *Host) launch(id, cgroups int) launch {
 	}
 }
 
-// newGroup creates the cgroup of a job, with room for beside more processes than the job's own. It
+// newGroup creates the cgroup of a job, for overheadProcesses more than the job's own. It
 // returns nil if cgroups are not in use.
-func (h *Host) newGroup(beside int) (*cgroup.Group, error) {
+func (h *Host) newGroup(overheadProcesses int) (*cgroup.Group, error) {
 	if h.cgroups == nil {
 		return nil, nil
 	}
 	name := "job-" + strconv.FormatUint(h.groups.Add(1), 10)
 	return h.cgroups.New(name, cgroup.Limits{
-		MemoryBytes: h.limits.MemoryBytes, Processes: h.limits.Processes + beside,
+		MemoryBytes: h.limits.MemoryBytes, Processes: h.limits.Processes + overheadProcesses,
 	})
 }
 
@@ -176,7 +176,7 @@ func (h *Host) writeFiles(ctx context.Context) error {
 			return err
 		}
 		rendered += readOnly(slices.Concat(h.mounts, []string{h.runnerPath() + ":/runner"})...)
-		rendered += h.ownPlaces()
+		rendered += h.environment()
 		if path == h.zygotePath() {
 			rendered = withUsers(rendered, users)
 		}
@@ -193,10 +193,10 @@ func (h *Host) writeFiles(ctx context.Context) error {
 	return h.compileRunner(ctx)
 }
 
-// ownPlaces returns the environment in which scripts find the sandbox's Python before the
+// environment returns the environment in which scripts find the sandbox's Python before the
 // machine's, as python and python3, and the locales installed with it. Of a variable that is set
 // twice, nsjail takes the last.
-func (h *Host) ownPlaces() string {
+func (h *Host) environment() string {
 	programs := filepath.Dir(h.settings.Python)
 	entries := fmt.Sprintf("envar: %q\n", "PATH="+programs+":/usr/bin:/bin")
 	locales := filepath.Join(filepath.Dir(programs), "share/cellblock/locale")

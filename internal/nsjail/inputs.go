@@ -11,24 +11,24 @@ import (
 	"cellblock/internal/nsjail/cgroup"
 )
 
-// restrict applies the limits that the request asked for, where they are below the worker's. No
+// lowerLimits applies the limits that the request asked for, where they are below the worker's. No
 // user code has run in the sandbox yet. It sets the cgroup's limits; the runner lowers its own
 // rlimits (task.Rlimits).
-func (s *Sandbox) restrict(asked jobs.AskedLimits) error {
+func (s *Sandbox) lowerLimits(asked jobs.AskedLimits) error {
 	if asked == (jobs.AskedLimits{}) {
 		return nil
 	}
 	s.limits = s.limits.Lowered(asked)
-	s.stdout.cutAt(s.limits.OutputBytes)
-	s.stderr.cutAt(s.limits.OutputBytes)
+	s.stdout.lowerLimit(s.limits.OutputBytes)
+	s.stderr.lowerLimit(s.limits.OutputBytes)
 	if s.group == nil {
 		return nil
 	}
-	return s.group.Limit(cgroup.Limits{MemoryBytes: s.limits.MemoryBytes, Processes: s.limits.Processes + s.beside})
+	return s.group.Limit(cgroup.Limits{MemoryBytes: s.limits.MemoryBytes, Processes: s.limits.Processes + s.overheadProcesses})
 }
 
-// handOver sends the files and then the task. It fails if the runner is gone.
-func (s *Sandbox) handOver(script string, inputs *jobs.Inputs) error {
+// sendJob sends the files and then the task. It fails if the runner is gone.
+func (s *Sandbox) sendJob(script string, inputs *jobs.Inputs) error {
 	if inputs != nil {
 		for _, file := range inputs.Files {
 			if err := writeFile(s.channel, file); err != nil {
@@ -82,6 +82,6 @@ func (s *Sandbox) loweredRlimits() map[string]uint64 {
 			lowered[name] = value
 		}
 	}
-	lowered[strconv.Itoa(unix.RLIMIT_NPROC)] += uint64(s.beside)
+	lowered[strconv.Itoa(unix.RLIMIT_NPROC)] += uint64(s.overheadProcesses)
 	return lowered
 }

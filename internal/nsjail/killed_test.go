@@ -59,16 +59,16 @@ func beVictim(t *testing.T, kind string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	maker, err := NewMaker(t.Context(), host, 2, slog.New(slog.DiscardHandler))
+	provider, err := NewProvider(t.Context(), host, 2, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const script = "import os, time\ndef main():\n    os.fork()\n    time.sleep(600)"
-	sandbox, err := maker.Acquire(t.Context(), script)
+	sandbox, err := provider.Acquire(t.Context(), script)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("victim %d %d\n", host.claim.number, host.claim.uidBase)
+	fmt.Printf("victim %d %d\n", host.slot.number, host.slot.uidBase)
 	sandbox.Run(t.Context(), script, nil)
 }
 
@@ -78,13 +78,13 @@ func clearedByTheNext(t *testing.T, number int) {
 	t.Helper()
 	for {
 		cold := openCold(t, nil)
-		if cold.host.claim.number < number {
+		if cold.host.slot.number < number {
 			continue // another worker of this machine; keep its number
 		}
-		if cold.host.claim.number > number {
+		if cold.host.slot.number > number {
 			return // another worker of this machine took the number and cleaned up
 		}
-		left, err := filepath.Glob("/sys/fs/cgroup/*/" + cold.host.claim.groupName() + "/*")
+		left, err := filepath.Glob("/sys/fs/cgroup/*/" + cold.host.slot.groupName() + "/*")
 		if err != nil {
 			t.Fatal(err)
 		}

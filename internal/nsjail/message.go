@@ -58,8 +58,8 @@ type report struct {
 	failure *jobs.Failure
 	// files are the files that came before the result.
 	files []jobs.OutputFile
-	// beside holds the notes on the result and the files.
-	beside beside
+	// notes are the notes on the result and the files.
+	notes resultNotes
 }
 
 // errResultTooLarge is returned for a report that announces more bytes than allowed.
@@ -71,8 +71,8 @@ var (
 	errFilesTooLarge = errors.New("the files are larger than allowed")
 )
 
-// errGarbled is returned for anything on the channel that is not a valid report.
-var errGarbled = errors.New("not a message of the runner's")
+// errMalformed is returned for anything on the channel that is not a valid report.
+var errMalformed = errors.New("malformed frame")
 
 // writeTask sends the task. It fails if the runner is gone.
 func writeTask(w io.Writer, t task) error {
@@ -94,50 +94,50 @@ func readReady(r io.Reader) error {
 		return err
 	}
 	if kind != frameReady || length != 0 {
-		return errGarbled
+		return errMalformed
 	}
 	return nil
 }
 
 // readReport reads the files, notes if there are any, and one result or error frame. It returns
 // io.EOF if the channel ended without any; errResultTooLarge, errTooManyFiles or errFilesTooLarge,
-// without reading the payload that exceeds the limit; and an error wrapping errGarbled for anything
+// without reading the payload that exceeds the limit; and an error wrapping errMalformed for anything
 // that the protocol does not allow.
 func readReport(r io.Reader, limits jobs.Limits) (report, error) {
 	files, kind, length, err := readOutputs(r, limits)
 	if err != nil {
 		return report{}, err
 	}
-	var notes beside
+	var notes resultNotes
 	if kind == frameNotes {
-		if notes, err = readBeside(r, length, limits); err != nil {
+		if notes, err = readNotes(r, length, limits); err != nil {
 			return report{}, err
 		}
 		if kind, length, err = readHeader(r); err != nil {
 			return report{}, err
 		}
 	}
-	said, err := readEnd(r, kind, length, limits.ResultBytes)
-	said.files, said.beside = files, notes
-	return said, err
+	result, err := readResult(r, kind, length, limits.ResultBytes)
+	result.files, result.notes = files, notes
+	return result, err
 }
 
-// readEnd reads the payload of a result or error frame.
-func readEnd(r io.Reader, kind byte, length, resultLimit int64) (report, error) {
+// readResult reads the payload of a result or error frame.
+func readResult(r io.Reader, kind byte, length, resultLimit int64) (report, error) {
 	limit := int64(maxErrorBytes)
 	switch kind {
 	case frameResult:
 		limit = resultLimit
 	case frameError:
 	default:
-		return report{}, fmt.Errorf("%w: kind %#x", errGarbled, kind)
+		return report{}, fmt.Errorf("%w: kind %#x", errMalformed, kind)
 	}
 	if length > limit {
 		return report{}, errResultTooLarge
 	}
 	payload := make([]byte, length)
 	if _, err := io.ReadFull(r, payload); err != nil {
-		return report{}, fmt.Errorf("%w: cut short", errGarbled)
+		return report{}, fmt.Errorf("%w: cut short", errMalformed)
 	}
 	if kind == frameResult {
 		return decodeResult(payload)
@@ -149,7 +149,7 @@ func readHeader(r io.Reader) (kind byte, length int64, err error) {
 	var header [headerBytes]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0, 0, fmt.Errorf("%w: cut short", errGarbled)
+			return 0, 0, fmt.Errorf("%w: cut short", errMalformed)
 		}
 		return 0, 0, err
 	}
@@ -160,8 +160,8 @@ func readHeader(r io.Reader) (kind byte, length int64, err error) {
 // than an answer can hold (jsontext stops at 10,000).
 func decodeResult(payload []byte) (report, error) {
 	result := jsontext.Value(payload)
-	if !result.IsValid() || opened(payload) > maxDepth && !jsontext.Value(deeper(payload)).IsValid() {
-		return report{}, fmt.Errorf("%w: the result is not valid JSON", errGarbled)
+	if !result.IsValid() || openBrackets(payload) > maxDepth && !jsontext.Value(nestDeeper(payload)).IsValid() {
+		return report{}, fmt.Errorf("%w: the result is not valid JSON", errMalformed)
 	}
 	return report{result: result}, nil
 }
@@ -169,26 +169,26 @@ func decodeResult(payload []byte) (report, error) {
 // maxDepth is the depth up to which no second check is needed. The runner stops at 500.
 const maxDepth = 9000
 
-// opened returns an upper bound on the depth of the JSON.
-func opened(payload []byte) int {
+// openBrackets returns an upper bound on the depth of the JSON.
+func openBrackets(payload []byte) int {
 	return bytes.Count(payload, []byte("[")) + bytes.Count(payload, []byte("{"))
 }
 
-// deeper nests the JSON further than answers do.
-func deeper(payload []byte) []byte {
+// nestDeeper nests the JSON further than answers do.
+func nestDeeper(payload []byte) []byte {
 	return slices.Concat([]byte("[[[[[[[["), payload, []byte("]]]]]]]]"))
 }
 
 func decodeError(payload []byte) (report, error) {
 	var failure jobs.Failure
 	if err := json.Unmarshal(payload, &failure); err != nil {
-		return report{}, fmt.Errorf("%w: %w", errGarbled, err)
+		return report{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if !failure.Code.Reported() {
-		return report{}, fmt.Errorf("%w: code %q is not the runner's to report", errGarbled, failure.Code)
+		return report{}, fmt.Errorf("%w: code %q is not the runner's to report", errMalformed, failure.Code)
 	}
 	if !utf8.ValidString(failure.Message) || failure.Message == "" {
-		return report{}, fmt.Errorf("%w: no message", errGarbled)
+		return report{}, fmt.Errorf("%w: no message", errMalformed)
 	}
 	// Only the worker sets these.
 	failure.Signal, failure.Limit = "", nil

@@ -42,9 +42,9 @@ func TestReadOutputs(t *testing.T) {
 		"one byte over, in the sum": {sent: slices.Concat(outputFrame("a", "12345678"), outputFrame("b", "9"), end), err: errFilesTooLarge},
 		"announced, not sent":       {sent: []byte{'F', 0xff, 0xff, 0xff, 0xff, 0, 1, 'a'}, err: errFilesTooLarge},
 		"one too many":              {sent: slices.Concat(outputFrame("a", ""), outputFrame("b", ""), outputFrame("c", ""), end), err: errTooManyFiles},
-		"a name out of its frame":   {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: errGarbled},
-		"no name":                   {sent: []byte{'F', 0, 0, 0, 1, 0}, err: errGarbled},
-		"cut short":                 {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: errGarbled},
+		"a name out of its frame":   {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: errMalformed},
+		"no name":                   {sent: []byte{'F', 0, 0, 0, 1, 0}, err: errMalformed},
+		"cut short":                 {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: errMalformed},
 		"no end":                    {sent: outputFrame("a", ""), err: io.EOF},
 		"a hostile name":            {sent: slices.Concat(outputFrame("../../etc/passwd\x00", "x"), end), names: []string{"_../_../etc/passwd_"}},
 	} {
@@ -72,7 +72,7 @@ func TestReadReportBoundsDepth(t *testing.T) {
 	if _, err := readReport(bytes.NewReader(nested(9990)), bounded(1<<20)); err != nil {
 		t.Errorf("9990 levels: %v", err)
 	}
-	if _, err := readReport(bytes.NewReader(nested(9999)), bounded(1<<20)); !errors.Is(err, errGarbled) {
+	if _, err := readReport(bytes.NewReader(nested(9999)), bounded(1<<20)); !errors.Is(err, errMalformed) {
 		t.Errorf("9999 levels: %v", err)
 	}
 }
@@ -90,20 +90,20 @@ func TestReadReport(t *testing.T) {
 		"one byte over":        {sent: frame('R', strings.Repeat("1", limit+1)), err: errResultTooLarge},
 		"announced, not sent":  {sent: []byte{'R', 0xff, 0xff, 0xff, 0xff}, err: errResultTooLarge},
 		"an exception":         {sent: frame('E', `{"code":"exception","message":"ValueError: no"}`), failure: &jobs.Failure{Code: jobs.CodeException, Message: "ValueError: no"}},
-		"an enforced code":     {sent: frame('E', `{"code":"timeout","message":"x"}`), err: errGarbled},
-		"no message":           {sent: frame('E', `{"code":"exception"}`), err: errGarbled},
+		"an enforced code":     {sent: frame('E', `{"code":"timeout","message":"x"}`), err: errMalformed},
+		"no message":           {sent: frame('E', `{"code":"exception"}`), err: errMalformed},
 		"a forged limit":       {sent: frame('E', `{"code":"exit","message":"m","signal":"SIGKILL","limit":{"name":"wall"}}`), failure: &jobs.Failure{Code: jobs.CodeExit, Message: "m"}},
 		"nothing":              {sent: nil, err: io.EOF},
-		"half a header":        {sent: []byte{'R', 0}, err: errGarbled},
-		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: errGarbled},
-		"another kind":         {sent: frame('Y', ``), err: errGarbled},
-		"not JSON":             {sent: frame('R', `{a:1}`), err: errGarbled},
-		"NaN":                  {sent: frame('R', `NaN`), err: errGarbled},
-		"a duplicate name":     {sent: frame('R', `{"a":1,"a":2}`), err: errGarbled},
-		"two values":           {sent: frame('R', `1 2`), err: errGarbled},
-		"bad UTF-8":            {sent: frame('R', "\"\xff\""), err: errGarbled},
-		"text instead":         {sent: []byte("hello world, this is a print"), err: errGarbled},
-		"an empty result":      {sent: frame('R', ``), err: errGarbled},
+		"half a header":        {sent: []byte{'R', 0}, err: errMalformed},
+		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: errMalformed},
+		"another kind":         {sent: frame('Y', ``), err: errMalformed},
+		"not JSON":             {sent: frame('R', `{a:1}`), err: errMalformed},
+		"NaN":                  {sent: frame('R', `NaN`), err: errMalformed},
+		"a duplicate name":     {sent: frame('R', `{"a":1,"a":2}`), err: errMalformed},
+		"two values":           {sent: frame('R', `1 2`), err: errMalformed},
+		"bad UTF-8":            {sent: frame('R', "\"\xff\""), err: errMalformed},
+		"text instead":         {sent: []byte("hello world, this is a print"), err: errMalformed},
+		"an empty result":      {sent: frame('R', ``), err: errMalformed},
 		"only the first count": {sent: append(frame('R', `1`), frame('R', `2`)...), result: `1`},
 	}
 	for name, test := range tests {

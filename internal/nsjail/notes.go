@@ -13,21 +13,21 @@ import (
 
 // Bounds on a frameNotes. The runner stays well below them.
 const (
-	maxBesideBytes = 256 << 10
-	maxNotes       = 21
-	maxNoteBytes   = 2 << 10
-	maxOmitted     = 64
+	maxNotesBytes = 256 << 10
+	maxNotes      = 21
+	maxNoteBytes  = 2 << 10
+	maxOmitted    = 64
 )
 
-// beside is what the runner reports in addition to the result and the files. User code can forge
+// resultNotes are what the runner reports in addition to the result and the files. User code can forge
 // it, for its own job only.
-type beside struct {
+type resultNotes struct {
 	notes   []string
 	omitted []jobs.OmittedFile
 }
 
-// besideFrame is the payload of a frameNotes.
-type besideFrame struct {
+// notesFrame is the payload of a frameNotes.
+type notesFrame struct {
 	Notes        []string `json:"notes"`
 	FilesOmitted []struct {
 		Name  string `json:"name"`
@@ -36,34 +36,34 @@ type besideFrame struct {
 	} `json:"files_omitted"`
 }
 
-// readBeside reads the payload of a frameNotes. It returns an error wrapping errGarbled if the
+// readNotes reads the payload of a frameNotes. It returns an error wrapping errMalformed if the
 // payload exceeds a bound or is invalid, or if an omitted file has an unknown limit.
-func readBeside(r io.Reader, length int64, limits jobs.Limits) (beside, error) {
-	if length > maxBesideBytes {
-		return beside{}, fmt.Errorf("%w: %d bytes of notes", errGarbled, length)
+func readNotes(r io.Reader, length int64, limits jobs.Limits) (resultNotes, error) {
+	if length > maxNotesBytes {
+		return resultNotes{}, fmt.Errorf("%w: %d bytes of notes", errMalformed, length)
 	}
 	payload := make([]byte, length)
 	if _, err := io.ReadFull(r, payload); err != nil {
-		return beside{}, fmt.Errorf("%w: cut short", errGarbled)
+		return resultNotes{}, fmt.Errorf("%w: cut short", errMalformed)
 	}
-	var frame besideFrame
+	var frame notesFrame
 	if err := json.Unmarshal(payload, &frame); err != nil {
-		return beside{}, fmt.Errorf("%w: %w", errGarbled, err)
+		return resultNotes{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if len(frame.Notes) > maxNotes || len(frame.FilesOmitted) > maxOmitted {
-		return beside{}, fmt.Errorf("%w: too many notes", errGarbled)
+		return resultNotes{}, fmt.Errorf("%w: too many notes", errMalformed)
 	}
 	for _, note := range frame.Notes {
 		if len(note) > maxNoteBytes || !utf8.ValidString(note) {
-			return beside{}, fmt.Errorf("%w: not a note of the runner's", errGarbled)
+			return resultNotes{}, fmt.Errorf("%w: a note that is too long or not UTF-8", errMalformed)
 		}
 	}
-	found := beside{notes: frame.Notes}
+	found := resultNotes{notes: frame.Notes}
 	var names jobs.Names
 	for _, file := range frame.FilesOmitted {
 		limit, ok := fileLimit(file.Limit, limits)
 		if !ok || file.Size != nil && (*file.Size < 0 || *file.Size > math.MaxUint32) {
-			return beside{}, fmt.Errorf("%w: a file was left out for no limit", errGarbled)
+			return resultNotes{}, fmt.Errorf("%w: an omitted file without a valid limit or size", errMalformed)
 		}
 		found.omitted = append(found.omitted, jobs.OmittedFile{Name: names.Safe(file.Name), Size: file.Size, Limit: limit})
 	}

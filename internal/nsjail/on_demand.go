@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// latePool is a pool that starts on demand, for packages that few scripts need: its zygote takes
+// onDemandPool is a pool that starts on demand, for packages that few scripts need: its zygote takes
 // memory and time to start. Scripts do not wait for it; until it is ready, they import the packages
-// themselves. A nil latePool suits no script.
-type latePool struct {
+// themselves. A nil onDemandPool matches no script.
+type onDemandPool struct {
 	packages []string
 	names    *regexp.Regexp
 	start    func(context.Context) (*pool, error)
 	logger   *slog.Logger
 
-	// ctx cancels a start that is under way; starting waits for it.
-	ctx      context.Context //nolint:containedctx // of the goroutine that get starts
-	stop     context.CancelFunc
-	starting sync.WaitGroup
+	// ctx cancels a start that is under way; startGroup waits for it.
+	ctx        context.Context //nolint:containedctx // of the goroutine that get starts
+	stop       context.CancelFunc
+	startGroup sync.WaitGroup
 
-	mu   sync.Mutex
-	pool *pool
-	busy bool
-	// notBefore is when a failed start may be retried.
-	notBefore time.Time
+	mu         sync.Mutex
+	pool       *pool
+	isStarting bool
+	// retryAt is when a failed start may be retried.
+	retryAt time.Time
 }
 
-// lateAgain is the pause after a failed start.
-const lateAgain = time.Minute
+// onDemandRetry is the pause after a failed start.
+const onDemandRetry = time.Minute
 
-// newLatePool returns a pool that is not started yet; nil if no packages are configured. The caller
+// newOnDemandPool returns a pool that is not started yet; nil if no packages are configured. The caller
 // must close it.
-func newLatePool(ctx context.Context, host *Host, ready int, logger *slog.Logger) *latePool {
+func newOnDemandPool(ctx context.Context, host *Host, ready int, logger *slog.Logger) *onDemandPool {
 	names := host.settings.onDemand()
 	if len(names) == 0 {
 		return nil
@@ -45,14 +45,14 @@ func newLatePool(ctx context.Context, host *Host, ready int, logger *slog.Logger
 	logger = logger.With("zygote", strings.Join(packages, ","))
 	// Detached from ctx: the pool starts at the first job that needs it, and other jobs use it too.
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
-	return &latePool{
+	return &onDemandPool{
 		packages: names, names: anyOf(names), logger: logger, ctx: own, stop: stop,
 		start: func(ctx context.Context) (*pool, error) { return newPool(ctx, host, packages, ready, logger) },
 	}
 }
 
-// suits reports whether the script names one of the packages.
-func (l *latePool) suits(script string) bool {
+// matches reports whether the script names one of the packages.
+func (l *onDemandPool) matches(script string) bool {
 	if l == nil {
 		return false
 	}
@@ -62,40 +62,40 @@ func (l *latePool) suits(script string) bool {
 }
 
 // get returns the pool; nil if it is not ready. It starts the pool if no start is under way and
-// none failed within lateAgain.
-func (l *latePool) get() *pool {
+// none failed within onDemandRetry.
+func (l *onDemandPool) get() *pool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pool == nil && !l.busy && l.ctx.Err() == nil && time.Now().After(l.notBefore) {
-		l.busy = true
-		l.starting.Go(l.open)
+	if l.pool == nil && !l.isStarting && l.ctx.Err() == nil && time.Now().After(l.retryAt) {
+		l.isStarting = true
+		l.startGroup.Go(l.openPool)
 	}
 	return l.pool
 }
 
-func (l *latePool) open() {
+func (l *onDemandPool) openPool() {
 	p, err := l.start(l.ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy = false
+	l.isStarting = false
 	switch {
 	case err == nil:
 		l.pool = p
 	case l.ctx.Err() == nil:
-		l.notBefore = time.Now().Add(lateAgain)
-		l.logger.Warn("a zygote cannot be had; scripts load its packages themselves", "error", err, "again_in", lateAgain)
+		l.retryAt = time.Now().Add(onDemandRetry)
+		l.logger.Warn("zygote start failed; scripts import its packages themselves", "error", err, "again_in", onDemandRetry)
 	}
 }
 
 // close stops the pool, also one that is starting. get must not be called any more.
-func (l *latePool) close() {
+func (l *onDemandPool) close() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	l.stop() // no start begins after this
 	l.mu.Unlock()
-	l.starting.Wait()
+	l.startGroup.Wait()
 	if l.pool != nil {
 		l.pool.close()
 	}

@@ -7,12 +7,12 @@ import (
 
 // A script that names a package of the on-demand zygote runs at once, with the package preloaded or
 // not. Soon it is preloaded.
-func TestLateZygote(t *testing.T) {
+func TestOnDemandZygote(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"numpy"} })
 	const script = "import sys\ndef main(): return 'numpy' in sys.modules"
 	if value[bool](t, warm, script) {
-		t.Error("it was loaded before anybody asked for it")
+		t.Error("it was loaded before a script named it")
 	}
 	for deadline := time.Now().Add(30 * time.Second); !value[bool](t, warm, script); {
 		if time.Now().After(deadline) {
@@ -22,7 +22,7 @@ func TestLateZygote(t *testing.T) {
 }
 
 // If the zygote cannot start, scripts that name its package run as others do.
-func TestLateZygoteThatCannotStart(t *testing.T) {
+func TestOnDemandZygoteThatCannotStart(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"no_such_package"} })
 	for range 3 {
@@ -33,7 +33,7 @@ func TestLateZygoteThatCannotStart(t *testing.T) {
 }
 
 // close does not wait for a zygote that is about to start.
-func TestLateZygoteIsClosedWhileItStarts(t *testing.T) {
+func TestOnDemandZygoteIsClosedWhileItStarts(t *testing.T) {
 	t.Parallel()
 	warm := openWarm(t, 1, func(s *Settings) { s.Preload, s.PreloadOnDemand = nil, []string{"pandas"} })
 	value[int](t, warm, "def main():\n    # pandas\n    return 7")

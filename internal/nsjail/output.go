@@ -22,8 +22,8 @@ type output struct {
 
 	mu   sync.Mutex
 	kept []byte
-	// most is a lower limit that was set later, for reading; 0 if none was.
-	most int64
+	// loweredLimit is a limit that was set later, for reading; 0 if none was.
+	loweredLimit int64
 }
 
 // collect reads source to its end in a goroutine. It keeps at most limit bytes and drops the rest,
@@ -53,16 +53,16 @@ func (o *output) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// take blocks until the stream ends, drainBound at most, and returns it as valid UTF-8: each
+// readAll blocks until the stream ends, drainBound at most, and returns it as valid UTF-8: each
 // invalid byte becomes U+FFFD. All writers must be dead.
-func (o *output) take() (text string, truncated bool) {
+func (o *output) readAll() (text string, truncated bool) {
 	_ = o.source.SetReadDeadline(time.Now().Add(drainBound))
 	<-o.done
 	return o.text()
 }
 
-// takeNow returns what was written so far, as take does; writers may go on.
-func (o *output) takeNow() (text string, truncated bool) {
+// readAvailable returns what was written so far, as readAll does; writers may go on.
+func (o *output) readAvailable() (text string, truncated bool) {
 	_ = o.source.SetReadDeadline(time.Unix(1, 0))
 	<-o.done
 	_ = o.source.SetReadDeadline(time.Time{})
@@ -90,9 +90,9 @@ func (o *output) drain(fd int) {
 func (o *output) text() (text string, truncated bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	kept, limit := o.kept, o.bound()
+	kept, limit := o.kept, o.effectiveLimit()
 	if truncated = int64(len(kept)) > limit; truncated {
-		kept = wholeCharacters(kept[:limit])
+		kept = trimIncomplete(kept[:limit])
 	}
 	return validUTF8(kept), truncated
 }
@@ -108,7 +108,7 @@ func validUTF8(b []byte) string {
 	for len(b) > 0 {
 		r, size := utf8.DecodeRune(b)
 		if r == utf8.RuneError && size == 1 {
-			size = beginning(b)
+			size = incompleteLength(b)
 		}
 		text.WriteRune(r)
 		b = b[size:]
@@ -116,9 +116,9 @@ func validUTF8(b []byte) string {
 	return text.String()
 }
 
-// beginning returns how many bytes at the start of b are the beginning of a character, at least 1.
-// The character must not be complete.
-func beginning(b []byte) int {
+// incompleteLength returns how many bytes at the start of b begin a character, at least 1. The
+// character must not be complete.
+func incompleteLength(b []byte) int {
 	size := 1
 	// FullRune is false while the bytes can still become a character.
 	for size < min(len(b), utf8.UTFMax) && !utf8.FullRune(b[:size+1]) {
@@ -127,17 +127,17 @@ func beginning(b []byte) int {
 	return size
 }
 
-// cutAt makes take return at most limit bytes. limit must not exceed that of collect.
-func (o *output) cutAt(limit int64) {
+// lowerLimit makes readAll return at most limit bytes. limit must not exceed that of collect.
+func (o *output) lowerLimit(limit int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.most = limit
+	o.loweredLimit = limit
 }
 
-// bound returns the most bytes to return. The caller holds mu.
-func (o *output) bound() int64 {
-	if o.most > 0 {
-		return o.most
+// effectiveLimit returns the most bytes to return. The caller holds mu.
+func (o *output) effectiveLimit() int64 {
+	if o.loweredLimit > 0 {
+		return o.loweredLimit
 	}
 	return o.limit
 }
@@ -148,8 +148,8 @@ func (o *output) stop() {
 	<-o.done
 }
 
-// wholeCharacters drops an incomplete character at the end.
-func wholeCharacters(b []byte) []byte {
+// trimIncomplete drops an incomplete character at the end.
+func trimIncomplete(b []byte) []byte {
 	for back := 1; back < utf8.UTFMax && back <= len(b); back++ {
 		start := len(b) - back
 		if utf8.RuneStart(b[start]) {

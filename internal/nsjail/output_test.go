@@ -33,7 +33,7 @@ func TestCollect(t *testing.T) {
 			if err := in.Close(); err != nil {
 				t.Fatal(err)
 			}
-			text, truncated := o.take()
+			text, truncated := o.readAll()
 			if text != test.want || truncated != test.truncated {
 				t.Errorf("got %q, %v; want %q, %v", text, truncated, test.want, test.truncated)
 			}
@@ -41,7 +41,7 @@ func TestCollect(t *testing.T) {
 		t.Run(name+", and its writer goes on", func(t *testing.T) {
 			o, in := openOutput(t, test.limit)
 			write(t, in, test.written)
-			text, truncated := o.takeNow()
+			text, truncated := o.readAvailable()
 			if text != test.want || truncated != test.truncated {
 				t.Errorf("got %q, %v; want %q, %v", text, truncated, test.want, test.truncated)
 			}
@@ -50,13 +50,13 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// takeNow returns everything written before, including what the reader has not read yet.
-func TestTakeNowMissesNothing(t *testing.T) {
+// readAvailable returns everything written before, including what the reader has not read yet.
+func TestReadAvailableIsComplete(t *testing.T) {
 	for range 200 {
 		o, in := openOutput(t, 1<<20)
 		written := strings.Repeat("x", 40_000)
 		write(t, in, written)
-		if text, _ := o.takeNow(); text != written {
+		if text, _ := o.readAvailable(); text != written {
 			t.Fatalf("%d bytes of %d", len(text), len(written))
 		}
 		o.stop()

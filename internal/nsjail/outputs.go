@@ -33,7 +33,7 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 		}
 		content := make([]byte, size)
 		if _, err := io.ReadFull(r, content); err != nil {
-			return nil, 0, 0, fmt.Errorf("%w: cut short", errGarbled)
+			return nil, 0, 0, fmt.Errorf("%w: cut short", errMalformed)
 		}
 		sum := sha256.Sum256(content)
 		safe := names.Safe(name)
@@ -47,14 +47,14 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 func readOutputName(r io.Reader, length int64) (name string, size int64, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return "", 0, fmt.Errorf("%w: cut short", errGarbled)
+		return "", 0, fmt.Errorf("%w: cut short", errMalformed)
 	}
 	bytes := make([]byte, binary.BigEndian.Uint16(head[:]))
 	if size = length - int64(len(head)+len(bytes)); size < 0 {
-		return "", 0, fmt.Errorf("%w: a name longer than its frame", errGarbled)
+		return "", 0, fmt.Errorf("%w: a name longer than its frame", errMalformed)
 	}
 	if _, err := io.ReadFull(r, bytes); err != nil {
-		return "", 0, fmt.Errorf("%w: cut short", errGarbled)
+		return "", 0, fmt.Errorf("%w: cut short", errMalformed)
 	}
 	return string(bytes), size, nil
 }

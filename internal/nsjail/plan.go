@@ -39,7 +39,7 @@ func (h *Host) plan(packages []string) (string, error) {
 			"prlimit64": unix.SYS_PRLIMIT64, "capset": unix.SYS_CAPSET, "seccomp": unix.SYS_SECCOMP,
 			"clone": unix.SYS_CLONE,
 		},
-		Rlimits: forkRlimits(h.limits, h.cgroups != nil), TmpBytes: h.limits.TmpBytes, SingleUID: h.claim.single,
+		Rlimits: forkRlimits(h.limits, h.cgroups != nil), TmpBytes: h.limits.TmpBytes, SingleUID: h.slot.singleUID,
 	}
 	text, err := json.Marshal(p, json.Deterministic(true))
 	return string(text), err
@@ -87,7 +87,7 @@ func (h *Host) writeZygoteFiles(arch seccomp.Arch) error {
 func (h *Host) zygoteLaunch(plan string, cgroups int) zygoteLaunch {
 	return zygoteLaunch{
 		Nsjail: h.settings.Nsjail, ConfigFile: h.zygotePath(), Python: h.settings.Python,
-		FirstID: h.claim.firstID(), IDs: h.claim.ids(), Plan: plan, Cgroups: cgroups,
+		FirstID: h.slot.firstUID(), IDs: h.slot.uids(), Plan: plan, Cgroups: cgroups,
 	}
 }
 

@@ -20,15 +20,15 @@ type pool struct {
 	// ready is unbuffered: each ready sandbox is owned by a goroutine, which replaces it when its
 	// zygote retires or dies.
 	ready chan *readySandbox
-	// turns bounds how many forks are made at once.
-	turns   chan struct{}
-	stop    context.CancelFunc
-	keeping sync.WaitGroup
+	// forkLimiter bounds how many forks are made at once.
+	forkLimiter chan struct{}
+	stop        context.CancelFunc
+	loops       sync.WaitGroup
 
-	mu     sync.Mutex
-	zygote *zygote
-	// replaced is closed when zygote changes.
-	replaced chan struct{}
+	mu      sync.Mutex
+	current *zygote
+	// currentChanged is closed when current changes.
+	currentChanged chan struct{}
 }
 
 // readySandbox is a sandbox that waits for its script, and its processes.
@@ -41,37 +41,37 @@ const (
 	// acquireBound is how long a job waits for a ready sandbox. That is long enough to replace a
 	// zygote that died.
 	acquireBound = 60 * time.Second
-	// preparers is how many forks are made at once: one waits for the kernel while the other
-	// computes.
-	preparers = 2
+	// maxConcurrentForks is how many forks are made at once: one waits for the kernel while the
+	// other computes.
+	maxConcurrentForks = 2
 	// firstRetry and longestRetry bound the pauses after a zygote or a sandbox could not be made.
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = 5 * time.Second
 )
 
-// errMachine marks errors of preparing a sandbox that the zygote did not cause.
-var errMachine = errors.New("the machine lacks what a sandbox needs")
+// errHost marks errors of preparing a sandbox that the zygote did not cause.
+var errHost = errors.New("the machine lacks what a sandbox needs")
 
 // newPool starts a pool that keeps ready sandboxes ready, at least one. It returns an error if no
 // sandbox can be made, and leaves nothing behind then.
 func newPool(ctx context.Context, host *Host, packages []string, ready int, logger *slog.Logger) (*pool, error) {
 	p := &pool{
 		host: host, packages: packages, logger: logger,
-		ready: make(chan *readySandbox), turns: make(chan struct{}, preparers), replaced: make(chan struct{}),
+		ready: make(chan *readySandbox), forkLimiter: make(chan struct{}, maxConcurrentForks), currentChanged: make(chan struct{}),
 	}
 	// Detached from ctx: close ends the pool, after the jobs that still need sandboxes.
-	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	poolCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	z, first, err := p.launch(ctx)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	p.adopt(keeping, z)
-	p.keeping.Go(func() { p.succeed(keeping, z) })
-	p.keeping.Go(func() { p.hold(keeping, first) })
+	p.setCurrent(poolCtx, z)
+	p.loops.Go(func() { p.replaceRetiring(poolCtx, z) })
+	p.loops.Go(func() { p.keepReady(poolCtx, first) })
 	for range ready - 1 {
-		p.keeping.Go(func() { p.hold(keeping, nil) })
+		p.loops.Go(func() { p.keepReady(poolCtx, nil) })
 	}
 	return p, nil
 }
@@ -91,15 +91,15 @@ func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
 	return z, first, nil
 }
 
-// take returns a live ready sandbox, which the caller owns. It returns an error when ctx is done or
+// acquire returns a live ready sandbox, which the caller owns. It returns an error when ctx is done or
 // after acquireBound.
-func (p *pool) take(ctx context.Context) (*Sandbox, error) {
+func (p *pool) acquire(ctx context.Context) (*Sandbox, error) {
 	bound := time.NewTimer(acquireBound)
 	defer bound.Stop()
 	for {
 		select {
 		case s := <-p.ready:
-			if s.fork.usable() {
+			if s.fork.alive() {
 				return s.Sandbox, nil
 			}
 			s.Discard() // its zygote died meanwhile
@@ -111,39 +111,39 @@ func (p *pool) take(ctx context.Context) (*Sandbox, error) {
 	}
 }
 
-// adopt makes z the zygote for new forks. A goroutine closes z once it is spent and its last
+// setCurrent makes z the zygote for new forks. A goroutine closes z once it is retired and its last
 // sandbox is gone.
-func (p *pool) adopt(ctx context.Context, z *zygote) {
+func (p *pool) setCurrent(ctx context.Context, z *zygote) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.zygote = z
-	close(p.replaced)
-	p.replaced = make(chan struct{})
-	p.keeping.Go(func() { p.outlive(ctx, z) })
+	p.current = z
+	close(p.currentChanged)
+	p.currentChanged = make(chan struct{})
+	p.loops.Go(func() { p.closeWhenIdle(ctx, z) })
 }
 
-// succeed replaces zygotes that are worn or dead until ctx is done. A worn one serves while its
-// successor starts, so jobs do not wait.
-func (p *pool) succeed(ctx context.Context, z *zygote) {
+// replaceRetiring replaces zygotes that are retiring or dead until ctx is done. A retiring one serves
+// while its successor starts, so jobs do not wait.
+func (p *pool) replaceRetiring(ctx context.Context, z *zygote) {
 	for {
 		select {
-		case <-z.worn:
+		case <-z.retiring:
 		case <-ctx.Done():
 			return
 		}
-		next := p.replace(ctx)
+		next := p.launchWithRetry(ctx)
 		if next == nil {
 			return
 		}
-		p.adopt(ctx, next)
-		z.retireNow()
+		p.setCurrent(ctx, next)
+		z.retire()
 		z = next
 	}
 }
 
-// replace launches the next zygote. It retries until it succeeds; nil when ctx is done.
-func (p *pool) replace(ctx context.Context) *zygote {
-	for pause := firstRetry; ctx.Err() == nil; pause = wait(ctx, pause) {
+// launchWithRetry launches the next zygote. It retries until it succeeds; nil when ctx is done.
+func (p *pool) launchWithRetry(ctx context.Context) *zygote {
+	for pause := firstRetry; ctx.Err() == nil; pause = sleepBackoff(ctx, pause) {
 		z, first, err := p.launch(ctx)
 		if err == nil {
 			p.host.teardowns.start(first.Discard)
@@ -156,8 +156,8 @@ func (p *pool) replace(ctx context.Context) *zygote {
 	return nil
 }
 
-// wait sleeps for pause or until ctx is done, and returns the next, longer pause.
-func wait(ctx context.Context, pause time.Duration) time.Duration {
+// sleepBackoff sleeps for pause or until ctx is done, and returns the next, longer pause.
+func sleepBackoff(ctx context.Context, pause time.Duration) time.Duration {
 	select {
 	case <-ctx.Done():
 	case <-time.After(pause):
@@ -165,8 +165,8 @@ func wait(ctx context.Context, pause time.Duration) time.Duration {
 	return min(2*pause, longestRetry)
 }
 
-// hold keeps one sandbox ready until ctx is done. It owns s, which may be nil.
-func (p *pool) hold(ctx context.Context, s *readySandbox) {
+// keepReady keeps one sandbox ready until ctx is done. It owns s, which may be nil.
+func (p *pool) keepReady(ctx context.Context, s *readySandbox) {
 	for ctx.Err() == nil {
 		if s == nil {
 			s = p.prepareNext(ctx)
@@ -179,7 +179,7 @@ func (p *pool) hold(ctx context.Context, s *readySandbox) {
 	}
 }
 
-// offer blocks until s is taken, dead or replaced. If the zygote of s retires, s stays on offer
+// offer blocks until s is acquired, dead or replaced. If the zygote of s retires, s stays on offer
 // until its replacement is ready, which offer returns; in all other cases it returns nil.
 func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 	select {
@@ -191,7 +191,7 @@ func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 	case <-ctx.Done():
 		s.Discard()
 		return nil
-	case <-s.fork.zygote.spent:
+	case <-s.fork.zygote.retired:
 	}
 	next := make(chan *readySandbox, 1)
 	go func() { next <- p.prepareNext(ctx) }()
@@ -212,35 +212,35 @@ func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 func (p *pool) prepareNext(ctx context.Context) *readySandbox {
 	pause := firstRetry
 	for {
-		z := p.present(ctx)
+		z := p.awaitCurrent(ctx)
 		if z == nil {
 			return nil
 		}
-		s, err := p.prepareInTurn(ctx, z)
+		s, err := p.prepareLimited(ctx, z)
 		switch {
 		case err == nil:
 			return s
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, errSpent): // the zygote was spent since present returned it
-		case errors.Is(err, errMachine):
+		case errors.Is(err, errRetired): // the zygote was retired since awaitCurrent returned it
+		case errors.Is(err, errHost):
 			p.logger.Error("preparing a sandbox failed", "error", err, "again_in", pause)
-			pause = wait(ctx, pause)
+			pause = sleepBackoff(ctx, pause)
 		default:
 			p.logger.Error("a zygote does not fork; it is replaced", "error", err)
-			z.retireNow()
+			z.retire()
 		}
 	}
 }
 
-// present returns the zygote to fork from. It blocks while that is spent and not replaced; nil when
-// ctx is done.
-func (p *pool) present(ctx context.Context) *zygote {
+// awaitCurrent returns the zygote to fork from. It blocks while that is retired and not replaced; nil
+// when ctx is done.
+func (p *pool) awaitCurrent(ctx context.Context) *zygote {
 	for {
 		p.mu.Lock()
-		z, replaced := p.zygote, p.replaced
+		z, replaced := p.current, p.currentChanged
 		p.mu.Unlock()
-		if !z.isSpent() {
+		if !z.isRetired() {
 			return z
 		}
 		select {
@@ -251,26 +251,26 @@ func (p *pool) present(ctx context.Context) *zygote {
 	}
 }
 
-func (p *pool) prepareInTurn(ctx context.Context, z *zygote) (*readySandbox, error) {
+func (p *pool) prepareLimited(ctx context.Context, z *zygote) (*readySandbox, error) {
 	select {
-	case p.turns <- struct{}{}:
-		defer func() { <-p.turns }()
+	case p.forkLimiter <- struct{}{}:
+		defer func() { <-p.forkLimiter }()
 		return p.prepare(ctx, z)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// outlive closes a zygote that is spent once the last of its sandboxes is gone, or when ctx is
-// done. It bounds the wait.
-func (p *pool) outlive(ctx context.Context, z *zygote) {
+// closeWhenIdle closes a zygote that is retired once the last of its sandboxes is gone, or when ctx
+// is done. It bounds the wait.
+func (p *pool) closeWhenIdle(ctx context.Context, z *zygote) {
 	defer z.close()
 	select {
-	case <-z.spent:
+	case <-z.retired:
 	case <-ctx.Done():
 		return
 	}
-	const look = 100 * time.Millisecond
+	const interval = 100 * time.Millisecond
 	longest := time.NewTimer(acquireBound + p.host.limits.Wall + teardownBound)
 	defer longest.Stop()
 	for !z.idle() {
@@ -280,15 +280,15 @@ func (p *pool) outlive(ctx context.Context, z *zygote) {
 		case <-longest.C:
 			p.logger.Error("sandboxes of a retired zygote do not end; they are killed")
 			return
-		case <-time.After(look):
+		case <-time.After(interval):
 		}
 	}
 }
 
-// close ends the pool: its zygotes and every sandbox that was not taken.
+// close ends the pool: its zygotes and every sandbox that was not acquired.
 func (p *pool) close() {
 	p.stop()
-	p.keeping.Wait()
+	p.loops.Wait()
 }
 
 // prepare forks one ready sandbox from z, within forkBound.
@@ -297,32 +297,32 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	defer cancel()
 	group, err := p.host.newGroup(0)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMachine, err)
+		return nil, fmt.Errorf("%w: %w", errHost, err)
 	}
-	id, err := p.host.claim.takeID()
+	id, err := p.host.slot.acquire()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", errMachine, err), removeGroup(group))
+		return nil, errors.Join(fmt.Errorf("%w: %w", errHost, err), removeGroup(group))
 	}
 	inner, outer, err := openPipes(group, id)
 	if err != nil {
-		p.host.claim.giveBack(id)
-		return nil, errors.Join(fmt.Errorf("%w: %w", errMachine, err), removeGroup(group))
+		p.host.slot.release(id)
+		return nil, errors.Join(fmt.Errorf("%w: %w", errHost, err), removeGroup(group))
 	}
 	defer inner.close()
-	body, err := z.fork(inner, p.host.claim.inside(id))
+	f, err := z.fork(inner, p.host.slot.insideUID(id))
 	if err != nil {
 		outer.close()
-		p.host.claim.giveBack(id)
+		p.host.slot.release(id)
 		return nil, errors.Join(err, removeGroup(group))
 	}
 	inner.close() // the zygote has its own copies
 	limits := p.host.limits
 	s := &Sandbox{
-		limits: limits, body: body, channel: outer.channel,
+		limits: limits, processes: f, channel: outer.channel,
 		outputs: collectBoth(outer.stdout, outer.stderr, limits.OutputBytes),
-		group:   group, logger: p.logger, behind: p.host.teardowns.start, release: func() { p.host.claim.giveBack(id) },
+		group:   group, logger: p.logger, startTeardown: p.host.teardowns.start, release: func() { p.host.slot.release(id) },
 	}
-	err = s.awaitReady(ctx, body.awaitBirth)
+	err = s.awaitReady(ctx, f.awaitStart)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// The zygote may hang, and the fork with it. Do not wait for the teardown: the caller
 		// continues with another zygote.
@@ -331,9 +331,9 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	}
 	if err != nil {
 		s.Discard()
-		said, _ := s.stderr.take()
-		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(said))
+		printed, _ := s.stderr.readAll()
+		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(printed))
 	}
-	body.watchLeaving()
-	return &readySandbox{s, body}, nil
+	f.watchExit()
+	return &readySandbox{s, f}, nil
 }

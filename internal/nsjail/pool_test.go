@@ -106,7 +106,7 @@ func acquireZygote(t *testing.T, warm *Warm) *zygote {
 	if o := s.Run(t.Context(), "def main(): return 1", nil); o.Failure != nil {
 		t.Fatalf("%+v", *o.Failure)
 	}
-	return s.body.(*fork).zygote
+	return s.processes.(*fork).zygote
 }
 
 // Jobs get sandboxes while the successor of a zygote starts.
@@ -142,10 +142,10 @@ func TestPoolStopsAtTwiceTheForks(t *testing.T) {
 	shut()
 	opened := sync.OnceFunc(open)
 	defer opened()
-	for !first.isSpent() {
+	for !first.isRetired() {
 		acquireZygote(t, warm)
 	}
-	if got := first.forked.Load(); got != 2*zygoteJobs {
+	if got := first.forkCount.Load(); got != 2*zygoteJobs {
 		t.Errorf("%d forks, want %d", got, 2*zygoteJobs)
 	}
 	opened()
@@ -229,7 +229,7 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer idle.Discard()
-	first := idle.body.(*fork).zygote
+	first := idle.processes.(*fork).zygote
 	for _, pid := range childrenOf(t, first.jail.cmd.Process.Pid) {
 		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 			t.Fatal(err)
@@ -242,7 +242,7 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Discard)
-		if s.body.(*fork).zygote != first {
+		if s.processes.(*fork).zygote != first {
 			break
 		}
 	}
@@ -252,20 +252,20 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 	first.jail.kill() // so that no teardown waits for its processes
 }
 
-// With every user id in use, takeID returns an error; later it returns the id that was released.
-func TestTakeIDIsBounded(t *testing.T) {
+// With every user id in use, acquire returns an error; later it returns the id that was released.
+func TestHostSlotUIDsAreBounded(t *testing.T) {
 	t.Parallel()
-	c := &claim{uidBase: 1000, live: map[int]bool{}}
-	for range jobIDs {
-		if _, err := c.takeID(); err != nil {
+	c := &hostSlot{uidBase: 1000, inUse: map[int]bool{}}
+	for range jobUIDs {
+		if _, err := c.acquire(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if id, err := c.takeID(); err == nil {
-		t.Fatalf("id %d was given twice", id)
+	if id, err := c.acquire(); err == nil {
+		t.Fatalf("id %d was acquired twice", id)
 	}
-	c.giveBack(1007)
-	if id, err := c.takeID(); err != nil || id != 1007 {
+	c.release(1007)
+	if id, err := c.acquire(); err != nil || id != 1007 {
 		t.Errorf("%d, %v", id, err)
 	}
 }
@@ -274,10 +274,10 @@ func TestTakeIDIsBounded(t *testing.T) {
 // before a sandbox is made.
 func TestIDsSufficeForWhatIsReady(t *testing.T) {
 	t.Parallel()
-	if needed := idsNeeded(MaxReady); needed > jobIDs {
-		t.Errorf("%d ready sandboxes need %d ids of %d", MaxReady, needed, jobIDs)
+	if needed := uidsNeeded(MaxReady); needed > jobUIDs {
+		t.Errorf("%d ready sandboxes need %d ids of %d", MaxReady, needed, jobUIDs)
 	}
-	if _, err := NewMaker(t.Context(), nil, MaxReady+1, testLogger(t)); err == nil {
+	if _, err := NewProvider(t.Context(), nil, MaxReady+1, testLogger(t)); err == nil {
 		t.Error("more were not refused")
 	}
 }

@@ -25,8 +25,8 @@ func DefaultPrefix() string {
 	return "/opt/cellblock"
 }
 
-// ownPlaces are directories that each sandbox mounts anew, which hides the machine's.
-var ownPlaces = []string{"/tmp", "/dev", "/proc"}
+// hiddenDirs are directories that each sandbox mounts anew, which hides the machine's.
+var hiddenDirs = []string{"/tmp", "/dev", "/proc"}
 
 // checkVisible returns an error for a path of the interpreter that sandboxes cannot see.
 func checkVisible(path string) error {
@@ -34,7 +34,7 @@ func checkVisible(path string) error {
 	if err != nil {
 		return err
 	}
-	for _, place := range ownPlaces {
+	for _, place := range hiddenDirs {
 		if path == place || strings.HasPrefix(path, place+"/") {
 			return fmt.Errorf("the sandbox's Python, %s, lies below %s, which each sandbox has of its own and which hides it; "+
 				"choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", path, place)
@@ -63,8 +63,8 @@ def found(name):
 print(json.dumps({"Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n for n in sys.argv[1:] if not found(n)]}))
 `
 
-// ask runs the interpreter and returns its directories and the packages that it lacks.
-func ask(ctx context.Context, python string, packages []string) (interpreter, error) {
+// queryInterpreter runs the interpreter and returns its directories and the packages that it lacks.
+func queryInterpreter(ctx context.Context, python string, packages []string) (interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, python, append([]string{"-I", "-B", "-c", interpreterProgram}, packages...)...) //nolint:gosec // the operator's interpreter
@@ -114,17 +114,17 @@ func (s Settings) withoutMissing(missing []string) (_ Settings, sentences []stri
 	return s, sentences
 }
 
-// reportMissing logs the packages that should be preloaded and are not installed. Zygotes run
+// logMissingPackages logs the packages that should be preloaded and are not installed. Zygotes run
 // without them.
-func (h *Host) reportMissing(logger *slog.Logger) {
-	for _, sentence := range h.missing {
+func (h *Host) logMissingPackages(logger *slog.Logger) {
+	for _, sentence := range h.missingPackages {
 		logger.Error("a package cannot be preloaded", "reason", sentence)
 	}
 }
 
-// reportLeft logs the cgroups that a killed worker left and that cannot be removed.
-func (h *Host) reportLeft(logger *slog.Logger) {
-	if h.cgroups != nil && len(h.cgroups.Left()) > 0 {
-		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.cgroups.Left())
+// logUnremovableGroups logs the cgroups that a killed worker left and that cannot be removed.
+func (h *Host) logUnremovableGroups(logger *slog.Logger) {
+	if h.cgroups != nil && len(h.cgroups.Unremovable()) > 0 {
+		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.cgroups.Unremovable())
 	}
 }

@@ -27,8 +27,8 @@ func TestPrefix(t *testing.T) {
 	inBothKinds(t, func(s *Settings) {
 		s.Nsjail, s.Python = filepath.Join(prefix, "bin/nsjail"), filepath.Join(prefix, "bin/python3")
 		s.Preload, s.PreloadOnDemand = nil, nil
-	}, func(t *testing.T, maker Maker) {
-		if got := value[string](t, maker, "import sys, numpy\ndef main(): return sys.prefix"); got != prefix {
+	}, func(t *testing.T, provider Provider) {
+		if got := value[string](t, provider, "import sys, numpy\ndef main(): return sys.prefix"); got != prefix {
 			t.Errorf("the sandbox's Python is in %s, want %s", got, prefix)
 		}
 	})
@@ -76,11 +76,11 @@ func TestPackagesThatAreNotInstalled(t *testing.T) {
 		s.Preload, s.PreloadOnDemand = []string{"numpy", "no_such_package"}, []string{"no_such_module.inner", "not a name"}
 	})
 	logged := newComplaints()
-	maker, err := NewMaker(t.Context(), cold.host, 1, slog.New(logged))
+	provider, err := NewProvider(t.Context(), cold.host, 1, slog.New(logged))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer maker.Close()
+	defer provider.Close()
 	text := strings.Join(logged.all(), "\n")
 	for _, want := range []string{
 		`PRELOAD names "no_such_package", which is not installed`, "make lock setup",
@@ -90,7 +90,7 @@ func TestPackagesThatAreNotInstalled(t *testing.T) {
 			t.Errorf("the log does not have %q:\n%s", want, text)
 		}
 	}
-	if maker.Kind() != KindWarm || !value[bool](t, maker, "import sys\ndef main(): return 'numpy' in sys.modules") {
+	if provider.Kind() != KindWarm || !value[bool](t, provider, "import sys\ndef main(): return 'numpy' in sys.modules") {
 		t.Error("the packages that are there are not loaded")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// Maker provides sandboxes of one kind. It is safe for concurrent use.
-type Maker interface {
+// Provider provides sandboxes of one kind. It is safe for concurrent use.
+type Provider interface {
 	// Acquire returns a sandbox that is ready for the script. The caller owns it and must call Run
 	// or Discard.
 	Acquire(ctx context.Context, script string) (*Sandbox, error)
@@ -23,17 +23,17 @@ const (
 	KindCold = "cold"
 )
 
-// NewMaker returns a Maker of the kind in Settings.Sandbox that keeps up to ready sandboxes ready.
-// If warm sandboxes are not possible on this machine, it logs the reason and returns a Maker of
+// NewProvider returns a Provider of the kind in Settings.Sandbox that keeps up to ready sandboxes ready.
+// If warm sandboxes are not possible on this machine, it logs the reason and returns a Provider of
 // cold ones, which are slower but as strictly confined. It returns an error if no sandbox can be
 // made, with what is missing in one line, or if ready exceeds MaxReady.
-func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (Maker, error) {
+func NewProvider(ctx context.Context, host *Host, ready int, logger *slog.Logger) (Provider, error) {
 	if ready > MaxReady {
 		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; start more workers instead", ready, MaxReady)
 	}
-	host.reportLeft(logger)
+	host.logUnremovableGroups(logger)
 	if host.settings.Sandbox == KindWarm {
-		host.reportMissing(logger)
+		host.logMissingPackages(logger)
 		warm, err := NewWarm(ctx, host, ready, logger)
 		if err == nil {
 			return warm, nil
@@ -51,17 +51,17 @@ func NewMaker(ctx context.Context, host *Host, ready int, logger *slog.Logger) (
 
 // explain prefixes an error from starting a sandbox with what is missing.
 func (s Settings) explain(err error) error {
-	if missing := s.missing(); missing != "" {
+	if missing := s.missingRights(); missing != "" {
 		return fmt.Errorf("%s (%w)", missing, err)
 	}
 	return err
 }
 
-// Kind implements Maker.
+// Kind implements Provider.
 func (*Cold) Kind() string { return KindCold }
 
-// Close implements Maker; Cold keeps nothing ready.
+// Close implements Provider; Cold keeps nothing ready.
 func (*Cold) Close() {}
 
-// Kind implements Maker.
+// Kind implements Provider.
 func (*Warm) Kind() string { return KindWarm }

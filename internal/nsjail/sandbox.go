@@ -16,34 +16,34 @@ import (
 
 // Sandbox is ready to run one script. Its owner must call Run or Discard, once.
 type Sandbox struct {
-	limits  jobs.Limits
-	body    body
-	channel *net.UnixConn
+	limits    jobs.Limits
+	processes processTree
+	channel   *net.UnixConn
 	outputs
 	// group is nil if cgroups are not in use.
 	group *cgroup.Group
-	// beside is the number of processes in the group that are not the script's.
-	beside int
+	// overheadProcesses is the number of processes in the group that are not the script's.
+	overheadProcesses int
 	// release returns the sandbox's user id to the worker. It is called once the sandbox is dead.
 	release func()
-	// behind runs a teardown after the verdict; see teardowns.
-	behind func(teardown func())
-	logger *slog.Logger
+	// startTeardown runs a teardown after the verdict; see teardowns.
+	startTeardown func(teardown func())
+	logger        *slog.Logger
 
 	discarded sync.Once
 }
 
-// body is the processes of a sandbox, cold or warm.
-type body interface {
+// processTree is the processes of a sandbox, cold or warm.
+type processTree interface {
 	// kill kills all of them. It may be called at any time and more than once.
 	kill()
 	// dead returns a channel that is closed when all of them are dead.
 	dead() <-chan struct{}
-	// settled returns the wait status of the script's process once it is final; it may never report
+	// earlyExitStatus returns the wait status of the script's process once it is final; it may never report
 	// true. It is for use with cgroups only: it does not include the CPU time.
-	settled() (syscall.WaitStatus, bool)
-	// ending returns how the script's process ended. All of them must be dead.
-	ending() ending
+	earlyExitStatus() (syscall.WaitStatus, bool)
+	// exitStatus returns how the script's process ended. All of them must be dead.
+	exitStatus() exitStatus
 	// close releases the resources outside. All of them must be dead.
 	close()
 }
@@ -60,9 +60,9 @@ const (
 	drainBound = time.Second
 )
 
-// lastWords is how long a script that is being ended has to flush its streams. The runner flushes
+// flushBound is how long a script that is being ended has to flush its streams. The runner flushes
 // at once and exits, unless the script is in C code; such a script is killed after this time.
-const lastWords = 100 * time.Millisecond
+const flushBound = 100 * time.Millisecond
 
 // Run sends the script and its inputs (nil for none), waits for its end, and decides the verdict.
 // When it returns, the job's processes are dead or killed; the rest of the teardown may go on until
@@ -70,17 +70,17 @@ const lastWords = 100 * time.Millisecond
 // script is killed and its outcome is "cancelled".
 func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
 	started := time.Now()
-	if err := s.restrict(inputs.AskedLimits()); err != nil {
+	if err := s.lowerLimits(inputs.AskedLimits()); err != nil {
 		s.logger.Error("a job's own limits cannot be set", "error", err)
 		s.Discard()
 		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here"}}
 	}
 	deadline := time.NewTimer(s.limits.Wall)
 	defer deadline.Stop()
-	reports := s.listen()
+	reports := s.receiveReport()
 	// If the runner is already dead, the evidence shows it.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	_ = s.handOver(script, inputs)
+	_ = s.sendJob(script, inputs)
 
 	found := s.supervise(ctx, deadline.C, reports)
 	outcome := s.conclude(found)
@@ -88,19 +88,19 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	return outcome
 }
 
-// said is the runner's report, or the error of reading it.
-type said struct {
+// reportResult is the runner's report, or the error of reading it.
+type reportResult struct {
 	report report
 	err    error
 }
 
-// listen reads the first report, in a goroutine that ends with the channel. The result is buffered,
+// receiveReport reads the first report, in a goroutine that ends with the channel. The result is buffered,
 // so the goroutine never blocks on it.
-func (s *Sandbox) listen() <-chan said {
-	reports := make(chan said, 1)
+func (s *Sandbox) receiveReport() <-chan reportResult {
+	reports := make(chan reportResult, 1)
 	go func() {
 		r, err := readReport(s.channel, s.limits)
-		reports <- said{r, err}
+		reports <- reportResult{r, err}
 	}()
 	return reports
 }
@@ -108,51 +108,51 @@ func (s *Sandbox) listen() <-chan said {
 // supervise waits until every process inside is dead, and kills them when a limit is reached. A
 // report does not end the wait, because the script can forge it. With cgroups, the wait also ends
 // once the report is there and the process has begun to exit: its status is final then.
-func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan said) evidence {
+func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan reportResult) evidence {
 	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
-	var overdue <-chan time.Time
-	var lastWordsOver <-chan time.Time
+	var teardownOverdue <-chan time.Time
+	var flushDone <-chan time.Time
 	end := func(why cause) {
 		if found.cause == notKilled {
-			found.cause, overdue = why, time.After(teardownBound)
-			lastWordsOver = s.end(why)
+			found.cause, teardownOverdue = why, time.After(teardownBound)
+			flushDone = s.terminate(why)
 		}
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	cancelled := ctx.Done()
-	leaving := newBackoff()
-	defer leaving.stop()
+	exitChecks := newBackoff()
+	defer exitChecks.stop()
 	for {
 		select {
-		case <-s.body.dead():
-			s.gather(&found, reports)
+		case <-s.processes.dead():
+			s.collectEvidence(&found, reports)
 			return found
-		case <-lastWordsOver:
-			s.body.kill()
-		case <-overdue:
+		case <-flushDone:
+			s.processes.kill()
+		case <-teardownOverdue:
 			return found // Discard logs it
 		case <-deadline:
 			end(killedForWall)
 		case <-cancelled:
 			cancelled = nil
 			end(killedByCaller)
-		case said := <-reports:
+		case result := <-reports:
 			reports = nil
-			found.report, found.reportErr = said.report, said.err
+			found.report, found.reportErr = result.report, result.err
 			switch {
-			case errors.Is(said.err, errResultTooLarge), filesRefused(said.err):
+			case errors.Is(result.err, errResultTooLarge), filesRefused(result.err):
 				end(killedForResult)
-			case said.err == nil && s.group != nil:
-				leaving.start()
+			case result.err == nil && s.group != nil:
+				exitChecks.start()
 			}
-		case <-leaving.due():
-			if status, ok := s.body.settled(); ok && found.cause == notKilled {
-				found.ending, found.early = ending{known: true, status: status}, true
-				s.body.kill()
+		case <-exitChecks.due():
+			if status, ok := s.processes.earlyExitStatus(); ok && found.cause == notKilled {
+				found.exitStatus, found.exiting = exitStatus{known: true, status: status}, true
+				s.processes.kill()
 				return found
 			}
-			leaving.again()
+			exitChecks.next()
 		case <-poll.C:
 			if why := s.overLimit(); why != notKilled {
 				end(why)
@@ -161,14 +161,14 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 	}
 }
 
-// end ends the sandbox. It kills at once, or asks the runner to flush and returns a channel that
+// terminate ends the sandbox. It kills at once, or asks the runner to flush and returns a channel that
 // receives a value when it is time to kill.
-func (s *Sandbox) end(why cause) <-chan time.Time {
-	if why.leavesText() {
+func (s *Sandbox) terminate(why cause) <-chan time.Time {
+	if why.allowsFlush() {
 		_ = s.channel.CloseWrite()
-		return time.After(lastWords)
+		return time.After(flushBound)
 	}
-	s.body.kill()
+	s.processes.kill()
 	return nil
 }
 
@@ -190,16 +190,16 @@ func (s *Sandbox) overLimit() cause {
 	return notKilled
 }
 
-// gather reads the rest of the evidence once every process inside is dead. The other end of the
+// collectEvidence reads the rest of the evidence once every process inside is dead. The other end of the
 // channel is closed then, unless its descriptor is in flight on a socket.
-func (s *Sandbox) gather(found *evidence, reports <-chan said) {
+func (s *Sandbox) collectEvidence(found *evidence, reports <-chan reportResult) {
 	if reports != nil {
 		unblock := time.AfterFunc(drainBound, func() { _ = s.channel.Close() })
-		said := <-reports
+		result := <-reports
 		unblock.Stop()
-		found.report, found.reportErr = said.report, said.err
+		found.report, found.reportErr = result.report, result.err
 	}
-	found.ending = s.body.ending()
+	found.exitStatus = s.processes.exitStatus()
 }
 
 // conclude reads the counters, decides the verdict, and discards the sandbox.
@@ -207,13 +207,13 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	var outcome jobs.Outcome
 	if s.group != nil {
 		if stats, err := s.group.Stats(); err == nil {
-			found.oomKills, found.refusals = stats.OOMKills, stats.Refusals
+			found.oomKills, found.refusedProcesses = stats.OOMKills, stats.Refusals
 			outcome.Usage = usage(stats)
 		} else {
 			s.logger.Error("cannot read the job's cgroup", "error", err)
 		}
-	} else if found.ending.known {
-		cpu := jobs.Milliseconds(found.ending.cpu)
+	} else if found.exitStatus.known {
+		cpu := jobs.Milliseconds(found.exitStatus.cpu)
 		outcome.Usage.CPUMS = &cpu
 	}
 	outcome.Failure = decide(found, s.limits)
@@ -222,19 +222,19 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 	}
 	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
 		outcome.Files = found.report.files
-		outcome.FilesOmitted, outcome.Notes = found.report.beside.omitted, found.report.beside.notes
+		outcome.FilesOmitted, outcome.Notes = found.report.notes.omitted, found.report.notes.notes
 	}
-	if found.early {
-		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.takeNow()
-		outcome.Stderr, outcome.Truncated.Stderr = s.stderr.takeNow()
-		s.behind(s.Discard)
+	if found.exiting {
+		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAvailable()
+		outcome.Stderr, outcome.Truncated.Stderr = s.stderr.readAvailable()
+		s.startTeardown(s.Discard)
 		return outcome
 	}
 	// Close the channel first: descriptors that the script sent on it and that were never read
 	// would keep the outputs open.
 	_ = s.channel.Close()
-	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.take()
-	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.take()
+	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAll()
+	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.readAll()
 	s.Discard()
 	return outcome
 }
@@ -252,15 +252,15 @@ func usage(stats cgroup.Stats) jobs.Usage {
 // called more than once.
 func (s *Sandbox) Discard() {
 	s.discarded.Do(func() {
-		s.body.kill()
+		s.processes.kill()
 		release := s.release
 		select {
-		case <-s.body.dead():
+		case <-s.processes.dead():
 		case <-time.After(teardownBound):
 			s.logger.Error("a sandbox does not die; its user id stays taken", "bound", teardownBound)
 			release = nil
 		}
-		s.body.close()
+		s.processes.close()
 		_ = s.channel.Close()
 		s.stdout.stop()
 		s.stderr.stop()

@@ -45,14 +45,14 @@ func openCold(t testing.TB, change func(*Settings)) *Cold {
 }
 
 // inBothKinds runs a test with cold and with warm sandboxes.
-func inBothKinds(t *testing.T, change func(*Settings), test func(*testing.T, Maker)) {
+func inBothKinds(t *testing.T, change func(*Settings), test func(*testing.T, Provider)) {
 	t.Run(KindCold, func(t *testing.T) { test(t, openCold(t, change)) })
 	t.Run(KindWarm, func(t *testing.T) { test(t, openWarm(t, 2, change)) })
 }
 
-func run(t testing.TB, maker Maker, script string) jobs.Outcome {
+func run(t testing.TB, provider Provider, script string) jobs.Outcome {
 	t.Helper()
-	sandbox, err := maker.Acquire(t.Context(), script)
+	sandbox, err := provider.Acquire(t.Context(), script)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +71,8 @@ func TestSandboxRunsAScript(t *testing.T) {
 	inBothKinds(t, nil, testRunsAScript)
 }
 
-func testRunsAScript(t *testing.T, maker Maker) {
-	o := run(t, maker, `
+func testRunsAScript(t *testing.T, provider Provider) {
+	o := run(t, provider, `
 import sys
 def main():
     import numpy as np
@@ -105,7 +105,7 @@ func TestVerdicts(t *testing.T) {
 	}, testVerdicts)
 }
 
-func testVerdicts(t *testing.T, maker Maker) {
+func testVerdicts(t *testing.T, provider Provider) {
 	tests := map[string]struct {
 		script string
 		want   jobs.Code
@@ -139,7 +139,7 @@ func testVerdicts(t *testing.T, maker Maker) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
-			o := run(t, maker, test.script)
+			o := run(t, provider, test.script)
 			if code(o) != test.want {
 				t.Fatalf("got %q, want %q: %+v", code(o), test.want, o.Failure)
 			}
@@ -156,11 +156,11 @@ func testVerdicts(t *testing.T, maker Maker) {
 // A deadline is met to within 50 ms. The machine may be busy with other tests, so the best of some
 // tries counts; none may be early.
 func TestDeadline(t *testing.T) {
-	inBothKinds(t, func(s *Settings) { s.Wall = 300 * time.Millisecond }, func(t *testing.T, maker Maker) {
+	inBothKinds(t, func(s *Settings) { s.Wall = 300 * time.Millisecond }, func(t *testing.T, provider Provider) {
 		const wall, slack = 300.0, 50.0
 		best := math.Inf(1)
 		for range 10 {
-			o := run(t, maker, "import time\ndef main(): time.sleep(60)")
+			o := run(t, provider, "import time\ndef main(): time.sleep(60)")
 			if code(o) != jobs.CodeTimeout || o.Usage.RunMS < wall {
 				t.Fatalf("%q after %.1f ms of %v", code(o), o.Usage.RunMS, wall)
 			}
@@ -206,8 +206,8 @@ func TestCancel(t *testing.T) {
 	inBothKinds(t, nil, testCancel)
 }
 
-func testCancel(t *testing.T, maker Maker) {
-	sandbox, err := maker.Acquire(t.Context(), "")
+func testCancel(t *testing.T, provider Provider) {
+	sandbox, err := provider.Acquire(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,9 +240,9 @@ func TestColdLeavesNothing(t *testing.T) {
 	sandbox.Discard()
 	sandbox.Discard()
 
-	claim := cold.host.claim
-	if len(claim.live) != 0 {
-		t.Errorf("user ids still taken: %v", claim.live)
+	claim := cold.host.slot
+	if len(claim.inUse) != 0 {
+		t.Errorf("user ids still taken: %v", claim.inUse)
 	}
 	left := func() []string { return processesOf(t, claim.uidBase, claim.uidBase+uidsPerWorker) }
 	// A killed worker releases its number a moment before the last of its sandboxes is dead.
@@ -301,8 +301,8 @@ func TestOutput(t *testing.T) {
 	inBothKinds(t, nil, testOutput)
 }
 
-func testOutput(t *testing.T, maker Maker) {
-	o := run(t, maker, `
+func testOutput(t *testing.T, provider Provider) {
+	o := run(t, provider, `
 import os, subprocess, sys
 def main():
     sys.stdout.write("x" * (10 << 20))

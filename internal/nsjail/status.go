@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// ending is how the script's process ended, from wait4 of the supervisor or the zygote. It is all
+// exitStatus is how the script's process ended, from wait4 of the supervisor or the zygote. It is all
 // zero if that is not known.
-type ending struct {
+type exitStatus struct {
 	known  bool
 	status syscall.WaitStatus
 	// cpu is the user and system time of the process and of the children that it waited for.
@@ -28,7 +28,7 @@ func awaitSupervisor(status *net.UnixConn) (pid int, err error) {
 		return 0, err
 	}
 	if text := strings.TrimSpace(m.text); text != "ready" {
-		return 0, fmt.Errorf("the supervisor says: %s", text)
+		return 0, fmt.Errorf("the supervisor reported: %s", text)
 	}
 	if m.sender != 0 {
 		return m.sender, nil
@@ -36,19 +36,19 @@ func awaitSupervisor(status *net.UnixConn) (pid int, err error) {
 	return 0, errors.New("no credentials came with the supervisor's message")
 }
 
-// readEnding reads the supervisor's last line. The ending is unknown if the supervisor was killed
+// readExitStatus reads the supervisor's last line. The status is unknown if the supervisor was killed
 // before it could write one.
-func readEnding(status io.Reader) ending {
+func readExitStatus(status io.Reader) exitStatus {
 	line, err := bufio.NewReader(io.LimitReader(status, 512)).ReadString('\n')
 	if err != nil {
-		return ending{}
+		return exitStatus{}
 	}
 	var raw uint32
 	var user, system int64
 	if n, err := fmt.Sscanf(line, "status %d %d %d\n", &raw, &user, &system); n != 3 || err != nil {
-		return ending{}
+		return exitStatus{}
 	}
-	return ending{
+	return exitStatus{
 		known: true, status: syscall.WaitStatus(raw),
 		cpu: time.Duration(user+system) * time.Microsecond,
 	}

@@ -51,8 +51,8 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-func testUnprivileged(t *testing.T, maker Maker) {
-	o := run(t, maker, lookInside)
+func testUnprivileged(t *testing.T, provider Provider) {
+	o := run(t, provider, lookInside)
 	if o.Failure != nil {
 		t.Fatalf("%+v", *o.Failure)
 	}
@@ -77,7 +77,7 @@ func testUnprivileged(t *testing.T, maker Maker) {
 		"def main(): return len(bytearray(500 << 20))":                         jobs.CodeException,
 		"import ctypes\ndef main(): assert ctypes.CDLL(None).unshare(1 << 28)": "",
 	} {
-		if o := run(t, maker, script); code(o) != want {
+		if o := run(t, provider, script); code(o) != want {
 			t.Errorf("%q: got %q, want %q: %+v", script, code(o), want, o.Failure)
 		}
 	}

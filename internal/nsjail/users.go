@@ -15,8 +15,8 @@ const userName = "sandbox"
 // forks of a zygote share the two files, so these list every id that a fork may have. To look up an
 // id takes a script a third of a millisecond; files for each fork would cost every job two mounts.
 func (h *Host) writeUsers() ([]string, error) {
-	if h.claim.single {
-		return nil, nil // each job has insideID, which nsjail.cfg lists
+	if h.slot.singleUID {
+		return nil, nil // each job has insideUID, which nsjail.cfg lists
 	}
 	var passwd, group strings.Builder
 	passwd.WriteString("root:x:0:0:root:/:/bin/false\n")

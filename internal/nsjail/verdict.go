@@ -24,9 +24,9 @@ const (
 	killedByCaller
 )
 
-// leavesText reports whether a script ended for this cause may hold output that is not flushed,
+// allowsFlush reports whether a script ended for this cause may hold output that is not flushed,
 // such as an incomplete line.
-func (c cause) leavesText() bool {
+func (c cause) allowsFlush() bool {
 	return c == killedForWall || c == killedForCPU || c == killedByCaller
 }
 
@@ -35,10 +35,10 @@ type evidence struct {
 	cause    cause
 	oomKills int
 	// refusals is the number of processes and threads that the cgroup refused to the job.
-	refusals int
-	ending   ending
+	refusedProcesses int
+	exitStatus       exitStatus
 	// early is true if the script's process was still exiting.
-	early bool
+	exiting bool
 	// cgroups is true if a cgroup counted CPU time and OOM kills.
 	cgroups bool
 
@@ -66,7 +66,7 @@ const hintProcesses = "the process limit"
 // a script may catch the error, and only the cgroup proves that there was one.
 func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
 	failure := e.report.failure
-	if failure == nil || failure.Hint != hintProcesses || e.refusals == 0 {
+	if failure == nil || failure.Hint != hintProcesses || e.refusedProcesses == 0 {
 		return failure
 	}
 	hit := processLimit(limits)
@@ -88,24 +88,24 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 		return resultTooLarge(limits)
 	case e.cause == killedByCaller:
 		return &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled while it ran"}
-	case e.ending.known && e.ending.status.Signaled():
-		return killed(e.ending.status.Signal(), limits)
+	case e.exitStatus.known && e.exitStatus.status.Signaled():
+		return killed(e.exitStatus.status.Signal(), limits)
 	}
 	return nil
 }
 
 // decideSilent decides for a script that ended without a report.
 func decideSilent(e evidence) *jobs.Failure {
-	if !e.ending.known {
+	if !e.exitStatus.known {
 		return &jobs.Failure{Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault"}
 	}
-	code := e.ending.status.ExitStatus()
+	code := e.exitStatus.status.ExitStatus()
 	failure := &jobs.Failure{
 		Code:     jobs.CodeExit,
 		Message:  fmt.Sprintf("the script ended its own process with exit code %d before main() returned", code),
 		ExitCode: &code,
 	}
-	if errors.Is(e.reportErr, errGarbled) {
+	if errors.Is(e.reportErr, errMalformed) {
 		failure.Detail = "something wrote to the channel that carries the result"
 	}
 	return failure
@@ -114,14 +114,14 @@ func decideSilent(e evidence) *jobs.Failure {
 // cpuKill reports whether the kernel ended the script for its CPU time (RLIMIT_CPU). The signal
 // alone proves nothing: a script can send it to itself.
 func cpuKill(e evidence, limits jobs.Limits) bool {
-	if e.cgroups || !e.ending.known || !e.ending.status.Signaled() {
+	if e.cgroups || !e.exitStatus.known || !e.exitStatus.status.Signaled() {
 		return false
 	}
-	signal := e.ending.status.Signal()
+	signal := e.exitStatus.status.Signal()
 	// RLIMIT_CPU counts ticks, wait4 the real run time; on a busy virtual machine the two differ by
 	// a fifth.
 	enough := limits.CPU - limits.CPU/4
-	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.ending.cpu >= enough
+	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.exitStatus.cpu >= enough
 }
 
 func timeout(l jobs.Limits) *jobs.Failure {

@@ -19,32 +19,32 @@ func TestDecide(t *testing.T) {
 	)
 	success := report{result: []byte("1")}
 	failure := report{failure: &jobs.Failure{Code: jobs.CodeException, Message: "no"}}
-	end := func(s syscall.WaitStatus, cpu time.Duration) ending { return ending{true, s, cpu} }
+	end := func(s syscall.WaitStatus, cpu time.Duration) exitStatus { return exitStatus{true, s, cpu} }
 	tests := map[string]struct {
 		evidence evidence
 		want     jobs.Code
 	}{
-		"success":                            {evidence{report: success, ending: end(exited0, 0)}, ""},
-		"an exception":                       {evidence{report: failure, ending: end(exited0, 0)}, jobs.CodeException},
+		"success":                            {evidence{report: success, exitStatus: end(exited0, 0)}, ""},
+		"an exception":                       {evidence{report: failure, exitStatus: end(exited0, 0)}, jobs.CodeException},
 		"over the wall":                      {evidence{cause: killedForWall, reportErr: io.EOF}, jobs.CodeTimeout},
 		"a forged success, over the wall":    {evidence{cause: killedForWall, report: success}, jobs.CodeTimeout},
 		"over the CPU":                       {evidence{cause: killedForCPU, reportErr: io.EOF}, jobs.CodeCPULimit},
-		"over memory":                        {evidence{oomKills: 1, ending: end(byKill, 0), reportErr: io.EOF}, jobs.CodeMemoryLimit},
+		"over memory":                        {evidence{oomKills: 1, exitStatus: end(byKill, 0), reportErr: io.EOF}, jobs.CodeMemoryLimit},
 		"over memory and over the wall":      {evidence{oomKills: 1, cause: killedForWall, reportErr: io.EOF}, jobs.CodeMemoryLimit},
-		"a child over memory, main goes on":  {evidence{oomKills: 1, report: success, ending: end(exited0, 0)}, jobs.CodeMemoryLimit},
+		"a child over memory, main goes on":  {evidence{oomKills: 1, report: success, exitStatus: end(exited0, 0)}, jobs.CodeMemoryLimit},
 		"a large result":                     {evidence{cause: killedForResult, reportErr: errResultTooLarge}, jobs.CodeResultTooLarge},
-		"a large result, then it was gone":   {evidence{reportErr: errResultTooLarge, ending: end(exited0, 0)}, jobs.CodeResultTooLarge},
+		"a large result, then it was gone":   {evidence{reportErr: errResultTooLarge, exitStatus: end(exited0, 0)}, jobs.CodeResultTooLarge},
 		"cancelled":                          {evidence{cause: killedByCaller, reportErr: io.EOF}, jobs.CodeCancelled},
-		"a segfault":                         {evidence{ending: end(bySegv, 0), reportErr: io.EOF}, jobs.CodeKilled},
-		"a success and then a segfault":      {evidence{ending: end(bySegv, 0), report: success}, jobs.CodeKilled},
-		"os._exit":                           {evidence{ending: end(exited3, 0), reportErr: io.EOF}, jobs.CodeExit},
-		"garbage on the channel":             {evidence{ending: end(exited0, 0), reportErr: errGarbled}, jobs.CodeExit},
+		"a segfault":                         {evidence{exitStatus: end(bySegv, 0), reportErr: io.EOF}, jobs.CodeKilled},
+		"a success and then a segfault":      {evidence{exitStatus: end(bySegv, 0), report: success}, jobs.CodeKilled},
+		"os._exit":                           {evidence{exitStatus: end(exited3, 0), reportErr: io.EOF}, jobs.CodeExit},
+		"garbage on the channel":             {evidence{exitStatus: end(exited0, 0), reportErr: errMalformed}, jobs.CodeExit},
 		"nothing is known":                   {evidence{reportErr: io.EOF}, jobs.CodeInternal},
-		"RLIMIT_CPU without cgroups":         {evidence{ending: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeCPULimit},
-		"SIGXCPU to itself without cgroups":  {evidence{ending: end(byXCPU, time.Second), reportErr: io.EOF}, jobs.CodeKilled},
-		"SIGKILL with cgroups after 10 s":    {evidence{cgroups: true, ending: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeKilled},
+		"RLIMIT_CPU without cgroups":         {evidence{exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeCPULimit},
+		"SIGXCPU to itself without cgroups":  {evidence{exitStatus: end(byXCPU, time.Second), reportErr: io.EOF}, jobs.CodeKilled},
+		"SIGKILL with cgroups after 10 s":    {evidence{cgroups: true, exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeKilled},
 		"memory seen while polling":          {evidence{cause: killedForMemory, reportErr: io.EOF}, jobs.CodeMemoryLimit},
-		"a report, then a non-zero exit":     {evidence{report: success, ending: end(exited3, 0)}, ""},
+		"a report, then a non-zero exit":     {evidence{report: success, exitStatus: end(exited3, 0)}, ""},
 		"cancelled, and a forged success":    {evidence{cause: killedByCaller, report: success}, jobs.CodeCancelled},
 		"a large result while over the wall": {evidence{cause: killedForWall, reportErr: errResultTooLarge}, jobs.CodeTimeout},
 	}

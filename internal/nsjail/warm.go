@@ -14,8 +14,8 @@ type Warm struct {
 	plain, loaded *pool
 	// names matches the names of the preloaded packages in a script.
 	names *regexp.Regexp
-	// late has the packages of PRELOAD_ON_DEMAND; nil if there are none.
-	late *latePool
+	// onDemand has the packages of PRELOAD_ON_DEMAND; nil if there are none.
+	onDemand *onDemandPool
 }
 
 // NewWarm starts the zygotes and keeps ready sandboxes of each kind ready: with the packages of
@@ -24,10 +24,10 @@ type Warm struct {
 // Close.
 func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*Warm, error) {
 	packages := host.settings.packages()
-	w := &Warm{late: newLatePool(ctx, host, ready, logger)}
+	w := &Warm{onDemand: newOnDemandPool(ctx, host, ready, logger)}
 	var err error
 	if w.plain, err = newPool(ctx, host, nil, ready, logger.With("zygote", "plain")); err != nil {
-		w.late.close()
+		w.onDemand.close()
 		return nil, err
 	}
 	if len(packages) == 0 {
@@ -36,7 +36,7 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 	w.names = anyOf(packages)
 	w.loaded, err = newPool(ctx, host, packages, ready, logger.With("zygote", strings.Join(packages, ",")))
 	if err != nil {
-		w.late.close()
+		w.onDemand.close()
 		w.plain.close()
 		return nil, err
 	}
@@ -47,22 +47,22 @@ func NewWarm(ctx context.Context, host *Host, ready int, logger *slog.Logger) (*
 // of them. It blocks for acquireBound at most. The caller owns the sandbox and must call Run or
 // Discard.
 func (w *Warm) Acquire(ctx context.Context, script string) (*Sandbox, error) {
-	if w.late.suits(script) {
-		if p := w.late.get(); p != nil {
-			return p.take(ctx)
+	if w.onDemand.matches(script) {
+		if p := w.onDemand.get(); p != nil {
+			return p.acquire(ctx)
 		}
 	}
 	if w.names != nil && w.names.MatchString(script) {
-		return w.loaded.take(ctx)
+		return w.loaded.acquire(ctx)
 	}
-	return w.plain.take(ctx)
+	return w.plain.acquire(ctx)
 }
 
 // Close ends the zygotes and every sandbox in them. It closes the pools concurrently, since each
 // may take as long as a zygote that does not die.
 func (w *Warm) Close() {
 	var closing sync.WaitGroup
-	closing.Go(w.late.close)
+	closing.Go(w.onDemand.close)
 	if w.loaded != nil {
 		closing.Go(w.loaded.close)
 	}

@@ -32,7 +32,7 @@ func TestWarmLeavesNothing(t *testing.T) {
 		}
 	}
 	use(2 * len(scripts)) // first uses load modules and grow caches
-	before := settle(t, warm)
+	before := awaitRest(t, warm)
 	memory := zygoteMemory(t)
 
 	var wg sync.WaitGroup
@@ -41,7 +41,7 @@ func TestWarmLeavesNothing(t *testing.T) {
 	}
 	wg.Wait()
 
-	after := settle(t, warm)
+	after := awaitRest(t, warm)
 	if after != before {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
@@ -51,8 +51,8 @@ func TestWarmLeavesNothing(t *testing.T) {
 	}
 }
 
-// settle waits until the pools are full again and returns the state.
-func settle(t *testing.T, warm *Warm) state {
+// awaitRest waits until the pools are full again and returns the state.
+func awaitRest(t *testing.T, warm *Warm) state {
 	t.Helper()
 	var last state
 	same := 0
@@ -76,7 +76,7 @@ func look(t *testing.T, warm *Warm) state {
 	host := warm.plain.host
 	s := state{
 		Descriptors: descriptors(t), Mounts: lines(t, "/proc/self/mountinfo", "cellblock"),
-		Processes: len(processesOf(t, host.claim.uidBase, host.claim.uidBase+uidsPerWorker)),
+		Processes: len(processesOf(t, host.slot.uidBase, host.slot.uidBase+uidsPerWorker)),
 	}
 	for _, pid := range zygotePIDs(t) {
 		s.ZygoteMounts += lines(t, fmt.Sprintf("/proc/%d/mountinfo", pid), "")
@@ -86,7 +86,7 @@ func look(t *testing.T, warm *Warm) state {
 		}
 		s.ZygoteDescriptors += len(entries)
 	}
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + host.claim.groupName() + "/*/cgroup.procs")
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + host.slot.groupName() + "/*/cgroup.procs")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,9 +29,9 @@ func openWarm(t testing.TB, ready int, change func(*Settings)) *Warm {
 }
 
 // value runs a script that must succeed and decodes what it returned.
-func value[T any](t testing.TB, maker Maker, script string) T {
+func value[T any](t testing.TB, provider Provider, script string) T {
 	t.Helper()
-	o := run(t, maker, script)
+	o := run(t, provider, script)
 	if o.Failure != nil {
 		t.Fatalf("%+v\nstderr: %s", *o.Failure, o.Stderr)
 	}
@@ -76,8 +76,8 @@ type inside struct {
 // Both kinds look the same from inside: no privileges, and nothing of other jobs.
 func TestInside(t *testing.T) {
 	t.Parallel()
-	inBothKinds(t, nil, func(t *testing.T, maker Maker) {
-		o := run(t, maker, lookInside)
+	inBothKinds(t, nil, func(t *testing.T, provider Provider) {
+		o := run(t, provider, lookInside)
 		if o.Failure != nil {
 			t.Fatalf("%+v", *o.Failure)
 		}
@@ -105,7 +105,7 @@ func TestInside(t *testing.T) {
 		}
 		// The cgroup namespace of a cold sandbox is made before it joins its group.
 		for line := range strings.Lines(in.Cgroup) {
-			if maker.Kind() == KindCold {
+			if provider.Kind() == KindCold {
 				break
 			}
 			if path := strings.TrimSpace(line[strings.LastIndex(line, ":")+1:]); strings.Contains(path, "cellblock") {
@@ -240,7 +240,7 @@ func TestWarmZygoteDies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			zygote := s.body.(*fork).zygote
+			zygote := s.processes.(*fork).zygote
 			go func() {
 				time.Sleep(200 * time.Millisecond) // the script is running by then
 				for _, pid := range childrenOf(t, zygote.jail.cmd.Process.Pid) {
@@ -293,7 +293,7 @@ func TestWarmZygoteIsRecycled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		zygotes[s.body.(*fork).zygote] = true
+		zygotes[s.processes.(*fork).zygote] = true
 		if o := s.Run(t.Context(), "def main(): return 1", nil); o.Failure != nil {
 			t.Fatalf("%+v", *o.Failure)
 		}

@@ -27,19 +27,19 @@ type zygote struct {
 	output *output
 	group  *cgroup.Group
 
-	// worn is closed when its successor should start, spent when it may no longer fork.
-	worn, spent  chan struct{}
-	wear, retire sync.Once
+	// retiring is closed when its successor should start, retired when it may no longer fork.
+	retiring, retired         chan struct{}
+	retiringOnce, retiredOnce sync.Once
 	// abandoned is closed if the zygote does not die.
 	abandoned chan struct{}
-	reading   sync.WaitGroup
-	// watching waits for the goroutines of the forks.
-	watching sync.WaitGroup
-	forked   atomic.Int64
+	reader    sync.WaitGroup
+	// forkWatchers waits for the goroutines of the forks.
+	forkWatchers sync.WaitGroup
+	forkCount    atomic.Int64
 
-	mu    sync.Mutex
-	slots map[int]*fork
-	next  int
+	mu       sync.Mutex
+	forks    map[int]*fork
+	lastSlot int
 }
 
 // Bounds on how long a zygote takes. To load pandas takes half a second on an idle machine; a fork
@@ -62,7 +62,7 @@ func startZygote(ctx context.Context, host *Host, packages []string, logger *slo
 	if err != nil {
 		return nil, err
 	}
-	z := &zygote{host: host, logger: logger, group: group, slots: map[int]*fork{}, worn: make(chan struct{}), spent: make(chan struct{}), abandoned: make(chan struct{})}
+	z := &zygote{host: host, logger: logger, group: group, forks: map[int]*fork{}, retiring: make(chan struct{}), retired: make(chan struct{}), abandoned: make(chan struct{})}
 	if err := z.start(plan); err != nil {
 		return nil, errors.Join(err, removeGroup(group))
 	}
@@ -70,7 +70,7 @@ func startZygote(ctx context.Context, host *Host, packages []string, logger *slo
 		z.close()
 		return nil, fmt.Errorf("%w; it printed: %q", err, strings.TrimSpace(string(z.output.kept)))
 	}
-	z.reading.Go(z.read)
+	z.reader.Go(z.read)
 	return z, nil
 }
 
@@ -120,7 +120,7 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("wait for the zygote: %w", err)
 	case m.word != "ready":
-		return fmt.Errorf("the zygote says: %s", m.text)
+		return fmt.Errorf("the zygote reported: %s", m.text)
 	}
 	// kill must reach the zygote itself, not only nsjail: then nsjail reaps it, and gone means that
 	// every fork is dead.
@@ -139,7 +139,7 @@ func (z *zygote) read() {
 		}
 		z.deliver(m)
 	}
-	z.retireNow()
+	z.retire()
 	z.jail.kill()
 	select {
 	case <-z.jail.gone:
@@ -147,41 +147,41 @@ func (z *zygote) read() {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	for slot, f := range z.slots {
+	for slot, f := range z.forks {
 		f.lost()
-		delete(z.slots, slot)
+		delete(z.forks, slot)
 	}
 }
 
 func (z *zygote) deliver(m controlMessage) {
 	z.mu.Lock()
-	f := z.slots[m.slot]
+	f := z.forks[m.slot]
 	if m.word != "forked" {
-		delete(z.slots, m.slot)
+		delete(z.forks, m.slot)
 	}
 	z.mu.Unlock()
 	if f == nil {
 		m.closeFiles()
 		return
 	}
-	f.hear(m)
+	f.handle(m)
 }
 
-// errSpent is returned by fork if the zygote is spent.
-var errSpent = errors.New("the zygote is spent")
+// errRetired is returned by fork if the zygote is retired.
+var errRetired = errors.New("the zygote is retired")
 
 // fork asks the zygote for a fork that has the inner ends and runs as user insideID. The fork is
-// confined once its runner is ready. It returns errSpent if the zygote is spent.
+// confined once its runner is ready. It returns errRetired if the zygote is retired.
 func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 	f := newFork(z)
 	z.mu.Lock()
-	if z.isSpent() { // under mu: a spent and idle zygote stays idle
+	if z.isRetired() { // under mu: a retired and idle zygote stays idle
 		z.mu.Unlock()
-		return nil, errSpent
+		return nil, errRetired
 	}
-	z.next++
-	slot := z.next
-	z.slots[slot] = f
+	z.lastSlot++
+	slot := z.lastSlot
+	z.forks[slot] = f
 	z.mu.Unlock()
 	files := inner.files()
 	fds := make([]int, len(files))
@@ -192,37 +192,37 @@ func (z *zygote) fork(inner *innerEnds, insideID int) (*fork, error) {
 	_, _, err := z.conn.WriteMsgUnix(fmt.Appendf(nil, "fork %d %d", slot, insideID), unix.UnixRights(fds...), nil)
 	if err != nil {
 		z.mu.Lock()
-		delete(z.slots, slot)
+		delete(z.forks, slot)
 		z.mu.Unlock()
 		return nil, fmt.Errorf("ask the zygote for a fork: %w", err)
 	}
-	z.count()
+	z.countFork()
 	return f, nil
 }
 
-// count counts a fork. At Settings.ZygoteJobs forks the zygote is worn; at twice as many it is
-// spent, even without a successor, since all forks share its address layout.
-func (z *zygote) count() {
-	switch n, bound := z.forked.Add(1), z.host.settings.ZygoteJobs; {
+// countFork counts a fork. At Settings.ZygoteJobs forks the zygote is retiring; at twice as many it is
+// retired, even without a successor, since all forks share its address layout.
+func (z *zygote) countFork() {
+	switch n, bound := z.forkCount.Add(1), z.host.settings.ZygoteJobs; {
 	case n >= 2*bound:
-		z.retireNow()
+		z.retire()
 	case n >= bound:
-		z.wearOut()
+		z.startRetiring()
 	}
 }
 
-// wearOut requests a successor.
-func (z *zygote) wearOut() { z.wear.Do(func() { close(z.worn) }) }
+// startRetiring requests a successor.
+func (z *zygote) startRetiring() { z.retiringOnce.Do(func() { close(z.retiring) }) }
 
-// retireNow stops the forking and requests a successor.
-func (z *zygote) retireNow() {
-	z.wearOut()
-	z.retire.Do(func() { close(z.spent) })
+// retire stops the forking and requests a successor.
+func (z *zygote) retire() {
+	z.startRetiring()
+	z.retiredOnce.Do(func() { close(z.retired) })
 }
 
-func (z *zygote) isSpent() bool {
+func (z *zygote) isRetired() bool {
 	select {
-	case <-z.spent:
+	case <-z.retired:
 		return true
 	default:
 		return false
@@ -233,7 +233,7 @@ func (z *zygote) isSpent() bool {
 // most: a process in uninterruptible sleep does not die before the kernel wakes it. Such a zygote
 // is abandoned; its nsjail waits for it and dies with the worker.
 func (z *zygote) close() {
-	z.retireNow()
+	z.retire()
 	z.jail.kill()
 	select {
 	case <-z.jail.gone:
@@ -242,12 +242,12 @@ func (z *zygote) close() {
 		return
 	}
 	_ = z.conn.Close()
-	z.reading.Wait()
-	z.watching.Wait()
+	z.reader.Wait()
+	z.forkWatchers.Wait()
 	z.jail.close()
 	z.output.stop()
-	if said := strings.TrimSpace(string(z.output.kept)); said != "" {
-		z.logger.Warn("a zygote printed something", "text", said)
+	if printed := strings.TrimSpace(string(z.output.kept)); printed != "" {
+		z.logger.Warn("zygote printed", "text", printed)
 	}
 	if err := removeGroup(z.group); err != nil {
 		z.logger.Error("cannot remove a zygote's cgroup", "error", err)
@@ -260,7 +260,7 @@ func (z *zygote) abandon() {
 	z.logger.Error("a zygote does not die; it is abandoned", "bound", teardownBound, "pid", z.jail.cmd.Process.Pid)
 	close(z.abandoned)
 	_ = z.conn.Close()
-	z.reading.Wait()
+	z.reader.Wait()
 	z.jail.close()
 	z.output.stop()
 }
@@ -269,5 +269,5 @@ func (z *zygote) abandon() {
 func (z *zygote) idle() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return len(z.slots) == 0
+	return len(z.forks) == 0
 }

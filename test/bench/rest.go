@@ -43,7 +43,7 @@ func measureRest(ctx context.Context, o options, programs stack.Programs) (*rest
 
 // poolMemory returns the PSS of a zygote with pandas and its ready forks.
 func poolMemory(ctx context.Context, o options, ready int) (_ int64, err error) {
-	_, done, err := openMaker(ctx, o, ready)
+	_, done, err := openProvider(ctx, o, ready)
 	if err != nil {
 		return 0, err
 	}

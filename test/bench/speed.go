@@ -108,7 +108,7 @@ func throughput(ctx context.Context, workers int, length time.Duration, call cal
 
 // direct creates warm sandboxes in this program, as the worker does, and passes them to use.
 func direct(ctx context.Context, o options, script string, use func(caller) error) error {
-	maker, done, err := openMaker(ctx, o, thisMachine().Cores)
+	provider, done, err := openProvider(ctx, o, thisMachine().Cores)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func direct(ctx context.Context, o options, script string, use func(caller) erro
 		slots <- struct{}{}
 		defer func() { <-slots }()
 		began := time.Now()
-		sandbox, err := maker.Acquire(ctx, script)
+		sandbox, err := provider.Acquire(ctx, script)
 		if err != nil {
 			return 0, err
 		}
@@ -129,8 +129,8 @@ func direct(ctx context.Context, o options, script string, use func(caller) erro
 	return errors.Join(err, done())
 }
 
-// openMaker creates warm sandboxes with the default settings and ready of them in the pool.
-func openMaker(ctx context.Context, o options, ready int) (nsjail.Maker, func() error, error) {
+// openProvider creates warm sandboxes with the default settings and ready of them in the pool.
+func openProvider(ctx context.Context, o options, ready int) (nsjail.Provider, func() error, error) {
 	var settings struct {
 		Sandbox nsjail.Settings `embed:""`
 	}
@@ -145,12 +145,12 @@ func openMaker(ctx context.Context, o options, ready int) (nsjail.Maker, func() 
 	if err != nil {
 		return nil, nil, err
 	}
-	maker, err := nsjail.NewWarm(ctx, host, ready, slog.New(slog.DiscardHandler))
+	provider, err := nsjail.NewWarm(ctx, host, ready, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}
-	return maker, func() error {
-		maker.Close()
+	return provider, func() error {
+		provider.Close()
 		return host.Close()
 	}, nil
 }

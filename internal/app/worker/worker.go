@@ -82,26 +82,26 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 
 // openSandboxes makes the machine and the first sandboxes ready, and logs how this machine enforces the limits of
 // jobs.
-func openSandboxes(ctx context.Context, settings Settings, logger *slog.Logger, cleanups *app.Cleanups) (nsjail.Maker, error) {
+func openSandboxes(ctx context.Context, settings Settings, logger *slog.Logger, cleanups *app.Cleanups) (nsjail.Provider, error) {
 	host, err := nsjail.Open(ctx, settings.Sandbox)
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
 	}
 	// Without it, cgroups and the run directory would stay. Waits for the kernel to end killed sandboxes.
 	cleanups.Add("sandbox host", sandboxBound, host.Close)
-	maker, err := nsjail.NewMaker(ctx, host, settings.Worker.Slots(), logger)
+	provider, err := nsjail.NewProvider(ctx, host, settings.Worker.Slots(), logger)
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
 	}
 	// Without it, zygotes and ready sandboxes would be killed without their cgroups being removed.
-	cleanups.AddFunc("sandboxes", sandboxBound, maker.Close)
+	cleanups.AddFunc("sandboxes", sandboxBound, provider.Close)
 	version, err := host.CgroupVersion()
 	if err != nil {
 		logger.Warn("cgroups unusable: limits on memory, processes and CPU time hold for each process only", "reason", err)
 		version = "none"
 	}
-	logger.Info("sandboxes ready", "kind", maker.Kind(), "cgroups", version)
-	return maker, nil
+	logger.Info("sandboxes ready", "kind", provider.Kind(), "cgroups", version)
+	return provider, nil
 }
 
 // startSweep removes expired files until stop is called, which blocks until the sweep has ended.

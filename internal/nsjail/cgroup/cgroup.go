@@ -45,8 +45,8 @@ type Hierarchy struct {
 	version version
 	// parents are the directories of the worker, one for each mounted hierarchy.
 	parents []string
-	// left are the groups of a killed worker that could not be removed.
-	left []string
+	// unremovable are the groups of a killed worker that could not be removed.
+	unremovable []string
 }
 
 // version covers what differs between cgroup versions 1 and 2.
@@ -60,7 +60,7 @@ type version interface {
 
 // Open finds the cgroup hierarchies of this machine and creates the directory name in each, below
 // the group of this process. It removes the groups that a killed worker with the same name left
-// there, except those that cannot be removed (see Left). No living worker may use the name. An
+// there, except those that cannot be removed (see Unremovable). No living worker may use the name. An
 // error reports why cgroups cannot be used here.
 func Open(name string) (*Hierarchy, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -75,14 +75,14 @@ func Open(name string) (*Hierarchy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.take(name); err != nil {
+	if err := h.prepare(name); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-// take creates the worker's directories, empties them, and tries whether limits can be set.
-func (h *Hierarchy) take(name string) error {
+// prepare creates the worker's directories, empties them, and tries whether limits can be set.
+func (h *Hierarchy) prepare(name string) error {
 	if unified, ok := h.version.(v2); ok {
 		if err := unified.delegate(h.parents[0]); err != nil {
 			return err
@@ -117,9 +117,9 @@ func (h *Hierarchy) take(name string) error {
 // Version returns "cgroup v1" or "cgroup v2".
 func (h *Hierarchy) Version() string { return h.version.name() }
 
-// Left returns the groups of a killed worker that cannot be removed, because a process in them does
+// Unremovable returns the groups of a killed worker that cannot be removed, because a process in them does
 // not die. No groups with these names can be created.
-func (h *Hierarchy) Left() []string { return h.left }
+func (h *Hierarchy) Unremovable() []string { return h.unremovable }
 
 // Close removes the worker's directories. The groups of its jobs must be removed before.
 func (h *Hierarchy) Close() error {
@@ -143,7 +143,7 @@ func (h *Hierarchy) sweep() error {
 				left := &Group{dirs: []string{filepath.Join(parent, entry.Name())}}
 				left.Kill()
 				if left.Remove(context.Background()) != nil {
-					h.left = append(h.left, left.dirs...)
+					h.unremovable = append(h.unremovable, left.dirs...)
 				}
 			}
 		}
@@ -222,13 +222,13 @@ func pids(dir string) []int {
 	return all
 }
 
-// removePatience is how long Remove waits for the last processes: a dead process stays in its group
+// removeBound is how long Remove waits for the last processes: a dead process stays in its group
 // until it is reaped.
-const removePatience = 2 * time.Second
+const removeBound = 2 * time.Second
 
-// Remove deletes the group. It waits up to removePatience for its last processes to be reaped.
+// Remove deletes the group. It waits up to removeBound for its last processes to be reaped.
 func (g *Group) Remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, removePatience)
+	ctx, cancel := context.WithTimeout(ctx, removeBound)
 	defer cancel()
 	var errs []error
 	for _, dir := range g.dirs {

@@ -159,7 +159,7 @@ func TestKillEndsEverything(t *testing.T) {
 }
 
 // A killed worker leaves groups; the next Open with its name removes them.
-func TestOpenSweepsWhatIsLeft(t *testing.T) {
+func TestOpenRemovesOldGroups(t *testing.T) {
 	name := "cellblock-sweep-" + strconv.Itoa(os.Getpid())
 	first, err := Open(name)
 	if err != nil {
@@ -197,7 +197,7 @@ func TestOpenSweepsWhatIsLeft(t *testing.T) {
 
 // Open reports a group that cannot be removed, as one with a process in uninterruptible sleep, and
 // the worker can create others beside it.
-func TestOpenGoesOnBesideWhatCannotBeRemoved(t *testing.T) {
+func TestOpenReportsUnremovableGroups(t *testing.T) {
 	name := "cellblock-test-left-" + strconv.Itoa(os.Getpid())
 	first, err := Open(name)
 	if err != nil {
@@ -216,7 +216,7 @@ func TestOpenGoesOnBesideWhatCannotBeRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a group that cannot be removed costs all limits: %v", err)
 	}
-	if diff := cmp.Diff([]string{stuck.dirs[0]}, second.Left()); diff != "" {
+	if diff := cmp.Diff([]string{stuck.dirs[0]}, second.Unremovable()); diff != "" {
 		t.Error(diff)
 	}
 	own, err := second.New("job-2", Limits{MemoryBytes: 64 << 20, Processes: 8})

@@ -86,8 +86,8 @@ func putHeaders(image []byte, machine uint16, size int) {
 	le.PutUint64(program[48:], 0x1000)
 }
 
-// step is one system call.
-type step struct {
+// setupCall is one system call.
+type setupCall struct {
 	number uint32
 	args   [5]uint32
 }
@@ -95,9 +95,9 @@ type step struct {
 // numbers are the call numbers of one architecture.
 type numbers struct{ capset, prctl, sigaction uint32 }
 
-// steps returns the calls before the wait.
-func steps(n numbers) []step {
-	return []step{
+// setupCalls returns the calls before the wait.
+func setupCalls(n numbers) []setupCall {
+	return []setupCall{
 		{n.capset, [5]uint32{capHeaderAddress, capDataAddress}},
 		{n.prctl, [5]uint32{unix.PR_SET_NO_NEW_PRIVS, 1}},
 		{n.sigaction, [5]uint32{uint32(unix.SIGCHLD), sigactionAddress, 0, sigsetSize}},
@@ -110,7 +110,7 @@ func assembleAMD64() []byte {
 	le := binary.LittleEndian
 	var code []byte
 	load := func(opcode []byte, value uint32) { code = le.AppendUint32(append(code, opcode...), value) }
-	call := func(s step) {
+	call := func(s setupCall) {
 		load([]byte{0xb8}, s.number)        // mov eax, imm32
 		load([]byte{0xbf}, s.args[0])       // mov edi, imm32
 		load([]byte{0xbe}, s.args[1])       // mov esi, imm32
@@ -119,7 +119,7 @@ func assembleAMD64() []byte {
 		load([]byte{0x41, 0xb8}, s.args[4]) // mov r8d, imm32
 		code = append(code, 0x0f, 0x05)     // syscall
 	}
-	for i, s := range steps(numbers{126, 157, 13}) {
+	for i, s := range setupCalls(numbers{126, 157, 13}) {
 		call(s)
 		code = append(code, 0x85, 0xc0) // test eax, eax
 		exit := exitAMD64(byte(i + 1))
@@ -157,7 +157,7 @@ func assembleARM64() []byte {
 		load(8, number)
 		emit(0xd4000001) // svc 0
 	}
-	for i, s := range steps(numbers{91, 167, 134}) {
+	for i, s := range setupCalls(numbers{91, 167, 134}) {
 		call(s.number, s.args[:]...)
 		const exitInstructions = 5
 		emit(0xb4000000 | (exitInstructions+1)<<5) // cbz x0, over the exit

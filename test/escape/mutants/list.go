@@ -95,7 +95,7 @@ var mutants = []mutant{
 
 	// what the worker accepts
 	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
-	{"an end before it is settled", []edit{{"internal/nsjail/leaving.go", "	if err != nil || !seen.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
+	{"an exit status before it is final", []edit{{"internal/nsjail/exit_watcher.go", "	if err != nil || !first.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"any code is taken", []edit{{message, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
 	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
