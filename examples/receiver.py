@@ -1,4 +1,4 @@
-"""Takes the callbacks of jobs: checks the signature, and takes each only once.
+"""Takes the webhooks of jobs: checks the signature, and takes each only once.
 
 python3 -m pip install standardwebhooks
 CALLBACK_SECRET=whsec_... python3 receiver.py [PORT]

@@ -86,18 +86,18 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request j
 }
 
 // checkRequest returns an error for a well-formed request that exceeds the limits of this service
-// or asks for a callback that it cannot send.
+// or asks for a webhook that it cannot send.
 func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
 	if err := request.CheckStartWithin(h.latest); err != nil {
 		return err
 	}
-	if err := request.Inputs.CheckLimits(h.limits); err != nil || request.CallbackURL == "" {
+	if err := request.Inputs.CheckLimits(h.limits); err != nil || request.WebhookURL == "" {
 		return err
 	}
-	if h.callback == nil {
+	if h.webhook == nil {
 		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" cannot be used here: this service has nothing to sign its messages with (CALLBACK_SECRET)`)
 	}
-	return h.callback(request.CallbackURL)
+	return h.webhook(request.WebhookURL)
 }
 
 // checkMediaType returns the boundary if the body is a form, "" if it is plain JSON in UTF-8, and

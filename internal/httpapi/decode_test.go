@@ -152,7 +152,7 @@ func TestStartWithinInBatches(t *testing.T) {
 
 const withURL = `{"script":"","async":true,"callback_url":"https://a.example/x?token=hunter2"}`
 
-func TestCallbackURLNeedsASecret(t *testing.T) {
+func TestWebhookURLNeedsASecret(t *testing.T) {
 	c := loadContract(t)
 	url := serve(t, testHandler(t, scripted{}))
 	got := post(t, url, withURL)
@@ -163,13 +163,13 @@ func TestCallbackURLNeedsASecret(t *testing.T) {
 	}
 }
 
-func TestCallbackURLIsChecked(t *testing.T) {
+func TestWebhookURLIsChecked(t *testing.T) {
 	var asked, submitted string
 	h := testHandler(t, scripted{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
-		submitted = request.CallbackURL
+		submitted = request.WebhookURL
 		return jobID, nil
 	}})
-	h.callback = func(url string) *jobs.Error {
+	h.webhook = func(url string) *jobs.Error {
 		asked = url
 		if strings.Contains(url, "127.0.0.1") {
 			return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is no good`)
@@ -190,7 +190,7 @@ func TestCallbackURLIsChecked(t *testing.T) {
 }
 
 // The same rules apply to a line of a batch, and only that line is refused.
-func TestCallbackURLsInBatches(t *testing.T) {
+func TestWebhookURLsInBatches(t *testing.T) {
 	batches := &scriptedBatches{}
 	url := batching(t, batches)
 	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)

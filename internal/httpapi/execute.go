@@ -100,10 +100,10 @@ func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jo
 }
 
 // hungUp withdraws an accepted job whose client is gone, if it has not started and the client
-// cannot learn its result: without an Idempotency-Key it cannot ask again, and without a callback
+// cannot learn its result: without an Idempotency-Key it cannot ask again, and without a webhook
 // it is not notified.
 func (h *Handler) hungUp(r *http.Request, request jobs.Request, id string) {
-	if request.IdempotencyKey != "" || request.CallbackURL != "" {
+	if request.IdempotencyKey != "" || request.WebhookURL != "" {
 		h.metrics.ObserveHangUp(false)
 		return
 	}

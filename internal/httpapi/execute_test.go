@@ -144,7 +144,7 @@ func TestAcceptedSaysWhere(t *testing.T) {
 	}
 }
 
-// A client that hangs up without a key and without a callback cannot learn about its job.
+// A client that hangs up without a key and without a webhook cannot learn about its job.
 func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -153,10 +153,10 @@ func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 		abandoned bool
 		metric    string
 	}{
-		"waiting":         {body: `{"script":""}`, withdrawn: true, abandoned: true, metric: `cellblock_hangups_total{job="withdrawn"} 1`},
-		"started":         {body: `{"script":""}`, abandoned: true, metric: `cellblock_hangups_total{job="kept"} 1`},
-		"with a key":      {body: `{"script":""}`, key: "k", metric: `cellblock_hangups_total{job="kept"} 1`},
-		"with a callback": {body: `{"script":"","callback_url":"https://a.example/"}`, metric: `cellblock_hangups_total{job="kept"} 1`},
+		"waiting":        {body: `{"script":""}`, withdrawn: true, abandoned: true, metric: `cellblock_hangups_total{job="withdrawn"} 1`},
+		"started":        {body: `{"script":""}`, abandoned: true, metric: `cellblock_hangups_total{job="kept"} 1`},
+		"with a key":     {body: `{"script":""}`, key: "k", metric: `cellblock_hangups_total{job="kept"} 1`},
+		"with a webhook": {body: `{"script":"","callback_url":"https://a.example/"}`, metric: `cellblock_hangups_total{job="kept"} 1`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -172,7 +172,7 @@ func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 					return c.withdrawn, nil
 				},
 			})
-			h.callback = func(string) *jobs.Error { return nil }
+			h.webhook = func(string) *jobs.Error { return nil }
 			url := serve(t, h)
 			ctx, hangUp := context.WithCancel(t.Context())
 			go func() { <-waiting; hangUp() }()

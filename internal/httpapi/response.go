@@ -164,7 +164,7 @@ func flush(w http.ResponseWriter, part []byte) error {
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
 // jobBody returns a job as all responses encode it: POST /execute, GET /jobs/{id}, the last event,
-// a line of a batch, a callback.
+// a line of a batch, a webhook.
 func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	body := api.Job{
 		JobID:      record.ID,
@@ -172,7 +172,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
 		StartedAt:  timeOrNull(record.StartedAt),
 		FinishedAt: timeOrNull(record.FinishedAt),
-		Callback:   callbackBody(record.Callback),
+		Callback:   webhookBody(record.Webhook),
 	}
 	o := record.Outcome
 	if o == nil {

@@ -91,14 +91,14 @@ type Config struct {
 	Limits jobs.Limits
 	// StartDeadline is the longest start_within that a request may ask for.
 	StartDeadline time.Duration
-	// CheckCallback returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil
+	// CheckWebhook returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil
 	// refuses all: there is no signing key.
-	CheckCallback func(callbackURL string) *jobs.Error
-	Files         Files
-	Live          Live
-	Batches       Batches
-	Metrics       *telemetry.APIMetrics
-	Logger        *slog.Logger
+	CheckWebhook func(webhookURL string) *jobs.Error
+	Files        Files
+	Live         Live
+	Batches      Batches
+	Metrics      *telemetry.APIMetrics
+	Logger       *slog.Logger
 }
 
 // Handler serves the API. Drain ends its waits.
@@ -109,7 +109,7 @@ type Handler struct {
 	syncWait time.Duration
 	limits   jobs.Limits
 	latest   time.Duration // StartDeadline
-	callback func(callbackURL string) *jobs.Error
+	webhook  func(webhookURL string) *jobs.Error
 	files    Files
 	live     Live
 	batches  Batches
@@ -133,7 +133,7 @@ func New(service Jobs, config Config) *Handler {
 		syncWait: config.SyncWait,
 		limits:   config.Limits,
 		latest:   config.StartDeadline,
-		callback: config.CheckCallback,
+		webhook:  config.CheckWebhook,
 		files:    config.Files,
 		live:     config.Live,
 		batches:  config.Batches,

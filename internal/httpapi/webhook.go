@@ -10,9 +10,9 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// CallbackMessage encodes the message about a job's end: the job as in GET /jobs/{id}, with the
+// WebhookMessage encodes the message about a job's end: the job as in GET /jobs/{id}, with the
 // message's type and time.
-func (h *Handler) CallbackMessage(ctx context.Context, record jobs.Record) ([]byte, error) {
+func (h *Handler) WebhookMessage(ctx context.Context, record jobs.Record) ([]byte, error) {
 	message, err := json.Marshal(api.CallbackMessage{
 		Type:      "job.ended",
 		Timestamp: record.FinishedAt.UTC().Format(timeLayout),
@@ -24,7 +24,7 @@ func (h *Handler) CallbackMessage(ctx context.Context, record jobs.Record) ([]by
 	return message, nil
 }
 
-func callbackBody(c *jobs.Callback) *api.Callback {
+func webhookBody(c *jobs.Webhook) *api.Callback {
 	if c == nil {
 		return nil
 	}

@@ -12,18 +12,18 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// callbacks returns one callback for each state.
-func callbacks() map[string]jobs.Callback {
+// webhooks returns one webhook for each state.
+func webhooks() map[string]jobs.Webhook {
 	const url = "https://a.example/x?token=hunter2"
-	return map[string]jobs.Callback{
-		"waiting":   {URL: url, Status: jobs.CallbackWaiting},
-		"pending":   {URL: url, Status: jobs.CallbackPending, Attempts: 2, LastAttemptAt: created, NextAttemptAt: created.Add(time.Minute), ResponseStatus: 503, Error: "status"},
-		"delivered": {URL: url, Status: jobs.CallbackDelivered, Attempts: 3, LastAttemptAt: created, ResponseStatus: 204},
-		"failed":    {URL: url, Status: jobs.CallbackFailed, Attempts: 7, LastAttemptAt: created, Error: "timeout"},
+	return map[string]jobs.Webhook{
+		"waiting":   {URL: url, Status: jobs.WebhookWaiting},
+		"pending":   {URL: url, Status: jobs.WebhookPending, Attempts: 2, LastAttemptAt: created, NextAttemptAt: created.Add(time.Minute), ResponseStatus: 503, Error: "status"},
+		"delivered": {URL: url, Status: jobs.WebhookDelivered, Attempts: 3, LastAttemptAt: created, ResponseStatus: 204},
+		"failed":    {URL: url, Status: jobs.WebhookFailed, Attempts: 7, LastAttemptAt: created, Error: "timeout"},
 	}
 }
 
-func TestJobsShowTheirCallback(t *testing.T) {
+func TestJobsShowTheirWebhook(t *testing.T) {
 	c := loadContract(t)
 	want := map[string]string{
 		"waiting":   `"callback":{"url":"https://a.example/x","status":"waiting","attempts":0,"last_attempt_at":null,"next_attempt_at":null,"response_status":null,"error":null}`,
@@ -31,9 +31,9 @@ func TestJobsShowTheirCallback(t *testing.T) {
 		"delivered": `"callback":{"url":"https://a.example/x","status":"delivered","attempts":3,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":204,"error":null}`,
 		"failed":    `"callback":{"url":"https://a.example/x","status":"failed","attempts":7,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":null,"error":"timeout"}`,
 	}
-	for name, callback := range callbacks() {
+	for name, webhook := range webhooks() {
 		record := succeeded("1")
-		record.Callback = &callback
+		record.Webhook = &webhook
 		url := serve(t, testHandler(t, getting(record, nil)))
 		got := send(t, http.MethodGet, url+"/jobs/"+jobID, "")
 		c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
@@ -44,7 +44,7 @@ func TestJobsShowTheirCallback(t *testing.T) {
 }
 
 // The message has the job exactly as GET returns it, and conforms to the contract.
-func TestCallbackMessage(t *testing.T) {
+func TestWebhookMessage(t *testing.T) {
 	schema := loadContract(t).doc.Components.Schemas["CallbackMessage"].Value
 	exitCode := 3
 	for name, record := range map[string]jobs.Record{
@@ -52,10 +52,10 @@ func TestCallbackMessage(t *testing.T) {
 		"failed":    failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}),
 		"files":     ended(jobs.Outcome{Files: []jobs.OutputFile{{Name: "a b.csv", Size: 1, MediaType: "text/csv", SHA256: strings.Repeat("0", 64)}}}),
 	} {
-		callback := callbacks()["pending"]
-		record.Callback = &callback
+		webhook := webhooks()["pending"]
+		record.Webhook = &webhook
 		h := testHandler(t, getting(record, nil))
-		message, err := h.CallbackMessage(t.Context(), record)
+		message, err := h.WebhookMessage(t.Context(), record)
 		if err != nil {
 			t.Fatal(err)
 		}

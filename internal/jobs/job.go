@@ -35,8 +35,8 @@ type Job struct {
 	IdempotencyKey string
 	// Batch is the job's place in its batch, if any.
 	Batch BatchPlace
-	// CallbackURL is the URL to which the job's end is posted; "" for none.
-	CallbackURL string
+	// WebhookURL is the URL to which the job's end is posted; "" for none.
+	WebhookURL string
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
 	ReplyTo string
 }
@@ -59,8 +59,8 @@ type Record struct {
 	FinishedAt time.Time
 	// Outcome is nil until the job has ended.
 	Outcome *Outcome
-	// Callback is nil for a job without one.
-	Callback *Callback
+	// Webhook is nil for a job without one.
+	Webhook *Webhook
 
 	release func()
 }

@@ -37,7 +37,7 @@ func MeaningOfBatch(lines []BatchLine) string {
 func (r *Request) write(sum hash.Hash) {
 	writePart(sum, "script", r.Script)
 	writePart(sum, "priority", string(r.Priority))
-	writePart(sum, "callback_url", r.CallbackURL)
+	writePart(sum, "callback_url", r.WebhookURL)
 	writePart(sum, "start_within", r.StartWithin.String())
 	in := r.Inputs
 	if in == nil {

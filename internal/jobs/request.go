@@ -32,9 +32,9 @@ type Request struct {
 	Priority Priority
 	// Inputs is nil if the request has only a script.
 	Inputs *Inputs
-	// CallbackURL is the URL to which the job's end is posted, "" for none; see Callback.URL. Whether this service may
+	// WebhookURL is the URL to which the job's end is posted, "" for none; see Webhook.URL. Whether this service may
 	// connect to it is not checked here.
-	CallbackURL string
+	WebhookURL string
 	// StartWithin is the start deadline, from acceptance; 0 means the server's.
 	StartWithin time.Duration
 
@@ -94,7 +94,7 @@ func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 	case "priority":
 		r.Priority, err = decodePriority(value)
 	case "callback_url":
-		r.CallbackURL, err = decodeCallbackURL(value)
+		r.WebhookURL, err = decodeWebhookURL(value)
 	case "start_within":
 		r.StartWithin, err = decodeStartWithin(value)
 	default:

@@ -23,12 +23,12 @@ type Gauges interface {
 
 // APIMetrics are the metrics of the API. It is safe for concurrent use.
 type APIMetrics struct {
-	registry  *prometheus.Registry
-	requests  *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
-	callbacks *prometheus.CounterVec
-	over      *prometheus.CounterVec
-	hangUps   *prometheus.CounterVec
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	webhooks *prometheus.CounterVec
+	over     *prometheus.CounterVec
+	hangUps  *prometheus.CounterVec
 }
 
 // NewAPIMetrics returns the API's metrics. gauges may be nil.
@@ -44,13 +44,13 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 			Help:    "Time from a request's header to the end of its answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 20, 30},
 		}, []string{"route", "method"}),
-		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_callback_attempts_total",
 			Help: "Messages sent to a callback_url, by what came of it: delivered, or what was wrong.",
 		}, []string{"result"}),
 		over: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_callbacks_total",
-			Help: "Callbacks that are over, by how: delivered, or failed for good.",
+			Help: "Webhooks that are over, by how: delivered, or failed for good.",
 		}, []string{"status"}),
 	}
 	m.hangUps = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -59,7 +59,7 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 	}, []string{"job"})
 	m.hangUps.WithLabelValues("withdrawn") // present from the start, so that rates are right
 	m.hangUps.WithLabelValues("kept")
-	m.registry.MustRegister(m.requests, m.duration, m.callbacks, m.over, m.hangUps)
+	m.registry.MustRegister(m.requests, m.duration, m.webhooks, m.over, m.hangUps)
 	if gauges != nil {
 		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
 	}
@@ -72,13 +72,13 @@ func (m *APIMetrics) ObserveRequest(route, method string, status int, took time.
 	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
-// ObserveCallback counts one delivery attempt: the failure reason in wrong, "" for success, and the callback's new
+// ObserveWebhook counts one delivery attempt: the failure reason in wrong, "" for success, and the webhook's new
 // status.
-func (m *APIMetrics) ObserveCallback(wrong string, status jobs.CallbackStatus) {
+func (m *APIMetrics) ObserveWebhook(wrong string, status jobs.WebhookStatus) {
 	if wrong == "" {
 		wrong = "delivered"
 	}
-	m.callbacks.WithLabelValues(wrong).Inc()
+	m.webhooks.WithLabelValues(wrong).Inc()
 	if status.Over() {
 		m.over.WithLabelValues(string(status)).Inc()
 	}

@@ -54,9 +54,9 @@ func TestAPIMetrics(t *testing.T) {
 	m := NewAPIMetrics(gauges{depth: 3, workers: 2}, slog.New(slog.DiscardHandler))
 	m.ObserveRequest("/execute", "POST", 200, 20*time.Millisecond)
 	m.ObserveRequest("/execute", "POST", 422, 20*time.Second)
-	m.ObserveCallback("timeout", jobs.CallbackPending)
-	m.ObserveCallback("timeout", jobs.CallbackFailed)
-	m.ObserveCallback("", jobs.CallbackDelivered)
+	m.ObserveWebhook("timeout", jobs.WebhookPending)
+	m.ObserveWebhook("timeout", jobs.WebhookFailed)
+	m.ObserveWebhook("", jobs.WebhookDelivered)
 	wantLines(t, scrape(t, m.Handler()),
 		`cellblock_callback_attempts_total{result="delivered"} 1`,
 		`cellblock_callback_attempts_total{result="timeout"} 2`,

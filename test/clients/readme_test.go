@@ -14,15 +14,15 @@ import (
 )
 
 // The reader of docs/api.md generates this secret.
-const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// startReadme starts the service for the commands of the documents: without a token, and with callbacks to this machine
+// startReadme starts the service for the commands of the documents: without a token, and with webhooks to this machine
 // allowed.
 func startReadme(t *testing.T) *stack.Stack {
 	t.Helper()
 	return stack.StartFor(t, stack.Config{
 		Programs: programs,
-		API:      stack.Env{"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": "127.0.0.1/32"},
+		API:      stack.Env{"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": "127.0.0.1/32"},
 		Workers:  []stack.Env{{"WORKER_CONCURRENCY": "4"}},
 	})
 }
@@ -71,7 +71,7 @@ func runShown(t *testing.T, document, section string, replace ...string) string 
 }
 
 // TestReadme runs the README's first request, and the examples of docs/api.md: a watched job, a batch of a hundred, jobs
-// with files, and a callback, whose receiver checks the signature with a library.
+// with files, and a webhook, whose receiver checks the signature with a library.
 func TestReadme(t *testing.T) {
 	s := startReadme(t)
 	here := strings.TrimPrefix(s.URL, "http://")
@@ -107,16 +107,16 @@ func TestReadme(t *testing.T) {
 			t.Errorf("%d lines:\n%.500s", n, out)
 		}
 	})
-	t.Run("callback", func(t *testing.T) {
-		receiver, err := stack.StartReceiver(t.Context(), "../..", callbackSecret)
+	t.Run("webhook", func(t *testing.T) {
+		receiver, err := stack.StartReceiver(t.Context(), "../..", webhookSecret)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(receiver.Stop)
 		out := runShown(t, "docs/api.md", "Webhooks", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+receiver.Port)
 		var job struct {
-			ID       string `json:"job_id"`
-			Callback struct {
+			ID      string `json:"job_id"`
+			Webhook struct {
 				Status string `json:"status"`
 			} `json:"callback"`
 		}
@@ -127,9 +127,9 @@ func TestReadme(t *testing.T) {
 			t.Errorf("the receiver says %q", receiver.Lines.Text())
 		}
 		client := &http.Client{Timeout: bound, Transport: &http.Transport{DisableKeepAlives: true}}
-		for deadline := time.Now().Add(bound); job.Callback.Status != "delivered"; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(bound); job.Webhook.Status != "delivered"; time.Sleep(20 * time.Millisecond) {
 			if stack.Ask(t.Context(), client, http.MethodGet, s.URL+"/jobs/"+job.ID, nil, "", &job); time.Now().After(deadline) {
-				t.Fatalf("the callback is %q", job.Callback.Status)
+				t.Fatalf("the webhook is %q", job.Webhook.Status)
 			}
 		}
 	})

@@ -12,7 +12,7 @@ import (
 func TestDocumentsNameWhatExamplesNeed(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
-		"../../README.md", "../../docs/api.md", "../../docs/callbacks.md", "../../docs/cli.md", "../../docs/configuration.md",
+		"../../README.md", "../../docs/api.md", "../../docs/webhooks.md", "../../docs/cli.md", "../../docs/configuration.md",
 		"../../docs/docker.md", "../../docs/operations.md", "../../clients/python/README.md",
 	} {
 		for section := range strings.SplitSeq(readFile(t, path), "\n## ") {

@@ -39,9 +39,9 @@ type bench struct {
 	around []string
 	// elderURL is where the elder serves its metrics.
 	elderURL string
-	// callbacks receives the jobs' callbacks.
-	callbacks *receiver
-	client    redis.UniversalClient
+	// webhooks receives the jobs' webhooks.
+	webhooks *receiver
+	client   redis.UniversalClient
 }
 
 // open builds the programs and starts the service. Its workers have a separate run folder, so that
@@ -64,7 +64,7 @@ func open(ctx context.Context) (_ *bench, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.callbacks, err = startReceiver(); err != nil {
+	if b.webhooks, err = startReceiver(); err != nil {
 		return nil, err
 	}
 	ttl := resultTTL.String()
@@ -79,7 +79,7 @@ func open(ctx context.Context) (_ *bench, err error) {
 	s, err := stack.Start(ctx, stack.Config{
 		Programs: b.programs, API: stack.Env{
 			"LOG_FORMAT": "json", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl,
-			"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": "127.0.0.1/32", "CALLBACK_TIMEOUT": "1s", "CALLBACK_PAUSE": "100ms", "CALLBACK_ATTEMPTS": "4",
+			"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": "127.0.0.1/32", "CALLBACK_TIMEOUT": "1s", "CALLBACK_PAUSE": "100ms", "CALLBACK_ATTEMPTS": "4",
 		},
 		Workers: slices.Repeat([]stack.Env{b.worker}, workers),
 	})
@@ -187,8 +187,8 @@ func (b *bench) close() error {
 	if b.client != nil {
 		_ = b.client.Close()
 	}
-	if b.callbacks != nil {
-		_ = b.callbacks.close()
+	if b.webhooks != nil {
+		_ = b.webhooks.close()
 	}
 	if b.Stack != nil {
 		for _, p := range append(b.Workers(), b.API, b.Redis) {

@@ -23,9 +23,9 @@ var httpClient = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transp
 
 // request is the body that a client posts.
 type request struct {
-	Script      string `json:"script"`
-	Async       bool   `json:"async"`
-	CallbackURL string `json:"callback_url,omitempty"`
+	Script     string `json:"script"`
+	Async      bool   `json:"async"`
+	WebhookURL string `json:"callback_url,omitempty"`
 }
 
 func execute(ctx context.Context, url, key string, r request) (int, answer) {

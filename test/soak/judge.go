@@ -80,7 +80,7 @@ func (l *load) judge(ran map[int]int) tally {
 			fmt.Printf("no job of the kind %q ended as it should\n", k.name)
 		}
 	}
-	t.Answers += l.callbacks.forgeries()
+	t.Answers += l.webhooks.forgeries()
 	return t
 }
 

@@ -45,8 +45,8 @@ const (
 	actList
 	// actWatch follows the job's events to the end.
 	actWatch
-	// actCallback waits for the job's callback after its end.
-	actCallback
+	// actWebhook waits for the job's webhook after its end.
+	actWebhook
 )
 
 // kinds are all kinds of jobs.
@@ -74,7 +74,7 @@ var kinds = []*kind{
 	{name: "asynchronous, then waited for", weight: 5, script: "import time; time.sleep(0.02); return 'job NUMBER'", codes: []string{""}, act: actThenWait},
 	{name: "listed", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actList},
 	{name: "watched", weight: 6, script: talking, codes: []string{""}, act: actWatch},
-	{name: "called back", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, act: actCallback},
+	{name: "called back", weight: 5, script: "return 'job NUMBER'", codes: []string{""}, act: actWebhook},
 }
 
 // talking prints now and then, on both streams and with multi-byte characters.

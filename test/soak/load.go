@@ -25,8 +25,8 @@ type load struct {
 	clients int
 	// service is a client of url, from the package that other programs use.
 	service *client.Client
-	// callbacks receives the jobs' callbacks.
-	callbacks *receiver
+	// webhooks receives the jobs' webhooks.
+	webhooks *receiver
 	// redis is for finding jobs whose clients received no id.
 	redis redis.UniversalClient
 
@@ -112,7 +112,7 @@ func (j *job) run(ctx context.Context, l *load) {
 		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 		j.post(short, l)
 		cancel()
-	case actNothing, actCancel, actRepeat, actMismatch, actThenWait, actList, actWatch, actCallback:
+	case actNothing, actCancel, actRepeat, actMismatch, actThenWait, actList, actWatch, actWebhook:
 	}
 	for deadline := time.Now().Add(patience); ; pause(ctx, 50*time.Millisecond) {
 		status, a := j.post(ctx, l)
@@ -135,8 +135,8 @@ func (j *job) run(ctx context.Context, l *load) {
 	switch j.kind.act {
 	case actRepeat, actMismatch:
 		j.again(ctx, l.url)
-	case actCallback:
-		j.awaitCallback(ctx, l.callbacks)
+	case actWebhook:
+		j.awaitWebhook(ctx, l.webhooks)
 	case actNothing, actCancel, actHangUp, actLeave, actThenWait, actList, actWatch:
 	}
 }
@@ -144,8 +144,8 @@ func (j *job) run(ctx context.Context, l *load) {
 // post posts the job under its key, so that repeating it is safe.
 func (j *job) post(ctx context.Context, l *load) (int, answer) {
 	r := request{Script: j.kind.body(j.number), Async: !j.sync}
-	if j.kind.act == actCallback {
-		r.CallbackURL = l.callbacks.url
+	if j.kind.act == actWebhook {
+		r.WebhookURL = l.webhooks.url
 	}
 	return execute(ctx, l.url, fmt.Sprintf("soak-%d", j.number), r)
 }
@@ -168,7 +168,7 @@ func (j *job) beside(ctx context.Context, l *load) {
 		j.watch(ctx, l.service)
 	case actThenWait:
 		j.thenWait(ctx, l.url)
-	case actNothing, actRepeat, actMismatch, actHangUp, actLeave, actCallback:
+	case actNothing, actRepeat, actMismatch, actHangUp, actLeave, actWebhook:
 	}
 }
 

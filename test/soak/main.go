@@ -2,7 +2,7 @@
 // all resources return to their initial levels: memory, descriptors, goroutines, Redis keys,
 // processes, control groups and mounts. It also checks the promises of docs/reliability.md: every
 // accepted job has an end that its client can read, no job runs twice or gets another's result, the
-// events of a watched job match its record, and callbacks arrive.
+// events of a watched job match its record, and webhooks arrive.
 //
 // One worker, the elder, is never killed, so that its leaks add up. The others are killed (or, one
 // time in four, asked to exit) and started again all the time, the API in the first half only.
@@ -110,7 +110,7 @@ func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]i
 	if err != nil {
 		return tally{}, nil, nil, err
 	}
-	l := &load{url: b.URL, clients: o.clients, service: service, callbacks: b.callbacks, redis: b.client, recent: map[string]int{}}
+	l := &load{url: b.URL, clients: o.clients, service: service, webhooks: b.webhooks, redis: b.client, recent: map[string]int{}}
 	fmt.Printf("warming up for %s\n", warmup)
 	l.run(ctx, warmup)
 	begin, err := b.settle(ctx, nil)

@@ -13,17 +13,17 @@ import (
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// callbackSecret signs the callbacks.
-const callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+// webhookSecret signs the webhooks.
+const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// receiver accepts callbacks. Now and then it responds with an error, so that they are sent again.
+// receiver accepts webhooks. Now and then it responds with an error, so that they are sent again.
 type receiver struct {
 	url     string
 	server  *http.Server
 	serving sync.WaitGroup
 
 	mu sync.Mutex
-	// told maps jobs whose callback was accepted to their codes, "" for success.
+	// told maps jobs whose webhook was accepted to their codes, "" for success.
 	told map[string]string
 	// forged counts messages that are not signed, or malformed.
 	forged int
@@ -35,7 +35,7 @@ const refuseEach = 10
 
 // startReceiver listens on a port of 127.0.0.1. close ends it.
 func startReceiver() (*receiver, error) {
-	hook, err := webhooks.NewWebhook(callbackSecret)
+	hook, err := webhooks.NewWebhook(webhookSecret)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (r *receiver) take(hook *webhooks.Webhook, body []byte, header http.Header)
 	switch {
 	case err != nil:
 		r.forged++
-		fmt.Printf("a callback cannot be taken: %v: %.200s\n", err, body)
+		fmt.Printf("a webhook cannot be taken: %v: %.200s\n", err, body)
 		return http.StatusBadRequest
 	case r.count%refuseEach == 0:
 		return http.StatusServiceUnavailable
@@ -91,18 +91,18 @@ func (r *receiver) forgeries() int {
 	return r.forged
 }
 
-// awaitCallback waits for the callback of a job that has ended.
-func (j *job) awaitCallback(ctx context.Context, r *receiver) {
+// awaitWebhook waits for the webhook of a job that has ended.
+func (j *job) awaitWebhook(ctx context.Context, r *receiver) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; pause(ctx, 20*time.Millisecond) {
 		r.mu.Lock()
 		code, told := r.told[j.id]
 		r.mu.Unlock()
 		if told {
 			if code != j.code {
-				j.wrong = fmt.Sprintf("its callback says %q, its record %q", code, j.code)
+				j.wrong = fmt.Sprintf("its webhook says %q, its record %q", code, j.code)
 			}
 			return
 		}
 	}
-	j.wrong = "its callback does not come"
+	j.wrong = "its webhook does not come"
 }

@@ -12,7 +12,7 @@ import (
 
 // Receiver is a running examples/receiver.py. Its owner calls Stop.
 type Receiver struct {
-	// Port is the port on 127.0.0.1 that receives callbacks.
+	// Port is the port on 127.0.0.1 that receives webhooks.
 	Port string
 	// Lines reads its output after the start.
 	Lines *bufio.Scanner

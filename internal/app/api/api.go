@@ -16,13 +16,13 @@ import (
 	"cellblock/internal/app"
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
-	"cellblock/internal/jobs/callback"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/live"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/reaper"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
@@ -44,9 +44,9 @@ type service struct {
 	monitor *redisconn.Monitor
 	reaper  *reaper.Reaper
 	handler *httpapi.Handler
-	// sender and callbacks are nil without a secret to sign with.
-	sender    *callback.Sender
-	callbacks *queue.Consumer
+	// sender and webhooks are nil without a secret to sign with.
+	sender   *webhook.Sender
+	webhooks *queue.Consumer
 }
 
 // Run serves the API until ctx is done. It starts without Redis, and is not ready until Redis answers.
@@ -77,7 +77,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	// Without it, the connections to a bucket would stay open.
 	cleanups.Add("file store", cleanupBound, stored.Close)
 	producer := queue.NewProducer(s.monitor.Client())
-	records := store.New(s.monitor.Client(), settings.Store).WithCallbacks(producer)
+	records := store.New(s.monitor.Client(), settings.Store).WithWebhooks(producer)
 	topics := redisconn.NewTopics(s.client)
 	// Blocks while Redis hangs, until the command in progress times out.
 	cleanups.AddFunc("subscriptions", cleanupBound, topics.Close)
@@ -102,11 +102,11 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 
 		StartDeadline: settings.Dispatch.StartDeadline,
 	}
-	if settings.Callback.Enabled() {
+	if settings.Webhook.Enabled() {
 		if err := s.newSender(records, metrics); err != nil {
 			return nil, err
 		}
-		config.CheckCallback = s.sender.Check
+		config.CheckWebhook = s.sender.Check
 	}
 	s.handler = httpapi.New(dispatcher, config)
 	return s, nil
@@ -139,7 +139,7 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 		return nil
 	})
 	parts.Go(func() error { return s.checkRedis(ctx) })
-	parts.Go(func() error { return s.sendCallbacks(ctx) })
+	parts.Go(func() error { return s.sendWebhooks(ctx) })
 	parts.Go(func() error {
 		s.reaper.Run(ctx)
 		return nil

@@ -5,10 +5,10 @@ import (
 
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs"
-	"cellblock/internal/jobs/callback"
 	"cellblock/internal/jobs/dispatch"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
@@ -21,7 +21,7 @@ type Settings struct {
 	Files    files.Settings     `embed:"" group:"Jobs"`
 	Dispatch dispatch.Settings  `embed:"" group:"Jobs"`
 	Ceilings jobs.Ceilings      `embed:"" group:"Limits"`
-	Callback callback.Settings  `embed:"" group:"Callbacks"`
+	Webhook  webhook.Settings   `embed:"" group:"Webhooks"`
 	Log      telemetry.Settings `embed:"" group:"Log"`
 }
 
@@ -29,6 +29,6 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	return errors.Join(
 		s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(),
-		s.Ceilings.Limits().Validate(), s.Callback.Validate(s.Store.ResultTTL),
+		s.Ceilings.Limits().Validate(), s.Webhook.Validate(s.Store.ResultTTL),
 	)
 }

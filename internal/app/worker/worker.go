@@ -68,7 +68,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	return worker.New(worker.Config{
 		Settings: settings.Worker, Wall: settings.Sandbox.Wall, Ceilings: settings.Sandbox.Limits().Asked(),
 		Client: client, Files: stored,
-		Store: store.New(client, store.DefaultSettings()).WithCallbacks(queue.NewProducer(client)),
+		Store: store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
 		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
 			sandbox, err := sandboxes.Acquire(ctx, script)
 			if err != nil {

@@ -115,7 +115,7 @@ func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *j
 	}
 	job := jobs.Job{
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
-		Priority: request.Priority, StartWithin: request.StartWithin, CallbackURL: request.CallbackURL, Limits: limits, LimitsOpen: len(fleet) == 0,
+		Priority: request.Priority, StartWithin: request.StartWithin, WebhookURL: request.WebhookURL, Limits: limits, LimitsOpen: len(fleet) == 0,
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline

@@ -123,7 +123,7 @@ func (f failingRead) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 
 func (f failingRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if slices.Contains(cmd.Args(), any("callback_state")) && !f.failed.Swap(true) {
+		if slices.Contains(cmd.Args(), any("webhook_state")) && !f.failed.Swap(true) {
 			cmd.SetErr(syscall.ECONNREFUSED)
 			return cmd.Err()
 		}

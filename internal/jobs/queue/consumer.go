@@ -57,7 +57,7 @@ const (
 	releaseTimeout = time.Second
 )
 
-// Consumer takes jobs, or callbacks, from their queue. Start it once and Stop it.
+// Consumer takes jobs, or webhooks, from their queue. Start it once and Stop it.
 type Consumer struct {
 	client   *consumerClient
 	server   *asynq.Server

@@ -23,18 +23,18 @@ func TestNoStepStarvesWhereRedisIsFar(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.client.Del(t.Context(), "cellblock:{"+gone+"}:job")
-	called := b.create(t, withCallback)
+	called := b.create(t, withWebhook)
 	if _, err := b.End(t.Context(), called, jobs.Outcome{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.BeginCallback(t.Context(), called, time.Second); err != nil {
+	if _, err := b.BeginWebhook(t.Context(), called, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	b.client.Del(t.Context(), "asynq:{callbacks}:t:"+called, "asynq:{callbacks}:pending")
+	b.client.Del(t.Context(), "asynq:{webhooks}:t:"+called, "asynq:{webhooks}:pending")
 
 	far.Disturb(t, "latency", `"latency": 100`)
 	b.reap(t, redistest.Client(t, far.FarURL()))
-	within(t, 20*time.Second, "the callback is queued again", func() bool { return b.callbackPending(t) })
+	within(t, 20*time.Second, "the webhook is queued again", func() bool { return b.webhookPending(t) })
 	within(t, 20*time.Second, "the index forgets what is gone", func() bool {
 		n, err := b.Indexed(t.Context())
 		return err == nil && n == waiting+1

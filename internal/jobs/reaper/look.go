@@ -20,7 +20,7 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.Open, alive 
 		return passInterval, nil
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
-		ended := store.Ended{ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL, Batch: job.Batch, Callback: job.Callback}
+		ended := store.Ended{ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL, Batch: job.Batch, Webhook: job.Webhook}
 		if job.NeverRan {
 			ended.TTL = 0
 		}

@@ -2,7 +2,7 @@
 //
 // It checks the open jobs periodically. A job whose worker is gone ends as worker_lost; one that was not started by
 // its start deadline is dropped as not_started; one that waits without a task in the queue, or whose task is held by a
-// worker that is gone, is requeued. So is the callback of an ended job if no replica is sending it. The reaper never
+// worker that is gone, is requeued. So is the webhook of an ended job if no replica is sending it. The reaper never
 // starts a job: if it requeues one wrongly, the job's fence makes that harmless.
 //
 // Every API replica has a reaper, and a lease in Redis lets one at a time work. All times are Redis's.
@@ -118,7 +118,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.lookAtOpen, r.sweep, r.lookAtCallbacks} {
+	for _, step := range []func(context.Context) error{r.lookAtOpen, r.sweep, r.lookAtWebhooks} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()

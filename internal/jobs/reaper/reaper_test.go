@@ -34,7 +34,7 @@ func openAt(t *testing.T, client redis.UniversalClient, reapers int) *bench {
 	t.Helper()
 	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour})
 	producer := queue.NewProducer(client)
-	b := &bench{Store: s.WithCallbacks(producer), producer: producer, client: client}
+	b := &bench{Store: s.WithWebhooks(producer), producer: producer, client: client}
 	for range reapers {
 		b.reap(t, client)
 	}
@@ -45,7 +45,7 @@ func openAt(t *testing.T, client redis.UniversalClient, reapers int) *bench {
 func (b *bench) reap(t *testing.T, client redis.UniversalClient) {
 	t.Helper()
 	producer := queue.NewProducer(client)
-	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour}).WithCallbacks(producer)
+	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour}).WithWebhooks(producer)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan struct{})
 	go func() {

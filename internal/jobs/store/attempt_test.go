@@ -11,40 +11,40 @@ import (
 // An attempt that was assumed dead may still report. It does not change the result of later attempts, unless it
 // reports a successful delivery.
 func TestALateWordOfAnEarlierAttempt(t *testing.T) {
-	begin := func(s *store.Store, id string) jobs.Callback {
-		callback, err := s.BeginCallback(t.Context(), id, time.Second)
+	begin := func(s *store.Store, id string) jobs.Webhook {
+		webhook, err := s.BeginWebhook(t.Context(), id, time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return callback
+		return webhook
 	}
-	finish := func(s *store.Store, id string, callback jobs.Callback, status jobs.CallbackStatus, pause time.Duration) {
-		if callback.Status = status; status != jobs.CallbackDelivered {
-			callback.Error = "timeout"
+	finish := func(s *store.Store, id string, webhook jobs.Webhook, status jobs.WebhookStatus, pause time.Duration) {
+		if webhook.Status = status; status != jobs.WebhookDelivered {
+			webhook.Error = "timeout"
 		}
-		if err := s.EndCallback(t.Context(), id, callback, pause); err != nil {
+		if err := s.EndWebhook(t.Context(), id, webhook, pause); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for late, want := range map[jobs.CallbackStatus]jobs.CallbackStatus{
-		jobs.CallbackPending: jobs.CallbackFailed, jobs.CallbackDelivered: jobs.CallbackDelivered,
+	for late, want := range map[jobs.WebhookStatus]jobs.WebhookStatus{
+		jobs.WebhookPending: jobs.WebhookFailed, jobs.WebhookDelivered: jobs.WebhookDelivered,
 	} {
 		t.Run(string(late), func(t *testing.T) {
-			s, client, _ := openWithCallbacks(t)
-			job := create(t, s, withCallback)
+			s, client, _ := openWithWebhooks(t)
+			job := create(t, s, withWebhook)
 			end(t, s, job.ID, succeeded("1"))
 			first, second := begin(s, job.ID), begin(s, job.ID)
-			finish(s, job.ID, first, jobs.CallbackPending, time.Minute)
-			if got := get(t, s, job.ID).Callback; got.Attempts != 2 || !got.NextAttemptAt.IsZero() {
+			finish(s, job.ID, first, jobs.WebhookPending, time.Minute)
+			if got := get(t, s, job.ID).Webhook; got.Attempts != 2 || !got.NextAttemptAt.IsZero() {
 				t.Errorf("while the second is under way: %+v", got)
 			}
-			finish(s, job.ID, second, jobs.CallbackFailed, 0)
+			finish(s, job.ID, second, jobs.WebhookFailed, 0)
 			finish(s, job.ID, first, late, time.Minute)
-			if got := get(t, s, job.ID).Callback; got.Status != want {
+			if got := get(t, s, job.ID).Webhook; got.Status != want {
 				t.Errorf("got %+v, want %s", got, want)
 			}
-			if n := client.ZCard(t.Context(), openCallbacks).Val(); n != 0 {
-				t.Errorf("%d callbacks are looked after that are over", n)
+			if n := client.ZCard(t.Context(), openWebhooks).Val(); n != 0 {
+				t.Errorf("%d webhooks are looked after that are over", n)
 			}
 		})
 	}
@@ -52,19 +52,19 @@ func TestALateWordOfAnEarlierAttempt(t *testing.T) {
 
 // The record still exists at the next attempt, even if that was postponed beyond the record's TTL.
 func TestARecordStaysForTheNextAttempt(t *testing.T) {
-	s, client, _ := openWithCallbacks(t)
-	job := create(t, s, withCallback)
+	s, client, _ := openWithWebhooks(t)
+	job := create(t, s, withWebhook)
 	end(t, s, job.ID, succeeded("1"))
 	key := "cellblock:{" + job.ID + "}:job"
 	if err := client.Expire(t.Context(), key, 30*time.Second).Err(); err != nil {
 		t.Fatal(err)
 	}
-	callback, err := s.BeginCallback(t.Context(), job.ID, time.Second)
+	webhook, err := s.BeginWebhook(t.Context(), job.ID, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	callback.Status, callback.Error = jobs.CallbackPending, "status"
-	if err := s.EndCallback(t.Context(), job.ID, callback, time.Minute); err != nil {
+	webhook.Status, webhook.Error = jobs.WebhookPending, "status"
+	if err := s.EndWebhook(t.Context(), job.ID, webhook, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if left := client.PTTL(t.Context(), key).Val(); left < 2*time.Minute {

@@ -27,13 +27,13 @@ import (
 //	ARGV[9]  for how many milliseconds the events are kept
 //	ARGV[10] the files, "" for none
 //	returns  whether this end stands (1 or 0), the key of the idempotency record,
-//	         the TTL that was set, the job's batch, "" for none, and the callback's
+//	         the TTL that was set, the job's batch, "" for none, and the webhook's
 //	         URL, "" for none
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + `
 local job = redis.call("HMGET", KEYS[1],
-	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "callback", "start_by", "shared", "ttl")
+	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by", "shared", "ttl")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -129,7 +129,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 		return false, nil
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
-	ended := Ended{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodePlace(text(3)), Callback: text(4) != ""}
+	ended := Ended{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodePlace(text(3)), Webhook: text(4) != ""}
 	if void == 0 {
 		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond
 	}

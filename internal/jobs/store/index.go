@@ -85,17 +85,17 @@ type Ended struct {
 	// deleted.
 	TTL   time.Duration
 	Batch jobs.BatchPlace
-	// Callback reports that the job has a callback.
-	Callback bool
+	// Webhook reports that the job has a webhook.
+	Webhook bool
 }
 
-// Settle completes the end of a job: it records the end in the job's batch, queues the callback, sets the TTL of the
+// Settle completes the end of a job: it records the end in the job's batch, queues the webhook, sets the TTL of the
 // idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that the
 // reaper repeats all of them if one fails.
 func (s *Store) Settle(ctx context.Context, ended Ended) error {
 	err := s.settleMember(ctx, ended.Batch, ended.State)
-	if ended.Callback {
-		err = errors.Join(err, s.queueCallback(ctx, ended.ID))
+	if ended.Webhook {
+		err = errors.Join(err, s.queueWebhook(ctx, ended.ID))
 	}
 	if ended.IdempotencyKey != "" && ended.TTL > 0 {
 		err = errors.Join(err, s.client.PExpire(ctx, ended.IdempotencyKey, ended.TTL).Err())

@@ -19,10 +19,10 @@ func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 		change func(*jobs.Job)
 		want   time.Duration
 	}{
-		"sync":          {func(*jobs.Job) {}, settings.SyncResultTTL},
-		"async":         {func(j *jobs.Job) { j.Async = true }, settings.ResultTTL},
-		"with callback": {withCallback, settings.ResultTTL},
-		"its own":       {func(j *jobs.Job) { j.TTL = 7 * time.Minute }, 7 * time.Minute},
+		"sync":         {func(*jobs.Job) {}, settings.SyncResultTTL},
+		"async":        {func(j *jobs.Job) { j.Async = true }, settings.ResultTTL},
+		"with webhook": {withWebhook, settings.ResultTTL},
+		"its own":      {func(j *jobs.Job) { j.TTL = 7 * time.Minute }, 7 * time.Minute},
 	} {
 		job := create(t, s, c.change)
 		taken, _, _, err := worker.Take(t.Context(), job.ID, "w", time.Second)

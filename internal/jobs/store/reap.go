@@ -57,13 +57,13 @@ type Open struct {
 	TTL time.Duration
 	// NeverRan reports that an ended job was withdrawn without having run.
 	NeverRan bool
-	// Callback reports that the job has a callback.
-	Callback bool
+	// Webhook reports that the job has a webhook.
+	Webhook bool
 }
 
 // dueScript lists the entries of a sorted set whose check is due.
 //
-//	KEYS[1]  open jobs, or callbacks
+//	KEYS[1]  open jobs, or webhooks
 //	ARGV     maximum number of ids
 //	returns  the time in microseconds since 1970, then the ids
 var dueScript = redis.NewScript(`
@@ -87,7 +87,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	fields := make([]*redis.SliceCmd, len(ids))
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
-		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void", "batch", "callback")
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void", "batch", "webhook")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -100,7 +100,7 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 		open[i] = Open{
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
-			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1", Batch: decodePlace(text(8)), Callback: text(9) != "",
+			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1", Batch: decodePlace(text(8)), Webhook: text(9) != "",
 		}
 	}
 	return now, open, nil

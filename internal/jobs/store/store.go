@@ -16,8 +16,8 @@
 //	created_at  when it was accepted
 //	priority    which queue it waits in
 //	start_by    the start deadline; missing for none
-//	callback    URL to which the end is reported; missing for none
-//	callback_state  status of that, from the first attempt on; see callback.go
+//	webhook    URL to which the end is reported; missing for none
+//	webhook_state  status of that, from the first attempt on; see webhook.go
 //	limits      the job's limits, as storedLimits; missing in records of an earlier version
 //	ttl         for how many milliseconds the record is kept after the end; likewise
 //	idempotency key of the idempotency record, if there is one
@@ -70,10 +70,10 @@ func (s Settings) Validate() error {
 // Store reads and writes records. It is safe for concurrent use. Its methods return a *jobs.Error with CodeNotFound
 // where their comments mention it, and otherwise the error of the Redis client.
 type Store struct {
-	client    redis.UniversalClient
-	settings  Settings
-	callbacks Callbacks
-	held      *jobs.Room
+	client   redis.UniversalClient
+	settings Settings
+	webhooks Webhooks
+	held     *jobs.Room
 }
 
 // New returns a store that uses client. The caller owns client and closes it.
@@ -81,14 +81,14 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	return &Store{client: client, settings: settings, held: jobs.NewRoom(maxHeld, heldPatience)}
 }
 
-// TTL returns how long a job's record is kept after its end. With a callback it is kept until that can be delivered.
+// TTL returns how long a job's record is kept after its end. With a webhook it is kept until that can be delivered.
 func (s *Store) TTL(job jobs.Job) time.Duration {
 	switch {
 	case job.TTL > 0:
 		return job.TTL
 	case job.Async:
 		return s.settings.ResultTTL
-	case job.CallbackURL != "":
+	case job.WebhookURL != "":
 		return max(s.settings.ResultTTL, s.settings.SyncResultTTL)
 	default:
 		return s.settings.SyncResultTTL
@@ -106,7 +106,7 @@ func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 //	KEYS     the job's hash, its inputs
 //	ARGV     script, async (1 or 0), request id, reply channel, priority,
 //	         start deadline in microseconds from now or 0, idempotency key,
-//	         inputs or "", batch or "", callback URL or "", limits or "", TTL in milliseconds
+//	         inputs or "", batch or "", webhook URL or "", limits or "", TTL in milliseconds
 //	returns  1 if it was created, 0 if it exists already
 var createScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
@@ -137,7 +137,7 @@ if ARGV[11] ~= "" then
 end
 redis.call("HSET", KEYS[1], "ttl", ARGV[12])
 if ARGV[10] ~= "" then
-	redis.call("HSET", KEYS[1], "callback", ARGV[10])
+	redis.call("HSET", KEYS[1], "webhook", ARGV[10])
 end
 return 1`)
 
@@ -177,7 +177,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	created, err := createScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
-		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.CallbackURL,
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.WebhookURL,
 		limits, s.TTL(job).Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
@@ -203,7 +203,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 }
 
 // recordFields are the fields of a record. The large ones are last.
-var recordFields = []string{"state", "created_at", "started_at", "finished_at", "callback", "callback_state", "files", "outcome", "result"}
+var recordFields = []string{"state", "created_at", "started_at", "finished_at", "webhook", "webhook_state", "files", "outcome", "result"}
 
 // Get returns a job's record. It returns a *jobs.Error with CodeNotFound if there is none.
 func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
@@ -230,7 +230,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 		CreatedAt:  parseTime(f["created_at"]),
 		StartedAt:  parseTime(f["started_at"]),
 		FinishedAt: parseTime(f["finished_at"]),
-		Callback:   decodeCallback(f["callback"], f["callback_state"], jobs.State(f["state"])),
+		Webhook:    decodeWebhook(f["webhook"], f["webhook_state"], jobs.State(f["state"])),
 	}
 }
 

@@ -19,11 +19,11 @@ import (
 //	KEYS     the job's hash, its inputs
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds, inputs
-//	         unless they are large, callback URL, size of the inputs in bytes, limits,
+//	         unless they are large, webhook URL, size of the inputs in bytes, limits,
 //	         TTL, start deadline; nil if there is no such job. The state is "expired"
 //	         if the start deadline has passed.
 var takeScript = redis.NewScript(lateFunction + `
-local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "callback", "limits", "ttl")
+local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "webhook", "limits", "ttl")
 if not job[1] then
 	return nil
 end
@@ -64,7 +64,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
-	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], CallbackURL: reply[7]}
+	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7]}
 	if err := readPolicy(&job, reply[6], reply[9], reply[10], reply[11]); err != nil {
 		return job, state, expired, fmt.Errorf("take job %s: %w: %w", id, ErrDamaged, err)
 	}

@@ -1,4 +1,4 @@
-package callback
+package webhook
 
 import (
 	"context"
@@ -30,15 +30,15 @@ const wrongMessage = "internal"
 
 // Records are the records of jobs. Methods return a *jobs.Error with CodeNotFound for a job that is gone.
 type Records interface {
-	// PeekCallback returns the state of a job's callback.
-	PeekCallback(ctx context.Context, id string) (jobs.Callback, error)
-	// WatchCallback makes the reaper check after a time whether the callback is still being sent or queued.
-	WatchCallback(ctx context.Context, id string, after time.Duration) error
-	// BeginCallback records the start of an attempt, which takes at most within, and returns the callback's new state.
-	// A callback that is over is returned unchanged.
-	BeginCallback(ctx context.Context, id string, within time.Duration) (jobs.Callback, error)
-	// EndCallback records the attempt's result, and the pause before the next one.
-	EndCallback(ctx context.Context, id string, callback jobs.Callback, pause time.Duration) error
+	// PeekWebhook returns the state of a job's webhook.
+	PeekWebhook(ctx context.Context, id string) (jobs.Webhook, error)
+	// WatchWebhook makes the reaper check after a time whether the webhook is still being sent or queued.
+	WatchWebhook(ctx context.Context, id string, after time.Duration) error
+	// BeginWebhook records the start of an attempt, which takes at most within, and returns the webhook's new state.
+	// A webhook that is over is returned unchanged.
+	BeginWebhook(ctx context.Context, id string, within time.Duration) (jobs.Webhook, error)
+	// EndWebhook records the attempt's result, and the pause before the next one.
+	EndWebhook(ctx context.Context, id string, webhook jobs.Webhook, pause time.Duration) error
 	// Hold returns the record. If it is large, Hold waits until its memory is available. patience is the timeout of
 	// each command. The caller releases the record.
 	Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error)
@@ -52,13 +52,13 @@ type Config struct {
 	Message func(ctx context.Context, record jobs.Record) ([]byte, error)
 	// Agent is the User-Agent.
 	Agent string
-	// Observe is called after each attempt with the failure reason, "" for success, and the callback's new status.
+	// Observe is called after each attempt with the failure reason, "" for success, and the webhook's new status.
 	// Both are from small fixed sets.
-	Observe func(wrong string, status jobs.CallbackStatus)
+	Observe func(wrong string, status jobs.WebhookStatus)
 	Logger  *slog.Logger
 }
 
-// Sender sends callbacks. It is safe for concurrent use and starts no goroutines.
+// Sender sends webhooks. It is safe for concurrent use and starts no goroutines.
 type Sender struct {
 	Config
 	guard  guard
@@ -84,19 +84,19 @@ func newSender(config Config, resolver *net.Resolver) (*Sender, error) {
 }
 
 // Check returns a *jobs.Error with CodeInvalidRequest for a callback_url that the sender could never connect to.
-func (s *Sender) Check(callbackURL string) *jobs.Error { return s.guard.check(callbackURL) }
+func (s *Sender) Check(webhookURL string) *jobs.Error { return s.guard.check(webhookURL) }
 
-// Send makes the next attempt at the callback of an ended job. It returns the time after which to call it again; 0 for
+// Send makes the next attempt at the webhook of an ended job. It returns the time after which to call it again; 0 for
 // never. An error is about the record, or is ctx's error; the attempt may have been made in that case.
 func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err error) {
 	s.active.Add(1)
 	defer s.active.Done()
-	callback, err := s.peek(ctx, id)
-	if err == nil && !callback.Status.Over() {
-		again, err = s.sendTo(ctx, id, hostOf(callback.URL))
+	webhook, err := s.peek(ctx, id)
+	if err == nil && !webhook.Status.Over() {
+		again, err = s.sendTo(ctx, id, hostOf(webhook.URL))
 	}
 	if jobs.IsNotFound(err) {
-		s.Logger.Warn("a job was forgotten before its callback was delivered", "job_id", id)
+		s.Logger.Warn("a job was forgotten before its webhook was delivered", "job_id", id)
 		return 0, nil
 	}
 	return again, err
@@ -112,35 +112,35 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	}
 	var took time.Duration
 	defer func() { leave(took) }()
-	callback, record, err := s.begin(ctx, id)
+	webhook, record, err := s.begin(ctx, id)
 	defer record.Release()
-	if err != nil || callback.Status.Over() {
+	if err != nil || webhook.Status.Over() {
 		return 0, err
 	}
 	start := time.Now()
-	got := s.attempt(ctx, callback, record)
+	got := s.attempt(ctx, webhook, record)
 	took = time.Since(start)
 	if ctx.Err() != nil && got.status == 0 {
 		return 0, ctx.Err() // cancelled by us; it still counts as an attempt
 	}
-	pause := s.judge(&callback, got)
-	if err := s.end(ctx, id, callback, pause); err != nil {
+	pause := s.judge(&webhook, got)
+	if err := s.end(ctx, id, webhook, pause); err != nil {
 		return 0, err
 	}
-	s.report(id, callback, took)
+	s.report(id, webhook, took)
 	return pause, nil
 }
 
-func (s *Sender) peek(ctx context.Context, id string) (jobs.Callback, error) {
+func (s *Sender) peek(ctx context.Context, id string) (jobs.Webhook, error) {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return s.Records.PeekCallback(bounded, id)
+	return s.Records.PeekWebhook(bounded, id)
 }
 
 func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return s.Records.WatchCallback(bounded, id, again+s.Settings.Timeout+noteSlack)
+	return s.Records.WatchWebhook(bounded, id, again+s.Settings.Timeout+noteSlack)
 }
 
 // Wait waits for the calls of Send that the queue abandoned when it stopped. Their contexts are done, so it returns
@@ -148,81 +148,81 @@ func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) err
 func (s *Sender) Wait() { s.active.Wait() }
 
 // begin records the start of an attempt and returns the record. The caller releases the record, even after an error.
-func (s *Sender) begin(ctx context.Context, id string) (jobs.Callback, jobs.Record, error) {
+func (s *Sender) begin(ctx context.Context, id string) (jobs.Webhook, jobs.Record, error) {
 	// First, so that an unreadable record does not count as an attempt.
 	record, err := s.Records.Hold(ctx, id, recordTimeout)
 	if err == nil && !record.State.Ended() {
 		err = fmt.Errorf("job %s has not ended", id)
 	}
 	if err != nil {
-		return jobs.Callback{}, record, err
+		return jobs.Webhook{}, record, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	callback, err := s.Records.BeginCallback(bounded, id, s.Settings.Timeout+noteSlack)
-	record.Callback = &callback
-	return callback, record, err
+	webhook, err := s.Records.BeginWebhook(bounded, id, s.Settings.Timeout+noteSlack)
+	record.Webhook = &webhook
+	return webhook, record, err
 }
 
-func (s *Sender) end(ctx context.Context, id string, callback jobs.Callback, pause time.Duration) error {
+func (s *Sender) end(ctx context.Context, id string, webhook jobs.Webhook, pause time.Duration) error {
 	// The result is stored even during shutdown.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	return s.Records.EndCallback(bounded, id, callback, pause)
+	return s.Records.EndWebhook(bounded, id, webhook, pause)
 }
 
 // attempt sends the message once.
-func (s *Sender) attempt(ctx context.Context, callback jobs.Callback, record jobs.Record) answer {
+func (s *Sender) attempt(ctx context.Context, webhook jobs.Webhook, record jobs.Record) answer {
 	body, err := s.Message(ctx, record)
 	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {s.Agent}}
 	if err == nil {
 		err = s.signer.sign(header, MessageID(record.ID), time.Now(), body)
 	}
 	if err != nil {
-		s.Logger.Error("the message of a callback cannot be made", "job_id", record.ID, "error", err)
+		s.Logger.Error("the message of a webhook cannot be made", "job_id", record.ID, "error", err)
 		return answer{wrong: wrongMessage}
 	}
-	return s.client.post(ctx, callback.URL, header, body)
+	return s.client.post(ctx, webhook.URL, header, body)
 }
 
-// MessageID is the webhook-id of all attempts at a job's callback.
+// MessageID is the webhook-id of all attempts at a job's webhook.
 func MessageID(jobID string) string { return "msg_" + jobID }
 
-// judge writes the result of an attempt into callback, and returns the pause before the next one.
-func (s *Sender) judge(callback *jobs.Callback, got answer) (pause time.Duration) {
-	callback.ResponseStatus, callback.Error = got.status, got.wrong
+// judge writes the result of an attempt into webhook, and returns the pause before the next one.
+func (s *Sender) judge(webhook *jobs.Webhook, got answer) (pause time.Duration) {
+	webhook.ResponseStatus, webhook.Error = got.status, got.wrong
 	switch {
 	case got.wrong == "":
-		callback.Status = jobs.CallbackDelivered
-	case got.wrong == wrongGone || callback.Attempts >= s.Settings.Attempts:
-		callback.Status = jobs.CallbackFailed
+		webhook.Status = jobs.WebhookDelivered
+	case got.wrong == wrongGone || webhook.Attempts >= s.Settings.Attempts:
+		webhook.Status = jobs.WebhookFailed
 	default:
-		callback.Status = jobs.CallbackPending
-		pause = s.Settings.basePause(callback.Attempts)
-		// Spread the retries of many callbacks that failed in one outage.
+		webhook.Status = jobs.WebhookPending
+		pause = s.Settings.basePause(webhook.Attempts)
+		// Spread the retries of many webhooks that failed in one outage.
 		pause += rand.N(pause/2 + 1) //nolint:gosec // nothing depends on its being hard to guess
 		pause = max(pause, min(got.retryAfter, mostRetryAfter))
 	}
 	return pause
 }
 
-func (s *Sender) report(id string, callback jobs.Callback, took time.Duration) {
-	s.Observe(callback.Error, callback.Status)
-	logger := s.Logger.With("job_id", id, "host", hostOf(callback.URL), "attempt", callback.Attempts,
-		"status", callback.ResponseStatus, "took_ms", took.Milliseconds())
-	switch callback.Status {
-	case jobs.CallbackDelivered:
-		logger.Info("callback delivered")
-	case jobs.CallbackFailed:
-		logger.Warn("callback failed for good", "code", callback.Error)
+func (s *Sender) report(id string, webhook jobs.Webhook, took time.Duration) {
+	s.Observe(webhook.Error, webhook.Status)
+	logger := s.Logger.With("job_id", id, "host", hostOf(webhook.URL), "attempt", webhook.Attempts,
+		"status", webhook.ResponseStatus, "took_ms", took.Milliseconds())
+	switch webhook.Status {
+	case jobs.WebhookDelivered:
+		logger.Info("webhook delivered")
+	case jobs.WebhookFailed:
+		logger.Warn("webhook failed for good", "code", webhook.Error)
 	default:
-		logger.Info("callback not delivered, to be sent again", "code", callback.Error)
+		logger.Info("webhook not delivered, to be sent again", "code", webhook.Error)
 	}
 }
 
 // hostOf returns the part of a URL that may be logged.
-func hostOf(callbackURL string) string {
-	u, err := url.Parse(callbackURL)
+func hostOf(webhookURL string) string {
+	u, err := url.Parse(webhookURL)
 	if err != nil {
 		return ""
 	}

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	callbackURL   = "https://a.example/x?token=secret"
-	openJobs      = "cellblock:{index}:open"
-	openCallbacks = "cellblock:{index}:callbacks"
+	webhookURL   = "https://a.example/x?token=secret"
+	openJobs     = "cellblock:{index}:open"
+	openWebhooks = "cellblock:{index}:webhooks"
 )
 
 // recorded is a queue that accepts everything, or nothing while err is set.
@@ -28,7 +28,7 @@ type recorded struct {
 	err error
 }
 
-func (r *recorded) EnqueueCallback(_ context.Context, id string) error {
+func (r *recorded) EnqueueWebhook(_ context.Context, id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
@@ -37,14 +37,14 @@ func (r *recorded) EnqueueCallback(_ context.Context, id string) error {
 	return r.err
 }
 
-func openWithCallbacks(t *testing.T) (*store.Store, redis.UniversalClient, *recorded) {
+func openWithWebhooks(t *testing.T) (*store.Store, redis.UniversalClient, *recorded) {
 	t.Helper()
 	s, client := open(t)
 	queue := &recorded{}
-	return s.WithCallbacks(queue), client, queue
+	return s.WithWebhooks(queue), client, queue
 }
 
-func withCallback(j *jobs.Job) { j.CallbackURL = callbackURL }
+func withWebhook(j *jobs.Job) { j.WebhookURL = webhookURL }
 
 func isOpen(t *testing.T, client redis.UniversalClient, id string) bool {
 	t.Helper()
@@ -55,8 +55,8 @@ func isOpen(t *testing.T, client redis.UniversalClient, id string) bool {
 	return err == nil
 }
 
-// However a job ends, its callback is queued before it leaves the open jobs.
-func TestEveryEndQueuesTheCallback(t *testing.T) {
+// However a job ends, its webhook is queued before it leaves the open jobs.
+func TestEveryEndQueuesTheWebhook(t *testing.T) {
 	ends := map[string]func(*store.Store, string) error{
 		"end": func(s *store.Store, id string) error {
 			_, err := s.End(t.Context(), id, succeeded("1"))
@@ -73,9 +73,9 @@ func TestEveryEndQueuesTheCallback(t *testing.T) {
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			s, client, queue := openWithCallbacks(t)
-			job := create(t, s, withCallback)
-			if got := get(t, s, job.ID).Callback; got == nil || got.URL != callbackURL || got.Status != jobs.CallbackWaiting {
+			s, client, queue := openWithWebhooks(t)
+			job := create(t, s, withWebhook)
+			if got := get(t, s, job.ID).Webhook; got == nil || got.URL != webhookURL || got.Status != jobs.WebhookWaiting {
 				t.Errorf("before: %+v", got)
 			}
 			queue.err = errors.New("away")
@@ -83,7 +83,7 @@ func TestEveryEndQueuesTheCallback(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !isOpen(t, client, job.ID) {
-				t.Fatal("it has left the open jobs, and its callback is nowhere")
+				t.Fatal("it has left the open jobs, and its webhook is nowhere")
 			}
 			queue.err = nil
 			_, open, err := s.Due(t.Context(), 10)
@@ -91,26 +91,26 @@ func TestEveryEndQueuesTheCallback(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 				_, open, err = s.Due(t.Context(), 10)
 			}
-			if err != nil || len(open) != 1 || !open[0].Callback || !open[0].State.Ended() {
+			if err != nil || len(open) != 1 || !open[0].Webhook || !open[0].State.Ended() {
 				t.Fatalf("the reaper sees %+v, %v", open, err)
 			}
-			if err := s.Settle(t.Context(), store.Ended{ID: job.ID, State: open[0].State, TTL: open[0].TTL, Callback: open[0].Callback}); err != nil {
+			if err := s.Settle(t.Context(), store.Ended{ID: job.ID, State: open[0].State, TTL: open[0].TTL, Webhook: open[0].Webhook}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(queue.ids, []string{job.ID}) || isOpen(t, client, job.ID) {
 				t.Errorf("queued: %v, open: %t", queue.ids, isOpen(t, client, job.ID))
 			}
-			if got := get(t, s, job.ID).Callback; got.Status != jobs.CallbackPending || got.Attempts != 0 {
+			if got := get(t, s, job.ID).Webhook; got.Status != jobs.WebhookPending || got.Attempts != 0 {
 				t.Errorf("after: %+v", got)
 			}
 		})
 	}
 }
 
-// Without a queue for callbacks, a job with a callback stays open, and others do not.
-func TestACallbackWithoutAQueueIsNotLost(t *testing.T) {
+// Without a queue for webhooks, a job with a webhook stays open, and others do not.
+func TestAWebhookWithoutAQueueIsNotLost(t *testing.T) {
 	s, client := open(t)
-	with, without := create(t, s, withCallback), create(t, s)
+	with, without := create(t, s, withWebhook), create(t, s)
 	end(t, s, with.ID, succeeded("1"))
 	end(t, s, without.ID, succeeded("1"))
 	if !isOpen(t, client, with.ID) || isOpen(t, client, without.ID) {
@@ -118,9 +118,9 @@ func TestACallbackWithoutAQueueIsNotLost(t *testing.T) {
 	}
 }
 
-// A job without a callback costs no additional commands.
-func TestJobsWithoutACallbackPayNothing(t *testing.T) {
-	s, client, queue := openWithCallbacks(t)
+// A job without a webhook costs no additional commands.
+func TestJobsWithoutAWebhookPayNothing(t *testing.T) {
+	s, client, queue := openWithWebhooks(t)
 	job := create(t, s)
 	before := commands(t, client)
 	end(t, s, job.ID, succeeded("1"))
@@ -140,7 +140,7 @@ func TestJobsWithoutACallbackPayNothing(t *testing.T) {
 			t.Errorf("%s: %d times, want %d", name, n, want[name])
 		}
 	}
-	if len(spent) != len(want) || len(queue.ids) != 0 || get(t, s, job.ID).Callback != nil {
+	if len(spent) != len(want) || len(queue.ids) != 0 || get(t, s, job.ID).Webhook != nil {
 		t.Errorf("spent %v, queued %v", spent, queue.ids)
 	}
 }
@@ -166,20 +166,20 @@ func commands(t *testing.T, client redis.UniversalClient) map[string]int {
 	return counts
 }
 
-// A record is kept for as long as the delivery of its callback may take.
-func TestRecordsWithACallbackAreKept(t *testing.T) {
-	s, client, _ := openWithCallbacks(t)
+// A record is kept for as long as the delivery of its webhook may take.
+func TestRecordsWithAWebhookAreKept(t *testing.T) {
+	s, client, _ := openWithWebhooks(t)
 	for name, c := range map[string]struct {
 		change func(*jobs.Job)
 		want   time.Duration
 	}{
-		"sync":                {func(*jobs.Job) {}, settings.SyncResultTTL},
-		"sync with callback":  {withCallback, settings.ResultTTL},
-		"async with callback": {func(j *jobs.Job) { withCallback(j); j.Async = true }, settings.ResultTTL},
+		"sync":               {func(*jobs.Job) {}, settings.SyncResultTTL},
+		"sync with webhook":  {withWebhook, settings.ResultTTL},
+		"async with webhook": {func(j *jobs.Job) { withWebhook(j); j.Async = true }, settings.ResultTTL},
 	} {
 		job := create(t, s, c.change)
 		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
-		if err != nil || taken.CallbackURL != job.CallbackURL || s.TTL(taken) != c.want {
+		if err != nil || taken.WebhookURL != job.WebhookURL || s.TTL(taken) != c.want {
 			t.Errorf("%s: taken as %+v, %v", name, taken, err)
 		}
 		end(t, s, job.ID, succeeded("1"))
@@ -189,28 +189,28 @@ func TestRecordsWithACallbackAreKept(t *testing.T) {
 	}
 }
 
-func begin(t *testing.T, s *store.Store, id string) jobs.Callback {
+func begin(t *testing.T, s *store.Store, id string) jobs.Webhook {
 	t.Helper()
-	callback, err := s.BeginCallback(t.Context(), id, time.Second)
+	webhook, err := s.BeginWebhook(t.Context(), id, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return callback
+	return webhook
 }
 
 func TestAttemptsAreNoted(t *testing.T) {
-	s, client, _ := openWithCallbacks(t)
-	job := create(t, s, withCallback)
+	s, client, _ := openWithWebhooks(t)
+	job := create(t, s, withWebhook)
 	end(t, s, job.ID, succeeded("1"))
 	first := begin(t, s, job.ID)
-	if first.URL != callbackURL || first.Status != jobs.CallbackPending || first.Attempts != 1 || time.Since(first.LastAttemptAt).Abs() > 5*time.Second {
+	if first.URL != webhookURL || first.Status != jobs.WebhookPending || first.Attempts != 1 || time.Since(first.LastAttemptAt).Abs() > 5*time.Second {
 		t.Errorf("begun: %+v", first)
 	}
 	first.ResponseStatus, first.Error = 500, "status"
-	if err := s.EndCallback(t.Context(), job.ID, first, time.Minute); err != nil {
+	if err := s.EndWebhook(t.Context(), job.ID, first, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	got := *get(t, s, job.ID).Callback
+	got := *get(t, s, job.ID).Webhook
 	if wait := got.NextAttemptAt.Sub(got.LastAttemptAt); wait < time.Minute || wait > 70*time.Second {
 		t.Errorf("the next one is after %s", wait)
 	}
@@ -222,15 +222,15 @@ func TestAttemptsAreNoted(t *testing.T) {
 	if second.Attempts != 2 || second.ResponseStatus != 0 || second.Error != "" {
 		t.Errorf("begun again: %+v", second)
 	}
-	second.Status, second.ResponseStatus = jobs.CallbackDelivered, 204
-	if err := s.EndCallback(t.Context(), job.ID, second, 0); err != nil {
+	second.Status, second.ResponseStatus = jobs.WebhookDelivered, 204
+	if err := s.EndWebhook(t.Context(), job.ID, second, 0); err != nil {
 		t.Fatal(err)
 	}
 	// A late report of another attempt, and a second delivery by the queue.
-	if err := s.EndCallback(t.Context(), job.ID, first, time.Minute); err != nil {
+	if err := s.EndWebhook(t.Context(), job.ID, first, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if again := begin(t, s, job.ID); again != second || *get(t, s, job.ID).Callback != second {
+	if again := begin(t, s, job.ID); again != second || *get(t, s, job.ID).Webhook != second {
 		t.Errorf("what was delivered is %+v", again)
 	}
 	ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val()
@@ -241,14 +241,14 @@ func TestAttemptsAreNoted(t *testing.T) {
 
 // Recording an attempt does not recreate an expired record.
 func TestAttemptsAtAJobThatIsGone(t *testing.T) {
-	s, client, _ := openWithCallbacks(t)
+	s, client, _ := openWithWebhooks(t)
 	id, plain := jobs.NewID(), create(t, s)
 	for _, id := range []string{id, plain.ID} {
-		if _, err := s.BeginCallback(t.Context(), id, time.Second); !isNotFound(err) {
+		if _, err := s.BeginWebhook(t.Context(), id, time.Second); !isNotFound(err) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if err := s.EndCallback(t.Context(), id, jobs.Callback{Status: jobs.CallbackFailed, Attempts: 1}, 0); err != nil {
+	if err := s.EndWebhook(t.Context(), id, jobs.Webhook{Status: jobs.WebhookFailed, Attempts: 1}, 0); err != nil {
 		t.Error(err)
 	}
 	if n := client.Exists(t.Context(), "cellblock:{"+id+"}:job").Val(); n != 0 {
@@ -256,47 +256,47 @@ func TestAttemptsAtAJobThatIsGone(t *testing.T) {
 	}
 }
 
-func TestDueCallbacks(t *testing.T) {
-	s, client, _ := openWithCallbacks(t)
+func TestDueWebhooks(t *testing.T) {
+	s, client, _ := openWithWebhooks(t)
 	due := func() []string {
 		t.Helper()
 		// Make every check due.
-		ids := client.ZRange(t.Context(), openCallbacks, 0, -1).Val()
+		ids := client.ZRange(t.Context(), openWebhooks, 0, -1).Val()
 		for _, id := range ids {
-			client.ZAdd(t.Context(), openCallbacks, redis.Z{Score: 1, Member: id})
+			client.ZAdd(t.Context(), openWebhooks, redis.Z{Score: 1, Member: id})
 		}
-		ids, err := s.DueCallbacks(t.Context(), 10)
+		ids, err := s.DueWebhooks(t.Context(), 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return ids
 	}
-	job := create(t, s, withCallback)
+	job := create(t, s, withWebhook)
 	end(t, s, job.ID, succeeded("1"))
-	if ids, err := s.DueCallbacks(t.Context(), 10); err != nil || len(ids) != 0 {
+	if ids, err := s.DueWebhooks(t.Context(), 10); err != nil || len(ids) != 0 {
 		t.Errorf("due at once: %v, %v", ids, err)
 	}
 	if ids := due(); !slices.Equal(ids, []string{job.ID}) {
 		t.Errorf("due: %v", ids)
 	}
-	callback := begin(t, s, job.ID)
-	if ids, err := s.DueCallbacks(t.Context(), 10); err != nil || len(ids) != 0 {
+	webhook := begin(t, s, job.ID)
+	if ids, err := s.DueWebhooks(t.Context(), 10); err != nil || len(ids) != 0 {
 		t.Errorf("due while it is sent: %v, %v", ids, err)
 	}
-	callback.Status = jobs.CallbackFailed
-	if err := s.EndCallback(t.Context(), job.ID, callback, 0); err != nil {
+	webhook.Status = jobs.WebhookFailed
+	if err := s.EndWebhook(t.Context(), job.ID, webhook, 0); err != nil {
 		t.Fatal(err)
 	}
-	if n := client.ZCard(t.Context(), openCallbacks).Val(); n != 0 {
-		t.Errorf("%d callbacks are open", n)
+	if n := client.ZCard(t.Context(), openWebhooks).Val(); n != 0 {
+		t.Errorf("%d webhooks are open", n)
 	}
 	// A job that a slow process settles once more, and one whose record has expired.
 	for _, id := range []string{job.ID, jobs.NewID()} {
-		if err := s.WatchCallback(t.Context(), id, 0); err != nil {
+		if err := s.WatchWebhook(t.Context(), id, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if ids := due(); len(ids) != 0 || client.ZCard(t.Context(), openCallbacks).Val() != 0 {
+	if ids := due(); len(ids) != 0 || client.ZCard(t.Context(), openWebhooks).Val() != 0 {
 		t.Errorf("due: %v", ids)
 	}
 }

@@ -1,4 +1,4 @@
-package callback
+package webhook
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type enqueued struct{}
 
-func (enqueued) EnqueueCallback(context.Context, string) error { return nil }
+func (enqueued) EnqueueWebhook(context.Context, string) error { return nil }
 
 // bench is a sender with real records. It may connect to 127.0.0.2 only.
 type bench struct {
@@ -51,14 +51,14 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 	if change != nil {
 		change(&settings)
 	}
-	b := &bench{Store: store.New(redistest.Open(t), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithCallbacks(enqueued{})}
+	b := &bench{Store: store.New(redistest.Open(t), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithWebhooks(enqueued{})}
 	var err error
 	b.Sender, err = newSender(Config{
 		Settings: settings, Records: b.Store, Agent: "Cellblock/test",
 		Message: func(_ context.Context, record jobs.Record) ([]byte, error) {
-			return fmt.Appendf(nil, `{"id":%q,"attempt":%d}`, record.ID, record.Callback.Attempts), nil
+			return fmt.Appendf(nil, `{"id":%q,"attempt":%d}`, record.ID, record.Webhook.Attempts), nil
 		},
-		Observe: func(wrong string, status jobs.CallbackStatus) {
+		Observe: func(wrong string, status jobs.WebhookStatus) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			b.observed = append(b.observed, wrong+"/"+string(status))
@@ -71,11 +71,11 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 	return b
 }
 
-// ended creates an ended job whose callback goes to url.
+// ended creates an ended job whose webhook goes to url.
 func (b *bench) ended(t *testing.T, url string) string {
 	t.Helper()
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, CallbackURL: url}); err != nil {
+	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: url}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.End(t.Context(), id, jobs.Outcome{}); err != nil {
@@ -84,8 +84,8 @@ func (b *bench) ended(t *testing.T, url string) string {
 	return id
 }
 
-// send makes one attempt and returns the callback's state after it.
-func (b *bench) send(t *testing.T, id string) (jobs.Callback, time.Duration) {
+// send makes one attempt and returns the webhook's state after it.
+func (b *bench) send(t *testing.T, id string) (jobs.Webhook, time.Duration) {
 	t.Helper()
 	again, err := b.Send(t.Context(), id)
 	if err != nil {
@@ -95,7 +95,7 @@ func (b *bench) send(t *testing.T, id string) (jobs.Callback, time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return *record.Callback, again
+	return *record.Webhook, again
 }
 
 // serve serves handle on a loopback address; port 0 picks a free port.
@@ -162,10 +162,10 @@ func TestDelivery(t *testing.T) {
 	})
 	id := b.ended(t, server.URL+"/path?token=hunter2")
 	got, again := b.send(t, id)
-	if got.Status != jobs.CallbackPending || got.Attempts != 1 || got.ResponseStatus != 500 || got.Error != "status" || again < time.Minute || again > 90*time.Second {
+	if got.Status != jobs.WebhookPending || got.Attempts != 1 || got.ResponseStatus != 500 || got.Error != "status" || again < time.Minute || again > 90*time.Second {
 		t.Errorf("first: %+v, again in %s", got, again)
 	}
-	if got, again = b.send(t, id); got.Status != jobs.CallbackDelivered || got.Attempts != 2 || got.ResponseStatus != 204 || got.Error != "" || again != 0 || !got.NextAttemptAt.IsZero() {
+	if got, again = b.send(t, id); got.Status != jobs.WebhookDelivered || got.Attempts != 2 || got.ResponseStatus != 204 || got.Error != "" || again != 0 || !got.NextAttemptAt.IsZero() {
 		t.Errorf("second: %+v, again in %s", got, again)
 	}
 	// The queue may deliver the job's id once more.
@@ -237,7 +237,7 @@ func TestWhatCanGoWrong(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			got, again := b.send(t, b.ended(t, c.url))
-			if c.wrong != "" && got.Error != c.wrong || got.ResponseStatus != c.status || got.Status != jobs.CallbackPending || again == 0 {
+			if c.wrong != "" && got.Error != c.wrong || got.ResponseStatus != c.status || got.Status != jobs.WebhookPending || again == 0 {
 				t.Errorf("got %+v, again in %s", got, again)
 			}
 		})
@@ -266,7 +266,7 @@ func TestEndlessAnswers(t *testing.T) {
 			}
 		})
 		start := time.Now()
-		if got, _ := b.send(t, b.ended(t, server.URL)); got.Status != jobs.CallbackDelivered {
+		if got, _ := b.send(t, b.ended(t, server.URL)); got.Status != jobs.WebhookDelivered {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if took := time.Since(start); took > 2*time.Second {
@@ -314,11 +314,11 @@ func TestTheLastAttempts(t *testing.T) {
 	if _, again := b.send(t, id); again < time.Minute || again > 90*time.Second {
 		t.Errorf("again in %s", again)
 	}
-	if got, again := b.send(t, id); got.Status != jobs.CallbackFailed || got.Attempts != 2 || again != 0 {
+	if got, again := b.send(t, id); got.Status != jobs.WebhookFailed || got.Attempts != 2 || again != 0 {
 		t.Errorf("got %+v, again in %s", got, again)
 	}
 	status = http.StatusGone
-	if got, again := b.send(t, b.ended(t, server.URL)); got.Status != jobs.CallbackFailed || got.Attempts != 1 || got.Error != "gone" || again != 0 {
+	if got, again := b.send(t, b.ended(t, server.URL)); got.Status != jobs.WebhookFailed || got.Attempts != 1 || got.Error != "gone" || again != 0 {
 		t.Errorf("gone: %+v, again in %s", got, again)
 	}
 	if again, err := b.Send(t.Context(), jobs.NewID()); again != 0 || err != nil {
@@ -330,15 +330,15 @@ func TestTheLastAttempts(t *testing.T) {
 func TestUnreadableRecordIsNoAttempt(t *testing.T) {
 	b := open(t, nil)
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, CallbackURL: "http://127.0.0.2/"}); err != nil {
+	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2/"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Send(t.Context(), id); err == nil {
 		t.Error("the end of a job that has not ended was sent")
 	}
 	record, err := b.Get(t.Context(), id)
-	if err != nil || record.Callback.Attempts != 0 || record.Callback.Status != jobs.CallbackWaiting {
-		t.Errorf("%+v, %v", record.Callback, err)
+	if err != nil || record.Webhook.Attempts != 0 || record.Webhook.Status != jobs.WebhookWaiting {
+		t.Errorf("%+v, %v", record.Webhook, err)
 	}
 }
 
@@ -378,8 +378,8 @@ func TestStopWhileSending(t *testing.T) {
 		t.Error("no error")
 	}
 	record, err := b.Get(t.Context(), id)
-	if err != nil || record.Callback.Status != jobs.CallbackPending || record.Callback.Attempts != 1 {
-		t.Errorf("%+v, %v", record.Callback, err)
+	if err != nil || record.Webhook.Status != jobs.WebhookPending || record.Webhook.Attempts != 1 {
+		t.Errorf("%+v, %v", record.Webhook, err)
 	}
 }
 

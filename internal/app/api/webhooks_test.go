@@ -14,21 +14,21 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"cellblock/internal/jobs/callback"
+	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/redistest"
 	"cellblock/test/stack"
 )
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-func withCallbacks(s *Settings) {
-	s.Callback = callback.Settings{
+func withWebhooks(s *Settings) {
+	s.Webhook = webhook.Settings{
 		Secret: secret, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")},
 		Attempts: 3, Pause: 20 * time.Millisecond, Timeout: 2 * time.Second, Concurrency: 2,
 	}
 }
 
-// receiver serves callbacks on 127.0.0.2 with handle.
+// receiver serves webhooks on 127.0.0.2 with handle.
 func receiver(t *testing.T, handle http.HandlerFunc) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.2:0")
@@ -47,18 +47,18 @@ type message struct {
 }
 
 type jobAnswer struct {
-	ID       string `json:"job_id"`
-	Status   string `json:"status"`
-	Callback struct {
+	ID      string `json:"job_id"`
+	Status  string `json:"status"`
+	Webhook struct {
 		URL      string `json:"url"`
 		Status   string `json:"status"`
 		Attempts int    `json:"attempts"`
 	} `json:"callback"`
 }
 
-// TestCallbackOfACancelledJob cancels an accepted job, whose callback succeeds at the second attempt and has the
+// TestWebhookOfACancelledJob cancels an accepted job, whose webhook succeeds at the second attempt and has the
 // current job.
-func TestCallbackOfACancelledJob(t *testing.T) {
+func TestWebhookOfACancelledJob(t *testing.T) {
 	messages := make(chan message, 3)
 	refused := false
 	to := receiver(t, func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func TestCallbackOfACancelledJob(t *testing.T) {
 		}
 		messages <- m
 	})
-	r := start(t, redistest.Start(t), withCallbacks)
+	r := start(t, redistest.Start(t), withWebhooks)
 	answer := r.want(t, "POST", "/execute", `{"script":"def main(): pass","async":true,"callback_url":"`+to+`/x?token=hunter2"}`, 202, `"status":"queued"`)
 	var job jobAnswer
 	if err := json.Unmarshal([]byte(answer), &job); err != nil {
@@ -89,13 +89,13 @@ func TestCallbackOfACancelledJob(t *testing.T) {
 	select {
 	case m := <-messages:
 		var told jobAnswer
-		if err := json.Unmarshal(m.Data, &told); err != nil || m.Type != "job.ended" || told.ID != job.ID || told.Status != "cancelled" || told.Callback.Attempts != 2 {
+		if err := json.Unmarshal(m.Data, &told); err != nil || m.Type != "job.ended" || told.ID != job.ID || told.Status != "cancelled" || told.Webhook.Attempts != 2 {
 			t.Errorf("got %s, %v", m.Data, err)
 		}
 	case <-time.After(8 * time.Second):
 		t.Fatal("no message came")
 	}
-	line := r.await(t, "callback delivered")
+	line := r.await(t, "webhook delivered")
 	if strings.Contains(line, "hunter2") || !strings.Contains(line, job.ID) {
 		t.Error(line)
 	}
@@ -106,13 +106,13 @@ func TestCallbackOfACancelledJob(t *testing.T) {
 	}
 }
 
-func TestCallbackURLsThatAreRefused(t *testing.T) {
+func TestWebhookURLsThatAreRefused(t *testing.T) {
 	without := start(t, redistest.Start(t), nil)
 	without.want(t, "POST", "/execute", `{"script":"","callback_url":"https://a.example/"}`, 400, "CALLBACK_SECRET")
 	if err := without.end(t); err != nil {
 		t.Error(err)
 	}
-	r := start(t, redistest.Start(t), withCallbacks)
+	r := start(t, redistest.Start(t), withWebhooks)
 	for _, url := range []string{"http://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.2]/"} {
 		r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+url+`"}`, 400, `"code":"invalid_request"`)
 	}
@@ -121,8 +121,8 @@ func TestCallbackURLsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestShutdownLetsCallbacksEnd stops the API while a callback is being received.
-func TestShutdownLetsCallbacksEnd(t *testing.T) {
+// TestShutdownLetsWebhooksEnd stops the API while a webhook is being received.
+func TestShutdownLetsWebhooksEnd(t *testing.T) {
 	arrived, goOn := make(chan struct{}), make(chan struct{})
 	to := receiver(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -130,7 +130,7 @@ func TestShutdownLetsCallbacksEnd(t *testing.T) {
 		<-goOn
 	})
 	url := redistest.Start(t)
-	r := start(t, url, withCallbacks)
+	r := start(t, url, withWebhooks)
 	answer := r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+to+`"}`, 202, "")
 	var job jobAnswer
 	if err := json.Unmarshal([]byte(answer), &job); err != nil {
@@ -141,11 +141,11 @@ func TestShutdownLetsCallbacksEnd(t *testing.T) {
 	r.stop()
 	r.await(t, "shutting down")
 	close(goOn)
-	r.await(t, "callback delivered")
+	r.await(t, "webhook delivered")
 	if err := r.wait(t); err != nil {
 		t.Error(err)
 	}
-	state := redistest.Client(t, url).HGet(t.Context(), "cellblock:{"+job.ID+"}:job", "callback_state").Val()
+	state := redistest.Client(t, url).HGet(t.Context(), "cellblock:{"+job.ID+"}:job", "webhook_state").Val()
 	if !strings.HasPrefix(state, "delivered 1 ") {
 		t.Errorf("it stands as %q", state)
 	}
@@ -160,8 +160,8 @@ func TestReceiverExample(t *testing.T) {
 	t.Cleanup(example.Stop)
 	lines := example.Lines
 	r := start(t, redistest.Start(t), func(s *Settings) {
-		withCallbacks(s)
-		s.Callback.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		withWebhooks(s)
+		s.Webhook.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
 	to := "http://127.0.0.1:" + example.Port + "/"
 	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(`{"type":"job.ended","data":{"job_id":"x","status":"succeeded"}}`))
@@ -187,7 +187,7 @@ func TestReceiverExample(t *testing.T) {
 	if !lines.Scan() || lines.Text() != job.ID+" cancelled None" {
 		t.Errorf("it says %q", lines.Text())
 	}
-	r.await(t, "callback delivered")
+	r.await(t, "webhook delivered")
 	if err := r.end(t); err != nil {
 		t.Error(err)
 	}

@@ -11,9 +11,9 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func consumeCallbacks(t *testing.T, url string, handle CallbackHandler) *Consumer {
+func consumeWebhooks(t *testing.T, url string, handle WebhookHandler) *Consumer {
 	t.Helper()
-	c := NewCallbackConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 2, ShutdownTimeout: 10 * time.Second}, handle, slog.New(slog.DiscardHandler))
+	c := NewWebhookConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 2, ShutdownTimeout: 10 * time.Second}, handle, slog.New(slog.DiscardHandler))
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -21,9 +21,9 @@ func consumeCallbacks(t *testing.T, url string, handle CallbackHandler) *Consume
 	return c
 }
 
-// A callback is delivered at once, again after the pause that its handler returns, again after an error, and then no
+// A webhook is delivered at once, again after the pause that its handler returns, again after an error, and then no
 // more.
-func TestCallbacksComeAgainWhenAsked(t *testing.T) {
+func TestWebhooksComeAgainWhenAsked(t *testing.T) {
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
 	producer := NewProducer(client)
@@ -34,7 +34,7 @@ func TestCallbacksComeAgainWhenAsked(t *testing.T) {
 	answers := []answer{{again: 1200 * time.Millisecond}, {err: errors.New("no Redis")}, {}}
 	came := make(chan time.Time, len(answers)+1)
 	n := 0
-	consumeCallbacks(t, url, func(context.Context, string) (time.Duration, error) {
+	consumeWebhooks(t, url, func(context.Context, string) (time.Duration, error) {
 		came <- time.Now()
 		n++
 		return answers[n-1].again, answers[n-1].err
@@ -47,7 +47,7 @@ func TestCallbacksComeAgainWhenAsked(t *testing.T) {
 	id := jobs.NewID()
 	last := time.Now()
 	for range 2 { // the second one has no effect
-		if err := producer.EnqueueCallback(t.Context(), id); err != nil {
+		if err := producer.EnqueueWebhook(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,36 +63,36 @@ func TestCallbacksComeAgainWhenAsked(t *testing.T) {
 		}
 	}
 	eventually(t, "the task is gone", 5*time.Second, func() bool {
-		return client.Exists(t.Context(), key(callbackQueue, "t:"+id)).Val() == 0
+		return client.Exists(t.Context(), key(webhookQueue, "t:"+id)).Val() == 0
 	})
 }
 
-// A callback whose sender has died is delivered to another consumer as soon as it is requeued.
-func TestRequeueCallback(t *testing.T) {
+// A webhook whose sender has died is delivered to another consumer as soon as it is requeued.
+func TestRequeueWebhook(t *testing.T) {
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))
 	id := jobs.NewID()
 	dead, finish := make(chan struct{}), make(chan struct{})
-	hanging := consumeCallbacks(t, url, func(context.Context, string) (time.Duration, error) {
+	hanging := consumeWebhooks(t, url, func(context.Context, string) (time.Duration, error) {
 		close(dead)
 		<-finish
 		return 0, nil
 	})
-	if err := producer.EnqueueCallback(t.Context(), id); err != nil {
+	if err := producer.EnqueueWebhook(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	<-dead
 	stopped := make(chan struct{})
-	go func() { // it takes no more callbacks, and keeps the one that it has
+	go func() { // it takes no more webhooks, and keeps the one that it has
 		_ = hanging.Stop()
 		close(stopped)
 	}()
 	got := make(chan string, 1)
-	consumeCallbacks(t, url, func(_ context.Context, id string) (time.Duration, error) {
+	consumeWebhooks(t, url, func(_ context.Context, id string) (time.Duration, error) {
 		got <- id
 		return 0, nil
 	})
-	if err := producer.RequeueCallback(t.Context(), id); err != nil {
+	if err := producer.RequeueWebhook(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -1,11 +1,11 @@
-// Package callback posts a job to its callback_url when it has ended.
+// Package webhook posts a job to its callback_url when it has ended.
 //
 // The queue delivers the id of a job; its record has the URL and the number of attempts. An attempt is one POST of the
 // job as the API returns it, signed according to Standard Webhooks. The address is checked when the connection is
 // made, so that no name, redirect or DNS response leads to an address that the guard forbids.
 //
 // The package does not depend on the queue, the store or the API; they are passed in.
-package callback
+package webhook
 
 import (
 	"errors"
@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Settings are the settings of callbacks. Secret is never logged or part of an error.
+// Settings are the settings of webhooks. Secret is never logged or part of an error.
 type Settings struct {
-	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"What callbacks are signed with: whsec_ and 24 to 64 bytes in base64; several by space, of which each signs, to change it. Better given as the variable: a flag shows in the process list. Empty (the default) refuses callback_url. The same for every API replica."`
-	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, by comma) that callbacks may go to besides public addresses, such as 10.1.0.0/16."`
-	Attempts    int            `name:"callback-attempts" env:"CALLBACK_ATTEMPTS" default:"7" help:"How often a callback is sent until it has failed (1 to 20)."`
+	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"What webhooks are signed with: whsec_ and 24 to 64 bytes in base64; several by space, of which each signs, to change it. Better given as the variable: a flag shows in the process list. Empty (the default) refuses callback_url. The same for every API replica."`
+	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, by comma) that webhooks may go to besides public addresses, such as 10.1.0.0/16."`
+	Attempts    int            `name:"callback-attempts" env:"CALLBACK_ATTEMPTS" default:"7" help:"How often a webhook is sent until it has failed (1 to 20)."`
 	Pause       time.Duration  `name:"callback-pause" env:"CALLBACK_PAUSE" default:"5s" help:"The pause (duration) before the second attempt; each further one is three times as long, and up to half of it is added at random. All of them must fit into RESULT_TTL."`
 	Timeout     time.Duration  `name:"callback-timeout" env:"CALLBACK_TIMEOUT" default:"10s" help:"How long (duration) an attempt may take in all, from 100ms to 1m."`
-	Concurrency int            `name:"callback-concurrency" env:"CALLBACK_CONCURRENCY" default:"8" help:"How many callbacks each API replica sends at once (1 to 256)."`
+	Concurrency int            `name:"callback-concurrency" env:"CALLBACK_CONCURRENCY" default:"8" help:"How many webhooks each API replica sends at once (1 to 256)."`
 }
 
 const (

@@ -10,29 +10,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxCallbackURLBytes bounds a callback_url.
-const MaxCallbackURLBytes = 2048
+// MaxWebhookURLBytes bounds a callback_url.
+const MaxWebhookURLBytes = 2048
 
-// CallbackStatus is the status of a job's callback.
-type CallbackStatus string
+// WebhookStatus is the status of a job's webhook.
+type WebhookStatus string
 
-// A callback is waiting until the job has ended, pending until a receiver has accepted the message, and then
+// A webhook is waiting until the job has ended, pending until a receiver has accepted the message, and then
 // delivered, or failed for good.
 const (
-	CallbackWaiting   CallbackStatus = "waiting"
-	CallbackPending   CallbackStatus = "pending"
-	CallbackDelivered CallbackStatus = "delivered"
-	CallbackFailed    CallbackStatus = "failed"
+	WebhookWaiting   WebhookStatus = "waiting"
+	WebhookPending   WebhookStatus = "pending"
+	WebhookDelivered WebhookStatus = "delivered"
+	WebhookFailed    WebhookStatus = "failed"
 )
 
 // Over reports whether no further attempt will be made.
-func (s CallbackStatus) Over() bool { return s == CallbackDelivered || s == CallbackFailed }
+func (s WebhookStatus) Over() bool { return s == WebhookDelivered || s == WebhookFailed }
 
-// Callback is the URL to which a job's end is posted, and the status of that.
-type Callback struct {
+// Webhook is the URL to which a job's end is posted, and the status of that.
+type Webhook struct {
 	// URL is the client's URL. Its query may contain a secret: it is never logged or shown.
 	URL    string
-	Status CallbackStatus
+	Status WebhookStatus
 	// Attempts counts the attempts begun. The times are from Redis's clock, zero for none.
 	Attempts      int
 	LastAttemptAt time.Time
@@ -44,26 +44,26 @@ type Callback struct {
 }
 
 // ShownURL returns the URL without its query.
-func (c Callback) ShownURL() string {
+func (c Webhook) ShownURL() string {
 	shown, _, _ := strings.Cut(c.URL, "?")
 	return shown
 }
 
-func decodeCallbackURL(value jsontext.Value) (string, *Error) {
+func decodeWebhookURL(value jsontext.Value) (string, *Error) {
 	text, err := decodeText("callback_url", value)
 	if err != nil {
 		return "", err
 	}
-	if reason := wrongCallbackURL(text); reason != "" {
+	if reason := wrongWebhookURL(text); reason != "" {
 		return "", Errorf(CodeInvalidRequest, `"callback_url" %s`, reason)
 	}
 	return text, nil
 }
 
-// wrongCallbackURL returns what is wrong with a URL, "" for nothing. The text contains no part of the URL.
-func wrongCallbackURL(text string) string {
-	if len(text) > MaxCallbackURLBytes {
-		return "has " + strconv.Itoa(len(text)) + " bytes, at most " + strconv.Itoa(MaxCallbackURLBytes) + " are allowed"
+// wrongWebhookURL returns what is wrong with a URL, "" for nothing. The text contains no part of the URL.
+func wrongWebhookURL(text string) string {
+	if len(text) > MaxWebhookURLBytes {
+		return "has " + strconv.Itoa(len(text)) + " bytes, at most " + strconv.Itoa(MaxWebhookURLBytes) + " are allowed"
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
 		return "has a space or a control character in it"

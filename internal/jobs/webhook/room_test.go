@@ -1,4 +1,4 @@
-package callback
+package webhook
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ func TestALargeResultWaitsForRoom(t *testing.T) {
 	b.Store = b.WithRoom(room)
 	b.Records = b.Store
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, CallbackURL: "http://127.0.0.2:1/"}); err != nil {
+	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2:1/"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.End(t.Context(), id, jobs.Outcome{Result: []byte(`"` + strings.Repeat("x", 256<<10) + `"`)}); err != nil {
@@ -27,7 +27,7 @@ func TestALargeResultWaitsForRoom(t *testing.T) {
 		t.Errorf("without room: %v", err)
 	}
 	release()
-	if callback, _ := b.send(t, id); callback.Attempts != 1 || !room.Free() {
-		t.Errorf("got %+v; free %v", callback, room.Free())
+	if webhook, _ := b.send(t, id); webhook.Attempts != 1 || !room.Free() {
+		t.Errorf("got %+v; free %v", webhook, room.Free())
 	}
 }

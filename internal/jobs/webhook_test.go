@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-func TestCallbackURLs(t *testing.T) {
-	long := "https://a.example/" + strings.Repeat("x", MaxCallbackURLBytes-len("https://a.example/"))
+func TestWebhookURLs(t *testing.T) {
+	long := "https://a.example/" + strings.Repeat("x", MaxWebhookURLBytes-len("https://a.example/"))
 	cases := []struct{ url, want string }{
 		{"https://a.example", ""},
 		{"http://a.example:8080/x/y?token=secret&b=%20", ""},
@@ -40,20 +40,20 @@ func TestCallbackURLs(t *testing.T) {
 		{"\thttps://a.example/", "has a space or a control character in it"},
 	}
 	for _, c := range cases {
-		if got := wrongCallbackURL(c.url); got != c.want {
+		if got := wrongWebhookURL(c.url); got != c.want {
 			t.Errorf("%.60q: got %q, want %q", c.url, got, c.want)
 		}
 	}
 }
 
-func TestCallbackURLInRequests(t *testing.T) {
+func TestWebhookURLInRequests(t *testing.T) {
 	const url = "https://a.example/x?y=z"
 	request, err := DecodeRequest([]byte(`{"script":"","callback_url":"` + url + `"}`))
-	if err != nil || request.CallbackURL != url || request.Inputs != nil {
+	if err != nil || request.WebhookURL != url || request.Inputs != nil {
 		t.Errorf("got %+v, %v", request, err)
 	}
 	request, err = DecodeForm([]FormPart{{Name: "script"}, {Name: "callback_url", Content: []byte(url)}})
-	if err != nil || request.CallbackURL != url {
+	if err != nil || request.WebhookURL != url {
 		t.Errorf("got %+v, %v", request, err)
 	}
 	for _, value := range []string{`1`, `null`, `"\ud800"`, `"x://user:secret@a"`} {
@@ -66,7 +66,7 @@ func TestCallbackURLInRequests(t *testing.T) {
 
 func TestTheQueryIsNotShown(t *testing.T) {
 	for url, want := range map[string]string{"https://a/b?c=d": "https://a/b", "https://a/b": "https://a/b", "https://a?": "https://a"} {
-		if got := (Callback{URL: url}).ShownURL(); got != want {
+		if got := (Webhook{URL: url}).ShownURL(); got != want {
 			t.Errorf("%s is shown as %s", url, got)
 		}
 	}

@@ -19,23 +19,23 @@ import (
 	"cellblock/test/stack"
 )
 
-// Callbacks may go to 127.0.0.2 here, and to no other address of this machine.
+// Webhooks may go to 127.0.0.2 here, and to no other address of this machine.
 const (
-	callbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-	callbackHost   = "127.0.0.2"
+	webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	webhookHost   = "127.0.0.2"
 )
 
-func openWithCallbacks(t *testing.T, workers int) *bench {
+func openWithWebhooks(t *testing.T, workers int) *bench {
 	t.Helper()
 	return open(t, workers, func(c *stack.Config) {
 		maps.Copy(c.API, stack.Env{
-			"CALLBACK_SECRET": callbackSecret, "CALLBACK_ALLOW": callbackHost + "/32",
+			"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": webhookHost + "/32",
 			"CALLBACK_PAUSE": "100ms", "CALLBACK_TIMEOUT": "1s",
 		})
 	})
 }
 
-// receiver accepts callbacks once it is started, and counts them by job.
+// receiver accepts webhooks once it is started, and counts them by job.
 type receiver struct {
 	address string
 	// answer responds to a verified message; nil for 204.
@@ -48,7 +48,7 @@ type receiver struct {
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	listener, err := net.Listen("tcp", callbackHost+":0")
+	listener, err := net.Listen("tcp", webhookHost+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (r *receiver) start(t *testing.T) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hook, err := webhooks.NewWebhook(callbackSecret)
+	hook, err := webhooks.NewWebhook(webhookSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,17 +105,17 @@ func (r *receiver) count(id string) int {
 	return r.received[id]
 }
 
-// callbackState is the callback in a job's record.
-type callbackState struct {
+// webhookState is the webhook in a job's record.
+type webhookState struct {
 	Status         string `json:"status"`
 	Attempts       int    `json:"attempts"`
 	ResponseStatus int    `json:"response_status"`
 	Error          string `json:"error"`
 }
 
-func submit(t *testing.T, b *bench, script, callbackURL string) string {
+func submit(t *testing.T, b *bench, script, webhookURL string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"script": script, "async": true, "callback_url": callbackURL})
+	body, err := json.Marshal(map[string]any{"script": script, "async": true, "callback_url": webhookURL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,40 +126,40 @@ func submit(t *testing.T, b *bench, script, callbackURL string) string {
 	return a.JobID
 }
 
-// awaitCallback polls a job until is accepts the state of its callback.
-func awaitCallback(t *testing.T, b *bench, id, what string, is func(callbackState) bool) callbackState {
+// awaitWebhook polls a job until is accepts the state of its webhook.
+func awaitWebhook(t *testing.T, b *bench, id, what string, is func(webhookState) bool) webhookState {
 	t.Helper()
 	var job struct {
-		Callback callbackState `json:"callback"`
+		Webhook webhookState `json:"callback"`
 	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK && is(job.Callback) {
-			return job.Callback
+		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK && is(job.Webhook) {
+			return job.Webhook
 		}
 	}
-	t.Fatalf("the callback of %s is not %s: %+v", id, what, job.Callback)
-	return job.Callback
+	t.Fatalf("the webhook of %s is not %s: %+v", id, what, job.Webhook)
+	return job.Webhook
 }
 
-func delivered(c callbackState) bool { return c.Status == "delivered" }
+func delivered(c webhookState) bool { return c.Status == "delivered" }
 
 const quick = "def main():\n    return 1\n"
 
-func TestCallbackTargetDown(t *testing.T) {
-	b, r := openWithCallbacks(t, 1), newReceiver(t)
+func TestWebhookTargetDown(t *testing.T) {
+	b, r := openWithWebhooks(t, 1), newReceiver(t)
 	id := submit(t, b, quick, r.url())
-	got := awaitCallback(t, b, id, "tried", func(c callbackState) bool { return c.Attempts > 0 && c.Error != "" })
+	got := awaitWebhook(t, b, id, "tried", func(c webhookState) bool { return c.Attempts > 0 && c.Error != "" })
 	if got.Error != "connection_refused" || got.Status != "pending" {
 		t.Errorf("got %+v", got)
 	}
 	r.start(t)
-	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts < 2 || r.count(id) != 1 {
+	if got := awaitWebhook(t, b, id, "delivered", delivered); got.Attempts < 2 || r.count(id) != 1 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}
 }
 
-func TestCallbackTargetSlow(t *testing.T) {
-	b, r := openWithCallbacks(t, 1), newReceiver(t)
+func TestWebhookTargetSlow(t *testing.T) {
+	b, r := openWithWebhooks(t, 1), newReceiver(t)
 	var first atomic.Bool
 	r.answer = func(_ http.ResponseWriter, request *http.Request) {
 		if first.CompareAndSwap(false, true) {
@@ -167,9 +167,9 @@ func TestCallbackTargetSlow(t *testing.T) {
 		}
 	}
 	id := submit(t, b, quick, r.start(t).url())
-	awaitCallback(t, b, id, "timed out", func(c callbackState) bool { return c.Error == "timeout" })
+	awaitWebhook(t, b, id, "timed out", func(c webhookState) bool { return c.Error == "timeout" })
 	// After a timeout the message may have arrived: it is sent twice, with the same webhook-id.
-	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts != 2 || r.count(id) != 2 {
+	if got := awaitWebhook(t, b, id, "delivered", delivered); got.Attempts != 2 || r.count(id) != 2 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}
 }
@@ -201,36 +201,36 @@ func watched(t *testing.T, host string) (address string, reached *atomic.Int64) 
 }
 
 // Redirects are not followed, even to an allowed host.
-func TestCallbackRedirected(t *testing.T) {
-	b, r := openWithCallbacks(t, 1), newReceiver(t)
-	elsewhere, reached := watched(t, callbackHost)
+func TestWebhookRedirected(t *testing.T) {
+	b, r := openWithWebhooks(t, 1), newReceiver(t)
+	elsewhere, reached := watched(t, webhookHost)
 	r.answer = func(w http.ResponseWriter, request *http.Request) {
 		http.Redirect(w, request, "http://"+elsewhere+"/", http.StatusTemporaryRedirect)
 	}
 	id := submit(t, b, quick, r.start(t).url())
-	got := awaitCallback(t, b, id, "tried twice", func(c callbackState) bool { return c.Attempts > 1 && c.Error != "" })
+	got := awaitWebhook(t, b, id, "tried twice", func(c webhookState) bool { return c.Attempts > 1 && c.Error != "" })
 	if got.Error != "redirect" || got.ResponseStatus != http.StatusTemporaryRedirect || reached.Load() != 0 {
 		t.Errorf("got %+v; the target was reached %d times", got, reached.Load())
 	}
 }
 
-func TestCallbackToAPrivateAddress(t *testing.T) {
-	b := openWithCallbacks(t, 1)
+func TestWebhookToAPrivateAddress(t *testing.T) {
+	b := openWithWebhooks(t, 1)
 	private, reached := watched(t, "127.0.0.1")
 	_, port, err := net.SplitHostPort(private)
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := submit(t, b, quick, "http://localhost:"+port+"/")
-	got := awaitCallback(t, b, id, "tried twice", func(c callbackState) bool { return c.Attempts > 1 && c.Error != "" })
+	got := awaitWebhook(t, b, id, "tried twice", func(c webhookState) bool { return c.Attempts > 1 && c.Error != "" })
 	if got.Error != "address_not_allowed" || got.ResponseStatus != 0 || reached.Load() != 0 {
 		t.Errorf("got %+v; the target was reached %d times", got, reached.Load())
 	}
 }
 
-// The end is stored, its callback is not queued.
-func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
-	b, r := openWithCallbacks(t, 0), newReceiver(t)
+// The end is stored, its webhook is not queued.
+func TestWorkerKilledBetweenEndAndWebhook(t *testing.T) {
+	b, r := openWithWebhooks(t, 0), newReceiver(t)
 	w := newWire(t, b.RedisURL)
 	var victim atomic.Pointer[stack.Process]
 	w.reply = func(last, reply []byte) bool {
@@ -244,7 +244,7 @@ func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
 	victim.Store(b.startWorker(t, b.through(w.url)))
 	id := submit(t, b, quick, r.start(t).url())
 	<-victim.Load().Done()
-	if got := awaitCallback(t, b, id, "delivered", delivered); r.count(id) != 1 {
+	if got := awaitWebhook(t, b, id, "delivered", delivered); r.count(id) != 1 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}
 	r.mu.Lock()
@@ -256,7 +256,7 @@ func TestWorkerKilledBetweenEndAndCallback(t *testing.T) {
 
 // The receiver has the message, and the sender dies before the response.
 func TestAPIKilledWhileSending(t *testing.T) {
-	b, r := openWithCallbacks(t, 1), newReceiver(t)
+	b, r := openWithWebhooks(t, 1), newReceiver(t)
 	var first atomic.Bool
 	arrived := make(chan struct{})
 	r.answer = func(_ http.ResponseWriter, request *http.Request) {
@@ -272,16 +272,16 @@ func TestAPIKilledWhileSending(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if got := awaitCallback(t, b, id, "delivered", delivered); got.Attempts < 2 || r.count(id) != 2 {
+	if got := awaitWebhook(t, b, id, "delivered", delivered); got.Attempts < 2 || r.count(id) != 2 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}
 	t.Logf("delivered %s after the restart", time.Since(start))
 }
 
-// Workers and the API die while all jobs have a callback. Each job's end is delivered at least
+// Workers and the API die while all jobs have a webhook. Each job's end is delivered at least
 // once, whatever its outcome.
-func TestCallbacksWhileEverythingDies(t *testing.T) {
-	b, r := openWithCallbacks(t, 2), newReceiver(t)
+func TestWebhooksWhileEverythingDies(t *testing.T) {
+	b, r := openWithWebhooks(t, 2), newReceiver(t)
 	r.start(t)
 	var ids []string
 	for n := range 80 {
@@ -298,7 +298,7 @@ func TestCallbacksWhileEverythingDies(t *testing.T) {
 	}
 	lost, twice := 0, 0
 	for _, id := range ids {
-		awaitCallback(t, b, id, "delivered", delivered)
+		awaitWebhook(t, b, id, "delivered", delivered)
 		n := r.count(id)
 		r.mu.Lock()
 		status := r.statuses[id]

@@ -1,4 +1,4 @@
-package callback
+package webhook
 
 import (
 	"net/netip"
@@ -36,8 +36,8 @@ func (g guard) control(network, address string, conn syscall.RawConn) error {
 }
 
 // check refuses a URL whose host is a forbidden address. Names are left to control.
-func (g guard) check(callbackURL string) *jobs.Error {
-	u, err := url.Parse(callbackURL)
+func (g guard) check(webhookURL string) *jobs.Error {
+	u, err := url.Parse(webhookURL)
 	if err != nil {
 		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is not a URL`)
 	}
@@ -47,7 +47,7 @@ func (g guard) check(callbackURL string) *jobs.Error {
 	}
 	// Go connects to the IPv4 address inside a mapped address.
 	if g.guardian.SafeAddr(addr.Unmap()) != nil || addr.Is4In6() {
-		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" has an address that callbacks must not go to: only public ones, and those of CALLBACK_ALLOW`)
+		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" has an address that webhooks must not go to: only public ones, and those of CALLBACK_ALLOW`)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package callback
+package webhook
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// codeOf returns the first code block in a language of docs/callbacks.md.
+// codeOf returns the first code block in a language of docs/webhooks.md.
 func codeOf(t *testing.T, language string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../docs/callbacks.md")
+	text, err := os.ReadFile("../../../docs/webhooks.md")
 	if err != nil {
 		t.Fatal(err)
 	}

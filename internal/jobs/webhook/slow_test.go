@@ -1,4 +1,4 @@
-package callback
+package webhook
 
 import (
 	"net/http"
@@ -31,10 +31,10 @@ func TestASlowReceiverHoldsNobodyUp(t *testing.T) {
 		sent <- err
 	}()
 	<-arrived
-	if got, again := b.send(t, waiting); got.Attempts != 0 || got.Status != jobs.CallbackPending || again < 250*time.Millisecond || again > 750*time.Millisecond {
+	if got, again := b.send(t, waiting); got.Attempts != 0 || got.Status != jobs.WebhookPending || again < 250*time.Millisecond || again > 750*time.Millisecond {
 		t.Errorf("one more to it: %+v, again in %s", got, again)
 	}
-	if got, _ := b.send(t, b.ended(t, good.URL)); got.Status != jobs.CallbackDelivered {
+	if got, _ := b.send(t, b.ended(t, good.URL)); got.Status != jobs.WebhookDelivered {
 		t.Errorf("one to another: %+v", got)
 	}
 	if err := <-sent; err != nil {

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"cellblock/internal/buildinfo"
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/jobs/webhook"
+	"cellblock/internal/telemetry"
+)
+
+// newSender creates the sender of webhooks and its queue's consumer. The API sends them because the workers have no
+// network.
+func (s *service) newSender(records *store.Store, metrics *telemetry.APIMetrics) (err error) {
+	s.sender, err = webhook.New(webhook.Config{
+		Settings: s.settings.Webhook,
+		Records:  records,
+		Message: func(ctx context.Context, record jobs.Record) ([]byte, error) {
+			return s.handler.WebhookMessage(ctx, record)
+		},
+		Agent:   "Cellblock/" + buildinfo.Version(),
+		Observe: metrics.ObserveWebhook,
+		Logger:  s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.webhooks = queue.NewWebhookConsumer(s.client, queue.ConsumerSettings{
+		Concurrency:     s.settings.Webhook.Concurrency,
+		ShutdownTimeout: s.settings.HTTP.ShutdownTimeout,
+	}, s.sender.Send, s.logger)
+	return nil
+}
+
+// sendWebhooks sends webhooks until ctx is done, and then waits for those in progress. Those that do not end by the
+// timeout are left to another replica, or to the next start.
+func (s *service) sendWebhooks(ctx context.Context) error {
+	if s.webhooks == nil {
+		return nil
+	}
+	if err := s.webhooks.Start(); err != nil {
+		return fmt.Errorf("take webhooks: %w", err)
+	}
+	<-ctx.Done()
+	if err := s.webhooks.Stop(); err != nil {
+		s.logger.Warn("abandoning webhooks in progress", "error", err)
+	}
+	s.sender.Wait()
+	return nil
+}
