@@ -14,40 +14,40 @@ if TYPE_CHECKING:
 _NUMBERS, _TIMES, _ITEMS = "biuf", "mM", "UTO"
 _FLOAT_BYTES = 8
 
-# Returned for an array whose items must be copied one by one.
-WALK = object()
+# Returned for an array whose items must be converted one by one.
+ITEM_BY_ITEM = object()
 
-# By dtype.kind: the tip for an array without JSON.
-_TIPS = {
+# By dtype.kind: the suggestion for an array without JSON.
+_SUGGESTIONS = {
     "f": "use .astype(float)",
     "c": "use .real.tolist() and .imag.tolist()",
     "S": "use .astype(str)",
 }
 
 
-class Odd:
+class NonFinite:
     """The floats of an array that JSON cannot represent."""
 
-    def __init__(self, array: "Any" = None, where: "Any" = None) -> None:
+    def __init__(self, array: "Any" = None, mask: "Any" = None) -> None:
         """Take an array and a mask of them; neither if there are none."""
-        self._array, self._where = array, where
-        self.number = 0 if where is None else int(where.sum())
+        self._array, self._mask = array, mask
+        self.count = 0 if mask is None else int(mask.sum())
 
-    def first(self, most: int) -> "Iterator[tuple[list[int], str]]":
-        """Yield the index and the name of each, at most `most` of them."""
-        if self.number:
-            for place in _numpy().argwhere(self._where)[: max(most, 0)]:
-                yield place.tolist(), name(float(self._array[tuple(place)]))
+    def first(self, limit: int) -> "Iterator[tuple[list[int], str]]":
+        """Yield the index and the name of each, at most `limit` of them."""
+        if self.count:
+            for index in _numpy().argwhere(self._mask)[: max(limit, 0)]:
+                yield index.tolist(), name_of(float(self._array[tuple(index)]))
 
 
-def name(number: float) -> str:
+def name_of(number: float) -> str:
     """Return the name that JavaScript and the json module use."""
     if number != number:
         return "NaN"
     return "Infinity" if number > 0 else "-Infinity"
 
 
-def unfolds(array: "Any") -> bool:
+def is_convertible(array: "Any") -> bool:
     """Report whether arrays of this dtype have JSON."""
     kind = array.dtype.kind
     if kind == "f":
@@ -55,42 +55,42 @@ def unfolds(array: "Any") -> bool:
     return kind in _NUMBERS + _TIMES + _ITEMS
 
 
-def unfold(
+def to_lists(
     array: "Any", form: "Callable[[Any], object] | None"
-) -> "tuple[object, Odd]":
-    """Return nested lists, or WALK; and the floats that became None.
+) -> "tuple[object, NonFinite]":
+    """Return nested lists, or ITEM_BY_ITEM; and the floats that became None.
 
     form converts a time of the array's dtype.
     """
     kind = array.dtype.kind
     if kind in _TIMES and form is not None:
-        return _each(array, form), Odd()
+        return _convert_each(array, form), NonFinite()
     if kind == "f":
-        odd = ~_numpy().isfinite(array)
-        if odd.any():
+        non_finite = ~_numpy().isfinite(array)
+        if non_finite.any():
             cells = array.astype(object)
-            cells[odd] = None
-            return cells.tolist(), Odd(array, odd)
+            cells[non_finite] = None
+            return cells.tolist(), NonFinite(array, non_finite)
     if kind in _NUMBERS:
-        return array.tolist(), Odd()
-    return WALK, Odd()
+        return array.tolist(), NonFinite()
+    return ITEM_BY_ITEM, NonFinite()
 
 
-def _each(array: "Any", form: "Callable[[Any], object]") -> object:
+def _convert_each(array: "Any", form: "Callable[[Any], object]") -> object:
     if array.ndim == 0:
         return form(array[()])
     return (
-        [_each(part, form) for part in array]
+        [_convert_each(part, form) for part in array]
         if array.ndim > 1
         else list(map(form, array))
     )
 
 
-def tip(array: "Any") -> str:
-    """Return the tip for an array of a dtype without JSON."""
+def suggestion(array: "Any") -> str:
+    """Return the suggestion for an array of a dtype without JSON."""
     if array.dtype.names:
         return "use .tolist()"
-    return _TIPS.get(array.dtype.kind, suggestions.STR)
+    return _SUGGESTIONS.get(array.dtype.kind, suggestions.STR)
 
 
 def _numpy() -> "Any":

@@ -1,6 +1,6 @@
 """Frames between the worker and the runner: kind, length, payload."""
 
-# Bound at import: a script that breaks `os` still gets its answer.
+# Bound at import: a script that breaks `os` still gets its report.
 from os import read, set_inheritable, write
 
 FILE = b"I"

@@ -37,7 +37,7 @@ _SECCOMP_MODE_FILTER, _SECCOMP_FILTER_TSYNC = 1, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = 64
 # What a zygote needs: CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN.
-_KEPT = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 21
+_KEPT_CAPABILITIES = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 21
 
 # The state of the Mersenne Twister. With all words used, the next call mixes them.
 _MT19937_WORDS, _MT19937_BYTES = 624, 2496
@@ -67,17 +67,17 @@ class _Rlimit(ctypes.Structure):
 class Plan:
     """How each fork is confined, prepared once for all forks."""
 
-    def __init__(self, given: dict[str, object]) -> None:
+    def __init__(self, fields: dict[str, object]) -> None:
         """Read the worker's plan; protocol.md describes its fields."""
-        self.preload: list[str] = given["preload"]  # type: ignore[assignment]
-        self.init: str = given["init"]  # type: ignore[assignment]
+        self.preload: list[str] = fields["preload"]  # type: ignore[assignment]
+        self.init: str = fields["init"]  # type: ignore[assignment]
         # With a single UID to map, jobs cannot have UIDs that differ outside.
-        self.single: bool = given["single_uid"]  # type: ignore[assignment]
-        self.calls: dict[str, int] = given["syscalls"]  # type: ignore[assignment]
-        limits: dict[str, list[int]] = given["rlimits"]  # type: ignore[assignment]
+        self.single_uid: bool = fields["single_uid"]  # type: ignore[assignment]
+        self.syscall_numbers: dict[str, int] = fields["syscalls"]  # type: ignore[assignment]
+        limits: dict[str, list[int]] = fields["rlimits"]  # type: ignore[assignment]
         self.rlimits = [(int(k), _Rlimit(*v)) for k, v in limits.items()]
-        self.tmp = f"size={given['tmp_bytes']},nr_inodes=16384,mode=1777".encode()
-        with open(given["filter"], "rb") as f:  # type: ignore[call-overload]
+        self.tmp = f"size={fields['tmp_bytes']},nr_inodes=16384,mode=1777".encode()
+        with open(fields["filter"], "rb") as f:  # type: ignore[call-overload]
             program = f.read()
         self._instructions = ctypes.create_string_buffer(program, len(program))
         address = ctypes.cast(self._instructions, ctypes.c_void_p)
@@ -85,25 +85,27 @@ class Plan:
         self.no_capabilities = (ctypes.c_uint32 * 6)()
         self.capability_header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         self.bounding: list[int] = []
-        self.own_pids = -1
+        self.own_pid_namespace = -1
         self.pid = os.getpid()
         self.tid_address = 0
-        self.generator = 0
+        self.numpy_state = 0
 
     def seal(self) -> None:
         """Open and look up what forks need from the zygote. Raises OSError."""
-        self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.own_pid_namespace = os.open(
+            "/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC
+        )
         self.tid_address = _tid_address()
-        self.generator = _numpy_generator()
+        self.numpy_state = _numpy_state_address()
         # A new user namespace has every capability that the kernel knows. Without one,
         # only those that nsjail left can be dropped.
-        least = 0 if self.single else 1
+        wanted = 0 if self.single_uid else 1
         self.bounding = [
             c
             for c in range(_CAPABILITIES)
-            if _libc.prctl(_CAPBSET_READ, c, 0, 0, 0) >= least
+            if _libc.prctl(_CAPBSET_READ, c, 0, 0, 0) >= wanted
         ]
-        if self.single:
+        if self.single_uid:
             return  # each fork makes a user namespace with every capability
         _forbid_user_namespaces()
 
@@ -118,11 +120,11 @@ def _tid_address() -> int:
     failed = _prctl(_GET_TID_ADDRESS, ctypes.byref(address), 0, 0, 0)
     if failed or not address.value or len(os.listdir("/proc/self/task")) > 1:
         return 0
-    told = ctypes.c_int.from_address(address.value).value
-    return address.value if told == threading.get_native_id() else 0
+    registered = ctypes.c_int.from_address(address.value).value
+    return address.value if registered == threading.get_native_id() else 0
 
 
-def _numpy_generator() -> int:
+def _numpy_state_address() -> int:
     """Return the address of the state of numpy.random's functions; 0 if unknown.
 
     It is 624 words and a position, as in get_state().
@@ -133,8 +135,8 @@ def _numpy_generator() -> int:
     try:
         _, words, position, *_ = numpy.random.get_state()
         address: int = numpy.random.mtrand._rand._bit_generator.ctypes.state_address
-        shown = words.tobytes() + position.to_bytes(4, sys.byteorder)
-        return address if ctypes.string_at(address, len(shown)) == shown else 0
+        state = words.tobytes() + position.to_bytes(4, sys.byteorder)
+        return address if ctypes.string_at(address, len(state)) == state else 0
     except (AttributeError, TypeError, ValueError):
         return 0
 
@@ -167,14 +169,14 @@ def fork(plan: Plan, uid: int, fds: list[int]) -> tuple[int, int]:
         init = os.posix_spawn(plan.init, ["init"], {})
         job = _fork(plan)
         if job == 0:
-            _become(plan, uid, fds)
+            _run_child(plan, uid, fds)
     except OSError:
         if init:
             os.kill(init, SIGKILL)
             os.waitpid(init, 0)
         raise
     finally:
-        _check(_libc.setns(plan.own_pids, _NEWPID), "setns pid")
+        _check(_libc.setns(plan.own_pid_namespace, _NEWPID), "setns pid")
     return init, job
 
 
@@ -190,7 +192,7 @@ def _fork(plan: Plan) -> int:
     # The address is the fourth argument on x86-64, the fifth on aarch64 (clone(2)). The
     # other one is read with CLONE_SETTLS only.
     job: int = _locked_syscall(
-        ctypes.c_long(plan.calls["clone"]),
+        ctypes.c_long(plan.syscall_numbers["clone"]),
         ctypes.c_long(_CHILD_CLEARTID | _CHILD_SETTID | _SIGCHLD),
         None,
         None,
@@ -205,7 +207,7 @@ def _fork(plan: Plan) -> int:
     return job
 
 
-def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
+def _run_child(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
     """Confine the child, then run it as a job like any other."""
     try:
         # Before anything is allocated: it must count for the job.
@@ -213,7 +215,7 @@ def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
             os.write(fd, b"0")
         # kill(0, …) reaches a process group across pid namespaces.
         os.setsid()
-        _take_descriptors(fds)
+        _set_up_descriptors(fds)
         _enter_namespaces(plan)
         _drop_rights(plan, uid)
         _reseed(plan)
@@ -230,7 +232,7 @@ def _become(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
     os._exit(1)
 
 
-def _take_descriptors(fds: list[int]) -> None:
+def _set_up_descriptors(fds: list[int]) -> None:
     # Opened for each job: a shared open file shares its flags and offset.
     null = os.open("/dev/null", os.O_RDONLY)
     for fd, at in ((null, 0), (fds[_STDOUT], 1), (fds[_STDERR], 2)):
@@ -248,7 +250,7 @@ def _enter_namespaces(plan: Plan) -> None:
     _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)
     _mount(b"tmpfs", b"/dev/shm", b"tmpfs", flags | _NOEXEC, plan.tmp)
     # Still to be written to if a user namespace follows.
-    read_only = 0 if plan.single else _RDONLY
+    read_only = 0 if plan.single_uid else _RDONLY
     _mount(b"proc", b"/proc", b"proc", flags | _NOEXEC | read_only, b"subset=pid")
     os.chdir("/tmp")  # noqa: S108  (its own)
 
@@ -256,14 +258,14 @@ def _enter_namespaces(plan: Plan) -> None:
 def _drop_rights(plan: Plan, uid: int) -> None:
     for resource, limit in plan.rlimits:
         _call(plan, "prlimit64", 0, resource, ctypes.byref(limit), None)
-    if plan.single:
+    if plan.single_uid:
         _enter_user_namespace(uid)
     else:
         os.setgroups([])
     for capability in plan.bounding:
         _check(_prctl(_CAPBSET_DROP, capability, 0, 0, 0), "capbset")
     _check(_prctl(_CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "ambient")
-    if not plan.single:
+    if not plan.single_uid:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     # nsjail also sets inheritable capabilities, which a change of UID keeps.
@@ -299,10 +301,10 @@ def _reseed(plan: Plan) -> None:
     # In glibc, rand() and random() share one generator.
     _srandom(int.from_bytes(os.urandom(4), "little"))
     loaded = sys.modules
-    if plan.generator:
+    if plan.numpy_state:
         # numpy's functions touch some fifty pages, each of which would be copied.
         fresh = os.urandom(_MT19937_BYTES) + _MT19937_WORDS.to_bytes(4, sys.byteorder)
-        ctypes.memmove(plan.generator, fresh, len(fresh))
+        ctypes.memmove(plan.numpy_state, fresh, len(fresh))
     elif numpy := loaded.get("numpy"):
         # With a number: without one, it takes half a millisecond to gather more.
         numpy.random.seed(int.from_bytes(os.urandom(4), "little"))
@@ -329,7 +331,7 @@ def _mount(
 
 
 def _call(plan: Plan, name: str, *arguments: object) -> None:
-    _check(_syscall(ctypes.c_long(plan.calls[name]), *arguments), name)
+    _check(_syscall(ctypes.c_long(plan.syscall_numbers[name]), *arguments), name)
 
 
 def _check(result: int, what: str) -> None:

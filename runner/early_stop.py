@@ -13,7 +13,7 @@ from select import POLLIN, poll
 from runner import stdio
 
 
-def arrange(fd: int) -> None:
+def install(fd: int) -> None:
     """Flush the streams and exit once the worker shuts down the channel fd.
 
     This works until the script sets its own handler for SIGIO, or none.
@@ -22,12 +22,12 @@ def arrange(fd: int) -> None:
     channel = poll()
     channel.register(fd, POLLIN)
 
-    def leave(_number: int, _frame: object) -> None:
+    def flush_and_exit(_number: int, _frame: object) -> None:
         # Readable means shut down: no data is due. The kernel also signals free space.
         if getpid() == owner and channel.poll(0):
             stdio.flush()
             _exit(1)
 
-    _signal.signal(_signal.SIGIO, leave)
+    _signal.signal(_signal.SIGIO, flush_and_exit)
     fcntl(fd, F_SETOWN, owner)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC)

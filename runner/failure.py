@@ -44,11 +44,11 @@ def message(error: "Any") -> str:
     try:
         name = type_name(type(error))
         # type() instead of isinstance(), which asks the exception for its class.
-        said = error.msg if issubclass(type(error), SyntaxError) else str(error)
-        said = str.__str__(said)
+        text = error.msg if issubclass(type(error), SyntaxError) else str(error)
+        text = str.__str__(text)
     except BaseException:
         return f"{_bare_name(error)}: <exception str() failed>"
-    return f"{name}: {said}" if said else name
+    return f"{name}: {text}" if text else name
 
 
 def type_name(kind: type) -> str:
@@ -64,16 +64,16 @@ def chain(error: BaseException) -> "Iterator[BaseException]":
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
     while todo:
-        one = todo.pop()
-        if one is None or id(one) in seen:
+        exception = todo.pop()
+        if exception is None or id(exception) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        if not one.__suppress_context__:
-            todo.append(one.__context__)
-        todo.append(one.__cause__)
-        if isinstance(one, BaseExceptionGroup):
-            todo.extend(one.exceptions)
+        seen.add(id(exception))
+        yield exception
+        if not exception.__suppress_context__:
+            todo.append(exception.__context__)
+        todo.append(exception.__cause__)
+        if isinstance(exception, BaseExceptionGroup):
+            todo.extend(exception.exceptions)
 
 
 def _full(error: BaseException, script: Script) -> dict[str, object]:
@@ -87,9 +87,9 @@ def _full(error: BaseException, script: Script) -> dict[str, object]:
 
 def _plain(error: BaseException, script: Script) -> dict[str, object]:
     lines = script.lines()
-    said = message(error)
+    text = message(error)
     parts = ["Traceback (most recent call last):\n"]
-    trace, _ = _cut(_get_traceback(error), script)
+    trace, _ = _shorten(_get_traceback(error), script)
     while trace is not None:
         code, number = trace.tb_frame.f_code, trace.tb_lineno
         parts.append(f'  File "{code.co_filename}", line {number}, in {code.co_name}\n')
@@ -97,7 +97,7 @@ def _plain(error: BaseException, script: Script) -> dict[str, object]:
             parts.append(f"    {''.join(lines[number - 1 : number]).strip()}\n")
         trace = trace.tb_next
     report = _without_traceback(error)
-    report["traceback"] = "".join(parts) + said + "\n"
+    report["traceback"] = "".join(parts) + text + "\n"
     return report
 
 
@@ -135,14 +135,16 @@ def format_traceback(error: BaseException, script: Script) -> str:
     entry = (len(script.source), None, script.lines(), FILE_NAME)
     traceback.linecache.cache[FILE_NAME] = entry
     left_out: dict[int, int] = {}
-    for one in chain(error):
-        one.__traceback__, left_out[id(one)] = _cut(one.__traceback__, script)
-        if type(one).__module__ == MODULE_NAME:
+    for exception in chain(error):
+        exception.__traceback__, left_out[id(exception)] = _shorten(
+            exception.__traceback__, script
+        )
+        if type(exception).__module__ == MODULE_NAME:
             # Printed without a module, as in a program that Python runs.
-            type(one).__module__ = "__main__"
-    told = traceback.TracebackException.from_exception(error, compact=True)
-    _mark(told, error, left_out)
-    return "".join(told.format())
+            type(exception).__module__ = "__main__"
+    formatted = traceback.TracebackException.from_exception(error, compact=True)
+    _mark_gaps(formatted, error, left_out)
+    return "".join(formatted.format())
 
 
 def _import_traceback() -> "ModuleType":
@@ -153,14 +155,14 @@ def _import_traceback() -> "ModuleType":
     return traceback
 
 
-def _cut(
+def _shorten(
     trace: "TracebackType | None", script: Script
 ) -> "tuple[TracebackType | None, int]":
     """Return the traceback of the script's own frames, and how many were left out."""
-    count = sum(1 for _ in _own(trace, script))
+    count = sum(1 for _ in _script_entries(trace, script))
     kept = [
         entry
-        for index, entry in enumerate(_own(trace, script))
+        for index, entry in enumerate(_script_entries(trace, script))
         if index < _HEAD or index >= count - _TAIL
     ]
     cut = None
@@ -169,14 +171,16 @@ def _cut(
     return cut, count - len(kept)
 
 
-def _own(trace: "TracebackType | None", script: Script) -> "Iterator[TracebackType]":
+def _script_entries(
+    trace: "TracebackType | None", script: Script
+) -> "Iterator[TracebackType]":
     while trace is not None:
-        if _is_own(trace.tb_frame, script):
+        if _is_script_frame(trace.tb_frame, script):
             yield trace
         trace = trace.tb_next
 
 
-def _is_own(frame: "FrameType", script: Script) -> bool:
+def _is_script_frame(frame: "FrameType", script: Script) -> bool:
     """Report whether the frame is the script's, not the runner's or a library's."""
     name = frame.f_code.co_filename
     if name.startswith("<"):
@@ -186,21 +190,21 @@ def _is_own(frame: "FrameType", script: Script) -> bool:
     return name == FILE_NAME or name.startswith(script.home + "/")
 
 
-def _mark(
-    told: "TracebackException", error: BaseException, left_out: dict[int, int]
+def _mark_gaps(
+    formatted: "TracebackException", error: BaseException, left_out: dict[int, int]
 ) -> None:
     """Mark in each shortened stack how many frames are missing, and where."""
     pairs: list[tuple[TracebackException | None, BaseException | None]]
-    pairs = [(told, error)]
+    pairs = [(formatted, error)]
     while pairs:
-        text, one = pairs.pop()
-        if text is None or one is None:
+        part, exception = pairs.pop()
+        if part is None or exception is None:
             continue
-        missing = left_out.get(id(one), 0)
+        missing = left_out.get(id(exception), 0)
         if missing:
-            gap = type(text.stack[0])(FILE_NAME, 0, f"[{missing} frames left out]")
-            text.stack.insert(_HEAD, gap)
-        pairs.append((text.__cause__, one.__cause__))
-        pairs.append((text.__context__, one.__context__))
-        if isinstance(one, BaseExceptionGroup):
-            pairs.extend(zip(text.exceptions or (), one.exceptions, strict=False))
+            gap = type(part.stack[0])(FILE_NAME, 0, f"[{missing} frames left out]")
+            part.stack.insert(_HEAD, gap)
+        pairs.append((part.__cause__, exception.__cause__))
+        pairs.append((part.__context__, exception.__context__))
+        if isinstance(exception, BaseExceptionGroup):
+            pairs.extend(zip(part.exceptions or (), exception.exceptions, strict=False))

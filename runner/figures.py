@@ -9,14 +9,14 @@ import sys
 from io import BytesIO
 
 from runner import failure, outputs, stdio, text
-from runner.script import hide
+from runner.script import hide_from_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from runner.notes import Notes
-    from runner.output_limits import Bounds
+    from runner.output_limits import OutputLimits
 
 _modules = sys.modules
 _exists = os.path.lexists
@@ -28,19 +28,19 @@ class _OutOfTimeError(BaseException):
     """Ends the drawing of a figure; no Exception, which matplotlib may catch."""
 
 
-class Album:
+class FigureFiles:
     """The figures of one job: named first, drawn once the result is known."""
 
     def __init__(self, home: str) -> None:
         """Name figures so that they differ from the files in home's outputs/."""
         self._folder = home + "/" + outputs.FOLDER
         # By id(). The figures are kept, so that no id is reused.
-        self._named: dict[int, tuple[Any, str]] = {}
+        self._names_by_id: dict[int, tuple[Any, str]] = {}
         self._next = 1
         # Names and contents of the figures drawn.
         self.drawn: list[tuple[str, bytes]] = []
 
-    def name_open(self) -> None:
+    def name_open_figures(self) -> None:
         """Name the figures that are open in pyplot."""
         helpers = _modules.get("matplotlib._pylab_helpers")
         if helpers is None:
@@ -64,59 +64,60 @@ class Album:
         )
         return tuple(kind for kind in found if isinstance(kind, type))
 
-    def name_of(self, shown: "Any") -> str:
+    def name_of(self, figure_or_axes: "Any") -> str:
         """Return the name of the file for a figure, or for the figure of axes."""
-        figure = shown.get_figure() if hasattr(shown, "get_figure") else shown
-        figure = figure or shown
-        if id(figure) not in self._named:
+        figure = figure_or_axes
+        if hasattr(figure, "get_figure"):
+            figure = figure.get_figure() or figure_or_axes
+        if id(figure) not in self._names_by_id:
             self._name(figure, self._next)
-        return self._named[id(figure)][1]
+        return self._names_by_id[id(figure)][1]
 
     def _name(self, figure: "Any", number: int) -> None:
-        taken = {name for _, name in self._named.values()}
+        taken = {name for _, name in self._names_by_id.values()}
         while True:
             name = f"figure-{number}.png"
             number += 1
             if name not in taken and not _exists(f"{self._folder}/{name}"):
                 break  # taken by the script or another figure
         self._next = number
-        self._named[id(figure)] = (figure, name)
+        self._names_by_id[id(figure)] = (figure, name)
 
-    def draw(self, bounds: "Bounds", notes: "Notes") -> None:
+    def draw(self, limits: "OutputLimits", notes: "Notes") -> None:
         """Draw the figures, as far as the limits and the time allow.
 
         They stay in memory: as files, they could exceed the script's limits. Figures
-        that do not fit are recorded in bounds; errors go to stderr and notes.
+        that do not fit are recorded in limits; errors go to stderr and notes.
         """
-        files, room = bounds.files, bounds.bytes
-        for figure, name in self._named.values():
-            seconds, limit = bounds.left()
-            if files <= 0 or seconds <= 0:
-                bounds.omit(name, None, "output_files" if files <= 0 else limit)
+        files_left, bytes_left = limits.files, limits.bytes
+        for figure, name in self._names_by_id.values():
+            seconds, limit = limits.time_left()
+            if files_left <= 0 or seconds <= 0:
+                limits.omit(name, None, "output_files" if files_left <= 0 else limit)
                 continue
             try:
                 data = _draw(figure, seconds)
             except _OutOfTimeError:
-                bounds.omit(name, None, limit)
+                limits.omit(name, None, limit)
                 continue
             except Exception as error:
-                why = f"{name} could not be saved: {failure.message(error)}"
-                stdio.complain(why)
-                notes.add(text.shorten(why, _NOTE_BYTES))
+                message = f"{name} could not be saved: {failure.message(error)}"
+                stdio.write_stderr(message)
+                notes.add(text.shorten(message, _NOTE_BYTES))
                 continue
             size = len(data)
-            if size > bounds.file_bytes:
-                bounds.omit(name, size, "file_size")
-            elif size > room:
-                bounds.omit(name, size, "output_files_bytes")
+            if size > limits.file_bytes:
+                limits.omit(name, size, "file_size")
+            elif size > bytes_left:
+                limits.omit(name, size, "output_files_bytes")
             else:
                 self.drawn.append((name, data))
-                files, room = files - 1, room - size
+                files_left, bytes_left = files_left - 1, bytes_left - size
 
 
 def _draw(figure: "Any", seconds: float) -> bytes:
     """Draw one figure as PNG. Raises _OutOfTimeError, or what matplotlib raises."""
-    _signal.signal(_signal.SIGALRM, _stop)
+    _signal.signal(_signal.SIGALRM, _raise_out_of_time)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))
     _signal.setitimer(_signal.ITIMER_REAL, seconds)
     try:
@@ -128,8 +129,8 @@ def _draw(figure: "Any", seconds: float) -> bytes:
         _signal.signal(_signal.SIGALRM, _signal.SIG_IGN)
 
 
-def _stop(*_: object) -> None:
+def _raise_out_of_time(*_: object) -> None:
     raise _OutOfTimeError
 
 
-hide(Album.draw, _draw)
+hide_from_warnings(FigureFiles.draw, _draw)

@@ -25,13 +25,13 @@ _collect = gc.collect
 _modules = sys.modules
 
 # Types of values that have nothing to finish.
-_PLAIN = {
+_NOTHING_TO_FINISH = {
     *(type(one) for one in (None, True, 0, 0.0, 0j, "", b"", range(0), ..., len)),
     *(type(one) for one in (sys, lambda: 0, vars(type)["mro"], vars(type)["__name__"])),
     *(staticmethod, classmethod, property),
 }
 # The most items of a container that are checked.
-_ITEMS = 1000
+_MAX_ITEMS = 1000
 
 
 class _Probe:
@@ -45,7 +45,7 @@ def run(script: "Script") -> None:
     """Run the handlers and release the script's modules. Raises what they raise."""
     if script.namespace:
         _silence_threads()
-        _leave_children()
+        _detach_children()
         _run_handlers()
         _release(script)
 
@@ -56,7 +56,7 @@ def _silence_threads() -> None:
         threading.excepthook = lambda _: None  # type: ignore[attr-defined]
 
 
-def _leave_children() -> None:
+def _detach_children() -> None:
     """Remove multiprocessing's own handler, which would wait for child processes."""
     if util := _modules.get("multiprocessing.util"):
         _unregister(util._exit_function)
@@ -69,8 +69,8 @@ def _release(script: "Script") -> None:
     that something still refers to are emptied then, as Python does.
     """
     probes = []
-    namespaces = [script.namespace, *_imported(script.home)]
-    if all(map(_is_plain, namespaces)):
+    namespaces = [script.namespace, *_remove_modules_below(script.home)]
+    if all(map(_has_nothing_to_finish, namespaces)):
         return  # the usual case; a collection takes a moment
     for namespace in namespaces:
         probe = _Probe(namespace)
@@ -83,34 +83,40 @@ def _release(script: "Script") -> None:
     # Text held back in front of an archive, which may be closed first.
     outputs.flush_files()
     _collect()
-    for alive in probes:
-        if probe := alive():  # type: ignore[assignment]
+    for reference in probes:
+        if probe := reference():  # type: ignore[assignment]
             _empty(probe.namespace)
             del probe
     _collect()
 
 
-def _is_plain(namespace: "Mapping[str, object]") -> bool:
+def _has_nothing_to_finish(namespace: "Mapping[str, object]") -> bool:
     """Report whether no value of the namespace could have something to finish."""
     value: Any
     for name, value in [*namespace.items()]:
         kind = type(value)
-        if kind in _PLAIN or name in ("__loader__", "__spec__", "__builtins__"):
+        if kind in _NOTHING_TO_FINISH or name in (
+            "__loader__",
+            "__spec__",
+            "__builtins__",
+        ):
             continue
         if kind is type:
             # Classes of other modules outlive the script.
-            if value.__module__ == "script" and not _is_plain(vars(value)):
+            if value.__module__ == "script" and not _has_nothing_to_finish(vars(value)):
                 return False
         elif kind in (list, tuple, set, frozenset, dict):
             items = value.values() if kind is dict else value
-            if len(items) > _ITEMS or any(type(one) not in _PLAIN for one in items):
+            if len(items) > _MAX_ITEMS or any(
+                type(one) not in _NOTHING_TO_FINISH for one in items
+            ):
                 return False
         else:
             return False
     return True
 
 
-def _imported(home: str) -> list[dict[str, object]]:
+def _remove_modules_below(home: str) -> list[dict[str, object]]:
     """Remove the modules of the script's folder from sys.modules; return them."""
     found = []
     names = []

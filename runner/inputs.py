@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from runner.channel import Channel
 
-# Errors that mean that a file has no room.
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+# Errors that mean that a file has no space.
+_NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _PATH_LENGTH_BYTES = 2
 # Never through an existing file or link.
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_CREATE_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 class TooLargeError(Exception):
-    """An input does not fit into the sandbox. The text is a sentence."""
+    """An input does not fit into the sandbox. The text is one sentence."""
 
 
 class MismatchError(Exception):
-    """main() does not take the arguments. The text is a sentence."""
+    """main() does not take the arguments. The text is one sentence."""
 
 
-def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
+def write_file(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
     """Read the payload of an I frame and write its file.
 
     Returns its path, and its size and checksum (the same as in outputs.py). Raises
@@ -40,45 +40,45 @@ def place(channel: "Channel", length: int) -> tuple[str, tuple[int, int]]:
     name_length = int.from_bytes(channel.read(_PATH_LENGTH_BYTES), "big")
     path = channel.read(name_length).decode()
     length -= _PATH_LENGTH_BYTES + name_length
-    size, total = length, 0
+    size, checksum = length, 0
     try:
         if path in (outputs.FOLDER, outputs.TEMPORARY):
             os.rmdir(path)  # a file replaces the folder
         if folder := os.path.dirname(path):
             os.makedirs(folder, exist_ok=True)
-        fd = os.open(path, _NEW, 0o644)
+        fd = os.open(path, _CREATE_NEW, 0o644)
         try:
             while length:
                 # In parts: the memory may not hold it twice.
                 part = channel.read_some(length)
                 length -= len(part)
-                total = crc32(part, total)
-                _write(fd, part)
+                checksum = crc32(part, checksum)
+                _write_all(fd, part)
         finally:
             os.close(fd)
     except OSError as error:
         raise _too_large(error, path) from None
-    return path, (size, total)
+    return path, (size, checksum)
 
 
-def _too_large(error: OSError, what: str) -> Exception:
-    """Return a TooLargeError if there was no room, else the error itself."""
-    if error.errno not in _NO_ROOM:
+def _too_large(error: OSError, name: str) -> Exception:
+    """Return a TooLargeError if there was no space, else the error itself."""
+    if error.errno not in _NO_SPACE:
         return error
-    text = f"{what} does not fit into the sandbox: {error.strerror}"
+    text = f"{name} does not fit into the sandbox: {error.strerror}"
     return TooLargeError(text)
 
 
-def _write(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
 
 
-def take(request: "dict[str, Any]") -> None:
+def apply_inputs(request: "dict[str, Any]") -> None:
     """Apply stdin and the limits of a J frame.
 
-    Raises TooLargeError if there is no room, and OSError or ValueError for other
+    Raises TooLargeError if there is no space, and OSError or ValueError for other
     failures: the job must not run then.
     """
     if stdin := request.get("stdin"):
@@ -87,7 +87,7 @@ def take(request: "dict[str, Any]") -> None:
         except OSError as error:
             raise _too_large(error, "stdin") from None
     # Last: these limits do not apply to the steps above.
-    _lower(request.get("rlimits", {}))
+    _lower_rlimits(request.get("rlimits", {}))
 
 
 def set_environment(env: dict[str, str]) -> None:
@@ -101,9 +101,9 @@ def set_environment(env: dict[str, str]) -> None:
 def _set_stdin(data: bytes) -> None:
     """Make descriptor 0 read data, from a file without a name."""
     name = f".stdin-{os.urandom(8).hex()}"
-    writing = os.open(name, _NEW, 0o600)
+    writing = os.open(name, _CREATE_NEW, 0o600)
     try:
-        _write(writing, data)
+        _write_all(writing, data)
         reading = os.open(name, os.O_RDONLY)
     finally:
         os.close(writing)
@@ -112,7 +112,7 @@ def _set_stdin(data: bytes) -> None:
     os.close(reading)
 
 
-def _lower(limits: dict[str, int]) -> None:
+def _lower_rlimits(limits: dict[str, int]) -> None:
     if not limits:
         return
     import resource
@@ -122,7 +122,7 @@ def _lower(limits: dict[str, int]) -> None:
         resource.setrlimit(int(number), (value, value))
 
 
-def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
+def make_caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
     """Return a function that calls main() with arguments, if it takes them.
 
     The function raises MismatchError, or what main() raises. It imports what it needs
@@ -132,14 +132,14 @@ def caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
 
     def call(main: "Callable[..., object]", args: dict[str, object]) -> object:
         try:
-            known = signature(main)
+            accepted = signature(main)
         except (ValueError, TypeError):
             return main(**args)  # may be written in C: only the call can show
-        args = _as_python_names(args, known.parameters)
+        args = _as_python_names(args, accepted.parameters)
         try:
-            known.bind(**args)
+            accepted.bind(**args)
         except TypeError as error:
-            text = f"main() does not take these args: {error}; it is main{known}"
+            text = f"main() does not take these args: {error}; it is main{accepted}"
             raise MismatchError(text) from None
         return main(**args)
 
@@ -154,12 +154,12 @@ def _as_python_names(
         return args
     from unicodedata import normalize
 
-    named: dict[str, object] = {}
+    renamed: dict[str, object] = {}
     for name, value in args.items():
         normal = normalize("NFKC", name)
         # Keep other names: a **parameter takes any. If two names become the same, the
         # one that would change keeps its name, which the signature then refuses.
         if name in parameters or normal not in parameters or normal in args:
             normal = name
-        named[normal] = value
-    return named
+        renamed[normal] = value
+    return renamed

@@ -1,4 +1,4 @@
-"""The job's process: receives one script over the channel, runs it, answers.
+"""The job's process: receives one script over the channel, runs it, reports its end.
 
 It does not depend on how the process was made: forked by the supervisor, or by a zygote
 that imported all modules long before.
@@ -8,9 +8,9 @@ import _signal  # type: ignore[import-not-found]
 import builtins
 import sys
 
-# Bound at import: a script that breaks `os` or `sys` still gets its answer.
+# Bound at import: a script that breaks `os` or `sys` still gets its report.
 from os import _exit, getcwd, getpid
-from resource import RLIMIT_FSIZE as _FILE_SIZE
+from resource import RLIMIT_FSIZE as _RLIMIT_FSIZE
 from resource import setrlimit as _setrlimit
 
 from runner import (
@@ -29,15 +29,21 @@ from runner import (
 )
 from runner.channel import Channel
 from runner.notes import Notes
-from runner.output_limits import Bounds
-from runner.script import RefusedError, Script, await_value, hide, is_coroutine
+from runner.output_limits import OutputLimits
+from runner.script import (
+    RefusedError,
+    Script,
+    await_value,
+    hide_from_warnings,
+    is_coroutine,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 # Fields of a J frame with inputs beside the script.
-_GIVEN = frozenset(("args", "stdin", "env", "rlimits"))
+_INPUT_FIELDS = frozenset(("args", "stdin", "env", "rlimits"))
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
 
@@ -63,7 +69,7 @@ class _RefusedInputError(Exception):
         self.report = report
 
 
-class Answer:
+class EndFrame:
     """The frame that reports how the script ended."""
 
     def __init__(self, kind: bytes, payload: bytes, length: int = 0) -> None:
@@ -79,7 +85,7 @@ class Answer:
 
 
 # Made before the script runs, for when memory is exhausted.
-_NO_MEMORY = Answer(
+_NO_MEMORY = EndFrame(
     channel.FAILURE,
     report.encode(
         {"code": "exception", "message": "MemoryError", "hint": hints.MEMORY}
@@ -96,7 +102,7 @@ def run(fd: int) -> "NoReturn":
     to.send(channel.READY)
     owner = getpid()
     try:
-        script, room, bounds = _receive(to)
+        script, max_bytes, limits = _receive(to)
     except EOFError:
         # The worker discards this sandbox.
         _exit(0)
@@ -104,100 +110,102 @@ def run(fd: int) -> "NoReturn":
         to.send(channel.FAILURE, report.encode(refused.report))
         _exit(0)
     notes = Notes()
-    album = figures.Album(script.home)
-    early_stop.arrange(fd)
-    hints.arrange()
+    figure_files = figures.FigureFiles(script.home)
+    early_stop.install(fd)
+    hints.watch_file_size()
     try:
-        answer = _answer(script, room, owner, album, notes)
+        end_frame = _run_script(script, max_bytes, owner, figure_files, notes)
     except BaseException as error:
         if getpid() != owner:
-            _exit(1)  # a copy that the script forked; the first process answers
-        answer = _last_resort(error, script)
-    _draw(album, bounds, notes)
-    _finish(script)
+            _exit(1)  # a copy that the script forked; the first process reports
+        end_frame = _fallback_frame(error, script)
+    _draw_figures(figure_files, limits, notes)
+    _run_exit_handlers(script)
     if getpid() != owner:
         _exit(0)  # a copy that a handler forked
     stdio.flush()
     try:
-        outputs.send(to, script.home, bounds, album.drawn, notes)
-        _send_notes(to, notes, bounds)
-        answer.send(to)
+        outputs.send(to, script.home, limits, figure_files.drawn, notes)
+        _send_notes(to, notes, limits)
+        end_frame.send(to)
     finally:
         # At once: threads and children are not waited for, and nothing of the script
         # runs after its report.
         _exit(0)
 
 
-def _finish(script: Script) -> None:
+def _run_exit_handlers(script: Script) -> None:
     """Do what Python does at its exit. Errors do not cost the result."""
     stdio.flush()
     try:
         finish.run(script)
     except BaseException as error:
-        stdio.complain(failure.message(error))
+        stdio.write_stderr(failure.message(error))
     _restore_builtins(_builtins)
-    _settle_surely()
+    _restore_interpreter_despite_alarms()
 
 
-def _draw(album: figures.Album, bounds: Bounds, notes: Notes) -> None:
+def _draw_figures(
+    figure_files: figures.FigureFiles, limits: OutputLimits, notes: Notes
+) -> None:
     """Draw the figures while the script's modules are complete."""
     try:
-        album.draw(bounds, notes)
+        figure_files.draw(limits, notes)
     except BaseException as error:
-        stdio.complain(failure.message(error))
+        stdio.write_stderr(failure.message(error))
 
 
-def _send_notes(to: Channel, notes: Notes, bounds: Bounds) -> None:
-    listed: dict[str, object] = {}
-    if bounds.omitted:
-        listed["files_omitted"] = bounds.omitted
-    if bounds.more:
-        notes.add(f"{bounds.more} more files did not fit and are not listed")
-    if said := notes.listed():
-        listed["notes"] = said
-    if listed:
-        to.send(channel.NOTES, text.to_utf8(text.to_json(listed)))
+def _send_notes(to: Channel, notes: Notes, limits: OutputLimits) -> None:
+    fields: dict[str, object] = {}
+    if limits.omitted:
+        fields["files_omitted"] = limits.omitted
+    if limits.unlisted:
+        notes.add(f"{limits.unlisted} more files did not fit and are not listed")
+    if texts := notes.texts():
+        fields["notes"] = texts
+    if fields:
+        to.send(channel.NOTES, text.to_utf8(text.to_json(fields)))
 
 
-def _receive(to: Channel) -> tuple[Script, int, Bounds]:
+def _receive(to: Channel) -> tuple[Script, int, OutputLimits]:
     kind, length = to.receive()
-    given: dict[str, tuple[int, int]] = {}
+    input_files: dict[str, tuple[int, int]] = {}
     if kind == channel.FILE:
-        kind, length = _place_files(to, kind, length, given)
+        kind, length = _write_input_files(to, kind, length, input_files)
     request = text.from_json(to.read(length).decode())
     if kind != channel.JOB or not isinstance(request, dict):
         raise ValueError(f"a frame {kind!r} where a job was due")
-    room = request.get("result_bytes", channel.MAX_PAYLOAD)
+    max_bytes = request.get("result_bytes", channel.MAX_PAYLOAD)
     script = Script(request["script"])
-    if not _GIVEN.isdisjoint(request):
+    if not _INPUT_FIELDS.isdisjoint(request):
         from runner import inputs
 
         try:
-            inputs.take(request)
+            inputs.apply_inputs(request)
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
         if args := request.get("args"):
-            script.give(args, inputs.caller(), inputs.MismatchError)
+            script.bind_args(args, inputs.make_caller(), inputs.MismatchError)
     if size := request.get("file_bytes"):
         # Only now: inputs may be larger than the files that a script may write.
-        _setrlimit(_FILE_SIZE, (size, size))
-    bounds = Bounds(request, given)
+        _setrlimit(_RLIMIT_FSIZE, (size, size))
+    limits = OutputLimits(request, input_files)
     if env := request.get("env"):
         # Last: it may run code of the script's, to which all limits apply.
         inputs.set_environment(env)
-    return script, min(room, channel.MAX_PAYLOAD), bounds
+    return script, min(max_bytes, channel.MAX_PAYLOAD), limits
 
 
-def _place_files(
-    to: Channel, kind: bytes, length: int, given: dict[str, tuple[int, int]]
+def _write_input_files(
+    to: Channel, kind: bytes, length: int, input_files: dict[str, tuple[int, int]]
 ) -> tuple[bytes, int]:
     """Write the files of I frames; return the header of the frame after them."""
     from runner import inputs
 
     while kind == channel.FILE:
         try:
-            path, known = inputs.place(to, length)
-            given[path] = known
+            path, size_and_checksum = inputs.write_file(to, length)
+            input_files[path] = size_and_checksum
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
         kind, length = to.receive()
@@ -205,42 +213,46 @@ def _place_files(
 
 
 def _refused_input(error: Exception) -> _RefusedInputError:
-    told: dict[str, object] = {"code": "input_too_large", "message": str(error)}
-    return _RefusedInputError(told)
+    fields: dict[str, object] = {"code": "input_too_large", "message": str(error)}
+    return _RefusedInputError(fields)
 
 
-def _answer(
-    script: Script, room: int, owner: int, album: figures.Album, notes: Notes
-) -> Answer:
-    value, error = _call(script)
+def _run_script(
+    script: Script,
+    max_bytes: int,
+    owner: int,
+    figure_files: figures.FigureFiles,
+    notes: Notes,
+) -> EndFrame:
+    value, error = _call_main(script)
     if getpid() != owner:
-        _leave_copy(error, script)
+        _exit_forked_copy(error, script)
     try:
-        album.name_open()
+        figure_files.name_open_figures()
         if error is not None:
-            return _failed(error, script)
-        return _returned(value, room, album, notes)
-    except BaseException as late:
+            return _failure_frame(error, script)
+        return _result_frame(value, max_bytes, figure_files, notes)
+    except BaseException as raised:
         # No memory for the JSON, or an interruption by a thread of the script.
-        return _failed(late, script)
+        return _failure_frame(raised, script)
 
 
-def _call(script: Script) -> tuple[object, BaseException | None]:
+def _call_main(script: Script) -> tuple[object, BaseException | None]:
     """Run the script to its end; return what it returned and what it raised."""
     returned: list[object] = []
     error: BaseException | None = None
     try:
-        _run(script, returned)
+        _run_to_end(script, returned)
     except BaseException as raised:
         error = raised
-    _settle_surely()
+    _restore_interpreter_despite_alarms()
     # After the return, only an alarm of the script can have been raised.
     if error is None or (returned and not is_coroutine(returned[0])):
         return returned[0], None
     return None, error
 
 
-def _run(script: Script, returned: list[object]) -> None:
+def _run_to_end(script: Script, returned: list[object]) -> None:
     """Run the script. Its return value is kept as soon as it exists."""
     try:
         returned.append(script.run())
@@ -254,15 +266,15 @@ def _run(script: Script, returned: list[object]) -> None:
             _restore_builtins(_builtins)
 
 
-def _settle_surely() -> None:
+def _restore_interpreter_despite_alarms() -> None:
     try:
-        _settle()
+        _restore_interpreter()
     except BaseException:
         # An alarm of the script, which was due and is gone now.
-        _settle()
+        _restore_interpreter()
 
 
-def _settle() -> None:
+def _restore_interpreter() -> None:
     """Undo what the script set that would act on this code."""
     _reserve.clear()
     sys.modules = _modules
@@ -276,41 +288,45 @@ def _settle() -> None:
             _set_signal(number, _signal.SIG_IGN)
 
 
-def _returned(value: object, room: int, album: figures.Album, notes: Notes) -> Answer:
+def _result_frame(
+    value: object, max_bytes: int, figure_files: figures.FigureFiles, notes: Notes
+) -> EndFrame:
     try:
-        return Answer(channel.RESULT, serialize.encode(value, room, album, notes))
+        return EndFrame(
+            channel.RESULT, serialize.encode(value, max_bytes, figure_files, notes)
+        )
     except serialize.TooLargeError as error:
         # The worker refuses it for its length and reads no further.
         length = min(error.length, channel.MAX_PAYLOAD)
-        return Answer(channel.RESULT, b"", length)
+        return EndFrame(channel.RESULT, b"", length)
     except serialize.NotSerializableError as error:
         notes.clear()
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "code": "not_serializable",
             "message": NOT_SERIALIZABLE,
             "detail": error.detail,
         }
-        return Answer(channel.FAILURE, report.encode(told))
+        return EndFrame(channel.FAILURE, report.encode(fields))
 
 
-def _failed(error: "Any", script: Script) -> Answer:
+def _failure_frame(error: "Any", script: Script) -> EndFrame:
     # Any, and type(): isinstance() may raise for an exception of the script.
     if type(error) is RefusedError:
-        told = error.report
+        fields = error.report
     elif issubclass(type(error), SystemExit):
         code = _exit_code(error)
         message = f"the script exited with code {code} before main() returned"
-        told = {"code": "exit", "message": message, "exit_code": code}
+        fields = {"code": "exit", "message": message, "exit_code": code}
     else:
-        told = failure.describe(error, script)
-    return Answer(channel.FAILURE, report.encode(told))
+        fields = failure.describe(error, script)
+    return EndFrame(channel.FAILURE, report.encode(fields))
 
 
-def _last_resort(error: "Any", script: Script) -> Answer:
-    """Describe an error that came while the answer was made. Never raises."""
+def _fallback_frame(error: "Any", script: Script) -> EndFrame:
+    """Describe an error that was raised while the frame was made. Never raises."""
     try:
         if not issubclass(type(error), MemoryError):
-            return _failed(error, script)
+            return _failure_frame(error, script)
     except BaseException:
         pass
     return _NO_MEMORY
@@ -325,26 +341,26 @@ def _exit_code(error: "Any") -> int:
         # Python keeps what fits a C long, and the kernel its lowest byte.
         number = int.__int__(code)
         return number & 0xFF if -(2**63) <= number < 2**63 else 0xFF
-    stdio.complain(str(code))
+    stdio.write_stderr(str(code))
     return 1
 
 
-def _leave_copy(error: "Any", script: Script) -> "NoReturn":
+def _exit_forked_copy(error: "Any", script: Script) -> "NoReturn":
     """Exit a process that the script forked and let return from main().
 
-    Only the first process answers; this one exits as Python would.
+    Only the first process reports; this one exits as Python would.
     """
     code = 0
     if issubclass(type(error), SystemExit):
         code = _exit_code(error)
     elif error is not None:
-        told = failure.describe(error, script)
-        stdio.complain(str(told.get("traceback", told["message"])).rstrip("\n"))
+        fields = failure.describe(error, script)
+        stdio.write_stderr(str(fields.get("traceback", fields["message"])).rstrip("\n"))
         code = 1
     del error
-    _finish(script)
+    _run_exit_handlers(script)
     stdio.flush()
     _exit(code)
 
 
-hide(run, _answer, _call, _run)
+hide_from_warnings(run, _run_script, _call_main, _run_to_end)

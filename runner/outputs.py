@@ -7,7 +7,7 @@ could read anyway. The worker opens nothing: it receives names and bytes, limits
 and trusts neither.
 """
 
-# Bound at import: a script that breaks `os` still gets its answer.
+# Bound at import: a script that breaks `os` still gets its report.
 import os
 import sys
 from errno import EMFILE
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
 
     from runner.channel import Channel
     from runner.notes import Notes
-    from runner.output_limits import Bounds
+    from runner.output_limits import OutputLimits
 
 FOLDER = "outputs"
 # For temporary files: hidden, so it is not sent.
 TEMPORARY = ".tmp"
 # In addition to names that begin with a dot.
-_NEVER = (b"__pycache__",)
-_NOT_AT_THE_TOP = (b"script.py", FOLDER.encode())
+_EXCLUDED_NAMES = (b"__pycache__",)
+_EXCLUDED_AT_TOP = (b"script.py", FOLDER.encode())
 # How deep folders are searched.
-_DEPTH = 16
+_MAX_DEPTH = 16
 # Follow no link, and do not block on a pipe.
-_FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
+_OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
 _TYPE_MASK, _REGULAR, _DIRECTORY = 0o170000, 0o100000, 0o040000
 # Of names, as os.fsencode() has it: that one would use what the script made of os.
 _ENCODING, _ERRORS = sys.getfilesystemencoding(), "surrogateescape"
-_PART = 1 << 16
-_ZEROS = memoryview(bytes(_PART))
+_CHUNK_BYTES = 1 << 16
+_ZEROS = memoryview(bytes(_CHUNK_BYTES))
 # More than any limit on open files.
 _MAX_FDS = 1 << 16
 
@@ -73,10 +73,10 @@ def prepare(home: str) -> None:
     os.environ["TMPDIR"] = f"{home}/{TEMPORARY}"
     if tempfile := sys.modules.get("tempfile"):
         tempfile.tempdir = None  # type: ignore[attr-defined]  # read again from TMPDIR
-    os.mkdir = _tolerant(f"{home}/{FOLDER}")
+    os.mkdir = _mkdir_accepting(f"{home}/{FOLDER}")
 
 
-def _tolerant(folder: str) -> "Any":
+def _mkdir_accepting(folder: str) -> "Any":
     """Return an os.mkdir that accepts the folder as new, once and while it is empty.
 
     Older scripts create the folder themselves, and would fail.
@@ -88,44 +88,46 @@ def _tolerant(folder: str) -> "Any":
         try:
             make_folder(path, mode, dir_fd=dir_fd)
         except FileExistsError:
-            if not fresh or dir_fd is not None or not _is(path, folder):
+            if not fresh or dir_fd is not None or not _is_empty_folder(path, folder):
                 raise
             fresh.clear()
 
     return mkdir
 
 
-def _is(path: "Any", folder: str) -> bool:
+def _is_empty_folder(path: "Any", folder: str) -> bool:
     return os.path.abspath(fsdecode(path)) == folder and not listdir(folder)
 
 
 def send(
     to: "Channel",
     home: str,
-    bounds: "Bounds",
+    limits: "OutputLimits",
     drawn: list[tuple[str, bytes]],
     notes: "Notes",
 ) -> None:
     """Send an F frame for each file.
 
-    Files that do not fit are recorded in bounds. Raises OSError if the worker is gone
+    Files that do not fit are recorded in limits. Raises OSError if the worker is gone
     or refuses more.
     """
-    sender = _Sender(to, bounds)
+    sender = _Sender(to, limits)
     top = _open_top(to, home)
-    found = top >= 0 and _has_files(top, _DEPTH + 1, at_the_top=True)
-    if found:
+    has_files = top >= 0 and _has_files(top, _MAX_DEPTH + 1, at_top=True)
+    if has_files:
         flush_files()
-        for name, fd, status in _below(top, FOLDER):
+        for name, fd, status in _walk_outputs(top, FOLDER):
             # All of them: the worker refuses what exceeds the limits.
             sender.send_file(name, fd, status.st_size)
-    for picture, data in drawn:
-        if sender.has_room(picture.encode(), len(data)):
-            sender.send_data(picture.encode(), data)
-    if not found:
+    for figure_name, data in drawn:
+        if sender.has_room(figure_name.encode(), len(data)):
+            sender.send_data(figure_name.encode(), data)
+    if not has_files:
         return
-    for name, fd, status in _walk(top, b"", _DEPTH, visible=True):
-        if _is_unchanged(fd, status, bounds.given.get(name.decode(_ENCODING, _ERRORS))):
+    for name, fd, status in _walk(top, b"", _MAX_DEPTH, skip_hidden=True):
+        if _is_unchanged(
+            fd, status, limits.inputs.get(name.decode(_ENCODING, _ERRORS))
+        ):
             continue
         if name in sender.names:
             shown = name.decode("utf-8", "replace")[:255]
@@ -137,7 +139,7 @@ def send(
 def _open_top(to: "Channel", home: str) -> int:
     """Open the working directory; return -1 if that is not possible."""
     try:
-        return open_file(home, _FILE | O_DIRECTORY)
+        return open_file(home, _OPEN_FLAGS | O_DIRECTORY)
     except OSError as error:
         if error.errno != EMFILE:
             return -1
@@ -145,49 +147,52 @@ def _open_top(to: "Channel", home: str) -> int:
     flush_files()
     closerange(to.fd + 1, _MAX_FDS)
     try:
-        return open_file(home, _FILE | O_DIRECTORY)
+        return open_file(home, _OPEN_FLAGS | O_DIRECTORY)
     except OSError:
         return -1
 
 
 class _Sender:
-    """Sends files and tracks how much room is left."""
+    """Sends files and counts down the limits."""
 
-    def __init__(self, to: "Channel", bounds: "Bounds") -> None:
-        self._to, self._bounds = to, bounds
-        self._files, self._bytes = bounds.files, bounds.bytes
+    def __init__(self, to: "Channel", limits: "OutputLimits") -> None:
+        self._to, self._limits = to, limits
+        self._files_left, self._bytes_left = limits.files, limits.bytes
         self.names: set[bytes] = set()
 
     def has_room(self, name: bytes, size: int) -> bool:
         """Report whether one more file fits; record it if it does not."""
-        if self._files > 0 and size <= self._bytes:
+        if self._files_left > 0 and size <= self._bytes_left:
             return True
-        limit = "output_files" if self._files <= 0 else "output_files_bytes"
-        self._bounds.omit(name.decode("utf-8", "replace"), size, limit)
+        limit = "output_files" if self._files_left <= 0 else "output_files_bytes"
+        self._limits.omit(name.decode("utf-8", "replace"), size, limit)
         return False
 
     def send_data(self, name: bytes, data: bytes) -> None:
         """Send a file from memory."""
-        self._begin(name, len(data))
+        self._send_header(name, len(data))
         self._to.write(data)
 
     def send_file(self, name: bytes, fd: int, size: int) -> None:
         """Send an open file."""
-        self._begin(name, size)
+        self._send_header(name, size)
         while size > 0:
             # Threads and children of the script may still shorten it. The announced
             # size is sent.
             try:
-                part = read(fd, min(size, _PART))
+                chunk = read(fd, min(size, _CHUNK_BYTES))
             except (OSError, MemoryError):
-                part = b""
-            rest = part or _ZEROS[:size]
+                chunk = b""
+            rest = chunk or _ZEROS[:size]
             self._to.write(rest)
             size -= len(rest)
 
-    def _begin(self, name: bytes, size: int) -> None:
+    def _send_header(self, name: bytes, size: int) -> None:
         self.names.add(name)
-        self._files, self._bytes = self._files - 1, self._bytes - size
+        self._files_left, self._bytes_left = (
+            self._files_left - 1,
+            self._bytes_left - size,
+        )
         head = len(name).to_bytes(2, "big") + name
         length = min(len(head) + size, channel.MAX_PAYLOAD)
         self._to.send_header(channel.OUTPUT, length)
@@ -200,22 +205,22 @@ def flush_files() -> None:
     Python does that at its exit, which a job does not reach. Objects from the zygote
     are frozen and not listed here.
     """
-    for thing in get_objects():
+    for obj in get_objects():
         for kind in (TextIOWrapper, BufferedWriter, BufferedRandom):
-            if issubclass(type(thing), kind):
+            if issubclass(type(obj), kind):
                 try:
-                    kind.flush(thing)
+                    kind.flush(obj)
                 except BaseException:
                     break  # closed, full, or a subclass of the script
 
 
-def _has_files(folder: int, depth: int, *, at_the_top: bool = False) -> bool:
+def _has_files(folder: int, depth: int, *, at_top: bool = False) -> bool:
     """Report whether there is any file; nearly every job has none."""
     for name, kind in _entries(folder):
         if kind == _REGULAR:
-            if not (at_the_top and name in _NOT_AT_THE_TOP):
+            if not (at_top and name in _EXCLUDED_AT_TOP):
                 return True
-        elif depth > 0 and not (at_the_top and name.startswith(b".")):
+        elif depth > 0 and not (at_top and name.startswith(b".")):
             fd = _open(folder, name, _DIRECTORY)
             if fd >= 0:
                 try:
@@ -226,25 +231,25 @@ def _has_files(folder: int, depth: int, *, at_the_top: bool = False) -> bool:
     return False
 
 
-def _below(top: int, name: str) -> "Iterator[tuple[bytes, int, stat_result]]":
+def _walk_outputs(top: int, name: str) -> "Iterator[tuple[bytes, int, stat_result]]":
     folder = _open(top, name.encode(), _DIRECTORY)
     if folder >= 0:
         try:
-            yield from _walk(folder, b"", _DEPTH, visible=False)
+            yield from _walk(folder, b"", _MAX_DEPTH, skip_hidden=False)
         finally:
             close(folder)
 
 
 def _walk(
-    folder: int, prefix: bytes, depth: int, *, visible: bool
+    folder: int, prefix: bytes, depth: int, *, skip_hidden: bool
 ) -> "Iterator[tuple[bytes, int, stat_result]]":
     """Yield the path, descriptor and status of each regular file below a folder.
 
-    With visible, skip those that are never sent.
+    With skip_hidden, skip those that are never sent.
     """
     for name, kind in _entries(folder):
-        hidden = name.startswith(b".") or name in _NEVER
-        if visible and (hidden or (not prefix and name in _NOT_AT_THE_TOP)):
+        hidden = name.startswith(b".") or name in _EXCLUDED_NAMES
+        if skip_hidden and (hidden or (not prefix and name in _EXCLUDED_AT_TOP)):
             continue
         if kind == _DIRECTORY and depth == 0:
             continue
@@ -256,7 +261,7 @@ def _walk(
                 yield prefix + name, fd, fstat(fd)
             else:
                 below = prefix + name + b"/"
-                yield from _walk(fd, below, depth - 1, visible=visible)
+                yield from _walk(fd, below, depth - 1, skip_hidden=skip_hidden)
         finally:
             close(fd)
 
@@ -278,7 +283,7 @@ def _entries(folder: int) -> "Iterator[tuple[bytes, int]]":
 
 def _open(folder: int, name: bytes, kind: int) -> int:
     """Open a file or folder; return -1 if it is no longer one."""
-    flags = _FILE | O_DIRECTORY if kind == _DIRECTORY else _FILE
+    flags = _OPEN_FLAGS | O_DIRECTORY if kind == _DIRECTORY else _OPEN_FLAGS
     try:
         fd = open_file(name, flags, dir_fd=folder)
     except OSError:
@@ -290,17 +295,17 @@ def _open(folder: int, name: bytes, kind: int) -> int:
 
 
 def _is_unchanged(
-    fd: int, status: "stat_result", before: tuple[int, int] | None
+    fd: int, status: "stat_result", original: tuple[int, int] | None
 ) -> bool:
     """Report whether an input file is unchanged.
 
     Its time is not enough: a change may fit into one tick of the kernel's clock, and
     writing through mmap leaves no trace in it.
     """
-    if before is None or before[0] != status.st_size:
+    if original is None or original[0] != status.st_size:
         return False
-    total = 0
-    while part := read(fd, _PART):
-        total = crc32(part, total)
+    checksum = 0
+    while chunk := read(fd, _CHUNK_BYTES):
+        checksum = crc32(chunk, checksum)
     lseek(fd, 0, 0)
-    return total == before[1]
+    return checksum == original[1]

@@ -15,7 +15,7 @@ MODULE_NAME = "script"
 MISSING_MAIN = "Script must contain a 'def main():' function"
 
 _ModuleType = type(sys)
-_OWN_MODULES = ["runner"] + [
+_RUNNER_MODULES = ["runner"] + [
     "runner." + name.removesuffix(".py")
     for name in os.listdir(os.path.dirname(__file__))
     if name.endswith(".py")
@@ -38,7 +38,7 @@ def await_value(value: "Any") -> object:
     return asyncio.run(value)
 
 
-def hide(*functions: "Any") -> None:
+def hide_from_warnings(*functions: "Any") -> None:
     """Let warnings that point below the script name `sys`, as Python does.
 
     A warning names the frame that its stacklevel reaches. Below the script these are
@@ -90,11 +90,11 @@ class Script:
     def __init__(self, source: str) -> None:
         """Keep the text; nothing is compiled or run yet."""
         self.source = source
-        self._call: Callable[[Any], object] = _call_plain
+        self._call: Callable[[Any], object] = _call_without_args
         self.home = os.getcwd()
         self.namespace: dict[str, object] = {}
 
-    def give(
+    def bind_args(
         self, args: dict[str, object], call: "Callable[..., object]", mismatch: "Any"
     ) -> None:
         """Let call() call main() with the arguments; it may raise mismatch."""
@@ -109,7 +109,7 @@ class Script:
                 }
                 raise RefusedError(report) from None
 
-        hide(call_with)
+        hide_from_warnings(call_with)
         self._call = call_with
 
     def run(self) -> object:
@@ -123,12 +123,12 @@ class Script:
         exec(code, self.namespace)  # noqa: S102  (running it is the purpose)
         main = self.namespace.get("main")
         if not callable(main):
-            raise RefusedError(_missing_main())
+            raise RefusedError(_missing_main_report())
         return self._call(main)
 
     def _new_module(self) -> "ModuleType":
         """Make the module `script` and the environment that a script expects."""
-        _forget_runner()
+        _remove_runner_modules()
         module: Any = _ModuleType(MODULE_NAME)
         module.__file__ = f"{self.home.rstrip('/')}/{FILE_NAME}"
         module.__loader__ = _Loader(self.source.removeprefix("\ufeff"))
@@ -152,22 +152,22 @@ def _show_deprecations() -> None:
             return
 
 
-def _forget_runner() -> None:
+def _remove_runner_modules() -> None:
     # The script may have a module called runner; the runner's are all imported. By
     # name: a loop over all modules would touch the pages of each, which a fork of a
     # zygote must copy.
-    for name in _OWN_MODULES:
+    for name in _RUNNER_MODULES:
         sys.modules.pop(name, None)
 
 
-def _call_plain(main: "Any") -> object:
+def _call_without_args(main: "Any") -> object:
     return main()
 
 
-hide(_call_plain, await_value, Script.run)
+hide_from_warnings(_call_without_args, await_value, Script.run)
 
 
-def _missing_main() -> dict[str, object]:
+def _missing_main_report() -> dict[str, object]:
     """Return the report of a missing main()."""
     return {"code": "missing_main", "message": MISSING_MAIN}
 
@@ -179,7 +179,7 @@ def compile_source(source: str) -> "CodeType":
     try:
         code = compile(source, FILE_NAME, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise RefusedError(_describe(error, source)) from None
+        raise RefusedError(_syntax_error_report(error, source)) from None
     except (RecursionError, MemoryError, OverflowError):
         message = "SyntaxError: the script is nested too deeply to be compiled"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
@@ -187,12 +187,12 @@ def compile_source(source: str) -> "CodeType":
         # ValueError: NUL or a lone surrogate. Others are bugs of the compiler.
         message = f"SyntaxError: the script cannot be compiled: {error}"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
-    if not _defines(code, "main") and not _binds(source, "main"):
-        raise RefusedError(_missing_main())
+    if not _has_plain_definition(code, "main") and not _may_bind(source, "main"):
+        raise RefusedError(_missing_main_report())
     return code
 
 
-def _defines(code: "CodeType", name: str) -> bool:
+def _has_plain_definition(code: "CodeType", name: str) -> bool:
     """Report whether the module has a plain def or class of that name.
 
     The compiled code shows it, and for nearly every script the check ends here.
@@ -201,14 +201,14 @@ def _defines(code: "CodeType", name: str) -> bool:
     return any(type(c) is kind and c.co_qualname == name for c in code.co_consts)
 
 
-def _binds(source: str, name: str) -> bool:
+def _may_bind(source: str, name: str) -> bool:
     # To set up the node classes takes longer than to compile most scripts.
     from runner import binding
 
     return binding.binds(source, name)
 
 
-def _describe(error: SyntaxError, source: str) -> dict[str, object]:
+def _syntax_error_report(error: SyntaxError, source: str) -> dict[str, object]:
     message = f"{type(error).__name__}: {error.msg}"
     report: dict[str, object] = {"code": "syntax_error", "message": message}
     if error.lineno is not None and error.lineno > 0:

@@ -1,18 +1,18 @@
 """Encodes what main() returned as JSON; protocol.md has each rule and its reason.
 
 A fast check, mostly in C, recognizes plain values, which the C encoder writes. All
-others are first copied into plain values, or refused with their path.
+others are first converted to plain values, or refused with their path.
 """
 
 import sys
 
 from runner import text
-from runner.normalize import Copier, NotSerializableError, TooLargeError
+from runner.normalize import Normalizer, NotSerializableError, TooLargeError
 from runner.notes import Notes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.figures import Album
+    from runner.figures import FigureFiles
 
 MAX_DEPTH = 500
 MAX_INT_DIGITS = 4300
@@ -22,7 +22,7 @@ _CONTAINERS = frozenset((dict, list, tuple))
 _ALL = _LEAVES | _CONTAINERS
 _ONLY_STR = frozenset((str,))
 
-# Python frames for a copy of that depth, and for those already on the stack.
+# Python frames to normalize a value of that depth, and for those already on the stack.
 _RECURSION_LIMIT = 10_000
 
 # Bound here, so that changes to `sys` by the script do not matter.
@@ -32,34 +32,36 @@ _set_int_max_str_digits = sys.set_int_max_str_digits
 
 def encode(
     value: object,
-    room: int,
-    album: "Album | None" = None,
+    max_bytes: int,
+    figure_files: "FigureFiles | None" = None,
     notes: Notes | None = None,
 ) -> bytes:
     """Return value as compact JSON in UTF-8; record in notes what had to change.
 
-    Raises NotSerializableError; or TooLargeError if it takes more than room bytes, if
+    Raises NotSerializableError; or TooLargeError if it takes more than max_bytes, if
     possible before all of it is built.
     """
     _set_recursion_limit(_RECURSION_LIMIT)
     # What parsers of clients accept; the encoder then refuses longer ones.
     _set_int_max_str_digits(MAX_INT_DIGITS)
-    data = _encode_plain(value, room)
+    data = _encode_plain(value, max_bytes)
     if data is None:
-        copy = Copier(room, MAX_DEPTH, album, notes or Notes()).copy(value)
-        data = text.to_json(copy).encode()
-    if len(data) > room:
+        normalized = Normalizer(
+            max_bytes, MAX_DEPTH, figure_files, notes or Notes()
+        ).normalize(value)
+        data = text.to_json(normalized).encode()
+    if len(data) > max_bytes:
         raise TooLargeError(len(data))
     return data
 
 
-def _encode_plain(value: object, room: int) -> bytes | None:
-    if not _is_plain(value, room):
+def _encode_plain(value: object, max_bytes: int) -> bytes | None:
+    if not _is_plain(value, max_bytes):
         return None
     try:
         return text.to_json(value).encode()
     except ValueError:
-        # NaN, an infinity, a long int or a lone surrogate: the copy finds its path.
+        # NaN, an infinity, a long int or a lone surrogate: Normalizer finds its path.
         return None
 
 
@@ -67,10 +69,10 @@ def _is_text(item: object) -> bool:
     return type(item) is str
 
 
-def _is_plain(value: object, room: int) -> bool:
+def _is_plain(value: object, max_bytes: int) -> bool:
     """Report whether all parts have exactly JSON's types, and are few and shallow.
 
-    If False, the copy decides.
+    If False, Normalizer decides.
     """
     # One level of nesting at a time, so that most steps run in C.
     items = [value]
@@ -78,12 +80,12 @@ def _is_plain(value: object, room: int) -> bool:
         kinds = set(map(type, items))
         if not kinds <= _ALL:
             return False
-        room -= len(items)
+        max_bytes -= len(items)
         if str in kinds:
             texts = items if len(kinds) == 1 else filter(_is_text, items)
-            room -= sum(map(len, texts))  # type: ignore[arg-type]  # all are str
+            max_bytes -= sum(map(len, texts))  # type: ignore[arg-type]  # all are str
         if kinds <= _LEAVES:
-            return room >= 0
+            return max_bytes >= 0
         below: list[object] = []
         for item in items:
             if type(item) is dict:
@@ -93,7 +95,7 @@ def _is_plain(value: object, room: int) -> bool:
             elif type(item) is list or type(item) is tuple:
                 below.extend(item)
             # Shared parts can unfold to far more JSON than the memory they take.
-            if len(below) > room:
+            if len(below) > max_bytes:
                 return False
         items = below
     return False

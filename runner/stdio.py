@@ -5,7 +5,7 @@ import sys
 
 from runner import text
 
-_own: list[io.TextIOWrapper] = []
+_original_streams: list[io.TextIOWrapper] = []
 # Bound here: a script may replace the methods of its streams.
 _flush = io.TextIOWrapper.flush
 
@@ -20,7 +20,7 @@ def prepare() -> None:
             stream.reconfigure(
                 encoding="utf-8", errors=text.REPLACE_ERRORS, line_buffering=True
             )
-            _own.append(stream)
+            _original_streams.append(stream)
 
 
 def unbuffer() -> None:
@@ -44,14 +44,14 @@ def flush() -> None:
             getattr(sys, name).flush()
         except BaseException:
             pass
-    for stream in _own:
+    for stream in _original_streams:
         try:
             _flush(stream)
         except BaseException:
             pass
 
 
-def complain(line: str) -> None:
+def write_stderr(line: str) -> None:
     """Write a line to the current stderr, as Python does at its end."""
     try:
         sys.stderr.write(line + "\n")

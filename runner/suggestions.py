@@ -1,17 +1,17 @@
-"""Tips for types that JSON does not have: following one leads to a result."""
+"""Suggestions for types without JSON: following one leads to a result."""
 
 from runner import failure
 
 STR = "use str(...)"
 _LIST = "use list(...)"
 _STR_OR_FLOAT = "use str(...) or float(...)"
-_ISO = "use .isoformat()"
+_ISOFORMAT = "use .isoformat()"
 _TOLIST = "use .tolist()"
 _BYTES = "use .decode() or base64.b64encode(...).decode()"
 _COMPLEX = "use [z.real, z.imag]"
 
 # By top-level module and name, since pandas and pathlib move theirs.
-_TIPS = {
+_SUGGESTIONS = {
     "builtins.set": _LIST,
     "builtins.frozenset": _LIST,
     "builtins.range": _LIST,
@@ -29,8 +29,8 @@ _TIPS = {
     "builtins.complex": _COMPLEX,
     "decimal.Decimal": _STR_OR_FLOAT,
     "fractions.Fraction": _STR_OR_FLOAT,
-    "datetime.date": _ISO,
-    "datetime.time": _ISO,
+    "datetime.date": _ISOFORMAT,
+    "datetime.time": _ISOFORMAT,
     "datetime.timedelta": "use .total_seconds()",
     "uuid.UUID": STR,
     "pathlib.PurePath": STR,
@@ -47,31 +47,33 @@ _TIPS = {
     "pandas.Index": _TOLIST,
     "pandas.ExtensionArray": _TOLIST,
 }
-# Tips that also make a valid key of a key.
-_FOR_KEYS = frozenset((_ISO, "use .total_seconds()", "use .value", _STR_OR_FLOAT))
+# Suggestions that also make a valid key of a key.
+_VALID_FOR_KEYS = frozenset(
+    (_ISOFORMAT, "use .total_seconds()", "use .value", _STR_OR_FLOAT)
+)
 
 
 def for_type(kind: type) -> tuple[str, str]:
-    """Return the type's usual name, and a tip or ""."""
+    """Return the type's usual name, and a suggestion or ""."""
     try:
-        return failure.type_name(kind), _tip(kind)
+        return failure.type_name(kind), _suggestion(kind)
     except Exception:
         # A metaclass may return anything for its types, or raise.
         return "object", ""
 
 
 def for_key(kind: type) -> str:
-    """Return the tip for a key of the type."""
-    _, tip = for_type(kind)
-    return tip if tip in _FOR_KEYS else STR
+    """Return the suggestion for a key of the type."""
+    _, suggestion = for_type(kind)
+    return suggestion if suggestion in _VALID_FOR_KEYS else STR
 
 
-def _tip(kind: type) -> str:
+def _suggestion(kind: type) -> str:
     if "__dataclass_fields__" in kind.__dict__:
         return "use dataclasses.asdict(...)"
     for base in kind.__mro__:
         module = base.__module__.partition(".")[0]
-        tip = _TIPS.get(f"{module}.{base.__qualname__}")
-        if tip is not None:
-            return tip
+        suggestion = _SUGGESTIONS.get(f"{module}.{base.__qualname__}")
+        if suggestion is not None:
+            return suggestion
     return ""

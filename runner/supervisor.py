@@ -48,19 +48,19 @@ def main(arguments: list[str]) -> "NoReturn":
     try:
         options = Options(arguments)
     except ValueError as error:
-        _complain(error)
+        _write_stderr(error)
         os._exit(2)
     try:
         _join_cgroups(options.cgroups)
-        gate, opener = os.pipe()
+        gate_reader, gate_writer = os.pipe()
         job = os.fork()
         if job == 0:
-            os.close(opener)
-            _start_job(options, gate)
-        os.close(gate)
-        _supervise(job, opener, options)
+            os.close(gate_writer)
+            _start_job(options, gate_reader)
+        os.close(gate_reader)
+        _supervise(job, gate_writer, options)
     except BaseException as error:
-        _say(options.status, f"error {type(error).__name__}: {error}")
+        _send_status(options.status, f"error {type(error).__name__}: {error}")
     os._exit(1)
 
 
@@ -71,7 +71,7 @@ def _join_cgroups(fds: list[int]) -> None:
         os.close(fd)
 
 
-def _start_job(options: Options, gate: int) -> "NoReturn":
+def _start_job(options: Options, gate_reader: int) -> "NoReturn":
     """Run the job's process up to the call of job.run."""
     try:
         os.close(options.status)
@@ -82,29 +82,29 @@ def _start_job(options: Options, gate: int) -> "NoReturn":
         from runner.job import run
 
         # No user code before process 1 is sealed. End of file: it failed.
-        if os.read(gate, 1) == b"":
+        if os.read(gate_reader, 1) == b"":
             os._exit(1)
-        os.close(gate)
+        os.close(gate_reader)
         run(options.channel)
     except BaseException as error:
-        _complain(error)
+        _write_stderr(error)
     os._exit(1)
 
 
-def _supervise(job: int, opener: int, options: Options) -> "NoReturn":
+def _supervise(job: int, gate_writer: int, options: Options) -> "NoReturn":
     for fd in (0, 1, 2, options.channel):
         _close(fd)
     _seal()
-    _say(options.status, "ready")
-    os.write(opener, b"\n")
-    os.close(opener)
+    _send_status(options.status, "ready")
+    os.write(gate_writer, b"\n")
+    os.close(gate_writer)
     # Orphans of the job become children of process 1 and are reaped here.
     while True:
         pid, status, usage = os.wait4(-1, 0)
         if pid == job:
             break
     user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
-    _say(options.status, f"status {status} {user} {system}")
+    _send_status(options.status, f"status {status} {user} {system}")
     os._exit(0)
 
 
@@ -121,7 +121,7 @@ def _seal() -> None:
     libc.signal(_SIGINT, ctypes.c_void_p(_SIG_IGN))
 
 
-def _say(status: int, line: str) -> None:
+def _send_status(status: int, line: str) -> None:
     line = line.replace("\n", " ")[:4000]
     try:
         os.write(status, line.encode("utf-8", "replace") + b"\n")
@@ -130,7 +130,7 @@ def _say(status: int, line: str) -> None:
         os._exit(1)
 
 
-def _complain(error: BaseException) -> None:
+def _write_stderr(error: BaseException) -> None:
     sys.stderr.write(f"runner: {type(error).__name__}: {error}\n")
     sys.stderr.flush()
 

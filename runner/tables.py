@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 _modules = sys.modules
 _NONE = type(None)
-_NO_NUMBERS = frozenset((str, bool, _NONE))
+_NOT_NUMBERS = frozenset((str, bool, _NONE))
 
 
-class Sound:
+class PlainLists:
     """Lists that are valid JSON as they are, with a lower bound on their bytes."""
 
-    def __init__(self, items: list[object], depth: int, cost: int) -> None:
+    def __init__(self, items: list[object], depth: int, min_bytes: int) -> None:
         """Keep items; depth is how many levels of lists they have."""
-        self.items, self.depth, self.cost = items, depth, cost
+        self.items, self.depth, self.min_bytes = items, depth, min_bytes
 
 
 def types() -> tuple[type, ...]:
@@ -51,15 +51,15 @@ def plain(table: "Any") -> dict[str, object]:
     }
 
 
-def _rows(columns: "list[list[object] | Sound]", height: int) -> object:
-    sound = [c for c in columns if isinstance(c, Sound)]
-    lists = (c.items if isinstance(c, Sound) else c for c in columns)
+def _rows(columns: "list[list[object] | PlainLists]", height: int) -> object:
+    plain_lists = [c for c in columns if isinstance(c, PlainLists)]
+    lists = (c.items if isinstance(c, PlainLists) else c for c in columns)
     # Without columns, zip yields no rows.
     rows: list[object] = list(map(list, zip(*lists, strict=True)))
     rows = rows or [[] for _ in range(height)]
-    if len(sound) < len(columns):
+    if len(plain_lists) < len(columns):
         return rows
-    return Sound(rows, 2, sum(c.cost for c in sound))
+    return PlainLists(rows, 2, sum(c.min_bytes for c in plain_lists))
 
 
 class _Cells:
@@ -69,25 +69,25 @@ class _Cells:
         import datetime
 
         self._forms = forms.scalars()
-        self._times = (datetime.date, datetime.time)
-        self._span = datetime.timedelta
+        self._time_types = (datetime.date, datetime.time)
+        self._span_type = datetime.timedelta
         self._pandas: Any = _modules["pandas"]
 
-    def column(self, values: "Any") -> "list[object] | Sound":
+    def column(self, values: "Any") -> "list[object] | PlainLists":
         """Make a Series or an Index plain, in numpy operations where possible."""
         kind = getattr(values.dtype, "kind", "O")
         if isinstance(values.dtype, _modules["numpy"].dtype):
             if kind in "biu":
-                return Sound(values.to_numpy().tolist(), 1, 0)
+                return PlainLists(values.to_numpy().tolist(), 1, 0)
             if kind == "f" and values.dtype.itemsize <= 8:
                 return _floats(values.to_numpy())
         cell = self.cell
         cells = [cell(value) for value in values]
-        if not _NO_NUMBERS.issuperset(map(type, cells)):
+        if not _NOT_NUMBERS.issuperset(map(type, cells)):
             return cells
         texts = [c for c in cells if type(c) is str]
         if all(map(str.isascii, texts)):
-            return Sound(cells, 1, sum(map(len, texts)))
+            return PlainLists(cells, 1, sum(map(len, texts)))
         return cells
 
     def cell(self, value: "Any") -> object:
@@ -103,20 +103,20 @@ class _Cells:
         if kind is tuple:
             # A label with several levels.
             return tuple(map(self.cell, value))
-        if issubclass(kind, self._times):
+        if issubclass(kind, self._time_types):
             return value.isoformat()
-        if issubclass(kind, self._span):
+        if issubclass(kind, self._span_type):
             return self._pandas.Timedelta(value).isoformat()
         return value
 
 
-def _floats(array: "Any") -> "list[object] | Sound":
+def _floats(array: "Any") -> "list[object] | PlainLists":
     numpy: Any = _modules["numpy"]
     if numpy.isfinite(array).all():
-        return Sound(array.tolist(), 1, 0)
+        return PlainLists(array.tolist(), 1, 0)
     missing = numpy.isnan(array)
     cells = array.astype(object)
     cells[missing] = None
     plain: list[object] = cells.tolist()
-    # An infinity is not missing: the copy notes its path.
-    return plain if numpy.isinf(array).any() else Sound(plain, 1, 0)
+    # An infinity is not missing: Normalizer notes its path.
+    return plain if numpy.isinf(array).any() else PlainLists(plain, 1, 0)

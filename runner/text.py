@@ -72,7 +72,7 @@ def to_utf8(text: str) -> bytes:
     return text.encode("utf-8", REPLACE_ERRORS)
 
 
-def clean(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Return text with U+FFFD for each lone surrogate."""
     return text if text.isascii() else to_utf8(text).decode()
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # In the order in which OpenBLAS reads them.
-_BLAS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
+_BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 # Where wheels of numpy and others have OpenBLAS, and the names of its setter.
 _LIBRARIES = ("numpy.libs", "scipy.libs", "scipy_openblas64/lib")
 _SETTERS = tuple(
@@ -24,21 +24,21 @@ _SETTERS = tuple(
 )
 
 
-def apply(given: "Mapping[str, str]") -> None:
+def apply(env: "Mapping[str, str]") -> None:
     """Apply the variables, which are already in os.environ, to this process.
 
     Invalid values are reported on stderr.
     """
-    for name, act in _ACTS.items():
-        if name in given:
+    for name, apply_value in _APPLY.items():
+        if name in env:
             try:
-                act(given[name])
+                apply_value(env[name])
             except BaseException as error:
                 # A module of the script's, imported for it, may raise anything.
-                stdio.complain(f"{name}: {failure.message(error)}")
-    for name in _BLAS:
-        if name in given:
-            _set_blas_threads(given[name])
+                stdio.write_stderr(f"{name}: {failure.message(error)}")
+    for name in _BLAS_VARIABLES:
+        if name in env:
+            _set_blas_threads(env[name])
             break
 
 
@@ -125,7 +125,7 @@ def _call_setters(folder: str, number: int) -> None:
                 return
 
 
-_ACTS: "dict[str, Callable[[str], None]]" = {
+_APPLY: "dict[str, Callable[[str], None]]" = {
     "TZ": _set_time_zone,
     "PYTHONPATH": _set_path,
     "PYTHONWARNINGS": _set_warnings,

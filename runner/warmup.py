@@ -10,11 +10,11 @@ from runner import failure, fonts, inputs, job, report, script, serialize, text
 # `inputs` and `job` are imported for the forks, which then find them loaded.
 __all__ = ["inputs", "job", "load"]
 
-_ROOM = 1 << 20
+_MAX_BYTES = 1 << 20
 
 # The parts of the standard library that scripts use most. Names, so that a missing one
 # (a Python built without it) is skipped.
-_LIBRARY = (
+_STANDARD_MODULES = (
     "asyncio", "base64", "bisect", "collections", "concurrent.futures", "copy",
     "csv", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
     "hashlib", "heapq", "inspect", "io", "itertools", "json", "linecache", "logging",
@@ -70,7 +70,7 @@ def load(packages: list[str]) -> None:
 
     Raises ImportError for a package that is missing.
     """
-    for name in _LIBRARY:
+    for name in _STANDARD_MODULES:
         try:
             importlib.import_module(name)
         except ImportError:
@@ -101,19 +101,19 @@ def _close_fonts() -> None:
 
 def _rehearse(source: str) -> None:
     """Process the source as job.py will process a script, and discard the result."""
-    told: dict[str, object]
+    fields: dict[str, object]
     try:
         namespace: dict[str, object] = {"__name__": script.MODULE_NAME}
         exec(script.compile_source(source), namespace)  # noqa: S102  (our own text)
-        serialize.encode(namespace["main"](), _ROOM)  # type: ignore[operator]
+        serialize.encode(namespace["main"](), _MAX_BYTES)  # type: ignore[operator]
         return
     except script.RefusedError as error:
-        told = error.report
+        fields = error.report
     except serialize.NotSerializableError as error:
-        told = {"message": error.detail}
+        fields = {"message": error.detail}
     except ArithmeticError as error:
-        told = failure.describe(error, script.Script(source))
-    report.encode(told)
+        fields = failure.describe(error, script.Script(source))
+    report.encode(fields)
     text.from_json('{"script": "", "result_bytes": 1}')
 
 

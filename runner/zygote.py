@@ -31,10 +31,10 @@ class Sandbox:
         """Keep the process ids of its pid 1 and pid 2, as seen here."""
         self.slot, self.init, self.job = slot, init, job
         # Pidfds to poll for the end of either.
-        self.init_watch = os.pidfd_open(init, os.O_NONBLOCK)
-        self.job_watch = os.pidfd_open(job, os.O_NONBLOCK)
+        self.init_pidfd = os.pidfd_open(init, os.O_NONBLOCK)
+        self.job_pidfd = os.pidfd_open(job, os.O_NONBLOCK)
         # How the job's process ended, once it did: the rest of "ended SLOT".
-        self.ending = ""
+        self.exit_status = ""
 
 
 class Zygote:
@@ -44,13 +44,13 @@ class Zygote:
         """Take ownership of the control socket; plan is how each fork is confined."""
         self._control, self._plan = control, plan
         self._outbox: list[tuple[bytes, list[int]]] = []
-        self._alive: dict[int, Sandbox] = {}
+        self._sandboxes: dict[int, Sandbox] = {}
         self._poll = select.poll()
 
     def serve(self) -> "NoReturn":
         """Fork on request and report every end. Exits with the control socket."""
         self._control.setblocking(False)
-        self._say(b"ready")
+        self._send(b"ready")
         while True:
             # Never block on sending: if neither side read, both would wait.
             wanted = select.POLLIN | (select.POLLOUT if self._outbox else 0)
@@ -58,11 +58,11 @@ class Zygote:
             for fd, _ in self._poll.poll():
                 if fd == self._control.fileno():
                     self._flush()
-                    self._hear()
+                    self._handle_message()
                 else:
-                    self._bury(fd)
+                    self._reap(fd)
 
-    def _hear(self) -> None:
+    def _handle_message(self) -> None:
         try:
             message, ancillary, _, _ = self._control.recvmsg(
                 _MESSAGE_BYTES, socket.CMSG_SPACE(_MAX_FDS * 4)
@@ -72,14 +72,14 @@ class Zygote:
         if not message:
             os._exit(0)
         fds = _descriptors(ancillary)
-        word, *numbers = message.decode().split()
-        if word != "fork" or len(numbers) != 2 or len(fds) < confine.FIRST_CGROUP:
+        command, *numbers = message.decode().split()
+        if command != "fork" or len(numbers) != 2 or len(fds) < confine.FIRST_CGROUP:
             raise ValueError(f"not a message of the worker's: {message!r}")
         slot, uid = map(int, numbers)
         try:
             self._fork(slot, uid, fds)
         except OSError as error:
-            self._say(f"failed {slot} {error}".encode())
+            self._send(f"failed {slot} {error}".encode())
         finally:
             for fd in fds:
                 os.close(fd)
@@ -87,34 +87,34 @@ class Zygote:
     def _fork(self, slot: int, uid: int, fds: list[int]) -> None:
         init, job = confine.fork(self._plan, uid, fds)
         sandbox = Sandbox(slot, init, job)
-        self._alive[sandbox.job_watch] = sandbox
-        self._poll.register(sandbox.job_watch, select.POLLIN)
+        self._sandboxes[sandbox.job_pidfd] = sandbox
+        self._poll.register(sandbox.job_pidfd, select.POLLIN)
         # The worker polls both in its event loop.
-        watches = [sandbox.init_watch, sandbox.job_watch]
-        self._say(f"forked {slot}".encode(), watches)
+        pidfds = [sandbox.init_pidfd, sandbox.job_pidfd]
+        self._send(f"forked {slot}".encode(), pidfds)
 
-    def _bury(self, watch: int) -> None:
+    def _reap(self, pidfd: int) -> None:
         """Reap a job's process that ended, and later the init of its namespace.
 
         It never blocks on the wait: a namespace with many processes and mappings takes
         seconds to end, and other sandboxes need forks meanwhile.
         """
-        sandbox = self._alive.pop(watch)
-        self._poll.unregister(watch)
-        os.close(watch)
-        if watch == sandbox.job_watch:
+        sandbox = self._sandboxes.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        if pidfd == sandbox.job_pidfd:
             _, status, usage = os.wait4(sandbox.job, 0)
             # The kernel kills the rest of the namespace with its pid 1.
             os.kill(sandbox.init, confine.SIGKILL)
             user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
-            sandbox.ending = f"{status} {user} {system}"
-            self._alive[sandbox.init_watch] = sandbox
-            self._poll.register(sandbox.init_watch, select.POLLIN)
+            sandbox.exit_status = f"{status} {user} {system}"
+            self._sandboxes[sandbox.init_pidfd] = sandbox
+            self._poll.register(sandbox.init_pidfd, select.POLLIN)
             return
         os.waitpid(sandbox.init, 0)
-        self._say(f"ended {sandbox.slot} {sandbox.ending}".encode())
+        self._send(f"ended {sandbox.slot} {sandbox.exit_status}".encode())
 
-    def _say(self, message: bytes, fds: list[int] | None = None) -> None:
+    def _send(self, message: bytes, fds: list[int] | None = None) -> None:
         # Send copies: these may be closed before the message is sent.
         self._outbox.append((message, [os.dup(fd) for fd in fds or []]))
         self._flush()

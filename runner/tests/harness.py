@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 MAIN = Path(__file__).resolve().parent.parent / "main.py"
-ROOM = 4 << 20
+MAX_BYTES = 4 << 20
 # Seconds; no test takes more than a few, even on a busy machine.
-PATIENCE = 60
+TIMEOUT = 60
 NOBODY = 65534
 
 
@@ -30,7 +30,7 @@ class Runner:
         self.channel, channel = socket.socketpair()
         self.status, status = socket.socketpair()
         for end in (self.channel, self.status):
-            end.settimeout(PATIENCE)
+            end.settimeout(TIMEOUT)
         fds = (status.fileno(), channel.fileno(), *options.pop("fds", ()))
         self.process = subprocess.Popen(
             [
@@ -57,11 +57,11 @@ class Runner:
 
         All are empty if the channel ends without a frame.
         """
-        head = self._exactly(5)
+        head = self._read_exactly(5)
         length = int.from_bytes(head[1:], "big")
-        return head[:1], length, self._exactly(length) if length <= most else b""
+        return head[:1], length, self._read_exactly(length) if length <= most else b""
 
-    def _exactly(self, length: int) -> bytes:
+    def _read_exactly(self, length: int) -> bytes:
         data = b""
         while len(data) < length:
             part = self.channel.recv(length - len(data))
@@ -72,13 +72,13 @@ class Runner:
 
     def finish(self) -> tuple[bytes, bytes, str]:
         """Wait for the end; return stdout, stderr and the status socket's data."""
-        self.process.wait(PATIENCE)
-        said = b""
+        self.process.wait(TIMEOUT)
+        sent = b""
         while part := self.status.recv(1 << 16):
-            said += part
+            sent += part
         self.channel.close()
         self.status.close()
-        return self._read(self._stdout), self._read(self._stderr), said.decode()
+        return self._read(self._stdout), self._read(self._stderr), sent.decode()
 
     @staticmethod
     def _read(file: IO[bytes]) -> bytes:
@@ -87,7 +87,7 @@ class Runner:
             return file.read()
 
 
-class Ended:
+class Outcome:
     """How a script ended, as the worker sees it."""
 
     def __init__(self, frame: tuple[bytes, int, bytes], runner: Runner) -> None:
@@ -95,10 +95,10 @@ class Ended:
         self.notes: list[str] = []
         self.omitted: list[dict[str, Any]] = []
         if frame[0] == b"N":
-            beside = json.loads(frame[2])
-            self.notes = beside.get("notes", [])
-            self.omitted = beside.get("files_omitted", [])
-            frame = runner.receive(ROOM)
+            fields = json.loads(frame[2])
+            self.notes = fields.get("notes", [])
+            self.omitted = fields.get("files_omitted", [])
+            frame = runner.receive(MAX_BYTES)
         self.kind, self.length, self.payload = frame
         stdout, stderr, self.status = runner.finish()
         self.stdout, self.stderr = stdout.decode(), stderr.decode()
@@ -125,32 +125,32 @@ class Ended:
         return int(self.status.splitlines()[-1].split()[1])
 
 
-def run(script: str, room: int = ROOM, **options: Any) -> Ended:
+def run(script: str, max_bytes: int = MAX_BYTES, **options: Any) -> Outcome:
     """Run a script to its end, in a new directory."""
     with tempfile.TemporaryDirectory() as directory:
-        return run_in(directory, script, room, **options)
+        return run_in(directory, script, max_bytes, **options)
 
 
 def run_in(
     directory: str,
     script: str,
-    room: int = ROOM,
-    given: dict[str, Any] | None = None,
+    max_bytes: int = MAX_BYTES,
+    inputs: dict[str, Any] | None = None,
     **options: Any,
-) -> Ended:
+) -> Outcome:
     """Run a script with these inputs to its end, in this directory."""
     runner = Runner(directory, **options)
     if runner.receive()[0] == b"Y":
-        job = {"script": script, "result_bytes": room, "of_a_later_version": 1}
-        job.update(given or {})
+        job = {"script": script, "result_bytes": max_bytes, "of_a_later_version": 1}
+        job.update(inputs or {})
         runner.send(b"J", json.dumps(job).encode())
-    frame = runner.receive(room)
+    frame = runner.receive(max_bytes)
     while frame[0] == b"F":
-        frame = runner.receive(room)
-    return Ended(frame, runner)
+        frame = runner.receive(max_bytes)
+    return Outcome(frame, runner)
 
 
-def run_as_nobody_in(directory: str, script: str) -> Ended:
+def run_as_nobody_in(directory: str, script: str) -> Outcome:
     """Run a script as an unprivileged user if this one is root; else skip the test."""
     if os.getuid() != 0:
         return run_in(directory, script)

@@ -5,7 +5,7 @@ import unittest
 from typing import Any
 
 from runner import serialize
-from runner.tests.harness import ROOM, main_returning, run
+from runner.tests.harness import MAX_BYTES, main_returning, run
 
 HAVE_NUMPY = importlib.util.find_spec("numpy") is not None
 HAVE_PANDAS = importlib.util.find_spec("pandas") is not None
@@ -20,11 +20,11 @@ class TestNumpy(unittest.TestCase):
         cls.np = __import__("numpy")
 
     def encoded(self, value: object) -> str:
-        return serialize.encode(value, ROOM).decode()
+        return serialize.encode(value, MAX_BYTES).decode()
 
     def refused(self, value: object) -> str:
         with self.assertRaises(serialize.NotSerializableError) as caught:
-            serialize.encode(value, ROOM)
+            serialize.encode(value, MAX_BYTES)
         return caught.exception.detail
 
     def test_scalars(self) -> None:
@@ -114,7 +114,7 @@ class TestNumpy(unittest.TestCase):
             np.broadcast_to(np.zeros(0), (10**9, 0)),
         ):
             with self.assertRaises(serialize.TooLargeError):
-                serialize.encode(value, ROOM)
+                serialize.encode(value, MAX_BYTES)
 
     def test_nesting_counts_dimensions(self) -> None:
         value: Any = self.np.zeros((1, 1))
@@ -218,7 +218,7 @@ class TestPandas(unittest.TestCase):
         script = main_returning(
             "pandas.DataFrame(numpy.zeros((10000, 1000)))", "import numpy, pandas"
         )
-        ended = run(script, room=1000)
+        ended = run(script, max_bytes=1000)
         self.assertEqual((ended.kind, ended.length), (b"R", 1001))
 
     def test_what_the_tips_give(self) -> None:

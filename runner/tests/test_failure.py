@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from runner.tests.harness import Ended, run
+from runner.tests.harness import Outcome, run
 
 HEAD = "Traceback (most recent call last):\n"
 
@@ -153,7 +153,7 @@ def main(n=0):
 
 
 class TestHostileExceptions(unittest.TestCase):
-    def hostile(self, body: str) -> Ended:
+    def hostile(self, body: str) -> Outcome:
         return run(
             f"class Odd(Exception):\n    {body}\ndef main():\n    raise Odd('told')"
         )

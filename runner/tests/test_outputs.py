@@ -6,13 +6,13 @@ import tempfile
 import unittest
 from typing import Any
 
-from runner.tests.harness import Ended, Runner
+from runner.tests.harness import Outcome, Runner
 
 HAVE_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def run(script: str, **job: Any) -> tuple[dict[str, bytes], Ended]:
+def run(script: str, **job: Any) -> tuple[dict[str, bytes], Outcome]:
     """Run a script; return the files that it left, and how it ended."""
     files: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:
@@ -25,7 +25,7 @@ def run(script: str, **job: Any) -> tuple[dict[str, bytes], Ended]:
                 break
             size = int.from_bytes(payload[:2], "big")
             files[payload[2 : 2 + size].decode()] = payload[2 + size :]
-        return files, Ended((kind, length, payload), runner)
+        return files, Outcome((kind, length, payload), runner)
 
 
 class Outputs(unittest.TestCase):

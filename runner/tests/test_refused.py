@@ -15,7 +15,7 @@ import uuid
 from typing import Any
 
 from runner import serialize
-from runner.tests.test_serialize import ROOM, Whole, encoded, refused
+from runner.tests.test_serialize import MAX_BYTES, Whole, encoded, refused
 
 
 class Colour(enum.Enum):
@@ -173,4 +173,4 @@ class TestTooLarge(unittest.TestCase):
         ):
             with self.assertRaises(serialize.TooLargeError) as caught:
                 encoded(huge)
-            self.assertGreater(caught.exception.length, ROOM)
+            self.assertGreater(caught.exception.length, MAX_BYTES)

@@ -9,7 +9,7 @@ import unittest
 
 from runner import notes, serialize
 
-ROOM = 4 << 20
+MAX_BYTES = 4 << 20
 
 
 class Number(enum.IntEnum):
@@ -51,13 +51,13 @@ class Real(float):
     __str__ = __repr__
 
 
-def encoded(value: object, room: int = ROOM) -> str:
-    return serialize.encode(value, room).decode()
+def encoded(value: object, max_bytes: int = MAX_BYTES) -> str:
+    return serialize.encode(value, max_bytes).decode()
 
 
 def refused(value: object) -> str:
     try:
-        data = serialize.encode(value, ROOM)
+        data = serialize.encode(value, MAX_BYTES)
     except serialize.NotSerializableError as error:
         return error.detail
     raise AssertionError(f"not refused: {data[:200]!r}")
@@ -66,7 +66,7 @@ def refused(value: object) -> str:
 class TestNotNumbers(unittest.TestCase):
     def noted(self, value: object) -> tuple[str, list[str]]:
         told = notes.Notes()
-        return serialize.encode(value, ROOM, None, told).decode(), told.listed()
+        return serialize.encode(value, MAX_BYTES, None, told).decode(), told.texts()
 
     def test_they_become_null(self) -> None:
         for number, name in (

@@ -1,11 +1,11 @@
-"""Each tip, followed, leads to a result."""
+"""Each suggestion, followed, leads to a result."""
 
 import importlib.util
 import unittest
 from typing import Any, ClassVar
 
 from runner import arrays, serialize, suggestions
-from runner.tests.test_serialize import ROOM
+from runner.tests.test_serialize import MAX_BYTES
 
 PACKAGES = [n for n in ("numpy", "pandas") if importlib.util.find_spec(n) is not None]
 BEFORE = """
@@ -16,7 +16,7 @@ Colour = enum.Enum("Colour", "RED")
 class Record:
     a: int = 1
 """
-# Refused expressions, each with its tips followed.
+# Refused expressions, each with its suggestions followed.
 PLAIN = [
     ("{1}", "list({1})"),
     ("frozenset([1])", "list(frozenset([1]))"),
@@ -83,7 +83,7 @@ PANDAS = [
 ]
 
 
-class Tips(unittest.TestCase):
+class Suggestions(unittest.TestCase):
     seen: ClassVar[set[str]] = set()
 
     def follow(self, refused: str, followed: str, before: str) -> None:
@@ -91,10 +91,12 @@ class Tips(unittest.TestCase):
             names: dict[str, Any] = {}
             exec(before, names)
             with self.assertRaises(serialize.NotSerializableError) as caught:
-                serialize.encode(eval(refused, names), ROOM)
+                serialize.encode(eval(refused, names), MAX_BYTES)
             self.assertRegex(caught.exception.detail, "; use ")
             self.seen.add(caught.exception.detail.partition("; ")[2])
-            self.assertNotEqual(serialize.encode(eval(followed, names), ROOM), b"null")
+            self.assertNotEqual(
+                serialize.encode(eval(followed, names), MAX_BYTES), b"null"
+            )
 
     def test_plain(self) -> None:
         for refused, *followed in PLAIN:
@@ -118,11 +120,11 @@ class Tips(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        """Check that the lists above cover all tips."""
+        """Check that the lists above cover all suggestions."""
         if len(PACKAGES) == 2:
             known = {
-                *suggestions._TIPS.values(),
-                *arrays._TIPS.values(),
+                *suggestions._SUGGESTIONS.values(),
+                *arrays._SUGGESTIONS.values(),
                 suggestions.STR,
             }
             missing = {t for t in known if not any(t in seen for seen in cls.seen)}

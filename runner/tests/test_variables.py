@@ -9,7 +9,7 @@ from .harness import main_returning, run
 
 
 def _with(script: str, **env: str) -> list[Any]:
-    ended = run(script, given={"env": env})
+    ended = run(script, inputs={"env": env})
     return [ended.result, ended.stdout, ended.stderr]
 
 
@@ -40,18 +40,18 @@ class Variables(unittest.TestCase):
             )
             Path(folder, "ends.py").write_text("raise SystemExit(3)")
             env = {"PYTHONPATH": folder, "PYTHONWARNINGS": "ignore::own.Odd"}
-            given = {"env": env, "file_bytes": 4096, "rlimits": {"7": 99}}
+            inputs = {"env": env, "file_bytes": 4096, "rlimits": {"7": 99}}
             script = main_returning("own.limits", "import own")
-            ended = run(script, given=given)
+            ended = run(script, inputs=inputs)
             self.assertEqual(ended.result, [[4096, 4096], [99, 99]])
             env["PYTHONWARNINGS"] = "ignore::ends.Odd"
-            ended = run(main_returning("1"), given={"env": env})
+            ended = run(main_returning("1"), inputs={"env": env})
             self.assertEqual(ended.result, 1)
             self.assertEqual(ended.stderr, "PYTHONWARNINGS: SystemExit: 3\n")
 
     def test_unbuffered(self) -> None:
         script = "import os\nprint('a', end='')\nos.kill(os.getpid(), 9)\nmain = 1"
-        ended = run(script, given={"env": {"PYTHONUNBUFFERED": "1"}})
+        ended = run(script, inputs={"env": {"PYTHONUNBUFFERED": "1"}})
         self.assertEqual(ended.stdout, "a")
 
     def test_encoding_errors(self) -> None:
@@ -68,6 +68,6 @@ class Variables(unittest.TestCase):
     def test_arguments_in_another_normal_form(self) -> None:
         script = "def main(\u00e9, **more): return [\u00e9, sorted(more)]"
         args = {"e\u0301": 1, "o\u0308": 2}
-        self.assertEqual(run(script, given={"args": args}).result, [1, ["o\u0308"]])
+        self.assertEqual(run(script, inputs={"args": args}).result, [1, ["o\u0308"]])
         args = {"e\u0301": 1, "\u00e9": 2}
-        self.assertEqual(run(script, given={"args": args}).result, [2, ["e\u0301"]])
+        self.assertEqual(run(script, inputs={"args": args}).result, [2, ["e\u0301"]])
