@@ -14,10 +14,10 @@ from gateway import Gateway
 from service import TOKEN, Service
 
 # Short pauses, but the usual number of attempts.
-QUICK = Retries(first_pause=0.01, longest_pause=5)
+SHORT_PAUSES = Retries(first_pause=0.01, longest_pause=5)
 
 
-class Awaited:
+class AsyncAdapter:
     """An `AsyncClient` with the interface of a `Client`: each call runs the loop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -64,12 +64,12 @@ class Awaited:
 class Clients:
     """Makes clients of one kind and closes them."""
 
-    def __init__(self, kind: type[Client] | type[Awaited]) -> None:
+    def __init__(self, kind: type[Client] | type[AsyncAdapter]) -> None:
         self._kind = kind
-        self._made: list[Client | Awaited] = []
+        self._made: list[Client | AsyncAdapter] = []
 
     def __call__(self, url: str, **settings: Any) -> Any:
-        made = self._kind(url, **{"token": TOKEN, "retries": QUICK, **settings})
+        made = self._kind(url, **{"token": TOKEN, "retries": SHORT_PAUSES, **settings})
         self._made.append(made)
         return made
 
@@ -88,7 +88,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 # Both are created once: httpx reads the system's certificates for each client.
-@pytest.fixture(scope="session", params=[Client, Awaited], ids=["sync", "async"])
+@pytest.fixture(scope="session", params=[Client, AsyncAdapter], ids=["sync", "async"])
 def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     made = Clients(request.param)
     yield made
@@ -101,32 +101,32 @@ def client(clients: Clients, service: Service) -> Any:
 
 
 @pytest.fixture(scope="session")
-def only_gateway(service: Service) -> Iterator[Gateway]:
+def session_gateway(service: Service) -> Iterator[Gateway]:
     with Gateway(service.url) as running:
         yield running
 
 
 @pytest.fixture
-def gateway(only_gateway: Gateway) -> Iterator[Gateway]:
+def gateway(session_gateway: Gateway) -> Iterator[Gateway]:
     """The gateway, without planned faults and recorded requests."""
-    yield only_gateway
-    only_gateway.forget()
+    yield session_gateway
+    session_gateway.reset()
 
 
 @pytest.fixture(scope="session")
-def by_gateway(clients: Clients, only_gateway: Gateway) -> Any:
-    return clients(only_gateway.url)
+def gateway_client(clients: Clients, session_gateway: Gateway) -> Any:
+    return clients(session_gateway.url)
 
 
 @pytest.fixture
-def through(by_gateway: Any, gateway: Gateway) -> Any:
+def faulty_client(gateway_client: Any, gateway: Gateway) -> Any:
     """A client that reaches the service through the gateway."""
-    assert gateway.url in repr(by_gateway)
-    return by_gateway
+    assert gateway.url in repr(gateway_client)
+    return gateway_client
 
 
 @pytest.fixture
-def nobody() -> str:
+def unused_url() -> str:
     """The URL of a port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 _CHUNK = 1 << 16
 
-Fault = Callable[["Passage"], None]
+Fault = Callable[["Connection"], None]
 
 
-class Passage:
+class Connection:
     """One connection of a client, with the request's head and the data after it."""
 
     def __init__(self, client: socket.socket, upstream: tuple[str, int]) -> None:
@@ -34,55 +34,55 @@ class Passage:
             self.head += more
         return True
 
-    def pass_on(self, most: int | None = None) -> None:
+    def forward(self, max_bytes: int | None = None) -> None:
         """Forward the request; break the response off after that many bytes."""
         with socket.create_connection(self._upstream) as service:
             # One request per connection, so that each request meets its own fault.
             once = (b"Connection: keep-alive", b"Connection: close")
             service.sendall(self.head.replace(*once, 1))
-            up = threading.Thread(target=self._upwards, args=(service,))
+            up = threading.Thread(target=self._copy_to_service, args=(service,))
             up.start()
             try:
-                self._downwards(service, most)
+                self._copy_to_client(service, max_bytes)
             finally:
                 _shut(service)
                 _shut(self.client)
                 up.join()
 
-    def _upwards(self, service: socket.socket) -> None:
+    def _copy_to_service(self, service: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while more := self.client.recv(_CHUNK):
                 service.sendall(more)
 
-    def _downwards(self, service: socket.socket, most: int | None) -> None:
-        while most is None or most > 0:
-            more = service.recv(_CHUNK if most is None else min(_CHUNK, most))
+    def _copy_to_client(self, service: socket.socket, max_bytes: int | None) -> None:
+        while max_bytes is None or max_bytes > 0:
+            more = service.recv(_CHUNK if max_bytes is None else min(_CHUNK, max_bytes))
             if not more:
                 return
             self.client.sendall(more)
-            most = None if most is None else most - len(more)
+            max_bytes = None if max_bytes is None else max_bytes - len(more)
 
-    def answer(self, text: str) -> None:
-        """Answer instead of the service."""
+    def respond(self, text: str) -> None:
+        """Respond instead of the service."""
         head, _, body = text.partition("\n\n")
         self.client.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n")
         self.client.sendall(body.encode())
 
 
-def drop(passage: Passage) -> None:
+def drop(connection: Connection) -> None:
     """Close the connection without a response."""
-    passage.client.close()
+    connection.client.close()
 
 
-def break_after(most: int) -> Fault:
+def break_after(max_bytes: int) -> Fault:
     """Break the service's response off after that many bytes."""
-    return lambda passage: passage.pass_on(most)
+    return lambda connection: connection.forward(max_bytes)
 
 
 def status(line: str, *headers: str) -> Fault:
-    """Answer with a status, without a body of the contract."""
+    """Respond with a status, without a body of the contract."""
     head = "\n".join([f"HTTP/1.1 {line}", *headers, "Connection: close"])
-    return lambda passage: passage.answer(f"{head}\nContent-Length: 0\n\n")
+    return lambda connection: connection.respond(f"{head}\nContent-Length: 0\n\n")
 
 
 class Gateway:
@@ -110,7 +110,7 @@ class Gateway:
         _shut(self._listener)
         self._listener.close()
         self._acceptor.join()
-        self.forget()
+        self.reset()
 
     def wait(self) -> None:
         """Wait until every connection has ended."""
@@ -118,7 +118,7 @@ class Gateway:
             thread.join()
         self._threads.clear()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Break the open connections, and reset faults and records."""
         for client in tuple(self._open):
             _shut(client)
@@ -147,13 +147,13 @@ class Gateway:
             self._threads.append(thread)
 
     def _serve(self, client: socket.socket) -> None:
-        passage = Passage(client, self._upstream)
+        connection = Connection(client, self._upstream)
         # Either end may disconnect at any time.
         with client, contextlib.suppress(OSError):
-            if passage.read_head():
-                self.heads.append(passage.head.split(b"\r\n\r\n")[0].decode())
-                fault = self.faults.popleft() if self.faults else Passage.pass_on
-                fault(passage)
+            if connection.read_head():
+                self.heads.append(connection.head.split(b"\r\n\r\n")[0].decode())
+                fault = self.faults.popleft() if self.faults else Connection.forward
+                fault(connection)
         self._open.discard(client)
 
 

@@ -10,7 +10,7 @@ def main(seconds=30.0):
     return 'slept'
 """
 
-GIVEN = """
+ECHO_INPUTS = """
 import os, pathlib, sys
 def main(paths=(), **args):
     return {
@@ -27,7 +27,7 @@ def main(paths):
     return [hashlib.sha256(pathlib.Path(p).read_bytes()).hexdigest() for p in paths]
 """
 
-LEAVES = """
+WRITES_FILES = """
 import os
 def main():
     os.makedirs('outputs/a')

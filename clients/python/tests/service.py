@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 TOKEN = secrets.token_urlsafe(24)
 # Seconds: a start takes a few, but the machine may be busy.
-_PATIENCE = 90
+_TIMEOUT = 90
 
 _SETTINGS = {
     "API_TOKEN": TOKEN,
@@ -46,10 +46,10 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.url = self._announced()
+        self.url = self._wait_for_url()
 
-    def _announced(self) -> str:
-        until = time.monotonic() + _PATIENCE
+    def _wait_for_url(self) -> str:
+        until = time.monotonic() + _TIMEOUT
         while time.monotonic() < until and self._process.poll() is None:
             if found := re.search(r"ready: (http://[0-9.:]+)", self.log()):
                 return found[1]
@@ -64,4 +64,4 @@ class Service:
         """Stop it as Ctrl-C does, and return its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-        return self._process.wait(_PATIENCE)
+        return self._process.wait(_TIMEOUT)

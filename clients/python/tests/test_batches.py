@@ -16,7 +16,7 @@ SQUARES: list[cellblock.JobRequest] = [
 ]
 
 
-def test_a_batch_gives_what_its_jobs_give(client: Any, tmp_path: Path) -> None:
+def test_batch_results_are_those_of_its_jobs(client: Any, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text(HELLO)
     jobs = [
         *SQUARES,
@@ -43,14 +43,14 @@ def test_a_batch_gives_what_its_jobs_give(client: Any, tmp_path: Path) -> None:
     assert len(rest) == 2
 
 
-def test_a_batch_is_lived_through_with_faults(through: Any, gateway: Gateway) -> None:
+def test_batch_survives_faults(faulty_client: Any, gateway: Gateway) -> None:
     gateway.faults.append(break_after(100))
-    accepted = through.submit_batch(SQUARES)
+    accepted = faulty_client.submit_batch(SQUARES)
     assert len(set(gateway.header("Idempotency-Key"))) == 1
     gateway.faults.extend([break_after(700), drop, break_after(1500)])
-    results = list(through.batch_results(accepted.batch_id))
+    results = list(faulty_client.batch_results(accepted.batch_id))
     assert sorted(each.job.result for each in results) == [n * n for n in range(12)]
-    assert through.get_batch(accepted.batch_id).counts.total == 12
+    assert faulty_client.get_batch(accepted.batch_id).counts.total == 12
 
 
 def test_a_batch_can_be_cancelled(client: Any) -> None:
@@ -64,12 +64,12 @@ def test_a_batch_can_be_cancelled(client: Any) -> None:
 
 
 @pytest.mark.parametrize("jobs", [[], [{"script": HELLO}] * 1001])
-def test_batches_that_are_none(client: Any, jobs: Any) -> None:
+def test_invalid_batches_are_refused(client: Any, jobs: Any) -> None:
     with pytest.raises(cellblock.InvalidRequest):
         client.submit_batch(jobs)
 
 
-def test_a_key_makes_two_calls_one_batch(client: Any, tmp_path: Path) -> None:
+def test_same_idempotency_key_is_one_batch(client: Any, tmp_path: Path) -> None:
     key = f"batch of {tmp_path}"
     once = client.submit_batch(SQUARES[:2], idempotency_key=key)
     again = client.submit_batch(SQUARES[:2], idempotency_key=key)
@@ -79,10 +79,10 @@ def test_a_key_makes_two_calls_one_batch(client: Any, tmp_path: Path) -> None:
         client.submit_batch(SQUARES[:3], idempotency_key=key)
 
 
-def test_a_batch_that_is_not_there(client: Any) -> None:
-    nobody = "01981f3e-7c1a-7000-8000-0000000000b1"
+def test_unknown_batch_is_not_found(client: Any) -> None:
+    unknown_id = "01981f3e-7c1a-7000-8000-0000000000b1"
     for method in (client.get_batch, client.wait_batch, client.cancel_batch):
         with pytest.raises(cellblock.NotFound):
-            method(nobody)
+            method(unknown_id)
     with pytest.raises(cellblock.NotFound):
-        list(client.batch_results(nobody))
+        list(client.batch_results(unknown_id))

@@ -68,6 +68,6 @@ def test_a_failure_is_posted(client: Any, receiver: Receiver) -> None:
     assert told.value.job_id == caught.value.job_id
 
 
-def test_a_url_that_is_none(client: Any) -> None:
+def test_invalid_callback_url_is_refused(client: Any) -> None:
     with pytest.raises(cellblock.InvalidRequest, match="callback_url"):
         client.submit(HELLO, callback_url="ftp://host")

@@ -110,7 +110,7 @@ def test_each_operation_has_a_method_and_each_method_an_operation() -> None:
 
 
 @pytest.mark.parametrize("client", [cellblock.Client, cellblock.AsyncClient])
-def test_each_method_is_shown_as_it_is_called(client: type[Any]) -> None:
+def test_each_method_has_the_signature_of_its_plan(client: type[Any]) -> None:
     for name in set().union(*METHODS.values()):
         method = vars(client)[name]
         signature = inspect.signature(method)
@@ -128,7 +128,7 @@ def test_each_method_is_shown_as_it_is_called(client: type[Any]) -> None:
 def test_each_code_has_a_class_and_each_class_a_code() -> None:
     assert set(errors.CODES) == set(SCHEMAS["ErrorCode"]["enum"])
     made = {errors.CellblockError, errors.Unreachable, errors.NotEnded}
-    made |= {errors.UnexpectedAnswer, errors.Refused, errors.JobFailed}
+    made |= {errors.UnexpectedResponse, errors.Refused, errors.JobFailed}
     made |= {errors.ClientClosed}
     found = [each for each in vars(errors).values() if isinstance(each, type)]
     classes = {each for each in found if issubclass(each, Exception)}
@@ -179,11 +179,11 @@ def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
     return python.get(kind) is hint
 
 
-def test_each_schema_is_known_here() -> None:
+def test_each_schema_has_a_model() -> None:
     assert set(SCHEMAS) == set(MODELS) | OTHERS
 
 
-def test_what_a_job_may_be_given_is_what_the_contract_takes() -> None:
+def test_options_match_the_contract() -> None:
     found, _ = properties(SCHEMAS["ExecuteRequest"])
     form, _ = properties(SCHEMAS["ExecuteForm"])
     given = set(typing.get_type_hints(options.JobRequest))
@@ -195,7 +195,7 @@ def test_what_a_job_may_be_given_is_what_the_contract_takes() -> None:
     assert set(priority) == set(found["priority"]["enum"])
 
 
-def test_all_that_a_job_is_given_is_sent() -> None:
+def test_every_option_is_sent() -> None:
     job: options.JobRequest = {
         "script": "s",
         "args": {"a": 1},
@@ -220,27 +220,27 @@ def test_all_that_a_job_is_given_is_sent() -> None:
         assert f'name="{name}"'.encode() in (large.content or b"")
 
 
-def answers() -> Iterator[tuple[str, dict[str, Any]]]:
+def responses() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each response of each operation, with a name."""
     shared = CONTRACT["components"]["responses"]
     for path, methods in CONTRACT["paths"].items():
         for method, operation in methods.items():
-            for status, answer in operation["responses"].items():
-                name = answer.get("$ref", "").rpartition("/")[2]
-                yield f"{method} {path} {status}", shared.get(name, answer)
+            for status, response in operation["responses"].items():
+                name = response.get("$ref", "").rpartition("/")[2]
+                yield f"{method} {path} {status}", shared.get(name, response)
 
 
 def examples() -> Iterator[Any]:
     """Each JSON example of a response, with the name of its model."""
-    for where, answer in answers():
-        media = answer.get("content", {}).get("application/json", {})
+    for where, response in responses():
+        media = response.get("content", {}).get("application/json", {})
         model = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
         for title, example in media.get("examples", {}).items():
             yield pytest.param(model, example["value"], id=f"{where} {title}")
 
 
 @pytest.mark.parametrize(("name", "value"), [*examples()])
-def test_examples_can_be_read(name: str, value: Any) -> None:
+def test_contract_examples_decode(name: str, value: Any) -> None:
     # PyYAML does not convert quoted texts to times, so this is what JSON has.
     model = decoding.build(MODELS[name], {**value, "later": 1})
     for key, expected in value.items():

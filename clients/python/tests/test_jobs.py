@@ -12,10 +12,10 @@ from conftest import Clients
 from gateway import Gateway
 from service import TOKEN, Service
 
-from scripts import FAILING, GIVEN, HELLO, LEAVES, SLOW, SUMS
+from scripts import ECHO_INPUTS, FAILING, HELLO, SLOW, SUMS, WRITES_FILES
 
 
-def test_a_script_gives_its_result_and_what_it_printed(client: Any) -> None:
+def test_run_returns_result_and_output(client: Any) -> None:
     given = client.run(HELLO)
     assert (given.result, given.stdout, given.stderr) == (49, "hello\n", "")
     assert given.usage.run_ms > 0
@@ -29,15 +29,15 @@ def test_a_script_gives_its_result_and_what_it_printed(client: Any) -> None:
     job.raise_for_failure()
 
 
-def test_numbers_come_as_the_script_made_them(client: Any) -> None:
+def test_numbers_are_exact(client: Any) -> None:
     script = "def main():\n    return [2**80, -(2**64), 3.0, 3, None, True, 1e300]"
     result = client.run(script).result
     assert result == [2**80, -(2**64), 3.0, 3, None, True, 1e300]
     assert [type(each) for each in result[2:4]] == [float, int]
 
 
-def test_a_job_gets_all_that_it_is_given(client: Any, tmp_path: Path) -> None:
-    (tmp_path / "job.py").write_text(GIVEN, encoding="utf-8")
+def test_job_receives_all_inputs(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(ECHO_INPUTS, encoding="utf-8")
     (tmp_path / "local.bin").write_bytes(b"\x00\xff")
     files = {"data/ü.txt": "grün", "b": b"\x01\x80", "c": tmp_path / "local.bin"}
     given = client.run(
@@ -64,7 +64,7 @@ def test_a_job_gets_all_that_it_is_given(client: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("saved", [b"\xef\xbb\xbf%s", b"\r\n%s\r\n"])
-def test_a_script_is_taken_as_editors_save_it(
+def test_script_file_with_byte_order_mark(
     client: Any, tmp_path: Path, saved: bytes
 ) -> None:
     path = tmp_path / "job.py"
@@ -72,7 +72,7 @@ def test_a_script_is_taken_as_editors_save_it(
     assert client.run(path, args={"a": (1, 2)}).result == [1, 2]
 
 
-def test_what_cannot_be_sent_is_said_before(client: Any, tmp_path: Path) -> None:
+def test_invalid_arguments_raise_before_sending(client: Any, tmp_path: Path) -> None:
     path = tmp_path / "job.py"
     path.write_bytes(b"# \xe9\ndef main():\n    return 1\n")
     with pytest.raises(UnicodeDecodeError):
@@ -91,16 +91,16 @@ def test_large_files_arrive(client: Any, name: str) -> None:
     assert given.result == [hashlib.sha256(each).hexdigest() for each in (large, b"x")]
 
 
-def test_run_goes_on_waiting_when_the_service_does_not(client: Any) -> None:
+def test_run_waits_longer_than_the_service(client: Any) -> None:
     given = client.run(SLOW, args={"seconds": 1.4})
     assert (given.result, given.stdout) == ("slept", "begun\n")
 
 
-def test_run_waits_no_longer_than_it_may(
-    client: Any, through: Any, gateway: Gateway
+def test_run_raises_on_timeout(
+    client: Any, faulty_client: Any, gateway: Gateway
 ) -> None:
     with pytest.raises(cellblock.NotEnded) as caught:
-        through.run(SLOW, timeout=0.3)
+        faulty_client.run(SLOW, timeout=0.3)
     assert gateway.header("Prefer")[0] == "wait=0"
     job_id = caught.value.job_id
     assert not client.get(job_id).ended
@@ -154,7 +154,7 @@ def test_a_job_that_fails_after_the_wait(client: Any) -> None:
     assert caught.value.job == client.get(caught.value.job_id)
 
 
-def test_what_is_known_of_a_failure(client: Any) -> None:
+def test_failure_has_the_details(client: Any) -> None:
     with pytest.raises(cellblock.JobFailed) as caught:
         client.run(FAILING)
     failure: Any = caught.value
@@ -169,7 +169,7 @@ def test_what_is_known_of_a_failure(client: Any) -> None:
     assert late.value.stdout == "begun\n"
 
 
-def test_the_text_of_a_failure_says_where_and_what_helps(client: Any) -> None:
+def test_text_of_a_failure_has_place_and_hint(client: Any) -> None:
     with pytest.raises(cellblock.NotSerializable) as caught:
         client.run("def main():\n    return {'a': [1, {2}]}")
     failure: Any = caught.value
@@ -183,7 +183,7 @@ def test_the_text_of_a_failure_says_where_and_what_helps(client: Any) -> None:
     assert hint in str(hinted.value)
 
 
-def test_a_closed_client_says_so(clients: Clients, service: Service) -> None:
+def test_closed_client_raises(clients: Clients, service: Service) -> None:
     closed = clients(service.url)
     job_id = closed.run(HELLO).job_id
     watching = closed.watch(closed.submit(SLOW, args={"seconds": 3}).job_id)
@@ -222,8 +222,8 @@ def test_a_job_that_has_ended_cannot_be_cancelled(client: Any) -> None:
     assert (caught.value.status, caught.value.code) == (409, "already_finished")
 
 
-def test_files_come_back(client: Any) -> None:
-    given = client.run(LEAVES, inline_files=True)
+def test_output_files(client: Any) -> None:
+    given = client.run(WRITES_FILES, inline_files=True)
     small, large = given.files
     assert (small.name, small.content) == ("a/ü b.csv", b"x,y\n")
     assert (large.size, large.content) == (300_000, None)
@@ -239,7 +239,7 @@ def test_files_come_back(client: Any) -> None:
         next(client.stream_file(given.job_id, "a"))
 
 
-def test_a_key_makes_two_calls_one_job(client: Any, tmp_path: Path) -> None:
+def test_same_idempotency_key_is_one_job(client: Any, tmp_path: Path) -> None:
     key = f"key of {tmp_path}"
     once = client.run(HELLO, idempotency_key=key)
     assert client.run(HELLO, idempotency_key=key) == once
@@ -272,7 +272,7 @@ def test_refusals(
         assert caught.value.job_id in (None, what)
 
 
-def test_the_token_is_asked_for_and_never_shown(
+def test_token_is_required_and_never_shown(
     clients: Clients,
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
@@ -293,7 +293,7 @@ def test_the_token_is_asked_for_and_never_shown(
         clients(service.url, token="").run(HELLO)
 
 
-def test_the_service_is_there(client: Any) -> None:
+def test_health_ready_and_metrics(client: Any) -> None:
     assert client.ready() == cellblock.Ready(status="ready", workers=1)
     assert client.health() == cellblock.Health(status="ok")
     assert "cellblock_queue_depth" in client.metrics()

@@ -28,7 +28,7 @@ def texts(events: list[Any], stream: str) -> str:
     )
 
 
-def test_output_comes_while_a_job_runs(client: Any) -> None:
+def test_output_arrives_while_the_job_runs(client: Any) -> None:
     job_id = client.submit(SLOW).job_id
     events = []
     for event in client.watch(job_id):
@@ -43,7 +43,7 @@ def test_output_comes_while_a_job_runs(client: Any) -> None:
     assert list(client.watch(job_id, after=events[-1].id)) == []
 
 
-def test_what_was_is_told_to_whoever_comes_late(client: Any) -> None:
+def test_late_watch_receives_all_events(client: Any) -> None:
     done = client.run(TELLS, args={"lines": 2})
     events = list(client.watch(done.job_id))
     assert texts(events, "stdout") == done.stdout
@@ -53,13 +53,13 @@ def test_what_was_is_told_to_whoever_comes_late(client: Any) -> None:
     assert again == events[1:]
 
 
-def test_nothing_is_lost_and_nothing_comes_twice(
-    through: Any, gateway: Gateway
+def test_broken_watch_loses_and_repeats_nothing(
+    faulty_client: Any, gateway: Gateway
 ) -> None:
-    job_id = through.submit(TELLS).job_id
+    job_id = faulty_client.submit(TELLS).job_id
     gateway.faults.extend([break_after(1300), break_after(701)])
-    events = list(through.watch(job_id))
-    job = through.get(job_id)
+    events = list(faulty_client.watch(job_id))
+    job = faulty_client.get(job_id)
     assert (job.status, job.result) == ("succeeded", 30)
     assert texts(events, "stdout") == job.stdout
     assert texts(events, "stderr") == job.stderr
@@ -67,12 +67,12 @@ def test_nothing_is_lost_and_nothing_comes_twice(
     assert len([head for head in gateway.heads if "/events" in head]) == 3
 
 
-def test_a_failure_is_told(client: Any) -> None:
+def test_watch_ends_with_the_failure(client: Any) -> None:
     *_, end = client.watch(client.submit(FAILING).job_id)
     with pytest.raises(cellblock.ScriptRaised):
         end.job.raise_for_failure()
 
 
-def test_an_id_that_is_none(client: Any) -> None:
+def test_invalid_event_id_is_refused(client: Any) -> None:
     with pytest.raises(cellblock.InvalidRequest):
         list(client.watch(client.run(HELLO).job_id, after="nonsense"))

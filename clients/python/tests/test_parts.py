@@ -9,8 +9,8 @@ from typing import Any
 import cellblock
 import pytest
 from cellblock import CellblockError, Client, Retries
-from cellblock.answers import Answer
 from cellblock.decoding import build, read
+from cellblock.responses import Response
 from cellblock.sse import Message, Parser
 
 STREAM = (
@@ -28,7 +28,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_events_come_out_however_they_are_cut(size: int) -> None:
+def test_events_parse_in_chunks_of_any_size(size: int) -> None:
     parser, raw = Parser(), STREAM.encode()
     chunks = (raw[i : i + size] for i in range(0, len(raw), size))
     assert [m for chunk in chunks for m in parser.feed(chunk)] == MESSAGES
@@ -37,9 +37,9 @@ def test_events_come_out_however_they_are_cut(size: int) -> None:
 
 def test_pauses_grow_and_are_bounded() -> None:
     retries = Retries(attempts=8, first_pause=1, longest_pause=10)
-    for attempt, most in enumerate((1, 2, 4, 8, 10, 10, 10), 1):
+    for attempt, upper in enumerate((1, 2, 4, 8, 10, 10, 10), 1):
         pauses = {retries.pause(attempt) or 0 for _ in range(50)}
-        assert most / 2 <= min(pauses) < max(pauses) <= most
+        assert upper / 2 <= min(pauses) < max(pauses) <= upper
     assert retries.pause(8) is None
     assert 10 < (retries.pause(1, 10) or 0) <= 11
     assert retries.pause(1, 10.5) is None
@@ -48,7 +48,7 @@ def test_pauses_grow_and_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("given", [{"attempts": 0}, {"first_pause": -1}])
-def test_retries_that_cannot_be(given: dict[str, Any]) -> None:
+def test_invalid_retries_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="attempts"):
         Retries(**given)
 
@@ -65,20 +65,20 @@ def test_retries_that_cannot_be(given: dict[str, Any]) -> None:
         {"timeout": 0},
     ],
 )
-def test_settings_that_cannot_be(given: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(given))) as caught:
         Client(**given)
     assert "secret" not in str(caught.value)
 
 
-def test_a_path_before_the_service() -> None:
+def test_base_url_may_have_a_path() -> None:
     with Client("https://host/cellblock/", token="") as client:
         request = client._http.build_request("GET", "/jobs/a")
     assert str(request.url) == "https://host/cellblock/jobs/a"
     assert "Authorization" not in request.headers
 
 
-ANSWERS: list[tuple[int, str, type[CellblockError]]] = [
+RESPONSES: list[tuple[int, str, type[CellblockError]]] = [
     (400, '"code": "new", "job_id": "a"', cellblock.JobFailed),
     (422, '"code": "new", "job_id": "a"', cellblock.JobFailed),
     (422, '"code": "new"', cellblock.Refused),
@@ -88,18 +88,18 @@ ANSWERS: list[tuple[int, str, type[CellblockError]]] = [
     (429, '"code": "new"', cellblock.QueueFull),
     (500, '"code": "new"', cellblock.ServiceFault),
     (503, '"code": "new", "job_id": "a"', cellblock.Unavailable),
-    (200, '"code": "new"', cellblock.UnexpectedAnswer),
+    (200, '"code": "new"', cellblock.UnexpectedResponse),
     (500, '"code": "worker_lost", "job_id": "a"', cellblock.WorkerLost),
     (503, '"code": "not_started", "job_id": "a"', cellblock.NotStarted),
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "kind"), ANSWERS)
+@pytest.mark.parametrize(("status", "body", "kind"), RESPONSES)
 def test_each_error_has_a_class(
     status: int, body: str, kind: type[CellblockError]
 ) -> None:
     raw = f'{{"error": "why", {body}, "later": 1}}'.encode()
-    error = Answer(status, {"Retry-After": "7", "X-Request-Id": "r"}, raw).failure()
+    error = Response(status, {"Retry-After": "7", "X-Request-Id": "r"}, raw).failure()
     assert type(error) is kind
     assert (error.message, error.status, error.retry_after) == ("why", status, 7)
     copy = pickle.loads(pickle.dumps(error))
@@ -115,12 +115,12 @@ TIMELESS = (
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", '{"job_id": "a"}', "[" * 100_000, '{"job_id": 1}', TIMELESS]
 )
-def test_what_is_not_in_the_contract(body: str) -> None:
-    with pytest.raises(cellblock.UnexpectedAnswer):
+def test_bodies_outside_the_contract(body: str) -> None:
+    with pytest.raises(cellblock.UnexpectedResponse):
         read(cellblock.Job, body)
 
 
-def test_a_callback_can_be_read() -> None:
+def test_callback_message_decodes() -> None:
     at = "2026-01-02T03:04:05.678Z"
     job = {"job_id": "a", "status": "failed", "code": "internal", "error": "why"}
     times = {"created_at": at, "started_at": None, "finished_at": at}

@@ -8,7 +8,7 @@ from typing import Any
 
 import cellblock
 import pytest
-from gateway import Gateway, Passage, drop, status
+from gateway import Connection, Gateway, drop, status
 
 AT = "2026-01-02T03:04:05.678Z"
 JOB = {"job_id": "a", "status": "succeeded", "result": 3, "stdout": "one\ntwo\n"}
@@ -25,8 +25,8 @@ END = ("end", "1-e", JOB)
 
 def stream(
     *told: Told | str, media: str = "text/event-stream"
-) -> Callable[[Passage], None]:
-    """Answer with events, or with raw texts, and close the connection."""
+) -> Callable[[Connection], None]:
+    """Respond with events, or with raw texts, and close the connection."""
     body = ""
     for each in told:
         if isinstance(each, str):
@@ -35,15 +35,15 @@ def stream(
             kind, number, data = each
             body += f"event: {kind}\nid: {number}\ndata: {json.dumps(data)}\n\n"
     head = f"HTTP/1.1 200 OK\nContent-Type: {media}\nConnection: close\n\n"
-    return lambda passage: passage.answer(head + body)
+    return lambda connection: connection.respond(head + body)
 
 
-def lines(*results: dict[str, Any] | str) -> Callable[[Passage], None]:
+def lines(*results: dict[str, Any] | str) -> Callable[[Connection], None]:
     told = (r if isinstance(r, str) else json.dumps(r) + "\n" for r in results)
     return stream(*told, media="application/x-ndjson")
 
 
-def test_a_watch_goes_on_where_it_broke(through: Any, gateway: Gateway) -> None:
+def test_watch_resumes_where_it_broke(faulty_client: Any, gateway: Gateway) -> None:
     gateway.faults.extend(
         [
             stream(
@@ -55,7 +55,7 @@ def test_a_watch_goes_on_where_it_broke(through: Any, gateway: Gateway) -> None:
             stream(END, ONE),
         ]
     )
-    events = list(through.watch("a"))
+    events = list(faulty_client.watch("a"))
     assert events[:-1] == [
         cellblock.State(job_id="a", status="running", id="1-0"),
         cellblock.Output(stream="stdout", text="one\n", id="1-4"),
@@ -67,15 +67,15 @@ def test_a_watch_goes_on_where_it_broke(through: Any, gateway: Gateway) -> None:
     assert set(gateway.header("Accept")) == {"text/event-stream"}
 
 
-def test_a_watch_begins_behind_an_event(through: Any, gateway: Gateway) -> None:
+def test_watch_starts_after_an_event(faulty_client: Any, gateway: Gateway) -> None:
     gateway.faults.append(status("204 No Content"))
-    assert list(through.watch("a", after="1-e")) == []
+    assert list(faulty_client.watch("a", after="1-e")) == []
     assert gateway.header("Last-Event-ID") == ["1-e"]
 
 
-def test_a_watch_that_gets_nowhere_ends(through: Any, gateway: Gateway) -> None:
+def test_watch_without_progress_ends(faulty_client: Any, gateway: Gateway) -> None:
     gateway.faults.extend([stream(ONE), *[stream("retry: 1\n\n")] * 99])
-    events = through.watch("a")
+    events = faulty_client.watch("a")
     assert next(events).text == "one\n"
     with pytest.raises(cellblock.Unreachable, match="broke off"):
         next(events)
@@ -83,51 +83,53 @@ def test_a_watch_that_gets_nowhere_ends(through: Any, gateway: Gateway) -> None:
     assert len(gateway.heads) == cellblock.Retries().patient().attempts
 
 
-def test_comments_are_a_sign_of_life(through: Any, gateway: Gateway) -> None:
+def test_comments_count_as_progress(faulty_client: Any, gateway: Gateway) -> None:
     gateway.faults.extend([*[stream(":\n\n")] * 9, stream(END)])
-    assert [type(each) for each in through.watch("a")] == [cellblock.End]
+    assert [type(each) for each in faulty_client.watch("a")] == [cellblock.End]
 
 
-def test_a_pause_that_is_too_long_is_not_made(through: Any, gateway: Gateway) -> None:
+def test_retry_beyond_longest_pause_ends_the_watch(
+    faulty_client: Any, gateway: Gateway
+) -> None:
     gateway.faults.append(stream(ONE, "retry: 3600000\n\n"))
     with pytest.raises(cellblock.Unreachable):
-        list(through.watch("a"))
+        list(faulty_client.watch("a"))
     assert len(gateway.heads) == 1
 
 
-def test_a_job_that_is_not_there(through: Any) -> None:
+def test_watching_an_unknown_job(faulty_client: Any) -> None:
     with pytest.raises(cellblock.NotFound):
-        list(through.watch("01981f3e-7c1a-7000-8000-000000000001"))
+        list(faulty_client.watch("01981f3e-7c1a-7000-8000-000000000001"))
 
 
 @pytest.mark.parametrize("data", ["[", "[]", "{}", '{"text"}'])
-def test_events_that_are_not_in_the_contract(
-    through: Any, gateway: Gateway, data: str
+def test_events_outside_the_contract(
+    faulty_client: Any, gateway: Gateway, data: str
 ) -> None:
     gateway.faults.append(stream(f"event: stdout\ndata: {data}\n\n"))
-    with pytest.raises(cellblock.UnexpectedAnswer):
-        list(through.watch("a"))
+    with pytest.raises(cellblock.UnexpectedResponse):
+        list(faulty_client.watch("a"))
 
 
-def test_leaving_a_watch_closes_it(through: Any, gateway: Gateway) -> None:
+def test_leaving_a_watch_closes_it(faulty_client: Any, gateway: Gateway) -> None:
     left = []
 
-    def go_on(passage: Passage) -> None:
-        stream(STATE, ONE)(passage)
+    def go_on(connection: Connection) -> None:
+        stream(STATE, ONE)(connection)
         try:
-            left.append(passage.client.recv(1))  # until the client has disconnected
+            left.append(connection.client.recv(1))  # until the client has disconnected
         except ConnectionError:
             left.append(b"")
 
     gateway.faults.append(go_on)
-    events = through.watch("a")
+    events = faulty_client.watch("a")
     next(events)
     events.close()
     gateway.wait()
     assert left == [b""]
 
 
-def test_results_go_on_where_they_broke(through: Any, gateway: Gateway) -> None:
+def test_results_resume_where_they_broke(faulty_client: Any, gateway: Gateway) -> None:
     refused = {"index": 1, "error": "why", "code": "invalid_request", "later": 1}
     done = {"index": 0, "job": JOB}
     gateway.faults.extend(
@@ -137,7 +139,7 @@ def test_results_go_on_where_they_broke(through: Any, gateway: Gateway) -> None:
             lines("\n", {**done, "index": 2}, done, "\n"),
         ]
     )
-    results = list(through.batch_results("b", after=4))
+    results = list(faulty_client.batch_results("b", after=4))
     assert [(each.index, each.code) for each in results] == [
         (1, "invalid_request"),
         (2, None),
@@ -151,9 +153,9 @@ def test_results_go_on_where_they_broke(through: Any, gateway: Gateway) -> None:
     ]
 
 
-def test_results_that_do_not_come(through: Any, gateway: Gateway) -> None:
+def test_results_without_progress_end(faulty_client: Any, gateway: Gateway) -> None:
     gateway.faults.extend([lines('{"index"')] * 9 + [drop] * 9)
     with pytest.raises(cellblock.Unreachable):
-        list(through.batch_results("b", follow=False))
+        list(faulty_client.batch_results("b", follow=False))
     asked = {head.split(" ")[1] for head in gateway.heads}
     assert asked == {"/batches/b/results?after=0&follow=false"}

@@ -6,8 +6,7 @@ with Client("http://127.0.0.1:8080") as client:
     print(client.run("def main(n):\n    return n * n", args={"n": 7}).result)
 """
 
-from .awaiting import AsyncClient
-from .blocking import Client
+from .async_client import AsyncClient
 from .errors import (
     AlreadyFinished,
     Cancelled,
@@ -32,7 +31,7 @@ from .errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     Unreachable,
     WorkerLost,
 )
@@ -60,6 +59,7 @@ from .models import (
 )
 from .options import Content, JobRequest, Limits, Options, Script
 from .retries import Retries
+from .sync_client import Client
 from .version import __version__
 
 __all__ = [
@@ -116,7 +116,7 @@ __all__ = [
     "Truncated",
     "Unauthorized",
     "Unavailable",
-    "UnexpectedAnswer",
+    "UnexpectedResponse",
     "Unreachable",
     "Usage",
     "WorkerLost",

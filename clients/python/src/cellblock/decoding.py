@@ -10,35 +10,37 @@ import typing
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .errors import UnexpectedAnswer
+from .errors import UnexpectedResponse
 
 T = TypeVar("T")
 
 
 def read(cls: type[T], body: bytes | str) -> T:
-    """Decode a model from JSON. Raises `UnexpectedAnswer` if it does not match."""
+    """Decode a model from JSON. Raises `UnexpectedResponse` if it does not match."""
     return build(cls, parse(body))
 
 
 def parse(body: bytes | str) -> Any:
-    """Parse JSON. Raises `UnexpectedAnswer` if it is invalid."""
+    """Parse JSON. Raises `UnexpectedResponse` if it is invalid."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UnexpectedAnswer(f"the answer is not JSON: {error}") from None
+        raise UnexpectedResponse(f"the response is not JSON: {error}") from None
 
 
 def build(cls: type[T], data: object) -> T:
     """Make a model of parsed JSON; fields that the model lacks are ignored."""
     if not isinstance(data, dict):
-        raise UnexpectedAnswer(
-            f"the answer is no object where {cls.__name__} should be"
+        raise UnexpectedResponse(
+            f"the response is no object where {cls.__name__} should be"
         )
     try:
         fields: dict[str, Any] = _fields(typing.cast("Any", cls))
         return cls(**{n: _value(h, data[n]) for n, h in fields.items() if n in data})
     except (TypeError, ValueError) as error:
-        raise UnexpectedAnswer(f"the answer is no {cls.__name__}: {error}") from None
+        raise UnexpectedResponse(
+            f"the response is no {cls.__name__}: {error}"
+        ) from None
 
 
 @functools.cache

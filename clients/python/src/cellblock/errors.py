@@ -2,7 +2,7 @@
 
 CellblockError
   Unreachable          no response, after all attempts
-  UnexpectedAnswer     a response that the contract does not have
+  UnexpectedResponse     a response that the contract does not have
   NotEnded             the time to wait is over; the job or batch continues
   ClientClosed         the client was closed before or during the call
   Unavailable          `unavailable`
@@ -76,7 +76,7 @@ class Unreachable(CellblockError):
     """No response, after all attempts."""
 
 
-class UnexpectedAnswer(CellblockError):
+class UnexpectedResponse(CellblockError):
     """A response that the contract does not have, such as a proxy's page."""
 
 
@@ -251,7 +251,7 @@ _STATUSES: dict[int, type[CellblockError]] = {
 }
 
 
-def class_of(code: str, status: int, *, ended: bool) -> type[CellblockError]:
+def error_class(code: str, status: int, *, ended: bool) -> type[CellblockError]:
     """Return the exception class for a code, or for the status if the code is unknown.
 
     ended: whether the response is about a job that has ended.
@@ -264,10 +264,10 @@ def class_of(code: str, status: int, *, ended: bool) -> type[CellblockError]:
         return JobFailed
     if status >= 500:
         return ServiceFault
-    return Refused if status >= 400 else UnexpectedAnswer
+    return Refused if status >= 400 else UnexpectedResponse
 
 
-def of_job(job: Job) -> JobFailed:
+def error_of_job(job: Job) -> JobFailed:
     """Make the exception for a job that ended without a result."""
     found = CODES.get(job.code or "", JobFailed)
     failed = found if issubclass(found, JobFailed) else JobFailed

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from .decoding import read
-from .errors import NotEnded, UnexpectedAnswer, of_job
+from .errors import NotEnded, UnexpectedResponse, error_of_job
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 BatchStatus = Literal["running", "ended"]
@@ -144,7 +144,7 @@ class Job(Outcome):
     def raise_for_failure(self) -> None:
         """Raise the `JobFailed` of a job that failed or was cancelled."""
         if self.ended and self.status != "succeeded":
-            raise of_job(self)
+            raise error_of_job(self)
 
     def to_result(self) -> ExecuteResult:
         """Convert a job that succeeded to the result type of `run`.
@@ -156,7 +156,7 @@ class Job(Outcome):
         if not self.ended:
             raise NotEnded(f"the job is {self.status}", job_id=self.job_id)
         if self.usage is None or self.truncated is None:
-            raise UnexpectedAnswer("the job has ended, without its usage")
+            raise UnexpectedResponse("the job has ended, without its usage")
         return ExecuteResult(**{f.name: getattr(self, f.name) for f in fields(self)})
 
 
@@ -225,7 +225,7 @@ class CallbackMessage:
 
     @classmethod
     def from_json(cls, body: bytes | str) -> CallbackMessage:
-        """Decode the body of a callback. Raises `UnexpectedAnswer` if it is invalid."""
+        """Decode a callback's body. Raises `UnexpectedResponse` if it is invalid."""
         return read(cls, body)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from . import requests, streams
-from .answers import Answer
 from .decoding import read
 from .errors import NotEnded
 from .events import Event
@@ -29,8 +28,9 @@ from .models import (
 )
 from .options import JobRequest, Options, Script
 from .requests import Request
+from .responses import Response
 from .retries import Retries
-from .steps import Emit, Flow, Pause, Plan, exchange, work
+from .steps import Flow, Pause, Plan, Yield, call_blocking, send_with_retries
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,8 +61,8 @@ def run(
     Raises `JobFailed` if the job ended without a result; `NotEnded`, with `job_id`, on
     timeout: the job continues.
     """
-    until = None if timeout is None else time.monotonic() + timeout
-    request = yield from work(
+    deadline = None if timeout is None else time.monotonic() + timeout
+    request = yield from call_blocking(
         lambda: requests.execute(
             JobRequest(script=script, **options),
             key=idempotency_key,
@@ -70,12 +70,12 @@ def run(
             inline_files=inline_files,
         )
     )
-    answer = yield from exchange(request, retries, good=(200, 202))
-    if answer.status == 200:
-        return read(ExecuteResult, answer.body)
-    job_id = read(Accepted, answer.body).job_id
-    left = None if until is None else until - time.monotonic()
-    job = yield from wait(retries, job_id, timeout=left, inline_files=inline_files)
+    response = yield from send_with_retries(request, retries, expected=(200, 202))
+    if response.status == 200:
+        return read(ExecuteResult, response.body)
+    job_id = read(Accepted, response.body).job_id
+    time_left = None if deadline is None else deadline - time.monotonic()
+    job = yield from wait(retries, job_id, timeout=time_left, inline_files=inline_files)
     return job.to_result()
 
 
@@ -88,15 +88,15 @@ def submit(
     **options: Unpack[Options],
 ) -> Plan[Accepted]:
     """Submit a script and return the job's id at once. The arguments are `run`'s."""
-    request = yield from work(
+    request = yield from call_blocking(
         lambda: requests.execute(
             JobRequest(script=script, **options),
             key=idempotency_key,
             respond_async=True,
         )
     )
-    answer = yield from exchange(request, retries, good=(202,))
-    return read(Accepted, answer.body)
+    response = yield from send_with_retries(request, retries, expected=(202,))
+    return read(Accepted, response.body)
 
 
 def get(
@@ -107,8 +107,8 @@ def get(
     wait is for how many seconds, at most 30, the service may wait for the job's end.
     """
     request = requests.read_job(job_id, wait=wait, inline_files=inline_files)
-    answer = yield from exchange(request, retries)
-    return read(Job, answer.body)
+    response = yield from send_with_retries(request, retries)
+    return read(Job, response.body)
 
 
 def wait(
@@ -124,13 +124,15 @@ def wait(
     timeout is in seconds; None waits until the end. Raises `NotEnded` on timeout.
     `Job.raise_for_failure` raises the exceptions of `run`.
     """
-    answer = yield from _held(
+    response = yield from _poll(
         retries,
-        lambda hold: requests.read_job(job_id, wait=hold, inline_files=inline_files),
-        lambda answer: read(Job, answer.body).ended,
+        lambda wait_seconds: requests.read_job(
+            job_id, wait=wait_seconds, inline_files=inline_files
+        ),
+        lambda response: read(Job, response.body).ended,
         timeout,
     )
-    job = read(Job, answer.body)
+    job = read(Job, response.body)
     if not job.ended:
         message = f"the job is {job.status} and goes on; it was waited for no longer"
         raise NotEnded(message, job_id=job_id)
@@ -151,10 +153,10 @@ def list_jobs(
     cursor = None
     while True:
         request = requests.list_jobs(status, page_size, cursor)
-        answer = yield from exchange(request, retries)
-        page = read(JobList, answer.body)
+        response = yield from send_with_retries(request, retries)
+        page = read(JobList, response.body)
         for job in page.jobs:
-            yield Emit(job)
+            yield Yield(job)
         cursor = page.next_cursor
         if cursor is None:
             return
@@ -167,10 +169,10 @@ def cancel(retries: Retries, /, job_id: str) -> Plan[Job | Accepted]:
     `wait` returns once it has ended. Raises `AlreadyFinished` if it ended by itself.
     """
     request = requests.delete("jobs", job_id)
-    answer = yield from exchange(request, retries, good=(200, 202))
-    if answer.status == 200:
-        return read(Job, answer.body)
-    return read(Accepted, answer.body)
+    response = yield from send_with_retries(request, retries, expected=(200, 202))
+    if response.status == 200:
+        return read(Job, response.body)
+    return read(Accepted, response.body)
 
 
 def watch(retries: Retries, /, job_id: str, *, after: str = "") -> Flow[Event, None]:
@@ -185,8 +187,8 @@ def watch(retries: Retries, /, job_id: str, *, after: str = "") -> Flow[Event, N
 
 def file(retries: Retries, /, job_id: str, name: str) -> Plan[bytes]:
     """Return the content of a file that a job left, by its `OutputFile.name`."""
-    answer = yield from exchange(requests.read_file(job_id, name), retries)
-    return answer.body
+    response = yield from send_with_retries(requests.read_file(job_id, name), retries)
+    return response.body
 
 
 def stream_file(retries: Retries, /, job_id: str, name: str) -> Flow[bytes, None]:
@@ -203,31 +205,31 @@ def submit_batch(
 ) -> Plan[BatchAccepted]:
     """Submit 1 to 1,000 jobs in one request; `members` has the outcome of each."""
     listed = tuple(jobs)  # here, not in the thread that reads their files
-    request = yield from work(
+    request = yield from call_blocking(
         lambda: requests.create_batch(listed, key=idempotency_key)
     )
-    answer = yield from exchange(request, retries, good=(202,))
-    return read(BatchAccepted, answer.body)
+    response = yield from send_with_retries(request, retries, expected=(202,))
+    return read(BatchAccepted, response.body)
 
 
 def get_batch(retries: Retries, /, batch_id: str, *, wait: float = 0) -> Plan[Batch]:
     """Return the current state of a batch. wait is `get`'s."""
     request = requests.read_batch(batch_id, wait=wait)
-    answer = yield from exchange(request, retries)
-    return read(Batch, answer.body)
+    response = yield from send_with_retries(request, retries)
+    return read(Batch, response.body)
 
 
 def wait_batch(
     retries: Retries, /, batch_id: str, *, timeout: float | None = None
 ) -> Plan[Batch]:
     """Wait until every job of a batch has ended. timeout is `wait`'s."""
-    answer = yield from _held(
+    response = yield from _poll(
         retries,
-        lambda hold: requests.read_batch(batch_id, wait=hold),
-        lambda answer: read(Batch, answer.body).status == "ended",
+        lambda wait_seconds: requests.read_batch(batch_id, wait=wait_seconds),
+        lambda response: read(Batch, response.body).status == "ended",
         timeout,
     )
-    batch = read(Batch, answer.body)
+    batch = read(Batch, response.body)
     if batch.status != "ended":
         raise NotEnded("the batch goes on; it was waited for no longer")
     return batch
@@ -248,48 +250,52 @@ def batch_results(
 def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
     """Cancel every job of a batch that has not ended; running ones end soon after."""
     request = requests.delete("batches", batch_id)
-    answer = yield from exchange(request, retries, good=(200, 202))
-    return read(Batch, answer.body)
+    response = yield from send_with_retries(request, retries, expected=(200, 202))
+    return read(Batch, response.body)
 
 
 def ready(_: Retries, /) -> Plan[Ready]:
     """Check once whether the service accepts jobs; `Unavailable` if not."""
-    answer = yield from exchange(Request("GET", "/readyz"), _ONCE)
-    return read(Ready, answer.body)
+    response = yield from send_with_retries(Request("GET", "/readyz"), _ONCE)
+    return read(Ready, response.body)
 
 
 def health(_: Retries, /) -> Plan[Health]:
     """Check once whether the process is alive."""
-    answer = yield from exchange(Request("GET", "/healthz"), _ONCE)
-    return read(Health, answer.body)
+    response = yield from send_with_retries(Request("GET", "/healthz"), _ONCE)
+    return read(Health, response.body)
 
 
 def metrics(retries: Retries, /) -> Plan[str]:
     """Return the service's metrics in the Prometheus text format."""
-    answer = yield from exchange(Request("GET", "/metrics"), retries)
-    return answer.body.decode()
+    response = yield from send_with_retries(Request("GET", "/metrics"), retries)
+    return response.body.decode()
 
 
-def _held(
+def _poll(
     retries: Retries,
     request: Callable[[float], Request],
-    ended: Callable[[Answer], bool],
+    ended: Callable[[Response], bool],
     timeout: float | None,
-) -> Plan[Answer]:
-    """Ask repeatedly until ended(answer) is true or the time is over.
+) -> Plan[Response]:
+    """Send the request until ended(response) is true or the timeout is over.
 
     Returns the last response. request(seconds) makes a request that the service may
     hold for that long.
     """
-    until = None if timeout is None else time.monotonic() + timeout
+    deadline = None if timeout is None else time.monotonic() + timeout
     while True:
-        asked = time.monotonic()
-        left = requests.MOST_HOLD if until is None else max(0.0, until - asked)
-        hold = min(left, requests.MOST_HOLD)
-        answer = yield from exchange(request(hold), retries.patient())
+        started = time.monotonic()
+        time_left = (
+            requests.MAX_HOLD if deadline is None else max(0.0, deadline - started)
+        )
+        wait_seconds = min(time_left, requests.MAX_HOLD)
+        response = yield from send_with_retries(
+            request(wait_seconds), retries.patient()
+        )
         now = time.monotonic()
-        if ended(answer) or (until is not None and now >= until):
-            return answer
-        early = hold - (now - asked)
-        if early > 0:  # the response was not held: do not poll in a tight loop
-            yield Pause(min(early, answer.retry_after or 1.0))
+        if ended(response) or (deadline is not None and now >= deadline):
+            return response
+        too_early_by = wait_seconds - (now - started)
+        if too_early_by > 0:  # the response was not held: do not poll in a tight loop
+            yield Pause(min(too_early_by, response.retry_after or 1.0))

@@ -16,14 +16,14 @@ import httpx
 
 from .options import Content, JobRequest, Script
 
-FORM_FROM = 1 << 20
+FORM_THRESHOLD = 1 << 20
 """From this many bytes of files on, a request is a form: base64 costs a third."""
 
 # The service holds `run` for 15 seconds, and 1.5 more.
 RUN_HOLD = 16.5
 
-MOST_HOLD = 30.0
-"""Seconds for which the service holds an answer at the most."""
+MAX_HOLD = 30.0
+"""Seconds for which the service holds a response at most."""
 
 # The seconds between two heartbeats on a stream.
 _HEARTBEAT = 15.0
@@ -66,7 +66,7 @@ def execute(
     elif wait is not None and wait < RUN_HOLD:
         headers["Prefer"] = f"wait={max(0, int(wait))}"
     files = {name: _content(value) for name, value in (job.get("files") or {}).items()}
-    in_form = sum(map(len, files.values())) >= FORM_FROM
+    in_form = sum(map(len, files.values())) >= FORM_THRESHOLD
     if in_form and not any(map(_NOT_IN_FORMS.search, files)):
         headers["Content-Type"], content = _form(job, files)
     else:
@@ -97,7 +97,7 @@ def create_batch(jobs: Iterable[JobRequest], *, key: str | None) -> Request:
 
 def read_job(job_id: str, *, wait: float = 0, inline_files: bool = False) -> Request:
     """Make `GET /jobs/{id}`, held until the job ends."""
-    request = _held(f"/jobs/{_part(job_id)}", wait)
+    request = _long_poll(f"/jobs/{_path_segment(job_id)}", wait)
     if not inline_files:
         return request
     params = {**request.params, "inline_files": "true"}
@@ -106,24 +106,26 @@ def read_job(job_id: str, *, wait: float = 0, inline_files: bool = False) -> Req
 
 def read_batch(batch_id: str, *, wait: float = 0) -> Request:
     """Make `GET /batches/{id}`, held until the batch ends."""
-    return _held(f"/batches/{_part(batch_id)}", wait)
+    return _long_poll(f"/batches/{_path_segment(batch_id)}", wait)
 
 
 def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Request:
     """Make `GET /jobs`, for one page."""
     params = {"status": status, "limit": limit, "cursor": cursor}
-    given = {name: str(value) for name, value in params.items() if value is not None}
-    return Request("GET", "/jobs", params=given)
+    present = {name: str(value) for name, value in params.items() if value is not None}
+    return Request("GET", "/jobs", params=present)
 
 
-def delete(kind: str, what: str) -> Request:
+def delete(kind: str, name: str) -> Request:
     """Make the `DELETE` of a job or a batch."""
-    return Request("DELETE", f"/{kind}/{_part(what)}")
+    return Request("DELETE", f"/{kind}/{_path_segment(name)}")
 
 
 def read_file(job_id: str, name: str) -> Request:
     """Make `GET /jobs/{id}/files/{path}`."""
-    return Request("GET", f"/jobs/{_part(job_id)}/files/{quote(name, safe='/')}")
+    return Request(
+        "GET", f"/jobs/{_path_segment(job_id)}/files/{quote(name, safe='/')}"
+    )
 
 
 def watch(job_id: str, after: str) -> Request:
@@ -131,28 +133,28 @@ def watch(job_id: str, after: str) -> Request:
     headers = {"Accept": "text/event-stream"}
     if after:
         headers["Last-Event-ID"] = after
-    path = f"/jobs/{_part(job_id)}/events"
+    path = f"/jobs/{_path_segment(job_id)}/events"
     return Request("GET", path, headers=headers, hold=_HEARTBEAT)
 
 
 def batch_results(batch_id: str, after: int, *, follow: bool) -> Request:
     """Make `GET /batches/{id}/results`, without the first lines."""
     params = {"after": str(after), "follow": "true" if follow else "false"}
-    path = f"/batches/{_part(batch_id)}/results"
+    path = f"/batches/{_path_segment(batch_id)}/results"
     return Request("GET", path, params=params, hold=_HEARTBEAT)
 
 
-def _held(path: str, wait: float) -> Request:
-    wait = min(max(wait, 0.0), MOST_HOLD)
+def _long_poll(path: str, wait: float) -> Request:
+    wait = min(max(wait, 0.0), MAX_HOLD)
     params = {"wait": f"{wait:.3f}"} if wait else {}
     return Request("GET", path, params=params, hold=wait)
 
 
-def _key(given: str | None) -> str:
-    return uuid.uuid4().hex if given is None else given
+def _key(value: str | None) -> str:
+    return uuid.uuid4().hex if value is None else value
 
 
-def _part(value: str) -> str:
+def _path_segment(value: str) -> str:
     """Escape one part of a path."""
     if value in ("", ".", ".."):
         raise ValueError(f"{value!r} is no id")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-REPEATED_STATUSES = frozenset({429, 502, 503, 504})
-"""Answers that time mends. A repeated POST is safe, as it has its idempotency key."""
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
+"""Temporary errors. A repeated POST is safe, since it has its idempotency key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,13 @@ class Retries:
             return self
         return replace(self, attempts=2 * self.attempts)
 
-    def pause(self, attempt: int, asked: float | None = None) -> float | None:
+    def pause(self, attempt: int, retry_after: float | None = None) -> float | None:
         """Return the seconds to wait after an attempt, from 1; None to stop retrying.
 
-        asked is the service's `Retry-After`, the minimum.
+        retry_after is the service's `Retry-After`, the minimum.
         """
-        asked = asked or 0.0
-        if attempt >= self.attempts or asked > self.longest_pause:
+        retry_after = retry_after or 0.0
+        if attempt >= self.attempts or retry_after > self.longest_pause:
             return None
-        most = min(self.longest_pause, self.first_pause * 2.0 ** (attempt - 1))
-        return asked + most * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+        upper = min(self.longest_pause, self.first_pause * 2.0 ** (attempt - 1))
+        return retry_after + upper * random.uniform(0.5, 1.0)  # noqa: S311 -- no secret

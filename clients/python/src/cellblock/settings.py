@@ -38,11 +38,11 @@ class Settings:
     def __repr__(self) -> str:
         return self.base_url
 
-    def for_httpx(self) -> dict[str, Any]:
+    def client_arguments(self) -> dict[str, Any]:
         """Return the arguments of httpx's clients."""
         return {"base_url": self.base_url, "headers": self._headers}
 
-    def of(self, request: Request) -> dict[str, Any]:
+    def request_arguments(self, request: Request) -> dict[str, Any]:
         """Return the arguments of httpx's build_request."""
         return {
             "method": request.method,

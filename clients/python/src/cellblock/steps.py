@@ -13,16 +13,16 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from .answers import Answer
 from .errors import CellblockError, Unreachable
 from .requests import Request
-from .retries import REPEATED_STATUSES, Retries
+from .responses import Response
+from .retries import RETRIED_STATUSES, Retries
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 # After these errors a request may be repeated, whether or not it was received.
-_PASSING = (
+_TEMPORARY_ERRORS = (
     httpx.NetworkError,
     httpx.TimeoutException,
     httpx.RemoteProtocolError,
@@ -32,7 +32,7 @@ _PASSING = (
 
 @dataclass(frozen=True)
 class Send:
-    """Send the request and read the whole response. The outcome is an `Answer`."""
+    """Send the request and read the whole response. The outcome is a `Response`."""
 
     request: Request
 
@@ -57,80 +57,80 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Work:
+class CallBlocking:
     """Call a function that may block. The outcome is what it returns."""
 
     function: Callable[[], Any]
 
 
 @dataclass(frozen=True)
-class Emit(Generic[T]):
+class Yield(Generic[T]):
     """Yield an item from the client's iterator."""
 
     item: T
 
 
-Step = Send | Open | Next | Pause | Work
+Step = Send | Open | Next | Pause | CallBlocking
 Plan = Generator[Step, Any, T]
 """Steps that end in a T."""
 
-Flow = Generator[Step | Emit[T], Any, R]
+Flow = Generator[Step | Yield[T], Any, R]
 """Steps with Ts between them, that end in an R."""
 
 S = TypeVar("S")
 
 
 class Steps(Generic[S, T]):
-    """Iterates over the steps of a plan. `reply` passes it the outcome of each."""
+    """Iterates over the steps of a plan; `set_outcome` passes each outcome to it."""
 
     result: T
     """What the plan ended in."""
 
     def __init__(self, plan: Generator[S, Any, T]) -> None:
         self._plan = plan
-        self._reply: Any = None
+        self._outcome: Any = None
 
     def __iter__(self) -> Iterator[S]:
         return self
 
     def __next__(self) -> S:
-        reply, self._reply = self._reply, None
+        outcome, self._outcome = self._outcome, None
         try:
-            if isinstance(reply, httpx.RequestError):
-                return self._plan.throw(reply)
-            return self._plan.send(reply)
+            if isinstance(outcome, httpx.RequestError):
+                return self._plan.throw(outcome)
+            return self._plan.send(outcome)
         except StopIteration as end:
             self.result = end.value
             raise
 
-    def reply(self, value: Any) -> None:
+    def set_outcome(self, value: Any) -> None:
         """Pass on the outcome of the step; an error of httpx is raised in the plan."""
-        self._reply = value
+        self._outcome = value
 
 
-def work(function: Callable[[], T]) -> Plan[T]:
+def call_blocking(function: Callable[[], T]) -> Plan[T]:
     """Call a function that may block."""
-    result: T = yield Work(function)
+    result: T = yield CallBlocking(function)
     return result
 
 
-def exchange(
+def send_with_retries(
     request: Request,
     retries: Retries,
     *,
-    good: tuple[int, ...] = (200,),
-    how: type[Send] | type[Open] = Send,
-) -> Plan[Answer]:
-    """Send a request, with retries, until the status is one of good."""
+    expected: tuple[int, ...] = (200,),
+    step: type[Send] | type[Open] = Send,
+) -> Plan[Response]:
+    """Send a request, with retries, until the status is one of expected."""
     attempt = 0
     while True:
         attempt += 1
-        outcome = yield from attempt_once(request, how)
-        if isinstance(outcome, Answer):
-            if outcome.status in good:
+        outcome = yield from attempt_once(request, step)
+        if isinstance(outcome, Response):
+            if outcome.status in expected:
                 return outcome
             failure = outcome.failure()
-            if outcome.status not in REPEATED_STATUSES:
+            if outcome.status not in RETRIED_STATUSES:
                 raise failure
         else:
             failure = outcome
@@ -141,21 +141,21 @@ def exchange(
 
 
 def attempt_once(
-    request: Request, how: type[Send] | type[Open]
-) -> Plan[Answer | CellblockError]:
+    request: Request, step: type[Send] | type[Open]
+) -> Plan[Response | CellblockError]:
     """Send a request once. Returns the error if another attempt may succeed."""
     try:
-        answer: Answer = yield how(request)
+        response: Response = yield step(request)
     except httpx.RequestError as error:
-        return lost(error)
-    return answer
+        return to_unreachable(error)
+    return response
 
 
-def lost(error: httpx.RequestError) -> Unreachable:
+def to_unreachable(error: httpx.RequestError) -> Unreachable:
     """Return the exception for a failed connection; raise it if it is permanent."""
     # The error's own text may be empty.
-    failure = Unreachable(f"no answer: {type(error).__name__} {error}".rstrip())
+    failure = Unreachable(f"no response: {type(error).__name__} {error}".rstrip())
     failure.__cause__ = error
-    if not isinstance(error, _PASSING):
+    if not isinstance(error, _TEMPORARY_ERRORS):
         raise failure
     return failure

@@ -8,15 +8,15 @@ from typing import Any, Protocol, TypeVar
 import httpx
 
 from . import requests
-from .answers import Answer
 from .decoding import build, parse, read
-from .errors import CellblockError, UnexpectedAnswer, Unreachable
+from .errors import CellblockError, UnexpectedResponse, Unreachable
 from .events import End, Event, Output, State
 from .models import BatchResult, Job
 from .requests import Request
-from .retries import REPEATED_STATUSES, Retries
+from .responses import Response
+from .retries import RETRIED_STATUSES, Retries
 from .sse import Message, Parser
-from .steps import Emit, Flow, Next, Open, Pause, exchange, lost
+from .steps import Flow, Next, Open, Pause, Yield, send_with_retries, to_unreachable
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -28,7 +28,7 @@ class Reader(Protocol[T_co]):
     ended: bool
     """Whether nothing more comes."""
 
-    moved: bool
+    received_any: bool
     """Whether anything came since this was last set to False."""
 
     retry_after: float | None
@@ -49,11 +49,11 @@ def follow(reader: Reader[T], retries: Retries) -> Flow[T, None]:
     attempt = 0
     while True:
         attempt += 1
-        reader.moved = False
+        reader.received_any = False
         failure = yield from _follow_once(reader)
         if failure is None:
             return
-        if reader.moved:
+        if reader.received_any:
             attempt = 1
         pause = retries.pause(attempt, failure.retry_after or reader.retry_after)
         if pause is None:
@@ -64,12 +64,12 @@ def follow(reader: Reader[T], retries: Retries) -> Flow[T, None]:
 def _follow_once(reader: Reader[T]) -> Flow[T, CellblockError | None]:
     """Read one connection. Returns the error if it ended too early, else None."""
     try:
-        answer: Answer = yield Open(reader.request())
-        if answer.status == 204:
+        response: Response = yield Open(reader.request())
+        if response.status == 204:
             return None
-        if answer.status != 200:
-            failure = answer.failure()
-            if answer.status in REPEATED_STATUSES:
+        if response.status != 200:
+            failure = response.failure()
+            if response.status in RETRIED_STATUSES:
                 return failure
             raise failure
         while not reader.ended:
@@ -78,52 +78,52 @@ def _follow_once(reader: Reader[T]) -> Flow[T, CellblockError | None]:
                 reader.finish()
                 break
             for item in reader.feed(chunk):
-                yield Emit(item)
+                yield Yield(item)
     except httpx.RequestError as error:
-        return lost(error)
-    return None if reader.ended else Unreachable("the answer broke off")
+        return to_unreachable(error)
+    return None if reader.ended else Unreachable("the response broke off")
 
 
 def download(request: Request, retries: Retries) -> Flow[bytes, None]:
     """Yield the chunks of a response's body. It retries only until the body begins."""
-    yield from exchange(request, retries, how=Open)
+    yield from send_with_retries(request, retries, step=Open)
     try:
         while True:
             chunk: bytes | None = yield Next()
             if chunk is None:
                 return
-            yield Emit(chunk)
+            yield Yield(chunk)
     except httpx.RequestError as error:
-        raise lost(error) from error
+        raise to_unreachable(error) from error
 
 
 class EventReader:
     """Reads a job's events."""
 
     def __init__(self, job_id: str, after: str) -> None:
-        self.ended = self.moved = False
+        self.ended = self.received_any = False
         self.retry_after: float | None = None
         self._job_id = job_id
-        self._last = after
+        self._last_id = after
         self._parser = Parser()
 
     def request(self) -> Request:
         """See Reader."""
         self._parser = Parser()
-        return requests.watch(self._job_id, self._last)
+        return requests.watch(self._job_id, self._last_id)
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """See Reader."""
         for message in self._parser.feed(chunk):
-            self.moved = True
-            self._last = message.id or self._last
+            self.received_any = True
+            self._last_id = message.id or self._last_id
             event = _event(message)
             if event is not None:
                 yield event
             if isinstance(event, End):
                 self.ended = True
                 return
-        self.moved = self.moved or self._parser.comments > 0
+        self.received_any = self.received_any or self._parser.comments > 0
         if self._parser.retry is not None:
             self.retry_after = self._parser.retry / 1000
 
@@ -135,46 +135,48 @@ def _event(message: Message) -> Event | None:
     """Convert a message to an event; None if its type is unknown."""
     match message.event:
         case "state":
-            return build(State, {**_object(message.data), "id": message.id})
+            return build(State, {**_parse_object(message.data), "id": message.id})
         case "stdout" | "stderr":
-            more = {"stream": message.event, "id": message.id}
-            return build(Output, {**_object(message.data), **more})
+            fields = {"stream": message.event, "id": message.id}
+            return build(Output, {**_parse_object(message.data), **fields})
         case "end":
             return End(job=read(Job, message.data), id=message.id)
         case _:
             return None
 
 
-def _object(data: str) -> dict[str, Any]:
-    found = parse(data)
-    if not isinstance(found, dict):
-        raise UnexpectedAnswer("the data of an event is no object")
-    return found
+def _parse_object(data: str) -> dict[str, Any]:
+    parsed = parse(data)
+    if not isinstance(parsed, dict):
+        raise UnexpectedResponse("the data of an event is no object")
+    return parsed
 
 
 class ResultReader:
     """Reads a batch's results."""
 
     def __init__(self, batch_id: str, after: int, *, wait: bool) -> None:
-        self.ended = self.moved = False
+        self.ended = self.received_any = False
         self.retry_after: float | None = None
         self._batch_id = batch_id
         self._wait = wait
-        self._lines = after
+        self._lines_read = after
         self._rest = b""
 
     def request(self) -> Request:
         """See Reader."""
         self._rest = b""
-        return requests.batch_results(self._batch_id, self._lines, follow=self._wait)
+        return requests.batch_results(
+            self._batch_id, self._lines_read, follow=self._wait
+        )
 
     def feed(self, chunk: bytes) -> Iterator[BatchResult]:
         """See Reader."""
-        self.moved = True
+        self.received_any = True
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             if line.strip():
-                self._lines += 1
+                self._lines_read += 1
                 yield read(BatchResult, line)
 
     def finish(self) -> None:

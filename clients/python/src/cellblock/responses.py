@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .decoding import read
-from .errors import CellblockError, JobFailed, UnexpectedAnswer, class_of
+from .errors import CellblockError, JobFailed, UnexpectedResponse, error_class
 from .models import ErrorBody, Job
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response: its status, its headers (case-insensitive), and its whole body.
 
     The body of a streamed response is empty.
@@ -31,12 +31,12 @@ class Answer:
         """The exception for this response."""
         try:
             body = read(ErrorBody, self.body)
-        except UnexpectedAnswer:
-            sentence = f"the answer was {self.status}, without a reason"
+        except UnexpectedResponse:
+            sentence = f"the response was {self.status}, without a reason"
             body = ErrorBody(error=sentence, code="")
         # Failures of a job have its id; refusals with these statuses have none.
         ended = bool(body.job_id) and self.status in (400, 409, 422, 500)
-        error = class_of(body.code, self.status, ended=ended)(
+        error = error_class(body.code, self.status, ended=ended)(
             body.error,
             code=body.code or None,
             status=self.status,

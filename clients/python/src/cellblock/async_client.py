@@ -11,25 +11,25 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from . import plans
-from .answers import Answer
 from .errors import ClientClosed
 from .requests import Request
+from .responses import Response
 from .retries import Retries
 from .settings import Settings
-from .signatures import like
-from .steps import Emit, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Work
+from .signatures import with_signature_of
+from .steps import CallBlocking, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Yield
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Line:
+class _Connection:
     """Performs the steps of one plan; holds the response that is being streamed."""
 
     def __init__(self, http: httpx.AsyncClient, settings: Settings) -> None:
         self._http = http
         self._settings = settings
-        self._answer: httpx.Response | None = None
+        self._response: httpx.Response | None = None
         self._chunks: AsyncIterator[bytes] | None = None
 
     async def perform(self, step: Step) -> Any:
@@ -53,22 +53,22 @@ class _Line:
                 return await anext(self._chunks, None) if self._chunks else None
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
-            case Work(function):
+            case CallBlocking(function):
                 return await asyncio.to_thread(function)
 
-    async def _open(self, request: Request, *, streamed: bool) -> Answer:
+    async def _open(self, request: Request, *, streamed: bool) -> Response:
         await self.aclose()
-        built = self._http.build_request(**self._settings.of(request))
-        answer = self._answer = await self._http.send(built, stream=True)
-        if streamed and answer.status_code == 200:
-            self._chunks = answer.aiter_bytes()
-            return Answer(answer.status_code, answer.headers, b"")
-        body = await answer.aread()
-        return Answer(answer.status_code, answer.headers, body)
+        built = self._http.build_request(**self._settings.request_arguments(request))
+        response = self._response = await self._http.send(built, stream=True)
+        if streamed and response.status_code == 200:
+            self._chunks = response.aiter_bytes()
+            return Response(response.status_code, response.headers, b"")
+        body = await response.aread()
+        return Response(response.status_code, response.headers, body)
 
     async def aclose(self) -> None:
-        if self._answer is not None:
-            await self._answer.aclose()
+        if self._response is not None:
+            await self._response.aclose()
 
 
 def _call(
@@ -76,12 +76,12 @@ def _call(
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
     """Make a method that runs a plan and returns its result."""
 
-    @like(plan)
+    @with_signature_of(plan)
     async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
         steps = Steps(plan(client.retries, *args, **kwargs))
-        async with client._line() as line:
+        async with client._connection() as connection:
             for step in steps:
-                steps.reply(await line.perform(step))
+                steps.set_outcome(await connection.perform(step))
         return steps.result
 
     return method
@@ -90,19 +90,19 @@ def _call(
 def _iterate(
     flow: Callable[Concatenate[Retries, P], Flow[T, None]],
 ) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]]:
-    """Make a method that runs a flow and yields the items that it emits."""
+    """Make a method that runs a flow and yields its items."""
 
-    @like(flow, "AsyncIterator[{}]")
+    @with_signature_of(flow, "AsyncIterator[{}]")
     async def method(
         client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[T, None]:
         steps = Steps(flow(client.retries, *args, **kwargs))
-        async with client._line() as line:
+        async with client._connection() as connection:
             for step in steps:
-                if isinstance(step, Emit):
+                if isinstance(step, Yield):
                     yield step.item
                 else:
-                    steps.reply(await line.perform(step))
+                    steps.set_outcome(await connection.perform(step))
 
     return method
 
@@ -129,7 +129,7 @@ class AsyncClient:
         self._settings = Settings(base_url, token, timeout)
         self.retries = retries or Retries()
         self._http = httpx.AsyncClient(
-            transport=transport, **self._settings.for_httpx()
+            transport=transport, **self._settings.client_arguments()
         )
 
     def __repr__(self) -> str:
@@ -150,8 +150,8 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    def _line(self) -> aclosing[_Line]:
-        return aclosing(_Line(self._http, self._settings))
+    def _connection(self) -> aclosing[_Connection]:
+        return aclosing(_Connection(self._http, self._settings))
 
     run = _call(plans.run)
     submit = _call(plans.submit)

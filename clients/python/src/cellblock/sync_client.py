@@ -11,25 +11,25 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import httpx
 
 from . import plans
-from .answers import Answer
 from .errors import ClientClosed
 from .requests import Request
+from .responses import Response
 from .retries import Retries
 from .settings import Settings
-from .signatures import like
-from .steps import Emit, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Work
+from .signatures import with_signature_of
+from .steps import CallBlocking, Flow, Next, Open, Pause, Plan, Send, Step, Steps, Yield
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Line:
+class _Connection:
     """Performs the steps of one plan; holds the response that is being streamed."""
 
     def __init__(self, http: httpx.Client, settings: Settings) -> None:
         self._http = http
         self._settings = settings
-        self._answer: httpx.Response | None = None
+        self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
 
     def perform(self, step: Step) -> Any:
@@ -53,22 +53,22 @@ class _Line:
                 return next(self._chunks, None)
             case Pause(seconds):
                 return time.sleep(seconds)
-            case Work(function):
+            case CallBlocking(function):
                 return function()
 
-    def _open(self, request: Request, *, streamed: bool) -> Answer:
+    def _open(self, request: Request, *, streamed: bool) -> Response:
         self.close()
-        built = self._http.build_request(**self._settings.of(request))
-        answer = self._answer = self._http.send(built, stream=True)
-        if streamed and answer.status_code == 200:
-            self._chunks = answer.iter_bytes()
-            return Answer(answer.status_code, answer.headers, b"")
-        body = answer.read()
-        return Answer(answer.status_code, answer.headers, body)
+        built = self._http.build_request(**self._settings.request_arguments(request))
+        response = self._response = self._http.send(built, stream=True)
+        if streamed and response.status_code == 200:
+            self._chunks = response.iter_bytes()
+            return Response(response.status_code, response.headers, b"")
+        body = response.read()
+        return Response(response.status_code, response.headers, body)
 
     def close(self) -> None:
-        if self._answer is not None:
-            self._answer.close()
+        if self._response is not None:
+            self._response.close()
 
 
 def _call(
@@ -76,12 +76,12 @@ def _call(
 ) -> Callable[Concatenate[Client, P], T]:
     """Make a method that runs a plan and returns its result."""
 
-    @like(plan)
+    @with_signature_of(plan)
     def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
         steps = Steps(plan(client.retries, *args, **kwargs))
-        with client._line() as line:
+        with client._connection() as connection:
             for step in steps:
-                steps.reply(line.perform(step))
+                steps.set_outcome(connection.perform(step))
         return steps.result
 
     return method
@@ -90,19 +90,19 @@ def _call(
 def _iterate(
     flow: Callable[Concatenate[Retries, P], Flow[T, None]],
 ) -> Callable[Concatenate[Client, P], Generator[T, None, None]]:
-    """Make a method that runs a flow and yields the items that it emits."""
+    """Make a method that runs a flow and yields its items."""
 
-    @like(flow, "Iterator[{}]")
+    @with_signature_of(flow, "Iterator[{}]")
     def method(
         client: Client, /, *args: P.args, **kwargs: P.kwargs
     ) -> Generator[T, None, None]:
         steps = Steps(flow(client.retries, *args, **kwargs))
-        with client._line() as line:
+        with client._connection() as connection:
             for step in steps:
-                if isinstance(step, Emit):
+                if isinstance(step, Yield):
                     yield step.item
                 else:
-                    steps.reply(line.perform(step))
+                    steps.set_outcome(connection.perform(step))
 
     return method
 
@@ -131,7 +131,9 @@ class Client:
     ) -> None:
         self._settings = Settings(base_url, token, timeout)
         self.retries = retries or Retries()
-        self._http = httpx.Client(transport=transport, **self._settings.for_httpx())
+        self._http = httpx.Client(
+            transport=transport, **self._settings.client_arguments()
+        )
 
     def __repr__(self) -> str:
         return f"Client({self._settings})"
@@ -151,8 +153,8 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def _line(self) -> closing[_Line]:
-        return closing(_Line(self._http, self._settings))
+    def _connection(self) -> closing[_Connection]:
+        return closing(_Connection(self._http, self._settings))
 
     run = _call(plans.run)
     submit = _call(plans.submit)
