@@ -141,8 +141,8 @@ func (s *eventStream) encode(event jobs.Event) (name string, data []byte, releas
 		name = "state"
 		data, err = encodeLine(api.StateEvent{JobID: exchangeOf(s.r).jobID, Status: api.JobStatus(event.State)})
 	default:
-		name = string(event.Printed.Stream)
-		data, err = encodeLine(api.OutputEvent{Text: event.Printed.Text})
+		name = string(event.Output.Stream)
+		data, err = encodeLine(api.OutputEvent{Text: event.Output.Text})
 	}
 	return name, data, release, err
 }

@@ -47,7 +47,7 @@ func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
 			tell([]jobs.Event{{State: jobs.StateRunning, Position: running}}),
 			tell(nil),
 			tell([]jobs.Event{
-				{Printed: jobs.Printed{Stream: jobs.Stdout, At: 3, Text: "a\nb\r\"é\u2028"}, Position: after},
+				{Output: jobs.OutputChunk{Stream: jobs.Stdout, Offset: 3, Text: "a\nb\r\"é\u2028"}, Position: after},
 				{End: &record, Position: jobs.Position{State: record.State, Stdout: 12}},
 			}))
 	})

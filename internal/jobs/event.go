@@ -16,22 +16,22 @@ const (
 	Stderr Stream = "stderr"
 )
 
-// Printed is a piece of a script's output.
-type Printed struct {
+// OutputChunk is a part of a script's output.
+type OutputChunk struct {
 	Stream Stream
-	// At is the offset of the piece in the stream's text, in bytes.
-	At int
+	// Offset is the offset of the chunk in the stream's text, in bytes.
+	Offset int
 	// Text is valid UTF-8.
 	Text string
 }
 
-// Event is something that happened to a job: one of State, Printed and End. Position is the watcher's position after
+// Event is something that happened to a job: one of State, Output and End. Position is the watcher's position after
 // it.
 type Event struct {
 	// State is the job's new state, never a final one; "" for another event.
 	State State
-	// Printed is new output; its Text is "" for another event.
-	Printed Printed
+	// Output is new output; its Text is "" for another event.
+	Output OutputChunk
 	// End is the record of the ended job, for the last event; nil for another one.
 	End      *Record
 	Position Position
@@ -80,17 +80,17 @@ func ParsePosition(s string) (Position, *Error) {
 	return Position{State: told[numbers[0]], Stdout: numbers[1], Stderr: numbers[2]}, nil
 }
 
-// Take returns the part of piece that is after p, and the position after that part. The part is empty if all of it was
-// received, or if output before piece is missing, which is then delivered at the end.
-func (p Position) Take(piece Printed) (Printed, Position) {
+// Advance returns the part of chunk that is after p, and the position after that part. The part is empty if all of it
+// was received, or if output before chunk is missing, which is then delivered at the end.
+func (p Position) Advance(chunk OutputChunk) (OutputChunk, Position) {
 	at := &p.Stdout
-	if piece.Stream == Stderr {
+	if chunk.Stream == Stderr {
 		at = &p.Stderr
 	}
-	if piece.At > *at || piece.At+len(piece.Text) <= *at {
-		return Printed{Stream: piece.Stream, At: *at}, p
+	if chunk.Offset > *at || chunk.Offset+len(chunk.Text) <= *at {
+		return OutputChunk{Stream: chunk.Stream, Offset: *at}, p
 	}
-	left := Printed{Stream: piece.Stream, At: *at, Text: piece.Text[*at-piece.At:]}
+	left := OutputChunk{Stream: chunk.Stream, Offset: *at, Text: chunk.Text[*at-chunk.Offset:]}
 	*at += len(left.Text)
 	return left, p
 }

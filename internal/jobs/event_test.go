@@ -37,8 +37,8 @@ func TestPiecesAreToldOnceAndInOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := jobs.Position{Stdout: 10, Stderr: 3}
-			got, p := p.Take(jobs.Printed{Stream: jobs.Stdout, At: test.at, Text: test.text})
-			if got.Text != test.told || p.Stdout != test.after || p.Stderr != 3 || got.Text != "" && got.At != 10 {
+			got, p := p.Advance(jobs.OutputChunk{Stream: jobs.Stdout, Offset: test.at, Text: test.text})
+			if got.Text != test.told || p.Stdout != test.after || p.Stderr != 3 || got.Text != "" && got.Offset != 10 {
 				t.Errorf("told %+v, then %+v", got, p)
 			}
 		})

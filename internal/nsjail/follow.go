@@ -27,15 +27,15 @@ func collectBoth(stdout, stderr *os.File, limit int64) outputs {
 // Follow calls emit with the script's output, from its first byte on and as the script writes it,
 // until ctx is done. The texts of one output, joined, are a prefix of what Run returns of it. Only
 // one caller at a time may follow; it may start before Run.
-func (o *outputs) Follow(ctx context.Context, emit func([]jobs.Printed)) {
+func (o *outputs) Follow(ctx context.Context, emit func([]jobs.OutputChunk)) {
 	out, err := tail{output: o.stdout}, tail{output: o.stderr}
 	for {
-		var printed []jobs.Printed
+		var printed []jobs.OutputChunk
 		if at, text := out.next(); text != "" {
-			printed = append(printed, jobs.Printed{Stream: jobs.Stdout, At: at, Text: text})
+			printed = append(printed, jobs.OutputChunk{Stream: jobs.Stdout, Offset: at, Text: text})
 		}
 		if at, text := err.next(); text != "" {
-			printed = append(printed, jobs.Printed{Stream: jobs.Stderr, At: at, Text: text})
+			printed = append(printed, jobs.OutputChunk{Stream: jobs.Stderr, Offset: at, Text: text})
 		}
 		if len(printed) > 0 {
 			emit(printed)

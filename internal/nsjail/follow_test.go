@@ -62,11 +62,11 @@ func TestFollow(t *testing.T) {
 	stderr, stderrIn := open()
 	o := collectBoth(stdout, stderr, 1<<20)
 	write(t, stdoutIn, "before")
-	told := make(chan jobs.Printed, 100)
+	told := make(chan jobs.OutputChunk, 100)
 	ctx, stop := context.WithCancel(t.Context())
 	var following sync.WaitGroup
 	following.Go(func() {
-		o.Follow(ctx, func(printed []jobs.Printed) {
+		o.Follow(ctx, func(printed []jobs.OutputChunk) {
 			for _, piece := range printed {
 				told <- piece
 			}
@@ -78,7 +78,7 @@ func TestFollow(t *testing.T) {
 			select {
 			case piece := <-told:
 				got += piece.Text
-				if piece.Stream != stream || piece.At+len(piece.Text) != at+len(got) || !strings.HasPrefix(text, got) {
+				if piece.Stream != stream || piece.Offset+len(piece.Text) != at+len(got) || !strings.HasPrefix(text, got) {
 					t.Fatalf("got %+v, want %s at %d: %q", piece, stream, at, text)
 				}
 			case <-time.After(5 * time.Second):

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// tellInterval is the least time between two stored pieces of a job's output; text printed in
-	// between goes into one piece.
+	// tellInterval is the least time between two stored chunks of a job's output; text printed in
+	// between goes into one chunk.
 	tellInterval = 20 * time.Millisecond
 	// tellGrace is how much longer than its wall limit a job's output is kept for late watchers.
 	tellGrace = time.Minute
@@ -29,7 +29,7 @@ type broadcast struct {
 
 func (w *Worker) newBroadcast(id string, sandbox Sandbox) *broadcast {
 	b := &broadcast{follow: func(ctx context.Context) {
-		sandbox.Follow(ctx, func(printed []jobs.Printed) { w.tell(ctx, id, printed) })
+		sandbox.Follow(ctx, func(chunks []jobs.OutputChunk) { w.tell(ctx, id, chunks) })
 	}}
 	b.ctx, b.cancel = context.WithCancel(w.killed)
 	return b
@@ -53,12 +53,12 @@ func (b *broadcast) stop() {
 	b.all.Wait()
 }
 
-// tell stores a piece for the watchers, and retries until ctx is done: without it they would get
+// tell stores a chunk for the watchers, and retries until ctx is done: without it they would get
 // nothing more until the end.
-func (w *Worker) tell(ctx context.Context, id string, printed []jobs.Printed) {
+func (w *Worker) tell(ctx context.Context, id string, chunks []jobs.OutputChunk) {
 	for pause := tellInterval; ; pause = min(2*pause, longestPause) {
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout)
-		err := w.Store.Append(attempt, id, printed, w.Wall+tellGrace)
+		err := w.Store.Append(attempt, id, chunks, w.Wall+tellGrace)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			w.Logger.Debug("what a job printed cannot be told; it is tried again", "job_id", id, "error", err)

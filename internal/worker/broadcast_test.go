@@ -15,16 +15,16 @@ const printing = "import time\ndef main():\n    for i in range(200):\n        pr
 // heard returns the stdout in a job's stream.
 func (b *bench) heard(t *testing.T, id string) string {
 	t.Helper()
-	_, pieces, err := b.Store.Tail(t.Context(), id, "", 10_000)
+	_, entries, err := b.Store.Tail(t.Context(), id, "", 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	for _, piece := range pieces {
-		if piece.At != text.Len() {
-			t.Fatalf("a piece is at %d, want %d", piece.At, text.Len())
+	for _, chunk := range entries {
+		if chunk.Offset != text.Len() {
+			t.Fatalf("a chunk is at %d, want %d", chunk.Offset, text.Len())
 		}
-		text.WriteString(piece.Text)
+		text.WriteString(chunk.Text)
 	}
 	return text.String()
 }
@@ -109,7 +109,7 @@ func TestAnOutageOfRedisLosesNothingThatIsTold(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	before := len(b.heard(t, id)) // also checks that no piece is missing
+	before := len(b.heard(t, id)) // also checks that no chunk is missing
 	for deadline := time.Now().Add(10 * time.Second); len(b.heard(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing more is told")

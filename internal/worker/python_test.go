@@ -47,10 +47,10 @@ type python struct {
 }
 
 // Follow implements Sandbox.
-func (p *python) Follow(ctx context.Context, told func([]jobs.Printed)) {
+func (p *python) Follow(ctx context.Context, told func([]jobs.OutputChunk)) {
 	for at := 0; ; {
 		if text := p.stdout.from(at); text != "" {
-			told([]jobs.Printed{{Stream: jobs.Stdout, At: at, Text: text}})
+			told([]jobs.OutputChunk{{Stream: jobs.Stdout, Offset: at, Text: text}})
 			at += len(text)
 		}
 		select {

@@ -33,7 +33,7 @@ type Sandbox interface {
 	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
 	// Follow calls told with the script's output from the first byte on, as it is printed, until
 	// ctx is done.
-	Follow(ctx context.Context, told func([]jobs.Printed))
+	Follow(ctx context.Context, told func([]jobs.OutputChunk))
 	// Discard ends a sandbox that was not Run, and blocks until it is gone.
 	Discard()
 }

@@ -20,11 +20,11 @@ type feed struct {
 	mu sync.Mutex
 	// state is "" until the first read.
 	state jobs.State
-	// window has the last pieces read. dropped is the cursor of the last piece removed from it, "" if none was.
-	window  []store.Piece
+	// window has the last entries read. dropped is the cursor of the last entry removed from it, "" if none was.
+	window  []store.StreamEntry
 	dropped string
 	bytes   int
-	// end is set once the job has ended and all its pieces were read.
+	// end is set once the job has ended and all its entries were read.
 	end *jobs.Record
 	// err is why the job cannot be read, or cannot be read any further.
 	err error
@@ -78,7 +78,7 @@ func (f *feed) look(ctx context.Context, cursor string) (next string, over bool)
 		if len(read) > 0 {
 			cursor = read[len(read)-1].Cursor
 		}
-		if len(read) == pieces {
+		if len(read) == entriesPerRead {
 			continue
 		}
 		if !state.Ended() {
@@ -93,8 +93,8 @@ func (f *feed) look(ctx context.Context, cursor string) (next string, over bool)
 	}
 }
 
-// read returns new pieces. The first call makes the worker publish the job's output.
-func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Piece, error) {
+// read returns new entries. The first call makes the worker publish the job's output.
+func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.StreamEntry, error) {
 	f.mu.Lock()
 	known := f.state != ""
 	f.mu.Unlock()
@@ -103,7 +103,7 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Pie
 			return "", nil, err
 		}
 	}
-	return f.hub.store.Tail(ctx, f.id, cursor, pieces)
+	return f.hub.store.Tail(ctx, f.id, cursor, entriesPerRead)
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
@@ -128,7 +128,7 @@ func (f *feed) fail(ctx context.Context, err error) (over bool) {
 }
 
 // publish adds what was read to the feed and wakes the watchers.
-func (f *feed) publish(state jobs.State, read []store.Piece, end *jobs.Record) {
+func (f *feed) publish(state jobs.State, read []store.StreamEntry, end *jobs.Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if state == f.state && len(read) == 0 && end == nil {
@@ -136,13 +136,13 @@ func (f *feed) publish(state jobs.State, read []store.Piece, end *jobs.Record) {
 	}
 	f.state, f.end = state, end
 	f.window = append(f.window, read...)
-	for _, piece := range read {
-		f.bytes += len(piece.Text)
+	for _, entry := range read {
+		f.bytes += len(entry.Text)
 	}
 	for f.bytes > windowBytes {
 		f.bytes -= len(f.window[0].Text)
 		f.dropped = f.window[0].Cursor
-		f.window[0] = store.Piece{} // release its text
+		f.window[0] = store.StreamEntry{} // release its text
 		f.window = f.window[1:]
 	}
 	f.wake()

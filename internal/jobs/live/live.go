@@ -1,11 +1,11 @@
 // Package live streams the events of jobs while they happen.
 //
 // A worker publishes a job's output only after the first client watches it. It then appends the output, from the first
-// byte, to a stream in Redis; each piece has its offset in the output. So a watcher that starts late, reconnects, or
+// byte, to a stream in Redis; each entry has its offset in the output. So a watcher that starts late, reconnects, or
 // loses the stream resumes at an offset (jobs.Position): from the stream, and after the job's end from its record,
 // which has the whole output.
 //
-// One feed reads for all watchers of a job in this process. It keeps the last pieces; a watcher that is further behind
+// One feed reads for all watchers of a job in this process. It keeps the last entries; a watcher that is further behind
 // reads by itself until it has caught up.
 package live
 
@@ -31,11 +31,11 @@ const (
 	// patience is the timeout of one read from a slow Redis. For one that does not respond at all, redisconn.Monitor
 	// fails sooner.
 	patience = 15 * time.Second
-	// pieces is the maximum number of pieces per read.
-	pieces = 100
-	// behindPieces is the same for a watcher that reads by itself. It holds the pieces while its client reads them,
+	// entriesPerRead is the maximum number of entries per read.
+	entriesPerRead = 100
+	// entriesBehind is the same for a watcher that reads by itself. It holds the entries while its client reads them,
 	// and each may have 64 KiB of text.
-	behindPieces = 4
+	entriesBehind = 4
 	// windowBytes bounds the text that a feed keeps.
 	windowBytes = 256 << 10
 	// maxText bounds the text of one event, in bytes.

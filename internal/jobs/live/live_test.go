@@ -64,8 +64,8 @@ func (b *bench) run(t *testing.T, id string) {
 
 func (b *bench) print(t *testing.T, id string, at int, text string) {
 	t.Helper()
-	printed := []jobs.Printed{{Stream: jobs.Stdout, At: at, Text: text}}
-	if err := b.Append(t.Context(), id, printed, time.Minute); err != nil {
+	chunks := []jobs.OutputChunk{{Stream: jobs.Stdout, Offset: at, Text: text}}
+	if err := b.Append(t.Context(), id, chunks, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,13 +127,13 @@ func (w *watch) wantState(t *testing.T, state jobs.State) {
 	}
 }
 
-// wantText reads until text has arrived, in any number of pieces.
+// wantText reads until text has arrived, in any number of events.
 func (w *watch) wantText(t *testing.T, text string) jobs.Position {
 	t.Helper()
 	for got := ""; ; {
 		event := w.next(t)
-		got += event.Printed.Text
-		if event.Printed.Text == "" || !strings.HasPrefix(text, got) {
+		got += event.Output.Text
+		if event.Output.Text == "" || !strings.HasPrefix(text, got) {
 			t.Fatalf("got %+v, want the text %.80q", event, text)
 		}
 		if got == text {

@@ -14,7 +14,7 @@ import (
 type watcher struct {
 	feed     *feed
 	position jobs.Position
-	// cursor is the last piece of the stream that it has read.
+	// cursor is the last entry of the stream that it has read.
 	cursor string
 }
 
@@ -27,20 +27,20 @@ func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan
 	return events, changed, err
 }
 
-// look is next without a loop. again is true for a watcher that is behind: the pieces that it read may be before its
+// look is next without a loop. again is true for a watcher that is behind: the entries that it read may be before its
 // position, and there may be more.
 func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, again bool, err error) {
 	f := w.feed
 	f.mu.Lock()
 	state, end, err, changed, behind := f.state, f.end, f.err, f.changed, after(f.dropped, w.cursor)
-	var read []store.Piece
+	var read []store.StreamEntry
 	if !behind {
 		read = f.since(w.cursor)
 	}
 	f.mu.Unlock()
 	if behind {
-		// An expired stream returns no pieces; the record then has everything.
-		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, behindPieces)
+		// An expired stream returns no entries; the record then has everything.
+		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, entriesBehind)
 		if err != nil {
 			return nil, changed, false, explain(err)
 		}
@@ -52,9 +52,9 @@ func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan
 		w.position.State = state
 		events = append(events, jobs.Event{State: state, Position: w.position})
 	}
-	for _, piece := range read {
-		w.cursor = piece.Cursor
-		events = w.add(events, piece.Printed)
+	for _, entry := range read {
+		w.cursor = entry.Cursor
+		events = w.add(events, entry.OutputChunk)
 	}
 	if end != nil && !behind {
 		events = w.addEnd(events, end)
@@ -62,13 +62,13 @@ func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan
 	return events, changed, behind, err
 }
 
-// add appends the part of a piece that is after the position.
-func (w *watcher) add(events []jobs.Event, piece jobs.Printed) []jobs.Event {
-	piece, w.position = w.position.Take(piece)
-	if piece.Text == "" {
+// add appends the part of a chunk that is after the position.
+func (w *watcher) add(events []jobs.Event, chunk jobs.OutputChunk) []jobs.Event {
+	chunk, w.position = w.position.Advance(chunk)
+	if chunk.Text == "" {
 		return events
 	}
-	return append(events, jobs.Event{Printed: piece, Position: w.position})
+	return append(events, jobs.Event{Output: chunk, Position: w.position})
 }
 
 // addEnd appends the part of the record's output that is after the position, and the end.
@@ -87,17 +87,17 @@ func (w *watcher) addText(events []jobs.Event, stream jobs.Stream, text string) 
 		for next < len(text) && !utf8.RuneStart(text[next]) {
 			next--
 		}
-		events = w.add(events, jobs.Printed{Stream: stream, At: at, Text: text[at:next]})
+		events = w.add(events, jobs.OutputChunk{Stream: stream, Offset: at, Text: text[at:next]})
 		at = next
 	}
 	return events
 }
 
-// since returns the pieces of the window after cursor. f.mu is held.
-func (f *feed) since(cursor string) []store.Piece {
-	for i, piece := range f.window {
-		if after(piece.Cursor, cursor) {
-			return append([]store.Piece(nil), f.window[i:]...)
+// since returns the entries of the window after cursor. f.mu is held.
+func (f *feed) since(cursor string) []store.StreamEntry {
+	for i, entry := range f.window {
+		if after(entry.Cursor, cursor) {
+			return append([]store.StreamEntry(nil), f.window[i:]...)
 		}
 	}
 	return nil

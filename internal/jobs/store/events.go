@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// maxPieces bounds the number of pieces in the stream of a job's output. A worker sends at most 50 a second, and
+	// maxEntries bounds the number of entries in the stream of a job's output. A worker sends at most 50 a second, and
 	// no more text than the job's output limit.
-	maxPieces = 100_000
+	maxEntries = 100_000
 	// eventsGrace is how long the stream is kept after the job's end for clients that are still reading it: the record
 	// of a killed job may contain less of the output.
 	eventsGrace = 10 * time.Second
@@ -25,11 +25,11 @@ const (
 // is published when the stream has grown or the job's state has changed.
 func EventsKey(id string) string { return "cellblock:{" + id + "}:events" }
 
-// appendScript adds pieces to a job's stream.
+// appendScript adds entries to a job's stream.
 //
 //	KEYS[1]  the stream
-//	ARGV     TTL in milliseconds, maximum number of pieces in the stream, then for
-//	         each piece: the output's name, the offset, the text
+//	ARGV     TTL in milliseconds, maximum number of entries in the stream, then for
+//	         each chunk: the output's name, the offset, the text
 var appendScript = redis.NewScript(`
 for i = 3, #ARGV, 3 do
 	redis.call("XADD", KEYS[1], "MAXLEN", "~", ARGV[2], "*", "s", ARGV[i], "a", ARGV[i + 1], "t", ARGV[i + 2])
@@ -39,22 +39,22 @@ redis.call("PUBLISH", KEYS[1], "")
 return 1`)
 
 // Append adds output to a job's stream, notifies its readers, and keeps the stream for ttl. If a reply was lost, a
-// piece may be there twice.
-func (s *Store) Append(ctx context.Context, id string, printed []jobs.Printed, ttl time.Duration) error {
-	args := []any{ttl.Milliseconds(), maxPieces}
-	for _, piece := range printed {
-		args = append(args, string(piece.Stream), piece.At, piece.Text)
+// chunk may be there twice.
+func (s *Store) Append(ctx context.Context, id string, chunks []jobs.OutputChunk, ttl time.Duration) error {
+	args := []any{ttl.Milliseconds(), maxEntries}
+	for _, chunk := range chunks {
+		args = append(args, string(chunk.Stream), chunk.Offset, chunk.Text)
 	}
 	if err := appendScript.Run(ctx, s.client, []string{EventsKey(id)}, args...).Err(); err != nil {
-		return fmt.Errorf("tell what job %s printed: %w", id, err)
+		return fmt.Errorf("append the output of job %s: %w", id, err)
 	}
 	return nil
 }
 
-// Tail returns a job's state and at most n pieces of its stream after cursor ("" for the start). If the state is
-// final, no pieces will be added after those in the stream. It returns a *jobs.Error with CodeNotFound if there is no
+// Tail returns a job's state and at most n entries of its stream after cursor ("" for the start). If the state is
+// final, no entries will be added after those in the stream. It returns a *jobs.Error with CodeNotFound if there is no
 // such job.
-func (s *Store) Tail(ctx context.Context, id, cursor string, n int) (state jobs.State, pieces []Piece, err error) {
+func (s *Store) Tail(ctx context.Context, id, cursor string, n int) (state jobs.State, entries []StreamEntry, err error) {
 	low := "-"
 	if cursor != "" {
 		low = "(" + cursor
@@ -63,7 +63,7 @@ func (s *Store) Tail(ctx context.Context, id, cursor string, n int) (state jobs.
 	stands := pipeline.HGet(ctx, jobKey(id), "state") // first, so that the stream is at least as new as the state
 	stream := pipeline.XRangeN(ctx, EventsKey(id), low, "+", int64(n))
 	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return "", nil, fmt.Errorf("read what job %s printed: %w", id, err)
+		return "", nil, fmt.Errorf("read the output of job %s: %w", id, err)
 	}
 	if stands.Val() == "" {
 		return "", nil, notFound()
@@ -72,19 +72,19 @@ func (s *Store) Tail(ctx context.Context, id, cursor string, n int) (state jobs.
 		text := func(name string) string { s, _ := message.Values[name].(string); return s }
 		at, err := strconv.Atoi(text("a"))
 		if err != nil {
-			return "", nil, fmt.Errorf("read what job %s printed: %w", id, err)
+			return "", nil, fmt.Errorf("read the output of job %s: %w", id, err)
 		}
-		pieces = append(pieces, Piece{
-			Cursor:  message.ID,
-			Printed: jobs.Printed{Stream: jobs.Stream(text("s")), At: at, Text: text("t")},
+		entries = append(entries, StreamEntry{
+			Cursor:      message.ID,
+			OutputChunk: jobs.OutputChunk{Stream: jobs.Stream(text("s")), Offset: at, Text: text("t")},
 		})
 	}
-	return jobs.State(stands.Val()), pieces, nil
+	return jobs.State(stands.Val()), entries, nil
 }
 
-// Piece is an entry of a job's output stream.
-type Piece struct {
+// StreamEntry is an entry of a job's output stream.
+type StreamEntry struct {
 	// Cursor is the entry's position in the stream.
 	Cursor string
-	jobs.Printed
+	jobs.OutputChunk
 }
