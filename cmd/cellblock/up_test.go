@@ -93,7 +93,7 @@ func beatHeart(ctx context.Context) error {
 		return err
 	}
 	<-ctx.Done()
-	return heart.Retire(context.WithoutCancel(ctx), owner)
+	return heart.RemoveWorker(context.WithoutCancel(ctx), owner)
 }
 
 // up is a running `cellblock up` with stand-ins and its own data folder.

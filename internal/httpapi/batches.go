@@ -28,7 +28,7 @@ type Batches interface {
 	// starting after the first after results. It calls tell without results at the start if there
 	// are none yet, and each time none arrives within idle. It returns nil after the last result;
 	// otherwise tell's error, ctx's error, CodeNotFound or CodeUnavailable.
-	BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.BatchResult) error) error
+	BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.ItemResult) error) error
 }
 
 // CreateBatch handles POST /batches.
@@ -70,16 +70,16 @@ func (h *Handler) readBatch(w http.ResponseWriter, r *http.Request, key *string)
 	if err != nil {
 		return request, err
 	}
-	if request.Lines, err = jobs.DecodeBatch(body); err != nil {
+	if request.Items, err = jobs.DecodeBatch(body); err != nil {
 		return request, err
 	}
-	for i, line := range request.Lines {
+	for i, line := range request.Items {
 		if line.Err == nil {
-			request.Lines[i].Err = h.checkRequest(line.Request)
+			request.Items[i].Err = h.checkRequest(line.Request)
 		}
 	}
 	if request.IdempotencyKey, err = decodeKey(key); request.IdempotencyKey != "" {
-		request.Fingerprint = jobs.MeaningOfBatch(request.Lines)
+		request.Fingerprint = jobs.BatchFingerprint(request.Items)
 	}
 	return request, err
 }
@@ -191,9 +191,9 @@ func acceptedBody(batch jobs.Batch) api.BatchAccepted {
 	about := batchBody(batch)
 	body := api.BatchAccepted{
 		BatchID: about.BatchID, Status: about.Status, CreatedAt: about.CreatedAt, FinishedAt: about.FinishedAt, Counts: about.Counts,
-		Members: make([]api.BatchMember, len(batch.Members)),
+		Members: make([]api.BatchMember, len(batch.Items)),
 	}
-	for i, member := range batch.Members {
+	for i, member := range batch.Items {
 		body.Members[i] = api.BatchMember{Index: i, JobID: member.JobID}
 		if member.Err != nil {
 			body.Members[i].Error, body.Members[i].Code = member.Err.Message, api.ErrorCode(member.Err.Code)
@@ -210,7 +210,7 @@ type resultStream struct {
 }
 
 // tell writes results; without any it writes an empty line, which keeps the connection alive.
-func (s *resultStream) tell(results []jobs.BatchResult) error {
+func (s *resultStream) tell(results []jobs.ItemResult) error {
 	var text bytes.Buffer
 	if begun := !beginStream(s.w, s.r, "application/x-ndjson"); begun && len(results) == 0 {
 		text.WriteByte('\n')

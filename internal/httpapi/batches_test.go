@@ -20,13 +20,13 @@ type scriptedBatches struct {
 	request jobs.BatchRequest
 	after   int
 	follow  bool
-	results func(tell func([]jobs.BatchResult) error) error
+	results func(tell func([]jobs.ItemResult) error) error
 }
 
 func (s *scriptedBatches) batch(members bool) (jobs.Batch, error) {
 	batch := jobs.Batch{ID: batchID, CreatedAt: created, Counts: jobs.BatchCounts{Total: 2, Refused: 1, Queued: 1}}
 	if members {
-		batch.Members = []jobs.BatchMember{{JobID: jobID}, {Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}}
+		batch.Items = []jobs.AcceptedItem{{JobID: jobID}, {Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}}
 	}
 	return batch, s.err
 }
@@ -46,7 +46,7 @@ func (s *scriptedBatches) CancelBatch(context.Context, string) (jobs.Batch, erro
 	return batch, err
 }
 
-func (s *scriptedBatches) BatchResults(_ context.Context, _ string, after int, follow bool, _ time.Duration, tell func([]jobs.BatchResult) error) error {
+func (s *scriptedBatches) BatchResults(_ context.Context, _ string, after int, follow bool, _ time.Duration, tell func([]jobs.ItemResult) error) error {
 	s.after, s.follow = after, follow
 	if s.err != nil {
 		return s.err
@@ -112,21 +112,21 @@ func TestABatchIsPassedOn(t *testing.T) {
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/batches/"+batchID {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
-	if len(s.request.Lines) != 2 || s.request.Lines[0].Err != nil || s.request.Lines[1].Err == nil || s.request.IdempotencyKey != "k" || s.request.Fingerprint == "" {
+	if len(s.request.Items) != 2 || s.request.Items[0].Err != nil || s.request.Items[1].Err == nil || s.request.IdempotencyKey != "k" || s.request.Fingerprint == "" {
 		t.Errorf("got %+v", s.request)
 	}
 }
 
 func TestResultsAreLines(t *testing.T) {
 	record := succeeded("[1,\n2]")
-	s := &scriptedBatches{results: func(tell func([]jobs.BatchResult) error) error {
+	s := &scriptedBatches{results: func(tell func([]jobs.ItemResult) error) error {
 		if err := tell(nil); err != nil {
 			return err
 		}
 		if err := tell(nil); err != nil {
 			return err
 		}
-		return tell([]jobs.BatchResult{{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record}})
+		return tell([]jobs.ItemResult{{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record}})
 	}}
 	url := batching(t, s)
 	got := send(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "")
@@ -136,8 +136,8 @@ func TestResultsAreLines(t *testing.T) {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 	loadContract(t).check(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "", got, true)
-	s.results = func(tell func([]jobs.BatchResult) error) error {
-		if err := tell([]jobs.BatchResult{{Index: 0, Record: &record}}); err != nil {
+	s.results = func(tell func([]jobs.ItemResult) error) error {
+		if err := tell([]jobs.ItemResult{{Index: 0, Record: &record}}); err != nil {
 			return err
 		}
 		return jobs.Errorf(jobs.CodeUnavailable, "away")
@@ -158,7 +158,7 @@ func TestResultsAreLines(t *testing.T) {
 
 // A response to HEAD has no lines, and reading each would cost a result.
 func TestNoResultIsReadForHEAD(t *testing.T) {
-	s := &scriptedBatches{results: func(tell func([]jobs.BatchResult) error) error { return tell(nil) }}
+	s := &scriptedBatches{results: func(tell func([]jobs.ItemResult) error) error { return tell(nil) }}
 	got := send(t, http.MethodHead, batching(t, s)+"/batches/"+batchID+"/results", "")
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != ndjson || s.after != jobs.MaxBatch || s.follow {
 		t.Errorf("got %d, after %d, follow %t", got.status, s.after, s.follow)

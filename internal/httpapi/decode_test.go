@@ -145,7 +145,7 @@ func TestStartWithinInBatches(t *testing.T) {
 	batches := &scriptedBatches{}
 	body := `{"script":"","start_within":3601}` + "\n" + `{"script":"","start_within":2}` + "\n"
 	send(t, http.MethodPost, batching(t, batches)+"/batches", body, "Content-Type", ndjson)
-	if lines := batches.request.Lines; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil || lines[1].Request.StartWithin != 2*time.Second {
+	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil || lines[1].Request.StartWithin != 2*time.Second {
 		t.Errorf("got %+v", lines)
 	}
 }
@@ -194,7 +194,7 @@ func TestWebhookURLsInBatches(t *testing.T) {
 	batches := &scriptedBatches{}
 	url := batching(t, batches)
 	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
-	if lines := batches.request.Lines; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {
+	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {
 		t.Errorf("got %+v", lines)
 	}
 }

@@ -34,7 +34,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 		return
 	}
 	if request.IdempotencyKey != "" {
-		request.Fingerprint = request.Meaning()
+		request.Fingerprint = jobs.Fingerprint(&request)
 	}
 	request.Stored = release
 	var prefer preferences

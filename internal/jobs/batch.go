@@ -14,21 +14,21 @@ const (
 
 // BatchRequest is a client's request for a batch.
 type BatchRequest struct {
-	Lines []BatchLine
+	Items []ItemRequest
 	// IdempotencyKey is the client's key, "" for none; Fingerprint identifies the request that used it.
 	IdempotencyKey, Fingerprint string
 }
 
-// BatchLine is the request for one job, or the error why it was refused.
-type BatchLine struct {
+// ItemRequest is the request for one job, or the error why it was refused.
+type ItemRequest struct {
 	Request Request
 	Err     *Error
 }
 
 // DecodeBatch decodes a body with one request per line. Lines with invalid requests have an error; empty lines are
 // skipped. It returns an error with CodeInvalidRequest if there is no line, or more than MaxBatch.
-func DecodeBatch(body []byte) ([]BatchLine, *Error) {
-	var lines []BatchLine
+func DecodeBatch(body []byte) ([]ItemRequest, *Error) {
+	var lines []ItemRequest
 	n := 0
 	for line := range bytes.Lines(withoutMark(body)) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
@@ -42,7 +42,7 @@ func DecodeBatch(body []byte) ([]BatchLine, *Error) {
 			err = Errorf(CodeInvalidRequest, `"priority" of a batch's job must be "low"`)
 		}
 		request.Async, request.Priority = true, PriorityBatch
-		lines = append(lines, BatchLine{Request: request, Err: err})
+		lines = append(lines, ItemRequest{Request: request, Err: err})
 	}
 	if n == 0 || n > MaxBatch {
 		return nil, Errorf(CodeInvalidRequest, "a batch has 1 to %d jobs, a line each; this one has %d", MaxBatch, n)
@@ -58,7 +58,7 @@ type Batch struct {
 	CreatedAt, FinishedAt time.Time
 	Counts                BatchCounts
 	// Members are the results of accepting the lines; set only when a batch is accepted.
-	Members []BatchMember
+	Items []AcceptedItem
 }
 
 // Ended reports whether all jobs have ended.
@@ -87,15 +87,15 @@ func (c *BatchCounts) Count(state State, n int) {
 	}
 }
 
-// BatchMember is a job of a batch, or the error why its line was refused.
-type BatchMember struct {
+// AcceptedItem is a job of a batch, or the error why its line was refused.
+type AcceptedItem struct {
 	// JobID is "" if Err is set.
 	JobID string
 	Err   *Error
 }
 
-// BatchResult is the result of a batch's line.
-type BatchResult struct {
+// ItemResult is the result of a batch's line.
+type ItemResult struct {
 	// Index is the line, from 0.
 	Index int
 	// Record is the job's record; nil if Err is set: the line was refused, or the job has expired.
@@ -103,8 +103,8 @@ type BatchResult struct {
 	Err    *Error
 }
 
-// BatchPlace is a job's place in a batch. The zero value is that of a single job.
-type BatchPlace struct {
+// BatchItem identifies a job of a batch. The zero value is that of a single job.
+type BatchItem struct {
 	BatchID string
 	Index   int
 }

@@ -37,7 +37,7 @@ type Inputs struct {
 	// Files are placed in the working directory.
 	Files []File
 	// Limits are the limits that the client asks for, within the server's.
-	Limits AskedLimits
+	Limits RequestedLimits
 }
 
 // Size returns the number of bytes of the inputs that can be large.
@@ -52,10 +52,10 @@ func (in *Inputs) Size() int {
 	return size
 }
 
-// AskedLimits returns the limits that the request asks for. in may be nil.
-func (in *Inputs) AskedLimits() AskedLimits {
+// RequestedLimits returns the limits that the request asks for. in may be nil.
+func (in *Inputs) RequestedLimits() RequestedLimits {
 	if in == nil {
-		return AskedLimits{}
+		return RequestedLimits{}
 	}
 	return in.Limits
 }
@@ -122,35 +122,35 @@ func eachMember(name string, object jsontext.Value, f func(name string, value js
 }
 
 // askable are the limits that a request may set, with the minimum of each.
-var askable = map[string]struct {
+var requestable = map[string]struct {
 	least float64
 	whole bool
-	set   func(l *AskedLimits, asked float64)
+	set   func(l *RequestedLimits, asked float64)
 	get   func(l Limits) float64
 }{
 	"wall_seconds": {
 		0.1, false,
-		func(l *AskedLimits, asked float64) { l.Wall = inDuration(asked) },
+		func(l *RequestedLimits, asked float64) { l.Wall = inDuration(asked) },
 		func(l Limits) float64 { return l.Wall.Seconds() },
 	},
 	"cpu_seconds": {
 		0.1, false,
-		func(l *AskedLimits, asked float64) { l.CPU = inDuration(asked) },
+		func(l *RequestedLimits, asked float64) { l.CPU = inDuration(asked) },
 		func(l Limits) float64 { return l.CPU.Seconds() },
 	},
 	"memory_mb": {
 		32, false,
-		func(l *AskedLimits, asked float64) { l.MemoryBytes = int64(asked * mib) },
+		func(l *RequestedLimits, asked float64) { l.MemoryBytes = int64(asked * mib) },
 		func(l Limits) float64 { return float64(l.MemoryBytes) / mib },
 	},
 	"processes": {
 		1, true,
-		func(l *AskedLimits, asked float64) { l.Processes = int(asked) },
+		func(l *RequestedLimits, asked float64) { l.Processes = int(asked) },
 		func(l Limits) float64 { return float64(l.Processes) },
 	},
 	"output_bytes": {
 		1, true,
-		func(l *AskedLimits, asked float64) { l.OutputBytes = int64(asked) },
+		func(l *RequestedLimits, asked float64) { l.OutputBytes = int64(asked) },
 		func(l Limits) float64 { return float64(l.OutputBytes) },
 	},
 }
@@ -161,12 +161,12 @@ func inDuration(seconds float64) time.Duration {
 
 // mostAsked caps requested numbers at a value that the fields can hold; CheckLimits and CheckStartWithin check the
 // real maximum.
-const mostAsked = 1e9
+const maxRequested = 1e9
 
-func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
-	var limits AskedLimits
+func decodeLimits(value jsontext.Value) (RequestedLimits, *Error) {
+	var limits RequestedLimits
 	err := eachMember("limits", value, func(name string, value jsontext.Value) *Error {
-		limit, known := askable[name]
+		limit, known := requestable[name]
 		if !known {
 			return Unknown("limits", "field", name, limitNames)
 		}
@@ -190,20 +190,20 @@ func decodeLimits(value jsontext.Value) (AskedLimits, *Error) {
 // decodeNumber decodes a number, capped at mostAsked.
 func decodeNumber(value jsontext.Value) float64 {
 	var number float64
-	if err := json.Unmarshal(value, &number); err != nil || number > mostAsked {
-		return mostAsked // too large for a float: too large
+	if err := json.Unmarshal(value, &number); err != nil || number > maxRequested {
+		return maxRequested // too large for a float: too large
 	}
 	return number
 }
 
 // CheckLimits returns an error that names a limit above the server's.
 func (in *Inputs) CheckLimits(server Limits) *Error {
-	if in == nil || in.Limits == (AskedLimits{}) {
+	if in == nil || in.Limits == (RequestedLimits{}) {
 		return nil
 	}
-	asked := unlimited.Lowered(in.Limits)
+	asked := unlimited.CappedBy(in.Limits)
 	for _, name := range limitNames {
-		get := askable[name].get
+		get := requestable[name].get
 		if get(asked) != get(unlimited) && get(asked) > get(server) {
 			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, at most %s is allowed here`, name, plainNumber(get(asked)), plainNumber(get(server)))
 		}

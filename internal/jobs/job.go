@@ -16,7 +16,7 @@ type Job struct {
 	Inputs *Inputs
 	// Limits are the job's limits, decided at its acceptance. A limit of 0 means the worker's own (in records of an
 	// earlier version).
-	Limits AskedLimits
+	Limits RequestedLimits
 	// LimitsOpen means that no worker's ceilings were known at acceptance: a limit that the request does not contain
 	// is the lower one of Limits and the worker's ceilings.
 	LimitsOpen bool
@@ -34,7 +34,7 @@ type Job struct {
 	// IdempotencyKey is the store's key for the client's key; "" for none.
 	IdempotencyKey string
 	// Batch is the job's place in its batch, if any.
-	Batch BatchPlace
+	BatchItem BatchItem
 	// WebhookURL is the URL to which the job's end is posted; "" for none.
 	WebhookURL string
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.

@@ -34,10 +34,10 @@ type Limits struct {
 	OutputFilesBytes int64
 }
 
-// Ceilings are the limits that a request may lower for its own job. The API's are the job's limits, decided at
+// MaxLimits are the limits that a request may lower for its own job. The API's are the job's limits, decided at
 // acceptance; a request that asks for more is refused. A worker's are the highest that it runs: it leaves a job above
 // them to another worker. The API reads the workers' ceilings from Redis, so the settings need not be equal.
-type Ceilings struct {
+type MaxLimits struct {
 	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). At the API this and the other limits marked * are what jobs get and the most that a request may ask for; at a worker they are ceilings: it leaves a job above them to other workers."`
 	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
 	MemoryMB  int64         `name:"limit-memory-mb" env:"LIMIT_MEMORY_MB" default:"700" help:"Memory for each job, in MiB (at least 32). *"`
@@ -46,23 +46,23 @@ type Ceilings struct {
 }
 
 // Limits returns the ceilings as limits; limits that no request can lower have their defaults.
-func (c Ceilings) Limits() Limits {
+func (c MaxLimits) Limits() Limits {
 	l := DefaultLimits()
 	l.Wall, l.CPU, l.Processes = c.Wall, c.CPU, c.Processes
 	l.MemoryBytes, l.OutputBytes = c.MemoryMB*mib, c.OutputKB*kib
 	return l
 }
 
-// AskedLimits are the limits that a request asks for; 0 means not asked for.
-type AskedLimits struct {
+// RequestedLimits are the limits that a request asks for; 0 means not asked for.
+type RequestedLimits struct {
 	Wall, CPU   time.Duration
 	MemoryBytes int64
 	Processes   int
 	OutputBytes int64
 }
 
-// Lowered returns the limits lowered to those asked for. It raises none.
-func (l Limits) Lowered(asked AskedLimits) Limits {
+// CappedBy returns the limits capped by those that are requested. It raises none.
+func (l Limits) CappedBy(asked RequestedLimits) Limits {
 	lower(&l.Wall, asked.Wall)
 	lower(&l.CPU, asked.CPU)
 	lower(&l.MemoryBytes, asked.MemoryBytes)
@@ -102,21 +102,21 @@ func DefaultLimits() Limits {
 // Validate returns an error for limits under which no script could run, and for those that the sandbox cannot express.
 func (l Limits) Validate() error {
 	var errs []error
-	atLeast := func(name string, got, least int64) {
+	requireMin := func(name string, got, least int64) {
 		if got < least {
 			errs = append(errs, fmt.Errorf("%s is %d, at least %d is needed", name, got, least))
 		}
 	}
-	atLeast("wall limit (milliseconds)", l.Wall.Milliseconds(), 100)
-	atLeast("CPU limit (milliseconds)", l.CPU.Milliseconds(), 100)
-	atLeast("memory limit (bytes)", l.MemoryBytes, 32*mib)
-	atLeast("file size limit (bytes)", l.FileBytes, 1*kib)
-	atLeast("process limit", int64(l.Processes), 4)
-	atLeast("open file limit", int64(l.OpenFiles), 16)
-	atLeast("/tmp size (bytes)", l.TmpBytes, 64*kib)
-	atLeast("output limit (bytes)", l.OutputBytes, 4)
-	atLeast("result limit (bytes)", l.ResultBytes, 4)
-	atLeast("limit on files in outputs/", int64(l.OutputFiles), 0)
-	atLeast("limit on the size of files in outputs/ (bytes)", l.OutputFilesBytes, 0)
+	requireMin("wall limit (milliseconds)", l.Wall.Milliseconds(), 100)
+	requireMin("CPU limit (milliseconds)", l.CPU.Milliseconds(), 100)
+	requireMin("memory limit (bytes)", l.MemoryBytes, 32*mib)
+	requireMin("file size limit (bytes)", l.FileBytes, 1*kib)
+	requireMin("process limit", int64(l.Processes), 4)
+	requireMin("open file limit", int64(l.OpenFiles), 16)
+	requireMin("/tmp size (bytes)", l.TmpBytes, 64*kib)
+	requireMin("output limit (bytes)", l.OutputBytes, 4)
+	requireMin("result limit (bytes)", l.ResultBytes, 4)
+	requireMin("limit on files in outputs/", int64(l.OutputFiles), 0)
+	requireMin("limit on the size of files in outputs/ (bytes)", l.OutputFilesBytes, 0)
 	return errors.Join(errs...)
 }

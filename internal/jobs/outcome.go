@@ -33,7 +33,7 @@ func (o Outcome) State() State {
 	switch {
 	case o.Failure == nil:
 		return StateSucceeded
-	case o.Failure.Code == CodeCancelled || o.Failure.NeverRan():
+	case o.Failure.Code == CodeCancelled || o.Failure.Withdrawn():
 		return StateCancelled
 	default:
 		return StateFailed
@@ -63,8 +63,8 @@ type Failure struct {
 	Limit *LimitHit `json:"limit,omitzero"`
 }
 
-// NeverRan reports whether the job was withdrawn before it started.
-func (f *Failure) NeverRan() bool {
+// Withdrawn reports whether the job was withdrawn before it started.
+func (f *Failure) Withdrawn() bool {
 	return f.Code == CodeUnavailable || f.Code == CodeNotStarted
 }
 

@@ -33,26 +33,26 @@ type OmittedFile struct {
 
 // Names sanitizes the names of a job's files and makes them unique. The zero value is ready to use.
 type Names struct {
-	given map[string]bool
+	used map[string]bool
 }
 
-// Safe returns a name that CheckPath accepts and that it has not returned before; raw itself if possible.
-func (n *Names) Safe(raw string) string {
-	if n.given == nil {
-		n.given = map[string]bool{}
+// Sanitize returns a name that CheckPath accepts and that it has not returned before; raw itself if possible.
+func (n *Names) Sanitize(raw string) string {
+	if n.used == nil {
+		n.used = map[string]bool{}
 	}
 	// Only once: a script may use a name that takes long, many times.
-	safe := safePath(raw)
+	safe := sanitizePath(raw)
 	name := safe
-	for again := 2; n.given[strings.ToLower(name)]; again++ {
+	for again := 2; n.used[strings.ToLower(name)]; again++ {
 		suffix := "~" + strconv.Itoa(again)
 		name = cut(safe, MaxPathBytes-len(suffix)) + suffix
 	}
-	n.given[strings.ToLower(name)] = true
+	n.used[strings.ToLower(name)] = true
 	return name
 }
 
-func safePath(raw string) string {
+func sanitizePath(raw string) string {
 	clean := strings.Map(func(c rune) rune {
 		if isControl(c) || c == '\\' || c == '%' || bidirectional(c) {
 			return '_'

@@ -27,7 +27,7 @@ func TestNamesAreMadeSafe(t *testing.T) {
 		{"exe\u202egpj", "exe_gpj"},
 		{"...", "_..."},
 	} {
-		if got := names.Safe(c.raw); got != c.want {
+		if got := names.Sanitize(c.raw); got != c.want {
 			t.Errorf("%q became %q, want %q", c.raw, got, c.want)
 		}
 	}
@@ -42,7 +42,7 @@ func FuzzNames(f *testing.F) {
 		var names Names
 		seen := map[string]bool{}
 		for range 3 {
-			name := names.Safe(raw)
+			name := names.Sanitize(raw)
 			if err := CheckPath(name); err != nil || strings.Contains(name, "%") || !utf8.ValidString(name) {
 				t.Fatalf("%q became %q: %v", raw, name, err)
 			}
@@ -62,7 +62,7 @@ func TestManyLongNames(t *testing.T) {
 		var names Names
 		began := time.Now()
 		for i := range 64 {
-			names.Safe(prefix(i) + raw)
+			names.Sanitize(prefix(i) + raw)
 		}
 		return time.Since(began)
 	}

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// Asked returns the limits that a request can lower.
-func (l Limits) Asked() AskedLimits {
-	return AskedLimits{Wall: l.Wall, CPU: l.CPU, MemoryBytes: l.MemoryBytes, Processes: l.Processes, OutputBytes: l.OutputBytes}
+// Requestable returns the limits that a request can lower.
+func (l Limits) Requestable() RequestedLimits {
+	return RequestedLimits{Wall: l.Wall, CPU: l.CPU, MemoryBytes: l.MemoryBytes, Processes: l.Processes, OutputBytes: l.OutputBytes}
 }
 
 // Within reports whether no limit exceeds that of most. 0 means unset: in l it is within everything, and in most it
 // allows everything.
-func (l AskedLimits) Within(most AskedLimits) bool {
+func (l RequestedLimits) Within(most RequestedLimits) bool {
 	return within(l.Wall, most.Wall) && within(l.CPU, most.CPU) && within(l.MemoryBytes, most.MemoryBytes) &&
 		within(l.Processes, most.Processes) && within(l.OutputBytes, most.OutputBytes)
 }
@@ -22,8 +22,8 @@ func within[T ~int | ~int64](limit, most T) bool { return limit == 0 || most == 
 
 // Below returns the limits that are below those of most, and 0 for the others, which a sandbox created with the limits
 // of most enforces already.
-func (l AskedLimits) Below(most AskedLimits) AskedLimits {
-	return AskedLimits{
+func (l RequestedLimits) Below(most RequestedLimits) RequestedLimits {
+	return RequestedLimits{
 		Wall: below(l.Wall, most.Wall), CPU: below(l.CPU, most.CPU), MemoryBytes: below(l.MemoryBytes, most.MemoryBytes),
 		Processes: below(l.Processes, most.Processes), OutputBytes: below(l.OutputBytes, most.OutputBytes),
 	}
@@ -37,8 +37,8 @@ func below[T ~int | ~int64](limit, most T) T {
 }
 
 // WithLimits returns a copy of the inputs with limits instead of those that the request asked for. in may be nil.
-func (in *Inputs) WithLimits(limits AskedLimits) *Inputs {
-	if in == nil && limits == (AskedLimits{}) {
+func (in *Inputs) WithLimits(limits RequestedLimits) *Inputs {
+	if in == nil && limits == (RequestedLimits{}) {
 		return nil
 	}
 	var with Inputs
@@ -56,9 +56,9 @@ var unlimited = Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: mat
 // ceilings of the workers that take jobs, zero for unknown ones. If a worker allows the limits asked for but not the
 // server's other limits, these are lowered to its ceilings for good. With an empty fleet only the server's limits
 // count. It returns an error with CodeInvalidRequest if no worker allows the limits asked for.
-func DecideLimits(server Limits, asked AskedLimits, fleet []AskedLimits) (AskedLimits, *Error) {
-	want := server.Lowered(asked).Asked()
-	var roomiest *AskedLimits
+func DecideLimits(server Limits, asked RequestedLimits, fleet []RequestedLimits) (RequestedLimits, *Error) {
+	want := server.CappedBy(asked).Requestable()
+	var roomiest *RequestedLimits
 	for i, most := range fleet {
 		if want.Within(most) {
 			return want, nil
@@ -71,12 +71,12 @@ func DecideLimits(server Limits, asked AskedLimits, fleet []AskedLimits) (AskedL
 	case len(fleet) == 0:
 		return want, nil
 	case roomiest != nil:
-		return server.Lowered(*roomiest).Lowered(asked).Asked(), nil
+		return server.CappedBy(*roomiest).CappedBy(asked).Requestable(), nil
 	}
-	return AskedLimits{}, noWorkerAllows(asked, fleet)
+	return RequestedLimits{}, noWorkerAllows(asked, fleet)
 }
 
-func noWorkerAllows(asked AskedLimits, fleet []AskedLimits) *Error {
+func noWorkerAllows(asked RequestedLimits, fleet []RequestedLimits) *Error {
 	if name, got, highest := aboveAll(asked, fleet); name != "" {
 		return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`, name, got, highest)
 	}
@@ -85,22 +85,22 @@ func noWorkerAllows(asked AskedLimits, fleet []AskedLimits) *Error {
 
 // aboveAll returns the first limit that exceeds the ceilings of all workers, its value and the highest ceiling; "" if
 // each limit is within the ceilings of some worker.
-func aboveAll(limits AskedLimits, fleet []AskedLimits) (name, got, highest string) {
+func aboveAll(limits RequestedLimits, fleet []RequestedLimits) (name, got, highest string) {
 	for _, name := range limitNames {
-		get, most := askable[name].get, 0.0
+		get, most := requestable[name].get, 0.0
 		for _, ceilings := range fleet {
-			most = max(most, get(unlimited.Lowered(ceilings)))
+			most = max(most, get(unlimited.CappedBy(ceilings)))
 		}
-		if got := get(unlimited.Lowered(limits)); got != get(unlimited) && got > most {
+		if got := get(unlimited.CappedBy(limits)); got != get(unlimited) && got > most {
 			return name, plainNumber(got), plainNumber(most)
 		}
 	}
 	return "", "", ""
 }
 
-// NotStarted returns the message for a job with these limits that was not started by its start deadline, when the
+// NotStartedMessage returns the message for a job with these limits that was not started by its start deadline, when the
 // workers had the ceilings of fleet.
-func NotStarted(limits AskedLimits, fleet []AskedLimits) string {
+func NotStartedMessage(limits RequestedLimits, fleet []RequestedLimits) string {
 	if len(fleet) == 0 || slices.ContainsFunc(fleet, limits.Within) {
 		return MessageNotStarted
 	}
@@ -112,9 +112,9 @@ func NotStarted(limits AskedLimits, fleet []AskedLimits) string {
 }
 
 // LimitsAt returns the limits of a job at a worker with these ceilings, which must not run a job with higher ones.
-func (j Job) LimitsAt(ceilings AskedLimits) AskedLimits {
-	if !j.LimitsOpen || !j.Inputs.AskedLimits().Within(ceilings) {
+func (j Job) LimitsAt(ceilings RequestedLimits) RequestedLimits {
+	if !j.LimitsOpen || !j.Inputs.RequestedLimits().Within(ceilings) {
 		return j.Limits
 	}
-	return unlimited.Lowered(j.Limits).Lowered(ceilings).Asked()
+	return unlimited.CappedBy(j.Limits).CappedBy(ceilings).Requestable()
 }

@@ -8,25 +8,25 @@ import (
 func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 	t.Parallel()
 	server := DefaultLimits()
-	small, large := server.Asked(), server.Asked()
+	small, large := server.Requestable(), server.Requestable()
 	small.MemoryBytes, small.Wall = 256*mib, 5*time.Second
 	large.MemoryBytes, large.Wall = 512*mib, 5*time.Second
-	long := AskedLimits{Wall: time.Minute, MemoryBytes: 64 * mib}
+	long := RequestedLimits{Wall: time.Minute, MemoryBytes: 64 * mib}
 	for name, c := range map[string]struct {
-		asked  AskedLimits
-		fleet  []AskedLimits
+		asked  RequestedLimits
+		fleet  []RequestedLimits
 		memory int64 // 0: refused
 		wall   time.Duration
 		err    string
 	}{
 		"no worker yet":             {memory: 700 * mib, wall: 15 * time.Second},
-		"the same limits":           {fleet: []AskedLimits{small, server.Asked()}, memory: 700 * mib, wall: 15 * time.Second},
-		"ceilings are not known":    {fleet: []AskedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
-		"lower ones":                {fleet: []AskedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
-		"asked within lower ones":   {asked: AskedLimits{MemoryBytes: 300 * mib}, fleet: []AskedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second},
-		"asked above all":           {asked: AskedLimits{MemoryBytes: 600 * mib}, fleet: []AskedLimits{small, large}, err: `"limits.memory_mb" is 600, the workers that run now allow at most 512`},
-		"asked above all, a time":   {asked: AskedLimits{Wall: 6 * time.Second}, fleet: []AskedLimits{large}, err: `"limits.wall_seconds" is 6, the workers that run now allow at most 5`},
-		"each by another, not both": {asked: AskedLimits{Wall: 10 * time.Second, MemoryBytes: 400 * mib}, fleet: []AskedLimits{large, long}, err: `no worker that runs now allows all of the "limits" together; ask for less of one of them`},
+		"the same limits":           {fleet: []RequestedLimits{small, server.Requestable()}, memory: 700 * mib, wall: 15 * time.Second},
+		"ceilings are not known":    {fleet: []RequestedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
+		"lower ones":                {fleet: []RequestedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
+		"asked within lower ones":   {asked: RequestedLimits{MemoryBytes: 300 * mib}, fleet: []RequestedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second},
+		"asked above all":           {asked: RequestedLimits{MemoryBytes: 600 * mib}, fleet: []RequestedLimits{small, large}, err: `"limits.memory_mb" is 600, the workers that run now allow at most 512`},
+		"asked above all, a time":   {asked: RequestedLimits{Wall: 6 * time.Second}, fleet: []RequestedLimits{large}, err: `"limits.wall_seconds" is 6, the workers that run now allow at most 5`},
+		"each by another, not both": {asked: RequestedLimits{Wall: 10 * time.Second, MemoryBytes: 400 * mib}, fleet: []RequestedLimits{large, long}, err: `no worker that runs now allows all of the "limits" together; ask for less of one of them`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,17 +43,17 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 
 func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
 	t.Parallel()
-	most := DefaultLimits().Asked()
-	if below := most.Below(most); below != (AskedLimits{}) {
+	most := DefaultLimits().Requestable()
+	if below := most.Below(most); below != (RequestedLimits{}) {
 		t.Errorf("got %+v", below)
 	}
 	less := most
 	less.CPU = time.Second
-	if below := less.Below(most); below != (AskedLimits{CPU: time.Second}) {
+	if below := less.Below(most); below != (RequestedLimits{CPU: time.Second}) {
 		t.Errorf("got %+v", below)
 	}
 	var none *Inputs
-	if none.WithLimits(AskedLimits{}) != nil || none.WithLimits(less).Limits != less {
+	if none.WithLimits(RequestedLimits{}) != nil || none.WithLimits(less).Limits != less {
 		t.Error("limits of no inputs")
 	}
 }
@@ -62,9 +62,9 @@ func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
 // asked for stay.
 func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
 	t.Parallel()
-	ceilings := DefaultLimits().Asked()
+	ceilings := DefaultLimits().Requestable()
 	ceilings.Wall, ceilings.MemoryBytes = time.Second, 1024*mib
-	job := Job{Limits: DefaultLimits().Asked()}
+	job := Job{Limits: DefaultLimits().Requestable()}
 	if got := job.LimitsAt(ceilings); got != job.Limits || got.Within(ceilings) {
 		t.Errorf("decided ones: got %+v", got)
 	}
@@ -74,7 +74,7 @@ func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
 	if got := job.LimitsAt(ceilings); got != want || !got.Within(ceilings) {
 		t.Errorf("open ones: got %+v, want %+v", got, want)
 	}
-	job.Inputs = &Inputs{Limits: AskedLimits{Wall: 2 * time.Second}}
+	job.Inputs = &Inputs{Limits: RequestedLimits{Wall: 2 * time.Second}}
 	job.Limits.Wall = 2 * time.Second
 	if got := job.LimitsAt(ceilings); got.Within(ceilings) {
 		t.Errorf("what was asked for was lowered: %+v", got)
@@ -83,19 +83,19 @@ func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
 
 func TestTheMessageOfAJobThatWasNotStartedNamesTheLimit(t *testing.T) {
 	t.Parallel()
-	limits := DefaultLimits().Asked()
+	limits := DefaultLimits().Requestable()
 	short, small := limits, limits
 	short.Wall, small.MemoryBytes = 5*time.Second, 32*mib
-	for want, fleet := range map[string][]AskedLimits{
+	for want, fleet := range map[string][]RequestedLimits{
 		MessageNotStarted: {short, limits},
 		"no worker allows wall_seconds 15, the highest ceiling is 5; the job was dropped at its start deadline and did not run": {short},
 		"no worker allows all of the job's limits together; the job was dropped at its start deadline and did not run":          {short, small},
 	} {
-		if got := NotStarted(limits, fleet); got != want {
+		if got := NotStartedMessage(limits, fleet); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if got := NotStarted(limits, nil); got != MessageNotStarted {
+	if got := NotStartedMessage(limits, nil); got != MessageNotStarted {
 		t.Errorf("without workers: %q", got)
 	}
 }

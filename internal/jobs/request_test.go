@@ -34,7 +34,7 @@ func TestDecodeRequestAccepts(t *testing.T) {
 		},
 		{
 			"limits", `{"script":"x","limits":{"wall_seconds":0.5,"cpu_seconds":1e0,"memory_mb":32.5,"processes":4.0,"output_bytes":1}}`,
-			Request{Script: "x", Inputs: &Inputs{Limits: AskedLimits{Wall: 500 * time.Millisecond, CPU: time.Second, MemoryBytes: 65 << 19, Processes: 4, OutputBytes: 1}}},
+			Request{Script: "x", Inputs: &Inputs{Limits: RequestedLimits{Wall: 500 * time.Millisecond, CPU: time.Second, MemoryBytes: 65 << 19, Processes: 4, OutputBytes: 1}}},
 		},
 		{"the limit, all escaped", `{"script":"` + strings.Repeat(`\u0061`, MaxScriptBytes) + `"}`, Request{Script: full}},
 	}

@@ -8,7 +8,7 @@ import (
 func TestStartWithinInRequests(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{
-		`0.25`: 250 * time.Millisecond, `3600`: time.Hour, `1e400`: mostAsked * time.Second,
+		`0.25`: 250 * time.Millisecond, `3600`: time.Hour, `1e400`: maxRequested * time.Second,
 	} {
 		inJSON, err := DecodeRequest([]byte(`{"script":"","start_within":` + text + `}`))
 		if err != nil || inJSON.StartWithin != want || inJSON.Inputs != nil {

@@ -14,11 +14,11 @@ import (
 // lowerLimits applies the limits that the request asked for, where they are below the worker's. No
 // user code has run in the sandbox yet. It sets the cgroup's limits; the runner lowers its own
 // rlimits (task.Rlimits).
-func (s *Sandbox) lowerLimits(asked jobs.AskedLimits) error {
-	if asked == (jobs.AskedLimits{}) {
+func (s *Sandbox) lowerLimits(asked jobs.RequestedLimits) error {
+	if asked == (jobs.RequestedLimits{}) {
 		return nil
 	}
-	s.limits = s.limits.Lowered(asked)
+	s.limits = s.limits.CappedBy(asked)
 	s.stdout.lowerLimit(s.limits.OutputBytes)
 	s.stderr.lowerLimit(s.limits.OutputBytes)
 	if s.group == nil {
@@ -67,7 +67,7 @@ func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
 		return t
 	}
 	t.Args, t.Stdin, t.Env = inputs.Args, inputs.Stdin, inputs.Env
-	if inputs.Limits != (jobs.AskedLimits{}) {
+	if inputs.Limits != (jobs.RequestedLimits{}) {
 		t.Rlimits = s.loweredRlimits()
 	}
 	return t

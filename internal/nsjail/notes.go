@@ -65,7 +65,7 @@ func readNotes(r io.Reader, length int64, limits jobs.Limits) (resultNotes, erro
 		if !ok || file.Size != nil && (*file.Size < 0 || *file.Size > math.MaxUint32) {
 			return resultNotes{}, fmt.Errorf("%w: an omitted file without a valid limit or size", errMalformed)
 		}
-		found.omitted = append(found.omitted, jobs.OmittedFile{Name: names.Safe(file.Name), Size: file.Size, Limit: limit})
+		found.omitted = append(found.omitted, jobs.OmittedFile{Name: names.Sanitize(file.Name), Size: file.Size, Limit: limit})
 	}
 	return found, nil
 }

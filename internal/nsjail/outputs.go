@@ -36,7 +36,7 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 			return nil, 0, 0, fmt.Errorf("%w: cut short", errMalformed)
 		}
 		sum := sha256.Sum256(content)
-		safe := names.Safe(name)
+		safe := names.Sanitize(name)
 		files = append(files, jobs.OutputFile{
 			Name: safe, Size: size, MediaType: jobs.MediaType(safe), SHA256: hex.EncodeToString(sum[:]), Content: content,
 		})

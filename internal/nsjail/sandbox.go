@@ -70,7 +70,7 @@ const flushBound = 100 * time.Millisecond
 // script is killed and its outcome is "cancelled".
 func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
 	started := time.Now()
-	if err := s.lowerLimits(inputs.AskedLimits()); err != nil {
+	if err := s.lowerLimits(inputs.RequestedLimits()); err != nil {
 		s.logger.Error("a job's own limits cannot be set", "error", err)
 		s.Discard()
 		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here"}}

@@ -19,13 +19,13 @@ type Settings struct {
 	// LIMIT_OPEN_FILES and LIMIT_TMP_MB are fixed when a sandbox is made, before its job is known,
 	// so a job cannot lower them. nsjail.cfg lists what else is fixed then. All other limits are
 	// set when the script is sent.
-	jobs.Ceilings `embed:""`
-	FileMB        int64 `name:"limit-file-mb" env:"LIMIT_FILE_MB" default:"1" help:"Size of each file that a job writes, in MiB."`
-	OpenFiles     int   `name:"limit-open-files" env:"LIMIT_OPEN_FILES" default:"256" help:"Open files for each process (at least 16)."`
-	TmpMB         int64 `name:"limit-tmp-mb" env:"LIMIT_TMP_MB" default:"64" help:"Size of the memory-backed /tmp, in MiB."`
-	ResultKB      int64 `name:"limit-result-kb" env:"LIMIT_RESULT_KB" default:"4096" help:"Size of the JSON that main() returns, in KiB."`
-	OutputFiles   int   `name:"limit-output-files" env:"LIMIT_OUTPUT_FILES" default:"64" help:"Files that a job may leave in outputs/."`
-	OutputFilesMB int64 `name:"limit-output-files-mb" env:"LIMIT_OUTPUT_FILES_MB" default:"16" help:"All files together that a job may leave in outputs/, in MiB. The worker holds them in memory until they are stored."`
+	jobs.MaxLimits `embed:""`
+	FileMB         int64 `name:"limit-file-mb" env:"LIMIT_FILE_MB" default:"1" help:"Size of each file that a job writes, in MiB."`
+	OpenFiles      int   `name:"limit-open-files" env:"LIMIT_OPEN_FILES" default:"256" help:"Open files for each process (at least 16)."`
+	TmpMB          int64 `name:"limit-tmp-mb" env:"LIMIT_TMP_MB" default:"64" help:"Size of the memory-backed /tmp, in MiB."`
+	ResultKB       int64 `name:"limit-result-kb" env:"LIMIT_RESULT_KB" default:"4096" help:"Size of the JSON that main() returns, in KiB."`
+	OutputFiles    int   `name:"limit-output-files" env:"LIMIT_OUTPUT_FILES" default:"64" help:"Files that a job may leave in outputs/."`
+	OutputFilesMB  int64 `name:"limit-output-files-mb" env:"LIMIT_OUTPUT_FILES_MB" default:"16" help:"All files together that a job may leave in outputs/, in MiB. The worker holds them in memory until they are stored."`
 
 	Sandbox         string   `name:"sandbox" env:"SANDBOX" enum:"warm,cold" default:"warm" help:"How sandboxes are made: 'warm' forks them from an interpreter that has the packages loaded, 'cold' starts one nsjail for each job."`
 	Preload         []string `name:"preload" env:"PRELOAD" default:"numpy,pandas" help:"Packages that zygotes have loaded, by comma; empty for none. Scripts that name none of them get a plain interpreter."`
@@ -70,7 +70,7 @@ func withoutEmpty(list []string) []string {
 
 // Limits returns the limits that the settings describe.
 func (s Settings) Limits() jobs.Limits {
-	limits := s.Ceilings.Limits()
+	limits := s.MaxLimits.Limits()
 	limits.FileBytes, limits.OpenFiles = s.FileMB<<20, s.OpenFiles
 	limits.TmpBytes, limits.ResultBytes = s.TmpMB<<20, s.ResultKB<<10
 	limits.OutputFiles, limits.OutputFilesBytes = s.OutputFiles, s.OutputFilesMB<<20

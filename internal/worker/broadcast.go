@@ -58,7 +58,7 @@ func (b *broadcast) stop() {
 func (w *Worker) tell(ctx context.Context, id string, chunks []jobs.OutputChunk) {
 	for pause := tellInterval; ; pause = min(2*pause, longestPause) {
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout)
-		err := w.Store.Append(attempt, id, chunks, w.Wall+tellGrace)
+		err := w.Store.AppendOutput(attempt, id, chunks, w.Wall+tellGrace)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			w.Logger.Debug("what a job printed cannot be told; it is tried again", "job_id", id, "error", err)

@@ -78,7 +78,7 @@ func TestALostMessageDoesNotLoseTheWatch(t *testing.T) {
 	b.start(t)
 	id := b.submit(t, printing)
 	b.await(t, id, running)
-	b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", string(store.WishWatch), "1")
+	b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", string(store.CommandWatch), "1")
 	b.awaitHeard(t, id)
 	b.cancel(t, id)
 }

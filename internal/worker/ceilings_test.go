@@ -16,7 +16,7 @@ func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	small, large := open(t, url), open(t, url)
-	small.Ceilings = jobs.DefaultLimits().Asked()
+	small.Ceilings = jobs.DefaultLimits().Requestable()
 	large.Ceilings = small.Ceilings
 	large.Ceilings.MemoryBytes *= 2
 	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Limits: large.Ceilings}
@@ -53,7 +53,7 @@ func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 func TestAWorkerRegistersItsCeilings(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))
-	b.Ceilings = jobs.DefaultLimits().Asked()
+	b.Ceilings = jobs.DefaultLimits().Requestable()
 	b.start(t)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		fleet, err := b.Store.Fleet(t.Context())
@@ -71,7 +71,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))
 	b.start(t)
-	limits := jobs.DefaultLimits().Asked()
+	limits := jobs.DefaultLimits().Requestable()
 	limits.Wall = 3 * time.Second
 	job := jobs.Job{ID: jobs.NewID(), Script: "import time\ndef main(): time.sleep(20)", Limits: limits}
 	if err := b.Store.Create(t.Context(), job); err != nil {
@@ -94,7 +94,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 func TestAForgedPolicyIsRefused(t *testing.T) {
 	t.Parallel()
 	b := open(t, redistest.Start(t))
-	b.Ceilings = jobs.DefaultLimits().Asked()
+	b.Ceilings = jobs.DefaultLimits().Requestable()
 	b.start(t)
 	forge := func(field, value string) string {
 		id := b.create(t, "def main(): pass")

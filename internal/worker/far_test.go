@@ -22,7 +22,7 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 	b.start(t)
 	t.Cleanup(func() { far.Calm(t) }) // before the worker is stopped
 	lives := func() bool {
-		lives, err := near.Alive(t.Context(), b.owner)
+		lives, err := near.WorkerAlive(t.Context(), b.owner)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ const other = "another worker"
 func (b *bench) fencedByOther(t *testing.T, wall time.Duration) string {
 	t.Helper()
 	id := b.create(t, "def main(): pass")
-	if _, err := b.Store.Fence(t.Context(), id, "its token", other, wall); err != nil {
+	if _, err := b.Store.ClaimStart(t.Context(), id, "its token", other, wall); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -84,7 +84,7 @@ func TestTheLoserOfTheFenceDiscardsItsSandbox(t *testing.T) {
 		"started": {func(t *testing.T, b *bench, id string) {
 			t.Helper()
 			b.otherLives(t)
-			if _, err := b.Store.Fence(t.Context(), id, "its token", other, time.Minute); err != nil {
+			if _, err := b.Store.ClaimStart(t.Context(), id, "its token", other, time.Minute); err != nil {
 				t.Error(err)
 			}
 		}, queue.ErrHeld},

@@ -99,7 +99,7 @@ func (w *Worker) handOn(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
 	defer cancel()
 	w.Logger.Info("left job to a worker with higher ceilings", "job_id", job.ID, "request_id", job.RequestID)
-	if err := w.Store.HandOn(ctx, job.ID, w.owner); err != nil {
+	if err := w.Store.Untake(ctx, job.ID, w.owner); err != nil {
 		return err
 	}
 	w.left.Add(1)
@@ -118,7 +118,7 @@ func (w *Worker) refuseDamaged(job jobs.Job, err error) error {
 func (w *Worker) drop(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.abandoned, commandTimeout)
 	defer cancel()
-	dropped, err := w.Store.DropLate(ctx, job.ID)
+	dropped, err := w.Store.WithdrawLate(ctx, job.ID)
 	if dropped {
 		w.Logger.Info("a job came too late to be started", "job_id", job.ID, "request_id", job.RequestID)
 	}
@@ -145,26 +145,26 @@ func (w *Worker) noSandbox(job jobs.Job, attempt int, err error) error {
 
 // fence sets the job's fence with a new token and reports whether it is ours. From then on the job
 // counts as started.
-func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error) {
+func (w *Worker) fence(job jobs.Job) (ours bool, holder store.StartClaim, err error) {
 	id, wall := job.ID, w.Wall
-	for _, limit := range []time.Duration{job.Limits.Wall, job.Inputs.AskedLimits().Wall} {
+	for _, limit := range []time.Duration{job.Limits.Wall, job.Inputs.RequestedLimits().Wall} {
 		if limit > 0 {
 			wall = min(wall, limit)
 		}
 	}
 	if w.killed.Err() != nil {
-		return false, store.Holder{}, errStopping
+		return false, store.StartClaim{}, errStopping
 	}
 	token := uuid.NewString()
 	err = w.persist(fencePatience, 0, func(ctx context.Context) (err error) {
-		holder, err = w.Store.FenceReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
+		holder, err = w.Store.ClaimStartReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
 		return err
 	})
 	if err != nil && w.Settings.FenceReplicas > 0 && !jobs.IsNotFound(err) {
 		w.unfence(id, token)
 	}
 	if jobs.IsNotFound(err) {
-		return false, store.Holder{Ended: true}, nil
+		return false, store.StartClaim{Ended: true}, nil
 	}
 	return err == nil && !holder.Ended && !holder.Expired && holder.Token == token, holder, err
 }
@@ -172,7 +172,7 @@ func (w *Worker) fence(job jobs.Job) (ours bool, holder store.Holder, err error)
 // unfence removes a fence that may exist and will not be used. If Redis does not do so, the job
 // ends as worker_lost once it is overdue.
 func (w *Worker) unfence(id, token string) {
-	err := w.persist(fencePatience, 0, func(ctx context.Context) error { return w.Store.Unfence(ctx, id, token) })
+	err := w.persist(fencePatience, 0, func(ctx context.Context) error { return w.Store.ReleaseStart(ctx, id, token) })
 	if err != nil {
 		w.Logger.Warn("a fence could not be taken back", "job_id", id, "error", err)
 	}
@@ -188,7 +188,7 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 	}()
 	w.Metrics.JobStarted()
 	inputs := job.Inputs
-	if job.Limits != (jobs.AskedLimits{}) {
+	if job.Limits != (jobs.RequestedLimits{}) {
 		inputs = inputs.WithLimits(job.Limits.Below(w.Ceilings))
 	}
 	outcome = sandbox.Run(ctx, job.Script, inputs)
@@ -226,14 +226,14 @@ func (w *Worker) watch(id string) error {
 func (w *Worker) lost(id string) (bool, error) {
 	ctx, cancel := context.WithTimeout(w.killed, 2*commandTimeout+w.livenessTTL)
 	defer cancel()
-	holder, err := w.Store.Holder(ctx, id)
+	holder, err := w.Store.ReadStartClaim(ctx, id)
 	if jobs.IsNotFound(err) || err == nil && holder.Ended {
 		return true, nil // the caller sees that there is nothing to do
 	}
 	if err != nil {
 		return false, err
 	}
-	alive, err := w.Store.Alive(ctx, holder.Owner)
+	alive, err := w.Store.WorkerAlive(ctx, holder.Owner)
 	if err != nil {
 		return false, err
 	}
@@ -251,7 +251,7 @@ func (w *Worker) lost(id string) (bool, error) {
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	alive, err = w.Store.Alive(ctx, holder.Owner)
+	alive, err = w.Store.WorkerAlive(ctx, holder.Owner)
 	return !alive, err
 }
 

@@ -14,15 +14,15 @@ const wishRecheck = time.Second
 
 // hearWishes applies cancels and watches to running jobs, until ctx is done.
 func (w *Worker) hearWishes(ctx context.Context) {
-	redisconn.Listen(ctx, w.Client, store.WishChannel, wishRecheck, w.fulfil, w.lookForWishes)
+	redisconn.Listen(ctx, w.Client, store.CommandChannel, wishRecheck, w.fulfil, w.lookForWishes)
 }
 
-// fulfil applies a message of store.WishChannel, if the job runs here. It is idempotent.
+// fulfil applies a message of store.CommandChannel, if the job runs here. It is idempotent.
 func (w *Worker) fulfil(message string) {
-	switch wish, id := store.ParseWish(message); wish {
-	case store.WishCancel:
+	switch wish, id := store.ParseCommand(message); wish {
+	case store.CommandCancel:
 		w.running.each(id, func(d *delivery) { d.cancel() })
-	case store.WishWatch:
+	case store.CommandWatch:
 		w.running.each(id, func(d *delivery) { d.watch() })
 	}
 }
@@ -34,7 +34,7 @@ func (w *Worker) lookForWishes(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
-	wishes, err := w.Store.Wishes(ctx, ids)
+	wishes, err := w.Store.PendingCommands(ctx, ids)
 	if err != nil {
 		w.Logger.Debug("cannot look for what is wanted of running jobs", "error", err)
 		return

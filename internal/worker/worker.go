@@ -108,7 +108,7 @@ type Config struct {
 	Wall time.Duration
 	// Ceilings are the limits that sandboxes are made with. A job above one of them is left to
 	// another worker; 0 is no ceiling.
-	Ceilings jobs.AskedLimits
+	Ceilings jobs.RequestedLimits
 	// Client is for the queue. The caller owns it, and closes it after Run.
 	Client redis.UniversalClient
 	Store  *store.Store
@@ -241,7 +241,7 @@ func (w *Worker) beat(ctx context.Context) {
 		case <-ctx.Done():
 			beats.Wait() // a heartbeat after the sign-off would undo it
 			w.say("sign off", func(ctx context.Context) error {
-				return w.Store.Retire(ctx, w.owner)
+				return w.Store.RemoveWorker(ctx, w.owner)
 			})
 			return
 		}
@@ -251,7 +251,7 @@ func (w *Worker) beat(ctx context.Context) {
 func (w *Worker) sendBeat(ctx context.Context) error {
 	err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.Ceilings, w.held.ids()...)
 	if w.draining.Load() {
-		err = errors.Join(err, w.Store.Draining(ctx, w.owner))
+		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
 	}
 	return err
 }

@@ -189,7 +189,7 @@ func TestAJobWithoutASandboxIsLeftToTheDeliveryThatStartedIt(t *testing.T) {
 	b := open(t, redistest.Start(t))
 	id := b.create(t, "def main(): pass")
 	b.pythons.fail = func() error {
-		_, err := b.Store.Fence(t.Context(), id, "another", "another worker", time.Minute)
+		_, err := b.Store.ClaimStart(t.Context(), id, "another", "another worker", time.Minute)
 		return errors.Join(errors.New("no sandbox"), err)
 	}
 	if err := b.deliver(t, id, acquireAttempts-1); err != nil {
@@ -295,7 +295,7 @@ func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
 			t.Fatalf("%d workers count, %v", n, err)
 		}
 	}
-	if alive, err := b.Store.Alive(t.Context(), b.owner); err != nil || !alive {
+	if alive, err := b.Store.WorkerAlive(t.Context(), b.owner); err != nil || !alive {
 		t.Errorf("it lives: %t, %v", alive, err)
 	}
 	if err := <-stopped; err != nil {

@@ -39,7 +39,7 @@ func start(t *testing.T, redisURL string, change func(*Settings)) *running {
 		Redis:    redisconn.Settings{URL: redisURL},
 		Store:    store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour},
 		Dispatch: dispatch.Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond, StartDeadline: time.Hour, QueueLimit: 1000},
-		Ceilings: jobs.Ceilings{Wall: 15 * time.Second, CPU: 10 * time.Second, MemoryMB: 700, Processes: 64, OutputKB: 1024},
+		Ceilings: jobs.MaxLimits{Wall: 15 * time.Second, CPU: 10 * time.Second, MemoryMB: 700, Processes: 64, OutputKB: 1024},
 	}
 	if change != nil {
 		change(&s)

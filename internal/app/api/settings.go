@@ -20,7 +20,7 @@ type Settings struct {
 	Store    store.Settings     `embed:"" group:"Jobs"`
 	Files    files.Settings     `embed:"" group:"Jobs"`
 	Dispatch dispatch.Settings  `embed:"" group:"Jobs"`
-	Ceilings jobs.Ceilings      `embed:"" group:"Limits"`
+	Ceilings jobs.MaxLimits     `embed:"" group:"Limits"`
 	Webhook  webhook.Settings   `embed:"" group:"Webhooks"`
 	Log      telemetry.Settings `embed:"" group:"Log"`
 }

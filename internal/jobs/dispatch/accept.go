@@ -38,28 +38,28 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	if request.Stored != nil {
 		defer request.Stored()
 	}
-	job, refusal := d.jobOf(request, requestID)
+	job, refusal := d.newJob(request, requestID)
 	if refusal != nil {
 		return "", false, refusal
 	}
 	accepting, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
-	if err := d.takeTurn(accepting); err != nil {
+	if err := d.acquireAccept(accepting); err != nil {
 		return "", false, d.refused(ctx, err)
 	}
-	defer d.turns.Release(1)
+	defer d.acceptLimiter.Release(1)
 	claimed := job.ID
 	if job.IdempotencyKey != "" {
-		claimed, err = d.claim(accepting, job, request.Fingerprint)
+		claimed, err = d.reserveKey(accepting, job, request.Fingerprint)
 	}
 	ours := claimed == job.ID
 	if err == nil {
 		job.ID = claimed
 		before(job.ID)
-		created, err = d.enter(accepting, job)
+		created, err = d.storeAndEnqueue(accepting, job)
 	}
 	if err == nil && !ours {
-		err = d.store.Share(accepting, job.ID)
+		err = d.store.MarkShared(accepting, job.ID)
 	}
 	if err == nil {
 		return job.ID, created && ours, nil
@@ -73,43 +73,43 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	var known *jobs.Error
 	if job.IdempotencyKey != "" && errors.As(err, &known) && known.Code == jobs.CodeQueueFull {
 		// Otherwise the key stays bound: the job may exist and may have run.
-		withdrawErr = errors.Join(withdrawErr, d.release(ctx, job))
+		withdrawErr = errors.Join(withdrawErr, d.releaseKey(ctx, job))
 	}
 	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))
 }
 
-// takeTurn waits until fewer than acceptsAtOnce jobs are being accepted. The caller releases the turn.
-func (d *Dispatcher) takeTurn(ctx context.Context) error {
+// acquireAccept waits until fewer than acceptsAtOnce jobs are being accepted. The caller releases acceptLimiter.
+func (d *Dispatcher) acquireAccept(ctx context.Context) error {
 	guarded, cancel := d.monitor.Guard(ctx)
 	defer cancel()
-	if d.turns.Acquire(guarded, 1) != nil {
+	if d.acceptLimiter.Acquire(guarded, 1) != nil {
 		return context.Cause(guarded)
 	}
 	return nil
 }
 
-// claim binds the job's idempotency key and returns the id of the job to which it is bound. A key bound to a withdrawn
+// reserveKey binds the job's idempotency key and returns the id of the job to which it is bound. A key bound to a withdrawn
 // job is bound anew.
-func (d *Dispatcher) claim(ctx context.Context, job jobs.Job, fingerprint string) (string, error) {
-	claimed, err := d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
+func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint string) (string, error) {
+	claimed, err := d.store.ReserveKey(ctx, job.IdempotencyKey, job.ID, fingerprint)
 	if err != nil || claimed == job.ID {
 		return claimed, err
 	}
-	void, err := d.store.Void(ctx, claimed)
-	if err != nil || !void {
+	withdrawn, err := d.store.Withdrawn(ctx, claimed)
+	if err != nil || !withdrawn {
 		return claimed, err
 	}
-	if err := d.store.Release(ctx, job.IdempotencyKey, claimed); err != nil {
+	if err := d.store.ReleaseKey(ctx, job.IdempotencyKey, claimed); err != nil {
 		return claimed, err
 	}
-	return d.store.Claim(ctx, job.IdempotencyKey, job.ID, fingerprint)
+	return d.store.ReserveKey(ctx, job.IdempotencyKey, job.ID, fingerprint)
 }
 
-// jobOf creates a job from a request and decides its policy until its record expires: workers and reapers obey the
+// newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
 // record. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
-func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *jobs.Error) {
+func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, *jobs.Error) {
 	fleet := *d.fleet.Load() // once: closed limits above all ceilings would keep the job from ever starting
-	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.AskedLimits(), fleet)
+	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.RequestedLimits(), fleet)
 	if err != nil {
 		return jobs.Job{}, err
 	}
@@ -133,13 +133,13 @@ func (d *Dispatcher) jobOf(request jobs.Request, requestID string) (jobs.Job, *j
 	return job, nil
 }
 
-// enter stores a job and enqueues it, unless it exists already.
-func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err error) {
+// storeAndEnqueue stores a job and enqueues it, unless it exists already.
+func (d *Dispatcher) storeAndEnqueue(ctx context.Context, job jobs.Job) (fresh bool, err error) {
 	limit := d.settings.QueueLimit
 	if job.Async {
 		limit = max(1, limit-limit/10)
 	}
-	room, err := d.roomFor(ctx, job.Inputs.Size())
+	room, err := d.redisHasRoom(ctx, job.Inputs.Size())
 	if err != nil {
 		return false, err
 	}
@@ -153,10 +153,10 @@ func (d *Dispatcher) enter(ctx context.Context, job jobs.Job) (fresh bool, err e
 	return true, d.producer.Enqueue(ctx, job.ID, job.Priority)
 }
 
-func (d *Dispatcher) release(ctx context.Context, job jobs.Job) error {
+func (d *Dispatcher) releaseKey(ctx context.Context, job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
-	return d.store.Release(ctx, job.IdempotencyKey, job.ID)
+	return d.store.ReleaseKey(ctx, job.IdempotencyKey, job.ID)
 }
 
 // refused returns the error for a client whose job was not accepted.

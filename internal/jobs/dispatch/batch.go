@@ -15,15 +15,15 @@ import (
 const (
 	// batchTimeout bounds the acceptance of a batch; the time to transfer a large batch is added.
 	batchTimeout = 30 * time.Second
-	// membersAtOnce is how many jobs of batches are accepted or cancelled concurrently. One after the other, a
+	// itemsAtOnce is how many jobs of batches are accepted or cancelled concurrently. One after the other, a
 	// thousand take longer than batchTimeout if Redis is 10 ms away; all at once would leave no connections for single
 	// jobs.
-	membersAtOnce = 8
+	itemsAtOnce = 8
 	// batchShare is the divisor of the queue limit for batches: they may fill half of the queue.
 	batchShare = 2
-	// memberLost is the age of a batch from which a missing job counts as lost. It exceeds the time that accepting the
+	// itemLost is the age of a batch from which a missing job counts as lost. It exceeds the time that accepting the
 	// largest batch may take: the transfer of its 20 MiB adds 42 s to batchTimeout.
-	memberLost = 90 * time.Second
+	itemLost = 90 * time.Second
 )
 
 // SubmitBatch accepts many jobs and returns their batch with its members. A job that cannot be accepted is refused
@@ -40,7 +40,7 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
-	fresh := make([]string, len(request.Lines))
+	fresh := make([]string, len(request.Items))
 	for i := range fresh {
 		fresh[i] = jobs.NewID()
 	}
@@ -48,15 +48,15 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
-	err = d.eachMember(bounded, len(jobIDs), func(ctx context.Context, i int) error {
-		place := jobs.BatchPlace{BatchID: id, Index: i}
+	err = d.forEachItem(bounded, len(jobIDs), func(ctx context.Context, i int) error {
+		place := jobs.BatchItem{BatchID: id, Index: i}
 		if jobIDs[i] != fresh[i] {
 			// It may have run and its record may have expired: it must not run again.
-			if ended, err := d.store.MemberEnded(ctx, place); err != nil || ended {
+			if ended, err := d.store.ItemEnded(ctx, place); err != nil || ended {
 				return err
 			}
 		}
-		return d.enterMember(ctx, place, jobIDs[i], request.Lines[i], requestID)
+		return d.acceptItem(ctx, place, jobIDs[i], request.Items[i], requestID)
 	})
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
@@ -64,18 +64,18 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	return d.readBatch(ctx, id, true)
 }
 
-// eachMember calls do with each number below n, a few concurrently, and waits for all calls. It returns the first
+// forEachItem calls do with each number below n, a few concurrently, and waits for all calls. It returns the first
 // error, which cancels the ctx of the other calls.
-func (d *Dispatcher) eachMember(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func (d *Dispatcher) forEachItem(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(membersAtOnce)
+	group.SetLimit(itemsAtOnce)
 	for i := range n {
 		group.Go(func() error {
 			// This limit is shared by all batches.
-			if err := d.members.Acquire(ctx, 1); err != nil {
+			if err := d.itemLimiter.Acquire(ctx, 1); err != nil {
 				return err
 			}
-			defer d.members.Release(1)
+			defer d.itemLimiter.Release(1)
 			return do(ctx, i)
 		})
 	}
@@ -94,9 +94,9 @@ func batchKey(request jobs.BatchRequest) string {
 func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (string, error) {
 	id, key := jobs.NewID(), batchKey(request)
 	if key == "" {
-		return id, d.roomForBatch(ctx, request)
+		return id, d.checkBatchFits(ctx, request)
 	}
-	claimed, err := d.store.Claim(ctx, key, id, request.Fingerprint)
+	claimed, err := d.store.ReserveKey(ctx, key, id, request.Fingerprint)
 	if err != nil {
 		return "", err
 	}
@@ -107,16 +107,16 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 		}
 	}
 	// The key may be bound to a batch that was refused or has expired.
-	if err = d.roomForBatch(ctx, request); err == nil || !ours {
+	if err = d.checkBatchFits(ctx, request); err == nil || !ours {
 		return claimed, err
 	}
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
-	return "", errors.Join(err, d.store.Release(release, key, id))
+	return "", errors.Join(err, d.store.ReleaseKey(release, key, id))
 }
 
-// roomForBatch returns an error with CodeQueueFull if the batch would fill the queue or Redis.
-func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest) error {
+// checkBatchFits returns an error with CodeQueueFull if the batch would fill the queue or Redis.
+func (d *Dispatcher) checkBatchFits(ctx context.Context, request jobs.BatchRequest) error {
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest
 	if d.pressure.Load().memory || !fits(load, max(batchBytes(request), largeInputs)) {
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
-	if load.Open+len(request.Lines) > d.batchLimit() {
+	if load.Open+len(request.Items) > d.batchLimit() {
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
 	}
 	return nil
@@ -132,7 +132,7 @@ func (d *Dispatcher) roomForBatch(ctx context.Context, request jobs.BatchRequest
 
 func batchBytes(request jobs.BatchRequest) int {
 	size := 0
-	for _, line := range request.Lines {
+	for _, line := range request.Items {
 		size += len(line.Request.Script) + line.Request.Inputs.Size()
 	}
 	return size
@@ -140,15 +140,15 @@ func batchBytes(request jobs.BatchRequest) int {
 
 func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }
 
-// enterMember enqueues one line, or records why it was refused.
-func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id string, line jobs.BatchLine, requestID string) error {
+// acceptItem enqueues one line, or records why it was refused.
+func (d *Dispatcher) acceptItem(ctx context.Context, place jobs.BatchItem, id string, line jobs.ItemRequest, requestID string) error {
 	why := line.Err
 	if why == nil {
-		job, refusal := d.jobOf(line.Request, requestID)
+		job, refusal := d.newJob(line.Request, requestID)
 		if refusal != nil {
-			return d.store.RefuseMember(ctx, place, refusal)
+			return d.store.RefuseItem(ctx, place, refusal)
 		}
-		job.ID, job.Batch, job.ReplyTo = id, place, "" // no request waits for a single member
+		job.ID, job.BatchItem, job.ReplyTo = id, place, "" // no request waits for a single member
 		fresh, err := d.store.Accept(ctx, job, d.batchLimit())
 		if err == nil && fresh {
 			err = d.producer.Enqueue(ctx, job.ID, job.Priority)
@@ -157,7 +157,7 @@ func (d *Dispatcher) enterMember(ctx context.Context, place jobs.BatchPlace, id 
 			return err
 		}
 	}
-	return d.store.RefuseMember(ctx, place, why)
+	return d.store.RefuseItem(ctx, place, why)
 }
 
 // GetBatch returns a batch once it has ended or wait has passed; with a wait of 0 it returns immediately. It returns
@@ -212,7 +212,7 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
 	}
 	open := record.Open()
-	err = d.eachMember(bounded, len(open), func(ctx context.Context, i int) error {
+	err = d.forEachItem(bounded, len(open), func(ctx context.Context, i int) error {
 		_, err := d.store.Cancel(ctx, record.JobIDs[open[i]])
 		if jobs.IsNotFound(err) {
 			return nil
@@ -238,11 +238,11 @@ func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jo
 	}
 	if members {
 		for line, jobID := range record.JobIDs {
-			member := jobs.BatchMember{JobID: jobID, Err: record.Refused[line]}
+			member := jobs.AcceptedItem{JobID: jobID, Err: record.Refused[line]}
 			if member.Err != nil {
 				member.JobID = ""
 			}
-			record.Members = append(record.Members, member)
+			record.Items = append(record.Items, member)
 		}
 	}
 	return record.Batch, nil
@@ -262,9 +262,9 @@ func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) e
 	}
 	for i, line := range open {
 		state, there := states[ids[i]]
-		if !there && record.Age > memberLost {
+		if !there && record.Age > itemLost {
 			why := jobs.Errorf(jobs.CodeUnavailable, "nothing is known of the job: the server stopped before it was queued, or its record was lost")
-			if err := d.store.RefuseMember(ctx, jobs.BatchPlace{BatchID: record.ID, Index: line}, why); err != nil {
+			if err := d.store.RefuseItem(ctx, jobs.BatchItem{BatchID: record.ID, Index: line}, why); err != nil {
 				return err
 			}
 			record.Counts.Refused++

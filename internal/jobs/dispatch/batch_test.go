@@ -18,9 +18,9 @@ import (
 )
 
 func batchOf(n int) jobs.BatchRequest {
-	request := jobs.BatchRequest{Lines: make([]jobs.BatchLine, n)}
-	for i := range request.Lines {
-		request.Lines[i].Request = jobs.Request{Script: fmt.Sprintf("def main(): return %d", i), Async: true, Priority: jobs.PriorityBatch}
+	request := jobs.BatchRequest{Items: make([]jobs.ItemRequest, n)}
+	for i := range request.Items {
+		request.Items[i].Request = jobs.Request{Script: fmt.Sprintf("def main(): return %d", i), Async: true, Priority: jobs.PriorityBatch}
 	}
 	return request
 }
@@ -35,12 +35,12 @@ func (s *stack) submitBatch(t *testing.T, request jobs.BatchRequest) jobs.Batch 
 }
 
 // collect reads a batch's results until the end.
-func (s *stack) collect(t *testing.T, id string, after int, follow bool) []jobs.BatchResult {
+func (s *stack) collect(t *testing.T, id string, after int, follow bool) []jobs.ItemResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	var all []jobs.BatchResult
-	if err := s.BatchResults(ctx, id, after, follow, time.Minute, func(results []jobs.BatchResult) error {
+	var all []jobs.ItemResult
+	if err := s.BatchResults(ctx, id, after, follow, time.Minute, func(results []jobs.ItemResult) error {
 		all = append(all, results...)
 		return nil
 	}); err != nil {
@@ -61,12 +61,12 @@ func codeOf(err error) jobs.Code {
 func TestABatch(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := batchOf(20)
-	request.Lines[7] = jobs.BatchLine{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
+	request.Items[7] = jobs.ItemRequest{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
 	batch := s.submitBatch(t, request)
-	if c := batch.Counts; c != (jobs.BatchCounts{Total: 20, Refused: 1, Queued: 19}) || batch.Ended() || len(batch.Members) != 20 {
+	if c := batch.Counts; c != (jobs.BatchCounts{Total: 20, Refused: 1, Queued: 19}) || batch.Ended() || len(batch.Items) != 20 {
 		t.Errorf("got %+v", batch)
 	}
-	if m := batch.Members[7]; m.JobID != "" || m.Err == nil || m.Err.Message != "as asked" {
+	if m := batch.Items[7]; m.JobID != "" || m.Err == nil || m.Err.Message != "as asked" {
 		t.Errorf("got %+v", m)
 	}
 	if got := s.collect(t, batch.ID, 0, false); len(got) != 1 || got[0].Index != 7 || codeOf(got[0].Err) != jobs.CodeInvalidRequest {
@@ -90,7 +90,7 @@ func TestABatch(t *testing.T) {
 	seen := map[int]bool{}
 	for _, result := range results[1:] {
 		seen[result.Index] = true
-		if result.Record.ID != batch.Members[result.Index].JobID {
+		if result.Record.ID != batch.Items[result.Index].JobID {
 			t.Errorf("line %d has another's job", result.Index)
 		}
 		if f := result.Record.Outcome.Failure; f == nil && string(result.Record.Outcome.Result) != fmt.Sprint(result.Index) {
@@ -178,7 +178,7 @@ func TestSmallResultsBeforeALargeOne(t *testing.T) {
 	release, _ := s.room.Take(t.Context(), 1<<20)
 	defer release()
 	batch := s.submitBatch(t, batchOf(5))
-	for i, member := range batch.Members {
+	for i, member := range batch.Items {
 		size := 10
 		if i == 4 {
 			size = 700 << 10
@@ -188,7 +188,7 @@ func TestSmallResultsBeforeALargeOne(t *testing.T) {
 		}
 	}
 	came := 0
-	err := s.BatchResults(t.Context(), batch.ID, 0, true, time.Minute, func(results []jobs.BatchResult) error {
+	err := s.BatchResults(t.Context(), batch.ID, 0, true, time.Minute, func(results []jobs.ItemResult) error {
 		came += len(results)
 		return nil
 	})
@@ -208,7 +208,7 @@ func TestLargeResultsOfABatch(t *testing.T) {
 	for range 3 {
 		readers.Go(func() {
 			came := 0
-			err := s.BatchResults(t.Context(), batch.ID, 0, true, time.Minute, func(results []jobs.BatchResult) error {
+			err := s.BatchResults(t.Context(), batch.ID, 0, true, time.Minute, func(results []jobs.ItemResult) error {
 				came += len(results)
 				return nil
 			})
@@ -242,12 +242,12 @@ func TestABatchIsRepeatedSafely(t *testing.T) {
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	first := s.submitBatch(t, request)
 	// As if the server had died while it accepted the batch.
-	lost := first.Members[6].JobID
+	lost := first.Items[6].JobID
 	if err := s.client.Del(t.Context(), "cellblock:{"+lost+"}:job").Err(); err != nil {
 		t.Fatal(err)
 	}
 	second := s.submitBatch(t, request)
-	if second.ID != first.ID || !slices.Equal(second.Members, first.Members) || second.Counts.Queued != 10 {
+	if second.ID != first.ID || !slices.Equal(second.Items, first.Items) || second.Counts.Queued != 10 {
 		t.Errorf("got %+v, want %+v", second, first)
 	}
 	if _, state, err := s.store.Load(t.Context(), lost); err != nil || state != jobs.StateQueued {
@@ -265,7 +265,7 @@ func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 	request := batchOf(3)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	first := s.submitBatch(t, request)
-	expired := first.Members[1].JobID
+	expired := first.Items[1].JobID
 	if _, err := s.store.Withdraw(t.Context(), expired, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException}}); err != nil {
 		t.Fatal(err)
 	}
@@ -326,17 +326,17 @@ func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 func TestAFollowerHearsOfLostMembers(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(1))
-	if err := s.client.Del(t.Context(), "cellblock:{"+batch.Members[0].JobID+"}:job").Err(); err != nil {
+	if err := s.client.Del(t.Context(), "cellblock:{"+batch.Items[0].JobID+"}:job").Err(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	var got []jobs.BatchResult
+	var got []jobs.ItemResult
 	signs := 0
-	err := s.BatchResults(ctx, batch.ID, 0, true, 50*time.Millisecond, func(results []jobs.BatchResult) error {
+	err := s.BatchResults(ctx, batch.ID, 0, true, 50*time.Millisecond, func(results []jobs.ItemResult) error {
 		got = append(got, results...)
 		if signs++; signs == 2 {
-			long := time.Now().Add(-2 * memberLost).UnixMicro()
+			long := time.Now().Add(-2 * itemLost).UnixMicro()
 			return s.client.HSet(t.Context(), "cellblock:{"+batch.ID+"}:batch", "created_at", long).Err()
 		}
 		return nil
@@ -349,7 +349,7 @@ func TestAFollowerHearsOfLostMembers(t *testing.T) {
 func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(2))
-	for _, member := range batch.Members {
+	for _, member := range batch.Items {
 		if err := s.client.Del(t.Context(), "cellblock:{"+member.JobID+"}:job").Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +357,7 @@ func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
 	if got, err := s.GetBatch(t.Context(), batch.ID, 0); err != nil || got.Counts.Queued != 2 {
 		t.Errorf("at first: %+v, %v", got, err)
 	}
-	long := time.Now().Add(-2 * memberLost).UnixMicro()
+	long := time.Now().Add(-2 * itemLost).UnixMicro()
 	if err := s.client.HSet(t.Context(), "cellblock:{"+batch.ID+"}:batch", "created_at", long).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -83,16 +83,16 @@ type Dispatcher struct {
 	channel string
 	// waiters are the calls that wait for jobs, by id.
 	waiters signals.Signals
-	// turns limits the number of jobs being accepted.
-	turns *semaphore.Weighted
-	// members limits the number of batch members being accepted or cancelled.
-	members *semaphore.Weighted
+	// acceptLimiter limits the number of jobs being accepted.
+	acceptLimiter *semaphore.Weighted
+	// itemLimiter limits the number of batch items being accepted or cancelled.
+	itemLimiter *semaphore.Weighted
 	// workerSeen is the last time at which a worker was alive, or may have been because Redis did not answer: a
 	// time.Duration since born.
 	workerSeen atomic.Int64
 	born       time.Time
 	// fleet holds the last known ceilings of the workers.
-	fleet atomic.Pointer[[]jobs.AskedLimits]
+	fleet atomic.Pointer[[]jobs.RequestedLimits]
 	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
 
@@ -109,23 +109,23 @@ func New(
 ) *Dispatcher {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Dispatcher{
-		store:    s,
-		producer: producer,
-		client:   client,
-		topics:   topics,
-		monitor:  monitor,
-		settings: settings,
-		logger:   logger,
-		channel:  "cellblock:replies:" + uuid.NewString(),
-		born:     time.Now(),
-		turns:    semaphore.NewWeighted(acceptsAtOnce),
-		members:  semaphore.NewWeighted(membersAtOnce),
-		stop:     stop,
+		store:         s,
+		producer:      producer,
+		client:        client,
+		topics:        topics,
+		monitor:       monitor,
+		settings:      settings,
+		logger:        logger,
+		channel:       "cellblock:replies:" + uuid.NewString(),
+		born:          time.Now(),
+		acceptLimiter: semaphore.NewWeighted(acceptsAtOnce),
+		itemLimiter:   semaphore.NewWeighted(itemsAtOnce),
+		stop:          stop,
 	}
 	if d.settings.Limits == (jobs.Limits{}) {
 		d.settings.Limits = jobs.DefaultLimits()
 	}
-	d.fleet.Store(&[]jobs.AskedLimits{})
+	d.fleet.Store(&[]jobs.RequestedLimits{})
 	d.pressure.Store(&pressure{})
 	d.listen.Go(func() { d.run(ctx) })
 	return d

@@ -71,7 +71,7 @@ func (s *stack) work(t *testing.T, wall time.Duration, run func(job jobs.Job) jo
 			if err != nil {
 				return err
 			}
-			if holder, err := at.Fence(ctx, d.ID, "t", "w", wall); err != nil || holder.Ended {
+			if holder, err := at.ClaimStart(ctx, d.ID, "t", "w", wall); err != nil || holder.Ended {
 				return err
 			}
 			outcome := run(job)
@@ -214,7 +214,7 @@ func TestExecuteWhileAllWorkersDrain(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
 	s.alive(t)
-	if err := s.store.Draining(t.Context(), "w"); err != nil {
+	if err := s.store.MarkDraining(t.Context(), "w"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.execute(t, "x", 15*time.Second)

@@ -54,7 +54,7 @@ func (d *Dispatcher) await(
 				return record, err
 			}
 		case <-limit.C:
-			return d.lastLook(ctx, id, ended)
+			return d.readAtDeadline(ctx, id, ended)
 		case <-grace.C:
 			if !created {
 				break // another request's job, which this one must not withdraw
@@ -77,12 +77,12 @@ func isAway(err error) bool {
 	return errors.As(err, &known) && known.Code == jobs.CodeUnavailable && !errors.Is(err, jobs.ErrNoRoom)
 }
 
-// lastLook returns the record at the end of a wait, after a little more time for a job that is about to reach its wall
+// readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its wall
 // deadline. It keeps a job that is still queued unless its start deadline has passed.
-func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
+func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
 	record, err := d.read(ctx, id)
 	if err == nil && record.State == jobs.StateQueued {
-		return d.dropLate(ctx, record)
+		return d.withdrawLate(ctx, record)
 	}
 	if err != nil || record.State != jobs.StateRunning {
 		return record, err
@@ -99,12 +99,12 @@ func (d *Dispatcher) lastLook(ctx context.Context, id string, ended <-chan struc
 	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, d.read)
 }
 
-// dropLate returns the record of a queued job, after ending the job if its start deadline has passed, which the reaper
+// withdrawLate returns the record of a queued job, after ending the job if its start deadline has passed, which the reaper
 // would do a moment later.
-func (d *Dispatcher) dropLate(ctx context.Context, queued jobs.Record) (jobs.Record, error) {
+func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs.Record, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	dropped, err := d.store.DropLate(bounded, queued.ID)
+	dropped, err := d.store.WithdrawLate(bounded, queued.ID)
 	if err != nil {
 		return queued, d.explain(ctx, "the job's state could not be read", err)
 	}

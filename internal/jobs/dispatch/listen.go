@@ -10,17 +10,17 @@ import (
 // run wakes waiters on messages of this replica's channel and by periodic checks, until ctx ends.
 func (d *Dispatcher) run(ctx context.Context) {
 	d.measure(ctx)
-	d.lookAtFleet(ctx)
+	d.refreshFleet(ctx)
 	redisconn.Listen(ctx, d.client, d.channel, recheckInterval, d.waiters.Notify, func(ctx context.Context) {
 		d.recheck(ctx)
 		d.measure(ctx)
-		d.lookAtFleet(ctx)
+		d.refreshFleet(ctx)
 	})
 }
 
-// lookAtFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
+// refreshFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
 // returning workers mostly have the same limits.
-func (d *Dispatcher) lookAtFleet(ctx context.Context) {
+func (d *Dispatcher) refreshFleet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if fleet, err := d.store.Fleet(ctx); err == nil && len(fleet) > 0 {

@@ -102,7 +102,7 @@ func TestAnAbandonedJobIsWithdrawnUnlessItHasStarted(t *testing.T) {
 		want := jobs.StateCancelled
 		if started {
 			want = jobs.StateRunning
-			if _, err := s.store.Fence(t.Context(), job.ID, "t", "w", time.Minute); err != nil {
+			if _, err := s.store.ClaimStart(t.Context(), job.ID, "t", "w", time.Minute); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -12,12 +12,12 @@ import (
 func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
-	ask := func(memoryMB int64) (jobs.AskedLimits, error) {
+	ask := func(memoryMB int64) (jobs.RequestedLimits, error) {
 		t.Helper()
-		request := jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.AskedLimits{MemoryBytes: memoryMB << 20}}}
+		request := jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: memoryMB << 20}}}
 		record, err := s.Submit(t.Context(), request, "r")
 		if err != nil {
-			return jobs.AskedLimits{}, err
+			return jobs.RequestedLimits{}, err
 		}
 		job, _, _, err := s.store.Take(t.Context(), record.ID, "w", time.Second)
 		return job.Limits, err
@@ -26,7 +26,7 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	if got, err := ask(600); err != nil || got.MemoryBytes != 600<<20 || got.Wall != jobs.DefaultLimits().Wall {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	ceilings := jobs.DefaultLimits().Asked()
+	ceilings := jobs.DefaultLimits().Requestable()
 	ceilings.MemoryBytes = 512 << 20
 	if err := s.store.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
 		t.Fatal(err)
@@ -44,12 +44,12 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	if got, err := ask(0); err != nil || got.MemoryBytes != 512<<20 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	lines := []jobs.BatchLine{
-		{Request: jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.AskedLimits{MemoryBytes: 600 << 20}}}},
+	lines := []jobs.ItemRequest{
+		{Request: jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: 600 << 20}}}},
 		{Request: jobs.Request{Script: "x", Async: true}},
 	}
-	batch, err := s.SubmitBatch(t.Context(), jobs.BatchRequest{Lines: lines}, "r")
-	if err != nil || batch.Members[0].Err == nil || batch.Members[1].Err != nil {
+	batch, err := s.SubmitBatch(t.Context(), jobs.BatchRequest{Items: lines}, "r")
+	if err != nil || batch.Items[0].Err == nil || batch.Items[1].Err != nil {
 		t.Errorf("got %+v, %v", batch, err)
 	}
 }

@@ -54,8 +54,8 @@ func (d *Dispatcher) measure(ctx context.Context) {
 // up to a second old.
 const largeInputs = 256 << 10
 
-// roomFor reports whether Redis has memory for inputs of size bytes and enough left to process jobs.
-func (d *Dispatcher) roomFor(ctx context.Context, size int) (bool, error) {
+// redisHasRoom reports whether Redis has memory for inputs of size bytes and enough left to process jobs.
+func (d *Dispatcher) redisHasRoom(ctx context.Context, size int) (bool, error) {
 	if d.pressure.Load().memory {
 		return false, nil
 	}

@@ -16,7 +16,7 @@ const resultBytes = 1 << 20
 // after ones. With follow it continues until all lines have ended. It calls tell with no results at the start, and
 // whenever no line has ended for idle. It returns nil at the end, an error of tell or ctx, or a *jobs.Error with
 // CodeNotFound or CodeUnavailable.
-func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.BatchResult) error) error {
+func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.ItemResult) error) error {
 	record, err := d.store.Batch(ctx, id)
 	if err == nil {
 		err = d.countOpen(ctx, &record) // which ends the lost ones
@@ -44,7 +44,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 
 // tellEnded calls tell with the results of the lines that have ended after the first told ones, and returns the new
 // count.
-func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, told int, tell func([]jobs.BatchResult) error) (int, error) {
+func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, told int, tell func([]jobs.ItemResult) error) (int, error) {
 	lines, err := d.store.BatchEnded(ctx, record.ID, told)
 	if err != nil {
 		return told, d.explain(ctx, "the batch could not be read", err)
@@ -64,7 +64,7 @@ func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, to
 	return told, nil
 }
 
-func tellAndRelease(results []jobs.BatchResult, tell func([]jobs.BatchResult) error) error {
+func tellAndRelease(results []jobs.ItemResult, tell func([]jobs.ItemResult) error) error {
 	defer func() {
 		for _, result := range results {
 			if result.Record != nil {
@@ -76,7 +76,7 @@ func tellAndRelease(results []jobs.BatchResult, tell func([]jobs.BatchResult) er
 }
 
 // awaitMore waits until more than told lines have ended. Every idle it ends lost lines and calls tell with no results.
-func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id string, told int, idle time.Duration, tell func([]jobs.BatchResult) error) error {
+func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id string, told int, idle time.Duration, tell func([]jobs.ItemResult) error) error {
 	for {
 		waiting, cancel := context.WithTimeout(ctx, idle)
 		err := d.awaitEnded(waiting, heard, id, told+1)
@@ -106,8 +106,8 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 
 // results reads the results of the first lines: at least one, and at most resultBytes plus the last one, unless it
 // also returns an error. The caller releases the records.
-func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) ([]jobs.BatchResult, error) {
-	var results []jobs.BatchResult
+func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) ([]jobs.ItemResult, error) {
+	var results []jobs.ItemResult
 	for held := 0; len(results) < len(lines) && held < resultBytes; {
 		result, err := d.result(ctx, batch, lines[len(results)])
 		if err != nil {
@@ -125,8 +125,8 @@ func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines
 	return results, nil
 }
 
-func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line int) (jobs.BatchResult, error) {
-	result := jobs.BatchResult{Index: line, Err: batch.Refused[line]}
+func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line int) (jobs.ItemResult, error) {
+	result := jobs.ItemResult{Index: line, Err: batch.Refused[line]}
 	if result.Err != nil {
 		return result, nil
 	}
@@ -136,7 +136,7 @@ func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line i
 		// It was refused after the batch was read, or has expired.
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if result.Err, err = d.store.Refusal(bounded, jobs.BatchPlace{BatchID: batch.ID, Index: line}); err != nil {
+		if result.Err, err = d.store.Refusal(bounded, jobs.BatchItem{BatchID: batch.ID, Index: line}); err != nil {
 			return result, err
 		}
 		if result.Err == nil {

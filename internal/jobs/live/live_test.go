@@ -57,7 +57,7 @@ func (b *bench) create(t *testing.T) string {
 
 func (b *bench) run(t *testing.T, id string) {
 	t.Helper()
-	if _, err := b.Fence(t.Context(), id, "token", "worker", time.Minute); err != nil {
+	if _, err := b.ClaimStart(t.Context(), id, "token", "worker", time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -65,7 +65,7 @@ func (b *bench) run(t *testing.T, id string) {
 func (b *bench) print(t *testing.T, id string, at int, text string) {
 	t.Helper()
 	chunks := []jobs.OutputChunk{{Stream: jobs.Stdout, Offset: at, Text: text}}
-	if err := b.Append(t.Context(), id, chunks, time.Minute); err != nil {
+	if err := b.AppendOutput(t.Context(), id, chunks, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }

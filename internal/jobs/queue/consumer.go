@@ -102,7 +102,7 @@ func newConsumer(client redis.UniversalClient, lane lane, settings ConsumerSetti
 	wrapped := &consumerClient{
 		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: len(lane.queues),
 		stopKey: stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
-		batches: newShare(settings.BatchConcurrency),
+		batches: newBatchLimiter(settings.BatchConcurrency),
 	}
 	level := asynq.WarnLevel
 	if logger.Enabled(context.Background(), slog.LevelDebug) {
@@ -139,7 +139,7 @@ func (c *Consumer) Start() error {
 		c.running.Add(1)
 		defer c.running.Add(-1)
 		if name, _ := asynq.GetQueueName(ctx); name == batchQueue {
-			c.client.batches.begin()
+			c.client.batches.acquire()
 			defer c.endBatchJob()
 		}
 		attempt, _ := asynq.GetRetryCount(ctx)
@@ -149,7 +149,7 @@ func (c *Consumer) Start() error {
 
 // endBatchJob makes the consumer poll again if it left a batch's job in the queue.
 func (c *Consumer) endBatchJob() {
-	if c.client.batches.end() {
+	if c.client.batches.release() {
 		c.signal("looking for another job of a batch", c.client.release)
 	}
 }

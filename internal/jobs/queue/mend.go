@@ -12,22 +12,22 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Place is the state of a job's task in asynq.
-type Place string
+// TaskState is the state of a job's task in asynq.
+type TaskState string
 
-// The places that the reaper distinguishes; PlaceNone means that there is no task.
+// The states that the reaper distinguishes; TaskNone means that there is no task.
 const (
-	PlaceNone    Place = ""
-	PlacePending Place = "pending"
-	PlaceActive  Place = "active"
-	// PlaceRetry is for tasks that are delivered again in a moment, to any consumer.
-	PlaceRetry Place = "retry"
+	TaskNone    TaskState = ""
+	TaskPending TaskState = "pending"
+	TaskActive  TaskState = "active"
+	// TaskRetry is for tasks that are delivered again in a moment, to any consumer.
+	TaskRetry TaskState = "retry"
 )
 
-// Places returns the places of the tasks of jobs, given their priorities by id.
-func (p *Producer) Places(ctx context.Context, priorities map[string]jobs.Priority) (map[string]Place, error) {
+// TaskStates returns the states of the tasks of jobs, given their priorities by id.
+func (p *Producer) TaskStates(ctx context.Context, priorities map[string]jobs.Priority) (map[string]TaskState, error) {
 	if len(priorities) == 0 {
-		return map[string]Place{}, nil
+		return map[string]TaskState{}, nil
 	}
 	pipeline := p.client.Pipeline()
 	replies := make(map[string]*redis.StringCmd, len(priorities))
@@ -37,9 +37,9 @@ func (p *Producer) Places(ctx context.Context, priorities map[string]jobs.Priori
 	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("look for %d tasks: %w", len(priorities), err)
 	}
-	places := make(map[string]Place, len(replies))
+	places := make(map[string]TaskState, len(replies))
 	for id, reply := range replies {
-		places[id] = Place(reply.Val())
+		places[id] = TaskState(reply.Val())
 	}
 	return places, nil
 }

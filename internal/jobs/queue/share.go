@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// share bounds the concurrent jobs of batches of one consumer, so that its other places are free for single jobs,
+// batchLimiter bounds the concurrent jobs of batches of one consumer, so that its other places are free for single jobs,
 // however many and long the batches are. asynq has no such bound: at the limit, their queue is not polled.
-type share struct {
+type batchLimiter struct {
 	limit   int64
 	running atomic.Int64
 	// left reports that the queue was not polled because the limit was reached.
@@ -22,12 +22,12 @@ type share struct {
 // only if asynq archives the task instead.
 const beginBound = time.Second
 
-func newShare(limit int) *share {
-	return &share{limit: int64(max(1, limit)), begun: make(chan struct{}, 1)}
+func newBatchLimiter(limit int) *batchLimiter {
+	return &batchLimiter{limit: int64(max(1, limit)), begun: make(chan struct{}, 1)}
 }
 
-// taken reports whether no more jobs may be fetched now. Only the fetching goroutine calls it.
-func (s *share) taken() bool {
+// full reports whether no more jobs may be fetched now. Only the fetching goroutine calls it.
+func (s *batchLimiter) full() bool {
 	if s.expected {
 		timer := time.NewTimer(beginBound)
 		defer timer.Stop()
@@ -45,7 +45,7 @@ func (s *share) taken() bool {
 }
 
 // expect records that a job was fetched.
-func (s *share) expect() {
+func (s *batchLimiter) expect() {
 	select {
 	case <-s.begun: // from a job that began after the wait for it
 	default:
@@ -53,7 +53,7 @@ func (s *share) expect() {
 	s.expected = true
 }
 
-func (s *share) begin() {
+func (s *batchLimiter) acquire() {
 	s.running.Add(1)
 	select {
 	case s.begun <- struct{}{}:
@@ -61,8 +61,8 @@ func (s *share) begin() {
 	}
 }
 
-// end reports whether the queue must be polled again.
-func (s *share) end() bool {
+// release reports whether the queue must be polled again.
+func (s *batchLimiter) release() bool {
 	s.running.Add(-1)
 	return s.left.Swap(false)
 }

@@ -97,7 +97,7 @@ type consumerClient struct {
 	stopKey     string
 	stopping    <-chan struct{}
 	// batches bounds the concurrent jobs of batches of this consumer.
-	batches *share
+	batches *batchLimiter
 	// empty counts the queues found empty in a row. Only asynq's fetching goroutine uses it.
 	empty int
 	// skipped reports that this round did not poll the queue of batches. Only asynq's fetching goroutine uses it.
@@ -108,7 +108,7 @@ type consumerClient struct {
 func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	ctx = context.WithoutCancel(ctx)
 	if isDequeue(keys) && keys[0] == key(batchQueue, "pending") {
-		if c.skipped = c.batches.taken(); c.skipped {
+		if c.skipped = c.batches.full(); c.skipped {
 			reply := redis.NewCmd(ctx)
 			reply.SetErr(redis.Nil) // as if the queue were empty
 			c.looked(redis.Nil)

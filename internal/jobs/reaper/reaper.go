@@ -102,7 +102,7 @@ func (r *Reaper) Run(ctx context.Context) {
 func (r *Reaper) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), passInterval)
 	defer cancel()
-	_ = r.store.Unlease(ctx, r.token) // otherwise it expires
+	_ = r.store.ReleaseLease(ctx, r.token) // otherwise it expires
 }
 
 // pass does the due work if this reaper holds the lease.
@@ -129,7 +129,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 func (r *Reaper) lease(ctx context.Context) (held bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	return r.store.Lease(ctx, r.token, leaseTTL)
+	return r.store.AcquireLease(ctx, r.token, leaseTTL)
 }
 
 // keepLease renews the lease until release is called. The returned context ends if another reaper gets the lease.
@@ -158,7 +158,7 @@ func (r *Reaper) keepLease(ctx context.Context) (_ context.Context, release func
 
 // lookAtOpen handles the open jobs whose check is due, and the traces of dead workers.
 func (r *Reaper) lookAtOpen(ctx context.Context) error {
-	now, open, err := r.store.Due(ctx, batch)
+	now, open, err := r.store.DueJobs(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (r *Reaper) sweep(ctx context.Context) error {
 	return err
 }
 
-func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.Open) error {
+func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.OpenJob) error {
 	alive, err := r.store.AliveWorkers(ctx)
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.Open) 
 			queued[job.ID] = job.Priority
 		}
 	}
-	places, err := r.producer.Places(ctx, queued)
+	places, err := r.producer.TaskStates(ctx, queued)
 	if err != nil {
 		return err
 	}
@@ -223,5 +223,5 @@ func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.Open) 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
-	return r.store.LookAgain(ctx, next)
+	return r.store.ScheduleChecks(ctx, next)
 }

@@ -108,7 +108,7 @@ func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	}
 	lost, running := b.create(t, nil), b.create(t, nil)
 	for id, owner := range map[string]string{lost: "lost", running: "alive"} {
-		if _, err := b.Fence(t.Context(), id, "t", owner, time.Minute); err != nil {
+		if _, err := b.ClaimStart(t.Context(), id, "t", owner, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestAJobThatItsLivingWorkerDoesNotHaveEnds(t *testing.T) {
 	b := open(t, 1)
 	forgotten, held := b.create(t, nil), b.create(t, nil)
 	for _, id := range []string{forgotten, held} {
-		if _, err := b.Fence(t.Context(), id, "t", "w", time.Minute); err != nil {
+		if _, err := b.ClaimStart(t.Context(), id, "t", "w", time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,7 +38,7 @@ func TestTheWebhookOfALostJobIsQueued(t *testing.T) {
 	t.Parallel()
 	b := open(t, 1)
 	id := b.create(t, withWebhook)
-	if _, err := b.Fence(t.Context(), id, "t", "lost", time.Minute); err != nil {
+	if _, err := b.ClaimStart(t.Context(), id, "t", "lost", time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the webhook is queued", func() bool { return b.webhookPending(t) })

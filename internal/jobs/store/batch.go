@@ -33,16 +33,16 @@ func BatchChannel(id string) string { return batchKeys(id)[3] }
 // batchTTL is how long the keys of an unfinished batch are kept. It exceeds the start deadline of its jobs.
 const batchTTL = 48 * time.Hour
 
-func encodePlace(place jobs.BatchPlace) string {
+func encodeItem(place jobs.BatchItem) string {
 	if place.BatchID == "" {
 		return ""
 	}
 	return place.BatchID + " " + strconv.Itoa(place.Index)
 }
 
-func decodePlace(text string) jobs.BatchPlace {
+func decodeItem(text string) jobs.BatchItem {
 	id, index, _ := strings.Cut(text, " ")
-	return jobs.BatchPlace{BatchID: id, Index: int(parseInt(index))}
+	return jobs.BatchItem{BatchID: id, Index: int(parseInt(index))}
 }
 
 // createBatchScript creates a batch unless it exists.
@@ -79,14 +79,14 @@ func (s *Store) CreateBatch(ctx context.Context, id, key string, jobIDs []string
 	return ids, nil
 }
 
-// memberScript records the end of a line, once.
+// endItemScript records the end of a line, once.
 //
 //	KEYS     as returned by batchKeys
 //	ARGV     line, the state to count it under, why it was refused or "", TTL in milliseconds
 //	         of an ended batch whose record has none
 //	returns  the key of the idempotency record if the batch has ended, else "", and the
 //	         TTL of an ended batch in milliseconds
-var memberScript = redis.NewScript(ttlFunction + `
+var endItemScript = redis.NewScript(ttlFunction + `
 local batch = redis.call("HMGET", KEYS[1], "total", "idempotency", "ttl")
 local total = batch[1]
 if not total then
@@ -115,15 +115,15 @@ return {n + 1 == tonumber(total) and batch[2] or "", kept}`)
 
 const refusedState = "refused"
 
-func (s *Store) settleMember(ctx context.Context, place jobs.BatchPlace, state jobs.State) error {
+func (s *Store) finalizeItem(ctx context.Context, place jobs.BatchItem, state jobs.State) error {
 	if place.BatchID == "" {
 		return nil
 	}
-	return s.endMember(ctx, place, string(state), "")
+	return s.endItem(ctx, place, string(state), "")
 }
 
-func (s *Store) endMember(ctx context.Context, place jobs.BatchPlace, what, why string) error {
-	reply, err := memberScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).StringSlice()
+func (s *Store) endItem(ctx context.Context, place jobs.BatchItem, what, why string) error {
+	reply, err := endItemScript.Run(ctx, s.client, batchKeys(place.BatchID), place.Index, what, why, s.settings.ResultTTL.Milliseconds()).StringSlice()
 	if err == nil && reply[0] != "" {
 		err = s.client.PExpire(ctx, reply[0], time.Duration(parseInt(reply[1]))*time.Millisecond).Err()
 	}
@@ -139,13 +139,13 @@ type refusal struct {
 	Message string    `json:"message"`
 }
 
-// RefuseMember records that a line was refused and has no job.
-func (s *Store) RefuseMember(ctx context.Context, place jobs.BatchPlace, why *jobs.Error) error {
+// RefuseItem records that a line was refused and has no job.
+func (s *Store) RefuseItem(ctx context.Context, place jobs.BatchItem, why *jobs.Error) error {
 	encoded, err := json.Marshal(refusal{Code: why.Code, Message: why.Message})
 	if err != nil {
 		return fmt.Errorf("encode a refusal: %w", err)
 	}
-	return s.endMember(ctx, place, refusedState, string(encoded))
+	return s.endItem(ctx, place, refusedState, string(encoded))
 }
 
 // BatchRecord is the stored state of a batch.
@@ -186,7 +186,7 @@ func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 		record.Counts.Count(state, int(parseInt(f[string(state)])))
 	}
 	record.Counts.Refused = int(parseInt(f[refusedState]))
-	record.Ended = parseLines(ended.Val())
+	record.Ended = parseIndexes(ended.Val())
 	for line, encoded := range refused.Val() {
 		why, err := decodeRefusal(encoded)
 		if err != nil {
@@ -218,11 +218,11 @@ func (s *Store) BatchEnded(ctx context.Context, id string, after int) ([]int, er
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s: %w", id, err)
 	}
-	return parseLines(lines), nil
+	return parseIndexes(lines), nil
 }
 
-// MemberEnded reports whether a line of a batch has ended.
-func (s *Store) MemberEnded(ctx context.Context, place jobs.BatchPlace) (bool, error) {
+// ItemEnded reports whether a line of a batch has ended.
+func (s *Store) ItemEnded(ctx context.Context, place jobs.BatchItem) (bool, error) {
 	err := s.client.ZScore(ctx, batchKeys(place.BatchID)[3], strconv.Itoa(place.Index)).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, fmt.Errorf("read batch %s: %w", place.BatchID, err)
@@ -230,7 +230,7 @@ func (s *Store) MemberEnded(ctx context.Context, place jobs.BatchPlace) (bool, e
 	return err == nil, nil
 }
 
-func parseLines(texts []string) []int {
+func parseIndexes(texts []string) []int {
 	lines := make([]int, len(texts))
 	for i, text := range texts {
 		lines[i] = int(parseInt(text))
@@ -239,7 +239,7 @@ func parseLines(texts []string) []int {
 }
 
 // Refusal returns why a line was refused, or nil if it is a job.
-func (s *Store) Refusal(ctx context.Context, place jobs.BatchPlace) (*jobs.Error, error) {
+func (s *Store) Refusal(ctx context.Context, place jobs.BatchItem) (*jobs.Error, error) {
 	encoded, err := s.client.HGet(ctx, batchKeys(place.BatchID)[2], strconv.Itoa(place.Index)).Result()
 	switch {
 	case errors.Is(err, redis.Nil):

@@ -64,7 +64,7 @@ if ARGV[10] ~= "" then
 	redis.call("HSET", KEYS[1], "files", ARGV[10])
 end
 if ARGV[8] == "1" then
-	redis.call("HSET", KEYS[1], "void", "1")
+	redis.call("HSET", KEYS[1], "withdrawn", "1")
 end
 redis.call("HDEL", KEYS[1], "script")
 if job[6] then
@@ -91,7 +91,7 @@ func (s *Store) Withdraw(ctx context.Context, id string, outcome jobs.Outcome) (
 	return s.end(ctx, id, outcome, whileQueued)
 }
 
-// WithdrawUnshared is Withdraw for a job that is the answer to one request only; see Share.
+// WithdrawUnshared is Withdraw for a job that is the answer to one request only; see MarkShared.
 func (s *Store) WithdrawUnshared(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileUnshared)
 }
@@ -111,9 +111,9 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	void := 0
-	if outcome.Failure != nil && outcome.Failure.NeverRan() {
-		void = 1
+	withdrawn := 0
+	if outcome.Failure != nil && outcome.Failure.Withdrawn() {
+		withdrawn = 1
 	}
 	client := s.client
 	if size := len(encoded) + len(outcome.Result); size >= largeRecord {
@@ -121,7 +121,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	}
 	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), void, eventsGrace.Milliseconds(), files).Slice()
+		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
@@ -129,11 +129,11 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 		return false, nil
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
-	ended := Ended{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodePlace(text(3)), Webhook: text(4) != ""}
-	if void == 0 {
+	ended := EndedJob{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodeItem(text(3)), Webhook: text(4) != ""}
+	if withdrawn == 0 {
 		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond
 	}
-	_ = s.Settle(ctx, ended) // if it fails, the reaper does it again
+	_ = s.FinalizeJob(ctx, ended) // if it fails, the reaper does it again
 	return true, nil
 }
 

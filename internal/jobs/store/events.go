@@ -38,9 +38,9 @@ redis.call("PEXPIRE", KEYS[1], ARGV[1])
 redis.call("PUBLISH", KEYS[1], "")
 return 1`)
 
-// Append adds output to a job's stream, notifies its readers, and keeps the stream for ttl. If a reply was lost, a
+// AppendOutput adds output to a job's stream, notifies its readers, and keeps the stream for ttl. If a reply was lost, a
 // chunk may be there twice.
-func (s *Store) Append(ctx context.Context, id string, chunks []jobs.OutputChunk, ttl time.Duration) error {
+func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.OutputChunk, ttl time.Duration) error {
 	args := []any{ttl.Milliseconds(), maxEntries}
 	for _, chunk := range chunks {
 		args = append(args, string(chunk.Stream), chunk.Offset, chunk.Text)

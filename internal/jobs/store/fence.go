@@ -11,8 +11,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Holder describes the delivery that holds a job's fence.
-type Holder struct {
+// StartClaim is the claim of the delivery that may start a job.
+type StartClaim struct {
 	// Token is the delivery's token, "" if the fence is not set.
 	Token string
 	// Owner is the worker that got the delivery.
@@ -27,14 +27,14 @@ type Holder struct {
 	Watched bool
 }
 
-// fenceScript lets the first delivery that calls it start the job.
+// claimStartScript lets the first delivery that calls it start the job.
 //
 //	KEYS     the job's hash, its events
 //	ARGV     token, owner, wall limit in microseconds
 //	returns  the resulting state, token, owner, created_at, started_at, watched; the
 //	         state is "expired" if the start deadline has passed; nil if there is no
 //	         such job
-var fenceScript = redis.NewScript(lateFunction + `
+var claimStartScript = redis.NewScript(lateFunction + `
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
 	return nil
@@ -58,20 +58,20 @@ if job[6] then
 end
 return job`)
 
-// Fence claims the start of a job and returns the holder of the fence: the first token keeps it until Unfence. The
+// ClaimStart claims the start of a job and returns the holder of the fence: the first token keeps it until ReleaseStart. The
 // caller may start the job only if the returned token is its own and the job has not ended. Its own token returned a
 // second time (after a lost reply) also means that it may start the job. wall is the wall limit. It returns a
 // *jobs.Error with CodeNotFound if there is no such job.
-func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Duration) (Holder, error) {
-	reply, err := fenceScript.Run(ctx, s.client, []string{jobKey(id), EventsKey(id)}, token, owner, wall.Microseconds()).Slice()
+func (s *Store) ClaimStart(ctx context.Context, id, token, owner string, wall time.Duration) (StartClaim, error) {
+	reply, err := claimStartScript.Run(ctx, s.client, []string{jobKey(id), EventsKey(id)}, token, owner, wall.Microseconds()).Slice()
 	if errors.Is(err, redis.Nil) {
 		err = notFound()
 	}
 	if err != nil {
-		return Holder{}, fmt.Errorf("fence job %s: %w", id, err)
+		return StartClaim{}, fmt.Errorf("fence job %s: %w", id, err)
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
-	return Holder{
+	return StartClaim{
 		Ended:     jobs.State(text(0)).Ended(),
 		Expired:   text(0) == "expired",
 		Token:     text(1),
@@ -82,12 +82,12 @@ func (s *Store) Fence(ctx context.Context, id, token, owner string, wall time.Du
 	}, nil
 }
 
-// unfenceScript removes a fence and queues the job again.
+// releaseStartScript removes a fence and queues the job again.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     the token that the fence must have
 //	returns  1 if the job is queued again, else 0
-var unfenceScript = redis.NewScript(`
+var releaseStartScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "state", "token")
 if job[1] ~= "running" or job[2] ~= ARGV[1] then
 	return 0
@@ -96,59 +96,59 @@ redis.call("HDEL", KEYS[1], "token", "owner", "started_at", "deadline")
 redis.call("HSET", KEYS[1], "state", "queued")
 return 1`)
 
-// refence writes an existing fence again.
+// rewriteClaim writes an existing claim again.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     the token
 //	returns  1 if the fence has that token, else 0
-const refence = `
+const rewriteClaim = `
 if redis.call("HGET", KEYS[1], "token") ~= ARGV[1] then
 	return 0
 end
 redis.call("HSET", KEYS[1], "token", ARGV[1])
 return 1`
 
-// FenceReplicated is Fence, and fails unless at least n replicas acknowledge the fence within the given time. On an
-// error the fence may hold the caller's token; the caller must not start the job, but tries again or calls Unfence. It
+// ClaimStartReplicated is ClaimStart, and fails unless at least n replicas acknowledge the fence within the given time. On an
+// error the fence may hold the caller's token; the caller must not start the job, but tries again or calls ReleaseStart. It
 // returns a *jobs.Error with CodeNotFound if there is no such job.
-func (s *Store) FenceReplicated(ctx context.Context, id, token, owner string, wall time.Duration, n int, within time.Duration) (Holder, error) {
-	holder, err := s.Fence(ctx, id, token, owner, wall)
+func (s *Store) ClaimStartReplicated(ctx context.Context, id, token, owner string, wall time.Duration, n int, within time.Duration) (StartClaim, error) {
+	holder, err := s.ClaimStart(ctx, id, token, owner, wall)
 	if err != nil || n == 0 || holder.Token != token {
 		return holder, err
 	}
 	// WAIT covers the writes of its own connection only, so the fence is written again on that one. A pipeline uses
 	// one connection.
 	pipeline := s.client.Pipeline()
-	again := pipeline.Eval(ctx, refence, []string{jobKey(id)}, token)
+	again := pipeline.Eval(ctx, rewriteClaim, []string{jobKey(id)}, token)
 	acknowledged := pipeline.Do(ctx, "WAIT", n, within.Milliseconds())
 	if _, err := pipeline.Exec(ctx); err != nil {
-		return Holder{}, fmt.Errorf("replicate the fence of job %s: %w", id, err)
+		return StartClaim{}, fmt.Errorf("replicate the fence of job %s: %w", id, err)
 	}
 	if stands, _ := again.Int(); stands != 1 {
-		return s.Holder(ctx, id) // the job has ended, or another primary has another fence
+		return s.ReadStartClaim(ctx, id) // the job has ended, or another primary has another fence
 	}
 	if got, _ := acknowledged.Int(); got < n {
-		return Holder{}, fmt.Errorf("the fence of job %s reached %d replicas, %d are needed", id, got, n)
+		return StartClaim{}, fmt.Errorf("the fence of job %s reached %d replicas, %d are needed", id, got, n)
 	}
 	return holder, nil
 }
 
-// Unfence removes the fence of a delivery that has not started its job and will not, and queues the job again.
-func (s *Store) Unfence(ctx context.Context, id, token string) error {
-	if err := unfenceScript.Run(ctx, s.client, []string{jobKey(id)}, token).Err(); err != nil {
+// ReleaseStart removes the fence of a delivery that has not started its job and will not, and queues the job again.
+func (s *Store) ReleaseStart(ctx context.Context, id, token string) error {
+	if err := releaseStartScript.Run(ctx, s.client, []string{jobKey(id)}, token).Err(); err != nil {
 		return fmt.Errorf("unfence job %s: %w", id, err)
 	}
 	return nil
 }
 
-// Holder returns the holder of a job's fence; its Token is "" if there is none. It returns a *jobs.Error with
+// ReadStartClaim returns the start claim of a job; its Token is "" if there is none. It returns a *jobs.Error with
 // CodeNotFound if there is no such job.
-func (s *Store) Holder(ctx context.Context, id string) (Holder, error) {
+func (s *Store) ReadStartClaim(ctx context.Context, id string) (StartClaim, error) {
 	f, err := fields(ctx, s.client, id, "state", "token", "owner", "created_at", "started_at")
 	if err != nil {
-		return Holder{}, fmt.Errorf("read the fence of job %s: %w", id, err)
+		return StartClaim{}, fmt.Errorf("read the fence of job %s: %w", id, err)
 	}
-	return Holder{
+	return StartClaim{
 		Ended:     jobs.State(f["state"]).Ended(),
 		Token:     f["token"],
 		Owner:     f["owner"],

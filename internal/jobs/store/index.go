@@ -24,9 +24,9 @@ const (
 	endedKey = "cellblock:{index}:ended"
 )
 
-// firstLook is the time from a job's acceptance to the reaper's first check of it. For a job with large inputs the
+// firstCheck is the time from a job's acceptance to the reaper's first check of it. For a job with large inputs the
 // time to transfer them is added.
-const firstLook = time.Second
+const firstCheck = time.Second
 
 // admitScript adds a job to the index if fewer jobs than allowed are open.
 //
@@ -65,18 +65,18 @@ var touchScript = redis.NewScript(`
 local time = redis.call("TIME")
 return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), ARGV[1])`)
 
-// settleScript removes an ended job from the open jobs.
+// finalizeScript removes an ended job from the open jobs.
 //
 //	KEYS     open jobs, count of ended jobs
 //	ARGV     id
-var settleScript = redis.NewScript(`
+var finalizeScript = redis.NewScript(`
 if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then
 	redis.call("INCR", KEYS[2])
 end
 return 1`)
 
-// Ended is a job that has ended, or whose record has expired.
-type Ended struct {
+// EndedJob is a job that has ended, or whose record has expired.
+type EndedJob struct {
 	ID string
 	// State is "" if there is no record.
 	State          jobs.State
@@ -84,29 +84,29 @@ type Ended struct {
 	// TTL is the remaining lifetime of the job's record; 0 for a job that never ran, whose idempotency record is
 	// deleted.
 	TTL   time.Duration
-	Batch jobs.BatchPlace
+	Batch jobs.BatchItem
 	// Webhook reports that the job has a webhook.
 	Webhook bool
 }
 
-// Settle completes the end of a job: it records the end in the job's batch, queues the webhook, sets the TTL of the
+// FinalizeJob completes the end of a job: it records the end in the job's batch, queues the webhook, sets the TTL of the
 // idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that the
 // reaper repeats all of them if one fails.
-func (s *Store) Settle(ctx context.Context, ended Ended) error {
-	err := s.settleMember(ctx, ended.Batch, ended.State)
+func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
+	err := s.finalizeItem(ctx, ended.Batch, ended.State)
 	if ended.Webhook {
 		err = errors.Join(err, s.queueWebhook(ctx, ended.ID))
 	}
 	if ended.IdempotencyKey != "" && ended.TTL > 0 {
 		err = errors.Join(err, s.client.PExpire(ctx, ended.IdempotencyKey, ended.TTL).Err())
 	} else if ended.IdempotencyKey != "" {
-		err = errors.Join(err, s.Release(ctx, ended.IdempotencyKey, ended.ID))
+		err = errors.Join(err, s.ReleaseKey(ctx, ended.IdempotencyKey, ended.ID))
 	}
 	if err == nil {
-		err = settleScript.Run(ctx, s.client, []string{openKey, endedKey}, ended.ID).Err()
+		err = finalizeScript.Run(ctx, s.client, []string{openKey, endedKey}, ended.ID).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("settle job %s: %w", ended.ID, err)
+		return fmt.Errorf("finalize job %s: %w", ended.ID, err)
 	}
 	return nil
 }

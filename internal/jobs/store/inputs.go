@@ -66,7 +66,7 @@ func decodeInputs(stored string) (*jobs.Inputs, error) {
 		files = append(files, jobs.File{Path: file.Path, Content: []byte(contents[:file.Size])})
 		contents = contents[file.Size:]
 	}
-	limits, err := in.Limits.asked()
+	limits, err := in.Limits.decode()
 	if err != nil {
 		return nil, fmt.Errorf("decode the inputs: %w", err)
 	}

@@ -25,9 +25,9 @@ func TestInputs(t *testing.T) {
 		"all": {
 			Args: jsontext.Value(`{"a":3.0}`), Stdin: "é\n\x00", Env: map[string]string{"A": "b\nc"},
 			Files:  []jobs.File{{Path: "a\nb", Content: binary}, {Path: "empty", Content: []byte{}}, {Path: "c", Content: []byte("\n")}},
-			Limits: jobs.AskedLimits{Wall: 1500 * time.Microsecond, CPU: time.Second, MemoryBytes: 1, Processes: 2, OutputBytes: 3},
+			Limits: jobs.RequestedLimits{Wall: 1500 * time.Microsecond, CPU: time.Second, MemoryBytes: 1, Processes: 2, OutputBytes: 3},
 		},
-		"limits only": {Limits: jobs.AskedLimits{Wall: time.Second}},
+		"limits only": {Limits: jobs.RequestedLimits{Wall: time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := create(t, s, func(j *jobs.Job) { j.Inputs = inputs })

@@ -49,41 +49,41 @@ type storedLimits struct {
 	Open bool `json:"open,omitzero"`
 }
 
-func toStoredLimits(l jobs.AskedLimits, open bool) storedLimits {
+func toStoredLimits(l jobs.RequestedLimits, open bool) storedLimits {
 	return storedLimits{
 		WallUS: l.Wall.Microseconds(), CPUUS: l.CPU.Microseconds(), Memory: l.MemoryBytes, Processes: l.Processes, Output: l.OutputBytes, Open: open,
 	}
 }
 
-// asked returns the limits, or an error if one is negative or out of range.
-func (l storedLimits) asked() (jobs.AskedLimits, error) {
+// decode returns the limits, or an error if one is negative or out of range.
+func (l storedLimits) decode() (jobs.RequestedLimits, error) {
 	const longest = math.MaxInt64 / int64(time.Microsecond)
 	if min(l.WallUS, l.CPUUS, l.Memory, int64(l.Processes), l.Output) < 0 || max(l.WallUS, l.CPUUS) > longest {
-		return jobs.AskedLimits{}, fmt.Errorf("limits out of range: %+v", l)
+		return jobs.RequestedLimits{}, fmt.Errorf("limits out of range: %+v", l)
 	}
-	return jobs.AskedLimits{
+	return jobs.RequestedLimits{
 		Wall: time.Duration(l.WallUS) * time.Microsecond, CPU: time.Duration(l.CPUUS) * time.Microsecond,
 		MemoryBytes: l.Memory, Processes: l.Processes, OutputBytes: l.Output,
 	}, nil
 }
 
-func encodeLimits(l jobs.AskedLimits, open bool) (string, error) {
-	if l == (jobs.AskedLimits{}) {
+func encodeLimits(l jobs.RequestedLimits, open bool) (string, error) {
+	if l == (jobs.RequestedLimits{}) {
 		return "", nil
 	}
 	encoded, err := json.Marshal(toStoredLimits(l, open))
 	return string(encoded), err
 }
 
-func decodeLimits(stored string) (limits jobs.AskedLimits, open bool, err error) {
+func decodeLimits(stored string) (limits jobs.RequestedLimits, open bool, err error) {
 	if stored == "" {
-		return jobs.AskedLimits{}, false, nil
+		return jobs.RequestedLimits{}, false, nil
 	}
 	var l storedLimits
 	if err := json.Unmarshal([]byte(stored), &l); err != nil {
-		return jobs.AskedLimits{}, false, fmt.Errorf("decode the limits: %w", err)
+		return jobs.RequestedLimits{}, false, fmt.Errorf("decode the limits: %w", err)
 	}
-	limits, err = l.asked()
+	limits, err = l.decode()
 	return limits, l.Open, err
 }
 
@@ -104,12 +104,12 @@ return fleet`)
 
 // Fleet returns the ceilings of the live workers that are not draining, zero for a worker with unknown ceilings. It
 // leaves out workers whose ceilings cannot be decoded.
-func (s *Store) Fleet(ctx context.Context) ([]jobs.AskedLimits, error) {
+func (s *Store) Fleet(ctx context.Context) ([]jobs.RequestedLimits, error) {
 	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, drainingKey, ceilingsKey}).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers' ceilings: %w", err)
 	}
-	fleet := make([]jobs.AskedLimits, 0, len(stored))
+	fleet := make([]jobs.RequestedLimits, 0, len(stored))
 	for _, text := range stored {
 		if ceilings, _, err := decodeLimits(text); err == nil {
 			fleet = append(fleet, ceilings)
@@ -118,20 +118,20 @@ func (s *Store) Fleet(ctx context.Context) ([]jobs.AskedLimits, error) {
 	return fleet, nil
 }
 
-// handOnScript removes the mark that a worker has a queued job.
+// untakeScript removes the mark that a worker has a queued job.
 //
 //	KEYS[1]  the job's hash
 //	ARGV     owner
 //	returns  1
-var handOnScript = redis.NewScript(`
+var untakeScript = redis.NewScript(`
 if redis.call("HGET", KEYS[1], "taken_by") == ARGV[1] then
 	redis.call("HDEL", KEYS[1], "taken_by")
 end
 return 1`)
 
-// HandOn undoes Take: the worker leaves a queued job to another worker.
-func (s *Store) HandOn(ctx context.Context, id, owner string) error {
-	if err := handOnScript.Run(ctx, s.client, []string{jobKey(id)}, owner).Err(); err != nil {
+// Untake undoes Take: the worker leaves a queued job to another worker.
+func (s *Store) Untake(ctx context.Context, id, owner string) error {
+	if err := untakeScript.Run(ctx, s.client, []string{jobKey(id)}, owner).Err(); err != nil {
 		return fmt.Errorf("hand job %s on: %w", id, err)
 	}
 	return nil

@@ -39,9 +39,9 @@ func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 func TestLimitsTravelInTheRecord(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
-	limits := jobs.DefaultLimits().Asked()
+	limits := jobs.DefaultLimits().Requestable()
 	limits.Wall = 1500 * time.Millisecond
-	for _, want := range []jobs.AskedLimits{{}, limits} {
+	for _, want := range []jobs.RequestedLimits{{}, limits} {
 		job := create(t, s, func(j *jobs.Job) { j.Limits = want })
 		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
 		if err != nil || taken.Limits != want {
@@ -53,8 +53,8 @@ func TestLimitsTravelInTheRecord(t *testing.T) {
 func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
-	ceilings := jobs.DefaultLimits().Asked()
-	beat := func(owner string, ttl time.Duration, within jobs.AskedLimits) {
+	ceilings := jobs.DefaultLimits().Requestable()
+	beat := func(owner string, ttl time.Duration, within jobs.RequestedLimits) {
 		if err := s.HeartbeatWithin(t.Context(), owner, ttl, within); err != nil {
 			t.Fatal(err)
 		}
@@ -67,22 +67,22 @@ func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 		}
 	}
 	want("none", 0)
-	beat("old", time.Hour, jobs.AskedLimits{})
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != (jobs.AskedLimits{}) {
+	beat("old", time.Hour, jobs.RequestedLimits{})
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != (jobs.RequestedLimits{}) {
 		t.Errorf("a worker that registers nothing: %+v, %v", fleet, err)
 	}
 	beat("new", time.Hour, ceilings)
 	beat("dead", time.Millisecond, ceilings)
 	time.Sleep(5 * time.Millisecond)
 	want("one is dead", 2)
-	if err := s.Draining(t.Context(), "old"); err != nil {
+	if err := s.MarkDraining(t.Context(), "old"); err != nil {
 		t.Fatal(err)
 	}
 	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
 		t.Errorf("got %+v, %v", fleet, err)
 	}
-	beat("old", time.Hour, jobs.AskedLimits{}) // which removes the dead workers
-	if err := s.Retire(t.Context(), "new"); err != nil {
+	beat("old", time.Hour, jobs.RequestedLimits{}) // which removes the dead workers
+	if err := s.RemoveWorker(t.Context(), "new"); err != nil {
 		t.Fatal(err)
 	}
 	if n := client.HLen(t.Context(), "{cellblock:workers}:ceilings").Val(); n != 0 {
@@ -115,7 +115,7 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 		if !errors.Is(err, store.ErrDamaged) || taken.ID != job.ID || state != jobs.StateQueued {
 			t.Errorf("%s: got %+v, %s, %v", name, taken, state, err)
 		}
-		if dropped, err := s.DropLate(t.Context(), job.ID); dropped || err != nil {
+		if dropped, err := s.WithdrawLate(t.Context(), job.ID); dropped || err != nil {
 			t.Errorf("%s: dropped: %v, %v", name, dropped, err)
 		}
 		if !end(t, s, job.ID, failed(jobs.CodeInternal)) {
@@ -130,7 +130,7 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 func TestADamagedCeilingIsNoCeiling(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
-	ceilings := jobs.DefaultLimits().Asked()
+	ceilings := jobs.DefaultLimits().Requestable()
 	for _, owner := range []string{"good", "bad"} {
 		if err := s.HeartbeatWithin(t.Context(), owner, time.Hour, ceilings); err != nil {
 			t.Fatal(err)
@@ -145,13 +145,13 @@ func TestADamagedCeilingIsNoCeiling(t *testing.T) {
 func TestAJobThatNoWorkerAllowsIsDroppedWithTheLimit(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
-	ceilings := jobs.DefaultLimits().Asked()
+	ceilings := jobs.DefaultLimits().Requestable()
 	job := create(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = ceilings, time.Microsecond })
 	ceilings.MemoryBytes = 64 << 20
 	if err := s.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
 		t.Fatal(err)
 	}
-	if dropped, err := s.DropLate(t.Context(), job.ID); !dropped || err != nil {
+	if dropped, err := s.WithdrawLate(t.Context(), job.ID); !dropped || err != nil {
 		t.Fatalf("dropped: %v, %v", dropped, err)
 	}
 	if f := get(t, s, job.ID).Outcome.Failure; f.Code != jobs.CodeNotStarted || !strings.HasPrefix(f.Message, "no worker allows memory_mb 700, ") {

@@ -28,8 +28,8 @@ end
 redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
 return 1`)
 
-// Lease acquires or renews the reaper's lease and reports whether token holds it.
-func (s *Store) Lease(ctx context.Context, token string, ttl time.Duration) (bool, error) {
+// AcquireLease acquires or renews the reaper's lease and reports whether token holds it.
+func (s *Store) AcquireLease(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	held, err := leaseScript.Run(ctx, s.client, []string{reaperKey}, token, ttl.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("take the reaper's lease: %w", err)
@@ -37,13 +37,13 @@ func (s *Store) Lease(ctx context.Context, token string, ttl time.Duration) (boo
 	return held, nil
 }
 
-// Unlease releases the lease if token holds it.
-func (s *Store) Unlease(ctx context.Context, token string) error {
-	return releaseScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
+// ReleaseLease releases the lease if token holds it.
+func (s *Store) ReleaseLease(ctx context.Context, token string) error {
+	return releaseKeyScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
 }
 
-// Open is an entry of the open jobs, as the reaper needs it. State is "" if the record is missing.
-type Open struct {
+// OpenJob is an entry of the open jobs, as the reaper needs it. State is "" if the record is missing.
+type OpenJob struct {
 	ID       string
 	State    jobs.State
 	Priority jobs.Priority
@@ -52,11 +52,11 @@ type Open struct {
 	// Deadline is the wall deadline of a running job, StartBy the start deadline of a queued one; zero for none.
 	Deadline, StartBy time.Time
 	IdempotencyKey    string
-	Batch             jobs.BatchPlace
+	BatchItem         jobs.BatchItem
 	// TTL is the remaining lifetime of an ended job's record.
 	TTL time.Duration
-	// NeverRan reports that an ended job was withdrawn without having run.
-	NeverRan bool
+	// Withdrawn reports that an ended job was withdrawn without having run.
+	Withdrawn bool
 	// Webhook reports that the job has a webhook.
 	Webhook bool
 }
@@ -73,8 +73,8 @@ local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1
 table.insert(ids, 1, now)
 return ids`)
 
-// Due returns Redis's time and at most n open jobs whose check is due.
-func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
+// DueJobs returns Redis's time and at most n open jobs whose check is due.
+func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error) {
 	ids, err := dueScript.Run(ctx, s.client, []string{openKey}, n).StringSlice()
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("list the open jobs: %w", err)
@@ -87,27 +87,27 @@ func (s *Store) Due(ctx context.Context, n int) (time.Time, []Open, error) {
 	fields := make([]*redis.SliceCmd, len(ids))
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
-		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "void", "batch", "webhook")
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "withdrawn", "batch", "webhook")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return now, nil, fmt.Errorf("read %d open jobs: %w", len(ids), err)
 	}
-	open := make([]Open, len(ids))
+	open := make([]OpenJob, len(ids))
 	for i, id := range ids {
 		values := fields[i].Val()
 		text := func(n int) string { s, _ := values[n].(string); return s }
-		open[i] = Open{
+		open[i] = OpenJob{
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
-			TTL: max(0, ttls[i].Val()), NeverRan: text(7) == "1", Batch: decodePlace(text(8)), Webhook: text(9) != "",
+			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)), Webhook: text(9) != "",
 		}
 	}
 	return now, open, nil
 }
 
-// LookAgain sets the time of the reaper's next check of each job.
-func (s *Store) LookAgain(ctx context.Context, at map[string]time.Time) error {
+// ScheduleChecks sets the time of the reaper's next check of each job.
+func (s *Store) ScheduleChecks(ctx context.Context, at map[string]time.Time) error {
 	if len(at) == 0 {
 		return nil
 	}

@@ -31,12 +31,12 @@ func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreDropped(t *testing.T) {
 		{running.ID, false, jobs.StateRunning},
 		{never.ID, false, jobs.StateQueued},
 	} {
-		dropped, err := s.DropLate(t.Context(), c.id)
+		dropped, err := s.WithdrawLate(t.Context(), c.id)
 		if state := get(t, s, c.id).State; err != nil || dropped != c.want || state != c.then {
 			t.Errorf("dropped %v, %v, the job is %s; want %v, %s", dropped, err, state, c.want, c.then)
 		}
 	}
-	if dropped, err := s.DropLate(t.Context(), jobs.NewID()); err != nil || dropped {
+	if dropped, err := s.WithdrawLate(t.Context(), jobs.NewID()); err != nil || dropped {
 		t.Errorf("a job that is not there: %v, %v", dropped, err)
 	}
 }
@@ -47,7 +47,7 @@ func TestASharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		job := create(t, s)
 		if shared {
-			if err := s.Share(t.Context(), job.ID); err != nil {
+			if err := s.MarkShared(t.Context(), job.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -57,7 +57,7 @@ func TestASharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
 		}
 	}
 	gone := jobs.NewID()
-	if err := s.Share(t.Context(), gone); err != nil {
+	if err := s.MarkShared(t.Context(), gone); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Get(t.Context(), gone); !jobs.IsNotFound(err) {

@@ -25,7 +25,7 @@
 //	            missing for a single job
 //	shared      1 once a second request was answered with the job
 //	taken_by    the worker that took it last, fenced or not
-//	void        1 once the job was withdrawn without having run
+//	withdrawn   1 once the job was withdrawn without having run
 //	cancel      1 once a client asked to cancel it while it ran
 //	watched     1 once a client watches it: its worker then publishes the output
 //	token       which delivery was allowed to start it: the fence
@@ -161,7 +161,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 			return false, fmt.Errorf("create job %s: %w", job.ID, err)
 		}
 	}
-	if err := s.admit(ctx, job.ID, limit, firstLook+redisconn.TransferTime(size)); err != nil {
+	if err := s.admit(ctx, job.ID, limit, firstCheck+redisconn.TransferTime(size)); err != nil {
 		return false, fmt.Errorf("admit job %s: %w", job.ID, err)
 	}
 	async := 0
@@ -177,7 +177,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	created, err := createScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID)}, job.Script, async, job.RequestID, job.ReplyTo,
-		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodePlace(job.Batch), job.WebhookURL,
+		string(job.Priority), job.StartWithin.Microseconds(), job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL,
 		limits, s.TTL(job).Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)

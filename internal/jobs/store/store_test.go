@@ -37,9 +37,9 @@ func create(t *testing.T, s *store.Store, change ...func(*jobs.Job)) jobs.Job {
 	return job
 }
 
-func fence(t *testing.T, s *store.Store, id, token string) store.Holder {
+func fence(t *testing.T, s *store.Store, id, token string) store.StartClaim {
 	t.Helper()
-	holder, err := s.Fence(t.Context(), id, token, "worker of "+token, 15*time.Second)
+	holder, err := s.ClaimStart(t.Context(), id, token, "worker of "+token, 15*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestTheFirstFenceStands(t *testing.T) {
 	if again := fence(t, s, job.ID, "a"); again != first {
 		t.Errorf("the first token, sent again, got %+v", again)
 	}
-	if holder, err := s.Holder(t.Context(), job.ID); err != nil || holder != first {
+	if holder, err := s.ReadStartClaim(t.Context(), job.ID); err != nil || holder != first {
 		t.Errorf("got %+v, %v", holder, err)
 	}
 }
@@ -138,7 +138,7 @@ func TestFenceIsOneOfMany(t *testing.T) {
 	for range deliveries {
 		go func() {
 			token := uuid.NewString()
-			holder, err := s.Fence(context.WithoutCancel(t.Context()), job.ID, token, "w", time.Second)
+			holder, err := s.ClaimStart(context.WithoutCancel(t.Context()), job.ID, token, "w", time.Second)
 			won <- err == nil && holder.Token == token
 		}()
 	}
@@ -162,10 +162,10 @@ func TestUnknownJobs(t *testing.T) {
 	if _, _, err := s.Load(t.Context(), id); !isNotFound(err) {
 		t.Errorf("Load: %v", err)
 	}
-	if _, err := s.Holder(t.Context(), id); !isNotFound(err) {
+	if _, err := s.ReadStartClaim(t.Context(), id); !isNotFound(err) {
 		t.Errorf("Holder: %v", err)
 	}
-	if _, err := s.Fence(t.Context(), id, "a", "w", time.Second); !isNotFound(err) {
+	if _, err := s.ClaimStart(t.Context(), id, "a", "w", time.Second); !isNotFound(err) {
 		t.Errorf("Fence: %v", err)
 	}
 	if _, running, err := s.Remaining(t.Context(), id); running || err != nil {
@@ -214,7 +214,7 @@ func TestRemaining(t *testing.T) {
 		t.Errorf("running: %s, %v, %v", left, running, err)
 	}
 	over := create(t, s)
-	if _, err := s.Fence(t.Context(), over.ID, "a", "w", -time.Second); err != nil {
+	if _, err := s.ClaimStart(t.Context(), over.ID, "a", "w", -time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if left, running, err := s.Remaining(t.Context(), over.ID); !running || err != nil || left > -time.Second {
@@ -230,7 +230,7 @@ func TestWorkersLive(t *testing.T) {
 		if err != nil || n != live {
 			t.Errorf("%s: %d workers, %v", when, n, err)
 		}
-		if got, err := s.Alive(t.Context(), "a"); err != nil || got != alive {
+		if got, err := s.WorkerAlive(t.Context(), "a"); err != nil || got != alive {
 			t.Errorf("%s: alive is %v, %v", when, got, err)
 		}
 	}
@@ -249,7 +249,7 @@ func TestWorkersLive(t *testing.T) {
 	}
 	beat("a", time.Minute)
 	check("two", 2, true)
-	if err := s.Draining(t.Context(), "a"); err != nil {
+	if err := s.MarkDraining(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	check("one drains", 1, true)
@@ -258,7 +258,7 @@ func TestWorkersLive(t *testing.T) {
 	beat("b", time.Minute)
 	beat("a", time.Minute)
 	check("another of its name", 2, true)
-	if err := s.Retire(t.Context(), "a"); err != nil {
+	if err := s.RemoveWorker(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	check("retired", 1, false)

@@ -69,7 +69,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 		return job, state, expired, fmt.Errorf("take job %s: %w: %w", id, ErrDamaged, err)
 	}
 	// The reaper's next check of a job that has waited may be far off.
-	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstLook/2 && state == jobs.StateQueued && !expired {
+	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && state == jobs.StateQueued && !expired {
 		// Not bounded, whose time large inputs may have used up.
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()

@@ -86,15 +86,15 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 				t.Fatal("it has left the open jobs, and its webhook is nowhere")
 			}
 			queue.err = nil
-			_, open, err := s.Due(t.Context(), 10)
+			_, open, err := s.DueJobs(t.Context(), 10)
 			for deadline := time.Now().Add(3 * time.Second); err == nil && len(open) == 0 && time.Now().Before(deadline); {
 				time.Sleep(20 * time.Millisecond)
-				_, open, err = s.Due(t.Context(), 10)
+				_, open, err = s.DueJobs(t.Context(), 10)
 			}
 			if err != nil || len(open) != 1 || !open[0].Webhook || !open[0].State.Ended() {
 				t.Fatalf("the reaper sees %+v, %v", open, err)
 			}
-			if err := s.Settle(t.Context(), store.Ended{ID: job.ID, State: open[0].State, TTL: open[0].TTL, Webhook: open[0].Webhook}); err != nil {
+			if err := s.FinalizeJob(t.Context(), store.EndedJob{ID: job.ID, State: open[0].State, TTL: open[0].TTL, Webhook: open[0].Webhook}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(queue.ids, []string{job.ID}) || isOpen(t, client, job.ID) {

@@ -11,33 +11,33 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// WishChannel is the Pub/Sub channel of requests to the worker of a running job. A message is a Wish, a space and the
-// id. The record holds the wish as well, since messages may be lost.
-const WishChannel = "cellblock:wishes"
+// CommandChannel is the Pub/Sub channel of requests to the worker of a running job. A message is a Command, a space and the
+// id. The record holds the command as well, since messages may be lost.
+const CommandChannel = "cellblock:commands"
 
-// Wish is a request about a job. Its text is the name of its field in the record.
-type Wish string
+// Command is a request about a job. Its text is the name of its field in the record.
+type Command string
 
-// The wishes.
+// The commands.
 const (
-	// WishCancel asks to end the job.
-	WishCancel Wish = "cancel"
-	// WishWatch asks to publish the job's output.
-	WishWatch Wish = "watched"
+	// CommandCancel asks to end the job.
+	CommandCancel Command = "cancel"
+	// CommandWatch asks to publish the job's output.
+	CommandWatch Command = "watched"
 )
 
-// ParseWish parses a message of WishChannel.
-func ParseWish(message string) (wish Wish, id string) {
+// ParseCommand parses a message of CommandChannel.
+func ParseCommand(message string) (command Command, id string) {
 	text, id, _ := strings.Cut(message, " ")
-	return Wish(text), id
+	return Command(text), id
 }
 
-// wishScript stores a wish in the record of a job that has not ended, and publishes it if the job is running.
+// commandScript stores a command in the record of a job that has not ended, and publishes it if the job is running.
 //
 //	KEYS[1]  the job's hash
-//	ARGV     id, wish, channel, 1 to store it for a queued job too, else 0
+//	ARGV     id, command, channel, 1 to store it for a queued job too, else 0
 //	returns  the state; nil if there is no such job
-var wishScript = redis.NewScript(`
+var commandScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")
 if state == "running" or state == "queued" and ARGV[4] == "1" then
 	redis.call("HSET", KEYS[1], ARGV[2], "1")
@@ -47,8 +47,8 @@ if state == "running" then
 end
 return state`)
 
-func (s *Store) wish(ctx context.Context, id string, wish Wish, queuedToo int) (jobs.State, error) {
-	state, err := wishScript.Run(ctx, s.client, []string{jobKey(id)}, id, string(wish), WishChannel, queuedToo).Text()
+func (s *Store) sendCommand(ctx context.Context, id string, command Command, queuedToo int) (jobs.State, error) {
+	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)}, id, string(command), CommandChannel, queuedToo).Text()
 	if errors.Is(err, redis.Nil) {
 		err = notFound()
 	}
@@ -64,7 +64,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 	} else if cancelled {
 		return jobs.StateCancelled, nil
 	}
-	state, err := s.wish(ctx, id, WishCancel, 0)
+	state, err := s.sendCommand(ctx, id, CommandCancel, 0)
 	if err != nil {
 		return "", fmt.Errorf("cancel job %s: %w", id, err)
 	}
@@ -74,31 +74,31 @@ func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 // Watch requests a job's output, from its start or from when its worker reads the request, and returns the job's
 // state. It returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) Watch(ctx context.Context, id string) (jobs.State, error) {
-	state, err := s.wish(ctx, id, WishWatch, 1)
+	state, err := s.sendCommand(ctx, id, CommandWatch, 1)
 	if err != nil {
 		return "", fmt.Errorf("watch job %s: %w", id, err)
 	}
 	return state, nil
 }
 
-// Wishes returns the stored wishes for the jobs, in the format of WishChannel's messages.
-func (s *Store) Wishes(ctx context.Context, ids []string) ([]string, error) {
+// PendingCommands returns the stored commands for the jobs, in the format of CommandChannel's messages.
+func (s *Store) PendingCommands(ctx context.Context, ids []string) ([]string, error) {
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
-	all := []Wish{WishCancel, WishWatch}
+	all := []Command{CommandCancel, CommandWatch}
 	for i, id := range ids {
-		replies[i] = pipeline.HMGet(ctx, jobKey(id), string(WishCancel), string(WishWatch))
+		replies[i] = pipeline.HMGet(ctx, jobKey(id), string(CommandCancel), string(CommandWatch))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("look for what is wanted of %d jobs: %w", len(ids), err)
 	}
-	var wishes []string
+	var commands []string
 	for i, reply := range replies {
 		for j, asked := range reply.Val() {
 			if asked == "1" {
-				wishes = append(wishes, string(all[j])+" "+ids[i])
+				commands = append(commands, string(all[j])+" "+ids[i])
 			}
 		}
 	}
-	return wishes, nil
+	return commands, nil
 }

@@ -70,11 +70,11 @@ return 0`)
 
 // Heartbeat records that a worker is alive for ttl from now, and the ids of the jobs that it holds.
 func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, held ...string) error {
-	return s.HeartbeatWithin(ctx, owner, ttl, jobs.AskedLimits{}, held...)
+	return s.HeartbeatWithin(ctx, owner, ttl, jobs.RequestedLimits{}, held...)
 }
 
 // HeartbeatWithin is Heartbeat for a worker that takes no job with limits above its ceilings.
-func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Duration, ceilings jobs.AskedLimits, held ...string) error {
+func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Duration, ceilings jobs.RequestedLimits, held ...string) error {
 	encoded, err := encodeLimits(ceilings, false)
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
@@ -87,16 +87,16 @@ func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Dura
 	return nil
 }
 
-// Draining records that a worker takes no more jobs. The worker stays alive until Retire.
-func (s *Store) Draining(ctx context.Context, owner string) error {
+// MarkDraining records that a worker takes no more jobs. The worker stays alive until RemoveWorker.
+func (s *Store) MarkDraining(ctx context.Context, owner string) error {
 	if err := s.client.SAdd(ctx, drainingKey, owner).Err(); err != nil {
 		return fmt.Errorf("say that a worker drains: %w", err)
 	}
 	return nil
 }
 
-// Retire removes a worker.
-func (s *Store) Retire(ctx context.Context, owner string) error {
+// RemoveWorker removes a worker.
+func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 	err := errors.Join(
 		s.client.ZRem(ctx, workersKey, owner).Err(),
 		s.client.HDel(ctx, heldKey, owner).Err(),
@@ -118,8 +118,8 @@ func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Alive reports whether a worker's heartbeat has not expired.
-func (s *Store) Alive(ctx context.Context, owner string) (bool, error) {
+// WorkerAlive reports whether a worker's heartbeat has not expired.
+func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 	alive, err := aliveScript.Run(ctx, s.client, []string{workersKey}, owner).Bool()
 	if err != nil {
 		return false, fmt.Errorf("look for a worker: %w", err)

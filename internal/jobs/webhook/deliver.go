@@ -105,7 +105,7 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 // sendTo makes the attempt. If too many attempts at slow hosts are in progress, it postpones this one, which does not
 // count as an attempt.
 func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Duration, err error) {
-	leave, ok := s.slow.begin(host)
+	leave, ok := s.slow.Acquire(host)
 	if !ok {
 		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // nothing depends on its being hard to guess
 		return again, s.putOff(ctx, id, again)

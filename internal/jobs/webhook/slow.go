@@ -27,7 +27,7 @@ func newSlowHosts(settings Settings) *slowHosts {
 
 // begin reports whether an attempt at host may be made now. If so, the caller must call leave with its duration, 0 if
 // none was made.
-func (s *slowHosts) begin(host string) (leave func(took time.Duration), ok bool) {
+func (s *slowHosts) Acquire(host string) (leave func(took time.Duration), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slow := time.Now().Before(s.until[host])
@@ -37,10 +37,10 @@ func (s *slowHosts) begin(host string) (leave func(took time.Duration), ok bool)
 	if slow {
 		s.active++
 	}
-	return func(took time.Duration) { s.leave(host, slow, took) }, true
+	return func(took time.Duration) { s.Release(host, slow, took) }, true
 }
 
-func (s *slowHosts) leave(host string, slow bool, took time.Duration) {
+func (s *slowHosts) Release(host string, slow bool, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slow {

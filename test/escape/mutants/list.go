@@ -73,7 +73,7 @@ var mutants = []mutant{
 	{"links beside outputs", []edit{{"runner/outputs.py", "_OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | ", "_OPEN_FLAGS = O_RDONLY | "}, {"runner/outputs.py", "stat(name, dir_fd=folder, follow_symlinks=False)", "stat(name, dir_fd=folder)"}}, "warm", attempt("outputs/beside")},
 	{"files beside outputs without number", []edit{{"runner/outputs.py", "if self._files_left > 0 and size <= self._bytes_left:", "if size <= self._bytes_left:"}}, "warm", attempt("outputs/beside_many")},
 	{"outputs without number", []edit{{"internal/nsjail/outputs.go", "if len(files) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
-	{"names as they come", []edit{{"internal/nsjail/outputs.go", "safe := names.Safe(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
+	{"names as they come", []edit{{"internal/nsjail/outputs.go", "safe := names.Sanitize(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
 	{"paths that nobody checks", []edit{{"internal/jobs/files.go", "if err := CheckPath(file.Path); err != nil {", "if err := CheckPath(file.Path); err != nil && false {"}}, "warm", attempt("inputs/path_dotdot")},
 	{"no limit on descriptors", []edit{{plan, "set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))", "set(unix.RLIMIT_NOFILE, 1024)"}}, "warm", attempt("resources/descriptors")},
 	{"no rlimit on processes", []edit{{plan, "	set(unix.RLIMIT_NPROC, uint64(processes))\n", "	_ = processes\n"}}, "warm", attempt("kernel/raise_limits")},

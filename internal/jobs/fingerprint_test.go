@@ -15,10 +15,10 @@ func meaning(t *testing.T, body string) string {
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	return request.Meaning()
+	return Fingerprint(&request)
 }
 
-func TestMeaningIgnoresTheSpelling(t *testing.T) {
+func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 	t.Parallel()
 	want := meaning(t, `{"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1","B":"2"},"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b","content":""}]}`)
 	for name, body := range map[string]string{
@@ -39,7 +39,7 @@ func TestMeaningIgnoresTheSpelling(t *testing.T) {
 		{Name: "files", FileName: "a", Content: []byte("é")},
 		{Name: "script", Content: []byte("x")},
 	})
-	if err != nil || form.Meaning() != want {
+	if err != nil || Fingerprint(&form) != want {
 		t.Errorf("a form: it has another meaning, %v", err)
 	}
 	if meaning(t, `{"script":"x"}`) != meaning(t, `{"script":"x","args":{},"stdin":"","env":{},"files":[],"limits":{},"async":false}`) {
@@ -47,7 +47,7 @@ func TestMeaningIgnoresTheSpelling(t *testing.T) {
 	}
 }
 
-func TestMeaningKeepsWhatDiffers(t *testing.T) {
+func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, body := range []string{
@@ -66,26 +66,26 @@ func TestMeaningKeepsWhatDiffers(t *testing.T) {
 	}
 }
 
-// TestMeaningKnowsEachField: a new field must be part of the hash, or be listed here.
-func TestMeaningKnowsEachField(t *testing.T) {
+// TestFingerprintKnowsEachField: a new field must be part of the hash, or be listed here.
+func TestFingerprintKnowsEachField(t *testing.T) {
 	t.Parallel()
 	apart := []string{"Async", "IdempotencyKey", "Fingerprint", "Stored"}
 	whole := Request{Script: "x", Inputs: &Inputs{}}
 	changed := func(name string, sum string) {
-		if (sum != whole.Meaning()) == slices.Contains(apart, name) {
+		if (sum != Fingerprint(&whole)) == slices.Contains(apart, name) {
 			t.Errorf("%s: is it a part of what a request means?", name)
 		}
 	}
 	for field := range reflect.TypeFor[Request]().Fields() {
 		request := whole
 		fill(reflect.ValueOf(&request).Elem().FieldByIndex(field.Index))
-		changed(field.Name, request.Meaning())
+		changed(field.Name, Fingerprint(&request))
 	}
 	for field := range reflect.TypeFor[Inputs]().Fields() {
 		request := whole
 		request.Inputs = &Inputs{}
 		fill(reflect.ValueOf(request.Inputs).Elem().FieldByIndex(field.Index))
-		changed("Inputs."+field.Name, request.Meaning())
+		changed("Inputs."+field.Name, Fingerprint(&request))
 	}
 }
 
@@ -108,7 +108,7 @@ func fill(v reflect.Value) {
 		*at = map[string]string{"A": "b"}
 	case *[]File:
 		*at = []File{{Path: "a"}}
-	case *AskedLimits:
+	case *RequestedLimits:
 		at.Processes = 4
 	case *func():
 		*at = func() {}

@@ -12,24 +12,24 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Meaning returns a hash that is equal for equivalent requests, whatever their encoding: as JSON or as a form, with or
+// Fingerprint returns a hash that is equal for equivalent requests, whatever their encoding: as JSON or as a form, with or
 // without spaces, their fields in any order. It excludes Async: a client may repeat a request to wait for a job that
 // it submitted without waiting.
-func (r *Request) Meaning() string {
+func Fingerprint(r *Request) string {
 	sum := sha256.New()
 	r.write(sum)
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// MeaningOfBatch is Meaning for the lines of a batch. For an invalid line it hashes the error message.
-func MeaningOfBatch(lines []BatchLine) string {
+// BatchFingerprint is Fingerprint for the items of a batch. For an invalid line it hashes the error message.
+func BatchFingerprint(items []ItemRequest) string {
 	sum := sha256.New()
-	for _, line := range lines {
-		if line.Err != nil {
-			writePart(sum, "refused", line.Err.Message)
+	for _, item := range items {
+		if item.Err != nil {
+			writePart(sum, "refused", item.Err.Message)
 			continue
 		}
-		line.Request.write(sum)
+		item.Request.write(sum)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
