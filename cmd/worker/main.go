@@ -31,7 +31,7 @@ func main() {
 		kong.Vars{"version": buildinfo.Version(), "prefix": nsjail.DefaultPrefix()},
 	)
 	if f.Probe {
-		os.Exit(telemetry.ProbeOnce("worker", f.Metrics.MetricsAddr, "/healthz"))
+		os.Exit(telemetry.ProbeOnce("worker", f.MetricsAddr, "/healthz"))
 	}
 	logger := f.Log.Logger(os.Stderr)
 	app.Main(logger, func(ctx context.Context) error { return worker.Run(ctx, f.Settings, logger) })

@@ -12,25 +12,24 @@ import (
 	"cellblock/internal/listen"
 )
 
-// ServerSettings select where a worker serves its metrics.
-type ServerSettings struct {
-	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address (host:port) that serves /metrics and /healthz; port 0 picks a free one, empty is off."`
-}
+// scrapeTimeout is the time for requests in progress to end on Close.
+const scrapeTimeout = 2 * time.Second
 
-// Server serves /metrics and /healthz. Its owner calls Close. A nil Server is switched off; its methods do nothing.
+// Server serves /metrics, /healthz and, to this machine only, /debug/pprof/. Its owner calls Close. A nil Server is
+// switched off; its methods do nothing.
 type Server struct {
 	listener net.Listener
 	http     *http.Server  // nil until Serve
 	done     chan struct{} // closed once http has ended
 }
 
-// Listen opens the configured address, so that a program fails at its start if it is in use. It returns nil without an
-// address. Call Serve to answer requests.
-func (s ServerSettings) Listen(ctx context.Context) (*Server, error) {
-	if s.MetricsAddr == "" {
+// Listen opens the address, the value of setting, so that a program fails at its start if it is in use. It returns nil
+// without an address. Call Serve to answer requests.
+func Listen(ctx context.Context, setting, address string) (*Server, error) {
+	if address == "" {
 		return nil, nil //nolint:nilnil // off is no error, and a nil Server can be used
 	}
-	listener, err := listen.TCP(ctx, "METRICS_ADDR", s.MetricsAddr)
+	listener, err := listen.TCP(ctx, setting, address)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +47,7 @@ func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n")
 	})
+	mux.Handle("/debug/pprof/", pprofHandler())
 	s.http = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -60,7 +60,7 @@ func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("metrics are no longer served", "error", err)
+			logger.Error("metrics server failed", "error", err)
 		}
 	}()
 	logger.Info("serving metrics", "addr", s.Addr())
@@ -74,15 +74,16 @@ func (s *Server) Addr() string {
 	return s.listener.Addr().String()
 }
 
-// Close lets requests in progress end until ctx is done, then closes their connections. It waits for the server's
-// goroutine.
-func (s *Server) Close(ctx context.Context) error {
+// Close lets requests in progress end for 2 s, then closes their connections. It waits for the server's goroutine.
+func (s *Server) Close() error {
 	if s == nil {
 		return nil
 	}
 	if s.http == nil {
 		return s.listener.Close()
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())

@@ -118,15 +118,50 @@ func TestServer(t *testing.T) {
 			t.Errorf("%s: %d %s", path, response.StatusCode, body)
 		}
 	}
-	if err := server.Close(t.Context()); err != nil {
+	if err := server.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Profiles can be read from this machine, without the command line, and from no other.
+func TestProfilesAreForThisMachineOnly(t *testing.T) {
+	server := serve(t, http.NotFoundHandler())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for path, want := range map[string]int{
+		"/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/goroutine?debug=1": 200,
+		"/debug/pprof/profile?seconds=1": 200, "/debug/pprof/cmdline": 404,
+	} {
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Addr()+path, nil)
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, response.StatusCode, want)
+		}
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
+	for peer, want := range map[string]int{
+		"127.0.0.1:4000": 200, "[::1]:4000": 200, "[::ffff:127.0.0.1]:4000": 200,
+		"192.0.2.1:4000": 403, "[2001:db8::1]:4000": 403, "[::ffff:192.0.2.1]:4000": 403, "": 403,
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/debug/pprof/heap", nil)
+		request.RemoteAddr = peer
+		response := httptest.NewRecorder()
+		pprofHandler().ServeHTTP(response, request)
+		if response.Code != want {
+			t.Errorf("from %q: %d, want %d", peer, response.Code, want)
+		}
 	}
 }
 
 // serve returns a server on a free port; the test closes it.
 func serve(t *testing.T, metrics http.Handler) *Server {
 	t.Helper()
-	server, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Listen(t.Context())
+	server, err := Listen(t.Context(), "METRICS_ADDR", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,31 +170,30 @@ func serve(t *testing.T, metrics http.Handler) *Server {
 }
 
 func TestServerOff(t *testing.T) {
-	off, err := ServerSettings{}.Listen(t.Context())
+	off, err := Listen(t.Context(), "METRICS_ADDR", "")
 	off.Serve(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	if err != nil || off.Addr() != "" || off.Close(t.Context()) != nil {
+	if err != nil || off.Addr() != "" || off.Close() != nil {
 		t.Errorf("off: %v, %v", off, err)
 	}
 }
 
 // Close also works between Listen and Serve, for a program that fails there.
 func TestServerThatNeverServes(t *testing.T) {
-	first, err := ServerSettings{MetricsAddr: "127.0.0.1:0"}.Listen(t.Context())
+	first, err := Listen(t.Context(), "METRICS_ADDR", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := ServerSettings{MetricsAddr: first.Addr()}
-	if _, err := again.Listen(t.Context()); err == nil || !strings.Contains(err.Error(), "set METRICS_ADDR to another address") {
+	if _, err := Listen(t.Context(), "METRICS_ADDR", first.Addr()); err == nil || !strings.Contains(err.Error(), "set METRICS_ADDR to another address") {
 		t.Errorf("two servers on one address: %v", err)
 	}
-	if err := first.Close(t.Context()); err != nil {
+	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
-	second, err := again.Listen(t.Context())
+	second, err := Listen(t.Context(), "METRICS_ADDR", first.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Close(t.Context()); err != nil {
+	if err := second.Close(); err != nil {
 		t.Error(err)
 	}
 }
@@ -196,7 +230,7 @@ func TestProbe(t *testing.T) {
 	if err := Probe(t.Context(), "0.0.0.0:"+port, "/metrics"); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("not well, and told: %v", err)
 	}
-	if err := server.Close(t.Context()); err != nil {
+	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := Probe(t.Context(), "127.0.0.1:"+port, "/healthz"); err == nil {

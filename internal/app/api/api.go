@@ -43,6 +43,7 @@ type service struct {
 	client  redis.UniversalClient
 	monitor *redisconn.Monitor
 	reaper  *reaper.Reaper
+	metrics *telemetry.APIMetrics
 	handler *httpapi.Handler
 	// sender and webhooks are nil without a secret to sign with.
 	sender   *webhook.Sender
@@ -59,11 +60,18 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	}
 	// After an error in newService, without a server to close it, the address would stay taken.
 	cleanups.AddFunc("listener", cleanupBound, func() { _ = listener.Close() })
+	metricsServer, err := telemetry.Listen(ctx, "API_METRICS_ADDR", settings.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	// A scrape that is being read slowly would keep the process.
+	cleanups.AddFunc("metrics server", cleanupBound, func() { _ = metricsServer.Close() })
 	s, err := newService(settings, logger, cleanups)
 	if err != nil {
 		return err
 	}
 	logger.Info("listening", "addr", listener.Addr().String(), "redis", settings.Redis.Redacted(), "version", buildinfo.Version())
+	metricsServer.Serve(s.metrics.Handler(), logger)
 	return s.serve(ctx, listener)
 }
 
@@ -89,7 +97,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	hub := live.New(records, topics, logger)
 	// A watch that outlived the server would wait for events that the closed subscriptions no longer deliver.
 	cleanups.AddFunc("live output", cleanupBound, hub.Close)
-	metrics := telemetry.NewAPIMetrics(dispatcher, logger)
+	s.metrics = telemetry.NewAPIMetrics(dispatcher, logger)
 	config := httpapi.Config{
 		Settings: settings.HTTP,
 		SyncWait: settings.Dispatch.SyncWait,
@@ -97,13 +105,13 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		Files:    stored,
 		Live:     hub,
 		Batches:  dispatcher,
-		Metrics:  metrics,
+		Metrics:  s.metrics,
 		Logger:   logger,
 
 		StartDeadline: settings.Dispatch.StartDeadline,
 	}
 	if settings.Webhook.Enabled() {
-		if err := s.newSender(records, metrics); err != nil {
+		if err := s.newSender(records); err != nil {
 			return nil, err
 		}
 		config.CheckWebhook = s.sender.Check

@@ -181,6 +181,22 @@ func TestShutdownAnswersThoseWhoWait(t *testing.T) {
 	}
 }
 
+// TestMetricsAddressHasProfiles reads metrics and a profile without the API's token.
+func TestMetricsAddressHasProfiles(t *testing.T) {
+	r := start(t, redistest.Start(t), func(s *Settings) { s.HTTP.Token, s.MetricsAddr = "secret", "127.0.0.1:0" })
+	r.want(t, "GET", "/debug/pprof/heap", "", 401, `"code":"unauthorized"`)
+	var line struct{ Addr string }
+	if err := json.Unmarshal([]byte(r.await(t, `"serving metrics"`)), &line); err != nil {
+		t.Fatal(err)
+	}
+	r.url = "http://" + line.Addr
+	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_queue_depth 0\n")
+	r.want(t, "GET", "/debug/pprof/goroutine?debug=1", "", 200, "internal/app/api.")
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRedisComesLater starts the API before Redis.
 func TestRedisComesLater(t *testing.T) {
 	server := redistest.StartServer(t)

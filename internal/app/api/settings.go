@@ -15,14 +15,15 @@ import (
 
 // Settings are the API's settings, each a flag and an environment variable.
 type Settings struct {
-	HTTP     httpapi.Settings   `embed:"" group:"HTTP"`
-	Redis    redisconn.Settings `embed:"" group:"Redis"`
-	Store    store.Settings     `embed:"" group:"Jobs"`
-	Files    files.Settings     `embed:"" group:"Jobs"`
-	Dispatch dispatch.Settings  `embed:"" group:"Jobs"`
-	Ceilings jobs.MaxLimits     `embed:"" group:"Limits"`
-	Webhook  webhook.Settings   `embed:"" group:"Webhooks"`
-	Log      telemetry.Settings `embed:"" group:"Log"`
+	HTTP        httpapi.Settings   `embed:"" group:"HTTP"`
+	MetricsAddr string             `name:"metrics-addr" env:"API_METRICS_ADDR" group:"HTTP" help:"Address (host:port) that serves /metrics, /healthz and, to this machine only, /debug/pprof/, without a token; port 0 picks a free one. Empty (the default) is off; /metrics is then at API_ADDR only."`
+	Redis       redisconn.Settings `embed:"" group:"Redis"`
+	Store       store.Settings     `embed:"" group:"Jobs"`
+	Files       files.Settings     `embed:"" group:"Jobs"`
+	Dispatch    dispatch.Settings  `embed:"" group:"Jobs"`
+	Ceilings    jobs.MaxLimits     `embed:"" group:"Limits"`
+	Webhook     webhook.Settings   `embed:"" group:"Webhooks"`
+	Log         telemetry.Settings `embed:"" group:"Log"`
 }
 
 // Validate returns an error for settings that contradict each other.

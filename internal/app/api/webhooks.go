@@ -9,12 +9,11 @@ import (
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/jobs/webhook"
-	"cellblock/internal/telemetry"
 )
 
 // newSender creates the sender of webhooks and its queue's consumer. The API sends them because the workers have no
 // network.
-func (s *service) newSender(records *store.Store, metrics *telemetry.APIMetrics) (err error) {
+func (s *service) newSender(records *store.Store) (err error) {
 	s.sender, err = webhook.New(webhook.Config{
 		Settings: s.settings.Webhook,
 		Records:  records,
@@ -22,7 +21,7 @@ func (s *service) newSender(records *store.Store, metrics *telemetry.APIMetrics)
 			return s.handler.WebhookMessage(ctx, record)
 		},
 		Agent:   "Cellblock/" + buildinfo.Version(),
-		Observe: metrics.ObserveWebhook,
+		Observe: s.metrics.ObserveWebhook,
 		Logger:  s.logger,
 	})
 	if err != nil {

@@ -12,12 +12,13 @@ import (
 
 // Settings are the worker's settings, each a flag and an environment variable.
 type Settings struct {
-	Redis   redisconn.Settings       `embed:""`
-	Files   files.Settings           `embed:""`
-	Worker  worker.Settings          `embed:""`
-	Sandbox nsjail.Settings          `embed:""`
-	Log     telemetry.Settings       `embed:""`
-	Metrics telemetry.ServerSettings `embed:""`
+	Redis   redisconn.Settings `embed:""`
+	Files   files.Settings     `embed:""`
+	Worker  worker.Settings    `embed:""`
+	Sandbox nsjail.Settings    `embed:""`
+	Log     telemetry.Settings `embed:""`
+
+	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address (host:port) that serves /metrics, /healthz and, to this machine only, /debug/pprof/, without a token; port 0 picks a free one, empty is off."`
 }
 
 // Validate returns an error for settings that contradict each other.

@@ -24,8 +24,6 @@ import (
 const (
 	// redisTimeout is the timeout for reading Redis's version.
 	redisTimeout = 5 * time.Second
-	// scrapeTimeout is the time for a scrape to end once the worker stops.
-	scrapeTimeout = 2 * time.Second
 	// cleanupBound is for parts that stop at once, or after the timeout of a command to a store that hangs.
 	cleanupBound = 10 * time.Second
 	// sandboxBound is longer than the kernel takes to end a sandbox or a zygote with all of its processes (10 s), and
@@ -38,16 +36,12 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	cleanups := app.NewCleanups(logger)
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
 	// First, so that a port in use is found before Redis is contacted and sandboxes are created.
-	server, err := settings.Metrics.Listen(ctx)
+	server, err := telemetry.Listen(ctx, "METRICS_ADDR", settings.MetricsAddr)
 	if err != nil {
 		return err
 	}
 	// A scrape that is being read slowly would keep the process.
-	cleanups.AddFunc("metrics server", cleanupBound, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
-		defer cancel()
-		_ = server.Close(ctx) // a scrape that is cut off has no remedy
-	})
+	cleanups.AddFunc("metrics server", cleanupBound, func() { _ = server.Close() })
 	client, err := openRedis(ctx, settings.Redis, logger, cleanups)
 	if err != nil {
 		return err
