@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/wire"
 )
 
 // Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for coldStart
@@ -89,7 +91,7 @@ func (s *Sandbox) awaitReady(ctx context.Context, started func(time.Time) error)
 		return err
 	}
 	_ = s.channel.SetReadDeadline(deadline)
-	if err := readReady(s.channel); err != nil {
+	if err := wire.ReadReady(s.channel); err != nil {
 		return fmt.Errorf("wait for the runner: %w", err)
 	}
 	return s.channel.SetReadDeadline(time.Time{})
@@ -107,7 +109,7 @@ type coldProcesses struct {
 const maxLogBytes = 4096
 
 func startCold(args []string, inner *innerEnds) (*coldProcesses, error) {
-	status, statusIn, err := socketpair(unix.SOCK_STREAM, true)
+	status, statusIn, err := wire.Socketpair(unix.SOCK_STREAM, true)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +132,7 @@ func startCold(args []string, inner *innerEnds) (*coldProcesses, error) {
 
 func (b *coldProcesses) awaitSupervisor(deadline time.Time) error {
 	_ = b.status.SetReadDeadline(deadline)
-	pid, err := awaitSupervisor(b.status)
+	pid, err := wire.ReadSupervisorReady(b.status)
 	if err != nil {
 		return fmt.Errorf("wait for the supervisor: %w", err)
 	}
@@ -140,9 +142,9 @@ func (b *coldProcesses) awaitSupervisor(deadline time.Time) error {
 	return b.status.SetReadDeadline(time.Time{})
 }
 
-func (b *coldProcesses) kill()                  { b.jail.kill() }
-func (b *coldProcesses) dead() <-chan struct{}  { return b.jail.gone }
-func (b *coldProcesses) exitStatus() exitStatus { return readExitStatus(b.status) }
+func (b *coldProcesses) kill()                       { b.jail.kill() }
+func (b *coldProcesses) dead() <-chan struct{}       { return b.jail.gone }
+func (b *coldProcesses) exitStatus() wire.ExitStatus { return wire.ReadExitStatus(b.status) }
 
 // earlyExitStatus implements processTree. It always returns false: only the supervisor can see the
 // script's process.

@@ -3,82 +3,15 @@ package nsjail
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/wire"
 )
-
-// controlMessage is a message of a zygote or supervisor: a word, a slot, and further numbers.
-type controlMessage struct {
-	word    string
-	slot    int
-	numbers []int64
-	text    string
-	files   []int
-	// sender is the process id of the writer, from the kernel (SCM_CREDENTIALS).
-	sender int
-}
-
-func (m controlMessage) closeFiles() {
-	for _, fd := range m.files {
-		_ = unix.Close(fd)
-	}
-}
-
-// receive reads one message from a control or status socket, with its descriptors. The caller must
-// close these.
-func receive(conn *net.UnixConn) (controlMessage, error) {
-	text := make([]byte, maxControlMessage)
-	control := make([]byte, unix.CmsgSpace(4*4)+unix.CmsgSpace(unix.SizeofUcred))
-	n, controlled, _, _, err := conn.ReadMsgUnix(text, control)
-	if err != nil {
-		return controlMessage{}, err
-	}
-	if n == 0 {
-		return controlMessage{}, io.EOF
-	}
-	m := controlMessage{text: string(text[:n])}
-	if messages, err := unix.ParseSocketControlMessage(control[:controlled]); err == nil {
-		for _, part := range messages {
-			if fds, err := unix.ParseUnixRights(&part); err == nil {
-				m.files = append(m.files, fds...)
-			}
-			if credentials, err := unix.ParseUnixCredentials(&part); err == nil {
-				m.sender = int(credentials.Pid)
-			}
-		}
-	}
-	fields := strings.Fields(m.text)
-	if len(fields) == 0 {
-		return m, nil
-	}
-	m.word = fields[0]
-	m.slot, m.numbers = numbersOf(fields[1:])
-	return m, nil
-}
-
-// numbersOf returns the slot and the numbers after it, up to the first other word.
-func numbersOf(fields []string) (slot int, rest []int64) {
-	for i, field := range fields {
-		number, err := strconv.ParseInt(field, 10, 64)
-		switch {
-		case err != nil:
-			return slot, rest
-		case i == 0:
-			slot = int(number)
-		default:
-			rest = append(rest, number)
-		}
-	}
-	return slot, rest
-}
 
 // fork is the processes of a warm sandbox: an init process and the job's process, in a pid namespace
 // inside the zygote's.
@@ -94,7 +27,7 @@ type fork struct {
 	// exitWatcher reads the job's exit status early; nil if this machine does not allow it.
 	exitWatcher *exitWatcher
 	failed      error
-	status      exitStatus
+	status      wire.ExitStatus
 	startOnce   sync.Once
 	endOnce     sync.Once
 }
@@ -104,26 +37,26 @@ func newFork(z *zygote) *fork {
 }
 
 // handle processes a message of the zygote about this fork.
-func (f *fork) handle(m controlMessage) {
+func (f *fork) handle(m wire.ControlMessage) {
 	switch {
-	case m.word == "forked" && len(m.files) == 2:
+	case m.Word == "forked" && len(m.Files) == 2:
 		f.mu.Lock()
-		f.initPidfd, f.jobPidfd = m.files[0], m.files[1]
+		f.initPidfd, f.jobPidfd = m.Files[0], m.Files[1]
 		f.pidfdFiles = [2]*os.File{os.NewFile(uintptr(f.jobPidfd), "job"), os.NewFile(uintptr(f.initPidfd), "init")}
 		f.mu.Unlock()
 		f.zygote.forkWatchers.Go(f.awaitEnd)
 		f.startOnce.Do(func() { close(f.started) })
-	case m.word == "ended" && len(m.numbers) == 3:
+	case m.Word == "ended" && len(m.Numbers) == 3:
 		f.mu.Lock()
-		f.status = exitStatus{
-			known: true, status: syscall.WaitStatus(m.numbers[0]),
-			cpu: time.Duration(m.numbers[1]+m.numbers[2]) * time.Microsecond,
+		f.status = wire.ExitStatus{
+			Known: true, Status: syscall.WaitStatus(m.Numbers[0]),
+			CPU: time.Duration(m.Numbers[1]+m.Numbers[2]) * time.Microsecond,
 		}
 		f.mu.Unlock()
 		f.finish(nil)
 	default:
-		m.closeFiles()
-		f.finish(fmt.Errorf("the zygote reported: %s", m.text))
+		m.CloseFiles()
+		f.finish(fmt.Errorf("the zygote reported: %s", m.Text))
 	}
 }
 
@@ -218,7 +151,7 @@ func (f *fork) earlyExitStatus() (syscall.WaitStatus, bool) {
 	return f.exitWatcher.exitStatus()
 }
 
-func (f *fork) exitStatus() exitStatus {
+func (f *fork) exitStatus() wire.ExitStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.status

@@ -1,14 +1,13 @@
 package nsjail
 
 import (
-	"encoding/binary"
-	"io"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/wire"
 )
 
 // lowerLimits applies the limits that the request asked for, where they are below the worker's. No
@@ -31,24 +30,12 @@ func (s *Sandbox) lowerLimits(asked jobs.RequestedLimits) error {
 func (s *Sandbox) sendJob(script string, inputs *jobs.Inputs) error {
 	if inputs != nil {
 		for _, file := range inputs.Files {
-			if err := writeFile(s.channel, file); err != nil {
+			if err := wire.WriteFile(s.channel, file); err != nil {
 				return err
 			}
 		}
 	}
-	return writeTask(s.channel, s.task(script, inputs))
-}
-
-// writeFile sends one file: the length of its path, the path, the content.
-func writeFile(w io.Writer, file jobs.File) error {
-	head := []byte{frameFile}
-	head = binary.BigEndian.AppendUint32(head, uint32(2+len(file.Path)+len(file.Content)))
-	head = binary.BigEndian.AppendUint16(head, uint16(len(file.Path)))
-	if _, err := w.Write(append(head, file.Path...)); err != nil {
-		return err
-	}
-	_, err := w.Write(file.Content)
-	return err
+	return wire.WriteTask(s.channel, s.task(script, inputs))
 }
 
 // writtenBytes returns the size of the largest file that a sandbox must be able to hold: one that
@@ -57,9 +44,9 @@ func writeFile(w io.Writer, file jobs.File) error {
 func writtenBytes(l jobs.Limits) int64 { return max(l.FileBytes, jobs.MaxFilesBytes) }
 
 // task returns the task for a script and its inputs.
-func (s *Sandbox) task(script string, inputs *jobs.Inputs) task {
+func (s *Sandbox) task(script string, inputs *jobs.Inputs) wire.Task {
 	l := s.limits
-	t := task{
+	t := wire.Task{
 		Script: script, ResultBytes: l.ResultBytes, FileBytes: l.FileBytes, OutputFiles: l.OutputFiles, OutputFilesBytes: l.OutputFilesBytes,
 		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(),
 	}

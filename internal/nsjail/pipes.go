@@ -1,13 +1,13 @@
 package nsjail
 
 import (
-	"fmt"
 	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/wire"
 )
 
 // outerEnds are the worker's ends of its connections to a sandbox.
@@ -32,7 +32,7 @@ func openPipes(group *cgroup.Group, id int) (_ *innerEnds, _ *outerEnds, err err
 			outer.close()
 		}
 	}()
-	if outer.channel, inner.channel, err = socketpair(unix.SOCK_STREAM, false); err != nil {
+	if outer.channel, inner.channel, err = wire.Socketpair(unix.SOCK_STREAM, false); err != nil {
 		return nil, nil, err
 	}
 	if outer.stdout, inner.stdout, err = pipe(id); err != nil {
@@ -84,32 +84,4 @@ func closeFiles(files ...*os.File) {
 	for _, f := range files {
 		_ = f.Close()
 	}
-}
-
-// socketpair returns a connected pair of unix sockets. With credentials, messages read from the
-// outer end carry the sender's process id.
-func socketpair(kind int, credentials bool) (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	outer, inner := os.NewFile(uintptr(fds[0]), "outer"), os.NewFile(uintptr(fds[1]), "inner")
-	defer outer.Close()
-	if credentials {
-		if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-			_ = inner.Close()
-			return nil, nil, err
-		}
-	}
-	conn, err := net.FileConn(outer)
-	if err != nil {
-		_ = inner.Close()
-		return nil, nil, err
-	}
-	unixConn, ok := conn.(*net.UnixConn)
-	if !ok {
-		closeFiles(inner)
-		return nil, nil, fmt.Errorf("a unix socket became a %T", conn)
-	}
-	return unixConn, inner, nil
 }

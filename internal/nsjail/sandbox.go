@@ -12,6 +12,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/wire"
 )
 
 // Sandbox is ready to run one script. Its owner must call Run or Discard, once.
@@ -43,7 +44,7 @@ type processTree interface {
 	// true. It is for use with cgroups only: it does not include the CPU time.
 	earlyExitStatus() (syscall.WaitStatus, bool)
 	// exitStatus returns how the script's process ended. All of them must be dead.
-	exitStatus() exitStatus
+	exitStatus() wire.ExitStatus
 	// close releases the resources outside. All of them must be dead.
 	close()
 }
@@ -90,7 +91,7 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 
 // reportResult is the runner's report, or the error of reading it.
 type reportResult struct {
-	report report
+	report wire.Report
 	err    error
 }
 
@@ -99,7 +100,7 @@ type reportResult struct {
 func (s *Sandbox) receiveReport() <-chan reportResult {
 	reports := make(chan reportResult, 1)
 	go func() {
-		r, err := readReport(s.channel, s.limits)
+		r, err := wire.ReadReport(s.channel, s.limits)
 		reports <- reportResult{r, err}
 	}()
 	return reports
@@ -141,14 +142,14 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 			reports = nil
 			found.report, found.reportErr = result.report, result.err
 			switch {
-			case errors.Is(result.err, errResultTooLarge), filesRefused(result.err):
+			case errors.Is(result.err, wire.ErrResultTooLarge), filesRefused(result.err):
 				end(killedForResult)
 			case result.err == nil && s.group != nil:
 				exitChecks.start()
 			}
 		case <-exitChecks.due():
 			if status, ok := s.processes.earlyExitStatus(); ok && found.cause == notKilled {
-				found.exitStatus, found.exiting = exitStatus{known: true, status: status}, true
+				found.exitStatus, found.exiting = wire.ExitStatus{Known: true, Status: status}, true
 				s.processes.kill()
 				return found
 			}
@@ -212,17 +213,17 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 		} else {
 			s.logger.Error("cannot read the job's cgroup", "error", err)
 		}
-	} else if found.exitStatus.known {
-		cpu := jobs.Milliseconds(found.exitStatus.cpu)
+	} else if found.exitStatus.Known {
+		cpu := jobs.Milliseconds(found.exitStatus.CPU)
 		outcome.Usage.CPUMS = &cpu
 	}
 	outcome.Failure = decide(found, s.limits)
 	if outcome.Failure == nil {
-		outcome.Result = found.report.result
+		outcome.Result = found.report.Result
 	}
 	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
-		outcome.Files = found.report.files
-		outcome.FilesOmitted, outcome.Notes = found.report.notes.omitted, found.report.notes.notes
+		outcome.Files = found.report.Files
+		outcome.FilesOmitted, outcome.Notes = found.report.FilesOmitted, found.report.Notes
 	}
 	if found.exiting {
 		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAvailable()

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/wire"
 )
 
 // cause is why the worker killed a sandbox.
@@ -36,13 +37,13 @@ type evidence struct {
 	oomKills int
 	// refusals is the number of processes and threads that the cgroup refused to the job.
 	refusedProcesses int
-	exitStatus       exitStatus
+	exitStatus       wire.ExitStatus
 	// early is true if the script's process was still exiting.
 	exiting bool
 	// cgroups is true if a cgroup counted CPU time and OOM kills.
 	cgroups bool
 
-	report    report
+	report    wire.Report
 	reportErr error
 }
 
@@ -65,7 +66,7 @@ const hintProcesses = "the process limit"
 // the cgroup counted refusals: only the runner knows whether a refusal made the script fail, since
 // a script may catch the error, and only the cgroup proves that there was one.
 func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
-	failure := e.report.failure
+	failure := e.report.Failure
 	if failure == nil || failure.Hint != hintProcesses || e.refusedProcesses == 0 {
 		return failure
 	}
@@ -84,28 +85,28 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 		return cpuLimit(limits)
 	case filesRefused(e.reportErr):
 		return filesTooLarge(e.reportErr, limits)
-	case e.cause == killedForResult || errors.Is(e.reportErr, errResultTooLarge):
+	case e.cause == killedForResult || errors.Is(e.reportErr, wire.ErrResultTooLarge):
 		return resultTooLarge(limits)
 	case e.cause == killedByCaller:
 		return &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled while it ran"}
-	case e.exitStatus.known && e.exitStatus.status.Signaled():
-		return killed(e.exitStatus.status.Signal(), limits)
+	case e.exitStatus.Known && e.exitStatus.Status.Signaled():
+		return killed(e.exitStatus.Status.Signal(), limits)
 	}
 	return nil
 }
 
 // decideSilent decides for a script that ended without a report.
 func decideSilent(e evidence) *jobs.Failure {
-	if !e.exitStatus.known {
+	if !e.exitStatus.Known {
 		return &jobs.Failure{Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault"}
 	}
-	code := e.exitStatus.status.ExitStatus()
+	code := e.exitStatus.Status.ExitStatus()
 	failure := &jobs.Failure{
 		Code:     jobs.CodeExit,
 		Message:  fmt.Sprintf("the script ended its own process with exit code %d before main() returned", code),
 		ExitCode: &code,
 	}
-	if errors.Is(e.reportErr, errMalformed) {
+	if errors.Is(e.reportErr, wire.ErrMalformed) {
 		failure.Detail = "something wrote to the channel that carries the result"
 	}
 	return failure
@@ -114,14 +115,14 @@ func decideSilent(e evidence) *jobs.Failure {
 // cpuKill reports whether the kernel ended the script for its CPU time (RLIMIT_CPU). The signal
 // alone proves nothing: a script can send it to itself.
 func cpuKill(e evidence, limits jobs.Limits) bool {
-	if e.cgroups || !e.exitStatus.known || !e.exitStatus.status.Signaled() {
+	if e.cgroups || !e.exitStatus.Known || !e.exitStatus.Status.Signaled() {
 		return false
 	}
-	signal := e.exitStatus.status.Signal()
+	signal := e.exitStatus.Status.Signal()
 	// RLIMIT_CPU counts ticks, wait4 the real run time; on a busy virtual machine the two differ by
 	// a fifth.
 	enough := limits.CPU - limits.CPU/4
-	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.exitStatus.cpu >= enough
+	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.exitStatus.CPU >= enough
 }
 
 func timeout(l jobs.Limits) *jobs.Failure {
@@ -183,4 +184,24 @@ func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 
 func inSeconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
+}
+
+// filesRefused reports whether the script left more in outputs/ than allowed.
+func filesRefused(err error) bool {
+	return err == wire.ErrTooManyFiles || err == wire.ErrFilesTooLarge //nolint:errorlint // ours, and never wrapped
+}
+
+func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
+	if err == wire.ErrTooManyFiles { //nolint:errorlint // likewise
+		return &jobs.Failure{
+			Code:    jobs.CodeFilesTooLarge,
+			Message: fmt.Sprintf("the script left more than %d files in outputs/; leave fewer, or pack them", l.OutputFiles),
+			Limit:   &jobs.LimitHit{Name: "output_files", Value: float64(l.OutputFiles), Unit: "count"},
+		}
+	}
+	return &jobs.Failure{
+		Code:    jobs.CodeFilesTooLarge,
+		Message: fmt.Sprintf("the script left more than %d MiB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
+		Limit:   &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/wire"
 )
 
 func TestDecide(t *testing.T) {
@@ -17,9 +18,11 @@ func TestDecide(t *testing.T) {
 		exited0 = syscall.WaitStatus(0)
 		exited3 = syscall.WaitStatus(3 << 8)
 	)
-	success := report{result: []byte("1")}
-	failure := report{failure: &jobs.Failure{Code: jobs.CodeException, Message: "no"}}
-	end := func(s syscall.WaitStatus, cpu time.Duration) exitStatus { return exitStatus{true, s, cpu} }
+	success := wire.Report{Result: []byte("1")}
+	failure := wire.Report{Failure: &jobs.Failure{Code: jobs.CodeException, Message: "no"}}
+	end := func(s syscall.WaitStatus, cpu time.Duration) wire.ExitStatus {
+		return wire.ExitStatus{Known: true, Status: s, CPU: cpu}
+	}
 	tests := map[string]struct {
 		evidence evidence
 		want     jobs.Code
@@ -32,13 +35,13 @@ func TestDecide(t *testing.T) {
 		"over memory":                        {evidence{oomKills: 1, exitStatus: end(byKill, 0), reportErr: io.EOF}, jobs.CodeMemoryLimit},
 		"over memory and over the wall":      {evidence{oomKills: 1, cause: killedForWall, reportErr: io.EOF}, jobs.CodeMemoryLimit},
 		"a child over memory, main goes on":  {evidence{oomKills: 1, report: success, exitStatus: end(exited0, 0)}, jobs.CodeMemoryLimit},
-		"a large result":                     {evidence{cause: killedForResult, reportErr: errResultTooLarge}, jobs.CodeResultTooLarge},
-		"a large result, then it was gone":   {evidence{reportErr: errResultTooLarge, exitStatus: end(exited0, 0)}, jobs.CodeResultTooLarge},
+		"a large result":                     {evidence{cause: killedForResult, reportErr: wire.ErrResultTooLarge}, jobs.CodeResultTooLarge},
+		"a large result, then it was gone":   {evidence{reportErr: wire.ErrResultTooLarge, exitStatus: end(exited0, 0)}, jobs.CodeResultTooLarge},
 		"cancelled":                          {evidence{cause: killedByCaller, reportErr: io.EOF}, jobs.CodeCancelled},
 		"a segfault":                         {evidence{exitStatus: end(bySegv, 0), reportErr: io.EOF}, jobs.CodeKilled},
 		"a success and then a segfault":      {evidence{exitStatus: end(bySegv, 0), report: success}, jobs.CodeKilled},
 		"os._exit":                           {evidence{exitStatus: end(exited3, 0), reportErr: io.EOF}, jobs.CodeExit},
-		"garbage on the channel":             {evidence{exitStatus: end(exited0, 0), reportErr: errMalformed}, jobs.CodeExit},
+		"garbage on the channel":             {evidence{exitStatus: end(exited0, 0), reportErr: wire.ErrMalformed}, jobs.CodeExit},
 		"nothing is known":                   {evidence{reportErr: io.EOF}, jobs.CodeInternal},
 		"RLIMIT_CPU without cgroups":         {evidence{exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeCPULimit},
 		"SIGXCPU to itself without cgroups":  {evidence{exitStatus: end(byXCPU, time.Second), reportErr: io.EOF}, jobs.CodeKilled},
@@ -46,7 +49,7 @@ func TestDecide(t *testing.T) {
 		"memory seen while polling":          {evidence{cause: killedForMemory, reportErr: io.EOF}, jobs.CodeMemoryLimit},
 		"a report, then a non-zero exit":     {evidence{report: success, exitStatus: end(exited3, 0)}, ""},
 		"cancelled, and a forged success":    {evidence{cause: killedByCaller, report: success}, jobs.CodeCancelled},
-		"a large result while over the wall": {evidence{cause: killedForWall, reportErr: errResultTooLarge}, jobs.CodeTimeout},
+		"a large result while over the wall": {evidence{cause: killedForWall, reportErr: wire.ErrResultTooLarge}, jobs.CodeTimeout},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

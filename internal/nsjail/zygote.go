@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/wire"
 )
 
 // zygote is an nsjail with a loaded interpreter, from which sandboxes are forked. Its pool closes
@@ -49,9 +50,6 @@ const (
 	forkBound   = 5 * time.Second
 )
 
-// maxControlMessage is the most bytes of a message on the control socket.
-const maxControlMessage = 4096
-
 // startZygote starts a zygote and blocks until its packages are loaded.
 func startZygote(ctx context.Context, host *Host, packages []string, logger *slog.Logger) (*zygote, error) {
 	plan, err := host.plan(packages)
@@ -75,7 +73,7 @@ func startZygote(ctx context.Context, host *Host, packages []string, logger *slo
 }
 
 func (z *zygote) start(plan string) error {
-	conn, control, err := socketpair(unix.SOCK_SEQPACKET, true)
+	conn, control, err := wire.Socketpair(unix.SOCK_SEQPACKET, true)
 	if err != nil {
 		return err
 	}
@@ -115,16 +113,16 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 		_ = z.conn.SetReadDeadline(time.Unix(1, 0)) // a process in uninterruptible sleep outlives the kill
 	})
 	defer stop()
-	m, err := receive(z.conn)
+	m, err := wire.ReadControl(z.conn)
 	switch {
 	case err != nil:
 		return fmt.Errorf("wait for the zygote: %w", err)
-	case m.word != "ready":
-		return fmt.Errorf("the zygote reported: %s", m.text)
+	case m.Word != "ready":
+		return fmt.Errorf("the zygote reported: %s", m.Text)
 	}
 	// kill must reach the zygote itself, not only nsjail: then nsjail reaps it, and gone means that
 	// every fork is dead.
-	if err := z.jail.watch(m.sender); err != nil {
+	if err := z.jail.watch(m.Sender); err != nil {
 		return fmt.Errorf("watch the zygote: %w", err)
 	}
 	return nil
@@ -133,7 +131,7 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 // read delivers the messages of the zygote until it is gone. Then every fork is lost.
 func (z *zygote) read() {
 	for {
-		m, err := receive(z.conn)
+		m, err := wire.ReadControl(z.conn)
 		if err != nil {
 			break
 		}
@@ -153,15 +151,15 @@ func (z *zygote) read() {
 	}
 }
 
-func (z *zygote) deliver(m controlMessage) {
+func (z *zygote) deliver(m wire.ControlMessage) {
 	z.mu.Lock()
-	f := z.forks[m.slot]
-	if m.word != "forked" {
-		delete(z.forks, m.slot)
+	f := z.forks[m.Slot]
+	if m.Word != "forked" {
+		delete(z.forks, m.Slot)
 	}
 	z.mu.Unlock()
 	if f == nil {
-		m.closeFiles()
+		m.CloseFiles()
 		return
 	}
 	f.handle(m)

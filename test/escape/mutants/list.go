@@ -20,7 +20,7 @@ const (
 	plan    = "internal/nsjail/plan.go"
 	v1      = "internal/nsjail/cgroup/v1.go"
 	v2      = "internal/nsjail/cgroup/v2.go"
-	message = "internal/nsjail/message.go"
+	frames  = "internal/nsjail/wire/frames.go"
 )
 
 // attempt returns the pattern of one attempt.
@@ -72,8 +72,8 @@ var mutants = []mutant{
 	{"outputs that block", []edit{{"runner/outputs.py", " | O_NONBLOCK | O_CLOEXEC", " | O_CLOEXEC"}}, "warm", attempt("outputs/pipes_and_sockets")},
 	{"links beside outputs", []edit{{"runner/outputs.py", "_OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | ", "_OPEN_FLAGS = O_RDONLY | "}, {"runner/outputs.py", "stat(name, dir_fd=folder, follow_symlinks=False)", "stat(name, dir_fd=folder)"}}, "warm", attempt("outputs/beside")},
 	{"files beside outputs without number", []edit{{"runner/outputs.py", "if self._files_left > 0 and size <= self._bytes_left:", "if size <= self._bytes_left:"}}, "warm", attempt("outputs/beside_many")},
-	{"outputs without number", []edit{{"internal/nsjail/outputs.go", "if len(files) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
-	{"names as they come", []edit{{"internal/nsjail/outputs.go", "safe := names.Sanitize(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
+	{"outputs without number", []edit{{"internal/nsjail/wire/output_files.go", "if len(files) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
+	{"names as they come", []edit{{"internal/nsjail/wire/output_files.go", "safe := names.Sanitize(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
 	{"paths that nobody checks", []edit{{"internal/jobs/files.go", "if err := CheckPath(file.Path); err != nil {", "if err := CheckPath(file.Path); err != nil && false {"}}, "warm", attempt("inputs/path_dotdot")},
 	{"no limit on descriptors", []edit{{plan, "set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))", "set(unix.RLIMIT_NOFILE, 1024)"}}, "warm", attempt("resources/descriptors")},
 	{"no rlimit on processes", []edit{{plan, "	set(unix.RLIMIT_NPROC, uint64(processes))\n", "	_ = processes\n"}}, "warm", attempt("kernel/raise_limits")},
@@ -96,9 +96,9 @@ var mutants = []mutant{
 	// what the worker accepts
 	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"an exit status before it is final", []edit{{"internal/nsjail/exit_watcher.go", "	if err != nil || !first.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
-	{"any code is taken", []edit{{message, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
-	{"any field is taken", []edit{{message, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
+	{"any code is taken", []edit{{frames, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
+	{"any field is taken", []edit{{frames, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
-	{"results without bound", []edit{{message, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},
+	{"results without bound", []edit{{frames, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},
 }

@@ -1,4 +1,4 @@
-package nsjail
+package wire
 
 import (
 	"bytes"
@@ -39,17 +39,17 @@ func TestReadNotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sent := slices.Concat(outputFrame("f", "x"), frame('N', test.payload), frame('R', "1"))
-			got, err := readReport(bytes.NewReader(sent), bounded(10))
-			if errors.Is(err, errMalformed) != test.malformed {
+			got, err := ReadReport(bytes.NewReader(sent), bounded(10))
+			if errors.Is(err, ErrMalformed) != test.malformed {
 				t.Fatalf("the error is %v", err)
 			}
 			if test.malformed {
 				return
 			}
-			if string(got.result) != "1" || len(got.files) != 1 || !slices.Equal(got.notes.notes, test.notes) {
+			if string(got.Result) != "1" || len(got.Files) != 1 || !slices.Equal(got.Notes, test.notes) {
 				t.Errorf("got %+v", got)
 			}
-			if left := describe(got.notes.omitted); left != test.omitted {
+			if left := describe(got.FilesOmitted); left != test.omitted {
 				t.Errorf("left out %q, want %q", left, test.omitted)
 			}
 		})
@@ -71,12 +71,12 @@ func describe(files []jobs.OmittedFile) string {
 // Notes that are announced and never sent must not make the worker hold memory.
 func TestReadNotesIsBounded(t *testing.T) {
 	t.Parallel()
-	_, err := readReport(bytes.NewReader([]byte{'N', 0xff, 0xff, 0xff, 0xff}), bounded(10))
-	if !errors.Is(err, errMalformed) {
+	_, err := ReadReport(bytes.NewReader([]byte{'N', 0xff, 0xff, 0xff, 0xff}), bounded(10))
+	if !errors.Is(err, ErrMalformed) {
 		t.Errorf("the error is %v", err)
 	}
 	twice := slices.Concat(frame('N', `{}`), frame('N', `{}`), frame('R', "1"))
-	if _, err := readReport(bytes.NewReader(twice), bounded(10)); !errors.Is(err, errMalformed) {
+	if _, err := ReadReport(bytes.NewReader(twice), bounded(10)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("notes twice: the error is %v", err)
 	}
 }

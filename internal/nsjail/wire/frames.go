@@ -1,4 +1,4 @@
-package nsjail
+package wire
 
 import (
 	"bytes"
@@ -29,12 +29,14 @@ const (
 // maxErrorBytes is the most bytes of an error report; the runner shortens longer ones.
 const maxErrorBytes = 256 << 10
 
+// headerBytes is the size of a frame without its payload: the kind, and the length in big-endian order.
 const headerBytes = 5
 
-// task is the payload of a frameJob.
-type task struct {
-	Script      string `json:"script"`
-	ResultBytes int64  `json:"result_bytes"`
+// Task is the payload of a frameJob: the script, and what bounds it inside the sandbox.
+type Task struct {
+	Script string `json:"script"`
+	// ResultBytes is the most bytes of the result's JSON.
+	ResultBytes int64 `json:"result_bytes"`
 	// FileBytes is the most bytes in each file that the script writes.
 	FileBytes int64 `json:"file_bytes"`
 	// OutputFiles and OutputFilesBytes bound the files returned from outside outputs/; WallSeconds
@@ -43,39 +45,38 @@ type task struct {
 	OutputFilesBytes int64   `json:"output_files_bytes"`
 	WallSeconds      float64 `json:"wall_seconds"`
 	CPUSeconds       float64 `json:"cpu_seconds"`
-	// The following fields are present only if the request has them.
+	// The following fields are present only if the request has them. Rlimits are by the kernel's numbers.
 	Args    jsontext.Value    `json:"args,omitzero"`
 	Stdin   string            `json:"stdin,omitzero"`
 	Env     map[string]string `json:"env,omitzero"`
 	Rlimits map[string]uint64 `json:"rlimits,omitzero"`
 }
 
-// report is what the runner sent about how the script ended. User code can forge it, so nothing
-// more is concluded from it.
-type report struct {
-	// result is valid JSON; nil if the script failed.
-	result  jsontext.Value
-	failure *jobs.Failure
-	// files are the files that came before the result.
-	files []jobs.OutputFile
-	// notes are the notes on the result and the files.
-	notes resultNotes
+// Report is what the runner sent about how the script ended: a Result or a Failure. User code can forge it.
+type Report struct {
+	// Result is valid JSON; nil if the script failed.
+	Result jsontext.Value
+	// Failure has one of the codes that the runner may report, and a message.
+	Failure *jobs.Failure
+	// Files are the files that came before the result.
+	Files []jobs.OutputFile
+	ResultNotes
 }
 
-// errResultTooLarge is returned for a report that announces more bytes than allowed.
-var errResultTooLarge = errors.New("the result is larger than allowed")
+// ErrResultTooLarge is returned for a report that announces more bytes than allowed.
+var ErrResultTooLarge = errors.New("the result is larger than allowed")
 
-// errTooManyFiles and errFilesTooLarge are returned if a script left more in outputs/ than allowed.
+// ErrTooManyFiles and ErrFilesTooLarge are returned if a script left more in outputs/ than allowed.
 var (
-	errTooManyFiles  = errors.New("more files than allowed")
-	errFilesTooLarge = errors.New("the files are larger than allowed")
+	ErrTooManyFiles  = errors.New("more files than allowed")
+	ErrFilesTooLarge = errors.New("the files are larger than allowed")
 )
 
-// errMalformed is returned for anything on the channel that is not a valid report.
-var errMalformed = errors.New("malformed frame")
+// ErrMalformed is returned for anything on the channel that is not a valid report.
+var ErrMalformed = errors.New("malformed frame")
 
-// writeTask sends the task. It fails if the runner is gone.
-func writeTask(w io.Writer, t task) error {
+// WriteTask sends the task, which starts the script. It returns an error if the runner is gone.
+func WriteTask(w io.Writer, t Task) error {
 	payload, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encode the task: %w", err)
@@ -87,57 +88,69 @@ func writeTask(w io.Writer, t task) error {
 	return err
 }
 
-// readReady reads the frame that the runner sends when it waits for its script.
-func readReady(r io.Reader) error {
+// WriteFile sends one input file, before the task.
+func WriteFile(w io.Writer, file jobs.File) error {
+	head := []byte{frameFile}
+	head = binary.BigEndian.AppendUint32(head, uint32(2+len(file.Path)+len(file.Content)))
+	head = binary.BigEndian.AppendUint16(head, uint16(len(file.Path)))
+	if _, err := w.Write(append(head, file.Path...)); err != nil {
+		return err
+	}
+	_, err := w.Write(file.Content)
+	return err
+}
+
+// ReadReady reads the frame that the runner sends when it waits for its script.
+func ReadReady(r io.Reader) error {
 	kind, length, err := readHeader(r)
 	if err != nil {
 		return err
 	}
 	if kind != frameReady || length != 0 {
-		return errMalformed
+		return ErrMalformed
 	}
 	return nil
 }
 
-// readReport reads the files, notes if there are any, and one result or error frame. It returns
-// io.EOF if the channel ended without any; errResultTooLarge, errTooManyFiles or errFilesTooLarge,
-// without reading the payload that exceeds the limit; and an error wrapping errMalformed for anything
+// ReadReport reads the files, notes if there are any, and one result or error frame. It returns
+// io.EOF if the channel ended without any; ErrResultTooLarge, ErrTooManyFiles or ErrFilesTooLarge,
+// without reading the payload that exceeds the limit; and an error wrapping ErrMalformed for anything
 // that the protocol does not allow.
-func readReport(r io.Reader, limits jobs.Limits) (report, error) {
+func ReadReport(r io.Reader, limits jobs.Limits) (Report, error) {
 	files, kind, length, err := readOutputs(r, limits)
 	if err != nil {
-		return report{}, err
+		return Report{}, err
 	}
-	var notes resultNotes
+	var notes ResultNotes
 	if kind == frameNotes {
 		if notes, err = readNotes(r, length, limits); err != nil {
-			return report{}, err
+			return Report{}, err
 		}
 		if kind, length, err = readHeader(r); err != nil {
-			return report{}, err
+			return Report{}, err
 		}
 	}
 	result, err := readResult(r, kind, length, limits.ResultBytes)
-	result.files, result.notes = files, notes
+	result.Files, result.ResultNotes = files, notes
 	return result, err
 }
 
 // readResult reads the payload of a result or error frame.
-func readResult(r io.Reader, kind byte, length, resultLimit int64) (report, error) {
+func readResult(r io.Reader, kind byte, length, resultLimit int64) (Report, error) {
 	limit := int64(maxErrorBytes)
 	switch kind {
 	case frameResult:
 		limit = resultLimit
 	case frameError:
 	default:
-		return report{}, fmt.Errorf("%w: kind %#x", errMalformed, kind)
+		return Report{}, fmt.Errorf("%w: kind %#x", ErrMalformed, kind)
 	}
 	if length > limit {
-		return report{}, errResultTooLarge
+		return Report{}, ErrResultTooLarge
 	}
 	payload := make([]byte, length)
 	if _, err := io.ReadFull(r, payload); err != nil {
-		return report{}, fmt.Errorf("%w: cut short", errMalformed)
+		return Report{}, fmt.Errorf("%w: cut short", ErrMalformed)
 	}
 	if kind == frameResult {
 		return decodeResult(payload)
@@ -149,7 +162,7 @@ func readHeader(r io.Reader) (kind byte, length int64, err error) {
 	var header [headerBytes]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0, 0, fmt.Errorf("%w: cut short", errMalformed)
+			return 0, 0, fmt.Errorf("%w: cut short", ErrMalformed)
 		}
 		return 0, 0, err
 	}
@@ -158,12 +171,12 @@ func readHeader(r io.Reader) (kind byte, length int64, err error) {
 
 // decodeResult accepts valid JSON only: no duplicate names, no invalid UTF-8, and no deeper nesting
 // than an answer can hold (jsontext stops at 10,000).
-func decodeResult(payload []byte) (report, error) {
+func decodeResult(payload []byte) (Report, error) {
 	result := jsontext.Value(payload)
 	if !result.IsValid() || openBrackets(payload) > maxDepth && !jsontext.Value(nestDeeper(payload)).IsValid() {
-		return report{}, fmt.Errorf("%w: the result is not valid JSON", errMalformed)
+		return Report{}, fmt.Errorf("%w: the result is not valid JSON", ErrMalformed)
 	}
-	return report{result: result}, nil
+	return Report{Result: result}, nil
 }
 
 // maxDepth is the depth up to which no second check is needed. The runner stops at 500.
@@ -179,18 +192,18 @@ func nestDeeper(payload []byte) []byte {
 	return slices.Concat([]byte("[[[[[[[["), payload, []byte("]]]]]]]]"))
 }
 
-func decodeError(payload []byte) (report, error) {
+func decodeError(payload []byte) (Report, error) {
 	var failure jobs.Failure
 	if err := json.Unmarshal(payload, &failure); err != nil {
-		return report{}, fmt.Errorf("%w: %w", errMalformed, err)
+		return Report{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if !failure.Code.Reported() {
-		return report{}, fmt.Errorf("%w: code %q is not the runner's to report", errMalformed, failure.Code)
+		return Report{}, fmt.Errorf("%w: code %q is not the runner's to report", ErrMalformed, failure.Code)
 	}
 	if !utf8.ValidString(failure.Message) || failure.Message == "" {
-		return report{}, fmt.Errorf("%w: no message", errMalformed)
+		return Report{}, fmt.Errorf("%w: no message", ErrMalformed)
 	}
 	// Only the worker sets these.
 	failure.Signal, failure.Limit = "", nil
-	return report{failure: &failure}, nil
+	return Report{Failure: &failure}, nil
 }

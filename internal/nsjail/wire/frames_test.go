@@ -1,4 +1,4 @@
-package nsjail
+package wire
 
 import (
 	"bytes"
@@ -28,6 +28,7 @@ func outputFrame(name, content string) []byte {
 }
 
 func TestReadOutputs(t *testing.T) {
+	t.Parallel()
 	end := frame('R', "1")
 	for name, test := range map[string]struct {
 		sent  []byte
@@ -38,23 +39,24 @@ func TestReadOutputs(t *testing.T) {
 		"two":                       {sent: slices.Concat(outputFrame("a/b.csv", "1"), outputFrame("a/b.csv", "22"), end), names: []string{"a/b.csv", "a/b.csv~2"}},
 		"an empty one":              {sent: slices.Concat(outputFrame("a", ""), end), names: []string{"a"}},
 		"as many bytes as allowed":  {sent: slices.Concat(outputFrame("a", "12345678"), end), names: []string{"a"}},
-		"one byte over":             {sent: slices.Concat(outputFrame("a", "123456789"), end), err: errFilesTooLarge},
-		"one byte over, in the sum": {sent: slices.Concat(outputFrame("a", "12345678"), outputFrame("b", "9"), end), err: errFilesTooLarge},
-		"announced, not sent":       {sent: []byte{'F', 0xff, 0xff, 0xff, 0xff, 0, 1, 'a'}, err: errFilesTooLarge},
-		"one too many":              {sent: slices.Concat(outputFrame("a", ""), outputFrame("b", ""), outputFrame("c", ""), end), err: errTooManyFiles},
-		"a name out of its frame":   {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: errMalformed},
-		"no name":                   {sent: []byte{'F', 0, 0, 0, 1, 0}, err: errMalformed},
-		"cut short":                 {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: errMalformed},
+		"one byte over":             {sent: slices.Concat(outputFrame("a", "123456789"), end), err: ErrFilesTooLarge},
+		"one byte over, in the sum": {sent: slices.Concat(outputFrame("a", "12345678"), outputFrame("b", "9"), end), err: ErrFilesTooLarge},
+		"announced, not sent":       {sent: []byte{'F', 0xff, 0xff, 0xff, 0xff, 0, 1, 'a'}, err: ErrFilesTooLarge},
+		"one too many":              {sent: slices.Concat(outputFrame("a", ""), outputFrame("b", ""), outputFrame("c", ""), end), err: ErrTooManyFiles},
+		"a name out of its frame":   {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: ErrMalformed},
+		"no name":                   {sent: []byte{'F', 0, 0, 0, 1, 0}, err: ErrMalformed},
+		"cut short":                 {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: ErrMalformed},
 		"no end":                    {sent: outputFrame("a", ""), err: io.EOF},
 		"a hostile name":            {sent: slices.Concat(outputFrame("../../etc/passwd\x00", "x"), end), names: []string{"_../_../etc/passwd_"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := readReport(bytes.NewReader(test.sent), bounded(10))
+			t.Parallel()
+			got, err := ReadReport(bytes.NewReader(test.sent), bounded(10))
 			if !errors.Is(err, test.err) {
 				t.Fatalf("got the error %v, want %v", err, test.err)
 			}
 			var names []string
-			for _, file := range got.files {
+			for _, file := range got.Files {
 				names = append(names, file.Name)
 			}
 			if err == nil && !slices.Equal(names, test.names) {
@@ -66,18 +68,20 @@ func TestReadOutputs(t *testing.T) {
 
 // A forged result may be as deep as jsontext allows, and the answer puts one more level around it.
 func TestReadReportBoundsDepth(t *testing.T) {
+	t.Parallel()
 	nested := func(depth int) []byte {
 		return frame('R', strings.Repeat("[", depth)+strings.Repeat("]", depth))
 	}
-	if _, err := readReport(bytes.NewReader(nested(9990)), bounded(1<<20)); err != nil {
+	if _, err := ReadReport(bytes.NewReader(nested(9990)), bounded(1<<20)); err != nil {
 		t.Errorf("9990 levels: %v", err)
 	}
-	if _, err := readReport(bytes.NewReader(nested(9999)), bounded(1<<20)); !errors.Is(err, errMalformed) {
+	if _, err := ReadReport(bytes.NewReader(nested(9999)), bounded(1<<20)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("9999 levels: %v", err)
 	}
 }
 
 func TestReadReport(t *testing.T) {
+	t.Parallel()
 	const limit = 32
 	tests := map[string]struct {
 		sent    []byte
@@ -87,36 +91,37 @@ func TestReadReport(t *testing.T) {
 	}{
 		"a result":             {sent: frame('R', `{"mean":3.0}`), result: `{"mean":3.0}`},
 		"exactly the limit":    {sent: frame('R', `"`+strings.Repeat("x", limit-2)+`"`), result: `"` + strings.Repeat("x", limit-2) + `"`},
-		"one byte over":        {sent: frame('R', strings.Repeat("1", limit+1)), err: errResultTooLarge},
-		"announced, not sent":  {sent: []byte{'R', 0xff, 0xff, 0xff, 0xff}, err: errResultTooLarge},
+		"one byte over":        {sent: frame('R', strings.Repeat("1", limit+1)), err: ErrResultTooLarge},
+		"announced, not sent":  {sent: []byte{'R', 0xff, 0xff, 0xff, 0xff}, err: ErrResultTooLarge},
 		"an exception":         {sent: frame('E', `{"code":"exception","message":"ValueError: no"}`), failure: &jobs.Failure{Code: jobs.CodeException, Message: "ValueError: no"}},
-		"an enforced code":     {sent: frame('E', `{"code":"timeout","message":"x"}`), err: errMalformed},
-		"no message":           {sent: frame('E', `{"code":"exception"}`), err: errMalformed},
+		"an enforced code":     {sent: frame('E', `{"code":"timeout","message":"x"}`), err: ErrMalformed},
+		"no message":           {sent: frame('E', `{"code":"exception"}`), err: ErrMalformed},
 		"a forged limit":       {sent: frame('E', `{"code":"exit","message":"m","signal":"SIGKILL","limit":{"name":"wall"}}`), failure: &jobs.Failure{Code: jobs.CodeExit, Message: "m"}},
 		"nothing":              {sent: nil, err: io.EOF},
-		"half a header":        {sent: []byte{'R', 0}, err: errMalformed},
-		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: errMalformed},
-		"another kind":         {sent: frame('Y', ``), err: errMalformed},
-		"not JSON":             {sent: frame('R', `{a:1}`), err: errMalformed},
-		"NaN":                  {sent: frame('R', `NaN`), err: errMalformed},
-		"a duplicate name":     {sent: frame('R', `{"a":1,"a":2}`), err: errMalformed},
-		"two values":           {sent: frame('R', `1 2`), err: errMalformed},
-		"bad UTF-8":            {sent: frame('R', "\"\xff\""), err: errMalformed},
-		"text instead":         {sent: []byte("hello world, this is a print"), err: errMalformed},
-		"an empty result":      {sent: frame('R', ``), err: errMalformed},
+		"half a header":        {sent: []byte{'R', 0}, err: ErrMalformed},
+		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: ErrMalformed},
+		"another kind":         {sent: frame('Y', ``), err: ErrMalformed},
+		"not JSON":             {sent: frame('R', `{a:1}`), err: ErrMalformed},
+		"NaN":                  {sent: frame('R', `NaN`), err: ErrMalformed},
+		"a duplicate name":     {sent: frame('R', `{"a":1,"a":2}`), err: ErrMalformed},
+		"two values":           {sent: frame('R', `1 2`), err: ErrMalformed},
+		"bad UTF-8":            {sent: frame('R', "\"\xff\""), err: ErrMalformed},
+		"text instead":         {sent: []byte("hello world, this is a print"), err: ErrMalformed},
+		"an empty result":      {sent: frame('R', ``), err: ErrMalformed},
 		"only the first count": {sent: append(frame('R', `1`), frame('R', `2`)...), result: `1`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := readReport(bytes.NewReader(test.sent), bounded(limit))
+			t.Parallel()
+			got, err := ReadReport(bytes.NewReader(test.sent), bounded(limit))
 			if !errors.Is(err, test.err) {
 				t.Fatalf("error %v, want %v", err, test.err)
 			}
-			if string(got.result) != test.result {
-				t.Errorf("result %q, want %q", got.result, test.result)
+			if string(got.Result) != test.result {
+				t.Errorf("result %q, want %q", got.Result, test.result)
 			}
-			if (got.failure == nil) != (test.failure == nil) || got.failure != nil && *got.failure != *test.failure {
-				t.Errorf("failure %+v, want %+v", got.failure, test.failure)
+			if (got.Failure == nil) != (test.failure == nil) || got.Failure != nil && *got.Failure != *test.failure {
+				t.Errorf("failure %+v, want %+v", got.Failure, test.failure)
 			}
 		})
 	}
@@ -130,20 +135,20 @@ func FuzzReadReport(f *testing.F) {
 	f.Add(slices.Concat(frame('N', `{"notes":["a"],"files_omitted":[{"name":"a","size":null,"limit":"wall"}]}`), frame('R', "1")))
 	f.Add([]byte("print"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		got, err := readReport(bytes.NewReader(sent), bounded(1<<10))
+		got, err := ReadReport(bytes.NewReader(sent), bounded(1<<10))
 		if err != nil {
-			if got.result != nil || got.failure != nil {
+			if got.Result != nil || got.Failure != nil {
 				t.Error("a refused message left something behind")
 			}
 			return
 		}
-		if (got.result == nil) == (got.failure == nil) {
+		if (got.Result == nil) == (got.Failure == nil) {
 			t.Error("a report is either a result or a failure")
 		}
-		if got.failure != nil && (!got.failure.Code.Reported() || got.failure.Message == "") {
-			t.Errorf("taken: %+v", got.failure)
+		if got.Failure != nil && (!got.Failure.Code.Reported() || got.Failure.Message == "") {
+			t.Errorf("taken: %+v", got.Failure)
 		}
-		if got.result != nil && !got.result.IsValid() {
+		if got.Result != nil && !got.Result.IsValid() {
 			t.Error("an invalid result was taken")
 		}
 	})

@@ -1,4 +1,4 @@
-package nsjail
+package wire
 
 import (
 	"crypto/sha256"
@@ -22,18 +22,18 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 			return files, kind, length, err
 		}
 		if len(files) == limits.OutputFiles {
-			return nil, 0, 0, errTooManyFiles
+			return nil, 0, 0, ErrTooManyFiles
 		}
 		name, size, err := readOutputName(r, length)
 		if err != nil {
 			return nil, 0, 0, err
 		}
 		if left -= size; left < 0 {
-			return nil, 0, 0, errFilesTooLarge
+			return nil, 0, 0, ErrFilesTooLarge
 		}
 		content := make([]byte, size)
 		if _, err := io.ReadFull(r, content); err != nil {
-			return nil, 0, 0, fmt.Errorf("%w: cut short", errMalformed)
+			return nil, 0, 0, fmt.Errorf("%w: cut short", ErrMalformed)
 		}
 		sum := sha256.Sum256(content)
 		safe := names.Sanitize(name)
@@ -47,34 +47,14 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 func readOutputName(r io.Reader, length int64) (name string, size int64, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return "", 0, fmt.Errorf("%w: cut short", errMalformed)
+		return "", 0, fmt.Errorf("%w: cut short", ErrMalformed)
 	}
 	bytes := make([]byte, binary.BigEndian.Uint16(head[:]))
 	if size = length - int64(len(head)+len(bytes)); size < 0 {
-		return "", 0, fmt.Errorf("%w: a name longer than its frame", errMalformed)
+		return "", 0, fmt.Errorf("%w: a name longer than its frame", ErrMalformed)
 	}
 	if _, err := io.ReadFull(r, bytes); err != nil {
-		return "", 0, fmt.Errorf("%w: cut short", errMalformed)
+		return "", 0, fmt.Errorf("%w: cut short", ErrMalformed)
 	}
 	return string(bytes), size, nil
-}
-
-// filesRefused reports whether the script left more in outputs/ than allowed.
-func filesRefused(err error) bool {
-	return err == errTooManyFiles || err == errFilesTooLarge //nolint:errorlint // ours, and never wrapped
-}
-
-func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
-	if err == errTooManyFiles { //nolint:errorlint // likewise
-		return &jobs.Failure{
-			Code:    jobs.CodeFilesTooLarge,
-			Message: fmt.Sprintf("the script left more than %d files in outputs/; leave fewer, or pack them", l.OutputFiles),
-			Limit:   &jobs.LimitHit{Name: "output_files", Value: float64(l.OutputFiles), Unit: "count"},
-		}
-	}
-	return &jobs.Failure{
-		Code:    jobs.CodeFilesTooLarge,
-		Message: fmt.Sprintf("the script left more than %d MiB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
-		Limit:   &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
-	}
 }

@@ -1,4 +1,4 @@
-package nsjail
+package wire
 
 import (
 	"fmt"
@@ -19,11 +19,13 @@ const (
 	maxOmitted    = 64
 )
 
-// resultNotes are what the runner reports in addition to the result and the files. User code can forge
-// it, for its own job only.
-type resultNotes struct {
-	notes   []string
-	omitted []jobs.OmittedFile
+// ResultNotes are what the runner reports in addition to the result and the files. User code can forge them, for its own
+// job only.
+type ResultNotes struct {
+	// Notes are sentences on what in the result or the files differs from the script's.
+	Notes []string
+	// FilesOmitted are the files that the runner did not send, each with the limit that kept it out.
+	FilesOmitted []jobs.OmittedFile
 }
 
 // notesFrame is the payload of a frameNotes.
@@ -36,36 +38,36 @@ type notesFrame struct {
 	} `json:"files_omitted"`
 }
 
-// readNotes reads the payload of a frameNotes. It returns an error wrapping errMalformed if the
+// readNotes reads the payload of a frameNotes. It returns an error wrapping ErrMalformed if the
 // payload exceeds a bound or is invalid, or if an omitted file has an unknown limit.
-func readNotes(r io.Reader, length int64, limits jobs.Limits) (resultNotes, error) {
+func readNotes(r io.Reader, length int64, limits jobs.Limits) (ResultNotes, error) {
 	if length > maxNotesBytes {
-		return resultNotes{}, fmt.Errorf("%w: %d bytes of notes", errMalformed, length)
+		return ResultNotes{}, fmt.Errorf("%w: %d bytes of notes", ErrMalformed, length)
 	}
 	payload := make([]byte, length)
 	if _, err := io.ReadFull(r, payload); err != nil {
-		return resultNotes{}, fmt.Errorf("%w: cut short", errMalformed)
+		return ResultNotes{}, fmt.Errorf("%w: cut short", ErrMalformed)
 	}
 	var frame notesFrame
 	if err := json.Unmarshal(payload, &frame); err != nil {
-		return resultNotes{}, fmt.Errorf("%w: %w", errMalformed, err)
+		return ResultNotes{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if len(frame.Notes) > maxNotes || len(frame.FilesOmitted) > maxOmitted {
-		return resultNotes{}, fmt.Errorf("%w: too many notes", errMalformed)
+		return ResultNotes{}, fmt.Errorf("%w: too many notes", ErrMalformed)
 	}
 	for _, note := range frame.Notes {
 		if len(note) > maxNoteBytes || !utf8.ValidString(note) {
-			return resultNotes{}, fmt.Errorf("%w: a note that is too long or not UTF-8", errMalformed)
+			return ResultNotes{}, fmt.Errorf("%w: a note that is too long or not UTF-8", ErrMalformed)
 		}
 	}
-	found := resultNotes{notes: frame.Notes}
+	found := ResultNotes{Notes: frame.Notes}
 	var names jobs.Names
 	for _, file := range frame.FilesOmitted {
 		limit, ok := fileLimit(file.Limit, limits)
 		if !ok || file.Size != nil && (*file.Size < 0 || *file.Size > math.MaxUint32) {
-			return resultNotes{}, fmt.Errorf("%w: an omitted file without a valid limit or size", errMalformed)
+			return ResultNotes{}, fmt.Errorf("%w: an omitted file without a valid limit or size", ErrMalformed)
 		}
-		found.omitted = append(found.omitted, jobs.OmittedFile{Name: names.Sanitize(file.Name), Size: file.Size, Limit: limit})
+		found.FilesOmitted = append(found.FilesOmitted, jobs.OmittedFile{Name: names.Sanitize(file.Name), Size: file.Size, Limit: limit})
 	}
 	return found, nil
 }
