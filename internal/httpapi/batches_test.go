@@ -14,16 +14,16 @@ import (
 
 const batchID = "01981f3e-7c1a-7000-8000-0000000000b1"
 
-// scriptedBatches is a Batches with one batch.
-type scriptedBatches struct {
+// stubBatches is a Batches with one batch.
+type stubBatches struct {
 	err     error
 	request jobs.BatchRequest
 	after   int
 	follow  bool
-	results func(tell func([]jobs.ItemResult) error) error
+	results func(emit func([]jobs.ItemResult) error) error
 }
 
-func (s *scriptedBatches) batch(members bool) (jobs.Batch, error) {
+func (s *stubBatches) batch(members bool) (jobs.Batch, error) {
 	batch := jobs.Batch{ID: batchID, CreatedAt: created, Counts: jobs.BatchCounts{Total: 2, Refused: 1, Queued: 1}}
 	if members {
 		batch.Items = []jobs.AcceptedItem{{JobID: jobID}, {Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}}
@@ -31,41 +31,39 @@ func (s *scriptedBatches) batch(members bool) (jobs.Batch, error) {
 	return batch, s.err
 }
 
-func (s *scriptedBatches) SubmitBatch(_ context.Context, request jobs.BatchRequest, _ string) (jobs.Batch, error) {
+func (s *stubBatches) SubmitBatch(_ context.Context, request jobs.BatchRequest, _ string) (jobs.Batch, error) {
 	s.request = request
 	return s.batch(true)
 }
 
-func (s *scriptedBatches) GetBatch(context.Context, string, time.Duration) (jobs.Batch, error) {
+func (s *stubBatches) GetBatch(context.Context, string, time.Duration) (jobs.Batch, error) {
 	return s.batch(false)
 }
 
-func (s *scriptedBatches) CancelBatch(context.Context, string) (jobs.Batch, error) {
+func (s *stubBatches) CancelBatch(context.Context, string) (jobs.Batch, error) {
 	batch, err := s.batch(false)
 	batch.FinishedAt = created
 	return batch, err
 }
 
-func (s *scriptedBatches) BatchResults(_ context.Context, _ string, after int, follow bool, _ time.Duration, tell func([]jobs.ItemResult) error) error {
+func (s *stubBatches) BatchResults(_ context.Context, _ string, after int, follow bool, _ time.Duration, emit func([]jobs.ItemResult) error) error {
 	s.after, s.follow = after, follow
 	if s.err != nil {
 		return s.err
 	}
-	return s.results(tell)
+	return s.results(emit)
 }
 
 func batching(t *testing.T, batches Batches) string {
 	t.Helper()
 	logger := testLogger(t)
-	h := New(scripted{}, Config{
+	h := New(stubJobs{}, Config{
 		SyncWait: 15 * time.Second, Limits: jobs.DefaultLimits(), StartDeadline: time.Hour, Batches: batches,
 		Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
 	})
 	t.Cleanup(h.Drain)
 	return serve(t, h)
 }
-
-const ndjson = "application/x-ndjson"
 
 func TestBatchesKeepTheContract(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -91,7 +89,7 @@ func TestBatchesKeepTheContract(t *testing.T) {
 		"results after": {http.MethodGet, "/batches/" + batchID + "/results?after=-1", "", "", nil, 400, `must be a number`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := batching(t, &scriptedBatches{err: test.err})
+			url := batching(t, &stubBatches{err: test.err})
 			var headers []string
 			if test.contentType != "" {
 				headers = []string{"Content-Type", test.contentType}
@@ -106,7 +104,7 @@ func TestBatchesKeepTheContract(t *testing.T) {
 }
 
 func TestABatchIsPassedOn(t *testing.T) {
-	s := &scriptedBatches{}
+	s := &stubBatches{}
 	url := batching(t, s)
 	got := send(t, http.MethodPost, url+"/batches", script+"\n"+`{"script":"x","limits":{"wall_seconds":1000}}`, "Content-Type", ndjson, "Idempotency-Key", `"k"`)
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/batches/"+batchID {
@@ -119,14 +117,14 @@ func TestABatchIsPassedOn(t *testing.T) {
 
 func TestResultsAreLines(t *testing.T) {
 	record := succeeded("[1,\n2]")
-	s := &scriptedBatches{results: func(tell func([]jobs.ItemResult) error) error {
-		if err := tell(nil); err != nil {
+	s := &stubBatches{results: func(emit func([]jobs.ItemResult) error) error {
+		if err := emit(nil); err != nil {
 			return err
 		}
-		if err := tell(nil); err != nil {
+		if err := emit(nil); err != nil {
 			return err
 		}
-		return tell([]jobs.ItemResult{{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record}})
+		return emit([]jobs.ItemResult{{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record}})
 	}}
 	url := batching(t, s)
 	got := send(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "")
@@ -136,8 +134,8 @@ func TestResultsAreLines(t *testing.T) {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 	loadContract(t).check(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "", got, true)
-	s.results = func(tell func([]jobs.ItemResult) error) error {
-		if err := tell([]jobs.ItemResult{{Index: 0, Record: &record}}); err != nil {
+	s.results = func(emit func([]jobs.ItemResult) error) error {
+		if err := emit([]jobs.ItemResult{{Index: 0, Record: &record}}); err != nil {
 			return err
 		}
 		return jobs.Errorf(jobs.CodeUnavailable, "away")
@@ -158,7 +156,7 @@ func TestResultsAreLines(t *testing.T) {
 
 // A response to HEAD has no lines, and reading each would cost a result.
 func TestNoResultIsReadForHEAD(t *testing.T) {
-	s := &scriptedBatches{results: func(tell func([]jobs.ItemResult) error) error { return tell(nil) }}
+	s := &stubBatches{results: func(emit func([]jobs.ItemResult) error) error { return emit(nil) }}
 	got := send(t, http.MethodHead, batching(t, s)+"/batches/"+batchID+"/results", "")
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != ndjson || s.after != jobs.MaxBatch || s.follow {
 		t.Errorf("got %d, after %d, follow %t", got.status, s.after, s.follow)

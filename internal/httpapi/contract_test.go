@@ -59,8 +59,8 @@ func asText() {
 	}
 }
 
-// check validates a response, and the request if it is a valid one, against the document. asMethod
-// is the documented method of the path.
+// check validates a response, and the request if it is a valid one, against the document. asMethod is the documented
+// method of the path.
 func (c contract) check(t *testing.T, asMethod, url, requestBody string, got reply, validRequest bool, headers ...string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), asMethod, url, strings.NewReader(requestBody))
@@ -96,7 +96,7 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 	wall := &jobs.LimitHit{Name: "wall", Value: 15, Unit: "seconds"}
 	cases := []struct {
 		name    string
-		service scripted
+		service stubJobs
 		body    string
 		invalid bool // the document rejects the request too
 		headers []string
@@ -133,19 +133,19 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "no outcome", service: executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, nil), status: 500, code: jobs.CodeInternal},
 		{name: "withdrawn", service: executing(failed(jobs.Failure{Code: jobs.CodeUnavailable, Message: "x"}), nil), status: 503, code: jobs.CodeUnavailable},
 		{name: "Redis away", service: executing(jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: errors.New("secret cause")}), status: 503, code: jobs.CodeUnavailable},
-		{name: "Redis away, async", body: `{"script":"","async":true}`, service: scripted{submit: func(context.Context, jobs.Request, string) (string, error) {
+		{name: "Redis away, async", body: `{"script":"","async":true}`, service: stubJobs{submit: func(context.Context, jobs.Request, string) (string, error) {
 			return "", jobs.Errorf(jobs.CodeUnavailable, "x")
 		}}, status: 503, code: jobs.CodeUnavailable},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			url := serve(t, testHandler(t, tc.service))
+			url := serve(t, newHandler(t, tc.service))
 			if tc.body == "" {
 				tc.body = script
 			}
 			got := post(t, url, tc.body, tc.headers...)
 			c.check(t, http.MethodPost, url+"/execute", tc.body, got, !tc.invalid, append(tc.headers, "Content-Type", "application/json")...)
-			wantAnswer(t, got, tc.status, tc.code)
+			wantResponse(t, got, tc.status, tc.code)
 			if strings.Contains(got.body, "secret") || strings.Contains(got.body, "aaaa") {
 				t.Errorf("the answer tells too much: %s", got.body)
 			}
@@ -157,7 +157,7 @@ func TestGetJobKeepsTheContract(t *testing.T) {
 	c := loadContract(t)
 	cases := []struct {
 		name, path string
-		service    scripted
+		service    stubJobs
 		status     int
 		code       jobs.Code
 	}{
@@ -167,28 +167,28 @@ func TestGetJobKeepsTheContract(t *testing.T) {
 		{"failed", "/jobs/" + jobID, getting(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), 200, jobs.CodeMissingMain},
 		{"cancelled", "/jobs/" + jobID, getting(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), 200, jobs.CodeCancelled},
 		{"unknown", "/jobs/" + jobID, getting(jobs.Record{}, jobs.Errorf(jobs.CodeNotFound, "x")), 404, jobs.CodeNotFound},
-		{"no id", "/jobs/..%2fhealthz", scripted{}, 404, jobs.CodeNotFound},
-		{"bad wait", "/jobs/" + jobID + "?wait=soon", scripted{}, 400, jobs.CodeInvalidRequest},
-		{"two waits", "/jobs/" + jobID + "?wait=1&wait=2", scripted{}, 400, jobs.CodeInvalidRequest},
+		{"no id", "/jobs/..%2fhealthz", stubJobs{}, 404, jobs.CodeNotFound},
+		{"bad wait", "/jobs/" + jobID + "?wait=soon", stubJobs{}, 400, jobs.CodeInvalidRequest},
+		{"two waits", "/jobs/" + jobID + "?wait=1&wait=2", stubJobs{}, 400, jobs.CodeInvalidRequest},
 		{"Redis away", "/jobs/" + jobID, getting(jobs.Record{}, jobs.Errorf(jobs.CodeUnavailable, "x")), 503, jobs.CodeUnavailable},
 		{"internal", "/jobs/" + jobID, getting(jobs.Record{}, errors.New("secret cause")), 500, jobs.CodeInternal},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			url := serve(t, testHandler(t, tc.service))
+			url := serve(t, newHandler(t, tc.service))
 			got := send(t, http.MethodGet, url+tc.path, "")
 			c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
-			wantAnswer(t, got, tc.status, tc.code)
+			wantResponse(t, got, tc.status, tc.code)
 		})
 	}
 }
 
 func TestOtherRoutesKeepTheContract(t *testing.T) {
 	c := loadContract(t)
-	down := scripted{ready: func(context.Context) (int, error) { return 0, errors.New("secret cause") }}
+	down := stubJobs{ready: func(context.Context) (int, error) { return 0, errors.New("secret cause") }}
 	cases := []struct {
 		name, method, path string
-		service            scripted
+		service            stubJobs
 		token              string
 		asMethod, asPath   string // as documented, where it differs
 		status             int
@@ -211,7 +211,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		{name: "already finished", method: "DELETE", path: "/jobs/" + jobID, service: cancelling(jobs.Record{}, jobs.Errorf(jobs.CodeAlreadyFinished, "x")), status: 409, code: jobs.CodeAlreadyFinished},
 		{name: "cancel nothing", method: "DELETE", path: "/jobs/x", status: 404, code: jobs.CodeNotFound},
 		{name: "list", method: "GET", path: "/jobs?status=succeeded&limit=1&cursor=" + jobID, status: 200},
-		{name: "list of nothing", method: "GET", path: "/jobs", service: scripted{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) { return jobs.Page{}, nil }}, status: 200},
+		{name: "list of nothing", method: "GET", path: "/jobs", service: stubJobs{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) { return jobs.Page{}, nil }}, status: 200},
 		{name: "list by a made-up status", method: "GET", path: "/jobs?status=sleeping", undocumented: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "list too many", method: "GET", path: "/jobs?limit=201", undocumented: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "list from nowhere", method: "GET", path: "/jobs?cursor=x", status: 400, code: jobs.CodeInvalidRequest},
@@ -220,13 +220,13 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			url := serve(t, testHandlerWith(t, tc.service, Settings{Token: tc.token}))
+			url := serve(t, newHandlerWith(t, tc.service, Settings{Token: tc.token}))
 			got := send(t, tc.method, url+tc.path, "")
 			if tc.asMethod == "" {
 				tc.asMethod = tc.method
 			}
 			c.check(t, tc.asMethod, url+tc.path, "", got, tc.asMethod != http.MethodPost && !tc.undocumented)
-			wantAnswer(t, got, tc.status, tc.code)
+			wantResponse(t, got, tc.status, tc.code)
 		})
 	}
 }
@@ -234,11 +234,11 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 // TestUnknownPath is separate: no document can list unknown paths.
 func TestUnknownPath(t *testing.T) {
 	schema := loadContract(t).doc.Components.Schemas["Error"].Value
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	for _, path := range []string{"/execute/", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
 		for _, method := range []string{"GET", "POST", "BREW", "OPTIONS"} {
 			got := send(t, method, url+path, "")
-			wantAnswer(t, got, 404, jobs.CodeNotFound)
+			wantResponse(t, got, 404, jobs.CodeNotFound)
 			if err := schema.VisitJSON(decode(t, got.body), openapi3.EnableJSONSchema2020()); err != nil {
 				t.Errorf("%s %s: %v", method, path, err)
 			}
@@ -246,8 +246,7 @@ func TestUnknownPath(t *testing.T) {
 	}
 }
 
-// TestCodesAgree compares the three lists of codes: the document's, the table of statuses, and the
-// examples.
+// TestCodesAgree compares the three lists of codes: the document's, the table of statuses, and the examples.
 func TestCodesAgree(t *testing.T) {
 	c := loadContract(t)
 	var documented []string

@@ -16,22 +16,23 @@ const preflightAge = 600
 // anyOrigin allows pages of every origin.
 const anyOrigin = "*"
 
-// allowOrigins lets pages of the origins in CORS_ORIGINS call the API from a browser; without
-// origins it does nothing. It runs before authenticate, because a browser sends the preflight
-// request without the token. Credentials that a browser attaches by itself, such as cookies, are
-// never allowed: a page sends the token, as every client does.
+// allowOrigins lets pages of the origins in CORS_ORIGINS call the API from a browser; without origins it does nothing.
+// It runs before authenticate, because a browser sends the preflight request without the token. Credentials that a
+// browser attaches by itself, such as cookies, are never allowed: a page sends the token, as every client does.
 func (h *Handler) allowOrigins(next http.Handler) http.Handler {
 	if len(h.settings.CORSOrigins) == 0 {
-		return next // the library takes no origins for all origins
+		return next // the library treats no origins as all origins
 	}
 	return cors.Handler(cors.Options{
 		AllowedOrigins: h.settings.CORSOrigins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
 		AllowedHeaders: []string{
-			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Last-Event-ID", "Prefer", "Range", "X-Request-Id",
+			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range",
+			"Last-Event-ID", "Prefer", "Range", "X-Request-Id",
 		},
 		ExposedHeaders: []string{
-			"Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id",
+			"Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Location", "Preference-Applied",
+			"Retry-After", "WWW-Authenticate", "X-Request-Id",
 		},
 		MaxAge: preflightAge,
 	})(next)
@@ -48,7 +49,8 @@ func checkOrigins(origins []string) error {
 		}
 		parsed, err := url.Parse(origin)
 		if err != nil || parsed.Scheme == "" || parsed.Hostname() == "" || parsed.Scheme+"://"+parsed.Host != origin {
-			return fmt.Errorf("CORS_ORIGINS has %q, which is no origin: one is such as https://app.example.org or http://localhost:3000, without a path or a slash at its end", origin)
+			return fmt.Errorf("CORS_ORIGINS has %q, which is no origin: one is such as https://app.example.org "+
+				"or http://localhost:3000, without a path or a slash at its end", origin)
 		}
 		if strings.Contains(parsed.Host, "*") {
 			return fmt.Errorf("CORS_ORIGINS has the pattern %q: name each origin, or allow all with *", origin)

@@ -20,7 +20,7 @@ func preflight(t *testing.T, url, origin, headers string) reply {
 
 func TestPagesOfAllowedOrigins(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandlerWith(t, executing(succeeded(`1`), nil), Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
+	url := serve(t, newHandlerWith(t, executing(succeeded(`1`), nil), Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
 	asked := preflight(t, url, page, "authorization,content-type,idempotency-key,prefer")
 	if asked.status != http.StatusOK || asked.header.Get("Access-Control-Allow-Origin") != page ||
 		!strings.EqualFold(asked.header.Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, Idempotency-Key, Prefer") ||
@@ -28,7 +28,7 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 		t.Errorf("the preflight: %d %v", asked.status, asked.header)
 	}
 	got := post(t, url, script, "Origin", page, "Authorization", "Bearer t")
-	wantAnswer(t, got, http.StatusOK, "")
+	wantResponse(t, got, http.StatusOK, "")
 	exposed := strings.Split(got.header.Get("Access-Control-Expose-Headers"), ", ")
 	for _, name := range []string{"Location", "Retry-After", "X-Request-Id", "Etag", "Preference-Applied"} {
 		if !containsFold(exposed, name) {
@@ -37,7 +37,7 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 	}
 	// A page must be able to read why it was refused.
 	refused := post(t, url, script, "Origin", page)
-	wantAnswer(t, refused, http.StatusUnauthorized, jobs.CodeUnauthorized)
+	wantResponse(t, refused, http.StatusUnauthorized, jobs.CodeUnauthorized)
 	for what, answer := range map[string]reply{"preflight": asked, "answer": got, "refusal": refused} {
 		if answer.header.Get("Access-Control-Allow-Origin") != page || answer.header.Get("Access-Control-Allow-Credentials") != "" ||
 			!containsFold(answer.header.Values("Vary"), "Origin") {
@@ -60,7 +60,7 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 
 func TestPagesOfAllOrigins(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandlerWith(t, scripted{}, Settings{CORSOrigins: []string{"*"}}))
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{CORSOrigins: []string{"*"}}))
 	for what, answer := range map[string]reply{"preflight": preflight(t, url, page, "content-type"), "answer": post(t, url, script, "Origin", page)} {
 		if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "*" || answer.header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: %d %v", what, answer.status, answer.header)
@@ -70,7 +70,7 @@ func TestPagesOfAllOrigins(t *testing.T) {
 
 func TestNoPagesByDefault(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	for what, answer := range map[string]reply{"preflight": preflight(t, url, page, "content-type"), "answer": post(t, url, script, "Origin", page)} {
 		if answer.status >= 300 || answer.header.Get("Access-Control-Allow-Origin") != "" || answer.header.Get("Vary") != "" {
 			t.Errorf("%s: %d %v", what, answer.status, answer.header)

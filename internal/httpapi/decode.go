@@ -15,54 +15,38 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// takeRoom blocks until there is memory for the body; see room.take.
-func (h *Handler) takeRoom(w http.ResponseWriter, r *http.Request) (release func(), err *jobs.Error) {
-	most := int64(jobs.MaxRequestBytes)
-	if boundary, _ := checkMediaType(r.Header); boundary != "" {
-		most = jobs.MaxFormBytes
-	}
-	if release, err = h.room.take(r, most); err != nil {
-		w.Header().Set("Connection", "close") // the body is not read
-	}
-	return release, err
-}
-
 const (
-	// maxHeld limits the bytes of large bodies held at once, from before they are read until their
-	// jobs are stored. There may be up to four copies of each: as received, decoded, and as sent to
-	// Redis.
-	maxHeld = 128 << 20
+	// maxBodyMemory limits the bytes of large bodies held at once, from before they are read until their jobs are
+	// stored. There may be up to four copies of each: as received, decoded, and as sent to Redis.
+	maxBodyMemory = 128 << 20
 	// largeBody is the size in bytes from which a body counts.
 	largeBody = 64 << 10
-	// roomPatience is how long a body waits for memory. The rest of requestTimeout must suffice to
-	// read it.
-	roomPatience = 5 * time.Second
+	// bodyMemoryTimeout is how long a body waits for memory. The rest of requestTimeout must suffice to read it.
+	bodyMemoryTimeout = 5 * time.Second
 )
 
-// room limits the memory that bodies use.
-type room struct{ *jobs.Room }
-
-func newRoom() room { return room{jobs.NewRoom(maxHeld, roomPatience)} }
-
-// take blocks until there is memory for a request's body: its Content-Length, or most bytes if it
-// has none. The caller calls release, once or more. It returns CodeUnavailable if there is no
-// memory within roomPatience.
-func (m room) take(r *http.Request, most int64) (release func(), err *jobs.Error) {
+// acquireBodyMemory blocks until there is memory for a request's body: its Content-Length, or maxSize bytes if it has
+// none. The caller calls release, once or more. It returns CodeUnavailable if there is no memory within
+// bodyMemoryTimeout; the connection then closes after the response, since the body is not read.
+func (h *Handler) acquireBodyMemory(
+	w http.ResponseWriter, r *http.Request, maxSize int64,
+) (release func(), err *jobs.Error) {
 	size := r.ContentLength
-	if size < 0 || size > most {
-		size = most
+	if size < 0 || size > maxSize {
+		size = maxSize
 	}
 	if size < largeBody {
 		return func() {}, nil
 	}
-	release, ok := m.Take(r.Context(), size)
+	release, ok := h.bodyMemory.Take(r.Context(), size)
 	if !ok {
+		w.Header().Set("Connection", "close")
 		return nil, jobs.Errorf(jobs.CodeUnavailable, "too many large requests came at once")
 	}
 	return release, nil
 }
 
-// readRequest reads and checks the body.
+// readRequest reads and checks the body of POST /execute.
 func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, err *jobs.Error) {
 	boundary, err := checkMediaType(r.Header)
 	switch {
@@ -85,38 +69,43 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request j
 	return request, err
 }
 
-// checkRequest returns an error for a well-formed request that exceeds the limits of this service
-// or asks for a webhook that it cannot send.
+// checkRequest returns an error for a well-formed request that exceeds the limits of this service or asks for a
+// webhook that it cannot send.
 func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
-	if err := request.CheckStartWithin(h.latest); err != nil {
+	if err := request.CheckStartWithin(h.maxStartWithin); err != nil {
 		return err
 	}
 	if err := request.Inputs.CheckLimits(h.limits); err != nil || request.WebhookURL == "" {
 		return err
 	}
 	if h.webhook == nil {
-		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" cannot be used here: this service has nothing to sign its messages with (CALLBACK_SECRET)`)
+		return jobs.Errorf(jobs.CodeInvalidRequest,
+			`"callback_url" cannot be used here: this service has nothing to sign its messages with (CALLBACK_SECRET)`)
 	}
 	return h.webhook(request.WebhookURL)
 }
 
-// checkMediaType returns the boundary if the body is a form, "" if it is plain JSON in UTF-8, and
-// an error otherwise.
+// checkMediaType returns the boundary if the body is a form, "" if it is plain JSON in UTF-8, and otherwise
+// CodeUnsupportedMediaType.
 func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the body must not be compressed; send it without Content-Encoding")
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType,
+			"the body must not be compressed; send it without Content-Encoding")
 	}
-	given := header.Get("Content-Type")
-	mediaType, params, parseErr := mime.ParseMediaType(given)
+	contentType := header.Get("Content-Type")
+	mediaType, params, parseErr := mime.ParseMediaType(contentType)
 	switch charset := params["charset"]; {
-	case given == "":
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "a Content-Type is needed; with curl: -H 'Content-Type: application/json'")
+	case contentType == "":
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType,
+			"a Content-Type is needed; with curl: -H 'Content-Type: application/json'")
 	case parseErr == nil && mediaType == "multipart/form-data" && params["boundary"] != "":
 		return params["boundary"], nil
 	case parseErr != nil || mediaType != "application/json":
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json (or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'", given)
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json "+
+			"(or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'", contentType)
 	case !isUTF8(charset):
-		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
+		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType,
+			"the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)
 	}
 	return "", nil
 }
@@ -131,31 +120,32 @@ func isUTF8(charset string) bool {
 	}
 }
 
-// readBody reads the whole body, of at most bound bytes; the server limits the time. tooLarge
-// returns the error for a larger body, given the part that arrived.
-func readBody(w http.ResponseWriter, r *http.Request, bound int64, tooLarge func(beginning []byte) *jobs.Error) ([]byte, *jobs.Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), bound))
+// readBody reads the whole body, of at most maxSize bytes; the server limits the time. tooLarge returns the error for a
+// larger body from its beginning.
+func readBody(
+	w http.ResponseWriter, r *http.Request, maxSize int64, tooLarge func(beginning []byte) *jobs.Error,
+) ([]byte, *jobs.Error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), maxSize))
 	if err == nil {
 		return body, nil
 	}
-	if overBound(w, r, bound, err) {
+	if isTooLarge(w, r, maxSize, err) {
 		return nil, tooLarge(body)
 	}
 	return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
 }
 
-// overBound reports whether reading the body failed with err because it has more than bound bytes,
-// and prepares the connection for the response. The body has been read up to the bound, so that the
-// response can name the part that is too large.
-func overBound(w http.ResponseWriter, r *http.Request, bound int64, err error) bool {
+// isTooLarge reports whether reading the body failed with err because it has more than maxSize bytes, and prepares the
+// connection for the response. The body has been read up to maxSize, so that the response can name the part that is too
+// large.
+func isTooLarge(w http.ResponseWriter, r *http.Request, maxSize int64, err error) bool {
 	w.Header().Set("Connection", "close") // the rest of the body is not read
-	var tooMuch *http.MaxBytesError
-	if !errors.As(err, &tooMuch) && r.ContentLength <= bound {
+	var maxBytes *http.MaxBytesError
+	if !errors.As(err, &maxBytes) && r.ContentLength <= maxSize {
 		return false
 	}
-	// Read some of the rest: a client that is still sending would otherwise lose the response with
-	// its connection.
-	_, _ = io.CopyN(io.Discard, r.Body, 2*bound)
+	// Read some of the rest: a client that is still sending would otherwise lose the response with its connection.
+	_, _ = io.CopyN(io.Discard, r.Body, 2*maxSize)
 	return true
 }
 
@@ -169,14 +159,14 @@ const maxFormParts = jobs.MaxFiles + 16
 func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, *jobs.Error) {
 	// Not all connections support deadlines; then the server's own applies.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
-	defer func() { exchangeOf(r).received = time.Now() }()
+	defer func() { requestStateOf(r).formReadAt = time.Now() }()
 	body := http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes)
 	reader := multipart.NewReader(body, boundary)
 	var parts []jobs.FormPart
 	for {
 		part, err := reader.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			// Read to the end: only then does the server notice a client that leaves.
+			// Read to the end: only then does the server notice that a client disconnects.
 			_, _ = io.Copy(io.Discard, body)
 			return parts, nil
 		}
@@ -194,30 +184,31 @@ func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.F
 	}
 }
 
-// errPart is the error for a malformed part.
-var errPart = errors.New("a part of the form")
+// errMalformedPart is the error for a malformed part.
+var errMalformedPart = errors.New("a part of the form")
 
+// readPart reads a part with its content. It returns errMalformedPart if its header is not valid.
 func readPart(part *multipart.Part) (jobs.FormPart, error) {
 	disposition, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil || disposition != "form-data" {
-		return jobs.FormPart{}, fmt.Errorf("%w has no Content-Disposition: form-data with a name", errPart)
+		return jobs.FormPart{}, fmt.Errorf("%w has no Content-Disposition: form-data with a name", errMalformedPart)
 	}
 	switch strings.ToLower(part.Header.Get("Content-Transfer-Encoding")) {
 	case "", "binary", "8bit", "7bit":
 	default:
-		return jobs.FormPart{}, fmt.Errorf("%w has a Content-Transfer-Encoding; send it as it is", errPart)
+		return jobs.FormPart{}, fmt.Errorf("%w has a Content-Transfer-Encoding; send it as it is", errMalformedPart)
 	}
 	content, err := io.ReadAll(part)
 	// Not part.FileName(), which drops folders.
 	return jobs.FormPart{Name: params["name"], FileName: params["filename"], Content: content}, err
 }
 
-// formError returns the error for a form that could not be read; parts are those read so far.
+// formError returns the error for a form that could not be read; parts are the parts read so far.
 func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.FormPart) *jobs.Error {
-	if errors.Is(err, errPart) {
+	if errors.Is(err, errMalformedPart) {
 		return jobs.Errorf(jobs.CodeInvalidRequest, "%v", err)
 	}
-	if overBound(w, r, jobs.MaxFormBytes, err) {
+	if isTooLarge(w, r, jobs.MaxFormBytes, err) {
 		return jobs.FormTooLarge(parts)
 	}
 	return &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body is no whole multipart/form-data", Cause: err}
@@ -226,9 +217,9 @@ func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.F
 // maxIdempotencyKey is the longest key, in bytes without quotes.
 const maxIdempotencyKey = 255
 
-// decodeKey reads the header Idempotency-Key; "" if there is none. The IETF draft puts the key in
-// quotes; most clients send it without, which is the same key.
-func decodeKey(header *string) (key string, err *jobs.Error) {
+// decodeIdempotencyKey returns the key in the header Idempotency-Key, "" without the header. The IETF draft puts the key
+// in quotes; most clients send it without, which is the same key.
+func decodeIdempotencyKey(header *string) (key string, err *jobs.Error) {
 	if header == nil {
 		return "", nil
 	}
@@ -240,7 +231,8 @@ func decodeKey(header *string) (key string, err *jobs.Error) {
 	}
 	printable := strings.IndexFunc(key, func(c rune) bool { return c < ' ' || c > '~' || c == '"' }) < 0
 	if key == "" || len(key) > maxIdempotencyKey || !printable {
-		return "", jobs.Errorf(jobs.CodeInvalidRequest, "Idempotency-Key must have 1 to %d printable ASCII characters, with or without quotes around them", maxIdempotencyKey)
+		return "", jobs.Errorf(jobs.CodeInvalidRequest,
+			"Idempotency-Key must have 1 to %d printable ASCII characters, with or without quotes around them", maxIdempotencyKey)
 	}
 	return key, nil
 }
@@ -248,12 +240,15 @@ func decodeKey(header *string) (key string, err *jobs.Error) {
 // maxJobWait is the longest wait of GET /jobs/{id}.
 const maxJobWait = 30 * time.Second
 
-// parseWait reads a wait: a number of seconds, or a number with a unit. Waits above maxJobWait
-// become maxJobWait.
-func parseWait(s string) (time.Duration, *jobs.Error) {
-	wait, err := time.ParseDuration(s)
+// parseWait parses the query parameter "wait": a number of seconds, or a number with a unit; 0 without the parameter.
+// Waits above maxJobWait become maxJobWait.
+func parseWait(s *string) (time.Duration, *jobs.Error) {
+	if s == nil {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(*s)
 	if err != nil {
-		seconds, numberErr := strconv.ParseFloat(s, 64)
+		seconds, numberErr := strconv.ParseFloat(*s, 64)
 		if numberErr != nil || math.IsNaN(seconds) {
 			seconds = -1
 		}

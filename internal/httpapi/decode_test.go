@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,7 +13,7 @@ import (
 )
 
 func TestMediaType(t *testing.T) {
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	for header, status := range map[string]int{
 		"application/json": 200, "Application/JSON": 200, "application/json; charset=utf-8": 200, `application/json;charset="UTF-8"`: 200,
 		"application/json; odata=verbose": 200,
@@ -34,7 +35,7 @@ func TestMediaType(t *testing.T) {
 
 func TestCharsets(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	for _, charset := range []string{"utf-8", "UTF-8", `"utf-8"`, "utf8", "UTF8", "utf_8", "us-ascii"} {
 		if got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset); got.status != http.StatusOK {
 			t.Errorf("%s: %s", charset, got.body)
@@ -42,7 +43,7 @@ func TestCharsets(t *testing.T) {
 	}
 	for _, charset := range []string{"utf-16", "latin-1", "iso-8859-1", "utf-7"} {
 		got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset)
-		wantAnswer(t, got, http.StatusUnsupportedMediaType, jobs.CodeUnsupportedMediaType)
+		wantResponse(t, got, http.StatusUnsupportedMediaType, jobs.CodeUnsupportedMediaType)
 	}
 }
 
@@ -51,39 +52,41 @@ func TestParseWait(t *testing.T) {
 		"10s": 10 * time.Second, "10": 10 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "500ms": 500 * time.Millisecond,
 		"30s": maxJobWait, "31s": maxJobWait, "1h": maxJobWait, "1e300": maxJobWait, "Inf": maxJobWait,
 	} {
-		if got, err := parseWait(s); err != nil || got != want {
+		if got, err := parseWait(&s); err != nil || got != want {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "soon", "-1", "-1s", "NaN", "10 s", "-Inf", "s"} {
-		if got, err := parseWait(s); err == nil {
+		if got, err := parseWait(&s); err == nil {
 			t.Errorf("%q: %v", s, got)
 		}
 	}
 }
 
-// TestRoomForLargeBodies checks that memory is limited, and that each body that ends frees its
-// part.
-func TestRoomForLargeBodies(t *testing.T) {
+// TestMemoryForLargeBodies checks that the memory is limited, and that each body releases its part.
+func TestMemoryForLargeBodies(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := newRoom()
-		body := func(length int64) *http.Request { return &http.Request{ContentLength: length} }
+		h := &Handler{bodyMemory: jobs.NewRoom(maxBodyMemory, bodyMemoryTimeout)}
+		acquire := func(length, maxSize int64) (func(), *jobs.Error) {
+			return h.acquireBodyMemory(httptest.NewRecorder(), &http.Request{ContentLength: length}, maxSize)
+		}
 		var releases []func()
-		for range maxHeld / (16 << 20) {
-			release, err := m.take(body(16<<20), jobs.MaxFormBytes)
+		for range maxBodyMemory / (16 << 20) {
+			release, err := acquire(16<<20, jobs.MaxFormBytes)
 			if err != nil {
 				t.Fatal(err)
 			}
 			releases = append(releases, release)
 		}
-		if _, err := m.take(body(largeBody-1), jobs.MaxFormBytes); err != nil {
+		if _, err := acquire(largeBody-1, jobs.MaxFormBytes); err != nil {
 			t.Errorf("a small one is refused: %v", err)
 		}
-		if _, err := m.take(body(-1), jobs.MaxRequestBytes); err == nil || err.Code != jobs.CodeUnavailable {
+		if _, err := acquire(-1, jobs.MaxRequestBytes); err == nil || err.Code != jobs.CodeUnavailable {
 			t.Errorf("got %v", err)
 		}
-		time.AfterFunc(roomPatience/2, releases[0])
-		release, err := m.take(body(-1), jobs.MaxRequestBytes)
+		time.AfterFunc(bodyMemoryTimeout/2, releases[0])
+		release, err := acquire(-1, jobs.MaxRequestBytes)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,58 +94,58 @@ func TestRoomForLargeBodies(t *testing.T) {
 		for _, release := range releases {
 			release()
 		}
-		if !m.Free() {
-			t.Error("some of it is lost")
+		if !h.bodyMemory.Free() {
+			t.Error("some of it is not released")
 		}
 	})
 }
 
-// TestRoomIsGivenBack checks that memory is released once a job is stored, while its client still
-// waits.
-func TestRoomIsGivenBack(t *testing.T) {
+// TestMemoryIsReleasedOnceTheJobIsStored checks that a client that waits for its job holds no memory for its body.
+func TestMemoryIsReleasedOnceTheJobIsStored(t *testing.T) {
+	t.Parallel()
 	var h *Handler
-	h = testHandler(t, scripted{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
-		if h.room.Free() {
-			t.Error("a large body took no room")
+	execute := func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+		if h.bodyMemory.Free() {
+			t.Error("a large body holds no memory")
 		}
 		request.Stored()
-		if !h.room.Free() {
-			t.Error("a job that is waited for takes room")
+		if !h.bodyMemory.Free() {
+			t.Error("the body of a stored job holds memory")
 		}
 		return succeeded("1"), nil
-	}})
+	}
+	h = newHandler(t, stubJobs{execute: execute})
 	got := post(t, serve(t, h), `{"script":"def main(): pass","stdin":"`+strings.Repeat("x", largeBody)+`"}`)
 	if got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 
-// A job's start deadline is the request's own or the dispatcher's, regardless of how long its
-// client waits.
+// A job's start deadline is the request's own or the dispatcher's, regardless of how long its client waits.
 func TestStartWithinIsTheRequestsOwn(t *testing.T) {
 	t.Parallel()
 	var got time.Duration
-	service := scripted{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+	service := stubJobs{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		got = request.StartWithin
 		return succeeded("1"), nil
 	}}
-	url := serve(t, testHandler(t, service))
+	url := serve(t, newHandler(t, service))
 	for body, want := range map[string]time.Duration{
 		`{"script":""}`:                        0,
 		`{"script":"","start_within":0.5}`:     500 * time.Millisecond,
 		`{"script":"","start_within":3600.00}`: time.Hour,
 	} {
-		wantAnswer(t, post(t, url, body), 200, "")
+		wantResponse(t, post(t, url, body), 200, "")
 		if got != want {
 			t.Errorf("%s: the start deadline is %s, want %s", body, got, want)
 		}
 	}
-	wantAnswer(t, post(t, url, `{"script":"","start_within":3600.5}`), 400, jobs.CodeInvalidRequest)
+	wantResponse(t, post(t, url, `{"script":"","start_within":3600.5}`), 400, jobs.CodeInvalidRequest)
 }
 
 func TestStartWithinInBatches(t *testing.T) {
 	t.Parallel()
-	batches := &scriptedBatches{}
+	batches := &stubBatches{}
 	body := `{"script":"","start_within":3601}` + "\n" + `{"script":"","start_within":2}` + "\n"
 	send(t, http.MethodPost, batching(t, batches)+"/batches", body, "Content-Type", ndjson)
 	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil || lines[1].Request.StartWithin != 2*time.Second {
@@ -154,10 +157,10 @@ const withURL = `{"script":"","async":true,"callback_url":"https://a.example/x?t
 
 func TestWebhookURLNeedsASecret(t *testing.T) {
 	c := loadContract(t)
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	got := post(t, url, withURL)
 	c.check(t, http.MethodPost, url+"/execute", withURL, got, true, "Content-Type", "application/json")
-	wantAnswer(t, got, 400, jobs.CodeInvalidRequest)
+	wantResponse(t, got, 400, jobs.CodeInvalidRequest)
 	if !strings.Contains(got.body, "CALLBACK_SECRET") || strings.Contains(got.body, "hunter2") {
 		t.Error(got.body)
 	}
@@ -165,7 +168,7 @@ func TestWebhookURLNeedsASecret(t *testing.T) {
 
 func TestWebhookURLIsChecked(t *testing.T) {
 	var asked, submitted string
-	h := testHandler(t, scripted{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
+	h := newHandler(t, stubJobs{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
 		submitted = request.WebhookURL
 		return jobID, nil
 	}})
@@ -177,13 +180,13 @@ func TestWebhookURLIsChecked(t *testing.T) {
 		return nil
 	}
 	url := serve(t, h)
-	wantAnswer(t, post(t, url, withURL), 202, "")
+	wantResponse(t, post(t, url, withURL), 202, "")
 	if want := "https://a.example/x?token=hunter2"; asked != want || submitted != want {
 		t.Errorf("asked about %q, submitted %q", asked, submitted)
 	}
-	wantAnswer(t, post(t, url, `{"script":"","callback_url":"http://127.0.0.1/"}`), 400, jobs.CodeInvalidRequest)
+	wantResponse(t, post(t, url, `{"script":"","callback_url":"http://127.0.0.1/"}`), 400, jobs.CodeInvalidRequest)
 	asked = ""
-	wantAnswer(t, post(t, url, script), 200, "")
+	wantResponse(t, post(t, url, script), 200, "")
 	if asked != "" {
 		t.Errorf("asked about %q", asked)
 	}
@@ -191,7 +194,7 @@ func TestWebhookURLIsChecked(t *testing.T) {
 
 // The same rules apply to a line of a batch, and only that line is refused.
 func TestWebhookURLsInBatches(t *testing.T) {
-	batches := &scriptedBatches{}
+	batches := &stubBatches{}
 	url := batching(t, batches)
 	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
 	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {

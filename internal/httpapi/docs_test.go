@@ -14,7 +14,7 @@ import (
 
 func TestTheRootLeadsToTheDocs(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -33,10 +33,9 @@ func TestTheRootLeadsToTheDocs(t *testing.T) {
 	}
 }
 
-// TestDocs requests the page and everything it refers to: without a token, and from this server
-// alone.
+// TestDocs requests the page and everything it refers to: without a token, and from this server alone.
 func TestDocs(t *testing.T) {
-	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
 	page := send(t, http.MethodGet, url+"/docs", "")
 	if page.status != http.StatusOK || page.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %s", page.status, page.header.Get("Content-Type"))
@@ -65,7 +64,7 @@ func TestDocs(t *testing.T) {
 		t.Error("/openapi.yaml is not the contract")
 	}
 	for _, path := range []string{"/docs/none", "/docs/README.md", "/docs/..%2fdocs.go", "/docs/a/b"} {
-		wantAnswer(t, send(t, http.MethodGet, url+path, ""), http.StatusNotFound, "not_found")
+		wantResponse(t, send(t, http.MethodGet, url+path, ""), http.StatusNotFound, "not_found")
 	}
 }
 

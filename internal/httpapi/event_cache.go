@@ -6,42 +6,42 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// ends shares the encoded records of ended jobs among the streams that are sending them. All
-// watchers of a job get its end at the same moment, may read slowly, and a record can have
-// megabytes. The zero value is ready to use.
-type ends struct {
-	mu   sync.Mutex
-	open map[*jobs.Record]*end
+// endCache shares the encoded records of ended jobs among the streams that send them. All watchers of a job receive its
+// end at the same moment and may read slowly, and a record can have megabytes. The zero value is ready to use. It is
+// safe for concurrent use.
+type endCache struct {
+	mu      sync.Mutex
+	entries map[*jobs.Record]*cachedEnd
 }
 
-type end struct {
-	// readers counts the streams that use the record; ends.mu guards it.
+type cachedEnd struct {
+	// readers counts the streams that use the entry; endCache.mu guards it.
 	readers int
 	once    sync.Once
 	data    []byte
 	err     error
 }
 
-// take returns the result of encode for a record; encode is called once for all callers that hold
-// the same record at the same time. The caller calls release when it no longer uses data.
-func (e *ends) take(record *jobs.Record, encode func() ([]byte, error)) (data []byte, release func(), err error) {
-	e.mu.Lock()
-	shared := e.open[record]
-	if shared == nil {
-		shared = &end{}
-		if e.open == nil {
-			e.open = map[*jobs.Record]*end{}
+// get returns the result of encode for a record. It calls encode once for all callers that use the same record at the
+// same time. The caller calls release when it no longer uses data.
+func (c *endCache) get(record *jobs.Record, encode func() ([]byte, error)) (data []byte, release func(), err error) {
+	c.mu.Lock()
+	entry := c.entries[record]
+	if entry == nil {
+		entry = &cachedEnd{}
+		if c.entries == nil {
+			c.entries = map[*jobs.Record]*cachedEnd{}
 		}
-		e.open[record] = shared
+		c.entries[record] = entry
 	}
-	shared.readers++
-	e.mu.Unlock()
-	shared.once.Do(func() { shared.data, shared.err = encode() })
-	return shared.data, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if shared.readers--; shared.readers == 0 {
-			delete(e.open, record)
+	entry.readers++
+	c.mu.Unlock()
+	entry.once.Do(func() { entry.data, entry.err = encode() })
+	return entry.data, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if entry.readers--; entry.readers == 0 {
+			delete(c.entries, record)
 		}
-	}, shared.err
+	}, entry.err
 }

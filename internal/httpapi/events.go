@@ -10,66 +10,56 @@ import (
 	"cellblock/internal/jobs"
 )
 
-const (
-	// heartbeat is how often something is sent on a stream, so that no client or proxy takes the
-	// connection for dead.
-	heartbeat = 15 * time.Second
-	// writeTimeout is how long a client may take to read one part of a stream.
-	writeTimeout = 30 * time.Second
-	// retryMS is the SSE reconnection delay, in milliseconds.
-	retryMS = "1000"
-	// maxPart is how many bytes of a stream are collected before they are written.
-	maxPart = 64 << 10
-)
+// retryMS is the SSE reconnection delay, in milliseconds.
+const retryMS = "1000"
 
 // Live streams the events of jobs as they happen.
 type Live interface {
-	// Watch calls tell with the events of a job since from, then with each new one up to the end,
-	// and without events each time none arrives within idle. It returns nil after the end;
-	// otherwise tell's error, ctx's error, CodeNotFound or CodeUnavailable.
-	Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error
+	// Watch calls send with the events of a job since from, then with each new one up to the end, and without events
+	// each time none arrives within idle. It returns nil after the end; otherwise send's error, ctx's error,
+	// CodeNotFound or CodeUnavailable.
+	Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, send func([]jobs.Event) error) error
 }
 
 // WatchJob handles GET /jobs/{id}/events.
 func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.WatchJobParams) {
 	id, ok := jobs.ParseID(id)
 	if !ok {
-		h.fail(w, r, noJob())
+		h.writeError(w, r, jobs.NotFound("job"))
 		return
 	}
-	exchangeOf(r).jobID = id
+	requestStateOf(r).jobID = id
 	var from jobs.Position
 	if params.LastEventID != nil && *params.LastEventID != "" {
 		var err *jobs.Error
 		if from, err = jobs.ParsePosition(*params.LastEventID); err != nil {
-			h.fail(w, r, err)
+			h.writeError(w, r, err)
 			return
 		}
 	}
-	ctx, stop := h.waiting(r)
+	ctx, stop := h.waitContext(r)
 	defer stop()
 	if r.Method == http.MethodHead || from.Ended() {
 		h.describeEvents(w, r, id, from)
 		return
 	}
 	stream := &eventStream{handler: h, w: w, r: r}
-	err := h.live.Watch(ctx, id, from, heartbeat, stream.tell)
+	err := h.live.Watch(ctx, id, from, heartbeat, stream.send)
 	switch {
 	case err == nil:
-	case exchangeOf(r).status != 0:
-		h.logger.DebugContext(r.Context(), "a watch broke off", "job_id", id, "error", err)
-	case drained(ctx):
-		h.fail(w, r, shuttingDown())
+	case requestStateOf(r).status != 0:
+		h.logger.DebugContext(r.Context(), "event stream aborted", "job_id", id, "error", err)
+	case endedByDrain(ctx):
+		h.writeError(w, r, drainError())
 	default:
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 	}
 }
 
-// describeEvents responds without events: 204 if from is after the end, otherwise the headers of a
-// stream.
+// describeEvents responds without events: 204 if from is the position after the end, otherwise the headers of a stream.
 func (h *Handler) describeEvents(w http.ResponseWriter, r *http.Request, id string, from jobs.Position) {
 	if _, err := h.jobs.Describe(r.Context(), id, 0); err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	if from.Ended() {
@@ -87,8 +77,8 @@ type eventStream struct {
 	r       *http.Request
 }
 
-// tell writes events; without any it writes a comment, which keeps the connection alive.
-func (s *eventStream) tell(events []jobs.Event) error {
+// send writes events; without any it writes a comment, which keeps the connection alive.
+func (s *eventStream) send(events []jobs.Event) error {
 	var text bytes.Buffer
 	if beginStream(s.w, s.r, "text/event-stream") {
 		text.WriteString("retry: " + retryMS + "\n\n")
@@ -110,10 +100,10 @@ func (s *eventStream) tell(events []jobs.Event) error {
 	return flush(s.w, text.Bytes())
 }
 
-// write appends an event's data and ends the event. Large data is written at once, so that a slow
-// client does not hold a copy of everything it has yet to read.
+// write appends an event's data to text and ends the event. Large data goes to the client directly, so that no copy of
+// it is held for a slow client.
 func (s *eventStream) write(text *bytes.Buffer, data []byte) error {
-	if text.Len()+len(data) < maxPart {
+	if text.Len()+len(data) < maxChunk {
 		text.Write(data)
 		text.WriteString("\n\n")
 		return nil
@@ -134,12 +124,12 @@ func (s *eventStream) encode(event jobs.Event) (name string, data []byte, releas
 	switch {
 	case event.End != nil:
 		name = "end"
-		data, release, err = s.handler.ends.take(event.End, func() ([]byte, error) {
+		data, release, err = s.handler.endCache.get(event.End, func() ([]byte, error) {
 			return encodeLine(jobBody(*event.End, s.handler.filesBody(s.r.Context(), *event.End, nil)))
 		})
 	case event.State != "":
 		name = "state"
-		data, err = encodeLine(api.StateEvent{JobID: exchangeOf(s.r).jobID, Status: api.JobStatus(event.State)})
+		data, err = encodeLine(api.StateEvent{JobID: requestStateOf(s.r).jobID, Status: api.JobStatus(event.State)})
 	default:
 		name = string(event.Output.Stream)
 		data, err = encodeLine(api.OutputEvent{Text: event.Output.Text})

@@ -17,17 +17,17 @@ import (
 	"cellblock/internal/telemetry"
 )
 
-// scriptedLive is a Live whose Watch the test defines.
-type scriptedLive func(ctx context.Context, from jobs.Position, tell func([]jobs.Event) error) error
+// stubLive is a Live whose Watch the test defines.
+type stubLive func(ctx context.Context, from jobs.Position, emit func([]jobs.Event) error) error
 
-func (s scriptedLive) Watch(ctx context.Context, _ string, from jobs.Position, _ time.Duration, tell func([]jobs.Event) error) error {
-	return s(ctx, from, tell)
+func (s stubLive) Watch(ctx context.Context, _ string, from jobs.Position, _ time.Duration, emit func([]jobs.Event) error) error {
+	return s(ctx, from, emit)
 }
 
-func watching(t *testing.T, live scriptedLive) *Handler {
+func watching(t *testing.T, live stubLive) *Handler {
 	t.Helper()
 	logger := testLogger(t)
-	h := New(scripted{}, Config{
+	h := New(stubJobs{}, Config{
 		SyncWait: 15 * time.Second, Limits: jobs.DefaultLimits(), Live: live,
 		Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
 	})
@@ -37,16 +37,16 @@ func watching(t *testing.T, live scriptedLive) *Handler {
 
 func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
 	record := succeeded("[1,\n2,\r3]")
-	h := watching(t, func(_ context.Context, from jobs.Position, tell func([]jobs.Event) error) error {
+	h := watching(t, func(_ context.Context, from jobs.Position, emit func([]jobs.Event) error) error {
 		if from != (jobs.Position{State: jobs.StateRunning, Stdout: 3}) {
 			t.Errorf("from %+v", from)
 		}
 		running := jobs.Position{State: jobs.StateRunning, Stdout: 3}
 		after := jobs.Position{State: jobs.StateRunning, Stdout: 12}
 		return errors.Join(
-			tell([]jobs.Event{{State: jobs.StateRunning, Position: running}}),
-			tell(nil),
-			tell([]jobs.Event{
+			emit([]jobs.Event{{State: jobs.StateRunning, Position: running}}),
+			emit(nil),
+			emit([]jobs.Event{
 				{Output: jobs.OutputChunk{Stream: jobs.Stdout, Offset: 3, Text: "a\nb\r\"é\u2028"}, Position: after},
 				{End: &record, Position: jobs.Position{State: record.State, Stdout: 12}},
 			}))
@@ -103,8 +103,8 @@ func TestWhatIsNoWatch(t *testing.T) {
 
 // A server that stops ends the watch, and the client resumes on another.
 func TestDrainEndsWatches(t *testing.T) {
-	h := watching(t, func(ctx context.Context, _ jobs.Position, tell func([]jobs.Event) error) error {
-		if err := tell([]jobs.Event{{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}}); err != nil {
+	h := watching(t, func(ctx context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
+		if err := emit([]jobs.Event{{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}}); err != nil {
 			return err
 		}
 		<-ctx.Done()
@@ -138,8 +138,8 @@ func TestDrainEndsWatches(t *testing.T) {
 func TestSlowWatchersShareAnEnd(t *testing.T) {
 	const watchers, size = 20, 16 << 20
 	record := succeeded(`"` + strings.Repeat("x", size) + `"`)
-	h := watching(t, func(_ context.Context, _ jobs.Position, tell func([]jobs.Event) error) error {
-		return tell([]jobs.Event{{End: &record, Position: jobs.Position{State: record.State}}})
+	h := watching(t, func(_ context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
+		return emit([]jobs.Event{{End: &record, Position: jobs.Position{State: record.State}}})
 	})
 	url := serve(t, h)
 	before := heap()
@@ -159,10 +159,10 @@ func TestSlowWatchersShareAnEnd(t *testing.T) {
 	if grown := heap() - before; grown > watchers*size/4 {
 		t.Errorf("%d watchers hold %d MiB", watchers, grown>>20)
 	}
-	h.ends.mu.Lock()
-	defer h.ends.mu.Unlock()
-	if len(h.ends.open) != 1 {
-		t.Errorf("%d ends are held", len(h.ends.open))
+	h.endCache.mu.Lock()
+	defer h.endCache.mu.Unlock()
+	if len(h.endCache.entries) != 1 {
+		t.Errorf("%d ends are held", len(h.endCache.entries))
 	}
 }
 

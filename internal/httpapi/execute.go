@@ -14,23 +14,27 @@ import (
 
 // Execute handles POST /execute.
 func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.ExecuteParams) {
-	release, err := h.takeRoom(w, r)
+	maxSize := int64(jobs.MaxRequestBytes)
+	if boundary, _ := checkMediaType(r.Header); boundary != "" {
+		maxSize = jobs.MaxFormBytes
+	}
+	release, err := h.acquireBodyMemory(w, r, maxSize)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	defer release()
 	request, err := h.readRequest(w, r)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	if h.draining.Err() != nil {
-		h.fail(w, r, shuttingDown())
+		h.writeError(w, r, drainError())
 		return
 	}
-	if request.IdempotencyKey, err = decodeKey(params.IdempotencyKey); err != nil {
-		h.fail(w, r, err)
+	if request.IdempotencyKey, err = decodeIdempotencyKey(params.IdempotencyKey); err != nil {
+		h.writeError(w, r, err)
 		return
 	}
 	if request.IdempotencyKey != "" {
@@ -57,99 +61,102 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	h.executeSync(w, r, request, wait, params.InlineFiles)
 }
 
+// submit accepts the job and responds without waiting for its end.
 func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Request) {
-	x := exchangeOf(r)
-	record, err := h.jobs.Submit(r.Context(), request, x.requestID)
-	x.jobID = record.ID
+	state := requestStateOf(r)
+	record, err := h.jobs.Submit(r.Context(), request, state.requestID)
+	state.jobID = record.ID
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
-	h.accepted(w, r, record)
+	h.respondAccepted(w, r, record)
 }
 
-// executeSync holds the request until the job has ended or wait has passed since the request
-// arrived (for a form: since it was complete).
-func (h *Handler) executeSync(w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool) {
-	x := exchangeOf(r)
-	ctx, stop := h.waiting(r)
+// executeSync holds the request until the job has ended or wait has passed since the request arrived (for a form: since
+// it was complete).
+func (h *Handler) executeSync(
+	w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool,
+) {
+	state := requestStateOf(r)
+	ctx, stop := h.waitContext(r)
 	defer stop()
-	record, err := h.jobs.Execute(ctx, request, x.requestID, max(0, wait-time.Since(x.waitsFrom())))
-	x.jobID = record.ID
+	record, err := h.jobs.Execute(ctx, request, state.requestID, max(0, wait-time.Since(state.waitStart())))
+	state.jobID = record.ID
 	if err != nil && record.ID != "" && r.Context().Err() != nil {
-		h.hungUp(r, request, record.ID)
+		h.handleHangUp(r, request, record.ID)
 	}
-	if err != nil && drained(ctx) {
-		record, err = h.standing(r, record)
+	if err != nil && endedByDrain(ctx) {
+		record, err = h.currentRecord(r, record)
 	}
 	defer record.Release()
 	switch {
 	case errors.Is(err, jobs.ErrNoRoom):
-		h.accepted(w, r, record) // the result can be read later
+		h.respondAccepted(w, r, record) // the result can be read later
 	case err != nil:
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 	case !record.State.Ended():
-		h.accepted(w, r, record)
+		h.respondAccepted(w, r, record)
 	case record.Outcome == nil:
-		h.fail(w, r, fmt.Errorf("job %s is %s and has no outcome", record.ID, record.State))
+		h.writeError(w, r, fmt.Errorf("job %s is %s and has no outcome", record.ID, record.State))
 	case record.Outcome.Failure != nil:
-		h.jobFailed(w, r, record, inline)
+		h.respondFailed(w, r, record, inline)
 	default:
-		h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, inline)))
+		h.writeJSON(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, inline)))
 	}
 }
 
-// hungUp withdraws an accepted job whose client is gone, if it has not started and the client
-// cannot learn its result: without an Idempotency-Key it cannot ask again, and without a webhook
-// it is not notified.
-func (h *Handler) hungUp(r *http.Request, request jobs.Request, id string) {
+// handleHangUp withdraws an accepted job whose client has disconnected, if the job has not started and the client
+// cannot learn its result: without an Idempotency-Key it cannot repeat the request, and without a webhook it is not
+// notified.
+func (h *Handler) handleHangUp(r *http.Request, request jobs.Request, id string) {
 	if request.IdempotencyKey != "" || request.WebhookURL != "" {
 		h.metrics.ObserveHangUp(false)
 		return
 	}
 	withdrawn, err := h.jobs.Abandon(r.Context(), id)
 	if err != nil {
-		h.logger.Warn("cannot withdraw the job of a client that hung up", "job_id", id, "error", err)
+		h.logger.Warn("cannot withdraw job after hang-up", "job_id", id, "error", err)
 	}
 	h.metrics.ObserveHangUp(withdrawn)
 }
 
-// standing returns the current record of a job whose wait was ended by Drain; the client can read
-// the rest from another server.
-func (h *Handler) standing(r *http.Request, record jobs.Record) (jobs.Record, error) {
+// currentRecord returns the current record of a job whose wait Drain has ended, or CodeUnavailable if no job was
+// accepted. The client reads the job's end from another server.
+func (h *Handler) currentRecord(r *http.Request, record jobs.Record) (jobs.Record, error) {
 	if record.ID == "" {
-		return record, shuttingDown()
+		return record, drainError()
 	}
-	if now, err := h.jobs.Get(r.Context(), record.ID, 0); err == nil {
-		return now, nil
+	if current, err := h.jobs.Get(r.Context(), record.ID, 0); err == nil {
+		return current, nil
 	}
 	return jobs.Record{ID: record.ID, State: jobs.StateQueued}, nil
 }
 
-// accepted responds 202 with the job's location.
-func (h *Handler) accepted(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+// respondAccepted responds 202 with the job's location.
+func (h *Handler) respondAccepted(w http.ResponseWriter, r *http.Request, record jobs.Record) {
 	w.Header().Set("Location", "/jobs/"+record.ID)
 	w.Header().Set("Retry-After", "1")
-	h.write(w, r, http.StatusAccepted, api.Accepted{JobID: record.ID, Status: api.JobStatus(record.State)})
+	h.writeJSON(w, r, http.StatusAccepted, api.Accepted{JobID: record.ID, Status: api.JobStatus(record.State)})
 }
 
-// jobFailed responds with the failure of a job, with the status of its code.
-func (h *Handler) jobFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
+// respondFailed responds with a job that failed; the status is that of the failure's code.
+func (h *Handler) respondFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
 	code := record.Outcome.Failure.Code
 	setRetryAfter(w, code, 0)
-	h.write(w, r, statusOf(code), jobBody(record, h.filesBody(r.Context(), record, inline)))
+	h.writeJSON(w, r, statusOf(code), jobBody(record, h.filesBody(r.Context(), record, inline)))
 }
 
-// preferences are the supported ones of the header Prefer (RFC 7240).
+// preferences are the supported preferences of the header Prefer (RFC 7240).
 type preferences struct {
 	respondAsync bool
 	// wait is how long the client wants to wait; nil if there is no valid wait.
 	wait *time.Duration
 }
 
-// parsePrefer reads the header. As in the RFC, unknown or malformed preferences are ignored, and
-// the first of several values counts. A wait above most is ignored.
-func parsePrefer(header string, most time.Duration) preferences {
+// parsePrefer parses the header Prefer. It ignores unknown and malformed preferences, and a wait above maxWait. The
+// first of several values counts (RFC 7240).
+func parsePrefer(header string, maxWait time.Duration) preferences {
 	var p preferences
 	waitSeen := false
 	for _, preference := range splitOutsideQuotes(header, ',') {
@@ -165,7 +172,7 @@ func parsePrefer(header string, most time.Duration) preferences {
 			}
 			waitSeen = true
 			seconds, err := strconv.ParseUint(value, 10, 16)
-			if wait := time.Duration(seconds) * time.Second; err == nil && wait <= most {
+			if wait := time.Duration(seconds) * time.Second; err == nil && wait <= maxWait {
 				p.wait = &wait
 			}
 		}

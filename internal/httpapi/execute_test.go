@@ -37,7 +37,7 @@ func TestWayOfARequest(t *testing.T) {
 	} {
 		t.Run(tc.body+strings.Join(tc.prefer, "; "), func(t *testing.T) {
 			wait, submitted := time.Duration(-1), false
-			url := serve(t, testHandler(t, scripted{
+			url := serve(t, newHandler(t, stubJobs{
 				submit: func(_ context.Context, r jobs.Request, _ string) (string, error) {
 					submitted = r.Async
 					return jobID, nil
@@ -52,7 +52,7 @@ func TestWayOfARequest(t *testing.T) {
 				headers = append(headers, "Prefer", line)
 			}
 			got := post(t, url, tc.body, headers...)
-			wantAnswer(t, got, 202, "")
+			wantResponse(t, got, 202, "")
 			if got.header.Get("Preference-Applied") != tc.applied {
 				t.Errorf("applied: %q", got.header.Get("Preference-Applied"))
 			}
@@ -67,7 +67,7 @@ func TestWayOfARequest(t *testing.T) {
 func TestWaitCountsFromArrival(t *testing.T) {
 	const slow = 300 * time.Millisecond
 	var wait time.Duration
-	url := serve(t, testHandler(t, scripted{execute: func(_ context.Context, _ jobs.Request, _ string, w time.Duration) (jobs.Record, error) {
+	url := serve(t, newHandler(t, stubJobs{execute: func(_ context.Context, _ jobs.Request, _ string, w time.Duration) (jobs.Record, error) {
 		wait = w
 		return succeeded(`1`), nil
 	}}))
@@ -80,7 +80,7 @@ func TestWaitCountsFromArrival(t *testing.T) {
 	}()
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/execute", body)
 	request.Header.Set("Content-Type", "application/json")
-	wantAnswer(t, do(t, request), 200, "")
+	wantResponse(t, do(t, request), 200, "")
 	if most := 15*time.Second - slow + 50*time.Millisecond; wait > most {
 		t.Errorf("wait %v, want at most %v", wait, most)
 	}
@@ -88,7 +88,7 @@ func TestWaitCountsFromArrival(t *testing.T) {
 
 func TestClientGoneEndsTheWait(t *testing.T) {
 	waiting, ended := make(chan struct{}), make(chan struct{})
-	url := serve(t, testHandler(t, scripted{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+	url := serve(t, newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		close(waiting)
 		<-ctx.Done()
 		close(ended)
@@ -114,10 +114,10 @@ func TestClientGoneEndsTheWait(t *testing.T) {
 	}
 }
 
-// TestHalfClosedIsNotAnswered200: a client that closes its sending side counts as gone, and must
-// not take an empty response for a success.
+// TestHalfClosedIsNotAnswered200: a client that closes its sending side counts as gone, and must not take an empty
+// response for a success.
 func TestHalfClosedIsNotAnswered200(t *testing.T) {
-	url := serve(t, testHandler(t, scripted{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+	url := serve(t, newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		<-ctx.Done()
 		return jobs.Record{ID: jobID}, ctx.Err()
 	}}))
@@ -137,7 +137,7 @@ func TestHalfClosedIsNotAnswered200(t *testing.T) {
 }
 
 func TestAcceptedSaysWhere(t *testing.T) {
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	got := post(t, url, `{"script":"","async":true}`)
 	if got.body != `{"job_id":"`+jobID+`","status":"queued"}`+"\n" || got.header.Get("Location") != "/jobs/"+jobID || got.header.Get("Retry-After") != "1" {
 		t.Errorf("%v %s", got.header, got.body)
@@ -161,7 +161,7 @@ func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			waiting, abandoned := make(chan struct{}), make(chan string, 1)
-			h := testHandler(t, scripted{
+			h := newHandler(t, stubJobs{
 				execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 					close(waiting)
 					<-ctx.Done()
@@ -215,7 +215,7 @@ func TestAResultWithoutRoomIsReadLater(t *testing.T) {
 	t.Parallel()
 	noRoom := &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
 	s := executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, noRoom)
-	got := send(t, http.MethodPost, serve(t, testHandler(t, s))+"/execute", `{"script":"def main(): pass"}`, "Content-Type", "application/json")
+	got := send(t, http.MethodPost, serve(t, newHandler(t, s))+"/execute", `{"script":"def main(): pass"}`, "Content-Type", "application/json")
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/jobs/"+jobID {
 		t.Errorf("got %+v", got)
 	}

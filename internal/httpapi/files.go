@@ -24,27 +24,21 @@ type Files interface {
 }
 
 const (
-	// maxInlineFile and maxInline limit the bytes of files inside a response: of each, and of all
-	// together.
+	// maxInlineFile and maxInline limit the bytes of files inside a response: of each, and of all together.
 	maxInlineFile = 64 << 10
 	maxInline     = 1 << 20
 )
 
-// GetJobFile handles GET /jobs/{id}/files/{path}.
+// GetJobFile handles GET /jobs/{id}/files/{path}. It takes the path from the request: the parameter ends at a slash.
 func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobID, _ api.FilePath) {
-	h.getFile(w, r, id)
-}
-
-// getFile sends one of a job's files.
-func (h *Handler) getFile(w http.ResponseWriter, r *http.Request, id string) {
 	file, err := h.findFile(r, id)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	content, err := h.files.Open(r.Context(), file.Key)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	defer content.Close()
@@ -53,14 +47,14 @@ func (h *Handler) getFile(w http.ResponseWriter, r *http.Request, id string) {
 
 // findFile returns the file that the request's path names, or CodeNotFound.
 func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) {
-	missing := jobs.Errorf(jobs.CodeNotFound, "there is no such job or file, or it has expired")
+	notFound := jobs.NotFound("job or file")
 	// net/http has decoded the path once; escaped slashes are now slashes like the others.
 	name, ok := strings.CutPrefix(r.URL.Path, "/jobs/"+id+"/files/")
 	id, valid := jobs.ParseID(id)
 	if !valid || !ok {
-		return jobs.OutputFile{}, missing
+		return jobs.OutputFile{}, notFound
 	}
-	exchangeOf(r).jobID = id
+	requestStateOf(r).jobID = id
 	record, err := h.jobs.Describe(r.Context(), id, 0)
 	if err != nil {
 		return jobs.OutputFile{}, err
@@ -72,16 +66,16 @@ func (h *Handler) findFile(r *http.Request, id string) (jobs.OutputFile, error) 
 			}
 		}
 	}
-	return jobs.OutputFile{}, missing
+	return jobs.OutputFile{}, notFound
 }
 
-// disposition returns a Content-Disposition that saves the file under the last part of its name,
-// whatever characters that has.
+// disposition returns a Content-Disposition that saves the file under the last part of its name, whatever characters
+// that has.
 func disposition(name string) string {
 	return mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)})
 }
 
-// filesBody describes a job's files; with inline, the content of small ones is included.
+// filesBody returns a job's files as responses encode them; with inline, small ones with their content.
 func (h *Handler) filesBody(ctx context.Context, record jobs.Record, inline *bool) []api.OutputFile {
 	if record.Outcome == nil || len(record.Outcome.Files) == 0 {
 		return nil
@@ -94,12 +88,12 @@ func (h *Handler) filesBody(ctx context.Context, record jobs.Record, inline *boo
 			URL: "/jobs/" + record.ID + "/files/" + escapePath(file.Name),
 		}
 		if inline != nil && *inline && file.Size <= maxInlineFile && file.Size <= left {
-			if content, err := h.readWhole(ctx, file); err == nil {
+			if content, err := h.readFile(ctx, file); err == nil {
 				left -= file.Size
 				encoded := base64.StdEncoding.EncodeToString(content)
 				body.ContentBase64 = &encoded
 			} else {
-				h.logger.WarnContext(ctx, "a small file cannot be read", "error", err, "job_id", record.ID)
+				h.logger.WarnContext(ctx, "cannot read small file", "error", err, "job_id", record.ID)
 			}
 		}
 		bodies = append(bodies, body)
@@ -107,7 +101,8 @@ func (h *Handler) filesBody(ctx context.Context, record jobs.Record, inline *boo
 	return bodies
 }
 
-func (h *Handler) readWhole(ctx context.Context, file jobs.OutputFile) ([]byte, error) {
+// readFile returns the content of a file of at most maxInlineFile bytes.
+func (h *Handler) readFile(ctx context.Context, file jobs.OutputFile) ([]byte, error) {
 	reader, err := h.files.Open(ctx, file.Key)
 	if err != nil {
 		return nil, fmt.Errorf("read a small file: %w", err)
@@ -119,15 +114,15 @@ func (h *Handler) readWhole(ctx context.Context, file jobs.OutputFile) ([]byte, 
 // escapePath escapes a name for use in a URL and keeps its slashes.
 func escapePath(name string) string { return (&url.URL{Path: name}).EscapedPath() }
 
-// sendFile sends a file, or the part in the header Range, or 304 if the client has it
-// (If-None-Match). The ETag is the file's SHA-256: its content never changes.
+// sendFile sends a file, or the part in the header Range, or 304 if the client has it (If-None-Match). The ETag is the
+// file's SHA-256: its content never changes.
 func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.OutputFile, content io.ReadSeeker) {
 	size, err := content.Seek(0, io.SeekEnd)
 	if err == nil && size != file.Size {
-		err = fmt.Errorf("it has %d bytes, and the job left %d", size, file.Size)
+		err = fmt.Errorf("it has %d bytes instead of %d", size, file.Size)
 	}
 	if err != nil {
-		h.fail(w, r, fmt.Errorf("read a file from the store: %w", err))
+		h.writeError(w, r, fmt.Errorf("read a file from the store: %w", err))
 		return
 	}
 	// Always an attachment: the script chose the media type, so it cannot be trusted for display.
@@ -135,28 +130,32 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.Out
 	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	w.Header().Set("Content-Type", file.MediaType)
 	w.Header().Set("ETag", `"`+file.SHA256+`"`)
-	d := &download{ResponseWriter: w}
+	d := &downloadWriter{ResponseWriter: w}
 	http.ServeContent(d, withListsJoined(r), "", time.Time{}, content)
-	if d.refused != 0 {
-		forbidCaching(w) // it takes this out of its errors
+	if d.errorStatus != 0 {
+		disableCaching(w) // ServeContent removes this header from its errors
 	}
-	switch d.refused {
+	switch d.errorStatus {
 	case 0:
 	case http.StatusPreconditionFailed:
-		h.fail(w, r, jobs.Errorf(jobs.CodePreconditionFailed, "the file's ETag is not that of the header If-Match"))
+		h.writeError(w, r, jobs.Errorf(jobs.CodePreconditionFailed, "the file's ETag is not that of the header If-Match"))
 		return
 	default:
-		h.fail(w, r, jobs.Errorf(jobs.CodeRangeNotSatisfiable, "the file has %d bytes, and the header Range asks for none of them", file.Size))
+		h.writeError(w, r, jobs.Errorf(jobs.CodeRangeNotSatisfiable,
+			"the file has %d bytes, and the header Range asks for none of them", file.Size))
 		return
 	}
-	if want, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil && r.Method != http.MethodHead && d.sent != want {
-		h.logger.WarnContext(r.Context(), "a file was not sent whole", "sent", d.sent, "of", want, "request_id", exchangeOf(r).requestID, "job_id", exchangeOf(r).jobID)
+	length, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
+	if err == nil && r.Method != http.MethodHead && d.sent != length {
+		state := requestStateOf(r)
+		h.logger.WarnContext(r.Context(), "download aborted",
+			"sent", d.sent, "of", length, "request_id", state.requestID, "job_id", state.jobID)
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// withListsJoined returns the request with If-Match and If-None-Match each joined into one line.
-// Several lines are one list (RFC 9110), but http.ServeContent reads only the first.
+// withListsJoined returns the request with If-Match and If-None-Match each joined into one line. Several lines are one
+// list (RFC 9110), but http.ServeContent reads only the first.
 func withListsJoined(r *http.Request) *http.Request {
 	joined := *r
 	joined.Header = r.Header.Clone()
@@ -168,26 +167,25 @@ func withListsJoined(r *http.Request) *http.Request {
 	return &joined
 }
 
-// download is the ResponseWriter for http.ServeContent. It holds back errors, whose body differs
-// here.
-type download struct {
+// downloadWriter is the ResponseWriter for http.ServeContent. It drops the body of an error, which sendFile writes.
+type downloadWriter struct {
 	http.ResponseWriter
-	// refused is the status of an error; 0 if there is none.
-	refused int
+	// errorStatus is the status of an error; 0 if there is none.
+	errorStatus int
 	// sent is the number of bytes written.
 	sent int64
 }
 
-func (d *download) WriteHeader(status int) {
+func (d *downloadWriter) WriteHeader(status int) {
 	if status >= http.StatusBadRequest {
-		d.refused = status
+		d.errorStatus = status
 		return
 	}
 	d.ResponseWriter.WriteHeader(status)
 }
 
-func (d *download) Write(p []byte) (int, error) {
-	if d.refused != 0 {
+func (d *downloadWriter) Write(p []byte) (int, error) {
+	if d.errorStatus != 0 {
 		return len(p), nil
 	}
 	n, err := d.ResponseWriter.Write(p)

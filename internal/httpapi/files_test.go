@@ -28,13 +28,13 @@ func leaving(t *testing.T) (h *Handler, url, etag, folder string) {
 	if err := store.Put(t.Context(), jobID, left, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	h = testHandler(t, getting(ended(jobs.Outcome{Result: []byte(`1`), Files: left}), nil))
+	h = newHandler(t, getting(ended(jobs.Outcome{Result: []byte(`1`), Files: left}), nil))
 	h.files = store
 	return h, serve(t, h), `"` + left[0].SHA256 + `"`, folder
 }
 
-// TestDownloads checks http.ServeContent's handling of the headers, and the headers that prevent a
-// script's file from being displayed.
+// TestDownloads checks http.ServeContent's handling of the headers, and the headers that prevent a script's file from
+// being displayed.
 func TestDownloads(t *testing.T) {
 	t.Parallel()
 	_, url, etag, _ := leaving(t)
@@ -63,7 +63,7 @@ func TestDownloads(t *testing.T) {
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			got := send(t, method, url+"/jobs/"+jobID+"/files/d/a.csv", "", c.headers...)
-			wantAnswer(t, got, c.status, "")
+			wantResponse(t, got, c.status, "")
 			if method == http.MethodGet && got.body != c.body || method == http.MethodHead && got.body != "" {
 				t.Errorf("%s: %s gives %q", name, method, got.body)
 			}
@@ -90,11 +90,11 @@ func TestDownloadsThatDoNotFit(t *testing.T) {
 	documented := url + "/jobs/" + jobID + "/files/a.csv"
 	for _, asked := range []string{"bytes=10-", "bytes=99-100", "bytes=5-2", "pages=1-2"} {
 		got := send(t, http.MethodGet, path, "", "Range", asked)
-		wantAnswer(t, got, http.StatusRequestedRangeNotSatisfiable, jobs.CodeRangeNotSatisfiable)
+		wantResponse(t, got, http.StatusRequestedRangeNotSatisfiable, jobs.CodeRangeNotSatisfiable)
 		c.check(t, http.MethodGet, documented, "", got, true)
 	}
 	got := send(t, http.MethodGet, path, "", "If-Match", `"another"`)
-	wantAnswer(t, got, http.StatusPreconditionFailed, jobs.CodePreconditionFailed)
+	wantResponse(t, got, http.StatusPreconditionFailed, jobs.CodePreconditionFailed)
 	c.check(t, http.MethodGet, documented, "", got, true)
 }
 
@@ -110,9 +110,9 @@ func TestAFileThatIsNotWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := url + "/jobs/" + jobID + "/files/d/a.csv"
-	wantAnswer(t, send(t, http.MethodGet, path, ""), http.StatusInternalServerError, jobs.CodeInternal)
+	wantResponse(t, send(t, http.MethodGet, path, ""), http.StatusInternalServerError, jobs.CodeInternal)
 	if err := os.Remove(kept[0]); err != nil {
 		t.Fatal(err)
 	}
-	wantAnswer(t, send(t, http.MethodGet, path, ""), http.StatusNotFound, jobs.CodeNotFound)
+	wantResponse(t, send(t, http.MethodGet, path, ""), http.StatusNotFound, jobs.CodeNotFound)
 }

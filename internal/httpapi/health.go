@@ -8,31 +8,27 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// GetHealth handles GET /healthz: the process runs.
+// GetHealth handles GET /healthz, which succeeds while the process runs.
 func (h *Handler) GetHealth(w http.ResponseWriter, r *http.Request) {
-	h.write(w, r, http.StatusOK, api.Health{Status: "ok"})
+	h.writeJSON(w, r, http.StatusOK, api.Health{Status: "ok"})
 }
 
-// GetReady handles GET /readyz: whether jobs can be accepted.
+// GetReady handles GET /readyz, which succeeds while jobs can be accepted.
 func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 	if h.draining.Err() != nil {
-		h.fail(w, r, shuttingDown())
+		h.writeError(w, r, drainError())
 		return
 	}
 	workers, err := h.jobs.Ready(r.Context())
 	if err != nil {
-		h.fail(w, r, notReady(err))
+		var known *jobs.Error
+		if !errors.As(err, &known) {
+			err = &jobs.Error{Code: jobs.CodeUnavailable, Message: "Redis cannot be reached", Cause: err}
+		}
+		h.writeError(w, r, err)
 		return
 	}
-	h.write(w, r, http.StatusOK, api.Ready{Status: "ready", Workers: workers})
-}
-
-func notReady(err error) *jobs.Error {
-	var told *jobs.Error
-	if errors.As(err, &told) {
-		return told
-	}
-	return &jobs.Error{Code: jobs.CodeUnavailable, Message: "Redis cannot be reached", Cause: err}
+	h.writeJSON(w, r, http.StatusOK, api.Ready{Status: "ready", Workers: workers})
 }
 
 // GetMetrics handles GET /metrics.

@@ -11,30 +11,29 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Jobs is the job side as this package needs it. Its errors are a *jobs.Error, which may be shown
-// to a client, or the context's. The caller releases the records that Execute, Get and Cancel
-// return when it no longer uses them.
+// Jobs accepts and manages jobs. Its errors are the context's, or a *jobs.Error for the client with one of the named
+// codes. The caller releases the records that Execute, Get and Cancel return when it no longer uses them.
 type Jobs interface {
-	// Submit accepts a job and returns its id and state without waiting for a worker. Errors:
-	// CodeUnavailable while Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
+	// Submit accepts a job and returns its id and state without waiting for a worker. Errors: CodeUnavailable while
+	// Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
 	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
-	// Execute accepts a job and returns its record once it has ended or wait has passed. If ctx
-	// ends first, it returns ctx's error, and a record with the ID if the job was accepted; the job
-	// goes on unless it is abandoned. Errors: CodeUnavailable if Redis is away, or there is no
-	// worker and the job was withdrawn; CodeQueueFull, CodeIdempotencyMismatch.
+	// Execute accepts a job and returns its record once it has ended or wait has passed. If ctx ends first, it returns
+	// ctx's error, and a record with the ID if the job was accepted; the job continues unless Abandon
+	// withdraws it. Errors:
+	// CodeUnavailable if Redis is away, or there is no worker and the job was withdrawn; CodeQueueFull,
+	// CodeIdempotencyMismatch.
 	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
-	// Abandon withdraws a job whose client has hung up and cannot know its id. It reports whether
-	// it did: a job that has started goes on. ctx may have ended.
+	// Abandon withdraws a job whose client has disconnected and cannot know its id. It reports whether it did: a job
+	// that has started continues. ctx may have ended.
 	Abandon(ctx context.Context, id string) (withdrawn bool, err error)
-	// Get returns a job's record once it has ended or wait has passed; with wait 0 at once. Errors:
-	// CodeNotFound, CodeUnavailable.
-	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
-	// Describe is Get for a response that needs neither the result nor the output: of the outcome,
-	// the record has only the files. It need not be released.
-	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
-	// Cancel ends a job that has not ended. It returns the whole record, or only the id and state
-	// if the job is running; its worker then kills it. Errors: CodeAlreadyFinished, CodeNotFound,
+	// Get returns a job's record once it has ended or wait has passed; with wait 0 at once. Errors: CodeNotFound,
 	// CodeUnavailable.
+	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Describe is Get for a response that needs neither the result nor the output: of the outcome, the record has only
+	// the files. It need not be released.
+	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// Cancel ends a job that has not ended. It returns the whole record, or only the id and state if the job is
+	// running; its worker then kills it. Errors: CodeAlreadyFinished, CodeNotFound, CodeUnavailable.
 	Cancel(ctx context.Context, id string) (jobs.Record, error)
 	// List returns a page of jobs, newest first. Errors: CodeUnavailable.
 	List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
@@ -44,33 +43,30 @@ type Jobs interface {
 
 // GetJob handles GET /jobs/{id}.
 func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.GetJobParams) {
-	var wait time.Duration
-	if params.Wait != nil {
-		var err *jobs.Error
-		if wait, err = parseWait(*params.Wait); err != nil {
-			h.fail(w, r, err)
-			return
-		}
+	wait, invalid := parseWait(params.Wait)
+	if invalid != nil {
+		h.writeError(w, r, invalid)
+		return
 	}
 	id, ok := jobs.ParseID(id)
 	if !ok {
-		h.fail(w, r, noJob())
+		h.writeError(w, r, jobs.NotFound("job"))
 		return
 	}
-	exchangeOf(r).jobID = id
+	requestStateOf(r).jobID = id
 	get := h.jobs.Get
 	if r.Method == http.MethodHead {
 		get = h.jobs.Describe
 	}
-	ctx, stop := h.waiting(r)
+	ctx, stop := h.waitContext(r)
 	defer stop()
 	record, err := get(ctx, id, wait)
-	if err != nil && drained(ctx) {
+	if err != nil && endedByDrain(ctx) {
 		record, err = get(r.Context(), id, 0)
 	}
 	defer record.Release()
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	if !record.State.Ended() {
@@ -82,48 +78,45 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	h.write(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, params.InlineFiles)))
+	h.writeJSON(w, r, http.StatusOK, jobBody(record, h.filesBody(r.Context(), record, params.InlineFiles)))
 }
-
-func noJob() *jobs.Error {
-	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
-}
-
-const (
-	defaultPage = 50
-	maxPage     = 200
-)
 
 // CancelJob handles DELETE /jobs/{id}.
 func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID) {
 	id, ok := jobs.ParseID(id)
 	if !ok {
-		h.fail(w, r, noJob())
+		h.writeError(w, r, jobs.NotFound("job"))
 		return
 	}
-	exchangeOf(r).jobID = id
+	requestStateOf(r).jobID = id
 	record, err := h.jobs.Cancel(r.Context(), id)
 	defer record.Release()
 	switch {
 	case err != nil:
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 	case !record.State.Ended():
-		h.accepted(w, r, record)
+		h.respondAccepted(w, r, record)
 	default:
-		h.write(w, r, http.StatusOK, jobBody(record, nil))
+		h.writeJSON(w, r, http.StatusOK, jobBody(record, nil))
 	}
 }
+
+// defaultPage and maxPage are the default and the largest number of jobs in a response of GET /jobs.
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
 
 // ListJobs handles GET /jobs.
 func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.ListJobsParams) {
 	query, err := listQuery(params)
 	if err != nil {
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
-	page, failure := h.jobs.List(r.Context(), query)
-	if failure != nil {
-		h.fail(w, r, failure)
+	page, listErr := h.jobs.List(r.Context(), query)
+	if listErr != nil {
+		h.writeError(w, r, listErr)
 		return
 	}
 	body := api.JobList{Jobs: make([]api.JobSummary, len(page.Jobs))}
@@ -133,21 +126,23 @@ func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.Li
 	if page.Next != "" {
 		body.NextCursor = &page.Next
 	}
-	h.write(w, r, http.StatusOK, body)
+	h.writeJSON(w, r, http.StatusOK, body)
 }
 
+// listQuery returns the query for the parameters of GET /jobs.
 func listQuery(params api.ListJobsParams) (jobs.ListQuery, *jobs.Error) {
 	query := jobs.ListQuery{Limit: defaultPage}
 	if params.Status != nil {
 		query.State = jobs.State(*params.Status)
 		if !slices.Contains(jobs.States(), query.State) {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"status" must be queued, running, succeeded, failed or cancelled`)
+			return query, jobs.Errorf(jobs.CodeInvalidRequest,
+				`"status" must be queued, running, succeeded, failed or cancelled`)
 		}
 	}
 	if params.Cursor != nil {
 		var ok bool
 		if query.Before, ok = jobs.ParseID(*params.Cursor); !ok {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"cursor" must be the next_cursor of an earlier answer`)
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"cursor" must be the next_cursor of an earlier response`)
 		}
 	}
 	if params.Limit != nil {
@@ -164,8 +159,8 @@ func summaryBody(record jobs.Record) api.JobSummary {
 	return api.JobSummary{
 		JobID:      record.ID,
 		Status:     api.JobStatus(record.State),
-		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
-		StartedAt:  timeOrNull(record.StartedAt),
-		FinishedAt: timeOrNull(record.FinishedAt),
+		CreatedAt:  timestamp(record.CreatedAt),
+		StartedAt:  timestampOrNull(record.StartedAt),
+		FinishedAt: timestampOrNull(record.FinishedAt),
 	}
 }

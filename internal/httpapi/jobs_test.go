@@ -22,7 +22,7 @@ func TestIDsInCapitals(t *testing.T) {
 		seen = id
 		return get(ctx, id, wait)
 	}
-	url := serve(t, testHandler(t, service))
+	url := serve(t, newHandler(t, service))
 	if got := send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID), ""); got.status != http.StatusOK || seen != jobID {
 		t.Errorf("%d, and %s was asked for", got.status, seen)
 	}
@@ -42,7 +42,7 @@ func TestLargeRecordsAreReleased(t *testing.T) {
 	}
 	large := succeeded(`"` + strings.Repeat("x", 1<<20) + `"`)
 	large.Outcome.Files = []jobs.OutputFile{{Name: "a"}}
-	server := serve(t, testHandler(t, scripted{
+	server := serve(t, newHandler(t, stubJobs{
 		execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) { return give(large) },
 		get:     func(context.Context, string, time.Duration) (jobs.Record, error) { return give(large) },
 		cancel:  func(context.Context, string) (jobs.Record, error) { return give(large) },
@@ -75,7 +75,7 @@ func TestLargeRecordsAreReleased(t *testing.T) {
 func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
 	t.Parallel()
 	h, _, _, _ := leaving(t)
-	h.jobs = fullJobs{h.jobs}
+	h.jobs = noBudgetJobs{h.jobs}
 	url := serve(t, h)
 	for _, ask := range []struct {
 		method, path, last string
@@ -98,9 +98,9 @@ func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
 	}
 }
 
-// fullJobs is a Jobs without memory for a large result.
-type fullJobs struct{ Jobs }
+// noBudgetJobs is a Jobs without memory for a large result.
+type noBudgetJobs struct{ Jobs }
 
-func (fullJobs) Get(context.Context, string, time.Duration) (jobs.Record, error) {
+func (noBudgetJobs) Get(context.Context, string, time.Duration) (jobs.Record, error) {
 	return jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
 }

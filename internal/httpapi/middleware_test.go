@@ -18,7 +18,7 @@ import (
 
 func TestRequestID(t *testing.T) {
 	var passed string
-	url := serve(t, testHandler(t, scripted{submit: func(_ context.Context, _ jobs.Request, requestID string) (string, error) {
+	url := serve(t, newHandler(t, stubJobs{submit: func(_ context.Context, _ jobs.Request, requestID string) (string, error) {
 		passed = requestID
 		return jobID, nil
 	}}))
@@ -34,7 +34,7 @@ func TestRequestID(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "s3cret"}))
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "s3cret"}))
 	for header, status := range map[string]int{
 		"Bearer s3cret": 200, "bearer s3cret": 200, "Bearer  s3cret": 200,
 		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer s3cre": 401, "Bearer s3cret1": 401, "Basic s3cret": 401, "s3cret": 401,
@@ -57,7 +57,7 @@ const tokenSentence = "every request but those to /, /healthz, /readyz, /docs an
 // TestWhatNeedsTheToken requests every path of the contract, and the page, without a token.
 func TestWhatNeedsTheToken(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandlerWith(t, scripted{}, Settings{Token: "secret"}))
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
 	paths := []string{"/docs", "/docs/start.js", "/openapi.yaml", "/", "/none", "/healthz/", "/docsx"}
 	for path, item := range loadContract(t).doc.Paths.Map() {
 		paths = append(paths, path)
@@ -96,16 +96,16 @@ func TestDocumentsNameWhatNeedsTheToken(t *testing.T) {
 }
 
 func TestPanicIsInternal(t *testing.T) {
-	url := serve(t, testHandler(t, scripted{get: func(context.Context, string, time.Duration) (jobs.Record, error) { panic("secret cause") }}))
+	url := serve(t, newHandler(t, stubJobs{get: func(context.Context, string, time.Duration) (jobs.Record, error) { panic("secret cause") }}))
 	got := send(t, "GET", url+"/jobs/"+jobID, "")
-	wantAnswer(t, got, 500, jobs.CodeInternal)
+	wantResponse(t, got, 500, jobs.CodeInternal)
 	if strings.Contains(got.body, "secret") {
 		t.Error(got.body)
 	}
 }
 
 func TestMetricsCountRequests(t *testing.T) {
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	post(t, url, script)
 	send(t, "BREW", url+"/some/path", "")
 	got := send(t, "GET", url+"/metrics", "").body
@@ -144,8 +144,8 @@ func TestLogTellsNoSecrets(t *testing.T) {
 
 // A server that stops has not failed: the client asks for the rest.
 func TestWhatIsCutOffOnPurposeIsNoFailure(t *testing.T) {
-	for want, x := range map[int]*exchange{
-		http.StatusOK:                  {status: http.StatusOK, aborted: true, cut: true},
+	for want, x := range map[int]*requestState{
+		http.StatusOK:                  {status: http.StatusOK, aborted: true, resumable: true},
 		http.StatusInternalServerError: {status: http.StatusOK, aborted: true},
 	} {
 		if got := x.finalStatus(); got != want {

@@ -15,25 +15,22 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// unavailableRetrySeconds is the Retry-After of a transient error without one.
-const unavailableRetrySeconds = 5
-
-// encoding keeps a result as the worker checked it, with strings and numbers spelled as they were.
-// It replaces other invalid UTF-8 with U+FFFD instead of failing.
+// encoding keeps a result as the worker checked it, with strings and numbers spelled as they were. It replaces other
+// invalid UTF-8 with U+FFFD instead of failing.
 var encoding = json.JoinOptions(
 	jsontext.PreserveRawStrings(true),
 	jsontext.AllowDuplicateNames(true),
 	jsontext.AllowInvalidUTF8(true),
 )
 
-// write responds with the status and body as JSON.
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+// writeJSON responds with the status and body as JSON.
+func (h *Handler) writeJSON(w http.ResponseWriter, r *http.Request, status int, body any) {
 	encoded, err := json.Marshal(body, encoding)
 	if err != nil {
-		if _, failing := body.(api.Error); failing {
-			panic(err) // the error itself cannot be encoded; recoverPanics responds with a plain one
+		if _, isError := body.(api.Error); isError {
+			panic(err) // writeError would recurse; recoverPanics responds instead
 		}
-		h.fail(w, r, err)
+		h.writeError(w, r, err)
 		return
 	}
 	encoded = append(encoded, '\n')
@@ -41,42 +38,43 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, body
 	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
 	w.WriteHeader(status)
 	if _, err := w.Write(encoded); err != nil {
-		h.logger.DebugContext(r.Context(), "an answer was not read", "error", err, "request_id", exchangeOf(r).requestID)
+		h.logger.DebugContext(r.Context(), "response not read", "error", err, "request_id", requestStateOf(r).requestID)
 	}
 }
 
-// fail responds with an error. An error that is not a *jobs.Error becomes CodeInternal; causes are
-// logged and never sent to the client. If the client has gone, fail breaks the connection:
-// returning without a response would send an empty 200.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+// writeError responds with an error, and logs it if its status is 500 or above. An error that is not a *jobs.Error
+// becomes CodeInternal; causes are logged and never sent to the client. If the client has disconnected, writeError
+// breaks the connection: returning without a response would send an empty 200.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler)
 	}
-	var told *jobs.Error
-	if !errors.As(err, &told) {
-		told = &jobs.Error{Code: jobs.CodeInternal, Message: "something went wrong on our side", Cause: err}
+	var known *jobs.Error
+	if !errors.As(err, &known) {
+		known = &jobs.Error{Code: jobs.CodeInternal, Message: "something went wrong on our side", Cause: err}
 	}
-	h.tell(w, r, told)
-}
-
-// tell responds with err, and logs it if its status is 500 or above.
-func (h *Handler) tell(w http.ResponseWriter, r *http.Request, err *jobs.Error) {
-	x := exchangeOf(r)
-	status := statusOf(err.Code)
+	state, status := requestStateOf(r), statusOf(known.Code)
 	if status >= http.StatusInternalServerError {
 		level := slog.LevelError
-		if err.Code == jobs.CodeUnavailable {
+		if known.Code == jobs.CodeUnavailable {
 			level = slog.LevelWarn
 		}
-		h.logger.Log(r.Context(), level, "request failed", "code", string(err.Code), "error", err, "request_id", x.requestID, "job_id", x.jobID)
+		h.logger.Log(r.Context(), level, "request failed", "code", string(known.Code), "error", known,
+			"request_id", state.requestID, "job_id", state.jobID)
 	}
-	setRetryAfter(w, err.Code, err.RetryAfterSeconds)
-	h.write(w, r, status, api.Error{Error: err.Message, Code: api.ErrorCode(err.Code), JobID: x.jobID, Limit: limitBody(err.Limit)})
+	setRetryAfter(w, known.Code, known.RetryAfterSeconds)
+	h.writeJSON(w, r, status, api.Error{
+		Error: known.Message, Code: api.ErrorCode(known.Code), JobID: state.jobID, Limit: limitBody(known.Limit),
+	})
 }
 
+// defaultRetryAfter is the Retry-After of a transient error without one, in seconds.
+const defaultRetryAfter = 5
+
+// setRetryAfter sets the header Retry-After. With seconds 0, only transient errors have one.
 func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
 	if seconds == 0 && (code == jobs.CodeUnavailable || code == jobs.CodeQueueFull || code == jobs.CodeNotStarted) {
-		seconds = unavailableRetrySeconds
+		seconds = defaultRetryAfter
 	}
 	if seconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -125,8 +123,17 @@ func statusOf(code jobs.Code) int {
 	return http.StatusInternalServerError
 }
 
-// encodeLine returns JSON without line breaks. A result may have CR and LF between its values;
-// neither may occur within a line or an event.
+const (
+	// heartbeat is how often something is sent on a stream, so that no client or proxy takes the connection for dead.
+	heartbeat = 15 * time.Second
+	// writeTimeout is how long a client may take to read one chunk of a stream.
+	writeTimeout = 30 * time.Second
+	// maxChunk is how many bytes of a stream are collected before they are written.
+	maxChunk = 64 << 10
+)
+
+// encodeLine returns JSON without line breaks. A result may have CR and LF between its values; neither may occur within
+// a line or an event.
 func encodeLine(body any) ([]byte, error) {
 	data, err := json.Marshal(body, encoding)
 	for i, c := range data {
@@ -139,7 +146,7 @@ func encodeLine(body any) ([]byte, error) {
 
 // beginStream sets the headers of a stream and returns true, unless the response has begun.
 func beginStream(w http.ResponseWriter, r *http.Request, mediaType string) bool {
-	if exchangeOf(r).status != 0 {
+	if requestStateOf(r).status != 0 {
 		return false
 	}
 	w.Header().Set("Content-Type", mediaType)
@@ -147,31 +154,39 @@ func beginStream(w http.ResponseWriter, r *http.Request, mediaType string) bool 
 	return true
 }
 
-// flush writes a part of a stream and sends it.
-func flush(w http.ResponseWriter, part []byte) error {
+// flush writes a chunk of a stream and sends it.
+func flush(w http.ResponseWriter, chunk []byte) error {
 	controller := http.NewResponseController(w)
-	if _, err := w.Write(part); err != nil {
+	if _, err := w.Write(chunk); err != nil {
 		return err
 	}
-	// The next part has its own deadline, however late it comes: this client has read everything so
-	// far.
+	// The next chunk has a deadline of its own, however late it comes: the client has read everything so far.
 	err := controller.Flush()
 	_ = controller.SetWriteDeadline(time.Now().Add(heartbeat + writeTimeout))
 	return err
 }
 
-// timeLayout is RFC 3339 with milliseconds. Convert times to UTC before formatting.
-const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+// timestamp returns a time in RFC 3339, in UTC with milliseconds.
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
-// jobBody returns a job as all responses encode it: POST /execute, GET /jobs/{id}, the last event,
-// a line of a batch, a webhook.
+// timestampOrNull returns nil for the zero time.
+func timestampOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := timestamp(t)
+	return &s
+}
+
+// jobBody returns a job as all responses encode it: POST /execute, GET /jobs/{id}, the last event, a line of a batch, a
+// webhook.
 func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	body := api.Job{
 		JobID:      record.ID,
 		Status:     api.JobStatus(record.State),
-		CreatedAt:  record.CreatedAt.UTC().Format(timeLayout),
-		StartedAt:  timeOrNull(record.StartedAt),
-		FinishedAt: timeOrNull(record.FinishedAt),
+		CreatedAt:  timestamp(record.CreatedAt),
+		StartedAt:  timestampOrNull(record.StartedAt),
+		FinishedAt: timestampOrNull(record.FinishedAt),
 		Callback:   webhookBody(record.Webhook),
 	}
 	o := record.Outcome
@@ -189,7 +204,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	return body
 }
 
-// withFailure adds the details of a failure.
+// withFailure returns body with the details of a failure.
 func withFailure(body api.Job, f *jobs.Failure) api.Job {
 	body.Error, body.Code = f.Message, api.ErrorCode(f.Code)
 	body.Limit, body.Detail, body.Hint = limitBody(f.Limit), f.Detail, f.Hint
@@ -198,8 +213,7 @@ func withFailure(body api.Job, f *jobs.Failure) api.Job {
 	return body
 }
 
-// resultOf returns the return value of main(), or null if there is none, so that the field is
-// always present.
+// resultOf returns the return value of main(), or null if there is none, so that the field is always present.
 func resultOf(o *jobs.Outcome) jsontext.Value {
 	if len(o.Result) == 0 {
 		return jsontext.Value("null")
@@ -208,7 +222,9 @@ func resultOf(o *jobs.Outcome) jsontext.Value {
 }
 
 func usageBody(u jobs.Usage) api.Usage {
-	return api.Usage{QueuedMs: u.QueuedMS, PrepareMs: u.PrepareMS, RunMs: u.RunMS, CPUMs: u.CPUMS, MemoryPeakBytes: u.MemoryPeakBytes}
+	return api.Usage{
+		QueuedMs: u.QueuedMS, PrepareMs: u.PrepareMS, RunMs: u.RunMS, CPUMs: u.CPUMS, MemoryPeakBytes: u.MemoryPeakBytes,
+	}
 }
 
 func limitBody(l *jobs.LimitHit) *api.Limit {
@@ -225,12 +241,4 @@ func omittedBody(o *jobs.Outcome) []api.OmittedFile {
 		bodies = append(bodies, api.OmittedFile{Name: file.Name, Size: file.Size, Limit: *limitBody(&file.Limit)})
 	}
 	return bodies
-}
-
-func timeOrNull(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := t.UTC().Format(timeLayout)
-	return &s
 }

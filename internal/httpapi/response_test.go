@@ -13,7 +13,7 @@ import (
 
 func TestResultIsPassedOnAsItIs(t *testing.T) {
 	const result = `{"b":3.0,"a":1180591620717411303424,"é\u00e9":"<&>\u2028","n":-0.0,"e":1E400,"d":[[],{}]}`
-	url := serve(t, testHandler(t, scripted{
+	url := serve(t, newHandler(t, stubJobs{
 		execute: executing(succeeded(result), nil).execute,
 		get:     getting(succeeded(result), nil).get,
 	}))
@@ -28,7 +28,7 @@ func TestResultIsPassedOnAsItIs(t *testing.T) {
 func TestBodies(t *testing.T) {
 	exitCode := 0
 	cases := map[string]struct {
-		service scripted
+		service stubJobs
 		method  string
 		want    string
 	}{
@@ -41,7 +41,7 @@ func TestBodies(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			url := serve(t, testHandler(t, tc.service))
+			url := serve(t, newHandler(t, tc.service))
 			var got reply
 			if tc.method == "POST" {
 				got = post(t, url, script)
@@ -56,15 +56,15 @@ func TestBodies(t *testing.T) {
 }
 
 func TestMissingMainSentence(t *testing.T) {
-	url := serve(t, testHandler(t, executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil)))
+	url := serve(t, newHandler(t, executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil)))
 	if got := post(t, url, script); decode(t, got.body)["error"] != "Script must contain a 'def main():' function" {
 		t.Error(got.body)
 	}
 }
 
 func TestUnencodableResultIsInternal(t *testing.T) {
-	url := serve(t, testHandler(t, executing(succeeded(`{"a":`), nil)))
-	wantAnswer(t, post(t, url, script), 500, jobs.CodeInternal)
+	url := serve(t, newHandler(t, executing(succeeded(`{"a":`), nil)))
+	wantResponse(t, post(t, url, script), 500, jobs.CodeInternal)
 }
 
 var (

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,30 +17,37 @@ import (
 // routes returns the contract's routes behind the middleware.
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(h.begin, h.observe, h.recoverPanics, setFixedHeaders, h.allowOrigins, h.authenticate, joinPrefer, middleware.GetHead)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
-	})
+	r.Use(
+		h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
+		h.allowOrigins, h.authenticate, joinPrefer, middleware.GetHead,
+	)
+	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
-	known := r.With(h.checkQuery)
-	h.documentRoutes(known)
+	checked := r.With(h.checkQuery)
+	h.docsRoutes(checked)
 	// The contract's {path} matches one segment; files in folders have more.
-	known.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) { h.getFile(w, r, chi.URLParam(r, "id")) })
+	checked.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) {
+		h.GetJobFile(w, r, chi.URLParam(r, "id"), "")
+	})
 	api.HandlerWithOptions(h, api.ChiServerOptions{
-		BaseRouter: known,
+		BaseRouter: checked,
 		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {
-			h.fail(w, r, parameterFault(err))
+			h.writeError(w, r, parameterError(err))
 		},
 	})
 	return r
 }
 
-// methodNotAllowed answers a method that the path does not have; for OPTIONS, with the list of the
-// path's methods.
+// pathNotFound responds with CodeNotFound.
+func (h *Handler) pathNotFound(w http.ResponseWriter, r *http.Request) {
+	h.writeError(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
+}
+
+// methodNotAllowed responds to a method that the path does not have; to OPTIONS, with the list of the path's methods.
 func (h *Handler) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *http.Request) {
 	allowed := allowedMethods(routes, r.URL.Path)
 	if allowed == "" {
-		h.fail(w, r, jobs.Errorf(jobs.CodeNotFound, "there is no such path"))
+		h.pathNotFound(w, r)
 		return
 	}
 	w.Header().Set("Allow", allowed)
@@ -49,10 +55,7 @@ func (h *Handler) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	h.fail(w, r, &jobs.Error{
-		Code:    jobs.CodeMethodNotAllowed,
-		Message: fmt.Sprintf("this path does not take that method; it takes %s", allowed),
-	})
+	h.writeError(w, r, jobs.Errorf(jobs.CodeMethodNotAllowed, "this path does not take that method; it takes %s", allowed))
 }
 
 // allowedMethods lists a path's methods for the header Allow; empty if there is no such path.
@@ -82,22 +85,25 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}/results": {"after", "follow"},
 }
 
-// checkQuery refuses unknown and repeated query parameters, by name. If a misspelled one were
-// ignored, GET /jobs?customer=acme would list the jobs of all customers.
+// checkQuery refuses unknown and repeated query parameters, by name. If a misspelled one were ignored, GET
+// /jobs?customer=acme would list the jobs of all customers.
 func (h *Handler) checkQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := queryFault(r); err != nil {
-			h.fail(w, r, err)
+		if err := checkQueryParameters(r); err != nil {
+			h.writeError(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func queryFault(r *http.Request) error {
+func checkQueryParameters(r *http.Request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the query parameters cannot be read: they must be percent-encoded, with & between them", Cause: err}
+		return &jobs.Error{
+			Code: jobs.CodeInvalidRequest, Cause: err,
+			Message: "the query parameters cannot be read: they must be percent-encoded, with & between them",
+		}
 	}
 	method := r.Method
 	if method == http.MethodHead {
@@ -118,8 +124,8 @@ func queryFault(r *http.Request) error {
 	return nil
 }
 
-// parameterFault returns the error for a parameter that could not be parsed.
-func parameterFault(err error) *jobs.Error {
+// parameterError returns the error for a parameter that could not be parsed.
+func parameterError(err error) *jobs.Error {
 	var format *api.InvalidParamFormatError
 	var many *api.TooManyValuesForParamError
 	switch {

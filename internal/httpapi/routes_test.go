@@ -10,7 +10,7 @@ import (
 )
 
 func TestOtherMethods(t *testing.T) {
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	for _, tc := range []struct {
 		method, path, allow string
 		status              int
@@ -32,11 +32,10 @@ func TestOtherMethods(t *testing.T) {
 	}
 }
 
-// TestUnknownQueryParametersAreRefusedByName checks all routes; the error suggests the nearest
-// name.
+// TestUnknownQueryParametersAreRefusedByName checks all routes; the error suggests the nearest name.
 func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 	t.Parallel()
-	url := serve(t, testHandler(t, scripted{}))
+	url := serve(t, newHandler(t, stubJobs{}))
 	routes := []string{"GET /", "GET /docs", "GET /docs/start.js", "GET /openapi.yaml", "GET /jobs/" + jobID + "/files/a/b.csv", "HEAD /jobs"}
 	for path, item := range loadContract(t).doc.Paths.Map() {
 		for method := range item.Operations() {
@@ -64,7 +63,7 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 		"/batches/" + jobID + "/results?follow=perhaps": `"follow" must be true or false`,
 	} {
 		got := send(t, http.MethodGet, url+query, "")
-		wantAnswer(t, got, http.StatusBadRequest, jobs.CodeInvalidRequest)
+		wantResponse(t, got, http.StatusBadRequest, jobs.CodeInvalidRequest)
 		if sentence := decode(t, got.body)["error"]; sentence != want {
 			t.Errorf("%s: %v", query, sentence)
 		}

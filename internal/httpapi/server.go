@@ -1,9 +1,9 @@
-// Package httpapi is the HTTP API of Cellblock: routes, checks of requests, and response bodies.
-// The contract is api/openapi.yaml.
+// Package httpapi is the HTTP API of Cellblock: routes, checks of requests, and response bodies. The contract is
+// api/openapi.yaml.
 //
-// A request passes the middleware in the order of Handler.routes, then one method of Handler, which
-// calls Jobs and writes one response. Every error goes through Handler.fail; response.go has the one
-// table from codes to statuses.
+// A request passes the middleware in the order of Handler.routes, then one method of Handler, which calls Jobs, Batches,
+// Live or Files and writes one response. Every error goes through Handler.writeError; response.go has the one table
+// from codes to statuses.
 package httpapi
 
 import (
@@ -40,20 +40,19 @@ func (s Settings) Validate() error {
 }
 
 const (
-	// headerTimeout and requestTimeout are how long a client may take to send the header, and
-	// header and body together.
+	// headerTimeout and requestTimeout are how long a client may take to send the header, and header and body together.
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 15 * time.Second
-	// answerTimeout is how long a client may take to read a response.
-	answerTimeout = time.Minute
+	// responseTimeout is how long a client may take to read a response.
+	responseTimeout = time.Minute
 	// idleTimeout is how long an unused connection is kept open.
 	idleTimeout = 2 * time.Minute
 	// maxHeaderBytes limits a request's header.
 	maxHeaderBytes = 32 << 10
 )
 
-// Listen opens the listener. Without a token it refuses an address that other machines can reach,
-// unless AllowAnonymous is set, which it logs as a warning.
+// Listen opens the listener. Without a token it refuses an address that other machines can reach, unless AllowAnonymous
+// is set, which it logs as a warning.
 func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener, error) {
 	addr, err := net.ResolveTCPAddr("tcp", s.Addr)
 	if err != nil {
@@ -61,28 +60,30 @@ func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener
 	}
 	if s.Token == "" && !addr.IP.IsLoopback() {
 		if !s.AllowAnonymous {
-			return nil, fmt.Errorf("API_ADDR %s is reached from other machines and API_TOKEN is not set: set it, or ALLOW_ANONYMOUS=1 to run scripts for anybody", s.Addr)
+			return nil, fmt.Errorf("API_ADDR %s can be reached from other machines and API_TOKEN is not set: "+
+				"set it, or ALLOW_ANONYMOUS=1 to run scripts without a token", s.Addr)
 		}
-		logger.Warn("ALLOW_ANONYMOUS is set and API_TOKEN is not: whoever reaches this address can run scripts", "addr", s.Addr)
+		logger.Warn("serving without a token: every client that reaches this address can run scripts", "addr", s.Addr)
 	}
-	return listen.TCP(ctx, "API_ADDR", addr.String()) // the address that was checked; the name may resolve differently by now
+	// addr, not s.Addr: the name may resolve differently by now.
+	return listen.TCP(ctx, "API_ADDR", addr.String())
 }
 
-// NewServer returns the server for h. Its ReadTimeout may be shorter than the wait for a job: it
-// applies only until the body is read.
+// NewServer returns the server for h. Its ReadTimeout may be shorter than the wait for a job: it applies only until the
+// body is read.
 func (h *Handler) NewServer() *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      requestTimeout + max(h.syncWait, maxJobWait) + answerTimeout,
+		WriteTimeout:      requestTimeout + max(h.syncWait, maxJobWait) + responseTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 	}
 }
 
-// Config is what New needs besides the jobs.
+// Config has the dependencies and settings of a Handler.
 type Config struct {
 	Settings Settings
 	// SyncWait is how long a synchronous request is held, from its arrival.
@@ -91,8 +92,8 @@ type Config struct {
 	Limits jobs.Limits
 	// StartDeadline is the longest start_within that a request may ask for.
 	StartDeadline time.Duration
-	// CheckWebhook returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil
-	// refuses all: there is no signing key.
+	// CheckWebhook returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil refuses all: there
+	// is no signing key.
 	CheckWebhook func(webhookURL string) *jobs.Error
 	Files        Files
 	Live         Live
@@ -101,45 +102,48 @@ type Config struct {
 	Logger       *slog.Logger
 }
 
-// Handler serves the API. Drain ends its waits.
+// Handler serves the API. It is safe for concurrent use. Drain ends its waits.
 type Handler struct {
 	jobs     Jobs
 	settings Settings
 	tokenSum [sha256.Size]byte
 	syncWait time.Duration
 	limits   jobs.Limits
-	latest   time.Duration // StartDeadline
-	webhook  func(webhookURL string) *jobs.Error
-	files    Files
-	live     Live
-	batches  Batches
-	room     room
-	ends     ends
-	metrics  *telemetry.APIMetrics
-	logger   *slog.Logger
-	router   http.Handler
-	draining context.Context //nolint:containedctx // not a request's: it is the handler's own state, ended by Drain
+	// maxStartWithin is Config.StartDeadline.
+	maxStartWithin time.Duration
+	webhook        func(webhookURL string) *jobs.Error
+	files          Files
+	live           Live
+	batches        Batches
+	// bodyMemory limits the memory held by large request bodies.
+	bodyMemory *jobs.Room
+	endCache   endCache
+	metrics    *telemetry.APIMetrics
+	logger     *slog.Logger
+	router     http.Handler
+	// draining ends with Drain.
+	draining context.Context
 	drain    context.CancelFunc
 }
 
 var _ api.ServerInterface = (*Handler)(nil)
 
-// New returns the handler of the whole API.
+// New returns a Handler.
 func New(service Jobs, config Config) *Handler {
 	h := &Handler{
-		jobs:     service,
-		settings: config.Settings,
-		tokenSum: sha256.Sum256([]byte(config.Settings.Token)),
-		syncWait: config.SyncWait,
-		limits:   config.Limits,
-		latest:   config.StartDeadline,
-		webhook:  config.CheckWebhook,
-		files:    config.Files,
-		live:     config.Live,
-		batches:  config.Batches,
-		room:     newRoom(),
-		metrics:  config.Metrics,
-		logger:   config.Logger,
+		jobs:           service,
+		settings:       config.Settings,
+		tokenSum:       sha256.Sum256([]byte(config.Settings.Token)),
+		syncWait:       config.SyncWait,
+		limits:         config.Limits,
+		maxStartWithin: config.StartDeadline,
+		webhook:        config.CheckWebhook,
+		files:          config.Files,
+		live:           config.Live,
+		batches:        config.Batches,
+		bodyMemory:     jobs.NewRoom(maxBodyMemory, bodyMemoryTimeout),
+		metrics:        config.Metrics,
+		logger:         config.Logger,
 	}
 	h.draining, h.drain = context.WithCancel(context.Background())
 	h.router = h.routes()
@@ -149,16 +153,15 @@ func New(service Jobs, config Config) *Handler {
 // ServeHTTP serves one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
 
-// Drain ends the handler's work: waiting requests are answered with the job's current state, new
-// jobs are refused with CodeUnavailable, and the readiness check fails. It returns at once and may
-// be called again.
+// Drain ends the waits: waiting requests receive the job's current state, new jobs are refused with CodeUnavailable, and
+// the readiness check fails. It returns at once. Further calls do nothing.
 func (h *Handler) Drain() { h.drain() }
 
 // errDraining is the cause of a wait that Drain ended.
 var errDraining = errors.New("the server is shutting down")
 
-// waiting returns the context of a wait: r's, also ended by Drain. The caller calls stop.
-func (h *Handler) waiting(r *http.Request) (ctx context.Context, stop func()) {
+// waitContext returns r's context for a wait; Drain ends it too. The caller calls stop.
+func (h *Handler) waitContext(r *http.Request) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	unhook := context.AfterFunc(h.draining, func() { cancel(errDraining) })
 	return ctx, func() {
@@ -167,10 +170,10 @@ func (h *Handler) waiting(r *http.Request) (ctx context.Context, stop func()) {
 	}
 }
 
-// drained reports whether Drain ended ctx, which waiting returned.
-func drained(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errDraining) }
+// endedByDrain reports whether Drain ended ctx, which waitContext returned.
+func endedByDrain(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errDraining) }
 
-// shuttingDown returns the error for new work during a drain.
-func shuttingDown() *jobs.Error {
+// drainError returns the error for new jobs after Drain.
+func drainError() *jobs.Error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: errDraining.Error(), RetryAfterSeconds: 1}
 }

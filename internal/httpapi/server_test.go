@@ -67,19 +67,19 @@ func TestAnonymousIsWarnedOf(t *testing.T) {
 
 // TestBodyMustArrive withholds the body and expects an error response.
 func TestBodyMustArrive(t *testing.T) {
-	server := testHandler(t, scripted{}).NewServer()
+	server := newHandler(t, stubJobs{}).NewServer()
 	server.ReadTimeout = 100 * time.Millisecond
 	body, send := io.Pipe()
 	defer func() { _ = send.Close() }()
 	go func() { _, _ = io.WriteString(send, script[:5]) }()
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, serveWith(t, server)+"/execute", body)
 	request.Header.Set("Content-Type", "application/json")
-	wantAnswer(t, do(t, request), 400, jobs.CodeInvalidRequest)
+	wantResponse(t, do(t, request), 400, jobs.CodeInvalidRequest)
 }
 
 // TestWaitOutlivesTheReadTimeout: the deadline for the body must not end the wait for the job.
 func TestWaitOutlivesTheReadTimeout(t *testing.T) {
-	h := testHandler(t, scripted{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+	h := newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		select {
 		case <-ctx.Done():
 			return jobs.Record{}, ctx.Err()
@@ -103,7 +103,7 @@ func TestDrain(t *testing.T) {
 		return ctx.Err()
 	}
 	running := jobs.Record{ID: jobID, State: jobs.StateRunning, CreatedAt: created}
-	h := testHandler(t, scripted{
+	h := newHandler(t, stubJobs{
 		execute: func(ctx context.Context, r jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 			if r.Script == "not accepted yet" {
 				return jobs.Record{}, wait(ctx)
@@ -134,18 +134,18 @@ func TestDrain(t *testing.T) {
 	if !strings.Contains(seen[202], `"status":"running"`) || !strings.Contains(seen[200], `"status":"running"`) || !strings.Contains(seen[503], "shutting down") {
 		t.Errorf("answers: %v", seen)
 	}
-	wantAnswer(t, post(t, url, script), 503, jobs.CodeUnavailable)
-	wantAnswer(t, post(t, url, `{"script":"","async":true}`), 503, jobs.CodeUnavailable)
-	wantAnswer(t, send(t, "GET", url+"/readyz", ""), 503, jobs.CodeUnavailable)
-	wantAnswer(t, send(t, "GET", url+"/healthz", ""), 200, "")
-	wantAnswer(t, send(t, "GET", url+"/jobs/"+jobID, ""), 200, "")
+	wantResponse(t, post(t, url, script), 503, jobs.CodeUnavailable)
+	wantResponse(t, post(t, url, `{"script":"","async":true}`), 503, jobs.CodeUnavailable)
+	wantResponse(t, send(t, "GET", url+"/readyz", ""), 503, jobs.CodeUnavailable)
+	wantResponse(t, send(t, "GET", url+"/healthz", ""), 200, "")
+	wantResponse(t, send(t, "GET", url+"/jobs/"+jobID, ""), 200, "")
 }
 
 // Drain ends the wait too, but is not a hang-up: the client gets the job's current state.
 func TestADrainAbandonsNothing(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{})
-	h := testHandler(t, scripted{
+	h := newHandler(t, stubJobs{
 		execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 			close(waiting)
 			<-ctx.Done()
@@ -161,5 +161,5 @@ func TestADrainAbandonsNothing(t *testing.T) {
 	})
 	url := serve(t, h)
 	go func() { <-waiting; h.Drain() }()
-	wantAnswer(t, post(t, url, `{"script":""}`), 202, "")
+	wantResponse(t, post(t, url, `{"script":""}`), 202, "")
 }

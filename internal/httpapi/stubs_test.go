@@ -24,9 +24,8 @@ func TestMain(m *testing.M) {
 
 const jobID = "01981f3e-7c1a-7000-8000-000000000001"
 
-// scripted is a Jobs whose methods the test defines. The real one is tested with this package in
-// test/.
-type scripted struct {
+// stubJobs is a Jobs whose methods the test defines. The real one is tested with this package in test/.
+type stubJobs struct {
 	submit  func(ctx context.Context, request jobs.Request, requestID string) (string, error)
 	cancel  func(ctx context.Context, id string) (jobs.Record, error)
 	abandon func(ctx context.Context, id string) (bool, error)
@@ -36,7 +35,7 @@ type scripted struct {
 	ready   func(ctx context.Context) (int, error)
 }
 
-func (s scripted) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
+func (s stubJobs) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
 	if s.submit == nil {
 		return jobs.Record{ID: jobID, State: jobs.StateQueued}, nil
 	}
@@ -44,42 +43,42 @@ func (s scripted) Submit(ctx context.Context, request jobs.Request, requestID st
 	return jobs.Record{ID: id, State: jobs.StateQueued}, err
 }
 
-func (s scripted) Cancel(ctx context.Context, id string) (jobs.Record, error) {
+func (s stubJobs) Cancel(ctx context.Context, id string) (jobs.Record, error) {
 	if s.cancel == nil {
 		return failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled"}), nil
 	}
 	return s.cancel(ctx, id)
 }
 
-func (s scripted) Abandon(ctx context.Context, id string) (bool, error) {
+func (s stubJobs) Abandon(ctx context.Context, id string) (bool, error) {
 	if s.abandon == nil {
 		return false, nil
 	}
 	return s.abandon(ctx, id)
 }
 
-func (s scripted) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
+func (s stubJobs) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
 	if s.list == nil {
 		return jobs.Page{Jobs: []jobs.Record{succeeded("1")}, Next: jobID}, nil
 	}
 	return s.list(ctx, query)
 }
 
-func (s scripted) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+func (s stubJobs) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
 	if s.execute == nil {
 		return succeeded(`{"mean":3.0}`), nil
 	}
 	return s.execute(ctx, request, requestID, wait)
 }
 
-func (s scripted) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+func (s stubJobs) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
 	if s.get == nil {
 		return succeeded(`{"mean":3.0}`), nil
 	}
 	return s.get(ctx, id, wait)
 }
 
-func (s scripted) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+func (s stubJobs) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
 	record, err := s.Get(ctx, id, wait)
 	record.Release()
 	if record.Outcome != nil {
@@ -88,7 +87,7 @@ func (s scripted) Describe(ctx context.Context, id string, wait time.Duration) (
 	return record, err
 }
 
-func (s scripted) Ready(ctx context.Context) (int, error) {
+func (s stubJobs) Ready(ctx context.Context) (int, error) {
 	if s.ready == nil {
 		return 2, nil
 	}
@@ -96,20 +95,20 @@ func (s scripted) Ready(ctx context.Context) (int, error) {
 }
 
 // executing returns a Jobs whose Execute returns the record.
-func executing(record jobs.Record, err error) scripted {
-	return scripted{execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) {
+func executing(record jobs.Record, err error) stubJobs {
+	return stubJobs{execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) {
 		return record, err
 	}}
 }
 
 // cancelling returns a Jobs whose Cancel returns the record.
-func cancelling(record jobs.Record, err error) scripted {
-	return scripted{cancel: func(context.Context, string) (jobs.Record, error) { return record, err }}
+func cancelling(record jobs.Record, err error) stubJobs {
+	return stubJobs{cancel: func(context.Context, string) (jobs.Record, error) { return record, err }}
 }
 
 // getting returns a Jobs whose Get returns the record.
-func getting(record jobs.Record, err error) scripted {
-	return scripted{get: func(context.Context, string, time.Duration) (jobs.Record, error) { return record, err }}
+func getting(record jobs.Record, err error) stubJobs {
+	return stubJobs{get: func(context.Context, string, time.Duration) (jobs.Record, error) { return record, err }}
 }
 
 var created = time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.FixedZone("", 3600))
@@ -134,13 +133,13 @@ func ended(outcome jobs.Outcome) jobs.Record {
 	}
 }
 
-// testHandler returns a handler without a token.
-func testHandler(t *testing.T, service Jobs) *Handler {
+// newHandler returns a handler without a token.
+func newHandler(t *testing.T, service Jobs) *Handler {
 	t.Helper()
-	return testHandlerWith(t, service, Settings{})
+	return newHandlerWith(t, service, Settings{})
 }
 
-func testHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
+func newHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 	t.Helper()
 	logger := testLogger(t)
 	h := New(service, Config{
@@ -225,9 +224,8 @@ func decode(t *testing.T, body string) map[string]any {
 	return fields
 }
 
-// wantAnswer checks the status, the code in a JSON body ("" for none), and the headers of every
-// response.
-func wantAnswer(t *testing.T, got reply, status int, code jobs.Code) {
+// wantResponse checks the status, the code in a JSON body ("" for none), and the headers of every response.
+func wantResponse(t *testing.T, got reply, status int, code jobs.Code) {
 	t.Helper()
 	if got.status != status {
 		t.Fatalf("status %d, want %d: %s", got.status, status, got.body)

@@ -10,12 +10,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// WebhookMessage encodes the message about a job's end: the job as in GET /jobs/{id}, with the
-// message's type and time.
+// WebhookMessage encodes the message about a job's end: the job as in GET /jobs/{id}, with the message's type and
+// time.
 func (h *Handler) WebhookMessage(ctx context.Context, record jobs.Record) ([]byte, error) {
 	message, err := json.Marshal(api.CallbackMessage{
 		Type:      "job.ended",
-		Timestamp: record.FinishedAt.UTC().Format(timeLayout),
+		Timestamp: timestamp(record.FinishedAt),
 		Data:      jobBody(record, h.filesBody(ctx, record, nil)),
 	}, encoding)
 	if err != nil {
@@ -32,8 +32,8 @@ func webhookBody(c *jobs.Webhook) *api.Callback {
 		URL:           c.ShownURL(),
 		Status:        string(c.Status),
 		Attempts:      c.Attempts,
-		LastAttemptAt: timeOrNull(c.LastAttemptAt),
-		NextAttemptAt: timeOrNull(c.NextAttemptAt),
+		LastAttemptAt: timestampOrNull(c.LastAttemptAt),
+		NextAttemptAt: timestampOrNull(c.NextAttemptAt),
 	}
 	if c.ResponseStatus != 0 {
 		body.ResponseStatus = &c.ResponseStatus

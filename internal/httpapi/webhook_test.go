@@ -34,7 +34,7 @@ func TestJobsShowTheirWebhook(t *testing.T) {
 	for name, webhook := range webhooks() {
 		record := succeeded("1")
 		record.Webhook = &webhook
-		url := serve(t, testHandler(t, getting(record, nil)))
+		url := serve(t, newHandler(t, getting(record, nil)))
 		got := send(t, http.MethodGet, url+"/jobs/"+jobID, "")
 		c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
 		if !strings.Contains(got.body, want[name]) {
@@ -54,7 +54,7 @@ func TestWebhookMessage(t *testing.T) {
 	} {
 		webhook := webhooks()["pending"]
 		record.Webhook = &webhook
-		h := testHandler(t, getting(record, nil))
+		h := newHandler(t, getting(record, nil))
 		message, err := h.WebhookMessage(t.Context(), record)
 		if err != nil {
 			t.Fatal(err)

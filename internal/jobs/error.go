@@ -23,6 +23,11 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// NotFound returns the error for a job, batch or file (what) that does not exist or has expired.
+func NotFound(what string) *Error {
+	return Errorf(CodeNotFound, "there is no such %s, or it has expired", what)
+}
+
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return fmt.Sprintf("%s: %s", e.Code, e.Message)
