@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// tellInterval is the least time between two stored chunks of a job's output; text printed in
-	// between goes into one chunk.
-	tellInterval = 20 * time.Millisecond
-	// tellGrace is how much longer than its wall limit a job's output is kept for late watchers.
-	tellGrace = time.Minute
+	// appendInterval is the least time between two writes to a job's stream; text printed in between goes into one
+	// chunk.
+	appendInterval = 20 * time.Millisecond
+	// streamGrace is how much longer than the wall limit a stream is kept for late watchers.
+	streamGrace = time.Minute
 )
 
 // broadcast streams a job's output once a client watches it. Until then it does nothing.
@@ -29,9 +29,9 @@ type broadcast struct {
 
 func (w *Worker) newBroadcast(id string, sandbox Sandbox) *broadcast {
 	b := &broadcast{follow: func(ctx context.Context) {
-		sandbox.Follow(ctx, func(chunks []jobs.OutputChunk) { w.tell(ctx, id, chunks) })
+		sandbox.Follow(ctx, func(chunks []jobs.OutputChunk) { w.appendOutput(ctx, id, chunks) })
 	}}
-	b.ctx, b.cancel = context.WithCancel(w.killed)
+	b.ctx, b.cancel = context.WithCancel(w.runCtx)
 	return b
 }
 
@@ -53,15 +53,15 @@ func (b *broadcast) stop() {
 	b.all.Wait()
 }
 
-// tell stores a chunk for the watchers, and retries until ctx is done: without it they would get
-// nothing more until the end.
-func (w *Worker) tell(ctx context.Context, id string, chunks []jobs.OutputChunk) {
-	for pause := tellInterval; ; pause = min(2*pause, longestPause) {
+// appendOutput appends chunks to the job's stream and retries until ctx is done: a gap would withhold all later output
+// from the watchers until the end.
+func (w *Worker) appendOutput(ctx context.Context, id string, chunks []jobs.OutputChunk) {
+	for pause := appendInterval; ; pause = min(2*pause, longestPause) {
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout)
-		err := w.Store.AppendOutput(attempt, id, chunks, w.Wall+tellGrace)
+		err := w.Store.AppendOutput(attempt, id, chunks, w.Wall+streamGrace)
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			w.Logger.Debug("what a job printed cannot be told; it is tried again", "job_id", id, "error", err)
+			w.Logger.Debug("appending output failed", "job_id", id, "error", err)
 		}
 		timer := time.NewTimer(pause)
 		select {

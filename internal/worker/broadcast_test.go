@@ -12,8 +12,8 @@ import (
 
 const printing = "import time\ndef main():\n    for i in range(200):\n        print('line', i, flush=True)\n        time.sleep(0.02)\n"
 
-// heard returns the stdout in a job's stream.
-func (b *bench) heard(t *testing.T, id string) string {
+// streamed returns the stdout in a job's stream.
+func (b *workerFixture) streamed(t *testing.T, id string) string {
 	t.Helper()
 	_, entries, err := b.Store.Tail(t.Context(), id, "", 10_000)
 	if err != nil {
@@ -29,16 +29,16 @@ func (b *bench) heard(t *testing.T, id string) string {
 	return text.String()
 }
 
-func (b *bench) awaitHeard(t *testing.T, id string) {
+func (b *workerFixture) awaitStreamed(t *testing.T, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !strings.HasPrefix(b.heard(t, id), "line 0\nline 1\n"); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); !strings.HasPrefix(b.streamed(t, id), "line 0\nline 1\n"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("heard %q", b.heard(t, id))
+			t.Fatalf("streamed %q", b.streamed(t, id))
 		}
 	}
 }
 
-func (b *bench) cancel(t *testing.T, id string) {
+func (b *workerFixture) cancel(t *testing.T, id string) {
 	t.Helper()
 	if _, err := b.Store.Cancel(t.Context(), id); err != nil {
 		t.Fatal(err)
@@ -46,8 +46,9 @@ func (b *bench) cancel(t *testing.T, id string) {
 	b.await(t, id, jobs.State.Ended)
 }
 
-func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
-	b := open(t, redistest.Start(t))
+func TestAWatchedJobStreamsItsOutput(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	queued := b.create(t, printing)
 	if state, err := b.Store.Watch(t.Context(), queued); err != nil || state != jobs.StateQueued {
 		t.Fatalf("got %s, %v", state, err)
@@ -56,7 +57,7 @@ func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
 	if err := b.producer.Enqueue(t.Context(), queued, jobs.PriorityDefault); err != nil {
 		t.Fatal(err)
 	}
-	b.awaitHeard(t, queued)
+	b.awaitStreamed(t, queued)
 	b.cancel(t, queued)
 
 	running1 := b.submit(t, printing)
@@ -65,7 +66,7 @@ func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
 	if _, err := b.Store.Watch(t.Context(), running1); err != nil {
 		t.Fatal(err)
 	}
-	b.awaitHeard(t, running1)
+	b.awaitStreamed(t, running1)
 	b.cancel(t, running1)
 	if n := b.Client.PTTL(t.Context(), store.EventsKey(running1)).Val(); n <= 0 || n > 10*time.Second {
 		t.Errorf("the stream is kept for %s after the end", n)
@@ -74,17 +75,19 @@ func TestAWatchedJobTellsWhatItPrints(t *testing.T) {
 
 // The message may be lost; the record has it too.
 func TestALostMessageDoesNotLoseTheWatch(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	b.start(t)
 	id := b.submit(t, printing)
 	b.await(t, id, running)
 	b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", string(store.CommandWatch), "1")
-	b.awaitHeard(t, id)
+	b.awaitStreamed(t, id)
 	b.cancel(t, id)
 }
 
-func TestWhatNobodyWatchesIsNotTold(t *testing.T) {
-	b := open(t, redistest.Start(t))
+func TestAnUnwatchedJobHasNoStream(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	b.start(t)
 	id := b.submit(t, "def main(): print('hello')")
 	b.await(t, id, jobs.State.Ended)
@@ -93,26 +96,26 @@ func TestWhatNobodyWatchesIsNotTold(t *testing.T) {
 	}
 }
 
-func TestAnOutageOfRedisLosesNothingThatIsTold(t *testing.T) {
+func TestAnOutageOfRedisLosesNoOutput(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
-	b := open(t, server.URL())
+	b := newFixture(t, server.URL())
 	b.start(t)
 	id := b.submit(t, printing)
 	b.await(t, id, running)
 	if _, err := b.Store.Watch(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	b.awaitHeard(t, id)
+	b.awaitStreamed(t, id)
 	server.Kill()
 	time.Sleep(300 * time.Millisecond)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	before := len(b.heard(t, id)) // also checks that no chunk is missing
-	for deadline := time.Now().Add(10 * time.Second); len(b.heard(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
+	before := len(b.streamed(t, id)) // also checks that no chunk is missing
+	for deadline := time.Now().Add(10 * time.Second); len(b.streamed(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nothing more is told")
+			t.Fatal("the output stops")
 		}
 	}
 	b.cancel(t, id)

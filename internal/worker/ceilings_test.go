@@ -15,7 +15,7 @@ import (
 func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
-	small, large := open(t, url), open(t, url)
+	small, large := newFixture(t, url), newFixture(t, url)
 	small.Ceilings = jobs.DefaultLimits().Requestable()
 	large.Ceilings = small.Ceilings
 	large.Ceilings.MemoryBytes *= 2
@@ -38,7 +38,7 @@ func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 	if state := small.get(t, job.ID).State; state != jobs.StateQueued {
 		t.Fatalf("the job is %s", state)
 	}
-	if n := small.left.Load(); n > 4 {
+	if n := small.requeued.Load(); n > 4 {
 		t.Errorf("the job was taken and left %d times in 3 s", n)
 	}
 	large.start(t)
@@ -52,7 +52,7 @@ func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 
 func TestAWorkerRegistersItsCeilings(t *testing.T) {
 	t.Parallel()
-	b := open(t, redistest.Start(t))
+	b := newFixture(t, redistest.Start(t))
 	b.Ceilings = jobs.DefaultLimits().Requestable()
 	b.start(t)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -69,7 +69,7 @@ func TestAWorkerRegistersItsCeilings(t *testing.T) {
 // The wall deadline is that of the record, not the worker's own.
 func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	t.Parallel()
-	b := open(t, redistest.Start(t))
+	b := newFixture(t, redistest.Start(t))
 	b.start(t)
 	limits := jobs.DefaultLimits().Requestable()
 	limits.Wall = 3 * time.Second
@@ -93,7 +93,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 // A forged record neither raises a worker's limits nor makes it read the record again and again.
 func TestAForgedPolicyIsRefused(t *testing.T) {
 	t.Parallel()
-	b := open(t, redistest.Start(t))
+	b := newFixture(t, redistest.Start(t))
 	b.Ceilings = jobs.DefaultLimits().Requestable()
 	b.start(t)
 	forge := func(field, value string) string {
@@ -112,7 +112,7 @@ func TestAForgedPolicyIsRefused(t *testing.T) {
 		b.await(t, id, jobs.State.Ended)
 		b.wantFailure(t, id, jobs.CodeInternal)
 	}
-	for deadline := time.Now().Add(10 * time.Second); b.left.Load() == 0; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); b.requeued.Load() == 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the job with high limits was not left")
 		}

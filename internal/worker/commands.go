@@ -8,18 +8,18 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// wishRecheck is how often the records of running jobs are checked for cancels and watches:
-// messages may be lost.
-const wishRecheck = time.Second
+// commandRecheck is how often the worker polls the records of running jobs for cancels and watches, since Pub/Sub may
+// lose messages.
+const commandRecheck = time.Second
 
-// hearWishes applies cancels and watches to running jobs, until ctx is done.
-func (w *Worker) hearWishes(ctx context.Context) {
-	redisconn.Listen(ctx, w.Client, store.CommandChannel, wishRecheck, w.fulfil, w.lookForWishes)
+// runCommandListener applies cancels and watches to running jobs until ctx is done.
+func (w *Worker) runCommandListener(ctx context.Context) {
+	redisconn.Listen(ctx, w.Client, store.CommandChannel, commandRecheck, w.apply, w.pollCommands)
 }
 
-// fulfil applies a message of store.CommandChannel, if the job runs here. It is idempotent.
-func (w *Worker) fulfil(message string) {
-	switch wish, id := store.ParseCommand(message); wish {
+// apply applies a message of store.CommandChannel, if the job runs here. It is idempotent.
+func (w *Worker) apply(message string) {
+	switch command, id := store.ParseCommand(message); command {
 	case store.CommandCancel:
 		w.running.each(id, func(d *delivery) { d.cancel() })
 	case store.CommandWatch:
@@ -27,19 +27,20 @@ func (w *Worker) fulfil(message string) {
 	}
 }
 
-func (w *Worker) lookForWishes(ctx context.Context) {
+// pollCommands applies the commands in the records of the running jobs.
+func (w *Worker) pollCommands(ctx context.Context) {
 	ids := w.running.ids()
 	if len(ids) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	ctx, cancel := context.WithTimeout(ctx, heartbeatTimeout)
 	defer cancel()
-	wishes, err := w.Store.PendingCommands(ctx, ids)
+	commands, err := w.Store.PendingCommands(ctx, ids)
 	if err != nil {
-		w.Logger.Debug("cannot look for what is wanted of running jobs", "error", err)
+		w.Logger.Debug("polling commands failed", "error", err)
 		return
 	}
-	for _, wish := range wishes {
-		w.fulfil(wish)
+	for _, command := range commands {
+		w.apply(command)
 	}
 }

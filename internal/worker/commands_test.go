@@ -10,7 +10,8 @@ import (
 )
 
 func TestARunningJobIsCancelled(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	b.start(t)
 	var took []time.Duration
 	for range 5 {
@@ -25,28 +26,30 @@ func TestARunningJobIsCancelled(t *testing.T) {
 		b.wantFailure(t, id, jobs.CodeCancelled)
 	}
 	slices.Sort(took)
-	if took[2] > wishRecheck/2 {
+	if took[2] > commandRecheck/2 {
 		t.Errorf("it waits for a look at the records: %v", took)
 	}
 }
 
 // The message may be lost; the record has it too.
 func TestALostMessageDoesNotLoseTheCancel(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	b.start(t)
 	id := b.submit(t, "import time\ndef main(): time.sleep(20)")
 	b.await(t, id, running)
 	b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", "cancel", "1")
 	start := time.Now()
 	b.await(t, id, jobs.State.Ended)
-	if took := time.Since(start); took > wishRecheck+2*time.Second {
+	if took := time.Since(start); took > commandRecheck+2*time.Second {
 		t.Errorf("took %s", took)
 	}
 	b.wantFailure(t, id, jobs.CodeCancelled)
 }
 
 func TestAJobThatComesTooLateIsDropped(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	late := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", StartWithin: time.Millisecond}
 	if err := b.Store.Create(t.Context(), late); err != nil {
 		t.Fatal(err)
@@ -62,7 +65,7 @@ func TestAJobThatComesTooLateIsDropped(t *testing.T) {
 	if err := b.Store.Create(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
-	b.pythons.ready = func() { time.Sleep(60 * time.Millisecond) }
+	b.sandboxes.ready = func() { time.Sleep(60 * time.Millisecond) }
 	if err := b.deliver(t, later.ID, 0); err != nil {
 		t.Error(err)
 	}

@@ -15,17 +15,17 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// keep stores a job's files. If that fails, the job fails with CodeInternal: without its files the
+// storeFiles stores a job's files. If that fails, the job fails with CodeInternal: without its files the
 // outcome would be incomplete.
-func (w *Worker) keep(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
+func (w *Worker) storeFiles(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	if len(outcome.Files) == 0 {
 		return outcome
 	}
-	ctx, cancel := context.WithTimeout(w.abandoned, filesPatience)
+	ctx, cancel := context.WithTimeout(w.storeCtx, filesTimeout)
 	defer cancel()
 	err := w.Files.Put(ctx, job.ID, outcome.Files, w.Store.TTL(job))
 	if err != nil {
-		w.Logger.Error("the files of a job cannot be kept", "job_id", job.ID, "request_id", job.RequestID, "error", err)
+		w.Logger.Error("storing files failed", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 		outcome.Result, outcome.Files, outcome.FilesOmitted, outcome.Notes = nil, nil, nil, nil
 		outcome.Failure = &jobs.Failure{Code: jobs.CodeInternal, Message: "the files that the script left could not be stored"}
 	}
@@ -40,7 +40,7 @@ func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 // endBy is end with a given method of the store.
 func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome) error {
 	var stands bool
-	err := w.persist(w.Settings.EndPatience, outcomeBytes(outcome), func(ctx context.Context) (err error) {
+	err := w.retryRedis(w.Settings.EndPatience, outcomeBytes(outcome), func(ctx context.Context) (err error) {
 		stands, err = store(ctx, job.ID, outcome)
 		return err
 	})
@@ -53,10 +53,10 @@ func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, 
 		"queued_ms", outcome.Usage.QueuedMS, "prepare_ms", outcome.Usage.PrepareMS, "run_ms", outcome.Usage.RunMS)
 	switch {
 	case err != nil:
-		logger.Error("the end of a job could not be stored", "error", err)
+		logger.Error("storing end failed", "error", err)
 		return fmt.Errorf("end: %w", err)
 	case !stands:
-		logger.Warn("a job had ended already, was started by another, or its record was gone")
+		logger.Warn("job end not stored: ended or started elsewhere, or record gone")
 	default:
 		logger.Info("job ended")
 	}
@@ -68,10 +68,10 @@ func outcomeBytes(outcome jobs.Outcome) int {
 	return len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
 }
 
-// persist calls try until it succeeds, patience has passed, or the worker gives up. bytes is about
-// how much each attempt transfers. CodeNotFound is a final answer and is not retried.
-func (w *Worker) persist(patience time.Duration, bytes int, try func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(w.abandoned, patience)
+// retryRedis calls try until it succeeds, or until timeout has passed or storeCtx is done. bytes is about how much each
+// attempt transfers. It does not retry after CodeNotFound, which is final.
+func (w *Worker) retryRedis(timeout time.Duration, bytes int, try func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(w.storeCtx, timeout)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout+redisconn.TransferTime(bytes))
@@ -80,7 +80,7 @@ func (w *Worker) persist(patience time.Duration, bytes int, try func(ctx context
 		if err == nil || jobs.IsNotFound(err) {
 			return err
 		}
-		w.Logger.Warn("Redis does not take a job's state; it is tried again", "error", err)
+		w.Logger.Warn("storing job state failed, retrying", "error", err)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:

@@ -12,7 +12,7 @@ import (
 func TestAJobThatEndsDuringAnOutageIsStoredAfterIt(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
-	b := open(t, server.URL())
+	b := newFixture(t, server.URL())
 	stop := b.start(t)
 	script, runs := countingScript(t, 500*time.Millisecond)
 	id := b.submit(t, script)
@@ -46,8 +46,9 @@ func TestAJobThatEndsDuringAnOutageIsStoredAfterIt(t *testing.T) {
 }
 
 func TestAnEndIsGivenUpAfterPatience(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
-	b := open(t, server.URL())
+	b := newFixture(t, server.URL())
 	b.Settings.EndPatience = 300 * time.Millisecond
 	id := b.create(t, "def main():\n    import time\n    time.sleep(0.3)")
 	answer := make(chan error)
@@ -65,6 +66,7 @@ func TestAnEndIsGivenUpAfterPatience(t *testing.T) {
 }
 
 func TestSettingsAreChecked(t *testing.T) {
+	t.Parallel()
 	good := Settings{EndPatience: time.Minute, DrainTimeout: 25 * time.Second}
 	if err := good.Validate(15 * time.Second); err != nil {
 		t.Error(err)

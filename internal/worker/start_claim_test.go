@@ -12,8 +12,8 @@ import (
 
 const other = "another worker"
 
-// fencedByOther creates a job that another worker has started.
-func (b *bench) fencedByOther(t *testing.T, wall time.Duration) string {
+// claimedByOther creates a job that another worker has started.
+func (b *workerFixture) claimedByOther(t *testing.T, wall time.Duration) string {
 	t.Helper()
 	id := b.create(t, "def main(): pass")
 	if _, err := b.Store.ClaimStart(t.Context(), id, "its token", other, wall); err != nil {
@@ -22,16 +22,17 @@ func (b *bench) fencedByOther(t *testing.T, wall time.Duration) string {
 	return id
 }
 
-func (b *bench) otherLives(t *testing.T) {
+func (b *workerFixture) otherLives(t *testing.T) {
 	t.Helper()
 	if err := b.Store.Heartbeat(t.Context(), other, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestAFenceOfALiveWorkerIsLeftAlone(t *testing.T) {
-	b := open(t, redistest.Start(t))
-	id := b.fencedByOther(t, time.Minute)
+func TestAClaimOfALiveWorkerStands(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	id := b.claimedByOther(t, time.Minute)
 	b.otherLives(t)
 	if err := b.deliver(t, id, 0); !errors.Is(err, queue.ErrHeld) {
 		t.Errorf("got %v", err)
@@ -42,9 +43,10 @@ func TestAFenceOfALiveWorkerIsLeftAlone(t *testing.T) {
 	b.wantRuns(t, 0, 0)
 }
 
-func TestTheFenceOfALostWorkerEndsTheJob(t *testing.T) {
-	b := open(t, redistest.Start(t))
-	id := b.fencedByOther(t, time.Minute)
+func TestTheClaimOfALostWorkerEndsTheJob(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	id := b.claimedByOther(t, time.Minute)
 	if err := b.deliver(t, id, 0); err != nil {
 		t.Error(err)
 	}
@@ -53,9 +55,10 @@ func TestTheFenceOfALostWorkerEndsTheJob(t *testing.T) {
 }
 
 // After an outage of Redis every heartbeat has expired.
-func TestAWorkerThatIsHeardOfAgainIsNotLost(t *testing.T) {
-	b := open(t, redistest.Start(t))
-	id := b.fencedByOther(t, time.Minute)
+func TestAWorkerWhoseHeartbeatReturnsIsNotLost(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	id := b.claimedByOther(t, time.Minute)
 	go func() {
 		time.Sleep(b.livenessTTL / 2)
 		b.otherLives(t)
@@ -65,9 +68,10 @@ func TestAWorkerThatIsHeardOfAgainIsNotLost(t *testing.T) {
 	}
 }
 
-func TestALiveWorkerThatForgotItsJob(t *testing.T) {
-	b := open(t, redistest.Start(t))
-	id := b.fencedByOther(t, -b.Settings.EndPatience-overdueSlack-time.Second)
+func TestALiveWorkerWithAnOverdueJob(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	id := b.claimedByOther(t, -b.Settings.EndPatience-overdueSlack-time.Second)
 	b.otherLives(t)
 	if err := b.deliver(t, id, 0); err != nil {
 		t.Error(err)
@@ -75,34 +79,36 @@ func TestALiveWorkerThatForgotItsJob(t *testing.T) {
 	b.wantFailure(t, id, jobs.CodeWorkerLost)
 }
 
-// Another delivery may set the fence between our check and our own attempt.
-func TestTheLoserOfTheFenceDiscardsItsSandbox(t *testing.T) {
+// Another delivery may claim the start between our check and our own attempt.
+func TestTheLoserOfTheClaimDiscardsItsSandbox(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
-		meanwhile func(t *testing.T, b *bench, id string)
+		meanwhile func(t *testing.T, b *workerFixture, id string)
 		want      error
 	}{
-		"started": {func(t *testing.T, b *bench, id string) {
+		"started": {func(t *testing.T, b *workerFixture, id string) {
 			t.Helper()
 			b.otherLives(t)
 			if _, err := b.Store.ClaimStart(t.Context(), id, "its token", other, time.Minute); err != nil {
 				t.Error(err)
 			}
 		}, queue.ErrHeld},
-		"withdrawn": {func(t *testing.T, b *bench, id string) {
+		"withdrawn": {func(t *testing.T, b *workerFixture, id string) {
 			t.Helper()
 			if _, err := b.Store.Withdraw(t.Context(), id, failure(jobs.CodeUnavailable, "")); err != nil {
 				t.Error(err)
 			}
 		}, nil},
-		"expired": {func(t *testing.T, b *bench, id string) {
+		"expired": {func(t *testing.T, b *workerFixture, id string) {
 			t.Helper()
 			b.Client.Del(t.Context(), "cellblock:{"+id+"}:job")
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := open(t, redistest.Start(t))
+			t.Parallel()
+			b := newFixture(t, redistest.Start(t))
 			id := b.create(t, "def main(): pass")
-			b.pythons.ready = func() { c.meanwhile(t, b, id) }
+			b.sandboxes.ready = func() { c.meanwhile(t, b, id) }
 			if err := b.deliver(t, id, 0); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
@@ -112,19 +118,20 @@ func TestTheLoserOfTheFenceDiscardsItsSandbox(t *testing.T) {
 }
 
 func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
-	a, b := open(t, url), open(t, url)
+	a, b := newFixture(t, url), newFixture(t, url)
 	a.otherLives(t)
 	script, runs := countingScript(t, 200*time.Millisecond)
 	id := a.create(t, script)
 	answers := make(chan error, 4)
-	for _, w := range []*bench{a, a, b, b} {
+	for _, w := range []*workerFixture{a, a, b, b} {
 		w.livenessTTL = time.Minute
 		if err := w.Store.Heartbeat(t.Context(), w.owner, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, w := range []*bench{a, a, b, b} {
+	for _, w := range []*workerFixture{a, a, b, b} {
 		go func() { answers <- w.deliver(t, id, 0) }()
 	}
 	for range 4 {
@@ -140,10 +147,10 @@ func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
 	}
 }
 
-// Without a replica that has the fence, a failover could lose it.
+// Without a replica that has the claim, a failover could lose it.
 func TestNothingStartsWithoutTheReplicasAskedFor(t *testing.T) {
 	t.Parallel()
-	b := open(t, redistest.Start(t))
+	b := newFixture(t, redistest.Start(t))
 	b.Settings.FenceReplicas = 1
 	id := b.create(t, "def main(): pass")
 	if err := b.deliver(t, id, 0); err == nil {

@@ -1,9 +1,8 @@
 // Package worker takes jobs from the queue, runs each in a sandbox, and stores its end.
 //
-// User code runs at most once. A delivery may start its job only if it is the first to set the
-// job's fence. That is its last step, when a sandbox is ready for the script. A delivery that finds
-// another's fence watches: while the worker that holds the fence is alive, it checks again later;
-// once that worker is gone, it ends the job as worker_lost.
+// User code runs at most once. A delivery starts its job only if it is the first to claim the start, as its last step,
+// when a sandbox is ready for the script. A delivery that finds another's claim is repeated by the queue while the
+// worker with the claim is alive; once that worker is gone, the delivery ends the job as worker_lost.
 package worker
 
 import (
@@ -31,9 +30,8 @@ type Sandbox interface {
 	// except QueuedMS and PrepareMS. When ctx is done it kills the script, and the outcome is
 	// CodeCancelled.
 	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
-	// Follow calls told with the script's output from the first byte on, as it is printed, until
-	// ctx is done.
-	Follow(ctx context.Context, told func([]jobs.OutputChunk))
+	// Follow calls handle with the script's output from the first byte on, as it is printed, until ctx is done.
+	Follow(ctx context.Context, handle func([]jobs.OutputChunk))
 	// Discard ends a sandbox that was not Run, and blocks until it is gone.
 	Discard()
 }
@@ -125,18 +123,18 @@ const (
 	// three may be late or lost.
 	heartbeatInterval = time.Second
 	livenessTTL       = 4 * time.Second
-	// beatTimeout limits one heartbeat, maxBeats those in flight at once.
-	beatTimeout = 5 * time.Second
-	maxBeats    = int(beatTimeout/heartbeatInterval) + 1
+	// heartbeatTimeout limits one heartbeat, maxHeartbeats those in flight at once.
+	heartbeatTimeout = 5 * time.Second
+	maxHeartbeats    = int(heartbeatTimeout/heartbeatInterval) + 1
 	// commandTimeout limits one step with Redis. Over a slow link that is several round trips: a
 	// new connection, and a Lua script that Redis has not cached.
 	commandTimeout = 10 * time.Second
-	// fencePatience is how long a sandbox waits for its fence.
-	fencePatience = 10 * time.Second
-	// replicationTimeout is how long one attempt to set a fence waits for replicas.
+	// claimTimeout is how long a ready sandbox waits until the start is claimed.
+	claimTimeout = 10 * time.Second
+	// replicationTimeout is how long one attempt to claim a start waits for replicas.
 	replicationTimeout = time.Second
-	// filesPatience is how long storing a job's files may take.
-	filesPatience = 30 * time.Second
+	// filesTimeout is how long storing a job's files may take.
+	filesTimeout = 30 * time.Second
 	// acquireAttempts is how often workers try in all to get a sandbox for a job.
 	acquireAttempts = 3
 	// overdueSlack is the margin after a job's deadline and its owner's EndPatience; after it the
@@ -152,16 +150,16 @@ const (
 type Worker struct {
 	Config
 	owner string
-	// killed is the context of running scripts, abandoned that of storing ends. Both outlive the
-	// deliveries' own contexts: a delivery that asynq gives up on is no reason to kill a script.
-	killed    context.Context //nolint:containedctx // the worker's own state, ended by Run
-	kill      context.CancelFunc
-	abandoned context.Context //nolint:containedctx // likewise
-	abandon   context.CancelFunc
+	// runCtx is the context of running scripts, storeCtx that of storing ends. Both outlive the contexts of the
+	// deliveries: when asynq cancels a delivery, its script continues.
+	runCtx       context.Context //nolint:containedctx // the worker's own state, ended by Run
+	cancelRuns   context.CancelFunc
+	storeCtx     context.Context //nolint:containedctx // likewise
+	cancelStores context.CancelFunc
 	// held are all deliveries, running those that are about to start or run.
 	held, running deliveries
-	// left counts the jobs that were left to other workers.
-	left atomic.Int64
+	// requeued counts the jobs that were left to other workers.
+	requeued atomic.Int64
 	// draining is set once the worker takes no more jobs.
 	draining atomic.Bool
 	// The constants above, for tests to shorten.
@@ -180,8 +178,8 @@ func New(config Config) *Worker {
 		heartbeatInterval: heartbeatInterval,
 		livenessTTL:       livenessTTL,
 	}
-	w.killed, w.kill = context.WithCancel(context.Background())
-	w.abandoned, w.abandon = context.WithCancel(context.Background())
+	w.runCtx, w.cancelRuns = context.WithCancel(context.Background())
+	w.storeCtx, w.cancelStores = context.WithCancel(context.Background())
 	return w
 }
 
@@ -189,12 +187,12 @@ func New(config Config) *Worker {
 // for at most DrainTimeout, after which it kills them. It starts and continues even while Redis is
 // away.
 func (w *Worker) Run(ctx context.Context) error {
-	defer w.abandon()
-	defer w.kill()
+	defer w.cancelStores()
+	defer w.cancelRuns()
 	beating, stopBeating := context.WithCancel(context.WithoutCancel(ctx))
 	var heart sync.WaitGroup
-	heart.Go(func() { w.beat(beating) })
-	heart.Go(func() { w.hearWishes(beating) })
+	heart.Go(func() { w.runHeartbeat(beating) })
+	heart.Go(func() { w.runCommandListener(beating) })
 	defer func() {
 		stopBeating()
 		heart.Wait()
@@ -208,31 +206,30 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := consumer.Start(); err != nil {
 		return err
 	}
-	w.Logger.Info("the worker takes jobs", "worker", w.owner, "concurrency", w.Settings.Slots())
+	w.Logger.Info("worker started", "worker", w.owner, "concurrency", w.Settings.Slots())
 	<-ctx.Done()
 	w.draining.Store(true)
-	w.Logger.Info("the worker takes no more jobs", "worker", w.owner)
-	killing := time.AfterFunc(w.Settings.DrainTimeout, w.kill)
+	w.Logger.Info("worker draining", "worker", w.owner)
+	killing := time.AfterFunc(w.Settings.DrainTimeout, w.cancelRuns)
 	defer killing.Stop()
-	abandoning := time.AfterFunc(w.Settings.DrainTimeout+endGrace, w.abandon)
+	abandoning := time.AfterFunc(w.Settings.DrainTimeout+endGrace, w.cancelStores)
 	defer abandoning.Stop()
 	return consumer.Stop()
 }
 
-// beat sends heartbeats until ctx is done, and then signs off. It does not wait for the reply to
-// one heartbeat before it sends the next, so the rate is the same over a slow link, and a heartbeat
-// on a broken connection delays no other.
-func (w *Worker) beat(ctx context.Context) {
+// runHeartbeat sends heartbeats until ctx is done, and then signs off. It does not wait for the reply to one heartbeat
+// before it sends the next, so the rate is the same over a slow link, and a broken connection delays one heartbeat only.
+func (w *Worker) runHeartbeat(ctx context.Context) {
 	ticker := time.NewTicker(w.heartbeatInterval)
 	defer ticker.Stop()
 	var beats sync.WaitGroup
-	underWay := make(chan struct{}, maxBeats)
+	underWay := make(chan struct{}, maxHeartbeats)
 	for {
 		select {
 		case underWay <- struct{}{}:
 			beats.Go(func() {
 				defer func() { <-underWay }()
-				w.say("heartbeat", w.sendBeat)
+				w.report("heartbeat", w.sendHeartbeat)
 			})
 		default:
 		}
@@ -240,7 +237,7 @@ func (w *Worker) beat(ctx context.Context) {
 		case <-ticker.C:
 		case <-ctx.Done():
 			beats.Wait() // a heartbeat after the sign-off would undo it
-			w.say("sign off", func(ctx context.Context) error {
+			w.report("sign-off", func(ctx context.Context) error {
 				return w.Store.RemoveWorker(ctx, w.owner)
 			})
 			return
@@ -248,7 +245,7 @@ func (w *Worker) beat(ctx context.Context) {
 	}
 }
 
-func (w *Worker) sendBeat(ctx context.Context) error {
+func (w *Worker) sendHeartbeat(ctx context.Context) error {
 	err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.Ceilings, w.held.ids()...)
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
@@ -256,10 +253,11 @@ func (w *Worker) sendBeat(ctx context.Context) error {
 	return err
 }
 
-func (w *Worker) say(what string, send func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), beatTimeout)
+// report calls send with a timeout and logs its error.
+func (w *Worker) report(what string, send func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), heartbeatTimeout)
 	defer cancel()
 	if err := send(ctx); err != nil {
-		w.Logger.Warn("a sign of the worker's life did not reach Redis", "sign", what, "error", err)
+		w.Logger.Warn("report to Redis failed", "report", what, "error", err)
 	}
 }

@@ -19,32 +19,32 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// bench is one worker with its surroundings.
-type bench struct {
+// workerFixture is one worker with its surroundings.
+type workerFixture struct {
 	*Worker
-	pythons  *pythons
-	counts   *counts
-	producer *queue.Producer
+	sandboxes *fakeSandboxes
+	metrics   *fakeMetrics
+	producer  *queue.Producer
 }
 
-func open(t *testing.T, url string) *bench {
+func newFixture(t *testing.T, url string) *workerFixture {
 	t.Helper()
 	client := redistest.Client(t, url)
-	b := &bench{pythons: &pythons{wall: 20 * time.Second}, counts: &counts{}, producer: queue.NewProducer(client)}
+	b := &workerFixture{sandboxes: &fakeSandboxes{wall: 20 * time.Second}, metrics: &fakeMetrics{}, producer: queue.NewProducer(client)}
 	b.Worker = New(Config{
 		Settings: Settings{Concurrency: 2, EndPatience: 20 * time.Second, DrainTimeout: 20 * time.Second},
-		Wall:     b.pythons.wall,
+		Wall:     b.sandboxes.wall,
 		Client:   client,
 		Store:    store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}),
-		Acquire:  b.pythons.acquire,
-		Metrics:  b.counts,
+		Acquire:  b.sandboxes.acquire,
+		Metrics:  b.metrics,
 		Logger:   slog.New(slog.DiscardHandler),
 	})
 	b.heartbeatInterval, b.livenessTTL = 100*time.Millisecond, 400*time.Millisecond
 	t.Cleanup(func() {
-		b.kill()
-		b.abandon()
-		if err := b.counts.check(); err != nil {
+		b.cancelRuns()
+		b.cancelStores()
+		if err := b.metrics.check(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -52,7 +52,7 @@ func open(t *testing.T, url string) *bench {
 }
 
 // start runs the worker until stop is called, at the latest at the end of the test.
-func (b *bench) start(t *testing.T) (stop func() error) {
+func (b *workerFixture) start(t *testing.T) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
@@ -71,7 +71,7 @@ func (b *bench) start(t *testing.T) (stop func() error) {
 }
 
 // create stores a job without enqueueing it.
-func (b *bench) create(t *testing.T, script string) string {
+func (b *workerFixture) create(t *testing.T, script string) string {
 	t.Helper()
 	id := jobs.NewID()
 	if err := b.Store.Create(t.Context(), jobs.Job{ID: id, Script: script}); err != nil {
@@ -80,7 +80,7 @@ func (b *bench) create(t *testing.T, script string) string {
 	return id
 }
 
-func (b *bench) submit(t *testing.T, script string) string {
+func (b *workerFixture) submit(t *testing.T, script string) string {
 	t.Helper()
 	id := b.create(t, script)
 	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
@@ -89,7 +89,7 @@ func (b *bench) submit(t *testing.T, script string) string {
 	return id
 }
 
-func (b *bench) get(t *testing.T, id string) jobs.Record {
+func (b *workerFixture) get(t *testing.T, id string) jobs.Record {
 	t.Helper()
 	record, err := b.Store.Get(t.Context(), id)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *bench) get(t *testing.T, id string) jobs.Record {
 }
 
 // await polls a job until it is in a state that want accepts.
-func (b *bench) await(t *testing.T, id string, want func(jobs.State) bool) jobs.Record {
+func (b *workerFixture) await(t *testing.T, id string, want func(jobs.State) bool) jobs.Record {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		// The test itself may have stopped Redis.
@@ -114,19 +114,19 @@ func (b *bench) await(t *testing.T, id string, want func(jobs.State) bool) jobs.
 func running(s jobs.State) bool { return s == jobs.StateRunning }
 
 // deliver delivers a job to the worker as the queue would.
-func (b *bench) deliver(t *testing.T, id string, attempt int) error {
+func (b *workerFixture) deliver(t *testing.T, id string, attempt int) error {
 	t.Helper()
 	return b.Handle(t.Context(), queue.Delivery{ID: id, Attempt: attempt})
 }
 
-func (b *bench) wantRuns(t *testing.T, runs, discards int64) {
+func (b *workerFixture) wantRuns(t *testing.T, runs, discards int64) {
 	t.Helper()
-	if ran, discarded := b.pythons.ran.Load(), b.pythons.discarded.Load(); ran != runs || discarded != discards {
+	if ran, discarded := b.sandboxes.ran.Load(), b.sandboxes.discarded.Load(); ran != runs || discarded != discards {
 		t.Errorf("%d runs and %d discarded sandboxes, want %d and %d", ran, discarded, runs, discards)
 	}
 }
 
-func (b *bench) wantFailure(t *testing.T, id string, code jobs.Code) {
+func (b *workerFixture) wantFailure(t *testing.T, id string, code jobs.Code) {
 	t.Helper()
 	record := b.get(t, id)
 	if record.Outcome == nil || record.Outcome.Failure == nil || record.Outcome.Failure.Code != code {
@@ -135,7 +135,8 @@ func (b *bench) wantFailure(t *testing.T, id string, code jobs.Code) {
 }
 
 func TestJobsAreRunAndTheirEndsStored(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	b.start(t)
 	ids := make([]string, 12)
 	for i := range ids {
@@ -159,7 +160,8 @@ func TestJobsAreRunAndTheirEndsStored(t *testing.T) {
 }
 
 func TestTheWorkerLivesWhileItRuns(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	stop := b.start(t)
 	live := func(want int) {
 		t.Helper()
@@ -186,9 +188,9 @@ func TestTheWorkerLivesWhileItRuns(t *testing.T) {
 // the end.
 func TestAJobWithoutASandboxIsLeftToTheDeliveryThatStartedIt(t *testing.T) {
 	t.Parallel()
-	b := open(t, redistest.Start(t))
+	b := newFixture(t, redistest.Start(t))
 	id := b.create(t, "def main(): pass")
-	b.pythons.fail = func() error {
+	b.sandboxes.fail = func() error {
 		_, err := b.Store.ClaimStart(t.Context(), id, "another", "another worker", time.Minute)
 		return errors.Join(errors.New("no sandbox"), err)
 	}
@@ -201,7 +203,8 @@ func TestAJobWithoutASandboxIsLeftToTheDeliveryThatStartedIt(t *testing.T) {
 }
 
 func TestAnEndedJobIsNotRun(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	id := b.create(t, "def main(): pass")
 	if _, err := b.Store.Withdraw(t.Context(), id, failure(jobs.CodeUnavailable, "withdrawn")); err != nil {
 		t.Fatal(err)
@@ -211,13 +214,14 @@ func TestAnEndedJobIsNotRun(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n := b.pythons.acquired.Load(); n != 0 {
+	if n := b.sandboxes.acquired.Load(); n != 0 {
 		t.Errorf("%d sandboxes were made", n)
 	}
 }
 
 func TestAPanicEndsTheJob(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	id := b.create(t, "panic")
 	if err := b.deliver(t, id, 0); err != nil {
 		t.Error(err)
@@ -226,8 +230,9 @@ func TestAPanicEndsTheJob(t *testing.T) {
 }
 
 func TestWithoutSandboxesAJobIsTriedAgain(t *testing.T) {
-	b := open(t, redistest.Start(t))
-	b.pythons.fail = func() error { return errors.New("no room") }
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	b.sandboxes.fail = func() error { return errors.New("no room") }
 	id := b.create(t, "def main(): pass")
 	for attempt := range acquireAttempts - 1 {
 		if err := b.deliver(t, id, attempt); err == nil || errors.Is(err, queue.ErrHeld) {
@@ -242,14 +247,15 @@ func TestWithoutSandboxesAJobIsTriedAgain(t *testing.T) {
 	}
 	b.wantFailure(t, id, jobs.CodeInternal)
 	if message := b.get(t, id).Outcome.Failure.Message; strings.Contains(message, "no room") {
-		t.Errorf("the cause is told: %s", message)
+		t.Errorf("the message has the cause: %s", message)
 	}
 }
 
 func TestAJobRunsOnceASandboxIsThere(t *testing.T) {
-	b := open(t, redistest.Start(t))
-	b.pythons.fail = func() error {
-		if b.pythons.acquired.Load() == 1 {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	b.sandboxes.fail = func() error {
+		if b.sandboxes.acquired.Load() == 1 {
 			return errors.New("no room")
 		}
 		return nil
@@ -264,7 +270,8 @@ func TestAJobRunsOnceASandboxIsThere(t *testing.T) {
 }
 
 func TestStopWaitsForRunningJobs(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	stop := b.start(t)
 	id := b.submit(t, "def main():\n    import time\n    time.sleep(1)\n    return 1")
 	b.await(t, id, running)
@@ -280,7 +287,7 @@ func TestStopWaitsForRunningJobs(t *testing.T) {
 // that a waiting job can hope for.
 func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
 	t.Parallel()
-	b := open(t, redistest.Start(t))
+	b := newFixture(t, redistest.Start(t))
 	stop := b.start(t)
 	id := b.submit(t, "def main():\n    import time\n    time.sleep(3)\n    return 1")
 	b.await(t, id, running)
@@ -310,7 +317,8 @@ func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
 }
 
 func TestADrainThatTakesTooLongEndsTruthfully(t *testing.T) {
-	b := open(t, redistest.Start(t))
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
 	b.Settings.DrainTimeout = 300 * time.Millisecond
 	stop := b.start(t)
 	id := b.submit(t, "def main():\n    import time\n    time.sleep(15)")

@@ -91,7 +91,7 @@ func (b *bench) startProgram(t *testing.T, program string, env stack.Env) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); p.Logged("the worker takes jobs", "worker", nil) == ""; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); p.Logged("worker started", "worker", nil) == ""; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the worker does not start: %s", p.Log())
 		}

@@ -131,7 +131,7 @@ func (b *bench) startWorker(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for p.Logged("the worker takes jobs", "worker", nil) == "" {
+	for p.Logged("worker started", "worker", nil) == "" {
 		select {
 		case <-p.Done():
 			return fmt.Errorf("%s ended: %s", p.Name, p.Log())

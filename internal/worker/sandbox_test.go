@@ -16,9 +16,9 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// pythons makes sandboxes that run scripts as plain python3 processes without isolation: the worker
-// is under test here.
-type pythons struct {
+// fakeSandboxes makes sandboxes that run scripts as plain python3 processes without isolation, since the worker is
+// under test here.
+type fakeSandboxes struct {
 	wall time.Duration
 	// fail, if not nil, returns why there is no sandbox; ready is called before a sandbox is
 	// returned.
@@ -28,7 +28,7 @@ type pythons struct {
 	acquired, ran, discarded atomic.Int64
 }
 
-func (p *pythons) acquire(ctx context.Context, _ string) (Sandbox, error) {
+func (p *fakeSandboxes) acquire(ctx context.Context, _ string) (Sandbox, error) {
 	p.acquired.Add(1)
 	if p.fail != nil {
 		if err := p.fail(); err != nil {
@@ -38,19 +38,19 @@ func (p *pythons) acquire(ctx context.Context, _ string) (Sandbox, error) {
 	if p.ready != nil {
 		p.ready()
 	}
-	return &python{of: p, stdout: spool{written: make(chan struct{}, 1)}}, ctx.Err()
+	return &fakeSandbox{of: p, stdout: spool{written: make(chan struct{}, 1)}}, ctx.Err()
 }
 
-type python struct {
-	of     *pythons
+type fakeSandbox struct {
+	of     *fakeSandboxes
 	stdout spool
 }
 
 // Follow implements Sandbox.
-func (p *python) Follow(ctx context.Context, told func([]jobs.OutputChunk)) {
+func (p *fakeSandbox) Follow(ctx context.Context, handle func([]jobs.OutputChunk)) {
 	for at := 0; ; {
 		if text := p.stdout.from(at); text != "" {
-			told([]jobs.OutputChunk{{Stream: jobs.Stdout, Offset: at, Text: text}})
+			handle([]jobs.OutputChunk{{Stream: jobs.Stdout, Offset: at, Text: text}})
 			at += len(text)
 		}
 		select {
@@ -85,9 +85,9 @@ func (s *spool) from(at int) string {
 	return string(s.text[at:])
 }
 
-func (p *python) Discard() { p.of.discarded.Add(1) }
+func (p *fakeSandbox) Discard() { p.of.discarded.Add(1) }
 
-func (p *python) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
+func (p *fakeSandbox) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
 	p.of.ran.Add(1)
 	if script == "panic" {
 		panic("as asked")
@@ -115,27 +115,27 @@ func (p *python) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Ou
 	return outcome
 }
 
-// counts is the Metrics of the tests.
-type counts struct {
+// fakeMetrics is the Metrics of the tests.
+type fakeMetrics struct {
 	mu      sync.Mutex
 	running int
 	ended   []jobs.Outcome
 }
 
-func (c *counts) JobStarted() {
+func (c *fakeMetrics) JobStarted() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running++
 }
 
-func (c *counts) JobEnded(outcome jobs.Outcome) {
+func (c *fakeMetrics) JobEnded(outcome jobs.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running--
 	c.ended = append(c.ended, outcome)
 }
 
-func (c *counts) check() error {
+func (c *fakeMetrics) check() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.running != 0 {

@@ -16,7 +16,7 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 	far := redistest.StartFar(t)
 	client := redistest.Client(t, far.URL())
 	near := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
-	b := open(t, far.FarURL())
+	b := newFixture(t, far.FarURL())
 	b.heartbeatInterval, b.livenessTTL = heartbeatInterval, livenessTTL
 	far.Disturb(t, "latency", `"latency": 600`)
 	b.start(t)
