@@ -2,7 +2,7 @@ package telemetry
 
 import (
 	"net/http"
-	"net/http/pprof" //nolint:gosec // its routes in http.DefaultServeMux are not served
+	"net/http/pprof" // its routes in http.DefaultServeMux are not served
 	"net/netip"
 )
 
