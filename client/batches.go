@@ -82,7 +82,7 @@ func (c *Client) WaitBatch(ctx context.Context, id string) (*Batch, error) {
 	var batch *Batch
 	for {
 		began := time.Now()
-		now, err := c.patient().GetBatch(ctx, id, Hold(hold))
+		now, err := c.withMoreAttempts().GetBatch(ctx, id, Hold(hold))
 		if err != nil {
 			return batch, err
 		}
@@ -90,7 +90,7 @@ func (c *Client) WaitBatch(ctx context.Context, id string) (*Batch, error) {
 		if BatchEnded(batch) {
 			return batch, nil
 		}
-		if err := paced(ctx, began); err != nil {
+		if err := avoidBusyPolling(ctx, began); err != nil {
 			return batch, err
 		}
 	}
@@ -122,8 +122,8 @@ type results struct {
 	options ResultsOptions
 }
 
-func (r *results) progress() any        { return r.options.After }
-func (r *results) asked() time.Duration { return 0 }
+func (r *results) progress() any             { return r.options.After }
+func (r *results) retryAfter() time.Duration { return 0 }
 
 // connect yields the results of one connection and returns the reason that it ended.
 func (r *results) connect(ctx context.Context) error {
@@ -147,20 +147,20 @@ func (r *results) connect(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		if err := r.give(bytes.TrimSpace(line)); err != nil {
+		if err := r.yieldLine(bytes.TrimSpace(line)); err != nil {
 			return err
 		}
 	}
 }
 
-// give decodes one line and yields the result. Empty lines only keep the connection alive.
-func (r *results) give(line []byte) error {
+// yieldLine decodes one line and yields the result. Empty lines only keep the connection alive.
+func (r *results) yieldLine(line []byte) error {
 	if len(line) == 0 {
 		return nil
 	}
 	var result BatchResult
 	if err := decode(line, &result); err != nil {
-		return badAnswer(err)
+		return badResponse(err)
 	}
 	r.options.After++
 	if !r.yield(result, nil) {

@@ -17,14 +17,14 @@ import (
 )
 
 // service answers the nth request with the nth handler, and all later ones with the last handler. It records the
-// requests in asked and their bodies in read.
+// requests and their bodies.
 type service struct {
 	*client.Client
 	url string
 
-	mu    sync.Mutex
-	asked []*http.Request
-	read  []string
+	mu       sync.Mutex
+	received []*http.Request
+	bodies   []string
 }
 
 func serve(t *testing.T, options []client.Option, handlers ...http.HandlerFunc) *service {
@@ -33,8 +33,8 @@ func serve(t *testing.T, options []client.Option, handlers ...http.HandlerFunc) 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
-		n := len(s.asked)
-		s.asked, s.read = append(s.asked, r), append(s.read, string(body))
+		n := len(s.received)
+		s.received, s.bodies = append(s.received, r), append(s.bodies, string(body))
 		s.mu.Unlock()
 		handlers[min(n, len(handlers)-1)](w, r)
 	}))
@@ -51,7 +51,7 @@ func serve(t *testing.T, options []client.Option, handlers ...http.HandlerFunc) 
 func (s *service) requests() ([]*http.Request, []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.asked), slices.Clone(s.read)
+	return slices.Clone(s.received), slices.Clone(s.bodies)
 }
 
 func answer(status int, body string, header ...string) http.HandlerFunc {
@@ -65,8 +65,8 @@ func answer(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-// breakOff writes text and then breaks the connection.
-func breakOff(text string) http.HandlerFunc {
+// breakConnection writes text and then breaks the connection.
+func breakConnection(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if text != "" {
 			_, _ = io.WriteString(w, text)
@@ -83,7 +83,7 @@ const (
 
 func TestAPostIsRepeatedAsTheSame(t *testing.T) {
 	s := serve(t, nil,
-		answer(503, `{"error":"away","code":"unavailable"}`), breakOff(""), breakOff(`{"result":`),
+		answer(503, `{"error":"away","code":"unavailable"}`), breakConnection(""), breakConnection(`{"result":`),
 		answer(502, "<html>a proxy"), answer(200, succeeded))
 	job, err := s.Run(t.Context(), client.Request{Script: script})
 	if err != nil {
@@ -92,19 +92,19 @@ func TestAPostIsRepeatedAsTheSame(t *testing.T) {
 	if string(job.Result) != "[3.0,12345678901234567890]" || *job.Stdout != "o" || job.Status != "succeeded" || job.CreatedAt == "" {
 		t.Errorf("the job is %+v", job)
 	}
-	asked, bodies := s.requests()
-	for i, r := range asked {
+	sent, bodies := s.requests()
+	for i, r := range sent {
 		key := r.Header.Get("Idempotency-Key")
-		if key == "" || key != asked[0].Header.Get("Idempotency-Key") || bodies[i] != bodies[0] {
+		if key == "" || key != sent[0].Header.Get("Idempotency-Key") || bodies[i] != bodies[0] {
 			t.Errorf("attempt %d has the key %q and the body %q", i, key, bodies[i])
 		}
 	}
-	if len(asked) != 5 {
-		t.Errorf("%d attempts", len(asked))
+	if len(sent) != 5 {
+		t.Errorf("%d attempts", len(sent))
 	}
 }
 
-func TestRetryAfterIsKept(t *testing.T) {
+func TestRetryAfterIsRespected(t *testing.T) {
 	s := serve(t, nil, answer(429, `{"error":"full","code":"queue_full"}`, "Retry-After", "1"), answer(200, succeeded))
 	began := time.Now()
 	if _, err := s.Run(t.Context(), client.Request{Script: script}); err != nil {
@@ -121,8 +121,8 @@ func TestAttemptsAreBounded(t *testing.T) {
 	if client.CodeOf(err) != client.CodeUnavailable {
 		t.Errorf("the error is %v", err)
 	}
-	if asked, _ := s.requests(); len(asked) != 2 {
-		t.Errorf("%d attempts", len(asked))
+	if sent, _ := s.requests(); len(sent) != 2 {
+		t.Errorf("%d attempts", len(sent))
 	}
 }
 
@@ -138,7 +138,7 @@ func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
 }
 
 // A request that would fail again in the same way is not repeated.
-func TestWhatIsFinalIsNotRepeated(t *testing.T) {
+func TestAPermanentErrorIsNotRetried(t *testing.T) {
 	for _, body := range []string{
 		`503 {"error":"dropped","code":"not_started","job_id":"j"}`, `500 {"error":"lost","code":"worker_lost","job_id":"j"}`,
 		`400 {"error":"no","code":"invalid_request"}`, `422 {"error":"boom","code":"exception","job_id":"j","traceback":"tb","stdout":"o"}`,
@@ -151,8 +151,8 @@ func TestWhatIsFinalIsNotRepeated(t *testing.T) {
 		}
 		s := serve(t, nil, answer(status, text))
 		job, err := s.Run(t.Context(), client.Request{Script: script})
-		if asked, _ := s.requests(); len(asked) != 1 || err == nil {
-			t.Errorf("%s: %d attempts, %v", body, len(asked), err)
+		if sent, _ := s.requests(); len(sent) != 1 || err == nil {
+			t.Errorf("%s: %d attempts, %v", body, len(sent), err)
 		}
 		if strings.Contains(body, "job_id") != (job != nil) || job != nil && (job.Code != client.CodeOf(err) || job.Status != "failed") {
 			t.Errorf("%s: the job is %+v", body, job)
@@ -164,7 +164,7 @@ func TestWhatIsFinalIsNotRepeated(t *testing.T) {
 }
 
 func TestNoErrorShowsASecret(t *testing.T) {
-	s := serve(t, []client.Option{client.WithAttempts(1)}, breakOff(""), answer(401, `{"error":"a valid token is needed","code":"unauthorized"}`))
+	s := serve(t, []client.Option{client.WithAttempts(1)}, breakConnection(""), answer(401, `{"error":"a valid token is needed","code":"unauthorized"}`))
 	_, broken := s.Run(t.Context(), client.Request{Script: script})
 	_, refused := s.Run(t.Context(), client.Request{Script: script})
 	withPassword, err := client.New("http://me:tok-secret@127.0.0.1:1/", client.WithAttempts(1), client.WithToken("tok-secret"))
@@ -184,7 +184,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 	}
 }
 
-func TestAnIDLeadsNowhereElse(t *testing.T) {
+func TestAnIDCannotLeadToAnotherPath(t *testing.T) {
 	s := serve(t, nil, answer(200, `{"job_id":"j","status":"queued"}`))
 	for _, id := range []string{"", ".", ".."} {
 		if _, err := s.Cancel(t.Context(), id); err == nil {
@@ -194,9 +194,9 @@ func TestAnIDLeadsNowhereElse(t *testing.T) {
 	if _, err := s.Get(t.Context(), "../a?b=%2f"); err != nil {
 		t.Error(err)
 	}
-	asked, _ := s.requests()
-	if len(asked) != 1 || asked[0].URL.EscapedPath() != "/jobs/..%2Fa%3Fb=%252f" {
-		t.Errorf("%d were asked, the last %s", len(asked), asked[len(asked)-1].URL.EscapedPath())
+	sent, _ := s.requests()
+	if len(sent) != 1 || sent[0].URL.EscapedPath() != "/jobs/..%2Fa%3Fb=%252f" {
+		t.Errorf("%d requests, the last %s", len(sent), sent[len(sent)-1].URL.EscapedPath())
 	}
 }
 
@@ -256,25 +256,25 @@ func TestAWatchThatIsCutOffGoesOn(t *testing.T) {
 	end := event("3", "end", `{"job_id":"j","status":"failed","code":"exit","error":"x"}`)
 	s := serve(t, nil,
 		events("retry: 1\n\n:hello\n\n"+event("1", "stdout", `{"text":"a"}`)+event("1b", "of_later", `7`)), // ends without the end
-		breakOff(event("2", "stderr", `{"text":"b"}`)+"event: stdout\nid: 9\ndata: {\"te"),
+		breakConnection(event("2", "stderr", `{"text":"b"}`)+"event: stdout\nid: 9\ndata: {\"te"),
 		answer(503, `{"error":"away","code":"unavailable"}`),
 		events(end+event("4", "stdout", `{"text":"never"}`)))
-	var told []string
+	var received []string
 	for e, err := range s.Watch(t.Context(), "j") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told = append(told, string(e.Kind)+e.ID+e.Text)
+		received = append(received, string(e.Kind)+e.ID+e.Text)
 		if e.Kind == client.EventEnd && e.Job.Code != client.CodeExit {
 			t.Errorf("the job is %+v", e.Job)
 		}
 	}
-	if want := []string{"stdout1a", "stderr2b", "end3"}; !slices.Equal(told, want) {
-		t.Errorf("told %q, want %q", told, want)
+	if want := []string{"stdout1a", "stderr2b", "end3"}; !slices.Equal(received, want) {
+		t.Errorf("received %q, want %q", received, want)
 	}
-	asked, _ := s.requests()
+	sent, _ := s.requests()
 	var last []string
-	for _, r := range asked {
+	for _, r := range sent {
 		last = append(last, r.Header.Get("Last-Event-ID"))
 	}
 	if want := []string{"", "1", "2", "2"}; !slices.Equal(last, want) {
@@ -285,11 +285,11 @@ func TestAWatchThatIsCutOffGoesOn(t *testing.T) {
 func TestAWatchEndsWithoutMore(t *testing.T) {
 	s := serve(t, nil, answer(204, ""))
 	for e, err := range s.Watch(t.Context(), "j", client.After("3")) {
-		t.Errorf("told %+v, %v", e, err)
+		t.Errorf("received %+v, %v", e, err)
 	}
 }
 
-func TestAWatchGivesUp(t *testing.T) {
+func TestAWatchEndsAfterItsAttempts(t *testing.T) {
 	s := serve(t, []client.Option{client.WithAttempts(2)}, events("retry: 1\n\n"+event("1", "stdout", `{"text":"a"}`)), events("retry: 1\n\n"))
 	var errs []error
 	for _, err := range s.Watch(t.Context(), "j") {
@@ -298,8 +298,8 @@ func TestAWatchGivesUp(t *testing.T) {
 	if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], io.ErrUnexpectedEOF) {
 		t.Errorf("the errors are %v", errs)
 	}
-	if asked, _ := s.requests(); len(asked) != 6 {
-		t.Errorf("%d connections", len(asked))
+	if sent, _ := s.requests(); len(sent) != 6 {
+		t.Errorf("%d connections", len(sent))
 	}
 }
 
@@ -334,7 +334,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 
 func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
 	s := serve(t, nil,
-		breakOff("{\"index\":1,\"code\":\"invalid_request\"}\n\n{\"index\":0,\"jo"),
+		breakConnection("{\"index\":1,\"code\":\"invalid_request\"}\n\n{\"index\":0,\"jo"),
 		events("{\"index\":0,\"job\":{\"job_id\":\"j\"}}\n{\"index\":2"), // a whole answer, but not a whole line
 		events("{\"index\":2,\"job\":{\"job_id\":\"k\"}}\n"))
 	var indexes []int
@@ -344,9 +344,9 @@ func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
 		}
 		indexes = append(indexes, result.Index)
 	}
-	asked, _ := s.requests()
+	sent, _ := s.requests()
 	var after []string
-	for _, r := range asked {
+	for _, r := range sent {
 		after = append(after, r.URL.Query().Get("after"))
 	}
 	if !slices.Equal(indexes, []int{1, 0, 2}) || !slices.Equal(after, []string{"0", "1", "2"}) {
@@ -354,7 +354,7 @@ func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
 	}
 }
 
-func TestWaitGivesTheJobAndItsError(t *testing.T) {
+func TestWaitReturnsTheJobAndItsError(t *testing.T) {
 	s := serve(t, nil, answer(200, `{"job_id":"j","status":"running"}`),
 		answer(200, `{"job_id":"j","status":"failed","code":"timeout","error":"too long","limit":{"name":"wall","value":1,"unit":"seconds"}}`))
 	job, err := s.Wait(t.Context(), "j")
@@ -364,7 +364,7 @@ func TestWaitGivesTheJobAndItsError(t *testing.T) {
 	}
 }
 
-func TestTheTextOfAnErrorSaysWhereAndWhatHelps(t *testing.T) {
+func TestErrorTextHasDetailAndHint(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil, answer(422, `{"error":"no JSON","code":"not_serializable","job_id":"j","status":"failed","created_at":"2026-01-02T03:04:05.678Z","detail":"result[1]: set","hint":"use a list"}`))
 	job, err := s.Run(t.Context(), client.Request{Script: script})

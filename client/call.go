@@ -19,8 +19,8 @@ import (
 
 const (
 	jsonType = "application/json"
-	// maxAnswerBytes bounds a response that is read into memory. The service's own bounds are settings, and far lower.
-	maxAnswerBytes = 256 << 20
+	// maxResponseBytes bounds a response that is read into memory. The service's own bounds are settings, and far lower.
+	maxResponseBytes = 256 << 20
 )
 
 // call is one request of the contract. It can be sent any number of times.
@@ -33,21 +33,21 @@ type call struct {
 	body   []byte
 }
 
-// fetch sends a call, decodes the response's body into answer, and returns the HTTP status.
-func (c *Client) fetch(ctx context.Context, call call, answer any) (status int, err error) {
-	err = c.persist(ctx, func() error {
+// fetch sends a call, decodes the response's body into result, and returns the HTTP status.
+func (c *Client) fetch(ctx context.Context, call call, result any) (status int, err error) {
+	err = c.retry(ctx, func() error {
 		response, err := c.send(ctx, call)
 		if err != nil {
 			return err
 		}
 		defer response.Body.Close()
 		status = response.StatusCode
-		body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+		body, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
 		if err != nil {
-			return fmt.Errorf("the answer broke off: %w", err)
+			return fmt.Errorf("the response broke off: %w", err)
 		}
-		if err := decode(body, answer); err != nil {
-			return badAnswer(err)
+		if err := decode(body, result); err != nil {
+			return badResponse(err)
 		}
 		return nil
 	})
@@ -56,19 +56,19 @@ func (c *Client) fetch(ctx context.Context, call call, answer any) (status int, 
 
 // stream sends a call whose response is read as it arrives. The caller closes the body.
 func (c *Client) stream(ctx context.Context, call call) (response *http.Response, err error) {
-	err = c.persist(ctx, func() (err error) {
-		response, err = c.send(ctx, call) //nolint:bodyclose // the caller does
+	err = c.retry(ctx, func() (err error) {
+		response, err = c.send(ctx, call) //nolint:bodyclose // the caller closes it
 		return err
 	})
 	return response, err
 }
 
-// persist calls try until it succeeds, fails permanently, or the attempts are used up.
-func (c *Client) persist(ctx context.Context, try func() error) error {
+// retry calls try until it succeeds, fails permanently, or the attempts are used up.
+func (c *Client) retry(ctx context.Context, try func() error) error {
 	pauses := c.pauses()
 	for attempt := 1; ; attempt++ {
 		err := try()
-		if err == nil || ctx.Err() != nil || attempt >= c.attempts || !passing(err) {
+		if err == nil || ctx.Err() != nil || attempt >= c.attempts || !isRetryable(err) {
 			return err
 		}
 		if !pause(ctx, pauseAfter(err, pauses.NextBackOff())) {
@@ -77,20 +77,20 @@ func (c *Client) persist(ctx context.Context, try func() error) error {
 	}
 }
 
-// passing reports whether the next attempt may succeed after this error.
-func passing(err error) bool {
-	var refused *Error
+// isRetryable reports whether the next attempt may succeed after this error.
+func isRetryable(err error) bool {
+	var response *Error
 	var untrusted *tls.CertificateVerificationError
-	var hopeless *backoff.PermanentError
+	var permanent *backoff.PermanentError
 	switch {
-	case errors.As(err, &untrusted), errors.As(err, &hopeless):
+	case errors.As(err, &untrusted), errors.As(err, &permanent):
 		return false
-	case !errors.As(err, &refused):
+	case !errors.As(err, &response):
 		return true // no connection, or it broke
-	case refused.Code != "":
-		return refused.Code == CodeQueueFull || refused.Code == CodeUnavailable
+	case response.Code != "":
+		return response.Code == CodeQueueFull || response.Code == CodeUnavailable
 	}
-	switch refused.Status { // a proxy's response
+	switch response.Status { // a proxy's response
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	default:
@@ -99,13 +99,13 @@ func passing(err error) bool {
 }
 
 // pauseAfter returns the service's Retry-After plus up to a quarter of it, so that clients with the same Retry-After
-// do not retry at the same moment. Without a Retry-After it returns ours.
-func pauseAfter(err error, ours time.Duration) time.Duration {
-	var refused *Error
-	if errors.As(err, &refused) && refused.RetryAfter > 0 {
-		return refused.RetryAfter + rand.N(refused.RetryAfter/4) //nolint:gosec // a pause is no secret
+// do not retry at the same moment. Without a Retry-After it returns own.
+func pauseAfter(err error, own time.Duration) time.Duration {
+	var response *Error
+	if errors.As(err, &response) && response.RetryAfter > 0 {
+		return response.RetryAfter + rand.N(response.RetryAfter/4) //nolint:gosec // a pause is no secret
 	}
-	return ours
+	return own
 }
 
 // pause waits for d and reports whether it did. It returns false as soon as ctx is done, and at once if ctx's deadline
@@ -154,16 +154,16 @@ func (c *Client) send(ctx context.Context, call call) (*http.Response, error) {
 		cancel()
 		return nil, fmt.Errorf("the service cannot be reached: %w", err)
 	}
-	response.Body = watchIdle(response.Body, cancel, c.idle)
+	response.Body = withIdleTimeout(response.Body, cancel, c.idle)
 	if response.StatusCode/100 == 2 {
 		return response, nil
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
 	if err != nil {
-		return nil, fmt.Errorf("the answer broke off: %w", err)
+		return nil, fmt.Errorf("the response broke off: %w", err)
 	}
-	return nil, refusal(response, body)
+	return nil, responseError(response, body)
 }
 
 // target returns the URL of a call.
@@ -172,7 +172,7 @@ func (c *Client) target(call call) (string, error) {
 	for i, element := range call.path {
 		// These would lead to another path.
 		if element == "" || element == "." || element == ".." {
-			return "", fmt.Errorf("%q is no id and no part of a file's name", element)
+			return "", fmt.Errorf("%q is neither an id nor a part of a file's name", element)
 		}
 		elements[i] = url.PathEscape(element)
 	}
@@ -181,10 +181,10 @@ func (c *Client) target(call call) (string, error) {
 	return target.String(), nil
 }
 
-// badAnswer returns the error for a response that does not follow the contract. It is permanent: another attempt would
+// badResponse returns the error for a response that does not follow the contract. It is permanent: another attempt would
 // return the same.
-func badAnswer(cause error) error {
-	return backoff.Permanent(fmt.Errorf("the answer is not what Cellblock's contract says: %w", cause))
+func badResponse(cause error) error {
+	return backoff.Permanent(fmt.Errorf("the response does not follow Cellblock's contract: %w", cause))
 }
 
 // decode parses JSON. It ignores unknown fields, which a later version of the service may add.

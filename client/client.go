@@ -52,17 +52,17 @@ type (
 const (
 	// defaultAttempts is the maximum number of times that a call is sent.
 	defaultAttempts = 5
-	// patience multiplies the attempts of calls that wait for or follow a job that was accepted.
-	patience = 3
-	// firstPause and longestPause bound the pause between attempts, which doubles and varies by half, if the service
+	// waitAttemptsFactor multiplies the attempts of calls that wait for or follow a job that was accepted.
+	waitAttemptsFactor = 3
+	// initialPause and longestPause bound the pause between attempts, which doubles and varies by half, if the service
 	// sends no Retry-After.
-	firstPause   = 250 * time.Millisecond
-	longestPause = 10 * time.Second
-	// answerBound is the timeout for a response's header, after which the call is repeated. It is longer than the
+	initialPause = 250 * time.Millisecond
+	maxPause     = 10 * time.Second
+	// headerTimeout is the timeout for a response's header, after which the call is repeated. It is longer than the
 	// service holds a response, which is a setting of the service.
-	answerBound = 2 * time.Minute
-	// idleBound closes a connection on which no data arrives. The service sends something every 15 seconds.
-	idleBound = time.Minute
+	headerTimeout = 2 * time.Minute
+	// idleTimeout closes a connection on which no data arrives. The service sends something every 15 seconds.
+	idleTimeout = time.Minute
 )
 
 // Client calls one service. It is safe for concurrent use. Close releases its idle connections.
@@ -110,7 +110,7 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, fmt.Errorf("the service's URL must be such as http://127.0.0.1:8080, not %q", base.Redacted())
 	}
-	c := &Client{base: base, http: &http.Client{Transport: transport()}, attempts: defaultAttempts, pauses: pauses, idle: idleBound}
+	c := &Client{base: base, http: &http.Client{Transport: transport()}, attempts: defaultAttempts, pauses: pauses, idle: idleTimeout}
 	WithToken(os.Getenv("CELLBLOCK_TOKEN"))(c)
 	for _, option := range options {
 		option(c)
@@ -121,13 +121,13 @@ func New(baseURL string, options ...Option) (*Client, error) {
 // Close closes the idle connections. The client can still be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// patient returns a copy of the client with more attempts, for calls that wait for a job.
-func (c *Client) patient() *Client {
-	patient := *c
+// withMoreAttempts returns a copy of the client with more attempts, for calls that wait for a job.
+func (c *Client) withMoreAttempts() *Client {
+	more := *c
 	if c.attempts > 1 {
-		patient.attempts *= patience
+		more.attempts *= waitAttemptsFactor
 	}
-	return &patient
+	return &more
 }
 
 func transport() http.RoundTripper {
@@ -136,12 +136,12 @@ func transport() http.RoundTripper {
 		return http.DefaultTransport // replaced by the program
 	}
 	own := standard.Clone()
-	own.ResponseHeaderTimeout = answerBound
+	own.ResponseHeaderTimeout = headerTimeout
 	return own
 }
 
 func pauses() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
-		InitialInterval: firstPause, MaxInterval: longestPause, Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
+		InitialInterval: initialPause, MaxInterval: maxPause, Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
 	}
 }

@@ -179,7 +179,7 @@ func TestRequestsAreTheContracts(t *testing.T) {
 				t.Error(err)
 			}
 			if !met.Load() {
-				t.Error("nothing was asked")
+				t.Error("no request was sent")
 			}
 		})
 	}

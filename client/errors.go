@@ -134,16 +134,16 @@ func deref(text *string) string {
 	return *text
 }
 
-// refusal converts a response other than 2xx to an Error.
-func refusal(response *http.Response, body []byte) *Error {
-	var told Job
-	if decode(body, &told) != nil || told.Code == "" {
-		told = Job{Error: fmt.Sprintf("the answer is %q, and not in Cellblock's own words", response.Status)}
+// responseError converts a response other than 2xx to an Error.
+func responseError(response *http.Response, body []byte) *Error {
+	var job Job
+	if decode(body, &job) != nil || job.Code == "" {
+		job = Job{Error: fmt.Sprintf("the response is %q, and not from Cellblock", response.Status)}
 	}
-	if told.Status == "" { // an error about a withdrawn job has no status
-		told.Status = api.JobStatusFailed
+	if job.Status == "" { // an error about a withdrawn job has no status
+		job.Status = api.JobStatusFailed
 	}
-	e := errorOf(&told, response.StatusCode)
+	e := errorOf(&job, response.StatusCode)
 	e.RequestID = response.Header.Get("X-Request-Id")
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second

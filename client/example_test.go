@@ -27,7 +27,7 @@ func ExampleClient_Run() {
 	case errors.As(err, &failed) && failed.Code == client.CodeException:
 		fmt.Println(failed.Traceback)
 	default:
-		slog.Error("it could not be run", "error", err)
+		slog.Error("running the script failed", "error", err)
 	}
 }
 
@@ -42,13 +42,13 @@ func ExampleClient_Watch() {
 	ctx := context.Background()
 	job, err := c.Submit(ctx, client.Request{Script: hello, Args: map[string]any{"name": "world"}})
 	if err != nil {
-		slog.Error("it was not accepted", "error", err)
+		slog.Error("submitting the script failed", "error", err)
 		return
 	}
 	for event, err := range c.Watch(ctx, job.JobID) {
 		switch {
 		case err != nil:
-			slog.Error("it cannot be watched any more", "error", err)
+			slog.Error("watching the job failed", "error", err)
 		case event.Kind == client.EventStdout:
 			fmt.Print(event.Text)
 		case event.Kind == client.EventEnd:

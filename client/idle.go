@@ -9,7 +9,7 @@ import (
 )
 
 // errIdle is the error of a connection that was closed because no data arrived.
-var errIdle = errors.New("nothing came any more")
+var errIdle = errors.New("no data arrived in time")
 
 // idleBody is a response body whose reads fail when no data arrives for a while. Without it, a read from a peer that
 // vanished blocks forever.
@@ -21,9 +21,9 @@ type idleBody struct {
 	idle   atomic.Bool
 }
 
-// watchIdle wraps body. It takes over the cancel function of the request, and calls it when a read gets no data within
+// withIdleTimeout wraps body. It takes over the cancel function of the request, and calls it when a read gets no data within
 // bound, and on Close.
-func watchIdle(body io.ReadCloser, cancel context.CancelFunc, bound time.Duration) io.ReadCloser {
+func withIdleTimeout(body io.ReadCloser, cancel context.CancelFunc, bound time.Duration) io.ReadCloser {
 	b := &idleBody{ReadCloser: body, bound: bound, cancel: cancel}
 	b.timer = time.AfterFunc(bound, func() {
 		b.idle.Store(true)

@@ -18,14 +18,14 @@ func TestAnIdleConnectionIsMadeAgain(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if connections.Add(1) > 1 {
 			if last := r.Header.Get("Last-Event-ID"); last != "2" {
-				t.Errorf("it came back with %q", last)
+				t.Errorf("reconnected with %q", last)
 			}
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		say(w, "event: stdout\nid: 1\ndata: {\"text\":\"a\"}\n\n")
+		writeAndFlush(w, "event: stdout\nid: 1\ndata: {\"text\":\"a\"}\n\n")
 		<-slept
-		say(w, "event: stdout\nid: 2\ndata: {\"text\":\"b\"}\n\n")
+		writeAndFlush(w, "event: stdout\nid: 2\ndata: {\"text\":\"b\"}\n\n")
 		<-r.Context().Done()
 	}))
 	defer server.Close()
@@ -46,11 +46,11 @@ func TestAnIdleConnectionIsMadeAgain(t *testing.T) {
 		}
 	}
 	if !slices.Equal(texts, []string{"a", "b"}) || connections.Load() != 2 {
-		t.Errorf("told %q over %d connections", texts, connections.Load())
+		t.Errorf("received %q over %d connections", texts, connections.Load())
 	}
 }
 
-func say(w http.ResponseWriter, text string) {
+func writeAndFlush(w http.ResponseWriter, text string) {
 	_, _ = io.WriteString(w, text)
 	_ = http.NewResponseController(w).Flush()
 }

@@ -17,8 +17,8 @@ import (
 const (
 	// hold is how long the service is asked to hold its response. Its maximum is 30 s.
 	hold = 25 * time.Second
-	// leastHold is the time below which a response counts as not held, and the pause after such a response.
-	leastHold = 500 * time.Millisecond
+	// minHold is the time below which a response counts as not held, and the pause after such a response.
+	minHold = 500 * time.Millisecond
 )
 
 // Run runs a script and waits for its end, also longer than the service holds a response. It returns a failed job
@@ -104,7 +104,7 @@ func (c *Client) wait(ctx context.Context, job *Job, inline bool) (*Job, error) 
 	}
 	for {
 		began := time.Now()
-		now, err := c.patient().Get(ctx, job.JobID, options...)
+		now, err := c.withMoreAttempts().Get(ctx, job.JobID, options...)
 		if err != nil {
 			return job, err
 		}
@@ -112,15 +112,15 @@ func (c *Client) wait(ctx context.Context, job *Job, inline bool) (*Job, error) 
 		if Ended(job.Status) {
 			return job, Failure(job)
 		}
-		if err := paced(ctx, began); err != nil {
+		if err := avoidBusyPolling(ctx, began); err != nil {
 			return job, err
 		}
 	}
 }
 
-// paced waits for leastHold if the response was not held, so that the client does not poll in a tight loop.
-func paced(ctx context.Context, began time.Time) error {
-	if time.Since(began) < leastHold && !pause(ctx, leastHold) {
+// avoidBusyPolling waits for leastHold if the response was not held, so that the client does not poll in a tight loop.
+func avoidBusyPolling(ctx context.Context, began time.Time) error {
+	if time.Since(began) < minHold && !pause(ctx, minHold) {
 		<-ctx.Done() // the deadline is less than a pause away
 	}
 	return ctx.Err()

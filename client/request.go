@@ -15,9 +15,9 @@ import (
 	"cellblock/api"
 )
 
-// formFrom is the total size of files from which a request is sent as a multipart form, which needs no base64 and may
+// multipartThreshold is the total size of files from which a request is sent as a multipart form, which needs no base64 and may
 // be larger.
-const formFrom = 256 << 10
+const multipartThreshold = 256 << 10
 
 // Request is a script to run. Only Script is required. The service refuses a field above its limit and names it.
 type Request struct {
@@ -70,13 +70,13 @@ func (l Limits) wire() *api.RequestLimits {
 		return nil
 	}
 	return &api.RequestLimits{
-		WallSeconds: given(float32(l.Wall.Seconds())), CPUSeconds: given(float32(l.CPU.Seconds())),
-		MemoryMb: given(float32(l.MemoryMB)), Processes: given(l.Processes), OutputBytes: given(l.OutputBytes),
+		WallSeconds: optional(float32(l.Wall.Seconds())), CPUSeconds: optional(float32(l.CPU.Seconds())),
+		MemoryMb: optional(float32(l.MemoryMB)), Processes: optional(l.Processes), OutputBytes: optional(l.OutputBytes),
 	}
 }
 
-// given returns a pointer to value; nil for the zero value.
-func given[T comparable](value T) *T {
+// optional returns a pointer to value; nil for the zero value.
+func optional[T comparable](value T) *T {
 	var none T
 	if value == none {
 		return nil
@@ -87,8 +87,8 @@ func given[T comparable](value T) *T {
 // wire returns the contract's request, without files.
 func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 	wire := api.ExecuteRequest{
-		Script: r.Script, Async: given(async), Stdin: given(r.Stdin), Limits: r.Limits.wire(),
-		Priority: given(r.Priority), CallbackURL: given(r.CallbackURL), StartWithin: given(r.StartWithin.Seconds()),
+		Script: r.Script, Async: optional(async), Stdin: optional(r.Stdin), Limits: r.Limits.wire(),
+		Priority: optional(r.Priority), CallbackURL: optional(r.CallbackURL), StartWithin: optional(r.StartWithin.Seconds()),
 	}
 	if len(r.Env) > 0 {
 		wire.Env = &r.Env
@@ -96,7 +96,7 @@ func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 	if r.Args != nil {
 		args, err := encode(r.Args)
 		if err != nil {
-			return wire, fmt.Errorf("args are no JSON: %w", err)
+			return wire, fmt.Errorf("args cannot be encoded as JSON: %w", err)
 		}
 		wire.Args = (*jsontext.Value)(&args)
 	}
@@ -128,7 +128,7 @@ func (r *Request) json(async bool) ([]byte, error) {
 	}
 	encoded, err := encode(wire)
 	if err != nil {
-		return nil, fmt.Errorf("the request is no JSON: %w", err)
+		return nil, fmt.Errorf("the request cannot be encoded as JSON: %w", err)
 	}
 	return encoded, nil
 }
@@ -141,7 +141,7 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	}
 	encoded, err := encode(wire)
 	if err != nil {
-		return nil, "", fmt.Errorf("the request is no JSON: %w", err)
+		return nil, "", fmt.Errorf("the request cannot be encoded as JSON: %w", err)
 	}
 	var fields map[string]jsontext.Value
 	if err := decode(encoded, &fields); err != nil {
@@ -184,7 +184,7 @@ func (r *Request) call(async bool) (call, error) {
 	var body []byte
 	var err error
 	contentType := jsonType
-	if total < formFrom {
+	if total < multipartThreshold {
 		body, err = r.json(async)
 	} else {
 		body, contentType, err = r.form(async)

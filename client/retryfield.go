@@ -25,10 +25,10 @@ func (f *retryField) Write(p []byte) (int, error) {
 	for {
 		end := bytes.IndexAny(p, "\r\n")
 		if end < 0 {
-			f.keep(p)
+			f.appendToLine(p)
 			return n, nil
 		}
-		f.keep(p[:end])
+		f.appendToLine(p[:end])
 		if value, ok := strings.CutPrefix(string(f.line), "retry:"); ok {
 			// The standard allows digits only; other values are ignored.
 			if ms, err := strconv.ParseUint(strings.TrimPrefix(value, " "), 10, 32); err == nil {
@@ -39,6 +39,6 @@ func (f *retryField) Write(p []byte) (int, error) {
 	}
 }
 
-func (f *retryField) keep(p []byte) {
+func (f *retryField) appendToLine(p []byte) {
 	f.line = append(f.line, p[:min(len(p), maxFieldBytes-len(f.line))]...)
 }

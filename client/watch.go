@@ -13,7 +13,7 @@ import (
 )
 
 // maxEventBytes bounds one event. The end event holds the whole job.
-const maxEventBytes = maxAnswerBytes
+const maxEventBytes = maxResponseBytes
 
 // EventKind is the kind of an Event.
 type EventKind string
@@ -74,8 +74,8 @@ type watcher struct {
 	retry time.Duration
 }
 
-func (w *watcher) progress() any        { return w.last }
-func (w *watcher) asked() time.Duration { return w.retry }
+func (w *watcher) progress() any             { return w.last }
+func (w *watcher) retryAfter() time.Duration { return w.retry }
 
 // connect yields the events of one connection and returns the reason that it ended.
 func (w *watcher) connect(ctx context.Context) error {
@@ -96,15 +96,15 @@ func (w *watcher) connect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := w.give(raw); err != nil {
+		if err := w.yieldEvent(raw); err != nil {
 			return err
 		}
 	}
 	return io.ErrUnexpectedEOF // the end event is missing
 }
 
-// give decodes one event and yields it. It skips unknown kinds.
-func (w *watcher) give(raw sse.Event) error {
+// yieldEvent decodes one event and yields it. It skips unknown kinds.
+func (w *watcher) yieldEvent(raw sse.Event) error {
 	event := Event{Kind: EventKind(raw.Type), ID: raw.LastEventID}
 	var err error
 	switch event.Kind {
@@ -123,7 +123,7 @@ func (w *watcher) give(raw sse.Event) error {
 		return nil
 	}
 	if err != nil {
-		return badAnswer(err)
+		return badResponse(err)
 	}
 	if raw.LastEventID != "" {
 		w.last = raw.LastEventID
