@@ -66,7 +66,8 @@ func (f footprint) most(other footprint) footprint {
 // too few slots. Every watcher must receive each print once, and every client must get a response.
 func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *crowd, err error) {
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{
-		"WORKER_CONCURRENCY": strconv.Itoa(2 * crowdWatched), "PRELOAD": "", "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python,
+		"WORKER_CONCURRENCY": strconv.Itoa(2 * crowdWatched), "PRELOAD": "", "NSJAIL": o.nsjail,
+		"SANDBOX_PYTHON": o.python,
 	}}})
 	if err != nil {
 		return nil, err
@@ -121,7 +122,8 @@ func (c *crowd) gather(ctx context.Context, client *http.Client, url string) err
 	var all sync.WaitGroup
 	errs := make(chan error, crowdWatchers+crowdWaiting)
 	seen := make([][]time.Duration, crowdWatchers)
-	const talker = "import time\ndef main():\n    for _ in range(100):\n        print(time.time())\n        time.sleep(0.1)\n"
+	const talker = "import time\ndef main():\n    for _ in range(100):\n        print(time.time())\n" +
+		"        time.sleep(0.1)\n"
 	for i := range crowdWatched {
 		id, err := submit(ctx, client, url, talker)
 		if err != nil {
@@ -130,7 +132,8 @@ func (c *crowd) gather(ctx context.Context, client *http.Client, url string) err
 		for j := range crowdWatchers / crowdWatched {
 			watcher := &seen[i*crowdWatchers/crowdWatched+j]
 			all.Go(func() {
-				err := stack.Watch(ctx, client, url, id, "", func(event stack.Event) { *watcher = append(*watcher, delays(event)...) })
+				err := stack.Watch(ctx, client, url, id,
+					"", func(event stack.Event) { *watcher = append(*watcher, delays(event)...) })
 				if err == nil && len(*watcher) != 100 {
 					err = fmt.Errorf("a watcher saw %d of 100 prints", len(*watcher))
 				}
@@ -190,7 +193,8 @@ func submit(ctx context.Context, client *http.Client, url, script string) (strin
 	var accepted struct {
 		JobID string `json:"job_id"`
 	}
-	if status := stack.Ask(ctx, client, http.MethodPost, url+"/execute", body, "", &accepted); status != http.StatusAccepted {
+	if status := stack.Ask(ctx, client, http.MethodPost, url+"/execute", body, "",
+		&accepted); status != http.StatusAccepted {
 		return "", fmt.Errorf("POST /execute gives %d", status)
 	}
 	return accepted.JobID, nil

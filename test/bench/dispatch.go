@@ -55,7 +55,9 @@ func measureDispatch(ctx context.Context, o options) (_ *dispatch, err error) {
 }
 
 // dispatchTimes leaves out the first job, which opens the connections.
-func dispatchTimes(ctx context.Context, producer *queue.Producer, started <-chan time.Time, count int) ([]time.Duration, error) {
+func dispatchTimes(ctx context.Context, producer *queue.Producer, started <-chan time.Time,
+	count int,
+) ([]time.Duration, error) {
 	times := make([]time.Duration, 0, count)
 	for n := range count + 1 {
 		select {

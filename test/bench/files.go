@@ -42,7 +42,8 @@ def main(n):
 
 // measureFiles subtracts the median time of the same job without files.
 func measureFiles(ctx context.Context, programs stack.Programs) (_ *fileSpeed, err error) {
-	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"SANDBOX": "warm", "WORKER_CONCURRENCY": "1"}}})
+	s, err := stack.Start(ctx,
+		stack.Config{Programs: programs, Workers: []stack.Env{{"SANDBOX": "warm", "WORKER_CONCURRENCY": "1"}}})
 	if err != nil {
 		return nil, err
 	}

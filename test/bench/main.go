@@ -91,9 +91,11 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.jobs, "jobs", 300, "jobs of the dispatch and the command measurement (10 to 10000)")
 	flags.IntVar(&o.workers, "workers", 20, "idle workers of the command measurement (1 to 100)")
 	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time for counting commands while nothing happens (1s to 10m)")
-	flags.IntVar(&o.runs, "runs", 100, "runs of each script for the overhead, services and bare nsjail in turn (10 to 10000)")
+	flags.IntVar(&o.runs, "runs", 100,
+		"runs of each script for the overhead, services and bare nsjail in turn (10 to 10000)")
 	flags.DurationVar(&o.round, "round", 4*time.Second, "length of each of the speed measurement's rounds (1s to 10m)")
-	flags.StringVar(&o.out, "out", "test/bench/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
+	flags.StringVar(&o.out, "out", "test/bench/results.jsonl",
+		"file to append the result to, as one line of JSON; empty: none")
 	flags.StringVar(&o.python, "python", nsjail.DefaultPrefix()+"/bin/python3", "the sandbox's interpreter")
 	flags.StringVar(&o.nsjail, "nsjail", nsjail.DefaultPrefix()+"/bin/nsjail", "nsjail's executable")
 	if err := flags.Parse(args); err != nil {
@@ -106,7 +108,8 @@ func parse(args []string) (options, error) {
 		}
 	}
 	within := func(n, least, most int) bool { return n >= least && n <= most }
-	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.runs, 10, 10_000) || o.idle < time.Second || o.idle > 10*time.Minute || o.round < time.Second || o.round > 10*time.Minute {
+	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.runs, 10, 10_000) ||
+		o.idle < time.Second || o.idle > 10*time.Minute || o.round < time.Second || o.round > 10*time.Minute {
 		return o, errors.New("a number is out of its range; see -help")
 	}
 	return o, nil

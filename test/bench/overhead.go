@@ -139,7 +139,8 @@ func newBare(ctx context.Context, o options, dir, script string) (*bare, error) 
 		o.nsjail, "--config", config, "--user", "1000:" + outsideID + ":1", "--group", "1000:" + outsideID + ":1",
 		"--bindmount_ro", program + ":/bare.py",
 	}
-	out, err := exec.CommandContext(ctx, o.python, "-I", "-c", "import sys; print(sys.prefix); print(sys.base_prefix)").Output()
+	out, err := exec.CommandContext(ctx, o.python, "-I", "-c",
+		"import sys; print(sys.prefix); print(sys.base_prefix)").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask %s where it lives: %w", o.python, err)
 	}

@@ -21,7 +21,8 @@ func (r report) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if r.Dispatch != nil {
 		fmt.Fprintf(w, "idle dispatch\tmedian ms\tp99 ms\tmax ms\taim\n")
-		fmt.Fprintf(w, "enqueue to handler\t%.2f\t%.2f\t%.2f\t%s\n\n", r.Dispatch.Median, r.Dispatch.P99, r.Dispatch.Max,
+		fmt.Fprintf(w, "enqueue to handler\t%.2f\t%.2f\t%.2f\t%s\n\n", r.Dispatch.Median,
+			r.Dispatch.P99, r.Dispatch.Max,
 			verdict(r.Dispatch.Median, dispatchAim))
 	}
 	if c := r.Commands; c != nil {
@@ -31,10 +32,12 @@ func (r report) print(out io.Writer) error {
 		fmt.Fprintf(w, "per idle second\t%s\n\n", names(c.IdleByName))
 	}
 	if len(r.Overhead) > 0 {
-		fmt.Fprintf(w, "overhead\tservice median ms\tp99 ms\tbare nsjail median ms\tp99 ms\twith Python's own end\toverhead ms\taim\n")
+		fmt.Fprintf(w, "overhead\tservice median ms\tp99 ms\tbare nsjail median ms\tp99 ms\twith Python's own "+
+			"end\toverhead ms\taim\n")
 		for _, c := range r.Overhead {
 			fmt.Fprintf(w, "%s script, %s sandbox\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%s\n", c.Script, c.Sandbox,
-				c.Service.Median, c.Service.P99, c.Bare.Median, c.Bare.P99, c.BareFull.Median, c.Overhead, verdict(c.Overhead, overheadAim))
+				c.Service.Median, c.Service.P99, c.Bare.Median, c.Bare.P99, c.BareFull.Median, c.Overhead,
+				verdict(c.Overhead, overheadAim))
 		}
 	}
 	r.printSpeed(w)
@@ -47,13 +50,16 @@ func (r report) printSpeed(w io.Writer) {
 		if c.Script == "pandas" && c.Sandbox == "warm" {
 			fmt.Fprintf(w, "\nwarm, pandas, one client\tgot\taim\n")
 			fmt.Fprintf(w, "median ms\t%.1f\t%s\n", c.Service.Median, verdict(c.Service.Median, 8))
-			fmt.Fprintf(w, "times less than bare nsjail\t%.1f\t%s\n", c.BareFull.Median/c.Service.Median, atLeast(c.BareFull.Median/c.Service.Median, 40))
-			fmt.Fprintf(w, "p99 over p50\t%.1f\t%s\n", c.Service.P99/c.Service.Median, verdict(c.Service.P99/c.Service.Median, 4))
+			fmt.Fprintf(w, "times less than bare nsjail\t%.1f\t%s\n", c.BareFull.Median/c.Service.Median,
+				atLeast(c.BareFull.Median/c.Service.Median, 40))
+			fmt.Fprintf(w, "p99 over p50\t%.1f\t%s\n", c.Service.P99/c.Service.Median,
+				verdict(c.Service.P99/c.Service.Median, 4))
 		}
 	}
 	aims := map[string]float64{"pandas": 25, "return 1": 2}
 	for _, s := range r.Speed {
-		fmt.Fprintf(w, "\n%s, jobs per second, %d clients\tservice %.0f\tdirect %.0f\tbare nsjail %.1f\n", s.Script, clients, s.Service, s.Direct, s.Bare)
+		fmt.Fprintf(w, "\n%s, jobs per second, %d clients\tservice %.0f\tdirect %.0f\tbare nsjail %.1f\n", s.Script,
+			clients, s.Service, s.Direct, s.Bare)
 		fmt.Fprintf(w, "times bare nsjail\t%.1f\t%s\n", s.Service/s.Bare, atLeast(s.Service/s.Bare, aims[s.Script]))
 		fmt.Fprintf(w, "part of direct\t%.2f\t%s\n", s.Service/s.Direct, atLeast(s.Service/s.Direct, 0.6))
 	}
@@ -62,7 +68,8 @@ func (r report) printSpeed(w io.Writer) {
 	}
 	if r.Rest != nil {
 		fmt.Fprintf(w, "\nat rest\tgot\taim\n")
-		fmt.Fprintf(w, "MB for each ready sandbox\t%.2f\t%s\n", float64(r.Rest.ReadyBytes)/(1<<20), verdict(float64(r.Rest.ReadyBytes)/(1<<20), 3))
+		fmt.Fprintf(w, "MB for each ready sandbox\t%.2f\t%s\n", float64(r.Rest.ReadyBytes)/(1<<20),
+			verdict(float64(r.Rest.ReadyBytes)/(1<<20), 3))
 		fmt.Fprintf(w, "percent of a core, idle\t%.2f\t%s\n", r.Rest.CPU*100, verdict(r.Rest.CPU*100, 1))
 	}
 	if r.Crowd != nil {
@@ -71,7 +78,8 @@ func (r report) printSpeed(w io.Writer) {
 }
 
 func (c *crowd) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%d watchers and %d waiting clients\tbefore\tmost\t%.0f s after\n", c.Watchers, c.Waiting, c.After.Seconds)
+	fmt.Fprintf(w, "\n%d watchers and %d waiting clients\tbefore\tmost\t%.0f s after\n", c.Watchers, c.Waiting,
+		c.After.Seconds)
 	row := func(name string, of func(footprint) float64) {
 		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\n", name, of(c.Before), of(c.Most), of(c.After))
 	}
@@ -80,7 +88,8 @@ func (c *crowd) print(w io.Writer) {
 	row("heap in use, MB", func(f footprint) float64 { return float64(f.HeapBytes) / (1 << 20) })
 	row("resident, MB", func(f footprint) float64 { return float64(f.RSSBytes) / (1 << 20) })
 	fmt.Fprintf(w, "print to watcher, ms\tmedian %.1f\tp99 %.1f\tmax %.1f\n", c.Seen.Median, c.Seen.P99, c.Seen.Max)
-	fmt.Fprintf(w, "waiting clients answered after, ms\tmedian %.0f\tp99 %.0f\tmax %.0f\n", c.Answered.Median, c.Answered.P99, c.Answered.Max)
+	fmt.Fprintf(w, "waiting clients answered after, ms\tmedian %.0f\tp99 %.0f\tmax %.0f\n", c.Answered.Median,
+		c.Answered.P99, c.Answered.Max)
 }
 
 func atLeast(got, aim float64) string {

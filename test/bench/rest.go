@@ -53,7 +53,8 @@ func poolMemory(ctx context.Context, o options, ready int) (_ int64, err error) 
 	}
 	var sum int64
 	for _, p := range processes() {
-		if below(p, os.Getpid()) && strings.Contains(p.commandLine, `"pandas"`) && !strings.Contains(p.commandLine, "nsjail") {
+		if below(p, os.Getpid()) && strings.Contains(p.commandLine, `"pandas"`) &&
+			!strings.Contains(p.commandLine, "nsjail") {
 			sum += p.pss()
 		}
 	}
@@ -62,7 +63,14 @@ func poolMemory(ctx context.Context, o options, ready int) (_ int64, err error) 
 
 // idleCPU measures a stack without jobs.
 func idleCPU(ctx context.Context, o options, programs stack.Programs) (_ float64, err error) {
-	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"WORKER_CONCURRENCY": strconv.Itoa(idleReady), "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}}})
+	s, err := stack.Start(ctx,
+		stack.Config{
+			Programs: programs,
+			Workers: []stack.Env{{
+				"WORKER_CONCURRENCY": strconv.Itoa(idleReady), "NSJAIL": o.nsjail,
+				"SANDBOX_PYTHON": o.python,
+			}},
+		})
 	if err != nil {
 		return 0, err
 	}

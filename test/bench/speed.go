@@ -33,7 +33,11 @@ type speed struct {
 const rounds = 3
 
 func measureSpeed(ctx context.Context, o options, programs stack.Programs, dir string) (_ []speed, err error) {
-	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"SANDBOX": "warm", "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}}})
+	s, err := stack.Start(ctx,
+		stack.Config{
+			Programs: programs,
+			Workers:  []stack.Env{{"SANDBOX": "warm", "NSJAIL": o.nsjail, "SANDBOX_PYTHON": o.python}},
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,9 @@ func measureSpeed(ctx context.Context, o options, programs stack.Programs, dir s
 			if err := addRound(ctx, &result.Service, o, clients, service.call); err != nil {
 				return nil, err
 			}
-			if err := direct(ctx, o, script.text, func(call caller) error { return addRound(ctx, &result.Direct, o, clients, call) }); err != nil {
+			if err := direct(ctx, o,
+				script.text,
+				func(call caller) error { return addRound(ctx, &result.Direct, o, clients, call) }); err != nil {
 				return nil, err
 			}
 			if err := addRound(ctx, &result.Bare, o, thisMachine().Cores, bare.call); err != nil {

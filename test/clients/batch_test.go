@@ -18,13 +18,17 @@ func TestABatch(t *testing.T) {
 	batch, err := c.SubmitBatch(within(t), []client.Request{
 		{Script: "def main(n): return n", Args: map[string]int{"n": 0}},
 		{Script: "def main(): 1 / 0"},
-		{Script: "def main(): return open('a', 'rb').read().hex()", Files: []client.File{{Path: "a", Content: []byte{0xff}}}},
+		{
+			Script: "def main(): return open('a', 'rb').read().hex()",
+			Files:  []client.File{{Path: "a", Content: []byte{0xff}}},
+		},
 		{Script: "def main(): pass", Priority: "high"},
 	}, client.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if batch.Counts.Total != 4 || batch.Counts.Refused != 1 || len(batch.Members) != 4 || batch.Members[3].Code != client.CodeInvalidRequest {
+	if batch.Counts.Total != 4 || batch.Counts.Refused != 1 || len(batch.Members) != 4 ||
+		batch.Members[3].Code != client.CodeInvalidRequest {
 		t.Errorf("accepted is %+v", batch)
 	}
 	got := map[int]string{}
@@ -59,14 +63,16 @@ func TestABatch(t *testing.T) {
 	if _, err := c.GetBatch(within(t), "no-such-batch"); client.CodeOf(err) != client.CodeNotFound {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := c.SubmitLines(within(t), []byte("\n\n"), client.BatchOptions{}); client.CodeOf(err) != client.CodeInvalidRequest {
+	if _, err := c.SubmitLines(within(t), []byte("\n\n"),
+		client.BatchOptions{}); client.CodeOf(err) != client.CodeInvalidRequest {
 		t.Errorf("the error is %v", err)
 	}
 }
 
 func TestNoResultIsLostOrGivenTwiceWhenTheyAreCutOff(t *testing.T) {
 	c := newClient(t)
-	batch, err := c.SubmitBatch(within(t), slices.Repeat([]client.Request{{Script: "def main(): return 'x' * 500"}}, 12), client.BatchOptions{})
+	batch, err := c.SubmitBatch(within(t),
+		slices.Repeat([]client.Request{{Script: "def main(): return 'x' * 500"}}, 12), client.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +110,8 @@ func results(t *testing.T, text string) (all []client.BatchResult) {
 
 func TestTheCommandRunsABatch(t *testing.T) {
 	got := cellblock(t, squares, "batch", "-")
-	if all := results(t, got.stdout); got.status != 0 || got.stderr != "" || len(all) != 2 || string(all[0].Job.Result) != "4" || string(all[1].Job.Result) != "9" {
+	if all := results(t, got.stdout); got.status != 0 || got.stderr != "" || len(all) != 2 ||
+		string(all[0].Job.Result) != "4" || string(all[1].Job.Result) != "9" {
 		t.Errorf("got %+v", got)
 	}
 	output := filepath.Join(t.TempDir(), "results.ndjson")
@@ -113,7 +120,8 @@ func TestTheCommandRunsABatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := results(t, string(content)); got.status != 1 || got.stdout != "" || len(all) != 3 || all[2].Code != client.CodeInvalidRequest {
+	if all := results(t, string(content)); got.status != 1 || got.stdout != "" || len(all) != 3 ||
+		all[2].Code != client.CodeInvalidRequest {
 		t.Errorf("got %+v, %s", got, content)
 	}
 	if got := cellblock(t, "\n", "batch", "-"); got.status != 2 || !strings.Contains(got.stderr, "(invalid_request)") {
@@ -127,16 +135,19 @@ func TestABatchIsReadLater(t *testing.T) {
 		t.Errorf("the results are %+v", got)
 	}
 	got := cellblock(t, "", "batch", "get", id)
-	if want := "ended: 2 jobs, 0 queued, 0 running, 2 succeeded, 0 failed, 0 cancelled, 0 refused\n"; got.stdout != want {
+	want := "ended: 2 jobs, 0 queued, 0 running, 2 succeeded, 0 failed, 0 cancelled, 0 refused\n"
+	if got.stdout != want {
 		t.Errorf("got %+v", got)
 	}
-	if got := cellblock(t, "", "batch", "cancel", id, "--json"); got.status != 0 || !strings.Contains(got.stdout, `"status":"ended"`) {
+	if got := cellblock(t, "", "batch", "cancel", id, "--json"); got.status != 0 ||
+		!strings.Contains(got.stdout, `"status":"ended"`) {
 		t.Errorf("cancelled: %+v", got)
 	}
 }
 
 func TestCtrlCCancelsTheBatch(t *testing.T) {
-	file := write(t, "jobs.ndjson", "{}\n"+strings.Repeat(`{"script": "import time\ndef main(): time.sleep(12)"}`+"\n", 8))
+	file := write(t, "jobs.ndjson",
+		"{}\n"+strings.Repeat(`{"script": "import time\ndef main(): time.sleep(12)"}`+"\n", 8))
 	out, end := begin(t, "", "batch", file)
 	out.next() // the refused line: which other job starts first is not defined
 	got := end(syscall.SIGINT)

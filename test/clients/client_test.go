@@ -14,14 +14,16 @@ import (
 
 func TestRunGivesTheJob(t *testing.T) {
 	job, err := newClient(t).Run(within(t), client.Request{
-		Script: "import os, sys\ndef main(x, y):\n    print(os.environ['MODE'])\n    print('e', file=sys.stderr)\n    return [x, y, sys.stdin.read(), open('d/in.bin', 'rb').read().hex()]\n",
-		Args:   map[string]any{"x": 1.5, "y": []int{1}}, Stdin: "in\n", Env: map[string]string{"MODE": "fast"},
+		Script: "import os, sys\ndef main(x, y):\n    print(os.environ['MODE'])\n    print('e', file=sys.stderr)\n" +
+			"    return [x, y, sys.stdin.read(), open('d/in.bin', 'rb').read().hex()]\n",
+		Args: map[string]any{"x": 1.5, "y": []int{1}}, Stdin: "in\n", Env: map[string]string{"MODE": "fast"},
 		Files: []client.File{{Path: "d/in.bin", Content: []byte{0xff, 0}}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(job.Result); got != `[1.5,[1],"in\n","ff00"]` || *job.Stdout != "fast\n" || *job.Stderr != "e\n" || job.Status != api.JobStatusSucceeded {
+	if got := string(job.Result); got != `[1.5,[1],"in\n","ff00"]` || *job.Stdout != "fast\n" || *job.Stderr != "e\n" ||
+		job.Status != api.JobStatusSucceeded {
 		t.Errorf("the job is %s, %+v", got, job)
 	}
 	if job.CreatedAt == "" || job.StartedAt == nil || job.FinishedAt == nil {
@@ -31,7 +33,8 @@ func TestRunGivesTheJob(t *testing.T) {
 
 // This service holds a response for one second.
 func TestRunGoesOnWaiting(t *testing.T) {
-	job, err := newClient(t).Run(within(t), client.Request{Script: "import time\ndef main():\n    time.sleep(1.5)\n    return 7\n"})
+	job, err := newClient(t).Run(within(t),
+		client.Request{Script: "import time\ndef main():\n    time.sleep(1.5)\n    return 7\n"})
 	if err != nil || string(job.Result) != "7" || job.StartedAt == nil {
 		t.Errorf("the job is %+v, %v", job, err)
 	}
@@ -54,14 +57,20 @@ func TestAFailedJobComesWithItsError(t *testing.T) {
 		if !errors.As(err, &failed) || job == nil {
 			t.Fatalf("%s: %+v, %v", name, job, err)
 		}
-		if failed.Code != client.CodeException || !strings.Contains(failed.Traceback, "1 / 0") || failed.Stdout != "before\n" || failed.JobID != job.JobID {
+		if failed.Code != client.CodeException || !strings.Contains(failed.Traceback, "1 / 0") ||
+			failed.Stdout != "before\n" || failed.JobID != job.JobID {
 			t.Errorf("%s: the error is %+v", name, failed)
 		}
-		if job.Status != api.JobStatusFailed || *job.Stdout != "before\n" || job.Usage == nil || job.CreatedAt == "" || job.StartedAt == nil || job.FinishedAt == nil {
+		if job.Status != api.JobStatusFailed || *job.Stdout != "before\n" || job.Usage == nil || job.CreatedAt == "" ||
+			job.StartedAt == nil || job.FinishedAt == nil {
 			t.Errorf("%s: the job is %+v", name, job)
 		}
-		_, err = run(client.Request{Script: "import time\ndef main():\n    time.sleep(9)\n", Limits: client.Limits{Wall: 200 * time.Millisecond}})
-		if !errors.As(err, &failed) || failed.Code != client.CodeTimeout || failed.Limit == nil || failed.Limit.Value != 0.2 {
+		_, err = run(client.Request{
+			Script: "import time\ndef main():\n    time.sleep(9)\n",
+			Limits: client.Limits{Wall: 200 * time.Millisecond},
+		})
+		if !errors.As(err, &failed) || failed.Code != client.CodeTimeout || failed.Limit == nil ||
+			failed.Limit.Value != 0.2 {
 			t.Errorf("%s: the error is %+v", name, failed)
 		}
 	}
@@ -104,8 +113,9 @@ def main(name, stdin=None):
         back.write(content[-2000:])
     return [len(content), os.environ["K"]]
 `,
-		Args: map[string]string{"name": `in "quotes" ä.bin`}, Env: map[string]string{"K": "v"}, Limits: client.Limits{Wall: 5 * time.Second},
-		Files: []client.File{{Path: `in "quotes" ä.bin`, Content: large}}, InlineFiles: true,
+		Args: map[string]string{"name": `in "quotes" ä.bin`}, Env: map[string]string{"K": "v"},
+		Limits: client.Limits{Wall: 5 * time.Second},
+		Files:  []client.File{{Path: `in "quotes" ä.bin`, Content: large}}, InlineFiles: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +134,10 @@ def main(name, stdin=None):
 
 func TestTheSameKeyIsTheSameJob(t *testing.T) {
 	c := newClient(t)
-	request := client.Request{Script: "def main(a, b): return [a, b]", Args: map[string]int{"b": 2, "a": 1}, IdempotencyKey: t.Name()}
+	request := client.Request{
+		Script: "def main(a, b): return [a, b]", Args: map[string]int{"b": 2, "a": 1},
+		IdempotencyKey: t.Name(),
+	}
 	first, err := c.Submit(within(t), request)
 	if err != nil {
 		t.Fatal(err)

@@ -18,10 +18,14 @@ func TestRunPrintsWhatTheScriptPrintsAndGives(t *testing.T) {
 def main(n, text, more):
     print("out")
     print("err", file=sys.stderr)
-    return {"n": n, "text": [text, more], "in": sys.stdin.read(), "file": open("d/in.csv").read(), "mode": os.environ["MODE"]}
-`), "--stdin", "-", "-a", "n=3", "-a", "text=a=b, c", "--args-json", `{"n": 1, "more": 2.0}`, "-f", write(t, "in.csv", "x,y")+"=d/in.csv", "-e", "MODE=a,b", "-l", "wall=5s", "-l", "memory=64", "--start-within", "59.5")
+    return {"n": n, "text": [text, more], "in": sys.stdin.read(), "file": open("d/in.csv").read(),
+            "mode": os.environ["MODE"]}
+`), "--stdin", "-", "-a", "n=3", "-a", "text=a=b, c", "--args-json", `{"n": 1, "more": 2.0}`,
+		"-f", write(t, "in.csv", "x,y")+"=d/in.csv", "-e", "MODE=a,b", "-l", "wall=5s", "-l", "memory=64",
+		"--start-within", "59.5")
 	want := ended{
-		stdout: "out\n{\n  \"n\": 3,\n  \"text\": [\n    \"a=b, c\",\n    2.0\n  ],\n  \"in\": \"a line\\n\",\n  \"file\": \"x,y\",\n  \"mode\": \"a,b\"\n}\n",
+		stdout: "out\n{\n  \"n\": 3,\n  \"text\": [\n    \"a=b, c\",\n    2.0\n  ],\n  \"in\": \"a line\\n\",\n" +
+			"  \"file\": \"x,y\",\n  \"mode\": \"a,b\"\n}\n",
 		stderr: "err\n",
 	}
 	if got != want {
@@ -33,7 +37,8 @@ def main(n, text, more):
 func TestArgsKeepWhatIsNoJSON(t *testing.T) {
 	got := cellblock(t, "def main(**k): return {n: repr(k[n]) for n in sorted(k)}",
 		"run", "-", "-a", "zip=01234", "-a", "f=1e3", "-a", "t=true", "-a", `s="3"`, "-a", "x=null", "-a", "nan=NaN")
-	want := "{\n  \"f\": \"1000.0\",\n  \"nan\": \"'NaN'\",\n  \"s\": \"'3'\",\n  \"t\": \"True\",\n  \"x\": \"None\",\n  \"zip\": \"'01234'\"\n}\n"
+	want := "{\n  \"f\": \"1000.0\",\n  \"nan\": \"'NaN'\",\n  \"s\": \"'3'\",\n  \"t\": \"True\",\n" +
+		"  \"x\": \"None\",\n  \"zip\": \"'01234'\"\n}\n"
 	if got != (ended{stdout: want}) {
 		t.Errorf("got %+v", got)
 	}
@@ -41,7 +46,9 @@ func TestArgsKeepWhatIsNoJSON(t *testing.T) {
 
 // cli-pipe-stdin: the script comes from one pipe, and its input from another.
 func TestAScriptOutOfAPipe(t *testing.T) {
-	shell := fmt.Sprintf(`printf '1\n2\n' | %q run <(printf 'import sys\ndef main(): return sum(map(int, sys.stdin))') --stdin -`, program)
+	shell := fmt.Sprintf(
+		`printf '1\n2\n' | %q run <(printf 'import sys\ndef main(): return sum(map(int, sys.stdin))') --stdin -`,
+		program)
 	cmd := exec.CommandContext(within(t), "bash", "-c", shell)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CELLBLOCK_URL=" + service.URL, "CELLBLOCK_TOKEN=" + token}
 	if got := finish(t, cmd, ""); got != (ended{stdout: "3\n"}) {
@@ -50,13 +57,17 @@ func TestAScriptOutOfAPipe(t *testing.T) {
 }
 
 func TestJSONIsTheWholeJobAndNothingElse(t *testing.T) {
-	for script, status := range map[string]int{"def main():\n    print('o')\n    return 3.0\n": 0, "def main():\n    print('o')\n    exit(4)\n": 1} {
+	for script, status := range map[string]int{
+		"def main():\n    print('o')\n    return 3.0\n": 0,
+		"def main():\n    print('o')\n    exit(4)\n":    1,
+	} {
 		got := cellblock(t, script, "run", "-", "--json")
 		var job client.Job
 		if err := json.Unmarshal([]byte(got.stdout), &job); err != nil || got.stderr != "" || got.status != status {
 			t.Fatalf("%v: %+v", err, got)
 		}
-		if job.CreatedAt == "" || *job.Stdout != "o\n" || status == 0 && string(job.Result) != "3.0" || status == 1 && *job.ExitCode != 4 {
+		if job.CreatedAt == "" || *job.Stdout != "o\n" || status == 0 && string(job.Result) != "3.0" ||
+			status == 1 && *job.ExitCode != 4 {
 			t.Errorf("the job is %s", got.stdout)
 		}
 	}
@@ -90,7 +101,10 @@ func TestExitStatuses(t *testing.T) {
 		{2, "(not_found)", "", "get an-id"},
 		{2, "an-id: there is no such job, or it has expired (not_found)\nanother: there", "", "cancel an-id another"},
 		{2, "such as http://", "", "list --url ftp://x"},
-		{2, `--status must be one of "queued","running","succeeded","failed","cancelled" but got "done"`, "", "list --status done"},
+		{
+			2, `--status must be one of "queued","running","succeeded","failed","cancelled" but got "done"`, "",
+			"list --status done",
+		},
 		{2, `--priority must be one of "high","default","low" but got "x"`, "", "run - --priority x"},
 		// Before a job is submitted.
 		{2, "not a directory", "", "run " + good + " -o " + good + "/folder --url http://127.0.0.1:1"},
@@ -103,7 +117,8 @@ func TestExitStatuses(t *testing.T) {
 		}
 	}
 	refused := finish(t, command(t, []string{"CELLBLOCK_TOKEN=other-secret"}, "list"), "")
-	if refused.status != 2 || !strings.Contains(refused.stderr, "(unauthorized)") || strings.Contains(refused.stderr, "other-secret") {
+	if refused.status != 2 || !strings.Contains(refused.stderr, "(unauthorized)") ||
+		strings.Contains(refused.stderr, "other-secret") {
 		t.Errorf("with another token: %+v", refused)
 	}
 	if got := finish(t, command(t, []string{"CELLBLOCK_TOKEN=", "API_TOKEN=" + token}, "list"), ""); got.status != 0 {
@@ -152,7 +167,8 @@ func TestFilesStayInTheFolder(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "a")); err != nil {
 		t.Fatal(err)
 	}
-	got := cellblock(t, "import os\ndef main():\n    os.makedirs('outputs/a')\n    open('outputs/a/b', 'w')\n", "run", "-", "-o", dir)
+	got := cellblock(t, "import os\ndef main():\n    os.makedirs('outputs/a')\n    open('outputs/a/b', 'w')\n",
+		"run", "-", "-o", dir)
 	left, err := os.ReadDir(outside)
 	if got.status != 2 || err != nil || len(left) != 0 {
 		t.Errorf("got %+v, and outside there is %v, %v", got, left, err)
@@ -160,7 +176,9 @@ func TestFilesStayInTheFolder(t *testing.T) {
 }
 
 func TestSubmitGetAndList(t *testing.T) {
-	submitted := cellblock(t, "import time\ndef main():\n    print('o')\n    time.sleep(0.5)\n    raise SystemExit(3)\n", "submit", "-", "--priority", "low")
+	submitted := cellblock(t,
+		"import time\ndef main():\n    print('o')\n    time.sleep(0.5)\n    raise SystemExit(3)\n", "submit", "-",
+		"--priority", "low")
 	id := strings.TrimSpace(submitted.stdout)
 	if got := cellblock(t, "", "get", id); got.status != 0 || got.stdout != "queued\n" && got.stdout != "running\n" {
 		t.Errorf("at first: %+v", got)
@@ -175,13 +193,15 @@ func TestSubmitGetAndList(t *testing.T) {
 	if got := cellblock(t, "", "cancel", id); got.status != 2 || !strings.Contains(got.stderr, "(already_finished") {
 		t.Errorf("cancelled: %+v", got)
 	}
-	if got := cellblock(t, "", "list", "--status", "failed", "--limit", "1"); !strings.HasPrefix(got.stdout, "JOB ") || !strings.Contains(got.stdout, id+"  failed ") {
+	if got := cellblock(t, "", "list", "--status", "failed", "--limit", "1"); !strings.HasPrefix(got.stdout, "JOB ") ||
+		!strings.Contains(got.stdout, id+"  failed ") {
 		t.Errorf("listed: %+v", got)
 	}
 	got = cellblock(t, "", "list", "--limit", "2", "--json")
 	var newest client.JobSummary
 	first, rest, _ := strings.Cut(got.stdout, "\n")
-	if err := json.Unmarshal([]byte(first), &newest); err != nil || newest.JobID != id || strings.Count(rest, "\n") != 1 {
+	if err := json.Unmarshal([]byte(first), &newest); err != nil || newest.JobID != id ||
+		strings.Count(rest, "\n") != 1 {
 		t.Errorf("listed as JSON: %v, %+v", err, got)
 	}
 }

@@ -62,7 +62,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, fmt.Errorf("%w: %s", err, out)
 	}
 	service, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"API_TOKEN": token, "SYNC_WAIT": "1s"}, Workers: []stack.Env{{"WORKER_CONCURRENCY": "4"}},
+		Programs: programs, API: stack.Env{"API_TOKEN": token, "SYNC_WAIT": "1s"},
+		Workers: []stack.Env{{"WORKER_CONCURRENCY": "4"}},
 	})
 	if err != nil {
 		return 1, err
@@ -98,7 +99,8 @@ func within(t *testing.T) context.Context {
 func command(t *testing.T, env []string, words ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(within(t), program, words...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "CELLBLOCK_URL=" + service.URL, "CELLBLOCK_TOKEN=" + token}, env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "CELLBLOCK_URL=" + service.URL, "CELLBLOCK_TOKEN=" + token},
+		env...)
 	return cmd
 }
 

@@ -70,8 +70,8 @@ func runShown(t *testing.T, document, section string, replace ...string) string 
 	return string(out)
 }
 
-// TestReadme runs the README's first request, and the examples of docs/api.md: a watched job, a batch of a hundred, jobs
-// with files, and a webhook, whose receiver checks the signature with a library.
+// TestReadme runs the README's first request, and the examples of docs/api.md: a watched job, a batch of a hundred,
+// jobs with files, and a webhook, whose receiver checks the signature with a library.
 func TestReadme(t *testing.T) {
 	s := startReadme(t)
 	here := strings.TrimPrefix(s.URL, "http://")
@@ -89,14 +89,16 @@ func TestReadme(t *testing.T) {
 	})
 	t.Run("files", func(t *testing.T) {
 		out := runShown(t, "docs/api.md", "Output files", "localhost:8080", here)
-		if !strings.Contains(out, `"data":[381.25,285.25]`) || !strings.Contains(out, `"name":"figure-1.png"`) || !strings.Contains(out, `"mean":102.625`) {
+		if !strings.Contains(out, `"data":[381.25,285.25]`) || !strings.Contains(out, `"name":"figure-1.png"`) ||
+			!strings.Contains(out, `"mean":102.625`) {
 			t.Error(out)
 		}
 	})
 	t.Run("watch", func(t *testing.T) {
 		out := runShown(t, "docs/api.md", "Live output", "localhost:8080", here)
 		n := strings.Count(out, "event: stdout\n")
-		if n < 3 || !strings.Contains(out, `"status":"succeeded"`) || !strings.Contains(out, `data: {"text":"step 1 of `) {
+		if n < 3 || !strings.Contains(out, `"status":"succeeded"`) ||
+			!strings.Contains(out, `data: {"text":"step 1 of `) {
 			t.Errorf("%d pieces:\n%s", n, out)
 		}
 	})
@@ -113,7 +115,8 @@ func TestReadme(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(receiver.Stop)
-		out := runShown(t, "docs/api.md", "Webhooks", "localhost:8080", here, "127.0.0.1:9000", "127.0.0.1:"+receiver.Port)
+		out := runShown(t, "docs/api.md", "Webhooks", "localhost:8080", here, "127.0.0.1:9000",
+			"127.0.0.1:"+receiver.Port)
 		var job struct {
 			ID      string `json:"job_id"`
 			Webhook struct {
@@ -128,7 +131,8 @@ func TestReadme(t *testing.T) {
 		}
 		client := &http.Client{Timeout: bound, Transport: &http.Transport{DisableKeepAlives: true}}
 		for deadline := time.Now().Add(bound); job.Webhook.Status != "delivered"; time.Sleep(20 * time.Millisecond) {
-			if stack.Ask(t.Context(), client, http.MethodGet, s.URL+"/jobs/"+job.ID, nil, "", &job); time.Now().After(deadline) {
+			if stack.Ask(t.Context(), client, http.MethodGet, s.URL+"/jobs/"+job.ID, nil, "",
+				&job); time.Now().After(deadline) {
 				t.Fatalf("the webhook is %q", job.Webhook.Status)
 			}
 		}

@@ -26,7 +26,8 @@ func TestUpSurvivesAKilledWorker(t *testing.T) {
 	}
 	defer service.Close()
 	ctx := within(t)
-	running, err := service.Submit(ctx, client.Request{Script: "import time\ndef main():\n    print('runs', flush=True)\n    time.sleep(60)\n"})
+	running, err := service.Submit(ctx,
+		client.Request{Script: "import time\ndef main():\n    print('runs', flush=True)\n    time.sleep(60)\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +61,8 @@ func startUp(t *testing.T) (up *exec.Cmd, url string) {
 	}
 	up = exec.Command(filepath.Join(folder, "cellblock"), "up")
 	up.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=", "CELLBLOCK_DATA=" + filepath.Join(folder, "data"),
+		"PATH=" + os.Getenv("PATH"), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=",
+		"CELLBLOCK_DATA=" + filepath.Join(folder, "data"),
 		"WORKER_CONCURRENCY=1", "LIMIT_WALL=2m", "DRAIN_TIMEOUT=3m", "LOG_FORMAT=json",
 	}
 	up.Stderr = os.Stderr

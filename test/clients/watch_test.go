@@ -110,7 +110,8 @@ func cuttingClient(t *testing.T, cuts int32, bytes int64) *client.Client {
 	t.Helper()
 	transport := &cutting{bytes: bytes}
 	transport.cuts.Store(cuts)
-	c, err := client.New(service.URL, client.WithToken(token), client.WithHTTPClient(&http.Client{Transport: transport}))
+	c, err := client.New(service.URL, client.WithToken(token),
+		client.WithHTTPClient(&http.Client{Transport: transport}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +286,8 @@ func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
 	if err := service.RestartAPI(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	if got := end(nil); got.status != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 59 || !strings.HasPrefix(got.stdout, "1\n2\n") {
+	if got := end(nil); got.status != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 59 ||
+		!strings.HasPrefix(got.stdout, "1\n2\n") {
 		t.Errorf("the watch gave %+v", got)
 	}
 	if err := <-waited; err != nil {

@@ -29,7 +29,8 @@ func TestUnprivileged(t *testing.T) {
 	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, small.url, false) })
 	t.Run("escapes", func(t *testing.T) { noEscape(t, p.url) })
 	t.Run("doctor", func(t *testing.T) {
-		if said := p.compose(t, "exec", "-T", "worker", "/app/cellblock", "doctor"); !strings.Contains(said, "read-only file system") {
+		if said := p.compose(t, "exec", "-T", "worker", "/app/cellblock", "doctor"); !strings.Contains(said,
+			"read-only file system") {
 			t.Errorf("doctor does not say that cgroups are read-only:\n%s", said)
 		}
 	})
@@ -39,7 +40,8 @@ func TestUnprivileged(t *testing.T) {
 func stopWhileJobsRun(t *testing.T, p *project) {
 	var ids []string
 	for range 2 {
-		ids = append(ids, post(t, p.url, "import time\ndef main():\n    time.sleep(6)\n    return 'finished'\n", true).JobID)
+		ids = append(ids,
+			post(t, p.url, "import time\ndef main():\n    time.sleep(6)\n    return 'finished'\n", true).JobID)
 	}
 	for _, id := range ids {
 		eventually(t, "the job runs", 20*time.Second, func() bool {
@@ -67,7 +69,9 @@ func killUnderLoad(t *testing.T, p *project) {
 	for sender := range 4 {
 		posting.Go(func() {
 			for n := range jobs / 4 {
-				a := post(t, p.url, fmt.Sprintf("import time\ndef main():\n    print('job %d-%d')\n    time.sleep(0.3)\n    return 1\n", sender, n), true)
+				a := post(t, p.url,
+					fmt.Sprintf("import time\ndef main():\n    print('job %d-%d')\n    time.sleep(0.3)\n    return 1\n",
+						sender, n), true)
 				mu.Lock()
 				ids = append(ids, a.JobID)
 				mu.Unlock()

@@ -138,7 +138,10 @@ func (p *project) down(t *testing.T) {
 func noCgroups(t *testing.T, containers []string) {
 	t.Helper()
 	for _, id := range containers {
-		for _, pattern := range []string{"docker/%s*", "*/docker/%s*", "system.slice/docker-%s*", "*/system.slice/docker-%s*"} {
+		for _, pattern := range []string{
+			"docker/%s*", "*/docker/%s*", "system.slice/docker-%s*",
+			"*/system.slice/docker-%s*",
+		} {
 			left, err := filepath.Glob("/sys/fs/cgroup/" + fmt.Sprintf(pattern, id))
 			if err != nil || len(left) > 0 {
 				t.Errorf("cgroups are left: %v %v", left, err)
@@ -279,7 +282,8 @@ func eventually(t *testing.T, what string, within time.Duration, happened func()
 // conformance runs the suite against a service, and its twin with tight limits.
 func conformance(t *testing.T, url, tightURL string, cgroups bool) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=6m", "-parallel=6", "./test/conformance")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=6m", "-parallel=6",
+		"./test/conformance")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CONFORMANCE_URL="+url, "CONFORMANCE_TIGHT_URL="+tightURL)
 	if !cgroups {

@@ -32,12 +32,14 @@ def reads_the_first_process():
 
 @attempt
 def finds_the_programs():
-    return [p for p in ("/app", "/run/cellblock", "/var/lib/cellblock", "/data", "/sys", "/root", "/home", "/.dockerenv") if os.path.exists(p)]
+    paths = "/app", "/run/cellblock", "/var/lib/cellblock", "/data", "/sys", "/root", "/home", "/.dockerenv"
+    return [p for p in paths if os.path.exists(p)]
 
 @attempt
 def writes_the_interpreter():
     written = []
-    for place in (os.path.dirname(os.__file__), os.path.dirname(ctypes.__file__), "/usr/lib", "/usr/local", "/opt/cellblock", "/runner", "/etc", "/"):
+    libraries = os.path.dirname(os.__file__), os.path.dirname(ctypes.__file__)
+    for place in (*libraries, "/usr/lib", "/usr/local", "/opt/cellblock", "/runner", "/etc", "/"):
         try:
             open(place + "/planted", "w")
             written.append(place)
@@ -86,7 +88,8 @@ def becomes_root():
 
 @attempt
 def gains_by_a_setuid_program():
-    return subprocess.run(["/usr/bin/su", "-c", "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=5).returncode == 0
+    su = ["/usr/bin/su", "-c", "true"]
+    return subprocess.run(su, stdin=subprocess.DEVNULL, capture_output=True, timeout=5).returncode == 0
 
 @attempt
 def joins_a_cgroup():

@@ -12,7 +12,8 @@ import (
 func TestDocumentsNameWhatExamplesNeed(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{
-		"../../README.md", "../../docs/api.md", "../../docs/webhooks.md", "../../docs/cli.md", "../../docs/configuration.md",
+		"../../README.md", "../../docs/api.md", "../../docs/webhooks.md", "../../docs/cli.md",
+		"../../docs/configuration.md",
 		"../../docs/docker.md", "../../docs/operations.md", "../../clients/python/README.md",
 	} {
 		for section := range strings.SplitSeq(readFile(t, path), "\n## ") {
@@ -24,7 +25,8 @@ func TestDocumentsNameWhatExamplesNeed(t *testing.T) {
 			}
 			first := secondService.ReplaceAllString(shown, "")
 			if strings.Contains(first, "bin/cellblock up\n") && !strings.Contains(prose, "Stop the running service") {
-				t.Errorf("%s, %q: a service is started where one runs already, and the text does not say to stop it", path, title)
+				t.Errorf("%s, %q: a service is started where one runs already, and the text does not say to stop it",
+					path, title)
 			}
 		}
 	}
@@ -73,7 +75,10 @@ var (
 func TestLinksLead(t *testing.T) {
 	t.Parallel()
 	var documents []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md", "clients/*/*.md", "runner/*.md", "test/*.md"} {
+	for _, pattern := range []string{
+		"*.md", "docs/*.md", "docs/adr/*.md", "clients/*/*.md",
+		"runner/*.md", "test/*.md",
+	} {
 		found, err := filepath.Glob("../../" + pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -81,7 +86,8 @@ func TestLinksLead(t *testing.T) {
 		documents = append(documents, found...)
 	}
 	for _, document := range documents {
-		for _, link := range relativeLink.FindAllStringSubmatch(codeBlock.ReplaceAllString(readFile(t, document), ""), -1) {
+		for _, link := range relativeLink.FindAllStringSubmatch(codeBlock.ReplaceAllString(readFile(t, document), ""),
+			-1) {
 			target := document
 			if link[1] != "" {
 				target = filepath.Join(filepath.Dir(document), link[1])

@@ -20,7 +20,10 @@ func TestExampleNamesEverySetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := map[string]map[string]string{"api": settingsOf(t, programs.API), "worker": settingsOf(t, programs.Worker)}
+	settings := map[string]map[string]string{
+		"api":    settingsOf(t, programs.API),
+		"worker": settingsOf(t, programs.Worker),
+	}
 	compose := readFile(t, "../../docker-compose.yml")
 	example := exampleSettings(t)
 	for service, own := range settings {
@@ -41,7 +44,8 @@ func TestExampleNamesEverySetting(t *testing.T) {
 	for name := range example {
 		_, api := settings["api"][name]
 		_, worker := settings["worker"][name]
-		if !api && !worker && !strings.Contains(compose+readFile(t, "../../deploy/compose/unprivileged.yml"), "${"+name) {
+		if !api && !worker &&
+			!strings.Contains(compose+readFile(t, "../../deploy/compose/unprivileged.yml"), "${"+name) {
 			t.Errorf(".env.example names %s, which nothing reads", name)
 		}
 	}

@@ -65,7 +65,8 @@ func TestBatch(t *testing.T) {
 				body.WriteString("{\"scrpt\": 1}\n")
 				continue
 			}
-			fmt.Fprintf(&body, "{\"script\": \"def main(n):\\n    print(n)\\n    return n * n if n != 44 else 1 / 0\", \"args\": {\"n\": %d}}\n", i)
+			fmt.Fprintf(&body, "{\"script\": \"def main(n):\\n    print(n)\\n    return n * n if n != 44 else 1 "+
+				"/ 0\", \"args\": {\"n\": %d}}\n", i)
 		}
 		b := postBatch(t, k.standard.URL, body.String())
 		if len(b.Members) != n || b.Members[33].Code != "invalid_request" || b.Counts["refused"] != 1 {
@@ -116,7 +117,8 @@ func TestBatchStarvesNobody(t *testing.T) {
 	var took []time.Duration
 	for i := range 12 {
 		start := time.Now()
-		a := executeWith(t, k.standard.URL, "def main(): return 1", map[string]any{"priority": []string{"high", "default", "low"}[i%3]})
+		a := executeWith(t, k.standard.URL, "def main(): return 1",
+			map[string]any{"priority": []string{"high", "default", "low"}[i%3]})
 		equal(t, "status", a.HTTPStatus, http.StatusOK)
 		took = append(took, time.Since(start))
 	}

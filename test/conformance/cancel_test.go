@@ -40,7 +40,8 @@ func TestCancel(t *testing.T) {
 // were dead.
 func cancelRunning(t *testing.T, k *kind) time.Duration {
 	t.Helper()
-	job := submit(t, k.standard.URL, "import subprocess, time\ndef main():\n    for _ in range(3):\n        subprocess.Popen(['/bin/sleep', '777'])\n    print('spawned', flush=True)\n    time.sleep(14)\n")
+	job := submit(t, k.standard.URL, "import subprocess, time\ndef main():\n    for _ in range(3):\n"+
+		"        subprocess.Popen(['/bin/sleep', '777'])\n    print('spawned', flush=True)\n    time.sleep(14)\n")
 	awaitPrint(t, k.standard.URL, job.JobID)
 	cancel := request{Method: http.MethodDelete, Path: "/jobs/" + job.JobID}
 	start := time.Now()

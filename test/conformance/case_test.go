@@ -177,7 +177,8 @@ var statusOf = map[string]int{
 	"cancelled":        409,
 	"script_too_large": 413, "input_too_large": 413,
 	"not_serializable": 422, "exception": 422, "exit": 422,
-	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422, "files_too_large": 422, "killed": 422,
+	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422,
+	"files_too_large": 422, "killed": 422,
 	"worker_lost": 500, "internal": 500,
 	"unavailable": 503,
 }

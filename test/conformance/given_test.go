@@ -9,8 +9,9 @@ import (
 )
 
 // testsOfGiven are the tests that need nothing but HTTP.
-const testsOfGiven = "^(TestCases|TestPublicCases|TestBadRequests|TestGoodRequests|TestScriptSize|TestEndlessBody|TestMediaType|TestRoutes|" +
-	"TestOperation|TestAsync|TestAsyncFailures|TestJobNotFound|TestWaitParameter|TestPreferWait|TestPreferNoWait|" +
+const testsOfGiven = "^(TestCases|TestPublicCases|TestBadRequests|TestGoodRequests|TestScriptSize|TestEndlessBody|" +
+	"TestMediaType|TestRoutes|TestOperation|TestAsync|TestAsyncFailures|TestJobNotFound|" +
+	"TestWaitParameter|TestPreferWait|TestPreferNoWait|" +
 	"TestManyAtOnce|TestJobsSeeNothingOfEachOther)$"
 
 // runAt tests a service that is already running at url. tight is the URL of a second one with

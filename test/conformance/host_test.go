@@ -108,7 +108,8 @@ func TestCgroupsAreRemoved(t *testing.T) {
 func cgroupsAreRemoved(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	mark := newMark()
-	job := submit(t, s.URL, "import subprocess, time\ndef main():\n    subprocess.Popen(['sleep', '"+mark+"'])\n    time.sleep(2)\n")
+	job := submit(t, s.URL,
+		"import subprocess, time\ndef main():\n    subprocess.Popen(['sleep', '"+mark+"'])\n    time.sleep(2)\n")
 	worker := s.Workers()[0].PID()
 	own := stack.CgroupDirs(worker)
 	var dirs []string

@@ -76,7 +76,8 @@ func watch(t *testing.T, url, id, last string) *watched {
 // record. test/bench measures the delay.
 func TestLiveOutput(t *testing.T) {
 	t.Parallel()
-	const script = "import sys, time\ndef main():\n    for i in range(5):\n        print(time.time())\n        time.sleep(1)\n    print('é', file=sys.stderr)\n    return 'done'\n"
+	const script = "import sys, time\ndef main():\n    for i in range(5):\n        print(time.time())\n" +
+		"        time.sleep(1)\n    print('é', file=sys.stderr)\n    return 'done'\n"
 	eachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		w := watch(t, k.standard.URL, submit(t, k.standard.URL, script).JobID, "")
@@ -99,7 +100,8 @@ func TestLiveOutput(t *testing.T) {
 		}
 		id, last := w.end.JobID, w.pieces[2].ID
 		rest := watch(t, k.standard.URL, id, last)
-		begin := strings.Join(strings.SplitAfter(w.stdout, "\n")[:strings.Count(w.stdout[:len(w.stdout)-len(rest.stdout)], "\n")], "")
+		begin := strings.Join(
+			strings.SplitAfter(w.stdout, "\n")[:strings.Count(w.stdout[:len(w.stdout)-len(rest.stdout)], "\n")], "")
 		equal(t, "what came before and after", begin+rest.stdout, w.stdout)
 		if rest.stdout == w.stdout {
 			t.Error("all came again")
@@ -111,10 +113,14 @@ func TestLiveOutput(t *testing.T) {
 func TestLiveOutputIsTheOutput(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]string{
-		"large and cut":    "def main():\n    for i in range(40000):\n        print('é' * 20, i)\n",
-		"not UTF-8":        "import os, time\ndef main():\n    for i in range(40):\n        os.write(1, bytes([0xe2, 0x82][:1 + i % 2]) + b'\\xff' * (i % 5) + b'a' * (i % 3)); time.sleep(0.01)\n    os.write(2, b'\\xf0\\x9f')\n",
-		"from children":    "import subprocess, time\ndef main():\n    time.sleep(0.3)\n    subprocess.run(['/bin/echo', 'hello'])\n",
-		"of a killed job":  "import os, time\ndef main():\n    print('before')\n    time.sleep(0.3)\n    os.kill(os.getpid(), 9)\n",
+		"large and cut": "def main():\n    for i in range(40000):\n        print('é' * 20, i)\n",
+		"not UTF-8": "import os, time\ndef main():\n    for i in range(40):\n" +
+			"        os.write(1, bytes([0xe2, 0x82][:1 + i % 2]) + b'\\xff' * (i % 5) + b'a' * (i % 3)); " +
+			"time.sleep(0.01)\n    os.write(2, b'\\xf0\\x9f')\n",
+		"from children": "import subprocess, time\ndef main():\n    time.sleep(0.3)\n" +
+			"    subprocess.run(['/bin/echo', 'hello'])\n",
+		"of a killed job": "import os, time\ndef main():\n    print('before')\n    time.sleep(0.3)\n" +
+			"    os.kill(os.getpid(), 9)\n",
 		"of no main":       "import time\nprint('loading')\ntime.sleep(0.3)\nmain = 3\n",
 		"with its own cut": "def main():\n    print('é' * 100)\n",
 	} {

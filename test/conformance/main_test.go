@@ -96,7 +96,8 @@ func run(m *testing.M) (code int, err error) {
 func startKind(name string) (err error) {
 	k := &kind{name: name}
 	worker := k.workerEnv(stack.Env{"WORKER_CONCURRENCY": "4"})
-	k.standard, err = stack.Start(context.Background(), stack.Config{Programs: programs, Workers: []stack.Env{worker, worker}})
+	k.standard, err = stack.Start(context.Background(),
+		stack.Config{Programs: programs, Workers: []stack.Env{worker, worker}})
 	if err != nil {
 		return err
 	}

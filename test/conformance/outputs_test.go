@@ -19,7 +19,8 @@ func checkFiles(t *testing.T, base string, c testCase, a answer) {
 	for _, f := range a.Files {
 		names = append(names, f.Name)
 	}
-	if wanted := slices.Sorted(maps.Keys(c.Files)); c.Files != nil && !slices.Equal(slices.Sorted(slices.Values(names)), wanted) {
+	if wanted := slices.Sorted(maps.Keys(c.Files)); c.Files != nil &&
+		!slices.Equal(slices.Sorted(slices.Values(names)), wanted) {
 		t.Errorf("the files are %q, want %q", names, wanted)
 	}
 	for _, f := range a.Files {
@@ -87,12 +88,21 @@ func TestFilesOfAJob(t *testing.T) {
 	}
 	head := call(t, base, request{Method: http.MethodHead, Path: a.Files[0].URL})
 	equal(t, "Content-Length", head.Header.Get("Content-Length"), "1")
-	again := call(t, base, request{Method: http.MethodGet, Path: a.Files[2].URL, Header: http.Header{"If-None-Match": {head.Header.Get("ETag"), `"` + a.Files[2].SHA256 + `"`}}})
+	again := call(t, base,
+		request{
+			Method: http.MethodGet, Path: a.Files[2].URL,
+			Header: http.Header{"If-None-Match": {head.Header.Get("ETag"), `"` + a.Files[2].SHA256 + `"`}},
+		})
 	equal(t, "status for who has the file", again.HTTPStatus, http.StatusNotModified)
-	part := call(t, base, request{Method: http.MethodGet, Path: a.Files[2].URL, Header: http.Header{"Range": {"bytes=1-6"}}})
+	part := call(t, base,
+		request{Method: http.MethodGet, Path: a.Files[2].URL, Header: http.Header{"Range": {"bytes=1-6"}}})
 	equal(t, "a part of the page", part.Body, "script")
-	for _, none := range []string{"", "b", "a b", "..", "../../healthz", "%2e%2e/x", "a%00", "PAGE.html", "page.html%2F", "100%25"} {
-		got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "/files/" + path.Clean("/" + none)[1:]})
+	for _, none := range []string{
+		"", "b", "a b", "..", "../../healthz", "%2e%2e/x", "a%00", "PAGE.html",
+		"page.html%2F", "100%25",
+	} {
+		got := call(t, base,
+			request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "/files/" + path.Clean("/" + none)[1:]})
 		if got.HTTPStatus != http.StatusNotFound && got.HTTPStatus != http.StatusBadRequest {
 			t.Errorf("%q gives %d", none, got.HTTPStatus)
 		}
@@ -106,7 +116,10 @@ func TestFilesOfAJob(t *testing.T) {
 func TestInlineFiles(t *testing.T) {
 	t.Parallel()
 	base := standard().URL
-	files := map[string]string{"small": "é", "edge": strings.Repeat("x", 64<<10), "large": strings.Repeat("x", 64<<10+1)}
+	files := map[string]string{
+		"small": "é", "edge": strings.Repeat("x", 64<<10),
+		"large": strings.Repeat("x", 64<<10+1),
+	}
 	a := leave(t, base, files, 0, "/execute?inline_files=true")
 	read := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "?inline_files=true"})
 	for _, got := range [][]file{a.Files, read.Files} {

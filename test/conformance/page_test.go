@@ -68,7 +68,8 @@ func checkHolders(t *testing.T, line, cell string, known map[string]bool) {
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	page := readText(t, "docs/python.md")
-	pinned := regexp.MustCompile(`(?m)^([a-z-]+)==(\S+)`).FindAllStringSubmatch(readText(t, "deploy/python/requirements.txt"), -1)
+	pinned := regexp.MustCompile(`(?m)^([a-z-]+)==(\S+)`).FindAllStringSubmatch(
+		readText(t, "deploy/python/requirements.txt"), -1)
 	var all []string
 	for _, pin := range pinned {
 		all = append(all, pin[1]+" "+pin[2])

@@ -32,8 +32,10 @@ func TestRedisOverTLS(t *testing.T) {
 	s := startStack(t, stack.Config{
 		API: env, Workers: []stack.Env{env},
 		Redis: []string{
-			"--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no",
-			"--user", "ann", "on", ">s3cret", "~*", "&*", "+@all", "--user", "default", "on", ">another", "~*", "&*", "+@all",
+			"--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", cert, "--tls-key-file", key,
+			"--tls-auth-clients", "no",
+			"--user", "ann", "on", ">s3cret", "~*", "&*", "+@all", "--user", "default", "on", ">another",
+			"~*", "&*", "+@all",
 		},
 	})
 	a := execute(t, s.URL, "def main():\n    return 'over TLS'\n")
@@ -109,11 +111,13 @@ func certificates(t *testing.T, dir string) (ca, cert, key string) {
 	caKey, serverKey := newKey(t), newKey(t)
 	now := time.Now()
 	authority := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(time.Hour),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	server := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redis"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redis"}, NotBefore: now.Add(-time.Hour),
+		NotAfter:    now.Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	write := func(name, kind string, der []byte, err error) string {

@@ -30,7 +30,10 @@ func TestBadRequests(t *testing.T) {
 		{"NaN", `{` + valid + `,"async":NaN}`, "invalid_request", like("not valid JSON")},
 		{"two values", `{` + valid + `}{}`, "invalid_request", like("more follows")},
 		{"UTF-16", "{\x00}\x00", "invalid_request", like("not valid JSON")},
-		{"not UTF-8", `{"script":"def main(): return '` + "\xff" + `'"}`, "invalid_request", like("not valid UTF-8 at byte 31")},
+		{
+			"not UTF-8", `{"script":"def main(): return '` + "\xff" + `'"}`, "invalid_request",
+			like("not valid UTF-8 at byte 31"),
+		},
 		{"an overlong character", `{"script":"` + "\xc0\xaf" + `"}`, "invalid_request", like("not valid UTF-8")},
 		{"a surrogate in UTF-8", `{"script":"` + "\xed\xa0\x80" + `"}`, "invalid_request", like("not valid UTF-8")},
 		{"an array", `[]`, "invalid_request", like("must be a JSON object, not an array")},
@@ -40,19 +43,41 @@ func TestBadRequests(t *testing.T) {
 		{"only async", `{"async":true}`, "invalid_request", like(`"script" is required`)},
 		{"script null", `{"script":null}`, "invalid_request", like(`"script" must be a string, not null`)},
 		{"script number", `{"script":1}`, "invalid_request", like(`"script" must be a string, not a number`)},
-		{"script array", `{"script":["def main(): pass"]}`, "invalid_request", like(`"script" must be a string, not an array`)},
-		{"async string", `{` + valid + `,"async":"true"}`, "invalid_request", like(`"async" must be true or false, not a string`)},
-		{"async null", `{` + valid + `,"async":null}`, "invalid_request", like(`"async" must be true or false, not null`)},
+		{
+			"script array", `{"script":["def main(): pass"]}`, "invalid_request",
+			like(`"script" must be a string, not an array`),
+		},
+		{
+			"async string", `{` + valid + `,"async":"true"}`, "invalid_request",
+			like(`"async" must be true or false, not a string`),
+		},
+		{
+			"async null", `{` + valid + `,"async":null}`, "invalid_request",
+			like(`"async" must be true or false, not null`),
+		},
 		{"an unknown field", `{` + valid + `,"asinc":true}`, "invalid_request", like(`unknown field "asinc"`)},
-		{"another case is another field", `{"Script":"def main(): return 1"}`, "invalid_request", like(`unknown field "Script"`)},
+		{
+			"another case is another field", `{"Script":"def main(): return 1"}`, "invalid_request",
+			like(`unknown field "Script"`),
+		},
 		{"a field twice", `{` + valid + `,` + valid + `}`, "invalid_request", like(`field "script" is given twice`)},
-		{"a field twice, once escaped", `{` + valid + `,"scr\u0069pt":"x"}`, "invalid_request", like(`field "script" is given twice`)},
+		{
+			"a field twice, once escaped", `{` + valid + `,"scr\u0069pt":"x"}`, "invalid_request",
+			like(`field "script" is given twice`),
+		},
 		{"NUL", `{"script":"def main(): pass\u0000"}`, "invalid_request", like(`NUL`)},
 		{"a lone surrogate", `{"script":"def main(): return '\ud800'"}`, "invalid_request", like(`lone surrogate`)},
 		{"halves in the wrong order", `{"script":"# \udc00\ud800"}`, "invalid_request", like(`lone surrogate`)},
 		{"a control character", "{\"script\":\"a\x01b\"}", "invalid_request", like("not valid JSON")},
-		{"nested without end", strings.Repeat(`[`, 200_000), "invalid_request", like("not valid JSON|must be a JSON object")},
-		{"nested without end in a field", `{"script":` + strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000) + `}`, "invalid_request", like("JSON|must be a string")},
+		{
+			"nested without end", strings.Repeat(`[`, 200_000), "invalid_request",
+			like("not valid JSON|must be a JSON object"),
+		},
+		{
+			"nested without end in a field",
+			`{"script":` + strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000) + `}`, "invalid_request",
+			like("JSON|must be a string"),
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,7 +135,8 @@ func TestScriptSize(t *testing.T) {
 	const most = 51_200
 	script := func(filler string, size int) string {
 		head := "def main(): return 1\n#"
-		return head + strings.Repeat(filler, (size-len(head))/len(filler)) + strings.Repeat("x", (size-len(head))%len(filler))
+		return head + strings.Repeat(filler, (size-len(head))/len(filler)) + strings.Repeat("x",
+			(size-len(head))%len(filler))
 	}
 	spell := func(s string) []byte { // six bytes for each
 		var b strings.Builder
@@ -142,7 +168,8 @@ func TestScriptSize(t *testing.T) {
 				equal(t, "result", string(a.Result), "1")
 				return
 			}
-			checkRefusal(t, a, "script_too_large", like("51200 are allowed|more than 8388608 bytes; the largest part is \"script\", which may have 51200"))
+			checkRefusal(t, a, "script_too_large",
+				like("51200 are allowed|more than 8388608 bytes; the largest part is \"script\", which may have 51200"))
 			if a.Limit == nil || a.Limit.Unit != "bytes" {
 				t.Errorf("the limit is %s", pointed(a.Limit))
 			}
@@ -154,7 +181,8 @@ func TestScriptSize(t *testing.T) {
 func TestEndlessBody(t *testing.T) {
 	t.Parallel()
 	body := `{"script":"` + strings.Repeat("x", 2<<20) + `"}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, standard().URL+"/execute", chunked{strings.NewReader(body)})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, standard().URL+"/execute",
+		chunked{strings.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,22 +208,26 @@ func TestMediaType(t *testing.T) {
 		header http.Header
 		good   bool
 	}{
-		"JSON":                 {http.Header{"Content-Type": {"application/json"}}, true},
-		"JSON with a charset":  {http.Header{"Content-Type": {`application/json; charset="UTF-8"`}}, true},
-		"JSON in utf8":         {http.Header{"Content-Type": {"application/json ; charset=utf8"}}, true},
-		"capitals":             {http.Header{"Content-Type": {"Application/JSON"}}, true},
-		"none":                 {http.Header{"X-A": {"b"}}, false},
-		"what curl -d sends":   {http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, false},
-		"text":                 {http.Header{"Content-Type": {"text/plain"}}, false},
-		"another charset":      {http.Header{"Content-Type": {"application/json; charset=latin-1"}}, false},
-		"garbage":              {http.Header{"Content-Type": {";;;"}}, false},
-		"compressed":           {http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, false},
+		"JSON":                {http.Header{"Content-Type": {"application/json"}}, true},
+		"JSON with a charset": {http.Header{"Content-Type": {`application/json; charset="UTF-8"`}}, true},
+		"JSON in utf8":        {http.Header{"Content-Type": {"application/json ; charset=utf8"}}, true},
+		"capitals":            {http.Header{"Content-Type": {"Application/JSON"}}, true},
+		"none":                {http.Header{"X-A": {"b"}}, false},
+		"what curl -d sends":  {http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, false},
+		"text":                {http.Header{"Content-Type": {"text/plain"}}, false},
+		"another charset":     {http.Header{"Content-Type": {"application/json; charset=latin-1"}}, false},
+		"garbage":             {http.Header{"Content-Type": {";;;"}}, false},
+		"compressed": {
+			http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}},
+			false,
+		},
 		"a kind of JSON":       {http.Header{"Content-Type": {"application/vnd.api+json"}}, false},
 		"JSON and more behind": {http.Header{"Content-Type": {"application/json, text/plain"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard().URL, request{Path: "/execute", Header: c.header, Body: scriptBody(t, "def main(): return 1")})
+			a := call(t, standard().URL,
+				request{Path: "/execute", Header: c.header, Body: scriptBody(t, "def main(): return 1")})
 			if c.good {
 				equal(t, "status", a.HTTPStatus, http.StatusOK)
 				return
@@ -328,7 +360,8 @@ func TestWorkerMetrics(t *testing.T) {
 		for _, line := range []string{
 			`cellblock_jobs_total{outcome="succeeded"} 2`, `cellblock_jobs_total{outcome="exception"} 1`,
 			`cellblock_jobs_total{outcome="missing_main"} 1`, `cellblock_jobs_running 0`,
-			`cellblock_job_phase_seconds_count{phase="queued"} 4`, `cellblock_job_phase_seconds_count{phase="prepare"} 4`,
+			`cellblock_job_phase_seconds_count{phase="queued"} 4`,
+			`cellblock_job_phase_seconds_count{phase="prepare"} 4`,
 			`cellblock_job_phase_seconds_count{phase="run"} 4`,
 		} {
 			if !strings.Contains(string(body), line+"\n") {

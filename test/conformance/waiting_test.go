@@ -46,7 +46,10 @@ func TestAsync(t *testing.T) {
 		},
 		"header among others": func(t *testing.T, script string) answer {
 			t.Helper()
-			header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"handling=strict", "foo; bar, Respond-Async"}}
+			header := http.Header{
+				"Content-Type": {"application/json"},
+				"Prefer":       {"handling=strict", "foo; bar, Respond-Async"},
+			}
 			return call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 		},
 	} {
@@ -58,7 +61,8 @@ func TestAsync(t *testing.T) {
 				t.Errorf("the answer took %s", a.Took)
 			}
 			first := read(t, standard().URL, a.JobID, "")
-			if first.Status != "queued" && first.Status != "running" || first.FinishedAt != nil || first.CreatedAt == nil {
+			if first.Status != "queued" && first.Status != "running" || first.FinishedAt != nil ||
+				first.CreatedAt == nil {
 				t.Errorf("the job is not under way: %s", first.Body)
 			}
 			last := read(t, standard().URL, a.JobID, "?wait=20s")
@@ -109,7 +113,8 @@ func TestAsyncFailures(t *testing.T) {
 func TestJobNotFound(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{
-		"01981f3e-7c1a-7000-8000-000000000001", uuid.NewString(), "nonsense", "%00", "..%2f..", strings.Repeat("a", 5000),
+		"01981f3e-7c1a-7000-8000-000000000001", uuid.NewString(), "nonsense", "%00", "..%2f..",
+		strings.Repeat("a", 5000),
 	} {
 		a := read(t, standard().URL, id, "?wait=10s")
 		checkRefusal(t, a, "not_found", like("."))
@@ -122,7 +127,10 @@ func TestJobNotFound(t *testing.T) {
 // TestWaitParameter checks how long a read is held, in every spelling.
 func TestWaitParameter(t *testing.T) {
 	t.Parallel()
-	for query, least := range map[string]time.Duration{"": 0, "?wait=0": 0, "?wait=1": time.Second, "?wait=0.5": 500 * time.Millisecond, "?wait=1500ms": 1500 * time.Millisecond} {
+	for query, least := range map[string]time.Duration{
+		"": 0, "?wait=0": 0, "?wait=1": time.Second,
+		"?wait=0.5": 500 * time.Millisecond, "?wait=1500ms": 1500 * time.Millisecond,
+	} {
 		t.Run("good "+query, func(t *testing.T) {
 			t.Parallel()
 			// One job for each: parallel subtests start at different times.
@@ -139,7 +147,10 @@ func TestWaitParameter(t *testing.T) {
 		})
 	}
 	job := submit(t, standard().URL, "def main():\n    return 1\n")
-	for _, query := range []string{"?wait=x", "?wait=-1s", "?wait=", "?wait=10parsecs", "?wait=NaN", "?wait=1s&wait=2s"} {
+	for _, query := range []string{
+		"?wait=x", "?wait=-1s", "?wait=", "?wait=10parsecs", "?wait=NaN",
+		"?wait=1s&wait=2s",
+	} {
 		t.Run("bad "+query, func(t *testing.T) {
 			t.Parallel()
 			checkRefusal(t, read(t, standard().URL, job.JobID, query), "invalid_request", like("."))
@@ -167,7 +178,8 @@ func TestClientGoesAway(t *testing.T) {
 	naptime, requestID := "2."+newMark(), uuid.NewString()
 	script := "import subprocess\ndef main():\n    subprocess.run(['sleep', '" + naptime + "'])\n    return 'went on'\n"
 	ctx, hangUp := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, standard().URL+"/execute", bytes.NewReader(scriptBody(t, script)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, standard().URL+"/execute",
+		bytes.NewReader(scriptBody(t, script)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +212,8 @@ func TestClientGoesAway(t *testing.T) {
 func TestPreferNoWait(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async, wait=8"}}
-	a := call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, "def main(): return 'in time'")})
+	a := call(t, standard().URL,
+		request{Path: "/execute", Header: header, Body: scriptBody(t, "def main(): return 'in time'")})
 	equal(t, "status", a.HTTPStatus, http.StatusOK)
 	equal(t, "result", string(a.Result), `"in time"`)
 }
@@ -218,7 +231,8 @@ func timeoutOnIdleStack(t *testing.T, k *kind) {
 	answers := make(chan answer, 1)
 	go func() {
 		defer close(answers)
-		answers <- execute(t, s.URL, "import subprocess\ndef main():\n    print('before')\n    subprocess.run(['sleep', '"+mark+"'])\n")
+		answers <- execute(t, s.URL,
+			"import subprocess\ndef main():\n    print('before')\n    subprocess.run(['sleep', '"+mark+"'])\n")
 	}()
 	if !eventually(func() bool { return len(stack.RunningWith(mark)) > 0 }) {
 		t.Fatal("the job does not start")
@@ -269,7 +283,8 @@ func TestExpiry(t *testing.T) {
 			t.Parallel()
 			// Not set on the worker: a job's lifetime is in its record.
 			env := stack.Env{"RESULT_TTL": c.result, "SYNC_RESULT_TTL": c.sync}
-			s := startStack(t, stack.Config{API: env, Workers: []stack.Env{kinds[0].workerEnv(stack.Env{"WORKER_CONCURRENCY": "2"})}})
+			s := startStack(t,
+				stack.Config{API: env, Workers: []stack.Env{kinds[0].workerEnv(stack.Env{"WORKER_CONCURRENCY": "2"})}})
 			slow := submit(t, s.URL, "import time\ndef main():\n    time.sleep(4)\n")
 			goes, stays := execute(t, s.URL, "def main(): return 1"), submit(t, s.URL, "def main(): return 2")
 			read(t, s.URL, stays.JobID, "?wait=10s")

@@ -25,11 +25,26 @@ func TestWire(t *testing.T) {
 		closes bool
 	}{
 		{"http10", "POST /execute HTTP/1.0\r\n" + head + length + "\r\n" + body, "HTTP/1.0", true},
-		{"http10-keepalive", "POST /execute HTTP/1.0\r\nConnection: keep-alive\r\n" + head + length + "\r\n" + body, "HTTP/1.0", false},
-		{"chunked-ext-trailers", "POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n" + head + "\r\n" + chunks, "HTTP/1.1", false},
+		{
+			"http10-keepalive", "POST /execute HTTP/1.0\r\nConnection: keep-alive\r\n" + head + length + "\r\n" + body,
+			"HTTP/1.0", false,
+		},
+		{
+			"chunked-ext-trailers",
+			"POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n" + head + "\r\n" +
+				chunks, "HTTP/1.1", false,
+		},
 		// As in RFC 9112 (6.3), the chunks count and the length is ignored.
-		{"cl-and-te", "POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" + head + "\r\n" + chunks, "HTTP/1.1", false},
-		{"bare-lf", strings.ReplaceAll("POST /execute HTTP/1.1\r\nHost: x\r\n"+head+length+"\r\n", "\r\n", "\n") + body, "HTTP/1.1", false},
+		{
+			"cl-and-te",
+			"POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" + head + "\r\n" +
+				chunks, "HTTP/1.1", false,
+		},
+		{
+			"bare-lf", strings.ReplaceAll("POST /execute HTTP/1.1\r\nHost: x\r\n"+head+length+"\r\n",
+				"\r\n", "\n") + body,
+			"HTTP/1.1", false,
+		},
 	} {
 		t.Run(c.id, func(t *testing.T) {
 			t.Parallel()

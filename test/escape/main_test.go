@@ -31,7 +31,9 @@ var programs stack.Programs
 
 // tightLimits are far apart where a job could reach the wrong one first.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": stack.Stretched(10 * time.Second).String(), "LIMIT_CPU": stack.Stretched(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_PROCESSES": "32",
+	"LIMIT_WALL": stack.Stretched(10 * time.Second).String(),
+	"LIMIT_CPU":  stack.Stretched(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128",
+	"LIMIT_PROCESSES":  "32",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
 
@@ -105,7 +107,8 @@ func startKind(name string) (err error) {
 	kinds = append(kinds, k)
 	standard := stack.Env{
 		"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue,
-		"LIMIT_WALL": stack.Stretched(15 * time.Second).String(), "LIMIT_CPU": stack.Stretched(10 * time.Second).String(),
+		"LIMIT_WALL":    stack.Stretched(15 * time.Second).String(),
+		"LIMIT_CPU":     stack.Stretched(10 * time.Second).String(),
 		"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(),
 	}
 	for pair := range strings.FieldsSeq(os.Getenv("ESCAPE_WORKER_ENV")) {

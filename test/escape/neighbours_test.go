@@ -27,9 +27,11 @@ import numpy as np
 
 def main():
     libc = ctypes.CDLL(None)
-    return [os.urandom(8).hex(), str(random.random()), str(random.getrandbits(64)), str(uuid.uuid4()), secrets.token_hex(8),
-            ssl.RAND_bytes(8).hex(), str(np.random.rand()), str(np.random.default_rng().random()), tempfile.mktemp(),
-            multiprocessing.current_process().authkey.hex(), str([libc.rand() for _ in range(3)]), str([libc.random() for _ in range(3)])]
+    return [os.urandom(8).hex(), str(random.random()), str(random.getrandbits(64)), str(uuid.uuid4()),
+            secrets.token_hex(8), ssl.RAND_bytes(8).hex(),
+            str(np.random.rand()), str(np.random.default_rng().random()),
+            tempfile.mktemp(), multiprocessing.current_process().authkey.hex(),
+            str([libc.rand() for _ in range(3)]), str([libc.random() for _ in range(3)])]
 `
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -83,7 +85,8 @@ def main():
 			if cgroups(t) && (share < 0.4 || share > 0.6) {
 				t.Errorf("of two busy jobs one got %.0f%% (%s, %s)", 100*share, one.body, other.body)
 			}
-			fmt.Printf("held   %s  two busy jobs on one processor: %.0f%% and %.0f%%\n", k.name, 100*share, 100*(1-share))
+			fmt.Printf("held   %s  two busy jobs on one processor: %.0f%% and %.0f%%\n", k.name,
+				100*share, 100*(1-share))
 		})
 	}
 }
@@ -100,7 +103,10 @@ func startOnOneProcessor(t *testing.T, sandbox string) *stack.Stack {
 	wait := stack.Stretched(30 * time.Second).String()
 	return stack.StartFor(t, stack.Config{
 		Programs: stack.Programs{API: programs.API, Worker: narrow}, API: stack.Env{"SYNC_WAIT": wait},
-		Workers: []stack.Env{{"SANDBOX": sandbox, "WORKER_CONCURRENCY": "2", "LIMIT_WALL": wait, "LIMIT_CPU": wait, "DRAIN_TIMEOUT": stack.Stretched(time.Minute).String()}},
+		Workers: []stack.Env{{
+			"SANDBOX": sandbox, "WORKER_CONCURRENCY": "2", "LIMIT_WALL": wait, "LIMIT_CPU": wait,
+			"DRAIN_TIMEOUT": stack.Stretched(time.Minute).String(),
+		}},
 	})
 }
 
@@ -186,7 +192,8 @@ import os, time
 
 def main():
     time.sleep(1)
-    return {name: os.readlink("/proc/self/ns/" + name) for name in ("mnt", "pid", "ipc", "net", "cgroup", "user", "uts")}
+    names = "mnt", "pid", "ipc", "net", "cgroup", "user", "uts"
+    return {name: os.readlink("/proc/self/ns/" + name) for name in names}
 `
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -233,7 +240,8 @@ func TestSecondLock(t *testing.T) {
 			if own, _ := os.Readlink("/proc/self/ns/user"); user == own || user == "" {
 				continue // nsjail, whose command line contains the same text
 			}
-			out, err := exec.CommandContext(t.Context(), "nsenter", "-t", strconv.Itoa(pid), "-U", "cat", "/proc/sys/user/max_user_namespaces").CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), "nsenter", "-t", strconv.Itoa(pid), "-U", "cat",
+				"/proc/sys/user/max_user_namespaces").CombinedOutput()
 			if err != nil || strings.TrimSpace(string(out)) != "0" {
 				t.Errorf("below process %d this many user namespaces can be made: %s (%v)", pid, out, err)
 			}

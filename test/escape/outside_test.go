@@ -40,7 +40,8 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 	"next at once": func(t *testing.T, s *stack.Stack, _ answer) {
 		t.Helper()
 		for range 5 {
-			if next := execute(t, s, "def main():\n    return 1\n", nil); string(next.Result) != "1" || next.took > stack.Stretched(3*time.Second) {
+			if next := execute(t, s, "def main():\n    return 1\n", nil); string(next.Result) != "1" ||
+				next.took > stack.Stretched(3*time.Second) {
 				t.Errorf("the next script took %s: %s", next.took, next.body)
 			}
 		}
@@ -72,13 +73,15 @@ func unharmed(t *testing.T, k *kind) {
 		default:
 		}
 		for line := range strings.Lines(worker.Log()) {
-			if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`) && strings.Contains(line, "zygote") {
+			if strings.Contains(line, `"level":"ERROR"`) ||
+				strings.Contains(line, `"level":"WARN"`) && strings.Contains(line, "zygote") {
 				t.Errorf("the worker had trouble: %s", line)
 			}
 		}
 		now := settled(worker)
 		// A busy machine may be slow to end the last sandbox, or to create the next.
-		for deadline := time.Now().Add(stack.Stretched(5 * time.Second)); now != k.before[worker] && time.Now().Before(deadline); {
+		deadline := time.Now().Add(stack.Stretched(5 * time.Second))
+		for now != k.before[worker] && time.Now().Before(deadline) {
 			now = settled(worker)
 		}
 		if now != k.before[worker] {

@@ -48,7 +48,10 @@ func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{runs: runs, worker: stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "WORKER_CONCURRENCY": "4", "LOG_FORMAT": "json"}}
+	b := &bench{
+		runs:   runs,
+		worker: stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "WORKER_CONCURRENCY": "4", "LOG_FORMAT": "json"},
+	}
 	c := stack.Config{Programs: programs, API: stack.Env{"LOG_FORMAT": "json"}}
 	for range workers {
 		c.Workers = append(c.Workers, b.worker)
@@ -91,7 +94,8 @@ func (b *bench) startProgram(t *testing.T, program string, env stack.Env) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); p.Logged("worker started", "worker", nil) == ""; time.Sleep(10 * time.Millisecond) {
+	deadline := time.Now().Add(30 * time.Second)
+	for ; p.Logged("worker started", "worker", nil) == ""; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the worker does not start: %s", p.Log())
 		}

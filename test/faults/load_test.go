@@ -86,7 +86,10 @@ func (l *load) awaitEnded(t *testing.T, n int64) {
 }
 
 func (j *job) body(slow float64, async bool) string {
-	script := fmt.Sprintf("def main():\n    open('/runs', 'a').write('%d\\n')\n    import time\n    time.sleep(%g)\n    return 'job %d'\n", j.number, slow, j.number)
+	script := fmt.Sprintf(
+		"def main():\n    open('/runs', 'a').write('%d\\n')\n    import time\n"+
+			"    time.sleep(%g)\n    return 'job %d'\n",
+		j.number, slow, j.number)
 	body, _ := json.Marshal(map[string]any{"script": script, "async": async})
 	return string(body)
 }
@@ -104,7 +107,8 @@ func (j *job) run(ctx context.Context, l *load) {
 	async := j.number%4 != 0
 	deadline := time.Now().Add(patience)
 	for ; ; time.Sleep(100 * time.Millisecond) {
-		status, a := call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, async), fmt.Sprintf("job-%d", j.number))
+		status, a := call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, async),
+			fmt.Sprintf("job-%d", j.number))
 		switch {
 		case status == http.StatusOK:
 			j.id, j.accepted = a.JobID, time.Now()

@@ -70,7 +70,8 @@ func buildSkewed(dir string) (string, error) {
 		return "", err
 	}
 	const line = "\tsec, nsec, mono := runtimeNow()\n"
-	skewed := strings.Replace(string(source), "func Now() Time {\n"+line, "func Now() Time {\n"+line+"\tsec += 3600\n", 1)
+	skewed := strings.Replace(string(source), "func Now() Time {\n"+line,
+		"func Now() Time {\n"+line+"\tsec += 3600\n", 1)
 	if skewed == string(source) {
 		return "", fmt.Errorf("%s has no time.Now that can be moved", original)
 	}
@@ -78,7 +79,8 @@ func buildSkewed(dir string) (string, error) {
 	if err := os.WriteFile(replacement, []byte(skewed), 0o600); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(overlay, fmt.Appendf(nil, `{"Replace": {%q: %q}}`, original, replacement), 0o600); err != nil {
+	if err := os.WriteFile(overlay, fmt.Appendf(nil, `{"Replace": {%q: %q}}`, original, replacement),
+		0o600); err != nil {
 		return "", err
 	}
 	late := filepath.Join(dir, "late")

@@ -45,7 +45,8 @@ func startProxy(t *testing.T, address string) *toxiproxy.Proxy {
 func disturb(t *testing.T, proxy *toxiproxy.Proxy, kind, attributes string) {
 	t.Helper()
 	for _, stream := range []string{"upstream", "downstream"} {
-		toxic := fmt.Sprintf(`{"name": "%s %s", "type": %q, "stream": %q, "attributes": {%s}}`, kind, stream, kind, stream, attributes)
+		toxic := fmt.Sprintf(`{"name": "%s %s", "type": %q, "stream": %q, "attributes": {%s}}`, kind, stream, kind,
+			stream, attributes)
 		if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 			t.Fatal(err)
 		}

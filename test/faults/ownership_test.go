@@ -63,7 +63,8 @@ func TestSameKeyAsyncThenSync(t *testing.T) {
 // runAndHangUp posts a job synchronously, without a key, and hangs up within some milliseconds.
 // While no API listens it retries.
 func (j *job) runAndHangUp(ctx context.Context, l *load) {
-	for deadline := time.Now().Add(patience); errors.Is(j.postOnce(ctx, l), syscall.ECONNREFUSED) && time.Now().Before(deadline); {
+	deadline := time.Now().Add(patience)
+	for errors.Is(j.postOnce(ctx, l), syscall.ECONNREFUSED) && time.Now().Before(deadline) {
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -71,7 +72,8 @@ func (j *job) runAndHangUp(ctx context.Context, l *load) {
 func (j *job) postOnce(ctx context.Context, l *load) error {
 	short, cancel := context.WithTimeout(ctx, time.Duration((j.number%20)*(j.number%20))*time.Millisecond)
 	defer cancel()
-	request, err := http.NewRequestWithContext(short, http.MethodPost, l.url+"/execute", strings.NewReader(j.body(l.slow, false)))
+	request, err := http.NewRequestWithContext(short, http.MethodPost, l.url+"/execute",
+		strings.NewReader(j.body(l.slow, false)))
 	if err != nil {
 		return err
 	}
@@ -91,7 +93,8 @@ func (j *job) requestID() string { return fmt.Sprintf("hang-up-%d", j.number) }
 func (l *load) findEnds(t *testing.T, redisURL string) {
 	t.Helper()
 	c := redistest.Client(t, redisURL)
-	for deadline := time.Now().Add(patience); c.ZCard(t.Context(), "cellblock:{index}:open").Val() > 0; time.Sleep(50 * time.Millisecond) {
+	deadline := time.Now().Add(patience)
+	for ; c.ZCard(t.Context(), "cellblock:{index}:open").Val() > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("jobs stay open")
 		}

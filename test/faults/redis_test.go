@@ -169,7 +169,8 @@ func TestDataDiskFull(t *testing.T) {
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	ballast := filepath.Join(disk, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) { // fills all free space
+	// fills all free space
+	if err := os.WriteFile(ballast, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("the disk is not full: %v", err)
 	}
 	// Redis could not write its append-only file, and so refuses writes.

@@ -39,7 +39,8 @@ func sentinels(t *testing.T, primaryPort string) string {
 		_, port, _ := net.SplitHostPort(address)
 		config := filepath.Join(shortDir(t), "sentinel.conf")
 		text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 %s 2\n"+
-			"sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 4000\n", port, primaryPort)
+			"sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 4000\n",
+			port, primaryPort)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,8 @@ func TestSentinelFailover(t *testing.T) {
 	b := open(t, 2, func(c *stack.Config) {
 		c.Redis = []string{"--port", primaryPort, "--bind", "127.0.0.1"}
 		c.OnRedis = func(string) {
-			redisServer(t, "--port", replicaPort, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes",
+			redisServer(t, "--port", replicaPort, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+				"--appendonly", "yes",
 				"--replicaof", "127.0.0.1 "+primaryPort)
 			awaitReplica(t, replica)
 			watched := sentinels(t, primaryPort)
@@ -79,7 +81,8 @@ func TestSentinelFailover(t *testing.T) {
 	time.Sleep(6 * time.Second)
 	third := freeAddress(t)
 	_, thirdPort, _ := net.SplitHostPort(third)
-	redisServer(t, "--port", thirdPort, "--bind", "127.0.0.1", "--dir", shortDir(t), "--save", "", "--replicaof", "127.0.0.1 "+replicaPort)
+	redisServer(t, "--port", thirdPort, "--bind", "127.0.0.1", "--dir", shortDir(t), "--save", "", "--replicaof",
+		"127.0.0.1 "+replicaPort)
 	l.judge(t, b.runs, killed, mayLose)
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 // talker prints a line every 20 ms for six seconds.
-const talker = "import time\ndef main():\n    for i in range(300):\n        print('line', i)\n        time.sleep(0.02)\n"
+const talker = "import time\ndef main():\n    for i in range(300):\n        print('line', i)\n" +
+	"        time.sleep(0.02)\n"
 
 // follower watches one job and reconnects whenever the stream breaks.
 type follower struct {
@@ -78,7 +79,8 @@ func restartUnder(t *testing.T, end func(*stack.Process)) {
 	}
 	for i, f := range followers {
 		if f.err != nil || f.text != want.String() || f.recorded != want.String() {
-			t.Errorf("follower %d: %v; it has %d bytes, the record %d, want %d", i, f.err, len(f.text), len(f.recorded), want.Len())
+			t.Errorf("follower %d: %v; it has %d bytes, the record %d, want %d", i, f.err, len(f.text),
+				len(f.recorded), want.Len())
 		}
 		if f.broken < 2 {
 			t.Errorf("follower %d lost its answer %d times", i, f.broken)

@@ -68,28 +68,31 @@ func (r *receiver) start(t *testing.T) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		body, err := io.ReadAll(request.Body)
-		if err != nil {
-			return // its sender was killed
-		}
-		var message struct {
-			Data struct {
-				JobID  string `json:"job_id"`
-				Status string `json:"status"`
-			} `json:"data"`
-		}
-		if err := hook.Verify(body, request.Header); err != nil || json.Unmarshal(body, &message) != nil {
-			t.Errorf("%v: %s", err, body)
-		}
-		r.mu.Lock()
-		r.received[message.Data.JobID]++
-		r.statuses[message.Data.JobID] = message.Data.Status
-		r.mu.Unlock()
-		if r.answer != nil {
-			r.answer(w, request)
-		}
-	})}
+	server := &http.Server{
+		ReadHeaderTimeout: time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			body, err := io.ReadAll(request.Body)
+			if err != nil {
+				return // its sender was killed
+			}
+			var message struct {
+				Data struct {
+					JobID  string `json:"job_id"`
+					Status string `json:"status"`
+				} `json:"data"`
+			}
+			if err := hook.Verify(body, request.Header); err != nil || json.Unmarshal(body, &message) != nil {
+				t.Errorf("%v: %s", err, body)
+			}
+			r.mu.Lock()
+			r.received[message.Data.JobID]++
+			r.statuses[message.Data.JobID] = message.Data.Status
+			r.mu.Unlock()
+			if r.answer != nil {
+				r.answer(w, request)
+			}
+		}),
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	t.Cleanup(func() {
@@ -133,7 +136,8 @@ func awaitWebhook(t *testing.T, b *bench, id, what string, is func(webhookState)
 		Webhook webhookState `json:"callback"`
 	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK && is(job.Webhook) {
+		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK &&
+			is(job.Webhook) {
 			return job.Webhook
 		}
 	}
@@ -285,7 +289,8 @@ func TestWebhooksWhileEverythingDies(t *testing.T) {
 	r.start(t)
 	var ids []string
 	for n := range 80 {
-		ids = append(ids, submit(t, b, fmt.Sprintf("import time\ndef main():\n    time.sleep(%g)\n", 0.02*float64(n%10)), r.url()))
+		ids = append(ids,
+			submit(t, b, fmt.Sprintf("import time\ndef main():\n    time.sleep(%g)\n", 0.02*float64(n%10)), r.url()))
 		switch n {
 		case 30:
 			b.Workers()[0].Kill()

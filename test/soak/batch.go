@@ -55,7 +55,9 @@ func (l *load) runBatch(ctx context.Context) {
 }
 
 // submitBatch retries until the batch is accepted, for as long as the client of a single job does.
-func (l *load) submitBatch(ctx context.Context, requests []client.Request, key string) (batch *client.BatchAccepted, err error) {
+func (l *load) submitBatch(ctx context.Context, requests []client.Request,
+	key string,
+) (batch *client.BatchAccepted, err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
 		batch, err = l.service.SubmitBatch(ctx, requests, client.BatchOptions{IdempotencyKey: key})
 		if err == nil && !slices.ContainsFunc(batch.Members, func(m client.BatchMember) bool { return m.JobID == "" }) {

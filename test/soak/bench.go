@@ -79,7 +79,8 @@ func open(ctx context.Context) (_ *bench, err error) {
 	s, err := stack.Start(ctx, stack.Config{
 		Programs: b.programs, API: stack.Env{
 			"LOG_FORMAT": "json", "RESULT_TTL": ttl, "SYNC_RESULT_TTL": ttl,
-			"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": "127.0.0.1/32", "CALLBACK_TIMEOUT": "1s", "CALLBACK_PAUSE": "100ms", "CALLBACK_ATTEMPTS": "4",
+			"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": "127.0.0.1/32", "CALLBACK_TIMEOUT": "1s",
+			"CALLBACK_PAUSE": "100ms", "CALLBACK_ATTEMPTS": "4",
 		},
 		Workers: slices.Repeat([]stack.Env{b.worker}, workers),
 	})

@@ -63,7 +63,8 @@ func (l *load) judge(ran map[int]int) tally {
 		t.ByKind[j.kind.name]++
 		if ran[j.number] > 1 {
 			t.Twice++
-			fmt.Printf("job %d (%s, %s) ran %d times, ended as %q\n", j.number, j.id, j.kind.name, ran[j.number], j.code)
+			fmt.Printf("job %d (%s, %s) ran %d times, ended as %q\n", j.number, j.id, j.kind.name,
+				ran[j.number], j.code)
 		}
 		if j.wrong != "" {
 			t.Answers++
@@ -103,7 +104,8 @@ func (t *tally) count(j *job, ran int, proved map[*kind]bool) {
 		fmt.Printf("job %d (%s, %s) ended as %q\n", j.number, j.id, j.kind.name, j.code)
 	case j.code == "" && (ran == 0 || strings.TrimRight(unquoted(j.result), " ") != "job "+strconv.Itoa(j.number)):
 		t.Swapped++
-		fmt.Printf("job %d (%s, %s) ran %d times and has the result %.100s\n", j.number, j.id, j.kind.name, ran, j.result)
+		fmt.Printf("job %d (%s, %s) ran %d times and has the result %.100s\n", j.number, j.id,
+			j.kind.name, ran, j.result)
 	case j.code == j.kind.codes[0]:
 		proved[j.kind] = true
 	}

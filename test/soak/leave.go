@@ -28,7 +28,8 @@ func (j *job) leave(ctx context.Context, l *load) {
 	short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 	defer cancel()
 	j.postOnce(short, l.url, requestID)
-	for deadline := time.Now().Add(leavePatience); j.id == "" && time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
+	deadline := time.Now().Add(leavePatience)
+	for ; j.id == "" && time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
 		j.id = jobOf(ctx, l.redis, requestID)
 	}
 	if j.id != "" {
@@ -56,7 +57,8 @@ func (j *job) postOnce(ctx context.Context, url, requestID string) {
 // jobOf returns the id of the job that a request made, read from Redis itself; "" if there is none.
 // Ids are ordered by time.
 func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) string {
-	ids, err := client.ZRevRangeByLex(ctx, "cellblock:{index}:jobs", &redis.ZRangeBy{Min: "-", Max: "+", Count: newest}).Result()
+	ids, err := client.ZRevRangeByLex(ctx, "cellblock:{index}:jobs",
+		&redis.ZRangeBy{Min: "-", Max: "+", Count: newest}).Result()
 	if err != nil {
 		return ""
 	}

@@ -100,7 +100,8 @@ func (l *load) progress() string {
 	}
 	slices.Sort(codes)
 	clear(l.recent)
-	return fmt.Sprintf("%6.0f s  %6d jobs  since: %s", time.Since(l.begun).Seconds(), len(l.jobs), strings.Join(codes, ", "))
+	return fmt.Sprintf("%6.0f s  %6d jobs  since: %s", time.Since(l.begun).Seconds(), len(l.jobs),
+		strings.Join(codes, ", "))
 }
 
 func (j *job) run(ctx context.Context, l *load) {
@@ -156,7 +157,8 @@ func (j *job) beside(ctx context.Context, l *load) {
 	case actCancel:
 		pause(ctx, time.Duration(rand.IntN(60))*time.Millisecond)
 		status, a := call(ctx, http.MethodDelete, l.url+"/jobs/"+j.id, nil, "")
-		if status != 0 && status != http.StatusOK && status != http.StatusAccepted && a.Code != "already_finished" && a.Code != "unavailable" {
+		if status != 0 && status != http.StatusOK && status != http.StatusAccepted && a.Code != "already_finished" &&
+			a.Code != "unavailable" {
 			j.wrong = fmt.Sprintf("DELETE gives %d %s", status, a.Code)
 		}
 	case actList:
@@ -188,10 +190,12 @@ func (j *job) again(ctx context.Context, url string) {
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case status == 0 || a.Code == "unavailable" || a.Code == "idempotency_mismatch" && body != j.kind.body(j.number):
+			case status == 0 || a.Code == "unavailable" ||
+				a.Code == "idempotency_mismatch" && body != j.kind.body(j.number):
 			case a.Code == "idempotency_mismatch" || j.kind.act == actRepeat && a.JobID == j.id:
 			default:
-				j.wrong = fmt.Sprintf("its key, used again, gives %d %s and the job %q, not %q", status, a.Code, a.JobID, j.id)
+				j.wrong = fmt.Sprintf("its key, used again, gives %d %s and the job %q, not %q", status,
+					a.Code, a.JobID, j.id)
 			}
 		})
 	}

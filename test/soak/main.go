@@ -61,14 +61,17 @@ func main() {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
-	flags.DurationVar(&o.length, "length", 20*time.Minute, "how long the load lasts (10s to 24h); some three minutes come on top")
+	flags.DurationVar(&o.length, "length", 20*time.Minute,
+		"how long the load lasts (10s to 24h); some three minutes come on top")
 	flags.DurationVar(&o.kill, "kill", 8*time.Second, "mean time between two kills (1s to 1h)")
 	flags.IntVar(&o.clients, "clients", 8, "clients at once (1 to 200); one that hands in batches comes on top")
-	flags.StringVar(&o.out, "out", "test/soak/results.jsonl", "file to append the result to, as one line of JSON; empty: none")
+	flags.StringVar(&o.out, "out", "test/soak/results.jsonl",
+		"file to append the result to, as one line of JSON; empty: none")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.length < 10*time.Second || o.length > 24*time.Hour || o.kill < time.Second || o.kill > time.Hour || o.clients < 1 || o.clients > 200 {
+	if o.length < 10*time.Second || o.length > 24*time.Hour || o.kill < time.Second || o.kill > time.Hour ||
+		o.clients < 1 || o.clients > 200 {
 		return o, errors.New("a number is out of its range; see -help")
 	}
 	return o, nil
@@ -87,7 +90,10 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: results.Commit(ctx), Machine: machine(), Seconds: o.length.Seconds()}
+	r := report{
+		Date: time.Now().UTC().Format(time.RFC3339), Commit: results.Commit(ctx), Machine: machine(),
+		Seconds: o.length.Seconds(),
+	}
 	fmt.Printf("commit %s, %s, %s of load, %d clients\n", r.Commit, r.Machine, o.length, o.clients)
 	if r.Jobs, r.Rows, r.Kills, err = b.soak(ctx, o); err != nil {
 		return err
@@ -110,7 +116,10 @@ func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]i
 	if err != nil {
 		return tally{}, nil, nil, err
 	}
-	l := &load{url: b.URL, clients: o.clients, service: service, webhooks: b.webhooks, redis: b.client, recent: map[string]int{}}
+	l := &load{
+		url: b.URL, clients: o.clients, service: service, webhooks: b.webhooks, redis: b.client,
+		recent: map[string]int{},
+	}
 	fmt.Printf("warming up for %s\n", warmup)
 	l.run(ctx, warmup)
 	begin, err := b.settle(ctx, nil)

@@ -21,11 +21,13 @@ func (r report) print(out io.Writer) bool {
 		if row.Grew {
 			verdict, passed = "GREW", false
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.What, row.text(row.Begin), row.text(row.End), row.text(row.Bound), verdict)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.What, row.text(row.Begin), row.text(row.End),
+			row.text(row.Bound), verdict)
 	}
 	t := r.Jobs
 	fmt.Fprintf(w, "\njobs\taccepted\tran\ttwice\tno end\tswapped\twrong end\twrong answers\tworker_lost\tlate\n")
-	fmt.Fprintf(w, "\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n\n", t.Accepted, t.Ran, t.Twice, t.Endless, t.Swapped, t.Wrong, t.Answers, t.WorkerLost, t.Late)
+	fmt.Fprintf(w, "\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n\n", t.Accepted, t.Ran, t.Twice, t.Endless, t.Swapped,
+		t.Wrong, t.Answers, t.WorkerLost, t.Late)
 	for _, name := range slices.Sorted(maps.Keys(r.Kills)) {
 		fmt.Fprintf(w, "%s\t%d\n", name, r.Kills[name])
 	}

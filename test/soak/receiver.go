@@ -44,13 +44,16 @@ func startReceiver() (*receiver, error) {
 		return nil, err
 	}
 	r := &receiver{url: "http://" + listener.Addr().String(), told: map[string]string{}}
-	r.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		body, err := io.ReadAll(request.Body)
-		if err != nil {
-			return // its sender was killed
-		}
-		w.WriteHeader(r.take(hook, body, request.Header))
-	})}
+	r.server = &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			body, err := io.ReadAll(request.Body)
+			if err != nil {
+				return // its sender was killed
+			}
+			w.WriteHeader(r.take(hook, body, request.Header))
+		}),
+	}
 	r.serving.Go(func() { _ = r.server.Serve(listener) })
 	return r, nil
 }
@@ -93,7 +96,8 @@ func (r *receiver) forgeries() int {
 
 // awaitWebhook waits for the webhook of a job that has ended.
 func (j *job) awaitWebhook(ctx context.Context, r *receiver) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; pause(ctx, 20*time.Millisecond) {
+	deadline := time.Now().Add(patience)
+	for ; time.Now().Before(deadline) && ctx.Err() == nil; pause(ctx, 20*time.Millisecond) {
 		r.mu.Lock()
 		code, told := r.told[j.id]
 		r.mu.Unlock()

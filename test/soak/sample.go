@@ -122,12 +122,14 @@ func (b *bench) sample(ctx context.Context) (sample, error) {
 // standing returns a line with the resources that the API and the elder use under load.
 func (b *bench) standing(ctx context.Context) string {
 	s := sample{}
-	if err := errors.Join(b.sampleGo(ctx, s, "API", b.URL, b.API.PID()), b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID())); err != nil {
+	if err := errors.Join(b.sampleGo(ctx, s, "API", b.URL, b.API.PID()),
+		b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID())); err != nil {
 		return err.Error()
 	}
 	var text strings.Builder
 	for _, name := range []string{"API", "elder"} {
-		fmt.Fprintf(&text, "; %s %.1f MB, %.0f descriptors, %.0f goroutines", name, s[name+": RSS"]/mb, s[name+": descriptors"], s[name+": goroutines"])
+		fmt.Fprintf(&text, "; %s %.1f MB, %.0f descriptors, %.0f goroutines", name, s[name+": RSS"]/mb,
+			s[name+": descriptors"], s[name+": goroutines"])
 	}
 	return text.String()
 }

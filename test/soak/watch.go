@@ -44,7 +44,8 @@ func follow(ctx context.Context, service *client.Client, id string) string {
 		case client.EventEnd:
 			ended = true
 			// A worker that dies loses output that is not yet in the record.
-			if kept, keptErr := printed(event.Job); event.Job.Code != client.CodeWorkerLost && (kept != stdout || keptErr != stderr) {
+			if kept, keptErr := printed(event.Job); event.Job.Code != client.CodeWorkerLost &&
+				(kept != stdout || keptErr != stderr) {
 				return fmt.Sprintf("its events told %q and %q, its record %q and %q", stdout, stderr, kept, keptErr)
 			}
 		case client.EventState:

@@ -20,7 +20,8 @@ func CgroupDirs(pid int) []string {
 		}
 		controller, _, _ := strings.Cut(parts[1], ",")
 		if mount, ok := mounts[controller]; ok {
-			dirs = append(dirs, filepath.Join(mount.point, strings.TrimPrefix(parts[2], strings.TrimSuffix(mount.root, "/"))))
+			dirs = append(dirs,
+				filepath.Join(mount.point, strings.TrimPrefix(parts[2], strings.TrimSuffix(mount.root, "/"))))
 		}
 	}
 	return dirs

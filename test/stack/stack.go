@@ -199,7 +199,10 @@ func (s *Stack) startAPI(ctx context.Context) (err error) {
 
 // shared returns the settings that the API and the workers must share.
 func (s *Stack) shared() Env {
-	return Env{"REDIS_URL": s.RedisURL, "FILES_URL": "file://" + s.FilesDir() + "?create_dir=true&no_tmp_dir=true&metadata=skip"}
+	return Env{
+		"REDIS_URL": s.RedisURL,
+		"FILES_URL": "file://" + s.FilesDir() + "?create_dir=true&no_tmp_dir=true&metadata=skip",
+	}
 }
 
 // FilesDir is the folder with the output files of jobs.

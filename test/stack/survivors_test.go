@@ -47,7 +47,8 @@ func TestLog(t *testing.T) {
 	}
 	fmt.Fprintln(l, `{"msg":"the end"}`)
 	text := l.text()
-	if !strings.HasPrefix(text, `{"msg":"listening"`) || !strings.HasSuffix(text, "\"the end\"}\n") || len(text) > 4*maxLogBytes {
+	if !strings.HasPrefix(text, `{"msg":"listening"`) || !strings.HasSuffix(text, "\"the end\"}\n") ||
+		len(text) > 4*maxLogBytes {
 		t.Errorf("%d bytes are kept: %.40q … %q", len(text), text, text[len(text)-40:])
 	}
 	p := &Process{log: l}

@@ -125,7 +125,8 @@ def main():
         kept.append(b"x" * (5 << 20))`, cgroups: cell{code: "memory_limit"},
 		rlimits: cell{code: "", why: "the forged report stands: nothing was enforced"},
 	},
-	{name: "memory_limit: over time as well", script: `
+	{
+		name: "memory_limit: over time as well", script: `
 import os, signal, time
 def main():
     if os.fork() == 0:
@@ -133,7 +134,9 @@ def main():
         kept = []
         while True:
             kept.append(b"x" * (5 << 20))
-    time.sleep(60 * SLOW)`, cgroups: cell{code: "memory_limit"}, rlimits: cell{code: "timeout", why: "the clock is what is left"}},
+    time.sleep(60 * SLOW)`,
+		cgroups: cell{code: "memory_limit"}, rlimits: cell{code: "timeout", why: "the clock is what is left"},
+	},
 	{name: "no verdict: a MemoryError that the script survives", script: `
 def main():
     try:
@@ -186,12 +189,15 @@ def main():
 		code: "exception", hint: "the file size limit, 1048576 bytes (LIMIT_FILE_MB)",
 		why: "no file_size_limit: only the script knows",
 	}},
-	{name: "killed: a file too large, and SIGXFSZ not ignored", script: `
+	{
+		name: "killed: a file too large, and SIGXFSZ not ignored", script: `
 import signal
 def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     with open("/tmp/file", "wb") as f:
-        f.write(b"x" * (2 << 20))`, cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1048576 bytes (LIMIT_FILE_MB)"},
+        f.write(b"x" * (2 << 20))`,
+		cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1048576 bytes (LIMIT_FILE_MB)",
+	},
 	{name: "result_too_large", script: `
 def main():
     return "x" * (1 << 20)`, cgroups: cell{code: "result_too_large"}, says: "more than 64 KiB"},

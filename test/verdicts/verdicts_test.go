@@ -37,8 +37,10 @@ var columns []*column
 
 // limits are far apart where a script could exceed one instead of another.
 var limits = stack.Env{
-	"LIMIT_WALL": stack.Stretched(8 * time.Second).String(), "LIMIT_CPU": stack.Stretched(600 * time.Millisecond).String(),
-	"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_TMP_MB": "160", "LIMIT_PROCESSES": "16",
+	"LIMIT_WALL":    stack.Stretched(8 * time.Second).String(),
+	"LIMIT_CPU":     stack.Stretched(600 * time.Millisecond).String(),
+	"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_TMP_MB": "160",
+	"LIMIT_PROCESSES": "16",
 	"LIMIT_RESULT_KB": "64", "WORKER_CONCURRENCY": "4",
 }
 
@@ -96,7 +98,8 @@ func startColumn(c *column, programs stack.Programs) (err error) {
 		env[name] = value
 	}
 	c.stack, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": stack.Stretched(15 * time.Second).String()}, Workers: []stack.Env{env},
+		Programs: programs, API: stack.Env{"SYNC_WAIT": stack.Stretched(15 * time.Second).String()},
+		Workers: []stack.Env{env},
 	})
 	columns = append(columns, c)
 	return err
@@ -147,7 +150,8 @@ func check(t *testing.T, c *column, r row) {
 	if got.Hint != want.hint {
 		t.Errorf("the hint is %q, want %q", got.Hint, want.hint)
 	}
-	limited := strings.HasSuffix(want.code, "_limit") || want.code == "timeout" || strings.HasSuffix(want.code, "_too_large")
+	limited := strings.HasSuffix(want.code, "_limit") || want.code == "timeout" ||
+		strings.HasSuffix(want.code, "_too_large")
 	if limited != (got.Limit != nil) {
 		t.Errorf("the limit: %s", got.body)
 	}

@@ -43,7 +43,8 @@ func run(only *regexp.Regexp, parallel int) (survived int, err error) {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	suite := filepath.Join(dir, "escape.test")
-	if out, err := command(context.Background(), ".", nil, "go", "test", "-c", "-o", suite, "./test/escape"); err != nil {
+	if out, err := command(context.Background(), ".", nil, "go", "test", "-c", "-o", suite,
+		"./test/escape"); err != nil {
 		return 0, fmt.Errorf("build the suite: %w\n%s", err, out)
 	}
 	var all sync.WaitGroup
@@ -110,7 +111,8 @@ func build(ctx context.Context, m mutant, dir string) error {
 		}
 	}
 	// -trimpath, so that the trees, which have different paths, share compiled packages.
-	if out, err := command(ctx, tree, nil, "go", "build", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/api", "./cmd/worker"); err != nil {
+	if out, err := command(ctx, tree, nil, "go", "build", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/api",
+		"./cmd/worker"); err != nil {
 		return fmt.Errorf("%s: %w\n%s", m.name, err, out)
 	}
 	return nil
