@@ -18,7 +18,7 @@ import (
 func (u *up) process(t *testing.T, name string) int {
 	t.Helper()
 	start := regexp.MustCompile(`\| ` + name + ` starts; .* process (\d+)$`)
-	for _, line := range slices.Backward(u.said) {
+	for _, line := range slices.Backward(u.read) {
 		if id := start.FindStringSubmatch(line); id != nil {
 			pid, err := strconv.Atoi(id[1])
 			if err != nil {

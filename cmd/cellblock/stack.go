@@ -78,7 +78,7 @@ func colourful() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") 
 // started.
 func (s *stack) start(ctx context.Context) error {
 	if os.Geteuid() != 0 {
-		s.output.Say("note: not root. The worker needs root to run each job under a user id and a cgroup of its own; what it can do without, it says below")
+		s.output.Printf("note: not root. The worker needs root to run each job under a user id and a cgroup of its own; what it can do without, it says below")
 	}
 	if s.redisURL == "" {
 		if err := s.startRedis(); err != nil {
@@ -149,7 +149,7 @@ func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, c
 	if s.redis != nil {
 		where = "of our own, jobs kept in " + s.redis.data
 	}
-	s.output.Say("redis %s %s", version, where)
+	s.output.Printf("redis %s %s", version, where)
 	return nil
 }
 
@@ -246,10 +246,10 @@ func (s *stack) apiReady(ctx context.Context) error {
 // keepUp restarts processes that exit by themselves. It is called once everything is up: before that, an exit is
 // final, since a restart does not correct wrong settings.
 func (s *stack) keepUp() {
-	s.group.KeepUp(supervise.Restarts{
+	s.group.EnableRestarts(supervise.Restarts{
 		Pause: restartPause, Limit: restartLimit, Window: restartWindow,
 		Report: func(r supervise.Restart) {
-			s.logger.Warn("restarting process", "process", r.Name, "ended", r.Ending,
+			s.logger.Warn("restarting process", "process", r.Name, "ended", r.Exit,
 				"delay", r.Pause.String(), "restart", r.Count, "limit", restartLimit, "window", restartWindow.String())
 		},
 	})
@@ -262,8 +262,8 @@ func (s *stack) announce() {
 		token = ` -H "Authorization: Bearer $API_TOKEN"`
 	}
 	base := s.settings.baseURL()
-	s.output.Say("ready: %s (Ctrl-C ends it)", base)
-	s.output.Say(`try:   curl -sX POST %s/execute -H 'Content-Type: application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
+	s.output.Printf("ready: %s (Ctrl-C ends it)", base)
+	s.output.Printf(`try:   curl -sX POST %s/execute -H 'Content-Type: application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
 }
 
 // stop ends the servers, then Redis, and releases the lock. Once ctx is done it kills the servers instead of waiting.

@@ -51,7 +51,7 @@ func (c *upCommand) Run() error {
 		s.announce()
 		select {
 		case <-asked.Done():
-			s.output.Say("stopping; running jobs may end first (Ctrl-C again stops at once)")
+			s.output.Printf("stopping; running jobs may end first (Ctrl-C again stops at once)")
 		case err = <-s.group.Failed():
 		}
 	}
@@ -59,7 +59,7 @@ func (c *upCommand) Run() error {
 		err = nil // stopped by the user during the start
 	}
 	if err != nil {
-		s.output.Say("stopping the rest: %v", err)
+		s.output.Printf("stopping the rest: %v", err)
 	}
 	again, forgetAgain := notify()
 	defer forgetAgain()

@@ -100,7 +100,7 @@ func beatHeart(ctx context.Context) error {
 type up struct {
 	cmd   *exec.Cmd
 	lines chan string
-	said  []string
+	read  []string // the lines so far
 }
 
 // programs creates a folder with the three programs, all copies of this test binary.
@@ -158,14 +158,14 @@ func (u *up) wait(t *testing.T, text string) {
 		select {
 		case line, open := <-u.lines:
 			if !open {
-				t.Fatalf("ended without saying %q:\n%s", text, strings.Join(u.said, "\n"))
+				t.Fatalf("ended without the line %q:\n%s", text, strings.Join(u.read, "\n"))
 			}
-			u.said = append(u.said, line)
+			u.read = append(u.read, line)
 			if strings.Contains(line, text) {
 				return
 			}
 		case <-late:
-			t.Fatalf("did not say %q within 20 s:\n%s", text, strings.Join(u.said, "\n"))
+			t.Fatalf("no line %q within 20 s:\n%s", text, strings.Join(u.read, "\n"))
 		}
 	}
 }
@@ -178,7 +178,7 @@ func (u *up) end(t *testing.T) int {
 		select {
 		case line, open := <-u.lines:
 			if open {
-				u.said = append(u.said, line)
+				u.read = append(u.read, line)
 				continue
 			}
 			err := u.cmd.Wait()
@@ -187,7 +187,7 @@ func (u *up) end(t *testing.T) int {
 			}
 			return u.cmd.ProcessState.ExitCode()
 		case <-late:
-			t.Fatalf("did not end within 20 s:\n%s", strings.Join(u.said, "\n"))
+			t.Fatalf("did not end within 20 s:\n%s", strings.Join(u.read, "\n"))
 		}
 	}
 }
@@ -202,13 +202,13 @@ func (u *up) signal(t *testing.T, s os.Signal) {
 // line returns the index of the first line that matches the pattern; -1 for none.
 func (u *up) line(pattern string) int {
 	re := regexp.MustCompile(pattern)
-	return slices.IndexFunc(u.said, re.MatchString)
+	return slices.IndexFunc(u.read, re.MatchString)
 }
 
 func (u *up) wantLine(t *testing.T, pattern string) {
 	t.Helper()
 	if u.line(pattern) < 0 {
-		t.Errorf("no line matches %q in:\n%s", pattern, strings.Join(u.said, "\n"))
+		t.Errorf("no line matches %q in:\n%s", pattern, strings.Join(u.read, "\n"))
 	}
 }
 
@@ -276,8 +276,8 @@ func TestUpRefusesOneAddressForTwo(t *testing.T) {
 		t.Errorf("exit status %d, want 1", status)
 	}
 	u.wantLine(t, fmt.Sprintf(`^cellblock: the metrics of worker-2: METRICS_ADDR 127\.0\.0\.1:%d is taken: .* set METRICS_ADDR to another address`, port+1))
-	if len(u.said) != 1 {
-		t.Errorf("something was started first:\n%s", strings.Join(u.said, "\n"))
+	if len(u.read) != 1 {
+		t.Errorf("something was started first:\n%s", strings.Join(u.read, "\n"))
 	}
 }
 
@@ -321,7 +321,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	if status := u.end(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
-	u.wantLine(t, `killed worker: told to`)
+	u.wantLine(t, `killed worker: asked to stop at once`)
 	u.wantLine(t, `^redis  \| .*ready to exit`)
 	if u.line("killed redis") >= 0 {
 		t.Error("Redis was killed, which ends by itself")

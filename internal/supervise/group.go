@@ -62,14 +62,14 @@ func (g *Group) Start(program Program) (*Process, error) {
 	return process, nil
 }
 
-// KeepUp enables restarts of processes that exit without being asked to. Before this call, such an exit is a failure,
+// EnableRestarts enables restarts of processes that exit without being asked to. Before this call, such an exit is a failure,
 // since a restart would likely fail in the same way.
-func (g *Group) KeepUp(restarts Restarts) { g.restarts.Store(&restarts) }
+func (g *Group) EnableRestarts(restarts Restarts) { g.restarts.Store(&restarts) }
 
 // watch follows a process through all of its runs.
 func (g *Group) watch(p *Process) {
 	defer close(p.done)
-	var past ends
+	var past exitTimes
 	for end := p.wait(); g.restart(p, end, &past); {
 		if end = p.launch(g.spawn); end == nil {
 			end = p.wait()
@@ -78,22 +78,22 @@ func (g *Group) watch(p *Process) {
 }
 
 // restart handles the end of a run. It pauses and returns true if the process is to be restarted.
-func (g *Group) restart(p *Process, end error, past *ends) bool {
-	if p.isAsked() {
+func (g *Group) restart(p *Process, end error, past *exitTimes) bool {
+	if p.stopRequested() {
 		return false
 	}
 	restarts := g.restarts.Load()
 	if restarts == nil {
-		g.fail(fmt.Errorf("%s ended unexpectedly %s", p.program.Name, p.ending(end)))
+		g.fail(fmt.Errorf("%s ended unexpectedly %s", p.program.Name, p.exitText(end)))
 		return false
 	}
 	count := past.add(time.Now(), restarts.Window)
 	if count > restarts.Limit {
-		g.fail(fmt.Errorf("%s ended %d times within %s; the last time %s", p.program.Name, count, restarts.Window, p.ending(end)))
+		g.fail(fmt.Errorf("%s ended %d times within %s; the last time %s", p.program.Name, count, restarts.Window, p.exitText(end)))
 		return false
 	}
 	pause := restarts.pause(count)
-	restarts.Report(Restart{Name: p.program.Name, Ending: p.ending(end), Count: count, Pause: pause})
+	restarts.Report(Restart{Name: p.program.Name, Exit: p.exitText(end), Count: count, Pause: pause})
 	return p.pause(pause)
 }
 

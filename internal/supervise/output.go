@@ -10,26 +10,26 @@ import (
 // maxLine is the length, in bytes, at which a line is split.
 const maxLine = 64 << 10
 
-// colours are the terminal codes for the names, used in turn: cyan, green, yellow, magenta, blue.
-var colours = []int{36, 32, 33, 35, 34}
+// ansiColors are the terminal codes for the names, used in turn: cyan, green, yellow, magenta, blue.
+var ansiColors = []int{36, 32, 33, 35, 34}
 
 // Output prints the output of several programs to one writer, in whole lines. It is safe for concurrent use.
 type Output struct {
-	mu     sync.Mutex
-	to     io.Writer
-	width  int
-	colour bool
-	named  int
+	mu    sync.Mutex
+	to    io.Writer
+	width int
+	color bool
+	named int
 }
 
-// NewOutput returns an Output that prints to w. Names are padded to width characters, and coloured with terminal codes
-// if colour is true.
-func NewOutput(w io.Writer, width int, colour bool) *Output {
-	return &Output{to: w, width: width, colour: colour}
+// NewOutput returns an Output that prints to w. Names are padded to width characters, and colored with terminal codes
+// if color is true.
+func NewOutput(w io.Writer, width int, color bool) *Output {
+	return &Output{to: w, width: width, color: color}
 }
 
-// Say prints a line of the supervisor itself, without a name.
-func (o *Output) Say(format string, args ...any) {
+// Printf prints a line of the supervisor itself, without a name, and adds the newline.
+func (o *Output) Printf(format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	fmt.Fprintf(o.to, format+"\n", args...)
@@ -40,8 +40,8 @@ func (o *Output) lines(name string) *lineWriter {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	prefix := fmt.Sprintf("%-*s | ", o.width, name)
-	if o.colour {
-		prefix = fmt.Sprintf("\x1b[%dm%-*s |\x1b[0m ", colours[o.named%len(colours)], o.width, name)
+	if o.color {
+		prefix = fmt.Sprintf("\x1b[%dm%-*s |\x1b[0m ", ansiColors[o.named%len(ansiColors)], o.width, name)
 	}
 	o.named++
 	return &lineWriter{output: o, prefix: prefix}
@@ -100,8 +100,8 @@ func (w *lineWriter) flush() {
 
 func (w *lineWriter) line(line []byte) {
 	line = bytes.TrimRight(line, "\r")
-	if said := bytes.TrimSpace(line); len(said) > 0 {
-		w.last = string(said)
+	if text := bytes.TrimSpace(line); len(text) > 0 {
+		w.last = string(text)
 	}
 	w.output.print(w.prefix, line)
 }
@@ -112,8 +112,8 @@ func (w *lineWriter) lastLine() string {
 	return w.last
 }
 
-// forgetLast clears the last line, for a new run.
-func (w *lineWriter) forgetLast() {
+// clearLastLine clears the last line, for a new run.
+func (w *lineWriter) clearLastLine() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last = ""

@@ -40,10 +40,10 @@ type Program struct {
 // Process is a started Program, through all of its restarts. Each run leads its own process group, so that Ctrl-C at
 // the terminal reaches only the supervisor.
 type Process struct {
-	program Program
-	output  *lineWriter
-	asked   chan struct{} // closed once the process is asked to end: it is not restarted
-	done    chan struct{} // closed once it is gone for good and its output is printed
+	program  Program
+	output   *lineWriter
+	stopping chan struct{} // closed by requestStop: the process is not restarted
+	done     chan struct{} // closed once it is gone for good and its output is printed
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd // the latest run
@@ -52,10 +52,10 @@ type Process struct {
 
 func newProcess(program Program, output *Output) *Process {
 	return &Process{
-		program: program,
-		output:  output.lines(program.Name),
-		asked:   make(chan struct{}),
-		done:    make(chan struct{}),
+		program:  program,
+		output:   output.lines(program.Name),
+		stopping: make(chan struct{}),
+		done:     make(chan struct{}),
 	}
 }
 
@@ -95,10 +95,10 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) launch(spawn func(*exec.Cmd) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.isAsked() {
-		return errors.New("asked to end")
+	if p.stopRequested() {
+		return errors.New("stop requested")
 	}
-	p.output.forgetLast()
+	p.output.clearLastLine()
 	cmd := p.command()
 	if err := spawn(cmd); err != nil {
 		return fmt.Errorf("cannot start %s: %w", p.program.Name, err)
@@ -122,28 +122,28 @@ func (p *Process) wait() error {
 	return err
 }
 
-// ending describes how a run ended, and includes its last line.
-func (p *Process) ending(err error) string {
-	how := "exit status 0"
+// exitText describes how a run ended, and includes its last line.
+func (p *Process) exitText(err error) string {
+	status := "exit status 0"
 	if err != nil {
-		how = err.Error()
+		status = err.Error()
 	}
 	if last := p.output.lastLine(); last != "" {
-		return fmt.Sprintf("(%s); its last line: %s", how, last)
+		return fmt.Sprintf("(%s); its last line: %s", status, last)
 	}
-	return fmt.Sprintf("(%s), without a word", how)
+	return fmt.Sprintf("(%s), without output", status)
 }
 
-// ask marks the process as asked to end. p.mu is held.
-func (p *Process) ask() {
-	if !p.isAsked() {
-		close(p.asked)
+// requestStop marks the process as asked to end. p.mu is held.
+func (p *Process) requestStop() {
+	if !p.stopRequested() {
+		close(p.stopping)
 	}
 }
 
-func (p *Process) isAsked() bool {
+func (p *Process) stopRequested() bool {
 	select {
-	case <-p.asked:
+	case <-p.stopping:
 		return true
 	default:
 		return false
@@ -157,7 +157,7 @@ func (p *Process) pause(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-p.asked:
+	case <-p.stopping:
 		return false
 	}
 }
@@ -166,7 +166,7 @@ func (p *Process) pause(d time.Duration) bool {
 func (p *Process) terminate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ask()
+	p.requestStop()
 	if p.running {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
 	}
@@ -177,7 +177,7 @@ func (p *Process) terminate() {
 func (p *Process) awaitEnd(ctx context.Context, deadline time.Time) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	why := "it did not end in time"
+	reason := "it did not exit in time"
 	select {
 	case <-p.done:
 		return nil
@@ -187,16 +187,16 @@ func (p *Process) awaitEnd(ctx context.Context, deadline time.Time) error {
 		case <-p.done: // both are done
 			return nil
 		default:
-			why = "told to"
+			reason = "asked to stop at once"
 		}
 	}
-	return errors.Join(fmt.Errorf("killed %s: %s", p.program.Name, why), p.kill())
+	return errors.Join(fmt.Errorf("killed %s: %s", p.program.Name, reason), p.kill())
 }
 
 // kill kills the process and its group. It does nothing if the process has been reaped, since its id may be reused.
 func (p *Process) kill() error {
 	p.mu.Lock()
-	p.ask()
+	p.requestStop()
 	if p.running {
 		_ = p.cmd.Process.Kill() // fails only if it has ended
 		p.killGroup()
@@ -208,7 +208,7 @@ func (p *Process) kill() error {
 	case <-p.done:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("%s (process %d) does not end even when killed", p.program.Name, p.PID())
+		return fmt.Errorf("%s (process %d) does not exit after SIGKILL", p.program.Name, p.PID())
 	}
 }
 

@@ -18,8 +18,8 @@ type Restarts struct {
 type Restart struct {
 	// Name is the program's name.
 	Name string
-	// Ending describes how the process ended, and has its last line.
-	Ending string
+	// Exit describes how the process ended, and has its last line.
+	Exit string
 	// Count is the number of its exits within the window, including this one.
 	Count int
 	// Pause is the time until the restart.
@@ -29,11 +29,11 @@ type Restart struct {
 // pause returns the pause after the nth exit within the window, from 1.
 func (r Restarts) pause(n int) time.Duration { return r.Pause << (n - 1) }
 
-// ends are the times at which a process exited.
-type ends []time.Time
+// exitTimes are the times at which a process exited.
+type exitTimes []time.Time
 
 // add records an exit at now and returns the number of exits within the window.
-func (e *ends) add(now time.Time, window time.Duration) int {
+func (e *exitTimes) add(now time.Time, window time.Duration) int {
 	recent := append(*e, now)
 	for now.Sub(recent[0]) > window {
 		recent = recent[1:]

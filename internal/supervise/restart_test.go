@@ -21,14 +21,14 @@ func TestAProcessThatIsKilledIsStartedAgain(t *testing.T) {
 	out := newTerminal()
 	g := newGroup(t, out)
 	policy, reports := restartsAtOnce(3)
-	g.KeepUp(policy)
+	g.EnableRestarts(policy)
 	p := mustStart(t, g, shell("api", `echo up $$; while :; do sleep 0.01; done`))
 	first := p.PID()
 	out.waitFor(t, fmt.Sprint("api    | up ", first))
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	want := Restart{Name: "api", Ending: fmt.Sprintf("(signal: killed); its last line: up %d", first), Count: 1, Pause: time.Millisecond}
+	want := Restart{Name: "api", Exit: fmt.Sprintf("(signal: killed); its last line: up %d", first), Count: 1, Pause: time.Millisecond}
 	if got := <-reports; got != want {
 		t.Errorf("reported %+v, want %+v", got, want)
 	}
@@ -52,11 +52,11 @@ func TestAProcessThatEndsTooOftenHasFailed(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, newTerminal())
 	policy, reports := restartsAtOnce(3)
-	g.KeepUp(policy)
+	g.EnableRestarts(policy)
 	p := mustStart(t, g, shell("api", "echo no room >&2; exit 3"))
 	want := "api ended 4 times within 1m0s; the last time (exit status 3); its last line: no room"
 	if got := (<-g.Failed()).Error(); got != want {
-		t.Errorf("said %q, want %q", got, want)
+		t.Errorf("got %q, want %q", got, want)
 	}
 	<-p.Done()
 	for n, pause := range []time.Duration{time.Millisecond, 2 * time.Millisecond, 4 * time.Millisecond} {
@@ -72,7 +72,7 @@ func TestAProgramThatIsGoneIsTriedAgain(t *testing.T) {
 	out := newTerminal()
 	g := newGroup(t, out)
 	policy, _ := restartsAtOnce(2)
-	g.KeepUp(policy)
+	g.EnableRestarts(policy)
 	path := filepath.Join(t.TempDir(), "program")
 	script := "#!/bin/sh\necho up; while [ -e $0 ]; do sleep 0.01; done\n" // exits once its file is removed
 	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
@@ -86,7 +86,7 @@ func TestAProgramThatIsGoneIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := (<-g.Failed()).Error(); !strings.HasPrefix(got, "api ended 3 times within 1m0s; the last time (cannot start api: ") {
-		t.Errorf("said %q", got)
+		t.Errorf("got %q", got)
 	}
 	<-p.Done()
 }
@@ -97,7 +97,7 @@ func TestStopDoesNotWaitForARestart(t *testing.T) {
 	g := newGroup(t, out)
 	policy, reports := restartsAtOnce(3)
 	policy.Pause = time.Hour
-	g.KeepUp(policy)
+	g.EnableRestarts(policy)
 	p := mustStart(t, g, shell("api", "echo up; exit 1"))
 	<-reports
 	if err := g.Stop(t.Context(), p); err != nil {
@@ -111,7 +111,7 @@ func TestStopDoesNotWaitForARestart(t *testing.T) {
 
 func TestEndsThatAreLongAgoDoNotCount(t *testing.T) {
 	t.Parallel()
-	var past ends
+	var past exitTimes
 	begin := time.Now()
 	for _, c := range []struct{ seconds, want int }{{0, 1}, {30, 2}, {60, 3}, {61, 3}, {91, 3}, {300, 1}} {
 		if got := past.add(begin.Add(time.Duration(c.seconds)*time.Second), time.Minute); got != c.want {

@@ -165,7 +165,7 @@ func TestEndlessLineIsBrokenUp(t *testing.T) {
 	}
 }
 
-func TestColours(t *testing.T) {
+func TestColors(t *testing.T) {
 	t.Parallel()
 	out := newTerminal()
 	o := NewOutput(out, 3, true)
@@ -176,30 +176,30 @@ func TestColours(t *testing.T) {
 	}
 }
 
-func TestFailedSaysHowAndTheLastLine(t *testing.T) {
+func TestFailedHasTheExitStatusAndTheLastLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ script, want string }{
 		"exit":   {"echo starting; echo no such thing >&2; echo; exit 3", "api ended unexpectedly (exit status 3); its last line: no such thing"},
-		"signal": {"kill -SEGV $$", "api ended unexpectedly (signal: segmentation fault), without a word"},
-		"clean":  {"true", "api ended unexpectedly (exit status 0), without a word"},
+		"signal": {"kill -SEGV $$", "api ended unexpectedly (signal: segmentation fault), without output"},
+		"clean":  {"true", "api ended unexpectedly (exit status 0), without output"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			g := newGroup(t, newTerminal())
 			mustStart(t, g, shell("api", "ulimit -c 0; "+test.script))
 			if got := (<-g.Failed()).Error(); got != test.want {
-				t.Errorf("said %q, want %q", got, test.want)
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
 }
 
-func TestStartOfWhatIsNotThere(t *testing.T) {
+func TestStartOfAMissingProgram(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, newTerminal())
 	_, err := g.Start(Program{Name: "api", Path: "/no/such/program"})
 	if !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("gave %v, want one of os.ErrNotExist", err)
+		t.Errorf("got %v, want one of os.ErrNotExist", err)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestStopWaitsForAGracefulEnd(t *testing.T) {
 
 const deaf = `trap '' TERM; echo up; while :; do sleep 0.01; done`
 
-func TestStopKillsWhatDoesNotEndInTime(t *testing.T) {
+func TestStopKillsAProcessThatDoesNotExitInTime(t *testing.T) {
 	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
@@ -233,13 +233,13 @@ func TestStopKillsWhatDoesNotEndInTime(t *testing.T) {
 	p := mustStart(t, g, program)
 	out.waitFor(t, "up")
 	err := g.Stop(t.Context(), p)
-	if err == nil || err.Error() != "killed worker: it did not end in time" {
-		t.Errorf("gave %v", err)
+	if err == nil || err.Error() != "killed worker: it did not exit in time" {
+		t.Errorf("got %v", err)
 	}
 	<-p.Done()
 }
 
-func TestStopKillsAtOnceWhenToldTo(t *testing.T) {
+func TestStopKillsAtOnceWhenItsContextIsDone(t *testing.T) {
 	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
@@ -248,8 +248,8 @@ func TestStopKillsAtOnceWhenToldTo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	begin := time.Now()
-	if err := g.Stop(ctx, p); err == nil || err.Error() != "killed worker: told to" {
-		t.Errorf("gave %v", err)
+	if err := g.Stop(ctx, p); err == nil || err.Error() != "killed worker: asked to stop at once" {
+		t.Errorf("got %v", err)
 	}
 	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("took %s", took)
