@@ -41,7 +41,7 @@ func (h *Handler) acquireBodyMemory(
 	release, ok := h.bodyMemory.Take(r.Context(), size)
 	if !ok {
 		w.Header().Set("Connection", "close")
-		return nil, jobs.Errorf(jobs.CodeUnavailable, "too many large requests came at once")
+		return nil, jobs.Unavailable("too many large requests came at once", nil)
 	}
 	return release, nil
 }

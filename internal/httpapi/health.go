@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
 
 	"cellblock/api"
@@ -21,9 +20,8 @@ func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 	}
 	workers, err := h.jobs.Ready(r.Context())
 	if err != nil {
-		var known *jobs.Error
-		if !errors.As(err, &known) {
-			err = &jobs.Error{Code: jobs.CodeUnavailable, Message: "Redis cannot be reached", Cause: err}
+		if jobs.CodeOf(err) == "" {
+			err = jobs.Unavailable("Redis cannot be reached", err)
 		}
 		h.writeError(w, r, err)
 		return

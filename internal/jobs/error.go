@@ -28,6 +28,14 @@ func NotFound(what string) *Error {
 	return Errorf(CodeNotFound, "there is no such %s, or it has expired", what)
 }
 
+// retryAfterSeconds is the Retry-After of Unavailable.
+const retryAfterSeconds = 5
+
+// Unavailable returns the error for a request that cannot be served now. cause may be nil.
+func Unavailable(message string, cause error) *Error {
+	return &Error{Code: CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds, Cause: cause}
+}
+
 func (e *Error) Error() string {
 	if e.Cause == nil {
 		return fmt.Sprintf("%s: %s", e.Code, e.Message)
@@ -38,8 +46,11 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// IsNotFound reports whether err is or wraps an *Error with CodeNotFound.
-func IsNotFound(err error) bool {
+// CodeOf returns the code of the *Error that err is or wraps; "" if there is none.
+func CodeOf(err error) Code {
 	var known *Error
-	return errors.As(err, &known) && known.Code == CodeNotFound
+	if !errors.As(err, &known) {
+		return ""
+	}
+	return known.Code
 }

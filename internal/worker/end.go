@@ -77,7 +77,7 @@ func (w *Worker) retryRedis(timeout time.Duration, bytes int, try func(ctx conte
 		attempt, cancel := context.WithTimeout(ctx, commandTimeout+redisconn.TransferTime(bytes))
 		err := try(attempt)
 		cancel()
-		if err == nil || jobs.IsNotFound(err) {
+		if err == nil || jobs.CodeOf(err) == jobs.CodeNotFound {
 			return err
 		}
 		w.Logger.Warn("storing job state failed, retrying", "error", err)

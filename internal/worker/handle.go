@@ -68,7 +68,7 @@ func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 	job.Limits = job.LimitsAt(w.Ceilings)
 	damaged := errors.Is(err, store.ErrDamaged)
 	switch {
-	case jobs.IsNotFound(err):
+	case jobs.CodeOf(err) == jobs.CodeNotFound:
 		w.Logger.Warn("queued job has no record", "job_id", id)
 		return job, false, nil
 	case err != nil && !damaged:
@@ -153,10 +153,10 @@ func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, er
 		claim, err = w.Store.ClaimStartReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
 		return err
 	})
-	if err != nil && w.Settings.FenceReplicas > 0 && !jobs.IsNotFound(err) {
+	if err != nil && w.Settings.FenceReplicas > 0 && jobs.CodeOf(err) != jobs.CodeNotFound {
 		w.releaseStart(id, token)
 	}
-	if jobs.IsNotFound(err) {
+	if jobs.CodeOf(err) == jobs.CodeNotFound {
 		return false, store.StartClaim{Ended: true}, nil
 	}
 	return err == nil && !claim.Ended && !claim.Expired && claim.Token == token, claim, err
@@ -205,7 +205,7 @@ func (w *Worker) checkOwner(id string) error {
 		return queue.ErrHeld
 	}
 	job, state, err := w.load(id)
-	if jobs.IsNotFound(err) || err == nil && state.Ended() {
+	if jobs.CodeOf(err) == jobs.CodeNotFound || err == nil && state.Ended() {
 		return nil
 	}
 	if err != nil {
@@ -220,7 +220,7 @@ func (w *Worker) ownerLost(id string) (bool, error) {
 	ctx, cancel := context.WithTimeout(w.runCtx, 2*commandTimeout+w.livenessTTL)
 	defer cancel()
 	claim, err := w.Store.ReadStartClaim(ctx, id)
-	if jobs.IsNotFound(err) || err == nil && claim.Ended {
+	if jobs.CodeOf(err) == jobs.CodeNotFound || err == nil && claim.Ended {
 		return true, nil // the caller sees that there is nothing to do
 	}
 	if err != nil {

@@ -27,7 +27,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	defer cancel()
 	_, state, err := d.store.Load(bounded, id)
 	if err != nil {
-		return jobs.Record{ID: id}, d.explain(ctx, "the job's record could not be read", err)
+		return jobs.Record{ID: id}, explain(ctx, "the job's record could not be read", err)
 	}
 	return jobs.Record{ID: id, State: state}, nil
 }
@@ -70,8 +70,7 @@ func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID
 	// The job may be in the queue despite the error. The client receives an error, so the job is withdrawn if
 	// possible.
 	_, withdrawErr := d.withdraw(ctx, job.ID, "the job could not be enqueued")
-	var known *jobs.Error
-	if job.IdempotencyKey != "" && errors.As(err, &known) && known.Code == jobs.CodeQueueFull {
+	if job.IdempotencyKey != "" && jobs.CodeOf(err) == jobs.CodeQueueFull {
 		// Otherwise the key stays bound: the job may exist and may have run.
 		withdrawErr = errors.Join(withdrawErr, d.releaseKey(ctx, job))
 	}
@@ -167,13 +166,9 @@ func (d *Dispatcher) refused(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.As(err, &known) && known.Code == jobs.CodeQueueFull:
 		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(), Cause: known.Cause}
-	case known != nil:
-		return known
-	case store.Full(err) != nil:
-		return store.Full(err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redisconn.ErrSilent):
-		return unavailable("the job could not be accepted: the queue did not answer in time", err)
+		return store.ClientError("the job could not be accepted: the queue did not answer in time", err)
 	default:
-		return unavailable("the job could not be accepted: the queue cannot be reached", err)
+		return store.ClientError("the job could not be accepted: the queue cannot be reached", err)
 	}
 }

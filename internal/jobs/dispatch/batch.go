@@ -102,7 +102,7 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 	}
 	ours := claimed == id
 	if !ours {
-		if _, _, err := d.store.BatchProgress(ctx, claimed); !jobs.IsNotFound(err) {
+		if _, _, err := d.store.BatchProgress(ctx, claimed); jobs.CodeOf(err) != jobs.CodeNotFound {
 			return claimed, err
 		}
 	}
@@ -188,7 +188,7 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id s
 		ended, all, err := d.store.BatchProgress(bounded, id)
 		cancel()
 		if err != nil {
-			return d.explain(ctx, "the batch could not be read", err)
+			return explain(ctx, "the batch could not be read", err)
 		}
 		if ended >= n || all {
 			return nil
@@ -209,18 +209,18 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 	defer cancel()
 	record, err := d.store.Batch(bounded, id)
 	if err != nil {
-		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
+		return jobs.Batch{ID: id}, explain(ctx, "the batch could not be read", err)
 	}
 	open := record.Open()
 	err = d.forEachItem(bounded, len(open), func(ctx context.Context, i int) error {
 		_, err := d.store.Cancel(ctx, record.JobIDs[open[i]])
-		if jobs.IsNotFound(err) {
+		if jobs.CodeOf(err) == jobs.CodeNotFound {
 			return nil
 		}
 		return err
 	})
 	if err != nil {
-		return jobs.Batch{ID: id}, d.explain(ctx, "a job of the batch could not be cancelled", err)
+		return jobs.Batch{ID: id}, explain(ctx, "a job of the batch could not be cancelled", err)
 	}
 	return d.readBatch(ctx, id, false)
 }
@@ -234,7 +234,7 @@ func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jo
 		err = d.countOpen(bounded, &record)
 	}
 	if err != nil {
-		return jobs.Batch{ID: id}, d.explain(ctx, "the batch could not be read", err)
+		return jobs.Batch{ID: id}, explain(ctx, "the batch could not be read", err)
 	}
 	if members {
 		for line, jobID := range record.JobIDs {

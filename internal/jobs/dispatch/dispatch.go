@@ -65,8 +65,6 @@ const (
 	// overtimeSlack is the time allowed for killing the job and storing its end.
 	overtime      = time.Second
 	overtimeSlack = 500 * time.Millisecond
-	// retryAfterSeconds is the Retry-After of responses with CodeUnavailable.
-	retryAfterSeconds = 5
 )
 
 // Dispatcher accepts jobs and waits for them. It is safe for concurrent use. The caller must call Close.
@@ -206,28 +204,18 @@ func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, erro
 // answerWith returns the record, or the error for a client if err is not nil.
 func (d *Dispatcher) answerWith(ctx context.Context, record jobs.Record, id string, err error) (jobs.Record, error) {
 	if err != nil {
-		return jobs.Record{ID: id, State: record.State}, d.explain(ctx, "the job's record could not be read", err)
+		return jobs.Record{ID: id, State: record.State}, explain(ctx, "the job's record could not be read", err)
 	}
 	return record, nil
 }
 
-// explain converts an error of the store into the error for a client.
-func (d *Dispatcher) explain(ctx context.Context, what string, err error) error {
-	var known *jobs.Error
-	switch {
-	case errors.As(err, &known):
-		return known
-	case ctx.Err() != nil:
+// explain returns the error for a client whose request failed with err: ctx's error if ctx has ended, or that of
+// store.ClientError.
+func explain(ctx context.Context, message string, err error) error {
+	if jobs.CodeOf(err) == "" && ctx.Err() != nil {
 		return ctx.Err()
-	case store.Full(err) != nil:
-		return store.Full(err)
-	default:
-		return unavailable(what, err)
 	}
-}
-
-func unavailable(message string, cause error) *jobs.Error {
-	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds, Cause: cause}
+	return store.ClientError(message, err)
 }
 
 // Ready returns an error with CodeUnavailable while Redis cannot be reached or refuses writes, and otherwise the
@@ -236,11 +224,11 @@ func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := d.store.TryWrite(bounded); err != nil {
-		return 0, d.explain(ctx, "the queue cannot be reached", err)
+		return 0, explain(ctx, "the queue cannot be reached", err)
 	}
 	n, err := d.Workers(ctx)
 	if err != nil {
-		return 0, d.explain(ctx, "the queue cannot be reached", err)
+		return 0, explain(ctx, "the queue cannot be reached", err)
 	}
 	return n, nil
 }

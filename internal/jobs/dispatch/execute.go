@@ -61,7 +61,7 @@ func (d *Dispatcher) await(
 			}
 			withdrawn, next := d.checkWorkers(ctx, id, start)
 			if withdrawn {
-				return jobs.Record{ID: id}, unavailable("no worker is there to run the job; it was withdrawn", nil)
+				return jobs.Record{ID: id}, jobs.Unavailable("no worker is there to run the job; it was withdrawn", nil)
 			}
 			grace.Reset(next)
 		case <-ctx.Done():
@@ -73,8 +73,7 @@ func (d *Dispatcher) await(
 // isAway reports whether err means that a record could not be read from Redis. The client library refuses connections
 // for up to a second after Redis is back, when a job's end may already have been published.
 func isAway(err error) bool {
-	var known *jobs.Error
-	return errors.As(err, &known) && known.Code == jobs.CodeUnavailable && !errors.Is(err, jobs.ErrNoRoom)
+	return jobs.CodeOf(err) == jobs.CodeUnavailable && !errors.Is(err, jobs.ErrNoRoom)
 }
 
 // readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its wall
@@ -91,7 +90,7 @@ func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan
 	left, running, err := d.store.Remaining(bounded, id)
 	cancel()
 	if err != nil {
-		return record, d.explain(ctx, "the job's deadline could not be read", err)
+		return record, explain(ctx, "the job's deadline could not be read", err)
 	}
 	if running && left > overtime {
 		return record, nil
@@ -106,7 +105,7 @@ func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs
 	defer cancel()
 	dropped, err := d.store.WithdrawLate(bounded, queued.ID)
 	if err != nil {
-		return queued, d.explain(ctx, "the job's state could not be read", err)
+		return queued, explain(ctx, "the job's state could not be read", err)
 	}
 	if !dropped {
 		return queued, nil

@@ -14,7 +14,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (jobs.Record, error)
 	state, err := d.store.Cancel(bounded, id)
 	switch {
 	case err != nil:
-		return jobs.Record{ID: id}, d.explain(ctx, "the job could not be cancelled", err)
+		return jobs.Record{ID: id}, explain(ctx, "the job could not be cancelled", err)
 	case state == jobs.StateRunning:
 		return jobs.Record{ID: id, State: state}, nil
 	case state != jobs.StateCancelled:
@@ -29,7 +29,7 @@ func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page,
 	defer cancel()
 	page, err := d.store.List(bounded, query)
 	if err != nil {
-		return jobs.Page{}, d.explain(ctx, "the jobs could not be listed", err)
+		return jobs.Page{}, explain(ctx, "the jobs could not be listed", err)
 	}
 	return page, nil
 }
@@ -42,7 +42,7 @@ func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, er
 	failure := &jobs.Failure{Code: jobs.CodeCancelled, Message: "the client hung up before the job started; it was withdrawn"}
 	withdrawn, err = d.store.WithdrawUnshared(bounded, id, jobs.Outcome{Failure: failure})
 	if err != nil {
-		return false, unavailable("the job could not be withdrawn", err)
+		return false, jobs.Unavailable("the job could not be withdrawn", err)
 	}
 	return withdrawn, nil
 }

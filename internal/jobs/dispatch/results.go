@@ -22,7 +22,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 		err = d.countOpen(ctx, &record) // which ends the lost ones
 	}
 	if err != nil {
-		return d.explain(ctx, "the batch could not be read", err)
+		return explain(ctx, "the batch could not be read", err)
 	}
 	if err := tell(nil); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, told int, tell func([]jobs.ItemResult) error) (int, error) {
 	lines, err := d.store.BatchEnded(ctx, record.ID, told)
 	if err != nil {
-		return told, d.explain(ctx, "the batch could not be read", err)
+		return told, explain(ctx, "the batch could not be read", err)
 	}
 	for len(lines) > 0 {
 		results, err := d.results(ctx, record, lines)
@@ -58,7 +58,7 @@ func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, to
 			lines, told = lines[len(results):], told+len(results)
 		}
 		if err != nil {
-			return told, d.explain(ctx, "a result could not be read", err)
+			return told, explain(ctx, "a result could not be read", err)
 		}
 	}
 	return told, nil
@@ -96,7 +96,7 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 			err = d.countOpen(ctx, &record)
 		}
 		if err != nil {
-			return d.explain(ctx, "the batch could not be read", err)
+			return explain(ctx, "the batch could not be read", err)
 		}
 		if err := tell(nil); err != nil {
 			return err
@@ -132,7 +132,7 @@ func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line i
 	}
 	record, err := d.store.Hold(ctx, batch.JobIDs[line], patience)
 	switch {
-	case jobs.IsNotFound(err):
+	case jobs.CodeOf(err) == jobs.CodeNotFound:
 		// It was refused after the batch was read, or has expired.
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()

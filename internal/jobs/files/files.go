@@ -136,7 +136,7 @@ func (s *Store) Open(ctx context.Context, key string) (io.ReadSeekCloser, error)
 	}
 	reader, err := bucket.NewReader(ctx, key, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
-		return nil, jobs.Errorf(jobs.CodeNotFound, "the job has no such file, or it has expired")
+		return nil, jobs.NotFound("file")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read a file: %w", err)

@@ -116,13 +116,13 @@ func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
 func (f *feed) fail(ctx context.Context, err error) (over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !jobs.IsNotFound(err) && f.state != "" {
+	if jobs.CodeOf(err) != jobs.CodeNotFound && f.state != "" {
 		if ctx.Err() == nil {
 			f.hub.logger.Debug("a watched job cannot be read", "job_id", f.id, "error", err)
 		}
 		return false
 	}
-	f.err = explain(err)
+	f.err = store.ClientError("the job could not be read", err)
 	f.wake()
 	return true
 }

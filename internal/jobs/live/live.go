@@ -11,7 +11,6 @@ package live
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -24,8 +23,6 @@ import (
 const (
 	// maxWatchers bounds the number of watchers in this process.
 	maxWatchers = 2000
-	// retryAfterSeconds is the Retry-After of CodeUnavailable.
-	retryAfterSeconds = 5
 	// recheckInterval is how often a feed reads without a message, since Pub/Sub may lose messages.
 	recheckInterval = time.Second
 	// patience is the timeout of one read from a slow Redis. For one that does not respond at all, redisconn.Monitor
@@ -110,7 +107,7 @@ func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle tim
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-h.ctx.Done():
-			return unavailable("the server is shutting down")
+			return jobs.Unavailable("the server is shutting down", nil)
 		}
 	}
 }
@@ -120,7 +117,7 @@ func (h *Hub) join(id string) (_ *feed, leave func(), _ error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.watchers >= maxWatchers || h.ctx.Err() != nil {
-		return nil, nil, unavailable("too many clients watch jobs at once")
+		return nil, nil, jobs.Unavailable("too many clients watch jobs at once", nil)
 	}
 	h.watchers++
 	f := h.open[id]
@@ -152,19 +149,4 @@ func (h *Hub) Watchers() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.watchers
-}
-
-func unavailable(message string) *jobs.Error {
-	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: retryAfterSeconds}
-}
-
-// explain converts the store's errors to errors for clients.
-func explain(err error) error {
-	var known *jobs.Error
-	if errors.As(err, &known) {
-		return known
-	}
-	told := unavailable("the job could not be read")
-	told.Cause = err
-	return told
 }

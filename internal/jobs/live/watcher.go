@@ -42,7 +42,7 @@ func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan
 		// An expired stream returns no entries; the record then has everything.
 		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, entriesBehind)
 		if err != nil {
-			return nil, changed, false, explain(err)
+			return nil, changed, false, store.ClientError("the job could not be read", err)
 		}
 		if len(read) == 0 {
 			w.cursor = f.lastDropped()

@@ -176,7 +176,7 @@ func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 	}
 	f := fields.Val()
 	if f["total"] == "" {
-		return BatchRecord{}, fmt.Errorf("read batch %s: %w", id, noBatch())
+		return BatchRecord{}, fmt.Errorf("read batch %s: %w", id, jobs.NotFound("batch"))
 	}
 	record := BatchRecord{JobIDs: members.Val(), Refused: map[int]*jobs.Error{}}
 	record.ID, record.CreatedAt, record.FinishedAt = id, parseTime(f["created_at"]), parseTime(f["finished_at"])
@@ -270,11 +270,7 @@ func (s *Store) BatchProgress(ctx context.Context, id string) (ended int, all bo
 	}
 	n, err := total.Int64()
 	if err != nil {
-		return 0, false, noBatch()
+		return 0, false, jobs.NotFound("batch")
 	}
 	return int(count.Val()), count.Val() >= n, nil
-}
-
-func noBatch() *jobs.Error {
-	return jobs.Errorf(jobs.CodeNotFound, "there is no such batch, or it has expired")
 }

@@ -82,7 +82,7 @@ func TestSmallRecordsTakeNoRoom(t *testing.T) {
 	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
 		t.Errorf("got %+v, %v", queued, err)
 	}
-	if _, err := s.Hold(t.Context(), jobs.NewID(), time.Second); !jobs.IsNotFound(err) {
+	if _, err := s.Hold(t.Context(), jobs.NewID(), time.Second); jobs.CodeOf(err) != jobs.CodeNotFound {
 		t.Errorf("got %v", err)
 	}
 }
@@ -115,7 +115,7 @@ func TestADescriptionTakesNoRoom(t *testing.T) {
 	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
 		t.Errorf("got %+v, %v", queued, err)
 	}
-	if _, err := s.Describe(t.Context(), jobs.NewID(), time.Second); !jobs.IsNotFound(err) {
+	if _, err := s.Describe(t.Context(), jobs.NewID(), time.Second); jobs.CodeOf(err) != jobs.CodeNotFound {
 		t.Errorf("got %v", err)
 	}
 }

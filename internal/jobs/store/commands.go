@@ -50,7 +50,7 @@ return state`)
 func (s *Store) sendCommand(ctx context.Context, id string, command Command, queuedToo int) (jobs.State, error) {
 	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)}, id, string(command), CommandChannel, queuedToo).Text()
 	if errors.Is(err, redis.Nil) {
-		err = notFound()
+		err = jobs.NotFound("job")
 	}
 	return jobs.State(state), err
 }

@@ -66,7 +66,7 @@ func (s *Store) Tail(ctx context.Context, id, cursor string, n int) (state jobs.
 		return "", nil, fmt.Errorf("read the output of job %s: %w", id, err)
 	}
 	if stands.Val() == "" {
-		return "", nil, notFound()
+		return "", nil, jobs.NotFound("job")
 	}
 	for _, message := range stream.Val() {
 		text := func(name string) string { s, _ := message.Values[name].(string); return s }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,20 +14,21 @@ import (
 // space.
 const fullRetrySeconds = 30
 
-// Full returns the error for a client when Redis refuses writes because its disk or its memory is full: a *jobs.Error
-// with CodeUnavailable. It returns nil for all other errors.
-func Full(err error) *jobs.Error {
-	var message string
+// ClientError returns the error for a client whose request failed with err. It returns a *jobs.Error that err is or
+// wraps; otherwise one with CodeUnavailable, which says that the storage is full if Redis refuses writes for that
+// reason, and message if not.
+func ClientError(message string, err error) *jobs.Error {
+	var known *jobs.Error
 	switch {
-	case err == nil:
-		return nil
+	case errors.As(err, &known):
+		return known
 	// Older servers quote a script's error inside another one.
 	case strings.Contains(err.Error(), "MISCONF "):
 		message = "the storage is full: Redis cannot write to its disk; make room there and try again (nothing else needs to be done)"
 	case strings.Contains(err.Error(), "OOM command not allowed"):
 		message = "the storage is full: Redis has reached its maxmemory; wait until results expire, or raise it, and try again"
 	default:
-		return nil
+		return jobs.Unavailable(message, err)
 	}
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: fullRetrySeconds, Cause: err}
 }

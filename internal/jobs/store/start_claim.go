@@ -65,7 +65,7 @@ return job`)
 func (s *Store) ClaimStart(ctx context.Context, id, token, owner string, wall time.Duration) (StartClaim, error) {
 	reply, err := claimStartScript.Run(ctx, s.client, []string{jobKey(id), EventsKey(id)}, token, owner, wall.Microseconds()).Slice()
 	if errors.Is(err, redis.Nil) {
-		err = notFound()
+		err = jobs.NotFound("job")
 	}
 	if err != nil {
 		return StartClaim{}, fmt.Errorf("fence job %s: %w", id, err)

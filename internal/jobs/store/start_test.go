@@ -60,7 +60,7 @@ func TestASharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
 	if err := s.MarkShared(t.Context(), gone); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Get(t.Context(), gone); !jobs.IsNotFound(err) {
+	if _, err := s.Get(t.Context(), gone); jobs.CodeOf(err) != jobs.CodeNotFound {
 		t.Errorf("a record was made: %v", err)
 	}
 }

@@ -277,7 +277,7 @@ func fields(ctx context.Context, client redis.UniversalClient, id string, names 
 // named returns values by the names of their fields, or a *jobs.Error with CodeNotFound if the first one is missing.
 func named(names []string, values []any) (map[string]string, error) {
 	if values[0] == nil {
-		return nil, notFound()
+		return nil, jobs.NotFound("job")
 	}
 	fields := make(map[string]string, len(names))
 	for i, value := range values {
@@ -286,10 +286,6 @@ func named(names []string, values []any) (map[string]string, error) {
 		}
 	}
 	return fields, nil
-}
-
-func notFound() *jobs.Error {
-	return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
 }
 
 // parseInt parses a whole number; it returns 0 for an invalid one.

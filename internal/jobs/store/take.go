@@ -50,7 +50,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	defer cancel()
 	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner).StringSlice()
 	if errors.Is(err, redis.Nil) {
-		err = notFound()
+		err = jobs.NotFound("job")
 	}
 	if err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
@@ -105,7 +105,7 @@ func (s *Store) largeInputs(ctx context.Context, id string, size int, patience t
 	defer cancel()
 	inputs, err := redisconn.ForBytes(s.client, size).Get(ctx, inputsKey(id)).Result()
 	if errors.Is(err, redis.Nil) {
-		return "", notFound()
+		return "", jobs.NotFound("job")
 	}
 	return inputs, err
 }

@@ -116,7 +116,7 @@ func (s *Store) PeekWebhook(ctx context.Context, id string) (jobs.Webhook, error
 	state, _ := values[1].(string)
 	webhook := decodeWebhook(url, state, jobs.StateSucceeded)
 	if webhook == nil {
-		return jobs.Webhook{}, fmt.Errorf("read the webhook of job %s: %w", id, notFound())
+		return jobs.Webhook{}, fmt.Errorf("read the webhook of job %s: %w", id, jobs.NotFound("job"))
 	}
 	return *webhook, nil
 }
@@ -155,7 +155,7 @@ func (s *Store) BeginWebhook(ctx context.Context, id string, within time.Duratio
 	}
 	reply, err := beginScript.Run(ctx, s.client, []string{jobKey(id)}).StringSlice()
 	if errors.Is(err, redis.Nil) {
-		err = notFound()
+		err = jobs.NotFound("job")
 	}
 	if err != nil {
 		return jobs.Webhook{}, fmt.Errorf("begin the webhook of job %s: %w", id, err)

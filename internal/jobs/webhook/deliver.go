@@ -95,7 +95,7 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 	if err == nil && !webhook.Status.Over() {
 		again, err = s.sendTo(ctx, id, hostOf(webhook.URL))
 	}
-	if jobs.IsNotFound(err) {
+	if jobs.CodeOf(err) == jobs.CodeNotFound {
 		s.Logger.Warn("a job was forgotten before its webhook was delivered", "job_id", id)
 		return 0, nil
 	}
