@@ -113,8 +113,8 @@ func (h *Handler) observe(next http.Handler) http.Handler {
 			route, method, took := routeName(r), methodName(r.Method), time.Since(state.arrivedAt)
 			h.metrics.ObserveRequest(route, method, state.finalStatus(), took)
 			level := slog.LevelInfo
-			if needsNoToken(route) || route == "/metrics" {
-				level = slog.LevelDebug // requested every few seconds
+			if !isJobAPI(route) {
+				level = slog.LevelDebug // probes and scrapes are requested every few seconds
 			}
 			attrs := []slog.Attr{
 				slog.String("method", method), slog.String("route", route), slog.Int("status", state.finalStatus()),
@@ -169,6 +169,9 @@ func needsNoToken(path string) bool {
 		return strings.HasPrefix(path, "/docs/")
 	}
 }
+
+// isJobAPI reports whether a path is part of the job API. The others are probes, metrics and the documentation.
+func isJobAPI(path string) bool { return !needsNoToken(path) && path != "/metrics" }
 
 // authenticate checks the bearer token, if one is set. It compares hashes, so that the time taken reveals nothing about
 // the token, its length included.

@@ -85,13 +85,15 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}/results": {"after", "follow"},
 }
 
-// checkQuery refuses unknown and repeated query parameters, by name. If a misspelled one were ignored, GET
-// /jobs?customer=acme would list the jobs of all customers.
+// checkQuery refuses unknown and repeated query parameters of the job API, by name. If a misspelled one were ignored,
+// GET /jobs?customer=acme would list the jobs of all customers.
 func (h *Handler) checkQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := checkQueryParameters(r); err != nil {
-			h.writeError(w, r, err)
-			return
+		if isJobAPI(r.URL.Path) {
+			if err := checkQueryParameters(r); err != nil {
+				h.writeError(w, r, err)
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -32,13 +32,16 @@ func TestOtherMethods(t *testing.T) {
 	}
 }
 
-// TestUnknownQueryParametersAreRefusedByName checks all routes; the error suggests the nearest name.
+// TestUnknownQueryParametersAreRefusedByName checks all routes of the job API; the error suggests the nearest name.
 func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
-	routes := []string{"GET /", "GET /docs", "GET /docs/start.js", "GET /openapi.yaml", "GET /jobs/" + jobID + "/files/a/b.csv", "HEAD /jobs"}
+	routes := []string{"GET /jobs/" + jobID + "/files/a/b.csv", "HEAD /jobs"}
 	for path, item := range loadContract(t).doc.Paths.Map() {
 		for method := range item.Operations() {
+			if !isJobAPI(path) {
+				continue
+			}
 			routes = append(routes, method+" "+strings.NewReplacer("{id}", jobID, "{path}", "a.csv").Replace(path))
 		}
 	}
@@ -58,7 +61,7 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 		"/jobs?Status=failed":                           `unknown query parameter "Status"; did you mean "status"? The query parameters are "status", "cursor" and "limit"`,
 		"/jobs?limit=1&limit=2":                         `the query parameter "limit" is given twice`,
 		"/jobs?limit=%zz":                               `the query parameters cannot be read: they must be percent-encoded, with & between them`,
-		"/healthz?x":                                    `unknown query parameter "x"; GET /healthz takes none`,
+		"/jobs/" + jobID + "/events?x":                  `unknown query parameter "x"; GET /jobs/{id}/events takes none`,
 		"/jobs/" + jobID + "?inline_files=maybe":        `"inline_files" must be true or false`,
 		"/batches/" + jobID + "/results?follow=perhaps": `"follow" must be true or false`,
 	} {
@@ -66,6 +69,19 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 		wantResponse(t, got, http.StatusBadRequest, jobs.CodeInvalidRequest)
 		if sentence := decode(t, got.body)["error"]; sentence != want {
 			t.Errorf("%s: %v", query, sentence)
+		}
+	}
+}
+
+// Probes and links to pages often have query parameters of their own.
+func TestQueryParametersOutsideTheJobAPIAreIgnored(t *testing.T) {
+	t.Parallel()
+	url := serve(t, newHandler(t, stubJobs{}))
+	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/docs", "/docs/start.js"} {
+		for _, query := range []string{"?x=1", "?utm_source=a&utm_source=b", "?%zz"} {
+			if got := send(t, http.MethodGet, url+path+query, ""); got.status != http.StatusOK {
+				t.Errorf("%s%s: %d %.200s", path, query, got.status, got.body)
+			}
 		}
 	}
 }
