@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"strings"
@@ -32,8 +33,10 @@ func StartFar(t testing.TB) *Far {
 	return far
 }
 
-// VerifyTestMain is goleak's, and ignores the goroutines that toxiproxy leaves behind.
+// VerifyTestMain runs the tests, eight parallel ones at once unless -parallel is given, since they wait more than they
+// compute. It fails if they leak goroutines, except for those that toxiproxy leaves behind.
 func VerifyTestMain(m goleak.TestingM) {
+	_ = flag.Set("test.parallel", "8") // fails only outside of a test binary
 	const toxiproxy = "github.com/Shopify/toxiproxy/v2"
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"), goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).write"),
