@@ -9,8 +9,8 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
-// look handles one job and returns the time after which to check it again.
-func (r *Reaper) look(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker, place queue.TaskState) (time.Duration, error) {
+// inspect ends or requeues one job if no process has it, and returns the time after which to check it again.
+func (r *Reaper) inspect(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker, task queue.TaskState) (time.Duration, error) {
 	switch {
 	case job.State == "":
 		// Just being accepted, or lost with Redis's last writes.
@@ -26,23 +26,23 @@ func (r *Reaper) look(ctx context.Context, now time.Time, job store.OpenJob, ali
 		}
 		return passInterval, r.store.FinalizeJob(ctx, ended)
 	case job.State == jobs.StateRunning:
-		return passInterval, r.lookRunning(ctx, now, job, alive)
+		return passInterval, r.inspectRunning(ctx, now, job, alive)
 	default:
-		return r.lookQueued(ctx, now, job, alive, place)
+		return r.inspectQueued(ctx, now, job, alive, task)
 	}
 }
 
-func (r *Reaper) lookRunning(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker) error {
-	if r.inHand(now, job, job.Owner, alive) {
+func (r *Reaper) inspectRunning(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker) error {
+	if r.isHeld(now, job, job.Owner, alive) {
 		return nil
 	}
 	return r.end(ctx, job, jobs.CodeWorkerLost, "the worker that ran the job was lost")
 }
 
-// inHand reports whether a worker has a job, as far as is known. A live worker whose heartbeats do not contain the job
-// has given it up, or never learned that it got it: a reply may be lost, and a command may take effect long after it
-// was sent.
-func (r *Reaper) inHand(now time.Time, job store.OpenJob, owner string, alive map[string]store.Worker) bool {
+// isHeld reports whether owner has the job, or may have it. A live worker whose heartbeats do not contain the job has
+// dropped it, or never learned that it has it: a reply may be lost, and a command may take effect long after it was
+// sent.
+func (r *Reaper) isHeld(now time.Time, job store.OpenJob, owner string, alive map[string]store.Worker) bool {
 	worker, lives := alive[owner]
 	switch {
 	case lives && worker.Held[job.ID]:
@@ -56,33 +56,33 @@ func (r *Reaper) inHand(now time.Time, job store.OpenJob, owner string, alive ma
 		r.suspects[job.ID] = suspicion{what: "forgotten by " + owner, since: now, beat: worker.Beat}
 		return true
 	}
-	// Two whole heartbeats later the worker still does not name the job.
-	return worker.Beat.Sub(since.beat) < forgottenAfter
+	// Two whole heartbeats later the worker still does not report the job.
+	return worker.Beat.Sub(since.beat) < twoHeartbeats
 }
 
-func (r *Reaper) lookQueued(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker, place queue.TaskState) (time.Duration, error) {
+func (r *Reaper) inspectQueued(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker, task queue.TaskState) (time.Duration, error) {
 	if job.Late(now) {
-		dropped, err := r.store.WithdrawLate(ctx, job.ID)
-		return passInterval, r.noteEnd(job, jobs.CodeNotStarted, dropped, err)
+		withdrawn, err := r.store.WithdrawLate(ctx, job.ID)
+		return passInterval, r.logEnd(job, jobs.CodeNotStarted, withdrawn, err)
 	}
 	switch {
-	case place == queue.TaskPending, place == queue.TaskRetry && job.TakenBy == "":
+	case task == queue.TaskPending, task == queue.TaskRetry && job.TakenBy == "":
 		delete(r.suspects, job.ID)
 		return untilDeadline(now, job, waitingInterval), nil
-	case place == queue.TaskActive && job.TakenBy != "":
-		if r.inHand(now, job, job.TakenBy, alive) {
+	case task == queue.TaskActive && job.TakenBy != "":
+		if r.isHeld(now, job, job.TakenBy, alive) {
 			return untilDeadline(now, job, passInterval), nil
 		}
-		return passInterval, r.requeue(ctx, job, place)
+		return passInterval, r.requeue(ctx, job, task)
 	}
 	patience := stuckGrace
-	if place == queue.TaskNone || job.TakenBy != "" {
+	if task == queue.TaskNone || job.TakenBy != "" {
 		patience = grace
 	}
-	if !r.suspect(now, job.ID, string(place)+job.TakenBy, patience) {
+	if !r.suspect(now, job.ID, string(task)+job.TakenBy, patience) {
 		return passInterval, nil
 	}
-	return passInterval, r.requeue(ctx, job, place)
+	return passInterval, r.requeue(ctx, job, task)
 }
 
 // untilDeadline returns wait, or less if the job's start deadline is sooner.
@@ -93,8 +93,8 @@ func untilDeadline(now time.Time, job store.OpenJob, wait time.Duration) time.Du
 	return wait
 }
 
-func (r *Reaper) requeue(ctx context.Context, job store.OpenJob, place queue.TaskState) error {
-	r.logger.Warn("a job that nobody has is queued again", "job_id", job.ID, "task", string(place))
+func (r *Reaper) requeue(ctx context.Context, job store.OpenJob, task queue.TaskState) error {
+	r.logger.Warn("requeued job", "job_id", job.ID, "task", string(task))
 	delete(r.suspects, job.ID)
 	return r.producer.Requeue(ctx, job.ID, job.Priority)
 }
@@ -111,14 +111,14 @@ func (r *Reaper) suspect(now time.Time, id, what string, patience time.Duration)
 
 func (r *Reaper) end(ctx context.Context, job store.OpenJob, code jobs.Code, message string) error {
 	stands, err := r.store.End(ctx, job.ID, jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: message}})
-	return r.noteEnd(job, code, stands, err)
+	return r.logEnd(job, code, stands, err)
 }
 
-// noteEnd logs that the reaper ended a job, if that end stands.
-func (r *Reaper) noteEnd(job store.OpenJob, code jobs.Code, stands bool, err error) error {
+// logEnd logs that the reaper ended a job, if that end stands, and returns err.
+func (r *Reaper) logEnd(job store.OpenJob, code jobs.Code, stands bool, err error) error {
 	if err == nil && stands {
 		delete(r.suspects, job.ID)
-		r.logger.Warn("a job was ended for others", "job_id", job.ID, "outcome", string(code), "worker", job.Owner)
+		r.logger.Warn("reaped lost job", "job_id", job.ID, "outcome", string(code), "worker", job.Owner)
 	}
 	return err
 }

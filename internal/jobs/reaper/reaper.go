@@ -1,9 +1,9 @@
 // Package reaper ensures that every accepted job ends, whichever process dies.
 //
 // It checks the open jobs periodically. A job whose worker is gone ends as worker_lost; one that was not started by
-// its start deadline is dropped as not_started; one that waits without a task in the queue, or whose task is held by a
-// worker that is gone, is requeued. So is the webhook of an ended job if no replica is sending it. The reaper never
-// starts a job: if it requeues one wrongly, the job's fence makes that harmless.
+// its start deadline is withdrawn as not_started; one that waits without a task in the queue, or whose task is held by
+// a worker that is gone, is requeued. So is the webhook of an ended job if no replica is sending it. The reaper never
+// starts a job, and the start claim makes a wrongly requeued job harmless.
 //
 // Every API replica has a reaper, and a lease in Redis lets one at a time work. All times are Redis's.
 package reaper
@@ -45,13 +45,13 @@ const (
 	// waitingInterval is how often a job that waits in the queue is checked. It is checked sooner when a worker takes
 	// it.
 	waitingInterval = 10 * time.Second
-	// forgottenAfter is the time of two heartbeats of a worker: one may have been under way when it took the job.
-	forgottenAfter = 2 * time.Second
+	// twoHeartbeats is the time of two heartbeats of a worker: one may have been in flight when it took the job.
+	twoHeartbeats = 2 * time.Second
 	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast.
 	sweepShare, sweepLeast = 600, 100
-	// forgetInterval is how often the traces of dead workers in the queue are removed, and forgetAfter how long after
-	// their last heartbeat: asynq uses the workers' clocks for that, which may differ a little.
-	forgetInterval, forgetAfter = 5 * time.Second, 30 * time.Second
+	// removeDeadInterval is how often the traces of dead workers in the queue are removed, and removeDeadAfter how long
+	// after their last heartbeat: asynq uses the workers' clocks for that, which may differ a little.
+	removeDeadInterval, removeDeadAfter = 5 * time.Second, 30 * time.Second
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -63,8 +63,8 @@ type Reaper struct {
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
 	cursor   string
-	// forgot is when the traces of dead workers were last removed.
-	forgot time.Time
+	// deadRemoved is when the traces of dead workers were last removed.
+	deadRemoved time.Time
 }
 
 type suspicion struct {
@@ -79,7 +79,7 @@ func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper 
 	return &Reaper{store: s, producer: producer, logger: logger, token: uuid.NewString(), suspects: map[string]suspicion{}}
 }
 
-// Run works until ctx ends. Redis need not be reachable.
+// Run makes a pass every passInterval until ctx is done. Redis need not be reachable.
 func (r *Reaper) Run(ctx context.Context) {
 	ticker := time.NewTicker(passInterval)
 	defer ticker.Stop()
@@ -87,19 +87,19 @@ func (r *Reaper) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			r.leave()
+			r.releaseLease()
 			return
 		case <-ticker.C:
 		}
 		err := r.pass(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			r.logger.Warn("the reaper cannot work", "error", err)
+			r.logger.Warn("reaper pass failed", "error", err)
 		}
 		failing = err != nil
 	}
 }
 
-func (r *Reaper) leave() {
+func (r *Reaper) releaseLease() {
 	ctx, cancel := context.WithTimeout(context.Background(), passInterval)
 	defer cancel()
 	_ = r.store.ReleaseLease(ctx, r.token) // otherwise it expires
@@ -118,7 +118,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.lookAtOpen, r.sweep, r.lookAtWebhooks} {
+	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.requeueWebhooks} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()
@@ -156,33 +156,33 @@ func (r *Reaper) keepLease(ctx context.Context) (_ context.Context, release func
 	}
 }
 
-// lookAtOpen handles the open jobs whose check is due, and the traces of dead workers.
-func (r *Reaper) lookAtOpen(ctx context.Context) error {
+// inspectOpen inspects the open jobs whose check is due, and removes the traces of dead workers.
+func (r *Reaper) inspectOpen(ctx context.Context) error {
 	now, open, err := r.store.DueJobs(ctx, batch)
 	if err != nil {
 		return err
 	}
 	if len(open) > 0 {
-		err = r.examine(ctx, now, open)
+		err = r.inspectAll(ctx, now, open)
 	}
 	for id, s := range r.suspects {
 		if now.Sub(s.since) > time.Minute {
 			delete(r.suspects, id) // the job was settled by another process
 		}
 	}
-	return errors.Join(err, r.forgetDead(ctx, now))
+	return errors.Join(err, r.removeDeadConsumers(ctx, now))
 }
 
-func (r *Reaper) forgetDead(ctx context.Context, now time.Time) error {
-	if now.Sub(r.forgot) < forgetInterval {
+func (r *Reaper) removeDeadConsumers(ctx context.Context, now time.Time) error {
+	if now.Sub(r.deadRemoved) < removeDeadInterval {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
-	if err := r.producer.ForgetConsumers(ctx, now.Add(-forgetAfter)); err != nil {
+	if err := r.producer.ForgetConsumers(ctx, now.Add(-removeDeadAfter)); err != nil {
 		return err
 	}
-	r.forgot = now
+	r.deadRemoved = now
 	return nil
 }
 
@@ -195,7 +195,7 @@ func (r *Reaper) sweep(ctx context.Context) error {
 	return err
 }
 
-func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.OpenJob) error {
+func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.OpenJob) error {
 	alive, err := r.store.AliveWorkers(ctx)
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.OpenJo
 			queued[job.ID] = job.Priority
 		}
 	}
-	places, err := r.producer.TaskStates(ctx, queued)
+	tasks, err := r.producer.TaskStates(ctx, queued)
 	if err != nil {
 		return err
 	}
@@ -215,9 +215,9 @@ func (r *Reaper) examine(ctx context.Context, now time.Time, open []store.OpenJo
 		if ctx.Err() != nil {
 			break // the remaining jobs come first in the next pass
 		}
-		after, err := r.look(ctx, now, job, alive, places[job.ID])
+		after, err := r.inspect(ctx, now, job, alive, tasks[job.ID])
 		if err != nil {
-			r.logger.Warn("an open job could not be dealt with", "job_id", job.ID, "error", err)
+			r.logger.Warn("inspecting open job failed", "job_id", job.ID, "error", err)
 		}
 		next[job.ID] = now.Add(after)
 	}

@@ -18,23 +18,23 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// bench is a Redis with a number of running reapers.
-type bench struct {
+// fixture is a Redis with a number of running reapers.
+type fixture struct {
 	*store.Store
 	producer *queue.Producer
 	client   redis.UniversalClient
 }
 
-func open(t *testing.T, reapers int) *bench {
+func newFixture(t *testing.T, reapers int) *fixture {
 	t.Helper()
-	return openAt(t, redistest.Open(t), reapers)
+	return newFixtureAt(t, redistest.Open(t), reapers)
 }
 
-func openAt(t *testing.T, client redis.UniversalClient, reapers int) *bench {
+func newFixtureAt(t *testing.T, client redis.UniversalClient, reapers int) *fixture {
 	t.Helper()
 	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour})
 	producer := queue.NewProducer(client)
-	b := &bench{Store: s.WithWebhooks(producer), producer: producer, client: client}
+	b := &fixture{Store: s.WithWebhooks(producer), producer: producer, client: client}
 	for range reapers {
 		b.reap(t, client)
 	}
@@ -42,7 +42,7 @@ func openAt(t *testing.T, client redis.UniversalClient, reapers int) *bench {
 }
 
 // reap starts a reaper with its own client.
-func (b *bench) reap(t *testing.T, client redis.UniversalClient) {
+func (b *fixture) reap(t *testing.T, client redis.UniversalClient) {
 	t.Helper()
 	producer := queue.NewProducer(client)
 	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour}).WithWebhooks(producer)
@@ -58,7 +58,7 @@ func (b *bench) reap(t *testing.T, client redis.UniversalClient) {
 	})
 }
 
-func (b *bench) create(t *testing.T, change func(*jobs.Job)) string {
+func (b *fixture) create(t *testing.T, change func(*jobs.Job)) string {
 	t.Helper()
 	job := jobs.Job{ID: jobs.NewID(), Script: "x", Async: true}
 	if change != nil {
@@ -85,7 +85,7 @@ func within(t *testing.T, bound time.Duration, what string, check func() bool) {
 	}
 }
 
-func (b *bench) code(t *testing.T, id string) jobs.Code {
+func (b *fixture) code(t *testing.T, id string) jobs.Code {
 	t.Helper()
 	record, err := b.Get(t.Context(), id)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *bench) code(t *testing.T, id string) jobs.Code {
 
 func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	t.Parallel()
-	b := open(t, 2)
+	b := newFixture(t, 2)
 	if err := b.Heartbeat(t.Context(), "lost", 4*time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -118,10 +118,10 @@ func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	}
 }
 
-// A fence took effect after its worker had given up on it.
+// A start claim took effect after its worker had given up on it.
 func TestAJobThatItsLivingWorkerDoesNotHaveEnds(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	forgotten, held := b.create(t, nil), b.create(t, nil)
 	for _, id := range []string{forgotten, held} {
 		if _, err := b.ClaimStart(t.Context(), id, "t", "w", time.Minute); err != nil {
@@ -141,20 +141,20 @@ func TestAJobThatItsLivingWorkerDoesNotHaveEnds(t *testing.T) {
 
 func TestAJobWithoutATaskIsQueued(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	b.create(t, func(j *jobs.Job) { j.Priority = jobs.PriorityLow })
 	eventually(t, "the job is in the queue", func() bool {
 		return b.client.LLen(t.Context(), "asynq:{low}:pending").Val() == 1
 	})
 }
 
-// A worker took the task and died before the fence.
+// A worker took the task and died before it claimed the start.
 func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
-	for name, taken := range map[string]bool{"taken by a dead worker": true, "taken by nobody knows whom": false} {
+	for name, taken := range map[string]bool{"taken by a dead worker": true, "taken by an unknown worker": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, 1)
+			b := newFixture(t, 1)
 			id := b.create(t, nil)
 			if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
 				t.Fatal(err)
@@ -179,15 +179,15 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 	}
 }
 
-func TestAJobIsDroppedAtItsStartDeadline(t *testing.T) {
+func TestAJobIsWithdrawnAtItsStartDeadline(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	start := time.Now()
 	id := b.create(t, func(j *jobs.Job) { j.StartWithin = 1500 * time.Millisecond })
 	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the job is dropped", func() bool { return b.code(t, id) == jobs.CodeNotStarted })
+	eventually(t, "the job is withdrawn", func() bool { return b.code(t, id) == jobs.CodeNotStarted })
 	if took := time.Since(start); took < 1500*time.Millisecond || took > 3500*time.Millisecond {
 		t.Errorf("took %s", took)
 	}
@@ -195,7 +195,7 @@ func TestAJobIsDroppedAtItsStartDeadline(t *testing.T) {
 
 func TestTheIndexForgetsWhatIsGone(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	ids := make([]string, 250)
 	for i := range ids {
 		ids[i] = b.create(t, nil)
@@ -237,7 +237,7 @@ func (h slowScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestAJobWhoseRecordComesLateStaysOpen(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
-	b := openAt(t, redistest.Client(t, url), 1)
+	b := newFixtureAt(t, redistest.Client(t, url), 1)
 	client := redistest.Client(t, url)
 	client.AddHook(slowScript{script: "late", pause: 12 * time.Second})
 	job := jobs.Job{ID: jobs.NewID(), Script: "late", Async: true}
@@ -253,9 +253,9 @@ func TestAJobWhoseRecordComesLateStaysOpen(t *testing.T) {
 }
 
 // Each worker that dies leaves a name in two of asynq's sets.
-func TestTracesOfDeadWorkersAreDropped(t *testing.T) {
+func TestTracesOfDeadWorkersAreRemoved(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	now := float64(time.Now().Unix())
 	for _, key := range []string{"asynq:servers", "asynq:workers"} {
 		for name, score := range map[string]float64{"dead": now - 60, "late": now - 5, "alive": now + 5} {
@@ -263,7 +263,7 @@ func TestTracesOfDeadWorkersAreDropped(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "the dead one's trace in "+key+" is dropped, no other", func() bool {
+		eventually(t, "the dead one's trace in "+key+" is removed, no other", func() bool {
 			left, err := b.client.ZRange(t.Context(), key, 0, -1).Result()
 			return err == nil && slices.Equal(left, []string{"late", "alive"})
 		})

@@ -14,7 +14,7 @@ func TestNoStepStarvesWhereRedisIsFar(t *testing.T) {
 	t.Parallel()
 	const waiting = 12
 	far := redistest.StartFar(t)
-	b := openAt(t, redistest.Client(t, far.URL()), 0)
+	b := newFixtureAt(t, redistest.Client(t, far.URL()), 0)
 	for range waiting {
 		b.create(t, nil) // none of them has a task
 	}

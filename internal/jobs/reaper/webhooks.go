@@ -11,8 +11,8 @@ const webhookInterval = 10 * time.Second
 // webhookBatch is the maximum number of webhooks requeued in one pass, one after the other.
 const webhookBatch = 50
 
-// lookAtWebhooks requeues overdue webhooks: the API replica that was sending one has died, or the queue has lost it.
-func (r *Reaper) lookAtWebhooks(ctx context.Context) error {
+// requeueWebhooks requeues overdue webhooks: the API replica that was sending one has died, or the queue has lost it.
+func (r *Reaper) requeueWebhooks(ctx context.Context) error {
 	due, err := r.store.DueWebhooks(ctx, webhookBatch)
 	if err != nil {
 		return err

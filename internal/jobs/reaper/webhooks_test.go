@@ -13,7 +13,7 @@ import (
 // withWebhook makes a job synchronous: records of asynchronous jobs are kept for only a second here.
 func withWebhook(j *jobs.Job) { j.WebhookURL, j.Async = "https://a.example/", false }
 
-func (b *bench) webhookPending(t *testing.T) bool {
+func (b *fixture) webhookPending(t *testing.T) bool {
 	t.Helper()
 	return b.client.LLen(t.Context(), "asynq:{webhooks}:pending").Val() == 1
 }
@@ -21,7 +21,7 @@ func (b *bench) webhookPending(t *testing.T) bool {
 // A worker stored the end of a job and died before it enqueued the webhook.
 func TestTheWebhookOfAWorkerThatDiedIsQueued(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	id := b.create(t, withWebhook)
 	dead := store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
 	if _, err := dead.End(t.Context(), id, jobs.Outcome{}); err != nil {
@@ -36,7 +36,7 @@ func TestTheWebhookOfAWorkerThatDiedIsQueued(t *testing.T) {
 // The reaper itself ends a job.
 func TestTheWebhookOfALostJobIsQueued(t *testing.T) {
 	t.Parallel()
-	b := open(t, 1)
+	b := newFixture(t, 1)
 	id := b.create(t, withWebhook)
 	if _, err := b.ClaimStart(t.Context(), id, "t", "lost", time.Minute); err != nil {
 		t.Fatal(err)
@@ -48,12 +48,12 @@ func TestTheWebhookOfALostJobIsQueued(t *testing.T) {
 }
 
 // An API replica took a webhook and died while it sent it; another webhook was lost by the queue.
-func TestAWebhookThatNobodyHasIsQueuedAgain(t *testing.T) {
+func TestALostWebhookIsQueuedAgain(t *testing.T) {
 	t.Parallel()
-	for name, lost := range map[string]bool{"taken by somebody who died": false, "not in the queue": true} {
+	for name, lost := range map[string]bool{"taken by a dead replica": false, "not in the queue": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, 1)
+			b := newFixture(t, 1)
 			id := b.create(t, withWebhook)
 			if _, err := b.End(t.Context(), id, jobs.Outcome{}); err != nil {
 				t.Fatal(err)
