@@ -38,7 +38,7 @@ func (h *Handler) acquireBodyMemory(
 	if size < largeBody {
 		return func() {}, nil
 	}
-	release, ok := h.bodyMemory.Take(r.Context(), size)
+	release, ok := h.bodyMemory.Acquire(r.Context(), size)
 	if !ok {
 		w.Header().Set("Connection", "close")
 		return nil, jobs.Unavailable("too many large requests came at once", nil)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 func TestMediaType(t *testing.T) {
@@ -67,7 +68,7 @@ func TestParseWait(t *testing.T) {
 func TestMemoryForLargeBodies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := &Handler{bodyMemory: jobs.NewRoom(maxBodyMemory, bodyMemoryTimeout)}
+		h := &Handler{bodyMemory: membudget.New(maxBodyMemory, bodyMemoryTimeout)}
 		acquire := func(length, maxSize int64) (func(), *jobs.Error) {
 			return h.acquireBodyMemory(httptest.NewRecorder(), &http.Request{ContentLength: length}, maxSize)
 		}
@@ -94,27 +95,38 @@ func TestMemoryForLargeBodies(t *testing.T) {
 		for _, release := range releases {
 			release()
 		}
-		if !h.bodyMemory.Free() {
+		if !h.bodyMemory.Idle() {
 			t.Error("some of it is not released")
 		}
 	})
+}
+
+// storingJobs is a Jobs whose Execute calls execute with stored.
+type storingJobs struct {
+	stubJobs
+	execute func(stored func())
+}
+
+func (s storingJobs) Execute(
+	_ context.Context, _ jobs.Request, _ string, _ time.Duration, stored func(),
+) (jobs.Record, func(), error) {
+	s.execute(stored)
+	return succeeded("1"), func() {}, nil
 }
 
 // TestMemoryIsReleasedOnceTheJobIsStored checks that a client that waits for its job holds no memory for its body.
 func TestMemoryIsReleasedOnceTheJobIsStored(t *testing.T) {
 	t.Parallel()
 	var h *Handler
-	execute := func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
-		if h.bodyMemory.Free() {
+	h = newHandler(t, storingJobs{execute: func(stored func()) {
+		if h.bodyMemory.Idle() {
 			t.Error("a large body holds no memory")
 		}
-		request.Stored()
-		if !h.bodyMemory.Free() {
+		stored()
+		if !h.bodyMemory.Idle() {
 			t.Error("the body of a stored job holds memory")
 		}
-		return succeeded("1"), nil
-	}
-	h = newHandler(t, stubJobs{execute: execute})
+	}})
 	got := post(t, serve(t, h), `{"script":"def main(): pass","stdin":"`+strings.Repeat("x", largeBody)+`"}`)
 	if got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)

@@ -10,6 +10,7 @@ import (
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 // Execute handles POST /execute.
@@ -40,7 +41,6 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	if request.IdempotencyKey != "" {
 		request.Fingerprint = jobs.Fingerprint(&request)
 	}
-	request.Stored = release
 	var prefer preferences
 	if params.Prefer != nil {
 		prefer = parsePrefer(*params.Prefer, h.syncWait)
@@ -58,7 +58,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	if prefer.wait != nil {
 		wait = *prefer.wait
 	}
-	h.executeSync(w, r, request, wait, params.InlineFiles)
+	h.executeSync(w, r, request, wait, params.InlineFiles, release)
 }
 
 // submit accepts the job and responds without waiting for its end.
@@ -74,24 +74,24 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, request jobs.Re
 }
 
 // executeSync holds the request until the job has ended or wait has passed since the request arrived (for a form: since
-// it was complete).
+// it was complete). stored releases the memory of the body.
 func (h *Handler) executeSync(
-	w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool,
+	w http.ResponseWriter, r *http.Request, request jobs.Request, wait time.Duration, inline *bool, stored func(),
 ) {
 	state := requestStateOf(r)
 	ctx, stop := h.waitContext(r)
 	defer stop()
-	record, err := h.jobs.Execute(ctx, request, state.requestID, max(0, wait-time.Since(state.waitStart())))
+	record, release, err := h.jobs.Execute(ctx, request, state.requestID, max(0, wait-time.Since(state.waitStart())), stored)
 	state.jobID = record.ID
 	if err != nil && record.ID != "" && r.Context().Err() != nil {
 		h.handleHangUp(r, request, record.ID)
 	}
 	if err != nil && endedByDrain(ctx) {
-		record, err = h.currentRecord(r, record)
+		record, release, err = h.currentRecord(r, record)
 	}
-	defer record.Release()
+	defer release()
 	switch {
-	case errors.Is(err, jobs.ErrNoRoom):
+	case errors.Is(err, membudget.ErrExhausted):
 		h.respondAccepted(w, r, record) // the result can be read later
 	case err != nil:
 		h.writeError(w, r, err)
@@ -123,14 +123,14 @@ func (h *Handler) handleHangUp(r *http.Request, request jobs.Request, id string)
 
 // currentRecord returns the current record of a job whose wait Drain has ended, or CodeUnavailable if no job was
 // accepted. The client reads the job's end from another server.
-func (h *Handler) currentRecord(r *http.Request, record jobs.Record) (jobs.Record, error) {
+func (h *Handler) currentRecord(r *http.Request, record jobs.Record) (jobs.Record, func(), error) {
 	if record.ID == "" {
-		return record, drainError()
+		return record, func() {}, drainError()
 	}
-	if current, err := h.jobs.Get(r.Context(), record.ID, 0); err == nil {
-		return current, nil
+	if current, release, err := h.jobs.Get(r.Context(), record.ID, 0); err == nil {
+		return current, release, nil
 	}
-	return jobs.Record{ID: record.ID, State: jobs.StateQueued}, nil
+	return jobs.Record{ID: record.ID, State: jobs.StateQueued}, func() {}, nil
 }
 
 // respondAccepted responds 202 with the job's location.

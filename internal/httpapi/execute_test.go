@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 // TestWayOfARequest checks which requests go to Submit and which to Execute, and with what wait.
@@ -213,8 +214,8 @@ func scrape(h *Handler) string {
 // A large result that there is no memory for can be read later.
 func TestAResultWithoutRoomIsReadLater(t *testing.T) {
 	t.Parallel()
-	noRoom := &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
-	s := executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, noRoom)
+	exhausted := &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: membudget.ErrExhausted}
+	s := executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, exhausted)
 	got := send(t, http.MethodPost, serve(t, newHandler(t, s))+"/execute", `{"script":"def main(): pass"}`, "Content-Type", "application/json")
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/jobs/"+jobID {
 		t.Errorf("got %+v", got)

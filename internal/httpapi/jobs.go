@@ -12,7 +12,7 @@ import (
 )
 
 // Jobs accepts and manages jobs. Its errors are the context's, or a *jobs.Error for the client with one of the named
-// codes. The caller releases the records that Execute, Get and Cancel return when it no longer uses them.
+// codes. The caller calls release when it no longer uses the record.
 type Jobs interface {
 	// Submit accepts a job and returns its id and state without waiting for a worker. Errors: CodeUnavailable while
 	// Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
@@ -21,20 +21,22 @@ type Jobs interface {
 	// ctx's error, and a record with the ID if the job was accepted; the job continues unless Abandon
 	// withdraws it. Errors:
 	// CodeUnavailable if Redis is away, or there is no worker and the job was withdrawn; CodeQueueFull,
-	// CodeIdempotencyMismatch.
-	Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
+	// CodeIdempotencyMismatch. stored is called once the job is stored or refused and its inputs are no longer held.
+	Execute(
+		ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func(),
+	) (record jobs.Record, release func(), err error)
 	// Abandon withdraws a job whose client has disconnected and cannot know its id. It reports whether it did: a job
 	// that has started continues. ctx may have ended.
 	Abandon(ctx context.Context, id string) (withdrawn bool, err error)
 	// Get returns a job's record once it has ended or wait has passed; with wait 0 at once. Errors: CodeNotFound,
 	// CodeUnavailable.
-	Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	Get(ctx context.Context, id string, wait time.Duration) (record jobs.Record, release func(), err error)
 	// Describe is Get for a response that needs neither the result nor the output: of the outcome, the record has only
-	// the files. It need not be released.
+	// the files.
 	Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
 	// Cancel ends a job that has not ended. It returns the whole record, or only the id and state if the job is
 	// running; its worker then kills it. Errors: CodeAlreadyFinished, CodeNotFound, CodeUnavailable.
-	Cancel(ctx context.Context, id string) (jobs.Record, error)
+	Cancel(ctx context.Context, id string) (record jobs.Record, release func(), err error)
 	// List returns a page of jobs, newest first. Errors: CodeUnavailable.
 	List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
 	// Ready returns the number of workers, or an error while jobs cannot be accepted.
@@ -56,15 +58,18 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 	requestStateOf(r).jobID = id
 	get := h.jobs.Get
 	if r.Method == http.MethodHead {
-		get = h.jobs.Describe
+		get = func(ctx context.Context, id string, wait time.Duration) (jobs.Record, func(), error) {
+			record, err := h.jobs.Describe(ctx, id, wait)
+			return record, func() {}, err
+		}
 	}
 	ctx, stop := h.waitContext(r)
 	defer stop()
-	record, err := get(ctx, id, wait)
+	record, release, err := get(ctx, id, wait)
 	if err != nil && endedByDrain(ctx) {
-		record, err = get(r.Context(), id, 0)
+		record, release, err = get(r.Context(), id, 0)
 	}
-	defer record.Release()
+	defer release()
 	if err != nil {
 		h.writeError(w, r, err)
 		return
@@ -89,8 +94,8 @@ func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID
 		return
 	}
 	requestStateOf(r).jobID = id
-	record, err := h.jobs.Cancel(r.Context(), id)
-	defer record.Release()
+	record, release, err := h.jobs.Cancel(r.Context(), id)
+	defer release()
 	switch {
 	case err != nil:
 		h.writeError(w, r, err)

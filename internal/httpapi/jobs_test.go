@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 // TestIDsInCapitals: a UUID in capitals is the same UUID (RFC 9562, 4).
@@ -36,16 +37,17 @@ func TestIDsInCapitals(t *testing.T) {
 // TestLargeRecordsAreReleased after every kind of response.
 func TestLargeRecordsAreReleased(t *testing.T) {
 	var held atomic.Int32
-	give := func(record jobs.Record) (jobs.Record, error) {
+	acquire := func() (release func()) {
 		held.Add(1)
-		return record.Held(sync.OnceFunc(func() { held.Add(-1) })), nil
+		return sync.OnceFunc(func() { held.Add(-1) })
 	}
 	large := succeeded(`"` + strings.Repeat("x", 1<<20) + `"`)
 	large.Outcome.Files = []jobs.OutputFile{{Name: "a"}}
 	server := serve(t, newHandler(t, stubJobs{
-		execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) { return give(large) },
-		get:     func(context.Context, string, time.Duration) (jobs.Record, error) { return give(large) },
-		cancel:  func(context.Context, string) (jobs.Record, error) { return give(large) },
+		execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) { return large, nil },
+		get:     func(context.Context, string, time.Duration) (jobs.Record, error) { return large, nil },
+		cancel:  func(context.Context, string) (jobs.Record, error) { return large, nil },
+		acquire: acquire,
 	}))
 	for _, ask := range []struct{ method, path string }{
 		{http.MethodPost, "/execute"},
@@ -72,7 +74,7 @@ func TestLargeRecordsAreReleased(t *testing.T) {
 }
 
 // A response without the result needs no memory for it.
-func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
+func TestDownloadsAndHEADNeedNoMemory(t *testing.T) {
 	t.Parallel()
 	h, _, _, _ := leaving(t)
 	h.jobs = noBudgetJobs{h.jobs}
@@ -101,6 +103,6 @@ func TestDownloadsAndHEADNeedNoRoom(t *testing.T) {
 // noBudgetJobs is a Jobs without memory for a large result.
 type noBudgetJobs struct{ Jobs }
 
-func (noBudgetJobs) Get(context.Context, string, time.Duration) (jobs.Record, error) {
-	return jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: jobs.ErrNoRoom}
+func (noBudgetJobs) Get(context.Context, string, time.Duration) (jobs.Record, func(), error) {
+	return jobs.Record{}, func() {}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: membudget.ErrExhausted}
 }

@@ -19,6 +19,7 @@ import (
 	"cellblock/api"
 	"cellblock/internal/jobs"
 	"cellblock/internal/listen"
+	"cellblock/internal/membudget"
 	"cellblock/internal/telemetry"
 )
 
@@ -116,7 +117,7 @@ type Handler struct {
 	live           Live
 	batches        Batches
 	// bodyMemory limits the memory held by large request bodies.
-	bodyMemory *jobs.Room
+	bodyMemory *membudget.Budget
 	endCache   endCache
 	metrics    *telemetry.APIMetrics
 	logger     *slog.Logger
@@ -141,7 +142,7 @@ func New(service Jobs, config Config) *Handler {
 		files:          config.Files,
 		live:           config.Live,
 		batches:        config.Batches,
-		bodyMemory:     jobs.NewRoom(maxBodyMemory, bodyMemoryTimeout),
+		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
 		metrics:        config.Metrics,
 		logger:         config.Logger,
 	}

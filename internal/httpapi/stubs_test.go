@@ -32,6 +32,8 @@ type stubJobs struct {
 	list    func(ctx context.Context, query jobs.ListQuery) (jobs.Page, error)
 	execute func(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error)
 	get     func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error)
+	// acquire, if not nil, returns the release of each record of Execute, Get and Cancel.
+	acquire func() (release func())
 	ready   func(ctx context.Context) (int, error)
 }
 
@@ -43,11 +45,19 @@ func (s stubJobs) Submit(ctx context.Context, request jobs.Request, requestID st
 	return jobs.Record{ID: id, State: jobs.StateQueued}, err
 }
 
-func (s stubJobs) Cancel(ctx context.Context, id string) (jobs.Record, error) {
+func (s stubJobs) Cancel(ctx context.Context, id string) (jobs.Record, func(), error) {
 	if s.cancel == nil {
-		return failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled"}), nil
+		return failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled"}), s.release(), nil
 	}
-	return s.cancel(ctx, id)
+	record, err := s.cancel(ctx, id)
+	return record, s.release(), err
+}
+
+func (s stubJobs) release() func() {
+	if s.acquire == nil {
+		return func() {}
+	}
+	return s.acquire()
 }
 
 func (s stubJobs) Abandon(ctx context.Context, id string) (bool, error) {
@@ -64,23 +74,26 @@ func (s stubJobs) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, er
 	return s.list(ctx, query)
 }
 
-func (s stubJobs) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+func (s stubJobs) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func()) (jobs.Record, func(), error) {
+	stored()
 	if s.execute == nil {
-		return succeeded(`{"mean":3.0}`), nil
+		return succeeded(`{"mean":3.0}`), s.release(), nil
 	}
-	return s.execute(ctx, request, requestID, wait)
+	record, err := s.execute(ctx, request, requestID, wait)
+	return record, s.release(), err
 }
 
-func (s stubJobs) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+func (s stubJobs) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, func(), error) {
 	if s.get == nil {
-		return succeeded(`{"mean":3.0}`), nil
+		return succeeded(`{"mean":3.0}`), s.release(), nil
 	}
-	return s.get(ctx, id, wait)
+	record, err := s.get(ctx, id, wait)
+	return record, s.release(), err
 }
 
 func (s stubJobs) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
-	record, err := s.Get(ctx, id, wait)
-	record.Release()
+	record, release, err := s.Get(ctx, id, wait)
+	release()
 	if record.Outcome != nil {
 		record.Outcome = &jobs.Outcome{Files: record.Outcome.Files}
 	}

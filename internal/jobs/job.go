@@ -61,23 +61,6 @@ type Record struct {
 	Outcome *Outcome
 	// Webhook is nil for a job without one.
 	Webhook *Webhook
-
-	release func()
-}
-
-// Held returns the record with the function that releases its room.
-func (r Record) Held(release func()) Record {
-	r.release = release
-	return r
-}
-
-// Large reports whether the record takes room until Release.
-func (r Record) Large() bool { return r.release != nil }
-
-// Release releases the room that a large record takes. A caller that received the record for an answer must call it
-// afterwards; further calls do nothing.
-func (r Record) Release() {
-	if r.release != nil {
-		r.release()
-	}
+	// OutcomeBytes is the stored size of the outcome and its result, 0 for none.
+	OutcomeBytes int
 }

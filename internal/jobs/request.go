@@ -42,9 +42,6 @@ type Request struct {
 
 	// IdempotencyKey is the client's key, "" for none; Fingerprint identifies the request that used it.
 	IdempotencyKey, Fingerprint string
-	// Stored, if not nil, is called when the job was stored or refused and the inputs are no longer held. It may be
-	// called more than once.
-	Stored func()
 }
 
 // DecodeRequest decodes a request body strictly: it refuses everything unknown by name, so that a misspelt field is

@@ -22,7 +22,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	if created {
 		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
-	// Reads only the state, which needs no room.
+	// Reads only the state, which needs no memory of the budget.
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, state, err := d.store.Load(bounded, id)
@@ -35,9 +35,6 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 // accept stores and enqueues a job, after calling before with its id, and reports whether this request created it.
 // Only then may the caller withdraw it.
 func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, created bool, err error) {
-	if request.Stored != nil {
-		defer request.Stored()
-	}
 	job, refusal := d.newJob(request, requestID)
 	if refusal != nil {
 		return "", false, refusal

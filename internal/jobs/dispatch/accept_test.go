@@ -206,11 +206,11 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	request := func() jobs.Request {
 		inputs := &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 1<<20)}}}
 		runtime.AddCleanup(inputs, func(struct{}) { close(freed) }, struct{}{})
-		return jobs.Request{Script: "x", Inputs: inputs, StartWithin: time.Minute, Stored: func() { close(stored) }}
+		return jobs.Request{Script: "x", Inputs: inputs, StartWithin: time.Minute}
 	}
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		if _, err := s.Execute(ctx, request(), "r", time.Minute); !errors.Is(err, context.Canceled) {
+		if _, _, err := s.Dispatcher.Execute(ctx, request(), "r", time.Minute, func() { close(stored) }); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
@@ -230,7 +230,7 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	await("given up", freed)
 }
 
-// A repeated submission takes no room for the result of its job.
+// A repeated submission takes no memory for the result of its job.
 func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	request := keyed("k", "f")
@@ -242,11 +242,11 @@ func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if again, err := s.Submit(t.Context(), request, "r"); err != nil || again.ID != first.ID || again.State != jobs.StateSucceeded || again.Large() {
-			t.Errorf("got %s %s, large %v, %v", again.ID, again.State, again.Large(), err)
+		if again, err := s.Submit(t.Context(), request, "r"); err != nil || again.ID != first.ID || again.State != jobs.StateSucceeded || again.Outcome != nil {
+			t.Errorf("got %s %s, outcome %v, %v", again.ID, again.State, again.Outcome != nil, err)
 		}
 	}
-	if !s.room.Free() {
-		t.Error("room is lost")
+	if !s.budget.Idle() {
+		t.Error("memory is lost")
 	}
 }

@@ -172,10 +172,10 @@ func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 	}
 }
 
-// Small results are not delayed by a large one for which there is no room.
+// Small results are not delayed by a large one for which there is no memory.
 func TestSmallResultsBeforeALargeOne(t *testing.T) {
 	s := open(t, redistest.Start(t))
-	release, _ := s.room.Take(t.Context(), 1<<20)
+	release, _ := s.budget.Acquire(t.Context(), 1<<20)
 	defer release()
 	batch := s.submitBatch(t, batchOf(5))
 	for i, member := range batch.Items {
@@ -218,8 +218,8 @@ func TestLargeResultsOfABatch(t *testing.T) {
 		})
 	}
 	readers.Wait()
-	if !s.room.Free() {
-		t.Error("the room is not given back")
+	if !s.budget.Idle() {
+		t.Error("memory is not released")
 	}
 }
 

@@ -144,18 +144,20 @@ func (d *Dispatcher) withdraw(ctx context.Context, id, why string) (bool, error)
 }
 
 // Get returns a job's record once the job has ended or wait has passed; with a wait of 0 it returns immediately. It
-// returns ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable.
-func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+// returns ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable. The caller calls release
+// when it no longer holds the record.
+func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (record jobs.Record, release func(), err error) {
 	return d.getBy(ctx, id, wait, d.read)
 }
 
-// Describe is Get without the fields that may be large: the outcome has only the files. It needs no room, and the
-// record holds none.
+// Describe is Get without the fields that may be large: the outcome has only the files. It needs no memory of the
+// budget.
 func (d *Dispatcher) Describe(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
-	return d.getBy(ctx, id, wait, d.describe)
+	record, _, err := d.getBy(ctx, id, wait, d.describe)
+	return record, err
 }
 
-func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, read reader) (jobs.Record, error) {
+func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, read reader) (jobs.Record, func(), error) {
 	if wait <= 0 {
 		return read(ctx, id)
 	}
@@ -164,41 +166,43 @@ func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, r
 	return d.awaitEnd(ctx, id, ended, wait, read)
 }
 
-// reader reads a job's current record.
-type reader func(ctx context.Context, id string) (jobs.Record, error)
+// reader reads a job's current record, whose memory the caller releases.
+type reader func(ctx context.Context, id string) (record jobs.Record, release func(), err error)
 
 // awaitEnd returns a job's record once the job has ended or wait has passed. ended must have been obtained before the
 // call. It returns ctx's error if ctx ends first.
 func (d *Dispatcher) awaitEnd(
 	ctx context.Context, id string, ended <-chan struct{}, wait time.Duration, read reader,
-) (jobs.Record, error) {
+) (jobs.Record, func(), error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
-		record, err := read(ctx, id)
+		record, release, err := read(ctx, id)
 		if err != nil || record.State.Ended() {
-			return record, err
+			return record, release, err
 		}
 		select {
 		case <-ended:
 		case <-timer.C:
 			return read(ctx, id)
 		case <-ctx.Done():
-			return record, ctx.Err()
+			return record, release, ctx.Err()
 		}
 	}
 }
 
-// read returns a job's record, which the caller of this package releases. On an error the record still has the id.
-func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, error) {
-	record, err := d.store.Hold(ctx, id, patience)
-	return d.answerWith(ctx, record, id, err)
+// read is the reader of Get. On an error the record still has the id.
+func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, func(), error) {
+	record, release, err := d.store.ReadBudgeted(ctx, id, patience)
+	record, err = d.answerWith(ctx, record, id, err)
+	return record, release, err
 }
 
 // describe is the reader of Describe.
-func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, error) {
+func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, func(), error) {
 	record, err := d.store.Describe(ctx, id, patience)
-	return d.answerWith(ctx, record, id, err)
+	record, err = d.answerWith(ctx, record, id, err)
+	return record, func() {}, err
 }
 
 // answerWith returns the record, or the error for a client if err is not nil.

@@ -17,6 +17,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/membudget"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
 )
@@ -29,7 +30,7 @@ type stack struct {
 	url    string
 	client redis.UniversalClient
 	store  *store.Store
-	room   *jobs.Room
+	budget *membudget.Budget
 }
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -38,8 +39,8 @@ func open(t *testing.T, url string) *stack {
 	t.Helper()
 	client := redistest.Client(t, url)
 	monitor := redistest.Monitor(t, url)
-	room := jobs.NewRoom(1<<20, 2*time.Second)
-	s := store.New(monitor.Client(), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithRoom(room)
+	budget := membudget.New(1<<20, 2*time.Second)
+	s := store.New(monitor.Client(), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithBudget(budget)
 	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
 	topics := redisconn.NewTopics(client)
 	d := New(s, queue.NewProducer(monitor.Client()), client, topics, monitor, settings, quiet)
@@ -47,7 +48,28 @@ func open(t *testing.T, url string) *stack {
 		d.Close()
 		topics.Close()
 	})
-	return &stack{Dispatcher: d, url: url, client: client, store: s, room: room}
+	return &stack{Dispatcher: d, url: url, client: client, store: s, budget: budget}
+}
+
+// Execute is Dispatcher.Execute for a caller that releases the record at once.
+func (s *stack) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+	record, release, err := s.Dispatcher.Execute(ctx, request, requestID, wait, func() {})
+	release()
+	return record, err
+}
+
+// Get is Dispatcher.Get for a caller that releases the record at once.
+func (s *stack) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+	record, release, err := s.Dispatcher.Get(ctx, id, wait)
+	release()
+	return record, err
+}
+
+// Cancel is Dispatcher.Cancel for a caller that releases the record at once.
+func (s *stack) Cancel(ctx context.Context, id string) (jobs.Record, error) {
+	record, release, err := s.Dispatcher.Cancel(ctx, id)
+	release()
+	return record, err
 }
 
 // alive keeps one worker alive for the whole test.

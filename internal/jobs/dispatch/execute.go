@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 // Execute accepts a job and waits for its end, for at most wait. If the job is running then and its wall deadline is
@@ -14,8 +15,11 @@ import (
 // It returns a *jobs.Error with CodeUnavailable if Redis cannot be reached (within about a second if the job could not
 // be accepted), or if this call created the job, no worker was alive for NoWorkerGrace and the job was withdrawn. If
 // ctx ends first it returns ctx's error, and the job continues. Once the job was accepted, the record always has its
-// id.
-func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+// id. stored is called once the job was stored or refused and the inputs are no longer held. The caller calls release
+// when it no longer holds the record.
+func (d *Dispatcher) Execute(
+	ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func(),
+) (record jobs.Record, release func(), err error) {
 	start := time.Now()
 	var ended <-chan struct{}
 	done := func() bool { return false }
@@ -23,12 +27,13 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 		ended, _, done = d.waiters.Add(id) // before enqueueing, so that no end is missed
 	})
 	defer func() { done() }()
+	stored()
 	if err != nil {
-		return jobs.Record{}, err
+		return jobs.Record{}, func() {}, err
 	}
 	if !created {
-		if record, err := d.read(ctx, id); err != nil || record.State.Ended() {
-			return record, err
+		if record, release, err := d.read(ctx, id); err != nil || record.State.Ended() {
+			return record, release, err
 		}
 	}
 	return d.await(ctx, id, created, ended, start, wait)
@@ -38,7 +43,7 @@ func (d *Dispatcher) Execute(ctx context.Context, request jobs.Request, requestI
 // the job, and so may withdraw it. Results are Execute's.
 func (d *Dispatcher) await(
 	ctx context.Context, id string, created bool, ended <-chan struct{}, start time.Time, wait time.Duration,
-) (jobs.Record, error) {
+) (jobs.Record, func(), error) {
 	limit := time.NewTimer(wait - time.Since(start))
 	defer limit.Stop()
 	grace := time.NewTimer(d.settings.NoWorkerGrace)
@@ -46,12 +51,12 @@ func (d *Dispatcher) await(
 	for {
 		select {
 		case <-ended:
-			record, err := d.read(ctx, id)
+			record, release, err := d.read(ctx, id)
 			if isAway(err) {
 				break // the periodic check wakes this wait again once Redis is back
 			}
 			if err != nil || record.State.Ended() {
-				return record, err
+				return record, release, err
 			}
 		case <-limit.C:
 			return d.readAtDeadline(ctx, id, ended)
@@ -61,11 +66,11 @@ func (d *Dispatcher) await(
 			}
 			withdrawn, next := d.checkWorkers(ctx, id, start)
 			if withdrawn {
-				return jobs.Record{ID: id}, jobs.Unavailable("no worker is there to run the job; it was withdrawn", nil)
+				return jobs.Record{ID: id}, func() {}, jobs.Unavailable("no worker is there to run the job; it was withdrawn", nil)
 			}
 			grace.Reset(next)
 		case <-ctx.Done():
-			return jobs.Record{ID: id}, ctx.Err()
+			return jobs.Record{ID: id}, func() {}, ctx.Err()
 		}
 	}
 }
@@ -73,42 +78,42 @@ func (d *Dispatcher) await(
 // isAway reports whether err means that a record could not be read from Redis. The client library refuses connections
 // for up to a second after Redis is back, when a job's end may already have been published.
 func isAway(err error) bool {
-	return jobs.CodeOf(err) == jobs.CodeUnavailable && !errors.Is(err, jobs.ErrNoRoom)
+	return jobs.CodeOf(err) == jobs.CodeUnavailable && !errors.Is(err, membudget.ErrExhausted)
 }
 
 // readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its wall
 // deadline. It keeps a job that is still queued unless its start deadline has passed.
-func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, error) {
-	record, err := d.read(ctx, id)
+func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, func(), error) {
+	record, release, err := d.read(ctx, id)
 	if err == nil && record.State == jobs.StateQueued {
 		return d.withdrawLate(ctx, record)
 	}
 	if err != nil || record.State != jobs.StateRunning {
-		return record, err
+		return record, release, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	left, running, err := d.store.Remaining(bounded, id)
 	cancel()
 	if err != nil {
-		return record, explain(ctx, "the job's deadline could not be read", err)
+		return record, release, explain(ctx, "the job's deadline could not be read", err)
 	}
 	if running && left > overtime {
-		return record, nil
+		return record, release, nil
 	}
 	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, d.read)
 }
 
 // withdrawLate returns the record of a queued job, after ending the job if its start deadline has passed, which the reaper
 // would do a moment later.
-func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs.Record, error) {
+func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs.Record, func(), error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	dropped, err := d.store.WithdrawLate(bounded, queued.ID)
 	if err != nil {
-		return queued, explain(ctx, "the job's state could not be read", err)
+		return queued, func() {}, explain(ctx, "the job's state could not be read", err)
 	}
 	if !dropped {
-		return queued, nil
+		return queued, func() {}, nil
 	}
 	return d.read(ctx, queued.ID)
 }

@@ -7,18 +7,19 @@ import (
 )
 
 // Cancel ends a queued job and requests the end of a running one, which its worker kills within moments. It returns
-// the record with the resulting state, or a *jobs.Error with CodeAlreadyFinished, CodeNotFound or CodeUnavailable.
-func (d *Dispatcher) Cancel(ctx context.Context, id string) (jobs.Record, error) {
+// the record with the resulting state, or a *jobs.Error with CodeAlreadyFinished, CodeNotFound or CodeUnavailable. The
+// caller calls release when it no longer holds the record.
+func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record, release func(), err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	state, err := d.store.Cancel(bounded, id)
 	switch {
 	case err != nil:
-		return jobs.Record{ID: id}, explain(ctx, "the job could not be cancelled", err)
+		return jobs.Record{ID: id}, func() {}, explain(ctx, "the job could not be cancelled", err)
 	case state == jobs.StateRunning:
-		return jobs.Record{ID: id, State: state}, nil
+		return jobs.Record{ID: id, State: state}, func() {}, nil
 	case state != jobs.StateCancelled:
-		return jobs.Record{ID: id, State: state}, jobs.Errorf(jobs.CodeAlreadyFinished, "the job has ended already: it %s", state)
+		return jobs.Record{ID: id, State: state}, func() {}, jobs.Errorf(jobs.CodeAlreadyFinished, "the job has ended already: it %s", state)
 	}
 	return d.read(ctx, id)
 }

@@ -50,29 +50,28 @@ func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, to
 		return told, explain(ctx, "the batch could not be read", err)
 	}
 	for len(lines) > 0 {
-		results, err := d.results(ctx, record, lines)
-		if len(results) > 0 {
-			if err := tellAndRelease(results, tell); err != nil {
-				return told, err
-			}
-			lines, told = lines[len(results):], told+len(results)
-		}
+		n, err := d.tellNext(ctx, record, lines, tell)
+		lines, told = lines[n:], told+n
 		if err != nil {
-			return told, explain(ctx, "a result could not be read", err)
+			return told, err
 		}
 	}
 	return told, nil
 }
 
-func tellAndRelease(results []jobs.ItemResult, tell func([]jobs.ItemResult) error) error {
-	defer func() {
-		for _, result := range results {
-			if result.Record != nil {
-				result.Record.Release()
-			}
+// tellNext calls tell with the results of the first lines and returns their number.
+func (d *Dispatcher) tellNext(ctx context.Context, record store.BatchRecord, lines []int, tell func([]jobs.ItemResult) error) (int, error) {
+	results, release, err := d.results(ctx, record, lines)
+	defer release()
+	if len(results) > 0 {
+		if err := tell(results); err != nil {
+			return 0, err
 		}
-	}()
-	return tell(results)
+	}
+	if err != nil {
+		return len(results), explain(ctx, "a result could not be read", err)
+	}
+	return len(results), nil
 }
 
 // awaitMore waits until more than told lines have ended. Every idle it ends lost lines and calls tell with no results.
@@ -105,49 +104,48 @@ func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id st
 }
 
 // results reads the results of the first lines: at least one, and at most resultBytes plus the last one, unless it
-// also returns an error. The caller releases the records.
-func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) ([]jobs.ItemResult, error) {
-	var results []jobs.ItemResult
+// also returns an error. Only the last one may be large; release frees its memory.
+func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) (results []jobs.ItemResult, release func(), err error) {
+	release = func() {}
 	for held := 0; len(results) < len(lines) && held < resultBytes; {
-		result, err := d.result(ctx, batch, lines[len(results)])
-		if err != nil {
-			return results, err
+		var result jobs.ItemResult
+		if result, release, err = d.result(ctx, batch, lines[len(results)]); err != nil {
+			return results, release, err
 		}
 		results = append(results, result)
-		if result.Record != nil {
-			if result.Record.Large() {
-				break // never wait for room while holding some
-			}
-			outcome := result.Record.Outcome
-			held += len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
+		if result.Record == nil {
+			continue
+		}
+		if held += result.Record.OutcomeBytes; result.Record.OutcomeBytes >= store.LargeRecord {
+			break // never wait for memory while holding some
 		}
 	}
-	return results, nil
+	return results, release, nil
 }
 
-func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line int) (jobs.ItemResult, error) {
+func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line int) (jobs.ItemResult, func(), error) {
 	result := jobs.ItemResult{Index: line, Err: batch.Refused[line]}
 	if result.Err != nil {
-		return result, nil
+		return result, func() {}, nil
 	}
-	record, err := d.store.Hold(ctx, batch.JobIDs[line], patience)
+	record, release, err := d.store.ReadBudgeted(ctx, batch.JobIDs[line], patience)
 	switch {
 	case jobs.CodeOf(err) == jobs.CodeNotFound:
 		// It was refused after the batch was read, or has expired.
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if result.Err, err = d.store.Refusal(bounded, jobs.BatchItem{BatchID: batch.ID, Index: line}); err != nil {
-			return result, err
+			return result, release, err
 		}
 		if result.Err == nil {
 			result.Err = jobs.Errorf(jobs.CodeNotFound, "the job has expired")
 		}
 	case err != nil:
-		return result, err
+		return result, release, err
 	case record.Outcome == nil:
-		return result, fmt.Errorf("job %s is one of those that have ended, and %s", record.ID, record.State)
+		return result, release, fmt.Errorf("job %s is one of those that have ended, and %s", record.ID, record.State)
 	default:
 		result.Record = &record
 	}
-	return result, nil
+	return result, release, nil
 }

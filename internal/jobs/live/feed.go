@@ -26,6 +26,8 @@ type feed struct {
 	bytes   int
 	// end is set once the job has ended and all its entries were read.
 	end *jobs.Record
+	// release frees the memory of end. Only the goroutine of run uses it.
+	release func()
 	// err is why the job cannot be read, or cannot be read any further.
 	err error
 	// changed is closed and replaced whenever one of these fields changes.
@@ -35,13 +37,10 @@ type feed struct {
 // run reads until the job has ended or its record is gone. It keeps the record until ctx is done, which is when the
 // last watcher has left.
 func (f *feed) run(ctx context.Context) {
+	f.release = func() {}
 	f.follow(ctx)
 	<-ctx.Done()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.end != nil {
-		f.end.Release()
-	}
+	f.release()
 }
 
 func (f *feed) follow(ctx context.Context) {
@@ -107,7 +106,8 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Str
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
-	record, err := f.hub.store.Hold(ctx, f.id, patience)
+	record, release, err := f.hub.store.ReadBudgeted(ctx, f.id, patience)
+	f.release = release
 	return &record, err
 }
 

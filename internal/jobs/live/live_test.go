@@ -17,6 +17,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/live"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/membudget"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
 )
@@ -27,16 +28,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bench struct {
 	*live.Hub
 	*store.Store
-	room   *jobs.Room
+	budget *membudget.Budget
 	client redis.UniversalClient
 	server *redistest.Server
 }
 
 func open(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{server: redistest.StartServer(t), room: jobs.NewRoom(1<<20, 100*time.Millisecond)}
+	b := &bench{server: redistest.StartServer(t), budget: membudget.New(1<<20, 100*time.Millisecond)}
 	b.client = redistest.Client(t, b.server.URL())
-	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithRoom(b.room)
+	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithBudget(b.budget)
 	topics := redisconn.NewTopics(b.client)
 	b.Hub = live.New(b.Store, topics, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {

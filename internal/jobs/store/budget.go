@@ -8,99 +8,103 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 	"cellblock/internal/redisconn"
 )
 
 const (
-	// maxHeld bounds the total size, in bytes, of the large records held at the same time to answer clients. Each is
-	// in memory up to three times: as received from Redis, decoded, and encoded.
-	maxHeld = 64 << 20
-	// largeRecord is the size in bytes from which a record counts as large.
-	largeRecord = 64 << 10
-	// heldPatience is how long a record waits until others are released.
-	heldPatience = 5 * time.Second
+	// recordBudget bounds the total size, in bytes, of the large records held at the same time to answer clients. Each
+	// is in memory up to three times: as received from Redis, decoded, and encoded.
+	recordBudget = 64 << 20
+	// LargeRecord is the number of OutcomeBytes from which a record counts against the budget.
+	LargeRecord = 64 << 10
+	// budgetPatience is how long the read of a large record waits until others are released.
+	budgetPatience = 5 * time.Second
 )
 
-// lookScript returns a record without its large fields if the record is large.
+// readSmallScript returns a record without its large fields if the record is large.
 //
 //	KEYS     the job's hash
 //	ARGV     size in bytes from which a record is large, and the names of its fields:
 //	         outcome and result are the last
 //	returns  the size in bytes of these two, and the fields, without the two if
 //	         the record is large
-var lookScript = redis.NewScript(`
+var readSmallScript = redis.NewScript(`
 local size = redis.call("HSTRLEN", KEYS[1], "outcome") + redis.call("HSTRLEN", KEYS[1], "result")
 local last = size < tonumber(ARGV[1]) and #ARGV or #ARGV - 2
 return {size, redis.call("HMGET", KEYS[1], unpack(ARGV, 2, last))}`)
 
-// WithRoom returns a copy of the store that takes the memory for the records of Hold from another room.
-func (s *Store) WithRoom(room *jobs.Room) *Store {
+// WithBudget returns a copy of the store that takes the memory for the records of ReadBudgeted from another budget.
+func (s *Store) WithBudget(budget *membudget.Budget) *Store {
 	other := *s
-	other.held = room
+	other.budget = budget
 	return &other
 }
 
-// Hold returns a job's record for an answer to a client. It reads a large record only after taking room for it, which
-// the record keeps until Release. A read from Redis takes at most patience, and longer for a large record. It returns
-// a *jobs.Error with CodeNotFound if there is no such job, and one with CodeUnavailable that wraps jobs.ErrNoRoom,
-// together with the record without its outcome, if there was no room in time.
-func (s *Store) Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
-	record, size, err := s.look(ctx, id, patience, largeRecord)
-	if err != nil || size < largeRecord {
-		return record, err
+// ReadBudgeted returns a job's record for an answer to a client. It reads a large record only after acquiring memory
+// for it, which the caller frees with release; further calls, and those after an error, do nothing. A read from Redis
+// takes at most patience, and longer for a large record. It returns a *jobs.Error with CodeNotFound if there is no such job,
+// and one with CodeUnavailable that wraps membudget.ErrExhausted, together with the record without its outcome, if
+// there was no memory in time.
+func (s *Store) ReadBudgeted(ctx context.Context, id string, patience time.Duration) (record jobs.Record, release func(), err error) {
+	record, err = s.readSmall(ctx, id, patience, LargeRecord)
+	size := record.OutcomeBytes
+	if err != nil || size < LargeRecord {
+		return record, func() {}, err
 	}
 	record.Outcome = nil // it is incomplete
-	release, ok := s.held.Take(ctx, size)
+	release, ok := s.budget.Acquire(ctx, int64(size))
 	if !ok {
 		if err := ctx.Err(); err != nil {
-			return record, err
+			return record, release, err
 		}
-		return record, &jobs.Error{Code: jobs.CodeUnavailable, Message: "too many large results are being read at once; read this one a little later", Cause: jobs.ErrNoRoom}
+		return record, release, &jobs.Error{
+			Code: jobs.CodeUnavailable, Message: "too many large results are being read at once; read this one a little later",
+			Cause: membudget.ErrExhausted,
+		}
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(int(size)))
+	bounded, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))
 	defer cancel()
-	if record, err = s.get(bounded, redisconn.ForBytes(s.client, int(size)), id); err != nil {
+	if record, err = s.get(bounded, redisconn.ForBytes(s.client, size), id); err != nil {
 		release()
-		return record, err
 	}
-	return record.Held(release), nil
+	return record, release, err
 }
 
-// Describe returns a job's record without the fields that may be large, so it needs no room: the outcome of an ended
-// job has only the files. A read from Redis takes at most patience. It returns a *jobs.Error with CodeNotFound if
-// there is no such job.
+// Describe returns a job's record without the fields that may be large, so it needs no memory of the budget: the
+// outcome of an ended job has only the files. A read from Redis takes at most patience. It returns a *jobs.Error with
+// CodeNotFound if there is no such job.
 func (s *Store) Describe(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
-	record, _, err := s.look(ctx, id, patience, 0)
-	return record, err
+	return s.readSmall(ctx, id, patience, 0)
 }
 
-// look returns a record and the size in bytes of its outcome and result. If that is at least large, the record has
-// neither; the outcome of an ended job then has only the files.
-func (s *Store) look(ctx context.Context, id string, patience time.Duration, large int64) (record jobs.Record, size int64, err error) {
+// readSmall returns a record. If its OutcomeBytes are at least large, the outcome of an ended job has only the files.
+func (s *Store) readSmall(ctx context.Context, id string, patience time.Duration, large int) (jobs.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	args := []any{large}
 	for _, name := range recordFields {
 		args = append(args, name)
 	}
-	reply, err := lookScript.Run(ctx, s.client, []string{jobKey(id)}, args...).Slice()
+	reply, err := readSmallScript.Run(ctx, s.client, []string{jobKey(id)}, args...).Slice()
 	if err != nil {
-		return record, 0, fmt.Errorf("read job %s: %w", id, err)
+		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
 	}
-	size, _ = reply[0].(int64)
+	size, _ := reply[0].(int64)
 	values, _ := reply[1].([]any)
 	f, err := named(recordFields, values)
-	if err == nil {
-		record = decodeRecord(id, f)
-		if size < large {
-			err = decodeEnd(&record, f)
-		} else if record.State.Ended() {
-			record.Outcome = &jobs.Outcome{}
-			record.Outcome.Files, err = decodeFiles(f["files"])
-		}
+	record := decodeRecord(id, f)
+	record.OutcomeBytes = int(size)
+	switch {
+	case err != nil:
+	case record.OutcomeBytes < large:
+		err = decodeEnd(&record, f)
+	case record.State.Ended():
+		record.Outcome = &jobs.Outcome{}
+		record.Outcome.Files, err = decodeFiles(f["files"])
 	}
 	if err != nil {
-		return jobs.Record{}, size, fmt.Errorf("read job %s: %w", id, err)
+		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
 	}
-	return record, size, nil
+	return record, nil
 }

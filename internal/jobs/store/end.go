@@ -116,7 +116,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 		withdrawn = 1
 	}
 	client := s.client
-	if size := len(encoded) + len(outcome.Result); size >= largeRecord {
+	if size := len(encoded) + len(outcome.Result); size >= LargeRecord {
 		client = redisconn.ForBytes(client, size)
 	}
 	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},

@@ -74,7 +74,7 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	if _, err := s.End(t.Context(), job.ID, succeeded(`"`+strings.Repeat("x", 2<<20)+`"`)); err != nil {
 		t.Fatal(err)
 	}
-	if record, err := s.Hold(t.Context(), job.ID, 500*time.Millisecond); err != nil || len(record.Outcome.Result) < 2<<20 {
+	if record, _, err := s.ReadBudgeted(t.Context(), job.ID, 500*time.Millisecond); err != nil || len(record.Outcome.Result) < 2<<20 {
 		t.Fatal(err)
 	}
 }

@@ -50,6 +50,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 	"cellblock/internal/redisconn"
 )
 
@@ -73,12 +74,12 @@ type Store struct {
 	client   redis.UniversalClient
 	settings Settings
 	webhooks Webhooks
-	held     *jobs.Room
+	budget   *membudget.Budget
 }
 
 // New returns a store that uses client. The caller owns client and closes it.
 func New(client redis.UniversalClient, settings Settings) *Store {
-	return &Store{client: client, settings: settings, held: jobs.NewRoom(maxHeld, heldPatience)}
+	return &Store{client: client, settings: settings, budget: membudget.New(recordBudget, budgetPatience)}
 }
 
 // TTL returns how long a job's record is kept after its end. With a webhook it is kept until that can be delivered.
@@ -154,7 +155,7 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 // that does.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
 	client, size := s.client, job.Inputs.Size()
-	if size >= largeRecord {
+	if size >= LargeRecord {
 		client = redisconn.ForBytes(client, size)
 		// Otherwise the inputs are sent twice if Redis has not cached the script.
 		if err := createScript.Load(ctx, client).Err(); err != nil {
@@ -237,6 +238,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 // decodeEnd decodes the outcome of a job that has ended.
 func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	if record.State.Ended() {
+		record.OutcomeBytes = len(f["outcome"]) + len(f["result"])
 		record.Outcome, err = decodeOutcome(f["outcome"], f["result"], f["files"])
 	}
 	return err

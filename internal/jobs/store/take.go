@@ -37,7 +37,7 @@ if job[1] == "queued" then
 	end -- of expired
 end
 local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
-local inputs = size > 0 and size < ` + strconv.Itoa(largeRecord) + ` and redis.call("GET", KEYS[2]) or ""
+local inputs = size > 0 and size < ` + strconv.Itoa(LargeRecord) + ` and redis.call("GET", KEYS[2]) or ""
 return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size),
 	job[10] or "", job[11] or "", job[6] or ""}`)
 
@@ -59,7 +59,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	if expired {
 		state = jobs.StateQueued
 	}
-	if size := int(parseInt(reply[8])); size >= largeRecord && state == jobs.StateQueued && !expired {
+	if size := int(parseInt(reply[8])); size >= LargeRecord && state == jobs.StateQueued && !expired {
 		if reply[6], err = s.largeInputs(ctx, id, size, patience); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}

@@ -39,9 +39,9 @@ type Records interface {
 	BeginWebhook(ctx context.Context, id string, within time.Duration) (jobs.Webhook, error)
 	// EndWebhook records the attempt's result, and the pause before the next one.
 	EndWebhook(ctx context.Context, id string, webhook jobs.Webhook, pause time.Duration) error
-	// Hold returns the record. If it is large, Hold waits until its memory is available. patience is the timeout of
-	// each command. The caller releases the record.
-	Hold(ctx context.Context, id string, patience time.Duration) (jobs.Record, error)
+	// ReadBudgeted returns the record. If it is large, ReadBudgeted blocks until its memory is available; the caller
+	// releases it. patience is the timeout of each command.
+	ReadBudgeted(ctx context.Context, id string, patience time.Duration) (record jobs.Record, release func(), err error)
 }
 
 // Config has the parameters of New.
@@ -112,8 +112,17 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	}
 	var took time.Duration
 	defer func() { leave(took) }()
-	webhook, record, err := s.begin(ctx, id)
-	defer record.Release()
+	// First, so that an unreadable record does not count as an attempt.
+	record, release, err := s.Records.ReadBudgeted(ctx, id, recordTimeout)
+	defer release()
+	if err == nil && !record.State.Ended() {
+		err = fmt.Errorf("job %s has not ended", id)
+	}
+	if err != nil {
+		return 0, err
+	}
+	webhook, err := s.begin(ctx, id)
+	record.Webhook = &webhook
 	if err != nil || webhook.Status.Over() {
 		return 0, err
 	}
@@ -147,21 +156,11 @@ func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) err
 // soon. Call it after the queue has stopped.
 func (s *Sender) Wait() { s.active.Wait() }
 
-// begin records the start of an attempt and returns the record. The caller releases the record, even after an error.
-func (s *Sender) begin(ctx context.Context, id string) (jobs.Webhook, jobs.Record, error) {
-	// First, so that an unreadable record does not count as an attempt.
-	record, err := s.Records.Hold(ctx, id, recordTimeout)
-	if err == nil && !record.State.Ended() {
-		err = fmt.Errorf("job %s has not ended", id)
-	}
-	if err != nil {
-		return jobs.Webhook{}, record, err
-	}
+// begin records the start of an attempt.
+func (s *Sender) begin(ctx context.Context, id string) (jobs.Webhook, error) {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	webhook, err := s.Records.BeginWebhook(bounded, id, s.Settings.Timeout+noteSlack)
-	record.Webhook = &webhook
-	return webhook, record, err
+	return s.Records.BeginWebhook(bounded, id, s.Settings.Timeout+noteSlack)
 }
 
 func (s *Sender) end(ctx context.Context, id string, webhook jobs.Webhook, pause time.Duration) error {

@@ -58,9 +58,9 @@ func TestLargeEndsAreToldInTurn(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for deadline := time.Now().Add(5 * time.Second); !b.room.Free(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); !b.budget.Idle(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the room is not given back")
+			t.Fatal("memory is not released")
 		}
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 // A large result is sent only once its memory is available. Until then no attempt is counted.
-func TestALargeResultWaitsForRoom(t *testing.T) {
+func TestALargeResultWaitsForMemory(t *testing.T) {
 	b := open(t, nil)
-	room := jobs.NewRoom(1<<20, 50*time.Millisecond)
-	b.Store = b.WithRoom(room)
+	budget := membudget.New(1<<20, 50*time.Millisecond)
+	b.Store = b.WithBudget(budget)
 	b.Records = b.Store
 	id := jobs.NewID()
 	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2:1/"}); err != nil {
@@ -22,12 +23,12 @@ func TestALargeResultWaitsForRoom(t *testing.T) {
 	if _, err := b.End(t.Context(), id, jobs.Outcome{Result: []byte(`"` + strings.Repeat("x", 256<<10) + `"`)}); err != nil {
 		t.Fatal(err)
 	}
-	release, _ := room.Take(t.Context(), 1<<20)
-	if _, err := b.Send(t.Context(), id); !errors.Is(err, jobs.ErrNoRoom) {
-		t.Errorf("without room: %v", err)
+	release, _ := budget.Acquire(t.Context(), 1<<20)
+	if _, err := b.Send(t.Context(), id); !errors.Is(err, membudget.ErrExhausted) {
+		t.Errorf("without memory: %v", err)
 	}
 	release()
-	if webhook, _ := b.send(t, id); webhook.Attempts != 1 || !room.Free() {
-		t.Errorf("got %+v; free %v", webhook, room.Free())
+	if webhook, _ := b.send(t, id); webhook.Attempts != 1 || !budget.Idle() {
+		t.Errorf("got %+v; idle %v", webhook, budget.Idle())
 	}
 }
