@@ -131,7 +131,8 @@ func (r *results) connect(ctx context.Context) error {
 	if r.options.NoFollow {
 		query.Set("follow", "false")
 	}
-	response, err := r.client.send(ctx, call{method: http.MethodGet, path: []string{"batches", r.id, "results"}, query: query})
+	response, err := r.client.send(ctx,
+		call{method: http.MethodGet, path: []string{"batches", r.id, "results"}, query: query})
 	if err != nil {
 		return err
 	}

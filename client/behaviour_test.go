@@ -77,8 +77,9 @@ func breakConnection(text string) http.HandlerFunc {
 }
 
 const (
-	succeeded = `{"result":[3.0,12345678901234567890],"stdout":"o","stderr":"e","job_id":"j","status":"succeeded","created_at":"2026-01-02T03:04:05.678Z"}`
-	script    = "def main(): pass"
+	succeeded = `{"result":[3.0,12345678901234567890],"stdout":"o","stderr":"e","job_id":"j","status":"succeeded",` +
+		`"created_at":"2026-01-02T03:04:05.678Z"}`
+	script = "def main(): pass"
 )
 
 func TestAPostIsRepeatedAsTheSame(t *testing.T) {
@@ -89,7 +90,8 @@ func TestAPostIsRepeatedAsTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(job.Result) != "[3.0,12345678901234567890]" || *job.Stdout != "o" || job.Status != "succeeded" || job.CreatedAt == "" {
+	if string(job.Result) != "[3.0,12345678901234567890]" || *job.Stdout != "o" || job.Status != "succeeded" ||
+		job.CreatedAt == "" {
 		t.Errorf("the job is %+v", job)
 	}
 	sent, bodies := s.requests()
@@ -140,8 +142,10 @@ func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
 // A request that would fail again in the same way is not repeated.
 func TestAPermanentErrorIsNotRetried(t *testing.T) {
 	for _, body := range []string{
-		`503 {"error":"dropped","code":"not_started","job_id":"j"}`, `500 {"error":"lost","code":"worker_lost","job_id":"j"}`,
-		`400 {"error":"no","code":"invalid_request"}`, `422 {"error":"boom","code":"exception","job_id":"j","traceback":"tb","stdout":"o"}`,
+		`503 {"error":"dropped","code":"not_started","job_id":"j"}`,
+		`500 {"error":"lost","code":"worker_lost","job_id":"j"}`,
+		`400 {"error":"no","code":"invalid_request"}`,
+		`422 {"error":"boom","code":"exception","job_id":"j","traceback":"tb","stdout":"o"}`,
 		`404 no such page`, `200 no JSON`, `422 {"error":"later","code":"a_code_of_later","job_id":"j"}`,
 	} {
 		var status int
@@ -154,20 +158,24 @@ func TestAPermanentErrorIsNotRetried(t *testing.T) {
 		if sent, _ := s.requests(); len(sent) != 1 || err == nil {
 			t.Errorf("%s: %d attempts, %v", body, len(sent), err)
 		}
-		if strings.Contains(body, "job_id") != (job != nil) || job != nil && (job.Code != client.CodeOf(err) || job.Status != "failed") {
+		if strings.Contains(body, "job_id") != (job != nil) ||
+			job != nil && (job.Code != client.CodeOf(err) || job.Status != "failed") {
 			t.Errorf("%s: the job is %+v", body, job)
 		}
-		if e := new(client.Error); strings.Contains(body, "exception") && (!errors.As(err, &e) || e.Traceback != "tb" || e.Stdout != "o") {
+		if e := new(client.Error); strings.Contains(body, "exception") &&
+			(!errors.As(err, &e) || e.Traceback != "tb" || e.Stdout != "o") {
 			t.Errorf("%s: the error is %+v", body, e)
 		}
 	}
 }
 
 func TestNoErrorShowsASecret(t *testing.T) {
-	s := serve(t, []client.Option{client.WithAttempts(1)}, breakConnection(""), answer(401, `{"error":"a valid token is needed","code":"unauthorized"}`))
+	s := serve(t, []client.Option{client.WithAttempts(1)}, breakConnection(""),
+		answer(401, `{"error":"a valid token is needed","code":"unauthorized"}`))
 	_, broken := s.Run(t.Context(), client.Request{Script: script})
 	_, refused := s.Run(t.Context(), client.Request{Script: script})
-	withPassword, err := client.New("http://me:tok-secret@127.0.0.1:1/", client.WithAttempts(1), client.WithToken("tok-secret"))
+	withPassword, err := client.New("http://me:tok-secret@127.0.0.1:1/", client.WithAttempts(1),
+		client.WithToken("tok-secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,13 +231,17 @@ func TestLargeFilesGoAsAForm(t *testing.T) {
 	}
 	defer c.Close()
 	_, err = c.Run(t.Context(), client.Request{
-		Script: script, Args: map[string]any{"a": "b"}, Stdin: "in\n", Env: map[string]string{"K": "v"}, Priority: "low",
-		Limits: client.Limits{MemoryMB: 64}, Files: []client.File{{Path: "d/ä.bin", Content: []byte(large)}},
+		Script: script, Args: map[string]any{"a": "b"}, Stdin: "in\n", Env: map[string]string{"K": "v"},
+		Priority: "low",
+		Limits:   client.Limits{MemoryMB: 64}, Files: []client.File{{Path: "d/ä.bin", Content: []byte(large)}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"script": script, "args": `{"a":"b"}`, "stdin": "in\n", "env": `{"K":"v"}`, "priority": "low", "limits": `{"memory_mb":64}`}
+	want := map[string]string{
+		"script": script, "args": `{"a":"b"}`, "stdin": "in\n", "env": `{"K":"v"}`,
+		"priority": "low", "limits": `{"memory_mb":64}`,
+	}
 	for field, value := range want {
 		if len(got[field]) != 1 || got[field][0] != value {
 			t.Errorf("%s is %q, want %q", field, got[field], value)
@@ -255,7 +267,8 @@ func event(id, kind, data string) string {
 func TestAWatchThatIsCutOffGoesOn(t *testing.T) {
 	end := event("3", "end", `{"job_id":"j","status":"failed","code":"exit","error":"x"}`)
 	s := serve(t, nil,
-		events("retry: 1\n\n:hello\n\n"+event("1", "stdout", `{"text":"a"}`)+event("1b", "of_later", `7`)), // ends without the end
+		// ends without the end
+		events("retry: 1\n\n:hello\n\n"+event("1", "stdout", `{"text":"a"}`)+event("1b", "of_later", `7`)),
 		breakConnection(event("2", "stderr", `{"text":"b"}`)+"event: stdout\nid: 9\ndata: {\"te"),
 		answer(503, `{"error":"away","code":"unavailable"}`),
 		events(end+event("4", "stdout", `{"text":"never"}`)))
@@ -290,7 +303,8 @@ func TestAWatchEndsWithoutMore(t *testing.T) {
 }
 
 func TestAWatchEndsAfterItsAttempts(t *testing.T) {
-	s := serve(t, []client.Option{client.WithAttempts(2)}, events("retry: 1\n\n"+event("1", "stdout", `{"text":"a"}`)), events("retry: 1\n\n"))
+	s := serve(t, []client.Option{client.WithAttempts(2)}, events("retry: 1\n\n"+event("1", "stdout", `{"text":"a"}`)),
+		events("retry: 1\n\n"))
 	var errs []error
 	for _, err := range s.Watch(t.Context(), "j") {
 		errs = append(errs, err)
@@ -356,17 +370,20 @@ func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
 
 func TestWaitReturnsTheJobAndItsError(t *testing.T) {
 	s := serve(t, nil, answer(200, `{"job_id":"j","status":"running"}`),
-		answer(200, `{"job_id":"j","status":"failed","code":"timeout","error":"too long","limit":{"name":"wall","value":1,"unit":"seconds"}}`))
+		answer(200, `{"job_id":"j","status":"failed","code":"timeout","error":"too long","limit":{"name":"wall",`+
+			`"value":1,"unit":"seconds"}}`))
 	job, err := s.Wait(t.Context(), "j")
 	var failed *client.Error
-	if !errors.As(err, &failed) || failed.Code != client.CodeTimeout || failed.Limit.Value != 1 || job == nil || job.Status != "failed" {
+	if !errors.As(err, &failed) || failed.Code != client.CodeTimeout || failed.Limit.Value != 1 || job == nil ||
+		job.Status != "failed" {
 		t.Errorf("%+v, %v", job, err)
 	}
 }
 
 func TestErrorTextHasDetailAndHint(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil, answer(422, `{"error":"no JSON","code":"not_serializable","job_id":"j","status":"failed","created_at":"2026-01-02T03:04:05.678Z","detail":"result[1]: set","hint":"use a list"}`))
+	s := serve(t, nil, answer(422, `{"error":"no JSON","code":"not_serializable","job_id":"j","status":"failed",`+
+		`"created_at":"2026-01-02T03:04:05.678Z","detail":"result[1]: set","hint":"use a list"}`))
 	job, err := s.Run(t.Context(), client.Request{Script: script})
 	if err == nil || err.Error() != "no JSON: result[1]: set; use a list (not_serializable, job j)" {
 		t.Errorf("the error is %v", err)

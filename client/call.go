@@ -19,7 +19,8 @@ import (
 
 const (
 	jsonType = "application/json"
-	// maxResponseBytes bounds a response that is read into memory. The service's own bounds are settings, and far lower.
+	// maxResponseBytes bounds a response that is read into memory. The service's own bounds are settings, and far
+	// lower.
 	maxResponseBytes = 256 << 20
 )
 
@@ -181,8 +182,8 @@ func (c *Client) target(call call) (string, error) {
 	return target.String(), nil
 }
 
-// badResponse returns the error for a response that does not follow the contract. It is permanent: another attempt would
-// return the same.
+// badResponse returns the error for a response that does not follow the contract. It is permanent: another attempt
+// would return the same.
 func badResponse(cause error) error {
 	return backoff.Permanent(fmt.Errorf("the response does not follow Cellblock's contract: %w", cause))
 }

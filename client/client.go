@@ -110,7 +110,10 @@ func New(baseURL string, options ...Option) (*Client, error) {
 	if base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, fmt.Errorf("the service's URL must be such as http://127.0.0.1:8080, not %q", base.Redacted())
 	}
-	c := &Client{base: base, http: &http.Client{Transport: transport()}, attempts: defaultAttempts, pauses: pauses, idle: idleTimeout}
+	c := &Client{
+		base: base, http: &http.Client{Transport: transport()}, attempts: defaultAttempts, pauses: pauses,
+		idle: idleTimeout,
+	}
 	WithToken(os.Getenv("CELLBLOCK_TOKEN"))(c)
 	for _, option := range options {
 		option(c)
@@ -142,6 +145,7 @@ func transport() http.RoundTripper {
 
 func pauses() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
-		InitialInterval: initialPause, MaxInterval: maxPause, Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
+		InitialInterval: initialPause, MaxInterval: maxPause, Multiplier: 2,
+		RandomizationFactor: backoff.DefaultRandomizationFactor,
 	}
 }

@@ -45,7 +45,8 @@ type operation struct {
 var operations = map[string]operation{
 	"execute": {"Run", func(ctx context.Context, c *client.Client) error {
 		_, err := c.Run(ctx, client.Request{
-			Script: "def main():\n    return 1\n", Args: map[string]any{"x": 1}, Stdin: "in", Env: map[string]string{"A": "b"},
+			Script: "def main():\n    return 1\n", Args: map[string]any{"x": 1}, Stdin: "in",
+			Env:    map[string]string{"A": "b"},
 			Files:  []client.File{{Path: "a.txt", Content: []byte("a")}, {Path: "b.bin", Content: []byte{0xff, 0}}},
 			Limits: client.Limits{Wall: 1e9, CPU: 5e8, MemoryMB: 64, Processes: 4, OutputBytes: 100}, Priority: "low",
 			CallbackURL: "https://example.org/hook", InlineFiles: true, IdempotencyKey: "a key", StartWithin: 1500e6,
@@ -64,7 +65,11 @@ var operations = map[string]operation{
 		_, err := c.Get(ctx, anID, client.Hold(1e9), client.InlineFiles())
 		return err
 	}},
-	"cancelJob": {"Cancel", func(ctx context.Context, c *client.Client) error { _, err := c.Cancel(ctx, anID); return err }},
+	"cancelJob": {"Cancel", func(ctx context.Context, c *client.Client) error {
+		_,
+			err := c.Cancel(ctx, anID)
+		return err
+	}},
 	"getJobFile": {"File", func(ctx context.Context, c *client.Client) error {
 		return drain(c.File(ctx, anID, "a b.csv"))
 	}},
@@ -75,7 +80,8 @@ var operations = map[string]operation{
 		return errors.New("there was no event")
 	}},
 	"createBatch": {"SubmitBatch", func(ctx context.Context, c *client.Client) error {
-		_, err := c.SubmitBatch(ctx, []client.Request{{Script: "def main(): pass"}}, client.BatchOptions{IdempotencyKey: "a key"})
+		_, err := c.SubmitBatch(ctx, []client.Request{{Script: "def main(): pass"}},
+			client.BatchOptions{IdempotencyKey: "a key"})
 		return err
 	}},
 	"getBatch": {"GetBatch", func(ctx context.Context, c *client.Client) error {

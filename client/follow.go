@@ -16,8 +16,8 @@ type connection interface {
 	connect(ctx context.Context) error
 	// progress returns a value that changes with each item received.
 	progress() any
-	// retryAfter is the minimum pause before the next connection that the service retryAfter for; 0 if it did not. Later pauses
-	// are longer.
+	// retryAfter is the minimum pause before the next connection that the service asks for; 0 if it did not.
+	// Later pauses are longer.
 	retryAfter() time.Duration
 }
 

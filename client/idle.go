@@ -21,8 +21,8 @@ type idleBody struct {
 	idle   atomic.Bool
 }
 
-// withIdleTimeout wraps body. It takes over the cancel function of the request, and calls it when a read gets no data within
-// bound, and on Close.
+// withIdleTimeout wraps body. It takes over the cancel function of the request, and calls it when a read gets no data
+// within bound, and on Close.
 func withIdleTimeout(body io.ReadCloser, cancel context.CancelFunc, bound time.Duration) io.ReadCloser {
 	b := &idleBody{ReadCloser: body, bound: bound, cancel: cancel}
 	b.timer = time.AfterFunc(bound, func() {

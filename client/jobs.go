@@ -85,7 +85,8 @@ func (c *Client) Get(ctx context.Context, id string, options ...GetOption) (*Job
 		option(query)
 	}
 	var job Job
-	if _, err := c.fetch(ctx, call{method: http.MethodGet, path: []string{"jobs", id}, query: query}, &job); err != nil {
+	if _, err := c.fetch(ctx, call{method: http.MethodGet, path: []string{"jobs", id}, query: query},
+		&job); err != nil {
 		return nil, err
 	}
 	return &job, nil
@@ -146,7 +147,8 @@ func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[JobSum
 		}
 		for {
 			var page api.JobList
-			if _, err := c.fetch(ctx, call{method: http.MethodGet, path: []string{"jobs"}, query: query}, &page); err != nil {
+			if _, err := c.fetch(ctx, call{method: http.MethodGet, path: []string{"jobs"}, query: query},
+				&page); err != nil {
 				yield(JobSummary{}, err)
 				return
 			}

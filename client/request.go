@@ -15,8 +15,8 @@ import (
 	"cellblock/api"
 )
 
-// multipartThreshold is the total size of files from which a request is sent as a multipart form, which needs no base64 and may
-// be larger.
+// multipartThreshold is the total size of files from which a request is sent as a multipart form, which needs no base64
+// and may be larger.
 const multipartThreshold = 256 << 10
 
 // Request is a script to run. Only Script is required. The service refuses a field above its limit and names it.
@@ -88,7 +88,8 @@ func optional[T comparable](value T) *T {
 func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 	wire := api.ExecuteRequest{
 		Script: r.Script, Async: optional(async), Stdin: optional(r.Stdin), Limits: r.Limits.wire(),
-		Priority: optional(r.Priority), CallbackURL: optional(r.CallbackURL), StartWithin: optional(r.StartWithin.Seconds()),
+		Priority: optional(r.Priority), CallbackURL: optional(r.CallbackURL),
+		StartWithin: optional(r.StartWithin.Seconds()),
 	}
 	if len(r.Env) > 0 {
 		wire.Env = &r.Env
@@ -149,7 +150,10 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	}
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
-	for _, name := range []string{"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url", "start_within"} {
+	for _, name := range []string{
+		"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url",
+		"start_within",
+	} {
 		value, there := fields[name]
 		if !there {
 			continue
@@ -192,7 +196,10 @@ func (r *Request) call(async bool) (call, error) {
 	if err != nil {
 		return call{}, err
 	}
-	post := call{method: http.MethodPost, path: []string{"execute"}, body: body, header: http.Header{"Content-Type": {contentType}}}
+	post := call{
+		method: http.MethodPost, path: []string{"execute"}, body: body,
+		header: http.Header{"Content-Type": {contentType}},
+	}
 	post.setKey(r.IdempotencyKey)
 	if r.InlineFiles {
 		post.query = inlineFiles()

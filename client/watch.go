@@ -79,7 +79,10 @@ func (w *watcher) retryAfter() time.Duration { return w.retry }
 
 // connect yields the events of one connection and returns the reason that it ended.
 func (w *watcher) connect(ctx context.Context) error {
-	get := call{method: http.MethodGet, path: []string{"jobs", w.id, "events"}, header: http.Header{"Accept": {"text/event-stream"}}}
+	get := call{
+		method: http.MethodGet, path: []string{"jobs", w.id, "events"},
+		header: http.Header{"Accept": {"text/event-stream"}},
+	}
 	if w.last != "" {
 		get.header.Set("Last-Event-ID", w.last)
 	}

@@ -27,7 +27,8 @@ func main() {
 	var f flags
 	kong.Parse(&f,
 		kong.Name("api"),
-		kong.Description("Serve Cellblock's HTTP API. Each flag can also be set by the environment variable beside it."),
+		kong.Description(
+			"Serve Cellblock's HTTP API. Each flag can also be set by the environment variable beside it."),
 		kong.Vars{"version": buildinfo.Version()},
 	)
 	if f.Probe {

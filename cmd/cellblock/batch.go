@@ -87,7 +87,8 @@ func (t *tally) count(result client.BatchResult) {
 }
 
 func (t *tally) String() string {
-	return fmt.Sprintf("%d succeeded, %d failed, %d cancelled, %d refused or expired", t.succeeded, t.failed, t.cancelled, t.refused)
+	return fmt.Sprintf("%d succeeded, %d failed, %d cancelled, %d refused or expired", t.succeeded, t.failed,
+		t.cancelled, t.refused)
 }
 
 // writeResults writes one line for each job of a batch as it ends, to the file at path or to standard output. It

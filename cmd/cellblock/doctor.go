@@ -44,7 +44,10 @@ func (c *doctorCommand) Run() error {
 
 func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
 	if c.RedisURL == "" {
-		return nsjail.Check{Name: "redis", Status: nsjail.CheckOK, Text: "not checked (no REDIS_URL); cellblock up starts its own"}
+		return nsjail.Check{
+			Name: "redis", Status: nsjail.CheckOK,
+			Text: "not checked (no REDIS_URL); cellblock up starts its own",
+		}
 	}
 	settings := redisconn.Settings{URL: c.RedisURL, CAFile: c.RedisCAFile}
 	client, err := settings.Open()
@@ -56,9 +59,15 @@ func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
 	defer cancel()
 	version, err := redisconn.Check(ctx, client)
 	if err != nil {
-		return nsjail.Check{Name: "redis", Status: nsjail.CheckFail, Text: fmt.Sprintf("%s: %v", settings.Redacted(), err)}
+		return nsjail.Check{
+			Name: "redis", Status: nsjail.CheckFail,
+			Text: fmt.Sprintf("%s: %v", settings.Redacted(), err),
+		}
 	}
-	return nsjail.Check{Name: "redis", Status: nsjail.CheckOK, Text: fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version)}
+	return nsjail.Check{
+		Name: "redis", Status: nsjail.CheckOK,
+		Text: fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version),
+	}
 }
 
 // mark returns the status in a fixed width, in green, yellow or red if colour is set.

@@ -42,7 +42,8 @@ func newOwnRedis(data string) (*ownRedis, error) {
 	}
 	r := &ownRedis{data: data, socket: filepath.Join(data, "redis.sock")}
 	if len(r.socket) > maxSocketPath {
-		return nil, fmt.Errorf("the data folder's path is too long for a socket in it (%d bytes, at most %d): %s; CELLBLOCK_DATA chooses another",
+		return nil, fmt.Errorf("the data folder's path is too long for a socket in it (%d bytes, at most %d): %s; "+
+			"CELLBLOCK_DATA chooses another",
 			len(r.socket), maxSocketPath, data)
 	}
 	return r, nil
@@ -62,7 +63,8 @@ func (r *ownRedis) prepare() error {
 	}
 	if err := flock(lock); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
-		err = fmt.Errorf("another `cellblock up` (process %s) uses %s; end it, or set CELLBLOCK_DATA to another folder: %w",
+		err = fmt.Errorf(
+			"another `cellblock up` (process %s) uses %s; end it, or set CELLBLOCK_DATA to another folder: %w",
 			strings.TrimSpace(string(holder)), r.data, err)
 		return errors.Join(err, lock.Close())
 	}
@@ -99,7 +101,8 @@ func flock(file *os.File) error {
 func (r *ownRedis) program() (supervise.Program, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		return supervise.Program{}, errors.New("redis-server is not on PATH; `make setup` installs it, and REDIS_URL uses another Redis")
+		return supervise.Program{}, errors.New(
+			"redis-server is not on PATH; `make setup` installs it, and REDIS_URL uses another Redis")
 	}
 	return supervise.Program{
 		Name: "redis",

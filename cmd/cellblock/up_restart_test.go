@@ -55,7 +55,8 @@ func TestUpRestartsServersThatDie(t *testing.T) {
 		pid := u.process(t, name)
 		kill(t, pid)
 		u.wait(t, "restarting process")
-		u.wantLine(t, fmt.Sprintf(`"level":"WARN","msg":"restarting process","process":%q,"ended":"\(signal: killed\); its last line: %s starts;.*","delay":"200ms","restart":1,"limit":5,"window":"1m0s"`, name, name))
+		u.wantLine(t, fmt.Sprintf(`"level":"WARN","msg":"restarting process","process":%q,"ended":"\(signal: `+
+			`killed\); its last line: %s starts;.*","delay":"200ms","restart":1,"limit":5,"window":"1m0s"`, name, name))
 		u.wait(t, "| "+name+" starts")
 		if again := u.process(t, name); again == pid {
 			t.Errorf("%s is still process %d", name, pid)
@@ -128,6 +129,7 @@ func TestUpEndsWhenRestartsDoNotHelp(t *testing.T) {
 	if status := u.end(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
-	u.wantLine(t, `^cellblock: worker ended 6 times within 1m0s; the last time \(signal: killed\); its last line: worker starts`)
+	u.wantLine(t,
+		`^cellblock: worker ended 6 times within 1m0s; the last time \(signal: killed\); its last line: worker starts`)
 	u.wantLine(t, `^api    \| api ends`)
 }

@@ -248,7 +248,9 @@ func TestUpRefusesADataFolderInUse(t *testing.T) {
 	if status := second.end(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
-	second.wantLine(t, fmt.Sprintf("another `cellblock up` \\(process %d\\) uses %s; end it, or set CELLBLOCK_DATA", first.cmd.Process.Pid, data))
+	second.wantLine(t,
+		fmt.Sprintf("another `cellblock up` \\(process %d\\) uses %s; end it, or set CELLBLOCK_DATA",
+			first.cmd.Process.Pid, data))
 }
 
 func TestUpRefusesATakenPort(t *testing.T) {
@@ -271,11 +273,13 @@ func TestUpRefusesATakenPort(t *testing.T) {
 func TestUpRefusesOneAddressForTwo(t *testing.T) {
 	t.Parallel()
 	port := freePort(t)
-	u := startUp(t, programs(t), t.TempDir(), fmt.Sprintf("API_ADDR=127.0.0.1:%d", port+1), fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", port), "WORKERS=2")
+	u := startUp(t, programs(t), t.TempDir(), fmt.Sprintf("API_ADDR=127.0.0.1:%d", port+1),
+		fmt.Sprintf("METRICS_ADDR=127.0.0.1:%d", port), "WORKERS=2")
 	if status := u.end(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
-	u.wantLine(t, fmt.Sprintf(`^cellblock: the metrics of worker-2: METRICS_ADDR 127\.0\.0\.1:%d is taken: .* set METRICS_ADDR to another address`, port+1))
+	u.wantLine(t, fmt.Sprintf(`^cellblock: the metrics of worker-2: METRICS_ADDR 127\.0\.0\.1:%d is taken: `+
+		`.* set METRICS_ADDR to another address`, port+1))
 	if len(u.read) != 1 {
 		t.Errorf("something was started first:\n%s", strings.Join(u.read, "\n"))
 	}

@@ -27,7 +27,8 @@ func main() {
 	var f flags
 	kong.Parse(&f,
 		kong.Name("worker"),
-		kong.Description("Take jobs from the queue and run each in a sandbox. Each flag can also be set by the environment variable beside it."),
+		kong.Description("Take jobs from the queue and run each in a sandbox. "+
+			"Each flag can also be set by the environment variable beside it."),
 		kong.Vars{"version": buildinfo.Version(), "prefix": nsjail.DefaultPrefix()},
 	)
 	if f.Probe {

@@ -29,13 +29,15 @@ func TestATakenMetricsPortIsFoundFirst(t *testing.T) {
 	defer taken.Close()
 	worker := exec.CommandContext(t.Context(), "/proc/self/exe")
 	worker.Args = []string{"worker"}
-	worker.Env = append(os.Environ(), "METRICS_ADDR="+taken.Addr().String(), "REDIS_URL=redis://127.0.0.1:1", "SANDBOX_PYTHON=/no/such/python", "LOG_FORMAT=json")
+	worker.Env = append(os.Environ(), "METRICS_ADDR="+taken.Addr().String(), "REDIS_URL=redis://127.0.0.1:1",
+		"SANDBOX_PYTHON=/no/such/python", "LOG_FORMAT=json")
 	out, err := worker.CombinedOutput()
 	if err == nil || worker.ProcessState.ExitCode() != 1 {
 		t.Errorf("it ended with %v", err)
 	}
 	said := strings.TrimSpace(string(out))
-	want := `"error":"METRICS_ADDR ` + taken.Addr().String() + ` is taken: another program, perhaps another Cellblock, listens there; end it, or set METRICS_ADDR to another address"}`
+	want := `"error":"METRICS_ADDR ` + taken.Addr().String() + ` is taken: another program, ` +
+		`perhaps another Cellblock, listens there; end it, or set METRICS_ADDR to another address"}`
 	if !strings.HasSuffix(said, want) || strings.Count(said, "\n") > 0 {
 		t.Errorf("it said\n%s\nwant one line that ends with\n%s", said, want)
 	}

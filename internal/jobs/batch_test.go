@@ -20,7 +20,10 @@ func TestABadLineSinksNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []jobs.Code{"", "", jobs.CodeInvalidRequest, jobs.CodeInvalidRequest, jobs.CodeInvalidRequest, jobs.CodeInvalidRequest, jobs.CodeInvalidRequest, jobs.CodeScriptTooLarge, ""}
+	want := []jobs.Code{
+		"", "", jobs.CodeInvalidRequest, jobs.CodeInvalidRequest, jobs.CodeInvalidRequest,
+		jobs.CodeInvalidRequest, jobs.CodeInvalidRequest, jobs.CodeScriptTooLarge, "",
+	}
 	if len(lines) != len(want) {
 		t.Fatalf("%d lines", len(lines))
 	}

@@ -56,7 +56,10 @@ const (
 
 // ReportedCodes returns the failures that the runner may report.
 func ReportedCodes() []Code {
-	return []Code{CodeMissingMain, CodeSyntaxError, CodeArgsMismatch, CodeInputTooLarge, CodeNotSerializable, CodeException, CodeExit}
+	return []Code{
+		CodeMissingMain, CodeSyntaxError, CodeArgsMismatch, CodeInputTooLarge, CodeNotSerializable,
+		CodeException, CodeExit,
+	}
 }
 
 // Reported reports whether the runner inside the sandbox may use this code.

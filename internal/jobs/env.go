@@ -16,7 +16,10 @@ func OwnEnv() []string {
 }
 
 // changeableEnv are the ones among them that a request may set.
-var changeableEnv = []string{"USER", "LOGNAME", "TZ", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "MPLBACKEND", "MPLCONFIGDIR"}
+var changeableEnv = []string{
+	"USER", "LOGNAME", "TZ", "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE",
+	"MPLBACKEND", "MPLCONFIGDIR",
+}
 
 // appliedEnv are the variables of Python that the runner applies (runner/variables.py). Python itself reads them at
 // its start, which is before the request is known.
@@ -27,8 +30,9 @@ var appliedEnv = []string{
 
 // pythonEnv matches the names that Python reads: all without an underscore, and the newer ones with it. It ignores
 // others, such as PYTHON_HOME.
-var pythonEnv = regexp.MustCompile(`^PYTHON([A-Z0-9]+|_(BASIC_REPL|COLORS|CONTEXT_AWARE_WARNINGS|CPU_COUNT|DISABLE_REMOTE_DEBUG|` +
-	`FROZEN_MODULES|GIL|HISTORY|JIT|PERF_JIT_SUPPORT|PRESITE|THREAD_INHERIT_CONTEXT|TLBC|UOPS))$`)
+var pythonEnv = regexp.MustCompile(
+	`^PYTHON([A-Z0-9]+|_(BASIC_REPL|COLORS|CONTEXT_AWARE_WARNINGS|CPU_COUNT|DISABLE_REMOTE_DEBUG|` +
+		`FROZEN_MODULES|GIL|HISTORY|JIT|PERF_JIT_SUPPORT|PRESITE|THREAD_INHERIT_CONTEXT|TLBC|UOPS))$`)
 
 // utf8Encoding matches values of PYTHONIOENCODING that keep the output UTF-8.
 var utf8Encoding = regexp.MustCompile(`^(?i:utf[-_]?8)?(:[a-z]*)?$`)
@@ -37,11 +41,15 @@ var utf8Encoding = regexp.MustCompile(`^(?i:utf[-_]?8)?(:[a-z]*)?$`)
 func checkEnvName(name string) *Error {
 	switch {
 	case len(name) > maxEnvName || !envName.MatchString(name):
-		return Errorf(CodeInvalidRequest, `"env": %s is no name for a variable: at most %d of A-Z a-z 0-9 _, no digit first`, quoteName(name), maxEnvName)
+		return Errorf(CodeInvalidRequest,
+			`"env": %s is no name for a variable: at most %d of A-Z a-z 0-9 _, no digit first`,
+			quoteName(name), maxEnvName)
 	case slices.Contains(OwnEnv(), name) && !slices.Contains(changeableEnv, name):
 		return Errorf(CodeInvalidRequest, `"env": %s is the sandbox's own and cannot be set`, quoteName(name))
 	case pythonEnv.MatchString(name) && !slices.Contains(appliedEnv, name):
-		return Errorf(CodeInvalidRequest, `"env": %s cannot be set: Python reads it when it starts, which is before the job; those that can be are %s`,
+		return Errorf(CodeInvalidRequest,
+			`"env": %s cannot be set: Python reads it when it starts, which is before the job; `+
+				`those that can be are %s`,
 			quoteName(name), strings.Join(appliedEnv, ", "))
 	}
 	return nil
@@ -50,7 +58,8 @@ func checkEnvName(name string) *Error {
 // checkEnvValue returns an error for a value that a variable cannot have.
 func checkEnvValue(name, value string) *Error {
 	if name == "PYTHONIOENCODING" && !utf8Encoding.MatchString(value) {
-		return Errorf(CodeInvalidRequest, `"env": PYTHONIOENCODING can be utf-8 only, with an error handler after a colon: answers are UTF-8`)
+		return Errorf(CodeInvalidRequest,
+			`"env": PYTHONIOENCODING can be utf-8 only, with an error handler after a colon: answers are UTF-8`)
 	}
 	return checkNoNUL("env."+name, value)
 }

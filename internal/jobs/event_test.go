@@ -8,14 +8,21 @@ import (
 
 func TestPositions(t *testing.T) {
 	for _, p := range []jobs.Position{
-		{}, {State: jobs.StateQueued}, {State: jobs.StateRunning, Stdout: 120, Stderr: 7}, {State: jobs.StateFailed, Stdout: 1 << 30},
+		{}, {State: jobs.StateQueued}, {State: jobs.StateRunning, Stdout: 120, Stderr: 7}, {
+			State:  jobs.StateFailed,
+			Stdout: 1 << 30,
+		},
 	} {
 		got, err := jobs.ParsePosition(p.String())
-		if err != nil || got.Stdout != p.Stdout || got.Stderr != p.Stderr || got.Ended() != p.Ended() || !p.Ended() && got != p {
+		if err != nil || got.Stdout != p.Stdout || got.Stderr != p.Stderr || got.Ended() != p.Ended() ||
+			!p.Ended() && got != p {
 			t.Errorf("%+v became %q and then %+v, %v", p, p.String(), got, err)
 		}
 	}
-	for _, s := range []string{"", "1", "1-2", "1-2-3-4", "4-0-0", "-1-0-0", "1--2-0", "1-+2-0", "a-b-c", "1-2-99999999999999999999", "1-2-1099511627776", " 1-2-3"} {
+	for _, s := range []string{
+		"", "1", "1-2", "1-2-3-4", "4-0-0", "-1-0-0", "1--2-0", "1-+2-0", "a-b-c",
+		"1-2-99999999999999999999", "1-2-1099511627776", " 1-2-3",
+	} {
 		if got, err := jobs.ParsePosition(s); err == nil || err.Code != jobs.CodeInvalidRequest {
 			t.Errorf("%q: %+v, %v", s, got, err)
 		}

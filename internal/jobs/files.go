@@ -138,7 +138,9 @@ func badPath(name string, why error) *Error {
 	if name == "" {
 		sentence += "; a file needs one (in a form it is the part's file name; with curl: -F files=@data.csv)"
 	} else if relative := path.Base(strings.ReplaceAll(name, `\`, "/")); CheckPath(relative) == nil {
-		sentence += fmt.Sprintf("; files are placed in the script's working directory: give it as %q, and have the script open that", relative)
+		sentence += fmt.Sprintf(
+			"; files are placed in the script's working directory: give it as %q, and have the script open that",
+			relative)
 	}
 	return Errorf(CodeInvalidRequest, "%s", sentence)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Fingerprint returns a hash that is equal for equivalent requests, whatever their encoding: as JSON or as a form, with or
-// without spaces, their fields in any order. It excludes Async: a client may repeat a request to wait for a job that
+// Fingerprint returns a hash that is equal for equivalent requests, whatever their encoding: as JSON or as a form, with
+// or without spaces, their fields in any order. It excludes Async: a client may repeat a request to wait for a job that
 // it submitted without waiting.
 func Fingerprint(r *Request) string {
 	sum := sha256.New()
@@ -70,6 +70,7 @@ func canonicalArgs(args jsontext.Value) string {
 		return "{}" // main() is called the same way
 	}
 	// On an error it stays unchanged; the decoder has already refused all input that could cause one.
-	_ = spelt.Format(jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false), jsontext.CanonicalizeRawFloats(false))
+	_ = spelt.Format(jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false),
+		jsontext.CanonicalizeRawFloats(false))
 	return string(spelt)
 }

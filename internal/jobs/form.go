@@ -71,7 +71,8 @@ var jsonParts = map[string]string{
 // formValue returns a part's content as JSON.
 func formValue(part FormPart) (jsontext.Value, *Error) {
 	if !utf8.Valid(part.Content) {
-		return nil, Errorf(CodeInvalidRequest, "%s is not valid UTF-8 at byte %d", quoteName(part.Name), invalidUTF8At(part.Content))
+		return nil, Errorf(CodeInvalidRequest, "%s is not valid UTF-8 at byte %d", quoteName(part.Name),
+			invalidUTF8At(part.Content))
 	}
 	switch part.Name {
 	case "script", "stdin", "priority", "callback_url":
@@ -83,10 +84,12 @@ func formValue(part FormPart) (jsontext.Value, *Error) {
 	}
 	content := withoutMark(part.Content)
 	if fault := faultOfJSON(content); fault != "" {
-		return nil, Errorf(CodeInvalidRequest, "%s must be %s; it %s", quoteName(part.Name), jsonParts[part.Name], fault)
+		return nil, Errorf(CodeInvalidRequest, "%s must be %s; it %s", quoteName(part.Name),
+			jsonParts[part.Name], fault)
 	}
 	value := jsontext.Value(content)
-	if err := value.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.PreserveRawStrings(true)); err != nil {
+	if err := value.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
+		jsontext.PreserveRawStrings(true)); err != nil {
 		return nil, notJSON(err, len(value))
 	}
 	return value, nil

@@ -39,17 +39,25 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 		{"arg", "", "1", `unknown part "arg"; did you mean "args"?`},
 		{"wibble", "", "{}", `unknown part "wibble"; the parts are "script", `},
 		{"", "", "x", `unknown part ""; the parts are`},
-		{"files", "", "x", `"files": the path "" cannot be used: it is empty; a file needs one (in a form it is the part's file name; with curl: -F files=@data.csv)`},
-		{"args", "", "n=5", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}; it is not valid JSON: invalid character`},
+		{"files", "", "x", `"files": the path "" cannot be used: it is empty; ` +
+			`a file needs one (in a form it is the part's file name; with curl: -F files=@data.csv)`},
+		{"args", "", "n=5", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}; ` +
+			`it is not valid JSON: invalid character`},
 		{"args", "", "", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}; it is empty`},
 		{"args", "", "[5]", `"args" must be an object of main()'s keyword arguments, not an array`},
 		{"env", "", "A=b", `"env" must be a JSON object of strings, such as {"MODE": "fast"}; it is not valid JSON`},
-		{"limits", "", "5s", `"limits" must be a JSON object of numbers, such as {"wall_seconds": 2}; it is not valid JSON`},
+		{
+			"limits", "", "5s",
+			`"limits" must be a JSON object of numbers, such as {"wall_seconds": 2}; it is not valid JSON`,
+		},
 		{"start_within", "", "5s", `"start_within" must be a number of seconds, such as 5; it is not valid JSON`},
 		{"async", "", "yes", `"async" must be true or false; it is not valid JSON`},
 		{"async", "", "1", `"async" must be true or false, not a number`},
 	} {
-		_, err := DecodeForm([]FormPart{{Name: "script", Content: []byte("x")}, {Name: c.name, FileName: c.fileName, Content: []byte(c.content)}})
+		_, err := DecodeForm([]FormPart{
+			{Name: "script", Content: []byte("x")},
+			{Name: c.name, FileName: c.fileName, Content: []byte(c.content)},
+		})
 		if err == nil || err.Code != CodeInvalidRequest || !strings.HasPrefix(err.Message, c.want) {
 			t.Errorf("%s=%s: got %v, want %q", c.name, c.content, err, c.want)
 		}
@@ -70,7 +78,8 @@ func TestTooLargeNamesThePart(t *testing.T) {
 	}{
 		"files": {
 			JSONTooLarge(cut(`"files":[{"path":"a","content":"`)), CodeInputTooLarge,
-			`the body has more than 8388608 bytes; the largest part is "files": send large files as multipart/form-data, which may have 20971520 bytes`,
+			`the body has more than 8388608 bytes; the largest part is "files": ` +
+				`send large files as multipart/form-data, which may have 20971520 bytes`,
 			LimitHit{"body", MaxRequestBytes, "bytes"},
 		},
 		"stdin": {
@@ -99,8 +108,13 @@ func TestTooLargeNamesThePart(t *testing.T) {
 			LimitHit{"body", MaxRequestBytes, "bytes"},
 		},
 		"a form": {
-			FormTooLarge([]FormPart{{Name: "script"}, {Name: "files", Content: make([]byte, MaxFilesBytes/2)}, {Name: "files", Content: make([]byte, MaxFilesBytes)}}), CodeInputTooLarge,
-			`the body has more than 20971520 bytes; the largest part is "files": all files together may have 16777216 bytes`,
+			FormTooLarge([]FormPart{
+				{Name: "script"},
+				{Name: "files", Content: make([]byte, MaxFilesBytes/2)},
+				{Name: "files", Content: make([]byte, MaxFilesBytes)},
+			}), CodeInputTooLarge,
+			`the body has more than 20971520 bytes; the largest part is "files": ` +
+				`all files together may have 16777216 bytes`,
 			LimitHit{"body", MaxFormBytes, "bytes"},
 		},
 	} {

@@ -83,7 +83,8 @@ func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
 
 func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
 	if value.Kind() != jsontext.KindBeginObject {
-		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments, not %s`, kindName(value.Kind()))
+		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments, not %s`,
+			kindName(value.Kind()))
 	}
 	if len(value) > MaxArgsBytes {
 		return nil, tooLarge("args", len(value), MaxArgsBytes)
@@ -112,13 +113,14 @@ func eachMember(name string, object jsontext.Value, f func(name string, value js
 		return Errorf(CodeInvalidRequest, "%s must be an object, not %s", quoteName(name), kindName(object.Kind()))
 	}
 	seen := map[string]bool{}
-	return eachField(jsontext.NewDecoder(bytes.NewReader(object), lenient), func(member string, value jsontext.Value) *Error {
-		if seen[member] {
-			return Errorf(CodeInvalidRequest, "%s in %s is given twice", quoteName(member), quoteName(name))
-		}
-		seen[member] = true
-		return f(member, value)
-	})
+	return eachField(
+		jsontext.NewDecoder(bytes.NewReader(object), lenient), func(member string, value jsontext.Value) *Error {
+			if seen[member] {
+				return Errorf(CodeInvalidRequest, "%s in %s is given twice", quoteName(member), quoteName(name))
+			}
+			seen[member] = true
+			return f(member, value)
+		})
 }
 
 // askable are the limits that a request may set, with the minimum of each.
@@ -179,7 +181,8 @@ func decodeLimits(value jsontext.Value) (RequestedLimits, *Error) {
 			if limit.whole {
 				kind = "a whole number"
 			}
-			return Errorf(CodeInvalidRequest, `"limits.%s" must be %s of at least %s`, name, kind, plainNumber(limit.least))
+			return Errorf(CodeInvalidRequest, `"limits.%s" must be %s of at least %s`, name, kind,
+				plainNumber(limit.least))
 		}
 		limit.set(&limits, asked)
 		return nil
@@ -205,7 +208,8 @@ func (in *Inputs) CheckLimits(server Limits) *Error {
 	for _, name := range limitNames {
 		get := requestable[name].get
 		if get(asked) != get(unlimited) && get(asked) > get(server) {
-			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, at most %s is allowed here`, name, plainNumber(get(asked)), plainNumber(get(server)))
+			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, at most %s is allowed here`, name,
+				plainNumber(get(asked)), plainNumber(get(server)))
 		}
 	}
 	return nil

@@ -25,7 +25,8 @@ func Unknown(where, kind, name string, known []string) *Error {
 		list = strings.Join(quoted[:last], ", ") + " and " + quoted[last]
 	}
 	if near := nearest(name, known); near != "" {
-		return Errorf(CodeInvalidRequest, "%sunknown %s %s; did you mean %q? The %ss are %s", where, kind, quoteName(name), near, kind, list)
+		return Errorf(CodeInvalidRequest, "%sunknown %s %s; did you mean %q? The %ss are %s", where, kind,
+			quoteName(name), near, kind, list)
 	}
 	return Errorf(CodeInvalidRequest, "%sunknown %s %s; the %ss are %s", where, kind, quoteName(name), kind, list)
 }

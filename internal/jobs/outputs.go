@@ -97,10 +97,12 @@ func cut(name string, most int) string {
 
 // mediaTypes are the types of the most common files. The list is fixed, since those of machines differ.
 var mediaTypes = map[string]string{
-	".csv": "text/csv", ".tsv": "text/tab-separated-values", ".txt": "text/plain", ".log": "text/plain", ".md": "text/markdown",
+	".csv": "text/csv", ".tsv": "text/tab-separated-values", ".txt": "text/plain", ".log": "text/plain",
+	".md":   "text/markdown",
 	".html": "text/html", ".xml": "application/xml", ".json": "application/json", ".jsonl": "application/jsonl",
-	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".svg": "image/svg+xml", ".webp": "image/webp",
-	".pdf": "application/pdf", ".zip": "application/zip", ".gz": "application/gzip", ".tar": "application/x-tar",
+	".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".svg": "image/svg+xml",
+	".webp": "image/webp",
+	".pdf":  "application/pdf", ".zip": "application/zip", ".gz": "application/gzip", ".tar": "application/x-tar",
 	".parquet": "application/vnd.apache.parquet", ".npy": "application/octet-stream",
 	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }

@@ -8,7 +8,10 @@ import (
 
 // Requestable returns the limits that a request can lower.
 func (l Limits) Requestable() RequestedLimits {
-	return RequestedLimits{Wall: l.Wall, CPU: l.CPU, MemoryBytes: l.MemoryBytes, Processes: l.Processes, OutputBytes: l.OutputBytes}
+	return RequestedLimits{
+		Wall: l.Wall, CPU: l.CPU, MemoryBytes: l.MemoryBytes, Processes: l.Processes,
+		OutputBytes: l.OutputBytes,
+	}
 }
 
 // Within reports whether no limit exceeds that of most. 0 means unset: in l it is within everything, and in most it
@@ -24,8 +27,9 @@ func within[T ~int | ~int64](limit, most T) bool { return limit == 0 || most == 
 // of most enforces already.
 func (l RequestedLimits) Below(most RequestedLimits) RequestedLimits {
 	return RequestedLimits{
-		Wall: below(l.Wall, most.Wall), CPU: below(l.CPU, most.CPU), MemoryBytes: below(l.MemoryBytes, most.MemoryBytes),
-		Processes: below(l.Processes, most.Processes), OutputBytes: below(l.OutputBytes, most.OutputBytes),
+		Wall: below(l.Wall, most.Wall), CPU: below(l.CPU, most.CPU),
+		MemoryBytes: below(l.MemoryBytes, most.MemoryBytes),
+		Processes:   below(l.Processes, most.Processes), OutputBytes: below(l.OutputBytes, most.OutputBytes),
 	}
 }
 
@@ -50,7 +54,10 @@ func (in *Inputs) WithLimits(limits RequestedLimits) *Inputs {
 }
 
 // unlimited exceeds every limit that can be asked for.
-var unlimited = Limits{Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt, OutputBytes: math.MaxInt64}
+var unlimited = Limits{
+	Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt,
+	OutputBytes: math.MaxInt64,
+}
 
 // DecideLimits returns a job's limits: those that its request asks for, and otherwise the server's. fleet are the
 // ceilings of the workers that take jobs, zero for unknown ones. If a worker allows the limits asked for but not the
@@ -78,9 +85,11 @@ func DecideLimits(server Limits, asked RequestedLimits, fleet []RequestedLimits)
 
 func noWorkerAllows(asked RequestedLimits, fleet []RequestedLimits) *Error {
 	if name, got, highest := aboveAll(asked, fleet); name != "" {
-		return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`, name, got, highest)
+		return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`,
+			name, got, highest)
 	}
-	return Errorf(CodeInvalidRequest, `no worker that runs now allows all of the "limits" together; ask for less of one of them`)
+	return Errorf(CodeInvalidRequest,
+		`no worker that runs now allows all of the "limits" together; ask for less of one of them`)
 }
 
 // aboveAll returns the first limit that exceeds the ceilings of all workers, its value and the highest ceiling; "" if
@@ -98,8 +107,8 @@ func aboveAll(limits RequestedLimits, fleet []RequestedLimits) (name, got, highe
 	return "", "", ""
 }
 
-// NotStartedMessage returns the message for a job with these limits that was not started by its start deadline, when the
-// workers had the ceilings of fleet.
+// NotStartedMessage returns the message for a job with these limits that was not started by its start deadline, when
+// the workers had the ceilings of fleet.
 func NotStartedMessage(limits RequestedLimits, fleet []RequestedLimits) string {
 	if len(fleet) == 0 || slices.ContainsFunc(fleet, limits.Within) {
 		return MessageNotStarted

@@ -19,14 +19,31 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 		wall   time.Duration
 		err    string
 	}{
-		"no worker yet":             {memory: 700 * mib, wall: 15 * time.Second},
-		"the same limits":           {fleet: []RequestedLimits{small, server.Requestable()}, memory: 700 * mib, wall: 15 * time.Second},
-		"ceilings are not known":    {fleet: []RequestedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
-		"lower ones":                {fleet: []RequestedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
-		"asked within lower ones":   {asked: RequestedLimits{MemoryBytes: 300 * mib}, fleet: []RequestedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second},
-		"asked above all":           {asked: RequestedLimits{MemoryBytes: 600 * mib}, fleet: []RequestedLimits{small, large}, err: `"limits.memory_mb" is 600, the workers that run now allow at most 512`},
-		"asked above all, a time":   {asked: RequestedLimits{Wall: 6 * time.Second}, fleet: []RequestedLimits{large}, err: `"limits.wall_seconds" is 6, the workers that run now allow at most 5`},
-		"each by another, not both": {asked: RequestedLimits{Wall: 10 * time.Second, MemoryBytes: 400 * mib}, fleet: []RequestedLimits{large, long}, err: `no worker that runs now allows all of the "limits" together; ask for less of one of them`},
+		"no worker yet": {memory: 700 * mib, wall: 15 * time.Second},
+		"the same limits": {
+			fleet: []RequestedLimits{small, server.Requestable()}, memory: 700 * mib,
+			wall: 15 * time.Second,
+		},
+		"ceilings are not known": {fleet: []RequestedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
+		"lower ones":             {fleet: []RequestedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
+		"asked within lower ones": {
+			asked: RequestedLimits{MemoryBytes: 300 * mib},
+			fleet: []RequestedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second,
+		},
+		"asked above all": {
+			asked: RequestedLimits{MemoryBytes: 600 * mib},
+			fleet: []RequestedLimits{small, large},
+			err:   `"limits.memory_mb" is 600, the workers that run now allow at most 512`,
+		},
+		"asked above all, a time": {
+			asked: RequestedLimits{Wall: 6 * time.Second}, fleet: []RequestedLimits{large},
+			err: `"limits.wall_seconds" is 6, the workers that run now allow at most 5`,
+		},
+		"each by another, not both": {
+			asked: RequestedLimits{Wall: 10 * time.Second, MemoryBytes: 400 * mib},
+			fleet: []RequestedLimits{large, long},
+			err:   `no worker that runs now allows all of the "limits" together; ask for less of one of them`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,7 +51,8 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 			switch {
 			case c.err != "" && (err == nil || err.Message != c.err || err.Code != CodeInvalidRequest):
 				t.Errorf("got %+v, %v, want %s", got, err, c.err)
-			case c.err == "" && (err != nil || got.MemoryBytes != c.memory || got.Wall != c.wall || got.Processes != server.Processes):
+			case c.err == "" &&
+				(err != nil || got.MemoryBytes != c.memory || got.Wall != c.wall || got.Processes != server.Processes):
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})
@@ -88,8 +106,10 @@ func TestTheMessageOfAJobThatWasNotStartedNamesTheLimit(t *testing.T) {
 	short.Wall, small.MemoryBytes = 5*time.Second, 32*mib
 	for want, fleet := range map[string][]RequestedLimits{
 		MessageNotStarted: {short, limits},
-		"no worker allows wall_seconds 15, the highest ceiling is 5; the job was dropped at its start deadline and did not run": {short},
-		"no worker allows all of the job's limits together; the job was dropped at its start deadline and did not run":          {short, small},
+		"no worker allows wall_seconds 15, the highest ceiling is 5; " +
+			"the job was dropped at its start deadline and did not run": {short},
+		"no worker allows all of the job's limits together; " +
+			"the job was dropped at its start deadline and did not run": {short, small},
 	} {
 		if got := NotStartedMessage(limits, fleet); got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -30,13 +30,29 @@ func TestDecodeRequestAccepts(t *testing.T) {
 		{"exactly the limit", `{"script":"` + full + `"}`, Request{Script: full}},
 		{
 			"inputs", `{"script":"x","args":{"a":3.0,"b":[null]},"stdin":"é\n","env":{"_a1":"","B":"="}}`,
-			Request{Script: "x", Inputs: &Inputs{Args: jsontext.Value(`{"a":3.0,"b":[null]}`), Stdin: "é\n", Env: map[string]string{"_a1": "", "B": "="}}},
+			Request{
+				Script: "x",
+				Inputs: &Inputs{
+					Args: jsontext.Value(`{"a":3.0,"b":[null]}`), Stdin: "é\n",
+					Env: map[string]string{"_a1": "", "B": "="},
+				},
+			},
 		},
 		{
-			"limits", `{"script":"x","limits":{"wall_seconds":0.5,"cpu_seconds":1e0,"memory_mb":32.5,"processes":4.0,"output_bytes":1}}`,
-			Request{Script: "x", Inputs: &Inputs{Limits: RequestedLimits{Wall: 500 * time.Millisecond, CPU: time.Second, MemoryBytes: 65 << 19, Processes: 4, OutputBytes: 1}}},
+			"limits", `{"script":"x","limits":{"wall_seconds":0.5,"cpu_seconds":1e0,"memory_mb":32.5,"processes":4.0,` +
+				`"output_bytes":1}}`,
+			Request{
+				Script: "x",
+				Inputs: &Inputs{Limits: RequestedLimits{
+					Wall: 500 * time.Millisecond, CPU: time.Second,
+					MemoryBytes: 65 << 19, Processes: 4, OutputBytes: 1,
+				}},
+			},
 		},
-		{"the limit, all escaped", `{"script":"` + strings.Repeat(`\u0061`, MaxScriptBytes) + `"}`, Request{Script: full}},
+		{
+			"the limit, all escaped", `{"script":"` + strings.Repeat(`\u0061`, MaxScriptBytes) + `"}`,
+			Request{Script: full},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,21 +97,53 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"script boolean", `{"script":true}`, `"script" must be a string, not a boolean`},
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
-		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url" and "start_within"`},
+		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", ` +
+			`"args", "stdin", "env", "files", "limits", "async", "priority", "callback_url" and "start_within"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"; did you mean "script"?`},
 		{"nothing near", `{"x":"x"}`, `unknown field "x"; the fields are "script", `},
-		{"an absolute path", `{"script":"x","files":[{"path":"/mnt/data/sales.csv","content":""}]}`, `"files": the path "/mnt/data/sales.csv" cannot be used: it is absolute; files are placed in the script's working directory: give it as "sales.csv"`},
-		{"a path out", `{"script":"x","files":[{"path":"../a.csv","content":""}]}`, `"files": the path "../a.csv" cannot be used: it has an empty part, or . or .. for one; files are placed in the script's working directory: give it as "a.csv"`},
-		{"a path of another system", `{"script":"x","files":[{"path":"C:\\data\\a.csv","content":""}]}`, `"files": the path "C:\\data\\a.csv" cannot be used: it has a backslash; folders are separated by /; files are placed in the script's working directory: give it as "a.csv"`},
-		{"no path", `{"script":"x","files":[{"content":""}]}`, `"files": the path "" cannot be used: it is empty; a file needs one`},
-		{"a file's field", `{"script":"x","files":[{"name":"a.csv","content":""}]}`, `"files[0]" has the unknown field "name"; the fields are "path", "content" and "content_base64"`},
+		{
+			"an absolute path", `{"script":"x","files":[{"path":"/mnt/data/sales.csv","content":""}]}`,
+			`"files": the path "/mnt/data/sales.csv" cannot be used: it is absolute; ` +
+				`files are placed in the script's working directory: give it as "sales.csv"`,
+		},
+		{"a path out", `{"script":"x","files":[{"path":"../a.csv","content":""}]}`, `"files": ` +
+			`the path "../a.csv" cannot be used: it has an empty part, or . or .. for one; ` +
+			`files are placed in the script's working directory: give it as "a.csv"`},
+		{
+			"a path of another system", `{"script":"x","files":[{"path":"C:\\data\\a.csv","content":""}]}`,
+			`"files": the path "C:\\data\\a.csv" cannot be used: it has a backslash; folders are separated by /; ` +
+				`files are placed in the script's working directory: give it as "a.csv"`,
+		},
+		{
+			"no path", `{"script":"x","files":[{"content":""}]}`,
+			`"files": the path "" cannot be used: it is empty; a file needs one`,
+		},
+		{
+			"a file's field", `{"script":"x","files":[{"name":"a.csv","content":""}]}`,
+			`"files[0]" has the unknown field "name"; the fields are "path", "content" and "content_base64"`,
+		},
 		{"unknown beside script", `{"script":"x","limit":{"a":[1,{}]}}`, `unknown field "limit"`},
-		{"args array", `{"script":"x","args":[1]}`, `"args" must be an object of main()'s keyword arguments, not an array`},
+		{
+			"args array", `{"script":"x","args":[1]}`,
+			`"args" must be an object of main()'s keyword arguments, not an array`,
+		},
 		{"args null", `{"script":"x","args":null}`, `"args" must be an object of main()'s keyword arguments, not null`},
-		{"args, a name twice", `{"script":"x","args":{"a":{"b":1,"b":2}}}`, `"args" has a name twice in one object, or a lone surrogate`},
-		{"args, a lone surrogate", `{"script":"x","args":{"a":"\ud800"}}`, `"args" has a name twice in one object, or a lone surrogate`},
-		{"args, too deep", `{"script":"x","args":{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}}`, `"args" is nested deeper than 100 levels`},
-		{"args, a long number", `{"script":"x","args":{"a":` + strings.Repeat("1", 4301) + `}}`, `"args" has a number of more than 4300 digits`},
+		{
+			"args, a name twice", `{"script":"x","args":{"a":{"b":1,"b":2}}}`,
+			`"args" has a name twice in one object, or a lone surrogate`,
+		},
+		{
+			"args, a lone surrogate", `{"script":"x","args":{"a":"\ud800"}}`,
+			`"args" has a name twice in one object, or a lone surrogate`,
+		},
+		{
+			"args, too deep", `{"script":"x","args":{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}}`,
+			`"args" is nested deeper than 100 levels`,
+		},
+		{
+			"args, a long number", `{"script":"x","args":{"a":` + strings.Repeat("1", 4301) + `}}`,
+			`"args" has a number of more than 4300 digits`,
+		},
 		{"stdin number", `{"script":"x","stdin":1}`, `"stdin" must be a string, not a number`},
 		{"stdin, a lone surrogate", `{"script":"x","stdin":"\udc00"}`, `"stdin" contains a lone surrogate`},
 		{"env string", `{"script":"x","env":"A=b"}`, `"env" must be an object, not a string`},
@@ -105,26 +153,74 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"env, a digit first", `{"script":"x","env":{"1A":"b"}}`, `"env": "1A" is no name for a variable`},
 		{"env, a line feed in the name", `{"script":"x","env":{"A\n":"b"}}`, `"env": "A\n" is no name for a variable`},
 		{"env, a long name", `{"script":"x","env":{"` + strings.Repeat("A", 129) + `":"b"}}`, `"env": "AAAA`},
-		{"env, one of ours", `{"script":"x","env":{"PATH":"/tmp"}}`, `"env": "PATH" is the sandbox's own and cannot be set`},
-		{"env, read at Python's start", `{"script":"x","env":{"PYTHONHASHSEED":"0"}}`, `"env": "PYTHONHASHSEED" cannot be set: Python reads it when it starts`},
-		{"env, a newer one of Python's", `{"script":"x","env":{"PYTHON_GIL":"0"}}`, `"env": "PYTHON_GIL" cannot be set: Python reads it when it starts`},
-		{"env, another encoding", `{"script":"x","env":{"PYTHONIOENCODING":"latin-1"}}`, `"env": PYTHONIOENCODING can be utf-8 only`},
+		{
+			"env, one of ours", `{"script":"x","env":{"PATH":"/tmp"}}`,
+			`"env": "PATH" is the sandbox's own and cannot be set`,
+		},
+		{
+			"env, read at Python's start", `{"script":"x","env":{"PYTHONHASHSEED":"0"}}`,
+			`"env": "PYTHONHASHSEED" cannot be set: Python reads it when it starts`,
+		},
+		{
+			"env, a newer one of Python's", `{"script":"x","env":{"PYTHON_GIL":"0"}}`,
+			`"env": "PYTHON_GIL" cannot be set: Python reads it when it starts`,
+		},
+		{
+			"env, another encoding", `{"script":"x","env":{"PYTHONIOENCODING":"latin-1"}}`,
+			`"env": PYTHONIOENCODING can be utf-8 only`,
+		},
 		{"env twice", `{"script":"x","env":{"A":"b","\u0041":"c"}}`, `"A" in "env" is given twice`},
 		{"env, NUL", `{"script":"x","env":{"A":"b\u0000"}}`, `"env.A" contains a NUL character at byte 1`},
 		{"env, too many", `{"script":"x","env":{` + manyVariables(65) + `}}`, `"env" has more than 64 variables`},
 		{"limits array", `{"script":"x","limits":[]}`, `"limits" must be an object, not an array`},
-		{"limits, an unknown one", `{"script":"x","limits":{"wall":1}}`, `"limits" has the unknown field "wall"; did you mean "wall_seconds"? The fields`},
-		{"limits twice", `{"script":"x","limits":{"processes":4,"processes":5}}`, `"processes" in "limits" is given twice`},
-		{"limits string", `{"script":"x","limits":{"wall_seconds":"1"}}`, `"limits.wall_seconds" must be a number, not a string`},
-		{"limits 0", `{"script":"x","limits":{"wall_seconds":0}}`, `"limits.wall_seconds" must be a number of at least 0.1`},
-		{"limits negative", `{"script":"x","limits":{"cpu_seconds":-1}}`, `"limits.cpu_seconds" must be a number of at least 0.1`},
-		{"limits, little memory", `{"script":"x","limits":{"memory_mb":31.9}}`, `"limits.memory_mb" must be a number of at least 32`},
-		{"limits, half a process", `{"script":"x","limits":{"processes":1.5}}`, `"limits.processes" must be a whole number of at least 1`},
-		{"limits, no output", `{"script":"x","limits":{"output_bytes":0}}`, `"limits.output_bytes" must be a whole number of at least 1`},
-		{"start_within string", `{"script":"x","start_within":"5s"}`, `"start_within" must be a number of seconds, not a string`},
-		{"start_within 0", `{"script":"x","start_within":0}`, `"start_within" must be a number of seconds of at least 0.001`},
-		{"start_within negative", `{"script":"x","start_within":-1}`, `"start_within" must be a number of seconds of at least 0.001`},
-		{"start_within twice", `{"script":"x","start_within":1,"start_within":1}`, `field "start_within" is given twice`},
+		{
+			"limits, an unknown one", `{"script":"x","limits":{"wall":1}}`,
+			`"limits" has the unknown field "wall"; did you mean "wall_seconds"? The fields`,
+		},
+		{
+			"limits twice", `{"script":"x","limits":{"processes":4,"processes":5}}`,
+			`"processes" in "limits" is given twice`,
+		},
+		{
+			"limits string", `{"script":"x","limits":{"wall_seconds":"1"}}`,
+			`"limits.wall_seconds" must be a number, not a string`,
+		},
+		{
+			"limits 0", `{"script":"x","limits":{"wall_seconds":0}}`,
+			`"limits.wall_seconds" must be a number of at least 0.1`,
+		},
+		{
+			"limits negative", `{"script":"x","limits":{"cpu_seconds":-1}}`,
+			`"limits.cpu_seconds" must be a number of at least 0.1`,
+		},
+		{
+			"limits, little memory", `{"script":"x","limits":{"memory_mb":31.9}}`,
+			`"limits.memory_mb" must be a number of at least 32`,
+		},
+		{
+			"limits, half a process", `{"script":"x","limits":{"processes":1.5}}`,
+			`"limits.processes" must be a whole number of at least 1`,
+		},
+		{
+			"limits, no output", `{"script":"x","limits":{"output_bytes":0}}`,
+			`"limits.output_bytes" must be a whole number of at least 1`,
+		},
+		{
+			"start_within string", `{"script":"x","start_within":"5s"}`,
+			`"start_within" must be a number of seconds, not a string`,
+		},
+		{
+			"start_within 0", `{"script":"x","start_within":0}`,
+			`"start_within" must be a number of seconds of at least 0.001`,
+		},
+		{
+			"start_within negative", `{"script":"x","start_within":-1}`,
+			`"start_within" must be a number of seconds of at least 0.001`,
+		},
+		{
+			"start_within twice", `{"script":"x","start_within":1,"start_within":1}`,
+			`field "start_within" is given twice`,
+		},
 		{"empty name", `{"":"x"}`, `unknown field ""`},
 		{"control character in the name", `{"a\u0000\n":1}`, `unknown field "a\x00\n"`},
 		{"surrogate in the name", `{"\ud800":1}`, `unknown field "�"`},
@@ -228,8 +324,10 @@ func TestCheckLimits(t *testing.T) {
 func FuzzDecodeRequest(f *testing.F) {
 	for _, seed := range []string{
 		`{"script":"def main(): pass","async":true}`, `{"script":"\ud83d\ude00\u0000"}`, `{"script":"\ud800"}`,
-		`{"script":"x","script":"y"}`, `{"scrpt":[{"a":1e400}]}`, `[]`, ``, "\xff", `{"async":null}`, `{"script":"x"} {}`,
-		`{"script":"x","args":{"a":[1,{"b":null}]},"stdin":"y","env":{"A":"b"},"limits":{"wall_seconds":0.5,"processes":4}}`,
+		`{"script":"x","script":"y"}`, `{"scrpt":[{"a":1e400}]}`, `[]`, ``, "\xff", `{"async":null}`,
+		`{"script":"x"} {}`,
+		`{"script":"x","args":{"a":[1,{"b":null}]},"stdin":"y","env":{"A":"b"},"limits":{"wall_seconds":0.5,` +
+			`"processes":4}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -264,7 +362,8 @@ func TestDecodeTakesVariablesOfLibraries(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"TZ", "MPLBACKEND", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-		"PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "PYTHON_HOME", "PYTHONIOENCODING",
+		"PYTHONPATH", "PYTHONWARNINGS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8", "PYTHON_HOME",
+		"PYTHONIOENCODING",
 	} {
 		if _, err := DecodeRequest([]byte(`{"script":"x","env":{"` + name + `":"utf-8:strict"}}`)); err != nil {
 			t.Errorf("%s: %v", name, err)

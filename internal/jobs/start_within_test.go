@@ -27,13 +27,17 @@ func TestStartWithinInRequests(t *testing.T) {
 
 func TestStartWithinAboveTheServersIsRefusedByName(t *testing.T) {
 	t.Parallel()
-	for within, refused := range map[time.Duration]bool{0: false, time.Hour: false, time.Hour + time.Millisecond: true} {
+	for within, refused := range map[time.Duration]bool{
+		0: false, time.Hour: false,
+		time.Hour + time.Millisecond: true,
+	} {
 		request := Request{StartWithin: within}
 		err := request.CheckStartWithin(time.Hour)
 		if (err != nil) != refused {
 			t.Errorf("%s: %v", within, err)
 		}
-		if want := `"start_within" is 3600.001, at most 3600 is allowed here`; refused && (err == nil || err.Message != want) {
+		if want := `"start_within" is 3600.001, at most 3600 is allowed here`; refused &&
+			(err == nil || err.Message != want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

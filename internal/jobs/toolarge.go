@@ -15,14 +15,16 @@ var partBounds = map[string]int{
 // tooLarge returns the error for a part of a request that exceeds its bound in bytes.
 func tooLarge(name string, size, most int) *Error {
 	return &Error{
-		Code: CodeInputTooLarge, Message: fmt.Sprintf("%s has %d bytes, at most %d are allowed", quoteName(name), size, most),
-		Limit: &LimitHit{Name: name, Value: float64(most), Unit: "bytes"},
+		Code:    CodeInputTooLarge,
+		Message: fmt.Sprintf("%s has %d bytes, at most %d are allowed", quoteName(name), size, most),
+		Limit:   &LimitHit{Name: name, Value: float64(most), Unit: "bytes"},
 	}
 }
 
 func scriptTooLarge(message string) *Error {
 	return &Error{
-		Code: CodeScriptTooLarge, Message: message, Limit: &LimitHit{Name: "script", Value: MaxScriptBytes, Unit: "bytes"},
+		Code: CodeScriptTooLarge, Message: message,
+		Limit: &LimitHit{Name: "script", Value: MaxScriptBytes, Unit: "bytes"},
 	}
 }
 
@@ -52,8 +54,9 @@ func FormTooLarge(parts []FormPart) *Error {
 // BatchTooLarge returns the error for a body of more than MaxBatchBytes.
 func BatchTooLarge() *Error {
 	return &Error{
-		Code: CodeInputTooLarge, Message: fmt.Sprintf("the body has more than %d bytes; make several batches of it", MaxBatchBytes),
-		Limit: &LimitHit{Name: "body", Value: MaxBatchBytes, Unit: "bytes"},
+		Code:    CodeInputTooLarge,
+		Message: fmt.Sprintf("the body has more than %d bytes; make several batches of it", MaxBatchBytes),
+		Limit:   &LimitHit{Name: "body", Value: MaxBatchBytes, Unit: "bytes"},
 	}
 }
 
@@ -76,7 +79,10 @@ func bodyTooLarge(most int, sizes map[string]int, aboutFiles string) *Error {
 	default:
 		sentence += fmt.Sprintf(", which may have %d", bound)
 	}
-	return &Error{Code: CodeInputTooLarge, Message: sentence, Limit: &LimitHit{Name: "body", Value: float64(most), Unit: "bytes"}}
+	return &Error{
+		Code: CodeInputTooLarge, Message: sentence,
+		Limit: &LimitHit{Name: "body", Value: float64(most), Unit: "bytes"},
+	}
 }
 
 func largestPart(sizes map[string]int) (name string, size int) {

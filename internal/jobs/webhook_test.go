@@ -58,14 +58,18 @@ func TestWebhookURLInRequests(t *testing.T) {
 	}
 	for _, value := range []string{`1`, `null`, `"\ud800"`, `"x://user:secret@a"`} {
 		_, err := DecodeRequest([]byte(`{"script":"","callback_url":` + value + `}`))
-		if err == nil || err.Code != CodeInvalidRequest || !strings.HasPrefix(err.Message, `"callback_url" `) || strings.Contains(err.Message, "secret") {
+		if err == nil || err.Code != CodeInvalidRequest || !strings.HasPrefix(err.Message, `"callback_url" `) ||
+			strings.Contains(err.Message, "secret") {
 			t.Errorf("%s: got %v", value, err)
 		}
 	}
 }
 
 func TestTheQueryIsNotShown(t *testing.T) {
-	for url, want := range map[string]string{"https://a/b?c=d": "https://a/b", "https://a/b": "https://a/b", "https://a?": "https://a"} {
+	for url, want := range map[string]string{
+		"https://a/b?c=d": "https://a/b", "https://a/b": "https://a/b",
+		"https://a?": "https://a",
+	} {
 		if got := (Webhook{URL: url}).ShownURL(); got != want {
 			t.Errorf("%s is shown as %s", url, got)
 		}

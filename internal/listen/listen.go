@@ -25,14 +25,19 @@ func Explain(setting, address string, err error) error {
 	wrongAddress := new(net.AddrError)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%[1]s %[2]s is taken: another program, perhaps another Cellblock, listens there; end it, or set %[1]s to another address", setting, address)
+		return fmt.Errorf("%[1]s %[2]s is taken: another program, perhaps another Cellblock, listens there; end it, "+
+			"or set %[1]s to another address", setting, address)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%[1]s %[2]s needs rights that this user does not have; set %[1]s to a port above 1023", setting, address)
+		return fmt.Errorf("%[1]s %[2]s needs rights that this user does not have; set %[1]s to a port above 1023",
+			setting, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%[1]s %[2]s is no address of this machine; set %[1]s to one that is, such as 127.0.0.1:8080", setting, address)
+		return fmt.Errorf("%[1]s %[2]s is no address of this machine; set %[1]s to one that is, such as 127.0.0.1:8080",
+			setting, address)
 	case errors.As(err, &wrongAddress):
-		return fmt.Errorf("%[1]s %[2]s is no host:port (%[3]s); set %[1]s to one, such as 127.0.0.1:8080", setting, address, wrongAddress.Err)
+		return fmt.Errorf("%[1]s %[2]s is no host:port (%[3]s); set %[1]s to one, such as 127.0.0.1:8080", setting,
+			address, wrongAddress.Err)
 	default:
-		return fmt.Errorf("%[1]s %[2]s cannot be listened on: %[3]w; set %[1]s to another address", setting, address, err)
+		return fmt.Errorf("%[1]s %[2]s cannot be listened on: %[3]w; set %[1]s to another address",
+			setting, address, err)
 	}
 }

@@ -26,7 +26,8 @@ func TestErrorsNameTheSettingAndTheNextStep(t *testing.T) {
 	}
 	defer taken.Close()
 	for _, c := range []struct{ address, want string }{
-		{taken.Addr().String(), " is taken: another program, perhaps another Cellblock, listens there; end it, or set X_ADDR to another address"},
+		{taken.Addr().String(), " is taken: another program, perhaps another Cellblock, listens there; end it, " +
+			"or set X_ADDR to another address"},
 		{"192.0.2.1:0", " is no address of this machine; set X_ADDR to one that is, such as 127.0.0.1:8080"},
 		{"8080", " is no host:port (missing port in address); set X_ADDR to one, such as 127.0.0.1:8080"},
 		{"127.0.0.1:99999", " is no host:port (invalid port); set X_ADDR to one, such as 127.0.0.1:8080"},
@@ -37,7 +38,8 @@ func TestErrorsNameTheSettingAndTheNextStep(t *testing.T) {
 		}
 	}
 	// The message of the system's resolver varies.
-	if _, err := TCP(t.Context(), "X_ADDR", "no.such.name.invalid:0"); err == nil || !strings.HasSuffix(err.Error(), "; set X_ADDR to another address") {
+	if _, err := TCP(t.Context(), "X_ADDR", "no.such.name.invalid:0"); err == nil ||
+		!strings.HasSuffix(err.Error(), "; set X_ADDR to another address") {
 		t.Errorf("an unknown name: %v", err)
 	}
 }

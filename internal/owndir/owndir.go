@@ -54,7 +54,8 @@ func check(path string) error {
 	case folder.Mode&othersWrite != 0:
 		return fmt.Errorf("other users may write into %s (`chmod go-w` takes that away)", path)
 	case shared && parent.Mode&unix.S_ISVTX == 0 && path != "/":
-		return fmt.Errorf("other users may replace %s, since they may write into %s, which has no sticky bit", path, filepath.Dir(path))
+		return fmt.Errorf("other users may replace %s, since they may write into %s, which has no sticky bit", path,
+			filepath.Dir(path))
 	}
 	return nil
 }

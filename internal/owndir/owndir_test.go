@@ -31,11 +31,42 @@ func TestMake(t *testing.T) {
 			t.Helper()
 			do(t, os.Mkdir(path, 0o755), os.Chown(path, other, other))
 		}, "belongs to user 54321"},
-		"others write into it":     {func(t *testing.T, _, path string) { t.Helper(); do(t, os.Mkdir(path, 0o755), os.Chmod(path, 0o777)) }, "other users may write into"},
-		"the group writes into it": {func(t *testing.T, _, path string) { t.Helper(); do(t, os.Mkdir(path, 0o755), os.Chmod(path, 0o775)) }, "other users may write into"},
-		"a link":                   {func(t *testing.T, _, path string) { t.Helper(); do(t, os.Symlink(t.TempDir(), path)) }, "is a symbolic link"},
-		"a link to nothing":        {func(t *testing.T, _, path string) { t.Helper(); do(t, os.Symlink("/nonexistent/x", path)) }, "x"},
-		"a file":                   {func(t *testing.T, _, path string) { t.Helper(); do(t, os.WriteFile(path, nil, 0o600)) }, "not a directory"},
+		"others write into it": {
+			func(t *testing.T, _,
+				path string,
+			) {
+				t.Helper()
+				do(t, os.Mkdir(path, 0o755), os.Chmod(path, 0o777))
+			},
+			"other users may write into",
+		},
+		"the group writes into it": {
+			func(t *testing.T, _,
+				path string,
+			) {
+				t.Helper()
+				do(t, os.Mkdir(path, 0o755), os.Chmod(path, 0o775))
+			},
+			"other users may write into",
+		},
+		"a link": {func(t *testing.T, _,
+			path string,
+		) {
+			t.Helper()
+			do(t, os.Symlink(t.TempDir(), path))
+		}, "is a symbolic link"},
+		"a link to nothing": {func(t *testing.T, _,
+			path string,
+		) {
+			t.Helper()
+			do(t, os.Symlink("/nonexistent/x", path))
+		}, "x"},
+		"a file": {func(t *testing.T, _,
+			path string,
+		) {
+			t.Helper()
+			do(t, os.WriteFile(path, nil, 0o600))
+		}, "not a directory"},
 		"a folder without the sticky bit above": {func(t *testing.T, shared, path string) {
 			t.Helper()
 			do(t, os.Mkdir(path, 0o755), os.Chmod(shared, 0o777))

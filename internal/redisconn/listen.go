@@ -14,7 +14,10 @@ import (
 // the same facts from Redis. It calls message on the caller's goroutine and look on another one, so
 // that a slow look delays no message; it returns once both have returned. The client library
 // reconnects and resubscribes after every failure.
-func Listen(ctx context.Context, client redis.UniversalClient, channel string, interval time.Duration, message func(payload string), look func(context.Context)) {
+func Listen(
+	ctx context.Context, client redis.UniversalClient, channel string, interval time.Duration,
+	message func(payload string), look func(context.Context),
+) {
 	subscription := client.Subscribe(ctx, channel)
 	defer func() {
 		if err := subscription.Close(); err != nil {

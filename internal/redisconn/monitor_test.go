@@ -40,7 +40,8 @@ func TestAnAbsentRedisIsReportedInTime(t *testing.T) {
 			stop()
 			for range 2 {
 				start := time.Now()
-				_, err := client.Pipelined(t.Context(), func(p redis.Pipeliner) error { return p.Get(t.Context(), "x").Err() })
+				_, err := client.Pipelined(
+					t.Context(), func(p redis.Pipeliner) error { return p.Get(t.Context(), "x").Err() })
 				if took := time.Since(start); err == nil || took > 1500*time.Millisecond {
 					t.Errorf("after %s: %v", took, err)
 				}
@@ -133,10 +134,11 @@ func TestAMessageDoesNotWaitForALook(t *testing.T) {
 	looking, heard, ended := make(chan struct{}, 1), make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		redisconn.Listen(ctx, client, "c", time.Hour, func(payload string) { heard <- payload }, func(ctx context.Context) {
-			looking <- struct{}{}
-			<-ctx.Done()
-		})
+		redisconn.Listen(ctx, client, "c",
+			time.Hour, func(payload string) { heard <- payload }, func(ctx context.Context) {
+				looking <- struct{}{}
+				<-ctx.Done()
+			})
 	}()
 	<-looking // it is subscribed, and this look is in progress
 	if err := client.Publish(t.Context(), "c", "x").Err(); err != nil {

@@ -116,7 +116,8 @@ func TestBadURLsAreRefusedWithoutThePassword(t *testing.T) {
 
 func TestSentinelIsAskedForThePrimary(t *testing.T) {
 	settings := redisconn.Settings{
-		URL: "redis://user:secret@unused:1/3", Sentinels: []string{"127.0.0.1:1", "127.0.0.1:2"}, SentinelMaster: "primary",
+		URL: "redis://user:secret@unused:1/3", Sentinels: []string{"127.0.0.1:1", "127.0.0.1:2"},
+		SentinelMaster: "primary",
 	}
 	client, err := settings.Open()
 	if err != nil {

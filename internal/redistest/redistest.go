@@ -119,7 +119,8 @@ func (s *Server) awaitAnswer() error {
 		case <-time.After(2 * time.Millisecond):
 		case <-ctx.Done():
 			said, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return errors.Join(fmt.Errorf("redis-server does not answer: %w", err), fmt.Errorf("it says: %.2000s", said))
+			return errors.Join(fmt.Errorf("redis-server does not answer: %w", err),
+				fmt.Errorf("it says: %.2000s", said))
 		}
 	}
 }

@@ -62,8 +62,8 @@ func (g *Group) Start(program Program) (*Process, error) {
 	return process, nil
 }
 
-// EnableRestarts enables restarts of processes that exit without being asked to. Before this call, such an exit is a failure,
-// since a restart would likely fail in the same way.
+// EnableRestarts enables restarts of processes that exit without being asked to. Before this call, such an exit is a
+// failure, since a restart would likely fail in the same way.
 func (g *Group) EnableRestarts(restarts Restarts) { g.restarts.Store(&restarts) }
 
 // watch follows a process through all of its runs.
@@ -89,7 +89,8 @@ func (g *Group) restart(p *Process, end error, past *exitTimes) bool {
 	}
 	count := past.add(time.Now(), restarts.Window)
 	if count > restarts.Limit {
-		g.fail(fmt.Errorf("%s ended %d times within %s; the last time %s", p.program.Name, count, restarts.Window, p.exitText(end)))
+		g.fail(fmt.Errorf("%s ended %d times within %s; the last time %s", p.program.Name, count, restarts.Window,
+			p.exitText(end)))
 		return false
 	}
 	pause := restarts.pause(count)

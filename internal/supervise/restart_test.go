@@ -13,7 +13,10 @@ import (
 // restartsAtOnce returns a policy with short pauses, and the channel of its reports.
 func restartsAtOnce(limit int) (Restarts, <-chan Restart) {
 	reports := make(chan Restart, limit)
-	return Restarts{Pause: time.Millisecond, Limit: limit, Window: time.Minute, Report: func(r Restart) { reports <- r }}, reports
+	return Restarts{
+		Pause: time.Millisecond, Limit: limit, Window: time.Minute,
+		Report: func(r Restart) { reports <- r },
+	}, reports
 }
 
 func TestAProcessThatIsKilledIsStartedAgain(t *testing.T) {
@@ -28,7 +31,10 @@ func TestAProcessThatIsKilledIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	want := Restart{Name: "api", Exit: fmt.Sprintf("(signal: killed); its last line: up %d", first), Count: 1, Pause: time.Millisecond}
+	want := Restart{
+		Name: "api", Exit: fmt.Sprintf("(signal: killed); its last line: up %d", first), Count: 1,
+		Pause: time.Millisecond,
+	}
 	if got := <-reports; got != want {
 		t.Errorf("reported %+v, want %+v", got, want)
 	}
@@ -85,7 +91,8 @@ func TestAProgramThatIsGoneIsTriedAgain(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if got := (<-g.Failed()).Error(); !strings.HasPrefix(got, "api ended 3 times within 1m0s; the last time (cannot start api: ") {
+	if got := (<-g.Failed()).Error(); !strings.HasPrefix(got,
+		"api ended 3 times within 1m0s; the last time (cannot start api: ") {
 		t.Errorf("got %q", got)
 	}
 	<-p.Done()

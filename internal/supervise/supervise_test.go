@@ -179,7 +179,10 @@ func TestColors(t *testing.T) {
 func TestFailedHasTheExitStatusAndTheLastLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ script, want string }{
-		"exit":   {"echo starting; echo no such thing >&2; echo; exit 3", "api ended unexpectedly (exit status 3); its last line: no such thing"},
+		"exit": {
+			"echo starting; echo no such thing >&2; echo; exit 3",
+			"api ended unexpectedly (exit status 3); its last line: no such thing",
+		},
 		"signal": {"kill -SEGV $$", "api ended unexpectedly (signal: segmentation fault), without output"},
 		"clean":  {"true", "api ended unexpectedly (exit status 0), without output"},
 	}

@@ -55,7 +55,8 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 	}
 	m.hangUps = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "cellblock_hangups_total",
-		Help: "Clients that hung up on a synchronous request whose job was accepted, by what became of the job: withdrawn, or kept.",
+		Help: "Clients that hung up on a synchronous request whose job was accepted, by what became of the job: " +
+			"withdrawn, or kept.",
 	}, []string{"job"})
 	m.hangUps.WithLabelValues("withdrawn") // present from the start, so that rates are right
 	m.hangUps.WithLabelValues("kept")
@@ -100,8 +101,10 @@ func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
 const gaugeTimeout = 8 * time.Second
 
 var (
-	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth", "Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
-	workersDesc    = prometheus.NewDesc("cellblock_workers", "Workers that live and take jobs. Missing while Redis is away.", nil, nil)
+	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth",
+		"Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
+	workersDesc = prometheus.NewDesc("cellblock_workers",
+		"Workers that live and take jobs. Missing while Redis is away.", nil, nil)
 )
 
 // gaugeReader reads Gauges at each scrape. It leaves out values that it cannot read, so that the scrape still returns

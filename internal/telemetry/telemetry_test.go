@@ -76,7 +76,8 @@ func TestScrapeWithoutRedisStillAnswers(t *testing.T) {
 	m := NewAPIMetrics(gauges{depth: 3, err: errors.New("Redis is away")}, slog.New(slog.NewTextHandler(&log, nil)))
 	m.ObserveRequest("/execute", "POST", 200, time.Millisecond)
 	metrics := scrape(t, m.Handler())
-	wantLines(t, metrics, `cellblock_queue_depth 3`, `cellblock_http_requests_total{code="200",method="POST",route="/execute"} 1`)
+	wantLines(t, metrics, `cellblock_queue_depth 3`,
+		`cellblock_http_requests_total{code="200",method="POST",route="/execute"} 1`)
 	if strings.Contains(metrics, "\ncellblock_workers ") || !strings.Contains(log.String(), "Redis is away") {
 		t.Errorf("log: %s", log.String())
 	}
@@ -183,7 +184,8 @@ func TestServerThatNeverServes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(t.Context(), "METRICS_ADDR", first.Addr()); err == nil || !strings.Contains(err.Error(), "set METRICS_ADDR to another address") {
+	if _, err := Listen(t.Context(), "METRICS_ADDR", first.Addr()); err == nil ||
+		!strings.Contains(err.Error(), "set METRICS_ADDR to another address") {
 		t.Errorf("two servers on one address: %v", err)
 	}
 	if err := first.Close(); err != nil {
@@ -212,10 +214,14 @@ func TestLoggerFormats(t *testing.T) {
 			t.Fatal(err)
 		}
 		log, _ := os.ReadFile(path)
-		if json.Valid(log) != isJSON || strings.Contains(string(log), "not this") || strings.Contains(string(log), "\x1b") {
+		if json.Valid(log) != isJSON || strings.Contains(string(log), "not this") ||
+			strings.Contains(string(log), "\x1b") {
 			t.Errorf("%s: %s", format, log)
 		}
-		if want := map[bool]string{true: `"ms":1.235`, false: "ms=1.235"}[isJSON]; !strings.Contains(string(log), want) {
+		if want := map[bool]string{
+			true:  `"ms":1.235`,
+			false: "ms=1.235",
+		}[isJSON]; !strings.Contains(string(log), want) {
 			t.Errorf("%s: no %s in %s", format, want, log)
 		}
 	}

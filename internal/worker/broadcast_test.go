@@ -10,7 +10,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-const printing = "import time\ndef main():\n    for i in range(200):\n        print('line', i, flush=True)\n        time.sleep(0.02)\n"
+const printing = "import time\ndef main():\n    for i in range(200):\n        print('line', i, flush=True)\n" +
+	"        time.sleep(0.02)\n"
 
 // streamed returns the stdout in a job's stream.
 func (b *workerFixture) streamed(t *testing.T, id string) string {
@@ -31,7 +32,8 @@ func (b *workerFixture) streamed(t *testing.T, id string) string {
 
 func (b *workerFixture) awaitStreamed(t *testing.T, id string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !strings.HasPrefix(b.streamed(t, id), "line 0\nline 1\n"); time.Sleep(5 * time.Millisecond) {
+	deadline := time.Now().Add(5 * time.Second)
+	for ; !strings.HasPrefix(b.streamed(t, id), "line 0\nline 1\n"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("streamed %q", b.streamed(t, id))
 		}
@@ -113,7 +115,8 @@ func TestAnOutageOfRedisLosesNoOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := len(b.streamed(t, id)) // also checks that no chunk is missing
-	for deadline := time.Now().Add(10 * time.Second); len(b.streamed(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
+	deadline := time.Now().Add(10 * time.Second)
+	for ; len(b.streamed(t, id)) <= before+200; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the output stops")
 		}

@@ -78,7 +78,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		t.Error("nonsense")
 	}
 	good.Concurrency = MaxConcurrency + 1
-	if err := good.Validate(15 * time.Second); err == nil || !strings.Contains(err.Error(), "WORKER_CONCURRENCY is 513; 0 to 512 is possible") {
+	if err := good.Validate(15 * time.Second); err == nil ||
+		!strings.Contains(err.Error(), "WORKER_CONCURRENCY is 513; 0 to 512 is possible") {
 		t.Errorf("more jobs at once than user ids allow: %v", err)
 	}
 }

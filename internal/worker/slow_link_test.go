@@ -40,7 +40,8 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 		return record.State == want
 	}
 	id := jobs.NewID()
-	if err := near.Create(t.Context(), jobs.Job{ID: id, Script: "import time\ndef main(): time.sleep(20)"}); err != nil {
+	if err := near.Create(t.Context(),
+		jobs.Job{ID: id, Script: "import time\ndef main(): time.sleep(20)"}); err != nil {
 		t.Fatal(err)
 	}
 	handled := make(chan error, 1)

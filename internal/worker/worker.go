@@ -66,7 +66,9 @@ const MaxConcurrency = 512
 func (s Settings) Validate(wall time.Duration) error {
 	var errs []error
 	if s.Concurrency < 0 || s.Concurrency > MaxConcurrency {
-		errs = append(errs, fmt.Errorf("WORKER_CONCURRENCY is %d; 0 to %d is possible, and more jobs at once need more workers", s.Concurrency, MaxConcurrency))
+		errs = append(errs,
+			fmt.Errorf("WORKER_CONCURRENCY is %d; 0 to %d is possible, and more jobs at once need more workers",
+				s.Concurrency, MaxConcurrency))
 	}
 	if s.BatchSlots < 0 || s.BatchSlots > s.Slots() {
 		errs = append(errs, errors.New("WORKER_BATCH_SLOTS must be from 0 to WORKER_CONCURRENCY"))
@@ -218,7 +220,8 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // runHeartbeat sends heartbeats until ctx is done, and then signs off. It does not wait for the reply to one heartbeat
-// before it sends the next, so the rate is the same over a slow link, and a broken connection delays one heartbeat only.
+// before it sends the next, so the rate is the same over a slow link, and a broken connection delays one heartbeat
+// only.
 func (w *Worker) runHeartbeat(ctx context.Context) {
 	ticker := time.NewTicker(w.heartbeatInterval)
 	defer ticker.Stop()

@@ -30,7 +30,10 @@ type workerFixture struct {
 func newFixture(t *testing.T, url string) *workerFixture {
 	t.Helper()
 	client := redistest.Client(t, url)
-	b := &workerFixture{sandboxes: &fakeSandboxes{wall: 20 * time.Second}, metrics: &fakeMetrics{}, producer: queue.NewProducer(client)}
+	b := &workerFixture{
+		sandboxes: &fakeSandboxes{wall: 20 * time.Second}, metrics: &fakeMetrics{},
+		producer: queue.NewProducer(client),
+	}
 	b.Worker = New(Config{
 		Settings: Settings{Concurrency: 2, EndPatience: 20 * time.Second, DrainTimeout: 20 * time.Second},
 		Wall:     b.sandboxes.wall,
@@ -144,11 +147,13 @@ func TestJobsAreRunAndTheirEndsStored(t *testing.T) {
 	}
 	for i, id := range ids {
 		record := b.await(t, id, jobs.State.Ended)
-		if record.State != jobs.StateSucceeded || string(record.Outcome.Result) != fmt.Sprintf(`{"n": %d.0}`, i) || record.Outcome.Stdout != "hi\n" {
+		if record.State != jobs.StateSucceeded || string(record.Outcome.Result) != fmt.Sprintf(`{"n": %d.0}`, i) ||
+			record.Outcome.Stdout != "hi\n" {
 			t.Fatalf("got %+v %+v", record, record.Outcome)
 		}
 		usage := record.Outcome.Usage
-		if usage.RunMS <= 0 || usage.QueuedMS < 0 || usage.QueuedMS > jobs.Milliseconds(record.StartedAt.Sub(record.CreatedAt)) {
+		if usage.RunMS <= 0 || usage.QueuedMS < 0 ||
+			usage.QueuedMS > jobs.Milliseconds(record.StartedAt.Sub(record.CreatedAt)) {
 			t.Errorf("usage is %+v", usage)
 		}
 	}
@@ -311,7 +316,8 @@ func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
 	if record := b.get(t, id); record.State != jobs.StateSucceeded {
 		t.Errorf("got %+v", record)
 	}
-	if n := b.Client.Exists(t.Context(), "cellblock:workers", "{cellblock:workers}:held", "{cellblock:workers}:draining").Val(); n != 0 {
+	if n := b.Client.Exists(t.Context(), "cellblock:workers", "{cellblock:workers}:held",
+		"{cellblock:workers}:draining").Val(); n != 0 {
 		t.Errorf("%d keys are left of it", n)
 	}
 }
@@ -338,7 +344,8 @@ func TestADrainThatTakesTooLongEndsTruthfully(t *testing.T) {
 func countingScript(t *testing.T, sleep time.Duration) (script string, runs func() int) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "runs")
-	script = fmt.Sprintf("def main():\n    import time\n    open(%q, 'a').write('x')\n    time.sleep(%f)\n    return 1", path, sleep.Seconds())
+	script = fmt.Sprintf("def main():\n    import time\n    open(%q, 'a').write('x')\n    time.sleep(%f)\n    return 1",
+		path, sleep.Seconds())
 	return script, func() int {
 		content, _ := os.ReadFile(path)
 		return len(content)

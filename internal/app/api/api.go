@@ -70,7 +70,8 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
-	logger.Info("listening", "addr", listener.Addr().String(), "redis", settings.Redis.Redacted(), "version", buildinfo.Version())
+	logger.Info("listening", "addr", listener.Addr().String(), "redis", settings.Redis.Redacted(), "version",
+		buildinfo.Version())
 	metricsServer.Serve(s.metrics.Handler(), logger)
 	return s.serve(ctx, listener)
 }

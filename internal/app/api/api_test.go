@@ -35,11 +35,17 @@ type running struct {
 func start(t *testing.T, redisURL string, change func(*Settings)) *running {
 	t.Helper()
 	s := Settings{
-		HTTP:     httpapi.Settings{Addr: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
-		Redis:    redisconn.Settings{URL: redisURL},
-		Store:    store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour},
-		Dispatch: dispatch.Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond, StartDeadline: time.Hour, QueueLimit: 1000},
-		Ceilings: jobs.MaxLimits{Wall: 15 * time.Second, CPU: 10 * time.Second, MemoryMB: 700, Processes: 64, OutputKB: 1024},
+		HTTP:  httpapi.Settings{Addr: "127.0.0.1:0", ShutdownTimeout: 5 * time.Second},
+		Redis: redisconn.Settings{URL: redisURL},
+		Store: store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour},
+		Dispatch: dispatch.Settings{
+			SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond,
+			StartDeadline: time.Hour, QueueLimit: 1000,
+		},
+		Ceilings: jobs.MaxLimits{
+			Wall: 15 * time.Second, CPU: 10 * time.Second, MemoryMB: 700, Processes: 64,
+			OutputKB: 1024,
+		},
 	}
 	if change != nil {
 		change(&s)
@@ -225,7 +231,9 @@ func TestTakenAddressIsAnError(t *testing.T) {
 	}
 	defer listener.Close()
 	s := Settings{HTTP: httpapi.Settings{Addr: listener.Addr().String()}}
-	if err := Run(t.Context(), s, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "API_ADDR "+s.HTTP.Addr+" is taken: ") || !strings.Contains(err.Error(), "set API_ADDR to another address") {
+	if err := Run(t.Context(), s, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "API_ADDR "+s.HTTP.Addr+" is taken: ") ||
+		!strings.Contains(err.Error(), "set API_ADDR to another address") {
 		t.Errorf("got %v", err)
 	}
 }

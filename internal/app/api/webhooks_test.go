@@ -35,7 +35,10 @@ func receiver(t *testing.T, handle http.HandlerFunc) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handle, ReadHeaderTimeout: time.Second}}
+	server := &httptest.Server{
+		Listener: listener,
+		Config:   &http.Server{Handler: handle, ReadHeaderTimeout: time.Second},
+	}
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL
@@ -79,7 +82,8 @@ func TestWebhookOfACancelledJob(t *testing.T) {
 		messages <- m
 	})
 	r := start(t, redistest.Start(t), withWebhooks)
-	answer := r.want(t, "POST", "/execute", `{"script":"def main(): pass","async":true,"callback_url":"`+to+`/x?token=hunter2"}`, 202, `"status":"queued"`)
+	answer := r.want(t, "POST", "/execute",
+		`{"script":"def main(): pass","async":true,"callback_url":"`+to+`/x?token=hunter2"}`, 202, `"status":"queued"`)
 	var job jobAnswer
 	if err := json.Unmarshal([]byte(answer), &job); err != nil {
 		t.Fatal(err)
@@ -89,7 +93,8 @@ func TestWebhookOfACancelledJob(t *testing.T) {
 	select {
 	case m := <-messages:
 		var told jobAnswer
-		if err := json.Unmarshal(m.Data, &told); err != nil || m.Type != "job.ended" || told.ID != job.ID || told.Status != "cancelled" || told.Webhook.Attempts != 2 {
+		if err := json.Unmarshal(m.Data, &told); err != nil || m.Type != "job.ended" || told.ID != job.ID ||
+			told.Status != "cancelled" || told.Webhook.Attempts != 2 {
 			t.Errorf("got %s, %v", m.Data, err)
 		}
 	case <-time.After(8 * time.Second):
@@ -113,8 +118,12 @@ func TestWebhookURLsThatAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 	r := start(t, redistest.Start(t), withWebhooks)
-	for _, url := range []string{"http://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.2]/"} {
-		r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+url+`"}`, 400, `"code":"invalid_request"`)
+	for _, url := range []string{
+		"http://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/latest",
+		"http://[::ffff:127.0.0.2]/",
+	} {
+		r.want(t, "POST", "/execute", `{"script":"","async":true,"callback_url":"`+url+`"}`, 400,
+			`"code":"invalid_request"`)
 	}
 	if err := r.end(t); err != nil {
 		t.Error(err)
@@ -164,11 +173,15 @@ func TestReceiverExample(t *testing.T) {
 		s.Webhook.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	})
 	to := "http://127.0.0.1:" + example.Port + "/"
-	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to, strings.NewReader(`{"type":"job.ended","data":{"job_id":"x","status":"succeeded"}}`))
+	forged, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to,
+		strings.NewReader(`{"type":"job.ended","data":{"job_id":"x","status":"succeeded"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged.Header = http.Header{"Webhook-Id": {"msg_x"}, "Webhook-Timestamp": {strconv.FormatInt(time.Now().Unix(), 10)}, "Webhook-Signature": {"v1,AAAA"}}
+	forged.Header = http.Header{
+		"Webhook-Id":        {"msg_x"},
+		"Webhook-Timestamp": {strconv.FormatInt(time.Now().Unix(), 10)}, "Webhook-Signature": {"v1,AAAA"},
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	response, err := client.Do(forged)
 	if err != nil {

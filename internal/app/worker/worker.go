@@ -76,7 +76,9 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 
 // openSandboxes makes the machine and the first sandboxes ready, and logs how this machine enforces the limits of
 // jobs.
-func openSandboxes(ctx context.Context, settings Settings, logger *slog.Logger, cleanups *app.Cleanups) (nsjail.Provider, error) {
+func openSandboxes(
+	ctx context.Context, settings Settings, logger *slog.Logger, cleanups *app.Cleanups,
+) (nsjail.Provider, error) {
 	host, err := nsjail.Open(ctx, settings.Sandbox)
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
@@ -91,7 +93,8 @@ func openSandboxes(ctx context.Context, settings Settings, logger *slog.Logger, 
 	cleanups.AddFunc("sandboxes", sandboxBound, provider.Close)
 	version, err := host.CgroupVersion()
 	if err != nil {
-		logger.Warn("cgroups unusable: limits on memory, processes and CPU time hold for each process only", "reason", err)
+		logger.Warn("cgroups unusable: limits on memory, processes and CPU time hold for each process only", "reason",
+			err)
 		version = "none"
 	}
 	logger.Info("sandboxes ready", "kind", provider.Kind(), "cgroups", version)
@@ -111,15 +114,17 @@ func startSweep(ctx context.Context, stored *files.Store, logger *slog.Logger) (
 	}
 }
 
-// openRedis opens the connections to Redis. It fails if Redis is too old, and only warns if Redis does not answer, since
-// the worker waits for it.
-func openRedis(ctx context.Context, settings redisconn.Settings, logger *slog.Logger, cleanups *app.Cleanups) (redis.UniversalClient, error) {
+// openRedis opens the connections to Redis. It fails if Redis is too old, and only warns if Redis does not answer,
+// since the worker waits for it.
+func openRedis(
+	ctx context.Context, settings redisconn.Settings, logger *slog.Logger, cleanups *app.Cleanups,
+) (redis.UniversalClient, error) {
 	client, err := settings.Open()
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
-	// Waits for the TLS close of each connection, which a Redis that hangs does not read. Its error is ignored: Redis may
-	// be gone before the worker.
+	// Waits for the TLS close of each connection, which a Redis that hangs does not read. Its error is ignored: Redis
+	// may be gone before the worker.
 	cleanups.AddFunc("Redis client", cleanupBound, func() { _ = client.Close() })
 	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()

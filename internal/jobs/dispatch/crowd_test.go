@@ -31,7 +31,10 @@ func beBusy(t *testing.T) {
 func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	beBusy(t)
-	request := jobs.Request{Script: "x", Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 128<<10)}}}}
+	request := jobs.Request{
+		Script: "x",
+		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 128<<10)}}},
+	}
 	for range 3 {
 		var all sync.WaitGroup
 		for range 200 {

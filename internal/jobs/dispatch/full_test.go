@@ -34,7 +34,8 @@ func TestAFullStorageIsNamed(t *testing.T) {
 				if errors.As(err, &told) && name == "memory" && told.Code == jobs.CodeQueueFull {
 					continue // the measurement of Redis's memory, once a second, came first
 				}
-				if !errors.As(err, &told) || told.Code != jobs.CodeUnavailable || !strings.Contains(told.Message, "storage is full") || told.RetryAfterSeconds == 0 {
+				if !errors.As(err, &told) || told.Code != jobs.CodeUnavailable ||
+					!strings.Contains(told.Message, "storage is full") || told.RetryAfterSeconds == 0 {
 					t.Errorf("%s: got %v", what, err)
 				}
 			}

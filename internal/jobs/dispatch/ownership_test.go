@@ -83,7 +83,8 @@ func TestASynchronousJobIsDroppedAtItsOwnStartDeadline(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.alive(t)
-	record, err := s.Execute(t.Context(), jobs.Request{Script: "x", StartWithin: 50 * time.Millisecond}, "r", 300*time.Millisecond)
+	record, err := s.Execute(t.Context(), jobs.Request{Script: "x", StartWithin: 50 * time.Millisecond}, "r",
+		300*time.Millisecond)
 	if err != nil || record.Outcome == nil || record.Outcome.Failure.Code != jobs.CodeNotStarted {
 		t.Errorf("got %+v, %v", record, err)
 	}

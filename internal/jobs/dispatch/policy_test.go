@@ -14,7 +14,10 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	ask := func(memoryMB int64) (jobs.RequestedLimits, error) {
 		t.Helper()
-		request := jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: memoryMB << 20}}}
+		request := jobs.Request{
+			Script: "x", Async: true,
+			Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: memoryMB << 20}},
+		}
 		record, err := s.Submit(t.Context(), request, "r")
 		if err != nil {
 			return jobs.RequestedLimits{}, err
@@ -31,7 +34,9 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	if err := s.store.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(*s.fleet.Load()) == 0 || (*s.fleet.Load())[0] != ceilings; time.Sleep(5 * time.Millisecond) {
+	deadline := time.Now().Add(10 * time.Second)
+	for len(*s.fleet.Load()) == 0 || (*s.fleet.Load())[0] != ceilings {
+		time.Sleep(5 * time.Millisecond)
 		if time.Now().After(deadline) {
 			t.Fatal("the API does not learn the ceilings")
 		}
@@ -45,7 +50,10 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	lines := []jobs.ItemRequest{
-		{Request: jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: 600 << 20}}}},
+		{Request: jobs.Request{
+			Script: "x", Async: true,
+			Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: 600 << 20}},
+		}},
 		{Request: jobs.Request{Script: "x", Async: true}},
 	}
 	batch, err := s.SubmitBatch(t.Context(), jobs.BatchRequest{Items: lines}, "r")

@@ -14,7 +14,10 @@ import (
 )
 
 func output(name, content string) jobs.OutputFile {
-	return jobs.OutputFile{Name: name, Size: int64(len(content)), MediaType: jobs.MediaType(name), Content: []byte(content)}
+	return jobs.OutputFile{
+		Name: name, Size: int64(len(content)), MediaType: jobs.MediaType(name),
+		Content: []byte(content),
+	}
 }
 
 func open(t *testing.T, url string) *Store {
@@ -45,7 +48,10 @@ func TestFolder(t *testing.T) {
 func testStore(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()
-	kept := []jobs.OutputFile{output("a/../../é.png", "one"), output("b", strings.Repeat("x", 5<<20)), output("empty", "")}
+	kept := []jobs.OutputFile{
+		output("a/../../é.png", "one"), output("b", strings.Repeat("x", 5<<20)),
+		output("empty", ""),
+	}
 	if err := s.Put(ctx, jobs.NewID(), kept, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +73,13 @@ func testStore(t *testing.T, s *Store) {
 	for _, step := range []struct {
 		after   time.Duration
 		removed int
-	}{{0, 0}, {expirySlack - 30*time.Second, 0}, {expirySlack + 2*time.Second, 1}, {expirySlack + 2*time.Second, 0}, {expirySlack + time.Hour + 2*time.Second, 3}} {
+	}{
+		{0, 0},
+		{expirySlack - 30*time.Second, 0},
+		{expirySlack + 2*time.Second, 1},
+		{expirySlack + 2*time.Second, 0},
+		{expirySlack + time.Hour + 2*time.Second, 3},
+	} {
 		removed, err := s.Sweep(ctx, time.Now().Add(step.after))
 		if err != nil || removed != step.removed {
 			t.Errorf("after %v: %d were removed, want %d; %v", step.after, removed, step.removed, err)

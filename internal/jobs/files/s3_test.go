@@ -15,7 +15,8 @@ import (
 // s3Server returns the path of a real S3 server, which it builds if needed.
 func s3Server(t *testing.T) string {
 	t.Helper()
-	path, err := exec.CommandContext(t.Context(), "go", "-C", "../../../tools/s3", "tool", "-n", "github.com/versity/versitygw/cmd/versitygw").Output()
+	path, err := exec.CommandContext(t.Context(), "go", "-C", "../../../tools/s3", "tool", "-n",
+		"github.com/versity/versitygw/cmd/versitygw").Output()
 	if err != nil {
 		t.Fatalf("build the S3 server: %v", err)
 	}
@@ -39,7 +40,8 @@ func TestS3(t *testing.T) {
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "cellblock")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-a-test")
-	server := exec.CommandContext(t.Context(), program, "--port", addr, "--access", "cellblock", "--secret", "secret-of-a-test",
+	server := exec.CommandContext(t.Context(), program, "--port", addr, "--access", "cellblock", "--secret",
+		"secret-of-a-test",
 		"posix", "--nometa", dir)
 	server.Stdout, server.Stderr = t.Output(), t.Output()
 	if err := server.Start(); err != nil {

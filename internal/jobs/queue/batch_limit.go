@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// batchLimiter bounds the concurrent jobs of batches of one consumer, so that its other places are free for single jobs,
-// however many and long the batches are. asynq has no such bound: at the limit, their queue is not polled.
+// batchLimiter bounds the concurrent jobs of batches of one consumer, so that its other places are free for single
+// jobs, however many and long the batches are. asynq has no such bound: at the limit, their queue is not polled.
 type batchLimiter struct {
 	limit   int64
 	running atomic.Int64

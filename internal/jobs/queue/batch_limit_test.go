@@ -26,7 +26,8 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 	var atWork, most, done atomic.Int64
 	arrived, finished := make(chan struct{}, 1), make(chan struct{})
 	hold := make(chan struct{})
-	consumer := NewConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 3, BatchConcurrency: 2, ShutdownTimeout: 10 * time.Second},
+	consumer := NewConsumer(redistest.Client(t, url),
+		ConsumerSettings{Concurrency: 3, BatchConcurrency: 2, ShutdownTimeout: 10 * time.Second},
 		func(_ context.Context, d Delivery) error {
 			if d.ID == single {
 				arrived <- struct{}{}
@@ -90,7 +91,8 @@ func TestAFullShareTakesNoOthersToken(t *testing.T) {
 	begun, hold := make(chan time.Time, 2), make(chan struct{})
 	free := sync.OnceFunc(func() { close(hold) })
 	for range 2 {
-		consumer := NewConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 2, BatchConcurrency: 1, ShutdownTimeout: 10 * time.Second},
+		consumer := NewConsumer(redistest.Client(t, url),
+			ConsumerSettings{Concurrency: 2, BatchConcurrency: 1, ShutdownTimeout: 10 * time.Second},
 			func(context.Context, Delivery) error {
 				begun <- time.Now()
 				<-hold

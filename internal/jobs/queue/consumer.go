@@ -70,7 +70,9 @@ type Consumer struct {
 
 // NewConsumer returns a consumer on a client that the caller owns and closes later. It uses one connection for its
 // wait and Concurrency + 2 others.
-func NewConsumer(client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
+func NewConsumer(
+	client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger,
+) *Consumer {
 	return newConsumer(client, lane{
 		tokens: wakeKey, batchTokens: batchWakeKey, queues: weights, forwardInterval: forwardInterval,
 		retryDelay: retryDelay,
@@ -97,7 +99,9 @@ type lane struct {
 	retryDelay      asynq.RetryDelayFunc
 }
 
-func newConsumer(client redis.UniversalClient, lane lane, settings ConsumerSettings, handle Handler, logger *slog.Logger) *Consumer {
+func newConsumer(
+	client redis.UniversalClient, lane lane, settings ConsumerSettings, handle Handler, logger *slog.Logger,
+) *Consumer {
 	stopping := make(chan struct{})
 	wrapped := &consumerClient{
 		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: len(lane.queues),

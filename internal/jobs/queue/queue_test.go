@@ -24,7 +24,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func consume(t *testing.T, url string, concurrency int, handle Handler) *Consumer {
 	t.Helper()
 	client := redistest.Client(t, url)
-	c := NewConsumer(client, ConsumerSettings{Concurrency: concurrency, ShutdownTimeout: 10 * time.Second}, handle, slog.New(slog.DiscardHandler))
+	c := NewConsumer(client, ConsumerSettings{Concurrency: concurrency, ShutdownTimeout: 10 * time.Second}, handle,
+		slog.New(slog.DiscardHandler))
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

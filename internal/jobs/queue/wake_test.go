@@ -78,7 +78,8 @@ func TestCommandsPerJobDoNotGrowWithIdleWorkers(t *testing.T) {
 				enqueue(t, producer, jobs.NewID())
 				<-handled
 			}
-			eventually(t, "all tasks are done", 5*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
+			eventually(t, "all tasks are done",
+				5*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
 			perJob := float64(commandCalls(t, client)-before) / count
 			t.Logf("%d idle workers: %.1f commands for each job, those inside scripts included", consumers, perJob)
 			if perJob > 40 {

@@ -58,7 +58,9 @@ type againError struct{ after time.Duration }
 func (e *againError) Error() string { return "to be sent again" }
 
 // NewWebhookConsumer is NewConsumer for webhooks.
-func NewWebhookConsumer(client redis.UniversalClient, settings ConsumerSettings, handle WebhookHandler, logger *slog.Logger) *Consumer {
+func NewWebhookConsumer(
+	client redis.UniversalClient, settings ConsumerSettings, handle WebhookHandler, logger *slog.Logger,
+) *Consumer {
 	return newConsumer(client, lane{
 		tokens: webhookWakeKey, queues: map[string]int{webhookQueue: 1}, forwardInterval: webhookForward,
 		retryDelay: webhookDelay,

@@ -13,7 +13,8 @@ import (
 
 func consumeWebhooks(t *testing.T, url string, handle WebhookHandler) *Consumer {
 	t.Helper()
-	c := NewWebhookConsumer(redistest.Client(t, url), ConsumerSettings{Concurrency: 2, ShutdownTimeout: 10 * time.Second}, handle, slog.New(slog.DiscardHandler))
+	c := NewWebhookConsumer(redistest.Client(t, url),
+		ConsumerSettings{Concurrency: 2, ShutdownTimeout: 10 * time.Second}, handle, slog.New(slog.DiscardHandler))
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,11 @@ func TestWebhooksComeAgainWhenAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i, want := range []struct{ least, most time.Duration }{{0, time.Second}, {1200 * time.Millisecond, 4 * time.Second}, {time.Second, 5 * time.Second}} {
+	for i, want := range []struct{ least, most time.Duration }{
+		{0, time.Second},
+		{1200 * time.Millisecond, 4 * time.Second},
+		{time.Second, 5 * time.Second},
+	} {
 		select {
 		case at := <-came:
 			if took := at.Sub(last); took < want.least || took > want.most {

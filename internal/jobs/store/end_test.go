@@ -63,7 +63,8 @@ func TestTheEndIsPublishedOnce(t *testing.T) {
 func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
 	s, _ := open(t)
 	for _, result := range []string{
-		`3.0`, `-0.0`, `1180591620717411303424`, `{"b":1,"a":2}`, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00<&>"`, `"é<&>"`, ` [ 1 ]`, `null`, `""`,
+		`3.0`, `-0.0`, `1180591620717411303424`, `{"b":1,"a":2}`, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00<&>"`, `"é<&>"`,
+		` [ 1 ]`, `null`, `""`,
 		`"` + strings.Repeat("x", 4<<20-2) + `"`,
 	} {
 		job := create(t, s)
@@ -127,7 +128,8 @@ func TestTheFirstEndStands(t *testing.T) {
 		t.Error("the first end, sent again, does not know itself")
 	}
 	after := get(t, s, job.ID)
-	if after.State != jobs.StateFailed || after.Outcome.Failure.Code != jobs.CodeTimeout || !after.FinishedAt.Equal(before.FinishedAt) {
+	if after.State != jobs.StateFailed || after.Outcome.Failure.Code != jobs.CodeTimeout ||
+		!after.FinishedAt.Equal(before.FinishedAt) {
 		t.Errorf("got %+v", after)
 	}
 	if holder := fence(t, s, job.ID, "b"); !holder.Ended || holder.Token != "a" {

@@ -14,8 +14,8 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// reservationTTL is how long an idempotency record lives whose job never ends, such as one left by a crash before the job
-// was stored. The end of a job replaces it by the TTL of its record.
+// reservationTTL is how long an idempotency record lives whose job never ends, such as one left by a crash before the
+// job was stored. The end of a job replaces it by the TTL of its record.
 const reservationTTL = 48 * time.Hour
 
 // IdempotencyKey returns the Redis key of the record for a client's key. It contains a hash of that key, so that it
@@ -38,11 +38,12 @@ if not bound then
 end
 return bound`)
 
-// ReserveKey binds an idempotency record to a job unless it is bound already, and returns the id of the job to which it is
-// bound. fingerprint identifies the request. It returns a *jobs.Error with CodeIdempotencyMismatch if the record is
+// ReserveKey binds an idempotency record to a job unless it is bound already, and returns the id of the job to which it
+// is bound. fingerprint identifies the request. It returns a *jobs.Error with CodeIdempotencyMismatch if the record is
 // bound to another request.
 func (s *Store) ReserveKey(ctx context.Context, key, id, fingerprint string) (string, error) {
-	reply, err := reserveKeyScript.Run(ctx, s.client, []string{key}, id+" "+fingerprint, reservationTTL.Milliseconds()).Text()
+	reply, err := reserveKeyScript.Run(ctx, s.client, []string{key}, id+" "+fingerprint,
+		reservationTTL.Milliseconds()).Text()
 	if err != nil {
 		return "", fmt.Errorf("claim an idempotency key: %w", err)
 	}
@@ -73,7 +74,8 @@ if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
 end
 return 0`)
 
-// ReleaseKey deletes the idempotency record of a job that never ran, so that the client's next attempt creates a new job.
+// ReleaseKey deletes the idempotency record of a job that never ran, so that the client's next attempt creates a new
+// job.
 func (s *Store) ReleaseKey(ctx context.Context, key, id string) error {
 	if err := releaseKeyScript.Run(ctx, s.client, []string{key}, id).Err(); err != nil {
 		return fmt.Errorf("release an idempotency key: %w", err)

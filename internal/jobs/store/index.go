@@ -89,9 +89,9 @@ type EndedJob struct {
 	Webhook bool
 }
 
-// FinalizeJob completes the end of a job: it records the end in the job's batch, queues the webhook, sets the TTL of the
-// idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that the
-// reaper repeats all of them if one fails.
+// FinalizeJob completes the end of a job: it records the end in the job's batch, queues the webhook, sets the TTL of
+// the idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that
+// the reaper repeats all of them if one fails.
 func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 	err := s.finalizeItem(ctx, ended.Batch, ended.State)
 	if ended.Webhook {

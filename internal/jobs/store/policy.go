@@ -51,7 +51,8 @@ type storedLimits struct {
 
 func toStoredLimits(l jobs.RequestedLimits, open bool) storedLimits {
 	return storedLimits{
-		WallUS: l.Wall.Microseconds(), CPUUS: l.CPU.Microseconds(), Memory: l.MemoryBytes, Processes: l.Processes, Output: l.OutputBytes, Open: open,
+		WallUS: l.Wall.Microseconds(), CPUUS: l.CPU.Microseconds(), Memory: l.MemoryBytes, Processes: l.Processes,
+		Output: l.OutputBytes, Open: open,
 	}
 }
 

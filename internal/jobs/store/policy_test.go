@@ -30,7 +30,8 @@ func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 			t.Errorf("%s: files are kept for %s, %v, want %s", name, worker.TTL(taken), err, c.want)
 		}
 		end(t, worker, job.ID, succeeded("1"))
-		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want || ttl < c.want-time.Minute {
+		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want ||
+			ttl < c.want-time.Minute {
 			t.Errorf("%s: the record is kept for %s, want %s", name, ttl, c.want)
 		}
 	}
@@ -121,7 +122,8 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 		if !end(t, s, job.ID, failed(jobs.CodeInternal)) {
 			t.Errorf("%s: the end does not stand", name)
 		}
-		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl <= 0 || ttl > settings.SyncResultTTL {
+		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl <= 0 ||
+			ttl > settings.SyncResultTTL {
 			t.Errorf("%s: the record is kept for %s", name, ttl)
 		}
 	}
@@ -154,7 +156,8 @@ func TestAJobThatNoWorkerAllowsIsDroppedWithTheLimit(t *testing.T) {
 	if dropped, err := s.WithdrawLate(t.Context(), job.ID); !dropped || err != nil {
 		t.Fatalf("dropped: %v, %v", dropped, err)
 	}
-	if f := get(t, s, job.ID).Outcome.Failure; f.Code != jobs.CodeNotStarted || !strings.HasPrefix(f.Message, "no worker allows memory_mb 700, ") {
+	if f := get(t, s, job.ID).Outcome.Failure; f.Code != jobs.CodeNotStarted ||
+		!strings.HasPrefix(f.Message, "no worker allows memory_mb 700, ") {
 		t.Errorf("got %+v", f)
 	}
 }

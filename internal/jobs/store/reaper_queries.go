@@ -87,7 +87,8 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 	fields := make([]*redis.SliceCmd, len(ids))
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
-		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by", "idempotency", "withdrawn", "batch", "webhook")
+		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by",
+			"idempotency", "withdrawn", "batch", "webhook")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -100,7 +101,8 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 		open[i] = OpenJob{
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
-			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)), Webhook: text(9) != "",
+			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)),
+			Webhook: text(9) != "",
 		}
 	}
 	return now, open, nil

@@ -27,8 +27,8 @@ end
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
 func (o OpenJob) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.After(o.StartBy) }
 
-// WithdrawLate ends a queued job whose start deadline has passed with CodeNotStarted, and reports whether it did. It does
-// nothing to a job that is running, has ended, may still be started or does not exist.
+// WithdrawLate ends a queued job whose start deadline has passed with CodeNotStarted, and reports whether it did. It
+// does nothing to a job that is running, has ended, may still be started or does not exist.
 func (s *Store) WithdrawLate(ctx context.Context, id string) (bool, error) {
 	message, err := s.notStartedMessage(ctx, id)
 	if err != nil {
@@ -37,8 +37,8 @@ func (s *Store) WithdrawLate(ctx context.Context, id string) (bool, error) {
 	return s.end(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: message}}, whenLate)
 }
 
-// notStartedMessage returns the message for a job that was not started. It names the limit that no worker allows, if that
-// is the reason.
+// notStartedMessage returns the message for a job that was not started. It names the limit that no worker allows, if
+// that is the reason.
 func (s *Store) notStartedMessage(ctx context.Context, id string) (string, error) {
 	stored, err := s.client.HGet(ctx, jobKey(id), "limits").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

@@ -90,11 +90,13 @@ func TestAJobsWay(t *testing.T) {
 		t.Fatalf("queued: %+v", queued)
 	}
 	holder := fence(t, s, job.ID, "a")
-	if holder.Token != "a" || holder.Owner != "worker of a" || holder.Ended || !holder.CreatedAt.Equal(queued.CreatedAt) {
+	if holder.Token != "a" || holder.Owner != "worker of a" || holder.Ended ||
+		!holder.CreatedAt.Equal(queued.CreatedAt) {
 		t.Fatalf("got %+v", holder)
 	}
 	running := get(t, s, job.ID)
-	if running.State != jobs.StateRunning || !running.StartedAt.Equal(holder.StartedAt) || running.StartedAt.Before(running.CreatedAt) {
+	if running.State != jobs.StateRunning || !running.StartedAt.Equal(holder.StartedAt) ||
+		running.StartedAt.Before(running.CreatedAt) {
 		t.Fatalf("running: %+v", running)
 	}
 	if ttl := client.PTTL(t.Context(), key(job.ID)).Val(); ttl != -1 {
@@ -194,7 +196,8 @@ func TestStatesOfMany(t *testing.T) {
 	fence(t, s, running.ID, "a")
 	end(t, s, ended.ID, succeeded("1"))
 	got, err := s.States(t.Context(), []string{queued.ID, jobs.NewID(), running.ID, ended.ID})
-	if err != nil || len(got) != 3 || got[queued.ID] != jobs.StateQueued || got[running.ID] != jobs.StateRunning || got[ended.ID] != jobs.StateSucceeded {
+	if err != nil || len(got) != 3 || got[queued.ID] != jobs.StateQueued || got[running.ID] != jobs.StateRunning ||
+		got[ended.ID] != jobs.StateSucceeded {
 		t.Errorf("got %v, %v", got, err)
 	}
 	if got, err := s.States(t.Context(), nil); err != nil || len(got) != 0 {

@@ -75,7 +75,8 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, client, queue := openWithWebhooks(t)
 			job := create(t, s, withWebhook)
-			if got := get(t, s, job.ID).Webhook; got == nil || got.URL != webhookURL || got.Status != jobs.WebhookWaiting {
+			if got := get(t, s, job.ID).Webhook; got == nil || got.URL != webhookURL ||
+				got.Status != jobs.WebhookWaiting {
 				t.Errorf("before: %+v", got)
 			}
 			queue.err = errors.New("away")
@@ -87,14 +88,19 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 			}
 			queue.err = nil
 			_, open, err := s.DueJobs(t.Context(), 10)
-			for deadline := time.Now().Add(3 * time.Second); err == nil && len(open) == 0 && time.Now().Before(deadline); {
+			deadline := time.Now().Add(3 * time.Second)
+			for err == nil && len(open) == 0 && time.Now().Before(deadline) {
 				time.Sleep(20 * time.Millisecond)
 				_, open, err = s.DueJobs(t.Context(), 10)
 			}
 			if err != nil || len(open) != 1 || !open[0].Webhook || !open[0].State.Ended() {
 				t.Fatalf("the reaper sees %+v, %v", open, err)
 			}
-			if err := s.FinalizeJob(t.Context(), store.EndedJob{ID: job.ID, State: open[0].State, TTL: open[0].TTL, Webhook: open[0].Webhook}); err != nil {
+			if err := s.FinalizeJob(t.Context(),
+				store.EndedJob{
+					ID: job.ID, State: open[0].State, TTL: open[0].TTL,
+					Webhook: open[0].Webhook,
+				}); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(queue.ids, []string{job.ID}) || isOpen(t, client, job.ID) {
@@ -134,7 +140,10 @@ func TestJobsWithoutAWebhookPayNothing(t *testing.T) {
 	// The end and its settling, each once, or twice if Redis has not cached the script.
 	delete(spent, "evalsha")
 	delete(spent, "eval")
-	want := map[string]int{"hmget": 1, "time": 1, "hset": 2, "hdel": 1, "pexpire": 1, "publish": 1, "zrem": 1, "incr": 1}
+	want := map[string]int{
+		"hmget": 1, "time": 1, "hset": 2, "hdel": 1, "pexpire": 1, "publish": 1,
+		"zrem": 1, "incr": 1,
+	}
 	for name, n := range spent {
 		if want[name] != n {
 			t.Errorf("%s: %d times, want %d", name, n, want[name])
@@ -183,7 +192,8 @@ func TestRecordsWithAWebhookAreKept(t *testing.T) {
 			t.Errorf("%s: taken as %+v, %v", name, taken, err)
 		}
 		end(t, s, job.ID, succeeded("1"))
-		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want || ttl < c.want-time.Minute {
+		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want ||
+			ttl < c.want-time.Minute {
 			t.Errorf("%s: kept for %s, want %s", name, ttl, c.want)
 		}
 	}
@@ -203,7 +213,8 @@ func TestAttemptsAreNoted(t *testing.T) {
 	job := create(t, s, withWebhook)
 	end(t, s, job.ID, succeeded("1"))
 	first := begin(t, s, job.ID)
-	if first.URL != webhookURL || first.Status != jobs.WebhookPending || first.Attempts != 1 || time.Since(first.LastAttemptAt).Abs() > 5*time.Second {
+	if first.URL != webhookURL || first.Status != jobs.WebhookPending || first.Attempts != 1 ||
+		time.Since(first.LastAttemptAt).Abs() > 5*time.Second {
 		t.Errorf("begun: %+v", first)
 	}
 	first.ResponseStatus, first.Error = 500, "status"

@@ -74,7 +74,9 @@ func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, 
 }
 
 // HeartbeatWithin is Heartbeat for a worker that takes no job with limits above its ceilings.
-func (s *Store) HeartbeatWithin(ctx context.Context, owner string, ttl time.Duration, ceilings jobs.RequestedLimits, held ...string) error {
+func (s *Store) HeartbeatWithin(
+	ctx context.Context, owner string, ttl time.Duration, ceilings jobs.RequestedLimits, held ...string,
+) error {
 	encoded, err := encodeLimits(ceilings, false)
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)

@@ -87,7 +87,10 @@ func (c *client) post(ctx context.Context, url string, header http.Header, body 
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 	}
-	return answer{status: response.StatusCode, retryAfter: retryAfter(response), wrong: wrongOfStatus(response.StatusCode)}
+	return answer{
+		status: response.StatusCode, retryAfter: retryAfter(response),
+		wrong: wrongOfStatus(response.StatusCode),
+	}
 }
 
 func wrongOfStatus(status int) string {
@@ -112,7 +115,8 @@ func wrongOf(ctx context.Context, err error) string {
 	var alert tls.AlertError
 	var unknown x509.UnknownAuthorityError
 	switch {
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
+	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork),
+		errors.Is(err, ssrf.ErrInvalidHostPort):
 		return wrongAddress
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return wrongTimeout

@@ -51,7 +51,8 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 	if change != nil {
 		change(&settings)
 	}
-	b := &bench{Store: store.New(redistest.Open(t), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithWebhooks(enqueued{})}
+	b := &bench{Store: store.New(redistest.Open(t),
+		store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithWebhooks(enqueued{})}
 	var err error
 	b.Sender, err = newSender(Config{
 		Settings: settings, Records: b.Store, Agent: "Cellblock/test",
@@ -105,7 +106,10 @@ func serve(t *testing.T, address string, handle http.HandlerFunc) *httptest.Serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handle, ReadHeaderTimeout: time.Second}}
+	server := &httptest.Server{
+		Listener: listener,
+		Config:   &http.Server{Handler: handle, ReadHeaderTimeout: time.Second},
+	}
 	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelDebug)
 	server.Start()
 	t.Cleanup(server.Close)
@@ -150,7 +154,8 @@ func TestDelivery(t *testing.T) {
 		if err != nil || hook.Verify(body, r.Header) != nil {
 			t.Errorf("the message cannot be verified: %v, %v", err, hook.Verify(body, r.Header))
 		}
-		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" || r.UserAgent() != "Cellblock/test" || r.URL.RawQuery != "token=hunter2" {
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" ||
+			r.UserAgent() != "Cellblock/test" || r.URL.RawQuery != "token=hunter2" {
 			t.Errorf("%s %s, %v", r.Method, r.URL, r.Header)
 		}
 		ids, bodies = append(ids, r.Header.Get("Webhook-Id")), append(bodies, string(body))
@@ -162,10 +167,12 @@ func TestDelivery(t *testing.T) {
 	})
 	id := b.ended(t, server.URL+"/path?token=hunter2")
 	got, again := b.send(t, id)
-	if got.Status != jobs.WebhookPending || got.Attempts != 1 || got.ResponseStatus != 500 || got.Error != "status" || again < time.Minute || again > 90*time.Second {
+	if got.Status != jobs.WebhookPending || got.Attempts != 1 || got.ResponseStatus != 500 || got.Error != "status" ||
+		again < time.Minute || again > 90*time.Second {
 		t.Errorf("first: %+v, again in %s", got, again)
 	}
-	if got, again = b.send(t, id); got.Status != jobs.WebhookDelivered || got.Attempts != 2 || got.ResponseStatus != 204 || got.Error != "" || again != 0 || !got.NextAttemptAt.IsZero() {
+	if got, again = b.send(t, id); got.Status != jobs.WebhookDelivered || got.Attempts != 2 ||
+		got.ResponseStatus != 204 || got.Error != "" || again != 0 || !got.NextAttemptAt.IsZero() {
 		t.Errorf("second: %+v, again in %s", got, again)
 	}
 	// The queue may deliver the job's id once more.
@@ -182,7 +189,8 @@ func TestDelivery(t *testing.T) {
 		t.Errorf("observed %q", got)
 	}
 	log := b.log.String()
-	if strings.Contains(log, "hunter2") || strings.Contains(log, "/path") || strings.Contains(log, "whsec") || !strings.Contains(log, `"host":"`+server.Listener.Addr().String()+`"`) {
+	if strings.Contains(log, "hunter2") || strings.Contains(log, "/path") || strings.Contains(log, "whsec") ||
+		!strings.Contains(log, `"host":"`+server.Listener.Addr().String()+`"`) {
 		t.Errorf("the log has %s", log)
 	}
 }
@@ -225,19 +233,27 @@ func TestWhatCanGoWrong(t *testing.T) {
 			}
 		}), 0, "timeout"},
 		{"down", closed.URL, 0, "connection_refused"},
-		{"cut", answering(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), 0, "connection_failed"},
+		{
+			"cut", answering(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), 0,
+			"connection_failed",
+		},
 		{"another protocol", strings.Replace(secure.URL, "https", "http", 1), 400, "status"},
 		{"no TLS", strings.Replace(answering(http.NotFound), "http", "https", 1), 0, "tls_failed"},
 		{"unknown authority", secure.URL, 0, "tls_failed"},
 		{"loopback", "http://" + elsewhere, 0, "address_not_allowed"},
 		{"loopback by name", "http://localhost:" + strings.Split(elsewhere, ":")[1], 0, "address_not_allowed"},
 		{"loopback, short", "http://127.1:" + strings.Split(elsewhere, ":")[1], 0, ""},
-		{"large header", answering(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }), 0, "connection_failed"},
+		{
+			"large header",
+			answering(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }),
+			0, "connection_failed",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			got, again := b.send(t, b.ended(t, c.url))
-			if c.wrong != "" && got.Error != c.wrong || got.ResponseStatus != c.status || got.Status != jobs.WebhookPending || again == 0 {
+			if c.wrong != "" && got.Error != c.wrong || got.ResponseStatus != c.status ||
+				got.Status != jobs.WebhookPending || again == 0 {
 				t.Errorf("got %+v, again in %s", got, again)
 			}
 		})
@@ -286,7 +302,8 @@ func TestSwitchingProtocols(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
+		_, _ = io.WriteString(conn,
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: silence\r\n\r\n")
 		// Wait for the sender to close it, or long enough for the test to fail.
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		_, _ = io.Copy(io.Discard, conn)
@@ -294,7 +311,8 @@ func TestSwitchingProtocols(t *testing.T) {
 		close(ended)
 	})
 	start := time.Now()
-	if got, again := b.send(t, b.ended(t, server.URL)); got.Error != "status" || got.ResponseStatus != http.StatusSwitchingProtocols || again == 0 {
+	if got, again := b.send(t, b.ended(t, server.URL)); got.Error != "status" ||
+		got.ResponseStatus != http.StatusSwitchingProtocols || again == 0 {
 		t.Errorf("got %+v, again in %s", got, again)
 	}
 	if took := time.Since(start); took > 2*time.Second {
@@ -318,7 +336,8 @@ func TestTheLastAttempts(t *testing.T) {
 		t.Errorf("got %+v, again in %s", got, again)
 	}
 	status = http.StatusGone
-	if got, again := b.send(t, b.ended(t, server.URL)); got.Status != jobs.WebhookFailed || got.Attempts != 1 || got.Error != "gone" || again != 0 {
+	if got, again := b.send(t, b.ended(t, server.URL)); got.Status != jobs.WebhookFailed || got.Attempts != 1 ||
+		got.Error != "gone" || again != 0 {
 		t.Errorf("gone: %+v, again in %s", got, again)
 	}
 	if again, err := b.Send(t.Context(), jobs.NewID()); again != 0 || err != nil {
@@ -344,7 +363,10 @@ func TestUnreadableRecordIsNoAttempt(t *testing.T) {
 
 func TestRetryAfterIsRespected(t *testing.T) {
 	b := open(t, func(s *Settings) { s.Pause = time.Second })
-	for value, want := range map[string]time.Duration{"30": 30 * time.Second, "999": time.Minute, "x": time.Second, "": time.Second} {
+	for value, want := range map[string]time.Duration{
+		"30": 30 * time.Second, "999": time.Minute, "x": time.Second,
+		"": time.Second,
+	} {
 		server := serve(t, "127.0.0.2:0", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", value)
 			w.WriteHeader(http.StatusTooManyRequests)

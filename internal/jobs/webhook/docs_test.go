@@ -116,7 +116,8 @@ func TestReceive(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "receiver.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", program, "-overlay", replacements, "cellblock/docs/receiver")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-o", program, "-overlay", replacements,
+		"cellblock/docs/receiver")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

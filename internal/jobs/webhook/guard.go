@@ -27,7 +27,8 @@ func newGuard(allow []netip.Prefix) guard {
 			v6 = append(v6, prefix)
 		}
 	}
-	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...), ssrf.WithDeniedV4Prefixes(metadata...))}
+	return guard{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...),
+		ssrf.WithDeniedV4Prefixes(metadata...))}
 }
 
 // control is called by net.Dialer with the resolved address, before it connects.
@@ -47,7 +48,8 @@ func (g guard) check(webhookURL string) *jobs.Error {
 	}
 	// Go connects to the IPv4 address inside a mapped address.
 	if g.guardian.SafeAddr(addr.Unmap()) != nil || addr.Is4In6() {
-		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" has an address that webhooks must not go to: only public ones, and those of CALLBACK_ALLOW`)
+		return jobs.Errorf(jobs.CodeInvalidRequest,
+			`"callback_url" has an address that webhooks must not go to: only public ones, and those of CALLBACK_ALLOW`)
 	}
 	return nil
 }

@@ -60,7 +60,9 @@ func (s Settings) Validate(ttl time.Duration) error {
 		errs = append(errs, fmt.Errorf("CALLBACK_PAUSE must be at least %s", leastPause))
 	}
 	if len(errs) == 0 && !s.fitsInto(ttl) {
-		errs = append(errs, fmt.Errorf("CALLBACK_ATTEMPTS and CALLBACK_PAUSE take longer than RESULT_TTL (%s), after which the job is forgotten", ttl))
+		errs = append(errs,
+			fmt.Errorf("CALLBACK_ATTEMPTS and CALLBACK_PAUSE take longer than RESULT_TTL (%s), "+
+				"after which the job is forgotten", ttl))
 	}
 	return errors.Join(errs...)
 }

@@ -18,7 +18,8 @@ const (
 )
 
 // errSecret contains no part of the secret.
-var errSecret = errors.New("CALLBACK_SECRET must be whsec_ and 24 to 64 bytes in base64, or several of these with spaces between them")
+var errSecret = errors.New(
+	"CALLBACK_SECRET must be whsec_ and 24 to 64 bytes in base64, or several of these with spaces between them")
 
 // signer signs messages with every secret.
 type signer []*webhooks.Webhook

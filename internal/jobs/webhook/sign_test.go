@@ -32,7 +32,10 @@ func TestSignature(t *testing.T) {
 	if err := s.sign(header, vectorID, time.Unix(1614265330, 999), []byte(vectorBody)); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"webhook-id": vectorID, "webhook-timestamp": "1614265330", "webhook-signature": vectorSignature} {
+	for name, want := range map[string]string{
+		"webhook-id": vectorID, "webhook-timestamp": "1614265330",
+		"webhook-signature": vectorSignature,
+	} {
 		if got := header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
@@ -74,9 +77,11 @@ func TestEverySecretSigns(t *testing.T) {
 func TestSecretsThatWillNotDo(t *testing.T) {
 	for _, secret := range []string{
 		"", " ", "whsec_", "secret", secretOf(23), secretOf(65), strings.TrimPrefix(secretOf(32), secretPrefix),
-		vectorSecret + "!", vectorSecret + " x", strings.Repeat("x", 1000), "whpk_" + strings.TrimPrefix(vectorSecret, secretPrefix),
+		vectorSecret + "!", vectorSecret + " x", strings.Repeat("x", 1000),
+		"whpk_" + strings.TrimPrefix(vectorSecret, secretPrefix),
 	} {
-		if _, err := newSigner(secret); err == nil || secret != "" && secret != " " && strings.Contains(err.Error(), strings.TrimSpace(secret)) && secret != secretPrefix {
+		if _, err := newSigner(secret); err == nil || secret != "" && secret != " " &&
+			strings.Contains(err.Error(), strings.TrimSpace(secret)) && secret != secretPrefix {
 			t.Errorf("%.40q: got %v", secret, err)
 		}
 	}
@@ -84,7 +89,10 @@ func TestSecretsThatWillNotDo(t *testing.T) {
 
 // defaults are the defaults of the flags.
 func defaults() Settings {
-	return Settings{Secret: vectorSecret, Attempts: 7, Pause: 5 * time.Second, Timeout: 10 * time.Second, Concurrency: 8}
+	return Settings{
+		Secret: vectorSecret, Attempts: 7, Pause: 5 * time.Second,
+		Timeout: 10 * time.Second, Concurrency: 8,
+	}
 }
 
 func TestSettings(t *testing.T) {
@@ -104,14 +112,18 @@ func TestSettings(t *testing.T) {
 		{"pause", func(s *Settings) { s.Pause = 0 }, time.Hour, "CALLBACK_PAUSE"},
 		{"longer than the record", func(*Settings) {}, 45 * time.Minute, "RESULT_TTL"},
 		{"far longer", func(s *Settings) { s.Attempts, s.Pause = 20, 24*time.Hour }, time.Hour, "RESULT_TTL"},
-		{"so long that it overflows", func(s *Settings) { s.Attempts, s.Pause = 2, 1_000_000*time.Hour }, time.Hour, "RESULT_TTL"},
+		{
+			"so long that it overflows", func(s *Settings) { s.Attempts, s.Pause = 2, 1_000_000*time.Hour },
+			time.Hour, "RESULT_TTL",
+		},
 		{"one attempt", func(s *Settings) { s.Attempts = 1 }, 10 * time.Second, ""},
 	}
 	for _, c := range cases {
 		s := defaults()
 		c.change(&s)
 		err := s.Validate(c.ttl)
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2")) {
+		if c.want == "" && err != nil || c.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2")) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
 	}
@@ -132,7 +144,10 @@ func TestPauses(t *testing.T) {
 
 // TestAddresses checks which addresses the guard allows.
 func TestAddresses(t *testing.T) {
-	g := newGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("10.1.2.3/16"), netip.MustParsePrefix("fd00:1::/64")})
+	g := newGuard([]netip.Prefix{
+		netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("10.1.2.3/16"),
+		netip.MustParsePrefix("fd00:1::/64"),
+	})
 	cases := map[string]bool{
 		"8.8.8.8": true, "93.184.215.14": true, "2001:4860:4860::8888": true, "2a00:1450::1": true,
 		"127.0.0.1": false, "127.1.2.3": false, "::1": false, // loopback
@@ -141,14 +156,19 @@ func TestAddresses(t *testing.T) {
 		"168.63.129.16": false, "100.100.100.200": false, "fd00:ec2::254": false, "192.0.0.192": false, // metadata
 		"100.64.0.1": false, "100.127.255.255": false, // carriers
 		"0.0.0.0": false, "0.1.2.3": false, "::": false, // unspecified, this network
-		"224.0.0.1": false, "239.1.1.1": false, "ff02::1": false, "255.255.255.255": false, "240.0.0.1": false, // multicast, reserved
-		"192.0.2.1": false, "198.51.100.1": false, "203.0.113.1": false, "2001:db8::1": false, "3fff::1": false, // documentation
+		// multicast, reserved
+		"224.0.0.1": false, "239.1.1.1": false, "ff02::1": false, "255.255.255.255": false, "240.0.0.1": false,
+		// documentation
+		"192.0.2.1": false, "198.51.100.1": false, "203.0.113.1": false, "2001:db8::1": false, "3fff::1": false,
 		"198.18.0.1": false, "198.19.255.255": false, "2001:2::1": false, // benchmarking
 		"192.88.99.1": false, "2002:7f00:1::": false, "2002:0808:0808::": false, // 6to4
 		"64:ff9b::7f00:1": false, "64:ff9b::808:808": false, "64:ff9b:1::1": false, // NAT64
 		"::ffff:127.0.0.1": false, "::ffff:8.8.8.8": false, "::127.0.0.1": false, // mapped, compatible
-		"2001::1": false, "2001:20::1": false, "100::1": false, "fc00::1": false, "fdff::1": false, "fec0::1": false, // Teredo, ORCHID, discard, unique-local, site-local
-		"127.0.0.2": true, "127.0.0.3": false, "10.1.255.255": true, "10.2.0.0": false, "fd00:1::5": true, "fd00:2::5": false, // by the settings
+		// Teredo, ORCHID, discard, unique-local, site-local
+		"2001::1": false, "2001:20::1": false, "100::1": false, "fc00::1": false, "fdff::1": false, "fec0::1": false,
+		// by the settings
+		"127.0.0.2": true, "127.0.0.3": false, "10.1.255.255": true, "10.2.0.0": false, "fd00:1::5": true,
+		"fd00:2::5":        false,
 		"::ffff:127.0.0.2": false,
 	}
 	for address, want := range cases {

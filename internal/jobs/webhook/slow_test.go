@@ -19,7 +19,8 @@ func TestASlowReceiverHoldsNobodyUp(t *testing.T) {
 		arrived <- struct{}{}
 		<-released
 	})
-	good := serve(t, "127.0.0.2:0", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	good := serve(t,
+		"127.0.0.2:0", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	if got, _ := b.send(t, b.ended(t, dead.URL)); got.Error != "timeout" {
 		t.Fatalf("got %+v", got)
 	}
@@ -31,7 +32,8 @@ func TestASlowReceiverHoldsNobodyUp(t *testing.T) {
 		sent <- err
 	}()
 	<-arrived
-	if got, again := b.send(t, waiting); got.Attempts != 0 || got.Status != jobs.WebhookPending || again < 250*time.Millisecond || again > 750*time.Millisecond {
+	if got, again := b.send(t, waiting); got.Attempts != 0 || got.Status != jobs.WebhookPending ||
+		again < 250*time.Millisecond || again > 750*time.Millisecond {
 		t.Errorf("one more to it: %+v, again in %s", got, again)
 	}
 	if got, _ := b.send(t, b.ended(t, good.URL)); got.Status != jobs.WebhookDelivered {
