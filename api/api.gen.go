@@ -20,6 +20,7 @@ const (
 	ErrorCodeArgsMismatch         ErrorCode = "args_mismatch"
 	ErrorCodeCPULimit             ErrorCode = "cpu_limit"
 	ErrorCodeCancelled            ErrorCode = "cancelled"
+	ErrorCodeCrossOrigin          ErrorCode = "cross_origin"
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
 	ErrorCodeFilesTooLarge        ErrorCode = "files_too_large"
@@ -58,6 +59,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeCPULimit:
 		return true
 	case ErrorCodeCancelled:
+		return true
+	case ErrorCodeCrossOrigin:
 		return true
 	case ErrorCodeException:
 		return true
@@ -219,6 +222,7 @@ type BatchMember struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -259,6 +263,7 @@ type BatchResult struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -333,6 +338,7 @@ type Error struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -434,6 +440,7 @@ type Error struct {
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 // - `args_mismatch` (400): `main()` does not accept the `args` of the request
 // - `unauthorized` (401): the bearer token is missing or wrong
+// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
@@ -618,6 +625,7 @@ type Job struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -916,6 +924,10 @@ type InlineFiles = bool
 
 // Prefer Examples: respond-async
 type Prefer = string
+
+// CrossOrigin The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type CrossOrigin = Error
 
 // Internal The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.

@@ -20,6 +20,7 @@ const (
 	CodeSyntaxError          = api.ErrorCodeSyntaxError
 	CodeArgsMismatch         = api.ErrorCodeArgsMismatch
 	CodeUnauthorized         = api.ErrorCodeUnauthorized
+	CodeCrossOrigin          = api.ErrorCodeCrossOrigin
 	CodeNotFound             = api.ErrorCodeNotFound
 	CodeMethodNotAllowed     = api.ErrorCodeMethodNotAllowed
 	CodeCancelled            = api.ErrorCodeCancelled

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/cors"
+
+	"cellblock/internal/jobs"
 )
 
 // preflightAge is how long a browser may cache a preflight response, in seconds.
@@ -36,6 +39,29 @@ func (h *Handler) allowOrigins(next http.Handler) http.Handler {
 		},
 		MaxAge: preflightAge,
 	})(next)
+}
+
+// refuseCrossOrigin refuses requests that a page of another origin sends to change something, unless CORS_ORIGINS names
+// the origin. A browser sends some without a preflight request, such as forms, to services on the user's own machine
+// too. Clients other than browsers send neither of the headers Sec-Fetch-Site and Origin, and pass.
+func (h *Handler) refuseCrossOrigin(next http.Handler) http.Handler {
+	if slices.Contains(h.settings.CORSOrigins, anyOrigin) {
+		return next
+	}
+	protection := http.NewCrossOriginProtection()
+	for _, origin := range h.settings.CORSOrigins {
+		_ = protection.AddTrustedOrigin(origin) // checkOrigins has accepted it
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := protection.Check(r); err != nil {
+			h.writeError(w, r, &jobs.Error{
+				Code: jobs.CodeCrossOrigin, Cause: err,
+				Message: "a browser sent this request from a page of another origin, and CORS_ORIGINS does not name that origin",
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // checkOrigins returns an error for patterns, and for values that no browser sends as an origin.

@@ -44,13 +44,20 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 			t.Errorf("%s: %v", what, answer.header)
 		}
 	}
-	for _, other := range []string{"https://other.example.org", "http://app.example.org", page + ":444", page + ".example.com", "null", ""} {
-		for what, answer := range map[string]reply{
-			"preflight": preflight(t, url, other, "content-type"), "answer": post(t, url, script, "Origin", other, "Authorization", "Bearer t"),
-		} {
-			if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "" {
-				t.Errorf("%s for %q: %d %v", what, other, answer.status, answer.header)
-			}
+	for _, other := range []string{
+		"https://other.example.org", "http://app.example.org", page + ":444", page + ".example.com", "null", "",
+	} {
+		want := http.StatusForbidden
+		if other == "" {
+			want = http.StatusOK
+		}
+		answer := post(t, url, script, "Origin", other, "Authorization", "Bearer t")
+		if answer.status != want || answer.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("answer for %q: %d %v", other, answer.status, answer.header)
+		}
+		answer = preflight(t, url, other, "content-type")
+		if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("preflight for %q: %d %v", other, answer.status, answer.header)
 		}
 	}
 	if answer := preflight(t, url, page, "cookie"); answer.header.Get("Access-Control-Allow-Origin") != "" {
@@ -71,10 +78,55 @@ func TestPagesOfAllOrigins(t *testing.T) {
 func TestNoPagesByDefault(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
-	for what, answer := range map[string]reply{"preflight": preflight(t, url, page, "content-type"), "answer": post(t, url, script, "Origin", page)} {
-		if answer.status >= 300 || answer.header.Get("Access-Control-Allow-Origin") != "" || answer.header.Get("Vary") != "" {
+	refused := post(t, url, script, "Origin", page)
+	wantResponse(t, refused, http.StatusForbidden, jobs.CodeCrossOrigin)
+	for what, answer := range map[string]reply{
+		"preflight": preflight(t, url, page, "content-type"), "refusal": refused,
+		"answer": send(t, http.MethodGet, url+"/jobs/"+jobID, "", "Origin", page),
+	} {
+		if answer.status >= 300 && what != "refusal" ||
+			answer.header.Get("Access-Control-Allow-Origin") != "" || answer.header.Get("Vary") != "" {
 			t.Errorf("%s: %d %v", what, answer.status, answer.header)
 		}
+	}
+}
+
+// A page can send a form to a service on the same machine without a preflight request, although it cannot read the
+// response.
+func TestUnsafeCrossOriginRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	const boundary = "b"
+	form := "--b\r\nContent-Disposition: form-data; name=\"script\"\r\n\r\ndef main(): pass\r\n--b--\r\n"
+	for name, c := range map[string]struct {
+		origins []string
+		headers []string
+		status  int
+	}{
+		"client without a browser":     {status: 200},
+		"page of another site":         {headers: []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, status: 403},
+		"page of the same site":        {headers: []string{"Origin", page, "Sec-Fetch-Site", "same-site"}, status: 403},
+		"page in an old browser":       {headers: []string{"Origin", page}, status: 403},
+		"page of a file":               {headers: []string{"Origin", "null"}, status: 403},
+		"page of the service":          {headers: []string{"Origin", page, "Sec-Fetch-Site", "same-origin"}, status: 200},
+		"address bar":                  {headers: []string{"Sec-Fetch-Site", "none"}, status: 200},
+		"page of an allowed origin":    {[]string{page}, []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, 200},
+		"another, with an allowed one": {[]string{page}, []string{"Origin", "https://b.example", "Sec-Fetch-Site", "cross-site"}, 403},
+		"any page, with all allowed":   {[]string{"*"}, []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := serve(t, newHandlerWith(t, stubJobs{}, Settings{CORSOrigins: c.origins}))
+			headers := append([]string{"Content-Type", "multipart/form-data; boundary=" + boundary}, c.headers...)
+			code := jobs.Code("")
+			if c.status == http.StatusForbidden {
+				code = jobs.CodeCrossOrigin
+			}
+			got := send(t, http.MethodPost, url+"/execute", form, headers...)
+			wantResponse(t, got, c.status, code)
+			loadContract(t).check(t, http.MethodPost, url+"/execute", form, got, true, headers...)
+			wantResponse(t, send(t, http.MethodDelete, url+"/jobs/"+jobID, "", c.headers...), c.status, code)
+			wantResponse(t, send(t, http.MethodGet, url+"/jobs/"+jobID, "", c.headers...), http.StatusOK, "")
+		})
 	}
 }
 

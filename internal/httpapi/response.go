@@ -88,6 +88,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeSyntaxError:          http.StatusBadRequest,
 	jobs.CodeArgsMismatch:         http.StatusBadRequest,
 	jobs.CodeUnauthorized:         http.StatusUnauthorized,
+	jobs.CodeCrossOrigin:          http.StatusForbidden,
 	jobs.CodeNotFound:             http.StatusNotFound,
 	jobs.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
 	jobs.CodeCancelled:            http.StatusConflict,

@@ -19,7 +19,7 @@ func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
-		h.allowOrigins, h.authenticate, joinPrefer, middleware.GetHead,
+		h.allowOrigins, h.refuseCrossOrigin, h.authenticate, joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })

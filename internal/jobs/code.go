@@ -10,6 +10,7 @@ type Code string
 const (
 	CodeInvalidRequest       Code = "invalid_request"
 	CodeUnauthorized         Code = "unauthorized"
+	CodeCrossOrigin          Code = "cross_origin"
 	CodeNotFound             Code = "not_found"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeUnsupportedMediaType Code = "unsupported_media_type"

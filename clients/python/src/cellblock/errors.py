@@ -8,9 +8,9 @@ CellblockError
   Unavailable          `unavailable`
   ServiceFault         `internal`
   Refused              nothing was accepted or done
-    InvalidRequest     `invalid_request`, `method_not_allowed`,
-                       `unsupported_media_type`, `precondition_failed`,
-                       `range_not_satisfiable`
+    InvalidRequest     `invalid_request`, `cross_origin`,
+                       `method_not_allowed`, `unsupported_media_type`,
+                       `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
     IdempotencyMismatch, Unauthorized, NotFound, AlreadyFinished, QueueFull
   JobFailed            the job ended without a result
@@ -213,6 +213,7 @@ CODES: dict[str, type[CellblockError]] = {
     "syntax_error": InvalidScript,
     "args_mismatch": InvalidScript,
     "unauthorized": Unauthorized,
+    "cross_origin": InvalidRequest,
     "not_found": NotFound,
     "method_not_allowed": InvalidRequest,
     "cancelled": Cancelled,
