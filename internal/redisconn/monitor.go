@@ -20,6 +20,15 @@ const (
 	// request that fails by it still has to withdraw its job, and both together stay near one
 	// second.
 	silenceLimit = 3*pingInterval + 2*monitorTick
+	// A Redis that has taken a large command may be silent while it runs it: 16 MiB in a script keep
+	// a Redis that shares its processor with ten busy processes for a second. silencePerByte is how
+	// much longer the silence may last for each unanswered byte that Redis took, up to
+	// maxLargeSilence. A frozen Redis takes no more than the sockets' buffers, so its absence is
+	// noticed as soon as before.
+	silencePerByte  = 100 * time.Nanosecond
+	maxLargeSilence = 2 * time.Second
+	// writePart is how many bytes are written at a time.
+	writePart = 64 << 10
 	// maxPings limits the pings in flight. A Redis that takes ioTimeout to answer still answers one
 	// ping per interval.
 	maxPings = int(ioTimeout/pingInterval) + 1
@@ -38,9 +47,9 @@ var ErrSilent = errors.New("redis does not answer")
 //
 //   - answering: Redis sent bytes, on any connection of the monitor or of its client, within the
 //     last silenceLimit. A wait continues, however long Redis takes.
-//   - silent: Redis sent nothing for silenceLimit. Each wait ends with ErrSilent once the silence
-//     has lasted that long since the wait began, so that a wait does not fail just as Redis comes
-//     back.
+//   - silent: Redis sent nothing for silenceLimit, or somewhat longer while it has a large command to
+//     run. Each wait ends with ErrSilent once the silence has lasted that long since the wait began,
+//     so that a wait does not fail just as Redis comes back.
 //
 // The silence is measured on a clock that stops while this process does not get the processor: a
 // busy machine is not an absent Redis. A refused or broken connection is not silence: its command
@@ -56,6 +65,7 @@ type Monitor struct {
 	// clock is how long this process has run since the monitor started, and answered is the clock's
 	// value when Redis last answered; both are time.Durations.
 	clock, answered atomic.Int64
+	unanswered      atomic.Int64 // bytes that Redis took on connections on which it has not answered since
 
 	mu    sync.Mutex
 	waits map[*wait]struct{}
@@ -154,12 +164,17 @@ func (m *Monitor) run(ctx context.Context) {
 			pinged = clock
 			m.ping(ctx)
 		}
-		if is := clock-m.answered.Load() >= int64(silenceLimit); is != silent {
+		if is := clock-m.answered.Load() >= int64(m.silenceLimit()); is != silent {
 			silent = is
 			slog.WarnContext(ctx, "Redis changed its state", "answers", !silent)
 		}
 		m.endWaits(clock)
 	}
+}
+
+// silenceLimit returns the silence after which waits end now.
+func (m *Monitor) silenceLimit() time.Duration {
+	return silenceLimit + min(maxLargeSilence, time.Duration(m.unanswered.Load())*silencePerByte)
 }
 
 // ping sends one more ping, unless too many are in flight.
@@ -176,11 +191,11 @@ func (m *Monitor) ping(ctx context.Context) {
 }
 
 func (m *Monitor) endWaits(clock int64) {
-	answered := m.answered.Load()
+	answered, limit := m.answered.Load(), int64(m.silenceLimit())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for w := range m.waits {
-		if clock-max(answered, w.since) >= int64(silenceLimit) {
+		if clock-max(answered, w.since) >= limit {
 			delete(m.waits, w)
 			w.end()
 		}

@@ -3,6 +3,7 @@ package redisconn_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,6 +77,36 @@ func TestASlowRedisIsWaitedFor(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A Redis that has taken a large command is not called absent while it runs it. A pause stands for
+// the running: Redis takes the command, and answers nothing, not even pings.
+func TestALargeCommandIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Monitor(t, url).Client()
+	if err := client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	const pause = 1200 * time.Millisecond
+	if err := redistest.Client(t, url).ClientPause(t.Context(), pause).Err(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err := client.Set(t.Context(), "x", strings.Repeat("x", 16<<20), 0).Err(); err != nil {
+		t.Fatalf("after %s: %v", time.Since(start), err)
+	}
+	if took := time.Since(start); took < pause/2 {
+		t.Errorf("the answer came after %s: Redis did not pause", took)
+	}
+	// The bytes are answered, so the next silence is noticed as soon as ever.
+	if err := redistest.Client(t, url).ClientPause(t.Context(), 5*time.Second).Err(); err != nil {
+		t.Fatal(err)
+	}
+	start = time.Now()
+	if err := client.Get(t.Context(), "y").Err(); !errors.Is(err, redisconn.ErrSilent) || time.Since(start) > 1500*time.Millisecond {
+		t.Errorf("after %s: %v", time.Since(start), err)
+	}
 }
 
 // A Redis that comes back is used at once, and each new absence is noticed.

@@ -78,9 +78,10 @@ func silent(ctx context.Context, err error) bool {
 type conn struct {
 	net.Conn
 
-	monitor *Monitor
-	pings   bool
-	ended   atomic.Bool
+	monitor    *Monitor
+	pings      bool
+	ended      atomic.Bool
+	unanswered atomic.Int64 // bytes written since the last read; part of the monitor's
 }
 
 // Read implements net.Conn.
@@ -90,17 +91,33 @@ func (c *conn) Read(p []byte) (int, error) {
 	done()
 	if n > 0 {
 		c.monitor.heard()
+		c.forgetUnanswered()
 	}
 	return n, c.explain(err)
 }
 
-// Write implements net.Conn.
-func (c *conn) Write(p []byte) (int, error) {
+// Write implements net.Conn. It writes in parts, because each part that leaves shows that Redis has
+// taken those before it.
+func (c *conn) Write(p []byte) (written int, err error) {
 	done := c.wait()
-	n, err := c.Conn.Write(p)
-	done()
-	return n, c.explain(err)
+	defer done()
+	for err == nil && written < len(p) {
+		var n int
+		n, err = c.Conn.Write(p[written:min(len(p), written+writePart)])
+		written += n
+		c.unanswered.Add(int64(n))
+		c.monitor.unanswered.Add(int64(n))
+	}
+	return written, c.explain(err)
 }
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.forgetUnanswered()
+	return c.Conn.Close()
+}
+
+func (c *conn) forgetUnanswered() { c.monitor.unanswered.Add(-c.unanswered.Swap(0)) }
 
 func (c *conn) wait() (done func()) {
 	if c.pings {
