@@ -16,18 +16,18 @@ import (
 
 // batchCommands are `cellblock batch` and its subcommands.
 type batchCommands struct {
-	Run     batchRunCommand     `cmd:"" default:"withargs" help:"Hand in a file of jobs and print what each gave (the default)."`
-	Get     batchGetCommand     `cmd:"" help:"Show where the jobs of a batch stand."`
-	Results batchResultsCommand `cmd:"" help:"Print what the jobs of a batch gave."`
-	Cancel  batchCancelCommand  `cmd:"" help:"Cancel those jobs of a batch that have not ended."`
+	Run     batchRunCommand     `cmd:"" default:"withargs" help:"Submit a file of jobs and print the result of each (the default)."`
+	Get     batchGetCommand     `cmd:"" help:"Show the counts of a batch's jobs by status."`
+	Results batchResultsCommand `cmd:"" help:"Print the results of a batch's jobs."`
+	Cancel  batchCancelCommand  `cmd:"" help:"Cancel the jobs of a batch that have not ended."`
 }
 
 // Help is the text of `cellblock batch --help`.
 func (batchCommands) Help() string {
-	return `A line of the file is a job, as POST /execute takes it: {"script": "def main(n): return n", "args": {"n": 1}}.
-A line of the output is what one gave, as it ends: {"index": 0, "job": {…}}, with the line of the file, counted from 0;
-empty lines do not count.
-It exits with 1 if a job failed or was refused. Ctrl-C cancels the batch.
+	return `Each line of the file is a job, as in the body of POST /execute: {"script": "def main(n): return n", "args": {"n": 1}}.
+Each line of the output is the result of one job, written when the job ends: {"index": 0, "job": {…}}. The index is the
+line of the file, counted from 0 without empty lines.
+The exit status is 1 if a job failed or was refused. Ctrl-C cancels the batch.
 
     cellblock batch jobs.ndjson --output results.ndjson
     jq -nc 'range(100) | {script: "def main(n): return n * n", args: {n: .}}' | cellblock batch - | jq .job.result
@@ -37,10 +37,10 @@ It exits with 1 if a job failed or was refused. Ctrl-C cancels the batch.
 // batchRunCommand is `cellblock batch FILE`.
 type batchRunCommand struct {
 	Service serviceFlags `embed:""`
-	File    string       `arg:"" complete:"file" help:"File with a job a line; - reads standard input."`
-	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results there, instead of to standard output."`
-	NoWait  bool         `help:"Only print the batch's id."`
-	Key     string       `placeholder:"KEY" help:"An idempotency key: the same key and file are the same batch."`
+	File    string       `arg:"" complete:"file" help:"File with one job per line; - reads standard input."`
+	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results to this file instead of standard output."`
+	NoWait  bool         `help:"Print the batch's id and exit."`
+	Key     string       `placeholder:"KEY" help:"Idempotency key: the same key and file return the same batch."`
 }
 
 // Run submits the batch and writes its results.
@@ -52,10 +52,10 @@ func (c *batchRunCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		if c.NoWait {
-			fmt.Fprintln(printed, batch.BatchID)
+			fmt.Fprintln(standardOutput, batch.BatchID)
 			return nil
 		}
 		note("batch %s", batch.BatchID)
@@ -70,10 +70,10 @@ func (c *batchRunCommand) Run() error {
 	})
 }
 
-// tally counts the outcomes of a batch's jobs.
-type tally struct{ succeeded, failed, cancelled, refused int }
+// outcomeCounts counts the outcomes of a batch's jobs.
+type outcomeCounts struct{ succeeded, failed, cancelled, refused int }
 
-func (t *tally) count(result client.BatchResult) {
+func (t *outcomeCounts) add(result client.BatchResult) {
 	switch {
 	case result.Job == nil:
 		t.refused++
@@ -86,7 +86,7 @@ func (t *tally) count(result client.BatchResult) {
 	}
 }
 
-func (t *tally) String() string {
+func (t *outcomeCounts) String() string {
 	return fmt.Sprintf("%d succeeded, %d failed, %d cancelled, %d refused or expired", t.succeeded, t.failed,
 		t.cancelled, t.refused)
 }
@@ -103,20 +103,20 @@ func writeResults(ctx context.Context, service *client.Client, id string, total 
 	}
 	bar := progress(total, out)
 	defer func() { _ = bar.Exit() }()
-	var ended tally
+	var counts outcomeCounts
 	for result, err := range service.BatchResults(ctx, id, client.ResultsOptions{}) {
 		if err != nil {
-			return conclude(fmt.Errorf("batch %s: %w", id, err))
+			return withStatus(fmt.Errorf("batch %s: %w", id, err))
 		}
 		if err := writeLine(out, result); err != nil {
 			return usage(err)
 		}
-		ended.count(result)
-		bar.Describe(ended.String())
+		counts.add(result)
+		bar.Describe(counts.String())
 		_ = bar.Add(1) // its writer is a terminal, or discards
 	}
-	if ended.failed+ended.cancelled+ended.refused > 0 {
-		return &exit{status: statusFailed, err: fmt.Errorf("batch %s: %s", id, &ended)}
+	if counts.failed+counts.cancelled+counts.refused > 0 {
+		return &exit{status: statusFailed, err: fmt.Errorf("batch %s: %s", id, &counts)}
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func writeLine(out io.Writer, result client.BatchResult) error {
 // progress is a bar on standard error. It is silent if standard error is no terminal, or if the results are printed to
 // one.
 func progress(total int, out *os.File) *progressbar.ProgressBar {
-	if !terminal(os.Stderr) || terminal(out) {
+	if !isTerminal(os.Stderr) || isTerminal(out) {
 		return progressbar.DefaultSilent(int64(total))
 	}
 	return progressbar.NewOptions(total,
@@ -157,7 +157,7 @@ func (c *batchGetCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.GetBatch(ctx, c.ID)
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		return showBatch(batch, c.JSON)
 	})
@@ -175,7 +175,7 @@ func (c *batchCancelCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.CancelBatch(ctx, c.ID)
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		return showBatch(batch, c.JSON)
 	})
@@ -186,7 +186,7 @@ func showBatch(batch *client.Batch, asJSON bool) error {
 		return printJSON(batch)
 	}
 	n := batch.Counts
-	fmt.Fprintf(printed, "%s: %d jobs, %d queued, %d running, %d succeeded, %d failed, %d cancelled, %d refused\n",
+	fmt.Fprintf(standardOutput, "%s: %d jobs, %d queued, %d running, %d succeeded, %d failed, %d cancelled, %d refused\n",
 		batch.Status, n.Total, n.Queued, n.Running, n.Succeeded, n.Failed, n.Cancelled, n.Refused)
 	return nil
 }
@@ -195,19 +195,19 @@ func showBatch(batch *client.Batch, asJSON bool) error {
 type batchResultsCommand struct {
 	Service serviceFlags `embed:""`
 	ID      string       `arg:"" help:"The batch's id."`
-	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results there, instead of to standard output."`
+	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results to this file instead of standard output."`
 }
 
-// Run writes the results and waits for those to come. Ctrl-C does not cancel the batch.
+// Run writes the results, and waits for jobs that have not ended. Ctrl-C does not cancel the batch.
 func (c *batchResultsCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.GetBatch(ctx, c.ID)
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		err = writeResults(ctx, service, c.ID, batch.Counts.Total, c.Output)
 		if ctx.Err() != nil && err != nil {
-			return &exit{status: interruption(ctx)}
+			return &exit{status: interruptStatus(ctx)}
 		}
 		return err
 	})

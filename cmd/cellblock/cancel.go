@@ -16,7 +16,8 @@ type cancelCommand struct {
 
 // Help is the text of `cellblock cancel --help`.
 func (*cancelCommand) Help() string {
-	return `A job that runs is killed within moments, with all that it started. One that has ended by itself gives status 2.
+	return `A running job is killed within moments, with every process that it started. The exit status is 2 if a job had already
+ended by itself.
 
     cellblock cancel 01981f3e-7c1a-7000-8000-000000000001
     cellblock list --status queued --json | jq -r .job_id | xargs cellblock cancel`
@@ -32,11 +33,11 @@ func (c *cancelCommand) Run() error {
 			case err != nil:
 				errs = append(errs, fmt.Errorf("%s: %w", id, err))
 			case client.Ended(job.Status):
-				fmt.Fprintln(printed, id, "cancelled")
+				fmt.Fprintln(standardOutput, id, "cancelled")
 			default:
-				fmt.Fprintln(printed, id, "is being killed")
+				fmt.Fprintln(standardOutput, id, "is being killed")
 			}
 		}
-		return concludeUnless(ctx, errors.Join(errs...))
+		return withStatusOrInterrupted(ctx, errors.Join(errs...))
 	})
 }

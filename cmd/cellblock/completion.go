@@ -15,7 +15,7 @@ type completionCommand struct {
 
 // Help is the text of `cellblock completion --help`.
 func (*completionCommand) Help() string {
-	return `Commands, flags, their values, and files where files go.
+	return `The shell then completes commands, flags, their values, and names of files.
 
     source <(cellblock completion bash)                                    # in ~/.bashrc
     source <(cellblock completion zsh)                                     # in ~/.zshrc, after compinit
@@ -80,7 +80,7 @@ complete -c cellblock -f -a '(__cellblock_complete)'
 
 // completeCommand is the command that the scripts run.
 type completeCommand struct {
-	Words []string `arg:"" optional:"" help:"The words after cellblock, of which the last is being written."`
+	Words []string `arg:"" optional:"" help:"The words after cellblock; the last one is incomplete."`
 }
 
 // Run prints the completions of the last word.
@@ -98,7 +98,7 @@ func complete(root *kong.Node, words []string) []string {
 	}
 	at := position{node: root}
 	for _, word := range words[:len(words)-1] {
-		at.pass(word)
+		at.advance(word)
 	}
 	current := words[len(words)-1]
 	if name, value, ok := strings.Cut(current, "="); ok && at.open == nil && strings.HasPrefix(name, "--") {
@@ -125,7 +125,7 @@ type position struct {
 	open *kong.Flag
 }
 
-func (p *position) pass(word string) {
+func (p *position) advance(word string) {
 	switch {
 	case p.open != nil:
 		p.open = nil
@@ -144,8 +144,8 @@ func (p *position) pass(word string) {
 	}
 }
 
-// known returns the flags that are allowed here.
-func (p *position) known() []*kong.Flag {
+// allowedFlags returns the flags that are allowed here.
+func (p *position) allowedFlags() []*kong.Flag {
 	var all []*kong.Flag
 	for node := p.node; node != nil; node = node.Parent {
 		all = append(all, node.Flags...)
@@ -157,7 +157,7 @@ func (p *position) known() []*kong.Flag {
 }
 
 func (p *position) flag(word string) *kong.Flag {
-	for _, flag := range p.known() {
+	for _, flag := range p.allowedFlags() {
 		if word == "--"+flag.Name || flag.Short != 0 && word == "-"+string(flag.Short) {
 			return flag
 		}
@@ -167,9 +167,9 @@ func (p *position) flag(word string) *kong.Flag {
 
 func (p *position) flags(prefix string) []string {
 	var found []string
-	for _, flag := range p.known() {
+	for _, flag := range p.allowedFlags() {
 		if name := "--" + flag.Name; !flag.Hidden && strings.HasPrefix(name, prefix) {
-			found = append(found, name+"\t"+brief(flag.Help))
+			found = append(found, name+"\t"+firstSentence(flag.Help))
 		}
 	}
 	return found
@@ -180,7 +180,7 @@ func (p *position) arguments(prefix string) []string {
 	var found []string
 	for _, child := range p.node.Children {
 		if p.passed == 0 && !child.Hidden && strings.HasPrefix(child.Name, prefix) {
-			found = append(found, child.Name+"\t"+brief(child.Help))
+			found = append(found, child.Name+"\t"+firstSentence(child.Help))
 		}
 	}
 	takes := p.node.Positional
@@ -207,8 +207,8 @@ func values(value *kong.Value, prefix, before string) []string {
 	return found
 }
 
-// brief returns the first sentence of a help text.
-func brief(help string) string {
+// firstSentence returns the first sentence of a help text.
+func firstSentence(help string) string {
 	if first, _, more := strings.Cut(help, ". "); more {
 		return first
 	}

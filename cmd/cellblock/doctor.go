@@ -16,28 +16,28 @@ import (
 // doctorCommand reports what this machine can enforce, and how.
 type doctorCommand struct {
 	Sandbox     nsjail.Settings `embed:"" group:"Sandbox"`
-	RedisURL    string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up brings its own."`
+	RedisURL    string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up starts its own."`
 	RedisCAFile string          `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
 }
 
-// redisPatience is the timeout for the check of Redis.
-const redisPatience = 3 * time.Second
+// redisTimeout is the timeout for the check of Redis.
+const redisTimeout = 3 * time.Second
 
-// errUnfit makes doctor exit with 1. The printed lines have the reason.
-var errUnfit = errors.New("the worker would refuse to start, or could not reach Redis")
+// errCannotRun makes doctor exit with 1. The printed lines have the reason.
+var errCannotRun = errors.New("the worker would refuse to start, or could not reach Redis")
 
 // Run prints a line for each check.
 func (c *doctorCommand) Run() error {
 	ctx := context.Background()
 	checks := append(nsjail.Doctor(ctx, c.Sandbox), c.checkRedis(ctx))
-	colour := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == ""
-	unfit := false
+	color := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == ""
+	failed := false
 	for _, check := range checks {
-		fmt.Printf("%s  %-15s %s\n", mark(check.Status, colour), check.Name, check.Text)
-		unfit = unfit || check.Status == nsjail.CheckFail
+		fmt.Printf("%s  %-15s %s\n", mark(check.Status, color), check.Name, check.Text)
+		failed = failed || check.Status == nsjail.CheckFail
 	}
-	if unfit {
-		return errUnfit
+	if failed {
+		return errCannotRun
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
 		return nsjail.Check{Name: "redis", Status: nsjail.CheckFail, Text: err.Error()}
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, redisPatience)
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	version, err := redisconn.Check(ctx, client)
 	if err != nil {
@@ -70,12 +70,12 @@ func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
 	}
 }
 
-// mark returns the status in a fixed width, in green, yellow or red if colour is set.
-func mark(status string, colour bool) string {
+// mark returns the status in a fixed width, in green, yellow or red if color is set.
+func mark(status string, color bool) string {
 	padded := fmt.Sprintf("%-4s", status)
-	if !colour {
+	if !color {
 		return padded
 	}
-	number := map[string]int{nsjail.CheckOK: 32, nsjail.CheckWarn: 33, nsjail.CheckFail: 31}[status]
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", number, padded)
+	code := map[string]int{nsjail.CheckOK: 32, nsjail.CheckWarn: 33, nsjail.CheckFail: 31}[status]
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, padded)
 }

@@ -20,16 +20,16 @@ const (
 	statusTerminated  = 143 // 128 + SIGTERM
 )
 
-const exitHelp = `Exit status of what uses a service:
+const exitHelp = `Exit status of the commands that use a service:
 
-    0    done; the script succeeded
-    1    the script failed: an exception, a limit, no main(), cancelled by somebody else
+    0    success
+    1    the script failed: an exception, a limit, no main(), or cancelled by another client
     2    wrong usage, a file that cannot be read or written, or a request that the service refused
     3    the service cannot be reached, is unavailable, or its queue is full
-    4    the service's own fault
-    130  ended by Ctrl-C, after cancelling what it ran; 143 by SIGTERM
+    4    internal error of the service
+    130  stopped by Ctrl-C, after the running job was cancelled; 143 by SIGTERM
 
-CELLBLOCK_TOKEN, or API_TOKEN, is the token for a service that asks for one.`
+CELLBLOCK_TOKEN, or API_TOKEN, is the token for a service that requires one.`
 
 // exit is an error with the program's exit status. err is shown to the user; nil if everything is shown already.
 type exit struct {
@@ -46,10 +46,10 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
-// leave shows an error and returns the exit status. A failure to print a result is an error too.
-func leave(err error) int {
-	if err == nil && printed.err != nil {
-		err = usage(printed.err)
+// exitStatus prints an error and returns the exit status. A failure to print a result is an error too.
+func exitStatus(err error) int {
+	if err == nil && standardOutput.err != nil {
+		err = usage(standardOutput.err)
 	}
 	var e *exit
 	switch {
@@ -59,7 +59,7 @@ func leave(err error) int {
 		e = &exit{status: statusFailed, err: err}
 	}
 	if e.err != nil {
-		fmt.Fprintln(os.Stderr, paint(os.Stderr, red, "cellblock:"), e.err)
+		fmt.Fprintln(os.Stderr, colorize(os.Stderr, red, "cellblock:"), e.err)
 	}
 	return e.status
 }
@@ -74,8 +74,8 @@ func usage(err error) error {
 
 func usagef(format string, values ...any) error { return usage(fmt.Errorf(format, values...)) }
 
-// conclude adds the exit status to an error of the service or of the connection.
-func conclude(err error) error {
+// withStatus adds the exit status to an error of the service or of the connection.
+func withStatus(err error) error {
 	var known *exit
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -83,8 +83,8 @@ func conclude(err error) error {
 	return &exit{status: statusOf(err), err: err}
 }
 
-// quietly is conclude for an error that is shown already.
-func quietly(err error) error {
+// statusOnly is conclude for an error that is shown already.
+func statusOnly(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -92,11 +92,11 @@ func quietly(err error) error {
 }
 
 func statusOf(err error) int {
-	var told *client.Error
-	if !errors.As(err, &told) {
+	var response *client.Error
+	if !errors.As(err, &response) {
 		return statusUnavailable
 	}
-	switch told.Code {
+	switch response.Code {
 	case client.CodeUnavailable, client.CodeQueueFull, client.CodeNotStarted:
 		return statusUnavailable
 	case client.CodeInternal, client.CodeWorkerLost:
@@ -106,7 +106,7 @@ func statusOf(err error) int {
 		client.CodeIdempotencyMismatch, client.CodePreconditionFailed, client.CodeRangeNotSatisfiable:
 		return statusUsage
 	case "":
-		if told.Status >= http.StatusInternalServerError {
+		if response.Status >= http.StatusInternalServerError {
 			return statusUnavailable // a proxy without a service behind it
 		}
 		return statusUsage
@@ -115,8 +115,8 @@ func statusOf(err error) int {
 	}
 }
 
-// interruption returns the exit status for the signal that cancelled a context of untilInterrupted.
-func interruption(ctx context.Context) int {
+// interruptStatus returns the exit status for the signal that cancelled a context of untilInterrupted.
+func interruptStatus(ctx context.Context) int {
 	if errors.Is(context.Cause(ctx), errTerminated) {
 		return statusTerminated
 	}

@@ -14,16 +14,16 @@ import (
 )
 
 // docs/cli.md lists the exit status for each code of the contract.
-func TestTheTableOfStatusesIsTrue(t *testing.T) {
+func TestDocumentedStatusesAreReal(t *testing.T) {
 	text, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, _ := strings.Cut(string(text), "## Exit status")
-	said := map[string]string{}
+	documented := map[string]string{}
 	for _, row := range regexp.MustCompile(`(?m)^\| (\d+) \|.*\| (.*) \|$`).FindAllStringSubmatch(table, -1) {
 		for code := range strings.SplitSeq(row[2], ", ") {
-			said[strings.Trim(code, "`")] = row[1]
+			documented[strings.Trim(code, "`")] = row[1]
 		}
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(api.Document)
@@ -33,11 +33,11 @@ func TestTheTableOfStatusesIsTrue(t *testing.T) {
 	codes := doc.Components.Schemas["ErrorCode"].Value.Enum
 	for _, code := range codes {
 		status := fmt.Sprint(statusOf(&client.Error{Code: client.Code(fmt.Sprint(code))}))
-		if said[fmt.Sprint(code)] != status {
-			t.Errorf("%s gives status %s, and docs/cli.md says %q", code, status, said[fmt.Sprint(code)])
+		if documented[fmt.Sprint(code)] != status {
+			t.Errorf("%s has status %s, and docs/cli.md has %q", code, status, documented[fmt.Sprint(code)])
 		}
 	}
-	if delete(said, ""); len(said) != len(codes) {
-		t.Errorf("docs/cli.md has %d codes, the contract %d", len(said), len(codes))
+	if delete(documented, ""); len(documented) != len(codes) {
+		t.Errorf("docs/cli.md has %d codes, the contract %d", len(documented), len(codes))
 	}
 }

@@ -15,15 +15,15 @@ const maxHold = 30 * time.Second
 type getCommand struct {
 	Service serviceFlags  `embed:""`
 	ID      string        `arg:"" help:"The job's id."`
-	Wait    time.Duration `placeholder:"TIME" help:"Wait so long at most for its end (10s, 5m)."`
-	JSON    bool          `name:"json" help:"Print the whole job as JSON, and nothing else."`
-	Dir     string        `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Folder for the files that came back; made if missing."`
-	Status  bool          `name:"exit-status" help:"Exit as run would have: with 1 if the script failed, and so on."`
+	Wait    time.Duration `placeholder:"TIME" help:"Wait at most this long (10s, 5m) for the job to end."`
+	JSON    bool          `name:"json" help:"Print only the whole job, as JSON."`
+	Dir     string        `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Download the job's output files to this folder; it is created if missing."`
+	Status  bool          `name:"exit-status" help:"Exit with the status of run: 1 if the script failed, and so on."`
 }
 
 // Help is the text of `cellblock get --help`.
 func (*getCommand) Help() string {
-	return `The exit status is 0 for every job that can be read, unless --exit-status is given.
+	return `The exit status is 0 for every job that can be read, unless --exit-status is set.
 
     cellblock get 01981f3e-7c1a-7000-8000-000000000001
     cellblock get "$id" --wait 1m --exit-status --json | jq .result`
@@ -34,19 +34,19 @@ func (c *getCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		job, err := c.read(ctx, service)
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		if !client.Ended(job.Status) && !c.JSON {
-			fmt.Fprintln(printed, job.Status)
+			fmt.Fprintln(standardOutput, job.Status)
 			return nil
 		}
 		if !c.JSON {
 			showOutput(job, "", "")
 		}
-		err = showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+		err = showEnd(ctx, service, job, showOptions{json: c.JSON, dir: c.Dir})
 		if failure := client.Failure(job); failure != nil && !c.Status {
 			// The failure is shown, but get itself succeeded.
-			if status := leave(err); status != statusOf(failure) {
+			if status := exitStatus(err); status != statusOf(failure) {
 				return &exit{status: status}
 			}
 			return nil

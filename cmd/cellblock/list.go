@@ -16,14 +16,14 @@ const maxPage = 200
 // listCommand is `cellblock list`.
 type listCommand struct {
 	Service serviceFlags `embed:""`
-	Status  *string      `enum:"queued,running,succeeded,failed,cancelled" placeholder:"STATUS" help:"Only jobs that are queued, running, succeeded, failed or cancelled."`
-	Limit   int          `default:"20" help:"How many at most; 0 lists all."`
-	JSON    bool         `name:"json" help:"Print a line of JSON for each."`
+	Status  *string      `enum:"queued,running,succeeded,failed,cancelled" placeholder:"STATUS" help:"List only jobs with this status: queued, running, succeeded, failed or cancelled."`
+	Limit   int          `default:"20" help:"List at most this many jobs; 0 lists all."`
+	JSON    bool         `name:"json" help:"Print one line of JSON per job."`
 }
 
 // Help is the text of `cellblock list --help`.
 func (*listCommand) Help() string {
-	return `Times are this machine's.
+	return `Times are in this machine's time zone.
 
     cellblock list --status failed --limit 5
     cellblock list --limit 0 --json | jq -r 'select(.status == "queued") | .job_id'`
@@ -50,7 +50,7 @@ func (c *listCommand) Run() error {
 		listed := 0
 		for job, err := range service.List(ctx, options) {
 			if err != nil {
-				return concludeUnless(ctx, err)
+				return withStatusOrInterrupted(ctx, err)
 			}
 			if err := c.show(job, listed == 0); err != nil {
 				return err
@@ -69,14 +69,14 @@ func (c *listCommand) show(job client.JobSummary, first bool) error {
 	}
 	const columns = "%-36s  %s  %-19s  %s\n"
 	if first {
-		fmt.Fprintf(printed, columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN")
+		fmt.Fprintf(standardOutput, columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN")
 	}
-	status := paint(os.Stdout, statusColour(job.Status), fmt.Sprintf("%-9s", job.Status))
-	fmt.Fprintf(printed, columns, job.JobID, status, local(job.CreatedAt), ran(job))
+	status := colorize(os.Stdout, statusColor(job.Status), fmt.Sprintf("%-9s", job.Status))
+	fmt.Fprintf(standardOutput, columns, job.JobID, status, local(job.CreatedAt), runTime(job))
 	return nil
 }
 
-func statusColour(status client.JobStatus) int {
+func statusColor(status client.JobStatus) int {
 	switch status {
 	case api.JobStatusSucceeded:
 		return green
@@ -98,8 +98,8 @@ func local(text string) string {
 	return at.Local().Format(time.DateTime)
 }
 
-// ran returns how long a job ran; "-" if it did not run or has not ended.
-func ran(job client.JobSummary) string {
+// runTime returns how long a job runTime; "-" if it did not run or has not ended.
+func runTime(job client.JobSummary) string {
 	if job.StartedAt == nil || job.FinishedAt == nil {
 		return "-"
 	}

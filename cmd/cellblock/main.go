@@ -13,17 +13,17 @@ import (
 )
 
 type commands struct {
-	Run        runCommand        `cmd:"" help:"Run a script and show what it prints and gives." group:"Scripts"`
-	Submit     submitCommand     `cmd:"" help:"Hand a script in, print the job's id and leave." group:"Scripts"`
+	Run        runCommand        `cmd:"" help:"Run a script and show its output and result." group:"Scripts"`
+	Submit     submitCommand     `cmd:"" help:"Submit a script, print the job's id and exit." group:"Scripts"`
 	Get        getCommand        `cmd:"" help:"Show a job." group:"Scripts"`
 	Cancel     cancelCommand     `cmd:"" help:"Cancel jobs." group:"Scripts"`
 	List       listCommand       `cmd:"" help:"List jobs, newest first." group:"Scripts"`
 	Batch      batchCommands     `cmd:"" help:"Run many scripts at once." group:"Scripts"`
 	Up         upCommand         `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
-	Doctor     doctorCommand     `cmd:"" help:"Say what this machine can enforce and how, a line each; exits with 1 where the worker would refuse to start." group:"Service"`
-	Completion completionCommand `cmd:"" help:"Print a script that has the shell complete cellblock's words." group:"More"`
-	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"What the script of completion asks."`
-	Version    kong.VersionFlag  `help:"Print the version and leave."`
+	Doctor     doctorCommand     `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
+	Completion completionCommand `cmd:"" help:"Print a script that makes the shell complete cellblock's commands and flags." group:"More"`
+	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print completions, for the script that completion prints."`
+	Version    kong.VersionFlag  `help:"Print the version and exit."`
 }
 
 // Help is the text of `cellblock --help` after the list of commands.
@@ -36,7 +36,7 @@ func start(words []string) int {
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("cellblock"),
-		kong.Description("Runs untrusted Python behind an HTTP API."),
+		kong.Description("Run untrusted Python behind an HTTP API."),
 		kong.Vars{"version": buildinfo.Version(), "data": defaultData(), "prefix": nsjail.DefaultPrefix()},
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
 	)
@@ -46,10 +46,10 @@ func start(words []string) int {
 	}
 	parsed, err := parser.Parse(words)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "cellblock: %v; --help says more\n", err)
+		fmt.Fprintf(os.Stderr, "cellblock: %v; see --help\n", err)
 		return statusUsage
 	}
-	return leave(parsed.Run())
+	return exitStatus(parsed.Run())
 }
 
 // helpWidth is the maximum width of help texts, in columns.

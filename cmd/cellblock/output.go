@@ -17,7 +17,7 @@ import (
 	"cellblock/client"
 )
 
-// Colours, as ANSI codes.
+// Colors, as ANSI codes.
 const (
 	red    = 31
 	green  = 32
@@ -25,8 +25,8 @@ const (
 	dim    = 2
 )
 
-// printed is standard output.
-var printed = &printer{file: os.Stdout}
+// standardOutput is standard output.
+var standardOutput = &printer{file: os.Stdout}
 
 // printer writes to a file and keeps the first error, which leave reports.
 type printer struct {
@@ -42,34 +42,34 @@ func (p *printer) Write(content []byte) (int, error) {
 	return n, err
 }
 
-func terminal(file *os.File) bool { return isatty.IsTerminal(file.Fd()) }
+func isTerminal(file *os.File) bool { return isatty.IsTerminal(file.Fd()) }
 
-// paint colours text if file is a terminal and colours are enabled.
-func paint(file *os.File, colour int, text string) string {
-	if !terminal(file) || !colourful() {
+// colorize colors text if file is a terminal and colors are enabled.
+func colorize(file *os.File, color int, text string) string {
+	if !isTerminal(file) || !colorsEnabled() {
 		return text
 	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", colour, text)
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, text)
 }
 
 // note prints a remark to standard error if that is a terminal.
 func note(format string, values ...any) {
-	if terminal(os.Stderr) {
-		fmt.Fprintln(os.Stderr, paint(os.Stderr, dim, fmt.Sprintf(format, values...)))
+	if isTerminal(os.Stderr) {
+		fmt.Fprintln(os.Stderr, colorize(os.Stderr, dim, fmt.Sprintf(format, values...)))
 	}
 }
 
-// shown selects how a job is shown.
-type shown struct {
+// showOptions selects how a job is showOptions.
+type showOptions struct {
 	json bool
 	// dir is the folder for its files; "" does not save them.
 	dir string
 }
 
 // showEnd shows an ended job without its output, and returns the program's exit.
-func showEnd(ctx context.Context, service *client.Client, job *client.Job, how shown) error {
+func showEnd(ctx context.Context, service *client.Client, job *client.Job, options showOptions) error {
 	failure := client.Failure(job)
-	if how.json {
+	if options.json {
 		if err := printJSON(job); err != nil {
 			return err
 		}
@@ -77,20 +77,20 @@ func showEnd(ctx context.Context, service *client.Client, job *client.Job, how s
 		showNotes(job)
 		showResult(job)
 	}
-	if err := save(ctx, service, job, how); err != nil {
+	if err := saveFiles(ctx, service, job, options); err != nil {
 		return err
 	}
-	if how.json {
-		return quietly(failure)
+	if options.json {
+		return statusOnly(failure)
 	}
-	return conclude(failure)
+	return withStatus(failure)
 }
 
 // printJSON prints a value as one line of JSON.
 func printJSON(value any) error {
-	err := json.MarshalWrite(printed, value, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	err := json.MarshalWrite(standardOutput, value, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if err == nil {
-		_, err = io.WriteString(printed, "\n")
+		_, err = io.WriteString(standardOutput, "\n")
 	}
 	return usage(err)
 }
@@ -106,10 +106,10 @@ func showOutput(job *client.Job, stdout, stderr string) {
 			_, _ = io.WriteString(file, rest)
 		}
 	}
-	show(printed, job.Stdout, stdout)
+	show(standardOutput, job.Stdout, stdout)
 	show(os.Stderr, job.Stderr, stderr)
 	if job.Truncated != nil && (job.Truncated.Stdout || job.Truncated.Stderr) {
-		fmt.Fprintln(os.Stderr, "cellblock: the output is cut at its limit")
+		fmt.Fprintln(os.Stderr, "cellblock: the output was cut at its limit")
 	}
 }
 
@@ -123,7 +123,7 @@ func showNotes(job *client.Job) {
 		if file.Size != nil {
 			size = fmt.Sprintf("%d bytes", *file.Size)
 		}
-		fmt.Fprintf(os.Stderr, "cellblock: left out %s (%s): the limit %s is %v %s\n", file.Name, size, file.Limit.Name, file.Limit.Value, file.Limit.Unit)
+		fmt.Fprintf(os.Stderr, "cellblock: omitted %s (%s): the limit %s is %v %s\n", file.Name, size, file.Limit.Name, file.Limit.Value, file.Limit.Unit)
 	}
 }
 
@@ -132,7 +132,7 @@ func showResult(job *client.Job) {
 	if job.Code == "" {
 		if value := job.Result; len(value) > 0 && value.Kind() != 'n' {
 			if value.Indent(jsontext.WithIndent("  ")) == nil {
-				fmt.Fprintln(printed, string(value))
+				fmt.Fprintln(standardOutput, string(value))
 			}
 		}
 	} else {
@@ -162,24 +162,24 @@ func showFailure(job *client.Job) {
 	}
 }
 
-// save downloads a job's files to the folder how.dir, or lists them if it is "". No file name can lead outside the
+// saveFiles downloads a job's files to the folder options.dir, or lists them if it is "". No file name can lead outside the
 // folder.
-func save(ctx context.Context, service *client.Client, job *client.Job, how shown) error {
+func saveFiles(ctx context.Context, service *client.Client, job *client.Job, options showOptions) error {
 	if len(job.Files) == 0 {
 		return nil
 	}
-	if how.dir == "" {
+	if options.dir == "" {
 		var names []string
 		for _, file := range job.Files {
 			names = append(names, file.Name)
 		}
-		note("came back: %s; cellblock get %s --output-dir DIR brings it", strings.Join(names, ", "), job.JobID)
+		note("output files: %s; cellblock get %s --output-dir DIR downloads them", strings.Join(names, ", "), job.JobID)
 		return nil
 	}
-	if err := os.MkdirAll(how.dir, 0o755); err != nil {
+	if err := os.MkdirAll(options.dir, 0o755); err != nil {
 		return usage(err)
 	}
-	folder, err := os.OpenRoot(how.dir)
+	folder, err := os.OpenRoot(options.dir)
 	if err != nil {
 		return usage(err)
 	}
@@ -188,8 +188,8 @@ func save(ctx context.Context, service *client.Client, job *client.Job, how show
 		if err := saveFile(ctx, service, job.JobID, folder, file.Name); err != nil {
 			return err
 		}
-		if !how.json {
-			note("%s, %d bytes", filepath.Join(how.dir, filepath.FromSlash(file.Name)), file.Size)
+		if !options.json {
+			note("%s, %d bytes", filepath.Join(options.dir, filepath.FromSlash(file.Name)), file.Size)
 		}
 	}
 	return nil
@@ -199,7 +199,7 @@ func save(ctx context.Context, service *client.Client, job *client.Job, how show
 func saveFile(ctx context.Context, service *client.Client, id string, folder *os.Root, name string) error {
 	content, err := service.File(ctx, id, name)
 	if err != nil {
-		return concludeUnless(ctx, fmt.Errorf("the file %q: %w", name, err))
+		return withStatusOrInterrupted(ctx, fmt.Errorf("file %q: %w", name, err))
 	}
 	defer content.Close()
 	if err := folder.MkdirAll(path.Dir(name), 0o755); err != nil {
@@ -215,7 +215,7 @@ func saveFile(ctx context.Context, service *client.Client, id string, folder *os
 	}
 	if err != nil {
 		_ = folder.Remove(name)
-		return concludeUnless(ctx, fmt.Errorf("the file %q: %w", name, err))
+		return withStatusOrInterrupted(ctx, fmt.Errorf("file %q: %w", name, err))
 	}
 	return nil
 }

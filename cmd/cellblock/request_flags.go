@@ -21,16 +21,16 @@ import (
 // requestFlags are the flags of run and submit that describe the job.
 type requestFlags struct {
 	Script   string   `arg:"" complete:"file" help:"File with the script; - reads standard input."`
-	Arg      []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"A keyword argument of main(). The value is JSON if it can be read as such, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
-	ArgsJSON string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides."`
-	Stdin    string   `placeholder:"FILE" complete:"file" help:"What the script reads on its standard input; - passes standard input on."`
-	File     []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"A file for the script, under its own name or DEST (data/in.csv), in the working directory."`
-	Env      []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"An environment variable."`
-	Limit    []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"A lower limit than the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
-	Priority *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"high, default or low."`
-	Callback string   `placeholder:"URL" help:"Where the service posts the job's end to."`
-	Within   string   `name:"start-within" placeholder:"TIME" help:"Drop the job (not_started) if it was not started within this time, such as 5s or 500ms; at most the service's start deadline."`
-	Key      string   `placeholder:"KEY" help:"An idempotency key: the same key and request are the same job."`
+	Arg      []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"Keyword argument of main(). The value is JSON if it is valid JSON, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
+	ArgsJSON string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides them."`
+	Stdin    string   `placeholder:"FILE" complete:"file" help:"Standard input of the script; - passes this command's standard input on."`
+	File     []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"Copy a file to the script's working directory, as its own name or DEST (data/in.csv)."`
+	Env      []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the script."`
+	Limit    []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"Limit below the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
+	Priority *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"Priority in the queue: high, default or low."`
+	Callback string   `placeholder:"URL" help:"URL to which the service posts the ended job."`
+	Within   string   `name:"start-within" placeholder:"TIME" help:"Drop the job (not_started) if it does not start within this time, such as 5s or 500ms; at most the service's start deadline."`
+	Key      string   `placeholder:"KEY" help:"Idempotency key: the same key and request return the same job."`
 }
 
 // Validate is called by kong.
@@ -100,7 +100,7 @@ func readText(path string) (string, error) {
 		path = "standard input"
 	}
 	if !utf8.Valid(content) {
-		return "", usagef("%s is not UTF-8; what is no text goes into --file", path)
+		return "", usagef("%s is not UTF-8; use --file for data that is not text", path)
 	}
 	return string(content), nil
 }
@@ -120,7 +120,7 @@ func (f *requestFlags) args() (any, error) {
 			}
 		}
 		if err := json.Unmarshal(text, &args); err != nil {
-			return nil, usagef("--args-json is no JSON object: %w", err)
+			return nil, usagef("--args-json is not a JSON object: %w", err)
 		}
 	}
 	given, err := pairs("--arg", f.Arg)
@@ -189,11 +189,11 @@ func limits(given []string) (client.Limits, error) {
 		case "cpu":
 			limits.CPU, err = duration(value)
 		case "memory":
-			limits.MemoryMB, err = positive(value)
+			limits.MemoryMB, err = positiveNumber(value)
 		case "processes":
-			limits.Processes, err = whole(value)
+			limits.Processes, err = positiveInt(value)
 		case "output":
-			limits.OutputBytes, err = whole(value)
+			limits.OutputBytes, err = positiveInt(value)
 		default:
 			err = fmt.Errorf("the limits are wall, cpu, memory, processes and output")
 		}
@@ -216,7 +216,7 @@ func duration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-func positive(text string) (float64, error) {
+func positiveNumber(text string) (float64, error) {
 	number, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(number > 0) {
 		return 0, fmt.Errorf("it must be a number above 0")
@@ -224,7 +224,7 @@ func positive(text string) (float64, error) {
 	return number, nil
 }
 
-func whole(text string) (int, error) {
+func positiveInt(text string) (int, error) {
 	number, err := strconv.Atoi(text)
 	if err != nil || number <= 0 {
 		return 0, fmt.Errorf("it must be a whole number above 0")

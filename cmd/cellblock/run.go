@@ -14,15 +14,15 @@ import (
 type runCommand struct {
 	Service serviceFlags `embed:""`
 	Request requestFlags `embed:""`
-	Watch   bool         `short:"w" xor:"how" help:"Show what the script prints as it prints it."`
-	JSON    bool         `name:"json" xor:"how" help:"Print the whole job as JSON, and nothing else."`
-	Dir     string       `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Folder for the files that come back; made if missing."`
+	Watch   bool         `short:"w" xor:"how" help:"Show the script's output while the script runs."`
+	JSON    bool         `name:"json" xor:"how" help:"Print only the whole job, as JSON."`
+	Dir     string       `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Download the job's output files to this folder; it is created if missing."`
 }
 
 // Help is the text of `cellblock run --help`.
 func (*runCommand) Help() string {
-	return `The script's output goes where the script sends it, to standard output or standard error. After it, on standard output,
-comes what main() returned, unless that is None. Ctrl-C cancels the job.
+	return `The script's standard output and standard error are printed to the same streams. Then the return value of main() is printed
+to standard output, unless it is None. Ctrl-C cancels the job.
 
     cellblock run examples/slow.py --watch
     cellblock run examples/query.py --file examples/sales.csv=data/sales.csv --arg region=south --arg least=90
@@ -42,7 +42,7 @@ func (c *runCommand) Run() error {
 		request.Priority = "high" // a user waits for it
 	}
 	if c.Dir != "" {
-		// Before the job, which is useless without a folder for its files.
+		// Before the job starts, which is useless without a folder for its files.
 		if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 			return usage(err)
 		}
@@ -50,7 +50,7 @@ func (c *runCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		submitted, err := service.Submit(ctx, request)
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		job, err := c.await(ctx, service, submitted.JobID)
 		if ctx.Err() != nil && !client.Ended(job.Status) {
@@ -60,25 +60,25 @@ func (c *runCommand) Run() error {
 			})
 		}
 		if err != nil && !client.Ended(job.Status) {
-			return conclude(fmt.Errorf("job %s: %w", job.JobID, err))
+			return withStatus(fmt.Errorf("job %s: %w", job.JobID, err))
 		}
-		return showEnd(ctx, service, job, shown{json: c.JSON, dir: c.Dir})
+		return showEnd(ctx, service, job, showOptions{json: c.JSON, dir: c.Dir})
 	})
 }
 
-// concludeUnless is conclude, except for the interruption by a signal.
-func concludeUnless(ctx context.Context, err error) error {
+// withStatusOrInterrupted is conclude, except for the interruption by a signal.
+func withStatusOrInterrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return &exit{status: interruption(ctx)}
+		return &exit{status: interruptStatus(ctx)}
 	}
-	return conclude(err)
+	return withStatus(err)
 }
 
 // await waits for a job to end and shows its output. The returned job is never nil.
 func (c *runCommand) await(ctx context.Context, service *client.Client, id string) (*client.Job, error) {
 	if !c.JSON {
 		if ready, err := service.Ready(ctx); err == nil && ready.Workers == 0 {
-			fmt.Fprintln(os.Stderr, "cellblock: no worker is up; the job waits for one (Ctrl-C cancels it)")
+			fmt.Fprintln(os.Stderr, "cellblock: no worker is running; the job waits for one (Ctrl-C cancels it)")
 		}
 	}
 	if c.Watch {
@@ -101,7 +101,7 @@ func watch(ctx context.Context, service *client.Client, id string) (*client.Job,
 		}
 		switch event.Kind {
 		case client.EventStdout:
-			tee(printed, event.Text, &stdout)
+			tee(standardOutput, event.Text, &stdout)
 		case client.EventStderr:
 			tee(os.Stderr, event.Text, &stderr)
 		case client.EventEnd:
@@ -113,8 +113,8 @@ func watch(ctx context.Context, service *client.Client, id string) (*client.Job,
 	return job, io.ErrUnexpectedEOF // the stream ended without an end event
 }
 
-// tee writes output to file and appends it to kept.
-func tee(file io.Writer, text string, kept *strings.Builder) {
+// tee writes output to file and appends it to copied.
+func tee(file io.Writer, text string, copied *strings.Builder) {
 	_, _ = io.WriteString(file, text)
-	_, _ = kept.WriteString(text)
+	_, _ = copied.WriteString(text)
 }

@@ -17,13 +17,13 @@ import (
 const (
 	// attempts is how often a call is sent: fewer than the client's default, since a user waits.
 	attempts = 3
-	// cancelBound is the timeout for the cancellation after Ctrl-C.
-	cancelBound = 10 * time.Second
+	// cancelTimeout is the timeout for the cancellation after Ctrl-C.
+	cancelTimeout = 10 * time.Second
 )
 
 // serviceFlags select the service to use.
 type serviceFlags struct {
-	URL string `name:"url" env:"CELLBLOCK_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is (http://127.0.0.1:8080)."`
+	URL string `name:"url" env:"CELLBLOCK_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"URL of the service (http://127.0.0.1:8080)."`
 }
 
 func (f serviceFlags) open() (*client.Client, error) {
@@ -39,43 +39,43 @@ func (f serviceFlags) use(call func(ctx context.Context, service *client.Client)
 		return err
 	}
 	defer service.Close()
-	ctx, stop := untilInterrupted()
+	ctx, stop := withSignals()
 	defer stop()
 	return call(ctx, service)
 }
 
-var errTerminated = errors.New("asked to end")
+var errTerminated = errors.New("terminated by a signal")
 
-// untilInterrupted returns a context that is cancelled by the first SIGINT, SIGTERM or SIGHUP. After it, signals have
+// withSignals returns a context that is cancelled by the first SIGINT, SIGTERM or SIGHUP. After it, signals have
 // their default effect: the next one ends the program at once. The returned function stops listening and waits for the
 // goroutine.
-func untilInterrupted() (context.Context, func()) {
+func withSignals() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	heard := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	var listening sync.WaitGroup
-	listening.Go(func() {
-		var why error
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	var listener sync.WaitGroup
+	listener.Go(func() {
+		var cause error
 		select {
-		case got := <-heard:
+		case got := <-signals:
 			if got != syscall.SIGINT {
-				why = errTerminated
+				cause = errTerminated
 			}
 		case <-ctx.Done():
 		}
-		signal.Stop(heard)
-		cancel(why)
+		signal.Stop(signals)
+		cancel(cause)
 	})
 	return ctx, func() {
 		cancel(nil)
-		listening.Wait()
+		listener.Wait()
 	}
 }
 
 // cancelAfter cancels the job or batch named what after ctx was interrupted, and returns the program's exit.
 func cancelAfter(ctx context.Context, what string, cancel func(context.Context) error) error {
-	fmt.Fprintf(os.Stderr, "\ncellblock: cancelling %s (Ctrl-C again leaves at once)\n", what)
-	bounded, done := context.WithTimeout(context.WithoutCancel(ctx), cancelBound)
+	fmt.Fprintf(os.Stderr, "\ncellblock: cancelling %s (Ctrl-C again exits at once)\n", what)
+	bounded, done := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer done()
 	err := cancel(bounded)
 	if client.CodeOf(err) == client.CodeAlreadyFinished {
@@ -84,5 +84,5 @@ func cancelAfter(ctx context.Context, what string, cancel func(context.Context) 
 	if err != nil {
 		err = fmt.Errorf("%s could not be cancelled: %w", what, err)
 	}
-	return &exit{status: interruption(ctx), err: err}
+	return &exit{status: interruptStatus(ctx), err: err}
 }

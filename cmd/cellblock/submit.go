@@ -16,7 +16,7 @@ type submitCommand struct {
 
 // Help is the text of `cellblock submit --help`.
 func (*submitCommand) Help() string {
-	return `The id is all that standard output gets.
+	return `Standard output has only the job's id.
 
     id=$(cellblock submit report.py --file sales.csv --priority low)
     cellblock get "$id" --wait 30s`
@@ -31,12 +31,12 @@ func (c *submitCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		job, err := service.Submit(ctx, request)
 		if err != nil {
-			return concludeUnless(ctx, err)
+			return withStatusOrInterrupted(ctx, err)
 		}
 		if c.JSON {
 			return printJSON(map[string]string{"job_id": job.JobID, "status": string(job.Status)})
 		}
-		fmt.Fprintln(printed, job.JobID)
+		fmt.Fprintln(standardOutput, job.JobID)
 		return nil
 	})
 }

@@ -13,11 +13,11 @@ import (
 
 // upCommand is `cellblock up`. All other settings of the API and the worker are passed on through the environment.
 type upCommand struct {
-	APIAddr     string `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address to serve on (host:port; port 0 takes a free one)."`
+	APIAddr     string `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address that the API listens on (host:port; port 0 picks a free one)."`
 	RedisURL    string `name:"redis-url" env:"REDIS_URL" help:"Use this Redis (redis://, rediss:// or unix:// URL) instead of starting one."`
 	RedisCAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
-	Data        string `name:"data" env:"CELLBLOCK_DATA" default:"${data}" help:"Folder in which the own Redis keeps jobs and results, and, unless FILES_URL says otherwise, files that jobs left; made if missing."`
-	Workers     int    `name:"workers" env:"WORKERS" default:"1" help:"Worker processes to start (0 to 64); each runs several jobs at once."`
+	Data        string `name:"data" env:"CELLBLOCK_DATA" default:"${data}" help:"Folder for the data of the Redis that this command starts and, unless FILES_URL is set, for output files of jobs; it is created if missing."`
+	Workers     int    `name:"workers" env:"WORKERS" default:"1" help:"Number of worker processes (0 to 64); each runs several jobs at once."`
 	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address of the first worker's metrics (host:port; empty: none); each further worker takes the next port."`
 }
 
@@ -37,33 +37,33 @@ func (c *upCommand) Validate() error {
 func (c *upCommand) Run() error {
 	executable, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("finding the other programs: %w", err)
+		return fmt.Errorf("find the other programs: %w", err)
 	}
-	asked, forget := notify()
-	defer forget()
-	if err := c.choosePorts(asked); err != nil {
+	ctx, stop := withSignal()
+	defer stop()
+	if err := c.choosePorts(ctx); err != nil {
 		return err
 	}
 	s := newStack(c, filepath.Dir(executable), os.Stdout)
-	err = s.start(asked)
+	err = s.start(ctx)
 	if err == nil {
-		s.keepUp()
-		s.announce()
+		s.enableRestarts()
+		s.printReady()
 		select {
-		case <-asked.Done():
-			s.output.Printf("stopping; running jobs may end first (Ctrl-C again stops at once)")
+		case <-ctx.Done():
+			s.output.Printf("stopping; waiting for running jobs (Ctrl-C again stops at once)")
 		case err = <-s.group.Failed():
 		}
 	}
-	if asked.Err() != nil && errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil // stopped by the user during the start
 	}
 	if err != nil {
-		s.output.Printf("stopping the rest: %v", err)
+		s.output.Printf("stopping the other processes: %v", err)
 	}
-	again, forgetAgain := notify()
-	defer forgetAgain()
-	return errors.Join(err, s.stop(again))
+	second, stopSecond := withSignal()
+	defer stopSecond()
+	return errors.Join(err, s.stop(second))
 }
 
 // workerName returns the name in front of the log lines of worker i, counted from 0.
@@ -74,8 +74,8 @@ func (c *upCommand) workerName(i int) string {
 	return fmt.Sprintf("worker-%d", i+1)
 }
 
-// notify returns a context that is done at the next SIGINT, SIGTERM or SIGHUP (the terminal was closed).
-func notify() (context.Context, context.CancelFunc) {
+// withSignal returns a context that is done at the next SIGINT, SIGTERM or SIGHUP (the terminal was closed).
+func withSignal() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 }
 

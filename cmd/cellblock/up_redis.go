@@ -43,7 +43,7 @@ func newOwnRedis(data string) (*ownRedis, error) {
 	r := &ownRedis{data: data, socket: filepath.Join(data, "redis.sock")}
 	if len(r.socket) > maxSocketPath {
 		return nil, fmt.Errorf("the data folder's path is too long for a socket in it (%d bytes, at most %d): %s; "+
-			"CELLBLOCK_DATA chooses another",
+			"set CELLBLOCK_DATA to another",
 			len(r.socket), maxSocketPath, data)
 	}
 	return r, nil
@@ -55,11 +55,11 @@ func (r *ownRedis) url() string { return (&url.URL{Scheme: "unix", Path: r.socke
 // prepare creates the data folder and locks it.
 func (r *ownRedis) prepare() error {
 	if err := r.makeData(); err != nil {
-		return fmt.Errorf("the data folder cannot be made: %w; CELLBLOCK_DATA chooses another", err)
+		return fmt.Errorf("cannot create the data folder: %w; set CELLBLOCK_DATA to another", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(r.data, "up.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("the data folder cannot be used: %w; CELLBLOCK_DATA chooses another", err)
+		return fmt.Errorf("cannot use the data folder: %w; set CELLBLOCK_DATA to another", err)
 	}
 	if err := flock(lock); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
@@ -102,7 +102,7 @@ func (r *ownRedis) program() (supervise.Program, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return supervise.Program{}, errors.New(
-			"redis-server is not on PATH; `make setup` installs it, and REDIS_URL uses another Redis")
+			"redis-server is not on PATH; `make setup` installs it, or set REDIS_URL to use another Redis")
 	}
 	return supervise.Program{
 		Name: "redis",

@@ -25,9 +25,9 @@ const (
 	redisReadyWait = 2 * time.Minute
 	// readyWait is the time for the API and the workers to become ready.
 	readyWait = 30 * time.Second
-	// askEvery is the interval of readiness checks, askWait the timeout of each.
-	askEvery = 20 * time.Millisecond
-	askWait  = time.Second
+	// pollInterval is the interval of readiness checks, askWait the timeout of each.
+	pollInterval = 20 * time.Millisecond
+	pollTimeout  = time.Second
 	// restartPause precedes the first restart of a process that exited by itself; it doubles up to 3.2 s. The stack
 	// stops after restartLimit restarts within restartWindow, since further restarts would not help.
 	restartPause  = 200 * time.Millisecond
@@ -54,8 +54,8 @@ type stack struct {
 }
 
 func newStack(settings *upCommand, programs string, terminal *os.File) *stack {
-	people := isatty.IsTerminal(terminal.Fd())
-	output := supervise.NewOutput(terminal, len(settings.workerName(0)), people && colourful())
+	onTerminal := isatty.IsTerminal(terminal.Fd())
+	output := supervise.NewOutput(terminal, len(settings.workerName(0)), onTerminal && colorsEnabled())
 	s := &stack{
 		settings:  settings,
 		programs:  programs,
@@ -64,21 +64,21 @@ func newStack(settings *upCommand, programs string, terminal *os.File) *stack {
 		group:     supervise.NewGroup(output),
 		redisURL:  settings.RedisURL,
 	}
-	if s.logFormat == "" && people {
+	if s.logFormat == "" && onTerminal {
 		s.logFormat = "text"
 	}
 	s.logger = telemetry.Settings{LogFormat: s.logFormat}.Logger(terminal)
 	return s
 }
 
-// colourful reports whether the user has not disabled colours (no-color.org).
-func colourful() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
+// colorsEnabled reports whether the user has not disabled colors (no-color.org).
+func colorsEnabled() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" }
 
 // start starts everything and returns once a job can be run, or an error. In both cases, call stop to end what was
 // started.
 func (s *stack) start(ctx context.Context) error {
 	if os.Geteuid() != 0 {
-		s.output.Printf("note: not root. The worker needs root to run each job under a user id and a cgroup of its own; what it can do without, it says below")
+		s.output.Printf("note: not root. The worker needs root to run each job under its own user id and cgroup; it logs below what it cannot enforce")
 	}
 	if s.redisURL == "" {
 		if err := s.startRedis(); err != nil {
@@ -135,7 +135,7 @@ func (s *stack) startRedis() error {
 func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, client redis.UniversalClient) error {
 	bound := redisReadyWait
 	if s.redis == nil {
-		bound = 2 * askWait // another Redis is already up, or not there
+		bound = 2 * pollTimeout // another Redis is already up, or not there
 	}
 	var version string
 	err := s.await(ctx, "Redis at "+connection.Redacted(), bound, func(ctx context.Context) (err error) {
@@ -188,7 +188,7 @@ func (s *stack) startServer(program, name string, env ...string) error {
 		StopWait: jobStopWait,
 	})
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w; `make build` makes it", err)
+		return fmt.Errorf("%w; `make build` builds it", err)
 	}
 	if err != nil {
 		return err
@@ -201,11 +201,11 @@ func (s *stack) startServer(program, name string, env ...string) error {
 func (s *stack) await(ctx context.Context, what string, bound time.Duration, ready func(context.Context) error) error {
 	limit := time.NewTimer(bound)
 	defer limit.Stop()
-	ticker := time.NewTicker(askEvery)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
-		asking, cancel := context.WithTimeout(ctx, askWait)
-		err := ready(asking)
+		attempt, cancel := context.WithTimeout(ctx, pollTimeout)
+		err := ready(attempt)
 		cancel()
 		if err == nil {
 			return nil
@@ -238,14 +238,14 @@ func (s *stack) apiReady(ctx context.Context) error {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET /readyz gives %s", response.Status)
+		return fmt.Errorf("GET /readyz: %s", response.Status)
 	}
 	return nil
 }
 
-// keepUp restarts processes that exit by themselves. It is called once everything is up: before that, an exit is
+// enableRestarts restarts processes that exit by themselves. It is called once everything is up: before that, an exit is
 // final, since a restart does not correct wrong settings.
-func (s *stack) keepUp() {
+func (s *stack) enableRestarts() {
 	s.group.EnableRestarts(supervise.Restarts{
 		Pause: restartPause, Limit: restartLimit, Window: restartWindow,
 		Report: func(r supervise.Restart) {
@@ -255,14 +255,14 @@ func (s *stack) keepUp() {
 	})
 }
 
-// announce prints the URL and a first command to try.
-func (s *stack) announce() {
+// printReady prints the URL and a first command to try.
+func (s *stack) printReady() {
 	token := ""
 	if os.Getenv("API_TOKEN") != "" {
 		token = ` -H "Authorization: Bearer $API_TOKEN"`
 	}
 	base := s.settings.baseURL()
-	s.output.Printf("ready: %s (Ctrl-C ends it)", base)
+	s.output.Printf("ready: %s (Ctrl-C stops it)", base)
 	s.output.Printf(`try:   curl -sX POST %s/execute -H 'Content-Type: application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
 }
 

@@ -221,7 +221,7 @@ func TestUpServesUntilAskedToEnd(t *testing.T) {
 	u.wantLine(t, `^api      \| api starts; knows the token: true, the secret: true`)
 	u.wantLine(t, `^worker-1 \| worker starts; knows the token: false, the secret: false`)
 	u.wantLine(t, `^worker-2 \| worker starts; knows the token: false, the secret: false`)
-	u.wantLine(t, `^ready: http://127\.0\.0\.1:[1-9]\d* \(Ctrl-C ends it\)`)
+	u.wantLine(t, `^ready: http://127\.0\.0\.1:[1-9]\d* \(Ctrl-C stops it\)`)
 	u.wantLine(t, `^try:   curl -sX POST http://127\.0\.0\.1:[1-9]\d*/execute .*Bearer \$API_TOKEN`)
 
 	u.signal(t, syscall.SIGINT)

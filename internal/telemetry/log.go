@@ -14,8 +14,8 @@ import (
 
 // Settings are the log settings of every process.
 type Settings struct {
-	LogLevel  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"info" help:"Least severe level that is logged: debug, info, warn or error."`
-	LogFormat string     `name:"log-format" env:"LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"text for people, json for programs, auto for text on a terminal and json elsewhere."`
+	LogLevel  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"info" help:"Lowest level that is logged: debug, info, warn or error."`
+	LogFormat string     `name:"log-format" env:"LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Format of logs: text, json, or auto (text on a terminal, json elsewhere)."`
 }
 
 // Logger returns the process's logger, which writes to w. Text has colours if w is a terminal and NO_COLOR

@@ -12,7 +12,7 @@ import (
 
 // ProbeSettings are for the health checks of container images without curl.
 type ProbeSettings struct {
-	Probe bool `name:"probe" help:"Ask the running program, with the same settings, whether it is well, and leave with 0 or 1: for health checks."`
+	Probe bool `name:"probe" help:"Check the health of the running program with the same settings, and exit with 0 or 1."`
 }
 
 // probeBound is the timeout of a probe: less than the 3 s of a container's health check.
