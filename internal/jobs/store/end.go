@@ -10,7 +10,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
-	"cellblock/internal/redisconn"
 )
 
 // endScript ends a job that has not ended yet, and publishes that to the waiting processes.
@@ -115,9 +114,9 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if outcome.Failure != nil && outcome.Failure.Withdrawn() {
 		withdrawn = 1
 	}
-	client := s.client
-	if size := len(encoded) + len(outcome.Result); size >= LargeRecord {
-		client = redisconn.ForBytes(client, size)
+	client, err := s.clientFor(ctx, endScript, len(encoded)+len(outcome.Result))
+	if err != nil {
+		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
 	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
 		id, string(outcome.State()), encoded, []byte(outcome.Result),

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,5 +77,30 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	}
 	if record, _, err := s.ReadBudgeted(t.Context(), job.ID, 500*time.Millisecond); err != nil || len(record.Outcome.Result) < 2<<20 {
 		t.Fatal(err)
+	}
+}
+
+// A result is sent once, also to a Redis that has not cached the script.
+func TestALargeResultIsSentOnce(t *testing.T) {
+	t.Parallel()
+	s, client := open(t)
+	id := create(t, s).ID
+	received := func() int64 {
+		stats := client.InfoMap(t.Context(), "stats").Val()["Stats"]
+		bytes, err := strconv.ParseInt(stats["total_net_input_bytes"], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes
+	}
+	if err := client.ScriptFlush(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	before := received()
+	if _, err := s.End(t.Context(), id, succeeded(`"`+strings.Repeat("x", 2<<20)+`"`)); err != nil {
+		t.Fatal(err)
+	}
+	if bytes := received() - before; bytes < 2<<20 || bytes > 3<<20 {
+		t.Errorf("Redis received %d bytes", bytes)
 	}
 }

@@ -154,13 +154,10 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 // The index is written first: it may contain jobs that do not exist, which the reaper removes, but never lacks one
 // that does.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
-	client, size := s.client, job.Inputs.Size()
-	if size >= LargeRecord {
-		client = redisconn.ForBytes(client, size)
-		// Otherwise the inputs are sent twice if Redis has not cached the script.
-		if err := createScript.Load(ctx, client).Err(); err != nil {
-			return false, fmt.Errorf("create job %s: %w", job.ID, err)
-		}
+	size := job.Inputs.Size()
+	client, err := s.clientFor(ctx, createScript, size)
+	if err != nil {
+		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	if err := s.admit(ctx, job.ID, limit, firstCheck+redisconn.TransferTime(size)); err != nil {
 		return false, fmt.Errorf("admit job %s: %w", job.ID, err)
@@ -184,6 +181,15 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	return created, nil
+}
+
+// clientFor returns the client on which to run a script with size bytes of arguments. If these are large, it first
+// loads the script, since Redis would answer NOSCRIPT to one that it has not cached, and the arguments were sent twice.
+func (s *Store) clientFor(ctx context.Context, script *redis.Script, size int) (redis.UniversalClient, error) {
+	if size < LargeRecord {
+		return s.client, nil
+	}
+	return redisconn.ForBytes(s.client, size), script.Load(ctx, s.client).Err()
 }
 
 // Load returns the fields of a job that a worker needs. An ended job has no script. It returns a *jobs.Error with
