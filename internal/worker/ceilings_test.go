@@ -122,3 +122,23 @@ func TestAForgedPolicyIsRefused(t *testing.T) {
 	}
 	b.wantRuns(t, 0, 0)
 }
+
+// A job whose inputs are gone from Redis ends with an error of the service, and does not run without them.
+func TestAJobWithoutItsInputsIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Inputs: &jobs.Inputs{Stdin: "x"}}
+	if err := b.Store.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.Client.Del(t.Context(), "cellblock:{"+job.ID+"}:inputs").Val(); n != 1 {
+		t.Fatalf("%d keys of inputs", n)
+	}
+	b.start(t)
+	if err := b.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
+		t.Fatal(err)
+	}
+	b.await(t, job.ID, jobs.State.Ended)
+	b.wantFailure(t, job.ID, jobs.CodeInternal)
+	b.wantRuns(t, 0, 0)
+}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,5 +103,25 @@ func TestALargeResultIsSentOnce(t *testing.T) {
 	}
 	if bytes := received() - before; bytes < 2<<20 || bytes > 3<<20 {
 		t.Errorf("Redis received %d bytes", bytes)
+	}
+}
+
+// A job must not run without inputs that its request had.
+func TestMissingInputsAreDamage(t *testing.T) {
+	t.Parallel()
+	s, client := open(t)
+	job := create(t, s, func(j *jobs.Job) { j.Inputs = &jobs.Inputs{Stdin: "x"} })
+	if err := client.Del(t.Context(), "cellblock:{"+job.ID+"}:inputs").Err(); err != nil {
+		t.Fatal(err)
+	}
+	taken, state, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
+	if !errors.Is(err, store.ErrDamaged) || taken.ID != job.ID || state != jobs.StateQueued {
+		t.Errorf("got %+v, %s, %v", taken, state, err)
+	}
+	if !end(t, s, job.ID, succeeded("1")) {
+		t.Error("the job cannot be ended")
+	}
+	if _, state, _, err := s.Take(t.Context(), job.ID, "w", time.Second); err != nil || state != jobs.StateSucceeded {
+		t.Errorf("after the end: %s, %v", state, err)
 	}
 }

@@ -19,8 +19,8 @@ import (
 //	KEYS     the job's hash, its inputs
 //	ARGV     owner
 //	returns  state, script, async, request_id, reply_to, age in microseconds, inputs
-//	         unless they are large, webhook URL, size of the inputs in bytes, limits,
-//	         TTL, start deadline; nil if there is no such job. The state is "expired"
+//	         unless they are large, webhook URL, size of the inputs in bytes ("" if it has none),
+//	         limits, TTL, start deadline; nil if there is no such job. The state is "expired"
 //	         if the start deadline has passed.
 var takeScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "webhook", "limits", "ttl")
@@ -38,13 +38,13 @@ if job[1] == "queued" then
 end
 local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
 local inputs = size > 0 and size < ` + strconv.Itoa(LargeRecord) + ` and redis.call("GET", KEYS[2]) or ""
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", tostring(size),
-	job[10] or "", job[11] or "", job[6] or ""}`)
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "",
+	job[8] and tostring(size) or "",	job[10] or "", job[11] or "", job[6] or ""}`)
 
 // Take returns what a worker needs of a job that was delivered to it, and records the worker so that the reaper can
 // attribute a lost job. expired reports that the job must not be started any more. A command takes at most patience,
 // and longer for large inputs. It returns a *jobs.Error with CodeNotFound if there is no such job, and ErrDamaged with
-// the job's other fields and its state if the record cannot be decoded.
+// the job's other fields and its state if the record cannot be decoded, or the inputs of a queued job are missing.
 func (s *Store) Take(ctx context.Context, id, owner string, patience time.Duration) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -59,17 +59,22 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	if expired {
 		state = jobs.StateQueued
 	}
-	if size := int(parseInt(reply[8])); size >= LargeRecord && state == jobs.StateQueued && !expired {
+	startable := state == jobs.StateQueued && !expired
+	if size := int(parseInt(reply[8])); size >= LargeRecord && startable {
 		if reply[6], err = s.largeInputs(ctx, id, size, patience); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
 	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7]}
-	if err := readPolicy(&job, reply[6], reply[9], reply[10], reply[11]); err != nil {
+	err = readPolicy(&job, reply[6], reply[9], reply[10], reply[11])
+	if reply[8] == "0" && startable {
+		err = errors.Join(err, errors.New("the inputs are missing")) // evicted, or lost
+	}
+	if err != nil {
 		return job, state, expired, fmt.Errorf("take job %s: %w: %w", id, ErrDamaged, err)
 	}
 	// The reaper's next check of a job that has waited may be far off.
-	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && state == jobs.StateQueued && !expired {
+	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
 		// Not bounded, whose time large inputs may have used up.
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
