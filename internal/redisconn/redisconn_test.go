@@ -27,6 +27,7 @@ func open(t *testing.T, url string) redis.UniversalClient {
 }
 
 func TestCheckGivesTheVersion(t *testing.T) {
+	t.Parallel()
 	version, err := redisconn.Check(t.Context(), open(t, redistest.Start(t)))
 	if err != nil || strings.Count(version, ".") != 2 {
 		t.Fatalf("got %q, %v", version, err)
@@ -34,6 +35,7 @@ func TestCheckGivesTheVersion(t *testing.T) {
 }
 
 func TestACLUserIsKept(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	admin := open(t, url)
 	if err := admin.Do(t.Context(), "ACL", "SETUSER", "ann", "on", ">s3cret", "+@all", "~*").Err(); err != nil {
@@ -51,6 +53,7 @@ func TestACLUserIsKept(t *testing.T) {
 
 // A command's context limits it, whether the server is down or does not answer.
 func TestDeadServerFailsInTime(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	client := open(t, server.URL())
 	attempt := func(state string) {
@@ -81,6 +84,7 @@ func TestDeadServerFailsInTime(t *testing.T) {
 
 // The block time of a blocking command is added to the read timeout.
 func TestBlockingOutlivesReadTimeout(t *testing.T) {
+	t.Parallel()
 	client := open(t, redistest.Start(t)+"?read_timeout=50ms&db=0")
 	start := time.Now()
 	err := client.BLPop(t.Context(), time.Second, "nothing").Err()
@@ -90,6 +94,7 @@ func TestBlockingOutlivesReadTimeout(t *testing.T) {
 }
 
 func TestURLsAreRedacted(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"redis://ann:s3cret@host:1/2":   "redis://ann:xxxxx@host:1/2",
 		"redis://127.0.0.1:6379/0":      "redis://127.0.0.1:6379/0",
@@ -103,6 +108,7 @@ func TestURLsAreRedacted(t *testing.T) {
 }
 
 func TestBadURLsAreRefusedWithoutThePassword(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{
 		"", "127.0.0.1:6379", "http://ann:s3cret@host", "redis://ann:s3 cret@host",
 		"redis://ann:s3cret@host/x", "redis://ann:s3cret@host?unknown=1",
@@ -115,6 +121,7 @@ func TestBadURLsAreRefusedWithoutThePassword(t *testing.T) {
 }
 
 func TestSentinelIsAskedForThePrimary(t *testing.T) {
+	t.Parallel()
 	settings := redisconn.Settings{
 		URL: "redis://user:secret@unused:1/3", Sentinels: []string{"127.0.0.1:1", "127.0.0.1:2"},
 		SentinelMaster: "primary",
@@ -134,6 +141,7 @@ func TestSentinelIsAskedForThePrimary(t *testing.T) {
 }
 
 func TestCAFilesThatWillNotDoAreRefused(t *testing.T) {
+	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 // A Redis that hangs blocks neither new waits nor their ends.
 func TestTopicsDoNotWaitForRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
 	topics := redisconn.NewTopics(client)

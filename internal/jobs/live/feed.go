@@ -38,35 +38,35 @@ type feed struct {
 // last watcher has left.
 func (f *feed) run(ctx context.Context) {
 	f.release = func() {}
-	f.follow(ctx)
+	f.readAll(ctx)
 	<-ctx.Done()
 	f.release()
 }
 
-func (f *feed) follow(ctx context.Context) {
-	cursor, over := f.look(ctx, "")
+func (f *feed) readAll(ctx context.Context) {
+	cursor, over := f.poll(ctx, "")
 	if over {
 		return
 	}
 	// Wait also signals once subscribed, so no event in between is missed.
-	heard, done := f.hub.topics.Wait(store.EventsKey(f.id))
+	notified, done := f.hub.topics.Wait(store.EventsKey(f.id))
 	defer done()
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
 	for !over {
 		select {
-		case <-heard:
+		case <-notified:
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
-		cursor, over = f.look(ctx, cursor)
+		cursor, over = f.poll(ctx, cursor)
 	}
 }
 
-// look reads what is new, and reports whether the job has ended and everything was read.
-func (f *feed) look(ctx context.Context, cursor string) (next string, over bool) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+// poll reads what is new, and reports whether the job has ended and everything was read.
+func (f *feed) poll(ctx context.Context, cursor string) (next string, over bool) {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for {
 		state, read, err := f.read(bounded, cursor)
@@ -106,19 +106,19 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Str
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
-	record, release, err := f.hub.store.ReadBudgeted(ctx, f.id, patience)
+	record, release, err := f.hub.store.ReadBudgeted(ctx, f.id, readTimeout)
 	f.release = release
 	return &record, err
 }
 
-// fail handles an error of look, and reports whether reading is over. It is not if the job was read before, since it
+// fail handles an error of poll, and reports whether reading is over. It is not if the job was read before, since it
 // comes back with Redis.
 func (f *feed) fail(ctx context.Context, err error) (over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if jobs.CodeOf(err) != jobs.CodeNotFound && f.state != "" {
 		if ctx.Err() == nil {
-			f.hub.logger.Debug("a watched job cannot be read", "job_id", f.id, "error", err)
+			f.hub.logger.Debug("reading watched job failed", "job_id", f.id, "error", err)
 		}
 		return false
 	}

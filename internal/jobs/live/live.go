@@ -25,9 +25,9 @@ const (
 	maxWatchers = 2000
 	// recheckInterval is how often a feed reads without a message, since Pub/Sub may lose messages.
 	recheckInterval = time.Second
-	// patience is the timeout of one read from a slow Redis. For one that does not respond at all, redisconn.Monitor
+	// readTimeout is the timeout of one read from a slow Redis. For one that does not respond at all, redisconn.Monitor
 	// fails sooner.
-	patience = 15 * time.Second
+	readTimeout = 15 * time.Second
 	// entriesPerRead is the maximum number of entries per read.
 	entriesPerRead = 100
 	// entriesBehind is the same for a watcher that reads by itself. It holds the entries while its client reads them,
@@ -69,11 +69,11 @@ func (h *Hub) Close() {
 	h.feeds.Wait()
 }
 
-// Watch calls tell with the job's events after from, until its end, and with nil whenever there was no event for idle.
-// It returns nil after the end, or else tell's error, ctx's error, or a *jobs.Error: CodeNotFound if the job does not
+// Watch calls send with the job's events after from, until its end, and with nil whenever there was no event for idle.
+// It returns nil after the end, or else send's error, ctx's error, or a *jobs.Error: CodeNotFound if the job does not
 // exist or its record is gone, CodeUnavailable if there are too many watchers, the job cannot be read, or the hub is
 // closed.
-func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, tell func([]jobs.Event) error) error {
+func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, send func([]jobs.Event) error) error {
 	feed, leave, err := h.join(id)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle tim
 	for {
 		events, changed, err := w.next(ctx)
 		if len(events) > 0 {
-			if err := tell(events); err != nil {
+			if err := send(events); err != nil {
 				return err
 			}
 			if events[len(events)-1].End != nil {
@@ -100,7 +100,7 @@ func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle tim
 		select {
 		case <-changed:
 		case <-timer.C:
-			if err := tell(nil); err != nil {
+			if err := send(nil); err != nil {
 				return err
 			}
 			timer.Reset(idle)

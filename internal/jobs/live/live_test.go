@@ -12,7 +12,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/live"
@@ -22,10 +21,10 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// bench is a hub, and a store with which the test acts as the worker.
-type bench struct {
+// fixture is a hub, and a store with which the test acts as the worker.
+type fixture struct {
 	*live.Hub
 	*store.Store
 	budget *membudget.Budget
@@ -33,9 +32,9 @@ type bench struct {
 	server *redistest.Server
 }
 
-func open(t *testing.T) *bench {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	b := &bench{server: redistest.StartServer(t), budget: membudget.New(1<<20, 100*time.Millisecond)}
+	b := &fixture{server: redistest.StartServer(t), budget: membudget.New(1<<20, 100*time.Millisecond)}
 	b.client = redistest.Client(t, b.server.URL())
 	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithBudget(b.budget)
 	topics := redisconn.NewTopics(b.client)
@@ -47,7 +46,7 @@ func open(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) create(t *testing.T) string {
+func (b *fixture) create(t *testing.T) string {
 	t.Helper()
 	id := jobs.NewID()
 	if err := b.Create(t.Context(), jobs.Job{ID: id, Script: "def main(): pass"}); err != nil {
@@ -56,14 +55,14 @@ func (b *bench) create(t *testing.T) string {
 	return id
 }
 
-func (b *bench) run(t *testing.T, id string) {
+func (b *fixture) run(t *testing.T, id string) {
 	t.Helper()
 	if _, err := b.ClaimStart(t.Context(), id, "token", "worker", time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (b *bench) print(t *testing.T, id string, at int, text string) {
+func (b *fixture) print(t *testing.T, id string, at int, text string) {
 	t.Helper()
 	chunks := []jobs.OutputChunk{{Stream: jobs.Stdout, Offset: at, Text: text}}
 	if err := b.AppendOutput(t.Context(), id, chunks, time.Minute); err != nil {
@@ -71,7 +70,7 @@ func (b *bench) print(t *testing.T, id string, at int, text string) {
 	}
 }
 
-func (b *bench) end(t *testing.T, id, stdout string) {
+func (b *fixture) end(t *testing.T, id, stdout string) {
 	t.Helper()
 	if _, err := b.End(t.Context(), id, jobs.Outcome{Result: jsontext.Value("1"), Stdout: stdout}); err != nil {
 		t.Fatal(err)
@@ -85,7 +84,7 @@ type watch struct {
 	stop   context.CancelFunc
 }
 
-func (b *bench) watch(t *testing.T, id string, from jobs.Position) *watch {
+func (b *fixture) watch(t *testing.T, id string, from jobs.Position) *watch {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	w := &watch{events: make(chan jobs.Event, 10_000), ended: make(chan error, 1), stop: stop}
@@ -116,7 +115,7 @@ func (w *watch) next(t *testing.T) jobs.Event {
 			t.Fatalf("the watch ended: %v", err)
 		}
 	case <-time.After(5 * time.Second):
-		t.Fatal("nothing is told")
+		t.Fatal("no event")
 	}
 	return jobs.Event{}
 }
@@ -154,7 +153,8 @@ func (w *watch) wantEnd(t *testing.T) {
 }
 
 func TestAJobIsWatchedFromItsQueueToItsEnd(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	w := b.watch(t, id, jobs.Position{})
 	w.wantState(t, jobs.StateQueued)
@@ -171,7 +171,8 @@ func TestAJobIsWatchedFromItsQueueToItsEnd(t *testing.T) {
 }
 
 func TestPrintsAreToldAtOnce(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	b.run(t, id)
 	w := b.watch(t, id, jobs.Position{})
@@ -187,12 +188,13 @@ func TestPrintsAreToldAtOnce(t *testing.T) {
 		}
 	}
 	if slow > 5 {
-		t.Errorf("%d of 20 prints waited for a look at the record", slow)
+		t.Errorf("%d of 20 prints waited for a poll", slow)
 	}
 }
 
 func TestManyWatchersAreOneReader(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	b.run(t, id)
 	reads := func() (n int) {
@@ -238,7 +240,8 @@ func TestManyWatchersAreOneReader(t *testing.T) {
 }
 
 func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	b.run(t, id)
 	first := b.watch(t, id, jobs.Position{})
@@ -278,7 +281,8 @@ func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
 }
 
 func TestALostStreamIsMadeUpForAtTheEnd(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	b.run(t, id)
 	w := b.watch(t, id, jobs.Position{})
@@ -295,7 +299,8 @@ func TestALostStreamIsMadeUpForAtTheEnd(t *testing.T) {
 }
 
 func TestTheEndOfAKilledJobHasNoOutputAndTakesNoneBack(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	b.run(t, id)
 	w := b.watch(t, id, jobs.Position{})
@@ -314,7 +319,8 @@ func TestTheEndOfAKilledJobHasNoOutputAndTakesNoneBack(t *testing.T) {
 }
 
 func TestUnknownJobsAndAnAbsentRedis(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	code := func(err error) jobs.Code {
 		var known *jobs.Error
 		errors.As(err, &known)
@@ -343,7 +349,8 @@ func TestUnknownJobsAndAnAbsentRedis(t *testing.T) {
 }
 
 func TestIdleWatchersHearSomething(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	id := b.create(t)
 	ctx, stop := context.WithCancel(t.Context())
 	beats := 0
@@ -366,7 +373,8 @@ func TestIdleWatchersHearSomething(t *testing.T) {
 }
 
 func TestCloseEndsWatches(t *testing.T) {
-	b := open(t)
+	t.Parallel()
+	b := newFixture(t)
 	w := b.watch(t, b.create(t), jobs.Position{})
 	w.wantState(t, jobs.StateQueued)
 	b.Close()

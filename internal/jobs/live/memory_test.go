@@ -11,11 +11,12 @@ import (
 )
 
 // A watcher that reads the end of a large job slowly makes others wait for the end of theirs, but they lose nothing.
-func TestLargeEndsAreToldInTurn(t *testing.T) {
-	b := open(t)
+func TestLargeEndsAreSentInTurn(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t)
 	ids := []string{b.create(t), b.create(t)}
 	slow := make(chan struct{})
-	told, reading := make(chan int, 2), make(chan struct{}, 2)
+	sent, reading := make(chan int, 2), make(chan struct{}, 2)
 	ended := make(chan error, 2)
 	for i, id := range ids {
 		b.run(t, id)
@@ -26,7 +27,7 @@ func TestLargeEndsAreToldInTurn(t *testing.T) {
 						reading <- struct{}{}
 					}
 					if event.End != nil {
-						told <- i
+						sent <- i
 						<-slow
 					}
 				}
@@ -43,15 +44,15 @@ func TestLargeEndsAreToldInTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := <-told
+	first := <-sent
 	select {
-	case <-told:
+	case <-sent:
 		t.Error("both are held at once")
 	case <-time.After(500 * time.Millisecond):
 	}
 	close(slow)
-	if second := <-told; second == first {
-		t.Error("one is told twice")
+	if second := <-sent; second == first {
+		t.Error("one is sent twice")
 	}
 	for range ids {
 		if err := <-ended; err != nil {

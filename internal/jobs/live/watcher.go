@@ -22,14 +22,14 @@ type watcher struct {
 // will be none.
 func (w *watcher) next(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, err error) {
 	for again := true; again && len(events) == 0 && err == nil; {
-		events, changed, again, err = w.look(ctx)
+		events, changed, again, err = w.poll(ctx)
 	}
 	return events, changed, err
 }
 
-// look is next without a loop. again is true for a watcher that is behind: the entries that it read may be before its
+// poll is next without a loop. again is true for a watcher that is behind: the entries that it read may be before its
 // position, and there may be more.
-func (w *watcher) look(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, again bool, err error) {
+func (w *watcher) poll(ctx context.Context) (events []jobs.Event, changed <-chan struct{}, again bool, err error) {
 	f := w.feed
 	f.mu.Lock()
 	state, end, err, changed, behind := f.state, f.end, f.err, f.changed, after(f.dropped, w.cursor)
@@ -111,12 +111,12 @@ func (f *feed) lastDropped() string {
 
 // after compares two cursors, each a time in milliseconds and a count. "" is before all others.
 func after(a, b string) bool {
-	aTime, aCount := place(a)
-	bTime, bCount := place(b)
+	aTime, aCount := splitCursor(a)
+	bTime, bCount := splitCursor(b)
 	return aTime > bTime || aTime == bTime && aCount > bCount
 }
 
-func place(cursor string) (time, count uint64) {
+func splitCursor(cursor string) (time, count uint64) {
 	first, second, _ := strings.Cut(cursor, "-")
 	time, _ = strconv.ParseUint(first, 10, 64)
 	count, _ = strconv.ParseUint(second, 10, 64)

@@ -17,12 +17,12 @@ const (
 	webhookQueue   = "webhooks"
 	webhookWakeKey = "cellblock:wake:webhooks"
 	webhookType    = "webhook"
-	// webhookForward is how often webhooks whose pause has passed are moved into the queue.
-	webhookForward = 500 * time.Millisecond
-	// roundedDown is the most that asynq takes off the time of a retry, which it keeps in whole seconds.
-	roundedDown = time.Second - 1
-	// webhookTrouble is the pause after a handler's error.
-	webhookTrouble = 2 * time.Second
+	// webhookForwardInterval is how often webhooks whose pause has passed are moved into the queue.
+	webhookForwardInterval = 500 * time.Millisecond
+	// maxRoundedDown is the most that asynq takes off the time of a retry, which it keeps in whole seconds.
+	maxRoundedDown = time.Second - 1
+	// webhookErrorDelay is the pause after a handler's error.
+	webhookErrorDelay = 2 * time.Second
 )
 
 // EnqueueWebhook enqueues the webhook of an ended job. It does nothing if that is enqueued already.
@@ -33,7 +33,7 @@ func (p *Producer) EnqueueWebhook(ctx context.Context, id string) error {
 		return fmt.Errorf("enqueue the webhook of job %s: %w", id, err)
 	}
 	if err := wake(ctx, p.client, webhookWakeKey, 1); err != nil {
-		return fmt.Errorf("wake somebody for the webhook of job %s: %w", id, err)
+		return fmt.Errorf("wake a sender of the webhook of job %s: %w", id, err)
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func NewWebhookConsumer(
 	client redis.UniversalClient, settings ConsumerSettings, handle WebhookHandler, logger *slog.Logger,
 ) *Consumer {
 	return newConsumer(client, lane{
-		tokens: webhookWakeKey, queues: map[string]int{webhookQueue: 1}, forwardInterval: webhookForward,
+		tokens: webhookWakeKey, queues: map[string]int{webhookQueue: 1}, forwardInterval: webhookForwardInterval,
 		retryDelay: webhookDelay,
 	}, settings, func(ctx context.Context, d Delivery) error {
 		again, err := handle(ctx, d.ID)
@@ -77,10 +77,10 @@ func webhookDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	var again *againError
 	switch {
 	case errors.As(err, &again):
-		return again.after + roundedDown
+		return again.after + maxRoundedDown
 	case errors.Is(err, asynq.ErrLeaseExpired):
 		return 0
 	default:
-		return webhookTrouble
+		return webhookErrorDelay
 	}
 }

@@ -19,28 +19,28 @@ import (
 
 // The failure reasons of an attempt. They are part of the contract.
 const (
-	wrongTimeout    = "timeout"
-	wrongAddress    = "address_not_allowed"
-	wrongRefused    = "connection_refused"
-	wrongConnection = "connection_failed"
-	wrongName       = "name_not_resolved"
-	wrongTLS        = "tls_failed"
-	wrongRedirect   = "redirect"
-	wrongStatus     = "status"
-	wrongGone       = "gone"
+	reasonTimeout    = "timeout"
+	reasonAddress    = "address_not_allowed"
+	reasonRefused    = "connection_refused"
+	reasonConnection = "connection_failed"
+	reasonName       = "name_not_resolved"
+	reasonTLS        = "tls_failed"
+	reasonRedirect   = "redirect"
+	reasonStatus     = "status"
+	reasonGone       = "gone"
 )
 
 const (
-	// maxAnswer and maxAnswerHeader bound the bytes read of a response's body and header.
-	maxAnswer       = 64 << 10
-	maxAnswerHeader = 64 << 10
+	// maxResponse and maxResponseHeader bound the bytes read of a response's body and header.
+	maxResponse       = 64 << 10
+	maxResponseHeader = 64 << 10
 )
 
-// answer is the result of an attempt: a status, a failure reason in wrong, or both.
-type answer struct {
-	status     int
-	retryAfter time.Duration
-	wrong      string
+// attemptResult is the result of an attempt: a status, a failure reason, or both.
+type attemptResult struct {
+	status        int
+	retryAfter    time.Duration
+	failureReason string
 }
 
 // client posts messages. It follows no redirects, uses no proxy from the environment, and keeps neither connections
@@ -62,53 +62,53 @@ func newClient(g guard, timeout time.Duration, resolver *net.Resolver) *client {
 			ForceAttemptHTTP2:      true,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxAnswerHeader,
+			MaxResponseHeaderBytes: maxResponseHeader,
 		},
 	}
 }
 
 // post sends a body once. Of the response it keeps only the status and Retry-After.
-func (c *client) post(ctx context.Context, url string, header http.Header, body []byte) answer {
+func (c *client) post(ctx context.Context, url string, header http.Header, body []byte) attemptResult {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return answer{wrong: wrongConnection}
+		return attemptResult{failureReason: reasonConnection}
 	}
 	request.Header = header
 	// Not http.Client, whose errors contain the URL and which follows redirects.
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return answer{wrong: wrongOf(ctx, err)}
+		return attemptResult{failureReason: reasonForError(ctx, err)}
 	}
 	defer response.Body.Close()
 	// Read the body, so that the receiver is not cut off while it writes. Its status counts even if this fails. After
 	// a 101 the body is the connection itself, which does not end with the context: reading it could block forever.
 	if response.StatusCode != http.StatusSwitchingProtocols {
-		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
+		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxResponse))
 	}
-	return answer{
+	return attemptResult{
 		status: response.StatusCode, retryAfter: retryAfter(response),
-		wrong: wrongOfStatus(response.StatusCode),
+		failureReason: reasonForStatus(response.StatusCode),
 	}
 }
 
-func wrongOfStatus(status int) string {
+func reasonForStatus(status int) string {
 	switch {
 	case status >= 200 && status < 300:
 		return ""
 	case status >= 300 && status < 400:
-		return wrongRedirect
+		return reasonRedirect
 	case status == http.StatusGone:
-		return wrongGone
+		return reasonGone
 	default:
-		return wrongStatus
+		return reasonStatus
 	}
 }
 
-// wrongOf returns the failure reason for an error. The error itself may contain bytes from the receiver, and is not
+// reasonForError returns the failure reason for an error. The error may contain bytes from the receiver, so it is not
 // logged.
-func wrongOf(ctx context.Context, err error) string {
+func reasonForError(ctx context.Context, err error) string {
 	var name *net.DNSError
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -117,17 +117,17 @@ func wrongOf(ctx context.Context, err error) string {
 	switch {
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork),
 		errors.Is(err, ssrf.ErrInvalidHostPort):
-		return wrongAddress
+		return reasonAddress
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return wrongTimeout
+		return reasonTimeout
 	case errors.As(err, &name):
-		return wrongName
+		return reasonName
 	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &unknown):
-		return wrongTLS
+		return reasonTLS
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return wrongRefused
+		return reasonRefused
 	default:
-		return wrongConnection
+		return reasonConnection
 	}
 }
 

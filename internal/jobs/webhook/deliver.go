@@ -18,15 +18,15 @@ const (
 	// recordTimeout is the timeout of each access to the job's record if Redis is slow. If Redis does not respond at
 	// all, the access ends sooner: see redisconn.Monitor.
 	recordTimeout = 5 * time.Second
-	// noteSlack is the time for recording the start and the end of an attempt, in addition to the attempt itself,
+	// storeSlack is the time for recording the start and the end of an attempt, in addition to the attempt itself,
 	// before another sender may make the next one.
-	noteSlack = 2 * time.Second
-	// mostRetryAfter is the longest Retry-After that is respected.
-	mostRetryAfter = time.Minute
+	storeSlack = 2 * time.Second
+	// maxRetryAfter is the longest Retry-After that is respected.
+	maxRetryAfter = time.Minute
 )
 
-// wrongMessage is the failure reason if the message could not be created.
-const wrongMessage = "internal"
+// reasonMessage is the failure reason if the message could not be created.
+const reasonMessage = "internal"
 
 // Records are the records of jobs. Methods return a *jobs.Error with CodeNotFound for a job that is gone.
 type Records interface {
@@ -54,7 +54,7 @@ type Config struct {
 	Agent string
 	// Observe is called after each attempt with the failure reason, "" for success, and the webhook's new status.
 	// Both are from small fixed sets.
-	Observe func(wrong string, status jobs.WebhookStatus)
+	Observe func(failureReason string, status jobs.WebhookStatus)
 	Logger  *slog.Logger
 }
 
@@ -96,7 +96,7 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 		again, err = s.sendTo(ctx, id, hostOf(webhook.URL))
 	}
 	if jobs.CodeOf(err) == jobs.CodeNotFound {
-		s.Logger.Warn("a job was forgotten before its webhook was delivered", "job_id", id)
+		s.Logger.Warn("job expired before its webhook was delivered", "job_id", id)
 		return 0, nil
 	}
 	return again, err
@@ -105,13 +105,13 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 // sendTo makes the attempt. If too many attempts at slow hosts are in progress, it postpones this one, which does not
 // count as an attempt.
 func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Duration, err error) {
-	leave, ok := s.slow.Acquire(host)
+	done, ok := s.slow.Acquire(host)
 	if !ok {
 		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // nothing depends on its being hard to guess
-		return again, s.putOff(ctx, id, again)
+		return again, s.postpone(ctx, id, again)
 	}
 	var took time.Duration
-	defer func() { leave(took) }()
+	defer func() { done(took) }()
 	// First, so that an unreadable record does not count as an attempt.
 	record, release, err := s.Records.ReadBudgeted(ctx, id, recordTimeout)
 	defer release()
@@ -127,12 +127,12 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 		return 0, err
 	}
 	start := time.Now()
-	got := s.attempt(ctx, webhook, record)
+	result := s.attempt(ctx, webhook, record)
 	took = time.Since(start)
-	if ctx.Err() != nil && got.status == 0 {
+	if ctx.Err() != nil && result.status == 0 {
 		return 0, ctx.Err() // cancelled by us; it still counts as an attempt
 	}
-	pause := s.judge(&webhook, got)
+	pause := s.applyResult(&webhook, result)
 	if err := s.end(ctx, id, webhook, pause); err != nil {
 		return 0, err
 	}
@@ -146,10 +146,10 @@ func (s *Sender) peek(ctx context.Context, id string) (jobs.Webhook, error) {
 	return s.Records.PeekWebhook(bounded, id)
 }
 
-func (s *Sender) putOff(ctx context.Context, id string, again time.Duration) error {
+func (s *Sender) postpone(ctx context.Context, id string, again time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return s.Records.WatchWebhook(bounded, id, again+s.Settings.Timeout+noteSlack)
+	return s.Records.WatchWebhook(bounded, id, again+s.Settings.Timeout+storeSlack)
 }
 
 // Wait waits for the calls of Send that the queue abandoned when it stopped. Their contexts are done, so it returns
@@ -160,7 +160,7 @@ func (s *Sender) Wait() { s.active.Wait() }
 func (s *Sender) begin(ctx context.Context, id string) (jobs.Webhook, error) {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return s.Records.BeginWebhook(bounded, id, s.Settings.Timeout+noteSlack)
+	return s.Records.BeginWebhook(bounded, id, s.Settings.Timeout+storeSlack)
 }
 
 func (s *Sender) end(ctx context.Context, id string, webhook jobs.Webhook, pause time.Duration) error {
@@ -171,15 +171,15 @@ func (s *Sender) end(ctx context.Context, id string, webhook jobs.Webhook, pause
 }
 
 // attempt sends the message once.
-func (s *Sender) attempt(ctx context.Context, webhook jobs.Webhook, record jobs.Record) answer {
+func (s *Sender) attempt(ctx context.Context, webhook jobs.Webhook, record jobs.Record) attemptResult {
 	body, err := s.Message(ctx, record)
 	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {s.Agent}}
 	if err == nil {
 		err = s.signer.sign(header, MessageID(record.ID), time.Now(), body)
 	}
 	if err != nil {
-		s.Logger.Error("the message of a webhook cannot be made", "job_id", record.ID, "error", err)
-		return answer{wrong: wrongMessage}
+		s.Logger.Error("encoding webhook message failed", "job_id", record.ID, "error", err)
+		return attemptResult{failureReason: reasonMessage}
 	}
 	return s.client.post(ctx, webhook.URL, header, body)
 }
@@ -187,20 +187,20 @@ func (s *Sender) attempt(ctx context.Context, webhook jobs.Webhook, record jobs.
 // MessageID is the webhook-id of all attempts at a job's webhook.
 func MessageID(jobID string) string { return "msg_" + jobID }
 
-// judge writes the result of an attempt into webhook, and returns the pause before the next one.
-func (s *Sender) judge(webhook *jobs.Webhook, got answer) (pause time.Duration) {
-	webhook.ResponseStatus, webhook.Error = got.status, got.wrong
+// applyResult writes the result of an attempt into webhook, and returns the pause before the next one.
+func (s *Sender) applyResult(webhook *jobs.Webhook, result attemptResult) (pause time.Duration) {
+	webhook.ResponseStatus, webhook.Error = result.status, result.failureReason
 	switch {
-	case got.wrong == "":
+	case result.failureReason == "":
 		webhook.Status = jobs.WebhookDelivered
-	case got.wrong == wrongGone || webhook.Attempts >= s.Settings.Attempts:
+	case result.failureReason == reasonGone || webhook.Attempts >= s.Settings.Attempts:
 		webhook.Status = jobs.WebhookFailed
 	default:
 		webhook.Status = jobs.WebhookPending
 		pause = s.Settings.basePause(webhook.Attempts)
 		// Spread the retries of many webhooks that failed in one outage.
 		pause += rand.N(pause/2 + 1) //nolint:gosec // nothing depends on its being hard to guess
-		pause = max(pause, min(got.retryAfter, mostRetryAfter))
+		pause = max(pause, min(result.retryAfter, maxRetryAfter))
 	}
 	return pause
 }
@@ -213,9 +213,9 @@ func (s *Sender) report(id string, webhook jobs.Webhook, took time.Duration) {
 	case jobs.WebhookDelivered:
 		logger.Info("webhook delivered")
 	case jobs.WebhookFailed:
-		logger.Warn("webhook failed for good", "code", webhook.Error)
+		logger.Warn("webhook failed", "code", webhook.Error)
 	default:
-		logger.Info("webhook not delivered, to be sent again", "code", webhook.Error)
+		logger.Info("webhook attempt failed", "code", webhook.Error)
 	}
 }
 

@@ -30,8 +30,8 @@ type enqueued struct{}
 
 func (enqueued) EnqueueWebhook(context.Context, string) error { return nil }
 
-// bench is a sender with real records. It may connect to 127.0.0.2 only.
-type bench struct {
+// fixture is a sender with real records. It may connect to 127.0.0.2 only.
+type fixture struct {
 	*store.Store
 	*Sender
 	log strings.Builder
@@ -40,9 +40,9 @@ type bench struct {
 	observed []string
 }
 
-func open(t *testing.T, change func(*Settings)) *bench { return openWith(t, change, nil) }
+func newFixture(t *testing.T, change func(*Settings)) *fixture { return newFixtureWith(t, change, nil) }
 
-func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *bench {
+func newFixtureWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *fixture {
 	t.Helper()
 	settings := Settings{
 		Secret: vectorSecret, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")},
@@ -51,7 +51,7 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 	if change != nil {
 		change(&settings)
 	}
-	b := &bench{Store: store.New(redistest.Open(t),
+	b := &fixture{Store: store.New(redistest.Open(t),
 		store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithWebhooks(enqueued{})}
 	var err error
 	b.Sender, err = newSender(Config{
@@ -59,10 +59,10 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 		Message: func(_ context.Context, record jobs.Record) ([]byte, error) {
 			return fmt.Appendf(nil, `{"id":%q,"attempt":%d}`, record.ID, record.Webhook.Attempts), nil
 		},
-		Observe: func(wrong string, status jobs.WebhookStatus) {
+		Observe: func(failureReason string, status jobs.WebhookStatus) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.observed = append(b.observed, wrong+"/"+string(status))
+			b.observed = append(b.observed, failureReason+"/"+string(status))
 		},
 		Logger: slog.New(slog.NewJSONHandler(io.MultiWriter(&b.log, t.Output()), nil)),
 	}, resolver)
@@ -73,7 +73,7 @@ func openWith(t *testing.T, change func(*Settings), resolver *net.Resolver) *ben
 }
 
 // ended creates an ended job whose webhook goes to url.
-func (b *bench) ended(t *testing.T, url string) string {
+func (b *fixture) ended(t *testing.T, url string) string {
 	t.Helper()
 	id := jobs.NewID()
 	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: url}); err != nil {
@@ -86,7 +86,7 @@ func (b *bench) ended(t *testing.T, url string) string {
 }
 
 // send makes one attempt and returns the webhook's state after it.
-func (b *bench) send(t *testing.T, id string) (jobs.Webhook, time.Duration) {
+func (b *fixture) send(t *testing.T, id string) (jobs.Webhook, time.Duration) {
 	t.Helper()
 	again, err := b.Send(t.Context(), id)
 	if err != nil {
@@ -143,7 +143,8 @@ func forbidden(t *testing.T, address string) (where string, connections *atomic.
 }
 
 func TestDelivery(t *testing.T) {
-	b := open(t, nil)
+	t.Parallel()
+	b := newFixture(t, nil)
 	hook, err := webhooks.NewWebhook(vectorSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +197,8 @@ func TestDelivery(t *testing.T) {
 }
 
 func TestWhatCanGoWrong(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Timeout = 1500 * time.Millisecond })
+	t.Parallel()
+	b := newFixture(t, func(s *Settings) { s.Timeout = 1500 * time.Millisecond })
 	elsewhere, seen := forbidden(t, "127.0.0.1:0")
 	released := make(chan struct{})
 	defer close(released)
@@ -266,7 +268,8 @@ func TestWhatCanGoWrong(t *testing.T) {
 // An endless response is abandoned at the timeout, and a long one is not read to its end. In both cases the status
 // counts.
 func TestEndlessAnswers(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
+	t.Parallel()
+	b := newFixture(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
 	var written atomic.Int64
 	for name, chunk := range map[string]int{"slow": 1, "fast": 1 << 20} {
 		server := serve(t, "127.0.0.2:0", func(w http.ResponseWriter, r *http.Request) {
@@ -294,7 +297,8 @@ func TestEndlessAnswers(t *testing.T) {
 // A receiver that switches protocols and then sends nothing does not block the sender: no context ends such a
 // connection.
 func TestSwitchingProtocols(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
+	t.Parallel()
+	b := newFixture(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
 	ended := make(chan struct{})
 	server := serve(t, "127.0.0.2:0", func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -322,7 +326,8 @@ func TestSwitchingProtocols(t *testing.T) {
 }
 
 func TestTheLastAttempts(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Attempts = 2 })
+	t.Parallel()
+	b := newFixture(t, func(s *Settings) { s.Attempts = 2 })
 	status := http.StatusServiceUnavailable
 	server := serve(t, "127.0.0.2:0", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "4000")
@@ -347,7 +352,8 @@ func TestTheLastAttempts(t *testing.T) {
 
 // If the record cannot be read, this is no attempt: it must not use up the attempts.
 func TestUnreadableRecordIsNoAttempt(t *testing.T) {
-	b := open(t, nil)
+	t.Parallel()
+	b := newFixture(t, nil)
 	id := jobs.NewID()
 	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2/"}); err != nil {
 		t.Fatal(err)
@@ -362,7 +368,8 @@ func TestUnreadableRecordIsNoAttempt(t *testing.T) {
 }
 
 func TestRetryAfterIsRespected(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Pause = time.Second })
+	t.Parallel()
+	b := newFixture(t, func(s *Settings) { s.Pause = time.Second })
 	for value, want := range map[string]time.Duration{
 		"30": 30 * time.Second, "999": time.Minute, "x": time.Second,
 		"": time.Second,
@@ -379,7 +386,8 @@ func TestRetryAfterIsRespected(t *testing.T) {
 
 // An attempt that is cancelled by our shutdown is left to another sender, and Wait waits for it.
 func TestStopWhileSending(t *testing.T) {
-	b := open(t, func(s *Settings) { s.Timeout = time.Minute })
+	t.Parallel()
+	b := newFixture(t, func(s *Settings) { s.Timeout = time.Minute })
 	arrived := make(chan struct{})
 	server := serve(t, "127.0.0.2:0", func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -407,6 +415,7 @@ func TestStopWhileSending(t *testing.T) {
 
 // TestRebinding uses a name that resolves to an allowed address first, and to a forbidden one later.
 func TestRebinding(t *testing.T) {
+	t.Parallel()
 	var address atomic.Pointer[[4]byte]
 	address.Store(&[4]byte{127, 0, 0, 2})
 	var delivered atomic.Int64
@@ -416,7 +425,7 @@ func TestRebinding(t *testing.T) {
 	})
 	_, port, _ := net.SplitHostPort(allowed.Listener.Addr().String())
 	_, seen := forbidden(t, "127.0.0.1:"+port)
-	b := openWith(t, nil, nameServer(t, &address))
+	b := newFixtureWith(t, nil, nameServer(t, &address))
 	id := b.ended(t, "http://rebinding.example:"+port+"/")
 	if got, _ := b.send(t, id); got.Error != "status" || delivered.Load() != 1 {
 		t.Fatalf("first: %+v, delivered %d times", got, delivered.Load())

@@ -41,11 +41,12 @@ func signed(t *testing.T, body string) http.Header {
 	return header
 }
 
-const told = `{"type":"job.ended","data":{"result":"é"}}`
+const message = `{"type":"job.ended","data":{"result":"é"}}`
 
 // TestPythonOfTheDocs verifies with the library that the docs recommend.
 func TestPythonOfTheDocs(t *testing.T) {
-	header := signed(t, told)
+	t.Parallel()
+	header := signed(t, message)
 	code := codeOf(t, "python") + fmt.Sprintf(`
 from standardwebhooks import WebhookVerificationError
 
@@ -55,7 +56,7 @@ try:
     receive(%q.encode(), headers)
 except WebhookVerificationError:
     print("good")
-`, header.Get("webhook-id"), header.Get("webhook-timestamp"), header.Get("webhook-signature"), told, told+" ")
+`, header.Get("webhook-id"), header.Get("webhook-timestamp"), header.Get("webhook-signature"), message, message+" ")
 	command := exec.CommandContext(t.Context(), receiverPython(t), "-c", code)
 	command.Env = []string{"CALLBACK_SECRET=" + vectorSecret, "PYTHONUTF8=1"}
 	out, err := command.CombinedOutput()
@@ -78,11 +79,12 @@ func receiverPython(t *testing.T) string {
 
 // TestGoOfTheDocs builds the code as a package of this module, which has the library, without adding a file to it.
 func TestGoOfTheDocs(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	header := signed(t, told)
+	header := signed(t, message)
 	test := fmt.Sprintf(`package receiver
 
 import (
@@ -93,6 +95,7 @@ import (
 )
 
 func TestReceive(t *testing.T) {
+	t.Parallel()
 	for body, want := range map[string]int{%q: http.StatusNoContent, %q: http.StatusBadRequest} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
 		r.Header = http.Header{"Webhook-Id": {%q}, "Webhook-Timestamp": {%q}, "Webhook-Signature": {%q}}
@@ -102,7 +105,7 @@ func TestReceive(t *testing.T) {
 		}
 	}
 }
-`, told, told+" ", header.Get("webhook-id"), header.Get("webhook-timestamp"), header.Get("webhook-signature"))
+`, message, message+" ", header.Get("webhook-id"), header.Get("webhook-timestamp"), header.Get("webhook-signature"))
 	dir := t.TempDir()
 	var overlay bytes.Buffer
 	for name, content := range map[string]string{"receiver.go": codeOf(t, "go"), "receiver_test.go": test} {

@@ -12,7 +12,8 @@ import (
 
 // A large result is sent only once its memory is available. Until then no attempt is counted.
 func TestALargeResultWaitsForMemory(t *testing.T) {
-	b := open(t, nil)
+	t.Parallel()
+	b := newFixture(t, nil)
 	budget := membudget.New(1<<20, 50*time.Millisecond)
 	b.Store = b.WithBudget(budget)
 	b.Records = b.Store

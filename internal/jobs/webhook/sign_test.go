@@ -24,6 +24,7 @@ func secretOf(n int) string {
 }
 
 func TestSignature(t *testing.T) {
+	t.Parallel()
 	s, err := newSigner(vectorSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +45,7 @@ func TestSignature(t *testing.T) {
 
 // During a change of secrets, receivers with the old one and with the new one can both verify.
 func TestEverySecretSigns(t *testing.T) {
+	t.Parallel()
 	secrets := []string{secretOf(24), vectorSecret, secretOf(64)}
 	s, err := newSigner(" " + strings.Join(secrets, "  ") + "\n")
 	if err != nil {
@@ -75,6 +77,7 @@ func TestEverySecretSigns(t *testing.T) {
 }
 
 func TestSecretsThatWillNotDo(t *testing.T) {
+	t.Parallel()
 	for _, secret := range []string{
 		"", " ", "whsec_", "secret", secretOf(23), secretOf(65), strings.TrimPrefix(secretOf(32), secretPrefix),
 		vectorSecret + "!", vectorSecret + " x", strings.Repeat("x", 1000),
@@ -96,6 +99,7 @@ func defaults() Settings {
 }
 
 func TestSettings(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name   string
 		change func(*Settings)
@@ -131,6 +135,7 @@ func TestSettings(t *testing.T) {
 
 // By default, all attempts together take about forty minutes.
 func TestPauses(t *testing.T) {
+	t.Parallel()
 	s := &Sender{Config: Config{Settings: defaults()}}
 	least, most := time.Duration(0), time.Duration(0)
 	for attempt := 1; attempt < s.Settings.Attempts; attempt++ {
@@ -144,6 +149,7 @@ func TestPauses(t *testing.T) {
 
 // TestAddresses checks which addresses the guard allows.
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	g := newGuard([]netip.Prefix{
 		netip.MustParsePrefix("127.0.0.2/32"), netip.MustParsePrefix("10.1.2.3/16"),
 		netip.MustParsePrefix("fd00:1::/64"),

@@ -12,22 +12,22 @@ type slowHosts struct {
 	until map[string]time.Time
 	// share is the maximum number of concurrent attempts at slow hosts, and active their number now.
 	share, active int
-	// remembered is how long a host counts as slow after a slow attempt.
-	remembered time.Duration
-	// least is the duration from which an attempt is slow.
-	least time.Duration
+	// slowFor is how long a host counts as slow after a slow attempt.
+	slowFor time.Duration
+	// slowFrom is the duration from which an attempt is slow.
+	slowFrom time.Duration
 }
 
 func newSlowHosts(settings Settings) *slowHosts {
 	return &slowHosts{
 		until: map[string]time.Time{}, share: max(1, settings.Concurrency/2),
-		remembered: 10 * settings.Timeout, least: settings.Timeout / 2,
+		slowFor: 10 * settings.Timeout, slowFrom: settings.Timeout / 2,
 	}
 }
 
-// begin reports whether an attempt at host may be made now. If so, the caller must call leave with its duration, 0 if
+// Acquire reports whether an attempt at host may be made now. If so, the caller calls release with its duration, 0 if
 // none was made.
-func (s *slowHosts) Acquire(host string) (leave func(took time.Duration), ok bool) {
+func (s *slowHosts) Acquire(host string) (release func(took time.Duration), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slow := time.Now().Before(s.until[host])
@@ -37,10 +37,10 @@ func (s *slowHosts) Acquire(host string) (leave func(took time.Duration), ok boo
 	if slow {
 		s.active++
 	}
-	return func(took time.Duration) { s.Release(host, slow, took) }, true
+	return func(took time.Duration) { s.release(host, slow, took) }, true
 }
 
-func (s *slowHosts) Release(host string, slow bool, took time.Duration) {
+func (s *slowHosts) release(host string, slow bool, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slow {
@@ -48,8 +48,8 @@ func (s *slowHosts) Release(host string, slow bool, took time.Duration) {
 	}
 	now := time.Now()
 	switch {
-	case took >= s.least:
-		s.until[host] = now.Add(s.remembered)
+	case took >= s.slowFrom:
+		s.until[host] = now.Add(s.slowFor)
 	case took > 0:
 		delete(s.until, host)
 	}
