@@ -48,9 +48,9 @@ func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api
 		h.writeError(w, r, drainError())
 		return
 	}
-	batch, submitErr := h.batches.SubmitBatch(r.Context(), request, requestStateOf(r).requestID)
-	if submitErr != nil {
-		h.writeError(w, r, submitErr)
+	batch, err := h.batches.SubmitBatch(r.Context(), request, requestStateOf(r).requestID)
+	if err != nil {
+		h.writeError(w, r, err)
 		return
 	}
 	w.Header().Set("Location", "/batches/"+batch.ID)
@@ -60,7 +60,7 @@ func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api
 // readBatch reads and checks the body and the idempotency key.
 func (h *Handler) readBatch(
 	w http.ResponseWriter, r *http.Request, key *string,
-) (request jobs.BatchRequest, err *jobs.Error) {
+) (request jobs.BatchRequest, err error) {
 	contentType := r.Header.Get("Content-Type")
 	mediaType, params, parseErr := mime.ParseMediaType(contentType)
 	coding := r.Header.Get("Content-Encoding")
@@ -70,7 +70,7 @@ func (h *Handler) readBatch(
 			"the body must be application/x-ndjson in UTF-8, not %.100q, and not compressed; "+
 				"with curl: -H 'Content-Type: application/x-ndjson' --data-binary @jobs.ndjson", contentType)
 	}
-	body, err := readBody(w, r, jobs.MaxBatchBytes, func([]byte) *jobs.Error { return jobs.BatchTooLarge() })
+	body, err := readBody(w, r, jobs.MaxBatchBytes, func([]byte) error { return jobs.BatchTooLarge() })
 	if err != nil {
 		return request, err
 	}
@@ -90,13 +90,13 @@ func (h *Handler) readBatch(
 
 // GetBatch handles GET /batches/{id}.
 func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, params api.GetBatchParams) {
-	wait, invalid := parseWait(params.Wait)
+	wait, err := parseWait(params.Wait)
 	id, ok := jobs.ParseID(id)
-	if invalid == nil && !ok {
-		invalid = jobs.NotFound("batch")
+	if err == nil && !ok {
+		err = jobs.NotFound("batch")
 	}
-	if invalid != nil {
-		h.writeError(w, r, invalid)
+	if err != nil {
+		h.writeError(w, r, err)
 		return
 	}
 	ctx, stop := h.waitContext(r)

@@ -30,7 +30,7 @@ const (
 // bodyMemoryTimeout; the connection then closes after the response, since the body is not read.
 func (h *Handler) acquireBodyMemory(
 	w http.ResponseWriter, r *http.Request, maxSize int64,
-) (release func(), err *jobs.Error) {
+) (release func(), err error) {
 	size := r.ContentLength
 	if size < 0 || size > maxSize {
 		size = maxSize
@@ -47,7 +47,7 @@ func (h *Handler) acquireBodyMemory(
 }
 
 // readRequest reads and checks the body of POST /execute.
-func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, err *jobs.Error) {
+func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request jobs.Request, err error) {
 	boundary, err := checkMediaType(r.Header)
 	switch {
 	case err != nil:
@@ -71,7 +71,7 @@ func (h *Handler) readRequest(w http.ResponseWriter, r *http.Request) (request j
 
 // checkRequest returns an error for a well-formed request that exceeds the limits of this service or asks for a
 // webhook that it cannot send.
-func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
+func (h *Handler) checkRequest(request jobs.Request) error {
 	if err := request.CheckStartWithin(h.maxStartWithin); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (h *Handler) checkRequest(request jobs.Request) *jobs.Error {
 
 // checkMediaType returns the boundary if the body is a form, "" if it is plain JSON in UTF-8, and otherwise
 // CodeUnsupportedMediaType.
-func checkMediaType(header http.Header) (boundary string, err *jobs.Error) {
+func checkMediaType(header http.Header) (boundary string, err error) {
 	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType,
 			"the body must not be compressed; send it without Content-Encoding")
@@ -123,8 +123,8 @@ func isUTF8(charset string) bool {
 // readBody reads the whole body, of at most maxSize bytes; the server limits the time. tooLarge returns the error for a
 // larger body from its beginning.
 func readBody(
-	w http.ResponseWriter, r *http.Request, maxSize int64, tooLarge func(beginning []byte) *jobs.Error,
-) ([]byte, *jobs.Error) {
+	w http.ResponseWriter, r *http.Request, maxSize int64, tooLarge func(beginning []byte) error,
+) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), maxSize))
 	if err == nil {
 		return body, nil
@@ -156,7 +156,7 @@ const formTimeout = time.Minute
 const maxFormParts = jobs.MaxFiles + 16
 
 // readForm reads a multipart/form-data body of at most jobs.MaxFormBytes.
-func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, *jobs.Error) {
+func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, error) {
 	// Not all connections support deadlines; then the server's own applies.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
 	defer func() { requestStateOf(r).formReadAt = time.Now() }()
@@ -204,7 +204,7 @@ func readPart(part *multipart.Part) (jobs.FormPart, error) {
 }
 
 // formError returns the error for a form that could not be read; parts are the parts read so far.
-func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.FormPart) *jobs.Error {
+func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.FormPart) error {
 	if errors.Is(err, errMalformedPart) {
 		return jobs.Errorf(jobs.CodeInvalidRequest, "%v", err)
 	}
@@ -219,7 +219,7 @@ const maxIdempotencyKey = 255
 
 // decodeIdempotencyKey returns the key in the header Idempotency-Key, "" without the header. The IETF draft puts the key
 // in quotes; most clients send it without, which is the same key.
-func decodeIdempotencyKey(header *string) (key string, err *jobs.Error) {
+func decodeIdempotencyKey(header *string) (key string, err error) {
 	if header == nil {
 		return "", nil
 	}
@@ -242,7 +242,7 @@ const maxJobWait = 30 * time.Second
 
 // parseWait parses the query parameter "wait": a number of seconds, or a number with a unit; 0 without the parameter.
 // Waits above maxJobWait become maxJobWait.
-func parseWait(s *string) (time.Duration, *jobs.Error) {
+func parseWait(s *string) (time.Duration, error) {
 	if s == nil {
 		return 0, nil
 	}

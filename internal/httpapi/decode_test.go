@@ -69,7 +69,7 @@ func TestMemoryForLargeBodies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := &Handler{bodyMemory: membudget.New(maxBodyMemory, bodyMemoryTimeout)}
-		acquire := func(length, maxSize int64) (func(), *jobs.Error) {
+		acquire := func(length, maxSize int64) (func(), error) {
 			return h.acquireBodyMemory(httptest.NewRecorder(), &http.Request{ContentLength: length}, maxSize)
 		}
 		var releases []func()
@@ -83,7 +83,7 @@ func TestMemoryForLargeBodies(t *testing.T) {
 		if _, err := acquire(largeBody-1, jobs.MaxFormBytes); err != nil {
 			t.Errorf("a small one is refused: %v", err)
 		}
-		if _, err := acquire(-1, jobs.MaxRequestBytes); err == nil || err.Code != jobs.CodeUnavailable {
+		if _, err := acquire(-1, jobs.MaxRequestBytes); err == nil || jobs.CodeOf(err) != jobs.CodeUnavailable {
 			t.Errorf("got %v", err)
 		}
 		time.AfterFunc(bodyMemoryTimeout/2, releases[0])
@@ -184,7 +184,7 @@ func TestWebhookURLIsChecked(t *testing.T) {
 		submitted = request.WebhookURL
 		return jobID, nil
 	}})
-	h.webhook = func(url string) *jobs.Error {
+	h.webhook = func(url string) error {
 		asked = url
 		if strings.Contains(url, "127.0.0.1") {
 			return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is no good`)
@@ -209,7 +209,7 @@ func TestWebhookURLsInBatches(t *testing.T) {
 	batches := &stubBatches{}
 	url := batching(t, batches)
 	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
-	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Message, "CALLBACK_SECRET") || lines[1].Err != nil {
+	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Error(), "CALLBACK_SECRET") || lines[1].Err != nil {
 		t.Errorf("got %+v", lines)
 	}
 }

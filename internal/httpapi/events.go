@@ -31,7 +31,7 @@ func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID,
 	requestStateOf(r).jobID = id
 	var from jobs.Position
 	if params.LastEventID != nil && *params.LastEventID != "" {
-		var err *jobs.Error
+		var err error
 		if from, err = jobs.ParsePosition(*params.LastEventID); err != nil {
 			h.writeError(w, r, err)
 			return

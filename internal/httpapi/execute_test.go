@@ -173,7 +173,7 @@ func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
 					return c.withdrawn, nil
 				},
 			})
-			h.webhook = func(string) *jobs.Error { return nil }
+			h.webhook = func(string) error { return nil }
 			url := serve(t, h)
 			ctx, hangUp := context.WithCancel(t.Context())
 			go func() { <-waiting; hangUp() }()

@@ -45,9 +45,9 @@ type Jobs interface {
 
 // GetJob handles GET /jobs/{id}.
 func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, params api.GetJobParams) {
-	wait, invalid := parseWait(params.Wait)
-	if invalid != nil {
-		h.writeError(w, r, invalid)
+	wait, err := parseWait(params.Wait)
+	if err != nil {
+		h.writeError(w, r, err)
 		return
 	}
 	id, ok := jobs.ParseID(id)
@@ -119,9 +119,9 @@ func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.Li
 		h.writeError(w, r, err)
 		return
 	}
-	page, listErr := h.jobs.List(r.Context(), query)
-	if listErr != nil {
-		h.writeError(w, r, listErr)
+	page, err := h.jobs.List(r.Context(), query)
+	if err != nil {
+		h.writeError(w, r, err)
 		return
 	}
 	body := api.JobList{Jobs: make([]api.JobSummary, len(page.Jobs))}
@@ -135,7 +135,7 @@ func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.Li
 }
 
 // listQuery returns the query for the parameters of GET /jobs.
-func listQuery(params api.ListJobsParams) (jobs.ListQuery, *jobs.Error) {
+func listQuery(params api.ListJobsParams) (jobs.ListQuery, error) {
 	query := jobs.ListQuery{Limit: defaultPage}
 	if params.Status != nil {
 		query.State = jobs.State(*params.Status)

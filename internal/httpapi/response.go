@@ -49,11 +49,8 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		panic(http.ErrAbortHandler)
 	}
-	var known *jobs.Error
-	if !errors.As(err, &known) {
-		known = &jobs.Error{Code: jobs.CodeInternal, Message: "something went wrong on our side", Cause: err}
-	}
-	state, status := requestStateOf(r), statusOf(known.Code)
+	known, state := jobs.AsError(err), requestStateOf(r)
+	status := statusOf(known.Code)
 	if status >= http.StatusInternalServerError {
 		level := slog.LevelError
 		if known.Code == jobs.CodeUnavailable {

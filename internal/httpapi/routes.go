@@ -127,7 +127,7 @@ func checkQueryParameters(r *http.Request) error {
 }
 
 // parameterError returns the error for a parameter that could not be parsed.
-func parameterError(err error) *jobs.Error {
+func parameterError(err error) error {
 	var format *api.InvalidParamFormatError
 	var many *api.TooManyValuesForParamError
 	switch {

@@ -95,7 +95,7 @@ type Config struct {
 	StartDeadline time.Duration
 	// CheckWebhook returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil refuses all: there
 	// is no signing key.
-	CheckWebhook func(webhookURL string) *jobs.Error
+	CheckWebhook func(webhookURL string) error
 	Files        Files
 	Live         Live
 	Batches      Batches
@@ -112,7 +112,7 @@ type Handler struct {
 	limits   jobs.Limits
 	// maxStartWithin is Config.StartDeadline.
 	maxStartWithin time.Duration
-	webhook        func(webhookURL string) *jobs.Error
+	webhook        func(webhookURL string) error
 	files          Files
 	live           Live
 	batches        Batches
@@ -175,6 +175,6 @@ func (h *Handler) waitContext(r *http.Request) (ctx context.Context, stop func()
 func endedByDrain(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errDraining) }
 
 // drainError returns the error for new jobs after Drain.
-func drainError() *jobs.Error {
+func drainError() error {
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: errDraining.Error(), RetryAfterSeconds: 1}
 }

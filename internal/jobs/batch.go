@@ -22,12 +22,12 @@ type BatchRequest struct {
 // ItemRequest is the request for one job, or the error why it was refused.
 type ItemRequest struct {
 	Request Request
-	Err     *Error
+	Err     error
 }
 
 // DecodeBatch decodes a body with one request per line. Lines with invalid requests have an error; empty lines are
 // skipped. It returns an error with CodeInvalidRequest if there is no line, or more than MaxBatch.
-func DecodeBatch(body []byte) ([]ItemRequest, *Error) {
+func DecodeBatch(body []byte) ([]ItemRequest, error) {
 	var lines []ItemRequest
 	n := 0
 	for line := range bytes.Lines(withoutMark(body)) {

@@ -31,7 +31,7 @@ func TestABadLineSinksNoOther(t *testing.T) {
 		switch {
 		case want[i] == "" && (line.Err != nil || !line.Request.Async || line.Request.Priority != jobs.PriorityBatch):
 			t.Errorf("line %d: %+v", i, line)
-		case want[i] != "" && (line.Err == nil || line.Err.Code != want[i]):
+		case want[i] != "" && (line.Err == nil || jobs.CodeOf(line.Err) != want[i]):
 			t.Errorf("line %d: %v, want %s", i, line.Err, want[i])
 		}
 	}

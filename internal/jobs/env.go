@@ -38,7 +38,7 @@ var pythonEnv = regexp.MustCompile(
 var utf8Encoding = regexp.MustCompile(`^(?i:utf[-_]?8)?(:[a-z]*)?$`)
 
 // checkEnvName returns an error for a variable that a request cannot set.
-func checkEnvName(name string) *Error {
+func checkEnvName(name string) error {
 	switch {
 	case len(name) > maxEnvName || !envName.MatchString(name):
 		return Errorf(CodeInvalidRequest,
@@ -56,7 +56,7 @@ func checkEnvName(name string) *Error {
 }
 
 // checkEnvValue returns an error for a value that a variable cannot have.
-func checkEnvValue(name, value string) *Error {
+func checkEnvValue(name, value string) error {
 	if name == "PYTHONIOENCODING" && !utf8Encoding.MatchString(value) {
 		return Errorf(CodeInvalidRequest,
 			`"env": PYTHONIOENCODING can be utf-8 only, with an error handler after a colon: answers are UTF-8`)
@@ -64,9 +64,9 @@ func checkEnvValue(name, value string) *Error {
 	return checkNoNUL("env."+name, value)
 }
 
-func decodeEnv(value jsontext.Value) (map[string]string, *Error) {
+func decodeEnv(value jsontext.Value) (map[string]string, error) {
 	env, size := map[string]string{}, 0
-	err := eachMember("env", value, func(name string, value jsontext.Value) *Error {
+	err := eachMember("env", value, func(name string, value jsontext.Value) error {
 		if err := checkEnvName(name); err != nil {
 			return err
 		}

@@ -46,6 +46,15 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// AsError returns the *Error that err is or wraps; for another error, one with CodeInternal and err as its cause.
+func AsError(err error) *Error {
+	var known *Error
+	if !errors.As(err, &known) {
+		known = &Error{Code: CodeInternal, Message: "something went wrong on our side", Cause: err}
+	}
+	return known
+}
+
 // CodeOf returns the code of the *Error that err is or wraps; "" if there is none.
 func CodeOf(err error) Code {
 	var known *Error

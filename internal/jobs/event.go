@@ -65,7 +65,7 @@ func (p Position) Ended() bool { return p.State == told[len(told)-1] || p.State.
 const maxPosition = 1 << 40
 
 // ParsePosition parses a position encoded by String. It returns an error with CodeInvalidRequest if that fails.
-func ParsePosition(s string) (Position, *Error) {
+func ParsePosition(s string) (Position, error) {
 	var numbers [3]int
 	parts := strings.Split(s, "-")
 	valid := len(parts) == len(numbers)

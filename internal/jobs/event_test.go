@@ -23,7 +23,7 @@ func TestPositions(t *testing.T) {
 		"", "1", "1-2", "1-2-3-4", "4-0-0", "-1-0-0", "1--2-0", "1-+2-0", "a-b-c",
 		"1-2-99999999999999999999", "1-2-1099511627776", " 1-2-3",
 	} {
-		if got, err := jobs.ParsePosition(s); err == nil || err.Code != jobs.CodeInvalidRequest {
+		if got, err := jobs.ParsePosition(s); err == nil || jobs.CodeOf(err) != jobs.CodeInvalidRequest {
 			t.Errorf("%q: %+v, %v", s, got, err)
 		}
 	}

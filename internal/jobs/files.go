@@ -66,7 +66,7 @@ func CheckPath(name string) error {
 func isControl(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError }
 
 // decodeFiles decodes an array of {path, content | content_base64}.
-func decodeFiles(value jsontext.Value) ([]File, *Error) {
+func decodeFiles(value jsontext.Value) ([]File, error) {
 	if value.Kind() != jsontext.KindBeginArray {
 		return nil, Errorf(CodeInvalidRequest, `"files" must be an array, not %s`, kindName(value.Kind()))
 	}
@@ -92,10 +92,10 @@ func decodeFiles(value jsontext.Value) ([]File, *Error) {
 	return files, checkFiles(files)
 }
 
-func decodeFile(name string, object jsontext.Value) (File, *Error) {
+func decodeFile(name string, object jsontext.Value) (File, error) {
 	var file File
 	contents := 0
-	err := eachMember(name, object, func(member string, value jsontext.Value) (err *Error) {
+	err := eachMember(name, object, func(member string, value jsontext.Value) (err error) {
 		var text string
 		switch member {
 		case "path":
@@ -121,7 +121,7 @@ func decodeFile(name string, object jsontext.Value) (File, *Error) {
 	return file, err
 }
 
-func decodeBase64(name, text string) ([]byte, *Error) {
+func decodeBase64(name, text string) ([]byte, error) {
 	content, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, Errorf(CodeInvalidRequest, `"%s.content_base64" is not base64 with padding`, name)
@@ -133,7 +133,7 @@ func decodeBase64(name, text string) ([]byte, *Error) {
 var ownFiles = map[string]bool{"script.py": true}
 
 // badPath returns the error for a path that CheckPath rejected, and suggests a similar valid one if there is one.
-func badPath(name string, why error) *Error {
+func badPath(name string, why error) error {
 	sentence := fmt.Sprintf(`"files": the path %s cannot be used: %v`, quoteName(name), why)
 	if name == "" {
 		sentence += "; a file needs one (in a form it is the part's file name; with curl: -F files=@data.csv)"
@@ -146,7 +146,7 @@ func badPath(name string, why error) *Error {
 }
 
 // checkFiles returns an error for files that cannot all be created.
-func checkFiles(files []File) *Error {
+func checkFiles(files []File) error {
 	if len(files) > MaxFiles {
 		return tooManyFiles()
 	}

@@ -26,7 +26,7 @@ func BatchFingerprint(items []ItemRequest) string {
 	sum := sha256.New()
 	for _, item := range items {
 		if item.Err != nil {
-			writePart(sum, "refused", item.Err.Message)
+			writePart(sum, "refused", AsError(item.Err).Message)
 			continue
 		}
 		item.Request.write(sum)

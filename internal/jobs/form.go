@@ -20,7 +20,7 @@ type FormPart struct {
 // DecodeForm decodes a request in parts: "script", "stdin", "priority" and "callback_url" as text, "async", "args",
 // "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file name. It returns the
 // same errors as DecodeRequest.
-func DecodeForm(parts []FormPart) (Request, *Error) {
+func DecodeForm(parts []FormPart) (Request, error) {
 	var request Request
 	var files []File
 	seen := map[string]bool{}
@@ -69,7 +69,7 @@ var jsonParts = map[string]string{
 }
 
 // formValue returns a part's content as JSON.
-func formValue(part FormPart) (jsontext.Value, *Error) {
+func formValue(part FormPart) (jsontext.Value, error) {
 	if !utf8.Valid(part.Content) {
 		return nil, Errorf(CodeInvalidRequest, "%s is not valid UTF-8 at byte %d", quoteName(part.Name),
 			invalidUTF8At(part.Content))

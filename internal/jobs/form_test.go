@@ -58,7 +58,7 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 			{Name: "script", Content: []byte("x")},
 			{Name: c.name, FileName: c.fileName, Content: []byte(c.content)},
 		})
-		if err == nil || err.Code != CodeInvalidRequest || !strings.HasPrefix(err.Message, c.want) {
+		if err == nil || CodeOf(err) != CodeInvalidRequest || !strings.HasPrefix(AsError(err).Message, c.want) {
 			t.Errorf("%s=%s: got %v, want %q", c.name, c.content, err, c.want)
 		}
 	}
@@ -71,7 +71,7 @@ func TestTooLargeNamesThePart(t *testing.T) {
 		return []byte(`{"script":"x","args":{"n":1},` + field + strings.Repeat("a", MaxRequestBytes))
 	}
 	for name, c := range map[string]struct {
-		err  *Error
+		err  error
 		code Code
 		want string
 		on   LimitHit
@@ -118,8 +118,9 @@ func TestTooLargeNamesThePart(t *testing.T) {
 			LimitHit{"body", MaxFormBytes, "bytes"},
 		},
 	} {
-		if c.err.Code != c.code || c.err.Message != c.want || c.err.Limit == nil || *c.err.Limit != c.on {
-			t.Errorf("%s: got %v and %+v", name, c.err, c.err.Limit)
+		got := AsError(c.err)
+		if got.Code != c.code || got.Message != c.want || got.Limit == nil || *got.Limit != c.on {
+			t.Errorf("%s: got %v and %+v", name, got, got.Limit)
 		}
 	}
 }

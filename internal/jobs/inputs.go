@@ -61,7 +61,7 @@ func (in *Inputs) RequestedLimits() RequestedLimits {
 }
 
 // set sets one field from the request's body.
-func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
+func (in *Inputs) set(name string, value jsontext.Value) (err error) {
 	switch name {
 	case "args":
 		in.Args, err = decodeArgs(value)
@@ -81,7 +81,7 @@ func (in *Inputs) set(name string, value jsontext.Value) (err *Error) {
 	return err
 }
 
-func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
+func decodeArgs(value jsontext.Value) (jsontext.Value, error) {
 	if value.Kind() != jsontext.KindBeginObject {
 		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments, not %s`,
 			kindName(value.Kind()))
@@ -108,13 +108,13 @@ func decodeArgs(value jsontext.Value) (jsontext.Value, *Error) {
 
 // eachMember calls f for every field of an object inside the body. It returns an error if the value is not an object
 // or has a field twice. name is the name of the object.
-func eachMember(name string, object jsontext.Value, f func(name string, value jsontext.Value) *Error) *Error {
+func eachMember(name string, object jsontext.Value, f func(name string, value jsontext.Value) error) error {
 	if object.Kind() != jsontext.KindBeginObject {
 		return Errorf(CodeInvalidRequest, "%s must be an object, not %s", quoteName(name), kindName(object.Kind()))
 	}
 	seen := map[string]bool{}
 	return eachField(
-		jsontext.NewDecoder(bytes.NewReader(object), lenient), func(member string, value jsontext.Value) *Error {
+		jsontext.NewDecoder(bytes.NewReader(object), lenient), func(member string, value jsontext.Value) error {
 			if seen[member] {
 				return Errorf(CodeInvalidRequest, "%s in %s is given twice", quoteName(member), quoteName(name))
 			}
@@ -165,9 +165,9 @@ func inDuration(seconds float64) time.Duration {
 // real maximum.
 const maxRequested = 1e9
 
-func decodeLimits(value jsontext.Value) (RequestedLimits, *Error) {
+func decodeLimits(value jsontext.Value) (RequestedLimits, error) {
 	var limits RequestedLimits
-	err := eachMember("limits", value, func(name string, value jsontext.Value) *Error {
+	err := eachMember("limits", value, func(name string, value jsontext.Value) error {
 		limit, known := requestable[name]
 		if !known {
 			return Unknown("limits", "field", name, limitNames)
@@ -200,7 +200,7 @@ func decodeNumber(value jsontext.Value) float64 {
 }
 
 // CheckLimits returns an error that names a limit above the server's.
-func (in *Inputs) CheckLimits(server Limits) *Error {
+func (in *Inputs) CheckLimits(server Limits) error {
 	if in == nil || in.Limits == (RequestedLimits{}) {
 		return nil
 	}

@@ -12,7 +12,7 @@ const shortestPrefix = 3
 
 // Unknown returns the error for a name that is not among the known ones, with the nearest of them. kind is what the
 // name stands for, in the singular ("field"); where is the object that contains it, "" for the request itself.
-func Unknown(where, kind, name string, known []string) *Error {
+func Unknown(where, kind, name string, known []string) error {
 	if where != "" {
 		where = quoteName(where) + " has the "
 	}

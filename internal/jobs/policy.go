@@ -63,7 +63,7 @@ var unlimited = Limits{
 // ceilings of the workers that take jobs, zero for unknown ones. If a worker allows the limits asked for but not the
 // server's other limits, these are lowered to its ceilings for good. With an empty fleet only the server's limits
 // count. It returns an error with CodeInvalidRequest if no worker allows the limits asked for.
-func DecideLimits(server Limits, asked RequestedLimits, fleet []RequestedLimits) (RequestedLimits, *Error) {
+func DecideLimits(server Limits, asked RequestedLimits, fleet []RequestedLimits) (RequestedLimits, error) {
 	want := server.CappedBy(asked).Requestable()
 	var roomiest *RequestedLimits
 	for i, most := range fleet {
@@ -83,7 +83,7 @@ func DecideLimits(server Limits, asked RequestedLimits, fleet []RequestedLimits)
 	return RequestedLimits{}, noWorkerAllows(asked, fleet)
 }
 
-func noWorkerAllows(asked RequestedLimits, fleet []RequestedLimits) *Error {
+func noWorkerAllows(asked RequestedLimits, fleet []RequestedLimits) error {
 	if name, got, highest := aboveAll(asked, fleet); name != "" {
 		return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`,
 			name, got, highest)

@@ -49,7 +49,7 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 			t.Parallel()
 			got, err := DecideLimits(server, c.asked, c.fleet)
 			switch {
-			case c.err != "" && (err == nil || err.Message != c.err || err.Code != CodeInvalidRequest):
+			case c.err != "" && (err == nil || AsError(err).Message != c.err || CodeOf(err) != CodeInvalidRequest):
 				t.Errorf("got %+v, %v, want %s", got, err, c.err)
 			case c.err == "" &&
 				(err != nil || got.MemoryBytes != c.memory || got.Wall != c.wall || got.Processes != server.Processes):

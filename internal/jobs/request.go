@@ -47,7 +47,7 @@ type Request struct {
 // DecodeRequest decodes a request body strictly: it refuses everything unknown by name, so that a misspelt field is
 // never ignored. Its errors have CodeInvalidRequest, CodeScriptTooLarge or CodeInputTooLarge, and their messages never
 // contain the script.
-func DecodeRequest(body []byte) (Request, *Error) {
+func DecodeRequest(body []byte) (Request, error) {
 	body = withoutMark(body)
 	if fault := faultOfJSON(body); fault != "" {
 		return Request{}, Errorf(CodeInvalidRequest, `the body %s; it must be a JSON object with "script"`, fault)
@@ -60,7 +60,7 @@ func DecodeRequest(body []byte) (Request, *Error) {
 	}
 	var request Request
 	seen := map[string]bool{}
-	if err := eachField(dec, func(name string, value jsontext.Value) *Error {
+	if err := eachField(dec, func(name string, value jsontext.Value) error {
 		if seen[name] {
 			return Errorf(CodeInvalidRequest, "field %s is given twice", quoteName(name))
 		}
@@ -79,7 +79,7 @@ func DecodeRequest(body []byte) (Request, *Error) {
 var fieldNames = []string{"script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", "start_within"}
 
 // set sets one field from the body.
-func (r *Request) set(name string, value jsontext.Value) (err *Error) {
+func (r *Request) set(name string, value jsontext.Value) (err error) {
 	switch name {
 	case "script":
 		r.Script, err = decodeScript(value)
@@ -103,7 +103,7 @@ func (r *Request) set(name string, value jsontext.Value) (err *Error) {
 	return err
 }
 
-func decodePriority(value jsontext.Value) (Priority, *Error) {
+func decodePriority(value jsontext.Value) (Priority, error) {
 	if value.Kind() == jsontext.KindString {
 		name, err := jsontext.AppendUnquote(nil, value)
 		if p := Priority(name); err == nil && slices.Contains(Priorities(), p) {
@@ -116,7 +116,7 @@ func decodePriority(value jsontext.Value) (Priority, *Error) {
 // leastStartWithin is the shortest start deadline that a request may ask for.
 const leastStartWithin = time.Millisecond
 
-func decodeStartWithin(value jsontext.Value) (time.Duration, *Error) {
+func decodeStartWithin(value jsontext.Value) (time.Duration, error) {
 	if value.Kind() != jsontext.KindNumber {
 		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds, not %s`, kindName(value.Kind()))
 	}
@@ -128,7 +128,7 @@ func decodeStartWithin(value jsontext.Value) (time.Duration, *Error) {
 }
 
 // CheckStartWithin returns an error that names a start deadline above the server's.
-func (r *Request) CheckStartWithin(server time.Duration) *Error {
+func (r *Request) CheckStartWithin(server time.Duration) error {
 	if r.StartWithin <= server {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (r *Request) CheckStartWithin(server time.Duration) *Error {
 		plainNumber(r.StartWithin.Seconds()), plainNumber(server.Seconds()))
 }
 
-func decodeScript(value jsontext.Value) (string, *Error) {
+func decodeScript(value jsontext.Value) (string, error) {
 	script, err := decodeText("script", value)
 	if err != nil {
 		return "", err
@@ -145,14 +145,14 @@ func decodeScript(value jsontext.Value) (string, *Error) {
 }
 
 // checkScript returns an error for a script that is too long or that Python cannot read.
-func checkScript(script string) *Error {
+func checkScript(script string) error {
 	if len(script) > MaxScriptBytes {
 		return scriptTooLarge(fmt.Sprintf(`"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes))
 	}
 	return checkNoNUL("script", script)
 }
 
-func checkNoNUL(name, text string) *Error {
+func checkNoNUL(name, text string) error {
 	if at := strings.IndexByte(text, 0); at >= 0 {
 		return Errorf(CodeInvalidRequest, "%s contains a NUL character at byte %d", quoteName(name), at)
 	}
@@ -160,7 +160,7 @@ func checkNoNUL(name, text string) *Error {
 }
 
 // decodeText decodes a string of valid Unicode.
-func decodeText(name string, value jsontext.Value) (string, *Error) {
+func decodeText(name string, value jsontext.Value) (string, error) {
 	if value.Kind() != jsontext.KindString {
 		return "", Errorf(CodeInvalidRequest, `%s must be a string, not %s`, quoteName(name), kindName(value.Kind()))
 	}
@@ -211,12 +211,12 @@ func faultOfSyntax(err error, size int) string {
 	}
 }
 
-func notJSON(err error, size int) *Error {
+func notJSON(err error, size int) error {
 	return Errorf(CodeInvalidRequest, "the body %s", faultOfSyntax(err, size))
 }
 
 // eachField calls f for every field of the object at dec's position, in order, until f returns an error.
-func eachField(dec *jsontext.Decoder, f func(name string, value jsontext.Value) *Error) *Error {
+func eachField(dec *jsontext.Decoder, f func(name string, value jsontext.Value) error) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return notJSON(err, int(dec.InputOffset()))
 	}

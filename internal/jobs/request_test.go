@@ -238,8 +238,8 @@ func TestDecodeRequestRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			if err.Code != CodeInvalidRequest || !strings.HasPrefix(err.Message, c.want) {
-				t.Errorf("got %s %q, want %q", err.Code, err.Message, c.want)
+			if CodeOf(err) != CodeInvalidRequest || !strings.HasPrefix(AsError(err).Message, c.want) {
+				t.Errorf("got %s %q, want %q", CodeOf(err), AsError(err).Message, c.want)
 			}
 		})
 	}
@@ -253,11 +253,11 @@ func TestDecodeRequestScriptTooLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := DecodeRequest([]byte(`{"script":"` + script + `"}`))
-			if err == nil || err.Code != CodeScriptTooLarge {
+			if err == nil || CodeOf(err) != CodeScriptTooLarge {
 				t.Fatalf("got %v", err)
 			}
-			if want := `"script" has 51201 bytes of UTF-8, at most 51200 are allowed`; err.Message != want {
-				t.Errorf("got %q, want %q", err.Message, want)
+			if want := `"script" has 51201 bytes of UTF-8, at most 51200 are allowed`; AsError(err).Message != want {
+				t.Errorf("got %q, want %q", AsError(err).Message, want)
 			}
 		})
 	}
@@ -265,7 +265,7 @@ func TestDecodeRequestScriptTooLarge(t *testing.T) {
 
 func TestDecodeRequestCutsLongNames(t *testing.T) {
 	_, err := DecodeRequest([]byte(`{"` + strings.Repeat("é", 5000) + `":1}`))
-	if err == nil || len(err.Message) > 250 || !utf8.ValidString(err.Message) {
+	if err == nil || len(AsError(err).Message) > 250 || !utf8.ValidString(AsError(err).Message) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -286,7 +286,7 @@ func TestDecodeRequestInputTooLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := DecodeRequest([]byte(body))
-			if err == nil || err.Code != CodeInputTooLarge || !strings.HasPrefix(err.Message, `"`+name+`" has `) {
+			if err == nil || CodeOf(err) != CodeInputTooLarge || !strings.HasPrefix(AsError(err).Message, `"`+name+`" has `) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -311,7 +311,7 @@ func TestCheckLimits(t *testing.T) {
 		}
 		got := ""
 		if err != nil {
-			got = err.Message
+			got = AsError(err).Message
 		}
 		if got != want {
 			t.Errorf("%s: got %q, want %q", body, got, want)
@@ -334,11 +334,11 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := DecodeRequest(body)
 		if err != nil {
-			if err.Code != CodeInvalidRequest && err.Code != CodeScriptTooLarge && err.Code != CodeInputTooLarge {
-				t.Fatalf("code %q", err.Code)
+			if code := CodeOf(err); code != CodeInvalidRequest && code != CodeScriptTooLarge && code != CodeInputTooLarge {
+				t.Fatalf("code %q", code)
 			}
-			if err.Message == "" || len(err.Message) > 400 || !utf8.ValidString(err.Message) {
-				t.Fatalf("message %q", err.Message)
+			if m := AsError(err).Message; m == "" || len(m) > 400 || !utf8.ValidString(m) {
+				t.Fatalf("message %q", m)
 			}
 			return
 		}

@@ -37,7 +37,7 @@ func TestStartWithinAboveTheServersIsRefusedByName(t *testing.T) {
 			t.Errorf("%s: %v", within, err)
 		}
 		if want := `"start_within" is 3600.001, at most 3600 is allowed here`; refused &&
-			(err == nil || err.Message != want) {
+			(err == nil || AsError(err).Message != want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -13,7 +13,7 @@ var partBounds = map[string]int{
 }
 
 // tooLarge returns the error for a part of a request that exceeds its bound in bytes.
-func tooLarge(name string, size, most int) *Error {
+func tooLarge(name string, size, most int) error {
 	return &Error{
 		Code:    CodeInputTooLarge,
 		Message: fmt.Sprintf("%s has %d bytes, at most %d are allowed", quoteName(name), size, most),
@@ -21,14 +21,14 @@ func tooLarge(name string, size, most int) *Error {
 	}
 }
 
-func scriptTooLarge(message string) *Error {
+func scriptTooLarge(message string) error {
 	return &Error{
 		Code: CodeScriptTooLarge, Message: message,
 		Limit: &LimitHit{Name: "script", Value: MaxScriptBytes, Unit: "bytes"},
 	}
 }
 
-func tooManyFiles() *Error {
+func tooManyFiles() error {
 	return &Error{
 		Code: CodeInputTooLarge, Message: fmt.Sprintf(`"files" has more than %d files; pack some of them`, MaxFiles),
 		Limit: &LimitHit{Name: "files", Value: MaxFiles, Unit: "count"},
@@ -37,13 +37,13 @@ func tooManyFiles() *Error {
 
 // JSONTooLarge returns the error for a JSON body of more than MaxRequestBytes that starts with beginning:
 // CodeScriptTooLarge if the script makes it large, else CodeInputTooLarge.
-func JSONTooLarge(beginning []byte) *Error {
+func JSONTooLarge(beginning []byte) error {
 	return bodyTooLarge(MaxRequestBytes, fieldSizes(beginning),
 		fmt.Sprintf("send large files as multipart/form-data, which may have %d bytes", MaxFormBytes))
 }
 
 // FormTooLarge is JSONTooLarge for a form of more than MaxFormBytes that starts with these parts.
-func FormTooLarge(parts []FormPart) *Error {
+func FormTooLarge(parts []FormPart) error {
 	sizes := map[string]int{}
 	for _, part := range parts {
 		sizes[part.Name] += len(part.Content)
@@ -52,7 +52,7 @@ func FormTooLarge(parts []FormPart) *Error {
 }
 
 // BatchTooLarge returns the error for a body of more than MaxBatchBytes.
-func BatchTooLarge() *Error {
+func BatchTooLarge() error {
 	return &Error{
 		Code:    CodeInputTooLarge,
 		Message: fmt.Sprintf("the body has more than %d bytes; make several batches of it", MaxBatchBytes),
@@ -62,7 +62,7 @@ func BatchTooLarge() *Error {
 
 // bodyTooLarge returns the error for a body of more than most bytes, which names its largest part. aboutFiles is the
 // advice if that is "files".
-func bodyTooLarge(most int, sizes map[string]int, aboutFiles string) *Error {
+func bodyTooLarge(most int, sizes map[string]int, aboutFiles string) error {
 	name, size := largestPart(sizes)
 	sentence := fmt.Sprintf("the body has more than %d bytes", most)
 	if size > most/8 { // else no single part makes the body large

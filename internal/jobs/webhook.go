@@ -49,7 +49,7 @@ func (c Webhook) ShownURL() string {
 	return shown
 }
 
-func decodeWebhookURL(value jsontext.Value) (string, *Error) {
+func decodeWebhookURL(value jsontext.Value) (string, error) {
 	text, err := decodeText("callback_url", value)
 	if err != nil {
 		return "", err

@@ -35,9 +35,9 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 // accept stores and enqueues a job, after calling before with its id, and reports whether this request created it.
 // Only then may the caller withdraw it.
 func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, created bool, err error) {
-	job, refusal := d.newJob(request, requestID)
-	if refusal != nil {
-		return "", false, refusal
+	job, err := d.newJob(request, requestID)
+	if err != nil {
+		return "", false, err
 	}
 	accepting, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
@@ -103,7 +103,7 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 
 // newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
 // record. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
-func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, *jobs.Error) {
+func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, error) {
 	fleet := *d.fleet.Load() // once: closed limits above all ceilings would keep the job from ever starting
 	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.RequestedLimits(), fleet)
 	if err != nil {

@@ -142,22 +142,22 @@ func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batc
 
 // acceptItem enqueues one line, or records why it was refused.
 func (d *Dispatcher) acceptItem(ctx context.Context, place jobs.BatchItem, id string, line jobs.ItemRequest, requestID string) error {
-	why := line.Err
-	if why == nil {
-		job, refusal := d.newJob(line.Request, requestID)
-		if refusal != nil {
-			return d.store.RefuseItem(ctx, place, refusal)
-		}
-		job.ID, job.BatchItem, job.ReplyTo = id, place, "" // no request waits for a single member
-		fresh, err := d.store.Accept(ctx, job, d.batchLimit())
-		if err == nil && fresh {
-			err = d.producer.Enqueue(ctx, job.ID, job.Priority)
-		}
-		if !errors.As(err, &why) {
-			return err
-		}
+	if line.Err != nil {
+		return d.store.RefuseItem(ctx, place, line.Err)
 	}
-	return d.store.RefuseItem(ctx, place, why)
+	job, err := d.newJob(line.Request, requestID)
+	if err != nil {
+		return d.store.RefuseItem(ctx, place, err)
+	}
+	job.ID, job.BatchItem, job.ReplyTo = id, place, "" // no request waits for a single member
+	fresh, err := d.store.Accept(ctx, job, d.batchLimit())
+	if err == nil && fresh {
+		err = d.producer.Enqueue(ctx, job.ID, job.Priority)
+	}
+	if jobs.CodeOf(err) == "" {
+		return err
+	}
+	return d.store.RefuseItem(ctx, place, err)
 }
 
 // GetBatch returns a batch once it has ended or wait has passed; with a wait of 0 it returns immediately. It returns

@@ -140,8 +140,9 @@ type refusal struct {
 }
 
 // RefuseItem records that a line was refused and has no job.
-func (s *Store) RefuseItem(ctx context.Context, place jobs.BatchItem, why *jobs.Error) error {
-	encoded, err := json.Marshal(refusal{Code: why.Code, Message: why.Message})
+func (s *Store) RefuseItem(ctx context.Context, place jobs.BatchItem, why error) error {
+	known := jobs.AsError(why)
+	encoded, err := json.Marshal(refusal{Code: known.Code, Message: known.Message})
 	if err != nil {
 		return fmt.Errorf("encode a refusal: %w", err)
 	}

@@ -84,7 +84,7 @@ func newSender(config Config, resolver *net.Resolver) (*Sender, error) {
 }
 
 // Check returns a *jobs.Error with CodeInvalidRequest for a callback_url that the sender could never connect to.
-func (s *Sender) Check(webhookURL string) *jobs.Error { return s.guard.check(webhookURL) }
+func (s *Sender) Check(webhookURL string) error { return s.guard.check(webhookURL) }
 
 // Send makes the next attempt at the webhook of an ended job. It returns the time after which to call it again; 0 for
 // never. An error is about the record, or is ctx's error; the attempt may have been made in that case.

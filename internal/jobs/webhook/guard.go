@@ -37,7 +37,7 @@ func (g guard) control(network, address string, conn syscall.RawConn) error {
 }
 
 // check refuses a URL whose host is a forbidden address. Names are left to control.
-func (g guard) check(webhookURL string) *jobs.Error {
+func (g guard) check(webhookURL string) error {
 	u, err := url.Parse(webhookURL)
 	if err != nil {
 		return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is not a URL`)
