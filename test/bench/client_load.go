@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	crowdWatchers = 200
-	crowdWatched  = 8
-	crowdWaiting  = 1000
-	// crowdRamp is the time between the arrivals of two waiting clients, so that all wait at the same time but do not
+	loadWatchers    = 200
+	loadWatchedJobs = 8
+	loadWaiting     = 1000
+	// loadRamp is the time between the arrivals of two waiting clients, so that all wait at the same time but do not
 	// arrive at the same time.
-	crowdRamp = 3 * time.Millisecond
-	// crowdRest is how long the process may take to return to its resting state. Go runs the garbage collector two
+	loadRamp = 3 * time.Millisecond
+	// settleTimeout is how long the process may take to return to its resting state. Go runs the garbage collector two
 	// minutes after the last collection at the latest.
-	crowdRest = 5 * time.Minute
-	// crowdHeap is the growth of the heap that is ignored, in bytes.
-	crowdHeap = 6 << 20
+	settleTimeout = 5 * time.Minute
+	// heapTolerance is the growth of the heap that is ignored, in bytes.
+	heapTolerance = 6 << 20
 )
 
-// crowd is the load of many watchers and many waiting clients on one API process.
-type crowd struct {
+// clientLoad is the load of many watchers and many waiting clients on one API process.
+type clientLoad struct {
 	Watchers int `json:"watchers"`
 	Waiting  int `json:"waiting"`
 	// Before and After are at rest. Most has the maximum of each value under load.
@@ -51,22 +51,22 @@ type footprint struct {
 	Files      int `json:"open_files"`
 	HeapBytes  int `json:"heap_bytes"`
 	RSSBytes   int `json:"resident_bytes"`
-	// Seconds is the time from the end of the crowd to this measurement.
+	// Seconds is the time from the end of the load to this measurement.
 	Seconds float64 `json:"seconds,omitzero"`
 }
 
-func (f footprint) most(other footprint) footprint {
+func (f footprint) maximum(other footprint) footprint {
 	return footprint{
 		Goroutines: max(f.Goroutines, other.Goroutines), Files: max(f.Files, other.Files),
 		HeapBytes: max(f.HeapBytes, other.HeapBytes), RSSBytes: max(f.RSSBytes, other.RSSBytes),
 	}
 }
 
-// measureCrowd starts watchers of a few jobs that print for a long time, and clients that wait for short jobs, with
+// measureClientLoad starts watchers of a few jobs that print for a long time, and clients that wait for short jobs, with
 // too few slots. Every watcher must receive each print once, and every client must get a response.
-func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *crowd, err error) {
+func measureClientLoad(ctx context.Context, o options, programs stack.Programs) (_ *clientLoad, err error) {
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{
-		"WORKER_CONCURRENCY": strconv.Itoa(2 * crowdWatched), "PRELOAD": "", "NSJAIL": o.nsjail,
+		"WORKER_CONCURRENCY": strconv.Itoa(2 * loadWatchedJobs), "PRELOAD": "", "NSJAIL": o.nsjail,
 		"SANDBOX_PYTHON": o.python,
 	}}})
 	if err != nil {
@@ -75,7 +75,7 @@ func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *c
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	// One connection for each request.
 	client := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
-	c := &crowd{Watchers: crowdWatchers, Waiting: crowdWaiting}
+	c := &clientLoad{Watchers: loadWatchers, Waiting: loadWaiting}
 	if err := pause(ctx, 2*time.Second); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *c
 		return nil, err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- c.gather(ctx, client, s.URL) }()
+	go func() { ended <- c.run(ctx, client, s.URL) }()
 	for gathered := false; !gathered; {
 		select {
 		case err := <-ended:
@@ -96,18 +96,18 @@ func measureCrowd(ctx context.Context, o options, programs stack.Programs) (_ *c
 			if err != nil {
 				return nil, errors.Join(err, <-ended)
 			}
-			c.Most = c.Most.most(now)
+			c.Most = c.Most.maximum(now)
 		}
 	}
-	c.After, err = awaitRest(ctx, client, s.URL, c.Before)
+	c.After, err = awaitIdle(ctx, client, s.URL, c.Before)
 	return c, err
 }
 
-// awaitRest returns the footprint once the heap is nearly as before, or the last one after crowdRest.
-func awaitRest(ctx context.Context, client *http.Client, url string, before footprint) (footprint, error) {
+// awaitIdle returns the footprint once the heap is nearly as before, or the last one after settleTimeout.
+func awaitIdle(ctx context.Context, client *http.Client, url string, before footprint) (footprint, error) {
 	for began := time.Now(); ; {
 		f, err := readFootprint(ctx, client, url)
-		if err != nil || f.HeapBytes < before.HeapBytes+crowdHeap || time.Since(began) > crowdRest {
+		if err != nil || f.HeapBytes < before.HeapBytes+heapTolerance || time.Since(began) > settleTimeout {
 			f.Seconds = time.Since(began).Seconds()
 			return f, err
 		}
@@ -117,20 +117,20 @@ func awaitRest(ctx context.Context, client *http.Client, url string, before foot
 	}
 }
 
-// gather starts all watchers and clients, and waits until they have ended.
-func (c *crowd) gather(ctx context.Context, client *http.Client, url string) error {
+// run starts all watchers and clients, and waits until they have ended.
+func (c *clientLoad) run(ctx context.Context, client *http.Client, url string) error {
 	var all sync.WaitGroup
-	errs := make(chan error, crowdWatchers+crowdWaiting)
-	seen := make([][]time.Duration, crowdWatchers)
+	errs := make(chan error, loadWatchers+loadWaiting)
+	seen := make([][]time.Duration, loadWatchers)
 	const talker = "import time\ndef main():\n    for _ in range(100):\n        print(time.time())\n" +
 		"        time.sleep(0.1)\n"
-	for i := range crowdWatched {
+	for i := range loadWatchedJobs {
 		id, err := submit(ctx, client, url, talker)
 		if err != nil {
 			return err
 		}
-		for j := range crowdWatchers / crowdWatched {
-			watcher := &seen[i*crowdWatchers/crowdWatched+j]
+		for j := range loadWatchers / loadWatchedJobs {
+			watcher := &seen[i*loadWatchers/loadWatchedJobs+j]
 			all.Go(func() {
 				err := stack.Watch(ctx, client, url, id,
 					"", func(event stack.Event) { *watcher = append(*watcher, delays(event)...) })
@@ -144,9 +144,9 @@ func (c *crowd) gather(ctx context.Context, client *http.Client, url string) err
 	if err := pause(ctx, time.Second); err != nil {
 		return err
 	}
-	answered := make([]time.Duration, crowdWaiting)
-	for i := range crowdWaiting {
-		if err := pause(ctx, crowdRamp); err != nil {
+	answered := make([]time.Duration, loadWaiting)
+	for i := range loadWaiting {
+		if err := pause(ctx, loadRamp); err != nil {
 			return err
 		}
 		all.Go(func() {
@@ -193,9 +193,9 @@ func submit(ctx context.Context, client *http.Client, url, script string) (strin
 	var accepted struct {
 		JobID string `json:"job_id"`
 	}
-	if status := stack.Ask(ctx, client, http.MethodPost, url+"/execute", body, "",
+	if status := stack.DoJSON(ctx, client, http.MethodPost, url+"/execute", body, "",
 		&accepted); status != http.StatusAccepted {
-		return "", fmt.Errorf("POST /execute gives %d", status)
+		return "", fmt.Errorf("POST /execute: %d", status)
 	}
 	return accepted.JobID, nil
 }

@@ -77,30 +77,30 @@ func measureCommands(ctx context.Context, o options, programs stack.Programs) (_
 	return summarizeCommands(o.workers, count, idle, busy), nil
 }
 
-// tally is the number of calls of each command during took.
-type tally struct {
+// commandCounts is the number of calls of each command during took.
+type commandCounts struct {
 	calls map[string]float64
 	took  time.Duration
 }
 
-func countFor(ctx context.Context, client redis.UniversalClient, work func() error) (tally, error) {
+func countFor(ctx context.Context, client redis.UniversalClient, work func() error) (commandCounts, error) {
 	before, err := commandCalls(ctx, client)
 	if err != nil {
-		return tally{}, err
+		return commandCounts{}, err
 	}
 	began := time.Now()
 	if err := work(); err != nil {
-		return tally{}, err
+		return commandCounts{}, err
 	}
 	took := time.Since(began)
 	calls, err := commandCalls(ctx, client)
 	for name, n := range before {
 		calls[name] -= n
 	}
-	return tally{calls, took}, err
+	return commandCounts{calls, took}, err
 }
 
-func summarizeCommands(workers, jobs int, idle, busy tally) *commands {
+func summarizeCommands(workers, jobs int, idle, busy commandCounts) *commands {
 	c := &commands{Workers: workers, Jobs: jobs, ByName: map[string]float64{}, IdleByName: map[string]float64{}}
 	for name, n := range busy.calls {
 		idlePerSecond := idle.calls[name] / idle.took.Seconds()

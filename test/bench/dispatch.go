@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// settle is the time for the consumer to wait again, so that each job finds it idle.
-	settle = 15 * time.Millisecond
-	// dispatchBound is far above the time that a job may wait for an idle consumer.
-	dispatchBound = 30 * time.Second
+	// settlePause is the time for the consumer to wait again, so that each job finds it idle.
+	settlePause = 15 * time.Millisecond
+	// dispatchTimeout is far above the time that a job may wait for an idle consumer.
+	dispatchTimeout = 30 * time.Second
 )
 
 // dispatch is how long a job waits for an idle worker.
@@ -61,7 +61,7 @@ func dispatchTimes(ctx context.Context, producer *queue.Producer, started <-chan
 	times := make([]time.Duration, 0, count)
 	for n := range count + 1 {
 		select {
-		case <-time.After(settle):
+		case <-time.After(settlePause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -74,7 +74,7 @@ func dispatchTimes(ctx context.Context, producer *queue.Producer, started <-chan
 			if n > 0 {
 				times = append(times, at.Sub(enqueued))
 			}
-		case <-time.After(dispatchBound):
+		case <-time.After(dispatchTimeout):
 			return nil, errors.New("a job was not taken up")
 		case <-ctx.Done():
 			return nil, ctx.Err()

@@ -29,9 +29,9 @@ const (
 	fileRounds = 10
 )
 
-const takingFile = "import os\ndef main(): return os.path.getsize('data')\n"
+const readFileScript = "import os\ndef main(): return os.path.getsize('data')\n"
 
-const leavingFiles = `
+const writeFilesScript = `
 import os
 def main(n):
     os.mkdir("outputs")
@@ -49,8 +49,10 @@ func measureFiles(ctx context.Context, programs stack.Programs) (_ *fileSpeed, e
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	in, err := difference(
-		func() (time.Duration, error) { return upload(ctx, s.URL, takingFile, "{}", make([]byte, fileMB<<20)) },
-		func() (time.Duration, error) { return upload(ctx, s.URL, takingFile, "{}", nil) })
+		func() (time.Duration, error) {
+			return upload(ctx, s.URL, readFileScript, "{}", make([]byte, fileMB<<20))
+		},
+		func() (time.Duration, error) { return upload(ctx, s.URL, readFileScript, "{}", nil) })
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +110,7 @@ func postForm(ctx context.Context, url, script, args string, content []byte) (ti
 
 // download runs a job that leaves n files of 1 MB each, and downloads them all.
 func download(ctx context.Context, url string, n int) (time.Duration, error) {
-	took, answer, err := postForm(ctx, url, leavingFiles, fmt.Sprintf(`{"n":%d}`, n), nil)
+	took, answer, err := postForm(ctx, url, writeFilesScript, fmt.Sprintf(`{"n":%d}`, n), nil)
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +143,7 @@ func answerOf(request *http.Request) ([]byte, error) {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s gives %s: %.500s", request.URL.Path, response.Status, answer)
+		err = fmt.Errorf("%s: %s: %.500s", request.URL.Path, response.Status, answer)
 	}
 	return answer, err
 }

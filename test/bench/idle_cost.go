@@ -13,8 +13,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// rest is the cost of an idle service.
-type rest struct {
+// idleCost is the cost of an idle service.
+type idleCost struct {
 	// ReadyBytes is the memory of one more ready sandbox with numpy and pandas loaded: the sum of the processes' PSS,
 	// divided by manyReady.
 	ReadyBytes int64 `json:"ready_sandbox_bytes"`
@@ -28,7 +28,7 @@ const (
 	idleReady = 4
 )
 
-func measureRest(ctx context.Context, o options, programs stack.Programs) (*rest, error) {
+func measureIdleCost(ctx context.Context, o options, programs stack.Programs) (*idleCost, error) {
 	one, err := poolMemory(ctx, o, 1)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func measureRest(ctx context.Context, o options, programs stack.Programs) (*rest
 		return nil, err
 	}
 	cpu, err := idleCPU(ctx, o, programs)
-	return &rest{ReadyBytes: (many - one) / manyReady, CPU: cpu}, err
+	return &idleCost{ReadyBytes: (many - one) / manyReady, CPU: cpu}, err
 }
 
 // poolMemory returns the PSS of a zygote with pandas and its ready forks.

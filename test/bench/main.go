@@ -17,10 +17,10 @@
 //	               each core
 //	files          MB per second of files in (upload to script) and out (script
 //	               to download)
-//	crowd          goroutines, files and memory of one API process with 200
+//	load           goroutines, files and memory of one API process with 200
 //	               watchers and 1,000 waiting clients at once: back to the
 //	               values before
-//	rest           memory of a ready sandbox, processor time of an idle stack
+//	idle-cost      memory of a ready sandbox, processor time of an idle stack
 //
 // It needs root, redis-server and the sandbox's Python (`make setup`).
 package main
@@ -44,7 +44,7 @@ import (
 )
 
 // measurements are the names, in the order in which they run.
-var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "rest", "crowd"}
+var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "idle-cost", "load"}
 
 // options select what to measure and how often. They bound every loop.
 type options struct {
@@ -69,8 +69,8 @@ type report struct {
 	Overhead []comparison `json:"overhead,omitzero"`
 	Speed    []speed      `json:"speed,omitzero"`
 	Files    *fileSpeed   `json:"files,omitzero"`
-	Rest     *rest        `json:"rest,omitzero"`
-	Crowd    *crowd       `json:"crowd,omitzero"`
+	IdleCost *idleCost    `json:"rest,omitzero"`
+	Load     *clientLoad  `json:"crowd,omitzero"`
 }
 
 func main() {
@@ -147,10 +147,10 @@ func run(ctx context.Context, args []string) (err error) {
 			r.Speed, err = measureSpeed(ctx, o, programs, filepath.Join(dir, "bare"))
 		case "files":
 			r.Files, err = measureFiles(ctx, programs)
-		case "rest":
-			r.Rest, err = measureRest(ctx, o, programs)
-		case "crowd":
-			r.Crowd, err = measureCrowd(ctx, o, programs)
+		case "idle-cost":
+			r.IdleCost, err = measureIdleCost(ctx, o, programs)
+		case "load":
+			r.Load, err = measureClientLoad(ctx, o, programs)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

@@ -67,7 +67,7 @@ func measureOverhead(ctx context.Context, o options, programs stack.Programs, di
 	var all []comparison
 	for _, script := range scripts {
 		var runs []func(context.Context) (time.Duration, error)
-		for _, end := range []string{leaveAtOnce, leaveInFull} {
+		for _, end := range []string{exitAtOnce, exitAfterFinalizing} {
 			bare, err := newBare(ctx, o, filepath.Join(dir, script.name, strconv.Itoa(len(runs))), script.text+end)
 			if err != nil {
 				return nil, err
@@ -114,8 +114,8 @@ func inTurn(ctx context.Context, runs []func(context.Context) (time.Duration, er
 
 // The code appended to a bare script.
 const (
-	leaveInFull = "\nimport json\nprint(json.dumps(main()))\n"
-	leaveAtOnce = leaveInFull + "import os, sys\nsys.stdout.flush()\nos._exit(0)\n"
+	exitAfterFinalizing = "\nimport json\nprint(json.dumps(main()))\n"
+	exitAtOnce          = exitAfterFinalizing + "import os, sys\nsys.stdout.flush()\nos._exit(0)\n"
 )
 
 // bare is a command line of nsjail with the service's configuration, but without the service.

@@ -44,7 +44,7 @@ func (r report) print(out io.Writer) error {
 	return w.Flush()
 }
 
-// printSpeed prints the figures with which warm sandboxes are judged, as ratios within this run.
+// printSpeed prints the figures with which warm sandboxes are measured, as ratios within this run.
 func (r report) printSpeed(w io.Writer) {
 	for _, c := range r.Overhead {
 		if c.Script == "pandas" && c.Sandbox == "warm" {
@@ -66,18 +66,18 @@ func (r report) printSpeed(w io.Writer) {
 	if r.Files != nil {
 		fmt.Fprintf(w, "\nfiles, MB per second\tin %.0f\tout %.0f\n", r.Files.InMBPerSecond, r.Files.OutMBPerSecond)
 	}
-	if r.Rest != nil {
+	if r.IdleCost != nil {
 		fmt.Fprintf(w, "\nat rest\tgot\taim\n")
-		fmt.Fprintf(w, "MB for each ready sandbox\t%.2f\t%s\n", float64(r.Rest.ReadyBytes)/(1<<20),
-			verdict(float64(r.Rest.ReadyBytes)/(1<<20), 3))
-		fmt.Fprintf(w, "percent of a core, idle\t%.2f\t%s\n", r.Rest.CPU*100, verdict(r.Rest.CPU*100, 1))
+		fmt.Fprintf(w, "MB for each ready sandbox\t%.2f\t%s\n", float64(r.IdleCost.ReadyBytes)/(1<<20),
+			verdict(float64(r.IdleCost.ReadyBytes)/(1<<20), 3))
+		fmt.Fprintf(w, "percent of a core, idle\t%.2f\t%s\n", r.IdleCost.CPU*100, verdict(r.IdleCost.CPU*100, 1))
 	}
-	if r.Crowd != nil {
-		r.Crowd.print(w)
+	if r.Load != nil {
+		r.Load.print(w)
 	}
 }
 
-func (c *crowd) print(w io.Writer) {
+func (c *clientLoad) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d watchers and %d waiting clients\tbefore\tmost\t%.0f s after\n", c.Watchers, c.Waiting,
 		c.After.Seconds)
 	row := func(name string, of func(footprint) float64) {

@@ -39,7 +39,7 @@ func (s *service) call(ctx context.Context) (time.Duration, error) {
 	answer, err := io.ReadAll(response.Body)
 	took := time.Since(began)
 	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("POST /execute gives %s: %.500s", response.Status, answer)
+		err = fmt.Errorf("POST /execute: %s: %.500s", response.Status, answer)
 	}
 	return took, err
 }

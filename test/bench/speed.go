@@ -45,7 +45,7 @@ func measureSpeed(ctx context.Context, o options, programs stack.Programs, dir s
 	var all []speed
 	for _, script := range speedScripts() {
 		result := speed{Script: script.name}
-		bare, err := newBare(ctx, o, filepath.Join(dir, script.name), script.text+leaveInFull)
+		bare, err := newBare(ctx, o, filepath.Join(dir, script.name), script.text+exitAfterFinalizing)
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ import (
 
 func TestABatch(t *testing.T) {
 	c := newClient(t)
-	batch, err := c.SubmitBatch(within(t), []client.Request{
+	batch, err := c.SubmitBatch(testContext(t), []client.Request{
 		{Script: "def main(n): return n", Args: map[string]int{"n": 0}},
 		{Script: "def main(): 1 / 0"},
 		{
@@ -32,7 +32,7 @@ func TestABatch(t *testing.T) {
 		t.Errorf("accepted is %+v", batch)
 	}
 	got := map[int]string{}
-	for result, err := range c.BatchResults(within(t), batch.BatchID, client.ResultsOptions{}) {
+	for result, err := range c.BatchResults(testContext(t), batch.BatchID, client.ResultsOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestABatch(t *testing.T) {
 		}
 	}
 	after := 0
-	for _, err := range c.BatchResults(within(t), batch.BatchID, client.ResultsOptions{After: 3, NoFollow: true}) {
+	for _, err := range c.BatchResults(testContext(t), batch.BatchID, client.ResultsOptions{After: 3, NoFollow: true}) {
 		if after++; err != nil {
 			t.Error(err)
 		}
@@ -56,14 +56,14 @@ func TestABatch(t *testing.T) {
 	if after != 1 {
 		t.Errorf("%d lines after three", after)
 	}
-	ended, err := c.WaitBatch(within(t), batch.BatchID)
+	ended, err := c.WaitBatch(testContext(t), batch.BatchID)
 	if err != nil || !client.BatchEnded(ended) || ended.Counts.Succeeded != 2 || ended.Counts.Failed != 1 {
 		t.Errorf("at last: %+v, %v", ended, err)
 	}
-	if _, err := c.GetBatch(within(t), "no-such-batch"); client.CodeOf(err) != client.CodeNotFound {
+	if _, err := c.GetBatch(testContext(t), "no-such-batch"); client.CodeOf(err) != client.CodeNotFound {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := c.SubmitLines(within(t), []byte("\n\n"),
+	if _, err := c.SubmitLines(testContext(t), []byte("\n\n"),
 		client.BatchOptions{}); client.CodeOf(err) != client.CodeInvalidRequest {
 		t.Errorf("the error is %v", err)
 	}
@@ -71,13 +71,13 @@ func TestABatch(t *testing.T) {
 
 func TestNoResultIsLostOrGivenTwiceWhenTheyAreCutOff(t *testing.T) {
 	c := newClient(t)
-	batch, err := c.SubmitBatch(within(t),
+	batch, err := c.SubmitBatch(testContext(t),
 		slices.Repeat([]client.Request{{Script: "def main(): return 'x' * 500"}}, 12), client.BatchOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []int
-	for result, err := range cuttingClient(t, 2, 3000).BatchResults(within(t), batch.BatchID, client.ResultsOptions{}) {
+	for result, err := range cuttingClient(t, 2, 3000).BatchResults(testContext(t), batch.BatchID, client.ResultsOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestCtrlCCancelsTheBatch(t *testing.T) {
 	if got.status != 130 || id == "" {
 		t.Fatalf("got %+v", got)
 	}
-	batch, err := newClient(t).WaitBatch(within(t), id)
+	batch, err := newClient(t).WaitBatch(testContext(t), id)
 	if err != nil || batch.Counts.Cancelled != 8 {
 		t.Errorf("the batch is %+v, %v", batch, err)
 	}

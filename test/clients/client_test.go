@@ -13,7 +13,7 @@ import (
 )
 
 func TestRunGivesTheJob(t *testing.T) {
-	job, err := newClient(t).Run(within(t), client.Request{
+	job, err := newClient(t).Run(testContext(t), client.Request{
 		Script: "import os, sys\ndef main(x, y):\n    print(os.environ['MODE'])\n    print('e', file=sys.stderr)\n" +
 			"    return [x, y, sys.stdin.read(), open('d/in.bin', 'rb').read().hex()]\n",
 		Args: map[string]any{"x": 1.5, "y": []int{1}}, Stdin: "in\n", Env: map[string]string{"MODE": "fast"},
@@ -33,7 +33,7 @@ func TestRunGivesTheJob(t *testing.T) {
 
 // This service holds a response for one second.
 func TestRunGoesOnWaiting(t *testing.T) {
-	job, err := newClient(t).Run(within(t),
+	job, err := newClient(t).Run(testContext(t),
 		client.Request{Script: "import time\ndef main():\n    time.sleep(1.5)\n    return 7\n"})
 	if err != nil || string(job.Result) != "7" || job.StartedAt == nil {
 		t.Errorf("the job is %+v, %v", job, err)
@@ -43,13 +43,13 @@ func TestRunGoesOnWaiting(t *testing.T) {
 func TestAFailedJobComesWithItsError(t *testing.T) {
 	c := newClient(t)
 	for name, run := range map[string]func(r client.Request) (*client.Job, error){
-		"Run": func(r client.Request) (*client.Job, error) { return c.Run(within(t), r) },
+		"Run": func(r client.Request) (*client.Job, error) { return c.Run(testContext(t), r) },
 		"Wait": func(r client.Request) (*client.Job, error) {
-			job, err := c.Submit(within(t), r)
+			job, err := c.Submit(testContext(t), r)
 			if err != nil {
 				return job, err
 			}
-			return c.Wait(within(t), job.JobID)
+			return c.Wait(testContext(t), job.JobID)
 		},
 	} {
 		job, err := run(client.Request{Script: "def main():\n    print('before')\n    1 / 0\n"})
@@ -83,7 +83,7 @@ func TestARefusedRequest(t *testing.T) {
 		client.CodeScriptTooLarge: {Script: strings.Repeat("#", 60_000)},
 		client.CodeInputTooLarge:  {Script: "def main(): pass", Stdin: strings.Repeat("x", 2<<20)},
 	} {
-		if job, err := c.Run(within(t), request); job != nil || client.CodeOf(err) != code {
+		if job, err := c.Run(testContext(t), request); job != nil || client.CodeOf(err) != code {
 			t.Errorf("%s: %+v, %v", code, job, err)
 		}
 	}
@@ -92,10 +92,10 @@ func TestARefusedRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
-	if _, err := stranger.Get(within(t), "an-id"); client.CodeOf(err) != client.CodeUnauthorized {
+	if _, err := stranger.Get(testContext(t), "an-id"); client.CodeOf(err) != client.CodeUnauthorized {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := c.Get(within(t), "an-id"); client.CodeOf(err) != client.CodeNotFound {
+	if _, err := c.Get(testContext(t), "an-id"); client.CodeOf(err) != client.CodeNotFound {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -104,7 +104,7 @@ func TestARefusedRequest(t *testing.T) {
 func TestFilesGoInAndComeBack(t *testing.T) {
 	c := newClient(t)
 	large := []byte(strings.Repeat("a\xff\r\n", 256<<10))
-	job, err := c.Run(within(t), client.Request{
+	job, err := c.Run(testContext(t), client.Request{
 		Script: `import os
 def main(name, stdin=None):
     os.makedirs("outputs/d")
@@ -123,11 +123,11 @@ def main(name, stdin=None):
 	if string(job.Result) != `[1048576,"v"]` || len(job.Files) != 1 || job.Files[0].ContentBase64 == nil {
 		t.Fatalf("the job is %s, %+v", job.Result, job.Files)
 	}
-	body, err := c.File(within(t), job.JobID, job.Files[0].Name)
+	body, err := c.File(testContext(t), job.JobID, job.Files[0].Name)
 	if got := readAll(t, body, err); got != string(large[len(large)-2000:]) {
 		t.Errorf("%d bytes came back as %d: %.20q", 2000, len(got), got)
 	}
-	if _, err := c.File(within(t), job.JobID, "no such file"); client.CodeOf(err) != client.CodeNotFound {
+	if _, err := c.File(testContext(t), job.JobID, "no such file"); client.CodeOf(err) != client.CodeNotFound {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -138,23 +138,23 @@ func TestTheSameKeyIsTheSameJob(t *testing.T) {
 		Script: "def main(a, b): return [a, b]", Args: map[string]int{"b": 2, "a": 1},
 		IdempotencyKey: t.Name(),
 	}
-	first, err := c.Submit(within(t), request)
+	first, err := c.Submit(testContext(t), request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := c.Submit(within(t), request)
+	again, err := c.Submit(testContext(t), request)
 	if err != nil || again.JobID != first.JobID {
 		t.Errorf("the jobs are %s and %+v, %v", first.JobID, again, err)
 	}
 	request.Args = map[string]int{"b": 2, "a": 2}
-	if _, err := c.Submit(within(t), request); client.CodeOf(err) != client.CodeIdempotencyMismatch {
+	if _, err := c.Submit(testContext(t), request); client.CodeOf(err) != client.CodeIdempotencyMismatch {
 		t.Errorf("the error is %v", err)
 	}
 }
 
 func TestCancelWhileItIsWaitedFor(t *testing.T) {
 	c := newClient(t)
-	job, err := c.Submit(within(t), client.Request{Script: "import time\ndef main():\n    time.sleep(12)\n"})
+	job, err := c.Submit(testContext(t), client.Request{Script: "import time\ndef main():\n    time.sleep(12)\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,14 +163,14 @@ func TestCancelWhileItIsWaitedFor(t *testing.T) {
 	if _, err := c.Wait(short, job.JobID); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := c.Cancel(within(t), job.JobID); err != nil {
+	if _, err := c.Cancel(testContext(t), job.JobID); err != nil {
 		t.Fatal(err)
 	}
-	job, err = c.Wait(within(t), job.JobID)
+	job, err = c.Wait(testContext(t), job.JobID)
 	if client.CodeOf(err) != client.CodeCancelled || job.Status != api.JobStatusCancelled {
 		t.Errorf("the job is %+v, %v", job, err)
 	}
-	if _, err := c.Cancel(within(t), job.JobID); err != nil {
+	if _, err := c.Cancel(testContext(t), job.JobID); err != nil {
 		t.Errorf("cancelled twice: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestListGivesAllPages(t *testing.T) {
 	c := newClient(t)
 	var want []string
 	for range 5 {
-		job, err := c.Run(within(t), client.Request{Script: "def main(): raise KeyError"})
+		job, err := c.Run(testContext(t), client.Request{Script: "def main(): raise KeyError"})
 		if client.CodeOf(err) != client.CodeException {
 			t.Fatal(err)
 		}
@@ -187,7 +187,7 @@ func TestListGivesAllPages(t *testing.T) {
 	}
 	slices.Reverse(want)
 	var got []string
-	for job, err := range c.List(within(t), client.ListOptions{Status: api.JobStatusFailed, PageSize: 2}) {
+	for job, err := range c.List(testContext(t), client.ListOptions{Status: api.JobStatusFailed, PageSize: 2}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,13 +202,13 @@ func TestListGivesAllPages(t *testing.T) {
 
 func TestTheServiceItself(t *testing.T) {
 	c := newClient(t)
-	if err := c.Health(within(t)); err != nil {
+	if err := c.Health(testContext(t)); err != nil {
 		t.Error(err)
 	}
-	if ready, err := c.Ready(within(t)); err != nil || ready.Workers != 1 {
+	if ready, err := c.Ready(testContext(t)); err != nil || ready.Workers != 1 {
 		t.Errorf("ready: %+v, %v", ready, err)
 	}
-	body, err := c.Metrics(within(t))
+	body, err := c.Metrics(testContext(t))
 	if text := readAll(t, body, err); !strings.Contains(text, "cellblock_workers 1") {
 		t.Errorf("the metrics are %.200s", text)
 	}

@@ -23,7 +23,7 @@ def main(n, text, more):
 `), "--stdin", "-", "-a", "n=3", "-a", "text=a=b, c", "--args-json", `{"n": 1, "more": 2.0}`,
 		"-f", write(t, "in.csv", "x,y")+"=d/in.csv", "-e", "MODE=a,b", "-l", "wall=5s", "-l", "memory=64",
 		"--start-within", "59.5")
-	want := ended{
+	want := programResult{
 		stdout: "out\n{\n  \"n\": 3,\n  \"text\": [\n    \"a=b, c\",\n    2.0\n  ],\n  \"in\": \"a line\\n\",\n" +
 			"  \"file\": \"x,y\",\n  \"mode\": \"a,b\"\n}\n",
 		stderr: "err\n",
@@ -39,7 +39,7 @@ func TestArgsKeepWhatIsNoJSON(t *testing.T) {
 		"run", "-", "-a", "zip=01234", "-a", "f=1e3", "-a", "t=true", "-a", `s="3"`, "-a", "x=null", "-a", "nan=NaN")
 	want := "{\n  \"f\": \"1000.0\",\n  \"nan\": \"'NaN'\",\n  \"s\": \"'3'\",\n  \"t\": \"True\",\n" +
 		"  \"x\": \"None\",\n  \"zip\": \"'01234'\"\n}\n"
-	if got != (ended{stdout: want}) {
+	if got != (programResult{stdout: want}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -49,9 +49,9 @@ func TestAScriptOutOfAPipe(t *testing.T) {
 	shell := fmt.Sprintf(
 		`printf '1\n2\n' | %q run <(printf 'import sys\ndef main(): return sum(map(int, sys.stdin))') --stdin -`,
 		program)
-	cmd := exec.CommandContext(within(t), "bash", "-c", shell)
+	cmd := exec.CommandContext(testContext(t), "bash", "-c", shell)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CELLBLOCK_URL=" + service.URL, "CELLBLOCK_TOKEN=" + token}
-	if got := finish(t, cmd, ""); got != (ended{stdout: "3\n"}) {
+	if got := finish(t, cmd, ""); got != (programResult{stdout: "3\n"}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -151,7 +151,7 @@ def main():
     open("outputs/a/b/c.txt", "w").write("deep")
     open("outputs/x", "w").write("flat")
 `, "run", "-", "--output-dir", dir)
-	if got != (ended{}) {
+	if got != (programResult{}) {
 		t.Errorf("got %+v", got)
 	}
 	for name, want := range map[string]string{"a/b/c.txt": "deep", "x": "flat"} {
@@ -233,7 +233,7 @@ func TestCompletionInBash(t *testing.T) {
 COMP_WORDS=(%[1]q %[2]s) COMP_CWORD=%[3]d
 _cellblock
 echo "${COMPREPLY[*]}"`, program, line, len(words))
-		cmd := exec.CommandContext(within(t), "bash", "--norc", "-c", script)
+		cmd := exec.CommandContext(testContext(t), "bash", "--norc", "-c", script)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {

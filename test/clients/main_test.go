@@ -86,8 +86,8 @@ func newClient(t *testing.T) *client.Client {
 	return c
 }
 
-// within returns a context for one test, with a timeout.
-func within(t *testing.T) context.Context {
+// testContext returns a context for one test, with a timeout.
+func testContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	t.Cleanup(cancel)
@@ -98,25 +98,25 @@ func within(t *testing.T) context.Context {
 // and env.
 func command(t *testing.T, env []string, words ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(within(t), program, words...)
+	cmd := exec.CommandContext(testContext(t), program, words...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "CELLBLOCK_URL=" + service.URL, "CELLBLOCK_TOKEN=" + token},
 		env...)
 	return cmd
 }
 
-// ended is the result of a run of the program.
-type ended struct {
+// programResult is the result of a run of the program.
+type programResult struct {
 	stdout, stderr string
 	status         int
 }
 
 // cellblock runs the program with this standard input until it exits.
-func cellblock(t *testing.T, stdin string, words ...string) ended {
+func cellblock(t *testing.T, stdin string, words ...string) programResult {
 	t.Helper()
 	return finish(t, command(t, nil, words...), stdin)
 }
 
-func finish(t *testing.T, cmd *exec.Cmd, stdin string) ended {
+func finish(t *testing.T, cmd *exec.Cmd, stdin string) programResult {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
@@ -124,7 +124,7 @@ func finish(t *testing.T, cmd *exec.Cmd, stdin string) ended {
 	if exited := new(exec.ExitError); err != nil && !errors.As(err, &exited) {
 		t.Fatal(err)
 	}
-	return ended{stdout: stdout.String(), stderr: stderr.String(), status: cmd.ProcessState.ExitCode()}
+	return programResult{stdout: stdout.String(), stderr: stderr.String(), status: cmd.ProcessState.ExitCode()}
 }
 
 // write writes a file into a temporary folder and returns its path.

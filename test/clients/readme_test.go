@@ -47,8 +47,8 @@ func commandsOf(t *testing.T, document, section string) string {
 	return commands
 }
 
-// runShown runs them unchanged, except for the replaced addresses, and returns their output.
-func runShown(t *testing.T, document, section string, replace ...string) string {
+// runDocumentedCommands runs them unchanged, except for the replaced addresses, and returns their output.
+func runDocumentedCommands(t *testing.T, document, section string, replace ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	examples, err := filepath.Abs("../../examples")
@@ -76,26 +76,26 @@ func TestReadme(t *testing.T) {
 	s := startReadme(t)
 	here := strings.TrimPrefix(s.URL, "http://")
 	t.Run("first request", func(t *testing.T) {
-		out := runShown(t, "README.md", "A first request", "localhost:8080", here)
+		out := runDocumentedCommands(t, "README.md", "A first request", "localhost:8080", here)
 		if !strings.Contains(out, `"result":{"mean":3.0,"sum":15},"stdout":"Processing data...\n"`) {
 			t.Error(out)
 		}
 	})
 	t.Run("running a script", func(t *testing.T) {
-		out := runShown(t, "docs/api.md", "Running a script", "localhost:8080", here)
+		out := runDocumentedCommands(t, "docs/api.md", "Running a script", "localhost:8080", here)
 		if !strings.Contains(out, `"result":[1,2,3],"stdout":"hello\n"`) {
 			t.Error(out)
 		}
 	})
 	t.Run("files", func(t *testing.T) {
-		out := runShown(t, "docs/api.md", "Output files", "localhost:8080", here)
+		out := runDocumentedCommands(t, "docs/api.md", "Output files", "localhost:8080", here)
 		if !strings.Contains(out, `"data":[381.25,285.25]`) || !strings.Contains(out, `"name":"figure-1.png"`) ||
 			!strings.Contains(out, `"mean":102.625`) {
 			t.Error(out)
 		}
 	})
 	t.Run("watch", func(t *testing.T) {
-		out := runShown(t, "docs/api.md", "Live output", "localhost:8080", here)
+		out := runDocumentedCommands(t, "docs/api.md", "Live output", "localhost:8080", here)
 		n := strings.Count(out, "event: stdout\n")
 		if n < 3 || !strings.Contains(out, `"status":"succeeded"`) ||
 			!strings.Contains(out, `data: {"text":"step 1 of `) {
@@ -103,7 +103,7 @@ func TestReadme(t *testing.T) {
 		}
 	})
 	t.Run("batch", func(t *testing.T) {
-		out := runShown(t, "docs/api.md", "Batches", "localhost:8080", here)
+		out := runDocumentedCommands(t, "docs/api.md", "Batches", "localhost:8080", here)
 		n := strings.Count(out, "\n")
 		if n != 100 || !strings.Contains(out, "[99,10000]\n") || !strings.Contains(out, "[0,1]\n") {
 			t.Errorf("%d lines:\n%.500s", n, out)
@@ -115,7 +115,7 @@ func TestReadme(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(receiver.Stop)
-		out := runShown(t, "docs/api.md", "Webhooks", "localhost:8080", here, "127.0.0.1:9000",
+		out := runDocumentedCommands(t, "docs/api.md", "Webhooks", "localhost:8080", here, "127.0.0.1:9000",
 			"127.0.0.1:"+receiver.Port)
 		var job struct {
 			ID      string `json:"job_id"`
@@ -127,11 +127,11 @@ func TestReadme(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !receiver.Lines.Scan() || receiver.Lines.Text() != job.ID+" succeeded 42" {
-			t.Errorf("the receiver says %q", receiver.Lines.Text())
+			t.Errorf("the receiver printed %q", receiver.Lines.Text())
 		}
 		client := &http.Client{Timeout: bound, Transport: &http.Transport{DisableKeepAlives: true}}
 		for deadline := time.Now().Add(bound); job.Webhook.Status != "delivered"; time.Sleep(20 * time.Millisecond) {
-			if stack.Ask(t.Context(), client, http.MethodGet, s.URL+"/jobs/"+job.ID, nil, "",
+			if stack.DoJSON(t.Context(), client, http.MethodGet, s.URL+"/jobs/"+job.ID, nil, "",
 				&job); time.Now().After(deadline) {
 				t.Fatalf("the webhook is %q", job.Webhook.Status)
 			}

@@ -25,7 +25,7 @@ func TestUpSurvivesAKilledWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer service.Close()
-	ctx := within(t)
+	ctx := testContext(t)
 	running, err := service.Submit(ctx,
 		client.Request{Script: "import time\ndef main():\n    print('runs', flush=True)\n    time.sleep(60)\n"})
 	if err != nil {

@@ -30,33 +30,33 @@ func speakingFor(seconds string) string { return strings.Replace(speaking, "%s",
 
 func TestWatchTellsWhileItHappens(t *testing.T) {
 	c := newClient(t)
-	job, err := c.Submit(within(t), client.Request{Script: speakingFor("1")})
+	job, err := c.Submit(testContext(t), client.Request{Script: speakingFor("1")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	texts := map[client.EventKind]string{}
 	var middle string
 	var last client.Event
-	for event, err := range c.Watch(within(t), job.JobID) {
+	for event, err := range c.Watch(testContext(t), job.JobID) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if texts[event.Kind] += event.Text; event.Text == "first\n" {
 			middle = event.ID
-			if now, err := c.Get(within(t), job.JobID); err != nil || now.Status != api.JobStatusRunning {
+			if now, err := c.Get(testContext(t), job.JobID); err != nil || now.Status != api.JobStatusRunning {
 				t.Errorf("when the first line came, the job was %+v, %v", now, err)
 			}
 		}
 		last = event
 	}
 	if texts[client.EventStdout] != "first\nsecond\n" || texts[client.EventStderr] != "err\n" {
-		t.Errorf("told %q", texts)
+		t.Errorf("received %q", texts)
 	}
 	if last.Kind != client.EventEnd || string(last.Job.Result) != `"given"` || *last.Job.Stdout != "first\nsecond\n" {
 		t.Errorf("the end is %+v", last)
 	}
 	rest := ""
-	for event, err := range c.Watch(within(t), job.JobID, client.After(middle)) {
+	for event, err := range c.Watch(testContext(t), job.JobID, client.After(middle)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,10 +67,10 @@ func TestWatchTellsWhileItHappens(t *testing.T) {
 	if rest != "second\n" {
 		t.Errorf("after the first line came %q", rest)
 	}
-	for event, err := range c.Watch(within(t), job.JobID, client.After(last.ID)) {
+	for event, err := range c.Watch(testContext(t), job.JobID, client.After(last.ID)) {
 		t.Errorf("after the end came %+v, %v", event, err)
 	}
-	for _, err := range c.Watch(within(t), "no-such-job") {
+	for _, err := range c.Watch(testContext(t), "no-such-job") {
 		if client.CodeOf(err) != client.CodeNotFound {
 			t.Errorf("the error is %v", err)
 		}
@@ -120,7 +120,7 @@ func cuttingClient(t *testing.T, cuts int32, bytes int64) *client.Client {
 }
 
 func TestNothingIsLostOrToldTwiceWhenAWatchIsCutOff(t *testing.T) {
-	job, err := newClient(t).Submit(within(t), client.Request{Script: `import time
+	job, err := newClient(t).Submit(testContext(t), client.Request{Script: `import time
 def main():
     for i in range(30):
         print("line", i)
@@ -129,16 +129,16 @@ def main():
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := ""
+	received := ""
 	var last client.Event
-	for event, err := range cuttingClient(t, 2, 500).Watch(within(t), job.JobID) {
+	for event, err := range cuttingClient(t, 2, 500).Watch(testContext(t), job.JobID) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told, last = told+event.Text, event
+		received, last = received+event.Text, event
 	}
-	if last.Kind != client.EventEnd || told != *last.Job.Stdout || strings.Count(told, "\n") != 30 {
-		t.Errorf("told %q, and at the end %+v", told, last.Job)
+	if last.Kind != client.EventEnd || received != *last.Job.Stdout || strings.Count(received, "\n") != 30 {
+		t.Errorf("received %q, and at the end %+v", received, last.Job)
 	}
 }
 
@@ -158,7 +158,7 @@ func (l lines) next() string {
 
 // begin starts the program and returns its standard output. end sends it a signal if that is not nil, waits until it
 // has exited, and returns the result.
-func begin(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) ended) {
+func begin(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) programResult) {
 	t.Helper()
 	cmd := command(t, nil, words...)
 	stdout, err := cmd.StdoutPipe()
@@ -172,7 +172,7 @@ func begin(t *testing.T, stdin string, words ...string) (out lines, end func(sig
 	}
 	out = lines{Scanner: bufio.NewScanner(stdout), t: t}
 	var once sync.Once
-	finish := func(signal os.Signal) (e ended) {
+	finish := func(signal os.Signal) (e programResult) {
 		once.Do(func() {
 			if signal != nil {
 				_ = cmd.Process.Signal(signal)
@@ -191,7 +191,7 @@ func begin(t *testing.T, stdin string, words ...string) (out lines, end func(sig
 
 func running(t *testing.T) (ids []string) {
 	t.Helper()
-	for job, err := range newClient(t).List(within(t), client.ListOptions{Status: api.JobStatusRunning}) {
+	for job, err := range newClient(t).List(testContext(t), client.ListOptions{Status: api.JobStatusRunning}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +208,7 @@ func TestTheCommandShowsLinesWhileTheJobRuns(t *testing.T) {
 	if len(running(t)) == 0 {
 		t.Error("when the first line came, the job had ended")
 	}
-	if got, want := end(nil), (ended{stdout: "second\n\"given\"\n", stderr: "err\n"}); got != want {
+	if got, want := end(nil), (programResult{stdout: "second\n\"given\"\n", stderr: "err\n"}); got != want {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -224,7 +224,7 @@ func TestCtrlCCancelsTheJob(t *testing.T) {
 		if got.status != status || found == nil {
 			t.Fatalf("got %+v", got)
 		}
-		if job, err := newClient(t).Wait(within(t), found[1]); client.CodeOf(err) != client.CodeCancelled {
+		if job, err := newClient(t).Wait(testContext(t), found[1]); client.CodeOf(err) != client.CodeCancelled {
 			t.Errorf("the job is %+v, %v", job, err)
 		}
 	}
@@ -268,12 +268,12 @@ func TestASecondCtrlCLeavesAtOnce(t *testing.T) {
 // The API is restarted while one client watches and another waits.
 func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
 	script := "import time\ndef main():\n    for i in range(60):\n        print(i)\n        time.sleep(0.05)\n"
-	waits, err := newClient(t).Submit(within(t), client.Request{Script: script})
+	waits, err := newClient(t).Submit(testContext(t), client.Request{Script: script})
 	if err != nil {
 		t.Fatal(err)
 	}
 	waited := make(chan error, 1)
-	ctx, c := within(t), newClient(t)
+	ctx, c := testContext(t), newClient(t)
 	go func() {
 		_, err := c.Wait(ctx, waits.JobID)
 		waited <- err
@@ -283,7 +283,7 @@ func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
 	if err := service.API.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := service.RestartAPI(within(t)); err != nil {
+	if err := service.RestartAPI(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
 	if got := end(nil); got.status != 0 || got.stderr != "" || strings.Count(got.stdout, "\n") != 59 ||

@@ -17,9 +17,9 @@ const testsOfGiven = "^(TestCases|TestPublicCases|TestBadRequests|TestGoodReques
 // runAt tests a service that is already running at url. tight is the URL of a second one with
 // stack.TightLimits and a SYNC_WAIT of 30s; if it is empty, the cases for those limits are skipped.
 func runAt(m *testing.M, url, tight string) int {
-	k := &kind{name: "given", standard: stack.At(url)}
+	k := &kind{name: "given", standard: stack.Attach(url)}
 	if tight != "" {
-		k.tight = stack.At(tight)
+		k.tight = stack.Attach(tight)
 	}
 	kinds = append(kinds, k)
 	if !isSet("test.run") {

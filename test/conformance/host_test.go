@@ -84,7 +84,7 @@ def main():
 	// All were killed before the response; the kernel may not have finished.
 	var left []int
 	eventually(func() bool {
-		left = stack.RunningWith(mark)
+		left = stack.ProcessesMatching(mark)
 		return len(left) == 0
 	})
 	for _, pid := range left {
@@ -114,7 +114,7 @@ func cgroupsAreRemoved(t *testing.T, s *stack.Stack) {
 	own := stack.CgroupDirs(worker)
 	var dirs []string
 	if !eventually(func() bool {
-		for _, pid := range stack.RunningWith(mark) {
+		for _, pid := range stack.ProcessesMatching(mark) {
 			dirs = stack.CgroupDirs(pid)
 		}
 		return len(dirs) > 0

@@ -189,7 +189,7 @@ func TestClientGoesAway(t *testing.T) {
 		_, err := httpClient.Do(req) //nolint:bodyclose // there is no response
 		gone <- err
 	}()
-	if !eventually(func() bool { return len(stack.RunningWith(naptime)) > 0 }) {
+	if !eventually(func() bool { return len(stack.ProcessesMatching(naptime)) > 0 }) {
 		t.Fatal("the job does not start")
 	}
 	hangUp()
@@ -234,7 +234,7 @@ func timeoutOnIdleStack(t *testing.T, k *kind) {
 		answers <- execute(t, s.URL,
 			"import subprocess\ndef main():\n    print('before')\n    subprocess.run(['sleep', '"+mark+"'])\n")
 	}()
-	if !eventually(func() bool { return len(stack.RunningWith(mark)) > 0 }) {
+	if !eventually(func() bool { return len(stack.ProcessesMatching(mark)) > 0 }) {
 		t.Fatal("the job does not start")
 	}
 	// Only its start needs an idle machine.

@@ -22,7 +22,7 @@ import (
 	"cellblock/test/stack"
 )
 
-// answer has the fields of a response that attempts are judged by.
+// answer has the fields of a response that attempts are verified by.
 type answer struct {
 	Result    jsontext.Value `json:"result"`
 	Code      string         `json:"code"`
@@ -91,14 +91,14 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 		if other == nil {
 			t.Fatalf("there is no %q", a.beside)
 		}
-		neighbour.Go(func() { other.judge(t, execute(t, s, other.text(newMark()), other.request)) })
-		time.Sleep(stack.Stretched(300 * time.Millisecond)) // it is running by then
+		neighbour.Go(func() { other.verify(t, execute(t, s, other.text(newMark()), other.request)) })
+		time.Sleep(stack.Scaled(300 * time.Millisecond)) // it is running by then
 	}
 	mark := newMark()
 	got := execute(t, s, a.text(mark), a.request)
-	a.judge(t, got)
-	for deadline := time.Now().Add(stack.Stretched(2 * time.Second)); ; time.Sleep(10 * time.Millisecond) {
-		left := stack.RunningWith(mark)
+	a.verify(t, got)
+	for deadline := time.Now().Add(stack.Scaled(2 * time.Second)); ; time.Sleep(10 * time.Millisecond) {
+		left := stack.ProcessesMatching(mark)
 		if len(left) == 0 {
 			break
 		}
@@ -134,13 +134,13 @@ func (a *attempt) text(mark string) string {
 	return strings.NewReplacer("{{mark}}", mark, "{{canary}}", canary, "{{syscalls}}", string(table)).Replace(text)
 }
 
-// judge compares the response with the header's fields.
-func (a *attempt) judge(t *testing.T, got answer) {
+// verify compares the response with the header's fields.
+func (a *attempt) verify(t *testing.T, got answer) {
 	t.Helper()
-	if got.took > stack.Stretched(a.within) {
+	if got.took > stack.Scaled(a.within) {
 		t.Errorf("%s took %s, at most %s is right", a.name, got.took, a.within)
 	}
-	a.judgeFiles(t, got)
+	a.verifyFiles(t, got)
 	saw := string(got.Result)
 	if got.Code != "" {
 		saw = strings.TrimSpace(got.Code + " " + got.Signal)
@@ -153,8 +153,8 @@ func (a *attempt) judge(t *testing.T, got answer) {
 	t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, a.inside, a.tries, a.protection, got.body)
 }
 
-// judgeFiles compares the names of the files with those in the header.
-func (a *attempt) judgeFiles(t *testing.T, got answer) {
+// verifyFiles compares the names of the files with those in the header.
+func (a *attempt) verifyFiles(t *testing.T, got answer) {
 	t.Helper()
 	if a.files == nil {
 		return
@@ -171,7 +171,7 @@ func (a *attempt) judgeFiles(t *testing.T, got answer) {
 // execute sends a script, with further fields of the request, and waits for the response.
 func execute(t *testing.T, s *stack.Stack, script string, fields map[string]jsontext.Value) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stack.Stretched(clientBound))
+	ctx, cancel := context.WithTimeout(t.Context(), stack.Scaled(clientBound))
 	defer cancel()
 	all := map[string]any{"script": script}
 	for name, value := range fields {

@@ -31,8 +31,8 @@ var programs stack.Programs
 
 // tightLimits are far apart where a job could reach the wrong one first.
 var tightLimits = stack.Env{
-	"LIMIT_WALL": stack.Stretched(10 * time.Second).String(),
-	"LIMIT_CPU":  stack.Stretched(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128",
+	"LIMIT_WALL": stack.Scaled(10 * time.Second).String(),
+	"LIMIT_CPU":  stack.Scaled(600 * time.Millisecond).String(), "LIMIT_MEMORY_MB": "128",
 	"LIMIT_PROCESSES":  "32",
 	"LIMIT_OPEN_FILES": "64", "LIMIT_TMP_MB": "16", "LIMIT_OUTPUT_KB": "64", "LIMIT_RESULT_KB": "64",
 }
@@ -107,9 +107,9 @@ func startKind(name string) (err error) {
 	kinds = append(kinds, k)
 	standard := stack.Env{
 		"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue,
-		"LIMIT_WALL":    stack.Stretched(15 * time.Second).String(),
-		"LIMIT_CPU":     stack.Stretched(10 * time.Second).String(),
-		"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(),
+		"LIMIT_WALL":    stack.Scaled(15 * time.Second).String(),
+		"LIMIT_CPU":     stack.Scaled(10 * time.Second).String(),
+		"DRAIN_TIMEOUT": stack.Scaled(30 * time.Second).String(),
 	}
 	for pair := range strings.FieldsSeq(os.Getenv("ESCAPE_WORKER_ENV")) {
 		if name, value, ok := strings.Cut(pair, "="); ok {
@@ -118,7 +118,7 @@ func startKind(name string) (err error) {
 	}
 	tight := maps.Clone(standard)
 	maps.Copy(tight, tightLimits)
-	wait := stack.Stretched(30 * time.Second).String()
+	wait := stack.Scaled(30 * time.Second).String()
 	k.standard, err = stack.Start(context.Background(), stack.Config{
 		Programs: programs, API: stack.Env{"SYNC_WAIT": wait}, Workers: []stack.Env{standard},
 	})

@@ -100,12 +100,12 @@ func startOnOneProcessor(t *testing.T, sandbox string) *stack.Stack {
 	if err := os.WriteFile(narrow, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	wait := stack.Stretched(30 * time.Second).String()
+	wait := stack.Scaled(30 * time.Second).String()
 	return stack.StartFor(t, stack.Config{
 		Programs: stack.Programs{API: programs.API, Worker: narrow}, API: stack.Env{"SYNC_WAIT": wait},
 		Workers: []stack.Env{{
 			"SANDBOX": sandbox, "WORKER_CONCURRENCY": "2", "LIMIT_WALL": wait, "LIMIT_CPU": wait,
-			"DRAIN_TIMEOUT": stack.Stretched(time.Minute).String(),
+			"DRAIN_TIMEOUT": stack.Scaled(time.Minute).String(),
 		}},
 	})
 }
@@ -228,7 +228,7 @@ func TestSecondLock(t *testing.T) {
 		if k.name != "warm" {
 			continue
 		}
-		zygotes := stack.RunningWith("/runner/main.py zygote")
+		zygotes := stack.ProcessesMatching("/runner/main.py zygote")
 		if len(zygotes) == 0 {
 			t.Fatal("no zygote runs")
 		}

@@ -41,7 +41,7 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 		t.Helper()
 		for range 5 {
 			if next := execute(t, s, "def main():\n    return 1\n", nil); string(next.Result) != "1" ||
-				next.took > stack.Stretched(3*time.Second) {
+				next.took > stack.Scaled(3*time.Second) {
 				t.Errorf("the next script took %s: %s", next.took, next.body)
 			}
 		}
@@ -80,7 +80,7 @@ func unharmed(t *testing.T, k *kind) {
 		}
 		now := settled(worker)
 		// A busy machine may be slow to end the last sandbox, or to create the next.
-		deadline := time.Now().Add(stack.Stretched(5 * time.Second))
+		deadline := time.Now().Add(stack.Scaled(5 * time.Second))
 		for now != k.before[worker] && time.Now().Before(deadline) {
 			now = settled(worker)
 		}

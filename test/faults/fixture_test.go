@@ -11,8 +11,8 @@ import (
 	"cellblock/test/stack"
 )
 
-// bench is a stack whose sandboxes can append to one file of the test.
-type bench struct {
+// fixture is a stack whose sandboxes can append to one file of the test.
+type fixture struct {
 	*stack.Stack
 	runs   string
 	worker stack.Env
@@ -29,8 +29,8 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// open starts a stack with a number of workers. change may modify its configuration first.
-func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
+// startFixture starts a stack with a number of workers. change may modify its configuration first.
+func startFixture(t *testing.T, workers int, change func(*stack.Config)) *fixture {
 	t.Helper()
 	dir := shortDir(t)
 	// The sandbox's user must be able to reach it.
@@ -48,7 +48,7 @@ func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{
+	b := &fixture{
 		runs:   runs,
 		worker: stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "WORKER_CONCURRENCY": "4", "LOG_FORMAT": "json"},
 	}
@@ -76,19 +76,19 @@ func open(t *testing.T, workers int, change func(*stack.Config)) *bench {
 	return b
 }
 
-// through returns the worker's environment with another Redis URL.
-func (b *bench) through(url string) stack.Env {
+// withRedis returns the worker's environment with another Redis URL.
+func (b *fixture) withRedis(url string) stack.Env {
 	env := maps.Clone(b.worker)
 	env["REDIS_URL"] = url
 	return env
 }
 
-func (b *bench) startWorker(t *testing.T, env stack.Env) *stack.Process {
+func (b *fixture) startWorker(t *testing.T, env stack.Env) *stack.Process {
 	t.Helper()
 	return b.startProgram(t, programs.Worker, env)
 }
 
-func (b *bench) startProgram(t *testing.T, program string, env stack.Env) *stack.Process {
+func (b *fixture) startProgram(t *testing.T, program string, env stack.Env) *stack.Process {
 	t.Helper()
 	p, err := b.LaunchWorker(program, env)
 	if err != nil {
@@ -103,5 +103,5 @@ func (b *bench) startProgram(t *testing.T, program string, env stack.Env) *stack
 	return p
 }
 
-// known is the longest time until a client must learn that its worker died.
-const known = 10 * time.Second
+// lossDeadline is the longest time until a client must learn that its worker died.
+const lossDeadline = 10 * time.Second

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// wire is a proxy between a program and Redis that inspects each command and each reply.
-type wire struct {
+// interceptor is a proxy between a program and Redis that inspects each command and each reply.
+type interceptor struct {
 	url      string
 	listener net.Listener
 	upstream string
@@ -26,81 +27,81 @@ type wire struct {
 	all   sync.WaitGroup
 }
 
-func newWire(t *testing.T, redisURL string) *wire {
+func newInterceptor(t *testing.T, redisURL string) *interceptor {
 	t.Helper()
-	socket := filepath.Join(shortDir(t), "wire")
+	socket := filepath.Join(shortDir(t), "interceptor")
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{url: "unix://" + socket, listener: listener, upstream: strings.TrimPrefix(redisURL, "unix://")}
-	t.Cleanup(w.close)
-	return w
+	i := &interceptor{url: "unix://" + socket, listener: listener, upstream: strings.TrimPrefix(redisURL, "unix://")}
+	t.Cleanup(i.close)
+	return i
 }
 
-func (w *wire) start() *wire {
-	w.all.Go(func() {
+func (i *interceptor) start() *interceptor {
+	i.all.Go(func() {
 		for {
-			conn, err := w.listener.Accept()
+			conn, err := i.listener.Accept()
 			if err != nil {
 				return
 			}
-			w.all.Go(func() { w.serve(conn) })
+			i.all.Go(func() { i.serve(conn) })
 		}
 	})
-	return w
+	return i
 }
 
-func (w *wire) close() {
-	_ = w.listener.Close()
-	w.mu.Lock()
-	for _, conn := range w.conns {
+func (i *interceptor) close() {
+	_ = i.listener.Close()
+	i.mu.Lock()
+	for _, conn := range i.conns {
 		_ = conn.Close()
 	}
-	w.mu.Unlock()
-	w.all.Wait()
+	i.mu.Unlock()
+	i.all.Wait()
 }
 
-func (w *wire) serve(down net.Conn) {
+func (i *interceptor) serve(down net.Conn) {
 	defer down.Close()
-	up, err := net.Dial("unix", w.upstream)
+	up, err := net.Dial("unix", i.upstream)
 	if err != nil {
 		return
 	}
 	defer up.Close()
-	w.mu.Lock()
-	w.conns = append(w.conns, down, up)
-	w.mu.Unlock()
+	i.mu.Lock()
+	i.conns = append(i.conns, down, up)
+	i.mu.Unlock()
 	var mu sync.Mutex
 	var last []byte
-	w.all.Go(func() {
+	i.all.Go(func() {
 		defer up.Close()
 		defer down.Close()
-		pass(down, up, func(piece []byte) (bool, bool) {
+		copyPieces(down, up, func(piece []byte) (bool, bool) {
 			mu.Lock()
 			last = bytes.Clone(piece)
 			mu.Unlock()
-			return w.request == nil || w.request(piece), false
+			return i.request == nil || i.request(piece), false
 		})
 	})
-	pass(up, down, func(piece []byte) (bool, bool) {
+	copyPieces(up, down, func(piece []byte) (bool, bool) {
 		mu.Lock()
 		command := last
 		mu.Unlock()
-		return w.reply == nil || w.reply(command, piece), w.drop != nil && w.drop(piece)
+		return i.reply == nil || i.reply(command, piece), i.drop != nil && i.drop(piece)
 	})
 }
 
-// pass copies until see reports that the connection must end.
-func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
+// copyPieces copies until inspect reports that the connection must end.
+func copyPieces(from, to net.Conn, inspect func(piece []byte) (forward, drop bool)) {
 	buffer := make([]byte, 256<<10)
 	for {
 		n, err := from.Read(buffer)
 		if err != nil {
 			return
 		}
-		goOn, drop := see(buffer[:n])
-		if !goOn {
+		forward, drop := inspect(buffer[:n])
+		if !forward {
 			return
 		}
 		if drop {
@@ -112,18 +113,52 @@ func pass(from, to net.Conn, see func(piece []byte) (goOn, drop bool)) {
 	}
 }
 
-// The stages of a job at its worker, recognized by the Lua script sent: the number of arguments
-// differs.
-func isTake(command []byte) bool  { return isScript(command, "*6\r\n", "}:job") }
-func isFence(command []byte) bool { return isScript(command, "*8\r\n", "}:job") }
-func isEnd(command []byte) bool   { return isScript(command, "*16\r\n", "}:job") }
+// The stages of a job at its worker, recognized by the keys of the script that the worker sends.
+func isTake(command []byte) bool       { return scriptKeys(command) == "job inputs" }
+func isClaimStart(command []byte) bool { return scriptKeys(command) == "job events" }
+func isEnd(command []byte) bool        { return scriptKeys(command) == "job inputs events" }
 
 // isEnqueue recognizes asynq's script.
-func isEnqueue(command []byte) bool { return isScript(command, "*", "}:t:") }
+func isEnqueue(command []byte) bool {
+	return isEval(arguments(command)) && bytes.Contains(command, []byte("}:t:"))
+}
 
-func isScript(command []byte, arity, key string) bool {
-	return bytes.HasPrefix(command, []byte(arity)) && bytes.Contains(command, []byte(key)) &&
-		bytes.Contains(bytes.ToLower(command[:min(len(command), 40)]), []byte("eval"))
+// scriptKeys returns the kinds of the keys of an EVAL or EVALSHA command: for cellblock:{id}:job that is job. It
+// returns "" for another command.
+func scriptKeys(command []byte) string {
+	args := arguments(command)
+	if !isEval(args) {
+		return ""
+	}
+	n, err := strconv.Atoi(args[2])
+	if err != nil || len(args) < 3+n {
+		return ""
+	}
+	var kinds []string
+	for _, key := range args[3 : 3+n] {
+		kinds = append(kinds, key[strings.LastIndexByte(key, ':')+1:])
+	}
+	return strings.Join(kinds, " ")
+}
+
+// isEval reports whether a command is EVAL or EVALSHA, with the script and the number of its keys.
+func isEval(args []string) bool {
+	return len(args) >= 3 && strings.HasPrefix(strings.ToLower(args[0]), "eval")
+}
+
+// arguments decodes the first command of a piece, as far as the piece has it.
+func arguments(piece []byte) []string {
+	var args []string
+	_, rest, _ := bytes.Cut(piece, []byte("\r\n")) // the number of arguments
+	for bytes.HasPrefix(rest, []byte("$")) {
+		length, after, _ := bytes.Cut(rest[1:], []byte("\r\n"))
+		n, err := strconv.Atoi(string(length))
+		if err != nil || len(after) < n+2 {
+			break
+		}
+		args, rest = append(args, string(after[:n])), after[n+2:]
+	}
+	return args
 }
 
 // isPublished recognizes a Pub/Sub message.

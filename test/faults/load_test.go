@@ -20,8 +20,8 @@ const (
 	// jobCount is how many jobs each fault affects; clients is how many run at once.
 	jobCount = 500
 	clients  = 24
-	// patience is how long a client polls for its job.
-	patience = 100 * time.Second
+	// clientTimeout is how long a client polls for its job.
+	clientTimeout = 100 * time.Second
 )
 
 // job is a client's knowledge of its job.
@@ -78,7 +78,7 @@ func startClients(ctx context.Context, url string, slow float64, client func(*jo
 // awaitEnded waits until n jobs have ended.
 func (l *load) awaitEnded(t *testing.T, n int64) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); l.ended.Load() < n; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(clientTimeout); l.ended.Load() < n; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("only %d jobs have ended", l.ended.Load())
 		}
@@ -105,7 +105,7 @@ type answer struct {
 // Every fourth client posts synchronously.
 func (j *job) run(ctx context.Context, l *load) {
 	async := j.number%4 != 0
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(clientTimeout)
 	for ; ; time.Sleep(100 * time.Millisecond) {
 		status, a := call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, async),
 			fmt.Sprintf("job-%d", j.number))
@@ -150,7 +150,7 @@ var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 // call returns status 0 if there is no response.
 func call(ctx context.Context, method, url, body, key string) (int, answer) {
 	var a answer
-	status := stack.Ask(ctx, client, method, url, []byte(body), key, &a)
+	status := stack.DoJSON(ctx, client, method, url, []byte(body), key, &a)
 	if status == 0 {
 		return 0, answer{}
 	}
@@ -161,16 +161,16 @@ func call(ctx context.Context, method, url, body, key string) (int, answer) {
 type losses int
 
 const (
-	losesNothing losses = iota
-	// mayLose: jobs that have not started.
-	mayLose
-	// mayForget: everything, including fences and idempotency keys.
-	mayForget
+	mayLoseNothing losses = iota
+	// mayLoseQueued: jobs that have not started.
+	mayLoseQueued
+	// mayLoseEverything: everything, including start claims and idempotency keys.
+	mayLoseEverything
 )
 
-// judge waits for the clients, checks the promises, and adds the row of the table. broken is when
+// verify waits for the clients, checks the promises, and adds the row of the table. broken is when
 // the fault ended.
-func (l *load) judge(t *testing.T, runs string, broken time.Time, may losses) {
+func (l *load) verify(t *testing.T, runs string, broken time.Time, may losses) {
 	t.Helper()
 	l.all.Wait()
 	content, err := os.ReadFile(runs)
@@ -185,7 +185,7 @@ func (l *load) judge(t *testing.T, runs string, broken time.Time, may losses) {
 	var slowest time.Duration
 	for _, j := range l.jobs {
 		n := ran[fmt.Sprint(j.number)]
-		if n > 1 && may != mayForget {
+		if n > 1 && may != mayLoseEverything {
 			twice++
 			t.Logf("job %d (%s) ran %d times, ended as %q", j.number, j.id, n, j.code)
 		}
@@ -212,7 +212,7 @@ func (l *load) judge(t *testing.T, runs string, broken time.Time, may losses) {
 			slowest = max(slowest, j.known.Sub(since))
 		}
 	}
-	if twice+endless+swapped > 0 || lost > 0 && may == losesNothing {
+	if twice+endless+swapped > 0 || lost > 0 && may == mayLoseNothing {
 		t.Errorf("%d ran twice, %d without an end, %d swapped, %d lost", twice, endless, swapped, lost)
 	}
 	rowsMu.Lock()

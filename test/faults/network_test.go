@@ -15,18 +15,18 @@ import (
 	"cellblock/test/stack"
 )
 
-// openApart starts a stack with one worker next to Redis and one that connects over a network that
+// startWithProxy starts a stack with one worker next to Redis and one that connects over a network that
 // the test can disturb.
-func openApart(t *testing.T) (*bench, *toxiproxy.Proxy) {
+func startWithProxy(t *testing.T) (*fixture, *toxiproxy.Proxy) {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := open(t, 1, func(c *stack.Config) { c.Redis = []string{"--port", port, "--bind", "127.0.0.1"} })
+	b := startFixture(t, 1, func(c *stack.Config) { c.Redis = []string{"--port", port, "--bind", "127.0.0.1"} })
 	proxy := startProxy(t, address)
-	b.startWorker(t, b.through("redis://"+proxy.Listen))
+	b.startWorker(t, b.withRedis("redis://"+proxy.Listen))
 	return b, proxy
 }
 
@@ -67,7 +67,7 @@ func freeAddress(t *testing.T) string {
 func TestNetworkCut(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"1s": time.Second, "12s": 12 * time.Second} {
 		t.Run(name, func(t *testing.T) {
-			b, proxy := openApart(t)
+			b, proxy := startWithProxy(t)
 			l := startLoad(t.Context(), b.URL, 0.02)
 			l.awaitEnded(t, 100)
 			listen := proxy.Listen
@@ -78,17 +78,17 @@ func TestNetworkCut(t *testing.T) {
 			if err := proxy.Start(); err != nil {
 				t.Fatal(err)
 			}
-			l.judge(t, b.runs, cut, losesNothing)
+			l.verify(t, b.runs, cut, mayLoseNothing)
 			l.wantKnown(t, cut)
 		})
 	}
 }
 
 func TestNetworkSlow(t *testing.T) {
-	b, proxy := openApart(t)
+	b, proxy := startWithProxy(t)
 	disturb(t, proxy, "latency", `"latency": 150, "jitter": 100`)
 	l := startLoad(t.Context(), b.URL, 0.02)
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 // The API and the worker reach Redis at 1 MB a second: 16 MiB of input take 17 s each way, and the
@@ -98,11 +98,11 @@ func TestLargeInputsOverASlowLink(t *testing.T) {
 	_, port, _ := net.SplitHostPort(address)
 	proxy := startProxy(t, address)
 	disturb(t, proxy, "bandwidth", `"rate": 1000`)
-	b := open(t, 0, func(c *stack.Config) {
+	b := startFixture(t, 0, func(c *stack.Config) {
 		c.Redis = []string{"--port", port, "--bind", "127.0.0.1"}
 		c.API["REDIS_URL"] = "redis://" + proxy.Listen
 	})
-	b.startWorker(t, b.through("redis://"+proxy.Listen))
+	b.startWorker(t, b.withRedis("redis://"+proxy.Listen))
 	c, err := cellblock.New(b.URL)
 	if err != nil {
 		t.Fatal(err)

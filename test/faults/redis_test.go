@@ -18,7 +18,7 @@ import (
 )
 
 func TestAPIKilledWhileClientsWait(t *testing.T) {
-	b := open(t, 2, nil)
+	b := startFixture(t, 2, nil)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	for range 3 {
 		l.awaitEnded(t, l.ended.Load()+60)
@@ -27,15 +27,15 @@ func TestAPIKilledWhileClientsWait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
 	kills := make(chan struct{}, 1)
-	var w *wire
-	// The API uses a wire to a Redis whose address is known only later.
-	b := open(t, 2, func(c *stack.Config) {
-		w = newWire(t, "")
+	var w *interceptor
+	// The API uses an interceptor in front of a Redis whose address is known only later.
+	b := startFixture(t, 2, func(c *stack.Config) {
+		w = newInterceptor(t, "")
 		hit := nth(60, isEnqueue)
 		w.request = func(command []byte) bool {
 			if hit(command) {
@@ -61,18 +61,18 @@ func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
 	if err := b.RestartAPI(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 func redisStopped(t *testing.T, pause time.Duration) {
 	t.Helper()
-	b := open(t, 2, nil)
+	b := startFixture(t, 2, nil)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	_ = b.Redis.Signal(syscall.SIGSTOP)
 	time.Sleep(pause)
 	_ = b.Redis.Signal(syscall.SIGCONT)
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 func TestRedisStopped1s(t *testing.T)  { redisStopped(t, time.Second) }
@@ -80,7 +80,7 @@ func TestRedisStopped8s(t *testing.T)  { redisStopped(t, 8*time.Second) }
 func TestRedisStopped40s(t *testing.T) { redisStopped(t, 40*time.Second) }
 
 func TestRedisKilledAndRestarted(t *testing.T) {
-	b := open(t, 2, nil)
+	b := startFixture(t, 2, nil)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	for range 2 {
 		l.awaitEnded(t, l.ended.Load()+100)
@@ -90,23 +90,23 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 // Data that Redis forgets is lost, and clients get 404. Idempotency keys are forgotten too, so a
 // client that repeats its request makes a new job.
 func TestRedisFlushed(t *testing.T) {
-	b := open(t, 2, nil)
+	b := startFixture(t, 2, nil)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	if err := redistest.Client(t, b.RedisURL).FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	l.judge(t, b.runs, time.Now(), mayForget)
+	l.verify(t, b.runs, time.Now(), mayLoseEverything)
 }
 
 func TestRedisAtMaxmemory(t *testing.T) {
-	b := open(t, 2, nil)
+	b := startFixture(t, 2, nil)
 	client := redistest.Client(t, b.RedisURL)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
@@ -114,7 +114,7 @@ func TestRedisAtMaxmemory(t *testing.T) {
 	awaitRefusals(t, client, "OOM")
 	time.Sleep(4 * time.Second)
 	setMaxmemory(t, client, 0)
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 // awaitRefusals waits until Redis has refused commands for this reason: only then does the fault
@@ -136,26 +136,26 @@ func setMaxmemory(t *testing.T, client redis.UniversalClient, bytes int) {
 
 // One reply in thirty is lost after its command took effect.
 func TestRepliesLost(t *testing.T) {
-	b := open(t, 0, nil)
+	b := startFixture(t, 0, nil)
 	for range 2 {
-		w := newWire(t, b.RedisURL)
+		w := newInterceptor(t, b.RedisURL)
 		w.reply = func([]byte, []byte) bool { return rand.IntN(30) != 0 }
-		b.startWorker(t, b.through(w.start().url))
+		b.startWorker(t, b.withRedis(w.start().url))
 	}
 	l := startLoad(t.Context(), b.URL, 0.02)
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 func TestPubSubDropped(t *testing.T) {
-	var w *wire
-	b := open(t, 2, func(c *stack.Config) {
-		w = newWire(t, "")
+	var w *interceptor
+	b := startFixture(t, 2, func(c *stack.Config) {
+		w = newInterceptor(t, "")
 		w.drop = isPublished
 		c.API["REDIS_URL"] = w.url
 		c.OnRedis = func(url string) { w.upstream = url[len("unix://"):]; w.start() }
 	})
 	l := startLoad(t.Context(), b.URL, 0.02)
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
 // The file system that Redis writes to is full for four seconds.
@@ -165,7 +165,7 @@ func TestDataDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
-	b := open(t, 2, func(c *stack.Config) { c.Redis = []string{"--dir", disk} })
+	b := startFixture(t, 2, func(c *stack.Config) { c.Redis = []string{"--dir", disk} })
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 100)
 	ballast := filepath.Join(disk, "ballast")
@@ -179,5 +179,5 @@ func TestDataDiskFull(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	l.judge(t, b.runs, time.Now(), losesNothing)
+	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }

@@ -51,8 +51,8 @@ func (f *follower) run(ctx context.Context, url, id string) {
 func restartUnder(t *testing.T, end func(*stack.Process)) {
 	t.Helper()
 	const jobs, each = 4, 5
-	b := open(t, 1, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	b := startFixture(t, 1, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
 	defer cancel()
 	var all sync.WaitGroup
 	followers := make([]follower, jobs*each)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -13,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"cellblock/test/stack"
 )
@@ -25,9 +22,9 @@ const (
 	webhookHost   = "127.0.0.2"
 )
 
-func openWithWebhooks(t *testing.T, workers int) *bench {
+func startWithWebhooks(t *testing.T, workers int) *fixture {
 	t.Helper()
-	return open(t, workers, func(c *stack.Config) {
+	return startFixture(t, workers, func(c *stack.Config) {
 		maps.Copy(c.API, stack.Env{
 			"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": webhookHost + "/32",
 			"CALLBACK_PAUSE": "100ms", "CALLBACK_TIMEOUT": "1s",
@@ -38,8 +35,8 @@ func openWithWebhooks(t *testing.T, workers int) *bench {
 // receiver accepts webhooks once it is started, and counts them by job.
 type receiver struct {
 	address string
-	// answer responds to a verified message; nil for 204.
-	answer func(w http.ResponseWriter, r *http.Request)
+	// respond responds to a verified message; nil for 200.
+	respond func(w http.ResponseWriter, r *http.Request)
 
 	mu       sync.Mutex
 	received map[string]int
@@ -64,41 +61,23 @@ func (r *receiver) start(t *testing.T) *receiver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hook, err := webhooks.NewWebhook(webhookSecret)
+	stop, err := stack.ServeWebhooks(listener, webhookSecret,
+		func(w http.ResponseWriter, request *http.Request, job stack.WebhookJob, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			r.mu.Lock()
+			r.received[job.JobID]++
+			r.statuses[job.JobID] = job.Status
+			r.mu.Unlock()
+			if r.respond != nil {
+				r.respond(w, request)
+			}
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{
-		ReadHeaderTimeout: time.Second,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-			body, err := io.ReadAll(request.Body)
-			if err != nil {
-				return // its sender was killed
-			}
-			var message struct {
-				Data struct {
-					JobID  string `json:"job_id"`
-					Status string `json:"status"`
-				} `json:"data"`
-			}
-			if err := hook.Verify(body, request.Header); err != nil || json.Unmarshal(body, &message) != nil {
-				t.Errorf("%v: %s", err, body)
-			}
-			r.mu.Lock()
-			r.received[message.Data.JobID]++
-			r.statuses[message.Data.JobID] = message.Data.Status
-			r.mu.Unlock()
-			if r.answer != nil {
-				r.answer(w, request)
-			}
-		}),
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	t.Cleanup(func() {
-		_ = server.Close()
-		serving.Wait()
-	})
+	t.Cleanup(func() { _ = stop() })
 	return r
 }
 
@@ -116,7 +95,7 @@ type webhookState struct {
 	Error          string `json:"error"`
 }
 
-func submit(t *testing.T, b *bench, script, webhookURL string) string {
+func submit(t *testing.T, b *fixture, script, webhookURL string) string {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"script": script, "async": true, "callback_url": webhookURL})
 	if err != nil {
@@ -130,13 +109,13 @@ func submit(t *testing.T, b *bench, script, webhookURL string) string {
 }
 
 // awaitWebhook polls a job until is accepts the state of its webhook.
-func awaitWebhook(t *testing.T, b *bench, id, what string, is func(webhookState) bool) webhookState {
+func awaitWebhook(t *testing.T, b *fixture, id, what string, is func(webhookState) bool) webhookState {
 	t.Helper()
 	var job struct {
 		Webhook webhookState `json:"callback"`
 	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if stack.Ask(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK &&
+		if stack.DoJSON(t.Context(), client, http.MethodGet, b.URL+"/jobs/"+id, nil, "", &job) == http.StatusOK &&
 			is(job.Webhook) {
 			return job.Webhook
 		}
@@ -150,7 +129,7 @@ func delivered(c webhookState) bool { return c.Status == "delivered" }
 const quick = "def main():\n    return 1\n"
 
 func TestWebhookTargetDown(t *testing.T) {
-	b, r := openWithWebhooks(t, 1), newReceiver(t)
+	b, r := startWithWebhooks(t, 1), newReceiver(t)
 	id := submit(t, b, quick, r.url())
 	got := awaitWebhook(t, b, id, "tried", func(c webhookState) bool { return c.Attempts > 0 && c.Error != "" })
 	if got.Error != "connection_refused" || got.Status != "pending" {
@@ -163,11 +142,11 @@ func TestWebhookTargetDown(t *testing.T) {
 }
 
 func TestWebhookTargetSlow(t *testing.T) {
-	b, r := openWithWebhooks(t, 1), newReceiver(t)
+	b, r := startWithWebhooks(t, 1), newReceiver(t)
 	var first atomic.Bool
-	r.answer = func(_ http.ResponseWriter, request *http.Request) {
+	r.respond = func(_ http.ResponseWriter, request *http.Request) {
 		if first.CompareAndSwap(false, true) {
-			<-request.Context().Done() // until the sender gives up
+			<-request.Context().Done() // until the sender's timeout
 		}
 	}
 	id := submit(t, b, quick, r.start(t).url())
@@ -178,8 +157,8 @@ func TestWebhookTargetSlow(t *testing.T) {
 	}
 }
 
-// watched listens on an address that nothing may connect to, and counts connections.
-func watched(t *testing.T, host string) (address string, reached *atomic.Int64) {
+// countConnections listens on an address that nothing may connect to, and counts connections.
+func countConnections(t *testing.T, host string) (address string, reached *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", host+":0")
 	if err != nil {
@@ -206,9 +185,9 @@ func watched(t *testing.T, host string) (address string, reached *atomic.Int64) 
 
 // Redirects are not followed, even to an allowed host.
 func TestWebhookRedirected(t *testing.T) {
-	b, r := openWithWebhooks(t, 1), newReceiver(t)
-	elsewhere, reached := watched(t, webhookHost)
-	r.answer = func(w http.ResponseWriter, request *http.Request) {
+	b, r := startWithWebhooks(t, 1), newReceiver(t)
+	elsewhere, reached := countConnections(t, webhookHost)
+	r.respond = func(w http.ResponseWriter, request *http.Request) {
 		http.Redirect(w, request, "http://"+elsewhere+"/", http.StatusTemporaryRedirect)
 	}
 	id := submit(t, b, quick, r.start(t).url())
@@ -219,8 +198,8 @@ func TestWebhookRedirected(t *testing.T) {
 }
 
 func TestWebhookToAPrivateAddress(t *testing.T) {
-	b := openWithWebhooks(t, 1)
-	private, reached := watched(t, "127.0.0.1")
+	b := startWithWebhooks(t, 1)
+	private, reached := countConnections(t, "127.0.0.1")
 	_, port, err := net.SplitHostPort(private)
 	if err != nil {
 		t.Fatal(err)
@@ -234,8 +213,8 @@ func TestWebhookToAPrivateAddress(t *testing.T) {
 
 // The end is stored, its webhook is not queued.
 func TestWorkerKilledBetweenEndAndWebhook(t *testing.T) {
-	b, r := openWithWebhooks(t, 0), newReceiver(t)
-	w := newWire(t, b.RedisURL)
+	b, r := startWithWebhooks(t, 0), newReceiver(t)
+	w := newInterceptor(t, b.RedisURL)
 	var victim atomic.Pointer[stack.Process]
 	w.reply = func(last, reply []byte) bool {
 		if isEnd(last) && !bytes.HasPrefix(reply, []byte("-NOSCRIPT")) {
@@ -245,7 +224,7 @@ func TestWorkerKilledBetweenEndAndWebhook(t *testing.T) {
 		return true
 	}
 	w.start()
-	victim.Store(b.startWorker(t, b.through(w.url)))
+	victim.Store(b.startWorker(t, b.withRedis(w.url)))
 	id := submit(t, b, quick, r.start(t).url())
 	<-victim.Load().Done()
 	if got := awaitWebhook(t, b, id, "delivered", delivered); r.count(id) != 1 {
@@ -254,16 +233,16 @@ func TestWorkerKilledBetweenEndAndWebhook(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.statuses[id] != "succeeded" {
-		t.Errorf("told that it has %s", r.statuses[id])
+		t.Errorf("received the status %s", r.statuses[id])
 	}
 }
 
 // The receiver has the message, and the sender dies before the response.
 func TestAPIKilledWhileSending(t *testing.T) {
-	b, r := openWithWebhooks(t, 1), newReceiver(t)
+	b, r := startWithWebhooks(t, 1), newReceiver(t)
 	var first atomic.Bool
 	arrived := make(chan struct{})
-	r.answer = func(_ http.ResponseWriter, request *http.Request) {
+	r.respond = func(_ http.ResponseWriter, request *http.Request) {
 		if first.CompareAndSwap(false, true) {
 			close(arrived)
 			<-request.Context().Done()
@@ -285,7 +264,7 @@ func TestAPIKilledWhileSending(t *testing.T) {
 // Workers and the API die while all jobs have a webhook. Each job's end is delivered at least
 // once, whatever its outcome.
 func TestWebhooksWhileEverythingDies(t *testing.T) {
-	b, r := openWithWebhooks(t, 2), newReceiver(t)
+	b, r := startWithWebhooks(t, 2), newReceiver(t)
 	r.start(t)
 	var ids []string
 	for n := range 80 {
@@ -309,7 +288,7 @@ func TestWebhooksWhileEverythingDies(t *testing.T) {
 		status := r.statuses[id]
 		r.mu.Unlock()
 		if n == 0 || status != "succeeded" && status != "failed" {
-			t.Errorf("job %s was told of %d times, as %q", id, n, status)
+			t.Errorf("job %s was received %d times, as %q", id, n, status)
 		}
 		if status == "failed" {
 			lost++
@@ -318,5 +297,5 @@ func TestWebhooksWhileEverythingDies(t *testing.T) {
 			twice++
 		}
 	}
-	t.Logf("%d jobs: %d told as worker_lost, %d told of more than once", len(ids), lost, twice)
+	t.Logf("%d jobs: %d received as worker_lost, %d received more than once", len(ids), lost, twice)
 }

@@ -9,15 +9,15 @@ import (
 	"cellblock/test/stack"
 )
 
-// killAt runs a load and kills worker after worker when each reaches a stage for the nth time. A
+// killAtStage runs a load and kills worker after worker when each reaches a stage for the nth time. A
 // second worker stays alive.
-func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
+func killAtStage(t *testing.T, slow float64, arm func(w *interceptor, kill func())) {
 	t.Helper()
-	b := open(t, 1, nil)
+	b := startFixture(t, 1, nil)
 	l := startLoad(t.Context(), b.URL, slow)
 	var last time.Time
 	for range 3 {
-		w := newWire(t, b.RedisURL)
+		w := newInterceptor(t, b.RedisURL)
 		var victim atomic.Pointer[stack.Process]
 		dead := make(chan struct{})
 		var once atomic.Bool
@@ -28,7 +28,7 @@ func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
 			}
 		})
 		w.start()
-		victim.Store(b.startWorker(t, b.through(w.url)))
+		victim.Store(b.startWorker(t, b.withRedis(w.url)))
 		select {
 		case <-dead:
 			<-victim.Load().Done()
@@ -37,7 +37,7 @@ func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
 			t.Error("the worker did not reach the stage")
 		}
 	}
-	l.judge(t, b.runs, last, losesNothing)
+	l.verify(t, b.runs, last, mayLoseNothing)
 	l.wantKnown(t, last)
 }
 
@@ -45,7 +45,7 @@ func killAt(t *testing.T, slow float64, arm func(w *wire, kill func())) {
 func (l *load) wantKnown(t *testing.T, since time.Time) {
 	t.Helper()
 	for _, j := range l.jobs {
-		if j.code == "worker_lost" && j.known.Sub(since) > known {
+		if j.code == "worker_lost" && j.known.Sub(since) > lossDeadline {
 			t.Errorf("the client of job %d knew after %s", j.number, j.known.Sub(since))
 		}
 	}
@@ -58,7 +58,7 @@ func nth(n int64, is func([]byte) bool) func([]byte) bool {
 }
 
 func TestWorkerKilledAfterDequeue(t *testing.T) {
-	killAt(t, 0.02, func(w *wire, kill func()) {
+	killAtStage(t, 0.02, func(w *interceptor, kill func()) {
 		hit := nth(10, isTake)
 		w.request = func(c []byte) bool {
 			if hit(c) {
@@ -70,9 +70,9 @@ func TestWorkerKilledAfterDequeue(t *testing.T) {
 	})
 }
 
-func TestWorkerKilledBeforeFence(t *testing.T) {
-	killAt(t, 0.02, func(w *wire, kill func()) {
-		hit := nth(10, isFence)
+func TestWorkerKilledBeforeStartClaim(t *testing.T) {
+	killAtStage(t, 0.02, func(w *interceptor, kill func()) {
+		hit := nth(10, isClaimStart)
 		w.request = func(c []byte) bool {
 			if hit(c) {
 				kill()
@@ -83,9 +83,9 @@ func TestWorkerKilledBeforeFence(t *testing.T) {
 	})
 }
 
-func TestWorkerKilledAfterFence(t *testing.T) {
-	killAt(t, 0.02, func(w *wire, kill func()) {
-		hit := nth(10, isFence)
+func TestWorkerKilledAfterStartClaim(t *testing.T) {
+	killAtStage(t, 0.02, func(w *interceptor, kill func()) {
+		hit := nth(10, isClaimStart)
 		w.reply = func(last, _ []byte) bool {
 			if hit(last) {
 				kill()
@@ -97,8 +97,8 @@ func TestWorkerKilledAfterFence(t *testing.T) {
 }
 
 func TestWorkerKilledWhileRunning(t *testing.T) {
-	killAt(t, 0.1, func(w *wire, kill func()) {
-		hit := nth(10, isFence)
+	killAtStage(t, 0.1, func(w *interceptor, kill func()) {
+		hit := nth(10, isClaimStart)
 		w.reply = func(last, _ []byte) bool {
 			if hit(last) {
 				time.AfterFunc(50*time.Millisecond, kill)
@@ -109,7 +109,7 @@ func TestWorkerKilledWhileRunning(t *testing.T) {
 }
 
 func TestWorkerKilledAfterEnd(t *testing.T) {
-	killAt(t, 0.02, func(w *wire, kill func()) {
+	killAtStage(t, 0.02, func(w *interceptor, kill func()) {
 		hit := nth(10, isEnd)
 		w.reply = func(last, _ []byte) bool {
 			if hit(last) {
@@ -122,7 +122,7 @@ func TestWorkerKilledAfterEnd(t *testing.T) {
 }
 
 func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
-	b := open(t, 2, nil)
+	b := startFixture(t, 2, nil)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 50)
 	victim := b.Workers()[1]
@@ -130,18 +130,18 @@ func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
 	start := time.Now()
 	time.Sleep(12 * time.Second)
 	_ = victim.Signal(syscall.SIGCONT)
-	l.judge(t, b.runs, start, losesNothing)
+	l.verify(t, b.runs, start, mayLoseNothing)
 	l.wantKnown(t, start)
 }
 
 // The dying worker's clock is ahead of the other worker's and of Redis's.
 func TestWorkerClockAnHourAhead(t *testing.T) {
-	b := open(t, 1, nil)
+	b := startFixture(t, 1, nil)
 	late := b.startProgram(t, skewedWorker, b.worker)
 	l := startLoad(t.Context(), b.URL, 0.02)
 	l.awaitEnded(t, 200)
 	late.Kill()
 	killed := time.Now()
-	l.judge(t, b.runs, killed, losesNothing)
+	l.verify(t, b.runs, killed, mayLoseNothing)
 	l.wantKnown(t, killed)
 }

@@ -13,22 +13,22 @@ import (
 )
 
 const (
-	// leavePatience is how long to look for the job of a client that hung up; a job not found by
+	// findTimeout is how long to look for the job of a client that hung up; a job not found by
 	// then was not accepted.
-	leavePatience = time.Second
-	// newest is how many of the newest jobs are searched for it.
-	newest = 300
+	findTimeout = time.Second
+	// searchedJobs is how many of the searchedJobs jobs are searched for it.
+	searchedJobs = 300
 )
 
-// leave posts without a key and hangs up within some milliseconds. An accepted job has an end,
-// which leave reads: the job ran, or it was withdrawn (cancelled; unavailable if it was still being
+// abandon posts without a key and hangs up within some milliseconds. An accepted job has an end,
+// which abandon reads: the job ran, or it was withdrawn (cancelled; unavailable if it was still being
 // accepted).
-func (j *job) leave(ctx context.Context, l *load) {
+func (j *job) abandon(ctx context.Context, l *load) {
 	requestID := fmt.Sprintf("soak-leave-%d", j.number)
 	short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 	defer cancel()
 	j.postOnce(short, l.url, requestID)
-	deadline := time.Now().Add(leavePatience)
+	deadline := time.Now().Add(findTimeout)
 	for ; j.id == "" && time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
 		j.id = jobOf(ctx, l.redis, requestID)
 	}
@@ -58,7 +58,7 @@ func (j *job) postOnce(ctx context.Context, url, requestID string) {
 // Ids are ordered by time.
 func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) string {
 	ids, err := client.ZRevRangeByLex(ctx, "cellblock:{index}:jobs",
-		&redis.ZRangeBy{Min: "-", Max: "+", Count: newest}).Result()
+		&redis.ZRangeBy{Min: "-", Max: "+", Count: searchedJobs}).Result()
 	if err != nil {
 		return ""
 	}
@@ -76,9 +76,9 @@ func jobOf(ctx context.Context, client redis.UniversalClient, requestID string) 
 	return ""
 }
 
-// thenWait posts the accepted job again under its key and waits for the response; one time in two
+// postAgainAndWait posts the accepted job again under its key and waits for the response; one time in two
 // it hangs up. Neither may end the job.
-func (j *job) thenWait(ctx context.Context, url string) {
+func (j *job) postAgainAndWait(ctx context.Context, url string) {
 	if rand.IntN(2) == 0 {
 		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 		defer cancel()
@@ -86,6 +86,6 @@ func (j *job) thenWait(ctx context.Context, url string) {
 	}
 	_, a := execute(ctx, url, fmt.Sprintf("soak-%d", j.number), request{Script: j.kind.body(j.number)})
 	if a.JobID != "" && a.JobID != j.id {
-		j.wrong = fmt.Sprintf("its key, used by a request that waits, has the job %q, not %q", a.JobID, j.id)
+		j.problem = fmt.Sprintf("its key, used by a request that waits, has the job %q, not %q", a.JobID, j.id)
 	}
 }

@@ -10,15 +10,15 @@ import (
 	"cellblock/client"
 )
 
-// mostInBatch is the most jobs in a batch.
-const mostInBatch = 30
+// maxBatchJobs is the most jobs in a batch.
+const maxBatchJobs = 30
 
 // runBatch submits a batch, cancels one in five, and reads all results. The batch's jobs are also
 // jobs of the load.
 func (l *load) runBatch(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
+	ctx, cancel := context.WithTimeout(ctx, 2*clientTimeout)
 	defer cancel()
-	jobs := make([]*job, 1+rand.IntN(mostInBatch))
+	jobs := make([]*job, 1+rand.IntN(maxBatchJobs))
 	requests := make([]client.Request, len(jobs))
 	for i := range jobs {
 		jobs[i] = l.newJob(pick(plain))
@@ -31,7 +31,7 @@ func (l *load) runBatch(ctx context.Context) {
 	}()
 	batch, err := l.submitBatch(ctx, requests, fmt.Sprintf("soak-batch-%d", jobs[0].number))
 	if err != nil {
-		jobs[0].wrong = fmt.Sprintf("its batch is not accepted: %v", err)
+		jobs[0].problem = fmt.Sprintf("its batch is not accepted: %v", err)
 		return
 	}
 	for _, member := range batch.Members {
@@ -47,10 +47,10 @@ func (l *load) runBatch(ctx context.Context) {
 	}
 	for result, err := range l.service.BatchResults(ctx, batch.BatchID, client.ResultsOptions{}) {
 		if err != nil {
-			jobs[0].wrong = fmt.Sprintf("the results of its batch %s break off: %v", batch.BatchID, err)
+			jobs[0].problem = fmt.Sprintf("the results of its batch %s break off: %v", batch.BatchID, err)
 			return
 		}
-		jobs[result.Index].endInBatch(result)
+		jobs[result.Index].endFromBatch(result)
 	}
 }
 
@@ -58,7 +58,7 @@ func (l *load) runBatch(ctx context.Context) {
 func (l *load) submitBatch(ctx context.Context, requests []client.Request,
 	key string,
 ) (batch *client.BatchAccepted, err error) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
+	for deadline := time.Now().Add(clientTimeout); time.Now().Before(deadline); pause(ctx, 50*time.Millisecond) {
 		batch, err = l.service.SubmitBatch(ctx, requests, client.BatchOptions{IdempotencyKey: key})
 		if err == nil && !slices.ContainsFunc(batch.Members, func(m client.BatchMember) bool { return m.JobID == "" }) {
 			return batch, nil
@@ -70,14 +70,14 @@ func (l *load) submitBatch(ctx context.Context, requests []client.Request,
 	return nil, err
 }
 
-func (j *job) endInBatch(result client.BatchResult) {
+func (j *job) endFromBatch(result client.BatchResult) {
 	switch {
 	case j.ended:
-		j.wrong = "its result comes twice"
+		j.problem = "its result comes twice"
 	case result.Job == nil:
-		j.wrong = fmt.Sprintf("its batch has %s for it: %s", result.Code, result.Error)
+		j.problem = fmt.Sprintf("its batch has %s for it: %s", result.Code, result.Error)
 	case result.Job.JobID != j.id:
-		j.wrong = fmt.Sprintf("its batch has the job %s for it", result.Job.JobID)
+		j.problem = fmt.Sprintf("its batch has the job %s for it", result.Job.JobID)
 	default:
 		j.end(answer{JobID: j.id, Code: string(result.Job.Code), Result: result.Job.Result})
 	}

@@ -14,7 +14,7 @@ import (
 
 // chaos ends parts of the service at random and starts them again.
 type chaos struct {
-	*bench
+	*fixture
 	// mean is the mean time between two faults.
 	mean time.Duration
 	// apiUntil is when the API is killed for the last time: its leaks after that add up.
@@ -38,12 +38,12 @@ func (c *chaos) run(ctx context.Context, l *load) error {
 		case <-ctx.Done():
 			return nil
 		case <-progress.C:
-			fmt.Println(l.progress() + c.standing(ctx))
+			fmt.Println(l.progress() + c.usageLine(ctx))
 		case <-reap.C:
 			c.reapOrphans()
 		case <-deed.C:
 			// A fault that has begun is completed: the service must be whole at the end.
-			if err := c.disturb(context.WithoutCancel(ctx)); err != nil {
+			if err := c.injectFault(context.WithoutCancel(ctx)); err != nil {
 				return err
 			}
 			deed.Reset(c.interval())
@@ -56,13 +56,13 @@ func (c *chaos) interval() time.Duration {
 	return time.Duration((0.5 + rand.Float64()) * float64(c.mean))
 }
 
-func (c *chaos) disturb(ctx context.Context) error {
+func (c *chaos) injectFault(ctx context.Context) error {
 	if time.Now().Before(c.apiUntil) && rand.IntN(5) == 0 || c.kills["API killed"] == 0 {
 		c.kills["API killed"]++
 		c.API.Kill()
 		return c.RestartAPI(ctx)
 	}
-	others := slices.DeleteFunc(c.alive(), func(p *stack.Process) bool { return p == c.elder() })
+	others := slices.DeleteFunc(c.alive(), func(p *stack.Process) bool { return p == c.permanentWorker() })
 	victim := others[rand.IntN(len(others))]
 	if rand.IntN(4) == 0 {
 		c.kills["worker stopped"]++
@@ -77,7 +77,7 @@ func (c *chaos) disturb(ctx context.Context) error {
 }
 
 // reapOrphans reaps processes that this program inherited when their parents were killed.
-func (b *bench) reapOrphans() {
+func (b *fixture) reapOrphans() {
 	ours := map[int]bool{b.API.PID(): true, b.Redis.PID(): true}
 	for _, p := range b.Workers() {
 		ours[p.PID()] = true

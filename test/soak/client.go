@@ -39,7 +39,7 @@ func execute(ctx context.Context, url, key string, r request) (int, answer) {
 // call returns status 0 if there is no response.
 func call(ctx context.Context, method, url string, body []byte, key string) (int, answer) {
 	var a answer
-	status := stack.Ask(ctx, httpClient, method, url, body, key, &a)
+	status := stack.DoJSON(ctx, httpClient, method, url, body, key, &a)
 	if status == 0 {
 		return 0, answer{}
 	}

@@ -25,33 +25,33 @@ const (
 	warmup = 15 * time.Second
 	// resultTTL is how long records are kept; it is longer than any client is away from its job.
 	resultTTL = 20 * time.Second
-	// workers is how many there are at any time; the first is the elder.
+	// workers is how many there are at any time; the first is the permanent one.
 	workers = 3
 )
 
-// bench is the service under test.
-type bench struct {
+// fixture is the service under test.
+type fixture struct {
 	*stack.Stack
 	programs  stack.Programs
 	dir, runs string
 	worker    stack.Env
 	// around are the control groups that everything was started in.
 	around []string
-	// elderURL is where the elder serves its metrics.
-	elderURL string
+	// permanentURL is where the permanent worker serves its metrics.
+	permanentURL string
 	// webhooks receives the jobs' webhooks.
 	webhooks *receiver
 	client   redis.UniversalClient
 }
 
-// open builds the programs and starts the service. Its workers have a separate run folder, so that
+// startFixture builds the programs and starts the service. Its workers have a separate run folder, so that
 // no other worker's control groups are counted.
-func open(ctx context.Context) (_ *bench, err error) {
+func startFixture(ctx context.Context) (_ *fixture, err error) {
 	dir, err := os.MkdirTemp("", "cellblock-soak-")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{dir: dir, runs: filepath.Join(dir, "runs"), around: stack.CgroupDirs(os.Getpid())}
+	b := &fixture{dir: dir, runs: filepath.Join(dir, "runs"), around: stack.CgroupDirs(os.Getpid())}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
@@ -88,16 +88,16 @@ func open(ctx context.Context) (_ *bench, err error) {
 		return nil, err
 	}
 	b.Stack = s
-	b.elderURL = "http://" + b.elder().Logged("serving metrics", "addr", nil)
+	b.permanentURL = "http://" + b.permanentWorker().Logged("serving metrics", "addr", nil)
 	b.client, err = redisconn.Settings{URL: s.RedisURL}.Open()
 	return b, err
 }
 
-func (b *bench) runDir() string { return filepath.Join(b.dir, "run") }
+func (b *fixture) runDir() string { return filepath.Join(b.dir, "run") }
 
 // writeFiles creates the file that every job writes to and the nsjail.cfg that mounts it, and
 // returns the path of the latter.
-func (b *bench) writeFiles() (config string, err error) {
+func (b *fixture) writeFiles() (config string, err error) {
 	config = filepath.Join(b.dir, "nsjail.cfg")
 	text := cellblock.NsjailConfig + "\nmount { src: \"" + b.runs + "\" dst: \"/runs\" is_bind: true rw: true }\n"
 	return config, errors.Join(
@@ -108,11 +108,11 @@ func (b *bench) writeFiles() (config string, err error) {
 	)
 }
 
-// elder returns the worker that is never killed.
-func (b *bench) elder() *stack.Process { return b.Workers()[0] }
+// permanentWorker returns the worker that is never killed.
+func (b *fixture) permanentWorker() *stack.Process { return b.Workers()[0] }
 
 // alive returns the workers that have not exited.
-func (b *bench) alive() []*stack.Process {
+func (b *fixture) alive() []*stack.Process {
 	var alive []*stack.Process
 	for _, p := range b.Workers() {
 		select {
@@ -125,7 +125,7 @@ func (b *bench) alive() []*stack.Process {
 }
 
 // startWorker adds a worker and waits until it takes jobs.
-func (b *bench) startWorker(ctx context.Context) error {
+func (b *fixture) startWorker(ctx context.Context) error {
 	p, err := b.LaunchWorker(b.programs.Worker, b.worker)
 	if err != nil {
 		return err
@@ -144,8 +144,8 @@ func (b *bench) startWorker(ctx context.Context) error {
 	return nil
 }
 
-// ran counts how often each job wrote its line.
-func (b *bench) ran() (map[int]int, error) {
+// runCounts counts how often each job wrote its line.
+func (b *fixture) runCounts() (map[int]int, error) {
 	content, err := os.ReadFile(b.runs)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (b *bench) ran() (map[int]int, error) {
 }
 
 // stopAll asks all live processes to exit, and returns what remains afterwards.
-func (b *bench) stopAll() ([]row, error) {
+func (b *fixture) stopAll() ([]row, error) {
 	var errs []error
 	for _, p := range append(b.alive(), b.API, b.Redis) {
 		if err := p.Stop(); err != nil {
@@ -184,12 +184,12 @@ func (b *bench) stopAll() ([]row, error) {
 }
 
 // close kills the remaining processes and removes the files.
-func (b *bench) close() error {
+func (b *fixture) close() error {
 	if b.client != nil {
 		_ = b.client.Close()
 	}
 	if b.webhooks != nil {
-		_ = b.webhooks.close()
+		_ = b.webhooks.stop()
 	}
 	if b.Stack != nil {
 		for _, p := range append(b.Workers(), b.API, b.Redis) {

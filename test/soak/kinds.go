@@ -16,7 +16,7 @@ type kind struct {
 	script string
 	whole  bool
 	// codes are the expected ends; "" is success. A worker that dies, and the short wall limit on a
-	// busy machine, cause others; see load.judge.
+	// busy machine, cause others; see load.verify.
 	codes []string
 	// sync is the probability that the client waits.
 	sync float64
@@ -37,10 +37,10 @@ const (
 	actMismatch
 	// actHangUp does not wait for the first answer.
 	actHangUp
-	// actLeave hangs up on a request without a key, and never comes back.
-	actLeave
-	// actThenWait posts the same again and waits for its answer, or hangs up.
-	actThenWait
+	// actAbandon hangs up on a request without a key, and never comes back.
+	actAbandon
+	// actPostAgainAndWait posts the same again and waits for its answer, or hangs up.
+	actPostAgainAndWait
 	// actList lists jobs meanwhile.
 	actList
 	// actWatch follows the job's events to the end.
@@ -102,11 +102,11 @@ var kinds = []*kind{
 	},
 	{
 		name: "client hangs up for good", weight: 5, script: "import time; time.sleep(0.03); return 'job NUMBER'",
-		codes: []string{"", "cancelled", "unavailable"}, sync: 1, act: actLeave,
+		codes: []string{"", "cancelled", "unavailable"}, sync: 1, act: actAbandon,
 	},
 	{
 		name: "asynchronous, then waited for", weight: 5, script: "import time; time.sleep(0.02); return 'job NUMBER'",
-		codes: []string{""}, act: actThenWait,
+		codes: []string{""}, act: actPostAgainAndWait,
 	},
 	{name: "listed", weight: 2, script: "return 'job NUMBER'", codes: []string{""}, act: actList},
 	{name: "watched", weight: 6, script: talking, codes: []string{""}, act: actWatch},

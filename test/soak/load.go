@@ -16,8 +16,8 @@ import (
 	"cellblock/client"
 )
 
-// patience is how long a client tries to get its job accepted, and how long it polls for its end.
-const patience = 60 * time.Second
+// clientTimeout is how long a client tries to get its job accepted, and how long it polls for its end.
+const clientTimeout = 60 * time.Second
 
 // load is the clients and their knowledge of their jobs.
 type load struct {
@@ -49,8 +49,8 @@ type job struct {
 	result string
 	// cancelled is whether its batch was cancelled.
 	cancelled bool
-	// wrong describes a wrong response that the client got; "" for none.
-	wrong string
+	// problem describes a problem response that the client got; "" for none.
+	problem string
 }
 
 // run lets all clients run jobs for a time, and waits for the last ends.
@@ -106,16 +106,16 @@ func (l *load) progress() string {
 
 func (j *job) run(ctx context.Context, l *load) {
 	switch j.kind.act {
-	case actLeave:
-		j.leave(ctx, l)
+	case actAbandon:
+		j.abandon(ctx, l)
 		return
 	case actHangUp:
 		short, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(20))*time.Millisecond)
 		j.post(short, l)
 		cancel()
-	case actNothing, actCancel, actRepeat, actMismatch, actThenWait, actList, actWatch, actWebhook:
+	case actNothing, actCancel, actRepeat, actMismatch, actPostAgainAndWait, actList, actWatch, actWebhook:
 	}
-	for deadline := time.Now().Add(patience); ; pause(ctx, 50*time.Millisecond) {
+	for deadline := time.Now().Add(clientTimeout); ; pause(ctx, 50*time.Millisecond) {
 		status, a := j.post(ctx, l)
 		if a.JobID != "" && a.Code != "unavailable" {
 			j.id = a.JobID
@@ -123,22 +123,22 @@ func (j *job) run(ctx context.Context, l *load) {
 				j.end(a)
 				break
 			}
-			j.beside(ctx, l)
+			j.sideAction(ctx, l)
 			j.read(ctx, l.url)
 			break
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			j.code = "never accepted"
-			j.wrong = fmt.Sprintf("refused to the end, last with %d %s", status, a.Code)
+			j.problem = fmt.Sprintf("refused to the end, last with %d %s", status, a.Code)
 			return
 		}
 	}
 	switch j.kind.act {
 	case actRepeat, actMismatch:
-		j.again(ctx, l.url)
+		j.postAgain(ctx, l.url)
 	case actWebhook:
 		j.awaitWebhook(ctx, l.webhooks)
-	case actNothing, actCancel, actHangUp, actLeave, actThenWait, actList, actWatch:
+	case actNothing, actCancel, actHangUp, actAbandon, actPostAgainAndWait, actList, actWatch:
 	}
 }
 
@@ -151,32 +151,32 @@ func (j *job) post(ctx context.Context, l *load) (int, answer) {
 	return execute(ctx, l.url, fmt.Sprintf("soak-%d", j.number), r)
 }
 
-// beside performs the kind's action while its job exists.
-func (j *job) beside(ctx context.Context, l *load) {
+// sideAction performs the kind's action while its job exists.
+func (j *job) sideAction(ctx context.Context, l *load) {
 	switch j.kind.act {
 	case actCancel:
 		pause(ctx, time.Duration(rand.IntN(60))*time.Millisecond)
 		status, a := call(ctx, http.MethodDelete, l.url+"/jobs/"+j.id, nil, "")
 		if status != 0 && status != http.StatusOK && status != http.StatusAccepted && a.Code != "already_finished" &&
 			a.Code != "unavailable" {
-			j.wrong = fmt.Sprintf("DELETE gives %d %s", status, a.Code)
+			j.problem = fmt.Sprintf("DELETE: %d %s", status, a.Code)
 		}
 	case actList:
 		status, a := call(ctx, http.MethodGet, l.url+"/jobs?limit=50", nil, "")
 		if status != 0 && status != http.StatusOK && a.Code != "unavailable" {
-			j.wrong = fmt.Sprintf("GET /jobs gives %d %s", status, a.Code)
+			j.problem = fmt.Sprintf("GET /jobs: %d %s", status, a.Code)
 		}
 	case actWatch:
 		j.watch(ctx, l.service)
-	case actThenWait:
-		j.thenWait(ctx, l.url)
-	case actNothing, actRepeat, actMismatch, actHangUp, actLeave, actWebhook:
+	case actPostAgainAndWait:
+		j.postAgainAndWait(ctx, l.url)
+	case actNothing, actRepeat, actMismatch, actHangUp, actAbandon, actWebhook:
 	}
 }
 
-// again posts under the job's key once more: with the same body it must get the same job, with
+// postAgain posts under the job's key once more: with the same body it must get the same job, with
 // another a refusal.
-func (j *job) again(ctx context.Context, url string) {
+func (j *job) postAgain(ctx context.Context, url string) {
 	key := fmt.Sprintf("soak-%d", j.number)
 	body := j.kind.body(j.number)
 	if j.kind.act == actMismatch {
@@ -194,7 +194,7 @@ func (j *job) again(ctx context.Context, url string) {
 				a.Code == "idempotency_mismatch" && body != j.kind.body(j.number):
 			case a.Code == "idempotency_mismatch" || j.kind.act == actRepeat && a.JobID == j.id:
 			default:
-				j.wrong = fmt.Sprintf("its key, used again, gives %d %s and the job %q, not %q", status,
+				j.problem = fmt.Sprintf("its key, used again: %d %s and the job %q, not %q", status,
 					a.Code, a.JobID, j.id)
 			}
 		})
@@ -204,14 +204,14 @@ func (j *job) again(ctx context.Context, url string) {
 
 // read polls the job until it has ended.
 func (j *job) read(ctx context.Context, url string) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; {
+	for deadline := time.Now().Add(clientTimeout); time.Now().Before(deadline) && ctx.Err() == nil; {
 		status, a := call(ctx, http.MethodGet, url+"/jobs/"+j.id+"?wait=5s", nil, "")
 		switch {
 		case status == http.StatusOK && a.Status != "queued" && a.Status != "running":
 			j.end(a)
 			return
 		case status == http.StatusNotFound:
-			j.wrong = "not found before its time"
+			j.problem = "not found before its time"
 			return
 		case status != http.StatusOK:
 			pause(ctx, 50*time.Millisecond)

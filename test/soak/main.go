@@ -4,7 +4,7 @@
 // accepted job has an end that its client can read, no job runs twice or gets another's result, the
 // events of a watched job match its record, and webhooks arrive.
 //
-// One worker, the elder, is never killed, so that its leaks add up. The others are killed (or, one
+// One worker, the permanent one, is never killed, so that its leaks add up. The others are killed (or, one
 // time in four, asked to exit) and started again all the time, the API in the first half only.
 //
 // It prints its figures and appends them to a file that keeps the history. It exits with 1 if
@@ -43,7 +43,7 @@ type report struct {
 	Machine string         `json:"machine"`
 	Seconds float64        `json:"seconds"`
 	Kills   map[string]int `json:"kills"`
-	Jobs    tally          `json:"jobs"`
+	Jobs    summary        `json:"jobs"`
 	Rows    []row          `json:"rows"`
 	Passed  bool           `json:"passed"`
 }
@@ -64,7 +64,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.length, "length", 20*time.Minute,
 		"how long the load lasts (10s to 24h); some three minutes come on top")
 	flags.DurationVar(&o.kill, "kill", 8*time.Second, "mean time between two kills (1s to 1h)")
-	flags.IntVar(&o.clients, "clients", 8, "clients at once (1 to 200); one that hands in batches comes on top")
+	flags.IntVar(&o.clients, "clients", 8, "clients at once (1 to 200); one that submits batches comes on top")
 	flags.StringVar(&o.out, "out", "test/soak/results.jsonl",
 		"file to append the result to, as one line of JSON; empty: none")
 	if err := flags.Parse(args); err != nil {
@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := stack.AdoptOrphans(); err != nil {
 		return err
 	}
-	b, err := open(ctx)
+	b, err := startFixture(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,10 +111,10 @@ func run(ctx context.Context, args []string) (err error) {
 
 // soak warms the service up, measures it at rest, loads it while parts die, and measures it at rest
 // again.
-func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]int, error) {
+func (b *fixture) soak(ctx context.Context, o options) (summary, []row, map[string]int, error) {
 	service, err := client.New(b.URL)
 	if err != nil {
-		return tally{}, nil, nil, err
+		return summary{}, nil, nil, err
 	}
 	l := &load{
 		url: b.URL, clients: o.clients, service: service, webhooks: b.webhooks, redis: b.client,
@@ -122,36 +122,36 @@ func (b *bench) soak(ctx context.Context, o options) (tally, []row, map[string]i
 	}
 	fmt.Printf("warming up for %s\n", warmup)
 	l.run(ctx, warmup)
-	begin, err := b.settle(ctx, nil)
+	begin, err := b.awaitRest(ctx, nil)
 	if err != nil {
-		return tally{}, nil, nil, err
+		return summary{}, nil, nil, err
 	}
 	killing, stopKilling := context.WithCancel(ctx)
-	c := &chaos{bench: b, mean: o.kill, apiUntil: time.Now().Add(o.length / 2), kills: map[string]int{}}
+	c := &chaos{fixture: b, mean: o.kill, apiUntil: time.Now().Add(o.length / 2), kills: map[string]int{}}
 	killed := make(chan error, 1)
 	go func() { killed <- c.run(killing, l) }()
 	l.run(ctx, o.length)
 	stopKilling()
 	if err := errors.Join(<-killed, ctx.Err()); err != nil {
-		return tally{}, nil, nil, err
+		return summary{}, nil, nil, err
 	}
-	end, err := b.settle(ctx, begin)
+	end, err := b.awaitRest(ctx, begin)
 	if err != nil {
-		return tally{}, nil, nil, err
+		return summary{}, nil, nil, err
 	}
 	rows := compare(begin, end)
 	if slices.ContainsFunc(rows, func(r row) bool { return r.Grew && strings.HasPrefix(r.What, "Redis") }) {
 		for name, n := range end {
-			if strings.HasPrefix(name, inKey) && n > begin[name] {
+			if strings.HasPrefix(name, keyPrefix) && n > begin[name] {
 				fmt.Printf("%s: %.0f, at the beginning %.0f\n", name, n, begin[name])
 			}
 		}
 	}
 	left, err := b.stopAll()
 	if err != nil {
-		return tally{}, nil, nil, err
+		return summary{}, nil, nil, err
 	}
 	rows = append(rows, left...)
-	ran, err := b.ran()
-	return l.judge(ran), rows, c.kills, err
+	ran, err := b.runCounts()
+	return l.verify(ran), rows, c.kills, err
 }

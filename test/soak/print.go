@@ -13,7 +13,7 @@ import (
 
 // print writes the report as tables and reports whether the run passed.
 func (r report) print(out io.Writer) bool {
-	passed := r.Jobs.broken() == 0
+	passed := r.Jobs.brokenPromises() == 0
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\nat rest\tbegin\tend\tat most\t\n")
 	for _, row := range r.Rows {

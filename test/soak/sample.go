@@ -38,10 +38,10 @@ var figures = []figure{
 	{"API: PSS", "MB", 0.25, 16 * mb},
 	{"API: descriptors", "", 0, 20},
 	{"API: goroutines", "", 0, 30},
-	{"elder: RSS", "MB", 0.25, 16 * mb},
-	{"elder: PSS", "MB", 0.25, 16 * mb},
-	{"elder: descriptors", "", 0, 20},
-	{"elder: goroutines", "", 0, 30},
+	{"permanent worker: RSS", "MB", 0.25, 16 * mb},
+	{"permanent worker: PSS", "MB", 0.25, 16 * mb},
+	{"permanent worker: descriptors", "", 0, 20},
+	{"permanent worker: goroutines", "", 0, 30},
 	{"all workers and sandboxes: PSS", "MB", 0.15, 32 * mb},
 	{"Redis: keys", "", 0, 0},
 	{"Redis: members of keys", "", 0, 0},
@@ -56,8 +56,8 @@ var figures = []figure{
 	{"files in RUN_DIR", "", 0, 0},
 }
 
-// inKey is the prefix of figures for the size of one key; these show what has grown.
-const inKey = "in Redis: "
+// keyPrefix is the prefix of figures for the size of one key; these show what has grown.
+const keyPrefix = "in Redis: "
 
 // membersScript returns the number of members of a key; 1 if it is no collection.
 var membersScript = redis.NewScript(`
@@ -65,14 +65,14 @@ local count = {zset = "ZCARD", hash = "HLEN", list = "LLEN", set = "SCARD"}
 local command = count[redis.call("TYPE", KEYS[1]).ok]
 return command and redis.call(command, KEYS[1]) or 1`)
 
-// settleBound is how long the service may take to come to rest: records and heartbeats expire, the
+// restTimeout is how long the service may take to come to rest: records and heartbeats expire, the
 // index is swept, and Go returns memory to the system.
-const settleBound = 150 * time.Second
+const restTimeout = 150 * time.Second
 
-// settle measures the service at rest: once every record has expired and no figure is above the
-// permitted growth from before (if there is one), or at the latest after settleBound, so that
+// awaitRest measures the service at rest: once every record has expired and no figure is above the
+// permitted growth from before (if there is one), or at the latest after restTimeout, so that
 // lasting growth shows.
-func (b *bench) settle(ctx context.Context, before sample) (sample, error) {
+func (b *fixture) awaitRest(ctx context.Context, before sample) (sample, error) {
 	fmt.Println("waiting until the service is at rest")
 	start := time.Now()
 	for {
@@ -89,18 +89,18 @@ func (b *bench) settle(ctx context.Context, before sample) (sample, error) {
 		for _, r := range compare(before, s) {
 			open = open || r.Grew
 		}
-		if time.Since(start) > settleBound || !open && time.Since(start) > resultTTL {
+		if time.Since(start) > restTimeout || !open && time.Since(start) > resultTTL {
 			return s, nil
 		}
 	}
 }
 
-func (b *bench) sample(ctx context.Context) (sample, error) {
+func (b *fixture) sample(ctx context.Context) (sample, error) {
 	s := sample{}
 	if err := b.sampleGo(ctx, s, "API", b.URL, b.API.PID()); err != nil {
 		return nil, err
 	}
-	if err := b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID()); err != nil {
+	if err := b.sampleGo(ctx, s, "permanent worker", b.permanentURL, b.permanentWorker().PID()); err != nil {
 		return nil, err
 	}
 	for _, p := range b.alive() {
@@ -119,15 +119,15 @@ func (b *bench) sample(ctx context.Context) (sample, error) {
 	return s, err
 }
 
-// standing returns a line with the resources that the API and the elder use under load.
-func (b *bench) standing(ctx context.Context) string {
+// usageLine returns a line with the resources that the API and the permanent worker use under load.
+func (b *fixture) usageLine(ctx context.Context) string {
 	s := sample{}
 	if err := errors.Join(b.sampleGo(ctx, s, "API", b.URL, b.API.PID()),
-		b.sampleGo(ctx, s, "elder", b.elderURL, b.elder().PID())); err != nil {
+		b.sampleGo(ctx, s, "permanent worker", b.permanentURL, b.permanentWorker().PID())); err != nil {
 		return err.Error()
 	}
 	var text strings.Builder
-	for _, name := range []string{"API", "elder"} {
+	for _, name := range []string{"API", "permanent worker"} {
 		fmt.Fprintf(&text, "; %s %.1f MB, %.0f descriptors, %.0f goroutines", name, s[name+": RSS"]/mb,
 			s[name+": descriptors"], s[name+": goroutines"])
 	}
@@ -135,7 +135,7 @@ func (b *bench) standing(ctx context.Context) string {
 }
 
 // sampleGo reads the metrics of one of our programs.
-func (b *bench) sampleGo(ctx context.Context, s sample, name, url string, pid int) error {
+func (b *fixture) sampleGo(ctx context.Context, s sample, name, url string, pid int) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {
 		return err
@@ -146,26 +146,26 @@ func (b *bench) sampleGo(ctx context.Context, s sample, name, url string, pid in
 	}
 	defer response.Body.Close()
 	defer httpClient.CloseIdleConnections()
-	says := map[string]float64{}
+	metrics := map[string]float64{}
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
 		if key, value, ok := strings.Cut(lines.Text(), " "); ok {
-			says[key], _ = strconv.ParseFloat(value, 64)
+			metrics[key], _ = strconv.ParseFloat(value, 64)
 		}
 	}
 	for figure, metric := range map[string]string{
 		"RSS": "process_resident_memory_bytes", "descriptors": "process_open_fds", "goroutines": "go_goroutines",
 	} {
-		if says[metric] == 0 {
+		if metrics[metric] == 0 {
 			return fmt.Errorf("%s has no %s", url, metric)
 		}
-		s[name+": "+figure] = says[metric]
+		s[name+": "+figure] = metrics[metric]
 	}
 	s[name+": PSS"] = pss(pid)
 	return nil
 }
 
 // sampleRedis counts keys and their members, because a growing set is still one key.
-func (b *bench) sampleRedis(ctx context.Context, s sample) error {
+func (b *fixture) sampleRedis(ctx context.Context, s sample) error {
 	var keys []string
 	for cursor := uint64(0); ; {
 		page, next, err := b.client.Scan(ctx, cursor, "*", 1000).Result()
@@ -188,7 +188,7 @@ func (b *bench) sampleRedis(ctx context.Context, s sample) error {
 			s["Redis: keys"]++
 			s["Redis: members of keys"] += float64(n)
 		}
-		s[inKey+key] = float64(n)
+		s[keyPrefix+key] = float64(n)
 		if strings.HasSuffix(key, ":job") || strings.HasSuffix(key, ":idempotency") {
 			s["jobs known"]++
 		}
@@ -211,7 +211,7 @@ func (b *bench) sampleRedis(ctx context.Context, s sample) error {
 // cgroups returns the folders of our workers' control groups and of the groups in them, those
 // around first. A worker's group is named after the file that it has locked in RUN_DIR, and lies
 // below the group that it was started in: ours, at the time before it may have moved us.
-func (b *bench) cgroups() []string {
+func (b *fixture) cgroups() []string {
 	claims, _ := filepath.Glob(filepath.Join(b.runDir(), "claims", "*"))
 	var dirs []string
 	for _, claim := range claims {

@@ -33,8 +33,8 @@ func compare(begin, end sample) []row {
 	return rows
 }
 
-// tally counts the outcomes of the jobs.
-type tally struct {
+// summary counts the outcomes of the jobs.
+type summary struct {
 	Accepted int `json:"accepted"`
 	Ran      int `json:"ran"`
 	// Each of these breaks a promise.
@@ -51,13 +51,13 @@ type tally struct {
 	ByKind     map[string]int `json:"by_kind"`
 }
 
-// mostLate is the largest share of jobs that may exceed the wall limit unintentionally: above it
+// maxLateShare is the largest share of jobs that may exceed the wall limit unintentionally: above it
 // the others prove little.
-const mostLate = 0.2
+const maxLateShare = 0.2
 
-// judge compares every job with the expectations of its kind. ran is how often each wrote its line.
-func (l *load) judge(ran map[int]int) tally {
-	t := tally{ByKind: map[string]int{}, Ran: len(ran)}
+// verify compares every job with the expectations of its kind. ran is how often each wrote its line.
+func (l *load) verify(ran map[int]int) summary {
+	t := summary{ByKind: map[string]int{}, Ran: len(ran)}
 	proved := map[*kind]bool{}
 	for _, j := range l.jobs {
 		t.ByKind[j.kind.name]++
@@ -66,13 +66,13 @@ func (l *load) judge(ran map[int]int) tally {
 			fmt.Printf("job %d (%s, %s) ran %d times, ended as %q\n", j.number, j.id, j.kind.name,
 				ran[j.number], j.code)
 		}
-		if j.wrong != "" {
+		if j.problem != "" {
 			t.Answers++
-			fmt.Printf("job %d (%s, %s): %s\n", j.number, j.id, j.kind.name, j.wrong)
+			fmt.Printf("job %d (%s, %s): %s\n", j.number, j.id, j.kind.name, j.problem)
 		}
 		if j.id != "" {
 			t.Accepted++
-			t.count(j, ran[j.number], proved)
+			t.addEnd(j, ran[j.number], proved)
 		}
 	}
 	for _, k := range kinds {
@@ -81,12 +81,12 @@ func (l *load) judge(ran map[int]int) tally {
 			fmt.Printf("no job of the kind %q ended as it should\n", k.name)
 		}
 	}
-	t.Answers += l.webhooks.forgeries()
+	t.Answers += l.webhooks.invalidMessages()
 	return t
 }
 
-// count adds an accepted job's end to the tally.
-func (t *tally) count(j *job, ran int, proved map[*kind]bool) {
+// addEnd adds an accepted job's end to the tally.
+func (t *summary) addEnd(j *job, ran int, proved map[*kind]bool) {
 	fits := slices.Contains(j.kind.codes, j.code) || j.cancelled && j.code == "cancelled"
 	switch {
 	case !j.ended:
@@ -94,7 +94,7 @@ func (t *tally) count(j *job, ran int, proved map[*kind]bool) {
 		fmt.Printf("job %d (%s, %s) has no end\n", j.number, j.id, j.kind.name)
 	case j.code == "worker_lost":
 		t.WorkerLost++
-	case j.kind.act == actLeave && (j.code == "cancelled" || j.code == "unavailable") && ran > 0:
+	case j.kind.act == actAbandon && (j.code == "cancelled" || j.code == "unavailable") && ran > 0:
 		t.Wrong++
 		fmt.Printf("job %d (%s, %s) was withdrawn and ran all the same\n", j.number, j.id, j.kind.name)
 	case !fits && j.code == "timeout":
@@ -118,10 +118,10 @@ func unquoted(text string) string {
 	return text
 }
 
-// broken returns the number of broken promises.
-func (t *tally) broken() int {
+// brokenPromises returns the number of brokenPromises promises.
+func (t *summary) brokenPromises() int {
 	n := t.Twice + t.Endless + t.Swapped + t.Wrong + t.Answers + t.Unproved
-	if float64(t.Late) > mostLate*float64(t.Accepted) {
+	if float64(t.Late) > maxLateShare*float64(t.Accepted) {
 		n += t.Late
 	}
 	return n

@@ -16,19 +16,19 @@ func (j *job) watch(ctx context.Context, service *client.Client) {
 	wrong := make([]string, watchers)
 	var all sync.WaitGroup
 	for i := range wrong {
-		all.Go(func() { wrong[i] = follow(ctx, service, j.id) })
+		all.Go(func() { wrong[i] = checkEvents(ctx, service, j.id) })
 	}
 	all.Wait()
 	for _, w := range wrong {
 		if w != "" {
-			j.wrong = w
+			j.problem = w
 		}
 	}
 }
 
-// follow returns what was wrong with the events; "" if nothing.
-func follow(ctx context.Context, service *client.Client, id string) string {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// checkEvents returns what was wrong with the events; "" if nothing.
+func checkEvents(ctx context.Context, service *client.Client, id string) string {
+	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
 	var stdout, stderr string
 	ended := false
@@ -44,9 +44,9 @@ func follow(ctx context.Context, service *client.Client, id string) string {
 		case client.EventEnd:
 			ended = true
 			// A worker that dies loses output that is not yet in the record.
-			if kept, keptErr := printed(event.Job); event.Job.Code != client.CodeWorkerLost &&
+			if kept, keptErr := storedOutput(event.Job); event.Job.Code != client.CodeWorkerLost &&
 				(kept != stdout || keptErr != stderr) {
-				return fmt.Sprintf("its events told %q and %q, its record %q and %q", stdout, stderr, kept, keptErr)
+				return fmt.Sprintf("its events have %q and %q, its record %q and %q", stdout, stderr, kept, keptErr)
 			}
 		case client.EventState:
 		}
@@ -57,7 +57,7 @@ func follow(ctx context.Context, service *client.Client, id string) string {
 	return ""
 }
 
-func printed(j *client.Job) (stdout, stderr string) {
+func storedOutput(j *client.Job) (stdout, stderr string) {
 	if j.Stdout != nil {
 		stdout = *j.Stdout
 	}

@@ -19,10 +19,10 @@ func FindOrBuild(ctx context.Context, given, dir string) (Programs, error) {
 	if given == "" {
 		return Build(ctx, dir)
 	}
-	return in(given), nil
+	return programsIn(given), nil
 }
 
-func in(dir string) Programs {
+func programsIn(dir string) Programs {
 	return Programs{API: filepath.Join(dir, "api"), Worker: filepath.Join(dir, "worker")}
 }
 
@@ -38,7 +38,7 @@ func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return Programs{}, fmt.Errorf("build the programs: %w\n%s", err, out)
 	}
-	return in(dir), nil
+	return programsIn(dir), nil
 }
 
 // moduleRoot returns the nearest folder upwards with a go.mod: `go test` and `go run` start a program in different

@@ -17,9 +17,9 @@ type Event struct {
 	At time.Time
 }
 
-// Watch calls told with the events of a job after the event with the id last, "" for all, until the response ends. It
+// Watch calls receive with the events of a job after the event with the id last, "" for all, until the response ends. It
 // returns nil if the last event was `end`.
-func Watch(ctx context.Context, client *http.Client, url, id, last string, told func(Event)) error {
+func Watch(ctx context.Context, client *http.Client, url, id, last string, receive func(Event)) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/jobs/"+id+"/events", nil)
 	if err != nil {
 		return err
@@ -35,11 +35,11 @@ func Watch(ctx context.Context, client *http.Client, url, id, last string, told 
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("GET /jobs/%s/events: %s", id, response.Status)
 	}
-	return ReadEvents(response.Body, told)
+	return ReadEvents(response.Body, receive)
 }
 
-// ReadEvents calls told with each event that it reads, up to `end`.
-func ReadEvents(body io.Reader, told func(Event)) error {
+// ReadEvents calls receive with each event that it reads, up to `end`.
+func ReadEvents(body io.Reader, receive func(Event)) error {
 	var event Event
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 64<<20)
@@ -57,7 +57,7 @@ func ReadEvents(body io.Reader, told func(Event)) error {
 				continue // a comment, or retry
 			}
 			event.At = time.Now()
-			told(event)
+			receive(event)
 			if event.Name == "end" {
 				return nil
 			}

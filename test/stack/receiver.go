@@ -42,7 +42,7 @@ func StartReceiver(ctx context.Context, root, secret string) (*Receiver, error) 
 	}}
 	if !r.Lines.Scan() {
 		r.Stop()
-		return nil, errors.New("the receiver says nothing")
+		return nil, errors.New("the receiver exited without output")
 	}
 	r.Port = strings.TrimPrefix(r.Lines.Text(), "listening on ")
 	return r, nil

@@ -19,7 +19,7 @@ import (
 )
 
 // readyBound is the timeout for the start of each part. A machine that runs other suites at the same time is slow.
-var readyBound = Stretched(30 * time.Second)
+var readyBound = Scaled(30 * time.Second)
 
 // Env is a set of environment variables, on top of PATH and HOME.
 type Env map[string]string
@@ -272,8 +272,8 @@ func environment(sets ...Env) []string {
 	return env
 }
 
-// At returns a service that is already running: only its URL is known, and Stop does nothing.
-func At(url string) *Stack { return &Stack{URL: strings.TrimSuffix(url, "/")} }
+// Attach returns a service that is already running: only its URL is known, and Stop does nothing.
+func Attach(url string) *Stack { return &Stack{URL: strings.TrimSuffix(url, "/")} }
 
 // StartRedis starts a stack of Redis only, for tests that need nothing else.
 func StartRedis(ctx context.Context) (*Stack, error) {

@@ -51,8 +51,8 @@ func Descendants(pid int) []int {
 	return all
 }
 
-// RunningWith returns the processes of this machine that have the text in their command line, except this one.
-func RunningWith(text string) []int {
+// ProcessesMatching returns the processes of this machine that have the text in their command line, except this one.
+func ProcessesMatching(text string) []int {
 	var found []int
 	for _, pid := range pids() {
 		if pid != os.Getpid() && strings.Contains(CommandLine(pid), text) {

@@ -37,9 +37,9 @@ var columns []*column
 
 // limits are far apart where a script could exceed one instead of another.
 var limits = stack.Env{
-	"LIMIT_WALL":    stack.Stretched(8 * time.Second).String(),
-	"LIMIT_CPU":     stack.Stretched(600 * time.Millisecond).String(),
-	"DRAIN_TIMEOUT": stack.Stretched(30 * time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_TMP_MB": "160",
+	"LIMIT_WALL":    stack.Scaled(8 * time.Second).String(),
+	"LIMIT_CPU":     stack.Scaled(600 * time.Millisecond).String(),
+	"DRAIN_TIMEOUT": stack.Scaled(30 * time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_TMP_MB": "160",
 	"LIMIT_PROCESSES": "16",
 	"LIMIT_RESULT_KB": "64", "WORKER_CONCURRENCY": "4",
 }
@@ -98,7 +98,7 @@ func startColumn(c *column, programs stack.Programs) (err error) {
 		env[name] = value
 	}
 	c.stack, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": stack.Stretched(15 * time.Second).String()},
+		Programs: programs, API: stack.Env{"SYNC_WAIT": stack.Scaled(15 * time.Second).String()},
 		Workers: []stack.Env{env},
 	})
 	columns = append(columns, c)
@@ -143,7 +143,7 @@ func TestTable(t *testing.T) {
 
 func check(t *testing.T, c *column, r row) {
 	t.Helper()
-	want, got := r.want(c.rlimitsOnly), execute(t, c.stack, fmt.Sprintf("SLOW = %d\n%s\n", stack.Slow(), r.script))
+	want, got := r.want(c.rlimitsOnly), execute(t, c.stack, fmt.Sprintf("SLOW = %d\n%s\n", stack.SlowFactor(), r.script))
 	if saw := strings.TrimSpace(got.Code + " " + got.Signal); saw != want.code {
 		t.Fatalf("got %q, want %q: %s", saw, want.code, got.body)
 	}
@@ -155,7 +155,7 @@ func check(t *testing.T, c *column, r row) {
 	if limited != (got.Limit != nil) {
 		t.Errorf("the limit: %s", got.body)
 	}
-	if !c.rlimitsOnly && stack.Slow() == 1 && !strings.Contains(got.Error, r.says) {
+	if !c.rlimitsOnly && stack.SlowFactor() == 1 && !strings.Contains(got.Error, r.says) {
 		t.Errorf("the sentence lacks %q: %s", r.says, got.Error)
 	}
 	for _, ours := range []string{"cgroup", "nsjail", "zygote", "seccomp", "runner"} {
@@ -167,7 +167,7 @@ func check(t *testing.T, c *column, r row) {
 
 func execute(t *testing.T, s *stack.Stack, script string) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stack.Stretched(40*time.Second))
+	ctx, cancel := context.WithTimeout(t.Context(), stack.Scaled(40*time.Second))
 	defer cancel()
 	body, err := json.Marshal(map[string]string{"script": script})
 	if err != nil {

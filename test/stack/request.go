@@ -10,9 +10,9 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// Ask sends one request, with an idempotency key unless key is "", and decodes the JSON of the response into answer.
+// DoJSON sends one request, with an idempotency key unless key is "", and decodes the JSON of the response into answer.
 // It returns the HTTP status; 0 if there was no complete response, and then answer is invalid.
-func Ask(ctx context.Context, client *http.Client, method, url string, body []byte, key string, answer any) int {
+func DoJSON(ctx context.Context, client *http.Client, method, url string, body []byte, key string, answer any) int {
 	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return 0
