@@ -21,6 +21,8 @@ const (
 	// storeSlack is the time for recording the start and the end of an attempt, in addition to the attempt itself,
 	// before another sender may make the next one.
 	storeSlack = 2 * time.Second
+	// readWatch is how long after the last sign of a sender that reads a record the reaper requeues the webhook.
+	readWatch = 5 * time.Second
 	// maxRetryAfter is the longest Retry-After that is respected.
 	maxRetryAfter = time.Minute
 )
@@ -58,7 +60,7 @@ type Config struct {
 	Logger  *slog.Logger
 }
 
-// Sender sends webhooks. It is safe for concurrent use and starts no goroutines.
+// Sender sends webhooks. It is safe for concurrent use, and starts no goroutine that outlives a call.
 type Sender struct {
 	Config
 	guard  guard
@@ -108,12 +110,12 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	done, ok := s.slow.Acquire(host)
 	if !ok {
 		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // nothing depends on its being hard to guess
-		return again, s.postpone(ctx, id, again)
+		return again, s.watch(ctx, id, again+s.Settings.Timeout+storeSlack)
 	}
 	var took time.Duration
 	defer func() { done(took) }()
 	// First, so that an unreadable record does not count as an attempt.
-	record, release, err := s.Records.ReadBudgeted(ctx, id, recordTimeout)
+	record, release, err := s.read(ctx, id)
 	defer release()
 	if err == nil && !record.State.Ended() {
 		err = fmt.Errorf("job %s has not ended", id)
@@ -146,15 +148,39 @@ func (s *Sender) peek(ctx context.Context, id string) (jobs.Webhook, error) {
 	return s.Records.PeekWebhook(bounded, id)
 }
 
-func (s *Sender) postpone(ctx context.Context, id string, again time.Duration) error {
+// watch makes the reaper check the webhook after a time, or at the time already scheduled, whichever is later.
+func (s *Sender) watch(ctx context.Context, id string, after time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return s.Records.WatchWebhook(bounded, id, again+s.Settings.Timeout+storeSlack)
+	return s.Records.WatchWebhook(bounded, id, after)
 }
 
 // Wait waits for the calls of Send that the queue abandoned when it stopped. Their contexts are done, so it returns
 // soon. Call it after the queue has stopped.
 func (s *Sender) Wait() { s.active.Wait() }
+
+// read reads the record, which may wait for memory. Meanwhile it keeps the reaper from requeueing the webhook, or
+// another sender would make the same attempt.
+func (s *Sender) read(ctx context.Context, id string) (record jobs.Record, release func(), err error) {
+	if err := s.watch(ctx, id, readWatch); err != nil {
+		return jobs.Record{}, func() {}, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for {
+			select {
+			case <-time.After(readWatch / 4):
+				_ = s.watch(watching, id, readWatch) // after an error, the next one follows soon
+			case <-watching.Done():
+				return
+			}
+		}
+	})
+	defer watch.Wait()
+	defer stop()
+	return s.Records.ReadBudgeted(ctx, id, recordTimeout)
+}
 
 // begin records the start of an attempt.
 func (s *Sender) begin(ctx context.Context, id string) (jobs.Webhook, error) {

@@ -478,3 +478,42 @@ func nameServer(t *testing.T, address *atomic.Pointer[[4]byte]) *net.Resolver {
 		return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
 	}}
 }
+
+// slowRecords are records whose large fields take a while to be read.
+type slowRecords struct {
+	*store.Store
+
+	pause time.Duration
+}
+
+func (r slowRecords) ReadBudgeted(ctx context.Context, id string, patience time.Duration) (jobs.Record, func(), error) {
+	time.Sleep(r.pause)
+	return r.Store.ReadBudgeted(ctx, id, patience)
+}
+
+// The reaper requeues a webhook whose check is due, and another replica would send the message a second time.
+func TestAWebhookIsNotDueWhileItsRecordIsRead(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, nil)
+	receiver := serve(t, "127.0.0.2:0", func(http.ResponseWriter, *http.Request) {})
+	b.Records = slowRecords{Store: b.Store, pause: readWatch + 2*time.Second}
+	id := b.ended(t, receiver.URL)
+	sent := make(chan error, 1)
+	go func() {
+		_, err := b.Send(t.Context(), id)
+		sent <- err
+	}()
+	for {
+		select {
+		case err := <-sent:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		if due, err := b.DueWebhooks(t.Context(), 1); err != nil || len(due) > 0 {
+			t.Fatalf("due while it is read: %v, %v", due, err)
+		}
+	}
+}
