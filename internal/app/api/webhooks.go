@@ -3,12 +3,22 @@ package api
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/jobs/webhook"
+	"cellblock/internal/membudget"
+)
+
+const (
+	// webhookBudget bounds, in bytes, the large records held for webhooks being sent. It is not that of the readers, who
+	// would wait for slow receivers.
+	webhookBudget = 32 << 20
+	// webhookBudgetTimeout is how long an attempt waits for it before it is postponed.
+	webhookBudgetTimeout = 5 * time.Second
 )
 
 // newSender creates the sender of webhooks and its queue's consumer. The API sends them because the workers have no
@@ -16,7 +26,7 @@ import (
 func (s *service) newSender(records *store.Store) (err error) {
 	s.sender, err = webhook.New(webhook.Config{
 		Settings: s.settings.Webhook,
-		Records:  records,
+		Records:  records.WithBudget(membudget.New(webhookBudget, webhookBudgetTimeout)),
 		Message: func(ctx context.Context, record jobs.Record) ([]byte, error) {
 			return s.handler.WebhookMessage(ctx, record)
 		},

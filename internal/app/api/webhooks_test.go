@@ -14,6 +14,9 @@ import (
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
 	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/redistest"
 	"cellblock/test/stack"
@@ -201,6 +204,41 @@ func TestReceiverExample(t *testing.T) {
 		t.Errorf("it says %q", lines.Text())
 	}
 	r.await(t, "webhook delivered")
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// Slow receivers do not hold the memory with which clients read their results.
+func TestSlowReceiversDoNotBlockReaders(t *testing.T) {
+	t.Parallel()
+	receiving, done := make(chan struct{}, 2), make(chan struct{})
+	to := receiver(t, func(http.ResponseWriter, *http.Request) {
+		receiving <- struct{}{}
+		<-done
+	})
+	url := redistest.Start(t)
+	r := start(t, url, func(s *Settings) {
+		withWebhooks(s)
+		s.Webhook.Timeout = 20 * time.Second
+	})
+	client := redistest.Client(t, url)
+	records := store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client))
+	end := func(webhookURL string, bytes int) (id string) {
+		id = jobs.NewID()
+		if err := records.Create(t.Context(), jobs.Job{ID: id, WebhookURL: webhookURL}); err != nil {
+			t.Fatal(err)
+		}
+		result := `"` + strings.Repeat("x", bytes) + `"`
+		if _, err := records.End(t.Context(), id, jobs.Outcome{Result: []byte(result)}); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	end(to, 64<<20) // as large as the memory for readers
+	<-receiving
+	r.want(t, "GET", "/jobs/"+end("", 1<<20), "", 200, `"status":"succeeded"`)
+	close(done)
 	if err := r.end(t); err != nil {
 		t.Error(err)
 	}
