@@ -54,7 +54,7 @@ func (s *stubBatches) BatchResults(_ context.Context, _ string, after int, follo
 	return s.results(emit)
 }
 
-func batching(t *testing.T, batches Batches) string {
+func serveBatches(t *testing.T, batches Batches) string {
 	t.Helper()
 	logger := testLogger(t)
 	h := New(stubJobs{}, Config{
@@ -66,6 +66,7 @@ func batching(t *testing.T, batches Batches) string {
 }
 
 func TestBatchesKeepTheContract(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		method, path, body, contentType string
 		err                             error
@@ -89,7 +90,7 @@ func TestBatchesKeepTheContract(t *testing.T) {
 		"results after": {http.MethodGet, "/batches/" + batchID + "/results?after=-1", "", "", nil, 400, `must be a number`, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := batching(t, &stubBatches{err: test.err})
+			url := serveBatches(t, &stubBatches{err: test.err})
 			var headers []string
 			if test.contentType != "" {
 				headers = []string{"Content-Type", test.contentType}
@@ -103,9 +104,10 @@ func TestBatchesKeepTheContract(t *testing.T) {
 	}
 }
 
-func TestABatchIsPassedOn(t *testing.T) {
+func TestCreateBatchPassesTheRequestOn(t *testing.T) {
+	t.Parallel()
 	s := &stubBatches{}
-	url := batching(t, s)
+	url := serveBatches(t, s)
 	got := send(t, http.MethodPost, url+"/batches", script+"\n"+`{"script":"x","limits":{"wall_seconds":1000}}`, "Content-Type", ndjson, "Idempotency-Key", `"k"`)
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/batches/"+batchID {
 		t.Fatalf("got %d %s", got.status, got.body)
@@ -115,7 +117,8 @@ func TestABatchIsPassedOn(t *testing.T) {
 	}
 }
 
-func TestResultsAreLines(t *testing.T) {
+func TestBatchResultsAreLines(t *testing.T) {
+	t.Parallel()
 	record := succeeded("[1,\n2]")
 	s := &stubBatches{results: func(emit func([]jobs.ItemResult) error) error {
 		if err := emit(nil); err != nil {
@@ -126,7 +129,7 @@ func TestResultsAreLines(t *testing.T) {
 		}
 		return emit([]jobs.ItemResult{{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record}})
 	}}
-	url := batching(t, s)
+	url := serveBatches(t, s)
 	got := send(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "")
 	lines := strings.Split(got.body, "\n")
 	if got.status != http.StatusOK || len(lines) != 4 || lines[0] != "" || lines[1] != `{"index":1,"error":"bad","code":"invalid_request"}` ||
@@ -155,9 +158,10 @@ func TestResultsAreLines(t *testing.T) {
 }
 
 // A response to HEAD has no lines, and reading each would cost a result.
-func TestNoResultIsReadForHEAD(t *testing.T) {
+func TestHEADReadsNoBatchResults(t *testing.T) {
+	t.Parallel()
 	s := &stubBatches{results: func(emit func([]jobs.ItemResult) error) error { return emit(nil) }}
-	got := send(t, http.MethodHead, batching(t, s)+"/batches/"+batchID+"/results", "")
+	got := send(t, http.MethodHead, serveBatches(t, s)+"/batches/"+batchID+"/results", "")
 	if got.status != http.StatusOK || got.header.Get("Content-Type") != ndjson || s.after != jobs.MaxBatch || s.follow {
 		t.Errorf("got %d, after %d, follow %t", got.status, s.after, s.follow)
 	}

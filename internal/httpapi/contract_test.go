@@ -49,8 +49,8 @@ func loadContract(t *testing.T) contract {
 	return c
 }
 
-// asText makes kin-openapi read the bodies of streams as the strings that they are in the document.
-func asText() {
+// decodeStreamsAsText makes kin-openapi read the bodies of streams as the strings that they are in the document.
+func decodeStreamsAsText() {
 	for _, mediaType := range []string{"text/event-stream", "application/x-ndjson"} {
 		openapi3filter.RegisterBodyDecoder(mediaType, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
 			text, err := io.ReadAll(body)
@@ -91,6 +91,7 @@ func (c contract) check(t *testing.T, asMethod, url, requestBody string, got rep
 const script = `{"script":"def main():\n    return 1\n"}`
 
 func TestExecuteKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	c := loadContract(t)
 	exitCode := 0
 	wall := &jobs.LimitHit{Name: "wall", Value: 15, Unit: "seconds"}
@@ -103,11 +104,11 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		status  int
 		code    jobs.Code
 	}{
-		{name: "succeeded", service: executing(succeeded(`{"mean":3.0}`), nil), status: 200},
-		{name: "null", service: executing(succeeded(`null`), nil), status: 200},
-		{name: "nothing", service: executing(ended(jobs.Outcome{}), nil), status: 200},
-		{name: "queued", service: executing(jobs.Record{ID: jobID, State: jobs.StateQueued}, nil), status: 202},
-		{name: "running", service: executing(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
+		{name: "succeeded", service: stubExecute(succeeded(`{"mean":3.0}`), nil), status: 200},
+		{name: "null", service: stubExecute(succeeded(`null`), nil), status: 200},
+		{name: "nothing", service: stubExecute(ended(jobs.Outcome{}), nil), status: 200},
+		{name: "queued", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateQueued}, nil), status: 202},
+		{name: "running", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
 		{name: "async", body: `{"script":"","async":true}`, status: 202},
 		{name: "respond-async", headers: []string{"Prefer", "respond-async"}, status: 202},
 		{name: "empty body", body: " ", invalid: true, status: 400, code: jobs.CodeInvalidRequest},
@@ -117,22 +118,22 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "body too large", body: `{"script":"` + strings.Repeat("a", 9<<20) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
 		{name: "body too large by its files", body: `{"script":"","files":[{"path":"a","content":"` + strings.Repeat("a", 9<<20) + `"}]}`, status: 413, code: jobs.CodeInputTooLarge},
 		{name: "stdin too large", body: `{"script":"","stdin":"` + strings.Repeat("a", 1<<20+1) + `"}`, status: 413, code: jobs.CodeInputTooLarge},
-		{name: "missing main", service: executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), status: 400, code: jobs.CodeMissingMain},
-		{name: "syntax error", service: executing(failed(jobs.Failure{Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]"}), nil), status: 400, code: jobs.CodeSyntaxError},
-		{name: "cancelled", service: executing(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), status: 409, code: jobs.CodeCancelled},
-		{name: "not serializable", service: executing(failed(jobs.Failure{Code: jobs.CodeNotSerializable, Message: jobs.MessageNotSerializable, Detail: `result["a"][3]: set`}), nil), status: 422, code: jobs.CodeNotSerializable},
-		{name: "exception", service: executing(failed(jobs.Failure{Code: jobs.CodeException, Message: "x", Traceback: "Traceback\n", Hint: "x"}), nil), status: 422, code: jobs.CodeException},
-		{name: "exit", service: executing(failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}), nil), status: 422, code: jobs.CodeExit},
-		{name: "timeout", service: executing(failed(jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeTimeout},
-		{name: "cpu", service: executing(failed(jobs.Failure{Code: jobs.CodeCPULimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeCPULimit},
-		{name: "memory", service: executing(failed(jobs.Failure{Code: jobs.CodeMemoryLimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeMemoryLimit},
-		{name: "result too large", service: executing(failed(jobs.Failure{Code: jobs.CodeResultTooLarge, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeResultTooLarge},
-		{name: "killed", service: executing(failed(jobs.Failure{Code: jobs.CodeKilled, Message: "x", Signal: "SIGSEGV"}), nil), status: 422, code: jobs.CodeKilled},
-		{name: "worker lost", service: executing(failed(jobs.Failure{Code: jobs.CodeWorkerLost, Message: "x"}), nil), status: 500, code: jobs.CodeWorkerLost},
-		{name: "internal", service: executing(jobs.Record{}, errors.New("secret cause")), status: 500, code: jobs.CodeInternal},
-		{name: "no outcome", service: executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, nil), status: 500, code: jobs.CodeInternal},
-		{name: "withdrawn", service: executing(failed(jobs.Failure{Code: jobs.CodeUnavailable, Message: "x"}), nil), status: 503, code: jobs.CodeUnavailable},
-		{name: "Redis away", service: executing(jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: errors.New("secret cause")}), status: 503, code: jobs.CodeUnavailable},
+		{name: "missing main", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), status: 400, code: jobs.CodeMissingMain},
+		{name: "syntax error", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]"}), nil), status: 400, code: jobs.CodeSyntaxError},
+		{name: "cancelled", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), status: 409, code: jobs.CodeCancelled},
+		{name: "not serializable", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeNotSerializable, Message: jobs.MessageNotSerializable, Detail: `result["a"][3]: set`}), nil), status: 422, code: jobs.CodeNotSerializable},
+		{name: "exception", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeException, Message: "x", Traceback: "Traceback\n", Hint: "x"}), nil), status: 422, code: jobs.CodeException},
+		{name: "exit", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}), nil), status: 422, code: jobs.CodeExit},
+		{name: "timeout", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeTimeout},
+		{name: "cpu", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeCPULimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeCPULimit},
+		{name: "memory", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeMemoryLimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeMemoryLimit},
+		{name: "result too large", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeResultTooLarge, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeResultTooLarge},
+		{name: "killed", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeKilled, Message: "x", Signal: "SIGSEGV"}), nil), status: 422, code: jobs.CodeKilled},
+		{name: "worker lost", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeWorkerLost, Message: "x"}), nil), status: 500, code: jobs.CodeWorkerLost},
+		{name: "internal", service: stubExecute(jobs.Record{}, errors.New("secret cause")), status: 500, code: jobs.CodeInternal},
+		{name: "no outcome", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, nil), status: 500, code: jobs.CodeInternal},
+		{name: "withdrawn", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeUnavailable, Message: "x"}), nil), status: 503, code: jobs.CodeUnavailable},
+		{name: "Redis away", service: stubExecute(jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: errors.New("secret cause")}), status: 503, code: jobs.CodeUnavailable},
 		{name: "Redis away, async", body: `{"script":"","async":true}`, service: stubJobs{submit: func(context.Context, jobs.Request, string) (string, error) {
 			return "", jobs.Errorf(jobs.CodeUnavailable, "x")
 		}}, status: 503, code: jobs.CodeUnavailable},
@@ -154,6 +155,7 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 }
 
 func TestGetJobKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	c := loadContract(t)
 	cases := []struct {
 		name, path string
@@ -161,17 +163,17 @@ func TestGetJobKeepsTheContract(t *testing.T) {
 		status     int
 		code       jobs.Code
 	}{
-		{"queued", "/jobs/" + jobID, getting(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), 200, ""},
-		{"running", "/jobs/" + jobID, getting(jobs.Record{ID: jobID, State: jobs.StateRunning, CreatedAt: created, StartedAt: created}, nil), 200, ""},
-		{"succeeded", "/jobs/" + jobID + "?wait=1", getting(succeeded(`[1,2]`), nil), 200, ""},
-		{"failed", "/jobs/" + jobID, getting(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), 200, jobs.CodeMissingMain},
-		{"cancelled", "/jobs/" + jobID, getting(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), 200, jobs.CodeCancelled},
-		{"unknown", "/jobs/" + jobID, getting(jobs.Record{}, jobs.Errorf(jobs.CodeNotFound, "x")), 404, jobs.CodeNotFound},
+		{"queued", "/jobs/" + jobID, stubGet(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), 200, ""},
+		{"running", "/jobs/" + jobID, stubGet(jobs.Record{ID: jobID, State: jobs.StateRunning, CreatedAt: created, StartedAt: created}, nil), 200, ""},
+		{"succeeded", "/jobs/" + jobID + "?wait=1", stubGet(succeeded(`[1,2]`), nil), 200, ""},
+		{"failed", "/jobs/" + jobID, stubGet(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), 200, jobs.CodeMissingMain},
+		{"cancelled", "/jobs/" + jobID, stubGet(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), 200, jobs.CodeCancelled},
+		{"unknown", "/jobs/" + jobID, stubGet(jobs.Record{}, jobs.Errorf(jobs.CodeNotFound, "x")), 404, jobs.CodeNotFound},
 		{"no id", "/jobs/..%2fhealthz", stubJobs{}, 404, jobs.CodeNotFound},
 		{"bad wait", "/jobs/" + jobID + "?wait=soon", stubJobs{}, 400, jobs.CodeInvalidRequest},
 		{"two waits", "/jobs/" + jobID + "?wait=1&wait=2", stubJobs{}, 400, jobs.CodeInvalidRequest},
-		{"Redis away", "/jobs/" + jobID, getting(jobs.Record{}, jobs.Errorf(jobs.CodeUnavailable, "x")), 503, jobs.CodeUnavailable},
-		{"internal", "/jobs/" + jobID, getting(jobs.Record{}, errors.New("secret cause")), 500, jobs.CodeInternal},
+		{"Redis away", "/jobs/" + jobID, stubGet(jobs.Record{}, jobs.Errorf(jobs.CodeUnavailable, "x")), 503, jobs.CodeUnavailable},
+		{"internal", "/jobs/" + jobID, stubGet(jobs.Record{}, errors.New("secret cause")), 500, jobs.CodeInternal},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -184,6 +186,7 @@ func TestGetJobKeepsTheContract(t *testing.T) {
 }
 
 func TestOtherRoutesKeepTheContract(t *testing.T) {
+	t.Parallel()
 	c := loadContract(t)
 	down := stubJobs{ready: func(context.Context) (int, error) { return 0, errors.New("secret cause") }}
 	cases := []struct {
@@ -207,8 +210,8 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		{name: "execute by GET", method: "GET", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
 		{name: "job by PUT", method: "PUT", path: "/jobs/" + jobID, asMethod: "GET", status: 405, code: jobs.CodeMethodNotAllowed},
 		{name: "cancelled", method: "DELETE", path: "/jobs/" + jobID, status: 200, code: jobs.CodeCancelled},
-		{name: "being cancelled", method: "DELETE", path: "/jobs/" + jobID, service: cancelling(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
-		{name: "already finished", method: "DELETE", path: "/jobs/" + jobID, service: cancelling(jobs.Record{}, jobs.Errorf(jobs.CodeAlreadyFinished, "x")), status: 409, code: jobs.CodeAlreadyFinished},
+		{name: "being cancelled", method: "DELETE", path: "/jobs/" + jobID, service: stubCancel(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
+		{name: "already finished", method: "DELETE", path: "/jobs/" + jobID, service: stubCancel(jobs.Record{}, jobs.Errorf(jobs.CodeAlreadyFinished, "x")), status: 409, code: jobs.CodeAlreadyFinished},
 		{name: "cancel nothing", method: "DELETE", path: "/jobs/x", status: 404, code: jobs.CodeNotFound},
 		{name: "list", method: "GET", path: "/jobs?status=succeeded&limit=1&cursor=" + jobID, status: 200},
 		{name: "list of nothing", method: "GET", path: "/jobs", service: stubJobs{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) { return jobs.Page{}, nil }}, status: 200},
@@ -233,6 +236,7 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 
 // TestUnknownPath is separate: no document can list unknown paths.
 func TestUnknownPath(t *testing.T) {
+	t.Parallel()
 	schema := loadContract(t).doc.Components.Schemas["Error"].Value
 	url := serve(t, newHandler(t, stubJobs{}))
 	for _, path := range []string{"/execute/", "/jobs/", "/jobs/a/b", "/nothing?x=1"} {
@@ -248,6 +252,7 @@ func TestUnknownPath(t *testing.T) {
 
 // TestCodesAgree compares the three lists of codes: the document's, the table of statuses, and the examples.
 func TestCodesAgree(t *testing.T) {
+	t.Parallel()
 	c := loadContract(t)
 	var documented []string
 	for _, code := range c.doc.Components.Schemas["ErrorCode"].Value.Enum {

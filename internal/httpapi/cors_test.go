@@ -20,7 +20,7 @@ func preflight(t *testing.T, url, origin, headers string) reply {
 
 func TestPagesOfAllowedOrigins(t *testing.T) {
 	t.Parallel()
-	url := serve(t, newHandlerWith(t, executing(succeeded(`1`), nil), Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
+	url := serve(t, newHandlerWith(t, stubExecute(succeeded(`1`), nil), Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
 	asked := preflight(t, url, page, "authorization,content-type,idempotency-key,prefer")
 	if asked.status != http.StatusOK || asked.header.Get("Access-Control-Allow-Origin") != page ||
 		!strings.EqualFold(asked.header.Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, Idempotency-Key, Prefer") ||
@@ -75,7 +75,7 @@ func TestPagesOfAllOrigins(t *testing.T) {
 	}
 }
 
-func TestNoPagesByDefault(t *testing.T) {
+func TestNoOriginIsAllowedByDefault(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	refused := post(t, url, script, "Origin", page)

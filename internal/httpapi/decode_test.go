@@ -14,6 +14,7 @@ import (
 )
 
 func TestMediaType(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	for header, status := range map[string]int{
 		"application/json": 200, "Application/JSON": 200, "application/json; charset=utf-8": 200, `application/json;charset="UTF-8"`: 200,
@@ -49,6 +50,7 @@ func TestCharsets(t *testing.T) {
 }
 
 func TestParseWait(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]time.Duration{
 		"10s": 10 * time.Second, "10": 10 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "500ms": 500 * time.Millisecond,
 		"30s": maxJobWait, "31s": maxJobWait, "1h": maxJobWait, "1e300": maxJobWait, "Inf": maxJobWait,
@@ -159,19 +161,20 @@ func TestStartWithinInBatches(t *testing.T) {
 	t.Parallel()
 	batches := &stubBatches{}
 	body := `{"script":"","start_within":3601}` + "\n" + `{"script":"","start_within":2}` + "\n"
-	send(t, http.MethodPost, batching(t, batches)+"/batches", body, "Content-Type", ndjson)
+	send(t, http.MethodPost, serveBatches(t, batches)+"/batches", body, "Content-Type", ndjson)
 	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil || lines[1].Request.StartWithin != 2*time.Second {
 		t.Errorf("got %+v", lines)
 	}
 }
 
-const withURL = `{"script":"","async":true,"callback_url":"https://a.example/x?token=hunter2"}`
+const webhookRequest = `{"script":"","async":true,"callback_url":"https://a.example/x?token=hunter2"}`
 
 func TestWebhookURLNeedsASecret(t *testing.T) {
+	t.Parallel()
 	c := loadContract(t)
 	url := serve(t, newHandler(t, stubJobs{}))
-	got := post(t, url, withURL)
-	c.check(t, http.MethodPost, url+"/execute", withURL, got, true, "Content-Type", "application/json")
+	got := post(t, url, webhookRequest)
+	c.check(t, http.MethodPost, url+"/execute", webhookRequest, got, true, "Content-Type", "application/json")
 	wantResponse(t, got, 400, jobs.CodeInvalidRequest)
 	if !strings.Contains(got.body, "CALLBACK_SECRET") || strings.Contains(got.body, "hunter2") {
 		t.Error(got.body)
@@ -179,6 +182,7 @@ func TestWebhookURLNeedsASecret(t *testing.T) {
 }
 
 func TestWebhookURLIsChecked(t *testing.T) {
+	t.Parallel()
 	var asked, submitted string
 	h := newHandler(t, stubJobs{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
 		submitted = request.WebhookURL
@@ -192,7 +196,7 @@ func TestWebhookURLIsChecked(t *testing.T) {
 		return nil
 	}
 	url := serve(t, h)
-	wantResponse(t, post(t, url, withURL), 202, "")
+	wantResponse(t, post(t, url, webhookRequest), 202, "")
 	if want := "https://a.example/x?token=hunter2"; asked != want || submitted != want {
 		t.Errorf("asked about %q, submitted %q", asked, submitted)
 	}
@@ -206,8 +210,9 @@ func TestWebhookURLIsChecked(t *testing.T) {
 
 // The same rules apply to a line of a batch, and only that line is refused.
 func TestWebhookURLsInBatches(t *testing.T) {
+	t.Parallel()
 	batches := &stubBatches{}
-	url := batching(t, batches)
+	url := serveBatches(t, batches)
 	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
 	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Error(), "CALLBACK_SECRET") || lines[1].Err != nil {
 		t.Errorf("got %+v", lines)

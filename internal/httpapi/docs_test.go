@@ -12,7 +12,7 @@ import (
 	"cellblock/api"
 )
 
-func TestTheRootLeadsToTheDocs(t *testing.T) {
+func TestRootRedirectsToTheDocs(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/", nil)
@@ -35,6 +35,7 @@ func TestTheRootLeadsToTheDocs(t *testing.T) {
 
 // TestDocs requests the page and everything it refers to: without a token, and from this server alone.
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
 	page := send(t, http.MethodGet, url+"/docs", "")
 	if page.status != http.StatusOK || page.header.Get("Content-Type") != "text/html; charset=utf-8" {
@@ -70,6 +71,7 @@ func TestDocs(t *testing.T) {
 
 // TestDocsAreThePublishedOnes compares the checksums in docs/README.md.
 func TestDocsAreThePublishedOnes(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("docs/README.md")
 	if err != nil {
 		t.Fatal(err)

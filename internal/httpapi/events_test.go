@@ -24,7 +24,7 @@ func (s stubLive) Watch(ctx context.Context, _ string, from jobs.Position, _ tim
 	return s(ctx, from, emit)
 }
 
-func watching(t *testing.T, live stubLive) *Handler {
+func newLiveHandler(t *testing.T, live stubLive) *Handler {
 	t.Helper()
 	logger := testLogger(t)
 	h := New(stubJobs{}, Config{
@@ -35,9 +35,10 @@ func watching(t *testing.T, live stubLive) *Handler {
 	return h
 }
 
-func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
+func TestEventStreamFormat(t *testing.T) {
+	t.Parallel()
 	record := succeeded("[1,\n2,\r3]")
-	h := watching(t, func(_ context.Context, from jobs.Position, emit func([]jobs.Event) error) error {
+	h := newLiveHandler(t, func(_ context.Context, from jobs.Position, emit func([]jobs.Event) error) error {
 		if from != (jobs.Position{State: jobs.StateRunning, Stdout: 3}) {
 			t.Errorf("from %+v", from)
 		}
@@ -70,8 +71,9 @@ func TestEventsAreSpeltAsTheStandardSays(t *testing.T) {
 	loadContract(t).check(t, http.MethodGet, url+"/jobs/"+jobID+"/events", "", got, true)
 }
 
-func TestWhatIsNoWatch(t *testing.T) {
-	h := watching(t, func(context.Context, jobs.Position, func([]jobs.Event) error) error {
+func TestWatchErrors(t *testing.T) {
+	t.Parallel()
+	h := newLiveHandler(t, func(context.Context, jobs.Position, func([]jobs.Event) error) error {
 		return jobs.Errorf(jobs.CodeNotFound, "there is no such job, or it has expired")
 	})
 	url, c := serve(t, h), loadContract(t)
@@ -103,7 +105,8 @@ func TestWhatIsNoWatch(t *testing.T) {
 
 // A server that stops ends the watch, and the client resumes on another.
 func TestDrainEndsWatches(t *testing.T) {
-	h := watching(t, func(ctx context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
+	t.Parallel()
+	h := newLiveHandler(t, func(ctx context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
 		if err := emit([]jobs.Event{{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}}); err != nil {
 			return err
 		}
@@ -138,11 +141,11 @@ func TestDrainEndsWatches(t *testing.T) {
 func TestSlowWatchersShareAnEnd(t *testing.T) {
 	const watchers, size = 20, 16 << 20
 	record := succeeded(`"` + strings.Repeat("x", size) + `"`)
-	h := watching(t, func(_ context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
+	h := newLiveHandler(t, func(_ context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
 		return emit([]jobs.Event{{End: &record, Position: jobs.Position{State: record.State}}})
 	})
 	url := serve(t, h)
-	before := heap()
+	before := heapBytes()
 	for range watchers {
 		connection, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
@@ -156,7 +159,7 @@ func TestSlowWatchersShareAnEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if grown := heap() - before; grown > watchers*size/4 {
+	if grown := heapBytes() - before; grown > watchers*size/4 {
 		t.Errorf("%d watchers hold %d MiB", watchers, grown>>20)
 	}
 	h.endCache.mu.Lock()
@@ -166,7 +169,7 @@ func TestSlowWatchersShareAnEnd(t *testing.T) {
 	}
 }
 
-func heap() int64 {
+func heapBytes() int64 {
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)

@@ -10,14 +10,16 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
 )
 
-// TestWayOfARequest checks which requests go to Submit and which to Execute, and with what wait.
-func TestWayOfARequest(t *testing.T) {
+// TestSyncOrAsync checks which requests go to Submit and which to Execute, and with what wait.
+func TestSyncOrAsync(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		body    string
 		prefer  []string
@@ -66,58 +68,56 @@ func TestWayOfARequest(t *testing.T) {
 
 // TestWaitCountsFromArrival sends the body slowly.
 func TestWaitCountsFromArrival(t *testing.T) {
-	const slow = 300 * time.Millisecond
-	var wait time.Duration
-	url := serve(t, newHandler(t, stubJobs{execute: func(_ context.Context, _ jobs.Request, _ string, w time.Duration) (jobs.Record, error) {
-		wait = w
-		return succeeded(`1`), nil
-	}}))
-	body, send := io.Pipe()
-	go func() {
-		_, _ = io.WriteString(send, script[:5])
-		time.Sleep(slow) // elapsed time is what the test is about
-		_, _ = io.WriteString(send, script[5:])
-		_ = send.Close()
-	}()
-	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/execute", body)
-	request.Header.Set("Content-Type", "application/json")
-	wantResponse(t, do(t, request), 200, "")
-	if most := 15*time.Second - slow + 50*time.Millisecond; wait > most {
-		t.Errorf("wait %v, want at most %v", wait, most)
-	}
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const delay = 3 * time.Second
+		var wait time.Duration
+		execute := func(_ context.Context, _ jobs.Request, _ string, w time.Duration) (jobs.Record, error) {
+			wait = w
+			return succeeded(`1`), nil
+		}
+		client := serveInBubble(t, newHandler(t, stubJobs{execute: execute}))
+		body, writer := io.Pipe()
+		go func() {
+			_, _ = io.WriteString(writer, script[:5])
+			time.Sleep(delay)
+			_, _ = io.WriteString(writer, script[5:])
+			_ = writer.Close()
+		}()
+		request := newRequest(t.Context(), t, http.MethodPost, executeURL, body, "Content-Type", "application/json")
+		wantResponse(t, doWith(t, client, request), 200, "")
+		if want := 15*time.Second - delay; wait != want {
+			t.Errorf("wait %v, want %v", wait, want)
+		}
+	})
 }
 
-func TestClientGoneEndsTheWait(t *testing.T) {
-	waiting, ended := make(chan struct{}), make(chan struct{})
-	url := serve(t, newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
-		close(waiting)
-		<-ctx.Done()
-		close(ended)
-		return jobs.Record{ID: jobID}, ctx.Err()
-	}}))
-	ctx, cancel := context.WithCancel(t.Context())
-	request, _ := http.NewRequestWithContext(ctx, http.MethodPost, url+"/execute", strings.NewReader(script))
-	request.Header.Set("Content-Type", "application/json")
-	go func() {
-		<-waiting
-		cancel()
-	}()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	if response, err := transport.RoundTrip(request); err == nil {
-		_ = response.Body.Close()
-		t.Error("an answer came")
-	}
-	select {
-	case <-ended:
-	case <-time.After(5 * time.Second):
-		t.Fatal("the wait did not end")
-	}
+func TestDisconnectEndsTheWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		waiting, ended := make(chan struct{}), make(chan struct{})
+		execute := func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+			close(waiting)
+			<-ctx.Done()
+			close(ended)
+			return jobs.Record{ID: jobID}, ctx.Err()
+		}
+		client := serveInBubble(t, newHandler(t, stubJobs{execute: execute}))
+		ctx, disconnect := context.WithCancel(t.Context())
+		go func() { <-waiting; disconnect() }()
+		request := newRequest(ctx, t, http.MethodPost, executeURL, strings.NewReader(script), "Content-Type", "application/json")
+		if response, err := client.Do(request); err == nil {
+			_ = response.Body.Close()
+			t.Error("there was a response")
+		}
+		<-ended
+	})
 }
 
-// TestHalfClosedIsNotAnswered200: a client that closes its sending side counts as gone, and must not take an empty
+// TestHalfClosedConnectionGetsNo200: a client that closes its sending side counts as gone, and must not take an empty
 // response for a success.
-func TestHalfClosedIsNotAnswered200(t *testing.T) {
+func TestHalfClosedConnectionGetsNo200(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		<-ctx.Done()
 		return jobs.Record{ID: jobID}, ctx.Err()
@@ -137,7 +137,8 @@ func TestHalfClosedIsNotAnswered200(t *testing.T) {
 	}
 }
 
-func TestAcceptedSaysWhere(t *testing.T) {
+func TestAcceptedHasALocation(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	got := post(t, url, `{"script":"","async":true}`)
 	if got.body != `{"job_id":"`+jobID+`","status":"queued"}`+"\n" || got.header.Get("Location") != "/jobs/"+jobID || got.header.Get("Retry-After") != "1" {
@@ -146,61 +147,58 @@ func TestAcceptedSaysWhere(t *testing.T) {
 }
 
 // A client that hangs up without a key and without a webhook cannot learn about its job.
-func TestAHangUpAbandonsTheJobOfAClientThatCannotFindIt(t *testing.T) {
+func TestHangUpWithdrawsAJobThatItsClientCannotFind(t *testing.T) {
 	t.Parallel()
+	const withdrawn, kept = `cellblock_hangups_total{job="withdrawn"} 1`, `cellblock_hangups_total{job="kept"} 1`
 	for name, c := range map[string]struct {
 		body, key string
 		withdrawn bool // what Abandon reports
 		abandoned bool
 		metric    string
 	}{
-		"waiting":        {body: `{"script":""}`, withdrawn: true, abandoned: true, metric: `cellblock_hangups_total{job="withdrawn"} 1`},
-		"started":        {body: `{"script":""}`, abandoned: true, metric: `cellblock_hangups_total{job="kept"} 1`},
-		"with a key":     {body: `{"script":""}`, key: "k", metric: `cellblock_hangups_total{job="kept"} 1`},
-		"with a webhook": {body: `{"script":"","callback_url":"https://a.example/"}`, metric: `cellblock_hangups_total{job="kept"} 1`},
+		"waiting":        {body: `{"script":""}`, withdrawn: true, abandoned: true, metric: withdrawn},
+		"started":        {body: `{"script":""}`, abandoned: true, metric: kept},
+		"with a key":     {body: `{"script":""}`, key: "k", metric: kept},
+		"with a webhook": {body: `{"script":"","callback_url":"https://a.example/"}`, metric: kept},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			waiting, abandoned := make(chan struct{}), make(chan string, 1)
-			h := newHandler(t, stubJobs{
-				execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
-					close(waiting)
-					<-ctx.Done()
-					return jobs.Record{ID: jobID}, ctx.Err()
-				},
-				abandon: func(_ context.Context, id string) (bool, error) {
-					abandoned <- id
-					return c.withdrawn, nil
-				},
-			})
-			h.webhook = func(string) error { return nil }
-			url := serve(t, h)
-			ctx, hangUp := context.WithCancel(t.Context())
-			go func() { <-waiting; hangUp() }()
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/execute", strings.NewReader(c.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.Header.Set("Content-Type", "application/json")
-			if c.key != "" {
-				request.Header.Set("Idempotency-Key", c.key)
-			}
-			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			response, err := client.Do(request)
-			if err == nil {
-				_ = response.Body.Close()
-			}
-			if !errors.Is(err, context.Canceled) {
-				t.Fatalf("got %v, %v", response, err)
-			}
-			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(scrape(h), c.metric); time.Sleep(5 * time.Millisecond) {
-				if time.Now().After(deadline) {
+			synctest.Test(t, func(t *testing.T) {
+				waiting, abandoned := make(chan struct{}), make(chan string, 1)
+				h := newHandler(t, stubJobs{
+					execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+						close(waiting)
+						<-ctx.Done()
+						return jobs.Record{ID: jobID}, ctx.Err()
+					},
+					abandon: func(_ context.Context, id string) (bool, error) {
+						abandoned <- id
+						return c.withdrawn, nil
+					},
+				})
+				h.webhook = func(string) error { return nil }
+				client := serveInBubble(t, h)
+				ctx, hangUp := context.WithCancel(t.Context())
+				go func() { <-waiting; hangUp() }()
+				headers := []string{"Content-Type", "application/json"}
+				if c.key != "" {
+					headers = append(headers, "Idempotency-Key", c.key)
+				}
+				response, err := client.Do(newRequest(ctx, t, http.MethodPost, executeURL, strings.NewReader(c.body), headers...))
+				if err == nil {
+					_ = response.Body.Close()
+				}
+				if !errors.Is(err, context.Canceled) {
+					t.Fatalf("got %v, %v", response, err)
+				}
+				synctest.Wait()
+				if !strings.Contains(scrape(h), c.metric) {
 					t.Fatalf("%s is not in the metrics", c.metric)
 				}
-			}
-			if got := len(abandoned) == 1; got != c.abandoned || got && <-abandoned != jobID {
-				t.Errorf("abandoned: %v, want %v", got, c.abandoned)
-			}
+				if got := len(abandoned) == 1; got != c.abandoned || got && <-abandoned != jobID {
+					t.Errorf("abandoned: %v, want %v", got, c.abandoned)
+				}
+			})
 		})
 	}
 }
@@ -212,10 +210,10 @@ func scrape(h *Handler) string {
 }
 
 // A large result that there is no memory for can be read later.
-func TestAResultWithoutRoomIsReadLater(t *testing.T) {
+func TestResultWithoutMemoryIsReadLater(t *testing.T) {
 	t.Parallel()
 	exhausted := &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: membudget.ErrExhausted}
-	s := executing(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, exhausted)
+	s := stubExecute(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, exhausted)
 	got := send(t, http.MethodPost, serve(t, newHandler(t, s))+"/execute", `{"script":"def main(): pass"}`, "Content-Type", "application/json")
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/jobs/"+jobID {
 		t.Errorf("got %+v", got)
@@ -223,6 +221,7 @@ func TestAResultWithoutRoomIsReadLater(t *testing.T) {
 }
 
 func TestParsePrefer(t *testing.T) {
+	t.Parallel()
 	for header, want := range map[string]struct {
 		async   bool
 		wait    int // -1 for none

@@ -14,8 +14,8 @@ import (
 	"cellblock/internal/jobs/files"
 )
 
-// leaving serves a job with the files a.csv (0123456789) and empty (no content), in a real folder.
-func leaving(t *testing.T) (h *Handler, url, etag, folder string) {
+// serveFiles serves a job with the files a.csv (0123456789) and empty (no content), in a real folder.
+func serveFiles(t *testing.T) (h *Handler, url, etag, folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "files")
 	store := files.New(files.Settings{URL: "file://" + folder})
@@ -28,7 +28,7 @@ func leaving(t *testing.T) (h *Handler, url, etag, folder string) {
 	if err := store.Put(t.Context(), jobID, left, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	h = newHandler(t, getting(ended(jobs.Outcome{Result: []byte(`1`), Files: left}), nil))
+	h = newHandler(t, stubGet(ended(jobs.Outcome{Result: []byte(`1`), Files: left}), nil))
 	h.files = store
 	return h, serve(t, h), `"` + left[0].SHA256 + `"`, folder
 }
@@ -37,7 +37,7 @@ func leaving(t *testing.T) (h *Handler, url, etag, folder string) {
 // being displayed.
 func TestDownloads(t *testing.T) {
 	t.Parallel()
-	_, url, etag, _ := leaving(t)
+	_, url, etag, _ := serveFiles(t)
 	other := `"` + etag[2:]
 	const all = "0123456789"
 	for name, c := range map[string]struct {
@@ -81,11 +81,11 @@ func TestDownloads(t *testing.T) {
 	}
 }
 
-// TestDownloadsThatDoNotFit expects the same error body as everywhere.
-func TestDownloadsThatDoNotFit(t *testing.T) {
+// TestDownloadErrors expects the same error body as everywhere.
+func TestDownloadErrors(t *testing.T) {
 	t.Parallel()
 	c := loadContract(t)
-	_, url, _, _ := leaving(t)
+	_, url, _, _ := serveFiles(t)
 	path := url + "/jobs/" + jobID + "/files/d/a.csv"
 	documented := url + "/jobs/" + jobID + "/files/a.csv"
 	for _, asked := range []string{"bytes=10-", "bytes=99-100", "bytes=5-2", "pages=1-2"} {
@@ -98,10 +98,10 @@ func TestDownloadsThatDoNotFit(t *testing.T) {
 	c.check(t, http.MethodGet, documented, "", got, true)
 }
 
-// TestAFileThatIsNotWhole expects no 200 for a file that was shortened or is gone.
-func TestAFileThatIsNotWhole(t *testing.T) {
+// TestIncompleteFileIsAnError expects no 200 for a file that was shortened or is gone.
+func TestIncompleteFileIsAnError(t *testing.T) {
 	t.Parallel()
-	_, url, _, folder := leaving(t)
+	_, url, _, folder := serveFiles(t)
 	kept, err := filepath.Glob(filepath.Join(folder, "*.0"))
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("%q, %v", kept, err)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -17,7 +18,7 @@ import (
 func TestIDsInCapitals(t *testing.T) {
 	t.Parallel()
 	seen := ""
-	service := getting(succeeded(`1`), nil)
+	service := stubGet(succeeded(`1`), nil)
 	get := service.get
 	service.get = func(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
 		seen = id
@@ -36,48 +37,49 @@ func TestIDsInCapitals(t *testing.T) {
 
 // TestLargeRecordsAreReleased after every kind of response.
 func TestLargeRecordsAreReleased(t *testing.T) {
-	var held atomic.Int32
-	acquire := func() (release func()) {
-		held.Add(1)
-		return sync.OnceFunc(func() { held.Add(-1) })
-	}
-	large := succeeded(`"` + strings.Repeat("x", 1<<20) + `"`)
-	large.Outcome.Files = []jobs.OutputFile{{Name: "a"}}
-	server := serve(t, newHandler(t, stubJobs{
-		execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) { return large, nil },
-		get:     func(context.Context, string, time.Duration) (jobs.Record, error) { return large, nil },
-		cancel:  func(context.Context, string) (jobs.Record, error) { return large, nil },
-		acquire: acquire,
-	}))
-	for _, ask := range []struct{ method, path string }{
-		{http.MethodPost, "/execute"},
-		{http.MethodGet, "/jobs/" + jobID},
-		{http.MethodHead, "/jobs/" + jobID},
-		{http.MethodDelete, "/jobs/" + jobID},
-		{http.MethodHead, "/jobs/" + jobID + "/events"},
-		{http.MethodGet, "/jobs/" + jobID + "/files/b"},
-	} {
-		body := ""
-		if ask.method == http.MethodPost {
-			body = `{"script":"def main(): pass"}`
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var held atomic.Int32
+		acquire := func() (release func()) {
+			held.Add(1)
+			return sync.OnceFunc(func() { held.Add(-1) })
 		}
-		got := send(t, ask.method, server+ask.path, body, "Content-Type", "application/json")
-		if got.status >= http.StatusInternalServerError {
-			t.Errorf("%s %s: %d %.200s", ask.method, ask.path, got.status, got.body)
-		}
-		for deadline := time.Now().Add(5 * time.Second); held.Load() != 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s %s keeps the record", ask.method, ask.path)
+		large := succeeded(`"` + strings.Repeat("x", 1<<20) + `"`)
+		large.Outcome.Files = []jobs.OutputFile{{Name: "a"}}
+		stub := stubExecute(large, nil)
+		stub.get, stub.cancel, stub.acquire = stubGet(large, nil).get, stubCancel(large, nil).cancel, acquire
+		client := serveInBubble(t, newHandler(t, stub))
+		for _, c := range []struct{ method, path string }{
+			{http.MethodPost, "/execute"},
+			{http.MethodGet, "/jobs/" + jobID},
+			{http.MethodHead, "/jobs/" + jobID},
+			{http.MethodDelete, "/jobs/" + jobID},
+			{http.MethodHead, "/jobs/" + jobID + "/events"},
+			{http.MethodGet, "/jobs/" + jobID + "/files/b"},
+		} {
+			body := ""
+			if c.method == http.MethodPost {
+				body = `{"script":"def main(): pass"}`
+			}
+			request := newRequest(t.Context(), t, c.method, bubbleURL+c.path, strings.NewReader(body),
+				"Content-Type", "application/json")
+			got := doWith(t, client, request)
+			if got.status >= http.StatusInternalServerError {
+				t.Errorf("%s %s: %d %.200s", c.method, c.path, got.status, got.body)
+			}
+			synctest.Wait()
+			if held.Load() != 0 {
+				t.Fatalf("%s %s keeps the record", c.method, c.path)
 			}
 		}
-	}
+	})
 }
 
 // A response without the result needs no memory for it.
 func TestDownloadsAndHEADNeedNoMemory(t *testing.T) {
 	t.Parallel()
-	h, _, _, _ := leaving(t)
-	h.jobs = noBudgetJobs{h.jobs}
+	h, _, _, _ := serveFiles(t)
+	h.jobs = noMemoryJobs{h.jobs}
 	url := serve(t, h)
 	for _, ask := range []struct {
 		method, path, last string
@@ -100,9 +102,9 @@ func TestDownloadsAndHEADNeedNoMemory(t *testing.T) {
 	}
 }
 
-// noBudgetJobs is a Jobs without memory for a large result.
-type noBudgetJobs struct{ Jobs }
+// noMemoryJobs is a Jobs without memory for a large result.
+type noMemoryJobs struct{ Jobs }
 
-func (noBudgetJobs) Get(context.Context, string, time.Duration) (jobs.Record, func(), error) {
+func (noMemoryJobs) Get(context.Context, string, time.Duration) (jobs.Record, func(), error) {
 	return jobs.Record{}, func() {}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: membudget.ErrExhausted}
 }

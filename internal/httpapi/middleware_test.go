@@ -17,6 +17,7 @@ import (
 )
 
 func TestRequestID(t *testing.T) {
+	t.Parallel()
 	var passed string
 	url := serve(t, newHandler(t, stubJobs{submit: func(_ context.Context, _ jobs.Request, requestID string) (string, error) {
 		passed = requestID
@@ -34,6 +35,7 @@ func TestRequestID(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "s3cret"}))
 	for header, status := range map[string]int{
 		"Bearer s3cret": 200, "bearer s3cret": 200, "Bearer  s3cret": 200,
@@ -49,34 +51,34 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// withoutToken are the paths that need no token; all documents list them in the same words.
-var withoutToken = []string{"/", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
+// openPaths are the paths that need no token; all documents list them in the same words.
+var openPaths = []string{"/", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
 
 const tokenSentence = "every request but those to /, /healthz, /readyz, /docs and /openapi.yaml"
 
-// TestWhatNeedsTheToken requests every path of the contract, and the page, without a token.
-func TestWhatNeedsTheToken(t *testing.T) {
+// TestPathsThatNeedTheToken requests every path of the contract, and the page, without a token.
+func TestPathsThatNeedTheToken(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
 	paths := []string{"/docs", "/docs/start.js", "/openapi.yaml", "/", "/none", "/healthz/", "/docsx"}
 	for path, item := range loadContract(t).doc.Paths.Map() {
 		paths = append(paths, path)
 		open := item.Get != nil && item.Get.Security != nil && len(*item.Get.Security) == 0
-		if want := slices.Contains(withoutToken, path); open != want {
+		if want := slices.Contains(openPaths, path); open != want {
 			t.Errorf("by the contract %s needs no token: %t, want %t", path, open, want)
 		}
 	}
 	for _, path := range paths {
 		path = strings.NewReplacer("{job_id}", jobID, "{batch_id}", jobID, "{path}", "a.csv").Replace(path)
-		open := slices.Contains(withoutToken, path) || strings.HasPrefix(path, "/docs/")
+		open := slices.Contains(openPaths, path) || strings.HasPrefix(path, "/docs/")
 		if got := send(t, http.MethodGet, url+path, "").status; (got != http.StatusUnauthorized) != open {
 			t.Errorf("GET %s without a token: %d, needs none: %t", path, got, open)
 		}
 	}
 }
 
-// TestDocumentsNameWhatNeedsTheToken checks that all documents use the same sentence.
-func TestDocumentsNameWhatNeedsTheToken(t *testing.T) {
+// TestDocumentsListThePathsWithoutAToken checks that all documents use the same sentence.
+func TestDocumentsListThePathsWithoutAToken(t *testing.T) {
 	t.Parallel()
 	field, _ := reflect.TypeFor[Settings]().FieldByName("Token")
 	documents := map[string]string{"the help of API_TOKEN": field.Tag.Get("help")}
@@ -96,6 +98,7 @@ func TestDocumentsNameWhatNeedsTheToken(t *testing.T) {
 }
 
 func TestPanicIsInternal(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{get: func(context.Context, string, time.Duration) (jobs.Record, error) { panic("secret cause") }}))
 	got := send(t, "GET", url+"/jobs/"+jobID, "")
 	wantResponse(t, got, 500, jobs.CodeInternal)
@@ -105,6 +108,7 @@ func TestPanicIsInternal(t *testing.T) {
 }
 
 func TestMetricsCountRequests(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	post(t, url, script)
 	send(t, "BREW", url+"/some/path", "")
@@ -120,11 +124,12 @@ func TestMetricsCountRequests(t *testing.T) {
 	}
 }
 
-// TestLogTellsNoSecrets searches the log for the script, the result, the output and the token.
-func TestLogTellsNoSecrets(t *testing.T) {
+// TestLogHasNoSecrets searches the log for the script, the result, the output and the token.
+func TestLogHasNoSecrets(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h := New(executing(succeeded(`"RESULT-SECRET"`), nil), Config{
+	h := New(stubExecute(succeeded(`"RESULT-SECRET"`), nil), Config{
 		Settings: Settings{Token: "TOKEN-SECRET"}, SyncWait: time.Second, Logger: logger, Metrics: telemetry.NewAPIMetrics(nil, logger),
 	})
 	url := serve(t, h)
@@ -143,7 +148,8 @@ func TestLogTellsNoSecrets(t *testing.T) {
 }
 
 // A server that stops has not failed: the client asks for the rest.
-func TestWhatIsCutOffOnPurposeIsNoFailure(t *testing.T) {
+func TestResumableAbortIsNoFailure(t *testing.T) {
+	t.Parallel()
 	for want, x := range map[int]*requestState{
 		http.StatusOK:                  {status: http.StatusOK, aborted: true, resumable: true},
 		http.StatusInternalServerError: {status: http.StatusOK, aborted: true},

@@ -11,11 +11,12 @@ import (
 	"cellblock/internal/jobs"
 )
 
-func TestResultIsPassedOnAsItIs(t *testing.T) {
+func TestResultIsUnchanged(t *testing.T) {
+	t.Parallel()
 	const result = `{"b":3.0,"a":1180591620717411303424,"é\u00e9":"<&>\u2028","n":-0.0,"e":1E400,"d":[[],{}]}`
 	url := serve(t, newHandler(t, stubJobs{
-		execute: executing(succeeded(result), nil).execute,
-		get:     getting(succeeded(result), nil).get,
+		execute: stubExecute(succeeded(result), nil).execute,
+		get:     stubGet(succeeded(result), nil).get,
 	}))
 	if got := post(t, url, script); !strings.Contains(got.body, `"result":`+result+`,"stdout":"Processing data...\n","stderr":"",`) {
 		t.Errorf("execute: %s", got.body)
@@ -26,18 +27,19 @@ func TestResultIsPassedOnAsItIs(t *testing.T) {
 }
 
 func TestBodies(t *testing.T) {
+	t.Parallel()
 	exitCode := 0
 	cases := map[string]struct {
 		service stubJobs
 		method  string
 		want    string
 	}{
-		"succeeded": {executing(succeeded(`3.0`), nil), "POST", `{"job_id":"` + jobID + `","status":"succeeded","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","result":3.0,"stdout":"Processing data...\n","stderr":"","usage":{"queued_ms":0.9,"prepare_ms":21.4,"run_ms":12.3,"cpu_ms":11.8,"memory_peak_bytes":9437184},"truncated":{"stdout":false,"stderr":false}}`},
-		"failed":    {executing(ended(jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}}), nil), "POST", `{"job_id":"` + jobID + `","status":"failed","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","error":"x","code":"exit","exit_code":0,"stdout":"","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":false}}`},
-		"limit":     {getting(ended(jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: &jobs.LimitHit{Name: "wall", Value: 0.5, Unit: "seconds"}}}), nil), "GET", `{"job_id":"` + jobID + `","status":"failed","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","error":"x","code":"timeout","limit":{"name":"wall","value":0.5,"unit":"seconds"},"stdout":"","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":false}}`},
-		"queued":    {getting(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), "GET", `{"job_id":"` + jobID + `","status":"queued","created_at":"2026-01-02T02:04:05.678Z","started_at":null,"finished_at":null}`},
-		"job":       {getting(ended(jobs.Outcome{Result: []byte(`""`), Truncated: jobs.Truncated{Stderr: true}}), nil), "GET", `{"job_id":"` + jobID + `","status":"succeeded","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","result":"","stdout":"","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":true}}`},
-		"not UTF-8": {executing(ended(jobs.Outcome{Result: []byte(`1`), Stdout: "a\xff"}), nil), "POST", `{"job_id":"` + jobID + `","status":"succeeded","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","result":1,"stdout":"a` + "\ufffd" + `","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":false}}`},
+		"succeeded": {stubExecute(succeeded(`3.0`), nil), "POST", `{"job_id":"` + jobID + `","status":"succeeded","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","result":3.0,"stdout":"Processing data...\n","stderr":"","usage":{"queued_ms":0.9,"prepare_ms":21.4,"run_ms":12.3,"cpu_ms":11.8,"memory_peak_bytes":9437184},"truncated":{"stdout":false,"stderr":false}}`},
+		"failed":    {stubExecute(ended(jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}}), nil), "POST", `{"job_id":"` + jobID + `","status":"failed","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","error":"x","code":"exit","exit_code":0,"stdout":"","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":false}}`},
+		"limit":     {stubGet(ended(jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: &jobs.LimitHit{Name: "wall", Value: 0.5, Unit: "seconds"}}}), nil), "GET", `{"job_id":"` + jobID + `","status":"failed","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","error":"x","code":"timeout","limit":{"name":"wall","value":0.5,"unit":"seconds"},"stdout":"","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":false}}`},
+		"queued":    {stubGet(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), "GET", `{"job_id":"` + jobID + `","status":"queued","created_at":"2026-01-02T02:04:05.678Z","started_at":null,"finished_at":null}`},
+		"job":       {stubGet(ended(jobs.Outcome{Result: []byte(`""`), Truncated: jobs.Truncated{Stderr: true}}), nil), "GET", `{"job_id":"` + jobID + `","status":"succeeded","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","result":"","stdout":"","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":true}}`},
+		"not UTF-8": {stubExecute(ended(jobs.Outcome{Result: []byte(`1`), Stdout: "a\xff"}), nil), "POST", `{"job_id":"` + jobID + `","status":"succeeded","created_at":"2026-01-02T02:04:05.678Z","started_at":"2026-01-02T02:04:05.701Z","finished_at":"2026-01-02T02:04:06.678Z","result":1,"stdout":"a` + "\ufffd" + `","stderr":"","usage":{"queued_ms":0,"prepare_ms":0,"run_ms":0,"cpu_ms":null,"memory_peak_bytes":null},"truncated":{"stdout":false,"stderr":false}}`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -56,14 +58,16 @@ func TestBodies(t *testing.T) {
 }
 
 func TestMissingMainSentence(t *testing.T) {
-	url := serve(t, newHandler(t, executing(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil)))
+	t.Parallel()
+	url := serve(t, newHandler(t, stubExecute(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil)))
 	if got := post(t, url, script); decode(t, got.body)["error"] != "Script must contain a 'def main():' function" {
 		t.Error(got.body)
 	}
 }
 
 func TestUnencodableResultIsInternal(t *testing.T) {
-	url := serve(t, newHandler(t, executing(succeeded(`{"a":`), nil)))
+	t.Parallel()
+	url := serve(t, newHandler(t, stubExecute(succeeded(`{"a":`), nil)))
 	wantResponse(t, post(t, url, script), 500, jobs.CodeInternal)
 }
 

@@ -10,6 +10,7 @@ import (
 )
 
 func TestOtherMethods(t *testing.T) {
+	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	for _, tc := range []struct {
 		method, path, allow string

@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cellblock/internal/jobs"
 )
 
 func TestListen(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		settings Settings
 		refused  string
@@ -47,8 +49,9 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// TestAnonymousIsWarnedOf only resolves the address, so that no test listens beyond this machine.
-func TestAnonymousIsWarnedOf(t *testing.T) {
+// TestListenWarnsWithoutAToken only resolves the address, so that no test listens beyond this machine.
+func TestListenWarnsWithoutAToken(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	// No machine has 192.0.2.1 (RFC 5737), so listening fails after the check.
@@ -67,35 +70,45 @@ func TestAnonymousIsWarnedOf(t *testing.T) {
 
 // TestBodyMustArrive withholds the body and expects an error response.
 func TestBodyMustArrive(t *testing.T) {
-	server := newHandler(t, stubJobs{}).NewServer()
-	server.ReadTimeout = 100 * time.Millisecond
-	body, send := io.Pipe()
-	defer func() { _ = send.Close() }()
-	go func() { _, _ = io.WriteString(send, script[:5]) }()
-	request, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, serveWith(t, server)+"/execute", body)
-	request.Header.Set("Content-Type", "application/json")
-	wantResponse(t, do(t, request), 400, jobs.CodeInvalidRequest)
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := serveInBubble(t, newHandler(t, stubJobs{}))
+		body, writer := io.Pipe()
+		defer func() { _ = writer.Close() }()
+		go func() { _, _ = io.WriteString(writer, script[:5]) }()
+		start := time.Now()
+		got := doWith(t, client, newRequest(t.Context(), t, http.MethodPost, executeURL, body, "Content-Type", "application/json"))
+		wantResponse(t, got, 400, jobs.CodeInvalidRequest)
+		if took := time.Since(start); took != requestTimeout {
+			t.Errorf("it took %v, want %v", took, requestTimeout)
+		}
+	})
 }
 
 // TestWaitOutlivesTheReadTimeout: the deadline for the body must not end the wait for the job.
 func TestWaitOutlivesTheReadTimeout(t *testing.T) {
-	h := newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
-		select {
-		case <-ctx.Done():
-			return jobs.Record{}, ctx.Err()
-		case <-time.After(300 * time.Millisecond):
-			return succeeded(`1`), nil
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		execute := func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+			select {
+			case <-ctx.Done():
+				return jobs.Record{}, ctx.Err()
+			case <-time.After(2 * requestTimeout):
+				return succeeded(`1`), nil
+			}
 		}
-	}})
-	server := h.NewServer()
-	server.ReadTimeout = 100 * time.Millisecond
-	if got := post(t, serveWith(t, server), script); decode(t, got.body)["result"] != 1.0 {
-		t.Errorf("%d %q", got.status, got.body)
-	}
+		client := serveInBubble(t, newHandler(t, stubJobs{execute: execute}))
+		got := doWith(t, client, newRequest(t.Context(), t, http.MethodPost, executeURL, strings.NewReader(script),
+			"Content-Type", "application/json"))
+		if decode(t, got.body)["result"] != 1.0 {
+			t.Errorf("%d %q", got.status, got.body)
+		}
+	})
 }
 
 // TestDrain expects that waits end with a response and later requests are refused.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	waiting := make(chan struct{}, 3)
 	wait := func(ctx context.Context) error {
 		waiting <- struct{}{}
@@ -131,8 +144,9 @@ func TestDrain(t *testing.T) {
 		got := <-replies
 		seen[got.status] = got.body
 	}
-	if !strings.Contains(seen[202], `"status":"running"`) || !strings.Contains(seen[200], `"status":"running"`) || !strings.Contains(seen[503], "shutting down") {
-		t.Errorf("answers: %v", seen)
+	if !strings.Contains(seen[202], `"status":"running"`) || !strings.Contains(seen[200], `"status":"running"`) ||
+		!strings.Contains(seen[503], "shutting down") {
+		t.Errorf("responses: %v", seen)
 	}
 	wantResponse(t, post(t, url, script), 503, jobs.CodeUnavailable)
 	wantResponse(t, post(t, url, `{"script":"","async":true}`), 503, jobs.CodeUnavailable)
@@ -142,7 +156,7 @@ func TestDrain(t *testing.T) {
 }
 
 // Drain ends the wait too, but is not a hang-up: the client gets the job's current state.
-func TestADrainAbandonsNothing(t *testing.T) {
+func TestDrainWithdrawsNothing(t *testing.T) {
 	t.Parallel()
 	waiting := make(chan struct{})
 	h := newHandler(t, stubJobs{

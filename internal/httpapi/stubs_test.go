@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	asText()
+	decodeStreamsAsText()
 	goleak.VerifyTestMain(m)
 }
 
@@ -107,20 +108,20 @@ func (s stubJobs) Ready(ctx context.Context) (int, error) {
 	return s.ready(ctx)
 }
 
-// executing returns a Jobs whose Execute returns the record.
-func executing(record jobs.Record, err error) stubJobs {
+// stubExecute returns a Jobs whose Execute returns the record.
+func stubExecute(record jobs.Record, err error) stubJobs {
 	return stubJobs{execute: func(context.Context, jobs.Request, string, time.Duration) (jobs.Record, error) {
 		return record, err
 	}}
 }
 
-// cancelling returns a Jobs whose Cancel returns the record.
-func cancelling(record jobs.Record, err error) stubJobs {
+// stubCancel returns a Jobs whose Cancel returns the record.
+func stubCancel(record jobs.Record, err error) stubJobs {
 	return stubJobs{cancel: func(context.Context, string) (jobs.Record, error) { return record, err }}
 }
 
-// getting returns a Jobs whose Get returns the record.
-func getting(record jobs.Record, err error) stubJobs {
+// stubGet returns a Jobs whose Get returns the record.
+func stubGet(record jobs.Record, err error) stubJobs {
 	return stubJobs{get: func(context.Context, string, time.Duration) (jobs.Record, error) { return record, err }}
 }
 
@@ -175,10 +176,10 @@ func testLogger(t *testing.T) *slog.Logger {
 // serve serves h over real HTTP, with the API's server settings, and returns its URL.
 func serve(t *testing.T, h *Handler) string {
 	t.Helper()
-	return serveWith(t, h.NewServer())
+	return serveServer(t, h.NewServer())
 }
 
-func serveWith(t *testing.T, config *http.Server) string {
+func serveServer(t *testing.T, config *http.Server) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = config
@@ -187,6 +188,47 @@ func serveWith(t *testing.T, config *http.Server) string {
 	return server.URL
 }
 
+// bubbleURL is the URL of the API for the client of serveInBubble, executeURL that of POST /execute.
+const (
+	bubbleURL  = "http://cellblock"
+	executeURL = bubbleURL + "/execute"
+)
+
+// serveInBubble serves the handler over connections in memory, whose deadlines follow the fake clock of the synctest
+// bubble that calls it. The client it returns sends all requests to the handler.
+func serveInBubble(t *testing.T, h *Handler) *http.Client {
+	t.Helper()
+	listener := pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := h.NewServer()
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: listener.dial}}
+}
+
+// pipeListener accepts the other ends of the connections that dial makes.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l pipeListener) dial(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	l.conns <- server
+	return client, nil
+}
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipeListener) Close() error   { close(l.closed); return nil }
+func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
 // reply is a complete response.
 type reply struct {
 	status int
@@ -194,17 +236,23 @@ type reply struct {
 	body   string
 }
 
-// send sends a request; headers are pairs of name and value.
-func send(t *testing.T, method, url, body string, headers ...string) reply {
+// newRequest returns a request; headers are pairs of name and value.
+func newRequest(ctx context.Context, t *testing.T, method, url string, body io.Reader, headers ...string) *http.Request {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Add(headers[i], headers[i+1])
 	}
-	return do(t, request)
+	return request
+}
+
+// send sends a request; headers are pairs of name and value.
+func send(t *testing.T, method, url, body string, headers ...string) reply {
+	t.Helper()
+	return do(t, newRequest(t.Context(), t, method, url, strings.NewReader(body), headers...))
 }
 
 // post sends a script to POST /execute.
@@ -215,7 +263,11 @@ func post(t *testing.T, url, body string, headers ...string) reply {
 
 func do(t *testing.T, request *http.Request) reply {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	return doWith(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}, request)
+}
+
+func doWith(t *testing.T, client *http.Client, request *http.Request) reply {
+	t.Helper()
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ func webhooks() map[string]jobs.Webhook {
 }
 
 func TestJobsShowTheirWebhook(t *testing.T) {
+	t.Parallel()
 	c := loadContract(t)
 	want := map[string]string{
 		"waiting":   `"callback":{"url":"https://a.example/x","status":"waiting","attempts":0,"last_attempt_at":null,"next_attempt_at":null,"response_status":null,"error":null}`,
@@ -34,7 +35,7 @@ func TestJobsShowTheirWebhook(t *testing.T) {
 	for name, webhook := range webhooks() {
 		record := succeeded("1")
 		record.Webhook = &webhook
-		url := serve(t, newHandler(t, getting(record, nil)))
+		url := serve(t, newHandler(t, stubGet(record, nil)))
 		got := send(t, http.MethodGet, url+"/jobs/"+jobID, "")
 		c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
 		if !strings.Contains(got.body, want[name]) {
@@ -45,6 +46,7 @@ func TestJobsShowTheirWebhook(t *testing.T) {
 
 // The message has the job exactly as GET returns it, and conforms to the contract.
 func TestWebhookMessage(t *testing.T) {
+	t.Parallel()
 	schema := loadContract(t).doc.Components.Schemas["CallbackMessage"].Value
 	exitCode := 3
 	for name, record := range map[string]jobs.Record{
@@ -54,7 +56,7 @@ func TestWebhookMessage(t *testing.T) {
 	} {
 		webhook := webhooks()["pending"]
 		record.Webhook = &webhook
-		h := newHandler(t, getting(record, nil))
+		h := newHandler(t, stubGet(record, nil))
 		message, err := h.WebhookMessage(t.Context(), record)
 		if err != nil {
 			t.Fatal(err)
