@@ -10,6 +10,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"cellblock/internal/nsjail"
+	"cellblock/internal/nsjail/host"
 	"cellblock/internal/redisconn"
 )
 
@@ -34,7 +35,7 @@ func (c *doctorCommand) Run() error {
 	failed := false
 	for _, check := range checks {
 		fmt.Printf("%s  %-15s %s\n", mark(check.Status, color), check.Name, check.Text)
-		failed = failed || check.Status == nsjail.CheckFail
+		failed = failed || check.Status == host.CheckFail
 	}
 	if failed {
 		return errCannotRun
@@ -42,32 +43,23 @@ func (c *doctorCommand) Run() error {
 	return nil
 }
 
-func (c *doctorCommand) checkRedis(ctx context.Context) nsjail.Check {
+func (c *doctorCommand) checkRedis(ctx context.Context) host.Check {
 	if c.RedisURL == "" {
-		return nsjail.Check{
-			Name: "redis", Status: nsjail.CheckOK,
-			Text: "not checked (no REDIS_URL); cellblock up starts its own",
-		}
+		return host.OK("redis", "not checked (no REDIS_URL); cellblock up starts its own")
 	}
 	settings := redisconn.Settings{URL: c.RedisURL, CAFile: c.RedisCAFile}
 	client, err := settings.Open()
 	if err != nil {
-		return nsjail.Check{Name: "redis", Status: nsjail.CheckFail, Text: err.Error()}
+		return host.Fail("redis", err.Error())
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	version, err := redisconn.Check(ctx, client)
 	if err != nil {
-		return nsjail.Check{
-			Name: "redis", Status: nsjail.CheckFail,
-			Text: fmt.Sprintf("%s: %v", settings.Redacted(), err),
-		}
+		return host.Fail("redis", fmt.Sprintf("%s: %v", settings.Redacted(), err))
 	}
-	return nsjail.Check{
-		Name: "redis", Status: nsjail.CheckOK,
-		Text: fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version),
-	}
+	return host.OK("redis", fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version))
 }
 
 // mark returns the status in a fixed width, in green, yellow or red if color is set.
@@ -76,6 +68,6 @@ func mark(status string, color bool) string {
 	if !color {
 		return padded
 	}
-	code := map[string]int{nsjail.CheckOK: 32, nsjail.CheckWarn: 33, nsjail.CheckFail: 31}[status]
+	code := map[string]int{host.CheckOK: 32, host.CheckWarn: 33, host.CheckFail: 31}[status]
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, padded)
 }

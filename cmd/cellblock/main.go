@@ -9,7 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"cellblock/internal/buildinfo"
-	"cellblock/internal/nsjail"
+	"cellblock/internal/nsjail/host"
 )
 
 type commands struct {
@@ -37,7 +37,7 @@ func start(words []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("cellblock"),
 		kong.Description("Run untrusted Python behind an HTTP API."),
-		kong.Vars{"version": buildinfo.Version(), "data": defaultData(), "prefix": nsjail.DefaultPrefix()},
+		kong.Vars{"version": buildinfo.Version(), "data": defaultData(), "prefix": host.DefaultPrefix()},
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
 	)
 	if err != nil {

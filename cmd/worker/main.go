@@ -13,7 +13,7 @@ import (
 	"cellblock/internal/app"
 	"cellblock/internal/app/worker"
 	"cellblock/internal/buildinfo"
-	"cellblock/internal/nsjail"
+	"cellblock/internal/nsjail/host"
 	"cellblock/internal/telemetry"
 )
 
@@ -29,7 +29,7 @@ func main() {
 		kong.Name("worker"),
 		kong.Description("Take jobs from the queue and run each in a sandbox. "+
 			"Each flag can also be set by the environment variable beside it."),
-		kong.Vars{"version": buildinfo.Version(), "prefix": nsjail.DefaultPrefix()},
+		kong.Vars{"version": buildinfo.Version(), "prefix": host.DefaultPrefix()},
 	)
 	if f.Probe {
 		os.Exit(telemetry.ProbeOnce("worker", f.MetricsAddr, "/healthz"))

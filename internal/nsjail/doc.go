@@ -1,24 +1,18 @@
-// Package nsjail makes sandboxes with Google's nsjail, runs one script in each, and decides how the
-// script ended.
+// Package nsjail runs untrusted scripts, each in a sandbox of its own made with Google's nsjail, and decides how they
+// ended. NewProvider puts the parts together; each part is a package below this one, and imports only those before it:
 //
-// A Sandbox is one-shot: it is acquired ready, runs one script, and is discarded. There are two
-// kinds, with the same limits and the same view from inside:
+//	cgroup   a control group for each sandbox: limits and counters
+//	wire     the worker's half of the protocol with the runner
+//	sandbox  runs one script in given processes, and decides the verdict
+//	seccomp  the one list of system calls, as a policy for nsjail and as a filter for forks
+//	tinyinit the program that is process 1 of a warm sandbox
+//	host     what sandboxes need of this machine: user ids, directories, cgroups, and checks of all three
+//	jail     cold sandboxes: one nsjail for each job
+//	zygote   warm sandboxes: forks of an interpreter that has packages loaded
 //
-//   - Cold: one nsjail for each sandbox. Pid 1 is the runner's supervisor, which never runs user code
-//     and is out of its reach. It reports the script's wait status on the status socket.
-//   - Warm: a fork of a zygote. A zygote is an nsjail with a Python interpreter that has packages
-//     loaded. Each fork has its own namespaces; pid 1 is a tiny init program (package tinyinit). The
-//     zygote reports the wait status on its control socket. A pool keeps forks ready and replaces
-//     zygotes. NewProvider falls back to cold sandboxes where warm ones are not possible.
+// A sandbox is used once: it is acquired ready, runs one script, and is discarded. Both kinds have the same limits and
+// look the same from inside: process 1 never runs user code, process 2 runs the script, and three descriptors lead out:
+// stdout, stderr, and the channel, which carries the script in and the runner's report out.
 //
-// In both, pid 2 runs the script and has three bounded outputs, each with its own descriptor:
-// stdout, stderr, and the channel, which carries the script in and the runner's report out
-// (runner/protocol.md).
-//
-// A verdict is enforced (the worker's clock, the counters of the cgroup, the wait status) or
-// reported (by the runner, whose report user code can forge); the enforced one wins. See decide.
-//
-// The package does not depend on HTTP or Redis.
+// The packages depend on neither HTTP nor Redis.
 package nsjail
-
-//go:generate go run gen_config.go

@@ -4,28 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/jail"
+	"cellblock/internal/nsjail/zygote"
 )
-
-// The values of Check.Status.
-const (
-	CheckOK   = "ok"
-	CheckWarn = "warn"
-	CheckFail = "fail"
-)
-
-// Check is one thing that a machine can or cannot enforce, and how.
-type Check struct {
-	Name   string
-	Status string
-	Text   string
-}
 
 // probeScript reports what a script sees inside a sandbox.
 const probeScript = `
@@ -68,80 +55,86 @@ type probe struct {
 	PID                   int
 }
 
-// Doctor tests, with real sandboxes, what this machine can enforce. Each check depends only on
-// those before it.
-func Doctor(ctx context.Context, settings Settings) []Check {
-	checks := []Check{checkNsjail(ctx, settings)}
-	host, err := Open(ctx, settings)
+// Doctor tests, with real sandboxes, what this machine can enforce. Each check depends only on those before it.
+func Doctor(ctx context.Context, settings Settings) []host.Check {
+	checks := []host.Check{host.CheckNsjail(ctx, settings.Settings)}
+	h, err := Open(ctx, settings)
 	if err != nil {
-		return append(checks, Check{"worker", CheckFail, "would refuse to start: " + err.Error()})
+		return append(checks, host.Fail("worker", "would refuse to start: "+err.Error()))
 	}
-	defer host.Close() //nolint:errcheck // the process ends next
-	checks = append(checks, checkCgroups(host), checkCoreDumps())
-	for _, sentence := range host.missingPackages {
-		checks = append(checks, Check{"packages", CheckWarn, sentence})
+	defer h.Close() //nolint:errcheck // the process ends next
+	checks = append(checks, h.CheckCgroups(), host.CheckCoreDumps())
+	zygotes, sentences := settings.Zygote.WithoutMissing(h.MissingPackages, settings.Python)
+	for _, sentence := range sentences {
+		checks = append(checks, host.Warn("packages", sentence))
 	}
-	sandbox, err := NewCold(host, slog.New(slog.DiscardHandler)).Acquire(ctx, "")
+	logger := slog.New(slog.DiscardHandler)
+	cold, err := jail.NewProvider(h, logger)
 	if err != nil {
-		return append(checks, Check{"sandbox", CheckFail, settings.explain(err).Error()})
+		return append(checks, host.Fail("worker", "would refuse to start: "+err.Error()))
+	}
+	sandbox, err := cold.Acquire(ctx, "")
+	if err != nil {
+		return append(checks, host.Fail("sandbox", h.Explain(err).Error()))
 	}
 	outcome := sandbox.Run(ctx, probeScript, nil)
-	return append(append(checks, inspect(outcome)...), checkWarm(ctx, host))
+	checks = append(checks, checkOutcome(outcome)...)
+	if settings.Sandbox != KindWarm {
+		return append(checks, host.OK("warm sandboxes", "switched off (SANDBOX=cold)"))
+	}
+	return append(checks, checkWarm(ctx, h, zygotes, logger))
 }
 
 // checkWarm tests whether warm sandboxes work.
-func checkWarm(ctx context.Context, host *Host) Check {
-	if host.settings.Sandbox != KindWarm {
-		return Check{"warm sandboxes", CheckOK, "switched off (SANDBOX=cold)"}
-	}
-	warm, err := NewWarm(ctx, host, 1, slog.New(slog.DiscardHandler))
+func checkWarm(ctx context.Context, h *host.Host, zygotes zygote.Settings, logger *slog.Logger) host.Check {
+	warm, err := zygote.NewProvider(ctx, h, zygotes, 1, logger)
 	if err != nil {
-		return Check{"warm sandboxes", CheckWarn, fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err)}
+		return host.Warn("warm sandboxes", fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err))
 	}
 	defer warm.Close()
 	sandbox, err := warm.Acquire(ctx, probeScript)
 	if err != nil {
-		return Check{"warm sandboxes", CheckWarn, err.Error()}
+		return host.Warn("warm sandboxes", err.Error())
 	}
 	outcome := sandbox.Run(ctx, probeScript, nil)
 	if outcome.Failure != nil {
-		return Check{"warm sandboxes", CheckWarn, outcome.Failure.Message}
+		return host.Warn("warm sandboxes", outcome.Failure.Message)
 	}
-	return Check{"warm sandboxes", CheckOK, fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms", strings.Join(host.settings.packages(), ", "), outcome.Usage.RunMS)}
+	return host.OK("warm sandboxes", fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms", strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS))
 }
 
-// inspect returns the checks of what the trial script saw from inside.
-func inspect(outcome jobs.Outcome) []Check {
+// checkOutcome returns the checks of what the trial script saw from inside.
+func checkOutcome(outcome jobs.Outcome) []host.Check {
 	if outcome.Failure != nil {
-		return []Check{{"sandbox", CheckFail, fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback)}}
+		return []host.Check{host.Fail("sandbox", fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback))}
 	}
 	var found probe
 	if err := json.Unmarshal(outcome.Result, &found, json.MatchCaseInsensitiveNames(true)); err != nil {
-		return []Check{{"sandbox", CheckFail, "a trial script gave an odd answer: " + err.Error()}}
+		return []host.Check{host.Fail("sandbox", "a trial script returned something else: "+err.Error())}
 	}
 	return checkInside(found, outcome.Usage)
 }
 
-func checkInside(found probe, usage jobs.Usage) []Check {
-	pass := func(name string, good bool, text string) Check {
+func checkInside(found probe, usage jobs.Usage) []host.Check {
+	pass := func(name string, good bool, text string) host.Check {
 		if good {
-			return Check{name, CheckOK, text}
+			return host.OK(name, text)
 		}
-		return Check{name, CheckFail, text}
+		return host.Fail(name, text)
 	}
-	packages := CheckOK
+	python := host.OK
 	if found.Numpy == "" || found.Pandas == "" {
-		packages = CheckWarn
+		python = host.Warn
 	}
-	return []Check{
+	return []host.Check{
 		pass("user namespace", found.Outside != 0, fmt.Sprintf("scripts run as uid %d outside, without root's rights", found.Outside)),
 		pass("capabilities", strings.Trim(found.Capabilities, "0") == "", "none inside: "+found.Capabilities),
 		pass("no_new_privs", found.NoNewPrivs == "1", found.NoNewPrivs),
 		pass("seccomp", found.Seccomp == "2", "mode "+found.Seccomp+" (2 is a filter)"),
 		pass("network", found.Network == "errno 13", "socket() gives "+found.Network),
 		pass("pid namespace", found.PID == 2, fmt.Sprintf("the script is pid %d", found.PID)),
-		{"python", packages, fmt.Sprintf("%s, numpy %s, pandas %s", found.Python, orMissing(found.Numpy), orMissing(found.Pandas))},
-		{"sandbox", CheckOK, fmt.Sprintf("a trial script ran in %.0f ms", usage.RunMS)},
+		python("python", fmt.Sprintf("%s, numpy %s, pandas %s", found.Python, orMissing(found.Numpy), orMissing(found.Pandas))),
+		host.OK("sandbox", fmt.Sprintf("a trial script ran in %.0f ms", usage.RunMS)),
 	}
 }
 
@@ -150,40 +143,4 @@ func orMissing(version string) string {
 		return "missing"
 	}
 	return version
-}
-
-// nsjailVersion prints the version of the package that contains nsjail: the program has no option
-// that prints its version.
-const nsjailVersion = `from nsjail._nsjail_version import __nsjail_version__ as v; print(v, end="")`
-
-func checkNsjail(ctx context.Context, settings Settings) Check {
-	ctx, cancel := context.WithTimeout(ctx, pythonBound)
-	defer cancel()
-	// --help is the only option that runs nothing; nsjail exits with 0.
-	if err := exec.CommandContext(ctx, settings.Nsjail, "--help").Run(); err != nil { //nolint:gosec // the operator's nsjail
-		return Check{"nsjail", CheckFail, fmt.Sprintf("%s does not run: %v (make setup installs it)", settings.Nsjail, err)}
-	}
-	out, err := exec.CommandContext(ctx, settings.Python, "-I", "-c", nsjailVersion).Output() //nolint:gosec // the operator's interpreter
-	if err != nil {
-		return Check{"nsjail", CheckOK, settings.Nsjail + ", of unknown version"}
-	}
-	return Check{"nsjail", CheckOK, fmt.Sprintf("%s, version %s", settings.Nsjail, out)}
-}
-
-func checkCgroups(host *Host) Check {
-	version, err := host.CgroupVersion()
-	if err != nil {
-		return Check{"cgroups", CheckWarn, fmt.Sprintf("not in use (%v); rlimits hold the line, for each process: memory and process limits show inside the script, peak memory is unknown", err)}
-	}
-	return Check{"cgroups", CheckOK, version + ": memory, processes and CPU time are limited and counted for each job"}
-}
-
-// checkCoreDumps warns of a core dump handler, which the kernel starts as root and outside of every
-// sandbox when a script crashes. The rlimit on core files does not apply to handlers (core(5)).
-func checkCoreDumps() Check {
-	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
-	if err == nil && strings.HasPrefix(string(pattern), "|") {
-		return Check{"core dumps", CheckWarn, "a script that crashes starts this machine's handler as root: " + strings.TrimSpace(string(pattern)) + "; `sysctl kernel.core_pattern=core` switches it off"}
-	}
-	return Check{"core dumps", CheckOK, "no handler is started when a script crashes"}
 }

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/sandboxtest"
 )
 
 const asVictim = "CELLBLOCK_TEST_AS_VICTIM"
@@ -34,9 +37,9 @@ func TestKilledWorker(t *testing.T) {
 			var number, uidBase int
 			line, err := bufio.NewReader(out).ReadString('\n')
 			if _, scan := fmt.Sscanf(line, "victim %d %d", &number, &uidBase); err != nil || scan != nil {
-				t.Fatalf("the victim says %q: %v", line, err)
+				t.Fatalf("the victim printed %q: %v", line, err)
 			}
-			if len(processesOf(t, uidBase, uidBase+uidsPerWorker)) == 0 {
+			if len(sandboxtest.ProcessesOf(t, uidBase, uidBase+host.UIDsPerWorker)) == 0 {
 				t.Fatal("the victim has no sandboxes")
 			}
 			if err := cmd.Process.Kill(); err != nil {
@@ -44,7 +47,7 @@ func TestKilledWorker(t *testing.T) {
 			}
 			_ = cmd.Wait()
 			within(t, 2*time.Second, "its sandboxes are dead", func() bool {
-				return len(processesOf(t, uidBase, uidBase+uidsPerWorker)) == 0
+				return len(sandboxtest.ProcessesOf(t, uidBase, uidBase+host.UIDsPerWorker)) == 0
 			})
 			clearedByTheNext(t, number)
 		})
@@ -53,13 +56,13 @@ func TestKilledWorker(t *testing.T) {
 
 // beVictim keeps a job running and prints that it does, until it is killed.
 func beVictim(t *testing.T, kind string) {
-	settings := defaultSettings(t)
-	settings.Sandbox, settings.Preload = kind, nil
-	host, err := Open(t.Context(), settings)
+	settings := sandboxtest.Defaults[Settings](t)
+	settings.Sandbox, settings.Zygote.Preload = kind, nil
+	h, err := Open(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	provider, err := NewProvider(t.Context(), host, 2, slog.New(slog.DiscardHandler))
+	provider, err := NewProvider(t.Context(), h, settings, 2, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +71,7 @@ func beVictim(t *testing.T, kind string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Printf("victim %d %d\n", host.slot.number, host.slot.uidBase)
+	fmt.Printf("victim %d %d\n", h.Slot.Number, h.Slot.UIDBase)
 	sandbox.Run(t.Context(), script, nil)
 }
 
@@ -77,14 +80,14 @@ func beVictim(t *testing.T, kind string) {
 func clearedByTheNext(t *testing.T, number int) {
 	t.Helper()
 	for {
-		cold := openCold(t, nil)
-		if cold.host.slot.number < number {
+		h := openHost(t, sandboxtest.Defaults[Settings](t))
+		if h.Slot.Number < number {
 			continue // another worker of this machine; keep its number
 		}
-		if cold.host.slot.number > number {
+		if h.Slot.Number > number {
 			return // another worker of this machine took the number and cleaned up
 		}
-		left, err := filepath.Glob("/sys/fs/cgroup/*/" + cold.host.slot.groupName() + "/*")
+		left, err := filepath.Glob("/sys/fs/cgroup/*/" + h.Slot.GroupName() + "/*")
 		if err != nil {
 			t.Fatal(err)
 		}

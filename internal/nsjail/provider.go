@@ -4,13 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/jail"
+	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/zygote"
 )
 
 // Provider provides sandboxes of one kind. It is safe for concurrent use.
 type Provider interface {
 	// Acquire returns a sandbox that is ready for the script. The caller owns it and must call Run
 	// or Discard.
-	Acquire(ctx context.Context, script string) (*Sandbox, error)
+	Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error)
 	// Kind returns KindWarm or KindCold.
 	Kind() string
 	// Close discards the sandboxes that are kept ready. All acquired ones must be gone.
@@ -19,49 +24,52 @@ type Provider interface {
 
 // The kinds of sandboxes.
 const (
-	KindWarm = "warm"
-	KindCold = "cold"
+	KindWarm = zygote.Kind
+	KindCold = jail.Kind
 )
 
-// NewProvider returns a Provider of the kind in Settings.Sandbox that keeps up to ready sandboxes ready.
-// If warm sandboxes are not possible on this machine, it logs the reason and returns a Provider of
-// cold ones, which are slower but as strictly confined. It returns an error if no sandbox can be
-// made, with what is missing in one line, or if ready exceeds MaxReady.
-func NewProvider(ctx context.Context, host *Host, ready int, logger *slog.Logger) (Provider, error) {
+// MaxReady is the most sandboxes that a Provider keeps ready.
+const MaxReady = zygote.MaxReady
+
+// Open prepares this machine for sandboxes. The error names what is missing if sandboxes cannot be held to their limits.
+// The caller must close the Host, after the Provider.
+func Open(ctx context.Context, settings Settings) (*host.Host, error) {
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	return host.Open(ctx, settings.Settings, settings.Zygote.Packages())
+}
+
+// NewProvider returns a Provider of the kind in settings.Sandbox that keeps up to ready sandboxes ready. If warm
+// sandboxes are not possible on this machine, it logs the reason and returns a Provider of cold ones, which are slower
+// but as strictly confined. It returns an error if no sandbox can be made, with what is missing in one line, or if ready
+// exceeds MaxReady.
+func NewProvider(ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger) (Provider, error) {
 	if ready > MaxReady {
 		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; start more workers instead", ready, MaxReady)
 	}
-	host.logUnremovableGroups(logger)
-	if host.settings.Sandbox == KindWarm {
-		host.logMissingPackages(logger)
-		warm, err := NewWarm(ctx, host, ready, logger)
+	if h.Cgroups != nil && len(h.Cgroups.Unremovable()) > 0 {
+		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.Cgroups.Unremovable())
+	}
+	cold, err := jail.NewProvider(h, logger)
+	if err != nil {
+		return nil, err
+	}
+	if settings.Sandbox == KindWarm {
+		zygotes, sentences := settings.Zygote.WithoutMissing(h.MissingPackages, h.Settings.Python)
+		for _, sentence := range sentences {
+			logger.Error("a package cannot be preloaded", "reason", sentence)
+		}
+		warm, err := zygote.NewProvider(ctx, h, zygotes, ready, logger)
 		if err == nil {
 			return warm, nil
 		}
 		logger.Warn("warm sandboxes are not possible here; going on with cold ones", "reason", err)
 	}
-	cold := NewCold(host, logger)
 	trial, err := cold.Acquire(ctx, "")
 	if err != nil {
-		return nil, host.settings.explain(err)
+		return nil, h.Explain(err)
 	}
 	trial.Discard()
 	return cold, nil
 }
-
-// explain prefixes an error from starting a sandbox with what is missing.
-func (s Settings) explain(err error) error {
-	if missing := s.missingRights(); missing != "" {
-		return fmt.Errorf("%s (%w)", missing, err)
-	}
-	return err
-}
-
-// Kind implements Provider.
-func (*Cold) Kind() string { return KindCold }
-
-// Close implements Provider; Cold keeps nothing ready.
-func (*Cold) Close() {}
-
-// Kind implements Provider.
-func (*Warm) Kind() string { return KindWarm }

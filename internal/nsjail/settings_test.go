@@ -3,21 +3,14 @@ package nsjail
 import (
 	"testing"
 
-	"github.com/alecthomas/kong"
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/sandboxtest"
 )
 
-// defaultSettings returns the settings of a worker without flags and environment.
-func defaultSettings(t testing.TB) Settings {
-	t.Helper()
-	var cli struct {
-		Settings `embed:""`
+// TestSettingsDefaults checks the settings against the domain's defaults.
+func TestSettingsDefaults(t *testing.T) {
+	t.Parallel()
+	if got := sandboxtest.Defaults[Settings](t).Limits(); got != jobs.DefaultLimits() {
+		t.Errorf("settings give %+v, the domain %+v", got, jobs.DefaultLimits())
 	}
-	parser, err := kong.New(&cli, kong.Vars{"prefix": DefaultPrefix()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := parser.Parse(nil); err != nil {
-		t.Fatal(err)
-	}
-	return cli.Settings
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/sandboxtest"
 )
 
 // nobody is the unprivileged user that the worker runs as.
@@ -52,7 +53,7 @@ func TestUnprivileged(t *testing.T) {
 }
 
 func testUnprivileged(t *testing.T, provider Provider) {
-	o := run(t, provider, lookInside)
+	o := sandboxtest.Run(t, provider, lookInside)
 	if o.Failure != nil {
 		t.Fatalf("%+v", *o.Failure)
 	}
@@ -77,8 +78,8 @@ func testUnprivileged(t *testing.T, provider Provider) {
 		"def main(): return len(bytearray(500 << 20))":                         jobs.CodeException,
 		"import ctypes\ndef main(): assert ctypes.CDLL(None).unshare(1 << 28)": "",
 	} {
-		if o := run(t, provider, script); code(o) != want {
-			t.Errorf("%q: got %q, want %q: %+v", script, code(o), want, o.Failure)
+		if o := sandboxtest.Run(t, provider, script); sandboxtest.Code(o) != want {
+			t.Errorf("%q: got %q, want %q: %+v", script, sandboxtest.Code(o), want, o.Failure)
 		}
 	}
 }

@@ -38,7 +38,7 @@ import (
 	"syscall"
 	"time"
 
-	"cellblock/internal/nsjail"
+	"cellblock/internal/nsjail/host"
 	"cellblock/test/results"
 	"cellblock/test/stack"
 )
@@ -96,8 +96,8 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.round, "round", 4*time.Second, "length of each of the speed measurement's rounds (1s to 10m)")
 	flags.StringVar(&o.out, "out", "test/bench/results.jsonl",
 		"file to append the result to, as one line of JSON; empty: none")
-	flags.StringVar(&o.python, "python", nsjail.DefaultPrefix()+"/bin/python3", "the sandbox's interpreter")
-	flags.StringVar(&o.nsjail, "nsjail", nsjail.DefaultPrefix()+"/bin/nsjail", "nsjail's executable")
+	flags.StringVar(&o.python, "python", host.DefaultPrefix()+"/bin/python3", "the sandbox's interpreter")
+	flags.StringVar(&o.nsjail, "nsjail", host.DefaultPrefix()+"/bin/nsjail", "nsjail's executable")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"cellblock/internal/nsjail"
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/zygote"
 	"cellblock/test/stack"
 )
 
@@ -140,7 +142,7 @@ func openProvider(ctx context.Context, o options, ready int) (nsjail.Provider, f
 	var settings struct {
 		Sandbox nsjail.Settings `embed:""`
 	}
-	parser, err := kong.New(&settings, kong.Vars{"prefix": nsjail.DefaultPrefix()})
+	parser, err := kong.New(&settings, kong.Vars{"prefix": host.DefaultPrefix()})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +153,7 @@ func openProvider(ctx context.Context, o options, ready int) (nsjail.Provider, f
 	if err != nil {
 		return nil, nil, err
 	}
-	provider, err := nsjail.NewWarm(ctx, host, ready, slog.New(slog.DiscardHandler))
+	provider, err := zygote.NewProvider(ctx, host, settings.Sandbox.Zygote, ready, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}

@@ -85,7 +85,7 @@ func openSandboxes(
 	}
 	// Without it, cgroups and the run directory would stay. Waits for the kernel to end killed sandboxes.
 	cleanups.Add("sandbox host", sandboxBound, host.Close)
-	provider, err := nsjail.NewProvider(ctx, host, settings.Worker.Slots(), logger)
+	provider, err := nsjail.NewProvider(ctx, host, settings.Sandbox, settings.Worker.Slots(), logger)
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
 	}

@@ -151,7 +151,8 @@ func (h *Hierarchy) sweep() error {
 	return nil
 }
 
-// Group is the control group of one job. The caller must call Remove.
+// Group is the control group of one job. The caller must call Remove. A nil Group stands for a machine on which cgroups
+// cannot be used: it has no cgroup.procs files, and nothing to remove.
 type Group struct {
 	version version
 	dirs    []string
@@ -179,6 +180,9 @@ func (g *Group) Limit(limits Limits) error { return g.version.limit(g.dirs, limi
 // OpenProcs opens the cgroup.procs files, to which a process writes "0" to join. The caller closes
 // them.
 func (g *Group) OpenProcs() ([]*os.File, error) {
+	if g == nil {
+		return nil, nil
+	}
 	files := make([]*os.File, 0, len(g.dirs))
 	for _, dir := range g.dirs {
 		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
@@ -228,6 +232,9 @@ const removeBound = 2 * time.Second
 
 // Remove deletes the group. It waits up to removeBound for its last processes to be reaped.
 func (g *Group) Remove(ctx context.Context) error {
+	if g == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, removeBound)
 	defer cancel()
 	var errs []error

@@ -49,7 +49,7 @@ type Task struct {
 	Args    jsontext.Value    `json:"args,omitzero"`
 	Stdin   string            `json:"stdin,omitzero"`
 	Env     map[string]string `json:"env,omitzero"`
-	Rlimits map[string]uint64 `json:"rlimits,omitzero"`
+	Rlimits map[int]uint64    `json:"rlimits,omitzero"`
 }
 
 // Report is what the runner sent about how the script ended: a Result or a Failure. User code can forge it.

@@ -17,7 +17,7 @@ const (
 	policy  = "internal/nsjail/seccomp/policy.go"
 	confine = "runner/confine.py"
 	config  = "nsjail.cfg"
-	plan    = "internal/nsjail/plan.go"
+	limits  = "internal/nsjail/sandbox/limits.go"
 	v1      = "internal/nsjail/cgroup/v1.go"
 	v2      = "internal/nsjail/cgroup/v2.go"
 	frames  = "internal/nsjail/wire/frames.go"
@@ -63,7 +63,7 @@ var mutants = []mutant{
 	{"shared random state", []edit{{confine, "        _reseed(plan)\n", ""}}, "warm", "TestNoSharedNumbers"},
 	{"user namespaces below a zygote", []edit{{confine, "        _forbid_user_namespaces()\n", ""}}, "warm", "TestSecondLock"},
 	{"no limit on files", []edit{
-		{plan, "	set(unix.RLIMIT_FSIZE, uint64(writtenBytes(l)))\n", ""}, {"runner/job.py", "        _setrlimit(_RLIMIT_FSIZE, (size, size))\n", "        pass\n"},
+		{limits, "unix.RLIMIT_FSIZE: uint64(maxFileBytes(l)), ", ""}, {"runner/job.py", "        _setrlimit(_RLIMIT_FSIZE, (size, size))\n", "        pass\n"},
 	}, "warm", attempt("resources/sparse_file")},
 	{"a limit on files that is not lowered", []edit{{"runner/job.py", "        _setrlimit(_RLIMIT_FSIZE, (size, size))\n", "        pass\n"}}, "warm", attempt("kernel/raise_limits")},
 	{"variables before the limits", []edit{{"runner/inputs.py", "    # Last: these limits do not", "    set_environment(request.get(\"env\", {}))\n    # Last: these limits do not"}}, "warm", attempt("inputs/code_before_the_limits")},
@@ -75,18 +75,18 @@ var mutants = []mutant{
 	{"outputs without number", []edit{{"internal/nsjail/wire/output_files.go", "if len(files) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
 	{"names as they come", []edit{{"internal/nsjail/wire/output_files.go", "safe := names.Sanitize(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
 	{"paths that nobody checks", []edit{{"internal/jobs/files.go", "if err := CheckPath(file.Path); err != nil {", "if err := CheckPath(file.Path); err != nil && false {"}}, "warm", attempt("inputs/path_dotdot")},
-	{"no limit on descriptors", []edit{{plan, "set(unix.RLIMIT_NOFILE, uint64(l.OpenFiles))", "set(unix.RLIMIT_NOFILE, 1024)"}}, "warm", attempt("resources/descriptors")},
-	{"no rlimit on processes", []edit{{plan, "	set(unix.RLIMIT_NPROC, uint64(processes))\n", "	_ = processes\n"}}, "warm", attempt("kernel/raise_limits")},
+	{"no limit on descriptors", []edit{{limits, "unix.RLIMIT_NOFILE: uint64(l.OpenFiles)", "unix.RLIMIT_NOFILE: 1024"}}, "warm", attempt("resources/descriptors")},
+	{"no rlimit on processes", []edit{{limits, ", unix.RLIMIT_NPROC: processes,", ","}}, "warm", attempt("kernel/raise_limits")},
 
 	// how a cold sandbox is confined
 	{"a mount that is writable", []edit{{config, `src: "/usr/lib" dst: "/usr/lib" is_bind: true`, `src: "/usr/lib" dst: "/usr/lib" is_bind: true rw: true`}}, "cold", attempt("files/read_only_mounts")},
 	{"a mount of the machine", []edit{{config, `mount { src: "/bin" dst`, `mount { src: "/etc" dst: "/mnt" is_bind: true }` + "\n" + `mount { src: "/bin" dst`}}, "cold", attempt("files/host_paths")},
 	{"devices that can be changed", []edit{{config, `src: "/dev/null" dst: "/dev/null" is_bind: true nosuid`, `src: "/dev/null" dst: "/dev/null" is_bind: true rw: true nosuid`}}, "warm", attempt("files/write_everywhere")},
-	{"setuid on mounts", []edit{{"internal/nsjail/config.go", "is_bind: true nosuid: true nodev: true }", "is_bind: true }"}}, "cold", attempt("files/read_only_mounts")},
+	{"setuid on mounts", []edit{{"internal/nsjail/jail/config.go", "is_bind: true nosuid: true nodev: true }", "is_bind: true }"}}, "cold", attempt("files/read_only_mounts")},
 	{"the machine's network", []edit{{config, "iface_no_lo: true", "clone_newnet: false"}}, "cold", "TestOwnNamespaces"},
 	{"the machine's ipc", []edit{{config, "iface_no_lo: true", "iface_no_lo: true\nclone_newipc: false"}}, "cold", "TestOwnNamespaces"},
 	{"a process 1 that can be read", []edit{{"runner/supervisor.py", "(_PR_SET_DUMPABLE, 0)", "(_PR_SET_DUMPABLE, 1)"}}, "cold", attempt("files/proc_of_others")},
-	{"the worker's environment", []edit{{config, "keep_env: false", "keep_env: true"}, {"internal/nsjail/jail.go", "j.cmd.Env = []string{}", "j.cmd.Env = os.Environ()"}}, "cold", attempt("secrets/environment")},
+	{"the worker's environment", []edit{{config, "keep_env: false", "keep_env: true"}, {"internal/nsjail/jail/process.go", "p.cmd.Env = []string{}", "p.cmd.Env = os.Environ()"}}, "cold", attempt("secrets/environment")},
 
 	// cgroups
 	{"no memory limit", []edit{{v1, `write(memory, "memory.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.limit_in_bytes", 1<<40)`}, {v1, `write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.memsw.limit_in_bytes", 1<<40)`}, {v2, `write(dir, "memory.max", l.MemoryBytes)`, `write(dir, "memory.max", 1<<40)`}}, "warm", attempt("resources/memory")},
@@ -94,11 +94,11 @@ var mutants = []mutant{
 	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}}, "warm", attempt("processes/count")},
 
 	// what the worker accepts
-	{"the report wins", []edit{{"internal/nsjail/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
-	{"an exit status before it is final", []edit{{"internal/nsjail/exit_watcher.go", "	if err != nil || !first.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
+	{"the report wins", []edit{{"internal/nsjail/sandbox/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
+	{"an exit status before it is final", []edit{{"internal/nsjail/sandbox/exit_watcher.go", "	if err != nil || !first.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"any code is taken", []edit{{frames, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
 	{"any field is taken", []edit{{frames, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
-	{"descriptors in flight", []edit{{"internal/nsjail/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
-	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
+	{"descriptors in flight", []edit{{"internal/nsjail/sandbox/sandbox.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox/sandbox.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
+	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox/sandbox.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
 	{"results without bound", []edit{{frames, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},
 }

@@ -1,0 +1,173 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/owndir"
+	"cellblock/runner"
+)
+
+// Host holds what sandboxes need of this machine: files, user ids and cgroups. A worker opens one and closes it when it
+// ends. Its fields must not be changed.
+type Host struct {
+	Settings Settings
+	Limits   jobs.Limits
+	Slot     *Slot
+	// Cgroups is nil if cgroups cannot be used; cgroupsError is the reason.
+	Cgroups      *cgroup.Hierarchy
+	cgroupsError error
+	// Dir is the worker's own directory, readable by every user id.
+	Dir string
+	// PythonDirs are the directories of the interpreter that sandboxes must see.
+	PythonDirs []string
+	// MissingPackages are those of the packages that Open was asked for which are not installed.
+	MissingPackages []string
+	// Teardowns run after the verdicts of the jobs.
+	Teardowns Teardowns
+	lastGroup atomic.Uint64
+}
+
+// Open prepares this machine for sandboxes, and finds out which of the packages are not installed. The error names
+// what is missing if sandboxes cannot be held to their limits. The caller must close the Host.
+func Open(ctx context.Context, settings Settings, packages []string) (_ *Host, err error) {
+	h := &Host{Settings: settings, Limits: settings.Limits(), Teardowns: newTeardowns()}
+	// Group names count from the current time, since a killed worker may have left groups.
+	h.lastGroup.Store(uint64(time.Now().UnixMicro()))
+	if err := settings.Validate(); err != nil {
+		return nil, err
+	}
+	python, err := queryInterpreter(ctx, settings.Python, packages)
+	if err != nil {
+		return nil, err
+	}
+	h.MissingPackages = python.Missing
+	if h.PythonDirs, err = python.mounts(); err != nil {
+		return nil, err
+	}
+	runDir := settings.runDir()
+	if err := owndir.Make(runDir, 0o755); err != nil {
+		return nil, fmt.Errorf("RUN_DIR: %w; choose a folder of this user's own", err)
+	}
+	if h.Slot, err = newSlot(runDir, settings.UIDBase); err != nil {
+		return nil, fmt.Errorf("acquire a slot among this machine's workers: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if os.Geteuid() == 0 {
+		// Where even root may not mount, sandboxes do not start, and Explain reports why.
+		_ = uncoverProc(runDir)
+	}
+	h.Cgroups, h.cgroupsError = cgroup.Open(h.Slot.GroupName())
+	if h.cgroupsError != nil && settings.RequireCgroups {
+		return nil, fmt.Errorf("cgroups are required and cannot be used: %w", h.cgroupsError)
+	}
+	h.Dir = filepath.Join(runDir, "worker-"+strconv.Itoa(h.Slot.Number))
+	return h, h.writeFiles(ctx)
+}
+
+// CgroupVersion returns the cgroup version in use, or the reason why cgroups cannot be used.
+func (h *Host) CgroupVersion() (string, error) {
+	if h.Cgroups == nil {
+		return "", h.cgroupsError
+	}
+	return h.Cgroups.Version(), nil
+}
+
+// Close waits for the teardowns that still run and releases what Open acquired. Every sandbox must
+// have been run or discarded.
+func (h *Host) Close() error {
+	h.Teardowns.wait()
+	var errs []error
+	if h.Cgroups != nil {
+		errs = append(errs, h.Cgroups.Close())
+	}
+	if h.Dir != "" {
+		errs = append(errs, os.RemoveAll(h.Dir))
+	}
+	return errors.Join(append(errs, h.Slot.close())...)
+}
+
+func (s Settings) runDir() string {
+	switch {
+	case s.RunDir != "":
+		return s.RunDir
+	case os.Geteuid() == 0:
+		return "/run/cellblock"
+	default:
+		return filepath.Join(os.TempDir(), "cellblock-"+strconv.Itoa(os.Geteuid()))
+	}
+}
+
+// RunnerDir returns the directory of the runner's files.
+func (h *Host) RunnerDir() string { return filepath.Join(h.Dir, "runner") }
+
+// NewGroup creates a cgroup whose name begins with prefix and is unique. It returns nil if cgroups are not in use. The
+// caller must remove it.
+func (h *Host) NewGroup(prefix string, limits cgroup.Limits) (*cgroup.Group, error) {
+	if h.Cgroups == nil {
+		return nil, nil
+	}
+	return h.Cgroups.New(prefix+"-"+strconv.FormatUint(h.lastGroup.Add(1), 10), limits)
+}
+
+// writeFiles writes the runner to the directory from which nsjail mounts it, readable by every user id.
+func (h *Host) writeFiles(ctx context.Context) error {
+	if err := os.RemoveAll(h.Dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(h.RunnerDir(), 0o755); err != nil {
+		return err
+	}
+	if err := copyFiles(runner.Files, h.RunnerDir()); err != nil {
+		return err
+	}
+	return h.compileRunner(ctx)
+}
+
+func copyFiles(from fs.FS, to string) error {
+	entries, err := fs.ReadDir(from, ".")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		content, err := fs.ReadFile(from, entry.Name())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, entry.Name()), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pythonBound is how long one run of the interpreter may take when the worker starts.
+const pythonBound = 30 * time.Second
+
+// compileRunner compiles the runner once. Sandboxes mount its directory read-only and would compile
+// it each time.
+func (h *Host) compileRunner(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pythonBound)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, h.Settings.Python, "-I", "-m", "compileall", "-q", //nolint:gosec // the operator's interpreter
+		"--invalidation-mode", "unchecked-hash", h.RunnerDir()).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("compile the runner: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}

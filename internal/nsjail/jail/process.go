@@ -1,0 +1,86 @@
+package jail
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is a running nsjail and the processes inside it.
+type Process struct {
+	cmd *exec.Cmd
+	// Gone is closed once nsjail is reaped. Then every process of its pid namespace is dead: nsjail waits for pid 1, and
+	// the kernel ends pid 1 last (pid_namespaces(7)).
+	Gone <-chan struct{}
+
+	mu    sync.Mutex
+	pidfd int // of pid 1 inside; -1 until known
+}
+
+// Start starts nsjail with the command line args and the descriptors extra, from 3 on. The kernel kills it when this
+// program dies: Pdeathsig depends on the thread that forked, so one thread waits until nsjail exits. The caller must
+// call Kill, and Close after Gone.
+func Start(args []string, stdout, stderr *os.File, extra []*os.File) (*Process, error) {
+	gone := make(chan struct{})
+	p := &Process{cmd: exec.Command(args[0], args[1:]...), Gone: gone, pidfd: -1} //nolint:gosec,noctx // argv is ours; Kill ends it
+	p.cmd.Env = []string{}
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = stdout, stderr, extra
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait()
+		}
+		close(gone)
+	}()
+	return p, <-started
+}
+
+// PID returns the process id of nsjail.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Watch opens pid 1, by its process id outside, so that Kill reaches it directly.
+func (p *Process) Watch(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pidfd = fd
+	return nil
+}
+
+// Kill kills every process inside: when pid 1 dies, the kernel kills its namespace. It may be called at any time and
+// more than once.
+func (p *Process) Kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pidfd >= 0 {
+		err := unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
+		if err == nil || errors.Is(err, unix.ESRCH) {
+			return
+		}
+	}
+	// nsjail's child asked the kernel to be killed with it (PR_SET_PDEATHSIG).
+	_ = p.cmd.Process.Kill()
+}
+
+// Close releases what Watch opened.
+func (p *Process) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pidfd >= 0 {
+		_ = unix.Close(p.pidfd)
+		p.pidfd = -1
+	}
+}

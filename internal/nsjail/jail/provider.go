@@ -1,0 +1,166 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/seccomp"
+	"cellblock/internal/nsjail/wire"
+)
+
+// Provider makes cold sandboxes: one nsjail for each job. It is safe for concurrent use.
+type Provider struct {
+	host   *host.Host
+	logger *slog.Logger
+}
+
+// NewProvider writes the nsjail configuration of cold sandboxes into the directory of the host, which must be closed
+// after the last sandbox is gone.
+func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
+	config, err := MachineConfig(h, seccomp.Kafel(seccomp.Arch(runtime.GOARCH)))
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{host: h, logger: logger}
+	return p, os.WriteFile(p.configPath(), []byte(config), 0o644)
+}
+
+// Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for startBound at most. The script
+// makes no difference. The caller owns the sandbox and must call Run or Discard.
+func (p *Provider) Acquire(ctx context.Context, _ string) (*sandbox.Sandbox, error) {
+	ctx, cancel := context.WithTimeout(ctx, startBound)
+	defer cancel()
+	id, err := p.host.Slot.Acquire()
+	if err != nil {
+		return nil, fmt.Errorf("start a sandbox: %w", err)
+	}
+	s, err := p.launch(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("start a sandbox: %w", err)
+	}
+	return s, nil
+}
+
+// Kind is the kind of the sandboxes made here.
+const Kind = "cold"
+
+// Kind implements nsjail.Provider.
+func (*Provider) Kind() string { return Kind }
+
+// Close does nothing: no sandbox is kept ready.
+func (*Provider) Close() {}
+
+func (p *Provider) configPath() string { return filepath.Join(p.host.Dir, "nsjail.cfg") }
+
+// launch takes ownership of the id and releases it once the sandbox is gone or did not start.
+func (p *Provider) launch(ctx context.Context, id int) (_ *sandbox.Sandbox, err error) {
+	release, started := func() { p.host.Slot.Release(id) }, false
+	defer func() {
+		if !started {
+			release()
+		}
+	}()
+	limits := p.host.Limits
+	group, err := p.host.NewGroup("job", sandbox.GroupLimits(limits, overheadProcesses))
+	if err != nil {
+		return nil, err
+	}
+	inner, outer, err := sandbox.Connect(group, id)
+	if err != nil {
+		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
+	}
+	defer inner.Close()
+	processes, err := startProcesses(argv(launch{
+		Nsjail: p.host.Settings.Nsjail, ConfigFile: p.configPath(), Python: p.host.Settings.Python,
+		OutsideUID: id, Limits: limits, Cgroups: len(inner.Procs),
+	}), inner)
+	if err != nil {
+		outer.Close()
+		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
+	}
+	started = true
+	inner.Close() // so that EOF comes when the process exits
+	s := sandbox.New(sandbox.Config{
+		Limits: limits, Processes: processes, Ends: outer, Group: group, OverheadProcesses: overheadProcesses,
+		Release: release, StartTeardown: p.host.Teardowns.Start, Logger: p.logger,
+	})
+	if err := s.AwaitReady(ctx, processes.awaitSupervisor); err != nil {
+		s.Discard()
+		return nil, fmt.Errorf("%w; nsjail printed: %q", err, processes.nsjailOutput())
+	}
+	return s, nil
+}
+
+// processes is one nsjail and the status socket of its supervisor. It implements sandbox.ProcessTree.
+type processes struct {
+	jail   *Process
+	status *net.UnixConn
+	// log is the output of nsjail itself; empty unless nsjail reports an error.
+	log *sandbox.Output
+}
+
+// MaxLogBytes is how much of nsjail's own output is kept for error messages.
+const MaxLogBytes = 4096
+
+func startProcesses(args []string, inner *sandbox.InnerEnds) (*processes, error) {
+	status, statusIn, err := wire.Socketpair(unix.SOCK_STREAM, true)
+	if err != nil {
+		return nil, err
+	}
+	defer statusIn.Close()
+	log, logIn, err := os.Pipe()
+	if err != nil {
+		_ = status.Close()
+		return nil, err
+	}
+	defer logIn.Close()
+	extra := append([]*os.File{inner.Channel, statusIn}, inner.Procs...)
+	jail, err := Start(args, inner.Stdout, inner.Stderr, append(extra, logIn))
+	if err != nil {
+		_ = status.Close()
+		_ = log.Close()
+		return nil, err
+	}
+	return &processes{jail: jail, status: status, log: sandbox.Collect(log, MaxLogBytes, nil)}, nil
+}
+
+func (p *processes) awaitSupervisor(deadline time.Time) error {
+	_ = p.status.SetReadDeadline(deadline)
+	pid, err := wire.ReadSupervisorReady(p.status)
+	if err != nil {
+		return fmt.Errorf("wait for the supervisor: %w", err)
+	}
+	if err := p.jail.Watch(pid); err != nil {
+		return fmt.Errorf("watch pid 1: %w", err)
+	}
+	return p.status.SetReadDeadline(time.Time{})
+}
+
+func (p *processes) Kill()                       { p.jail.Kill() }
+func (p *processes) Dead() <-chan struct{}       { return p.jail.Gone }
+func (p *processes) ExitStatus() wire.ExitStatus { return wire.ReadExitStatus(p.status) }
+
+// EarlyExitStatus implements sandbox.ProcessTree. It always returns false: only the supervisor can see the script's
+// process.
+func (p *processes) EarlyExitStatus() (syscall.WaitStatus, bool) { return 0, false }
+
+func (p *processes) Close() {
+	p.jail.Close()
+	_ = p.status.Close()
+	p.log.Stop()
+}
+
+// nsjailOutput returns nsjail's own output. The processes must be closed.
+func (p *processes) nsjailOutput() string { return p.log.Text() }

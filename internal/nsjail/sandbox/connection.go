@@ -1,0 +1,85 @@
+package sandbox
+
+import (
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/wire"
+)
+
+// OuterEnds are the worker's ends of its connections to a sandbox.
+type OuterEnds struct {
+	channel        *net.UnixConn
+	stdout, stderr *os.File
+}
+
+// InnerEnds are the sandbox's ends, and the cgroup.procs files through which it joins its cgroup.
+type InnerEnds struct {
+	Channel, Stdout, Stderr *os.File
+	Procs                   []*os.File
+}
+
+// Connect opens the connections to a sandbox whose user id outside is id. group may be nil. The caller owns both ends: it
+// must close the inner ones once the processes of the sandbox have them, and the outer ones unless it calls New.
+func Connect(group *cgroup.Group, id int) (_ *InnerEnds, _ *OuterEnds, err error) {
+	inner, outer := &InnerEnds{}, &OuterEnds{}
+	defer func() {
+		if err != nil {
+			inner.Close()
+			outer.Close()
+		}
+	}()
+	if outer.channel, inner.Channel, err = wire.Socketpair(unix.SOCK_STREAM, false); err != nil {
+		return nil, nil, err
+	}
+	if outer.stdout, inner.Stdout, err = pipe(id); err != nil {
+		return nil, nil, err
+	}
+	if outer.stderr, inner.Stderr, err = pipe(id); err != nil {
+		return nil, nil, err
+	}
+	inner.Procs, err = group.OpenProcs()
+	return inner, outer, err
+}
+
+// pipe returns a pipe that belongs to the job's user, so that the job can open /dev/stdout.
+func pipe(id int) (outer, inner *os.File, err error) {
+	outer, inner, err = os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := inner.Chown(id, id); err != nil {
+		closeFiles(outer, inner)
+		return nil, nil, err
+	}
+	return outer, inner, nil
+}
+
+// Close closes what is open; it may be called more than once.
+func (e *InnerEnds) Close() {
+	closeFiles(e.Channel, e.Stdout, e.Stderr)
+	closeFiles(e.Procs...)
+}
+
+// Files returns all files: the channel, the outputs, then the cgroup.procs files.
+func (e *InnerEnds) Files() []*os.File {
+	return append([]*os.File{e.Channel, e.Stdout, e.Stderr}, e.Procs...)
+}
+
+// Close closes what is open.
+func (e *OuterEnds) Close() {
+	closeFiles(e.stdout, e.stderr)
+	if e.channel != nil {
+		_ = e.channel.Close()
+	}
+}
+
+// closeFiles closes the files; nil and closed ones are ignored.
+func closeFiles(files ...*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}

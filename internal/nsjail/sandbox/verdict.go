@@ -1,0 +1,207 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/wire"
+)
+
+// cause is why the worker killed a sandbox.
+type cause int
+
+const (
+	notKilled cause = iota
+	killedForWall
+	killedForCPU
+	killedForMemory
+	killedForResult
+	killedByCaller
+)
+
+// allowsFlush reports whether a script ended for this cause may hold output that is not flushed,
+// such as an incomplete line.
+func (c cause) allowsFlush() bool {
+	return c == killedForWall || c == killedForCPU || c == killedByCaller
+}
+
+// evidence is the input of decide. User code can forge report and reportErr only.
+type evidence struct {
+	cause    cause
+	oomKills int
+	// refusals is the number of processes and threads that the cgroup refused to the job.
+	refusedProcesses int
+	exitStatus       wire.ExitStatus
+	// early is true if the script's process was still exiting.
+	exiting bool
+	// cgroups is true if a cgroup counted CPU time and OOM kills.
+	cgroups bool
+
+	report    wire.Report
+	reportErr error
+}
+
+// decide returns how a job failed; nil for success. Enforced causes win over the report. Of two
+// enforced causes, memory wins: the kernel counted it before the worker looked at a clock.
+func decide(e evidence, limits jobs.Limits) *jobs.Failure {
+	if enforced := decideEnforced(e, limits); enforced != nil {
+		return enforced
+	}
+	if e.reportErr == nil {
+		return confirm(e, limits)
+	}
+	return decideSilent(e)
+}
+
+// hintProcesses is the hint of a reported exception that the process limit probably caused.
+const hintProcesses = "the process limit"
+
+// confirm returns the reported failure. It is a process limit if the report has hintProcesses and
+// the cgroup counted refusals: only the runner knows whether a refusal made the script fail, since
+// a script may catch the error, and only the cgroup proves that there was one.
+func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
+	failure := e.report.Failure
+	if failure == nil || failure.Hint != hintProcesses || e.refusedProcesses == 0 {
+		return failure
+	}
+	hit := processLimit(limits)
+	hit.Detail, hit.Traceback = failure.Message, failure.Traceback
+	return hit
+}
+
+func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
+	switch {
+	case e.oomKills > 0 || e.cause == killedForMemory:
+		return memoryLimit(limits)
+	case e.cause == killedForWall:
+		return timeout(limits)
+	case e.cause == killedForCPU || cpuKill(e, limits):
+		return cpuLimit(limits)
+	case filesRefused(e.reportErr):
+		return filesTooLarge(e.reportErr, limits)
+	case e.cause == killedForResult || errors.Is(e.reportErr, wire.ErrResultTooLarge):
+		return resultTooLarge(limits)
+	case e.cause == killedByCaller:
+		return &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled while it ran"}
+	case e.exitStatus.Known && e.exitStatus.Status.Signaled():
+		return killed(e.exitStatus.Status.Signal(), limits)
+	}
+	return nil
+}
+
+// decideSilent decides for a script that ended without a report.
+func decideSilent(e evidence) *jobs.Failure {
+	if !e.exitStatus.Known {
+		return &jobs.Failure{Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault"}
+	}
+	code := e.exitStatus.Status.ExitStatus()
+	failure := &jobs.Failure{
+		Code:     jobs.CodeExit,
+		Message:  fmt.Sprintf("the script ended its own process with exit code %d before main() returned", code),
+		ExitCode: &code,
+	}
+	if errors.Is(e.reportErr, wire.ErrMalformed) {
+		failure.Detail = "something wrote to the channel that carries the result"
+	}
+	return failure
+}
+
+// cpuKill reports whether the kernel ended the script for its CPU time (RLIMIT_CPU). The signal
+// alone proves nothing: a script can send it to itself.
+func cpuKill(e evidence, limits jobs.Limits) bool {
+	if e.cgroups || !e.exitStatus.Known || !e.exitStatus.Status.Signaled() {
+		return false
+	}
+	signal := e.exitStatus.Status.Signal()
+	// RLIMIT_CPU counts ticks, wait4 the real run time; on a busy virtual machine the two differ by
+	// a fifth.
+	enough := limits.CPU - limits.CPU/4
+	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.exitStatus.CPU >= enough
+}
+
+func timeout(l jobs.Limits) *jobs.Failure {
+	return &jobs.Failure{
+		Code:    jobs.CodeTimeout,
+		Message: fmt.Sprintf("the script ran longer than %s s; let it do less, or split the work into several jobs", inSeconds(l.Wall)),
+		Limit:   &jobs.LimitHit{Name: "wall", Value: l.Wall.Seconds(), Unit: "seconds"},
+	}
+}
+
+func cpuLimit(l jobs.Limits) *jobs.Failure {
+	return &jobs.Failure{
+		Code:    jobs.CodeCPULimit,
+		Message: fmt.Sprintf("the script used more than %s s of CPU time; let it do less, or split the work into several jobs", inSeconds(l.CPU)),
+		Limit:   &jobs.LimitHit{Name: "cpu", Value: l.CPU.Seconds(), Unit: "seconds"},
+	}
+}
+
+func memoryLimit(l jobs.Limits) *jobs.Failure {
+	return &jobs.Failure{
+		Code:    jobs.CodeMemoryLimit,
+		Message: fmt.Sprintf("the script used more than %d MiB of memory, files in /tmp included; work on smaller pieces of the data", l.MemoryBytes>>20),
+		Limit:   &jobs.LimitHit{Name: "memory", Value: float64(l.MemoryBytes), Unit: "bytes"},
+	}
+}
+
+func resultTooLarge(l jobs.Limits) *jobs.Failure {
+	return &jobs.Failure{
+		Code:    jobs.CodeResultTooLarge,
+		Message: fmt.Sprintf("main() returned more than %d KiB of JSON; return a summary or a part", l.ResultBytes>>10),
+		Limit:   &jobs.LimitHit{Name: "result", Value: float64(l.ResultBytes), Unit: "bytes"},
+	}
+}
+
+func processLimit(l jobs.Limits) *jobs.Failure {
+	return &jobs.Failure{
+		Code:    jobs.CodeProcessLimit,
+		Message: fmt.Sprintf("the script needed more than %d processes and threads at once; start fewer, or wait for some to end", l.Processes),
+		Limit:   &jobs.LimitHit{Name: "processes", Value: float64(l.Processes), Unit: "count"},
+	}
+}
+
+func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
+	name := unix.SignalName(signal)
+	if name == "" {
+		name = "signal " + strconv.Itoa(int(signal))
+	}
+	failure := &jobs.Failure{
+		Code:    jobs.CodeKilled,
+		Message: fmt.Sprintf("the script's process was ended by %s", name),
+		Signal:  name,
+	}
+	if signal == syscall.SIGXFSZ {
+		// Not a verdict of its own: a script can send itself this signal.
+		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d bytes (LIMIT_FILE_MB)", l.FileBytes)
+	}
+	return failure
+}
+
+func inSeconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
+}
+
+// filesRefused reports whether the script left more in outputs/ than allowed.
+func filesRefused(err error) bool {
+	return err == wire.ErrTooManyFiles || err == wire.ErrFilesTooLarge //nolint:errorlint // ours, and never wrapped
+}
+
+func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
+	if err == wire.ErrTooManyFiles { //nolint:errorlint // likewise
+		return &jobs.Failure{
+			Code:    jobs.CodeFilesTooLarge,
+			Message: fmt.Sprintf("the script left more than %d files in outputs/; leave fewer, or pack them", l.OutputFiles),
+			Limit:   &jobs.LimitHit{Name: "output_files", Value: float64(l.OutputFiles), Unit: "count"},
+		}
+	}
+	return &jobs.Failure{
+		Code:    jobs.CodeFilesTooLarge,
+		Message: fmt.Sprintf("the script left more than %d MiB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
+		Limit:   &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
+	}
+}

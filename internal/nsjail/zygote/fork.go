@@ -1,0 +1,180 @@
+package zygote
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/wire"
+)
+
+// fork is the processes of a warm sandbox: an init process and the job's process, in a pid namespace inside the
+// zygote's. It implements sandbox.ProcessTree.
+type fork struct {
+	zygote  *zygote
+	started chan struct{} // closed once the processes are known or the fork failed
+	gone    chan struct{}
+
+	mu         sync.Mutex
+	initPidfd  int         // pidfd; -1 unless it lives
+	jobPidfd   int         // pidfd; -1 unless it lives
+	pidfdFiles [2]*os.File // job and init as files; readable once the process is dead
+	// exitWatcher reads the job's exit status early; nil if this machine does not allow it.
+	exitWatcher *sandbox.ExitWatcher
+	failed      error
+	status      wire.ExitStatus
+	startOnce   sync.Once
+	endOnce     sync.Once
+}
+
+func newFork(z *zygote) *fork {
+	return &fork{zygote: z, started: make(chan struct{}), gone: make(chan struct{}), initPidfd: -1, jobPidfd: -1}
+}
+
+// handle processes a message of the zygote about this fork.
+func (f *fork) handle(m wire.ControlMessage) {
+	switch {
+	case m.Word == "forked" && len(m.Files) == 2:
+		f.mu.Lock()
+		f.initPidfd, f.jobPidfd = m.Files[0], m.Files[1]
+		f.pidfdFiles = [2]*os.File{os.NewFile(uintptr(f.jobPidfd), "job"), os.NewFile(uintptr(f.initPidfd), "init")}
+		f.mu.Unlock()
+		f.zygote.forkWatchers.Go(f.awaitEnd)
+		f.startOnce.Do(func() { close(f.started) })
+	case m.Word == "ended" && len(m.Numbers) == 3:
+		f.mu.Lock()
+		f.status = wire.ExitStatus{
+			Known: true, Status: syscall.WaitStatus(m.Numbers[0]),
+			CPU: time.Duration(m.Numbers[1]+m.Numbers[2]) * time.Microsecond,
+		}
+		f.mu.Unlock()
+		f.finish(nil)
+	default:
+		m.CloseFiles()
+		f.finish(fmt.Errorf("the zygote reported: %s", m.Text))
+	}
+}
+
+// endReportBound is how long a zygote may take to report the end of a fork.
+const endReportBound = time.Second
+
+// awaitEnd waits for the end of the job's process and then kills the rest of the fork. A zygote that
+// does not report the end within endReportBound hangs and is killed: otherwise, a script that has
+// returned would look like one that exceeds its time. The time that the kernel takes to remove the
+// namespace does not count, since a job can make that long, and killing the zygote kills all its
+// sandboxes.
+func (f *fork) awaitEnd() {
+	awaitExit(f.pidfdFiles[0])
+	f.Kill()
+	_ = f.pidfdFiles[1].SetReadDeadline(time.Now().Add(sandbox.TeardownBound))
+	awaitExit(f.pidfdFiles[1])
+	select {
+	case <-f.gone:
+	case <-time.After(endReportBound):
+		f.zygote.logger.Error("a zygote hangs; it is killed", "bound", endReportBound)
+		f.zygote.jail.Kill()
+	}
+}
+
+// awaitExit blocks until the process behind a pidfd is dead, the file is closed, or its read
+// deadline passes.
+func awaitExit(pidfd *os.File) {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Read(func(fd uintptr) bool { return sandbox.Exited(int(fd)) })
+}
+
+// lost ends the fork because its zygote is gone.
+func (f *fork) lost() { f.finish(errors.New("the zygote is gone")) }
+
+func (f *fork) finish(failed error) {
+	f.endOnce.Do(func() {
+		f.mu.Lock()
+		f.failed = failed
+		f.mu.Unlock()
+		f.startOnce.Do(func() { close(f.started) })
+		close(f.gone)
+	})
+}
+
+// awaitStart blocks until the zygote reported the fork's processes or its failure.
+func (f *fork) awaitStart(deadline time.Time) error {
+	select {
+	case <-f.started:
+	case <-time.After(time.Until(deadline)):
+		return fmt.Errorf("the zygote did not fork: %w", os.ErrDeadlineExceeded)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
+func (f *fork) Dead() <-chan struct{} { return f.gone }
+
+// alive reports whether the job's process is alive. It asks the kernel: when a zygote dies, its
+// forks die with it, before gone is closed for each of them.
+func (f *fork) alive() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.jobPidfd >= 0 && !sandbox.Exited(f.jobPidfd)
+}
+
+// watchExit enables EarlyExitStatus where this machine supports it. The process must wait for its script.
+func (f *fork) watchExit() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.jobPidfd >= 0 {
+		f.exitWatcher, _ = sandbox.NewExitWatcher(f.jobPidfd)
+	}
+}
+
+func (f *fork) EarlyExitStatus() (syscall.WaitStatus, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.exitWatcher == nil {
+		return 0, false
+	}
+	return f.exitWatcher.ExitStatus()
+}
+
+func (f *fork) ExitStatus() wire.ExitStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.status
+}
+
+// Kill kills the job's process, for whose end the zygote waits, and then the init, with which the
+// kernel kills the whole pid namespace.
+func (f *fork) Kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fd := range []int{f.jobPidfd, f.initPidfd} {
+		if fd >= 0 {
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		}
+	}
+}
+
+func (f *fork) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.initPidfd < 0 {
+		return
+	}
+	for _, file := range f.pidfdFiles {
+		_ = file.Close()
+	}
+	if f.exitWatcher != nil {
+		f.exitWatcher.Close()
+		f.exitWatcher = nil
+	}
+	f.initPidfd, f.jobPidfd = -1, -1
+}

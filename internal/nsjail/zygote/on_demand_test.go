@@ -1,0 +1,42 @@
+package zygote
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/nsjail/sandboxtest"
+)
+
+// A script that names a package of the on-demand zygote runs at once, with the package preloaded or
+// not. Soon it is preloaded.
+func TestOnDemandZygote(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *settings) { s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"numpy"} })
+	const script = "import sys\ndef main(): return 'numpy' in sys.modules"
+	if sandboxtest.Value[bool](t, warm, script) {
+		t.Error("it was loaded before a script named it")
+	}
+	for deadline := time.Now().Add(30 * time.Second); !sandboxtest.Value[bool](t, warm, script); {
+		if time.Now().After(deadline) {
+			t.Fatal("the zygote does not come")
+		}
+	}
+}
+
+// If the zygote cannot start, scripts that name its package run as others do.
+func TestOnDemandZygoteThatCannotStart(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *settings) { s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"no_such_package"} })
+	for range 3 {
+		if got := sandboxtest.Value[int](t, warm, "def main():\n    # no_such_package\n    return 7"); got != 7 {
+			t.Errorf("got %d", got)
+		}
+	}
+}
+
+// close does not wait for a zygote that is about to start.
+func TestOnDemandZygoteIsClosedWhileItStarts(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *settings) { s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"pandas"} })
+	sandboxtest.Value[int](t, warm, "def main():\n    # pandas\n    return 7")
+}

@@ -1,0 +1,346 @@
+package zygote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/sandbox"
+)
+
+// poolConfig is what a pool needs to start zygotes.
+type poolConfig struct {
+	host     *host.Host
+	settings Settings
+	packages []string
+	// size is the number of sandboxes to keep ready, at least 1.
+	size   int
+	logger *slog.Logger
+}
+
+// pool keeps one zygote alive and some of its forks ready. A zygote that reached its number of
+// forks serves until its successor has made a first one.
+type pool struct {
+	poolConfig
+	// ready is unbuffered: each ready sandbox is owned by a goroutine, which replaces it when its
+	// zygote retires or dies.
+	ready chan *readySandbox
+	// forkLimiter bounds how many forks are made at once.
+	forkLimiter chan struct{}
+	stop        context.CancelFunc
+	loops       sync.WaitGroup
+
+	mu      sync.Mutex
+	current *zygote
+	// currentChanged is closed when current changes.
+	currentChanged chan struct{}
+}
+
+// readySandbox is a sandbox that waits for its script, and its processes.
+type readySandbox struct {
+	*sandbox.Sandbox
+	fork *fork
+}
+
+const (
+	// acquireBound is how long a job waits for a ready sandbox. That is long enough to replace a
+	// zygote that died.
+	acquireBound = 60 * time.Second
+	// maxConcurrentForks is how many forks are made at once: one waits for the kernel while the
+	// other computes.
+	maxConcurrentForks = 2
+	// firstRetry and longestRetry bound the pauses after a zygote or a sandbox could not be made.
+	firstRetry   = 100 * time.Millisecond
+	longestRetry = 5 * time.Second
+)
+
+// errHost marks errors of preparing a sandbox that the zygote did not cause.
+var errHost = errors.New("the machine lacks what a sandbox needs")
+
+// newPool starts a pool. It returns an error if no sandbox can be made, and leaves nothing behind then.
+func newPool(ctx context.Context, config poolConfig) (*pool, error) {
+	p := &pool{
+		poolConfig: config, ready: make(chan *readySandbox), forkLimiter: make(chan struct{}, maxConcurrentForks),
+		currentChanged: make(chan struct{}),
+	}
+	// Detached from ctx: close ends the pool, after the jobs that still need sandboxes.
+	poolCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = stop
+	z, first, err := p.launch(ctx)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	p.setCurrent(poolCtx, z)
+	p.loops.Go(func() { p.replaceRetiring(poolCtx, z) })
+	p.loops.Go(func() { p.keepReady(poolCtx, first) })
+	for range p.size - 1 {
+		p.loops.Go(func() { p.keepReady(poolCtx, nil) })
+	}
+	return p, nil
+}
+
+// launch starts a zygote and forks a first sandbox, which proves that it works. The caller owns
+// both.
+func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
+	z, err := startZygote(ctx, p.host, p.settings, p.packages, p.logger)
+	if err != nil {
+		return nil, nil, fmt.Errorf("start a zygote: %w", err)
+	}
+	first, err := p.prepare(ctx, z)
+	if err != nil {
+		z.close()
+		return nil, nil, err
+	}
+	return z, first, nil
+}
+
+// acquire returns a live ready sandbox, which the caller owns. It returns an error when ctx is done or
+// after acquireBound.
+func (p *pool) acquire(ctx context.Context) (*readySandbox, error) {
+	bound := time.NewTimer(acquireBound)
+	defer bound.Stop()
+	for {
+		select {
+		case s := <-p.ready:
+			if s.fork.alive() {
+				return s, nil
+			}
+			s.Discard() // its zygote died meanwhile
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-bound.C:
+			return nil, fmt.Errorf("no sandbox became ready within %v", acquireBound)
+		}
+	}
+}
+
+// setCurrent makes z the zygote for new forks. A goroutine closes z once it is retired and its last
+// sandbox is gone.
+func (p *pool) setCurrent(ctx context.Context, z *zygote) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current = z
+	close(p.currentChanged)
+	p.currentChanged = make(chan struct{})
+	p.loops.Go(func() { p.closeWhenIdle(ctx, z) })
+}
+
+// replaceRetiring replaces zygotes that are retiring or dead until ctx is done. A retiring one serves
+// while its successor starts, so jobs do not wait.
+func (p *pool) replaceRetiring(ctx context.Context, z *zygote) {
+	for {
+		select {
+		case <-z.retiring:
+		case <-ctx.Done():
+			return
+		}
+		next := p.launchWithRetry(ctx)
+		if next == nil {
+			return
+		}
+		p.setCurrent(ctx, next)
+		z.retire()
+		z = next
+	}
+}
+
+// launchWithRetry launches the next zygote. It retries until it succeeds; nil when ctx is done.
+func (p *pool) launchWithRetry(ctx context.Context) *zygote {
+	for pause := firstRetry; ctx.Err() == nil; pause = sleepBackoff(ctx, pause) {
+		z, first, err := p.launch(ctx)
+		if err == nil {
+			p.host.Teardowns.Start(first.Discard)
+			return z
+		}
+		if ctx.Err() == nil {
+			p.logger.Error("zygote start failed", "error", err, "again_in", pause)
+		}
+	}
+	return nil
+}
+
+// sleepBackoff sleeps for pause or until ctx is done, and returns the next, longer pause.
+func sleepBackoff(ctx context.Context, pause time.Duration) time.Duration {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+	return min(2*pause, longestRetry)
+}
+
+// keepReady keeps one sandbox ready until ctx is done. It owns s, which may be nil.
+func (p *pool) keepReady(ctx context.Context, s *readySandbox) {
+	for ctx.Err() == nil {
+		if s == nil {
+			s = p.prepareNext(ctx)
+		} else {
+			s = p.offer(ctx, s)
+		}
+	}
+	if s != nil {
+		s.Discard()
+	}
+}
+
+// offer blocks until s is acquired, dead or replaced. If the zygote of s retires, s stays on offer
+// until its replacement is ready, which offer returns; in all other cases it returns nil.
+func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
+	select {
+	case p.ready <- s:
+		return nil
+	case <-s.fork.gone:
+		s.Discard()
+		return nil
+	case <-ctx.Done():
+		s.Discard()
+		return nil
+	case <-s.fork.zygote.retired:
+	}
+	next := make(chan *readySandbox, 1)
+	go func() { next <- p.prepareNext(ctx) }()
+	select {
+	case p.ready <- s:
+		return <-next
+	case <-s.fork.gone:
+		s.Discard()
+		return <-next
+	case fresh := <-next:
+		p.host.Teardowns.Start(s.Discard)
+		return fresh
+	}
+}
+
+// prepareNext forks a sandbox from the current zygote. It retries until it succeeds; nil when ctx
+// is done.
+func (p *pool) prepareNext(ctx context.Context) *readySandbox {
+	pause := firstRetry
+	for {
+		z := p.awaitCurrent(ctx)
+		if z == nil {
+			return nil
+		}
+		s, err := p.prepareLimited(ctx, z)
+		switch {
+		case err == nil:
+			return s
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errRetired): // the zygote was retired since awaitCurrent returned it
+		case errors.Is(err, errHost):
+			p.logger.Error("preparing a sandbox failed", "error", err, "again_in", pause)
+			pause = sleepBackoff(ctx, pause)
+		default:
+			p.logger.Error("a zygote does not fork; it is replaced", "error", err)
+			z.retire()
+		}
+	}
+}
+
+// awaitCurrent returns the zygote to fork from. It blocks while that is retired and not replaced; nil
+// when ctx is done.
+func (p *pool) awaitCurrent(ctx context.Context) *zygote {
+	for {
+		p.mu.Lock()
+		z, replaced := p.current, p.currentChanged
+		p.mu.Unlock()
+		if !z.isRetired() {
+			return z
+		}
+		select {
+		case <-replaced:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (p *pool) prepareLimited(ctx context.Context, z *zygote) (*readySandbox, error) {
+	select {
+	case p.forkLimiter <- struct{}{}:
+		defer func() { <-p.forkLimiter }()
+		return p.prepare(ctx, z)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// closeWhenIdle closes a zygote that is retired once the last of its sandboxes is gone, or when ctx
+// is done. It bounds the wait.
+func (p *pool) closeWhenIdle(ctx context.Context, z *zygote) {
+	defer z.close()
+	select {
+	case <-z.retired:
+	case <-ctx.Done():
+		return
+	}
+	const interval = 100 * time.Millisecond
+	longest := time.NewTimer(acquireBound + p.host.Limits.Wall + sandbox.TeardownBound)
+	defer longest.Stop()
+	for !z.idle() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-longest.C:
+			p.logger.Error("sandboxes of a retired zygote do not end; they are killed")
+			return
+		case <-time.After(interval):
+		}
+	}
+}
+
+// close ends the pool: its zygotes and every sandbox that was not acquired.
+func (p *pool) close() {
+	p.stop()
+	p.loops.Wait()
+}
+
+// prepare forks one ready sandbox from z, within forkBound.
+func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
+	ctx, cancel := context.WithTimeout(ctx, forkBound)
+	defer cancel()
+	group, err := p.host.NewGroup("job", sandbox.GroupLimits(p.host.Limits, 0))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errHost, err)
+	}
+	id, err := p.host.Slot.Acquire()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errHost, err), group.Remove(context.WithoutCancel(ctx)))
+	}
+	inner, outer, err := sandbox.Connect(group, id)
+	if err != nil {
+		p.host.Slot.Release(id)
+		return nil, errors.Join(fmt.Errorf("%w: %w", errHost, err), group.Remove(context.WithoutCancel(ctx)))
+	}
+	defer inner.Close()
+	f, err := z.fork(inner, p.host.Slot.InsideUID(id))
+	if err != nil {
+		outer.Close()
+		p.host.Slot.Release(id)
+		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
+	}
+	inner.Close() // the zygote has its own copies
+	s := sandbox.New(sandbox.Config{
+		Limits: p.host.Limits, Processes: f, Ends: outer, Group: group, Logger: p.logger,
+		StartTeardown: p.host.Teardowns.Start, Release: func() { p.host.Slot.Release(id) },
+	})
+	err = s.AwaitReady(ctx, f.awaitStart)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// The zygote may hang, and the fork with it. Do not wait for the teardown: the caller continues with another
+		// zygote.
+		p.host.Teardowns.Start(s.Discard)
+		return nil, fmt.Errorf("prepare a sandbox: %w", err)
+	}
+	if err != nil {
+		s.Discard()
+		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(s.StderrText()))
+	}
+	f.watchExit()
+	return &readySandbox{s, f}, nil
+}
