@@ -13,8 +13,9 @@
 // neither trace nor read it.
 //
 // It is a few dozen instructions without a libc, assembled here: neither Go nor Python can produce
-// a program that small, and Cellblock builds without a C compiler. If a call fails, the program
-// exits with its position (1, 2 or 3) as the status, and the sandbox ends with it.
+// a program that small, and Cellblock builds without a C compiler. amd64.lst and arm64.lst list them, each with its
+// bytes and its meaning. If a call fails, the program exits with its position (1, 2 or 3) as the status, and the sandbox
+// ends with it.
 package tinyinit
 
 import (

@@ -3,9 +3,11 @@ package tinyinit
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ import (
 )
 
 func TestImageIsAnExecutable(t *testing.T) {
+	t.Parallel()
 	for _, arch := range []string{"amd64", "arm64"} {
 		image, err := Image(arch)
 		if err != nil {
@@ -36,8 +39,46 @@ func TestImageIsAnExecutable(t *testing.T) {
 	}
 }
 
-// TestInitGivesUpEverything runs the program on this machine and reads its status.
-func TestInitGivesUpEverything(t *testing.T) {
+// TestListings compares the listings, which are for readers, with the code of the images: each line has an offset, the
+// bytes there, and the instruction that they are.
+func TestListings(t *testing.T) {
+	t.Parallel()
+	line := regexp.MustCompile(`(?m)^(0x[0-9a-f]{3})  ((?:[0-9a-f]{2} )+) *(\S.*)$`)
+	for _, arch := range []string{"amd64", "arm64"} {
+		image, err := Image(arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listing, err := os.ReadFile(arch + ".lst")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines, matched := strings.Count(string(listing), "\n0x"), line.FindAllSubmatch(listing, -1); len(matched) != lines {
+			t.Errorf("%s: %d of %d lines are instructions", arch, len(matched), lines)
+		}
+		next := codeOffset
+		for _, m := range line.FindAllSubmatch(listing, -1) {
+			var code []byte
+			if _, err := fmt.Sscanf(strings.ReplaceAll(string(m[2]), " ", ""), "%x", &code); err != nil {
+				t.Fatal(err)
+			}
+			if offset := fmt.Sprintf("0x%03x", next); string(m[1]) != offset {
+				t.Fatalf("%s: %s is listed at %s, not at %s", arch, m[3], m[1], offset)
+			}
+			if end := next + len(code); end > len(image) || !bytes.Equal(image[next:end], code) {
+				t.Fatalf("%s: at %s the image has other bytes than % x", arch, m[1], code)
+			}
+			next += len(code)
+		}
+		if next != len(image) {
+			t.Errorf("%s: the listing ends at %#x, the image at %#x", arch, next, len(image))
+		}
+	}
+}
+
+// TestInitDropsEverything runs the program on this machine and reads its status.
+func TestInitDropsEverything(t *testing.T) {
+	t.Parallel()
 	image, err := Image(runtime.GOARCH)
 	if err != nil {
 		t.Fatal(err)
