@@ -100,13 +100,15 @@ func checkWarm(ctx context.Context, h *host.Host, zygotes zygote.Settings, logge
 	if outcome.Failure != nil {
 		return host.Warn("warm sandboxes", outcome.Failure.Message)
 	}
-	return host.OK("warm sandboxes", fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms", strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS))
+	return host.OK("warm sandboxes", fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms",
+		strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS))
 }
 
 // checkOutcome returns the checks of what the trial script saw from inside.
 func checkOutcome(outcome jobs.Outcome) []host.Check {
-	if outcome.Failure != nil {
-		return []host.Check{host.Fail("sandbox", fmt.Sprintf("a trial script failed: %s %s", outcome.Failure.Message, outcome.Failure.Traceback))}
+	if failure := outcome.Failure; failure != nil {
+		text := fmt.Sprintf("a trial script failed: %s %s", failure.Message, failure.Traceback)
+		return []host.Check{host.Fail("sandbox", text)}
 	}
 	var found probe
 	if err := json.Unmarshal(outcome.Result, &found, json.MatchCaseInsensitiveNames(true)); err != nil {
@@ -127,13 +129,15 @@ func checkInside(found probe, usage jobs.Usage) []host.Check {
 		python = host.Warn
 	}
 	return []host.Check{
-		pass("user namespace", found.Outside != 0, fmt.Sprintf("scripts run as uid %d outside, without root's rights", found.Outside)),
+		pass("user namespace", found.Outside != 0,
+			fmt.Sprintf("scripts run as uid %d outside, without root's rights", found.Outside)),
 		pass("capabilities", strings.Trim(found.Capabilities, "0") == "", "none inside: "+found.Capabilities),
 		pass("no_new_privs", found.NoNewPrivs == "1", found.NoNewPrivs),
 		pass("seccomp", found.Seccomp == "2", "mode "+found.Seccomp+" (2 is a filter)"),
 		pass("network", found.Network == "errno 13", "socket() gives "+found.Network),
 		pass("pid namespace", found.PID == 2, fmt.Sprintf("the script is pid %d", found.PID)),
-		python("python", fmt.Sprintf("%s, numpy %s, pandas %s", found.Python, orMissing(found.Numpy), orMissing(found.Pandas))),
+		python("python", fmt.Sprintf("%s, numpy %s, pandas %s",
+			found.Python, orMissing(found.Numpy), orMissing(found.Pandas))),
 		host.OK("sandbox", fmt.Sprintf("a trial script ran in %.0f ms", usage.RunMS)),
 	}
 }

@@ -16,8 +16,8 @@ func TestDocumentsShowTheDefaultLimits(t *testing.T) {
 	t.Parallel()
 	var readme, api string
 	for _, path := range []string{
-		"README.md", "nsjail.cfg", "docs/api.md", "docs/configuration.md", "docs/operations.md", "docs/python.md", "docs/verdicts.md",
-		"runner/protocol.md",
+		"README.md", "nsjail.cfg", "docs/api.md", "docs/configuration.md", "docs/operations.md",
+		"docs/python.md", "docs/verdicts.md", "runner/protocol.md",
 	} {
 		text := readDocument(t, path)
 		switch path {
@@ -36,7 +36,8 @@ func TestDocumentsShowTheDefaultLimits(t *testing.T) {
 		fmt.Sprintf("| script | %s bytes of UTF-8 |", thousands(jobs.MaxScriptBytes)),
 		fmt.Sprintf("| wall time | %.0f s |", l.Wall.Seconds()),
 		fmt.Sprintf("| CPU time, all processes together | %.0f s |", l.CPU.Seconds()),
-		fmt.Sprintf("| memory, all processes and `/tmp` together | %d MiB (%s bytes) |", l.MemoryBytes>>20, thousands(l.MemoryBytes)),
+		fmt.Sprintf("| memory, all processes and `/tmp` together | %d MiB (%s bytes) |",
+			l.MemoryBytes>>20, thousands(l.MemoryBytes)),
 		fmt.Sprintf("| size of each file written | %s KiB |", thousands(l.FileBytes>>10)),
 		fmt.Sprintf("| processes and threads | %d |", l.Processes),
 		fmt.Sprintf("| open files of a process | %d |", l.OpenFiles),

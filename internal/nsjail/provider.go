@@ -31,8 +31,8 @@ const (
 // MaxReady is the most sandboxes that a Provider keeps ready.
 const MaxReady = zygote.MaxReady
 
-// Open prepares this machine for sandboxes. The error names what is missing if sandboxes cannot be held to their limits.
-// The caller must close the Host, after the Provider.
+// Open prepares this machine for sandboxes. The error names what is missing if sandboxes cannot be held to their
+// limits. The caller must close the Host, after the Provider.
 func Open(ctx context.Context, settings Settings) (*host.Host, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
@@ -42,11 +42,14 @@ func Open(ctx context.Context, settings Settings) (*host.Host, error) {
 
 // NewProvider returns a Provider of the kind in settings.Sandbox that keeps up to ready sandboxes ready. If warm
 // sandboxes are not possible on this machine, it logs the reason and returns a Provider of cold ones, which are slower
-// but as strictly confined. It returns an error if no sandbox can be made, with what is missing in one line, or if ready
-// exceeds MaxReady.
-func NewProvider(ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger) (Provider, error) {
+// but as strictly confined. It returns an error if no sandbox can be made, with what is missing in one line, or if
+// ready exceeds MaxReady.
+func NewProvider(
+	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
+) (Provider, error) {
 	if ready > MaxReady {
-		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; start more workers instead", ready, MaxReady)
+		return nil, fmt.Errorf("%d sandboxes at once are more than the %d that a worker has user ids for; "+
+			"start more workers instead", ready, MaxReady)
 	}
 	if h.Cgroups != nil && len(h.Cgroups.Unremovable()) > 0 {
 		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.Cgroups.Unremovable())

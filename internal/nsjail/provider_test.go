@@ -226,9 +226,11 @@ def main():
         "nnp": status["NoNewPrivs"], "seccomp": status["Seccomp"], "groups": status["Groups"].strip(),
         "pid": os.getpid(), "sid": os.getsid(0), "pgid": os.getpgid(0),
         "pids": sorted(int(p) for p in os.listdir("/proc") if p.isdigit()),
-        "fds": sorted(int(fd) for fd, to in fds.items() if not to.startswith("/proc/")), "cwd": os.getcwd(), "tmp": os.listdir("/tmp"),
+        "fds": sorted(int(fd) for fd, to in fds.items() if not to.startswith("/proc/")), "cwd": os.getcwd(),
+        "tmp": os.listdir("/tmp"),
         "cgroup": open("/proc/self/cgroup").read(),
-        "limits": {n: resource.getrlimit(getattr(resource, "RLIMIT_" + n)) for n in ("CPU", "FSIZE", "NPROC", "NOFILE", "CORE", "STACK", "MSGQUEUE")},
+        "limits": {n: resource.getrlimit(getattr(resource, "RLIMIT_" + n)) for n in
+            ("CPU", "FSIZE", "NPROC", "NOFILE", "CORE", "STACK", "MSGQUEUE")},
         "mounts": sorted(l.split()[1] + " " + l.split()[3].split(",")[0] for l in open("/proc/self/mounts")),
     }
 `
@@ -283,7 +285,8 @@ func TestInside(t *testing.T) {
 			}
 		}
 		wantLimits := map[string][2]int64{
-			"CPU": {11, 11}, "FSIZE": {1 << 20, 1 << 20}, "NOFILE": {256, 256}, "CORE": {0, 0}, "STACK": {8 << 20, 8 << 20}, "MSGQUEUE": {0, 0},
+			"CPU": {11, 11}, "FSIZE": {1 << 20, 1 << 20}, "NOFILE": {256, 256}, "CORE": {0, 0},
+			"STACK": {8 << 20, 8 << 20}, "MSGQUEUE": {0, 0},
 		}
 		for name, want := range wantLimits {
 			if in.Limits[name] != want {

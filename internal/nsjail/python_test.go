@@ -42,7 +42,8 @@ func TestPrefix(t *testing.T) {
 func TestPackagesThatAreNotInstalled(t *testing.T) {
 	t.Parallel()
 	settings := sandboxtest.Defaults[Settings](t)
-	settings.Zygote.Preload, settings.Zygote.PreloadOnDemand = []string{"numpy", "no_such_package"}, []string{"no_such_module.inner", "not a name"}
+	settings.Zygote.Preload = []string{"numpy", "no_such_package"}
+	settings.Zygote.PreloadOnDemand = []string{"no_such_module.inner", "not a name"}
 	logged := sandboxtest.NewWarnings()
 	provider, err := NewProvider(t.Context(), openHost(t, settings), settings, 1, slog.New(logged))
 	if err != nil {
@@ -58,7 +59,8 @@ func TestPackagesThatAreNotInstalled(t *testing.T) {
 			t.Errorf("the log does not have %q:\n%s", want, text)
 		}
 	}
-	if provider.Kind() != KindWarm || !sandboxtest.Value[bool](t, provider, "import sys\ndef main(): return 'numpy' in sys.modules") {
+	const script = "import sys\ndef main(): return 'numpy' in sys.modules"
+	if provider.Kind() != KindWarm || !sandboxtest.Value[bool](t, provider, script) {
 		t.Error("the packages that are there are not loaded")
 	}
 }

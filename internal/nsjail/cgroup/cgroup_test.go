@@ -27,7 +27,9 @@ func TestFind(t *testing.T) {
 `,
 			own:     "8:pids:/\n4:memory:/api/x\n2:cpuacct:/\n1:cpu:/\n0::/\n",
 			version: "cgroup v1",
-			parents: []string{"/sys/fs/cgroup/memory/api/x", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu"},
+			parents: []string{
+				"/sys/fs/cgroup/memory/api/x", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu",
+			},
 		},
 		"version 1, mounted together": {
 			mounts: `30 29 0:25 / /c/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
@@ -118,7 +120,8 @@ func TestGroupCountsAndLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := inGroup(t, g, `i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exec dd if=/dev/zero of=/dev/null bs=200M count=1`)
+	cmd := inGroup(t, g, `i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done
+		exec dd if=/dev/zero of=/dev/null bs=200M count=1`)
 	if err := cmd.Wait(); err == nil {
 		t.Error("200 MB fitted into 64 MB")
 	}

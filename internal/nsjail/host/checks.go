@@ -41,10 +41,12 @@ func CheckNsjail(ctx context.Context, settings Settings) Check {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
 	// --help is the only option that runs nothing; nsjail exits with 0.
-	if err := exec.CommandContext(ctx, settings.Nsjail, "--help").Run(); err != nil { //nolint:gosec // the operator's nsjail
+	help := exec.CommandContext(ctx, settings.Nsjail, "--help") //nolint:gosec // the operator's nsjail
+	if err := help.Run(); err != nil {
 		return Fail("nsjail", fmt.Sprintf("%s does not run: %v (make setup installs it)", settings.Nsjail, err))
 	}
-	out, err := exec.CommandContext(ctx, settings.Python, "-I", "-c", nsjailVersion).Output() //nolint:gosec // the operator's interpreter
+	python := exec.CommandContext(ctx, settings.Python, "-I", "-c", nsjailVersion) //nolint:gosec // the operator's
+	out, err := python.Output()
 	if err != nil {
 		return OK("nsjail", settings.Nsjail+", of unknown version")
 	}
@@ -55,7 +57,8 @@ func CheckNsjail(ctx context.Context, settings Settings) Check {
 func (h *Host) CheckCgroups() Check {
 	version, err := h.CgroupVersion()
 	if err != nil {
-		return Warn("cgroups", fmt.Sprintf("not in use (%v); rlimits hold the line, for each process: memory and process limits show inside the script, peak memory is unknown", err))
+		return Warn("cgroups", fmt.Sprintf("not in use (%v); rlimits hold the line, for each process: "+
+			"memory and process limits show inside the script, peak memory is unknown", err))
 	}
 	return OK("cgroups", version+": memory, processes and CPU time are limited and counted for each job")
 }
@@ -65,7 +68,8 @@ func (h *Host) CheckCgroups() Check {
 func CheckCoreDumps() Check {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if err == nil && strings.HasPrefix(string(pattern), "|") {
-		return Warn("core dumps", "a script that crashes starts this machine's handler as root: "+strings.TrimSpace(string(pattern))+"; `sysctl kernel.core_pattern=core` switches it off")
+		return Warn("core dumps", "a script that crashes starts this machine's handler as root: "+
+			strings.TrimSpace(string(pattern))+"; `sysctl kernel.core_pattern=core` switches it off")
 	}
 	return OK("core dumps", "no handler is started when a script crashes")
 }

@@ -77,10 +77,12 @@ func (s Settings) missingRights() string {
 	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
 	points := mountPoints(string(mountinfo))
 	if procCovered(points) && !points[filepath.Join(s.runDir(), "proc")] {
-		found = append(found, "parts of /proc are covered, so that sandboxes get none of their own: --security-opt systempaths=unconfined is missing (or --cap-add=SYS_ADMIN as root, or --privileged)")
+		found = append(found, "parts of /proc are covered, so that sandboxes get none of their own: "+
+			"--security-opt systempaths=unconfined is missing (or --cap-add=SYS_ADMIN as root, or --privileged)")
 	}
 	if profile, _ := os.ReadFile("/proc/self/attr/current"); bytes.Contains(profile, []byte("(enforce)")) {
-		found = append(found, "AppArmor's profile "+strings.Fields(string(profile))[0]+" is in force and may forbid mounts: --security-opt apparmor=unconfined is missing")
+		found = append(found, "AppArmor's profile "+strings.Fields(string(profile))[0]+" is in force and may forbid mounts: "+
+			"--security-opt apparmor=unconfined is missing")
 	}
 	if len(found) == 0 && filtered() {
 		found = append(found, "a seccomp filter is in force and may forbid what nsjail does: "+seccompFlag)
@@ -88,7 +90,8 @@ func (s Settings) missingRights() string {
 	return strings.Join(found, "; ")
 }
 
-const seccompFlag = "--security-opt seccomp=unconfined is missing (or seccomp=deploy/compose/seccomp.json, or --privileged)"
+const seccompFlag = "--security-opt seccomp=unconfined is missing " +
+	"(or seccomp=deploy/compose/seccomp.json, or --privileged)"
 
 // filtered reports whether this process is under a seccomp filter.
 func filtered() bool {

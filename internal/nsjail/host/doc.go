@@ -1,6 +1,6 @@
 // Package host prepares this machine for sandboxes. A Host has:
 //
-//   - a slot among the workers of the machine (Slot): a number, a range of user ids of which every sandbox gets its own,
+//   - a slot among the workers of the machine (Slot): a number, a range of user ids, of which each sandbox has its own,
 //     and a name for cgroups;
 //   - a directory, below RUN_DIR, with the runner's files, compiled, which sandboxes mount;
 //   - the cgroups, where they can be used, and the reason where not;

@@ -164,8 +164,9 @@ const pythonBound = 30 * time.Second
 func (h *Host) compileRunner(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, h.Settings.Python, "-I", "-m", "compileall", "-q", //nolint:gosec // the operator's interpreter
-		"--invalidation-mode", "unchecked-hash", h.RunnerDir()).CombinedOutput()
+	compile := exec.CommandContext(ctx, h.Settings.Python, //nolint:gosec // the operator's interpreter
+		"-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", h.RunnerDir())
+	out, err := compile.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("compile the runner: %w: %s", err, strings.TrimSpace(string(out)))
 	}

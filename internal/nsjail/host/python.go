@@ -66,11 +66,13 @@ print(json.dumps({"Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n f
 func queryInterpreter(ctx context.Context, python string, packages []string) (interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, python, append([]string{"-I", "-B", "-c", interpreterProgram}, packages...)...) //nolint:gosec // the operator's interpreter
+	args := append([]string{"-I", "-B", "-c", interpreterProgram}, packages...)
+	cmd := exec.CommandContext(ctx, python, args...) //nolint:gosec // the operator's interpreter
 	cmd.WaitDelay = pythonBound
 	out, err := cmd.Output()
 	if err != nil {
-		return interpreter{}, fmt.Errorf("ask %s where it lives: %w; `make setup` makes it, and CELLBLOCK_PREFIX or SANDBOX_PYTHON choose another place", python, err)
+		return interpreter{}, fmt.Errorf("ask %s where it lives: %w; `make setup` makes it, "+
+			"and CELLBLOCK_PREFIX or SANDBOX_PYTHON choose another place", python, err)
 	}
 	var found interpreter
 	if err := json.Unmarshal(out, &found); err != nil {

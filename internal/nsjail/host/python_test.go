@@ -28,7 +28,8 @@ func TestHiddenPythonIsRefused(t *testing.T) {
 	s := defaultSettings(t)
 	for _, python := range []string{"/tmp/x/bin/python3", "/opt/../tmp/x/bin/python3", "/dev/shm/x/bin/python3"} {
 		s.Python = python
-		if _, err := Open(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "which each sandbox has of its own") {
+		_, err := Open(t.Context(), s, nil)
+		if err == nil || !strings.Contains(err.Error(), "which each sandbox has of its own") {
 			t.Errorf("%s: %v", python, err)
 		}
 	}
@@ -49,7 +50,8 @@ func TestRunDirOfAnotherUserIsRefused(t *testing.T) {
 	if err := os.Chown(s.RunDir, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), s, nil); err == nil || !strings.Contains(err.Error(), "RUN_DIR") || !strings.Contains(err.Error(), "belongs to user 65534") {
+	_, err := Open(t.Context(), s, nil)
+	if err == nil || !strings.Contains(err.Error(), "RUN_DIR") || !strings.Contains(err.Error(), "belongs to user 65534") {
 		t.Errorf("got %v", err)
 	}
 }

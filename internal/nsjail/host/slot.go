@@ -18,8 +18,8 @@ const UIDsPerWorker = 4096
 // maxWorkers is the most workers on one machine.
 const maxWorkers = 256
 
-// InsideUID is the user and group id of a script, as seen inside a cold sandbox, or a warm one that has a single user id
-// to map.
+// InsideUID is the user and group id of a script, as seen inside a cold sandbox, or a warm one that has a single user
+// id to map.
 const InsideUID = 1000
 
 // Slot is a worker's number on its machine. While it is held, no other worker with the same
@@ -78,7 +78,8 @@ func (s *Slot) GroupName() string {
 const JobUIDs = UIDsPerWorker - 1
 
 // errNoUID is returned by Acquire if every user id is in use.
-var errNoUID = fmt.Errorf("all %d user ids of this worker are in use; is WORKER_CONCURRENCY too high, or do sandboxes not die?", JobUIDs)
+var errNoUID = fmt.Errorf("all %d user ids of this worker are in use; "+
+	"is WORKER_CONCURRENCY too high, or do sandboxes not die?", JobUIDs)
 
 // Acquire returns a user id that no live sandbox has, or errNoUID if there is none. The caller must pass it to Release.
 func (s *Slot) Acquire() (int, error) {

@@ -47,8 +47,8 @@ func render(config, policy string, limits jobs.Limits) (string, error) {
 
 func tmpfsSize(bytes int64) string { return fmt.Sprintf("size=%d,", bytes) }
 
-// ReadOnlyMounts returns the configuration of further read-only mounts, each "path" or "path:path inside". Unlike nsjail's
-// option for them, it disables setuid bits and devices.
+// ReadOnlyMounts returns the configuration of further read-only mounts, each "path" or "path:path inside". Unlike
+// nsjail's option for them, it disables setuid bits and devices.
 func ReadOnlyMounts(mounts ...string) string {
 	var entries strings.Builder
 	for _, mount := range mounts {

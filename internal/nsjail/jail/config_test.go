@@ -21,13 +21,16 @@ func TestConfigShowsTheDefaultLimits(t *testing.T) {
 		"rlimit_fsize: " + mebibytes(l.FileBytes),
 		fmt.Sprintf("rlimit_nproc: %d", l.Processes+sandbox.ProcessSlack+overheadProcesses),
 		fmt.Sprintf("rlimit_nofile: %d", l.OpenFiles),
-		fmt.Sprintf(`mount { dst: "/tmp" fstype: "tmpfs" rw: true options: "%snr_inodes=16384,mode=1777" nosuid: true nodev: true }`, tmpfsSize(l.TmpBytes)),
+		fmt.Sprintf(`mount { dst: "/tmp" fstype: "tmpfs" rw: true options: "%snr_inodes=16384,mode=1777" `+
+			`nosuid: true nodev: true }`, tmpfsSize(l.TmpBytes)),
 	} {
 		if !strings.Contains(cellblock.NsjailConfig, "\n"+line+"\n") {
 			t.Errorf("nsjail.cfg has no line %q", line)
 		}
 	}
-	for _, prose := range []string{"(15 s)", "(10 s)", "700 MiB", "1,024 KiB", "64 processes and threads", "1 MiB each, the result 4 MiB"} {
+	for _, prose := range []string{
+		"(15 s)", "(10 s)", "700 MiB", "1,024 KiB", "64 processes and threads", "1 MiB each, the result 4 MiB",
+	} {
 		if !strings.Contains(cellblock.NsjailConfig, prose) {
 			t.Errorf("nsjail.cfg does not have %q", prose)
 		}

@@ -27,7 +27,8 @@ type Process struct {
 // call Kill, and Close after Gone.
 func Start(args []string, stdout, stderr *os.File, extra []*os.File) (*Process, error) {
 	gone := make(chan struct{})
-	p := &Process{cmd: exec.Command(args[0], args[1:]...), Gone: gone, pidfd: -1} //nolint:gosec,noctx // argv is ours; Kill ends it
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the command line is ours; Kill ends it
+	p := &Process{cmd: cmd, Gone: gone, pidfd: -1}
 	p.cmd.Env = []string{}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = stdout, stderr, extra
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}

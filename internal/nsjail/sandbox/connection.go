@@ -22,8 +22,8 @@ type InnerEnds struct {
 	Procs                   []*os.File
 }
 
-// Connect opens the connections to a sandbox whose user id outside is id. group may be nil. The caller owns both ends: it
-// must close the inner ones once the processes of the sandbox have them, and the outer ones unless it calls New.
+// Connect opens the connections to a sandbox whose user id outside is id. group may be nil. The caller owns both ends:
+// it must close the inner ones once the processes of the sandbox have them, and the outer ones unless it calls New.
 func Connect(group *cgroup.Group, id int) (_ *InnerEnds, _ *OuterEnds, err error) {
 	inner, outer := &InnerEnds{}, &OuterEnds{}
 	defer func() {

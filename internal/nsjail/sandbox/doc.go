@@ -1,6 +1,6 @@
 // Package sandbox runs one script in processes that are already confined, and decides how it ended. It knows neither
-// nsjail nor how the processes were made: package jail starts them for each job, package zygote forks them ahead of need.
-// Both implement ProcessTree.
+// nsjail nor how the processes were made: package jail starts them for each job, package zygote forks them ahead of
+// need. Both implement ProcessTree.
 //
 // Run hands the script over, enforces the limits by the worker's clock and by the counters of the cgroup, and collects
 // the evidence for a verdict:

@@ -49,8 +49,9 @@ var exitCodeShownEarly = sync.OnceValue(func() bool {
 	return major > 5 || major == 5 && minor >= 18
 })
 
-// NewExitWatcher opens the stat file of the process behind a pidfd. It returns an error if this kernel or /proc does not
-// show its exit code early. The process must be confined already and not run user code yet; the caller must call Close.
+// NewExitWatcher opens the stat file of the process behind a pidfd. It returns an error if this kernel or /proc does
+// not show its exit code early. The process must be confined already and not run user code yet; the caller must call
+// Close.
 func NewExitWatcher(pidfd int) (*ExitWatcher, error) {
 	if !exitCodeShownEarly() {
 		return nil, errors.New("this kernel does not show exit codes early")

@@ -80,7 +80,8 @@ func TestExitWatcher(t *testing.T) {
 			if err := stdin.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(10*time.Second/time.Millisecond)); n != 1 || err != nil {
+			polled := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+			if n, err := unix.Poll(polled, int(10*time.Second/time.Millisecond)); n != 1 || err != nil {
 				t.Fatalf("it does not end: %v", err)
 			}
 			if status, ok := w.ExitStatus(); !ok || status != test.want {

@@ -16,7 +16,9 @@ import (
 // it but what only the end of the stream decides.
 func TestWhatIsFollowedIsWhatIsTaken(t *testing.T) {
 	t.Parallel()
-	alphabet := []string{"a", "é", "€", "😀", "\n", "\xff", "\x80", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", strings.Repeat("x", 50)}
+	alphabet := []string{
+		"a", "é", "€", "😀", "\n", "\xff", "\x80", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", strings.Repeat("x", 50),
+	}
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		var whole []byte

@@ -39,7 +39,8 @@ func (s *Sandbox) sendJob(script string, inputs *jobs.Inputs) error {
 func (s *Sandbox) task(script string, inputs *jobs.Inputs) wire.Task {
 	l := s.limits
 	t := wire.Task{
-		Script: script, ResultBytes: l.ResultBytes, FileBytes: l.FileBytes, OutputFiles: l.OutputFiles, OutputFilesBytes: l.OutputFilesBytes,
+		Script: script, ResultBytes: l.ResultBytes, FileBytes: l.FileBytes,
+		OutputFiles: l.OutputFiles, OutputFilesBytes: l.OutputFilesBytes,
 		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(),
 	}
 	if inputs == nil {

@@ -91,7 +91,8 @@ const (
 const flushBound = 100 * time.Millisecond
 
 // AwaitReady blocks until awaitStart, which is called with the deadline of ctx, returns, and then until the runner is
-// ready. ctx must have a deadline; the sandbox is killed when ctx is done. After an error, the caller must call Discard.
+// ready. ctx must have a deadline; the sandbox is killed when ctx is done. After an error, the caller must call
+// Discard.
 func (s *Sandbox) AwaitReady(ctx context.Context, awaitStart func(deadline time.Time) error) error {
 	deadline, _ := ctx.Deadline()
 	stop := context.AfterFunc(ctx, s.processes.Kill)
@@ -115,7 +116,9 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	if err := s.lowerLimits(inputs.RequestedLimits()); err != nil {
 		s.logger.Error("a job's own limits cannot be set", "error", err)
 		s.Discard()
-		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here"}}
+		return jobs.Outcome{Failure: &jobs.Failure{
+			Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here",
+		}}
 	}
 	deadline := time.NewTimer(s.limits.Wall)
 	defer deadline.Stop()

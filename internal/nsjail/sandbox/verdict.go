@@ -98,7 +98,9 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 // decideSilent decides for a script that ended without a report.
 func decideSilent(e evidence) *jobs.Failure {
 	if !e.exitStatus.Known {
-		return &jobs.Failure{Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault"}
+		return &jobs.Failure{
+			Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault",
+		}
 	}
 	code := e.exitStatus.Status.ExitStatus()
 	failure := &jobs.Failure{
@@ -127,25 +129,28 @@ func cpuKill(e evidence, limits jobs.Limits) bool {
 
 func timeout(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
-		Code:    jobs.CodeTimeout,
-		Message: fmt.Sprintf("the script ran longer than %s s; let it do less, or split the work into several jobs", inSeconds(l.Wall)),
-		Limit:   &jobs.LimitHit{Name: "wall", Value: l.Wall.Seconds(), Unit: "seconds"},
+		Code: jobs.CodeTimeout,
+		Message: fmt.Sprintf("the script ran longer than %s s; let it do less, or split the work into several jobs",
+			inSeconds(l.Wall)),
+		Limit: &jobs.LimitHit{Name: "wall", Value: l.Wall.Seconds(), Unit: "seconds"},
 	}
 }
 
 func cpuLimit(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
-		Code:    jobs.CodeCPULimit,
-		Message: fmt.Sprintf("the script used more than %s s of CPU time; let it do less, or split the work into several jobs", inSeconds(l.CPU)),
-		Limit:   &jobs.LimitHit{Name: "cpu", Value: l.CPU.Seconds(), Unit: "seconds"},
+		Code: jobs.CodeCPULimit,
+		Message: fmt.Sprintf("the script used more than %s s of CPU time; "+
+			"let it do less, or split the work into several jobs", inSeconds(l.CPU)),
+		Limit: &jobs.LimitHit{Name: "cpu", Value: l.CPU.Seconds(), Unit: "seconds"},
 	}
 }
 
 func memoryLimit(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
-		Code:    jobs.CodeMemoryLimit,
-		Message: fmt.Sprintf("the script used more than %d MiB of memory, files in /tmp included; work on smaller pieces of the data", l.MemoryBytes>>20),
-		Limit:   &jobs.LimitHit{Name: "memory", Value: float64(l.MemoryBytes), Unit: "bytes"},
+		Code: jobs.CodeMemoryLimit,
+		Message: fmt.Sprintf("the script used more than %d MiB of memory, files in /tmp included; "+
+			"work on smaller pieces of the data", l.MemoryBytes>>20),
+		Limit: &jobs.LimitHit{Name: "memory", Value: float64(l.MemoryBytes), Unit: "bytes"},
 	}
 }
 
@@ -159,9 +164,10 @@ func resultTooLarge(l jobs.Limits) *jobs.Failure {
 
 func processLimit(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
-		Code:    jobs.CodeProcessLimit,
-		Message: fmt.Sprintf("the script needed more than %d processes and threads at once; start fewer, or wait for some to end", l.Processes),
-		Limit:   &jobs.LimitHit{Name: "processes", Value: float64(l.Processes), Unit: "count"},
+		Code: jobs.CodeProcessLimit,
+		Message: fmt.Sprintf("the script needed more than %d processes and threads at once; "+
+			"start fewer, or wait for some to end", l.Processes),
+		Limit: &jobs.LimitHit{Name: "processes", Value: float64(l.Processes), Unit: "count"},
 	}
 }
 
@@ -177,7 +183,8 @@ func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 	}
 	if signal == syscall.SIGXFSZ {
 		// Not a verdict of its own: a script can send itself this signal.
-		failure.Message += fmt.Sprintf(", which a program gets that writes a file of more than %d bytes (LIMIT_FILE_MB)", l.FileBytes)
+		failure.Message += fmt.Sprintf(
+			", which a program gets that writes a file of more than %d bytes (LIMIT_FILE_MB)", l.FileBytes)
 	}
 	return failure
 }
@@ -200,8 +207,9 @@ func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
 		}
 	}
 	return &jobs.Failure{
-		Code:    jobs.CodeFilesTooLarge,
-		Message: fmt.Sprintf("the script left more than %d MiB in outputs/; leave less, or compress it", l.OutputFilesBytes>>20),
-		Limit:   &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
+		Code: jobs.CodeFilesTooLarge,
+		Message: fmt.Sprintf("the script left more than %d MiB in outputs/; leave less, or compress it",
+			l.OutputFilesBytes>>20),
+		Limit: &jobs.LimitHit{Name: "output_files_bytes", Value: float64(l.OutputFilesBytes), Unit: "bytes"},
 	}
 }

@@ -123,7 +123,9 @@ func tree(spans []span) []bpf.Instruction {
 	left, right := tree(spans[:middle]), tree(spans[middle:])
 	var head []bpf.Instruction
 	if len(left) <= maxSkip {
-		head = []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipTrue: uint8(len(left))}}
+		head = []bpf.Instruction{
+			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipTrue: uint8(len(left))},
+		}
 	} else {
 		head = []bpf.Instruction{
 			bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[middle].first, SkipFalse: 1},

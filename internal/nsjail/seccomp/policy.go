@@ -161,8 +161,8 @@ var allowed = []string{
 	"arch_prctl", "execve", "exit", "exit_group", "fork", "futex", "futex_waitv", "get_robust_list", "getcpu",
 	"kill", "pidfd_open", "pidfd_send_signal", "restart_syscall", "rseq", "sched_get_priority_max",
 	"sched_get_priority_min", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_rr_get_interval",
-	"sched_yield", "set_robust_list", "set_tid_address", "setpgid", "setpriority", "setsid", "tgkill", "tkill", "vfork", "wait4",
-	"waitid",
+	"sched_yield", "set_robust_list", "set_tid_address", "setpgid", "setpriority", "setsid", "tgkill", "tkill",
+	"vfork", "wait4", "waitid",
 	// signals
 	"alarm", "pause", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn",
 	"rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo", "sigaltstack", "signalfd", "signalfd4",

@@ -12,10 +12,10 @@
 // It keeps the user id of the zygote, which no job has: the zygote can kill it, and a job can
 // neither trace nor read it.
 //
-// It is a few dozen instructions without a libc, assembled here: neither Go nor Python can produce
-// a program that small, and Cellblock builds without a C compiler. amd64.lst and arm64.lst list them, each with its
-// bytes and its meaning. If a call fails, the program exits with its position (1, 2 or 3) as the status, and the sandbox
-// ends with it.
+// It is a few dozen instructions without a libc, assembled here: neither Go nor Python can produce a program that
+// small, and Cellblock builds without a C compiler. amd64.lst and arm64.lst list them, each with its bytes and its
+// meaning. If a call fails, the program exits with its position (1, 2 or 3) as the status, and the sandbox ends with
+// it.
 package tinyinit
 
 import (

@@ -53,11 +53,12 @@ func TestListings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lines, matched := strings.Count(string(listing), "\n0x"), line.FindAllSubmatch(listing, -1); len(matched) != lines {
-			t.Errorf("%s: %d of %d lines are instructions", arch, len(matched), lines)
+		instructions := line.FindAllSubmatch(listing, -1)
+		if lines := strings.Count(string(listing), "\n0x"); len(instructions) != lines {
+			t.Errorf("%s: %d of %d lines are instructions", arch, len(instructions), lines)
 		}
 		next := codeOffset
-		for _, m := range line.FindAllSubmatch(listing, -1) {
+		for _, m := range instructions {
 			var code []byte
 			if _, err := fmt.Sscanf(strings.ReplaceAll(string(m[2]), " ", ""), "%x", &code); err != nil {
 				t.Fatal(err)

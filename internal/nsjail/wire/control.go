@@ -83,8 +83,8 @@ func numbersOf(fields []string) (slot int, rest []int64) {
 	return slot, rest
 }
 
-// Socketpair returns a connected pair of unix sockets of the given kind (unix.SOCK_STREAM or unix.SOCK_SEQPACKET), which
-// the caller must close. With credentials, messages read from the outer end carry the sender's process id.
+// Socketpair returns a connected pair of unix sockets of the given kind (unix.SOCK_STREAM or unix.SOCK_SEQPACKET),
+// which the caller must close. With credentials, messages read from the outer end carry the sender's process id.
 func Socketpair(kind int, credentials bool) (outer *net.UnixConn, inner *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -132,7 +132,8 @@ func FuzzReadReport(f *testing.F) {
 	f.Add(frame('R', `{"mean":3.0,"sum":15}`))
 	f.Add(frame('E', `{"code":"exception","message":"x","line":3,"exit_code":1}`))
 	f.Add([]byte{'R', 0xff, 0xff, 0xff, 0xff, '1'})
-	f.Add(slices.Concat(frame('N', `{"notes":["a"],"files_omitted":[{"name":"a","size":null,"limit":"wall"}]}`), frame('R', "1")))
+	notes := `{"notes":["a"],"files_omitted":[{"name":"a","size":null,"limit":"wall"}]}`
+	f.Add(slices.Concat(frame('N', notes), frame('R', "1")))
 	f.Add([]byte("print"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		got, err := ReadReport(bytes.NewReader(sent), bounded(1<<10))

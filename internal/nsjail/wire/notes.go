@@ -19,8 +19,8 @@ const (
 	maxOmitted    = 64
 )
 
-// ResultNotes are what the runner reports in addition to the result and the files. User code can forge them, for its own
-// job only.
+// ResultNotes are what the runner reports in addition to the result and the files. User code can forge them, for its
+// own job only.
 type ResultNotes struct {
 	// Notes are sentences on what in the result or the files differs from the script's.
 	Notes []string
@@ -67,7 +67,8 @@ func readNotes(r io.Reader, length int64, limits jobs.Limits) (ResultNotes, erro
 		if !ok || file.Size != nil && (*file.Size < 0 || *file.Size > math.MaxUint32) {
 			return ResultNotes{}, fmt.Errorf("%w: an omitted file without a valid limit or size", ErrMalformed)
 		}
-		found.FilesOmitted = append(found.FilesOmitted, jobs.OmittedFile{Name: names.Sanitize(file.Name), Size: file.Size, Limit: limit})
+		omitted := jobs.OmittedFile{Name: names.Sanitize(file.Name), Size: file.Size, Limit: limit}
+		found.FilesOmitted = append(found.FilesOmitted, omitted)
 	}
 	return found, nil
 }

@@ -34,8 +34,8 @@ type onDemandPool struct {
 // onDemandRetry is the pause after a failed start.
 const onDemandRetry = time.Minute
 
-// newOnDemandPool returns a pool for scripts that name one of the packages names. It is not started yet. The caller must
-// close it.
+// newOnDemandPool returns a pool for scripts that name one of the packages names. It is not started yet. The caller
+// must close it.
 func newOnDemandPool(ctx context.Context, names []string, config poolConfig) *onDemandPool {
 	// Detached from ctx: the pool starts at the first job that needs it, and other jobs use it too.
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -26,7 +26,9 @@ func TestOnDemandZygote(t *testing.T) {
 // If the zygote cannot start, scripts that name its package run as others do.
 func TestOnDemandZygoteThatCannotStart(t *testing.T) {
 	t.Parallel()
-	warm := openWarm(t, 1, func(s *settings) { s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"no_such_package"} })
+	warm := openWarm(t, 1, func(s *settings) {
+		s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"no_such_package"}
+	})
 	for range 3 {
 		if got := sandboxtest.Value[int](t, warm, "def main():\n    # no_such_package\n    return 7"); got != 7 {
 			t.Errorf("got %d", got)

@@ -35,7 +35,8 @@ func gatedNsjail(t *testing.T) (program string, shut, open func()) {
 	dir := t.TempDir()
 	gate := filepath.Join(dir, "gate")
 	program = filepath.Join(dir, "nsjail")
-	text := fmt.Sprintf("#!/bin/sh\n[ -p %s ] && read -r _ <%s\nexec %s \"$@\"\n", gate, gate, sandboxtest.Defaults[host.Settings](t).Nsjail)
+	nsjail := sandboxtest.Defaults[host.Settings](t).Nsjail
+	text := fmt.Sprintf("#!/bin/sh\n[ -p %s ] && read -r _ <%s\nexec %s \"$@\"\n", gate, gate, nsjail)
 	if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,9 @@ type Provider struct {
 // NewProvider starts the zygotes and keeps ready sandboxes of each kind ready: with the packages of settings.Preload
 // loaded, and plain. It returns an error if warm sandboxes are not possible on this machine, and leaves nothing behind
 // then. The caller must call Close, before it closes the host.
-func NewProvider(ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger) (*Provider, error) {
+func NewProvider(
+	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
+) (*Provider, error) {
 	if err := writeFiles(h); err != nil {
 		return nil, err
 	}

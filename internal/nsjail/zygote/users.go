@@ -46,7 +46,8 @@ func writeUsers(h *host.Host) ([]string, error) {
 func withUsers(config string, users []string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(config) {
-		written := strings.HasPrefix(line, `mount { dst: "/etc/passwd" src_content:`) || strings.HasPrefix(line, `mount { dst: "/etc/group" src_content:`)
+		written := strings.HasPrefix(line, `mount { dst: "/etc/passwd" src_content:`) ||
+			strings.HasPrefix(line, `mount { dst: "/etc/group" src_content:`)
 		if len(users) == 0 || !written {
 			kept.WriteString(line)
 		}

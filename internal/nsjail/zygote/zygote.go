@@ -59,7 +59,9 @@ const (
 const maxProcesses = 4096
 
 // startZygote starts a zygote and blocks until its packages are loaded.
-func startZygote(ctx context.Context, h *host.Host, settings Settings, packages []string, logger *slog.Logger) (*zygote, error) {
+func startZygote(
+	ctx context.Context, h *host.Host, settings Settings, packages []string, logger *slog.Logger,
+) (*zygote, error) {
 	plan, err := newPlan(h, packages)
 	if err != nil {
 		return nil, err
