@@ -107,7 +107,7 @@ func TestABatch(t *testing.T) {
 	if rest := s.collect(t, batch.ID, 18, true); len(rest) != 2 || rest[0].Index != results[18].Index || rest[1].Index != results[19].Index {
 		t.Errorf("after 18: %+v", rest)
 	}
-	for _, key := range []string{"batch", "members", "refused", "ended"} {
+	for _, key := range []string{"batch", "items", "refused", "ended"} {
 		if ttl := s.client.PTTL(t.Context(), "cellblock:{"+batch.ID+"}:"+key).Val(); ttl <= 0 || ttl > time.Hour {
 			t.Errorf("%s is kept for %s", key, ttl)
 		}

@@ -20,7 +20,7 @@ func (r *Reaper) inspect(ctx context.Context, now time.Time, job store.OpenJob, 
 		return passInterval, nil
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
-		ended := store.EndedJob{ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL, Batch: job.BatchItem, Webhook: job.Webhook}
+		ended := store.EndedJob{ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL, BatchItem: job.BatchItem, Webhook: job.Webhook}
 		if job.Withdrawn {
 			ended.TTL = 0
 		}

@@ -24,11 +24,10 @@ const (
 
 // readSmallScript returns a record without its large fields if the record is large.
 //
-//	KEYS     the job's hash
-//	ARGV     size in bytes from which a record is large, and the names of its fields:
-//	         outcome and result are the last
-//	returns  the size in bytes of these two, and the fields, without the two if
-//	         the record is large
+//	KEYS[1]  cellblock:{id}:job
+//	ARGV[1]  size in bytes from which a record is large
+//	ARGV[2…] names of its fields, outcome and result last
+//	returns  the size in bytes of these two, and the values of the fields, without the two if the record is large
 var readSmallScript = redis.NewScript(`
 local size = redis.call("HSTRLEN", KEYS[1], "outcome") + redis.call("HSTRLEN", KEYS[1], "result")
 local last = size < tonumber(ARGV[1]) and #ARGV or #ARGV - 2
@@ -43,10 +42,12 @@ func (s *Store) WithBudget(budget *membudget.Budget) *Store {
 
 // ReadBudgeted returns a job's record for an answer to a client. It reads a large record only after acquiring memory
 // for it, which the caller frees with release; further calls, and those after an error, do nothing. A read from Redis
-// takes at most patience, and longer for a large record. It returns a *jobs.Error with CodeNotFound if there is no such job,
-// and one with CodeUnavailable that wraps membudget.ErrExhausted, together with the record without its outcome, if
+// takes at most patience, and longer for a large record. It returns a *jobs.Error with CodeNotFound if there is no such
+// job, and one with CodeUnavailable that wraps membudget.ErrExhausted, together with the record without its outcome, if
 // there was no memory in time.
-func (s *Store) ReadBudgeted(ctx context.Context, id string, patience time.Duration) (record jobs.Record, release func(), err error) {
+func (s *Store) ReadBudgeted(
+	ctx context.Context, id string, patience time.Duration,
+) (record jobs.Record, release func(), err error) {
 	record, err = s.readSmall(ctx, id, patience, LargeRecord)
 	size := record.OutcomeBytes
 	if err != nil || size < LargeRecord {

@@ -24,20 +24,19 @@ func ClientError(message string, err error) *jobs.Error {
 		return known
 	// Older servers quote a script's error inside another one.
 	case strings.Contains(err.Error(), "MISCONF "):
-		message = "the storage is full: Redis cannot write to its disk; make room there and try again (nothing else needs to be done)"
+		message = "the storage is full: Redis cannot write to its disk; " +
+			"make room there and try again (nothing else needs to be done)"
 	case strings.Contains(err.Error(), "OOM command not allowed"):
-		message = "the storage is full: Redis has reached its maxmemory; wait until results expire, or raise it, and try again"
+		message = "the storage is full: Redis has reached its maxmemory; " +
+			"wait until results expire, or raise it, and try again"
 	default:
 		return jobs.Unavailable(message, err)
 	}
 	return &jobs.Error{Code: jobs.CodeUnavailable, Message: message, RetryAfterSeconds: fullRetrySeconds, Cause: err}
 }
 
-const (
-	// writableKey is written to check whether Redis accepts writes.
-	writableKey = "cellblock:writable"
-	writableTTL = time.Second
-)
+// writableTTL is how long the key that TryWrite writes is kept.
+const writableTTL = time.Second
 
 // TryWrite writes a short-lived key and returns an error if Redis refuses the write.
 func (s *Store) TryWrite(ctx context.Context) error {

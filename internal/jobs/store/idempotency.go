@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,17 +16,11 @@ import (
 // job was stored. The end of a job replaces it by the TTL of its record.
 const reservationTTL = 48 * time.Hour
 
-// IdempotencyKey returns the Redis key of the record for a client's key. It contains a hash of that key, so that it
-// has a fixed length and clients cannot reach other Redis keys.
-func IdempotencyKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return "cellblock:{" + hex.EncodeToString(sum[:]) + "}:idempotency"
-}
-
 // reserveKeyScript binds an idempotency record to a job unless it is bound already.
 //
-//	KEYS[1]  the record
-//	ARGV     id and fingerprint, TTL in milliseconds
+//	KEYS[1]  cellblock:{sum}:idempotency
+//	ARGV[1]  job id and fingerprint, separated by a space
+//	ARGV[2]  TTL in milliseconds
 //	returns  the id and fingerprint to which it is bound
 var reserveKeyScript = redis.NewScript(`
 local bound = redis.call("GET", KEYS[1])
@@ -45,7 +37,7 @@ func (s *Store) ReserveKey(ctx context.Context, key, id, fingerprint string) (st
 	reply, err := reserveKeyScript.Run(ctx, s.client, []string{key}, id+" "+fingerprint,
 		reservationTTL.Milliseconds()).Text()
 	if err != nil {
-		return "", fmt.Errorf("claim an idempotency key: %w", err)
+		return "", fmt.Errorf("reserve an idempotency key: %w", err)
 	}
 	bound, asked, _ := strings.Cut(reply, " ")
 	if asked != fingerprint {
@@ -63,22 +55,29 @@ func (s *Store) Withdrawn(ctx context.Context, id string) (bool, error) {
 	return withdrawn == "1", nil
 }
 
-// releaseKeyScript deletes an idempotency record or a lease.
-//
-//	KEYS[1]  the record
-//	ARGV     the job or token with which its value must begin
-var releaseKeyScript = redis.NewScript(`
-local bound = redis.call("GET", KEYS[1])
-if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
-	return redis.call("DEL", KEYS[1])
-end
-return 0`)
-
 // ReleaseKey deletes the idempotency record of a job that never ran, so that the client's next attempt creates a new
 // job.
 func (s *Store) ReleaseKey(ctx context.Context, key, id string) error {
-	if err := releaseKeyScript.Run(ctx, s.client, []string{key}, id).Err(); err != nil {
+	if err := deleteOwnScript.Run(ctx, s.client, []string{key}, id).Err(); err != nil {
 		return fmt.Errorf("release an idempotency key: %w", err)
+	}
+	return nil
+}
+
+// markSharedScript marks a queued job as the answer to several requests.
+//
+//	KEYS[1]  cellblock:{id}:job
+//	returns  1
+var markSharedScript = redis.NewScript(`
+if redis.call("HGET", KEYS[1], "state") == "queued" then
+	redis.call("HSET", KEYS[1], "shared", "1")
+end
+return 1`)
+
+// MarkShared records that a second request is answered with a job. From then on WithdrawUnshared does nothing to it.
+func (s *Store) MarkShared(ctx context.Context, id string) error {
+	if err := markSharedScript.Run(ctx, s.client, []string{jobKey(id)}).Err(); err != nil {
+		return fmt.Errorf("share job %s: %w", id, err)
 	}
 	return nil
 }

@@ -11,27 +11,13 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// The index of jobs. Its keys share one slot; a job's record is in another slot, so record and index cannot change in
-// one script. The index may therefore contain jobs that do not exist, but it never lacks one that does.
-const (
-	// openKey is a sorted set of the jobs that have not ended, scored by the time at which the reaper checks each one
-	// (microseconds since 1970, Redis's clock).
-	openKey = "cellblock:{index}:open"
-	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
-	// which is by age.
-	allKey = "cellblock:{index}:jobs"
-	// endedKey counts the jobs that have ended, for the drain rate.
-	endedKey = "cellblock:{index}:ended"
-)
-
-// firstCheck is the time from a job's acceptance to the reaper's first check of it. For a job with large inputs the
-// time to transfer them is added.
-const firstCheck = time.Second
-
 // admitScript adds a job to the index if fewer jobs than allowed are open.
 //
-//	KEYS     open jobs, all jobs
-//	ARGV     id, how many may be open (0: any number), microseconds to the first check
+//	KEYS[1]  cellblock:{index}:open
+//	KEYS[2]  cellblock:{index}:jobs
+//	ARGV[1]  id
+//	ARGV[2]  how many jobs may be open, 0 for any number
+//	ARGV[3]  microseconds until the reaper's first check of the job
 //	returns  1 if the job is in the index, 0 if the queue is full
 var admitScript = redis.NewScript(`
 if redis.call("ZSCORE", KEYS[1], ARGV[1]) then
@@ -46,8 +32,8 @@ redis.call("ZADD", KEYS[1], string.format("%.0f", time[1] * 1000000 + time[2] + 
 redis.call("ZADD", KEYS[2], 0, ARGV[1])
 return 1`)
 
-func (s *Store) admit(ctx context.Context, id string, limit int, look time.Duration) error {
-	in, err := admitScript.Run(ctx, s.client, []string{openKey, allKey}, id, limit, look.Microseconds()).Bool()
+func (s *Store) admit(ctx context.Context, id string, limit int, check time.Duration) error {
+	in, err := admitScript.Run(ctx, s.client, []string{openKey, allKey}, id, limit, check.Microseconds()).Bool()
 	switch {
 	case err != nil:
 		return err
@@ -57,18 +43,12 @@ func (s *Store) admit(ctx context.Context, id string, limit int, look time.Durat
 	return nil
 }
 
-// touchScript makes the reaper check an open job as soon as possible.
-//
-//	KEYS[1]  open jobs
-//	ARGV     id
-var touchScript = redis.NewScript(`
-local time = redis.call("TIME")
-return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), ARGV[1])`)
-
 // finalizeScript removes an ended job from the open jobs.
 //
-//	KEYS     open jobs, count of ended jobs
-//	ARGV     id
+//	KEYS[1]  cellblock:{index}:open
+//	KEYS[2]  cellblock:{index}:ended
+//	ARGV[1]  id
+//	returns  1
 var finalizeScript = redis.NewScript(`
 if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then
 	redis.call("INCR", KEYS[2])
@@ -83,8 +63,8 @@ type EndedJob struct {
 	IdempotencyKey string
 	// TTL is the remaining lifetime of the job's record; 0 for a job that never ran, whose idempotency record is
 	// deleted.
-	TTL   time.Duration
-	Batch jobs.BatchItem
+	TTL       time.Duration
+	BatchItem jobs.BatchItem
 	// Webhook reports that the job has a webhook.
 	Webhook bool
 }
@@ -93,7 +73,7 @@ type EndedJob struct {
 // the idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that
 // the reaper repeats all of them if one fails.
 func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
-	err := s.finalizeItem(ctx, ended.Batch, ended.State)
+	err := s.finalizeItem(ctx, ended.BatchItem, ended.State)
 	if ended.Webhook {
 		err = errors.Join(err, s.queueWebhook(ctx, ended.ID))
 	}

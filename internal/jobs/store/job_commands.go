@@ -11,14 +11,10 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// CommandChannel is the Pub/Sub channel of requests to the worker of a running job. A message is a Command, a space and the
-// id. The record holds the command as well, since messages may be lost.
-const CommandChannel = "cellblock:commands"
-
-// Command is a request about a job. Its text is the name of its field in the record.
+// Command is a request to the worker of a job. Its text is the name of its field in the record.
 type Command string
 
-// The commands.
+// The commands; the record holds a command as well, since messages may be lost.
 const (
 	// CommandCancel asks to end the job.
 	CommandCancel Command = "cancel"
@@ -26,7 +22,7 @@ const (
 	CommandWatch Command = "watched"
 )
 
-// ParseCommand parses a message of CommandChannel.
+// ParseCommand parses a message of CommandChannel: the command, a space and the id.
 func ParseCommand(message string) (command Command, id string) {
 	text, id, _ := strings.Cut(message, " ")
 	return Command(text), id
@@ -34,8 +30,11 @@ func ParseCommand(message string) (command Command, id string) {
 
 // commandScript stores a command in the record of a job that has not ended, and publishes it if the job is running.
 //
-//	KEYS[1]  the job's hash
-//	ARGV     id, command, channel, 1 to store it for a queued job too, else 0
+//	KEYS[1]  cellblock:{id}:job
+//	ARGV[1]  id
+//	ARGV[2]  command
+//	ARGV[3]  cellblock:commands
+//	ARGV[4]  1 to store it for a queued job too, else 0
 //	returns  the state; nil if there is no such job
 var commandScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")
@@ -48,7 +47,8 @@ end
 return state`)
 
 func (s *Store) sendCommand(ctx context.Context, id string, command Command, queuedToo int) (jobs.State, error) {
-	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)}, id, string(command), CommandChannel, queuedToo).Text()
+	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)},
+		id, string(command), CommandChannel, queuedToo).Text()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -90,7 +90,7 @@ func (s *Store) PendingCommands(ctx context.Context, ids []string) ([]string, er
 		replies[i] = pipeline.HMGet(ctx, jobKey(id), string(CommandCancel), string(CommandWatch))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("look for what is wanted of %d jobs: %w", len(ids), err)
+		return nil, fmt.Errorf("read the commands of %d jobs: %w", len(ids), err)
 	}
 	var commands []string
 	for i, reply := range replies {

@@ -14,25 +14,27 @@ import (
 
 // endScript ends a job that has not ended yet, and publishes that to the waiting processes.
 //
-//	KEYS     the job's hash, its inputs, its events
-//	ARGV[1]  the id
-//	ARGV[2]  the final state
-//	ARGV[3]  the outcome
-//	ARGV[4]  the result, "" for none
-//	ARGV[5]  TTL in milliseconds of an asynchronous job whose record has none
-//	ARGV[6]  and of a synchronous one
-//	ARGV[7]  the additional condition; see condition
-//	ARGV[8]  1 if the job was withdrawn without having run, else 0
-//	ARGV[9]  for how many milliseconds the events are kept
-//	ARGV[10] the files, "" for none
-//	returns  whether this end stands (1 or 0), the key of the idempotency record,
-//	         the TTL that was set, the job's batch, "" for none, and the webhook's
-//	         URL, "" for none
+//	KEYS[1]   cellblock:{id}:job
+//	KEYS[2]   cellblock:{id}:inputs
+//	KEYS[3]   cellblock:{id}:events
+//	ARGV[1]   id
+//	ARGV[2]   final state
+//	ARGV[3]   outcome
+//	ARGV[4]   result, "" for none
+//	ARGV[5]   TTL in milliseconds of an asynchronous job whose record has none
+//	ARGV[6]   and of a synchronous one
+//	ARGV[7]   additional condition; see condition
+//	ARGV[8]   1 if the job is withdrawn, else 0
+//	ARGV[9]   how many milliseconds the events are kept
+//	ARGV[10]  files, "" for none
+//	returns   whether this end stands (1 or 0), key of the idempotency record, TTL that was set, batch item, webhook
+//	          URL; "" for none of each
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + `
 local job = redis.call("HMGET", KEYS[1],
-	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by", "shared", "ttl")
+	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by", "shared",
+	"ttl")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -119,8 +121,8 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
 	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
-		id, string(outcome.State()), encoded, []byte(outcome.Result),
-		s.settings.ResultTTL.Milliseconds(), s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files).Slice()
+		id, string(outcome.State()), encoded, []byte(outcome.Result), s.settings.ResultTTL.Milliseconds(),
+		s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
@@ -128,7 +130,9 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 		return false, nil
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
-	ended := EndedJob{ID: id, State: outcome.State(), IdempotencyKey: text(1), Batch: decodeItem(text(3)), Webhook: text(4) != ""}
+	ended := EndedJob{
+		ID: id, State: outcome.State(), IdempotencyKey: text(1), BatchItem: decodeItem(text(3)), Webhook: text(4) != "",
+	}
 	if withdrawn == 0 {
 		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond
 	}
@@ -152,27 +156,4 @@ func encodeOutcome(outcome jobs.Outcome) (encoded, files []byte, err error) {
 		return nil, nil, fmt.Errorf("encode the outcome: %w", err)
 	}
 	return encoded, files, nil
-}
-
-func decodeOutcome(encoded, result, files string) (*jobs.Outcome, error) {
-	var outcome jobs.Outcome
-	if err := json.Unmarshal([]byte(encoded), &outcome); err != nil {
-		return nil, fmt.Errorf("decode the outcome: %w", err)
-	}
-	if result != "" {
-		outcome.Result = jsontext.Value(result)
-	}
-	var err error
-	outcome.Files, err = decodeFiles(files)
-	return &outcome, err
-}
-
-func decodeFiles(encoded string) (files []jobs.OutputFile, err error) {
-	if encoded == "" {
-		return nil, nil
-	}
-	if err := json.Unmarshal([]byte(encoded), &files); err != nil {
-		return nil, fmt.Errorf("decode the outcome's files: %w", err)
-	}
-	return files, nil
 }

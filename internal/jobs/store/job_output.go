@@ -21,15 +21,13 @@ const (
 	eventsGrace = 10 * time.Second
 )
 
-// EventsKey returns the key of the stream of a watched job's output. It is also the Pub/Sub channel on which a message
-// is published when the stream has grown or the job's state has changed.
-func EventsKey(id string) string { return "cellblock:{" + id + "}:events" }
-
 // appendScript adds entries to a job's stream.
 //
-//	KEYS[1]  the stream
-//	ARGV     TTL in milliseconds, maximum number of entries in the stream, then for
-//	         each chunk: the output's name, the offset, the text
+//	KEYS[1]  cellblock:{id}:events
+//	ARGV[1]  TTL in milliseconds
+//	ARGV[2]  maximum number of entries in the stream
+//	ARGV[3…] for each chunk: name of the output stream, offset, text
+//	returns  1
 var appendScript = redis.NewScript(`
 for i = 3, #ARGV, 3 do
 	redis.call("XADD", KEYS[1], "MAXLEN", "~", ARGV[2], "*", "s", ARGV[i], "a", ARGV[i + 1], "t", ARGV[i + 2])
@@ -38,8 +36,8 @@ redis.call("PEXPIRE", KEYS[1], ARGV[1])
 redis.call("PUBLISH", KEYS[1], "")
 return 1`)
 
-// AppendOutput adds output to a job's stream, notifies its readers, and keeps the stream for ttl. If a reply was lost, a
-// chunk may be there twice.
+// AppendOutput adds output to a job's stream, notifies its readers, and keeps the stream for ttl. If a reply was
+// lost, a chunk may be there twice.
 func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.OutputChunk, ttl time.Duration) error {
 	args := []any{ttl.Milliseconds(), maxEntries}
 	for _, chunk := range chunks {
@@ -54,7 +52,9 @@ func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.Outpu
 // Tail returns a job's state and at most n entries of its stream after cursor ("" for the start). If the state is
 // final, no entries will be added after those in the stream. It returns a *jobs.Error with CodeNotFound if there is no
 // such job.
-func (s *Store) Tail(ctx context.Context, id, cursor string, n int) (state jobs.State, entries []StreamEntry, err error) {
+func (s *Store) Tail(
+	ctx context.Context, id, cursor string, n int,
+) (state jobs.State, entries []StreamEntry, err error) {
 	low := "-"
 	if cursor != "" {
 		low = "(" + cursor

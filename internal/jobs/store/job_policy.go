@@ -16,29 +16,11 @@ import (
 // A job's policy is decided at its acceptance and stored in its record: limits, ttl and start_by. Records of an
 // earlier version have neither limits nor ttl; then the settings of the process that reads them apply.
 
-// DefaultSettings returns the settings of a process that reads records and accepts no jobs.
-func DefaultSettings() Settings {
-	return Settings{ResultTTL: time.Hour, SyncResultTTL: 10 * time.Minute}
-}
-
-// ceilingsKey is a hash of each worker's highest accepted limits, by owner. It is in the slot of workersKey.
-const ceilingsKey = "{" + workersKey + "}:ceilings"
-
-// ErrDamaged is returned for a record whose inputs or policy cannot be decoded. A retry returns it again.
+// ErrDamaged is returned for a record whose inputs or policy cannot be decoded, and for one whose inputs are missing. A
+// retry returns it again.
 var ErrDamaged = errors.New("the job's record is damaged")
 
-// ttlFunction is Lua that returns a record's TTL in milliseconds, or a default if the record has none or an invalid
-// one: no record may prevent a job from ending.
-const ttlFunction = `
-local function ttl_of(stored, otherwise)
-	local ms = stored and string.find(stored, "^%d+$") and tonumber(stored)
-	if ms and ms > 0 and ms < 9e12 then
-		return stored
-	end
-	return otherwise
-end
-`
-
+// storedLimits is the stored form of jobs.RequestedLimits. Absent fields take no space.
 type storedLimits struct {
 	WallUS    int64 `json:"wall_us,omitzero"`
 	CPUUS     int64 `json:"cpu_us,omitzero"`
@@ -88,52 +70,27 @@ func decodeLimits(stored string) (limits jobs.RequestedLimits, open bool, err er
 	return limits, l.Open, err
 }
 
-// fleetScript lists the ceilings of the live workers that are not draining.
-//
-//	KEYS     the workers, the draining ones, their ceilings
-//	returns  the ceilings, "" for a worker that has not registered any
-var fleetScript = redis.NewScript(`
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local fleet = {}
-for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")) do
-	if redis.call("SISMEMBER", KEYS[2], owner) == 0 then
-		table.insert(fleet, redis.call("HGET", KEYS[3], owner) or "")
-	end -- of one that takes jobs
-end
-return fleet`)
-
-// Fleet returns the ceilings of the live workers that are not draining, zero for a worker with unknown ceilings. It
-// leaves out workers whose ceilings cannot be decoded.
-func (s *Store) Fleet(ctx context.Context) ([]jobs.RequestedLimits, error) {
-	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, drainingKey, ceilingsKey}).StringSlice()
+// WithdrawLate ends a queued job whose start deadline has passed with CodeNotStarted, and reports whether it did. It
+// does nothing to a job that is running, has ended, may still be started or does not exist.
+func (s *Store) WithdrawLate(ctx context.Context, id string) (bool, error) {
+	message, err := s.notStartedMessage(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("list the workers' ceilings: %w", err)
+		return false, fmt.Errorf("withdraw job %s: %w", id, err)
 	}
-	fleet := make([]jobs.RequestedLimits, 0, len(stored))
-	for _, text := range stored {
-		if ceilings, _, err := decodeLimits(text); err == nil {
-			fleet = append(fleet, ceilings)
-		}
-	}
-	return fleet, nil
+	return s.end(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: message}}, whenLate)
 }
 
-// untakeScript removes the mark that a worker has a queued job.
-//
-//	KEYS[1]  the job's hash
-//	ARGV     owner
-//	returns  1
-var untakeScript = redis.NewScript(`
-if redis.call("HGET", KEYS[1], "taken_by") == ARGV[1] then
-	redis.call("HDEL", KEYS[1], "taken_by")
-end
-return 1`)
-
-// Untake undoes Take: the worker leaves a queued job to another worker.
-func (s *Store) Untake(ctx context.Context, id, owner string) error {
-	if err := untakeScript.Run(ctx, s.client, []string{jobKey(id)}, owner).Err(); err != nil {
-		return fmt.Errorf("hand job %s on: %w", id, err)
+// notStartedMessage returns the message for a job that was not started. It names the limit that no worker allows, if
+// that is the reason.
+func (s *Store) notStartedMessage(ctx context.Context, id string) (string, error) {
+	stored, err := s.client.HGet(ctx, jobKey(id), "limits").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", err
 	}
-	return nil
+	limits, open, err := decodeLimits(stored)
+	if err != nil || open || stored == "" {
+		return jobs.MessageNotStarted, nil //nolint:nilerr // a damaged record must not keep the job
+	}
+	fleet, err := s.Fleet(ctx)
+	return jobs.NotStartedMessage(limits, fleet), err
 }

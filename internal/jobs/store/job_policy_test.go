@@ -86,7 +86,7 @@ func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 	if err := s.RemoveWorker(t.Context(), "new"); err != nil {
 		t.Fatal(err)
 	}
-	if n := client.HLen(t.Context(), "{cellblock:workers}:ceilings").Val(); n != 0 {
+	if n := client.HLen(t.Context(), "{cellblock:workers}:limits").Val(); n != 0 {
 		t.Errorf("%d workers that are gone are remembered", n)
 	}
 }
@@ -129,7 +129,7 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 	}
 }
 
-func TestADamagedCeilingIsNoCeiling(t *testing.T) {
+func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
 	ceilings := jobs.DefaultLimits().Requestable()
@@ -138,7 +138,7 @@ func TestADamagedCeilingIsNoCeiling(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	client.HSet(t.Context(), "{cellblock:workers}:ceilings", "bad", `{"memory":-1}`)
+	client.HSet(t.Context(), "{cellblock:workers}:limits", "bad", `{"memory":-1}`)
 	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
 		t.Errorf("got %+v, %v", fleet, err)
 	}

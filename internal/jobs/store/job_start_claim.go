@@ -13,13 +13,13 @@ import (
 
 // StartClaim is the claim of the delivery that may start a job.
 type StartClaim struct {
-	// Token is the delivery's token, "" if the fence is not set.
+	// Token is the delivery's token, "" if no delivery has claimed the start.
 	Token string
 	// Owner is the worker that got the delivery.
 	Owner     string
 	CreatedAt time.Time
 	StartedAt time.Time
-	// Ended reports that the job has ended, fenced or not.
+	// Ended reports that the job has ended, started or not.
 	Ended bool
 	// Expired reports that the job is still queued and its start deadline has passed.
 	Expired bool
@@ -27,13 +27,15 @@ type StartClaim struct {
 	Watched bool
 }
 
-// claimStartScript lets the first delivery that calls it start the job.
+// claimStartScript stores the token of the first delivery that calls it.
 //
-//	KEYS     the job's hash, its events
-//	ARGV     token, owner, wall limit in microseconds
-//	returns  the resulting state, token, owner, created_at, started_at, watched; the
-//	         state is "expired" if the start deadline has passed; nil if there is no
-//	         such job
+//	KEYS[1]  cellblock:{id}:job
+//	KEYS[2]  cellblock:{id}:events
+//	ARGV[1]  token of the delivery
+//	ARGV[2]  owner of the worker
+//	ARGV[3]  wall limit in microseconds
+//	returns  nil if there is no such job, else: the resulting state ("expired" if the start deadline has passed), token,
+//	         owner, created_at, started_at, watched
 var claimStartScript = redis.NewScript(lateFunction + `
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
@@ -58,17 +60,18 @@ if job[6] then
 end
 return job`)
 
-// ClaimStart claims the start of a job and returns the holder of the fence: the first token keeps it until ReleaseStart. The
-// caller may start the job only if the returned token is its own and the job has not ended. Its own token returned a
-// second time (after a lost reply) also means that it may start the job. wall is the wall limit. It returns a
-// *jobs.Error with CodeNotFound if there is no such job.
+// ClaimStart claims the start of a job for a delivery and returns the claim that stands: the first one, until
+// ReleaseStart. The caller may start the job only if the returned token is its own and the job has not ended. Its own
+// token returned a second time (after a lost reply) also means that it may start the job. wall is the wall limit. It
+// returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) ClaimStart(ctx context.Context, id, token, owner string, wall time.Duration) (StartClaim, error) {
-	reply, err := claimStartScript.Run(ctx, s.client, []string{jobKey(id), EventsKey(id)}, token, owner, wall.Microseconds()).Slice()
+	keys := []string{jobKey(id), EventsKey(id)}
+	reply, err := claimStartScript.Run(ctx, s.client, keys, token, owner, wall.Microseconds()).Slice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
 	if err != nil {
-		return StartClaim{}, fmt.Errorf("fence job %s: %w", id, err)
+		return StartClaim{}, fmt.Errorf("claim the start of job %s: %w", id, err)
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
 	return StartClaim{
@@ -82,10 +85,10 @@ func (s *Store) ClaimStart(ctx context.Context, id, token, owner string, wall ti
 	}, nil
 }
 
-// releaseStartScript removes a fence and queues the job again.
+// releaseStartScript removes a start claim and queues the job again.
 //
-//	KEYS[1]  the job's hash
-//	ARGV     the token that the fence must have
+//	KEYS[1]  cellblock:{id}:job
+//	ARGV[1]  token that the start claim must have
 //	returns  1 if the job is queued again, else 0
 var releaseStartScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "state", "token")
@@ -98,9 +101,9 @@ return 1`)
 
 // rewriteClaim writes an existing claim again.
 //
-//	KEYS[1]  the job's hash
-//	ARGV     the token
-//	returns  1 if the fence has that token, else 0
+//	KEYS[1]  cellblock:{id}:job
+//	ARGV[1]  token
+//	returns  1 if the start claim has that token, else 0
 const rewriteClaim = `
 if redis.call("HGET", KEYS[1], "token") ~= ARGV[1] then
 	return 0
@@ -108,35 +111,38 @@ end
 redis.call("HSET", KEYS[1], "token", ARGV[1])
 return 1`
 
-// ClaimStartReplicated is ClaimStart, and fails unless at least n replicas acknowledge the fence within the given time. On an
-// error the fence may hold the caller's token; the caller must not start the job, but tries again or calls ReleaseStart. It
-// returns a *jobs.Error with CodeNotFound if there is no such job.
-func (s *Store) ClaimStartReplicated(ctx context.Context, id, token, owner string, wall time.Duration, n int, within time.Duration) (StartClaim, error) {
-	holder, err := s.ClaimStart(ctx, id, token, owner, wall)
-	if err != nil || n == 0 || holder.Token != token {
-		return holder, err
+// ClaimStartReplicated is ClaimStart, and fails unless at least n replicas acknowledge the claim within the given time.
+// After an error the claim may hold the caller's token; the caller must not start the job, but tries again or calls
+// ReleaseStart. It returns a *jobs.Error with CodeNotFound if there is no such job.
+func (s *Store) ClaimStartReplicated(
+	ctx context.Context, id, token, owner string, wall time.Duration, n int, within time.Duration,
+) (StartClaim, error) {
+	claim, err := s.ClaimStart(ctx, id, token, owner, wall)
+	if err != nil || n == 0 || claim.Token != token {
+		return claim, err
 	}
-	// WAIT covers the writes of its own connection only, so the fence is written again on that one. A pipeline uses
+	// WAIT covers the writes of its own connection only, so the claim is written again on that one. A pipeline uses
 	// one connection.
 	pipeline := s.client.Pipeline()
 	again := pipeline.Eval(ctx, rewriteClaim, []string{jobKey(id)}, token)
 	acknowledged := pipeline.Do(ctx, "WAIT", n, within.Milliseconds())
 	if _, err := pipeline.Exec(ctx); err != nil {
-		return StartClaim{}, fmt.Errorf("replicate the fence of job %s: %w", id, err)
+		return StartClaim{}, fmt.Errorf("replicate the start claim of job %s: %w", id, err)
 	}
 	if stands, _ := again.Int(); stands != 1 {
-		return s.ReadStartClaim(ctx, id) // the job has ended, or another primary has another fence
+		return s.ReadStartClaim(ctx, id) // the job has ended, or another primary has another claim
 	}
 	if got, _ := acknowledged.Int(); got < n {
-		return StartClaim{}, fmt.Errorf("the fence of job %s reached %d replicas, %d are needed", id, got, n)
+		return StartClaim{}, fmt.Errorf("the start claim of job %s reached %d replicas, %d are needed", id, got, n)
 	}
-	return holder, nil
+	return claim, nil
 }
 
-// ReleaseStart removes the fence of a delivery that has not started its job and will not, and queues the job again.
+// ReleaseStart removes the start claim of a delivery that has not started its job and will not, and queues the job
+// again.
 func (s *Store) ReleaseStart(ctx context.Context, id, token string) error {
 	if err := releaseStartScript.Run(ctx, s.client, []string{jobKey(id)}, token).Err(); err != nil {
-		return fmt.Errorf("unfence job %s: %w", id, err)
+		return fmt.Errorf("release the start of job %s: %w", id, err)
 	}
 	return nil
 }
@@ -146,7 +152,7 @@ func (s *Store) ReleaseStart(ctx context.Context, id, token string) error {
 func (s *Store) ReadStartClaim(ctx context.Context, id string) (StartClaim, error) {
 	f, err := fields(ctx, s.client, id, "state", "token", "owner", "created_at", "started_at")
 	if err != nil {
-		return StartClaim{}, fmt.Errorf("read the fence of job %s: %w", id, err)
+		return StartClaim{}, fmt.Errorf("read the start claim of job %s: %w", id, err)
 	}
 	return StartClaim{
 		Ended:     jobs.State(f["state"]).Ended(),
@@ -159,9 +165,8 @@ func (s *Store) ReadStartClaim(ctx context.Context, id string) (StartClaim, erro
 
 // remainingScript reads the time left to a running job.
 //
-//	KEYS[1]  the job's hash
-//	returns  microseconds until the deadline, negative after it; nil if the job
-//	         is not running
+//	KEYS[1]  cellblock:{id}:job
+//	returns  microseconds until the deadline, negative after it; nil if the job is not running
 var remainingScript = redis.NewScript(`
 local job = redis.call("HMGET", KEYS[1], "state", "deadline")
 if job[1] ~= "running" then

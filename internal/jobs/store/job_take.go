@@ -14,16 +14,18 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// takeScript records the worker that takes a job and returns the job's fields.
+// takeScript records the worker that takes a queued job and returns the job's fields.
 //
-//	KEYS     the job's hash, its inputs
-//	ARGV     owner
-//	returns  state, script, async, request_id, reply_to, age in microseconds, inputs
-//	         unless they are large, webhook URL, size of the inputs in bytes ("" if it has none),
-//	         limits, TTL, start deadline; nil if there is no such job. The state is "expired"
-//	         if the start deadline has passed.
+//	KEYS[1]  cellblock:{id}:job
+//	KEYS[2]  cellblock:{id}:inputs
+//	ARGV[1]  owner of the worker
+//	ARGV[2]  size in bytes from which inputs are not returned
+//	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
+//	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook URL,
+//	         size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline
 var takeScript = redis.NewScript(lateFunction + `
-local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by", "created_at", "inputs", "webhook", "limits", "ttl")
+local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by",
+	"created_at", "inputs", "webhook", "limits", "ttl")
 if not job[1] then
 	return nil
 end
@@ -34,21 +36,33 @@ if job[1] == "queued" then
 		job[1] = "expired"
 	else
 		redis.call("HSET", KEYS[1], "taken_by", ARGV[1])
-	end -- of expired
+	end
 end
 local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
-local inputs = size > 0 and size < ` + strconv.Itoa(LargeRecord) + ` and redis.call("GET", KEYS[2]) or ""
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "", string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "",
-	job[8] and tostring(size) or "",	job[10] or "", job[11] or "", job[6] or ""}`)
+local inputs = size > 0 and size < tonumber(ARGV[2]) and redis.call("GET", KEYS[2]) or ""
+return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
+	string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
+	job[10] or "", job[11] or "", job[6] or ""}`)
+
+// touchScript makes the reaper check an open job as soon as possible.
+//
+//	KEYS[1]  cellblock:{index}:open
+//	ARGV[1]  id
+//	returns  0
+var touchScript = redis.NewScript(`
+local time = redis.call("TIME")
+return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), ARGV[1])`)
 
 // Take returns what a worker needs of a job that was delivered to it, and records the worker so that the reaper can
 // attribute a lost job. expired reports that the job must not be started any more. A command takes at most patience,
 // and longer for large inputs. It returns a *jobs.Error with CodeNotFound if there is no such job, and ErrDamaged with
 // the job's other fields and its state if the record cannot be decoded, or the inputs of a queued job are missing.
-func (s *Store) Take(ctx context.Context, id, owner string, patience time.Duration) (job jobs.Job, state jobs.State, expired bool, err error) {
+func (s *Store) Take(
+	ctx context.Context, id, owner string, patience time.Duration,
+) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner).StringSlice()
+	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner, LargeRecord).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -65,7 +79,9 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
-	job = jobs.Job{ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7]}
+	job = jobs.Job{
+		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
+	}
 	err = readPolicy(&job, reply[6], reply[9], reply[10], reply[11])
 	if reply[8] == "0" && startable {
 		err = errors.Join(err, errors.New("the inputs are missing")) // evicted, or lost
@@ -75,7 +91,7 @@ func (s *Store) Take(ctx context.Context, id, owner string, patience time.Durati
 	}
 	// The reaper's next check of a job that has waited may be far off.
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
-		// Not bounded, whose time large inputs may have used up.
+		// Not bounded: large inputs may have used up its time.
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := touchScript.Run(touching, s.client, []string{openKey}, id).Err(); err != nil {
@@ -113,4 +129,23 @@ func (s *Store) largeInputs(ctx context.Context, id string, size int, patience t
 		return "", jobs.NotFound("job")
 	}
 	return inputs, err
+}
+
+// untakeScript removes the record of the worker that took a queued job.
+//
+//	KEYS[1]  cellblock:{id}:job
+//	ARGV[1]  owner of the worker
+//	returns  1
+var untakeScript = redis.NewScript(`
+if redis.call("HGET", KEYS[1], "taken_by") == ARGV[1] then
+	redis.call("HDEL", KEYS[1], "taken_by")
+end
+return 1`)
+
+// Untake undoes Take: the worker leaves a queued job to another worker.
+func (s *Store) Untake(ctx context.Context, id, owner string) error {
+	if err := untakeScript.Run(ctx, s.client, []string{jobKey(id)}, owner).Err(); err != nil {
+		return fmt.Errorf("untake job %s: %w", id, err)
+	}
+	return nil
 }

@@ -12,13 +12,11 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// reaperKey is the key of the reaper's lease.
-const reaperKey = "cellblock:reaper"
-
 // leaseScript acquires or renews the reaper's lease.
 //
-//	KEYS[1]  the lease
-//	ARGV     token, TTL in milliseconds
+//	KEYS[1]  cellblock:reaper
+//	ARGV[1]  token
+//	ARGV[2]  TTL in milliseconds
 //	returns  1 if the token holds the lease, else 0
 var leaseScript = redis.NewScript(`
 local holder = redis.call("GET", KEYS[1])
@@ -32,14 +30,14 @@ return 1`)
 func (s *Store) AcquireLease(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	held, err := leaseScript.Run(ctx, s.client, []string{reaperKey}, token, ttl.Milliseconds()).Bool()
 	if err != nil {
-		return false, fmt.Errorf("take the reaper's lease: %w", err)
+		return false, fmt.Errorf("acquire the reaper's lease: %w", err)
 	}
 	return held, nil
 }
 
 // ReleaseLease releases the lease if token holds it.
 func (s *Store) ReleaseLease(ctx context.Context, token string) error {
-	return releaseKeyScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
+	return deleteOwnScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
 }
 
 // OpenJob is an entry of the open jobs, as the reaper needs it. State is "" if the record is missing.
@@ -61,17 +59,8 @@ type OpenJob struct {
 	Webhook bool
 }
 
-// dueScript lists the entries of a sorted set whose check is due.
-//
-//	KEYS[1]  open jobs, or webhooks
-//	ARGV     maximum number of ids
-//	returns  the time in microseconds since 1970, then the ids
-var dueScript = redis.NewScript(`
-local time = redis.call("TIME")
-local now = string.format("%.0f", time[1] * 1000000 + time[2])
-local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1])
-table.insert(ids, 1, now)
-return ids`)
+// Late reports whether the start deadline of a queued job had passed at now, Redis's time.
+func (o OpenJob) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.After(o.StartBy) }
 
 // DueJobs returns Redis's time and at most n open jobs whose check is due.
 func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error) {
@@ -118,15 +107,16 @@ func (s *Store) ScheduleChecks(ctx context.Context, at map[string]time.Time) err
 		members = append(members, redis.Z{Score: float64(t.UnixMicro()), Member: id})
 	}
 	if err := s.client.ZAddArgs(ctx, openKey, redis.ZAddArgs{XX: true, Members: members}).Err(); err != nil {
-		return fmt.Errorf("plan the next looks: %w", err)
+		return fmt.Errorf("schedule the next checks: %w", err)
 	}
 	return nil
 }
 
 // aliveWorkersScript lists the live workers.
 //
-//	KEYS     the workers, the jobs that they hold
-//	returns  for each: owner, when its heartbeat expires, the ids of its jobs
+//	KEYS[1]  cellblock:workers
+//	KEYS[2]  {cellblock:workers}:held
+//	returns  for each worker: owner, when its heartbeat expires, the ids of its jobs
 var aliveWorkersScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -147,7 +137,7 @@ type Worker struct {
 	Held map[string]bool
 }
 
-// AliveWorkers returns the live workers by owner.
+// AliveWorkers returns the live workers, by owner.
 func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 	reply, err := aliveWorkersScript.Run(ctx, s.client, []string{workersKey, heldKey}).StringSlice()
 	if err != nil {

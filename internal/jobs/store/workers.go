@@ -12,21 +12,17 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// workersKey is a sorted set of the workers, scored by when each one's heartbeat expires (milliseconds since 1970,
-// Redis's clock).
-const workersKey = "cellblock:workers"
-
-// heldKey is a hash of the jobs that each worker holds, by owner: ids separated by spaces. It is in the slot of
-// workersKey.
-const heldKey = "{" + workersKey + "}:held"
-
-// drainingKey is a set of the live workers that take no more jobs.
-const drainingKey = "{" + workersKey + "}:draining"
-
 // heartbeatScript renews a worker's heartbeat and removes the workers whose heartbeat has expired.
 //
-//	KEYS     the workers, the jobs that they hold, the draining ones, their ceilings
-//	ARGV     owner, TTL in milliseconds, ids of the jobs it holds, its ceilings or ""
+//	KEYS[1]  cellblock:workers
+//	KEYS[2]  {cellblock:workers}:held
+//	KEYS[3]  {cellblock:workers}:draining
+//	KEYS[4]  {cellblock:workers}:limits
+//	ARGV[1]  owner
+//	ARGV[2]  TTL in milliseconds
+//	ARGV[3]  ids of the jobs that it holds, separated by spaces
+//	ARGV[4]  limits above which it takes no job, "" for none
+//	returns  1
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -45,7 +41,9 @@ return 1`)
 
 // countScript counts the live workers that are not draining.
 //
-//	KEYS     the workers, the draining ones
+//	KEYS[1]  cellblock:workers
+//	KEYS[2]  {cellblock:workers}:draining
+//	returns  the number
 var countScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -57,8 +55,8 @@ return count`)
 
 // aliveScript checks whether a worker is alive.
 //
-//	KEYS[1]  the workers
-//	ARGV     owner
+//	KEYS[1]  cellblock:workers
+//	ARGV[1]  owner
 //	returns  1 if it is alive, else 0
 var aliveScript = redis.NewScript(`
 local expiry = redis.call("ZSCORE", KEYS[1], ARGV[1])
@@ -73,15 +71,15 @@ func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, 
 	return s.HeartbeatWithin(ctx, owner, ttl, jobs.RequestedLimits{}, held...)
 }
 
-// HeartbeatWithin is Heartbeat for a worker that takes no job with limits above its ceilings.
+// HeartbeatWithin is Heartbeat for a worker that takes no job with limits above maxLimits.
 func (s *Store) HeartbeatWithin(
-	ctx context.Context, owner string, ttl time.Duration, ceilings jobs.RequestedLimits, held ...string,
+	ctx context.Context, owner string, ttl time.Duration, maxLimits jobs.RequestedLimits, held ...string,
 ) error {
-	encoded, err := encodeLimits(ceilings, false)
+	encoded, err := encodeLimits(maxLimits, false)
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
-	err = heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, ceilingsKey}, owner,
+	err = heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, maxLimitsKey}, owner,
 		ttl.Milliseconds(), strings.Join(held, " "), encoded).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
@@ -92,7 +90,7 @@ func (s *Store) HeartbeatWithin(
 // MarkDraining records that a worker takes no more jobs. The worker stays alive until RemoveWorker.
 func (s *Store) MarkDraining(ctx context.Context, owner string) error {
 	if err := s.client.SAdd(ctx, drainingKey, owner).Err(); err != nil {
-		return fmt.Errorf("say that a worker drains: %w", err)
+		return fmt.Errorf("mark a worker as draining: %w", err)
 	}
 	return nil
 }
@@ -103,10 +101,10 @@ func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 		s.client.ZRem(ctx, workersKey, owner).Err(),
 		s.client.HDel(ctx, heldKey, owner).Err(),
 		s.client.SRem(ctx, drainingKey, owner).Err(),
-		s.client.HDel(ctx, ceilingsKey, owner).Err(),
+		s.client.HDel(ctx, maxLimitsKey, owner).Err(),
 	)
 	if err != nil {
-		return fmt.Errorf("retire: %w", err)
+		return fmt.Errorf("remove a worker: %w", err)
 	}
 	return nil
 }
@@ -124,7 +122,40 @@ func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
 func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 	alive, err := aliveScript.Run(ctx, s.client, []string{workersKey}, owner).Bool()
 	if err != nil {
-		return false, fmt.Errorf("look for a worker: %w", err)
+		return false, fmt.Errorf("read a heartbeat: %w", err)
 	}
 	return alive, nil
+}
+
+// fleetScript lists the maximum limits of the live workers that are not draining.
+//
+//	KEYS[1]  cellblock:workers
+//	KEYS[2]  {cellblock:workers}:draining
+//	KEYS[3]  {cellblock:workers}:limits
+//	returns  the limits of each worker, "" if it has registered none
+var fleetScript = redis.NewScript(`
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local fleet = {}
+for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")) do
+	if redis.call("SISMEMBER", KEYS[2], owner) == 0 then
+		table.insert(fleet, redis.call("HGET", KEYS[3], owner) or "")
+	end
+end
+return fleet`)
+
+// Fleet returns the maximum limits of the live workers that are not draining, zero for a worker with unknown ones. It
+// leaves out workers whose limits cannot be decoded.
+func (s *Store) Fleet(ctx context.Context) ([]jobs.RequestedLimits, error) {
+	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, drainingKey, maxLimitsKey}).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("list the workers' limits: %w", err)
+	}
+	fleet := make([]jobs.RequestedLimits, 0, len(stored))
+	for _, text := range stored {
+		if maxLimits, _, err := decodeLimits(text); err == nil {
+			fleet = append(fleet, maxLimits)
+		}
+	}
+	return fleet, nil
 }

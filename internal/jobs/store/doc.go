@@ -1,0 +1,50 @@
+// Package store keeps the records of jobs and batches in Redis, and knows which workers are alive.
+//
+// Every change of state is one Lua script, so it is atomic. Every time is read from Redis's clock (TIME, in
+// microseconds since 1970), so machines need not agree on theirs. A script may be sent again after a lost reply: the
+// second run changes nothing and returns what the first one did.
+//
+// The files of the package, each of which can be read alone with keys.go and store.go:
+//
+//	store.go, keys.go, scripts.go    the Store, the keys of Redis, and Lua that several scripts share
+//	job_*.go                         a job: create, take, claim its start, output, commands, end
+//	index.go, list.go                the index of jobs: admission, finalization, load, listing
+//	reaper_queries.go, workers.go    what the reaper and the API need to know of open jobs and live workers
+//	idempotency.go                   keys of clients
+//	batch.go, batch_items.go         batches
+//	webhook.go, webhook_attempts.go  webhooks of ended jobs
+//	budget.go, client_error.go       reads within the memory budget, and errors for clients
+//
+// A job's hash has these fields; package jobs draws the transitions of its state:
+//
+//	state          queued, running, succeeded, failed or cancelled
+//	async          1 or 0
+//	request_id     X-Request-Id of the request that created the job
+//	reply_to       Pub/Sub channel on which the id is published at the end
+//	script         the script, until the end
+//	inputs         1 if the job has inputs, which have a key of their own until the end
+//	created_at     time of acceptance
+//	priority       queue of the job
+//	start_by       start deadline; missing for none
+//	limits         limits of the job, as storedLimits; missing in records of an earlier version
+//	ttl            lifetime of the record after the end, in milliseconds; missing in records of an earlier version
+//	webhook        URL to which the end is posted; missing for none
+//	webhook_state  status of that, from the first attempt on; see webhookState
+//	idempotency    key of the idempotency record; "" for none
+//	batch          id of the batch and index of the item, separated by a space; missing for a single job
+//	shared         1 once a second request was answered with the job
+//	taken_by       worker that took the job last
+//	withdrawn      1 once the job was withdrawn: it ended without having run
+//	cancel         1 once a client asked to cancel the running job
+//	watched        1 once a client watches the job: its worker then publishes the output
+//	token          start claim: the token of the delivery that may start the job
+//	owner          worker of that delivery
+//	started_at     time of the start claim
+//	deadline       started_at plus the wall limit
+//	finished_at    time of the end
+//	outcome        jobs.Outcome as JSON, without the result and the files
+//	result         result of main(), byte for byte
+//	files          files as JSON; missing for none
+//
+// The hash has no TTL until the job has ended.
+package store

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// The keys of Redis. In a cluster, the part in braces selects the slot: the keys of one job share a slot, and so do
+// those of one batch, those of the index and those of the workers. A script uses keys of one slot only.
+
+// jobKey returns the key of a job's hash; the package comment lists its fields.
+func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
+
+// inputsKey returns the key of a job's inputs, a string that exists until the job's end.
+func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
+
+// EventsKey returns the key of the stream of a watched job's output. It is also the Pub/Sub channel on which a message
+// is published when the stream has grown or the job's state has changed.
+func EventsKey(id string) string { return "cellblock:{" + id + "}:events" }
+
+// IdempotencyKey returns the key of the idempotency record for a client's key. It contains a hash of that key, so that
+// it has a fixed length and clients cannot reach other keys of Redis.
+func IdempotencyKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "cellblock:{" + hex.EncodeToString(sum[:]) + "}:idempotency"
+}
+
+// batchKeys returns the keys of a batch:
+//
+//	cellblock:{batch}:batch    hash: created_at, finished_at, total, ttl, idempotency (the key of the idempotency
+//	                           record, "" for none), and the number of ended items by state
+//	cellblock:{batch}:items    list of the job ids, by index
+//	cellblock:{batch}:refused  hash: why an item was refused, by index
+//	cellblock:{batch}:ended    sorted set of the ended items, scored by the order in which they ended
+func batchKeys(id string) []string {
+	prefix := "cellblock:{" + id + "}:"
+	return []string{prefix + "batch", prefix + "items", prefix + "refused", prefix + "ended"}
+}
+
+// BatchChannel returns the Pub/Sub channel on which a message is published whenever an item of a batch ends.
+func BatchChannel(id string) string { return batchKeys(id)[3] }
+
+// The index of jobs. A job's record is in another slot, so record and index cannot change in one script. The index may
+// therefore contain jobs that do not exist, but it never lacks one that does.
+const (
+	// openKey is a sorted set of the jobs that are not finalized, scored by the time of the reaper's next check
+	// (microseconds since 1970).
+	openKey = "cellblock:{index}:open"
+	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
+	// which is by age.
+	allKey = "cellblock:{index}:jobs"
+	// endedKey counts the jobs that have ended, for the drain rate.
+	endedKey = "cellblock:{index}:ended"
+	// webhooksKey is a sorted set of the ended jobs whose webhook is not finished, scored by the time of the reaper's
+	// next check (microseconds since 1970).
+	webhooksKey = "cellblock:{index}:webhooks"
+)
+
+// The workers. Each is named by its owner, a name that is unique to the process.
+const (
+	// workersKey is a sorted set of the workers, scored by when the heartbeat of each expires (milliseconds since 1970).
+	workersKey = "cellblock:workers"
+	// heldKey is a hash of the jobs that each worker holds: ids separated by spaces.
+	heldKey = "{" + workersKey + "}:held"
+	// maxLimitsKey is a hash of the limits above which each worker takes no job, as storedLimits.
+	maxLimitsKey = "{" + workersKey + "}:limits"
+	// drainingKey is a set of the live workers that take no more jobs.
+	drainingKey = "{" + workersKey + "}:draining"
+)
+
+const (
+	// reaperKey is a string: the token of the reaper that has the lease.
+	reaperKey = "cellblock:reaper"
+	// writableKey is a string that is written to check whether Redis accepts writes.
+	writableKey = "cellblock:writable"
+	// CommandChannel is the Pub/Sub channel of commands to the workers of running jobs; see ParseCommand.
+	CommandChannel = "cellblock:commands"
+)

@@ -1,0 +1,49 @@
+package store
+
+import "github.com/redis/go-redis/v9"
+
+// lateFunction is Lua that reports whether a start deadline has passed, given start_by (false for none) and Redis's
+// time in microseconds since 1970. A job may still be started in the microsecond of its deadline. An invalid deadline
+// has not passed; Take returns ErrDamaged for it.
+const lateFunction = `
+local function late(start_by, now)
+	local by = start_by and tonumber(start_by)
+	return by and by < now
+end
+`
+
+// ttlFunction is Lua that returns a record's TTL in milliseconds, or a default if the record has none or an invalid
+// one: no record may prevent a job from ending.
+const ttlFunction = `
+local function ttl_of(stored, otherwise)
+	local ms = stored and string.find(stored, "^%d+$") and tonumber(stored)
+	if ms and ms > 0 and ms < 9e12 then
+		return stored
+	end
+	return otherwise
+end
+`
+
+// dueScript lists the members of a sorted set whose check is due.
+//
+//	KEYS[1]  cellblock:{index}:open or cellblock:{index}:webhooks
+//	ARGV[1]  maximum number of ids
+//	returns  the time in microseconds since 1970, then the ids
+var dueScript = redis.NewScript(`
+local time = redis.call("TIME")
+local now = string.format("%.0f", time[1] * 1000000 + time[2])
+local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1])
+table.insert(ids, 1, now)
+return ids`)
+
+// deleteOwnScript deletes an idempotency record or a lease.
+//
+//	KEYS[1]  cellblock:{sum}:idempotency or cellblock:reaper
+//	ARGV[1]  job id or token with which the value must begin
+//	returns  1 if it was deleted, else 0
+var deleteOwnScript = redis.NewScript(`
+local bound = redis.call("GET", KEYS[1])
+if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
+	return redis.call("DEL", KEYS[1])
+end
+return 0`)
