@@ -148,7 +148,7 @@ func TestABatchIsReadLater(t *testing.T) {
 func TestCtrlCCancelsTheBatch(t *testing.T) {
 	file := write(t, "jobs.ndjson",
 		"{}\n"+strings.Repeat(`{"script": "import time\ndef main(): time.sleep(12)"}`+"\n", 8))
-	out, end := begin(t, "", "batch", file)
+	out, end := startCommand(t, "", "batch", file)
 	out.next() // the refused line: which other job starts first is not defined
 	got := end(syscall.SIGINT)
 	_, id, _ := strings.Cut(got.stderr, "cancelling batch ")

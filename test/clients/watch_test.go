@@ -26,11 +26,11 @@ def main():
     return "given"
 `
 
-func speakingFor(seconds string) string { return strings.Replace(speaking, "%s", seconds, 1) }
+func printingFor(seconds string) string { return strings.Replace(speaking, "%s", seconds, 1) }
 
 func TestWatchTellsWhileItHappens(t *testing.T) {
 	c := newClient(t)
-	job, err := c.Submit(testContext(t), client.Request{Script: speakingFor("1")})
+	job, err := c.Submit(testContext(t), client.Request{Script: printingFor("1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,26 +77,26 @@ func TestWatchTellsWhileItHappens(t *testing.T) {
 	}
 }
 
-// cutting breaks off the first few long responses after some bytes each.
-type cutting struct {
+// cuttingTransport breaks off the first few long responses after some bytes each.
+type cuttingTransport struct {
 	cuts  atomic.Int32
 	bytes int64
 }
 
-func (c *cutting) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *cuttingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil && c.cuts.Add(-1) >= 0 {
-		response.Body = &cut{ReadCloser: response.Body, left: c.bytes}
+		response.Body = &cutBody{ReadCloser: response.Body, left: c.bytes}
 	}
 	return response, err
 }
 
-type cut struct {
+type cutBody struct {
 	io.ReadCloser
 	left int64
 }
 
-func (c *cut) Read(p []byte) (int, error) {
+func (c *cutBody) Read(p []byte) (int, error) {
 	if c.left == 0 {
 		return 0, io.ErrUnexpectedEOF
 	}
@@ -108,7 +108,7 @@ func (c *cut) Read(p []byte) (int, error) {
 // cuttingClient returns a client whose next cuts responses break off after bytes each.
 func cuttingClient(t *testing.T, cuts int32, bytes int64) *client.Client {
 	t.Helper()
-	transport := &cutting{bytes: bytes}
+	transport := &cuttingTransport{bytes: bytes}
 	transport.cuts.Store(cuts)
 	c, err := client.New(service.URL, client.WithToken(token),
 		client.WithHTTPClient(&http.Client{Transport: transport}))
@@ -156,9 +156,9 @@ func (l lines) next() string {
 	return l.Text()
 }
 
-// begin starts the program and returns its standard output. end sends it a signal if that is not nil, waits until it
+// startCommand starts the program and returns its standard output. end sends it a signal if that is not nil, waits until it
 // has exited, and returns the result.
-func begin(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) programResult) {
+func startCommand(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) programResult) {
 	t.Helper()
 	cmd := command(t, nil, words...)
 	stdout, err := cmd.StdoutPipe()
@@ -189,7 +189,7 @@ func begin(t *testing.T, stdin string, words ...string) (out lines, end func(sig
 	return out, finish
 }
 
-func running(t *testing.T) (ids []string) {
+func runningJobs(t *testing.T) (ids []string) {
 	t.Helper()
 	for job, err := range newClient(t).List(testContext(t), client.ListOptions{Status: api.JobStatusRunning}) {
 		if err != nil {
@@ -201,11 +201,11 @@ func running(t *testing.T) (ids []string) {
 }
 
 func TestTheCommandShowsLinesWhileTheJobRuns(t *testing.T) {
-	out, end := begin(t, speakingFor("2"), "run", "-", "--watch")
+	out, end := startCommand(t, printingFor("2"), "run", "-", "--watch")
 	if line := out.next(); line != "first" {
 		t.Errorf("the first line is %q", line)
 	}
-	if len(running(t)) == 0 {
+	if len(runningJobs(t)) == 0 {
 		t.Error("when the first line came, the job had ended")
 	}
 	if got, want := end(nil), (programResult{stdout: "second\n\"given\"\n", stderr: "err\n"}); got != want {
@@ -217,7 +217,7 @@ var cancelling = regexp.MustCompile(`cancelling job (\S+) `)
 
 func TestCtrlCCancelsTheJob(t *testing.T) {
 	for signal, status := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
-		out, end := begin(t, speakingFor("12"), "run", "-", "--watch")
+		out, end := startCommand(t, printingFor("12"), "run", "-", "--watch")
 		out.next()
 		got := end(signal)
 		found := cancelling.FindStringSubmatch(got.stderr)
@@ -278,7 +278,7 @@ func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
 		_, err := c.Wait(ctx, waits.JobID)
 		waited <- err
 	}()
-	out, end := begin(t, script, "run", "-", "--watch")
+	out, end := startCommand(t, script, "run", "-", "--watch")
 	out.next()
 	if err := service.API.Stop(); err != nil {
 		t.Fatal(err)

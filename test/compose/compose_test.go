@@ -12,11 +12,11 @@ import (
 
 // TestCompose runs docker-compose.yml unchanged, with two workers.
 func TestCompose(t *testing.T) {
-	p := up(t, "plain", 2, nil)
-	small := up(t, "tight", 1, tight())
-	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, small.url, true) })
+	p := startProject(t, "plain", 2, nil)
+	small := startProject(t, "tight", 1, tightLimits())
+	t.Run("conformance", func(t *testing.T) { runConformance(t, p.url, small.url, true) })
 	small.compose(t, "stop", "--timeout", "40")
-	t.Run("escapes", func(t *testing.T) { noEscape(t, p.url) })
+	t.Run("escapes", func(t *testing.T) { checkNoEscape(t, p.url) })
 	t.Run("stop while jobs run", func(t *testing.T) { stopWhileJobsRun(t, p) })
 	t.Run("kill a worker under load", func(t *testing.T) { killUnderLoad(t, p) })
 }
@@ -24,10 +24,10 @@ func TestCompose(t *testing.T) {
 // TestUnprivileged does the same with the overlay that drops all privileges.
 func TestUnprivileged(t *testing.T) {
 	const overlay = "deploy/compose/unprivileged.yml"
-	p := up(t, "unprivileged", 2, nil, overlay)
-	small := up(t, "unprivileged-tight", 1, tight(), overlay)
-	t.Run("conformance", func(t *testing.T) { conformance(t, p.url, small.url, false) })
-	t.Run("escapes", func(t *testing.T) { noEscape(t, p.url) })
+	p := startProject(t, "unprivileged", 2, nil, overlay)
+	small := startProject(t, "unprivileged-tight", 1, tightLimits(), overlay)
+	t.Run("conformance", func(t *testing.T) { runConformance(t, p.url, small.url, false) })
+	t.Run("escapes", func(t *testing.T) { checkNoEscape(t, p.url) })
 	t.Run("doctor", func(t *testing.T) {
 		if said := p.compose(t, "exec", "-T", "worker", "/app/cellblock", "doctor"); !strings.Contains(said,
 			"read-only file system") {
@@ -53,7 +53,7 @@ func stopWhileJobsRun(t *testing.T, p *project) {
 	p.compose(t, "up", "--detach", "--wait", "--scale", "worker=2")
 	awaitWorkers(t, p.url, 2)
 	for _, id := range ids {
-		if a := ended(t, p.url, id, 20*time.Second); string(a.Result) != `"finished"` {
+		if a := awaitEnd(t, p.url, id, 20*time.Second); string(a.Result) != `"finished"` {
 			t.Errorf("job %s: %s", id, a.Body)
 		}
 	}
@@ -84,7 +84,7 @@ func killUnderLoad(t *testing.T, p *project) {
 	posting.Wait()
 	lost := 0
 	for _, id := range ids {
-		switch a := ended(t, p.url, id, 150*time.Second); {
+		switch a := awaitEnd(t, p.url, id, 150*time.Second); {
 		case a.Code == "worker_lost":
 			lost++
 		case a.Status != "succeeded":
@@ -93,7 +93,7 @@ func killUnderLoad(t *testing.T, p *project) {
 	}
 	log := logs(t, victim) + p.compose(t, "logs", "--no-color", "worker")
 	for _, id := range ids {
-		if starts := strings.Count(unique(log), `"job ended","job_id":"`+id); starts > 1 {
+		if starts := strings.Count(uniqueLines(log), `"job ended","job_id":"`+id); starts > 1 {
 			t.Errorf("job %s ended %d times", id, starts)
 		}
 	}
@@ -103,8 +103,8 @@ func killUnderLoad(t *testing.T, p *project) {
 	}
 }
 
-// unique removes duplicate lines, which are in both docker logs and compose logs.
-func unique(log string) string {
+// uniqueLines removes duplicate lines, which are in both docker logs and compose logs.
+func uniqueLines(log string) string {
 	seen := map[string]bool{}
 	var kept strings.Builder
 	for line := range strings.Lines(log) {

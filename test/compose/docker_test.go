@@ -29,8 +29,8 @@ const root = "../.."
 // version is the tag of the images under test; compose's default tag stays untouched.
 const version = "under-test"
 
-// tight returns the settings of a service for the suite's cases with tight limits.
-func tight() map[string]string {
+// tightLimits returns the settings of a service for the suite's cases with tightLimits limits.
+func tightLimits() map[string]string {
 	settings := map[string]string{"SYNC_WAIT": "30s", "WORKER_CONCURRENCY": "8"}
 	maps.Copy(settings, stack.TightLimits)
 	return settings
@@ -91,8 +91,8 @@ type project struct {
 	url      string
 }
 
-// up starts a project, removes it after the test, and checks that nothing of it is left.
-func up(t *testing.T, name string, workers int, settings map[string]string, files ...string) *project {
+// startProject starts a project, removes it after the test, and checks that nothing of it is left.
+func startProject(t *testing.T, name string, workers int, settings map[string]string, files ...string) *project {
 	t.Helper()
 	port := strconv.Itoa(freePort(t))
 	p := &project{
@@ -131,11 +131,11 @@ func (p *project) down(t *testing.T) {
 			t.Errorf("docker %s: left is %s", strings.Join(what, " "), left)
 		}
 	}
-	noCgroups(t, containers)
+	checkNoCgroups(t, containers)
 }
 
-// noCgroups checks that the containers' cgroups are gone, if the daemon is on this machine.
-func noCgroups(t *testing.T, containers []string) {
+// checkNoCgroups checks that the containers' cgroups are gone, if the daemon is on this machine.
+func checkNoCgroups(t *testing.T, containers []string) {
 	t.Helper()
 	for _, id := range containers {
 		for _, pattern := range []string{
@@ -150,8 +150,8 @@ func noCgroups(t *testing.T, containers []string) {
 	}
 }
 
-// single runs the all-in-one image; the container is removed after the test.
-func single(t *testing.T, name string, flags []string, settings map[string]string) (url string) {
+// startSingle runs the all-in-one image; the container is removed after the test.
+func startSingle(t *testing.T, name string, flags []string, settings map[string]string) (url string) {
 	t.Helper()
 	port := strconv.Itoa(freePort(t))
 	name = "cellblock-test-" + name
@@ -167,7 +167,7 @@ func single(t *testing.T, name string, flags []string, settings map[string]strin
 			t.Errorf("it ended with %s:\n%s", code, logs(t, name))
 		}
 		docker(t, nil, "rm", "--force", "--volumes", name)
-		noCgroups(t, []string{id})
+		checkNoCgroups(t, []string{id})
 	})
 	url = "http://127.0.0.1:" + port
 	workers := 1
@@ -248,8 +248,8 @@ func post(t *testing.T, url, script string, later bool) answer {
 	return a
 }
 
-// ended waits for the end of a job.
-func ended(t *testing.T, url, id string, within time.Duration) answer {
+// awaitEnd waits for the end of a job.
+func awaitEnd(t *testing.T, url, id string, within time.Duration) answer {
 	t.Helper()
 	for deadline := time.Now().Add(within); ; {
 		a, err := call(t, http.MethodGet, url+"/jobs/"+id+"?wait=10s", nil)
@@ -279,8 +279,8 @@ func eventually(t *testing.T, what string, within time.Duration, happened func()
 	}
 }
 
-// conformance runs the suite against a service, and its twin with tight limits.
-func conformance(t *testing.T, url, tightURL string, cgroups bool) {
+// runConformance runs the suite against a service, and its twin with tight limits.
+func runConformance(t *testing.T, url, tightURL string, cgroups bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=6m", "-parallel=6",
 		"./test/conformance")

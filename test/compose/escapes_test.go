@@ -110,8 +110,8 @@ def main():
     return {"worked": worked, "tried": len(attempts)}
 `
 
-// noEscape runs them in a sandbox with the packages loaded and in a plain one.
-func noEscape(t *testing.T, url string) {
+// checkNoEscape runs them in a sandbox with the packages loaded and in a plain one.
+func checkNoEscape(t *testing.T, url string) {
 	t.Helper()
 	for _, more := range []string{"", "# numpy\n"} {
 		a := post(t, url, more+escapes, false)

@@ -34,7 +34,7 @@ func TestExampleNamesEverySetting(t *testing.T) {
 			case name == "API_ADDR": // set in the image; API_HOST and API_PORT are the published address
 			case !named:
 				t.Errorf(".env.example does not name %s of the %s", name, service)
-			case given != value && !differs[name]:
+			case given != value && !containerDefaults[name]:
 				t.Errorf(".env.example has %s=%s, and the %s's default is %s", name, given, service, value)
 			case !passed[name]:
 				t.Errorf("docker-compose.yml does not pass %s to the %s", name, service)
@@ -57,8 +57,8 @@ func TestExampleNamesEverySetting(t *testing.T) {
 	}
 }
 
-// differs are the settings that have another default in containers.
-var differs = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true, "FILES_URL": true}
+// containerDefaults are the settings that have another default in containers.
+var containerDefaults = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true, "FILES_URL": true}
 
 var (
 	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)

@@ -22,9 +22,9 @@ func TestSingleSysAdmin(t *testing.T) { testSingle(t, "sys-admin", sysAdmin, fal
 
 func testSingle(t *testing.T, name string, flags []string, cgroups bool) {
 	t.Helper()
-	url := single(t, name, flags, map[string]string{"WORKERS": "2"})
-	t.Run("conformance", func(t *testing.T) { conformance(t, url, single(t, name+"-tight", flags, tight()), cgroups) })
-	t.Run("escapes", func(t *testing.T) { noEscape(t, url) })
+	url := startSingle(t, name, flags, map[string]string{"WORKERS": "2"})
+	t.Run("conformance", func(t *testing.T) { runConformance(t, url, startSingle(t, name+"-tight", flags, tightLimits()), cgroups) })
+	t.Run("escapes", func(t *testing.T) { checkNoEscape(t, url) })
 }
 
 // TestMissingFlags checks that the container exits and names the missing flag.

@@ -56,7 +56,7 @@ func postBatch(t *testing.T, url, body string) batch {
 // TestBatch runs the batch of a hundred in docs/api.md, with one invalid line.
 func TestBatch(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		const n = 100
 		var body strings.Builder
@@ -85,22 +85,22 @@ func TestBatch(t *testing.T) {
 			seen[l.Index] = true
 			switch l.Index {
 			case 33:
-				equal(t, "code of the bad one", l.Code, "invalid_request")
+				checkEqual(t, "code of the bad one", l.Code, "invalid_request")
 			case 44:
-				equal(t, "code of the failed one", l.Job.Code, "exception")
+				checkEqual(t, "code of the failed one", l.Job.Code, "exception")
 			default:
-				equal(t, "result", string(l.Job.Result), fmt.Sprint(l.Index*l.Index))
-				equal(t, "stdout", *l.Job.Stdout, fmt.Sprintln(l.Index))
-				equal(t, "job", l.Job.JobID, b.Members[l.Index].JobID)
+				checkEqual(t, "result", string(l.Job.Result), fmt.Sprint(l.Index*l.Index))
+				checkEqual(t, "stdout", *l.Job.Stdout, fmt.Sprintln(l.Index))
+				checkEqual(t, "job", l.Job.JobID, b.Members[l.Index].JobID)
 			}
 		}
-		equal(t, "lines", len(seen), n)
+		checkEqual(t, "lines", len(seen), n)
 		var ended batch
 		if err := json.Unmarshal([]byte(curl(t, "", k.standard.URL+"/batches/"+b.BatchID)), &ended); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "status", ended.Status, "ended")
-		equal(t, "succeeded", ended.Counts["succeeded"], n-2)
+		checkEqual(t, "status", ended.Status, "ended")
+		checkEqual(t, "succeeded", ended.Counts["succeeded"], n-2)
 	})
 }
 
@@ -119,7 +119,7 @@ func TestBatchStarvesNobody(t *testing.T) {
 		start := time.Now()
 		a := executeWith(t, k.standard.URL, "def main(): return 1",
 			map[string]any{"priority": []string{"high", "default", "low"}[i%3]})
-		equal(t, "status", a.HTTPStatus, http.StatusOK)
+		checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)

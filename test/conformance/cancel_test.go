@@ -19,7 +19,7 @@ const (
 // TestCancel: a running job is dead within 100 ms, with all that it started; an ended job cannot be
 // cancelled; cancelling twice is no error.
 func TestCancel(t *testing.T) {
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		var took time.Duration
 		for range cancelAttempts {
 			if took = cancelRunning(t, k); took <= cancelBound {
@@ -31,8 +31,8 @@ func TestCancel(t *testing.T) {
 		}
 		done := execute(t, k.standard.URL, "def main(): return 1")
 		a := call(t, k.standard.URL, request{Method: http.MethodDelete, Path: "/jobs/" + done.JobID})
-		equal(t, "status", a.HTTPStatus, http.StatusConflict)
-		equal(t, "code", a.Code, "already_finished")
+		checkEqual(t, "status", a.HTTPStatus, http.StatusConflict)
+		checkEqual(t, "code", a.Code, "already_finished")
 	})
 }
 
@@ -46,14 +46,14 @@ func cancelRunning(t *testing.T, k *kind) time.Duration {
 	cancel := request{Method: http.MethodDelete, Path: "/jobs/" + job.JobID}
 	start := time.Now()
 	a := call(t, k.standard.URL, cancel)
-	equal(t, "status", a.HTTPStatus, http.StatusAccepted)
+	checkEqual(t, "status", a.HTTPStatus, http.StatusAccepted)
 	end := read(t, k.standard.URL, job.JobID, "?wait=10s")
 	took := time.Since(start)
 	t.Logf("dead after %s", took)
-	equal(t, "status", end.Status, "cancelled")
-	equal(t, "code", end.Code, "cancelled")
-	equal(t, "stdout", *end.Stdout, "spawned\n")
-	equal(t, "status of a second cancel", call(t, k.standard.URL, cancel).HTTPStatus, http.StatusOK)
+	checkEqual(t, "status", end.Status, "cancelled")
+	checkEqual(t, "code", end.Code, "cancelled")
+	checkEqual(t, "stdout", *end.Stdout, "spawned\n")
+	checkEqual(t, "status of a second cancel", call(t, k.standard.URL, cancel).HTTPStatus, http.StatusOK)
 	return took
 }
 

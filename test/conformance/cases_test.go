@@ -8,7 +8,7 @@ import (
 // TestCases runs every script of cases/ in each kind of sandbox.
 func TestCases(t *testing.T) {
 	topics := loadCases(t, "cases/*.yaml")
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		runTopics(t, k, topics)
 	})
@@ -32,7 +32,7 @@ func runTopics(t *testing.T, k *kind, topics map[string][]testCase) {
 		t.Run(topic, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range cases {
-				if !possible(k, c) {
+				if !canSatisfy(k, c) {
 					continue
 				}
 				t.Run(c.title(), func(t *testing.T) {
@@ -64,7 +64,7 @@ func runCase(t *testing.T, k *kind, c testCase) {
 	if c.Code != "" {
 		status = "failed"
 	}
-	equal(t, "status of the job", again.Status, status)
+	checkEqual(t, "status of the job", again.Status, status)
 	checkOutcome(t, c, again)
-	equal(t, "files read again", fmt.Sprint(again.Files), fmt.Sprint(a.Files))
+	checkEqual(t, "files read again", fmt.Sprint(again.Files), fmt.Sprint(a.Files))
 }

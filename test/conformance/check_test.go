@@ -39,31 +39,31 @@ func checkAnswer(t *testing.T, c testCase, a answer) {
 // checkOutcome compares a job's outcome, wherever it was read, with its case.
 func checkOutcome(t *testing.T, c testCase, a answer) {
 	t.Helper()
-	equal(t, "code", a.Code, c.Code)
+	checkEqual(t, "code", a.Code, c.Code)
 	c.Error.check(t, "error", a.Error)
 	c.Result.check(t, "result", string(a.Result))
-	c.Stdout.check(t, "stdout", given(t, "stdout", a.Stdout))
-	c.Stderr.check(t, "stderr", given(t, "stderr", a.Stderr))
+	c.Stdout.check(t, "stdout", required(t, "stdout", a.Stdout))
+	c.Stderr.check(t, "stderr", required(t, "stderr", a.Stderr))
 	c.Detail.check(t, "detail", a.Detail)
 	c.Hint.check(t, "hint", a.Hint)
 	c.Traceback.check(t, "traceback", a.Traceback)
 	c.Text.check(t, "text", a.Text)
-	equal(t, "line", a.Line, c.Line)
-	equal(t, "column", a.Column, c.Column)
-	equal(t, "exit_code", pointed(a.ExitCode), pointed(c.ExitCode))
-	equal(t, "signal", a.Signal, c.Signal)
-	equal(t, "limit", pointed(a.Limit), pointed(c.Limit))
+	checkEqual(t, "line", a.Line, c.Line)
+	checkEqual(t, "column", a.Column, c.Column)
+	checkEqual(t, "exit_code", dereferenced(a.ExitCode), dereferenced(c.ExitCode))
+	checkEqual(t, "signal", a.Signal, c.Signal)
+	checkEqual(t, "limit", dereferenced(a.Limit), dereferenced(c.Limit))
 	var cut truncated
 	cut.Stdout = slices.Contains(c.Truncated, "stdout")
 	cut.Stderr = slices.Contains(c.Truncated, "stderr")
-	equal(t, "truncated", pointed(a.Truncated), pointed(&cut))
-	equal(t, "notes", strings.Join(a.Notes, "\n"), strings.Join(c.Notes, "\n"))
+	checkEqual(t, "truncated", dereferenced(a.Truncated), dereferenced(&cut))
+	checkEqual(t, "notes", strings.Join(a.Notes, "\n"), strings.Join(c.Notes, "\n"))
 	left := map[string]string{}
 	for _, file := range a.Omitted {
 		left[file.Name] = file.Limit.Name
 	}
 	if c.Files != nil || c.Omitted != nil {
-		equal(t, "files_omitted", fmt.Sprint(left), fmt.Sprint(maps.Clone(c.Omitted)))
+		checkEqual(t, "files_omitted", fmt.Sprint(left), fmt.Sprint(maps.Clone(c.Omitted)))
 	}
 	for _, ours := range []string{"/runner/", "runner/", "supervisor"} {
 		if strings.Contains(a.Traceback, ours) && !strings.Contains(c.Script, ours) {
@@ -78,41 +78,41 @@ func checkUsage(t *testing.T, c testCase, a answer) {
 		t.Error("usage is missing")
 		return
 	}
-	within(t, "run_ms", &a.Usage.RunMS, c.RunMS)
-	within(t, "cpu_ms", a.Usage.CPUMS, c.CPUMS)
+	checkRange(t, "run_ms", &a.Usage.RunMS, c.RunMS)
+	checkRange(t, "cpu_ms", a.Usage.CPUMS, c.CPUMS)
 	if c.MemoryPeakBytes != nil && a.Usage.MemoryPeakBytes != nil {
 		peak := float64(*a.Usage.MemoryPeakBytes)
-		within(t, "memory_peak_bytes", &peak, c.MemoryPeakBytes)
+		checkRange(t, "memory_peak_bytes", &peak, c.MemoryPeakBytes)
 	}
 	if a.Usage.RunMS <= 0 {
 		t.Errorf("usage.run_ms is %v", a.Usage.RunMS)
 	}
 }
 
-// within checks a figure against [least, most]; an unknown figure passes.
-func within(t *testing.T, name string, got *float64, bounds []float64) {
+// checkRange checks a figure against [least, most]; an unknown figure passes.
+func checkRange(t *testing.T, name string, got *float64, bounds []float64) {
 	t.Helper()
 	if len(bounds) == 2 && got != nil && (*got < bounds[0] || *got > bounds[1]) {
 		t.Errorf("usage.%s is %v, want %v to %v", name, *got, bounds[0], bounds[1])
 	}
 }
 
-func equal[T comparable](t *testing.T, name string, got, want T) {
+func checkEqual[T comparable](t *testing.T, name string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s is %v, want %v", name, got, want)
 	}
 }
 
-// pointed makes pointers comparable by what they point to.
-func pointed[T any](p *T) string {
+// dereferenced makes pointers comparable by what they point to.
+func dereferenced[T any](p *T) string {
 	if p == nil {
 		return "missing"
 	}
 	return fmt.Sprintf("%+v", *p)
 }
 
-func given(t *testing.T, name string, text *string) string {
+func required(t *testing.T, name string, text *string) string {
 	t.Helper()
 	if text == nil {
 		t.Errorf("%s is missing", name)
@@ -126,13 +126,13 @@ func (m matcher) check(t *testing.T, name, got string) {
 	t.Helper()
 	complain := func(format string, args ...any) {
 		t.Helper()
-		t.Errorf("%s %s; it is %s", name, fmt.Sprintf(format, args...), shown(got))
+		t.Errorf("%s %s; it is %s", name, fmt.Sprintf(format, args...), abbreviated(got))
 	}
 	switch {
 	case !m.Given && got != "":
 		complain("must be missing or empty")
 	case m.Exact != nil && got != *m.Exact:
-		complain("must be %s", shown(*m.Exact))
+		complain("must be %s", abbreviated(*m.Exact))
 	}
 	if !regexp.MustCompile(m.Like).MatchString(got) {
 		complain("must match %q", m.Like)
@@ -155,8 +155,8 @@ func (m matcher) check(t *testing.T, name, got string) {
 	}
 }
 
-// shown quotes a text, without its middle if it is long.
-func shown(text string) string {
+// abbreviated quotes a text, without its middle if it is long.
+func abbreviated(text string) string {
 	const most = 1200
 	if len(text) <= most {
 		return fmt.Sprintf("%q", text)

@@ -182,7 +182,7 @@ func TestCurl(t *testing.T) {
 			t.Parallel()
 			script := "post() { curl --silent --write-out '\\n%{http_code}' \"$@\"; }\n" + c.command
 			command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
-			command.Dir, command.Env = dir, append(os.Environ(), "URL="+standard().URL)
+			command.Dir, command.Env = dir, append(os.Environ(), "URL="+defaultStack().URL)
 			out, err := command.Output()
 			if err != nil {
 				t.Fatal(err)

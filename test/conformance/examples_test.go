@@ -21,15 +21,15 @@ func example(t *testing.T, name string) string {
 // TestChartExample runs docs/api.md's first job with data: a CSV in, a chart out.
 func TestChartExample(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		a := form(t, k.standard.URL, []part{
 			{"script", "chart.py", example(t, "chart.py")},
 			{"files", "sales.csv", example(t, "sales.csv")},
 		})
-		equal(t, "status", a.HTTPStatus, http.StatusOK)
-		equal(t, "result", string(a.Result), `{"name":null,"index":["north","south"],"data":[381.25,285.25]}`)
-		equal(t, "stderr", given(t, "stderr", a.Stderr), "")
+		checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
+		checkEqual(t, "result", string(a.Result), `{"name":null,"index":["north","south"],"data":[381.25,285.25]}`)
+		checkEqual(t, "stderr", required(t, "stderr", a.Stderr), "")
 		if len(a.Files) != 1 || a.Files[0].Name != "figure-1.png" {
 			t.Fatalf("the files are %v\n%.1000s", a.Files, a.Body)
 		}
@@ -37,8 +37,8 @@ func TestChartExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "width", picture.Bounds().Dx(), 640)
-		equal(t, "height", picture.Bounds().Dy(), 480)
+		checkEqual(t, "width", picture.Bounds().Dx(), 640)
+		checkEqual(t, "height", picture.Bounds().Dy(), 480)
 		colours := map[any]int{}
 		for x := range picture.Bounds().Dx() {
 			for y := range picture.Bounds().Dy() {
@@ -52,19 +52,19 @@ func TestChartExample(t *testing.T) {
 				large++
 			}
 		}
-		equal(t, "colours that cover much (white and two of bars)", large, 3)
+		checkEqual(t, "colours that cover much (white and two of bars)", large, 3)
 	})
 }
 
 // TestQueryExample runs the second one: arguments for a script that reads a file.
 func TestQueryExample(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		a := executeWith(t, k.standard.URL, example(t, "query.py"), map[string]any{
 			"args":  map[string]any{"region": "south", "least": 90},
 			"files": []map[string]string{{"path": "data/sales.csv", "content": example(t, "sales.csv")}},
 		})
-		equal(t, "result", string(a.Result), `{"months":["2026-02","2026-03"],"mean":102.625}`)
+		checkEqual(t, "result", string(a.Result), `{"months":["2026-02","2026-03"],"mean":102.625}`)
 	})
 }

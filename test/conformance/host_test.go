@@ -16,9 +16,9 @@ import (
 
 // TestManyAtOnce: of 200 concurrent requests on two workers, each gets its own response. It does
 // not run in parallel with other tests: it loads the machine fully.
-func TestManyAtOnce(t *testing.T) { eachKind(t, manyAtOnce) }
+func TestManyAtOnce(t *testing.T) { forEachKind(t, checkManyAtOnce) }
 
-func manyAtOnce(t *testing.T, k *kind) {
+func checkManyAtOnce(t *testing.T, k *kind) {
 	const requests = 200
 	base := k.standard.URL
 	var all sync.WaitGroup
@@ -50,7 +50,7 @@ func manyAtOnce(t *testing.T, k *kind) {
 // end nor after a kill.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		for _, c := range []struct{ name, end, code string }{
 			{"an end of its own", "return 1", ""},
@@ -60,13 +60,13 @@ func TestNothingIsLeft(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
-				nothingIsLeft(t, k, c.end, c.code)
+				checkNothingIsLeft(t, k, c.end, c.code)
 			})
 		}
 	})
 }
 
-func nothingIsLeft(t *testing.T, k *kind, end, code string) {
+func checkNothingIsLeft(t *testing.T, k *kind, end, code string) {
 	t.Helper()
 	mark := newMark()
 	// A child, a daemon that has left every session, a thread.
@@ -80,7 +80,7 @@ def main():
     time.sleep(0.2)
     %[2]s
 `, mark, end))
-	equal(t, "code", a.Code, code)
+	checkEqual(t, "code", a.Code, code)
 	// All were killed before the response; the kernel may not have finished.
 	var left []int
 	eventually(func() bool {
@@ -99,13 +99,13 @@ func newMark() string { return fmt.Sprintf("1%09d", time.Now().UnixNano()%1e9) }
 // TestCgroupsAreRemoved finds a job's control groups by its processes.
 func TestCgroupsAreRemoved(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
-		cgroupsAreRemoved(t, k.oneSlot(t))
+		checkCgroupsAreRemoved(t, k.startOneSlot(t))
 	})
 }
 
-func cgroupsAreRemoved(t *testing.T, s *stack.Stack) {
+func checkCgroupsAreRemoved(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	mark := newMark()
 	job := submit(t, s.URL,
@@ -127,7 +127,7 @@ func cgroupsAreRemoved(t *testing.T, s *stack.Stack) {
 	}
 	rememberCgroups(worker, own, dirs)
 	a := read(t, s.URL, job.JobID, "?wait=20s")
-	equal(t, "status", a.Status, "succeeded")
+	checkEqual(t, "status", a.Status, "succeeded")
 	if a.Usage == nil || a.Usage.CPUMS == nil || a.Usage.MemoryPeakBytes == nil {
 		t.Errorf("usage lacks what cgroups tell: %.500s", a.Body)
 	}
@@ -163,13 +163,13 @@ func rememberCgroups(worker int, own, job []string) {
 // TestJobsSeeNothingOfEachOther: no file and no random number of one job appears in another.
 func TestJobsSeeNothingOfEachOther(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
-		jobsSeeNothingOfEachOther(t, k.standard.URL)
+		checkJobsAreIsolated(t, k.standard.URL)
 	})
 }
 
-func jobsSeeNothingOfEachOther(t *testing.T, base string) {
+func checkJobsAreIsolated(t *testing.T, base string) {
 	t.Helper()
 	const script = `
 import multiprocessing, os, random, ssl, tempfile, uuid
@@ -188,7 +188,7 @@ def main():
 	seen := map[string]bool{}
 	for range 6 {
 		a := execute(t, base, script)
-		like(`^\{"found":\["\.matplotlib","\.tmp","outputs","script\.py"\],`).check(t, "result", string(a.Result))
+		matching(`^\{"found":\["\.matplotlib","\.tmp","outputs","script\.py"\],`).check(t, "result", string(a.Result))
 		var result struct {
 			Numbers []any `json:"numbers"`
 		}
@@ -207,13 +207,13 @@ def main():
 // first.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
-		shutdown(t, k.oneSlot(t))
+		checkShutdown(t, k.startOneSlot(t))
 	})
 }
 
-func shutdown(t *testing.T, s *stack.Stack) {
+func checkShutdown(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	job := submit(t, s.URL, "import time\ndef main():\n    time.sleep(2)\n    return 'finished'\n")
 	if !eventually(func() bool { return read(t, s.URL, job.JobID, "").Status == "running" }) {
@@ -223,7 +223,7 @@ func shutdown(t *testing.T, s *stack.Stack) {
 	if err := worker.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, worker.Log())
 	}
-	equal(t, "result", string(read(t, s.URL, job.JobID, "").Result), `"finished"`)
+	checkEqual(t, "result", string(read(t, s.URL, job.JobID, "").Result), `"finished"`)
 	began := time.Now()
 	if err := s.API.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, s.API.Log())

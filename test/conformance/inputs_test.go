@@ -136,7 +136,7 @@ func TestBadInputs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			body := fmt.Sprintf(`{"script":"def main(**_): return 1",%s}`, c.fields)
-			a := call(t, standard().URL, request{Path: "/execute", Body: []byte(body)})
+			a := call(t, defaultStack().URL, request{Path: "/execute", Body: []byte(body)})
 			checkRefusal(t, a, c.code, matcher{Given: true, conditions: conditions{Has: []string{c.error}}})
 		})
 	}
@@ -176,7 +176,7 @@ func form(t *testing.T, base string, parts []part, headers ...string) answer {
 // TestForm: a form has the same fields as JSON, and files larger than a script may write.
 func TestForm(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		large := strings.Repeat("0123456789abcdef", 16<<20/16-1)
 		a := form(t, k.standard.URL, []part{
@@ -194,7 +194,7 @@ func TestForm(t *testing.T) {
 		if a.HTTPStatus != http.StatusOK {
 			t.Fatalf("status is %d, want 200: %s", a.HTTPStatus, a.Body)
 		}
-		equal(t, "result", string(a.Result), `[3.0,"é","b",16777200,"small"]`)
+		checkEqual(t, "result", string(a.Result), `[3.0,"é","b",16777200,"small"]`)
 	})
 }
 
@@ -251,7 +251,7 @@ func TestBadForms(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			checkRefusal(t, form(t, standard().URL, c.parts), c.code,
+			checkRefusal(t, form(t, defaultStack().URL, c.parts), c.code,
 				matcher{Given: true, conditions: conditions{Has: []string{c.error}}})
 		})
 	}
@@ -261,35 +261,35 @@ func TestBadForms(t *testing.T) {
 func TestFormIdempotency(t *testing.T) {
 	t.Parallel()
 	send := func(content string) answer {
-		return form(t, standard().URL,
+		return form(t, defaultStack().URL,
 			[]part{{"script", "", "def main(): return open('a').read()"}, {"files", "a", content}},
 			"Idempotency-Key", t.Name())
 	}
 	first, second := send("x"), send("x")
-	equal(t, "result", string(second.Result), `"x"`)
-	equal(t, "job", second.JobID, first.JobID)
-	equal(t, "code of another content", send("y").Code, "idempotency_mismatch")
+	checkEqual(t, "result", string(second.Result), `"x"`)
+	checkEqual(t, "job", second.JobID, first.JobID)
+	checkEqual(t, "code of another content", send("y").Code, "idempotency_mismatch")
 	spelt := []byte(
 		`{ "files": [ {"content_base64": "eA==", "path": "a"} ],` + "\n" +
 			`"script": "def main(): return open('a').read()", "async": false }`)
-	asJSON := call(t, standard().URL,
+	asJSON := call(t, defaultStack().URL,
 		request{
 			Path: "/execute", Body: spelt,
 			Header: http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {t.Name()}},
 		})
-	equal(t, "job of the same as JSON", asJSON.JobID, first.JobID)
+	checkEqual(t, "job of the same as JSON", asJSON.JobID, first.JobID)
 }
 
 // TestFilesWithoutRoom: an input file that the sandbox cannot hold is not the script's fault.
 func TestFilesWithoutRoom(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		a := form(t, k.tight.URL, []part{
 			{"script", "", "def main(): return 1"}, {"files", "a", strings.Repeat("x", 9<<20)},
 		})
-		equal(t, "status", a.HTTPStatus, http.StatusRequestEntityTooLarge)
-		equal(t, "code", a.Code, "input_too_large")
-		equal(t, "error", a.Error, "a does not fit into the sandbox: No space left on device")
+		checkEqual(t, "status", a.HTTPStatus, http.StatusRequestEntityTooLarge)
+		checkEqual(t, "code", a.Code, "input_too_large")
+		checkEqual(t, "error", a.Error, "a does not fit into the sandbox: No space left on device")
 	})
 }

@@ -11,15 +11,15 @@ import (
 	"cellblock/test/stack"
 )
 
-// watched is what one watcher received.
-type watched struct {
+// watchResult is what one watcher received.
+type watchResult struct {
 	states         []string
 	stdout, stderr string
 	pieces         []stack.Event
 	end            answer
 }
 
-func (w *watched) tell(t *testing.T, event stack.Event) {
+func (w *watchResult) add(t *testing.T, event stack.Event) {
 	t.Helper()
 	var data struct{ Status, Text string }
 	if event.Name != "end" {
@@ -46,7 +46,7 @@ func (w *watched) tell(t *testing.T, event stack.Event) {
 }
 
 // watch watches a job with curl, as docs/api.md does.
-func watch(t *testing.T, url, id, last string) *watched {
+func watch(t *testing.T, url, id, last string) *watchResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clientBound)
 	defer cancel()
@@ -62,8 +62,8 @@ func watch(t *testing.T, url, id, last string) *watched {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w := &watched{}
-	if err := stack.ReadEvents(out, func(event stack.Event) { w.tell(t, event) }); err != nil {
+	w := &watchResult{}
+	if err := stack.ReadEvents(out, func(event stack.Event) { w.add(t, event) }); err != nil {
 		t.Error(err)
 	}
 	if err := command.Wait(); err != nil {
@@ -78,14 +78,14 @@ func TestLiveOutput(t *testing.T) {
 	t.Parallel()
 	const script = "import sys, time\ndef main():\n    for i in range(5):\n        print(time.time())\n" +
 		"        time.sleep(1)\n    print('é', file=sys.stderr)\n    return 'done'\n"
-	eachKind(t, func(t *testing.T, k *kind) {
+	forEachKind(t, func(t *testing.T, k *kind) {
 		t.Parallel()
 		w := watch(t, k.standard.URL, submit(t, k.standard.URL, script).JobID, "")
-		equal(t, "last state", w.states[len(w.states)-1], "running")
-		equal(t, "result", string(w.end.Result), `"done"`)
-		equal(t, "stdout", w.stdout, *w.end.Stdout)
-		equal(t, "stderr", w.stderr, "é\n")
-		equal(t, "prints", strings.Count(w.stdout, "\n"), 5)
+		checkEqual(t, "last state", w.states[len(w.states)-1], "running")
+		checkEqual(t, "result", string(w.end.Result), `"done"`)
+		checkEqual(t, "stdout", w.stdout, *w.end.Stdout)
+		checkEqual(t, "stderr", w.stderr, "é\n")
+		checkEqual(t, "prints", strings.Count(w.stdout, "\n"), 5)
 		inTime := 0
 		for _, piece := range w.pieces {
 			printed, err := time.ParseDuration(strings.TrimSpace(piece.Data) + "s")
@@ -102,7 +102,7 @@ func TestLiveOutput(t *testing.T) {
 		rest := watch(t, k.standard.URL, id, last)
 		begin := strings.Join(
 			strings.SplitAfter(w.stdout, "\n")[:strings.Count(w.stdout[:len(w.stdout)-len(rest.stdout)], "\n")], "")
-		equal(t, "what came before and after", begin+rest.stdout, w.stdout)
+		checkEqual(t, "what came before and after", begin+rest.stdout, w.stdout)
 		if rest.stdout == w.stdout {
 			t.Error("all came again")
 		}
@@ -130,12 +130,12 @@ func TestLiveOutputIsTheOutput(t *testing.T) {
 			if name == "with its own cut" {
 				body["limits"] = map[string]any{"output_bytes": 99}
 			}
-			job := call(t, standard().URL, request{Path: "/execute", Body: encode(t, body)})
-			w := watch(t, standard().URL, job.JobID, "")
-			end := read(t, standard().URL, job.JobID, "")
-			equal(t, "stdout", w.stdout == *end.Stdout, true)
-			equal(t, "stderr", w.stderr, *end.Stderr)
-			equal(t, "code", w.end.Code, end.Code)
+			job := call(t, defaultStack().URL, request{Path: "/execute", Body: encode(t, body)})
+			w := watch(t, defaultStack().URL, job.JobID, "")
+			end := read(t, defaultStack().URL, job.JobID, "")
+			checkEqual(t, "stdout", w.stdout == *end.Stdout, true)
+			checkEqual(t, "stderr", w.stderr, *end.Stderr)
+			checkEqual(t, "code", w.end.Code, end.Code)
 		})
 	}
 }

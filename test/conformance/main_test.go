@@ -28,11 +28,11 @@ type kind struct {
 // kinds are all kinds under test.
 var kinds []*kind
 
-// standard returns a stack for tests that do not depend on the sandbox.
-func standard() *stack.Stack { return kinds[0].standard }
+// defaultStack returns a stack for tests that do not depend on the sandbox.
+func defaultStack() *stack.Stack { return kinds[0].standard }
 
-// eachKind runs a test for each kind of sandbox.
-func eachKind(t *testing.T, test func(t *testing.T, k *kind)) {
+// forEachKind runs a test for each kind of sandbox.
+func forEachKind(t *testing.T, test func(t *testing.T, k *kind)) {
 	t.Helper()
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) { test(t, k) })
@@ -65,7 +65,7 @@ func isSet(name string) (set bool) {
 // the machine after the stacks have stopped.
 func run(m *testing.M) (code int, err error) {
 	if given := os.Getenv("CONFORMANCE_URL"); given != "" {
-		return runAt(m, given, os.Getenv("CONFORMANCE_TIGHT_URL")), nil
+		return runAgainst(m, given, os.Getenv("CONFORMANCE_TIGHT_URL")), nil
 	}
 	if err := stack.AdoptOrphans(); err != nil {
 		return 1, err
@@ -139,8 +139,8 @@ func (k *kind) workerEnv(own stack.Env) stack.Env {
 	return env
 }
 
-// oneSlot starts a stack with a worker that runs one job at a time.
-func (k *kind) oneSlot(t *testing.T) *stack.Stack {
+// startOneSlot starts a stack with a worker that runs one job at a time.
+func (k *kind) startOneSlot(t *testing.T) *stack.Stack {
 	t.Helper()
 	return startStack(t, stack.Config{Workers: []stack.Env{k.workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})}})
 }

@@ -35,13 +35,13 @@ func checkFiles(t *testing.T, base string, c testCase, a answer) {
 func readFile(t *testing.T, base string, f file) answer {
 	t.Helper()
 	got := call(t, base, request{Method: http.MethodGet, Path: f.URL})
-	equal(t, "status of "+f.URL, got.HTTPStatus, http.StatusOK)
+	checkEqual(t, "status of "+f.URL, got.HTTPStatus, http.StatusOK)
 	sum := sha256.Sum256([]byte(got.Body))
-	equal(t, "sha256 of "+f.URL, hex.EncodeToString(sum[:]), f.SHA256)
-	equal(t, "size of "+f.URL, int64(len(got.Body)), f.Size)
-	equal(t, "Content-Type of "+f.URL, got.Header.Get("Content-Type"), f.MediaType)
-	equal(t, "X-Content-Type-Options", got.Header.Get("X-Content-Type-Options"), "nosniff")
-	equal(t, "ETag", got.Header.Get("ETag"), `"`+f.SHA256+`"`)
+	checkEqual(t, "sha256 of "+f.URL, hex.EncodeToString(sum[:]), f.SHA256)
+	checkEqual(t, "size of "+f.URL, int64(len(got.Body)), f.Size)
+	checkEqual(t, "Content-Type of "+f.URL, got.Header.Get("Content-Type"), f.MediaType)
+	checkEqual(t, "X-Content-Type-Options", got.Header.Get("X-Content-Type-Options"), "nosniff")
+	checkEqual(t, "ETag", got.Header.Get("ETag"), `"`+f.SHA256+`"`)
 	if d := got.Header.Get("Content-Disposition"); !strings.HasPrefix(d, "attachment; filename") {
 		t.Errorf("Content-Disposition is %q", d)
 	}
@@ -51,8 +51,8 @@ func readFile(t *testing.T, base string, f file) answer {
 	return got
 }
 
-// leaving is a script that leaves files, and returns 1.
-const leaving = `
+// writeOutputsScript is a script that leaves files, and returns 1.
+const writeOutputsScript = `
 import os
 def main(files, size=0):
     for name, content in files.items():
@@ -64,39 +64,39 @@ def main(files, size=0):
     return 1
 `
 
-func leave(t *testing.T, base string, files map[string]string, size int, path string) answer {
+func executeWritingOutputs(t *testing.T, base string, files map[string]string, size int, path string) answer {
 	t.Helper()
-	body := encode(t, map[string]any{"script": leaving, "args": map[string]any{"files": files, "size": size}})
+	body := encode(t, map[string]any{"script": writeOutputsScript, "args": map[string]any{"files": files, "size": size}})
 	return call(t, base, request{Path: path, Body: body})
 }
 
 // TestFilesOfAJob checks headers, escaped paths, HEAD, and paths of no file.
 func TestFilesOfAJob(t *testing.T) {
 	t.Parallel()
-	base := standard().URL
-	a := leave(t, base, map[string]string{"a b/é.csv": "x", "page.html": "<script>", "a;b\"c.txt": "y"}, 0, "/execute")
+	base := defaultStack().URL
+	a := executeWritingOutputs(t, base, map[string]string{"a b/é.csv": "x", "page.html": "<script>", "a;b\"c.txt": "y"}, 0, "/execute")
 	if len(a.Files) != 3 {
 		t.Fatalf("the files are %v", a.Files)
 	}
-	equal(t, "URL", a.Files[0].URL, "/jobs/"+a.JobID+"/files/a%20b/%C3%A9.csv")
-	equal(t, "media type of HTML", a.Files[2].MediaType, "text/html")
+	checkEqual(t, "URL", a.Files[0].URL, "/jobs/"+a.JobID+"/files/a%20b/%C3%A9.csv")
+	checkEqual(t, "media type of HTML", a.Files[2].MediaType, "text/html")
 	disposition := readFile(t, base, a.Files[1]).Header.Get("Content-Disposition")
-	equal(t, "Content-Disposition", disposition, `attachment; filename="a;b\"c.txt"`)
+	checkEqual(t, "Content-Disposition", disposition, `attachment; filename="a;b\"c.txt"`)
 	for _, spelt := range []string{"a%20b/%C3%A9.csv", "a%20b%2F%C3%A9.csv"} {
 		got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "/files/" + spelt})
-		equal(t, "content of "+spelt, got.Body, "x")
+		checkEqual(t, "content of "+spelt, got.Body, "x")
 	}
 	head := call(t, base, request{Method: http.MethodHead, Path: a.Files[0].URL})
-	equal(t, "Content-Length", head.Header.Get("Content-Length"), "1")
+	checkEqual(t, "Content-Length", head.Header.Get("Content-Length"), "1")
 	again := call(t, base,
 		request{
 			Method: http.MethodGet, Path: a.Files[2].URL,
 			Header: http.Header{"If-None-Match": {head.Header.Get("ETag"), `"` + a.Files[2].SHA256 + `"`}},
 		})
-	equal(t, "status for who has the file", again.HTTPStatus, http.StatusNotModified)
+	checkEqual(t, "status for who has the file", again.HTTPStatus, http.StatusNotModified)
 	part := call(t, base,
 		request{Method: http.MethodGet, Path: a.Files[2].URL, Header: http.Header{"Range": {"bytes=1-6"}}})
-	equal(t, "a part of the page", part.Body, "script")
+	checkEqual(t, "a part of the page", part.Body, "script")
 	for _, none := range []string{
 		"", "b", "a b", "..", "../../healthz", "%2e%2e/x", "a%00", "PAGE.html",
 		"page.html%2F", "100%25",
@@ -109,18 +109,18 @@ func TestFilesOfAJob(t *testing.T) {
 	}
 	other := execute(t, base, "def main(): return 1")
 	got := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + other.JobID + "/files/page.html"})
-	checkRefusal(t, got, "not_found", like("no such job or file"))
+	checkRefusal(t, got, "not_found", matching("no such job or file"))
 }
 
 // TestInlineFiles: small files are in the response if requested.
 func TestInlineFiles(t *testing.T) {
 	t.Parallel()
-	base := standard().URL
+	base := defaultStack().URL
 	files := map[string]string{
 		"small": "é", "edge": strings.Repeat("x", 64<<10),
 		"large": strings.Repeat("x", 64<<10+1),
 	}
-	a := leave(t, base, files, 0, "/execute?inline_files=true")
+	a := executeWritingOutputs(t, base, files, 0, "/execute?inline_files=true")
 	read := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "?inline_files=true"})
 	for _, got := range [][]file{a.Files, read.Files} {
 		if len(got) != 3 {
@@ -128,14 +128,14 @@ func TestInlineFiles(t *testing.T) {
 		}
 		for _, f := range got {
 			if f.Name == "large" {
-				equal(t, "large", pointed(f.ContentBase64), "missing")
+				checkEqual(t, "large", dereferenced(f.ContentBase64), "missing")
 				continue
 			}
-			equal(t, f.Name, pointed(f.ContentBase64), base64.StdEncoding.EncodeToString([]byte(files[f.Name])))
+			checkEqual(t, f.Name, dereferenced(f.ContentBase64), base64.StdEncoding.EncodeToString([]byte(files[f.Name])))
 		}
 	}
 	plain := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID})
-	equal(t, "small, not asked for", pointed(plain.Files[2].ContentBase64), "missing")
+	checkEqual(t, "small, not asked for", dereferenced(plain.Files[2].ContentBase64), "missing")
 	bad := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID + "?inline_files=perhaps"})
-	checkRefusal(t, bad, "invalid_request", like(`"inline_files" must be true or false`))
+	checkRefusal(t, bad, "invalid_request", matching(`"inline_files" must be true or false`))
 }

@@ -77,7 +77,7 @@ func TestPackages(t *testing.T) {
 			t.Errorf("the page does not have %s %s", pin[1], pin[2])
 		}
 	}
-	a := execute(t, standard().URL, `
+	a := execute(t, defaultStack().URL, `
 import importlib.metadata
 def main():
     return [f"{d.metadata['Name']} {d.version}" for d in importlib.metadata.distributions()]

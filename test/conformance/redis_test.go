@@ -39,7 +39,7 @@ func TestRedisOverTLS(t *testing.T) {
 		},
 	})
 	a := execute(t, s.URL, "def main():\n    return 'over TLS'\n")
-	equal(t, "result", string(a.Result), `"over TLS"`)
+	checkEqual(t, "result", string(a.Result), `"over TLS"`)
 
 	admin := redistest.Client(t, strings.Replace(s.RedisURL, "unix://", "unix://:another@", 1))
 	clients, err := admin.ClientList(t.Context()).Result()
@@ -70,11 +70,11 @@ func TestRedisOverTLS(t *testing.T) {
 			t.Errorf("%s has written the password", p.Name)
 		}
 	}
-	refusals(t, url, ca)
+	checkRefusedConnections(t, url, ca)
 }
 
-// refusals: connections fail without the authority, with another one, and in plain text.
-func refusals(t *testing.T, url, ca string) {
+// checkRefusedConnections: connections fail without the authority, with another one, and in plain text.
+func checkRefusedConnections(t *testing.T, url, ca string) {
 	t.Helper()
 	other, _, _ := certificates(t, t.TempDir())
 	for name, settings := range map[string]redisconn.Settings{

@@ -20,75 +20,75 @@ func TestBadRequests(t *testing.T) {
 		code       string
 		error      matcher
 	}{
-		{"nothing", "", "invalid_request", like("empty")},
-		{"only blanks", " \n\t ", "invalid_request", like("empty")},
-		{"not JSON", "script=x", "invalid_request", like("not valid JSON")},
-		{"cut short", `{"script":"def main`, "invalid_request", like("not valid JSON.*ends too early")},
-		{"single quotes", `{'script':'x'}`, "invalid_request", like("not valid JSON")},
-		{"a comma too many", `{` + valid + `,}`, "invalid_request", like("not valid JSON")},
-		{"a comment", `{` + valid + `} // x`, "invalid_request", like("not valid JSON")},
-		{"NaN", `{` + valid + `,"async":NaN}`, "invalid_request", like("not valid JSON")},
-		{"two values", `{` + valid + `}{}`, "invalid_request", like("more follows")},
-		{"UTF-16", "{\x00}\x00", "invalid_request", like("not valid JSON")},
+		{"nothing", "", "invalid_request", matching("empty")},
+		{"only blanks", " \n\t ", "invalid_request", matching("empty")},
+		{"not JSON", "script=x", "invalid_request", matching("not valid JSON")},
+		{"cut short", `{"script":"def main`, "invalid_request", matching("not valid JSON.*ends too early")},
+		{"single quotes", `{'script':'x'}`, "invalid_request", matching("not valid JSON")},
+		{"a comma too many", `{` + valid + `,}`, "invalid_request", matching("not valid JSON")},
+		{"a comment", `{` + valid + `} // x`, "invalid_request", matching("not valid JSON")},
+		{"NaN", `{` + valid + `,"async":NaN}`, "invalid_request", matching("not valid JSON")},
+		{"two values", `{` + valid + `}{}`, "invalid_request", matching("more follows")},
+		{"UTF-16", "{\x00}\x00", "invalid_request", matching("not valid JSON")},
 		{
 			"not UTF-8", `{"script":"def main(): return '` + "\xff" + `'"}`, "invalid_request",
-			like("not valid UTF-8 at byte 31"),
+			matching("not valid UTF-8 at byte 31"),
 		},
-		{"an overlong character", `{"script":"` + "\xc0\xaf" + `"}`, "invalid_request", like("not valid UTF-8")},
-		{"a surrogate in UTF-8", `{"script":"` + "\xed\xa0\x80" + `"}`, "invalid_request", like("not valid UTF-8")},
-		{"an array", `[]`, "invalid_request", like("must be a JSON object, not an array")},
-		{"a string", `"x"`, "invalid_request", like("must be a JSON object, not a string")},
-		{"null", `null`, "invalid_request", like("must be a JSON object, not null")},
-		{"no script", `{}`, "invalid_request", like(`"script" is required`)},
-		{"only async", `{"async":true}`, "invalid_request", like(`"script" is required`)},
-		{"script null", `{"script":null}`, "invalid_request", like(`"script" must be a string, not null`)},
-		{"script number", `{"script":1}`, "invalid_request", like(`"script" must be a string, not a number`)},
+		{"an overlong character", `{"script":"` + "\xc0\xaf" + `"}`, "invalid_request", matching("not valid UTF-8")},
+		{"a surrogate in UTF-8", `{"script":"` + "\xed\xa0\x80" + `"}`, "invalid_request", matching("not valid UTF-8")},
+		{"an array", `[]`, "invalid_request", matching("must be a JSON object, not an array")},
+		{"a string", `"x"`, "invalid_request", matching("must be a JSON object, not a string")},
+		{"null", `null`, "invalid_request", matching("must be a JSON object, not null")},
+		{"no script", `{}`, "invalid_request", matching(`"script" is required`)},
+		{"only async", `{"async":true}`, "invalid_request", matching(`"script" is required`)},
+		{"script null", `{"script":null}`, "invalid_request", matching(`"script" must be a string, not null`)},
+		{"script number", `{"script":1}`, "invalid_request", matching(`"script" must be a string, not a number`)},
 		{
 			"script array", `{"script":["def main(): pass"]}`, "invalid_request",
-			like(`"script" must be a string, not an array`),
+			matching(`"script" must be a string, not an array`),
 		},
 		{
 			"async string", `{` + valid + `,"async":"true"}`, "invalid_request",
-			like(`"async" must be true or false, not a string`),
+			matching(`"async" must be true or false, not a string`),
 		},
 		{
 			"async null", `{` + valid + `,"async":null}`, "invalid_request",
-			like(`"async" must be true or false, not null`),
+			matching(`"async" must be true or false, not null`),
 		},
-		{"an unknown field", `{` + valid + `,"asinc":true}`, "invalid_request", like(`unknown field "asinc"`)},
+		{"an unknown field", `{` + valid + `,"asinc":true}`, "invalid_request", matching(`unknown field "asinc"`)},
 		{
 			"another case is another field", `{"Script":"def main(): return 1"}`, "invalid_request",
-			like(`unknown field "Script"`),
+			matching(`unknown field "Script"`),
 		},
-		{"a field twice", `{` + valid + `,` + valid + `}`, "invalid_request", like(`field "script" is given twice`)},
+		{"a field twice", `{` + valid + `,` + valid + `}`, "invalid_request", matching(`field "script" is given twice`)},
 		{
 			"a field twice, once escaped", `{` + valid + `,"scr\u0069pt":"x"}`, "invalid_request",
-			like(`field "script" is given twice`),
+			matching(`field "script" is given twice`),
 		},
-		{"NUL", `{"script":"def main(): pass\u0000"}`, "invalid_request", like(`NUL`)},
-		{"a lone surrogate", `{"script":"def main(): return '\ud800'"}`, "invalid_request", like(`lone surrogate`)},
-		{"halves in the wrong order", `{"script":"# \udc00\ud800"}`, "invalid_request", like(`lone surrogate`)},
-		{"a control character", "{\"script\":\"a\x01b\"}", "invalid_request", like("not valid JSON")},
+		{"NUL", `{"script":"def main(): pass\u0000"}`, "invalid_request", matching(`NUL`)},
+		{"a lone surrogate", `{"script":"def main(): return '\ud800'"}`, "invalid_request", matching(`lone surrogate`)},
+		{"halves in the wrong order", `{"script":"# \udc00\ud800"}`, "invalid_request", matching(`lone surrogate`)},
+		{"a control character", "{\"script\":\"a\x01b\"}", "invalid_request", matching("not valid JSON")},
 		{
 			"nested without end", strings.Repeat(`[`, 200_000), "invalid_request",
-			like("not valid JSON|must be a JSON object"),
+			matching("not valid JSON|must be a JSON object"),
 		},
 		{
 			"nested without end in a field",
 			`{"script":` + strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000) + `}`, "invalid_request",
-			like("JSON|must be a string"),
+			matching("JSON|must be a string"),
 		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard().URL, request{Path: "/execute", Body: []byte(c.body)})
+			a := call(t, defaultStack().URL, request{Path: "/execute", Body: []byte(c.body)})
 			checkRefusal(t, a, c.code, c.error)
 		})
 	}
 }
 
-func like(expression string) matcher {
+func matching(expression string) matcher {
 	return matcher{Given: true, conditions: conditions{Like: expression}}
 }
 
@@ -97,10 +97,10 @@ func exactly(text string) matcher { return matcher{Given: true, Exact: &text} }
 // checkRefusal checks an error response for which no job was created.
 func checkRefusal(t *testing.T, a answer, code string, sentence matcher) {
 	t.Helper()
-	equal(t, "status", a.HTTPStatus, statusOf[code])
-	equal(t, "code", a.Code, code)
+	checkEqual(t, "status", a.HTTPStatus, statusOf[code])
+	checkEqual(t, "code", a.Code, code)
 	if code != "not_found" {
-		equal(t, "job_id", a.JobID, "")
+		checkEqual(t, "job_id", a.JobID, "")
 	}
 	sentence.check(t, "error", a.Error)
 	if len(a.Error) > 500 {
@@ -121,9 +121,9 @@ func TestGoodRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard().URL, request{Path: "/execute", Body: []byte(body)})
-			equal(t, "status", a.HTTPStatus, http.StatusOK)
-			equal(t, "result", string(a.Result), `"é"`)
+			a := call(t, defaultStack().URL, request{Path: "/execute", Body: []byte(body)})
+			checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
+			checkEqual(t, "result", string(a.Result), `"é"`)
 		})
 	}
 }
@@ -162,16 +162,16 @@ func TestScriptSize(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard().URL, request{Path: "/execute", Body: c.body})
+			a := call(t, defaultStack().URL, request{Path: "/execute", Body: c.body})
 			if c.fits {
-				equal(t, "status", a.HTTPStatus, http.StatusOK)
-				equal(t, "result", string(a.Result), "1")
+				checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
+				checkEqual(t, "result", string(a.Result), "1")
 				return
 			}
 			checkRefusal(t, a, "script_too_large",
-				like("51200 are allowed|more than 8388608 bytes; the largest part is \"script\", which may have 51200"))
+				matching("51200 are allowed|more than 8388608 bytes; the largest part is \"script\", which may have 51200"))
 			if a.Limit == nil || a.Limit.Unit != "bytes" {
-				t.Errorf("the limit is %s", pointed(a.Limit))
+				t.Errorf("the limit is %s", dereferenced(a.Limit))
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestScriptSize(t *testing.T) {
 func TestEndlessBody(t *testing.T) {
 	t.Parallel()
 	body := `{"script":"` + strings.Repeat("x", 2<<20) + `"}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, standard().URL+"/execute",
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, defaultStack().URL+"/execute",
 		chunked{strings.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestEndlessBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	equal(t, "status", response.StatusCode, http.StatusRequestEntityTooLarge)
+	checkEqual(t, "status", response.StatusCode, http.StatusRequestEntityTooLarge)
 }
 
 // chunked hides the length of a body.
@@ -226,15 +226,15 @@ func TestMediaType(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard().URL,
+			a := call(t, defaultStack().URL,
 				request{Path: "/execute", Header: c.header, Body: scriptBody(t, "def main(): return 1")})
 			if c.good {
-				equal(t, "status", a.HTTPStatus, http.StatusOK)
+				checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
 				return
 			}
-			sentence := like(`curl: -H 'Content-Type: application/json'`)
+			sentence := matching(`curl: -H 'Content-Type: application/json'`)
 			if name == "compressed" {
-				sentence = like("compressed")
+				sentence = matching("compressed")
 			}
 			checkRefusal(t, a, "unsupported_media_type", sentence)
 		})
@@ -256,8 +256,8 @@ func TestRoutes(t *testing.T) {
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
 			t.Parallel()
-			a := call(t, standard().URL, request{Method: c.method, Path: c.path})
-			checkRefusal(t, a, c.code, like("."))
+			a := call(t, defaultStack().URL, request{Method: c.method, Path: c.path})
+			checkRefusal(t, a, c.code, matching("."))
 			if c.allow != "" && !strings.Contains(a.Header.Get("Allow"), c.allow) {
 				t.Errorf("Allow is %q, want %s in it", a.Header.Get("Allow"), c.allow)
 			}
@@ -274,21 +274,21 @@ func TestRequestID(t *testing.T) {
 		strings.Repeat("a", 65): false, "with blank": false, "ünï": false, "a/b": false, "": false,
 	} {
 		header := http.Header{"X-Request-Id": {given}}
-		a := call(t, standard().URL, request{Method: http.MethodGet, Path: "/healthz", Header: header})
+		a := call(t, defaultStack().URL, request{Method: http.MethodGet, Path: "/healthz", Header: header})
 		if got := a.Header.Get("X-Request-Id"); (got == given) != kept || got == "" {
 			t.Errorf("X-Request-Id %q became %q", given, got)
 		}
 	}
-	call(t, standard().URL, request{
+	call(t, defaultStack().URL, request{
 		Path: "/execute", Body: scriptBody(t, "def main(): return 1"),
 		Header: http.Header{"X-Request-Id": {fit}, "Content-Type": {"application/json"}},
 	})
 	// The log is written after the response.
-	if !eventually(func() bool { return strings.Contains(standard().API.Log(), fit) }) {
+	if !eventually(func() bool { return strings.Contains(defaultStack().API.Log(), fit) }) {
 		t.Error("the API's log does not have the request's id")
 	}
 	if !eventually(func() bool {
-		for _, worker := range standard().Workers() {
+		for _, worker := range defaultStack().Workers() {
 			if strings.Contains(worker.Log(), fit) {
 				return true
 			}
@@ -313,11 +313,11 @@ func eventually(happened func() bool) bool {
 func TestScriptsAreNotLogged(t *testing.T) {
 	t.Parallel()
 	const secret = "logged-nowhere-73519"
-	execute(t, standard().URL, "def main():\n    print('"+secret+"')\n    return '"+secret+"'\n")
-	execute(t, standard().URL, "def main():\n    raise ValueError('"+secret+"')\n")
-	execute(t, standard().URL, secret+" ]\n")
-	call(t, standard().URL, request{Path: "/execute", Body: []byte(`{"` + secret + `":`)})
-	if strings.Contains(standard().Logs(), secret) {
+	execute(t, defaultStack().URL, "def main():\n    print('"+secret+"')\n    return '"+secret+"'\n")
+	execute(t, defaultStack().URL, "def main():\n    raise ValueError('"+secret+"')\n")
+	execute(t, defaultStack().URL, secret+" ]\n")
+	call(t, defaultStack().URL, request{Path: "/execute", Body: []byte(`{"` + secret + `":`)})
+	if strings.Contains(defaultStack().Logs(), secret) {
 		t.Error("a script or its output is in the logs")
 	}
 }
@@ -325,11 +325,11 @@ func TestScriptsAreNotLogged(t *testing.T) {
 // TestOperation calls the endpoints for operators.
 func TestOperation(t *testing.T) {
 	t.Parallel()
-	base := standard().URL
+	base := defaultStack().URL
 	health := call(t, base, request{Method: http.MethodGet, Path: "/healthz"})
-	equal(t, "health", strings.TrimSpace(health.Body), `{"status":"ok"}`)
+	checkEqual(t, "health", strings.TrimSpace(health.Body), `{"status":"ok"}`)
 	ready := call(t, base, request{Method: http.MethodGet, Path: "/readyz"})
-	equal(t, "workers", pointed(ready.Workers), "2")
+	checkEqual(t, "workers", dereferenced(ready.Workers), "2")
 	execute(t, base, "def main(): return 1")
 	metrics := call(t, base, request{Method: http.MethodGet, Path: "/metrics"})
 	for _, name := range []string{"cellblock_http_requests_total{", "cellblock_queue_depth ", "cellblock_workers 2"} {

@@ -18,8 +18,8 @@ import (
 // checkAccepted checks a response for a job that has not ended.
 func checkAccepted(t *testing.T, a answer, states ...string) {
 	t.Helper()
-	equal(t, "status", a.HTTPStatus, http.StatusAccepted)
-	equal(t, "Location", a.Header.Get("Location"), "/jobs/"+a.JobID)
+	checkEqual(t, "status", a.HTTPStatus, http.StatusAccepted)
+	checkEqual(t, "Location", a.Header.Get("Location"), "/jobs/"+a.JobID)
 	if a.Header.Get("Retry-After") == "" {
 		t.Error("Retry-After is missing")
 	}
@@ -37,12 +37,12 @@ func TestAsync(t *testing.T) {
 	for name, ask := range map[string]func(t *testing.T, script string) answer{
 		"field": func(t *testing.T, script string) answer {
 			t.Helper()
-			return submit(t, standard().URL, script)
+			return submit(t, defaultStack().URL, script)
 		},
 		"header": func(t *testing.T, script string) answer {
 			t.Helper()
 			header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async"}}
-			return call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
+			return call(t, defaultStack().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 		},
 		"header among others": func(t *testing.T, script string) answer {
 			t.Helper()
@@ -50,7 +50,7 @@ func TestAsync(t *testing.T) {
 				"Content-Type": {"application/json"},
 				"Prefer":       {"handling=strict", "foo; bar, Respond-Async"},
 			}
-			return call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
+			return call(t, defaultStack().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,15 +60,15 @@ func TestAsync(t *testing.T) {
 			if a.Took > time.Second {
 				t.Errorf("the answer took %s", a.Took)
 			}
-			first := read(t, standard().URL, a.JobID, "")
+			first := read(t, defaultStack().URL, a.JobID, "")
 			if first.Status != "queued" && first.Status != "running" || first.FinishedAt != nil ||
 				first.CreatedAt == nil {
 				t.Errorf("the job is not under way: %s", first.Body)
 			}
-			last := read(t, standard().URL, a.JobID, "?wait=20s")
-			equal(t, "status", last.Status, "succeeded")
-			equal(t, "result", string(last.Result), "3.0")
-			equal(t, "stdout", given(t, "stdout", last.Stdout), "working\n")
+			last := read(t, defaultStack().URL, a.JobID, "?wait=20s")
+			checkEqual(t, "status", last.Status, "succeeded")
+			checkEqual(t, "result", string(last.Result), "3.0")
+			checkEqual(t, "stdout", required(t, "stdout", last.Stdout), "working\n")
 			checkTimes(t, last)
 		})
 	}
@@ -83,7 +83,7 @@ func checkTimes(t *testing.T, a answer) {
 	if a.StartedAt.Before(*a.CreatedAt) || a.FinishedAt.Before(*a.StartedAt) {
 		t.Errorf("the times are out of order: %.500s", a.Body)
 	}
-	like(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`).check(t, "the body", a.Body[:min(len(a.Body), 400)])
+	matching(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`).check(t, "the body", a.Body[:min(len(a.Body), 400)])
 }
 
 // TestAsyncFailures: a failure that a synchronous client gets as a status is read with 200 by an
@@ -98,12 +98,12 @@ func TestAsyncFailures(t *testing.T) {
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
-			accepted := submit(t, standard().URL, script)
+			accepted := submit(t, defaultStack().URL, script)
 			checkAccepted(t, accepted, "queued")
-			a := read(t, standard().URL, accepted.JobID, "?wait=20s")
-			equal(t, "HTTP status", a.HTTPStatus, http.StatusOK)
-			equal(t, "status", a.Status, "failed")
-			equal(t, "code", a.Code, code)
+			a := read(t, defaultStack().URL, accepted.JobID, "?wait=20s")
+			checkEqual(t, "HTTP status", a.HTTPStatus, http.StatusOK)
+			checkEqual(t, "status", a.Status, "failed")
+			checkEqual(t, "code", a.Code, code)
 			checkTimes(t, a)
 		})
 	}
@@ -116,8 +116,8 @@ func TestJobNotFound(t *testing.T) {
 		"01981f3e-7c1a-7000-8000-000000000001", uuid.NewString(), "nonsense", "%00", "..%2f..",
 		strings.Repeat("a", 5000),
 	} {
-		a := read(t, standard().URL, id, "?wait=10s")
-		checkRefusal(t, a, "not_found", like("."))
+		a := read(t, defaultStack().URL, id, "?wait=10s")
+		checkRefusal(t, a, "not_found", matching("."))
 		if a.Took > 2*time.Second {
 			t.Errorf("the answer for %.40q took %s", id, a.Took)
 		}
@@ -134,10 +134,10 @@ func TestWaitParameter(t *testing.T) {
 		t.Run("good "+query, func(t *testing.T) {
 			t.Parallel()
 			// One job for each: parallel subtests start at different times.
-			job := submit(t, standard().URL, "import time\ndef main():\n    time.sleep(12)\n")
-			defer call(t, standard().URL, request{Method: http.MethodDelete, Path: "/jobs/" + job.JobID})
-			a := read(t, standard().URL, job.JobID, query)
-			equal(t, "status", a.HTTPStatus, http.StatusOK)
+			job := submit(t, defaultStack().URL, "import time\ndef main():\n    time.sleep(12)\n")
+			defer call(t, defaultStack().URL, request{Method: http.MethodDelete, Path: "/jobs/" + job.JobID})
+			a := read(t, defaultStack().URL, job.JobID, query)
+			checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
 			if a.Took < least || a.Took > least+2*time.Second {
 				t.Errorf("the answer took %s", a.Took)
 			}
@@ -146,14 +146,14 @@ func TestWaitParameter(t *testing.T) {
 			}
 		})
 	}
-	job := submit(t, standard().URL, "def main():\n    return 1\n")
+	job := submit(t, defaultStack().URL, "def main():\n    return 1\n")
 	for _, query := range []string{
 		"?wait=x", "?wait=-1s", "?wait=", "?wait=10parsecs", "?wait=NaN",
 		"?wait=1s&wait=2s",
 	} {
 		t.Run("bad "+query, func(t *testing.T) {
 			t.Parallel()
-			checkRefusal(t, read(t, standard().URL, job.JobID, query), "invalid_request", like("."))
+			checkRefusal(t, read(t, defaultStack().URL, job.JobID, query), "invalid_request", matching("."))
 		})
 	}
 }
@@ -163,13 +163,13 @@ func TestPreferWait(t *testing.T) {
 	t.Parallel()
 	script := "import time\ndef main():\n    time.sleep(3)\n    return 'later'\n"
 	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"wait=1"}}
-	a := call(t, standard().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
+	a := call(t, defaultStack().URL, request{Path: "/execute", Header: header, Body: scriptBody(t, script)})
 	checkAccepted(t, a, "running", "queued")
 	if a.Took < time.Second || a.Took > 2900*time.Millisecond {
 		t.Errorf("the answer took %s", a.Took)
 	}
-	equal(t, "Preference-Applied", a.Header.Get("Preference-Applied"), "wait=1")
-	equal(t, "result", string(read(t, standard().URL, a.JobID, "?wait=20s").Result), `"later"`)
+	checkEqual(t, "Preference-Applied", a.Header.Get("Preference-Applied"), "wait=1")
+	checkEqual(t, "result", string(read(t, defaultStack().URL, a.JobID, "?wait=20s").Result), `"later"`)
 }
 
 // TestClientGoesAway: a running job of a client that hangs up runs to its end.
@@ -178,7 +178,7 @@ func TestClientGoesAway(t *testing.T) {
 	naptime, requestID := "2."+newMark(), uuid.NewString()
 	script := "import subprocess\ndef main():\n    subprocess.run(['sleep', '" + naptime + "'])\n    return 'went on'\n"
 	ctx, hangUp := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, standard().URL+"/execute",
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, defaultStack().URL+"/execute",
 		bytes.NewReader(scriptBody(t, script)))
 	if err != nil {
 		t.Fatal(err)
@@ -198,35 +198,35 @@ func TestClientGoesAway(t *testing.T) {
 	}
 	var job string
 	eventually(func() bool {
-		for _, worker := range standard().Workers() {
+		for _, worker := range defaultStack().Workers() {
 			job = cmp.Or(job, worker.Logged("job ended", "job_id", map[string]string{"request_id": requestID}))
 		}
 		return job != ""
 	})
-	a := read(t, standard().URL, job, "")
-	equal(t, "status", a.Status, "succeeded")
-	equal(t, "result", string(a.Result), `"went on"`)
+	a := read(t, defaultStack().URL, job, "")
+	checkEqual(t, "status", a.Status, "succeeded")
+	checkEqual(t, "result", string(a.Result), `"went on"`)
 }
 
 // TestPreferNoWait: an asynchronous request with a short wait is a synchronous one.
 func TestPreferNoWait(t *testing.T) {
 	t.Parallel()
 	header := http.Header{"Content-Type": {"application/json"}, "Prefer": {"respond-async, wait=8"}}
-	a := call(t, standard().URL,
+	a := call(t, defaultStack().URL,
 		request{Path: "/execute", Header: header, Body: scriptBody(t, "def main(): return 'in time'")})
-	equal(t, "status", a.HTTPStatus, http.StatusOK)
-	equal(t, "result", string(a.Result), `"in time"`)
+	checkEqual(t, "status", a.HTTPStatus, http.StatusOK)
+	checkEqual(t, "result", string(a.Result), `"in time"`)
 }
 
 // TestTimeoutOnIdleStack: under the contract's limits a sleeping script gets a timeout and no 202,
 // although both are due at 15 s.
 func TestTimeoutOnIdleStack(t *testing.T) {
-	eachKind(t, timeoutOnIdleStack)
+	forEachKind(t, timeoutOnIdleStack)
 	t.Parallel()
 }
 
 func timeoutOnIdleStack(t *testing.T, k *kind) {
-	s := k.oneSlot(t)
+	s := k.startOneSlot(t)
 	mark := newMark()
 	answers := make(chan answer, 1)
 	go func() {
@@ -241,7 +241,7 @@ func timeoutOnIdleStack(t *testing.T, k *kind) {
 	t.Parallel()
 	a := <-answers
 	checkAnswer(t, testCase{
-		Code: "timeout", Error: like("15 s"), Stdout: exactly("before\n"),
+		Code: "timeout", Error: matching("15 s"), Stdout: exactly("before\n"),
 		Limit: &limit{Name: "wall", Value: 15, Unit: "seconds"}, RunMS: []float64{15_000, 16_500},
 		AtLeast: 15 * time.Second, Within: 17 * time.Second,
 	}, a)
@@ -251,7 +251,7 @@ func timeoutOnIdleStack(t *testing.T, k *kind) {
 // its end can be read later.
 func TestTimeoutBehindFullWorker(t *testing.T) {
 	t.Parallel()
-	s := kinds[0].oneSlot(t)
+	s := kinds[0].startOneSlot(t)
 	sleeper := "import time\ndef main():\n    time.sleep(60)\n"
 	first := submit(t, s.URL, sleeper)
 	if !eventually(func() bool { return read(t, s.URL, first.JobID, "").Status == "running" }) {
@@ -263,10 +263,10 @@ func TestTimeoutBehindFullWorker(t *testing.T) {
 	if a.Took < 14900*time.Millisecond || a.Took > 17*time.Second {
 		t.Errorf("the answer took %s", a.Took)
 	}
-	equal(t, "code of the first", read(t, s.URL, first.JobID, "").Code, "timeout")
+	checkEqual(t, "code of the first", read(t, s.URL, first.JobID, "").Code, "timeout")
 	end := read(t, s.URL, a.JobID, "?wait=30s")
-	equal(t, "status", end.Status, "failed")
-	equal(t, "code", end.Code, "timeout")
+	checkEqual(t, "status", end.Status, "failed")
+	checkEqual(t, "code", end.Code, "timeout")
 }
 
 // TestExpiry: an ended job is kept for a time, which differs for synchronous jobs; a job that has
@@ -294,8 +294,8 @@ func TestExpiry(t *testing.T) {
 			if !eventually(func() bool { return read(t, s.URL, goes.JobID, "").HTTPStatus == http.StatusNotFound }) {
 				t.Error("the job does not expire")
 			}
-			equal(t, "the other's status", read(t, s.URL, stays.JobID, "").Status, "succeeded")
-			equal(t, "the running one's status", read(t, s.URL, slow.JobID, "").Status, "running")
+			checkEqual(t, "the other's status", read(t, s.URL, stays.JobID, "").Status, "succeeded")
+			checkEqual(t, "the running one's status", read(t, s.URL, slow.JobID, "").Status, "running")
 		})
 	}
 }
@@ -308,8 +308,8 @@ func TestNoWorker(t *testing.T) {
 	later := submit(t, s.URL, "def main(): return 'at last'")
 	checkAccepted(t, later, "queued")
 	a := execute(t, s.URL, "def main(): return 1")
-	equal(t, "status", a.HTTPStatus, http.StatusServiceUnavailable)
-	equal(t, "code", a.Code, "unavailable")
+	checkEqual(t, "status", a.HTTPStatus, http.StatusServiceUnavailable)
+	checkEqual(t, "code", a.Code, "unavailable")
 	if a.Header.Get("Retry-After") == "" {
 		t.Error("Retry-After is missing")
 	}
@@ -319,8 +319,8 @@ func TestNoWorker(t *testing.T) {
 	if _, err := s.StartWorker(t.Context(), kinds[0].workerEnv(stack.Env{"WORKER_CONCURRENCY": "1"})); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "result", string(read(t, s.URL, later.JobID, "?wait=20s").Result), `"at last"`)
-	equal(t, "withdrawn job", read(t, s.URL, a.JobID, "").Status, "cancelled")
+	checkEqual(t, "result", string(read(t, s.URL, later.JobID, "?wait=20s").Result), `"at last"`)
+	checkEqual(t, "withdrawn job", read(t, s.URL, a.JobID, "").Status, "cancelled")
 }
 
 // TestToken: with a token set, all paths but the health checks and the documents require it.

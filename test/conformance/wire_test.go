@@ -48,7 +48,7 @@ func TestWire(t *testing.T) {
 	} {
 		t.Run(c.id, func(t *testing.T) {
 			t.Parallel()
-			connection, err := net.Dial("tcp", strings.TrimPrefix(standard().URL, "http://"))
+			connection, err := net.Dial("tcp", strings.TrimPrefix(defaultStack().URL, "http://"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,8 +87,8 @@ func checkWire(t *testing.T, reader *bufio.Reader, proto string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "status", response.StatusCode, http.StatusOK)
-	equal(t, "protocol", response.Proto, proto)
+	checkEqual(t, "status", response.StatusCode, http.StatusOK)
+	checkEqual(t, "protocol", response.Proto, proto)
 	if !strings.Contains(string(content), `"result":42,`) {
 		t.Errorf("the answer is %.200s", content)
 	}

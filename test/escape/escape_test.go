@@ -50,7 +50,7 @@ func TestAttempts(t *testing.T) {
 	all := loadAttempts(t)
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
-			t.Cleanup(func() { unharmed(t, k) })
+			t.Cleanup(func() { checkUnharmed(t, k) })
 			for _, name := range slices.Sorted(maps.Keys(all)) {
 				a := all[name]
 				if a.only != "" && a.only != k.name || strings.HasPrefix(name, "beside/") {
@@ -62,7 +62,7 @@ func TestAttempts(t *testing.T) {
 						t.Parallel()
 					}
 					began := time.Now()
-					try(t, k, a, all)
+					runAttempt(t, k, a, all)
 					word := "held"
 					if t.Failed() {
 						word = "FAILED"
@@ -77,8 +77,8 @@ func TestAttempts(t *testing.T) {
 // marks counts the attempts of this run.
 var marks atomic.Uint64
 
-// try runs one attempt, and the one beside it, and checks the results.
-func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
+// runAttempt runs one attempt, and the one beside it, and checks the results.
+func runAttempt(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 	t.Helper()
 	s := k.standard
 	if a.limits == "tight" {
@@ -91,11 +91,11 @@ func try(t *testing.T, k *kind, a *attempt, all map[string]*attempt) {
 		if other == nil {
 			t.Fatalf("there is no %q", a.beside)
 		}
-		neighbour.Go(func() { other.verify(t, execute(t, s, other.text(newMark()), other.request)) })
+		neighbour.Go(func() { other.verify(t, execute(t, s, other.scriptWith(newMark()), other.request)) })
 		time.Sleep(stack.Scaled(300 * time.Millisecond)) // it is running by then
 	}
 	mark := newMark()
-	got := execute(t, s, a.text(mark), a.request)
+	got := execute(t, s, a.scriptWith(mark), a.request)
 	a.verify(t, got)
 	for deadline := time.Now().Add(stack.Scaled(2 * time.Second)); ; time.Sleep(10 * time.Millisecond) {
 		left := stack.ProcessesMatching(mark)
@@ -117,8 +117,8 @@ func newMark() string {
 	return "3" + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(1_000_000+marks.Add(1), 10)
 }
 
-// text returns the script to send: the prelude, and the script with its marks.
-func (a *attempt) text(mark string) string {
+// scriptWith returns the script to send: the prelude, and the script with its marks.
+func (a *attempt) scriptWith(mark string) string {
 	prelude, err := os.ReadFile("prelude.py")
 	if err != nil {
 		panic(err)

@@ -132,7 +132,7 @@ func startKind(name string) (err error) {
 		return err
 	}
 	for _, worker := range k.workers() {
-		k.before[worker] = settled(worker)
+		k.before[worker] = awaitSteadyProcesses(worker)
 	}
 	return nil
 }
@@ -141,8 +141,8 @@ func (k *kind) workers() []*stack.Process {
 	return append(k.standard.Workers(), k.tight.Workers()...)
 }
 
-// settled waits until the number of a worker's processes is stable.
-func settled(worker *stack.Process) int {
+// awaitSteadyProcesses waits until the number of a worker's processes is stable.
+func awaitSteadyProcesses(worker *stack.Process) int {
 	last, since := -1, time.Now()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if n := len(stack.Descendants(worker.PID())); n != last {

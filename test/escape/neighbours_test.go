@@ -82,7 +82,7 @@ def main():
 				t.Fatalf("no usage: %s %s", one.body, other.body)
 			}
 			share := *one.Usage.CPUMS / (*one.Usage.CPUMS + *other.Usage.CPUMS)
-			if cgroups(t) && (share < 0.4 || share > 0.6) {
+			if hasCgroups(t) && (share < 0.4 || share > 0.6) {
 				t.Errorf("of two busy jobs one got %.0f%% (%s, %s)", 100*share, one.body, other.body)
 			}
 			fmt.Printf("held   %s  two busy jobs on one processor: %.0f%% and %.0f%%\n", k.name,
@@ -131,11 +131,11 @@ def main():
 			const attempts = 5
 			factor := math.Inf(1)
 			for range attempts {
-				if factor = min(factor, besideBomb(t, k.standard, work, bomb)); factor <= 2 {
+				if factor = min(factor, runBesideBomb(t, k.standard, work, bomb)); factor <= 2 {
 					break
 				}
 			}
-			if cgroups(t) && factor > 2 {
+			if hasCgroups(t) && factor > 2 {
 				t.Errorf("beside a fork bomb a job takes %.1f times as long", factor)
 			}
 			fmt.Printf("held   %s  beside a fork bomb: %.1f times as long\n", k.name, factor)
@@ -143,11 +143,11 @@ def main():
 	}
 }
 
-// besideBomb returns the ratio of work's time beside the bomb to its time alone; infinity if the bomb ended before the
+// runBesideBomb returns the ratio of work's time beside the bomb to its time alone; infinity if the bomb ended before the
 // measurement did.
-func besideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
+func runBesideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
 	t.Helper()
-	alone := waited(t, s, work)
+	alone := waitTime(t, s, work)
 	var bombing sync.WaitGroup
 	ended := make(chan struct{})
 	bombing.Go(func() {
@@ -156,7 +156,7 @@ func besideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
 	})
 	defer bombing.Wait()
 	time.Sleep(500 * time.Millisecond) // the bomb is at its limit by then
-	beside := waited(t, s, work)
+	beside := waitTime(t, s, work)
 	select {
 	case <-ended:
 		return math.Inf(1)
@@ -165,10 +165,10 @@ func besideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
 	}
 }
 
-// waited runs a script a few times in sequence, and returns the median of the ratio of the response's time to the
+// waitTime runs a script a few times in sequence, and returns the median of the ratio of the response's time to the
 // script's own processor time. Seconds would also measure the processor's speed, which varies on a shared machine, and
 // halves when the two processors are threads of one core and the bomb uses the other.
-func waited(t *testing.T, s *stack.Stack, script string) float64 {
+func waitTime(t *testing.T, s *stack.Stack, script string) float64 {
 	t.Helper()
 	var times []float64
 	for range 7 {

@@ -26,13 +26,13 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 	// The reported usage is the real one (at least 2 s, of 2.2).
 	"cpu counted": func(t *testing.T, _ *stack.Stack, got answer) {
 		t.Helper()
-		if cgroups(t) && (got.Usage.CPUMS == nil || *got.Usage.CPUMS < 1000) {
+		if hasCgroups(t) && (got.Usage.CPUMS == nil || *got.Usage.CPUMS < 1000) {
 			t.Errorf("a second of work was hidden: %s", got.body)
 		}
 	},
 	"memory counted": func(t *testing.T, _ *stack.Stack, got answer) {
 		t.Helper()
-		if cgroups(t) && got.Usage.MemoryPeakBytes != nil && *got.Usage.MemoryPeakBytes < 80<<20 {
+		if hasCgroups(t) && got.Usage.MemoryPeakBytes != nil && *got.Usage.MemoryPeakBytes < 80<<20 {
 			t.Errorf("80 MB of memory were hidden: %s", got.body)
 		}
 	},
@@ -48,8 +48,8 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 	},
 }
 
-// cgroups reports whether this machine's jobs have cgroups.
-func cgroups(t *testing.T) bool {
+// hasCgroups reports whether this machine's jobs have cgroups.
+func hasCgroups(t *testing.T) bool {
 	t.Helper()
 	for _, k := range kinds {
 		for _, worker := range k.workers() {
@@ -61,9 +61,9 @@ func cgroups(t *testing.T) bool {
 	return true
 }
 
-// unharmed checks the state after all attempts: the same worker with the same zygotes, no unexpected line in its log,
+// checkUnharmed checks the state after all attempts: the same worker with the same zygotes, no unexpected line in its log,
 // no additional process.
-func unharmed(t *testing.T, k *kind) {
+func checkUnharmed(t *testing.T, k *kind) {
 	t.Helper()
 	for _, worker := range k.workers() {
 		select {
@@ -78,21 +78,21 @@ func unharmed(t *testing.T, k *kind) {
 				t.Errorf("the worker had trouble: %s", line)
 			}
 		}
-		now := settled(worker)
+		now := awaitSteadyProcesses(worker)
 		// A busy machine may be slow to end the last sandbox, or to create the next.
 		deadline := time.Now().Add(stack.Scaled(5 * time.Second))
 		for now != k.before[worker] && time.Now().Before(deadline) {
-			now = settled(worker)
+			now = awaitSteadyProcesses(worker)
 		}
 		if now != k.before[worker] {
 			t.Errorf("%d processes below the worker, %d before", now, k.before[worker])
 		}
-		groupsLeft(t, k, worker)
+		checkNoGroupsLeft(t, k, worker)
 	}
 }
 
-// groupsLeft fails if there are more cgroups of jobs than waiting sandboxes.
-func groupsLeft(t *testing.T, k *kind, worker *stack.Process) {
+// checkNoGroupsLeft fails if there are more cgroups of jobs than waiting sandboxes.
+func checkNoGroupsLeft(t *testing.T, k *kind, worker *stack.Process) {
 	t.Helper()
 	waiting := map[string]bool{}
 	for _, pid := range stack.Descendants(worker.PID()) {

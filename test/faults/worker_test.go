@@ -38,11 +38,11 @@ func killAtStage(t *testing.T, slow float64, arm func(w *interceptor, kill func(
 		}
 	}
 	l.verify(t, b.runs, last, mayLoseNothing)
-	l.wantKnown(t, last)
+	l.wantLossesReported(t, last)
 }
 
-// wantKnown checks how soon the clients of lost jobs learned of the loss.
-func (l *load) wantKnown(t *testing.T, since time.Time) {
+// wantLossesReported checks how soon the clients of lost jobs learned of the loss.
+func (l *load) wantLossesReported(t *testing.T, since time.Time) {
 	t.Helper()
 	for _, j := range l.jobs {
 		if j.code == "worker_lost" && j.known.Sub(since) > lossDeadline {
@@ -131,7 +131,7 @@ func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
 	time.Sleep(12 * time.Second)
 	_ = victim.Signal(syscall.SIGCONT)
 	l.verify(t, b.runs, start, mayLoseNothing)
-	l.wantKnown(t, start)
+	l.wantLossesReported(t, start)
 }
 
 // The dying worker's clock is ahead of the other worker's and of Redis's.
@@ -143,5 +143,5 @@ func TestWorkerClockAnHourAhead(t *testing.T) {
 	late.Kill()
 	killed := time.Now()
 	l.verify(t, b.runs, killed, mayLoseNothing)
-	l.wantKnown(t, killed)
+	l.wantLossesReported(t, killed)
 }

@@ -18,8 +18,8 @@ type row struct {
 	// cgroups is for machines with cgroups of version 1 or 2, rlimits for those without; the same
 	// in warm and cold sandboxes.
 	cgroups, rlimits cell
-	// says must be in the error's sentence, with cgroups.
-	says string
+	// sentence must be in the error's sentence, with cgroups.
+	sentence string
 }
 
 // table runs under limits of 8 s wall time, 0.6 s of CPU time, 128 MB of memory, 160 MB in /tmp, 16
@@ -28,7 +28,7 @@ var table = []row{
 	{name: "timeout: asleep", script: `
 import time
 def main():
-    time.sleep(60 * SLOW)`, cgroups: cell{code: "timeout"}, says: "longer than 8 s"},
+    time.sleep(60 * SLOW)`, cgroups: cell{code: "timeout"}, sentence: "longer than 8 s"},
 	{name: "timeout: stopped by SIGSTOP", script: `
 import os, signal
 def main():
@@ -48,7 +48,7 @@ def main():
 	{name: "cpu_limit: busy", script: `
 def main():
     while True:
-        pass`, cgroups: cell{code: "cpu_limit"}, says: "0.6 s of CPU time"},
+        pass`, cgroups: cell{code: "cpu_limit"}, sentence: "0.6 s of CPU time"},
 	{name: "cpu_limit: busy in C code that ignores SIGXCPU", script: `
 import re, signal
 def main():
@@ -72,7 +72,7 @@ def main():
 def main():
     kept = []
     while True:
-        kept.append(bytearray(1 << 20))`, cgroups: cell{code: "memory_limit"}, says: "128 MiB of memory",
+        kept.append(bytearray(1 << 20))`, cgroups: cell{code: "memory_limit"}, sentence: "128 MiB of memory",
 		rlimits: cell{code: "exception", hint: "the memory limit", why: "MemoryError in the script"},
 	},
 	{
@@ -152,7 +152,7 @@ import os, signal
 def main():
     while True:
         if os.fork() == 0:
-            signal.pause()`, cgroups: cell{code: "process_limit"}, says: "more than 16 processes and threads",
+            signal.pause()`, cgroups: cell{code: "process_limit"}, sentence: "more than 16 processes and threads",
 		rlimits: cell{code: "exception", hint: "the process limit", why: "nothing outside counts what was refused"},
 	},
 	{
@@ -196,11 +196,11 @@ def main():
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     with open("/tmp/file", "wb") as f:
         f.write(b"x" * (2 << 20))`,
-		cgroups: cell{code: "killed SIGXFSZ"}, says: "more than 1048576 bytes (LIMIT_FILE_MB)",
+		cgroups: cell{code: "killed SIGXFSZ"}, sentence: "more than 1048576 bytes (LIMIT_FILE_MB)",
 	},
 	{name: "result_too_large", script: `
 def main():
-    return "x" * (1 << 20)`, cgroups: cell{code: "result_too_large"}, says: "more than 64 KiB"},
+    return "x" * (1 << 20)`, cgroups: cell{code: "result_too_large"}, sentence: "more than 64 KiB"},
 	{name: "result_too_large: the head of a forged frame", script: `
 import os, struct, time
 def main():
@@ -211,7 +211,7 @@ import os
 def main():
     os.mkdir("outputs")
     for i in range(65):
-        open(f"outputs/{i}", "w").close()`, cgroups: cell{code: "files_too_large"}, says: "more than 64 files"},
+        open(f"outputs/{i}", "w").close()`, cgroups: cell{code: "files_too_large"}, sentence: "more than 64 files"},
 	{name: "files_too_large: the head of a forged frame", script: `
 import os, time
 def main():
@@ -220,7 +220,7 @@ def main():
 	{name: "killed: a segmentation fault", script: `
 import ctypes
 def main():
-    ctypes.string_at(0)`, cgroups: cell{code: "killed SIGSEGV"}, says: "SIGSEGV"},
+    ctypes.string_at(0)`, cgroups: cell{code: "killed SIGSEGV"}, sentence: "SIGSEGV"},
 	{name: "killed: abort", script: `
 import os
 def main():

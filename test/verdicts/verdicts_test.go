@@ -134,14 +134,14 @@ func TestTable(t *testing.T) {
 			for _, r := range table {
 				t.Run(r.name, func(t *testing.T) {
 					t.Parallel()
-					check(t, c, r)
+					checkCell(t, c, r)
 				})
 			}
 		})
 	}
 }
 
-func check(t *testing.T, c *column, r row) {
+func checkCell(t *testing.T, c *column, r row) {
 	t.Helper()
 	want, got := r.want(c.rlimitsOnly), execute(t, c.stack, fmt.Sprintf("SLOW = %d\n%s\n", stack.SlowFactor(), r.script))
 	if saw := strings.TrimSpace(got.Code + " " + got.Signal); saw != want.code {
@@ -155,8 +155,8 @@ func check(t *testing.T, c *column, r row) {
 	if limited != (got.Limit != nil) {
 		t.Errorf("the limit: %s", got.body)
 	}
-	if !c.rlimitsOnly && stack.SlowFactor() == 1 && !strings.Contains(got.Error, r.says) {
-		t.Errorf("the sentence lacks %q: %s", r.says, got.Error)
+	if !c.rlimitsOnly && stack.SlowFactor() == 1 && !strings.Contains(got.Error, r.sentence) {
+		t.Errorf("the sentence lacks %q: %s", r.sentence, got.Error)
 	}
 	for _, ours := range []string{"cgroup", "nsjail", "zygote", "seccomp", "runner"} {
 		if strings.Contains(got.Error, ours) {
