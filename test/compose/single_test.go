@@ -23,7 +23,9 @@ func TestSingleSysAdmin(t *testing.T) { testSingle(t, "sys-admin", sysAdmin, fal
 func testSingle(t *testing.T, name string, flags []string, cgroups bool) {
 	t.Helper()
 	url := startSingle(t, name, flags, map[string]string{"WORKERS": "2"})
-	t.Run("conformance", func(t *testing.T) { runConformance(t, url, startSingle(t, name+"-tight", flags, tightLimits()), cgroups) })
+	t.Run("conformance", func(t *testing.T) {
+		runConformance(t, url, startSingle(t, name+"-tight", flags, tightLimits()), cgroups)
+	})
 	t.Run("escapes", func(t *testing.T) { checkNoEscape(t, url) })
 }
 
