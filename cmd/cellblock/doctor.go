@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
-
 	"cellblock/internal/nsjail"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/redisconn"
@@ -31,10 +29,9 @@ var errCannotRun = errors.New("the worker would refuse to start, or could not re
 func (c *doctorCommand) Run() error {
 	ctx := context.Background()
 	checks := append(nsjail.Doctor(ctx, c.Sandbox), c.checkRedis(ctx))
-	color := isatty.IsTerminal(os.Stdout.Fd()) && os.Getenv("NO_COLOR") == ""
 	failed := false
 	for _, check := range checks {
-		fmt.Printf("%s  %-15s %s\n", mark(check.Status, color), check.Name, check.Text)
+		fmt.Printf("%s  %-15s %s\n", mark(check.Status), check.Name, check.Text)
 		failed = failed || check.Status == host.CheckFail
 	}
 	if failed {
@@ -62,12 +59,8 @@ func (c *doctorCommand) checkRedis(ctx context.Context) host.Check {
 	return host.OK("redis", fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version))
 }
 
-// mark returns the status in a fixed width, in green, yellow or red if color is set.
-func mark(status string, color bool) string {
-	padded := fmt.Sprintf("%-4s", status)
-	if !color {
-		return padded
-	}
-	code := map[string]int{host.CheckOK: 32, host.CheckWarn: 33, host.CheckFail: 31}[status]
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, padded)
+// mark returns the status in a fixed width, in green, yellow or red on a terminal.
+func mark(status string) string {
+	color := map[string]int{host.CheckOK: green, host.CheckWarn: yellow, host.CheckFail: red}[status]
+	return colorize(os.Stdout, color, fmt.Sprintf("%-4s", status))
 }

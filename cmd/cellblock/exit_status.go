@@ -102,7 +102,8 @@ func statusOf(err error) int {
 	case client.CodeInternal, client.CodeWorkerLost:
 		return statusFault
 	case client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeCrossOrigin, client.CodeNotFound,
-		client.CodeMethodNotAllowed, client.CodeAlreadyFinished, client.CodeScriptTooLarge, client.CodeInputTooLarge, client.CodeUnsupportedMediaType,
+		client.CodeMethodNotAllowed, client.CodeAlreadyFinished, client.CodeScriptTooLarge,
+		client.CodeInputTooLarge, client.CodeUnsupportedMediaType,
 		client.CodeIdempotencyMismatch, client.CodePreconditionFailed, client.CodeRangeNotSatisfiable:
 		return statusUsage
 	case "":

@@ -123,7 +123,8 @@ func showNotes(job *client.Job) {
 		if file.Size != nil {
 			size = fmt.Sprintf("%d bytes", *file.Size)
 		}
-		fmt.Fprintf(os.Stderr, "cellblock: omitted %s (%s): the limit %s is %v %s\n", file.Name, size, file.Limit.Name, file.Limit.Value, file.Limit.Unit)
+		fmt.Fprintf(os.Stderr, "cellblock: omitted %s (%s): the limit %s is %v %s\n", file.Name, size,
+			file.Limit.Name, file.Limit.Value, file.Limit.Unit)
 	}
 }
 
@@ -162,8 +163,8 @@ func showFailure(job *client.Job) {
 	}
 }
 
-// saveFiles downloads a job's files to the folder options.dir, or lists them if it is "". No file name can lead outside the
-// folder.
+// saveFiles downloads a job's files to the folder options.dir, or lists them if it is "". No file name can lead outside
+// the folder.
 func saveFiles(ctx context.Context, service *client.Client, job *client.Job, options showOptions) error {
 	if len(job.Files) == 0 {
 		return nil

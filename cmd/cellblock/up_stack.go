@@ -78,7 +78,8 @@ func colorsEnabled() bool { return os.Getenv("NO_COLOR") == "" && os.Getenv("TER
 // started.
 func (s *stack) start(ctx context.Context) error {
 	if os.Geteuid() != 0 {
-		s.output.Printf("note: not root. The worker needs root to run each job under its own user id and cgroup; it logs below what it cannot enforce")
+		s.output.Printf("note: not root. The worker needs root to run each job under its own user id and cgroup; " +
+			"it logs below what it cannot enforce")
 	}
 	if s.redisURL == "" {
 		if err := s.startRedis(); err != nil {
@@ -243,8 +244,8 @@ func (s *stack) apiReady(ctx context.Context) error {
 	return nil
 }
 
-// enableRestarts restarts processes that exit by themselves. It is called once everything is up: before that, an exit is
-// final, since a restart does not correct wrong settings.
+// enableRestarts restarts processes that exit by themselves. It is called once everything is up: before that, an exit
+// is final, since a restart does not correct wrong settings.
 func (s *stack) enableRestarts() {
 	s.group.EnableRestarts(supervise.Restarts{
 		Pause: restartPause, Limit: restartLimit, Window: restartWindow,

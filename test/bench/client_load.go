@@ -62,8 +62,8 @@ func (f footprint) maximum(other footprint) footprint {
 	}
 }
 
-// measureClientLoad starts watchers of a few jobs that print for a long time, and clients that wait for short jobs, with
-// too few slots. Every watcher must receive each print once, and every client must get a response.
+// measureClientLoad starts watchers of a few jobs that print for a long time, and clients that wait for short jobs,
+// with too few slots. Every watcher must receive each print once, and every client must get a response.
 func measureClientLoad(ctx context.Context, o options, programs stack.Programs) (_ *clientLoad, err error) {
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{
 		"WORKER_CONCURRENCY": strconv.Itoa(2 * loadWatchedJobs), "PRELOAD": "", "NSJAIL": o.nsjail,

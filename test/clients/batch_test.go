@@ -77,7 +77,8 @@ func TestNoResultIsLostOrGivenTwiceWhenTheyAreCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []int
-	for result, err := range cuttingClient(t, 2, 3000).BatchResults(testContext(t), batch.BatchID, client.ResultsOptions{}) {
+	cut := cuttingClient(t, 2, 3000)
+	for result, err := range cut.BatchResults(testContext(t), batch.BatchID, client.ResultsOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

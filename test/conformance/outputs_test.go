@@ -74,7 +74,8 @@ func executeWritingOutputs(t *testing.T, base string, files map[string]string, s
 func TestFilesOfAJob(t *testing.T) {
 	t.Parallel()
 	base := defaultStack().URL
-	a := executeWritingOutputs(t, base, map[string]string{"a b/é.csv": "x", "page.html": "<script>", "a;b\"c.txt": "y"}, 0, "/execute")
+	files := map[string]string{"a b/é.csv": "x", "page.html": "<script>", "a;b\"c.txt": "y"}
+	a := executeWritingOutputs(t, base, files, 0, "/execute")
 	if len(a.Files) != 3 {
 		t.Fatalf("the files are %v", a.Files)
 	}
