@@ -23,6 +23,7 @@ import (
 	"cellblock/internal/jobs/reaper"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/jobs/webhook"
+	"cellblock/internal/notify"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
@@ -87,16 +88,14 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	cleanups.Add("file store", cleanupBound, stored.Close)
 	producer := queue.NewProducer(s.monitor.Client())
 	records := store.New(s.monitor.Client(), settings.Store).WithWebhooks(producer)
-	topics := redisconn.NewTopics(s.client)
-	// Blocks while Redis hangs, until the command in progress times out.
-	cleanups.AddFunc("subscriptions", cleanupBound, topics.Close)
+	channel := notify.NewChannel()
 	settings.Dispatch.Limits = settings.Ceilings.Limits()
-	dispatcher := dispatch.New(records, producer, s.client, topics, s.monitor, settings.Dispatch, logger)
+	dispatcher := dispatch.New(records, producer, s.client, channel, s.monitor, settings.Dispatch, logger)
 	// Its listener would read from a closed client.
 	cleanups.AddFunc("dispatcher", cleanupBound, dispatcher.Close)
 	s.reaper = reaper.New(records, producer, logger)
-	hub := live.New(records, topics, logger)
-	// A watch that outlived the server would wait for events that the closed subscriptions no longer deliver.
+	hub := live.New(records, channel, logger)
+	// A watch that outlived the server would wait for events that the closed dispatcher no longer delivers.
 	cleanups.AddFunc("live output", cleanupBound, hub.Close)
 	s.metrics = telemetry.NewAPIMetrics(dispatcher, logger)
 	config := httpapi.Config{

@@ -110,7 +110,7 @@ func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, e
 		return jobs.Job{}, err
 	}
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel,
+		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel.Name,
 		Priority: request.Priority, StartWithin: request.StartWithin, WebhookURL: request.WebhookURL, Limits: limits, LimitsOpen: len(fleet) == 0,
 	}
 	if job.StartWithin == 0 {

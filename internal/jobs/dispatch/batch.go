@@ -166,9 +166,12 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	if wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		heard, done := d.topics.Wait(store.BatchChannel(id))
+		notified, done := d.channel.Wait(store.BatchKey(id))
 		defer done()
-		err := d.awaitEnded(waiting, heard, id, jobs.MaxBatch)
+		err := d.watchBatch(waiting, id)
+		if err == nil {
+			err = d.awaitEnded(waiting, notified, id, jobs.MaxBatch)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return jobs.Batch{ID: id}, ctx.Err()
@@ -179,8 +182,18 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	return d.readBatch(ctx, id, false)
 }
 
-// awaitEnded waits until at least n lines of a batch, or all, have ended. heard receives when a line ends.
-func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id string, n int) error {
+// watchBatch makes the ends of a batch's lines be published to this replica.
+func (d *Dispatcher) watchBatch(ctx context.Context, id string) error {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := d.store.WatchBatch(bounded, id, d.channel.Name); err != nil {
+		return explain(ctx, "the batch could not be read", err)
+	}
+	return nil
+}
+
+// awaitEnded waits until at least n lines of a batch, or all, have ended. notified receives when a line ends.
+func (d *Dispatcher) awaitEnded(ctx context.Context, notified <-chan struct{}, id string, n int) error {
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
 	for {
@@ -194,7 +207,7 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, heard <-chan struct{}, id s
 			return nil
 		}
 		select {
-		case <-heard:
+		case <-notified:
 		case <-ticker.C:
 		case <-ctx.Done():
 			return ctx.Err()

@@ -1,9 +1,9 @@
 // Package dispatch is the job service behind the HTTP API: it accepts jobs, waits for their ends, and returns their
 // records.
 //
-// Each API replica has one Pub/Sub channel, and every job carries the name of the channel of the replica that accepted
-// it. The process that ends a job publishes its id there. Pub/Sub may lose messages, so the ids with waiters are also
-// checked every second and after every (re)subscription.
+// Each API replica has one Pub/Sub channel, on which the dispatcher listens. Every job carries the name of the channel of
+// the replica that accepted it, and the process that ends the job publishes its id there. Pub/Sub may lose messages, so
+// the ids with waiters are also checked every second and after every (re)subscription.
 package dispatch
 
 import (
@@ -15,15 +15,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/semaphore"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/notify"
 	"cellblock/internal/redisconn"
-	"cellblock/internal/signals"
 )
 
 // Settings are the limits and waiting times of a Dispatcher.
@@ -72,15 +71,14 @@ type Dispatcher struct {
 	store    *store.Store
 	producer *queue.Producer
 	client   redis.UniversalClient
-	topics   *redisconn.Topics
+	channel  *notify.Channel
 	monitor  *redisconn.Monitor
 	settings Settings
 	logger   *slog.Logger
 
-	// channel is the Pub/Sub channel of this replica.
-	channel string
-	// waiters are the calls that wait for jobs, by id.
-	waiters signals.Signals
+	// waiters are the calls that wait for jobs, by id. They are not those of channel, since they need not check at
+	// intervals: recheck does that for all at once.
+	waiters notify.Waiters
 	// acceptLimiter limits the number of jobs being accepted.
 	acceptLimiter *semaphore.Weighted
 	// itemLimiter limits the number of batch items being accepted or cancelled.
@@ -98,11 +96,11 @@ type Dispatcher struct {
 	listen sync.WaitGroup
 }
 
-// New creates a dispatcher and starts to listen for ends with client; Redis need not be reachable yet. The store and
-// the producer must use the monitor's client. The caller owns the client, the topics and the monitor, and closes them
-// after the dispatcher.
+// New creates a dispatcher and starts to listen on channel with client; Redis need not be reachable yet. The store and
+// the producer must use the monitor's client. The caller owns the client and the monitor, and closes them after the
+// dispatcher. channel is also for the hub of live output, and receives nothing once the dispatcher is closed.
 func New(
-	s *store.Store, producer *queue.Producer, client redis.UniversalClient, topics *redisconn.Topics, monitor *redisconn.Monitor,
+	s *store.Store, producer *queue.Producer, client redis.UniversalClient, channel *notify.Channel, monitor *redisconn.Monitor,
 	settings Settings, logger *slog.Logger,
 ) *Dispatcher {
 	ctx, stop := context.WithCancel(context.Background())
@@ -110,11 +108,10 @@ func New(
 		store:         s,
 		producer:      producer,
 		client:        client,
-		topics:        topics,
+		channel:       channel,
 		monitor:       monitor,
 		settings:      settings,
 		logger:        logger,
-		channel:       "cellblock:replies:" + uuid.NewString(),
 		born:          time.Now(),
 		acceptLimiter: semaphore.NewWeighted(acceptsAtOnce),
 		itemLimiter:   semaphore.NewWeighted(itemsAtOnce),
@@ -161,7 +158,7 @@ func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, r
 	if wait <= 0 {
 		return read(ctx, id)
 	}
-	ended, _, done := d.waiters.Add(id) // before the read, so that no end is missed
+	ended, done := d.waiters.Wait(id) // before the read, so that no end is missed
 	defer done()
 	return d.awaitEnd(ctx, id, ended, wait, read)
 }

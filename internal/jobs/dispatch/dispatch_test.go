@@ -18,7 +18,7 @@ import (
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/membudget"
-	"cellblock/internal/redisconn"
+	"cellblock/internal/notify"
 	"cellblock/internal/redistest"
 )
 
@@ -42,11 +42,9 @@ func open(t *testing.T, url string) *stack {
 	budget := membudget.New(1<<20, 2*time.Second)
 	s := store.New(monitor.Client(), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithBudget(budget)
 	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
-	topics := redisconn.NewTopics(client)
-	d := New(s, queue.NewProducer(monitor.Client()), client, topics, monitor, settings, quiet)
+	d := New(s, queue.NewProducer(monitor.Client()), client, notify.NewChannel(), monitor, settings, quiet)
 	t.Cleanup(func() {
 		d.Close()
-		topics.Close()
 	})
 	return &stack{Dispatcher: d, url: url, client: client, store: s, budget: budget}
 }
@@ -172,7 +170,7 @@ func TestManyAtOnceEachGetTheirOwn(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	if ids := s.waiters.Names(); len(ids) != 0 {
+	if ids := s.waiters.Keys(); len(ids) != 0 {
 		t.Errorf("%d waiters are left", len(ids))
 	}
 }

@@ -22,9 +22,9 @@ func (d *Dispatcher) Execute(
 ) (record jobs.Record, release func(), err error) {
 	start := time.Now()
 	var ended <-chan struct{}
-	done := func() bool { return false }
+	done := func() {}
 	id, created, err := d.accept(ctx, request, requestID, func(id string) {
-		ended, _, done = d.waiters.Add(id) // before enqueueing, so that no end is missed
+		ended, done = d.waiters.Wait(id) // before enqueueing, so that no end is missed
 	})
 	defer func() { done() }()
 	stored()

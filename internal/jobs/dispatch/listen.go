@@ -7,15 +7,22 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// run wakes waiters on messages of this replica's channel and by periodic checks, until ctx ends.
+// run wakes waiters on messages of this replica's channel and by periodic checks, until ctx is done.
 func (d *Dispatcher) run(ctx context.Context) {
 	d.measure(ctx)
 	d.refreshFleet(ctx)
-	redisconn.Listen(ctx, d.client, d.channel, recheckInterval, d.waiters.Notify, func(ctx context.Context) {
+	redisconn.Listen(ctx, d.client, d.channel.Name, recheckInterval, d.notify, func(ctx context.Context) {
 		d.recheck(ctx)
 		d.measure(ctx)
 		d.refreshFleet(ctx)
 	})
+}
+
+// notify wakes the waiters on a key that was published on the channel: the id of an ended job, store.EventsKey of a
+// watched one, or store.BatchKey.
+func (d *Dispatcher) notify(key string) {
+	d.waiters.Notify(key)
+	d.channel.Notify(key)
 }
 
 // refreshFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
@@ -30,7 +37,7 @@ func (d *Dispatcher) refreshFleet(ctx context.Context) {
 
 // recheck checks the jobs with waiters, and whether workers are alive.
 func (d *Dispatcher) recheck(ctx context.Context) {
-	ids := d.waiters.Names()
+	ids := d.waiters.Keys()
 	if len(ids) == 0 {
 		return
 	}

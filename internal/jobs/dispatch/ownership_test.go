@@ -55,7 +55,7 @@ func TestAJobThatAnotherRequestWasAnsweredWithIsNotWithdrawn(t *testing.T) {
 		}
 		created <- record
 	}()
-	for len(s.waiters.Names()) == 0 {
+	for len(s.waiters.Keys()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	joined, err := s.Submit(t.Context(), keyed("k", "f"), "r-2")

@@ -27,8 +27,13 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 	if err := tell(nil); err != nil {
 		return err
 	}
-	heard, done := d.topics.Wait(store.BatchChannel(id))
+	notified, done := d.channel.Wait(store.BatchKey(id))
 	defer done()
+	if follow {
+		if err := d.watchBatch(ctx, id); err != nil {
+			return err
+		}
+	}
 	for told := after; ; {
 		if told, err = d.tellEnded(ctx, record, told, tell); err != nil {
 			return err
@@ -36,7 +41,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 		if !follow || told >= record.Counts.Total {
 			return nil
 		}
-		if err := d.awaitMore(ctx, heard, record.ID, told, idle, tell); err != nil {
+		if err := d.awaitMore(ctx, notified, record.ID, told, idle, tell); err != nil {
 			return err
 		}
 	}
@@ -75,10 +80,10 @@ func (d *Dispatcher) tellNext(ctx context.Context, record store.BatchRecord, lin
 }
 
 // awaitMore waits until more than told lines have ended. Every idle it ends lost lines and calls tell with no results.
-func (d *Dispatcher) awaitMore(ctx context.Context, heard <-chan struct{}, id string, told int, idle time.Duration, tell func([]jobs.ItemResult) error) error {
+func (d *Dispatcher) awaitMore(ctx context.Context, notified <-chan struct{}, id string, told int, idle time.Duration, tell func([]jobs.ItemResult) error) error {
 	for {
 		waiting, cancel := context.WithTimeout(ctx, idle)
-		err := d.awaitEnded(waiting, heard, id, told+1)
+		err := d.awaitEnded(waiting, notified, id, told+1)
 		late := waiting.Err() != nil
 		cancel()
 		switch {

@@ -44,23 +44,17 @@ func (f *feed) run(ctx context.Context) {
 }
 
 func (f *feed) readAll(ctx context.Context) {
-	cursor, over := f.poll(ctx, "")
-	if over {
-		return
-	}
-	// Wait also signals once subscribed, so no event in between is missed.
-	notified, done := f.hub.topics.Wait(store.EventsKey(f.id))
+	notified, done := f.hub.channel.Wait(store.EventsKey(f.id)) // before the first read, so that no event is missed
 	defer done()
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
-	for !over {
+	for cursor, over := f.poll(ctx, ""); !over; cursor, over = f.poll(ctx, cursor) {
 		select {
 		case <-notified:
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
-		cursor, over = f.poll(ctx, cursor)
 	}
 }
 
@@ -92,13 +86,13 @@ func (f *feed) poll(ctx context.Context, cursor string) (next string, over bool)
 	}
 }
 
-// read returns new entries. The first call makes the worker publish the job's output.
+// read returns new entries. The first call makes the worker publish the job's output to this replica.
 func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.StreamEntry, error) {
 	f.mu.Lock()
 	known := f.state != ""
 	f.mu.Unlock()
 	if !known {
-		if _, err := f.hub.store.Watch(ctx, f.id); err != nil {
+		if _, err := f.hub.store.Watch(ctx, f.id, f.hub.channel.Name); err != nil {
 			return "", nil, err
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
-	"cellblock/internal/redisconn"
+	"cellblock/internal/notify"
 )
 
 const (
@@ -41,9 +41,9 @@ const (
 
 // Hub owns the feeds. It is safe for concurrent use. Call Close when done.
 type Hub struct {
-	store  *store.Store
-	topics *redisconn.Topics
-	logger *slog.Logger
+	store   *store.Store
+	channel *notify.Channel
+	logger  *slog.Logger
 
 	ctx   context.Context //nolint:containedctx // the feeds' own, ended by Close
 	stop  context.CancelFunc
@@ -54,9 +54,9 @@ type Hub struct {
 	watchers int
 }
 
-// New returns a hub. The caller keeps topics, and closes it after the hub.
-func New(s *store.Store, topics *redisconn.Topics, logger *slog.Logger) *Hub {
-	h := &Hub{store: s, topics: topics, logger: logger, open: map[string]*feed{}}
+// New returns a hub. channel is the channel of this replica, which the caller listens on.
+func New(s *store.Store, channel *notify.Channel, logger *slog.Logger) *Hub {
+	h := &Hub{store: s, channel: channel, logger: logger, open: map[string]*feed{}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }

@@ -17,6 +17,7 @@ import (
 	"cellblock/internal/jobs/live"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/membudget"
+	"cellblock/internal/notify"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
 )
@@ -37,11 +38,17 @@ func newFixture(t *testing.T) *fixture {
 	b := &fixture{server: redistest.StartServer(t), budget: membudget.New(1<<20, 100*time.Millisecond)}
 	b.client = redistest.Client(t, b.server.URL())
 	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithBudget(b.budget)
-	topics := redisconn.NewTopics(b.client)
-	b.Hub = live.New(b.Store, topics, slog.New(slog.DiscardHandler))
+	channel := notify.NewChannel()
+	b.Hub = live.New(b.Store, channel, slog.New(slog.DiscardHandler))
+	t.Cleanup(b.Close)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var listener sync.WaitGroup
+	listener.Go(func() {
+		redisconn.Listen(ctx, b.client, channel.Name, time.Second, channel.Notify, func(context.Context) {})
+	})
 	t.Cleanup(func() {
-		b.Close()
-		topics.Close()
+		stop()
+		listener.Wait()
 	})
 	return b
 }

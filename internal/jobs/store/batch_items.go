@@ -39,8 +39,8 @@ func decodeItem(text string) jobs.BatchItem {
 //	ARGV[4]  TTL in milliseconds of an ended batch whose record has none
 //	returns  the key of the idempotency record if the batch has ended, else "", and the TTL of an ended batch in
 //	         milliseconds
-var endItemScript = redis.NewScript(ttlFunction + `
-local batch = redis.call("HMGET", KEYS[1], "total", "idempotency", "ttl")
+var endItemScript = redis.NewScript(ttlFunction + channelsFunctions + `
+local batch = redis.call("HMGET", KEYS[1], "total", "idempotency", "ttl", "watched")
 local total = batch[1]
 if not total then
 	return {"", "0"}
@@ -63,8 +63,28 @@ end
 for i = 1, #KEYS do
 	redis.call("PEXPIRE", KEYS[i], ttl)
 end
-redis.call("PUBLISH", KEYS[4], "")
+publish(batch[4], KEYS[4])
 return {n + 1 == tonumber(total) and batch[2] or "", kept}`)
+
+// watchBatchScript adds a channel to those that are notified of the ends of a batch's items.
+//
+//	KEYS[1]  cellblock:{batch}:batch
+//	ARGV[1]  channel
+//	returns  1
+var watchBatchScript = redis.NewScript(channelsFunctions + `
+if redis.call("EXISTS", KEYS[1]) == 1 then
+	add_channel(KEYS[1], ARGV[1])
+end
+return 1`)
+
+// WatchBatch makes BatchKey be published on channel whenever an item of a batch ends. It does nothing if there is no
+// such batch.
+func (s *Store) WatchBatch(ctx context.Context, id, channel string) error {
+	if err := watchBatchScript.Run(ctx, s.client, batchKeys(id)[:1], channel).Err(); err != nil {
+		return fmt.Errorf("watch batch %s: %w", id, err)
+	}
+	return nil
+}
 
 // refusedState is the state under which refused items are counted.
 const refusedState = "refused"

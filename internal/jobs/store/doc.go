@@ -36,7 +36,8 @@
 //	taken_by       worker that took the job last
 //	withdrawn      1 once the job was withdrawn: it ended without having run
 //	cancel         1 once a client asked to cancel the running job
-//	watched        1 once a client watches the job: its worker then publishes the output
+//	watched        Pub/Sub channels of the replicas that watch the job, each after a space: its worker then stores the
+//	               output as events
 //	token          start claim: the token of the delivery that may start the job
 //	owner          worker of that delivery
 //	started_at     time of the start claim

@@ -34,11 +34,13 @@ func ParseCommand(message string) (command Command, id string) {
 //	ARGV[1]  id
 //	ARGV[2]  command
 //	ARGV[3]  cellblock:commands
-//	ARGV[4]  1 to store it for a queued job too, else 0
+//	ARGV[4]  channel of the replica that watches the job, queued or running; "" for another command
 //	returns  the state; nil if there is no such job
-var commandScript = redis.NewScript(`
+var commandScript = redis.NewScript(channelsFunctions + `
 local state = redis.call("HGET", KEYS[1], "state")
-if state == "running" or state == "queued" and ARGV[4] == "1" then
+if ARGV[4] ~= "" and (state == "running" or state == "queued") then
+	add_channel(KEYS[1], ARGV[4])
+elseif state == "running" then
 	redis.call("HSET", KEYS[1], ARGV[2], "1")
 end
 if state == "running" then
@@ -46,9 +48,9 @@ if state == "running" then
 end
 return state`)
 
-func (s *Store) sendCommand(ctx context.Context, id string, command Command, queuedToo int) (jobs.State, error) {
+func (s *Store) sendCommand(ctx context.Context, id string, command Command, channel string) (jobs.State, error) {
 	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)},
-		id, string(command), CommandChannel, queuedToo).Text()
+		id, string(command), CommandChannel, channel).Text()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -64,7 +66,7 @@ func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 	} else if cancelled {
 		return jobs.StateCancelled, nil
 	}
-	state, err := s.sendCommand(ctx, id, CommandCancel, 0)
+	state, err := s.sendCommand(ctx, id, CommandCancel, "")
 	if err != nil {
 		return "", fmt.Errorf("cancel job %s: %w", id, err)
 	}
@@ -72,9 +74,10 @@ func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 }
 
 // Watch requests a job's output, from its start or from when its worker reads the request, and returns the job's
-// state. It returns a *jobs.Error with CodeNotFound if there is no such job.
-func (s *Store) Watch(ctx context.Context, id string) (jobs.State, error) {
-	state, err := s.sendCommand(ctx, id, CommandWatch, 1)
+// state. From then on EventsKey is published on channel whenever there is more output or the state has changed. Watch
+// returns a *jobs.Error with CodeNotFound if there is no such job.
+func (s *Store) Watch(ctx context.Context, id, channel string) (jobs.State, error) {
+	state, err := s.sendCommand(ctx, id, CommandWatch, channel)
 	if err != nil {
 		return "", fmt.Errorf("watch job %s: %w", id, err)
 	}
@@ -95,7 +98,7 @@ func (s *Store) PendingCommands(ctx context.Context, ids []string) ([]string, er
 	var commands []string
 	for i, reply := range replies {
 		for j, asked := range reply.Val() {
-			if asked == "1" {
+			if asked != nil {
 				commands = append(commands, string(all[j])+" "+ids[i])
 			}
 		}

@@ -31,7 +31,7 @@ import (
 //	          URL; "" for none of each
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
-var endScript = redis.NewScript(lateFunction + ttlFunction + `
+var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by", "shared",
 	"ttl")
@@ -74,7 +74,7 @@ end
 redis.call("PEXPIRE", KEYS[1], ttl)
 if job[7] then
 	redis.call("PEXPIRE", KEYS[3], ARGV[9])
-	redis.call("PUBLISH", KEYS[3], "")
+	publish(job[7], KEYS[3])
 end
 if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], ARGV[1])

@@ -24,26 +24,27 @@ const (
 // appendScript adds entries to a job's stream.
 //
 //	KEYS[1]  cellblock:{id}:events
+//	KEYS[2]  cellblock:{id}:job
 //	ARGV[1]  TTL in milliseconds
 //	ARGV[2]  maximum number of entries in the stream
 //	ARGV[3…] for each chunk: name of the output stream, offset, text
 //	returns  1
-var appendScript = redis.NewScript(`
+var appendScript = redis.NewScript(channelsFunctions + `
 for i = 3, #ARGV, 3 do
 	redis.call("XADD", KEYS[1], "MAXLEN", "~", ARGV[2], "*", "s", ARGV[i], "a", ARGV[i + 1], "t", ARGV[i + 2])
 end
 redis.call("PEXPIRE", KEYS[1], ARGV[1])
-redis.call("PUBLISH", KEYS[1], "")
+publish(redis.call("HGET", KEYS[2], "watched"), KEYS[1])
 return 1`)
 
-// AppendOutput adds output to a job's stream, notifies its readers, and keeps the stream for ttl. If a reply was
+// AppendOutput adds output to a job's stream, notifies the watching replicas, and keeps the stream for ttl. If a reply was
 // lost, a chunk may be there twice.
 func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.OutputChunk, ttl time.Duration) error {
 	args := []any{ttl.Milliseconds(), maxEntries}
 	for _, chunk := range chunks {
 		args = append(args, string(chunk.Stream), chunk.Offset, chunk.Text)
 	}
-	if err := appendScript.Run(ctx, s.client, []string{EventsKey(id)}, args...).Err(); err != nil {
+	if err := appendScript.Run(ctx, s.client, []string{EventsKey(id), jobKey(id)}, args...).Err(); err != nil {
 		return fmt.Errorf("append the output of job %s: %w", id, err)
 	}
 	return nil

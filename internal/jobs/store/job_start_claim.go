@@ -36,7 +36,7 @@ type StartClaim struct {
 //	ARGV[3]  wall limit in microseconds
 //	returns  nil if there is no such job, else: the resulting state ("expired" if the start deadline has passed), token,
 //	         owner, created_at, started_at, watched
-var claimStartScript = redis.NewScript(lateFunction + `
+var claimStartScript = redis.NewScript(lateFunction + channelsFunctions + `
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then
 	return nil
@@ -55,9 +55,7 @@ if state == "queued" then
 		"deadline", string.format("%.0f", now + ARGV[3]))
 end
 local job = redis.call("HMGET", KEYS[1], "state", "token", "owner", "created_at", "started_at", "watched")
-if job[6] then
-	redis.call("PUBLISH", KEYS[2], "")
-end
+publish(job[6], KEYS[2])
 return job`)
 
 // ClaimStart claims the start of a job for a delivery and returns the claim that stands: the first one, until

@@ -14,8 +14,7 @@ func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
 // inputsKey returns the key of a job's inputs, a string that exists until the job's end.
 func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 
-// EventsKey returns the key of the stream of a watched job's output. It is also the Pub/Sub channel on which a message
-// is published when the stream has grown or the job's state has changed.
+// EventsKey returns the key of the stream of a watched job's output; see Watch.
 func EventsKey(id string) string { return "cellblock:{" + id + "}:events" }
 
 // IdempotencyKey returns the key of the idempotency record for a client's key. It contains a hash of that key, so that
@@ -28,7 +27,8 @@ func IdempotencyKey(key string) string {
 // batchKeys returns the keys of a batch:
 //
 //	cellblock:{batch}:batch    hash: created_at, finished_at, total, ttl, idempotency (the key of the idempotency
-//	                           record, "" for none), and the number of ended items by state
+//	                           record, "" for none), the number of ended items by state, and watched (Pub/Sub
+//	                           channels of the replicas that wait for items, each after a space)
 //	cellblock:{batch}:items    list of the job ids, by index
 //	cellblock:{batch}:refused  hash: why an item was refused, by index
 //	cellblock:{batch}:ended    sorted set of the ended items, scored by the order in which they ended
@@ -37,8 +37,8 @@ func batchKeys(id string) []string {
 	return []string{prefix + "batch", prefix + "items", prefix + "refused", prefix + "ended"}
 }
 
-// BatchChannel returns the Pub/Sub channel on which a message is published whenever an item of a batch ends.
-func BatchChannel(id string) string { return batchKeys(id)[3] }
+// BatchKey returns the key of the ended items of a batch; see WatchBatch.
+func BatchKey(id string) string { return batchKeys(id)[3] }
 
 // The index of jobs. A job's record is in another slot, so record and index cannot change in one script. The index may
 // therefore contain jobs that do not exist, but it never lacks one that does.

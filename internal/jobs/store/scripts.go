@@ -24,6 +24,22 @@ local function ttl_of(stored, otherwise)
 end
 `
 
+// channelsFunctions is Lua for the field watched of a job or batch: the Pub/Sub channels of the API replicas on which a
+// client watches it, each after a space.
+const channelsFunctions = `
+local function add_channel(key, channel)
+	local channels = redis.call("HGET", key, "watched") or ""
+	if not string.find(channels .. " ", " " .. channel .. " ", 1, true) then
+		redis.call("HSET", key, "watched", channels .. " " .. channel)
+	end
+end
+local function publish(channels, message)
+	for channel in string.gmatch(channels or "", "%S+") do
+		redis.call("PUBLISH", channel, message)
+	end
+end
+`
+
 // dueScript lists the members of a sorted set whose check is due.
 //
 //	KEYS[1]  cellblock:{index}:open or cellblock:{index}:webhooks

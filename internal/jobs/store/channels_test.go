@@ -1,0 +1,72 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redistest"
+)
+
+// Each replica that watches a job or a batch receives each change once, and no other replica receives any.
+func TestWatchingReplicasAreNotified(t *testing.T) {
+	t.Parallel()
+	client := redistest.Open(t)
+	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
+	subscription := client.Subscribe(t.Context(), "a", "b", "c")
+	defer subscription.Close()
+	for range 3 {
+		if _, err := subscription.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	messages := subscription.Channel()
+	want := func(key string, channels ...string) {
+		t.Helper()
+		for _, channel := range channels {
+			select {
+			case m := <-messages:
+				if m.Channel != channel || m.Payload != key {
+					t.Fatalf("%s received %q, want %s to receive %q", m.Channel, m.Payload, channel, key)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatalf("%s receives nothing", channel)
+			}
+		}
+	}
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	watch := func(id string, channels ...string) {
+		for _, channel := range channels {
+			_, err := s.Watch(t.Context(), id, channel)
+			do(err)
+		}
+	}
+	batch := jobs.NewID()
+	job := jobs.Job{ID: jobs.NewID(), Script: "x", BatchItem: jobs.BatchItem{BatchID: batch}}
+	_, err := s.CreateBatch(t.Context(), batch, "", []string{job.ID})
+	do(err)
+	do(s.WatchBatch(t.Context(), batch, "c"))
+	do(s.Create(t.Context(), job))
+	watch(job.ID, "a", "b", "a")
+	_, err = s.ClaimStart(t.Context(), job.ID, "token", "worker", time.Minute)
+	do(err)
+	want(store.EventsKey(job.ID), "a", "b")
+	do(s.AppendOutput(t.Context(), job.ID, []jobs.OutputChunk{{Stream: jobs.Stdout, Text: "hi"}}, time.Minute))
+	want(store.EventsKey(job.ID), "a", "b")
+	_, err = s.End(t.Context(), job.ID, jobs.Outcome{Result: []byte("1")})
+	do(err)
+	want(store.EventsKey(job.ID), "a", "b")
+	want(store.BatchKey(batch), "c")
+	do(client.Publish(t.Context(), "a", "last").Err())
+	want("last", "a")
+	do(s.WatchBatch(t.Context(), "unknown", "c"))
+	if n := client.Exists(t.Context(), "cellblock:{unknown}:batch").Val(); n != 0 {
+		t.Error("an unknown batch was created")
+	}
+}
