@@ -8,6 +8,7 @@ import (
 )
 
 func TestABadLineSinksNoOther(t *testing.T) {
+	t.Parallel()
 	body := strings.Join([]string{
 		"\ufeff" + `{"script":"def main(): return 1","args":{"n":1}}`, "\r", "   ",
 		`{"script":"x","priority":"low"}` + "\r",
@@ -41,6 +42,7 @@ func TestABadLineSinksNoOther(t *testing.T) {
 }
 
 func TestTheSizeOfABatch(t *testing.T) {
+	t.Parallel()
 	line := `{"script":"x"}` + "\n"
 	for n, valid := range map[int]bool{0: false, 1: true, jobs.MaxBatch: true, jobs.MaxBatch + 1: false} {
 		lines, err := jobs.DecodeBatch([]byte(strings.Repeat(line, n)))

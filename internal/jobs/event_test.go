@@ -7,6 +7,7 @@ import (
 )
 
 func TestPositions(t *testing.T) {
+	t.Parallel()
 	for _, p := range []jobs.Position{
 		{}, {State: jobs.StateQueued}, {State: jobs.StateRunning, Stdout: 120, Stderr: 7}, {
 			State:  jobs.StateFailed,
@@ -30,6 +31,7 @@ func TestPositions(t *testing.T) {
 }
 
 func TestPiecesAreToldOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		at    int
 		text  string

@@ -9,6 +9,7 @@ import (
 )
 
 func TestNamesAreMadeSafe(t *testing.T) {
+	t.Parallel()
 	var names Names
 	for _, c := range []struct{ raw, want string }{
 		{"chart.png", "chart.png"},
@@ -57,6 +58,7 @@ func FuzzNames(f *testing.F) {
 // TestManyLongNames: a script may send a name that takes long to sanitize, many times. That takes about as long as
 // different names; sanitizing it again for each taken name would take 32 times as long.
 func TestManyLongNames(t *testing.T) {
+	t.Parallel()
 	raw := strings.Repeat("é/con", 1<<13)
 	take := func(prefix func(i int) string) time.Duration {
 		var names Names

@@ -13,6 +13,7 @@ import (
 )
 
 func TestDecodeRequestAccepts(t *testing.T) {
+	t.Parallel()
 	full := strings.Repeat("a", MaxScriptBytes)
 	cases := []struct {
 		name, body string
@@ -68,6 +69,7 @@ func TestDecodeRequestAccepts(t *testing.T) {
 }
 
 func TestDecodeRequestRefuses(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name, body, want string
 	}{
@@ -246,6 +248,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 }
 
 func TestDecodeRequestScriptTooLarge(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]string{
 		"ASCII":                      strings.Repeat("a", MaxScriptBytes+1),
 		"fewer characters, as UTF-8": strings.Repeat("é", MaxScriptBytes/2) + "a",
@@ -264,6 +267,7 @@ func TestDecodeRequestScriptTooLarge(t *testing.T) {
 }
 
 func TestDecodeRequestCutsLongNames(t *testing.T) {
+	t.Parallel()
 	_, err := DecodeRequest([]byte(`{"` + strings.Repeat("é", 5000) + `":1}`))
 	if err == nil || len(AsError(err).Message) > 250 || !utf8.ValidString(AsError(err).Message) {
 		t.Errorf("got %v", err)
@@ -279,6 +283,7 @@ func manyVariables(n int) string {
 }
 
 func TestDecodeRequestInputTooLarge(t *testing.T) {
+	t.Parallel()
 	for name, body := range map[string]string{
 		"args":  `{"script":"","args":{"a":"` + strings.Repeat("x", MaxArgsBytes) + `"}}`,
 		"stdin": `{"script":"","stdin":"` + strings.Repeat("x", MaxStdinBytes+1) + `"}`,
@@ -294,6 +299,7 @@ func TestDecodeRequestInputTooLarge(t *testing.T) {
 }
 
 func TestCheckLimits(t *testing.T) {
+	t.Parallel()
 	server := DefaultLimits()
 	for body, want := range map[string]string{
 		`{}`: "",

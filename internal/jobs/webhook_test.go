@@ -6,6 +6,7 @@ import (
 )
 
 func TestWebhookURLs(t *testing.T) {
+	t.Parallel()
 	long := "https://a.example/" + strings.Repeat("x", MaxWebhookURLBytes-len("https://a.example/"))
 	cases := []struct{ url, want string }{
 		{"https://a.example", ""},
@@ -47,6 +48,7 @@ func TestWebhookURLs(t *testing.T) {
 }
 
 func TestWebhookURLInRequests(t *testing.T) {
+	t.Parallel()
 	const url = "https://a.example/x?y=z"
 	request, err := DecodeRequest([]byte(`{"script":"","callback_url":"` + url + `"}`))
 	if err != nil || request.WebhookURL != url || request.Inputs != nil {
@@ -66,6 +68,7 @@ func TestWebhookURLInRequests(t *testing.T) {
 }
 
 func TestTheQueryIsNotShown(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"https://a/b?c=d": "https://a/b", "https://a/b": "https://a/b",
 		"https://a?": "https://a",

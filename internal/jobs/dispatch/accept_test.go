@@ -21,6 +21,7 @@ func keyed(key, fingerprint string) jobs.Request {
 }
 
 func TestAnIdempotencyKeyIsOneJob(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	replicas := []*stack{open(t, url), open(t, url)}
 	ids := make(chan string, 20)
@@ -52,6 +53,7 @@ func TestAnIdempotencyKeyIsOneJob(t *testing.T) {
 }
 
 func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Minute, echo)
 	request := keyed("k", "f")
@@ -77,6 +79,7 @@ func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
 
 // A job that never ran does not keep its key bound.
 func TestAWithdrawnJobFreesItsKey(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	request := keyed("k", "f")
 	request.Async, request.StartWithin = false, 100*time.Millisecond
@@ -91,6 +94,7 @@ func TestAWithdrawnJobFreesItsKey(t *testing.T) {
 }
 
 func TestAFullQueueRefuses(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.settings.QueueLimit = 10
 	// Wait for a first measurement before any job ends, so that there is a rate.
@@ -131,6 +135,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 }
 
 func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	ctx := t.Context()
 	used, _ := s.store.ReadLoad(ctx)
@@ -144,6 +149,7 @@ func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 
 // TestLargeInputsNeedRoom: a request that would fill Redis's memory is refused before the next measurement of it.
 func TestLargeInputsNeedRoom(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	ctx := t.Context()
 	used, _ := s.store.ReadLoad(ctx)
@@ -161,6 +167,7 @@ func TestLargeInputsNeedRoom(t *testing.T) {
 }
 
 func TestCancelAndList(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	var ids []string
 	for range 3 {
@@ -199,6 +206,7 @@ func TestCancelAndList(t *testing.T) {
 
 // TestInputsAreNotHeldWhileAJobIsWaitedFor: inputs may be large, and many requests may wait.
 func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = time.Minute
 	ctx, cancel := context.WithCancel(t.Context())
@@ -232,6 +240,7 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 
 // A repeated submission takes no memory for the result of its job.
 func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	request := keyed("k", "f")
 	first, err := s.Submit(t.Context(), request, "r")

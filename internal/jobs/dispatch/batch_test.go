@@ -59,6 +59,7 @@ func codeOf(err error) jobs.Code {
 }
 
 func TestABatch(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	request := batchOf(20)
 	request.Items[7] = jobs.ItemRequest{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
@@ -135,6 +136,7 @@ func (f farAway) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 
 // Accepted one after the other, the jobs would take longer than batchTimeout.
 func TestABatchWhereRedisIsFar(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.client.AddHook(farAway(25 * time.Millisecond))
 	batch := s.submitBatch(t, batchOf(500))
@@ -148,6 +150,7 @@ func TestABatchWhereRedisIsFar(t *testing.T) {
 
 // Batches leave Redis connections for single jobs, however many are submitted at once.
 func TestManyBatchesWhereRedisIsFar(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.client.AddHook(farAway(10 * time.Millisecond))
 	ctx, stop := context.WithCancel(t.Context())
@@ -174,6 +177,7 @@ func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 
 // Small results are not delayed by a large one for which there is no memory.
 func TestSmallResultsBeforeALargeOne(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	release, _ := s.budget.Acquire(t.Context(), 1<<20)
 	defer release()
@@ -199,6 +203,7 @@ func TestSmallResultsBeforeALargeOne(t *testing.T) {
 
 // A reader holds one large result at a time, and receives all of them.
 func TestLargeResultsOfABatch(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(8))
 	s.work(t, 5*time.Second, func(jobs.Job) jobs.Outcome {
@@ -224,6 +229,7 @@ func TestLargeResultsOfABatch(t *testing.T) {
 }
 
 func TestABatchIsCancelledAsAWhole(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(30))
 	cancelled, err := s.CancelBatch(t.Context(), batch.ID)
@@ -237,6 +243,7 @@ func TestABatchIsCancelledAsAWhole(t *testing.T) {
 }
 
 func TestABatchIsRepeatedSafely(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	request := batchOf(10)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
@@ -261,6 +268,7 @@ func TestABatchIsRepeatedSafely(t *testing.T) {
 
 // An ended line does not run again, even if its record is gone.
 func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	request := batchOf(3)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
@@ -283,6 +291,7 @@ func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 
 // Repeating a refused batch with its key does not get it accepted line by line.
 func TestARefusedBatchIsRefusedAgain(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t)) // QueueLimit is 1000
 	other := s.submitBatch(t, batchOf(400))
 	request := batchOf(200)
@@ -306,6 +315,7 @@ func TestARefusedBatchIsRefusedAgain(t *testing.T) {
 
 // A key is bound to its batch for as long as the batch can be read.
 func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	request := batchOf(2)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
@@ -324,6 +334,7 @@ func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 
 // A client that follows a batch receives lost lines as refused, without any other client reading the batch.
 func TestAFollowerHearsOfLostMembers(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(1))
 	if err := s.client.Del(t.Context(), "cellblock:{"+batch.Items[0].JobID+"}:job").Err(); err != nil {
@@ -347,6 +358,7 @@ func TestAFollowerHearsOfLostMembers(t *testing.T) {
 }
 
 func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(2))
 	for _, member := range batch.Items {
@@ -372,6 +384,7 @@ func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
 }
 
 func TestBatchesLeaveRoomForOthers(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t)) // QueueLimit is 1000
 	s.submitBatch(t, batchOf(400))
 	if _, err := s.SubmitBatch(t.Context(), batchOf(200), "r"); codeOf(err) != jobs.CodeQueueFull {
@@ -383,6 +396,7 @@ func TestBatchesLeaveRoomForOthers(t *testing.T) {
 }
 
 func TestBatchesThatAreNotThere(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())
 	id := jobs.NewID()

@@ -29,6 +29,7 @@ func beBusy(t *testing.T) {
 // A busy machine must not look like an unreachable Redis: of many concurrent jobs, each is accepted and can be read,
 // however slow this process is.
 func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	beBusy(t)
 	request := jobs.Request{
@@ -54,6 +55,7 @@ func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
 
 // While Redis is silent, all requests fail in time, including those that wait for a turn.
 func TestACrowdLearnsOfAnOutageInTime(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())
 	if _, err := s.Ready(t.Context()); err != nil {

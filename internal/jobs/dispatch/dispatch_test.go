@@ -138,6 +138,7 @@ func between(t *testing.T, start time.Time, least, most time.Duration) {
 }
 
 func TestExecuteGivesTheResult(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, echo)
 	var took []time.Duration
@@ -157,6 +158,7 @@ func TestExecuteGivesTheResult(t *testing.T) {
 }
 
 func TestManyAtOnceEachGetTheirOwn(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, echo)
 	s.work(t, time.Second, echo)
@@ -176,6 +178,7 @@ func TestManyAtOnceEachGetTheirOwn(t *testing.T) {
 }
 
 func TestExecuteGivesAQueuedJobAtItsEndOfWait(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.alive(t)
 	start := time.Now()
@@ -190,6 +193,7 @@ func TestExecuteGivesAQueuedJobAtItsEndOfWait(t *testing.T) {
 }
 
 func TestExecuteWaitsForADeadlineThatIsNear(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name        string
 		wall, wait  time.Duration
@@ -218,6 +222,7 @@ func TestExecuteWaitsForADeadlineThatIsNear(t *testing.T) {
 }
 
 func TestExecuteWithoutWorkers(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	start := time.Now()
 	record, err := s.execute(t, "x", 15*time.Second)
@@ -231,6 +236,7 @@ func TestExecuteWithoutWorkers(t *testing.T) {
 
 // Draining workers do not count: they only finish the jobs that they have.
 func TestExecuteWhileAllWorkersDrain(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
 	s.alive(t)
@@ -242,6 +248,7 @@ func TestExecuteWhileAllWorkersDrain(t *testing.T) {
 }
 
 func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	result := make(chan error)
 	go func() {
@@ -260,6 +267,7 @@ func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
 
 // A job that was not started within the grace is kept while a worker is alive.
 func TestExecuteBehindABusyWorker(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
 	s.alive(t)
@@ -270,6 +278,7 @@ func TestExecuteBehindABusyWorker(t *testing.T) {
 }
 
 func TestTheJobGoesOnWithoutItsClient(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	started, finish := make(chan struct{}), make(chan struct{})
 	s.work(t, time.Minute, func(job jobs.Job) jobs.Outcome {
@@ -291,6 +300,7 @@ func TestTheJobGoesOnWithoutItsClient(t *testing.T) {
 }
 
 func TestSubmitAndGet(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	s, other := open(t, url), open(t, url)
 	accepted, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r-1")
@@ -321,6 +331,7 @@ func TestSubmitAndGet(t *testing.T) {
 }
 
 func TestReadyCountsWorkers(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	if n, err := s.Ready(t.Context()); err != nil || n != 0 {
 		t.Errorf("got %d, %v", n, err)

@@ -14,6 +14,7 @@ import (
 
 // When Redis is full, responses and probes report it, and both recover when Redis does.
 func TestAFullStorageIsNamed(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]struct {
 		fill        func(*stack, *testing.T)
 		config, end string // what ends it

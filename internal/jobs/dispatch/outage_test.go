@@ -50,6 +50,7 @@ func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
 }
 
 func TestALostMessageIsMadeUpFor(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
 		// No message will be published at this job's end.
@@ -65,6 +66,7 @@ func TestALostMessageIsMadeUpFor(t *testing.T) {
 }
 
 func TestALostSubscriptionIsMadeUpFor(t *testing.T) {
+	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
 		if n := s.client.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Val(); n == 0 {
@@ -84,6 +86,7 @@ func TestALostSubscriptionIsMadeUpFor(t *testing.T) {
 }
 
 func TestARestartOfRedisIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())
 	started, finish := make(chan struct{}), make(chan struct{})

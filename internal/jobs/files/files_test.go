@@ -32,6 +32,7 @@ func open(t *testing.T, url string) *Store {
 }
 
 func TestFolder(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "files")
 	testStore(t, open(t, "file://"+dir))
 	info, err := os.Stat(dir)
@@ -107,6 +108,7 @@ func content(ctx context.Context, t *testing.T, s *Store, key string) string {
 
 // TestNoPlace uses a store without a place: Put fails, New does not.
 func TestNoPlace(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -119,6 +121,7 @@ func TestNoPlace(t *testing.T) {
 
 // TestSweepLeavesOthers checks that Sweep does not remove foreign files.
 func TestSweepLeavesOthers(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, "file://"+dir)
 	for _, name := range []string{"README", "0", "x.1"} {
@@ -133,6 +136,7 @@ func TestSweepLeavesOthers(t *testing.T) {
 
 // TestRunTwice checks that two runs of a job have separate files.
 func TestRunTwice(t *testing.T) {
+	t.Parallel()
 	s := open(t, "file://"+filepath.Join(t.TempDir(), "files"))
 	id := jobs.NewID()
 	runs := [][]jobs.OutputFile{{output("a", "first")}, {output("a", "second")}}

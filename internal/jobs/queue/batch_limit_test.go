@@ -14,6 +14,7 @@ import (
 
 // Jobs of batches leave one place free, however many there are and however long they take, and use all other places.
 func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))
 	const members = 40
@@ -85,6 +86,7 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 
 // A consumer at its limit leaves the tokens of batches to consumers that have room.
 func TestAFullShareTakesNoOthersToken(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
 	producer := NewProducer(client)

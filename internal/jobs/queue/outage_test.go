@@ -13,6 +13,7 @@ import (
 // A job that ends while Redis is away is removed from the queue once Redis is back: it is neither delivered again nor
 // archived as failed.
 func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
 	var deliveries atomic.Int64
@@ -46,6 +47,7 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 }
 
 func TestConsumerStartsAndStopsWithoutRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	server.Kill()
 	handled := make(chan struct{}, 1)
@@ -71,6 +73,7 @@ func TestConsumerStartsAndStopsWithoutRedis(t *testing.T) {
 }
 
 func TestStopEndsWhileRedisIsFrozen(t *testing.T) {
+	t.Parallel()
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
 	// With the default timeouts Stop takes 26 s, most of it in asynq's shutdown.

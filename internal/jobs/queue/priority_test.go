@@ -12,6 +12,7 @@ import (
 // A job with high priority does not wait behind all others. A worker polls the high queue before the default and the
 // low one six times of ten, so the job comes after more than 20 others less than once in a hundred million runs.
 func TestAFloodDoesNotStarveTheHighQueue(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))
 	for range 100 {

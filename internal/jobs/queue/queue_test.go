@@ -77,6 +77,7 @@ func keyCount(t *testing.T, client redis.UniversalClient, kind string) int {
 }
 
 func TestNothingIsLost(t *testing.T) {
+	t.Parallel()
 	const consumers, producers, each = 20, 10, 50
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
@@ -126,6 +127,7 @@ func TestNothingIsLost(t *testing.T) {
 }
 
 func TestStopIsPromptWhileWaiting(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
 	c := consume(t, url, 1, func(context.Context, Delivery) error { return nil })
@@ -143,6 +145,7 @@ func TestStopIsPromptWhileWaiting(t *testing.T) {
 }
 
 func TestStopWaitsForHandlers(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	started, finish := make(chan struct{}), make(chan struct{})
 	c := consume(t, url, 1, func(context.Context, Delivery) error {
@@ -166,6 +169,7 @@ func TestStopWaitsForHandlers(t *testing.T) {
 }
 
 func TestStopSaysWhoIsStillAtWork(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
 	started, finish, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -192,6 +196,7 @@ func TestStopSaysWhoIsStillAtWork(t *testing.T) {
 }
 
 func TestEnqueueTwiceIsOneDelivery(t *testing.T) {
+	t.Parallel()
 	producer := NewProducer(redistest.Open(t))
 	id := jobs.NewID()
 	enqueue(t, producer, id)
@@ -203,6 +208,7 @@ func TestEnqueueTwiceIsOneDelivery(t *testing.T) {
 
 // A failed delivery is repeated soon, and only failures count as attempts.
 func TestFailedDeliveriesComeAgain(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	attempts := make(chan int, 3)
 	answers := []error{ErrHeld, errors.New("failed"), nil}

@@ -15,6 +15,7 @@ import (
 )
 
 func TestIdleDispatch(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
 	producer := NewProducer(client)
@@ -59,6 +60,7 @@ func commandCalls(t *testing.T, client redis.UniversalClient) int {
 }
 
 func TestCommandsPerJobDoNotGrowWithIdleWorkers(t *testing.T) {
+	t.Parallel()
 	for _, consumers := range []int{1, 20} {
 		t.Run(strconv.Itoa(consumers), func(t *testing.T) {
 			const count = 200
@@ -90,6 +92,7 @@ func TestCommandsPerJobDoNotGrowWithIdleWorkers(t *testing.T) {
 }
 
 func TestTokensAreBounded(t *testing.T) {
+	t.Parallel()
 	client := redistest.Open(t)
 	for range 3 {
 		if err := wake(t.Context(), client, wakeKey, maxTokens/2+1); err != nil {

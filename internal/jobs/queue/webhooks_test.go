@@ -25,6 +25,7 @@ func consumeWebhooks(t *testing.T, url string, handle WebhookHandler) *Consumer 
 // A webhook is delivered at once, again after the pause that its handler returns, again after an error, and then no
 // more.
 func TestWebhooksComeAgainWhenAsked(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
 	producer := NewProducer(client)
@@ -74,6 +75,7 @@ func TestWebhooksComeAgainWhenAsked(t *testing.T) {
 
 // A webhook whose sender has died is delivered to another consumer as soon as it is requeued.
 func TestRequeueWebhook(t *testing.T) {
+	t.Parallel()
 	url := redistest.Start(t)
 	producer := NewProducer(redistest.Client(t, url))
 	id := jobs.NewID()

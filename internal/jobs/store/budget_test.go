@@ -31,6 +31,7 @@ func withBudget(t *testing.T, bytes int) (*store.Store, *membudget.Budget, func(
 }
 
 func TestLargeRecordsAreBounded(t *testing.T) {
+	t.Parallel()
 	s, budget, ended := withBudget(t, 600<<10)
 	id := ended()
 	first, releaseFirst, err := s.ReadBudgeted(t.Context(), id, time.Second)
@@ -55,6 +56,7 @@ func TestLargeRecordsAreBounded(t *testing.T) {
 
 // A record larger than the whole budget is read alone.
 func TestARecordThatIsLargerThanTheBudget(t *testing.T) {
+	t.Parallel()
 	s, budget, ended := withBudget(t, 2<<20)
 	record, release, err := s.ReadBudgeted(t.Context(), ended(), time.Second)
 	if err != nil || len(record.Outcome.Result) < 2<<20 {
@@ -67,6 +69,7 @@ func TestARecordThatIsLargerThanTheBudget(t *testing.T) {
 }
 
 func TestSmallRecordsTakeNoMemory(t *testing.T) {
+	t.Parallel()
 	s, budget, ended := withBudget(t, 1000)
 	release, ok := budget.Acquire(t.Context(), 1<<20)
 	if !ok {

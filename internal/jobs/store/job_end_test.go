@@ -11,6 +11,7 @@ import (
 )
 
 func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	withdraw := func(id string) bool {
 		t.Helper()
@@ -37,6 +38,7 @@ func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
 }
 
 func TestTheEndIsPublishedOnce(t *testing.T) {
+	t.Parallel()
 	s, client := open(t)
 	subscription := client.Subscribe(t.Context(), "replies")
 	defer subscription.Close()
@@ -61,6 +63,7 @@ func TestTheEndIsPublishedOnce(t *testing.T) {
 
 // A result is returned byte for byte as the script produced it.
 func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	for _, result := range []string{
 		`3.0`, `-0.0`, `1180591620717411303424`, `{"b":1,"a":2}`, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00<&>"`, `"é<&>"`,
@@ -99,6 +102,7 @@ func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
 }
 
 func TestLifetimeFollowsTheKindOfJob(t *testing.T) {
+	t.Parallel()
 	s, client := open(t)
 	for _, c := range []struct {
 		async bool
@@ -113,6 +117,7 @@ func TestLifetimeFollowsTheKindOfJob(t *testing.T) {
 }
 
 func TestTheFirstEndStands(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
 	fence(t, s, job.ID, "a")

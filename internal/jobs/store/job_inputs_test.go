@@ -17,6 +17,7 @@ import (
 
 // TestInputs checks that each worker that takes the job gets its inputs byte for byte, and that its end deletes them.
 func TestInputs(t *testing.T) {
+	t.Parallel()
 	s, client := open(t)
 	binary := make([]byte, 1<<16)
 	for i := range binary {
@@ -62,7 +63,7 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	far := redistest.StartFar(t)
 	client := redistest.Client(t, far.FarURL()+"?read_timeout=500ms&write_timeout=500ms")
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
-	far.Disturb(t, "bandwidth", `"rate": 1000`)
+	far.Disturb(t, "bandwidth", `"rate": 2000`)
 	job := jobs.Job{ID: jobs.NewID(), Script: "x", Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}}}
 	if created, err := s.Accept(t.Context(), job, 0); err != nil || !created {
 		t.Fatalf("got %v, %v", created, err)

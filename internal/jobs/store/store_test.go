@@ -78,6 +78,7 @@ func isNotFound(err error) bool {
 }
 
 func TestAJobsWay(t *testing.T) {
+	t.Parallel()
 	s, client := open(t)
 	job := create(t, s)
 	loaded, state, err := s.Load(t.Context(), job.ID)
@@ -118,6 +119,7 @@ func TestAJobsWay(t *testing.T) {
 func key(id string) string { return "cellblock:{" + id + "}:job" }
 
 func TestTheFirstFenceStands(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
 	first := fence(t, s, job.ID, "a")
@@ -133,6 +135,7 @@ func TestTheFirstFenceStands(t *testing.T) {
 }
 
 func TestFenceIsOneOfMany(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
 	const deliveries = 50
@@ -156,6 +159,7 @@ func TestFenceIsOneOfMany(t *testing.T) {
 }
 
 func TestUnknownJobs(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	id := jobs.NewID()
 	if _, err := s.Get(t.Context(), id); !isNotFound(err) {
@@ -179,6 +183,7 @@ func TestUnknownJobs(t *testing.T) {
 }
 
 func TestCreateTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
 	end(t, s, job.ID, succeeded("1"))
@@ -191,6 +196,7 @@ func TestCreateTwiceChangesNothing(t *testing.T) {
 }
 
 func TestStatesOfMany(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	queued, running, ended := create(t, s), create(t, s), create(t, s)
 	fence(t, s, running.ID, "a")
@@ -206,6 +212,7 @@ func TestStatesOfMany(t *testing.T) {
 }
 
 func TestRemaining(t *testing.T) {
+	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
 	if _, running, err := s.Remaining(t.Context(), job.ID); running || err != nil {
@@ -226,6 +233,7 @@ func TestRemaining(t *testing.T) {
 }
 
 func TestWorkersLive(t *testing.T) {
+	t.Parallel()
 	s, client := open(t)
 	check := func(when string, live int, alive bool) {
 		t.Helper()
@@ -268,6 +276,7 @@ func TestWorkersLive(t *testing.T) {
 }
 
 func TestSettingsAreChecked(t *testing.T) {
+	t.Parallel()
 	if settings.Validate() != nil || (store.Settings{ResultTTL: time.Hour}).Validate() == nil {
 		t.Error("wrong")
 	}

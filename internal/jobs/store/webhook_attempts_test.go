@@ -11,6 +11,7 @@ import (
 // An attempt that was assumed dead may still report. It does not change the result of later attempts, unless it
 // reports a successful delivery.
 func TestALateWordOfAnEarlierAttempt(t *testing.T) {
+	t.Parallel()
 	begin := func(s *store.Store, id string) jobs.Webhook {
 		webhook, err := s.BeginWebhook(t.Context(), id, time.Second)
 		if err != nil {
@@ -52,6 +53,7 @@ func TestALateWordOfAnEarlierAttempt(t *testing.T) {
 
 // The record still exists at the next attempt, even if that was postponed beyond the record's TTL.
 func TestARecordStaysForTheNextAttempt(t *testing.T) {
+	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	job := create(t, s, withWebhook)
 	end(t, s, job.ID, succeeded("1"))

@@ -57,6 +57,7 @@ func isOpen(t *testing.T, client redis.UniversalClient, id string) bool {
 
 // However a job ends, its webhook is queued before it leaves the open jobs.
 func TestEveryEndQueuesTheWebhook(t *testing.T) {
+	t.Parallel()
 	ends := map[string]func(*store.Store, string) error{
 		"end": func(s *store.Store, id string) error {
 			_, err := s.End(t.Context(), id, succeeded("1"))
@@ -115,6 +116,7 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 
 // Without a queue for webhooks, a job with a webhook stays open, and others do not.
 func TestAWebhookWithoutAQueueIsNotLost(t *testing.T) {
+	t.Parallel()
 	s, client := open(t)
 	with, without := create(t, s, withWebhook), create(t, s)
 	end(t, s, with.ID, succeeded("1"))
@@ -126,6 +128,7 @@ func TestAWebhookWithoutAQueueIsNotLost(t *testing.T) {
 
 // A job without a webhook costs no additional commands.
 func TestJobsWithoutAWebhookPayNothing(t *testing.T) {
+	t.Parallel()
 	s, client, queue := openWithWebhooks(t)
 	job := create(t, s)
 	before := commands(t, client)
@@ -177,6 +180,7 @@ func commands(t *testing.T, client redis.UniversalClient) map[string]int {
 
 // A record is kept for as long as the delivery of its webhook may take.
 func TestRecordsWithAWebhookAreKept(t *testing.T) {
+	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	for name, c := range map[string]struct {
 		change func(*jobs.Job)
@@ -209,6 +213,7 @@ func begin(t *testing.T, s *store.Store, id string) jobs.Webhook {
 }
 
 func TestAttemptsAreNoted(t *testing.T) {
+	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	job := create(t, s, withWebhook)
 	end(t, s, job.ID, succeeded("1"))
@@ -252,6 +257,7 @@ func TestAttemptsAreNoted(t *testing.T) {
 
 // Recording an attempt does not recreate an expired record.
 func TestAttemptsAtAJobThatIsGone(t *testing.T) {
+	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	id, plain := jobs.NewID(), create(t, s)
 	for _, id := range []string{id, plain.ID} {
@@ -268,6 +274,7 @@ func TestAttemptsAtAJobThatIsGone(t *testing.T) {
 }
 
 func TestDueWebhooks(t *testing.T) {
+	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	due := func() []string {
 		t.Helper()
