@@ -27,9 +27,8 @@ func beBusy(t *testing.T) {
 }
 
 // A busy machine must not look like an unreachable Redis: of many concurrent jobs, each is accepted and can be read,
-// however slow this process is.
+// however slow this process is. It is not parallel: it leaves no processor time for other tests.
 func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
-	t.Parallel()
 	s := open(t, redistest.Start(t))
 	beBusy(t)
 	request := jobs.Request{
@@ -53,9 +52,9 @@ func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
 	}
 }
 
-// While Redis is silent, all requests fail in time, including those that wait for a turn.
+// While Redis is silent, all requests fail in time, including those that wait until they may be accepted. It
+// is not parallel: it measures time.
 func TestACrowdLearnsOfAnOutageInTime(t *testing.T) {
-	t.Parallel()
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())
 	if _, err := s.Ready(t.Context()); err != nil {
@@ -64,6 +63,7 @@ func TestACrowdLearnsOfAnOutageInTime(t *testing.T) {
 	if err := server.Freeze(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(server.Kill) // so that the dispatcher closes at once
 	var all sync.WaitGroup
 	for range 4 * acceptsAtOnce {
 		all.Go(func() {

@@ -29,6 +29,7 @@ func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			stop(t, server)
+			t.Cleanup(server.Kill) // so that the dispatcher closes at once
 			for call, try := range map[string]func() error{
 				"Execute": func() error { _, err := s.execute(t, "x", 15*time.Second); return err },
 				"Submit": func() error {

@@ -12,13 +12,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 // consume starts a consumer with its own client, as in a worker.
 func consume(t *testing.T, url string, concurrency int, handle Handler) *Consumer {
