@@ -27,13 +27,13 @@ _PRELOAD_FAILED = 3
 class Sandbox:
     """A live fork: the worker's number for it, and its two processes."""
 
-    def __init__(self, slot: int, init: int, job: int) -> None:
+    def __init__(self, number: int, init: int, job: int) -> None:
         """Keep the process ids of its pid 1 and pid 2, as seen here."""
-        self.slot, self.init, self.job = slot, init, job
+        self.number, self.init, self.job = number, init, job
         # Pidfds to poll for the end of either.
         self.init_pidfd = os.pidfd_open(init, os.O_NONBLOCK)
         self.job_pidfd = os.pidfd_open(job, os.O_NONBLOCK)
-        # How the job's process ended, once it did: the rest of "ended SLOT".
+        # How the job's process ended, once it did: the rest of "ended NUMBER".
         self.exit_status = ""
 
 
@@ -75,23 +75,23 @@ class Zygote:
         command, *numbers = message.decode().split()
         if command != "fork" or len(numbers) != 2 or len(fds) < confine.FIRST_CGROUP:
             raise ValueError(f"not a message of the worker's: {message!r}")
-        slot, uid = map(int, numbers)
+        number, uid = map(int, numbers)
         try:
-            self._fork(slot, uid, fds)
+            self._fork(number, uid, fds)
         except OSError as error:
-            self._send(f"failed {slot} {error}".encode())
+            self._send(f"failed {number} {error}".encode())
         finally:
             for fd in fds:
                 os.close(fd)
 
-    def _fork(self, slot: int, uid: int, fds: list[int]) -> None:
+    def _fork(self, number: int, uid: int, fds: list[int]) -> None:
         init, job = confine.fork(self._plan, uid, fds)
-        sandbox = Sandbox(slot, init, job)
+        sandbox = Sandbox(number, init, job)
         self._sandboxes[sandbox.job_pidfd] = sandbox
         self._poll.register(sandbox.job_pidfd, select.POLLIN)
         # The worker polls both in its event loop.
         pidfds = [sandbox.init_pidfd, sandbox.job_pidfd]
-        self._send(f"forked {slot}".encode(), pidfds)
+        self._send(f"forked {number}".encode(), pidfds)
 
     def _reap(self, pidfd: int) -> None:
         """Reap a job's process that ended, and later the init of its namespace.
@@ -112,7 +112,7 @@ class Zygote:
             self._poll.register(sandbox.init_pidfd, select.POLLIN)
             return
         os.waitpid(sandbox.init, 0)
-        self._send(f"ended {sandbox.slot} {sandbox.exit_status}".encode())
+        self._send(f"ended {sandbox.number} {sandbox.exit_status}".encode())
 
     def _send(self, message: bytes, fds: list[int] | None = None) -> None:
         # Send copies: these may be closed before the message is sent.

@@ -14,11 +14,12 @@ import (
 // maxControlBytes is the most bytes of a message on the control socket.
 const maxControlBytes = 4096
 
-// ControlMessage is a message of a zygote or supervisor: a word, and up to the first other word a slot and further
-// numbers.
+// ControlMessage is a message of a zygote or supervisor: a word, the number of a fork, and further numbers, up to the
+// first other word.
 type ControlMessage struct {
-	Word    string
-	Slot    int
+	Word string
+	// Fork is the number of the fork that the message is about; 0 for the zygote itself.
+	Fork    int
 	Numbers []int64
 	// Text is the whole message.
 	Text string
@@ -63,24 +64,24 @@ func ReadControl(conn *net.UnixConn) (ControlMessage, error) {
 		return m, nil
 	}
 	m.Word = fields[0]
-	m.Slot, m.Numbers = numbersOf(fields[1:])
+	m.Fork, m.Numbers = numbersOf(fields[1:])
 	return m, nil
 }
 
-// numbersOf returns the slot and the numbers after it, up to the first other word.
-func numbersOf(fields []string) (slot int, rest []int64) {
+// numbersOf returns the number of the fork and the numbers after it, up to the first other word.
+func numbersOf(fields []string) (fork int, rest []int64) {
 	for i, field := range fields {
 		number, err := strconv.ParseInt(field, 10, 64)
 		switch {
 		case err != nil:
-			return slot, rest
+			return fork, rest
 		case i == 0:
-			slot = int(number)
+			fork = int(number)
 		default:
 			rest = append(rest, number)
 		}
 	}
-	return slot, rest
+	return fork, rest
 }
 
 // Socketpair returns a connected pair of unix sockets of the given kind (unix.SOCK_STREAM or unix.SOCK_SEQPACKET),

@@ -43,9 +43,9 @@ type zygote struct {
 	forkCount    atomic.Int64
 
 	mu sync.Mutex
-	// forks are those that the zygote has not reported as ended, by their slot in the protocol.
+	// forks are those that the zygote has not reported as ended, by their numbers.
 	forks    map[int]*fork
-	lastSlot int
+	lastFork int
 }
 
 // Bounds on how long a zygote takes. To load pandas takes half a second on an idle machine; a fork
@@ -160,17 +160,17 @@ func (z *zygote) read() {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	for slot, f := range z.forks {
+	for number, f := range z.forks {
 		f.lost()
-		delete(z.forks, slot)
+		delete(z.forks, number)
 	}
 }
 
 func (z *zygote) deliver(m wire.ControlMessage) {
 	z.mu.Lock()
-	f := z.forks[m.Slot]
+	f := z.forks[m.Fork]
 	if m.Word != "forked" {
-		delete(z.forks, m.Slot)
+		delete(z.forks, m.Fork)
 	}
 	z.mu.Unlock()
 	if f == nil {
@@ -192,9 +192,9 @@ func (z *zygote) fork(inner *sandbox.InnerEnds, uid int) (*fork, error) {
 		z.mu.Unlock()
 		return nil, errRetired
 	}
-	z.lastSlot++
-	slot := z.lastSlot
-	z.forks[slot] = f
+	z.lastFork++
+	number := z.lastFork
+	z.forks[number] = f
 	z.mu.Unlock()
 	files := inner.Files()
 	fds := make([]int, len(files))
@@ -202,10 +202,10 @@ func (z *zygote) fork(inner *sandbox.InnerEnds, uid int) (*fork, error) {
 		fds[i] = int(file.Fd())
 	}
 	_ = z.conn.SetWriteDeadline(time.Now().Add(forkBound))
-	_, _, err := z.conn.WriteMsgUnix(fmt.Appendf(nil, "fork %d %d", slot, uid), unix.UnixRights(fds...), nil)
+	_, _, err := z.conn.WriteMsgUnix(fmt.Appendf(nil, "fork %d %d", number, uid), unix.UnixRights(fds...), nil)
 	if err != nil {
 		z.mu.Lock()
-		delete(z.forks, slot)
+		delete(z.forks, number)
 		z.mu.Unlock()
 		return nil, fmt.Errorf("ask the zygote for a fork: %w", err)
 	}
