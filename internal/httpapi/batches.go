@@ -139,7 +139,8 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 	if params.After != nil {
 		var err error
 		if after, err = strconv.Atoi(*params.After); err != nil || after < 0 || after > jobs.MaxBatch {
-			h.writeError(w, r, jobs.Errorf(jobs.CodeInvalidRequest, `"after" must be a number from 0 to %d`, jobs.MaxBatch))
+			h.writeError(w, r, jobs.Errorf(jobs.CodeInvalidRequest, `"after" must be a number from 0 to %d`,
+				jobs.MaxBatch))
 			return
 		}
 	}

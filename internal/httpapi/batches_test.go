@@ -46,7 +46,9 @@ func (s *stubBatches) CancelBatch(context.Context, string) (jobs.Batch, error) {
 	return batch, err
 }
 
-func (s *stubBatches) BatchResults(_ context.Context, _ string, after int, follow bool, _ time.Duration, emit func([]jobs.ItemResult) error) error {
+func (s *stubBatches) BatchResults(
+	_ context.Context, _ string, after int, follow bool, _ time.Duration, emit func([]jobs.ItemResult) error,
+) error {
 	s.after, s.follow = after, follow
 	if s.err != nil {
 		return s.err
@@ -74,20 +76,51 @@ func TestBatchesKeepTheContract(t *testing.T) {
 		part                            string
 		invalid                         bool
 	}{
-		"accepted":      {http.MethodPost, "/batches", script + "\n{}\n", ndjson, nil, 202, `"members":[{"index":0,"job_id":"` + jobID + `"},{"index":1,"error":"bad","code":"invalid_request"}]`, false},
-		"no line":       {http.MethodPost, "/batches", "\n\n", ndjson, nil, 400, `"invalid_request"`, false},
-		"not NDJSON":    {http.MethodPost, "/batches", script, "application/json", nil, 415, `application/x-ndjson`, true},
-		"too large":     {http.MethodPost, "/batches", strings.Repeat(" ", jobs.MaxBatchBytes+1), ndjson, nil, 413, `"input_too_large"`, false},
-		"queue full":    {http.MethodPost, "/batches", script, ndjson, &jobs.Error{Code: jobs.CodeQueueFull, Message: "full", RetryAfterSeconds: 3}, 429, `"queue_full"`, false},
-		"mismatch":      {http.MethodPost, "/batches", script, ndjson, jobs.Errorf(jobs.CodeIdempotencyMismatch, "other"), 422, `"idempotency_mismatch"`, false},
-		"unavailable":   {http.MethodPost, "/batches", script, ndjson, jobs.Errorf(jobs.CodeUnavailable, "away"), 503, `"unavailable"`, false},
-		"read":          {http.MethodGet, "/batches/" + batchID, "", "", nil, 200, `"counts":{"total":2,"refused":1,"queued":1,"running":0,"succeeded":0,"failed":0,"cancelled":0}`, false},
-		"read, waiting": {http.MethodGet, "/batches/" + batchID + "?wait=x", "", "", nil, 400, `"invalid_request"`, false},
+		"accepted": {
+			http.MethodPost, "/batches", script + "\n{}\n", ndjson, nil, 202,
+			`"members":[{"index":0,"job_id":"` + jobID + `"},{"index":1,"error":"bad","code":"invalid_request"}]`,
+			false,
+		},
+		"no line": {http.MethodPost, "/batches", "\n\n", ndjson, nil, 400, `"invalid_request"`, false},
+		"not NDJSON": {
+			http.MethodPost, "/batches", script, "application/json", nil, 415, `application/x-ndjson`, true,
+		},
+		"too large": {
+			http.MethodPost, "/batches", strings.Repeat(" ", jobs.MaxBatchBytes+1), ndjson, nil, 413,
+			`"input_too_large"`, false,
+		},
+		"queue full": {
+			http.MethodPost, "/batches", script, ndjson,
+			&jobs.Error{Code: jobs.CodeQueueFull, Message: "full", RetryAfterSeconds: 3}, 429, `"queue_full"`, false,
+		},
+		"mismatch": {
+			http.MethodPost, "/batches", script, ndjson, jobs.Errorf(jobs.CodeIdempotencyMismatch, "other"), 422,
+			`"idempotency_mismatch"`, false,
+		},
+		"unavailable": {
+			http.MethodPost, "/batches", script, ndjson, jobs.Errorf(jobs.CodeUnavailable, "away"), 503,
+			`"unavailable"`, false,
+		},
+		"read": {
+			http.MethodGet, "/batches/" + batchID, "", "", nil, 200,
+			`"counts":{"total":2,"refused":1,"queued":1,"running":0,"succeeded":0,"failed":0,"cancelled":0}`, false,
+		},
+		"read, waiting": {
+			http.MethodGet, "/batches/" + batchID + "?wait=x", "", "", nil, 400, `"invalid_request"`, false,
+		},
 		"read, unknown": {http.MethodGet, "/batches/x", "", "", nil, 404, `"not_found"`, false},
 		"cancelled":     {http.MethodDelete, "/batches/" + batchID, "", "", nil, 200, `"status":"ended"`, false},
-		"no such batch": {http.MethodDelete, "/batches/" + batchID, "", "", jobs.Errorf(jobs.CodeNotFound, "gone"), 404, `"not_found"`, false},
-		"results":       {http.MethodGet, "/batches/" + batchID + "/results?after=1&follow=false", "", "", jobs.Errorf(jobs.CodeNotFound, "gone"), 404, `"not_found"`, false},
-		"results after": {http.MethodGet, "/batches/" + batchID + "/results?after=-1", "", "", nil, 400, `must be a number`, true},
+		"no such batch": {
+			http.MethodDelete, "/batches/" + batchID, "", "", jobs.Errorf(jobs.CodeNotFound, "gone"), 404,
+			`"not_found"`, false,
+		},
+		"results": {
+			http.MethodGet, "/batches/" + batchID + "/results?after=1&follow=false", "", "",
+			jobs.Errorf(jobs.CodeNotFound, "gone"), 404, `"not_found"`, false,
+		},
+		"results after": {
+			http.MethodGet, "/batches/" + batchID + "/results?after=-1", "", "", nil, 400, `must be a number`, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := serveBatches(t, &stubBatches{err: test.err})
@@ -108,11 +141,13 @@ func TestCreateBatchPassesTheRequestOn(t *testing.T) {
 	t.Parallel()
 	s := &stubBatches{}
 	url := serveBatches(t, s)
-	got := send(t, http.MethodPost, url+"/batches", script+"\n"+`{"script":"x","limits":{"wall_seconds":1000}}`, "Content-Type", ndjson, "Idempotency-Key", `"k"`)
+	got := send(t, http.MethodPost, url+"/batches", script+"\n"+`{"script":"x","limits":{"wall_seconds":1000}}`,
+		"Content-Type", ndjson, "Idempotency-Key", `"k"`)
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/batches/"+batchID {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
-	if len(s.request.Items) != 2 || s.request.Items[0].Err != nil || s.request.Items[1].Err == nil || s.request.IdempotencyKey != "k" || s.request.Fingerprint == "" {
+	if len(s.request.Items) != 2 || s.request.Items[0].Err != nil || s.request.Items[1].Err == nil ||
+		s.request.IdempotencyKey != "k" || s.request.Fingerprint == "" {
 		t.Errorf("got %+v", s.request)
 	}
 }
@@ -127,13 +162,17 @@ func TestBatchResultsAreLines(t *testing.T) {
 		if err := emit(nil); err != nil {
 			return err
 		}
-		return emit([]jobs.ItemResult{{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record}})
+		return emit([]jobs.ItemResult{
+			{Index: 1, Err: jobs.Errorf(jobs.CodeInvalidRequest, "bad")}, {Index: 0, Record: &record},
+		})
 	}}
 	url := serveBatches(t, s)
 	got := send(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "")
 	lines := strings.Split(got.body, "\n")
-	if got.status != http.StatusOK || len(lines) != 4 || lines[0] != "" || lines[1] != `{"index":1,"error":"bad","code":"invalid_request"}` ||
-		!strings.HasPrefix(lines[2], `{"index":0,"job":{"job_id":"`+jobID+`",`) || lines[3] != "" || s.after != 7 || !s.follow {
+	if got.status != http.StatusOK || len(lines) != 4 || lines[0] != "" ||
+		lines[1] != `{"index":1,"error":"bad","code":"invalid_request"}` ||
+		!strings.HasPrefix(lines[2], `{"index":0,"job":{"job_id":"`+jobID+`",`) || lines[3] != "" || s.after != 7 ||
+		!s.follow {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 	loadContract(t).check(t, http.MethodGet, url+"/batches/"+batchID+"/results?after=7", "", got, true)

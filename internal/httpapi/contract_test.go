@@ -52,16 +52,19 @@ func loadContract(t *testing.T) contract {
 // decodeStreamsAsText makes kin-openapi read the bodies of streams as the strings that they are in the document.
 func decodeStreamsAsText() {
 	for _, mediaType := range []string{"text/event-stream", "application/x-ndjson"} {
-		openapi3filter.RegisterBodyDecoder(mediaType, func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
-			text, err := io.ReadAll(body)
-			return string(text), err
-		})
+		openapi3filter.RegisterBodyDecoder(mediaType,
+			func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+				text, err := io.ReadAll(body)
+				return string(text), err
+			})
 	}
 }
 
 // check validates a response, and the request if it is a valid one, against the document. asMethod is the documented
 // method of the path.
-func (c contract) check(t *testing.T, asMethod, url, requestBody string, got reply, validRequest bool, headers ...string) {
+func (c contract) check(
+	t *testing.T, asMethod, url, requestBody string, got reply, validRequest bool, headers ...string,
+) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), asMethod, url, strings.NewReader(requestBody))
 	if err != nil {
@@ -76,12 +79,16 @@ func (c contract) check(t *testing.T, asMethod, url, requestBody string, got rep
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request: request, PathParams: params, Route: route,
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc},
+		Options: &openapi3filter.Options{
+			IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+		},
 	}
 	if err := openapi3filter.ValidateRequest(t.Context(), input); (err == nil) != validRequest {
 		t.Errorf("is the request valid by the document? %v, want valid: %v", err, validRequest)
 	}
-	response := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: got.status, Header: got.header, Options: input.Options}
+	response := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input, Status: got.status, Header: got.header, Options: input.Options,
+	}
 	response.SetBodyBytes([]byte(got.body))
 	if err := openapi3filter.ValidateResponse(t.Context(), response); err != nil {
 		t.Errorf("the answer is not what the document says: %v\n%d %s", err, got.status, got.body)
@@ -114,29 +121,107 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "empty body", body: " ", invalid: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "unknown field", body: `{"scrpt":""}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
 		{name: "wrong type", body: `{"script":1}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
-		{name: "too large", body: `{"script":"` + strings.Repeat("a", 51201) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
-		{name: "body too large", body: `{"script":"` + strings.Repeat("a", 9<<20) + `"}`, invalid: true, status: 413, code: jobs.CodeScriptTooLarge},
-		{name: "body too large by its files", body: `{"script":"","files":[{"path":"a","content":"` + strings.Repeat("a", 9<<20) + `"}]}`, status: 413, code: jobs.CodeInputTooLarge},
-		{name: "stdin too large", body: `{"script":"","stdin":"` + strings.Repeat("a", 1<<20+1) + `"}`, status: 413, code: jobs.CodeInputTooLarge},
-		{name: "missing main", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), status: 400, code: jobs.CodeMissingMain},
-		{name: "syntax error", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]"}), nil), status: 400, code: jobs.CodeSyntaxError},
-		{name: "cancelled", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), status: 409, code: jobs.CodeCancelled},
-		{name: "not serializable", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeNotSerializable, Message: jobs.MessageNotSerializable, Detail: `result["a"][3]: set`}), nil), status: 422, code: jobs.CodeNotSerializable},
-		{name: "exception", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeException, Message: "x", Traceback: "Traceback\n", Hint: "x"}), nil), status: 422, code: jobs.CodeException},
-		{name: "exit", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}), nil), status: 422, code: jobs.CodeExit},
-		{name: "timeout", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeTimeout},
-		{name: "cpu", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeCPULimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeCPULimit},
-		{name: "memory", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeMemoryLimit, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeMemoryLimit},
-		{name: "result too large", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeResultTooLarge, Message: "x", Limit: wall}), nil), status: 422, code: jobs.CodeResultTooLarge},
-		{name: "killed", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeKilled, Message: "x", Signal: "SIGSEGV"}), nil), status: 422, code: jobs.CodeKilled},
-		{name: "worker lost", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeWorkerLost, Message: "x"}), nil), status: 500, code: jobs.CodeWorkerLost},
-		{name: "internal", service: stubExecute(jobs.Record{}, errors.New("secret cause")), status: 500, code: jobs.CodeInternal},
-		{name: "no outcome", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, nil), status: 500, code: jobs.CodeInternal},
-		{name: "withdrawn", service: stubExecute(failed(jobs.Failure{Code: jobs.CodeUnavailable, Message: "x"}), nil), status: 503, code: jobs.CodeUnavailable},
-		{name: "Redis away", service: stubExecute(jobs.Record{}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: errors.New("secret cause")}), status: 503, code: jobs.CodeUnavailable},
-		{name: "Redis away, async", body: `{"script":"","async":true}`, service: stubJobs{submit: func(context.Context, jobs.Request, string) (string, error) {
-			return "", jobs.Errorf(jobs.CodeUnavailable, "x")
-		}}, status: 503, code: jobs.CodeUnavailable},
+		{
+			name: "too large", body: `{"script":"` + strings.Repeat("a", 51201) + `"}`, invalid: true, status: 413,
+			code: jobs.CodeScriptTooLarge,
+		},
+		{
+			name: "body too large", body: `{"script":"` + strings.Repeat("a", 9<<20) + `"}`, invalid: true, status: 413,
+			code: jobs.CodeScriptTooLarge,
+		},
+		{
+			name: "body too large by its files",
+			body: `{"script":"","files":[{"path":"a","content":"` + strings.Repeat("a", 9<<20) + `"}]}`, status: 413,
+			code: jobs.CodeInputTooLarge,
+		},
+		{
+			name: "stdin too large", body: `{"script":"","stdin":"` + strings.Repeat("a", 1<<20+1) + `"}`, status: 413,
+			code: jobs.CodeInputTooLarge,
+		},
+		{
+			name:    "missing main",
+			service: stubFailure(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}),
+			status:  400, code: jobs.CodeMissingMain,
+		},
+		{
+			name: "syntax error",
+			service: stubFailure(jobs.Failure{
+				Code: jobs.CodeSyntaxError, Message: "invalid syntax", Line: 2, Column: 12, Text: "    return ]",
+			}),
+			status: 400, code: jobs.CodeSyntaxError,
+		},
+		{
+			name: "cancelled", service: stubFailure(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), status: 409,
+			code: jobs.CodeCancelled,
+		},
+		{
+			name: "not serializable",
+			service: stubFailure(jobs.Failure{
+				Code: jobs.CodeNotSerializable, Message: jobs.MessageNotSerializable, Detail: `result["a"][3]: set`,
+			}),
+			status: 422, code: jobs.CodeNotSerializable,
+		},
+		{
+			name: "exception",
+			service: stubFailure(jobs.Failure{
+				Code: jobs.CodeException, Message: "x", Traceback: "Traceback\n", Hint: "x",
+			}),
+			status: 422, code: jobs.CodeException,
+		},
+		{
+			name: "exit", service: stubFailure(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}),
+			status: 422, code: jobs.CodeExit,
+		},
+		{
+			name: "timeout", service: stubFailure(jobs.Failure{Code: jobs.CodeTimeout, Message: "x", Limit: wall}),
+			status: 422, code: jobs.CodeTimeout,
+		},
+		{
+			name: "cpu", service: stubFailure(jobs.Failure{Code: jobs.CodeCPULimit, Message: "x", Limit: wall}),
+			status: 422, code: jobs.CodeCPULimit,
+		},
+		{
+			name: "memory", service: stubFailure(jobs.Failure{Code: jobs.CodeMemoryLimit, Message: "x", Limit: wall}),
+			status: 422, code: jobs.CodeMemoryLimit,
+		},
+		{
+			name:    "result too large",
+			service: stubFailure(jobs.Failure{Code: jobs.CodeResultTooLarge, Message: "x", Limit: wall}), status: 422,
+			code: jobs.CodeResultTooLarge,
+		},
+		{
+			name: "killed", service: stubFailure(jobs.Failure{Code: jobs.CodeKilled, Message: "x", Signal: "SIGSEGV"}),
+			status: 422, code: jobs.CodeKilled,
+		},
+		{
+			name: "worker lost", service: stubFailure(jobs.Failure{Code: jobs.CodeWorkerLost, Message: "x"}),
+			status: 500, code: jobs.CodeWorkerLost,
+		},
+		{
+			name: "internal", service: stubExecute(jobs.Record{}, errors.New("secret cause")), status: 500,
+			code: jobs.CodeInternal,
+		},
+		{
+			name: "no outcome", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, nil),
+			status: 500, code: jobs.CodeInternal,
+		},
+		{
+			name: "withdrawn", service: stubFailure(jobs.Failure{Code: jobs.CodeUnavailable, Message: "x"}),
+			status: 503, code: jobs.CodeUnavailable,
+		},
+		{
+			name: "Redis away",
+			service: stubExecute(jobs.Record{},
+				&jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: errors.New("secret cause")}),
+			status: 503, code: jobs.CodeUnavailable,
+		},
+		{
+			name: "Redis away, async", body: `{"script":"","async":true}`,
+			service: stubJobs{submit: func(context.Context, jobs.Request, string) (string, error) {
+				return "", jobs.Errorf(jobs.CodeUnavailable, "x")
+			}},
+			status: 503, code: jobs.CodeUnavailable,
+		},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
@@ -145,7 +230,8 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 				tc.body = script
 			}
 			got := post(t, url, tc.body, tc.headers...)
-			c.check(t, http.MethodPost, url+"/execute", tc.body, got, !tc.invalid, append(tc.headers, "Content-Type", "application/json")...)
+			c.check(t, http.MethodPost, url+"/execute", tc.body, got, !tc.invalid,
+				append(tc.headers, "Content-Type", "application/json")...)
 			wantResponse(t, got, tc.status, tc.code)
 			if strings.Contains(got.body, "secret") || strings.Contains(got.body, "aaaa") {
 				t.Errorf("the answer tells too much: %s", got.body)
@@ -163,16 +249,36 @@ func TestGetJobKeepsTheContract(t *testing.T) {
 		status     int
 		code       jobs.Code
 	}{
-		{"queued", "/jobs/" + jobID, stubGet(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), 200, ""},
-		{"running", "/jobs/" + jobID, stubGet(jobs.Record{ID: jobID, State: jobs.StateRunning, CreatedAt: created, StartedAt: created}, nil), 200, ""},
+		{
+			"queued", "/jobs/" + jobID,
+			stubGet(jobs.Record{ID: jobID, State: jobs.StateQueued, CreatedAt: created}, nil), 200, "",
+		},
+		{
+			"running", "/jobs/" + jobID,
+			stubGet(jobs.Record{ID: jobID, State: jobs.StateRunning, CreatedAt: created, StartedAt: created}, nil), 200,
+			"",
+		},
 		{"succeeded", "/jobs/" + jobID + "?wait=1", stubGet(succeeded(`[1,2]`), nil), 200, ""},
-		{"failed", "/jobs/" + jobID, stubGet(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), 200, jobs.CodeMissingMain},
-		{"cancelled", "/jobs/" + jobID, stubGet(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil), 200, jobs.CodeCancelled},
-		{"unknown", "/jobs/" + jobID, stubGet(jobs.Record{}, jobs.Errorf(jobs.CodeNotFound, "x")), 404, jobs.CodeNotFound},
+		{
+			"failed", "/jobs/" + jobID,
+			stubGet(failed(jobs.Failure{Code: jobs.CodeMissingMain, Message: jobs.MessageMissingMain}), nil), 200,
+			jobs.CodeMissingMain,
+		},
+		{
+			"cancelled", "/jobs/" + jobID, stubGet(failed(jobs.Failure{Code: jobs.CodeCancelled, Message: "x"}), nil),
+			200, jobs.CodeCancelled,
+		},
+		{
+			"unknown", "/jobs/" + jobID, stubGet(jobs.Record{}, jobs.Errorf(jobs.CodeNotFound, "x")), 404,
+			jobs.CodeNotFound,
+		},
 		{"no id", "/jobs/..%2fhealthz", stubJobs{}, 404, jobs.CodeNotFound},
 		{"bad wait", "/jobs/" + jobID + "?wait=soon", stubJobs{}, 400, jobs.CodeInvalidRequest},
 		{"two waits", "/jobs/" + jobID + "?wait=1&wait=2", stubJobs{}, 400, jobs.CodeInvalidRequest},
-		{"Redis away", "/jobs/" + jobID, stubGet(jobs.Record{}, jobs.Errorf(jobs.CodeUnavailable, "x")), 503, jobs.CodeUnavailable},
+		{
+			"Redis away", "/jobs/" + jobID, stubGet(jobs.Record{}, jobs.Errorf(jobs.CodeUnavailable, "x")), 503,
+			jobs.CodeUnavailable,
+		},
 		{"internal", "/jobs/" + jobID, stubGet(jobs.Record{}, errors.New("secret cause")), 500, jobs.CodeInternal},
 	}
 	for _, tc := range cases {
@@ -204,21 +310,58 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		{name: "ready needs no token", method: "GET", path: "/readyz", token: "t", status: 200},
 		{name: "not ready", method: "GET", path: "/readyz", service: down, status: 503, code: jobs.CodeUnavailable},
 		{name: "metrics", method: "GET", path: "/metrics", status: 200},
-		{name: "metrics, no token", method: "GET", path: "/metrics", token: "t", status: 401, code: jobs.CodeUnauthorized},
-		{name: "job, no token", method: "GET", path: "/jobs/" + jobID, token: "t", status: 401, code: jobs.CodeUnauthorized},
-		{name: "execute, no token", method: "POST", path: "/execute", token: "t", status: 401, code: jobs.CodeUnauthorized},
-		{name: "execute by GET", method: "GET", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
-		{name: "job by PUT", method: "PUT", path: "/jobs/" + jobID, asMethod: "GET", status: 405, code: jobs.CodeMethodNotAllowed},
+		{
+			name: "metrics, no token", method: "GET", path: "/metrics", token: "t", status: 401,
+			code: jobs.CodeUnauthorized,
+		},
+		{
+			name: "job, no token", method: "GET", path: "/jobs/" + jobID, token: "t", status: 401,
+			code: jobs.CodeUnauthorized,
+		},
+		{
+			name: "execute, no token", method: "POST", path: "/execute", token: "t", status: 401,
+			code: jobs.CodeUnauthorized,
+		},
+		{
+			name: "execute by GET", method: "GET", path: "/execute", asMethod: "POST", status: 405,
+			code: jobs.CodeMethodNotAllowed,
+		},
+		{
+			name: "job by PUT", method: "PUT", path: "/jobs/" + jobID, asMethod: "GET", status: 405,
+			code: jobs.CodeMethodNotAllowed,
+		},
 		{name: "cancelled", method: "DELETE", path: "/jobs/" + jobID, status: 200, code: jobs.CodeCancelled},
-		{name: "being cancelled", method: "DELETE", path: "/jobs/" + jobID, service: stubCancel(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},
-		{name: "already finished", method: "DELETE", path: "/jobs/" + jobID, service: stubCancel(jobs.Record{}, jobs.Errorf(jobs.CodeAlreadyFinished, "x")), status: 409, code: jobs.CodeAlreadyFinished},
+		{
+			name: "being cancelled", method: "DELETE", path: "/jobs/" + jobID,
+			service: stubCancel(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202,
+		},
+		{
+			name: "already finished", method: "DELETE", path: "/jobs/" + jobID,
+			service: stubCancel(jobs.Record{}, jobs.Errorf(jobs.CodeAlreadyFinished, "x")), status: 409,
+			code: jobs.CodeAlreadyFinished,
+		},
 		{name: "cancel nothing", method: "DELETE", path: "/jobs/x", status: 404, code: jobs.CodeNotFound},
 		{name: "list", method: "GET", path: "/jobs?status=succeeded&limit=1&cursor=" + jobID, status: 200},
-		{name: "list of nothing", method: "GET", path: "/jobs", service: stubJobs{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) { return jobs.Page{}, nil }}, status: 200},
-		{name: "list by a made-up status", method: "GET", path: "/jobs?status=sleeping", undocumented: true, status: 400, code: jobs.CodeInvalidRequest},
-		{name: "list too many", method: "GET", path: "/jobs?limit=201", undocumented: true, status: 400, code: jobs.CodeInvalidRequest},
+		{
+			name: "list of nothing", method: "GET", path: "/jobs",
+			service: stubJobs{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) {
+				return jobs.Page{}, nil
+			}},
+			status: 200,
+		},
+		{
+			name: "list by a made-up status", method: "GET", path: "/jobs?status=sleeping", undocumented: true,
+			status: 400, code: jobs.CodeInvalidRequest,
+		},
+		{
+			name: "list too many", method: "GET", path: "/jobs?limit=201", undocumented: true, status: 400,
+			code: jobs.CodeInvalidRequest,
+		},
 		{name: "list from nowhere", method: "GET", path: "/jobs?cursor=x", status: 400, code: jobs.CodeInvalidRequest},
-		{name: "made-up method", method: "BREW", path: "/execute", asMethod: "POST", status: 405, code: jobs.CodeMethodNotAllowed},
+		{
+			name: "made-up method", method: "BREW", path: "/execute", asMethod: "POST", status: 405,
+			code: jobs.CodeMethodNotAllowed,
+		},
 		{name: "no type", method: "POST", path: "/execute", status: 415, code: jobs.CodeUnsupportedMediaType},
 	}
 	for _, tc := range cases {

@@ -20,11 +20,14 @@ func preflight(t *testing.T, url, origin, headers string) reply {
 
 func TestPagesOfAllowedOrigins(t *testing.T) {
 	t.Parallel()
-	url := serve(t, newHandlerWith(t, stubExecute(succeeded(`1`), nil), Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
+	url := serve(t, newHandlerWith(t, stubExecute(succeeded(`1`), nil),
+		Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
 	asked := preflight(t, url, page, "authorization,content-type,idempotency-key,prefer")
 	if asked.status != http.StatusOK || asked.header.Get("Access-Control-Allow-Origin") != page ||
-		!strings.EqualFold(asked.header.Get("Access-Control-Allow-Headers"), "Authorization, Content-Type, Idempotency-Key, Prefer") ||
-		asked.header.Get("Access-Control-Allow-Methods") != "POST" || asked.header.Get("Access-Control-Max-Age") != "600" {
+		!strings.EqualFold(asked.header.Get("Access-Control-Allow-Headers"),
+			"Authorization, Content-Type, Idempotency-Key, Prefer") ||
+		asked.header.Get("Access-Control-Allow-Methods") != "POST" ||
+		asked.header.Get("Access-Control-Max-Age") != "600" {
 		t.Errorf("the preflight: %d %v", asked.status, asked.header)
 	}
 	got := post(t, url, script, "Origin", page, "Authorization", "Bearer t")
@@ -39,7 +42,8 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 	refused := post(t, url, script, "Origin", page)
 	wantResponse(t, refused, http.StatusUnauthorized, jobs.CodeUnauthorized)
 	for what, answer := range map[string]reply{"preflight": asked, "answer": got, "refusal": refused} {
-		if answer.header.Get("Access-Control-Allow-Origin") != page || answer.header.Get("Access-Control-Allow-Credentials") != "" ||
+		if answer.header.Get("Access-Control-Allow-Origin") != page ||
+			answer.header.Get("Access-Control-Allow-Credentials") != "" ||
 			!containsFold(answer.header.Values("Vary"), "Origin") {
 			t.Errorf("%s: %v", what, answer.header)
 		}
@@ -68,8 +72,11 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 func TestPagesOfAllOrigins(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{CORSOrigins: []string{"*"}}))
-	for what, answer := range map[string]reply{"preflight": preflight(t, url, page, "content-type"), "answer": post(t, url, script, "Origin", page)} {
-		if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "*" || answer.header.Get("Access-Control-Allow-Credentials") != "" {
+	for what, answer := range map[string]reply{
+		"preflight": preflight(t, url, page, "content-type"), "answer": post(t, url, script, "Origin", page),
+	} {
+		if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "*" ||
+			answer.header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: %d %v", what, answer.status, answer.header)
 		}
 	}
@@ -102,16 +109,22 @@ func TestUnsafeCrossOriginRequestsAreRefused(t *testing.T) {
 		headers []string
 		status  int
 	}{
-		"client without a browser":     {status: 200},
-		"page of another site":         {headers: []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, status: 403},
-		"page of the same site":        {headers: []string{"Origin", page, "Sec-Fetch-Site", "same-site"}, status: 403},
-		"page in an old browser":       {headers: []string{"Origin", page}, status: 403},
-		"page of a file":               {headers: []string{"Origin", "null"}, status: 403},
-		"page of the service":          {headers: []string{"Origin", page, "Sec-Fetch-Site", "same-origin"}, status: 200},
-		"address bar":                  {headers: []string{"Sec-Fetch-Site", "none"}, status: 200},
-		"page of an allowed origin":    {[]string{page}, []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, 200},
-		"another, with an allowed one": {[]string{page}, []string{"Origin", "https://b.example", "Sec-Fetch-Site", "cross-site"}, 403},
-		"any page, with all allowed":   {[]string{"*"}, []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, 200},
+		"client without a browser": {status: 200},
+		"page of another site": {
+			headers: []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, status: 403,
+		},
+		"page of the same site":  {headers: []string{"Origin", page, "Sec-Fetch-Site", "same-site"}, status: 403},
+		"page in an old browser": {headers: []string{"Origin", page}, status: 403},
+		"page of a file":         {headers: []string{"Origin", "null"}, status: 403},
+		"page of the service": {
+			headers: []string{"Origin", page, "Sec-Fetch-Site", "same-origin"}, status: 200,
+		},
+		"address bar":               {headers: []string{"Sec-Fetch-Site", "none"}, status: 200},
+		"page of an allowed origin": {[]string{page}, []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, 200},
+		"another, with an allowed one": {
+			[]string{page}, []string{"Origin", "https://b.example", "Sec-Fetch-Site", "cross-site"}, 403,
+		},
+		"any page, with all allowed": {[]string{"*"}, []string{"Origin", page, "Sec-Fetch-Site", "cross-site"}, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,15 +147,17 @@ func TestOriginsAreChecked(t *testing.T) {
 	t.Parallel()
 	for origins, want := range map[string]string{
 		"": "", "*": "", "https://app.example.org": "", "http://localhost:3000,https://[2001:db8::1]:8443": "",
-		"*,https://app.example.org": "includes", "https://*.example.org": "pattern", "app.example.org": "no origin", "https://app.example.org/": "no origin",
-		"https://app.example.org/app": "no origin", "null": "no origin", "https://": "no origin", "https://user@app.example.org": "no origin", "HTTPS://app.example.org": "no origin",
+		"*,https://app.example.org": "includes", "https://*.example.org": "pattern", "app.example.org": "no origin",
+		"https://app.example.org/": "no origin", "https://app.example.org/app": "no origin", "null": "no origin",
+		"https://": "no origin", "https://user@app.example.org": "no origin", "HTTPS://app.example.org": "no origin",
 	} {
 		settings := Settings{ShutdownTimeout: time.Second}
 		if origins != "" {
 			settings.CORSOrigins = strings.Split(origins, ",")
 		}
 		err := settings.Validate()
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "CORS_ORIGINS")) {
+		if (err == nil) != (want == "") ||
+			err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "CORS_ORIGINS")) {
 			t.Errorf("%q: %v", origins, err)
 		}
 	}

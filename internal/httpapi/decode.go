@@ -132,7 +132,9 @@ func readBody(
 	if isTooLarge(w, r, maxSize, err) {
 		return nil, tooLarge(body)
 	}
-	return nil, &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err}
+	return nil, &jobs.Error{
+		Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err,
+	}
 }
 
 // isTooLarge reports whether reading the body failed with err because it has more than maxSize bytes, and prepares the
@@ -217,8 +219,8 @@ func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.F
 // maxIdempotencyKey is the longest key, in bytes without quotes.
 const maxIdempotencyKey = 255
 
-// decodeIdempotencyKey returns the key in the header Idempotency-Key, "" without the header. The IETF draft puts the key
-// in quotes; most clients send it without, which is the same key.
+// decodeIdempotencyKey returns the key in the header Idempotency-Key, "" without the header. The IETF draft puts the
+// key in quotes; most clients send it without, which is the same key.
 func decodeIdempotencyKey(header *string) (key string, err error) {
 	if header == nil {
 		return "", nil
@@ -232,7 +234,8 @@ func decodeIdempotencyKey(header *string) (key string, err error) {
 	printable := strings.IndexFunc(key, func(c rune) bool { return c < ' ' || c > '~' || c == '"' }) < 0
 	if key == "" || len(key) > maxIdempotencyKey || !printable {
 		return "", jobs.Errorf(jobs.CodeInvalidRequest,
-			"Idempotency-Key must have 1 to %d printable ASCII characters, with or without quotes around them", maxIdempotencyKey)
+			"Idempotency-Key must have 1 to %d printable ASCII characters, with or without quotes around them",
+			maxIdempotencyKey)
 	}
 	return key, nil
 }

@@ -17,9 +17,9 @@ func TestMediaType(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	for header, status := range map[string]int{
-		"application/json": 200, "Application/JSON": 200, "application/json; charset=utf-8": 200, `application/json;charset="UTF-8"`: 200,
-		"application/json; odata=verbose": 200,
-		"":                                415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/jsonx": 415,
+		"application/json": 200, "Application/JSON": 200, "application/json; charset=utf-8": 200,
+		`application/json;charset="UTF-8"`: 200, "application/json; odata=verbose": 200,
+		"": 415, "text/plain": 415, "application/x-www-form-urlencoded": 415, "application/jsonx": 415,
 		"application/json; charset=latin1": 415, "application/json, text/plain": 415, "application/json;;=": 415,
 	} {
 		got := send(t, "POST", url+"/execute", script, "Content-Type", header)
@@ -39,7 +39,8 @@ func TestCharsets(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	for _, charset := range []string{"utf-8", "UTF-8", `"utf-8"`, "utf8", "UTF8", "utf_8", "us-ascii"} {
-		if got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset); got.status != http.StatusOK {
+		got := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json; charset="+charset)
+		if got.status != http.StatusOK {
 			t.Errorf("%s: %s", charset, got.body)
 		}
 	}
@@ -52,7 +53,8 @@ func TestCharsets(t *testing.T) {
 func TestParseWait(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]time.Duration{
-		"10s": 10 * time.Second, "10": 10 * time.Second, "0": 0, "0.5": 500 * time.Millisecond, "500ms": 500 * time.Millisecond,
+		"10s": 10 * time.Second, "10": 10 * time.Second, "0": 0,
+		"0.5": 500 * time.Millisecond, "500ms": 500 * time.Millisecond,
 		"30s": maxJobWait, "31s": maxJobWait, "1h": maxJobWait, "1e300": maxJobWait, "Inf": maxJobWait,
 	} {
 		if got, err := parseWait(&s); err != nil || got != want {
@@ -139,11 +141,11 @@ func TestMemoryIsReleasedOnceTheJobIsStored(t *testing.T) {
 func TestStartWithinIsTheRequestsOwn(t *testing.T) {
 	t.Parallel()
 	var got time.Duration
-	service := stubJobs{execute: func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+	execute := func(_ context.Context, request jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		got = request.StartWithin
 		return succeeded("1"), nil
-	}}
-	url := serve(t, newHandler(t, service))
+	}
+	url := serve(t, newHandler(t, stubJobs{execute: execute}))
 	for body, want := range map[string]time.Duration{
 		`{"script":""}`:                        0,
 		`{"script":"","start_within":0.5}`:     500 * time.Millisecond,
@@ -162,7 +164,8 @@ func TestStartWithinInBatches(t *testing.T) {
 	batches := &stubBatches{}
 	body := `{"script":"","start_within":3601}` + "\n" + `{"script":"","start_within":2}` + "\n"
 	send(t, http.MethodPost, serveBatches(t, batches)+"/batches", body, "Content-Type", ndjson)
-	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil || lines[1].Request.StartWithin != 2*time.Second {
+	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || lines[1].Err != nil ||
+		lines[1].Request.StartWithin != 2*time.Second {
 		t.Errorf("got %+v", lines)
 	}
 }
@@ -213,8 +216,10 @@ func TestWebhookURLsInBatches(t *testing.T) {
 	t.Parallel()
 	batches := &stubBatches{}
 	url := serveBatches(t, batches)
-	send(t, http.MethodPost, url+"/batches", `{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
-	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil || !strings.Contains(lines[0].Err.Error(), "CALLBACK_SECRET") || lines[1].Err != nil {
+	send(t, http.MethodPost, url+"/batches",
+		`{"script":"","callback_url":"https://a.example/"}`+"\n"+`{"script":""}`+"\n", "Content-Type", ndjson)
+	if lines := batches.request.Items; len(lines) != 2 || lines[0].Err == nil ||
+		!strings.Contains(lines[0].Err.Error(), "CALLBACK_SECRET") || lines[1].Err != nil {
 		t.Errorf("got %+v", lines)
 	}
 }

@@ -28,7 +28,8 @@ func TestRootRedirectsToTheDocs(t *testing.T) {
 	if response.StatusCode != http.StatusFound || response.Header.Get("Location") != "/docs" {
 		t.Errorf("%d %v", response.StatusCode, response.Header)
 	}
-	if page := send(t, http.MethodGet, url+"/", ""); page.status != http.StatusOK || !strings.Contains(page.body, "<html") {
+	page := send(t, http.MethodGet, url+"/", "")
+	if page.status != http.StatusOK || !strings.Contains(page.body, "<html") {
 		t.Errorf("%d %.200s", page.status, page.body)
 	}
 }
@@ -41,7 +42,8 @@ func TestDocs(t *testing.T) {
 	if page.status != http.StatusOK || page.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%d %s", page.status, page.header.Get("Content-Type"))
 	}
-	if policy := page.header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") {
+	policy := page.header.Get("Content-Security-Policy")
+	if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; ") {
 		t.Errorf("the policy is %q", policy)
 	}
 	references := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page.body, -1)

@@ -20,7 +20,9 @@ import (
 // stubLive is a Live whose Watch the test defines.
 type stubLive func(ctx context.Context, from jobs.Position, emit func([]jobs.Event) error) error
 
-func (s stubLive) Watch(ctx context.Context, _ string, from jobs.Position, _ time.Duration, emit func([]jobs.Event) error) error {
+func (s stubLive) Watch(
+	ctx context.Context, _ string, from jobs.Position, _ time.Duration, emit func([]jobs.Event) error,
+) error {
 	return s(ctx, from, emit)
 }
 
@@ -64,7 +66,8 @@ func TestEventStreamFormat(t *testing.T) {
 		t.Errorf("got %d %s\n%s", got.status, got.header.Get("Content-Type"), got.body)
 	}
 	for line := range strings.Lines(got.body) {
-		if name, _, ok := strings.Cut(line, ":"); line != "\n" && (!ok || strings.Contains(line, "\r") || strings.ContainsAny(name, " {")) {
+		name, _, ok := strings.Cut(line, ":")
+		if line != "\n" && (!ok || strings.Contains(line, "\r") || strings.ContainsAny(name, " {")) {
 			t.Errorf("%q is no field", line)
 		}
 	}
@@ -107,7 +110,8 @@ func TestWatchErrors(t *testing.T) {
 func TestDrainEndsWatches(t *testing.T) {
 	t.Parallel()
 	h := newLiveHandler(t, func(ctx context.Context, _ jobs.Position, emit func([]jobs.Event) error) error {
-		if err := emit([]jobs.Event{{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}}); err != nil {
+		queued := jobs.Event{State: jobs.StateQueued, Position: jobs.Position{State: jobs.StateQueued}}
+		if err := emit([]jobs.Event{queued}); err != nil {
 			return err
 		}
 		<-ctx.Done()

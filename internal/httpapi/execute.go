@@ -81,7 +81,8 @@ func (h *Handler) executeSync(
 	state := requestStateOf(r)
 	ctx, stop := h.waitContext(r)
 	defer stop()
-	record, release, err := h.jobs.Execute(ctx, request, state.requestID, max(0, wait-time.Since(state.waitStart())), stored)
+	wait = max(0, wait-time.Since(state.waitStart()))
+	record, release, err := h.jobs.Execute(ctx, request, state.requestID, wait, stored)
 	state.jobID = record.ID
 	if err != nil && record.ID != "" && r.Context().Err() != nil {
 		h.handleHangUp(r, request, record.ID)

@@ -105,7 +105,8 @@ func TestDisconnectEndsTheWait(t *testing.T) {
 		client := serveInBubble(t, newHandler(t, stubJobs{execute: execute}))
 		ctx, disconnect := context.WithCancel(t.Context())
 		go func() { <-waiting; disconnect() }()
-		request := newRequest(ctx, t, http.MethodPost, executeURL, strings.NewReader(script), "Content-Type", "application/json")
+		request := newRequest(ctx, t, http.MethodPost, executeURL, strings.NewReader(script),
+			"Content-Type", "application/json")
 		if response, err := client.Do(request); err == nil {
 			_ = response.Body.Close()
 			t.Error("there was a response")
@@ -118,17 +119,19 @@ func TestDisconnectEndsTheWait(t *testing.T) {
 // response for a success.
 func TestHalfClosedConnectionGetsNo200(t *testing.T) {
 	t.Parallel()
-	url := serve(t, newHandler(t, stubJobs{execute: func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
+	execute := func(ctx context.Context, _ jobs.Request, _ string, _ time.Duration) (jobs.Record, error) {
 		<-ctx.Done()
 		return jobs.Record{ID: jobID}, ctx.Err()
-	}}))
+	}
+	url := serve(t, newHandler(t, stubJobs{execute: execute}))
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
-	_, _ = fmt.Fprintf(conn, "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(script), script)
+	_, _ = fmt.Fprintf(conn, "POST /execute HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\n\r\n%s", len(script), script)
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +144,8 @@ func TestAcceptedHasALocation(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandler(t, stubJobs{}))
 	got := post(t, url, `{"script":"","async":true}`)
-	if got.body != `{"job_id":"`+jobID+`","status":"queued"}`+"\n" || got.header.Get("Location") != "/jobs/"+jobID || got.header.Get("Retry-After") != "1" {
+	if got.body != `{"job_id":"`+jobID+`","status":"queued"}`+"\n" || got.header.Get("Location") != "/jobs/"+jobID ||
+		got.header.Get("Retry-After") != "1" {
 		t.Errorf("%v %s", got.header, got.body)
 	}
 }
@@ -184,7 +188,8 @@ func TestHangUpWithdrawsAJobThatItsClientCannotFind(t *testing.T) {
 				if c.key != "" {
 					headers = append(headers, "Idempotency-Key", c.key)
 				}
-				response, err := client.Do(newRequest(ctx, t, http.MethodPost, executeURL, strings.NewReader(c.body), headers...))
+				response, err := client.Do(newRequest(ctx, t, http.MethodPost, executeURL, strings.NewReader(c.body),
+					headers...))
 				if err == nil {
 					_ = response.Body.Close()
 				}
@@ -214,7 +219,8 @@ func TestResultWithoutMemoryIsReadLater(t *testing.T) {
 	t.Parallel()
 	exhausted := &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: membudget.ErrExhausted}
 	s := stubExecute(jobs.Record{ID: jobID, State: jobs.StateSucceeded}, exhausted)
-	got := send(t, http.MethodPost, serve(t, newHandler(t, s))+"/execute", `{"script":"def main(): pass"}`, "Content-Type", "application/json")
+	got := send(t, http.MethodPost, serve(t, newHandler(t, s))+"/execute", `{"script":"def main(): pass"}`,
+		"Content-Type", "application/json")
 	if got.status != http.StatusAccepted || got.header.Get("Location") != "/jobs/"+jobID {
 		t.Errorf("got %+v", got)
 	}
@@ -254,7 +260,8 @@ func TestParsePrefer(t *testing.T) {
 		headers := http.Header{}
 		p.setApplied(headerOnly{headers})
 		if p.respondAsync != want.async || wait != want.wait || headers.Get("Preference-Applied") != want.applied {
-			t.Errorf("%q: async %v, wait %d, applied %q", header, p.respondAsync, wait, headers.Get("Preference-Applied"))
+			t.Errorf("%q: async %v, wait %d, applied %q", header, p.respondAsync, wait,
+				headers.Get("Preference-Applied"))
 		}
 	}
 }

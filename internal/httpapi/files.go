@@ -138,7 +138,8 @@ func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.Out
 	switch d.errorStatus {
 	case 0:
 	case http.StatusPreconditionFailed:
-		h.writeError(w, r, jobs.Errorf(jobs.CodePreconditionFailed, "the file's ETag is not that of the header If-Match"))
+		h.writeError(w, r, jobs.Errorf(jobs.CodePreconditionFailed,
+			"the file's ETag is not that of the header If-Match"))
 		return
 	default:
 		h.writeError(w, r, jobs.Errorf(jobs.CodeRangeNotSatisfiable,

@@ -20,7 +20,10 @@ func serveFiles(t *testing.T) (h *Handler, url, etag, folder string) {
 	folder = filepath.Join(t.TempDir(), "files")
 	store := files.New(files.Settings{URL: "file://" + folder})
 	t.Cleanup(func() { _ = store.Close() })
-	left := []jobs.OutputFile{{Name: "d/a.csv", MediaType: "text/csv", Content: []byte("0123456789")}, {Name: "empty", MediaType: "text/plain"}}
+	left := []jobs.OutputFile{
+		{Name: "d/a.csv", MediaType: "text/csv", Content: []byte("0123456789")},
+		{Name: "empty", MediaType: "text/plain"},
+	}
 	for i := range left {
 		sum := sha256.Sum256(left[i].Content)
 		left[i].SHA256, left[i].Size = hex.EncodeToString(sum[:]), int64(len(left[i].Content))
@@ -71,12 +74,14 @@ func TestDownloads(t *testing.T) {
 				t.Errorf("%s: %s has the length %s", name, method, length)
 			}
 			if got.header.Get("Content-Range") != c.part || got.header.Get("ETag") != etag ||
-				got.header.Get("Content-Disposition") != "attachment; filename=a.csv" || got.header.Get("Content-Security-Policy") != "sandbox; default-src 'none'" {
+				got.header.Get("Content-Disposition") != "attachment; filename=a.csv" ||
+				got.header.Get("Content-Security-Policy") != "sandbox; default-src 'none'" {
 				t.Errorf("%s: %s has the headers %v", name, method, got.header)
 			}
 		}
 	}
-	if got := send(t, http.MethodGet, url+"/jobs/"+jobID+"/files/empty", "", "Range", "bytes=0-"); got.status != http.StatusOK || got.body != "" {
+	got := send(t, http.MethodGet, url+"/jobs/"+jobID+"/files/empty", "", "Range", "bytes=0-")
+	if got.status != http.StatusOK || got.body != "" {
 		t.Errorf("a range of nothing: %d %q", got.status, got.body)
 	}
 }

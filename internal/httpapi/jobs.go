@@ -147,7 +147,8 @@ func listQuery(params api.ListJobsParams) (jobs.ListQuery, error) {
 	if params.Cursor != nil {
 		var ok bool
 		if query.Before, ok = jobs.ParseID(*params.Cursor); !ok {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"cursor" must be the next_cursor of an earlier response`)
+			return query, jobs.Errorf(jobs.CodeInvalidRequest,
+				`"cursor" must be the next_cursor of an earlier response`)
 		}
 	}
 	if params.Limit != nil {

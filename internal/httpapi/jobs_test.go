@@ -25,7 +25,8 @@ func TestIDsInCapitals(t *testing.T) {
 		return get(ctx, id, wait)
 	}
 	url := serve(t, newHandler(t, service))
-	if got := send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID), ""); got.status != http.StatusOK || seen != jobID {
+	got := send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID), "")
+	if got.status != http.StatusOK || seen != jobID {
 		t.Errorf("%d, and %s was asked for", got.status, seen)
 	}
 	seen = ""
@@ -106,5 +107,5 @@ func TestDownloadsAndHEADNeedNoMemory(t *testing.T) {
 type noMemoryJobs struct{ Jobs }
 
 func (noMemoryJobs) Get(context.Context, string, time.Duration) (jobs.Record, func(), error) {
-	return jobs.Record{}, func() {}, &jobs.Error{Code: jobs.CodeUnavailable, Message: "x", Cause: membudget.ErrExhausted}
+	return jobs.Record{}, func() {}, jobs.Unavailable("x", membudget.ErrExhausted)
 }

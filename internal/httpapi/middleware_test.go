@@ -19,10 +19,11 @@ import (
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	var passed string
-	url := serve(t, newHandler(t, stubJobs{submit: func(_ context.Context, _ jobs.Request, requestID string) (string, error) {
+	submit := func(_ context.Context, _ jobs.Request, requestID string) (string, error) {
 		passed = requestID
 		return jobID, nil
-	}}))
+	}
+	url := serve(t, newHandler(t, stubJobs{submit: submit}))
 	for given, kept := range map[string]bool{
 		"abc-1.2_3": true, strings.Repeat("a", 64): true,
 		"": false, strings.Repeat("a", 65): false, "a b": false, "a;b": false, "é": false,
@@ -39,7 +40,8 @@ func TestToken(t *testing.T) {
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "s3cret"}))
 	for header, status := range map[string]int{
 		"Bearer s3cret": 200, "bearer s3cret": 200, "Bearer  s3cret": 200,
-		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer s3cre": 401, "Bearer s3cret1": 401, "Basic s3cret": 401, "s3cret": 401,
+		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer s3cre": 401, "Bearer s3cret1": 401, "Basic s3cret": 401,
+		"s3cret": 401,
 	} {
 		got := post(t, url, script, "Authorization", header)
 		if got.status != status {
@@ -82,7 +84,9 @@ func TestDocumentsListThePathsWithoutAToken(t *testing.T) {
 	t.Parallel()
 	field, _ := reflect.TypeFor[Settings]().FieldByName("Token")
 	documents := map[string]string{"the help of API_TOKEN": field.Tag.Get("help")}
-	for _, name := range []string{"README.md", "SECURITY.md", ".env.example", "api/openapi.yaml", "docs/configuration.md", "docs/operations.md"} {
+	for _, name := range []string{
+		"README.md", "SECURITY.md", ".env.example", "api/openapi.yaml", "docs/configuration.md", "docs/operations.md",
+	} {
 		content, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +103,8 @@ func TestDocumentsListThePathsWithoutAToken(t *testing.T) {
 
 func TestPanicIsInternal(t *testing.T) {
 	t.Parallel()
-	url := serve(t, newHandler(t, stubJobs{get: func(context.Context, string, time.Duration) (jobs.Record, error) { panic("secret cause") }}))
+	get := func(context.Context, string, time.Duration) (jobs.Record, error) { panic("secret cause") }
+	url := serve(t, newHandler(t, stubJobs{get: get}))
 	got := send(t, "GET", url+"/jobs/"+jobID, "")
 	wantResponse(t, got, 500, jobs.CodeInternal)
 	if strings.Contains(got.body, "secret") {
@@ -130,7 +135,8 @@ func TestLogHasNoSecrets(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h := New(stubExecute(succeeded(`"RESULT-SECRET"`), nil), Config{
-		Settings: Settings{Token: "TOKEN-SECRET"}, SyncWait: time.Second, Logger: logger, Metrics: telemetry.NewAPIMetrics(nil, logger),
+		Settings: Settings{Token: "TOKEN-SECRET"}, SyncWait: time.Second, Logger: logger,
+		Metrics: telemetry.NewAPIMetrics(nil, logger),
 	})
 	url := serve(t, h)
 	post(t, url, `{"script":"SCRIPT-SECRET"}`, "Authorization", "Bearer TOKEN-SECRET", "X-Request-Id", "my-id")
@@ -140,7 +146,9 @@ func TestLogHasNoSecrets(t *testing.T) {
 		t.Error(log.String())
 	}
 	line := strings.SplitN(log.String(), "\n", 2)[0]
-	for _, want := range []string{`"method":"POST"`, `"route":"/execute"`, `"status":200`, `"request_id":"my-id"`, `"job_id":"` + jobID + `"`, `"ms":`} {
+	for _, want := range []string{
+		`"method":"POST"`, `"route":"/execute"`, `"status":200`, `"request_id":"my-id"`, `"job_id":"` + jobID + `"`, `"ms":`,
+	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("no %s in %s", want, line)
 		}

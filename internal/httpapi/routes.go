@@ -55,7 +55,8 @@ func (h *Handler) methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	h.writeError(w, r, jobs.Errorf(jobs.CodeMethodNotAllowed, "this path does not take that method; it takes %s", allowed))
+	h.writeError(w, r, jobs.Errorf(jobs.CodeMethodNotAllowed, "this path does not take that method; it takes %s",
+		allowed))
 }
 
 // allowedMethods lists a path's methods for the header Allow; empty if there is no such path.
@@ -136,6 +137,8 @@ func parameterError(err error) error {
 	case errors.As(err, &many):
 		return jobs.Errorf(jobs.CodeInvalidRequest, "the header %s is given %d times", many.ParamName, many.Count)
 	default:
-		return &jobs.Error{Code: jobs.CodeInvalidRequest, Message: "a parameter of the request is malformed", Cause: err}
+		return &jobs.Error{
+			Code: jobs.CodeInvalidRequest, Message: "a parameter of the request is malformed", Cause: err,
+		}
 	}
 }

@@ -1,9 +1,9 @@
 // Package httpapi is the HTTP API of Cellblock: routes, checks of requests, and response bodies. The contract is
 // api/openapi.yaml.
 //
-// A request passes the middleware in the order of Handler.routes, then one method of Handler, which calls Jobs, Batches,
-// Live or Files and writes one response. Every error goes through Handler.writeError; response.go has the one table
-// from codes to statuses.
+// A request passes the middleware in the order of Handler.routes, then one method of Handler, which calls Jobs,
+// Batches, Live or Files and writes one response. Every error goes through Handler.writeError; response.go has the one
+// table from codes to statuses.
 package httpapi
 
 import (
@@ -93,8 +93,8 @@ type Config struct {
 	Limits jobs.Limits
 	// StartDeadline is the longest start_within that a request may ask for.
 	StartDeadline time.Duration
-	// CheckWebhook returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil refuses all: there
-	// is no signing key.
+	// CheckWebhook returns CodeInvalidRequest for a callback_url that cannot be delivered to. nil refuses all: there is
+	// no signing key.
 	CheckWebhook func(webhookURL string) error
 	Files        Files
 	Live         Live
@@ -154,8 +154,8 @@ func New(service Jobs, config Config) *Handler {
 // ServeHTTP serves one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
 
-// Drain ends the waits: waiting requests receive the job's current state, new jobs are refused with CodeUnavailable, and
-// the readiness check fails. It returns at once. Further calls do nothing.
+// Drain ends the waits: waiting requests receive the job's current state, new jobs are refused with CodeUnavailable,
+// and the readiness check fails. It returns at once. Further calls do nothing.
 func (h *Handler) Drain() { h.drain() }
 
 // errDraining is the cause of a wait that Drain ended.

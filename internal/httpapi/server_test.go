@@ -38,7 +38,8 @@ func TestListen(t *testing.T) {
 			_ = listener.Close()
 		}
 		if (err != nil) != (tc.refused != "") || err != nil && !strings.Contains(err.Error(), tc.refused) {
-			if tc.settings.Addr == "[::1]:0" && err != nil && strings.Contains(err.Error(), "assign requested address") {
+			if tc.settings.Addr == "[::1]:0" && err != nil &&
+				strings.Contains(err.Error(), "assign requested address") {
 				continue // this machine has no IPv6
 			}
 			t.Errorf("%+v: %v", tc.settings, err)
@@ -77,7 +78,8 @@ func TestBodyMustArrive(t *testing.T) {
 		defer func() { _ = writer.Close() }()
 		go func() { _, _ = io.WriteString(writer, script[:5]) }()
 		start := time.Now()
-		got := doWith(t, client, newRequest(t.Context(), t, http.MethodPost, executeURL, body, "Content-Type", "application/json"))
+		got := doWith(t, client, newRequest(t.Context(), t, http.MethodPost, executeURL, body,
+			"Content-Type", "application/json"))
 		wantResponse(t, got, 400, jobs.CodeInvalidRequest)
 		if took := time.Since(start); took != requestTimeout {
 			t.Errorf("it took %v, want %v", took, requestTimeout)

@@ -75,7 +75,9 @@ func (s stubJobs) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, er
 	return s.list(ctx, query)
 }
 
-func (s stubJobs) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func()) (jobs.Record, func(), error) {
+func (s stubJobs) Execute(
+	ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func(),
+) (jobs.Record, func(), error) {
 	stored()
 	if s.execute == nil {
 		return succeeded(`{"mean":3.0}`), s.release(), nil
@@ -114,6 +116,9 @@ func stubExecute(record jobs.Record, err error) stubJobs {
 		return record, err
 	}}
 }
+
+// stubFailure returns a Jobs whose jobs fail.
+func stubFailure(failure jobs.Failure) stubJobs { return stubExecute(failed(failure), nil) }
 
 // stubCancel returns a Jobs whose Cancel returns the record.
 func stubCancel(record jobs.Record, err error) stubJobs {
@@ -237,7 +242,9 @@ type reply struct {
 }
 
 // newRequest returns a request; headers are pairs of name and value.
-func newRequest(ctx context.Context, t *testing.T, method, url string, body io.Reader, headers ...string) *http.Request {
+func newRequest(
+	ctx context.Context, t *testing.T, method, url string, body io.Reader, headers ...string,
+) *http.Request {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
@@ -258,12 +265,14 @@ func send(t *testing.T, method, url, body string, headers ...string) reply {
 // post sends a script to POST /execute.
 func post(t *testing.T, url, body string, headers ...string) reply {
 	t.Helper()
-	return send(t, http.MethodPost, url+"/execute", body, append([]string{"Content-Type", "application/json"}, headers...)...)
+	return send(t, http.MethodPost, url+"/execute", body,
+		append([]string{"Content-Type", "application/json"}, headers...)...)
 }
 
 func do(t *testing.T, request *http.Request) reply {
 	t.Helper()
-	return doWith(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}, request)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	return doWith(t, client, request)
 }
 
 func doWith(t *testing.T, client *http.Client, request *http.Request) reply {

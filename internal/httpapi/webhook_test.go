@@ -16,10 +16,15 @@ import (
 func webhooks() map[string]jobs.Webhook {
 	const url = "https://a.example/x?token=hunter2"
 	return map[string]jobs.Webhook{
-		"waiting":   {URL: url, Status: jobs.WebhookWaiting},
-		"pending":   {URL: url, Status: jobs.WebhookPending, Attempts: 2, LastAttemptAt: created, NextAttemptAt: created.Add(time.Minute), ResponseStatus: 503, Error: "status"},
-		"delivered": {URL: url, Status: jobs.WebhookDelivered, Attempts: 3, LastAttemptAt: created, ResponseStatus: 204},
-		"failed":    {URL: url, Status: jobs.WebhookFailed, Attempts: 7, LastAttemptAt: created, Error: "timeout"},
+		"waiting": {URL: url, Status: jobs.WebhookWaiting},
+		"pending": {
+			URL: url, Status: jobs.WebhookPending, Attempts: 2, LastAttemptAt: created,
+			NextAttemptAt: created.Add(time.Minute), ResponseStatus: 503, Error: "status",
+		},
+		"delivered": {
+			URL: url, Status: jobs.WebhookDelivered, Attempts: 3, LastAttemptAt: created, ResponseStatus: 204,
+		},
+		"failed": {URL: url, Status: jobs.WebhookFailed, Attempts: 7, LastAttemptAt: created, Error: "timeout"},
 	}
 }
 
@@ -27,10 +32,15 @@ func TestJobsShowTheirWebhook(t *testing.T) {
 	t.Parallel()
 	c := loadContract(t)
 	want := map[string]string{
-		"waiting":   `"callback":{"url":"https://a.example/x","status":"waiting","attempts":0,"last_attempt_at":null,"next_attempt_at":null,"response_status":null,"error":null}`,
-		"pending":   `"callback":{"url":"https://a.example/x","status":"pending","attempts":2,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":"2026-01-02T02:05:05.678Z","response_status":503,"error":"status"}`,
-		"delivered": `"callback":{"url":"https://a.example/x","status":"delivered","attempts":3,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":204,"error":null}`,
-		"failed":    `"callback":{"url":"https://a.example/x","status":"failed","attempts":7,"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":null,"error":"timeout"}`,
+		"waiting": `"callback":{"url":"https://a.example/x","status":"waiting","attempts":0,` +
+			`"last_attempt_at":null,"next_attempt_at":null,"response_status":null,"error":null}`,
+		"pending": `"callback":{"url":"https://a.example/x","status":"pending","attempts":2,` +
+			`"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":"2026-01-02T02:05:05.678Z",` +
+			`"response_status":503,"error":"status"}`,
+		"delivered": `"callback":{"url":"https://a.example/x","status":"delivered","attempts":3,` +
+			`"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":204,"error":null}`,
+		"failed": `"callback":{"url":"https://a.example/x","status":"failed","attempts":7,` +
+			`"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":null,"error":"timeout"}`,
 	}
 	for name, webhook := range webhooks() {
 		record := succeeded("1")
@@ -52,7 +62,9 @@ func TestWebhookMessage(t *testing.T) {
 	for name, record := range map[string]jobs.Record{
 		"succeeded": succeeded(`{"b":3.0,"a":1180591620717411303424}`),
 		"failed":    failed(jobs.Failure{Code: jobs.CodeExit, Message: "x", ExitCode: &exitCode}),
-		"files":     ended(jobs.Outcome{Files: []jobs.OutputFile{{Name: "a b.csv", Size: 1, MediaType: "text/csv", SHA256: strings.Repeat("0", 64)}}}),
+		"files": ended(jobs.Outcome{Files: []jobs.OutputFile{
+			{Name: "a b.csv", Size: 1, MediaType: "text/csv", SHA256: strings.Repeat("0", 64)},
+		}}),
 	} {
 		webhook := webhooks()["pending"]
 		record.Webhook = &webhook
