@@ -44,6 +44,9 @@ func (d *Dispatcher) Execute(
 func (d *Dispatcher) await(
 	ctx context.Context, id string, created bool, ended <-chan struct{}, start time.Time, wait time.Duration,
 ) (jobs.Record, func(), error) {
+	// A slow Redis must not hold up the check of the workers beyond the wait.
+	waiting, cancel := context.WithDeadline(ctx, start.Add(wait))
+	defer cancel()
 	limit := time.NewTimer(wait - time.Since(start))
 	defer limit.Stop()
 	grace := time.NewTimer(d.settings.NoWorkerGrace)
@@ -64,7 +67,7 @@ func (d *Dispatcher) await(
 			if !created {
 				break // another request's job, which this one must not withdraw
 			}
-			withdrawn, next := d.checkWorkers(ctx, id, start)
+			withdrawn, next := d.checkWorkers(waiting, id, start)
 			if withdrawn {
 				return jobs.Record{ID: id}, func() {}, jobs.Unavailable("no worker is there to run the job; it was withdrawn", nil)
 			}
@@ -81,9 +84,20 @@ func isAway(err error) bool {
 	return jobs.CodeOf(err) == jobs.CodeUnavailable && !errors.Is(err, membudget.ErrExhausted)
 }
 
-// readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its wall
-// deadline. It keeps a job that is still queued unless its start deadline has passed.
+// readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its
+// wall deadline. It keeps a job that is still queued unless its start deadline has passed. With a slow Redis, all of it
+// takes at most patience.
 func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, func(), error) {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	record, release, err := d.readFinal(bounded, id, ended)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = jobs.Unavailable("the job could not be read in time", err)
+	}
+	return record, release, err
+}
+
+func (d *Dispatcher) readFinal(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, func(), error) {
 	record, release, err := d.read(ctx, id)
 	if err == nil && record.State == jobs.StateQueued {
 		return d.withdrawLate(ctx, record)
@@ -91,9 +105,7 @@ func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan
 	if err != nil || record.State != jobs.StateRunning {
 		return record, release, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, patience)
-	left, running, err := d.store.Remaining(bounded, id)
-	cancel()
+	left, running, err := d.store.Remaining(ctx, id)
 	if err != nil {
 		return record, release, explain(ctx, "the job's deadline could not be read", err)
 	}
@@ -103,16 +115,14 @@ func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan
 	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, d.read)
 }
 
-// withdrawLate returns the record of a queued job, after ending the job if its start deadline has passed, which the reaper
-// would do a moment later.
+// withdrawLate returns the record of a queued job, after ending the job if its start deadline has passed, which the
+// reaper would do a moment later.
 func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs.Record, func(), error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	dropped, err := d.store.WithdrawLate(bounded, queued.ID)
+	withdrawn, err := d.store.WithdrawLate(ctx, queued.ID)
 	if err != nil {
 		return queued, func() {}, explain(ctx, "the job's state could not be read", err)
 	}
-	if !dropped {
+	if !withdrawn {
 		return queued, func() {}, nil
 	}
 	return d.read(ctx, queued.ID)

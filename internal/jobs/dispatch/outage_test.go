@@ -147,3 +147,43 @@ func TestAnEndThatCannotBeReadIsReadLater(t *testing.T) {
 		t.Errorf("got %+v, %v", record, err)
 	}
 }
+
+// slowRedis delays every command once it is slow.
+type slowRedis struct {
+	failingRead
+
+	delay *atomic.Int64
+}
+
+func (s slowRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		select {
+		case <-time.After(time.Duration(s.delay.Load())):
+		case <-ctx.Done():
+		}
+		if err := ctx.Err(); err != nil {
+			cmd.SetErr(err)
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// With a slow Redis, the last reads of a wait take at most patience together.
+func TestAWaitEndsInTimeWhereRedisIsSlow(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Start(t))
+	s.alive(t)
+	var delay atomic.Int64
+	s.monitor.Client().AddHook(slowRedis{delay: &delay})
+	// So that Redis knows the scripts, and each is one command.
+	if _, err := s.execute(t, "x", time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	const wait = 500 * time.Millisecond
+	time.AfterFunc(wait/2, func() { delay.Store(int64(patience * 2 / 3)) })
+	_, err := s.execute(t, "x", wait)
+	wantCode(t, err, jobs.CodeUnavailable)
+	between(t, start, wait, wait+patience+time.Second)
+}
