@@ -241,7 +241,7 @@ type BatchMember struct {
 	// - `worker_lost` (500): the worker died while it ran the job
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 }
 
@@ -282,7 +282,7 @@ type BatchResult struct {
 	// - `worker_lost` (500): the worker died while it ran the job
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 }
 
@@ -357,7 +357,7 @@ type Error struct {
 	// - `worker_lost` (500): the worker died while it ran the job
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
 	Code ErrorCode `json:"code"`
 
 	// Limit The limit that was met.
@@ -459,7 +459,7 @@ type Error struct {
 // - `worker_lost` (500): the worker died while it ran the job
 // - `internal` (500): an error of the service itself
 // - `unavailable` (503): try again after `Retry-After`
-// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
+// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
 type ErrorCode string
 
 // ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name.
@@ -644,7 +644,7 @@ type Job struct {
 	// - `worker_lost` (500): the worker died while it ran the job
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
-	// - `not_started` (503): no worker could start the job in time; it was dropped and did not run
+	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 
 	// Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,

@@ -25,10 +25,10 @@ type ItemRequest struct {
 	Err     error
 }
 
-// DecodeBatch decodes a body with one request per line. Lines with invalid requests have an error; empty lines are
-// skipped. It returns an error with CodeInvalidRequest if there is no line, or more than MaxBatch.
+// DecodeBatch decodes a body with one request per line. An invalid request becomes an item with an error; empty lines
+// are skipped. It returns an error with CodeInvalidRequest if there is no item, or more than MaxBatch.
 func DecodeBatch(body []byte) ([]ItemRequest, error) {
-	var lines []ItemRequest
+	var items []ItemRequest
 	n := 0
 	for line := range bytes.Lines(withoutMark(body)) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
@@ -42,12 +42,12 @@ func DecodeBatch(body []byte) ([]ItemRequest, error) {
 			err = Errorf(CodeInvalidRequest, `"priority" of a batch's job must be "low"`)
 		}
 		request.Async, request.Priority = true, PriorityBatch
-		lines = append(lines, ItemRequest{Request: request, Err: err})
+		items = append(items, ItemRequest{Request: request, Err: err})
 	}
 	if n == 0 || n > MaxBatch {
 		return nil, Errorf(CodeInvalidRequest, "a batch has 1 to %d jobs, a line each; this one has %d", MaxBatch, n)
 	}
-	return lines, nil
+	return items, nil
 }
 
 // Batch is the state of a batch.
@@ -57,14 +57,14 @@ type Batch struct {
 	// Times are from Redis's clock. FinishedAt is zero until the last job has ended.
 	CreatedAt, FinishedAt time.Time
 	Counts                BatchCounts
-	// Members are the results of accepting the lines; set only when a batch is accepted.
+	// Items are the results of accepting the items; set only when a batch is accepted.
 	Items []AcceptedItem
 }
 
 // Ended reports whether all jobs have ended.
 func (b Batch) Ended() bool { return !b.FinishedAt.IsZero() }
 
-// BatchCounts are the numbers of a batch's jobs by state; Total is the number of lines.
+// BatchCounts are the numbers of a batch's jobs by state; Total is the number of items.
 type BatchCounts struct {
 	Total, Refused, Queued, Running, Succeeded, Failed, Cancelled int
 }
@@ -87,18 +87,18 @@ func (c *BatchCounts) Count(state State, n int) {
 	}
 }
 
-// AcceptedItem is a job of a batch, or the error why its line was refused.
+// AcceptedItem is the job of a batch item, or the error why the item was refused.
 type AcceptedItem struct {
 	// JobID is "" if Err is set.
 	JobID string
 	Err   *Error
 }
 
-// ItemResult is the result of a batch's line.
+// ItemResult is the result of a batch item.
 type ItemResult struct {
-	// Index is the line, from 0.
+	// Index is the position of the item in its batch, from 0.
 	Index int
-	// Record is the job's record; nil if Err is set: the line was refused, or the job has expired.
+	// Record is the job's record; nil if Err is set: the item was refused, or the job has expired.
 	Record *Record
 	Err    *Error
 }

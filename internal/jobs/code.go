@@ -73,4 +73,4 @@ const (
 )
 
 // MessageNotStarted is the message of CodeNotStarted.
-const MessageNotStarted = "nobody could start the job by its start deadline; it was dropped and did not run"
+const MessageNotStarted = "no worker could start the job by its start deadline; it was withdrawn and did not run"

@@ -46,20 +46,22 @@ type Position struct {
 	Stdout, Stderr int
 }
 
-// told lists the states in the order of their numbers in an encoded position.
-var told = []State{"", StateQueued, StateRunning, "ended"}
+// positionStates lists the states in the order of their numbers in an encoded position.
+var positionStates = []State{"", StateQueued, StateRunning, "ended"}
 
 // String encodes the position for ParsePosition. It is opaque to clients.
 func (p Position) String() string {
-	state := slices.Index(told, p.State)
+	state := slices.Index(positionStates, p.State)
 	if p.State.Ended() {
-		state = len(told) - 1
+		state = len(positionStates) - 1
 	}
 	return fmt.Sprintf("%d-%d-%d", state, p.Stdout, p.Stderr)
 }
 
 // Ended reports whether the watcher has received the end.
-func (p Position) Ended() bool { return p.State == told[len(told)-1] || p.State.Ended() }
+func (p Position) Ended() bool {
+	return p.State == positionStates[len(positionStates)-1] || p.State.Ended()
+}
 
 // maxPosition exceeds the size of any output, in bytes.
 const maxPosition = 1 << 40
@@ -74,10 +76,10 @@ func ParsePosition(s string) (Position, error) {
 		valid = err == nil && n < maxPosition
 		numbers[i] = int(n)
 	}
-	if !valid || numbers[0] >= len(told) {
+	if !valid || numbers[0] >= len(positionStates) {
 		return Position{}, Errorf(CodeInvalidRequest, `"Last-Event-ID" must be the id of an event of this job`)
 	}
-	return Position{State: told[numbers[0]], Stdout: numbers[1], Stderr: numbers[2]}, nil
+	return Position{State: positionStates[numbers[0]], Stdout: numbers[1], Stderr: numbers[2]}, nil
 }
 
 // Advance returns the part of chunk that is after p, and the position after that part. The part is empty if all of it

@@ -83,9 +83,9 @@ func decodeFiles(value jsontext.Value) ([]File, error) {
 		if err != nil {
 			return nil, notJSON(err, len(value))
 		}
-		file, told := decodeFile(fmt.Sprintf("files[%d]", len(files)), object)
-		if told != nil {
-			return nil, told
+		file, invalid := decodeFile(fmt.Sprintf("files[%d]", len(files)), object)
+		if invalid != nil {
+			return nil, invalid
 		}
 		files = append(files, file)
 	}

@@ -127,32 +127,32 @@ func eachMember(name string, object jsontext.Value, f func(name string, value js
 var requestable = map[string]struct {
 	least float64
 	whole bool
-	set   func(l *RequestedLimits, asked float64)
+	set   func(l *RequestedLimits, value float64)
 	get   func(l Limits) float64
 }{
 	"wall_seconds": {
 		0.1, false,
-		func(l *RequestedLimits, asked float64) { l.Wall = inDuration(asked) },
+		func(l *RequestedLimits, value float64) { l.Wall = inDuration(value) },
 		func(l Limits) float64 { return l.Wall.Seconds() },
 	},
 	"cpu_seconds": {
 		0.1, false,
-		func(l *RequestedLimits, asked float64) { l.CPU = inDuration(asked) },
+		func(l *RequestedLimits, value float64) { l.CPU = inDuration(value) },
 		func(l Limits) float64 { return l.CPU.Seconds() },
 	},
 	"memory_mb": {
 		32, false,
-		func(l *RequestedLimits, asked float64) { l.MemoryBytes = int64(asked * mib) },
+		func(l *RequestedLimits, value float64) { l.MemoryBytes = int64(value * mib) },
 		func(l Limits) float64 { return float64(l.MemoryBytes) / mib },
 	},
 	"processes": {
 		1, true,
-		func(l *RequestedLimits, asked float64) { l.Processes = int(asked) },
+		func(l *RequestedLimits, value float64) { l.Processes = int(value) },
 		func(l Limits) float64 { return float64(l.Processes) },
 	},
 	"output_bytes": {
 		1, true,
-		func(l *RequestedLimits, asked float64) { l.OutputBytes = int64(asked) },
+		func(l *RequestedLimits, value float64) { l.OutputBytes = int64(value) },
 		func(l Limits) float64 { return float64(l.OutputBytes) },
 	},
 }
@@ -175,8 +175,8 @@ func decodeLimits(value jsontext.Value) (RequestedLimits, error) {
 		if value.Kind() != jsontext.KindNumber {
 			return Errorf(CodeInvalidRequest, `"limits.%s" must be a number, not %s`, name, kindName(value.Kind()))
 		}
-		asked := decodeNumber(value)
-		if asked < limit.least || limit.whole && asked != math.Trunc(asked) {
+		requested := decodeNumber(value)
+		if requested < limit.least || limit.whole && requested != math.Trunc(requested) {
 			kind := "a number"
 			if limit.whole {
 				kind = "a whole number"
@@ -184,7 +184,7 @@ func decodeLimits(value jsontext.Value) (RequestedLimits, error) {
 			return Errorf(CodeInvalidRequest, `"limits.%s" must be %s of at least %s`, name, kind,
 				plainNumber(limit.least))
 		}
-		limit.set(&limits, asked)
+		limit.set(&limits, requested)
 		return nil
 	})
 	return limits, err
@@ -204,12 +204,12 @@ func (in *Inputs) CheckLimits(server Limits) error {
 	if in == nil || in.Limits == (RequestedLimits{}) {
 		return nil
 	}
-	asked := unlimited.CappedBy(in.Limits)
+	requested := unlimited.CappedBy(in.Limits)
 	for _, name := range limitNames {
 		get := requestable[name].get
-		if get(asked) != get(unlimited) && get(asked) > get(server) {
+		if get(requested) != get(unlimited) && get(requested) > get(server) {
 			return Errorf(CodeInvalidRequest, `"limits.%s" is %s, at most %s is allowed here`, name,
-				plainNumber(get(asked)), plainNumber(get(server)))
+				plainNumber(get(requested)), plainNumber(get(server)))
 		}
 	}
 	return nil

@@ -17,8 +17,8 @@ type Job struct {
 	// Limits are the job's limits, decided at its acceptance. A limit of 0 means the worker's own (in records of an
 	// earlier version).
 	Limits RequestedLimits
-	// LimitsOpen means that no worker's ceilings were known at acceptance: a limit that the request does not contain
-	// is the lower one of Limits and the worker's ceilings.
+	// LimitsOpen means that no worker's maximum limits were known at acceptance: a limit that the request does not contain
+	// is the lower one of Limits and the worker's maximum.
 	LimitsOpen bool
 	// TTL is how long the record is kept after the job's end; 0 means the store's setting.
 	TTL time.Duration
@@ -28,12 +28,12 @@ type Job struct {
 	RequestID string
 	// Priority selects the queue; "" means PriorityDefault.
 	Priority Priority
-	// StartWithin is the start deadline, from acceptance: a job that was not started by then is dropped with
+	// StartWithin is the start deadline, from acceptance: a job that was not started by then is withdrawn with
 	// CodeNotStarted. 0 means no deadline.
 	StartWithin time.Duration
 	// IdempotencyKey is the store's key for the client's key; "" for none.
 	IdempotencyKey string
-	// Batch is the job's place in its batch, if any.
+	// BatchItem is the job's place in a batch; the zero value is that of a single job.
 	BatchItem BatchItem
 	// WebhookURL is the URL to which the job's end is posted; "" for none.
 	WebhookURL string

@@ -36,7 +36,7 @@ type Limits struct {
 
 // MaxLimits are the limits that a request may lower for its own job. The API's are the job's limits, decided at
 // acceptance; a request that asks for more is refused. A worker's are the highest that it runs: it leaves a job above
-// them to another worker. The API reads the workers' ceilings from Redis, so the settings need not be equal.
+// them to another worker. The API reads the workers' maximum limits from Redis, so the settings need not be equal.
 type MaxLimits struct {
 	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). At the API this and the other limits marked * are what jobs get and the most that a request may ask for; at a worker they are ceilings: it leaves a job above them to other workers."`
 	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
@@ -45,7 +45,7 @@ type MaxLimits struct {
 	OutputKB  int64         `name:"limit-output-kb" env:"LIMIT_OUTPUT_KB" default:"1024" help:"What is kept of stdout, and of stderr, in KiB. *"`
 }
 
-// Limits returns the ceilings as limits; limits that no request can lower have their defaults.
+// Limits returns the maximum limits as limits of a job; limits that no request can lower have their defaults.
 func (c MaxLimits) Limits() Limits {
 	l := DefaultLimits()
 	l.Wall, l.CPU, l.Processes = c.Wall, c.CPU, c.Processes
@@ -53,7 +53,7 @@ func (c MaxLimits) Limits() Limits {
 	return l
 }
 
-// RequestedLimits are the limits that a request asks for; 0 means not asked for.
+// RequestedLimits are the limits that a request asks for; 0 means not requested.
 type RequestedLimits struct {
 	Wall, CPU   time.Duration
 	MemoryBytes int64
@@ -62,18 +62,18 @@ type RequestedLimits struct {
 }
 
 // CappedBy returns the limits capped by those that are requested. It raises none.
-func (l Limits) CappedBy(asked RequestedLimits) Limits {
-	lower(&l.Wall, asked.Wall)
-	lower(&l.CPU, asked.CPU)
-	lower(&l.MemoryBytes, asked.MemoryBytes)
-	lower(&l.Processes, asked.Processes)
-	lower(&l.OutputBytes, asked.OutputBytes)
+func (l Limits) CappedBy(requested RequestedLimits) Limits {
+	lower(&l.Wall, requested.Wall)
+	lower(&l.CPU, requested.CPU)
+	lower(&l.MemoryBytes, requested.MemoryBytes)
+	lower(&l.Processes, requested.Processes)
+	lower(&l.OutputBytes, requested.OutputBytes)
 	return l
 }
 
-func lower[T ~int | ~int64](limit *T, asked T) {
-	if asked > 0 {
-		*limit = min(*limit, asked)
+func lower[T ~int | ~int64](limit *T, requested T) {
+	if requested > 0 {
+		*limit = min(*limit, requested)
 	}
 }
 

@@ -40,7 +40,7 @@ func below[T ~int | ~int64](limit, most T) T {
 	return limit
 }
 
-// WithLimits returns a copy of the inputs with limits instead of those that the request asked for. in may be nil.
+// WithLimits returns a copy of the inputs with limits instead of those that were requested. in may be nil.
 func (in *Inputs) WithLimits(limits RequestedLimits) *Inputs {
 	if in == nil && limits == (RequestedLimits{}) {
 		return nil
@@ -53,38 +53,38 @@ func (in *Inputs) WithLimits(limits RequestedLimits) *Inputs {
 	return &with
 }
 
-// unlimited exceeds every limit that can be asked for.
+// unlimited exceeds every limit that can be requested.
 var unlimited = Limits{
 	Wall: math.MaxInt64, CPU: math.MaxInt64, MemoryBytes: math.MaxInt64, Processes: math.MaxInt,
 	OutputBytes: math.MaxInt64,
 }
 
 // DecideLimits returns a job's limits: those that its request asks for, and otherwise the server's. fleet are the
-// ceilings of the workers that take jobs, zero for unknown ones. If a worker allows the limits asked for but not the
-// server's other limits, these are lowered to its ceilings for good. With an empty fleet only the server's limits
-// count. It returns an error with CodeInvalidRequest if no worker allows the limits asked for.
-func DecideLimits(server Limits, asked RequestedLimits, fleet []RequestedLimits) (RequestedLimits, error) {
-	want := server.CappedBy(asked).Requestable()
-	var roomiest *RequestedLimits
+// maximum limits of the workers that take jobs, zero for unknown ones. If a worker allows the requested limits but not
+// the server's other limits, these are lowered to its maximum for good. With an empty fleet only the server's limits
+// count. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
+func DecideLimits(server Limits, requested RequestedLimits, fleet []RequestedLimits) (RequestedLimits, error) {
+	want := server.CappedBy(requested).Requestable()
+	var largest *RequestedLimits
 	for i, most := range fleet {
 		if want.Within(most) {
 			return want, nil
 		}
-		if asked.Within(most) && (roomiest == nil || most.MemoryBytes > roomiest.MemoryBytes) {
-			roomiest = &fleet[i]
+		if requested.Within(most) && (largest == nil || most.MemoryBytes > largest.MemoryBytes) {
+			largest = &fleet[i]
 		}
 	}
 	switch {
 	case len(fleet) == 0:
 		return want, nil
-	case roomiest != nil:
-		return server.CappedBy(*roomiest).CappedBy(asked).Requestable(), nil
+	case largest != nil:
+		return server.CappedBy(*largest).CappedBy(requested).Requestable(), nil
 	}
-	return RequestedLimits{}, noWorkerAllows(asked, fleet)
+	return RequestedLimits{}, noWorkerAllows(requested, fleet)
 }
 
-func noWorkerAllows(asked RequestedLimits, fleet []RequestedLimits) error {
-	if name, got, highest := aboveAll(asked, fleet); name != "" {
+func noWorkerAllows(requested RequestedLimits, fleet []RequestedLimits) error {
+	if name, got, highest := aboveAll(requested, fleet); name != "" {
 		return Errorf(CodeInvalidRequest, `"limits.%s" is %s, the workers that run now allow at most %s`,
 			name, got, highest)
 	}
@@ -92,13 +92,13 @@ func noWorkerAllows(asked RequestedLimits, fleet []RequestedLimits) error {
 		`no worker that runs now allows all of the "limits" together; ask for less of one of them`)
 }
 
-// aboveAll returns the first limit that exceeds the ceilings of all workers, its value and the highest ceiling; "" if
-// each limit is within the ceilings of some worker.
+// aboveAll returns the first limit that exceeds the maximum of every worker, its value and the highest maximum; "" if
+// each limit is within the maximum of some worker.
 func aboveAll(limits RequestedLimits, fleet []RequestedLimits) (name, got, highest string) {
 	for _, name := range limitNames {
 		get, most := requestable[name].get, 0.0
-		for _, ceilings := range fleet {
-			most = max(most, get(unlimited.CappedBy(ceilings)))
+		for _, maxLimits := range fleet {
+			most = max(most, get(unlimited.CappedBy(maxLimits)))
 		}
 		if got := get(unlimited.CappedBy(limits)); got != get(unlimited) && got > most {
 			return name, plainNumber(got), plainNumber(most)
@@ -108,22 +108,22 @@ func aboveAll(limits RequestedLimits, fleet []RequestedLimits) (name, got, highe
 }
 
 // NotStartedMessage returns the message for a job with these limits that was not started by its start deadline, when
-// the workers had the ceilings of fleet.
+// the workers had the maximum limits of fleet.
 func NotStartedMessage(limits RequestedLimits, fleet []RequestedLimits) string {
 	if len(fleet) == 0 || slices.ContainsFunc(fleet, limits.Within) {
 		return MessageNotStarted
 	}
 	why := "no worker allows all of the job's limits together"
 	if name, got, highest := aboveAll(limits, fleet); name != "" {
-		why = fmt.Sprintf("no worker allows %s %s, the highest ceiling is %s", name, got, highest)
+		why = fmt.Sprintf("no worker allows %s %s, the highest maximum is %s", name, got, highest)
 	}
-	return why + "; the job was dropped at its start deadline and did not run"
+	return why + "; the job was withdrawn at its start deadline and did not run"
 }
 
-// LimitsAt returns the limits of a job at a worker with these ceilings, which must not run a job with higher ones.
-func (j Job) LimitsAt(ceilings RequestedLimits) RequestedLimits {
-	if !j.LimitsOpen || !j.Inputs.RequestedLimits().Within(ceilings) {
+// LimitsAt returns the limits of a job at a worker with these maximum limits, which must not run a job with higher ones.
+func (j Job) LimitsAt(maxLimits RequestedLimits) RequestedLimits {
+	if !j.LimitsOpen || !j.Inputs.RequestedLimits().Within(maxLimits) {
 		return j.Limits
 	}
-	return unlimited.CappedBy(j.Limits).CappedBy(ceilings).Requestable()
+	return unlimited.CappedBy(j.Limits).CappedBy(maxLimits).Requestable()
 }

@@ -106,10 +106,10 @@ func TestTheMessageOfAJobThatWasNotStartedNamesTheLimit(t *testing.T) {
 	short.Wall, small.MemoryBytes = 5*time.Second, 32*mib
 	for want, fleet := range map[string][]RequestedLimits{
 		MessageNotStarted: {short, limits},
-		"no worker allows wall_seconds 15, the highest ceiling is 5; " +
-			"the job was dropped at its start deadline and did not run": {short},
+		"no worker allows wall_seconds 15, the highest maximum is 5; " +
+			"the job was withdrawn at its start deadline and did not run": {short},
 		"no worker allows all of the job's limits together; " +
-			"the job was dropped at its start deadline and did not run": {short, small},
+			"the job was withdrawn at its start deadline and did not run": {short, small},
 	} {
 		if got := NotStartedMessage(limits, fleet); got != want {
 			t.Errorf("got %q, want %q", got, want)

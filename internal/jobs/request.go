@@ -120,11 +120,11 @@ func decodeStartWithin(value jsontext.Value) (time.Duration, error) {
 	if value.Kind() != jsontext.KindNumber {
 		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds, not %s`, kindName(value.Kind()))
 	}
-	asked := decodeNumber(value)
-	if asked < leastStartWithin.Seconds() {
+	requested := decodeNumber(value)
+	if requested < leastStartWithin.Seconds() {
 		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds of at least %s`, plainNumber(leastStartWithin.Seconds()))
 	}
-	return inDuration(asked), nil
+	return inDuration(requested), nil
 }
 
 // CheckStartWithin returns an error that names a start deadline above the server's.

@@ -54,14 +54,14 @@ func decodeWebhookURL(value jsontext.Value) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if reason := wrongWebhookURL(text); reason != "" {
+	if reason := webhookURLProblem(text); reason != "" {
 		return "", Errorf(CodeInvalidRequest, `"callback_url" %s`, reason)
 	}
 	return text, nil
 }
 
-// wrongWebhookURL returns what is wrong with a URL, "" for nothing. The text contains no part of the URL.
-func wrongWebhookURL(text string) string {
+// webhookURLProblem describes what is wrong with a URL; it returns "" for a valid one. The text contains no part of the URL.
+func webhookURLProblem(text string) string {
 	if len(text) > MaxWebhookURLBytes {
 		return "has " + strconv.Itoa(len(text)) + " bytes, at most " + strconv.Itoa(MaxWebhookURLBytes) + " are allowed"
 	}
@@ -81,7 +81,7 @@ func wrongWebhookURL(text string) string {
 	case strings.Contains(text, "#"):
 		return "must not have a fragment (#)"
 	case u.Port() != "" && !validPort(u.Port()):
-		return "has a port that is none"
+		return "has an invalid port"
 	}
 	return ""
 }

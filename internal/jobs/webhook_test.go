@@ -30,8 +30,8 @@ func TestWebhookURLs(t *testing.T) {
 		{"https://@a.example/", "must not have a user or a password in it"},
 		{"https://a.example/#x", "must not have a fragment (#)"},
 		{"https://a.example/#", "must not have a fragment (#)"},
-		{"https://a.example:65536/", "has a port that is none"},
-		{"https://a.example:0/", "has a port that is none"},
+		{"https://a.example:65536/", "has an invalid port"},
+		{"https://a.example:0/", "has an invalid port"},
 		{"https://a.example:x/", "is not a URL"},
 		{"https://[::1/", "is not a URL"},
 		{"https://a.example/\x00", "has a space or a control character in it"},
@@ -41,7 +41,7 @@ func TestWebhookURLs(t *testing.T) {
 		{"\thttps://a.example/", "has a space or a control character in it"},
 	}
 	for _, c := range cases {
-		if got := wrongWebhookURL(c.url); got != c.want {
+		if got := webhookURLProblem(c.url); got != c.want {
 			t.Errorf("%.60q: got %q, want %q", c.url, got, c.want)
 		}
 	}

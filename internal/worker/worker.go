@@ -55,7 +55,7 @@ type Settings struct {
 	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
 	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
 	// With replicas, not even a failover of Redis makes a script run twice.
-	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have a job's fence before its script starts. At least 1 where Sentinel may fail over."`
+	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have the claim of a job's start before its script starts. At least 1 where Sentinel may fail over."`
 }
 
 // MaxConcurrency limits the jobs that one worker runs at once. Each of its pools keeps as many

@@ -34,7 +34,9 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 
 // accept stores and enqueues a job, after calling before with its id, and reports whether this request created it.
 // Only then may the caller withdraw it.
-func (d *Dispatcher) accept(ctx context.Context, request jobs.Request, requestID string, before func(id string)) (id string, created bool, err error) {
+func (d *Dispatcher) accept(
+	ctx context.Context, request jobs.Request, requestID string, before func(id string),
+) (id string, created bool, err error) {
 	job, err := d.newJob(request, requestID)
 	if err != nil {
 		return "", false, err
@@ -84,8 +86,8 @@ func (d *Dispatcher) acquireAccept(ctx context.Context) error {
 	return nil
 }
 
-// reserveKey binds the job's idempotency key and returns the id of the job to which it is bound. A key bound to a withdrawn
-// job is bound anew.
+// reserveKey binds the job's idempotency key and returns the id of the job to which it is bound. A key bound to a
+// withdrawn job is bound anew.
 func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint string) (string, error) {
 	claimed, err := d.store.ReserveKey(ctx, job.IdempotencyKey, job.ID, fingerprint)
 	if err != nil || claimed == job.ID {
@@ -104,14 +106,16 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 // newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
 // record. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
 func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, error) {
-	fleet := *d.fleet.Load() // once: closed limits above all ceilings would keep the job from ever starting
+	fleet := *d.fleet.Load() // once: limits above those of all workers would keep the job from ever starting
 	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.RequestedLimits(), fleet)
 	if err != nil {
 		return jobs.Job{}, err
 	}
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID, ReplyTo: d.channel.Name,
-		Priority: request.Priority, StartWithin: request.StartWithin, WebhookURL: request.WebhookURL, Limits: limits, LimitsOpen: len(fleet) == 0,
+		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
+		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
+		WebhookURL: request.WebhookURL,
+		Limits:     limits, LimitsOpen: len(fleet) == 0,
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline
@@ -135,11 +139,11 @@ func (d *Dispatcher) storeAndEnqueue(ctx context.Context, job jobs.Job) (fresh b
 	if job.Async {
 		limit = max(1, limit-limit/10)
 	}
-	room, err := d.redisHasRoom(ctx, job.Inputs.Size())
+	fits, err := d.redisHasRoom(ctx, job.Inputs.Size())
 	if err != nil {
 		return false, err
 	}
-	if !room {
+	if !fits {
 		return false, jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	fresh, err = d.store.Accept(ctx, job, limit)
@@ -162,7 +166,8 @@ func (d *Dispatcher) refused(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &known) && known.Code == jobs.CodeQueueFull:
-		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(), Cause: known.Cause}
+		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(),
+			Cause: known.Cause}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redisconn.ErrSilent):
 		return store.ClientError("the job could not be accepted: the queue did not answer in time", err)
 	default:

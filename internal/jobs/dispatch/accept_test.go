@@ -71,7 +71,8 @@ func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
 		t.Fatalf("%d records", len(keys))
 	}
 	// The idempotency record lives as long as the job's.
-	record, job := s.client.PTTL(t.Context(), keys[0]).Val(), s.client.PTTL(t.Context(), "cellblock:{"+first.ID+"}:job").Val()
+	record, job := s.client.PTTL(t.Context(), keys[0]).Val(), s.client.PTTL(t.Context(),
+		"cellblock:{"+first.ID+"}:job").Val()
 	if record < job-time.Second || record > job+time.Second {
 		t.Errorf("the record lives for %s more, the job for %s", record, job)
 	}
@@ -153,11 +154,13 @@ func TestLargeInputsNeedRoom(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	ctx := t.Context()
 	used, _ := s.store.ReadLoad(ctx)
-	if err := s.client.ConfigSet(ctx, "maxmemory", strconv.FormatInt((used.UsedMemory+4<<20)*4/3, 10)).Err(); err != nil {
+	if err := s.client.ConfigSet(ctx, "maxmemory",
+		strconv.FormatInt((used.UsedMemory+4<<20)*4/3, 10)).Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.measure(ctx)
-	request := jobs.Request{Script: "x", Async: true, Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 8<<20)}}}}
+	request := jobs.Request{Script: "x", Async: true,
+		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 8<<20)}}}}
 	_, err := s.Submit(ctx, request, "r")
 	wantCode(t, err, jobs.CodeQueueFull)
 	request.Inputs.Files[0].Content = request.Inputs.Files[0].Content[:1<<20]
@@ -183,7 +186,8 @@ func TestCancelAndList(t *testing.T) {
 		}
 	}
 	page, err := s.List(t.Context(), jobs.ListQuery{Limit: 2})
-	if err != nil || len(page.Jobs) != 2 || page.Jobs[0].ID != ids[2] || page.Jobs[1].State != jobs.StateCancelled || page.Next != ids[1] {
+	if err != nil || len(page.Jobs) != 2 || page.Jobs[0].ID != ids[2] || page.Jobs[1].State != jobs.StateCancelled ||
+		page.Next != ids[1] {
 		t.Fatalf("got %+v, %v", page, err)
 	}
 	page, err = s.List(t.Context(), jobs.ListQuery{Limit: 2, Before: page.Next})
@@ -218,7 +222,8 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	}
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		if _, _, err := s.Dispatcher.Execute(ctx, request(), "r", time.Minute, func() { close(stored) }); !errors.Is(err, context.Canceled) {
+		if _, _, err := s.Dispatcher.Execute(ctx, request(), "r",
+			time.Minute, func() { close(stored) }); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
@@ -247,11 +252,13 @@ func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.store.End(t.Context(), first.ID, jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 700<<10) + `"`)}); err != nil {
+	if _, err := s.store.End(t.Context(), first.ID,
+		jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 700<<10) + `"`)}); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if again, err := s.Submit(t.Context(), request, "r"); err != nil || again.ID != first.ID || again.State != jobs.StateSucceeded || again.Outcome != nil {
+		if again, err := s.Submit(t.Context(), request, "r"); err != nil || again.ID != first.ID ||
+			again.State != jobs.StateSucceeded || again.Outcome != nil {
 			t.Errorf("got %s %s, outcome %v, %v", again.ID, again.State, again.Outcome != nil, err)
 		}
 	}

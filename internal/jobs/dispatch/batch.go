@@ -26,7 +26,7 @@ const (
 	itemLost = 90 * time.Second
 )
 
-// SubmitBatch accepts many jobs and returns their batch with its members. A job that cannot be accepted is refused
+// SubmitBatch accepts many jobs and returns their batch with its items. A job that cannot be accepted is refused
 // without affecting the others. For an idempotency key that was used before, it returns the batch of that request and
 // accepts the jobs that were not accepted then.
 //
@@ -49,14 +49,14 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
 	err = d.forEachItem(bounded, len(jobIDs), func(ctx context.Context, i int) error {
-		place := jobs.BatchItem{BatchID: id, Index: i}
+		item := jobs.BatchItem{BatchID: id, Index: i}
 		if jobIDs[i] != fresh[i] {
 			// It may have run and its record may have expired: it must not run again.
-			if ended, err := d.store.ItemEnded(ctx, place); err != nil || ended {
+			if ended, err := d.store.ItemEnded(ctx, item); err != nil || ended {
 				return err
 			}
 		}
-		return d.acceptItem(ctx, place, jobIDs[i], request.Items[i], requestID)
+		return d.acceptItem(ctx, item, jobIDs[i], request.Items[i], requestID)
 	})
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
@@ -90,7 +90,7 @@ func batchKey(request jobs.BatchRequest) string {
 	return store.IdempotencyKey("batch\x00" + request.IdempotencyKey)
 }
 
-// openBatch returns the batch's id, and checks that there is room for the batch unless it exists already.
+// openBatch returns the batch's id, and checks that the queue has room for the batch unless it exists already.
 func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (string, error) {
 	id, key := jobs.NewID(), batchKey(request)
 	if key == "" {
@@ -125,31 +125,34 @@ func (d *Dispatcher) checkBatchFits(ctx context.Context, request jobs.BatchReque
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	if load.Open+len(request.Items) > d.batchLimit() {
-		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full: with this batch it would be filled by more than half")
+		return jobs.Errorf(jobs.CodeQueueFull,
+			"the queue is full: with this batch it would be filled by more than half")
 	}
 	return nil
 }
 
 func batchBytes(request jobs.BatchRequest) int {
 	size := 0
-	for _, line := range request.Items {
-		size += len(line.Request.Script) + line.Request.Inputs.Size()
+	for _, item := range request.Items {
+		size += len(item.Request.Script) + item.Request.Inputs.Size()
 	}
 	return size
 }
 
 func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }
 
-// acceptItem enqueues one line, or records why it was refused.
-func (d *Dispatcher) acceptItem(ctx context.Context, place jobs.BatchItem, id string, line jobs.ItemRequest, requestID string) error {
-	if line.Err != nil {
-		return d.store.RefuseItem(ctx, place, line.Err)
+// acceptItem stores and enqueues one item, or records why it was refused.
+func (d *Dispatcher) acceptItem(
+	ctx context.Context, item jobs.BatchItem, id string, request jobs.ItemRequest, requestID string,
+) error {
+	if request.Err != nil {
+		return d.store.RefuseItem(ctx, item, request.Err)
 	}
-	job, err := d.newJob(line.Request, requestID)
+	job, err := d.newJob(request.Request, requestID)
 	if err != nil {
-		return d.store.RefuseItem(ctx, place, err)
+		return d.store.RefuseItem(ctx, item, err)
 	}
-	job.ID, job.BatchItem, job.ReplyTo = id, place, "" // no request waits for a single member
+	job.ID, job.BatchItem, job.ReplyTo = id, item, "" // no request waits for a single item
 	fresh, err := d.store.Accept(ctx, job, d.batchLimit())
 	if err == nil && fresh {
 		err = d.producer.Enqueue(ctx, job.ID, job.Priority)
@@ -157,7 +160,7 @@ func (d *Dispatcher) acceptItem(ctx context.Context, place jobs.BatchItem, id st
 	if jobs.CodeOf(err) == "" {
 		return err
 	}
-	return d.store.RefuseItem(ctx, place, err)
+	return d.store.RefuseItem(ctx, item, err)
 }
 
 // GetBatch returns a batch once it has ended or wait has passed; with a wait of 0 it returns immediately. It returns
@@ -182,7 +185,7 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	return d.readBatch(ctx, id, false)
 }
 
-// watchBatch makes the ends of a batch's lines be published to this replica.
+// watchBatch makes the ends of a batch's items be published to this replica.
 func (d *Dispatcher) watchBatch(ctx context.Context, id string) error {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -192,7 +195,7 @@ func (d *Dispatcher) watchBatch(ctx context.Context, id string) error {
 	return nil
 }
 
-// awaitEnded waits until at least n lines of a batch, or all, have ended. notified receives when a line ends.
+// awaitEnded waits until at least n items of a batch, or all, have ended. notified receives when an item ends.
 func (d *Dispatcher) awaitEnded(ctx context.Context, notified <-chan struct{}, id string, n int) error {
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
@@ -238,8 +241,8 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 	return d.readBatch(ctx, id, false)
 }
 
-// readBatch returns a batch in its current state, with its members if requested.
-func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jobs.Batch, error) {
+// readBatch returns a batch in its current state, with its items if requested.
+func (d *Dispatcher) readBatch(ctx context.Context, id string, items bool) (jobs.Batch, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	record, err := d.store.Batch(bounded, id)
@@ -249,13 +252,13 @@ func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jo
 	if err != nil {
 		return jobs.Batch{ID: id}, explain(ctx, "the batch could not be read", err)
 	}
-	if members {
-		for line, jobID := range record.JobIDs {
-			member := jobs.AcceptedItem{JobID: jobID, Err: record.Refused[line]}
-			if member.Err != nil {
-				member.JobID = ""
+	if items {
+		for index, jobID := range record.JobIDs {
+			item := jobs.AcceptedItem{JobID: jobID, Err: record.Refused[index]}
+			if item.Err != nil {
+				item.JobID = ""
 			}
-			record.Items = append(record.Items, member)
+			record.Items = append(record.Items, item)
 		}
 	}
 	return record.Batch, nil
@@ -266,18 +269,19 @@ func (d *Dispatcher) readBatch(ctx context.Context, id string, members bool) (jo
 func (d *Dispatcher) countOpen(ctx context.Context, record *store.BatchRecord) error {
 	open := record.Open()
 	ids := make([]string, len(open))
-	for i, line := range open {
-		ids[i] = record.JobIDs[line]
+	for i, index := range open {
+		ids[i] = record.JobIDs[index]
 	}
 	states, err := d.store.States(ctx, ids)
 	if err != nil {
 		return err
 	}
-	for i, line := range open {
+	for i, index := range open {
 		state, there := states[ids[i]]
 		if !there && record.Age > itemLost {
-			why := jobs.Errorf(jobs.CodeUnavailable, "nothing is known of the job: the server stopped before it was queued, or its record was lost")
-			if err := d.store.RefuseItem(ctx, jobs.BatchItem{BatchID: record.ID, Index: line}, why); err != nil {
+			why := jobs.Errorf(jobs.CodeUnavailable,
+				"nothing is known of the job: the server stopped before it was queued, or its record was lost")
+			if err := d.store.RefuseItem(ctx, jobs.BatchItem{BatchID: record.ID, Index: index}, why); err != nil {
 				return err
 			}
 			record.Counts.Refused++

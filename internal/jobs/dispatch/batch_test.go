@@ -20,7 +20,8 @@ import (
 func batchOf(n int) jobs.BatchRequest {
 	request := jobs.BatchRequest{Items: make([]jobs.ItemRequest, n)}
 	for i := range request.Items {
-		request.Items[i].Request = jobs.Request{Script: fmt.Sprintf("def main(): return %d", i), Async: true, Priority: jobs.PriorityBatch}
+		request.Items[i].Request = jobs.Request{Script: fmt.Sprintf("def main(): return %d", i), Async: true,
+			Priority: jobs.PriorityBatch}
 	}
 	return request
 }
@@ -64,13 +65,15 @@ func TestABatch(t *testing.T) {
 	request := batchOf(20)
 	request.Items[7] = jobs.ItemRequest{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
 	batch := s.submitBatch(t, request)
-	if c := batch.Counts; c != (jobs.BatchCounts{Total: 20, Refused: 1, Queued: 19}) || batch.Ended() || len(batch.Items) != 20 {
+	if c := batch.Counts; c != (jobs.BatchCounts{Total: 20, Refused: 1, Queued: 19}) || batch.Ended() ||
+		len(batch.Items) != 20 {
 		t.Errorf("got %+v", batch)
 	}
 	if m := batch.Items[7]; m.JobID != "" || m.Err == nil || m.Err.Message != "as asked" {
 		t.Errorf("got %+v", m)
 	}
-	if got := s.collect(t, batch.ID, 0, false); len(got) != 1 || got[0].Index != 7 || codeOf(got[0].Err) != jobs.CodeInvalidRequest {
+	if got := s.collect(t, batch.ID, 0, false); len(got) != 1 || got[0].Index != 7 ||
+		codeOf(got[0].Err) != jobs.CodeInvalidRequest {
 		t.Errorf("before the start: %+v", got)
 	}
 	var mu sync.Mutex
@@ -94,7 +97,8 @@ func TestABatch(t *testing.T) {
 		if result.Record.ID != batch.Items[result.Index].JobID {
 			t.Errorf("line %d has another's job", result.Index)
 		}
-		if f := result.Record.Outcome.Failure; f == nil && string(result.Record.Outcome.Result) != fmt.Sprint(result.Index) {
+		if f := result.Record.Outcome.Failure; f == nil &&
+			string(result.Record.Outcome.Result) != fmt.Sprint(result.Index) {
 			t.Errorf("line %d gave %s", result.Index, result.Record.Outcome.Result)
 		}
 	}
@@ -102,10 +106,12 @@ func TestABatch(t *testing.T) {
 		t.Errorf("got %d lines", len(seen))
 	}
 	ended, err := s.GetBatch(t.Context(), batch.ID, 5*time.Second)
-	if err != nil || !ended.Ended() || ended.Counts != (jobs.BatchCounts{Total: 20, Refused: 1, Succeeded: 18, Failed: 1}) {
+	if err != nil || !ended.Ended() ||
+		ended.Counts != (jobs.BatchCounts{Total: 20, Refused: 1, Succeeded: 18, Failed: 1}) {
 		t.Errorf("got %+v, %v", ended, err)
 	}
-	if rest := s.collect(t, batch.ID, 18, true); len(rest) != 2 || rest[0].Index != results[18].Index || rest[1].Index != results[19].Index {
+	if rest := s.collect(t, batch.ID, 18, true); len(rest) != 2 || rest[0].Index != results[18].Index ||
+		rest[1].Index != results[19].Index {
 		t.Errorf("after 18: %+v", rest)
 	}
 	for _, key := range []string{"batch", "items", "refused", "ended"} {
@@ -164,7 +170,8 @@ func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 	}
 	refused := 0
 	for range 20 {
-		if _, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r"); codeOf(err) == jobs.CodeUnavailable {
+		if _, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true},
+			"r"); codeOf(err) == jobs.CodeUnavailable {
 			refused++
 		}
 	}
@@ -187,7 +194,8 @@ func TestSmallResultsBeforeALargeOne(t *testing.T) {
 		if i == 4 {
 			size = 700 << 10
 		}
-		if _, err := s.store.End(t.Context(), member.JobID, jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", size) + `"`)}); err != nil {
+		if _, err := s.store.End(t.Context(), member.JobID,
+			jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", size) + `"`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -274,7 +282,8 @@ func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	first := s.submitBatch(t, request)
 	expired := first.Items[1].JobID
-	if _, err := s.store.Withdraw(t.Context(), expired, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException}}); err != nil {
+	if _, err := s.store.Withdraw(t.Context(), expired,
+		jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.client.Del(t.Context(), "cellblock:{"+expired+"}:job").Err(); err != nil {

@@ -18,7 +18,8 @@ func TestADescriptionNeedsNoMemory(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Minute, func(jobs.Job) jobs.Outcome {
-		return jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 1<<20) + `"`), Files: []jobs.OutputFile{{Name: "a"}}}
+		return jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 1<<20) + `"`),
+			Files: []jobs.OutputFile{{Name: "a"}}}
 	})
 	release, _ := s.budget.Acquire(t.Context(), 1<<20)
 	defer release()
@@ -27,7 +28,8 @@ func TestADescriptionNeedsNoMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	record, err := s.Describe(t.Context(), submitted.ID, 10*time.Second)
-	if err != nil || record.State != jobs.StateSucceeded || len(record.Outcome.Files) != 1 || record.Outcome.Result != nil {
+	if err != nil || record.State != jobs.StateSucceeded || len(record.Outcome.Files) != 1 ||
+		record.Outcome.Result != nil {
 		t.Errorf("got %+v, %v", record, err)
 	}
 	if _, err := s.Get(t.Context(), submitted.ID, 0); !errors.Is(err, membudget.ErrExhausted) {

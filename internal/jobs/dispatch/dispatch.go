@@ -1,9 +1,9 @@
 // Package dispatch is the job service behind the HTTP API: it accepts jobs, waits for their ends, and returns their
 // records.
 //
-// Each API replica has one Pub/Sub channel, on which the dispatcher listens. Every job carries the name of the channel of
-// the replica that accepted it, and the process that ends the job publishes its id there. Pub/Sub may lose messages, so
-// the ids with waiters are also checked every second and after every (re)subscription.
+// Each API replica has one Pub/Sub channel, on which the dispatcher listens. Every job carries the name of the channel
+// of the replica that accepted it, and the process that ends the job publishes its id there. Pub/Sub may lose messages,
+// so the ids with waiters are also checked every second and after every (re)subscription.
 package dispatch
 
 import (
@@ -29,7 +29,7 @@ import (
 type Settings struct {
 	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
 	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before the request that created it withdraws it and is answered 503."`
-	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is dropped as not_started, at most 24h. A request may ask for less with start_within."`
+	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is withdrawn as not_started, at most 24h. A request may ask for less with start_within."`
 	// Limits apply to jobs whose requests do not ask for lower ones; zero means the default limits.
 	Limits     jobs.Limits `kong:"-"`
 	QueueLimit int         `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
@@ -87,7 +87,7 @@ type Dispatcher struct {
 	// time.Duration since born.
 	workerSeen atomic.Int64
 	born       time.Time
-	// fleet holds the last known ceilings of the workers.
+	// fleet holds the last known maximum limits of the workers.
 	fleet atomic.Pointer[[]jobs.RequestedLimits]
 	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
@@ -100,7 +100,8 @@ type Dispatcher struct {
 // the producer must use the monitor's client. The caller owns the client and the monitor, and closes them after the
 // dispatcher. channel is also for the hub of live output, and receives nothing once the dispatcher is closed.
 func New(
-	s *store.Store, producer *queue.Producer, client redis.UniversalClient, channel *notify.Channel, monitor *redisconn.Monitor,
+	s *store.Store, producer *queue.Producer, client redis.UniversalClient, channel *notify.Channel,
+	monitor *redisconn.Monitor,
 	settings Settings, logger *slog.Logger,
 ) *Dispatcher {
 	ctx, stop := context.WithCancel(context.Background())
@@ -137,13 +138,16 @@ func (d *Dispatcher) Close() {
 func (d *Dispatcher) withdraw(ctx context.Context, id, why string) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
-	return d.store.WithdrawUnshared(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeUnavailable, Message: why}})
+	return d.store.WithdrawUnshared(ctx, id,
+		jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeUnavailable, Message: why}})
 }
 
 // Get returns a job's record once the job has ended or wait has passed; with a wait of 0 it returns immediately. It
-// returns ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable. The caller calls release
-// when it no longer holds the record.
-func (d *Dispatcher) Get(ctx context.Context, id string, wait time.Duration) (record jobs.Record, release func(), err error) {
+// returns ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable. The caller calls
+// release when it no longer holds the record.
+func (d *Dispatcher) Get(
+	ctx context.Context, id string, wait time.Duration,
+) (record jobs.Record, release func(), err error) {
 	return d.getBy(ctx, id, wait, d.read)
 }
 
@@ -154,7 +158,9 @@ func (d *Dispatcher) Describe(ctx context.Context, id string, wait time.Duration
 	return record, err
 }
 
-func (d *Dispatcher) getBy(ctx context.Context, id string, wait time.Duration, read reader) (jobs.Record, func(), error) {
+func (d *Dispatcher) getBy(
+	ctx context.Context, id string, wait time.Duration, read reader,
+) (jobs.Record, func(), error) {
 	if wait <= 0 {
 		return read(ctx, id)
 	}

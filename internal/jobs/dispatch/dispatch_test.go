@@ -40,8 +40,10 @@ func open(t *testing.T, url string) *stack {
 	client := redistest.Client(t, url)
 	monitor := redistest.Monitor(t, url)
 	budget := membudget.New(1<<20, 2*time.Second)
-	s := store.New(monitor.Client(), store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithBudget(budget)
-	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour, QueueLimit: 1000}
+	s := store.New(monitor.Client(),
+		store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithBudget(budget)
+	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour,
+		QueueLimit: 1000}
 	d := New(s, queue.NewProducer(monitor.Client()), client, notify.NewChannel(), monitor, settings, quiet)
 	t.Cleanup(func() {
 		d.Close()
@@ -50,7 +52,9 @@ func open(t *testing.T, url string) *stack {
 }
 
 // Execute is Dispatcher.Execute for a caller that releases the record at once.
-func (s *stack) Execute(ctx context.Context, request jobs.Request, requestID string, wait time.Duration) (jobs.Record, error) {
+func (s *stack) Execute(
+	ctx context.Context, request jobs.Request, requestID string, wait time.Duration,
+) (jobs.Record, error) {
 	record, release, err := s.Dispatcher.Execute(ctx, request, requestID, wait, func() {})
 	release()
 	return record, err
@@ -78,7 +82,7 @@ func (s *stack) alive(t *testing.T) {
 	}
 }
 
-// work starts a worker that fences each job with a wall limit and ends it with the outcome of run.
+// work starts a worker that claims the start of each job with a wall limit and ends it with the outcome of run.
 func (s *stack) work(t *testing.T, wall time.Duration, run func(job jobs.Job) jobs.Outcome) {
 	t.Helper()
 	s.alive(t)
@@ -146,7 +150,8 @@ func TestExecuteGivesTheResult(t *testing.T) {
 		start := time.Now()
 		record, err := s.execute(t, strconv.Itoa(i), 10*time.Second)
 		took = append(took, time.Since(start))
-		if err != nil || record.State != jobs.StateSucceeded || string(record.Outcome.Result) != strconv.Quote(strconv.Itoa(i)) {
+		if err != nil || record.State != jobs.StateSucceeded ||
+			string(record.Outcome.Result) != strconv.Quote(strconv.Itoa(i)) {
 			t.Fatalf("got %+v, %v", record, err)
 		}
 	}
@@ -197,13 +202,16 @@ func TestExecuteWaitsForADeadlineThatIsNear(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		wall, wait  time.Duration
-		ends        time.Duration // after the fence
+		ends        time.Duration // after the start claim
 		least, most time.Duration
 		state       jobs.State
 	}{
-		{name: "near", wall: 1200 * time.Millisecond, ends: 1250 * time.Millisecond, wait: 500 * time.Millisecond, least: 1250 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateFailed},
-		{name: "far", wall: 3 * time.Second, ends: 2 * time.Second, wait: 500 * time.Millisecond, least: 500 * time.Millisecond, most: 1000 * time.Millisecond, state: jobs.StateRunning},
-		{name: "overdue", wall: 700 * time.Millisecond, ends: 3 * time.Second, wait: 500 * time.Millisecond, least: 1100 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateRunning},
+		{name: "near", wall: 1200 * time.Millisecond, ends: 1250 * time.Millisecond, wait: 500 * time.Millisecond,
+			least: 1250 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateFailed},
+		{name: "far", wall: 3 * time.Second, ends: 2 * time.Second, wait: 500 * time.Millisecond,
+			least: 500 * time.Millisecond, most: 1000 * time.Millisecond, state: jobs.StateRunning},
+		{name: "overdue", wall: 700 * time.Millisecond, ends: 3 * time.Second, wait: 500 * time.Millisecond,
+			least: 1100 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateRunning},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t, redistest.Start(t))
@@ -322,7 +330,8 @@ func TestSubmitAndGet(t *testing.T) {
 	})
 	// The other replica gets no message; it finds the end by its periodic check.
 	for _, replica := range []*stack{s, other} {
-		if record, err := replica.Get(t.Context(), id, 10*time.Second); err != nil || record.State != jobs.StateSucceeded {
+		if record, err := replica.Get(t.Context(), id, 10*time.Second); err != nil ||
+			record.State != jobs.StateSucceeded {
 			t.Errorf("got %+v, %v", record, err)
 		}
 	}

@@ -69,7 +69,8 @@ func (d *Dispatcher) await(
 			}
 			withdrawn, next := d.checkWorkers(waiting, id, start)
 			if withdrawn {
-				return jobs.Record{ID: id}, func() {}, jobs.Unavailable("no worker is there to run the job; it was withdrawn", nil)
+				return jobs.Record{ID: id}, func() {}, jobs.Unavailable(
+					"no worker is there to run the job; it was withdrawn", nil)
 			}
 			grace.Reset(next)
 		case <-ctx.Done():
@@ -87,7 +88,9 @@ func isAway(err error) bool {
 // readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its
 // wall deadline. It keeps a job that is still queued unless its start deadline has passed. With a slow Redis, all of it
 // takes at most patience.
-func (d *Dispatcher) readAtDeadline(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, func(), error) {
+func (d *Dispatcher) readAtDeadline(
+	ctx context.Context, id string, ended <-chan struct{},
+) (jobs.Record, func(), error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	record, release, err := d.readFinal(bounded, id, ended)
@@ -130,7 +133,9 @@ func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs
 
 // checkWorkers withdraws a job that was accepted at start if no worker has been alive for NoWorkerGrace since. It
 // reports whether it did, and after what time to check again.
-func (d *Dispatcher) checkWorkers(ctx context.Context, id string, start time.Time) (withdrawn bool, next time.Duration) {
+func (d *Dispatcher) checkWorkers(
+	ctx context.Context, id string, start time.Time,
+) (withdrawn bool, next time.Duration) {
 	grace := d.settings.NoWorkerGrace
 	seen := d.born.Add(time.Duration(d.workerSeen.Load()))
 	if seen.Before(start) {

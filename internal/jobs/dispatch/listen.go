@@ -49,7 +49,7 @@ func (d *Dispatcher) recheck(ctx context.Context) {
 	}
 	states, err := d.store.States(ctx, ids)
 	if err != nil {
-		d.logger.Warn("the jobs waited for cannot be looked up", "jobs", len(ids), "error", err)
+		d.logger.Warn("cannot check jobs with waiters", "jobs", len(ids), "error", err)
 		return
 	}
 	for _, id := range ids {

@@ -19,7 +19,8 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record,
 	case state == jobs.StateRunning:
 		return jobs.Record{ID: id, State: state}, func() {}, nil
 	case state != jobs.StateCancelled:
-		return jobs.Record{ID: id, State: state}, func() {}, jobs.Errorf(jobs.CodeAlreadyFinished, "the job has ended already: it %s", state)
+		err := jobs.Errorf(jobs.CodeAlreadyFinished, "the job has ended already: it %s", state)
+		return jobs.Record{ID: id, State: state}, func() {}, err
 	}
 	return d.read(ctx, id)
 }
@@ -40,7 +41,8 @@ func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page,
 func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, err error) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	failure := &jobs.Failure{Code: jobs.CodeCancelled, Message: "the client hung up before the job started; it was withdrawn"}
+	failure := &jobs.Failure{Code: jobs.CodeCancelled,
+		Message: "the client hung up before the job started; it was withdrawn"}
 	withdrawn, err = d.store.WithdrawUnshared(bounded, id, jobs.Outcome{Failure: failure})
 	if err != nil {
 		return false, jobs.Unavailable("the job could not be withdrawn", err)

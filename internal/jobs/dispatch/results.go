@@ -12,11 +12,13 @@ import (
 // resultBytes bounds the batch results held for one reader, in bytes, not counting the last one, which may be large.
 const resultBytes = 1 << 20
 
-// BatchResults calls tell with the results of a batch's lines in the order in which they ended, without the first
-// after ones. With follow it continues until all lines have ended. It calls tell with no results at the start, and
-// whenever no line has ended for idle. It returns nil at the end, an error of tell or ctx, or a *jobs.Error with
+// BatchResults calls deliver with the results of a batch's items in the order in which they ended, without the first
+// after ones. With follow it continues until all items have ended. It calls deliver with no results at the start, and
+// whenever no item has ended for idle. It returns nil at the end, an error of deliver or ctx, or a *jobs.Error with
 // CodeNotFound or CodeUnavailable.
-func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, follow bool, idle time.Duration, tell func([]jobs.ItemResult) error) error {
+func (d *Dispatcher) BatchResults(
+	ctx context.Context, id string, after int, follow bool, idle time.Duration, deliver func([]jobs.ItemResult) error,
+) error {
 	record, err := d.store.Batch(ctx, id)
 	if err == nil {
 		err = d.countOpen(ctx, &record) // which ends the lost ones
@@ -24,7 +26,7 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 	if err != nil {
 		return explain(ctx, "the batch could not be read", err)
 	}
-	if err := tell(nil); err != nil {
+	if err := deliver(nil); err != nil {
 		return err
 	}
 	notified, done := d.channel.Wait(store.BatchKey(id))
@@ -34,42 +36,46 @@ func (d *Dispatcher) BatchResults(ctx context.Context, id string, after int, fol
 			return err
 		}
 	}
-	for told := after; ; {
-		if told, err = d.tellEnded(ctx, record, told, tell); err != nil {
+	for delivered := after; ; {
+		if delivered, err = d.deliverEnded(ctx, record, delivered, deliver); err != nil {
 			return err
 		}
-		if !follow || told >= record.Counts.Total {
+		if !follow || delivered >= record.Counts.Total {
 			return nil
 		}
-		if err := d.awaitMore(ctx, notified, record.ID, told, idle, tell); err != nil {
+		if err := d.awaitMore(ctx, notified, record.ID, delivered, idle, deliver); err != nil {
 			return err
 		}
 	}
 }
 
-// tellEnded calls tell with the results of the lines that have ended after the first told ones, and returns the new
-// count.
-func (d *Dispatcher) tellEnded(ctx context.Context, record store.BatchRecord, told int, tell func([]jobs.ItemResult) error) (int, error) {
-	lines, err := d.store.BatchEnded(ctx, record.ID, told)
+// deliverEnded calls deliver with the results of the items that have ended after the first delivered ones, and returns
+// the new count.
+func (d *Dispatcher) deliverEnded(
+	ctx context.Context, record store.BatchRecord, delivered int, deliver func([]jobs.ItemResult) error,
+) (int, error) {
+	indexes, err := d.store.BatchEnded(ctx, record.ID, delivered)
 	if err != nil {
-		return told, explain(ctx, "the batch could not be read", err)
+		return delivered, explain(ctx, "the batch could not be read", err)
 	}
-	for len(lines) > 0 {
-		n, err := d.tellNext(ctx, record, lines, tell)
-		lines, told = lines[n:], told+n
+	for len(indexes) > 0 {
+		n, err := d.deliverNext(ctx, record, indexes, deliver)
+		indexes, delivered = indexes[n:], delivered+n
 		if err != nil {
-			return told, err
+			return delivered, err
 		}
 	}
-	return told, nil
+	return delivered, nil
 }
 
-// tellNext calls tell with the results of the first lines and returns their number.
-func (d *Dispatcher) tellNext(ctx context.Context, record store.BatchRecord, lines []int, tell func([]jobs.ItemResult) error) (int, error) {
-	results, release, err := d.results(ctx, record, lines)
+// deliverNext calls deliver with the results of the first items and returns their number.
+func (d *Dispatcher) deliverNext(
+	ctx context.Context, record store.BatchRecord, indexes []int, deliver func([]jobs.ItemResult) error,
+) (int, error) {
+	results, release, err := d.results(ctx, record, indexes)
 	defer release()
 	if len(results) > 0 {
-		if err := tell(results); err != nil {
+		if err := deliver(results); err != nil {
 			return 0, err
 		}
 	}
@@ -79,11 +85,15 @@ func (d *Dispatcher) tellNext(ctx context.Context, record store.BatchRecord, lin
 	return len(results), nil
 }
 
-// awaitMore waits until more than told lines have ended. Every idle it ends lost lines and calls tell with no results.
-func (d *Dispatcher) awaitMore(ctx context.Context, notified <-chan struct{}, id string, told int, idle time.Duration, tell func([]jobs.ItemResult) error) error {
+// awaitMore waits until more than delivered items have ended. Every idle it ends lost items and calls deliver with no
+// results.
+func (d *Dispatcher) awaitMore(
+	ctx context.Context, notified <-chan struct{}, id string, delivered int, idle time.Duration,
+	deliver func([]jobs.ItemResult) error,
+) error {
 	for {
 		waiting, cancel := context.WithTimeout(ctx, idle)
-		err := d.awaitEnded(waiting, notified, id, told+1)
+		err := d.awaitEnded(waiting, notified, id, delivered+1)
 		late := waiting.Err() != nil
 		cancel()
 		switch {
@@ -94,7 +104,7 @@ func (d *Dispatcher) awaitMore(ctx context.Context, notified <-chan struct{}, id
 		case !late:
 			return err
 		}
-		// Without this, lost lines would never end if no other client reads the batch.
+		// Without this, lost items would never end if no other client reads the batch.
 		record, err := d.store.Batch(ctx, id)
 		if err == nil {
 			err = d.countOpen(ctx, &record)
@@ -102,19 +112,21 @@ func (d *Dispatcher) awaitMore(ctx context.Context, notified <-chan struct{}, id
 		if err != nil {
 			return explain(ctx, "the batch could not be read", err)
 		}
-		if err := tell(nil); err != nil {
+		if err := deliver(nil); err != nil {
 			return err
 		}
 	}
 }
 
-// results reads the results of the first lines: at least one, and at most resultBytes plus the last one, unless it
+// results reads the results of the first items: at least one, and at most resultBytes plus the last one, unless it
 // also returns an error. Only the last one may be large; release frees its memory.
-func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines []int) (results []jobs.ItemResult, release func(), err error) {
+func (d *Dispatcher) results(
+	ctx context.Context, batch store.BatchRecord, indexes []int,
+) (results []jobs.ItemResult, release func(), err error) {
 	release = func() {}
-	for held := 0; len(results) < len(lines) && held < resultBytes; {
+	for held := 0; len(results) < len(indexes) && held < resultBytes; {
 		var result jobs.ItemResult
-		if result, release, err = d.result(ctx, batch, lines[len(results)]); err != nil {
+		if result, release, err = d.result(ctx, batch, indexes[len(results)]); err != nil {
 			return results, release, err
 		}
 		results = append(results, result)
@@ -128,18 +140,20 @@ func (d *Dispatcher) results(ctx context.Context, batch store.BatchRecord, lines
 	return results, release, nil
 }
 
-func (d *Dispatcher) result(ctx context.Context, batch store.BatchRecord, line int) (jobs.ItemResult, func(), error) {
-	result := jobs.ItemResult{Index: line, Err: batch.Refused[line]}
+func (d *Dispatcher) result(
+	ctx context.Context, batch store.BatchRecord, index int,
+) (jobs.ItemResult, func(), error) {
+	result := jobs.ItemResult{Index: index, Err: batch.Refused[index]}
 	if result.Err != nil {
 		return result, func() {}, nil
 	}
-	record, release, err := d.store.ReadBudgeted(ctx, batch.JobIDs[line], patience)
+	record, release, err := d.store.ReadBudgeted(ctx, batch.JobIDs[index], patience)
 	switch {
 	case jobs.CodeOf(err) == jobs.CodeNotFound:
 		// It was refused after the batch was read, or has expired.
 		bounded, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if result.Err, err = d.store.Refusal(bounded, jobs.BatchItem{BatchID: batch.ID, Index: line}); err != nil {
+		if result.Err, err = d.store.Refusal(bounded, jobs.BatchItem{BatchID: batch.ID, Index: index}); err != nil {
 			return result, release, err
 		}
 		if result.Err == nil {

@@ -120,7 +120,8 @@ func (s *Store) Put(ctx context.Context, jobID string, files []jobs.OutputFile, 
 	for i := range files {
 		file := &files[i]
 		file.Key = fmt.Sprintf("%010d.%s.%s.%d", expires, jobID, run, i)
-		if err := bucket.WriteAll(ctx, file.Key, file.Content, &blob.WriterOptions{ContentType: file.MediaType}); err != nil {
+		if err := bucket.WriteAll(ctx, file.Key, file.Content,
+			&blob.WriterOptions{ContentType: file.MediaType}); err != nil {
 			return fmt.Errorf("keep a file of job %s: %w", jobID, err)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// batchLimiter bounds the concurrent jobs of batches of one consumer, so that its other places are free for single
+// batchLimiter bounds the concurrent jobs of batches of one consumer, so that its other slots are free for single
 // jobs, however many and long the batches are. asynq has no such bound: at the limit, their queue is not polled.
 type batchLimiter struct {
 	limit   int64

@@ -5,8 +5,8 @@
 //   - An idle worker waits in Redis until there is work; see wake.go.
 //   - asynq's writes after a job do not fail with its cancelled context; see consumerClient.
 //   - Webhooks of ended jobs are delivered in the same way, in a separate queue, to the API; see webhooks.go.
-//   - A delivery is not a start. asynq may deliver a task twice (after a lost lease), so the receiver sets the job's
-//     fence before it runs anything, and delivery is repeated until the receiver returns no error.
+//   - A delivery is not a start. asynq may deliver a task twice (after a lost lease), so the receiver claims
+//     the job's start before it runs anything, and delivery is repeated until the receiver returns no error.
 package queue
 
 import (

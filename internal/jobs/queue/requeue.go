@@ -35,13 +35,13 @@ func (p *Producer) TaskStates(ctx context.Context, priorities map[string]jobs.Pr
 		replies[id] = pipeline.HGet(ctx, key(queueOf(priority), "t:"+id), "state")
 	}
 	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("look for %d tasks: %w", len(priorities), err)
+		return nil, fmt.Errorf("read the states of %d tasks: %w", len(priorities), err)
 	}
-	places := make(map[string]TaskState, len(replies))
+	states := make(map[string]TaskState, len(replies))
 	for id, reply := range replies {
-		places[id] = TaskState(reply.Val())
+		states[id] = TaskState(reply.Val())
 	}
-	return places, nil
+	return states, nil
 }
 
 // requeueScript moves a task back into its queue, whatever its state.
@@ -63,7 +63,7 @@ redis.call("HSET", KEYS[1], "state", "pending")
 return 1`)
 
 // Requeue makes the task of a lost job the next one of its queue. Should the worker that had it still be alive, the
-// job's fence lets only one of the two workers start it.
+// job's start claim lets only one of the two workers start it.
 func (p *Producer) Requeue(ctx context.Context, id string, priority jobs.Priority) error {
 	if err := p.requeue(ctx, queueOf(priority), id); err != nil {
 		return fmt.Errorf("requeue job %s: %w", id, err)

@@ -28,7 +28,7 @@ import (
 //   - Tokens outlive their tasks when busy workers find the next task by themselves. They are popped later without
 //     effect, at most maxTokens of them.
 //   - Jobs of batches have a separate list, on which a worker that may run no more of them does not wait: otherwise it
-//     would pop a token without using it while another worker, which has room, sleeps.
+//     would pop a token without using it while another worker, which could run the job, sleeps.
 //   - A token is lost with a worker that dies between the pop and the poll. Its task then waits until any worker polls
 //     without a token: wakePoll at most.
 //
@@ -111,7 +111,7 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 		if c.skipped = c.batches.full(); c.skipped {
 			reply := redis.NewCmd(ctx)
 			reply.SetErr(redis.Nil) // as if the queue were empty
-			c.looked(redis.Nil)
+			c.polled(redis.Nil)
 			return reply
 		}
 	}
@@ -132,7 +132,7 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	err := reply.Err()
 	switch {
 	case isDequeue(keys):
-		c.looked(err)
+		c.polled(err)
 		if err == nil && keys[0] == key(batchQueue, "pending") {
 			c.batches.expect()
 		}
@@ -148,8 +148,8 @@ func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
 	}
 }
 
-// looked reacts to a poll of one queue. asynq polls the queues one after the other, each once, until it finds a task.
-func (c *consumerClient) looked(err error) {
+// polled reacts to a poll of one queue. asynq polls the queues one after the other, each once, until it finds a task.
+func (c *consumerClient) polled(err error) {
 	switch {
 	case redis.HasErrorPrefix(err, "NOSCRIPT"): // asynq repeats the same poll
 	case errors.Is(err, redis.Nil):

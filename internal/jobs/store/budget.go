@@ -60,8 +60,9 @@ func (s *Store) ReadBudgeted(
 			return record, release, err
 		}
 		return record, release, &jobs.Error{
-			Code: jobs.CodeUnavailable, Message: "too many large results are being read at once; read this one a little later",
-			Cause: membudget.ErrExhausted,
+			Code:    jobs.CodeUnavailable,
+			Message: "too many large results are being read at once; read this one a little later",
+			Cause:   membudget.ErrExhausted,
 		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))

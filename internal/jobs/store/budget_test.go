@@ -14,8 +14,8 @@ import (
 	"cellblock/internal/membudget"
 )
 
-// withBudget returns a store with a budget for a megabyte of large records, and a function that creates a job which ended with a
-// result of the given size in bytes.
+// withBudget returns a store with a budget for a megabyte of large records, and a function that creates a job which
+// ended with a result of the given size in bytes.
 func withBudget(t *testing.T, bytes int) (*store.Store, *membudget.Budget, func() string) {
 	t.Helper()
 	s, _ := open(t)
@@ -23,7 +23,8 @@ func withBudget(t *testing.T, bytes int) (*store.Store, *membudget.Budget, func(
 	s = s.WithBudget(budget)
 	return s, budget, func() string {
 		id := create(t, s).ID
-		if _, err := s.End(t.Context(), id, jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", bytes) + `"`), Stdout: "out"}); err != nil {
+		if _, err := s.End(t.Context(), id,
+			jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", bytes) + `"`), Stdout: "out"}); err != nil {
 			t.Fatal(err)
 		}
 		return id
@@ -35,11 +36,13 @@ func TestLargeRecordsAreBounded(t *testing.T) {
 	s, budget, ended := withBudget(t, 600<<10)
 	id := ended()
 	first, releaseFirst, err := s.ReadBudgeted(t.Context(), id, time.Second)
-	if err != nil || first.OutcomeBytes < store.LargeRecord || len(first.Outcome.Result) != 600<<10+2 || first.Outcome.Stdout != "out" || budget.Idle() {
+	if err != nil || first.OutcomeBytes < store.LargeRecord || len(first.Outcome.Result) != 600<<10+2 ||
+		first.Outcome.Stdout != "out" || budget.Idle() {
 		t.Fatalf("got %v, %d bytes, idle %v", err, first.OutcomeBytes, budget.Idle())
 	}
 	var told *jobs.Error
-	if second, _, err := s.ReadBudgeted(t.Context(), id, time.Second); !errors.As(err, &told) || told.Code != jobs.CodeUnavailable || second.Outcome != nil {
+	if second, _, err := s.ReadBudgeted(t.Context(), id, time.Second); !errors.As(err, &told) ||
+		told.Code != jobs.CodeUnavailable || second.Outcome != nil {
 		t.Errorf("without memory: %v", err)
 	}
 	time.AfterFunc(50*time.Millisecond, releaseFirst)
@@ -79,7 +82,8 @@ func TestSmallRecordsTakeNoMemory(t *testing.T) {
 	id := ended()
 	record, _, err := s.ReadBudgeted(t.Context(), id, time.Second)
 	whole, getErr := s.Get(t.Context(), id)
-	if err != nil || getErr != nil || record.OutcomeBytes >= store.LargeRecord || string(record.Outcome.Result) != string(whole.Outcome.Result) || record.FinishedAt != whole.FinishedAt {
+	if err != nil || getErr != nil || record.OutcomeBytes >= store.LargeRecord ||
+		string(record.Outcome.Result) != string(whole.Outcome.Result) || record.FinishedAt != whole.FinishedAt {
 		t.Errorf("got %+v, %v; want %+v, %v", record, err, whole, getErr)
 	}
 	queued, _, err := s.ReadBudgeted(t.Context(), create(t, s).ID, time.Second)
@@ -103,7 +107,8 @@ func TestADescriptionTakesNoMemory(t *testing.T) {
 	files := []jobs.OutputFile{{Name: "d/ä.csv", Size: 3, MediaType: "text/csv", SHA256: "aa", Key: "k"}}
 	large := strings.Repeat("x", 1<<20)
 	id := create(t, s).ID
-	if _, err := s.End(t.Context(), id, jobs.Outcome{Result: jsontext.Value(`"` + large + `"`), Stdout: large, Files: files}); err != nil {
+	if _, err := s.End(t.Context(), id,
+		jobs.Outcome{Result: jsontext.Value(`"` + large + `"`), Stdout: large, Files: files}); err != nil {
 		t.Fatal(err)
 	}
 	record, err := s.Describe(t.Context(), id, time.Second)

@@ -33,8 +33,8 @@ import (
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + `
 local job = redis.call("HMGET", KEYS[1],
-	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by", "shared",
-	"ttl")
+	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
+	"shared", "ttl")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then

@@ -22,12 +22,12 @@ func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
 		return stands
 	}
 	queued, running := create(t, s), create(t, s)
-	fence(t, s, running.ID, "a")
+	claimStart(t, s, running.ID, "a")
 	if !withdraw(queued.ID) || get(t, s, queued.ID).State != jobs.StateCancelled {
 		t.Error("a queued job was not withdrawn")
 	}
-	if holder := fence(t, s, queued.ID, "a"); !holder.Ended || holder.Token != "" {
-		t.Errorf("a withdrawn job can be started: %+v", holder)
+	if claim := claimStart(t, s, queued.ID, "a"); !claim.Ended || claim.Token != "" {
+		t.Errorf("a withdrawn job can be started: %+v", claim)
 	}
 	if withdraw(running.ID) || get(t, s, running.ID).State != jobs.StateRunning {
 		t.Error("a running job was withdrawn")
@@ -120,7 +120,7 @@ func TestTheFirstEndStands(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
-	fence(t, s, job.ID, "a")
+	claimStart(t, s, job.ID, "a")
 	first := failed(jobs.CodeTimeout)
 	if !end(t, s, job.ID, first) {
 		t.Fatal("the first end does not stand")
@@ -137,7 +137,7 @@ func TestTheFirstEndStands(t *testing.T) {
 		!after.FinishedAt.Equal(before.FinishedAt) {
 		t.Errorf("got %+v", after)
 	}
-	if holder := fence(t, s, job.ID, "b"); !holder.Ended || holder.Token != "a" {
-		t.Errorf("an ended job can be fenced: %+v", holder)
+	if claim := claimStart(t, s, job.ID, "b"); !claim.Ended || claim.Token != "a" {
+		t.Errorf("an ended job can be started: %+v", claim)
 	}
 }

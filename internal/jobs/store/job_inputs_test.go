@@ -27,8 +27,10 @@ func TestInputs(t *testing.T) {
 		"none": nil,
 		"all": {
 			Args: jsontext.Value(`{"a":3.0}`), Stdin: "é\n\x00", Env: map[string]string{"A": "b\nc"},
-			Files:  []jobs.File{{Path: "a\nb", Content: binary}, {Path: "empty", Content: []byte{}}, {Path: "c", Content: []byte("\n")}},
-			Limits: jobs.RequestedLimits{Wall: 1500 * time.Microsecond, CPU: time.Second, MemoryBytes: 1, Processes: 2, OutputBytes: 3},
+			Files: []jobs.File{{Path: "a\nb", Content: binary}, {Path: "empty", Content: []byte{}},
+				{Path: "c", Content: []byte("\n")}},
+			Limits: jobs.RequestedLimits{Wall: 1500 * time.Microsecond, CPU: time.Second, MemoryBytes: 1, Processes: 2,
+				OutputBytes: 3},
 		},
 		"limits only": {Limits: jobs.RequestedLimits{Wall: time.Second}},
 	} {
@@ -64,7 +66,8 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	client := redistest.Client(t, far.FarURL()+"?read_timeout=500ms&write_timeout=500ms")
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
 	far.Disturb(t, "bandwidth", `"rate": 2000`)
-	job := jobs.Job{ID: jobs.NewID(), Script: "x", Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}}}
+	job := jobs.Job{ID: jobs.NewID(), Script: "x",
+		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}}}
 	if created, err := s.Accept(t.Context(), job, 0); err != nil || !created {
 		t.Fatalf("got %v, %v", created, err)
 	}
@@ -77,7 +80,8 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	if _, err := s.End(t.Context(), job.ID, succeeded(`"`+strings.Repeat("x", 2<<20)+`"`)); err != nil {
 		t.Fatal(err)
 	}
-	if record, _, err := s.ReadBudgeted(t.Context(), job.ID, 500*time.Millisecond); err != nil || len(record.Outcome.Result) < 2<<20 {
+	if record, _, err := s.ReadBudgeted(t.Context(), job.ID, 500*time.Millisecond); err != nil ||
+		len(record.Outcome.Result) < 2<<20 {
 		t.Fatal(err)
 	}
 }

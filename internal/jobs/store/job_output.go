@@ -37,8 +37,8 @@ redis.call("PEXPIRE", KEYS[1], ARGV[1])
 publish(redis.call("HGET", KEYS[2], "watched"), KEYS[1])
 return 1`)
 
-// AppendOutput adds output to a job's stream, notifies the watching replicas, and keeps the stream for ttl. If a reply was
-// lost, a chunk may be there twice.
+// AppendOutput adds output to a job's stream, notifies the watching replicas, and keeps the stream for ttl. If a reply
+// was lost, a chunk may be there twice.
 func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.OutputChunk, ttl time.Duration) error {
 	args := []any{ttl.Milliseconds(), maxEntries}
 	for _, chunk := range chunks {

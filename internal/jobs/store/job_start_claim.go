@@ -34,8 +34,8 @@ type StartClaim struct {
 //	ARGV[1]  token of the delivery
 //	ARGV[2]  owner of the worker
 //	ARGV[3]  wall limit in microseconds
-//	returns  nil if there is no such job, else: the resulting state ("expired" if the start deadline has passed), token,
-//	         owner, created_at, started_at, watched
+//	returns  nil if there is no such job, else: the resulting state ("expired" if the start deadline has passed),
+//	         token, owner, created_at, started_at, watched
 var claimStartScript = redis.NewScript(lateFunction + channelsFunctions + `
 local state = redis.call("HGET", KEYS[1], "state")
 if not state then

@@ -21,8 +21,8 @@ import (
 //	ARGV[1]  owner of the worker
 //	ARGV[2]  size in bytes from which inputs are not returned
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
-//	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook URL,
-//	         size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline
+//	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
+//	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline
 var takeScript = redis.NewScript(lateFunction + `
 local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by",
 	"created_at", "inputs", "webhook", "limits", "ttl")
@@ -62,7 +62,8 @@ func (s *Store) Take(
 ) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner, LargeRecord).StringSlice()
+	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner,
+		LargeRecord).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}

@@ -17,7 +17,7 @@ func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreDropped(t *testing.T) {
 		}
 	}
 	waiting, overdue, running, never := create(t, s, late), create(t, s, late), create(t, s, late), create(t, s)
-	fence(t, s, running.ID, "a")
+	claimStart(t, s, running.ID, "a")
 	passed(overdue.ID)
 	passed(running.ID)
 	for _, c := range []struct {

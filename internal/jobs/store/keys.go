@@ -58,7 +58,8 @@ const (
 
 // The workers. Each is named by its owner, a name that is unique to the process.
 const (
-	// workersKey is a sorted set of the workers, scored by when the heartbeat of each expires (milliseconds since 1970).
+	// workersKey is a sorted set of the workers, scored by when the heartbeat of each expires (milliseconds since
+	// 1970).
 	workersKey = "cellblock:workers"
 	// heldKey is a hash of the jobs that each worker holds: ids separated by spaces.
 	heldKey = "{" + workersKey + "}:held"

@@ -37,13 +37,13 @@ func create(t *testing.T, s *store.Store, change ...func(*jobs.Job)) jobs.Job {
 	return job
 }
 
-func fence(t *testing.T, s *store.Store, id, token string) store.StartClaim {
+func claimStart(t *testing.T, s *store.Store, id, token string) store.StartClaim {
 	t.Helper()
-	holder, err := s.ClaimStart(t.Context(), id, token, "worker of "+token, 15*time.Second)
+	claim, err := s.ClaimStart(t.Context(), id, token, "worker of "+token, 15*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return holder
+	return claim
 }
 
 func end(t *testing.T, s *store.Store, id string, outcome jobs.Outcome) bool {
@@ -90,13 +90,13 @@ func TestAJobsWay(t *testing.T) {
 		!queued.StartedAt.IsZero() || !queued.FinishedAt.IsZero() || queued.Outcome != nil {
 		t.Fatalf("queued: %+v", queued)
 	}
-	holder := fence(t, s, job.ID, "a")
-	if holder.Token != "a" || holder.Owner != "worker of a" || holder.Ended ||
-		!holder.CreatedAt.Equal(queued.CreatedAt) {
-		t.Fatalf("got %+v", holder)
+	claim := claimStart(t, s, job.ID, "a")
+	if claim.Token != "a" || claim.Owner != "worker of a" || claim.Ended ||
+		!claim.CreatedAt.Equal(queued.CreatedAt) {
+		t.Fatalf("got %+v", claim)
 	}
 	running := get(t, s, job.ID)
-	if running.State != jobs.StateRunning || !running.StartedAt.Equal(holder.StartedAt) ||
+	if running.State != jobs.StateRunning || !running.StartedAt.Equal(claim.StartedAt) ||
 		running.StartedAt.Before(running.CreatedAt) {
 		t.Fatalf("running: %+v", running)
 	}
@@ -122,15 +122,15 @@ func TestTheFirstFenceStands(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
-	first := fence(t, s, job.ID, "a")
-	if other := fence(t, s, job.ID, "b"); other != first {
+	first := claimStart(t, s, job.ID, "a")
+	if other := claimStart(t, s, job.ID, "b"); other != first {
 		t.Errorf("the second token got %+v", other)
 	}
-	if again := fence(t, s, job.ID, "a"); again != first {
+	if again := claimStart(t, s, job.ID, "a"); again != first {
 		t.Errorf("the first token, sent again, got %+v", again)
 	}
-	if holder, err := s.ReadStartClaim(t.Context(), job.ID); err != nil || holder != first {
-		t.Errorf("got %+v, %v", holder, err)
+	if claim, err := s.ReadStartClaim(t.Context(), job.ID); err != nil || claim != first {
+		t.Errorf("got %+v, %v", claim, err)
 	}
 }
 
@@ -143,8 +143,8 @@ func TestFenceIsOneOfMany(t *testing.T) {
 	for range deliveries {
 		go func() {
 			token := uuid.NewString()
-			holder, err := s.ClaimStart(context.WithoutCancel(t.Context()), job.ID, token, "w", time.Second)
-			won <- err == nil && holder.Token == token
+			claim, err := s.ClaimStart(context.WithoutCancel(t.Context()), job.ID, token, "w", time.Second)
+			won <- err == nil && claim.Token == token
 		}()
 	}
 	winners := 0
@@ -169,10 +169,10 @@ func TestUnknownJobs(t *testing.T) {
 		t.Errorf("Load: %v", err)
 	}
 	if _, err := s.ReadStartClaim(t.Context(), id); !isNotFound(err) {
-		t.Errorf("Holder: %v", err)
+		t.Errorf("ReadStartClaim: %v", err)
 	}
 	if _, err := s.ClaimStart(t.Context(), id, "a", "w", time.Second); !isNotFound(err) {
-		t.Errorf("Fence: %v", err)
+		t.Errorf("ClaimStart: %v", err)
 	}
 	if _, running, err := s.Remaining(t.Context(), id); running || err != nil {
 		t.Errorf("Remaining: %v, %v", running, err)
@@ -199,7 +199,7 @@ func TestStatesOfMany(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	queued, running, ended := create(t, s), create(t, s), create(t, s)
-	fence(t, s, running.ID, "a")
+	claimStart(t, s, running.ID, "a")
 	end(t, s, ended.ID, succeeded("1"))
 	got, err := s.States(t.Context(), []string{queued.ID, jobs.NewID(), running.ID, ended.ID})
 	if err != nil || len(got) != 3 || got[queued.ID] != jobs.StateQueued || got[running.ID] != jobs.StateRunning ||
@@ -218,7 +218,7 @@ func TestRemaining(t *testing.T) {
 	if _, running, err := s.Remaining(t.Context(), job.ID); running || err != nil {
 		t.Errorf("queued: %v, %v", running, err)
 	}
-	fence(t, s, job.ID, "a")
+	claimStart(t, s, job.ID, "a")
 	left, running, err := s.Remaining(t.Context(), job.ID)
 	if !running || err != nil || left > 15*time.Second || left < 12*time.Second {
 		t.Errorf("running: %s, %v, %v", left, running, err)
