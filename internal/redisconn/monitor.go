@@ -141,8 +141,8 @@ func (m *Monitor) wait(end func()) (done func()) {
 	}
 }
 
-// heard records that Redis answered.
-func (m *Monitor) heard() { m.answered.Store(m.clock.Load()) }
+// noteAnswer records that Redis answered.
+func (m *Monitor) noteAnswer() { m.answered.Store(m.clock.Load()) }
 
 // run advances the clock, pings, and ends waits, until ctx is done.
 func (m *Monitor) run(ctx context.Context) {
@@ -166,7 +166,7 @@ func (m *Monitor) run(ctx context.Context) {
 		}
 		if is := clock-m.answered.Load() >= int64(m.silenceLimit()); is != silent {
 			silent = is
-			slog.WarnContext(ctx, "Redis changed its state", "answers", !silent)
+			slog.WarnContext(ctx, "state of Redis changed", "answers", !silent)
 		}
 		m.endWaits(clock)
 	}

@@ -157,28 +157,28 @@ func TestAClosedConnectionIsReplaced(t *testing.T) {
 	}
 }
 
-// Messages arrive while a look at a slow Redis is in progress.
-func TestAMessageDoesNotWaitForALook(t *testing.T) {
+// Messages arrive while a poll of a slow Redis is in progress.
+func TestAMessageDoesNotWaitForAPoll(t *testing.T) {
 	t.Parallel()
 	client := redistest.Open(t)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	looking, heard, ended := make(chan struct{}, 1), make(chan string, 1), make(chan struct{})
+	polling, received, ended := make(chan struct{}, 1), make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
 		redisconn.Listen(ctx, client, "c",
-			time.Hour, func(payload string) { heard <- payload }, func(ctx context.Context) {
-				looking <- struct{}{}
+			time.Hour, func(payload string) { received <- payload }, func(ctx context.Context) {
+				polling <- struct{}{}
 				<-ctx.Done()
 			})
 	}()
-	<-looking // it is subscribed, and this look is in progress
+	<-polling // it is subscribed, and this poll is in progress
 	if err := client.Publish(t.Context(), "c", "x").Err(); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-heard:
+	case <-received:
 	case <-time.After(10 * time.Second):
-		t.Error("nothing is heard while a look goes on")
+		t.Error("no message during a poll")
 	}
 	stop()
 	<-ended

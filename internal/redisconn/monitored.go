@@ -44,7 +44,7 @@ func (h monitorHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		ctx, cancel := h.monitor.Guard(ctx)
 		defer cancel()
 		err := next(ctx, cmd)
-		if silent(ctx, err) {
+		if causedBySilence(ctx, err) {
 			cmd.SetErr(ErrSilent)
 			return ErrSilent
 		}
@@ -58,7 +58,7 @@ func (h monitorHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 		ctx, cancel := h.monitor.Guard(ctx)
 		defer cancel()
 		err := next(ctx, cmds)
-		if silent(ctx, err) {
+		if causedBySilence(ctx, err) {
 			for _, cmd := range cmds {
 				cmd.SetErr(ErrSilent)
 			}
@@ -68,8 +68,8 @@ func (h monitorHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-// silent reports whether the monitor caused err.
-func silent(ctx context.Context, err error) bool {
+// causedBySilence reports whether the monitor caused err.
+func causedBySilence(ctx context.Context, err error) bool {
 	return err != nil && (errors.Is(err, ErrSilent) || errors.Is(context.Cause(ctx), ErrSilent))
 }
 
@@ -78,10 +78,10 @@ func silent(ctx context.Context, err error) bool {
 type conn struct {
 	net.Conn
 
-	monitor    *Monitor
-	pings      bool
-	ended      atomic.Bool
-	unanswered atomic.Int64 // bytes written since the last read; part of the monitor's
+	monitor     *Monitor
+	pings       bool
+	interrupted atomic.Bool
+	unanswered  atomic.Int64 // bytes written since the last read; part of the monitor's
 }
 
 // Read implements net.Conn.
@@ -90,10 +90,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	done()
 	if n > 0 {
-		c.monitor.heard()
-		c.forgetUnanswered()
+		c.monitor.noteAnswer()
+		c.resetUnanswered()
 	}
-	return n, c.explain(err)
+	return n, c.silentOr(err)
 }
 
 // Write implements net.Conn. It writes in parts, because each part that leaves shows that Redis has
@@ -108,31 +108,31 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		c.unanswered.Add(int64(n))
 		c.monitor.unanswered.Add(int64(n))
 	}
-	return written, c.explain(err)
+	return written, c.silentOr(err)
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	c.forgetUnanswered()
+	c.resetUnanswered()
 	return c.Conn.Close()
 }
 
-func (c *conn) forgetUnanswered() { c.monitor.unanswered.Add(-c.unanswered.Swap(0)) }
+func (c *conn) resetUnanswered() { c.monitor.unanswered.Add(-c.unanswered.Swap(0)) }
 
 func (c *conn) wait() (done func()) {
 	if c.pings {
 		return func() {}
 	}
-	return c.monitor.wait(c.end)
+	return c.monitor.wait(c.interrupt)
 }
 
-func (c *conn) end() {
-	c.ended.Store(true)
+func (c *conn) interrupt() {
+	c.interrupted.Store(true)
 	_ = c.SetDeadline(time.Unix(1, 0)) // fails only on a closed connection
 }
 
-func (c *conn) explain(err error) error {
-	if err != nil && c.ended.Load() {
+func (c *conn) silentOr(err error) error {
+	if err != nil && c.interrupted.Load() {
 		return ErrSilent
 	}
 	return err

@@ -158,7 +158,7 @@ func TestExecuteGivesTheResult(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("a job that does nothing: median %s, 95%% %s", took[25], took[47])
 	if took[25] > recheckInterval/2 {
-		t.Error("the ends are not heard but looked up")
+		t.Error("the ends are polled, not notified")
 	}
 }
 

@@ -135,7 +135,7 @@ func (f failingRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// The end is heard, and the connection to read it is refused: the result still comes.
+// The end is notified, and the connection to read it is refused: the result still comes.
 func TestAnEndThatCannotBeReadIsReadLater(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
