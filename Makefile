@@ -55,6 +55,10 @@ build: ## Build bin/api, bin/worker and bin/cellblock
 .PHONY: test
 test: setup-test test-go test-escape test-python test-api ## Run every test of the service: Go with the race detector, Python, real Redis and nsjail
 
+.PHONY: test-short
+test-short: ## Run the Go tests that need no root, no Redis and no nsjail (seconds; results are cached)
+	go test -short ./internal/... ./client/... ./cmd/... ./api/... ./runner/... ./test/escape/mutants
+
 .PHONY: setup-test
 setup-test:
 	@scripts/setup --test

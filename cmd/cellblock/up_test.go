@@ -121,6 +121,9 @@ func programs(t *testing.T) string {
 
 func startUp(t *testing.T, dir, data string, env ...string) *up {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts redis-server")
+	}
 	u := &up{cmd: exec.Command(filepath.Join(dir, "cellblock"), "up"), lines: make(chan string, 1000)}
 	u.cmd.Env = append(os.Environ(), "API_ADDR=127.0.0.1:0", "METRICS_ADDR=", "REDIS_URL=", "CELLBLOCK_DATA="+data,
 		"GORACE=atexit_sleep_ms=0") // otherwise each process takes a second longer to exit

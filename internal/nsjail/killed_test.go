@@ -23,6 +23,7 @@ func TestKilledWorker(t *testing.T) {
 		beVictim(t, kind)
 		return
 	}
+	sandboxtest.NeedsNsjail(t)
 	for _, kind := range []string{KindCold, KindWarm} {
 		t.Run(kind, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledWorker$")

@@ -39,6 +39,7 @@ func openProvider(t *testing.T, kind string, change func(*Settings)) Provider {
 
 func openHost(t *testing.T, settings Settings) *host.Host {
 	t.Helper()
+	sandboxtest.NeedsNsjail(t)
 	h, err := Open(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)

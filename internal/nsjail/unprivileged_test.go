@@ -26,6 +26,7 @@ func TestUnprivileged(t *testing.T) {
 		inBothKinds(t, func(s *Settings) { s.Wall, s.MemoryMB = 3*time.Second, 300 }, testUnprivileged)
 		return
 	}
+	sandboxtest.NeedsNsjail(t)
 	// Not t.TempDir: its parents are closed to others.
 	dir, err := os.MkdirTemp("/tmp", "cellblock-nobody-") //nolint:usetesting // see above
 	if err != nil {

@@ -10,6 +10,17 @@ import (
 // other is a user other than root and the user who runs the tests.
 const other = 54321
 
+// changeOwner makes another user the owner of path, which needs root.
+func changeOwner(t *testing.T, path string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root")
+	}
+	if err := os.Chown(path, other, other); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A folder is accepted or refused by its owner, its type, and the write permissions on it and its parent.
 func TestMake(t *testing.T) {
 	t.Parallel()
@@ -29,41 +40,32 @@ func TestMake(t *testing.T) {
 		"its own":   {func(t *testing.T, _, path string) { t.Helper(); do(t, os.Mkdir(path, 0o755)) }, ""},
 		"another user's": {func(t *testing.T, _, path string) {
 			t.Helper()
-			do(t, os.Mkdir(path, 0o755), os.Chown(path, other, other))
+			do(t, os.Mkdir(path, 0o755))
+			changeOwner(t, path)
 		}, "belongs to user 54321"},
 		"others write into it": {
-			func(t *testing.T, _,
-				path string,
-			) {
+			func(t *testing.T, _, path string) {
 				t.Helper()
 				do(t, os.Mkdir(path, 0o755), os.Chmod(path, 0o777))
 			},
 			"other users may write into",
 		},
 		"the group writes into it": {
-			func(t *testing.T, _,
-				path string,
-			) {
+			func(t *testing.T, _, path string) {
 				t.Helper()
 				do(t, os.Mkdir(path, 0o755), os.Chmod(path, 0o775))
 			},
 			"other users may write into",
 		},
-		"a link": {func(t *testing.T, _,
-			path string,
-		) {
+		"a link": {func(t *testing.T, _, path string) {
 			t.Helper()
 			do(t, os.Symlink(t.TempDir(), path))
 		}, "is a symbolic link"},
-		"a link to nothing": {func(t *testing.T, _,
-			path string,
-		) {
+		"a link to nothing": {func(t *testing.T, _, path string) {
 			t.Helper()
 			do(t, os.Symlink("/nonexistent/x", path))
 		}, "x"},
-		"a file": {func(t *testing.T, _,
-			path string,
-		) {
+		"a file": {func(t *testing.T, _, path string) {
 			t.Helper()
 			do(t, os.WriteFile(path, nil, 0o600))
 		}, "not a directory"},
@@ -101,9 +103,7 @@ func TestMakeFollowsAnOwnLink(t *testing.T) {
 	if err := Make(path, 0o755); err != nil {
 		t.Error(err)
 	}
-	if err := os.Chown(filepath.Join(dir, "link"), other, other); err != nil { // changes the target's owner
-		t.Fatal(err)
-	}
+	changeOwner(t, filepath.Join(dir, "link")) // changes the target's owner
 	if err := Make(path, 0o755); err == nil {
 		t.Error("a link to another user's folder was taken")
 	}

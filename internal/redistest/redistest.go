@@ -34,9 +34,12 @@ func Start(t testing.TB) string {
 	return StartServer(t).URL()
 }
 
-// StartServer starts a server that ends with the test.
+// StartServer starts a server that ends with the test. With -short it skips the test.
 func StartServer(t testing.TB) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs redis-server")
+	}
 	// Not t.TempDir: its path can be too long for a socket.
 	dir, err := os.MkdirTemp("", "redistest") //nolint:usetesting // see above
 	if err != nil {

@@ -15,6 +15,9 @@ import (
 // s3Server returns the path of a real S3 server, which it builds if needed.
 func s3Server(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("builds a server")
+	}
 	path, err := exec.CommandContext(t.Context(), "go", "-C", "../../../tools/s3", "tool", "-n",
 		"github.com/versity/versitygw/cmd/versitygw").Output()
 	if err != nil {

@@ -67,6 +67,9 @@ except WebhookVerificationError:
 
 func receiverPython(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs the Python of scripts/setup --test")
+	}
 	python, err := filepath.Abs("../../../.cache/receiver/bin/python")
 	if err == nil {
 		_, err = os.Stat(python)
@@ -80,6 +83,9 @@ func receiverPython(t *testing.T) string {
 // TestGoOfTheDocs builds the code as a package of this module, which has the library, without adding a file to it.
 func TestGoOfTheDocs(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles a program")
+	}
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)

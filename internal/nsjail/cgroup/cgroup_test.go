@@ -80,8 +80,17 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// needsCgroups skips a test in the short mode, which may not write to cgroups.
+func needsCgroups(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs writable cgroups")
+	}
+}
+
 func open(t *testing.T) *Hierarchy {
 	t.Helper()
+	needsCgroups(t)
 	h, err := Open("cellblock-test-" + strconv.Itoa(os.Getpid()))
 	if err != nil {
 		t.Fatalf("this test needs writable cgroups: %v", err)
@@ -163,6 +172,7 @@ func TestKillEndsEverything(t *testing.T) {
 
 // A killed worker leaves groups; the next Open with its name removes them.
 func TestOpenRemovesOldGroups(t *testing.T) {
+	needsCgroups(t)
 	name := "cellblock-sweep-" + strconv.Itoa(os.Getpid())
 	first, err := Open(name)
 	if err != nil {
@@ -201,6 +211,7 @@ func TestOpenRemovesOldGroups(t *testing.T) {
 // Open reports a group that cannot be removed, as one with a process in uninterruptible sleep, and
 // the worker can create others beside it.
 func TestOpenReportsUnremovableGroups(t *testing.T) {
+	needsCgroups(t)
 	name := "cellblock-test-left-" + strconv.Itoa(os.Getpid())
 	first, err := Open(name)
 	if err != nil {

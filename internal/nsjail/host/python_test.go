@@ -45,6 +45,9 @@ func TestHiddenPythonIsRefused(t *testing.T) {
 // every sandbox.
 func TestRunDirOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("needs root")
+	}
 	s := defaultSettings(t)
 	s.RunDir = t.TempDir()
 	if err := os.Chown(s.RunDir, 65534, 65534); err != nil {

@@ -36,9 +36,18 @@ func Defaults[T any](t testing.TB) T {
 	return settings
 }
 
+// NeedsNsjail skips a test in the short mode, which has neither root nor nsjail.
+func NeedsNsjail(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root and nsjail")
+	}
+}
+
 // OpenHost opens a host with these settings and closes it at the end of the test.
 func OpenHost(t testing.TB, settings host.Settings) *host.Host {
 	t.Helper()
+	NeedsNsjail(t)
 	h, err := host.Open(t.Context(), settings, nil)
 	if err != nil {
 		t.Fatal(err)
