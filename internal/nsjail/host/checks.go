@@ -45,8 +45,8 @@ func CheckNsjail(ctx context.Context, settings Settings) Check {
 	if err := help.Run(); err != nil {
 		return Fail("nsjail", fmt.Sprintf("%s does not run: %v (make setup installs it)", settings.Nsjail, err))
 	}
-	python := exec.CommandContext(ctx, settings.Python, "-I", "-c", nsjailVersion) //nolint:gosec // the operator's
-	out, err := python.Output()
+	out, err := exec.CommandContext(ctx, settings.Python, //nolint:gosec // the operator's interpreter
+		"-I", "-c", nsjailVersion).Output()
 	if err != nil {
 		return OK("nsjail", settings.Nsjail+", of unknown version")
 	}

@@ -125,6 +125,18 @@ func (h *Host) NewGroup(prefix string, limits cgroup.Limits) (*cgroup.Group, err
 	return h.Cgroups.New(prefix+"-"+strconv.FormatUint(h.lastGroup.Add(1), 10), limits)
 }
 
+// AcquireJob returns a cgroup and a user id for a sandbox. The group is nil if cgroups are not in use. The caller must
+// remove the group and release the user id.
+func (h *Host) AcquireJob(limits cgroup.Limits) (group *cgroup.Group, uid int, err error) {
+	if uid, err = h.Slot.Acquire(); err != nil {
+		return nil, 0, err
+	}
+	if group, err = h.NewGroup("job", limits); err != nil {
+		h.Slot.Release(uid)
+	}
+	return group, uid, err
+}
+
 // writeFiles writes the runner to the directory from which nsjail mounts it, readable by every user id.
 func (h *Host) writeFiles(ctx context.Context) error {
 	if err := os.RemoveAll(h.Dir); err != nil {
@@ -164,9 +176,8 @@ const pythonBound = 30 * time.Second
 func (h *Host) compileRunner(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	compile := exec.CommandContext(ctx, h.Settings.Python, //nolint:gosec // the operator's interpreter
-		"-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", h.RunnerDir())
-	out, err := compile.CombinedOutput()
+	out, err := exec.CommandContext(ctx, h.Settings.Python, //nolint:gosec // the operator's interpreter
+		"-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", h.RunnerDir()).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("compile the runner: %w: %s", err, strings.TrimSpace(string(out)))
 	}

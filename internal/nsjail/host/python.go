@@ -66,8 +66,8 @@ print(json.dumps({"Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n f
 func queryInterpreter(ctx context.Context, python string, packages []string) (interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	args := append([]string{"-I", "-B", "-c", interpreterProgram}, packages...)
-	cmd := exec.CommandContext(ctx, python, args...) //nolint:gosec // the operator's interpreter
+	cmd := exec.CommandContext(ctx, python, //nolint:gosec // the operator's interpreter
+		append([]string{"-I", "-B", "-c", interpreterProgram}, packages...)...)
 	cmd.WaitDelay = pythonBound
 	out, err := cmd.Output()
 	if err != nil {

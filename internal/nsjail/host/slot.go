@@ -29,10 +29,10 @@ type Slot struct {
 	// Number is 0 for the first worker.
 	Number int
 	lock   *os.File
-	// SingleUID is true if the worker is not root and can map its own user id only.
+	// SingleUID is true if the worker is not root and can map its own user id only, UIDBase.
 	SingleUID bool
-	// UIDBase is the first of the worker's user ids outside.
-	UIDBase int
+	// UIDBase is the first of the UIDs user ids outside that the worker may map.
+	UIDBase, UIDs int
 
 	mu    sync.Mutex
 	next  int
@@ -52,10 +52,11 @@ func newSlot(dir string, uidBase int) (*Slot, error) {
 		}
 		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return &Slot{
-				Number: n, lock: lock, SingleUID: os.Geteuid() != 0,
-				UIDBase: uidBase + n*UIDsPerWorker, inUse: map[int]bool{},
-			}, nil
+			s := &Slot{Number: n, lock: lock, UIDBase: uidBase + n*UIDsPerWorker, UIDs: UIDsPerWorker, inUse: map[int]bool{}}
+			if own := os.Geteuid(); own != 0 {
+				s.SingleUID, s.UIDBase, s.UIDs = true, own, 1
+			}
+			return s, nil
 		}
 		_ = lock.Close()
 		if !errors.Is(err, unix.EWOULDBLOCK) {
@@ -84,7 +85,7 @@ var errNoUID = fmt.Errorf("all %d user ids of this worker are in use; "+
 // Acquire returns a user id that no live sandbox has, or errNoUID if there is none. The caller must pass it to Release.
 func (s *Slot) Acquire() (int, error) {
 	if s.SingleUID {
-		return os.Geteuid(), nil
+		return s.UIDBase, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,22 +102,6 @@ func (s *Slot) Acquire() (int, error) {
 	}
 }
 
-// FirstUID returns the first user id outside of a zygote.
-func (s *Slot) FirstUID() int {
-	if s.SingleUID {
-		return os.Geteuid()
-	}
-	return s.UIDBase
-}
-
-// UIDs returns the number of user ids of a zygote.
-func (s *Slot) UIDs() int {
-	if s.SingleUID {
-		return 1
-	}
-	return UIDsPerWorker
-}
-
 // InsideUID returns the user id that a fork has inside, for its id outside.
 func (s *Slot) InsideUID(id int) int {
 	if s.SingleUID {
@@ -130,13 +115,6 @@ func (s *Slot) Release(id int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.inUse, id)
-}
-
-// InUse returns the number of user ids that are acquired.
-func (s *Slot) InUse() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.inUse)
 }
 
 func (s *Slot) close() error { return s.lock.Close() }

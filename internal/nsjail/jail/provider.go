@@ -2,7 +2,6 @@ package jail
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -42,11 +41,7 @@ func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
 func (p *Provider) Acquire(ctx context.Context, _ string) (*sandbox.Sandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
-	id, err := p.host.Slot.Acquire()
-	if err != nil {
-		return nil, fmt.Errorf("start a sandbox: %w", err)
-	}
-	s, err := p.launch(ctx, id)
+	s, err := p.start(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start a sandbox: %w", err)
 	}
@@ -64,41 +59,31 @@ func (*Provider) Close() {}
 
 func (p *Provider) configPath() string { return filepath.Join(p.host.Dir, "nsjail.cfg") }
 
-// launch takes ownership of the id and releases it once the sandbox is gone or did not start.
-func (p *Provider) launch(ctx context.Context, id int) (_ *sandbox.Sandbox, err error) {
-	release, started := func() { p.host.Slot.Release(id) }, false
-	defer func() {
-		if !started {
-			release()
-		}
-	}()
+func (p *Provider) start(ctx context.Context) (*sandbox.Sandbox, error) {
 	limits := p.host.Limits
-	group, err := p.host.NewGroup("job", sandbox.GroupLimits(limits, overheadProcesses))
+	group, uid, err := p.host.AcquireJob(sandbox.GroupLimits(limits, overheadProcesses))
 	if err != nil {
 		return nil, err
 	}
-	inner, outer, err := sandbox.Connect(group, id)
-	if err != nil {
-		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
-	}
-	defer inner.Close()
-	processes, err := startProcesses(argv(launch{
-		Nsjail: p.host.Settings.Nsjail, ConfigFile: p.configPath(), Python: p.host.Settings.Python,
-		OutsideUID: id, Limits: limits, Cgroups: len(inner.Procs),
-	}), inner)
-	if err != nil {
-		outer.Close()
-		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
-	}
-	started = true
-	inner.Close() // so that EOF comes when the process exits
-	s := sandbox.New(sandbox.Config{
-		Limits: limits, Processes: processes, Ends: outer, Group: group, OverheadProcesses: overheadProcesses,
-		Release: release, StartTeardown: p.host.Teardowns.Start, Logger: p.logger,
+	var started *processes
+	s, err := sandbox.New(sandbox.Config{
+		Limits: limits, Group: group, UID: uid, Release: func() { p.host.Slot.Release(uid) },
+		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
+			var err error
+			started, err = startProcesses(argv(launch{
+				Nsjail: p.host.Settings.Nsjail, ConfigFile: p.configPath(), Python: p.host.Settings.Python,
+				OutsideUID: uid, Limits: limits, Cgroups: len(inner.Procs),
+			}), inner)
+			return started, err
+		},
+		OverheadProcesses: overheadProcesses, StartTeardown: p.host.Teardowns.Start, Logger: p.logger,
 	})
-	if err := s.AwaitReady(ctx, processes.awaitSupervisor); err != nil {
+	if err != nil {
+		return nil, err
+	}
+	if err := s.AwaitReady(ctx); err != nil {
 		s.Discard()
-		return nil, fmt.Errorf("%w; nsjail printed: %q", err, processes.nsjailOutput())
+		return nil, fmt.Errorf("%w; nsjail printed: %q", err, started.log.Text())
 	}
 	return s, nil
 }
@@ -136,7 +121,8 @@ func startProcesses(args []string, inner *sandbox.InnerEnds) (*processes, error)
 	return &processes{jail: jail, status: status, log: sandbox.Collect(log, MaxLogBytes, nil)}, nil
 }
 
-func (p *processes) awaitSupervisor(deadline time.Time) error {
+// AwaitStart implements sandbox.ProcessTree: it blocks until the supervisor is ready.
+func (p *processes) AwaitStart(deadline time.Time) error {
 	_ = p.status.SetReadDeadline(deadline)
 	pid, err := wire.ReadSupervisorReady(p.status)
 	if err != nil {
@@ -161,6 +147,3 @@ func (p *processes) Close() {
 	_ = p.status.Close()
 	p.log.Stop()
 }
-
-// nsjailOutput returns nsjail's own output. The processes must be closed.
-func (p *processes) nsjailOutput() string { return p.log.Text() }

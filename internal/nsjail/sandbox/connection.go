@@ -10,35 +10,35 @@ import (
 	"cellblock/internal/nsjail/wire"
 )
 
-// OuterEnds are the worker's ends of its connections to a sandbox.
-type OuterEnds struct {
+// outerEnds are the worker's ends of its connections to a sandbox.
+type outerEnds struct {
 	channel        *net.UnixConn
 	stdout, stderr *os.File
 }
 
-// InnerEnds are the sandbox's ends, and the cgroup.procs files through which it joins its cgroup.
+// InnerEnds are the sandbox's ends, and the cgroup.procs files through which it joins its cgroup. New closes them.
 type InnerEnds struct {
 	Channel, Stdout, Stderr *os.File
 	Procs                   []*os.File
 }
 
-// Connect opens the connections to a sandbox whose user id outside is id. group may be nil. The caller owns both ends:
-// it must close the inner ones once the processes of the sandbox have them, and the outer ones unless it calls New.
-func Connect(group *cgroup.Group, id int) (_ *InnerEnds, _ *OuterEnds, err error) {
-	inner, outer := &InnerEnds{}, &OuterEnds{}
+// connect opens the connections to a sandbox whose user id outside is uid. group may be nil. The caller must close both
+// ends.
+func connect(group *cgroup.Group, uid int) (_ *InnerEnds, _ *outerEnds, err error) {
+	inner, outer := &InnerEnds{}, &outerEnds{}
 	defer func() {
 		if err != nil {
-			inner.Close()
-			outer.Close()
+			inner.close()
+			outer.close()
 		}
 	}()
 	if outer.channel, inner.Channel, err = wire.Socketpair(unix.SOCK_STREAM, false); err != nil {
 		return nil, nil, err
 	}
-	if outer.stdout, inner.Stdout, err = pipe(id); err != nil {
+	if outer.stdout, inner.Stdout, err = pipe(uid); err != nil {
 		return nil, nil, err
 	}
-	if outer.stderr, inner.Stderr, err = pipe(id); err != nil {
+	if outer.stderr, inner.Stderr, err = pipe(uid); err != nil {
 		return nil, nil, err
 	}
 	inner.Procs, err = group.OpenProcs()
@@ -58,8 +58,8 @@ func pipe(id int) (outer, inner *os.File, err error) {
 	return outer, inner, nil
 }
 
-// Close closes what is open; it may be called more than once.
-func (e *InnerEnds) Close() {
+// close closes what is open.
+func (e *InnerEnds) close() {
 	closeFiles(e.Channel, e.Stdout, e.Stderr)
 	closeFiles(e.Procs...)
 }
@@ -69,8 +69,8 @@ func (e *InnerEnds) Files() []*os.File {
 	return append([]*os.File{e.Channel, e.Stdout, e.Stderr}, e.Procs...)
 }
 
-// Close closes what is open.
-func (e *OuterEnds) Close() {
+// close closes what is open.
+func (e *outerEnds) close() {
 	closeFiles(e.stdout, e.stderr)
 	if e.channel != nil {
 		_ = e.channel.Close()

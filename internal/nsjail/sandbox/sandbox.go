@@ -16,18 +16,19 @@ import (
 	"cellblock/internal/nsjail/wire"
 )
 
-// Config is what a Sandbox is made of. The Sandbox owns it.
+// Config is what a Sandbox is made of.
 type Config struct {
 	// Limits are the worker's; a request may lower them.
-	Limits    jobs.Limits
-	Processes ProcessTree
-	Ends      *OuterEnds
-	// Group is nil if cgroups are not in use.
+	Limits jobs.Limits
+	// Group is nil if cgroups are not in use. The Sandbox removes it.
 	Group *cgroup.Group
+	// UID is the user id outside. Release is called once no process has it.
+	UID     int
+	Release func()
+	// Start starts the processes with these ends. It must not keep them.
+	Start func(*InnerEnds) (ProcessTree, error)
 	// OverheadProcesses is the number of processes in the group that are not the script's.
 	OverheadProcesses int
-	// Release returns the sandbox's user id to the worker. It is called once the sandbox is dead.
-	Release func()
 	// StartTeardown runs a teardown after the verdict, perhaps in a goroutine.
 	StartTeardown func(teardown func())
 	Logger        *slog.Logger
@@ -48,18 +49,40 @@ type Sandbox struct {
 	discarded sync.Once
 }
 
-// New returns a Sandbox of processes that were just started.
-func New(c Config) *Sandbox {
+// ErrConnect is returned by New if this machine lacks descriptors or pipes for a sandbox.
+var ErrConnect = errors.New("cannot connect to a sandbox")
+
+// New opens the connections of a sandbox and starts its processes. It owns the group and the user id also if it returns
+// an error.
+func New(c Config) (*Sandbox, error) {
+	inner, outer, err := connect(c.Group, c.UID)
+	if err != nil {
+		return nil, c.abort(fmt.Errorf("%w: %w", ErrConnect, err))
+	}
+	defer inner.close() // so that EOF comes when the processes exit
+	processes, err := c.Start(inner)
+	if err != nil {
+		outer.close()
+		return nil, c.abort(err)
+	}
 	return &Sandbox{
-		limits: c.Limits, processes: c.Processes, channel: c.Ends.channel,
-		outputs: collectBoth(c.Ends.stdout, c.Ends.stderr, c.Limits.OutputBytes),
+		limits: c.Limits, processes: processes, channel: outer.channel,
+		outputs: collectBoth(outer.stdout, outer.stderr, c.Limits.OutputBytes),
 		group:   c.Group, overheadProcesses: c.OverheadProcesses,
 		release: c.Release, startTeardown: c.StartTeardown, logger: c.Logger,
-	}
+	}, nil
+}
+
+// abort releases what a sandbox that did not start owns, and returns err.
+func (c Config) abort(err error) error {
+	c.Release()
+	return errors.Join(err, c.Group.Remove(context.Background()))
 }
 
 // ProcessTree is the processes of a sandbox.
 type ProcessTree interface {
+	// AwaitStart blocks until the processes are known, or until the deadline.
+	AwaitStart(deadline time.Time) error
 	// Kill kills all of them. It may be called at any time and more than once.
 	Kill()
 	// Dead returns a channel that is closed when all of them are dead.
@@ -90,14 +113,13 @@ const (
 // at once and exits, unless the script is in C code; such a script is killed after this time.
 const flushBound = 100 * time.Millisecond
 
-// AwaitReady blocks until awaitStart, which is called with the deadline of ctx, returns, and then until the runner is
-// ready. ctx must have a deadline; the sandbox is killed when ctx is done. After an error, the caller must call
-// Discard.
-func (s *Sandbox) AwaitReady(ctx context.Context, awaitStart func(deadline time.Time) error) error {
+// AwaitReady blocks until the runner waits for its script. ctx must have a deadline; the sandbox is killed when ctx is
+// done. After an error, the caller must call Discard.
+func (s *Sandbox) AwaitReady(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
 	stop := context.AfterFunc(ctx, s.processes.Kill)
 	defer stop()
-	if err := awaitStart(deadline); err != nil {
+	if err := s.processes.AwaitStart(deadline); err != nil {
 		return err
 	}
 	_ = s.channel.SetReadDeadline(deadline)

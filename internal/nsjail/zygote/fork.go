@@ -105,8 +105,8 @@ func (f *fork) finish(failed error) {
 	})
 }
 
-// awaitStart blocks until the zygote reported the fork's processes or its failure.
-func (f *fork) awaitStart(deadline time.Time) error {
+// AwaitStart blocks until the zygote reported the fork's processes or its failure.
+func (f *fork) AwaitStart(deadline time.Time) error {
 	select {
 	case <-f.started:
 	case <-time.After(time.Until(deadline)):

@@ -233,7 +233,7 @@ func (p *pool) prepareNext(ctx context.Context) *readySandbox {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, errRetired): // the zygote was retired since awaitCurrent returned it
-		case errors.Is(err, errHost):
+		case errors.Is(err, errHost), errors.Is(err, sandbox.ErrConnect):
 			p.logger.Error("preparing a sandbox failed", "error", err, "again_in", pause)
 			pause = sleepBackoff(ctx, pause)
 		default:
@@ -305,32 +305,24 @@ func (p *pool) close() {
 func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	ctx, cancel := context.WithTimeout(ctx, forkBound)
 	defer cancel()
-	group, err := p.host.NewGroup("job", sandbox.GroupLimits(p.host.Limits, 0))
+	group, uid, err := p.host.AcquireJob(sandbox.GroupLimits(p.host.Limits, 0))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errHost, err)
 	}
-	id, err := p.host.Slot.Acquire()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", errHost, err), group.Remove(context.WithoutCancel(ctx)))
-	}
-	inner, outer, err := sandbox.Connect(group, id)
-	if err != nil {
-		p.host.Slot.Release(id)
-		return nil, errors.Join(fmt.Errorf("%w: %w", errHost, err), group.Remove(context.WithoutCancel(ctx)))
-	}
-	defer inner.Close()
-	f, err := z.fork(inner, p.host.Slot.InsideUID(id))
-	if err != nil {
-		outer.Close()
-		p.host.Slot.Release(id)
-		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
-	}
-	inner.Close() // the zygote has its own copies
-	s := sandbox.New(sandbox.Config{
-		Limits: p.host.Limits, Processes: f, Ends: outer, Group: group, Logger: p.logger,
-		StartTeardown: p.host.Teardowns.Start, Release: func() { p.host.Slot.Release(id) },
+	var f *fork
+	s, err := sandbox.New(sandbox.Config{
+		Limits: p.host.Limits, Group: group, UID: uid, Release: func() { p.host.Slot.Release(uid) },
+		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
+			var err error
+			f, err = z.fork(inner, p.host.Slot.InsideUID(uid))
+			return f, err
+		},
+		StartTeardown: p.host.Teardowns.Start, Logger: p.logger,
 	})
-	err = s.AwaitReady(ctx, f.awaitStart)
+	if err != nil {
+		return nil, err
+	}
+	err = s.AwaitReady(ctx)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// The zygote may hang, and the fork with it. Do not wait for the teardown: the caller continues with another
 		// zygote.

@@ -110,7 +110,7 @@ func (z *zygote) start(plan string) error {
 	}()
 	z.jail, err = jail.Start(argv(launch{
 		Nsjail: z.host.Settings.Nsjail, ConfigFile: configPath(z.host), Python: z.host.Settings.Python,
-		FirstUID: z.host.Slot.FirstUID(), UIDs: z.host.Slot.UIDs(), Plan: plan, Cgroups: len(procs),
+		FirstUID: z.host.Slot.UIDBase, UIDs: z.host.Slot.UIDs, Plan: plan, Cgroups: len(procs),
 	}), printing, printing, append([]*os.File{control}, procs...))
 	if err != nil {
 		_ = conn.Close()
