@@ -24,8 +24,8 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 			fleet: []RequestedLimits{small, server.Requestable()}, memory: 700 * mib,
 			wall: 15 * time.Second,
 		},
-		"ceilings are not known": {fleet: []RequestedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
-		"lower ones":             {fleet: []RequestedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
+		"maximum limits are not known": {fleet: []RequestedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
+		"lower ones":                   {fleet: []RequestedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
 		"asked within lower ones": {
 			asked: RequestedLimits{MemoryBytes: 300 * mib},
 			fleet: []RequestedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second,
@@ -76,25 +76,25 @@ func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
 	}
 }
 
-// A job that was accepted while no worker's ceilings were known gets those of its worker; the limits that its request
+// A job that was accepted while no worker's maximum limits were known gets those of its worker; the limits that its request
 // asked for stay.
 func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
 	t.Parallel()
-	ceilings := DefaultLimits().Requestable()
-	ceilings.Wall, ceilings.MemoryBytes = time.Second, 1024*mib
+	maxLimits := DefaultLimits().Requestable()
+	maxLimits.Wall, maxLimits.MemoryBytes = time.Second, 1024*mib
 	job := Job{Limits: DefaultLimits().Requestable()}
-	if got := job.LimitsAt(ceilings); got != job.Limits || got.Within(ceilings) {
+	if got := job.LimitsAt(maxLimits); got != job.Limits || got.Within(maxLimits) {
 		t.Errorf("decided ones: got %+v", got)
 	}
 	job.LimitsOpen = true
 	want := job.Limits
 	want.Wall = time.Second
-	if got := job.LimitsAt(ceilings); got != want || !got.Within(ceilings) {
+	if got := job.LimitsAt(maxLimits); got != want || !got.Within(maxLimits) {
 		t.Errorf("open ones: got %+v, want %+v", got, want)
 	}
 	job.Inputs = &Inputs{Limits: RequestedLimits{Wall: 2 * time.Second}}
 	job.Limits.Wall = 2 * time.Second
-	if got := job.LimitsAt(ceilings); got.Within(ceilings) {
+	if got := job.LimitsAt(maxLimits); got.Within(maxLimits) {
 		t.Errorf("what was asked for was lowered: %+v", got)
 	}
 }

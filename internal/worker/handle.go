@@ -20,7 +20,7 @@ var errStopping = errors.New("the worker is stopping")
 // Handle handles one delivery of a job. It returns nil if the queue may forget the job. It does not use the delivery's
 // own context; see Worker.runCtx.
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
-	_, release := w.held.add(w.runCtx, delivery.ID, nil)
+	_, release := w.inFlight.add(w.runCtx, delivery.ID, nil)
 	defer release()
 	job, ready, err := w.admit(delivery.ID)
 	if err != nil || !ready {
@@ -65,7 +65,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 // left to do for this delivery unless err says so.
 func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 	job, state, expired, err := w.Store.Take(w.storeCtx, id, w.owner, commandTimeout)
-	job.Limits = job.LimitsAt(w.Ceilings)
+	job.Limits = job.LimitsAt(w.MaxLimits)
 	damaged := errors.Is(err, store.ErrDamaged)
 	switch {
 	case jobs.CodeOf(err) == jobs.CodeNotFound:
@@ -81,18 +81,18 @@ func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 		return job, false, w.failDamaged(job, err)
 	case expired:
 		return job, false, w.expire(job)
-	case !job.Limits.Within(w.Ceilings):
+	case !job.Limits.Within(w.MaxLimits):
 		return job, false, w.requeue(job)
 	}
 	return job, true, nil
 }
 
-// requeue returns a job above this worker's ceilings to the queue, which delivers it again shortly, to any worker. The
+// requeue returns a job above this worker's maximum limits to the queue, which delivers it again shortly, to any worker. The
 // record never raises this worker's limits, and the limits of an accepted job are never lowered.
 func (w *Worker) requeue(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.storeCtx, commandTimeout)
 	defer cancel()
-	w.Logger.Info("requeued job above ceilings", "job_id", job.ID, "request_id", job.RequestID)
+	w.Logger.Info("requeued job above maximum limits", "job_id", job.ID, "request_id", job.RequestID)
 	if err := w.Store.Untake(ctx, job.ID, w.owner); err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 	w.Metrics.JobStarted()
 	inputs := job.Inputs
 	if job.Limits != (jobs.RequestedLimits{}) {
-		inputs = inputs.WithLimits(job.Limits.Below(w.Ceilings))
+		inputs = inputs.WithLimits(job.Limits.Below(w.MaxLimits))
 	}
 	outcome = sandbox.Run(ctx, job.Script, inputs)
 	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled {

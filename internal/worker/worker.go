@@ -106,9 +106,9 @@ type Config struct {
 	Settings Settings
 	// Wall is the sandboxes' wall limit, for jobs whose record has none.
 	Wall time.Duration
-	// Ceilings are the limits that sandboxes are made with. A job above one of them is left to
-	// another worker; 0 is no ceiling.
-	Ceilings jobs.RequestedLimits
+	// MaxLimits are the limits that sandboxes are made with. A job above one of them is left to another worker; 0 means
+	// no maximum.
+	MaxLimits jobs.RequestedLimits
 	// Client is for the queue. The caller owns it, and closes it after Run.
 	Client redis.UniversalClient
 	Store  *store.Store
@@ -158,8 +158,8 @@ type Worker struct {
 	cancelRuns   context.CancelFunc
 	storeCtx     context.Context //nolint:containedctx // likewise
 	cancelStores context.CancelFunc
-	// held are all deliveries, running those that are about to start or run.
-	held, running deliveries
+	// inFlight are all deliveries, running those that are about to start or run.
+	inFlight, running deliveries
 	// requeued counts the jobs that were left to other workers.
 	requeued atomic.Int64
 	// draining is set once the worker takes no more jobs.
@@ -249,7 +249,7 @@ func (w *Worker) runHeartbeat(ctx context.Context) {
 }
 
 func (w *Worker) sendHeartbeat(ctx context.Context) error {
-	err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.Ceilings, w.held.ids()...)
+	err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.MaxLimits, w.inFlight.ids()...)
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
 	}

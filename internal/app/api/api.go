@@ -89,7 +89,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	producer := queue.NewProducer(s.monitor.Client())
 	records := store.New(s.monitor.Client(), settings.Store).WithWebhooks(producer)
 	channel := notify.NewChannel()
-	settings.Dispatch.Limits = settings.Ceilings.Limits()
+	settings.Dispatch.Limits = settings.MaxLimits.Limits()
 	dispatcher := dispatch.New(records, producer, s.client, channel, s.monitor, settings.Dispatch, logger)
 	// Its listener would read from a closed client.
 	cleanups.AddFunc("dispatcher", cleanupBound, dispatcher.Close)
@@ -101,7 +101,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	config := httpapi.Config{
 		Settings: settings.HTTP,
 		SyncWait: settings.Dispatch.SyncWait,
-		Limits:   settings.Ceilings.Limits(),
+		Limits:   settings.MaxLimits.Limits(),
 		Files:    stored,
 		Live:     hub,
 		Batches:  dispatcher,

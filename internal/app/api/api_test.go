@@ -42,7 +42,7 @@ func start(t *testing.T, redisURL string, change func(*Settings)) *running {
 			SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond,
 			StartDeadline: time.Hour, QueueLimit: 1000,
 		},
-		Ceilings: jobs.MaxLimits{
+		MaxLimits: jobs.MaxLimits{
 			Wall: 15 * time.Second, CPU: 10 * time.Second, MemoryMB: 700, Processes: 64,
 			OutputKB: 1024,
 		},

@@ -21,7 +21,7 @@ type Settings struct {
 	Store       store.Settings     `embed:"" group:"Jobs"`
 	Files       files.Settings     `embed:"" group:"Jobs"`
 	Dispatch    dispatch.Settings  `embed:"" group:"Jobs"`
-	Ceilings    jobs.MaxLimits     `embed:"" group:"Limits"`
+	MaxLimits   jobs.MaxLimits     `embed:"" group:"Limits"`
 	Webhook     webhook.Settings   `embed:"" group:"Webhooks"`
 	Log         telemetry.Settings `embed:"" group:"Log"`
 }
@@ -30,6 +30,6 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	return errors.Join(
 		s.HTTP.Validate(), s.Store.Validate(), s.Dispatch.Validate(),
-		s.Ceilings.Limits().Validate(), s.Webhook.Validate(s.Store.ResultTTL),
+		s.MaxLimits.Limits().Validate(), s.Webhook.Validate(s.Store.ResultTTL),
 	)
 }

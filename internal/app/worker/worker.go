@@ -60,7 +60,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	// A sweep that outlived the store would remove files through a closed bucket.
 	cleanups.AddFunc("file sweep", cleanupBound, stopSweep)
 	return worker.New(worker.Config{
-		Settings: settings.Worker, Wall: settings.Sandbox.Wall, Ceilings: settings.Sandbox.Limits().Requestable(),
+		Settings: settings.Worker, Wall: settings.Sandbox.Wall, MaxLimits: settings.Sandbox.Limits().Requestable(),
 		Client: client, Files: stored,
 		Store: store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
 		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {

@@ -29,16 +29,16 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	if got, err := ask(600); err != nil || got.MemoryBytes != 600<<20 || got.Wall != jobs.DefaultLimits().Wall {
 		t.Fatalf("got %+v, %v", got, err)
 	}
-	ceilings := jobs.DefaultLimits().Requestable()
-	ceilings.MemoryBytes = 512 << 20
-	if err := s.store.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
+	maxLimits := jobs.DefaultLimits().Requestable()
+	maxLimits.MemoryBytes = 512 << 20
+	if err := s.store.HeartbeatWithin(t.Context(), "w", time.Hour, maxLimits); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for len(*s.fleet.Load()) == 0 || (*s.fleet.Load())[0] != ceilings {
+	for len(*s.fleet.Load()) == 0 || (*s.fleet.Load())[0] != maxLimits {
 		time.Sleep(5 * time.Millisecond)
 		if time.Now().After(deadline) {
-			t.Fatal("the API does not learn the ceilings")
+			t.Fatal("the API does not learn the workers' limits")
 		}
 	}
 	_, err := ask(600)

@@ -45,7 +45,7 @@ func (r *Reaper) inspectRunning(ctx context.Context, now time.Time, job store.Op
 func (r *Reaper) isHeld(now time.Time, job store.OpenJob, owner string, alive map[string]store.Worker) bool {
 	worker, lives := alive[owner]
 	switch {
-	case lives && worker.Held[job.ID]:
+	case lives && worker.InFlight[job.ID]:
 		delete(r.suspects, job.ID)
 		return true
 	case !lives:

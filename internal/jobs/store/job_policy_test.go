@@ -51,10 +51,10 @@ func TestLimitsTravelInTheRecord(t *testing.T) {
 	}
 }
 
-func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
+func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
-	ceilings := jobs.DefaultLimits().Requestable()
+	maxLimits := jobs.DefaultLimits().Requestable()
 	beat := func(owner string, ttl time.Duration, within jobs.RequestedLimits) {
 		if err := s.HeartbeatWithin(t.Context(), owner, ttl, within); err != nil {
 			t.Fatal(err)
@@ -72,14 +72,14 @@ func TestTheFleetIsTheCeilingsOfThoseThatTakeJobs(t *testing.T) {
 	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != (jobs.RequestedLimits{}) {
 		t.Errorf("a worker that registers nothing: %+v, %v", fleet, err)
 	}
-	beat("new", time.Hour, ceilings)
-	beat("dead", time.Millisecond, ceilings)
+	beat("new", time.Hour, maxLimits)
+	beat("dead", time.Millisecond, maxLimits)
 	time.Sleep(5 * time.Millisecond)
 	want("one is dead", 2)
 	if err := s.MarkDraining(t.Context(), "old"); err != nil {
 		t.Fatal(err)
 	}
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != maxLimits {
 		t.Errorf("got %+v, %v", fleet, err)
 	}
 	beat("old", time.Hour, jobs.RequestedLimits{}) // which removes the dead workers
@@ -132,14 +132,14 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
-	ceilings := jobs.DefaultLimits().Requestable()
+	maxLimits := jobs.DefaultLimits().Requestable()
 	for _, owner := range []string{"good", "bad"} {
-		if err := s.HeartbeatWithin(t.Context(), owner, time.Hour, ceilings); err != nil {
+		if err := s.HeartbeatWithin(t.Context(), owner, time.Hour, maxLimits); err != nil {
 			t.Fatal(err)
 		}
 	}
 	client.HSet(t.Context(), "{cellblock:workers}:limits", "bad", `{"memory":-1}`)
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != ceilings {
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != maxLimits {
 		t.Errorf("got %+v, %v", fleet, err)
 	}
 }
@@ -147,10 +147,10 @@ func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 func TestAJobThatNoWorkerAllowsIsDroppedWithTheLimit(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
-	ceilings := jobs.DefaultLimits().Requestable()
-	job := create(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = ceilings, time.Microsecond })
-	ceilings.MemoryBytes = 64 << 20
-	if err := s.HeartbeatWithin(t.Context(), "w", time.Hour, ceilings); err != nil {
+	maxLimits := jobs.DefaultLimits().Requestable()
+	job := create(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = maxLimits, time.Microsecond })
+	maxLimits.MemoryBytes = 64 << 20
+	if err := s.HeartbeatWithin(t.Context(), "w", time.Hour, maxLimits); err != nil {
 		t.Fatal(err)
 	}
 	if dropped, err := s.WithdrawLate(t.Context(), job.ID); !dropped || err != nil {

@@ -133,8 +133,8 @@ return answer`)
 type Worker struct {
 	// Beat is when its heartbeat expires. It grows with each heartbeat.
 	Beat time.Time
-	// Held are the ids of the jobs in its last heartbeat.
-	Held map[string]bool
+	// InFlight are the ids of the jobs in its last heartbeat.
+	InFlight map[string]bool
 }
 
 // AliveWorkers returns the live workers, by owner.
@@ -149,7 +149,7 @@ func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 		for id := range strings.FieldsSeq(reply[i+2]) {
 			held[id] = true
 		}
-		alive[reply[i]] = Worker{Beat: time.UnixMilli(parseInt(reply[i+1])), Held: held}
+		alive[reply[i]] = Worker{Beat: time.UnixMilli(parseInt(reply[i+1])), InFlight: held}
 	}
 	return alive, nil
 }

@@ -10,16 +10,16 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// A job above a worker's ceilings is never lowered to them: it waits for a worker that allows it,
+// A job above a worker's maximum limits is never lowered to them: it waits for a worker that allows it,
 // and is not redelivered in a busy loop meanwhile.
-func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
+func TestAJobAboveTheMaxLimitsGoesToAnotherWorker(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	small, large := newFixture(t, url), newFixture(t, url)
-	small.Ceilings = jobs.DefaultLimits().Requestable()
-	large.Ceilings = small.Ceilings
-	large.Ceilings.MemoryBytes *= 2
-	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Limits: large.Ceilings}
+	small.MaxLimits = jobs.DefaultLimits().Requestable()
+	large.MaxLimits = small.MaxLimits
+	large.MaxLimits.MemoryBytes *= 2
+	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Limits: large.MaxLimits}
 	if err := small.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -50,14 +50,14 @@ func TestAJobAboveTheCeilingsGoesToAnotherWorker(t *testing.T) {
 	small.wantRuns(t, 0, 0)
 }
 
-func TestAWorkerRegistersItsCeilings(t *testing.T) {
+func TestAWorkerRegistersItsMaxLimits(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	b.Ceilings = jobs.DefaultLimits().Requestable()
+	b.MaxLimits = jobs.DefaultLimits().Requestable()
 	b.start(t)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		fleet, err := b.Store.Fleet(t.Context())
-		if err == nil && len(fleet) == 1 && fleet[0] == b.Ceilings {
+		if err == nil && len(fleet) == 1 && fleet[0] == b.MaxLimits {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -94,7 +94,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 func TestAForgedPolicyIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	b.Ceilings = jobs.DefaultLimits().Requestable()
+	b.MaxLimits = jobs.DefaultLimits().Requestable()
 	b.start(t)
 	forge := func(field, value string) string {
 		id := b.create(t, "def main(): pass")
