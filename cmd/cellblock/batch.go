@@ -186,7 +186,8 @@ func showBatch(batch *client.Batch, asJSON bool) error {
 		return printJSON(batch)
 	}
 	n := batch.Counts
-	fmt.Fprintf(standardOutput, "%s: %d jobs, %d queued, %d running, %d succeeded, %d failed, %d cancelled, %d refused\n",
+	fmt.Fprintf(standardOutput,
+		"%s: %d jobs, %d queued, %d running, %d succeeded, %d failed, %d cancelled, %d refused\n",
 		batch.Status, n.Total, n.Queued, n.Running, n.Succeeded, n.Failed, n.Cancelled, n.Refused)
 	return nil
 }

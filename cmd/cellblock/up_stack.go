@@ -264,7 +264,8 @@ func (s *stack) printReady() {
 	}
 	base := s.settings.baseURL()
 	s.output.Printf("ready: %s (Ctrl-C stops it)", base)
-	s.output.Printf(`try:   curl -sX POST %s/execute -H 'Content-Type: application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
+	s.output.Printf(`try:   curl -sX POST %s/execute -H 'Content-Type: `+
+		`application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)
 }
 
 // stop ends the servers, then Redis, and releases the lock. Once ctx is done it kills the servers instead of waiting.

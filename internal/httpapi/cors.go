@@ -56,7 +56,8 @@ func (h *Handler) refuseCrossOrigin(next http.Handler) http.Handler {
 		if err := protection.Check(r); err != nil {
 			h.writeError(w, r, &jobs.Error{
 				Code: jobs.CodeCrossOrigin, Cause: err,
-				Message: "a browser sent this request from a page of another origin, and CORS_ORIGINS does not name that origin",
+				Message: "a browser sent this request from a page of another origin, " +
+					"and CORS_ORIGINS does not name that origin",
 			})
 			return
 		}

@@ -102,7 +102,8 @@ func checkMediaType(header http.Header) (boundary string, err error) {
 		return params["boundary"], nil
 	case parseErr != nil || mediaType != "application/json":
 		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json "+
-			"(or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'", contentType)
+			"(or multipart/form-data, with a boundary), not %.100q; with curl: -H 'Content-Type: application/json'",
+			contentType)
 	case !isUTF8(charset):
 		return "", jobs.Errorf(jobs.CodeUnsupportedMediaType,
 			"the charset must be utf-8, not %.100q; with curl: -H 'Content-Type: application/json'", charset)

@@ -221,7 +221,8 @@ func resultOf(o *jobs.Outcome) jsontext.Value {
 
 func usageBody(u jobs.Usage) api.Usage {
 	return api.Usage{
-		QueuedMs: u.QueuedMS, PrepareMs: u.PrepareMS, RunMs: u.RunMS, CPUMs: u.CPUMS, MemoryPeakBytes: u.MemoryPeakBytes,
+		QueuedMs: u.QueuedMS, PrepareMs: u.PrepareMS, RunMs: u.RunMS, CPUMs: u.CPUMS,
+		MemoryPeakBytes: u.MemoryPeakBytes,
 	}
 }
 

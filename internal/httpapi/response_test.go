@@ -67,7 +67,8 @@ func TestBodies(t *testing.T) {
 		},
 		"job": {
 			stubGet(ended(jobs.Outcome{Result: []byte(`""`), Truncated: jobs.Truncated{Stderr: true}}), nil), "GET",
-			success + `,"result":"","stdout":"","stderr":"",` + noUsage + `,"truncated":{"stdout":false,"stderr":true}}`,
+			success + `,"result":"","stdout":"","stderr":"",` + noUsage +
+				`,"truncated":{"stdout":false,"stderr":true}}`,
 		},
 		"not UTF-8": {
 			stubExecute(ended(jobs.Outcome{Result: []byte(`1`), Stdout: "a\xff"}), nil), "POST",

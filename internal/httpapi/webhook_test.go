@@ -40,7 +40,8 @@ func TestJobsShowTheirWebhook(t *testing.T) {
 		"delivered": `"callback":{"url":"https://a.example/x","status":"delivered","attempts":3,` +
 			`"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":204,"error":null}`,
 		"failed": `"callback":{"url":"https://a.example/x","status":"failed","attempts":7,` +
-			`"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":null,"error":"timeout"}`,
+			`"last_attempt_at":"2026-01-02T02:04:05.678Z","next_attempt_at":null,"response_status":null,` +
+			`"error":"timeout"}`,
 	}
 	for name, webhook := range webhooks() {
 		record := succeeded("1")

@@ -20,12 +20,20 @@ func meaning(t *testing.T, body string) string {
 
 func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 	t.Parallel()
-	want := meaning(t, `{"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1","B":"2"},"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b","content":""}]}`)
+	want := meaning(t, `{"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1","B":"2"},`+
+		`"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b","content":""}]}`)
 	for name, body := range map[string]string{
-		"spaces":    "\r\n { \"script\" : \"x\", \"args\" :\t{\"a\":1, \"b\":[ 1.0 , \"é\", {\"c\":null,\"d\":{ }}]},\"env\":{\"A\":\"1\",\"B\":\"2\"},\"limits\":{\"wall_seconds\":0.5,\"processes\":4},\"files\":[{\"path\":\"a\",\"content\":\"é\"},{\"path\":\"b\",\"content\":\"\"}] }\n",
-		"order":     `{"files":[{"content":"","path":"b"},{"content":"é","path":"a"}],"limits":{"processes":4,"wall_seconds":0.5},"env":{"B":"2","A":"1"},"args":{"b":[1.0,"é",{"d":{},"c":null}],"a":1},"script":"x"}`,
-		"escapes":   `{"scr\u0069pt":"\u0078","args":{"\u0061":1,"b":[1.0,"\u00e9",{"c":null,"d":{}}]},"env":{"A":"\u0031","B":"2"},"limits":{"wall_seconds":0.50,"processes":4.0},"files":[{"path":"a","content_base64":"w6k="},{"path":"b","content_base64":""}]}`,
-		"an answer": `{"async":true,"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1","B":"2"},"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b","content":""}]}`,
+		"spaces": "\r\n { \"script\" : \"x\", \"args\" :\t{\"a\":1, \"b\":[ 1.0 , \"é\", " +
+			"{\"c\":null,\"d\":{ }}]},\"env\":{\"A\":\"1\",\"B\":\"2\"},\"limits\":{\"wall_seconds\":0.5," +
+			"\"processes\":4},\"files\":[{\"path\":\"a\",\"content\":\"é\"},{\"path\":\"b\",\"content\":\"\"}] }\n",
+		"order": `{"files":[{"content":"","path":"b"},{"content":"é","path":"a"}],"limits":{"processes":4,` +
+			`"wall_seconds":0.5},"env":{"B":"2","A":"1"},"args":{"b":[1.0,"é",{"d":{},"c":null}],"a":1},"script":"x"}`,
+		"escapes": `{"scr\u0069pt":"\u0078","args":{"\u0061":1,"b":[1.0,"\u00e9",{"c":null,"d":{}}]},` +
+			`"env":{"A":"\u0031","B":"2"},"limits":{"wall_seconds":0.50,"processes":4.0},"files":[{"path":"a",` +
+			`"content_base64":"w6k="},{"path":"b","content_base64":""}]}`,
+		"an answer": `{"async":true,"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1",` +
+			`"B":"2"},"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b",` +
+			`"content":""}]}`,
 	} {
 		if got := meaning(t, body); got != want {
 			t.Errorf("%s: it has another meaning", name)
@@ -42,7 +50,8 @@ func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 	if err != nil || Fingerprint(&form) != want {
 		t.Errorf("a form: it has another meaning, %v", err)
 	}
-	if meaning(t, `{"script":"x"}`) != meaning(t, `{"script":"x","args":{},"stdin":"","env":{},"files":[],"limits":{},"async":false}`) {
+	if meaning(t, `{"script":"x"}`) != meaning(t,
+		`{"script":"x","args":{},"stdin":"","env":{},"files":[],"limits":{},"async":false}`) {
 		t.Error("what is empty differs from what is not there")
 	}
 }
@@ -51,12 +60,17 @@ func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, body := range []string{
-		`{"script":"x"}`, `{"script":"x "}`, `{"script":"x","stdin":"y"}`, `{"script":"x","priority":"low"}`, `{"script":"x","priority":"default"}`,
-		`{"script":"x","args":{"n":1}}`, `{"script":"x","args":{"n":1.0}}`, `{"script":"x","args":{"n":"1"}}`, `{"script":"x","args":{"n":[1,2]}}`, `{"script":"x","args":{"n":[2,1]}}`,
-		`{"script":"x","args":{"n":9007199254740993}}`, `{"script":"x","args":{"n":9007199254740992}}`, `{"script":"x","args":{"n":-0.0}}`, `{"script":"x","args":{"n":0.0}}`,
+		`{"script":"x"}`, `{"script":"x "}`, `{"script":"x","stdin":"y"}`, `{"script":"x","priority":"low"}`,
+		`{"script":"x","priority":"default"}`,
+		`{"script":"x","args":{"n":1}}`, `{"script":"x","args":{"n":1.0}}`, `{"script":"x","args":{"n":"1"}}`,
+		`{"script":"x","args":{"n":[1,2]}}`, `{"script":"x","args":{"n":[2,1]}}`,
+		`{"script":"x","args":{"n":9007199254740993}}`, `{"script":"x","args":{"n":9007199254740992}}`,
+		`{"script":"x","args":{"n":-0.0}}`, `{"script":"x","args":{"n":0.0}}`,
 		`{"script":"x","env":{"A":"B"}}`, `{"script":"x","env":{"AB":""}}`, `{"script":"x","env":{"A":"","B":""}}`,
-		`{"script":"x","files":[{"path":"a","content":"b"}]}`, `{"script":"x","files":[{"path":"b","content":"a"}]}`, `{"script":"x","files":[{"path":"ab","content":""}]}`,
-		`{"script":"x","limits":{"wall_seconds":1}}`, `{"script":"x","limits":{"cpu_seconds":1}}`, `{"script":"x","callback_url":"https://example.org/"}`,
+		`{"script":"x","files":[{"path":"a","content":"b"}]}`, `{"script":"x","files":[{"path":"b","content":"a"}]}`,
+		`{"script":"x","files":[{"path":"ab","content":""}]}`,
+		`{"script":"x","limits":{"wall_seconds":1}}`, `{"script":"x","limits":{"cpu_seconds":1}}`,
+		`{"script":"x","callback_url":"https://example.org/"}`,
 	} {
 		sum := meaning(t, body)
 		if other, there := seen[sum]; there {

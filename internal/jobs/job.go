@@ -17,8 +17,8 @@ type Job struct {
 	// Limits are the job's limits, decided at its acceptance. A limit of 0 means the worker's own (in records of an
 	// earlier version).
 	Limits RequestedLimits
-	// LimitsOpen means that no worker's maximum limits were known at acceptance: a limit that the request does not contain
-	// is the lower one of Limits and the worker's maximum.
+	// LimitsOpen means that no worker's maximum limits were known at acceptance: a limit that the request does not
+	// contain is the lower one of Limits and the worker's maximum.
 	LimitsOpen bool
 	// TTL is how long the record is kept after the job's end; 0 means the store's setting.
 	TTL time.Duration

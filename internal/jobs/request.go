@@ -76,7 +76,10 @@ func DecodeRequest(body []byte) (Request, error) {
 }
 
 // fieldNames are the fields of a request, and the parts of a form.
-var fieldNames = []string{"script", "args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", "start_within"}
+var fieldNames = []string{
+	"script", "args", "stdin", "env", "files", "limits", "async", "priority",
+	"callback_url", "start_within",
+}
 
 // set sets one field from the body.
 func (r *Request) set(name string, value jsontext.Value) (err error) {
@@ -118,11 +121,13 @@ const leastStartWithin = time.Millisecond
 
 func decodeStartWithin(value jsontext.Value) (time.Duration, error) {
 	if value.Kind() != jsontext.KindNumber {
-		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds, not %s`, kindName(value.Kind()))
+		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds, not %s`,
+			kindName(value.Kind()))
 	}
 	requested := decodeNumber(value)
 	if requested < leastStartWithin.Seconds() {
-		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds of at least %s`, plainNumber(leastStartWithin.Seconds()))
+		return 0, Errorf(CodeInvalidRequest, `"start_within" must be a number of seconds of at least %s`,
+			plainNumber(leastStartWithin.Seconds()))
 	}
 	return inDuration(requested), nil
 }
@@ -147,7 +152,8 @@ func decodeScript(value jsontext.Value) (string, error) {
 // checkScript returns an error for a script that is too long or that Python cannot read.
 func checkScript(script string) error {
 	if len(script) > MaxScriptBytes {
-		return scriptTooLarge(fmt.Sprintf(`"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes))
+		return scriptTooLarge(
+			fmt.Sprintf(`"script" has %d bytes of UTF-8, at most %d are allowed`, len(script), MaxScriptBytes))
 	}
 	return checkNoNUL("script", script)
 }
@@ -166,7 +172,8 @@ func decodeText(name string, value jsontext.Value) (string, error) {
 	}
 	text, err := jsontext.AppendUnquote(nil, value)
 	if err != nil {
-		return "", Errorf(CodeInvalidRequest, `%s contains a lone surrogate (\ud800 to \udfff without its other half)`, quoteName(name))
+		return "", Errorf(CodeInvalidRequest, `%s contains a lone surrogate (\ud800 to \udfff without its other half)`,
+			quoteName(name))
 	}
 	return string(text), nil
 }

@@ -291,7 +291,8 @@ func TestDecodeRequestInputTooLarge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := DecodeRequest([]byte(body))
-			if err == nil || CodeOf(err) != CodeInputTooLarge || !strings.HasPrefix(AsError(err).Message, `"`+name+`" has `) {
+			if err == nil || CodeOf(err) != CodeInputTooLarge ||
+				!strings.HasPrefix(AsError(err).Message, `"`+name+`" has `) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -340,7 +341,8 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := DecodeRequest(body)
 		if err != nil {
-			if code := CodeOf(err); code != CodeInvalidRequest && code != CodeScriptTooLarge && code != CodeInputTooLarge {
+			if code := CodeOf(err); code != CodeInvalidRequest && code != CodeScriptTooLarge &&
+				code != CodeInputTooLarge {
 				t.Fatalf("code %q", code)
 			}
 			if m := AsError(err).Message; m == "" || len(m) > 400 || !utf8.ValidString(m) {

@@ -60,7 +60,8 @@ func decodeWebhookURL(value jsontext.Value) (string, error) {
 	return text, nil
 }
 
-// webhookURLProblem describes what is wrong with a URL; it returns "" for a valid one. The text contains no part of the URL.
+// webhookURLProblem describes what is wrong with a URL; it returns "" for a valid one. The text contains no part of the
+// URL.
 func webhookURLProblem(text string) string {
 	if len(text) > MaxWebhookURLBytes {
 		return "has " + strconv.Itoa(len(text)) + " bytes, at most " + strconv.Itoa(MaxWebhookURLBytes) + " are allowed"

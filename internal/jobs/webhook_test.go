@@ -60,7 +60,8 @@ func TestWebhookURLInRequests(t *testing.T) {
 	}
 	for _, value := range []string{`1`, `null`, `"\ud800"`, `"x://user:secret@a"`} {
 		_, err := DecodeRequest([]byte(`{"script":"","callback_url":` + value + `}`))
-		if err == nil || CodeOf(err) != CodeInvalidRequest || !strings.HasPrefix(AsError(err).Message, `"callback_url" `) ||
+		if err == nil || CodeOf(err) != CodeInvalidRequest ||
+			!strings.HasPrefix(AsError(err).Message, `"callback_url" `) ||
 			strings.Contains(AsError(err).Message, "secret") {
 			t.Errorf("%s: got %v", value, err)
 		}

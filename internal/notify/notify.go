@@ -8,14 +8,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// Waiters is a set of goroutines that wait, each on a key. The zero value is ready to use. It is safe for concurrent use.
+// Waiters is a set of goroutines that wait, each on a key. The zero value is ready to use. It is safe for concurrent
+// use.
 type Waiters struct {
 	mu    sync.Mutex
 	byKey map[string][]chan struct{}
 }
 
-// Wait registers a waiter. The channel receives a value for one or several calls of Notify; the receiver then checks its
-// condition, which may not hold yet. Call done once to remove the waiter.
+// Wait registers a waiter. The channel receives a value for one or several calls of Notify; the receiver then checks
+// its condition, which may not hold yet. Call done once to remove the waiter.
 func (w *Waiters) Wait(key string) (notified <-chan struct{}, done func()) {
 	c := make(chan struct{}, 1)
 	w.mu.Lock()

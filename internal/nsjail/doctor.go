@@ -89,7 +89,8 @@ func Doctor(ctx context.Context, settings Settings) []host.Check {
 func checkWarm(ctx context.Context, h *host.Host, zygotes zygote.Settings, logger *slog.Logger) host.Check {
 	warm, err := zygote.NewProvider(ctx, h, zygotes, 1, logger)
 	if err != nil {
-		return host.Warn("warm sandboxes", fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err))
+		return host.Warn("warm sandboxes",
+			fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err))
 	}
 	defer warm.Close()
 	sandbox, err := warm.Acquire(ctx, probeScript)

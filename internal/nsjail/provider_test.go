@@ -104,30 +104,49 @@ func testVerdicts(t *testing.T, provider Provider) {
 		want   jobs.Code
 		signal string
 	}{
-		"sleeping":                     {"import time\ndef main(): time.sleep(60)", jobs.CodeTimeout, ""},
-		"sleeping children":            {"import subprocess\ndef main(): subprocess.run(['/bin/sleep', '60'])", jobs.CodeTimeout, ""},
-		"stopped":                      {"import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGSTOP)", jobs.CodeTimeout, ""},
-		"busy":                         {"def main():\n    while True: pass", jobs.CodeCPULimit, ""},
-		"busy children":                {"import os\ndef main():\n    for _ in range(4):\n        if os.fork() == 0:\n            while True: pass\n    os.wait()", jobs.CodeCPULimit, ""},
-		"memory":                       {"def main(): return len(bytearray(500 << 20))", jobs.CodeMemoryLimit, ""},
-		"memory in many children":      {"import os, time\ndef main():\n    for _ in range(8):\n        if os.fork() == 0:\n            x = bytearray(40 << 20)\n            time.sleep(60)\n    os.wait()", jobs.CodeMemoryLimit, ""},
-		"a result over the bound":      {"def main(): return 'x' * (65 << 10)", jobs.CodeResultTooLarge, ""},
-		"a segfault":                   {"import ctypes\ndef main(): ctypes.string_at(0)", jobs.CodeKilled, "SIGSEGV"},
-		"abort":                        {"import os\ndef main(): os.abort()", jobs.CodeKilled, "SIGABRT"},
-		"SIGKILL to itself":            {"import os\ndef main(): os.kill(os.getpid(), 9)", jobs.CodeKilled, "SIGKILL"},
-		"SIGXCPU to itself":            {"import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGXCPU)", jobs.CodeKilled, "SIGXCPU"},
-		"SIGKILL to its own group":     {"import os\ndef main(): os.kill(0, 9)", jobs.CodeKilled, "SIGKILL"},
-		"SIGTERM to pid 1":             {"import os, time\ndef main():\n    for s in (15, 9):\n        try: os.kill(1, s)\n        except PermissionError: pass\n    return 1", "", ""},
-		"os._exit":                     {"import os\ndef main(): os._exit(3)", jobs.CodeExit, ""},
-		"sys.exit":                     {"import sys\ndef main(): sys.exit(3)", jobs.CodeExit, ""},
-		"no main":                      {"x = 1", jobs.CodeMissingMain, ""},
-		"a syntax error":               {"def main(:", jobs.CodeSyntaxError, ""},
-		"an exception":                 {"def main(): 1/0", jobs.CodeException, ""},
-		"a set":                        {"def main(): return {1}", jobs.CodeNotSerializable, ""},
-		"a forged success, then sleep": {"import os, time\ndef main():\n    os.write(3, b'R\\0\\0\\0\\x011')\n    time.sleep(60)", jobs.CodeTimeout, ""},
-		"a forged result":              {"import os\ndef main():\n    os.write(3, b'R\\0\\0\\0\\x011')\n    os._exit(0)", "", ""},
-		"garbage on the channel":       {"import os\ndef main():\n    os.write(3, b'hello hello')\n    os._exit(0)", jobs.CodeExit, ""},
-		"a forged limit":               {"import os\ndef main():\n    m = b'{\"code\":\"timeout\",\"message\":\"x\"}'\n    os.write(3, b'E\\0\\0\\0' + bytes([len(m)]) + m)\n    os._exit(0)", jobs.CodeExit, ""},
+		"sleeping": {"import time\ndef main(): time.sleep(60)", jobs.CodeTimeout, ""},
+		"sleeping children": {
+			"import subprocess\ndef main(): subprocess.run(['/bin/sleep', '60'])",
+			jobs.CodeTimeout, "",
+		},
+		"stopped": {
+			"import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGSTOP)",
+			jobs.CodeTimeout, "",
+		},
+		"busy": {"def main():\n    while True: pass", jobs.CodeCPULimit, ""},
+		"busy children": {"import os\ndef main():\n    for _ in range(4):\n" +
+			"        if os.fork() == 0:\n            while True: pass\n    os.wait()", jobs.CodeCPULimit, ""},
+		"memory": {"def main(): return len(bytearray(500 << 20))", jobs.CodeMemoryLimit, ""},
+		"memory in many children": {"import os, time\ndef main():\n    for _ in range(8):\n" +
+			"        if os.fork() == 0:\n            x = bytearray(40 << 20)\n            time.sleep(60)\n" +
+			"    os.wait()", jobs.CodeMemoryLimit, ""},
+		"a result over the bound": {"def main(): return 'x' * (65 << 10)", jobs.CodeResultTooLarge, ""},
+		"a segfault":              {"import ctypes\ndef main(): ctypes.string_at(0)", jobs.CodeKilled, "SIGSEGV"},
+		"abort":                   {"import os\ndef main(): os.abort()", jobs.CodeKilled, "SIGABRT"},
+		"SIGKILL to itself":       {"import os\ndef main(): os.kill(os.getpid(), 9)", jobs.CodeKilled, "SIGKILL"},
+		"SIGXCPU to itself": {
+			"import os, signal\ndef main(): os.kill(os.getpid(), signal.SIGXCPU)",
+			jobs.CodeKilled, "SIGXCPU",
+		},
+		"SIGKILL to its own group": {"import os\ndef main(): os.kill(0, 9)", jobs.CodeKilled, "SIGKILL"},
+		"SIGTERM to pid 1": {"import os, time\ndef main():\n    for s in (15, 9):\n" +
+			"        try: os.kill(1, s)\n        except PermissionError: pass\n    return 1", "", ""},
+		"os._exit":       {"import os\ndef main(): os._exit(3)", jobs.CodeExit, ""},
+		"sys.exit":       {"import sys\ndef main(): sys.exit(3)", jobs.CodeExit, ""},
+		"no main":        {"x = 1", jobs.CodeMissingMain, ""},
+		"a syntax error": {"def main(:", jobs.CodeSyntaxError, ""},
+		"an exception":   {"def main(): 1/0", jobs.CodeException, ""},
+		"a set":          {"def main(): return {1}", jobs.CodeNotSerializable, ""},
+		"a forged success, then sleep": {"import os, time\ndef main():\n    os.write(3, b'R\\0\\0\\0\\x011')\n" +
+			"    time.sleep(60)", jobs.CodeTimeout, ""},
+		"a forged result": {"import os\ndef main():\n    os.write(3, b'R\\0\\0\\0\\x011')\n    os._exit(0)", "", ""},
+		"garbage on the channel": {
+			"import os\ndef main():\n    os.write(3, b'hello hello')\n    os._exit(0)",
+			jobs.CodeExit, "",
+		},
+		"a forged limit": {"import os\ndef main():\n" +
+			"    m = b'{\"code\":\"timeout\",\"message\":\"x\"}'\n" +
+			"    os.write(3, b'E\\0\\0\\0' + bytes([len(m)]) + m)\n    os._exit(0)", jobs.CodeExit, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

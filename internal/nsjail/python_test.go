@@ -31,7 +31,8 @@ func TestPrefix(t *testing.T) {
 		s.Nsjail, s.Python = filepath.Join(prefix, "bin/nsjail"), filepath.Join(prefix, "bin/python3")
 		s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, nil
 	}, func(t *testing.T, provider Provider) {
-		if got := sandboxtest.Value[string](t, provider, "import sys, numpy\ndef main(): return sys.prefix"); got != prefix {
+		if got := sandboxtest.Value[string](t, provider,
+			"import sys, numpy\ndef main(): return sys.prefix"); got != prefix {
 			t.Errorf("the sandbox's Python is in %s, want %s", got, prefix)
 		}
 	})

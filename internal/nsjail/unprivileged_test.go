@@ -14,8 +14,8 @@ import (
 	"cellblock/internal/nsjail/sandboxtest"
 )
 
-// nobody is the unprivileged user that the worker runs as.
-const nobody = 65534
+// unprivilegedID is the user and group that the worker runs as.
+const unprivilegedID = 65534
 
 const asNobody = "CELLBLOCK_TEST_AS_NOBODY"
 
@@ -47,7 +47,7 @@ func TestUnprivileged(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestUnprivileged$", "-test.v")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), asNobody+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivilegedID, Gid: unprivilegedID}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -49,7 +49,9 @@ func Listen(
 	}
 }
 
-func pollAtIntervals(ctx context.Context, interval time.Duration, subscribed <-chan struct{}, poll func(context.Context)) {
+func pollAtIntervals(
+	ctx context.Context, interval time.Duration, subscribed <-chan struct{}, poll func(context.Context),
+) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {

@@ -104,7 +104,8 @@ func TestALargeCommandIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	start = time.Now()
-	if err := client.Get(t.Context(), "y").Err(); !errors.Is(err, redisconn.ErrSilent) || time.Since(start) > 1500*time.Millisecond {
+	if err := client.Get(t.Context(), "y").Err(); !errors.Is(err, redisconn.ErrSilent) ||
+		time.Since(start) > 1500*time.Millisecond {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 }

@@ -26,7 +26,7 @@ type Settings struct {
 	CAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities that a rediss:// server's certificate is checked against, instead of the system's."`
 
 	// With sentinels, the URL describes how to talk to the primary, and Sentinel where it is.
-	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used (but the host is still the name in a rediss:// certificate): the primary is where they say."`
+	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used (but the host is still the name in a rediss:// certificate): they name the primary."`
 	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"The name under which the sentinels know the primary."`
 	SentinelUser     string   `name:"redis-sentinel-user" env:"REDIS_SENTINEL_USER" help:"User name at the sentinels, if they ask for one."`
 	SentinelPassword string   `name:"redis-sentinel-password" env:"REDIS_SENTINEL_PASSWORD" help:"Password at the sentinels. Better given as the variable: a flag shows in the process list."`

@@ -25,7 +25,8 @@ func StartFar(t testing.TB) *Far {
 	t.Helper()
 	far := &Far{Server: StartServer(t)}
 	address := far.listenTCP(t)
-	far.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", address)
+	far.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis",
+		"127.0.0.1:0", address)
 	if err := far.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,8 @@ func VerifyTestMain(m goleak.TestingM) {
 	_ = flag.Set("test.parallel", "8") // fails only outside of a test binary
 	const toxiproxy = "github.com/Shopify/toxiproxy/v2"
 	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"), goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).write"),
+		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).write"),
 		goleak.IgnoreAnyFunction(toxiproxy+"/toxics.(*ToxicStub).Run"))
 }
 
@@ -50,7 +52,8 @@ func (f *Far) FarURL() string { return "redis://" + f.proxy.Listen }
 func (f *Far) Disturb(t testing.TB, kind, attributes string) {
 	t.Helper()
 	for _, stream := range []string{"upstream", "downstream"} {
-		toxic := fmt.Sprintf(`{"name": "%s %s", "type": %q, "stream": %q, "attributes": {%s}}`, kind, stream, kind, stream, attributes)
+		toxic := fmt.Sprintf(`{"name": "%s %s", "type": %q, "stream": %q, "attributes": {%s}}`, kind, stream, kind,
+			stream, attributes)
 		if _, err := f.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 			t.Fatal(err)
 		}

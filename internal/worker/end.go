@@ -27,7 +27,10 @@ func (w *Worker) storeFiles(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	if err != nil {
 		w.Logger.Error("storing files failed", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 		outcome.Result, outcome.Files, outcome.FilesOmitted, outcome.Notes = nil, nil, nil, nil
-		outcome.Failure = &jobs.Failure{Code: jobs.CodeInternal, Message: "the files that the script left could not be stored"}
+		outcome.Failure = &jobs.Failure{
+			Code:    jobs.CodeInternal,
+			Message: "the files that the script left could not be stored",
+		}
 	}
 	return outcome
 }
@@ -38,7 +41,9 @@ func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 }
 
 // endBy is end with a given method of the store.
-func (w *Worker) endBy(store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome) error {
+func (w *Worker) endBy(
+	store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome,
+) error {
 	var stands bool
 	err := w.retryRedis(w.Settings.EndPatience, outcomeBytes(outcome), func(ctx context.Context) (err error) {
 		stands, err = store(ctx, job.ID, outcome)

@@ -62,7 +62,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 }
 
 // admit records this worker as the job's holder, loads the job, and reports whether to run it here. If not, nothing is
-// left to do for this delivery unless err says so.
+// left to do for this delivery unless it returns an error.
 func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 	job, state, expired, err := w.Store.Take(w.storeCtx, id, w.owner, commandTimeout)
 	job.Limits = job.LimitsAt(w.MaxLimits)

@@ -156,8 +156,8 @@ func (l lines) next() string {
 	return l.Text()
 }
 
-// startCommand starts the program and returns its standard output. end sends it a signal if that is not nil, waits until
-// it has exited, and returns the result.
+// startCommand starts the program and returns its standard output. end sends it a signal if that is not nil, waits
+// until it has exited, and returns the result.
 func startCommand(t *testing.T, stdin string, words ...string) (out lines, end func(signal os.Signal) programResult) {
 	t.Helper()
 	cmd := command(t, nil, words...)

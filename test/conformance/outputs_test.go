@@ -66,7 +66,8 @@ def main(files, size=0):
 
 func executeWritingOutputs(t *testing.T, base string, files map[string]string, size int, path string) answer {
 	t.Helper()
-	body := encode(t, map[string]any{"script": writeOutputsScript, "args": map[string]any{"files": files, "size": size}})
+	body := encode(t,
+		map[string]any{"script": writeOutputsScript, "args": map[string]any{"files": files, "size": size}})
 	return call(t, base, request{Path: path, Body: body})
 }
 
@@ -132,7 +133,8 @@ func TestInlineFiles(t *testing.T) {
 				checkEqual(t, "large", dereferenced(f.ContentBase64), "missing")
 				continue
 			}
-			checkEqual(t, f.Name, dereferenced(f.ContentBase64), base64.StdEncoding.EncodeToString([]byte(files[f.Name])))
+			checkEqual(t, f.Name, dereferenced(f.ContentBase64),
+				base64.StdEncoding.EncodeToString([]byte(files[f.Name])))
 		}
 	}
 	plain := call(t, base, request{Method: http.MethodGet, Path: "/jobs/" + a.JobID})

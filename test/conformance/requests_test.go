@@ -60,7 +60,10 @@ func TestBadRequests(t *testing.T) {
 			"another case is another field", `{"Script":"def main(): return 1"}`, "invalid_request",
 			matching(`unknown field "Script"`),
 		},
-		{"a field twice", `{` + valid + `,` + valid + `}`, "invalid_request", matching(`field "script" is given twice`)},
+		{
+			"a field twice", `{` + valid + `,` + valid + `}`, "invalid_request",
+			matching(`field "script" is given twice`),
+		},
 		{
 			"a field twice, once escaped", `{` + valid + `,"scr\u0069pt":"x"}`, "invalid_request",
 			matching(`field "script" is given twice`),
@@ -169,7 +172,8 @@ func TestScriptSize(t *testing.T) {
 				return
 			}
 			checkRefusal(t, a, "script_too_large",
-				matching("51200 are allowed|more than 8388608 bytes; the largest part is \"script\", which may have 51200"))
+				matching("51200 are allowed|more than 8388608 bytes; the largest part is \"script\", "+
+					"which may have 51200"))
 			if a.Limit == nil || a.Limit.Unit != "bytes" {
 				t.Errorf("the limit is %s", dereferenced(a.Limit))
 			}

@@ -83,7 +83,8 @@ func checkTimes(t *testing.T, a answer) {
 	if a.StartedAt.Before(*a.CreatedAt) || a.FinishedAt.Before(*a.StartedAt) {
 		t.Errorf("the times are out of order: %.500s", a.Body)
 	}
-	matching(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`).check(t, "the body", a.Body[:min(len(a.Body), 400)])
+	matching(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`).check(t, "the body",
+		a.Body[:min(len(a.Body), 400)])
 }
 
 // TestAsyncFailures: a failure that a synchronous client gets as a status is read with 200 by an

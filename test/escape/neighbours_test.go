@@ -143,8 +143,8 @@ def main():
 	}
 }
 
-// runBesideBomb returns the ratio of work's time beside the bomb to its time alone; infinity if the bomb ended before the
-// measurement did.
+// runBesideBomb returns the ratio of work's time beside the bomb to its time alone; infinity if the bomb ended before
+// the measurement did.
 func runBesideBomb(t *testing.T, s *stack.Stack, work, bomb string) float64 {
 	t.Helper()
 	alone := waitTime(t, s, work)

@@ -61,8 +61,8 @@ func hasCgroups(t *testing.T) bool {
 	return true
 }
 
-// checkUnharmed checks the state after all attempts: the same worker with the same zygotes, no unexpected line in its log,
-// no additional process.
+// checkUnharmed checks the state after all attempts: the same worker with the same zygotes, no unexpected line in its
+// log, no additional process.
 func checkUnharmed(t *testing.T, k *kind) {
 	t.Helper()
 	for _, worker := range k.workers() {

@@ -17,8 +17,8 @@ type Event struct {
 	At time.Time
 }
 
-// Watch calls receive with the events of a job after the event with the id last, "" for all, until the response ends. It
-// returns nil if the last event was `end`.
+// Watch calls receive with the events of a job after the event with the id last, "" for all, until the response ends.
+// It returns nil if the last event was `end`.
 func Watch(ctx context.Context, client *http.Client, url, id, last string, receive func(Event)) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/jobs/"+id+"/events", nil)
 	if err != nil {

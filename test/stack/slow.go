@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// SlowFactor returns by which factor this machine is slower than a real one: CELLBLOCK_TEST_SLOW, for an emulated guest; 1
-// by default. Time limits and timeouts are multiplied by it.
+// SlowFactor returns by which factor this machine is slower than a real one: CELLBLOCK_TEST_SLOW, for an emulated
+// guest; 1 by default. Time limits and timeouts are multiplied by it.
 func SlowFactor() int {
 	factor, err := strconv.Atoi(os.Getenv("CELLBLOCK_TEST_SLOW"))
 	if err != nil || factor < 1 {

@@ -22,7 +22,8 @@ type WebhookJob struct {
 // ServeWebhooks calls receive with each message that arrives at listener, and with an error if the signature or the
 // JSON is invalid. receive writes the response; nothing is 200. The caller calls stop.
 func ServeWebhooks(
-	listener net.Listener, secret string, receive func(w http.ResponseWriter, r *http.Request, job WebhookJob, err error),
+	listener net.Listener, secret string,
+	receive func(w http.ResponseWriter, r *http.Request, job WebhookJob, err error),
 ) (stop func() error, err error) {
 	hook, err := webhooks.NewWebhook(secret)
 	if err != nil {

@@ -143,7 +143,7 @@ def main():
         bytearray(1 << 60)
     except MemoryError:
         return "survived"`, cgroups: cell{code: ""}},
-	{name: "exception: a MemoryError that nobody catches", script: `
+	{name: "exception: an uncaught MemoryError", script: `
 def main():
     bytearray(1 << 60)`, cgroups: cell{code: "exception", hint: "the memory limit"}},
 	{

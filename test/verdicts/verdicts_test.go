@@ -143,7 +143,8 @@ func TestTable(t *testing.T) {
 
 func checkCell(t *testing.T, c *column, r row) {
 	t.Helper()
-	want, got := r.want(c.rlimitsOnly), execute(t, c.stack, fmt.Sprintf("SLOW = %d\n%s\n", stack.SlowFactor(), r.script))
+	want, got := r.want(c.rlimitsOnly), execute(t, c.stack,
+		fmt.Sprintf("SLOW = %d\n%s\n", stack.SlowFactor(), r.script))
 	if saw := strings.TrimSpace(got.Code + " " + got.Signal); saw != want.code {
 		t.Fatalf("got %q, want %q: %s", saw, want.code, got.body)
 	}

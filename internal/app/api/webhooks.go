@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// webhookBudget bounds, in bytes, the large records held for webhooks being sent. It is not that of the readers, who
-	// would wait for slow receivers.
+	// webhookBudget bounds, in bytes, the large records held for webhooks being sent. It is not that of the readers,
+	// who would wait for slow receivers.
 	webhookBudget = 32 << 20
 	// webhookBudgetTimeout is how long an attempt waits for it before it is postponed.
 	webhookBudgetTimeout = 5 * time.Second

@@ -32,7 +32,7 @@ type Settings struct {
 	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is withdrawn as not_started, at most 24h. A request may ask for less with start_within."`
 	// Limits apply to jobs whose requests do not ask for lower ones; zero means the default limits.
 	Limits     jobs.Limits `kong:"-"`
-	QueueLimit int         `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for those who wait for an answer."`
+	QueueLimit int         `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
 }
 
 // Validate returns an error if a setting is out of range.

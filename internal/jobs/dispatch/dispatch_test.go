@@ -42,8 +42,10 @@ func open(t *testing.T, url string) *stack {
 	budget := membudget.New(1<<20, 2*time.Second)
 	s := store.New(monitor.Client(),
 		store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute}).WithBudget(budget)
-	settings := Settings{SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour,
-		QueueLimit: 1000}
+	settings := Settings{
+		SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour,
+		QueueLimit: 1000,
+	}
 	d := New(s, queue.NewProducer(monitor.Client()), client, notify.NewChannel(), monitor, settings, quiet)
 	t.Cleanup(func() {
 		d.Close()
@@ -99,7 +101,8 @@ func (s *stack) work(t *testing.T, wall time.Duration, run func(job jobs.Job) jo
 				return err
 			}
 			outcome := run(job)
-			for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+			deadline := time.Now().Add(10 * time.Second)
+			for ; time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 				if _, err = at.End(ctx, d.ID, outcome); err == nil {
 					break
 				}
@@ -206,12 +209,18 @@ func TestExecuteWaitsForADeadlineThatIsNear(t *testing.T) {
 		least, most time.Duration
 		state       jobs.State
 	}{
-		{name: "near", wall: 1200 * time.Millisecond, ends: 1250 * time.Millisecond, wait: 500 * time.Millisecond,
-			least: 1250 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateFailed},
-		{name: "far", wall: 3 * time.Second, ends: 2 * time.Second, wait: 500 * time.Millisecond,
-			least: 500 * time.Millisecond, most: 1000 * time.Millisecond, state: jobs.StateRunning},
-		{name: "overdue", wall: 700 * time.Millisecond, ends: 3 * time.Second, wait: 500 * time.Millisecond,
-			least: 1100 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateRunning},
+		{
+			name: "near", wall: 1200 * time.Millisecond, ends: 1250 * time.Millisecond, wait: 500 * time.Millisecond,
+			least: 1250 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateFailed,
+		},
+		{
+			name: "far", wall: 3 * time.Second, ends: 2 * time.Second, wait: 500 * time.Millisecond,
+			least: 500 * time.Millisecond, most: 1000 * time.Millisecond, state: jobs.StateRunning,
+		},
+		{
+			name: "overdue", wall: 700 * time.Millisecond, ends: 3 * time.Second, wait: 500 * time.Millisecond,
+			least: 1100 * time.Millisecond, most: 1700 * time.Millisecond, state: jobs.StateRunning,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := open(t, redistest.Start(t))

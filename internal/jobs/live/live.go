@@ -73,7 +73,9 @@ func (h *Hub) Close() {
 // It returns nil after the end, or else send's error, ctx's error, or a *jobs.Error: CodeNotFound if the job does not
 // exist or its record is gone, CodeUnavailable if there are too many watchers, the job cannot be read, or the hub is
 // closed.
-func (h *Hub) Watch(ctx context.Context, id string, from jobs.Position, idle time.Duration, send func([]jobs.Event) error) error {
+func (h *Hub) Watch(
+	ctx context.Context, id string, from jobs.Position, idle time.Duration, send func([]jobs.Event) error,
+) error {
 	feed, leave, err := h.join(id)
 	if err != nil {
 		return err

@@ -76,7 +76,10 @@ type suspicion struct {
 
 // New returns a reaper.
 func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper {
-	return &Reaper{store: s, producer: producer, logger: logger, token: uuid.NewString(), suspects: map[string]suspicion{}}
+	return &Reaper{
+		store: s, producer: producer, logger: logger, token: uuid.NewString(),
+		suspects: map[string]suspicion{},
+	}
 }
 
 // Run makes a pass every passInterval until ctx is done. Redis need not be reachable.

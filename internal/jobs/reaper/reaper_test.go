@@ -163,7 +163,8 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			ctx := t.Context()
 			b.client.RPopLPush(ctx, "asynq:{default}:pending", "asynq:{default}:active")
 			b.client.HSet(ctx, "asynq:{default}:t:"+id, "state", "active")
-			b.client.ZAdd(ctx, "asynq:{default}:lease", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+			b.client.ZAdd(ctx, "asynq:{default}:lease",
+				redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
 			if taken {
 				if _, _, _, err := b.Take(ctx, id, "dead", time.Second); err != nil {
 					t.Fatal(err)
@@ -172,7 +173,8 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			eventually(t, "the job is in the queue again", func() bool {
 				return b.client.LLen(ctx, "asynq:{default}:pending").Val() == 1
 			})
-			if n := b.client.LLen(ctx, "asynq:{default}:active").Val() + b.client.ZCard(ctx, "asynq:{default}:lease").Val(); n != 0 {
+			if n := b.client.LLen(ctx, "asynq:{default}:active").Val() + b.client.ZCard(ctx,
+				"asynq:{default}:lease").Val(); n != 0 {
 				t.Errorf("%d traces of the old delivery are left", n)
 			}
 		})
@@ -241,7 +243,8 @@ func TestAJobWhoseRecordComesLateStaysOpen(t *testing.T) {
 	client := redistest.Client(t, url)
 	client.AddHook(slowScript{script: "late", pause: 12 * time.Second})
 	job := jobs.Job{ID: jobs.NewID(), Script: "late", Async: true}
-	if created, err := store.New(client, store.Settings{ResultTTL: time.Hour}).Accept(t.Context(), job, 0); err != nil || !created {
+	if created, err := store.New(client, store.Settings{ResultTTL: time.Hour}).Accept(t.Context(), job,
+		0); err != nil || !created {
 		t.Fatalf("got %v, %v", created, err)
 	}
 	if load, err := b.ReadLoad(t.Context()); err != nil || load.Open != 1 {

@@ -68,7 +68,8 @@ func TestALostWebhookIsQueuedAgain(t *testing.T) {
 			ctx := t.Context()
 			b.client.RPopLPush(ctx, "asynq:{webhooks}:pending", "asynq:{webhooks}:active")
 			b.client.HSet(ctx, "asynq:{webhooks}:t:"+id, "state", "active")
-			b.client.ZAdd(ctx, "asynq:{webhooks}:lease", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+			b.client.ZAdd(ctx, "asynq:{webhooks}:lease",
+				redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
 			if lost {
 				b.client.Del(ctx, "asynq:{webhooks}:t:"+id, "asynq:{webhooks}:active", "asynq:{webhooks}:lease")
 			}

@@ -15,8 +15,8 @@ import (
 const fullRetrySeconds = 30
 
 // ClientError returns the error for a client whose request failed with err. It returns a *jobs.Error that err is or
-// wraps; otherwise one with CodeUnavailable, which says that the storage is full if Redis refuses writes for that
-// reason, and message if not.
+// wraps; otherwise one with CodeUnavailable, whose message is that the storage is full if Redis refuses writes for
+// that reason, and message if not.
 func ClientError(message string, err error) *jobs.Error {
 	var known *jobs.Error
 	switch {

@@ -27,10 +27,15 @@ func TestInputs(t *testing.T) {
 		"none": nil,
 		"all": {
 			Args: jsontext.Value(`{"a":3.0}`), Stdin: "é\n\x00", Env: map[string]string{"A": "b\nc"},
-			Files: []jobs.File{{Path: "a\nb", Content: binary}, {Path: "empty", Content: []byte{}},
-				{Path: "c", Content: []byte("\n")}},
-			Limits: jobs.RequestedLimits{Wall: 1500 * time.Microsecond, CPU: time.Second, MemoryBytes: 1, Processes: 2,
-				OutputBytes: 3},
+			Files: []jobs.File{
+				{Path: "a\nb", Content: binary},
+				{Path: "empty", Content: []byte{}},
+				{Path: "c", Content: []byte("\n")},
+			},
+			Limits: jobs.RequestedLimits{
+				Wall: 1500 * time.Microsecond, CPU: time.Second, MemoryBytes: 1, Processes: 2,
+				OutputBytes: 3,
+			},
 		},
 		"limits only": {Limits: jobs.RequestedLimits{Wall: time.Second}},
 	} {
@@ -66,12 +71,14 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	client := redistest.Client(t, far.FarURL()+"?read_timeout=500ms&write_timeout=500ms")
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
 	far.Disturb(t, "bandwidth", `"rate": 2000`)
-	job := jobs.Job{ID: jobs.NewID(), Script: "x",
-		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}}}
+	job := jobs.Job{
+		ID: jobs.NewID(), Script: "x",
+		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}},
+	}
 	if created, err := s.Accept(t.Context(), job, 0); err != nil || !created {
 		t.Fatalf("got %v, %v", created, err)
 	}
-	for delivery := range 2 { // at the second one the job has waited for longer, so the reaper is told too
+	for delivery := range 2 { // at the second one the job has waited for longer, so the reaper reports it too
 		got, _, _, err := s.Take(t.Context(), job.ID, "w", 500*time.Millisecond)
 		if err != nil || got.Inputs.Size() != job.Inputs.Size() {
 			t.Fatalf("delivery %d: got %d bytes, %v", delivery, got.Inputs.Size(), err)

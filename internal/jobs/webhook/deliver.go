@@ -109,7 +109,7 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Duration, err error) {
 	done, ok := s.slow.Acquire(host)
 	if !ok {
-		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // nothing depends on its being hard to guess
+		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // it may be guessed
 		return again, s.watch(ctx, id, again+s.Settings.Timeout+storeSlack)
 	}
 	var took time.Duration
@@ -225,7 +225,7 @@ func (s *Sender) applyResult(webhook *jobs.Webhook, result attemptResult) (pause
 		webhook.Status = jobs.WebhookPending
 		pause = s.Settings.basePause(webhook.Attempts)
 		// Spread the retries of many webhooks that failed in one outage.
-		pause += rand.N(pause/2 + 1) //nolint:gosec // nothing depends on its being hard to guess
+		pause += rand.N(pause/2 + 1) //nolint:gosec // it may be guessed
 		pause = max(pause, min(result.retryAfter, maxRetryAfter))
 	}
 	return pause

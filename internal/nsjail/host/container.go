@@ -81,8 +81,9 @@ func (s Settings) missingRights() string {
 			"--security-opt systempaths=unconfined is missing (or --cap-add=SYS_ADMIN as root, or --privileged)")
 	}
 	if profile, _ := os.ReadFile("/proc/self/attr/current"); bytes.Contains(profile, []byte("(enforce)")) {
-		found = append(found, "AppArmor's profile "+strings.Fields(string(profile))[0]+" is in force and may forbid mounts: "+
-			"--security-opt apparmor=unconfined is missing")
+		found = append(found,
+			"AppArmor's profile "+strings.Fields(string(profile))[0]+" is in force and may forbid mounts: "+
+				"--security-opt apparmor=unconfined is missing")
 	}
 	if len(found) == 0 && filtered() {
 		found = append(found, "a seccomp filter is in force and may forbid what nsjail does: "+seccompFlag)

@@ -35,8 +35,9 @@ func checkVisible(path string) error {
 	}
 	for _, place := range hiddenDirs {
 		if path == place || strings.HasPrefix(path, place+"/") {
-			return fmt.Errorf("the sandbox's Python, %s, lies below %s, which each sandbox has of its own and which hides it; "+
-				"choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", path, place)
+			return fmt.Errorf(
+				"the sandbox's Python, %s, lies below %s, which each sandbox has of its own and which hides it; "+
+					"choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", path, place)
 		}
 	}
 	return nil

@@ -54,7 +54,8 @@ func TestRunDirOfAnotherUserIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), s, nil)
-	if err == nil || !strings.Contains(err.Error(), "RUN_DIR") || !strings.Contains(err.Error(), "belongs to user 65534") {
+	if err == nil || !strings.Contains(err.Error(), "RUN_DIR") ||
+		!strings.Contains(err.Error(), "belongs to user 65534") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 // Process is a running nsjail and the processes inside it.
 type Process struct {
 	cmd *exec.Cmd
-	// Gone is closed once nsjail is reaped. Then every process of its pid namespace is dead: nsjail waits for pid 1, and
-	// the kernel ends pid 1 last (pid_namespaces(7)).
+	// Gone is closed once nsjail is reaped. Then every process of its pid namespace is dead: nsjail waits for pid 1,
+	// and the kernel ends pid 1 last (pid_namespaces(7)).
 	Gone <-chan struct{}
 
 	mu    sync.Mutex

@@ -62,8 +62,11 @@ func TestColdLeavesNothing(t *testing.T) {
 	before := sandboxtest.Descriptors(t)
 	for _, script := range []string{
 		"def main(): return 1",
-		"import os, time\ndef main():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0: time.sleep(300)\n        os._exit(0)\n    return 1",
-		"import signal, time\ndef main():\n    for s in range(1, 65):\n        try: signal.signal(s, signal.SIG_IGN)\n        except (OSError, ValueError): pass\n    time.sleep(300)",
+		"import os, time\ndef main():\n    if os.fork() == 0:\n        os.setsid()\n" +
+			"        if os.fork() == 0: time.sleep(300)\n        os._exit(0)\n    return 1",
+		"import signal, time\ndef main():\n    for s in range(1, 65):\n" +
+			"        try: signal.signal(s, signal.SIG_IGN)\n        except (OSError, ValueError): pass\n" +
+			"    time.sleep(300)",
 		"import threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()\ndef main(): return 1",
 		"import os\ndef main(): os.closerange(0, 100)",
 	} {

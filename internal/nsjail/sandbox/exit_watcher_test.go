@@ -19,13 +19,18 @@ func TestParseStat(t *testing.T) {
 		want statLine
 		bad  bool
 	}{
-		"alive":                     {line: "7 (x) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 4198400 1 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{startCode: 4198400}},
-		"exiting with 3":            {line: "7 (x) R 1 1 1 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 0 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 768\n", want: statLine{exiting: true, status: 3 << 8}},
-		"its threads go on":         {line: "7 (x) Z 1 1 1 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 2 0 9 10 11 12 0 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{}},
-		"a name that looks like it": {line: "7 (x) R 0 (4) S) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 1 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{startCode: 1}},
-		"cut short":                 {line: "7 (x) R 1 1 1 0 -1 4194564", bad: true},
-		"nothing":                   {line: "", bad: true},
-		"a word for a number":       {line: "7 (x) R 1 1 1 0 -1 flags 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 0 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 768\n", bad: true},
+		"alive": {line: "7 (x) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 4198400 " +
+			"1 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{startCode: 4198400}},
+		"exiting with 3": {line: "7 (x) R 1 1 1 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 0 0 1 1 " +
+			"1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 768\n", want: statLine{exiting: true, status: 3 << 8}},
+		"its threads go on": {line: "7 (x) Z 1 1 1 0 -1 4194564 1 2 3 4 5 6 7 8 20 0 2 0 9 10 11 12 0 0 1 1 " +
+			"1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{}},
+		"a name that looks like it": {line: "7 (x) R 0 (4) S) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 " +
+			"12 1 0 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 0\n", want: statLine{startCode: 1}},
+		"cut short": {line: "7 (x) R 1 1 1 0 -1 4194564", bad: true},
+		"nothing":   {line: "", bad: true},
+		"a word for a number": {line: "7 (x) R 1 1 1 0 -1 flags 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11 12 0 0 1 1 1 " +
+			"0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 1 1 1 1 1 1 768\n", bad: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

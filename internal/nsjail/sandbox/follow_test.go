@@ -82,7 +82,8 @@ func TestFollow(t *testing.T) {
 			select {
 			case piece := <-told:
 				got += piece.Text
-				if piece.Stream != stream || piece.Offset+len(piece.Text) != at+len(got) || !strings.HasPrefix(text, got) {
+				if piece.Stream != stream || piece.Offset+len(piece.Text) != at+len(got) ||
+					!strings.HasPrefix(text, got) {
 					t.Fatalf("got %+v, want %s at %d: %q", piece, stream, at, text)
 				}
 			case <-time.After(5 * time.Second):

@@ -88,8 +88,8 @@ type ProcessTree interface {
 	// Dead returns a channel that is closed when all of them are dead.
 	Dead() <-chan struct{}
 	// EarlyExitStatus returns the wait status of the script's process once it is final, which may be before the process
-	// is dead; false before, or always if the status cannot be known early. It is for use with cgroups only: it does not
-	// include the CPU time.
+	// is dead; false before, or always if the status cannot be known early. It is for use with cgroups only: it does
+	// not include the CPU time.
 	EarlyExitStatus() (syscall.WaitStatus, bool)
 	// ExitStatus returns how the script's process ended. All of them must be dead.
 	ExitStatus() wire.ExitStatus

@@ -201,9 +201,10 @@ func filesRefused(err error) bool {
 func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
 	if err == wire.ErrTooManyFiles { //nolint:errorlint // likewise
 		return &jobs.Failure{
-			Code:    jobs.CodeFilesTooLarge,
-			Message: fmt.Sprintf("the script left more than %d files in outputs/; leave fewer, or pack them", l.OutputFiles),
-			Limit:   &jobs.LimitHit{Name: "output_files", Value: float64(l.OutputFiles), Unit: "count"},
+			Code: jobs.CodeFilesTooLarge,
+			Message: fmt.Sprintf("the script left more than %d files in outputs/; leave fewer, or pack them",
+				l.OutputFiles),
+			Limit: &jobs.LimitHit{Name: "output_files", Value: float64(l.OutputFiles), Unit: "count"},
 		}
 	}
 	return &jobs.Failure{

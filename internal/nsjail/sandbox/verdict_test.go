@@ -28,29 +28,68 @@ func TestDecide(t *testing.T) {
 		evidence evidence
 		want     jobs.Code
 	}{
-		"success":                            {evidence{report: success, exitStatus: end(exited0, 0)}, ""},
-		"an exception":                       {evidence{report: failure, exitStatus: end(exited0, 0)}, jobs.CodeException},
-		"over the wall":                      {evidence{cause: killedForWall, reportErr: io.EOF}, jobs.CodeTimeout},
-		"a forged success, over the wall":    {evidence{cause: killedForWall, report: success}, jobs.CodeTimeout},
-		"over the CPU":                       {evidence{cause: killedForCPU, reportErr: io.EOF}, jobs.CodeCPULimit},
-		"over memory":                        {evidence{oomKills: 1, exitStatus: end(byKill, 0), reportErr: io.EOF}, jobs.CodeMemoryLimit},
-		"over memory and over the wall":      {evidence{oomKills: 1, cause: killedForWall, reportErr: io.EOF}, jobs.CodeMemoryLimit},
-		"a child over memory, main goes on":  {evidence{oomKills: 1, report: success, exitStatus: end(exited0, 0)}, jobs.CodeMemoryLimit},
-		"a large result":                     {evidence{cause: killedForResult, reportErr: wire.ErrResultTooLarge}, jobs.CodeResultTooLarge},
-		"a large result, then it was gone":   {evidence{reportErr: wire.ErrResultTooLarge, exitStatus: end(exited0, 0)}, jobs.CodeResultTooLarge},
-		"cancelled":                          {evidence{cause: killedByCaller, reportErr: io.EOF}, jobs.CodeCancelled},
-		"a segfault":                         {evidence{exitStatus: end(bySegv, 0), reportErr: io.EOF}, jobs.CodeKilled},
-		"a success and then a segfault":      {evidence{exitStatus: end(bySegv, 0), report: success}, jobs.CodeKilled},
-		"os._exit":                           {evidence{exitStatus: end(exited3, 0), reportErr: io.EOF}, jobs.CodeExit},
-		"garbage on the channel":             {evidence{exitStatus: end(exited0, 0), reportErr: wire.ErrMalformed}, jobs.CodeExit},
-		"nothing is known":                   {evidence{reportErr: io.EOF}, jobs.CodeInternal},
-		"RLIMIT_CPU without cgroups":         {evidence{exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeCPULimit},
-		"SIGXCPU to itself without cgroups":  {evidence{exitStatus: end(byXCPU, time.Second), reportErr: io.EOF}, jobs.CodeKilled},
-		"SIGKILL with cgroups after 10 s":    {evidence{cgroups: true, exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF}, jobs.CodeKilled},
-		"memory seen while polling":          {evidence{cause: killedForMemory, reportErr: io.EOF}, jobs.CodeMemoryLimit},
-		"a report, then a non-zero exit":     {evidence{report: success, exitStatus: end(exited3, 0)}, ""},
-		"cancelled, and a forged success":    {evidence{cause: killedByCaller, report: success}, jobs.CodeCancelled},
-		"a large result while over the wall": {evidence{cause: killedForWall, reportErr: wire.ErrResultTooLarge}, jobs.CodeTimeout},
+		"success": {evidence{report: success, exitStatus: end(exited0, 0)}, ""},
+		"an exception": {
+			evidence{report: failure, exitStatus: end(exited0, 0)},
+			jobs.CodeException,
+		},
+		"over the wall":                   {evidence{cause: killedForWall, reportErr: io.EOF}, jobs.CodeTimeout},
+		"a forged success, over the wall": {evidence{cause: killedForWall, report: success}, jobs.CodeTimeout},
+		"over the CPU":                    {evidence{cause: killedForCPU, reportErr: io.EOF}, jobs.CodeCPULimit},
+		"over memory": {
+			evidence{oomKills: 1, exitStatus: end(byKill, 0), reportErr: io.EOF},
+			jobs.CodeMemoryLimit,
+		},
+		"over memory and over the wall": {
+			evidence{oomKills: 1, cause: killedForWall, reportErr: io.EOF},
+			jobs.CodeMemoryLimit,
+		},
+		"a child over memory, main goes on": {
+			evidence{oomKills: 1, report: success, exitStatus: end(exited0, 0)},
+			jobs.CodeMemoryLimit,
+		},
+		"a large result": {
+			evidence{cause: killedForResult, reportErr: wire.ErrResultTooLarge},
+			jobs.CodeResultTooLarge,
+		},
+		"a large result, then it was gone": {
+			evidence{reportErr: wire.ErrResultTooLarge, exitStatus: end(exited0, 0)},
+			jobs.CodeResultTooLarge,
+		},
+		"cancelled": {evidence{cause: killedByCaller, reportErr: io.EOF}, jobs.CodeCancelled},
+		"a segfault": {
+			evidence{exitStatus: end(bySegv, 0), reportErr: io.EOF},
+			jobs.CodeKilled,
+		},
+		"a success and then a segfault": {evidence{exitStatus: end(bySegv, 0), report: success}, jobs.CodeKilled},
+		"os._exit":                      {evidence{exitStatus: end(exited3, 0), reportErr: io.EOF}, jobs.CodeExit},
+		"garbage on the channel": {
+			evidence{exitStatus: end(exited0, 0), reportErr: wire.ErrMalformed},
+			jobs.CodeExit,
+		},
+		"nothing is known": {evidence{reportErr: io.EOF}, jobs.CodeInternal},
+		"RLIMIT_CPU without cgroups": {
+			evidence{exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF},
+			jobs.CodeCPULimit,
+		},
+		"SIGXCPU to itself without cgroups": {
+			evidence{exitStatus: end(byXCPU, time.Second), reportErr: io.EOF},
+			jobs.CodeKilled,
+		},
+		"SIGKILL with cgroups after 10 s": {evidence{
+			cgroups: true, exitStatus: end(byKill, 10*time.Second),
+			reportErr: io.EOF,
+		}, jobs.CodeKilled},
+		"memory seen while polling": {
+			evidence{cause: killedForMemory, reportErr: io.EOF},
+			jobs.CodeMemoryLimit,
+		},
+		"a report, then a non-zero exit":  {evidence{report: success, exitStatus: end(exited3, 0)}, ""},
+		"cancelled, and a forged success": {evidence{cause: killedByCaller, report: success}, jobs.CodeCancelled},
+		"a large result while over the wall": {
+			evidence{cause: killedForWall, reportErr: wire.ErrResultTooLarge},
+			jobs.CodeTimeout,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -35,19 +35,27 @@ func TestReadOutputs(t *testing.T) {
 		names []string
 		err   error
 	}{
-		"none":                      {sent: end},
-		"two":                       {sent: slices.Concat(outputFrame("a/b.csv", "1"), outputFrame("a/b.csv", "22"), end), names: []string{"a/b.csv", "a/b.csv~2"}},
-		"an empty one":              {sent: slices.Concat(outputFrame("a", ""), end), names: []string{"a"}},
-		"as many bytes as allowed":  {sent: slices.Concat(outputFrame("a", "12345678"), end), names: []string{"a"}},
-		"one byte over":             {sent: slices.Concat(outputFrame("a", "123456789"), end), err: ErrFilesTooLarge},
-		"one byte over, in the sum": {sent: slices.Concat(outputFrame("a", "12345678"), outputFrame("b", "9"), end), err: ErrFilesTooLarge},
-		"announced, not sent":       {sent: []byte{'F', 0xff, 0xff, 0xff, 0xff, 0, 1, 'a'}, err: ErrFilesTooLarge},
-		"one too many":              {sent: slices.Concat(outputFrame("a", ""), outputFrame("b", ""), outputFrame("c", ""), end), err: ErrTooManyFiles},
-		"a name out of its frame":   {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: ErrMalformed},
-		"no name":                   {sent: []byte{'F', 0, 0, 0, 1, 0}, err: ErrMalformed},
-		"cut short":                 {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: ErrMalformed},
-		"no end":                    {sent: outputFrame("a", ""), err: io.EOF},
-		"a hostile name":            {sent: slices.Concat(outputFrame("../../etc/passwd\x00", "x"), end), names: []string{"_../_../etc/passwd_"}},
+		"none": {sent: end},
+		"two": {sent: slices.Concat(outputFrame("a/b.csv", "1"), outputFrame("a/b.csv", "22"),
+			end), names: []string{"a/b.csv", "a/b.csv~2"}},
+		"an empty one":             {sent: slices.Concat(outputFrame("a", ""), end), names: []string{"a"}},
+		"as many bytes as allowed": {sent: slices.Concat(outputFrame("a", "12345678"), end), names: []string{"a"}},
+		"one byte over":            {sent: slices.Concat(outputFrame("a", "123456789"), end), err: ErrFilesTooLarge},
+		"one byte over, in the sum": {
+			sent: slices.Concat(outputFrame("a", "12345678"), outputFrame("b", "9"), end),
+			err:  ErrFilesTooLarge,
+		},
+		"announced, not sent": {sent: []byte{'F', 0xff, 0xff, 0xff, 0xff, 0, 1, 'a'}, err: ErrFilesTooLarge},
+		"one too many": {sent: slices.Concat(outputFrame("a", ""), outputFrame("b", ""),
+			outputFrame("c", ""), end), err: ErrTooManyFiles},
+		"a name out of its frame": {sent: []byte{'F', 0, 0, 0, 3, 0xff, 0xff, 'a'}, err: ErrMalformed},
+		"no name":                 {sent: []byte{'F', 0, 0, 0, 1, 0}, err: ErrMalformed},
+		"cut short":               {sent: []byte{'F', 0, 0, 0, 9, 0, 1, 'a', 'b'}, err: ErrMalformed},
+		"no end":                  {sent: outputFrame("a", ""), err: io.EOF},
+		"a hostile name": {
+			sent:  slices.Concat(outputFrame("../../etc/passwd\x00", "x"), end),
+			names: []string{"_../_../etc/passwd_"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,14 +97,24 @@ func TestReadReport(t *testing.T) {
 		failure *jobs.Failure
 		err     error
 	}{
-		"a result":             {sent: frame('R', `{"mean":3.0}`), result: `{"mean":3.0}`},
-		"exactly the limit":    {sent: frame('R', `"`+strings.Repeat("x", limit-2)+`"`), result: `"` + strings.Repeat("x", limit-2) + `"`},
-		"one byte over":        {sent: frame('R', strings.Repeat("1", limit+1)), err: ErrResultTooLarge},
-		"announced, not sent":  {sent: []byte{'R', 0xff, 0xff, 0xff, 0xff}, err: ErrResultTooLarge},
-		"an exception":         {sent: frame('E', `{"code":"exception","message":"ValueError: no"}`), failure: &jobs.Failure{Code: jobs.CodeException, Message: "ValueError: no"}},
-		"an enforced code":     {sent: frame('E', `{"code":"timeout","message":"x"}`), err: ErrMalformed},
-		"no message":           {sent: frame('E', `{"code":"exception"}`), err: ErrMalformed},
-		"a forged limit":       {sent: frame('E', `{"code":"exit","message":"m","signal":"SIGKILL","limit":{"name":"wall"}}`), failure: &jobs.Failure{Code: jobs.CodeExit, Message: "m"}},
+		"a result": {sent: frame('R', `{"mean":3.0}`), result: `{"mean":3.0}`},
+		"exactly the limit": {
+			sent:   frame('R', `"`+strings.Repeat("x", limit-2)+`"`),
+			result: `"` + strings.Repeat("x", limit-2) + `"`,
+		},
+		"one byte over":       {sent: frame('R', strings.Repeat("1", limit+1)), err: ErrResultTooLarge},
+		"announced, not sent": {sent: []byte{'R', 0xff, 0xff, 0xff, 0xff}, err: ErrResultTooLarge},
+		"an exception": {
+			sent:    frame('E', `{"code":"exception","message":"ValueError: no"}`),
+			failure: &jobs.Failure{Code: jobs.CodeException, Message: "ValueError: no"},
+		},
+		"an enforced code": {sent: frame('E', `{"code":"timeout","message":"x"}`), err: ErrMalformed},
+		"no message":       {sent: frame('E', `{"code":"exception"}`), err: ErrMalformed},
+		"a forged limit": {
+			sent: frame('E',
+				`{"code":"exit","message":"m","signal":"SIGKILL","limit":{"name":"wall"}}`),
+			failure: &jobs.Failure{Code: jobs.CodeExit, Message: "m"},
+		},
 		"nothing":              {sent: nil, err: io.EOF},
 		"half a header":        {sent: []byte{'R', 0}, err: ErrMalformed},
 		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: ErrMalformed},

@@ -20,21 +20,33 @@ func TestReadNotes(t *testing.T) {
 		omitted   string
 		malformed bool
 	}{
-		"nothing":        {payload: `{}`},
-		"a note":         {payload: `{"notes":["a"]}`, notes: []string{"a"}},
-		"a later field":  {payload: `{"more":1}`},
-		"a file":         {payload: `{"files_omitted":[{"name":"a","size":3,"limit":"output_files"}]}`, omitted: "a 3 {output_files 2 count}"},
-		"a figure":       {payload: `{"files_omitted":[{"name":"../f","size":null,"limit":"wall"}]}`, omitted: "_../f - {wall 0 seconds}"},
-		"no limit":       {payload: `{"files_omitted":[{"name":"a","size":3,"limit":"patience"}]}`, malformed: true},
-		"a value":        {payload: `{"files_omitted":[{"name":"a","size":3,"limit":{"name":"wall"}}]}`, malformed: true},
-		"negative":       {payload: `{"files_omitted":[{"name":"a","size":-3,"limit":"wall"}]}`, malformed: true},
-		"no JSON":        {payload: `{`, malformed: true},
-		"as many notes":  {payload: `{"notes":[` + many(21, `"x"`) + `]}`, notes: slices.Repeat([]string{"x"}, 21)},
-		"one too many":   {payload: `{"notes":[` + many(22, `"x"`) + `]}`, malformed: true},
-		"a long note":    {payload: `{"notes":["` + strings.Repeat("x", maxNoteBytes+1) + `"]}`, malformed: true},
-		"bad UTF-8":      {payload: "{\"notes\":[\"\xff\"]}", malformed: true},
-		"too many files": {payload: `{"files_omitted":[` + many(65, `{"name":"a","size":1,"limit":"cpu"}`) + `]}`, malformed: true},
-		"too long":       {payload: `{"notes":["` + strings.Repeat("x", maxNotesBytes) + `"]}`, malformed: true},
+		"nothing":       {payload: `{}`},
+		"a note":        {payload: `{"notes":["a"]}`, notes: []string{"a"}},
+		"a later field": {payload: `{"more":1}`},
+		"a file": {
+			payload: `{"files_omitted":[{"name":"a","size":3,"limit":"output_files"}]}`,
+			omitted: "a 3 {output_files 2 count}",
+		},
+		"a figure": {
+			payload: `{"files_omitted":[{"name":"../f","size":null,"limit":"wall"}]}`,
+			omitted: "_../f - {wall 0 seconds}",
+		},
+		"no limit": {payload: `{"files_omitted":[{"name":"a","size":3,"limit":"patience"}]}`, malformed: true},
+		"a value": {
+			payload:   `{"files_omitted":[{"name":"a","size":3,"limit":{"name":"wall"}}]}`,
+			malformed: true,
+		},
+		"negative":      {payload: `{"files_omitted":[{"name":"a","size":-3,"limit":"wall"}]}`, malformed: true},
+		"no JSON":       {payload: `{`, malformed: true},
+		"as many notes": {payload: `{"notes":[` + many(21, `"x"`) + `]}`, notes: slices.Repeat([]string{"x"}, 21)},
+		"one too many":  {payload: `{"notes":[` + many(22, `"x"`) + `]}`, malformed: true},
+		"a long note":   {payload: `{"notes":["` + strings.Repeat("x", maxNoteBytes+1) + `"]}`, malformed: true},
+		"bad UTF-8":     {payload: "{\"notes\":[\"\xff\"]}", malformed: true},
+		"too many files": {
+			payload:   `{"files_omitted":[` + many(65, `{"name":"a","size":1,"limit":"cpu"}`) + `]}`,
+			malformed: true,
+		},
+		"too long": {payload: `{"notes":["` + strings.Repeat("x", maxNotesBytes) + `"]}`, malformed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

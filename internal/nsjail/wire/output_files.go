@@ -38,7 +38,8 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 		sum := sha256.Sum256(content)
 		safe := names.Sanitize(name)
 		files = append(files, jobs.OutputFile{
-			Name: safe, Size: size, MediaType: jobs.MediaType(safe), SHA256: hex.EncodeToString(sum[:]), Content: content,
+			Name: safe, Size: size, MediaType: jobs.MediaType(safe), SHA256: hex.EncodeToString(sum[:]),
+			Content: content,
 		})
 	}
 }

@@ -32,7 +32,10 @@ func argv(l launch) []string {
 	}
 	ids := fmt.Sprintf("%d:%d:%d", own, l.FirstUID, l.UIDs)
 	args := []string{l.Nsjail, "--config", l.ConfigFile, "--user", ids, "--group", ids, "--time_limit", "0"}
-	for _, capability := range []string{"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_RESOURCE"} {
+	for _, capability := range []string{
+		"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP",
+		"CAP_SYS_RESOURCE",
+	} {
 		args = append(args, "--cap", capability)
 	}
 	for _, limit := range []string{"as", "cpu", "fsize", "nproc", "memlock"} {

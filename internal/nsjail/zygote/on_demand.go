@@ -77,7 +77,8 @@ func (l *onDemandPool) openPool() {
 		l.pool = p
 	case l.ctx.Err() == nil:
 		l.retryAt = time.Now().Add(onDemandRetry)
-		l.logger.Warn("zygote start failed; scripts import its packages themselves", "error", err, "again_in", onDemandRetry)
+		l.logger.Warn("zygote start failed; scripts import its packages themselves", "error", err,
+			"again_in", onDemandRetry)
 	}
 }
 

@@ -150,7 +150,8 @@ func TestPoolReplacesIdleSandboxes(t *testing.T) {
 func TestPoolClosesBesideAZygoteThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	logged := sandboxtest.NewWarnings()
-	warm := openLogged(t, 1, slog.New(logged), func(s *settings) { s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, nil })
+	warm := openLogged(t, 1,
+		slog.New(logged), func(s *settings) { s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, nil })
 	z := acquireZygote(t, warm)
 	nsjail := z.jail.PID()
 	if err := unix.Kill(nsjail, unix.SIGSTOP); err != nil {

@@ -50,7 +50,10 @@ func NewProvider(
 		return nil, err
 	}
 	config := func(name string, packages []string) poolConfig {
-		return poolConfig{host: h, settings: settings, packages: packages, size: ready, logger: logger.With("zygote", name)}
+		return poolConfig{
+			host: h, settings: settings, packages: packages, size: ready,
+			logger: logger.With("zygote", name),
+		}
 	}
 	packages, p := settings.packages(), &Provider{}
 	if names := settings.onDemand(); len(names) > 0 {

@@ -26,7 +26,8 @@ func TestWarmLeavesNothing(t *testing.T) {
 	scripts := []string{
 		"def main(): return 1",
 		"import numpy\ndef main(): return float(numpy.mean([1, 2, 3]))",
-		"import os, time\ndef main():\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(300)\n    return 1",
+		"import os, time\ndef main():\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(300)\n" +
+			"    return 1",
 		"def main(): 1/0",
 	}
 	use := func(n int) {

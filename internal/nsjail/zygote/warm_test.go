@@ -64,7 +64,8 @@ def main():
     libc = ctypes.CDLL(None)
     out = {
         "random": random.random(), "ssl": ssl.RAND_bytes(8).hex(), "uuid1": str(uuid.uuid1()),
-        "uuid4": str(uuid.uuid4()), "tempfile": tempfile.mktemp(), "authkey": multiprocessing.process.current_process().authkey.hex(),
+        "uuid4": str(uuid.uuid4()), "tempfile": tempfile.mktemp(),
+        "authkey": multiprocessing.process.current_process().authkey.hex(),
         "rand": libc.rand(), "urandom": os.urandom(8).hex(),
     }
     try:
