@@ -91,7 +91,7 @@ func (c contract) check(
 	}
 	response.SetBodyBytes([]byte(got.body))
 	if err := openapi3filter.ValidateResponse(t.Context(), response); err != nil {
-		t.Errorf("the answer is not what the document says: %v\n%d %s", err, got.status, got.body)
+		t.Errorf("the response is not what the document says: %v\n%d %s", err, got.status, got.body)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 				append(tc.headers, "Content-Type", "application/json")...)
 			wantResponse(t, got, tc.status, tc.code)
 			if strings.Contains(got.body, "secret") || strings.Contains(got.body, "aaaa") {
-				t.Errorf("the answer tells too much: %s", got.body)
+				t.Errorf("the response reveals too much: %s", got.body)
 			}
 		})
 	}

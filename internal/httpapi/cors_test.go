@@ -22,13 +22,13 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubExecute(succeeded(`1`), nil),
 		Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
-	asked := preflight(t, url, page, "authorization,content-type,idempotency-key,prefer")
-	if asked.status != http.StatusOK || asked.header.Get("Access-Control-Allow-Origin") != page ||
-		!strings.EqualFold(asked.header.Get("Access-Control-Allow-Headers"),
+	allowed := preflight(t, url, page, "authorization,content-type,idempotency-key,prefer")
+	if allowed.status != http.StatusOK || allowed.header.Get("Access-Control-Allow-Origin") != page ||
+		!strings.EqualFold(allowed.header.Get("Access-Control-Allow-Headers"),
 			"Authorization, Content-Type, Idempotency-Key, Prefer") ||
-		asked.header.Get("Access-Control-Allow-Methods") != "POST" ||
-		asked.header.Get("Access-Control-Max-Age") != "600" {
-		t.Errorf("the preflight: %d %v", asked.status, asked.header)
+		allowed.header.Get("Access-Control-Allow-Methods") != "POST" ||
+		allowed.header.Get("Access-Control-Max-Age") != "600" {
+		t.Errorf("the preflight: %d %v", allowed.status, allowed.header)
 	}
 	got := post(t, url, script, "Origin", page, "Authorization", "Bearer t")
 	wantResponse(t, got, http.StatusOK, "")
@@ -41,11 +41,11 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 	// A page must be able to read why it was refused.
 	refused := post(t, url, script, "Origin", page)
 	wantResponse(t, refused, http.StatusUnauthorized, jobs.CodeUnauthorized)
-	for what, answer := range map[string]reply{"preflight": asked, "answer": got, "refusal": refused} {
-		if answer.header.Get("Access-Control-Allow-Origin") != page ||
-			answer.header.Get("Access-Control-Allow-Credentials") != "" ||
-			!containsFold(answer.header.Values("Vary"), "Origin") {
-			t.Errorf("%s: %v", what, answer.header)
+	for what, response := range map[string]reply{"preflight": allowed, "response": got, "refusal": refused} {
+		if response.header.Get("Access-Control-Allow-Origin") != page ||
+			response.header.Get("Access-Control-Allow-Credentials") != "" ||
+			!containsFold(response.header.Values("Vary"), "Origin") {
+			t.Errorf("%s: %v", what, response.header)
 		}
 	}
 	for _, other := range []string{
@@ -55,29 +55,29 @@ func TestPagesOfAllowedOrigins(t *testing.T) {
 		if other == "" {
 			want = http.StatusOK
 		}
-		answer := post(t, url, script, "Origin", other, "Authorization", "Bearer t")
-		if answer.status != want || answer.header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("answer for %q: %d %v", other, answer.status, answer.header)
+		response := post(t, url, script, "Origin", other, "Authorization", "Bearer t")
+		if response.status != want || response.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("response for %q: %d %v", other, response.status, response.header)
 		}
-		answer = preflight(t, url, other, "content-type")
-		if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("preflight for %q: %d %v", other, answer.status, answer.header)
+		response = preflight(t, url, other, "content-type")
+		if response.status != http.StatusOK || response.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("preflight for %q: %d %v", other, response.status, response.header)
 		}
 	}
-	if answer := preflight(t, url, page, "cookie"); answer.header.Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("a header that is not allowed: %v", answer.header)
+	if response := preflight(t, url, page, "cookie"); response.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("a header that is not allowed: %v", response.header)
 	}
 }
 
 func TestPagesOfAllOrigins(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{CORSOrigins: []string{"*"}}))
-	for what, answer := range map[string]reply{
-		"preflight": preflight(t, url, page, "content-type"), "answer": post(t, url, script, "Origin", page),
+	for what, response := range map[string]reply{
+		"preflight": preflight(t, url, page, "content-type"), "response": post(t, url, script, "Origin", page),
 	} {
-		if answer.status != http.StatusOK || answer.header.Get("Access-Control-Allow-Origin") != "*" ||
-			answer.header.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%s: %d %v", what, answer.status, answer.header)
+		if response.status != http.StatusOK || response.header.Get("Access-Control-Allow-Origin") != "*" ||
+			response.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", what, response.status, response.header)
 		}
 	}
 }
@@ -87,13 +87,13 @@ func TestNoOriginIsAllowedByDefault(t *testing.T) {
 	url := serve(t, newHandler(t, stubJobs{}))
 	refused := post(t, url, script, "Origin", page)
 	wantResponse(t, refused, http.StatusForbidden, jobs.CodeCrossOrigin)
-	for what, answer := range map[string]reply{
+	for what, response := range map[string]reply{
 		"preflight": preflight(t, url, page, "content-type"), "refusal": refused,
-		"answer": send(t, http.MethodGet, url+"/jobs/"+jobID, "", "Origin", page),
+		"response": send(t, http.MethodGet, url+"/jobs/"+jobID, "", "Origin", page),
 	} {
-		if answer.status >= 300 && what != "refusal" ||
-			answer.header.Get("Access-Control-Allow-Origin") != "" || answer.header.Get("Vary") != "" {
-			t.Errorf("%s: %d %v", what, answer.status, answer.header)
+		if response.status >= 300 && what != "refusal" ||
+			response.header.Get("Access-Control-Allow-Origin") != "" || response.header.Get("Vary") != "" {
+			t.Errorf("%s: %d %v", what, response.status, response.header)
 		}
 	}
 }

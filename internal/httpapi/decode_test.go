@@ -186,13 +186,13 @@ func TestWebhookURLNeedsASecret(t *testing.T) {
 
 func TestWebhookURLIsChecked(t *testing.T) {
 	t.Parallel()
-	var asked, submitted string
+	var checked, submitted string
 	h := newHandler(t, stubJobs{submit: func(_ context.Context, request jobs.Request, _ string) (string, error) {
 		submitted = request.WebhookURL
 		return jobID, nil
 	}})
 	h.webhook = func(url string) error {
-		asked = url
+		checked = url
 		if strings.Contains(url, "127.0.0.1") {
 			return jobs.Errorf(jobs.CodeInvalidRequest, `"callback_url" is no good`)
 		}
@@ -200,14 +200,14 @@ func TestWebhookURLIsChecked(t *testing.T) {
 	}
 	url := serve(t, h)
 	wantResponse(t, post(t, url, webhookRequest), 202, "")
-	if want := "https://a.example/x?token=hunter2"; asked != want || submitted != want {
-		t.Errorf("asked about %q, submitted %q", asked, submitted)
+	if want := "https://a.example/x?token=hunter2"; checked != want || submitted != want {
+		t.Errorf("checked %q, submitted %q", checked, submitted)
 	}
 	wantResponse(t, post(t, url, `{"script":"","callback_url":"http://127.0.0.1/"}`), 400, jobs.CodeInvalidRequest)
-	asked = ""
+	checked = ""
 	wantResponse(t, post(t, url, script), 200, "")
-	if asked != "" {
-		t.Errorf("asked about %q", asked)
+	if checked != "" {
+		t.Errorf("checked %q", checked)
 	}
 }
 

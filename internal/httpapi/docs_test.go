@@ -59,7 +59,7 @@ func TestDocs(t *testing.T) {
 		}
 		got := send(t, http.MethodGet, url+reference[1], "")
 		if got.status != http.StatusOK || got.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s gives %d", reference[1], got.status)
+			t.Errorf("%s returns %d", reference[1], got.status)
 		}
 	}
 	document := send(t, http.MethodGet, url+"/openapi.yaml", "")

@@ -127,9 +127,9 @@ func TestDrainEndsWatches(t *testing.T) {
 	}
 	defer response.Body.Close()
 	lines := bufio.NewScanner(response.Body)
-	told := ""
-	for told != "data:" && lines.Scan() {
-		told, _, _ = strings.Cut(lines.Text(), " ")
+	field := ""
+	for field != "data:" && lines.Scan() {
+		field, _, _ = strings.Cut(lines.Text(), " ")
 	}
 	h.Drain()
 	rest := 0
@@ -137,7 +137,7 @@ func TestDrainEndsWatches(t *testing.T) {
 		rest++
 	}
 	if lines.Err() != nil || rest > 1 {
-		t.Errorf("the answer breaks off, with %d lines more: %v", rest, lines.Err())
+		t.Errorf("the response breaks off, after %d more lines: %v", rest, lines.Err())
 	}
 }
 

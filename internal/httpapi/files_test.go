@@ -68,7 +68,7 @@ func TestDownloads(t *testing.T) {
 			got := send(t, method, url+"/jobs/"+jobID+"/files/d/a.csv", "", c.headers...)
 			wantResponse(t, got, c.status, "")
 			if method == http.MethodGet && got.body != c.body || method == http.MethodHead && got.body != "" {
-				t.Errorf("%s: %s gives %q", name, method, got.body)
+				t.Errorf("%s: %s returns %q", name, method, got.body)
 			}
 			if length := got.header.Get("Content-Length"); c.status != 304 && length != strconv.Itoa(len(c.body)) {
 				t.Errorf("%s: %s has the length %s", name, method, length)
@@ -93,8 +93,8 @@ func TestDownloadErrors(t *testing.T) {
 	_, url, _, _ := serveFiles(t)
 	path := url + "/jobs/" + jobID + "/files/d/a.csv"
 	documented := url + "/jobs/" + jobID + "/files/a.csv"
-	for _, asked := range []string{"bytes=10-", "bytes=99-100", "bytes=5-2", "pages=1-2"} {
-		got := send(t, http.MethodGet, path, "", "Range", asked)
+	for _, header := range []string{"bytes=10-", "bytes=99-100", "bytes=5-2", "pages=1-2"} {
+		got := send(t, http.MethodGet, path, "", "Range", header)
 		wantResponse(t, got, http.StatusRequestedRangeNotSatisfiable, jobs.CodeRangeNotSatisfiable)
 		c.check(t, http.MethodGet, documented, "", got, true)
 	}

@@ -27,12 +27,12 @@ func TestIDsInCapitals(t *testing.T) {
 	url := serve(t, newHandler(t, service))
 	got := send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID), "")
 	if got.status != http.StatusOK || seen != jobID {
-		t.Errorf("%d, and %s was asked for", got.status, seen)
+		t.Errorf("%d, and Get got %s", got.status, seen)
 	}
 	seen = ""
 	_ = send(t, http.MethodGet, url+"/jobs/"+strings.ToUpper(jobID)+"/files/a.csv", "")
 	if seen != jobID {
-		t.Errorf("for a file %q was asked for", seen)
+		t.Errorf("for a file, Describe got %q", seen)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestDownloadsAndHEADNeedNoMemory(t *testing.T) {
 	h, _, _, _ := serveFiles(t)
 	h.jobs = noMemoryJobs{h.jobs}
 	url := serve(t, h)
-	for _, ask := range []struct {
+	for _, c := range []struct {
 		method, path, last string
 		status             int
 	}{
@@ -94,11 +94,11 @@ func TestDownloadsAndHEADNeedNoMemory(t *testing.T) {
 		{http.MethodGet, "", "", http.StatusServiceUnavailable},
 	} {
 		var headers []string
-		if ask.last != "" {
-			headers = []string{"Last-Event-ID", ask.last}
+		if c.last != "" {
+			headers = []string{"Last-Event-ID", c.last}
 		}
-		if got := send(t, ask.method, url+"/jobs/"+jobID+ask.path, "", headers...); got.status != ask.status {
-			t.Errorf("%+v: got %d %s", ask, got.status, got.body)
+		if got := send(t, c.method, url+"/jobs/"+jobID+c.path, "", headers...); got.status != c.status {
+			t.Errorf("%+v: got %d %s", c, got.status, got.body)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestRequestID(t *testing.T) {
 	} {
 		got := post(t, url, `{"script":"","async":true}`, "X-Request-Id", given).header.Get("X-Request-Id")
 		if (got == given) != kept || got == "" || got != passed {
-			t.Errorf("given %q: answer has %q, the job %q", given, got, passed)
+			t.Errorf("given %q: response has %q, the job %q", given, got, passed)
 		}
 	}
 }
