@@ -291,7 +291,7 @@ type Callback struct {
 	// URL The URL without its query, which may hold a secret.
 	URL string `json:"url"`
 
-	// Status `waiting` for the job's end, `pending` until the next attempt, `delivered` (answered with 2xx), or `failed`
+	// Status `waiting` for the job's end, `pending` until the next attempt, `delivered` (response 2xx), or `failed`
 	// permanently.
 	Status string `json:"status"`
 
@@ -304,7 +304,7 @@ type Callback struct {
 	// NextAttemptAt The approximate time of the next attempt; null if there is none.
 	NextAttemptAt *string `json:"next_attempt_at"`
 
-	// ResponseStatus The status of the last answer; null if there was none.
+	// ResponseStatus The status of the last response; null if there was none.
 	ResponseStatus *int `json:"response_status"`
 
 	// Error The error of the last attempt: `status` (see `response_status`), `redirect`, `gone`, `timeout`,
@@ -510,8 +510,8 @@ type ExecuteRequest struct {
 	// CallbackURL The URL to which the job's end is posted (`CallbackMessage`): an `http` or `https` URL without user,
 	// password and fragment. The message is signed according to [Standard
 	// Webhooks](https://www.standardwebhooks.com) (`webhook-id`, `webhook-timestamp`, `webhook-signature`). It is
-	// sent again, with growing pauses, until it is answered with 2xx, or with 410, which stops it, or until the
-	// attempts are used up. Redirects are not followed. The service connects only to public addresses, unless a
+	// sent again, with growing pauses, until the response is 2xx, or 410, which stops it, or until the attempts
+	// are used up. Redirects are not followed. The service connects only to public addresses, unless a
 	// setting allows others. Without a signing secret of the service (`CALLBACK_SECRET`), this field is refused.
 	CallbackURL *string `json:"callback_url,omitempty"`
 
@@ -543,8 +543,8 @@ type ExecuteRequest struct {
 	Script string `json:"script"`
 
 	// StartWithin The number of seconds after its acceptance within which the job must have started; fractions are allowed.
-	// Otherwise it is dropped, does not run and is answered 503 `not_started`: for a client that prefers no result
-	// to a late one. At most the server's start deadline (an hour, a setting), which is also the default.
+	// Otherwise it is withdrawn and does not run (503 `not_started`): for a client that prefers no result to a
+	// late one. At most the server's start deadline (an hour, a setting), which is also the default.
 	StartWithin *float64 `json:"start_within,omitempty"`
 
 	// Stdin The standard input of the script; empty by default. At most 1 MiB of UTF-8.

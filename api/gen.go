@@ -1,5 +1,4 @@
-// Package api is the HTTP contract: openapi.yaml, written by hand, and the
-// types and routes that are generated from it.
+// Package api is the HTTP contract: openapi.yaml, which is written by hand, and the types and routes generated from it.
 package api
 
 import _ "embed"

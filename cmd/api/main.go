@@ -32,7 +32,7 @@ func main() {
 		kong.Vars{"version": buildinfo.Version()},
 	)
 	if f.Probe {
-		os.Exit(telemetry.ProbeOnce("api", f.HTTP.Addr, "/readyz"))
+		os.Exit(telemetry.RunProbe("api", f.HTTP.Addr, "/readyz"))
 	}
 	logger := f.Log.Logger(os.Stderr)
 	app.Main(logger, func(ctx context.Context) error { return api.Run(ctx, f.Settings, logger) })

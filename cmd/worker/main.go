@@ -32,7 +32,7 @@ func main() {
 		kong.Vars{"version": buildinfo.Version(), "prefix": host.DefaultPrefix()},
 	)
 	if f.Probe {
-		os.Exit(telemetry.ProbeOnce("worker", f.MetricsAddr, "/healthz"))
+		os.Exit(telemetry.RunProbe("worker", f.MetricsAddr, "/healthz"))
 	}
 	logger := f.Log.Logger(os.Stderr)
 	app.Main(logger, func(ctx context.Context) error { return worker.Run(ctx, f.Settings, logger) })

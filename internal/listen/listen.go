@@ -1,4 +1,4 @@
-// Package listen opens the addresses that the programs serve on. Its errors name the setting and what to do.
+// Package listen opens the addresses on which the programs serve. Its errors name the setting and the remedy.
 package listen
 
 import (
@@ -19,10 +19,9 @@ func TCP(ctx context.Context, setting, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Explain returns an error for the user that has the reason for a failure to listen on the address in setting, and
-// what to do.
+// Explain returns the error for the user for err, a failure to listen on address: the reason, and how to set setting.
 func Explain(setting, address string, err error) error {
-	wrongAddress := new(net.AddrError)
+	addrErr := new(net.AddrError)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%[1]s %[2]s is taken: another program, perhaps another Cellblock, listens there; end it, "+
@@ -33,9 +32,9 @@ func Explain(setting, address string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%[1]s %[2]s is no address of this machine; set %[1]s to one that is, such as 127.0.0.1:8080",
 			setting, address)
-	case errors.As(err, &wrongAddress):
+	case errors.As(err, &addrErr):
 		return fmt.Errorf("%[1]s %[2]s is no host:port (%[3]s); set %[1]s to one, such as 127.0.0.1:8080", setting,
-			address, wrongAddress.Err)
+			address, addrErr.Err)
 	default:
 		return fmt.Errorf("%[1]s %[2]s cannot be listened on: %[3]w; set %[1]s to another address",
 			setting, address, err)

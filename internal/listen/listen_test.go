@@ -40,6 +40,6 @@ func TestErrorsNameTheSettingAndTheNextStep(t *testing.T) {
 	// The message of the system's resolver varies.
 	if _, err := TCP(t.Context(), "X_ADDR", "no.such.name.invalid:0"); err == nil ||
 		!strings.HasSuffix(err.Error(), "; set X_ADDR to another address") {
-		t.Errorf("an unknown name: %v", err)
+		t.Errorf("unknown name: %v", err)
 	}
 }

@@ -26,41 +26,41 @@ type APIMetrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	webhooks *prometheus.CounterVec
-	over     *prometheus.CounterVec
+	attempts *prometheus.CounterVec // of webhooks
+	webhooks *prometheus.CounterVec // that have ended
 	hangUps  *prometheus.CounterVec
 }
 
-// NewAPIMetrics returns the API's metrics. gauges may be nil.
+// NewAPIMetrics returns the API's metrics; without the gauges if gauges is nil.
 func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 	m := &APIMetrics{
 		registry: newRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_http_requests_total",
-			Help: "HTTP requests answered, by route, method and status.",
+			Help: "HTTP requests, by route, method and status of the response.",
 		}, []string{"route", "method", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cellblock_http_request_duration_seconds",
-			Help:    "Time from a request's header to the end of its answer.",
+			Help:    "Time from a request's header to the end of its response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 20, 30},
 		}, []string{"route", "method"}),
-		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_callback_attempts_total",
-			Help: "Messages sent to a callback_url, by what came of it: delivered, or what was wrong.",
+			Help: "Attempts to deliver a webhook, by result: delivered, or the reason of the failure.",
 		}, []string{"result"}),
-		over: prometheus.NewCounterVec(prometheus.CounterOpts{
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_callbacks_total",
-			Help: "Webhooks that are over, by how: delivered, or failed for good.",
+			Help: "Webhooks that have ended, by status: delivered, or failed.",
 		}, []string{"status"}),
+		hangUps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_hangups_total",
+			Help: "Clients that hung up on a synchronous request whose job was accepted, by what happened to the job: " +
+				"withdrawn, or kept.",
+		}, []string{"job"}),
 	}
-	m.hangUps = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "cellblock_hangups_total",
-		Help: "Clients that hung up on a synchronous request whose job was accepted, by what became of the job: " +
-			"withdrawn, or kept.",
-	}, []string{"job"})
-	m.hangUps.WithLabelValues("withdrawn") // present from the start, so that rates are right
+	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase
 	m.hangUps.WithLabelValues("kept")
-	m.registry.MustRegister(m.requests, m.duration, m.webhooks, m.over, m.hangUps)
+	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps)
 	if gauges != nil {
 		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
 	}
@@ -73,15 +73,16 @@ func (m *APIMetrics) ObserveRequest(route, method string, status int, took time.
 	m.duration.WithLabelValues(route, method).Observe(took.Seconds())
 }
 
-// ObserveWebhook counts one delivery attempt: the failure reason in wrong, "" for success, and the webhook's new
+// ObserveWebhook counts one attempt to deliver a webhook. failureReason is "" for success; status is the webhook's new
 // status.
-func (m *APIMetrics) ObserveWebhook(wrong string, status jobs.WebhookStatus) {
-	if wrong == "" {
-		wrong = "delivered"
+func (m *APIMetrics) ObserveWebhook(failureReason string, status jobs.WebhookStatus) {
+	result := failureReason
+	if result == "" {
+		result = "delivered"
 	}
-	m.webhooks.WithLabelValues(wrong).Inc()
+	m.attempts.WithLabelValues(result).Inc()
 	if status.Over() {
-		m.over.WithLabelValues(string(status)).Inc()
+		m.webhooks.WithLabelValues(string(status)).Inc()
 	}
 }
 
@@ -104,7 +105,7 @@ var (
 	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth",
 		"Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
 	workersDesc = prometheus.NewDesc("cellblock_workers",
-		"Workers that live and take jobs. Missing while Redis is away.", nil, nil)
+		"Live workers that take jobs. Missing while Redis is away.", nil, nil)
 )
 
 // gaugeReader reads Gauges at each scrape. It leaves out values that it cannot read, so that the scrape still returns
@@ -130,7 +131,7 @@ func (g *gaugeReader) Collect(metrics chan<- prometheus.Metric) {
 		readers.Go(func() {
 			value, err := read(ctx)
 			if err != nil {
-				g.logger.Warn("a metric cannot be read", "metric", desc.String(), "error", err)
+				g.logger.Warn("cannot read metric", "metric", desc.String(), "error", err)
 				return
 			}
 			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))

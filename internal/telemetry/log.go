@@ -12,7 +12,7 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Settings are the log settings of every process.
+// Settings are the log settings of a process.
 type Settings struct {
 	LogLevel  slog.Level `name:"log-level" env:"LOG_LEVEL" default:"info" help:"Lowest level that is logged: debug, info, warn or error."`
 	LogFormat string     `name:"log-format" env:"LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"Format of logs: text, json, or auto (text on a terminal, json elsewhere)."`
@@ -42,7 +42,7 @@ func Milliseconds(key string, d time.Duration) slog.Attr {
 	return slog.Any(key, milliseconds(d))
 }
 
-// milliseconds prints with three decimals in text and in JSON.
+// milliseconds has three decimals in text and in JSON.
 type milliseconds time.Duration
 
 func (m milliseconds) String() string {

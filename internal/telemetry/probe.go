@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// ProbeSettings are for the health checks of container images without curl.
+// ProbeSettings select a health check instead of the program, for container images without curl.
 type ProbeSettings struct {
 	Probe bool `name:"probe" help:"Check the health of the running program with the same settings, and exit with 0 or 1."`
 }
 
-// probeBound is the timeout of a probe: less than the 3 s of a container's health check.
-const probeBound = 2500 * time.Millisecond
+// probeTimeout is below the 3 s of a container's health check.
+const probeTimeout = 2500 * time.Millisecond
 
-// ProbeOnce probes once, for the program called name, and returns the exit status. If that is 1, it prints the reason
-// to standard error.
-func ProbeOnce(name, addr, path string) int {
+// RunProbe runs a probe of the program called name and returns the exit status, 0 or 1. If that is 1, it prints the
+// reason to standard error.
+func RunProbe(name, addr, path string) int {
 	if err := Probe(context.Background(), addr, path); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 1
@@ -28,8 +28,8 @@ func ProbeOnce(name, addr, path string) int {
 	return 0
 }
 
-// Probe requests path from the server on addr (host:port). It returns an error for no response and for a status other
-// than 200.
+// Probe requests path from the server on addr (host:port); from this machine if addr has no host. It returns an error
+// unless the status is 200.
 func Probe(ctx context.Context, addr, path string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -38,7 +38,7 @@ func Probe(ctx context.Context, addr, path string) error {
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeBound)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	url := "http://" + net.JoinHostPort(host, port) + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

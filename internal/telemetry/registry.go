@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// newRegistry returns a new registry with the metrics of the Go runtime and the process. It is not the package-wide
-// one, so that tests can have many.
+// newRegistry returns a registry with the metrics of the Go runtime and the process. Each caller gets its own, not
+// prometheus.DefaultRegisterer, so that a test program can have several.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
@@ -20,6 +20,7 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
+// scrapeHandler serves the registry's metrics.
 func scrapeHandler(registry *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }

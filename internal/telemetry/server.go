@@ -12,11 +12,11 @@ import (
 	"cellblock/internal/listen"
 )
 
-// scrapeTimeout is the time for requests in progress to end on Close.
-const scrapeTimeout = 2 * time.Second
+// closeTimeout is how long Close waits for requests in progress.
+const closeTimeout = 2 * time.Second
 
-// Server serves /metrics, /healthz and, to this machine only, /debug/pprof/. Its owner calls Close. A nil Server is
-// switched off; its methods do nothing.
+// Server serves /metrics, /healthz and, to this machine only, /debug/pprof/. The caller of Listen calls Close. A nil
+// Server is switched off: its methods do nothing.
 type Server struct {
 	listener net.Listener
 	http     *http.Server  // nil until Serve
@@ -24,7 +24,7 @@ type Server struct {
 }
 
 // Listen opens the address, the value of setting, so that a program fails at its start if it is in use. It returns nil
-// without an address. Call Serve to answer requests.
+// without an address. Requests wait until Serve.
 func Listen(ctx context.Context, setting, address string) (*Server, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // off is no error, and a nil Server can be used
@@ -66,7 +66,7 @@ func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 	logger.Info("serving metrics", "addr", s.Addr())
 }
 
-// Addr returns the address that it listens on; "" if it is switched off.
+// Addr returns the address on which the server listens; "" if it is switched off.
 func (s *Server) Addr() string {
 	if s == nil {
 		return ""
@@ -82,7 +82,7 @@ func (s *Server) Close() error {
 	if s.http == nil {
 		return s.listener.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if err != nil {

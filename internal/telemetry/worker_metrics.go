@@ -24,7 +24,7 @@ func NewWorkerMetrics() *WorkerMetrics {
 		registry: newRegistry(),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_jobs_total",
-			Help: "Jobs ended by this worker, by outcome: succeeded, or the code of the failure.",
+			Help: "Jobs that this worker ended, by outcome: succeeded, or the code of the failure.",
 		}, []string{"outcome"}),
 		phases: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cellblock_job_phase_seconds",
@@ -41,17 +41,17 @@ func NewWorkerMetrics() *WorkerMetrics {
 		}, []string{"kind"}),
 	}
 	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox)
-	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // present from the start, so that rates are right
+	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // exists from the start, so that rate() sees the first increase
 	return m
 }
 
-// SandboxKind sets the kind of sandbox that the worker uses, such as "cold".
-func (m *WorkerMetrics) SandboxKind(kind string) { m.sandbox.WithLabelValues(kind).Set(1) }
+// SetSandboxKind sets the kind of sandbox that the worker uses, such as "cold".
+func (m *WorkerMetrics) SetSandboxKind(kind string) { m.sandbox.WithLabelValues(kind).Set(1) }
 
-// JobStarted counts a job as running until JobEnded.
+// JobStarted counts a job as running. Call JobEnded once for each call.
 func (m *WorkerMetrics) JobStarted() { m.running.Inc() }
 
-// JobEnded counts the end of a job by its outcome. JobStarted must have been called for it.
+// JobEnded counts the end of a job by its outcome, and the time that it spent in each phase.
 func (m *WorkerMetrics) JobEnded(outcome jobs.Outcome) {
 	m.running.Dec()
 	name := string(jobs.StateSucceeded)

@@ -51,7 +51,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 		return err
 	}
 	metrics := telemetry.NewWorkerMetrics()
-	metrics.SandboxKind(sandboxes.Kind())
+	metrics.SetSandboxKind(sandboxes.Kind())
 	server.Serve(metrics.Handler(), logger)
 	stored := files.New(settings.Files)
 	// Without it, the connections to a bucket would stay open.
