@@ -7,7 +7,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-func TestABadLineSinksNoOther(t *testing.T) {
+func TestAnInvalidLineAffectsNoOther(t *testing.T) {
 	t.Parallel()
 	body := strings.Join([]string{
 		"\ufeff" + `{"script":"def main(): return 1","args":{"n":1}}`, "\r", "   ",

@@ -30,7 +30,7 @@ func TestPositions(t *testing.T) {
 	}
 }
 
-func TestPiecesAreToldOnceAndInOrder(t *testing.T) {
+func TestChunksAreDeliveredOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		at    int

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestNamesAreMadeSafe(t *testing.T) {
+func TestNamesAreSanitized(t *testing.T) {
 	t.Parallel()
 	var names Names
 	for _, c := range []struct{ raw, want string }{

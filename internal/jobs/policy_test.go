@@ -78,7 +78,7 @@ func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
 
 // A job that was accepted while no worker's maximum limits were known gets those of its worker; the limits that its request
 // asked for stay.
-func TestLimitsThatAreOpenAreTheWorkersWhereTheyAreLower(t *testing.T) {
+func TestOpenLimitsAreCappedByTheWorker(t *testing.T) {
 	t.Parallel()
 	maxLimits := DefaultLimits().Requestable()
 	maxLimits.Wall, maxLimits.MemoryBytes = time.Second, 1024*mib

@@ -148,8 +148,8 @@ func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 	wantCode(t, err, jobs.CodeQueueFull)
 }
 
-// TestLargeInputsNeedRoom: a request that would fill Redis's memory is refused before the next measurement of it.
-func TestLargeInputsNeedRoom(t *testing.T) {
+// TestLargeInputsNeedMemoryOfRedis: a request that would fill Redis's memory is refused before the next measurement of it.
+func TestLargeInputsNeedMemoryOfRedis(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	ctx := t.Context()

@@ -342,7 +342,7 @@ func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 }
 
 // A client that follows a batch receives lost lines as refused, without any other client reading the batch.
-func TestAFollowerHearsOfLostMembers(t *testing.T) {
+func TestAFollowerReceivesLostItems(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(1))
@@ -366,7 +366,7 @@ func TestAFollowerHearsOfLostMembers(t *testing.T) {
 	}
 }
 
-func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
+func TestALostItemEndsTheBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	batch := s.submitBatch(t, batchOf(2))
@@ -392,7 +392,7 @@ func TestALostMemberEndsTheBatchAllTheSame(t *testing.T) {
 	}
 }
 
-func TestBatchesLeaveRoomForOthers(t *testing.T) {
+func TestBatchesFillAtMostHalfOfTheQueue(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t)) // QueueLimit is 1000
 	s.submitBatch(t, batchOf(400))

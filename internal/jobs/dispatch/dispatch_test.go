@@ -144,7 +144,7 @@ func between(t *testing.T, start time.Time, least, most time.Duration) {
 	}
 }
 
-func TestExecuteGivesTheResult(t *testing.T) {
+func TestExecuteReturnsTheResult(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, echo)
@@ -165,7 +165,7 @@ func TestExecuteGivesTheResult(t *testing.T) {
 	}
 }
 
-func TestManyAtOnceEachGetTheirOwn(t *testing.T) {
+func TestConcurrentRequestsGetTheirOwnResults(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Second, echo)
@@ -185,7 +185,7 @@ func TestManyAtOnceEachGetTheirOwn(t *testing.T) {
 	}
 }
 
-func TestExecuteGivesAQueuedJobAtItsEndOfWait(t *testing.T) {
+func TestExecuteReturnsAQueuedJobAtTheEndOfItsWait(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.alive(t)
@@ -223,6 +223,7 @@ func TestExecuteWaitsForADeadlineThatIsNear(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := open(t, redistest.Start(t))
 			s.work(t, c.wall, func(jobs.Job) jobs.Outcome {
 				time.Sleep(c.ends)

@@ -23,7 +23,7 @@ func (s *stack) wantStarted(t *testing.T, id string) {
 
 // A job that was accepted asynchronously is not withdrawn by a synchronous request that joins it: not for lack of
 // workers, not at the end of that request's wait, and not by the start deadline in that request.
-func TestARequestDoesNotDropTheJobThatItJoins(t *testing.T) {
+func TestARequestDoesNotWithdrawTheJobThatItJoins(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 50 * time.Millisecond
@@ -79,7 +79,7 @@ func TestASynchronousJobThatIsQueuedAtTheEndOfItsWaitIsKept(t *testing.T) {
 	s.wantStarted(t, record.ID)
 }
 
-func TestASynchronousJobIsDroppedAtItsOwnStartDeadline(t *testing.T) {
+func TestASynchronousJobIsWithdrawnAtItsOwnStartDeadline(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.alive(t)

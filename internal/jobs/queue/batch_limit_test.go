@@ -85,7 +85,7 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 }
 
 // A consumer at its limit leaves the tokens of batches to consumers that have room.
-func TestAFullShareTakesNoOthersToken(t *testing.T) {
+func TestAFullBatchLimiterLeavesTokens(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)

@@ -167,7 +167,7 @@ func TestStopWaitsForHandlers(t *testing.T) {
 	}
 }
 
-func TestStopSaysWhoIsStillAtWork(t *testing.T) {
+func TestStopReportsUnfinishedDeliveries(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
@@ -206,7 +206,7 @@ func TestEnqueueTwiceIsOneDelivery(t *testing.T) {
 }
 
 // A failed delivery is repeated soon, and only failures count as attempts.
-func TestFailedDeliveriesComeAgain(t *testing.T) {
+func TestFailedDeliveriesAreRepeated(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	attempts := make(chan int, 3)
@@ -236,7 +236,7 @@ func TestFailedDeliveriesComeAgain(t *testing.T) {
 
 // A job that no consumer takes is delivered only every few seconds, however many consumers there are, and that is not
 // a failure.
-func TestAJobLeftToOthersIsNotHandedRoundBusily(t *testing.T) {
+func TestAJobLeftToAnotherConsumerIsDeliveredAfterAPause(t *testing.T) {
 	t.Parallel()
 	const consumers, length = 10, 5 * time.Second
 	url := redistest.Start(t)

@@ -24,7 +24,7 @@ func consumeWebhooks(t *testing.T, url string, handle WebhookHandler) *Consumer 
 
 // A webhook is delivered at once, again after the pause that its handler returns, again after an error, and then no
 // more.
-func TestWebhooksComeAgainWhenAsked(t *testing.T) {
+func TestWebhooksAreRedeliveredAfterTheirPause(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)

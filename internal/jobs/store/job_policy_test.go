@@ -144,7 +144,7 @@ func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 	}
 }
 
-func TestAJobThatNoWorkerAllowsIsDroppedWithTheLimit(t *testing.T) {
+func TestAJobThatNoWorkerAllowsIsWithdrawnNamingTheLimit(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	maxLimits := jobs.DefaultLimits().Requestable()

@@ -118,7 +118,7 @@ func TestAJobsWay(t *testing.T) {
 
 func key(id string) string { return "cellblock:{" + id + "}:job" }
 
-func TestTheFirstFenceStands(t *testing.T) {
+func TestTheFirstStartClaimStands(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)
@@ -134,7 +134,7 @@ func TestTheFirstFenceStands(t *testing.T) {
 	}
 }
 
-func TestFenceIsOneOfMany(t *testing.T) {
+func TestOneOfManyClaimsTheStart(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	job := create(t, s)

@@ -10,7 +10,7 @@ import (
 
 // An attempt that was assumed dead may still report. It does not change the result of later attempts, unless it
 // reports a successful delivery.
-func TestALateWordOfAnEarlierAttempt(t *testing.T) {
+func TestALateResultOfAnEarlierAttempt(t *testing.T) {
 	t.Parallel()
 	begin := func(s *store.Store, id string) jobs.Webhook {
 		webhook, err := s.BeginWebhook(t.Context(), id, time.Second)

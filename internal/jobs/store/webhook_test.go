@@ -212,7 +212,7 @@ func begin(t *testing.T, s *store.Store, id string) jobs.Webhook {
 	return webhook
 }
 
-func TestAttemptsAreNoted(t *testing.T) {
+func TestAttemptsAreRecorded(t *testing.T) {
 	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	job := create(t, s, withWebhook)

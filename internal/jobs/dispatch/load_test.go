@@ -28,7 +28,7 @@ func beBusy(t *testing.T) {
 
 // A busy machine must not look like an unreachable Redis: of many concurrent jobs, each is accepted and can be read,
 // however slow this process is. It is not parallel: it leaves no processor time for other tests.
-func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
+func TestManyRequestsAreAcceptedOnABusyMachine(t *testing.T) {
 	s := open(t, redistest.Start(t))
 	beBusy(t)
 	request := jobs.Request{
@@ -54,7 +54,7 @@ func TestACrowdIsAcceptedOnABusyMachine(t *testing.T) {
 
 // While Redis is silent, all requests fail in time, including those that wait until they may be accepted. It
 // is not parallel: it measures time.
-func TestACrowdLearnsOfAnOutageInTime(t *testing.T) {
+func TestManyRequestsFailInTimeDuringAnOutage(t *testing.T) {
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())
 	if _, err := s.Ready(t.Context()); err != nil {

@@ -7,7 +7,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreDropped(t *testing.T) {
+func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreWithdrawn(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
 	late := func(j *jobs.Job) { j.StartWithin = time.Hour }
