@@ -11,6 +11,6 @@ import (
 func TestSettingsDefaults(t *testing.T) {
 	t.Parallel()
 	if got := sandboxtest.Defaults[Settings](t).Limits(); got != jobs.DefaultLimits() {
-		t.Errorf("settings give %+v, the domain %+v", got, jobs.DefaultLimits())
+		t.Errorf("the settings have %+v, the domain %+v", got, jobs.DefaultLimits())
 	}
 }

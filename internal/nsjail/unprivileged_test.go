@@ -17,12 +17,12 @@ import (
 // unprivilegedID is the user and group that the worker runs as.
 const unprivilegedID = 65534
 
-const asNobody = "CELLBLOCK_TEST_AS_NOBODY"
+const asUnprivileged = "CELLBLOCK_TEST_UNPRIVILEGED"
 
 // TestUnprivileged runs itself again as an unprivileged user: a single user id can be mapped, there
 // are no cgroups, and both kinds of sandboxes work.
 func TestUnprivileged(t *testing.T) {
-	if os.Getenv(asNobody) != "" {
+	if os.Getenv(asUnprivileged) != "" {
 		inBothKinds(t, func(s *Settings) { s.Wall, s.MemoryMB = 3*time.Second, 300 }, testUnprivileged)
 		return
 	}
@@ -46,7 +46,7 @@ func TestUnprivileged(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestUnprivileged$", "-test.v")
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), asNobody+"=1")
+	cmd.Env = append(os.Environ(), asUnprivileged+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivilegedID, Gid: unprivilegedID}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

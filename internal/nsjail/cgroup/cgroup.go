@@ -52,9 +52,9 @@ type Hierarchy struct {
 // version covers what differs between cgroup versions 1 and 2.
 type version interface {
 	name() string
-	limit(dirs []string, l Limits) error
-	// weigh sets the CPU weight of a group to that of so many ordinary processes.
-	weigh(dirs []string, processes int) error
+	setLimits(dirs []string, l Limits) error
+	// setWeight sets the CPU weight of a group to that of so many ordinary processes.
+	setWeight(dirs []string, processes int) error
 	stats(dirs []string) (Stats, error)
 }
 
@@ -95,16 +95,16 @@ func (h *Hierarchy) prepare(name string) error {
 		}
 	}
 	if unified, ok := h.version.(v2); ok {
-		if err := unified.enable(h.parents[0]); err != nil {
+		if err := unified.enableForJobs(h.parents[0]); err != nil {
 			return err
 		}
 	}
-	if err := h.sweep(); err != nil {
+	if err := h.removeOldGroups(); err != nil {
 		return err
 	}
 	// All jobs together weigh as much as one process for each CPU. With the default weight, they
 	// would share as much CPU as a single process outside.
-	if err := h.version.weigh(h.parents, runtime.NumCPU()); err != nil {
+	if err := h.version.setWeight(h.parents, runtime.NumCPU()); err != nil {
 		return fmt.Errorf("cgroups are not usable: %w", err)
 	}
 	trial, err := h.New("trial", Limits{MemoryBytes: 64 << 20, Processes: 16})
@@ -130,9 +130,9 @@ func (h *Hierarchy) Close() error {
 	return errors.Join(errs...)
 }
 
-// sweep kills and removes the groups in the worker's directories. A group that cannot be removed is
+// removeOldGroups kills and removes the groups in the worker's directories. A group that cannot be removed is
 // recorded and is not an error: the worker can still limit its jobs.
-func (h *Hierarchy) sweep() error {
+func (h *Hierarchy) removeOldGroups() error {
 	for _, parent := range h.parents {
 		entries, err := os.ReadDir(parent)
 		if err != nil {
@@ -168,14 +168,14 @@ func (h *Hierarchy) New(name string, limits Limits) (*Group, error) {
 		}
 		g.dirs = append(g.dirs, dir)
 	}
-	if err := h.version.limit(g.dirs, limits); err != nil {
+	if err := h.version.setLimits(g.dirs, limits); err != nil {
 		return nil, errors.Join(err, g.Remove(context.Background()))
 	}
 	return g, nil
 }
 
 // Limit replaces the limits of the group.
-func (g *Group) Limit(limits Limits) error { return g.version.limit(g.dirs, limits) }
+func (g *Group) Limit(limits Limits) error { return g.version.setLimits(g.dirs, limits) }
 
 // OpenProcs opens the cgroup.procs files, to which a process writes "0" to join. The caller closes
 // them.

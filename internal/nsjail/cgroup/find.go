@@ -29,7 +29,7 @@ func find(mountinfo, own string) (*Hierarchy, error) {
 
 func findV1(mounts []cgroupMount, paths map[string]string) (*Hierarchy, error) {
 	h := &Hierarchy{}
-	place := func(controller string) (int, bool) {
+	parentOf := func(controller string) (int, bool) {
 		for _, m := range mounts {
 			if slices.Contains(m.controllers, controller) {
 				dir := m.own(paths[controller])
@@ -44,13 +44,13 @@ func findV1(mounts []cgroupMount, paths map[string]string) (*Hierarchy, error) {
 	}
 	var v v1
 	var found [4]bool
-	v.memory, found[0] = place("memory")
+	v.memory, found[0] = parentOf("memory")
 	if !found[0] {
 		return nil, nil
 	}
-	v.pids, found[1] = place("pids")
-	v.cpuacct, found[2] = place("cpuacct")
-	v.cpu, found[3] = place("cpu")
+	v.pids, found[1] = parentOf("pids")
+	v.cpuacct, found[2] = parentOf("cpuacct")
+	v.cpu, found[3] = parentOf("cpu")
 	if slices.Contains(found[:], false) {
 		return nil, errors.New("one of the cgroup v1 controllers memory, pids, cpu, cpuacct is not mounted")
 	}

@@ -14,7 +14,7 @@ type v1 struct{ memory, pids, cpuacct, cpu int }
 
 func (v1) name() string { return "cgroup v1" }
 
-func (v v1) limit(dirs []string, l Limits) error {
+func (v v1) setLimits(dirs []string, l Limits) error {
 	memory := dirs[v.memory]
 	if err := write(memory, "memory.limit_in_bytes", l.MemoryBytes); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (v v1) limit(dirs []string, l Limits) error {
 	return write(dirs[v.pids], "pids.max", int64(l.Processes))
 }
 
-func (v v1) weigh(dirs []string, processes int) error {
+func (v v1) setWeight(dirs []string, processes int) error {
 	return write(dirs[v.cpu], "cpu.shares", min(int64(processes)*1024, 262144))
 }
 

@@ -41,14 +41,14 @@ func (v2) delegate(own string) error {
 	return nil
 }
 
-// enable enables the controllers for the groups of the jobs.
-func (v2) enable(parent string) error { return enableControllers(parent) }
+// enableForJobs enables the controllers for the groups of the jobs.
+func (v2) enableForJobs(parent string) error { return enableControllers(parent) }
 
 func enableControllers(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+memory +pids +cpu"), 0)
 }
 
-func (v2) limit(dirs []string, l Limits) error {
+func (v2) setLimits(dirs []string, l Limits) error {
 	dir := dirs[0]
 	if err := write(dir, "memory.max", l.MemoryBytes); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (v2) limit(dirs []string, l Limits) error {
 	return write(dir, "pids.max", int64(l.Processes))
 }
 
-func (v2) weigh(dirs []string, processes int) error {
+func (v2) setWeight(dirs []string, processes int) error {
 	return write(dirs[0], "cpu.weight", min(int64(processes)*100, 10000))
 }
 

@@ -61,18 +61,18 @@ func procCovered(points map[string]bool) bool {
 
 // Explain prefixes an error from starting a sandbox with what this machine or container denies to sandboxes.
 func (h *Host) Explain(err error) error {
-	if missing := h.Settings.missingRights(); missing != "" {
+	if missing := h.Settings.denials(); missing != "" {
 		return fmt.Errorf("%s (%w)", missing, err)
 	}
 	return err
 }
 
-// missingRights returns, in one line, what this machine or container denies to sandboxes; "" if nothing
+// denials returns, in one line, what this machine or container denies to sandboxes; "" if nothing
 // is found.
-func (s Settings) missingRights() string {
+func (s Settings) denials() string {
 	var found []string
 	if !s.canUnshare() {
-		found = append(found, whyNoNamespaces())
+		found = append(found, namespaceDenial())
 	}
 	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
 	points := mountPoints(string(mountinfo))
@@ -85,7 +85,7 @@ func (s Settings) missingRights() string {
 			"AppArmor's profile "+strings.Fields(string(profile))[0]+" is in force and may forbid mounts: "+
 				"--security-opt apparmor=unconfined is missing")
 	}
-	if len(found) == 0 && filtered() {
+	if len(found) == 0 && underSeccomp() {
 		found = append(found, "a seccomp filter is in force and may forbid what nsjail does: "+seccompFlag)
 	}
 	return strings.Join(found, "; ")
@@ -94,8 +94,8 @@ func (s Settings) missingRights() string {
 const seccompFlag = "--security-opt seccomp=unconfined is missing " +
 	"(or seccomp=deploy/compose/seccomp.json, or --privileged)"
 
-// filtered reports whether this process is under a seccomp filter.
-func filtered() bool {
+// underSeccomp reports whether this process is under a seccomp filter.
+func underSeccomp() bool {
 	status, _ := os.ReadFile("/proc/self/status")
 	return bytes.Contains(status, []byte("\nSeccomp:\t2"))
 }
@@ -108,21 +108,21 @@ func (s Settings) canUnshare() bool {
 	return !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EINVAL)
 }
 
-func whyNoNamespaces() string {
+func namespaceDenial() string {
 	switch {
-	case number("/proc/sys/user/max_user_namespaces") == 0:
+	case readNumber("/proc/sys/user/max_user_namespaces") == 0:
 		return "user namespaces are switched off: the machine needs user.max_user_namespaces above 0"
-	case number("/proc/sys/kernel/unprivileged_userns_clone") == 0 && os.Geteuid() != 0:
+	case readNumber("/proc/sys/kernel/unprivileged_userns_clone") == 0 && os.Geteuid() != 0:
 		return "user namespaces are for root only: the machine needs kernel.unprivileged_userns_clone=1"
-	case filtered():
+	case underSeccomp():
 		return "a seccomp filter forbids namespaces: " + seccompFlag
 	default:
 		return "namespaces cannot be made: the worker needs root or unprivileged user namespaces"
 	}
 }
 
-// number returns the number in a file; -1 if there is none.
-func number(path string) int {
+// readNumber returns the number in a file; -1 if there is none.
+func readNumber(path string) int {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return -1

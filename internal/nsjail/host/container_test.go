@@ -28,9 +28,9 @@ func TestNothingIsMissingHere(t *testing.T) {
 	t.Parallel()
 	s := defaultSettings(t)
 	if !s.canUnshare() {
-		t.Error("namespaces can be made, and this says they cannot")
+		t.Error("namespaces can be made, and canUnshare reports that they cannot")
 	}
-	if text := s.missingRights(); strings.Contains(text, "namespaces") || strings.Contains(text, "/proc") {
+	if text := s.denials(); strings.Contains(text, "namespaces") || strings.Contains(text, "/proc") {
 		t.Error(text)
 	}
 }

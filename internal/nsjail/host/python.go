@@ -72,12 +72,12 @@ func queryInterpreter(ctx context.Context, python string, packages []string) (in
 	cmd.WaitDelay = pythonBound
 	out, err := cmd.Output()
 	if err != nil {
-		return interpreter{}, fmt.Errorf("ask %s where it lives: %w; `make setup` makes it, "+
+		return interpreter{}, fmt.Errorf("query the interpreter %s: %w; `make setup` makes it, "+
 			"and CELLBLOCK_PREFIX or SANDBOX_PYTHON choose another place", python, err)
 	}
 	var found interpreter
 	if err := json.Unmarshal(out, &found); err != nil {
-		return interpreter{}, fmt.Errorf("ask %s where it lives: %w", python, err)
+		return interpreter{}, fmt.Errorf("query the interpreter %s: %w", python, err)
 	}
 	return found, nil
 }

@@ -66,13 +66,13 @@ func TestFollow(t *testing.T) {
 	stderr, stderrIn := open()
 	o := collectBoth(stdout, stderr, 1<<20)
 	write(t, stdoutIn, "before")
-	told := make(chan jobs.OutputChunk, 100)
+	emitted := make(chan jobs.OutputChunk, 100)
 	ctx, stop := context.WithCancel(t.Context())
 	var following sync.WaitGroup
 	following.Go(func() {
 		o.Follow(ctx, func(printed []jobs.OutputChunk) {
 			for _, piece := range printed {
-				told <- piece
+				emitted <- piece
 			}
 		})
 	})
@@ -80,7 +80,7 @@ func TestFollow(t *testing.T) {
 		t.Helper()
 		for got := ""; got != text; {
 			select {
-			case piece := <-told:
+			case piece := <-emitted:
 				got += piece.Text
 				if piece.Stream != stream || piece.Offset+len(piece.Text) != at+len(got) ||
 					!strings.HasPrefix(text, got) {

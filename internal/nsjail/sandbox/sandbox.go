@@ -150,7 +150,7 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	_ = s.sendJob(script, inputs)
 
 	found := s.supervise(ctx, deadline.C, reports)
-	outcome := s.conclude(found)
+	outcome := s.buildOutcome(found)
 	outcome.Usage.RunMS = jobs.Milliseconds(time.Since(started))
 	return outcome
 }
@@ -179,9 +179,9 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
 	var teardownOverdue <-chan time.Time
 	var flushDone <-chan time.Time
-	end := func(why cause) {
-		if found.cause == notKilled {
-			found.cause, teardownOverdue = why, time.After(TeardownBound)
+	end := func(why killReason) {
+		if found.killReason == notKilled {
+			found.killReason, teardownOverdue = why, time.After(TeardownBound)
 			flushDone = s.terminate(why)
 		}
 	}
@@ -214,8 +214,8 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 				exitChecks.start()
 			}
 		case <-exitChecks.due():
-			if status, ok := s.processes.EarlyExitStatus(); ok && found.cause == notKilled {
-				found.exitStatus, found.exiting = wire.ExitStatus{Known: true, Status: status}, true
+			if status, ok := s.processes.EarlyExitStatus(); ok && found.killReason == notKilled {
+				found.exitStatus, found.early = wire.ExitStatus{Known: true, Status: status}, true
 				s.processes.Kill()
 				return found
 			}
@@ -230,7 +230,7 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 
 // terminate ends the sandbox. It kills at once, or asks the runner to flush and returns a channel that
 // receives a value when it is time to kill.
-func (s *Sandbox) terminate(why cause) <-chan time.Time {
+func (s *Sandbox) terminate(why killReason) <-chan time.Time {
 	if why.allowsFlush() {
 		_ = s.channel.CloseWrite()
 		return time.After(flushBound)
@@ -240,7 +240,7 @@ func (s *Sandbox) terminate(why cause) <-chan time.Time {
 }
 
 // overLimit checks the counters of the cgroup.
-func (s *Sandbox) overLimit() cause {
+func (s *Sandbox) overLimit() killReason {
 	if s.group == nil {
 		return notKilled
 	}
@@ -269,8 +269,8 @@ func (s *Sandbox) collectEvidence(found *evidence, reports <-chan reportResult) 
 	found.exitStatus = s.processes.ExitStatus()
 }
 
-// conclude reads the counters, decides the verdict, and discards the sandbox.
-func (s *Sandbox) conclude(found evidence) jobs.Outcome {
+// buildOutcome reads the counters, decides the verdict, and discards the sandbox.
+func (s *Sandbox) buildOutcome(found evidence) jobs.Outcome {
 	var outcome jobs.Outcome
 	if s.group != nil {
 		if stats, err := s.group.Stats(); err == nil {
@@ -291,7 +291,7 @@ func (s *Sandbox) conclude(found evidence) jobs.Outcome {
 		outcome.Files = found.report.Files
 		outcome.FilesOmitted, outcome.Notes = found.report.FilesOmitted, found.report.Notes
 	}
-	if found.exiting {
+	if found.early {
 		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAvailable()
 		outcome.Stderr, outcome.Truncated.Stderr = s.stderr.readAvailable()
 		s.startTeardown(s.Discard)

@@ -13,11 +13,11 @@ import (
 	"cellblock/internal/nsjail/wire"
 )
 
-// cause is why the worker killed a sandbox.
-type cause int
+// killReason is why the worker killed a sandbox.
+type killReason int
 
 const (
-	notKilled cause = iota
+	notKilled killReason = iota
 	killedForWall
 	killedForCPU
 	killedForMemory
@@ -25,21 +25,21 @@ const (
 	killedByCaller
 )
 
-// allowsFlush reports whether a script ended for this cause may hold output that is not flushed,
+// allowsFlush reports whether a script ended for this reason may hold output that is not flushed,
 // such as an incomplete line.
-func (c cause) allowsFlush() bool {
+func (c killReason) allowsFlush() bool {
 	return c == killedForWall || c == killedForCPU || c == killedByCaller
 }
 
 // evidence is the input of decide. User code can forge report and reportErr only.
 type evidence struct {
-	cause    cause
-	oomKills int
+	killReason killReason
+	oomKills   int
 	// refusals is the number of processes and threads that the cgroup refused to the job.
 	refusedProcesses int
 	exitStatus       wire.ExitStatus
 	// early is true if the script's process was still exiting.
-	exiting bool
+	early bool
 	// cgroups is true if a cgroup counted CPU time and OOM kills.
 	cgroups bool
 
@@ -47,25 +47,25 @@ type evidence struct {
 	reportErr error
 }
 
-// decide returns how a job failed; nil for success. Enforced causes win over the report. Of two
-// enforced causes, memory wins: the kernel counted it before the worker looked at a clock.
+// decide returns how a job failed; nil for success. Enforced reasons win over the report. Of two
+// enforced reasons, memory wins: the kernel counted it before the worker looked at a clock.
 func decide(e evidence, limits jobs.Limits) *jobs.Failure {
 	if enforced := decideEnforced(e, limits); enforced != nil {
 		return enforced
 	}
 	if e.reportErr == nil {
-		return confirm(e, limits)
+		return confirmReport(e, limits)
 	}
-	return decideSilent(e)
+	return decideWithoutReport(e)
 }
 
 // hintProcesses is the hint of a reported exception that the process limit probably caused.
 const hintProcesses = "the process limit"
 
-// confirm returns the reported failure. It is a process limit if the report has hintProcesses and
+// confirmReport returns the reported failure. It is a process limit if the report has hintProcesses and
 // the cgroup counted refusals: only the runner knows whether a refusal made the script fail, since
 // a script may catch the error, and only the cgroup proves that there was one.
-func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
+func confirmReport(e evidence, limits jobs.Limits) *jobs.Failure {
 	failure := e.report.Failure
 	if failure == nil || failure.Hint != hintProcesses || e.refusedProcesses == 0 {
 		return failure
@@ -77,26 +77,26 @@ func confirm(e evidence, limits jobs.Limits) *jobs.Failure {
 
 func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 	switch {
-	case e.oomKills > 0 || e.cause == killedForMemory:
+	case e.oomKills > 0 || e.killReason == killedForMemory:
 		return memoryLimit(limits)
-	case e.cause == killedForWall:
-		return timeout(limits)
-	case e.cause == killedForCPU || cpuKill(e, limits):
+	case e.killReason == killedForWall:
+		return wallLimit(limits)
+	case e.killReason == killedForCPU || cpuKill(e, limits):
 		return cpuLimit(limits)
 	case filesRefused(e.reportErr):
-		return filesTooLarge(e.reportErr, limits)
-	case e.cause == killedForResult || errors.Is(e.reportErr, wire.ErrResultTooLarge):
-		return resultTooLarge(limits)
-	case e.cause == killedByCaller:
+		return filesLimit(e.reportErr, limits)
+	case e.killReason == killedForResult || errors.Is(e.reportErr, wire.ErrResultTooLarge):
+		return resultLimit(limits)
+	case e.killReason == killedByCaller:
 		return &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled while it ran"}
 	case e.exitStatus.Known && e.exitStatus.Status.Signaled():
-		return killed(e.exitStatus.Status.Signal(), limits)
+		return killedBySignal(e.exitStatus.Status.Signal(), limits)
 	}
 	return nil
 }
 
-// decideSilent decides for a script that ended without a report.
-func decideSilent(e evidence) *jobs.Failure {
+// decideWithoutReport decides for a script that ended without a report.
+func decideWithoutReport(e evidence) *jobs.Failure {
 	if !e.exitStatus.Known {
 		return &jobs.Failure{
 			Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault",
@@ -127,7 +127,7 @@ func cpuKill(e evidence, limits jobs.Limits) bool {
 	return (signal == syscall.SIGKILL || signal == syscall.SIGXCPU) && e.exitStatus.CPU >= enough
 }
 
-func timeout(l jobs.Limits) *jobs.Failure {
+func wallLimit(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
 		Code: jobs.CodeTimeout,
 		Message: fmt.Sprintf("the script ran longer than %s s; let it do less, or split the work into several jobs",
@@ -154,7 +154,7 @@ func memoryLimit(l jobs.Limits) *jobs.Failure {
 	}
 }
 
-func resultTooLarge(l jobs.Limits) *jobs.Failure {
+func resultLimit(l jobs.Limits) *jobs.Failure {
 	return &jobs.Failure{
 		Code:    jobs.CodeResultTooLarge,
 		Message: fmt.Sprintf("main() returned more than %d KiB of JSON; return a summary or a part", l.ResultBytes>>10),
@@ -171,7 +171,7 @@ func processLimit(l jobs.Limits) *jobs.Failure {
 	}
 }
 
-func killed(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
+func killedBySignal(signal syscall.Signal, l jobs.Limits) *jobs.Failure {
 	name := unix.SignalName(signal)
 	if name == "" {
 		name = "signal " + strconv.Itoa(int(signal))
@@ -198,7 +198,7 @@ func filesRefused(err error) bool {
 	return err == wire.ErrTooManyFiles || err == wire.ErrFilesTooLarge //nolint:errorlint // ours, and never wrapped
 }
 
-func filesTooLarge(err error, l jobs.Limits) *jobs.Failure {
+func filesLimit(err error, l jobs.Limits) *jobs.Failure {
 	if err == wire.ErrTooManyFiles { //nolint:errorlint // likewise
 		return &jobs.Failure{
 			Code: jobs.CodeFilesTooLarge,

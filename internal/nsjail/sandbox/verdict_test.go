@@ -33,15 +33,15 @@ func TestDecide(t *testing.T) {
 			evidence{report: failure, exitStatus: end(exited0, 0)},
 			jobs.CodeException,
 		},
-		"over the wall":                   {evidence{cause: killedForWall, reportErr: io.EOF}, jobs.CodeTimeout},
-		"a forged success, over the wall": {evidence{cause: killedForWall, report: success}, jobs.CodeTimeout},
-		"over the CPU":                    {evidence{cause: killedForCPU, reportErr: io.EOF}, jobs.CodeCPULimit},
+		"over the wall":                   {evidence{killReason: killedForWall, reportErr: io.EOF}, jobs.CodeTimeout},
+		"a forged success, over the wall": {evidence{killReason: killedForWall, report: success}, jobs.CodeTimeout},
+		"over the CPU":                    {evidence{killReason: killedForCPU, reportErr: io.EOF}, jobs.CodeCPULimit},
 		"over memory": {
 			evidence{oomKills: 1, exitStatus: end(byKill, 0), reportErr: io.EOF},
 			jobs.CodeMemoryLimit,
 		},
 		"over memory and over the wall": {
-			evidence{oomKills: 1, cause: killedForWall, reportErr: io.EOF},
+			evidence{oomKills: 1, killReason: killedForWall, reportErr: io.EOF},
 			jobs.CodeMemoryLimit,
 		},
 		"a child over memory, main goes on": {
@@ -49,14 +49,14 @@ func TestDecide(t *testing.T) {
 			jobs.CodeMemoryLimit,
 		},
 		"a large result": {
-			evidence{cause: killedForResult, reportErr: wire.ErrResultTooLarge},
+			evidence{killReason: killedForResult, reportErr: wire.ErrResultTooLarge},
 			jobs.CodeResultTooLarge,
 		},
 		"a large result, then it was gone": {
 			evidence{reportErr: wire.ErrResultTooLarge, exitStatus: end(exited0, 0)},
 			jobs.CodeResultTooLarge,
 		},
-		"cancelled": {evidence{cause: killedByCaller, reportErr: io.EOF}, jobs.CodeCancelled},
+		"cancelled": {evidence{killReason: killedByCaller, reportErr: io.EOF}, jobs.CodeCancelled},
 		"a segfault": {
 			evidence{exitStatus: end(bySegv, 0), reportErr: io.EOF},
 			jobs.CodeKilled,
@@ -81,13 +81,13 @@ func TestDecide(t *testing.T) {
 			reportErr: io.EOF,
 		}, jobs.CodeKilled},
 		"memory seen while polling": {
-			evidence{cause: killedForMemory, reportErr: io.EOF},
+			evidence{killReason: killedForMemory, reportErr: io.EOF},
 			jobs.CodeMemoryLimit,
 		},
 		"a report, then a non-zero exit":  {evidence{report: success, exitStatus: end(exited3, 0)}, ""},
-		"cancelled, and a forged success": {evidence{cause: killedByCaller, report: success}, jobs.CodeCancelled},
+		"cancelled, and a forged success": {evidence{killReason: killedByCaller, report: success}, jobs.CodeCancelled},
 		"a large result while over the wall": {
-			evidence{cause: killedForWall, reportErr: wire.ErrResultTooLarge},
+			evidence{killReason: killedForWall, reportErr: wire.ErrResultTooLarge},
 			jobs.CodeTimeout,
 		},
 	}

@@ -63,23 +63,23 @@ type span struct {
 	first uint32
 	code  []bpf.Instruction
 	// same is equal for spans with the same code; spans with "" are never joined.
-	same string
+	key string
 }
 
 // ranges returns the spans of all call numbers of a, in order. Unknown numbers fail with ENOSYS.
 func ranges(a Arch) []span {
 	byNumber := map[int]span{}
-	put := func(names []string, same string, verdict uint32) {
+	add := func(names []string, same string, verdict uint32) {
 		for _, name := range names {
 			if n, exists := a.number(name); exists {
 				byNumber[n] = span{uint32(n), []bpf.Instruction{bpf.RetConstant{Val: verdict}}, same}
 			}
 		}
 	}
-	put(allowed, "allow", unix.SECCOMP_RET_ALLOW)
-	put(unreachable, "EACCES", fails(syscall.EACCES))
-	put(absent, "ENOSYS", fails(syscall.ENOSYS))
-	put(forUserCode().refused(a), "EPERM", fails(syscall.EPERM))
+	add(allowed, "allow", unix.SECCOMP_RET_ALLOW)
+	add(unreachable, "EACCES", errnoAction(syscall.EACCES))
+	add(absent, "ENOSYS", errnoAction(syscall.ENOSYS))
+	add(forUserCode().refusedNames(a), "EPERM", errnoAction(syscall.EPERM))
 	for _, r := range conditional() {
 		if n, exists := a.number(r.Name); exists {
 			byNumber[n] = span{uint32(n), r.bpf(), ""}
@@ -88,10 +88,10 @@ func ranges(a Arch) []span {
 	return join(byNumber)
 }
 
-func fails(errno syscall.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
+func errnoAction(errno syscall.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
 
 func join(byNumber map[int]span) []span {
-	unknown := span{0, []bpf.Instruction{bpf.RetConstant{Val: fails(syscall.ENOSYS)}}, "ENOSYS"}
+	unknown := span{0, []bpf.Instruction{bpf.RetConstant{Val: errnoAction(syscall.ENOSYS)}}, "ENOSYS"}
 	highest := 0
 	for n := range byNumber {
 		highest = max(highest, n)
@@ -103,7 +103,7 @@ func join(byNumber map[int]span) []span {
 			s = unknown
 			s.first = uint32(n)
 		}
-		if last := len(spans) - 1; last >= 0 && s.same != "" && spans[last].same == s.same {
+		if last := len(spans) - 1; last >= 0 && s.key != "" && spans[last].key == s.key {
 			continue
 		}
 		spans = append(spans, s)
@@ -142,7 +142,7 @@ func (r rule) bpf() []bpf.Instruction {
 	for _, all := range r.AnyOf {
 		code = append(code, alternative(all)...)
 	}
-	return append(code, bpf.RetConstant{Val: fails(r.Errno)})
+	return append(code, bpf.RetConstant{Val: errnoAction(r.Errno)})
 }
 
 // alternative returns code that allows the call if all conditions hold, and falls through

@@ -59,16 +59,16 @@ func TestFilterFollowsTheList(t *testing.T) {
 		}
 		for n := range 1000 {
 			name, exists := known[n]
-			want := fails(syscall.ENOSYS)
+			want := errnoAction(syscall.ENOSYS)
 			switch {
 			case conditions[name]:
 				continue
 			case slices.Contains(allowed, name):
 				want = allow
 			case slices.Contains(unreachable, name):
-				want = fails(syscall.EACCES)
+				want = errnoAction(syscall.EACCES)
 			case exists && !slices.Contains(absent, name):
-				want = fails(syscall.EPERM)
+				want = errnoAction(syscall.EPERM)
 			}
 			if got := verdict(t, vm, audit, uint32(n)); got != want {
 				t.Errorf("%s %d %s: %#x, want %#x", arch, n, name, got, want)
@@ -85,32 +85,32 @@ func TestFilterConditions(t *testing.T) {
 		want uint32
 	}{
 		{"clone", []uint64{0x3d0f00}, allow},
-		{"clone", []uint64{0x10000000 | 17}, fails(syscall.EPERM)},
-		{"clone", []uint64{0x02000000}, fails(syscall.EPERM)},
-		{"clone", []uint64{0x00020000}, fails(syscall.EPERM)},
-		{"clone", []uint64{0x00008000 | 17}, fails(syscall.EPERM)}, // CLONE_PARENT
+		{"clone", []uint64{0x10000000 | 17}, errnoAction(syscall.EPERM)},
+		{"clone", []uint64{0x02000000}, errnoAction(syscall.EPERM)},
+		{"clone", []uint64{0x00020000}, errnoAction(syscall.EPERM)},
+		{"clone", []uint64{0x00008000 | 17}, errnoAction(syscall.EPERM)}, // CLONE_PARENT
 		{"socketpair", []uint64{1, 1}, allow},
 		{"socketpair", []uint64{1, 1 | 0x80000}, allow},
 		{"socketpair", []uint64{1 | rubbish, 1}, allow},
-		{"socketpair", []uint64{1, 2}, fails(syscall.EACCES)},
-		{"socketpair", []uint64{1, 5}, fails(syscall.EACCES)},
-		{"socketpair", []uint64{2, 1}, fails(syscall.EACCES)},
+		{"socketpair", []uint64{1, 2}, errnoAction(syscall.EACCES)},
+		{"socketpair", []uint64{1, 5}, errnoAction(syscall.EACCES)},
+		{"socketpair", []uint64{2, 1}, errnoAction(syscall.EACCES)},
 		{"sendto", []uint64{3, 4, 5, 0, 0}, allow},
-		{"sendto", []uint64{3, 4, 5, 0, 0x1000}, fails(syscall.EACCES)},
-		{"sendto", []uint64{3, 4, 5, 0, rubbish}, fails(syscall.EACCES)},
+		{"sendto", []uint64{3, 4, 5, 0, 0x1000}, errnoAction(syscall.EACCES)},
+		{"sendto", []uint64{3, 4, 5, 0, rubbish}, errnoAction(syscall.EACCES)},
 		{"prlimit64", []uint64{0}, allow},
-		{"prlimit64", []uint64{1}, fails(syscall.EPERM)},
+		{"prlimit64", []uint64{1}, errnoAction(syscall.EPERM)},
 		{"ioctl", []uint64{1, 0x5401}, allow},
 		{"ioctl", []uint64{1, 0x5401 | rubbish}, allow}, // the kernel sees TCGETS
-		{"ioctl", []uint64{1, 0x5412}, fails(syscall.ENOTTY)},
-		{"ioctl", []uint64{1, 0x5412 | 1<<32}, fails(syscall.ENOTTY)},
+		{"ioctl", []uint64{1, 0x5412}, errnoAction(syscall.ENOTTY)},
+		{"ioctl", []uint64{1, 0x5412 | 1<<32}, errnoAction(syscall.ENOTTY)},
 		{"fcntl", []uint64{1, 4}, allow},
-		{"fcntl", []uint64{1, 1026}, fails(syscall.EPERM)},
-		{"fcntl", []uint64{1, 1024}, fails(syscall.EPERM)},
+		{"fcntl", []uint64{1, 1026}, errnoAction(syscall.EPERM)},
+		{"fcntl", []uint64{1, 1024}, errnoAction(syscall.EPERM)},
 		{"prctl", []uint64{15}, allow},
-		{"prctl", []uint64{22}, fails(syscall.EPERM)},
+		{"prctl", []uint64{22}, errnoAction(syscall.EPERM)},
 		{"personality", []uint64{0xffffffff}, allow},
-		{"personality", []uint64{0x0040000}, fails(syscall.EPERM)},
+		{"personality", []uint64{0x0040000}, errnoAction(syscall.EPERM)},
 	}
 	for arch, audit := range auditArch {
 		vm := machine(t, arch)

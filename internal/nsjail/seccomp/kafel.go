@@ -43,7 +43,7 @@ type refusal struct {
 func (l list) refusals(a Arch) []refusal {
 	byErrno := map[syscall.Errno][]string{
 		syscall.EACCES: slices.Clone(unreachable),
-		syscall.EPERM:  l.refused(a),
+		syscall.EPERM:  l.refusedNames(a),
 		syscall.ENOSYS: slices.Clone(absent),
 	}
 	for _, r := range l.conditional {
@@ -65,7 +65,7 @@ func (r rule) kafel() string {
 		terms := make([]string, 0, len(all))
 		for _, c := range all {
 			highest = max(highest, c.Arg)
-			if c.Mask == aPointer {
+			if c.Mask == pointerMask {
 				terms = append(terms, fmt.Sprintf("a%d == %d", c.Arg, c.Value))
 			} else {
 				terms = append(terms, fmt.Sprintf("(a%d & %#x) == %d", c.Arg, c.Mask, c.Value))
@@ -80,12 +80,12 @@ func (r rule) kafel() string {
 	return fmt.Sprintf("%s(%s) { %s }", r.Name, strings.Join(arguments, ", "), strings.Join(alternatives, " || "))
 }
 
-// firstByNumber is the first call number that is the same on every architecture (Linux 5.1). Kafel
+// firstNumbered is the first call number that is the same on every architecture (Linux 5.1). Kafel
 // knows few calls from there on by name.
-const firstByNumber = 424
+const firstNumbered = 424
 
-// oddNames are older calls that Kafel knows by another name than user space does.
-var oddNames = []string{"_sysctl", "fstat", "lstat", "sendfile", "stat", "uname", "umount2", "uprobe"}
+// kafelNames are older calls that Kafel knows by another name than user space does.
+var kafelNames = []string{"_sysctl", "fstat", "lstat", "sendfile", "stat", "uname", "umount2", "uprobe"}
 
 func namesOf(a Arch, names []string) string {
 	var lines strings.Builder
@@ -97,7 +97,7 @@ func namesOf(a Arch, names []string) string {
 			continue
 		}
 		term := name
-		if n >= firstByNumber || slices.Contains(oddNames, name) {
+		if n >= firstNumbered || slices.Contains(kafelNames, name) {
 			term = fmt.Sprintf("SYSCALL[%d] /* %s */", n, name)
 		}
 		terms = append(terms, term)

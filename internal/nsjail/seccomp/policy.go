@@ -43,10 +43,10 @@ type condition struct {
 }
 
 const (
-	// anInt is the mask for arguments that the kernel takes as int or unsigned int.
-	anInt = 0xffffffff
-	// aPointer is the mask for whole registers.
-	aPointer = ^uint64(0)
+	// intMask is the mask for arguments that the kernel takes as int or unsigned int.
+	intMask = 0xffffffff
+	// pointerMask is the mask for whole registers.
+	pointerMask = ^uint64(0)
 )
 
 // rule allows a call if all conditions of any one alternative hold, and fails it with Errno
@@ -61,7 +61,7 @@ type rule struct {
 func argIn(name string, errno syscall.Errno, arg int, values ...uint64) rule {
 	r := rule{Name: name, Errno: errno}
 	for _, v := range values {
-		r.AnyOf = append(r.AnyOf, []condition{{arg, anInt, v}})
+		r.AnyOf = append(r.AnyOf, []condition{{arg, intMask, v}})
 	}
 	return r
 }
@@ -107,10 +107,10 @@ func conditional() []rule {
 		{Name: "clone", Errno: syscall.EPERM, AnyOf: [][]condition{{{0, cloneNamespaces | cloneParent, 0}}}},
 		// asyncio needs a stream socketpair. Datagram sockets can reach those of another job.
 		{Name: "socketpair", Errno: syscall.EACCES, AnyOf: [][]condition{
-			{{0, anInt, familyUnix}, {1, typeMask, typeStream}},
+			{{0, intMask, familyUnix}, {1, typeMask, typeStream}},
 		}},
 		// A NULL address: this is send().
-		{Name: "sendto", Errno: syscall.EACCES, AnyOf: [][]condition{{{4, aPointer, 0}}}},
+		{Name: "sendto", Errno: syscall.EACCES, AnyOf: [][]condition{{{4, pointerMask, 0}}}},
 		// The calling process only: a pid could name pid 1, whose limits are not the job's to
 		// change.
 		argIn("prlimit64", syscall.EPERM, 0, 0),
@@ -138,7 +138,7 @@ func socketOptions(options ...uint64) [][]condition {
 	const solSocket = 1
 	var either [][]condition
 	for _, option := range options {
-		either = append(either, []condition{{1, anInt, solSocket}, {2, anInt, option}})
+		either = append(either, []condition{{1, intMask, solSocket}, {2, intMask, option}})
 	}
 	return either
 }
@@ -211,20 +211,20 @@ func zygoteRules() []rule {
 // zygoteAllowed are further calls that a zygote may make with any arguments.
 var zygoteAllowed = []string{"capset", "seccomp", "setgroups", "setresgid", "setresuid", "umount2"}
 
-// refused returns the calls that fail with EPERM: those with a number on a that no list names.
-func (l list) refused(a Arch) []string {
-	spoken := map[string]bool{}
+// refusedNames returns the calls that fail with EPERM: those with a number on a that no list names.
+func (l list) refusedNames(a Arch) []string {
+	named := map[string]bool{}
 	for _, group := range [][]string{l.allowed, unreachable, absent} {
 		for _, name := range group {
-			spoken[name] = true
+			named[name] = true
 		}
 	}
 	for _, r := range l.conditional {
-		spoken[r.Name] = true
+		named[r.Name] = true
 	}
 	var names []string
 	for name := range numbers {
-		if _, exists := a.number(name); exists && !spoken[name] {
+		if _, exists := a.number(name); exists && !named[name] {
 			names = append(names, name)
 		}
 	}

@@ -43,7 +43,7 @@ func TestNamedCallsAreRefused(t *testing.T) {
 			"swapon", "clock_settime", "syslog", "kcmp", "move_mount", "fsopen", "open_tree", "mount_setattr",
 			"shmget", "msgget", "semget", "mq_open", "acct", "quotactl", "vmsplice", "splice", "execveat",
 		} {
-			if !slices.Contains(forUserCode().refused(arch), name) {
+			if !slices.Contains(forUserCode().refusedNames(arch), name) {
 				t.Errorf("%s is not refused on %s", name, arch)
 			}
 		}
@@ -67,7 +67,7 @@ func TestKafelSpeaksOfEveryCall(t *testing.T) {
 			}
 		}
 		if !strings.Contains(policy, "DEFAULT ERRNO(38)") {
-			t.Errorf("%s: what is unknown must give ENOSYS", arch)
+			t.Errorf("%s: what is unknown must fail with ENOSYS", arch)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func TestKafelSpellsConditions(t *testing.T) {
 
 // Of the calls refused to user code, a zygote may make only those that set up a sandbox.
 func TestZygoteMayDoLittleMore(t *testing.T) {
-	user, zygote := forUserCode().refused(AMD64), forZygotes().refused(AMD64)
+	user, zygote := forUserCode().refusedNames(AMD64), forZygotes().refusedNames(AMD64)
 	var more []string
 	for _, name := range user {
 		if !slices.Contains(zygote, name) {
