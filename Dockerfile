@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/root/.cache/pip /make/make-sandbox /make/requirem
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS base
 # Scripts have no use for an installer. The standard library is compiled here:
-# sandboxes see it read-only, and each would compile it anew.
+# sandboxes see it read-only, and each would compile it again.
 RUN library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
  && python3 -m pip --quiet --disable-pip-version-check uninstall -y setuptools wheel pip 2>/dev/null \
  && rm -rf "$library/ensurepip" /usr/local/bin/pip* \
@@ -31,8 +31,8 @@ RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server tini >/dev/null \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/ /app/
-# Whoever reaches the published port can run scripts: publish it on 127.0.0.1,
-# or set API_TOKEN.
+# Every client that reaches the published port can run scripts: publish it on
+# 127.0.0.1, or set API_TOKEN.
 ENV API_ADDR=0.0.0.0:8080 \
     ALLOW_ANONYMOUS=true \
     CELLBLOCK_DATA=/var/lib/cellblock

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Where the sandbox's Python and nsjail are. The programs read it as well.
+# The folder of the sandbox's Python and nsjail. The programs read it too.
 export CELLBLOCK_PREFIX ?= /opt/cellblock
 ifneq (,$(filter /tmp/% /dev/% /proc/%,$(abspath $(CELLBLOCK_PREFIX))/))
 $(error CELLBLOCK_PREFIX is $(CELLBLOCK_PREFIX), and each sandbox has a /tmp, /dev and /proc of its own, which hide it; choose another folder)
@@ -66,18 +66,18 @@ setup-test:
 .PHONY: test-go
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
-	@# One after the other: each fills the machine, and they keep real deadlines.
+	@# One after the other: each uses the whole machine, and their deadlines are real.
 	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients)
 
 .PHONY: test-escape
-test-escape: setup-test build ## Try to escape from both kinds of sandbox, a line an attempt, and meet each verdict
+test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
 	@mkdir -p .cache
 	go test -c -o .cache/escape/ ./test/escape ./test/verdicts
 	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/escape.test -test.timeout 10m
 	cd test/verdicts && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/verdicts.test -test.timeout 10m
 
 .PHONY: test-escape-mutants
-test-escape-mutants: setup-test ## Take each protection out in turn: an attempt must then succeed
+test-escape-mutants: setup-test ## Remove each protection in turn: an attempt must then succeed
 	go run ./test/escape/mutants
 
 .PHONY: test-cgroup2
@@ -85,16 +85,16 @@ test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cg
 	scripts/test-cgroup2
 
 .PHONY: test-faults
-test-faults: setup-test ## Break each part of a running service under load, and count what went wrong (7 minutes)
+test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 10m
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
-	@# Their files side by side: each test is mostly the start of a process.
+	@# Test files in parallel: each test mostly starts a process.
 	cd runner && ls tests/test_*.py | xargs -P $$(nproc) -n 1 $(sandbox_python) -B -m unittest
 
 .PHONY: test-api
-test-api: build ## Hold a running service to its contract for half a minute (schemathesis)
+test-api: build ## Test a running service against its contract for half a minute (schemathesis)
 	@scripts/setup --fuzz
 	scripts/fuzz-api 30
 
@@ -140,15 +140,15 @@ setup-lint:
 	@scripts/setup --lint
 
 .PHONY: generate
-generate: ## Make the generated code and documents anew from their sources
+generate: ## Regenerate code and documents from their sources
 	go generate ./...
 
 .PHONY: generate-check
-generate-check: ## Fail if generated code or go.mod are not what they would be made to
+generate-check: ## Fail if generated code or go.mod are out of date
 	scripts/generate-check
 
 .PHONY: vuln
-vuln: ## Look for known vulnerabilities in what the programs call (asks the Go vulnerability database)
+vuln: ## Look for known vulnerabilities in the code that the programs call (asks the Go vulnerability database)
 	$(tool) govulncheck ./...
 
 .PHONY: fuzz
@@ -165,7 +165,7 @@ bench: setup build ## Measure dispatch, Redis commands per job and overhead over
 	go run ./test/bench
 
 .PHONY: soak
-soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that everything ends where it began
+soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that it leaks nothing
 	go run ./test/soak -length $(SOAK)
 
 .PHONY: images
