@@ -135,8 +135,9 @@ func TestSentinelIsAskedForThePrimary(t *testing.T) {
 	if !ok || failover.Options().Username != "user" || failover.Options().DB != 3 {
 		t.Errorf("got %T %+v", client, failover.Options())
 	}
-	if said := settings.Redacted(); strings.Contains(said, "secret") || !strings.Contains(said, "127.0.0.1:2") {
-		t.Errorf("it says %q", said)
+	redacted := settings.Redacted()
+	if strings.Contains(redacted, "secret") || !strings.Contains(redacted, "127.0.0.1:2") {
+		t.Errorf("got %q", redacted)
 	}
 }
 

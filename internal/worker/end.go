@@ -28,8 +28,7 @@ func (w *Worker) storeFiles(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 		w.Logger.Error("storing files failed", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 		outcome.Result, outcome.Files, outcome.FilesOmitted, outcome.Notes = nil, nil, nil, nil
 		outcome.Failure = &jobs.Failure{
-			Code:    jobs.CodeInternal,
-			Message: "the files that the script left could not be stored",
+			Code: jobs.CodeInternal, Message: "the files that the script left could not be stored",
 		}
 	}
 	return outcome
@@ -40,7 +39,7 @@ func (w *Worker) end(job jobs.Job, outcome jobs.Outcome) error {
 	return w.endBy(w.Store.End, job, outcome)
 }
 
-// endBy is end with a given method of the store.
+// endBy is end with another method of the store.
 func (w *Worker) endBy(
 	store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome,
 ) error {
@@ -91,7 +90,7 @@ func (w *Worker) retryRedis(timeout time.Duration, bytes int, try func(ctx conte
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("given up: %w", err)
+			return fmt.Errorf("retries ended: %w", err)
 		}
 	}
 }

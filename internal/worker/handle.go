@@ -104,7 +104,8 @@ func (w *Worker) requeue(job jobs.Job) error {
 func (w *Worker) failDamaged(job jobs.Job, err error) error {
 	w.Logger.Error("job record damaged", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 	w.Metrics.JobStarted()
-	return w.endBy(w.Store.Withdraw, job, failure(jobs.CodeInternal, "the job could not be started: its record is damaged; submit it again"))
+	return w.endBy(w.Store.Withdraw, job, failure(jobs.CodeInternal,
+		"the job could not be started: its record is damaged; submit it again"))
 }
 
 // expire ends a job whose start deadline has passed.
@@ -127,7 +128,8 @@ func (w *Worker) load(id string) (jobs.Job, jobs.State, error) {
 // sandboxFailed handles a job for which no sandbox could be made. It returns an error, after which the queue delivers
 // the job again, until the job's attempts are spent; then it ends the job.
 func (w *Worker) sandboxFailed(job jobs.Job, attempt int, err error) error {
-	w.Logger.Error("acquiring sandbox failed", "job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
+	w.Logger.Error("acquiring sandbox failed",
+		"job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
 	if attempt+1 < acquireAttempts || w.runCtx.Err() != nil {
 		return fmt.Errorf("no sandbox: %w", err)
 	}
@@ -231,7 +233,7 @@ func (w *Worker) ownerLost(id string) (bool, error) {
 		return false, err
 	}
 	if alive {
-		// Its owner may have given up on storing the end.
+		// Its owner may have stopped retrying to store the end.
 		left, running, err := w.Store.Remaining(ctx, id)
 		return running && left < -(w.Settings.EndPatience+overdueSlack), err
 	}

@@ -61,7 +61,7 @@ func TestAnEndIsGivenUpAfterPatience(t *testing.T) {
 			t.Error("no error")
 		}
 	case <-time.After(10 * time.Second):
-		t.Fatal("it is not given up")
+		t.Fatal("the retries do not end")
 	}
 }
 

@@ -28,7 +28,7 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 		}
 		return lives
 	}
-	within(t, "it says that it lives", lives)
+	within(t, "its heartbeat arrives", lives)
 	is := func(id string, want jobs.State) bool {
 		if !lives() {
 			t.Fatal("it is taken for lost")

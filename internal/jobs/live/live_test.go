@@ -374,8 +374,8 @@ func TestIdleWatchersHearSomething(t *testing.T) {
 		t.Errorf("got %v after %d", err, beats)
 	}
 	broken := errors.New("the client is gone")
-	if err := b.Hub.Watch(t.Context(), id, jobs.Position{},
-		time.Minute, func([]jobs.Event) error { return broken }); !errors.Is(err, broken) {
+	err = b.Hub.Watch(t.Context(), id, jobs.Position{}, time.Minute, func([]jobs.Event) error { return broken })
+	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

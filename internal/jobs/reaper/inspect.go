@@ -9,31 +9,43 @@ import (
 	"cellblock/internal/jobs/store"
 )
 
+// snapshot is what the reaper reads once for all jobs that it inspects.
+type snapshot struct {
+	// now is Redis's time.
+	now time.Time
+	// alive are the live workers, by owner, and tasks the states of the queued jobs' tasks, by id.
+	alive map[string]store.Worker
+	tasks map[string]queue.TaskState
+}
+
 // inspect ends or requeues one job if no process has it, and returns the time after which to check it again.
-func (r *Reaper) inspect(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker, task queue.TaskState) (time.Duration, error) {
+func (r *Reaper) inspect(ctx context.Context, s snapshot, job store.OpenJob) (time.Duration, error) {
 	switch {
 	case job.State == "":
 		// Just being accepted, or lost with Redis's last writes.
-		if r.suspect(now, job.ID, "no record", recordGrace) {
+		if r.suspect(s.now, job.ID, "no record", recordGrace) {
 			return passInterval, r.store.FinalizeJob(ctx, store.EndedJob{ID: job.ID})
 		}
 		return passInterval, nil
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
-		ended := store.EndedJob{ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL, BatchItem: job.BatchItem, Webhook: job.Webhook}
+		ended := store.EndedJob{
+			ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL,
+			BatchItem: job.BatchItem, Webhook: job.Webhook,
+		}
 		if job.Withdrawn {
 			ended.TTL = 0
 		}
 		return passInterval, r.store.FinalizeJob(ctx, ended)
 	case job.State == jobs.StateRunning:
-		return passInterval, r.inspectRunning(ctx, now, job, alive)
+		return passInterval, r.inspectRunning(ctx, s, job)
 	default:
-		return r.inspectQueued(ctx, now, job, alive, task)
+		return r.inspectQueued(ctx, s, job)
 	}
 }
 
-func (r *Reaper) inspectRunning(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker) error {
-	if r.isHeld(now, job, job.Owner, alive) {
+func (r *Reaper) inspectRunning(ctx context.Context, s snapshot, job store.OpenJob) error {
+	if r.isHeld(s, job, job.Owner) {
 		return nil
 	}
 	return r.end(ctx, job, jobs.CodeWorkerLost, "the worker that ran the job was lost")
@@ -42,36 +54,37 @@ func (r *Reaper) inspectRunning(ctx context.Context, now time.Time, job store.Op
 // isHeld reports whether owner has the job, or may have it. A live worker whose heartbeats do not contain the job has
 // dropped it, or never learned that it has it: a reply may be lost, and a command may take effect long after it was
 // sent.
-func (r *Reaper) isHeld(now time.Time, job store.OpenJob, owner string, alive map[string]store.Worker) bool {
-	worker, lives := alive[owner]
+func (r *Reaper) isHeld(s snapshot, job store.OpenJob, owner string) bool {
+	worker, lives := s.alive[owner]
 	switch {
 	case lives && worker.InFlight[job.ID]:
 		delete(r.suspects, job.ID)
 		return true
 	case !lives:
-		return !r.suspect(now, job.ID, "lost by "+owner, grace)
+		return !r.suspect(s.now, job.ID, "lost by "+owner, grace)
 	}
 	since, known := r.suspects[job.ID]
 	if !known || since.what != "forgotten by "+owner {
-		r.suspects[job.ID] = suspicion{what: "forgotten by " + owner, since: now, beat: worker.Beat}
+		r.suspects[job.ID] = suspicion{what: "forgotten by " + owner, since: s.now, beat: worker.Beat}
 		return true
 	}
 	// Two whole heartbeats later the worker still does not report the job.
 	return worker.Beat.Sub(since.beat) < twoHeartbeats
 }
 
-func (r *Reaper) inspectQueued(ctx context.Context, now time.Time, job store.OpenJob, alive map[string]store.Worker, task queue.TaskState) (time.Duration, error) {
-	if job.Late(now) {
+func (r *Reaper) inspectQueued(ctx context.Context, s snapshot, job store.OpenJob) (time.Duration, error) {
+	task := s.tasks[job.ID]
+	if job.Late(s.now) {
 		withdrawn, err := r.store.WithdrawLate(ctx, job.ID)
 		return passInterval, r.logEnd(job, jobs.CodeNotStarted, withdrawn, err)
 	}
 	switch {
 	case task == queue.TaskPending, task == queue.TaskRetry && job.TakenBy == "":
 		delete(r.suspects, job.ID)
-		return untilDeadline(now, job, waitingInterval), nil
+		return untilDeadline(s.now, job, waitingInterval), nil
 	case task == queue.TaskActive && job.TakenBy != "":
-		if r.isHeld(now, job, job.TakenBy, alive) {
-			return untilDeadline(now, job, passInterval), nil
+		if r.isHeld(s, job, job.TakenBy) {
+			return untilDeadline(s.now, job, passInterval), nil
 		}
 		return passInterval, r.requeue(ctx, job, task)
 	}
@@ -79,7 +92,7 @@ func (r *Reaper) inspectQueued(ctx context.Context, now time.Time, job store.Ope
 	if task == queue.TaskNone || job.TakenBy != "" {
 		patience = grace
 	}
-	if !r.suspect(now, job.ID, string(task)+job.TakenBy, patience) {
+	if !r.suspect(s.now, job.ID, string(task)+job.TakenBy, patience) {
 		return passInterval, nil
 	}
 	return passInterval, r.requeue(ctx, job, task)

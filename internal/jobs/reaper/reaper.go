@@ -218,7 +218,7 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 		if ctx.Err() != nil {
 			break // the remaining jobs come first in the next pass
 		}
-		after, err := r.inspect(ctx, now, job, alive, tasks[job.ID])
+		after, err := r.inspect(ctx, snapshot{now: now, alive: alive, tasks: tasks}, job)
 		if err != nil {
 			r.logger.Warn("inspecting open job failed", "job_id", job.ID, "error", err)
 		}

@@ -118,7 +118,7 @@ func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	}
 }
 
-// A start claim took effect after its worker had given up on it.
+// A start claim took effect after its worker had stopped to wait for it.
 func TestAJobThatItsLivingWorkerDoesNotHaveEnds(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 1)
@@ -173,8 +173,8 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			eventually(t, "the job is in the queue again", func() bool {
 				return b.client.LLen(ctx, "asynq:{default}:pending").Val() == 1
 			})
-			if n := b.client.LLen(ctx, "asynq:{default}:active").Val() + b.client.ZCard(ctx,
-				"asynq:{default}:lease").Val(); n != 0 {
+			n := b.client.LLen(ctx, "asynq:{default}:active").Val() + b.client.ZCard(ctx, "asynq:{default}:lease").Val()
+			if n != 0 {
 				t.Errorf("%d traces of the old delivery are left", n)
 			}
 		})
@@ -243,8 +243,8 @@ func TestAJobWhoseRecordComesLateStaysOpen(t *testing.T) {
 	client := redistest.Client(t, url)
 	client.AddHook(slowScript{script: "late", pause: 12 * time.Second})
 	job := jobs.Job{ID: jobs.NewID(), Script: "late", Async: true}
-	if created, err := store.New(client, store.Settings{ResultTTL: time.Hour}).Accept(t.Context(), job,
-		0); err != nil || !created {
+	created, err := store.New(client, store.Settings{ResultTTL: time.Hour}).Accept(t.Context(), job, 0)
+	if err != nil || !created {
 		t.Fatalf("got %v, %v", created, err)
 	}
 	if load, err := b.ReadLoad(t.Context()); err != nil || load.Open != 1 {

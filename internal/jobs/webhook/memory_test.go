@@ -21,8 +21,8 @@ func TestALargeResultWaitsForMemory(t *testing.T) {
 	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2:1/"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.End(t.Context(), id,
-		jobs.Outcome{Result: []byte(`"` + strings.Repeat("x", 256<<10) + `"`)}); err != nil {
+	large := []byte(`"` + strings.Repeat("x", 256<<10) + `"`)
+	if _, err := b.End(t.Context(), id, jobs.Outcome{Result: large}); err != nil {
 		t.Fatal(err)
 	}
 	release, _ := budget.Acquire(t.Context(), 1<<20)
