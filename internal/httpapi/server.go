@@ -26,10 +26,10 @@ import (
 // Settings configures the HTTP server.
 type Settings struct {
 	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
-	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Better given as the variable: a flag shows in the process list. Empty (the default) asks for none."`
+	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none."`
 	AllowAnonymous  bool          `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
-	CORSOrigins     []string      `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (by comma) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
-	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Longest time (duration) that requests in progress have to end once the server is asked to stop."`
+	CORSOrigins     []string      `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
+	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
 }
 
 // Validate returns an error for a timeout of 0 or less, or an invalid origin.

@@ -42,7 +42,7 @@ type MaxLimits struct {
 	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
 	MemoryMB  int64         `name:"limit-memory-mb" env:"LIMIT_MEMORY_MB" default:"700" help:"Memory for each job, in MiB (at least 32). *"`
 	Processes int           `name:"limit-processes" env:"LIMIT_PROCESSES" default:"64" help:"Processes and threads for each job (at least 4). *"`
-	OutputKB  int64         `name:"limit-output-kb" env:"LIMIT_OUTPUT_KB" default:"1024" help:"What is kept of stdout, and of stderr, in KiB. *"`
+	OutputKB  int64         `name:"limit-output-kb" env:"LIMIT_OUTPUT_KB" default:"1024" help:"Size of the kept stdout, and of the kept stderr, in KiB. *"`
 }
 
 // Limits returns the maximum limits as limits of a job; limits that no request can lower have their defaults.

@@ -27,9 +27,9 @@ type Settings struct {
 
 	// With sentinels, the URL describes how to talk to the primary, and Sentinel where it is.
 	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used (but the host is still the name in a rediss:// certificate): they name the primary."`
-	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"The name under which the sentinels know the primary."`
-	SentinelUser     string   `name:"redis-sentinel-user" env:"REDIS_SENTINEL_USER" help:"User name at the sentinels, if they ask for one."`
-	SentinelPassword string   `name:"redis-sentinel-password" env:"REDIS_SENTINEL_PASSWORD" help:"Password at the sentinels. Better given as the variable: a flag shows in the process list."`
+	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"Name of the primary at the Sentinels."`
+	SentinelUser     string   `name:"redis-sentinel-user" env:"REDIS_SENTINEL_USER" help:"User name for the Sentinels, if they require one."`
+	SentinelPassword string   `name:"redis-sentinel-password" env:"REDIS_SENTINEL_PASSWORD" help:"Password for the Sentinels. Set it by the variable: a flag is visible in the process list."`
 }
 
 const (

@@ -50,12 +50,12 @@ type Metrics interface {
 
 // Settings configures a worker.
 type Settings struct {
-	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"How many jobs run at once (at most 512); 0 means as many as there are CPUs."`
-	BatchSlots   int           `name:"worker-batch-slots" env:"WORKER_BATCH_SLOTS" default:"0" help:"How many of these may be jobs of batches; 0 means all but one, and at least one. The rest is kept for single jobs."`
-	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) the end of a job is kept and tried again while Redis is away, before it is given up as worker_lost."`
-	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may go on once the worker is asked to stop; what runs then is ended as worker_lost. Longer than the wall limit."`
+	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"Number of jobs that run at once (at most 512); 0 is the number of CPUs."`
+	BatchSlots   int           `name:"worker-batch-slots" env:"WORKER_BATCH_SLOTS" default:"0" help:"How many of these may be jobs of batches; 0 is all but one, and at least one. The rest is reserved for single jobs."`
+	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) a worker retries to store the end of a job while Redis is unreachable; after that the job ends as worker_lost."`
+	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may continue after a stop signal; jobs that still run then end as worker_lost. Must be longer than the wall limit."`
 	// With replicas, not even a failover of Redis makes a script run twice.
-	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have the claim of a job's start before its script starts. At least 1 where Sentinel may fail over."`
+	FenceReplicas int `name:"fence-replicas" env:"FENCE_REPLICAS" default:"0" help:"How many replicas of Redis must have a job's start claim before its script starts. At least 1 where Sentinel may fail over."`
 }
 
 // MaxConcurrency limits the jobs that one worker runs at once. Each of its pools keeps as many

@@ -16,12 +16,12 @@ import (
 
 // Settings are the settings of webhooks. Secret is never logged or part of an error.
 type Settings struct {
-	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"What webhooks are signed with: whsec_ and 24 to 64 bytes in base64; several by space, of which each signs, to change it. Better given as the variable: a flag shows in the process list. Empty (the default) refuses callback_url. The same for every API replica."`
-	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, by comma) that webhooks may go to besides public addresses, such as 10.1.0.0/16."`
-	Attempts    int            `name:"callback-attempts" env:"CALLBACK_ATTEMPTS" default:"7" help:"How often a webhook is sent until it has failed (1 to 20)."`
-	Pause       time.Duration  `name:"callback-pause" env:"CALLBACK_PAUSE" default:"5s" help:"The pause (duration) before the second attempt; each further one is three times as long, and up to half of it is added at random. All of them must fit into RESULT_TTL."`
-	Timeout     time.Duration  `name:"callback-timeout" env:"CALLBACK_TIMEOUT" default:"10s" help:"How long (duration) an attempt may take in all, from 100ms to 1m."`
-	Concurrency int            `name:"callback-concurrency" env:"CALLBACK_CONCURRENCY" default:"8" help:"How many webhooks each API replica sends at once (1 to 256)."`
+	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"Key that signs webhooks, the same for every API replica: whsec_ and 24 to 64 bytes in base64. Several keys, space-separated, all sign, so that a key can be replaced. Set it by the variable: a flag is visible in the process list. Empty (the default) refuses callback_url."`
+	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) that webhooks may be sent to besides public addresses, such as 10.1.0.0/16."`
+	Attempts    int            `name:"callback-attempts" env:"CALLBACK_ATTEMPTS" default:"7" help:"Maximum number of attempts to send a webhook (1 to 20)."`
+	Pause       time.Duration  `name:"callback-pause" env:"CALLBACK_PAUSE" default:"5s" help:"Pause (duration) before the second attempt; each further one is three times as long, plus up to half of it at random. All together must fit into RESULT_TTL."`
+	Timeout     time.Duration  `name:"callback-timeout" env:"CALLBACK_TIMEOUT" default:"10s" help:"Timeout (duration) of an attempt, from 100ms to 1m."`
+	Concurrency int            `name:"callback-concurrency" env:"CALLBACK_CONCURRENCY" default:"8" help:"Number of webhooks that each API replica sends at once (1 to 256)."`
 }
 
 const (
