@@ -16,8 +16,8 @@ type cancelCommand struct {
 
 // Help is the text of `cellblock cancel --help`.
 func (*cancelCommand) Help() string {
-	return `A running job is killed within moments, with every process that it started. The exit status is 2 if a job had already
-ended by itself.
+	return `A running job is killed within moments, with every process that it started. The exit status is 2 if a job
+had already ended by itself.
 
     cellblock cancel 01981f3e-7c1a-7000-8000-000000000001
     cellblock list --status queued --json | jq -r .job_id | xargs cellblock cancel`

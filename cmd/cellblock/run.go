@@ -21,8 +21,8 @@ type runCommand struct {
 
 // Help is the text of `cellblock run --help`.
 func (*runCommand) Help() string {
-	return `The script's standard output and standard error are printed to the same streams. Then the return value of main() is printed
-to standard output, unless it is None. Ctrl-C cancels the job.
+	return `The script's standard output and standard error are printed to the same streams. Then the return value of
+main() is printed to standard output, unless it is None. Ctrl-C cancels the job.
 
     cellblock run examples/slow.py --watch
     cellblock run examples/query.py --file examples/sales.csv=data/sales.csv --arg region=south --arg least=90

@@ -147,7 +147,8 @@ func TestLogHasNoSecrets(t *testing.T) {
 	}
 	line := strings.SplitN(log.String(), "\n", 2)[0]
 	for _, want := range []string{
-		`"method":"POST"`, `"route":"/execute"`, `"status":200`, `"request_id":"my-id"`, `"job_id":"` + jobID + `"`, `"ms":`,
+		`"method":"POST"`, `"route":"/execute"`, `"status":200`, `"request_id":"my-id"`,
+		`"job_id":"` + jobID + `"`, `"ms":`,
 	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("no %s in %s", want, line)

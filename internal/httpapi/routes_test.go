@@ -60,11 +60,12 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 	const suggestion = `did you mean "status"? The query parameters are "status", "cursor" and "limit"`
 	const malformed = `the query parameters cannot be read: they must be percent-encoded, with & between them`
 	for query, want := range map[string]string{
-		"/jobs?state=failed":                            `unknown query parameter "state"; ` + suggestion,
-		"/jobs?Status=failed":                           `unknown query parameter "Status"; ` + suggestion,
-		"/jobs?limit=1&limit=2":                         `the query parameter "limit" is given twice`,
-		"/jobs?limit=%zz":                               malformed,
-		"/jobs/" + jobID + "/events?x":                  `unknown query parameter "x"; GET /jobs/{id}/events takes none`,
+		"/jobs?state=failed":    `unknown query parameter "state"; ` + suggestion,
+		"/jobs?Status=failed":   `unknown query parameter "Status"; ` + suggestion,
+		"/jobs?limit=1&limit=2": `the query parameter "limit" is given twice`,
+		"/jobs?limit=%zz":       malformed,
+		"/jobs/" + jobID +
+			"/events?x": `unknown query parameter "x"; GET /jobs/{id}/events takes none`,
 		"/jobs/" + jobID + "?inline_files=maybe":        `"inline_files" must be true or false`,
 		"/batches/" + jobID + "/results?follow=perhaps": `"follow" must be true or false`,
 	} {

@@ -120,7 +120,8 @@ func NotStartedMessage(limits RequestedLimits, fleet []RequestedLimits) string {
 	return why + "; the job was withdrawn at its start deadline and did not run"
 }
 
-// LimitsAt returns the limits of a job at a worker with these maximum limits, which must not run a job with higher ones.
+// LimitsAt returns the limits of a job at a worker with these maximum limits, which must not run a job with higher
+// ones.
 func (j Job) LimitsAt(maxLimits RequestedLimits) RequestedLimits {
 	if !j.LimitsOpen || !j.Inputs.RequestedLimits().Within(maxLimits) {
 		return j.Limits

@@ -24,8 +24,14 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 			fleet: []RequestedLimits{small, server.Requestable()}, memory: 700 * mib,
 			wall: 15 * time.Second,
 		},
-		"maximum limits are not known": {fleet: []RequestedLimits{small, {}}, memory: 700 * mib, wall: 15 * time.Second},
-		"lower ones":                   {fleet: []RequestedLimits{small, large}, memory: 512 * mib, wall: 5 * time.Second},
+		"maximum limits are not known": {
+			fleet: []RequestedLimits{small, {}}, memory: 700 * mib,
+			wall: 15 * time.Second,
+		},
+		"lower ones": {
+			fleet: []RequestedLimits{small, large}, memory: 512 * mib,
+			wall: 5 * time.Second,
+		},
 		"asked within lower ones": {
 			asked: RequestedLimits{MemoryBytes: 300 * mib},
 			fleet: []RequestedLimits{small, large}, memory: 300 * mib, wall: 5 * time.Second,
@@ -76,8 +82,8 @@ func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
 	}
 }
 
-// A job that was accepted while no worker's maximum limits were known gets those of its worker; the limits that its request
-// asked for stay.
+// A job that was accepted while no worker's maximum limits were known gets those of its worker; the limits that its
+// request asked for stay.
 func TestOpenLimitsAreCappedByTheWorker(t *testing.T) {
 	t.Parallel()
 	maxLimits := DefaultLimits().Requestable()

@@ -7,7 +7,8 @@ import (
 )
 
 // pprofHandler serves the profiles of net/http/pprof below /debug/pprof/, but not the command line, since flags may
-// have secrets. It responds 403 to other machines, which must not learn how the program works, or slow it with profiles.
+// have secrets. It responds 403 to other machines, which must not learn how the program works, or slow it with
+// profiles.
 func pprofHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -41,7 +41,8 @@ func NewWorkerMetrics() *WorkerMetrics {
 		}, []string{"kind"}),
 	}
 	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox)
-	m.ended.WithLabelValues(string(jobs.StateSucceeded)) // exists from the start, so that rate() sees the first increase
+	// exists from the start, so that rate() sees the first increase
+	m.ended.WithLabelValues(string(jobs.StateSucceeded))
 	return m
 }
 

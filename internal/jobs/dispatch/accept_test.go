@@ -148,7 +148,8 @@ func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 	wantCode(t, err, jobs.CodeQueueFull)
 }
 
-// TestLargeInputsNeedMemoryOfRedis: a request that would fill Redis's memory is refused before the next measurement of it.
+// TestLargeInputsNeedMemoryOfRedis: a request that would fill Redis's memory is refused before the next measurement of
+// it.
 func TestLargeInputsNeedMemoryOfRedis(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
@@ -159,8 +160,10 @@ func TestLargeInputsNeedMemoryOfRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.measure(ctx)
-	request := jobs.Request{Script: "x", Async: true,
-		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 8<<20)}}}}
+	request := jobs.Request{
+		Script: "x", Async: true,
+		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "a", Content: make([]byte, 8<<20)}}},
+	}
 	_, err := s.Submit(ctx, request, "r")
 	wantCode(t, err, jobs.CodeQueueFull)
 	request.Inputs.Files[0].Content = request.Inputs.Files[0].Content[:1<<20]

@@ -52,7 +52,10 @@ func newSlot(dir string, uidBase int) (*Slot, error) {
 		}
 		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			s := &Slot{Number: n, lock: lock, UIDBase: uidBase + n*UIDsPerWorker, UIDs: UIDsPerWorker, inUse: map[int]bool{}}
+			s := &Slot{
+				Number: n, lock: lock, UIDBase: uidBase + n*UIDsPerWorker, UIDs: UIDsPerWorker,
+				inUse: map[int]bool{},
+			}
 			if own := os.Geteuid(); own != 0 {
 				s.SingleUID, s.UIDBase, s.UIDs = true, own, 1
 			}
