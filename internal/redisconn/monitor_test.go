@@ -111,7 +111,7 @@ func TestALargeCommandIsWaitedFor(t *testing.T) {
 }
 
 // A Redis that comes back is used at once, and each new absence is noticed.
-func TestAReturnIsNoticedAtOnce(t *testing.T) {
+func TestTheReturnOfRedisIsNoticedAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
 	monitor := redistest.Monitor(t, server.URL())

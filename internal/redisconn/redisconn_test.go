@@ -26,7 +26,7 @@ func open(t *testing.T, url string) redis.UniversalClient {
 	return client
 }
 
-func TestCheckGivesTheVersion(t *testing.T) {
+func TestCheckReturnsTheVersion(t *testing.T) {
 	t.Parallel()
 	version, err := redisconn.Check(t.Context(), open(t, redistest.Start(t)))
 	if err != nil || strings.Count(version, ".") != 2 {
@@ -141,7 +141,7 @@ func TestSentinelIsAskedForThePrimary(t *testing.T) {
 	}
 }
 
-func TestCAFilesThatWillNotDoAreRefused(t *testing.T) {
+func TestInvalidCAFilesAreRefused(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {

@@ -47,7 +47,7 @@ func TestALostMessageDoesNotLoseTheCancel(t *testing.T) {
 	b.wantFailure(t, id, jobs.CodeCancelled)
 }
 
-func TestAJobThatComesTooLateIsDropped(t *testing.T) {
+func TestALateJobIsWithdrawn(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	late := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", StartWithin: time.Millisecond}

@@ -45,7 +45,7 @@ func TestAJobThatEndsDuringAnOutageIsStoredAfterIt(t *testing.T) {
 	}
 }
 
-func TestAnEndIsGivenUpAfterPatience(t *testing.T) {
+func TestRetriesOfAnEndStopAfterEndPatience(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
 	b := newFixture(t, server.URL())

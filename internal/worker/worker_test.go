@@ -164,7 +164,7 @@ func TestJobsAreRunAndTheirEndsStored(t *testing.T) {
 	b.wantRuns(t, 13, 0)
 }
 
-func TestTheWorkerLivesWhileItRuns(t *testing.T) {
+func TestAWorkerIsAliveWhileItRuns(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	stop := b.start(t)
@@ -290,7 +290,7 @@ func TestStopWaitsForRunningJobs(t *testing.T) {
 
 // A draining worker still counts as alive, or its jobs would end as lost; but it is not a worker
 // that a waiting job can hope for.
-func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
+func TestADrainingWorkerIsAliveButTakesNoJobs(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	stop := b.start(t)
@@ -322,7 +322,7 @@ func TestADrainingWorkerLivesAndDoesNotCount(t *testing.T) {
 	}
 }
 
-func TestADrainThatTakesTooLongEndsTruthfully(t *testing.T) {
+func TestJobsBeyondDrainTimeoutEndAsWorkerLost(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	b.Settings.DrainTimeout = 300 * time.Millisecond

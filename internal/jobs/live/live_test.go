@@ -177,7 +177,7 @@ func TestAJobIsWatchedFromItsQueueToItsEnd(t *testing.T) {
 	w.wantEnd(t)
 }
 
-func TestPrintsAreToldAtOnce(t *testing.T) {
+func TestPrintsAreSentAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t)
 	id := b.create(t)
@@ -246,7 +246,7 @@ func TestManyWatchersAreOneReader(t *testing.T) {
 	}
 }
 
-func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
+func TestLateAndReturningWatchersMissNothing(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t)
 	id := b.create(t)
@@ -287,7 +287,7 @@ func TestWhoComesLateOrBackMissesNothing(t *testing.T) {
 	again.wantEnd(t)
 }
 
-func TestALostStreamIsMadeUpForAtTheEnd(t *testing.T) {
+func TestTheRecordReplacesALostStream(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t)
 	id := b.create(t)
@@ -305,7 +305,7 @@ func TestALostStreamIsMadeUpForAtTheEnd(t *testing.T) {
 	w.wantEnd(t)
 }
 
-func TestTheEndOfAKilledJobHasNoOutputAndTakesNoneBack(t *testing.T) {
+func TestAKilledJobKeepsStreamedOutput(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t)
 	id := b.create(t)
@@ -355,7 +355,7 @@ func TestUnknownJobsAndAnAbsentRedis(t *testing.T) {
 	w.wantEnd(t)
 }
 
-func TestIdleWatchersHearSomething(t *testing.T) {
+func TestIdleWatchersReceiveHeartbeats(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t)
 	id := b.create(t)

@@ -119,7 +119,7 @@ func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 }
 
 // A start claim took effect after its worker had stopped to wait for it.
-func TestAJobThatItsLivingWorkerDoesNotHaveEnds(t *testing.T) {
+func TestAJobThatItsLiveWorkerDoesNotHoldEnds(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 1)
 	forgotten, held := b.create(t, nil), b.create(t, nil)
@@ -195,7 +195,7 @@ func TestAJobIsWithdrawnAtItsStartDeadline(t *testing.T) {
 	}
 }
 
-func TestTheIndexForgetsWhatIsGone(t *testing.T) {
+func TestTheIndexDropsExpiredJobs(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 1)
 	ids := make([]string, 250)

@@ -196,7 +196,7 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-func TestWhatCanGoWrong(t *testing.T) {
+func TestFailureReasons(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, func(s *Settings) { s.Timeout = 1500 * time.Millisecond })
 	elsewhere, seen := forbidden(t, "127.0.0.1:0")
@@ -267,7 +267,7 @@ func TestWhatCanGoWrong(t *testing.T) {
 
 // An endless response is abandoned at the timeout, and a long one is not read to its end. In both cases the status
 // counts.
-func TestEndlessAnswers(t *testing.T) {
+func TestEndlessResponses(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, func(s *Settings) { s.Timeout = 300 * time.Millisecond })
 	var written atomic.Int64

@@ -76,7 +76,7 @@ func TestEverySecretSigns(t *testing.T) {
 	}
 }
 
-func TestSecretsThatWillNotDo(t *testing.T) {
+func TestInvalidSecrets(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{
 		"", " ", "whsec_", "secret", secretOf(23), secretOf(65), strings.TrimPrefix(secretOf(32), secretPrefix),

@@ -10,7 +10,7 @@ import (
 
 // A receiver that never responds uses at most half of the concurrent attempts once it is known to be slow. A postponed
 // attempt does not count.
-func TestASlowReceiverHoldsNobodyUp(t *testing.T) {
+func TestASlowReceiverDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, func(s *Settings) { s.Timeout, s.Concurrency = 500*time.Millisecond, 2 })
 	arrived := make(chan struct{}, 3)
