@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -97,21 +96,9 @@ type ProcessTree interface {
 	Close()
 }
 
-// Bounds on what should be immediate: a killed namespace is gone within milliseconds unless the
-// machine is in trouble.
-const (
-	TeardownBound = 10 * time.Second
-	// pollEvery is the interval at which the job's CPU time and OOM kills are checked.
-	pollEvery = 50 * time.Millisecond
-	// drainBound is how long data from dead processes may take to arrive. A longer wait means that
-	// a descriptor is still open somewhere: a job can send its descriptors to itself or to the
-	// worker.
-	drainBound = time.Second
-)
-
-// flushBound is how long a script that is being ended has to flush its streams. The runner flushes
-// at once and exits, unless the script is in C code; such a script is killed after this time.
-const flushBound = 100 * time.Millisecond
+// TeardownBound is how long killed processes may take to be gone. That takes milliseconds unless the machine is in
+// trouble.
+const TeardownBound = 10 * time.Second
 
 // AwaitReady blocks until the runner waits for its script. ctx must have a deadline; the sandbox is killed when ctx is
 // done. After an error, the caller must call Discard.
@@ -127,192 +114,6 @@ func (s *Sandbox) AwaitReady(ctx context.Context) error {
 		return fmt.Errorf("wait for the runner: %w", err)
 	}
 	return s.channel.SetReadDeadline(time.Time{})
-}
-
-// Run sends the script and its inputs (nil for none), waits for its end, and decides the verdict.
-// When it returns, the job's processes are dead or killed; the rest of the teardown may go on until
-// the host is closed. It sets RunMS, CPUMS and MemoryPeakBytes of Usage. If ctx is done first, the
-// script is killed and its outcome is "cancelled".
-func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
-	started := time.Now()
-	if err := s.lowerLimits(inputs.RequestedLimits()); err != nil {
-		s.logger.Error("a job's own limits cannot be set", "error", err)
-		s.Discard()
-		return jobs.Outcome{Failure: &jobs.Failure{
-			Code: jobs.CodeInternal, Message: "the limits that were asked for cannot be set here",
-		}}
-	}
-	deadline := time.NewTimer(s.limits.Wall)
-	defer deadline.Stop()
-	reports := s.receiveReport()
-	// If the runner is already dead, the evidence shows it.
-	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	_ = s.sendJob(script, inputs)
-
-	found := s.supervise(ctx, deadline.C, reports)
-	outcome := s.buildOutcome(found)
-	outcome.Usage.RunMS = jobs.Milliseconds(time.Since(started))
-	return outcome
-}
-
-// reportResult is the runner's report, or the error of reading it.
-type reportResult struct {
-	report wire.Report
-	err    error
-}
-
-// receiveReport reads the first report, in a goroutine that ends with the channel. The result is buffered,
-// so the goroutine never blocks on it.
-func (s *Sandbox) receiveReport() <-chan reportResult {
-	reports := make(chan reportResult, 1)
-	go func() {
-		r, err := wire.ReadReport(s.channel, s.limits)
-		reports <- reportResult{r, err}
-	}()
-	return reports
-}
-
-// supervise waits until every process inside is dead, and kills them when a limit is reached. A
-// report does not end the wait, because the script can forge it. With cgroups, the wait also ends
-// once the report is there and the process has begun to exit: its status is final then.
-func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan reportResult) evidence {
-	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
-	var teardownOverdue <-chan time.Time
-	var flushDone <-chan time.Time
-	end := func(why killReason) {
-		if found.killReason == notKilled {
-			found.killReason, teardownOverdue = why, time.After(TeardownBound)
-			flushDone = s.terminate(why)
-		}
-	}
-	poll := time.NewTicker(pollEvery)
-	defer poll.Stop()
-	cancelled := ctx.Done()
-	exitChecks := newBackoff()
-	defer exitChecks.stop()
-	for {
-		select {
-		case <-s.processes.Dead():
-			s.collectEvidence(&found, reports)
-			return found
-		case <-flushDone:
-			s.processes.Kill()
-		case <-teardownOverdue:
-			return found // Discard logs it
-		case <-deadline:
-			end(killedForWall)
-		case <-cancelled:
-			cancelled = nil
-			end(killedByCaller)
-		case result := <-reports:
-			reports = nil
-			found.report, found.reportErr = result.report, result.err
-			switch {
-			case errors.Is(result.err, wire.ErrResultTooLarge), filesRefused(result.err):
-				end(killedForResult)
-			case result.err == nil && s.group != nil:
-				exitChecks.start()
-			}
-		case <-exitChecks.due():
-			if status, ok := s.processes.EarlyExitStatus(); ok && found.killReason == notKilled {
-				found.exitStatus, found.early = wire.ExitStatus{Known: true, Status: status}, true
-				s.processes.Kill()
-				return found
-			}
-			exitChecks.next()
-		case <-poll.C:
-			if why := s.overLimit(); why != notKilled {
-				end(why)
-			}
-		}
-	}
-}
-
-// terminate ends the sandbox. It kills at once, or asks the runner to flush and returns a channel that
-// receives a value when it is time to kill.
-func (s *Sandbox) terminate(why killReason) <-chan time.Time {
-	if why.allowsFlush() {
-		_ = s.channel.CloseWrite()
-		return time.After(flushBound)
-	}
-	s.processes.Kill()
-	return nil
-}
-
-// overLimit checks the counters of the cgroup.
-func (s *Sandbox) overLimit() killReason {
-	if s.group == nil {
-		return notKilled
-	}
-	stats, err := s.group.Stats()
-	switch {
-	case err != nil:
-		s.logger.Warn("cannot read the job's cgroup", "error", err)
-		return notKilled
-	case stats.OOMKills > 0:
-		return killedForMemory
-	case stats.CPU >= s.limits.CPU:
-		return killedForCPU
-	}
-	return notKilled
-}
-
-// collectEvidence reads the rest of the evidence once every process inside is dead. The other end of the
-// channel is closed then, unless its descriptor is in flight on a socket.
-func (s *Sandbox) collectEvidence(found *evidence, reports <-chan reportResult) {
-	if reports != nil {
-		unblock := time.AfterFunc(drainBound, func() { _ = s.channel.Close() })
-		result := <-reports
-		unblock.Stop()
-		found.report, found.reportErr = result.report, result.err
-	}
-	found.exitStatus = s.processes.ExitStatus()
-}
-
-// buildOutcome reads the counters, decides the verdict, and discards the sandbox.
-func (s *Sandbox) buildOutcome(found evidence) jobs.Outcome {
-	var outcome jobs.Outcome
-	if s.group != nil {
-		if stats, err := s.group.Stats(); err == nil {
-			found.oomKills, found.refusedProcesses = stats.OOMKills, stats.Refusals
-			outcome.Usage = usage(stats)
-		} else {
-			s.logger.Error("cannot read the job's cgroup", "error", err)
-		}
-	} else if found.exitStatus.Known {
-		cpu := jobs.Milliseconds(found.exitStatus.CPU)
-		outcome.Usage.CPUMS = &cpu
-	}
-	outcome.Failure = decide(found, s.limits)
-	if outcome.Failure == nil {
-		outcome.Result = found.report.Result
-	}
-	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
-		outcome.Files = found.report.Files
-		outcome.FilesOmitted, outcome.Notes = found.report.FilesOmitted, found.report.Notes
-	}
-	if found.early {
-		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAvailable()
-		outcome.Stderr, outcome.Truncated.Stderr = s.stderr.readAvailable()
-		s.startTeardown(s.Discard)
-		return outcome
-	}
-	// Close the channel first: descriptors that the script sent on it and that were never read
-	// would keep the outputs open.
-	_ = s.channel.Close()
-	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAll()
-	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.readAll()
-	s.Discard()
-	return outcome
-}
-
-func usage(stats cgroup.Stats) jobs.Usage {
-	cpu := jobs.Milliseconds(stats.CPU)
-	u := jobs.Usage{CPUMS: &cpu}
-	if stats.MemoryPeakBytes >= 0 {
-		u.MemoryPeakBytes = &stats.MemoryPeakBytes
-	}
-	return u
 }
 
 // StderrText returns what the sandbox has written to stderr. The sandbox must be discarded.
