@@ -166,8 +166,10 @@ func (d *Dispatcher) refused(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &known) && known.Code == jobs.CodeQueueFull:
-		return &jobs.Error{Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(),
-			Cause: known.Cause}
+		return &jobs.Error{
+			Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(),
+			Cause: known.Cause,
+		}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redisconn.ErrSilent):
 		return store.ClientError("the job could not be accepted: the queue did not answer in time", err)
 	default:

@@ -20,8 +20,10 @@ import (
 func batchOf(n int) jobs.BatchRequest {
 	request := jobs.BatchRequest{Items: make([]jobs.ItemRequest, n)}
 	for i := range request.Items {
-		request.Items[i].Request = jobs.Request{Script: fmt.Sprintf("def main(): return %d", i), Async: true,
-			Priority: jobs.PriorityBatch}
+		request.Items[i].Request = jobs.Request{
+			Script: fmt.Sprintf("def main(): return %d", i), Async: true,
+			Priority: jobs.PriorityBatch,
+		}
 	}
 	return request
 }

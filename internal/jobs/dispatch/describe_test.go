@@ -18,8 +18,10 @@ func TestADescriptionNeedsNoMemory(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.work(t, time.Minute, func(jobs.Job) jobs.Outcome {
-		return jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 1<<20) + `"`),
-			Files: []jobs.OutputFile{{Name: "a"}}}
+		return jobs.Outcome{
+			Result: jsontext.Value(`"` + strings.Repeat("x", 1<<20) + `"`),
+			Files:  []jobs.OutputFile{{Name: "a"}},
+		}
 	})
 	release, _ := s.budget.Acquire(t.Context(), 1<<20)
 	defer release()

@@ -41,8 +41,10 @@ func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page,
 func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, err error) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	failure := &jobs.Failure{Code: jobs.CodeCancelled,
-		Message: "the client hung up before the job started; it was withdrawn"}
+	failure := &jobs.Failure{
+		Code:    jobs.CodeCancelled,
+		Message: "the client hung up before the job started; it was withdrawn",
+	}
 	withdrawn, err = d.store.WithdrawUnshared(bounded, id, jobs.Outcome{Failure: failure})
 	if err != nil {
 		return false, jobs.Unavailable("the job could not be withdrawn", err)

@@ -26,7 +26,7 @@
 //	created_at     time of acceptance
 //	priority       queue of the job
 //	start_by       start deadline; missing for none
-//	limits         limits of the job, as storedLimits; missing in records of an earlier version
+//	limits         the limits, as storedLimits; missing in records of an earlier version
 //	ttl            lifetime of the record after the end, in milliseconds; missing in records of an earlier version
 //	webhook        URL to which the end is posted; missing for none
 //	webhook_state  status of that, from the first attempt on; see webhookState
@@ -44,8 +44,8 @@
 //	deadline       started_at plus the wall limit
 //	finished_at    time of the end
 //	outcome        jobs.Outcome as JSON, without the result and the files
-//	result         result of main(), byte for byte
-//	files          files as JSON; missing for none
+//	result         what main() returned, byte for byte
+//	files          output files, as JSON; missing for none
 //
 // The hash has no TTL until the job has ended.
 package store
