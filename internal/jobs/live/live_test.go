@@ -43,9 +43,12 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(b.Close)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var listener sync.WaitGroup
+	subscribed := make(chan struct{})
 	listener.Go(func() {
-		redisconn.Listen(ctx, b.client, channel.Name, time.Second, channel.Notify, func(context.Context) {})
+		polled := sync.OnceFunc(func() { close(subscribed) })
+		redisconn.Listen(ctx, b.client, channel.Name, time.Minute, channel.Notify, func(context.Context) { polled() })
 	})
+	<-subscribed
 	t.Cleanup(func() {
 		stop()
 		listener.Wait()
@@ -184,7 +187,6 @@ func TestPrintsAreSentAtOnce(t *testing.T) {
 	b.run(t, id)
 	w := b.watch(t, id, jobs.Position{})
 	w.wantState(t, jobs.StateRunning)
-	time.Sleep(50 * time.Millisecond) // wait for the subscription
 	slow := 0
 	for i := range 20 {
 		start := time.Now()
