@@ -9,6 +9,7 @@ import (
 )
 
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	sandboxtest.NeedsNsjail(t)
 	settings := sandboxtest.Defaults[Settings](t)
 	checks := Doctor(t.Context(), settings)

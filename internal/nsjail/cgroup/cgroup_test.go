@@ -12,6 +12,7 @@ import (
 )
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		mounts, own string
 		version     string
@@ -60,6 +61,7 @@ func TestFind(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h, err := find(test.mounts, test.own)
 			if test.fails {
 				if err == nil {

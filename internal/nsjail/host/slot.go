@@ -41,7 +41,7 @@ type Slot struct {
 
 // newSlot locks the lowest free number under dir.
 func newSlot(dir string, uidBase int) (*Slot, error) {
-	dir = filepath.Join(dir, "claims")
+	dir = filepath.Join(dir, "claims") // the same in every version: workers of two versions must exclude each other
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

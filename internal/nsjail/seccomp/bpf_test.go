@@ -45,6 +45,7 @@ func machine(t *testing.T, a Arch) *bpf.VM {
 }
 
 func TestFilterFollowsTheList(t *testing.T) {
+	t.Parallel()
 	for arch, audit := range auditArch {
 		vm := machine(t, arch)
 		conditions := map[string]bool{}
@@ -78,6 +79,7 @@ func TestFilterFollowsTheList(t *testing.T) {
 }
 
 func TestFilterConditions(t *testing.T) {
+	t.Parallel()
 	const rubbish = 0xdead_beef_0000_0000
 	tests := []struct {
 		call string
@@ -124,6 +126,7 @@ func TestFilterConditions(t *testing.T) {
 }
 
 func TestFilterKillsForeignABIs(t *testing.T) {
+	t.Parallel()
 	vm := machine(t, AMD64)
 	for name, got := range map[string]uint32{
 		"i386 read":      verdict(t, vm, unix.AUDIT_ARCH_I386, 3),
@@ -143,6 +146,7 @@ func TestFilterKillsForeignABIs(t *testing.T) {
 // The kernel takes at most BPF_MAXINSNS (4096) instructions. Assembling checks that every jump is
 // within reach.
 func TestFilterIsSmall(t *testing.T) {
+	t.Parallel()
 	for arch := range auditArch {
 		blob, err := Filter(arch)
 		if err != nil {

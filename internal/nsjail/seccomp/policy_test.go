@@ -9,6 +9,7 @@ import (
 
 // Every name in the lists is a system call, and is in one list only.
 func TestListsAreConsistent(t *testing.T) {
+	t.Parallel()
 	seen := map[string]int{}
 	for _, list := range [][]string{allowed, unreachable, absent} {
 		for _, name := range list {
@@ -33,6 +34,7 @@ func TestListsAreConsistent(t *testing.T) {
 
 // The calls that the design refuses by name are not allowed on either architecture.
 func TestNamedCallsAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, arch := range []Arch{AMD64, ARM64} {
 		for _, name := range []string{
 			"ptrace", "mount", "umount2", "unshare", "setns", "bpf", "io_uring_setup", "io_uring_enter",
@@ -56,7 +58,8 @@ func TestNamedCallsAreRefused(t *testing.T) {
 }
 
 // The policy names every call of an architecture: none falls to the default by oversight.
-func TestKafelSpeaksOfEveryCall(t *testing.T) {
+func TestKafelNamesEveryCall(t *testing.T) {
+	t.Parallel()
 	for _, arch := range []Arch{AMD64, ARM64} {
 		policy := Kafel(arch)
 		for name := range numbers {
@@ -72,7 +75,8 @@ func TestKafelSpeaksOfEveryCall(t *testing.T) {
 	}
 }
 
-func TestKafelSpellsConditions(t *testing.T) {
+func TestKafelConditions(t *testing.T) {
+	t.Parallel()
 	policy := Kafel(AMD64)
 	for _, want := range []string{
 		"ALLOW { clone(a0) { (a0 & 0x7e028000) == 0 } }",
@@ -88,6 +92,7 @@ func TestKafelSpellsConditions(t *testing.T) {
 
 // Of the calls refused to user code, a zygote may make only those that set up a sandbox.
 func TestZygoteMayDoLittleMore(t *testing.T) {
+	t.Parallel()
 	user, zygote := forUserCode().refusedNames(AMD64), forZygotes().refusedNames(AMD64)
 	var more []string
 	for _, name := range user {
