@@ -21,7 +21,7 @@ const (
 	// storeSlack is the time for recording the start and the end of an attempt, in addition to the attempt itself,
 	// before another sender may make the next one.
 	storeSlack = 2 * time.Second
-	// readWatch is how long after the last sign of a sender that reads a record the reaper requeues the webhook.
+	// readWatch is how long after a sender that reads a record has died the reaper requeues the webhook.
 	readWatch = 5 * time.Second
 	// maxRetryAfter is the longest Retry-After that is respected.
 	maxRetryAfter = time.Minute
