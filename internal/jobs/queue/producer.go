@@ -50,9 +50,6 @@ func queueOf(p jobs.Priority) string {
 	return string(p)
 }
 
-// key returns asynq's Redis key for a part of a queue, such as "pending".
-func key(queue, what string) string { return "asynq:{" + queue + "}:" + what }
-
 // Producer enqueues jobs. It is safe for concurrent use.
 type Producer struct {
 	client redis.UniversalClient

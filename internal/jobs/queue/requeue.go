@@ -46,8 +46,14 @@ func (p *Producer) TaskStates(ctx context.Context, priorities map[string]jobs.Pr
 
 // requeueScript moves a task back into its queue, whatever its state.
 //
-//	KEYS     the task, pending, active, lease, retry, scheduled, archived
-//	ARGV     id
+//	KEYS[1]  asynq:{queue}:t:{id}
+//	KEYS[2]  asynq:{queue}:pending
+//	KEYS[3]  asynq:{queue}:active
+//	KEYS[4]  asynq:{queue}:lease
+//	KEYS[5]  asynq:{queue}:retry
+//	KEYS[6]  asynq:{queue}:scheduled
+//	KEYS[7]  asynq:{queue}:archived
+//	ARGV[1]  id
 //	returns  1 if it was moved, 0 if there is none or it is pending already
 var requeueScript = redis.NewScript(`
 local state = redis.call("HGET", KEYS[1], "state")

@@ -37,9 +37,6 @@ import (
 // and 25 with twenty, including those inside scripts. TestIdleDispatch and its neighbour log both. (BLMOVE took 0.6 to
 // 0.8 ms: it polls by itself, with a lease whose age it cannot renew, and wakes all workers.)
 const (
-	wakeKey = "cellblock:wake"
-	// batchWakeKey is the list for jobs of batches, in the same slot.
-	batchWakeKey = "{" + wakeKey + "}:" + batchQueue
 	// maxTokens bounds the list. It exceeds the number of workers of any deployment.
 	maxTokens = 1024
 	// wakePoll is how long an idle worker waits before it polls without a token.
@@ -52,14 +49,12 @@ const (
 	failurePause = 200 * time.Millisecond
 )
 
-// stopKey returns the list that ends one consumer's blocking pop. The hash tag puts it into the slot of the tokens in
-// a cluster.
-func stopKey(tokens, consumer string) string { return "{" + tokens + "}:stop:" + consumer }
-
 // wakeScript pushes tokens until the list is full.
 //
-//	KEYS[1]  the list of tokens
-//	ARGV     number of tokens, maximum length of the list
+//	KEYS[1]  cellblock:wake, {cellblock:wake}:batch or cellblock:wake:webhooks
+//	ARGV[1]  number of tokens
+//	ARGV[2]  maximum length of the list
+//	returns  1
 var wakeScript = redis.NewScript(`
 for i = 1, math.min(ARGV[1], ARGV[2] - redis.call("LLEN", KEYS[1])) do
 	redis.call("LPUSH", KEYS[1], "")
@@ -69,14 +64,6 @@ return 1`)
 // wake pushes n tokens into a list.
 func wake(ctx context.Context, client redis.Scripter, tokens string, n int) error {
 	return wakeScript.Run(ctx, client, []string{tokens}, n, maxTokens).Err()
-}
-
-// wakeList returns the list of tokens for a queue of jobs.
-func wakeList(queue string) string {
-	if queue == batchQueue {
-		return batchWakeKey
-	}
-	return wakeKey
 }
 
 // consumerClient is the Redis client of asynq's server. It does the idle wait, and corrects two more things.

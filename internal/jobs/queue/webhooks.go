@@ -12,11 +12,9 @@ import (
 )
 
 const (
-	// webhookQueue is asynq's name of the queue, and webhookWakeKey the list of tokens that wakes its consumers, as
-	// wakeKey wakes workers.
-	webhookQueue   = "webhooks"
-	webhookWakeKey = "cellblock:wake:webhooks"
-	webhookType    = "webhook"
+	// webhookQueue is asynq's name of the queue.
+	webhookQueue = "webhooks"
+	webhookType  = "webhook"
 	// webhookForwardInterval is how often webhooks whose pause has passed are moved into the queue.
 	webhookForwardInterval = 500 * time.Millisecond
 	// maxRoundedDown is the most that asynq takes off the time of a retry, which it keeps in whole seconds.

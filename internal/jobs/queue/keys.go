@@ -1,0 +1,27 @@
+package queue
+
+// The keys of Redis besides asynq's own. Each list holds wake-up tokens; see
+// wake.go.
+const (
+	// wakeKey is the list of tokens that wakes workers.
+	wakeKey = "cellblock:wake"
+	// batchWakeKey is the list for jobs of batches, in the same slot.
+	batchWakeKey = "{" + wakeKey + "}:" + batchQueue
+	// webhookWakeKey is the list that wakes the senders of webhooks.
+	webhookWakeKey = "cellblock:wake:webhooks"
+)
+
+// wakeList returns the list of tokens for a queue of jobs.
+func wakeList(queue string) string {
+	if queue == batchQueue {
+		return batchWakeKey
+	}
+	return wakeKey
+}
+
+// stopKey returns the list that ends one consumer's blocking pop. The hash tag puts it into the slot of the tokens in
+// a cluster.
+func stopKey(tokens, consumer string) string { return "{" + tokens + "}:stop:" + consumer }
+
+// key returns asynq's Redis key for a part of a queue, such as "pending".
+func key(queue, what string) string { return "asynq:{" + queue + "}:" + what }
