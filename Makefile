@@ -108,7 +108,7 @@ test-python-client: build ## Run the Python client's tests only, against a runni
 	cd clients/python && $(CURDIR)/.cache/client/bin/python -B -m pytest
 
 .PHONY: lint
-lint: lint-go lint-python ## Check style and import arrows: golangci-lint, ruff, mypy
+lint: lint-go lint-python lint-prose ## Check style, import arrows and words: golangci-lint, ruff, mypy, Vale
 
 .PHONY: lint-go
 lint-go: ## The same for Go only

@@ -83,6 +83,7 @@ const (
 )
 
 func TestAPostIsRepeatedAsTheSame(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil,
 		answer(503, `{"error":"away","code":"unavailable"}`), breakConnection(""), breakConnection(`{"result":`),
 		answer(502, "<html>a proxy"), answer(200, succeeded))
@@ -107,6 +108,7 @@ func TestAPostIsRepeatedAsTheSame(t *testing.T) {
 }
 
 func TestRetryAfterIsRespected(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil, answer(429, `{"error":"full","code":"queue_full"}`, "Retry-After", "1"), answer(200, succeeded))
 	began := time.Now()
 	if _, err := s.Run(t.Context(), client.Request{Script: script}); err != nil {
@@ -118,6 +120,7 @@ func TestRetryAfterIsRespected(t *testing.T) {
 }
 
 func TestAttemptsAreBounded(t *testing.T) {
+	t.Parallel()
 	s := serve(t, []client.Option{client.WithAttempts(2)}, answer(503, `{"error":"away","code":"unavailable"}`))
 	_, err := s.Run(t.Context(), client.Request{Script: script})
 	if client.CodeOf(err) != client.CodeUnavailable {
@@ -129,6 +132,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 }
 
 func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil, answer(429, `{"error":"full","code":"queue_full"}`, "Retry-After", "60"))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -141,6 +145,7 @@ func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
 
 // A request that would fail again in the same way is not repeated.
 func TestAPermanentErrorIsNotRetried(t *testing.T) {
+	t.Parallel()
 	for _, body := range []string{
 		`503 {"error":"dropped","code":"not_started","job_id":"j"}`,
 		`500 {"error":"lost","code":"worker_lost","job_id":"j"}`,
@@ -170,6 +175,7 @@ func TestAPermanentErrorIsNotRetried(t *testing.T) {
 }
 
 func TestNoErrorShowsASecret(t *testing.T) {
+	t.Parallel()
 	s := serve(t, []client.Option{client.WithAttempts(1)}, breakConnection(""),
 		answer(401, `{"error":"a valid token is needed","code":"unauthorized"}`))
 	_, broken := s.Run(t.Context(), client.Request{Script: script})
@@ -193,6 +199,7 @@ func TestNoErrorShowsASecret(t *testing.T) {
 }
 
 func TestAnIDCannotLeadToAnotherPath(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil, answer(200, `{"job_id":"j","status":"queued"}`))
 	for _, id := range []string{"", ".", ".."} {
 		if _, err := s.Cancel(t.Context(), id); err == nil {
@@ -209,6 +216,7 @@ func TestAnIDCannotLeadToAnotherPath(t *testing.T) {
 }
 
 func TestLargeFilesGoAsAForm(t *testing.T) {
+	t.Parallel()
 	large := strings.Repeat("x", 1<<20)
 	var got map[string][]string
 	var name string
@@ -265,6 +273,7 @@ func event(id, kind, data string) string {
 }
 
 func TestAWatchThatIsCutOffGoesOn(t *testing.T) {
+	t.Parallel()
 	end := event("3", "end", `{"job_id":"j","status":"failed","code":"exit","error":"x"}`)
 	s := serve(t, nil,
 		// ends without the end
@@ -296,6 +305,7 @@ func TestAWatchThatIsCutOffGoesOn(t *testing.T) {
 }
 
 func TestAWatchEndsWithoutMore(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil, answer(204, ""))
 	for e, err := range s.Watch(t.Context(), "j", client.After("3")) {
 		t.Errorf("received %+v, %v", e, err)
@@ -303,6 +313,7 @@ func TestAWatchEndsWithoutMore(t *testing.T) {
 }
 
 func TestAWatchEndsAfterItsAttempts(t *testing.T) {
+	t.Parallel()
 	s := serve(t, []client.Option{client.WithAttempts(2)}, events("retry: 1\n\n"+event("1", "stdout", `{"text":"a"}`)),
 		events("retry: 1\n\n"))
 	var errs []error
@@ -318,6 +329,7 @@ func TestAWatchEndsAfterItsAttempts(t *testing.T) {
 }
 
 func TestRetryIsHonoured(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil, events("retry:700\n\n"), answer(204, ""))
 	began := time.Now()
 	for _, err := range s.Watch(t.Context(), "j") {
@@ -329,6 +341,7 @@ func TestRetryIsHonoured(t *testing.T) {
 }
 
 func TestWatchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s := serve(t, nil, func(w http.ResponseWriter, r *http.Request) {
@@ -347,6 +360,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 }
 
 func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil,
 		breakConnection("{\"index\":1,\"code\":\"invalid_request\"}\n\n{\"index\":0,\"jo"),
 		events("{\"index\":0,\"job\":{\"job_id\":\"j\"}}\n{\"index\":2"), // a whole answer, but not a whole line
@@ -369,6 +383,7 @@ func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
 }
 
 func TestWaitReturnsTheJobAndItsError(t *testing.T) {
+	t.Parallel()
 	s := serve(t, nil, answer(200, `{"job_id":"j","status":"running"}`),
 		answer(200, `{"job_id":"j","status":"failed","code":"timeout","error":"too long","limit":{"name":"wall",`+
 			`"value":1,"unit":"seconds"}}`))

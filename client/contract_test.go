@@ -126,6 +126,7 @@ func contract(t *testing.T) *openapi3.T {
 }
 
 func TestEveryOperationHasAMethod(t *testing.T) {
+	t.Parallel()
 	var ids []string
 	for _, path := range contract(t).Paths.Map() {
 		for _, operation := range path.Operations() {
@@ -154,6 +155,7 @@ func TestEveryOperationHasAMethod(t *testing.T) {
 // TestRequestsAreTheContracts sends each operation's request, validates it against the contract, and answers with the
 // contract's own example, which the client must be able to read.
 func TestRequestsAreTheContracts(t *testing.T) {
+	t.Parallel()
 	doc := contract(t)
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
@@ -244,6 +246,7 @@ func answerLikeExample(t *testing.T, w http.ResponseWriter, doc *openapi3.T, ope
 
 // TestEveryCodeHasAConstant reads the constants from the source, since Go has no list of them at run time.
 func TestEveryCodeHasAConstant(t *testing.T) {
+	t.Parallel()
 	var codes []string
 	for _, code := range contract(t).Components.Schemas["ErrorCode"].Value.Enum {
 		codes = append(codes, code.(string))

@@ -12,6 +12,7 @@ import (
 
 // An idle connection is closed and made again; one with a slow reader is not.
 func TestAnIdleConnectionIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	const bound = 200 * time.Millisecond
 	slept := make(chan struct{})
 	var connections atomic.Int32

@@ -15,6 +15,7 @@ import (
 
 // docs/cli.md lists the exit status for each code of the contract.
 func TestDocumentedStatusesAreReal(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/cli.md")
 	if err != nil {
 		t.Fatal(err)
