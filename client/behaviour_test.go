@@ -82,7 +82,7 @@ const (
 	script = "def main(): pass"
 )
 
-func TestAPostIsRepeatedAsTheSame(t *testing.T) {
+func TestRepeatedPostIsTheSame(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil,
 		answer(503, `{"error":"away","code":"unavailable"}`), breakConnection(""), breakConnection(`{"result":`),
@@ -131,7 +131,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 }
 
-func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
+func TestDeadlineBeforeTheNextAttemptEndsRetries(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil, answer(429, `{"error":"full","code":"queue_full"}`, "Retry-After", "60"))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -144,7 +144,7 @@ func TestADeadlineThatComesBeforeTheNextAttemptIsNotWaitedFor(t *testing.T) {
 }
 
 // A request that would fail again in the same way is not repeated.
-func TestAPermanentErrorIsNotRetried(t *testing.T) {
+func TestPermanentErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`503 {"error":"dropped","code":"not_started","job_id":"j"}`,
@@ -272,7 +272,7 @@ func event(id, kind, data string) string {
 	return fmt.Sprintf("event: %s\nid: %s\ndata: %s\n\n", kind, id, data)
 }
 
-func TestAWatchThatIsCutOffGoesOn(t *testing.T) {
+func TestBrokenWatchResumes(t *testing.T) {
 	t.Parallel()
 	end := event("3", "end", `{"job_id":"j","status":"failed","code":"exit","error":"x"}`)
 	s := serve(t, nil,
@@ -359,7 +359,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestBatchResultsThatAreCutOffGoOn(t *testing.T) {
+func TestBrokenBatchResultsResume(t *testing.T) {
 	t.Parallel()
 	s := serve(t, nil,
 		breakConnection("{\"index\":1,\"code\":\"invalid_request\"}\n\n{\"index\":0,\"jo"),

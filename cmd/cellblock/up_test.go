@@ -357,7 +357,7 @@ func TestUpWithAnotherRedis(t *testing.T) {
 	}
 }
 
-func TestUpWithARedisThatIsNotThere(t *testing.T) {
+func TestUpWithoutTheNamedRedis(t *testing.T) {
 	t.Parallel()
 	u := startUp(t, programs(t), t.TempDir(), "REDIS_URL=redis://:secret@127.0.0.1:1/0")
 	if status := u.end(t); status != 1 {

@@ -65,7 +65,7 @@ func TestLimitsAreDecidedAtAcceptance(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsBelowASandboxesLimitsIsSet(t *testing.T) {
+func TestOnlyLimitsBelowTheSandboxsAreSet(t *testing.T) {
 	t.Parallel()
 	most := DefaultLimits().Requestable()
 	if below := most.Below(most); below != (RequestedLimits{}) {

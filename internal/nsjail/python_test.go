@@ -40,7 +40,7 @@ func TestPrefix(t *testing.T) {
 
 // A package that is not installed is logged at start with the remedy. Sandboxes stay warm, with the
 // other packages loaded.
-func TestPackagesThatAreNotInstalled(t *testing.T) {
+func TestMissingPackagesAreLogged(t *testing.T) {
 	t.Parallel()
 	settings := sandboxtest.Defaults[Settings](t)
 	settings.Zygote.Preload = []string{"numpy", "no_such_package"}

@@ -19,7 +19,7 @@ func restartsAtOnce(limit int) (Restarts, <-chan Restart) {
 	}, reports
 }
 
-func TestAProcessThatIsKilledIsStartedAgain(t *testing.T) {
+func TestKilledProcessIsRestarted(t *testing.T) {
 	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
@@ -73,7 +73,7 @@ func TestAProcessThatEndsTooOftenHasFailed(t *testing.T) {
 }
 
 // A failed start counts as an exit: the program's file may be about to be replaced.
-func TestAProgramThatIsGoneIsTriedAgain(t *testing.T) {
+func TestMissingProgramIsRetried(t *testing.T) {
 	t.Parallel()
 	out := newTerminal()
 	g := newGroup(t, out)
@@ -116,7 +116,7 @@ func TestStopDoesNotWaitForARestart(t *testing.T) {
 	}
 }
 
-func TestEndsThatAreLongAgoDoNotCount(t *testing.T) {
+func TestOldEndsDoNotCount(t *testing.T) {
 	t.Parallel()
 	var past exitTimes
 	begin := time.Now()

@@ -55,7 +55,7 @@ func TestTheClaimOfALostWorkerEndsTheJob(t *testing.T) {
 }
 
 // After an outage of Redis every heartbeat has expired.
-func TestAWorkerWhoseHeartbeatReturnsIsNotLost(t *testing.T) {
+func TestReturnedHeartbeatKeepsTheWorker(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	id := b.claimedByOther(t, time.Minute)

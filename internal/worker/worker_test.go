@@ -207,7 +207,7 @@ func TestAJobWithoutASandboxIsLeftToTheDeliveryThatStartedIt(t *testing.T) {
 	}
 }
 
-func TestAnEndedJobIsNotRun(t *testing.T) {
+func TestEndedJobIsNotRun(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	id := b.create(t, "def main(): pass")

@@ -69,7 +69,7 @@ func TestABatch(t *testing.T) {
 	}
 }
 
-func TestNoResultIsLostOrGivenTwiceWhenTheyAreCutOff(t *testing.T) {
+func TestBrokenResultsLoseAndRepeatNothing(t *testing.T) {
 	c := newClient(t)
 	batch, err := c.SubmitBatch(testContext(t),
 		slices.Repeat([]client.Request{{Script: "def main(): return 'x' * 500"}}, 12), client.BatchOptions{})

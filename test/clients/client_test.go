@@ -12,7 +12,7 @@ import (
 	"cellblock/client"
 )
 
-func TestRunGivesTheJob(t *testing.T) {
+func TestRunReturnsTheJob(t *testing.T) {
 	job, err := newClient(t).Run(testContext(t), client.Request{
 		Script: "import os, sys\ndef main(x, y):\n    print(os.environ['MODE'])\n    print('e', file=sys.stderr)\n" +
 			"    return [x, y, sys.stdin.read(), open('d/in.bin', 'rb').read().hex()]\n",
@@ -175,7 +175,7 @@ func TestCancelWhileItIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestListGivesAllPages(t *testing.T) {
+func TestListReturnsAllPages(t *testing.T) {
 	c := newClient(t)
 	var want []string
 	for range 5 {

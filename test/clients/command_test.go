@@ -13,7 +13,7 @@ import (
 	"cellblock/client"
 )
 
-func TestRunPrintsWhatTheScriptPrintsAndGives(t *testing.T) {
+func TestRunPrintsOutputAndResult(t *testing.T) {
 	got := cellblock(t, "a line\n", "run", write(t, "job.py", `import os, sys
 def main(n, text, more):
     print("out")
@@ -34,7 +34,7 @@ def main(n, text, more):
 }
 
 // cli-leading-zero: a value of --arg is JSON if it parses as JSON, or else the text itself.
-func TestArgsKeepWhatIsNoJSON(t *testing.T) {
+func TestArgsThatAreNotJSONAreStrings(t *testing.T) {
 	got := cellblock(t, "def main(**k): return {n: repr(k[n]) for n in sorted(k)}",
 		"run", "-", "-a", "zip=01234", "-a", "f=1e3", "-a", "t=true", "-a", `s="3"`, "-a", "x=null", "-a", "nan=NaN")
 	want := "{\n  \"f\": \"1000.0\",\n  \"nan\": \"'NaN'\",\n  \"s\": \"'3'\",\n  \"t\": \"True\",\n" +
@@ -127,7 +127,7 @@ func TestExitStatuses(t *testing.T) {
 }
 
 // A failure to print the result is an error.
-func TestAFullDiskIsTold(t *testing.T) {
+func TestFullDiskIsReported(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

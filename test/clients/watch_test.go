@@ -28,7 +28,7 @@ def main():
 
 func printingFor(seconds string) string { return strings.Replace(speaking, "%s", seconds, 1) }
 
-func TestWatchTellsWhileItHappens(t *testing.T) {
+func TestWatchStreamsWhileTheJobRuns(t *testing.T) {
 	c := newClient(t)
 	job, err := c.Submit(testContext(t), client.Request{Script: printingFor("1")})
 	if err != nil {
@@ -119,7 +119,7 @@ func cuttingClient(t *testing.T, cuts int32, bytes int64) *client.Client {
 	return c
 }
 
-func TestNothingIsLostOrToldTwiceWhenAWatchIsCutOff(t *testing.T) {
+func TestBrokenWatchLosesAndRepeatsNothing(t *testing.T) {
 	job, err := newClient(t).Submit(testContext(t), client.Request{Script: `import time
 def main():
     for i in range(30):
@@ -266,7 +266,7 @@ func TestASecondCtrlCLeavesAtOnce(t *testing.T) {
 }
 
 // The API is restarted while one client watches and another waits.
-func TestAnAPIThatIsStartedAnewEndsNothing(t *testing.T) {
+func TestRestartedAPIEndsNoJob(t *testing.T) {
 	script := "import time\ndef main():\n    for i in range(60):\n        print(i)\n        time.sleep(0.05)\n"
 	waits, err := newClient(t).Submit(testContext(t), client.Request{Script: script})
 	if err != nil {

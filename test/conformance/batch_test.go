@@ -104,9 +104,9 @@ func TestBatch(t *testing.T) {
 	})
 }
 
-// TestBatchStarvesNobody: each job of the batch occupies a slot for long, and single jobs of each
+// TestBatchLeavesSlotsForSingleJobs: each job of the batch occupies a slot for long, and single jobs of each
 // priority get another slot.
-func TestBatchStarvesNobody(t *testing.T) {
+func TestBatchLeavesSlotsForSingleJobs(t *testing.T) {
 	k := kinds[0]
 	var body strings.Builder
 	for range 60 {

@@ -158,8 +158,8 @@ func TestWithoutWorkers(t *testing.T) {
 	}
 }
 
-// TestShutdownAnswersThoseWhoWait stops the API while a request waits for a job.
-func TestShutdownAnswersThoseWhoWait(t *testing.T) {
+// TestShutdownAnswersWaitingRequests stops the API while a request waits for a job.
+func TestShutdownAnswersWaitingRequests(t *testing.T) {
 	url := redistest.Start(t)
 	r := start(t, url, func(s *Settings) { s.Dispatch.NoWorkerGrace = time.Minute })
 	answered := make(chan string, 1)

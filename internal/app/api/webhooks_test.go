@@ -114,7 +114,7 @@ func TestWebhookOfACancelledJob(t *testing.T) {
 	}
 }
 
-func TestWebhookURLsThatAreRefused(t *testing.T) {
+func TestRefusedWebhookURLs(t *testing.T) {
 	without := start(t, redistest.Start(t), nil)
 	without.want(t, "POST", "/execute", `{"script":"","callback_url":"https://a.example/"}`, 400, "CALLBACK_SECRET")
 	if err := without.end(t); err != nil {

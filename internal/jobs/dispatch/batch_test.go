@@ -406,7 +406,7 @@ func TestBatchesFillAtMostHalfOfTheQueue(t *testing.T) {
 	}
 }
 
-func TestBatchesThatAreNotThere(t *testing.T) {
+func TestUnknownBatches(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
 	s := open(t, server.URL())

@@ -200,7 +200,7 @@ func TestExecuteReturnsAQueuedJobAtTheEndOfItsWait(t *testing.T) {
 	}
 }
 
-func TestExecuteWaitsForADeadlineThatIsNear(t *testing.T) {
+func TestExecuteWaitsForANearDeadline(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name        string

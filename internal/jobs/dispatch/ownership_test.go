@@ -41,7 +41,7 @@ func TestARequestDoesNotWithdrawTheJobThatItJoins(t *testing.T) {
 }
 
 // A request that was answered 202 with another request's job relies on that job.
-func TestAJobThatAnotherRequestWasAnsweredWithIsNotWithdrawn(t *testing.T) {
+func TestJobAnsweredToAnotherRequestIsNotWithdrawn(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 300 * time.Millisecond
@@ -68,7 +68,7 @@ func TestAJobThatAnotherRequestWasAnsweredWithIsNotWithdrawn(t *testing.T) {
 	s.wantStarted(t, joined.ID)
 }
 
-func TestASynchronousJobThatIsQueuedAtTheEndOfItsWaitIsKept(t *testing.T) {
+func TestSynchronousJobQueuedAfterItsWaitIsKept(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Start(t))
 	s.alive(t)

@@ -58,7 +58,7 @@ func TestLargeRecordsAreBounded(t *testing.T) {
 }
 
 // A record larger than the whole budget is read alone.
-func TestARecordThatIsLargerThanTheBudget(t *testing.T) {
+func TestRecordLargerThanTheBudget(t *testing.T) {
 	t.Parallel()
 	s, budget, ended := withBudget(t, 2<<20)
 	record, release, err := s.ReadBudgeted(t.Context(), ended(), time.Second)

@@ -41,7 +41,7 @@ func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreWithdrawn(t *testing.T) {
 	}
 }
 
-func TestASharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
+func TestSharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
 	t.Parallel()
 	s, _ := open(t)
 	for _, shared := range []bool{false, true} {

@@ -115,7 +115,7 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 }
 
 // Without a queue for webhooks, a job with a webhook stays open, and others do not.
-func TestAWebhookWithoutAQueueIsNotLost(t *testing.T) {
+func TestWebhookSurvivesWithoutAQueue(t *testing.T) {
 	t.Parallel()
 	s, client := open(t)
 	with, without := create(t, s, withWebhook), create(t, s)
@@ -256,7 +256,7 @@ func TestAttemptsAreRecorded(t *testing.T) {
 }
 
 // Recording an attempt does not recreate an expired record.
-func TestAttemptsAtAJobThatIsGone(t *testing.T) {
+func TestAttemptsForAnExpiredJob(t *testing.T) {
 	t.Parallel()
 	s, client, _ := openWithWebhooks(t)
 	id, plain := jobs.NewID(), create(t, s)

@@ -91,7 +91,7 @@ func TestKafelConditions(t *testing.T) {
 }
 
 // Of the calls refused to user code, a zygote may make only those that set up a sandbox.
-func TestZygoteMayDoLittleMore(t *testing.T) {
+func TestZygoteCallsBeyondAJobs(t *testing.T) {
 	t.Parallel()
 	user, zygote := forUserCode().refusedNames(AMD64), forZygotes().refusedNames(AMD64)
 	var more []string
