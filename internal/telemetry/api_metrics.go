@@ -54,8 +54,8 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 		}, []string{"status"}),
 		hangUps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cellblock_hangups_total",
-			Help: "Clients that hung up on a synchronous request whose job was accepted, by what happened to the job: " +
-				"withdrawn, or kept.",
+			Help: "Clients that hung up on a synchronous request whose job was accepted, by what happened to the " +
+				"job: withdrawn, or kept.",
 		}, []string{"job"}),
 	}
 	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase

@@ -87,8 +87,8 @@ func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 	return job, true, nil
 }
 
-// requeue returns a job above this worker's maximum limits to the queue, which delivers it again shortly, to any worker. The
-// record never raises this worker's limits, and the limits of an accepted job are never lowered.
+// requeue returns a job above this worker's maximum limits to the queue, which delivers it again shortly, to any
+// worker. The record never raises this worker's limits, and the limits of an accepted job are never lowered.
 func (w *Worker) requeue(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.storeCtx, commandTimeout)
 	defer cancel()
@@ -152,7 +152,8 @@ func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, er
 	}
 	token := uuid.NewString()
 	err = w.retryRedis(claimTimeout, 0, func(ctx context.Context) (err error) {
-		claim, err = w.Store.ClaimStartReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas, replicationTimeout)
+		claim, err = w.Store.ClaimStartReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas,
+			replicationTimeout)
 		return err
 	})
 	if err != nil && w.Settings.FenceReplicas > 0 && jobs.CodeOf(err) != jobs.CodeNotFound {
@@ -167,7 +168,8 @@ func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, er
 // releaseStart removes a claim that may exist and will not be used. If Redis does not do so, the job ends as
 // worker_lost once it is overdue.
 func (w *Worker) releaseStart(id, token string) {
-	err := w.retryRedis(claimTimeout, 0, func(ctx context.Context) error { return w.Store.ReleaseStart(ctx, id, token) })
+	err := w.retryRedis(claimTimeout,
+		0, func(ctx context.Context) error { return w.Store.ReleaseStart(ctx, id, token) })
 	if err != nil {
 		w.Logger.Warn("releasing start claim failed", "job_id", id, "error", err)
 	}
@@ -177,7 +179,8 @@ func (w *Worker) releaseStart(id, token string) {
 func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcome jobs.Outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			w.Logger.Error("job run panicked", "job_id", job.ID, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			w.Logger.Error("job run panicked", "job_id", job.ID, "cause", fmt.Sprint(cause), "stack",
+				string(debug.Stack()))
 			outcome = failure(jobs.CodeInternal, "something went wrong on the worker while the job ran")
 		}
 	}()

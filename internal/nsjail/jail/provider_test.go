@@ -86,7 +86,7 @@ func TestColdLeavesNothing(t *testing.T) {
 			t.Errorf("user ids are still in use: %v", err)
 			break
 		}
-		defer slot.Release(id)
+		t.Cleanup(func() { slot.Release(id) })
 	}
 	left := func() []string { return sandboxtest.ProcessesOf(t, slot.UIDBase, slot.UIDBase+host.UIDsPerWorker) }
 	// A killed worker releases its number a moment before the last of its sandboxes is dead.

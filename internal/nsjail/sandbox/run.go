@@ -14,11 +14,11 @@ import (
 const (
 	// pollEvery is the interval at which the job's CPU time and OOM kills are checked.
 	pollEvery = 50 * time.Millisecond
-	// drainBound is how long data from dead processes may take to arrive. A longer wait means that a descriptor is still
-	// open somewhere: a job can send its descriptors to itself or to the worker.
+	// drainBound is how long data from dead processes may take to arrive. A longer wait means that a descriptor is
+	// still open somewhere: a job can send its descriptors to itself or to the worker.
 	drainBound = time.Second
-	// flushBound is how long a script that is being ended has to flush its streams. The runner flushes at once and exits,
-	// unless the script is in C code; such a script is killed after this time.
+	// flushBound is how long a script that is being ended has to flush its streams. The runner flushes at once and
+	// exits, unless the script is in C code; such a script is killed after this time.
 	flushBound = 100 * time.Millisecond
 )
 

@@ -58,9 +58,10 @@ func (s Settings) WithoutMissing(missing []string, python string) (_ Settings, s
 			if !slices.Contains(missing, name) {
 				return false
 			}
-			sentences = append(sentences, fmt.Sprintf("%s names %q, which is not installed in the sandbox's Python (%s); "+
-				"add it to deploy/python/requirements.in and run `make lock setup`, or take it out of %s",
-				setting, name, python, setting))
+			sentences = append(sentences,
+				fmt.Sprintf("%s names %q, which is not installed in the sandbox's Python (%s); "+
+					"add it to deploy/python/requirements.in and run `make lock setup`, or take it out of %s",
+					setting, name, python, setting))
 			return true
 		})
 	}
