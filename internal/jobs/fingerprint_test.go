@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-func meaning(t *testing.T, body string) string {
+func fingerprintOf(t *testing.T, body string) string {
 	t.Helper()
 	request, err := DecodeRequest([]byte(body))
 	if err != nil {
@@ -20,7 +20,7 @@ func meaning(t *testing.T, body string) string {
 
 func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 	t.Parallel()
-	want := meaning(t, `{"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1","B":"2"},`+
+	want := fingerprintOf(t, `{"script":"x","args":{"a":1,"b":[1.0,"é",{"c":null,"d":{}}]},"env":{"A":"1","B":"2"},`+
 		`"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b","content":""}]}`)
 	for name, body := range map[string]string{
 		"spaces": "\r\n { \"script\" : \"x\", \"args\" :\t{\"a\":1, \"b\":[ 1.0 , \"é\", " +
@@ -35,7 +35,7 @@ func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 			`"B":"2"},"limits":{"wall_seconds":0.5,"processes":4},"files":[{"path":"a","content":"é"},{"path":"b",` +
 			`"content":""}]}`,
 	} {
-		if got := meaning(t, body); got != want {
+		if got := fingerprintOf(t, body); got != want {
 			t.Errorf("%s: it has another meaning", name)
 		}
 	}
@@ -50,7 +50,7 @@ func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 	if err != nil || Fingerprint(&form) != want {
 		t.Errorf("a form: it has another meaning, %v", err)
 	}
-	if meaning(t, `{"script":"x"}`) != meaning(t,
+	if fingerprintOf(t, `{"script":"x"}`) != fingerprintOf(t,
 		`{"script":"x","args":{},"stdin":"","env":{},"files":[],"limits":{},"async":false}`) {
 		t.Error("what is empty differs from what is not there")
 	}
@@ -72,7 +72,7 @@ func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 		`{"script":"x","limits":{"wall_seconds":1}}`, `{"script":"x","limits":{"cpu_seconds":1}}`,
 		`{"script":"x","callback_url":"https://example.org/"}`,
 	} {
-		sum := meaning(t, body)
+		sum := fingerprintOf(t, body)
 		if other, there := seen[sum]; there {
 			t.Errorf("%s means the same as %s", body, other)
 		}
@@ -92,19 +92,19 @@ func TestFingerprintKnowsEachField(t *testing.T) {
 	}
 	for field := range reflect.TypeFor[Request]().Fields() {
 		request := whole
-		fill(reflect.ValueOf(&request).Elem().FieldByIndex(field.Index))
+		fillFields(reflect.ValueOf(&request).Elem().FieldByIndex(field.Index))
 		changed(field.Name, Fingerprint(&request))
 	}
 	for field := range reflect.TypeFor[Inputs]().Fields() {
 		request := whole
 		request.Inputs = &Inputs{}
-		fill(reflect.ValueOf(request.Inputs).Elem().FieldByIndex(field.Index))
+		fillFields(reflect.ValueOf(request.Inputs).Elem().FieldByIndex(field.Index))
 		changed("Inputs."+field.Name, Fingerprint(&request))
 	}
 }
 
-// fill sets v to a value other than zero.
-func fill(v reflect.Value) {
+// fillFields sets v to a value other than zero.
+func fillFields(v reflect.Value) {
 	switch at := v.Addr().Interface().(type) {
 	case *string:
 		*at = "y"

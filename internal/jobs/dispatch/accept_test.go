@@ -16,19 +16,19 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func keyed(key, fingerprint string) jobs.Request {
+func requestWithKey(key, fingerprint string) jobs.Request {
 	return jobs.Request{Script: "x", Async: true, IdempotencyKey: key, Fingerprint: fingerprint}
 }
 
 func TestAnIdempotencyKeyIsOneJob(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
-	replicas := []*stack{open(t, url), open(t, url)}
+	replicas := []*replica{newReplica(t, url), newReplica(t, url)}
 	ids := make(chan string, 20)
 	var all sync.WaitGroup
 	for i := range cap(ids) {
 		all.Go(func() {
-			record, err := replicas[i%2].Submit(t.Context(), keyed("k", "f"), "r")
+			record, err := replicas[i%2].Submit(t.Context(), requestWithKey("k", "f"), "r")
 			if err != nil {
 				t.Error(err)
 			}
@@ -45,18 +45,19 @@ func TestAnIdempotencyKeyIsOneJob(t *testing.T) {
 	if n, err := replicas[0].QueueDepth(t.Context()); err != nil || n != 1 {
 		t.Errorf("%d tasks, %v", n, err)
 	}
-	_, err := replicas[0].Submit(t.Context(), keyed("k", "another"), "r")
+	_, err := replicas[0].Submit(t.Context(), requestWithKey("k", "another"), "r")
 	wantCode(t, err, jobs.CodeIdempotencyMismatch)
-	if record, err := replicas[0].Submit(t.Context(), keyed("k2", "f"), "r"); err != nil || record.ID == first {
+	if record, err := replicas[0].Submit(t.Context(), requestWithKey("k2", "f"), "r"); err != nil ||
+		record.ID == first {
 		t.Errorf("another key: %+v, %v", record, err)
 	}
 }
 
 func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.work(t, time.Minute, echo)
-	request := keyed("k", "f")
+	s := newReplica(t, redistest.Start(t))
+	s.startWorker(t, time.Minute, echo)
+	request := requestWithKey("k", "f")
 	request.Async = false
 	first, err := s.Execute(t.Context(), request, "r", 10*time.Second)
 	if err != nil {
@@ -81,14 +82,14 @@ func TestARepeatedRequestGetsTheResultOfTheFirst(t *testing.T) {
 // A job that never ran does not keep its key bound.
 func TestAWithdrawnJobFreesItsKey(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	request := keyed("k", "f")
+	s := newReplica(t, redistest.Start(t))
+	request := requestWithKey("k", "f")
 	request.Async, request.StartWithin = false, 100*time.Millisecond
 	first, err := s.Execute(t.Context(), request, "r", 300*time.Millisecond)
 	if err != nil || first.Outcome == nil || first.Outcome.Failure.Code != jobs.CodeNotStarted {
 		t.Fatalf("got %+v, %v", first, err)
 	}
-	s.work(t, time.Minute, echo)
+	s.startWorker(t, time.Minute, echo)
 	if again, err := s.Execute(t.Context(), request, "r", 10*time.Second); err != nil || again.ID == first.ID {
 		t.Errorf("got %+v, %v", again, err)
 	}
@@ -96,7 +97,7 @@ func TestAWithdrawnJobFreesItsKey(t *testing.T) {
 
 func TestAFullQueueRefuses(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	s.settings.QueueLimit = 10
 	// Wait for a first measurement before any job ends, so that there is a rate.
 	for s.pressure.Load().at.IsZero() {
@@ -120,7 +121,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 	}
 	_, err = s.Execute(t.Context(), jobs.Request{Script: "x"}, "r", 10*time.Millisecond)
 	wantCode(t, err, jobs.CodeQueueFull)
-	s.work(t, time.Minute, echo)
+	s.startWorker(t, time.Minute, echo)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		load, err := s.store.ReadLoad(t.Context())
 		if err == nil && load.Open == 0 && s.retryAfter() < mostRetryAfter {
@@ -137,7 +138,7 @@ func TestAFullQueueRefuses(t *testing.T) {
 
 func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	ctx := t.Context()
 	used, _ := s.store.ReadLoad(ctx)
 	if err := s.client.ConfigSet(ctx, "maxmemory", strconv.FormatInt(used.UsedMemory*5/4, 10)).Err(); err != nil {
@@ -152,7 +153,7 @@ func TestRefusingBeginsBelowMaxmemory(t *testing.T) {
 // it.
 func TestLargeInputsNeedMemoryOfRedis(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	ctx := t.Context()
 	used, _ := s.store.ReadLoad(ctx)
 	if err := s.client.ConfigSet(ctx, "maxmemory",
@@ -174,7 +175,7 @@ func TestLargeInputsNeedMemoryOfRedis(t *testing.T) {
 
 func TestCancelAndList(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	var ids []string
 	for range 3 {
 		record, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r")
@@ -201,7 +202,7 @@ func TestCancelAndList(t *testing.T) {
 	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].ID != ids[1] {
 		t.Fatalf("got %+v, %v", page, err)
 	}
-	s.work(t, time.Minute, echo)
+	s.startWorker(t, time.Minute, echo)
 	if record, err := s.Get(t.Context(), ids[0], 10*time.Second); err != nil || record.State != jobs.StateSucceeded {
 		t.Fatalf("got %+v, %v", record, err)
 	}
@@ -214,7 +215,7 @@ func TestCancelAndList(t *testing.T) {
 // TestInputsAreNotHeldWhileAJobIsWaitedFor: inputs may be large, and many requests may wait.
 func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = time.Minute
 	ctx, cancel := context.WithCancel(t.Context())
 	stored, freed := make(chan struct{}), make(chan struct{})
@@ -249,8 +250,8 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 // A repeated submission takes no memory for the result of its job.
 func TestARepeatedSubmissionHoldsNothing(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	request := keyed("k", "f")
+	s := newReplica(t, redistest.Start(t))
+	request := requestWithKey("k", "f")
 	first, err := s.Submit(t.Context(), request, "r")
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func batchOf(n int) jobs.BatchRequest {
+func newBatchRequest(n int) jobs.BatchRequest {
 	request := jobs.BatchRequest{Items: make([]jobs.ItemRequest, n)}
 	for i := range request.Items {
 		request.Items[i].Request = jobs.Request{
@@ -28,7 +28,7 @@ func batchOf(n int) jobs.BatchRequest {
 	return request
 }
 
-func (s *stack) submitBatch(t *testing.T, request jobs.BatchRequest) jobs.Batch {
+func (s *replica) submitBatch(t *testing.T, request jobs.BatchRequest) jobs.Batch {
 	t.Helper()
 	batch, err := s.SubmitBatch(t.Context(), request, "r")
 	if err != nil {
@@ -37,8 +37,8 @@ func (s *stack) submitBatch(t *testing.T, request jobs.BatchRequest) jobs.Batch 
 	return batch
 }
 
-// collect reads a batch's results until the end.
-func (s *stack) collect(t *testing.T, id string, after int, follow bool) []jobs.ItemResult {
+// readResults reads a batch's results until the end.
+func (s *replica) readResults(t *testing.T, id string, after int, follow bool) []jobs.ItemResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -63,8 +63,8 @@ func codeOf(err error) jobs.Code {
 
 func TestABatch(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	request := batchOf(20)
+	s := newReplica(t, redistest.Start(t))
+	request := newBatchRequest(20)
 	request.Items[7] = jobs.ItemRequest{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
 	batch := s.submitBatch(t, request)
 	if c := batch.Counts; c != (jobs.BatchCounts{Total: 20, Refused: 1, Queued: 19}) || batch.Ended() ||
@@ -74,13 +74,13 @@ func TestABatch(t *testing.T) {
 	if m := batch.Items[7]; m.JobID != "" || m.Err == nil || m.Err.Message != "as asked" {
 		t.Errorf("got %+v", m)
 	}
-	if got := s.collect(t, batch.ID, 0, false); len(got) != 1 || got[0].Index != 7 ||
+	if got := s.readResults(t, batch.ID, 0, false); len(got) != 1 || got[0].Index != 7 ||
 		codeOf(got[0].Err) != jobs.CodeInvalidRequest {
 		t.Errorf("before the start: %+v", got)
 	}
 	var mu sync.Mutex
 	var order []string
-	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+	s.startWorker(t, time.Second, func(job jobs.Job) jobs.Outcome {
 		mu.Lock()
 		defer mu.Unlock()
 		order = append(order, job.ID)
@@ -89,7 +89,7 @@ func TestABatch(t *testing.T) {
 		}
 		return jobs.Outcome{Result: jsontext.Value(job.Script[len("def main(): return "):])}
 	})
-	results := s.collect(t, batch.ID, 0, true)
+	results := s.readResults(t, batch.ID, 0, true)
 	if len(results) != 20 {
 		t.Fatalf("got %d results", len(results))
 	}
@@ -112,7 +112,7 @@ func TestABatch(t *testing.T) {
 		ended.Counts != (jobs.BatchCounts{Total: 20, Refused: 1, Succeeded: 18, Failed: 1}) {
 		t.Errorf("got %+v, %v", ended, err)
 	}
-	if rest := s.collect(t, batch.ID, 18, true); len(rest) != 2 || rest[0].Index != results[18].Index ||
+	if rest := s.readResults(t, batch.ID, 18, true); len(rest) != 2 || rest[0].Index != results[18].Index ||
 		rest[1].Index != results[19].Index {
 		t.Errorf("after 18: %+v", rest)
 	}
@@ -123,19 +123,19 @@ func TestABatch(t *testing.T) {
 	}
 }
 
-// farAway lengthens each round trip to Redis.
-type farAway time.Duration
+// slowLink lengthens each round trip to Redis.
+type slowLink time.Duration
 
-func (f farAway) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f slowLink) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (f farAway) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (f slowLink) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
 		time.Sleep(time.Duration(f))
 		return next(ctx, command)
 	}
 }
 
-func (f farAway) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (f slowLink) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, commands []redis.Cmder) error {
 		time.Sleep(time.Duration(f))
 		return next(ctx, commands)
@@ -145,9 +145,9 @@ func (f farAway) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // Accepted one after the other, the jobs would take longer than batchTimeout.
 func TestABatchWhereRedisIsFar(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.client.AddHook(farAway(25 * time.Millisecond))
-	batch := s.submitBatch(t, batchOf(500))
+	s := newReplica(t, redistest.Start(t))
+	s.client.AddHook(slowLink(25 * time.Millisecond))
+	batch := s.submitBatch(t, newBatchRequest(500))
 	if batch.Counts.Queued != 500 {
 		t.Errorf("got %+v", batch.Counts)
 	}
@@ -159,14 +159,14 @@ func TestABatchWhereRedisIsFar(t *testing.T) {
 // Batches leave Redis connections for single jobs, however many are submitted at once.
 func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.client.AddHook(farAway(10 * time.Millisecond))
+	s := newReplica(t, redistest.Start(t))
+	s.client.AddHook(slowLink(10 * time.Millisecond))
 	ctx, stop := context.WithCancel(t.Context())
 	var batches sync.WaitGroup
 	for range 20 {
 		batches.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = s.SubmitBatch(ctx, batchOf(50), "r") // some find the queue full
+				_, _ = s.SubmitBatch(ctx, newBatchRequest(50), "r") // some find the queue full
 			}
 		})
 	}
@@ -187,10 +187,10 @@ func TestManyBatchesWhereRedisIsFar(t *testing.T) {
 // Small results are not delayed by a large one for which there is no memory.
 func TestSmallResultsBeforeALargeOne(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	release, _ := s.budget.Acquire(t.Context(), 1<<20)
 	defer release()
-	batch := s.submitBatch(t, batchOf(5))
+	batch := s.submitBatch(t, newBatchRequest(5))
 	for i, member := range batch.Items {
 		size := 10
 		if i == 4 {
@@ -214,9 +214,9 @@ func TestSmallResultsBeforeALargeOne(t *testing.T) {
 // A reader holds one large result at a time, and receives all of them.
 func TestLargeResultsOfABatch(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	batch := s.submitBatch(t, batchOf(8))
-	s.work(t, 5*time.Second, func(jobs.Job) jobs.Outcome {
+	s := newReplica(t, redistest.Start(t))
+	batch := s.submitBatch(t, newBatchRequest(8))
+	s.startWorker(t, 5*time.Second, func(jobs.Job) jobs.Outcome {
 		return jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", 700<<10) + `"`)}
 	})
 	var readers sync.WaitGroup
@@ -240,8 +240,8 @@ func TestLargeResultsOfABatch(t *testing.T) {
 
 func TestABatchIsCancelledAsAWhole(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	batch := s.submitBatch(t, batchOf(30))
+	s := newReplica(t, redistest.Start(t))
+	batch := s.submitBatch(t, newBatchRequest(30))
 	cancelled, err := s.CancelBatch(t.Context(), batch.ID)
 	if err != nil || !cancelled.Ended() || cancelled.Counts.Cancelled != 30 {
 		t.Errorf("got %+v, %v", cancelled, err)
@@ -254,8 +254,8 @@ func TestABatchIsCancelledAsAWhole(t *testing.T) {
 
 func TestABatchIsRepeatedSafely(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	request := batchOf(10)
+	s := newReplica(t, redistest.Start(t))
+	request := newBatchRequest(10)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	first := s.submitBatch(t, request)
 	// As if the server had died while it accepted the batch.
@@ -279,8 +279,8 @@ func TestABatchIsRepeatedSafely(t *testing.T) {
 // An ended line does not run again, even if its record is gone.
 func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	request := batchOf(3)
+	s := newReplica(t, redistest.Start(t))
+	request := newBatchRequest(3)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	first := s.submitBatch(t, request)
 	expired := first.Items[1].JobID
@@ -303,9 +303,9 @@ func TestARepeatedBatchRunsNothingTwice(t *testing.T) {
 // Repeating a refused batch with its key does not get it accepted line by line.
 func TestARefusedBatchIsRefusedAgain(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t)) // QueueLimit is 1000
-	other := s.submitBatch(t, batchOf(400))
-	request := batchOf(200)
+	s := newReplica(t, redistest.Start(t)) // QueueLimit is 1000
+	other := s.submitBatch(t, newBatchRequest(400))
+	request := newBatchRequest(200)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	for i := range 2 {
 		if batch, err := s.SubmitBatch(t.Context(), request, "r"); codeOf(err) != jobs.CodeQueueFull {
@@ -327,8 +327,8 @@ func TestARefusedBatchIsRefusedAgain(t *testing.T) {
 // A key is bound to its batch for as long as the batch can be read.
 func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	request := batchOf(2)
+	s := newReplica(t, redistest.Start(t))
+	request := newBatchRequest(2)
 	request.IdempotencyKey, request.Fingerprint = "k", "f"
 	batch := s.submitBatch(t, request)
 	if _, err := s.CancelBatch(t.Context(), batch.ID); err != nil {
@@ -346,8 +346,8 @@ func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 // A client that follows a batch receives lost lines as refused, without any other client reading the batch.
 func TestAFollowerReceivesLostItems(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	batch := s.submitBatch(t, batchOf(1))
+	s := newReplica(t, redistest.Start(t))
+	batch := s.submitBatch(t, newBatchRequest(1))
 	if err := s.client.Del(t.Context(), "cellblock:{"+batch.Items[0].JobID+"}:job").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -370,8 +370,8 @@ func TestAFollowerReceivesLostItems(t *testing.T) {
 
 func TestALostItemEndsTheBatch(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	batch := s.submitBatch(t, batchOf(2))
+	s := newReplica(t, redistest.Start(t))
+	batch := s.submitBatch(t, newBatchRequest(2))
 	for _, member := range batch.Items {
 		if err := s.client.Del(t.Context(), "cellblock:{"+member.JobID+"}:job").Err(); err != nil {
 			t.Fatal(err)
@@ -384,7 +384,7 @@ func TestALostItemEndsTheBatch(t *testing.T) {
 	if err := s.client.HSet(t.Context(), "cellblock:{"+batch.ID+"}:batch", "created_at", long).Err(); err != nil {
 		t.Fatal(err)
 	}
-	for _, result := range s.collect(t, batch.ID, 0, true) {
+	for _, result := range s.readResults(t, batch.ID, 0, true) {
 		if codeOf(result.Err) != jobs.CodeUnavailable {
 			t.Errorf("got %+v", result)
 		}
@@ -396,9 +396,9 @@ func TestALostItemEndsTheBatch(t *testing.T) {
 
 func TestBatchesFillAtMostHalfOfTheQueue(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t)) // QueueLimit is 1000
-	s.submitBatch(t, batchOf(400))
-	if _, err := s.SubmitBatch(t.Context(), batchOf(200), "r"); codeOf(err) != jobs.CodeQueueFull {
+	s := newReplica(t, redistest.Start(t)) // QueueLimit is 1000
+	s.submitBatch(t, newBatchRequest(400))
+	if _, err := s.SubmitBatch(t.Context(), newBatchRequest(200), "r"); codeOf(err) != jobs.CodeQueueFull {
 		t.Errorf("got %v", err)
 	}
 	if _, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r"); err != nil {
@@ -409,7 +409,7 @@ func TestBatchesFillAtMostHalfOfTheQueue(t *testing.T) {
 func TestUnknownBatches(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
-	s := open(t, server.URL())
+	s := newReplica(t, server.URL())
 	id := jobs.NewID()
 	if _, err := s.GetBatch(t.Context(), id, time.Second); codeOf(err) != jobs.CodeNotFound {
 		t.Errorf("get: %v", err)
@@ -421,7 +421,7 @@ func TestUnknownBatches(t *testing.T) {
 		t.Errorf("results: %v", err)
 	}
 	server.Kill()
-	if _, err := s.SubmitBatch(t.Context(), batchOf(1), "r"); codeOf(err) != jobs.CodeUnavailable {
+	if _, err := s.SubmitBatch(t.Context(), newBatchRequest(1), "r"); codeOf(err) != jobs.CodeUnavailable {
 		t.Errorf("without Redis: %v", err)
 	}
 }

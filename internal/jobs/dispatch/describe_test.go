@@ -16,8 +16,8 @@ import (
 // While large results take all the memory, Describe returns at once, also at the end of a wait.
 func TestADescriptionNeedsNoMemory(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.work(t, time.Minute, func(jobs.Job) jobs.Outcome {
+	s := newReplica(t, redistest.Start(t))
+	s.startWorker(t, time.Minute, func(jobs.Job) jobs.Outcome {
 		return jobs.Outcome{
 			Result: jsontext.Value(`"` + strings.Repeat("x", 1<<20) + `"`),
 			Files:  []jobs.OutputFile{{Name: "a"}},

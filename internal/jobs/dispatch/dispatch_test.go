@@ -24,8 +24,8 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// stack is one API replica connected to a Redis.
-type stack struct {
+// replica is one API replica connected to a Redis.
+type replica struct {
 	*Dispatcher
 	url    string
 	client redis.UniversalClient
@@ -35,7 +35,7 @@ type stack struct {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func open(t *testing.T, url string) *stack {
+func newReplica(t *testing.T, url string) *replica {
 	t.Helper()
 	client := redistest.Client(t, url)
 	monitor := redistest.Monitor(t, url)
@@ -50,11 +50,11 @@ func open(t *testing.T, url string) *stack {
 	t.Cleanup(func() {
 		d.Close()
 	})
-	return &stack{Dispatcher: d, url: url, client: client, store: s, budget: budget}
+	return &replica{Dispatcher: d, url: url, client: client, store: s, budget: budget}
 }
 
 // Execute is Dispatcher.Execute for a caller that releases the record at once.
-func (s *stack) Execute(
+func (s *replica) Execute(
 	ctx context.Context, request jobs.Request, requestID string, wait time.Duration,
 ) (jobs.Record, error) {
 	record, release, err := s.Dispatcher.Execute(ctx, request, requestID, wait, func() {})
@@ -63,31 +63,31 @@ func (s *stack) Execute(
 }
 
 // Get is Dispatcher.Get for a caller that releases the record at once.
-func (s *stack) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
+func (s *replica) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
 	record, release, err := s.Dispatcher.Get(ctx, id, wait)
 	release()
 	return record, err
 }
 
 // Cancel is Dispatcher.Cancel for a caller that releases the record at once.
-func (s *stack) Cancel(ctx context.Context, id string) (jobs.Record, error) {
+func (s *replica) Cancel(ctx context.Context, id string) (jobs.Record, error) {
 	record, release, err := s.Dispatcher.Cancel(ctx, id)
 	release()
 	return record, err
 }
 
-// alive keeps one worker alive for the whole test.
-func (s *stack) alive(t *testing.T) {
+// keepWorkerAlive keeps one worker alive for the whole test.
+func (s *replica) keepWorkerAlive(t *testing.T) {
 	t.Helper()
 	if err := s.store.Heartbeat(t.Context(), "w", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// work starts a worker that claims the start of each job with a wall limit and ends it with the outcome of run.
-func (s *stack) work(t *testing.T, wall time.Duration, run func(job jobs.Job) jobs.Outcome) {
+// startWorker starts a worker that claims the start of each job with a wall limit and ends it with the outcome of run.
+func (s *replica) startWorker(t *testing.T, wall time.Duration, run func(job jobs.Job) jobs.Outcome) {
 	t.Helper()
-	s.alive(t)
+	s.keepWorkerAlive(t)
 	client := redistest.Client(t, s.url)
 	at := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute})
 	consumer := queue.NewConsumer(client, queue.ConsumerSettings{Concurrency: 8, ShutdownTimeout: 10 * time.Second},
@@ -120,7 +120,7 @@ func echo(job jobs.Job) jobs.Outcome {
 	return jobs.Outcome{Result: jsontext.Value(strconv.Quote(job.Script))}
 }
 
-func (s *stack) execute(t *testing.T, script string, wait time.Duration) (jobs.Record, error) {
+func (s *replica) execute(t *testing.T, script string, wait time.Duration) (jobs.Record, error) {
 	t.Helper()
 	return s.Execute(context.WithoutCancel(t.Context()), jobs.Request{Script: script}, "r-1", wait)
 }
@@ -136,8 +136,8 @@ func wantCode(t *testing.T, err error, want jobs.Code) {
 	}
 }
 
-// between checks how long something took; the upper bound allows for a busy machine.
-func between(t *testing.T, start time.Time, least, most time.Duration) {
+// wantDuration checks how long something took; the upper bound allows for a busy machine.
+func wantDuration(t *testing.T, start time.Time, least, most time.Duration) {
 	t.Helper()
 	if took := time.Since(start); took < least || took > most {
 		t.Errorf("took %s, want %s to %s", took, least, most)
@@ -146,8 +146,8 @@ func between(t *testing.T, start time.Time, least, most time.Duration) {
 
 func TestExecuteReturnsTheResult(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.work(t, time.Second, echo)
+	s := newReplica(t, redistest.Start(t))
+	s.startWorker(t, time.Second, echo)
 	var took []time.Duration
 	for i := range 50 {
 		start := time.Now()
@@ -167,9 +167,9 @@ func TestExecuteReturnsTheResult(t *testing.T) {
 
 func TestConcurrentRequestsGetTheirOwnResults(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.work(t, time.Second, echo)
-	s.work(t, time.Second, echo)
+	s := newReplica(t, redistest.Start(t))
+	s.startWorker(t, time.Second, echo)
+	s.startWorker(t, time.Second, echo)
 	var calls sync.WaitGroup
 	for i := range 200 {
 		calls.Go(func() {
@@ -187,11 +187,11 @@ func TestConcurrentRequestsGetTheirOwnResults(t *testing.T) {
 
 func TestExecuteReturnsAQueuedJobAtTheEndOfItsWait(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.alive(t)
+	s := newReplica(t, redistest.Start(t))
+	s.keepWorkerAlive(t)
 	start := time.Now()
 	record, err := s.execute(t, "x", 300*time.Millisecond)
-	between(t, start, 300*time.Millisecond, time.Second)
+	wantDuration(t, start, 300*time.Millisecond, time.Second)
 	if err != nil || record.State != jobs.StateQueued || record.ID == "" {
 		t.Fatalf("got %+v, %v", record, err)
 	}
@@ -224,14 +224,14 @@ func TestExecuteWaitsForANearDeadline(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, redistest.Start(t))
-			s.work(t, c.wall, func(jobs.Job) jobs.Outcome {
+			s := newReplica(t, redistest.Start(t))
+			s.startWorker(t, c.wall, func(jobs.Job) jobs.Outcome {
 				time.Sleep(c.ends)
 				return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeTimeout}}
 			})
 			start := time.Now()
 			record, err := s.execute(t, "x", c.wait)
-			between(t, start, c.least, c.most)
+			wantDuration(t, start, c.least, c.most)
 			if err != nil || record.State != c.state {
 				t.Errorf("got %+v, %v, want %s", record, err, c.state)
 			}
@@ -241,10 +241,10 @@ func TestExecuteWaitsForANearDeadline(t *testing.T) {
 
 func TestExecuteWithoutWorkers(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	start := time.Now()
 	record, err := s.execute(t, "x", 15*time.Second)
-	between(t, start, 3*time.Second, 4500*time.Millisecond)
+	wantDuration(t, start, 3*time.Second, 4500*time.Millisecond)
 	wantCode(t, err, jobs.CodeUnavailable)
 	withdrawn, err := s.Get(t.Context(), record.ID, 0)
 	if err != nil || withdrawn.State != jobs.StateCancelled || withdrawn.Outcome.Failure.Code != jobs.CodeUnavailable {
@@ -255,9 +255,9 @@ func TestExecuteWithoutWorkers(t *testing.T) {
 // Draining workers do not count: they only finish the jobs that they have.
 func TestExecuteWhileAllWorkersDrain(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
-	s.alive(t)
+	s.keepWorkerAlive(t)
 	if err := s.store.MarkDraining(t.Context(), "w"); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestExecuteWhileAllWorkersDrain(t *testing.T) {
 
 func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	result := make(chan error)
 	go func() {
 		record, err := s.execute(t, "x", 15*time.Second)
@@ -277,7 +277,7 @@ func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
 		result <- err
 	}()
 	time.Sleep(2 * time.Second)
-	s.work(t, time.Second, echo)
+	s.startWorker(t, time.Second, echo)
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
@@ -286,9 +286,9 @@ func TestExecuteWhenAWorkerComesInTime(t *testing.T) {
 // A job that was not started within the grace is kept while a worker is alive.
 func TestExecuteBehindABusyWorker(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 100 * time.Millisecond
-	s.alive(t)
+	s.keepWorkerAlive(t)
 	record, err := s.execute(t, "x", 1500*time.Millisecond)
 	if err != nil || record.State != jobs.StateQueued {
 		t.Errorf("got %+v, %v", record, err)
@@ -297,9 +297,9 @@ func TestExecuteBehindABusyWorker(t *testing.T) {
 
 func TestTheJobGoesOnWithoutItsClient(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	started, finish := make(chan struct{}), make(chan struct{})
-	s.work(t, time.Minute, func(job jobs.Job) jobs.Outcome {
+	s.startWorker(t, time.Minute, func(job jobs.Job) jobs.Outcome {
 		close(started)
 		<-finish
 		return echo(job)
@@ -320,7 +320,7 @@ func TestTheJobGoesOnWithoutItsClient(t *testing.T) {
 func TestSubmitAndGet(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
-	s, other := open(t, url), open(t, url)
+	s, other := newReplica(t, url), newReplica(t, url)
 	accepted, err := s.Submit(t.Context(), jobs.Request{Script: "x", Async: true}, "r-1")
 	if err != nil {
 		t.Fatal(err)
@@ -333,13 +333,13 @@ func TestSubmitAndGet(t *testing.T) {
 	if record, err := s.Get(t.Context(), id, 200*time.Millisecond); err != nil || record.State != jobs.StateQueued {
 		t.Fatalf("got %+v, %v", record, err)
 	}
-	between(t, start, 200*time.Millisecond, time.Second)
-	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+	wantDuration(t, start, 200*time.Millisecond, time.Second)
+	s.startWorker(t, time.Second, func(job jobs.Job) jobs.Outcome {
 		time.Sleep(300 * time.Millisecond)
 		return echo(job)
 	})
 	// The other replica gets no message; it finds the end by its periodic check.
-	for _, replica := range []*stack{s, other} {
+	for _, replica := range []*replica{s, other} {
 		if record, err := replica.Get(t.Context(), id, 10*time.Second); err != nil ||
 			record.State != jobs.StateSucceeded {
 			t.Errorf("got %+v, %v", record, err)
@@ -351,11 +351,11 @@ func TestSubmitAndGet(t *testing.T) {
 
 func TestReadyCountsWorkers(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	if n, err := s.Ready(t.Context()); err != nil || n != 0 {
 		t.Errorf("got %d, %v", n, err)
 	}
-	s.alive(t)
+	s.keepWorkerAlive(t)
 	if n, err := s.Ready(t.Context()); err != nil || n != 1 {
 		t.Errorf("got %d, %v", n, err)
 	}

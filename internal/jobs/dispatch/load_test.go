@@ -11,8 +11,8 @@ import (
 	"cellblock/internal/redistest"
 )
 
-// beBusy keeps all processors busy with other programs until the test ends.
-func beBusy(t *testing.T) {
+// keepProcessorsBusy keeps all processors busy with other programs until the test ends.
+func keepProcessorsBusy(t *testing.T) {
 	t.Helper()
 	for range max(2, runtime.NumCPU()) {
 		busy := exec.CommandContext(t.Context(), "sh", "-c", "while :; do :; done")
@@ -29,8 +29,8 @@ func beBusy(t *testing.T) {
 // A busy machine must not look like an unreachable Redis: of many concurrent jobs, each is accepted and can be read,
 // however slow this process is. It is not parallel: it leaves no processor time for other tests.
 func TestManyRequestsAreAcceptedOnABusyMachine(t *testing.T) {
-	s := open(t, redistest.Start(t))
-	beBusy(t)
+	s := newReplica(t, redistest.Start(t))
+	keepProcessorsBusy(t)
 	request := jobs.Request{
 		Script: "x",
 		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 128<<10)}}},
@@ -56,7 +56,7 @@ func TestManyRequestsAreAcceptedOnABusyMachine(t *testing.T) {
 // is not parallel: it measures time.
 func TestManyRequestsFailInTimeDuringAnOutage(t *testing.T) {
 	server := redistest.StartServer(t)
-	s := open(t, server.URL())
+	s := newReplica(t, server.URL())
 	if _, err := s.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}

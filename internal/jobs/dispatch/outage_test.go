@@ -24,7 +24,7 @@ func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.StartFar(t)
-			s := open(t, server.FarURL())
+			s := newReplica(t, server.FarURL())
 			if _, err := s.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -52,8 +52,8 @@ func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
 
 func TestALostMessageIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+	s := newReplica(t, redistest.Start(t))
+	s.startWorker(t, time.Second, func(job jobs.Job) jobs.Outcome {
 		// No message will be published at this job's end.
 		s.client.HSet(t.Context(), "cellblock:{"+job.ID+"}:job", "reply_to", "")
 		return echo(job)
@@ -63,13 +63,13 @@ func TestALostMessageIsMadeUpFor(t *testing.T) {
 	if err != nil || record.State != jobs.StateSucceeded {
 		t.Fatalf("got %+v, %v", record, err)
 	}
-	between(t, start, 0, 2*recheckInterval)
+	wantDuration(t, start, 0, 2*recheckInterval)
 }
 
 func TestALostSubscriptionIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.work(t, time.Second, func(job jobs.Job) jobs.Outcome {
+	s := newReplica(t, redistest.Start(t))
+	s.startWorker(t, time.Second, func(job jobs.Job) jobs.Outcome {
 		if n := s.client.ClientKillByFilter(t.Context(), "TYPE", "pubsub").Val(); n == 0 {
 			t.Error("nobody was subscribed")
 		}
@@ -81,7 +81,7 @@ func TestALostSubscriptionIsMadeUpFor(t *testing.T) {
 		if err != nil || record.State != jobs.StateSucceeded {
 			t.Fatalf("got %+v, %v", record, err)
 		}
-		between(t, start, 0, 2*recheckInterval)
+		wantDuration(t, start, 0, 2*recheckInterval)
 		time.Sleep(300 * time.Millisecond) // until it is subscribed again
 	}
 }
@@ -89,9 +89,9 @@ func TestALostSubscriptionIsMadeUpFor(t *testing.T) {
 func TestARestartOfRedisIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)
-	s := open(t, server.URL())
+	s := newReplica(t, server.URL())
 	started, finish := make(chan struct{}), make(chan struct{})
-	s.work(t, time.Minute, func(job jobs.Job) jobs.Outcome {
+	s.startWorker(t, time.Minute, func(job jobs.Job) jobs.Outcome {
 		close(started)
 		<-finish
 		return echo(job)
@@ -138,10 +138,10 @@ func (f failingRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // The end is notified, and the connection to read it is refused: the result still comes.
 func TestAnEndThatCannotBeReadIsReadLater(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	var failed atomic.Bool
 	s.monitor.Client().AddHook(failingRead{&failed})
-	s.work(t, time.Second, echo)
+	s.startWorker(t, time.Second, echo)
 	record, err := s.execute(t, "x", 10*time.Second)
 	if err != nil || record.State != jobs.StateSucceeded || !failed.Load() {
 		t.Errorf("got %+v, %v", record, err)
@@ -172,8 +172,8 @@ func (s slowRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // With a slow Redis, the last reads of a wait take at most patience together.
 func TestAWaitEndsInTimeWhereRedisIsSlow(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.alive(t)
+	s := newReplica(t, redistest.Start(t))
+	s.keepWorkerAlive(t)
 	var delay atomic.Int64
 	s.monitor.Client().AddHook(slowRedis{delay: &delay})
 	// So that Redis knows the scripts, and each is one command.
@@ -185,5 +185,5 @@ func TestAWaitEndsInTimeWhereRedisIsSlow(t *testing.T) {
 	time.AfterFunc(wait/2, func() { delay.Store(int64(patience * 2 / 3)) })
 	_, err := s.execute(t, "x", wait)
 	wantCode(t, err, jobs.CodeUnavailable)
-	between(t, start, wait, wait+patience+time.Second)
+	wantDuration(t, start, wait, wait+patience+time.Second)
 }

@@ -10,12 +10,12 @@ import (
 )
 
 // wantStarted checks that a job is still queued and that a worker that starts later runs it.
-func (s *stack) wantStarted(t *testing.T, id string) {
+func (s *replica) wantStarted(t *testing.T, id string) {
 	t.Helper()
 	if record, err := s.Get(t.Context(), id, 0); err != nil || record.State != jobs.StateQueued {
 		t.Fatalf("got %+v, %v, want a queued job", record, err)
 	}
-	s.work(t, time.Second, echo)
+	s.startWorker(t, time.Second, echo)
 	if record, err := s.Get(t.Context(), id, 10*time.Second); err != nil || record.State != jobs.StateSucceeded {
 		t.Errorf("got %+v, %v", record, err)
 	}
@@ -25,13 +25,13 @@ func (s *stack) wantStarted(t *testing.T, id string) {
 // workers, not at the end of that request's wait, and not by the start deadline in that request.
 func TestARequestDoesNotWithdrawTheJobThatItJoins(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 50 * time.Millisecond
-	first, err := s.Submit(t.Context(), keyed("k", "f"), "r-1")
+	first, err := s.Submit(t.Context(), requestWithKey("k", "f"), "r-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	joining := keyed("k", "f")
+	joining := requestWithKey("k", "f")
 	joining.Async, joining.StartWithin = false, 100*time.Millisecond
 	record, err := s.Execute(t.Context(), joining, "r-2", 400*time.Millisecond)
 	if err != nil || record.ID != first.ID || record.State != jobs.StateQueued {
@@ -43,9 +43,9 @@ func TestARequestDoesNotWithdrawTheJobThatItJoins(t *testing.T) {
 // A request that was answered 202 with another request's job relies on that job.
 func TestJobAnsweredToAnotherRequestIsNotWithdrawn(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	s.settings.NoWorkerGrace = 300 * time.Millisecond
-	creating := keyed("k", "f")
+	creating := requestWithKey("k", "f")
 	creating.Async = false
 	created := make(chan jobs.Record, 1)
 	go func() {
@@ -58,7 +58,7 @@ func TestJobAnsweredToAnotherRequestIsNotWithdrawn(t *testing.T) {
 	for len(s.waiters.Keys()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	joined, err := s.Submit(t.Context(), keyed("k", "f"), "r-2")
+	joined, err := s.Submit(t.Context(), requestWithKey("k", "f"), "r-2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +70,8 @@ func TestJobAnsweredToAnotherRequestIsNotWithdrawn(t *testing.T) {
 
 func TestSynchronousJobQueuedAfterItsWaitIsKept(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.alive(t)
+	s := newReplica(t, redistest.Start(t))
+	s.keepWorkerAlive(t)
 	record, err := s.execute(t, "x", 200*time.Millisecond)
 	if err != nil || record.State != jobs.StateQueued {
 		t.Fatalf("got %+v, %v", record, err)
@@ -81,8 +81,8 @@ func TestSynchronousJobQueuedAfterItsWaitIsKept(t *testing.T) {
 
 func TestASynchronousJobIsWithdrawnAtItsOwnStartDeadline(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
-	s.alive(t)
+	s := newReplica(t, redistest.Start(t))
+	s.keepWorkerAlive(t)
 	record, err := s.Execute(t.Context(), jobs.Request{Script: "x", StartWithin: 50 * time.Millisecond}, "r",
 		300*time.Millisecond)
 	if err != nil || record.Outcome == nil || record.Outcome.Failure.Code != jobs.CodeNotStarted {
@@ -92,7 +92,7 @@ func TestASynchronousJobIsWithdrawnAtItsOwnStartDeadline(t *testing.T) {
 
 func TestAnAbandonedJobIsWithdrawnUnlessItHasStarted(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	for _, started := range []bool{false, true} {

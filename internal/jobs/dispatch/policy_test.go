@@ -11,7 +11,7 @@ import (
 // The API decides a job's limits once, from its settings and the limits that the live workers allow.
 func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	t.Parallel()
-	s := open(t, redistest.Start(t))
+	s := newReplica(t, redistest.Start(t))
 	ask := func(memoryMB int64) (jobs.RequestedLimits, error) {
 		t.Helper()
 		request := jobs.Request{

@@ -16,14 +16,14 @@ import (
 func TestAFullStorageIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]struct {
-		fill        func(*stack, *testing.T)
+		fill        func(*replica, *testing.T)
 		config, end string // what ends it
 	}{
-		"disk":   {(*stack).failToSave, "stop-writes-on-bgsave-error", "no"},
-		"memory": {(*stack).useUpMemory, "maxmemory", "0"},
+		"disk":   {(*replica).refuseWrites, "stop-writes-on-bgsave-error", "no"},
+		"memory": {(*replica).fillMemory, "maxmemory", "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, redistest.Start(t))
+			s := newReplica(t, redistest.Start(t))
 			if _, err := s.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -50,15 +50,15 @@ func TestAFullStorageIsNamed(t *testing.T) {
 	}
 }
 
-func (s *stack) useUpMemory(t *testing.T) {
+func (s *replica) fillMemory(t *testing.T) {
 	t.Helper()
 	if err := s.client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// failToSave simulates a full disk: Redis cannot save, and refuses writes.
-func (s *stack) failToSave(t *testing.T) {
+// refuseWrites simulates a full disk: Redis cannot save, and refuses writes.
+func (s *replica) refuseWrites(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	if err := s.client.ConfigSet(ctx, "save", "3600 1").Err(); err != nil {

@@ -110,7 +110,7 @@ func TestAFullBatchLimiterLeavesTokens(t *testing.T) {
 			}
 		})
 	}
-	awaitIdle(t, client, 2)
+	waitForIdleConsumers(t, client, 2)
 	enqueueBatch := func() time.Time {
 		before := time.Now()
 		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityBatch); err != nil {
@@ -120,13 +120,13 @@ func TestAFullBatchLimiterLeavesTokens(t *testing.T) {
 	}
 	enqueueBatch()
 	<-begun
-	awaitIdle(t, client, 2)
+	waitForIdleConsumers(t, client, 2)
 	// The other consumer began to wait earlier; a token of any kind moves the full one to the front.
 	if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityLow); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
-	awaitIdle(t, client, 2)
+	waitForIdleConsumers(t, client, 2)
 	before := enqueueBatch()
 	if took := (<-begun).Sub(before); took > wakePoll/2 {
 		t.Errorf("a job of a batch waited %s beside a free place", took)

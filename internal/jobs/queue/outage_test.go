@@ -18,7 +18,7 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 	client := redistest.Client(t, server.URL())
 	var deliveries atomic.Int64
 	started, finish := make(chan struct{}), make(chan struct{})
-	consume(t, server.URL(), 1, func(context.Context, Delivery) error {
+	startConsumer(t, server.URL(), 1, func(context.Context, Delivery) error {
 		if deliveries.Add(1) == 1 {
 			close(started)
 			<-finish
@@ -35,7 +35,7 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the task is taken out", 12*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
+	waitFor(t, "the task is taken out", 12*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
 	for _, kind := range []string{"pending", "retry", "archived"} {
 		if n := keyCount(t, client, kind); n != 0 {
 			t.Errorf("%d tasks are %s", n, kind)
@@ -43,7 +43,7 @@ func TestJobThatEndsDuringAnOutageIsNotRunTwice(t *testing.T) {
 	}
 	// The consumer still takes jobs.
 	enqueue(t, NewProducer(client), jobs.NewID())
-	eventually(t, "the next job is delivered", 10*time.Second, func() bool { return deliveries.Load() == 2 })
+	waitFor(t, "the next job is delivered", 10*time.Second, func() bool { return deliveries.Load() == 2 })
 }
 
 func TestConsumerStartsAndStopsWithoutRedis(t *testing.T) {
@@ -51,7 +51,7 @@ func TestConsumerStartsAndStopsWithoutRedis(t *testing.T) {
 	server := redistest.StartServer(t)
 	server.Kill()
 	handled := make(chan struct{}, 1)
-	c := consume(t, server.URL(), 1, func(context.Context, Delivery) error {
+	c := startConsumer(t, server.URL(), 1, func(context.Context, Delivery) error {
 		handled <- struct{}{}
 		return nil
 	})
@@ -77,8 +77,9 @@ func TestStopEndsWhileRedisIsFrozen(t *testing.T) {
 	server := redistest.StartServer(t)
 	client := redistest.Client(t, server.URL())
 	// With the default timeouts Stop takes 26 s, most of it in asynq's shutdown.
-	c := consume(t, server.URL()+"?read_timeout=200ms&db=0", 1, func(context.Context, Delivery) error { return nil })
-	awaitIdle(t, client, 1)
+	c := startConsumer(t, server.URL()+"?read_timeout=200ms&db=0",
+		1, func(context.Context, Delivery) error { return nil })
+	waitForIdleConsumers(t, client, 1)
 	if err := server.Freeze(); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func TestAFloodDoesNotStarveTheHighQueue(t *testing.T) {
 		t.Errorf("the depth is %d, %v", depth, err)
 	}
 	handled := make(chan string, 201)
-	consume(t, url, 1, func(_ context.Context, d Delivery) error {
+	startConsumer(t, url, 1, func(_ context.Context, d Delivery) error {
 		handled <- d.ID
 		return nil
 	})

@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
-// consume starts a consumer with its own client, as in a worker.
-func consume(t *testing.T, url string, concurrency int, handle Handler) *Consumer {
+// startConsumer starts a consumer with its own client, as in a worker.
+func startConsumer(t *testing.T, url string, concurrency int, handle Handler) *Consumer {
 	t.Helper()
 	client := redistest.Client(t, url)
 	c := NewConsumer(client, ConsumerSettings{Concurrency: concurrency, ShutdownTimeout: 10 * time.Second}, handle,
@@ -39,8 +39,8 @@ func enqueue(t *testing.T, p *Producer, id string) {
 	}
 }
 
-// eventually polls Redis for a fact of which there is no notification.
-func eventually(t *testing.T, what string, bound time.Duration, fact func() bool) {
+// waitFor polls Redis for a fact of which there is no notification.
+func waitFor(t *testing.T, what string, bound time.Duration, fact func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(bound); !fact(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -49,11 +49,11 @@ func eventually(t *testing.T, what string, bound time.Duration, fact func() bool
 	}
 }
 
-// awaitIdle waits until n consumers wait in Redis.
-func awaitIdle(t *testing.T, client redis.UniversalClient, n int) {
+// waitForIdleConsumers waits until n consumers wait in Redis.
+func waitForIdleConsumers(t *testing.T, client redis.UniversalClient, n int) {
 	t.Helper()
 	blocked := regexp.MustCompile(`(?m) cmd=blpop `)
-	eventually(t, fmt.Sprintf("%d consumers wait", n), 10*time.Second, func() bool {
+	waitFor(t, fmt.Sprintf("%d consumers wait", n), 10*time.Second, func() bool {
 		list, err := client.ClientList(t.Context()).Result()
 		return err == nil && len(blocked.FindAllString(list, -1)) == n
 	})
@@ -83,12 +83,12 @@ func TestNothingIsLost(t *testing.T) {
 	producer := NewProducer(client)
 	handled := make(chan string, consumers)
 	for range consumers {
-		consume(t, url, 2, func(_ context.Context, d Delivery) error {
+		startConsumer(t, url, 2, func(_ context.Context, d Delivery) error {
 			handled <- d.ID
 			return nil
 		})
 	}
-	awaitIdle(t, client, consumers)
+	waitForIdleConsumers(t, client, consumers)
 	var enqueuing sync.WaitGroup
 	for range producers {
 		enqueuing.Go(func() {
@@ -109,7 +109,7 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	t.Logf("%d jobs in %s", len(seen), time.Since(start))
 	enqueuing.Wait()
-	eventually(t, "the queue is empty", 10*time.Second, func() bool {
+	waitFor(t, "the queue is empty", 10*time.Second, func() bool {
 		depth, err := producer.Depth(t.Context())
 		return err == nil && depth == 0 && keyCount(t, client, "active") == 0
 	})
@@ -129,8 +129,8 @@ func TestStopIsPromptWhileWaiting(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
-	c := consume(t, url, 1, func(context.Context, Delivery) error { return nil })
-	awaitIdle(t, client, 1)
+	c := startConsumer(t, url, 1, func(context.Context, Delivery) error { return nil })
+	waitForIdleConsumers(t, client, 1)
 	start := time.Now()
 	if err := c.Stop(); err != nil {
 		t.Error(err)
@@ -147,7 +147,7 @@ func TestStopWaitsForHandlers(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	started, finish := make(chan struct{}), make(chan struct{})
-	c := consume(t, url, 1, func(context.Context, Delivery) error {
+	c := startConsumer(t, url, 1, func(context.Context, Delivery) error {
 		close(started)
 		<-finish
 		return nil
@@ -212,7 +212,7 @@ func TestFailedDeliveriesAreRepeated(t *testing.T) {
 	attempts := make(chan int, 3)
 	answers := []error{ErrHeld, errors.New("failed"), nil}
 	handled := 0
-	consume(t, url, 1, func(_ context.Context, d Delivery) error {
+	startConsumer(t, url, 1, func(_ context.Context, d Delivery) error {
 		attempts <- d.Attempt
 		handled++
 		return answers[handled-1]
@@ -242,14 +242,14 @@ func TestAJobLeftToAnotherConsumerIsDeliveredAfterAPause(t *testing.T) {
 	url := redistest.Start(t)
 	var deliveries, failures atomic.Int64
 	for range consumers {
-		consume(t, url, 1, func(_ context.Context, d Delivery) error {
+		startConsumer(t, url, 1, func(_ context.Context, d Delivery) error {
 			deliveries.Add(1)
 			failures.Add(int64(d.Attempt))
 			return ErrElsewhere
 		})
 	}
 	client := redistest.Client(t, url)
-	awaitIdle(t, client, consumers)
+	waitForIdleConsumers(t, client, consumers)
 	enqueue(t, NewProducer(client), jobs.NewID())
 	time.Sleep(length)
 	// asynq counts whole seconds.

@@ -20,13 +20,13 @@ func TestIdleDispatch(t *testing.T) {
 	client := redistest.Client(t, url)
 	producer := NewProducer(client)
 	started := make(chan time.Time)
-	consume(t, url, 1, func(context.Context, Delivery) error {
+	startConsumer(t, url, 1, func(context.Context, Delivery) error {
 		started <- time.Now()
 		return nil
 	})
 	var took []time.Duration
 	for range 60 {
-		awaitIdle(t, client, 1)
+		waitForIdleConsumers(t, client, 1)
 		before := time.Now()
 		enqueue(t, producer, jobs.NewID())
 		took = append(took, (<-started).Sub(before))
@@ -69,18 +69,18 @@ func TestCommandsPerJobDoNotGrowWithIdleWorkers(t *testing.T) {
 			producer := NewProducer(client)
 			handled := make(chan struct{})
 			for range consumers {
-				consume(t, url, 1, func(context.Context, Delivery) error {
+				startConsumer(t, url, 1, func(context.Context, Delivery) error {
 					handled <- struct{}{}
 					return nil
 				})
 			}
-			awaitIdle(t, client, consumers)
+			waitForIdleConsumers(t, client, consumers)
 			before := commandCalls(t, client)
 			for range count {
 				enqueue(t, producer, jobs.NewID())
 				<-handled
 			}
-			eventually(t, "all tasks are done",
+			waitFor(t, "all tasks are done",
 				5*time.Second, func() bool { return keyCount(t, client, "active") == 0 })
 			perJob := float64(commandCalls(t, client)-before) / count
 			t.Logf("%d idle workers: %.1f commands for each job, those inside scripts included", consumers, perJob)

@@ -11,7 +11,7 @@ import (
 	"cellblock/internal/redistest"
 )
 
-func consumeWebhooks(t *testing.T, url string, handle WebhookHandler) *Consumer {
+func startWebhookConsumer(t *testing.T, url string, handle WebhookHandler) *Consumer {
 	t.Helper()
 	c := NewWebhookConsumer(redistest.Client(t, url),
 		ConsumerSettings{Concurrency: 2, ShutdownTimeout: 10 * time.Second}, handle, slog.New(slog.DiscardHandler))
@@ -36,16 +36,16 @@ func TestWebhooksAreRedeliveredAfterTheirPause(t *testing.T) {
 	answers := []answer{{again: 1200 * time.Millisecond}, {err: errors.New("no Redis")}, {}}
 	came := make(chan time.Time, len(answers)+1)
 	n := 0
-	consumeWebhooks(t, url, func(context.Context, string) (time.Duration, error) {
+	startWebhookConsumer(t, url, func(context.Context, string) (time.Duration, error) {
 		came <- time.Now()
 		n++
 		return answers[n-1].again, answers[n-1].err
 	})
-	consume(t, url, 1, func(context.Context, Delivery) error {
+	startConsumer(t, url, 1, func(context.Context, Delivery) error {
 		t.Error("a worker got it")
 		return nil
 	})
-	awaitIdle(t, client, 2)
+	waitForIdleConsumers(t, client, 2)
 	id := jobs.NewID()
 	last := time.Now()
 	for range 2 { // the second one has no effect
@@ -68,7 +68,7 @@ func TestWebhooksAreRedeliveredAfterTheirPause(t *testing.T) {
 			t.Fatalf("delivery %d did not come", i)
 		}
 	}
-	eventually(t, "the task is gone", 5*time.Second, func() bool {
+	waitFor(t, "the task is gone", 5*time.Second, func() bool {
 		return client.Exists(t.Context(), key(webhookQueue, "t:"+id)).Val() == 0
 	})
 }
@@ -80,7 +80,7 @@ func TestRequeueWebhook(t *testing.T) {
 	producer := NewProducer(redistest.Client(t, url))
 	id := jobs.NewID()
 	dead, finish := make(chan struct{}), make(chan struct{})
-	hanging := consumeWebhooks(t, url, func(context.Context, string) (time.Duration, error) {
+	hanging := startWebhookConsumer(t, url, func(context.Context, string) (time.Duration, error) {
 		close(dead)
 		<-finish
 		return 0, nil
@@ -95,7 +95,7 @@ func TestRequeueWebhook(t *testing.T) {
 		close(stopped)
 	}()
 	got := make(chan string, 1)
-	consumeWebhooks(t, url, func(_ context.Context, id string) (time.Duration, error) {
+	startWebhookConsumer(t, url, func(_ context.Context, id string) (time.Duration, error) {
 		got <- id
 		return 0, nil
 	})

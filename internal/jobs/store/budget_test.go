@@ -18,11 +18,11 @@ import (
 // ended with a result of the given size in bytes.
 func withBudget(t *testing.T, bytes int) (*store.Store, *membudget.Budget, func() string) {
 	t.Helper()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	budget := membudget.New(1<<20, 200*time.Millisecond)
 	s = s.WithBudget(budget)
 	return s, budget, func() string {
-		id := create(t, s).ID
+		id := createJob(t, s).ID
 		if _, err := s.End(t.Context(), id,
 			jobs.Outcome{Result: jsontext.Value(`"` + strings.Repeat("x", bytes) + `"`), Stdout: "out"}); err != nil {
 			t.Fatal(err)
@@ -86,7 +86,7 @@ func TestSmallRecordsTakeNoMemory(t *testing.T) {
 		string(record.Outcome.Result) != string(whole.Outcome.Result) || record.FinishedAt != whole.FinishedAt {
 		t.Errorf("got %+v, %v; want %+v, %v", record, err, whole, getErr)
 	}
-	queued, _, err := s.ReadBudgeted(t.Context(), create(t, s).ID, time.Second)
+	queued, _, err := s.ReadBudgeted(t.Context(), createJob(t, s).ID, time.Second)
 	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
 		t.Errorf("got %+v, %v", queued, err)
 	}
@@ -106,7 +106,7 @@ func TestADescriptionTakesNoMemory(t *testing.T) {
 	defer release()
 	files := []jobs.OutputFile{{Name: "d/ä.csv", Size: 3, MediaType: "text/csv", SHA256: "aa", Key: "k"}}
 	large := strings.Repeat("x", 1<<20)
-	id := create(t, s).ID
+	id := createJob(t, s).ID
 	if _, err := s.End(t.Context(), id,
 		jobs.Outcome{Result: jsontext.Value(`"` + large + `"`), Stdout: large, Files: files}); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestADescriptionTakesNoMemory(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(whole.Outcome.Files, files) || whole.Outcome.Stdout != large {
 		t.Errorf("the whole record has %+v, %v", whole.Outcome.Files, err)
 	}
-	queued, err := s.Describe(t.Context(), create(t, s).ID, time.Second)
+	queued, err := s.Describe(t.Context(), createJob(t, s).ID, time.Second)
 	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
 		t.Errorf("got %+v, %v", queued, err)
 	}

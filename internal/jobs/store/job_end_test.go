@@ -12,7 +12,7 @@ import (
 
 func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	withdraw := func(id string) bool {
 		t.Helper()
 		stands, err := s.Withdraw(t.Context(), id, failed(jobs.CodeUnavailable))
@@ -21,15 +21,15 @@ func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
 		}
 		return stands
 	}
-	queued, running := create(t, s), create(t, s)
+	queued, running := createJob(t, s), createJob(t, s)
 	claimStart(t, s, running.ID, "a")
-	if !withdraw(queued.ID) || get(t, s, queued.ID).State != jobs.StateCancelled {
+	if !withdraw(queued.ID) || getRecord(t, s, queued.ID).State != jobs.StateCancelled {
 		t.Error("a queued job was not withdrawn")
 	}
 	if claim := claimStart(t, s, queued.ID, "a"); !claim.Ended || claim.Token != "" {
 		t.Errorf("a withdrawn job can be started: %+v", claim)
 	}
-	if withdraw(running.ID) || get(t, s, running.ID).State != jobs.StateRunning {
+	if withdraw(running.ID) || getRecord(t, s, running.ID).State != jobs.StateRunning {
 		t.Error("a running job was withdrawn")
 	}
 	if withdraw(jobs.NewID()) {
@@ -39,24 +39,24 @@ func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
 
 func TestTheEndIsPublishedOnce(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	subscription := client.Subscribe(t.Context(), "replies")
 	defer subscription.Close()
 	if _, err := subscription.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	first, second := create(t, s), create(t, s)
-	end(t, s, first.ID, succeeded("1"))
-	end(t, s, first.ID, succeeded("2"))
-	end(t, s, second.ID, succeeded("1"))
+	first, second := createJob(t, s), createJob(t, s)
+	endJob(t, s, first.ID, succeeded("1"))
+	endJob(t, s, first.ID, succeeded("2"))
+	endJob(t, s, second.ID, succeeded("1"))
 	for _, want := range []string{first.ID, second.ID} {
 		message, err := subscription.ReceiveMessage(t.Context())
 		if err != nil || message.Payload != want {
 			t.Fatalf("got %v, %v, want %s", message, err, want)
 		}
 	}
-	silent := create(t, s, func(j *jobs.Job) { j.ReplyTo = "" })
-	if !end(t, s, silent.ID, succeeded("1")) {
+	silent := createJob(t, s, func(j *jobs.Job) { j.ReplyTo = "" })
+	if !endJob(t, s, silent.ID, succeeded("1")) {
 		t.Error("a job without a reply channel does not end")
 	}
 }
@@ -64,15 +64,15 @@ func TestTheEndIsPublishedOnce(t *testing.T) {
 // A result is returned byte for byte as the script produced it.
 func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	for _, result := range []string{
 		`3.0`, `-0.0`, `1180591620717411303424`, `{"b":1,"a":2}`, `{"a":1,"a":2}`, `"\u00e9\ud83d\ude00<&>"`, `"é<&>"`,
 		` [ 1 ]`, `null`, `""`,
 		`"` + strings.Repeat("x", 4<<20-2) + `"`,
 	} {
-		job := create(t, s)
-		end(t, s, job.ID, succeeded(result))
-		if got := string(get(t, s, job.ID).Outcome.Result); got != result {
+		job := createJob(t, s)
+		endJob(t, s, job.ID, succeeded(result))
+		if got := string(getRecord(t, s, job.ID).Outcome.Result); got != result {
 			t.Errorf("got %.60q, want %.60q", got, result)
 		}
 	}
@@ -86,31 +86,31 @@ func TestOutcomesAreKeptAsTheyAre(t *testing.T) {
 		Truncated: jobs.Truncated{Stderr: true},
 		Usage:     jobs.Usage{QueuedMS: 0.5, CPUMS: &cpu, MemoryPeakBytes: &memory},
 	}
-	job := create(t, s)
-	end(t, s, job.ID, want)
-	got := get(t, s, job.ID).Outcome
+	job := createJob(t, s)
+	endJob(t, s, job.ID, want)
+	got := getRecord(t, s, job.ID).Outcome
 	if got.Result != nil || got.Stderr != want.Stderr || got.Truncated != want.Truncated || *got.Usage.CPUMS != cpu ||
 		*got.Usage.MemoryPeakBytes != memory || got.Failure.Message != want.Failure.Message ||
 		*got.Failure.ExitCode != line || *got.Failure.Limit != *want.Failure.Limit {
 		t.Errorf("got %+v %+v", got, got.Failure)
 	}
-	broken := create(t, s)
-	end(t, s, broken.ID, jobs.Outcome{Result: jsontext.Value("1"), Stdout: "a\xffb"})
-	if got := get(t, s, broken.ID).Outcome.Stdout; got != "a\ufffdb" {
+	broken := createJob(t, s)
+	endJob(t, s, broken.ID, jobs.Outcome{Result: jsontext.Value("1"), Stdout: "a\xffb"})
+	if got := getRecord(t, s, broken.ID).Outcome.Stdout; got != "a\ufffdb" {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestLifetimeFollowsTheKindOfJob(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	for _, c := range []struct {
 		async bool
 		want  time.Duration
 	}{{true, settings.ResultTTL}, {false, settings.SyncResultTTL}} {
-		job := create(t, s, func(j *jobs.Job) { j.Async = c.async })
-		end(t, s, job.ID, succeeded("1"))
-		if ttl := client.PTTL(t.Context(), key(job.ID)).Val(); ttl > c.want || ttl < c.want-5*time.Second {
+		job := createJob(t, s, func(j *jobs.Job) { j.Async = c.async })
+		endJob(t, s, job.ID, succeeded("1"))
+		if ttl := client.PTTL(t.Context(), jobKey(job.ID)).Val(); ttl > c.want || ttl < c.want-5*time.Second {
 			t.Errorf("async %v: TTL is %s, want %s", c.async, ttl, c.want)
 		}
 	}
@@ -118,21 +118,21 @@ func TestLifetimeFollowsTheKindOfJob(t *testing.T) {
 
 func TestTheFirstEndStands(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
-	job := create(t, s)
+	s, _ := newStore(t)
+	job := createJob(t, s)
 	claimStart(t, s, job.ID, "a")
 	first := failed(jobs.CodeTimeout)
-	if !end(t, s, job.ID, first) {
+	if !endJob(t, s, job.ID, first) {
 		t.Fatal("the first end does not stand")
 	}
-	before := get(t, s, job.ID)
-	if end(t, s, job.ID, succeeded("1")) {
+	before := getRecord(t, s, job.ID)
+	if endJob(t, s, job.ID, succeeded("1")) {
 		t.Error("a second end stands")
 	}
-	if !end(t, s, job.ID, first) {
+	if !endJob(t, s, job.ID, first) {
 		t.Error("the first end, sent again, does not know itself")
 	}
-	after := get(t, s, job.ID)
+	after := getRecord(t, s, job.ID)
 	if after.State != jobs.StateFailed || after.Outcome.Failure.Code != jobs.CodeTimeout ||
 		!after.FinishedAt.Equal(before.FinishedAt) {
 		t.Errorf("got %+v", after)

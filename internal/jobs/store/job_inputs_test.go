@@ -18,7 +18,7 @@ import (
 // TestInputs checks that each worker that takes the job gets its inputs byte for byte, and that its end deletes them.
 func TestInputs(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	binary := make([]byte, 1<<16)
 	for i := range binary {
 		binary[i] = byte(i)
@@ -40,7 +40,7 @@ func TestInputs(t *testing.T) {
 		"limits only": {Limits: jobs.RequestedLimits{Wall: time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			job := create(t, s, func(j *jobs.Job) { j.Inputs = inputs })
+			job := createJob(t, s, func(j *jobs.Job) { j.Inputs = inputs })
 			key := "cellblock:{" + job.ID + "}:inputs"
 			for range 2 { // each delivery
 				got, _, _, err := s.Take(t.Context(), job.ID, "worker", time.Second)
@@ -54,7 +54,7 @@ func TestInputs(t *testing.T) {
 			if n := client.Exists(t.Context(), key).Val(); (n == 1) != (inputs != nil) {
 				t.Errorf("%d keys of inputs", n)
 			}
-			if !end(t, s, job.ID, succeeded("1")) {
+			if !endJob(t, s, job.ID, succeeded("1")) {
 				t.Error("the end does not stand")
 			}
 			if n := client.Exists(t.Context(), key).Val(); n != 0 {
@@ -96,8 +96,8 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 // A result is sent once, also to a Redis that has not cached the script.
 func TestALargeResultIsSentOnce(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
-	id := create(t, s).ID
+	s, client := newStore(t)
+	id := createJob(t, s).ID
 	received := func() int64 {
 		stats := client.InfoMap(t.Context(), "stats").Val()["Stats"]
 		bytes, err := strconv.ParseInt(stats["total_net_input_bytes"], 10, 64)
@@ -121,8 +121,8 @@ func TestALargeResultIsSentOnce(t *testing.T) {
 // A job must not run without inputs that its request had.
 func TestMissingInputsAreDamage(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
-	job := create(t, s, func(j *jobs.Job) { j.Inputs = &jobs.Inputs{Stdin: "x"} })
+	s, client := newStore(t)
+	job := createJob(t, s, func(j *jobs.Job) { j.Inputs = &jobs.Inputs{Stdin: "x"} })
 	if err := client.Del(t.Context(), "cellblock:{"+job.ID+"}:inputs").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestMissingInputsAreDamage(t *testing.T) {
 	if !errors.Is(err, store.ErrDamaged) || taken.ID != job.ID || state != jobs.StateQueued {
 		t.Errorf("got %+v, %s, %v", taken, state, err)
 	}
-	if !end(t, s, job.ID, succeeded("1")) {
+	if !endJob(t, s, job.ID, succeeded("1")) {
 		t.Error("the job cannot be ended")
 	}
 	if _, state, _, err := s.Take(t.Context(), job.ID, "w", time.Second); err != nil || state != jobs.StateSucceeded {

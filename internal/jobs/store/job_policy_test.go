@@ -13,7 +13,7 @@ import (
 // A worker's process has other settings than the API's; the API's decision applies.
 func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	worker := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Second})
 	for name, c := range map[string]struct {
 		change func(*jobs.Job)
@@ -24,12 +24,12 @@ func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 		"with webhook": {withWebhook, settings.ResultTTL},
 		"its own":      {func(j *jobs.Job) { j.TTL = 7 * time.Minute }, 7 * time.Minute},
 	} {
-		job := create(t, s, c.change)
+		job := createJob(t, s, c.change)
 		taken, _, _, err := worker.Take(t.Context(), job.ID, "w", time.Second)
 		if err != nil || worker.TTL(taken) != c.want {
 			t.Errorf("%s: files are kept for %s, %v, want %s", name, worker.TTL(taken), err, c.want)
 		}
-		end(t, worker, job.ID, succeeded("1"))
+		endJob(t, worker, job.ID, succeeded("1"))
 		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want ||
 			ttl < c.want-time.Minute {
 			t.Errorf("%s: the record is kept for %s, want %s", name, ttl, c.want)
@@ -39,11 +39,11 @@ func TestTheLifetimeThatWasDecidedAtAcceptanceCounts(t *testing.T) {
 
 func TestLimitsTravelInTheRecord(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	limits := jobs.DefaultLimits().Requestable()
 	limits.Wall = 1500 * time.Millisecond
 	for _, want := range []jobs.RequestedLimits{{}, limits} {
-		job := create(t, s, func(j *jobs.Job) { j.Limits = want })
+		job := createJob(t, s, func(j *jobs.Job) { j.Limits = want })
 		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
 		if err != nil || taken.Limits != want {
 			t.Errorf("got %+v, %v, want %+v", taken.Limits, err, want)
@@ -53,7 +53,7 @@ func TestLimitsTravelInTheRecord(t *testing.T) {
 
 func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
 	beat := func(owner string, ttl time.Duration, within jobs.RequestedLimits) {
 		if err := s.HeartbeatWithin(t.Context(), owner, ttl, within); err != nil {
@@ -106,9 +106,9 @@ var damage = map[string][2]string{
 // A job with a damaged record is recognized as damaged and can be ended.
 func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	for name, c := range damage {
-		job := create(t, s)
+		job := createJob(t, s)
 		if err := client.HSet(t.Context(), "cellblock:{"+job.ID+"}:job", c[0], c[1]).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +119,7 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 		if dropped, err := s.WithdrawLate(t.Context(), job.ID); dropped || err != nil {
 			t.Errorf("%s: dropped: %v, %v", name, dropped, err)
 		}
-		if !end(t, s, job.ID, failed(jobs.CodeInternal)) {
+		if !endJob(t, s, job.ID, failed(jobs.CodeInternal)) {
 			t.Errorf("%s: the end does not stand", name)
 		}
 		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl <= 0 ||
@@ -131,7 +131,7 @@ func TestADamagedPolicyKeepsNoJobFromEnding(t *testing.T) {
 
 func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
 	for _, owner := range []string{"good", "bad"} {
 		if err := s.HeartbeatWithin(t.Context(), owner, time.Hour, maxLimits); err != nil {
@@ -146,9 +146,9 @@ func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 
 func TestAJobThatNoWorkerAllowsIsWithdrawnNamingTheLimit(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
-	job := create(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = maxLimits, time.Microsecond })
+	job := createJob(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = maxLimits, time.Microsecond })
 	maxLimits.MemoryBytes = 64 << 20
 	if err := s.HeartbeatWithin(t.Context(), "w", time.Hour, maxLimits); err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestAJobThatNoWorkerAllowsIsWithdrawnNamingTheLimit(t *testing.T) {
 	if dropped, err := s.WithdrawLate(t.Context(), job.ID); !dropped || err != nil {
 		t.Fatalf("dropped: %v, %v", dropped, err)
 	}
-	if f := get(t, s, job.ID).Outcome.Failure; f.Code != jobs.CodeNotStarted ||
+	if f := getRecord(t, s, job.ID).Outcome.Failure; f.Code != jobs.CodeNotStarted ||
 		!strings.HasPrefix(f.Message, "no worker allows memory_mb 700, ") {
 		t.Errorf("got %+v", f)
 	}

@@ -9,14 +9,15 @@ import (
 
 func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreWithdrawn(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	late := func(j *jobs.Job) { j.StartWithin = time.Hour }
 	passed := func(id string) {
 		if err := client.HSet(t.Context(), "cellblock:{"+id+"}:job", "start_by", "1").Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waiting, overdue, running, never := create(t, s, late), create(t, s, late), create(t, s, late), create(t, s)
+	waiting, overdue, running, never := createJob(t, s, late), createJob(t, s, late), createJob(t, s,
+		late), createJob(t, s)
 	claimStart(t, s, running.ID, "a")
 	passed(overdue.ID)
 	passed(running.ID)
@@ -32,7 +33,7 @@ func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreWithdrawn(t *testing.T) {
 		{never.ID, false, jobs.StateQueued},
 	} {
 		dropped, err := s.WithdrawLate(t.Context(), c.id)
-		if state := get(t, s, c.id).State; err != nil || dropped != c.want || state != c.then {
+		if state := getRecord(t, s, c.id).State; err != nil || dropped != c.want || state != c.then {
 			t.Errorf("dropped %v, %v, the job is %s; want %v, %s", dropped, err, state, c.want, c.then)
 		}
 	}
@@ -43,9 +44,9 @@ func TestOnlyQueuedJobsWhoseDeadlineHasPassedAreWithdrawn(t *testing.T) {
 
 func TestSharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	for _, shared := range []bool{false, true} {
-		job := create(t, s)
+		job := createJob(t, s)
 		if shared {
 			if err := s.MarkShared(t.Context(), job.ID); err != nil {
 				t.Fatal(err)

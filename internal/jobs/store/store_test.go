@@ -19,13 +19,13 @@ func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 var settings = store.Settings{ResultTTL: time.Hour, SyncResultTTL: 10 * time.Minute}
 
-func open(t *testing.T) (*store.Store, redis.UniversalClient) {
+func newStore(t *testing.T) (*store.Store, redis.UniversalClient) {
 	t.Helper()
 	client := redistest.Open(t)
 	return store.New(client, settings), client
 }
 
-func create(t *testing.T, s *store.Store, change ...func(*jobs.Job)) jobs.Job {
+func createJob(t *testing.T, s *store.Store, change ...func(*jobs.Job)) jobs.Job {
 	t.Helper()
 	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", RequestID: "r-1", ReplyTo: "replies"}
 	for _, f := range change {
@@ -46,7 +46,7 @@ func claimStart(t *testing.T, s *store.Store, id, token string) store.StartClaim
 	return claim
 }
 
-func end(t *testing.T, s *store.Store, id string, outcome jobs.Outcome) bool {
+func endJob(t *testing.T, s *store.Store, id string, outcome jobs.Outcome) bool {
 	t.Helper()
 	stands, err := s.End(t.Context(), id, outcome)
 	if err != nil {
@@ -55,7 +55,7 @@ func end(t *testing.T, s *store.Store, id string, outcome jobs.Outcome) bool {
 	return stands
 }
 
-func get(t *testing.T, s *store.Store, id string) jobs.Record {
+func getRecord(t *testing.T, s *store.Store, id string) jobs.Record {
 	t.Helper()
 	record, err := s.Get(t.Context(), id)
 	if err != nil {
@@ -79,13 +79,13 @@ func isNotFound(err error) bool {
 
 func TestAJobsWay(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
-	job := create(t, s)
+	s, client := newStore(t)
+	job := createJob(t, s)
 	loaded, state, err := s.Load(t.Context(), job.ID)
 	if err != nil || loaded != job || state != jobs.StateQueued {
 		t.Fatalf("got %+v, %s, %v", loaded, state, err)
 	}
-	queued := get(t, s, job.ID)
+	queued := getRecord(t, s, job.ID)
 	if queued.State != jobs.StateQueued || time.Since(queued.CreatedAt).Abs() > 5*time.Second ||
 		!queued.StartedAt.IsZero() || !queued.FinishedAt.IsZero() || queued.Outcome != nil {
 		t.Fatalf("queued: %+v", queued)
@@ -95,18 +95,18 @@ func TestAJobsWay(t *testing.T) {
 		!claim.CreatedAt.Equal(queued.CreatedAt) {
 		t.Fatalf("got %+v", claim)
 	}
-	running := get(t, s, job.ID)
+	running := getRecord(t, s, job.ID)
 	if running.State != jobs.StateRunning || !running.StartedAt.Equal(claim.StartedAt) ||
 		running.StartedAt.Before(running.CreatedAt) {
 		t.Fatalf("running: %+v", running)
 	}
-	if ttl := client.PTTL(t.Context(), key(job.ID)).Val(); ttl != -1 {
+	if ttl := client.PTTL(t.Context(), jobKey(job.ID)).Val(); ttl != -1 {
 		t.Errorf("a job that has not ended has TTL %s", ttl)
 	}
-	if !end(t, s, job.ID, succeeded("3.0")) {
+	if !endJob(t, s, job.ID, succeeded("3.0")) {
 		t.Fatal("the first end does not stand")
 	}
-	ended := get(t, s, job.ID)
+	ended := getRecord(t, s, job.ID)
 	if ended.State != jobs.StateSucceeded || ended.FinishedAt.Before(ended.StartedAt) ||
 		string(ended.Outcome.Result) != "3.0" || ended.Outcome.Stdout != "printed\n" {
 		t.Fatalf("ended: %+v", ended)
@@ -116,12 +116,12 @@ func TestAJobsWay(t *testing.T) {
 	}
 }
 
-func key(id string) string { return "cellblock:{" + id + "}:job" }
+func jobKey(id string) string { return "cellblock:{" + id + "}:job" }
 
 func TestTheFirstStartClaimStands(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
-	job := create(t, s)
+	s, _ := newStore(t)
+	job := createJob(t, s)
 	first := claimStart(t, s, job.ID, "a")
 	if other := claimStart(t, s, job.ID, "b"); other != first {
 		t.Errorf("the second token got %+v", other)
@@ -136,8 +136,8 @@ func TestTheFirstStartClaimStands(t *testing.T) {
 
 func TestOneOfManyClaimsTheStart(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
-	job := create(t, s)
+	s, _ := newStore(t)
+	job := createJob(t, s)
 	const deliveries = 50
 	won := make(chan bool, deliveries)
 	for range deliveries {
@@ -160,7 +160,7 @@ func TestOneOfManyClaimsTheStart(t *testing.T) {
 
 func TestUnknownJobs(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
+	s, _ := newStore(t)
 	id := jobs.NewID()
 	if _, err := s.Get(t.Context(), id); !isNotFound(err) {
 		t.Errorf("Get: %v", err)
@@ -177,30 +177,30 @@ func TestUnknownJobs(t *testing.T) {
 	if _, running, err := s.Remaining(t.Context(), id); running || err != nil {
 		t.Errorf("Remaining: %v, %v", running, err)
 	}
-	if end(t, s, id, succeeded("1")) {
+	if endJob(t, s, id, succeeded("1")) {
 		t.Error("End stands")
 	}
 }
 
 func TestCreateTwiceChangesNothing(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
-	job := create(t, s)
-	end(t, s, job.ID, succeeded("1"))
+	s, _ := newStore(t)
+	job := createJob(t, s)
+	endJob(t, s, job.ID, succeeded("1"))
 	if err := s.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	if state := get(t, s, job.ID).State; state != jobs.StateSucceeded {
+	if state := getRecord(t, s, job.ID).State; state != jobs.StateSucceeded {
 		t.Errorf("the job is %s again", state)
 	}
 }
 
 func TestStatesOfMany(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
-	queued, running, ended := create(t, s), create(t, s), create(t, s)
+	s, _ := newStore(t)
+	queued, running, ended := createJob(t, s), createJob(t, s), createJob(t, s)
 	claimStart(t, s, running.ID, "a")
-	end(t, s, ended.ID, succeeded("1"))
+	endJob(t, s, ended.ID, succeeded("1"))
 	got, err := s.States(t.Context(), []string{queued.ID, jobs.NewID(), running.ID, ended.ID})
 	if err != nil || len(got) != 3 || got[queued.ID] != jobs.StateQueued || got[running.ID] != jobs.StateRunning ||
 		got[ended.ID] != jobs.StateSucceeded {
@@ -213,8 +213,8 @@ func TestStatesOfMany(t *testing.T) {
 
 func TestRemaining(t *testing.T) {
 	t.Parallel()
-	s, _ := open(t)
-	job := create(t, s)
+	s, _ := newStore(t)
+	job := createJob(t, s)
 	if _, running, err := s.Remaining(t.Context(), job.ID); running || err != nil {
 		t.Errorf("queued: %v, %v", running, err)
 	}
@@ -223,7 +223,7 @@ func TestRemaining(t *testing.T) {
 	if !running || err != nil || left > 15*time.Second || left < 12*time.Second {
 		t.Errorf("running: %s, %v, %v", left, running, err)
 	}
-	over := create(t, s)
+	over := createJob(t, s)
 	if _, err := s.ClaimStart(t.Context(), over.ID, "a", "w", -time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestRemaining(t *testing.T) {
 
 func TestWorkersLive(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
+	s, client := newStore(t)
 	check := func(when string, live int, alive bool) {
 		t.Helper()
 		n, err := s.LiveWorkers(t.Context())

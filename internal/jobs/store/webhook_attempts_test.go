@@ -31,17 +31,17 @@ func TestALateResultOfAnEarlierAttempt(t *testing.T) {
 		jobs.WebhookPending: jobs.WebhookFailed, jobs.WebhookDelivered: jobs.WebhookDelivered,
 	} {
 		t.Run(string(late), func(t *testing.T) {
-			s, client, _ := openWithWebhooks(t)
-			job := create(t, s, withWebhook)
-			end(t, s, job.ID, succeeded("1"))
+			s, client, _ := newStoreWithWebhooks(t)
+			job := createJob(t, s, withWebhook)
+			endJob(t, s, job.ID, succeeded("1"))
 			first, second := begin(s, job.ID), begin(s, job.ID)
 			finish(s, job.ID, first, jobs.WebhookPending, time.Minute)
-			if got := get(t, s, job.ID).Webhook; got.Attempts != 2 || !got.NextAttemptAt.IsZero() {
+			if got := getRecord(t, s, job.ID).Webhook; got.Attempts != 2 || !got.NextAttemptAt.IsZero() {
 				t.Errorf("while the second is under way: %+v", got)
 			}
 			finish(s, job.ID, second, jobs.WebhookFailed, 0)
 			finish(s, job.ID, first, late, time.Minute)
-			if got := get(t, s, job.ID).Webhook; got.Status != want {
+			if got := getRecord(t, s, job.ID).Webhook; got.Status != want {
 				t.Errorf("got %+v, want %s", got, want)
 			}
 			if n := client.ZCard(t.Context(), openWebhooks).Val(); n != 0 {
@@ -54,9 +54,9 @@ func TestALateResultOfAnEarlierAttempt(t *testing.T) {
 // The record still exists at the next attempt, even if that was postponed beyond the record's TTL.
 func TestARecordStaysForTheNextAttempt(t *testing.T) {
 	t.Parallel()
-	s, client, _ := openWithWebhooks(t)
-	job := create(t, s, withWebhook)
-	end(t, s, job.ID, succeeded("1"))
+	s, client, _ := newStoreWithWebhooks(t)
+	job := createJob(t, s, withWebhook)
+	endJob(t, s, job.ID, succeeded("1"))
 	key := "cellblock:{" + job.ID + "}:job"
 	if err := client.Expire(t.Context(), key, 30*time.Second).Err(); err != nil {
 		t.Fatal(err)

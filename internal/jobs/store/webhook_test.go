@@ -21,14 +21,14 @@ const (
 	openWebhooks = "cellblock:{index}:webhooks"
 )
 
-// recorded is a queue that accepts everything, or nothing while err is set.
-type recorded struct {
+// webhookQueue is a queue that accepts everything, or nothing while err is set.
+type webhookQueue struct {
 	mu  sync.Mutex
 	ids []string
 	err error
 }
 
-func (r *recorded) EnqueueWebhook(_ context.Context, id string) error {
+func (r *webhookQueue) EnqueueWebhook(_ context.Context, id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
@@ -37,10 +37,10 @@ func (r *recorded) EnqueueWebhook(_ context.Context, id string) error {
 	return r.err
 }
 
-func openWithWebhooks(t *testing.T) (*store.Store, redis.UniversalClient, *recorded) {
+func newStoreWithWebhooks(t *testing.T) (*store.Store, redis.UniversalClient, *webhookQueue) {
 	t.Helper()
-	s, client := open(t)
-	queue := &recorded{}
+	s, client := newStore(t)
+	queue := &webhookQueue{}
 	return s.WithWebhooks(queue), client, queue
 }
 
@@ -74,9 +74,9 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {
-			s, client, queue := openWithWebhooks(t)
-			job := create(t, s, withWebhook)
-			if got := get(t, s, job.ID).Webhook; got == nil || got.URL != webhookURL ||
+			s, client, queue := newStoreWithWebhooks(t)
+			job := createJob(t, s, withWebhook)
+			if got := getRecord(t, s, job.ID).Webhook; got == nil || got.URL != webhookURL ||
 				got.Status != jobs.WebhookWaiting {
 				t.Errorf("before: %+v", got)
 			}
@@ -107,7 +107,7 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 			if !slices.Equal(queue.ids, []string{job.ID}) || isOpen(t, client, job.ID) {
 				t.Errorf("queued: %v, open: %t", queue.ids, isOpen(t, client, job.ID))
 			}
-			if got := get(t, s, job.ID).Webhook; got.Status != jobs.WebhookPending || got.Attempts != 0 {
+			if got := getRecord(t, s, job.ID).Webhook; got.Status != jobs.WebhookPending || got.Attempts != 0 {
 				t.Errorf("after: %+v", got)
 			}
 		})
@@ -117,10 +117,10 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 // Without a queue for webhooks, a job with a webhook stays open, and others do not.
 func TestWebhookSurvivesWithoutAQueue(t *testing.T) {
 	t.Parallel()
-	s, client := open(t)
-	with, without := create(t, s, withWebhook), create(t, s)
-	end(t, s, with.ID, succeeded("1"))
-	end(t, s, without.ID, succeeded("1"))
+	s, client := newStore(t)
+	with, without := createJob(t, s, withWebhook), createJob(t, s)
+	endJob(t, s, with.ID, succeeded("1"))
+	endJob(t, s, without.ID, succeeded("1"))
 	if !isOpen(t, client, with.ID) || isOpen(t, client, without.ID) {
 		t.Error("not as it should be")
 	}
@@ -129,10 +129,10 @@ func TestWebhookSurvivesWithoutAQueue(t *testing.T) {
 // A job without a webhook costs no additional commands.
 func TestJobsWithoutAWebhookPayNothing(t *testing.T) {
 	t.Parallel()
-	s, client, queue := openWithWebhooks(t)
-	job := create(t, s)
+	s, client, queue := newStoreWithWebhooks(t)
+	job := createJob(t, s)
 	before := commands(t, client)
-	end(t, s, job.ID, succeeded("1"))
+	endJob(t, s, job.ID, succeeded("1"))
 	after := commands(t, client)
 	spent := map[string]int{}
 	for name, n := range after {
@@ -152,7 +152,7 @@ func TestJobsWithoutAWebhookPayNothing(t *testing.T) {
 			t.Errorf("%s: %d times, want %d", name, n, want[name])
 		}
 	}
-	if len(spent) != len(want) || len(queue.ids) != 0 || get(t, s, job.ID).Webhook != nil {
+	if len(spent) != len(want) || len(queue.ids) != 0 || getRecord(t, s, job.ID).Webhook != nil {
 		t.Errorf("spent %v, queued %v", spent, queue.ids)
 	}
 }
@@ -181,7 +181,7 @@ func commands(t *testing.T, client redis.UniversalClient) map[string]int {
 // A record is kept for as long as the delivery of its webhook may take.
 func TestRecordsWithAWebhookAreKept(t *testing.T) {
 	t.Parallel()
-	s, client, _ := openWithWebhooks(t)
+	s, client, _ := newStoreWithWebhooks(t)
 	for name, c := range map[string]struct {
 		change func(*jobs.Job)
 		want   time.Duration
@@ -190,12 +190,12 @@ func TestRecordsWithAWebhookAreKept(t *testing.T) {
 		"sync with webhook":  {withWebhook, settings.ResultTTL},
 		"async with webhook": {func(j *jobs.Job) { withWebhook(j); j.Async = true }, settings.ResultTTL},
 	} {
-		job := create(t, s, c.change)
+		job := createJob(t, s, c.change)
 		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)
 		if err != nil || taken.WebhookURL != job.WebhookURL || s.TTL(taken) != c.want {
 			t.Errorf("%s: taken as %+v, %v", name, taken, err)
 		}
-		end(t, s, job.ID, succeeded("1"))
+		endJob(t, s, job.ID, succeeded("1"))
 		if ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val(); ttl > c.want ||
 			ttl < c.want-time.Minute {
 			t.Errorf("%s: kept for %s, want %s", name, ttl, c.want)
@@ -203,7 +203,7 @@ func TestRecordsWithAWebhookAreKept(t *testing.T) {
 	}
 }
 
-func begin(t *testing.T, s *store.Store, id string) jobs.Webhook {
+func beginWebhook(t *testing.T, s *store.Store, id string) jobs.Webhook {
 	t.Helper()
 	webhook, err := s.BeginWebhook(t.Context(), id, time.Second)
 	if err != nil {
@@ -214,10 +214,10 @@ func begin(t *testing.T, s *store.Store, id string) jobs.Webhook {
 
 func TestAttemptsAreRecorded(t *testing.T) {
 	t.Parallel()
-	s, client, _ := openWithWebhooks(t)
-	job := create(t, s, withWebhook)
-	end(t, s, job.ID, succeeded("1"))
-	first := begin(t, s, job.ID)
+	s, client, _ := newStoreWithWebhooks(t)
+	job := createJob(t, s, withWebhook)
+	endJob(t, s, job.ID, succeeded("1"))
+	first := beginWebhook(t, s, job.ID)
 	if first.URL != webhookURL || first.Status != jobs.WebhookPending || first.Attempts != 1 ||
 		time.Since(first.LastAttemptAt).Abs() > 5*time.Second {
 		t.Errorf("begun: %+v", first)
@@ -226,7 +226,7 @@ func TestAttemptsAreRecorded(t *testing.T) {
 	if err := s.EndWebhook(t.Context(), job.ID, first, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	got := *get(t, s, job.ID).Webhook
+	got := *getRecord(t, s, job.ID).Webhook
 	if wait := got.NextAttemptAt.Sub(got.LastAttemptAt); wait < time.Minute || wait > 70*time.Second {
 		t.Errorf("the next one is after %s", wait)
 	}
@@ -234,7 +234,7 @@ func TestAttemptsAreRecorded(t *testing.T) {
 	if got != first {
 		t.Errorf("noted as %+v, want %+v", got, first)
 	}
-	second := begin(t, s, job.ID)
+	second := beginWebhook(t, s, job.ID)
 	if second.Attempts != 2 || second.ResponseStatus != 0 || second.Error != "" {
 		t.Errorf("begun again: %+v", second)
 	}
@@ -246,7 +246,7 @@ func TestAttemptsAreRecorded(t *testing.T) {
 	if err := s.EndWebhook(t.Context(), job.ID, first, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if again := begin(t, s, job.ID); again != second || *get(t, s, job.ID).Webhook != second {
+	if again := beginWebhook(t, s, job.ID); again != second || *getRecord(t, s, job.ID).Webhook != second {
 		t.Errorf("what was delivered is %+v", again)
 	}
 	ttl := client.PTTL(t.Context(), "cellblock:{"+job.ID+"}:job").Val()
@@ -258,8 +258,8 @@ func TestAttemptsAreRecorded(t *testing.T) {
 // Recording an attempt does not recreate an expired record.
 func TestAttemptsForAnExpiredJob(t *testing.T) {
 	t.Parallel()
-	s, client, _ := openWithWebhooks(t)
-	id, plain := jobs.NewID(), create(t, s)
+	s, client, _ := newStoreWithWebhooks(t)
+	id, plain := jobs.NewID(), createJob(t, s)
 	for _, id := range []string{id, plain.ID} {
 		if _, err := s.BeginWebhook(t.Context(), id, time.Second); !isNotFound(err) {
 			t.Errorf("got %v", err)
@@ -275,7 +275,7 @@ func TestAttemptsForAnExpiredJob(t *testing.T) {
 
 func TestDueWebhooks(t *testing.T) {
 	t.Parallel()
-	s, client, _ := openWithWebhooks(t)
+	s, client, _ := newStoreWithWebhooks(t)
 	due := func() []string {
 		t.Helper()
 		// Make every check due.
@@ -289,15 +289,15 @@ func TestDueWebhooks(t *testing.T) {
 		}
 		return ids
 	}
-	job := create(t, s, withWebhook)
-	end(t, s, job.ID, succeeded("1"))
+	job := createJob(t, s, withWebhook)
+	endJob(t, s, job.ID, succeeded("1"))
 	if ids, err := s.DueWebhooks(t.Context(), 10); err != nil || len(ids) != 0 {
 		t.Errorf("due at once: %v, %v", ids, err)
 	}
 	if ids := due(); !slices.Equal(ids, []string{job.ID}) {
 		t.Errorf("due: %v", ids)
 	}
-	webhook := begin(t, s, job.ID)
+	webhook := beginWebhook(t, s, job.ID)
 	if ids, err := s.DueWebhooks(t.Context(), 10); err != nil || len(ids) != 0 {
 		t.Errorf("due while it is sent: %v, %v", ids, err)
 	}
