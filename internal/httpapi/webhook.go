@@ -24,22 +24,23 @@ func (h *Handler) WebhookMessage(ctx context.Context, record jobs.Record) ([]byt
 	return message, nil
 }
 
-func webhookBody(c *jobs.Webhook) *api.Callback {
-	if c == nil {
+// webhookBody returns a job's webhook as responses encode it; nil if it has none.
+func webhookBody(webhook *jobs.Webhook) *api.Callback {
+	if webhook == nil {
 		return nil
 	}
 	body := &api.Callback{
-		URL:           c.ShownURL(),
-		Status:        string(c.Status),
-		Attempts:      c.Attempts,
-		LastAttemptAt: timestampOrNull(c.LastAttemptAt),
-		NextAttemptAt: timestampOrNull(c.NextAttemptAt),
+		URL:           webhook.ShownURL(),
+		Status:        string(webhook.Status),
+		Attempts:      webhook.Attempts,
+		LastAttemptAt: timestampOrNull(webhook.LastAttemptAt),
+		NextAttemptAt: timestampOrNull(webhook.NextAttemptAt),
 	}
-	if c.ResponseStatus != 0 {
-		body.ResponseStatus = &c.ResponseStatus
+	if webhook.ResponseStatus != 0 {
+		body.ResponseStatus = &webhook.ResponseStatus
 	}
-	if c.Error != "" {
-		body.Error = &c.Error
+	if webhook.Error != "" {
+		body.Error = &webhook.Error
 	}
 	return body
 }

@@ -84,6 +84,13 @@ var curlCases = []curlCase{
 	},
 	{"curl-root", `post "$URL/"`, "302", `"docs":"/docs"`},
 	{"curl-unknown-query", `post "$URL/jobs?customer=acme"`, "400", `unknown query parameter \"customer\"`},
+	{"curl-probe-query", `post "$URL/healthz?from=probe"`, "200", `"status":"ok"`},
+	// What a browser sends for a page of another origin.
+	{
+		"curl-cross-origin",
+		`post -F script=@bom.py -H 'Origin: https://a.example' -H 'Sec-Fetch-Site: cross-site' "$URL/execute"`, "403",
+		`"code":"cross_origin"`,
+	},
 	{
 		"curl-rawpy", `post -H 'Content-Type: text/x-python' --data-binary @crlf.py "$URL/execute"`, "415",
 		`with curl: -H 'Content-Type: application/json'`,
