@@ -23,7 +23,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
 	// Reads only the state, which needs no memory of the budget.
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	_, state, err := d.store.Load(bounded, id)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *Dispatcher) accept(
 	if err != nil {
 		return "", false, err
 	}
-	accepting, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(job.Inputs.Size()))
+	accepting, cancel := context.WithTimeout(ctx, d.settings.Patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
 	if err := d.acquireAccept(accepting); err != nil {
 		return "", false, d.refused(ctx, err)

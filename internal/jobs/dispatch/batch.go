@@ -187,7 +187,7 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 
 // watchBatch makes the ends of a batch's items be published to this replica.
 func (d *Dispatcher) watchBatch(ctx context.Context, id string) error {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	if err := d.store.WatchBatch(bounded, id, d.channel.Name); err != nil {
 		return explain(ctx, "the batch could not be read", err)
@@ -200,7 +200,7 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, notified <-chan struct{}, i
 	ticker := time.NewTicker(recheckInterval)
 	defer ticker.Stop()
 	for {
-		bounded, cancel := context.WithTimeout(ctx, patience)
+		bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 		ended, all, err := d.store.BatchProgress(bounded, id)
 		cancel()
 		if err != nil {
@@ -243,7 +243,7 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 
 // readBatch returns a batch in its current state, with its items if requested.
 func (d *Dispatcher) readBatch(ctx context.Context, id string, items bool) (jobs.Batch, error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	record, err := d.store.Batch(bounded, id)
 	if err == nil {

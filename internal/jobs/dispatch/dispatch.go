@@ -7,6 +7,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,11 @@ type Settings struct {
 	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before the request that created it withdraws it and is answered 503."`
 	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is withdrawn as not_started, at most 24h. A request may ask for less with start_within."`
 	// Limits apply to jobs whose requests do not ask for lower ones; zero means the default limits.
-	Limits     jobs.Limits `kong:"-"`
-	QueueLimit int         `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
+	Limits jobs.Limits `kong:"-"`
+	// Patience bounds each step that a client waits for while Redis answers slowly; transfer times of large data are
+	// added, and steps end sooner if Redis is silent: see redisconn.Monitor. 0 means 15 seconds.
+	Patience   time.Duration `kong:"-"`
+	QueueLimit int           `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
 }
 
 // Validate returns an error if a setting is out of range.
@@ -50,9 +54,8 @@ func (s Settings) Validate() error {
 }
 
 const (
-	// patience bounds each step that a client waits for while Redis answers slowly; transfer times of large data are
-	// added. If Redis is silent, steps end sooner: see redisconn.Monitor.
-	patience = 15 * time.Second
+	// defaultPatience is the default of Settings.Patience.
+	defaultPatience = 15 * time.Second
 	// withdrawTimeout bounds the cleanup for a job that could not be accepted. With it, a client learns within about a
 	// second that Redis cannot be reached.
 	withdrawTimeout = 250 * time.Millisecond
@@ -121,6 +124,7 @@ func New(
 	if d.settings.Limits == (jobs.Limits{}) {
 		d.settings.Limits = jobs.DefaultLimits()
 	}
+	d.settings.Patience = cmp.Or(settings.Patience, defaultPatience)
 	d.fleet.Store(&[]jobs.RequestedLimits{})
 	d.pressure.Store(&pressure{})
 	d.listen.Go(func() { d.run(ctx) })
@@ -196,14 +200,14 @@ func (d *Dispatcher) awaitEnd(
 
 // read is the reader of Get. On an error the record still has the id.
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, func(), error) {
-	record, release, err := d.store.ReadBudgeted(ctx, id, patience)
+	record, release, err := d.store.ReadBudgeted(ctx, id, d.settings.Patience)
 	record, err = d.answerWith(ctx, record, id, err)
 	return record, release, err
 }
 
 // describe is the reader of Describe.
 func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, func(), error) {
-	record, err := d.store.Describe(ctx, id, patience)
+	record, err := d.store.Describe(ctx, id, d.settings.Patience)
 	record, err = d.answerWith(ctx, record, id, err)
 	return record, func() {}, err
 }
@@ -228,7 +232,7 @@ func explain(ctx context.Context, message string, err error) error {
 // Ready returns an error with CodeUnavailable while Redis cannot be reached or refuses writes, and otherwise the
 // number of workers. Having no worker is not an error: jobs can wait.
 func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	if err := d.store.TryWrite(bounded); err != nil {
 		return 0, explain(ctx, "the queue cannot be reached", err)
@@ -242,14 +246,14 @@ func (d *Dispatcher) Ready(ctx context.Context) (int, error) {
 
 // Workers counts the live workers that are not draining.
 func (d *Dispatcher) Workers(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	return d.store.LiveWorkers(ctx)
 }
 
 // QueueDepth counts the jobs that wait for a worker.
 func (d *Dispatcher) QueueDepth(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	n, err := d.producer.Depth(ctx)
 	if err != nil {

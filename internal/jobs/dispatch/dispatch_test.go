@@ -35,7 +35,7 @@ type replica struct {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func newReplica(t *testing.T, url string) *replica {
+func newReplica(t *testing.T, url string, change ...func(*Settings)) *replica {
 	t.Helper()
 	client := redistest.Client(t, url)
 	monitor := redistest.Monitor(t, url)
@@ -45,6 +45,9 @@ func newReplica(t *testing.T, url string) *replica {
 	settings := Settings{
 		SyncWait: 15 * time.Second, NoWorkerGrace: 3 * time.Second, StartDeadline: time.Hour,
 		QueueLimit: 1000,
+	}
+	for _, f := range change {
+		f(&settings)
 	}
 	d := New(s, queue.NewProducer(monitor.Client()), client, notify.NewChannel(), monitor, settings, quiet)
 	t.Cleanup(func() {

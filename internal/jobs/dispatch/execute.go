@@ -87,11 +87,11 @@ func isAway(err error) bool {
 
 // readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its
 // wall deadline. It keeps a job that is still queued unless its start deadline has passed. With a slow Redis, all of it
-// takes at most patience.
+// takes at most Settings.Patience.
 func (d *Dispatcher) readAtDeadline(
 	ctx context.Context, id string, ended <-chan struct{},
 ) (jobs.Record, func(), error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	record, release, err := d.readFinal(bounded, id, ended)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {

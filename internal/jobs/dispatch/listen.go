@@ -28,7 +28,7 @@ func (d *Dispatcher) notify(key string) {
 // refreshFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
 // returning workers mostly have the same limits.
 func (d *Dispatcher) refreshFleet(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	if fleet, err := d.store.Fleet(ctx); err == nil && len(fleet) > 0 {
 		d.fleet.Store(&fleet)
@@ -41,7 +41,7 @@ func (d *Dispatcher) recheck(ctx context.Context) {
 	if len(ids) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	// On an error, workers may be alive.
 	if n, err := d.store.LiveWorkers(ctx); err != nil || n > 0 {

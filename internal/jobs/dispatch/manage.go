@@ -10,7 +10,7 @@ import (
 // the record with the resulting state, or a *jobs.Error with CodeAlreadyFinished, CodeNotFound or CodeUnavailable. The
 // caller calls release when it no longer holds the record.
 func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record, release func(), err error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	state, err := d.store.Cancel(bounded, id)
 	switch {
@@ -27,7 +27,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record,
 
 // List returns a page of jobs, newest first, or a *jobs.Error with CodeUnavailable.
 func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	page, err := d.store.List(bounded, query)
 	if err != nil {
@@ -39,7 +39,7 @@ func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page,
 // Abandon withdraws a queued job whose client disconnected before it received the id, and reports whether it did: a
 // started job continues. It does not stop when ctx ends. It returns a *jobs.Error with CodeUnavailable if Redis fails.
 func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, err error) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.settings.Patience)
 	defer cancel()
 	failure := &jobs.Failure{
 		Code:    jobs.CodeCancelled,

@@ -169,10 +169,11 @@ func (s slowRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// With a slow Redis, the last reads of a wait take at most patience together.
+// With a slow Redis, the last reads of a wait take at most Settings.Patience together.
 func TestAWaitEndsInTimeWhereRedisIsSlow(t *testing.T) {
 	t.Parallel()
-	s := newReplica(t, redistest.Start(t))
+	const patience = 3 * time.Second
+	s := newReplica(t, redistest.Start(t), func(settings *Settings) { settings.Patience = patience })
 	s.keepWorkerAlive(t)
 	var delay atomic.Int64
 	s.monitor.Client().AddHook(slowRedis{delay: &delay})

@@ -30,7 +30,7 @@ type pressure struct {
 
 // measure measures the queue's load and drain rate.
 func (d *Dispatcher) measure(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {

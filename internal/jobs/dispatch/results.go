@@ -147,11 +147,11 @@ func (d *Dispatcher) result(
 	if result.Err != nil {
 		return result, func() {}, nil
 	}
-	record, release, err := d.store.ReadBudgeted(ctx, batch.JobIDs[index], patience)
+	record, release, err := d.store.ReadBudgeted(ctx, batch.JobIDs[index], d.settings.Patience)
 	switch {
 	case jobs.CodeOf(err) == jobs.CodeNotFound:
 		// It was refused after the batch was read, or has expired.
-		bounded, cancel := context.WithTimeout(ctx, patience)
+		bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 		defer cancel()
 		if result.Err, err = d.store.Refusal(bounded, jobs.BatchItem{BatchID: batch.ID, Index: index}); err != nil {
 			return result, release, err
