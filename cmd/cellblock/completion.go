@@ -60,7 +60,6 @@ _cellblock() {
 }
 if [[ $funcstack[1] == _cellblock ]]; then _cellblock "$@"; else compdef _cellblock cellblock; fi
 `
-	//nolint:dupword // fish ends each block so
 	fishScript = `function __cellblock_complete
     set -l words (commandline -opc) (commandline -ct)
     for line in ($words[1] __complete $words[2..-1] 2>/dev/null)
