@@ -52,7 +52,7 @@ func TestAWatchedJobStreamsItsOutput(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	queued := b.create(t, printing)
-	if state, err := b.Store.Watch(t.Context(), queued, "a replica"); err != nil || state != jobs.StateQueued {
+	if state, err := b.Store.Watch(t.Context(), queued, "replica"); err != nil || state != jobs.StateQueued {
 		t.Fatalf("got %s, %v", state, err)
 	}
 	b.start(t)
@@ -65,7 +65,7 @@ func TestAWatchedJobStreamsItsOutput(t *testing.T) {
 	running1 := b.submit(t, printing)
 	b.await(t, running1, running)
 	time.Sleep(100 * time.Millisecond) // it has printed something by now
-	if _, err := b.Store.Watch(t.Context(), running1, "a replica"); err != nil {
+	if _, err := b.Store.Watch(t.Context(), running1, "replica"); err != nil {
 		t.Fatal(err)
 	}
 	b.awaitStreamed(t, running1)
@@ -105,7 +105,7 @@ func TestAnOutageOfRedisLosesNoOutput(t *testing.T) {
 	b.start(t)
 	id := b.submit(t, printing)
 	b.await(t, id, running)
-	if _, err := b.Store.Watch(t.Context(), id, "a replica"); err != nil {
+	if _, err := b.Store.Watch(t.Context(), id, "replica"); err != nil {
 		t.Fatal(err)
 	}
 	b.awaitStreamed(t, id)

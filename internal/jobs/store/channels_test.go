@@ -54,8 +54,11 @@ func TestWatchingReplicasAreNotified(t *testing.T) {
 	do(s.WatchBatch(t.Context(), batch, "c"))
 	do(s.Create(t.Context(), job))
 	watch(job.ID, "a", "b", "a")
-	_, err = s.ClaimStart(t.Context(), job.ID, "token", "worker", time.Minute)
+	claim, err := s.ClaimStart(t.Context(), job.ID, "token", "worker", time.Minute)
 	do(err)
+	if !claim.Watched {
+		t.Error("the worker that starts the job does not learn that it is watched")
+	}
 	want(store.EventsKey(job.ID), "a", "b")
 	do(s.AppendOutput(t.Context(), job.ID, []jobs.OutputChunk{{Stream: jobs.Stdout, Text: "hi"}}, time.Minute))
 	want(store.EventsKey(job.ID), "a", "b")

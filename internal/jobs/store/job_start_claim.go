@@ -79,7 +79,7 @@ func (s *Store) ClaimStart(ctx context.Context, id, token, owner string, wall ti
 		Owner:     text(2),
 		CreatedAt: parseTime(text(3)),
 		StartedAt: parseTime(text(4)),
-		Watched:   text(5) == "1",
+		Watched:   text(5) != "",
 	}, nil
 }
 
