@@ -1,25 +1,54 @@
 package telemetry
 
 import (
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/pprof" // its routes in http.DefaultServeMux are not served
 	"net/netip"
+	"strconv"
+	"strings"
 )
+
+// maxProfileSeconds limits a CPU profile or a trace: net/http/pprof has no limit, and one slows the program.
+const maxProfileSeconds = 300
 
 // pprofHandler serves the profiles of net/http/pprof below /debug/pprof/, but not the command line, since flags may
 // have secrets. It responds 403 to other machines, which must not learn how the program works, or slow it with
-// profiles.
+// profiles, and to pages in a browser on this machine, also to those whose host name was bound to it (DNS rebinding).
 func pprofHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/profile", boundedSeconds(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/trace", boundedSeconds(pprof.Trace))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !peer.Addr().Unmap().IsLoopback() {
+		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 			http.Error(w, "profiles are served to this machine only", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// isLoopback reports whether an address with or without a port is this machine's loopback.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// boundedSeconds responds 400 to requests for more than maxProfileSeconds.
+func boundedSeconds(profile http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if seconds := r.FormValue("seconds"); seconds != "" {
+			if n, err := strconv.ParseFloat(seconds, 64); err != nil || !(n > 0 && n <= maxProfileSeconds) {
+				http.Error(w, fmt.Sprintf("seconds must be a number up to %d", maxProfileSeconds), http.StatusBadRequest)
+				return
+			}
+		}
+		profile(w, r)
+	}
 }
