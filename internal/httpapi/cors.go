@@ -50,7 +50,8 @@ func (h *Handler) refuseCrossOrigin(next http.Handler) http.Handler {
 	}
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range h.settings.CORSOrigins {
-		_ = protection.AddTrustedOrigin(origin) // checkOrigins has accepted it
+		// Browsers send origins in lower case; checkOrigins has accepted this one.
+		_ = protection.AddTrustedOrigin(strings.ToLower(origin))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := protection.Check(r); err != nil {

@@ -21,7 +21,7 @@ func preflight(t *testing.T, url, origin, headers string) reply {
 func TestPagesOfAllowedOrigins(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubExecute(succeeded(`1`), nil),
-		Settings{Token: "t", CORSOrigins: []string{page, "http://localhost:3000"}}))
+		Settings{Token: "t", CORSOrigins: []string{"https://App.Example.org", "http://localhost:3000"}}))
 	allowed := preflight(t, url, page, "authorization,content-type,idempotency-key,prefer")
 	if allowed.status != http.StatusOK || allowed.header.Get("Access-Control-Allow-Origin") != page ||
 		!strings.EqualFold(allowed.header.Get("Access-Control-Allow-Headers"),
