@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
@@ -105,16 +107,19 @@ func TestMemoryForLargeBodies(t *testing.T) {
 	})
 }
 
-// storingJobs is a Jobs whose Execute calls execute with stored.
+// storingJobs is a Jobs whose Execute calls execute with stored and with freed, which is closed once no one refers to
+// the request's standard input any more.
 type storingJobs struct {
 	stubJobs
-	execute func(stored func())
+	execute func(stored func(), freed <-chan struct{})
 }
 
 func (s storingJobs) Execute(
-	_ context.Context, _ jobs.Request, _ string, _ time.Duration, stored func(),
+	_ context.Context, request jobs.Request, _ string, _ time.Duration, stored func(),
 ) (jobs.Record, func(), error) {
-	s.execute(stored)
+	freed := make(chan struct{})
+	runtime.AddCleanup(unsafe.StringData(request.Inputs.Stdin), func(c chan struct{}) { close(c) }, freed)
+	s.execute(stored, freed)
 	return succeeded("1"), func() {}, nil
 }
 
@@ -122,13 +127,25 @@ func (s storingJobs) Execute(
 func TestMemoryIsReleasedOnceTheJobIsStored(t *testing.T) {
 	t.Parallel()
 	var h *Handler
-	h = newHandler(t, storingJobs{execute: func(stored func()) {
+	h = newHandler(t, storingJobs{execute: func(stored func(), freed <-chan struct{}) {
 		if h.bodyMemory.Idle() {
 			t.Error("a large body holds no memory")
 		}
 		stored()
 		if !h.bodyMemory.Idle() {
 			t.Error("the body of a stored job holds memory")
+		}
+		for deadline := time.Now().Add(5 * time.Second); ; {
+			runtime.GC()
+			select {
+			case <-freed:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			if time.Now().After(deadline) {
+				t.Error("the inputs of a stored job are still referred to")
+				return
+			}
 		}
 	}})
 	got := post(t, serve(t, h), `{"script":"def main(): pass","stdin":"`+strings.Repeat("x", largeBody)+`"}`)

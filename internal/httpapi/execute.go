@@ -82,10 +82,12 @@ func (h *Handler) executeSync(
 	ctx, stop := h.waitContext(r)
 	defer stop()
 	wait = max(0, wait-time.Since(state.waitStart()))
+	// Execute stores the inputs; nothing after it uses the request, whose memory would stay for the wait.
+	findable := request.IdempotencyKey != "" || request.WebhookURL != ""
 	record, release, err := h.jobs.Execute(ctx, request, state.requestID, wait, stored)
 	state.jobID = record.ID
 	if err != nil && record.ID != "" && r.Context().Err() != nil {
-		h.handleHangUp(r, request, record.ID)
+		h.handleHangUp(r, findable, record.ID)
 	}
 	if err != nil && endedByDrain(ctx) {
 		record, release, err = h.currentRecord(r, record)
@@ -108,10 +110,10 @@ func (h *Handler) executeSync(
 }
 
 // handleHangUp withdraws an accepted job whose client has disconnected, if the job has not started and the client
-// cannot learn its result: without an Idempotency-Key it cannot repeat the request, and without a webhook it is not
+// cannot find its result: without an Idempotency-Key it cannot repeat the request, and without a webhook it is not
 // notified.
-func (h *Handler) handleHangUp(r *http.Request, request jobs.Request, id string) {
-	if request.IdempotencyKey != "" || request.WebhookURL != "" {
+func (h *Handler) handleHangUp(r *http.Request, findable bool, id string) {
+	if findable {
 		h.metrics.ObserveHangUp(false)
 		return
 	}
