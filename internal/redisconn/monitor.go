@@ -21,14 +21,12 @@ const (
 	// second.
 	silenceLimit = 3*pingInterval + 2*monitorTick
 	// A Redis that has taken a large command may be silent while it runs it: 16 MiB in a script keep
-	// a Redis that shares its processor with ten busy processes for a second. silencePerByte is how
-	// much longer the silence may last for each unanswered byte that Redis took, up to
-	// maxLargeSilence. A frozen Redis takes no more than the sockets' buffers, so its absence is
-	// noticed as soon as before.
-	silencePerByte  = 100 * time.Nanosecond
-	maxLargeSilence = 2 * time.Second
-	// writePart is how many bytes are written at a time.
-	writePart = 64 << 10
+	// a Redis that shares its processor with ten busy processes for 0.7 s. silencePerByte is how much
+	// longer the silence may last for each byte that Redis took and has not answered yet, up to
+	// maxLargeSilence. Bytes that are only in the sockets' buffers count too, which the kernel does
+	// not distinguish: a Redis that freezes beside large commands is noticed that much later.
+	silencePerByte  = 50 * time.Nanosecond
+	maxLargeSilence = 600 * time.Millisecond
 	// maxPings limits the pings in flight. A Redis that takes ioTimeout to answer still answers one
 	// ping per interval.
 	maxPings = int(ioTimeout/pingInterval) + 1
@@ -65,7 +63,7 @@ type Monitor struct {
 	// clock is how long this process has run since the monitor started, and answered is the clock's
 	// value when Redis last answered; both are time.Durations.
 	clock, answered atomic.Int64
-	unanswered      atomic.Int64 // bytes that Redis took on connections on which it has not answered since
+	unanswered      atomic.Int64 // bytes sent on connections on which Redis has not answered since
 
 	mu    sync.Mutex
 	waits map[*wait]struct{}

@@ -81,7 +81,7 @@ type conn struct {
 	monitor     *Monitor
 	pings       bool
 	interrupted atomic.Bool
-	unanswered  atomic.Int64 // bytes written since the last read; part of the monitor's
+	unanswered  atomic.Int64 // bytes written since the last read
 }
 
 // Read implements net.Conn.
@@ -96,19 +96,14 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, c.silentOr(err)
 }
 
-// Write implements net.Conn. It writes in parts, because each part that leaves shows that Redis has
-// taken those before it.
-func (c *conn) Write(p []byte) (written int, err error) {
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
 	done := c.wait()
-	defer done()
-	for err == nil && written < len(p) {
-		var n int
-		n, err = c.Conn.Write(p[written:min(len(p), written+writePart)])
-		written += n
-		c.unanswered.Add(int64(n))
-		c.monitor.unanswered.Add(int64(n))
-	}
-	return written, c.silentOr(err)
+	n, err := c.Conn.Write(p)
+	done()
+	c.unanswered.Add(int64(n))
+	c.monitor.unanswered.Add(int64(n))
+	return n, c.silentOr(err)
 }
 
 // Close implements net.Conn.

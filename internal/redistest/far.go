@@ -24,7 +24,7 @@ type Far struct {
 func StartFar(t testing.TB) *Far {
 	t.Helper()
 	far := &Far{Server: StartServer(t)}
-	address := far.listenTCP(t)
+	address := far.ListenTCP(t)
 	far.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis",
 		"127.0.0.1:0", address)
 	if err := far.proxy.Start(); err != nil {
@@ -66,8 +66,8 @@ func (f *Far) Calm(t testing.TB) {
 	f.proxy.Toxics.ResetToxics(context.WithoutCancel(t.Context()))
 }
 
-// listenTCP makes the server listen on a free TCP port too.
-func (s *Server) listenTCP(t testing.TB) string {
+// ListenTCP makes the server listen on a free TCP port too, and returns its address.
+func (s *Server) ListenTCP(t testing.TB) string {
 	t.Helper()
 	client := Client(t, s.URL())
 	ctx := context.WithoutCancel(t.Context())
