@@ -200,7 +200,14 @@ func (d *Dispatcher) awaitEnd(
 
 // read is the reader of Get. On an error the record still has the id.
 func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, func(), error) {
-	record, release, err := d.store.ReadBudgeted(ctx, id, d.settings.Patience)
+	return d.readWithin(ctx, id, d.settings.Patience)
+}
+
+// readWithin is read, with another patience than the settings'.
+func (d *Dispatcher) readWithin(
+	ctx context.Context, id string, patience time.Duration,
+) (jobs.Record, func(), error) {
+	record, release, err := d.store.ReadBudgeted(ctx, id, patience)
 	record, err = d.answerWith(ctx, record, id, err)
 	return record, release, err
 }

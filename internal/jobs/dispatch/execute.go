@@ -87,48 +87,39 @@ func isAway(err error) bool {
 
 // readAtDeadline returns the record at the end of a wait, after a little more time for a job that is about to reach its
 // wall deadline. It keeps a job that is still queued unless its start deadline has passed. With a slow Redis, all of it
-// takes at most Settings.Patience.
+// takes at most Settings.Patience, beside the transfer of a large result.
 func (d *Dispatcher) readAtDeadline(
 	ctx context.Context, id string, ended <-chan struct{},
 ) (jobs.Record, func(), error) {
-	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
-	defer cancel()
-	record, release, err := d.readFinal(bounded, id, ended)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = jobs.Unavailable("the job could not be read in time", err)
+	deadline := time.Now().Add(d.settings.Patience)
+	read := func(ctx context.Context, id string) (jobs.Record, func(), error) {
+		return d.readWithin(ctx, id, time.Until(deadline))
 	}
-	return record, release, err
-}
-
-func (d *Dispatcher) readFinal(ctx context.Context, id string, ended <-chan struct{}) (jobs.Record, func(), error) {
-	record, release, err := d.read(ctx, id)
+	bounded, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	record, release, err := read(ctx, id)
 	if err == nil && record.State == jobs.StateQueued {
-		return d.withdrawLate(ctx, record)
+		// The reaper would do so a moment later.
+		withdrawn, err := d.store.WithdrawLate(bounded, id)
+		if err != nil {
+			return record, release, explain(ctx, "the job's state could not be read", err)
+		}
+		if !withdrawn {
+			return record, release, nil
+		}
+		return read(ctx, id)
 	}
 	if err != nil || record.State != jobs.StateRunning {
 		return record, release, err
 	}
-	left, running, err := d.store.Remaining(ctx, id)
+	left, running, err := d.store.Remaining(bounded, id)
 	if err != nil {
 		return record, release, explain(ctx, "the job's deadline could not be read", err)
 	}
 	if running && left > overtime {
 		return record, release, nil
 	}
-	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, d.read)
-}
-
-// withdrawLate returns the record of a queued job, after ending the job if its start deadline has passed, which the
-// reaper would do a moment later.
-func (d *Dispatcher) withdrawLate(ctx context.Context, queued jobs.Record) (jobs.Record, func(), error) {
-	withdrawn, err := d.store.WithdrawLate(ctx, queued.ID)
-	if err != nil {
-		return queued, func() {}, explain(ctx, "the job's state could not be read", err)
-	}
-	if !withdrawn {
-		return queued, func() {}, nil
-	}
-	return d.read(ctx, queued.ID)
+	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, read)
 }
 
 // checkWorkers withdraws a job that was accepted at start if no worker has been alive for NoWorkerGrace since. It

@@ -3,11 +3,14 @@ package dispatch
 import (
 	"context"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
@@ -187,4 +190,27 @@ func TestAWaitEndsInTimeWhereRedisIsSlow(t *testing.T) {
 	_, err := s.execute(t, "x", wait)
 	wantCode(t, err, jobs.CodeUnavailable)
 	wantDuration(t, start, wait, wait+patience+time.Second)
+}
+
+// The transfer of a large result over a slow link does not count against that patience.
+func TestALargeResultAtTheEndOfAWaitIsTransferred(t *testing.T) {
+	t.Parallel()
+	const patience, wait = time.Second, 300 * time.Millisecond
+	far := redistest.StartFar(t)
+	s := newReplica(t, far.FarURL(), func(settings *Settings) { settings.Patience = patience })
+	s.url = far.URL() // the worker is near
+	large := jsontext.Value(strconv.Quote(strings.Repeat("x", 900<<10)))
+	s.startWorker(t, wait, func(jobs.Job) jobs.Outcome { // its wall deadline is in the overtime
+		time.Sleep(wait * 3 / 2)
+		return jobs.Outcome{Result: large}
+	})
+	far.Disturb(t, "bandwidth", `"rate": 500`) // kB a second
+	start := time.Now()
+	record, err := s.execute(t, "x", wait)
+	if err != nil || record.State != jobs.StateSucceeded || len(record.Outcome.Result) != len(large) {
+		t.Fatalf("got %s, %v", record.State, err)
+	}
+	if took := time.Since(start); took < wait+patience {
+		t.Errorf("took %s: the transfer was not slow", took)
+	}
 }
