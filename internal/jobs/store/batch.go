@@ -91,6 +91,9 @@ func (s *Store) Batch(ctx context.Context, id string) (BatchRecord, error) {
 		record.Counts.Count(state, int(parseInt(f[string(state)])))
 	}
 	record.Counts.Refused = int(parseInt(f[refusedState]))
+	if n := len(record.JobIDs); n != record.Counts.Total {
+		return BatchRecord{}, fmt.Errorf("read batch %s: Redis has %d of its %d items", id, n, record.Counts.Total)
+	}
 	record.Ended = parseIndexes(ended.Val())
 	for index, encoded := range refused.Val() {
 		why, err := decodeRefusal(encoded)

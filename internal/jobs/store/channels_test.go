@@ -73,3 +73,23 @@ func TestWatchingReplicasAreNotified(t *testing.T) {
 		t.Error("an unknown batch was created")
 	}
 }
+
+// A batch of which Redis has lost a part is an error, and no reader meets an item that is not there.
+func TestABatchWithoutItsItemsIsAnError(t *testing.T) {
+	t.Parallel()
+	client := redistest.Open(t)
+	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
+	id := jobs.NewID()
+	if _, err := s.CreateBatch(t.Context(), id, "", []string{jobs.NewID()}); err != nil {
+		t.Fatal(err)
+	}
+	if record, err := s.Batch(t.Context(), id); err != nil || len(record.JobIDs) != 1 {
+		t.Fatalf("got %+v, %v", record, err)
+	}
+	if n := client.Del(t.Context(), "cellblock:{"+id+"}:items").Val(); n != 1 {
+		t.Fatal("the batch has no items")
+	}
+	if record, err := s.Batch(t.Context(), id); err == nil || jobs.CodeOf(err) != "" {
+		t.Errorf("got %+v, %v", record, err)
+	}
+}
