@@ -24,10 +24,16 @@ type batchCommands struct {
 
 // Help is the text of `cellblock batch --help`.
 func (batchCommands) Help() string {
-	return `Each line of the file is a job, as in the body of POST /execute: {"script": "def main(n): return n",
-"args": {"n": 1}}. Each line of the output is the result of one job, written when the job ends: {"index":
-0, "job": {…}}. The index is the line of the file, counted from 0 without empty lines. The exit status is
-1 if a job failed or was refused. Ctrl-C cancels the batch.
+	return `Each line of the file is a job, as in the body of POST /execute:
+
+    {"script": "def main(n): return n", "args": {"n": 1}}
+
+Each line of the output is the result of one job, written when the job ends:
+
+    {"index": 0, "job": {…}}
+
+The index is the line of the file, counted from 0 without empty lines. The exit status is 1 if a job failed or was
+refused. Ctrl-C cancels the batch.
 
     cellblock batch jobs.ndjson --output results.ndjson
     jq -nc 'range(100) | {script: "def main(n): return n * n", args: {n: .}}' | cellblock batch - | jq .job.result

@@ -38,7 +38,7 @@ type Limits struct {
 // acceptance; a request that asks for more is refused. A worker's are the highest that it runs: it leaves a job above
 // them to another worker. The API reads the workers' maximum limits from Redis, so the settings need not be equal.
 type MaxLimits struct {
-	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). At the API this and the other limits marked * are what jobs get and the most that a request may ask for; at a worker they are ceilings: it leaves a job above them to other workers."`
+	Wall      time.Duration `name:"limit-wall" env:"LIMIT_WALL" default:"15s" help:"Wall time for each job (at least 100ms). At the API this and the other limits marked * are what jobs get and the most that a request may ask for; at a worker they are maximum limits: it leaves a job above one of them to other workers."`
 	CPU       time.Duration `name:"limit-cpu" env:"LIMIT_CPU" default:"10s" help:"CPU time for each job (at least 100ms). *"`
 	MemoryMB  int64         `name:"limit-memory-mb" env:"LIMIT_MEMORY_MB" default:"700" help:"Memory for each job, in MiB (at least 32). *"`
 	Processes int           `name:"limit-processes" env:"LIMIT_PROCESSES" default:"64" help:"Processes and threads for each job (at least 4). *"`
