@@ -30,7 +30,8 @@ const (
 	CodeAlreadyFinished Code = "already_finished"
 )
 
-// Reported: claims of the runner from inside the sandbox. User code can forge these for its own job, and no others.
+// Reported: claims of the runner from inside the sandbox, and CodeInputTooLarge. User code can forge these for its own
+// job, and no others.
 const (
 	CodeMissingMain     Code = "missing_main"
 	CodeSyntaxError     Code = "syntax_error"

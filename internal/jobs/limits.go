@@ -82,7 +82,8 @@ const (
 	mib = 1 << 20
 )
 
-// DefaultLimits returns the limits of the contract.
+// DefaultLimits returns the limits of the contract. The programs take theirs from settings, whose defaults are the tags
+// of MaxLimits and of nsjail's host.Settings; a test holds them to these.
 func DefaultLimits() Limits {
 	return Limits{
 		Wall:        15 * time.Second,
