@@ -119,7 +119,7 @@ func (c *Client) wait(ctx context.Context, job *Job, inline bool) (*Job, error) 
 	}
 }
 
-// avoidBusyPolling waits for leastHold if the response was not held, so that the client does not poll in a tight loop.
+// avoidBusyPolling waits for minHold if the response was not held, so that the client does not poll in a tight loop.
 func avoidBusyPolling(ctx context.Context, began time.Time) error {
 	if time.Since(began) < minHold && !pause(ctx, minHold) {
 		<-ctx.Done() // the deadline is less than a pause away

@@ -36,8 +36,6 @@ _GET_TID_ADDRESS = 40
 _SECCOMP_MODE_FILTER, _SECCOMP_FILTER_TSYNC = 1, 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPABILITIES = 64
-# What a zygote needs: CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN.
-_KEPT_CAPABILITIES = 1 << 6 | 1 << 7 | 1 << 8 | 1 << 21
 
 # The state of the Mersenne Twister. With all words used, the next call mixes them.
 _MT19937_WORDS, _MT19937_BYTES = 624, 2496

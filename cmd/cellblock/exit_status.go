@@ -83,7 +83,7 @@ func withStatus(err error) error {
 	return &exit{status: statusOf(err), err: err}
 }
 
-// statusOnly is conclude for an error that is shown already.
+// statusOnly is withStatus for an error that is shown already.
 func statusOnly(err error) error {
 	if err == nil {
 		return nil
@@ -116,7 +116,7 @@ func statusOf(err error) int {
 	}
 }
 
-// interruptStatus returns the exit status for the signal that cancelled a context of untilInterrupted.
+// interruptStatus returns the exit status for the signal that cancelled a context of withSignals.
 func interruptStatus(ctx context.Context) int {
 	if errors.Is(context.Cause(ctx), errTerminated) {
 		return statusTerminated

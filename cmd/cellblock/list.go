@@ -98,7 +98,7 @@ func local(text string) string {
 	return at.Local().Format(time.DateTime)
 }
 
-// runTime returns how long a job runTime; "-" if it did not run or has not ended.
+// runTime returns how long a job ran; "-" if it did not run or has not ended.
 func runTime(job client.JobSummary) string {
 	if job.StartedAt == nil || job.FinishedAt == nil {
 		return "-"

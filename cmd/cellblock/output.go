@@ -59,7 +59,7 @@ func note(format string, values ...any) {
 	}
 }
 
-// showOptions selects how a job is showOptions.
+// showOptions selects how a job is shown.
 type showOptions struct {
 	json bool
 	// dir is the folder for its files; "" does not save them.

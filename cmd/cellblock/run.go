@@ -66,7 +66,7 @@ func (c *runCommand) Run() error {
 	})
 }
 
-// withStatusOrInterrupted is conclude, except for the interruption by a signal.
+// withStatusOrInterrupted is withStatus, except for the interruption by a signal.
 func withStatusOrInterrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return &exit{status: interruptStatus(ctx)}

@@ -25,7 +25,7 @@ const (
 	redisReadyWait = 2 * time.Minute
 	// readyWait is the time for the API and the workers to become ready.
 	readyWait = 30 * time.Second
-	// pollInterval is the interval of readiness checks, askWait the timeout of each.
+	// pollInterval is the interval of readiness checks, pollTimeout the timeout of each.
 	pollInterval = 20 * time.Millisecond
 	pollTimeout  = time.Second
 	// restartPause precedes the first restart of a process that exited by itself; it doubles up to 3.2 s. The stack

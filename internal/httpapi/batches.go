@@ -15,14 +15,14 @@ import (
 
 // Batches accepts and manages batches. Its errors are those of Jobs.
 type Batches interface {
-	// SubmitBatch accepts many jobs and returns their batch with its members. Errors: CodeUnavailable, CodeQueueFull,
+	// SubmitBatch accepts many jobs and returns their batch with its items. Errors: CodeUnavailable, CodeQueueFull,
 	// CodeIdempotencyMismatch.
 	SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error)
 	// GetBatch returns a batch once it has ended or wait has passed. Errors: CodeNotFound, CodeUnavailable.
 	GetBatch(ctx context.Context, id string, wait time.Duration) (jobs.Batch, error)
 	// CancelBatch cancels the jobs of a batch that have not ended. Errors: CodeNotFound, CodeUnavailable.
 	CancelBatch(ctx context.Context, id string) (jobs.Batch, error)
-	// BatchResults calls send with the results of the lines, in the order in which they ended, without the first after
+	// BatchResults calls send with the results of the items, in the order in which they ended, without the first after
 	// results. It calls send without results at the start if there are none yet, and each time none arrives within
 	// idle. It returns nil after the last result, or without follow after the last one so far; otherwise send's error,
 	// ctx's error, CodeNotFound or CodeUnavailable.
@@ -185,17 +185,17 @@ func batchBody(batch jobs.Batch) api.Batch {
 	}
 }
 
-// acceptedBody returns a new batch with its jobs and refused lines.
+// acceptedBody returns a new batch with its jobs and refused items.
 func acceptedBody(batch jobs.Batch) api.BatchAccepted {
 	b := batchBody(batch)
 	body := api.BatchAccepted{
 		BatchID: b.BatchID, Status: b.Status, CreatedAt: b.CreatedAt, FinishedAt: b.FinishedAt, Counts: b.Counts,
 		Members: make([]api.BatchMember, len(batch.Items)),
 	}
-	for i, member := range batch.Items {
-		body.Members[i] = api.BatchMember{Index: i, JobID: member.JobID}
-		if member.Err != nil {
-			body.Members[i].Error, body.Members[i].Code = member.Err.Message, api.ErrorCode(member.Err.Code)
+	for i, item := range batch.Items {
+		body.Members[i] = api.BatchMember{Index: i, JobID: item.JobID}
+		if item.Err != nil {
+			body.Members[i].Error, body.Members[i].Code = item.Err.Message, api.ErrorCode(item.Err.Code)
 		}
 	}
 	return body

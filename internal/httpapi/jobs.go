@@ -18,9 +18,8 @@ type Jobs interface {
 	// Redis is away, CodeQueueFull, CodeIdempotencyMismatch.
 	Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error)
 	// Execute accepts a job and returns its record once it has ended or wait has passed. If ctx ends first, it returns
-	// ctx's error, and a record with the ID if the job was accepted; the job continues unless Abandon
-	// withdraws it. Errors:
-	// CodeUnavailable if Redis is away, or there is no worker and the job was withdrawn; CodeQueueFull,
+	// ctx's error, and a record with the ID if the job was accepted; the job continues unless Abandon withdraws it.
+	// Errors: CodeUnavailable if Redis is away, or there is no worker and the job was withdrawn; CodeQueueFull,
 	// CodeIdempotencyMismatch. stored is called once the job is stored or refused and its inputs are no longer held.
 	Execute(
 		ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func(),

@@ -123,7 +123,7 @@ func eachMember(name string, object jsontext.Value, f func(name string, value js
 		})
 }
 
-// askable are the limits that a request may set, with the minimum of each.
+// requestable has the limits that a request may set, with the minimum of each.
 var requestable = map[string]struct {
 	least float64
 	whole bool
@@ -161,7 +161,7 @@ func inDuration(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds*1e6)) * time.Microsecond
 }
 
-// mostAsked caps requested numbers at a value that the fields can hold; CheckLimits and CheckStartWithin check the
+// maxRequested caps requested numbers at a value that the fields can hold; CheckLimits and CheckStartWithin check the
 // real maximum.
 const maxRequested = 1e9
 
@@ -190,7 +190,7 @@ func decodeLimits(value jsontext.Value) (RequestedLimits, error) {
 	return limits, err
 }
 
-// decodeNumber decodes a number, capped at mostAsked.
+// decodeNumber decodes a number, capped at maxRequested.
 func decodeNumber(value jsontext.Value) float64 {
 	var number float64
 	if err := json.Unmarshal(value, &number); err != nil || number > maxRequested {

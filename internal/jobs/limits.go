@@ -46,10 +46,10 @@ type MaxLimits struct {
 }
 
 // Limits returns the maximum limits as limits of a job; limits that no request can lower have their defaults.
-func (c MaxLimits) Limits() Limits {
+func (m MaxLimits) Limits() Limits {
 	l := DefaultLimits()
-	l.Wall, l.CPU, l.Processes = c.Wall, c.CPU, c.Processes
-	l.MemoryBytes, l.OutputBytes = c.MemoryMB*mib, c.OutputKB*kib
+	l.Wall, l.CPU, l.Processes = m.Wall, m.CPU, m.Processes
+	l.MemoryBytes, l.OutputBytes = m.MemoryMB*mib, m.OutputKB*kib
 	return l
 }
 

@@ -7,9 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// OutputFile is a file that a job left in its folder outputs/.
+// OutputFile is a file that a job left, or a figure.
 type OutputFile struct {
-	// Name is the sanitized path below outputs/: CheckPath accepts it and it contains no %.
+	// Name is the sanitized path, relative to outputs/ or to the working directory: CheckPath accepts it and it
+	// contains no %.
 	Name      string `json:"name"`
 	Size      int64  `json:"size"`
 	MediaType string `json:"media_type"`

@@ -34,7 +34,7 @@ func TestNamesAreSanitized(t *testing.T) {
 	}
 }
 
-// FuzzNames: Safe returns a safe and new name for every input.
+// FuzzNames: Sanitize returns a valid and new name for every input.
 func FuzzNames(f *testing.F) {
 	for _, seed := range []string{"a", "../a", "/", "a\x00", strings.Repeat("é/", 200), "con", "~2", "\xff"} {
 		f.Add(seed)

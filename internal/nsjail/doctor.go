@@ -135,7 +135,7 @@ func checkInside(found probe, usage jobs.Usage) []host.Check {
 		pass("capabilities", strings.Trim(found.Capabilities, "0") == "", "none inside: "+found.Capabilities),
 		pass("no_new_privs", found.NoNewPrivs == "1", found.NoNewPrivs),
 		pass("seccomp", found.Seccomp == "2", "mode "+found.Seccomp+" (2 is a filter)"),
-		pass("network", found.Network == "errno 13", "socket() gives "+found.Network),
+		pass("network", found.Network == "errno 13", "socket() fails with "+found.Network),
 		pass("pid namespace", found.PID == 2, fmt.Sprintf("the script is pid %d", found.PID)),
 		python("python", fmt.Sprintf("%s, numpy %s, pandas %s",
 			found.Python, orMissing(found.Numpy), orMissing(found.Pandas))),

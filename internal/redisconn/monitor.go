@@ -17,7 +17,7 @@ const (
 	monitorTick  = 50 * time.Millisecond
 	pingInterval = 200 * time.Millisecond
 	// silenceLimit is the silence after which waits end: three pings in a row without an answer. A
-	// request that fails by it still has to withdraw its job, and both together stay near one
+	// request that fails with ErrSilent still has to withdraw its job, and both together stay near one
 	// second.
 	silenceLimit = 3*pingInterval + 2*monitorTick
 	// A Redis that has taken a large command may be silent while it runs it: 16 MiB in a script keep

@@ -56,8 +56,8 @@ func TestAnAbsentRedisIsReportedInTime(t *testing.T) {
 	}
 }
 
-// Large commands in the buffers of TCP delay the notice that Redis is frozen, but not beyond 1.5 s. The test allows half
-// a second more for a busy machine.
+// Large commands in the buffers of TCP delay the notice that Redis is frozen, but not beyond 1.5 s. The test allows
+// half a second more for a busy machine.
 func TestAFrozenRedisIsReportedInTimeDuringLargeCommands(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartServer(t)

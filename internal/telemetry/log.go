@@ -32,11 +32,6 @@ func (s Settings) Logger(w *os.File) *slog.Logger {
 	}))
 }
 
-// NewLogger returns a logger for w in the format "auto".
-func NewLogger(w *os.File, level slog.Level) *slog.Logger {
-	return Settings{LogLevel: level}.Logger(w)
-}
-
 // Milliseconds returns a log attribute with a duration in milliseconds, to the microsecond.
 func Milliseconds(key string, d time.Duration) slog.Attr {
 	return slog.Any(key, milliseconds(d))

@@ -45,7 +45,8 @@ func boundedSeconds(profile http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if seconds := r.FormValue("seconds"); seconds != "" {
 			if n, err := strconv.ParseFloat(seconds, 64); err != nil || !(n > 0 && n <= maxProfileSeconds) {
-				http.Error(w, fmt.Sprintf("seconds must be a number up to %d", maxProfileSeconds), http.StatusBadRequest)
+				message := fmt.Sprintf("seconds must be a number up to %d", maxProfileSeconds)
+				http.Error(w, message, http.StatusBadRequest)
 				return
 			}
 		}

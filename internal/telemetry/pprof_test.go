@@ -46,9 +46,14 @@ func TestProfilesAreNotForPages(t *testing.T) {
 		host, site string
 		want       int
 	}{
-		{"127.0.0.1:9091", "", 200}, {"[::1]:9091", "none", 200}, {"localhost", "same-origin", 200},
-		{"rebound.example:9091", "", 403}, {"rebound.example", "same-origin", 403}, {"", "", 403},
-		{"localhost:9091", "cross-site", 403}, {"192.0.2.1:9091", "", 403},
+		{"127.0.0.1:9091", "", 200},
+		{"[::1]:9091", "none", 200},
+		{"localhost", "same-origin", 200},
+		{"rebound.example:9091", "", 403},
+		{"rebound.example", "same-origin", 403},
+		{"", "", 403},
+		{"localhost:9091", "cross-site", 403},
+		{"192.0.2.1:9091", "", 403},
 	} {
 		if got := profileStatus(t, "127.0.0.1:4000", c.host, c.site); got != c.want {
 			t.Errorf("host %q, site %q: %d, want %d", c.host, c.site, got, c.want)

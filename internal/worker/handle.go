@@ -61,7 +61,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	return w.end(job, w.storeFiles(job, outcome))
 }
 
-// admit records this worker as the job's holder, loads the job, and reports whether to run it here. If not, nothing is
+// admit takes the job for this worker (Store.Take), and reports whether to run it here. If not, nothing is
 // left to do for this delivery unless it returns an error.
 func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 	job, state, expired, err := w.Store.Take(w.storeCtx, id, w.owner, commandTimeout)
@@ -168,8 +168,9 @@ func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, er
 // releaseStart removes a claim that may exist and will not be used. If Redis does not do so, the job ends as
 // worker_lost once it is overdue.
 func (w *Worker) releaseStart(id, token string) {
-	err := w.retryRedis(claimTimeout,
-		0, func(ctx context.Context) error { return w.Store.ReleaseStart(ctx, id, token) })
+	err := w.retryRedis(claimTimeout, 0, func(ctx context.Context) error {
+		return w.Store.ReleaseStart(ctx, id, token)
+	})
 	if err != nil {
 		w.Logger.Warn("releasing start claim failed", "job_id", id, "error", err)
 	}

@@ -24,7 +24,7 @@ func (b *workerFixture) claimedByOther(t *testing.T, wall time.Duration) string 
 
 func (b *workerFixture) otherLives(t *testing.T) {
 	t.Helper()
-	if err := b.Store.Heartbeat(t.Context(), other, time.Hour); err != nil {
+	if err := b.Store.Heartbeat(t.Context(), other, time.Hour, jobs.RequestedLimits{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,7 +127,7 @@ func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
 	answers := make(chan error, 4)
 	for _, w := range []*workerFixture{a, a, b, b} {
 		w.livenessTTL = time.Minute
-		if err := w.Store.Heartbeat(t.Context(), w.owner, time.Minute); err != nil {
+		if err := w.Store.Heartbeat(t.Context(), w.owner, time.Minute, jobs.RequestedLimits{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -249,7 +249,7 @@ func (w *Worker) runHeartbeat(ctx context.Context) {
 }
 
 func (w *Worker) sendHeartbeat(ctx context.Context) error {
-	err := w.Store.HeartbeatWithin(ctx, w.owner, w.livenessTTL, w.MaxLimits, w.inFlight.ids()...)
+	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.MaxLimits, w.inFlight.ids()...)
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
 	}

@@ -221,7 +221,7 @@ class TestPandas(unittest.TestCase):
         ended = run(script, max_bytes=1000)
         self.assertEqual((ended.kind, ended.length), (b"R", 1001))
 
-    def test_what_the_tips_give(self) -> None:
+    def test_what_the_suggestions_lead_to(self) -> None:
         frame = "f = pandas.DataFrame({'a': [1, 2], 'b': ['x', 'y'], 'c': [.5, 1]})"
         for expression, want in (
             (

@@ -29,7 +29,7 @@ const root = "../.."
 // version is the tag of the images under test; compose's default tag stays untouched.
 const version = "under-test"
 
-// tightLimits returns the settings of a service for the suite's cases with tightLimits limits.
+// tightLimits returns the settings of a service for the suite's cases with tight limits.
 func tightLimits() map[string]string {
 	settings := map[string]string{"SYNC_WAIT": "30s", "WORKER_CONCURRENCY": "8"}
 	maps.Copy(settings, stack.TightLimits)

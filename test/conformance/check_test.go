@@ -124,34 +124,34 @@ func required(t *testing.T, name string, text *string) string {
 // check reports every mismatch of the text as a test error.
 func (m matcher) check(t *testing.T, name, got string) {
 	t.Helper()
-	complain := func(format string, args ...any) {
+	addFailure := func(format string, args ...any) {
 		t.Helper()
 		t.Errorf("%s %s; it is %s", name, fmt.Sprintf(format, args...), abbreviated(got))
 	}
 	switch {
 	case !m.Given && got != "":
-		complain("must be missing or empty")
+		addFailure("must be missing or empty")
 	case m.Exact != nil && got != *m.Exact:
-		complain("must be %s", abbreviated(*m.Exact))
+		addFailure("must be %s", abbreviated(*m.Exact))
 	}
 	if !regexp.MustCompile(m.Like).MatchString(got) {
-		complain("must match %q", m.Like)
+		addFailure("must match %q", m.Like)
 	}
 	for _, text := range m.Has {
 		if !strings.Contains(got, text) {
-			complain("must contain %q", text)
+			addFailure("must contain %q", text)
 		}
 	}
 	for _, text := range m.Lacks {
 		if strings.Contains(got, text) {
-			complain("must not contain %q", text)
+			addFailure("must not contain %q", text)
 		}
 	}
 	if !strings.HasPrefix(got, m.Starts) || !strings.HasSuffix(got, m.Ends) {
-		complain("must start with %q and end with %q", m.Starts, m.Ends)
+		addFailure("must start with %q and end with %q", m.Starts, m.Ends)
 	}
 	if m.Bytes != 0 && len(got) != m.Bytes || m.Most != 0 && len(got) > m.Most {
-		complain("must have %d bytes (at most %d), has %d", m.Bytes, m.Most, len(got))
+		addFailure("must have %d bytes (at most %d), has %d", m.Bytes, m.Most, len(got))
 	}
 }
 

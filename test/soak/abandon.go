@@ -16,7 +16,7 @@ const (
 	// findTimeout is how long to look for the job of a client that hung up; a job not found by
 	// then was not accepted.
 	findTimeout = time.Second
-	// searchedJobs is how many of the searchedJobs jobs are searched for it.
+	// searchedJobs is how many jobs of the list are searched for it.
 	searchedJobs = 300
 )
 

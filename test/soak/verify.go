@@ -118,7 +118,7 @@ func unquoted(text string) string {
 	return text
 }
 
-// brokenPromises returns the number of brokenPromises promises.
+// brokenPromises returns the number of broken promises.
 func (t *summary) brokenPromises() int {
 	n := t.Twice + t.Endless + t.Swapped + t.Wrong + t.Answers + t.Unproved
 	if float64(t.Late) > maxLateShare*float64(t.Accepted) {

@@ -31,7 +31,7 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	}
 	maxLimits := jobs.DefaultLimits().Requestable()
 	maxLimits.MemoryBytes = 512 << 20
-	if err := s.store.HeartbeatWithin(t.Context(), "w", time.Hour, maxLimits); err != nil {
+	if err := s.store.Heartbeat(t.Context(), "w", time.Hour, maxLimits); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(10 * time.Second)

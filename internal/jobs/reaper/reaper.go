@@ -170,7 +170,7 @@ func (r *Reaper) inspectOpen(ctx context.Context) error {
 	}
 	for id, s := range r.suspects {
 		if now.Sub(s.since) > time.Minute {
-			delete(r.suspects, id) // the job was settled by another process
+			delete(r.suspects, id) // another process finalized the job
 		}
 	}
 	return errors.Join(err, r.removeDeadConsumers(ctx, now))

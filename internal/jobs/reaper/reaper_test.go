@@ -100,10 +100,10 @@ func (b *fixture) code(t *testing.T, id string) jobs.Code {
 func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 2)
-	if err := b.Heartbeat(t.Context(), "lost", 4*time.Second); err != nil {
+	if err := b.Heartbeat(t.Context(), "lost", 4*time.Second, jobs.RequestedLimits{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Heartbeat(t.Context(), "alive", time.Hour); err != nil {
+	if err := b.Heartbeat(t.Context(), "alive", time.Hour, jobs.RequestedLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	lost, running := b.create(t, nil), b.create(t, nil)
@@ -129,7 +129,7 @@ func TestAJobThatItsLiveWorkerDoesNotHoldEnds(t *testing.T) {
 		}
 	}
 	eventually(t, "the job ends", func() bool {
-		if err := b.Heartbeat(t.Context(), "w", 4*time.Second, held); err != nil {
+		if err := b.Heartbeat(t.Context(), "w", 4*time.Second, jobs.RequestedLimits{}, held); err != nil {
 			t.Fatal(err)
 		}
 		return b.code(t, forgotten) == jobs.CodeWorkerLost

@@ -108,7 +108,8 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 }
 
 // clientFor returns the client on which to run a script with size bytes of arguments. If these are large, it first
-// loads the script, since Redis would answer NOSCRIPT to one that it has not cached, and the arguments were sent twice.
+// loads the script, since Redis would answer NOSCRIPT to one that it has not cached, and the arguments would be sent
+// twice.
 func (s *Store) clientFor(ctx context.Context, script *redis.Script, size int) (redis.UniversalClient, error) {
 	if size < LargeRecord {
 		return s.client, nil

@@ -56,7 +56,7 @@ func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	s, client := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
 	beat := func(owner string, ttl time.Duration, within jobs.RequestedLimits) {
-		if err := s.HeartbeatWithin(t.Context(), owner, ttl, within); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, ttl, within); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 	s, client := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
 	for _, owner := range []string{"good", "bad"} {
-		if err := s.HeartbeatWithin(t.Context(), owner, time.Hour, maxLimits); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, time.Hour, maxLimits); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestAJobThatNoWorkerAllowsIsWithdrawnNamingTheLimit(t *testing.T) {
 	maxLimits := jobs.DefaultLimits().Requestable()
 	job := createJob(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = maxLimits, time.Microsecond })
 	maxLimits.MemoryBytes = 64 << 20
-	if err := s.HeartbeatWithin(t.Context(), "w", time.Hour, maxLimits); err != nil {
+	if err := s.Heartbeat(t.Context(), "w", time.Hour, maxLimits); err != nil {
 		t.Fatal(err)
 	}
 	if dropped, err := s.WithdrawLate(t.Context(), job.ID); !dropped || err != nil {

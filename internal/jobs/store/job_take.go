@@ -92,7 +92,7 @@ func (s *Store) Take(
 	}
 	// The reaper's next check of a job that has waited may be far off.
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
-		// Not bounded: large inputs may have used up its time.
+		// Derived from ctx: large inputs may have used up the time of bounded.
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := touchScript.Run(touching, s.client, []string{openKey}, id).Err(); err != nil {

@@ -247,7 +247,7 @@ func TestWorkersLive(t *testing.T) {
 	}
 	beat := func(owner string, ttl time.Duration) {
 		t.Helper()
-		if err := s.Heartbeat(t.Context(), owner, ttl); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, ttl, jobs.RequestedLimits{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -66,13 +66,9 @@ if expiry and tonumber(expiry) > time[1] * 1000 + math.floor(time[2] / 1000) the
 end
 return 0`)
 
-// Heartbeat records that a worker is alive for ttl from now, and the ids of the jobs that it holds.
-func (s *Store) Heartbeat(ctx context.Context, owner string, ttl time.Duration, held ...string) error {
-	return s.HeartbeatWithin(ctx, owner, ttl, jobs.RequestedLimits{}, held...)
-}
-
-// HeartbeatWithin is Heartbeat for a worker that takes no job with limits above maxLimits.
-func (s *Store) HeartbeatWithin(
+// Heartbeat records that a worker is alive for ttl from now, that it takes no job with limits above maxLimits, and the
+// ids of the jobs that it holds.
+func (s *Store) Heartbeat(
 	ctx context.Context, owner string, ttl time.Duration, maxLimits jobs.RequestedLimits, held ...string,
 ) error {
 	encoded, err := encodeLimits(maxLimits, false)

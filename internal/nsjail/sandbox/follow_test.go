@@ -14,7 +14,7 @@ import (
 
 // For any output, written in any chunks, a follower receives a prefix of what readAll returns: all of
 // it but what only the end of the stream decides.
-func TestFollowedBytesAreThoseOfTake(t *testing.T) {
+func TestFollowedBytesAreThoseOfReadAll(t *testing.T) {
 	t.Parallel()
 	alphabet := []string{
 		"a", "é", "€", "😀", "\n", "\xff", "\x80", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", strings.Repeat("x", 50),

@@ -9,7 +9,7 @@ import (
 
 // lowerLimits applies the limits that the request asked for, where they are below the worker's. No
 // user code has run in the sandbox yet. It sets the cgroup's limits; the runner lowers its own
-// rlimits (task.Rlimits).
+// rlimits (wire.Task.Rlimits).
 func (s *Sandbox) lowerLimits(asked jobs.RequestedLimits) error {
 	if asked == (jobs.RequestedLimits{}) {
 		return nil

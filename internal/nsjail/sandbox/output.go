@@ -83,11 +83,11 @@ func (o *Output) Text() string {
 
 // drain reads the bytes that are in the pipe now, not what is written meanwhile.
 func (o *Output) drain(fd int) {
-	lying, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD, pipe(7)
-	if err != nil || lying <= 0 {
+	available, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD, pipe(7)
+	if err != nil || available <= 0 {
 		return
 	}
-	data := make([]byte, lying)
+	data := make([]byte, available)
 	if n, err := unix.Read(fd, data); err == nil && n > 0 {
 		_, _ = o.Write(data[:n])
 	}

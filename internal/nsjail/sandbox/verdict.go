@@ -27,15 +27,15 @@ const (
 
 // allowsFlush reports whether a script ended for this reason may hold output that is not flushed,
 // such as an incomplete line.
-func (c killReason) allowsFlush() bool {
-	return c == killedForWall || c == killedForCPU || c == killedByCaller
+func (r killReason) allowsFlush() bool {
+	return r == killedForWall || r == killedForCPU || r == killedByCaller
 }
 
 // evidence is the input of decide. User code can forge report and reportErr only.
 type evidence struct {
 	killReason killReason
 	oomKills   int
-	// refusals is the number of processes and threads that the cgroup refused to the job.
+	// refusedProcesses is the number of processes and threads that the cgroup refused to the job.
 	refusedProcesses int
 	exitStatus       wire.ExitStatus
 	// early is true if the script's process was still exiting.
