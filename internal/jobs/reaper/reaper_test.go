@@ -30,6 +30,15 @@ func newFixture(t *testing.T, reapers int) *fixture {
 	return newFixtureAt(t, redistest.Open(t), reapers)
 }
 
+// dequeue moves a task to a worker as asynq's dequeue does.
+func (b *fixture) dequeue(t *testing.T, queue, id string) {
+	t.Helper()
+	ctx, name := t.Context(), "asynq:{"+queue+"}"
+	b.client.RPopLPush(ctx, name+":pending", name+":active")
+	b.client.HSet(ctx, name+":t:"+id, "state", "active")
+	b.client.ZAdd(ctx, name+":lease", redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+}
+
 func newFixtureAt(t *testing.T, client redis.UniversalClient, reapers int) *fixture {
 	t.Helper()
 	s := store.New(client, store.Settings{ResultTTL: time.Second, SyncResultTTL: time.Hour})
@@ -159,12 +168,8 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
 				t.Fatal(err)
 			}
-			// As in asynq's dequeue.
 			ctx := t.Context()
-			b.client.RPopLPush(ctx, "asynq:{default}:pending", "asynq:{default}:active")
-			b.client.HSet(ctx, "asynq:{default}:t:"+id, "state", "active")
-			b.client.ZAdd(ctx, "asynq:{default}:lease",
-				redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+			b.dequeue(t, "default", id)
 			if taken {
 				if _, _, _, err := b.Take(ctx, id, "dead", time.Second); err != nil {
 					t.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
 )
@@ -64,17 +62,12 @@ func TestALostWebhookIsQueuedAgain(t *testing.T) {
 			if _, err := b.BeginWebhook(t.Context(), id, time.Second); err != nil {
 				t.Fatal(err)
 			}
-			// As in asynq's dequeue.
-			ctx := t.Context()
-			b.client.RPopLPush(ctx, "asynq:{webhooks}:pending", "asynq:{webhooks}:active")
-			b.client.HSet(ctx, "asynq:{webhooks}:t:"+id, "state", "active")
-			b.client.ZAdd(ctx, "asynq:{webhooks}:lease",
-				redis.Z{Score: float64(time.Now().Add(time.Hour).Unix()), Member: id})
+			b.dequeue(t, "webhooks", id)
 			if lost {
-				b.client.Del(ctx, "asynq:{webhooks}:t:"+id, "asynq:{webhooks}:active", "asynq:{webhooks}:lease")
+				b.client.Del(t.Context(), "asynq:{webhooks}:t:"+id, "asynq:{webhooks}:active", "asynq:{webhooks}:lease")
 			}
 			eventually(t, "it is queued again", func() bool { return b.webhookPending(t) })
-			if n := b.client.LLen(ctx, "asynq:{webhooks}:active").Val(); n != 0 {
+			if n := b.client.LLen(t.Context(), "asynq:{webhooks}:active").Val(); n != 0 {
 				t.Errorf("%d tasks are active", n)
 			}
 		})

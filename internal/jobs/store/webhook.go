@@ -79,7 +79,7 @@ func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
-		replies[i] = pipeline.HMGet(ctx, jobKey(id), "webhook", "webhook_state")
+		replies[i] = readWebhook(ctx, pipeline, id)
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read %d webhooks: %w", len(ids), err)
@@ -87,9 +87,7 @@ func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
 	var due []string
 	var over []any
 	for i, id := range ids {
-		url, _ := replies[i].Val()[0].(string)
-		state, _ := replies[i].Val()[1].(string)
-		webhook := decodeWebhook(url, state, jobs.StateSucceeded)
+		webhook := webhookOf(replies[i].Val())
 		if webhook == nil || webhook.Status.Over() {
 			over = append(over, id)
 		} else {
@@ -104,16 +102,26 @@ func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
 	return due, nil
 }
 
+// readWebhook reads the fields of a job's webhook, for webhookOf.
+func readWebhook(ctx context.Context, client redis.Cmdable, id string) *redis.SliceCmd {
+	return client.HMGet(ctx, jobKey(id), "webhook", "webhook_state")
+}
+
+// webhookOf decodes the webhook of an ended job; it is nil if the job has none.
+func webhookOf(values []any) *jobs.Webhook {
+	url, _ := values[0].(string)
+	state, _ := values[1].(string)
+	return decodeWebhook(url, state, jobs.StateSucceeded)
+}
+
 // PeekWebhook returns the status of an ended job's webhook without the rest of the record. It returns a *jobs.Error
 // with CodeNotFound if there is no such job or it has no webhook.
 func (s *Store) PeekWebhook(ctx context.Context, id string) (jobs.Webhook, error) {
-	values, err := s.client.HMGet(ctx, jobKey(id), "webhook", "webhook_state").Result()
+	values, err := readWebhook(ctx, s.client, id).Result()
 	if err != nil {
 		return jobs.Webhook{}, fmt.Errorf("read the webhook of job %s: %w", id, err)
 	}
-	url, _ := values[0].(string)
-	state, _ := values[1].(string)
-	webhook := decodeWebhook(url, state, jobs.StateSucceeded)
+	webhook := webhookOf(values)
 	if webhook == nil {
 		return jobs.Webhook{}, fmt.Errorf("read the webhook of job %s: %w", id, jobs.NotFound("job"))
 	}

@@ -74,22 +74,32 @@ func acquireZygote(t *testing.T, warm *Provider) *zygote {
 	return s.fork.zygote
 }
 
+// openWithoutSuccessors opens a plain pool and returns its first zygote, which gets no successor until open is called;
+// that happens at the end of the test at the latest.
+func openWithoutSuccessors(
+	t *testing.T, ready int, zygoteJobs int64,
+) (warm *Provider, first *zygote, open func()) {
+	t.Helper()
+	program, shut, open := gatedNsjail(t)
+	warm = openPlain(t, ready, zygoteJobs, sandboxtest.Logger(t), func(s *settings) { s.Nsjail = program })
+	first = acquireZygote(t, warm)
+	shut()
+	open = sync.OnceFunc(open)
+	t.Cleanup(open)
+	return warm, first, open
+}
+
 // Jobs get sandboxes while the successor of a zygote starts.
 func TestPoolServesWhileTheSuccessorStarts(t *testing.T) {
 	t.Parallel()
 	const zygoteJobs = 8
-	program, shut, open := gatedNsjail(t)
-	warm := openPlain(t, 2, zygoteJobs, sandboxtest.Logger(t), func(s *settings) { s.Nsjail = program })
-	first := acquireZygote(t, warm)
-	shut()
-	opened := sync.OnceFunc(open)
-	defer opened()
+	warm, first, open := openWithoutSuccessors(t, 2, zygoteJobs)
 	for range zygoteJobs + 2 {
 		if z := acquireZygote(t, warm); z != first {
 			t.Fatal("a zygote started through a gate that is shut")
 		}
 	}
-	opened()
+	open()
 	for deadline := time.Now().Add(20 * time.Second); acquireZygote(t, warm) == first; {
 		if time.Now().After(deadline) {
 			t.Fatal("the successor does not take over")
@@ -101,19 +111,14 @@ func TestPoolServesWhileTheSuccessorStarts(t *testing.T) {
 func TestPoolStopsAtTwiceTheForks(t *testing.T) {
 	t.Parallel()
 	const zygoteJobs = 4
-	program, shut, open := gatedNsjail(t)
-	warm := openPlain(t, 1, zygoteJobs, sandboxtest.Logger(t), func(s *settings) { s.Nsjail = program })
-	first := acquireZygote(t, warm)
-	shut()
-	opened := sync.OnceFunc(open)
-	defer opened()
+	warm, first, open := openWithoutSuccessors(t, 1, zygoteJobs)
 	for !first.isRetired() {
 		acquireZygote(t, warm)
 	}
 	if got := first.forkCount.Load(); got != 2*zygoteJobs {
 		t.Errorf("%d forks, want %d", got, 2*zygoteJobs)
 	}
-	opened()
+	open()
 	for range zygoteJobs {
 		acquireZygote(t, warm)
 	}
