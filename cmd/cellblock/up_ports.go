@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 
 	"cellblock/internal/listen"
@@ -55,16 +54,4 @@ func (c *upCommand) workerMetrics(i int) string {
 		return c.MetricsAddr
 	}
 	return net.JoinHostPort(host, strconv.Itoa(number+i))
-}
-
-// baseURL returns the API's URL for a client on this machine.
-func (c *upCommand) baseURL() string {
-	host, port, err := net.SplitHostPort(c.APIAddr)
-	if err != nil {
-		return "http://" + c.APIAddr
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/listen"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/supervise"
 	"cellblock/internal/telemetry"
@@ -98,7 +97,8 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.startServers(); err != nil {
 		return err
 	}
-	if err := s.await(ctx, "the API", readyWait, s.apiReady); err != nil {
+	ready := func(ctx context.Context) error { return telemetry.Probe(ctx, s.settings.APIAddr, "/readyz") }
+	if err := s.await(ctx, "the API", readyWait, ready); err != nil {
 		return err
 	}
 	live := store.New(client, store.Settings{})
@@ -223,27 +223,6 @@ func (s *stack) await(ctx context.Context, what string, bound time.Duration, rea
 	}
 }
 
-func (s *stack) apiReady(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.settings.baseURL()+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	// A new connection each time, closed after the response.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET /readyz: %s", response.Status)
-	}
-	return nil
-}
-
 // enableRestarts restarts processes that exit by themselves. It is called once everything is up: before that, an exit
 // is final, since a restart does not correct wrong settings.
 func (s *stack) enableRestarts() {
@@ -262,7 +241,7 @@ func (s *stack) printReady() {
 	if os.Getenv("API_TOKEN") != "" {
 		token = ` -H "Authorization: Bearer $API_TOKEN"`
 	}
-	base := s.settings.baseURL()
+	base := listen.URL(s.settings.APIAddr)
 	s.output.Printf("ready: %s (Ctrl-C stops it)", base)
 	s.output.Printf(`try:   curl -sX POST %s/execute -H 'Content-Type: `+
 		`application/json'%s -d '{"script":"def main():\n    return 6 * 7"}'`, base, token)

@@ -370,26 +370,19 @@ func TestUpWithoutTheNamedRedis(t *testing.T) {
 	}
 }
 
-func TestAddresses(t *testing.T) {
+func TestFurtherWorkersMetricsTakeTheNextPorts(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		api, metrics        string
-		wantBase, wantThird string
-	}{
-		{"127.0.0.1:8080", "127.0.0.1:9091", "http://127.0.0.1:8080", "127.0.0.1:9093"},
-		{":80", "", "http://127.0.0.1:80", ""},
-		{"0.0.0.0:80", "127.0.0.1:0", "http://127.0.0.1:80", "127.0.0.1:0"},
-		{"[::]:80", "nonsense", "http://127.0.0.1:80", "nonsense"},
-		{"[::1]:80", "[::1]:9", "http://[::1]:80", "[::1]:11"},
-		{"box:80", ":9091", "http://box:80", ":9093"},
-	}
-	for _, test := range tests {
-		c := upCommand{APIAddr: test.api, MetricsAddr: test.metrics}
-		if got := c.baseURL(); got != test.wantBase {
-			t.Errorf("base URL for %q is %q, want %q", test.api, got, test.wantBase)
-		}
-		if got := c.workerMetrics(2); got != test.wantThird {
-			t.Errorf("third worker's metrics for %q at %q, want %q", test.metrics, got, test.wantThird)
+	for first, third := range map[string]string{
+		"127.0.0.1:9091": "127.0.0.1:9093",
+		"127.0.0.1:0":    "127.0.0.1:0",
+		"[::1]:9":        "[::1]:11",
+		":9091":          ":9093",
+		"nonsense":       "nonsense",
+		"":               "",
+	} {
+		c := upCommand{MetricsAddr: first}
+		if got := c.workerMetrics(2); got != third {
+			t.Errorf("third worker's metrics for %q at %q, want %q", first, got, third)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 )
 
@@ -17,6 +18,19 @@ func TCP(ctx context.Context, setting, address string) (net.Listener, error) {
 		return nil, Explain(setting, address, err)
 	}
 	return listener, nil
+}
+
+// URL returns the URL of the server on address (host:port) for a client on this machine. A server that listens on each
+// of its addresses is reached on 127.0.0.1.
+func URL(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "http://" + address
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // Explain returns the error for the user for err, a failure to listen on address: the reason, and how to set setting.

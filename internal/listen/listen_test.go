@@ -43,3 +43,20 @@ func TestErrorsNameTheSettingAndTheNextStep(t *testing.T) {
 		t.Errorf("unknown name: %v", err)
 	}
 }
+
+func TestURLIsReachedFromThisMachine(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080",
+		":80":            "http://127.0.0.1:80",
+		"0.0.0.0:80":     "http://127.0.0.1:80",
+		"[::]:80":        "http://127.0.0.1:80",
+		"[::1]:80":       "http://[::1]:80",
+		"box:80":         "http://box:80",
+		"8080":           "http://8080",
+	} {
+		if got := URL(address); got != want {
+			t.Errorf("URL of %q is %q, want %q", address, got, want)
+		}
+	}
+}

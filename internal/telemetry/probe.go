@@ -3,11 +3,11 @@ package telemetry
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"time"
+
+	"cellblock/internal/listen"
 )
 
 // ProbeSettings select a health check instead of the program, for container images without curl.
@@ -31,16 +31,9 @@ func RunProbe(name, addr, path string) int {
 // Probe requests path from the server on addr (host:port); from this machine if addr has no host. It returns an error
 // unless the status is 200.
 func Probe(ctx context.Context, addr, path string) error {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return err
-	}
-	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	url := "http://" + net.JoinHostPort(host, port) + path
+	url := listen.URL(addr) + path
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err

@@ -145,10 +145,3 @@ func (h *Hub) leave(f *feed) {
 		}
 	}
 }
-
-// Watchers returns the number of watchers in this process.
-func (h *Hub) Watchers() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.watchers
-}

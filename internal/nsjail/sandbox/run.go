@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -100,10 +99,9 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 		case result := <-reports:
 			reports = nil
 			found.report, found.reportErr = result.report, result.err
-			switch {
-			case errors.Is(result.err, wire.ErrResultTooLarge), filesRefused(result.err):
+			if isTooLarge(result.err) {
 				end(killedForResult)
-			case result.err == nil && s.group != nil:
+			} else if result.err == nil && s.group != nil {
 				exitChecks.start()
 			}
 		case <-exitChecks.due():

@@ -193,6 +193,9 @@ func inSeconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
 }
 
+// isTooLarge reports whether reading the report failed because the script returned or left more than allowed.
+func isTooLarge(err error) bool { return errors.Is(err, wire.ErrResultTooLarge) || filesRefused(err) }
+
 // filesRefused reports whether the script left more in outputs/ than allowed.
 func filesRefused(err error) bool {
 	return err == wire.ErrTooManyFiles || err == wire.ErrFilesTooLarge //nolint:errorlint // ours, and never wrapped

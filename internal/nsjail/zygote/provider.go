@@ -18,18 +18,9 @@ const Kind = "warm"
 // Kind implements nsjail.Provider.
 func (*Provider) Kind() string { return Kind }
 
-// MaxReady is the most sandboxes that a Provider keeps ready. Each pool keeps that many, as many run, and others are
-// being made or torn down; each of them has its own user id.
+// MaxReady is the most sandboxes that a Provider keeps ready. Each of its pools keeps that many, as many run, and others
+// are being made or torn down; each of them has its own user id.
 const MaxReady = 512
-
-// maxPools is the number of pools of a Provider.
-const maxPools = 3
-
-// uidsNeeded returns the most user ids in use at once, with ready sandboxes in each pool and as many running.
-func uidsNeeded(ready int) int {
-	beingMade, inTeardown := maxPools*maxConcurrentForks, host.MaxTeardowns()+ready
-	return (maxPools+1)*ready + beingMade + inTeardown
-}
 
 // Provider makes warm sandboxes: forks of zygotes, confined before a job needs them. It is safe for concurrent use.
 type Provider struct {

@@ -9,7 +9,9 @@ import (
 // There are enough user ids for MaxReady ready sandboxes and the jobs beside them.
 func TestUIDsSufficeForMaxReady(t *testing.T) {
 	t.Parallel()
-	if needed := uidsNeeded(MaxReady); needed > host.JobUIDs {
+	const pools = 3 // plain, loaded, on demand
+	beingMade, inTeardown := pools*maxConcurrentForks, host.MaxTeardowns()+MaxReady
+	if needed := (pools+1)*MaxReady + beingMade + inTeardown; needed > host.JobUIDs {
 		t.Errorf("%d ready sandboxes need %d ids of %d", MaxReady, needed, host.JobUIDs)
 	}
 }

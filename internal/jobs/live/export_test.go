@@ -1,0 +1,8 @@
+package live
+
+// Watchers returns the number of watchers in this process.
+func (h *Hub) Watchers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watchers
+}
