@@ -16,6 +16,7 @@ from resource import setrlimit as _setrlimit
 from runner import (
     channel,
     early_stop,
+    end_frame,
     failure,
     figures,
     finish,
@@ -23,7 +24,6 @@ from runner import (
     hints,
     outputs,
     report,
-    serialize,
     stdio,
     text,
 )
@@ -31,7 +31,6 @@ from runner.channel import Channel
 from runner.notes import Notes
 from runner.output_limits import OutputLimits
 from runner.script import (
-    RefusedError,
     Script,
     await_value,
     hide_from_warnings,
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
 # Fields of a J frame with inputs beside the script.
 _INPUT_FIELDS = frozenset(("args", "stdin", "env", "rlimits"))
-
-NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
 
 _builtins = dict(vars(builtins))
 _restore_builtins = vars(builtins).update
@@ -69,30 +66,6 @@ class _RefusedInputError(Exception):
         self.report = report
 
 
-class EndFrame:
-    """The frame that reports how the script ended."""
-
-    def __init__(self, kind: bytes, payload: bytes, length: int = 0) -> None:
-        """Send only the header of a frame of that length, if length is not 0."""
-        self._kind, self._payload, self._length = kind, payload, length
-
-    def send(self, to: Channel) -> None:
-        """Send the frame. Raises OSError if the worker is gone."""
-        if self._length:
-            to.send_header(self._kind, self._length)
-        else:
-            to.send(self._kind, self._payload)
-
-
-# Made before the script runs, for when memory is exhausted.
-_NO_MEMORY = EndFrame(
-    channel.FAILURE,
-    report.encode(
-        {"code": "exception", "message": "MemoryError", "hint": hints.MEMORY}
-    ),
-)
-
-
 def run(fd: int) -> "NoReturn":
     """Run one job on the connected stream socket fd, and exit."""
     to = Channel(fd)
@@ -114,11 +87,11 @@ def run(fd: int) -> "NoReturn":
     early_stop.install(fd)
     hints.watch_file_size()
     try:
-        end_frame = _run_script(script, max_bytes, owner, figure_files, notes)
+        ending = _run_script(script, max_bytes, owner, figure_files, notes)
     except BaseException as error:
         if getpid() != owner:
             _exit(1)  # a copy that the script forked; the first process reports
-        end_frame = _fallback_frame(error, script)
+        ending = end_frame.of_any_error(error, script)
     _draw_figures(figure_files, limits, notes)
     _run_exit_handlers(script)
     if getpid() != owner:
@@ -127,7 +100,7 @@ def run(fd: int) -> "NoReturn":
     try:
         outputs.send(to, script.home, limits, figure_files.drawn, notes)
         _send_notes(to, notes, limits)
-        end_frame.send(to)
+        ending.send(to)
     finally:
         # At once: threads and children are not waited for, and nothing of the script
         # runs after its report.
@@ -223,18 +196,18 @@ def _run_script(
     owner: int,
     figure_files: figures.FigureFiles,
     notes: Notes,
-) -> EndFrame:
+) -> end_frame.EndFrame:
     value, error = _call_main(script)
     if getpid() != owner:
         _exit_forked_copy(error, script)
     try:
         figure_files.name_open_figures()
         if error is not None:
-            return _failure_frame(error, script)
-        return _result_frame(value, max_bytes, figure_files, notes)
+            return end_frame.of_error(error, script)
+        return end_frame.of_result(value, max_bytes, figure_files, notes)
     except BaseException as raised:
         # No memory for the JSON, or an interruption by a thread of the script.
-        return _failure_frame(raised, script)
+        return end_frame.of_error(raised, script)
 
 
 def _call_main(script: Script) -> tuple[object, BaseException | None]:
@@ -288,63 +261,6 @@ def _restore_interpreter() -> None:
             _set_signal(number, _signal.SIG_IGN)
 
 
-def _result_frame(
-    value: object, max_bytes: int, figure_files: figures.FigureFiles, notes: Notes
-) -> EndFrame:
-    try:
-        return EndFrame(
-            channel.RESULT, serialize.encode(value, max_bytes, figure_files, notes)
-        )
-    except serialize.TooLargeError as error:
-        # The worker refuses it for its length and reads no further.
-        length = min(error.length, channel.MAX_PAYLOAD)
-        return EndFrame(channel.RESULT, b"", length)
-    except serialize.NotSerializableError as error:
-        notes.clear()
-        fields: dict[str, object] = {
-            "code": "not_serializable",
-            "message": NOT_SERIALIZABLE,
-            "detail": error.detail,
-        }
-        return EndFrame(channel.FAILURE, report.encode(fields))
-
-
-def _failure_frame(error: "Any", script: Script) -> EndFrame:
-    # Any, and type(): isinstance() may raise for an exception of the script.
-    if type(error) is RefusedError:
-        fields = error.report
-    elif issubclass(type(error), SystemExit):
-        code = _exit_code(error)
-        message = f"the script exited with code {code} before main() returned"
-        fields = {"code": "exit", "message": message, "exit_code": code}
-    else:
-        fields = failure.describe(error, script)
-    return EndFrame(channel.FAILURE, report.encode(fields))
-
-
-def _fallback_frame(error: "Any", script: Script) -> EndFrame:
-    """Describe an error that was raised while the frame was made. Never raises."""
-    try:
-        if not issubclass(type(error), MemoryError):
-            return _failure_frame(error, script)
-    except BaseException:
-        pass
-    return _NO_MEMORY
-
-
-def _exit_code(error: "Any") -> int:
-    """Return the exit code that Python would use, 0 to 255; print a text as it does."""
-    code = error.code
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        # Python keeps what fits a C long, and the kernel its lowest byte.
-        number = int.__int__(code)
-        return number & 0xFF if -(2**63) <= number < 2**63 else 0xFF
-    stdio.write_stderr(str(code))
-    return 1
-
-
 def _exit_forked_copy(error: "Any", script: Script) -> "NoReturn":
     """Exit a process that the script forked and let return from main().
 
@@ -352,7 +268,7 @@ def _exit_forked_copy(error: "Any", script: Script) -> "NoReturn":
     """
     code = 0
     if issubclass(type(error), SystemExit):
-        code = _exit_code(error)
+        code = end_frame.exit_code(error)
     elif error is not None:
         fields = failure.describe(error, script)
         stdio.write_stderr(str(fields.get("traceback", fields["message"])).rstrip("\n"))

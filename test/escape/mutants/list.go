@@ -100,5 +100,5 @@ var mutants = []mutant{
 	{"any field is taken", []edit{{frames, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox/run.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox/run.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox/run.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
-	{"results without bound", []edit{{frames, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/job.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},
+	{"results without bound", []edit{{frames, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/end_frame.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},
 }
