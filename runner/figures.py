@@ -25,7 +25,14 @@ _NOTE_BYTES = 1024
 
 
 class _OutOfTimeError(BaseException):
-    """Ends the drawing of a figure; no Exception, which matplotlib may catch."""
+    """Ends the drawing of a figure; no Exception, which matplotlib may catch.
+
+    limit is "wall" or "cpu".
+    """
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class FigureFiles:
@@ -90,15 +97,16 @@ class FigureFiles:
         that do not fit are recorded in limits; errors go to stderr and notes.
         """
         files_left, bytes_left = limits.files, limits.bytes
+        used_up = ""  # the limit that ended the drawing
         for figure, name in self._names_by_id.values():
-            seconds, limit = limits.time_left()
-            if files_left <= 0 or seconds <= 0:
-                limits.omit(name, None, "output_files" if files_left <= 0 else limit)
+            if used_up or files_left <= 0:
+                limits.omit(name, None, used_up or "output_files")
                 continue
             try:
-                data = _draw(figure, seconds)
-            except _OutOfTimeError:
-                limits.omit(name, None, limit)
+                data = _draw(figure, *limits.time_left())
+            except _OutOfTimeError as error:
+                used_up = error.limit
+                limits.omit(name, None, used_up)
                 continue
             except Exception as error:
                 message = f"{name} could not be saved: {failure.message(error)}"
@@ -115,22 +123,38 @@ class FigureFiles:
                 files_left, bytes_left = files_left - 1, bytes_left - size
 
 
-def _draw(figure: "Any", seconds: float) -> bytes:
-    """Draw one figure as PNG. Raises _OutOfTimeError, or what matplotlib raises."""
-    _signal.signal(_signal.SIGALRM, _raise_out_of_time)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))
-    _signal.setitimer(_signal.ITIMER_REAL, seconds)
+def _draw(figure: "Any", wall: float, cpu: float) -> bytes:
+    """Draw one figure as PNG, in so many seconds of wall time and of CPU time.
+
+    Raises _OutOfTimeError, or what matplotlib raises.
+    """
+    if min(wall, cpu) <= 0:
+        raise _OutOfTimeError("wall" if wall <= 0 else "cpu")
+    _set_timers(wall, cpu, _raise_out_of_time)
     try:
         file = BytesIO()
         figure.savefig(file, format="png")
         return file.getvalue()
     finally:
-        _signal.setitimer(_signal.ITIMER_REAL, 0)
-        _signal.signal(_signal.SIGALRM, _signal.SIG_IGN)
+        _set_timers(0, 0, _signal.SIG_IGN)
 
 
-def _raise_out_of_time(*_: object) -> None:
-    raise _OutOfTimeError
+def _set_timers(wall: float, cpu: float, handler: "Any") -> None:
+    """Start both timers with a handler for their signals; 0 stops a timer."""
+    for number, timer, seconds in (
+        (_signal.SIGALRM, _signal.ITIMER_REAL, wall),
+        (_signal.SIGPROF, _signal.ITIMER_PROF, cpu),
+    ):
+        if not seconds:
+            _signal.setitimer(timer, 0)
+        _signal.signal(number, handler)
+        if seconds:
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (number,))
+            _signal.setitimer(timer, seconds)
+
+
+def _raise_out_of_time(number: int, _frame: object) -> None:
+    raise _OutOfTimeError("wall" if number == _signal.SIGALRM else "cpu")
 
 
 hide_from_warnings(FigureFiles.draw, _draw)

@@ -36,11 +36,9 @@ class OutputLimits:
         # How many files were omitted and not listed.
         self.unlisted = 0
 
-    def time_left(self) -> tuple[float, str]:
-        """Return the seconds left for figures, and which limit ends them."""
-        wall = self._deadline - monotonic()
-        cpu = self._cpu - sum(times()[:4])
-        return (wall, "wall") if wall <= cpu else (cpu, "cpu")
+    def time_left(self) -> tuple[float, float]:
+        """Return the seconds of wall time and of CPU time left for figures."""
+        return self._deadline - monotonic(), self._cpu - sum(times()[:4])
 
     def omit(self, name: str, size: int | None, limit: str) -> None:
         """Record a file that exceeds a limit."""

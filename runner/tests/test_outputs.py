@@ -227,6 +227,31 @@ class Pictures(unittest.TestCase):
             left, [("figure-2.png", None, "wall"), ("figure-3.png", None, "wall")]
         )
 
+    def test_a_figure_that_waits_uses_no_cpu_time(self) -> None:
+        files, ended = run(
+            self.before + "import time\ndef main():\n"
+            "    plt.figure().savefig = lambda *_, **__: time.sleep(4)\n"
+            "    return 1\n",
+            wall_seconds=60,
+            cpu_seconds=4,
+        )
+        self.assertEqual((files, ended.result), ({"figure-1.png": b""}, 1))
+        self.assertEqual(ended.omitted, [])
+
+    def test_a_figure_that_takes_too_much_cpu_time(self) -> None:
+        files, ended = run(
+            self.before + "def main():\n"
+            "    def savefig(*_, **__):\n        while True: pass\n"
+            "    plt.figure().savefig = savefig\n    plt.figure()\n    return 1\n",
+            wall_seconds=60,
+            cpu_seconds=4,
+        )
+        self.assertEqual((files, ended.result), ({}, 1))
+        left = [(f["name"], f["size"], f["limit"]) for f in ended.omitted]
+        self.assertEqual(
+            left, [("figure-1.png", None, "cpu"), ("figure-2.png", None, "cpu")]
+        )
+
     def test_a_figure_that_cannot_be_saved(self) -> None:
         files, ended = run(
             self.before + "def main():\n    figure = plt.figure()\n"
