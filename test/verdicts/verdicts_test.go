@@ -38,7 +38,7 @@ var columns []*column
 // limits are far apart where a script could exceed one instead of another.
 var limits = stack.Env{
 	"LIMIT_WALL":    stack.Scaled(8 * time.Second).String(),
-	"LIMIT_CPU":     stack.Scaled(600 * time.Millisecond).String(),
+	"LIMIT_CPU":     stack.Scaled(time.Second).String(),
 	"DRAIN_TIMEOUT": stack.Scaled(30 * time.Second).String(), "LIMIT_MEMORY_MB": "128", "LIMIT_TMP_MB": "160",
 	"LIMIT_PROCESSES": "16",
 	"LIMIT_RESULT_KB": "64", "WORKER_CONCURRENCY": "4",
