@@ -63,7 +63,7 @@ func Doctor(ctx context.Context, settings Settings) []host.Check {
 		return append(checks, host.Fail("worker", "would refuse to start: "+err.Error()))
 	}
 	defer h.Close() //nolint:errcheck // the process ends next
-	checks = append(checks, h.CheckCgroups(), host.CheckCoreDumps())
+	checks = append(checks, h.CheckCgroups(), h.CheckFileLocks(), host.CheckCoreDumps())
 	zygotes, sentences := settings.Zygote.WithoutMissing(h.MissingPackages, settings.Python)
 	for _, sentence := range sentences {
 		checks = append(checks, host.Warn("packages", sentence))

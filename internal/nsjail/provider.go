@@ -54,6 +54,10 @@ func NewProvider(
 	if h.Cgroups != nil && len(h.Cgroups.Unremovable()) > 0 {
 		logger.Error("processes of a killed worker do not die; their cgroups stay", "cgroups", h.Cgroups.Unremovable())
 	}
+	h.Locks.LogTo(logger)
+	if h.LocksError != nil {
+		logger.Warn("a job can hold any number of file locks", "error", h.LocksError)
+	}
 	cold, err := jail.NewProvider(h, logger)
 	if err != nil {
 		return nil, err

@@ -36,6 +36,14 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 			t.Errorf("80 MB of memory were hidden: %s", got.body)
 		}
 	},
+	// The locks of the attempt are gone. Others that run at the same time hold a few thousand at most.
+	"few locks left": func(t *testing.T, _ *stack.Stack, _ answer) {
+		t.Helper()
+		list, err := os.ReadFile("/proc/locks")
+		if left := strings.Count(string(list), "\n"); err != nil || left > 10_000 {
+			t.Errorf("%d file locks are held on this machine, %v", left, err)
+		}
+	},
 	// The next script runs at once.
 	"next at once": func(t *testing.T, s *stack.Stack, _ answer) {
 		t.Helper()

@@ -137,6 +137,14 @@ def main():
     time.sleep(60 * SLOW)`,
 		cgroups: cell{code: "memory_limit"}, rlimits: cell{code: "timeout", why: "the clock is what is left"},
 	},
+	{name: "memory_limit: file locks", script: `
+import fcntl, os, time
+def main():
+    fd = os.open("/tmp/file", os.O_CREAT | os.O_RDWR)
+    for start in range(0, 6000, 2):
+        fcntl.lockf(fd, fcntl.LOCK_EX, 1, start)
+    time.sleep(5 * SLOW)
+    return "not seen"`, cgroups: cell{code: "memory_limit"}, sentence: "more than 2048 file locks at once"},
 	{name: "no verdict: a MemoryError that the script survives", script: `
 def main():
     try:

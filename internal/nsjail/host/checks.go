@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"cellblock/internal/nsjail/filelocks"
 )
 
 // The values of Check.Status.
@@ -61,6 +63,15 @@ func (h *Host) CheckCgroups() Check {
 			"memory and process limits show inside the script, peak memory is unknown", err))
 	}
 	return OK("cgroups", version+": memory, processes and CPU time are limited and counted for each job")
+}
+
+// CheckFileLocks reports whether the file locks of jobs are counted.
+func (h *Host) CheckFileLocks() Check {
+	if h.LocksError != nil {
+		return Warn("file locks", fmt.Sprintf("%v; a job can hold any number of them, in memory that is not its own",
+			h.LocksError))
+	}
+	return OK("file locks", fmt.Sprintf("counted for each job, %d at most", filelocks.Limit))
 }
 
 // CheckCoreDumps warns of a core dump handler, which the kernel starts as root and outside of every

@@ -15,6 +15,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/filelocks"
 	"cellblock/internal/owndir"
 	"cellblock/runner"
 )
@@ -30,6 +31,9 @@ type Host struct {
 	cgroupsError error
 	// Dir is the worker's own directory, readable by every user id.
 	Dir string
+	// Locks counts the file locks of jobs; nil if they cannot be counted here, for the reason LocksError.
+	Locks      *filelocks.Table
+	LocksError error
 	// PythonDirs are the directories of the interpreter that sandboxes must see.
 	PythonDirs []string
 	// MissingPackages are those of the packages that Open was asked for which are not installed.
@@ -76,6 +80,7 @@ func Open(ctx context.Context, settings Settings, packages []string) (_ *Host, e
 	if h.cgroupsError != nil && settings.RequireCgroups {
 		return nil, fmt.Errorf("cgroups are required and cannot be used: %w", h.cgroupsError)
 	}
+	h.Locks, h.LocksError = filelocks.Open()
 	h.Dir = filepath.Join(runDir, "worker-"+strconv.Itoa(h.Slot.Number))
 	return h, h.writeFiles(ctx)
 }
@@ -92,6 +97,7 @@ func (h *Host) CgroupVersion() (string, error) {
 // have been run or discarded.
 func (h *Host) Close() error {
 	h.Teardowns.wait()
+	h.Locks.Close()
 	var errs []error
 	if h.Cgroups != nil {
 		errs = append(errs, h.Cgroups.Close())

@@ -20,6 +20,7 @@ type Process struct {
 
 	mu    sync.Mutex
 	pidfd int // of pid 1 inside; -1 until known
+	pid   int // of pid 1 inside; 0 until known
 }
 
 // Start starts nsjail with the command line args and the descriptors extra, from 3 on. The kernel kills it when this
@@ -49,6 +50,13 @@ func Start(args []string, stdout, stderr *os.File, extra []*os.File) (*Process, 
 // PID returns the process id of nsjail.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
+// FirstPID returns the process id outside of pid 1 inside; 0 until Watch.
+func (p *Process) FirstPID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid
+}
+
 // Watch opens pid 1, by its process id outside, so that Kill reaches it directly.
 func (p *Process) Watch(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
@@ -57,7 +65,7 @@ func (p *Process) Watch(pid int) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pidfd = fd
+	p.pidfd, p.pid = fd, pid
 	return nil
 }
 

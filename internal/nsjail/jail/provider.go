@@ -67,7 +67,7 @@ func (p *Provider) start(ctx context.Context) (*sandbox.Sandbox, error) {
 	}
 	var started *processes
 	s, err := sandbox.New(sandbox.Config{
-		Limits: limits, Group: group, UID: uid, Release: func() { p.host.Slot.Release(uid) },
+		Limits: limits, Group: group, Locks: p.host.Locks, UID: uid, Release: func() { p.host.Slot.Release(uid) },
 		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
 			var err error
 			started, err = startProcesses(argv(launch{
@@ -133,6 +133,9 @@ func (p *processes) AwaitStart(deadline time.Time) error {
 	}
 	return p.status.SetReadDeadline(time.Time{})
 }
+
+// Roots implements sandbox.ProcessTree.
+func (p *processes) Roots() []int { return []int{p.jail.FirstPID()} }
 
 func (p *processes) Kill()                       { p.jail.Kill() }
 func (p *processes) Dead() <-chan struct{}       { return p.jail.Gone }

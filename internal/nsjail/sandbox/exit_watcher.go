@@ -56,7 +56,7 @@ func NewExitWatcher(pidfd int) (*ExitWatcher, error) {
 	if !exitCodeShownEarly() {
 		return nil, errors.New("this kernel does not show exit codes early")
 	}
-	pid, err := pidOf(pidfd)
+	pid, err := PIDOf(pidfd)
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +81,9 @@ func NewExitWatcher(pidfd int) (*ExitWatcher, error) {
 	return nil, err
 }
 
-// pidOf returns the process id behind a pidfd, in the pid namespace of this worker's /proc.
-func pidOf(pidfd int) (int, error) {
+// PIDOf returns the process id behind a pidfd, in the pid namespace of this worker's /proc. It returns an error if the
+// process is dead.
+func PIDOf(pidfd int) (int, error) {
 	content, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
 	if err != nil {
 		return 0, err

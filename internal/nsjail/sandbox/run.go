@@ -41,7 +41,9 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
 	_ = s.sendJob(script, inputs)
 
-	found := s.supervise(ctx, deadline.C, reports)
+	locks := s.locks.Watch(s.processes.Roots())
+	defer locks.Stop()
+	found := s.supervise(ctx, deadline.C, locks.Over(), reports)
 	outcome := s.buildOutcome(found)
 	outcome.Usage.RunMS = jobs.Milliseconds(time.Since(started))
 	return outcome
@@ -67,10 +69,11 @@ func (s *Sandbox) receiveReport() <-chan reportResult {
 // supervise waits until every process inside is dead, and kills them when a limit is reached. A
 // report does not end the wait, because the script can forge it. With cgroups, the wait also ends
 // once the report is there and the process has begun to exit: its status is final then.
-func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, reports <-chan reportResult) evidence {
+func (s *Sandbox) supervise(
+	ctx context.Context, deadline <-chan time.Time, tooManyLocks <-chan int, reports <-chan reportResult,
+) evidence {
 	found := evidence{cgroups: s.group != nil, reportErr: io.EOF}
-	var teardownOverdue <-chan time.Time
-	var flushDone <-chan time.Time
+	var teardownOverdue, flushDone <-chan time.Time
 	end := func(why killReason) {
 		if found.killReason == notKilled {
 			found.killReason, teardownOverdue = why, time.After(TeardownBound)
@@ -105,18 +108,29 @@ func (s *Sandbox) supervise(ctx context.Context, deadline <-chan time.Time, repo
 				exitChecks.start()
 			}
 		case <-exitChecks.due():
-			if status, ok := s.processes.EarlyExitStatus(); ok && found.killReason == notKilled {
-				found.exitStatus, found.early = wire.ExitStatus{Known: true, Status: status}, true
-				s.processes.Kill()
+			if s.exitedEarly(&found) {
 				return found
 			}
 			exitChecks.next()
+		case <-tooManyLocks:
+			end(killedForLocks)
 		case <-poll.C:
 			if why := s.overLimit(); why != notKilled {
 				end(why)
 			}
 		}
 	}
+}
+
+// exitedEarly reports whether the script's process has begun to exit by itself, and ends the others then.
+func (s *Sandbox) exitedEarly(found *evidence) bool {
+	status, ok := s.processes.EarlyExitStatus()
+	if !ok || found.killReason != notKilled {
+		return false
+	}
+	found.exitStatus, found.early = wire.ExitStatus{Known: true, Status: status}, true
+	s.processes.Kill()
+	return true
 }
 
 // terminate ends the sandbox. It kills at once, or asks the runner to flush and returns a channel that

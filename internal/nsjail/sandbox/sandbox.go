@@ -12,6 +12,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/filelocks"
 	"cellblock/internal/nsjail/wire"
 )
 
@@ -21,6 +22,8 @@ type Config struct {
 	Limits jobs.Limits
 	// Group is nil if cgroups are not in use. The Sandbox removes it.
 	Group *cgroup.Group
+	// Locks counts the job's file locks; nil if they cannot be counted here.
+	Locks *filelocks.Table
 	// UID is the user id outside. Release is called once no process has it.
 	UID     int
 	Release func()
@@ -40,6 +43,7 @@ type Sandbox struct {
 	channel   *net.UnixConn
 	outputs
 	group             *cgroup.Group
+	locks             *filelocks.Table
 	overheadProcesses int
 	release           func()
 	startTeardown     func(teardown func())
@@ -67,7 +71,7 @@ func New(c Config) (*Sandbox, error) {
 	return &Sandbox{
 		limits: c.Limits, processes: processes, channel: outer.channel,
 		outputs: collectBoth(outer.stdout, outer.stderr, c.Limits.OutputBytes),
-		group:   c.Group, overheadProcesses: c.OverheadProcesses,
+		group:   c.Group, locks: c.Locks, overheadProcesses: c.OverheadProcesses,
 		release: c.Release, startTeardown: c.StartTeardown, logger: c.Logger,
 	}, nil
 }
@@ -82,6 +86,9 @@ func (c Config) abort(err error) error {
 type ProcessTree interface {
 	// AwaitStart blocks until the processes are known, or until the deadline.
 	AwaitStart(deadline time.Time) error
+	// Roots returns the process ids, in the worker's pid namespace, of which at least one is an ancestor of each
+	// process inside. It may be called after AwaitStart, and returns none for processes that cannot be identified.
+	Roots() []int
 	// Kill kills all of them. It may be called at any time and more than once.
 	Kill()
 	// Dead returns a channel that is closed when all of them are dead.

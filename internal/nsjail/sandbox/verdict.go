@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/filelocks"
 	"cellblock/internal/nsjail/wire"
 )
 
@@ -21,6 +22,7 @@ const (
 	killedForWall
 	killedForCPU
 	killedForMemory
+	killedForLocks
 	killedForResult
 	killedByCaller
 )
@@ -79,6 +81,8 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 	switch {
 	case e.oomKills > 0 || e.killReason == killedForMemory:
 		return memoryLimit(limits)
+	case e.killReason == killedForLocks:
+		return locksLimit()
 	case e.killReason == killedForWall:
 		return wallLimit(limits)
 	case e.killReason == killedForCPU || cpuKill(e, limits):
@@ -151,6 +155,16 @@ func memoryLimit(l jobs.Limits) *jobs.Failure {
 		Message: fmt.Sprintf("the script used more than %d MiB of memory, files in /tmp included; "+
 			"work on smaller pieces of the data", l.MemoryBytes>>20),
 		Limit: &jobs.LimitHit{Name: "memory", Value: float64(l.MemoryBytes), Unit: "bytes"},
+	}
+}
+
+// locksLimit returns a memory limit of its own: no cgroup counts the memory of file locks.
+func locksLimit() *jobs.Failure {
+	return &jobs.Failure{
+		Code: jobs.CodeMemoryLimit,
+		Message: fmt.Sprintf("the script held more than %d file locks at once, which take memory of the system; "+
+			"hold fewer, or lock whole files", filelocks.Limit),
+		Limit: &jobs.LimitHit{Name: "file_locks", Value: filelocks.Limit, Unit: "count"},
 	}
 }
 

@@ -44,6 +44,10 @@ func TestDecide(t *testing.T) {
 			evidence{oomKills: 1, killReason: killedForWall, reportErr: io.EOF},
 			jobs.CodeMemoryLimit,
 		},
+		"over the number of file locks": {
+			evidence{killReason: killedForLocks, report: success, exitStatus: end(byKill, 0)},
+			jobs.CodeMemoryLimit,
+		},
 		"a child over memory, main goes on": {
 			evidence{oomKills: 1, report: success, exitStatus: end(exited0, 0)},
 			jobs.CodeMemoryLimit,

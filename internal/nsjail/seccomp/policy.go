@@ -74,7 +74,11 @@ const (
 	cloneNamespaces = 0x7E020000
 	// CLONE_PARENT would make a job's process a child of the zygote. The pid namespace of the job
 	// ends only when that child is reaped, and the zygote waits for the namespace: a deadlock.
-	cloneParent  = 0x8000
+	cloneParent = 0x8000
+	// CLONE_FILES without CLONE_THREAD makes two processes share their descriptors. The file locks of a process that
+	// has died would stay as long as the other lives, and /proc/locks would name no living process for them.
+	cloneFiles   = 0x400
+	cloneThread  = 0x10000
 	familyUnix   = 1
 	typeMask     = 0xf
 	typeStream   = 1
@@ -104,7 +108,10 @@ func forZygotes() list {
 // conditional returns the calls that are allowed with some arguments only.
 func conditional() []rule {
 	return []rule{
-		{Name: "clone", Errno: syscall.EPERM, AnyOf: [][]condition{{{0, cloneNamespaces | cloneParent, 0}}}},
+		{Name: "clone", Errno: syscall.EPERM, AnyOf: [][]condition{
+			{{0, cloneNamespaces | cloneParent | cloneFiles, 0}},
+			{{0, cloneNamespaces | cloneParent | cloneThread, cloneThread}},
+		}},
 		// asyncio needs a stream socketpair. Datagram sockets can reach those of another job.
 		{Name: "socketpair", Errno: syscall.EACCES, AnyOf: [][]condition{
 			{{0, intMask, familyUnix}, {1, typeMask, typeStream}},
@@ -116,8 +123,9 @@ func conditional() []rule {
 		argIn("prlimit64", syscall.EPERM, 0, 0),
 		argIn("personality", syscall.EPERM, 0, queryPersona),
 		// Without F_SETLEASE, F_GETLEASE and F_NOTIFY, which watch what others do with shared
-		// files.
-		argIn("fcntl", syscall.EPERM, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38,
+		// files, and without F_OFD_GETLK, F_OFD_SETLK and F_OFD_SETLKW: their locks belong to no process, so they
+		// cannot be counted (package filelocks).
+		argIn("fcntl", syscall.EPERM, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16,
 			1030, 1031, 1032, 1033, 1034),
 		// TCGETS (isatty), TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX.
 		argIn("ioctl", syscall.ENOTTY, 1, 0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451),

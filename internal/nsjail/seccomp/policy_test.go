@@ -79,7 +79,7 @@ func TestKafelConditions(t *testing.T) {
 	t.Parallel()
 	policy := Kafel(AMD64)
 	for _, want := range []string{
-		"ALLOW { clone(a0) { (a0 & 0x7e028000) == 0 } }",
+		"ALLOW { clone(a0) { (a0 & 0x7e028400) == 0 || (a0 & 0x7e038000) == 65536 } }",
 		"ALLOW { socketpair(a0, a1) { (a0 & 0xffffffff) == 1 && (a1 & 0xf) == 1 } }",
 		"ALLOW { prlimit64(a0) { (a0 & 0xffffffff) == 0 } }",
 		"ALLOW { sendto(a0, a1, a2, a3, a4) { a4 == 0 } }",

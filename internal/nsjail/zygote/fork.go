@@ -27,6 +27,7 @@ type fork struct {
 	pidfdFiles [2]*os.File // job and init as files; readable once the process is dead
 	// exitWatcher reads the job's exit status early; nil if this machine does not allow it.
 	exitWatcher *sandbox.ExitWatcher
+	roots       []int // process ids; none until identify
 	failed      error
 	status      wire.ExitStatus
 	startOnce   sync.Once
@@ -127,13 +128,27 @@ func (f *fork) alive() bool {
 	return f.jobPidfd >= 0 && !sandbox.Exited(f.jobPidfd)
 }
 
-// watchExit enables EarlyExitStatus where this machine supports it. The process must wait for its script.
-func (f *fork) watchExit() {
+// identify finds the process ids, and enables EarlyExitStatus where this machine supports it. The process must wait for
+// its script.
+func (f *fork) identify() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, fd := range []int{f.jobPidfd, f.initPidfd} {
+		if pid, err := sandbox.PIDOf(fd); err == nil {
+			f.roots = append(f.roots, pid)
+		}
+	}
 	if f.jobPidfd >= 0 {
 		f.exitWatcher, _ = sandbox.NewExitWatcher(f.jobPidfd)
 	}
+}
+
+// Roots implements sandbox.ProcessTree: the job's process, which is a child of the zygote, and the init, which becomes
+// the parent of orphans.
+func (f *fork) Roots() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.roots
 }
 
 func (f *fork) EarlyExitStatus() (syscall.WaitStatus, bool) {

@@ -125,7 +125,8 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	}
 	var f *fork
 	s, err := sandbox.New(sandbox.Config{
-		Limits: p.host.Limits, Group: group, UID: uid, Release: func() { p.host.Slot.Release(uid) },
+		Limits: p.host.Limits, Group: group, Locks: p.host.Locks,
+		UID: uid, Release: func() { p.host.Slot.Release(uid) },
 		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
 			var err error
 			f, err = z.fork(inner, p.host.Slot.InsideUID(uid))
@@ -147,6 +148,6 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		s.Discard()
 		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(s.StderrText()))
 	}
-	f.watchExit()
+	f.identify()
 	return &readySandbox{s, f}, nil
 }

@@ -35,14 +35,16 @@ var mutants = []mutant{
 	{"shared memory allowed", []edit{{policy, `"access", "chdir",`, `"access", "shmget", "chdir",`}}, "warm", attempt("resources/shared_memory")},
 	{"sockets allowed", []edit{{policy, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",`, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg",`}, {policy, `"access", "chdir",`, `"access", "socket", "chdir",`}}, "warm", attempt("network/addresses")},
 	{"unknown calls allowed to fail as refused", []edit{{"internal/nsjail/seccomp/bpf.go", `errnoAction(syscall.ENOSYS)}}, "ENOSYS"}`, `errnoAction(syscall.EPERM)}}, "ENOSYS"}`}}, "warm", attempt("syscalls/unknown_numbers")},
-	{"namespaces by clone", []edit{{policy, "cloneNamespaces | cloneParent, 0", "cloneParent, 0"}}, "cold", attempt("kernel/namespaces")},
-	{"the zygote as a parent", []edit{{policy, "cloneNamespaces | cloneParent, 0", "cloneNamespaces, 0"}}, "warm", attempt("processes/clone_parent")},
+	{"namespaces by clone", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneParent, 0"}}, "cold", attempt("kernel/namespaces")},
+	{"the zygote as a parent", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces, 0"}}, "warm", attempt("processes/clone_parent")},
 	{"datagram pairs", []edit{{policy, "{1, typeMask, typeStream}", "{1, 0, 0}"}}, "warm", attempt("network/socketpairs")},
 	{"other families of pairs", []edit{{policy, "{{0, intMask, familyUnix}, {1, typeMask, typeStream}}", "{{1, typeMask, typeStream}}"}}, "warm", attempt("network/socketpairs")},
 	{"socket filters", []edit{{policy, "AnyOf: socketOptions(7,", "AnyOf: socketOptions(26, 7,"}}, "warm", attempt("network/socket_filters")},
 	{"cache eviction", []edit{{policy, "3, 0, 1, 2, 3, 5)", "3, 0, 1, 2, 3, 4, 5)"}}, "warm", attempt("kernel/evict_shared_pages")},
 	{"limits of process 1", []edit{{policy, `argIn("prlimit64", syscall.EPERM, 0, 0),`, `argIn("prlimit64", syscall.EPERM, 0, 0, 1),`}}, "cold", attempt("processes/attack_process_1")},
 	{"leases", []edit{{policy, "1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,", "1, 1024, 1025, 1026, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,"}}, "warm", attempt("neighbours/watch")},
+	{"locks of open files", []edit{{policy, "7, 8, 9, 10, 11, 15, 16,", "7, 8, 9, 10, 11, 15, 16, 36, 37, 38,"}}, "warm", attempt("resources/locks_of_open_files")},
+	{"shared descriptors", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces | cloneParent, 0"}}, "warm", attempt("resources/locks_of_the_dead")},
 	{"personalities", []edit{{policy, "0, queryPersona)", "0, queryPersona, 0x0040000)"}}, "warm", attempt("kernel/personality")},
 
 	// how a warm sandbox is confined
@@ -100,5 +102,6 @@ var mutants = []mutant{
 	{"any field is taken", []edit{{frames, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
 	{"descriptors in flight", []edit{{"internal/nsjail/sandbox/run.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox/run.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox/run.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
+	{"file locks without count", []edit{{"internal/nsjail/sandbox/run.go", "			end(killedForLocks)\n", ""}}, "warm", attempt("resources/locks")},
 	{"results without bound", []edit{{frames, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/end_frame.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},
 }
