@@ -56,6 +56,10 @@ type version interface {
 	// setWeight sets the CPU weight of a group to that of so many ordinary processes.
 	setWeight(dirs []string, processes int) error
 	stats(dirs []string) (Stats, error)
+	// left returns how much kernel memory an empty group has left, and how many removed groups the kernel keeps.
+	left(dirs []string) (kernelBytes int64, dying int, err error)
+	// reclaim makes the kernel free what an empty group has left.
+	reclaim(dirs []string) error
 }
 
 // Open finds the cgroup hierarchies of this machine and creates the directory name in each, below
@@ -142,7 +146,7 @@ func (h *Hierarchy) removeOldGroups() error {
 			if entry.IsDir() {
 				left := &Group{dirs: []string{filepath.Join(parent, entry.Name())}}
 				left.Kill()
-				if left.Remove(context.Background()) != nil {
+				if left.remove(context.Background()) != nil {
 					h.unremovable = append(h.unremovable, left.dirs...)
 				}
 			}
@@ -164,12 +168,12 @@ func (h *Hierarchy) New(name string, limits Limits) (*Group, error) {
 	for _, parent := range h.parents {
 		dir := filepath.Join(parent, name)
 		if err := os.Mkdir(dir, 0o755); err != nil {
-			return nil, errors.Join(err, g.Remove(context.Background()))
+			return nil, errors.Join(err, g.remove(context.Background()))
 		}
 		g.dirs = append(g.dirs, dir)
 	}
 	if err := h.version.setLimits(g.dirs, limits); err != nil {
-		return nil, errors.Join(err, g.Remove(context.Background()))
+		return nil, errors.Join(err, g.remove(context.Background()))
 	}
 	return g, nil
 }
@@ -230,11 +234,36 @@ func pids(dir string) []int {
 // until it is reaped.
 const removeBound = 2 * time.Second
 
-// Remove deletes the group. It waits up to removeBound for its last processes to be reaped.
+// Bounds of what dead jobs leave in the kernel's memory. By itself, the kernel frees it only when memory is short.
+const (
+	// maxKernelBytesLeft is for entries of the file system's cache, such as names that do not exist: some 700 MB from
+	// one job. They stay, charged to the worker's group, when the job's group is removed.
+	maxKernelBytesLeft = 16 << 20
+	// maxDying is for removed groups. The kernel keeps one, of some 20 KB, while any page of a file that its job was
+	// the first to read is cached.
+	maxDying = 1000
+)
+
+// reclaim frees what a dead job has left if that is too much. Otherwise it stays: the next job may need the same files.
+func (g *Group) reclaim() {
+	kernelBytes, dying, err := g.version.left(g.dirs)
+	if err == nil && (kernelBytes > maxKernelBytesLeft || dying > maxDying) {
+		// Where it is not possible the kernel does it later.
+		_ = g.version.reclaim(g.dirs)
+	}
+}
+
+// Remove frees what the group's processes have left in the kernel, and deletes the group. It waits up to removeBound
+// for its last processes to be reaped.
 func (g *Group) Remove(ctx context.Context) error {
 	if g == nil {
 		return nil
 	}
+	g.reclaim()
+	return g.remove(ctx)
+}
+
+func (g *Group) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, removeBound)
 	defer cancel()
 	var errs []error

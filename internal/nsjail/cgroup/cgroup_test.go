@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,6 +170,33 @@ func TestKillEndsEverything(t *testing.T) {
 	_ = cmd.Wait()
 	if err := g.Remove(t.Context()); err != nil {
 		t.Errorf("something is left: %v", err)
+	}
+}
+
+// What a job's look-ups leave in the kernel's cache of names is freed with its group.
+func TestRemoveFreesNames(t *testing.T) {
+	h := open(t)
+	g, err := h.New("names", Limits{MemoryBytes: 256 << 20, Processes: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := fmt.Sprintf("/usr/lib/absent-%d-%%.0f", os.Getpid())
+	cmd := inGroup(t, g, "seq -f '"+names+"' 200000 | xargs ls >/dev/null 2>&1")
+	_ = cmd.Wait() // ls fails, as it must
+	before, _, err := g.version.left(g.dirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before <= maxKernelBytesLeft {
+		t.Fatalf("names take %d bytes only", before)
+	}
+	g.reclaim()
+	after, _, err := g.version.left(g.dirs)
+	if err != nil || after > maxKernelBytesLeft {
+		t.Errorf("%d bytes are left of %d, %v", after, before, err)
+	}
+	if err := g.Remove(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,6 +58,31 @@ func (v v1) cpuTime(dirs []string) (time.Duration, error) {
 	ns, err := readInt(dirs[v.cpuacct], "cpuacct.usage")
 	return time.Duration(ns), err
 }
+
+func (v v1) left(dirs []string) (kernelBytes int64, dying int, err error) {
+	if kernelBytes, err = readInt(dirs[v.memory], "memory.kmem.usage_in_bytes"); err != nil {
+		return 0, 0, err
+	}
+	dying, err = memoryGroups()
+	return kernelBytes, dying, err
+}
+
+// memoryGroups returns the number of memory cgroups on this machine, the removed ones that the kernel keeps included:
+// version 1 does not count those apart. Others are few.
+func memoryGroups() (int, error) {
+	content, err := os.ReadFile("/proc/cgroups")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Fields(line); len(fields) == 4 && fields[0] == "memory" {
+			return strconv.Atoi(fields[2])
+		}
+	}
+	return 0, errors.New("/proc/cgroups does not name the memory controller")
+}
+
+func (v v1) reclaim(dirs []string) error { return write(dirs[v.memory], "memory.force_empty", 0) }
 
 func write(dir, file string, value int64) error {
 	return os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, value), 0)

@@ -90,6 +90,28 @@ func (v v2) stats(dirs []string) (Stats, error) {
 	return Stats{CPU: cpu, MemoryPeakBytes: peak, OOMKills: int(kills), Refusals: int(refusals)}, nil
 }
 
+func (v2) left(dirs []string) (kernelBytes int64, dying int, err error) {
+	removed, err := readField(filepath.Dir(dirs[0]), "cgroup.stat", "nr_dying_descendants")
+	if err != nil {
+		return 0, 0, err
+	}
+	// The kernel sums memory.stat up when it is read, which takes longer than the other files do.
+	current, err := readInt(dirs[0], "memory.current")
+	if err == nil && current > maxKernelBytesLeft {
+		kernelBytes, err = readField(dirs[0], "memory.stat", "slab_reclaimable")
+	}
+	return kernelBytes, int(removed), err
+}
+
+// reclaim needs Linux 5.19 or later.
+func (v2) reclaim(dirs []string) error {
+	current, err := readInt(dirs[0], "memory.current")
+	if err != nil {
+		return err
+	}
+	return write(dirs[0], "memory.reclaim", current)
+}
+
 func (v2) cpuTime(dirs []string) (time.Duration, error) {
 	us, err := readField(dirs[0], "cpu.stat", "usage_usec")
 	return time.Duration(us) * time.Microsecond, err
