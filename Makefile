@@ -160,6 +160,10 @@ fuzz-api: build ## The same as test-api, for 10 minutes
 	@scripts/setup --fuzz
 	scripts/fuzz-api 600
 
+.PHONY: kernel-memory
+kernel-memory: setup build ## Compare what scripts make the kernel allocate with what their jobs are charged (3 minutes)
+	scripts/kernel-memory
+
 .PHONY: bench
 bench: setup build ## Measure dispatch, Redis commands per job and overhead over bare nsjail
 	go run ./test/bench
