@@ -7,8 +7,11 @@ package main
 
 import (
 	"context"
+	"log/slog"
+	"math"
 	"os"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/alecthomas/kong"
 
 	"cellblock/internal/app"
@@ -35,5 +38,18 @@ func main() {
 		os.Exit(telemetry.RunProbe("api", f.HTTP.Addr, "/readyz"))
 	}
 	logger := f.Log.Logger(os.Stderr)
+	limitMemory(logger)
 	app.Main(logger, func(ctx context.Context) error { return api.Run(ctx, f.Settings, logger) })
+}
+
+// limitMemory makes the garbage collector work harder near the memory limit of the container, unless GOMEMLIMIT is set.
+// Otherwise the heap may grow to twice of what is in use, and the kernel would end the process.
+func limitMemory(logger *slog.Logger) {
+	limit, err := memlimit.Set()
+	switch {
+	case err != nil:
+		logger.Debug("memory limit of the container not read", "error", err)
+	case limit < math.MaxInt64:
+		logger.Info("garbage collector bounded", "bytes", limit)
+	}
 }

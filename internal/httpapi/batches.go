@@ -42,6 +42,7 @@ func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api
 	request, err := h.readBatch(w, r, params.IdempotencyKey)
 	switch {
 	case err != nil:
+		release()
 		h.writeError(w, r, err)
 		return
 	case h.draining.Err() != nil:

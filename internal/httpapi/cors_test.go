@@ -151,7 +151,7 @@ func TestOriginsAreChecked(t *testing.T) {
 		"https://app.example.org/": "no origin", "https://app.example.org/app": "no origin", "null": "no origin",
 		"https://": "no origin", "https://user@app.example.org": "no origin", "HTTPS://app.example.org": "no origin",
 	} {
-		settings := Settings{ShutdownTimeout: time.Second}
+		settings := Settings{ShutdownTimeout: time.Second, MaxConnections: leastConnections}
 		if origins != "" {
 			settings.CORSOrigins = strings.Split(origins, ",")
 		}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,9 @@ const (
 	// maxBodyMemory limits the bytes of large bodies held at once, from before they are read until their jobs are
 	// stored. There may be up to four copies of each: as received, decoded, and as sent to Redis.
 	maxBodyMemory = 128 << 20
-	// largeBody is the size in bytes from which a body counts.
+	// maxSmallBodies is the same for bodies below largeBody: thousands of those are large together.
+	maxSmallBodies = 32 << 20
+	// largeBody is the size in bytes from which a body counts as large.
 	largeBody = 64 << 10
 	// bodyMemoryTimeout is how long a body waits for memory. The rest of requestTimeout must suffice to read it.
 	bodyMemoryTimeout = 5 * time.Second
@@ -35,13 +38,14 @@ func (h *Handler) acquireBodyMemory(
 	if size < 0 || size > maxSize {
 		size = maxSize
 	}
+	budget := h.bodyMemory
 	if size < largeBody {
-		return func() {}, nil
+		budget = h.smallBodies
 	}
-	release, ok := h.bodyMemory.Acquire(r.Context(), size)
+	release, ok := budget.Acquire(r.Context(), size)
 	if !ok {
 		w.Header().Set("Connection", "close")
-		return nil, jobs.Unavailable("too many large requests came at once", nil)
+		return nil, jobs.Unavailable("too many requests with a body came at once; repeat this one after a moment", nil)
 	}
 	return release, nil
 }
@@ -126,9 +130,17 @@ func isUTF8(charset string) bool {
 func readBody(
 	w http.ResponseWriter, r *http.Request, maxSize int64, tooLarge func(beginning []byte) error,
 ) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, io.NopCloser(r.Body), maxSize))
+	var buffer bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= maxSize {
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead) // growing it bit by bit would leave as much as garbage
+	}
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, io.NopCloser(r.Body), maxSize))
+	body := buffer.Bytes()
 	if err == nil {
 		return body, nil
+	}
+	if errors.Is(err, errTooSlow) {
+		return nil, bodyTooSlow(w)
 	}
 	if isTooLarge(w, r, maxSize, err) {
 		return nil, tooLarge(body)
@@ -136,6 +148,13 @@ func readBody(
 	return nil, &jobs.Error{
 		Code: jobs.CodeInvalidRequest, Message: "the body did not arrive whole and in time", Cause: err,
 	}
+}
+
+// bodyTooSlow returns the error for a body whose memory others waited for, and prepares the connection for the
+// response.
+func bodyTooSlow(w http.ResponseWriter) error {
+	w.Header().Set("Connection", "close") // the rest of the body is not read
+	return jobs.Unavailable("the body arrived too slowly while other requests waited; repeat the request", errTooSlow)
 }
 
 // isTooLarge reports whether reading the body failed with err because it has more than maxSize bytes, and prepares the
@@ -210,6 +229,9 @@ func readPart(part *multipart.Part) (jobs.FormPart, error) {
 func formError(w http.ResponseWriter, r *http.Request, err error, parts []jobs.FormPart) error {
 	if errors.Is(err, errMalformedPart) {
 		return jobs.Errorf(jobs.CodeInvalidRequest, "%v", err)
+	}
+	if errors.Is(err, errTooSlow) {
+		return bodyTooSlow(w)
 	}
 	if isTooLarge(w, r, jobs.MaxFormBytes, err) {
 		return jobs.FormTooLarge(parts)

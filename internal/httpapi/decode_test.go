@@ -74,7 +74,10 @@ func TestParseWait(t *testing.T) {
 func TestMemoryForLargeBodies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := &Handler{bodyMemory: membudget.New(maxBodyMemory, bodyMemoryTimeout)}
+		h := &Handler{
+			bodyMemory:  membudget.New(maxBodyMemory, bodyMemoryTimeout),
+			smallBodies: membudget.New(maxSmallBodies, bodyMemoryTimeout),
+		}
 		acquire := func(length, maxSize int64) (func(), error) {
 			return h.acquireBodyMemory(httptest.NewRecorder(), &http.Request{ContentLength: length}, maxSize)
 		}

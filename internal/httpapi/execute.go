@@ -27,6 +27,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	defer release()
 	request, err := h.readRequest(w, r)
 	if err != nil {
+		release()
 		h.writeError(w, r, err)
 		return
 	}

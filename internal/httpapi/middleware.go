@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 	"cellblock/internal/telemetry"
 )
 
@@ -24,6 +26,8 @@ import (
 // is used by one goroutine.
 type requestState struct {
 	http.ResponseWriter
+	// transfer counts what the client sends and reads. It is cut if others wait for memory and the client is too slow.
+	transfer  *membudget.Transfer
 	requestID string
 	arrivedAt time.Time
 	// formReadAt is when a form, which may arrive slowly, was complete; zero for other requests.
@@ -67,11 +71,40 @@ func (s *requestState) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-func (s *requestState) Write(p []byte) (int, error) {
+// Write writes in small steps, so that a client that reads slowly is distinguished from one that does not read. It
+// returns errTooSlow if the request was cut.
+func (s *requestState) Write(p []byte) (written int, err error) {
 	if s.status == 0 {
 		s.WriteHeader(http.StatusOK)
 	}
-	return s.ResponseWriter.Write(p)
+	for {
+		step := p[written:min(len(p), written+membudget.StepBytes)]
+		n, err := s.writeStep(step)
+		written += n
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+func (s *requestState) writeStep(p []byte) (n int, err error) {
+	ok := s.transfer.Begin(false)
+	defer func() { s.transfer.End(n) }()
+	if !ok {
+		return 0, errTooSlow
+	}
+	n, err = s.ResponseWriter.Write(p)
+	return n, err
+}
+
+// FlushError sends what was written. It is a step of the transfer too: small writes wait for the client here.
+func (s *requestState) FlushError() error {
+	ok := s.transfer.Begin(false)
+	defer s.transfer.End(0)
+	if !ok {
+		return errTooSlow
+	}
+	return http.NewResponseController(s.ResponseWriter).Flush()
 }
 
 // Unwrap returns the inner writer, for http.ResponseController.
@@ -101,8 +134,52 @@ func (h *Handler) trackRequest(next http.Handler) http.Handler {
 		}
 		w.Header().Set("X-Request-Id", id)
 		state := &requestState{ResponseWriter: w, requestID: id, arrivedAt: time.Now()}
-		next.ServeHTTP(state, r.WithContext(context.WithValue(r.Context(), requestStateKey{}, state)))
+		state.transfer = membudget.NewTransfer(clientOf(r), func(reading bool) { h.cut(w, id, reading) })
+		defer state.transfer.Close()
+		ctx := context.WithValue(r.Context(), requestStateKey{}, state)
+		r = r.WithContext(membudget.WithHolder(ctx, state.transfer))
+		if r.Body != http.NoBody {
+			r.Body = &trackedBody{ReadCloser: r.Body, transfer: state.transfer}
+		}
+		next.ServeHTTP(state, r)
 	})
+}
+
+// errTooSlow is the error of a read or a write for a client that was too slow while others waited for memory.
+var errTooSlow = errors.New("the client was too slow while others waited for memory")
+
+// cut makes the read of a body, or the write of a response, fail with a timeout.
+func (h *Handler) cut(w http.ResponseWriter, requestID string, reading bool) {
+	controller, direction := http.NewResponseController(w), "response"
+	// Not all connections support deadlines; then the server's own applies.
+	if reading {
+		direction = "body"
+		_ = controller.SetReadDeadline(time.Now())
+	} else {
+		_ = controller.SetWriteDeadline(time.Now())
+	}
+	h.metrics.ObserveCut(direction)
+	h.logger.Info("slow client cut: others wait for its memory", "of", direction, "request_id", requestID)
+}
+
+// trackedBody is a request's body, whose reads are steps of the transfer.
+type trackedBody struct {
+	io.ReadCloser
+	transfer *membudget.Transfer
+}
+
+// Read returns errTooSlow if the request was cut.
+func (b *trackedBody) Read(p []byte) (n int, err error) {
+	ok := b.transfer.Begin(true)
+	defer func() { b.transfer.End(n) }()
+	if !ok {
+		return 0, errTooSlow
+	}
+	n, err = b.ReadCloser.Read(p[:min(len(p), membudget.StepBytes)])
+	if err != nil && !errors.Is(err, io.EOF) && b.transfer.WasCut() {
+		err = errTooSlow
+	}
+	return n, err
 }
 
 // observe writes the access log and the metrics after the response.

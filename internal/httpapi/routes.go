@@ -18,7 +18,7 @@ import (
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
-		h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
+		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
 		h.allowOrigins, h.refuseCrossOrigin, h.authenticate, joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)

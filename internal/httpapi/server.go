@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"cellblock/api"
@@ -25,17 +26,26 @@ import (
 
 // Settings configures the HTTP server.
 type Settings struct {
-	Addr            string        `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
-	Token           string        `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none."`
-	AllowAnonymous  bool          `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
-	CORSOrigins     []string      `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
-	ShutdownTimeout time.Duration `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
+	Addr            string         `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
+	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none."`
+	AllowAnonymous  bool           `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
+	CORSOrigins     []string       `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
+	MaxConnections  int            `name:"max-connections" env:"MAX_CONNECTIONS" default:"4096" help:"How many connections the API holds at once (16 to 1000000). A new one beyond takes the place of one that has no request, or else is refused with 503."`
+	MaxPerAddress   int            `name:"max-connections-per-address" env:"MAX_CONNECTIONS_PER_ADDRESS" default:"2048" help:"The same for each client address, an IPv6 network of 64 bits being one; 0 is no bound. The addresses of TRUSTED_PROXIES have none."`
+	TrustedProxies  []netip.Prefix `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) of load balancers and proxies before the API: the client's address is read from their X-Forwarded-For, so that memory is shared between clients and not between proxies. Empty (the default) takes the address of the connection."`
+	ShutdownTimeout time.Duration  `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
 }
 
-// Validate returns an error for a timeout of 0 or less, or an invalid origin.
+// Validate returns an error for a timeout of 0 or less, a bound out of range, or an invalid origin.
 func (s Settings) Validate() error {
 	if s.ShutdownTimeout <= 0 {
 		return errors.New("SHUTDOWN_TIMEOUT must be above 0")
+	}
+	if s.MaxConnections < leastConnections || s.MaxConnections > mostConnections {
+		return fmt.Errorf("MAX_CONNECTIONS must be from %d to %d", leastConnections, mostConnections)
+	}
+	if s.MaxPerAddress < 0 {
+		return errors.New("MAX_CONNECTIONS_PER_ADDRESS must be 0 (no bound) or above")
 	}
 	return checkOrigins(s.CORSOrigins)
 }
@@ -48,8 +58,8 @@ const (
 	responseTimeout = time.Minute
 	// idleTimeout is how long an unused connection is kept open.
 	idleTimeout = 2 * time.Minute
-	// maxHeaderBytes limits a request's header.
-	maxHeaderBytes = 32 << 10
+	// maxHeaderBytes limits a request's header; net/http allows 4 KiB more. It is held before the token is checked.
+	maxHeaderBytes = 12 << 10
 )
 
 // Listen opens the listener. Without a token it refuses an address that other machines can reach, unless AllowAnonymous
@@ -80,6 +90,7 @@ func (h *Handler) NewServer() *http.Server {
 		WriteTimeout:      requestTimeout + max(h.syncWait, maxJobWait) + responseTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       listen.WithConn,
 		ErrorLog:          slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 	}
 }
@@ -116,12 +127,12 @@ type Handler struct {
 	files          Files
 	live           Live
 	batches        Batches
-	// bodyMemory limits the memory held by large request bodies.
-	bodyMemory *membudget.Budget
-	endCache   endCache
-	metrics    *telemetry.APIMetrics
-	logger     *slog.Logger
-	router     http.Handler
+	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
+	bodyMemory, smallBodies *membudget.Budget
+	endCache                endCache
+	metrics                 *telemetry.APIMetrics
+	logger                  *slog.Logger
+	router                  http.Handler
 	// draining ends with Drain.
 	draining context.Context
 	drain    context.CancelFunc
@@ -143,6 +154,7 @@ func New(service Jobs, config Config) *Handler {
 		live:           config.Live,
 		batches:        config.Batches,
 		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
+		smallBodies:    membudget.New(maxSmallBodies, bodyMemoryTimeout),
 		metrics:        config.Metrics,
 		logger:         config.Logger,
 	}
@@ -152,7 +164,10 @@ func New(service Jobs, config Config) *Handler {
 }
 
 // ServeHTTP serves one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer listen.Occupy(r.Context())()
+	h.router.ServeHTTP(w, r)
+}
 
 // Drain ends the waits: waiting requests receive the job's current state, new jobs are refused with CodeUnavailable,
 // and the readiness check fails. It returns at once. Further calls do nothing.

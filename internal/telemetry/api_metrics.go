@@ -29,6 +29,8 @@ type APIMetrics struct {
 	attempts *prometheus.CounterVec // of webhooks
 	webhooks *prometheus.CounterVec // that have ended
 	hangUps  *prometheus.CounterVec
+	refused  *prometheus.CounterVec // connections
+	cut      *prometheus.CounterVec // slow clients
 }
 
 // NewAPIMetrics returns the API's metrics; without the gauges if gauges is nil.
@@ -57,10 +59,23 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 			Help: "Clients that hung up on a synchronous request whose job was accepted, by what happened to the " +
 				"job: withdrawn, or kept.",
 		}, []string{"job"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_refused_connections_total",
+			Help: "Connections that were refused, by bound: total, or address.",
+		}, []string{"bound"}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cellblock_slow_clients_cut_total",
+			Help: "Requests that were ended since their client was too slow while others waited for memory, by what " +
+				"was slow: body, or response.",
+		}, []string{"of"}),
 	}
 	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase
 	m.hangUps.WithLabelValues("kept")
-	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps)
+	m.refused.WithLabelValues("total")
+	m.refused.WithLabelValues("address")
+	m.cut.WithLabelValues("body")
+	m.cut.WithLabelValues("response")
+	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut)
 	if gauges != nil {
 		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
 	}
@@ -94,6 +109,18 @@ func (m *APIMetrics) ObserveHangUp(withdrawn bool) {
 	}
 	m.hangUps.WithLabelValues(job).Inc()
 }
+
+// ObserveRefusedConnection counts a connection beyond a bound: that of its address, or of all.
+func (m *APIMetrics) ObserveRefusedConnection(perAddress bool) {
+	bound := "total"
+	if perAddress {
+		bound = "address"
+	}
+	m.refused.WithLabelValues(bound).Inc()
+}
+
+// ObserveCut counts a request that was ended since its client was too slow: its body, or its response.
+func (m *APIMetrics) ObserveCut(of string) { m.cut.WithLabelValues(of).Inc() }
 
 // Handler serves scrapes.
 func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }

@@ -39,24 +39,30 @@ import (
 	"time"
 
 	"cellblock/internal/nsjail/host"
+	"cellblock/internal/worker"
 	"cellblock/test/results"
 	"cellblock/test/stack"
 )
 
 // measurements are the names, in the order in which they run.
-var measurements = []string{"idle-dispatch", "commands", "overhead", "speed", "files", "idle-cost", "load"}
+var measurements = []string{
+	"idle-dispatch", "commands", "overhead", "speed", "files", "idle-cost", "load", "floods", "worker-flood",
+}
 
 // options select what to measure and how often. They bound every loop.
 type options struct {
 	what    []string
 	jobs    int
 	workers int
+	slots   int
 	idle    time.Duration
 	runs    int
 	round   time.Duration
 	out     string
 	python  string
 	nsjail  string
+	// programs is the folder of the programs to measure; empty builds this tree's.
+	programs string
 }
 
 // report is the result of one run, and one line of the history.
@@ -71,6 +77,8 @@ type report struct {
 	Files    *fileSpeed   `json:"files,omitzero"`
 	IdleCost *idleCost    `json:"rest,omitzero"`
 	Load     *clientLoad  `json:"crowd,omitzero"`
+	Floods   []flood      `json:"floods,omitzero"`
+	Worker   *workerFlood `json:"worker_flood,omitzero"`
 }
 
 func main() {
@@ -90,6 +98,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&what, "what", strings.Join(measurements, ","), "measurements to make, with commas between")
 	flags.IntVar(&o.jobs, "jobs", 300, "jobs of the dispatch and the command measurement (10 to 10000)")
 	flags.IntVar(&o.workers, "workers", 20, "idle workers of the command measurement (1 to 100)")
+	flags.IntVar(&o.slots, "slots", worker.MaxConcurrency, "slots of the worker of the worker flood (1 to 512)")
 	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time for counting commands while nothing happens (1s to 10m)")
 	flags.IntVar(&o.runs, "runs", 100,
 		"runs of each script for the overhead, services and bare nsjail in turn (10 to 10000)")
@@ -98,6 +107,8 @@ func parse(args []string) (options, error) {
 		"file to append the result to, as one line of JSON; empty: none")
 	flags.StringVar(&o.python, "python", host.DefaultPrefix()+"/bin/python3", "the sandbox's interpreter")
 	flags.StringVar(&o.nsjail, "nsjail", host.DefaultPrefix()+"/bin/nsjail", "nsjail's executable")
+	flags.StringVar(&o.programs, "programs", "",
+		"folder with the api and worker to measure, such as those of another commit; empty: build them")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -108,7 +119,8 @@ func parse(args []string) (options, error) {
 		}
 	}
 	within := func(n, least, most int) bool { return n >= least && n <= most }
-	if !within(o.jobs, 10, 10_000) || !within(o.workers, 1, 100) || !within(o.runs, 10, 10_000) ||
+	if !within(o.jobs, 10, 10_000) || !within(o.slots, 1, worker.MaxConcurrency) || !within(o.workers, 1, 100) ||
+		!within(o.runs, 10, 10_000) ||
 		o.idle < time.Second || o.idle > 10*time.Minute || o.round < time.Second || o.round > 10*time.Minute {
 		return o, errors.New("a number is out of its range; see -help")
 	}
@@ -129,7 +141,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	programs, err := stack.Build(ctx, dir)
+	programs, err := stack.FindOrBuild(ctx, o.programs, dir)
 	if err != nil {
 		return err
 	}
@@ -151,6 +163,10 @@ func run(ctx context.Context, args []string) (err error) {
 			r.IdleCost, err = measureIdleCost(ctx, o, programs)
 		case "load":
 			r.Load, err = measureClientLoad(ctx, o, programs)
+		case "floods":
+			r.Floods, err = measureFloods(ctx, o, programs)
+		case "worker-flood":
+			r.Worker, err = measureWorkerFlood(ctx, o, programs)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

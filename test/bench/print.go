@@ -75,6 +75,10 @@ func (r report) printSpeed(w io.Writer) {
 	if r.Load != nil {
 		r.Load.print(w)
 	}
+	printFloods(w, r.Floods)
+	if r.Worker != nil {
+		r.Worker.print(w)
+	}
 }
 
 func (c *clientLoad) print(w io.Writer) {

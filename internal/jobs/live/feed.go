@@ -7,6 +7,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/membudget"
 )
 
 // feed reads one job's events for all of its watchers in this process.
@@ -14,8 +15,10 @@ type feed struct {
 	id   string
 	hub  *Hub
 	stop context.CancelFunc
-	// watchers is protected by the hub's lock.
-	watchers int
+	// client is the first watcher's.
+	client string
+	// places are those of the watchers; the hub's lock guards them.
+	places map[*place]struct{}
 
 	mu sync.Mutex
 	// state is "" until the first read.
@@ -100,7 +103,7 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Str
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
-	record, release, err := f.hub.store.ReadBudgeted(ctx, f.id, readTimeout)
+	record, release, err := f.hub.store.ReadBudgeted(membudget.WithHolder(ctx, f), f.id, readTimeout)
 	f.release = release
 	return &record, err
 }

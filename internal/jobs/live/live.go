@@ -11,12 +11,14 @@ package live
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/membudget"
 	"cellblock/internal/notify"
 )
 
@@ -49,14 +51,16 @@ type Hub struct {
 	stop  context.CancelFunc
 	feeds sync.WaitGroup
 
-	mu       sync.Mutex
-	open     map[string]*feed
+	mu   sync.Mutex
+	open map[string]*feed
+	// watchers counts the places that are taken, and places has them by client, the oldest first.
 	watchers int
+	places   map[string][]*place
 }
 
 // New returns a hub. channel is the channel of this replica, which the caller listens on.
 func New(s *store.Store, channel *notify.Channel, logger *slog.Logger) *Hub {
-	h := &Hub{store: s, channel: channel, logger: logger, open: map[string]*feed{}}
+	h := &Hub{store: s, channel: channel, logger: logger, open: map[string]*feed{}, places: map[string][]*place{}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -73,15 +77,32 @@ func (h *Hub) Close() {
 // It returns nil after the end, or else send's error, ctx's error, or a *jobs.Error: CodeNotFound if the job does not
 // exist or its record is gone, CodeUnavailable if there are too many watchers, the job cannot be read, or the hub is
 // closed.
+//
+// The places are shared between clients (membudget.HolderOf): if all are taken, a new watcher takes one of the client
+// that has the most, whose watcher can resume later.
 func (h *Hub) Watch(
 	ctx context.Context, id string, from jobs.Position, idle time.Duration, send func([]jobs.Event) error,
 ) error {
-	feed, leave, err := h.join(id)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	place := &place{holder: membudget.HolderOf(ctx), stop: stop}
+	if place.holder != nil {
+		place.client = place.holder.Client()
+	}
+	feed, err := h.join(id, place)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	w := &watcher{feed: feed, position: from}
+	defer h.leave(feed, place)
+	err = h.watch(ctx, &watcher{feed: feed, position: from}, idle, send)
+	if cause := context.Cause(ctx); errors.Is(cause, errDisplaced) || errors.Is(cause, errCut) {
+		return cause
+	}
+	return err
+}
+
+// watch is Watch for a watcher that has joined.
+func (h *Hub) watch(ctx context.Context, w *watcher, idle time.Duration, send func([]jobs.Event) error) error {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
@@ -110,38 +131,6 @@ func (h *Hub) Watch(
 			return ctx.Err()
 		case <-h.ctx.Done():
 			return jobs.Unavailable("the server is shutting down", nil)
-		}
-	}
-}
-
-// join returns the job's feed, and starts it if there is none. Call leave once.
-func (h *Hub) join(id string) (_ *feed, leave func(), _ error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.watchers >= maxWatchers || h.ctx.Err() != nil {
-		return nil, nil, jobs.Unavailable("too many clients watch jobs at once", nil)
-	}
-	h.watchers++
-	f := h.open[id]
-	if f == nil {
-		f = &feed{id: id, hub: h, changed: make(chan struct{})}
-		h.open[id] = f
-		ctx, stop := context.WithCancel(h.ctx)
-		f.stop = stop
-		h.feeds.Go(func() { f.run(ctx) })
-	}
-	f.watchers++
-	return f, func() { h.leave(f) }, nil
-}
-
-func (h *Hub) leave(f *feed) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.watchers--
-	if f.watchers--; f.watchers == 0 {
-		f.stop()
-		if h.open[f.id] == f {
-			delete(h.open, f.id)
 		}
 	}
 }

@@ -31,6 +31,9 @@ type fixture struct {
 	budget *membudget.Budget
 	client redis.UniversalClient
 	server *redistest.Server
+	// channel and logger are the hub's.
+	channel *notify.Channel
+	logger  *slog.Logger
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -39,7 +42,8 @@ func newFixture(t *testing.T) *fixture {
 	b.client = redistest.Client(t, b.server.URL())
 	b.Store = store.New(b.client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour}).WithBudget(b.budget)
 	channel := notify.NewChannel()
-	b.Hub = live.New(b.Store, channel, slog.New(slog.DiscardHandler))
+	b.channel, b.logger = channel, slog.New(slog.DiscardHandler)
+	b.Hub = live.New(b.Store, b.channel, b.logger)
 	t.Cleanup(b.Close)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var listener sync.WaitGroup
