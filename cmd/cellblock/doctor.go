@@ -10,11 +10,13 @@ import (
 	"cellblock/internal/nsjail"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/redisconn"
+	"cellblock/internal/worker"
 )
 
 // doctorCommand reports what this machine can enforce, and how.
 type doctorCommand struct {
 	Sandbox     nsjail.Settings `embed:"" group:"Sandbox"`
+	Concurrency int             `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"Number of jobs that run at once, for which the machine must have processes and open files; 0 is the number of CPUs."`
 	RedisURL    string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up starts its own."`
 	RedisCAFile string          `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
 }
@@ -28,7 +30,8 @@ var errCannotRun = errors.New("the worker would refuse to start, or could not re
 // Run prints a line for each check.
 func (c *doctorCommand) Run() error {
 	ctx := context.Background()
-	checks := append(nsjail.Doctor(ctx, c.Sandbox), c.checkRedis(ctx))
+	slots := worker.Settings{Concurrency: c.Concurrency}.Slots()
+	checks := append(nsjail.Doctor(ctx, c.Sandbox, slots), c.checkRedis(ctx))
 	failed := false
 	for _, check := range checks {
 		fmt.Printf("%s  %-15s %s\n", mark(check.Status), check.Name, check.Text)

@@ -55,15 +55,17 @@ type probe struct {
 	PID                   int
 }
 
-// Doctor tests, with real sandboxes, what this machine can enforce. Each check depends only on those before it.
-func Doctor(ctx context.Context, settings Settings) []host.Check {
+// Doctor tests, with real sandboxes, what this machine can enforce on so many jobs at once. Each check depends only on
+// those before it.
+func Doctor(ctx context.Context, settings Settings, jobs int) []host.Check {
 	checks := []host.Check{host.CheckNsjail(ctx, settings.Settings)}
 	h, err := Open(ctx, settings)
 	if err != nil {
 		return append(checks, host.Fail("worker", "would refuse to start: "+err.Error()))
 	}
 	defer h.Close() //nolint:errcheck // the process ends next
-	checks = append(checks, h.CheckCgroups(), h.CheckFileLocks(), host.CheckCoreDumps())
+	checks = append(checks,
+		h.CheckCgroups(), h.CheckFileLocks(), host.CheckCoreDumps(), h.CheckCapacity(jobs))
 	zygotes, sentences := settings.Zygote.WithoutMissing(h.MissingPackages, settings.Python)
 	for _, sentence := range sentences {
 		checks = append(checks, host.Warn("packages", sentence))

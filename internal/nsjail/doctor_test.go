@@ -12,7 +12,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	sandboxtest.NeedsNsjail(t)
 	settings := sandboxtest.Defaults[Settings](t)
-	checks := Doctor(t.Context(), settings)
+	checks := Doctor(t.Context(), settings, 2)
 	var names []string
 	for _, c := range checks {
 		t.Logf("%-5s %-15s %s", c.Status, c.Name, c.Text)
@@ -27,7 +27,7 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	settings.Nsjail = "/nonexistent/nsjail"
-	if got := Doctor(t.Context(), settings)[0]; got.Status != host.CheckFail {
+	if got := Doctor(t.Context(), settings, 2)[0]; got.Status != host.CheckFail {
 		t.Errorf("a missing nsjail: %+v", got)
 	}
 }

@@ -97,6 +97,9 @@ func openSandboxes(
 			err)
 		version = "none"
 	}
+	if shortage := host.Shortage(settings.Worker.Slots()); shortage != "" {
+		logger.Warn("jobs may use up what others need", "shortage", shortage)
+	}
 	logger.Info("sandboxes ready", "kind", provider.Kind(), "cgroups", version)
 	return provider, nil
 }
