@@ -3,6 +3,7 @@ package escape
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,22 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 			t.Errorf("%d file locks are held on this machine, %v", left, err)
 		}
 	},
+	// The kernel keeps little for the groups of the workers once other attempts are over.
+	"few names left": func(t *testing.T, s *stack.Stack, _ answer) {
+		t.Helper()
+		if !hasCgroups(t) {
+			return
+		}
+		most, deadline := int64(64<<20), time.Now().Add(stack.Scaled(20*time.Second))
+		kept := keptNames(t, s)
+		for kept > most && time.Now().Before(deadline) {
+			time.Sleep(100 * time.Millisecond) // the kernel has no event for this
+			kept = keptNames(t, s)
+		}
+		if kept > most {
+			t.Errorf("%d bytes of the kernel's memory are kept for dead jobs", kept)
+		}
+	},
 	// The next script runs at once.
 	"next at once": func(t *testing.T, s *stack.Stack, _ answer) {
 		t.Helper()
@@ -54,6 +71,39 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 			}
 		}
 	},
+}
+
+// keptNames returns the most bytes of the kernel's memory that are charged to a worker and its jobs: with version 1 all
+// of it, with version 2 what the kernel could free. It also looks at other workers in the same group.
+func keptNames(t *testing.T, s *stack.Stack) int64 {
+	t.Helper()
+	most, known := int64(0), false
+	for _, own := range stack.CgroupDirs(s.Workers()[0].PID()) {
+		for _, parent := range []string{own, filepath.Dir(own)} { // version 2 moves the worker into a group of its own
+			groups, _ := filepath.Glob(filepath.Join(parent, "cellblock-*"))
+			for _, group := range groups {
+				n, found := kernelBytes(group)
+				most, known = max(most, n), known || found
+			}
+		}
+	}
+	if !known {
+		t.Error("no group of the worker was found")
+	}
+	return most
+}
+
+// kernelBytes reads the number from a cgroup's folder; false if that is not one of the memory controller.
+func kernelBytes(dir string) (int64, bool) {
+	text, err := os.ReadFile(filepath.Join(dir, "memory.kmem.usage_in_bytes"))
+	if err != nil {
+		stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
+		_, after, _ := strings.Cut(string(stat), "slab_reclaimable ")
+		line, _, _ := strings.Cut(after, "\n")
+		text = []byte(line)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return n, err == nil
 }
 
 // hasCgroups reports whether this machine's jobs have cgroups.

@@ -93,6 +93,7 @@ var mutants = []mutant{
 	// cgroups
 	{"no memory limit", []edit{{v1, `write(memory, "memory.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.limit_in_bytes", 1<<40)`}, {v1, `write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.memsw.limit_in_bytes", 1<<40)`}, {v2, `write(dir, "memory.max", l.MemoryBytes)`, `write(dir, "memory.max", 1<<40)`}}, "warm", attempt("resources/memory")},
 	{"no process limit", []edit{{v1, `return write(dirs[v.pids], "pids.max", int64(l.Processes))`, `return write(dirs[v.pids], "pids.max", 4096)`}, {v2, `return write(dir, "pids.max", int64(l.Processes))`, `return write(dir, "pids.max", 4096)`}}, "warm", attempt("processes/count")},
+	{"names of dead jobs kept", []edit{{"internal/nsjail/cgroup/cgroup.go", "	g.reclaim()\n", ""}}, "warm", attempt("resources/names_left_behind")},
 	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}}, "warm", attempt("processes/count")},
 
 	// what the worker accepts
