@@ -3,8 +3,8 @@ module cellblock
 go 1.26.8
 
 require (
-	github.com/KimMachineGun/automemlimit v1.0.1
 	code.dny.dev/ssrf v0.3.0
+	github.com/KimMachineGun/automemlimit v1.0.1
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/agnivade/levenshtein v1.2.1
 	github.com/alecthomas/kong v1.17.0

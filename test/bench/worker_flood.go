@@ -24,6 +24,8 @@ const (
 	inRow, rowClients = 500, 8
 	// atOnceProcesses is how many processes each of the jobs at once has beside its own.
 	atOnceProcesses = 8
+	// maxWarnings is how many of the worker's warnings are printed when jobs failed.
+	maxWarnings = 10
 )
 
 // workerFlood is what a worker uses of what the machine has few of, while its slots are as many as a worker may have.
@@ -73,7 +75,8 @@ func measureWorkerFlood(ctx context.Context, o options, programs stack.Programs)
 		}
 	}
 	s, err := stack.Start(ctx, stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": "5m", "LIMIT_WALL": "5m"}, Workers: []stack.Env{worker(o.slots)},
+		Programs: programs, API: stack.Env{"SYNC_WAIT": "5m", "LIMIT_WALL": "5m"},
+		Workers: []stack.Env{worker(o.slots)},
 	})
 	if err != nil {
 		return nil, err
@@ -97,6 +100,9 @@ func measureWorkerFlood(ctx context.Context, o options, programs stack.Programs)
 		return nil, err
 	}
 	f.atOnce(ctx, s.URL, other.URL, pid)
+	if len(f.Failed) > 0 {
+		printWarnings(s.Workers()[0].Log())
+	}
 	f.After, err = f.awaitReady(ctx, pid)
 	return f, err
 }
@@ -128,6 +134,20 @@ func (f *workerFlood) atOnce(ctx context.Context, url, neighbour string, pid int
 	sampling.Wait()
 	if len(times) > 0 {
 		f.NeighbourMS = summarize(times)
+	}
+}
+
+// printWarnings prints the last lines of a log that are warnings or errors.
+func printWarnings(log string) {
+	var warnings []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "WARN") || strings.Contains(line, "ERROR") {
+			warnings = append(warnings, line)
+		}
+	}
+	fmt.Printf("%d warnings of the worker, the last ones:\n", len(warnings))
+	for _, line := range warnings[max(0, len(warnings)-maxWarnings):] {
+		fmt.Printf("%.600s\n", strings.TrimSpace(line))
 	}
 }
 
