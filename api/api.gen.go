@@ -24,6 +24,7 @@ const (
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
 	ErrorCodeFilesTooLarge        ErrorCode = "files_too_large"
+	ErrorCodeHostNotAllowed       ErrorCode = "host_not_allowed"
 	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
 	ErrorCodeInputTooLarge        ErrorCode = "input_too_large"
 	ErrorCodeInternal             ErrorCode = "internal"
@@ -67,6 +68,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeExit:
 		return true
 	case ErrorCodeFilesTooLarge:
+		return true
+	case ErrorCodeHostNotAllowed:
 		return true
 	case ErrorCodeIdempotencyMismatch:
 		return true
@@ -223,6 +226,7 @@ type BatchMember struct {
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
+	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -264,6 +268,7 @@ type BatchResult struct {
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
+	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -339,6 +344,7 @@ type Error struct {
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
+	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -441,6 +447,7 @@ type Error struct {
 // - `args_mismatch` (400): `main()` does not accept the `args` of the request
 // - `unauthorized` (401): the bearer token is missing or wrong
 // - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
+// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 // - `not_found` (404): no such path, no such job, or the job has expired
 // - `method_not_allowed` (405): see the header `Allow`
 // - `cancelled` (409): the job was cancelled
@@ -626,6 +633,7 @@ type Job struct {
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
+	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
 	// - `method_not_allowed` (405): see the header `Allow`
 	// - `cancelled` (409): the job was cancelled
@@ -925,9 +933,13 @@ type InlineFiles = bool
 // Prefer Examples: respond-async
 type Prefer = string
 
-// CrossOrigin The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// Forbidden The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
-type CrossOrigin = Error
+type Forbidden = Error
+
+// HostNotAllowed The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type HostNotAllowed = Error
 
 // Internal The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.

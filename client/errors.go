@@ -21,6 +21,7 @@ const (
 	CodeArgsMismatch         = api.ErrorCodeArgsMismatch
 	CodeUnauthorized         = api.ErrorCodeUnauthorized
 	CodeCrossOrigin          = api.ErrorCodeCrossOrigin
+	CodeHostNotAllowed       = api.ErrorCodeHostNotAllowed
 	CodeNotFound             = api.ErrorCodeNotFound
 	CodeMethodNotAllowed     = api.ErrorCodeMethodNotAllowed
 	CodeCancelled            = api.ErrorCodeCancelled

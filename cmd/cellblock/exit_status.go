@@ -101,8 +101,9 @@ func statusOf(err error) int {
 		return statusUnavailable
 	case client.CodeInternal, client.CodeWorkerLost:
 		return statusFault
-	case client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeCrossOrigin, client.CodeNotFound,
-		client.CodeMethodNotAllowed, client.CodeAlreadyFinished, client.CodeScriptTooLarge,
+	case client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeCrossOrigin,
+		client.CodeHostNotAllowed, client.CodeNotFound, client.CodeMethodNotAllowed, client.CodeAlreadyFinished,
+		client.CodeScriptTooLarge,
 		client.CodeInputTooLarge, client.CodeUnsupportedMediaType,
 		client.CodeIdempotencyMismatch, client.CodePreconditionFailed, client.CodeRangeNotSatisfiable:
 		return statusUsage

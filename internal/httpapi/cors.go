@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-chi/cors"
 
+	"cellblock/internal/hostcheck"
 	"cellblock/internal/jobs"
 )
 
@@ -60,6 +61,23 @@ func (h *Handler) refuseCrossOrigin(next http.Handler) http.Handler {
 				Message: "a browser sent this request from a page of another origin, " +
 					"and CORS_ORIGINS does not name that origin",
 			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// checkHost refuses requests by host names that are not in ALLOWED_HOSTS. A page that binds its own name to the API's
+// address has the API's origin in the browser, so refuseCrossOrigin lets it pass. Where a token is needed, such a page
+// has none, and all names are allowed.
+func (h *Handler) checkHost(next http.Handler) http.Handler {
+	if h.settings.Token != "" {
+		return next
+	}
+	hosts := hostcheck.New(h.settings.AllowedHosts, h.settings.Addr)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hosts.Has(r.Host) {
+			h.writeError(w, r, &jobs.Error{Code: jobs.CodeHostNotAllowed, Message: hostcheck.Refusal(r.Host)})
 			return
 		}
 		next.ServeHTTP(w, r)

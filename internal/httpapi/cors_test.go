@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,70 @@ func TestUnsafeCrossOriginRequestsAreRefused(t *testing.T) {
 			wantResponse(t, send(t, http.MethodDelete, url+"/jobs/"+jobID, "", c.headers...), c.status, code)
 			wantResponse(t, send(t, http.MethodGet, url+"/jobs/"+jobID, "", c.headers...), http.StatusOK, "")
 		})
+	}
+}
+
+// A page that binds its own name to the API's address has the API's origin for the browser.
+func TestHostsOfTheAPI(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		settings Settings
+		host     string
+		allowed  bool
+	}{
+		"localhost":              {Settings{}, "localhost:8080", true},
+		"an address":             {Settings{}, "192.0.2.1:8080", true},
+		"no host, by HTTP/1.0":   {Settings{}, "", true},
+		"a name":                 {Settings{}, "rebound.example:8080", false},
+		"a name of ours":         {Settings{AllowedHosts: []string{"api", "Cellblock.Example.org"}}, "api:8080", true},
+		"another":                {Settings{AllowedHosts: []string{"api"}}, "rebound.example", false},
+		"any":                    {Settings{AllowedHosts: []string{"*"}}, "rebound.example", true},
+		"the name in API_ADDR":   {Settings{Addr: "machine:8080"}, "machine:8080", true},
+		"with a token":           {Settings{Token: "t", AllowedHosts: []string{"api"}}, "cellblock.example.org", true},
+		"with all origins named": {Settings{CORSOrigins: []string{"*"}}, "rebound.example", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			handler := newHandlerWith(t, stubJobs{}, c.settings)
+			for _, request := range []struct{ method, path, body string }{
+				{http.MethodPost, "/execute", script},
+				{http.MethodDelete, "/jobs/" + jobID, ""},
+				{http.MethodGet, "/jobs/" + jobID, ""},
+				{http.MethodGet, "/jobs", ""},
+				{http.MethodGet, "/docs", ""},
+				{http.MethodGet, "/healthz", ""},
+				{http.MethodGet, "/metrics", ""},
+			} {
+				r := httptest.NewRequestWithContext(t.Context(), request.method, request.path,
+					strings.NewReader(request.body))
+				r.Host = c.host
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("Sec-Fetch-Site", "same-origin")
+				r.Header.Set("Authorization", "Bearer "+c.settings.Token)
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, r)
+				if (w.Code < 300) != c.allowed {
+					t.Errorf("%s %s: %d %s", request.method, request.path, w.Code, w.Body)
+				}
+				if !c.allowed && (w.Code != http.StatusForbidden ||
+					!strings.Contains(w.Body.String(), `"code":"host_not_allowed"`) ||
+					!strings.Contains(w.Body.String(), "not in ALLOWED_HOSTS: add it there, or use an IP address")) {
+					t.Errorf("%s %s: %d %s", request.method, request.path, w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
+
+// No page of another origin can embed a response, and so learn from it how large an image is, or whether it exists.
+func TestResponsesAreNotEmbedded(t *testing.T) {
+	t.Parallel()
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "t"}))
+	for _, path := range []string{"/jobs/" + jobID, "/docs", "/healthz"} {
+		got := send(t, http.MethodGet, url+path, "").header.Get("Cross-Origin-Resource-Policy")
+		if got != "same-origin" {
+			t.Errorf("%s: %q", path, got)
+		}
 	}
 }
 

@@ -156,7 +156,8 @@ func TestSlowWatchersShareAnEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = connection.Close() })
-		if _, err := fmt.Fprintf(connection, "GET /jobs/%s/events HTTP/1.1\r\nHost: x\r\n\r\n", jobID); err != nil {
+		_, err = fmt.Fprintf(connection, "GET /jobs/%s/events HTTP/1.1\r\nHost: localhost\r\n\r\n", jobID)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.ReadFull(connection, make([]byte, 1024)); err != nil { // and no more

@@ -226,11 +226,13 @@ func (h *Handler) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// setFixedHeaders sets the headers of every response: no caching, and no guessing of types.
+// setFixedHeaders sets the headers of every response: no caching, no guessing of types, and no embedding, such as of an
+// image, in pages of other origins. Pages of CORS_ORIGINS may embed by CORS (crossorigin="anonymous").
 func setFixedHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		disableCaching(w)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }

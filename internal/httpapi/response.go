@@ -86,6 +86,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeArgsMismatch:         http.StatusBadRequest,
 	jobs.CodeUnauthorized:         http.StatusUnauthorized,
 	jobs.CodeCrossOrigin:          http.StatusForbidden,
+	jobs.CodeHostNotAllowed:       http.StatusForbidden,
 	jobs.CodeNotFound:             http.StatusNotFound,
 	jobs.CodeMethodNotAllowed:     http.StatusMethodNotAllowed,
 	jobs.CodeCancelled:            http.StatusConflict,

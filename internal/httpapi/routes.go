@@ -19,7 +19,8 @@ func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
 		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
-		h.allowOrigins, h.refuseCrossOrigin, h.authenticate, joinPrefer, middleware.GetHead,
+		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
+		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })

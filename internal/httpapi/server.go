@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cellblock/api"
+	"cellblock/internal/hostcheck"
 	"cellblock/internal/jobs"
 	"cellblock/internal/listen"
 	"cellblock/internal/membudget"
@@ -30,13 +31,14 @@ type Settings struct {
 	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none."`
 	AllowAnonymous  bool           `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
 	CORSOrigins     []string       `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
+	AllowedHosts    []string       `name:"allowed-hosts" env:"ALLOWED_HOSTS" placeholder:"HOST" help:"Host names (comma-separated) by which clients reach the API, such as api,cellblock.example.org; IP addresses and localhost need no entry, and * allows all. Requests by other names are refused, so that no web page reaches the API by binding its own name to it (DNS rebinding). With API_TOKEN set, all names are allowed. It also holds for API_METRICS_ADDR, where empty (the default) allows no name if that address is loopback, and else all."`
 	MaxConnections  int            `name:"max-connections" env:"MAX_CONNECTIONS" default:"4096" help:"How many connections the API holds at once (16 to 1000000). A new one beyond takes the place of one that has no request, or else is refused with 503."`
 	MaxPerAddress   int            `name:"max-connections-per-address" env:"MAX_CONNECTIONS_PER_ADDRESS" default:"2048" help:"The same for each client address, an IPv6 network of 64 bits being one; 0 is no bound. The addresses of TRUSTED_PROXIES have none."`
 	TrustedProxies  []netip.Prefix `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) of load balancers and proxies before the API: the client's address is read from their X-Forwarded-For, so that memory is shared between clients and not between proxies. Empty (the default) takes the address of the connection."`
 	ShutdownTimeout time.Duration  `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
 }
 
-// Validate returns an error for a timeout of 0 or less, a bound out of range, or an invalid origin.
+// Validate returns an error for a timeout of 0 or less, a bound out of range, or an invalid origin or host name.
 func (s Settings) Validate() error {
 	if s.ShutdownTimeout <= 0 {
 		return errors.New("SHUTDOWN_TIMEOUT must be above 0")
@@ -47,7 +49,7 @@ func (s Settings) Validate() error {
 	if s.MaxPerAddress < 0 {
 		return errors.New("MAX_CONNECTIONS_PER_ADDRESS must be 0 (no bound) or above")
 	}
-	return checkOrigins(s.CORSOrigins)
+	return errors.Join(checkOrigins(s.CORSOrigins), hostcheck.Validate(s.AllowedHosts))
 }
 
 const (

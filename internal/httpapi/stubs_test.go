@@ -195,7 +195,7 @@ func serveServer(t *testing.T, config *http.Server) string {
 
 // bubbleURL is the URL of the API for the client of serveInBubble, executeURL that of POST /execute.
 const (
-	bubbleURL  = "http://cellblock"
+	bubbleURL  = "http://localhost"
 	executeURL = bubbleURL + "/execute"
 )
 

@@ -11,6 +11,7 @@ const (
 	CodeInvalidRequest       Code = "invalid_request"
 	CodeUnauthorized         Code = "unauthorized"
 	CodeCrossOrigin          Code = "cross_origin"
+	CodeHostNotAllowed       Code = "host_not_allowed"
 	CodeNotFound             Code = "not_found"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeUnsupportedMediaType Code = "unsupported_media_type"

@@ -2,12 +2,11 @@ package telemetry
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/pprof" // its routes in http.DefaultServeMux are not served
-	"net/netip"
 	"strconv"
-	"strings"
+
+	"cellblock/internal/hostcheck"
 )
 
 // maxProfileSeconds limits a CPU profile or a trace: net/http/pprof has no limit, and one slows the program.
@@ -22,22 +21,14 @@ func pprofHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", boundedSeconds(pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/trace", boundedSeconds(pprof.Trace))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.RemoteAddr) || !isLoopback(r.Host) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		site := r.Header.Get("Sec-Fetch-Site")
+		if !hostcheck.IsLoopback(r.RemoteAddr) || !hostcheck.IsLoopback(r.Host) ||
+			site != "" && site != "same-origin" && site != "none" {
 			http.Error(w, "profiles are served to this machine only", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-// isLoopback reports whether an address with or without a port is this machine's loopback.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = strings.Trim(address, "[]")
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // boundedSeconds responds 400 to requests for more than maxProfileSeconds.

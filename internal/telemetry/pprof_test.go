@@ -53,6 +53,7 @@ func TestProfilesAreNotForPages(t *testing.T) {
 		{"rebound.example", "same-origin", 403},
 		{"", "", 403},
 		{"localhost:9091", "cross-site", 403},
+		{"localhost:9091", "same-site", 403},
 		{"192.0.2.1:9091", "", 403},
 	} {
 		if got := profileStatus(t, "127.0.0.1:4000", c.host, c.site); got != c.want {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"cellblock/internal/hostcheck"
 	"cellblock/internal/listen"
 )
 
@@ -19,13 +20,17 @@ const closeTimeout = 2 * time.Second
 // Server is switched off: its methods do nothing.
 type Server struct {
 	listener net.Listener
-	http     *http.Server  // nil until Serve
-	done     chan struct{} // closed once http has ended
+	// hosts are the names under which the server answers; nil for all.
+	hosts *hostcheck.Hosts
+	http  *http.Server  // nil until Serve
+	done  chan struct{} // closed once http has ended
 }
 
 // Listen opens the address, the value of setting, so that a program fails at its start if it is in use. It returns nil
-// without an address. Requests wait until Serve.
-func Listen(ctx context.Context, setting, address string) (*Server, error) {
+// without an address. Requests wait until Serve. allowedHosts is the value of ALLOWED_HOSTS; if it is empty, the server
+// answers under any name unless the address is loopback: a page in a browser on this machine could bind its name to
+// that. Elsewhere Prometheus asks by the names of services.
+func Listen(ctx context.Context, setting, address string, allowedHosts []string) (*Server, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // off is no error, and a nil Server can be used
 	}
@@ -33,7 +38,12 @@ func Listen(ctx context.Context, setting, address string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{listener: listener}, nil
+	s := &Server{listener: listener}
+	if len(allowedHosts) > 0 || hostcheck.IsLoopback(s.Addr()) {
+		hosts := hostcheck.New(allowedHosts, address)
+		s.hosts = &hosts
+	}
+	return s, nil
 }
 
 // Serve serves the metrics until Close. Call it at most once.
@@ -49,7 +59,7 @@ func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 	})
 	mux.Handle("/debug/pprof/", pprofHandler())
 	s.http = &http.Server{
-		Handler:           mux,
+		Handler:           s.checkHost(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -64,6 +74,19 @@ func (s *Server) Serve(metrics http.Handler, logger *slog.Logger) {
 		}
 	}()
 	logger.Info("serving metrics", "addr", s.Addr())
+}
+
+// checkHost responds 403 to requests by names under which the server does not answer.
+func (s *Server) checkHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin") // no page of another origin embeds it
+		if s.hosts != nil && !s.hosts.Has(r.Host) {
+			http.Error(w, hostcheck.Refusal(r.Host), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Addr returns the address on which the server listens; "" if it is switched off.

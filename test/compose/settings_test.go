@@ -58,7 +58,9 @@ func TestExampleNamesEverySetting(t *testing.T) {
 }
 
 // containerDefaults are the settings that have another default in containers.
-var containerDefaults = map[string]bool{"REDIS_URL": true, "METRICS_ADDR": true, "FILES_URL": true}
+var containerDefaults = map[string]bool{
+	"REDIS_URL": true, "METRICS_ADDR": true, "FILES_URL": true, "ALLOWED_HOSTS": true,
+}
 
 var (
 	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)

@@ -91,6 +91,12 @@ var curlCases = []curlCase{
 		`post -F script=@bom.py -H 'Origin: https://a.example' -H 'Sec-Fetch-Site: cross-site' "$URL/execute"`, "403",
 		`"code":"cross_origin"`,
 	},
+	// What a browser sends for a page that has bound its own name to the service's address.
+	{
+		"curl-rebound",
+		`post ` + jsonType + `-d @ok.json -H 'Host: rebound.example:8080' -H 'Sec-Fetch-Site: same-origin' ` +
+			`"$URL/execute"`, "403", `"code":"host_not_allowed"`,
+	},
 	{
 		"curl-rawpy", `post -H 'Content-Type: text/x-python' --data-binary @crlf.py "$URL/execute"`, "415",
 		`with curl: -H 'Content-Type: application/json'`,

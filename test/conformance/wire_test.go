@@ -31,17 +31,19 @@ func TestWire(t *testing.T) {
 		},
 		{
 			"chunked-ext-trailers",
-			"POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n" + head + "\r\n" +
+			"POST /execute HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n" +
+				head + "\r\n" +
 				chunks, "HTTP/1.1", false,
 		},
 		// As in RFC 9112 (6.3), the chunks count and the length is ignored.
 		{
 			"cl-and-te",
-			"POST /execute HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" + head + "\r\n" +
+			"POST /execute HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n" +
+				head + "\r\n" +
 				chunks, "HTTP/1.1", false,
 		},
 		{
-			"bare-lf", strings.ReplaceAll("POST /execute HTTP/1.1\r\nHost: x\r\n"+head+length+"\r\n",
+			"bare-lf", strings.ReplaceAll("POST /execute HTTP/1.1\r\nHost: localhost\r\n"+head+length+"\r\n",
 				"\r\n", "\n") + body,
 			"HTTP/1.1", false,
 		},

@@ -61,7 +61,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	}
 	// After an error in newService, without a server to close it, the address would stay taken.
 	cleanups.AddFunc("listener", cleanupBound, func() { _ = listener.Close() })
-	metricsServer, err := telemetry.Listen(ctx, "API_METRICS_ADDR", settings.MetricsAddr)
+	metricsServer, err := telemetry.Listen(ctx, "API_METRICS_ADDR", settings.MetricsAddr, settings.HTTP.AllowedHosts)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	cleanups := app.NewCleanups(logger)
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
 	// First, so that a port in use is found before Redis is contacted and sandboxes are created.
-	server, err := telemetry.Listen(ctx, "METRICS_ADDR", settings.MetricsAddr)
+	server, err := telemetry.Listen(ctx, "METRICS_ADDR", settings.MetricsAddr, settings.AllowedHosts)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ CellblockError
   Unavailable          `unavailable`
   ServiceFault         `internal`
   Refused              nothing was accepted or done
-    InvalidRequest     `invalid_request`, `cross_origin`,
+    InvalidRequest     `invalid_request`, `cross_origin`, `host_not_allowed`,
                        `method_not_allowed`, `unsupported_media_type`,
                        `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
@@ -214,6 +214,7 @@ CODES: dict[str, type[CellblockError]] = {
     "args_mismatch": InvalidScript,
     "unauthorized": Unauthorized,
     "cross_origin": InvalidRequest,
+    "host_not_allowed": InvalidRequest,
     "not_found": NotFound,
     "method_not_allowed": InvalidRequest,
     "cancelled": Cancelled,
