@@ -1,0 +1,141 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"cellblock/test/stack"
+)
+
+const (
+	// bound is longer than any step of a test takes, even on a busy machine.
+	bound = 30 * time.Second
+	// startBound is how long the browser may take to start on a busy machine.
+	startBound = 2 * time.Minute
+)
+
+var (
+	// guarded has the settings that a service has by itself, and CORS_ORIGINS with one origin, that of friend.example.
+	// open allows all origins and all hosts.
+	guarded, open *stack.Stack
+	// pages serves an empty page under any name.
+	pages *httptest.Server
+	// browserCtx is the context of the browser.
+	browserCtx context.Context
+)
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "browser:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	if err := stack.AdoptOrphans(); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "cellblock-browser-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	programs, err := stack.FindOrBuild(context.Background(), os.Getenv("BROWSER_PROGRAMS"), dir)
+	if err != nil {
+		return 1, err
+	}
+	pages = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!doctype html><title>a page</title><body></body>"))
+	}))
+	defer pages.Close()
+	defer func() { err = errors.Join(err, stack.StopAll(guarded, open)) }()
+	if guarded, err = start(programs, pageOf("friend.example"), ""); err != nil {
+		return 1, err
+	}
+	if open, err = start(programs, "*", "*"); err != nil {
+		return 1, err
+	}
+	var stop func() error
+	if browserCtx, stop, err = startBrowser(dir); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return m.Run(), nil
+}
+
+// pageOf returns the origin of the page under a host name.
+func pageOf(host string) string {
+	return "http://" + host + pages.URL[strings.LastIndex(pages.URL, ":"):]
+}
+
+func start(programs stack.Programs, origins, hosts string) (*stack.Stack, error) {
+	return stack.Start(context.Background(), stack.Config{
+		Programs: programs,
+		API:      stack.Env{"CORS_ORIGINS": origins, "ALLOWED_HOSTS": hosts, "LIMIT_WALL": "60s"},
+		Workers: []stack.Env{{
+			"WORKER_CONCURRENCY": "2", "LIMIT_WALL": "60s", "DRAIN_TIMEOUT": "61s", "METRICS_ADDR": "127.0.0.1:0",
+			"ALLOWED_HOSTS": hosts, "PRELOAD": "", "PRELOAD_ON_DEMAND": "",
+		}},
+	})
+}
+
+// startBrowser starts Chromium, for which every name below .example leads to this machine. stop waits for its end.
+func startBrowser(dir string) (browser context.Context, stop func() error, err error) {
+	path := ""
+	for _, name := range []string{"chromium-headless-shell", "chromium", "google-chrome"} {
+		if path, err = exec.LookPath(name); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, nil, errors.New("no Chromium on PATH; install Debian's chromium-headless-shell")
+	}
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.UserDataDir(dir+"/profile"),
+		chromedp.NoSandbox, // it refuses to start as root otherwise; the pages are ours
+		chromedp.Flag("no-proxy-server", true),
+		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"),
+		chromedp.WSURLReadTimeout(startBound),
+	)...)
+	browser, closeBrowser := chromedp.NewContext(allocator)
+	stop = func() error {
+		defer cancel()
+		defer closeBrowser()
+		return chromedp.Cancel(browser)
+	}
+	if err := chromedp.Do(browser); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("start %s: %w", path, err), stop())
+	}
+	return browser, stop, nil
+}
+
+// visit opens a page in a tab of its own, calls a function in it, and returns what the promise of that resolves to.
+func visit(t *testing.T, page, function string) string {
+	t.Helper()
+	tab, closeTab := chromedp.NewContext(browserCtx)
+	defer closeTab()
+	tab, cancel := context.WithTimeout(tab, bound)
+	defer cancel()
+	if err := chromedp.Do(tab, chromedp.Navigate(page)); err != nil {
+		t.Fatalf("%s: %v", page, err)
+	}
+	learned, err := chromedp.Run(tab, chromedp.Evaluate[string](function, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Errorf("%s: %v", page, err)
+	}
+	return learned
+}
