@@ -65,9 +65,9 @@ func measureFloods(ctx context.Context, o options, programs stack.Programs) (_ [
 	if err := f.prepare(ctx); err != nil {
 		return nil, err
 	}
-	body := "POST /execute HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: 63000\r\n\r\n" +
+	body := "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 63000\r\n\r\n" +
 		`{"script":"` + strings.Repeat("#", 62000)
-	header := "GET /healthz HTTP/1.1\r\nHost: bench\r\nX-Flood: " + strings.Repeat("h", 31000)
+	header := "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Flood: " + strings.Repeat("h", 31000)
 	measurements := []func() (flood, error){
 		func() (flood, error) { return f.readers(ctx, 14, 1) },
 		func() (flood, error) { return f.readers(ctx, 100, 1) },
@@ -126,7 +126,7 @@ func (f *floods) prepare(ctx context.Context) error {
 
 // readers opens clients that each request a large record and read nothing.
 func (f *floods) readers(ctx context.Context, clients, addresses int) (flood, error) {
-	request := "GET /jobs/" + f.floodIDs[0] + " HTTP/1.1\r\nHost: bench\r\n\r\n"
+	request := "GET /jobs/" + f.floodIDs[0] + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	return f.measure(ctx, flood{Name: "idle readers", Clients: clients, Addresses: addresses},
 		func(int) string { return request }, f.readHonestly)
 }
@@ -134,7 +134,7 @@ func (f *floods) readers(ctx context.Context, clients, addresses int) (flood, er
 // streams opens clients that each watch a job with a large record and read nothing.
 func (f *floods) streams(ctx context.Context) (flood, error) {
 	return f.measure(ctx, flood{Name: "unread event streams", Clients: floodStreams, Addresses: 1}, func(i int) string {
-		return "GET /jobs/" + f.floodIDs[i%floodJobs] + "/events HTTP/1.1\r\nHost: bench\r\n\r\n"
+		return "GET /jobs/" + f.floodIDs[i%floodJobs] + "/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	}, f.readHonestly)
 }
 

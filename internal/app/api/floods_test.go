@@ -53,7 +53,7 @@ func TestIdleReadersMakePlace(t *testing.T) {
 		var idle []net.Conn
 		for _, id := range ids {
 			conn := r.dialFrom(t, 2)
-			if _, err := fmt.Fprintf(conn, "GET /jobs/%s%s HTTP/1.1\r\nHost: test\r\n\r\n", id, path); err != nil {
+			if _, err := fmt.Fprintf(conn, "GET /jobs/%s%s HTTP/1.1\r\nHost: localhost\r\n\r\n", id, path); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.ReadFull(conn, make([]byte, 64<<10)); err != nil { // it holds memory by now
