@@ -65,7 +65,8 @@ func measureFloods(ctx context.Context, o options, programs stack.Programs) (_ [
 	if err := f.prepare(ctx); err != nil {
 		return nil, err
 	}
-	body := "POST /execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 63000\r\n\r\n" +
+	body := "POST /execute HTTP/1.1\r\nHost: localhost\r\n" +
+		"Content-Type: application/json\r\nContent-Length: 63000\r\n\r\n" +
 		`{"script":"` + strings.Repeat("#", 62000)
 	header := "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Flood: " + strings.Repeat("h", 31000)
 	measurements := []func() (flood, error){
