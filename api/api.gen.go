@@ -242,7 +242,7 @@ type BatchMember struct {
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died while it ran the job
+	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
@@ -284,7 +284,7 @@ type BatchResult struct {
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died while it ran the job
+	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
@@ -360,7 +360,7 @@ type Error struct {
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died while it ran the job
+	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
@@ -463,7 +463,7 @@ type Error struct {
 // - `killed` (422): a signal ended the script; see `signal`
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
-// - `worker_lost` (500): the worker died while it ran the job
+// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 // - `internal` (500): an error of the service itself
 // - `unavailable` (503): try again after `Retry-After`
 // - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
@@ -649,7 +649,7 @@ type Job struct {
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
-	// - `worker_lost` (500): the worker died while it ran the job
+	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run

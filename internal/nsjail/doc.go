@@ -1,6 +1,7 @@
 // Package nsjail runs untrusted scripts, each in a sandbox of its own made with Google's nsjail, and decides how they
 // ended. NewProvider puts the parts together; each part is a package below this one, and imports only those before it:
 //
+//	watchdog bounds waits by what the machine gave a process
 //	cgroup   a control group for each sandbox: limits and counters
 //	wire     the worker's half of the protocol with the runner
 //	sandbox  runs one script in given processes, and decides the verdict

@@ -32,6 +32,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return w.sandboxFailed(job, delivery.Attempt, err)
 	}
 	prepared := time.Since(start)
+	sandbox = w.replaceable(sandbox)
 	live := w.newBroadcast(job.ID, sandbox)
 	defer live.stop()
 	// Before the start is claimed, so that no command is missed.

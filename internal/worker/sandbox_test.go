@@ -24,6 +24,8 @@ type fakeSandboxes struct {
 	// returned.
 	fail  func() error
 	ready func()
+	// lose, if not nil, reports whether a sandbox is lost before its script starts.
+	lose func() bool
 
 	acquired, ran, discarded atomic.Int64
 }
@@ -44,6 +46,7 @@ func (p *fakeSandboxes) acquire(ctx context.Context, _ string) (Sandbox, error) 
 type fakeSandbox struct {
 	of     *fakeSandboxes
 	stdout spool
+	lost   bool
 }
 
 // Follow implements Sandbox.
@@ -87,7 +90,14 @@ func (s *spool) from(at int) string {
 
 func (p *fakeSandbox) Discard() { p.of.discarded.Add(1) }
 
+// Started implements Sandbox.
+func (p *fakeSandbox) Started() bool { return !p.lost }
+
 func (p *fakeSandbox) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
+	if p.of.lose != nil && p.of.lose() {
+		p.lost = true
+		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "lost"}}
+	}
 	p.of.ran.Add(1)
 	if script == "panic" {
 		panic("as asked")

@@ -32,6 +32,9 @@ type Sandbox interface {
 	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
 	// Follow calls handle with the script's output from the first byte on, as it is printed, until ctx is done.
 	Follow(ctx context.Context, handle func([]jobs.OutputChunk))
+	// Started reports, after Run, whether code of the script may have run. If not, the sandbox was lost before, and the
+	// job may run in another one.
+	Started() bool
 	// Discard ends a sandbox that was not Run, and blocks until it is gone.
 	Discard()
 }

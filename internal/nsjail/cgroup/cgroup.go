@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/watchdog"
 )
 
 // Limits apply to all processes of a group together.
@@ -230,8 +232,16 @@ func pids(dir string) []int {
 	return all
 }
 
-// removeBound is how long Remove waits for the last processes: a dead process stays in its group
-// until it is reaped.
+// PIDs returns the processes of the group, dead ones included that are not reaped; none for a nil Group.
+func (g *Group) PIDs() []int {
+	if g == nil || len(g.dirs) == 0 {
+		return nil
+	}
+	return pids(g.dirs[0])
+}
+
+// removeBound is how long Remove waits for the last processes, by what the machine gave them: a dead process stays in
+// its group until it is reaped.
 const removeBound = 2 * time.Second
 
 // Bounds of what dead jobs leave in the kernel's memory. By itself, the kernel frees it only when memory is short.
@@ -253,8 +263,8 @@ func (g *Group) reclaim() {
 	}
 }
 
-// Remove frees what the group's processes have left in the kernel, and deletes the group. It waits up to removeBound
-// for its last processes to be reaped.
+// Remove frees what the group's processes have left in the kernel, and deletes the group. It waits for its last
+// processes to be reaped, for removeBound.
 func (g *Group) Remove(ctx context.Context) error {
 	if g == nil {
 		return nil
@@ -264,8 +274,6 @@ func (g *Group) Remove(ctx context.Context) error {
 }
 
 func (g *Group) remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, removeBound)
-	defer cancel()
 	var errs []error
 	for _, dir := range g.dirs {
 		errs = append(errs, removeDir(ctx, dir))
@@ -275,17 +283,20 @@ func (g *Group) remove(ctx context.Context) error {
 
 // removeDir retries until ctx is done: version 1 has no event for a group that became removable.
 func removeDir(ctx context.Context, dir string) error {
-	pause := time.Millisecond
-	for {
-		err := os.Remove(dir)
-		if err == nil || errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
+	err := os.Remove(dir)
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	ctx, cancel := watchdog.Context(ctx, removeBound, func() []int { return pids(dir) })
+	defer cancel()
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(pause):
-			pause = min(2*pause, 50*time.Millisecond)
+		}
+		if err = os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
+			return nil
 		}
 	}
 }

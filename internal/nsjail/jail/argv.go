@@ -10,6 +10,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/watchdog"
 )
 
 // Descriptors of the runner (runner/protocol.md). The cgroup.procs files start at firstCgroupFD;
@@ -20,8 +21,8 @@ const (
 	firstCgroupFD = 5
 )
 
-// startBound is how long a cold sandbox may take to become ready. nsjail counts its time limit from its own start, so
-// startBound is added to that limit.
+// startBound is how long a cold sandbox may take to become ready, by what the machine gave it. nsjail counts its time
+// limit from its own start, so the longest that this can take is added to that limit.
 const startBound = 10 * time.Second
 
 // launch holds what differs between the command lines of cold sandboxes.
@@ -41,7 +42,7 @@ func argv(l launch) []string {
 	args := []string{
 		l.Nsjail, "--config", l.ConfigFile,
 		"--user", idMap(l.OutsideUID), "--group", idMap(l.OutsideUID),
-		"--time_limit", strconv.Itoa(seconds(l.Limits.Wall + startBound)),
+		"--time_limit", strconv.Itoa(seconds(l.Limits.Wall + watchdog.Longest(startBound))),
 		"--log_fd", strconv.Itoa(firstCgroupFD + l.Cgroups),
 	}
 	args = append(args, rlimits(l)...)

@@ -16,7 +16,7 @@ func TestArgv(t *testing.T) {
 		OutsideUID: 100007, Limits: jobs.DefaultLimits(), Cgroups: 2,
 	}
 	want := strings.Fields(`/opt/nsjail --config /run/n.cfg --user 1000:100007:1 --group 1000:100007:1
-		--time_limit 25 --log_fd 7
+		--time_limit 115 --log_fd 7
 		--rlimit_cpu 11 --rlimit_as inf --rlimit_fsize 16 --rlimit_nproc 73 --rlimit_nofile 256
 		--pass_fd 3 --pass_fd 4 --pass_fd 5 --pass_fd 6
 		-- /opt/py -I -B /runner/main.py --channel-fd 3 --status-fd 4 --cgroup-fd 5 --cgroup-fd 6`)
@@ -44,7 +44,7 @@ func TestArgv(t *testing.T) {
 		l := base
 		l.Limits.Wall, l.Limits.FileBytes = 1500e6, 16<<20+1
 		line := strings.Join(argv(l), " ")
-		for _, want := range []string{"--time_limit 12 ", "--rlimit_fsize 17 "} {
+		for _, want := range []string{"--time_limit 102 ", "--rlimit_fsize 17 "} {
 			if !strings.Contains(line, want) {
 				t.Errorf("%q is not in %s", want, line)
 			}

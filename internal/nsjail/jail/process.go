@@ -57,6 +57,14 @@ func (p *Process) FirstPID() int {
 	return p.pid
 }
 
+// PIDs returns the process ids of nsjail and, once it is known, of pid 1 inside.
+func (p *Process) PIDs() []int {
+	if first := p.FirstPID(); first > 0 {
+		return []int{p.PID(), first}
+	}
+	return []int{p.PID()}
+}
+
 // Watch opens pid 1, by its process id outside, so that Kill reaches it directly.
 func (p *Process) Watch(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)

@@ -16,6 +16,7 @@ import (
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/sandbox"
 	"cellblock/internal/nsjail/seccomp"
+	"cellblock/internal/nsjail/watchdog"
 	"cellblock/internal/nsjail/wire"
 )
 
@@ -36,11 +37,9 @@ func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
 	return p, os.WriteFile(p.configPath(), []byte(config), 0o644)
 }
 
-// Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for startBound at most. The script
-// makes no difference. The caller owns the sandbox and must call Run or Discard.
+// Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for startBound by what the machine
+// gave it. The script makes no difference. The caller owns the sandbox and must call Run or Discard.
 func (p *Provider) Acquire(ctx context.Context, _ string) (*sandbox.Sandbox, error) {
-	ctx, cancel := context.WithTimeout(ctx, startBound)
-	defer cancel()
 	s, err := p.start(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start a sandbox: %w", err)
@@ -81,6 +80,8 @@ func (p *Provider) start(ctx context.Context) (*sandbox.Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := watchdog.Context(ctx, startBound, func() []int { return append(started.PIDs(), group.PIDs()...) })
+	defer cancel()
 	if err := s.AwaitReady(ctx); err != nil {
 		s.Discard()
 		return nil, fmt.Errorf("%w; nsjail printed: %q", err, started.log.Text())
@@ -122,8 +123,9 @@ func startProcesses(args []string, inner *sandbox.InnerEnds) (*processes, error)
 }
 
 // AwaitStart implements sandbox.ProcessTree: it blocks until the supervisor is ready.
-func (p *processes) AwaitStart(deadline time.Time) error {
-	_ = p.status.SetReadDeadline(deadline)
+func (p *processes) AwaitStart(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = p.status.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
 	pid, err := wire.ReadSupervisorReady(p.status)
 	if err != nil {
 		return fmt.Errorf("wait for the supervisor: %w", err)
@@ -131,11 +133,17 @@ func (p *processes) AwaitStart(deadline time.Time) error {
 	if err := p.jail.Watch(pid); err != nil {
 		return fmt.Errorf("watch pid 1: %w", err)
 	}
-	return p.status.SetReadDeadline(time.Time{})
+	if !stop() {
+		return fmt.Errorf("wait for the supervisor: %w", os.ErrDeadlineExceeded)
+	}
+	return nil
 }
 
 // Roots implements sandbox.ProcessTree.
 func (p *processes) Roots() []int { return []int{p.jail.FirstPID()} }
+
+// PIDs implements sandbox.ProcessTree: nsjail, and pid 1 inside once it is known.
+func (p *processes) PIDs() []int { return p.jail.PIDs() }
 
 func (p *processes) Kill()                       { p.jail.Kill() }
 func (p *processes) Dead() <-chan struct{}       { return p.jail.Gone }

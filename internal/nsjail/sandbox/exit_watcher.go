@@ -82,7 +82,7 @@ func NewExitWatcher(pidfd int) (*ExitWatcher, error) {
 }
 
 // PIDOf returns the process id behind a pidfd, in the pid namespace of this worker's /proc. It returns an error if the
-// process is dead.
+// process is dead and reaped.
 func PIDOf(pidfd int) (int, error) {
 	content, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/watchdog"
 )
 
 // Output is what was kept of one stream. The goroutine that Collect starts fills it until done is
@@ -56,8 +58,10 @@ func (o *Output) Write(data []byte) (int, error) {
 // readAll blocks until the stream ends, drainBound at most, and returns it as valid UTF-8: each
 // invalid byte becomes U+FFFD. All writers must be dead.
 func (o *Output) readAll() (text string, truncated bool) {
-	_ = o.source.SetReadDeadline(time.Now().Add(drainBound))
-	<-o.done
+	if !watchdog.Wait(o.done, drainBound, nil) {
+		_ = o.source.SetReadDeadline(time.Unix(1, 0))
+		<-o.done
+	}
 	return o.text()
 }
 

@@ -7,14 +7,15 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
+	"cellblock/internal/nsjail/watchdog"
 	"cellblock/internal/nsjail/wire"
 )
 
 const (
 	// pollEvery is the interval at which the job's CPU time and OOM kills are checked.
 	pollEvery = 50 * time.Millisecond
-	// drainBound is how long data from dead processes may take to arrive. A longer wait means that a descriptor is
-	// still open somewhere: a job can send its descriptors to itself or to the worker.
+	// drainBound is how long data from dead processes may take to arrive, while this worker runs. A longer wait means
+	// that a descriptor is still open somewhere: a job can send its descriptors to itself or to the worker.
 	drainBound = time.Second
 	// flushBound is how long a script that is being ended has to flush its streams. The runner flushes at once and
 	// exits, unless the script is in C code; such a script is killed after this time.
@@ -39,11 +40,13 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	reports := s.receiveReport()
 	// If the runner is already dead, the evidence shows it.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	_ = s.sendJob(script, inputs)
+	sendErr := s.sendJob(script, inputs)
 
 	locks := s.locks.Watch(s.processes.Roots())
 	defer locks.Stop()
 	found := s.supervise(ctx, deadline.C, locks.Over(), reports)
+	found.sendErr = sendErr
+	s.untouched = found.untouched()
 	outcome := s.buildOutcome(found)
 	outcome.Usage.RunMS = jobs.Milliseconds(time.Since(started))
 	return outcome
@@ -93,7 +96,8 @@ func (s *Sandbox) supervise(
 		case <-flushDone:
 			s.processes.Kill()
 		case <-teardownOverdue:
-			return found // Discard logs it
+			found.teardownOverdue = true // Discard logs it
+			return found
 		case <-deadline:
 			end(killedForWall)
 		case <-cancelled:
@@ -166,12 +170,27 @@ func (s *Sandbox) overLimit() killReason {
 // channel is closed then, unless its descriptor is in flight on a socket.
 func (s *Sandbox) collectEvidence(found *evidence, reports <-chan reportResult) {
 	if reports != nil {
-		unblock := time.AfterFunc(drainBound, func() { _ = s.channel.Close() })
-		result := <-reports
-		unblock.Stop()
+		result := s.awaitReport(reports)
 		found.report, found.reportErr = result.report, result.err
 	}
 	found.exitStatus = s.processes.ExitStatus()
+}
+
+// awaitReport returns the result of reading the report. It closes the channel after drainBound, which ends the reading.
+func (s *Sandbox) awaitReport(reports <-chan reportResult) reportResult {
+	watch := watchdog.New(drainBound, nil)
+	ticker := time.NewTicker(watchdog.Tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case result := <-reports:
+			return result
+		case <-ticker.C:
+			if watch.Expired() {
+				_ = s.channel.Close()
+			}
+		}
+	}
 }
 
 // buildOutcome reads the counters, decides the verdict, and discards the sandbox.
@@ -207,7 +226,11 @@ func (s *Sandbox) buildOutcome(found evidence) jobs.Outcome {
 	_ = s.channel.Close()
 	outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAll()
 	outcome.Stderr, outcome.Truncated.Stderr = s.stderr.readAll()
-	s.Discard()
+	if found.teardownOverdue {
+		s.startTeardown(s.Discard) // the verdict does not wait for it
+	} else {
+		s.Discard()
+	}
 	return outcome
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
 	"cellblock/internal/nsjail/filelocks"
+	"cellblock/internal/nsjail/watchdog"
 	"cellblock/internal/nsjail/wire"
 )
 
@@ -48,6 +50,8 @@ type Sandbox struct {
 	release           func()
 	startTeardown     func(teardown func())
 	logger            *slog.Logger
+	// untouched is true if the script was not handed over before the processes died.
+	untouched bool
 
 	discarded sync.Once
 }
@@ -84,8 +88,11 @@ func (c Config) abort(err error) error {
 
 // ProcessTree is the processes of a sandbox.
 type ProcessTree interface {
-	// AwaitStart blocks until the processes are known, or until the deadline.
-	AwaitStart(deadline time.Time) error
+	// AwaitStart blocks until the processes are known. It returns an error that wraps os.ErrDeadlineExceeded if ctx is
+	// done first.
+	AwaitStart(ctx context.Context) error
+	// PIDs returns the processes that are known and must make progress for all of them to start or to die.
+	PIDs() []int
 	// Roots returns the process ids, in the worker's pid namespace, of which at least one is an ancestor of each
 	// process inside. It may be called after AwaitStart, and returns none for processes that cannot be identified.
 	Roots() []int
@@ -103,25 +110,36 @@ type ProcessTree interface {
 	Close()
 }
 
-// TeardownBound is how long killed processes may take to be gone. That takes milliseconds unless the machine is in
-// trouble.
+// TeardownBound is how long killed processes may take to be gone, by what the machine gave them (package watchdog).
+// That takes milliseconds unless the machine is in trouble.
 const TeardownBound = 10 * time.Second
 
-// AwaitReady blocks until the runner waits for its script. ctx must have a deadline; the sandbox is killed when ctx is
-// done. After an error, the caller must call Discard.
+// AwaitReady blocks until the runner waits for its script. When ctx is done, the sandbox is killed, and the error wraps
+// os.ErrDeadlineExceeded. After an error, the caller must call Discard.
 func (s *Sandbox) AwaitReady(ctx context.Context) error {
-	deadline, _ := ctx.Deadline()
-	stop := context.AfterFunc(ctx, s.processes.Kill)
+	stop := context.AfterFunc(ctx, func() {
+		_ = s.channel.SetReadDeadline(time.Unix(1, 0)) // first: the kill ends the channel
+		s.processes.Kill()
+	})
 	defer stop()
-	if err := s.processes.AwaitStart(deadline); err != nil {
+	if err := s.processes.AwaitStart(ctx); err != nil {
 		return err
 	}
-	_ = s.channel.SetReadDeadline(deadline)
 	if err := wire.ReadReady(s.channel); err != nil {
 		return fmt.Errorf("wait for the runner: %w", err)
 	}
-	return s.channel.SetReadDeadline(time.Time{})
+	if !stop() {
+		return fmt.Errorf("wait for the runner: %w", os.ErrDeadlineExceeded)
+	}
+	return nil
 }
+
+// Started reports whether code of the script may have run. It is false only after a Run whose sandbox died before the
+// whole script had reached it; then the job can run in another one.
+func (s *Sandbox) Started() bool { return !s.untouched }
+
+// pids returns the processes of the sandbox that are known.
+func (s *Sandbox) pids() []int { return append(s.processes.PIDs(), s.group.PIDs()...) }
 
 // StderrText returns what the sandbox has written to stderr. The sandbox must be discarded.
 func (s *Sandbox) StderrText() string {
@@ -129,15 +147,13 @@ func (s *Sandbox) StderrText() string {
 	return text
 }
 
-// Discard kills a sandbox and blocks until nothing of it is left, or for TeardownBound. It may be
-// called more than once.
+// Discard kills a sandbox and blocks until nothing of it is left, or for TeardownBound by what the machine gave its
+// processes. It may be called more than once.
 func (s *Sandbox) Discard() {
 	s.discarded.Do(func() {
 		s.processes.Kill()
 		release := s.release
-		select {
-		case <-s.processes.Dead():
-		case <-time.After(TeardownBound):
+		if !watchdog.Wait(s.processes.Dead(), TeardownBound, s.pids) {
 			s.logger.Error("a sandbox does not die; its user id stays taken", "bound", TeardownBound)
 			release = nil
 		}

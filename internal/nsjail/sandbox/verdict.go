@@ -47,6 +47,21 @@ type evidence struct {
 
 	report    wire.Report
 	reportErr error
+	// sendErr is the error of handing over the script.
+	sendErr error
+	// teardownOverdue is true if killed processes are not dead yet.
+	teardownOverdue bool
+}
+
+// untouched reports whether the sandbox was lost, by no fault of the script, before its runner had read the whole
+// script. The kernel is the witness: a write failed because the other end was closed, or the other end was closed with
+// bytes unread (ECONNRESET, unix(7)). Code of the script cannot make either look so: once it runs, everything is read,
+// and only the worker writes to that end.
+func (e evidence) untouched() bool {
+	if e.killReason != notKilled || e.exitStatus.Known || e.teardownOverdue {
+		return false
+	}
+	return e.sendErr != nil || errors.Is(e.reportErr, syscall.ECONNRESET)
 }
 
 // decide returns how a job failed; nil for success. Enforced reasons win over the report. Of two
@@ -101,9 +116,16 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 
 // decideWithoutReport decides for a script that ended without a report.
 func decideWithoutReport(e evidence) *jobs.Failure {
-	if !e.exitStatus.Known {
+	switch {
+	case e.exitStatus.Known:
+	case e.untouched():
 		return &jobs.Failure{
-			Code: jobs.CodeInternal, Message: "the sandbox ended unexpectedly; this is not the script's fault",
+			Code: jobs.CodeInternal, Message: "the sandbox was lost before the script started in it",
+		}
+	default:
+		return &jobs.Failure{
+			Code:    jobs.CodeWorkerLost,
+			Message: "the sandbox was lost while the script ran in it; this is not the script's fault",
 		}
 	}
 	code := e.exitStatus.Status.ExitStatus()

@@ -71,7 +71,10 @@ func TestDecide(t *testing.T) {
 			evidence{exitStatus: end(exited0, 0), reportErr: wire.ErrMalformed},
 			jobs.CodeExit,
 		},
-		"nothing is known": {evidence{reportErr: io.EOF}, jobs.CodeInternal},
+		"nothing is known":          {evidence{reportErr: io.EOF}, jobs.CodeWorkerLost},
+		"the script was not sent":   {evidence{reportErr: io.EOF, sendErr: syscall.EPIPE}, jobs.CodeInternal},
+		"the script was not read":   {evidence{reportErr: syscall.ECONNRESET}, jobs.CodeInternal},
+		"not sent, but it was late": {evidence{killReason: killedForWall, sendErr: syscall.EPIPE}, jobs.CodeTimeout},
 		"RLIMIT_CPU without cgroups": {
 			evidence{exitStatus: end(byKill, 10*time.Second), reportErr: io.EOF},
 			jobs.CodeCPULimit,

@@ -1,6 +1,7 @@
 package zygote
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/watchdog"
 	"cellblock/internal/nsjail/wire"
 )
 
@@ -62,35 +64,103 @@ func (f *fork) handle(m wire.ControlMessage) {
 	}
 }
 
-// endReportBound is how long a zygote may take to report the end of a fork.
+// endReportBound is how long a zygote may take to reap the job's process of a fork, and again to report the fork's end
+// once it is dead, by what the machine gave the zygote.
 const endReportBound = time.Second
 
-// awaitEnd waits for the end of the job's process and then kills the rest of the fork. A zygote that
-// does not report the end within endReportBound hangs and is killed: otherwise, a script that has
-// returned would look like one that exceeds its time. The time that the kernel takes to remove the
-// namespace does not count, since a job can make that long, and killing the zygote kills all its
-// sandboxes.
+// awaitEnd waits for the end of the job's process and then kills the rest of the fork. A zygote that does not do its
+// part within endReportBound hangs and is killed: otherwise, a script that has returned would look like one that exceeds
+// its time. The time that the kernel takes to remove the namespace does not count, since a job can make that long, and
+// killing the zygote kills all its sandboxes. For the same reason a namespace that stays is left alone.
 func (f *fork) awaitEnd() {
-	awaitExit(f.pidfdFiles[0])
+	_ = awaitExit(f.pidfdFiles[0])
 	f.Kill()
-	_ = f.pidfdFiles[1].SetReadDeadline(time.Now().Add(sandbox.TeardownBound))
-	awaitExit(f.pidfdFiles[1])
-	select {
-	case <-f.gone:
-	case <-time.After(endReportBound):
-		f.zygote.logger.Error("a zygote hangs; it is killed", "bound", endReportBound)
-		f.zygote.jail.Kill()
+	// The namespace cannot end before: its init waits until the job's process, whose parent is the zygote, is reaped.
+	if !f.awaitReaped() {
+		f.killZygote()
+		return
+	}
+	if !f.awaitInit() {
+		f.zygote.logger.Error("the namespace of a sandbox does not end", "bound", sandbox.TeardownBound)
+		return
+	}
+	if !watchdog.Wait(f.gone, endReportBound, f.zygote.PIDs) {
+		f.killZygote()
 	}
 }
 
-// awaitExit blocks until the process behind a pidfd is dead, the file is closed, or its read
+func (f *fork) killZygote() {
+	f.zygote.logger.Error("a zygote hangs; it is killed", "bound", endReportBound, "pid", f.zygote.pid.Load())
+	f.zygote.jail.Kill()
+}
+
+// awaitReaped blocks until the zygote has reaped the job's process, and reports false if it hangs.
+func (f *fork) awaitReaped() bool {
+	watch := watchdog.New(endReportBound, f.zygote.PIDs)
+	ticker := time.NewTicker(watchdog.Tick)
+	defer ticker.Stop()
+	for {
+		f.mu.Lock()
+		_, err := sandbox.PIDOf(f.jobPidfd)
+		f.mu.Unlock()
+		if err != nil {
+			return true // reaped, or the fork is closed
+		}
+		select {
+		case <-f.gone:
+			return true
+		case <-ticker.C:
+			if watch.Expired() {
+				return false
+			}
+		}
+	}
+}
+
+// awaitInit blocks until the init is dead, and reports false if it does not die within TeardownBound.
+func (f *fork) awaitInit() bool {
+	init := f.pidfdFiles[1]
+	watch := watchdog.New(sandbox.TeardownBound, f.PIDs)
+	for {
+		_ = init.SetReadDeadline(time.Now().Add(watchdog.Tick))
+		err := awaitExit(init)
+		switch {
+		case err == nil:
+			return true
+		case !errors.Is(err, os.ErrDeadlineExceeded): // closed, when the fork was dead or given up
+			select {
+			case <-f.gone:
+				return true
+			default:
+				return false
+			}
+		case watch.Expired():
+			return false
+		}
+	}
+}
+
+// PIDs implements sandbox.ProcessTree: the zygote, which makes and reaps the fork, and the fork's two processes.
+func (f *fork) PIDs() []int {
+	pids := f.zygote.PIDs()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pidfd := range []int{f.initPidfd, f.jobPidfd} {
+		if pid, err := sandbox.PIDOf(pidfd); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// awaitExit blocks until the process behind a pidfd is dead. It returns an error if the file is closed or its read
 // deadline passes.
-func awaitExit(pidfd *os.File) {
+func awaitExit(pidfd *os.File) error {
 	raw, err := pidfd.SyscallConn()
 	if err != nil {
-		return
+		return err
 	}
-	_ = raw.Read(func(fd uintptr) bool { return sandbox.Exited(int(fd)) })
+	return raw.Read(func(fd uintptr) bool { return sandbox.Exited(int(fd)) })
 }
 
 // lost ends the fork because its zygote is gone.
@@ -107,10 +177,10 @@ func (f *fork) finish(failed error) {
 }
 
 // AwaitStart blocks until the zygote reported the fork's processes or its failure.
-func (f *fork) AwaitStart(deadline time.Time) error {
+func (f *fork) AwaitStart(ctx context.Context) error {
 	select {
 	case <-f.started:
-	case <-time.After(time.Until(deadline)):
+	case <-ctx.Done():
 		return fmt.Errorf("the zygote did not fork: %w", os.ErrDeadlineExceeded)
 	}
 	f.mu.Lock()

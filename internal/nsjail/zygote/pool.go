@@ -9,6 +9,7 @@ import (
 
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/watchdog"
 )
 
 // poolConfig is what a pool needs to start zygotes.
@@ -173,7 +174,7 @@ func (p *pool) closeWhenIdle(ctx context.Context, z *zygote) {
 		return
 	}
 	const interval = 100 * time.Millisecond
-	longest := time.NewTimer(acquireBound + p.host.Limits.Wall + sandbox.TeardownBound)
+	longest := time.NewTimer(acquireBound + p.host.Limits.Wall + watchdog.Longest(sandbox.TeardownBound))
 	defer longest.Stop()
 	for !z.idle() {
 		select {

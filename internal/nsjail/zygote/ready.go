@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/watchdog"
 )
 
 // readySandbox is a sandbox that waits for its script, and its processes.
@@ -115,10 +116,8 @@ func (p *pool) prepareLimited(ctx context.Context, z *zygote) (*readySandbox, er
 	}
 }
 
-// prepare forks one ready sandbox from z, within forkBound.
+// prepare forks one ready sandbox from z, within forkBound by what the machine gave the zygote and the fork.
 func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
-	ctx, cancel := context.WithTimeout(ctx, forkBound)
-	defer cancel()
 	group, uid, err := p.host.AcquireJob(sandbox.GroupLimits(p.host.Limits, 0))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errHost, err)
@@ -137,6 +136,8 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := watchdog.Context(ctx, forkBound, f.PIDs)
+	defer cancel()
 	err = s.AwaitReady(ctx)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		// The zygote may hang, and the fork with it. Do not wait for the teardown: the caller continues with another

@@ -173,7 +173,7 @@ func TestWarmZygoteDies(t *testing.T) {
 				}
 			}()
 			o := s.Run(t.Context(), "import time\ndef main(): time.sleep(60)", nil)
-			want := map[unix.Signal]jobs.Code{unix.SIGKILL: jobs.CodeInternal, unix.SIGSTOP: jobs.CodeTimeout}[signal]
+			want := map[unix.Signal]jobs.Code{unix.SIGKILL: jobs.CodeWorkerLost, unix.SIGSTOP: jobs.CodeTimeout}[signal]
 			if sandboxtest.Code(o) != want {
 				t.Errorf("got %q, want %q", sandboxtest.Code(o), want)
 			}

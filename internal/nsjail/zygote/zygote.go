@@ -17,6 +17,7 @@ import (
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/jail"
 	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/watchdog"
 	"cellblock/internal/nsjail/wire"
 )
 
@@ -30,6 +31,8 @@ type zygote struct {
 	conn     *net.UnixConn
 	output   *sandbox.Output
 	group    *cgroup.Group
+	// pid is the process id of the interpreter; 0 until it is ready.
+	pid atomic.Int64
 
 	// retiring is closed when its successor should start, retired when it may no longer fork.
 	retiring, retired         chan struct{}
@@ -48,8 +51,8 @@ type zygote struct {
 	lastFork int
 }
 
-// Bounds on how long a zygote takes. To load pandas takes half a second on an idle machine; a fork
-// takes milliseconds.
+// Bounds on how long a zygote takes, by what the machine gave it (package watchdog). To load pandas takes half a second
+// on an idle machine; a fork takes milliseconds.
 const (
 	zygoteStart = 30 * time.Second
 	forkBound   = 5 * time.Second
@@ -122,7 +125,7 @@ func (z *zygote) start(plan string) error {
 }
 
 func (z *zygote) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, zygoteStart)
+	ctx, cancel := watchdog.Context(ctx, zygoteStart, z.PIDs)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		z.jail.Kill()
@@ -140,7 +143,17 @@ func (z *zygote) awaitReady(ctx context.Context) error {
 	if err := z.jail.Watch(m.Sender); err != nil {
 		return fmt.Errorf("watch the zygote: %w", err)
 	}
+	z.pid.Store(int64(m.Sender))
 	return nil
+}
+
+// PIDs returns the processes that a wait for the zygote is a wait for: its interpreter, or, until that is known, nsjail
+// and the processes in the zygote's cgroup.
+func (z *zygote) PIDs() []int {
+	if pid := z.pid.Load(); pid > 0 {
+		return []int{int(pid)}
+	}
+	return append(z.group.PIDs(), z.jail.PID())
 }
 
 // read delivers the messages of the zygote until it is gone. Then every fork is lost.
@@ -242,15 +255,13 @@ func (z *zygote) isRetired() bool {
 	}
 }
 
-// close kills the zygote and every sandbox in it, and blocks until they are gone, TeardownBound at
-// most: a process in uninterruptible sleep does not die before the kernel wakes it. Such a zygote
-// is abandoned; its nsjail waits for it and dies with the worker.
+// close kills the zygote and every sandbox in it, and blocks until they are gone, for TeardownBound (package watchdog):
+// a process in uninterruptible sleep does not die before the kernel wakes it. Such a zygote is abandoned; its nsjail
+// waits for it and dies with the worker.
 func (z *zygote) close() {
 	z.retire()
 	z.jail.Kill()
-	select {
-	case <-z.jail.Gone:
-	case <-time.After(sandbox.TeardownBound):
+	if !watchdog.Wait(z.jail.Gone, sandbox.TeardownBound, func() []int { return append(z.PIDs(), z.jail.PID()) }) {
 		z.abandon()
 		return
 	}
