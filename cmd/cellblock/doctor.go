@@ -34,7 +34,7 @@ func (c *doctorCommand) Run() error {
 	checks := append(nsjail.Doctor(ctx, c.Sandbox, slots), c.checkRedis(ctx))
 	failed := false
 	for _, check := range checks {
-		fmt.Printf("%s  %-15s %s\n", mark(check.Status), check.Name, check.Text)
+		fmt.Printf("%s  %-16s %s\n", mark(check.Status), check.Name, check.Text)
 		failed = failed || check.Status == host.CheckFail
 	}
 	if failed {

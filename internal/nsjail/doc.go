@@ -1,7 +1,7 @@
 // Package nsjail runs untrusted scripts, each in a sandbox of its own made with Google's nsjail, and decides how they
 // ended. NewProvider puts the parts together; each part is a package below this one, and imports only those before it:
 //
-//	watchdog bounds waits by what the machine gave a process
+//	watchdog bounds waits by the time in which the machine lets processes run
 //	cgroup   a control group for each sandbox: limits and counters
 //	wire     the worker's half of the protocol with the runner
 //	sandbox  runs one script in given processes, and decides the verdict
@@ -10,6 +10,7 @@
 //	host     what sandboxes need of this machine: user ids, directories, cgroups, and checks of all three
 //	jail     cold sandboxes: one nsjail for each job
 //	zygote   warm sandboxes: forks of an interpreter that has packages loaded
+//	trial    scripts that find out whether what holds a sandbox bites
 //
 // A sandbox is used once: it is acquired ready, runs one script, and is discarded. Both kinds have the same limits and
 // look the same from inside: process 1 never runs user code, process 2 runs the script, and three descriptors lead out:

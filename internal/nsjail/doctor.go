@@ -2,6 +2,7 @@ package nsjail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -61,50 +62,110 @@ func Doctor(ctx context.Context, settings Settings, jobs int) []host.Check {
 	checks := []host.Check{host.CheckNsjail(ctx, settings.Settings)}
 	h, err := Open(ctx, settings)
 	if err != nil {
-		return append(checks, host.Fail("worker", "would refuse to start: "+err.Error()))
+		return append(checks, refusal(err))
 	}
 	defer h.Close() //nolint:errcheck // the process ends next
 	checks = append(checks,
-		h.CheckCgroups(), h.CheckFileLocks(), host.CheckCoreDumps(), h.CheckCapacity(jobs))
+		host.CheckKernel(), host.CheckCoreDumps(), h.CheckFileLocks(), h.CheckCapacity(jobs))
 	zygotes, sentences := settings.Zygote.WithoutMissing(h.MissingPackages, settings.Python)
 	for _, sentence := range sentences {
 		checks = append(checks, host.Warn("packages", sentence))
 	}
+	found := examine(ctx, h, settings, zygotes)
+	if reason := found.rejectCgroups(); reason != nil {
+		if err := h.RejectCgroups(reason); err != nil {
+			return append(checks, refusal(err))
+		}
+		found = examine(ctx, h, settings, zygotes)
+	}
+	checks = append(checks, h.CheckCgroups())
+	return append(checks, found.checks...)
+}
+
+func refusal(err error) host.Check { return host.Fail("worker", "would refuse to start: "+err.Error()) }
+
+// examination is what the sandboxes of this machine showed.
+type examination struct {
+	checks     []host.Check
+	cold, warm assessment
+}
+
+func (e examination) rejectCgroups() error {
+	return errors.Join(e.cold.rejectCgroups, e.warm.rejectCgroups)
+}
+
+// examine looks at both kinds of sandboxes from inside and tries their controls.
+func examine(ctx context.Context, h *host.Host, settings Settings, zygotes zygote.Settings) examination {
+	var e examination
 	logger := slog.New(slog.DiscardHandler)
 	cold, err := jail.NewProvider(h, logger)
 	if err != nil {
-		return append(checks, host.Fail("worker", "would refuse to start: "+err.Error()))
+		e.checks = append(e.checks, refusal(err))
+		return e
 	}
 	sandbox, err := cold.Acquire(ctx, "")
 	if err != nil {
-		return append(checks, host.Fail("sandbox", h.Explain(err).Error()))
+		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
+		return e
 	}
-	outcome := sandbox.Run(ctx, probeScript, nil)
-	checks = append(checks, checkOutcome(outcome)...)
-	if settings.Sandbox != KindWarm {
-		return append(checks, host.OK("warm sandboxes", "switched off (SANDBOX=cold)"))
+	e.checks = checkOutcome(sandbox.Run(ctx, probeScript, nil))
+	if e.cold, err = tryControls(ctx, h, cold.Acquire); err != nil {
+		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
+		return e
 	}
-	return append(checks, checkWarm(ctx, h, zygotes, logger))
+	warmCheck := host.OK("warm sandboxes", "switched off (SANDBOX=cold)")
+	if settings.Sandbox == KindWarm {
+		warmCheck, e.warm = checkWarm(ctx, h, zygotes, logger)
+	}
+	e.checks = append(e.checks, controlChecks(e.cold, e.warm)...)
+	e.checks = append(e.checks, warmCheck)
+	return e
 }
 
-// checkWarm tests whether warm sandboxes work.
-func checkWarm(ctx context.Context, h *host.Host, zygotes zygote.Settings, logger *slog.Logger) host.Check {
-	warm, err := zygote.NewProvider(ctx, h, zygotes, 1, logger)
+// controlChecks returns a check for each control that was tried, in cold sandboxes and perhaps in warm ones.
+func controlChecks(cold, warm assessment) []host.Check {
+	var checks []host.Check
+	for i, f := range cold.findings {
+		check, kind := cold.check(f), "cold sandboxes"
+		if i < len(warm.findings) {
+			if other := warm.check(warm.findings[i]); other == check {
+				kind = "both kinds of sandboxes"
+			} else {
+				other.Text += " (warm sandboxes)"
+				checks = append(checks, other)
+			}
+		}
+		check.Text += " (" + kind + ")"
+		checks = append(checks, check)
+	}
+	return checks
+}
+
+// checkWarm tests whether warm sandboxes work, and tries their controls.
+func checkWarm(
+	ctx context.Context, h *host.Host, zygotes zygote.Settings, logger *slog.Logger,
+) (host.Check, assessment) {
+	var tried assessment
+	try := func(acquire zygote.Acquire) (err error) {
+		tried, err = tryControls(ctx, h, acquire)
+		return err
+	}
+	warm, err := zygote.NewProvider(ctx, h, zygotes, 1, logger, try)
 	if err != nil {
 		return host.Warn("warm sandboxes",
-			fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err))
+			fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err)), tried
 	}
 	defer warm.Close()
 	sandbox, err := warm.Acquire(ctx, probeScript)
 	if err != nil {
-		return host.Warn("warm sandboxes", err.Error())
+		return host.Warn("warm sandboxes", err.Error()), tried
 	}
 	outcome := sandbox.Run(ctx, probeScript, nil)
 	if outcome.Failure != nil {
-		return host.Warn("warm sandboxes", outcome.Failure.Message)
+		return host.Warn("warm sandboxes", outcome.Failure.Message), tried
 	}
 	return host.OK("warm sandboxes", fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms",
-		strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS))
+		strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS)), tried
 }
 
 // checkOutcome returns the checks of what the trial script saw from inside.

@@ -21,7 +21,10 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s: %s", c.Name, c.Text)
 		}
 	}
-	for _, want := range []string{"nsjail", "cgroups", "user namespace", "seccomp", "network", "python"} {
+	for _, want := range []string{
+		"nsjail", "cgroups", "user namespace", "seccomp", "network", "python", "kernel",
+		"tried: memory", "tried: processes", "tried: CPU time", "tried: /proc", "tried: filter",
+	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no check %q", want)
 		}

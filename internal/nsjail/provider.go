@@ -44,6 +44,9 @@ func Open(ctx context.Context, settings Settings) (*host.Host, error) {
 // sandboxes are not possible on this machine, it logs the reason and returns a Provider of cold ones, which are slower
 // but as strictly confined. It returns an error if no sandbox can be made, with what is missing in one line, or if
 // ready exceeds MaxReady.
+//
+// It tries in these sandboxes whether their controls bite (package trial). Where cgroups do not, it goes on with
+// rlimits only, and logs that; where something does not that no script may do without, it returns an error.
 func NewProvider(
 	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
 ) (Provider, error) {
@@ -58,25 +61,58 @@ func NewProvider(
 	if h.LocksError != nil {
 		logger.Warn("a job can hold any number of file locks", "error", h.LocksError)
 	}
-	cold, err := jail.NewProvider(h, logger)
+	provider, tried, err := startProvider(ctx, h, settings, ready, logger)
 	if err != nil {
 		return nil, err
+	}
+	if reason := tried.rejectCgroups; reason != nil {
+		provider.Close()
+		if err := h.RejectCgroups(reason); err != nil {
+			return nil, err
+		}
+		if provider, tried, err = startProvider(ctx, h, settings, ready, logger); err != nil {
+			return nil, err
+		}
+	}
+	for _, sentence := range tried.without {
+		logger.Error("a control of sandboxes does not bite; going on without it", "reason", sentence)
+	}
+	for _, sentence := range tried.unknown {
+		logger.Warn("a control of sandboxes could not be tried in time; going on", "reason", sentence)
+	}
+	if tried.refuse != nil {
+		provider.Close()
+		return nil, tried.refuse
+	}
+	return provider, nil
+}
+
+// startProvider starts the sandboxes and tries them.
+func startProvider(
+	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
+) (Provider, assessment, error) {
+	cold, err := jail.NewProvider(h, logger)
+	if err != nil {
+		return nil, assessment{}, err
+	}
+	var tried assessment
+	try := func(acquire zygote.Acquire) error {
+		tried, err = tryControls(ctx, h, acquire)
+		return err
 	}
 	if settings.Sandbox == KindWarm {
 		zygotes, sentences := settings.Zygote.WithoutMissing(h.MissingPackages, h.Settings.Python)
 		for _, sentence := range sentences {
 			logger.Error("a package cannot be preloaded", "reason", sentence)
 		}
-		warm, err := zygote.NewProvider(ctx, h, zygotes, ready, logger)
+		warm, err := zygote.NewProvider(ctx, h, zygotes, ready, logger, try)
 		if err == nil {
-			return warm, nil
+			return warm, tried, nil
 		}
 		logger.Warn("warm sandboxes are not possible here; going on with cold ones", "reason", err)
 	}
-	trial, err := cold.Acquire(ctx, "")
-	if err != nil {
-		return nil, h.Explain(err)
+	if err := try(cold.Acquire); err != nil {
+		return nil, assessment{}, h.Explain(err)
 	}
-	trial.Discard()
-	return cold, nil
+	return cold, tried, nil
 }

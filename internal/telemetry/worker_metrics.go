@@ -16,6 +16,7 @@ type WorkerMetrics struct {
 	phases   *prometheus.HistogramVec
 	running  prometheus.Gauge
 	sandbox  *prometheus.GaugeVec
+	limits   *prometheus.GaugeVec
 }
 
 // NewWorkerMetrics returns a worker's metrics.
@@ -39,8 +40,12 @@ func NewWorkerMetrics() *WorkerMetrics {
 			Name: "cellblock_sandbox_info",
 			Help: "1 for the kind of sandbox that this worker uses.",
 		}, []string{"kind"}),
+		limits: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "cellblock_limits_info",
+			Help: "1 for what enforces the limits of jobs: cgroup v1, cgroup v2, or rlimits (for each process).",
+		}, []string{"by"}),
 	}
-	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox)
+	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox, m.limits)
 	// exists from the start, so that rate() sees the first increase
 	m.ended.WithLabelValues(string(jobs.StateSucceeded))
 	return m
@@ -48,6 +53,9 @@ func NewWorkerMetrics() *WorkerMetrics {
 
 // SetSandboxKind sets the kind of sandbox that the worker uses, such as "cold".
 func (m *WorkerMetrics) SetSandboxKind(kind string) { m.sandbox.WithLabelValues(kind).Set(1) }
+
+// SetLimits sets what enforces the limits of jobs, such as "cgroup v2" or "rlimits".
+func (m *WorkerMetrics) SetLimits(by string) { m.limits.WithLabelValues(by).Set(1) }
 
 // JobStarted counts a job as running. Call JobEnded once for each call.
 func (m *WorkerMetrics) JobStarted() { m.running.Inc() }

@@ -46,7 +46,7 @@ func TestAReplacedSandboxIsFollowed(t *testing.T) {
 	b.cancel(t, id)
 }
 
-// A job whose sandboxes are all lost ends, and says that it has not run.
+// A job whose sandboxes are all lost ends as one that has not run.
 func TestReplacementsAreBounded(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))

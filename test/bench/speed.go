@@ -153,7 +153,7 @@ func openProvider(ctx context.Context, o options, ready int) (nsjail.Provider, f
 	if err != nil {
 		return nil, nil, err
 	}
-	provider, err := zygote.NewProvider(ctx, host, settings.Sandbox.Zygote, ready, slog.New(slog.DiscardHandler))
+	provider, err := zygote.NewProvider(ctx, host, settings.Sandbox.Zygote, ready, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return nil, nil, errors.Join(err, host.Close())
 	}

@@ -46,12 +46,11 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
-	sandboxes, err := openSandboxes(ctx, settings, logger, cleanups)
+	metrics := telemetry.NewWorkerMetrics()
+	sandboxes, err := openSandboxes(ctx, settings, metrics, logger, cleanups)
 	if err != nil {
 		return err
 	}
-	metrics := telemetry.NewWorkerMetrics()
-	metrics.SetSandboxKind(sandboxes.Kind())
 	server.Serve(metrics.Handler(), logger)
 	stored := files.New(settings.Files)
 	// Without it, the connections to a bucket would stay open.
@@ -74,10 +73,11 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	}).Run(ctx)
 }
 
-// openSandboxes makes the machine and the first sandboxes ready, and logs how this machine enforces the limits of
+// openSandboxes makes the machine and the first sandboxes ready, and records how this machine enforces the limits of
 // jobs.
 func openSandboxes(
-	ctx context.Context, settings Settings, logger *slog.Logger, cleanups *app.Cleanups,
+	ctx context.Context, settings Settings, metrics *telemetry.WorkerMetrics, logger *slog.Logger,
+	cleanups *app.Cleanups,
 ) (nsjail.Provider, error) {
 	host, err := nsjail.Open(ctx, settings.Sandbox)
 	if err != nil {
@@ -91,8 +91,12 @@ func openSandboxes(
 	}
 	// Without it, zygotes and ready sandboxes would be killed without their cgroups being removed.
 	cleanups.AddFunc("sandboxes", sandboxBound, provider.Close)
+	metrics.SetSandboxKind(provider.Kind())
 	version, err := host.CgroupVersion()
-	if err != nil {
+	if err == nil {
+		metrics.SetLimits(version)
+	} else {
+		metrics.SetLimits("rlimits")
 		logger.Warn("cgroups unusable: limits on memory, processes and CPU time hold for each process only", "reason",
 			err)
 		version = "none"

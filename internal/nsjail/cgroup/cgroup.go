@@ -240,7 +240,7 @@ func (g *Group) PIDs() []int {
 	return pids(g.dirs[0])
 }
 
-// removeBound is how long Remove waits for the last processes, by what the machine gave them: a dead process stays in
+// removeBound is how long Remove waits for the last processes, as package watchdog counts time: a dead process stays in
 // its group until it is reaped.
 const removeBound = 2 * time.Second
 

@@ -29,6 +29,8 @@ type Host struct {
 	// Cgroups is nil if cgroups cannot be used; cgroupsError is the reason.
 	Cgroups      *cgroup.Hierarchy
 	cgroupsError error
+	// rejected are cgroups that can be used and do not bite.
+	rejected *cgroup.Hierarchy
 	// Dir is the worker's own directory, readable by every user id.
 	Dir string
 	// Locks counts the file locks of jobs; nil if they cannot be counted here, for the reason LocksError.
@@ -93,14 +95,26 @@ func (h *Host) CgroupVersion() (string, error) {
 	return h.Cgroups.Version(), nil
 }
 
+// RejectCgroups makes the host enforce the limits by rlimits from now on, as where cgroups cannot be used. No sandbox
+// may exist. It returns an error if cgroups are required.
+func (h *Host) RejectCgroups(reason error) error {
+	if h.Settings.RequireCgroups {
+		return fmt.Errorf("cgroups are required and do not bite: %w", reason)
+	}
+	h.rejected, h.Cgroups, h.cgroupsError = h.Cgroups, nil, reason
+	return nil
+}
+
 // Close waits for the teardowns that still run and releases what Open acquired. Every sandbox must
 // have been run or discarded.
 func (h *Host) Close() error {
 	h.Teardowns.wait()
 	h.Locks.Close()
 	var errs []error
-	if h.Cgroups != nil {
-		errs = append(errs, h.Cgroups.Close())
+	for _, cgroups := range []*cgroup.Hierarchy{h.Cgroups, h.rejected} {
+		if cgroups != nil {
+			errs = append(errs, cgroups.Close())
+		}
 	}
 	if h.Dir != "" {
 		errs = append(errs, os.RemoveAll(h.Dir))

@@ -25,7 +25,7 @@ type Settings struct {
 	OutputFiles    int   `name:"limit-output-files" env:"LIMIT_OUTPUT_FILES" default:"64" help:"Files that a job may leave in outputs/."`
 	OutputFilesMB  int64 `name:"limit-output-files-mb" env:"LIMIT_OUTPUT_FILES_MB" default:"16" help:"All files together that a job may leave in outputs/, in MiB. The worker holds them in memory until they are stored."`
 
-	RequireCgroups bool `name:"require-cgroups" env:"REQUIRE_CGROUPS" default:"false" help:"Refuse to start where cgroups are not writable, instead of enforcing limits by rlimits (for each process)."`
+	RequireCgroups bool `name:"require-cgroups" env:"REQUIRE_CGROUPS" default:"false" help:"Refuse to start where cgroups are not writable or do not bite, instead of enforcing limits by rlimits (for each process)."`
 }
 
 // Validate returns an error for settings under which no script could run.

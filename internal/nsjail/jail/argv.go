@@ -21,8 +21,8 @@ const (
 	firstCgroupFD = 5
 )
 
-// startBound is how long a cold sandbox may take to become ready, by what the machine gave it. nsjail counts its time
-// limit from its own start, so the longest that this can take is added to that limit.
+// startBound is how long a cold sandbox may take to become ready, as package watchdog counts time. nsjail counts its
+// time limit from its own start, so the longest that this can take is added to that limit.
 const startBound = 10 * time.Second
 
 // launch holds what differs between the command lines of cold sandboxes.

@@ -37,8 +37,8 @@ func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
 	return p, os.WriteFile(p.configPath(), []byte(config), 0o644)
 }
 
-// Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for startBound by what the machine
-// gave it. The script makes no difference. The caller owns the sandbox and must call Run or Discard.
+// Acquire starts an nsjail with an interpreter inside and blocks until it is ready, for startBound. The script
+// makes no difference. The caller owns the sandbox and must call Run or Discard.
 func (p *Provider) Acquire(ctx context.Context, _ string) (*sandbox.Sandbox, error) {
 	s, err := p.start(ctx)
 	if err != nil {

@@ -110,7 +110,7 @@ type ProcessTree interface {
 	Close()
 }
 
-// TeardownBound is how long killed processes may take to be gone, by what the machine gave them (package watchdog).
+// TeardownBound is how long killed processes may take to be gone, as package watchdog counts time.
 // That takes milliseconds unless the machine is in trouble.
 const TeardownBound = 10 * time.Second
 
@@ -147,8 +147,8 @@ func (s *Sandbox) StderrText() string {
 	return text
 }
 
-// Discard kills a sandbox and blocks until nothing of it is left, or for TeardownBound by what the machine gave its
-// processes. It may be called more than once.
+// Discard kills a sandbox and blocks until nothing of it is left, or for TeardownBound. It may be called more than
+// once.
 func (s *Sandbox) Discard() {
 	s.discarded.Do(func() {
 		s.processes.Kill()

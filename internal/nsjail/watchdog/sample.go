@@ -41,7 +41,7 @@ func read(pid int) (sample, error) {
 	}
 	// Without CONFIG_SCHED_INFO, and in gVisor, there is no such file; CPU time in ticks of the clock is left then.
 	if counters, err := os.ReadFile(proc + "/schedstat"); err == nil {
-		var ran, waited int64 // nanoseconds; Documentation/scheduler/sched-stats.rst
+		var ran, waited int64 // in nanoseconds (sched-stats.rst of the kernel)
 		if n, _ := fmt.Sscan(string(counters), &ran, &waited); n == 2 {
 			s.ran, s.waited = time.Duration(ran), time.Duration(waited)
 		}

@@ -1,5 +1,5 @@
-// Package watchdog bounds waits for processes by the time that the machine gave them, instead of by wall time alone. On
-// a busy machine a process that waits for a processor looks like one that hangs, and killing it harms its neighbours.
+// Package watchdog bounds waits for processes by the time in which the machine lets them run, instead of by wall time.
+// On a busy machine a process that waits for a processor looks like one that hangs, and to kill it harms others.
 //
 // A Watch counts time in ticks. Of a tick it does not count
 //

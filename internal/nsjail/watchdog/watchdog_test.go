@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start starts a program that is killed at the end of the test, and returns its process id.
 func start(t *testing.T, name string, args ...string) int {
 	t.Helper()
-	cmd := exec.Command(name, args...) //nolint:noctx // killed below
+	cmd := exec.Command(name, args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -65,12 +65,12 @@ func (f *fork) handle(m wire.ControlMessage) {
 }
 
 // endReportBound is how long a zygote may take to reap the job's process of a fork, and again to report the fork's end
-// once it is dead, by what the machine gave the zygote.
+// once it is dead, as package watchdog counts time.
 const endReportBound = time.Second
 
 // awaitEnd waits for the end of the job's process and then kills the rest of the fork. A zygote that does not do its
-// part within endReportBound hangs and is killed: otherwise, a script that has returned would look like one that exceeds
-// its time. The time that the kernel takes to remove the namespace does not count, since a job can make that long, and
+// part within endReportBound hangs and is killed: otherwise, a script that has returned would look like one that takes
+// too long. The time that the kernel takes to remove the namespace does not count, since a job can make that long, and
 // killing the zygote kills all its sandboxes. For the same reason a namespace that stays is left alone.
 func (f *fork) awaitEnd() {
 	_ = awaitExit(f.pidfdFiles[0])

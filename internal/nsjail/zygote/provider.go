@@ -2,6 +2,7 @@ package zygote
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"regexp"
 	"slices"
@@ -18,7 +19,7 @@ const Kind = "warm"
 // Kind implements nsjail.Provider.
 func (*Provider) Kind() string { return Kind }
 
-// MaxReady is the most sandboxes that a Provider keeps ready. Each of its pools keeps that many, as many run, and others
+// MaxReady is the most sandboxes that a Provider keeps ready. Each of its pools keeps that many, as many run, and more
 // are being made or torn down; each of them has its own user id.
 const MaxReady = 512
 
@@ -31,11 +32,16 @@ type Provider struct {
 	onDemand *onDemandPool
 }
 
+// Acquire returns a sandbox that is ready for the script; see Provider.Acquire.
+type Acquire func(ctx context.Context, script string) (*sandbox.Sandbox, error)
+
 // NewProvider starts the zygotes and keeps ready sandboxes of each kind ready: with the packages of settings.Preload
 // loaded, and plain. It returns an error if warm sandboxes are not possible on this machine, and leaves nothing behind
 // then. The caller must call Close, before it closes the host.
+//
+// It calls try with plain sandboxes, while the packages are being loaded, and returns its error; try may be nil.
 func NewProvider(
-	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
+	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger, try func(Acquire) error,
 ) (*Provider, error) {
 	if err := writeFiles(h); err != nil {
 		return nil, err
@@ -56,13 +62,18 @@ func NewProvider(
 		p.onDemand.close()
 		return nil, err
 	}
-	if len(packages) == 0 {
-		return p, nil
+	var loading sync.WaitGroup
+	var loadErr error
+	if len(packages) > 0 {
+		p.names = anyOf(packages)
+		loading.Go(func() { p.loaded, loadErr = newPool(ctx, config(strings.Join(packages, ","), packages)) })
 	}
-	p.names = anyOf(packages)
-	if p.loaded, err = newPool(ctx, config(strings.Join(packages, ","), packages)); err != nil {
-		p.onDemand.close()
-		p.plain.close()
+	if try != nil {
+		err = try(p.plain.acquireSandbox)
+	}
+	loading.Wait()
+	if err := errors.Join(err, loadErr); err != nil {
+		p.Close()
 		return nil, err
 	}
 	return p, nil
@@ -71,7 +82,12 @@ func NewProvider(
 // Acquire returns a ready sandbox for the script: one with packages loaded if the script names any of them. It blocks
 // for acquireBound at most. The caller owns the sandbox and must call Run or Discard.
 func (p *Provider) Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error) {
-	s, err := p.poolFor(script).acquire(ctx)
+	return p.poolFor(script).acquireSandbox(ctx, script)
+}
+
+// acquireSandbox is acquire for callers that need to know nothing of forks. The script makes no difference.
+func (p *pool) acquireSandbox(ctx context.Context, _ string) (*sandbox.Sandbox, error) {
+	s, err := p.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func (p *pool) prepareLimited(ctx context.Context, z *zygote) (*readySandbox, er
 	}
 }
 
-// prepare forks one ready sandbox from z, within forkBound by what the machine gave the zygote and the fork.
+// prepare forks one ready sandbox from z, within forkBound of the time in which the zygote and the fork can run.
 func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 	group, uid, err := p.host.AcquireJob(sandbox.GroupLimits(p.host.Limits, 0))
 	if err != nil {

@@ -50,7 +50,7 @@ func starve(t *testing.T, z *zygote) (feed func()) {
 	write(quota, starved)
 	var busy []*exec.Cmd
 	for range 4 {
-		cmd := exec.Command("sh", "-c", "read _; while :; do :; done") //nolint:noctx // killed below
+		cmd := exec.Command("sh", "-c", "read _; while :; do :; done")
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)

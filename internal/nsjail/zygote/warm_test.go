@@ -35,7 +35,7 @@ func openLogged(t testing.TB, ready int, logger *slog.Logger, change func(*setti
 	if change != nil {
 		change(&s)
 	}
-	p, err := NewProvider(t.Context(), sandboxtest.OpenHost(t, s.Settings), s.Zygote, ready, logger)
+	p, err := NewProvider(t.Context(), sandboxtest.OpenHost(t, s.Settings), s.Zygote, ready, logger, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ type zygote struct {
 	lastFork int
 }
 
-// Bounds on how long a zygote takes, by what the machine gave it (package watchdog). To load pandas takes half a second
+// Bounds on how long a zygote takes, as package watchdog counts time. To load pandas takes half a second
 // on an idle machine; a fork takes milliseconds.
 const (
 	zygoteStart = 30 * time.Second

@@ -21,6 +21,27 @@ const (
 	v1      = "internal/nsjail/cgroup/v1.go"
 	v2      = "internal/nsjail/cgroup/v2.go"
 	frames  = "internal/nsjail/wire/frames.go"
+	trials  = "internal/nsjail/trial/controls.go"
+)
+
+// untried takes out the trials at the start of a worker, which notice that a protection is gone: the attempts must too.
+var untried = edit{trials, "return []trial{memoryTrial, processTrial, cpuTrial, insideTrial}", "return nil"}
+
+// The limits of a job's memory and processes, without effect.
+var (
+	noMemoryLimit = []edit{
+		{v1, `write(memory, "memory.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.limit_in_bytes", 1<<40)`},
+		{v1, `write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.memsw.limit_in_bytes", 1<<40)`},
+		{v2, `write(dir, "memory.max", l.MemoryBytes)`, `write(dir, "memory.max", 1<<40)`},
+	}
+	noProcessLimit = []edit{
+		{v1, `return write(dirs[v.pids], "pids.max", int64(l.Processes))`, `return write(dirs[v.pids], "pids.max", 4096)`},
+		{v2, `return write(dir, "pids.max", int64(l.Processes))`, `return write(dir, "pids.max", 4096)`},
+	}
+	noCPUTime = []edit{
+		{v1, `return time.Duration(ns), err`, `return time.Duration(ns) / 1000, err`},
+		{v2, `return time.Duration(us) * time.Microsecond, err`, `return time.Duration(us), err`},
+	}
 )
 
 // attempt returns the pattern of one attempt.
@@ -33,7 +54,7 @@ var mutants = []mutant{
 	{"ptrace allowed", []edit{{policy, `"access", "chdir",`, `"access", "ptrace", "chdir",`}}, "warm", attempt("kernel/attack_surface")},
 	{"io_uring allowed", []edit{{policy, `"access", "chdir",`, `"access", "io_uring_setup", "chdir",`}}, "warm", attempt("network/io_uring")},
 	{"shared memory allowed", []edit{{policy, `"access", "chdir",`, `"access", "shmget", "chdir",`}}, "warm", attempt("resources/shared_memory")},
-	{"sockets allowed", []edit{{policy, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",`, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg",`}, {policy, `"access", "chdir",`, `"access", "socket", "chdir",`}}, "warm", attempt("network/addresses")},
+	{"sockets allowed", []edit{{policy, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",`, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg",`}, {policy, `"access", "chdir",`, `"access", "socket", "chdir",`}, untried}, "warm", attempt("network/addresses")},
 	{"unknown calls allowed to fail as refused", []edit{{"internal/nsjail/seccomp/bpf.go", `errnoAction(syscall.ENOSYS)}}, "ENOSYS"}`, `errnoAction(syscall.EPERM)}}, "ENOSYS"}`}}, "warm", attempt("syscalls/unknown_numbers")},
 	{"namespaces by clone", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneParent, 0"}}, "cold", attempt("kernel/namespaces")},
 	{"the zygote as a parent", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces, 0"}}, "warm", attempt("processes/clone_parent")},
@@ -54,7 +75,7 @@ var mutants = []mutant{
 	{"no network namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWIPC"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x08020000"}}, "warm", "TestOwnNamespaces"},
 	{"no ipc namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWNET"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x40020000"}}, "warm", "TestOwnNamespaces"},
 	{"no cgroup namespace", []edit{{confine, `    _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")` + "\n", ""}}, "warm", attempt("files/cgroup_name")},
-	{"a whole /proc", []edit{{confine, `read_only, b"subset=pid"`, "read_only, None"}}, "warm", attempt("files/host_paths")},
+	{"a whole /proc", []edit{{confine, `read_only, b"subset=pid"`, "read_only, None"}, untried}, "warm", attempt("files/host_paths")},
 	{"a writable /proc", []edit{{confine, "flags | _NOEXEC | read_only, b", "flags | _NOEXEC, b"}}, "warm", attempt("files/proc_of_others")},
 	{"a shared /tmp", []edit{{confine, `    _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)` + "\n", ""}}, "warm", attempt("neighbours/find")},
 	{"no bound on files", []edit{{confine, ",nr_inodes=16384", ""}}, "warm", attempt("resources/inodes")},
@@ -91,10 +112,18 @@ var mutants = []mutant{
 	{"the worker's environment", []edit{{config, "keep_env: false", "keep_env: true"}, {"internal/nsjail/jail/process.go", "p.cmd.Env = []string{}", "p.cmd.Env = os.Environ()"}}, "cold", attempt("secrets/environment")},
 
 	// cgroups
-	{"no memory limit", []edit{{v1, `write(memory, "memory.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.limit_in_bytes", 1<<40)`}, {v1, `write(memory, "memory.memsw.limit_in_bytes", l.MemoryBytes)`, `write(memory, "memory.memsw.limit_in_bytes", 1<<40)`}, {v2, `write(dir, "memory.max", l.MemoryBytes)`, `write(dir, "memory.max", 1<<40)`}}, "warm", attempt("resources/memory")},
-	{"no process limit", []edit{{v1, `return write(dirs[v.pids], "pids.max", int64(l.Processes))`, `return write(dirs[v.pids], "pids.max", 4096)`}, {v2, `return write(dir, "pids.max", int64(l.Processes))`, `return write(dir, "pids.max", 4096)`}}, "warm", attempt("processes/count")},
+	{"no memory limit", append(noMemoryLimit, untried), "warm", attempt("resources/memory")},
+	{"no process limit", append(noProcessLimit, untried), "warm", attempt("processes/count")},
 	{"names of dead jobs kept", []edit{{"internal/nsjail/cgroup/cgroup.go", "	g.reclaim()\n", ""}}, "warm", attempt("resources/names_left_behind")},
-	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}}, "warm", attempt("processes/count")},
+	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}, untried}, "warm", attempt("processes/count")},
+
+	// whether the start of a worker notices
+	{"a memory limit without effect", noMemoryLimit, "warm", "TestEveryControlBites"},
+	{"a memory limit without effect, cold", noMemoryLimit, "cold", "TestEveryControlBites"},
+	{"a process limit without effect", noProcessLimit, "warm", "TestEveryControlBites"},
+	{"a process limit without effect, cold", noProcessLimit, "cold", "TestEveryControlBites"},
+	{"CPU time that is not counted", noCPUTime, "warm", "TestEveryControlBites"},
+	{"CPU time that is not counted, cold", noCPUTime, "cold", "TestEveryControlBites"},
 
 	// what the worker accepts
 	{"the report wins", []edit{{"internal/nsjail/sandbox/verdict.go", "	if enforced := decideEnforced(e, limits); enforced != nil {", "	if enforced := decideEnforced(e, limits); enforced != nil && e.reportErr != nil {"}}, "warm", attempt("lying/forged_report")},
