@@ -79,7 +79,10 @@ def _start_job(options: Options, gate_reader: int) -> "NoReturn":
         os.setsid()
         # Imported after the fork: it overlaps with the parent's work, and process 1
         # stays small.
+        from runner import sockets
         from runner.job import run
+
+        sockets.hide_refused()
 
         # No user code before process 1 is sealed. End of file: it failed.
         if os.read(gate_reader, 1) == b"":

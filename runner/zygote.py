@@ -5,6 +5,7 @@ It is process 1 of its nsjail. It never runs user code: a fork first confines it
 control socket.
 """
 
+import _socket
 import array
 import errno
 import gc
@@ -13,7 +14,7 @@ import os
 import select
 import socket
 
-from runner import confine, warmup
+from runner import confine, sockets, warmup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Zygote:
 
     def _handle_message(self) -> None:
         try:
-            message, ancillary, _, _ = self._control.recvmsg(
-                _MESSAGE_BYTES, socket.CMSG_SPACE(_MAX_FDS * 4)
+            message, ancillary, _, _ = _socket.socket.recvmsg(
+                self._control, _MESSAGE_BYTES, socket.CMSG_SPACE(_MAX_FDS * 4)
             )
         except BlockingIOError:
             return
@@ -124,7 +125,8 @@ class Zygote:
             message, fds = self._outbox[0]
             rights = array.array("i", fds)
             try:
-                self._control.sendmsg(
+                _socket.socket.sendmsg(
+                    self._control,
                     [message],
                     [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if fds else [],
                 )
@@ -153,6 +155,8 @@ def main(arguments: list[str]) -> "NoReturn":
     for fd in map(int, arguments[2:]):
         os.write(fd, b"0")
         os.close(fd)
+    # For the forks: what is loaded next looks whether they are there.
+    sockets.hide_refused()
     plan = confine.Plan(json.loads(arguments[1]))
     try:
         warmup.load(plan.preload)

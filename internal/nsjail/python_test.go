@@ -38,6 +38,21 @@ func TestPrefix(t *testing.T) {
 	})
 }
 
+// SANDBOX_EPOLL lets scripts use epoll, and the selectors module then chooses it, also where a zygote has imported it.
+func TestEpollIsASetting(t *testing.T) {
+	t.Parallel()
+	inBothKinds(t, func(s *Settings) {
+		s.Epoll = true
+		s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, nil
+	}, func(t *testing.T, provider Provider) {
+		got := sandboxtest.Value[string](t, provider, "import select, selectors\n"+
+			"def main():\n    select.epoll().close()\n    return selectors.DefaultSelector.__name__")
+		if got != "EpollSelector" {
+			t.Errorf("the selector is a %s", got)
+		}
+	})
+}
+
 // A package that is not installed is logged at start with the remedy. Sandboxes stay warm, with the
 // other packages loaded.
 func TestMissingPackagesAreLogged(t *testing.T) {

@@ -25,6 +25,7 @@ type Settings struct {
 	OutputFiles    int   `name:"limit-output-files" env:"LIMIT_OUTPUT_FILES" default:"64" help:"Files that a job may leave in outputs/."`
 	OutputFilesMB  int64 `name:"limit-output-files-mb" env:"LIMIT_OUTPUT_FILES_MB" default:"16" help:"All files together that a job may leave in outputs/, in MiB. The worker holds them in memory until they are stored."`
 
+	Epoll          bool `name:"sandbox-epoll" env:"SANDBOX_EPOLL" default:"false" help:"Let scripts use epoll. Python needs it for select.epoll() only: selectors and asyncio use poll() without it. It is a part of the kernel in which holes were found (docs/kernel-surface.md)."`
 	RequireCgroups bool `name:"require-cgroups" env:"REQUIRE_CGROUPS" default:"false" help:"Refuse to start where cgroups are not writable or do not bite, instead of enforcing limits by rlimits (for each process)."`
 }
 

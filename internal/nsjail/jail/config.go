@@ -10,7 +10,11 @@ import (
 	"cellblock"
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/seccomp"
 )
+
+// FilterOptions returns what the settings add to the list of system calls.
+func FilterOptions(s host.Settings) seccomp.Options { return seccomp.Options{Epoll: s.Epoll} }
 
 // MachineConfig returns the nsjail configuration of this machine, with a Kafel policy: NSJAIL_CONFIG or the nsjail.cfg
 // built in, and the mounts and variables of the interpreter and the runner.

@@ -55,7 +55,7 @@ func TestConfigSetsTheOwnVariables(t *testing.T) {
 
 func TestConfigHoldsThePolicyOfTheList(t *testing.T) {
 	t.Parallel()
-	want, err := WithPolicy(cellblock.NsjailConfig, seccomp.Kafel(seccomp.AMD64))
+	want, err := WithPolicy(cellblock.NsjailConfig, seccomp.Kafel(seccomp.AMD64, seccomp.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestRender(t *testing.T) {
 	t.Parallel()
 	l := jobs.DefaultLimits()
 	l.TmpBytes = 8 << 20
-	got, err := render(cellblock.NsjailConfig, seccomp.Kafel(seccomp.ARM64), l)
+	got, err := render(cellblock.NsjailConfig, seccomp.Kafel(seccomp.ARM64, seccomp.Options{}), l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	written, err := jail.WithPolicy(string(config), seccomp.Kafel(seccomp.AMD64))
+	written, err := jail.WithPolicy(string(config), seccomp.Kafel(seccomp.AMD64, seccomp.Options{}))
 	if err != nil {
 		log.Fatal(err)
 	}

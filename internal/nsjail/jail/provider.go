@@ -29,7 +29,7 @@ type Provider struct {
 // NewProvider writes the nsjail configuration of cold sandboxes into the directory of the host, which must be closed
 // after the last sandbox is gone.
 func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
-	config, err := MachineConfig(h, seccomp.Kafel(seccomp.Arch(runtime.GOARCH)))
+	config, err := MachineConfig(h, seccomp.Kafel(seccomp.Arch(runtime.GOARCH), FilterOptions(h.Settings)))
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,8 @@ const x32Bit = 0x40000000
 //
 // The program finds a call by binary search over ranges of numbers, so a call costs a handful of
 // instructions and the filter loads fast: 0.1 ms, where a linear list took 0.7 ms.
-func Filter(a Arch) ([]byte, error) {
-	program := program(a)
+func Filter(a Arch, o Options) ([]byte, error) {
+	program := program(a, o)
 	raw, err := bpf.Assemble(program)
 	if err != nil {
 		return nil, fmt.Errorf("assemble the filter for %s: %w", a, err)
@@ -41,7 +41,7 @@ func Filter(a Arch) ([]byte, error) {
 	return blob, nil
 }
 
-func program(a Arch) []bpf.Instruction {
+func program(a Arch, o Options) []bpf.Instruction {
 	native, kill := uint32(unix.AUDIT_ARCH_X86_64), bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
 	if a == ARM64 {
 		native = unix.AUDIT_ARCH_AARCH64
@@ -55,7 +55,7 @@ func program(a Arch) []bpf.Instruction {
 	if a == AMD64 {
 		head = append(head, bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: x32Bit, SkipFalse: 1}, kill)
 	}
-	return append(head, tree(ranges(a))...)
+	return append(head, tree(ranges(forUserCode(a, o)))...)
 }
 
 // span is a run of call numbers with the same verdict, from first up to the next span.
@@ -66,28 +66,30 @@ type span struct {
 	key string
 }
 
-// ranges returns the spans of all call numbers of a, in order. Unknown numbers fail with ENOSYS.
-func ranges(a Arch) []span {
+// ranges returns the spans of all call numbers, in order. Unknown numbers fail with ENOSYS.
+func ranges(l list) []span {
 	byNumber := map[int]span{}
 	add := func(names []string, same string, verdict uint32) {
 		for _, name := range names {
-			if n, exists := a.number(name); exists {
+			if n, exists := l.arch.number(name); exists {
 				byNumber[n] = span{uint32(n), []bpf.Instruction{bpf.RetConstant{Val: verdict}}, same}
 			}
 		}
 	}
-	add(allowed, "allow", unix.SECCOMP_RET_ALLOW)
+	add(l.allowed, "allow", unix.SECCOMP_RET_ALLOW)
+	add(ignored, "ignored", errnoAction(0))
 	add(unreachable, "EACCES", errnoAction(syscall.EACCES))
-	add(absent, "ENOSYS", errnoAction(syscall.ENOSYS))
-	add(forUserCode().refusedNames(a), "EPERM", errnoAction(syscall.EPERM))
-	for _, r := range conditional() {
-		if n, exists := a.number(r.Name); exists {
+	add(l.absent, "ENOSYS", errnoAction(syscall.ENOSYS))
+	add(l.refusedNames(), "EPERM", errnoAction(syscall.EPERM))
+	for _, r := range l.conditional {
+		if n, exists := l.arch.number(r.Name); exists {
 			byNumber[n] = span{uint32(n), r.bpf(), ""}
 		}
 	}
 	return join(byNumber)
 }
 
+// errnoAction returns the verdict that makes a call fail; with 0 it succeeds and does nothing.
 func errnoAction(errno syscall.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(errno) }
 
 func join(byNumber map[int]span) []span {
@@ -135,20 +137,23 @@ func tree(spans []span) []bpf.Instruction {
 	return slices.Concat(head, left, right)
 }
 
-// bpf returns the code of a conditional call: its alternatives, one after the other, then the
-// error.
+// bpf returns the code of a conditional call: its alternatives, one after the other, then its
+// failures.
 func (r rule) bpf() []bpf.Instruction {
 	var code []bpf.Instruction
 	for _, all := range r.AnyOf {
-		code = append(code, alternative(all)...)
+		code = append(code, alternative(all, unix.SECCOMP_RET_ALLOW)...)
+	}
+	for _, f := range r.Failures {
+		code = append(code, alternative(f.When, errnoAction(f.Errno))...)
 	}
 	return append(code, bpf.RetConstant{Val: errnoAction(r.Errno)})
 }
 
-// alternative returns code that allows the call if all conditions hold, and falls through
+// alternative returns code that ends with the verdict if all conditions hold, and falls through
 // otherwise.
-func alternative(all []condition) []bpf.Instruction {
-	code := []bpf.Instruction{bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}}
+func alternative(all []condition, verdict uint32) []bpf.Instruction {
+	code := []bpf.Instruction{bpf.RetConstant{Val: verdict}}
 	for _, c := range slices.Backward(all) {
 		offset := uint32(offsetArgs + 8*c.Arg)
 		if high := uint32(c.Mask >> 32); high != 0 {

@@ -12,22 +12,22 @@ import (
 // the Kafel of nsjail 3.6 may not know are written by number, with the name in a comment.
 //
 // Language: the "Kafel policy language" page in google/kafel.
-func Kafel(a Arch) string { return forUserCode().kafel(a) }
+func Kafel(a Arch, o Options) string { return forUserCode(a, o).kafel() }
 
 // ZygoteKafel returns the policy for a zygote: the same list, and the calls that set up a sandbox.
-func ZygoteKafel(a Arch) string { return forZygotes().kafel(a) }
+func ZygoteKafel(a Arch, o Options) string { return forZygotes(a, o).kafel() }
 
-func (l list) kafel(a Arch) string {
+func (l list) kafel() string {
 	var p strings.Builder
 	p.WriteString("POLICY cellblock {\n")
-	p.WriteString("  ALLOW {\n" + namesOf(a, l.allowed) + "  }")
+	p.WriteString("  ALLOW {\n" + namesOf(l.arch, l.allowed) + "  }")
 	for _, r := range l.conditional {
-		if _, exists := a.number(r.Name); exists {
-			p.WriteString(",\n  ALLOW { " + r.kafel() + " }")
+		if _, exists := l.arch.number(r.Name); exists {
+			p.WriteString(r.kafel())
 		}
 	}
-	for _, refusal := range l.refusals(a) {
-		fmt.Fprintf(&p, ",\n  ERRNO(%d) {\n%s  }", int(refusal.errno), namesOf(a, refusal.names))
+	for _, refusal := range l.refusals() {
+		fmt.Fprintf(&p, ",\n  ERRNO(%d) {\n%s  }", int(refusal.errno), namesOf(l.arch, refusal.names))
 	}
 	fmt.Fprintf(&p, "\n}\nUSE cellblock DEFAULT ERRNO(%d)\n", int(syscall.ENOSYS))
 	return p.String()
@@ -40,11 +40,12 @@ type refusal struct {
 
 // refusals groups the refused calls by their error. Conditional calls are listed too: they fail
 // with theirs when none of their conditions holds.
-func (l list) refusals(a Arch) []refusal {
+func (l list) refusals() []refusal {
 	byErrno := map[syscall.Errno][]string{
+		0:              slices.Clone(ignored),
 		syscall.EACCES: slices.Clone(unreachable),
-		syscall.EPERM:  l.refusedNames(a),
-		syscall.ENOSYS: slices.Clone(absent),
+		syscall.EPERM:  l.refusedNames(),
+		syscall.ENOSYS: slices.Clone(l.absent),
 	}
 	for _, r := range l.conditional {
 		byErrno[r.Errno] = append(byErrno[r.Errno], r.Name)
@@ -57,11 +58,22 @@ func (l list) refusals(a Arch) []refusal {
 	return all
 }
 
-// kafel returns a conditional call in Kafel's syntax, with its arguments named a0, a1, ….
+// kafel returns a conditional call in Kafel's syntax: what is allowed, then the failures. The first
+// action that matches counts.
 func (r rule) kafel() string {
+	var text strings.Builder
+	text.WriteString(",\n  ALLOW { " + r.expression(r.AnyOf) + " }")
+	for _, f := range r.Failures {
+		fmt.Fprintf(&text, ",\n  ERRNO(%d) { %s }", int(f.Errno), r.expression([][]condition{f.When}))
+	}
+	return text.String()
+}
+
+// expression returns alternatives in Kafel's syntax, with the call's arguments named a0, a1, ….
+func (r rule) expression(anyOf [][]condition) string {
 	highest := 0
-	alternatives := make([]string, 0, len(r.AnyOf))
-	for _, all := range r.AnyOf {
+	alternatives := make([]string, 0, len(anyOf))
+	for _, all := range anyOf {
 		terms := make([]string, 0, len(all))
 		for _, c := range all {
 			highest = max(highest, c.Arg)

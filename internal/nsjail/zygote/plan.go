@@ -63,8 +63,8 @@ func forkRlimits(l jobs.Limits, cgroups bool) map[int][2]uint64 {
 
 // writeFiles writes the configuration of zygotes, and, into the runner's directory, the init and the filter.
 func writeFiles(h *host.Host) error {
-	arch := seccomp.Arch(runtime.GOARCH)
-	config, err := jail.MachineConfig(h, seccomp.ZygoteKafel(arch))
+	arch, options := seccomp.Arch(runtime.GOARCH), jail.FilterOptions(h.Settings)
+	config, err := jail.MachineConfig(h, seccomp.ZygoteKafel(arch, options))
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func writeFiles(h *host.Host) error {
 	if err != nil {
 		return err
 	}
-	filter, err := seccomp.Filter(arch)
+	filter, err := seccomp.Filter(arch, options)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ type edit struct{ file, from, to string }
 
 const (
 	policy  = "internal/nsjail/seccomp/policy.go"
+	calls   = "internal/nsjail/seccomp/calls.go"
+	rules   = "internal/nsjail/seccomp/conditions.go"
 	confine = "runner/confine.py"
 	config  = "nsjail.cfg"
 	limits  = "internal/nsjail/sandbox/limits.go"
@@ -49,24 +51,41 @@ func attempt(name string) string { return "TestAttempts/.*/" + name + "$" }
 
 var mutants = []mutant{
 	// the filter
-	{"inotify allowed", []edit{{policy, `"access", "chdir",`, `"access", "inotify_init1", "chdir",`}}, "warm", attempt("syscalls/refused")},
-	{"inotify allowed, cold", []edit{{policy, `"access", "chdir",`, `"access", "inotify_init1", "chdir",`}}, "cold", attempt("neighbours/watch")},
-	{"ptrace allowed", []edit{{policy, `"access", "chdir",`, `"access", "ptrace", "chdir",`}}, "warm", attempt("kernel/attack_surface")},
-	{"io_uring allowed", []edit{{policy, `"access", "chdir",`, `"access", "io_uring_setup", "chdir",`}}, "warm", attempt("network/io_uring")},
-	{"shared memory allowed", []edit{{policy, `"access", "chdir",`, `"access", "shmget", "chdir",`}}, "warm", attempt("resources/shared_memory")},
-	{"sockets allowed", []edit{{policy, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",`, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg",`}, {policy, `"access", "chdir",`, `"access", "socket", "chdir",`}, untried}, "warm", attempt("network/addresses")},
+	{"inotify allowed", []edit{{calls, `"access", "chdir",`, `"access", "inotify_init1", "chdir",`}}, "warm", attempt("syscalls/refused")},
+	{"inotify allowed, cold", []edit{{calls, `"access", "chdir",`, `"access", "inotify_init1", "chdir",`}}, "cold", attempt("neighbours/watch")},
+	{"ptrace allowed", []edit{{calls, `"access", "chdir",`, `"access", "ptrace", "chdir",`}}, "warm", attempt("kernel/attack_surface")},
+	{"io_uring allowed", []edit{{calls, `"access", "chdir",`, `"access", "io_uring_setup", "chdir",`}}, "warm", attempt("network/io_uring")},
+	{"shared memory allowed", []edit{{calls, `"access", "chdir",`, `"access", "shmget", "chdir",`}}, "warm", attempt("resources/shared_memory")},
+	{"sockets allowed", []edit{{calls, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg", "socket",`, `"accept", "accept4", "bind", "connect", "listen", "recvmmsg", "sendmmsg",`}, {calls, `"access", "chdir",`, `"access", "socket", "chdir",`}, untried}, "warm", attempt("network/addresses")},
 	{"unknown calls allowed to fail as refused", []edit{{"internal/nsjail/seccomp/bpf.go", `errnoAction(syscall.ENOSYS)}}, "ENOSYS"}`, `errnoAction(syscall.EPERM)}}, "ENOSYS"}`}}, "warm", attempt("syscalls/unknown_numbers")},
-	{"namespaces by clone", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneParent, 0"}}, "cold", attempt("kernel/namespaces")},
-	{"the zygote as a parent", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces, 0"}}, "warm", attempt("processes/clone_parent")},
-	{"datagram pairs", []edit{{policy, "{1, typeMask, typeStream}", "{1, 0, 0}"}}, "warm", attempt("network/socketpairs")},
-	{"other families of pairs", []edit{{policy, "{{0, intMask, familyUnix}, {1, typeMask, typeStream}}", "{{1, typeMask, typeStream}}"}}, "warm", attempt("network/socketpairs")},
-	{"socket filters", []edit{{policy, "AnyOf: socketOptions(7,", "AnyOf: socketOptions(26, 7,"}}, "warm", attempt("network/socket_filters")},
-	{"cache eviction", []edit{{policy, "3, 0, 1, 2, 3, 5)", "3, 0, 1, 2, 3, 4, 5)"}}, "warm", attempt("kernel/evict_shared_pages")},
-	{"limits of process 1", []edit{{policy, `argIn("prlimit64", syscall.EPERM, 0, 0),`, `argIn("prlimit64", syscall.EPERM, 0, 0, 1),`}}, "cold", attempt("processes/attack_process_1")},
-	{"leases", []edit{{policy, "1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,", "1, 1024, 1025, 1026, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,"}}, "warm", attempt("neighbours/watch")},
-	{"locks of open files", []edit{{policy, "7, 8, 9, 10, 11, 15, 16,", "7, 8, 9, 10, 11, 15, 16, 36, 37, 38,"}}, "warm", attempt("resources/locks_of_open_files")},
-	{"shared descriptors", []edit{{policy, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces | cloneParent, 0"}}, "warm", attempt("resources/locks_of_the_dead")},
-	{"personalities", []edit{{policy, "0, queryPersona)", "0, queryPersona, 0x0040000)"}}, "warm", attempt("kernel/personality")},
+	{"namespaces by clone", []edit{{rules, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneParent, 0"}}, "cold", attempt("kernel/namespaces")},
+	{"the zygote as a parent", []edit{{rules, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces, 0"}}, "warm", attempt("processes/clone_parent")},
+	{"datagram pairs", []edit{{rules, "{1, typeMask, typeStream}", "{1, 0, 0}"}}, "warm", attempt("network/socketpairs")},
+	{"other families of pairs", []edit{{rules, "{{0, intMask, familyUnix}, {1, typeMask, typeStream}}", "{{1, typeMask, typeStream}}"}}, "warm", attempt("network/socketpairs")},
+	{"socket filters", []edit{{rules, "AnyOf: socketOptions(7,", "AnyOf: socketOptions(26, 7,"}}, "warm", attempt("network/socket_filters")},
+	{"cache eviction", []edit{{rules, "3, 0, 1, 2, 3, 5)", "3, 0, 1, 2, 3, 4, 5)"}}, "warm", attempt("kernel/evict_shared_pages")},
+	{"limits of process 1", []edit{{rules, `argIn("prlimit64", syscall.EPERM, 0, 0)`, `argIn("prlimit64", syscall.EPERM, 0, 0, 1)`}}, "cold", attempt("processes/attack_process_1")},
+	{"leases", []edit{{rules, "1, 0, 1, 2, 3, 5, 6, 7, 1030,", "1, 1024, 1025, 1026, 0, 1, 2, 3, 5, 6, 7, 1030,"}}, "warm", attempt("neighbours/watch")},
+	{"locks of open files", []edit{{rules, "5, 6, 7, 1030,", "5, 6, 7, 36, 37, 38, 1030,"}}, "warm", attempt("resources/locks_of_open_files")},
+	{"shared descriptors", []edit{{rules, "cloneNamespaces | cloneParent | cloneFiles, 0", "cloneNamespaces | cloneParent, 0"}}, "warm", attempt("resources/locks_of_the_dead")},
+	{"personalities", []edit{{rules, "0, queryPersona)", "0, queryPersona, 0x0040000)"}}, "warm", attempt("kernel/personality")},
+	{"flushes of the disk", []edit{{calls, `{"fdatasync", "fsync", "sync",`, `{"fdatasync", "sync",`}, {calls, `"access", "chdir",`, `"access", "fsync", "chdir",`}}, "warm", attempt("kernel/flush_the_disk")},
+	{"flushes of the disk, cold", []edit{{calls, `{"fdatasync", "fsync", "sync",`, `{"fdatasync", "sync",`}, {calls, `"access", "chdir",`, `"access", "fsync", "chdir",`}}, "cold", attempt("kernel/flush_the_disk")},
+	{"msync(MS_SYNC)", []edit{{rules, "const sync = 4", "const sync = 0"}}, "warm", attempt("kernel/flush_the_disk")},
+	{"reads past the page cache", []edit{{rules, "	return 0x4000", "	return 0"}}, "warm", attempt("kernel/direct_io")},
+	{"reads past the page cache, cold", []edit{{rules, "	return 0x4000", "	return 0"}}, "cold", attempt("kernel/direct_io")},
+	{"descriptors over sockets", []edit{{calls, `"access", "chdir",`, `"access", "sendmsg", "chdir",`}, {calls, `"recvmsg", "seccomp", "sendmsg",`, `"recvmsg", "seccomp",`}}, "warm", attempt("network/descriptors_over_sockets")},
+	{"sendmsg as libraries see it", []edit{{"runner/supervisor.py", "        sockets.hide_refused()\n", ""}}, "cold", attempt("network/descriptors_over_sockets")},
+	{"sendmsg as libraries see it, warm", []edit{{"runner/zygote.py", "    sockets.hide_refused()\n", ""}}, "warm", attempt("network/descriptors_over_sockets")},
+	{"out-of-band data", []edit{{rules, "const sendFlags = msgDontwait", "const sendFlags = 0x1 | msgDontwait"}}, "warm", attempt("network/out_of_band")},
+	{"reads that leave the data", []edit{{rules, "const recvFlags = msgTrunc", "const recvFlags = 0x2 | msgTrunc"}}, "warm", attempt("network/out_of_band")},
+	{"epoll allowed", []edit{{policy, "	if o.Epoll {", "	if true {"}}, "warm", attempt("kernel/epoll")},
+	{"timers on CPU time", []edit{{rules, "{0, 1, 7, 11}", "{0, 1, 2, 7, 11}"}}, "warm", attempt("kernel/cpu_timers")},
+	{"advice on shared pages", []edit{{rules, "2, 0, 1, 2, 3, 4, 8, 10,", "2, 0, 1, 2, 3, 4, 8, 20, 21, 10,"}}, "warm", attempt("kernel/rare_arguments")},
+	{"questions about the page cache", []edit{{rules, "writeFlags = 0x1 |", "writeFlags = 0x8 | 0x1 |"}}, "warm", attempt("kernel/rare_arguments")},
+	{"names of sockets", []edit{{rules, "0, 0x1000, 0x8000", "0xc000, 0x1000, 0x8000"}}, "warm", attempt("kernel/rare_arguments")},
+	{"signals on any descriptor", []edit{{rules, "{{0, intMask, 3}, {1, intMask, setOwner}", "{{1, intMask, setOwner}"}, {rules, "[]condition{{1, intMask, setOwner}, {2, intMask, 2}}", "[]condition{{1, intMask, setOwner}}"}}, "warm", attempt("kernel/rare_arguments")},
+	{"codes of the processor", []edit{{rules, "0, 0x1001, 0x1002,", "0, 0x1022, 0x1001, 0x1002,"}}, "warm", attempt("kernel/rare_arguments")},
 
 	// how a warm sandbox is confined
 	{"no session of its own", []edit{{confine, "        os.setsid()\n", ""}}, "warm", attempt("processes/session")},
@@ -130,7 +149,7 @@ var mutants = []mutant{
 	{"an exit status before it is final", []edit{{"internal/nsjail/sandbox/exit_watcher.go", "	if err != nil || !first.exiting {", "	if err != nil {"}}, "warm", attempt("lying/forged_report")},
 	{"any code is taken", []edit{{frames, "if !failure.Code.Reported() {", "if false {"}}, "warm", attempt("lying/forged_enforced")},
 	{"any field is taken", []edit{{frames, `	failure.Signal, failure.Limit = "", nil` + "\n", ""}}, "warm", attempt("lying/forged_fields")},
-	{"descriptors in flight", []edit{{"internal/nsjail/sandbox/run.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox/run.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
+	{"descriptors in flight", []edit{{calls, `"access", "chdir",`, `"access", "sendmsg", "chdir",`}, {calls, `"recvmsg", "seccomp", "sendmsg",`, `"recvmsg", "seccomp",`}, {"internal/nsjail/sandbox/run.go", "	_ = s.channel.Close()\n	outcome.Stdout", "	outcome.Stdout"}, {"internal/nsjail/sandbox/run.go", "drainBound = time.Second", "drainBound = time.Minute"}}, "cold", attempt("lying/descriptors_in_flight")},
 	{"no limit on CPU time", []edit{{"internal/nsjail/sandbox/run.go", "		return killedForCPU", "		return notKilled"}}, "warm", attempt("resources/regex")},
 	{"file locks without count", []edit{{"internal/nsjail/sandbox/run.go", "			end(killedForLocks)\n", ""}}, "warm", attempt("resources/locks")},
 	{"results without bound", []edit{{frames, "	if length > limit {", "	if length > limit && length > 1<<31 {"}, {"runner/end_frame.py", "serialize.encode(value, max_bytes, figure_files, notes)", "serialize.encode(value, 1 << 31, figure_files, notes)"}}, "warm", attempt("resources/large_result")},

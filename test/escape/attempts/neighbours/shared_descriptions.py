@@ -11,7 +11,7 @@ def main():
     for fd in (0, 1, 2):
         flags = fcntl.fcntl(fd, fcntl.F_GETFL)
         fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_NONBLOCK | os.O_APPEND | 0x2000)
-        fcntl.fcntl(fd, fcntl.F_SETOWN, -1)
+        succeeded("owner", fcntl.fcntl, fd, fcntl.F_SETOWN, -1)
     try:
         os.utime("/dev/null")
     except OSError:
