@@ -109,6 +109,7 @@ test-python-client: build ## Run the Python client's tests only, against a runni
 
 .PHONY: test-browser
 test-browser: setup-test ## Try in a real Chromium what web pages of other origins can do to the service (a minute)
+	@scripts/setup --browser
 	go test $(TESTFLAGS) ./test/browser
 
 .PHONY: lint
