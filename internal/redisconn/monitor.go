@@ -27,6 +27,10 @@ const (
 	// not distinguish: a Redis that freezes beside large commands is noticed that much later.
 	silencePerByte  = 50 * time.Nanosecond
 	maxLargeSilence = 600 * time.Millisecond
+	// ownSilencePerByte and maxOwnSilence are the same for the wait of the large command itself, which has more time:
+	// on a busy machine the pages for 16 MiB, several times over, take a Redis with a tenth of a processor seconds.
+	ownSilencePerByte = 250 * time.Nanosecond
+	maxOwnSilence     = 4 * time.Second
 	// maxPings limits the pings in flight. A Redis that takes ioTimeout to answer still answers one
 	// ping per interval.
 	maxPings = int(ioTimeout/pingInterval) + 1
@@ -46,8 +50,9 @@ var ErrSilent = errors.New("redis does not answer")
 //   - answering: Redis sent bytes, on any connection of the monitor or of its client, within the
 //     last silenceLimit. A wait continues, however long Redis takes.
 //   - silent: Redis sent nothing for silenceLimit, or somewhat longer while it has a large command to
-//     run. Each wait ends with ErrSilent once the silence has lasted that long since the wait began,
-//     so that a wait does not fail just as Redis comes back.
+//     run, and up to maxOwnSilence longer for that command. Each wait ends with ErrSilent once the
+//     silence has lasted that long since the wait began, so that a wait does not fail just as Redis
+//     comes back.
 //
 // The silence is measured on a clock that stops while this process does not get the processor: a
 // busy machine is not an absent Redis. A refused or broken connection is not silence: its command
@@ -72,6 +77,7 @@ type Monitor struct {
 // wait is one wait for Redis.
 type wait struct {
 	since int64  // by the monitor's clock
+	extra int64  // nanoseconds of silence beyond silenceLimit that this wait allows
 	end   func() // called once, under the monitor's lock
 }
 
@@ -118,7 +124,7 @@ func (m *Monitor) Close() error {
 // too long. The caller calls cancel.
 func (m *Monitor) Guard(ctx context.Context) (guarded context.Context, cancel context.CancelFunc) {
 	guarded, end := context.WithCancelCause(ctx)
-	done := m.wait(func() { end(ErrSilent) })
+	done := m.wait(0, func() { end(ErrSilent) })
 	return guarded, func() {
 		done()
 		end(nil)
@@ -126,9 +132,11 @@ func (m *Monitor) Guard(ctx context.Context) (guarded context.Context, cancel co
 }
 
 // wait calls end once Redis has been silent for too long since now, unless done is called first.
-// end is not called after done has returned.
-func (m *Monitor) wait(end func()) (done func()) {
-	w := &wait{since: m.clock.Load(), end: end}
+// end is not called after done has returned. own is how many bytes Redis has yet to answer for this
+// wait to end.
+func (m *Monitor) wait(own int64, end func()) (done func()) {
+	extra := min(maxOwnSilence, time.Duration(own)*ownSilencePerByte)
+	w := &wait{since: m.clock.Load(), extra: int64(extra), end: end}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits[w] = struct{}{}
@@ -193,7 +201,7 @@ func (m *Monitor) endWaits(clock int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for w := range m.waits {
-		if clock-max(answered, w.since) >= limit {
+		if clock-max(answered, w.since) >= max(limit, int64(silenceLimit)+w.extra) {
 			delete(m.waits, w)
 			w.end()
 		}

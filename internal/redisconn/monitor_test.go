@@ -116,7 +116,7 @@ func TestALargeCommandIsWaitedFor(t *testing.T) {
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	const pause = 1000 * time.Millisecond
+	const pause = 3 * time.Second
 	if err := redistest.Client(t, url).ClientPause(t.Context(), pause).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ type conn struct {
 	monitor     *Monitor
 	pings       bool
 	interrupted atomic.Bool
-	unanswered  atomic.Int64 // bytes written since the last read
+	unanswered  atomic.Int64 // bytes to be written, or written, since the last read
 }
 
 // Read implements net.Conn.
@@ -98,11 +98,12 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
+	// First: Redis may be silent while it takes the bytes. After an error the connection is closed.
+	c.unanswered.Add(int64(len(p)))
+	c.monitor.unanswered.Add(int64(len(p)))
 	done := c.wait()
 	n, err := c.Conn.Write(p)
 	done()
-	c.unanswered.Add(int64(n))
-	c.monitor.unanswered.Add(int64(n))
 	return n, c.silentOr(err)
 }
 
@@ -118,7 +119,7 @@ func (c *conn) wait() (done func()) {
 	if c.pings {
 		return func() {}
 	}
-	return c.monitor.wait(c.interrupt)
+	return c.monitor.wait(c.unanswered.Load(), c.interrupt)
 }
 
 func (c *conn) interrupt() {
