@@ -60,7 +60,7 @@ import os, time
 def main():
     for _ in range(3):
         if os.fork() == 0:
-            while time.process_time() < 0.6 * SLOW:
+            while time.process_time() < 0.4 * SLOW:
                 pass
             os._exit(0)
     for _ in range(3):
