@@ -73,8 +73,8 @@ test-go: setup-test build ## Run the Go tests only
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
 	@mkdir -p .cache
 	go test -c -o .cache/escape/ ./test/escape ./test/verdicts
-	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/escape.test -test.timeout 10m
-	cd test/verdicts && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/verdicts.test -test.timeout 10m
+	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/escape.test -test.timeout 15m
+	cd test/verdicts && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/verdicts.test -test.timeout 15m
 
 .PHONY: test-escape-mutants
 test-escape-mutants: setup-test ## Remove each protection in turn: an attempt must then succeed
@@ -86,7 +86,7 @@ test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cg
 
 .PHONY: test-faults
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
-	go test -C test/faults -count=1 -timeout 10m
+	go test -C test/faults -count=1 -timeout 20m
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
