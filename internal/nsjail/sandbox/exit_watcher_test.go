@@ -86,7 +86,11 @@ func TestExitWatcher(t *testing.T) {
 				t.Fatal(err)
 			}
 			polled := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-			if n, err := unix.Poll(polled, int(10*time.Second/time.Millisecond)); n != 1 || err != nil {
+			n, err := unix.Poll(polled, int(10*time.Second/time.Millisecond))
+			for errors.Is(err, unix.EINTR) { // a signal of Go's scheduler
+				n, err = unix.Poll(polled, int(10*time.Second/time.Millisecond))
+			}
+			if n != 1 || err != nil {
 				t.Fatalf("it does not end: %v", err)
 			}
 			if status, ok := w.ExitStatus(); !ok || status != test.want {
