@@ -1,6 +1,7 @@
 // Package nsjail runs untrusted scripts, each in a sandbox of its own made with Google's nsjail, and decides how they
 // ended. NewProvider puts the parts together; each part is a package below this one, and imports only those before it:
 //
+//	procstat reads lines of /proc/<pid>/stat
 //	watchdog bounds waits by the time in which the machine lets processes run
 //	cgroup   a control group for each sandbox: limits and counters
 //	wire     the worker's half of the protocol with the runner

@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+
+	"cellblock/internal/nsjail/procstat"
 )
 
 // count counts the locks in /proc/locks by process, and assigns processes to jobs.
@@ -116,8 +118,7 @@ func parent(pid int) int {
 	if err != nil {
 		return 0
 	}
-	// A program chooses its own name, but not what follows the last ")": the state and the parent (proc_pid_stat(5)).
-	fields := bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
+	fields := procstat.Fields(content)
 	if len(fields) < 2 {
 		return 0
 	}

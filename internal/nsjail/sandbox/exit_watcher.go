@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/procstat"
 )
 
 // ExitWatcher reads the exit status of a process before the process is dead. The kernel reports the
@@ -142,8 +143,7 @@ func (w *ExitWatcher) read() (statLine, error) {
 }
 
 func parseStat(content []byte) (statLine, error) {
-	// The script can choose the name, but not what follows the last ")".
-	fields := bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
+	fields := procstat.Fields(content)
 	if len(fields) <= statExitCode {
 		return statLine{}, fmt.Errorf("%d fields in a line of stat", len(fields))
 	}

@@ -178,19 +178,12 @@ func (s *Sandbox) collectEvidence(found *evidence, reports <-chan reportResult) 
 
 // awaitReport returns the result of reading the report. It closes the channel after drainBound, which ends the reading.
 func (s *Sandbox) awaitReport(reports <-chan reportResult) reportResult {
-	watch := watchdog.New(drainBound, nil)
-	ticker := time.NewTicker(watchdog.Tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case result := <-reports:
-			return result
-		case <-ticker.C:
-			if watch.Expired() {
-				_ = s.channel.Close()
-			}
-		}
-	}
+	ctx, cancel := watchdog.Context(context.Background(), drainBound, nil)
+	defer cancel()
+	// Stopped before the cancel, which would run it.
+	stop := context.AfterFunc(ctx, func() { _ = s.channel.Close() })
+	defer stop()
+	return <-reports
 }
 
 // buildOutcome reads the counters, decides the verdict, and discards the sandbox.

@@ -1,12 +1,13 @@
 package watchdog
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
+
+	"cellblock/internal/nsjail/procstat"
 )
 
 // sample is what the kernel had counted for the first thread of a process at one time.
@@ -60,8 +61,7 @@ const (
 )
 
 func parseStat(content []byte) (sample, error) {
-	// A process chooses its name, but not what follows the last ")".
-	fields := bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
+	fields := procstat.Fields(content)
 	if len(fields) <= statKern {
 		return sample{}, errors.New("a short line in stat")
 	}
