@@ -63,7 +63,8 @@ func TestIdleReadersMakePlace(t *testing.T) {
 		}
 		began := time.Now()
 		r.want(t, "GET", "/jobs/"+endLarge(t, url, 20<<20), "", 200, `"status":"succeeded"`)
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 20*time.Second {
+			// It took a minute before. On a busy machine the large record itself takes seconds.
 			t.Errorf("%q: the honest client waited %v", path, took)
 		}
 		cut := 0
