@@ -22,6 +22,7 @@ TESTFLAGS ?= -count=1 -timeout=30m
 sandbox_python := $(CELLBLOCK_PREFIX)/bin/python
 lint_bin := .cache/lint/bin
 vale := .cache/vale/vale
+runsc := .cache/gvisor/runsc
 tool := go tool -modfile=tools/go.mod
 
 .PHONY: help
@@ -83,6 +84,14 @@ test-escape-mutants: setup-test ## Remove each protection in turn: an attempt mu
 .PHONY: test-cgroup2
 test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cgroup version 2 (qemu, a quarter of an hour)
 	scripts/test-cgroup2
+
+.PHONY: test-gvisor
+test-gvisor: setup-test $(runsc) ## Run conformance cases, verdicts and the escape suite inside gVisor (a quarter of an hour)
+	scripts/test-gvisor
+
+# Four minutes of a processor, once.
+$(runsc): tools/gvisor/go.mod tools/gvisor/go.sum
+	CGO_ENABLED=0 go build -C tools/gvisor -ldflags=-s -o $(CURDIR)/$@ gvisor.dev/gvisor/runsc
 
 .PHONY: test-faults
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)

@@ -71,6 +71,8 @@ class Plan:
         self.init: str = fields["init"]  # type: ignore[assignment]
         # With a single UID to map, jobs cannot have UIDs that differ outside.
         self.single_uid: bool = fields["single_uid"]  # type: ignore[assignment]
+        # gVisor has no cgroup namespaces, and no setting that forbids user namespaces.
+        self.gvisor: bool = fields["gvisor"]  # type: ignore[assignment]
         self.syscall_numbers: dict[str, int] = fields["syscalls"]  # type: ignore[assignment]
         limits: dict[str, list[int]] = fields["rlimits"]  # type: ignore[assignment]
         self.rlimits = [(int(k), _Rlimit(*v)) for k, v in limits.items()]
@@ -103,9 +105,9 @@ class Plan:
             for c in range(_CAPABILITIES)
             if _libc.prctl(_CAPBSET_READ, c, 0, 0, 0) >= wanted
         ]
-        if self.single_uid:
-            return  # each fork makes a user namespace with every capability
-        _forbid_user_namespaces()
+        # With a single UID, each fork makes a user namespace with every capability.
+        if not (self.single_uid or self.gvisor):
+            _forbid_user_namespaces()
 
 
 def _tid_address() -> int:
@@ -242,8 +244,9 @@ def _set_up_descriptors(fds: list[int]) -> None:
 
 def _enter_namespaces(plan: Plan) -> None:
     _check(_libc.unshare(_NEWNS | _NEWIPC | _NEWNET), "unshare")
-    # After joining the cgroup, which becomes the root of what the job can see.
-    _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")
+    if not plan.gvisor:
+        # After joining the cgroup, which becomes the root of what the job can see.
+        _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")
     flags = _NOSUID | _NODEV
     _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)
     _mount(b"tmpfs", b"/dev/shm", b"tmpfs", flags | _NOEXEC, plan.tmp)

@@ -18,6 +18,7 @@ from runner import confine, sockets, warmup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import resource
     from typing import NoReturn
 
 _MESSAGE_BYTES = 4096
@@ -29,7 +30,10 @@ class Sandbox:
     """A live fork: the worker's number for it, and its two processes."""
 
     def __init__(self, number: int, init: int, job: int) -> None:
-        """Keep the process ids of its pid 1 and pid 2, as seen here."""
+        """Keep the process ids of its pid 1 and pid 2, as seen here.
+
+        The latter is 0 once it is reaped.
+        """
         self.number, self.init, self.job = number, init, job
         # Pidfds to poll for the end of either.
         self.init_pidfd = os.pidfd_open(init, os.O_NONBLOCK)
@@ -46,6 +50,8 @@ class Zygote:
         self._control, self._plan = control, plan
         self._outbox: list[tuple[bytes, list[int]]] = []
         self._sandboxes: dict[int, Sandbox] = {}
+        # How processes of sandboxes ended that _reap_orphans came across.
+        self._ended: dict[int, tuple[int, resource.struct_rusage]] = {}
         self._poll = select.poll()
 
     def serve(self) -> "NoReturn":
@@ -77,6 +83,8 @@ class Zygote:
         if command != "fork" or len(numbers) != 2 or len(fds) < confine.FIRST_CGROUP:
             raise ValueError(f"not a message of the worker's: {message!r}")
         number, uid = map(int, numbers)
+        if self._plan.gvisor:
+            self._reap_orphans()
         try:
             self._fork(number, uid, fds)
         except OSError as error:
@@ -104,16 +112,42 @@ class Zygote:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         if pidfd == sandbox.job_pidfd:
-            _, status, usage = os.wait4(sandbox.job, 0)
+            status, usage = self._wait(sandbox.job)
+            sandbox.job = 0
             # The kernel kills the rest of the namespace with its pid 1.
-            os.kill(sandbox.init, confine.SIGKILL)
+            if sandbox.init not in self._ended:
+                os.kill(sandbox.init, confine.SIGKILL)
             user, system = (round(t * 1e6) for t in (usage.ru_utime, usage.ru_stime))
             sandbox.exit_status = f"{status} {user} {system}"
             self._sandboxes[sandbox.init_pidfd] = sandbox
             self._poll.register(sandbox.init_pidfd, select.POLLIN)
             return
-        os.waitpid(sandbox.init, 0)
+        self._wait(sandbox.init)
         self._send(f"ended {sandbox.number} {sandbox.exit_status}".encode())
+        if self._plan.gvisor:
+            self._reap_orphans()
+
+    def _wait(self, pid: int) -> "tuple[int, resource.struct_rusage]":
+        if pid not in self._ended:
+            return os.wait4(pid, 0)[1:]
+        return self._ended.pop(pid)
+
+    def _reap_orphans(self) -> None:
+        """Reap what was left in the pid namespaces of sandboxes that ended.
+
+        Linux does that. gVisor makes them children of the zygote, for which they would
+        stay zombies as long as it lives.
+        """
+        known = {pid for s in self._sandboxes.values() for pid in (s.init, s.job)}
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in known:
+                self._ended[pid] = (status, usage)
 
     def _send(self, message: bytes, fds: list[int] | None = None) -> None:
         # Send copies: these may be closed before the message is sent.

@@ -35,7 +35,7 @@ func tryControls(ctx context.Context, h *host.Host, acquire zygote.Acquire) (ass
 	if err != nil {
 		return assessment{}, err
 	}
-	return assess(findings, cgroups, host.UnderGVisor()), nil
+	return assess(findings, cgroups, h.GVisor), nil
 }
 
 // assess decides what the findings mean, with limits by cgroups or by rlimits, on Linux or in gVisor.

@@ -8,6 +8,7 @@
 //	sandbox  runs one script in given processes, and decides the verdict
 //	seccomp  the one list of system calls, as a policy for nsjail and as a filter for forks
 //	tinyinit the program that is process 1 of a warm sandbox
+//	gvisor   what nsjail needs in order to run inside gVisor
 //	host     what sandboxes need of this machine: user ids, directories, cgroups, and checks of all three
 //	jail     cold sandboxes: one nsjail for each job
 //	zygote   warm sandboxes: forks of an interpreter that has packages loaded

@@ -90,82 +90,113 @@ type examination struct {
 	cold, warm assessment
 }
 
-func (e examination) rejectCgroups() error {
+func (e *examination) rejectCgroups() error {
 	return errors.Join(e.cold.rejectCgroups, e.warm.rejectCgroups)
 }
 
 // examine looks at both kinds of sandboxes from inside and tries their controls.
 func examine(ctx context.Context, h *host.Host, settings Settings, zygotes zygote.Settings) examination {
 	var e examination
-	logger := slog.New(slog.DiscardHandler)
-	cold, err := jail.NewProvider(h, logger)
-	if err != nil {
+	if err := unfitForGVisor(h, settings); err != nil {
 		e.checks = append(e.checks, refusal(err))
 		return e
 	}
-	sandbox, err := cold.Acquire(ctx, "")
-	if err != nil {
-		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
-		return e
-	}
-	e.checks = checkOutcome(sandbox.Run(ctx, probeScript, nil))
-	if e.cold, err = tryControls(ctx, h, cold.Acquire); err != nil {
-		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
+	logger := slog.New(slog.DiscardHandler)
+	if !h.GVisor && !e.examineCold(ctx, h, logger) {
 		return e
 	}
 	warmCheck := host.OK("warm sandboxes", "switched off (SANDBOX=cold)")
 	if settings.Sandbox == KindWarm {
-		warmCheck, e.warm = checkWarm(ctx, h, zygotes, logger)
+		warmCheck = e.examineWarm(ctx, h, zygotes, logger)
 	}
 	e.checks = append(e.checks, controlChecks(e.cold, e.warm)...)
 	e.checks = append(e.checks, warmCheck)
 	return e
 }
 
-// controlChecks returns a check for each control that was tried, in cold sandboxes and perhaps in warm ones.
+// examineCold looks at cold sandboxes; it returns false if there are none.
+func (e *examination) examineCold(ctx context.Context, h *host.Host, logger *slog.Logger) bool {
+	cold, err := jail.NewProvider(h, logger)
+	if err != nil {
+		e.checks = append(e.checks, refusal(err))
+		return false
+	}
+	sandbox, err := cold.Acquire(ctx, "")
+	if err != nil {
+		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
+		return false
+	}
+	e.checks = checkOutcome(sandbox.Run(ctx, probeScript, nil))
+	if e.cold, err = tryControls(ctx, h, cold.Acquire); err != nil {
+		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
+		return false
+	}
+	return true
+}
+
+// controlChecks returns a check for each control that was tried, in cold sandboxes, in warm ones, or in both.
 func controlChecks(cold, warm assessment) []host.Check {
 	var checks []host.Check
-	for i, f := range cold.findings {
-		check, kind := cold.check(f), "cold sandboxes"
-		if i < len(warm.findings) {
-			if other := warm.check(warm.findings[i]); other == check {
-				kind = "both kinds of sandboxes"
-			} else {
-				other.Text += " (warm sandboxes)"
-				checks = append(checks, other)
-			}
+	for i := range max(len(cold.findings), len(warm.findings)) {
+		inCold, hasCold := cold.checkAt(i)
+		inWarm, hasWarm := warm.checkAt(i)
+		if hasCold && hasWarm && inCold == inWarm {
+			inCold.Text += " (both kinds of sandboxes)"
+			checks = append(checks, inCold)
+			continue
 		}
-		check.Text += " (" + kind + ")"
-		checks = append(checks, check)
+		if hasWarm {
+			inWarm.Text += " (warm sandboxes)"
+			checks = append(checks, inWarm)
+		}
+		if hasCold {
+			inCold.Text += " (cold sandboxes)"
+			checks = append(checks, inCold)
+		}
 	}
 	return checks
 }
 
-// checkWarm tests whether warm sandboxes work, and tries their controls.
-func checkWarm(
+// checkAt returns the check for a finding; false if there are not so many.
+func (a assessment) checkAt(i int) (host.Check, bool) {
+	if i >= len(a.findings) {
+		return host.Check{}, false
+	}
+	return a.check(a.findings[i]), true
+}
+
+// examineWarm tests whether warm sandboxes work, and tries their controls.
+func (e *examination) examineWarm(
 	ctx context.Context, h *host.Host, zygotes zygote.Settings, logger *slog.Logger,
-) (host.Check, assessment) {
-	var tried assessment
+) host.Check {
+	missing := func(text string) host.Check {
+		if h.GVisor {
+			return host.Fail("warm sandboxes", "not possible here, and no others hold in gVisor: "+text)
+		}
+		return host.Warn("warm sandboxes", "not possible here, and the worker goes on with cold ones: "+text)
+	}
 	try := func(acquire zygote.Acquire) (err error) {
-		tried, err = tryControls(ctx, h, acquire)
+		e.warm, err = tryControls(ctx, h, acquire)
 		return err
 	}
 	warm, err := zygote.NewProvider(ctx, h, zygotes, 1, logger, try)
 	if err != nil {
-		return host.Warn("warm sandboxes",
-			fmt.Sprintf("not possible here (%v); the worker goes on with cold ones", err)), tried
+		return missing(err.Error())
 	}
 	defer warm.Close()
 	sandbox, err := warm.Acquire(ctx, probeScript)
 	if err != nil {
-		return host.Warn("warm sandboxes", err.Error()), tried
+		return missing(err.Error())
 	}
 	outcome := sandbox.Run(ctx, probeScript, nil)
 	if outcome.Failure != nil {
-		return host.Warn("warm sandboxes", outcome.Failure.Message), tried
+		return missing(outcome.Failure.Message)
+	}
+	if h.GVisor {
+		e.checks = append(e.checks, checkOutcome(outcome)...)
 	}
 	return host.OK("warm sandboxes", fmt.Sprintf("preloaded: %s; a trial script ran in %.0f ms",
-		strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS)), tried
+		strings.Join(zygotes.Preload, ", "), outcome.Usage.RunMS))
 }
 
 // checkOutcome returns the checks of what the trial script saw from inside.

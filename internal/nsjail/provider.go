@@ -2,6 +2,7 @@ package nsjail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -47,6 +48,8 @@ func Open(ctx context.Context, settings Settings) (*host.Host, error) {
 //
 // It tries in these sandboxes whether their controls bite (package trial). Where cgroups do not, it goes on with
 // rlimits only, and logs that; where something does not that no script may do without, it returns an error.
+//
+// Inside gVisor it returns a Provider of warm sandboxes or an error, and needs root.
 func NewProvider(
 	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
 ) (Provider, error) {
@@ -74,8 +77,12 @@ func NewProvider(
 			return nil, err
 		}
 	}
+	level := slog.LevelError
+	if h.GVisor {
+		level = slog.LevelWarn // docs/gvisor.md has what holds instead
+	}
 	for _, sentence := range tried.without {
-		logger.Error("a control of sandboxes does not bite; going on without it", "reason", sentence)
+		logger.Log(ctx, level, "a control of sandboxes does not bite; going on without it", "reason", sentence)
 	}
 	for _, sentence := range tried.unknown {
 		logger.Warn("a control of sandboxes could not be tried in time; going on", "reason", sentence)
@@ -91,6 +98,9 @@ func NewProvider(
 func startProvider(
 	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger,
 ) (Provider, assessment, error) {
+	if err := unfitForGVisor(h, settings); err != nil {
+		return nil, assessment{}, err
+	}
 	cold, err := jail.NewProvider(h, logger)
 	if err != nil {
 		return nil, assessment{}, err
@@ -109,10 +119,30 @@ func startProvider(
 		if err == nil {
 			return warm, tried, nil
 		}
+		if h.GVisor {
+			return nil, assessment{}, fmt.Errorf("warm sandboxes are not possible here: %w", h.Explain(err))
+		}
 		logger.Warn("warm sandboxes are not possible here; going on with cold ones", "reason", err)
 	}
 	if err := try(cold.Acquire); err != nil {
 		return nil, assessment{}, h.Explain(err)
 	}
 	return cold, tried, nil
+}
+
+// unfitForGVisor returns an error if the worker is inside gVisor and its settings do not hold there. gVisor lets a
+// process kill process 1 of its namespace, and does not show calls of the 32-bit entry to the filter that nsjail makes:
+// process 1 must have another user, and the filter must be the runner's.
+func unfitForGVisor(h *host.Host, settings Settings) error {
+	switch {
+	case !h.GVisor:
+		return nil
+	case settings.Sandbox != KindWarm:
+		return errors.New("cold sandboxes do not hold inside gVisor, where a script can kill what watches over it; " +
+			"leave SANDBOX at " + KindWarm)
+	case h.Slot.SingleUID:
+		return errors.New("inside gVisor the worker must be root: otherwise a script has its user id, " +
+			"and can kill what watches over it")
+	}
+	return nil
 }

@@ -5,5 +5,6 @@
 // cannot express (raw request bodies, waiting, concurrent requests, remains on the host) is in Go.
 //
 // CONFORMANCE_SANDBOXES ("warm cold") lists the kinds of sandbox to test, and
-// CONFORMANCE_WORKER_ENV ("NAME=value NAME=value") adds settings to every worker.
+// CONFORMANCE_WORKER_ENV ("NAME=value NAME=value") adds settings to every worker. CONFORMANCE_PROGRAMS is a folder with
+// programs to test instead of new ones.
 package conformance

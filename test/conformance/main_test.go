@@ -75,7 +75,8 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	if programs, err = stack.Build(context.Background(), dir, raceFlags...); err != nil {
+	if programs, err = stack.FindOrBuild(context.Background(), os.Getenv("CONFORMANCE_PROGRAMS"), dir,
+		raceFlags...); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()

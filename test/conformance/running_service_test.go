@@ -30,5 +30,6 @@ func runAgainst(m *testing.M, url, tight string) int {
 
 // canSatisfy reports whether the service under test can satisfy a case.
 func canSatisfy(k *kind, c testCase) bool {
-	return (!c.Tight || k.tight != nil) && (!c.Cgroups || os.Getenv("CONFORMANCE_CGROUPS") != "none")
+	return (!c.Tight || k.tight != nil) && (!c.Cgroups || os.Getenv("CONFORMANCE_CGROUPS") != "none") &&
+		(!c.Linux || !stack.InGVisor())
 }

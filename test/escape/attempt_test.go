@@ -30,6 +30,9 @@ type attempt struct {
 	// inside is the required response: JSON for a result, or alternatives of "code" and "code signal", separated by
 	// "|". Required.
 	inside string
+	// gvisor replaces inside where the suite runs in gVisor; after "~" it is a regular expression for the whole
+	// response. docs/gvisor.md lists what differs.
+	gvisor string
 	// outside has the names of checks of outside_test.go, separated by commas. try always checks that no process of
 	// the attempt is left.
 	outside []string
@@ -59,6 +62,8 @@ func (a *attempt) set(field, text string) error {
 		a.protection = text
 	case "inside":
 		a.inside = text
+	case "gvisor":
+		a.gvisor = text
 	case "outside":
 		for name := range strings.SplitSeq(text, ",") {
 			a.outside = append(a.outside, strings.TrimSpace(name))

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -145,12 +146,31 @@ func (a *attempt) verify(t *testing.T, got answer) {
 	if got.Code != "" {
 		saw = strings.TrimSpace(got.Code + " " + got.Signal)
 	}
-	for wanted := range strings.SplitSeq(a.inside, "|") {
-		if saw == strings.TrimSpace(wanted) {
-			return
+	wanted := a.inside
+	if stack.InGVisor() && a.gvisor != "" {
+		wanted = a.gvisor
+	}
+	if !matches(t, saw, wanted) {
+		t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, wanted, a.tries, a.protection, got.body)
+	}
+}
+
+// matches reports whether a response is one of the alternatives, or matches the regular expression after "~".
+func matches(t *testing.T, saw, wanted string) bool {
+	t.Helper()
+	if pattern, ok := strings.CutPrefix(wanted, "~"); ok {
+		expression, err := regexp.Compile("^(?:" + strings.TrimSpace(pattern) + ")$")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return expression.MatchString(saw)
+	}
+	for alternative := range strings.SplitSeq(wanted, "|") {
+		if saw == strings.TrimSpace(alternative) {
+			return true
 		}
 	}
-	t.Errorf("%s: saw %.3000s\nwant %s\n%s (%s)\n%.2000s", a.name, saw, a.inside, a.tries, a.protection, got.body)
+	return false
 }
 
 // verifyFiles compares the names of the files with those in the header.

@@ -14,10 +14,10 @@ type Programs struct {
 	Worker string
 }
 
-// FindOrBuild returns the programs in the folder given, or builds them into dir if given is "".
-func FindOrBuild(ctx context.Context, given, dir string) (Programs, error) {
+// FindOrBuild returns the programs in the folder given, or builds them into dir if given is "", as Build does.
+func FindOrBuild(ctx context.Context, given, dir string, flags ...string) (Programs, error) {
 	if given == "" {
-		return Build(ctx, dir)
+		return Build(ctx, dir, flags...)
 	}
 	return programsIn(given), nil
 }

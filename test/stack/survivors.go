@@ -25,13 +25,21 @@ func Survivors(patience time.Duration) []string {
 			if reaped, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err == nil && reaped == pid {
 				continue
 			}
-			left = append(left, fmt.Sprintf("%d: %s", pid, CommandLine(pid)))
+			left = append(left, Describe(pid))
 		}
 		if len(left) == 0 || time.Now().After(deadline) {
 			return left
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// Describe returns a line about a process: its id, what /proc calls its state, and its command line.
+func Describe(pid int) string {
+	status, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	_, after, _ := strings.Cut(string(status), "\nState:\t")
+	state, _, _ := strings.Cut(after, "\n")
+	return fmt.Sprintf("%d, %s: %s", pid, state, CommandLine(pid))
 }
 
 // Descendants returns the descendants of a process, including zombies.

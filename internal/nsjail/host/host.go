@@ -26,6 +26,8 @@ type Host struct {
 	Settings Settings
 	Limits   jobs.Limits
 	Slot     *Slot
+	// GVisor is true inside gVisor (package gvisor).
+	GVisor bool
 	// Cgroups is nil if cgroups cannot be used; cgroupsError is the reason.
 	Cgroups      *cgroup.Hierarchy
 	cgroupsError error
@@ -48,7 +50,7 @@ type Host struct {
 // Open prepares this machine for sandboxes, and finds out which of the packages are not installed. The error names
 // what is missing if sandboxes cannot be held to their limits. The caller must close the Host.
 func Open(ctx context.Context, settings Settings, packages []string) (_ *Host, err error) {
-	h := &Host{Settings: settings, Limits: settings.Limits(), Teardowns: newTeardowns()}
+	h := &Host{Settings: settings, Limits: settings.Limits(), GVisor: underGVisor(), Teardowns: newTeardowns()}
 	// Group names count from the current time, since a killed worker may have left groups.
 	h.lastGroup.Store(uint64(time.Now().UnixMicro()))
 	if err := settings.Validate(); err != nil {

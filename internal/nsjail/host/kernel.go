@@ -14,9 +14,9 @@ import (
 // gvisorBuild is the build date that gVisor's kernel claims, in every release of it (uname(2)).
 const gvisorBuild = "Sun Jan 10 15:06:54 PST 2016"
 
-// UnderGVisor reports whether this machine's kernel is gVisor, which accepts some controls without keeping them, and is
+// underGVisor reports whether this machine's kernel is gVisor, which accepts some controls without keeping them, and is
 // a boundary of its own.
-func UnderGVisor() bool {
+func underGVisor() bool {
 	_, build := kernelNames()
 	return strings.Contains(build, gvisorBuild)
 }

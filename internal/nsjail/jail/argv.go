@@ -25,11 +25,9 @@ const (
 // time limit from its own start, so the longest that this can take is added to that limit.
 const startBound = 10 * time.Second
 
-// launch holds what differs between the command lines of cold sandboxes.
+// launch holds what differs between the arguments of cold sandboxes.
 type launch struct {
-	Nsjail     string
-	ConfigFile string
-	Python     string
+	Python string
 	// OutsideUID is the user and group id outside.
 	OutsideUID int
 	Limits     jobs.Limits
@@ -37,10 +35,9 @@ type launch struct {
 	Cgroups int
 }
 
-// argv returns the command line of nsjail. It depends on l only.
+// argv returns the arguments of nsjail. They depend on l only.
 func argv(l launch) []string {
 	args := []string{
-		l.Nsjail, "--config", l.ConfigFile,
 		"--user", idMap(l.OutsideUID), "--group", idMap(l.OutsideUID),
 		"--time_limit", strconv.Itoa(seconds(l.Limits.Wall + watchdog.Longest(startBound))),
 		"--log_fd", strconv.Itoa(firstCgroupFD + l.Cgroups),

@@ -12,10 +12,9 @@ import (
 func TestArgv(t *testing.T) {
 	t.Parallel()
 	base := launch{
-		Nsjail: "/opt/nsjail", ConfigFile: "/run/n.cfg", Python: "/opt/py",
-		OutsideUID: 100007, Limits: jobs.DefaultLimits(), Cgroups: 2,
+		Python: "/opt/py", OutsideUID: 100007, Limits: jobs.DefaultLimits(), Cgroups: 2,
 	}
-	want := strings.Fields(`/opt/nsjail --config /run/n.cfg --user 1000:100007:1 --group 1000:100007:1
+	want := strings.Fields(`--user 1000:100007:1 --group 1000:100007:1
 		--time_limit 115 --log_fd 7
 		--rlimit_cpu 11 --rlimit_as inf --rlimit_fsize 16 --rlimit_nproc 73 --rlimit_nofile 256
 		--pass_fd 3 --pass_fd 4 --pass_fd 5 --pass_fd 6

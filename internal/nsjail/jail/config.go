@@ -13,8 +13,10 @@ import (
 	"cellblock/internal/nsjail/seccomp"
 )
 
-// FilterOptions returns what the settings add to the list of system calls.
-func FilterOptions(s host.Settings) seccomp.Options { return seccomp.Options{Epoll: s.Epoll} }
+// FilterOptions returns what the settings and the kernel change in the list of system calls.
+func FilterOptions(h *host.Host) seccomp.Options {
+	return seccomp.Options{Epoll: h.Settings.Epoll, GVisor: h.GVisor}
+}
 
 // MachineConfig returns the nsjail configuration of this machine, with a Kafel policy: NSJAIL_CONFIG or the nsjail.cfg
 // built in, and the mounts and variables of the interpreter and the runner.

@@ -9,6 +9,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cellblock/internal/nsjail/gvisor"
+	"cellblock/internal/nsjail/host"
 )
 
 // Process is a running nsjail and the processes inside it.
@@ -23,21 +26,25 @@ type Process struct {
 	pid   int // of pid 1 inside; 0 until known
 }
 
-// Start starts nsjail with the command line args and the descriptors extra, from 3 on. The kernel kills it when this
-// program dies: Pdeathsig depends on the thread that forked, so one thread waits until nsjail exits. The caller must
-// call Kill, and Close after Gone.
-func Start(args []string, stdout, stderr *os.File, extra []*os.File) (*Process, error) {
+// Start starts nsjail with the file config, the arguments args and the descriptors extra, from 3 on. The kernel kills
+// it when this program dies: Pdeathsig depends on the thread that forked, so one thread waits until nsjail exits. The
+// caller must call Kill, and Close after Gone.
+func Start(h *host.Host, config string, args []string, stdout, stderr *os.File, extra []*os.File) (*Process, error) {
 	gone := make(chan struct{})
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the command line is ours; Kill ends it
-	p := &Process{cmd: cmd, Gone: gone, pidfd: -1}
-	p.cmd.Env = []string{}
+	p := &Process{cmd: command(h, config, args), Gone: gone, pidfd: -1}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = stdout, stderr, extra
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
+		var err error
+		if h.GVisor {
+			err = gvisor.IgnoreMissingCalls() // the thread ends with this goroutine
+		} else {
+			defer runtime.UnlockOSThread()
+		}
+		if err == nil {
+			err = p.cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = p.cmd.Wait()
@@ -45,6 +52,20 @@ func Start(args []string, stdout, stderr *os.File, extra []*os.File) (*Process, 
 		close(gone)
 	}()
 	return p, <-started
+}
+
+// command returns the command that starts nsjail on this machine.
+func command(h *host.Host, config string, args []string) *exec.Cmd {
+	attributes := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
+	all := []string{"--config", config} // the options after it replace what it has
+	if h.GVisor {
+		all = append(all, gvisor.Options()...)
+		attributes.Unshareflags = gvisor.Unshare
+	}
+	all = append(all, args...)
+	cmd := exec.Command(h.Settings.Nsjail, all...) //nolint:gosec,noctx // the command line is ours; Kill ends it
+	cmd.Env, cmd.SysProcAttr = []string{}, attributes
+	return cmd
 }
 
 // PID returns the process id of nsjail.

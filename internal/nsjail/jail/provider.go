@@ -29,7 +29,7 @@ type Provider struct {
 // NewProvider writes the nsjail configuration of cold sandboxes into the directory of the host, which must be closed
 // after the last sandbox is gone.
 func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
-	config, err := MachineConfig(h, seccomp.Kafel(seccomp.Arch(runtime.GOARCH), FilterOptions(h.Settings)))
+	config, err := MachineConfig(h, seccomp.Kafel(seccomp.Arch(runtime.GOARCH), FilterOptions(h)))
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +69,8 @@ func (p *Provider) start(ctx context.Context) (*sandbox.Sandbox, error) {
 		Limits: limits, Group: group, Locks: p.host.Locks, UID: uid, Release: func() { p.host.Slot.Release(uid) },
 		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
 			var err error
-			started, err = startProcesses(argv(launch{
-				Nsjail: p.host.Settings.Nsjail, ConfigFile: p.configPath(), Python: p.host.Settings.Python,
-				OutsideUID: uid, Limits: limits, Cgroups: len(inner.Procs),
+			started, err = startProcesses(p.host, p.configPath(), argv(launch{
+				Python: p.host.Settings.Python, OutsideUID: uid, Limits: limits, Cgroups: len(inner.Procs),
 			}), inner)
 			return started, err
 		},
@@ -100,7 +99,7 @@ type processes struct {
 // MaxLogBytes is how much of nsjail's own output is kept for error messages.
 const MaxLogBytes = 4096
 
-func startProcesses(args []string, inner *sandbox.InnerEnds) (*processes, error) {
+func startProcesses(h *host.Host, config string, args []string, inner *sandbox.InnerEnds) (*processes, error) {
 	status, statusIn, err := wire.Socketpair(unix.SOCK_STREAM, true)
 	if err != nil {
 		return nil, err
@@ -113,7 +112,7 @@ func startProcesses(args []string, inner *sandbox.InnerEnds) (*processes, error)
 	}
 	defer logIn.Close()
 	extra := append([]*os.File{inner.Channel, statusIn}, inner.Procs...)
-	jail, err := Start(args, inner.Stdout, inner.Stderr, append(extra, logIn))
+	jail, err := Start(h, config, args, inner.Stdout, inner.Stderr, append(extra, logIn))
 	if err != nil {
 		_ = status.Close()
 		_ = log.Close()

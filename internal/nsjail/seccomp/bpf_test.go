@@ -203,6 +203,37 @@ func TestArchPrctlIsNarrow(t *testing.T) {
 	}
 }
 
+// TestLimitsInGVisor checks that user code there cannot set a limit that the filter before this one pretends to set.
+func TestLimitsInGVisor(t *testing.T) {
+	t.Parallel()
+	refused := errnoAction(syscall.EPERM)
+	for arch, audit := range auditArch {
+		n, _ := arch.number("prlimit64")
+		for _, test := range []struct {
+			args  []uint64
+			linux uint32
+			want  uint32
+		}{
+			{[]uint64{0, unix.RLIMIT_NOFILE, 0x7fff_0000_1000}, allow, allow},
+			{[]uint64{0, 9, 0x7fff_0000_1000}, allow, allow},
+			{[]uint64{0, 10, 0x7fff_0000_1000}, allow, refused},
+			{[]uint64{0, unix.RLIMIT_RTPRIO, 0x7fff_0000_1000}, allow, refused},
+			{[]uint64{0, unix.RLIMIT_RTPRIO, 0x1_0000_0000}, allow, refused},
+			{[]uint64{0, unix.RLIMIT_RTPRIO, 0}, allow, allow}, // reads it
+			{[]uint64{1, unix.RLIMIT_NOFILE, 0x7fff_0000_1000}, refused, refused},
+			{[]uint64{1, unix.RLIMIT_RTPRIO, 0}, refused, refused},
+		} {
+			linux, gvisor := machine(t, arch, Options{}), machine(t, arch, Options{GVisor: true})
+			if got := verdict(t, linux, audit, uint32(n), test.args...); got != test.linux {
+				t.Errorf("%s prlimit64%x: %#x, want %#x", arch, test.args, got, test.linux)
+			}
+			if got := verdict(t, gvisor, audit, uint32(n), test.args...); got != test.want {
+				t.Errorf("%s prlimit64%x in gVisor: %#x, want %#x", arch, test.args, got, test.want)
+			}
+		}
+	}
+}
+
 func TestEpollIsAnOption(t *testing.T) {
 	t.Parallel()
 	for arch, audit := range auditArch {

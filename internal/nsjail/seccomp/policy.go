@@ -41,6 +41,9 @@ func (a Arch) number(name string) (int, bool) {
 type Options struct {
 	// Epoll allows the calls of epoll.
 	Epoll bool
+	// GVisor refuses to set the limits that gVisor does not have. A filter before this one pretends to set them
+	// (package gvisor).
+	GVisor bool
 }
 
 // list holds the calls of an architecture that are allowed, and those that fail in a way of their
@@ -55,6 +58,10 @@ type list struct {
 // forUserCode returns the list for user code.
 func forUserCode(a Arch, o Options) list {
 	l := list{a, allowed, conditional(a), absent}
+	if o.GVisor {
+		i := slices.IndexFunc(l.conditional, func(r rule) bool { return r.Name == "prlimit64" })
+		l.conditional[i] = gvisorLimits()
+	}
 	if o.Epoll {
 		l.allowed = slices.Concat(allowed, epoll)
 	} else {
@@ -63,10 +70,24 @@ func forUserCode(a Arch, o Options) list {
 	return l
 }
 
+// gvisorLimits allows a process to read any limit of its own, and to set those before RLIMIT_LOCKS.
+func gvisorLimits() rule {
+	const rlimitLocks, newLimit = 10, 2
+	own := condition{0, intMask, 0}
+	r := rule{
+		Name: "prlimit64", Errno: syscall.EPERM, AnyOf: [][]condition{{own, {newLimit, pointerMask, 0}}},
+	}
+	for resource := range uint64(rlimitLocks) {
+		r.AnyOf = append(r.AnyOf, []condition{own, {1, intMask, resource}})
+	}
+	return r
+}
+
 // forZygotes returns the list for zygotes. Their rule for a call replaces the one for user code.
 // Without Options.Epoll a zygote has no epoll either: the selectors module chooses when it is
 // imported.
 func forZygotes(a Arch, o Options) list {
+	o.GVisor = false // they set the limits of user code
 	l := forUserCode(a, o)
 	l.allowed = slices.Concat(l.allowed, zygoteAllowed)
 	rules := zygoteRules()

@@ -7,9 +7,9 @@ import (
 	"cellblock/internal/nsjail/host"
 )
 
-// launch holds what differs between the command lines of zygotes.
+// launch holds what differs between the arguments of zygotes' nsjails.
 type launch struct {
-	Nsjail, ConfigFile, Python string
+	Python string
 	// FirstUID is the first of UIDs consecutive user and group ids outside.
 	FirstUID, UIDs int
 	// Plan is the JSON of a plan.
@@ -21,7 +21,7 @@ type launch struct {
 // controlFD is the descriptor of a zygote's control socket.
 const controlFD = 3
 
-// argv returns the command line of a zygote's nsjail: without the limits of a job, and with
+// argv returns the arguments of a zygote's nsjail: without the limits of a job, and with
 // only the capabilities that setting up a sandbox needs.
 func argv(l launch) []string {
 	// To map root of this namespace in a child namespace takes CAP_SETFCAP (user_namespaces(7)), so
@@ -31,7 +31,7 @@ func argv(l launch) []string {
 		own = host.InsideUID
 	}
 	ids := fmt.Sprintf("%d:%d:%d", own, l.FirstUID, l.UIDs)
-	args := []string{l.Nsjail, "--config", l.ConfigFile, "--user", ids, "--group", ids, "--time_limit", "0"}
+	args := []string{"--user", ids, "--group", ids, "--time_limit", "0"}
 	for _, capability := range []string{
 		"CAP_SYS_ADMIN", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP",
 		"CAP_SYS_RESOURCE",

@@ -33,6 +33,8 @@ type plan struct {
 	TmpBytes int64             `json:"tmp_bytes"`
 	// SingleUID makes each fork create its own user namespace instead of changing to a UID.
 	SingleUID bool `json:"single_uid"`
+	// GVisor leaves out what gVisor lacks: cgroup namespaces, and the setting that forbids user namespaces.
+	GVisor bool `json:"gvisor"`
 }
 
 func newPlan(h *host.Host, packages []string) (string, error) {
@@ -43,6 +45,7 @@ func newPlan(h *host.Host, packages []string) (string, error) {
 			"clone": unix.SYS_CLONE,
 		},
 		Rlimits: forkRlimits(h.Limits, h.Cgroups != nil), TmpBytes: h.Limits.TmpBytes, SingleUID: h.Slot.SingleUID,
+		GVisor: h.GVisor,
 	}
 	text, err := json.Marshal(p, json.Deterministic(true))
 	return string(text), err
@@ -63,7 +66,7 @@ func forkRlimits(l jobs.Limits, cgroups bool) map[int][2]uint64 {
 
 // writeFiles writes the configuration of zygotes, and, into the runner's directory, the init and the filter.
 func writeFiles(h *host.Host) error {
-	arch, options := seccomp.Arch(runtime.GOARCH), jail.FilterOptions(h.Settings)
+	arch, options := seccomp.Arch(runtime.GOARCH), jail.FilterOptions(h)
 	config, err := jail.MachineConfig(h, seccomp.ZygoteKafel(arch, options))
 	if err != nil {
 		return err

@@ -111,8 +111,8 @@ func (z *zygote) start(plan string) error {
 			_ = f.Close()
 		}
 	}()
-	z.jail, err = jail.Start(argv(launch{
-		Nsjail: z.host.Settings.Nsjail, ConfigFile: configPath(z.host), Python: z.host.Settings.Python,
+	z.jail, err = jail.Start(z.host, configPath(z.host), argv(launch{
+		Python:   z.host.Settings.Python,
 		FirstUID: z.host.Slot.UIDBase, UIDs: z.host.Slot.UIDs, Plan: plan, Cgroups: len(procs),
 	}), printing, printing, append([]*os.File{control}, procs...))
 	if err != nil {

@@ -1,6 +1,7 @@
 # tries: nothing: listens on everything that a neighbour could reach, and watches for traces of one
 # protection: those of the attempts that run beside it
 # inside: []
+# gvisor: [] | ["the time of /dev/null"]
 import os, select, signal, socket, time
 
 

@@ -1,6 +1,7 @@
 # tries: paths of the machine, directly, by .., and by links out of /tmp
 # protection: a root of its own with nothing but what is mounted
 # inside: []
+# gvisor: ~\[("/proc/[^"]*",?)+\]
 # outside: canary
 import os
 

@@ -1,6 +1,7 @@
 # tries: to raise its own limits, priority and those of process 1
 # protection: hard limits, no CAP_SYS_RESOURCE, the filter
 # inside: []
+# gvisor: ["nice",["RLIMIT_MSGQUEUE",[819200,819200]]]
 import os, resource
 
 

@@ -2,6 +2,7 @@
 # incident: a network namespace shared by jobs let datagram pairs receive a neighbour's data and descriptors
 # protection: a network namespace of its own for each sandbox
 # inside: [0,["lo"]]
+# gvisor: ~\[[0-9]+,\["lo"\]\]
 import os
 
 

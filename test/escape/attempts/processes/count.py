@@ -1,6 +1,7 @@
 # tries: more processes than are allowed
 # protection: pids.max, exact for the job, with RLIMIT_NPROC a little above it
 # inside: 64
+# gvisor: 65
 # outside: next at once
 import os, signal
 

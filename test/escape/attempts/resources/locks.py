@@ -3,6 +3,7 @@
 #   with 66 MB on the job's own account
 # protection: the worker counts the locks of each job and ends one with more than 2048
 # inside: memory_limit
+# gvisor: timeout | "320,000 locks are held"
 # outside: few locks left, next at once
 # within: 20s
 import fcntl, os, time

@@ -1,6 +1,7 @@
 # tries: to hold many file locks in one process that does nothing else, on a file that all jobs may read
 # protection: locks are counted by process, whatever the file
 # inside: memory_limit
+# gvisor: "3,000 locks are held"
 # outside: few locks left
 # within: 20s
 import fcntl, os, time

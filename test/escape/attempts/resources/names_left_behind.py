@@ -2,6 +2,7 @@
 # incident: found here: four jobs of 400,000 failed look-ups left 568 MB to the machine
 # protection: they count as the job's memory, and the worker frees them when it removes the job's group
 # inside: "looked up"
+# gvisor: "looked up" | timeout
 # outside: few names left
 # within: 30s
 import os, time
