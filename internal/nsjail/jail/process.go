@@ -64,7 +64,8 @@ func command(h *host.Host, config string, args []string) *exec.Cmd {
 	}
 	all = append(all, args...)
 	cmd := exec.Command(h.Settings.Nsjail, all...) //nolint:gosec,noctx // the command line is ours; Kill ends it
-	cmd.Env, cmd.SysProcAttr = []string{}, attributes
+	cmd.Env = []string{}
+	cmd.SysProcAttr = attributes
 	return cmd
 }
 

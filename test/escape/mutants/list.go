@@ -128,7 +128,7 @@ var mutants = []mutant{
 	{"the machine's network", []edit{{config, "iface_no_lo: true", "clone_newnet: false"}}, "cold", "TestOwnNamespaces"},
 	{"the machine's ipc", []edit{{config, "iface_no_lo: true", "iface_no_lo: true\nclone_newipc: false"}}, "cold", "TestOwnNamespaces"},
 	{"a process 1 that can be read", []edit{{"runner/supervisor.py", "(_PR_SET_DUMPABLE, 0)", "(_PR_SET_DUMPABLE, 1)"}}, "cold", attempt("files/proc_of_others")},
-	{"the worker's environment", []edit{{config, "keep_env: false", "keep_env: true"}, {"internal/nsjail/jail/process.go", "p.cmd.Env = []string{}", "p.cmd.Env = os.Environ()"}}, "cold", attempt("secrets/environment")},
+	{"the worker's environment", []edit{{config, "keep_env: false", "keep_env: true"}, {"internal/nsjail/jail/process.go", "cmd.Env = []string{}", "cmd.Env = os.Environ()"}}, "cold", attempt("secrets/environment")},
 
 	// cgroups
 	{"no memory limit", append(noMemoryLimit, untried), "warm", attempt("resources/memory")},
