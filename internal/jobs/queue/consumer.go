@@ -104,8 +104,9 @@ func newConsumer(
 ) *Consumer {
 	stopping := make(chan struct{})
 	wrapped := &consumerClient{
-		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: len(lane.queues),
-		stopKey: stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
+		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: lane.queues,
+		forwardInterval: lane.forwardInterval,
+		stopKey:         stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
 		batches: newBatchLimiter(settings.BatchConcurrency),
 	}
 	level := asynq.WarnLevel

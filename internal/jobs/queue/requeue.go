@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -83,17 +81,4 @@ func (p *Producer) requeue(ctx context.Context, queue, id string) error {
 		key(queue, "retry"), key(queue, "scheduled"), key(queue, "archived"),
 	}
 	return requeueScript.Run(ctx, p.client, keys, id).Err()
-}
-
-// ForgetConsumers removes asynq's traces of dead consumers whose heartbeat expired before the given time. asynq itself
-// removes them only when they are listed, so each crash would leave two for good.
-func (p *Producer) ForgetConsumers(ctx context.Context, before time.Time) error {
-	pipeline := p.client.Pipeline()
-	for _, traces := range []string{"asynq:servers", "asynq:workers"} {
-		pipeline.ZRemRangeByScore(ctx, traces, "-inf", "("+strconv.FormatInt(before.Unix(), 10))
-	}
-	if _, err := pipeline.Exec(ctx); err != nil {
-		return fmt.Errorf("forget dead consumers: %w", err)
-	}
-	return nil
 }

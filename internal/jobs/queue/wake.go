@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -66,7 +65,8 @@ func wake(ctx context.Context, client redis.Scripter, tokens string, n int) erro
 	return wakeScript.Run(ctx, client, []string{tokens}, n, maxTokens).Err()
 }
 
-// consumerClient is the Redis client of asynq's server. It does the idle wait, and corrects two more things.
+// consumerClient is the Redis client of asynq's server. It does the idle wait, looks into all queues at once (poll.go),
+// leaves out upkeep that is for nothing (upkeep.go), and corrects one more thing.
 //
 // Commands run under a context that cannot be cancelled: after a job asynq writes with a context that it cancels when
 // the write fails, and passes the same one to the goroutine that repeats the write once Redis is back (processor.go,
@@ -77,88 +77,61 @@ func wake(ctx context.Context, client redis.Scripter, tokens string, n int) erro
 type consumerClient struct {
 	redis.UniversalClient
 	// tokens is the list that wakes the consumer, batchTokens the one for jobs of batches ("" for none), and queues
-	// the number of queues that it polls.
+	// the weights of the queues that it polls.
 	tokens      string
 	batchTokens string
-	queues      int
+	queues      map[string]int
 	stopKey     string
 	stopping    <-chan struct{}
 	// batches bounds the concurrent jobs of batches of this consumer.
 	batches *batchLimiter
-	// empty counts the queues found empty in a row. Only asynq's fetching goroutine uses it.
-	empty int
-	// skipped reports that this round did not poll the queue of batches. Only asynq's fetching goroutine uses it.
-	skipped bool
+	round   round
+	// forwardInterval is how often asynq forwards tasks whose pause is over.
+	forwardInterval time.Duration
+	pauses          pauses
 }
 
-// EvalSha implements redis.Scripter.
+// EvalSha implements redis.Scripter. It recognizes asynq's scripts by their keys.
 func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	ctx = context.WithoutCancel(ctx)
-	if isDequeue(keys) && keys[0] == key(batchQueue, "pending") {
-		if c.skipped = c.batches.full(); c.skipped {
-			reply := redis.NewCmd(ctx)
-			reply.SetErr(redis.Nil) // as if the queue were empty
-			c.polled(redis.Nil)
-			return reply
-		}
-	}
-	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	c.follow(keys, reply)
-	return reply
-}
-
-// Eval implements redis.Scripter.
-func (c *consumerClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	reply := c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
-	c.follow(keys, reply)
-	return reply
-}
-
-// follow reacts to the reply of one of asynq's scripts. It recognizes scripts by their keys.
-func (c *consumerClient) follow(keys []string, reply *redis.Cmd) {
-	err := reply.Err()
 	switch {
 	case isDequeue(keys):
-		c.polled(err)
-		if err == nil && keys[0] == key(batchQueue, "pending") {
-			c.batches.expect()
+		return c.poll(ctx, keys, args)
+	case isDone(keys):
+		return doneScript.Run(ctx, c.UniversalClient, keys[:3], args[0])
+	case isForward(keys) && c.nothingPaused(ctx), isExpiry(keys):
+		reply := redis.NewCmd(ctx)
+		reply.SetVal(int64(0))
+		return reply
+	case isPublication(keys[0]):
+		return redis.NewCmd(ctx)
+	}
+	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	c.wakeForForwarded(keys, reply)
+	return reply
+}
+
+// Eval implements redis.Scripter, for scripts that Redis does not have yet.
+func (c *consumerClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	reply := c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
+	c.wakeForForwarded(keys, reply)
+	return reply
+}
+
+// wakeForForwarded wakes workers for the tasks that asynq has forwarded.
+func (c *consumerClient) wakeForForwarded(keys []string, reply *redis.Cmd) {
+	if !isForward(keys) || reply.Err() != nil {
+		return
+	}
+	if n, _ := reply.Int(); n > 0 {
+		tokens := c.tokens
+		if keys[1] == key(batchQueue, "pending") {
+			tokens = c.batchTokens
 		}
-	case isForward(keys) && err == nil:
-		if n, _ := reply.Int(); n > 0 {
-			// If it fails, the poll finds them.
-			tokens := c.tokens
-			if keys[1] == key(batchQueue, "pending") {
-				tokens = c.batchTokens
-			}
-			_ = wake(context.Background(), c.UniversalClient, tokens, n)
-		}
+		// If it fails, the poll finds them.
+		_ = wake(context.Background(), c.UniversalClient, tokens, n)
 	}
 }
-
-// polled reacts to a poll of one queue. asynq polls the queues one after the other, each once, until it finds a task.
-func (c *consumerClient) polled(err error) {
-	switch {
-	case redis.HasErrorPrefix(err, "NOSCRIPT"): // asynq repeats the same poll
-	case errors.Is(err, redis.Nil):
-		if c.empty++; c.empty == c.queues {
-			c.empty = 0
-			c.awaitToken()
-		}
-	default:
-		c.empty = 0
-		if err != nil {
-			c.pause()
-		}
-	}
-}
-
-// isDequeue recognizes asynq's poll for a task: pending, paused, active, lease.
-func isDequeue(keys []string) bool {
-	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused")
-}
-
-// isForward recognizes asynq's move of tasks whose delay is over.
-func isForward(keys []string) bool { return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") }
 
 // awaitToken waits for a token, for at most wakePoll, or until stop. Only asynq's fetching goroutine calls it.
 func (c *consumerClient) awaitToken() {
@@ -170,7 +143,7 @@ func (c *consumerClient) awaitToken() {
 	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
 	defer cancel()
 	lists := []string{c.stopKey, c.tokens}
-	if c.batchTokens != "" && !c.skipped { // else the end of a batch's job ends the wait
+	if c.batchTokens != "" && !c.round.skipped { // else the end of a batch's job ends the wait
 		lists = append(lists, c.batchTokens)
 	}
 	err := c.BLPop(ctx, wakePoll, lists...).Err()

@@ -49,9 +49,6 @@ const (
 	twoHeartbeats = 2 * time.Second
 	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast.
 	sweepShare, sweepLeast = 600, 100
-	// removeDeadInterval is how often the traces of dead workers in the queue are removed, and removeDeadAfter how long
-	// after their last heartbeat: asynq uses the workers' clocks for that, which may differ a little.
-	removeDeadInterval, removeDeadAfter = 5 * time.Second, 30 * time.Second
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -63,8 +60,6 @@ type Reaper struct {
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
 	cursor   string
-	// deadRemoved is when the traces of dead workers were last removed.
-	deadRemoved time.Time
 }
 
 type suspicion struct {
@@ -173,20 +168,7 @@ func (r *Reaper) inspectOpen(ctx context.Context) error {
 			delete(r.suspects, id) // another process finalized the job
 		}
 	}
-	return errors.Join(err, r.removeDeadConsumers(ctx, now))
-}
-
-func (r *Reaper) removeDeadConsumers(ctx context.Context, now time.Time) error {
-	if now.Sub(r.deadRemoved) < removeDeadInterval {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
-	defer cancel()
-	if err := r.producer.ForgetConsumers(ctx, now.Add(-removeDeadAfter)); err != nil {
-		return err
-	}
-	r.deadRemoved = now
-	return nil
+	return err
 }
 
 func (r *Reaper) sweep(ctx context.Context) error {

@@ -259,21 +259,3 @@ func TestAJobWhoseRecordComesLateStaysOpen(t *testing.T) {
 		return b.client.LLen(t.Context(), "asynq:{default}:pending").Val() == 1
 	})
 }
-
-// Each worker that dies leaves a name in two of asynq's sets.
-func TestTracesOfDeadWorkersAreRemoved(t *testing.T) {
-	t.Parallel()
-	b := newFixture(t, 1)
-	now := float64(time.Now().Unix())
-	for _, key := range []string{"asynq:servers", "asynq:workers"} {
-		for name, score := range map[string]float64{"dead": now - 60, "late": now - 5, "alive": now + 5} {
-			if err := b.client.ZAdd(t.Context(), key, redis.Z{Score: score, Member: name}).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		eventually(t, "the dead one's trace in "+key+" is removed, no other", func() bool {
-			left, err := b.client.ZRange(t.Context(), key, 0, -1).Result()
-			return err == nil && slices.Equal(left, []string{"late", "alive"})
-		})
-	}
-}

@@ -1,0 +1,151 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// How a consumer looks for a task.
+//
+// asynq asks its queues one after the other, in an order that it draws anew each time, by a script for each. With four
+// queues nearly five of six of these round trips find nothing. So the first question of a round is answered by one
+// script that looks into all queues, and what it found is kept until asynq asks the queue that had it.
+
+// pollScript takes the next task of the first queue that has one. It does to that queue what asynq's own script does
+// (dequeueCmd in internal/rdb/rdb.go, v0.26), and is over after one command if all queues are empty.
+//
+//	KEYS[4i+1]  asynq:{queue}:pending of queue i, from 0
+//	KEYS[4i+2]  asynq:{queue}:paused
+//	KEYS[4i+3]  asynq:{queue}:active
+//	KEYS[4i+4]  asynq:{queue}:lease
+//	ARGV[1]     when the lease expires, in seconds since 1970
+//	ARGV[2+i]   prefix of the keys of its tasks
+//	returns     nil, or i and the encoded task (false if it has no record)
+var pollScript = redis.NewScript(`
+local pending = {}
+for i = 1, #KEYS, 4 do
+	table.insert(pending, KEYS[i])
+end
+if redis.call("EXISTS", unpack(pending)) == 0 then
+	return nil
+end
+for i = 0, #pending - 1 do
+	local list, paused, active, lease = unpack(KEYS, 4 * i + 1, 4 * i + 4)
+	if redis.call("EXISTS", list) == 1 and redis.call("EXISTS", paused) == 0 then
+		local id = redis.call("RPOPLPUSH", list, active)
+		local task = ARGV[i + 2] .. id
+		redis.call("HSET", task, "state", "active")
+		redis.call("HDEL", task, "pending_since")
+		redis.call("ZADD", lease, ARGV[1], id)
+		return {i, redis.call("HGET", task, "msg")}
+	end
+end
+return nil`)
+
+// round is one poll of all queues. Only asynq's fetching goroutine uses it.
+type round struct {
+	// asked counts the queues that asynq has asked in this round.
+	asked int
+	// queue is the queue that had a task; "" if none had.
+	queue string
+	task  any
+	err   error
+	// skipped reports that the queue of batches was left out.
+	skipped bool
+}
+
+// poll answers asynq's question for a task of one queue. keys and args are those of asynq's script.
+func (c *consumerClient) poll(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	queue := queueOfKey(keys[0])
+	if c.round.asked == 0 {
+		c.round = c.look(ctx, queue, args[0])
+	}
+	c.round.asked++
+	reply, end := redis.NewCmd(ctx), true
+	switch r := c.round; {
+	case r.err != nil:
+		reply.SetErr(r.err)
+		c.pause()
+	case r.queue == queue && r.task != nil:
+		reply.SetVal(r.task)
+		if queue == batchQueue {
+			c.batches.expect()
+		}
+	default:
+		reply.SetErr(redis.Nil) // this queue is empty
+		if end = r.asked == len(c.queues); end {
+			c.awaitToken()
+		}
+	}
+	if end {
+		c.round.asked = 0
+	}
+	return reply
+}
+
+// look looks into all queues, first the one that asynq asks first. leaseExpiry is asynq's.
+func (c *consumerClient) look(ctx context.Context, first string, leaseExpiry any) round {
+	order := c.order(first)
+	r := round{skipped: slices.Contains(order, batchQueue) && c.batches.full()}
+	if r.skipped {
+		order = slices.DeleteFunc(order, func(queue string) bool { return queue == batchQueue })
+	}
+	if len(order) == 0 {
+		return r
+	}
+	var keys []string
+	args := []any{leaseExpiry}
+	for _, queue := range order {
+		keys = append(keys, key(queue, "pending"), key(queue, "paused"), key(queue, "active"), key(queue, "lease"))
+		args = append(args, key(queue, "t:"))
+	}
+	found, err := pollScript.Run(ctx, c.UniversalClient, keys, args...).Slice()
+	switch {
+	case errors.Is(err, redis.Nil):
+	case err != nil:
+		r.err = err
+	default:
+		if i, ok := found[0].(int64); ok {
+			r.queue = order[i]
+		}
+		if len(found) > 1 {
+			r.task = found[1]
+		}
+	}
+	return r
+}
+
+// order returns all queues: the first one, and then the others as asynq orders them, at random by their weights.
+func (c *consumerClient) order(first string) []string {
+	var drawn []string
+	for queue, weight := range c.queues {
+		if queue != first {
+			drawn = append(drawn, slices.Repeat([]string{queue}, weight)...)
+		}
+	}
+	rand.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
+	order := []string{first}
+	for _, queue := range drawn {
+		if !slices.Contains(order, queue) {
+			order = append(order, queue)
+		}
+	}
+	return order
+}
+
+// isDequeue recognizes asynq's script that takes a task: pending, paused, active, lease.
+func isDequeue(keys []string) bool {
+	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused")
+}
+
+// queueOfKey returns the queue of one of asynq's keys.
+func queueOfKey(key string) string {
+	_, after, _ := strings.Cut(key, "{")
+	queue, _, _ := strings.Cut(after, "}")
+	return queue
+}

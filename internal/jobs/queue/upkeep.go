@@ -1,0 +1,93 @@
+package queue
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What asynq's server does besides handling tasks, from each worker and mostly for nothing: it would be most of what a
+// large fleet asks of Redis.
+//
+//   - It forwards tasks whose pause is over, by two scripts for each queue. One command finds out whether any queue has
+//     such tasks at all.
+//   - It deletes tasks that were kept after their end. None are: the record of a job is the store's.
+//   - It publishes what its server and handlers do, for tools that list them. Cellblock has records of its own for
+//     that, with liveness by Redis's clock.
+//   - It counts the tasks that are done, by day and in all.
+
+// doneScript removes a task that was handled, as asynq's own script does (doneCmd in internal/rdb/rdb.go, v0.26), but
+// for its counters.
+//
+//	KEYS[1]  asynq:{queue}:active
+//	KEYS[2]  asynq:{queue}:lease
+//	KEYS[3]  asynq:{queue}:t:{id}
+//	ARGV[1]  id
+//	returns  OK, or the error NOT FOUND if another consumer has it by now
+var doneScript = redis.NewScript(`
+if redis.call("LREM", KEYS[1], 0, ARGV[1]) == 0 or redis.call("ZREM", KEYS[2], ARGV[1]) == 0 or
+		redis.call("DEL", KEYS[3]) == 0 then
+	return redis.error_reply("NOT FOUND")
+end
+return redis.status_reply("OK")`)
+
+// isDone recognizes asynq's script for a task that was handled.
+func isDone(keys []string) bool {
+	return len(keys) == 5 && strings.HasSuffix(keys[0], ":active") && strings.HasSuffix(keys[1], ":lease") &&
+		strings.HasSuffix(keys[4], ":processed")
+}
+
+// isForward recognizes asynq's move of tasks whose pause is over.
+func isForward(keys []string) bool { return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") }
+
+// isExpiry recognizes asynq's deletion of tasks that were kept after their end.
+func isExpiry(keys []string) bool { return len(keys) == 1 && strings.HasSuffix(keys[0], ":completed") }
+
+// The sets in which asynq publishes its servers, and the prefixes of the keys that they name.
+const (
+	serversKey  = "asynq:servers"
+	handlersKey = "asynq:workers"
+)
+
+// isPublication recognizes what asynq publishes of its server.
+func isPublication(key string) bool {
+	return key == serversKey || key == handlersKey || strings.HasPrefix(key, serversKey+":{")
+}
+
+// pauses is what was found before asynq's scripts that forward tasks. Only asynq's forwarding goroutine uses it.
+type pauses struct {
+	// at is when Redis was asked, and none that no queue had tasks with a pause then.
+	at   time.Time
+	none bool
+}
+
+// nothingPaused reports whether no queue has tasks with a pause. It asks once for all scripts of one interval.
+func (c *consumerClient) nothingPaused(ctx context.Context) bool {
+	if now := time.Now(); now.Sub(c.pauses.at) > c.forwardInterval/2 {
+		var sets []string
+		for queue := range c.queues {
+			sets = append(sets, key(queue, "scheduled"), key(queue, "retry"))
+		}
+		n, err := c.Exists(ctx, sets...).Result()
+		c.pauses = pauses{at: now, none: err == nil && n == 0}
+	}
+	return c.pauses.none
+}
+
+// ZAdd leaves out what asynq publishes.
+func (c *consumerClient) ZAdd(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
+	if isPublication(key) {
+		return redis.NewIntCmd(ctx)
+	}
+	return c.UniversalClient.ZAdd(ctx, key, members...)
+}
+
+// ZRem leaves out what asynq has not published.
+func (c *consumerClient) ZRem(ctx context.Context, key string, members ...any) *redis.IntCmd {
+	if isPublication(key) {
+		return redis.NewIntCmd(ctx)
+	}
+	return c.UniversalClient.ZRem(ctx, key, members...)
+}
