@@ -11,12 +11,16 @@ const (
 	webhookWakeKey = "cellblock:wake:webhooks"
 )
 
-// wakeList returns the list of tokens for a queue of jobs.
+// wakeList returns the list of tokens for a queue.
 func wakeList(queue string) string {
-	if queue == batchQueue {
+	switch queue {
+	case batchQueue:
 		return batchWakeKey
+	case webhookQueue:
+		return webhookWakeKey
+	default:
+		return wakeKey
 	}
-	return wakeKey
 }
 
 // stopKey returns the list that ends one consumer's blocking pop. The hash tag puts it into the slot of the tokens in

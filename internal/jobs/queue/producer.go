@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -58,7 +59,43 @@ type Producer struct {
 
 // NewProducer returns a producer on a client that the caller owns and closes later.
 func NewProducer(client redis.UniversalClient) *Producer {
-	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(client)}
+	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(producerClient{client})}
+}
+
+// enqueueScript enqueues a task unless it exists, as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26),
+// and wakes a consumer in either case: the task may have been moved into the queue by another script.
+//
+//	KEYS[1]  asynq:{queue}:t:{id}
+//	KEYS[2]  asynq:{queue}:pending
+//	KEYS[3]  the list of tokens that wakes the queue's consumers
+//	ARGV[1]  encoded task
+//	ARGV[2]  id
+//	ARGV[3]  time in nanoseconds since 1970
+//	ARGV[4]  maximum length of the list of tokens
+//	returns  1 if the task was enqueued, 0 if it exists
+var enqueueScript = redis.NewScript(`
+local enqueued = 0
+if redis.call("EXISTS", KEYS[1]) == 0 then
+	redis.call("HSET", KEYS[1], "msg", ARGV[1], "state", "pending", "pending_since", ARGV[3])
+	redis.call("LPUSH", KEYS[2], ARGV[2])
+	enqueued = 1
+end
+if redis.call("LLEN", KEYS[3]) < tonumber(ARGV[4]) then
+	redis.call("LPUSH", KEYS[3], "")
+end
+return enqueued`)
+
+// producerClient is the Redis client of asynq's producer. It wakes a consumer in the same step in which asynq enqueues a
+// task; see wake.go.
+type producerClient struct{ redis.UniversalClient }
+
+// EvalSha implements redis.Scripter. It recognizes asynq's script by its keys.
+func (c producerClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if len(keys) != 2 || !strings.HasSuffix(keys[1], ":pending") {
+		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	}
+	return enqueueScript.Run(ctx, c.UniversalClient, append(keys[:2:2], wakeList(queueOfKey(keys[1]))),
+		append(args[:3:3], maxTokens)...)
 }
 
 // Enqueue enqueues a job that is in the store. It does nothing if the job is enqueued already, so it may be repeated
@@ -69,9 +106,6 @@ func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priorit
 	// A conflict means that the task exists already: the client repeats a command whose reply was lost.
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue job %s: %w", id, err)
-	}
-	if err := wake(ctx, p.client, wakeList(queueOf(priority)), 1); err != nil {
-		return fmt.Errorf("wake a worker for job %s: %w", id, err)
 	}
 	return nil
 }

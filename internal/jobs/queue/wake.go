@@ -15,14 +15,14 @@ import (
 // With the default of a second, an idle worker takes a job after 500 ms at the median; a shorter interval costs
 // commands, from every idle worker, all day.
 //
-// So the idle wait happens in Redis instead, on a list of tokens. The producer pushes one token after each task; a
+// So the idle wait happens in Redis instead, on a list of tokens. The producer pushes one token with each task; a
 // worker that found the queue empty pops one, blocking, and only then returns "empty" to asynq. asynq then hardly
 // sleeps before it polls again.
 //
 //   - One push wakes one worker, the one that has waited longest. The known trick without tokens, BLMOVE of the waiting
 //     list's end onto itself, wakes all idle workers for each push, so the commands for each job grow with the fleet. A
 //     token costs at most one BLPOP and one poll, however many workers are idle.
-//   - No task is overlooked: its token is pushed after it, and every pop is followed by a poll. If the list is full,
+//   - No task is overlooked: its token is pushed with it, and every pop is followed by a poll. If the list is full,
 //     the tokens in it are enough.
 //   - Tokens outlive their tasks when busy workers find the next task by themselves. They are popped later without
 //     effect, at most maxTokens of them.
@@ -124,12 +124,8 @@ func (c *consumerClient) wakeForForwarded(keys []string, reply *redis.Cmd) {
 		return
 	}
 	if n, _ := reply.Int(); n > 0 {
-		tokens := c.tokens
-		if keys[1] == key(batchQueue, "pending") {
-			tokens = c.batchTokens
-		}
 		// If it fails, the poll finds them.
-		_ = wake(context.Background(), c.UniversalClient, tokens, n)
+		_ = wake(context.Background(), c.UniversalClient, wakeList(queueOfKey(keys[1])), n)
 	}
 }
 

@@ -30,9 +30,6 @@ func (p *Producer) EnqueueWebhook(ctx context.Context, id string) error {
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue the webhook of job %s: %w", id, err)
 	}
-	if err := wake(ctx, p.client, webhookWakeKey, 1); err != nil {
-		return fmt.Errorf("wake a sender of the webhook of job %s: %w", id, err)
-	}
 	return nil
 }
 

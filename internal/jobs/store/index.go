@@ -11,38 +11,6 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// admitScript adds a job to the index if fewer jobs than allowed are open.
-//
-//	KEYS[1]  cellblock:{index}:open
-//	KEYS[2]  cellblock:{index}:jobs
-//	ARGV[1]  id
-//	ARGV[2]  how many jobs may be open, 0 for any number
-//	ARGV[3]  microseconds until the reaper's first check of the job
-//	returns  1 if the job is in the index, 0 if the queue is full
-var admitScript = redis.NewScript(`
-if redis.call("ZSCORE", KEYS[1], ARGV[1]) then
-	return 1
-end
-local limit = tonumber(ARGV[2])
-if limit > 0 and redis.call("ZCARD", KEYS[1]) >= limit then
-	return 0
-end
-local time = redis.call("TIME")
-redis.call("ZADD", KEYS[1], string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[3]), ARGV[1])
-redis.call("ZADD", KEYS[2], 0, ARGV[1])
-return 1`)
-
-func (s *Store) admit(ctx context.Context, id string, limit int, check time.Duration) error {
-	in, err := admitScript.Run(ctx, s.client, []string{openKey, allKey}, id, limit, check.Microseconds()).Bool()
-	switch {
-	case err != nil:
-		return err
-	case !in:
-		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full")
-	}
-	return nil
-}
-
 // finalizeScript removes an ended job from the open jobs.
 //
 //	KEYS[1]  cellblock:{index}:open

@@ -16,10 +16,12 @@ import (
 // time to transfer them is added.
 const firstCheck = time.Second
 
-// createScript creates a queued job unless it exists.
+// acceptScript creates a queued job unless it exists, or as many jobs are open as may be.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
+//	KEYS[3]   cellblock:{index}:open
+//	KEYS[4]   cellblock:{index}:jobs
 //	ARGV[1]   script
 //	ARGV[2]   async, 1 or 0
 //	ARGV[3]   request id
@@ -32,38 +34,43 @@ const firstCheck = time.Second
 //	ARGV[10]  webhook URL, "" for none
 //	ARGV[11]  limits, "" for none
 //	ARGV[12]  TTL after the end, in milliseconds
-//	returns   1 if the job was created, 0 if it exists
-var createScript = redis.NewScript(`
+//	ARGV[13]  id
+//	ARGV[14]  how many jobs may be open, 0 for any number
+//	ARGV[15]  microseconds until the reaper's first check of the job
+//	returns   1 if the job was created, 0 if it exists, -1 if the queue is full
+var acceptScript = redis.NewScript(`
 if redis.call("EXISTS", KEYS[1]) == 1 then
 	return 0
 end
+local limit = tonumber(ARGV[14])
+if limit > 0 and redis.call("ZCARD", KEYS[3]) >= limit then
+	return -1
+end
 local time = redis.call("TIME")
-redis.call("HSET", KEYS[1],
-	"state", "queued",
-	"script", ARGV[1],
-	"async", ARGV[2],
-	"request_id", ARGV[3],
-	"reply_to", ARGV[4],
-	"priority", ARGV[5],
-	"idempotency", ARGV[7],
-	"created_at", string.format("%.0f", time[1] * 1000000 + time[2]))
-if ARGV[6] ~= "0" then
-	redis.call("HSET", KEYS[1], "start_by", string.format("%.0f", time[1] * 1000000 + time[2] + ARGV[6]))
+local function at(microseconds)
+	return string.format("%.0f", time[1] * 1000000 + time[2] + microseconds)
 end
-if ARGV[9] ~= "" then
-	redis.call("HSET", KEYS[1], "batch", ARGV[9])
+local fields = {
+	"state", "queued", "script", ARGV[1], "async", ARGV[2], "request_id", ARGV[3], "reply_to", ARGV[4],
+	"priority", ARGV[5], "idempotency", ARGV[7], "created_at", at(0), "ttl", ARGV[12],
+}
+local function add(name, value, condition)
+	if condition then
+		table.insert(fields, name)
+		table.insert(fields, value)
+	end
 end
+add("start_by", at(ARGV[6]), ARGV[6] ~= "0")
+add("inputs", "1", ARGV[8] ~= "")
+add("batch", ARGV[9], ARGV[9] ~= "")
+add("webhook", ARGV[10], ARGV[10] ~= "")
+add("limits", ARGV[11], ARGV[11] ~= "")
+redis.call("ZADD", KEYS[3], at(ARGV[15]), ARGV[13])
+redis.call("ZADD", KEYS[4], 0, ARGV[13])
 if ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
-	redis.call("HSET", KEYS[1], "inputs", "1")
 end
-if ARGV[11] ~= "" then
-	redis.call("HSET", KEYS[1], "limits", ARGV[11])
-end
-redis.call("HSET", KEYS[1], "ttl", ARGV[12])
-if ARGV[10] ~= "" then
-	redis.call("HSET", KEYS[1], "webhook", ARGV[10])
-end
+redis.call("HSET", KEYS[1], unpack(fields))
 return 1`)
 
 // Create stores a job as queued, regardless of the number of open jobs.
@@ -75,16 +82,13 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 // Accept stores a job as queued, unless limit jobs or more are open (0: no limit), and reports whether it is new. It
 // returns a *jobs.Error with CodeQueueFull at the limit.
 //
-// The index is written first: it may contain jobs that do not exist, which the reaper removes, but never lacks one
-// that does.
+// Out of memory or of disk, Redis refuses the first write of a script, and none after it. The index is written first all
+// the same: it may contain jobs that do not exist, which the reaper removes, but never lacks one that does.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
 	size := job.Inputs.Size()
-	client, err := s.clientFor(ctx, createScript, size)
+	client, err := s.clientFor(ctx, acceptScript, size)
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
-	}
-	if err := s.admit(ctx, job.ID, limit, firstCheck+redisconn.TransferTime(size)); err != nil {
-		return false, fmt.Errorf("admit job %s: %w", job.ID, err)
 	}
 	async := 0
 	if job.Async {
@@ -98,13 +102,17 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, erro
 	if err = errors.Join(err, limitsErr); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
-	created, err := createScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID)},
+	created, err := acceptScript.Run(ctx, client, []string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey},
 		job.Script, async, job.RequestID, job.ReplyTo, string(job.Priority), job.StartWithin.Microseconds(),
-		job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds()).Bool()
-	if err != nil {
+		job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds(),
+		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds()).Int()
+	switch {
+	case err != nil:
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
+	case created < 0:
+		return false, fmt.Errorf("create job %s: %w", job.ID, jobs.Errorf(jobs.CodeQueueFull, "the queue is full"))
 	}
-	return created, nil
+	return created == 1, nil
 }
 
 // clientFor returns the client on which to run a script with size bytes of arguments. If these are large, it first
