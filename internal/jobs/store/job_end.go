@@ -54,19 +54,19 @@ local unmet = ARGV[7] ~= "" and state ~= "queued"
 if unmet then
 	return {0, "", ttl, "", ""}
 end
-redis.call("HSET", KEYS[1],
-	"state", ARGV[2],
-	"outcome", ARGV[3],
-	"finished_at", string.format("%.0f", time[1] * 1000000 + time[2]))
-if ARGV[4] ~= "" then
-	redis.call("HSET", KEYS[1], "result", ARGV[4])
+local fields = {
+	"state", ARGV[2], "outcome", ARGV[3], "finished_at", string.format("%.0f", time[1] * 1000000 + time[2]),
+}
+local function add(name, value, condition)
+	if condition then
+		table.insert(fields, name)
+		table.insert(fields, value)
+	end
 end
-if ARGV[10] ~= "" then
-	redis.call("HSET", KEYS[1], "files", ARGV[10])
-end
-if ARGV[8] == "1" then
-	redis.call("HSET", KEYS[1], "withdrawn", "1")
-end
+add("result", ARGV[4], ARGV[4] ~= "")
+add("files", ARGV[10], ARGV[10] ~= "")
+add("withdrawn", "1", ARGV[8] == "1")
+redis.call("HSET", KEYS[1], unpack(fields))
 redis.call("HDEL", KEYS[1], "script")
 if job[6] then
 	redis.call("DEL", KEYS[2])

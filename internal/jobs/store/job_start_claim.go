@@ -37,24 +37,25 @@ type StartClaim struct {
 //	returns  nil if there is no such job, else: the resulting state ("expired" if the start deadline has passed),
 //	         token, owner, created_at, started_at, watched
 var claimStartScript = redis.NewScript(lateFunction + channelsFunctions + `
-local state = redis.call("HGET", KEYS[1], "state")
-if not state then
+local job = redis.call("HMGET", KEYS[1], "state", "token", "owner", "created_at", "started_at", "watched", "start_by")
+if not job[1] then
 	return nil
 end
-if state == "queued" then
+local start_by = table.remove(job)
+if job[1] == "queued" then
 	local time = redis.call("TIME")
 	local now = time[1] * 1000000 + time[2]
-	if late(redis.call("HGET", KEYS[1], "start_by"), now) then
+	if late(start_by, now) then
 		return {"expired", "", "", "", "", ""}
 	end
+	job[1], job[2], job[3], job[5] = "running", ARGV[1], ARGV[2], string.format("%.0f", now)
 	redis.call("HSET", KEYS[1],
-		"state", "running",
-		"token", ARGV[1],
-		"owner", ARGV[2],
-		"started_at", string.format("%.0f", now),
+		"state", job[1],
+		"token", job[2],
+		"owner", job[3],
+		"started_at", job[5],
 		"deadline", string.format("%.0f", now + ARGV[3]))
 end
-local job = redis.call("HMGET", KEYS[1], "state", "token", "owner", "created_at", "started_at", "watched")
 publish(job[6], KEYS[2])
 return job`)
 
