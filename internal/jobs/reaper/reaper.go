@@ -47,8 +47,9 @@ const (
 	waitingInterval = 10 * time.Second
 	// twoHeartbeats is the time of two heartbeats of a worker: one may have been in flight when it took the job.
 	twoHeartbeats = 2 * time.Second
-	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast.
-	sweepShare, sweepLeast = 600, 100
+	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast, and of at
+	// least sweepMore after a chunk in which records had expired: most of them expire together.
+	sweepShare, sweepLeast, sweepMore = 600, 2, 100
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -59,7 +60,9 @@ type Reaper struct {
 	token    string
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
-	cursor   string
+	// cursor is where the sweep of the index goes on, and expired how many records of its last chunk had expired.
+	cursor  string
+	expired int
 }
 
 type suspicion struct {
@@ -176,7 +179,11 @@ func (r *Reaper) sweep(ctx context.Context) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	r.cursor, err = r.store.Sweep(ctx, r.cursor, max(sweepLeast, n/sweepShare))
+	least := sweepLeast
+	if r.expired > 0 {
+		least = sweepMore
+	}
+	r.expired, r.cursor, err = r.store.Sweep(ctx, r.cursor, max(least, n/sweepShare))
 	return err
 }
 

@@ -155,41 +155,56 @@ func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 }
 
 // Sweep scans n entries of the index of all jobs after cursor ("" for the start), removes those whose records have
-// expired, and returns the next cursor, "" at the end.
-func (s *Store) Sweep(ctx context.Context, cursor string, n int) (string, error) {
+// expired, and returns how many these were, and the next cursor, "" at the end.
+func (s *Store) Sweep(ctx context.Context, cursor string, n int) (removed int, next string, err error) {
 	low := "-"
 	if cursor != "" {
 		low = "(" + cursor
 	}
 	ids, err := s.client.ZRangeByLex(ctx, allKey, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
 	if err != nil {
-		return cursor, fmt.Errorf("sweep: %w", err)
+		return 0, cursor, fmt.Errorf("sweep: %w", err)
 	}
-	pipeline := s.client.Pipeline()
-	there := make([]*redis.IntCmd, len(ids))
-	open := make([]*redis.FloatCmd, len(ids))
+	if removed, err = s.removeExpired(ctx, ids); err != nil {
+		return 0, cursor, fmt.Errorf("sweep: %w", err)
+	}
+	if len(ids) < n {
+		return removed, "", nil
+	}
+	return removed, ids[len(ids)-1], nil
+}
+
+// removeExpired removes those of the jobs from the index of all jobs that have no record and are not open, and returns
+// how many these were. The reaper ends an open job without a record.
+func (s *Store) removeExpired(ctx context.Context, ids []string) (int, error) {
+	there := s.client.Pipeline()
+	records := make([]*redis.IntCmd, len(ids))
 	for i, id := range ids {
-		there[i] = pipeline.Exists(ctx, jobKey(id))
-		open[i] = pipeline.ZScore(ctx, openKey, id)
+		records[i] = there.Exists(ctx, jobKey(id))
 	}
-	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return cursor, fmt.Errorf("sweep: %w", err)
+	if _, err := there.Exec(ctx); err != nil {
+		return 0, err
+	}
+	open := s.client.Pipeline()
+	checks := map[string]*redis.FloatCmd{}
+	for i, id := range ids {
+		if records[i].Val() == 0 {
+			checks[id] = open.ZScore(ctx, openKey, id)
+		}
+	}
+	if _, err := open.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return 0, err
 	}
 	var gone []any
-	for i, id := range ids {
-		if there[i].Val() == 0 && errors.Is(open[i].Err(), redis.Nil) {
+	for id, check := range checks {
+		if errors.Is(check.Err(), redis.Nil) {
 			gone = append(gone, id)
 		}
 	}
-	if len(gone) > 0 {
-		if err := s.client.ZRem(ctx, allKey, gone...).Err(); err != nil {
-			return cursor, fmt.Errorf("sweep: %w", err)
-		}
+	if len(gone) == 0 {
+		return 0, nil
 	}
-	if len(ids) < n {
-		return "", nil
-	}
-	return ids[len(ids)-1], nil
+	return len(gone), s.client.ZRem(ctx, allKey, gone...).Err()
 }
 
 // Indexed counts the jobs in the index.
