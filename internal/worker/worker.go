@@ -130,7 +130,9 @@ const (
 	livenessTTL       = 4 * time.Second
 	// heartbeatTimeout limits one heartbeat, maxHeartbeats those in flight at once.
 	heartbeatTimeout = 5 * time.Second
-	maxHeartbeats    = int(heartbeatTimeout/heartbeatInterval) + 1
+	// fullHeartbeat is how many heartbeats of an idle worker there are for each one that has everything.
+	fullHeartbeat = 10
+	maxHeartbeats = int(heartbeatTimeout/heartbeatInterval) + 1
 	// commandTimeout limits one step with Redis. Over a slow link that is several round trips: a
 	// new connection, and a Lua script that Redis has not cached.
 	commandTimeout = 10 * time.Second
@@ -167,6 +169,9 @@ type Worker struct {
 	requeued atomic.Int64
 	// draining is set once the worker takes no more jobs.
 	draining atomic.Bool
+	// heartbeats counts those sent, and reportedIdle is set while the last full one has arrived and reported no job.
+	heartbeats   atomic.Int64
+	reportedIdle atomic.Bool
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
@@ -252,7 +257,13 @@ func (w *Worker) runHeartbeat(ctx context.Context) {
 }
 
 func (w *Worker) sendHeartbeat(ctx context.Context) error {
-	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.MaxLimits, w.inFlight.ids()...)
+	held := w.inFlight.ids()
+	if n := w.heartbeats.Add(1); n%fullHeartbeat != 0 && len(held) == 0 && w.reportedIdle.Load() {
+		return w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
+	}
+	w.reportedIdle.Store(false)
+	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.MaxLimits, held...)
+	w.reportedIdle.Store(err == nil && len(held) == 0 && !w.draining.Load())
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
 	}
