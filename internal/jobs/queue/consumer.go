@@ -47,8 +47,8 @@ type ConsumerSettings struct {
 }
 
 const (
-	// checkInterval is asynq's sleep after an empty poll; the real wait was in awaitToken.
-	checkInterval = 200 * time.Microsecond
+	// checkInterval is asynq's sleep after an empty poll: none, since the real wait was in awaitToken. 0 means a second.
+	checkInterval = time.Nanosecond
 	// forwardInterval is how often failed deliveries are moved back into the queue.
 	forwardInterval = 2 * time.Second
 	// elsewherePause is the minimum time between two deliveries of a job that a consumer left to another one.

@@ -31,10 +31,8 @@ import (
 //   - A token is lost with a worker that dies between the pop and the poll. Its task then waits until any worker polls
 //     without a token: wakePoll at most.
 //
-// Measured on two busy cores: 1.4 ms at the median from before the enqueue to the handler's start, 0.1 to 0.3 ms of it
-// asynq's sleep by its formula. Enqueueing, handling nothing and acknowledging takes 21 commands with one idle worker
-// and 25 with twenty, including those inside scripts. TestIdleDispatch and its neighbour log both. (BLMOVE took 0.6 to
-// 0.8 ms: it polls by itself, with a lease whose age it cannot renew, and wakes all workers.)
+// TestIdleDispatch and its neighbour log the time from before the enqueue to the handler's start, and the commands of a
+// job. (BLMOVE by itself would be faster, but asynq's lease would begin before the wait, and it wakes all workers.)
 const (
 	// maxTokens bounds the list. It exceeds the number of workers of any deployment.
 	maxTokens = 1024
@@ -44,6 +42,8 @@ const (
 	wakeSlack = 2 * time.Second
 	// stopKeyTTL is how long a stopping consumer's stopKey is kept.
 	stopKeyTTL = 30 * time.Second
+	// stoppingPause is how long a stopping consumer waits between polls.
+	stoppingPause = time.Millisecond
 	// failurePause is how long a consumer waits after a failed poll; asynq itself would poll again at once.
 	failurePause = 200 * time.Millisecond
 )
@@ -132,7 +132,8 @@ func (c *consumerClient) wakeForForwarded(keys []string, reply *redis.Cmd) {
 // awaitToken waits for a token, for at most wakePoll, or until stop. Only asynq's fetching goroutine calls it.
 func (c *consumerClient) awaitToken() {
 	select {
-	case <-c.stopping:
+	case <-c.stopping: // asynq goes on polling until its shutdown
+		time.Sleep(stoppingPause)
 		return
 	default:
 	}
