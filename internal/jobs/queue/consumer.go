@@ -47,7 +47,8 @@ type ConsumerSettings struct {
 }
 
 const (
-	// checkInterval is asynq's sleep after an empty poll: none, since the real wait was in awaitToken. 0 means a second.
+	// checkInterval is asynq's sleep after an empty poll: none, since the real wait was in awaitToken. With 0 it would
+	// be a second.
 	checkInterval = time.Nanosecond
 	// forwardInterval is how often failed deliveries are moved back into the queue.
 	forwardInterval = 2 * time.Second

@@ -128,7 +128,9 @@ func (c *consumerClient) order(first string) []string {
 			drawn = append(drawn, slices.Repeat([]string{queue}, weight)...)
 		}
 	}
-	rand.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
+	rand.Shuffle(len(drawn), func(i, j int) { //nolint:gosec // fairness, no secret
+		drawn[i], drawn[j] = drawn[j], drawn[i]
+	})
 	order := []string{first}
 	for _, queue := range drawn {
 		if !slices.Contains(order, queue) {

@@ -62,8 +62,8 @@ func NewProducer(client redis.UniversalClient) *Producer {
 	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(producerClient{client})}
 }
 
-// enqueueScript enqueues a task unless it exists, as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26),
-// and wakes a consumer in either case: the task may have been moved into the queue by another script.
+// enqueueScript enqueues a task unless it exists, as asynq's own script does (enqueueCmd in internal/rdb/rdb.go,
+// v0.26), and wakes a consumer in either case: the task may have been moved into the queue by another script.
 //
 //	KEYS[1]  asynq:{queue}:t:{id}
 //	KEYS[2]  asynq:{queue}:pending
@@ -85,8 +85,8 @@ if redis.call("LLEN", KEYS[3]) < tonumber(ARGV[4]) then
 end
 return enqueued`)
 
-// producerClient is the Redis client of asynq's producer. It wakes a consumer in the same step in which asynq enqueues a
-// task; see wake.go.
+// producerClient is the Redis client of asynq's producer. It wakes a consumer in the same step in which asynq enqueues
+// a task; see wake.go.
 type producerClient struct{ redis.UniversalClient }
 
 // EvalSha implements redis.Scripter. It recognizes asynq's script by its keys.

@@ -82,8 +82,8 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 // Accept stores a job as queued, unless limit jobs or more are open (0: no limit), and reports whether it is new. It
 // returns a *jobs.Error with CodeQueueFull at the limit.
 //
-// Out of memory or of disk, Redis refuses the first write of a script, and none after it. The index is written first all
-// the same: it may contain jobs that do not exist, which the reaper removes, but never lacks one that does.
+// Out of memory or of disk, Redis refuses the first write of a script, and none after it. The index is written first
+// all the same: it may contain jobs that do not exist, which the reaper removes, but never lacks one that does.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, limit int) (bool, error) {
 	size := job.Inputs.Size()
 	client, err := s.clientFor(ctx, acceptScript, size)
