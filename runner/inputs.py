@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from runner.channel import Channel
+    from runner.script import Bound
 
 # Errors that mean that a file has no space.
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -122,28 +123,29 @@ def _lower_rlimits(limits: dict[str, int]) -> None:
         resource.setrlimit(int(number), (value, value))
 
 
-def make_caller() -> "Callable[[Callable[..., object], dict[str, object]], object]":
-    """Return a function that calls main() with arguments, if it takes them.
+def make_binder() -> "Callable[[Callable[..., object], dict[str, object]], Bound]":
+    """Return a function that binds arguments to main(), if it takes them.
 
-    The function raises MismatchError, or what main() raises. It imports what it needs
-    now: the script's folder may have an inspect.py.
+    The function raises MismatchError. It imports what it needs now: the script's folder
+    may have an inspect.py.
     """
+    from functools import partial
     from inspect import signature
 
-    def call(main: "Callable[..., object]", args: dict[str, object]) -> object:
+    def bind(main: "Callable[..., object]", args: dict[str, object]) -> "Bound":
         try:
             accepted = signature(main)
         except (ValueError, TypeError):
-            return main(**args)  # may be written in C: only the call can show
+            return partial(main, **args)  # in C, perhaps: only the call can show
         args = _as_python_names(args, accepted.parameters)
         try:
             accepted.bind(**args)
         except TypeError as error:
             text = f"main() does not take these args: {error}; it is main{accepted}"
             raise MismatchError(text) from None
-        return main(**args)
+        return partial(main, **args)
 
-    return call
+    return bind
 
 
 def _as_python_names(

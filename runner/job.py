@@ -7,6 +7,8 @@ that imported all modules long before.
 import _signal  # type: ignore[import-not-found]
 import builtins
 import sys
+from _collections import defaultdict  # type: ignore[import-not-found]
+from _functools import partial  # type: ignore[import-not-found]
 
 # Bound at import: a script that breaks `os` or `sys` still gets its report.
 from os import _exit, getcwd, getpid
@@ -158,7 +160,7 @@ def _receive(to: Channel) -> tuple[Script, int, OutputLimits]:
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
         if args := request.get("args"):
-            script.bind_args(args, inputs.make_caller(), inputs.MismatchError)
+            script.bind_args(args, inputs.make_binder(), inputs.MismatchError)
     if size := request.get("file_bytes"):
         # Only now: inputs may be larger than the files that a script may write.
         _setrlimit(_RLIMIT_FSIZE, (size, size))
@@ -212,7 +214,7 @@ def _run_script(
 
 def _call_main(script: Script) -> tuple[object, BaseException | None]:
     """Run the script to its end; return what it returned and what it raised."""
-    returned: list[object] = []
+    returned: dict[str, object] = defaultdict()
     error: BaseException | None = None
     try:
         _run_to_end(script, returned)
@@ -220,23 +222,30 @@ def _call_main(script: Script) -> tuple[object, BaseException | None]:
         error = raised
     _restore_interpreter_despite_alarms()
     # After the return, only an alarm of the script can have been raised.
-    if error is None or (returned and not is_coroutine(returned[0])):
-        return returned[0], None
+    if error is None or (_VALUE in returned and not is_coroutine(returned[_VALUE])):
+        return returned[_VALUE], None
     return None, error
 
 
-def _run_to_end(script: Script, returned: list[object]) -> None:
-    """Run the script. Its return value is kept as soon as it exists."""
+_VALUE = "value"
+
+
+def _run_to_end(script: Script, returned: "defaultdict[str, object]") -> None:
+    """Run the script and keep its return value.
+
+    A defaultdict calls main() and keeps what it returns within one operation in C: a
+    signal that comes at the end of main() is handled after that.
+    """
     try:
-        returned.append(script.run())
+        returned.default_factory = script.load()
+        value = returned[_VALUE]
+        if is_coroutine(value):
+            _restore_builtins(_builtins)
+            returned.default_factory = partial(await_value, returned.pop(_VALUE))
+            value = returned[_VALUE]
     finally:
         # First: the rest needs them.
         _restore_builtins(_builtins)
-    if is_coroutine(returned[0]):
-        try:
-            returned.append(await_value(returned.pop()))
-        finally:
-            _restore_builtins(_builtins)
 
 
 def _restore_interpreter_despite_alarms() -> None:

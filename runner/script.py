@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
+    # A main() that needs no arguments any more.
+    Bound = Callable[[], object]
+
 FILE_NAME = "script.py"
 MODULE_NAME = "script"
 MISSING_MAIN = "Script must contain a 'def main():' function"
@@ -90,18 +93,18 @@ class Script:
     def __init__(self, source: str) -> None:
         """Keep the text; nothing is compiled or run yet."""
         self.source = source
-        self._call: Callable[[Any], object] = _call_without_args
+        self._bind: Callable[[Any], Bound] = lambda main: main
         self.home = os.getcwd()
         self.namespace: dict[str, object] = {}
 
     def bind_args(
-        self, args: dict[str, object], call: "Callable[..., object]", mismatch: "Any"
+        self, args: dict[str, object], bind: "Callable[..., Bound]", mismatch: "Any"
     ) -> None:
-        """Let call() call main() with the arguments; it may raise mismatch."""
+        """Let bind() bind the arguments to main(); it may raise mismatch."""
 
-        def call_with(main: "Any") -> object:
+        def bind_to(main: "Any") -> "Bound":
             try:
-                return call(main, args)
+                return bind(main, args)
             except mismatch as error:
                 report: dict[str, object] = {
                     "code": "args_mismatch",
@@ -109,11 +112,10 @@ class Script:
                 }
                 raise RefusedError(report) from None
 
-        hide_from_warnings(call_with)
-        self._call = call_with
+        self._bind = bind_to
 
-    def run(self) -> object:
-        """Load the module and return what its main() returns, awaited or not.
+    def load(self) -> "Bound":
+        """Load the module and return its main(), with the arguments bound.
 
         Raises RefusedError, or what the script raises.
         """
@@ -124,7 +126,7 @@ class Script:
         main = self.namespace.get("main")
         if not callable(main):
             raise RefusedError(_missing_main_report())
-        return self._call(main)
+        return self._bind(main)
 
     def _new_module(self) -> "ModuleType":
         """Make the module `script` and the environment that a script expects."""
@@ -160,11 +162,7 @@ def _remove_runner_modules() -> None:
         sys.modules.pop(name, None)
 
 
-def _call_without_args(main: "Any") -> object:
-    return main()
-
-
-hide_from_warnings(_call_without_args, await_value, Script.run)
+hide_from_warnings(await_value, Script.load)
 
 
 def _missing_main_report() -> dict[str, object]:

@@ -360,6 +360,19 @@ def main():
             with self.subTest(before):
                 self.assertEqual(run(script % before).result, "returned")
 
+    def test_an_alarm_in_the_last_moment(self) -> None:
+        # This main() is in C, where no signal is handled: it is due at the return.
+        script = """
+import itertools, signal
+from functools import partial
+def late(_, frame):
+    raise RuntimeError("too late")
+signal.signal(signal.SIGALRM, late)
+arm = itertools.starmap(signal.setitimer, [(signal.ITIMER_REAL, 0.001)])
+main = partial(list, itertools.chain(arm, map(sum, [range(3_000_000)])))
+"""
+        self.assertEqual(run(script).result, [[0, 0], 4_499_998_500_000])
+
 
 class TestExit(unittest.TestCase):
     def test_codes(self) -> None:
