@@ -239,8 +239,8 @@ def _run_to_end(script: Script, returned: "defaultdict[str, object]") -> None:
     try:
         returned.default_factory = script.load()
         value = returned[_VALUE]
+        _restore_builtins(_builtins)
         if is_coroutine(value):
-            _restore_builtins(_builtins)
             returned.default_factory = partial(await_value, returned.pop(_VALUE))
             value = returned[_VALUE]
     finally:

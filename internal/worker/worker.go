@@ -258,8 +258,15 @@ func (w *Worker) runHeartbeat(ctx context.Context) {
 
 func (w *Worker) sendHeartbeat(ctx context.Context) error {
 	held := w.inFlight.ids()
-	if n := w.heartbeats.Add(1); n%fullHeartbeat != 0 && len(held) == 0 && w.reportedIdle.Load() {
-		return w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
+	if n := w.heartbeats.Add(1); n%fullHeartbeat != 0 && len(held) == 0 && !w.draining.Load() && w.reportedIdle.Load() {
+		known, err := w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
+		if known {
+			return nil
+		}
+		if err != nil {
+			w.reportedIdle.Store(false)
+			return err
+		}
 	}
 	w.reportedIdle.Store(false)
 	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.MaxLimits, held...)

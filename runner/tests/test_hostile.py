@@ -61,6 +61,15 @@ class TestHostile(unittest.TestCase):
                 ended = run(self.script(act, "return {'a': [1, 2.5, 'é']}"))
                 self.assertEqual(ended.result, {"a": [1, 2.5, "é"]})
 
+    def test_awaited_result(self) -> None:
+        for act in (
+            "builtins.hasattr = None",
+            "builtins.type = lambda *a: int",
+        ):
+            with self.subTest(act):
+                script = f"import builtins\nasync def main(): return 1\n{act}\n"
+                self.assertEqual(run(script).result, 1)
+
     def test_exception(self) -> None:
         for act in ACTS:
             with self.subTest(act):

@@ -139,12 +139,8 @@ func (d *Dispatcher) storeAndEnqueue(ctx context.Context, job jobs.Job) (fresh b
 	if job.Async {
 		limit = max(1, limit-limit/10)
 	}
-	fits, err := d.redisHasRoom(ctx, job.Inputs.Size())
-	if err != nil {
+	if err := d.admit(ctx, job.Inputs.Size(), limit); err != nil {
 		return false, err
-	}
-	if !fits {
-		return false, jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	}
 	fresh, err = d.store.Accept(ctx, job, limit)
 	if err != nil || !fresh {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
 )
 
@@ -54,19 +55,26 @@ func (d *Dispatcher) measure(ctx context.Context) {
 // up to a second old.
 const largeInputs = 256 << 10
 
-// redisHasRoom reports whether Redis has memory for inputs of size bytes and enough left to process jobs.
-func (d *Dispatcher) redisHasRoom(ctx context.Context, size int) (bool, error) {
+// admit returns a *jobs.Error with CodeQueueFull if Redis has no memory for inputs of size bytes, or not enough left to
+// process jobs. For large inputs it also does so if limit jobs are open (0: any number), before they are sent.
+func (d *Dispatcher) admit(ctx context.Context, size, limit int) error {
+	full := jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	if d.pressure.Load().memory {
-		return false, nil
+		return full
 	}
 	if size < largeInputs {
-		return true, nil
+		return nil
 	}
 	load, err := d.store.ReadLoad(ctx)
-	if err != nil {
-		return false, err
+	switch {
+	case err != nil:
+		return err
+	case !fits(load, size):
+		return full
+	case limit > 0 && load.Open >= limit:
+		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full")
 	}
-	return fits(load, size), nil
+	return nil
 }
 
 // fits reports whether Redis has enough memory left after storing size more bytes.

@@ -5,7 +5,7 @@ package queue
 const (
 	// wakeKey is the list of tokens that wakes workers.
 	wakeKey = "cellblock:wake"
-	// batchWakeKey is the list for jobs of batches, in the same slot.
+	// batchWakeKey is the list for jobs of batches.
 	batchWakeKey = "{" + wakeKey + "}:" + batchQueue
 	// webhookWakeKey is the list that wakes the senders of webhooks.
 	webhookWakeKey = "cellblock:wake:webhooks"
@@ -23,8 +23,7 @@ func wakeList(queue string) string {
 	}
 }
 
-// stopKey returns the list that ends one consumer's blocking pop. The hash tag puts it into the slot of the tokens in
-// a cluster.
+// stopKey returns the list that ends one consumer's blocking pop.
 func stopKey(tokens, consumer string) string { return "{" + tokens + "}:stop:" + consumer }
 
 // key returns asynq's Redis key for a part of a queue, such as "pending".

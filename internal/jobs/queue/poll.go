@@ -78,7 +78,8 @@ func (c *consumerClient) poll(ctx context.Context, keys []string, args []any) *r
 		}
 	default:
 		reply.SetErr(redis.Nil) // this queue is empty
-		if end = r.asked == len(c.queues); end {
+		// After a task without a record the queues behind it were not looked into.
+		if end = r.asked == len(c.queues); end && r.queue == "" {
 			c.awaitToken()
 		}
 	}

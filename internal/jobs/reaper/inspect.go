@@ -22,8 +22,8 @@ type snapshot struct {
 func (r *Reaper) inspect(ctx context.Context, s snapshot, job store.OpenJob) (time.Duration, error) {
 	switch {
 	case job.State == "":
-		// Just being accepted, or lost with Redis's last writes.
-		if r.suspect(s.now, job.ID, "no record", recordGrace) {
+		// Lost with Redis's last writes.
+		if r.suspect(s.now, job.ID, "no record", grace) {
 			return passInterval, r.store.FinalizeJob(ctx, store.EndedJob{ID: job.ID})
 		}
 		return passInterval, nil

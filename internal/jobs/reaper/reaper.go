@@ -39,9 +39,6 @@ const (
 	grace = 2500 * time.Millisecond
 	// stuckGrace is the same for a task that no worker claims.
 	stuckGrace = 5 * time.Second
-	// recordGrace is the same for a record that does not exist yet. It is longer than an API takes to store one over a
-	// slow link (the patience of package dispatch): a record stored later would be missing in the index.
-	recordGrace = 20 * time.Second
 	// waitingInterval is how often a job that waits in the queue is checked. It is checked sooner when a worker takes
 	// it.
 	waitingInterval = 10 * time.Second
@@ -157,7 +154,7 @@ func (r *Reaper) keepLease(ctx context.Context) (_ context.Context, release func
 	}
 }
 
-// inspectOpen inspects the open jobs whose check is due, and removes the traces of dead workers.
+// inspectOpen inspects the open jobs whose check is due.
 func (r *Reaper) inspectOpen(ctx context.Context) error {
 	now, open, err := r.store.DueJobs(ctx, batch)
 	if err != nil {

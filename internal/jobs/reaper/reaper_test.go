@@ -3,7 +3,6 @@ package reaper_test
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"testing"
 	"time"
 
@@ -216,46 +215,5 @@ func TestTheIndexDropsExpiredJobs(t *testing.T) {
 		n, err := b.Indexed(t.Context())
 		load, loadErr := b.ReadLoad(t.Context())
 		return err == nil && loadErr == nil && n == 0 && load.Open == 0
-	})
-}
-
-// slowScript delays the command that stores a job with the given script.
-type slowScript struct {
-	script string
-	pause  time.Duration
-}
-
-func (h slowScript) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (h slowScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-func (h slowScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == "evalsha" && slices.Contains(cmd.Args(), any(h.script)) {
-			time.Sleep(h.pause)
-		}
-		return next(ctx, cmd)
-	}
-}
-
-// A record that takes long to be stored, but no longer than an API waits for it, is in the index.
-func TestAJobWhoseRecordComesLateStaysOpen(t *testing.T) {
-	t.Parallel()
-	url := redistest.Start(t)
-	b := newFixtureAt(t, redistest.Client(t, url), 1)
-	client := redistest.Client(t, url)
-	client.AddHook(slowScript{script: "late", pause: 12 * time.Second})
-	job := jobs.Job{ID: jobs.NewID(), Script: "late", Async: true}
-	created, err := store.New(client, store.Settings{ResultTTL: time.Hour}).Accept(t.Context(), job, 0)
-	if err != nil || !created {
-		t.Fatalf("got %v, %v", created, err)
-	}
-	if load, err := b.ReadLoad(t.Context()); err != nil || load.Open != 1 {
-		t.Errorf("got %+v, %v", load, err)
-	}
-	eventually(t, "it is queued", func() bool {
-		return b.client.LLen(t.Context(), "asynq:{default}:pending").Val() == 1
 	})
 }

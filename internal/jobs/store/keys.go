@@ -5,8 +5,9 @@ import (
 	"encoding/hex"
 )
 
-// The keys of Redis. In a cluster, the part in braces selects the slot: the keys of one job share a slot, and so do
-// those of one batch, those of the index and those of the workers. A script uses keys of one slot only.
+// The keys of Redis. The keys of one job have the same part in braces, and so do those of one batch, those of the index
+// and those of the workers. Scripts use keys of several of these groups, so a Redis Cluster, which has them on
+// different servers, does not do.
 
 // jobKey returns the key of a job's hash; the package comment lists its fields.
 func jobKey(id string) string { return "cellblock:{" + id + "}:job" }

@@ -44,11 +44,11 @@ return 1`)
 //	KEYS[1]  cellblock:workers
 //	ARGV[1]  owner
 //	ARGV[2]  TTL in milliseconds
-//	returns  1
+//	returns  1, or 0 if the worker is not among the workers
 var idleHeartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
-redis.call("ZADD", KEYS[1], string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2]), ARGV[1])
-return 1`)
+local expiry = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2])
+return redis.call("ZADD", KEYS[1], "XX", "CH", expiry, ARGV[1])`)
 
 // countScript counts the live workers that are not draining.
 //
@@ -95,13 +95,13 @@ func (s *Store) Heartbeat(
 }
 
 // IdleHeartbeat is Heartbeat for a worker that holds no job and reported so with its last one. It costs Redis half as
-// much; a Redis that has lost its data misses the worker's limits until the next Heartbeat.
-func (s *Store) IdleHeartbeat(ctx context.Context, owner string, ttl time.Duration) error {
-	err := idleHeartbeatScript.Run(ctx, s.client, []string{workersKey}, owner, ttl.Milliseconds()).Err()
+// much. It reports false, and does nothing, if Redis does not have the worker any more: then a Heartbeat is due.
+func (s *Store) IdleHeartbeat(ctx context.Context, owner string, ttl time.Duration) (bool, error) {
+	known, err := idleHeartbeatScript.Run(ctx, s.client, []string{workersKey}, owner, ttl.Milliseconds()).Bool()
 	if err != nil {
-		return fmt.Errorf("heartbeat: %w", err)
+		return false, fmt.Errorf("heartbeat: %w", err)
 	}
-	return nil
+	return known, nil
 }
 
 // MarkDraining records that a worker takes no more jobs. The worker stays alive until RemoveWorker.

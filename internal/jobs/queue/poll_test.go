@@ -1,0 +1,97 @@
+package queue
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// The order of the queues behind the first one is drawn by their weights, as asynq draws it.
+func TestOrderFollowsTheWeights(t *testing.T) {
+	t.Parallel()
+	const draws = 20_000
+	c := &consumerClient{queues: map[string]int{"high": 6, "default": 3, "low": 1, "batch": 1}}
+	second := map[string]int{}
+	for range draws {
+		order := c.order("low")
+		if len(order) != 4 || order[0] != "low" || len(slices.Compact(slices.Sorted(slices.Values(order)))) != 4 {
+			t.Fatalf("the order is %q", order)
+		}
+		second[order[1]]++
+	}
+	// Ten standard deviations: less than once in 10^20 runs.
+	for queue, want := range map[string]float64{"high": 0.6, "default": 0.3, "batch": 0.1} {
+		if got := float64(second[queue]) / draws; math.Abs(got-want) > 10*math.Sqrt(want*(1-want)/draws) {
+			t.Errorf("%s comes second in %.3f of the orders, want %.1f", queue, got, want)
+		}
+	}
+}
+
+// deliveries starts a consumer that sends the ids that it gets.
+func deliveries(t *testing.T, url string) <-chan string {
+	t.Helper()
+	ids := make(chan string, 16)
+	startConsumer(t, url, 1, func(_ context.Context, d Delivery) error {
+		ids <- d.ID
+		return nil
+	})
+	return ids
+}
+
+func want(t *testing.T, ids <-chan string, id string, within time.Duration) {
+	t.Helper()
+	select {
+	case got := <-ids:
+		if got != id {
+			t.Errorf("%s was delivered, want %s", got, id)
+		}
+	case <-time.After(within):
+		t.Errorf("nothing was delivered within %s", within)
+	}
+}
+
+func TestAPausedQueueIsLeftOut(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Client(t, url)
+	producer := NewProducer(client)
+	// What asynq's tools do.
+	if err := client.Set(t.Context(), key("default", "paused"), 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	paused, other := jobs.NewID(), jobs.NewID()
+	enqueue(t, producer, paused)
+	if err := producer.Enqueue(t.Context(), other, jobs.PriorityLow); err != nil {
+		t.Fatal(err)
+	}
+	ids := deliveries(t, url)
+	want(t, ids, other, 5*time.Second)
+	waitForIdleConsumers(t, client, 1)
+	if n := keyCount(t, client, "pending"); n != 1 {
+		t.Errorf("%d jobs wait in the paused queue", n)
+	}
+	if err := client.Del(t.Context(), key("default", "paused")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, ids, paused, wakePoll+wakeSlack)
+}
+
+// A task of which Redis has lost all but the id does not hold up others.
+func TestATaskWithoutARecordHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Client(t, url)
+	for _, queue := range []string{"high", "low", "batch"} {
+		if err := client.LPush(t.Context(), key(queue, "pending"), jobs.NewID()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := jobs.NewID()
+	enqueue(t, NewProducer(client), id)
+	want(t, deliveries(t, url), id, wakePoll/2)
+}

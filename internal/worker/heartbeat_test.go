@@ -1,0 +1,56 @@
+package worker
+
+import (
+	"slices"
+	"testing"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/redistest"
+)
+
+// TestAForgottenWorkerReportsItsLimits removes an idle worker from Redis, as the others do with one that was silent for
+// too long.
+func TestAForgottenWorkerReportsItsLimits(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	b.MaxLimits = jobs.DefaultLimits().Requestable()
+	known := func() bool {
+		fleet, err := b.Store.Fleet(t.Context())
+		return err == nil && slices.Equal(fleet, []jobs.RequestedLimits{b.MaxLimits})
+	}
+	b.start(t)
+	within(t, "it has reported its limits, and that it is idle", func() bool {
+		return known() && b.reportedIdle.Load()
+	})
+	for range 3 {
+		if err := b.Store.RemoveWorker(t.Context(), b.owner); err != nil {
+			t.Fatal(err)
+		}
+		before := b.heartbeats.Load()
+		within(t, "it is known again", known)
+		// Nine of ten heartbeats are half ones; it must not take until the next full one.
+		if after := b.heartbeats.Load(); after > before+3 {
+			t.Errorf("it took %d heartbeats", after-before)
+		}
+		within(t, "it is idle again", b.reportedIdle.Load)
+	}
+}
+
+// TestAnIdleWorkerThatDrainsReportsIt drains a worker whose heartbeats are half ones.
+func TestAnIdleWorkerThatDrainsReportsIt(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	if err := b.sendHeartbeat(t.Context()); err != nil || !b.reportedIdle.Load() {
+		t.Fatal("it does not report that it is idle: ", err)
+	}
+	if n, err := b.Store.LiveWorkers(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d workers, %v", n, err)
+	}
+	b.draining.Store(true)
+	if err := b.sendHeartbeat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := b.Store.LiveWorkers(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d workers take jobs, %v", n, err)
+	}
+}
