@@ -119,14 +119,18 @@ func startKind(name string) (err error) {
 	tight := maps.Clone(standard)
 	maps.Copy(tight, tightLimits)
 	wait := stack.Scaled(30 * time.Second).String()
+	// The API decides a job's limits: with its own default, a slow machine would reach the wall limit first.
+	api := func(worker stack.Env) stack.Env {
+		return stack.Env{"SYNC_WAIT": wait, "LIMIT_WALL": worker["LIMIT_WALL"], "LIMIT_CPU": worker["LIMIT_CPU"]}
+	}
 	k.standard, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": wait}, Workers: []stack.Env{standard},
+		Programs: programs, API: api(standard), Workers: []stack.Env{standard},
 	})
 	if err != nil {
 		return err
 	}
 	k.tight, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": wait}, Workers: []stack.Env{tight},
+		Programs: programs, API: api(tight), Workers: []stack.Env{tight},
 	})
 	if err != nil {
 		return err

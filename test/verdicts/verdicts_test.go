@@ -104,7 +104,12 @@ func startColumn(c *column, programs stack.Programs) (err error) {
 		env[name] = value
 	}
 	c.stack, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"SYNC_WAIT": stack.Scaled(15 * time.Second).String()},
+		Programs: programs,
+		// The API decides a job's limits: with its own default, a slow machine would reach the wall limit first.
+		API: stack.Env{
+			"SYNC_WAIT": stack.Scaled(15 * time.Second).String(), "LIMIT_WALL": limits["LIMIT_WALL"],
+			"LIMIT_CPU": limits["LIMIT_CPU"],
+		},
 		Workers: []stack.Env{env},
 	})
 	columns = append(columns, c)
