@@ -93,7 +93,7 @@ var mutants = []mutant{
 	{"a shared /dev/null", []edit{{confine, `null = os.open("/dev/null", os.O_RDONLY)`, "null = 0"}}, "warm", attempt("neighbours/shared_descriptions")},
 	{"no network namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWIPC"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x08020000"}}, "warm", "TestOwnNamespaces"},
 	{"no ipc namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWNET"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x40020000"}}, "warm", "TestOwnNamespaces"},
-	{"no cgroup namespace", []edit{{confine, `    _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")` + "\n", ""}}, "warm", attempt("files/cgroup_name")},
+	{"no cgroup namespace", []edit{{confine, `_check(_libc.unshare(_NEWCGROUP), "unshare cgroup")`, "pass"}}, "warm", attempt("files/cgroup_name")},
 	{"a whole /proc", []edit{{confine, `read_only, b"subset=pid"`, "read_only, None"}, untried}, "warm", attempt("files/host_paths")},
 	{"a writable /proc", []edit{{confine, "flags | _NOEXEC | read_only, b", "flags | _NOEXEC, b"}}, "warm", attempt("files/proc_of_others")},
 	{"a shared /tmp", []edit{{confine, `    _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)` + "\n", ""}}, "warm", attempt("neighbours/find")},
@@ -103,7 +103,7 @@ var mutants = []mutant{
 	{"capabilities kept", []edit{{confine, `    _call(plan, "capset", plan.capability_header, plan.no_capabilities)` + "\n", ""}}, "warm", attempt("files/setuid")},
 	{"a bounding set", []edit{{confine, `        _check(_prctl(_CAPBSET_DROP, capability, 0, 0, 0), "capbset")`, "        pass"}}, "warm", attempt("files/setuid")},
 	{"shared random state", []edit{{confine, "        _reseed(plan)\n", ""}}, "warm", "TestNoSharedNumbers"},
-	{"user namespaces below a zygote", []edit{{confine, "        _forbid_user_namespaces()\n", ""}}, "warm", "TestSecondLock"},
+	{"user namespaces below a zygote", []edit{{confine, "            _forbid_user_namespaces()", "            pass"}}, "warm", "TestSecondLock"},
 	{"no limit on files", []edit{
 		{limits, "unix.RLIMIT_FSIZE: uint64(maxFileBytes(l)), ", ""}, {"runner/job.py", "        _setrlimit(_RLIMIT_FSIZE, (size, size))\n", "        pass\n"},
 	}, "warm", attempt("resources/sparse_file")},
