@@ -55,12 +55,13 @@ func (d *Dispatcher) measure(ctx context.Context) {
 // up to a second old.
 const largeInputs = 256 << 10
 
+var errMemory = jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
+
 // admit returns a *jobs.Error with CodeQueueFull if Redis has no memory for inputs of size bytes, or not enough left to
 // process jobs. For large inputs it also does so if limit jobs are open (0: any number), before they are sent.
 func (d *Dispatcher) admit(ctx context.Context, size, limit int) error {
-	full := jobs.Errorf(jobs.CodeQueueFull, "the queue's memory is nearly full")
 	if d.pressure.Load().memory {
-		return full
+		return errMemory
 	}
 	if size < largeInputs {
 		return nil
@@ -70,7 +71,7 @@ func (d *Dispatcher) admit(ctx context.Context, size, limit int) error {
 	case err != nil:
 		return err
 	case !fits(load, size):
-		return full
+		return errMemory
 	case limit > 0 && load.Open >= limit:
 		return jobs.Errorf(jobs.CodeQueueFull, "the queue is full")
 	}

@@ -96,9 +96,6 @@ func (c *consumerClient) look(ctx context.Context, first string, leaseExpiry any
 	if r.skipped {
 		order = slices.DeleteFunc(order, func(queue string) bool { return queue == batchQueue })
 	}
-	if len(order) == 0 {
-		return r
-	}
 	var keys []string
 	args := []any{leaseExpiry}
 	for _, queue := range order {

@@ -73,16 +73,14 @@ func NewProducer(client redis.UniversalClient) *Producer {
 //	ARGV[3]  time in nanoseconds since 1970
 //	ARGV[4]  maximum length of the list of tokens
 //	returns  1 if the task was enqueued, 0 if it exists
-var enqueueScript = redis.NewScript(`
+var enqueueScript = redis.NewScript(tokensFunction + `
 local enqueued = 0
 if redis.call("EXISTS", KEYS[1]) == 0 then
 	redis.call("HSET", KEYS[1], "msg", ARGV[1], "state", "pending", "pending_since", ARGV[3])
 	redis.call("LPUSH", KEYS[2], ARGV[2])
 	enqueued = 1
 end
-if redis.call("LLEN", KEYS[3]) < tonumber(ARGV[4]) then
-	redis.call("LPUSH", KEYS[3], "")
-end
+push_tokens(KEYS[3], 1, ARGV[4])
 return enqueued`)
 
 // producerClient is the Redis client of asynq's producer. It wakes a consumer in the same step in which asynq enqueues

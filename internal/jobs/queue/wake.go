@@ -48,16 +48,23 @@ const (
 	failurePause = 200 * time.Millisecond
 )
 
+// tokensFunction is Lua that pushes tokens until there are n more of them or the list has max.
+const tokensFunction = `
+local function push_tokens(list, n, max)
+	for i = 1, math.min(n, max - redis.call("LLEN", list)) do
+		redis.call("LPUSH", list, "")
+	end
+end
+`
+
 // wakeScript pushes tokens until the list is full.
 //
 //	KEYS[1]  cellblock:wake, {cellblock:wake}:batch or cellblock:wake:webhooks
 //	ARGV[1]  number of tokens
 //	ARGV[2]  maximum length of the list
 //	returns  1
-var wakeScript = redis.NewScript(`
-for i = 1, math.min(ARGV[1], ARGV[2] - redis.call("LLEN", KEYS[1])) do
-	redis.call("LPUSH", KEYS[1], "")
-end
+var wakeScript = redis.NewScript(tokensFunction + `
+push_tokens(KEYS[1], ARGV[1], ARGV[2])
 return 1`)
 
 // wake pushes n tokens into a list.

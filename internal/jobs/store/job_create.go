@@ -38,7 +38,7 @@ const firstCheck = time.Second
 //	ARGV[14]  how many jobs may be open, 0 for any number
 //	ARGV[15]  microseconds until the reaper's first check of the job
 //	returns   1 if the job was created, 0 if it exists, -1 if the queue is full
-var acceptScript = redis.NewScript(`
+var acceptScript = redis.NewScript(addFunction + `
 if redis.call("EXISTS", KEYS[1]) == 1 then
 	return 0
 end
@@ -54,17 +54,11 @@ local fields = {
 	"state", "queued", "script", ARGV[1], "async", ARGV[2], "request_id", ARGV[3], "reply_to", ARGV[4],
 	"priority", ARGV[5], "idempotency", ARGV[7], "created_at", at(0), "ttl", ARGV[12],
 }
-local function add(name, value, condition)
-	if condition then
-		table.insert(fields, name)
-		table.insert(fields, value)
-	end
-end
-add("start_by", at(ARGV[6]), ARGV[6] ~= "0")
-add("inputs", "1", ARGV[8] ~= "")
-add("batch", ARGV[9], ARGV[9] ~= "")
-add("webhook", ARGV[10], ARGV[10] ~= "")
-add("limits", ARGV[11], ARGV[11] ~= "")
+add(fields, "start_by", at(ARGV[6]), ARGV[6] ~= "0")
+add(fields, "inputs", "1", ARGV[8] ~= "")
+add(fields, "batch", ARGV[9], ARGV[9] ~= "")
+add(fields, "webhook", ARGV[10], ARGV[10] ~= "")
+add(fields, "limits", ARGV[11], ARGV[11] ~= "")
 redis.call("ZADD", KEYS[3], at(ARGV[15]), ARGV[13])
 redis.call("ZADD", KEYS[4], 0, ARGV[13])
 if ARGV[8] ~= "" then

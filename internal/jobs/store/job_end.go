@@ -31,7 +31,7 @@ import (
 //	          URL; "" for none of each
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
-var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + `
+var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
 	"shared", "ttl")
@@ -57,15 +57,9 @@ end
 local fields = {
 	"state", ARGV[2], "outcome", ARGV[3], "finished_at", string.format("%.0f", time[1] * 1000000 + time[2]),
 }
-local function add(name, value, condition)
-	if condition then
-		table.insert(fields, name)
-		table.insert(fields, value)
-	end
-end
-add("result", ARGV[4], ARGV[4] ~= "")
-add("files", ARGV[10], ARGV[10] ~= "")
-add("withdrawn", "1", ARGV[8] == "1")
+add(fields, "result", ARGV[4], ARGV[4] ~= "")
+add(fields, "files", ARGV[10], ARGV[10] ~= "")
+add(fields, "withdrawn", "1", ARGV[8] == "1")
 redis.call("HSET", KEYS[1], unpack(fields))
 redis.call("HDEL", KEYS[1], "script")
 if job[6] then

@@ -24,6 +24,16 @@ local function ttl_of(stored, otherwise)
 end
 `
 
+// addFunction is Lua that adds a field to a list of names and values for HSET, if a condition holds.
+const addFunction = `
+local function add(fields, name, value, condition)
+	if condition then
+		table.insert(fields, name)
+		table.insert(fields, value)
+	end
+end
+`
+
 // channelsFunctions is Lua for the field watched of a job or batch: the Pub/Sub channels of the API replicas on which a
 // client watches it, each after a space.
 const channelsFunctions = `

@@ -73,9 +73,6 @@ const (
 // argument returns the instruction that loads the low half of an argument.
 func argument(n uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offsetArgs + 8*n, Size: 4} }
 
-// firstMissingRlimit is RLIMIT_LOCKS, the first of the limits that gVisor does not have.
-const firstMissingRlimit = 10
-
 // program is the filter. Jumps skip that many of the instructions that follow.
 func program() ([]bpf.RawInstruction, error) {
 	const newLimit = 2
@@ -86,7 +83,7 @@ func program() ([]bpf.RawInstruction, error) {
 		argument(0),
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.PR_SET_SECUREBITS, SkipTrue: 7, SkipFalse: 6},
 		argument(1),
-		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: firstMissingRlimit, SkipFalse: 4},
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: unix.RLIMIT_LOCKS, SkipFalse: 4},
 		argument(newLimit), // a pointer, so both halves of it
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 3},
 		bpf.LoadAbsolute{Off: offsetArgs + 8*newLimit + 4, Size: 4},

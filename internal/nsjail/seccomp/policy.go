@@ -13,6 +13,8 @@ package seccomp
 import (
 	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Arch is an architecture with a policy; the values are those of GOARCH.
@@ -72,12 +74,12 @@ func forUserCode(a Arch, o Options) list {
 
 // gvisorLimits allows a process to read any limit of its own, and to set those before RLIMIT_LOCKS.
 func gvisorLimits() rule {
-	const rlimitLocks, newLimit = 10, 2
+	const newLimit = 2
 	own := condition{0, intMask, 0}
 	r := rule{
 		Name: "prlimit64", Errno: syscall.EPERM, AnyOf: [][]condition{{own, {newLimit, pointerMask, 0}}},
 	}
-	for resource := range uint64(rlimitLocks) {
+	for resource := range uint64(unix.RLIMIT_LOCKS) {
 		r.AnyOf = append(r.AnyOf, []condition{own, {1, intMask, resource}})
 	}
 	return r
