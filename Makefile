@@ -86,7 +86,7 @@ test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cg
 	scripts/test-cgroup2
 
 .PHONY: test-gvisor
-test-gvisor: setup-test $(runsc) ## Run conformance cases, verdicts and the escape suite inside gVisor (a quarter of an hour)
+test-gvisor: setup-test $(runsc) ## Run conformance cases, verdicts and the escape suite inside gVisor (five minutes)
 	scripts/test-gvisor
 
 # Four minutes of a processor, once.

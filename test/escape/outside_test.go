@@ -43,18 +43,16 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 		if stack.InGVisor() {
 			return // it does not count them
 		}
-		most, deadline := 10_000, time.Now().Add(stack.Scaled(10*time.Second))
-		for {
+		const most = 10_000
+		left := untilAtMost(most, stack.Scaled(10*time.Second), func() int64 {
 			list, err := os.ReadFile("/proc/locks")
-			left := strings.Count(string(list), "\n")
-			if err == nil && left <= most {
-				return
+			if err != nil {
+				t.Error(err)
 			}
-			if err != nil || time.Now().After(deadline) {
-				t.Errorf("%d file locks are held on this machine, %v", left, err)
-				return
-			}
-			time.Sleep(50 * time.Millisecond) // the kernel has no event for this
+			return int64(strings.Count(string(list), "\n"))
+		})
+		if left > most {
+			t.Errorf("%d file locks are held on this machine", left)
 		}
 	},
 	// The kernel keeps little for the groups of the workers once other attempts are over.
@@ -63,12 +61,8 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 		if !hasCgroups(t) {
 			return
 		}
-		most, deadline := int64(64<<20), time.Now().Add(stack.Scaled(20*time.Second))
-		kept := keptNames(t, s)
-		for kept > most && time.Now().Before(deadline) {
-			time.Sleep(100 * time.Millisecond) // the kernel has no event for this
-			kept = keptNames(t, s)
-		}
+		const most = 64 << 20
+		kept := untilAtMost(most, stack.Scaled(20*time.Second), func() int64 { return keptNames(t, s) })
 		if kept > most {
 			t.Errorf("%d bytes of the kernel's memory are kept for dead jobs", kept)
 		}
@@ -83,6 +77,16 @@ var outsideChecks = map[string]func(t *testing.T, s *stack.Stack, got answer){
 			}
 		}
 	},
+}
+
+// untilAtMost reads a number of the kernel's, which has no event for it, until it is at most so high or patience is
+// over, and returns it.
+func untilAtMost(most int64, patience time.Duration, read func() int64) int64 {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		if n := read(); n <= most || time.Now().After(deadline) {
+			return n
+		}
+	}
 }
 
 // keptNames returns the most bytes of the kernel's memory that are charged to a worker and its jobs: with version 1 all

@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -89,7 +88,7 @@ type producerClient struct{ redis.UniversalClient }
 
 // EvalSha implements redis.Scripter. It recognizes asynq's script by its keys.
 func (c producerClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	if len(keys) != 2 || !strings.HasSuffix(keys[1], ":pending") {
+	if !fillsQueue(keys) {
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
 	return enqueueScript.Run(ctx, c.UniversalClient, append(keys[:2:2], wakeList(queueOfKey(keys[1]))),

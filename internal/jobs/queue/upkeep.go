@@ -39,8 +39,9 @@ func isDone(keys []string) bool {
 		strings.HasSuffix(keys[4], ":processed")
 }
 
-// isForward recognizes asynq's move of tasks whose pause is over.
-func isForward(keys []string) bool { return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") }
+// fillsQueue recognizes asynq's scripts that put tasks into a queue: the server's, which forwards those whose pause is
+// over, and the client's, which enqueues one.
+func fillsQueue(keys []string) bool { return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") }
 
 // isExpiry recognizes asynq's deletion of tasks that were kept after their end.
 func isExpiry(keys []string) bool { return len(keys) == 1 && strings.HasSuffix(keys[0], ":completed") }

@@ -106,7 +106,7 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 		return c.poll(ctx, keys, args)
 	case isDone(keys):
 		return doneScript.Run(ctx, c.UniversalClient, keys[:3], args[0])
-	case isForward(keys) && c.nothingPaused(ctx), isExpiry(keys):
+	case fillsQueue(keys) && c.nothingPaused(ctx), isExpiry(keys):
 		reply := redis.NewCmd(ctx)
 		reply.SetVal(int64(0))
 		return reply
@@ -127,7 +127,7 @@ func (c *consumerClient) Eval(ctx context.Context, script string, keys []string,
 
 // wakeForForwarded wakes workers for the tasks that asynq has forwarded.
 func (c *consumerClient) wakeForForwarded(keys []string, reply *redis.Cmd) {
-	if !isForward(keys) || reply.Err() != nil {
+	if !fillsQueue(keys) || reply.Err() != nil {
 		return
 	}
 	if n, _ := reply.Int(); n > 0 {
