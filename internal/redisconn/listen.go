@@ -9,6 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// healthCheck is how often a silent subscription is checked for a broken connection, in which case messages arrive late,
+// by polls.
+const healthCheck = 5 * time.Second
+
 // Listen calls handle for each message published on a channel, until ctx is done. Pub/Sub may lose messages, so Listen
 // also calls poll after every (re)subscription and at each interval, to read the same facts from Redis. It calls handle
 // on the caller's goroutine and poll on another one, so that a slow poll delays no message; it returns once both have
@@ -23,7 +27,7 @@ func Listen(
 			slog.DebugContext(ctx, "closing subscription failed", "channel", channel, "error", err)
 		}
 	}()
-	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(interval))
+	messages := subscription.ChannelWithSubscriptions(redis.WithChannelHealthCheckInterval(healthCheck))
 	subscribed := make(chan struct{}, 1)
 	var polls sync.WaitGroup
 	polls.Go(func() { pollAtIntervals(ctx, interval, subscribed, poll) })

@@ -124,14 +124,17 @@ type Config struct {
 }
 
 const (
-	// heartbeatInterval is how often a worker sends a heartbeat, livenessTTL how long one is valid:
+	// heartbeatInterval is how often a worker with a job sends a heartbeat, livenessTTL how long one is valid:
 	// three may be late or lost.
 	heartbeatInterval = time.Second
 	livenessTTL       = 4 * time.Second
+	// idleIntervals is how many intervals an idle worker lets pass for each heartbeat. It is below livenessTTL, since
+	// the worker may take a job in between.
+	idleIntervals = 3
 	// heartbeatTimeout limits one heartbeat, maxHeartbeats those in flight at once.
 	heartbeatTimeout = 5 * time.Second
-	// fullHeartbeat is how many heartbeats of an idle worker there are for each one that has everything.
-	fullHeartbeat = 10
+	// fullHeartbeat is how many intervals there are for each heartbeat of an idle worker that has everything.
+	fullHeartbeat = 10 * idleIntervals
 	maxHeartbeats = int(heartbeatTimeout/heartbeatInterval) + 1
 	// commandTimeout limits one step with Redis. Over a slow link that is several round trips: a
 	// new connection, and a Lua script that Redis has not cached.
@@ -169,7 +172,7 @@ type Worker struct {
 	requeued atomic.Int64
 	// draining is set once the worker takes no more jobs.
 	draining atomic.Bool
-	// heartbeats counts those sent, and reportedIdle is set while the last full one has arrived and reported no job.
+	// heartbeats counts the intervals, and reportedIdle is set while the last full one has arrived and reported no job.
 	heartbeats   atomic.Int64
 	reportedIdle atomic.Bool
 	// The constants above, for tests to shorten.
@@ -259,6 +262,9 @@ func (w *Worker) runHeartbeat(ctx context.Context) {
 func (w *Worker) sendHeartbeat(ctx context.Context) error {
 	held := w.inFlight.ids()
 	if n := w.heartbeats.Add(1); n%fullHeartbeat != 0 && len(held) == 0 && !w.draining.Load() && w.reportedIdle.Load() {
+		if n%idleIntervals != 0 {
+			return nil
+		}
 		known, err := w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
 		if known {
 			return nil

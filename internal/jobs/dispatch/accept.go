@@ -142,11 +142,16 @@ func (d *Dispatcher) storeAndEnqueue(ctx context.Context, job jobs.Job) (fresh b
 	if err := d.admit(ctx, job.Inputs.Size(), limit); err != nil {
 		return false, err
 	}
-	fresh, err = d.store.Accept(ctx, job, limit)
-	if err != nil || !fresh {
-		return false, err // the reaper finds a stored job that has no task
+	return d.enqueueNew(ctx, job, limit)
+}
+
+// enqueueNew stores a job and enqueues it in one step, unless it exists already.
+func (d *Dispatcher) enqueueNew(ctx context.Context, job jobs.Job, limit int) (fresh bool, err error) {
+	task, err := d.producer.Task(ctx, job.ID, job.Priority)
+	if err != nil {
+		return false, err
 	}
-	return true, d.producer.Enqueue(ctx, job.ID, job.Priority)
+	return d.store.Accept(ctx, job, task, limit)
 }
 
 func (d *Dispatcher) releaseKey(ctx context.Context, job jobs.Job) error {

@@ -153,10 +153,7 @@ func (d *Dispatcher) acceptItem(
 		return d.store.RefuseItem(ctx, item, err)
 	}
 	job.ID, job.BatchItem, job.ReplyTo = id, item, "" // no request waits for a single item
-	fresh, err := d.store.Accept(ctx, job, d.batchLimit())
-	if err == nil && fresh {
-		err = d.producer.Enqueue(ctx, job.ID, job.Priority)
-	}
+	_, err = d.enqueueNew(ctx, job, d.batchLimit())
 	if jobs.CodeOf(err) == "" {
 		return err
 	}

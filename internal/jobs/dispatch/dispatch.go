@@ -2,8 +2,9 @@
 // records.
 //
 // Each API replica has one Pub/Sub channel, on which the dispatcher listens. Every job carries the name of the channel
-// of the replica that accepted it, and the process that ends the job publishes its id there. Pub/Sub may lose messages,
-// so the ids with waiters are also checked every second and after every (re)subscription.
+// of the replica that accepted it, and the process that ends the job publishes its id there, and the record of a
+// synchronous job if it is small. Pub/Sub may lose messages, so the ids with waiters are also checked every second and
+// after every (re)subscription.
 package dispatch
 
 import (
@@ -79,9 +80,10 @@ type Dispatcher struct {
 	settings Settings
 	logger   *slog.Logger
 
-	// waiters are the calls that wait for jobs, by id. They are not those of channel, since they need not check at
-	// intervals: recheck does that for all at once.
-	waiters notify.Waiters
+	// waiters are the calls that wait for jobs, by id. They receive the record of the ended job, which they share, or nil
+	// if they are to read it. They are not those of channel, since they need not check at intervals: recheck does that
+	// for all at once.
+	waiters notify.Waiters[*jobs.Record]
 	// acceptLimiter limits the number of jobs being accepted.
 	acceptLimiter *semaphore.Weighted
 	// itemLimiter limits the number of batch items being accepted or cancelled.
@@ -179,7 +181,7 @@ type reader func(ctx context.Context, id string) (record jobs.Record, release fu
 // awaitEnd returns a job's record once the job has ended or wait has passed. ended must have been obtained before the
 // call. It returns ctx's error if ctx ends first.
 func (d *Dispatcher) awaitEnd(
-	ctx context.Context, id string, ended <-chan struct{}, wait time.Duration, read reader,
+	ctx context.Context, id string, ended <-chan *jobs.Record, wait time.Duration, read reader,
 ) (jobs.Record, func(), error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -189,7 +191,10 @@ func (d *Dispatcher) awaitEnd(
 			return record, release, err
 		}
 		select {
-		case <-ended:
+		case record := <-ended:
+			if record != nil {
+				return *record, func() {}, nil
+			}
 		case <-timer.C:
 			return read(ctx, id)
 		case <-ctx.Done():

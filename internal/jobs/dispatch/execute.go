@@ -21,7 +21,7 @@ func (d *Dispatcher) Execute(
 	ctx context.Context, request jobs.Request, requestID string, wait time.Duration, stored func(),
 ) (record jobs.Record, release func(), err error) {
 	start := time.Now()
-	var ended <-chan struct{}
+	var ended <-chan *jobs.Record
 	done := func() {}
 	id, created, err := d.accept(ctx, request, requestID, func(id string) {
 		ended, done = d.waiters.Wait(id) // before enqueueing, so that no end is missed
@@ -42,7 +42,7 @@ func (d *Dispatcher) Execute(
 // await waits for the end of an accepted job, for at most wait from start. created reports whether this request created
 // the job, and so may withdraw it. Results are Execute's.
 func (d *Dispatcher) await(
-	ctx context.Context, id string, created bool, ended <-chan struct{}, start time.Time, wait time.Duration,
+	ctx context.Context, id string, created bool, ended <-chan *jobs.Record, start time.Time, wait time.Duration,
 ) (jobs.Record, func(), error) {
 	// A slow Redis must not hold up the check of the workers beyond the wait.
 	waiting, cancel := context.WithDeadline(ctx, start.Add(wait))
@@ -53,7 +53,10 @@ func (d *Dispatcher) await(
 	defer grace.Stop()
 	for {
 		select {
-		case <-ended:
+		case ending := <-ended:
+			if ending != nil {
+				return *ending, func() {}, nil
+			}
 			record, release, err := d.read(ctx, id)
 			if isAway(err) {
 				break // the periodic check wakes this wait again once Redis is back
@@ -89,7 +92,7 @@ func isAway(err error) bool {
 // wall deadline. It keeps a job that is still queued unless its start deadline has passed. With a slow Redis, all of it
 // takes at most Settings.Patience, beside the transfer of a large result.
 func (d *Dispatcher) readAtDeadline(
-	ctx context.Context, id string, ended <-chan struct{},
+	ctx context.Context, id string, ended <-chan *jobs.Record,
 ) (jobs.Record, func(), error) {
 	deadline := time.Now().Add(d.settings.Patience)
 	read := func(ctx context.Context, id string) (jobs.Record, func(), error) {

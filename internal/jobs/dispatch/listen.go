@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 )
 
@@ -18,11 +19,12 @@ func (d *Dispatcher) run(ctx context.Context) {
 	})
 }
 
-// notify wakes the waiters on a key that was published on the channel: the id of an ended job, store.EventsKey of a
-// watched one, or store.BatchKey.
-func (d *Dispatcher) notify(key string) {
-	d.waiters.Notify(key)
-	d.channel.Notify(key)
+// notify wakes the waiters on a key that was published on the channel: the id of an ended job, perhaps with its record,
+// store.EventsKey of a watched one, or store.BatchKey.
+func (d *Dispatcher) notify(message string) {
+	key, record := store.ParseEnd(message)
+	d.waiters.Notify(key, record)
+	d.channel.Notify(key, struct{}{})
 }
 
 // refreshFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
@@ -54,7 +56,7 @@ func (d *Dispatcher) recheck(ctx context.Context) {
 	}
 	for _, id := range ids {
 		if state, found := states[id]; !found || state.Ended() {
-			d.waiters.Notify(id)
+			d.waiters.Notify(id, nil)
 		}
 	}
 }

@@ -138,14 +138,14 @@ func (f failingRead) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// The end is notified, and the connection to read it is refused: the result still comes.
+// The end is notified without the record, and the connection to read it is refused: the result still comes.
 func TestAnEndThatCannotBeReadIsReadLater(t *testing.T) {
 	t.Parallel()
 	s := newReplica(t, redistest.Start(t))
 	var failed atomic.Bool
 	s.monitor.Client().AddHook(failingRead{&failed})
 	s.startWorker(t, time.Second, echo)
-	record, err := s.execute(t, "x", 10*time.Second)
+	record, err := s.execute(t, strings.Repeat("x", 48<<10), 10*time.Second)
 	if err != nil || record.State != jobs.StateSucceeded || !failed.Load() {
 		t.Errorf("got %+v, %v", record, err)
 	}

@@ -50,7 +50,8 @@ func newFixture(t *testing.T) *fixture {
 	subscribed := make(chan struct{})
 	listener.Go(func() {
 		polled := sync.OnceFunc(func() { close(subscribed) })
-		redisconn.Listen(ctx, b.client, channel.Name, time.Minute, channel.Notify, func(context.Context) { polled() })
+		notify := func(key string) { channel.Notify(key, struct{}{}) }
+		redisconn.Listen(ctx, b.client, channel.Name, time.Minute, notify, func(context.Context) { polled() })
 	})
 	<-subscribed
 	t.Cleanup(func() {

@@ -27,17 +27,20 @@ import (
 //	ARGV[2+i]   prefix of the keys of its tasks
 //	returns     nil, or i and the encoded task (false if it has no record)
 var pollScript = redis.NewScript(`
-local pending = {}
+local pending, paused = {}, {}
 for i = 1, #KEYS, 4 do
 	table.insert(pending, KEYS[i])
+	table.insert(paused, KEYS[i + 1])
 end
 if redis.call("EXISTS", unpack(pending)) == 0 then
 	return nil
 end
+local some_paused = redis.call("EXISTS", unpack(paused)) > 0
 for i = 0, #pending - 1 do
-	local list, paused, active, lease = unpack(KEYS, 4 * i + 1, 4 * i + 4)
-	if redis.call("EXISTS", list) == 1 and redis.call("EXISTS", paused) == 0 then
-		local id = redis.call("RPOPLPUSH", list, active)
+	local list, _, active, lease = unpack(KEYS, 4 * i + 1, 4 * i + 4)
+	local skipped = some_paused and redis.call("EXISTS", paused[i + 1]) == 1
+	local id = not skipped and redis.call("RPOPLPUSH", list, active)
+	if id then
 		local task = ARGV[i + 2] .. id
 		redis.call("HSET", task, "state", "active")
 		redis.call("HDEL", task, "pending_since")

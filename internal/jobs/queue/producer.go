@@ -61,26 +61,38 @@ func NewProducer(client redis.UniversalClient) *Producer {
 	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(producerClient{client})}
 }
 
-// enqueueScript enqueues a task unless it exists, as asynq's own script does (enqueueCmd in internal/rdb/rdb.go,
-// v0.26), and wakes a consumer in either case: the task may have been moved into the queue by another script.
-//
-//	KEYS[1]  asynq:{queue}:t:{id}
-//	KEYS[2]  asynq:{queue}:pending
-//	KEYS[3]  the list of tokens that wakes the queue's consumers
-//	ARGV[1]  encoded task
-//	ARGV[2]  id
-//	ARGV[3]  time in nanoseconds since 1970
-//	ARGV[4]  maximum length of the list of tokens
-//	returns  1 if the task was enqueued, 0 if it exists
-var enqueueScript = redis.NewScript(tokensFunction + `
-local enqueued = 0
-if redis.call("EXISTS", KEYS[1]) == 0 then
-	redis.call("HSET", KEYS[1], "msg", ARGV[1], "state", "pending", "pending_since", ARGV[3])
-	redis.call("LPUSH", KEYS[2], ARGV[2])
-	enqueued = 1
+// EnqueueFunction is Lua that enqueues a task as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26),
+// and wakes a consumer. Its arguments are Task.Keys and Task.Args.
+const EnqueueFunction = tokensFunction + `
+local function enqueue(task, pending, tokens, message, id, now, max_tokens)
+	redis.call("HSET", task, "msg", message, "state", "pending", "pending_since", now)
+	redis.call("LPUSH", pending, id)
+	push_tokens(tokens, 1, max_tokens)
 end
-push_tokens(KEYS[3], 1, ARGV[4])
-return enqueued`)
+`
+
+// enqueueScript enqueues a task unless it exists, and wakes a consumer in either case: the task may have been moved
+// into the queue by another script. KEYS and ARGV are Task.Keys and Task.Args. It returns 1 if the task was enqueued, 0
+// if it exists.
+var enqueueScript = redis.NewScript(EnqueueFunction + `
+if redis.call("EXISTS", KEYS[1]) == 1 then
+	push_tokens(KEYS[3], 1, ARGV[4])
+	return 0
+end
+enqueue(KEYS[1], KEYS[2], KEYS[3], unpack(ARGV))
+return 1`)
+
+// Task is a job's task, to be enqueued by a script together with something else.
+type Task struct {
+	// Keys are asynq:{queue}:t:{id}, asynq:{queue}:pending, and the list of tokens that wakes the queue's consumers.
+	Keys []string
+	// Args are the encoded task, its id, the time in nanoseconds since 1970, and the maximum length of the list of
+	// tokens.
+	Args []any
+}
+
+// taskKey is the key of the *Task in a context with which asynq is to encode a task, and not to enqueue it.
+type taskKey struct{}
 
 // producerClient is the Redis client of asynq's producer. It wakes a consumer in the same step in which asynq enqueues
 // a task; see wake.go.
@@ -91,8 +103,23 @@ func (c producerClient) EvalSha(ctx context.Context, sha string, keys []string, 
 	if !fillsQueue(keys) {
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
-	return enqueueScript.Run(ctx, c.UniversalClient, append(keys[:2:2], wakeList(queueOfKey(keys[1]))),
-		append(args[:3:3], maxTokens)...)
+	task := Task{
+		Keys: append(keys[:2:2], wakeList(queueOfKey(keys[1]))), Args: append(args[:3:3], maxTokens),
+	}
+	if wanted, ok := ctx.Value(taskKey{}).(*Task); ok {
+		*wanted = task
+		reply := redis.NewCmd(ctx)
+		reply.SetVal(int64(1))
+		return reply
+	}
+	return enqueueScript.Run(ctx, c.UniversalClient, task.Keys, task.Args...)
+}
+
+// Task returns the task of a job, for a script that stores the job and enqueues it in the same step.
+func (p *Producer) Task(ctx context.Context, id string, priority jobs.Priority) (Task, error) {
+	var task Task
+	err := p.Enqueue(context.WithValue(ctx, taskKey{}, &task), id, priority)
+	return task, err
 }
 
 // Enqueue enqueues a job that is in the store. It does nothing if the job is enqueued already, so it may be repeated

@@ -2,7 +2,9 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,7 +14,7 @@ import (
 // large fleet asks of Redis.
 //
 //   - It forwards tasks whose pause is over, by two scripts for each queue. One command finds out whether any queue has
-//     such tasks at all.
+//     such tasks at all; that of an idle worker's wait, if it is recent enough.
 //   - It deletes tasks that were kept after their end. None are: the record of a job is the store's.
 //   - It publishes what its server and handlers do, for tools that list them. Cellblock has records of its own for
 //     that, with liveness by Redis's clock.
@@ -57,24 +59,81 @@ func isPublication(key string) bool {
 	return key == serversKey || key == handlersKey || strings.HasPrefix(key, serversKey+":{")
 }
 
-// pauses is what was found before asynq's scripts that forward tasks. Only asynq's forwarding goroutine uses it.
+// pauses is what is known of tasks with a pause. It is safe for concurrent use.
 type pauses struct {
-	// at is when Redis was asked, and none that no queue had tasks with a pause then.
+	mu sync.Mutex
+	// at is when Redis was asked, and none that no queue had such tasks then.
 	at   time.Time
 	none bool
+	// idle reports that a consumer's wait for work asked; it does so again after wakePoll.
+	idle bool
+	// forgotten is when this consumer last put off a task.
+	forgotten time.Time
+}
+
+// note records an answer to a question that was asked at a time.
+func (p *pauses) note(at time.Time, none, idle bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at.After(p.forgotten) {
+		p.at, p.none, p.idle = at, none, idle
+	}
+}
+
+// forget records that a task was put off.
+func (p *pauses) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at, p.none, p.idle, p.forgotten = time.Time{}, false, false, time.Now()
+}
+
+// known returns what is known, and whether that is recent enough.
+func (p *pauses) known(interval time.Duration) (none, recent bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle {
+		interval = wakePoll + wakeSlack
+	}
+	return p.none, time.Since(p.at) < interval
 }
 
 // nothingPaused reports whether no queue has tasks with a pause. It asks once for all scripts of one interval.
 func (c *consumerClient) nothingPaused(ctx context.Context) bool {
-	if now := time.Now(); now.Sub(c.pauses.at) > c.forwardInterval/2 {
-		var sets []string
-		for queue := range c.queues {
-			sets = append(sets, key(queue, "scheduled"), key(queue, "retry"))
-		}
-		n, err := c.Exists(ctx, sets...).Result()
-		c.pauses = pauses{at: now, none: err == nil && n == 0}
+	none, recent := c.pauses.known(c.forwardInterval / 2)
+	if !recent {
+		at := time.Now()
+		n, err := c.Exists(ctx, c.pauseSets()...).Result()
+		none = err == nil && n == 0
+		c.pauses.note(at, none, false)
 	}
-	return c.pauses.none
+	return none
+}
+
+func (c *consumerClient) pauseSets() []string {
+	var sets []string
+	for queue := range c.queues {
+		sets = append(sets, key(queue, "scheduled"), key(queue, "retry"))
+	}
+	return sets
+}
+
+// nothingAtAll reports whether the queues are empty and have no tasks with a pause either.
+func (c *consumerClient) nothingAtAll(ctx context.Context) bool {
+	at, keys := time.Now(), c.pauseSets()
+	for queue := range c.queues {
+		keys = append(keys, key(queue, "pending"))
+	}
+	n, err := c.Exists(ctx, keys...).Result()
+	if err != nil || n > 0 {
+		return false
+	}
+	c.pauses.note(at, true, true)
+	return true
+}
+
+// pausesTask recognizes asynq's script that puts off a task whose handling failed.
+func pausesTask(keys []string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return strings.HasSuffix(key, ":retry") })
 }
 
 // ZAdd leaves out what asynq publishes.

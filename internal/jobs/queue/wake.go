@@ -51,8 +51,11 @@ const (
 // tokensFunction is Lua that pushes tokens until there are n more of them or the list has max.
 const tokensFunction = `
 local function push_tokens(list, n, max)
-	for i = 1, math.min(n, max - redis.call("LLEN", list)) do
-		redis.call("LPUSH", list, "")
+	for i = 1, n do
+		if redis.call("LPUSH", list, "") > tonumber(max) then
+			redis.call("LPOP", list)
+			return
+		end
 	end
 end
 `
@@ -114,20 +117,26 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 		return redis.NewCmd(ctx)
 	}
 	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	c.wakeForForwarded(keys, reply)
+	c.noteMoves(keys, reply)
 	return reply
 }
 
 // Eval implements redis.Scripter, for scripts that Redis does not have yet.
 func (c *consumerClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	reply := c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
-	c.wakeForForwarded(keys, reply)
+	c.noteMoves(keys, reply)
 	return reply
 }
 
-// wakeForForwarded wakes workers for the tasks that asynq has forwarded.
-func (c *consumerClient) wakeForForwarded(keys []string, reply *redis.Cmd) {
-	if !fillsQueue(keys) || reply.Err() != nil {
+// noteMoves wakes workers for the tasks that asynq has forwarded, and notes that one was put off.
+func (c *consumerClient) noteMoves(keys []string, reply *redis.Cmd) {
+	if !fillsQueue(keys) {
+		if pausesTask(keys) {
+			c.pauses.forget()
+		}
+		return
+	}
+	if reply.Err() != nil {
 		return
 	}
 	if n, _ := reply.Int(); n > 0 {
@@ -136,7 +145,7 @@ func (c *consumerClient) wakeForForwarded(keys []string, reply *redis.Cmd) {
 	}
 }
 
-// awaitToken waits for a token, for at most wakePoll, or until stop. Only asynq's fetching goroutine calls it.
+// awaitToken waits until there may be work, or until stop. Only asynq's fetching goroutine calls it.
 func (c *consumerClient) awaitToken() {
 	select {
 	case <-c.stopping: // asynq goes on polling until its shutdown
@@ -144,16 +153,27 @@ func (c *consumerClient) awaitToken() {
 		return
 	default:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
-	defer cancel()
 	lists := []string{c.stopKey, c.tokens}
 	if c.batchTokens != "" && !c.round.skipped { // else the end of a batch's job ends the wait
 		lists = append(lists, c.batchTokens)
 	}
+	for c.popsNothing(lists) {
+	}
+}
+
+// popsNothing waits for a token, for at most wakePoll, and reports whether to go on waiting: there was none, and there
+// is no work.
+func (c *consumerClient) popsNothing(lists []string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
+	defer cancel()
 	err := c.BLPop(ctx, wakePoll, lists...).Err()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if errors.Is(err, redis.Nil) {
+		return c.nothingAtAll(ctx)
+	}
+	if err != nil {
 		c.pause()
 	}
+	return false
 }
 
 func (c *consumerClient) pause() {

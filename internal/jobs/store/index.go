@@ -17,10 +17,8 @@ import (
 //	KEYS[2]  cellblock:{index}:ended
 //	ARGV[1]  id
 //	returns  1
-var finalizeScript = redis.NewScript(`
-if redis.call("ZREM", KEYS[1], ARGV[1]) == 1 then
-	redis.call("INCR", KEYS[2])
-end
+var finalizeScript = redis.NewScript(finalizeFunction + `
+finalize(KEYS[1], KEYS[2], ARGV[1])
 return 1`)
 
 // EndedJob is a job that has ended, or whose record has expired.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -12,11 +13,14 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// endScript ends a job that has not ended yet, and publishes that to the waiting processes.
+// endScript ends a job that has not ended yet, and publishes that to the waiting processes. A job of which nothing else
+// is to be done is removed from the open jobs; see FinalizeJob.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
 //	KEYS[3]   cellblock:{id}:events
+//	KEYS[4]   cellblock:{index}:open
+//	KEYS[5]   cellblock:{index}:ended
 //	ARGV[1]   id
 //	ARGV[2]   final state
 //	ARGV[3]   outcome
@@ -27,14 +31,15 @@ import (
 //	ARGV[8]   1 if the job is withdrawn, else 0
 //	ARGV[9]   how many milliseconds the events are kept
 //	ARGV[10]  files, "" for none
+//	ARGV[11]  size in bytes from which a record is not published
 //	returns   whether this end stands (1 or 0), key of the idempotency record, TTL that was set, batch item, webhook
-//	          URL; "" for none of each
+//	          URL, "" for none of each; 1 if the job is finalized
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
-var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + `
+var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + finalizeFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl")
+	"shared", "ttl", "created_at", "started_at")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -54,9 +59,8 @@ local unmet = ARGV[7] ~= "" and state ~= "queued"
 if unmet then
 	return {0, "", ttl, "", ""}
 end
-local fields = {
-	"state", ARGV[2], "outcome", ARGV[3], "finished_at", string.format("%.0f", time[1] * 1000000 + time[2]),
-}
+local now = string.format("%.0f", time[1] * 1000000 + time[2])
+local fields = {"state", ARGV[2], "outcome", ARGV[3], "finished_at", now}
 add(fields, "result", ARGV[4], ARGV[4] ~= "")
 add(fields, "files", ARGV[10], ARGV[10] ~= "")
 add(fields, "withdrawn", "1", ARGV[8] == "1")
@@ -71,9 +75,51 @@ if job[7] then
 	publish(job[7], KEYS[3])
 end
 if job[3] and job[3] ~= "" then
-	redis.call("PUBLISH", job[3], ARGV[1])
+	local message = ARGV[1]
+	if job[2] ~= "1" and not job[9] and #ARGV[3] + #ARGV[4] + #ARGV[10] < tonumber(ARGV[11]) then
+		message = table.concat({ARGV[1], ARGV[2], job[13] or "", job[14] or "", now, #ARGV[3], #ARGV[4]}, " ")
+			.. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
+	end
+	redis.call("PUBLISH", job[3], message)
 end
-return {1, job[5] or "", ttl, job[8] or "", job[9] or ""}`)
+if (job[5] or "") ~= "" or job[8] or job[9] then
+	return {1, job[5] or "", ttl, job[8] or "", job[9] or ""}
+end
+finalize(KEYS[4], KEYS[5], ARGV[1])
+return {1, "", ttl, "", "", 1}`)
+
+const (
+	// largestPublished is the size in bytes from which a record is read by those who wait for it, and not published.
+	// It is below LargeRecord: a published record is held without memory of the budget.
+	largestPublished = 32 << 10
+	// finalizedAt is the index in endScript's reply that only a finalized job has.
+	finalizedAt = 5
+)
+
+// ParseEnd decodes what endScript publishes: the id of an ended job, and its record if the job is synchronous and the
+// record is small. It returns other messages as they are.
+func ParseEnd(message string) (id string, record *jobs.Record) {
+	header, body, found := strings.Cut(message, "\n")
+	fields := strings.Split(header, " ")
+	if !found || len(fields) != 7 { //nolint:mnd // as in endScript
+		return message, nil
+	}
+	id = fields[0]
+	outcome, result := int(parseInt(fields[5])), int(parseInt(fields[6]))
+	if outcome < 0 || outcome > len(body) || result < 0 || result > len(body)-outcome {
+		return id, nil
+	}
+	record = &jobs.Record{
+		ID: id, State: jobs.State(fields[1]), CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]),
+		FinishedAt: parseTime(fields[4]), OutcomeBytes: outcome + result,
+	}
+	var err error
+	record.Outcome, err = decodeOutcome(body[:outcome], body[outcome:outcome+result], body[outcome+result:])
+	if err != nil {
+		return id, nil
+	}
+	return id, record
+}
 
 // End ends a job with an outcome and reports whether that outcome stands: the first one does. It starts the record's
 // lifetime, deletes the script and notifies the replica that accepted the job.
@@ -114,14 +160,18 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id)},
+	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id), openKey, endedKey},
 		id, string(outcome.State()), encoded, []byte(outcome.Result), s.settings.ResultTTL.Milliseconds(),
-		s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files).Slice()
+		s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files,
+		largestPublished).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
 	if stands, _ := reply[0].(int64); stands != 1 {
 		return false, nil
+	}
+	if len(reply) > finalizedAt {
+		return true, nil
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
 	ended := EndedJob{

@@ -6,8 +6,11 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
 )
 
 func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
@@ -40,24 +43,87 @@ func TestWithdrawTakesQueuedJobsOnly(t *testing.T) {
 func TestTheEndIsPublishedOnce(t *testing.T) {
 	t.Parallel()
 	s, client := newStore(t)
-	subscription := client.Subscribe(t.Context(), "replies")
-	defer subscription.Close()
-	if _, err := subscription.Receive(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	messages := subscribe(t, client)
 	first, second := createJob(t, s), createJob(t, s)
 	endJob(t, s, first.ID, succeeded("1"))
 	endJob(t, s, first.ID, succeeded("2"))
 	endJob(t, s, second.ID, succeeded("1"))
 	for _, want := range []string{first.ID, second.ID} {
-		message, err := subscription.ReceiveMessage(t.Context())
-		if err != nil || message.Payload != want {
-			t.Fatalf("got %v, %v, want %s", message, err, want)
+		if id, _ := store.ParseEnd(messages()); id != want {
+			t.Fatalf("got %s, want %s", id, want)
 		}
 	}
 	silent := createJob(t, s, func(j *jobs.Job) { j.ReplyTo = "" })
 	if !endJob(t, s, silent.ID, succeeded("1")) {
 		t.Error("a job without a reply channel does not end")
+	}
+}
+
+// subscribe returns a function that waits for the next message on the channel of createJob's jobs.
+func subscribe(t *testing.T, client redis.UniversalClient) func() string {
+	t.Helper()
+	subscription := client.Subscribe(t.Context(), "replies")
+	t.Cleanup(func() { _ = subscription.Close() })
+	if _, err := subscription.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return func() string {
+		t.Helper()
+		message, err := subscription.ReceiveMessage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return message.Payload
+	}
+}
+
+// The process that waits for a synchronous job need not read a small record.
+func TestASmallRecordIsPublished(t *testing.T) {
+	t.Parallel()
+	s, client := newStore(t)
+	messages := subscribe(t, client)
+	withFiles := succeeded(`" \n é"`)
+	withFiles.Files = []jobs.OutputFile{{Name: "a b\n", Size: 3, Key: "k"}}
+	withFiles.Stdout = "a\nb\x00"
+	synchronous := func(*jobs.Job) {}
+	for name, c := range map[string]struct {
+		outcome jobs.Outcome
+		change  func(*jobs.Job)
+		whole   bool
+	}{
+		"a result and files": {withFiles, synchronous, true},
+		"a failure":          {failed(jobs.CodeTimeout), synchronous, true},
+		"31 KiB":             {succeeded(`"` + strings.Repeat("x", 31<<10) + `"`), synchronous, true},
+		"32 KiB":             {succeeded(`"` + strings.Repeat("x", 32<<10) + `"`), synchronous, false},
+		"asynchronous":       {succeeded("1"), func(j *jobs.Job) { j.Async = true }, false},
+		"with a webhook":     {succeeded("1"), func(j *jobs.Job) { j.WebhookURL = "http://192.0.2.1/" }, false},
+	} {
+		job := createJob(t, s, c.change)
+		claimStart(t, s, job.ID, "a")
+		endJob(t, s, job.ID, c.outcome)
+		id, record := store.ParseEnd(messages())
+		if id != job.ID || (record != nil) != c.whole {
+			t.Errorf("%s: got %s, %v", name, id, record)
+		}
+		if c.whole {
+			if diff := cmp.Diff(getRecord(t, s, job.ID), *record); diff != "" {
+				t.Errorf("%s: the published record differs from the stored one: %s", name, diff)
+			}
+		}
+	}
+}
+
+// A message that is none of ours wakes those who wait, and they read the record.
+func TestParseEndOfOtherMessages(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"": "", "key": "key", "a b": "a b", "a\n{}": "a\n{}",
+		"id succeeded 1 2 3 2 1\n{": "id", "id succeeded 1 2 3 9 1\n{}1": "id", "id succeeded 1 2 3 -1 1\n{}1": "id",
+		"id succeeded 1 2 3 9223372036854775807 9223372036854775807\n{}": "id", "id succeeded 1 2 3 2 0\n[]": "id",
+	} {
+		if id, record := store.ParseEnd(message); id != want || record != nil {
+			t.Errorf("%q: got %q, %v", message, id, record)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redistest"
 )
@@ -75,7 +76,7 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 		ID: jobs.NewID(), Script: "x",
 		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}},
 	}
-	if created, err := s.Accept(t.Context(), job, 0); err != nil || !created {
+	if created, err := s.Accept(t.Context(), job, queue.Task{}, 0); err != nil || !created {
 		t.Fatalf("got %v, %v", created, err)
 	}
 	for delivery := range 2 { // at the second one the job has waited for longer, so the reaper reports it too

@@ -73,3 +73,12 @@ if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
 	return redis.call("DEL", KEYS[1])
 end
 return 0`)
+
+// finalizeFunction removes an ended job from the open jobs, and counts it.
+const finalizeFunction = `
+local function finalize(open, ended, id)
+	if redis.call("ZREM", open, id) == 1 then
+		redis.call("INCR", ended)
+	end
+end
+`

@@ -245,14 +245,18 @@ func TestWorkersLive(t *testing.T) {
 			t.Errorf("%s: alive is %v, %v", when, got, err)
 		}
 	}
-	beat := func(owner string, ttl time.Duration) {
+	beat := func(owner string, ttl time.Duration, held ...string) {
 		t.Helper()
-		if err := s.Heartbeat(t.Context(), owner, ttl, jobs.RequestedLimits{}); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, ttl, jobs.RequestedLimits{}, held...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	check("none", 0, false)
 	beat("a", -time.Second)
+	check("idle, and a heartbeat is late", 1, false)
+	beat("a", -time.Second, "job")
+	check("the same with a job", 0, false)
+	beat("a", -time.Minute)
 	check("run out", 0, false)
 	beat("b", time.Minute)
 	if n := client.ZCard(t.Context(), "cellblock:workers").Val(); n != 1 {
@@ -264,7 +268,7 @@ func TestWorkersLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("one drains", 1, true)
-	beat("a", -time.Second) // it dies while it drains
+	beat("a", -time.Minute) // it dies while it drains
 	check("the draining one died", 1, false)
 	beat("b", time.Minute)
 	beat("a", time.Minute)

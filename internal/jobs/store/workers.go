@@ -12,7 +12,29 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// heartbeatScript renews a worker's heartbeat and removes the workers whose heartbeat has expired.
+// idleGrace is how much longer a worker that has reported that it holds no job is expected to take jobs. It sends fewer
+// heartbeats, of which some may be lost or late.
+const idleGrace = 6 * time.Second
+
+// takersFunction is Lua that lists the workers that take jobs: live, and not draining.
+var takersFunction = fmt.Sprintf(`
+local idle_grace = %d
+local function takers(workers, held, draining)
+	local time = redis.call("TIME")
+	local now = time[1] * 1000 + math.floor(time[2] / 1000)
+	local all = redis.call("ZRANGEBYSCORE", workers, string.format("(%%.0f", now - idle_grace), "+inf", "WITHSCORES")
+	local found = {}
+	for i = 1, #all, 2 do
+		local live = tonumber(all[i + 1]) > now or redis.call("HGET", held, all[i]) == ""
+		if live and redis.call("SISMEMBER", draining, all[i]) == 0 then
+			table.insert(found, all[i])
+		end
+	end
+	return found
+end
+`, idleGrace.Milliseconds())
+
+// heartbeatScript renews a worker's heartbeat and removes the workers whose heartbeat expired a while ago.
 //
 //	KEYS[1]  cellblock:workers
 //	KEYS[2]  {cellblock:workers}:held
@@ -22,6 +44,7 @@ import (
 //	ARGV[2]  TTL in milliseconds
 //	ARGV[3]  ids of the jobs that it holds, separated by spaces
 //	ARGV[4]  limits above which it takes no job, "" for none
+//	ARGV[5]  milliseconds after which a worker whose heartbeat has expired is removed
 //	returns  1
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
@@ -31,7 +54,7 @@ redis.call("HSET", KEYS[2], ARGV[1], ARGV[3])
 if ARGV[4] ~= "" then
 	redis.call("HSET", KEYS[4], ARGV[1], ARGV[4])
 end
-for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.0f", now))) do
+for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.0f", now - ARGV[5]))) do
 	redis.call("ZREM", KEYS[1], gone)
 	redis.call("HDEL", KEYS[2], gone)
 	redis.call("SREM", KEYS[3], gone)
@@ -53,16 +76,11 @@ return redis.call("ZADD", KEYS[1], "XX", "CH", expiry, ARGV[1])`)
 // countScript counts the live workers that are not draining.
 //
 //	KEYS[1]  cellblock:workers
-//	KEYS[2]  {cellblock:workers}:draining
+//	KEYS[2]  {cellblock:workers}:held
+//	KEYS[3]  {cellblock:workers}:draining
 //	returns  the number
-var countScript = redis.NewScript(`
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local count = 0
-for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")) do
-	count = count + 1 - redis.call("SISMEMBER", KEYS[2], owner)
-end
-return count`)
+var countScript = redis.NewScript(takersFunction + `
+return #takers(KEYS[1], KEYS[2], KEYS[3])`)
 
 // aliveScript checks whether a worker is alive.
 //
@@ -87,7 +105,7 @@ func (s *Store) Heartbeat(
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	err = heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, maxLimitsKey}, owner,
-		ttl.Milliseconds(), strings.Join(held, " "), encoded).Err()
+		ttl.Milliseconds(), strings.Join(held, " "), encoded, idleGrace.Milliseconds()).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
@@ -128,7 +146,7 @@ func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 
 // LiveWorkers counts the live workers that are not draining.
 func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
-	n, err := countScript.Run(ctx, s.client, []string{workersKey, drainingKey}).Int()
+	n, err := countScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey}).Int()
 	if err != nil {
 		return 0, fmt.Errorf("count the workers: %w", err)
 	}
@@ -147,24 +165,21 @@ func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 // fleetScript lists the maximum limits of the live workers that are not draining.
 //
 //	KEYS[1]  cellblock:workers
-//	KEYS[2]  {cellblock:workers}:draining
-//	KEYS[3]  {cellblock:workers}:limits
+//	KEYS[2]  {cellblock:workers}:held
+//	KEYS[3]  {cellblock:workers}:draining
+//	KEYS[4]  {cellblock:workers}:limits
 //	returns  the limits of each worker, "" if it has registered none
-var fleetScript = redis.NewScript(`
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+var fleetScript = redis.NewScript(takersFunction + `
 local fleet = {}
-for _, owner in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf")) do
-	if redis.call("SISMEMBER", KEYS[2], owner) == 0 then
-		table.insert(fleet, redis.call("HGET", KEYS[3], owner) or "")
-	end
+for _, owner in ipairs(takers(KEYS[1], KEYS[2], KEYS[3])) do
+	table.insert(fleet, redis.call("HGET", KEYS[4], owner) or "")
 end
 return fleet`)
 
 // Fleet returns the maximum limits of the live workers that are not draining, zero for a worker with unknown ones. It
 // leaves out workers whose limits cannot be decoded.
 func (s *Store) Fleet(ctx context.Context) ([]jobs.RequestedLimits, error) {
-	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, drainingKey, maxLimitsKey}).StringSlice()
+	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, maxLimitsKey}).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers' limits: %w", err)
 	}

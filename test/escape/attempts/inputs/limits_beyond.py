@@ -1,6 +1,6 @@
 # tries: to request more than the server's limits
 # protection: the check against the server's limits, which the workers enforce too
-# request: {"limits": {"wall_seconds": 15.001}}
+# request: {"limits": {"memory_mb": 701}}
 # inside: invalid_request
 def main():
     return "granted"

@@ -1,7 +1,7 @@
 # tries: to use timers, signals and locks of the kernel without end
 # protection: RLIMIT_SIGPENDING of its own user, and the memory limit
 # inside: "bounded"
-# gvisor: "bounded" | timeout
+# gvisor: 300000 | "bounded" | timeout
 # outside: next at once
 # within: 16s
 import fcntl, os, signal, struct
