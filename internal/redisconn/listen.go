@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// healthCheck is how often a silent subscription is checked for a broken connection, in which case messages arrive late,
-// by polls.
+// healthCheck is how often a silent subscription is checked for a broken connection. Until that is found, polls replace
+// the messages.
 const healthCheck = 5 * time.Second
 
 // Listen calls handle for each message published on a channel, until ctx is done. Pub/Sub may lose messages, so Listen

@@ -151,7 +151,7 @@ func (d *Dispatcher) enqueueNew(ctx context.Context, job jobs.Job, limit int) (f
 	if err != nil {
 		return false, err
 	}
-	return d.store.Accept(ctx, job, task, limit)
+	return d.store.Accept(ctx, job, store.Step(task), limit)
 }
 
 func (d *Dispatcher) releaseKey(ctx context.Context, job jobs.Job) error {

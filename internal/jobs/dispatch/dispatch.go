@@ -80,9 +80,9 @@ type Dispatcher struct {
 	settings Settings
 	logger   *slog.Logger
 
-	// waiters are the calls that wait for jobs, by id. They receive the record of the ended job, which they share, or nil
-	// if they are to read it. They are not those of channel, since they need not check at intervals: recheck does that
-	// for all at once.
+	// waiters are the calls that wait for jobs, by id. They receive the record of the ended job, which they share, or
+	// nil if they are to read it. They are not those of channel, since they need not check at intervals: recheck does
+	// that for all at once.
 	waiters notify.Waiters[*jobs.Record]
 	// acceptLimiter limits the number of jobs being accepted.
 	acceptLimiter *semaphore.Weighted

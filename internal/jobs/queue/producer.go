@@ -61,29 +61,31 @@ func NewProducer(client redis.UniversalClient) *Producer {
 	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(producerClient{client})}
 }
 
-// EnqueueFunction is Lua that enqueues a task as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26),
-// and wakes a consumer. Its arguments are Task.Keys and Task.Args.
-const EnqueueFunction = tokensFunction + `
-local function enqueue(task, pending, tokens, message, id, now, max_tokens)
-	redis.call("HSET", task, "msg", message, "state", "pending", "pending_since", now)
-	redis.call("LPUSH", pending, id)
-	push_tokens(tokens, 1, max_tokens)
+// stepFunction is Lua that enqueues a task as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26), and
+// wakes a consumer. keys and args are those of a Task.
+const stepFunction = tokensFunction + `
+local function step(keys, args)
+	redis.call("HSET", keys[1], "msg", args[1], "state", "pending", "pending_since", args[3])
+	redis.call("LPUSH", keys[2], args[2])
+	push_tokens(keys[3], 1, args[4])
 end
 `
 
 // enqueueScript enqueues a task unless it exists, and wakes a consumer in either case: the task may have been moved
-// into the queue by another script. KEYS and ARGV are Task.Keys and Task.Args. It returns 1 if the task was enqueued, 0
-// if it exists.
-var enqueueScript = redis.NewScript(EnqueueFunction + `
+// into the queue by another script. KEYS and ARGV are those of a Task. It returns 1 if the task was enqueued, 0 if it
+// exists.
+var enqueueScript = redis.NewScript(stepFunction + `
 if redis.call("EXISTS", KEYS[1]) == 1 then
 	push_tokens(KEYS[3], 1, ARGV[4])
 	return 0
 end
-enqueue(KEYS[1], KEYS[2], KEYS[3], unpack(ARGV))
+step(KEYS, ARGV)
 return 1`)
 
-// Task is a job's task, to be enqueued by a script together with something else.
+// Task is a job's task, to be enqueued by a script that does something else as well.
 type Task struct {
+	// Lua defines the function step(keys, args), which enqueues it.
+	Lua string
 	// Keys are asynq:{queue}:t:{id}, asynq:{queue}:pending, and the list of tokens that wakes the queue's consumers.
 	Keys []string
 	// Args are the encoded task, its id, the time in nanoseconds since 1970, and the maximum length of the list of
@@ -104,7 +106,7 @@ func (c producerClient) EvalSha(ctx context.Context, sha string, keys []string, 
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
 	task := Task{
-		Keys: append(keys[:2:2], wakeList(queueOfKey(keys[1]))), Args: append(args[:3:3], maxTokens),
+		Lua: stepFunction, Keys: append(keys[:2:2], wakeList(queueOfKey(keys[1]))), Args: append(args[:3:3], maxTokens),
 	}
 	if wanted, ok := ctx.Value(taskKey{}).(*Task); ok {
 		*wanted = task

@@ -42,8 +42,8 @@ const (
 	// waitingInterval is how often a job that waits in the queue is checked. It is checked sooner when a worker takes
 	// it.
 	waitingInterval = 10 * time.Second
-	// twoHeartbeats is more than the time from one heartbeat of an idle worker to the next (three seconds), and less than
-	// twice that: one may have been in flight when it took the job.
+	// twoHeartbeats is more than the time from one heartbeat of an idle worker to the next (three seconds), and less
+	// than twice that: one may have been in flight when it took the job.
 	twoHeartbeats = 5 * time.Second
 	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast, and of at
 	// least sweepMore after a chunk in which records had expired: most of them expire together.

@@ -9,7 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
-	"cellblock/internal/jobs/queue"
 	"cellblock/internal/redisconn"
 )
 
@@ -17,13 +16,13 @@ import (
 // time to transfer them is added.
 const firstCheck = time.Second
 
-// acceptScript creates a queued job unless it exists, or as many jobs are open as may be, and enqueues its task.
+// acceptScript creates a queued job unless it exists, or as many jobs are open as may be, and then takes a Step.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
 //	KEYS[3]   cellblock:{index}:open
 //	KEYS[4]   cellblock:{index}:jobs
-//	KEYS[5…]  keys of queue.Task; none if the job is not enqueued
+//	KEYS[5…]  keys of the step
 //	ARGV[1]   script
 //	ARGV[2]   async, 1 or 0
 //	ARGV[3]   request id
@@ -39,9 +38,9 @@ const firstCheck = time.Second
 //	ARGV[13]  id
 //	ARGV[14]  how many jobs may be open, 0 for any number
 //	ARGV[15]  microseconds until the reaper's first check of the job
-//	ARGV[16…] arguments of queue.Task; none if the job is not enqueued
+//	ARGV[16…] arguments of the step
 //	returns   1 if the job was created, 0 if it exists, -1 if the queue is full
-var acceptScript = redis.NewScript(queue.EnqueueFunction + addFunction + `
+const acceptScript = addFunction + `
 if redis.call("EXISTS", KEYS[1]) == 1 then
 	return 0
 end
@@ -68,25 +67,35 @@ if ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
 end
 redis.call("HSET", KEYS[1], unpack(fields))
-if #KEYS > 4 then
-	enqueue(KEYS[5], KEYS[6], KEYS[7], unpack(ARGV, 16))
-end
-return 1`)
+step({unpack(KEYS, 5)}, {unpack(ARGV, 16)})
+return 1`
 
-// Create stores a job as queued, regardless of the number of open jobs, and does not enqueue it.
+// Step is what a script of the store's does in the same step: a function of another package.
+type Step struct {
+	// Lua defines the function step(keys, args).
+	Lua  string
+	Keys []string
+	Args []any
+}
+
+// noStep does nothing.
+var noStep = Step{Lua: "local function step() end\n"}
+
+// Create stores a job as queued, regardless of the number of open jobs. Nothing delivers it.
 func (s *Store) Create(ctx context.Context, job jobs.Job) error {
-	_, err := s.Accept(ctx, job, queue.Task{}, 0)
+	_, err := s.Accept(ctx, job, noStep, 0)
 	return err
 }
 
-// Accept stores a job as queued and enqueues its task, unless limit jobs or more are open (0: no limit), and reports
-// whether the job is new. It returns a *jobs.Error with CodeQueueFull at the limit.
+// Accept stores a job as queued and takes a step in which it is enqueued, unless limit jobs or more are open (0: no
+// limit), and reports whether the job is new. It returns a *jobs.Error with CodeQueueFull at the limit.
 //
 // Out of memory or of disk, Redis refuses the first write of a script, and none after it. The index is written first
 // all the same: it may contain jobs that do not exist, which the reaper removes, but never lacks one that does.
-func (s *Store) Accept(ctx context.Context, job jobs.Job, task queue.Task, limit int) (bool, error) {
+func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) (bool, error) {
 	size := job.Inputs.Size()
-	client, err := s.clientFor(ctx, acceptScript, size)
+	script := redis.NewScript(step.Lua + acceptScript)
+	client, err := s.clientFor(ctx, script, size)
 	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
@@ -102,13 +111,13 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, task queue.Task, limit
 	if err = errors.Join(err, limitsErr); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
-	created, err := acceptScript.Run(ctx, client,
-		append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, task.Keys...),
+	created, err := script.Run(ctx, client,
+		append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, step.Keys...),
 		append([]any{
 			job.Script, async, job.RequestID, job.ReplyTo, string(job.Priority), job.StartWithin.Microseconds(),
 			job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds(),
 			job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(),
-		}, task.Args...)...).Int()
+		}, step.Args...)...).Int()
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)

@@ -89,7 +89,7 @@ finalize(KEYS[4], KEYS[5], ARGV[1])
 return {1, "", ttl, "", "", 1}`)
 
 const (
-	// largestPublished is the size in bytes from which a record is read by those who wait for it, and not published.
+	// largestPublished is the size in bytes from which a record is not published: a waiting process reads it.
 	// It is below LargeRecord: a published record is held without memory of the budget.
 	largestPublished = 32 << 10
 	// finalizedAt is the index in endScript's reply that only a finalized job has.

@@ -113,7 +113,7 @@ func TestASmallRecordIsPublished(t *testing.T) {
 	}
 }
 
-// A message that is none of ours wakes those who wait, and they read the record.
+// A message that is none of ours wakes the waiting requests, which read the record.
 func TestParseEndOfOtherMessages(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{

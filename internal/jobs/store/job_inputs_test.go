@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cellblock/internal/jobs"
-	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redistest"
 )
@@ -76,8 +75,8 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 		ID: jobs.NewID(), Script: "x",
 		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}},
 	}
-	if created, err := s.Accept(t.Context(), job, queue.Task{}, 0); err != nil || !created {
-		t.Fatalf("got %v, %v", created, err)
+	if err := s.Create(t.Context(), job); err != nil {
+		t.Fatal(err)
 	}
 	for delivery := range 2 { // at the second one the job has waited for longer, so the reaper reports it too
 		got, _, _, err := s.Take(t.Context(), job.ID, "w", 500*time.Millisecond)

@@ -23,10 +23,14 @@ local function takers(workers, held, draining)
 	local time = redis.call("TIME")
 	local now = time[1] * 1000 + math.floor(time[2] / 1000)
 	local all = redis.call("ZRANGEBYSCORE", workers, string.format("(%%.0f", now - idle_grace), "+inf", "WITHSCORES")
+	local drains = {}
+	for _, owner in ipairs(redis.call("SMEMBERS", draining)) do
+		drains[owner] = true
+	end
 	local found = {}
 	for i = 1, #all, 2 do
 		local live = tonumber(all[i + 1]) > now or redis.call("HGET", held, all[i]) == ""
-		if live and redis.call("SISMEMBER", draining, all[i]) == 0 then
+		if live and not drains[all[i]] then
 			table.insert(found, all[i])
 		end
 	end
@@ -170,16 +174,20 @@ func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 //	KEYS[4]  {cellblock:workers}:limits
 //	returns  the limits of each worker, "" if it has registered none
 var fleetScript = redis.NewScript(takersFunction + `
-local fleet = {}
+local stored, limits, fleet = redis.call("HGETALL", KEYS[4]), {}, {}
+for i = 1, #stored, 2 do
+	limits[stored[i]] = stored[i + 1]
+end
 for _, owner in ipairs(takers(KEYS[1], KEYS[2], KEYS[3])) do
-	table.insert(fleet, redis.call("HGET", KEYS[4], owner) or "")
+	table.insert(fleet, limits[owner] or "")
 end
 return fleet`)
 
 // Fleet returns the maximum limits of the live workers that are not draining, zero for a worker with unknown ones. It
 // leaves out workers whose limits cannot be decoded.
 func (s *Store) Fleet(ctx context.Context) ([]jobs.RequestedLimits, error) {
-	stored, err := fleetScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, maxLimitsKey}).StringSlice()
+	keys := []string{workersKey, heldKey, drainingKey, maxLimitsKey}
+	stored, err := fleetScript.Run(ctx, s.client, keys).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers' limits: %w", err)
 	}
