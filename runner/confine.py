@@ -24,7 +24,7 @@ _JOB_CHANNEL = 3
 
 # include/uapi/linux/sched.h
 _NEWNS, _NEWCGROUP, _NEWIPC = 0x00020000, 0x02000000, 0x08000000
-_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
+_NEWUSER, _NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
 _CHILD_CLEARTID, _CHILD_SETTID, _SIGCHLD = 0x00200000, 0x01000000, 17
 # include/uapi/linux/mount.h
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
@@ -156,28 +156,39 @@ def _forbid_user_namespaces() -> None:
         _check(_libc.umount2(b"/tmp", 0), "umount /tmp")
 
 
-def fork(plan: Plan, uid: int, fds: list[int]) -> tuple[int, int]:
+def fork(plan: Plan, uid: int, fds: list[int], network: int) -> tuple[int, int]:
     """Make a pid namespace with an init and a job's process; return both pids.
 
-    The job's process confines itself and then waits for its script. Raises OSError, and
-    leaves no process behind, if one of them cannot be made.
+    The job's process confines itself and then waits for its script. network is the
+    descriptor of its network namespace, or -1 for a new one. Raises OSError, and leaves
+    no process behind, if one of them cannot be made.
     """
-    _check(_libc.unshare(_NEWPID), "unshare pid")
+    unshare(_NEWPID)
     init = 0
     try:
         # User code must not be pid 1, for which signals differ; see tinyinit.
         init = os.posix_spawn(plan.init, ["init"], {})
         job = _fork(plan)
         if job == 0:
-            _run_child(plan, uid, fds)
+            _run_child(plan, uid, fds, network)
     except OSError:
         if init:
             os.kill(init, SIGKILL)
             os.waitpid(init, 0)
         raise
     finally:
-        _check(_libc.setns(plan.own_pid_namespace, _NEWPID), "setns pid")
+        enter(plan.own_pid_namespace, _NEWPID)
     return init, job
+
+
+def unshare(kinds: int) -> None:
+    """Make new namespaces of these kinds for this process. Raises OSError."""
+    _check(_libc.unshare(kinds), f"unshare {kinds:#x}")
+
+
+def enter(namespace: int, kind: int) -> None:
+    """Enter the namespace of a descriptor. Raises OSError."""
+    _check(_libc.setns(namespace, kind), f"setns {kind:#x}")
 
 
 def _fork(plan: Plan) -> int:
@@ -207,7 +218,7 @@ def _fork(plan: Plan) -> int:
     return job
 
 
-def _run_child(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
+def _run_child(plan: Plan, uid: int, fds: list[int], network: int) -> "NoReturn":
     """Confine the child, then run it as a job like any other."""
     try:
         # Before anything is allocated: it must count for the job.
@@ -215,6 +226,10 @@ def _run_child(plan: Plan, uid: int, fds: list[int]) -> "NoReturn":
             os.write(fd, b"0")
         # kill(0, …) reaches a process group across pid namespaces.
         os.setsid()
+        if network < 0:
+            unshare(NEWNET)
+        else:
+            enter(network, NEWNET)
         _set_up_descriptors(fds)
         _enter_namespaces(plan)
         _drop_rights(plan, uid)
@@ -243,10 +258,10 @@ def _set_up_descriptors(fds: list[int]) -> None:
 
 
 def _enter_namespaces(plan: Plan) -> None:
-    _check(_libc.unshare(_NEWNS | _NEWIPC | _NEWNET), "unshare")
+    unshare(_NEWNS | _NEWIPC)
     if not plan.gvisor:
         # After joining the cgroup, which becomes the root of what the job can see.
-        _check(_libc.unshare(_NEWCGROUP), "unshare cgroup")
+        unshare(_NEWCGROUP)
     flags = _NOSUID | _NODEV
     _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)
     _mount(b"tmpfs", b"/dev/shm", b"tmpfs", flags | _NOEXEC, plan.tmp)
@@ -283,7 +298,7 @@ def _enter_user_namespace(uid: int) -> None:
     capabilities do not apply to them, and are dropped next.
     """
     outside = os.getuid(), os.getgid()
-    _check(_libc.unshare(_NEWUSER), "unshare user")
+    unshare(_NEWUSER)
     maps = (
         ("setgroups", "deny"),
         *(

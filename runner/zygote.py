@@ -14,7 +14,7 @@ import os
 import select
 import socket
 
-from runner import confine, sockets, warmup
+from runner import confine, networks, sockets, warmup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ _PRELOAD_FAILED = 3
 class Sandbox:
     """A live fork: the worker's number for it, and its two processes."""
 
-    def __init__(self, number: int, init: int, job: int) -> None:
+    def __init__(self, number: int, init: int, job: int, network: int) -> None:
         """Keep the process ids of its pid 1 and pid 2, as seen here.
 
-        The latter is 0 once it is reaped.
+        The latter is 0 once it is reaped. network is its network namespace; -1 if the
+        zygote does not have it.
         """
         self.number, self.init, self.job = number, init, job
+        self.network = network
         # Pidfds to poll for the end of either.
         self.init_pidfd = os.pidfd_open(init, os.O_NONBLOCK)
         self.job_pidfd = os.pidfd_open(job, os.O_NONBLOCK)
@@ -50,6 +52,8 @@ class Zygote:
         self._control, self._plan = control, plan
         self._outbox: list[tuple[bytes, list[int]]] = []
         self._sandboxes: dict[int, Sandbox] = {}
+        # gVisor cannot hand a network namespace on.
+        self._networks = None if plan.gvisor else networks.Networks()
         # How processes of sandboxes ended that _reap_orphans came across.
         self._ended: dict[int, tuple[int, resource.struct_rusage]] = {}
         self._poll = select.poll()
@@ -94,8 +98,13 @@ class Zygote:
                 os.close(fd)
 
     def _fork(self, number: int, uid: int, fds: list[int]) -> None:
-        init, job = confine.fork(self._plan, uid, fds)
-        sandbox = Sandbox(number, init, job)
+        network = self._networks.take() if self._networks else -1
+        try:
+            init, job = confine.fork(self._plan, uid, fds, network)
+        except OSError:
+            self._give_back(network)
+            raise
+        sandbox = Sandbox(number, init, job, network)
         self._sandboxes[sandbox.job_pidfd] = sandbox
         self._poll.register(sandbox.job_pidfd, select.POLLIN)
         # The worker polls both in its event loop.
@@ -123,9 +132,15 @@ class Zygote:
             self._poll.register(sandbox.init_pidfd, select.POLLIN)
             return
         self._wait(sandbox.init)
+        # The kernel ends a process 1 only when the rest of its namespace has ended.
+        self._give_back(sandbox.network)
         self._send(f"ended {sandbox.number} {sandbox.exit_status}".encode())
         if self._plan.gvisor:
             self._reap_orphans()
+
+    def _give_back(self, network: int) -> None:
+        if self._networks:
+            self._networks.give_back(network)
 
     def _wait(self, pid: int) -> "tuple[int, resource.struct_rusage]":
         if pid not in self._ended:

@@ -37,7 +37,7 @@ class Orphans(unittest.TestCase):
 
     def sandbox(self, job: int) -> Sandbox:
         """Return one whose pidfds are closed after the test."""
-        made = Sandbox(1, self.init, job)
+        made = Sandbox(1, self.init, job, -1)
         self.addCleanup(os.close, made.init_pidfd)
         self.addCleanup(os.close, made.job_pidfd)
         return made

@@ -224,6 +224,64 @@ def main():
 	}
 }
 
+// leavesSockets ends while a child of its own holds sockets with unread data. It returns its network namespace.
+const leavesSockets = `
+import os, socket, time
+
+def main():
+    kept = [socket.socketpair() for _ in range(10)]
+    for pair in kept:
+        pair[0].send(b"unread")
+    if os.fork() == 0:
+        time.sleep(300)
+    return os.readlink("/proc/self/ns/net")
+`
+
+// seesSockets returns its network namespace and what it sees of sockets there.
+const seesSockets = `
+import os
+
+def main():
+    table = open("/proc/self/net/unix").read().splitlines()[1:]
+    used = open("/proc/self/net/sockstat").read().splitlines()[0]
+    return [os.readlink("/proc/self/ns/net"), used, *table]
+`
+
+// TestNetworksAreHandedOnEmpty checks that a network namespace has nothing of the job that used it before.
+func TestNetworksAreHandedOnEmpty(t *testing.T) {
+	if stack.InGVisor() {
+		t.Skip("inside gVisor each sandbox has a new one")
+	}
+	for _, k := range kinds {
+		if k.name != "warm" {
+			continue
+		}
+		used, handedOn := map[string]bool{}, 0
+		for range 40 {
+			var id string
+			if got := execute(t, k.standard, leavesSockets, nil); json.Unmarshal(got.Result, &id) != nil {
+				t.Fatal(got.body)
+			}
+			used[id] = true
+			var seen []string
+			got := execute(t, k.standard, seesSockets, nil)
+			if json.Unmarshal(got.Result, &seen) != nil || len(seen) < 2 {
+				t.Fatal(got.body)
+			}
+			if used[seen[0]] {
+				handedOn++
+			}
+			if len(seen) > 2 || seen[1] != "sockets: used 0" {
+				t.Errorf("a job sees sockets of an earlier one: %q", seen)
+			}
+		}
+		if handedOn == 0 {
+			t.Error("no network namespace was used twice")
+		}
+		fmt.Printf("held   %s  network namespaces handed on\n", k.name)
+	}
+}
+
 // TestSecondLock checks that no user namespace can be created below a zygote's, whatever the filter allows. The number
 // read is that of the reader's own user namespace.
 func TestSecondLock(t *testing.T) {

@@ -14,6 +14,10 @@ import (
 	"cellblock/internal/nsjail/sandboxtest"
 )
 
+// ready is the number of waiting sandboxes of each pool of TestWarmLeavesNothing, and maxNetworks the most network
+// namespaces that one of its zygotes needs, its own included.
+const ready, maxNetworks = 2, 16
+
 // state holds what must not grow with the number of jobs.
 type state struct {
 	Descriptors, ZygoteDescriptors, Mounts, ZygoteMounts, Cgroups, Processes int
@@ -21,7 +25,7 @@ type state struct {
 
 // TestWarmLeavesNothing compares the state before and after 2,000 jobs, some of which try to stay.
 func TestWarmLeavesNothing(t *testing.T) {
-	const ready, drivers, jobsEach = 2, 4, 500
+	const drivers, jobsEach = 4, 500
 	warm := openWarm(t, ready, func(s *settings) { s.Zygote.Preload = []string{"numpy"} })
 	scripts := []string{
 		"def main(): return 1",
@@ -88,7 +92,18 @@ func look(t *testing.T, warm *Provider) state {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.ZygoteDescriptors += len(entries)
+		networks := 0
+		for _, entry := range entries {
+			target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, entry.Name()))
+			if strings.HasPrefix(target, "net:") {
+				networks++
+			}
+		}
+		// As many as there were sandboxes at once: waiting, running, and being taken down.
+		if networks > maxNetworks {
+			t.Errorf("a zygote has %d network namespaces", networks)
+		}
+		s.ZygoteDescriptors += len(entries) - networks
 	}
 	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + h.Slot.GroupName() + "/*/cgroup.procs")
 	if err != nil {

@@ -14,16 +14,17 @@ type mutant struct {
 type edit struct{ file, from, to string }
 
 const (
-	policy  = "internal/nsjail/seccomp/policy.go"
-	calls   = "internal/nsjail/seccomp/calls.go"
-	rules   = "internal/nsjail/seccomp/conditions.go"
-	confine = "runner/confine.py"
-	config  = "nsjail.cfg"
-	limits  = "internal/nsjail/sandbox/limits.go"
-	v1      = "internal/nsjail/cgroup/v1.go"
-	v2      = "internal/nsjail/cgroup/v2.go"
-	frames  = "internal/nsjail/wire/frames.go"
-	trials  = "internal/nsjail/trial/controls.go"
+	policy   = "internal/nsjail/seccomp/policy.go"
+	calls    = "internal/nsjail/seccomp/calls.go"
+	rules    = "internal/nsjail/seccomp/conditions.go"
+	confine  = "runner/confine.py"
+	networks = "runner/networks.py"
+	config   = "nsjail.cfg"
+	limits   = "internal/nsjail/sandbox/limits.go"
+	v1       = "internal/nsjail/cgroup/v1.go"
+	v2       = "internal/nsjail/cgroup/v2.go"
+	frames   = "internal/nsjail/wire/frames.go"
+	trials   = "internal/nsjail/trial/controls.go"
 )
 
 // untried takes out the trials at the start of a worker, which notice that a protection is gone: the attempts must too.
@@ -91,9 +92,10 @@ var mutants = []mutant{
 	{"no session of its own", []edit{{confine, "        os.setsid()\n", ""}}, "warm", attempt("processes/session")},
 	{"descriptors left open", []edit{{confine, "    os.closerange(_JOB_CHANNEL + 1, 1 << 20)\n", ""}}, "warm", attempt("files/descriptors")},
 	{"a shared /dev/null", []edit{{confine, `null = os.open("/dev/null", os.O_RDONLY)`, "null = 0"}}, "warm", attempt("neighbours/shared_descriptions")},
-	{"no network namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWIPC"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x08020000"}}, "warm", "TestOwnNamespaces"},
-	{"no ipc namespace", []edit{{confine, "_NEWNS | _NEWIPC | _NEWNET", "_NEWNS | _NEWNET"}, {policy, "newMountIPCNet              = 0x48020000", "newMountIPCNet              = 0x40020000"}}, "warm", "TestOwnNamespaces"},
-	{"no cgroup namespace", []edit{{confine, `_check(_libc.unshare(_NEWCGROUP), "unshare cgroup")`, "pass"}}, "warm", attempt("files/cgroup_name")},
+	{"no network namespace", []edit{{confine, "            enter(network, NEWNET)\n", "            pass\n"}}, "warm", "TestOwnNamespaces"},
+	{"a network namespace for several", []edit{{networks, "self._unused: list[int] = []", "self._unused: list[int] = [self._own]"}, {networks, "self._unused.pop()", "self._unused[-1]"}}, "warm", "TestOwnNamespaces"},
+	{"no ipc namespace", []edit{{confine, "_NEWNS | _NEWIPC", "_NEWNS"}, {policy, "newNet, newMountIPC         = 0x40000000, 0x08020000", "newNet, newMountIPC         = 0x40000000, 0x00020000"}}, "warm", "TestOwnNamespaces"},
+	{"no cgroup namespace", []edit{{confine, "unshare(_NEWCGROUP)", "pass"}}, "warm", attempt("files/cgroup_name")},
 	{"a whole /proc", []edit{{confine, `read_only, b"subset=pid"`, "read_only, None"}, untried}, "warm", attempt("files/host_paths")},
 	{"a writable /proc", []edit{{confine, "flags | _NOEXEC | read_only, b", "flags | _NOEXEC, b"}}, "warm", attempt("files/proc_of_others")},
 	{"a shared /tmp", []edit{{confine, `    _mount(b"tmpfs", b"/tmp", b"tmpfs", flags, plan.tmp)` + "\n", ""}}, "warm", attempt("neighbours/find")},
