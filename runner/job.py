@@ -56,8 +56,9 @@ _RECURSION_LIMIT = sys.getrecursionlimit()
 # Released when the script has ended, to leave memory for the report. Until then it
 # takes address space only: zeroed memory is never touched. It is several times what
 # Python and libc request from the kernel at once (1 MiB), and has room for the
-# traceback module.
-_reserve = [bytes(8 << 20)]
+# traceback module. Made in each job: what a zygote has made is never freed.
+_reserve: list[bytes] = []
+_RESERVE_BYTES = 8 << 20
 
 
 class _RefusedInputError(Exception):
@@ -71,6 +72,7 @@ class _RefusedInputError(Exception):
 def run(fd: int) -> "NoReturn":
     """Run one job on the connected stream socket fd, and exit."""
     to = Channel(fd)
+    _reserve.append(bytes(_RESERVE_BYTES))
     stdio.prepare()
     fonts.prepare()
     outputs.prepare(getcwd())

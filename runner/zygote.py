@@ -14,7 +14,7 @@ import os
 import select
 import socket
 
-from runner import confine, networks, sockets, warmup
+from runner import confine, networks, sharing, sockets, warmup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,6 +221,9 @@ def main(arguments: list[str]) -> "NoReturn":
     # Objects that exist now live as long as the zygote: to collect them again in every
     # fork would only copy their pages.
     gc.collect()
+    if sharing.immortalize():
+        # Without immortal objects, forks write to all of these pages anyway.
+        sharing.use_large_pages()
     gc.freeze()
     gc.disable()
     Zygote(control, plan).serve()
