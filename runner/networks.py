@@ -20,7 +20,7 @@ class Networks:
         self._unused: list[int] = []
 
     def take(self) -> int:
-        """Return a namespace that nobody uses; the caller gives it back.
+        """Return a namespace without a process; its owner calls give_back.
 
         Raises OSError if none can be made.
         """

@@ -8,12 +8,14 @@ import (
 )
 
 const (
-	// filesPerJob is how many open files the worker has for a running job and for a ready sandbox, and otherFiles how
+	// readyPerJob is how many sandboxes may be ready for each running job: one in each pool of package zygote.
+	readyPerJob = 4
+	// filesPerSandbox is how many open files the worker has for a running and for a ready sandbox, and otherFiles how
 	// many besides (measured by test/bench, worker-flood).
-	filesPerJob, otherFiles = 8, 128
-	// processesAround is how many processes a job has around those that it may make itself, and otherProcesses what
-	// the rest of the machine is expected to need.
-	processesAround, otherProcesses = 3, 1024
+	filesPerSandbox, otherFiles = 7, 128
+	// processesAround is how many processes a job has around those that it may make itself, processesReady how many a
+	// ready sandbox has, and otherProcesses what the rest of the machine is expected to need.
+	processesAround, processesReady, otherProcesses = 3, 2, 1024
 	// filesPerProcess is a script's limit of open files.
 	filesPerProcess = 256
 )
@@ -52,8 +54,8 @@ func (h *Host) Shortage(jobs int) string {
 
 // shortage is Host.Shortage for a machine, and the limit of a job's processes.
 func (m machine) shortage(jobs, processes int) string {
-	pids := jobs*(processes+processesAround) + otherProcesses
-	own := 2*jobs*filesPerJob + otherFiles
+	pids := jobs*(processes+processesAround+readyPerJob*processesReady) + otherProcesses
+	own := jobs*(1+readyPerJob)*filesPerSandbox + otherFiles
 	files := jobs * processes * filesPerProcess
 	var short []string
 	if m.pids > 0 && m.pids < pids {

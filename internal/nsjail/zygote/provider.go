@@ -25,19 +25,27 @@ const MaxReady = 512
 
 // Provider makes warm sandboxes: forks of zygotes, confined before a job needs them. It is safe for concurrent use.
 type Provider struct {
-	plain, loaded *pool
-	// names matches the names of the preloaded packages in a script.
-	names *regexp.Regexp
+	plain *pool
+	// loaded are the pools with packages of PRELOAD: the first one alone, if there are more, and all of them.
+	loaded []*loadedPool
 	// onDemand has the packages of PRELOAD_ON_DEMAND; nil if there are none.
 	onDemand *onDemandPool
+}
+
+// loadedPool is a pool whose zygotes have packages loaded.
+type loadedPool struct {
+	*pool
+
+	// names matches the names of the packages that no pool before it has.
+	names *regexp.Regexp
 }
 
 // Acquire returns a sandbox that is ready for the script; see Provider.Acquire.
 type Acquire func(ctx context.Context, script string) (*sandbox.Sandbox, error)
 
-// NewProvider starts the zygotes and keeps ready sandboxes of each kind ready: with the packages of settings.Preload
-// loaded, and plain. It returns an error if warm sandboxes are not possible on this machine, and leaves nothing behind
-// then. The caller must call Close, before it closes the host.
+// NewProvider starts the zygotes and keeps ready sandboxes of each kind ready: plain, with the first package of
+// settings.Preload loaded, and with all of them. It returns an error if warm sandboxes are not possible on this
+// machine, and leaves nothing behind then. The caller must call Close, before it closes the host.
 //
 // It calls try with plain sandboxes, while the packages are being loaded, and returns its error; try may be nil.
 func NewProvider(
@@ -63,20 +71,39 @@ func NewProvider(
 		return nil, err
 	}
 	var loading sync.WaitGroup
-	var loadErr error
-	if len(packages) > 0 {
-		p.names = anyOf(packages)
-		loading.Go(func() { p.loaded, loadErr = newPool(ctx, config(strings.Join(packages, ","), packages)) })
+	splits := splitPreload(packages)
+	errs := make([]error, len(splits))
+	for i, split := range splits {
+		loaded := &loadedPool{names: anyOf(split.own)}
+		p.loaded = append(p.loaded, loaded)
+		name := strings.Join(split.packages, ",")
+		loading.Go(func() { loaded.pool, errs[i] = newPool(ctx, config(name, split.packages)) })
 	}
 	if try != nil {
 		err = try(p.plain.acquireSandbox)
 	}
 	loading.Wait()
-	if err := errors.Join(err, loadErr); err != nil {
+	if err := errors.Join(err, errors.Join(errs...)); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// split is what a loaded pool has: its packages, and those of them that no pool before it has.
+type split struct{ packages, own []string }
+
+// splitPreload divides packages between pools. Scripts often name only the first one (numpy), whose zygote is a
+// fraction of the others' size, and so are its forks' costs.
+func splitPreload(packages []string) []split {
+	switch len(packages) {
+	case 0:
+		return nil
+	case 1:
+		return []split{{packages, packages}}
+	default:
+		return []split{{packages[:1], packages[:1]}, {packages, packages[1:]}}
+	}
 }
 
 // Acquire returns a ready sandbox for the script: one with packages loaded if the script names any of them. It blocks
@@ -101,8 +128,10 @@ func (p *Provider) poolFor(script string) *pool {
 			return started
 		}
 	}
-	if p.names != nil && p.names.MatchString(script) {
-		return p.loaded
+	for _, loaded := range slices.Backward(p.loaded) {
+		if loaded.names.MatchString(script) {
+			return loaded.pool
+		}
 	}
 	return p.plain
 }
@@ -112,8 +141,10 @@ func (p *Provider) poolFor(script string) *pool {
 func (p *Provider) Close() {
 	var closing sync.WaitGroup
 	closing.Go(p.onDemand.close)
-	if p.loaded != nil {
-		closing.Go(p.loaded.close)
+	for _, loaded := range p.loaded {
+		if loaded.pool != nil {
+			closing.Go(loaded.close)
+		}
 	}
 	closing.Go(p.plain.close)
 	closing.Wait()
