@@ -15,11 +15,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"cellblock/internal/nsjail/watchdog"
+	"cellblock/internal/nsjail/kernfile"
 )
 
 // Limits apply to all processes of a group together.
@@ -49,6 +50,8 @@ type Hierarchy struct {
 	parents []string
 	// unremovable are the groups of a killed worker that could not be removed.
 	unremovable []string
+	// removals counts the removed groups.
+	removals atomic.Int64
 }
 
 // version covers what differs between cgroup versions 1 and 2.
@@ -162,11 +165,15 @@ func (h *Hierarchy) removeOldGroups() error {
 type Group struct {
 	version version
 	dirs    []string
+	// peakBytes is the memory that Stats last reported as the most; -1 if that is unknown.
+	peakBytes int64
+	// removals is the Hierarchy's.
+	removals *atomic.Int64
 }
 
 // New creates an empty group with the limits set.
 func (h *Hierarchy) New(name string, limits Limits) (*Group, error) {
-	g := &Group{version: h.version}
+	g := &Group{version: h.version, peakBytes: -1, removals: &h.removals}
 	for _, parent := range h.parents {
 		dir := filepath.Join(parent, name)
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -191,7 +198,7 @@ func (g *Group) OpenProcs() ([]*os.File, error) {
 	}
 	files := make([]*os.File, 0, len(g.dirs))
 	for _, dir := range g.dirs {
-		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+		f, err := kernfile.OpenForWriting(filepath.Join(dir, "cgroup.procs"))
 		if err != nil {
 			for _, open := range files {
 				_ = open.Close()
@@ -203,13 +210,20 @@ func (g *Group) OpenProcs() ([]*os.File, error) {
 	return files, nil
 }
 
-// Stats reads the counters of the group.
-func (g *Group) Stats() (Stats, error) { return g.version.stats(g.dirs) }
+// Stats reads the counters of the group. Its calls, and that of Remove, must not overlap.
+func (g *Group) Stats() (Stats, error) {
+	stats, err := g.version.stats(g.dirs)
+	g.peakBytes = stats.MemoryPeakBytes
+	if err != nil {
+		g.peakBytes = -1
+	}
+	return stats, err
+}
 
 // Kill sends SIGKILL to every process in the group.
 func (g *Group) Kill() {
 	for _, dir := range g.dirs {
-		if os.WriteFile(filepath.Join(dir, "cgroup.kill"), []byte("1"), 0) == nil {
+		if kernfile.Write(filepath.Join(dir, "cgroup.kill"), "1") == nil {
 			continue // version 2, Linux 5.14 and later
 		}
 		for _, pid := range pids(dir) {
@@ -219,7 +233,7 @@ func (g *Group) Kill() {
 }
 
 func pids(dir string) []int {
-	content, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	content, err := kernfile.Read(filepath.Join(dir, "cgroup.procs"))
 	if err != nil {
 		return nil
 	}
@@ -238,65 +252,4 @@ func (g *Group) PIDs() []int {
 		return nil
 	}
 	return pids(g.dirs[0])
-}
-
-// removeBound is how long Remove waits for the last processes, as package watchdog counts time: a dead process stays in
-// its group until it is reaped.
-const removeBound = 2 * time.Second
-
-// Bounds of what dead jobs leave in the kernel's memory. By itself, the kernel frees it only when memory is short.
-const (
-	// maxKernelBytesLeft is for entries of the file system's cache, such as names that do not exist: some 700 MB from
-	// one job. They stay, charged to the worker's group, when the job's group is removed.
-	maxKernelBytesLeft = 16 << 20
-	// maxDying is for removed groups. The kernel keeps one, of some 20 KB, while any page of a file that its job was
-	// the first to read is cached.
-	maxDying = 1000
-)
-
-// reclaim frees what a dead job has left if that is too much. Otherwise it stays: the next job may need the same files.
-func (g *Group) reclaim() {
-	kernelBytes, dying, err := g.version.left(g.dirs)
-	if err == nil && (kernelBytes > maxKernelBytesLeft || dying > maxDying) {
-		// Where it is not possible the kernel does it later.
-		_ = g.version.reclaim(g.dirs)
-	}
-}
-
-// Remove frees what the group's processes have left in the kernel, and deletes the group. It waits for its last
-// processes to be reaped, for removeBound.
-func (g *Group) Remove(ctx context.Context) error {
-	if g == nil {
-		return nil
-	}
-	g.reclaim()
-	return g.remove(ctx)
-}
-
-func (g *Group) remove(ctx context.Context) error {
-	var errs []error
-	for _, dir := range g.dirs {
-		errs = append(errs, removeDir(ctx, dir))
-	}
-	return errors.Join(errs...)
-}
-
-// removeDir retries until ctx is done: version 1 has no event for a group that became removable.
-func removeDir(ctx context.Context, dir string) error {
-	err := os.Remove(dir)
-	if err == nil || errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	ctx, cancel := watchdog.Context(ctx, removeBound, func() []int { return pids(dir) })
-	defer cancel()
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-		if err = os.Remove(dir); err == nil || errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-	}
 }

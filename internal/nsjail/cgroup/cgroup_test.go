@@ -190,6 +190,9 @@ func TestRemoveFreesNames(t *testing.T) {
 	if before <= maxKernelBytesLeft {
 		t.Fatalf("names take %d bytes only", before)
 	}
+	if _, err := g.Stats(); err != nil {
+		t.Fatal(err)
+	}
 	g.reclaim()
 	after, _, err := g.version.left(g.dirs)
 	if err != nil || after > maxKernelBytesLeft {

@@ -3,11 +3,12 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cellblock/internal/nsjail/kernfile"
 )
 
 // find returns the hierarchies and the groups of this process in them, from the contents of
@@ -112,7 +113,7 @@ func ownPaths(own string) map[string]string {
 }
 
 func readInt(dir, file string) (int64, error) {
-	content, err := os.ReadFile(filepath.Join(dir, file))
+	content, err := kernfile.Read(filepath.Join(dir, file))
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +122,7 @@ func readInt(dir, file string) (int64, error) {
 
 // readField returns the value of a "key value" line.
 func readField(dir, file, key string) (int64, error) {
-	content, err := os.ReadFile(filepath.Join(dir, file))
+	content, err := kernfile.Read(filepath.Join(dir, file))
 	if err != nil {
 		return 0, err
 	}

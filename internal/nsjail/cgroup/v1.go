@@ -2,12 +2,13 @@ package cgroup
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"cellblock/internal/nsjail/kernfile"
 )
 
 // v1 holds the index of each controller's directory among those of a group; controllers mounted
@@ -70,7 +71,7 @@ func (v v1) left(dirs []string) (kernelBytes int64, dying int, err error) {
 // memoryGroups returns the number of memory cgroups on this machine, the removed ones that the kernel keeps included:
 // version 1 does not count those apart. Others are few.
 func memoryGroups() (int, error) {
-	content, err := os.ReadFile("/proc/cgroups")
+	content, err := kernfile.Read("/proc/cgroups")
 	if err != nil {
 		return 0, err
 	}
@@ -85,5 +86,5 @@ func memoryGroups() (int, error) {
 func (v v1) reclaim(dirs []string) error { return write(dirs[v.memory], "memory.force_empty", 0) }
 
 func write(dir, file string, value int64) error {
-	return os.WriteFile(filepath.Join(dir, file), fmt.Append(nil, value), 0)
+	return kernfile.Write(filepath.Join(dir, file), strconv.FormatInt(value, 10))
 }

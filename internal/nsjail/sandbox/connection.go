@@ -1,10 +1,7 @@
 package sandbox
 
 import (
-	"net"
 	"os"
-
-	"golang.org/x/sys/unix"
 
 	"cellblock/internal/nsjail/cgroup"
 	"cellblock/internal/nsjail/wire"
@@ -12,7 +9,7 @@ import (
 
 // outerEnds are the worker's ends of its connections to a sandbox.
 type outerEnds struct {
-	channel        *net.UnixConn
+	channel        wire.Channel
 	stdout, stderr *os.File
 }
 
@@ -32,7 +29,7 @@ func connect(group *cgroup.Group, uid int) (_ *InnerEnds, _ *outerEnds, err erro
 			outer.close()
 		}
 	}()
-	if outer.channel, inner.Channel, err = wire.Socketpair(unix.SOCK_STREAM, false); err != nil {
+	if outer.channel, inner.Channel, err = wire.NewChannel(); err != nil {
 		return nil, nil, err
 	}
 	if outer.stdout, inner.Stdout, err = pipe(uid); err != nil {
@@ -47,7 +44,7 @@ func connect(group *cgroup.Group, uid int) (_ *InnerEnds, _ *outerEnds, err erro
 
 // pipe returns a pipe that belongs to the job's user, so that the job can open /dev/stdout.
 func pipe(id int) (outer, inner *os.File, err error) {
-	outer, inner, err = os.Pipe()
+	outer, inner, err = wire.NewPipe()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,10 +68,7 @@ func (e *InnerEnds) Files() []*os.File {
 
 // close closes what is open.
 func (e *outerEnds) close() {
-	closeFiles(e.stdout, e.stderr)
-	if e.channel != nil {
-		_ = e.channel.Close()
-	}
+	closeFiles(e.channel.File, e.stdout, e.stderr)
 }
 
 // closeFiles closes the files; nil and closed ones are ignored.

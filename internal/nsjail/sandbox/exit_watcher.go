@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cellblock/internal/nsjail/kernfile"
 	"cellblock/internal/nsjail/procstat"
 )
 
@@ -61,7 +62,7 @@ func NewExitWatcher(pidfd int) (*ExitWatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	stat, err := os.Open("/proc/" + strconv.Itoa(pid) + "/stat")
+	stat, err := kernfile.OpenForReading("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func NewExitWatcher(pidfd int) (*ExitWatcher, error) {
 // PIDOf returns the process id behind a pidfd, in the pid namespace of this worker's /proc. It returns an error if the
 // process is dead and reaped.
 func PIDOf(pidfd int) (int, error) {
-	content, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
+	content, err := kernfile.Read("/proc/self/fdinfo/" + strconv.Itoa(pidfd))
 	if err != nil {
 		return 0, err
 	}

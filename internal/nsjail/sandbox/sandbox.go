@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -42,7 +41,7 @@ type Config struct {
 type Sandbox struct {
 	limits    jobs.Limits
 	processes ProcessTree
-	channel   *net.UnixConn
+	channel   wire.Channel
 	outputs
 	group             *cgroup.Group
 	locks             *filelocks.Table
