@@ -93,6 +93,11 @@ test-gvisor: setup-test $(runsc) ## Run conformance cases, verdicts and the esca
 $(runsc): tools/gvisor/go.mod tools/gvisor/go.sum
 	CGO_ENABLED=0 go build -C tools/gvisor -ldflags=-s -o $(CURDIR)/$@ gvisor.dev/gvisor/runsc
 
+.PHONY: test-newer-python
+test-newer-python: ## Run the runner's tests, conformance, the verdicts and the escape suite with the CPython of the next Debian release (8 minutes)
+	scripts/newer-python $(MAKE) test-python test-escape
+	scripts/newer-python go test -count=1 ./test/conformance
+
 .PHONY: test-faults
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m

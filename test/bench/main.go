@@ -1,7 +1,7 @@
 // Command bench measures the service on this machine, with real Redis, workers and sandboxes, and appends the results
 // to a file that keeps the history.
 //
-// Seven measurements, each with its aim:
+// Its measurements, each with its aim:
 //
 //	idle-dispatch  time from enqueue to the start of the handler, on an idle
 //	               queue: below 5 ms at the median
@@ -15,6 +15,11 @@
 //	speed          jobs per second with 8 clients, over HTTP, with the same
 //	               sandboxes driven by this program, and with a bare nsjail on
 //	               each core
+//	beside         the same in turn with the programs of another commit (-other)
+//	               and with other services that run already (-peer), in one run:
+//	               jobs per second and medians of three scripts, the time
+//	               outside of run and prepare, also with a file of 5 MiB, the
+//	               worker's processor time, and accepted jobs per second
 //	files          MB per second of files in (upload to script) and out (script
 //	               to download)
 //	load           goroutines, files and memory of one API process with 200
@@ -46,7 +51,7 @@ import (
 
 // measurements are the names, in the order in which they run.
 var measurements = []string{
-	"idle-dispatch", "commands", "overhead", "speed", "files", "idle-cost", "load", "floods", "worker-flood",
+	"idle-dispatch", "commands", "overhead", "speed", "beside", "files", "idle-cost", "load", "floods", "worker-flood",
 }
 
 // options select what to measure and how often. They bound every loop.
@@ -63,6 +68,10 @@ type options struct {
 	nsjail  string
 	// programs is the folder of the programs to measure; empty builds this tree's.
 	programs string
+	// other is a folder with the programs of another commit to measure beside them, and peers are other services; none
+	// if empty.
+	other string
+	peers peers
 }
 
 // report is the result of one run, and one line of the history.
@@ -74,6 +83,7 @@ type report struct {
 	Commands *commands    `json:"commands,omitzero"`
 	Overhead []comparison `json:"overhead,omitzero"`
 	Speed    []speed      `json:"speed,omitzero"`
+	Beside   *beside      `json:"beside,omitzero"`
 	Files    *fileSpeed   `json:"files,omitzero"`
 	IdleCost *idleCost    `json:"rest,omitzero"`
 	Load     *clientLoad  `json:"crowd,omitzero"`
@@ -109,6 +119,11 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.nsjail, "nsjail", host.DefaultPrefix()+"/bin/nsjail", "nsjail's executable")
 	flags.StringVar(&o.programs, "programs", "",
 		"folder with the api and worker to measure, such as those of another commit; empty: build them")
+	flags.StringVar(&o.other, "other", "",
+		"folder with the api and worker of another commit, for the measurement beside; empty: none")
+	flags.Var(&o.peers, "peer",
+		`another service for that measurement, "NAME URL BODY", where BODY is JSON with `+placeholder+
+			` in the place of the script; may be repeated (docs/performance.md has those of snekbox and go-judge)`)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -157,6 +172,8 @@ func run(ctx context.Context, args []string) (err error) {
 			r.Overhead, err = measureOverhead(ctx, o, programs, filepath.Join(dir, "bare"))
 		case "speed":
 			r.Speed, err = measureSpeed(ctx, o, programs, filepath.Join(dir, "bare"))
+		case "beside":
+			r.Beside, err = measureBeside(ctx, o, programs, dir)
 		case "files":
 			r.Files, err = measureFiles(ctx, programs)
 		case "idle-cost":

@@ -63,6 +63,9 @@ func (r report) printSpeed(w io.Writer) {
 		fmt.Fprintf(w, "times bare nsjail\t%.1f\t%s\n", s.Service/s.Bare, atLeast(s.Service/s.Bare, aims[s.Script]))
 		fmt.Fprintf(w, "part of direct\t%.2f\t%s\n", s.Service/s.Direct, atLeast(s.Service/s.Direct, 0.6))
 	}
+	if r.Beside != nil {
+		r.Beside.print(w)
+	}
 	if r.Files != nil {
 		fmt.Fprintf(w, "\nfiles, MB per second\tin %.0f\tout %.0f\n", r.Files.InMBPerSecond, r.Files.OutMBPerSecond)
 	}

@@ -1,18 +1,22 @@
 package zygote
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"cellblock/internal/nsjail/host"
 )
 
-// onDemandPool is a pool that starts on demand, for packages that few scripts need: its zygote takes
-// memory and time to start. Scripts do not wait for it; until it is ready, they import the packages
-// themselves. A nil onDemandPool matches no script.
+// onDemandPool is a pool that starts on demand, for packages that few scripts need: its zygote takes memory and time to
+// start. Scripts do not wait for it; until it is ready, they import the packages themselves. It also starts once no job
+// needs the machine, if there is memory enough. A nil onDemandPool matches no script.
 type onDemandPool struct {
 	packages []string
 	names    *regexp.Regexp
@@ -24,6 +28,12 @@ type onDemandPool struct {
 	stop       context.CancelFunc
 	startGroup sync.WaitGroup
 
+	// idle is how long no job must have run before the pool starts by itself, and memoryBytes how much memory must be
+	// available then. usedAt is when the last job acquired a sandbox, in nanoseconds since 1970.
+	idle        time.Duration
+	memoryBytes int64
+	usedAt      atomic.Int64
+
 	mu         sync.Mutex
 	pool       *pool
 	isStarting bool
@@ -31,17 +41,49 @@ type onDemandPool struct {
 	retryAt time.Time
 }
 
-// onDemandRetry is the pause after a failed start.
-const onDemandRetry = time.Minute
+const (
+	// onDemandRetry is the pause after a failed start.
+	onDemandRetry = time.Minute
+	// onDemandIdle is the default of Settings.OnDemandIdle.
+	onDemandIdle = 10 * time.Second
+)
 
 // newOnDemandPool returns a pool for scripts that name one of the packages names. It is not started yet. The caller
 // must close it.
 func newOnDemandPool(ctx context.Context, names []string, config poolConfig) *onDemandPool {
 	// Detached from ctx: the pool starts at the first job that needs it, and other jobs use it too.
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
-	return &onDemandPool{
+	l := &onDemandPool{
 		packages: names, names: anyOf(names), logger: config.logger, ctx: own, stop: stop,
 		start: func(ctx context.Context) (*pool, error) { return newPool(ctx, config) },
+		idle:  cmp.Or(config.settings.OnDemandIdle, onDemandIdle), memoryBytes: 2 * config.settings.MemoryMB << 20,
+	}
+	l.used()
+	l.startGroup.Go(l.startWhenIdle)
+	return l
+}
+
+// used records that a job acquires a sandbox.
+func (l *onDemandPool) used() {
+	if l != nil {
+		l.usedAt.Store(time.Now().UnixNano())
+	}
+}
+
+// startWhenIdle starts the pool once no job has run for a while, unless a script has started it before.
+func (l *onDemandPool) startWhenIdle() {
+	ticker := time.NewTicker(l.idle / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if time.Since(time.Unix(0, l.usedAt.Load())) >= l.idle && host.AvailableMemory() >= l.memoryBytes {
+			l.get()
+			return
+		}
 	}
 }
 

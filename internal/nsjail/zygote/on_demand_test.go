@@ -23,6 +23,48 @@ func TestOnDemandZygote(t *testing.T) {
 	}
 }
 
+// Without a job, the zygote starts by itself: the first script that names its package finds it preloaded.
+func TestOnDemandZygoteStartsWhileTheWorkerIsIdle(t *testing.T) {
+	t.Parallel()
+	warm := openWarm(t, 1, func(s *settings) {
+		s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"numpy"}
+		s.Zygote.OnDemandIdle = 200 * time.Millisecond
+	})
+	for deadline := time.Now().Add(30 * time.Second); !isReady(warm.onDemand); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the zygote does not come")
+		}
+	}
+	if !sandboxtest.Value[bool](t, warm, "import sys\ndef main(): return 'numpy' in sys.modules") {
+		t.Error("the first script does not find it")
+	}
+}
+
+// A busy worker, or one without memory to spare, starts it for a script only.
+func TestOnDemandZygoteDoesNotStartInTheWay(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*settings){
+		"busy":      func(s *settings) { s.Zygote.OnDemandIdle = time.Hour },
+		"no memory": func(s *settings) { s.Zygote.MemoryMB, s.Zygote.OnDemandIdle = 1<<30, 10*time.Millisecond },
+	} {
+		warm := openWarm(t, 1, func(s *settings) {
+			s.Zygote.Preload, s.Zygote.PreloadOnDemand = nil, []string{"numpy"}
+			change(s)
+		})
+		time.Sleep(1500 * time.Millisecond)
+		if isReady(warm.onDemand) {
+			t.Errorf("%s: it has started", name)
+		}
+	}
+}
+
+// isReady reports whether a pool has started, and does not start it.
+func isReady(l *onDemandPool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pool != nil
+}
+
 // If the zygote cannot start, scripts that name its package run as others do.
 func TestOnDemandZygoteThatCannotStart(t *testing.T) {
 	t.Parallel()

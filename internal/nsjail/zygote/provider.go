@@ -109,6 +109,7 @@ func splitPreload(packages []string) []split {
 // Acquire returns a ready sandbox for the script: one with packages loaded if the script names any of them. It blocks
 // for acquireBound at most. The caller owns the sandbox and must call Run or Discard.
 func (p *Provider) Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error) {
+	p.onDemand.used()
 	return p.poolFor(script).acquireSandbox(ctx, script)
 }
 

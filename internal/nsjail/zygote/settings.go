@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Settings configure the zygotes, from which warm sandboxes are forked.
 type Settings struct {
 	Preload         []string `name:"preload" env:"PRELOAD" default:"numpy,pandas" help:"Packages that zygotes have loaded, comma-separated; empty for none. Scripts that name none of them get a plain interpreter, and those that name only the first one an interpreter with that one."`
-	PreloadOnDemand []string `name:"preload-on-demand" env:"PRELOAD_ON_DEMAND" default:"matplotlib" help:"More packages, comma-separated, for a separate zygote that also has those of PRELOAD. It is started when the first script names one of them; empty for none."`
+	PreloadOnDemand []string `name:"preload-on-demand" env:"PRELOAD_ON_DEMAND" default:"matplotlib" help:"More packages, comma-separated, for a separate zygote that also has those of PRELOAD. It is started when the first script names one of them, or before that once no job has run for ten seconds and the machine has twice ZYGOTE_MEMORY_MB available; empty for none."`
 	Jobs            int64    `name:"zygote-jobs" env:"ZYGOTE_JOBS" default:"5000" help:"Sandboxes that are forked from a zygote before its successor is started (at least 1), since all of them share its address layout. It serves until the successor is ready, for at most twice as many."`
-	MemoryMB        int64    `name:"zygote-memory-mb" env:"ZYGOTE_MEMORY_MB" default:"512" help:"Memory of a zygote, in MiB; one that needs more is ended and replaced."`
+	// OnDemandIdle is how long no job must have run before the zygote of PreloadOnDemand starts by itself; 0 means ten
+	// seconds.
+	OnDemandIdle time.Duration `kong:"-"`
+	MemoryMB     int64         `name:"zygote-memory-mb" env:"ZYGOTE_MEMORY_MB" default:"512" help:"Memory of a zygote, in MiB; one that needs more is ended and replaced."`
 }
 
 // minMemoryMB is the memory that an interpreter without packages needs, in MiB.

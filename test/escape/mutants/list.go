@@ -113,7 +113,7 @@ var mutants = []mutant{
 	{"variables before the limits", []edit{{"runner/inputs.py", "    # Last: these limits do not", "    set_environment(request.get(\"env\", {}))\n    # Last: these limits do not"}}, "warm", attempt("inputs/code_before_the_limits")},
 	{"a soft limit on files", []edit{{"runner/job.py", "_setrlimit(_RLIMIT_FSIZE, (size, size))", "_setrlimit(_RLIMIT_FSIZE, (size, 16 << 20))"}}, "warm", attempt("inputs/raise_the_size_of_files")},
 	{"outputs through links", []edit{{"runner/outputs.py", "_OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | ", "_OPEN_FLAGS = O_RDONLY | "}}, "warm", attempt("outputs/link_as_folder")},
-	{"outputs that block", []edit{{"runner/outputs.py", " | O_NONBLOCK | O_CLOEXEC", " | O_CLOEXEC"}}, "warm", attempt("outputs/pipes_and_sockets")},
+	{"outputs that block", []edit{{"runner/outputs.py", " | O_NONBLOCK | O_CLOEXEC", " | O_CLOEXEC"}}, "warm", "TestPipesInThePlaceOfFiles"},
 	{"links beside outputs", []edit{{"runner/outputs.py", "_OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | ", "_OPEN_FLAGS = O_RDONLY | "}, {"runner/outputs.py", "stat(name, dir_fd=folder, follow_symlinks=False)", "stat(name, dir_fd=folder)"}}, "warm", attempt("outputs/beside")},
 	{"files beside outputs without number", []edit{{"runner/outputs.py", "if self._files_left > 0 and size <= self._bytes_left:", "if size <= self._bytes_left:"}}, "warm", attempt("outputs/beside_many")},
 	{"outputs without number", []edit{{"internal/nsjail/wire/output_files.go", "if len(files) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
@@ -135,7 +135,7 @@ var mutants = []mutant{
 	// cgroups
 	{"no memory limit", append(noMemoryLimit, untried), "warm", attempt("resources/memory")},
 	{"no process limit", append(noProcessLimit, untried), "warm", attempt("processes/count")},
-	{"names of dead jobs kept", []edit{{"internal/nsjail/cgroup/cgroup.go", "	g.reclaim()\n", ""}}, "warm", attempt("resources/names_left_behind")},
+	{"names of dead jobs kept", []edit{{"internal/nsjail/cgroup/remove.go", "	g.reclaim()\n", ""}}, "warm", attempt("resources/names_left_behind")},
 	{"no cgroup is joined", []edit{{confine, `            os.write(fd, b"0")`, "            pass"}, untried}, "warm", attempt("processes/count")},
 
 	// whether the start of a worker notices

@@ -1,6 +1,6 @@
 # tries: to make the reader wait for the other end of a pipe, or read a socket or device
 # incident: go-judge #176: a FIFO as output file blocked the service
-# protection: O_NONBLOCK, and regular files only
+# protection: regular files only
 # inside: []
 # files: real
 # within: 5s
