@@ -2,17 +2,16 @@ package host
 
 import (
 	"bytes"
+	"os"
 	"strconv"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-
-	"cellblock/internal/nsjail/kernfile"
 )
 
 // AvailableMemory returns how many bytes of memory new processes can have on this machine, or in this container if its
 // limit is lower; 0 if that is unknown. It does not subtract what the container uses already.
 func AvailableMemory() int64 {
-	content, err := kernfile.Read("/proc/meminfo")
+	content, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return 0
 	}
