@@ -196,13 +196,18 @@ func outsideOfRun(ctx context.Context, url, script string, content []byte) (time
 // measureAccepted posts asynchronous jobs to services without a worker, in turn.
 func (b *beside) measureAccepted(ctx context.Context, o options, folders map[string]stack.Programs) (err error) {
 	ways := map[string]caller{}
+	var stacks []*stack.Stack
+	defer func() {
+		for _, s := range stacks {
+			err = errors.Join(err, s.Stop())
+		}
+	}()
 	for name, folder := range folders {
 		s, err := stack.Start(ctx, stack.Config{Programs: folder, API: stack.Env{"QUEUE_LIMIT": "10000000"}})
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, s.Stop()) }()
-		ways[name] = accept(s.URL)
+		stacks, ways[name] = append(stacks, s), accept(s.URL)
 	}
 	for range rounds {
 		for name, call := range ways {
@@ -235,8 +240,8 @@ func cpuTime(pid int) int64 {
 // print writes the ratios to this commit.
 func (b *beside) print(w io.Writer) {
 	for _, s := range b.Scripts {
-		fmt.Fprintf(w, "\n%s\tmedian ms\tof this commit's\tjobs/s, %d clients\tthis commit has times as many\n", s.Script,
-			clients)
+		fmt.Fprintf(w, "\n%s\tmedian ms\tof this commit's\tjobs/s, %d clients\tthis commit has times as many\n",
+			s.Script, clients)
 		for _, name := range slices.Sorted(maps.Keys(s.Median)) {
 			fmt.Fprintf(w, "%s\t%.1f\t%.2f\t%.1f\t%.2f\n", name, s.Median[name], s.Median[name]/s.Median[thisCommit],
 				s.PerSecond[name], s.PerSecond[thisCommit]/s.PerSecond[name])

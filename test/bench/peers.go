@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ const placeholder = "SCRIPT"
 // peers is the flag for them, which may be repeated.
 type peers []peer
 
-func (p *peers) String() string { return fmt.Sprint(len(*p)) }
+func (p *peers) String() string { return strconv.Itoa(len(*p)) }
 
 func (p *peers) Set(text string) error {
 	name, rest, _ := strings.Cut(text, " ")
