@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -177,13 +178,23 @@ const formTimeout = time.Minute
 // maxFormParts allows one part for each field, and the files.
 const maxFormParts = jobs.MaxFiles + 16
 
+// formReadSize returns how many bytes of a form to read at once, given its Content-Length, -1 for none. By itself,
+// package multipart reads 4 KiB.
+func formReadSize(length int64) int {
+	const most = 256 << 10
+	if length < 0 || length > most {
+		return most
+	}
+	return int(length)
+}
+
 // readForm reads a multipart/form-data body of at most jobs.MaxFormBytes.
 func readForm(w http.ResponseWriter, r *http.Request, boundary string) ([]jobs.FormPart, error) {
 	// Not all connections support deadlines; then the server's own applies.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTimeout))
 	defer func() { requestStateOf(r).formReadAt = time.Now() }()
 	body := http.MaxBytesReader(w, io.NopCloser(r.Body), jobs.MaxFormBytes)
-	reader := multipart.NewReader(body, boundary)
+	reader := multipart.NewReader(bufio.NewReaderSize(body, formReadSize(r.ContentLength)), boundary)
 	var parts []jobs.FormPart
 	for {
 		part, err := reader.NextRawPart()

@@ -30,7 +30,7 @@ const firstCheck = time.Second
 //	ARGV[5]   priority
 //	ARGV[6]   start deadline in microseconds from now, 0 for none
 //	ARGV[7]   key of the idempotency record, "" for none
-//	ARGV[8]   inputs, "" for none
+//	ARGV[8]   inputs, "" for none and for those that are stored already
 //	ARGV[9]   batch item, "" for none
 //	ARGV[10]  webhook URL, "" for none
 //	ARGV[11]  limits, "" for none
@@ -38,15 +38,29 @@ const firstCheck = time.Second
 //	ARGV[13]  id
 //	ARGV[14]  how many jobs may be open, 0 for any number
 //	ARGV[15]  microseconds until the reaper's first check of the job
-//	ARGV[16…] arguments of the step
-//	returns   1 if the job was created, 0 if it exists, -1 if the queue is full
+//	ARGV[16]  1 if the inputs are stored already, with a TTL
+//	ARGV[17…] arguments of the step
+//	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing
 const acceptScript = addFunction + `
-if redis.call("EXISTS", KEYS[1]) == 1 then
+local stored = ARGV[16] == "1"
+local state = redis.call("HGET", KEYS[1], "state")
+if state then -- an earlier call, whose reply was lost
+	if stored and (state == "queued" or state == "running") then
+		redis.call("PERSIST", KEYS[2])
+	elseif stored then
+		redis.call("DEL", KEYS[2])
+	end
 	return 0
 end
 local limit = tonumber(ARGV[14])
 if limit > 0 and redis.call("ZCARD", KEYS[3]) >= limit then
+	if stored then
+		redis.call("DEL", KEYS[2])
+	end
 	return -1
+end
+if stored and redis.call("EXISTS", KEYS[2]) == 0 then
+	return -2
 end
 local time = redis.call("TIME")
 local function at(microseconds)
@@ -57,17 +71,19 @@ local fields = {
 	"priority", ARGV[5], "idempotency", ARGV[7], "created_at", at(0), "ttl", ARGV[12],
 }
 add(fields, "start_by", at(ARGV[6]), ARGV[6] ~= "0")
-add(fields, "inputs", "1", ARGV[8] ~= "")
+add(fields, "inputs", "1", stored or ARGV[8] ~= "")
 add(fields, "batch", ARGV[9], ARGV[9] ~= "")
 add(fields, "webhook", ARGV[10], ARGV[10] ~= "")
 add(fields, "limits", ARGV[11], ARGV[11] ~= "")
 redis.call("ZADD", KEYS[3], at(ARGV[15]), ARGV[13])
 redis.call("ZADD", KEYS[4], 0, ARGV[13])
-if ARGV[8] ~= "" then
+if stored then
+	redis.call("PERSIST", KEYS[2])
+elseif ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
 end
 redis.call("HSET", KEYS[1], unpack(fields))
-step({unpack(KEYS, 5)}, {unpack(ARGV, 16)})
+step({unpack(KEYS, 5)}, {unpack(ARGV, 17)})
 return 1`
 
 // Step is what a script of the store's does in the same step: a function of another package.
@@ -111,20 +127,49 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) 
 	if err = errors.Join(err, limitsErr); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
-	created, err := script.Run(ctx, client,
-		append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, step.Keys...),
-		append([]any{
-			job.Script, async, job.RequestID, job.ReplyTo, string(job.Priority), job.StartWithin.Microseconds(),
-			job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds(),
-			job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(),
-		}, step.Args...)...).Int()
+	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, step.Keys...)
+	args := append([]any{
+		job.Script, async, job.RequestID, job.ReplyTo, string(job.Priority), job.StartWithin.Microseconds(),
+		job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds(),
+		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), 0,
+	}, step.Args...)
+	var created int
+	if size < LargeRecord {
+		created, err = script.Run(ctx, client, keys, args...).Int()
+	} else {
+		args[inputsArg], args[storedArg] = "", 1
+		created, err = acceptStored(ctx, client, script, keys, inputs, args)
+	}
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
-	case created < 0:
+	case created == -1:
 		return false, fmt.Errorf("create job %s: %w", job.ID, jobs.Errorf(jobs.CodeQueueFull, "the queue is full"))
+	case created < 0:
+		return false, fmt.Errorf("create job %s: the inputs are missing", job.ID)
 	}
 	return created == 1, nil
+}
+
+const (
+	// inputsArg and storedArg are the indexes of two of acceptScript's arguments.
+	inputsArg, storedArg = 7, 15
+	// inputsGrace is how long inputs are kept whose job is never created.
+	inputsGrace = 10 * time.Minute
+)
+
+// acceptStored stores large inputs and then runs acceptScript, in one round trip. Redis copies what a script is called
+// with twice, and no other client gets an answer meanwhile.
+func acceptStored(
+	ctx context.Context, client redis.UniversalClient, script *redis.Script, keys []string, inputs []byte, args []any,
+) (int, error) {
+	pipeline := client.Pipeline()
+	pipeline.Set(ctx, keys[1], inputs, inputsGrace)
+	created := script.EvalSha(ctx, pipeline, keys, args...)
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return 0, err
+	}
+	return created.Int()
 }
 
 // clientFor returns the client on which to run a script with size bytes of arguments. If these are large, it first

@@ -1,9 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -42,6 +43,7 @@ func encodeInputs(in *jobs.Inputs) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the inputs: %w", err)
 	}
+	encoded = slices.Grow(encoded, 1+in.Size())
 	encoded = append(encoded, '\n')
 	for _, file := range in.Files {
 		encoded = append(encoded, file.Content...)
@@ -49,13 +51,14 @@ func encodeInputs(in *jobs.Inputs) ([]byte, error) {
 	return encoded, nil
 }
 
-func decodeInputs(stored string) (*jobs.Inputs, error) {
-	if stored == "" {
+// decodeInputs returns inputs whose files are parts of stored.
+func decodeInputs(stored []byte) (*jobs.Inputs, error) {
+	if len(stored) == 0 {
 		return nil, nil
 	}
-	encoded, contents, _ := strings.Cut(stored, "\n")
+	encoded, contents, _ := bytes.Cut(stored, []byte("\n"))
 	var in storedInputs
-	if err := json.Unmarshal([]byte(encoded), &in); err != nil {
+	if err := json.Unmarshal(encoded, &in); err != nil {
 		return nil, fmt.Errorf("decode the inputs: %w", err)
 	}
 	var files []jobs.File
@@ -63,7 +66,7 @@ func decodeInputs(stored string) (*jobs.Inputs, error) {
 		if file.Size < 0 || file.Size > len(contents) {
 			return nil, errors.New("decode the inputs: a file is cut short")
 		}
-		files = append(files, jobs.File{Path: file.Path, Content: []byte(contents[:file.Size])})
+		files = append(files, jobs.File{Path: file.Path, Content: contents[:file.Size:file.Size]})
 		contents = contents[file.Size:]
 	}
 	limits, err := in.Limits.decode()

@@ -137,3 +137,38 @@ func TestMissingInputsAreDamage(t *testing.T) {
 		t.Errorf("after the end: %s, %v", state, err)
 	}
 }
+
+// Large inputs are stored before their job, with a TTL that goes once the job exists.
+func TestLargeInputsComeWithTheirJob(t *testing.T) {
+	t.Parallel()
+	s, client := newStore(t)
+	step := store.Step{Lua: "local function step() end "}
+	large := func() jobs.Job {
+		content := make([]byte, store.LargeRecord)
+		return jobs.Job{ID: jobs.NewID(), Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: content}}}}
+	}
+	ttl := func(job jobs.Job) time.Duration {
+		return client.TTL(t.Context(), "cellblock:{"+job.ID+"}:inputs").Val()
+	}
+	const never, absent = time.Duration(-1), time.Duration(-2)
+	job := large()
+	for call, want := range []bool{true, false} { // the reply to the first call may be lost
+		if fresh, err := s.Accept(t.Context(), job, step, 0); fresh != want || err != nil {
+			t.Errorf("call %d: new is %v, %v", call, fresh, err)
+		}
+		if got := ttl(job); got != never {
+			t.Errorf("call %d: the inputs have a TTL of %s", call, got)
+		}
+	}
+	refused := large()
+	if _, err := s.Accept(t.Context(), refused, step, 1); jobs.CodeOf(err) != jobs.CodeQueueFull {
+		t.Errorf("with a full queue: %v", err)
+	}
+	if got := ttl(refused); got != absent {
+		t.Errorf("the inputs of a refused job are kept for %s", got)
+	}
+	endJob(t, s, job.ID, succeeded("1"))
+	if fresh, err := s.Accept(t.Context(), job, step, 0); fresh || err != nil || ttl(job) != absent {
+		t.Errorf("after the end: new is %v, %v, the inputs are kept for %s", fresh, err, ttl(job))
+	}
+}

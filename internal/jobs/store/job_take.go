@@ -75,15 +75,16 @@ func (s *Store) Take(
 		state = jobs.StateQueued
 	}
 	startable := state == jobs.StateQueued && !expired
+	inputs := []byte(reply[6])
 	if size := int(parseInt(reply[8])); size >= LargeRecord && startable {
-		if reply[6], err = s.largeInputs(ctx, id, size, patience); err != nil {
+		if inputs, err = s.largeInputs(ctx, id, size, patience); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
 	job = jobs.Job{
 		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
 	}
-	err = readPolicy(&job, reply[6], reply[9], reply[10], reply[11])
+	err = readPolicy(&job, inputs, reply[9], reply[10], reply[11])
 	if reply[8] == "0" && startable {
 		err = errors.Join(err, errors.New("the inputs are missing")) // evicted, or lost
 	}
@@ -103,7 +104,7 @@ func (s *Store) Take(
 }
 
 // readPolicy decodes the inputs and the policy of a record.
-func readPolicy(job *jobs.Job, inputs, limits, ttl, startBy string) error {
+func readPolicy(job *jobs.Job, inputs []byte, limits, ttl, startBy string) error {
 	var errs [4]error
 	job.Inputs, errs[0] = decodeInputs(inputs)
 	job.Limits, job.LimitsOpen, errs[1] = decodeLimits(limits)
@@ -122,12 +123,12 @@ func readPolicy(job *jobs.Job, inputs, limits, ttl, startBy string) error {
 }
 
 // largeInputs reads inputs of size bytes. It returns a *jobs.Error with CodeNotFound if the job has ended meanwhile.
-func (s *Store) largeInputs(ctx context.Context, id string, size int, patience time.Duration) (string, error) {
+func (s *Store) largeInputs(ctx context.Context, id string, size int, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))
 	defer cancel()
-	inputs, err := redisconn.ForBytes(s.client, size).Get(ctx, inputsKey(id)).Result()
+	inputs, err := redisconn.ForBytes(s.client, size).Get(ctx, inputsKey(id)).Bytes()
 	if errors.Is(err, redis.Nil) {
-		return "", jobs.NotFound("job")
+		return nil, jobs.NotFound("job")
 	}
 	return inputs, err
 }
