@@ -22,7 +22,7 @@ var errStopping = errors.New("the worker is stopping")
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	_, release := w.inFlight.add(w.runCtx, delivery.ID, nil)
 	defer release()
-	job, ready, err := w.admit(delivery.ID)
+	job, ready, err := w.admit(delivery)
 	if err != nil || !ready {
 		return err
 	}
@@ -62,10 +62,11 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	return w.end(job, w.storeFiles(job, outcome))
 }
 
-// admit takes the job for this worker (Store.Take), and reports whether to run it here. If not, nothing is
-// left to do for this delivery unless it returns an error.
-func (w *Worker) admit(id string) (jobs.Job, bool, error) {
-	job, state, expired, err := w.Store.Take(w.storeCtx, id, w.owner, commandTimeout)
+// admit takes the job for this worker, unless the delivery's script has done so, and reports whether to run it here. If
+// not, nothing is left to do for this delivery unless it returns an error.
+func (w *Worker) admit(delivery queue.Delivery) (jobs.Job, bool, error) {
+	id := delivery.ID
+	job, state, expired, err := w.take(delivery)
 	job.Limits = job.LimitsAt(w.MaxLimits)
 	damaged := errors.Is(err, store.ErrDamaged)
 	switch {
@@ -86,6 +87,13 @@ func (w *Worker) admit(id string) (jobs.Job, bool, error) {
 		return job, false, w.requeue(job)
 	}
 	return job, true, nil
+}
+
+func (w *Worker) take(delivery queue.Delivery) (jobs.Job, jobs.State, bool, error) {
+	if delivery.Reply != nil {
+		return w.Store.Taken(w.storeCtx, delivery.ID, delivery.Reply, commandTimeout)
+	}
+	return w.Store.Take(w.storeCtx, delivery.ID, w.owner, commandTimeout)
 }
 
 // requeue returns a job above this worker's maximum limits to the queue, which delivers it again shortly, to any

@@ -210,7 +210,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		stopBeating()
 		heart.Wait()
 	}()
+	take, args := store.TakeStep(w.owner)
 	consumer := queue.NewConsumer(w.Client, queue.ConsumerSettings{
+		Step:             queue.Step{Lua: take, Args: args},
 		Concurrency:      w.Settings.Slots(),
 		BatchConcurrency: w.Settings.batchSlots(),
 		// Never reached: everything has ended or been killed before.

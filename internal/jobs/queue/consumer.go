@@ -28,6 +28,8 @@ type Delivery struct {
 	ID string
 	// Attempt counts the failed deliveries before this one.
 	Attempt int
+	// Reply is what the step of the settings returned; nil if it returned nothing.
+	Reply []string
 }
 
 // Handler handles one delivery. If it returns nil, the job leaves the queue; after an error the job is delivered
@@ -44,6 +46,8 @@ type ConsumerSettings struct {
 	// ShutdownTimeout is how long Stop waits for handlers. It must exceed the longest run of a handler: asynq delivers
 	// the jobs of handlers that are still running to other workers.
 	ShutdownTimeout time.Duration
+	// Step runs in Redis when a job is taken from the queue, in the same script; zero for none.
+	Step Step
 }
 
 const (
@@ -103,12 +107,16 @@ type lane struct {
 func newConsumer(
 	client redis.UniversalClient, lane lane, settings ConsumerSettings, handle Handler, logger *slog.Logger,
 ) *Consumer {
-	stopping := make(chan struct{})
+	stopping, step := make(chan struct{}), settings.Step
+	if step.Lua == "" {
+		step = noStep
+	}
 	wrapped := &consumerClient{
 		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: lane.queues,
 		forwardInterval: lane.forwardInterval,
 		stopKey:         stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
 		batches: newBatchLimiter(settings.BatchConcurrency),
+		script:  redis.NewScript(step.Lua + pollScript), step: step,
 	}
 	level := asynq.WarnLevel
 	if logger.Enabled(context.Background(), slog.LevelDebug) {
@@ -149,7 +157,8 @@ func (c *Consumer) Start() error {
 			defer c.endBatchJob()
 		}
 		attempt, _ := asynq.GetRetryCount(ctx)
-		return c.handle(ctx, Delivery{ID: string(task.Payload()), Attempt: attempt})
+		id := string(task.Payload())
+		return c.handle(ctx, Delivery{ID: id, Attempt: attempt, Reply: c.client.replies.take(id)})
 	}))
 }
 

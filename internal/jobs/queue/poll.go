@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,8 +26,9 @@ import (
 //	KEYS[4i+4]  asynq:{queue}:lease
 //	ARGV[1]     when the lease expires, in seconds since 1970
 //	ARGV[2+i]   prefix of the keys of its tasks
-//	returns     nil, or i and the encoded task (false if it has no record)
-var pollScript = redis.NewScript(`
+//	ARGV[…]     arguments of the step
+//	returns     nil, or i, the encoded task (false if it has no record), its id, and what the step returned
+const pollScript = `
 local pending, paused = {}, {}
 for i = 1, #KEYS, 4 do
 	table.insert(pending, KEYS[i])
@@ -45,10 +47,48 @@ for i = 0, #pending - 1 do
 		redis.call("HSET", task, "state", "active")
 		redis.call("HDEL", task, "pending_since")
 		redis.call("ZADD", lease, ARGV[1], id)
-		return {i, redis.call("HGET", task, "msg")}
+		local args = {unpack(ARGV, #pending + 2)}
+		return {i, redis.call("HGET", task, "msg"), id, step(id, args)}
 	end
 end
-return nil`)
+return nil`
+
+// Step is what else a consumer's script does with a task that it takes: a function of another package.
+type Step struct {
+	// Lua defines the function step(id, args). Its reply is Delivery.Reply.
+	Lua  string
+	Args []any
+}
+
+// noStep does nothing.
+var noStep = Step{Lua: "local function step() end\n"}
+
+// replies are what steps returned for the tasks that asynq has not handed to the handler yet, by id.
+type replies struct {
+	mu   sync.Mutex
+	byID map[string][]string
+}
+
+func (r *replies) keep(id string, reply []any) {
+	texts := make([]string, len(reply))
+	for i, part := range reply {
+		texts[i], _ = part.(string)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID == nil {
+		r.byID = map[string][]string{}
+	}
+	r.byID[id] = texts
+}
+
+func (r *replies) take(id string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reply := r.byID[id]
+	delete(r.byID, id)
+	return reply
+}
 
 // round is one poll of all queues. Only asynq's fetching goroutine uses it.
 type round struct {
@@ -105,7 +145,7 @@ func (c *consumerClient) look(ctx context.Context, first string, leaseExpiry any
 		keys = append(keys, key(queue, "pending"), key(queue, "paused"), key(queue, "active"), key(queue, "lease"))
 		args = append(args, key(queue, "t:"))
 	}
-	found, err := pollScript.Run(ctx, c.UniversalClient, keys, args...).Slice()
+	found, err := c.script.Run(ctx, c.UniversalClient, keys, append(args, c.step.Args...)...).Slice()
 	switch {
 	case errors.Is(err, redis.Nil):
 	case err != nil:
@@ -116,6 +156,12 @@ func (c *consumerClient) look(ctx context.Context, first string, leaseExpiry any
 		}
 		if len(found) > 1 {
 			r.task = found[1]
+		}
+		if len(found) > 3 { //nolint:mnd // as pollScript returns it
+			id, _ := found[2].(string)
+			if reply, ok := found[3].([]any); ok {
+				c.replies.keep(id, reply)
+			}
 		}
 	}
 	return r

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"slices"
 	"testing"
@@ -94,4 +95,47 @@ func TestATaskWithoutARecordHoldsNobodyUp(t *testing.T) {
 	id := jobs.NewID()
 	enqueue(t, NewProducer(client), id)
 	want(t, deliveries(t, url), id, wakePoll/2)
+}
+
+// What the step of another package returns comes with the delivery.
+func TestAStepRunsWithTheDelivery(t *testing.T) {
+	t.Parallel()
+	client := redistest.Client(t, redistest.Start(t))
+	producer, deliveries := NewProducer(client), make(chan Delivery, 1)
+	step := Step{
+		Lua: `
+local function step(id, args)
+	if redis.call("INCR", "steps") == 2 then
+		return nil
+	end
+	return {id, args[1], args[2]}
+end
+`, Args: []any{"a", 2},
+	}
+	consumer := NewConsumer(client, ConsumerSettings{
+		Concurrency: 1, BatchConcurrency: 1, ShutdownTimeout: time.Second, Step: step,
+	}, func(_ context.Context, d Delivery) error {
+		deliveries <- d
+		return nil
+	}, slog.New(slog.DiscardHandler))
+	if err := consumer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = consumer.Stop() })
+	for _, replies := range []bool{true, false, true} {
+		id := jobs.NewID()
+		if err := producer.Enqueue(t.Context(), id, jobs.PriorityHigh); err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		if replies {
+			want = []string{id, "a", "2"}
+		}
+		if got := <-deliveries; got.ID != id || !slices.Equal(got.Reply, want) {
+			t.Errorf("got %+v, want %q with %q", got, id, want)
+		}
+	}
+	if kept := len(consumer.client.replies.byID); kept != 0 {
+		t.Errorf("%d replies are kept", kept)
+	}
 }

@@ -96,6 +96,10 @@ type consumerClient struct {
 	// batches bounds the concurrent jobs of batches of this consumer.
 	batches *batchLimiter
 	round   round
+	// script is pollScript with the step, and replies has what that returned.
+	script  *redis.Script
+	step    Step
+	replies replies
 	// forwardInterval is how often asynq forwards tasks whose pause is over.
 	forwardInterval time.Duration
 	pauses          pauses

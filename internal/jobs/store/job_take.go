@@ -14,35 +14,52 @@ import (
 	"cellblock/internal/redisconn"
 )
 
-// takeScript records the worker that takes a queued job and returns the job's fields.
+// takeFunction is Lua that records the worker that takes a queued job and returns the job's fields.
 //
-//	KEYS[1]  cellblock:{id}:job
-//	KEYS[2]  cellblock:{id}:inputs
-//	ARGV[1]  owner of the worker
-//	ARGV[2]  size in bytes from which inputs are not returned
+//	args[1]  owner of the worker
+//	args[2]  size in bytes from which inputs are not returned
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
 //	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
 //	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline
-var takeScript = redis.NewScript(lateFunction + `
-local job = redis.call("HMGET", KEYS[1], "state", "script", "async", "request_id", "reply_to", "start_by",
-	"created_at", "inputs", "webhook", "limits", "ttl")
-if not job[1] then
-	return nil
-end
-local time = redis.call("TIME")
-local now = time[1] * 1000000 + time[2]
-if job[1] == "queued" then
-	if late(job[6], now) then
-		job[1] = "expired"
-	else
-		redis.call("HSET", KEYS[1], "taken_by", ARGV[1])
+const takeFunction = lateFunction + `
+local function take(id, args)
+	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
+	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
+		"created_at", "inputs", "webhook", "limits", "ttl")
+	if not job[1] then
+		return nil
 	end
+	local time = redis.call("TIME")
+	local now = time[1] * 1000000 + time[2]
+	if job[1] == "queued" then
+		if late(job[6], now) then
+			job[1] = "expired"
+		else
+			redis.call("HSET", job_key, "taken_by", args[1])
+		end
+	end
+	local size = job[8] and redis.call("STRLEN", inputs_key) or 0
+	local inputs = size > 0 and size < tonumber(args[2]) and redis.call("GET", inputs_key) or ""
+	return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
+		string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
+		job[10] or "", job[11] or "", job[6] or ""}
 end
-local size = job[8] and redis.call("STRLEN", KEYS[2]) or 0
-local inputs = size > 0 and size < tonumber(ARGV[2]) and redis.call("GET", KEYS[2]) or ""
-return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
-	string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
-	job[10] or "", job[11] or "", job[6] or ""}`)
+`
+
+// TakeStep is Lua with a function step(id, args) that takes a job, and its arguments, for a script that finds out which
+// job is delivered. What it returns is for Taken.
+func TakeStep(owner string) (lua string, args []any) {
+	return takeFunction + "local step = take\n", []any{owner, LargeRecord}
+}
+
+// takeScript takes a job.
+//
+//	KEYS[1]  cellblock:{id}:job
+//	ARGV[1]  id
+//	ARGV[2]  owner of the worker
+//	ARGV[3]  size in bytes from which inputs are not returned
+//	returns  what takeFunction returns
+var takeScript = redis.NewScript(takeFunction + `return take(ARGV[1], {ARGV[2], ARGV[3]})`)
 
 // touchScript makes the reaper check an open job as soon as possible.
 //
@@ -62,14 +79,20 @@ func (s *Store) Take(
 ) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id), inputsKey(id)}, owner,
-		LargeRecord).StringSlice()
+	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id)}, id, owner, LargeRecord).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
 	if err != nil {
 		return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 	}
+	return s.Taken(ctx, id, reply, patience)
+}
+
+// Taken is Take for a job that the function of TakeStep has taken, given what that returned.
+func (s *Store) Taken(
+	ctx context.Context, id string, reply []string, patience time.Duration,
+) (job jobs.Job, state jobs.State, expired bool, err error) {
 	state, expired = jobs.State(reply[0]), reply[0] == "expired"
 	if expired {
 		state = jobs.StateQueued
@@ -93,7 +116,6 @@ func (s *Store) Take(
 	}
 	// The reaper's next check of a job that has waited may be far off.
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
-		// Derived from ctx: large inputs may have used up the time of bounded.
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := touchScript.Run(touching, s.client, []string{openKey}, id).Err(); err != nil {
