@@ -106,7 +106,8 @@ func startKind(name string) (err error) {
 	k := &kind{name: name, before: map[*stack.Process]int{}}
 	kinds = append(kinds, k)
 	standard := stack.Env{
-		"SANDBOX": name, "WORKER_CONCURRENCY": "4", secretName: secretValue,
+		// A zygote that starts later would change the number of processes.
+		"SANDBOX": name, "WORKER_CONCURRENCY": "4", "PRELOAD_ON_DEMAND": "", secretName: secretValue,
 		"LIMIT_WALL":    stack.Scaled(15 * time.Second).String(),
 		"LIMIT_CPU":     stack.Scaled(10 * time.Second).String(),
 		"DRAIN_TIMEOUT": stack.Scaled(30 * time.Second).String(),

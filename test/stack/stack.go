@@ -258,9 +258,13 @@ func (s *Stack) liveWorkers() (int, error) {
 	return ready.Workers, json.Unmarshal(body, &ready)
 }
 
-// environment merges the sets; later ones override earlier ones. The caller's other settings are not included.
+// environment merges the sets; later ones override earlier ones. Of the caller's settings, only the place of the
+// sandbox's Python is included.
 func environment(sets ...Env) []string {
 	all := Env{"PATH": os.Getenv("PATH"), "HOME": os.Getenv("HOME")}
+	if prefix := os.Getenv("CELLBLOCK_PREFIX"); prefix != "" {
+		all["CELLBLOCK_PREFIX"] = prefix
+	}
 	for _, set := range sets {
 		maps.Copy(all, set)
 	}
