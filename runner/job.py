@@ -56,7 +56,7 @@ _RECURSION_LIMIT = sys.getrecursionlimit()
 # Released when the script has ended, to leave memory for the report. Until then it
 # takes address space only: zeroed memory is never touched. It is several times what
 # Python and libc request from the kernel at once (1 MiB), and has room for the
-# traceback module. Made in each job: what a zygote has made is never freed.
+# traceback module.
 _reserve: list[bytes] = []
 _RESERVE_BYTES = 8 << 20
 
@@ -69,10 +69,20 @@ class _RefusedInputError(Exception):
         self.report = report
 
 
+def reserve() -> None:
+    """Reserve memory for the report.
+
+    A zygote does that for its forks, whose limit may be below what is mapped already,
+    and after it has made objects immortal: the reserve must be freed.
+    """
+    if not _reserve:
+        _reserve.append(bytes(_RESERVE_BYTES))
+
+
 def run(fd: int) -> "NoReturn":
     """Run one job on the connected stream socket fd, and exit."""
     to = Channel(fd)
-    _reserve.append(bytes(_RESERVE_BYTES))
+    reserve()
     stdio.prepare()
     fonts.prepare()
     outputs.prepare(getcwd())

@@ -14,7 +14,7 @@ import os
 import select
 import socket
 
-from runner import confine, networks, sharing, sockets, warmup
+from runner import confine, job, networks, sharing, sockets, warmup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -226,4 +226,5 @@ def main(arguments: list[str]) -> "NoReturn":
         sharing.use_large_pages()
     gc.freeze()
     gc.disable()
+    job.reserve()
     Zygote(control, plan).serve()
