@@ -46,18 +46,21 @@ def immortalize() -> int:
     return found
 
 
-def use_large_pages() -> None:
+def use_large_pages() -> int:
     """Merge the memory of this process into pages of 2 MiB, as far as the kernel can.
 
-    A fork then copies one entry for each instead of 512, and its end frees one.
+    A fork then copies one entry for each instead of 512, and its end frees one. Returns
+    the number of ranges that were merged.
     """
-    madvise = ctypes.CDLL(None).madvise
+    madvise, merged = ctypes.CDLL(None).madvise, 0
     for first, last in _private_ranges():
         start = -(-first // _HUGE_PAGE) * _HUGE_PAGE
         length = last // _HUGE_PAGE * _HUGE_PAGE - start
         if length > 0:
             address, size = ctypes.c_void_p(start), ctypes.c_size_t(length)
-            madvise(address, size, _MADV_COLLAPSE)  # an error changes nothing
+            # An error, as of an older kernel, changes nothing.
+            merged += madvise(address, size, _MADV_COLLAPSE) == 0
+    return merged
 
 
 def _private_ranges() -> list[tuple[int, int]]:

@@ -102,7 +102,8 @@ class Zygote:
         try:
             init, job = confine.fork(self._plan, uid, fds, network)
         except OSError:
-            self._give_back(network)
+            if network >= 0:
+                os.close(network)  # not given back: a process may be in it
             raise
         sandbox = Sandbox(number, init, job, network)
         self._sandboxes[sandbox.job_pidfd] = sandbox

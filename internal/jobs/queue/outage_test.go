@@ -90,3 +90,23 @@ func TestStopEndsWhileRedisIsFrozen(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 }
+
+// The token that ends the wait for work is refused: Redis has no memory left. So the wait ends by itself.
+func TestStopEndsWhileRedisIsFull(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Client(t, url)
+	c := startConsumer(t, url, 1, func(context.Context, Delivery) error { return nil })
+	waitForIdleConsumers(t, client, 1)
+	if err := client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.LPush(t.Context(), "list", "").Err(); err == nil {
+		t.Fatal("Redis still accepts writes")
+	}
+	start := time.Now()
+	_ = c.Stop()
+	if took := time.Since(start); took > wakePoll+wakeSlack+5*time.Second {
+		t.Errorf("Stop took %s", took)
+	}
+}

@@ -28,6 +28,7 @@ import (
 //	ARGV[2+i]   prefix of the keys of its tasks
 //	ARGV[…]     arguments of the step
 //	returns     nil, or i, the encoded task (false if it has no record), its id, and what the step returned
+//	            (nothing if it failed)
 const pollScript = `
 local pending, paused = {}, {}
 for i = 1, #KEYS, 4 do
@@ -47,8 +48,13 @@ for i = 0, #pending - 1 do
 		redis.call("HSET", task, "state", "active")
 		redis.call("HDEL", task, "pending_since")
 		redis.call("ZADD", lease, ARGV[1], id)
-		local args = {unpack(ARGV, #pending + 2)}
-		return {i, redis.call("HGET", task, "msg"), id, step(id, args)}
+		local message = redis.call("HGET", task, "msg")
+		if not message then
+			return {i, false}
+		end
+		-- The task is taken: an error of the step must not keep it from its handler.
+		local done, reply = pcall(step, id, {unpack(ARGV, #pending + 2)})
+		return {i, message, id, done and reply or nil}
 	end
 end
 return nil`

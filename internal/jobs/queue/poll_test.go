@@ -105,8 +105,11 @@ func TestAStepRunsWithTheDelivery(t *testing.T) {
 	step := Step{
 		Lua: `
 local function step(id, args)
-	if redis.call("INCR", "steps") == 2 then
+	local steps = redis.call("INCR", "steps")
+	if steps == 2 then
 		return nil
+	elseif steps == 3 then
+		return tostring(1 - {}) -- an error
 	end
 	return {id, args[1], args[2]}
 end
@@ -122,7 +125,7 @@ end
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = consumer.Stop() })
-	for _, replies := range []bool{true, false, true} {
+	for _, replies := range []bool{true, false, false, true} {
 		id := jobs.NewID()
 		if err := producer.Enqueue(t.Context(), id, jobs.PriorityHigh); err != nil {
 			t.Fatal(err)

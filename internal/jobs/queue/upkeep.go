@@ -67,7 +67,7 @@ type pauses struct {
 	none bool
 	// idle reports that a consumer's wait for work asked; it does so again after wakePoll.
 	idle bool
-	// forgotten is when this consumer last put off a task.
+	// forgotten is when this consumer last put off a task, or found that there may be one.
 	forgotten time.Time
 }
 
@@ -80,7 +80,7 @@ func (p *pauses) note(at time.Time, none, idle bool) {
 	}
 }
 
-// forget records that a task was put off.
+// forget records that there may be a task with a pause.
 func (p *pauses) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,6 +125,7 @@ func (c *consumerClient) nothingAtAll(ctx context.Context) bool {
 	}
 	n, err := c.Exists(ctx, keys...).Result()
 	if err != nil || n > 0 {
+		c.pauses.forget() // there may be tasks with a pause
 		return false
 	}
 	c.pauses.note(at, true, true)

@@ -162,6 +162,11 @@ func (c *consumerClient) awaitToken() {
 		lists = append(lists, c.batchTokens)
 	}
 	for c.popsNothing(lists) {
+		select {
+		case <-c.stopping: // its token may have been refused
+			return
+		default:
+		}
 	}
 }
 

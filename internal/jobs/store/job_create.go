@@ -111,10 +111,6 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) (bool, error) {
 	size := job.Inputs.Size()
 	script := redis.NewScript(step.Lua + acceptScript)
-	client, err := s.clientFor(ctx, script, size)
-	if err != nil {
-		return false, fmt.Errorf("create job %s: %w", job.ID, err)
-	}
 	async := 0
 	if job.Async {
 		async = 1
@@ -135,10 +131,10 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) 
 	}, step.Args...)
 	var created int
 	if size < LargeRecord {
-		created, err = script.Run(ctx, client, keys, args...).Int()
+		created, err = script.Run(ctx, s.client, keys, args...).Int()
 	} else {
 		args[inputsArg], args[storedArg] = "", 1
-		created, err = acceptStored(ctx, client, script, keys, inputs, args)
+		created, err = acceptStored(ctx, redisconn.ForBytes(s.client, size), script, keys, inputs, args)
 	}
 	switch {
 	case err != nil:
@@ -165,7 +161,8 @@ func acceptStored(
 ) (int, error) {
 	pipeline := client.Pipeline()
 	pipeline.Set(ctx, keys[1], inputs, inputsGrace)
-	created := script.EvalSha(ctx, pipeline, keys, args...)
+	// With its text: Redis may have been started again since it was last sent.
+	created := script.Eval(ctx, pipeline, keys, args...)
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return 0, err
 	}

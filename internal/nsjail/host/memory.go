@@ -8,8 +8,8 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// AvailableMemory returns how many bytes of memory new processes can have on this machine, or in this container if its
-// limit is lower; 0 if that is unknown. It does not subtract what the container uses already.
+// AvailableMemory returns how many bytes of memory new processes can have on this machine, or in this container if that
+// is less; 0 if it is unknown.
 func AvailableMemory() int64 {
 	content, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -17,9 +17,21 @@ func AvailableMemory() int64 {
 	}
 	available := meminfoBytes(content, "MemAvailable:")
 	if limit, err := memlimit.FromCgroup(); err == nil && limit < 1<<62 {
-		available = min(available, int64(limit))
+		available = min(available, int64(limit)-containerMemory())
 	}
-	return available
+	return max(available, 0)
+}
+
+// containerMemory returns how many bytes this container uses, of both versions of cgroups; very many if it cannot be
+// read, as outside of a cgroup namespace.
+func containerMemory() int64 {
+	for _, file := range []string{"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"} {
+		if content, err := os.ReadFile(file); err == nil {
+			used, _ := strconv.ParseInt(string(bytes.TrimSpace(content)), 10, 64)
+			return used
+		}
+	}
+	return 1 << 62
 }
 
 // meminfoBytes returns a value of /proc/meminfo, whose unit is always KiB (proc_meminfo(5)).

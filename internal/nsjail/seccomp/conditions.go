@@ -201,11 +201,14 @@ func fileRules(a Arch) []rule {
 	}
 }
 
+// advice is the advice on memory that user code may have.
+var advice = []uint64{0, 1, 2, 3, 4, 8, 10, 11, 13, 14, 15, 16, 17, 18, 19, 22, 23, 24}
+
 func memoryRules() []rule {
 	const sync = 4
 	return []rule{
 		// Advice on memory of one's own. The kernel answers the same to advice that it does not know.
-		argIn("madvise", syscall.EINVAL, 2, 0, 1, 2, 3, 4, 8, 10, 11, 13, 14, 15, 16, 17, 18, 19, 22, 23, 24).
+		argIn("madvise", syscall.EINVAL, 2, advice...).
 			because("MADV_NORMAL to MADV_DONTNEED, MADV_FREE, MADV_DONTFORK, MADV_DOFORK, MADV_UNMERGEABLE, "+
 				"MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK, "+
 				"MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED",

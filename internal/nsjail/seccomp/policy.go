@@ -109,11 +109,13 @@ func zygoteRules() []rule {
 	const (
 		newUser, newPID, newCgroup  = 0x10000000, 0x20000000, 0x02000000
 		newNet, newMountIPC         = 0x40000000, 0x08020000
+		collapse                    = 25 // MADV_COLLAPSE, Linux 6.1
 		noSuidNoDev, noExec, rdonly = 0x6, 0x8, 0x1
 	)
 	return []rule{
 		argIn("unshare", syscall.EPERM, 0, newPID, newCgroup, newNet, newMountIPC, newUser),
 		argIn("setns", syscall.EPERM, 1, newPID, newNet),
+		argIn("madvise", syscall.EINVAL, 2, append(slices.Clone(advice), collapse)...),
 		argIn("mount", syscall.EPERM, 3, noSuidNoDev, noSuidNoDev|noExec, noSuidNoDev|noExec|rdonly),
 		// Also PR_CAPBSET_DROP, PR_GET_TID_ADDRESS and PR_CAP_AMBIENT.
 		argIn("prctl", syscall.EPERM, 0, 1, 2, 3, 4, 15, 16, 21, 23, 24, 29, 30, 38, 39, 40, 47),

@@ -3,9 +3,9 @@
 // (runner/confine.py). Process 1 of a fork is a tiny init (package tinyinit); the zygote reports the wait status of
 // process 2, which runs the script, on its control socket.
 //
-// A Provider has up to four pools: plain, with the first package of PRELOAD, with all of them, and, started by the
-// first script that names one of them, with those of PRELOAD_ON_DEMAND as well. A pool keeps forks of its zygote ready
-// and replaces the zygote:
+// A Provider has up to four pools: plain, with the first package of PRELOAD, with all of them, and with those of
+// PRELOAD_ON_DEMAND as well; the last one starts when a script names one of these, or while there is no job. A pool
+// keeps forks of its zygote ready and replaces the zygote:
 //
 //	serving   forks on request
 //	retiring  has made its number of forks: a successor starts, and it still forks

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"cellblock/internal/nsjail/host"
@@ -29,10 +28,10 @@ type onDemandPool struct {
 	startGroup sync.WaitGroup
 
 	// idle is how long no job must have run before the pool starts by itself, and memoryBytes how much memory must be
-	// available then. usedAt is when the last job acquired a sandbox, in nanoseconds since 1970.
+	// available then.
 	idle        time.Duration
 	memoryBytes int64
-	usedAt      atomic.Int64
+	activity    *activity
 
 	mu         sync.Mutex
 	pool       *pool
@@ -57,17 +56,10 @@ func newOnDemandPool(ctx context.Context, names []string, config poolConfig) *on
 		packages: names, names: anyOf(names), logger: config.logger, ctx: own, stop: stop,
 		start: func(ctx context.Context) (*pool, error) { return newPool(ctx, config) },
 		idle:  cmp.Or(config.settings.OnDemandIdle, onDemandIdle), memoryBytes: 2 * config.settings.MemoryMB << 20,
+		activity: config.activity,
 	}
-	l.used()
 	l.startGroup.Go(l.startWhenIdle)
 	return l
-}
-
-// used records that a job acquires a sandbox.
-func (l *onDemandPool) used() {
-	if l != nil {
-		l.usedAt.Store(time.Now().UnixNano())
-	}
 }
 
 // startWhenIdle starts the pool once no job has run for a while, unless a script has started it before.
@@ -80,7 +72,7 @@ func (l *onDemandPool) startWhenIdle() {
 			return
 		case <-ticker.C:
 		}
-		if time.Since(time.Unix(0, l.usedAt.Load())) >= l.idle && host.AvailableMemory() >= l.memoryBytes {
+		if l.activity.idleFor() >= l.idle && host.AvailableMemory() >= l.memoryBytes {
 			l.get()
 			return
 		}

@@ -20,6 +20,8 @@ type poolConfig struct {
 	// size is the number of sandboxes to keep ready, at least 1.
 	size   int
 	logger *slog.Logger
+	// activity is the Provider's.
+	activity *activity
 }
 
 // pool keeps one zygote alive and some of its forks ready. A zygote that reached its number of

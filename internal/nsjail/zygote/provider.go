@@ -54,10 +54,11 @@ func NewProvider(
 	if err := writeFiles(h); err != nil {
 		return nil, err
 	}
+	activity := newActivity()
 	config := func(name string, packages []string) poolConfig {
 		return poolConfig{
 			host: h, settings: settings, packages: packages, size: ready,
-			logger: logger.With("zygote", name),
+			logger: logger.With("zygote", name), activity: activity,
 		}
 	}
 	packages, p := settings.packages(), &Provider{}
@@ -109,7 +110,6 @@ func splitPreload(packages []string) []split {
 // Acquire returns a ready sandbox for the script: one with packages loaded if the script names any of them. It blocks
 // for acquireBound at most. The caller owns the sandbox and must call Run or Discard.
 func (p *Provider) Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error) {
-	p.onDemand.used()
 	return p.poolFor(script).acquireSandbox(ctx, script)
 }
 
@@ -119,6 +119,8 @@ func (p *pool) acquireSandbox(ctx context.Context, _ string) (*sandbox.Sandbox, 
 	if err != nil {
 		return nil, err
 	}
+	s.acquired.Store(true)
+	p.activity.begin()
 	return s.Sandbox, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"cellblock/internal/nsjail/sandbox"
 	"cellblock/internal/nsjail/watchdog"
@@ -15,6 +16,8 @@ import (
 type readySandbox struct {
 	*sandbox.Sandbox
 	fork *fork
+	// acquired is set once a job has it.
+	acquired *atomic.Bool
 }
 
 // errHost marks errors of preparing a sandbox that the zygote did not cause.
@@ -123,9 +126,16 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		return nil, fmt.Errorf("%w: %w", errHost, err)
 	}
 	var f *fork
+	acquired := &atomic.Bool{}
+	release := func() {
+		p.host.Slot.Release(uid)
+		if acquired.Load() {
+			p.activity.end()
+		}
+	}
 	s, err := sandbox.New(sandbox.Config{
 		Limits: p.host.Limits, Group: group, Locks: p.host.Locks,
-		UID: uid, Release: func() { p.host.Slot.Release(uid) },
+		UID: uid, Release: release,
 		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
 			var err error
 			f, err = z.fork(inner, p.host.Slot.InsideUID(uid))
@@ -150,5 +160,5 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(s.StderrText()))
 	}
 	f.identify()
-	return &readySandbox{s, f}, nil
+	return &readySandbox{s, f, acquired}, nil
 }
