@@ -114,13 +114,18 @@ func copyPieces(from, to net.Conn, inspect func(piece []byte) (forward, drop boo
 }
 
 // The stages of a job at its worker, recognized by the keys of the script that the worker sends.
-func isTake(command []byte) bool       { return scriptKeys(command) == "job inputs" }
 func isClaimStart(command []byte) bool { return scriptKeys(command) == "job events" }
-func isEnd(command []byte) bool        { return scriptKeys(command) == "job inputs events" }
+func isEnd(command []byte) bool        { return scriptKeys(command) == "job inputs events open ended" }
+func isPoll(command []byte) bool {
+	return strings.HasPrefix(scriptKeys(command), "pending paused active lease")
+}
 
-// isEnqueue recognizes asynq's script.
-func isEnqueue(command []byte) bool {
-	return isEval(arguments(command)) && bytes.Contains(command, []byte("}:t:"))
+// isTaken recognizes the reply to a poll that took a job: an array.
+func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*")) }
+
+// isAccept recognizes the script by which the API stores a job and enqueues it.
+func isAccept(command []byte) bool {
+	return strings.HasPrefix(scriptKeys(command), "job inputs open jobs")
 }
 
 // scriptKeys returns the kinds of the keys of an EVAL or EVALSHA command: for cellblock:{id}:job that is job. It

@@ -30,15 +30,16 @@ func TestAPIKilledWhileClientsWait(t *testing.T) {
 	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
-func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
+// The job is stored and enqueued, and the API dies before it knows.
+func TestAPIKilledWhileAccepting(t *testing.T) {
 	kills := make(chan struct{}, 1)
 	var w *interceptor
 	// The API uses an interceptor in front of a Redis whose address is known only later.
 	b := startFixture(t, 2, func(c *stack.Config) {
 		w = newInterceptor(t, "")
-		hit := nth(60, isEnqueue)
-		w.request = func(command []byte) bool {
-			if hit(command) {
+		hit := nth(60, isAccept)
+		w.reply = func(last, _ []byte) bool {
+			if hit(last) {
 				select {
 				case kills <- struct{}{}:
 				default:
@@ -54,10 +55,10 @@ func TestAPIKilledBetweenRecordAndEnqueue(t *testing.T) {
 	select {
 	case <-kills:
 	case <-time.After(30 * time.Second):
-		t.Fatal("nothing was enqueued")
+		t.Fatal("nothing was accepted")
 	}
 	b.API.Kill()
-	w.request = nil
+	w.reply = nil
 	if err := b.RestartAPI(t.Context()); err != nil {
 		t.Fatal(err)
 	}

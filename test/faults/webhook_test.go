@@ -226,7 +226,11 @@ func TestWorkerKilledBetweenEndAndWebhook(t *testing.T) {
 	w.start()
 	victim.Store(b.startWorker(t, b.withRedis(w.url)))
 	id := submit(t, b, quick, r.start(t).url())
-	<-victim.Load().Done()
+	select {
+	case <-victim.Load().Done():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the worker stored no end")
+	}
 	if got := awaitWebhook(t, b, id, "delivered", delivered); r.count(id) != 1 {
 		t.Errorf("got %+v, received %d times", got, r.count(id))
 	}

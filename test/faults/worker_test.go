@@ -59,9 +59,9 @@ func nth(n int64, is func([]byte) bool) func([]byte) bool {
 
 func TestWorkerKilledAfterDequeue(t *testing.T) {
 	killAtStage(t, 0.02, func(w *interceptor, kill func()) {
-		hit := nth(10, isTake)
-		w.request = func(c []byte) bool {
-			if hit(c) {
+		hit := nth(10, isTaken)
+		w.reply = func(last, reply []byte) bool {
+			if isPoll(last) && hit(reply) {
 				kill()
 				return false
 			}
