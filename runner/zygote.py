@@ -103,7 +103,7 @@ class Zygote:
             init, job = confine.fork(self._plan, uid, fds, network)
         except OSError:
             if network >= 0:
-                os.close(network)  # not given back: a process may be in it
+                os.close(network)  # a process may be in it
             raise
         sandbox = Sandbox(number, init, job, network)
         self._sandboxes[sandbox.job_pidfd] = sandbox

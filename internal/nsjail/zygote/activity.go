@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// activity tells for how long a Provider has had no job. It is safe for concurrent use.
+// activity reports for how long a Provider has had no job. It is safe for concurrent use.
 type activity struct {
 	running atomic.Int64
 	// endedAt is when the last job ended, or the Provider was made, in nanoseconds since 1970.
