@@ -82,7 +82,7 @@ var mutants = []mutant{
 	{"reads that leave the data", []edit{{rules, "const recvFlags = msgTrunc", "const recvFlags = 0x2 | msgTrunc"}}, "warm", attempt("network/out_of_band")},
 	{"epoll allowed", []edit{{policy, "	if o.Epoll {", "	if true {"}}, "warm", attempt("kernel/epoll")},
 	{"timers on CPU time", []edit{{rules, "{0, 1, 7, 11}", "{0, 1, 2, 7, 11}"}}, "warm", attempt("kernel/cpu_timers")},
-	{"advice on shared pages", []edit{{rules, "2, 0, 1, 2, 3, 4, 8, 10,", "2, 0, 1, 2, 3, 4, 8, 20, 21, 10,"}}, "warm", attempt("kernel/rare_arguments")},
+	{"advice on shared pages", []edit{{rules, "{0, 1, 2, 3, 4, 8, 10,", "{0, 1, 2, 3, 4, 8, 20, 21, 10,"}}, "warm", attempt("kernel/rare_arguments")},
 	{"questions about the page cache", []edit{{rules, "writeFlags = 0x1 |", "writeFlags = 0x8 | 0x1 |"}}, "warm", attempt("kernel/rare_arguments")},
 	{"names of sockets", []edit{{rules, "0, 0x1000, 0x8000", "0xc000, 0x1000, 0x8000"}}, "warm", attempt("kernel/rare_arguments")},
 	{"signals on any descriptor", []edit{{rules, "{{0, intMask, 3}, {1, intMask, setOwner}", "{{1, intMask, setOwner}"}, {rules, "[]condition{{1, intMask, setOwner}, {2, intMask, 2}}", "[]condition{{1, intMask, setOwner}}"}}, "warm", attempt("kernel/rare_arguments")},
