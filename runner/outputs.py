@@ -288,10 +288,25 @@ def _open(folder: int, name: bytes, kind: int) -> int:
         fd = open_file(name, flags, dir_fd=folder)
     except OSError:
         return -1  # no permission, or replaced by a link
-    if fstat(fd).st_mode & _TYPE_MASK == kind:
+    opened = fstat(fd)
+    if opened.st_mode & _TYPE_MASK == kind and (
+        kind == _REGULAR or _is_named(folder, name, opened)
+    ):
         return fd
     close(fd)
     return -1
+
+
+def _is_named(folder: int, name: bytes, opened: "stat_result") -> bool:
+    """Report whether a name is that of an open folder, and not of a link to it.
+
+    gVisor follows a link to a folder in spite of O_NOFOLLOW.
+    """
+    try:
+        named = stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def _is_unchanged(

@@ -18,7 +18,7 @@ me = sys.argv[1]
 os.mkfifo("pipe" + me)
 open("file" + me, "w").close()
 while True:
-    for i in range(50):
+    for i in range(25):
         os.link("pipe" + me, ".next" + me)
         os.rename(".next" + me, f"outputs/{i:02}")
         os.link("file" + me, ".next" + me)
@@ -26,7 +26,7 @@ while True:
 """
 
 def main():
-    for i in range(50):
+    for i in range(25):
         open(f"outputs/{i:02}", "w").close()
     for me in "ab":
         subprocess.Popen([sys.executable, "-c", swap, me], stderr=subprocess.DEVNULL)
