@@ -260,21 +260,10 @@ func accept(url string) caller {
 	var number atomic.Int64
 	return func(ctx context.Context) (time.Duration, error) {
 		body := fmt.Sprintf(`{"script":"def main():\n    return %d\n","async":true}`, number.Add(1))
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/execute", strings.NewReader(body))
-		if err != nil {
-			return 0, err
+		took, status, answer, err := postJSON(ctx, client, url+"/execute", []byte(body))
+		if err == nil && status != http.StatusAccepted {
+			err = fmt.Errorf("POST /execute: %d: %.500s", status, answer)
 		}
-		request.Header.Set("Content-Type", "application/json")
-		began := time.Now()
-		response, err := client.Do(request)
-		if err != nil {
-			return 0, err
-		}
-		defer response.Body.Close()
-		answer, err := io.ReadAll(response.Body)
-		if err == nil && response.StatusCode != http.StatusAccepted {
-			err = fmt.Errorf("POST /execute: %s: %.500s", response.Status, answer)
-		}
-		return time.Since(began), err
+		return took, err
 	}
 }

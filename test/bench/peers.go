@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -41,21 +40,12 @@ func (p peer) caller(script, want string) caller {
 	body := strings.ReplaceAll(p.body, placeholder, string(encoded))
 	client := &http.Client{Timeout: time.Minute}
 	return func(ctx context.Context) (time.Duration, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader([]byte(body)))
-		if err != nil {
-			return 0, err
-		}
-		request.Header.Set("Content-Type", "application/json")
-		began := time.Now()
-		response, err := client.Do(request)
+		took, status, answer, err := postJSON(ctx, client, p.url, []byte(body))
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", p.name, err)
 		}
-		defer response.Body.Close()
-		answer, err := io.ReadAll(response.Body)
-		took := time.Since(began)
-		if err == nil && (response.StatusCode != http.StatusOK || !bytes.Contains(answer, []byte(want))) {
-			err = fmt.Errorf("%s: %s, want %s: %.500s", p.name, response.Status, want, answer)
+		if status != http.StatusOK || !bytes.Contains(answer, []byte(want)) {
+			err = fmt.Errorf("%s: %d, want %s: %.500s", p.name, status, want, answer)
 		}
 		return took, err
 	}

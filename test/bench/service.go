@@ -25,21 +25,28 @@ func newService(url, script string) *service {
 
 // call runs the script once and returns the time from request to response. Every response but success is an error.
 func (s *service) call(ctx context.Context) (time.Duration, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(s.body))
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	began := time.Now()
-	response, err := s.client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	took := time.Since(began)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("POST /execute: %s: %.500s", response.Status, answer)
+	took, status, answer, err := postJSON(ctx, s.client, s.url, s.body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("POST /execute: %d: %.500s", status, answer)
 	}
 	return took, err
+}
+
+// postJSON posts a body and returns the time from request to response, and the response's status and body.
+func postJSON(
+	ctx context.Context, client *http.Client, url string, body []byte,
+) (took time.Duration, status int, answer []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	began := time.Now()
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	defer response.Body.Close()
+	answer, err = io.ReadAll(response.Body)
+	return time.Since(began), response.StatusCode, answer, err
 }
