@@ -352,8 +352,8 @@ type DisplayForm struct {
 	JSON jsontext.Value `json:"json,omitzero"`
 }
 
-// Displays What the script showed, in that order: with `display(...)`, as the value of a cell's last expression, or as a
-// figure. Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
 type Displays = []Display
 
 // Entry The `entry` of the request; missing if it is `main`.
@@ -400,7 +400,7 @@ type Error struct {
 	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main`: the `entry` that the script is for.
+	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main` the `entry` that the script is for.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -459,8 +459,8 @@ type Error struct {
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
-	// Displays What the script showed, in that order: with `display(...)`, as the value of a cell's last expression, or as a
-	// figure. Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
 	Displays Displays `json:"displays,omitempty,omitzero"`
 
 	// StartedAt When it was started; null if it was not.
@@ -571,11 +571,9 @@ type ExecuteRequest struct {
 	// - `script`: as `python script.py` runs it, as `__main__`. There is no result (`null`); the job has an
 	//   `exit_code`. 0 is success, also of `sys.exit(0)`; any other is 422 `exit`. An uncaught exception is 422
 	//   `exception`, with exit code 1
-	// - `cell`: like a cell of a notebook. The `result` is the value of the last expression, which is also shown
-	//   in `displays`, unless it ends with `;`; `await` works outside of functions. A value that has no JSON is
-	//   no failure: `result` is null, and `notes` has the reason
-	//
-	// With `script` and `cell`, what `display(...)` shows, and figures, are in `displays`.
+	// - `cell`: like a cell of a notebook. The `result` is the value of the last expression, unless that ends with
+	//   `;`; `await` works outside of functions. A value that has no JSON is no failure: `result` is null, and
+	//   `notes` has the reason. `displays` has that value too, what `display(...)` shows, and figures
 	Entry *string `json:"entry,omitempty"`
 
 	// Env Environment variables. Names consist of `A-Z a-z 0-9 _`, values contain no NUL, and all together have at
@@ -625,7 +623,7 @@ type FailureDetail struct {
 	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main`: the `entry` that the script is for.
+	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main` the `entry` that the script is for.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -725,7 +723,7 @@ type Job struct {
 	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main`: the `entry` that the script is for.
+	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main` the `entry` that the script is for.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -775,8 +773,8 @@ type Job struct {
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
-	// Displays What the script showed, in that order: with `display(...)`, as the value of a cell's last expression, or as a
-	// figure. Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
 	Displays Displays `json:"displays,omitempty,omitzero"`
 
 	// DisplaysOmitted Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A
@@ -901,8 +899,8 @@ type Output struct {
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
-	// Displays What the script showed, in that order: with `display(...)`, as the value of a cell's last expression, or as a
-	// figure. Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
 	Displays Displays `json:"displays,omitempty,omitzero"`
 
 	// DisplaysOmitted Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A

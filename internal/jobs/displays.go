@@ -16,7 +16,7 @@ const (
 	MaxDisplaysOmitted = 256
 )
 
-// Display is what a cell or script showed: one value, in one or more forms, the richest first.
+// Display is what a cell showed: one value, in one or more forms, the richest first.
 type Display struct {
 	Forms []DisplayForm `json:"forms"`
 }

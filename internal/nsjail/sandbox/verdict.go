@@ -144,14 +144,10 @@ func decideWithoutReport(e evidence) *jobs.Failure {
 
 func exitMessage(entry jobs.Entry, code int) string {
 	message := fmt.Sprintf("the script ended its own process with exit code %d", code)
-	switch entry {
-	case jobs.EntryScript:
-		return message
-	case jobs.EntryCell:
-		return message + " before the cell's end"
-	default:
-		return message + " before main() returned"
+	if entry == jobs.EntryMain {
+		message += " before main() returned"
 	}
+	return message
 }
 
 // exitCode returns the exit code of a program that ended by itself; nil for other entries and ends.

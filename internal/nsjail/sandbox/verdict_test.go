@@ -172,7 +172,7 @@ func TestMessagesNameTheEntry(t *testing.T) {
 			"the script sent more than 4096 KiB of JSON; return a summary or a part",
 		},
 		jobs.EntryCell: {
-			"the script ended its own process with exit code 3 before the cell's end",
+			"the script ended its own process with exit code 3",
 			"the cell's value has more than 4096 KiB of JSON; return a summary or a part",
 		},
 	} {
