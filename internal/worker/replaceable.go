@@ -30,9 +30,9 @@ func (w *Worker) replaceable(first Sandbox) *replaceableSandbox {
 }
 
 // Run implements Sandbox.
-func (s *replaceableSandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
+func (s *replaceableSandbox) Run(ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs) jobs.Outcome {
 	defer func() { s.replace() }()
-	outcome := s.current.Run(ctx, script, inputs)
+	outcome := s.current.Run(ctx, script, entry, inputs)
 	if s.current.Started() {
 		return outcome
 	}
@@ -46,7 +46,7 @@ func (s *replaceableSandbox) Run(ctx context.Context, script string, inputs *job
 		}
 		s.worker.Logger.Warn("sandbox lost before its script started, replaced")
 		s.set(next)
-		if outcome = next.Run(ctx, script, inputs); next.Started() {
+		if outcome = next.Run(ctx, script, entry, inputs); next.Started() {
 			return outcome
 		}
 	}

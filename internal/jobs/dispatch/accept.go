@@ -115,6 +115,7 @@ func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, e
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL,
+		Entry:      request.Entry,
 		Limits:     limits, LimitsOpen: len(fleet) == 0,
 	}
 	if job.StartWithin == 0 {
