@@ -7,9 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"cellblock/internal/environment"
 )
 
 // DefaultPrefix returns the directory of the sandbox's Python and nsjail: CELLBLOCK_PREFIX if set,
@@ -24,21 +25,10 @@ func DefaultPrefix() string {
 	return "/opt/cellblock"
 }
 
-// hiddenDirs are directories that each sandbox mounts anew, which hides the machine's.
-var hiddenDirs = []string{"/tmp", "/dev", "/proc"}
-
 // checkVisible returns an error for a path of the interpreter that sandboxes cannot see.
 func checkVisible(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	for _, place := range hiddenDirs {
-		if path == place || strings.HasPrefix(path, place+"/") {
-			return fmt.Errorf(
-				"the sandbox's Python, %s, lies below %s, which each sandbox has of its own and which hides it; "+
-					"choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", path, place)
-		}
+	if err := environment.CheckVisible(path); err != nil {
+		return fmt.Errorf("the sandbox's Python, %w; choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", err)
 	}
 	return nil
 }
