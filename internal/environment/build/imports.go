@@ -160,3 +160,15 @@ func withoutFailed(m *environment.Manifest, failed map[string]string) (warnings 
 func isImport(m *environment.Manifest, name string) bool {
 	return slices.ContainsFunc(m.Packages, func(p environment.Package) bool { return slices.Contains(p.Imports, name) })
 }
+
+// CheckImports imports every module of an environment, as at its build, and returns how many there are.
+func CheckImports(ctx context.Context, installed environment.Installed) (int, error) {
+	failed, err := tryImports(ctx, installed.Dir, &installed.Manifest)
+	if err != nil {
+		return 0, err
+	}
+	for name, reason := range failed {
+		err = errors.Join(err, fmt.Errorf("%s fails: %s", name, reason))
+	}
+	return len(modules(&installed.Manifest)), err
+}

@@ -87,6 +87,9 @@ func (s Settings) status(ctx context.Context, name string) Status {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		installed.Name = name
+		if p := s.place(name); !p.linked && exists(filepath.Join(p.target, "bin", "python3")) {
+			return Status{Installed: installed, State: StateChanged} // from the version before environments
+		}
 		return Status{Installed: installed, State: StateNotBuilt}
 	case err != nil:
 		installed.Name = name
