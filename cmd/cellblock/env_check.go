@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"cellblock/internal/environment"
 	"cellblock/internal/environment/build"
 	"cellblock/internal/nsjail"
@@ -16,16 +18,15 @@ import (
 
 // envCheckCommand is `cellblock env check`.
 type envCheckCommand struct {
-	Sources string          `name:"environments-source" env:"ENVIRONMENTS_SOURCE" default:"environments" placeholder:"DIR" help:"Folder with the source folders (environments)."`
-	Root    string          `name:"environments-dir" env:"ENVIRONMENTS_DIR" default:"${prefix}-environments" placeholder:"DIR" help:"Folder of the built environments (${default})."`
-	Prefix  string          `name:"prefix" env:"CELLBLOCK_PREFIX" default:"${prefix}" placeholder:"DIR" help:"Folder of the environment default (${default})."`
-	Sandbox nsjail.Settings `embed:"" group:"Sandbox"`
-	Name    string          `arg:"" help:"The environment's name."`
+	build.Settings `embed:""`
+
+	Name string `arg:"" help:"The environment's name."`
 }
 
 // Help is the text of `cellblock env check --help`.
 func (*envCheckCommand) Help() string {
-	return `It prints one line for each check and exits with 1 if one fails. The trial in a sandbox needs root.
+	return `It prints one line for each check and exits with 1 if one fails. The trial in a sandbox needs root, and takes
+the worker's settings from the environment (bin/worker --help).
 
     cellblock env check data-science`
 }
@@ -39,8 +40,7 @@ var errEnvBroken = errors.New("the environment is not as it should be; `cellbloc
 // Run prints a line for each check.
 func (c *envCheckCommand) Run() error {
 	return untilInterrupted(func(ctx context.Context) error {
-		settings := build.Settings{Sources: c.Sources, Root: c.Root, Prefix: c.Prefix}
-		env, err := build.Find(ctx, settings, c.Name)
+		env, err := build.Find(ctx, c.Settings, c.Name)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,10 @@ func (c *envCheckCommand) checkSandbox(ctx context.Context, env build.Status) ho
 	if os.Geteuid() != 0 {
 		return host.Warn("sandbox", "not tried; that needs root")
 	}
-	settings := c.Sandbox
+	settings, err := fromEnvironment[nsjail.Settings]()
+	if err != nil {
+		return host.Fail("sandbox", err.Error())
+	}
 	settings.Python = env.Interpreter()
 	settings.Nsjail = filepath.Join(c.Prefix, "bin", "nsjail")
 	script := fmt.Sprintf("def main():\n    import importlib, sys\n    for name in %s:\n"+
@@ -121,4 +124,14 @@ func pythonList(names []string) string {
 		return "[]"
 	}
 	return "['" + strings.Join(names, "', '") + "']"
+}
+
+// fromEnvironment returns settings as a program without flags would have them.
+func fromEnvironment[T any]() (T, error) {
+	var settings T
+	parser, err := kong.New(&settings, kong.Vars{"prefix": environment.DefaultPrefix()})
+	if err == nil {
+		_, err = parser.Parse(nil)
+	}
+	return settings, err
 }
