@@ -3,42 +3,23 @@ package host
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"cellblock/internal/environment"
 )
 
 // DefaultPrefix returns the directory of the sandbox's Python and nsjail: CELLBLOCK_PREFIX if set,
 // else where `make setup` installs them. The defaults of Settings refer to it as kong's variable
 // "prefix".
-func DefaultPrefix() string {
-	if prefix := os.Getenv("CELLBLOCK_PREFIX"); prefix != "" {
-		if absolute, err := filepath.Abs(prefix); err == nil {
-			return absolute
-		}
-	}
-	return "/opt/cellblock"
-}
-
-// hiddenDirs are directories that each sandbox mounts anew, which hides the machine's.
-var hiddenDirs = []string{"/tmp", "/dev", "/proc"}
+func DefaultPrefix() string { return environment.DefaultPrefix() }
 
 // checkVisible returns an error for a path of the interpreter that sandboxes cannot see.
 func checkVisible(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	for _, place := range hiddenDirs {
-		if path == place || strings.HasPrefix(path, place+"/") {
-			return fmt.Errorf(
-				"the sandbox's Python, %s, lies below %s, which each sandbox has of its own and which hides it; "+
-					"choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", path, place)
-		}
+	if err := environment.CheckVisible(path); err != nil {
+		return fmt.Errorf("the sandbox's Python, %w; choose another CELLBLOCK_PREFIX, or another SANDBOX_PYTHON", err)
 	}
 	return nil
 }
