@@ -31,7 +31,8 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "webhook", "webhook_state", "files", "outcome", "result",
+	"state", "created_at", "started_at", "finished_at", "environment", "webhook", "webhook_state", "files", "outcome",
+	"result",
 }
 
 // Get returns a job's record. It returns a *jobs.Error with CodeNotFound if there is none.
@@ -54,12 +55,13 @@ func (s *Store) get(ctx context.Context, client redis.UniversalClient, id string
 // decodeRecord decodes a record's fields except for the outcome.
 func decodeRecord(id string, f map[string]string) jobs.Record {
 	return jobs.Record{
-		ID:         id,
-		State:      jobs.State(f["state"]),
-		CreatedAt:  parseTime(f["created_at"]),
-		StartedAt:  parseTime(f["started_at"]),
-		FinishedAt: parseTime(f["finished_at"]),
-		Webhook:    decodeWebhook(f["webhook"], f["webhook_state"], jobs.State(f["state"])),
+		ID:          id,
+		State:       jobs.State(f["state"]),
+		Environment: f["environment"],
+		CreatedAt:   parseTime(f["created_at"]),
+		StartedAt:   parseTime(f["started_at"]),
+		FinishedAt:  parseTime(f["finished_at"]),
+		Webhook:     decodeWebhook(f["webhook"], f["webhook_state"], jobs.State(f["state"])),
 	}
 }
 

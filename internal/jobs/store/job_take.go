@@ -25,7 +25,7 @@ const takeFunction = lateFunction + `
 local function take(id, args)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
 	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
-		"created_at", "inputs", "webhook", "limits", "ttl")
+		"created_at", "inputs", "webhook", "limits", "ttl", "environment")
 	if not job[1] then
 		return nil
 	end
@@ -42,7 +42,7 @@ local function take(id, args)
 	local inputs = size > 0 and size < tonumber(args[2]) and redis.call("GET", inputs_key) or ""
 	return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
 		string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
-		job[10] or "", job[11] or "", job[6] or ""}
+		job[10] or "", job[11] or "", job[6] or "", job[12] or ""}
 end
 `
 
@@ -106,6 +106,7 @@ func (s *Store) Taken(
 	}
 	job = jobs.Job{
 		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
+		Environment: reply[12],
 	}
 	err = readPolicy(&job, inputs, reply[9], reply[10], reply[11])
 	if reply[8] == "0" && startable {
