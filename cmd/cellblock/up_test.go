@@ -20,7 +20,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
