@@ -68,6 +68,7 @@ class Plan:
     def __init__(self, fields: dict[str, object]) -> None:
         """Read the worker's plan; protocol.md describes its fields."""
         self.preload: list[str] = fields["preload"]  # type: ignore[assignment]
+        self.exercises: list[str] = fields.get("exercises", [])  # type: ignore[assignment]
         self.init: str = fields["init"]  # type: ignore[assignment]
         # With a single UID to map, jobs cannot have UIDs that differ outside.
         self.single_uid: bool = fields["single_uid"]  # type: ignore[assignment]

@@ -62,13 +62,41 @@ def main():
     plt.close("all")
 """
 
-_FOR_PACKAGE = {"numpy": _NUMPY, "pandas": _PANDAS, "matplotlib": _MATPLOTLIB}
+_SCIPY = """
+import numpy as np
+from scipy import linalg, optimize, stats
+def main():
+    linalg.lstsq(np.eye(3), np.ones(3))
+    optimize.minimize(lambda x: (x**2).sum(), np.ones(2))
+    return stats.ttest_1samp([1.0, 2.0, 4.0], 1.0).pvalue
+"""
+
+_SKLEARN = """
+import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+def main():
+    x = np.arange(20.0).reshape(10, 2)
+    train, test = train_test_split(StandardScaler().fit_transform(x), random_state=1)
+    model = LinearRegression().fit(train, train[:, 0])
+    return [float(model.score(test, test[:, 0])), model.coef_]
+"""
+
+_FOR_PACKAGE = {
+    "numpy": _NUMPY,
+    "pandas": _PANDAS,
+    "matplotlib": _MATPLOTLIB,
+    "scipy": _SCIPY,
+    "sklearn": _SKLEARN,
+}
 
 
-def load(packages: list[str]) -> None:
+def load(packages: list[str], exercises: list[str]) -> None:
     """Import the packages and run what their scripts will run.
 
-    Raises ImportError for a package that is missing.
+    Then run the exercises, scripts of whoever made the environment. Raises ImportError
+    for a package that is missing.
     """
     for name in _STANDARD_MODULES:
         try:
@@ -81,6 +109,8 @@ def load(packages: list[str]) -> None:
     limit = sys.getrecursionlimit()
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    for number, source in enumerate(exercises, 1):
+        _run_exercise(number, source)
     # Encoding raises it; a script should find Python's default.
     sys.setrecursionlimit(limit)
     _close_fonts()
@@ -115,6 +145,16 @@ def _rehearse(source: str) -> None:
         fields = failure.describe(error, script.Script(source))
     report.encode(fields)
     text.from_json('{"script": "", "result_bytes": 1}')
+
+
+def _run_exercise(number: int, source: str) -> None:
+    """Run an exercise of an environment. One that fails is no reason to do without."""
+    try:
+        _rehearse(source)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (any script can be one)
+        # The worker logs what a zygote prints.
+        message = f"exercise {number} failed: {type(error).__name__}: {error}"
+        print(message[:500], file=sys.stderr)
 
 
 def _start_generators() -> None:

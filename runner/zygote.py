@@ -209,7 +209,7 @@ def main(arguments: list[str]) -> "NoReturn":
     sockets.hide_refused()
     plan = confine.Plan(json.loads(arguments[1]))
     try:
-        warmup.load(plan.preload)
+        warmup.load(plan.preload, plan.exercises)
     except ImportError as error:
         control.send(f"failed 0 cannot preload: {error}".encode())
         os._exit(_PRELOAD_FAILED)

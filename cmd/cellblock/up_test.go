@@ -20,7 +20,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/redistest"
@@ -90,7 +89,7 @@ func beatHeart(ctx context.Context) error {
 	defer client.Close()
 	owner := fmt.Sprint("standin-", os.Getpid())
 	heart := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Minute})
-	if err := heart.Heartbeat(ctx, owner, time.Minute, jobs.RequestedLimits{}); err != nil {
+	if err := heart.Heartbeat(ctx, owner, time.Minute, store.Offer{}); err != nil {
 		return err
 	}
 	<-ctx.Done()

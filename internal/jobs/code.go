@@ -23,6 +23,10 @@ const (
 	CodeQueueFull            Code = "queue_full"
 	CodeIdempotencyMismatch  Code = "idempotency_mismatch"
 	CodeInternal             Code = "internal"
+	// CodeUnknownEnvironment rejects a request for an environment that there is not.
+	CodeUnknownEnvironment Code = "unknown_environment"
+	// CodeMissingPackages rejects a script whose inline metadata asks for packages that no environment has.
+	CodeMissingPackages Code = "missing_packages"
 )
 
 // Errors about an existing job.

@@ -37,6 +37,9 @@ func BatchFingerprint(items []ItemRequest) string {
 func (r *Request) write(sum hash.Hash) {
 	writePart(sum, "script", r.Script)
 	writePart(sum, "priority", string(r.Priority))
+	if r.Environment != "" { // else as in earlier versions, which bound keys that still exist
+		writePart(sum, "environment", r.Environment)
+	}
 	writePart(sum, "callback_url", r.WebhookURL)
 	writePart(sum, "start_within", r.StartWithin.String())
 	in := r.Inputs

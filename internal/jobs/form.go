@@ -17,9 +17,9 @@ type FormPart struct {
 	Content        []byte
 }
 
-// DecodeForm decodes a request in parts: "script", "stdin", "priority", "callback_url" and "entry" as text, "async",
-// "args", "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file name. It
-// returns the same errors as DecodeRequest.
+// DecodeForm decodes a request in parts: "script", "stdin", "priority", "callback_url", "entry" and "environment" as
+// text, "async", "args", "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file
+// name. It returns the same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, error) {
 	var request Request
 	var files []File
@@ -79,7 +79,7 @@ func formValue(part FormPart) (jsontext.Value, error) {
 			invalidUTF8At(part.Content))
 	}
 	switch part.Name {
-	case "script", "stdin", "priority", "callback_url", "entry":
+	case "script", "stdin", "priority", "callback_url", "entry", "environment":
 		quoted, err := jsontext.AppendQuote(nil, part.Content)
 		if err != nil {
 			return nil, Errorf(CodeInvalidRequest, "%s cannot be read", quoteName(part.Name))

@@ -28,6 +28,8 @@ type Job struct {
 	Async bool
 	// RequestID is the X-Request-Id of the request that created the job.
 	RequestID string
+	// Environment is the name of the Python that runs the script; "" means DefaultEnvironment.
+	Environment string
 	// Priority selects the queue; "" means PriorityDefault.
 	Priority Priority
 	// StartWithin is the start deadline, from acceptance: a job that was not started by then is withdrawn with
@@ -57,6 +59,8 @@ type Record struct {
 	State State
 	// Entry is how the job's script is run.
 	Entry Entry
+	// Environment is "" for the default.
+	Environment string
 	// Times are from Redis's clock, so they compare across machines. They are zero until they apply.
 	CreatedAt  time.Time
 	StartedAt  time.Time

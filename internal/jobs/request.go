@@ -34,6 +34,8 @@ type Request struct {
 	Priority Priority
 	// Inputs is nil if the request has only a script.
 	Inputs *Inputs
+	// Environment is "" if the client did not choose one.
+	Environment string
 	// WebhookURL is the URL to which the job's end is posted, "" for none; see Webhook.URL. Whether this service may
 	// connect to it is not checked here.
 	WebhookURL string
@@ -81,7 +83,7 @@ func DecodeRequest(body []byte) (Request, error) {
 var fieldNames = []string{
 	"script", "args", "stdin", "env", "files", "limits", "async", "priority",
 	"callback_url", "start_within",
-	"entry",
+	"entry", "environment",
 }
 
 // set sets one field from the body.
@@ -96,6 +98,8 @@ func (r *Request) set(name string, value jsontext.Value) (err error) {
 			return Errorf(CodeInvalidRequest, `"async" must be true or false, not %s`, kindName(k))
 		}
 		r.Async = value.Kind() == jsontext.KindTrue
+	case "environment":
+		r.Environment, err = decodeEnvironment(value)
 	case "priority":
 		r.Priority, err = decodePriority(value)
 	case "callback_url":

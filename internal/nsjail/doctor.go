@@ -116,7 +116,7 @@ func examine(ctx context.Context, h *host.Host, settings Settings, zygotes zygot
 
 // examineCold looks at cold sandboxes; it returns false if there are none.
 func (e *examination) examineCold(ctx context.Context, h *host.Host, logger *slog.Logger) bool {
-	cold, err := jail.NewProvider(h, logger)
+	cold, err := jail.NewProvider(h, h.Interpreter, logger)
 	if err != nil {
 		e.checks = append(e.checks, refusal(err))
 		return false

@@ -101,7 +101,7 @@ func startProvider(
 	if err := unfitForGVisor(h, settings); err != nil {
 		return nil, assessment{}, err
 	}
-	cold, err := jail.NewProvider(h, logger)
+	cold, err := jail.NewProvider(h, h.Interpreter, logger)
 	if err != nil {
 		return nil, assessment{}, err
 	}

@@ -56,7 +56,7 @@ func TestAWatchedJobStreamsItsOutput(t *testing.T) {
 		t.Fatalf("got %s, %v", state, err)
 	}
 	b.start(t)
-	if err := b.producer.Enqueue(t.Context(), queued, jobs.PriorityDefault); err != nil {
+	if err := b.producer.Enqueue(t.Context(), queued, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	b.awaitStreamed(t, queued)

@@ -27,12 +27,12 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 		return err
 	}
 	start := time.Now()
-	sandbox, err := w.Acquire(w.runCtx, job.Script)
+	sandbox, err := w.Acquire(w.runCtx, job.Environment, job.Script)
 	if err != nil {
 		return w.sandboxFailed(job, delivery.Attempt, err)
 	}
 	prepared := time.Since(start)
-	sandbox = w.replaceable(sandbox)
+	sandbox = w.replaceable(sandbox, job.Environment)
 	live := w.newBroadcast(job.ID, sandbox)
 	defer live.stop()
 	// Before the start is claimed, so that no command is missed.
@@ -84,7 +84,10 @@ func (w *Worker) admit(delivery queue.Delivery) (jobs.Job, bool, error) {
 	case expired:
 		return job, false, w.expire(job)
 	case !job.Limits.Within(w.MaxLimits):
+		w.Logger.Info("requeued job above maximum limits", "job_id", job.ID, "request_id", job.RequestID)
 		return job, false, w.requeue(job)
+	case !w.has(job.Environment):
+		return job, false, w.leaveElsewhere(job)
 	}
 	return job, true, nil
 }
@@ -96,12 +99,11 @@ func (w *Worker) take(delivery queue.Delivery) (jobs.Job, jobs.State, bool, erro
 	return w.Store.Take(w.storeCtx, delivery.ID, w.owner, commandTimeout)
 }
 
-// requeue returns a job above this worker's maximum limits to the queue, which delivers it again shortly, to any
-// worker. The record never raises this worker's limits, and the limits of an accepted job are never lowered.
+// requeue returns a job that this worker must not run to the queue, which delivers it again shortly, to any worker:
+// one above its maximum limits, or with another environment. The record never raises this worker's limits, and the limits of an accepted job are never lowered.
 func (w *Worker) requeue(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.storeCtx, commandTimeout)
 	defer cancel()
-	w.Logger.Info("requeued job above maximum limits", "job_id", job.ID, "request_id", job.RequestID)
 	if err := w.Store.Untake(ctx, job.ID, w.owner); err != nil {
 		return err
 	}

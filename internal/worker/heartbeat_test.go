@@ -16,7 +16,7 @@ func TestAForgottenWorkerReportsItsLimits(t *testing.T) {
 	b.MaxLimits = jobs.DefaultLimits().Requestable()
 	known := func() bool {
 		fleet, err := b.Store.Fleet(t.Context())
-		return err == nil && slices.Equal(fleet, []jobs.RequestedLimits{b.MaxLimits})
+		return err == nil && slices.Equal(fleet.Limits(""), []jobs.RequestedLimits{b.MaxLimits})
 	}
 	b.start(t)
 	within(t, "it has reported its limits, and that it is idle", func() bool {

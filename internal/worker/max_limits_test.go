@@ -31,7 +31,7 @@ func TestAJobAboveTheMaxLimitsGoesToAnotherWorker(t *testing.T) {
 	}
 	small.wantRuns(t, 0, 0)
 	small.start(t)
-	if err := small.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
+	if err := small.producer.Enqueue(t.Context(), job.ID, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(3 * time.Second) // several rounds, if it is redelivered in a busy loop
@@ -57,7 +57,7 @@ func TestAWorkerRegistersItsMaxLimits(t *testing.T) {
 	b.start(t)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		fleet, err := b.Store.Fleet(t.Context())
-		if err == nil && len(fleet) == 1 && fleet[0] == b.MaxLimits {
+		if err == nil && len(fleet) == 1 && fleet[0].MaxLimits == b.MaxLimits {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -77,7 +77,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	if err := b.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
+	if err := b.producer.Enqueue(t.Context(), job.ID, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	b.await(t, job.ID, running)
@@ -101,7 +101,7 @@ func TestAForgedPolicyIsRefused(t *testing.T) {
 		if err := b.Client.HSet(t.Context(), "cellblock:{"+id+"}:job", field, value).Err(); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+		if err := b.producer.Enqueue(t.Context(), id, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 			t.Fatal(err)
 		}
 		return id
@@ -135,7 +135,7 @@ func TestAJobWithoutItsInputsIsRefused(t *testing.T) {
 		t.Fatalf("%d keys of inputs", n)
 	}
 	b.start(t)
-	if err := b.producer.Enqueue(t.Context(), job.ID, jobs.PriorityDefault); err != nil {
+	if err := b.producer.Enqueue(t.Context(), job.ID, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	b.await(t, job.ID, jobs.State.Ended)

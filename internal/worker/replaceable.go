@@ -12,6 +12,8 @@ import (
 // when its zygote dies. Code of the script still runs at most once.
 type replaceableSandbox struct {
 	worker *Worker
+	// environment is the job's.
+	environment string
 
 	mu      sync.Mutex
 	current Sandbox
@@ -23,8 +25,8 @@ type replaceableSandbox struct {
 // replaceBound is how long all replacements of a sandbox may take together.
 const replaceBound = 20 * time.Second
 
-func (w *Worker) replaceable(first Sandbox) *replaceableSandbox {
-	s := &replaceableSandbox{worker: w, current: first}
+func (w *Worker) replaceable(first Sandbox, environment string) *replaceableSandbox {
+	s := &replaceableSandbox{worker: w, environment: environment, current: first}
 	s.replaced, s.replace = context.WithCancel(context.Background())
 	return s
 }
@@ -39,7 +41,7 @@ func (s *replaceableSandbox) Run(ctx context.Context, script string, entry jobs.
 	acquiring, cancel := context.WithTimeout(ctx, replaceBound)
 	defer cancel()
 	for range acquireAttempts - 1 {
-		next, err := s.worker.Acquire(acquiring, script)
+		next, err := s.worker.Acquire(acquiring, s.environment, script)
 		if err != nil {
 			s.worker.Logger.Error("replacing lost sandbox failed", "error", err)
 			break

@@ -39,7 +39,7 @@ func TestAReplacedSandboxIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start(t)
-	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+	if err := b.producer.Enqueue(t.Context(), id, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	b.awaitStreamed(t, id)

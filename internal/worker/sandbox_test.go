@@ -30,7 +30,7 @@ type fakeSandboxes struct {
 	acquired, ran, discarded atomic.Int64
 }
 
-func (p *fakeSandboxes) acquire(ctx context.Context, _ string) (Sandbox, error) {
+func (p *fakeSandboxes) acquire(ctx context.Context, _, _ string) (Sandbox, error) {
 	p.acquired.Add(1)
 	if p.fail != nil {
 		if err := p.fail(); err != nil {

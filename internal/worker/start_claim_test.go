@@ -7,6 +7,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/queue"
+	"cellblock/internal/jobs/store"
 	"cellblock/internal/redistest"
 )
 
@@ -24,7 +25,7 @@ func (b *workerFixture) claimedByOther(t *testing.T, wall time.Duration) string 
 
 func (b *workerFixture) otherLives(t *testing.T) {
 	t.Helper()
-	if err := b.Store.Heartbeat(t.Context(), other, time.Hour, jobs.RequestedLimits{}); err != nil {
+	if err := b.Store.Heartbeat(t.Context(), other, time.Hour, store.Offer{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -127,7 +128,7 @@ func TestTwoDeliveriesAtOnceAreOneRun(t *testing.T) {
 	answers := make(chan error, 4)
 	for _, w := range []*workerFixture{a, a, b, b} {
 		w.livenessTTL = time.Minute
-		if err := w.Store.Heartbeat(t.Context(), w.owner, time.Minute, jobs.RequestedLimits{}); err != nil {
+		if err := w.Store.Heartbeat(t.Context(), w.owner, time.Minute, store.Offer{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -115,9 +115,11 @@ type Config struct {
 	// Client is for the queue. The caller owns it, and closes it after Run.
 	Client redis.UniversalClient
 	Store  *store.Store
-	// Acquire returns a sandbox that the caller owns. It may choose one by the script, which only
-	// Run passes on.
-	Acquire func(ctx context.Context, script string) (Sandbox, error)
+	// Environments are what the sandboxes can have; nil means the default only.
+	Environments Environments
+	// Acquire returns a sandbox that the caller owns, with an environment ("" for the default). It may choose one by the
+	// script, which only Run passes on.
+	Acquire func(ctx context.Context, environment, script string) (Sandbox, error)
 	Files   Files
 	Metrics Metrics
 	Logger  *slog.Logger
@@ -175,6 +177,10 @@ type Worker struct {
 	// heartbeats counts the intervals, and reportedIdle is set while the last full one has arrived and reported no job.
 	heartbeats   atomic.Int64
 	reportedIdle atomic.Bool
+	// beatNow makes a heartbeat be sent without delay.
+	beatNow chan struct{}
+	// describedAt is when the environments were last described, in nanoseconds since 1970; 0 if that is due.
+	describedAt atomic.Int64
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
@@ -188,8 +194,12 @@ func New(config Config) *Worker {
 	w := &Worker{
 		Config:            config,
 		owner:             host + "/" + uuid.NewString(),
+		beatNow:           make(chan struct{}, 1),
 		heartbeatInterval: heartbeatInterval,
 		livenessTTL:       livenessTTL,
+	}
+	if w.Environments == nil {
+		w.Environments = onlyDefault{}
 	}
 	w.runCtx, w.cancelRuns = context.WithCancel(context.Background())
 	w.storeCtx, w.cancelStores = context.WithCancel(context.Background())
@@ -215,12 +225,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		Step:             queue.Step{Lua: take, Args: args},
 		Concurrency:      w.Settings.Slots(),
 		BatchConcurrency: w.Settings.batchSlots(),
+		Environments:     w.environmentNames(),
 		// Never reached: everything has ended or been killed before.
 		ShutdownTimeout: w.Settings.DrainTimeout + endGrace + teardownBound,
 	}, w.Handle, w.Logger)
 	if err := consumer.Start(); err != nil {
 		return err
 	}
+	heart.Go(func() { w.followEnvironments(beating, consumer) })
 	w.Logger.Info("worker started", "worker", w.owner, "concurrency", w.Settings.Slots())
 	<-ctx.Done()
 	w.draining.Store(true)
@@ -251,6 +263,7 @@ func (w *Worker) runHeartbeat(ctx context.Context) {
 		}
 		select {
 		case <-ticker.C:
+		case <-w.beatNow:
 		case <-ctx.Done():
 			beats.Wait() // a heartbeat after the sign-off would undo it
 			w.report("sign-off", func(ctx context.Context) error {
@@ -275,12 +288,17 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 			w.reportedIdle.Store(false)
 			return err
 		}
+		w.describedAt.Store(0) // Redis may have lost all it had
 	}
 	w.reportedIdle.Store(false)
-	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, w.MaxLimits, held...)
+	offer := store.Offer{MaxLimits: w.MaxLimits, Environments: w.hashes()}
+	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, offer, held...)
 	w.reportedIdle.Store(err == nil && len(held) == 0 && !w.draining.Load())
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
+	}
+	if err == nil {
+		err = w.describeEnvironments(ctx)
 	}
 	return err
 }

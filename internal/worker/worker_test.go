@@ -86,7 +86,7 @@ func (b *workerFixture) create(t *testing.T, script string) string {
 func (b *workerFixture) submit(t *testing.T, script string) string {
 	t.Helper()
 	id := b.create(t, script)
-	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+	if err := b.producer.Enqueue(t.Context(), id, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	return id

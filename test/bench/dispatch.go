@@ -66,7 +66,7 @@ func dispatchTimes(ctx context.Context, producer *queue.Producer, started <-chan
 			return nil, ctx.Err()
 		}
 		enqueued := time.Now()
-		if err := producer.Enqueue(ctx, jobs.NewID(), jobs.PriorityDefault); err != nil {
+		if err := producer.Enqueue(ctx, jobs.NewID(), jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 			return nil, err
 		}
 		select {

@@ -61,9 +61,10 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	return worker.New(worker.Config{
 		Settings: settings.Worker, Wall: settings.Sandbox.Wall, MaxLimits: settings.Sandbox.Limits().Requestable(),
 		Client: client, Files: stored,
-		Store: store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
-		Acquire: func(ctx context.Context, script string) (worker.Sandbox, error) {
-			sandbox, err := sandboxes.Acquire(ctx, script)
+		Store:        store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
+		Environments: sandboxes,
+		Acquire: func(ctx context.Context, environment, script string) (worker.Sandbox, error) {
+			sandbox, err := sandboxes.Acquire(ctx, environment, script)
 			if err != nil {
 				return nil, err // not a typed nil
 			}
@@ -78,7 +79,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 func openSandboxes(
 	ctx context.Context, settings Settings, metrics *telemetry.WorkerMetrics, logger *slog.Logger,
 	cleanups *app.Cleanups,
-) (nsjail.Provider, error) {
+) (*nsjail.Environments, error) {
 	host, err := nsjail.Open(ctx, settings.Sandbox)
 	if err != nil {
 		return nil, fmt.Errorf("this machine cannot run sandboxes: %w", err)
@@ -91,6 +92,9 @@ func openSandboxes(
 	}
 	// Without it, zygotes and ready sandboxes would be killed without their cgroups being removed.
 	cleanups.AddFunc("sandboxes", sandboxBound, provider.Close)
+	environments := nsjail.OpenEnvironments(ctx, host, settings.Sandbox, provider, settings.Worker.Slots(), logger)
+	// Likewise, for those of environments.
+	cleanups.AddFunc("environments", sandboxBound, environments.Close)
 	metrics.SetSandboxKind(provider.Kind())
 	version, err := host.CgroupVersion()
 	if err == nil {
@@ -105,7 +109,7 @@ func openSandboxes(
 		logger.Warn("jobs may use up what others need", "shortage", shortage)
 	}
 	logger.Info("sandboxes ready", "kind", provider.Kind(), "cgroups", version)
-	return provider, nil
+	return environments, nil
 }
 
 // startSweep removes expired files until stop is called, which blocks until the sweep has ended.

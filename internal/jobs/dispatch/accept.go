@@ -15,11 +15,12 @@ import (
 // It returns a *jobs.Error with CodeUnavailable, within about a second, if Redis cannot be reached, with
 // CodeQueueFull, or with CodeIdempotencyMismatch.
 func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
-	id, created, err := d.accept(ctx, request, requestID, func(string) {})
+	job, err := d.accept(ctx, request, requestID, func(string) {})
 	if err != nil {
 		return jobs.Record{}, err
 	}
-	if created {
+	id := job.id
+	if job.created {
 		return jobs.Record{ID: id, State: jobs.StateQueued}, nil
 	}
 	// Reads only the state, which needs no memory of the budget.
@@ -32,26 +33,26 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	return jobs.Record{ID: id, State: state}, nil
 }
 
-// accept stores and enqueues a job, after calling before with its id, and reports whether this request created it.
-// Only then may the caller withdraw it.
+// accept stores and enqueues a job, after calling before with its id. The caller may withdraw it only if this request
+// created it.
 func (d *Dispatcher) accept(
 	ctx context.Context, request jobs.Request, requestID string, before func(id string),
-) (id string, created bool, err error) {
+) (accepted, error) {
 	job, err := d.newJob(request, requestID)
 	if err != nil {
-		return "", false, err
+		return accepted{}, err
 	}
 	accepting, cancel := context.WithTimeout(ctx, d.settings.Patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
 	if err := d.acquireAccept(accepting); err != nil {
-		return "", false, d.refused(ctx, err)
+		return accepted{}, d.refused(ctx, err)
 	}
 	defer d.acceptLimiter.Release(1)
 	claimed := job.ID
 	if job.IdempotencyKey != "" {
 		claimed, err = d.reserveKey(accepting, job, request.Fingerprint)
 	}
-	ours := claimed == job.ID
+	ours, created := claimed == job.ID, false
 	if err == nil {
 		job.ID = claimed
 		before(job.ID)
@@ -61,10 +62,10 @@ func (d *Dispatcher) accept(
 		err = d.store.MarkShared(accepting, job.ID)
 	}
 	if err == nil {
-		return job.ID, created && ours, nil
+		return accepted{id: job.ID, environment: job.Environment, created: created && ours}, nil
 	}
 	if !ours {
-		return "", false, d.refused(ctx, err) // another request is responsible for that job
+		return accepted{}, d.refused(ctx, err) // another request is responsible for that job
 	}
 	// The job may be in the queue despite the error. The client receives an error, so the job is withdrawn if
 	// possible.
@@ -73,7 +74,7 @@ func (d *Dispatcher) accept(
 		// Otherwise the key stays bound: the job may exist and may have run.
 		withdrawErr = errors.Join(withdrawErr, d.releaseKey(ctx, job))
 	}
-	return "", false, d.refused(ctx, errors.Join(err, withdrawErr))
+	return accepted{}, d.refused(ctx, errors.Join(err, withdrawErr))
 }
 
 // acquireAccept waits until fewer than acceptsAtOnce jobs are being accepted. The caller releases acceptLimiter.
@@ -104,19 +105,27 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 }
 
 // newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
-// record. It returns an error with CodeInvalidRequest if no worker allows the requested limits.
+// record. It returns an error with CodeInvalidRequest if no worker allows the requested limits, or those of
+// chooseEnvironment.
 func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, error) {
-	fleet := *d.fleet.Load() // once: limits above those of all workers would keep the job from ever starting
-	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.RequestedLimits(), fleet)
+	fleet := d.fleet.Load() // once: limits above those of all workers would keep the job from ever starting
+	environment, err := fleet.chooseEnvironment(request)
 	if err != nil {
 		return jobs.Job{}, err
+	}
+	able := fleet.limits[environment]
+	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.RequestedLimits(), able)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	if environment == jobs.DefaultEnvironment {
+		environment = ""
 	}
 	job := jobs.Job{
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
-		WebhookURL: request.WebhookURL,
-		Entry:      request.Entry,
-		Limits:     limits, LimitsOpen: len(fleet) == 0,
+		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
+		Limits: limits, LimitsOpen: len(able) == 0,
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline
@@ -148,7 +157,7 @@ func (d *Dispatcher) storeAndEnqueue(ctx context.Context, job jobs.Job) (fresh b
 
 // enqueueNew stores a job and enqueues it in one step, unless it exists already.
 func (d *Dispatcher) enqueueNew(ctx context.Context, job jobs.Job, limit int) (fresh bool, err error) {
-	task, err := d.producer.Task(ctx, job.ID, job.Priority)
+	task, err := d.producer.Task(ctx, job.ID, job.Route())
 	if err != nil {
 		return false, err
 	}

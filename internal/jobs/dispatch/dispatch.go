@@ -88,12 +88,8 @@ type Dispatcher struct {
 	acceptLimiter *semaphore.Weighted
 	// itemLimiter limits the number of batch items being accepted or cancelled.
 	itemLimiter *semaphore.Weighted
-	// workerSeen is the last time at which a worker was alive, or may have been because Redis did not answer: a
-	// time.Duration since born.
-	workerSeen atomic.Int64
-	born       time.Time
-	// fleet holds the last known maximum limits of the workers.
-	fleet atomic.Pointer[[]jobs.RequestedLimits]
+	// fleet is what is known of the workers and their environments.
+	fleet atomic.Pointer[fleet]
 	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
 
@@ -118,7 +114,6 @@ func New(
 		monitor:       monitor,
 		settings:      settings,
 		logger:        logger,
-		born:          time.Now(),
 		acceptLimiter: semaphore.NewWeighted(acceptsAtOnce),
 		itemLimiter:   semaphore.NewWeighted(itemsAtOnce),
 		stop:          stop,
@@ -127,7 +122,7 @@ func New(
 		d.settings.Limits = jobs.DefaultLimits()
 	}
 	d.settings.Patience = cmp.Or(settings.Patience, defaultPatience)
-	d.fleet.Store(&[]jobs.RequestedLimits{})
+	d.fleet.Store(&fleet{})
 	d.pressure.Store(&pressure{})
 	d.listen.Go(func() { d.run(ctx) })
 	return d
@@ -263,11 +258,19 @@ func (d *Dispatcher) Workers(ctx context.Context) (int, error) {
 	return d.store.LiveWorkers(ctx)
 }
 
+// workersOf counts those that have an environment; "" is the default.
+func (d *Dispatcher) workersOf(ctx context.Context, environment string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
+	defer cancel()
+	fleet, err := d.store.Fleet(ctx)
+	return len(fleet.Limits(environment)), err
+}
+
 // QueueDepth counts the jobs that wait for a worker.
 func (d *Dispatcher) QueueDepth(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	n, err := d.producer.Depth(ctx)
+	n, err := d.producer.Depth(ctx, d.fleet.Load().names()...)
 	if err != nil {
 		return 0, fmt.Errorf("queue depth: %w", err)
 	}

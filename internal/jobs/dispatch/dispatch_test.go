@@ -82,7 +82,7 @@ func (s *replica) Cancel(ctx context.Context, id string) (jobs.Record, error) {
 // keepWorkerAlive keeps one worker alive for the whole test.
 func (s *replica) keepWorkerAlive(t *testing.T) {
 	t.Helper()
-	if err := s.store.Heartbeat(t.Context(), "w", time.Hour, jobs.RequestedLimits{}); err != nil {
+	if err := s.store.Heartbeat(t.Context(), "w", time.Hour, store.Offer{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -23,7 +24,7 @@ func (d *Dispatcher) Execute(
 	start := time.Now()
 	var ended <-chan *jobs.Record
 	done := func() {}
-	id, created, err := d.accept(ctx, request, requestID, func(id string) {
+	job, err := d.accept(ctx, request, requestID, func(id string) {
 		ended, done = d.waiters.Wait(id) // before enqueueing, so that no end is missed
 	})
 	defer func() { done() }()
@@ -31,19 +32,28 @@ func (d *Dispatcher) Execute(
 	if err != nil {
 		return jobs.Record{}, func() {}, err
 	}
-	if !created {
-		if record, release, err := d.read(ctx, id); err != nil || record.State.Ended() {
+	if !job.created {
+		if record, release, err := d.read(ctx, job.id); err != nil || record.State.Ended() {
 			return record, release, err
 		}
 	}
-	return d.await(ctx, id, created, ended, start, wait)
+	return d.await(ctx, job, ended, start, wait)
 }
 
-// await waits for the end of an accepted job, for at most wait from start. created reports whether this request created
-// the job, and so may withdraw it. Results are Execute's.
+// accepted is a job that a request waits for.
+type accepted struct {
+	id string
+	// environment is "" for the default. It is unknown unless created.
+	environment string
+	// created reports whether this request created the job, and so may withdraw it.
+	created bool
+}
+
+// await waits for the end of an accepted job, for at most wait from start. Results are Execute's.
 func (d *Dispatcher) await(
-	ctx context.Context, id string, created bool, ended <-chan *jobs.Record, start time.Time, wait time.Duration,
+	ctx context.Context, job accepted, ended <-chan *jobs.Record, start time.Time, wait time.Duration,
 ) (jobs.Record, func(), error) {
+	id := job.id
 	// A slow Redis must not hold up the check of the workers beyond the wait.
 	waiting, cancel := context.WithDeadline(ctx, start.Add(wait))
 	defer cancel()
@@ -67,13 +77,12 @@ func (d *Dispatcher) await(
 		case <-limit.C:
 			return d.readAtDeadline(ctx, id, ended)
 		case <-grace.C:
-			if !created {
+			if !job.created {
 				break // another request's job, which this one must not withdraw
 			}
-			withdrawn, next := d.checkWorkers(waiting, id, start)
+			withdrawn, next := d.checkWorkers(waiting, job, start)
 			if withdrawn {
-				return jobs.Record{ID: id}, func() {}, jobs.Unavailable(
-					"no worker is there to run the job; it was withdrawn", nil)
+				return jobs.Record{ID: id}, func() {}, jobs.Unavailable(withoutWorker(job.environment), nil)
 			}
 			grace.Reset(next)
 		case <-ctx.Done():
@@ -125,13 +134,20 @@ func (d *Dispatcher) readAtDeadline(
 	return d.awaitEnd(ctx, id, ended, max(0, left)+overtimeSlack, read)
 }
 
-// checkWorkers withdraws a job that was accepted at start if no worker has been alive for NoWorkerGrace since. It
-// reports whether it did, and after what time to check again.
+func withoutWorker(environment string) string {
+	if environment == "" {
+		return "no worker is there to run the job; it was withdrawn"
+	}
+	return fmt.Sprintf("no worker with the environment %q is there to run the job; it was withdrawn", environment)
+}
+
+// checkWorkers withdraws a job that was accepted at start if no worker with its environment has been alive for
+// NoWorkerGrace since. It reports whether it did, and after what time to check again.
 func (d *Dispatcher) checkWorkers(
-	ctx context.Context, id string, start time.Time,
+	ctx context.Context, job accepted, start time.Time,
 ) (withdrawn bool, next time.Duration) {
 	grace := d.settings.NoWorkerGrace
-	seen := d.born.Add(time.Duration(d.workerSeen.Load()))
+	seen := d.fleet.Load().seenAt(job.environment)
 	if seen.Before(start) {
 		seen = start
 	}
@@ -139,12 +155,12 @@ func (d *Dispatcher) checkWorkers(
 		return false, left
 	}
 	// The last check may be up to recheckInterval old.
-	if n, err := d.Workers(ctx); err != nil || n > 0 {
+	if n, err := d.workersOf(ctx, job.environment); err != nil || n > 0 {
 		return false, grace
 	}
-	withdrawn, err := d.withdraw(ctx, id, "no worker was there to run the job")
+	withdrawn, err := d.withdraw(ctx, job.id, "no worker was there to run the job")
 	if err != nil {
-		d.logger.Warn("a job without a worker could not be withdrawn", "job_id", id, "error", err)
+		d.logger.Warn("a job without a worker could not be withdrawn", "job_id", job.id, "error", err)
 	}
 	return withdrawn, grace // not withdrawn: it was started, or Redis cannot be reached
 }

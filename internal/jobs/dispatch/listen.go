@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"time"
 
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/redisconn"
@@ -27,17 +26,7 @@ func (d *Dispatcher) notify(message string) {
 	d.channel.Notify(key, struct{}{})
 }
 
-// refreshFleet reads the limits that the workers allow. On an error, or without workers, the previous value is kept:
-// returning workers mostly have the same limits.
-func (d *Dispatcher) refreshFleet(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
-	defer cancel()
-	if fleet, err := d.store.Fleet(ctx); err == nil && len(fleet) > 0 {
-		d.fleet.Store(&fleet)
-	}
-}
-
-// recheck checks the jobs with waiters, and whether workers are alive.
+// recheck checks the jobs with waiters.
 func (d *Dispatcher) recheck(ctx context.Context) {
 	ids := d.waiters.Keys()
 	if len(ids) == 0 {
@@ -45,10 +34,6 @@ func (d *Dispatcher) recheck(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	// On an error, workers may be alive.
-	if n, err := d.store.LiveWorkers(ctx); err != nil || n > 0 {
-		d.workerSeen.Store(int64(time.Since(d.born)))
-	}
 	states, err := d.store.States(ctx, ids)
 	if err != nil {
 		d.logger.Warn("cannot check jobs with waiters", "jobs", len(ids), "error", err)

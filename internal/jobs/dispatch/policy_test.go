@@ -1,10 +1,12 @@
 package dispatch
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
 	"cellblock/internal/redistest"
 )
 
@@ -31,11 +33,11 @@ func TestWhatNoWorkerAllowsIsRefusedAtAcceptance(t *testing.T) {
 	}
 	maxLimits := jobs.DefaultLimits().Requestable()
 	maxLimits.MemoryBytes = 512 << 20
-	if err := s.store.Heartbeat(t.Context(), "w", time.Hour, maxLimits); err != nil {
+	if err := s.store.Heartbeat(t.Context(), "w", time.Hour, store.Offer{MaxLimits: maxLimits}); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(10 * time.Second)
-	for len(*s.fleet.Load()) == 0 || (*s.fleet.Load())[0] != maxLimits {
+	for !slices.Equal(s.fleet.Load().limits[jobs.DefaultEnvironment], []jobs.RequestedLimits{maxLimits}) {
 		time.Sleep(5 * time.Millisecond)
 		if time.Now().After(deadline) {
 			t.Fatal("the API does not learn the workers' limits")

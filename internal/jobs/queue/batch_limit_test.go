@@ -19,7 +19,7 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 	producer := NewProducer(redistest.Client(t, url))
 	const members = 40
 	for range members {
-		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityBatch); err != nil {
+		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.Route{Priority: jobs.PriorityBatch}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func TestBatchesLeaveAPlaceForOthers(t *testing.T) {
 			t.Fatalf("%d are at work", atWork.Load())
 		}
 	}
-	if err := producer.Enqueue(t.Context(), single, jobs.PriorityLow); err != nil {
+	if err := producer.Enqueue(t.Context(), single, jobs.Route{Priority: jobs.PriorityLow}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -113,7 +113,7 @@ func TestAFullBatchLimiterLeavesTokens(t *testing.T) {
 	waitForIdleConsumers(t, client, 2)
 	enqueueBatch := func() time.Time {
 		before := time.Now()
-		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityBatch); err != nil {
+		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.Route{Priority: jobs.PriorityBatch}); err != nil {
 			t.Fatal(err)
 		}
 		return before
@@ -122,7 +122,7 @@ func TestAFullBatchLimiterLeavesTokens(t *testing.T) {
 	<-begun
 	waitForIdleConsumers(t, client, 2)
 	// The other consumer began to wait earlier; a token of any kind moves the full one to the front.
-	if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityLow); err != nil {
+	if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.Route{Priority: jobs.PriorityLow}); err != nil {
 		t.Fatal(err)
 	}
 	<-begun

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,8 @@ type ConsumerSettings struct {
 	// ShutdownTimeout is how long Stop waits for handlers. It must exceed the longest run of a handler: asynq delivers
 	// the jobs of handlers that are still running to other workers.
 	ShutdownTimeout time.Duration
+	// Environments are those whose jobs it takes, besides the default's; see Consumer.SetEnvironments.
+	Environments []string
 	// Step runs in Redis when a job is taken from the queue, in the same script; zero for none.
 	Step Step
 }
@@ -65,6 +68,7 @@ const (
 // Consumer takes jobs, or webhooks, from their queue. Start it once and Stop it.
 type Consumer struct {
 	client   *consumerClient
+	lane     lane
 	server   *asynq.Server
 	handle   Handler
 	stopping chan struct{}
@@ -79,7 +83,7 @@ func NewConsumer(
 	client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger,
 ) *Consumer {
 	return newConsumer(client, lane{
-		tokens: wakeKey, batchTokens: batchWakeKey, queues: weights, forwardInterval: forwardInterval,
+		tokens: wakeKey, queues: weights, forwardInterval: forwardInterval,
 		retryDelay: retryDelay,
 	}, settings, handle, logger)
 }
@@ -96,9 +100,8 @@ func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 
 // lane describes the queues of a consumer and how it takes from them.
 type lane struct {
-	// tokens is the list that wakes its consumers, and batchTokens the one for jobs of batches, "" for none.
+	// tokens is the list that wakes its consumers. Its queues are those that asynq knows.
 	tokens          string
-	batchTokens     string
 	queues          map[string]int
 	forwardInterval time.Duration
 	retryDelay      asynq.RetryDelayFunc
@@ -112,18 +115,19 @@ func newConsumer(
 		step = noStep
 	}
 	wrapped := &consumerClient{
-		UniversalClient: client, tokens: lane.tokens, batchTokens: lane.batchTokens, queues: lane.queues,
-		forwardInterval: lane.forwardInterval,
-		stopKey:         stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
+		UniversalClient: client, asynqQueues: len(lane.queues), forwardInterval: lane.forwardInterval,
+		stopKey: stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
 		batches: newBatchLimiter(settings.BatchConcurrency),
 		script:  redis.NewScript(step.Lua + pollScript), step: step,
 	}
+	wrapped.polled.Store(newPolled(lane, settings.Environments))
 	level := asynq.WarnLevel
 	if logger.Enabled(context.Background(), slog.LevelDebug) {
 		level = asynq.DebugLevel
 	}
 	return &Consumer{
 		client:   wrapped,
+		lane:     lane,
 		handle:   handle,
 		stopping: stopping,
 		logger:   logger,
@@ -152,7 +156,7 @@ func (c *Consumer) Start() error {
 	return c.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		c.running.Add(1)
 		defer c.running.Add(-1)
-		if name, _ := asynq.GetQueueName(ctx); name == batchQueue {
+		if name, _ := asynq.GetQueueName(ctx); isBatch(name) {
 			c.client.batches.acquire()
 			defer c.endBatchJob()
 		}
@@ -177,9 +181,10 @@ func (c *Consumer) Stop() error {
 	c.server.Shutdown()
 	// The wait may have ended with a token for a job, so another consumer must poll.
 	c.signal("passing a token on", func(ctx context.Context) error {
-		err := wake(ctx, c.client.UniversalClient, c.client.tokens, 1)
-		if c.client.batchTokens != "" {
-			err = errors.Join(err, wake(ctx, c.client.UniversalClient, c.client.batchTokens, 1))
+		var err error
+		from := c.client.polled.Load()
+		for _, list := range slices.Concat(from.tokens, from.batchTokens) {
+			err = errors.Join(err, wake(ctx, c.client.UniversalClient, list, 1))
 		}
 		return err
 	})

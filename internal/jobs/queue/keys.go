@@ -11,15 +11,21 @@ const (
 	webhookWakeKey = "cellblock:wake:webhooks"
 )
 
-// wakeList returns the list of tokens for a queue.
+// wakeList returns the list of tokens for a queue. Each environment besides the default has lists of its own, so that
+// a job wakes a worker that can run it: {cellblock:wake}:env:NAME, and with :batch after it.
 func wakeList(queue string) string {
-	switch queue {
-	case batchQueue:
-		return batchWakeKey
-	case webhookQueue:
+	environment, priority := splitQueue(queue)
+	switch {
+	case queue == webhookQueue:
 		return webhookWakeKey
-	default:
+	case environment == "" && priority == batchQueue:
+		return batchWakeKey
+	case environment == "":
 		return wakeKey
+	case priority == batchQueue:
+		return "{" + wakeKey + "}:" + environmentPrefix + environment + ":" + batchQueue
+	default:
+		return "{" + wakeKey + "}:" + environmentPrefix + environment
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 //
 // asynq asks its queues one after the other, in an order that it draws anew each time, by a script for each. With four
 // queues nearly five of six of these round trips find nothing. So the first question of a round is answered by one
-// script that looks into all queues, and what it found is kept until asynq asks the queue that had it.
+// script that looks into all queues, also those of environments, which asynq does not know (environments.go): a task
+// names its queue, so it does not matter which question it answers.
 
 // pollScript takes the next task of the first queue that has one. It does to that queue what asynq's own script does
 // (dequeueCmd in internal/rdb/rdb.go, v0.26), and is over after one command if all queues are empty.
@@ -100,7 +101,7 @@ func (r *replies) take(id string) []string {
 type round struct {
 	// asked counts the queues that asynq has asked in this round.
 	asked int
-	// queue is the queue that had a task; "" if none had.
+	// queue is the queue that had a task; "" if none had. task is nil if the task had no record.
 	queue string
 	task  any
 	err   error
@@ -108,11 +109,10 @@ type round struct {
 	skipped bool
 }
 
-// poll answers asynq's question for a task of one queue. keys and args are those of asynq's script.
-func (c *consumerClient) poll(ctx context.Context, keys []string, args []any) *redis.Cmd {
-	queue := queueOfKey(keys[0])
+// poll answers asynq's question for a task of one queue. args are those of asynq's script.
+func (c *consumerClient) poll(ctx context.Context, args []any) *redis.Cmd {
 	if c.round.asked == 0 {
-		c.round = c.look(ctx, queue, args[0])
+		c.round = c.look(ctx, args[0])
 	}
 	c.round.asked++
 	reply, end := redis.NewCmd(ctx), true
@@ -120,15 +120,15 @@ func (c *consumerClient) poll(ctx context.Context, keys []string, args []any) *r
 	case r.err != nil:
 		reply.SetErr(r.err)
 		c.pause()
-	case r.queue == queue && r.task != nil:
+	case r.task != nil:
 		reply.SetVal(r.task)
-		if queue == batchQueue {
+		if isBatch(r.queue) {
 			c.batches.expect()
 		}
 	default:
 		reply.SetErr(redis.Nil) // this queue is empty
 		// After a task without a record the queues behind it were not looked into.
-		if end = r.asked == len(c.queues); end && r.queue == "" {
+		if end = r.asked == c.asynqQueues; end && r.queue == "" {
 			c.awaitToken()
 		}
 	}
@@ -138,12 +138,12 @@ func (c *consumerClient) poll(ctx context.Context, keys []string, args []any) *r
 	return reply
 }
 
-// look looks into all queues, first the one that asynq asks first. leaseExpiry is asynq's.
-func (c *consumerClient) look(ctx context.Context, first string, leaseExpiry any) round {
-	order := c.order(first)
-	r := round{skipped: slices.Contains(order, batchQueue) && c.batches.full()}
+// look looks into all queues. leaseExpiry is asynq's.
+func (c *consumerClient) look(ctx context.Context, leaseExpiry any) round {
+	order := drawOrder(c.polled.Load().queues)
+	r := round{skipped: slices.ContainsFunc(order, isBatch) && c.batches.full()}
 	if r.skipped {
-		order = slices.DeleteFunc(order, func(queue string) bool { return queue == batchQueue })
+		order = slices.DeleteFunc(order, isBatch)
 	}
 	var keys []string
 	args := []any{leaseExpiry}
@@ -173,18 +173,16 @@ func (c *consumerClient) look(ctx context.Context, first string, leaseExpiry any
 	return r
 }
 
-// order returns all queues: the first one, and then the others as asynq orders them, at random by their weights.
-func (c *consumerClient) order(first string) []string {
+// drawOrder returns the queues as asynq orders them, at random by their weights.
+func drawOrder(queues map[string]int) []string {
 	var drawn []string
-	for queue, weight := range c.queues {
-		if queue != first {
-			drawn = append(drawn, slices.Repeat([]string{queue}, weight)...)
-		}
+	for queue, weight := range queues {
+		drawn = append(drawn, slices.Repeat([]string{queue}, weight)...)
 	}
 	rand.Shuffle(len(drawn), func(i, j int) { //nolint:gosec // fairness, no secret
 		drawn[i], drawn[j] = drawn[j], drawn[i]
 	})
-	order := []string{first}
+	order := make([]string, 0, len(queues))
 	for _, queue := range drawn {
 		if !slices.Contains(order, queue) {
 			order = append(order, queue)
@@ -203,4 +201,10 @@ func queueOfKey(key string) string {
 	_, after, _ := strings.Cut(key, "{")
 	queue, _, _ := strings.Cut(after, "}")
 	return queue
+}
+
+// partOfKey returns what follows the queue in one of asynq's keys, such as "pending".
+func partOfKey(key string) string {
+	_, after, _ := strings.Cut(key, "}:")
+	return after
 }

@@ -17,12 +17,12 @@ func TestAFloodDoesNotStarveTheHighQueue(t *testing.T) {
 	producer := NewProducer(redistest.Client(t, url))
 	for range 100 {
 		enqueue(t, producer, jobs.NewID())
-		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.PriorityLow); err != nil {
+		if err := producer.Enqueue(t.Context(), jobs.NewID(), jobs.Route{Priority: jobs.PriorityLow}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	urgent := jobs.NewID()
-	if err := producer.Enqueue(t.Context(), urgent, jobs.PriorityHigh); err != nil {
+	if err := producer.Enqueue(t.Context(), urgent, jobs.Route{Priority: jobs.PriorityHigh}); err != nil {
 		t.Fatal(err)
 	}
 	if depth, err := producer.Depth(t.Context()); err != nil || depth != 201 {

@@ -10,6 +10,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,12 +43,13 @@ var weights = map[string]int{
 
 const batchQueue = string(jobs.PriorityBatch)
 
-// queueOf returns the queue of a priority; "" means PriorityDefault.
-func queueOf(p jobs.Priority) string {
-	if p == "" {
-		return string(jobs.PriorityDefault)
+// queueOf returns the queue of a route.
+func queueOf(route jobs.Route) string {
+	queue := string(cmp.Or(route.Priority, jobs.PriorityDefault))
+	if route.Environment == "" || route.Environment == jobs.DefaultEnvironment {
+		return queue
 	}
-	return string(p)
+	return environmentPrefix + route.Environment + ":" + queue
 }
 
 // Producer enqueues jobs. It is safe for concurrent use.
@@ -118,17 +120,17 @@ func (c producerClient) EvalSha(ctx context.Context, sha string, keys []string, 
 }
 
 // Task returns the task of a job, for a script that stores the job and enqueues it in the same step.
-func (p *Producer) Task(ctx context.Context, id string, priority jobs.Priority) (Task, error) {
+func (p *Producer) Task(ctx context.Context, id string, route jobs.Route) (Task, error) {
 	var task Task
-	err := p.Enqueue(context.WithValue(ctx, taskKey{}, &task), id, priority)
+	err := p.Enqueue(context.WithValue(ctx, taskKey{}, &task), id, route)
 	return task, err
 }
 
 // Enqueue enqueues a job that is in the store. It does nothing if the job is enqueued already, so it may be repeated
 // after an error.
-func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priority) error {
+func (p *Producer) Enqueue(ctx context.Context, id string, route jobs.Route) error {
 	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(taskType, []byte(id)),
-		asynq.TaskID(id), asynq.Queue(queueOf(priority)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
+		asynq.TaskID(id), asynq.Queue(queueOf(route)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	// A conflict means that the task exists already: the client repeats a command whose reply was lost.
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue job %s: %w", id, err)
@@ -136,11 +138,11 @@ func (p *Producer) Enqueue(ctx context.Context, id string, priority jobs.Priorit
 	return nil
 }
 
-// Depth counts the jobs that wait for a worker.
-func (p *Producer) Depth(ctx context.Context) (int, error) {
+// Depth counts the jobs that wait for a worker, of the default environment and of those named.
+func (p *Producer) Depth(ctx context.Context, environments ...string) (int, error) {
 	pipeline := p.client.Pipeline()
 	var lengths []*redis.IntCmd
-	for queue := range weights {
+	for queue := range withEnvironments(weights, environments) {
 		lengths = append(lengths, pipeline.LLen(ctx, key(queue, "pending")))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {

@@ -22,18 +22,18 @@ const (
 	TaskRetry TaskState = "retry"
 )
 
-// TaskStates returns the states of the tasks of jobs, given their priorities by id.
-func (p *Producer) TaskStates(ctx context.Context, priorities map[string]jobs.Priority) (map[string]TaskState, error) {
-	if len(priorities) == 0 {
+// TaskStates returns the states of the tasks of jobs, given their routes by id.
+func (p *Producer) TaskStates(ctx context.Context, routes map[string]jobs.Route) (map[string]TaskState, error) {
+	if len(routes) == 0 {
 		return map[string]TaskState{}, nil
 	}
 	pipeline := p.client.Pipeline()
-	replies := make(map[string]*redis.StringCmd, len(priorities))
-	for id, priority := range priorities {
-		replies[id] = pipeline.HGet(ctx, key(queueOf(priority), "t:"+id), "state")
+	replies := make(map[string]*redis.StringCmd, len(routes))
+	for id, route := range routes {
+		replies[id] = pipeline.HGet(ctx, key(queueOf(route), "t:"+id), "state")
 	}
 	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("read the states of %d tasks: %w", len(priorities), err)
+		return nil, fmt.Errorf("read the states of %d tasks: %w", len(routes), err)
 	}
 	states := make(map[string]TaskState, len(replies))
 	for id, reply := range replies {
@@ -68,11 +68,11 @@ return 1`)
 
 // Requeue makes the task of a lost job the next one of its queue. Should the worker that had it still be alive, the
 // job's start claim lets only one of the two workers start it.
-func (p *Producer) Requeue(ctx context.Context, id string, priority jobs.Priority) error {
-	if err := p.requeue(ctx, queueOf(priority), id); err != nil {
+func (p *Producer) Requeue(ctx context.Context, id string, route jobs.Route) error {
+	if err := p.requeue(ctx, queueOf(route), id); err != nil {
 		return fmt.Errorf("requeue job %s: %w", id, err)
 	}
-	return p.Enqueue(ctx, id, priority) // creates the task if there was none, and wakes a worker
+	return p.Enqueue(ctx, id, route) // creates the task if there was none, and wakes a worker
 }
 
 func (p *Producer) requeue(ctx context.Context, queue, id string) error {

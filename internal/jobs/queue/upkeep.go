@@ -111,7 +111,7 @@ func (c *consumerClient) nothingPaused(ctx context.Context) bool {
 
 func (c *consumerClient) pauseSets() []string {
 	var sets []string
-	for queue := range c.queues {
+	for queue := range c.polled.Load().queues {
 		sets = append(sets, key(queue, "scheduled"), key(queue, "retry"))
 	}
 	return sets
@@ -120,7 +120,7 @@ func (c *consumerClient) pauseSets() []string {
 // nothingAtAll reports whether the queues are empty and have no tasks with a pause either.
 func (c *consumerClient) nothingAtAll(ctx context.Context) bool {
 	at, keys := time.Now(), c.pauseSets()
-	for queue := range c.queues {
+	for queue := range c.polled.Load().queues {
 		keys = append(keys, key(queue, "pending"))
 	}
 	n, err := c.Exists(ctx, keys...).Result()

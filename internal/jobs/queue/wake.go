@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,6 +27,7 @@ import (
 //     the tokens in it are enough.
 //   - Tokens outlive their tasks when busy workers find the next task by themselves. They are popped later without
 //     effect, at most maxTokens of them.
+//   - Each environment besides the default has lists of its own (environments.go).
 //   - Jobs of batches have a separate list, on which a worker that may run no more of them does not wait: otherwise it
 //     would pop a token without using it while another worker, which could run the job, sleeps.
 //   - A token is lost with a worker that dies between the pop and the poll. Its task then waits until any worker polls
@@ -62,7 +64,7 @@ end
 
 // wakeScript pushes tokens until the list is full.
 //
-//	KEYS[1]  cellblock:wake, {cellblock:wake}:batch or cellblock:wake:webhooks
+//	KEYS[1]  the list, as of wakeList
 //	ARGV[1]  number of tokens
 //	ARGV[2]  maximum length of the list
 //	returns  1
@@ -86,11 +88,9 @@ func wake(ctx context.Context, client redis.Scripter, tokens string, n int) erro
 // Tasks that asynq itself moves into the queue, after a retry's delay, wake workers too.
 type consumerClient struct {
 	redis.UniversalClient
-	// tokens is the list that wakes the consumer, batchTokens the one for jobs of batches ("" for none), and queues
-	// the weights of the queues that it polls.
-	tokens      string
-	batchTokens string
-	queues      map[string]int
+	// polled is what the consumer takes from, and asynqQueues how many of its queues asynq knows.
+	polled      atomic.Pointer[polled]
+	asynqQueues int
 	stopKey     string
 	stopping    <-chan struct{}
 	// batches bounds the concurrent jobs of batches of this consumer.
@@ -110,7 +110,7 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 	ctx = context.WithoutCancel(ctx)
 	switch {
 	case isDequeue(keys):
-		return c.poll(ctx, keys, args)
+		return c.poll(ctx, args)
 	case isDone(keys):
 		return doneScript.Run(ctx, c.UniversalClient, keys[:3], args[0])
 	case fillsQueue(keys) && c.nothingPaused(ctx), isExpiry(keys):
@@ -122,6 +122,13 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 	}
 	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	c.noteMoves(keys, reply)
+	switch {
+	case reply.Err() != nil:
+	case fillsQueue(keys):
+		c.forwardOthers(ctx, sha, keys, args)
+	case isLeaseCheck(keys):
+		c.checkLeases(ctx, sha, keys, args, reply)
+	}
 	return reply
 }
 
@@ -157,9 +164,10 @@ func (c *consumerClient) awaitToken() {
 		return
 	default:
 	}
-	lists := []string{c.stopKey, c.tokens}
-	if c.batchTokens != "" && !c.round.skipped { // else the end of a batch's job ends the wait
-		lists = append(lists, c.batchTokens)
+	from := c.polled.Load()
+	lists := append([]string{c.stopKey}, from.tokens...)
+	if !c.round.skipped { // else the end of a batch's job ends the wait
+		lists = append(lists, from.batchTokens...)
 	}
 	for c.popsNothing(lists) {
 		select {

@@ -109,7 +109,7 @@ func untilDeadline(now time.Time, job store.OpenJob, wait time.Duration) time.Du
 func (r *Reaper) requeue(ctx context.Context, job store.OpenJob, task queue.TaskState) error {
 	r.logger.Warn("requeued job", "job_id", job.ID, "task", string(task))
 	delete(r.suspects, job.ID)
-	return r.producer.Requeue(ctx, job.ID, job.Priority)
+	return r.producer.Requeue(ctx, job.ID, job.Route())
 }
 
 // suspect records a suspicion about a job, and reports whether it has lasted for patience.

@@ -190,10 +190,10 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	if err != nil {
 		return err
 	}
-	queued := map[string]jobs.Priority{}
+	queued := map[string]jobs.Route{}
 	for _, job := range open {
 		if job.State == jobs.StateQueued {
-			queued[job.ID] = job.Priority
+			queued[job.ID] = job.Route()
 		}
 	}
 	tasks, err := r.producer.TaskStates(ctx, queued)

@@ -108,10 +108,10 @@ func (b *fixture) code(t *testing.T, id string) jobs.Code {
 func TestTheJobsOfALostWorkerEnd(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 2)
-	if err := b.Heartbeat(t.Context(), "lost", 4*time.Second, jobs.RequestedLimits{}); err != nil {
+	if err := b.Heartbeat(t.Context(), "lost", 4*time.Second, store.Offer{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Heartbeat(t.Context(), "alive", time.Hour, jobs.RequestedLimits{}); err != nil {
+	if err := b.Heartbeat(t.Context(), "alive", time.Hour, store.Offer{}); err != nil {
 		t.Fatal(err)
 	}
 	lost, running := b.create(t, nil), b.create(t, nil)
@@ -137,7 +137,7 @@ func TestAJobThatItsLiveWorkerDoesNotHoldEnds(t *testing.T) {
 		}
 	}
 	eventually(t, "the job ends", func() bool {
-		if err := b.Heartbeat(t.Context(), "w", 4*time.Second, jobs.RequestedLimits{}, held); err != nil {
+		if err := b.Heartbeat(t.Context(), "w", 4*time.Second, store.Offer{}, held); err != nil {
 			t.Fatal(err)
 		}
 		return b.code(t, forgotten) == jobs.CodeWorkerLost
@@ -164,7 +164,7 @@ func TestAStuckTaskIsDeliveredAgain(t *testing.T) {
 			t.Parallel()
 			b := newFixture(t, 1)
 			id := b.create(t, nil)
-			if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+			if err := b.producer.Enqueue(t.Context(), id, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 				t.Fatal(err)
 			}
 			ctx := t.Context()
@@ -190,7 +190,7 @@ func TestAJobIsWithdrawnAtItsStartDeadline(t *testing.T) {
 	b := newFixture(t, 1)
 	start := time.Now()
 	id := b.create(t, func(j *jobs.Job) { j.StartWithin = 1500 * time.Millisecond })
-	if err := b.producer.Enqueue(t.Context(), id, jobs.PriorityDefault); err != nil {
+	if err := b.producer.Enqueue(t.Context(), id, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the job is withdrawn", func() bool { return b.code(t, id) == jobs.CodeNotStarted })

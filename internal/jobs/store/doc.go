@@ -9,7 +9,8 @@
 //	store.go, keys.go, scripts.go    the Store, the keys of Redis, and Lua that several scripts share
 //	job_*.go                         a job: create, inputs, policy, take, claim its start, read, output, commands, end
 //	index.go, list.go                the index of jobs: admission, finalization, load, listing
-//	reaper_queries.go, workers.go    what the reaper and the API need to know of open jobs and live workers
+//	reaper_queries.go, workers.go,
+//	offer.go, environments.go        what the reaper and the API need to know of open jobs and live workers
 //	idempotency.go                   keys of clients
 //	batch.go, batch_items.go         batches
 //	webhook.go, webhook_attempts.go  webhooks of ended jobs
@@ -26,6 +27,7 @@
 //	inputs         1 if the job has inputs, which have a key of their own until the end
 //	created_at     time of acceptance
 //	priority       queue of the job
+//	environment    environment of the job; missing for the default
 //	start_by       start deadline; missing for none
 //	limits         the limits, as storedLimits; missing in records of an earlier version
 //	ttl            lifetime of the record after the end, in milliseconds; missing in records of an earlier version

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
 )
@@ -80,17 +79,26 @@ func (s *Store) WithdrawLate(ctx context.Context, id string) (bool, error) {
 	return s.end(ctx, id, jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeNotStarted, Message: message}}, whenLate)
 }
 
-// notStartedMessage returns the message for a job that was not started. It names the limit that no worker allows, if
-// that is the reason.
+// notStartedMessage returns the message for a job that was not started. It names the limit that no worker allows, or
+// the environment that none has, if that is the reason.
 func (s *Store) notStartedMessage(ctx context.Context, id string) (string, error) {
-	stored, err := s.client.HGet(ctx, jobKey(id), "limits").Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	values, err := s.client.HMGet(ctx, jobKey(id), "limits", "environment").Result()
+	if err != nil {
 		return "", err
 	}
+	stored, _ := values[0].(string)
+	environment, _ := values[1].(string)
 	limits, open, err := decodeLimits(stored)
-	if err != nil || open || stored == "" {
+	if environment == "" && (err != nil || open || stored == "") {
 		return jobs.MessageNotStarted, nil //nolint:nilerr // a damaged record must not keep the job
 	}
 	fleet, err := s.Fleet(ctx)
-	return jobs.NotStartedMessage(limits, fleet), err
+	able := fleet.Limits(environment)
+	switch {
+	case err == nil && environment != "" && len(able) == 0:
+		return jobs.WithoutEnvironment(environment), nil
+	case open || stored == "":
+		return jobs.MessageNotStarted, err
+	}
+	return jobs.NotStartedMessage(limits, able), err
 }

@@ -56,7 +56,7 @@ func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	s, client := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
 	beat := func(owner string, ttl time.Duration, within jobs.RequestedLimits) {
-		if err := s.Heartbeat(t.Context(), owner, ttl, within); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, ttl, store.Offer{MaxLimits: within}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +69,7 @@ func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	}
 	want("none", 0)
 	beat("old", time.Hour, jobs.RequestedLimits{})
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != (jobs.RequestedLimits{}) {
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0].MaxLimits != (jobs.RequestedLimits{}) {
 		t.Errorf("a worker that registers nothing: %+v, %v", fleet, err)
 	}
 	beat("new", time.Hour, maxLimits)
@@ -78,7 +78,7 @@ func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	if err := s.MarkDraining(t.Context(), "old"); err != nil {
 		t.Fatal(err)
 	}
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != maxLimits {
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0].MaxLimits != maxLimits {
 		t.Errorf("got %+v, %v", fleet, err)
 	}
 	beat("old", time.Hour, jobs.RequestedLimits{}) // which removes the dead workers
@@ -133,12 +133,12 @@ func TestDamagedLimitsOfAWorkerAreIgnored(t *testing.T) {
 	s, client := newStore(t)
 	maxLimits := jobs.DefaultLimits().Requestable()
 	for _, owner := range []string{"good", "bad"} {
-		if err := s.Heartbeat(t.Context(), owner, time.Hour, maxLimits); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, time.Hour, store.Offer{MaxLimits: maxLimits}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	client.HSet(t.Context(), "{cellblock:workers}:limits", "bad", `{"memory":-1}`)
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0] != maxLimits {
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0].MaxLimits != maxLimits {
 		t.Errorf("got %+v, %v", fleet, err)
 	}
 }
@@ -149,7 +149,7 @@ func TestAJobThatNoWorkerAllowsIsWithdrawnNamingTheLimit(t *testing.T) {
 	maxLimits := jobs.DefaultLimits().Requestable()
 	job := createJob(t, s, func(j *jobs.Job) { j.Limits, j.StartWithin = maxLimits, time.Microsecond })
 	maxLimits.MemoryBytes = 64 << 20
-	if err := s.Heartbeat(t.Context(), "w", time.Hour, maxLimits); err != nil {
+	if err := s.Heartbeat(t.Context(), "w", time.Hour, store.Offer{MaxLimits: maxLimits}); err != nil {
 		t.Fatal(err)
 	}
 	if dropped, err := s.WithdrawLate(t.Context(), job.ID); !dropped || err != nil {

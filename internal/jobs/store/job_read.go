@@ -31,7 +31,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "webhook", "webhook_state", "entry",
+	"state", "created_at", "started_at", "finished_at", "entry", "environment", "webhook", "webhook_state",
 	"files", "outcome", "result",
 }
 
@@ -55,13 +55,14 @@ func (s *Store) get(ctx context.Context, client redis.UniversalClient, id string
 // decodeRecord decodes a record's fields except for the outcome.
 func decodeRecord(id string, f map[string]string) jobs.Record {
 	return jobs.Record{
-		ID:         id,
-		State:      jobs.State(f["state"]),
-		Entry:      jobs.Entry(f["entry"]),
-		CreatedAt:  parseTime(f["created_at"]),
-		StartedAt:  parseTime(f["started_at"]),
-		FinishedAt: parseTime(f["finished_at"]),
-		Webhook:    decodeWebhook(f["webhook"], f["webhook_state"], jobs.State(f["state"])),
+		ID:          id,
+		State:       jobs.State(f["state"]),
+		Entry:       jobs.Entry(f["entry"]),
+		Environment: f["environment"],
+		CreatedAt:   parseTime(f["created_at"]),
+		StartedAt:   parseTime(f["started_at"]),
+		FinishedAt:  parseTime(f["finished_at"]),
+		Webhook:     decodeWebhook(f["webhook"], f["webhook_state"], jobs.State(f["state"])),
 	}
 }
 

@@ -20,12 +20,13 @@ import (
 //	args[2]  size in bytes from which inputs are not returned
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
 //	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
-//	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline, entry
+//	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline, entry,
+//	         environment
 const takeFunction = lateFunction + `
 local function take(id, args)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
 	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
-		"created_at", "inputs", "webhook", "limits", "ttl", "entry")
+		"created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment")
 	if not job[1] then
 		return nil
 	end
@@ -42,7 +43,7 @@ local function take(id, args)
 	local inputs = size > 0 and size < tonumber(args[2]) and redis.call("GET", inputs_key) or ""
 	return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
 		string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
-		job[10] or "", job[11] or "", job[6] or "", job[12] or ""}
+		job[10] or "", job[11] or "", job[6] or "", job[12] or "", job[13] or ""}
 end
 `
 
@@ -106,6 +107,7 @@ func (s *Store) Taken(
 	}
 	job = jobs.Job{
 		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
+		Environment: reply[13],
 	}
 	err = errors.Join(readPolicy(&job, inputs, reply[9], reply[10], reply[11]), readEntry(&job, reply[12]))
 	if reply[8] == "0" && startable {

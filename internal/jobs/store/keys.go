@@ -64,8 +64,13 @@ const (
 	workersKey = "cellblock:workers"
 	// heldKey is a hash of the jobs that each worker holds: ids separated by spaces.
 	heldKey = "{" + workersKey + "}:held"
-	// maxLimitsKey is a hash of the limits above which each worker takes no job, as storedLimits.
-	maxLimitsKey = "{" + workersKey + "}:limits"
+	// offersKey is a hash of what each worker takes, as storedOffer: the limits above which it takes no job, and its
+	// environments.
+	offersKey = "{" + workersKey + "}:limits"
+	// environmentsKey is a sorted set of the versions of environments, "name hash", scored by when each is forgotten
+	// (milliseconds since 1970), and descriptionsKey a hash of their descriptions, jobs.Environment as JSON.
+	environmentsKey = "{" + workersKey + "}:environments"
+	descriptionsKey = "{" + workersKey + "}:descriptions"
 	// drainingKey is a set of the live workers that take no more jobs.
 	drainingKey = "{" + workersKey + "}:draining"
 )

@@ -45,6 +45,8 @@ type OpenJob struct {
 	ID       string
 	State    jobs.State
 	Priority jobs.Priority
+	// Environment is "" for the default.
+	Environment string
 	// Owner is the worker that started the job, TakenBy the one that took it last.
 	Owner, TakenBy string
 	// Deadline is the wall deadline of a running job, StartBy the start deadline of a queued one; zero for none.
@@ -57,6 +59,11 @@ type OpenJob struct {
 	Withdrawn bool
 	// Webhook reports that the job has a webhook.
 	Webhook bool
+}
+
+// Route returns the route of the job.
+func (o OpenJob) Route() jobs.Route {
+	return jobs.Route{Priority: o.Priority, Environment: o.Environment}
 }
 
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
@@ -77,7 +84,7 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
 		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by",
-			"idempotency", "withdrawn", "batch", "webhook")
+			"idempotency", "withdrawn", "batch", "webhook", "environment")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -91,7 +98,7 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
 			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)),
-			Webhook: text(9) != "",
+			Webhook: text(9) != "", Environment: text(10),
 		}
 	}
 	return now, open, nil

@@ -247,7 +247,7 @@ func TestWorkersLive(t *testing.T) {
 	}
 	beat := func(owner string, ttl time.Duration, held ...string) {
 		t.Helper()
-		if err := s.Heartbeat(t.Context(), owner, ttl, jobs.RequestedLimits{}, held...); err != nil {
+		if err := s.Heartbeat(t.Context(), owner, ttl, store.Offer{}, held...); err != nil {
 			t.Fatal(err)
 		}
 	}

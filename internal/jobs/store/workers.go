@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"cellblock/internal/jobs"
 )
 
 // idleGrace is how much longer a worker that has reported that it holds no job is expected to take jobs. It sends fewer
@@ -47,7 +45,7 @@ end
 //	ARGV[1]  owner
 //	ARGV[2]  TTL in milliseconds
 //	ARGV[3]  ids of the jobs that it holds, separated by spaces
-//	ARGV[4]  limits above which it takes no job, "" for none
+//	ARGV[4]  what it takes, as storedOffer, "" for a worker that reports nothing
 //	ARGV[5]  milliseconds after which a worker whose heartbeat has expired is removed
 //	returns  1
 var heartbeatScript = redis.NewScript(`
@@ -99,16 +97,15 @@ if expiry and tonumber(expiry) > time[1] * 1000 + math.floor(time[2] / 1000) the
 end
 return 0`)
 
-// Heartbeat records that a worker is alive for ttl from now, that it takes no job with limits above maxLimits, and the
-// ids of the jobs that it holds.
+// Heartbeat records that a worker is alive for ttl from now, what jobs it takes, and the ids of the jobs that it holds.
 func (s *Store) Heartbeat(
-	ctx context.Context, owner string, ttl time.Duration, maxLimits jobs.RequestedLimits, held ...string,
+	ctx context.Context, owner string, ttl time.Duration, offer Offer, held ...string,
 ) error {
-	encoded, err := encodeLimits(maxLimits, false)
+	encoded, err := encodeOffer(offer)
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
-	err = heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, maxLimitsKey}, owner,
+	err = heartbeatScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey, offersKey}, owner,
 		ttl.Milliseconds(), strings.Join(held, " "), encoded, idleGrace.Milliseconds()).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
@@ -140,7 +137,7 @@ func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 		s.client.ZRem(ctx, workersKey, owner).Err(),
 		s.client.HDel(ctx, heldKey, owner).Err(),
 		s.client.SRem(ctx, drainingKey, owner).Err(),
-		s.client.HDel(ctx, maxLimitsKey, owner).Err(),
+		s.client.HDel(ctx, offersKey, owner).Err(),
 	)
 	if err != nil {
 		return fmt.Errorf("remove a worker: %w", err)
@@ -166,35 +163,34 @@ func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 	return alive, nil
 }
 
-// fleetScript lists the maximum limits of the live workers that are not draining.
+// fleetScript lists what the live workers that are not draining take.
 //
 //	KEYS[1]  cellblock:workers
 //	KEYS[2]  {cellblock:workers}:held
 //	KEYS[3]  {cellblock:workers}:draining
 //	KEYS[4]  {cellblock:workers}:limits
-//	returns  the limits of each worker, "" if it has registered none
+//	returns  what each worker takes, as storedOffer, "" if it has registered nothing
 var fleetScript = redis.NewScript(takersFunction + `
-local stored, limits, fleet = redis.call("HGETALL", KEYS[4]), {}, {}
+local stored, offers, fleet = redis.call("HGETALL", KEYS[4]), {}, {}
 for i = 1, #stored, 2 do
-	limits[stored[i]] = stored[i + 1]
+	offers[stored[i]] = stored[i + 1]
 end
 for _, owner in ipairs(takers(KEYS[1], KEYS[2], KEYS[3])) do
-	table.insert(fleet, limits[owner] or "")
+	table.insert(fleet, offers[owner] or "")
 end
 return fleet`)
 
-// Fleet returns the maximum limits of the live workers that are not draining, zero for a worker with unknown ones. It
-// leaves out workers whose limits cannot be decoded.
-func (s *Store) Fleet(ctx context.Context) ([]jobs.RequestedLimits, error) {
-	keys := []string{workersKey, heldKey, drainingKey, maxLimitsKey}
+// Fleet returns what the live workers that are not draining take. It leaves out workers whose offer cannot be decoded.
+func (s *Store) Fleet(ctx context.Context) (Fleet, error) {
+	keys := []string{workersKey, heldKey, drainingKey, offersKey}
 	stored, err := fleetScript.Run(ctx, s.client, keys).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("list the workers' limits: %w", err)
+		return nil, fmt.Errorf("list the workers: %w", err)
 	}
-	fleet := make([]jobs.RequestedLimits, 0, len(stored))
+	fleet := make(Fleet, 0, len(stored))
 	for _, text := range stored {
-		if maxLimits, _, err := decodeLimits(text); err == nil {
-			fleet = append(fleet, maxLimits)
+		if offer, err := decodeOffer(text); err == nil {
+			fleet = append(fleet, offer)
 		}
 	}
 	return fleet, nil

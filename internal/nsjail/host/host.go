@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cellblock/internal/environment"
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
 	"cellblock/internal/nsjail/filelocks"
@@ -38,8 +39,8 @@ type Host struct {
 	// Locks counts the file locks of jobs; nil if they cannot be counted here, for the reason LocksError.
 	Locks      *filelocks.Table
 	LocksError error
-	// PythonDirs are the directories of the interpreter that sandboxes must see.
-	PythonDirs []string
+	// Interpreter is the default environment's.
+	Interpreter Interpreter
 	// MissingPackages are those of the packages that Open was asked for which are not installed.
 	MissingPackages []string
 	// Teardowns run after the verdicts of the jobs.
@@ -61,8 +62,13 @@ func Open(ctx context.Context, settings Settings, packages []string) (_ *Host, e
 		return nil, err
 	}
 	h.MissingPackages = python.Missing
-	if h.PythonDirs, err = python.mounts(); err != nil {
+	mounts, err := python.mounts()
+	if err != nil {
 		return nil, err
+	}
+	h.Interpreter = Interpreter{
+		Environment: environment.DefaultName, Python: settings.Python, Dir: python.Prefix, Version: python.Version,
+		Mounts: mounts,
 	}
 	runDir := settings.runDir()
 	if err := owndir.Make(runDir, 0o755); err != nil {
@@ -170,7 +176,7 @@ func (h *Host) writeFiles(ctx context.Context) error {
 	if err := copyFiles(runner.Files, h.RunnerDir()); err != nil {
 		return err
 	}
-	return h.compileRunner(ctx)
+	return h.compileRunner(ctx, h.Settings.Python)
 }
 
 func copyFiles(from fs.FS, to string) error {
@@ -193,12 +199,12 @@ func copyFiles(from fs.FS, to string) error {
 // pythonBound is how long one run of the interpreter may take when the worker starts.
 const pythonBound = 30 * time.Second
 
-// compileRunner compiles the runner once. Sandboxes mount its directory read-only and would compile
+// compileRunner compiles the runner once for an interpreter. Sandboxes mount its directory read-only and would compile
 // it each time.
-func (h *Host) compileRunner(ctx context.Context) error {
+func (h *Host) compileRunner(ctx context.Context, python string) error {
 	ctx, cancel := context.WithTimeout(ctx, pythonBound)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, h.Settings.Python, //nolint:gosec // the operator's interpreter
+	out, err := exec.CommandContext(ctx, python, //nolint:gosec // the operator's interpreter
 		"-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", h.RunnerDir()).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("compile the runner: %w: %s", err, strings.TrimSpace(string(out)))

@@ -22,6 +22,22 @@ func AvailableMemory() int64 {
 	return max(available, 0)
 }
 
+// AnonymousMemory returns how many bytes of memory a process holds besides what the kernel holds of files for it; 0 if
+// there is no such process. Memory that a fork shares counts in full.
+func AnonymousMemory(pid int) int64 {
+	content, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(content) // proc_pid_statm(5): size, resident, shared, in pages
+	if len(fields) < 3 {            //nolint:mnd // these three
+		return 0
+	}
+	resident, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	shared, _ := strconv.ParseInt(string(fields[2]), 10, 64)
+	return (resident - shared) * int64(os.Getpagesize())
+}
+
 // containerMemory returns how many bytes this container uses, of both versions of cgroups; very many if it cannot be
 // read, as outside of a cgroup namespace.
 func containerMemory() int64 {

@@ -30,18 +30,23 @@ type interpreter struct {
 	Prefix, Base string
 	// Missing are the requested packages that are not installed.
 	Missing []string
+	// Version is "3.11.2", and Tag is in the names of the files that this interpreter compiles: "cpython-311".
+	Version, Tag string
 }
 
 // interpreterProgram prints an interpreter as JSON. A package also counts as missing if its parent
 // is missing or its name is invalid.
 const interpreterProgram = `
-import importlib.util, json, sys
+import importlib.util, json, platform, sys
 def found(name):
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError, AttributeError):
         return False
-print(json.dumps({"Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n for n in sys.argv[1:] if not found(n)]}))
+print(json.dumps({
+    "Prefix": sys.prefix, "Base": sys.base_prefix, "Missing": [n for n in sys.argv[1:] if not found(n)],
+    "Version": platform.python_version(), "Tag": sys.implementation.cache_tag,
+}))
 `
 
 // queryInterpreter runs the interpreter and returns its directories and the packages that it lacks.

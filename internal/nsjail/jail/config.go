@@ -18,9 +18,9 @@ func FilterOptions(h *host.Host) seccomp.Options {
 	return seccomp.Options{Epoll: h.Settings.Epoll, GVisor: h.GVisor}
 }
 
-// MachineConfig returns the nsjail configuration of this machine, with a Kafel policy: NSJAIL_CONFIG or the nsjail.cfg
-// built in, and the mounts and variables of the interpreter and the runner.
-func MachineConfig(h *host.Host, policy string) (string, error) {
+// MachineConfig returns the nsjail configuration of this machine for an interpreter, with a Kafel policy: NSJAIL_CONFIG
+// or the nsjail.cfg built in, and the mounts and variables of the interpreter and the runner.
+func MachineConfig(h *host.Host, python host.Interpreter, policy string) (string, error) {
 	config := cellblock.NsjailConfig
 	if h.Settings.ConfigFile != "" {
 		content, err := os.ReadFile(h.Settings.ConfigFile)
@@ -33,8 +33,8 @@ func MachineConfig(h *host.Host, policy string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mounts := append(slices.Clone(h.PythonDirs), h.RunnerDir()+":/runner")
-	return config + ReadOnlyMounts(mounts...) + environment(h.Settings.Python), nil
+	mounts := append(slices.Clone(python.Mounts), h.RunnerDir()+":/runner")
+	return config + ReadOnlyMounts(mounts...) + variables(python), nil
 }
 
 // render returns the configuration with a system call policy, and with the size of /tmp, which no option of nsjail
@@ -67,14 +67,11 @@ func ReadOnlyMounts(mounts ...string) string {
 	return entries.String()
 }
 
-// environment returns the environment in which scripts find the sandbox's Python before the
-// machine's, as python and python3, and the locales installed with it. Of a variable that is set
-// twice, nsjail takes the last.
-func environment(python string) string {
-	programs := filepath.Dir(python)
-	entries := fmt.Sprintf("envar: %q\n", "PATH="+programs+":/usr/bin:/bin")
-	locales := filepath.Join(filepath.Dir(programs), "share/cellblock/locale")
-	if _, err := os.Stat(locales); err == nil {
+// variables returns the environment variables by which scripts find the sandbox's Python before the machine's, as
+// python and python3, and the locales installed with it. Of a variable that is set twice, nsjail takes the last.
+func variables(python host.Interpreter) string {
+	entries := fmt.Sprintf("envar: %q\n", "PATH="+filepath.Dir(python.Python)+":/usr/bin:/bin")
+	if locales := python.Locales(); locales != "" {
 		entries += fmt.Sprintf("envar: %q\n", "LOCPATH="+locales)
 	}
 	return entries

@@ -23,17 +23,18 @@ import (
 // Provider makes cold sandboxes: one nsjail for each job. It is safe for concurrent use.
 type Provider struct {
 	host   *host.Host
+	python host.Interpreter
 	logger *slog.Logger
 }
 
-// NewProvider writes the nsjail configuration of cold sandboxes into the directory of the host, which must be closed
-// after the last sandbox is gone.
-func NewProvider(h *host.Host, logger *slog.Logger) (*Provider, error) {
-	config, err := MachineConfig(h, seccomp.Kafel(seccomp.Arch(runtime.GOARCH), FilterOptions(h)))
+// NewProvider writes the nsjail configuration of cold sandboxes with an interpreter into the directory of the host,
+// which must be closed after the last sandbox is gone.
+func NewProvider(h *host.Host, python host.Interpreter, logger *slog.Logger) (*Provider, error) {
+	config, err := MachineConfig(h, python, seccomp.Kafel(seccomp.Arch(runtime.GOARCH), FilterOptions(h)))
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{host: h, logger: logger}
+	p := &Provider{host: h, python: python, logger: logger}
 	return p, os.WriteFile(p.configPath(), []byte(config), 0o644)
 }
 
@@ -56,7 +57,9 @@ func (*Provider) Kind() string { return Kind }
 // Close does nothing: no sandbox is kept ready.
 func (*Provider) Close() {}
 
-func (p *Provider) configPath() string { return filepath.Join(p.host.Dir, "nsjail.cfg") }
+func (p *Provider) configPath() string {
+	return filepath.Join(p.host.Dir, p.python.FileName("nsjail.cfg"))
+}
 
 func (p *Provider) start(ctx context.Context) (*sandbox.Sandbox, error) {
 	limits := p.host.Limits
@@ -70,7 +73,7 @@ func (p *Provider) start(ctx context.Context) (*sandbox.Sandbox, error) {
 		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
 			var err error
 			started, err = startProcesses(p.host, p.configPath(), argv(launch{
-				Python: p.host.Settings.Python, OutsideUID: uid, Limits: limits, Cgroups: len(inner.Procs),
+				Python: p.python.Python, OutsideUID: uid, Limits: limits, Cgroups: len(inner.Procs),
 			}), inner)
 			return started, err
 		},

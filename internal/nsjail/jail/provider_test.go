@@ -19,7 +19,8 @@ func open(t *testing.T, change func(*host.Settings)) *Provider {
 	t.Helper()
 	settings := sandboxtest.Defaults[host.Settings](t)
 	change(&settings)
-	p, err := NewProvider(sandboxtest.OpenHost(t, settings), sandboxtest.Logger(t))
+	h := sandboxtest.OpenHost(t, settings)
+	p, err := NewProvider(h, h.Interpreter, sandboxtest.Logger(t))
 	if err != nil {
 		t.Fatal(err)
 	}

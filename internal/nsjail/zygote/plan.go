@@ -25,7 +25,10 @@ const (
 
 // plan is what a zygote needs to confine its forks. runner/protocol.md describes the fields.
 type plan struct {
-	Preload  []string          `json:"preload"`
+	Preload []string `json:"preload"`
+	// Exercises are scripts that the zygote runs once, after its own.
+	Exercises []string `json:"exercises,omitzero"`
+
 	Init     string            `json:"init"`
 	Filter   string            `json:"filter"`
 	Syscalls map[string]int    `json:"syscalls"`
@@ -37,9 +40,9 @@ type plan struct {
 	GVisor bool `json:"gvisor"`
 }
 
-func newPlan(h *host.Host, packages []string) (string, error) {
+func newPlan(h *host.Host, kind kind) (string, error) {
 	p := plan{
-		Preload: packages, Init: "/runner/" + initFile, Filter: "/runner/" + filterFile,
+		Preload: kind.packages, Exercises: kind.exercises, Init: "/runner/" + initFile, Filter: "/runner/" + filterFile,
 		Syscalls: map[string]int{
 			"prlimit64": unix.SYS_PRLIMIT64, "capset": unix.SYS_CAPSET, "seccomp": unix.SYS_SECCOMP,
 			"clone": unix.SYS_CLONE,
@@ -64,17 +67,9 @@ func forkRlimits(l jobs.Limits, cgroups bool) map[int][2]uint64 {
 	return limits
 }
 
-// writeFiles writes the configuration of zygotes, and, into the runner's directory, the init and the filter.
+// writeFiles writes, into the runner's directory, the init and the filter.
 func writeFiles(h *host.Host) error {
 	arch, options := seccomp.Arch(runtime.GOARCH), jail.FilterOptions(h)
-	config, err := jail.MachineConfig(h, seccomp.ZygoteKafel(arch, options))
-	if err != nil {
-		return err
-	}
-	users, err := writeUsers(h)
-	if err != nil {
-		return err
-	}
 	program, err := tinyinit.Image(string(arch))
 	if err != nil {
 		return err
@@ -84,10 +79,25 @@ func writeFiles(h *host.Host) error {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(configPath(h), []byte(withUsers(config, users)), 0o644),
 		os.WriteFile(filepath.Join(h.RunnerDir(), initFile), program, 0o755),
 		os.WriteFile(filepath.Join(h.RunnerDir(), filterFile), filter, 0o644),
 	)
 }
 
-func configPath(h *host.Host) string { return filepath.Join(h.Dir, "zygote.cfg") }
+// writeConfig writes the configuration of zygotes with an interpreter.
+func writeConfig(h *host.Host, python host.Interpreter) error {
+	arch, options := seccomp.Arch(runtime.GOARCH), jail.FilterOptions(h)
+	config, err := jail.MachineConfig(h, python, seccomp.ZygoteKafel(arch, options))
+	if err != nil {
+		return err
+	}
+	users, err := writeUsers(h)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(configPath(h, python), []byte(withUsers(config, users)), 0o644)
+}
+
+func configPath(h *host.Host, python host.Interpreter) string {
+	return filepath.Join(h.Dir, python.FileName("zygote.cfg"))
+}

@@ -2,6 +2,7 @@ package zygote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -14,9 +15,10 @@ import (
 
 // poolConfig is what a pool needs to start zygotes.
 type poolConfig struct {
+	kind
+
 	host     *host.Host
 	settings Settings
-	packages []string
 	// size is the number of sandboxes to keep ready, at least 1.
 	size   int
 	logger *slog.Logger
@@ -34,7 +36,11 @@ type pool struct {
 	// forkLimiter bounds how many forks are made at once.
 	forkLimiter chan struct{}
 	stop        context.CancelFunc
-	loops       sync.WaitGroup
+	// serving is done once the pool makes no more sandboxes; stopServing ends it.
+	serving     context.Context //nolint:containedctx // of the pool's goroutines
+	stopServing context.CancelFunc
+	// makers are the goroutines that make zygotes and sandboxes, closers those that end zygotes.
+	makers, closers sync.WaitGroup
 
 	mu      sync.Mutex
 	current *zygote
@@ -63,16 +69,17 @@ func newPool(ctx context.Context, config poolConfig) (*pool, error) {
 	// Detached from ctx: close ends the pool, after the jobs that still need sandboxes.
 	poolCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
+	p.serving, p.stopServing = context.WithCancel(poolCtx)
 	z, first, err := p.launch(ctx)
 	if err != nil {
 		stop()
 		return nil, err
 	}
 	p.setCurrent(poolCtx, z)
-	p.loops.Go(func() { p.replaceRetiring(poolCtx, z) })
-	p.loops.Go(func() { p.keepReady(poolCtx, first) })
+	p.makers.Go(func() { p.replaceRetiring(poolCtx, z) })
+	p.makers.Go(func() { p.keepReady(p.serving, first) })
 	for range p.size - 1 {
-		p.loops.Go(func() { p.keepReady(poolCtx, nil) })
+		p.makers.Go(func() { p.keepReady(p.serving, nil) })
 	}
 	return p, nil
 }
@@ -80,7 +87,7 @@ func newPool(ctx context.Context, config poolConfig) (*pool, error) {
 // launch starts a zygote and forks a first sandbox, which proves that it works. The caller owns
 // both.
 func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
-	z, err := startZygote(ctx, p.host, p.settings, p.packages, p.logger)
+	z, err := startZygote(ctx, p.host, p.settings, p.kind, p.logger)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start a zygote: %w", err)
 	}
@@ -92,8 +99,11 @@ func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
 	return z, first, nil
 }
 
-// acquire returns a live ready sandbox, which the caller owns. It returns an error when ctx is done or
-// after acquireBound.
+// errDrained is returned by acquire if the pool was drained.
+var errDrained = errors.New("the pool makes no more sandboxes")
+
+// acquire returns a live ready sandbox, which the caller owns. It returns an error when ctx is done, when the pool is
+// drained, or after acquireBound.
 func (p *pool) acquire(ctx context.Context) (*readySandbox, error) {
 	bound := time.NewTimer(acquireBound)
 	defer bound.Stop()
@@ -106,6 +116,8 @@ func (p *pool) acquire(ctx context.Context) (*readySandbox, error) {
 			s.Discard() // its zygote died meanwhile
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-p.serving.Done():
+			return nil, errDrained
 		case <-bound.C:
 			return nil, fmt.Errorf("no sandbox became ready within %v", acquireBound)
 		}
@@ -120,19 +132,19 @@ func (p *pool) setCurrent(ctx context.Context, z *zygote) {
 	p.current = z
 	close(p.currentChanged)
 	p.currentChanged = make(chan struct{})
-	p.loops.Go(func() { p.closeWhenIdle(ctx, z) })
+	p.closers.Go(func() { p.closeWhenIdle(ctx, z) })
 }
 
-// replaceRetiring replaces zygotes that are retiring or dead until ctx is done. A retiring one serves
-// while its successor starts, so jobs do not wait.
+// replaceRetiring replaces zygotes that are retiring or dead until the pool is drained. A retiring one serves while its
+// successor starts, so jobs do not wait. ctx is for ending the zygotes.
 func (p *pool) replaceRetiring(ctx context.Context, z *zygote) {
 	for {
 		select {
 		case <-z.retiring:
-		case <-ctx.Done():
+		case <-p.serving.Done():
 			return
 		}
-		next := p.launchWithRetry(ctx)
+		next := p.launchWithRetry(p.serving)
 		if next == nil {
 			return
 		}
@@ -190,8 +202,31 @@ func (p *pool) closeWhenIdle(ctx context.Context, z *zygote) {
 	}
 }
 
+// drain ends the pool once the jobs that have its sandboxes have ended, and blocks until then, for as long as a job may
+// take. It makes no more sandboxes meanwhile. close makes it return sooner.
+func (p *pool) drain() {
+	p.stopServing()
+	p.makers.Wait()
+	p.mu.Lock()
+	z := p.current
+	p.mu.Unlock()
+	z.retire()
+	p.closers.Wait()
+	p.stop()
+}
+
 // close ends the pool: its zygotes and every sandbox that was not acquired.
 func (p *pool) close() {
 	p.stop()
-	p.loops.Wait()
+	p.makers.Wait()
+	p.closers.Wait()
+}
+
+// memoryBytes returns the memory of the current zygote itself, without what the kernel holds of files; 0 if it is not
+// known.
+func (p *pool) memoryBytes() int64 {
+	p.mu.Lock()
+	z := p.current
+	p.mu.Unlock()
+	return host.AnonymousMemory(int(z.pid.Load()))
 }

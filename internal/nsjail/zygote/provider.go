@@ -51,13 +51,13 @@ type Acquire func(ctx context.Context, script string) (*sandbox.Sandbox, error)
 func NewProvider(
 	ctx context.Context, h *host.Host, settings Settings, ready int, logger *slog.Logger, try func(Acquire) error,
 ) (*Provider, error) {
-	if err := writeFiles(h); err != nil {
+	if err := errors.Join(writeFiles(h), writeConfig(h, h.Interpreter)); err != nil {
 		return nil, err
 	}
 	activity := newActivity()
 	config := func(name string, packages []string) poolConfig {
 		return poolConfig{
-			host: h, settings: settings, packages: packages, size: ready,
+			host: h, settings: settings, kind: kind{python: h.Interpreter, packages: packages}, size: ready,
 			logger: logger.With("zygote", name), activity: activity,
 		}
 	}

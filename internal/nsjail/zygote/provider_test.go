@@ -22,7 +22,7 @@ func TestPoolFor(t *testing.T) {
 	t.Parallel()
 	p := &Provider{plain: &pool{}}
 	for _, split := range splitPreload([]string{"numpy", "pandas", "scipy.stats"}) {
-		loaded := &pool{poolConfig: poolConfig{packages: split.packages}}
+		loaded := &pool{poolConfig: poolConfig{kind: kind{packages: split.packages}}}
 		p.loaded = append(p.loaded, &loadedPool{loaded, anyOf(split.own)})
 	}
 	for script, want := range map[string][]string{

@@ -61,11 +61,19 @@ const (
 // maxProcesses limits the processes in a zygote's own cgroup: itself, and an init for each fork.
 const maxProcesses = 4096
 
+// kind is what all zygotes of a pool have.
+type kind struct {
+	// python is the interpreter, whose configuration is written.
+	python host.Interpreter
+	// packages are loaded, and exercises run once.
+	packages, exercises []string
+}
+
 // startZygote starts a zygote and blocks until its packages are loaded.
 func startZygote(
-	ctx context.Context, h *host.Host, settings Settings, packages []string, logger *slog.Logger,
+	ctx context.Context, h *host.Host, settings Settings, kind kind, logger *slog.Logger,
 ) (*zygote, error) {
-	plan, err := newPlan(h, packages)
+	plan, err := newPlan(h, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +85,7 @@ func startZygote(
 		host: h, settings: settings, logger: logger, group: group, forks: map[int]*fork{},
 		retiring: make(chan struct{}), retired: make(chan struct{}), abandoned: make(chan struct{}),
 	}
-	if err := z.start(plan); err != nil {
+	if err := z.start(kind.python, plan); err != nil {
 		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
 	}
 	if err := z.awaitReady(ctx); err != nil {
@@ -88,7 +96,7 @@ func startZygote(
 	return z, nil
 }
 
-func (z *zygote) start(plan string) error {
+func (z *zygote) start(python host.Interpreter, plan string) error {
 	conn, control, err := wire.Socketpair(unix.SOCK_SEQPACKET, true)
 	if err != nil {
 		return err
@@ -111,8 +119,8 @@ func (z *zygote) start(plan string) error {
 			_ = f.Close()
 		}
 	}()
-	z.jail, err = jail.Start(z.host, configPath(z.host), argv(launch{
-		Python:   z.host.Settings.Python,
+	z.jail, err = jail.Start(z.host, configPath(z.host, python), argv(launch{
+		Python:   python.Python,
 		FirstUID: z.host.Slot.UIDBase, UIDs: z.host.Slot.UIDs, Plan: plan, Cgroups: len(procs),
 	}), printing, printing, append([]*os.File{control}, procs...))
 	if err != nil {

@@ -1,0 +1,73 @@
+package dispatch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/pep723"
+)
+
+// chooseEnvironment returns the name of the environment of a request: the one that it names; else the first that
+// satisfies the script's inline metadata, one with a live worker before one without; else the default. It returns a
+// *jobs.Error with CodeUnknownEnvironment, CodeMissingPackages, with CodeInvalidRequest for metadata that cannot be
+// read, or with CodeUnavailable while it is not known which environments there are.
+func (f *fleet) chooseEnvironment(request jobs.Request) (string, error) {
+	if request.Environment == jobs.DefaultEnvironment {
+		return jobs.DefaultEnvironment, nil
+	}
+	names := f.names()
+	if request.Environment != "" {
+		switch {
+		case slices.Contains(names, request.Environment):
+			return request.Environment, nil
+		case len(names) == 0:
+			return "", jobs.Unavailable(fmt.Sprintf(
+				"no worker has reported its environments yet, so it is not known whether there is %q",
+				request.Environment), nil)
+		}
+		return "", jobs.UnknownEnvironment(request.Environment, names)
+	}
+	metadata, err := pep723.Parse(request.Script)
+	if err != nil {
+		return "", jobs.Errorf(jobs.CodeInvalidRequest, "the script's block '# /// script' cannot be used: %v; correct "+
+			`it, or remove it and name an "environment"`, err)
+	}
+	if metadata == nil || len(names) == 0 {
+		return jobs.DefaultEnvironment, nil
+	}
+	return f.satisfying(metadata)
+}
+
+// satisfying returns the first environment that has what the metadata asks for.
+func (f *fleet) satisfying(metadata *pep723.Metadata) (string, error) {
+	all := f.environments()
+	without := ""
+	var lacks []string
+	for _, environment := range all {
+		missing := metadata.Missing(installed(environment.Environment))
+		switch {
+		case len(missing) > 0:
+			lacks = append(lacks, fmt.Sprintf("%s lacks %s", environment.Name, strings.Join(missing, ", ")))
+		case environment.Workers > 0:
+			return environment.Name, nil
+		case without == "":
+			without = environment.Name
+		}
+	}
+	if without != "" {
+		return without, nil
+	}
+	return "", jobs.Errorf(jobs.CodeMissingPackages, "no environment has what the script's block '# /// script' asks "+
+		"for: %s", strings.Join(lacks, "; "))
+}
+
+// installed returns what an environment has, for a check of a script's metadata.
+func installed(environment jobs.Environment) pep723.Installed {
+	there := pep723.Installed{Python: environment.Python, Packages: map[string]string{}}
+	for _, p := range environment.Packages {
+		there.Packages[p.Name] = p.Version
+	}
+	return there
+}

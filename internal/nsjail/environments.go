@@ -1,0 +1,275 @@
+package nsjail
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"cellblock/internal/environment"
+	"cellblock/internal/jobs"
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/jail"
+	"cellblock/internal/nsjail/sandbox"
+	"cellblock/internal/nsjail/zygote"
+)
+
+// Environments provides sandboxes of every environment that is installed on this machine. It follows ENVIRONMENTS_DIR:
+// new, changed and removed environments count within seconds, and jobs that run end in the version in which they began.
+// It is safe for concurrent use.
+type Environments struct {
+	host     *host.Host
+	settings Settings
+	ready    int
+	logger   *slog.Logger
+	// standard makes the sandboxes of the default environment.
+	standard Provider
+	stop     context.CancelFunc
+	loops    sync.WaitGroup
+	// seen is the state of the folder that was read last. Only the following goroutine uses it.
+	seen string
+
+	mu sync.Mutex
+	// open are the environments besides the default, by name.
+	open    map[string]*openEnvironment
+	current []jobs.Environment
+	changed chan struct{}
+	// retiring are zygotes of versions that are gone, whose jobs have not all ended.
+	retiring map[*zygote.Environment]bool
+}
+
+// openEnvironment is an installed environment of which sandboxes can be made.
+type openEnvironment struct {
+	environment.Installed
+
+	// sandboxes is nil if warm ones are not made; cold is nil if only these hold.
+	sandboxes *zygote.Environment
+	cold      *jail.Provider
+}
+
+// followInterval is how often the environments' folder is looked at, and their zygotes are.
+const followInterval = 2 * time.Second
+
+// OpenEnvironments returns the Environments with the installed ones open. standard makes the sandboxes of the default;
+// both keep up to ready of each kind ready. The caller must call Close, before it closes standard and the host.
+func OpenEnvironments(
+	ctx context.Context, h *host.Host, settings Settings, standard Provider, ready int, logger *slog.Logger,
+) *Environments {
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	e := &Environments{
+		host: h, settings: settings, ready: ready, logger: logger, standard: standard, stop: stop,
+		open: map[string]*openEnvironment{}, changed: make(chan struct{}), retiring: map[*zygote.Environment]bool{},
+		current: []jobs.Environment{describeStandard(h, logger)},
+	}
+	e.refresh(ctx)
+	e.loops.Go(func() { e.follow(following) })
+	return e
+}
+
+// Acquire returns a sandbox with an environment ("" for the default) that is ready for the script. The caller owns it
+// and must call Run or Discard.
+func (e *Environments) Acquire(ctx context.Context, name, script string) (*sandbox.Sandbox, error) {
+	if name == "" || name == jobs.DefaultEnvironment {
+		return e.standard.Acquire(ctx, script)
+	}
+	e.mu.Lock()
+	found := e.open[name]
+	e.mu.Unlock()
+	switch {
+	case found == nil:
+		return nil, fmt.Errorf("there is no environment %q on this machine", name)
+	case found.sandboxes != nil:
+		return found.sandboxes.Acquire(ctx, script)
+	default:
+		return found.cold.Acquire(ctx, script)
+	}
+}
+
+// List returns the current environments, the default first, and a channel that is closed once there are others.
+func (e *Environments) List() (current []jobs.Environment, changed <-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current, e.changed
+}
+
+// Close ends the zygotes. All sandboxes must be gone.
+func (e *Environments) Close() {
+	e.stop()
+	e.mu.Lock()
+	closing := slices.Collect(maps.Keys(e.retiring))
+	e.mu.Unlock()
+	for _, retiring := range closing {
+		e.loops.Go(retiring.Close)
+	}
+	e.loops.Wait()
+	for _, open := range e.open {
+		if open.sandboxes != nil {
+			e.loops.Go(open.sandboxes.Close)
+		}
+	}
+	e.loops.Wait()
+}
+
+func (e *Environments) follow(ctx context.Context) {
+	ticker := time.NewTicker(followInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			e.refresh(ctx)
+			e.dropIdle()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// refresh opens what is new in the folder and retires what is gone.
+func (e *Environments) refresh(ctx context.Context) {
+	state := folderState(e.settings.EnvironmentsDir)
+	if state == e.seen {
+		return
+	}
+	installed, err := environment.List(e.settings.EnvironmentsDir)
+	if err != nil {
+		e.logger.Error("environments cannot be read", "error", err)
+	}
+	e.seen = state
+	next := map[string]*openEnvironment{}
+	for _, found := range installed {
+		if found.Name == jobs.DefaultEnvironment {
+			e.logger.Error("an environment cannot have the name of the default; it is left out", "dir", found.Dir)
+			continue
+		}
+		// Only this goroutine changes the map.
+		old := e.open[found.Name]
+		if old != nil && old.Dir == found.Dir && old.Hash == found.Hash {
+			next[found.Name] = old
+			continue
+		}
+		opened, err := e.openOne(ctx, found)
+		switch {
+		case err == nil:
+			next[found.Name] = opened
+			e.logger.Info("environment opened", "environment", found.Name, "hash", found.Hash)
+		case old != nil: // the version before stays on disk for now
+			e.logger.Error("a new version of an environment cannot be used; going on with the one before",
+				"environment", found.Name, "error", err)
+			next[found.Name] = old
+		default:
+			e.logger.Error("an environment cannot be used", "environment", found.Name, "error", err)
+		}
+	}
+	e.replace(next)
+}
+
+// replace makes next the open environments.
+func (e *Environments) replace(next map[string]*openEnvironment) {
+	described := e.current[:1:1]
+	for name := range next {
+		described = append(described, describe(next[name].Manifest))
+	}
+	slices.SortFunc(described, func(a, b jobs.Environment) int { return jobs.CompareEnvironments(a.Name, b.Name) })
+	e.mu.Lock()
+	before := e.open
+	e.open, e.current = next, described
+	close(e.changed)
+	e.changed = make(chan struct{})
+	e.mu.Unlock()
+	for name, old := range before {
+		if next[name] == old {
+			continue
+		}
+		e.logger.Info("environment retired", "environment", name, "hash", old.Hash)
+		if old.sandboxes != nil {
+			e.retire(old.sandboxes)
+		}
+	}
+}
+
+// retire ends the zygote of a version once its jobs have ended.
+func (e *Environments) retire(sandboxes *zygote.Environment) {
+	e.mu.Lock()
+	e.retiring[sandboxes] = true
+	e.mu.Unlock()
+	e.loops.Go(func() {
+		sandboxes.Retire()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.retiring, sandboxes)
+	})
+}
+
+// openOne prepares this machine for sandboxes of an environment.
+func (e *Environments) openOne(ctx context.Context, found environment.Installed) (*openEnvironment, error) {
+	python, missing, err := e.host.OpenInterpreter(ctx, found, e.settings.EnvironmentsDir)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		e.logger.Error("packages of an environment cannot be preloaded: they are not installed in it",
+			"environment", found.Name, "packages", missing)
+	}
+	opened := &openEnvironment{Installed: found}
+	if !e.host.GVisor { // where cold ones do not hold
+		if opened.cold, err = jail.NewProvider(e.host, python, e.logger); err != nil {
+			return nil, err
+		}
+	}
+	if e.standard.Kind() != KindWarm {
+		return opened, nil
+	}
+	var cold zygote.Acquire
+	if opened.cold != nil {
+		cold = opened.cold.Acquire
+	}
+	preload := slices.DeleteFunc(slices.Clone(found.Preload), func(name string) bool {
+		return slices.Contains(missing, name)
+	})
+	opened.sandboxes, err = zygote.NewEnvironment(e.host, python, e.settings.Zygote, preload, found.Exercises, e.ready,
+		cold, e.logger)
+	if err == nil && found.Start == environment.StartAlways {
+		opened.sandboxes.Start()
+	}
+	return opened, err
+}
+
+// dropIdle ends the zygotes that no job has needed for a while, and the ones used least recently while all of them have
+// more memory than they may.
+func (e *Environments) dropIdle() {
+	type running struct {
+		*openEnvironment
+
+		idle   time.Duration
+		memory int64
+	}
+	var all []running
+	var memory int64
+	for _, open := range e.open {
+		if open.sandboxes == nil {
+			continue
+		}
+		idle, runs := open.sandboxes.IdleFor()
+		switch {
+		case !runs:
+		case idle >= e.settings.ZygoteIdle && open.Start != environment.StartAlways:
+			e.logger.Info("zygote dropped: no job needed it", "environment", open.Name)
+			open.sandboxes.Drop()
+		default:
+			used := open.sandboxes.MemoryBytes()
+			all, memory = append(all, running{open, idle, used}), memory+used
+		}
+	}
+	slices.SortFunc(all, func(a, b running) int { return cmp.Compare(b.idle, a.idle) })
+	for len(all) > 1 && memory > e.settings.ZygoteBudgetMB<<20 {
+		e.logger.Info("zygote dropped: the zygotes have more memory than ZYGOTE_BUDGET_MB", "environment", all[0].Name,
+			"bytes", memory)
+		all[0].sandboxes.Drop()
+		memory -= all[0].memory
+		all = all[1:]
+	}
+}

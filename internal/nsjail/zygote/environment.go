@@ -1,0 +1,187 @@
+package zygote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"cellblock/internal/nsjail/host"
+	"cellblock/internal/nsjail/sandbox"
+)
+
+// Environment makes sandboxes of one environment besides the default: warm ones while it has a zygote, and cold ones
+// otherwise. Its zygote starts with the first job, which does not wait for it, and ends when it is dropped. It is safe
+// for concurrent use.
+type Environment struct {
+	config poolConfig
+	// cold is nil where only warm sandboxes hold: jobs then wait for the zygote.
+	cold Acquire
+
+	// ctx ends a start that is under way; working waits for starts and drains.
+	ctx     context.Context //nolint:containedctx // of the goroutines that Acquire and Drop start
+	stop    context.CancelFunc
+	working sync.WaitGroup
+
+	mu   sync.Mutex
+	pool *pool
+	// ending are the pools that are being drained.
+	ending map[*pool]bool
+	// started is not nil while the zygote starts, and is closed then.
+	started chan struct{}
+	// retryAt is when a failed start may be retried, for the reason failed.
+	retryAt time.Time
+	failed  error
+	usedAt  time.Time
+}
+
+// environmentReady is the most sandboxes that are kept ready of an environment besides the default.
+const environmentReady = 2
+
+// NewEnvironment returns an Environment without a zygote. Its zygotes have the packages loaded, and run the exercises.
+// NewProvider must have been called for the host. The caller must call Close, before it closes the host.
+func NewEnvironment(
+	h *host.Host, python host.Interpreter, settings Settings, packages, exercises []string, ready int, cold Acquire,
+	logger *slog.Logger,
+) (*Environment, error) {
+	if err := writeConfig(h, python); err != nil {
+		return nil, fmt.Errorf("the environment %s: %w", python.Environment, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Environment{
+		config: poolConfig{
+			host: h, settings: settings, kind: kind{python: python, packages: packages, exercises: exercises},
+			size: min(ready, environmentReady), logger: logger.With("zygote", python.Environment),
+			activity: newActivity(),
+		},
+		cold: cold, ctx: ctx, stop: stop, ending: map[*pool]bool{}, usedAt: time.Now(),
+	}, nil
+}
+
+// Acquire returns a sandbox that is ready for the script. The caller owns it and must call Run or Discard.
+func (e *Environment) Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error) {
+	for {
+		p, started, failed := e.use()
+		switch {
+		case p != nil:
+			s, err := p.acquireSandbox(ctx, script)
+			if !errors.Is(err, errDrained) {
+				return s, err
+			}
+			if e.cold == nil {
+				continue
+			}
+			return e.cold(ctx, script)
+		case e.cold != nil:
+			return e.cold(ctx, script)
+		case started == nil:
+			return nil, fmt.Errorf("no zygote of this environment starts: %w", failed)
+		}
+		select {
+		case <-started:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Start starts the zygote unless there is one, or a start failed lately. It does not wait.
+func (e *Environment) Start() { e.use() }
+
+// use returns the pool, or else what is closed once it has started, and starts it.
+func (e *Environment) use() (p *pool, started <-chan struct{}, failed error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.usedAt = time.Now()
+	if e.pool == nil && e.started == nil && e.ctx.Err() == nil && time.Now().After(e.retryAt) {
+		e.started = make(chan struct{})
+		e.working.Go(e.open)
+	}
+	if e.started == nil {
+		return e.pool, nil, e.failed
+	}
+	return e.pool, e.started, e.failed
+}
+
+func (e *Environment) open() {
+	p, err := newPool(e.ctx, e.config)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.started)
+	e.started, e.failed = nil, err
+	if err == nil {
+		e.pool = p
+		return
+	}
+	if e.ctx.Err() == nil {
+		e.retryAt = time.Now().Add(onDemandRetry)
+		e.config.logger.Error("zygote start failed; jobs of the environment run in cold sandboxes", "error", err,
+			"again_in", onDemandRetry)
+	}
+}
+
+// IdleFor returns how long no job has come or run, and whether there is a zygote.
+func (e *Environment) IdleFor() (idle time.Duration, running bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return min(time.Since(e.usedAt), e.config.activity.idleFor()), e.pool != nil
+}
+
+// MemoryBytes returns the memory of the zygote, 0 without one.
+func (e *Environment) MemoryBytes() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pool == nil {
+		return 0
+	}
+	return e.pool.memoryBytes()
+}
+
+// Drop ends the zygote once the jobs in its sandboxes have ended. It does not wait for them.
+func (e *Environment) Drop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.pool
+	if p == nil {
+		return
+	}
+	e.pool, e.ending[p] = nil, true
+	e.working.Go(func() {
+		p.drain()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.ending, p)
+	})
+}
+
+// Retire ends the environment once its jobs have ended: it starts no zygote any more, and those that come late get cold
+// sandboxes. It blocks until the zygote is gone.
+func (e *Environment) Retire() {
+	e.mu.Lock()
+	e.stop() // no start begins after this
+	e.mu.Unlock()
+	e.Drop()
+	e.working.Wait()
+	e.Drop() // of a start that was under way
+	e.working.Wait()
+}
+
+// Close ends the zygote and every sandbox in it. All acquired ones must be gone.
+func (e *Environment) Close() {
+	e.mu.Lock()
+	e.stop()
+	for p := range e.ending {
+		p.stop()
+	}
+	e.mu.Unlock()
+	e.working.Wait()
+	e.mu.Lock()
+	p := e.pool
+	e.pool = nil
+	e.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
+}

@@ -1,0 +1,112 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
+)
+
+// Environments are what the sandboxes of a worker can have. They may change at any time.
+type Environments interface {
+	// List returns the current ones, the default among them, sorted by name, and a channel that is closed once there
+	// are others.
+	List() (current []jobs.Environment, changed <-chan struct{})
+}
+
+const (
+	// descriptionTTL is how long the description of an environment is kept after its last worker: API servers that
+	// are started while all workers are away still know it.
+	descriptionTTL = 24 * time.Hour
+	// describeInterval is how often a worker renews the descriptions.
+	describeInterval = 10 * time.Minute
+)
+
+// onlyDefault is for a worker that is given no Environments.
+type onlyDefault struct{}
+
+func (onlyDefault) List() ([]jobs.Environment, <-chan struct{}) {
+	return []jobs.Environment{{Name: jobs.DefaultEnvironment}}, nil
+}
+
+// environmentNames returns the names of the current environments.
+func (w *Worker) environmentNames() []string {
+	current, _ := w.Environments.List()
+	names := make([]string, len(current))
+	for i, environment := range current {
+		names[i] = environment.Name
+	}
+	return names
+}
+
+// hashes returns the hashes of the current environments by name.
+func (w *Worker) hashes() map[string]string {
+	current, _ := w.Environments.List()
+	hashes := make(map[string]string, len(current))
+	for _, environment := range current {
+		hashes[environment.Name] = environment.Hash
+	}
+	return hashes
+}
+
+// has reports whether this worker can run jobs of an environment; "" is the default.
+func (w *Worker) has(environment string) bool {
+	if environment == "" {
+		return true
+	}
+	_, has := w.hashes()[environment]
+	return has
+}
+
+// followEnvironments makes the consumer take the jobs of the environments that there are, and reports each change,
+// until ctx is done.
+func (w *Worker) followEnvironments(ctx context.Context, consumer *queue.Consumer) {
+	for {
+		_, changed := w.Environments.List()
+		consumer.SetEnvironments(w.environmentNames())
+		if changed == nil {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+		w.reportedIdle.Store(false) // so that the next heartbeat has everything
+		w.describedAt.Store(0)
+		select {
+		case w.beatNow <- struct{}{}:
+		default: // one is due already
+		}
+	}
+}
+
+// describeEnvironments records what the environments are, once in a while and after a change.
+func (w *Worker) describeEnvironments(ctx context.Context) error {
+	at := w.describedAt.Load()
+	if at != 0 && time.Since(time.Unix(0, at)) < describeInterval {
+		return nil
+	}
+	current, _ := w.Environments.List()
+	var described []jobs.Environment
+	for _, environment := range current {
+		if environment.Hash != "" {
+			described = append(described, environment)
+		}
+	}
+	if len(described) > 0 {
+		if err := w.Store.DescribeEnvironments(ctx, described, descriptionTTL); err != nil {
+			return err
+		}
+	}
+	w.describedAt.CompareAndSwap(at, time.Now().UnixNano()) // another change may have come meanwhile
+	return nil
+}
+
+// leaveElsewhere returns a job to the queue whose environment this worker does not have any more.
+func (w *Worker) leaveElsewhere(job jobs.Job) error {
+	w.Logger.Info("requeued job without environment", "job_id", job.ID, "request_id", job.RequestID, "environment",
+		job.Environment)
+	return w.requeue(job)
+}
