@@ -221,7 +221,7 @@ type BatchMember struct {
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
-	// - `missing_main` (400): the script binds no callable `main` at module level
+	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
@@ -237,7 +237,7 @@ type BatchMember struct {
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
-	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
@@ -263,7 +263,7 @@ type BatchResult struct {
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
-	// - `missing_main` (400): the script binds no callable `main` at module level
+	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
@@ -279,7 +279,7 @@ type BatchResult struct {
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
-	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
@@ -331,6 +331,34 @@ type CallbackMessage struct {
 	Data Job `json:"data"`
 }
 
+// Display A value that was shown, in one or more forms. A client shows the first form whose type it knows.
+type Display struct {
+	// Forms The richest form first, `text/plain` last; each type once.
+	Forms []DisplayForm `json:"forms"`
+}
+
+// DisplayForm A form of a display. It has one of `text`, `file` and `json`.
+type DisplayForm struct {
+	// Type The media type, such as `text/html` or `image/png`.
+	Type string `json:"type"`
+
+	// Text The form itself, at most 256 KiB. It comes from the script: show HTML and SVG in isolation only.
+	Text *string `json:"text,omitzero"`
+
+	// File The `name` of the form's file in `files`.
+	File string `json:"file,omitempty,omitzero"`
+
+	// JSON The form itself, as JSON.
+	JSON jsontext.Value `json:"json,omitzero"`
+}
+
+// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+type Displays = []Display
+
+// Entry The `entry` of the request; missing if it is `main`.
+type Entry = string
+
 // Error The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type Error struct {
@@ -339,7 +367,7 @@ type Error struct {
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
-	// - `missing_main` (400): the script binds no callable `main` at module level
+	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
@@ -355,7 +383,7 @@ type Error struct {
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
-	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
@@ -372,7 +400,7 @@ type Error struct {
 	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The probable cause of an exception: a limit, no network, a missing package.
+	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main` the `entry` that the script is for.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -384,7 +412,8 @@ type Error struct {
 	// Text The source line of a syntax error.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// ExitCode The exit code from `sys.exit` or `os._exit`.
+	// ExitCode The exit code from `sys.exit` or `os._exit`. With `entry` `script` also if the job succeeded (0), and after an
+	// uncaught exception (1).
 	ExitCode *int `json:"exit_code,omitempty"`
 
 	// Signal The name of the signal that ended the script, such as `SIGSEGV`.
@@ -430,11 +459,22 @@ type Error struct {
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
+	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+	Displays Displays `json:"displays,omitempty,omitzero"`
+
 	// StartedAt When it was started; null if it was not.
 	StartedAt *string `json:"started_at,omitempty"`
 
+	// DisplaysOmitted Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A
+	// `text/plain` that is too long is cut instead, ends with `…`, and is listed too.
+	DisplaysOmitted OmittedDisplays `json:"displays_omitted,omitempty,omitzero"`
+
 	// FinishedAt When it ended.
 	FinishedAt *string `json:"finished_at,omitempty"`
+
+	// Entry The `entry` of the request; missing if it is `main`.
+	Entry Entry `json:"entry,omitempty,omitzero"`
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
@@ -442,7 +482,7 @@ type Error struct {
 
 // ErrorCode The error, for programs.
 // - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
-// - `missing_main` (400): the script binds no callable `main` at module level
+// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 // - `args_mismatch` (400): `main()` does not accept the `args` of the request
 // - `unauthorized` (401): the bearer token is missing or wrong
@@ -458,7 +498,7 @@ type Error struct {
 // - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 // - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 // - `exception` (422): the script raised an exception; see `traceback`
-// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 // - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
@@ -473,7 +513,7 @@ type ErrorCode string
 // `files` may occur any number of times; the file name of the part is the path. `args`, `env`, `limits`,
 // `start_within` and `async` are JSON, the others plain text.
 type ExecuteForm struct {
-	// Args An object in JSON.
+	// Args An object in JSON; with the entry `script` an array of strings.
 	Args *string `json:"args,omitempty"`
 
 	// Async `true` or `false`.
@@ -481,6 +521,9 @@ type ExecuteForm struct {
 
 	// CallbackURL The URL to which the end is posted, as text.
 	CallbackURL *string `json:"callback_url,omitempty"`
+
+	// Entry `main`, `script` or `cell`.
+	Entry *string `json:"entry,omitempty"`
 
 	// Env An object in JSON.
 	Env *string `json:"env,omitempty"`
@@ -506,9 +549,10 @@ type ExecuteForm struct {
 
 // ExecuteRequest What to run.
 type ExecuteRequest struct {
-	// Args `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not accept them, it is
-	// not called (400 `args_mismatch`). At most 1 MiB of JSON and 100 levels, without duplicate names in an object
-	// and without integers of more than 4,300 digits.
+	// Args An object of `main()`'s keyword arguments: it is called as `main(**args)`. If its signature does not accept
+	// them, it is not called (400 `args_mismatch`). At most 1 MiB of JSON and 100 levels, without duplicate names
+	// in an object and without integers of more than 4,300 digits. With `entry` `script` an array of at most 1,000
+	// strings without NUL, which become `sys.argv[1:]`. A `cell` takes none.
 	Args *jsontext.Value `json:"args,omitempty"`
 
 	// Async Respond with 202 at once.
@@ -521,6 +565,16 @@ type ExecuteRequest struct {
 	// are used up. Redirects are not followed. The service connects only to public addresses, unless a
 	// setting allows others. Without a signing secret of the service (`CALLBACK_SECRET`), this field is refused.
 	CallbackURL *string `json:"callback_url,omitempty"`
+
+	// Entry How the script is run.
+	// - `main`: it is loaded, and its `main()` is called; what that returns is the `result`
+	// - `script`: as `python script.py` runs it, as `__main__`. There is no result (`null`); the job has an
+	//   `exit_code`. 0 is success, also of `sys.exit(0)`; any other is 422 `exit`. An uncaught exception is 422
+	//   `exception`, with exit code 1
+	// - `cell`: like a cell of a notebook. The `result` is the value of the last expression, unless that ends with
+	//   `;`; `await` works outside of functions. A value that has no JSON is no failure: `result` is null, and
+	//   `notes` has the reason. `displays` has that value too, what `display(...)` shows, and figures
+	Entry *string `json:"entry,omitempty"`
 
 	// Env Environment variables. Names consist of `A-Z a-z 0-9 _`, values contain no NUL, and all together have at
 	// most 64 KiB. `PATH`, `HOME` and `LANG` belong to the sandbox and cannot be set. `TZ`, `MPLBACKEND`, and the
@@ -546,7 +600,7 @@ type ExecuteRequest struct {
 	Priority *string `json:"priority,omitempty"`
 
 	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates. It must
-	// define `main` at module level.
+	// define `main` at module level, unless `entry` is `script` or `cell`.
 	Script string `json:"script"`
 
 	// StartWithin The number of seconds after its acceptance within which the job must have started; fractions are allowed.
@@ -569,7 +623,7 @@ type FailureDetail struct {
 	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The probable cause of an exception: a limit, no network, a missing package.
+	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main` the `entry` that the script is for.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -581,7 +635,8 @@ type FailureDetail struct {
 	// Text The source line of a syntax error.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// ExitCode The exit code from `sys.exit` or `os._exit`.
+	// ExitCode The exit code from `sys.exit` or `os._exit`. With `entry` `script` also if the job succeeded (0), and after an
+	// uncaught exception (1).
 	ExitCode *int `json:"exit_code,omitempty"`
 
 	// Signal The name of the signal that ended the script, such as `SIGSEGV`.
@@ -623,12 +678,15 @@ type Job struct {
 	// FinishedAt When it ended; null before.
 	FinishedAt *string `json:"finished_at"`
 
+	// Entry The `entry` of the request; missing if it is `main`.
+	Entry Entry `json:"entry,omitempty,omitzero"`
+
 	// Error The reason of the failure, for people.
 	Error string `json:"error,omitempty,omitzero"`
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
-	// - `missing_main` (400): the script binds no callable `main` at module level
+	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
@@ -644,7 +702,7 @@ type Job struct {
 	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
 	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
 	// - `exception` (422): the script raised an exception; see `traceback`
-	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
@@ -655,7 +713,7 @@ type Job struct {
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 
-	// Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
+	// Result What `main()` returned, or the value of a cell's last expression: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
 	// integers may exceed 64 bits). At most 4 MiB of JSON (a setting).
 	Result Result `json:"result,omitzero"`
 
@@ -665,7 +723,7 @@ type Job struct {
 	// Detail Details of the error; for `not_serializable` the path and the type.
 	Detail string `json:"detail,omitempty,omitzero"`
 
-	// Hint The probable cause of an exception: a limit, no network, a missing package.
+	// Hint The probable cause of an exception: a limit, no network, a missing package. For `missing_main` the `entry` that the script is for.
 	Hint string `json:"hint,omitempty,omitzero"`
 
 	// Line The line of a syntax error, from 1.
@@ -677,7 +735,8 @@ type Job struct {
 	// Text The source line of a syntax error.
 	Text string `json:"text,omitempty,omitzero"`
 
-	// ExitCode The exit code from `sys.exit` or `os._exit`.
+	// ExitCode The exit code from `sys.exit` or `os._exit`. With `entry` `script` also if the job succeeded (0), and after an
+	// uncaught exception (1).
 	ExitCode *int `json:"exit_code,omitempty"`
 
 	// Signal The name of the signal that ended the script, such as `SIGSEGV`.
@@ -713,6 +772,14 @@ type Job struct {
 	// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
+
+	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+	Displays Displays `json:"displays,omitempty,omitzero"`
+
+	// DisplaysOmitted Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A
+	// `text/plain` that is too long is cut instead, ends with `…`, and is listed too.
+	DisplaysOmitted OmittedDisplays `json:"displays_omitted,omitempty,omitzero"`
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
@@ -767,6 +834,25 @@ type Limit struct {
 // there are none.
 type Notes = []string
 
+// OmittedDisplay defines model for OmittedDisplay.
+type OmittedDisplay struct {
+	// Display The number of the display, from 1; those that are left out count too.
+	Display int `json:"display"`
+
+	// Type The media type of the form; empty if no form of the display is left.
+	Type string `json:"type"`
+
+	// Bytes The size of the form, if it is known.
+	Bytes *int64 `json:"bytes,omitempty"`
+
+	// Limit The name of the limit: `displays`, `display_forms`, `display_bytes`, or that of a file, as in `files_omitted`.
+	Limit string `json:"limit"`
+}
+
+// OmittedDisplays Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A
+// `text/plain` that is too long is cut instead, ends with `…`, and is listed too.
+type OmittedDisplays = []OmittedDisplay
+
 // OmittedFile defines model for OmittedFile.
 type OmittedFile struct {
 	// Name The name that the file would have in `files`.
@@ -812,6 +898,14 @@ type Output struct {
 	// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
+
+	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
+	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
+	Displays Displays `json:"displays,omitempty,omitzero"`
+
+	// DisplaysOmitted Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A
+	// `text/plain` that is too long is cut instead, ends with `…`, and is listed too.
+	DisplaysOmitted OmittedDisplays `json:"displays_omitted,omitempty,omitzero"`
 }
 
 // OutputEvent Output of a script.
@@ -877,7 +971,7 @@ type RequestLimits struct {
 	WallSeconds *float32 `json:"wall_seconds,omitempty"`
 }
 
-// Result What `main()` returned: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
+// Result What `main()` returned, or the value of a cell's last expression: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
 // integers may exceed 64 bits). At most 4 MiB of JSON (a setting).
 type Result = jsontext.Value
 

@@ -37,6 +37,12 @@ type (
 	OutputFile = api.OutputFile
 	// OmittedFile is a file that a job left and that exceeded a limit.
 	OmittedFile = api.OmittedFile
+	// Display is what a script showed, in one or more forms, the richest first.
+	Display = api.Display
+	// DisplayForm is a form of a display, with one of Text, File (a name in Job.Files) and JSON.
+	DisplayForm = api.DisplayForm
+	// OmittedDisplay is a display, or a form of one, that exceeded a limit.
+	OmittedDisplay = api.OmittedDisplay
 	// Batch is the current state of a batch.
 	Batch = api.Batch
 	// BatchAccepted is an accepted batch, with the outcome of each submitted line.

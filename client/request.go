@@ -21,9 +21,12 @@ const multipartThreshold = 256 << 10
 
 // Request is a script to run. Only Script is required. The service refuses a field above its limit and names it.
 type Request struct {
-	// Script is the Python source, with a main().
+	// Script is the Python source: with a main(), unless Entry is another one.
 	Script string
-	// Args are main()'s keyword arguments: a value that encodes to a JSON object; nil for none.
+	// Entry is how the script is run: EntryMain (as is ""), EntryScript or EntryCell.
+	Entry string
+	// Args are main()'s keyword arguments: a value that encodes to a JSON object; nil for none. With EntryScript they
+	// are a list of strings, which become sys.argv[1:].
 	Args any
 	// Stdin is the script's standard input; Env is added to its environment.
 	Stdin string
@@ -45,6 +48,16 @@ type Request struct {
 	// ASCII characters. "" creates a new job each time.
 	IdempotencyKey string
 }
+
+// Entries of a Request.
+const (
+	// EntryMain calls the script's main(), whose return value is Job.Result.
+	EntryMain = "main"
+	// EntryScript runs the script as a program. Job.ExitCode is its exit code.
+	EntryScript = "script"
+	// EntryCell runs the script as a cell of a notebook: Job.Result is the value of its last expression.
+	EntryCell = "cell"
+)
 
 // File is an input file of a script.
 type File struct {
@@ -90,6 +103,7 @@ func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 		Script: r.Script, Async: optional(async), Stdin: optional(r.Stdin), Limits: r.Limits.wire(),
 		Priority: optional(r.Priority), CallbackURL: optional(r.CallbackURL),
 		StartWithin: optional(r.StartWithin.Seconds()),
+		Entry:       optional(r.Entry),
 	}
 	if len(r.Env) > 0 {
 		wire.Env = &r.Env
@@ -152,7 +166,7 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	form := multipart.NewWriter(&b)
 	for _, name := range []string{
 		"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url",
-		"start_within",
+		"start_within", "entry",
 	} {
 		value, there := fields[name]
 		if !there {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type batchRunCommand struct {
 	File    string       `arg:"" complete:"file" help:"File with one job per line; - reads standard input."`
 	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results to this file instead of standard output."`
 	NoWait  bool         `help:"Print the batch's id and exit."`
+	Entry   *string      `enum:"main,script,cell" placeholder:"ENTRY" help:"How the scripts of lines without an entry are run: main, script or cell."`
 	Key     string       `placeholder:"KEY" help:"Idempotency key: the same key and file return the same batch."`
 }
 
@@ -54,6 +56,9 @@ func (c *batchRunCommand) Run() error {
 	lines, err := readFile(c.File)
 	if err != nil {
 		return err
+	}
+	if c.Entry != nil {
+		lines = withEntry(lines, *c.Entry)
 	}
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
@@ -74,6 +79,23 @@ func (c *batchRunCommand) Run() error {
 		}
 		return err
 	})
+}
+
+// withEntry adds an entry to the lines that have none. A line that is no JSON object stays for the service to refuse.
+func withEntry(lines []byte, entry string) []byte {
+	var all bytes.Buffer
+	for line := range bytes.Lines(lines) {
+		var fields map[string]jsontext.Value
+		object := bytes.TrimLeft(bytes.TrimPrefix(line, []byte("\ufeff")), " \t\r\n")
+		isObject := json.Unmarshal(object, &fields) == nil && len(fields) > 0
+		if _, has := fields["entry"]; has || !isObject {
+			all.Write(line)
+			continue
+		}
+		fmt.Fprintf(&all, `{"entry":%q,`, entry)
+		all.Write(object[1:])
+	}
+	return all.Bytes()
 }
 
 // outcomeCounts counts the outcomes of a batch's jobs.

@@ -75,6 +75,7 @@ func showEnd(ctx context.Context, service *client.Client, job *client.Job, optio
 		}
 	} else {
 		showNotes(job)
+		showDisplays(job)
 		showResult(job)
 	}
 	if err := saveFiles(ctx, service, job, options); err != nil {
@@ -128,10 +129,11 @@ func showNotes(job *client.Job) {
 	}
 }
 
-// showResult shows main()'s return value, or the place of a failure.
+// showResult shows the result, or the place of a failure. That of a cell is what its last display shows.
 func showResult(job *client.Job) {
+	shown := job.Entry == client.EntryCell && len(job.Displays) > 0
 	if job.Code == "" {
-		if value := job.Result; len(value) > 0 && value.Kind() != 'n' {
+		if value := job.Result; !shown && len(value) > 0 && value.Kind() != 'n' {
 			if value.Indent(jsontext.WithIndent("  ")) == nil {
 				fmt.Fprintln(standardOutput, string(value))
 			}

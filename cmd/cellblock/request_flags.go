@@ -20,7 +20,8 @@ import (
 
 // requestFlags are the flags of run and submit that describe the job.
 type requestFlags struct {
-	Script   string   `arg:"" complete:"file" help:"File with the script; - reads standard input."`
+	Script string `arg:"" complete:"file" help:"File with the script; - reads standard input."`
+	entryFlags
 	Arg      []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"Keyword argument of main(). The value is JSON if it is valid JSON, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
 	ArgsJSON string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides them."`
 	Stdin    string   `placeholder:"FILE" complete:"file" help:"Standard input of the script; - passes this command's standard input on."`
@@ -62,7 +63,7 @@ func (f *requestFlags) request() (client.Request, error) {
 			return request, err
 		}
 	}
-	if request.Args, err = f.args(); err != nil {
+	if err = f.setEntry(&request); err != nil {
 		return request, err
 	}
 	if request.Env, err = pairs("--env", f.Env); err != nil {
@@ -78,6 +79,20 @@ func (f *requestFlags) request() (client.Request, error) {
 	}
 	request.Limits, err = limits(f.Limit)
 	return request, err
+}
+
+// setEntry sets the entry and the arguments that suit it.
+func (f *requestFlags) setEntry(request *client.Request) (err error) {
+	named := f.ArgsJSON != "" || len(f.Arg) > 0
+	if request.Entry, err = f.choose(request.Script, f.Script, named); err != nil {
+		return err
+	}
+	if len(f.Argv) > 0 {
+		request.Args = f.Argv
+		return nil
+	}
+	request.Args, err = f.args()
+	return err
 }
 
 // readFile reads a file, or standard input for "-".

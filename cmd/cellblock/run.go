@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 type runCommand struct {
 	Service serviceFlags `embed:""`
 	Request requestFlags `embed:""`
+	Code    bool         `name:"exit-code" help:"Exit with the script's own exit code, if it has one (--entry script)."`
 	Watch   bool         `short:"w" xor:"how" help:"Show the script's output while the script runs."`
 	JSON    bool         `name:"json" xor:"how" help:"Print only the whole job, as JSON."`
 	Dir     string       `name:"output-dir" short:"o" placeholder:"DIR" complete:"dir" help:"Download the job's output files to this folder; it is created if missing."`
@@ -22,12 +24,15 @@ type runCommand struct {
 // Help is the text of `cellblock run --help`.
 func (*runCommand) Help() string {
 	return `The script's standard output and standard error are printed to the same streams. Then the return value of
-main() is printed to standard output, unless it is None. Ctrl-C cancels the job.
+main() is printed to standard output, unless it is None. Ctrl-C cancels the job. A file without main() is run as a
+script, and - with --entry cell - as a cell of a notebook, which shows the value of its last expression.
 
     cellblock run examples/slow.py --watch
     cellblock run examples/query.py --file examples/sales.csv=data/sales.csv --arg region=south --arg least=90
     cellblock run examples/chart.py -f examples/sales.csv --output-dir charts
     echo 'def main(n): return n * n' | cellblock run - -a n=7 --limit wall=2s --json
+    cellblock run examples/words.py -f README.md --exit-code -- README.md 5
+    cellblock run examples/table.py -f examples/sales.csv --entry cell
 
 ` + exitHelp
 }
@@ -62,8 +67,17 @@ func (c *runCommand) Run() error {
 		if err != nil && !client.Ended(job.Status) {
 			return withStatus(fmt.Errorf("job %s: %w", job.JobID, err))
 		}
-		return showEnd(ctx, service, job, showOptions{json: c.JSON, dir: c.Dir})
+		return c.exit(job, showEnd(ctx, service, job, showOptions{json: c.JSON, dir: c.Dir}))
 	})
+}
+
+// exit returns err, the program's exit for an ended job, with the script's own exit code if that was asked for.
+func (c *runCommand) exit(job *client.Job, err error) error {
+	var e *exit
+	if c.Code && job.ExitCode != nil && errors.As(err, &e) && e.status == statusFailed {
+		e.status = *job.ExitCode
+	}
+	return err
 }
 
 // withStatusOrInterrupted is withStatus, except for the interruption by a signal.

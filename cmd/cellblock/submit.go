@@ -16,7 +16,7 @@ type submitCommand struct {
 
 // Help is the text of `cellblock submit --help`.
 func (*submitCommand) Help() string {
-	return `Standard output has only the job's id.
+	return `Standard output has only the job's id. A file without main() is run as a script.
 
     id=$(cellblock submit report.py --file sales.csv --priority low)
     cellblock get "$id" --wait 30s`

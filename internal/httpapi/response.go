@@ -186,6 +186,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 		CreatedAt:  timestamp(record.CreatedAt),
 		StartedAt:  timestampOrNull(record.StartedAt),
 		FinishedAt: timestampOrNull(record.FinishedAt),
+		Entry:      string(record.Entry),
 		Callback:   webhookBody(record.Webhook),
 	}
 	o := record.Outcome
@@ -196,6 +197,8 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	body.Stdout, body.Stderr = &o.Stdout, &o.Stderr
 	body.Usage, body.Truncated, body.Files = &usage, &truncated, files
 	body.FilesOmitted, body.Notes = omittedBody(o), o.Notes
+	body.Displays, body.DisplaysOmitted = displaysBody(o.Displays), omittedDisplaysBody(o.DisplaysOmitted)
+	body.ExitCode = o.ExitCode
 	if o.Failure != nil {
 		return withFailure(body, o.Failure)
 	}
@@ -208,11 +211,14 @@ func withFailure(body api.Job, f *jobs.Failure) api.Job {
 	body.Error, body.Code = f.Message, api.ErrorCode(f.Code)
 	body.Limit, body.Detail, body.Hint = limitBody(f.Limit), f.Detail, f.Hint
 	body.Line, body.Column, body.Text = f.Line, f.Column, f.Text
-	body.ExitCode, body.Signal, body.Traceback = f.ExitCode, f.Signal, f.Traceback
+	body.Signal, body.Traceback = f.Signal, f.Traceback
+	if f.ExitCode != nil {
+		body.ExitCode = f.ExitCode
+	}
 	return body
 }
 
-// resultOf returns the return value of main(), or null if there is none, so that the field is always present.
+// resultOf returns the result, or null if there is none, so that the field is always present.
 func resultOf(o *jobs.Outcome) jsontext.Value {
 	if len(o.Result) == 0 {
 		return jsontext.Value("null")

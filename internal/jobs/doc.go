@@ -6,7 +6,7 @@
 //	              ReleaseStart
 //	           ┌─────────────────┐
 //	           ▼                 │
-//	accept ─▶ queued ────────▶ running ───┬──▶ succeeded   main() returned
+//	accept ─▶ queued ────────▶ running ───┬──▶ succeeded   main() returned, or the script or cell ended
 //	           │   ClaimStart             ├──▶ failed      error, limit, or lost worker
 //	           │                          └──▶ cancelled   the client asked to end it
 //	           │

@@ -47,6 +47,7 @@ func (r *Request) write(sum hash.Hash) {
 		in = &Inputs{}
 	}
 	writePart(sum, "args", canonicalArgs(in.Args))
+	r.writeEntry(sum)
 	writePart(sum, "stdin", in.Stdin)
 	for _, name := range slices.Sorted(maps.Keys(in.Env)) {
 		writePart(sum, "env", name)
@@ -60,6 +61,13 @@ func (r *Request) write(sum hash.Hash) {
 	writePart(sum, "limits", fmt.Sprintf("%+v", in.Limits))
 }
 
+// writeEntry writes nothing for EntryMain, so that the fingerprints of earlier versions stay.
+func (r *Request) writeEntry(sum hash.Hash) {
+	if r.Entry != EntryMain {
+		writePart(sum, "entry", string(r.Entry))
+	}
+}
+
 // writePart writes a part so that different sequences of parts never produce the same bytes.
 func writePart[T string | []byte](sum hash.Hash, name string, content T) {
 	fmt.Fprintf(sum, "%s %d\n", name, len(content))
@@ -70,10 +78,13 @@ func writePart[T string | []byte](sum hash.Hash, name string, content T) {
 func canonicalArgs(args jsontext.Value) string {
 	spelt := slices.Clone(args)
 	if len(spelt) == 0 {
-		return "{}" // main() is called the same way
+		return "{}" // main() is called the same way, and a script has no arguments
 	}
 	// On an error it stays unchanged; the decoder has already refused all input that could cause one.
 	_ = spelt.Format(jsontext.ReorderRawObjects(true), jsontext.CanonicalizeRawInts(false),
 		jsontext.CanonicalizeRawFloats(false))
+	if string(spelt) == "[]" {
+		return "{}"
+	}
 	return string(spelt)
 }

@@ -110,6 +110,8 @@ func fillFields(v reflect.Value) {
 		*at = "y"
 	case *bool:
 		*at = true
+	case *Entry:
+		*at = EntryScript
 	case *Priority:
 		*at = PriorityLow
 	case **Inputs:

@@ -17,9 +17,9 @@ type FormPart struct {
 	Content        []byte
 }
 
-// DecodeForm decodes a request in parts: "script", "stdin", "priority", "environment" and "callback_url" as text,
-// "async", "args", "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file name.
-// It returns the same errors as DecodeRequest.
+// DecodeForm decodes a request in parts: "script", "stdin", "priority", "environment", "entry" and "callback_url" as
+// text, "async", "args", "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file
+// name. It returns the same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, error) {
 	var request Request
 	var files []File
@@ -56,13 +56,17 @@ func DecodeForm(parts []FormPart) (Request, error) {
 		}
 		request.Inputs.Files = files
 	}
+	if err := request.checkEntry(); err != nil {
+		return Request{}, err
+	}
 	return request, checkFiles(files)
 }
 
 // jsonParts describes the required content of the JSON parts.
 var jsonParts = map[string]string{
-	"async":        "true or false",
-	"args":         `a JSON object of main()'s keyword arguments, such as {"n": 5}`,
+	"async": "true or false",
+	"args": `a JSON object of main()'s keyword arguments, such as {"n": 5}, or an array of strings with the entry ` +
+		`script`,
 	"env":          `a JSON object of strings, such as {"MODE": "fast"}`,
 	"start_within": "a number of seconds, such as 5",
 	"limits":       `a JSON object of numbers, such as {"wall_seconds": 2}`,
@@ -75,7 +79,7 @@ func formValue(part FormPart) (jsontext.Value, error) {
 			invalidUTF8At(part.Content))
 	}
 	switch part.Name {
-	case "script", "stdin", "priority", "environment", "callback_url":
+	case "script", "stdin", "priority", "callback_url", "entry", "environment":
 		quoted, err := jsontext.AppendQuote(nil, part.Content)
 		if err != nil {
 			return nil, Errorf(CodeInvalidRequest, "%s cannot be read", quoteName(part.Name))

@@ -41,9 +41,11 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 		{"", "", "x", `unknown part ""; the parts are`},
 		{"files", "", "x", `"files": the path "" cannot be used: it is empty; ` +
 			`a file needs one (in a form it is the part's file name; with curl: -F files=@data.csv)`},
-		{"args", "", "n=5", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}; ` +
+		{"args", "", "n=5", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}, or ` +
+			`an array of strings with the entry script; ` +
 			`it is not valid JSON: invalid character`},
-		{"args", "", "", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}; it is empty`},
+		{"args", "", "", `"args" must be a JSON object of main()'s keyword arguments, such as {"n": 5}, or ` +
+			`an array of strings with the entry script; it is empty`},
 		{"args", "", "[5]", `"args" must be an object of main()'s keyword arguments, not an array`},
 		{"env", "", "A=b", `"env" must be a JSON object of strings, such as {"MODE": "fast"}; it is not valid JSON`},
 		{

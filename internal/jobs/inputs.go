@@ -28,7 +28,8 @@ const (
 
 // Inputs are the inputs of a job besides its script.
 type Inputs struct {
-	// Args are main()'s keyword arguments: a JSON object; nil means a call without arguments.
+	// Args are main()'s keyword arguments, a JSON object; with EntryScript an array of strings, which become
+	// sys.argv[1:]. Nil means none.
 	Args jsontext.Value
 	// Stdin is the script's standard input.
 	Stdin string
@@ -82,9 +83,10 @@ func (in *Inputs) set(name string, value jsontext.Value) (err error) {
 }
 
 func decodeArgs(value jsontext.Value) (jsontext.Value, error) {
-	if value.Kind() != jsontext.KindBeginObject {
-		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments, not %s`,
-			kindName(value.Kind()))
+	// Which of the two it must be depends on the entry, which may come later in the body; see checkEntry.
+	if k := value.Kind(); k != jsontext.KindBeginObject && k != jsontext.KindBeginArray {
+		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments (or an array of `+
+			`strings with "entry": "script"), not %s`, kindName(k))
 	}
 	if len(value) > MaxArgsBytes {
 		return nil, tooLarge("args", len(value), MaxArgsBytes)

@@ -12,6 +12,8 @@ type Job struct {
 	// ID is a UUID version 7 (RFC 9562).
 	ID     string
 	Script string
+	// Entry is how the script is run.
+	Entry Entry
 	// Inputs are the job's inputs besides the script; nil for none.
 	Inputs *Inputs
 	// Limits are the job's limits, decided at its acceptance. A limit of 0 means the worker's own (in records of an
@@ -57,6 +59,8 @@ type Record struct {
 	State State
 	// Environment is "" for the default.
 	Environment string
+	// Entry is how the job's script is run.
+	Entry Entry
 	// Times are from Redis's clock, so they compare across machines. They are zero until they apply.
 	CreatedAt  time.Time
 	StartedAt  time.Time

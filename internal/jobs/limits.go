@@ -27,7 +27,7 @@ type Limits struct {
 	TmpBytes int64
 	// OutputBytes bounds the bytes kept of stdout and of stderr; further output is dropped while the script continues.
 	OutputBytes int64
-	// ResultBytes bounds the JSON of main()'s result.
+	// ResultBytes bounds the JSON of the result.
 	ResultBytes int64
 	// OutputFiles bounds the number of files that a job may leave in outputs/, and OutputFilesBytes their total size.
 	OutputFiles      int

@@ -9,11 +9,13 @@ import (
 // Outcome is how a job ended and what it produced. It is stored as JSON and sent to clients. Exactly one of Result and
 // Failure is set.
 type Outcome struct {
-	// Result is the result of main(): valid JSON as the script produced it (3.0 stays 3.0). Nil unless the job
-	// succeeded.
+	// Result is the result of main() or of a cell's last expression: valid JSON as the script produced it (3.0 stays
+	// 3.0). Nil unless the job succeeded.
 	Result jsontext.Value `json:"result,omitzero"`
 	// Failure describes why the job failed. Nil if it succeeded.
 	Failure *Failure `json:"failure,omitzero"`
+	// ExitCode is that of a program, 0 to 255: set with EntryScript if the script ended by itself.
+	ExitCode *int `json:"exit_code,omitzero"`
 	// Stdout and Stderr are valid UTF-8, at most Limits.OutputBytes of the script's output each; invalid bytes become
 	// U+FFFD.
 	Stdout    string    `json:"stdout"`
@@ -26,6 +28,10 @@ type Outcome struct {
 	FilesOmitted []OmittedFile `json:"files_omitted,omitzero"`
 	// Notes are sentences about changes to the script's result or files, such as `result["a"][1]: NaN became null`.
 	Notes []string `json:"notes,omitzero"`
+	// Displays are what the script showed, in that order, if it ended by itself.
+	Displays []Display `json:"displays,omitzero"`
+	// DisplaysOmitted are forms and displays that are not in Displays because of a limit.
+	DisplaysOmitted []OmittedDisplay `json:"displays_omitted,omitzero"`
 }
 
 // State returns the final state of a job with this outcome.
@@ -47,7 +53,7 @@ type Failure struct {
 	Message string `json:"message"`
 	// Detail makes the message more precise, such as `result["a"][3]: set`.
 	Detail string `json:"detail,omitzero"`
-	// Hint names the limit that probably caused an exception.
+	// Hint names the limit that probably caused an exception, or the entry that a script without main() is for.
 	Hint string `json:"hint,omitzero"`
 	// Traceback contains only the script's own frames.
 	Traceback string `json:"traceback,omitzero"`

@@ -26,6 +26,8 @@ const (
 type Request struct {
 	// Script is valid UTF-8 without NUL, at most MaxScriptBytes long.
 	Script string
+	// Entry is how the script is run.
+	Entry Entry
 	// Async asks for a response before the job has ended.
 	Async bool
 	// Priority is "" if the client did not choose one.
@@ -74,13 +76,14 @@ func DecodeRequest(body []byte) (Request, error) {
 	if !seen["script"] {
 		return Request{}, Errorf(CodeInvalidRequest, `"script" is required`)
 	}
-	return request, nil
+	return request, request.checkEntry()
 }
 
 // fieldNames are the fields of a request, and the parts of a form.
 var fieldNames = []string{
 	"script", "args", "stdin", "env", "files", "limits", "async", "priority",
 	"callback_url", "start_within",
+	"entry",
 	"environment",
 }
 
@@ -89,6 +92,8 @@ func (r *Request) set(name string, value jsontext.Value) (err error) {
 	switch name {
 	case "script":
 		r.Script, err = decodeScript(value)
+	case "entry":
+		r.Entry, err = decodeEntry(value)
 	case "async":
 		if k := value.Kind(); k != jsontext.KindTrue && k != jsontext.KindFalse {
 			return Errorf(CodeInvalidRequest, `"async" must be true or false, not %s`, kindName(k))

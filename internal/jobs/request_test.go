@@ -100,7 +100,8 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"async string", `{"script":"x","async":"true"}`, `"async" must be true or false, not a string`},
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
 		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", ` +
-			`"args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", "start_within" and "environment"`},
+			`"args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", ` +
+			`"start_within", "entry" and "environment"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"; did you mean "script"?`},
 		{"nothing near", `{"x":"x"}`, `unknown field "x"; the fields are "script", `},
 		{
@@ -129,7 +130,10 @@ func TestDecodeRequestRefuses(t *testing.T) {
 			"args array", `{"script":"x","args":[1]}`,
 			`"args" must be an object of main()'s keyword arguments, not an array`,
 		},
-		{"args null", `{"script":"x","args":null}`, `"args" must be an object of main()'s keyword arguments, not null`},
+		{
+			"args null", `{"script":"x","args":null}`,
+			`"args" must be an object of main()'s keyword arguments (or an array of strings with "entry": "script"), not null`,
+		},
 		{
 			"args, a name twice", `{"script":"x","args":{"a":{"b":1,"b":2}}}`,
 			`"args" has a name twice in one object, or a lone surrogate`,

@@ -59,8 +59,8 @@ func TestAssess(t *testing.T) {
 // toothless is a Sandbox to which no limit that a request asks for applies, as if the kernel stored and ignored it.
 type toothless struct{ *sandbox.Sandbox }
 
-func (s toothless) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
-	return s.Sandbox.Run(ctx, script, nil)
+func (s toothless) Run(ctx context.Context, script string, _ jobs.Entry, _ *jobs.Inputs) jobs.Outcome {
+	return s.Sandbox.Run(ctx, script, jobs.EntryMain, nil)
 }
 
 // Limits that are there and without effect are noticed, with cgroups and with rlimits.

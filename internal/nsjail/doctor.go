@@ -126,7 +126,7 @@ func (e *examination) examineCold(ctx context.Context, h *host.Host, logger *slo
 		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
 		return false
 	}
-	e.checks = checkOutcome(sandbox.Run(ctx, probeScript, nil))
+	e.checks = checkOutcome(sandbox.Run(ctx, probeScript, jobs.EntryMain, nil))
 	if e.cold, err = tryControls(ctx, h, cold.Acquire); err != nil {
 		e.checks = append(e.checks, host.Fail("sandbox", h.Explain(err).Error()))
 		return false
@@ -188,7 +188,7 @@ func (e *examination) examineWarm(
 	if err != nil {
 		return missing(err.Error())
 	}
-	outcome := sandbox.Run(ctx, probeScript, nil)
+	outcome := sandbox.Run(ctx, probeScript, jobs.EntryMain, nil)
 	if outcome.Failure != nil {
 		return missing(outcome.Failure.Message)
 	}

@@ -60,7 +60,7 @@ func runIn(t *testing.T, e *Environments, name, script string) jobs.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sandbox.Run(t.Context(), script, nil)
+	return sandbox.Run(t.Context(), script, jobs.EntryMain, nil)
 }
 
 func wantResult(t *testing.T, what string, outcome jobs.Outcome, want string) {
@@ -180,7 +180,7 @@ func TestEnvironmentsAreFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan jobs.Outcome, 1)
-	go func() { ended <- running.Run(t.Context(), script, nil) }()
+	go func() { ended <- running.Run(t.Context(), script, jobs.EntryMain, nil) }()
 	makeEnvironment(t, dir, module("2"))
 	awaitChange(t, changed)
 	_, changed = e.List()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/sandboxtest"
 )
@@ -73,7 +74,7 @@ func beVictim(t *testing.T, kind string) {
 		t.Fatal(err)
 	}
 	fmt.Printf("victim %d %d\n", h.Slot.Number, h.Slot.UIDBase)
-	sandbox.Run(t.Context(), script, nil)
+	sandbox.Run(t.Context(), script, jobs.EntryMain, nil)
 }
 
 // clearedByTheNext opens hosts until one has the number, and checks that it removed what the dead

@@ -196,7 +196,7 @@ func testCancel(t *testing.T, provider Provider) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	o := sandbox.Run(ctx, "import time\nprint('before')\ndef main(): time.sleep(60)", nil)
+	o := sandbox.Run(ctx, "import time\nprint('before')\ndef main(): time.sleep(60)", jobs.EntryMain, nil)
 	if sandboxtest.Code(o) != jobs.CodeCancelled || o.Stdout != "before\n" {
 		t.Errorf("%q, stdout %q", sandboxtest.Code(o), o.Stdout)
 	}

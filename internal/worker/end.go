@@ -27,6 +27,7 @@ func (w *Worker) storeFiles(job jobs.Job, outcome jobs.Outcome) jobs.Outcome {
 	if err != nil {
 		w.Logger.Error("storing files failed", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 		outcome.Result, outcome.Files, outcome.FilesOmitted, outcome.Notes = nil, nil, nil, nil
+		outcome.Displays, outcome.DisplaysOmitted, outcome.ExitCode = nil, nil, nil
 		outcome.Failure = &jobs.Failure{
 			Code: jobs.CodeInternal, Message: "the files that the script left could not be stored",
 		}
@@ -69,7 +70,7 @@ func (w *Worker) endBy(
 
 // outcomeBytes estimates how many bytes are sent to store an outcome.
 func outcomeBytes(outcome jobs.Outcome) int {
-	return len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr)
+	return len(outcome.Result) + len(outcome.Stdout) + len(outcome.Stderr) + jobs.DisplaysSize(outcome.Displays)
 }
 
 // retryRedis calls try until it succeeds, or until timeout has passed or storeCtx is done. bytes is about how much each

@@ -201,7 +201,7 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 	if job.Limits != (jobs.RequestedLimits{}) {
 		inputs = inputs.WithLimits(job.Limits.Below(w.MaxLimits))
 	}
-	outcome = sandbox.Run(ctx, job.Script, inputs)
+	outcome = sandbox.Run(ctx, job.Script, job.Entry, inputs)
 	if f := outcome.Failure; f != nil && f.Code == jobs.CodeCancelled {
 		f.Message = "the job was cancelled while it ran"
 		if w.runCtx.Err() != nil {

@@ -32,9 +32,9 @@ func (w *Worker) replaceable(first Sandbox, environment string) *replaceableSand
 }
 
 // Run implements Sandbox.
-func (s *replaceableSandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
+func (s *replaceableSandbox) Run(ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs) jobs.Outcome {
 	defer func() { s.replace() }()
-	outcome := s.current.Run(ctx, script, inputs)
+	outcome := s.current.Run(ctx, script, entry, inputs)
 	if s.current.Started() {
 		return outcome
 	}
@@ -48,7 +48,7 @@ func (s *replaceableSandbox) Run(ctx context.Context, script string, inputs *job
 		}
 		s.worker.Logger.Warn("sandbox lost before its script started, replaced")
 		s.set(next)
-		if outcome = next.Run(ctx, script, inputs); next.Started() {
+		if outcome = next.Run(ctx, script, entry, inputs); next.Started() {
 			return outcome
 		}
 	}

@@ -93,7 +93,7 @@ func (p *fakeSandbox) Discard() { p.of.discarded.Add(1) }
 // Started implements Sandbox.
 func (p *fakeSandbox) Started() bool { return !p.lost }
 
-func (p *fakeSandbox) Run(ctx context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
+func (p *fakeSandbox) Run(ctx context.Context, script string, _ jobs.Entry, _ *jobs.Inputs) jobs.Outcome {
 	if p.of.lose != nil && p.of.lose() {
 		p.lost = true
 		return jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeInternal, Message: "lost"}}

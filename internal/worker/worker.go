@@ -26,10 +26,10 @@ import (
 
 // Sandbox is ready for one script. Call either Run or Discard, once.
 type Sandbox interface {
-	// Run runs the script with its inputs (nil for none) to its end and cleans up. It sets Usage
+	// Run runs the script by its entry with its inputs (nil for none) to its end and cleans up. It sets Usage
 	// except QueuedMS and PrepareMS. When ctx is done it kills the script, and the outcome is
 	// CodeCancelled.
-	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
+	Run(ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs) jobs.Outcome
 	// Follow calls handle with the script's output from the first byte on, as it is printed, until ctx is done.
 	Follow(ctx context.Context, handle func([]jobs.OutputChunk))
 	// Started reports, after Run, whether code of the script may have run. If not, the sandbox was lost before, and the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/zygote"
@@ -129,7 +130,7 @@ func direct(ctx context.Context, o options, script string, use func(caller) erro
 		if err != nil {
 			return 0, err
 		}
-		if outcome := sandbox.Run(ctx, script, nil); outcome.Failure != nil {
+		if outcome := sandbox.Run(ctx, script, jobs.EntryMain, nil); outcome.Failure != nil {
 			return 0, fmt.Errorf("direct: %s", outcome.Failure.Message)
 		}
 		return time.Since(began), nil

@@ -3,6 +3,7 @@ package conformance
 import (
 	"cmp"
 	"encoding/base64"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,8 @@ type testCase struct {
 	ID     string `yaml:"id"`
 	Source string `yaml:"source"`
 	Script string `yaml:"script"`
+	// Entry is the request's entry; "" leaves it out.
+	Entry string `yaml:"entry"`
 	// Request has further fields of the request: args, stdin, env, limits. A file given only by
 	// name is read from testdata/.
 	Request map[string]any `yaml:"request"`
@@ -60,6 +63,9 @@ type testCase struct {
 	Omitted map[string]string `yaml:"files_omitted"`
 	// Notes are the response's notes.
 	Notes []string `yaml:"notes"`
+	// Displays are what the script shows, and DisplaysOmitted what exceeded a limit.
+	Displays        []display         `yaml:"displays"`
+	DisplaysOmitted []displayOmission `yaml:"displays_omitted"`
 
 	// AtLeast and Within bound the time until the response. Within defaults to 14s: no script that
 	// ends may run into its limit.
@@ -137,6 +143,11 @@ func (c *testCase) complete(t *testing.T, file string) {
 	}
 	c.Times = max(c.Times, 1)
 	c.readFiles(t)
+	if c.Entry != "" {
+		request := map[string]any{"entry": c.Entry}
+		maps.Copy(request, c.Request)
+		c.Request = request
+	}
 	switch {
 	case c.Name == "":
 		t.Fatalf("%s: a case has no name", file)

@@ -58,6 +58,7 @@ func checkOutcome(t *testing.T, c testCase, a answer) {
 	cut.Stderr = slices.Contains(c.Truncated, "stderr")
 	checkEqual(t, "truncated", dereferenced(a.Truncated), dereferenced(&cut))
 	checkEqual(t, "notes", strings.Join(a.Notes, "\n"), strings.Join(c.Notes, "\n"))
+	checkDisplays(t, c, a)
 	left := map[string]string{}
 	for _, file := range a.Omitted {
 		left[file.Name] = file.Limit.Name

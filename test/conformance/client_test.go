@@ -21,6 +21,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"cellblock/api"
+	"cellblock/client"
 )
 
 // answer is any response of the service. Fields that it did not have are zero.
@@ -55,6 +56,10 @@ type answer struct {
 	Files      []file         `json:"files"`
 	Omitted    []omitted      `json:"files_omitted"`
 	Notes      []string       `json:"notes"`
+
+	Entry           string                  `json:"entry"`
+	Displays        []client.Display        `json:"displays"`
+	DisplaysOmitted []client.OmittedDisplay `json:"displays_omitted"`
 }
 
 type omitted struct {

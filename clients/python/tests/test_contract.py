@@ -45,6 +45,8 @@ MODELS: dict[str, type[Any]] = {
     "BatchResult": models.BatchResult,
     "Callback": models.Callback,
     "CallbackMessage": models.CallbackMessage,
+    "Display": models.Display,
+    "DisplayForm": models.DisplayForm,
     "Error": models.ErrorBody,
     "ExecuteResult": models.ExecuteResult,
     "Health": models.Health,
@@ -52,6 +54,7 @@ MODELS: dict[str, type[Any]] = {
     "JobList": models.JobList,
     "JobSummary": models.JobSummary,
     "Limit": models.Limit,
+    "OmittedDisplay": models.OmittedDisplay,
     "OmittedFile": models.OmittedFile,
     "OutputEvent": events.Output,
     "OutputFile": models.OutputFile,
@@ -63,7 +66,7 @@ MODELS: dict[str, type[Any]] = {
 # Parts of the above, and requests, which other tests cover.
 OTHERS = {
     *("ErrorCode", "JobId", "JobStatus", "Result", "Output", "OutputFiles", "Stdout"),
-    *("OmittedFiles", "Notes"),
+    *("OmittedFiles", "Notes", "Displays", "OmittedDisplays", "Entry"),
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
     *("ExecuteForm", "RequestLimits"),
 }
@@ -157,7 +160,7 @@ def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
     name = schema.get("$ref", "").rpartition("/")[2]
     schema = resolve(schema)
     if hint is Any:
-        return bool(name == "Result")
+        return bool(name == "Result" or "object" in schema["type"])
     parts = set(typing.get_args(hint)) if NoneType in typing.get_args(hint) else {hint}
     kinds = schema.get("type", "object")
     nullable = "null" in kinds if isinstance(kinds, list) else False
@@ -193,11 +196,14 @@ def test_options_match_the_contract() -> None:
     hints = typing.get_type_hints(options.Options)
     priority = typing.get_args(typing.get_args(hints["priority"])[0])
     assert set(priority) == set(found["priority"]["enum"])
+    entry = typing.get_args(typing.get_args(hints["entry"])[0])
+    assert set(entry) == set(found["entry"]["enum"])
 
 
 def test_every_option_is_sent() -> None:
     job: options.JobRequest = {
         "script": "s",
+        "entry": "main",
         "args": {"a": 1},
         "stdin": "i",
         "env": {"E": "e"},

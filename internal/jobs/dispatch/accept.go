@@ -124,7 +124,8 @@ func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, e
 	job := jobs.Job{
 		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
-		WebhookURL: request.WebhookURL, Environment: environment,
+		WebhookURL: request.WebhookURL,
+		Entry:      request.Entry, Environment: environment,
 		Limits: limits, LimitsOpen: len(able) == 0,
 	}
 	if job.StartWithin == 0 {

@@ -23,6 +23,7 @@
 //	request_id     X-Request-Id of the request that created the job
 //	reply_to       Pub/Sub channel on which the id is published at the end
 //	script         the script, until the end
+//	entry          how the script is run: script or cell; missing for main
 //	inputs         1 if the job has inputs, which have a key of their own until the end
 //	created_at     time of acceptance
 //	priority       queue of the job
@@ -46,7 +47,7 @@
 //	deadline       started_at plus the wall limit
 //	finished_at    time of the end
 //	outcome        jobs.Outcome as JSON, without the result and the files
-//	result         what main() returned, byte for byte
+//	result         what main() returned, or a cell's last value, byte for byte
 //	files          output files, as JSON; missing for none
 //
 // The hash has no TTL until the job has ended.

@@ -39,8 +39,9 @@ const firstCheck = time.Second
 //	ARGV[14]  how many jobs may be open, 0 for any number
 //	ARGV[15]  microseconds until the reaper's first check of the job
 //	ARGV[16]  1 if the inputs are stored already, with a TTL
-//	ARGV[17]  environment, "" for the default
-//	ARGV[18…] arguments of the step
+//	ARGV[17]  entry, "" for main
+//	ARGV[18]  environment, "" for the default
+//	ARGV[19…] arguments of the step
 //	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing
 const acceptScript = addFunction + `
 local stored = ARGV[16] == "1"
@@ -76,7 +77,8 @@ add(fields, "inputs", "1", stored or ARGV[8] ~= "")
 add(fields, "batch", ARGV[9], ARGV[9] ~= "")
 add(fields, "webhook", ARGV[10], ARGV[10] ~= "")
 add(fields, "limits", ARGV[11], ARGV[11] ~= "")
-add(fields, "environment", ARGV[17], ARGV[17] ~= "")
+add(fields, "entry", ARGV[17], ARGV[17] ~= "")
+add(fields, "environment", ARGV[18], ARGV[18] ~= "")
 redis.call("ZADD", KEYS[3], at(ARGV[15]), ARGV[13])
 redis.call("ZADD", KEYS[4], 0, ARGV[13])
 if stored then
@@ -85,7 +87,7 @@ elseif ARGV[8] ~= "" then
 	redis.call("SET", KEYS[2], ARGV[8])
 end
 redis.call("HSET", KEYS[1], unpack(fields))
-step({unpack(KEYS, 5)}, {unpack(ARGV, 18)})
+step({unpack(KEYS, 5)}, {unpack(ARGV, 19)})
 return 1`
 
 // Step is what a script of the store's does in the same step: a function of another package.
@@ -129,7 +131,8 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) 
 	args := append([]any{
 		job.Script, async, job.RequestID, job.ReplyTo, string(job.Priority), job.StartWithin.Microseconds(),
 		job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds(),
-		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), 0, job.Environment,
+		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), 0,
+		string(job.Entry), job.Environment,
 	}, step.Args...)
 	var created int
 	if size < LargeRecord {

@@ -39,7 +39,7 @@ import (
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + finalizeFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl", "created_at", "started_at", "environment")
+	"shared", "ttl", "created_at", "started_at", "entry", "environment")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -78,7 +78,8 @@ if job[3] and job[3] ~= "" then
 	local message = ARGV[1]
 	if job[2] ~= "1" and not job[9] and #ARGV[3] + #ARGV[4] + #ARGV[10] < tonumber(ARGV[11]) then
 		message = table.concat({ARGV[1], ARGV[2], job[13] or "", job[14] or "", now, #ARGV[3], #ARGV[4]}, " ")
-			.. (job[15] and " " .. job[15] or "") .. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
+			.. ((job[15] or job[16]) and " " .. (job[15] or "") .. " " .. (job[16] or "") or "")
+			.. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
 	end
 	redis.call("PUBLISH", job[3], message)
 end
@@ -101,21 +102,19 @@ const (
 func ParseEnd(message string) (id string, record *jobs.Record) {
 	header, body, found := strings.Cut(message, "\n")
 	fields := strings.Split(header, " ")
-	const least = 7 // as in endScript; a further field is the environment
-	if !found || len(fields) < least || len(fields) > least+1 {
+	const least, more = 7, 2 // as in endScript
+	if !found || len(fields) != least && len(fields) != least+more {
 		return message, nil
 	}
 	id = fields[0]
+	fields = append(fields, "", "") // missing for the entry main in the default environment
 	outcome, result := int(parseInt(fields[5])), int(parseInt(fields[6]))
 	if outcome < 0 || outcome > len(body) || result < 0 || result > len(body)-outcome {
 		return id, nil
 	}
 	record = &jobs.Record{
-		ID: id, State: jobs.State(fields[1]), CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]),
-		FinishedAt: parseTime(fields[4]), OutcomeBytes: outcome + result,
-	}
-	if len(fields) > least {
-		record.Environment = fields[least]
+		ID: id, State: jobs.State(fields[1]), Entry: jobs.Entry(fields[7]), Environment: fields[8],
+		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]), OutcomeBytes: outcome + result,
 	}
 	var err error
 	record.Outcome, err = decodeOutcome(body[:outcome], body[outcome:outcome+result], body[outcome+result:])

@@ -93,6 +93,9 @@ func TestASmallRecordIsPublished(t *testing.T) {
 	}{
 		"a result and files": {withFiles, synchronous, true},
 		"a failure":          {failed(jobs.CodeTimeout), synchronous, true},
+		"a script":           {succeeded("null"), func(j *jobs.Job) { j.Entry = jobs.EntryScript }, true},
+		"displays":           {shows("x"), func(j *jobs.Job) { j.Entry = jobs.EntryCell }, true},
+		"large displays":     {shows(strings.Repeat("x", 32<<10)), synchronous, false},
 		"31 KiB":             {succeeded(`"` + strings.Repeat("x", 31<<10) + `"`), synchronous, true},
 		"32 KiB":             {succeeded(`"` + strings.Repeat("x", 32<<10) + `"`), synchronous, false},
 		"asynchronous":       {succeeded("1"), func(j *jobs.Job) { j.Async = true }, false},

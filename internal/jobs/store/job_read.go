@@ -31,8 +31,8 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "environment", "webhook", "webhook_state", "files", "outcome",
-	"result",
+	"state", "created_at", "started_at", "finished_at", "webhook", "webhook_state", "entry", "environment",
+	"files", "outcome", "result",
 }
 
 // Get returns a job's record. It returns a *jobs.Error with CodeNotFound if there is none.
@@ -57,6 +57,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 	return jobs.Record{
 		ID:          id,
 		State:       jobs.State(f["state"]),
+		Entry:       jobs.Entry(f["entry"]),
 		Environment: f["environment"],
 		CreatedAt:   parseTime(f["created_at"]),
 		StartedAt:   parseTime(f["started_at"]),

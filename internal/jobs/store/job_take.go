@@ -20,12 +20,14 @@ import (
 //	args[2]  size in bytes from which inputs are not returned
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
 //	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
-//	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline
+//	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline, entry,
+//	         environment
 const takeFunction = lateFunction + `
 local function take(id, args)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
 	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
-		"created_at", "inputs", "webhook", "limits", "ttl", "environment")
+		"created_at", "inputs", "webhook", "limits", "ttl", "entry",
+		"environment")
 	if not job[1] then
 		return nil
 	end
@@ -42,7 +44,7 @@ local function take(id, args)
 	local inputs = size > 0 and size < tonumber(args[2]) and redis.call("GET", inputs_key) or ""
 	return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
 		string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
-		job[10] or "", job[11] or "", job[6] or "", job[12] or ""}
+		job[10] or "", job[11] or "", job[6] or "", job[12] or "", job[13] or ""}
 end
 `
 
@@ -106,9 +108,9 @@ func (s *Store) Taken(
 	}
 	job = jobs.Job{
 		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
-		Environment: reply[12],
+		Environment: reply[13],
 	}
-	err = readPolicy(&job, inputs, reply[9], reply[10], reply[11])
+	err = errors.Join(readPolicy(&job, inputs, reply[9], reply[10], reply[11]), readEntry(&job, reply[12]))
 	if reply[8] == "0" && startable {
 		err = errors.Join(err, errors.New("the inputs are missing")) // evicted, or lost
 	}
@@ -143,6 +145,14 @@ func readPolicy(job *jobs.Job, inputs []byte, limits, ttl, startBy string) error
 		errs[3] = fmt.Errorf("decode the start deadline %q", startBy)
 	}
 	return errors.Join(errs[:]...)
+}
+
+// readEntry decodes a record's entry. One of a later version must not be run in another way.
+func readEntry(job *jobs.Job, entry string) error {
+	if job.Entry = jobs.Entry(entry); !job.Entry.Known() {
+		return fmt.Errorf("decode the entry %q", entry)
+	}
+	return nil
 }
 
 // largeInputs reads inputs of size bytes. It returns a *jobs.Error with CodeNotFound if the job has ended meanwhile.

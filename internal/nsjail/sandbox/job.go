@@ -24,7 +24,7 @@ func (s *Sandbox) lowerLimits(asked jobs.RequestedLimits) error {
 }
 
 // sendJob sends the files and then the task. It fails if the runner is gone.
-func (s *Sandbox) sendJob(script string, inputs *jobs.Inputs) error {
+func (s *Sandbox) sendJob(script string, entry jobs.Entry, inputs *jobs.Inputs) error {
 	if inputs != nil {
 		for _, file := range inputs.Files {
 			if err := wire.WriteFile(s.channel, file); err != nil {
@@ -32,14 +32,14 @@ func (s *Sandbox) sendJob(script string, inputs *jobs.Inputs) error {
 			}
 		}
 	}
-	return wire.WriteTask(s.channel, s.task(script, inputs))
+	return wire.WriteTask(s.channel, s.task(script, entry, inputs))
 }
 
-// task returns the task for a script and its inputs.
-func (s *Sandbox) task(script string, inputs *jobs.Inputs) wire.Task {
+// task returns the task for a script, its entry and its inputs.
+func (s *Sandbox) task(script string, entry jobs.Entry, inputs *jobs.Inputs) wire.Task {
 	l := s.limits
 	t := wire.Task{
-		Script: script, ResultBytes: l.ResultBytes, FileBytes: l.FileBytes,
+		Script: script, Entry: entry, ResultBytes: l.ResultBytes, FileBytes: l.FileBytes,
 		OutputFiles: l.OutputFiles, OutputFilesBytes: l.OutputFilesBytes,
 		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(),
 	}

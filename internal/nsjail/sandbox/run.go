@@ -5,6 +5,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/cgroup"
 	"cellblock/internal/nsjail/watchdog"
@@ -22,11 +24,11 @@ const (
 	flushBound = 100 * time.Millisecond
 )
 
-// Run sends the script and its inputs (nil for none), waits for its end, and decides the verdict.
+// Run sends the script, its entry and its inputs (nil for none), waits for its end, and decides the verdict.
 // When it returns, the job's processes are dead or killed; the rest of the teardown may go on until
 // the host is closed. It sets RunMS, CPUMS and MemoryPeakBytes of Usage. If ctx is done first, the
 // script is killed and its outcome is "cancelled".
-func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome {
+func (s *Sandbox) Run(ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs) jobs.Outcome {
 	started := time.Now()
 	if err := s.lowerLimits(inputs.RequestedLimits()); err != nil {
 		s.logger.Error("a job's own limits cannot be set", "error", err)
@@ -40,12 +42,13 @@ func (s *Sandbox) Run(ctx context.Context, script string, inputs *jobs.Inputs) j
 	reports := s.receiveReport()
 	// If the runner is already dead, the evidence shows it.
 	_ = s.channel.SetWriteDeadline(started.Add(s.limits.Wall))
-	sendErr := s.sendJob(script, inputs)
+	sendErr := s.sendJob(script, entry, inputs)
 
 	locks := s.locks.Watch(s.processes.Roots())
 	defer locks.Stop()
 	found := s.supervise(ctx, deadline.C, locks.Over(), reports)
 	found.sendErr = sendErr
+	found.entry = entry
 	s.untouched = found.untouched()
 	outcome := s.buildOutcome(found)
 	outcome.Usage.RunMS = jobs.Milliseconds(time.Since(started))
@@ -201,12 +204,9 @@ func (s *Sandbox) buildOutcome(found evidence) jobs.Outcome {
 		outcome.Usage.CPUMS = &cpu
 	}
 	outcome.Failure = decide(found, s.limits)
-	if outcome.Failure == nil {
-		outcome.Result = found.report.Result
-	}
+	outcome.ExitCode = exitCode(found.entry, outcome.Failure)
 	if outcome.Failure == nil || outcome.Failure.Code.Reported() {
-		outcome.Files = found.report.Files
-		outcome.FilesOmitted, outcome.Notes = found.report.FilesOmitted, found.report.Notes
+		addReport(&outcome, found)
 	}
 	if found.early {
 		outcome.Stdout, outcome.Truncated.Stdout = s.stdout.readAvailable()
@@ -222,6 +222,26 @@ func (s *Sandbox) buildOutcome(found evidence) jobs.Outcome {
 	// The verdict does not wait for what the kernel still has to free.
 	s.startTeardown(s.Discard)
 	return outcome
+}
+
+// unreported is the note on a program that succeeded without a report.
+const unreported = "the script ended its own process with exit code 0 (os._exit or os.exec), " +
+	"so its files and displays were not read"
+
+// addReport adds what the runner reported besides a failure.
+func addReport(outcome *jobs.Outcome, found evidence) {
+	report := found.report
+	outcome.Files, outcome.FilesOmitted, outcome.Notes = report.Files, report.FilesOmitted, report.Notes
+	outcome.Displays, outcome.DisplaysOmitted = report.Displays, report.DisplaysOmitted
+	switch {
+	case outcome.Failure != nil:
+	case found.reportErr != nil:
+		outcome.Result, outcome.Notes = jsontext.Value("null"), []string{unreported}
+	case found.entry == jobs.EntryScript:
+		outcome.Result = jsontext.Value("null") // a forged report may have another one
+	default:
+		outcome.Result = report.Result
+	}
 }
 
 func usage(stats cgroup.Stats) jobs.Usage {

@@ -35,6 +35,8 @@ func (r killReason) allowsFlush() bool {
 
 // evidence is the input of decide. User code can forge report and reportErr only.
 type evidence struct {
+	// entry is how the script was run.
+	entry      jobs.Entry
 	killReason killReason
 	oomKills   int
 	// refusedProcesses is the number of processes and threads that the cgroup refused to the job.
@@ -105,7 +107,7 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 	case filesRefused(e.reportErr):
 		return filesLimit(e.reportErr, limits)
 	case e.killReason == killedForResult || errors.Is(e.reportErr, wire.ErrResultTooLarge):
-		return resultLimit(limits)
+		return resultLimit(e.entry, limits)
 	case e.killReason == killedByCaller:
 		return &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled while it ran"}
 	case e.exitStatus.Known && e.exitStatus.Status.Signaled():
@@ -114,7 +116,8 @@ func decideEnforced(e evidence, limits jobs.Limits) *jobs.Failure {
 	return nil
 }
 
-// decideWithoutReport decides for a script that ended without a report.
+// decideWithoutReport decides for a script that ended without a report. For a program with exit code 0 that is success:
+// it has ended its own process, or become another program (os.execv).
 func decideWithoutReport(e evidence) *jobs.Failure {
 	switch {
 	case e.exitStatus.Known:
@@ -128,16 +131,42 @@ func decideWithoutReport(e evidence) *jobs.Failure {
 			Message: "the sandbox was lost while the script ran in it; this is not the script's fault",
 		}
 	}
-	code := e.exitStatus.Status.ExitStatus()
-	failure := &jobs.Failure{
-		Code:     jobs.CodeExit,
-		Message:  fmt.Sprintf("the script ended its own process with exit code %d before main() returned", code),
-		ExitCode: &code,
+	code, malformed := e.exitStatus.Status.ExitStatus(), errors.Is(e.reportErr, wire.ErrMalformed)
+	if e.entry == jobs.EntryScript && code == 0 && !malformed {
+		return nil
 	}
-	if errors.Is(e.reportErr, wire.ErrMalformed) {
+	failure := &jobs.Failure{Code: jobs.CodeExit, Message: exitMessage(e.entry, code), ExitCode: &code}
+	if malformed {
 		failure.Detail = "something wrote to the channel that carries the result"
 	}
 	return failure
+}
+
+func exitMessage(entry jobs.Entry, code int) string {
+	message := fmt.Sprintf("the script ended its own process with exit code %d", code)
+	if entry == jobs.EntryMain {
+		message += " before main() returned"
+	}
+	return message
+}
+
+// exitCode returns the exit code of a program that ended by itself; nil for other entries and ends.
+func exitCode(entry jobs.Entry, failure *jobs.Failure) *int {
+	if entry != jobs.EntryScript {
+		return nil
+	}
+	code := 0
+	if failure != nil {
+		switch failure.Code {
+		case jobs.CodeException:
+			code = 1 // as Python exits after a traceback
+		case jobs.CodeExit:
+			return failure.ExitCode
+		default:
+			return nil
+		}
+	}
+	return &code
 }
 
 // cpuKill reports whether the kernel ended the script for its CPU time (RLIMIT_CPU). The signal
@@ -190,10 +219,13 @@ func locksLimit() *jobs.Failure {
 	}
 }
 
-func resultLimit(l jobs.Limits) *jobs.Failure {
+func resultLimit(entry jobs.Entry, l jobs.Limits) *jobs.Failure {
+	what := map[jobs.Entry]string{
+		jobs.EntryMain: "main() returned", jobs.EntryScript: "the script sent", jobs.EntryCell: "the cell's value has",
+	}[entry]
 	return &jobs.Failure{
 		Code:    jobs.CodeResultTooLarge,
-		Message: fmt.Sprintf("main() returned more than %d KiB of JSON; return a summary or a part", l.ResultBytes>>10),
+		Message: fmt.Sprintf("%s more than %d KiB of JSON; return a summary or a part", what, l.ResultBytes>>10),
 		Limit:   &jobs.LimitHit{Name: "result", Value: float64(l.ResultBytes), Unit: "bytes"},
 	}
 }

@@ -77,7 +77,7 @@ func Run(t testing.TB, provider Provider, script string) jobs.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sandbox.Run(t.Context(), script, nil)
+	return sandbox.Run(t.Context(), script, jobs.EntryMain, nil)
 }
 
 // Code returns the code of the failure; "" for success.

@@ -19,7 +19,7 @@ import (
 
 // Sandbox runs one script; see sandbox.Sandbox.
 type Sandbox interface {
-	Run(ctx context.Context, script string, inputs *jobs.Inputs) jobs.Outcome
+	Run(ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs) jobs.Outcome
 }
 
 // Acquire returns a sandbox for the script, which Run of the caller uses.
@@ -88,7 +88,7 @@ func (t trial) try(ctx context.Context, acquire Acquire) ([]Finding, error) {
 		if err != nil {
 			return nil, err
 		}
-		findings := t.judge(sandbox.Run(ctx, t.script, inputs.WithLimits(t.limits)))
+		findings := t.judge(sandbox.Run(ctx, t.script, jobs.EntryMain, inputs.WithLimits(t.limits)))
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

@@ -72,7 +72,7 @@ type scripted struct {
 	next func(script string) jobs.Outcome
 }
 
-func (s scripted) Run(_ context.Context, script string, _ *jobs.Inputs) jobs.Outcome {
+func (s scripted) Run(_ context.Context, script string, _ jobs.Entry, _ *jobs.Inputs) jobs.Outcome {
 	return s.next(script)
 }
 

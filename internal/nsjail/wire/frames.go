@@ -17,17 +17,21 @@ import (
 
 // Kinds of frames on the channel; runner/protocol.md describes them.
 const (
-	frameJob    = 'J'
-	frameFile   = 'I'
-	frameReady  = 'Y'
-	frameOutput = 'F'
-	frameNotes  = 'N'
-	frameResult = 'R'
-	frameError  = 'E'
+	frameJob      = 'J'
+	frameFile     = 'I'
+	frameReady    = 'Y'
+	frameOutput   = 'F'
+	frameDisplays = 'D'
+	frameNotes    = 'N'
+	frameResult   = 'R'
+	frameError    = 'E'
 )
 
 // maxErrorBytes is the most bytes of an error report; the runner shortens longer ones.
 const maxErrorBytes = 256 << 10
+
+// maxExitCode is the largest exit code of a process.
+const maxExitCode = 255
 
 // headerBytes is the size of a frame without its payload: the kind, and the length in big-endian order.
 const headerBytes = 5
@@ -46,6 +50,7 @@ type Task struct {
 	WallSeconds      float64 `json:"wall_seconds"`
 	CPUSeconds       float64 `json:"cpu_seconds"`
 	// The following fields are present only if the request has them. Rlimits are by the kernel's numbers.
+	Entry   jobs.Entry        `json:"entry,omitzero"`
 	Args    jsontext.Value    `json:"args,omitzero"`
 	Stdin   string            `json:"stdin,omitzero"`
 	Env     map[string]string `json:"env,omitzero"`
@@ -60,6 +65,7 @@ type Report struct {
 	Failure *jobs.Failure
 	// Files are the files that came before the result.
 	Files []jobs.OutputFile
+	ResultDisplays
 	ResultNotes
 }
 
@@ -112,7 +118,7 @@ func ReadReady(r io.Reader) error {
 	return nil
 }
 
-// ReadReport reads the files, notes if there are any, and one result or error frame. It returns
+// ReadReport reads the files, displays and notes if there are any, and one result or error frame. It returns
 // io.EOF if the channel ended without any; ErrResultTooLarge, ErrTooManyFiles or ErrFilesTooLarge,
 // without reading the payload that exceeds the limit; and an error wrapping ErrMalformed for anything
 // that the protocol does not allow.
@@ -120,6 +126,15 @@ func ReadReport(r io.Reader, limits jobs.Limits) (Report, error) {
 	files, kind, length, err := readOutputs(r, limits)
 	if err != nil {
 		return Report{}, err
+	}
+	var displays ResultDisplays
+	if kind == frameDisplays {
+		if displays, err = readDisplays(r, length, files); err != nil {
+			return Report{}, err
+		}
+		if kind, length, err = readHeader(r); err != nil {
+			return Report{}, err
+		}
 	}
 	var notes ResultNotes
 	if kind == frameNotes {
@@ -131,7 +146,7 @@ func ReadReport(r io.Reader, limits jobs.Limits) (Report, error) {
 		}
 	}
 	result, err := readResult(r, kind, length, limits.ResultBytes)
-	result.Files, result.ResultNotes = files, notes
+	result.Files, result.ResultDisplays, result.ResultNotes = files.list, displays, notes
 	return result, err
 }
 
@@ -205,5 +220,11 @@ func decodeError(payload []byte) (Report, error) {
 	}
 	// Only the worker sets these.
 	failure.Signal, failure.Limit = "", nil
+	if failure.Code != jobs.CodeExit {
+		failure.ExitCode = nil
+	}
+	if failure.ExitCode != nil && (*failure.ExitCode < 0 || *failure.ExitCode > maxExitCode) {
+		return Report{}, fmt.Errorf("%w: the exit code %d", ErrMalformed, *failure.ExitCode)
+	}
 	return Report{Failure: &failure}, nil
 }

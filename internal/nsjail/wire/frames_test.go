@@ -115,6 +115,18 @@ func TestReadReport(t *testing.T) {
 				`{"code":"exit","message":"m","signal":"SIGKILL","limit":{"name":"wall"}}`),
 			failure: &jobs.Failure{Code: jobs.CodeExit, Message: "m"},
 		},
+		"missing main, with a hint": {
+			sent:    frame('E', `{"code":"missing_main","message":"m","hint":"h"}`),
+			failure: &jobs.Failure{Code: jobs.CodeMissingMain, Message: "m", Hint: "h"},
+		},
+		"an exit code of an exception": {
+			sent:    frame('E', `{"code":"exception","message":"m","exit_code":7}`),
+			failure: &jobs.Failure{Code: jobs.CodeException, Message: "m"},
+		},
+		"an exit code that no process has": {
+			sent: frame('E', `{"code":"exit","message":"m","exit_code":256}`), err: ErrMalformed,
+		},
+		"a negative exit code": {sent: frame('E', `{"code":"exit","message":"m","exit_code":-1}`), err: ErrMalformed},
 		"nothing":              {sent: nil, err: io.EOF},
 		"half a header":        {sent: []byte{'R', 0}, err: ErrMalformed},
 		"half a payload":       {sent: frame('R', `{"a":1}`)[:9], err: ErrMalformed},
@@ -152,11 +164,14 @@ func FuzzReadReport(f *testing.F) {
 	f.Add([]byte{'R', 0xff, 0xff, 0xff, 0xff, '1'})
 	notes := `{"notes":["a"],"files_omitted":[{"name":"a","size":null,"limit":"wall"}]}`
 	f.Add(slices.Concat(frame('N', notes), frame('R', "1")))
+	displays := `{"displays":[{"forms":[{"type":"image/png","file":"a"},{"type":"application/json","json":{"a":1}},` +
+		`{"type":"text/plain","text":"x"}]}],"displays_omitted":[{"display":2,"type":"","bytes":9,"limit":"displays"}]}`
+	f.Add(slices.Concat(outputFrame("a", ""), frame('D', displays), frame('R', "1")))
 	f.Add([]byte("print"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		got, err := ReadReport(bytes.NewReader(sent), bounded(1<<10))
 		if err != nil {
-			if got.Result != nil || got.Failure != nil {
+			if got.Result != nil || got.Failure != nil || got.Displays != nil {
 				t.Error("a refused message left something behind")
 			}
 			return
@@ -170,5 +185,28 @@ func FuzzReadReport(f *testing.F) {
 		if got.Result != nil && !got.Result.IsValid() {
 			t.Error("an invalid result was taken")
 		}
+		checkDisplays(t, got)
 	})
+}
+
+// checkDisplays fails for displays that clients must not get.
+func checkDisplays(t *testing.T, got Report) {
+	t.Helper()
+	if len(got.Displays) > jobs.MaxDisplays || jobs.DisplaysSize(got.Displays) > jobs.MaxDisplaysBytes {
+		t.Error("too many displays were taken")
+	}
+	for _, display := range got.Displays {
+		if len(display.Forms) == 0 {
+			t.Error("a display without a form was taken")
+		}
+		for _, form := range display.Forms {
+			isFile := func(file jobs.OutputFile) bool { return file.Name == form.File }
+			if form.File != "" && !slices.ContainsFunc(got.Files, isFile) {
+				t.Errorf("the file %q of a display is missing", form.File)
+			}
+			if form.JSON != nil && !form.JSON.IsValid() {
+				t.Error("a form of invalid JSON was taken")
+			}
+		}
+	}
 }

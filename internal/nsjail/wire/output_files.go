@@ -10,10 +10,27 @@ import (
 	"cellblock/internal/jobs"
 )
 
+// outputFiles are the files that came on the channel.
+type outputFiles struct {
+	list []jobs.OutputFile
+	// safe maps the names that the runner sent to those in list.
+	safe map[string]string
+}
+
+func (f *outputFiles) add(sent string, file jobs.OutputFile) {
+	if f.safe == nil {
+		f.safe = map[string]string{}
+	}
+	if _, twice := f.safe[sent]; !twice {
+		f.safe[sent] = file.Name
+	}
+	f.list = append(f.list, file)
+}
+
 // readOutputs reads the frames of files and the header of the next frame. The script chooses names
 // and contents: names are made safe and never opened, and a forged frame can only add a file to its
 // own job.
-func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind byte, length int64, err error) {
+func readOutputs(r io.Reader, limits jobs.Limits) (files outputFiles, kind byte, length int64, err error) {
 	var names jobs.Names
 	left := limits.OutputFilesBytes
 	for {
@@ -21,23 +38,23 @@ func readOutputs(r io.Reader, limits jobs.Limits) (files []jobs.OutputFile, kind
 		if err != nil || kind != frameOutput {
 			return files, kind, length, err
 		}
-		if len(files) == limits.OutputFiles {
-			return nil, 0, 0, ErrTooManyFiles
+		if len(files.list) == limits.OutputFiles {
+			return outputFiles{}, 0, 0, ErrTooManyFiles
 		}
 		name, size, err := readOutputName(r, length)
 		if err != nil {
-			return nil, 0, 0, err
+			return outputFiles{}, 0, 0, err
 		}
 		if left -= size; left < 0 {
-			return nil, 0, 0, ErrFilesTooLarge
+			return outputFiles{}, 0, 0, ErrFilesTooLarge
 		}
 		content := make([]byte, size)
 		if _, err := io.ReadFull(r, content); err != nil {
-			return nil, 0, 0, fmt.Errorf("%w: cut short", ErrMalformed)
+			return outputFiles{}, 0, 0, fmt.Errorf("%w: cut short", ErrMalformed)
 		}
 		sum := sha256.Sum256(content)
 		safe := names.Sanitize(name)
-		files = append(files, jobs.OutputFile{
+		files.add(name, jobs.OutputFile{
 			Name: safe, Size: size, MediaType: jobs.MediaType(safe), SHA256: hex.EncodeToString(sum[:]),
 			Content: content,
 		})

@@ -61,7 +61,7 @@ func TestALostSandboxReportsWhetherItsScriptStarted(t *testing.T) {
 				timer := time.AfterFunc(time.Second, func() { test.during(t, s) }) // the script was sent by then
 				defer timer.Stop()
 			}
-			o := s.Run(t.Context(), script, nil)
+			o := s.Run(t.Context(), script, jobs.EntryMain, nil)
 			if s.Started() != test.started || sandboxtest.Code(o) != test.code {
 				t.Errorf("started: %v, code %q: %+v", s.Started(), sandboxtest.Code(o), o.Failure)
 			}

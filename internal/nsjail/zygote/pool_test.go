@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/sandbox"
 	"cellblock/internal/nsjail/sandboxtest"
@@ -68,7 +69,7 @@ func acquireZygote(t *testing.T, warm *Provider) *zygote {
 	if err != nil {
 		t.Fatalf("no sandbox: %v", err)
 	}
-	if o := s.Run(t.Context(), "def main(): return 1", nil); o.Failure != nil {
+	if o := s.Run(t.Context(), "def main(): return 1", jobs.EntryMain, nil); o.Failure != nil {
 		t.Fatalf("%+v", *o.Failure)
 	}
 	return s.fork.zygote

@@ -137,11 +137,11 @@ func TestAStarvedZygoteIsNotKilled(t *testing.T) {
 	var outcome jobs.Outcome
 	var running sync.WaitGroup
 	running.Go(func() {
-		outcome = neighbour.Run(t.Context(), "import time\ndef main():\n    time.sleep(17)\n    return 'alive'", nil)
+		outcome = neighbour.Run(t.Context(), "import time\ndef main():\n    time.sleep(17)\n    return 'alive'", jobs.EntryMain, nil)
 	})
 	feed := starve(t, z)
 	defer feed()
-	if o := short.Run(t.Context(), "def main(): return 1", nil); o.Failure != nil {
+	if o := short.Run(t.Context(), "def main(): return 1", jobs.EntryMain, nil); o.Failure != nil {
 		t.Errorf("the short job: %+v", o.Failure)
 	}
 	// The zygote owes a report since the short job's end.

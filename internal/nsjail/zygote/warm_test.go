@@ -172,7 +172,7 @@ func TestWarmZygoteDies(t *testing.T) {
 					_ = unix.Kill(pid, signal)
 				}
 			}()
-			o := s.Run(t.Context(), "import time\ndef main(): time.sleep(60)", nil)
+			o := s.Run(t.Context(), "import time\ndef main(): time.sleep(60)", jobs.EntryMain, nil)
 			want := map[unix.Signal]jobs.Code{unix.SIGKILL: jobs.CodeWorkerLost, unix.SIGSTOP: jobs.CodeTimeout}[signal]
 			if sandboxtest.Code(o) != want {
 				t.Errorf("got %q, want %q", sandboxtest.Code(o), want)
@@ -193,7 +193,7 @@ func TestWarmZygoteIsRecycled(t *testing.T) {
 	for range 26 {
 		s := acquirePlain(t, warm)
 		zygotes[s.fork.zygote] = true
-		if o := s.Run(t.Context(), "def main(): return 1", nil); o.Failure != nil {
+		if o := s.Run(t.Context(), "def main(): return 1", jobs.EntryMain, nil); o.Failure != nil {
 			t.Fatalf("%+v", *o.Failure)
 		}
 	}

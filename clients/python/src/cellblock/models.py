@@ -16,6 +16,7 @@ from .errors import NotEnded, UnexpectedResponse, error_of_job
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 BatchStatus = Literal["running", "ended"]
+Entry = Literal["script", "cell"]
 CallbackStatus = Literal["waiting", "pending", "delivered", "failed"]
 
 
@@ -82,6 +83,40 @@ class OmittedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DisplayForm:
+    """A form of a display: `text`, a `file` (a name in `files`), or `json`."""
+
+    type: str
+    text: str | None = None
+    file: str | None = None
+    json: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Display:
+    """A value that a cell showed; the richest form first, `text/plain` last."""
+
+    forms: tuple[DisplayForm, ...]
+
+    def form(self, media_type: str) -> DisplayForm | None:
+        """Return the form of a media type; None if there is none."""
+        return next((each for each in self.forms if each.type == media_type), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OmittedDisplay:
+    """A form of a display, or a whole one (`type` is empty), that exceeded a limit.
+
+    `display` counts from 1; `bytes` is None if the size is not known.
+    """
+
+    display: int
+    type: str
+    bytes: int | None = None
+    limit: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Callback:
     """The state of the delivery to a job's `callback_url`."""
 
@@ -99,7 +134,11 @@ class Outcome:
     """What a job left, however it ended, and the details of a failure.
 
     `stdout` and `stderr` are empty by default; the other fields are None or empty.
+    `entry` is None for `main`. `exit_code` is that of a script (`entry="script"`),
+    or of one that exited.
     """
+
+    entry: Entry | None = None
 
     stdout: str = ""
     stderr: str = ""
@@ -108,6 +147,8 @@ class Outcome:
     files: tuple[OutputFile, ...] = ()
     files_omitted: tuple[OmittedFile, ...] = ()
     notes: tuple[str, ...] = ()
+    displays: tuple[Display, ...] = ()
+    displays_omitted: tuple[OmittedDisplay, ...] = ()
     limit: Limit | None = None
     detail: str | None = None
     hint: str | None = None

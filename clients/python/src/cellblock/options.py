@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -26,7 +26,9 @@ class Limits(TypedDict, total=False):
 class Options(TypedDict, total=False):
     """The options of a job beside its script; None is the default of each.
 
-    args: main()'s keyword arguments.
+    entry: how the script is run: "main" calls its main(), "script" runs it as a
+        program, "cell" as a cell of a notebook.
+    args: main()'s keyword arguments; with "script" a list of strings (sys.argv[1:]).
     stdin: the script's standard input.
     env: environment variables.
     files: path in the working directory -> content; at most 64, together 16 MiB.
@@ -36,7 +38,8 @@ class Options(TypedDict, total=False):
     start_within: seconds from its acceptance, after which the job no longer starts.
     """
 
-    args: Mapping[str, Any] | None
+    entry: Literal["main", "script", "cell"] | None
+    args: Mapping[str, Any] | Sequence[str] | None
     stdin: str | None
     env: Mapping[str, str] | None
     files: Mapping[str, Content] | None
