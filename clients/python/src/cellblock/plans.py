@@ -254,6 +254,12 @@ def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
     return read(Batch, response.body)
 
 
+def environments(retries: Retries, /) -> Plan[list[Environment]]:
+    """List the environments that scripts can run in, the default first."""
+    response = yield from send_with_retries(Request("GET", "/environments"), retries)
+    return read(EnvironmentList, response.body).environments
+
+
 def ready(_: Retries, /) -> Plan[Ready]:
     """Check once whether the service accepts jobs; `Unavailable` if not."""
     response = yield from send_with_retries(Request("GET", "/readyz"), _ONCE)
