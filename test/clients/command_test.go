@@ -227,7 +227,7 @@ func TestCompletionInBash(t *testing.T) {
 		"run x.py --priority h":    "high",
 		"run x.py --entry s":       "script",
 		"batch x --entry c":        "cell",
-		"run x.py -- -x jo":        "job.py jolly folder",
+		"run x.py -- -x jol":       "jolly folder",
 		"list --status = fa":       "failed",
 		"batch ca":                 "cancel",
 		"get some-id --exit":       "--exit-status",
