@@ -18,6 +18,8 @@ from .models import (
     Batch,
     BatchAccepted,
     BatchResult,
+    Environment,
+    EnvironmentList,
     ExecuteResult,
     Health,
     Job,
