@@ -13,7 +13,7 @@ var (
 	// distribution, whatever --only-binary says.
 	pinned = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*==\s*[^\s*]+(\s|$)`)
 	// harmless are the options that only say where wheels are.
-	harmless = regexp.MustCompile(`^(-i|-f|--index-url|--extra-index-url|--find-links|--only-binary)[\s=]`)
+	harmless = regexp.MustCompile(`^(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--only-binary)([\s=]|$)`)
 	// requirementName is the name that a requirement begins with.
 	requirementName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
 )
