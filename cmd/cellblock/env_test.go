@@ -13,7 +13,8 @@ func TestEnvStatuses(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(sources, "unpinned"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(sources, "unpinned", "requirements.txt"), []byte("numpy\n"), 0o644); err != nil {
+	lock := filepath.Join(sources, "unpinned", "requirements.txt")
+	if err := os.WriteFile(lock, []byte("numpy\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

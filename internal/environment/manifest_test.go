@@ -32,7 +32,8 @@ func TestList(t *testing.T) {
 		}
 	}
 	for link, target := range map[string]string{
-		"one": ".one-000000000001", "half": ".half-000000000003", "two": ".one-000000000001", ".three.link": "x", "UP": "x",
+		"one": ".one-000000000001", "half": ".half-000000000003", "two": ".one-000000000001",
+		".three.link": "x", "UP": "x",
 	} {
 		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
 			t.Fatal(err)
@@ -66,9 +67,11 @@ func TestList(t *testing.T) {
 
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
+	hash := strings.Repeat("0", 64)
 	for _, text := range []string{
-		"", "{", `{"name": "x"}`, `{"name": "X", "hash": "` + strings.Repeat("0", 64) + `", "python": "3", "start": "always"}`,
-		`{"name": "x", "hash": "` + strings.Repeat("0", 64) + `", "python": "3", "start": "never"}`,
+		"", "{", `{"name": "x"}`,
+		`{"name": "X", "hash": "` + hash + `", "python": "3", "start": "always"}`,
+		`{"name": "x", "hash": "` + hash + `", "python": "3", "start": "never"}`,
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, ManifestFile), []byte(text), 0o644); err != nil {
@@ -87,11 +90,13 @@ func TestPackages(t *testing.T) {
 	for folder, files := range map[string][2]string{
 		"Scikit_Learn-1.7.dist-info": {
 			"Metadata-Version: 2.1\nName: Scikit_Learn\nVersion: 1.7\n\nName: not this\n",
-			"sklearn/__init__.py,,\nsklearn/tests/x.py,,\n../../../bin/tool,,\n__pycache__/y.py,,\nscikit_learn.libs/z.so,,\n",
+			"sklearn/__init__.py,,\nsklearn/tests/x.py,,\n../../../bin/tool,,\n__pycache__/y.py,,\n" +
+				"scikit_learn.libs/z.so,,\n",
 		},
 		"six-1.dist-info": {
 			"Name: six\r\nVersion: 1\r\n\r\n",
-			"six.py,,\n_speed.cpython-313-x86_64-linux-gnu.so,,\nfast.abi3.so,,\nsix-1.dist-info/RECORD,,\n\"data,1/a.txt\",,\n",
+			"six.py,,\n_speed.cpython-313-x86_64-linux-gnu.so,,\nfast.abi3.so,,\nsix-1.dist-info/RECORD,,\n" +
+				"\"data,1/a.txt\",,\n",
 		},
 	} {
 		if err := os.MkdirAll(filepath.Join(site, folder), 0o755); err != nil {

@@ -10,7 +10,8 @@ import (
 // TestRefusedBeforeAnythingIsMade: names, source folders and Pythons that cannot be.
 func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
-	s := Settings{Sources: t.TempDir(), Root: "/var/tmp/cellblock-env-never-made", Prefix: "/var/tmp/cellblock-env-never-made"}
+	const never = "/var/tmp/cellblock-env-never-made"
+	s := Settings{Sources: t.TempDir(), Root: never, Prefix: never}
 	write := func(name, lock, spec string) {
 		dir := filepath.Join(s.Sources, name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -61,7 +62,8 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 		t.Errorf("%s was made", s.Root)
 	}
 	s.Root = "/tmp/cellblock-env"
-	if _, err := Build(t.Context(), s, "start", quiet()); err == nil || !strings.Contains(err.Error(), "lies below /tmp") {
+	_, err := Build(t.Context(), s, "start", quiet())
+	if err == nil || !strings.Contains(err.Error(), "lies below /tmp") {
 		t.Errorf("a hidden folder: %v", err)
 	}
 }

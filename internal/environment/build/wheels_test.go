@@ -76,7 +76,8 @@ func (f fixture) wheel(t *testing.T, name, version string, modules map[string]st
 	if err := os.WriteFile(file, archive.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s==%s \\\n    --hash=sha256:%x\n    # via a test\n", name, version, sha256.Sum256(archive.Bytes()))
+	hash := sha256.Sum256(archive.Bytes())
+	return fmt.Sprintf("%s==%s \\\n    --hash=sha256:%x\n    # via a test\n", name, version, hash)
 }
 
 // source writes the source folder of an environment whose packages come from the test's wheels only.
