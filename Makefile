@@ -11,6 +11,9 @@ ifneq (,$(filter /tmp/% /dev/% /proc/%,$(abspath $(CELLBLOCK_PREFIX))/))
 $(error CELLBLOCK_PREFIX is $(CELLBLOCK_PREFIX), and each sandbox has a /tmp, /dev and /proc of its own, which hide it; choose another folder)
 endif
 
+# Environments to build, besides default, with spaces between them (docs/environments.md).
+export ENVIRONMENTS ?= default
+
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # RELEASE=1 leaves this machine's paths out of the programs, as the images do. It
 # compiles every dependency a second time, apart from what the tests use.
@@ -32,6 +35,7 @@ help: ## Show this list
 	@printf '\nSettings:\n'
 	@printf '  %-16s %s\n' \
 		CELLBLOCK_PREFIX "the sandbox's Python and nsjail ($(CELLBLOCK_PREFIX)); not below /tmp" \
+		ENVIRONMENTS "environments that make run and make setup build ($(ENVIRONMENTS))" \
 		API_ADDR "address that make run serves on (127.0.0.1:8080)" \
 		REDIS_URL "for make run: use this Redis instead of its own" \
 		RELEASE "1: make build leaves paths and symbols out, as the images have it" \
@@ -45,7 +49,7 @@ run: setup build ## Install what is missing, build, and serve on 127.0.0.1:8080 
 	@exec bin/cellblock up
 
 .PHONY: setup
-setup: ## Install what is missing: redis-server, and the sandbox's Python in CELLBLOCK_PREFIX
+setup: ## Install what is missing: redis-server, and the environments: Pythons with packages, in CELLBLOCK_PREFIX and beside it
 	@scripts/setup
 
 .PHONY: build
@@ -202,10 +206,12 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 	go test -tags compose -count=1 -timeout=20m -v ./test/compose
 
 .PHONY: lock
-lock: ## Pin the newest allowed versions in deploy/python/*.txt, with hashes (needs uv)
-	cd deploy/python && for name in requirements requirements-client requirements-dev requirements-receiver requirements-fuzz; do \
-		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-			--custom-compile-command 'make lock' "$$name.in" -o "$$name.txt"; \
+lock: ## Pin the newest allowed versions in environments/*/ and deploy/python/, with hashes (needs uv)
+	@# The default environment first: the others take its versions.
+	for file in environments/default/requirements.in environments/*/requirements.in deploy/python/*.in; do \
+		wheels=; [[ $$file != environments/* ]] || wheels='--only-binary :all:'; \
+		(cd "$${file%/*}" && name=$${file##*/} && uv pip compile --quiet --universal --python-version 3.11 \
+			--generate-hashes --upgrade $$wheels --custom-compile-command 'make lock' "$$name" -o "$${name%.in}.txt"); \
 	done
 
 .PHONY: clean

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"cellblock/internal/environment/build"
 	"cellblock/internal/nsjail"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/redisconn"
@@ -32,6 +33,7 @@ func (c *doctorCommand) Run() error {
 	ctx := context.Background()
 	slots := worker.Settings{Concurrency: c.Concurrency}.Slots()
 	checks := append(nsjail.Doctor(ctx, c.Sandbox, slots), c.checkRedis(ctx))
+	checks = append(checks, checkEnvironments(ctx)...)
 	failed := false
 	for _, check := range checks {
 		fmt.Printf("%s  %-16s %s\n", mark(check.Status), check.Name, check.Text)
@@ -60,6 +62,31 @@ func (c *doctorCommand) checkRedis(ctx context.Context) host.Check {
 		return host.Fail("redis", fmt.Sprintf("%s: %v", settings.Redacted(), err))
 	}
 	return host.OK("redis", fmt.Sprintf("%s, version %s (6.2 or later is needed)", settings.Redacted(), version))
+}
+
+// checkEnvironments returns a check for each environment. A worker also starts without those that are not built.
+func checkEnvironments(ctx context.Context) []host.Check {
+	settings, err := fromEnvironment[build.Settings]()
+	if err != nil {
+		return []host.Check{host.Warn("environments", err.Error())}
+	}
+	all, err := build.List(ctx, settings)
+	if err != nil {
+		return []host.Check{host.Warn("environments", err.Error())}
+	}
+	var checks []host.Check
+	for _, env := range all {
+		text := fmt.Sprintf("%s: %s", env.Name, env.State)
+		if env.Hash != "" {
+			text += fmt.Sprintf(", Python %s, %d packages, in %s", env.Python, len(env.Packages), env.Dir)
+		}
+		check := host.OK("environment", text)
+		if env.Problem != nil {
+			check = host.Warn("environment", fmt.Sprintf("%s: %v", text, env.Problem))
+		}
+		checks = append(checks, check)
+	}
+	return checks
 }
 
 // mark returns the status in a fixed width, in green, yellow or red on a terminal.

@@ -9,7 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"cellblock/internal/buildinfo"
-	"cellblock/internal/nsjail/host"
+	"cellblock/internal/environment"
 )
 
 type commands struct {
@@ -22,6 +22,7 @@ type commands struct {
 	Batch        batchCommands       `cmd:"" help:"Run many scripts at once." group:"Scripts"`
 	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
 	Doctor       doctorCommand       `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
+	Env          envCommands         `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`
 	Completion   completionCommand   `cmd:"" help:"Print a script that makes the shell complete cellblock's commands and flags." group:"More"`
 	Complete     completeCommand     `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print completions, for the script that completion prints."`
 	Version      kong.VersionFlag    `help:"Print the version and exit."`
@@ -38,7 +39,7 @@ func start(words []string) int {
 	parser, err := kong.New(&c,
 		kong.Name("cellblock"),
 		kong.Description("Run untrusted Python behind an HTTP API."),
-		kong.Vars{"version": buildinfo.Version(), "data": defaultData(), "prefix": host.DefaultPrefix()},
+		kong.Vars{"version": buildinfo.Version(), "data": defaultData(), "prefix": environment.DefaultPrefix()},
 		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
 	)
 	if err != nil {

@@ -99,9 +99,9 @@ func defaultData() string {
 // apiSecrets are passed on to the API only.
 var apiSecrets = []string{"API_TOKEN", "CALLBACK_SECRET"}
 
-// environment returns our environment with some variables set, and without the API's secrets, which other processes do
-// not need.
-func environment(set ...string) []string {
+// childEnvironment returns our environment with some variables set, and without the API's secrets, which other
+// processes do not need.
+func childEnvironment(set ...string) []string {
 	names := map[string]bool{}
 	for _, name := range apiSecrets {
 		names[name] = true

@@ -121,7 +121,7 @@ func (r *ownRedis) program() (supervise.Program, error) {
 			"--daemonize", "no",
 			"--loglevel", "warning",
 		},
-		Env:      environment(),
+		Env:      childEnvironment(),
 		Inherit:  []*os.File{r.lock},
 		StopWait: redisStopWait,
 		// Not SIGKILL: on SIGTERM it writes its data and exits.

@@ -185,7 +185,7 @@ func (s *stack) startServer(program, name string, env ...string) error {
 	process, err := s.group.Start(supervise.Program{
 		Name:     name,
 		Path:     filepath.Join(s.programs, program),
-		Env:      environment(env...),
+		Env:      childEnvironment(env...),
 		StopWait: jobStopWait,
 	})
 	if errors.Is(err, os.ErrNotExist) {

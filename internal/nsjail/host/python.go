@@ -3,9 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 
 	"github.com/go-json-experiment/json"
@@ -16,14 +14,7 @@ import (
 // DefaultPrefix returns the directory of the sandbox's Python and nsjail: CELLBLOCK_PREFIX if set,
 // else where `make setup` installs them. The defaults of Settings refer to it as kong's variable
 // "prefix".
-func DefaultPrefix() string {
-	if prefix := os.Getenv("CELLBLOCK_PREFIX"); prefix != "" {
-		if absolute, err := filepath.Abs(prefix); err == nil {
-			return absolute
-		}
-	}
-	return "/opt/cellblock"
-}
+func DefaultPrefix() string { return environment.DefaultPrefix() }
 
 // checkVisible returns an error for a path of the interpreter that sandboxes cannot see.
 func checkVisible(path string) error {
