@@ -20,7 +20,7 @@ func TryScript(ctx context.Context, settings Settings, script string) (jobs.Outc
 	if h.GVisor {
 		return jobs.Outcome{}, errors.New("inside gVisor a sandbox without a zygote would not hold")
 	}
-	provider, err := jail.NewProvider(h, slog.New(slog.DiscardHandler))
+	provider, err := jail.NewProvider(h, h.Interpreter, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return jobs.Outcome{}, err
 	}
@@ -28,5 +28,5 @@ func TryScript(ctx context.Context, settings Settings, script string) (jobs.Outc
 	if err != nil {
 		return jobs.Outcome{}, h.Explain(err)
 	}
-	return sandbox.Run(ctx, script, nil), nil
+	return sandbox.Run(ctx, script, jobs.EntryMain, nil), nil
 }
