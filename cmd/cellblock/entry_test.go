@@ -136,10 +136,10 @@ func TestChooseEntry(t *testing.T) {
 	}
 }
 
-func TestWithEntry(t *testing.T) {
+func TestWithField(t *testing.T) {
 	t.Parallel()
-	got := string(withEntry([]byte("\ufeff{\"script\":\"x\"}\n\n {\"script\":\"y\",\"entry\":\"cell\"}\nnot JSON\n{}\n[1]\n{\"a\":1}"),
-		"script"))
+	got := string(withField([]byte("\ufeff{\"script\":\"x\"}\n\n {\"script\":\"y\",\"entry\":\"cell\"}\nnot JSON\n{}\n[1]\n{\"a\":1}"),
+		"entry", "script"))
 	want := "{\"entry\":\"script\",\"script\":\"x\"}\n\n {\"script\":\"y\",\"entry\":\"cell\"}\nnot JSON\n{}\n[1]\n" +
 		"{\"entry\":\"script\",\"a\":1}"
 	if got != want {

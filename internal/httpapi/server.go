@@ -112,6 +112,7 @@ type Config struct {
 	Files        Files
 	Live         Live
 	Batches      Batches
+	Environments Environments
 	Metrics      *telemetry.APIMetrics
 	Logger       *slog.Logger
 }
@@ -129,6 +130,7 @@ type Handler struct {
 	files          Files
 	live           Live
 	batches        Batches
+	environments   Environments
 	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
 	bodyMemory, smallBodies *membudget.Budget
 	endCache                endCache
@@ -155,6 +157,7 @@ func New(service Jobs, config Config) *Handler {
 		files:          config.Files,
 		live:           config.Live,
 		batches:        config.Batches,
+		environments:   config.Environments,
 		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
 		smallBodies:    membudget.New(maxSmallBodies, bodyMemoryTimeout),
 		metrics:        config.Metrics,
