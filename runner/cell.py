@@ -27,8 +27,10 @@ FILE_NAME = "cell"
 # The hint of a syntax error in a line that is IPython's, not Python's.
 NO_COMMANDS = "a cell here is plain Python: no % or ! commands"
 
+_eval = eval
 _IS_COROUTINE = 0x80  # inspect.CO_COROUTINE
 _FUTURES = 0x1FE0000  # the flags of `from __future__ import`, all of them
+# Between the last expression and what follows it.
 _BETWEEN = b" \t\f\\\r\n"
 
 
@@ -76,17 +78,19 @@ class Cell(Script):
         if any(map(_is_async, parts)):
             self._run = self._run_parts(parts)
             return lambda: self._run
-        for part in parts[:1]:
-            eval(part, self.namespace)  # noqa: S307  (running it is the purpose)
-        if self._last is None:
-            return _nothing
-        last: Bound = partial(eval, self._last, self.namespace)
-        return partial(_discard, last) if self._is_quiet else last
+        # Made now: the cell may break the builtins.
+        last: Bound = _nothing
+        if self._last is not None:
+            last = partial(eval, self._last, self.namespace)
+            if self._is_quiet:
+                last = partial(_discard, last)
+        eval(parts[0], self.namespace)  # noqa: S307  (running it is the purpose)
+        return last
 
     async def _run_parts(self, parts: "list[CodeType]") -> object:
         value = None
         for part in parts:
-            value = eval(part, self.namespace)  # noqa: S307  (running it is the purpose)
+            value = _eval(part, self.namespace)
             if _is_async(part):
                 value = await value
         return None if self._last is None or self._is_quiet else value

@@ -5,10 +5,21 @@ import importlib
 import linecache
 import sys
 
-from runner import failure, fonts, inputs, job, report, script, serialize, text
+from runner import (
+    cell,
+    failure,
+    fonts,
+    inputs,
+    job,
+    program,
+    report,
+    script,
+    serialize,
+    text,
+)
 
-# `inputs` and `job` are imported for the forks, which then find them loaded.
-__all__ = ["inputs", "job", "load"]
+# These are imported for the forks, which then find them loaded.
+__all__ = ["cell", "inputs", "job", "load", "program"]
 
 _MAX_BYTES = 1 << 20
 
@@ -81,6 +92,7 @@ def load(packages: list[str]) -> None:
     limit = sys.getrecursionlimit()
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    cell.rehearse()
     # Encoding raises it; a script should find Python's default.
     sys.setrecursionlimit(limit)
     _close_fonts()
