@@ -54,8 +54,8 @@ class Cell(Script):
         self, figure_files: "FigureFiles", limits: "OutputLimits", notes: "Notes"
     ) -> None:
         """Make display() a builtin name."""
-        self.displays = Displays(figure_files, limits, notes)
-        builtins.display = display_function.make(self.displays)  # type: ignore[attr-defined]
+        self.displays = displays = Displays(figure_files, limits, notes)
+        builtins.display = display_function.make(displays)  # type: ignore[attr-defined]
 
     def is_awaited(self, value: object) -> bool:
         """Report whether the value is the run of the cell, which has an `await`."""
@@ -67,7 +67,7 @@ class Cell(Script):
         If the cell has an `await`, return a function that returns a coroutine which
         does all of that. Raises RefusedError, or what the cell raises.
         """
-        self._compile()
+        self.compile()
         # For warnings, which look nowhere else for the lines of a text.
         entry = (len(self.source), None, self.lines(), FILE_NAME)
         linecache.cache[FILE_NAME] = entry
@@ -95,7 +95,8 @@ class Cell(Script):
                 value = await value
         return None if self._last is None or self._is_quiet else value
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
+        """Compile the cell and its last expression. Raises RefusedError."""
         flags = PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             tree = self._compile_part(self.source, PyCF_ONLY_AST | flags)
