@@ -151,7 +151,7 @@ def _run_exercise(number: int, source: str) -> None:
     """Run an exercise of an environment. One that fails is no reason to do without."""
     try:
         _rehearse(source)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (any script can be one)
+    except (Exception, SystemExit) as error:
         # The worker logs what a zygote prints.
         message = f"exercise {number} failed: {type(error).__name__}: {error}"
         print(message[:500], file=sys.stderr)

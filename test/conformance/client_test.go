@@ -157,6 +157,7 @@ func executeWith(t *testing.T, base, script string, fields map[string]any) answe
 	t.Helper()
 	all := map[string]any{"script": script}
 	maps.Copy(all, fields)
+	environment.AddTo(all)
 	body, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
