@@ -95,7 +95,7 @@ _FOR_PACKAGE = {
 def load(packages: list[str], exercises: list[str]) -> None:
     """Import the packages and run what their scripts will run.
 
-    Then run the exercises, scripts of whoever made the environment. Raises ImportError
+    Then run the exercises, the scripts of the environment itself. Raises ImportError
     for a package that is missing.
     """
     for name in _STANDARD_MODULES:
