@@ -58,6 +58,7 @@ type answer struct {
 	Notes      []string       `json:"notes"`
 
 	Entry           string                  `json:"entry"`
+	Environment     string                  `json:"environment"`
 	Displays        []client.Display        `json:"displays"`
 	DisplaysOmitted []client.OmittedDisplay `json:"displays_omitted"`
 }

@@ -38,7 +38,8 @@ func OpenEnvironment(name string) (Environment, error) {
 		_, err := installed.Open(dir, name)
 		return Environment{Name: name, Dir: dir}, err
 	}
-	dir, err := os.MkdirTemp("/var/tmp", "cellblock-environments-") // sandboxes have a /tmp of their own
+	// Beside the default, where attempts expect folders. Sandboxes have a /tmp of their own.
+	dir, err := os.MkdirTemp(filepath.Dir(installed.DefaultPrefix()), "cellblock-environments-")
 	if err != nil {
 		return Environment{}, err
 	}
