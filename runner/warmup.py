@@ -1,9 +1,9 @@
 """Loads and runs once, in the zygote, what its forks then need not."""
 
-import builtins
 import gc
 import importlib
 import linecache
+import os
 import sys
 
 from runner import (
@@ -18,6 +18,7 @@ from runner import (
     serialize,
     text,
 )
+from runner.displays import Displays
 from runner.figures import FigureFiles
 from runner.notes import Notes
 from runner.output_limits import OutputLimits
@@ -136,13 +137,10 @@ def _rehearse(source: str) -> None:
 
 def _rehearse_cell() -> None:
     """Process a cell as job.py will, and discard what it displays."""
-    rehearsed = cell.Cell("x = {'a': [1, None, 'x']}\nx")
-    rehearsed.prepare(FigureFiles(rehearsed.home), OutputLimits({}, {}), Notes())
-    rehearsed.compile()
-    if displays := rehearsed.displays:
-        displays.show_value({"a": [1, 2.5, None, "x"]})
-        displays.encode(set())
-    del builtins.display  # type: ignore[attr-defined]
+    cell.Cell("x = {'a': [1, None, 'x']}\nx").compile()
+    displays = Displays(FigureFiles(os.getcwd()), OutputLimits({}, {}), Notes())
+    displays.show_value({"a": [1, 2.5, None, "x"]})
+    displays.encode(set())
 
 
 def _start_generators() -> None:
