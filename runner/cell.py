@@ -8,8 +8,9 @@ import linecache
 from _ast import Expr, Expression, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 from functools import partial
 
-from runner import display_function
+from runner import display_function, pyplot_show
 from runner.displays import Displays
+from runner.mime_bundle import Selection
 from runner.script import RefusedError, Script, compile_text, hide_from_warnings
 
 TYPE_CHECKING = False
@@ -27,8 +28,10 @@ FILE_NAME = "cell"
 # The hint of a syntax error in a line that is IPython's, not Python's.
 NO_COMMANDS = "a cell here is plain Python: no % or ! commands"
 
+_eval = eval
 _IS_COROUTINE = 0x80  # inspect.CO_COROUTINE
 _FUTURES = 0x1FE0000  # the flags of `from __future__ import`, all of them
+# Between the last expression and what follows it.
 _BETWEEN = b" \t\f\\\r\n"
 
 
@@ -52,8 +55,9 @@ class Cell(Script):
         self, figure_files: "FigureFiles", limits: "OutputLimits", notes: "Notes"
     ) -> None:
         """Make display() a builtin name."""
-        self.displays = Displays(figure_files, limits, notes)
-        builtins.display = display_function.make(self.displays)  # type: ignore[attr-defined]
+        self.displays = displays = Displays(figure_files, limits, notes)
+        builtins.display = display_function.make(displays)  # type: ignore[attr-defined]
+        pyplot_show.install(lambda figure: displays.add(figure, Selection()))
 
     def is_awaited(self, value: object) -> bool:
         """Report whether the value is the run of the cell, which has an `await`."""
@@ -65,7 +69,7 @@ class Cell(Script):
         If the cell has an `await`, return a function that returns a coroutine which
         does all of that. Raises RefusedError, or what the cell raises.
         """
-        self._compile()
+        self.compile()
         # For warnings, which look nowhere else for the lines of a text.
         entry = (len(self.source), None, self.lines(), FILE_NAME)
         linecache.cache[FILE_NAME] = entry
@@ -76,22 +80,25 @@ class Cell(Script):
         if any(map(_is_async, parts)):
             self._run = self._run_parts(parts)
             return lambda: self._run
-        for part in parts[:1]:
-            eval(part, self.namespace)  # noqa: S307  (running it is the purpose)
-        if self._last is None:
-            return _nothing
-        last: Bound = partial(eval, self._last, self.namespace)
-        return partial(_discard, last) if self._is_quiet else last
+        # Made now: the cell may break the builtins.
+        last: Bound = _nothing
+        if self._last is not None:
+            last = partial(eval, self._last, self.namespace)
+            if self._is_quiet:
+                last = partial(_discard, last)
+        eval(parts[0], self.namespace)  # noqa: S307  (running it is the purpose)
+        return last
 
     async def _run_parts(self, parts: "list[CodeType]") -> object:
         value = None
         for part in parts:
-            value = eval(part, self.namespace)  # noqa: S307  (running it is the purpose)
+            value = _eval(part, self.namespace)
             if _is_async(part):
                 value = await value
         return None if self._last is None or self._is_quiet else value
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
+        """Compile the cell and its last expression. Raises RefusedError."""
         flags = PyCF_ALLOW_TOP_LEVEL_AWAIT
         try:
             tree = self._compile_part(self.source, PyCF_ONLY_AST | flags)

@@ -58,7 +58,7 @@ class OmittedError(Exception):
 
 
 class InvalidError(Exception):
-    """A form is not what its type says. The text is the rest of a sentence."""
+    """A form does not fit its type. The text is the rest of a sentence."""
 
 
 class Picture:

@@ -1,11 +1,10 @@
-"""Collects what a cell displays, within bounds, and sends it.
+"""Collects what a cell displays, within bounds.
 
 Each display is one value in one or more forms. Texts and JSON are encoded at once, so
 that nothing large is kept; pictures become files of the job.
 """
 
 from runner import (
-    channel,
     display_forms,
     figures,
     mime_bundle,
@@ -25,7 +24,6 @@ from runner.notes import Notes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from runner.channel import Channel
     from runner.figures import FigureFiles
     from runner.output_limits import OutputLimits
 
@@ -140,20 +138,11 @@ class Displays:
                 if form.data is not None and not form.file_name:
                     self._add_file(form, display.number)
 
-    def send(self, to: "Channel", sent: set[bytes]) -> None:
-        """Send a D frame, if there is anything; sent has the names of the files.
+    def encode(self, sent: set[bytes]) -> bytes:
+        """Return the payload of the D frame; nothing if there is nothing in it.
 
-        Raises OSError if the worker is gone.
+        sent has the names of the files that were sent. May raise MemoryError.
         """
-        try:
-            payload = self._encode(sent)
-        except BaseException as error:
-            self._notes.add(mime_bundle.raised("displays are missing: they", error))
-            return
-        if payload:
-            to.send(channel.DISPLAYS, payload)
-
-    def _encode(self, sent: set[bytes]) -> bytes:
         shown: list[str] = []
         omitted: list[dict[str, object]] = []
         for display in self._displays[:MAX_DISPLAYS]:
@@ -185,6 +174,7 @@ class Displays:
         if self._has_ended:
             return Picture(figure, None)
         try:
+            self._figure_files.reserve_name(figure)
             return Picture(figure, figures.to_png(figure))
         except Exception as error:
             problems.append(mime_bundle.raised("the drawing of the figure", error))
@@ -218,12 +208,11 @@ class Displays:
 
     def _add_file(self, form: Form, number: int) -> None:
         """Add the file of a picture that was drawn when it was displayed."""
-        stem = "display"
-        if form.figure is not None:
-            stem, own = "figure", getattr(form.figure, "number", None)
-            number = own if type(own) is int else 1
         data = form.data or b""
-        form.file_name = self._figure_files.add(stem, number, form.suffix, data)
+        if form.figure is not None:
+            form.file_name = self._figure_files.add_drawn(form.figure, data)
+        else:
+            form.file_name = self._figure_files.add_picture(number, form.suffix, data)
 
     def _keep(
         self, display: Display, kind: str, value: object, problems: list[str]

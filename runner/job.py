@@ -39,6 +39,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from runner.displays import Displays
+
 # Fields of a J frame with inputs beside the script.
 _INPUT_FIELDS = frozenset(("args", "stdin", "env", "rlimits"))
 
@@ -111,7 +113,7 @@ def run(fd: int) -> "NoReturn":
     try:
         sent = outputs.send(to, script.home, limits, figure_files.drawn, notes)
         if script.displays is not None:
-            script.displays.send(to, sent)
+            _send_displays(to, script.displays, sent, notes)
         _send_notes(to, notes, limits)
         ending.send(to)
     finally:
@@ -144,6 +146,18 @@ def _draw_figures(
             script.displays.close()
     except BaseException as error:
         stdio.write_stderr(failure.message(error))
+
+
+def _send_displays(
+    to: Channel, displays: "Displays", sent: set[bytes], notes: Notes
+) -> None:
+    try:
+        payload = displays.encode(sent)
+    except BaseException as error:
+        notes.add(f"the displays are lost: {failure.message(error)}")
+        return
+    if payload:
+        to.send(channel.DISPLAYS, payload)
 
 
 def _send_notes(to: Channel, notes: Notes, limits: OutputLimits) -> None:
@@ -267,6 +281,7 @@ def _run_to_end(script: Script, returned: "defaultdict[str, object]") -> None:
     finally:
         # First: the rest needs them.
         _restore_builtins(_builtins)
+        script.wait_for_threads()
 
 
 def _restore_interpreter_despite_alarms() -> None:

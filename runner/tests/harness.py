@@ -55,11 +55,14 @@ class Runner:
     def receive(self, most: int = 1 << 32) -> tuple[bytes, int, bytes]:
         """Wait for a frame: kind, length, and the payload unless it exceeds most.
 
-        All are empty if the channel ends without a frame.
+        Displays and notes are read in any case. All are empty if the channel ends
+        without a frame.
         """
         head = self._read_exactly(5)
         length = int.from_bytes(head[1:], "big")
-        return head[:1], length, self._read_exactly(length) if length <= most else b""
+        if length > most and head[:1] not in (b"D", b"N"):
+            return head[:1], length, b""
+        return head[:1], length, self._read_exactly(length)
 
     def _read_exactly(self, length: int) -> bytes:
         data = b""

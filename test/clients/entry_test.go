@@ -20,15 +20,18 @@ func TestRunPlainScripts(t *testing.T) {
 	}); got != want {
 		t.Errorf("got %+v", got)
 	}
-	for status, words := range map[int][]string{1: {"run", script, "--entry", "script"}, 3: {"run", script, "--exit-code"}} {
+	for status, words := range map[int][]string{
+		1: {"run", script, "--entry", "script"}, 3: {"run", script, "--exit-code"},
+	} {
 		got := cellblock(t, "", append(words, "--", "3")...)
 		said := strings.HasPrefix(got.stderr, chosen)
 		if got.status != status || said != (status == 3) || !strings.Contains(got.stderr, "(exit, job ") {
 			t.Errorf("%v: %+v", words, got)
 		}
 	}
-	if got := cellblock(t, "1 / 0", "run", "-", "--exit-code"); got.status != 1 ||
-		!strings.Contains(got.stderr, "no main() in standard input") || !strings.Contains(got.stderr, "ZeroDivisionError") {
+	got = cellblock(t, "1 / 0", "run", "-", "--exit-code")
+	if got.status != 1 || !strings.Contains(got.stderr, "no main() in standard input") ||
+		!strings.Contains(got.stderr, "ZeroDivisionError") {
 		t.Errorf("an exception: %+v", got)
 	}
 }
@@ -46,7 +49,8 @@ pd.DataFrame({"a": [1, 2]})`, "run", "-", "--entry", "cell", "-o", dir)
 	if got := cellblock(t, "a = {'n': 3}\na;", "run", "-", "--entry", "cell"); got != (programResult{}) {
 		t.Errorf("a value that is hidden: %+v", got)
 	}
-	got = cellblock(t, "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.gcf()", "run", "-", "--entry", "cell", "-o", dir)
+	got = cellblock(t, "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.gcf()", "run", "-", "--entry", "cell",
+		"-o", dir)
 	files, err := filepath.Glob(filepath.Join(dir, "*.png"))
 	if err != nil || len(files) != 1 || got.status != 0 || !strings.Contains(got.stdout, "Figure size") {
 		t.Errorf("a figure: %+v, %v, %v", got, files, err)

@@ -20,7 +20,8 @@ func TestEntriesEverywhere(t *testing.T) {
 	if b.Members[0].JobID == "" || b.Members[1].Code != "invalid_request" || b.Members[2].JobID == "" {
 		t.Fatalf("the batch is %+v", b)
 	}
-	first, _, _ := strings.Cut(strings.SplitAfter(curl(t, "", base+"/batches/"+b.BatchID+"/results"), `{"index":0,`)[1], "\n")
+	results := curl(t, "", base+"/batches/"+b.BatchID+"/results")
+	first, _, _ := strings.Cut(strings.SplitAfter(results, `{"index":0,`)[1], "\n")
 	var l line
 	if err := json.Unmarshal([]byte("{"+first), &l); err != nil {
 		t.Fatal(err)
@@ -71,7 +72,8 @@ for n in range(70):
 			}
 		}
 	}
-	if a.HTTPStatus != http.StatusOK || text > 1<<20 || len(a.Displays) > 64 || len(*a.Displays[0].Forms[0].Text) != 256<<10 {
+	if a.HTTPStatus != http.StatusOK || text > 1<<20 || len(a.Displays) > 64 ||
+		len(*a.Displays[0].Forms[0].Text) != 256<<10 {
 		t.Errorf("%d: %d displays with %d bytes: %s", a.HTTPStatus, len(a.Displays), text, a.Error)
 	}
 	omitted := fmt.Sprint(a.DisplaysOmitted)
@@ -80,7 +82,7 @@ for n in range(70):
 		t.Errorf("omitted: %.500s", omitted)
 	}
 	again := read(t, defaultStack().URL, a.JobID, "")
-	if fmt.Sprint(len(again.Displays), len(again.DisplaysOmitted)) != fmt.Sprint(len(a.Displays), len(a.DisplaysOmitted)) {
+	if len(again.Displays) != len(a.Displays) || len(again.DisplaysOmitted) != len(a.DisplaysOmitted) {
 		t.Errorf("read again: %d displays", len(again.Displays))
 	}
 }

@@ -114,7 +114,8 @@ func ParseEnd(message string) (id string, record *jobs.Record) {
 	}
 	record = &jobs.Record{
 		ID: id, State: jobs.State(fields[1]), Entry: jobs.Entry(fields[7]), Environment: fields[8],
-		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]), OutcomeBytes: outcome + result,
+		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]),
+		OutcomeBytes: outcome + result,
 	}
 	var err error
 	record.Outcome, err = decodeOutcome(body[:outcome], body[outcome:outcome+result], body[outcome+result:])
