@@ -479,6 +479,21 @@ class Figures(unittest.TestCase):
         self.assertEqual(files, ["figure-1.png", "figure-2.png"])
         self.assertEqual(shown, files)
 
+    def test_show(self) -> None:
+        for before in ("", "import matplotlib\nfrom pylab import *\n"):
+            with self.subTest(before):
+                files, shown, ended = self.shown(
+                    f"{before}plt.plot([1])\nplt.show()\nprint(plt.get_fignums())\n"
+                    "display(1)\nplt.plot([2])\nplt.figure()\nplt.show(block=True)\n"
+                    "plt.show()\nplt.title('x')\nplt.__loader__.name"
+                )
+                names = [f"figure-{number}.png" for number in range(1, 5)]
+                self.assertEqual(sorted(files), names)
+                self.assertEqual(
+                    shown, [names[0], "1", *names[1:3], "'matplotlib.pyplot'", names[3]]
+                )
+                self.assertEqual(ended.stdout, "[]\n")
+
     def test_a_figure_that_changes_after_it_was_displayed(self) -> None:
         files, shown, _ = self.shown(
             "fig = plt.figure()\ndisplay(fig)\nplt.plot([1])\ndisplay(2)"
