@@ -82,7 +82,7 @@ class Displays:
             return None
         problems: list[str] = []
         if mime_bundle.shows_itself(value, selection, problems):
-            self._note(self._count, problems)
+            self._note(self._count + 1, problems)
             return None
         self._count += 1
         if len(self._displays) >= MAX_DISPLAYS:
@@ -218,6 +218,9 @@ class Displays:
         self, display: Display, kind: str, value: object, problems: list[str]
     ) -> None:
         """Add one form to a display, or record why it is missing."""
+        if not display_forms.is_media_type(kind):
+            problems.append(f"{kind} is not a media type")
+            return
         if len(display.forms) >= MAX_FORMS - 1:
             display.omit(kind, None, "display_forms")
             return

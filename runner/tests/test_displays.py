@@ -342,10 +342,11 @@ class Displays(unittest.TestCase):
         )
         _, ended = show("for i in range(10_000): display(i)")
         self.assertEqual(len(ended.displays_omitted), 256)
-        many = "{f'text/x-{i:02}': 'x' for i in range(30)}"
+        many = "{f'text/x-{i:02}': 'x' for i in range(30)} | {'text/not this': 'x'}"
         _, ended = show(f"display({{**{many}, 'text/plain': 'p'}}, raw=True)")
         self.assertEqual(len(ended.displays[0]), 16)
         self.assertEqual(len(ended.displays_omitted), 15)
+        self.assertEqual(ended.notes, ["display 1: text/not this is not a media type"])
 
     def test_files_that_do_not_fit(self) -> None:
         script = a_class("_repr_png_(s): return b'x' * 1000", "__repr__(s): return 'A'")

@@ -117,6 +117,7 @@ var mutants = []mutant{
 	{"links beside outputs", []edit{{"runner/outputs.py", "_OPEN_FLAGS = O_RDONLY | O_NOFOLLOW | ", "_OPEN_FLAGS = O_RDONLY | "}, {"runner/outputs.py", "mode = stat(name, dir_fd=folder, follow_symlinks=False)", "mode = stat(name, dir_fd=folder)"}, {"runner/outputs.py", "kind == _REGULAR or _is_named", "True or _is_named"}}, "warm", attempt("outputs/beside")},
 	{"files beside outputs without number", []edit{{"runner/outputs.py", "if self._files_left > 0 and size <= self._bytes_left:", "if size <= self._bytes_left:"}}, "warm", attempt("outputs/beside_many")},
 	{"outputs without number", []edit{{"internal/nsjail/wire/output_files.go", "if len(files.list) == limits.OutputFiles {", "if false {"}}, "warm", attempt("outputs/too_many")},
+	{"displays of any file", []edit{{"internal/nsjail/wire/displays.go", "if !sent {", "if !sent && false {"}}, "warm", attempt("lying/forged_displays")},
 	{"names as they come", []edit{{"internal/nsjail/wire/output_files.go", "safe := names.Sanitize(name)", "_ = names; safe := name"}}, "warm", attempt("outputs/names")},
 	{"paths that nobody checks", []edit{{"internal/jobs/files.go", "if err := CheckPath(file.Path); err != nil {", "if err := CheckPath(file.Path); err != nil && false {"}}, "warm", attempt("inputs/path_dotdot")},
 	{"no limit on descriptors", []edit{{limits, "unix.RLIMIT_NOFILE: uint64(l.OpenFiles)", "unix.RLIMIT_NOFILE: 1024"}}, "warm", attempt("resources/descriptors")},
