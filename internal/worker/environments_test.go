@@ -131,12 +131,13 @@ func TestAMissingModuleIsFoundElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for message, want := range map[string]string{
-		"ModuleNotFoundError: No module named 'sklearn'":               "available in the environment science; h",
-		"ModuleNotFoundError: No module named 'sklearn.linear_model'":  "available in the environment science; h",
-		"ImportError: Missing optional dependency 'sklearn'.  Use pip": "available in the environment science; h",
-		"ModuleNotFoundError: No module named 'torch'":                 "h",
-		"ValueError: No module named 'sklearn'":                        "h",
-		"ModuleNotFoundError: No module named 'sk\nlearn'":             "h",
+		"ModuleNotFoundError: No module named 'sklearn'":                           "available in the environment science; h",
+		"ModuleNotFoundError: No module named 'sklearn.linear_model'":              "available in the environment science; h",
+		"ImportError: Missing optional dependency 'sklearn'.  Use pip":             "available in the environment science; h",
+		"ModuleNotFoundError: No module named 'torch'":                             "h",
+		"ImportError: Unable to find a usable engine\n - `Import sklearn` failed.": "available in the environment science; h",
+		"ValueError: No module named 'sklearn'":                                    "h",
+		"ModuleNotFoundError: No module named 'sk\nlearn'":                         "h",
 	} {
 		failure := &jobs.Failure{Code: jobs.CodeException, Message: message, Hint: "h"}
 		b.hintAtEnvironments(jobs.Job{}, failure)

@@ -25,11 +25,12 @@ type catalog struct {
 	readAt       time.Time
 }
 
-// missingModule finds the name of a module in the message of an exception: Python's own, or that of pandas. The message
-// is the runner's word, and so a script's.
+// missingModule finds the name of a module in the message of an exception: Python's own, or those of pandas (the last
+// one for Parquet). The message is the runner's word, and so a script's.
 var missingModule = regexp.MustCompile(
 	`^(?:ModuleNotFoundError: No module named '([A-Za-z_][A-Za-z0-9_]{0,63})(?:\.[A-Za-z0-9_.]{0,200})?'` +
-		`|ImportError: .{0,200}Missing optional dependency '([A-Za-z_][A-Za-z0-9_]{0,63})')`)
+		`|ImportError: .{0,200}Missing optional dependency '([A-Za-z_][A-Za-z0-9_]{0,63})'` +
+		"|ImportError: Unable to find a usable engine(?s:.{0,400})`Import ([A-Za-z_][A-Za-z0-9_]{0,63})` failed)")
 
 // hintAtEnvironments adds to the hint of a failure which environments have the module that the script lacked.
 func (w *Worker) hintAtEnvironments(job jobs.Job, failure *jobs.Failure) {
@@ -42,7 +43,7 @@ func (w *Worker) hintAtEnvironments(job jobs.Job, failure *jobs.Failure) {
 	}
 	var names []string
 	for _, environment := range w.readCatalog() {
-		if environment.Name != job.EnvironmentOf() && hasModule(environment, found[1]+found[2]) {
+		if environment.Name != job.EnvironmentOf() && hasModule(environment, found[1]+found[2]+found[3]) {
 			names = append(names, environment.Name)
 		}
 	}
