@@ -72,7 +72,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser)
+	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience)
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -89,6 +89,11 @@ environment_cases := TestCases/.*/(channel|endings|inputs|syntax|unicode)/
 test-environment: setup-test build ## The same, and the conformance cases, in another environment than the default: a selection
 	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/bin ESCAPE_ENVIRONMENT=handmade go test -count=1 -run '$(environment_attempts)' .
 	cd test/conformance && CONFORMANCE_ENVIRONMENT=handmade go test -count=1 -run '$(environment_cases)' .
+
+.PHONY: test-data-science
+test-data-science: ## Build the environment data-science, and run the commands of docs/environments.md and scripts that need it
+	ENVIRONMENTS="default data-science" scripts/setup --test
+	go test -count=1 ./test/datascience
 
 .PHONY: test-escape-mutants
 test-escape-mutants: setup-test ## Remove each protection in turn: an attempt must then succeed
@@ -197,7 +202,8 @@ kernel-memory: setup build ## Compare what scripts make the kernel allocate with
 	scripts/kernel-memory
 
 .PHONY: bench
-bench: setup build ## Measure dispatch, Redis commands per job and overhead over bare nsjail
+bench: build ## Measure dispatch, Redis commands per job, overhead over bare nsjail, and a second environment
+	ENVIRONMENTS="default data-science" scripts/setup
 	go run ./test/bench
 
 .PHONY: soak

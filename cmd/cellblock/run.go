@@ -32,7 +32,7 @@ script, and - with --entry cell - as a cell of a notebook, which shows the value
     cellblock run examples/chart.py -f examples/sales.csv --output-dir charts
     echo 'def main(n): return n * n' | cellblock run - -a n=7 --limit wall=2s --json
     cellblock run examples/words.py -f README.md --exit-code -- README.md 5
-    cellblock run examples/table.py -f examples/sales.csv --entry cell
+    cellblock run examples/cell.py -f examples/sales.csv --entry cell
 
 ` + exitHelp
 }

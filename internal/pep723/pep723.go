@@ -27,10 +27,13 @@ const maxRequirements = 200
 var block = regexp.MustCompile(
 	`(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$`) //nolint:gocritic // ^ is a line's start
 
+// Has reports whether a script may have metadata.
+func Has(script string) bool { return strings.Contains(script, "# /// script") }
+
 // Parse returns the metadata of a script; nil if it has none. The error is a part of a sentence, and contains at most a
 // few characters of the script.
 func Parse(script string) (*Metadata, error) {
-	if !strings.Contains(script, "# /// script") {
+	if !Has(script) {
 		return nil, nil //nolint:nilnil // as documented: most scripts have none
 	}
 	script = strings.ReplaceAll(script, "\r\n", "\n")

@@ -130,12 +130,13 @@ func TestAMissingModuleIsFoundElsewhere(t *testing.T) {
 		time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	const found = "available in the environment science; h"
 	for message, want := range map[string]string{
-		"ModuleNotFoundError: No module named 'sklearn'":                           "available in the environment science; h",
-		"ModuleNotFoundError: No module named 'sklearn.linear_model'":              "available in the environment science; h",
-		"ImportError: Missing optional dependency 'sklearn'.  Use pip":             "available in the environment science; h",
+		"ModuleNotFoundError: No module named 'sklearn'":                           found,
+		"ModuleNotFoundError: No module named 'sklearn.linear_model'":              found,
+		"ImportError: Missing optional dependency 'sklearn'.  Use pip":             found,
 		"ModuleNotFoundError: No module named 'torch'":                             "h",
-		"ImportError: Unable to find a usable engine\n - `Import sklearn` failed.": "available in the environment science; h",
+		"ImportError: Unable to find a usable engine\n - `Import sklearn` failed.": found,
 		"ValueError: No module named 'sklearn'":                                    "h",
 		"ModuleNotFoundError: No module named 'sk\nlearn'":                         "h",
 	} {

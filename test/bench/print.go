@@ -17,7 +17,7 @@ const (
 )
 
 // print writes the report as tables.
-func (r report) print(out io.Writer) error {
+func (r *report) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if r.Dispatch != nil {
 		fmt.Fprintf(w, "idle dispatch\tmedian ms\tp99 ms\tmax ms\taim\n")
@@ -45,7 +45,7 @@ func (r report) print(out io.Writer) error {
 }
 
 // printSpeed prints the figures with which warm sandboxes are measured, as ratios within this run.
-func (r report) printSpeed(w io.Writer) {
+func (r *report) printSpeed(w io.Writer) {
 	for _, c := range r.Overhead {
 		if c.Script == "pandas" && c.Sandbox == "warm" {
 			fmt.Fprintf(w, "\nwarm, pandas, one client\tgot\taim\n")
@@ -74,6 +74,9 @@ func (r report) printSpeed(w io.Writer) {
 		fmt.Fprintf(w, "MB for each ready sandbox\t%.2f\t%s\n", float64(r.IdleCost.ReadyBytes)/(1<<20),
 			verdict(float64(r.IdleCost.ReadyBytes)/(1<<20), 3))
 		fmt.Fprintf(w, "percent of a core, idle\t%.2f\t%s\n", r.IdleCost.CPU*100, verdict(r.IdleCost.CPU*100, 1))
+	}
+	if r.Environment != nil {
+		r.Environment.print(w)
 	}
 	if r.Load != nil {
 		r.Load.print(w)

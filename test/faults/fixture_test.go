@@ -52,6 +52,7 @@ func startFixture(t *testing.T, workers int, change func(*stack.Config)) *fixtur
 		runs:   runs,
 		worker: stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "WORKER_CONCURRENCY": "4", "LOG_FORMAT": "json"},
 	}
+	maps.Copy(b.worker, environment.Settings())
 	c := stack.Config{Programs: programs, API: stack.Env{"LOG_FORMAT": "json"}}
 	for range workers {
 		c.Workers = append(c.Workers, b.worker)

@@ -90,7 +90,11 @@ func (j *job) body(slow float64, async bool) string {
 		"def main():\n    open('/runs', 'a').write('%d\\n')\n    import time\n"+
 			"    time.sleep(%g)\n    return 'job %d'\n",
 		j.number, slow, j.number)
-	body, _ := json.Marshal(map[string]any{"script": script, "async": async})
+	fields := map[string]any{"script": script, "async": async}
+	if j.number%3 == 1 {
+		environment.AddTo(fields)
+	}
+	body, _ := json.Marshal(fields)
 	return string(body)
 }
 

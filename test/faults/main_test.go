@@ -18,6 +18,8 @@ var (
 	programs stack.Programs
 	// skewedWorker is the path of a worker whose clock is an hour ahead.
 	skewedWorker string
+	// environment is that of every third job; the others run in the default.
+	environment stack.Environment
 
 	rowsMu sync.Mutex
 	rows   []string
@@ -47,7 +49,13 @@ func run(m *testing.M) (int, error) {
 	if skewedWorker, err = buildSkewed(dir); err != nil {
 		return 1, err
 	}
+	if environment, err = stack.OpenEnvironment(stack.Handmade); err != nil {
+		return 1, err
+	}
 	code := m.Run()
+	if err := environment.Close(); err != nil {
+		return 1, err
+	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "fault\tjobs\tran\tran twice\tno end\tswapped\tworker_lost\tlost with Redis\tlast client knew")
 	for _, row := range rows {

@@ -38,7 +38,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 func (d *Dispatcher) accept(
 	ctx context.Context, request jobs.Request, requestID string, before func(id string),
 ) (accepted, error) {
-	job, err := d.newJob(request, requestID)
+	job, err := d.newJob(ctx, request, requestID)
 	if err != nil {
 		return accepted{}, err
 	}
@@ -107,9 +107,9 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 // newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
 // record. It returns an error with CodeInvalidRequest if no worker allows the requested limits, or those of
 // chooseEnvironment.
-func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, error) {
-	fleet := d.fleet.Load() // once: limits above those of all workers would keep the job from ever starting
-	environment, err := fleet.chooseEnvironment(request)
+func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID string) (jobs.Job, error) {
+	// One fleet for all decisions: limits above those of all workers would keep the job from ever starting.
+	fleet, environment, err := d.chooseEnvironment(ctx, request)
 	if err != nil {
 		return jobs.Job{}, err
 	}

@@ -148,7 +148,7 @@ func (d *Dispatcher) acceptItem(
 	if request.Err != nil {
 		return d.store.RefuseItem(ctx, item, request.Err)
 	}
-	job, err := d.newJob(request.Request, requestID)
+	job, err := d.newJob(ctx, request.Request, requestID)
 	if err != nil {
 		return d.store.RefuseItem(ctx, item, err)
 	}

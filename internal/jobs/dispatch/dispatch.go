@@ -90,6 +90,8 @@ type Dispatcher struct {
 	itemLimiter *semaphore.Weighted
 	// fleet is what is known of the workers and their environments.
 	fleet atomic.Pointer[fleet]
+	// fleetMu is held while the workers are read.
+	fleetMu sync.Mutex
 	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
 

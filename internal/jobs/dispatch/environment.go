@@ -1,13 +1,35 @@
 package dispatch
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/pep723"
 )
+
+// rereadPause is the age from which what is known of the workers is read again before a request is refused for it.
+const rereadPause = 200 * time.Millisecond
+
+// chooseEnvironment returns what is known of the workers, and fleet.chooseEnvironment of it. Before it refuses the
+// request, it reads again what may have changed since: a worker has just started, or an environment has just been
+// built.
+func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request) (*fleet, string, error) {
+	known := d.fleet.Load()
+	name, err := known.chooseEnvironment(request)
+	guessed := len(known.names()) == 0 && pep723.Has(request.Script)
+	refused := err != nil && jobs.CodeOf(err) != jobs.CodeInvalidRequest
+	if !guessed && !refused || time.Since(known.readAt) < rereadPause {
+		return known, name, err
+	}
+	d.rereadFleet(ctx, known)
+	known = d.fleet.Load()
+	name, err = known.chooseEnvironment(request)
+	return known, name, err
+}
 
 // chooseEnvironment returns the name of the environment of a request: the one that it names; else the first that
 // satisfies the script's inline metadata, one with a live worker before one without; else the default. It returns a

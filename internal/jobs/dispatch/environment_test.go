@@ -192,3 +192,20 @@ func TestItemsOfABatchHaveEnvironments(t *testing.T) {
 		t.Errorf("%d jobs are in the environment's queue of batches", n)
 	}
 }
+
+// Between two regular reads of the workers, one starts with an environment that is not known yet.
+func TestAnEnvironmentOfANewWorkerIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	s.awaitFleet(t, "when it was last read", func(f *fleet) bool {
+		return !f.readAt.IsZero() && time.Since(f.readAt) > rereadPause
+	})
+	s.report(t, "w", time.Minute, described("default"), described("science", "scipy 1.2"))
+	if job, err := s.submit(t, jobs.Request{Script: asking("scipy")}); err != nil || job.Environment != "science" {
+		t.Errorf("by its block: %q, %v", job.Environment, err)
+	}
+	if job, err := s.submit(t, jobs.Request{Script: "x", Environment: "science"}); err != nil ||
+		job.Environment != "science" {
+		t.Errorf("by its name: %q, %v", job.Environment, err)
+	}
+}

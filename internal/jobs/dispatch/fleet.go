@@ -131,8 +131,25 @@ func (f *fleet) with(workers store.Fleet, at time.Time) *fleet {
 	return &next
 }
 
-// refreshFleet reads what the workers take. Only the listening goroutine calls it.
+// rereadFleet is refreshFleet, unless what is known has been read again since.
+func (d *Dispatcher) rereadFleet(ctx context.Context, known *fleet) {
+	d.fleetMu.Lock()
+	defer d.fleetMu.Unlock()
+	if d.fleet.Load() == known {
+		// Also for a client that hangs up: what is read is for all.
+		d.readFleet(context.WithoutCancel(ctx))
+	}
+}
+
+// refreshFleet reads what the workers take.
 func (d *Dispatcher) refreshFleet(ctx context.Context) {
+	d.fleetMu.Lock()
+	defer d.fleetMu.Unlock()
+	d.readFleet(ctx)
+}
+
+// readFleet is refreshFleet with fleetMu held.
+func (d *Dispatcher) readFleet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	last := d.fleet.Load()

@@ -1,0 +1,62 @@
+package datascience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"cellblock/test/stack"
+)
+
+// service runs during all tests; program is the path of the command line.
+var (
+	service *stack.Stack
+	program string
+)
+
+// name is that of the environment under test.
+const name = "data-science"
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "datascience:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (code int, err error) {
+	if err := stack.AdoptOrphans(); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "cellblock-datascience-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	programs, err := stack.Build(context.Background(), dir)
+	if err != nil {
+		return 1, err
+	}
+	program = filepath.Join(dir, "cellblock")
+	if out, err := exec.Command("go", "build", "-o", program, "cellblock/cmd/cellblock").CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("%w: %s", err, out)
+	}
+	environment, err := stack.OpenEnvironment(name)
+	if err != nil {
+		return 1, fmt.Errorf("%w; run `make setup ENVIRONMENTS=\"default %s\"` first", err, name)
+	}
+	service, err = stack.Start(context.Background(), stack.Config{
+		Programs: programs, Workers: []stack.Env{environment.Settings()},
+	})
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, service.Stop()) }()
+	return m.Run(), nil
+}
