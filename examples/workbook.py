@@ -4,6 +4,7 @@ import pandas as pd
 
 
 def main():
+    """Return the value of the stock."""
     stock = pd.read_excel("stock.xlsx")
     stock["value"] = stock["quantity"] * stock["price"]
     stock.to_parquet("outputs/stock.parquet")
