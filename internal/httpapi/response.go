@@ -81,6 +81,7 @@ func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
 // statuses maps each code to its HTTP status; there is no other such table.
 var statuses = map[jobs.Code]int{
 	jobs.CodeInvalidRequest:       http.StatusBadRequest,
+	jobs.CodeFileNotFound:         http.StatusBadRequest,
 	jobs.CodeMissingMain:          http.StatusBadRequest,
 	jobs.CodeSyntaxError:          http.StatusBadRequest,
 	jobs.CodeArgsMismatch:         http.StatusBadRequest,
@@ -112,6 +113,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeInternal:             http.StatusInternalServerError,
 	jobs.CodeNotStarted:           http.StatusServiceUnavailable,
 	jobs.CodeUnavailable:          http.StatusServiceUnavailable,
+	jobs.CodeStorageFull:          http.StatusInsufficientStorage,
 }
 
 // statusOf returns a code's status; 500 for a code that is not in the table.

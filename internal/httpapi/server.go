@@ -2,7 +2,7 @@
 // api/openapi.yaml.
 //
 // A request passes the middleware in the order of Handler.routes, then one method of Handler, which calls Jobs,
-// Batches, Live or Files and writes one response. Every error goes through Handler.writeError; response.go has the one
+// Batches, Live, Files or Uploads and writes one response. Every error goes through Handler.writeError; response.go has the one
 // table from codes to statuses.
 package httpapi
 
@@ -110,6 +110,7 @@ type Config struct {
 	// no signing key.
 	CheckWebhook func(webhookURL string) error
 	Files        Files
+	Uploads      Uploads
 	Live         Live
 	Batches      Batches
 	Metrics      *telemetry.APIMetrics
@@ -127,6 +128,7 @@ type Handler struct {
 	maxStartWithin time.Duration
 	webhook        func(webhookURL string) error
 	files          Files
+	uploads        Uploads
 	live           Live
 	batches        Batches
 	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
@@ -153,6 +155,7 @@ func New(service Jobs, config Config) *Handler {
 		maxStartWithin: config.StartDeadline,
 		webhook:        config.CheckWebhook,
 		files:          config.Files,
+		uploads:        config.Uploads,
 		live:           config.Live,
 		batches:        config.Batches,
 		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),

@@ -13,7 +13,7 @@ import (
 // before, it returns the job of that request.
 //
 // It returns a *jobs.Error with CodeUnavailable, within about a second, if Redis cannot be reached, with
-// CodeQueueFull, or with CodeIdempotencyMismatch.
+// CodeQueueFull, CodeFileNotFound, or with CodeIdempotencyMismatch.
 func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
 	job, err := d.accept(ctx, request, requestID, func(string) {})
 	if err != nil {
@@ -38,6 +38,11 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 func (d *Dispatcher) accept(
 	ctx context.Context, request jobs.Request, requestID string, before func(id string),
 ) (accepted, error) {
+	request, release, err := d.resolve(ctx, request)
+	if err != nil {
+		return d.acceptedBefore(ctx, request, err, before)
+	}
+	defer release()
 	job, err := d.newJob(request, requestID)
 	if err != nil {
 		return accepted{}, err
