@@ -25,9 +25,6 @@ type Uploads interface {
 	Delete(ctx context.Context, id string) error
 }
 
-// maxUploadMemory is the most memory that one upload holds, in bytes: the store takes it in parts.
-const maxUploadMemory = 10 << 20
-
 // UploadFile handles POST /files.
 func (h *Handler) UploadFile(w http.ResponseWriter, r *http.Request, params api.UploadFileParams) {
 	upload, err := describeUpload(r, params)
@@ -38,7 +35,8 @@ func (h *Handler) UploadFile(w http.ResponseWriter, r *http.Request, params api.
 		h.writeError(w, r, err)
 		return
 	}
-	release, err := h.acquireBodyMemory(w, r, maxUploadMemory)
+	// A bucket may hold the whole file in memory, a folder holds none of it.
+	release, err := h.acquireBodyMemory(w, r, jobs.MaxStoredFileBytes)
 	if err != nil {
 		h.writeError(w, r, err)
 		return

@@ -15,9 +15,7 @@ import (
 const (
 	// Lag is how long after its lifetime the content of a file may still be there, while a sweeper runs.
 	Lag = expirySlack + 2*sweepInterval
-	// UploadMemory is the most memory that an upload holds, in bytes: two parts of those in which a bucket takes it.
-	UploadMemory = 2 * uploadPart
-	// uploadPart is the smallest part that S3 accepts.
+	// uploadPart is the smallest part of an upload that S3 accepts.
 	uploadPart = 5 << 20
 )
 
@@ -29,8 +27,9 @@ type Uploaded struct {
 	SHA256 string
 }
 
-// Upload stores what it reads from content for at least ttl, under a key that ends with name, which is an id. It holds
-// only a part of the content in memory. If it fails, or ctx ends, nothing is stored.
+// Upload stores what it reads from content for at least ttl, under a key that ends with name, which is an id. A folder
+// takes the content as it arrives; for a bucket, up to 16 MiB of it are held in memory. If Upload fails, or ctx ends,
+// nothing is stored.
 func (s *Store) Upload(
 	ctx context.Context, name, mediaType string, content io.Reader, ttl time.Duration,
 ) (Uploaded, error) {
