@@ -27,6 +27,7 @@ from .errors import (
     ScriptExited,
     ScriptRaised,
     ServiceFault,
+    StorageFull,
     TimedOut,
     TooLarge,
     Unauthorized,
@@ -57,10 +58,11 @@ from .models import (
     Outcome,
     OutputFile,
     Ready,
+    StoredFile,
     Truncated,
     Usage,
 )
-from .options import Content, JobRequest, Limits, Options, Script
+from .options import Content, FileRef, JobRequest, Limits, Options, Script
 from .retries import Retries
 from .sync_client import Client
 from .version import __version__
@@ -86,6 +88,7 @@ __all__ = [
     "End",
     "Event",
     "ExecuteResult",
+    "FileRef",
     "Health",
     "IdempotencyMismatch",
     "InvalidRequest",
@@ -117,6 +120,8 @@ __all__ = [
     "ScriptRaised",
     "ServiceFault",
     "State",
+    "StorageFull",
+    "StoredFile",
     "TimedOut",
     "TooLarge",
     "Truncated",

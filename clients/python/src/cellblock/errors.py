@@ -128,6 +128,10 @@ class QueueFull(Refused):
     """The queue is full."""
 
 
+class StorageFull(Refused):
+    """The stored files together have reached the service's bound."""
+
+
 class JobFailed(CellblockError):
     """The job ended without a result.
 
@@ -240,6 +244,8 @@ CODES: dict[str, type[CellblockError]] = {
     "internal": ServiceFault,
     "unavailable": Unavailable,
     "not_started": NotStarted,
+    "file_not_found": NotFound,
+    "storage_full": StorageFull,
 }
 
 _STATUSES: dict[int, type[CellblockError]] = {
