@@ -53,7 +53,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	status := statusOf(known.Code)
 	if status >= http.StatusInternalServerError {
 		level := slog.LevelError
-		if known.Code == jobs.CodeUnavailable {
+		if known.Code == jobs.CodeUnavailable || known.Code == jobs.CodeStorageFull {
 			level = slog.LevelWarn
 		}
 		h.logger.Log(r.Context(), level, "request failed", "code", string(known.Code), "error", known,

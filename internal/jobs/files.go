@@ -69,9 +69,10 @@ func CheckPath(name string) error {
 func isControl(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError }
 
 // decodeFiles decodes an array of {path, content | content_base64 | job_id and name | file_id}.
-func decodeFiles(value jsontext.Value) ([]File, error) {
+// name is that of the field or part.
+func decodeFiles(name string, value jsontext.Value) ([]File, error) {
 	if value.Kind() != jsontext.KindBeginArray {
-		return nil, Errorf(CodeInvalidRequest, `"files" must be an array, not %s`, kindName(value.Kind()))
+		return nil, Errorf(CodeInvalidRequest, `%s must be an array, not %s`, quoteName(name), kindName(value.Kind()))
 	}
 	dec := jsontext.NewDecoder(bytes.NewReader(value), lenient)
 	if _, err := dec.ReadToken(); err != nil {
@@ -86,7 +87,7 @@ func decodeFiles(value jsontext.Value) ([]File, error) {
 		if err != nil {
 			return nil, notJSON(err, len(value))
 		}
-		file, invalid := decodeFile(fmt.Sprintf("files[%d]", len(files)), object)
+		file, invalid := decodeFile(fmt.Sprintf("%s[%d]", name, len(files)), object)
 		if invalid != nil {
 			return nil, invalid
 		}
@@ -114,9 +115,14 @@ func decodeFile(name string, object jsontext.Value) (File, error) {
 		}
 		return file.set(name, member, text)
 	})
-	if err == nil && (sources != 1 || (file.Ref.JobID == "") != (file.Ref.Name == "")) {
+	switch {
+	case err != nil:
+	case sources != 1 || file.Ref.JobID != "" && file.Ref.Name == "":
 		err = Errorf(CodeInvalidRequest, `%s needs one of "content", "content_base64", "job_id" with "name", and "file_id"`,
 			quoteName(name))
+	case file.Ref.Name != "" && file.Ref.JobID == "":
+		err = Errorf(CodeInvalidRequest, `"%s.name" is the name of a file of "job_id"; the path for the script is "path"`,
+			name)
 	}
 	return file, err
 }

@@ -41,7 +41,7 @@ func DecodeForm(parts []FormPart) (Request, error) {
 		seen[part.Name] = true
 		value, err := formValue(part)
 		if err == nil {
-			err = request.set(fieldOf(part.Name), value)
+			err = request.setPart(part.Name, value)
 		}
 		if err != nil {
 			return Request{}, err
@@ -56,10 +56,22 @@ func DecodeForm(parts []FormPart) (Request, error) {
 	return request, request.addFiles(files)
 }
 
-// addFiles adds the files of a form to those that it refers to, and returns an error if they cannot all be created.
+// setPart sets one field from a part.
+func (r *Request) setPart(name string, value jsontext.Value) error {
+	if name != fileRefs {
+		return r.set(name, value)
+	}
+	files, err := decodeFiles(name, value)
+	if err != nil {
+		return err
+	}
+	return r.addFiles(files)
+}
+
+// addFiles adds files of a form to those that the request has, and returns an error if they cannot all be created.
 func (r *Request) addFiles(files []File) error {
 	if len(files) == 0 {
-		return nil // those of file_refs were checked
+		return nil
 	}
 	if r.Inputs == nil {
 		r.Inputs = &Inputs{}
@@ -73,14 +85,6 @@ const fileRefs = "file_refs"
 
 // partNames are the parts of a form.
 var partNames = append(slices.Clone(fieldNames), fileRefs)
-
-// fieldOf returns the field of a JSON request that has the same as a part.
-func fieldOf(part string) string {
-	if part == fileRefs {
-		return "files"
-	}
-	return part
-}
 
 // jsonParts describes the required content of the JSON parts.
 var jsonParts = map[string]string{

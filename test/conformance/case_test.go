@@ -185,6 +185,7 @@ func (c *testCase) title() string { return cmp.Or(c.ID, c.Name) }
 // statusOf is the contract's table; the service has a separate one.
 var statusOf = map[string]int{
 	"invalid_request": 400, "missing_main": 400, "syntax_error": 400, "args_mismatch": 400,
+	"file_not_found": 400,
 	"unauthorized": 401,
 	"not_found":    404, "method_not_allowed": 405, "unsupported_media_type": 415,
 	"cancelled":        409,
@@ -194,4 +195,5 @@ var statusOf = map[string]int{
 	"files_too_large": 422, "killed": 422,
 	"worker_lost": 500, "internal": 500,
 	"unavailable": 503,
+	"storage_full": 507,
 }
