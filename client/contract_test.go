@@ -77,8 +77,12 @@ var operations = map[string]operation{
 		_, err := c.UploadFile(ctx, client.Upload{Name: "a b.csv", MediaType: "text/csv", Content: []byte("a,b")})
 		return err
 	}},
-	"getFile":    {"DownloadFile", func(ctx context.Context, c *client.Client) error { return drain(c.DownloadFile(ctx, aFile)) }},
-	"deleteFile": {"DeleteFile", func(ctx context.Context, c *client.Client) error { return c.DeleteFile(ctx, aFile) }},
+	"getFile": {"DownloadFile", func(ctx context.Context, c *client.Client) error {
+		return drain(c.DownloadFile(ctx, aFile))
+	}},
+	"deleteFile": {"DeleteFile", func(ctx context.Context, c *client.Client) error {
+		return c.DeleteFile(ctx, aFile)
+	}},
 	"watchJob": {"Watch", func(ctx context.Context, c *client.Client) error {
 		for _, err := range c.Watch(ctx, anID, client.After("1-0-0")) {
 			return err

@@ -2,8 +2,8 @@
 // api/openapi.yaml.
 //
 // A request passes the middleware in the order of Handler.routes, then one method of Handler, which calls Jobs,
-// Batches, Live, Files or Uploads and writes one response. Every error goes through Handler.writeError; response.go has the one
-// table from codes to statuses.
+// Batches, Live, Files or Uploads and writes one response. Every error goes through Handler.writeError; response.go has
+// the one table from codes to statuses.
 package httpapi
 
 import (

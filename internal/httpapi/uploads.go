@@ -68,8 +68,8 @@ func (h *Handler) UploadFile(w http.ResponseWriter, r *http.Request, params api.
 // formType is the media type that curl sends for a body without a type.
 const formType = "application/x-www-form-urlencoded"
 
-// describeUpload returns what the headers and the query tell of an upload. The name is in the query, or in the header
-// Content-Disposition.
+// describeUpload returns the description of an upload in the headers and the query. The name is in the query, or in the
+// header Content-Disposition.
 func describeUpload(r *http.Request, params api.UploadFileParams) (jobs.Upload, error) {
 	upload := jobs.Upload{MediaType: r.Header.Get("Content-Type"), Size: r.ContentLength}
 	coding := r.Header.Get("Content-Encoding")
@@ -78,7 +78,7 @@ func describeUpload(r *http.Request, params api.UploadFileParams) (jobs.Upload, 
 	case coding != "" && !strings.EqualFold(coding, "identity"), strings.HasPrefix(mediaType, "multipart/"):
 		return upload, jobs.Errorf(jobs.CodeUnsupportedMediaType,
 			"the body must be the file itself, not a form and not with a Content-Encoding; "+
-				"with curl: --data-binary @data.csv -H 'Content-Type: text/csv' '.../files?name=data.csv'")
+				"with curl: --data-binary @data.csv '.../files?name=data.csv'")
 	case upload.Size > jobs.MaxStoredFileBytes:
 		return upload, jobs.StoredFileTooLarge()
 	case params.Name != nil:

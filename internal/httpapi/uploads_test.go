@@ -50,7 +50,7 @@ func newUploads(t *testing.T, read func(io.Reader) error, err error) (url string
 	return serve(t, h), uploads
 }
 
-// post sends an upload with headers, given as names and values.
+// postFile sends an upload with headers, given as names and values.
 func postFile(t *testing.T, url, content string, headers ...string) (status int, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(content))
@@ -83,13 +83,25 @@ func TestUploadsAreDescribed(t *testing.T) {
 		headers []string
 		want    jobs.Upload
 	}{
-		"nothing":           {"", nil, jobs.Upload{MediaType: "application/octet-stream"}},
-		"a type":            {"", []string{"Content-Type", csv}, jobs.Upload{MediaType: csv}},
-		"a name":            {"?name=d/a.csv", nil, jobs.Upload{Name: "d/a.csv", MediaType: csv}},
-		"what curl sends":   {"?name=a.csv", []string{"Content-Type", formType}, jobs.Upload{Name: "a.csv", MediaType: csv}},
-		"name and type":     {"?name=a.csv", []string{"Content-Type", "a/b; c=d"}, jobs.Upload{Name: "a.csv", MediaType: "a/b; c=d"}},
-		"the header":        {"", []string{"Content-Disposition", `attachment; filename="a b.csv"`}, jobs.Upload{Name: "a b.csv", MediaType: csv}},
-		"a header in UTF-8": {"", []string{"Content-Disposition", "attachment; filename*=UTF-8''%C3%A9"}, jobs.Upload{Name: "é", MediaType: "application/octet-stream"}},
+		"nothing": {"", nil, jobs.Upload{MediaType: "application/octet-stream"}},
+		"a type":  {"", []string{"Content-Type", csv}, jobs.Upload{MediaType: csv}},
+		"a name":  {"?name=d/a.csv", nil, jobs.Upload{Name: "d/a.csv", MediaType: csv}},
+		"what curl sends": {
+			"?name=a.csv", []string{"Content-Type", formType}, jobs.Upload{Name: "a.csv", MediaType: csv},
+		},
+		"name and type": {
+			"?name=a.csv", []string{"Content-Type", "a/b; c=d"}, jobs.Upload{Name: "a.csv", MediaType: "a/b; c=d"},
+		},
+		"the header": {
+			"",
+			[]string{"Content-Disposition", `attachment; filename="a b.csv"`},
+			jobs.Upload{Name: "a b.csv", MediaType: csv},
+		},
+		"a header in UTF-8": {
+			"",
+			[]string{"Content-Disposition", "attachment; filename*=UTF-8''%C3%A9"},
+			jobs.Upload{Name: "é", MediaType: "application/octet-stream"},
+		},
 	} {
 		status, body := postFile(t, url+"/files"+c.query, "12345", c.headers...)
 		if status != http.StatusCreated || !strings.Contains(body, `"expires_at":"1970-01-01T00:00:01.500Z"`) {
@@ -113,7 +125,9 @@ func TestUploadsAreRefused(t *testing.T) {
 		status         int
 		part           string
 	}{
-		"a form":          {"", "x", []string{"Content-Type", "multipart/form-data; boundary=a"}, 415, "must be the file itself"},
+		"a form": {
+			"", "x", []string{"Content-Type", "multipart/form-data; boundary=a"}, 415, "must be the file itself",
+		},
 		"compressed":      {"", "x", []string{"Content-Encoding", "gzip"}, 415, "--data-binary @data.csv"},
 		"an empty name":   {"?name=", "x", nil, 400, `\"name\" is empty`},
 		"a path out":      {"?name=../a", "x", nil, 400, `the file's name \"../a\" cannot be used`},
@@ -146,7 +160,8 @@ func TestABrokenUploadIsTheClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nxxx"); err != nil {
+	_, err = io.WriteString(conn, "POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nxxx")
+	if err != nil {
 		t.Fatal(err)
 	}
 	tcp, ok := conn.(*net.TCPConn)

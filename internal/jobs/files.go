@@ -118,11 +118,11 @@ func decodeFile(name string, object jsontext.Value) (File, error) {
 	switch {
 	case err != nil:
 	case sources != 1 || file.Ref.JobID != "" && file.Ref.Name == "":
-		err = Errorf(CodeInvalidRequest, `%s needs one of "content", "content_base64", "job_id" with "name", and "file_id"`,
-			quoteName(name))
+		err = Errorf(CodeInvalidRequest,
+			`%s needs one of "content", "content_base64", "job_id" with "name", and "file_id"`, quoteName(name))
 	case file.Ref.Name != "" && file.Ref.JobID == "":
-		err = Errorf(CodeInvalidRequest, `"%s.name" is the name of a file of "job_id"; the path for the script is "path"`,
-			name)
+		err = Errorf(CodeInvalidRequest,
+			`"%s.name" is the name of a file of "job_id"; the path for the script is "path"`, name)
 	}
 	return file, err
 }

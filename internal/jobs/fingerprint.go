@@ -62,7 +62,7 @@ func (r *Request) write(sum hash.Hash) {
 }
 
 // writeSource writes where the content comes from: of a file that the service has already, the reference alone.
-func (f File) writeSource(sum hash.Hash) {
+func (f *File) writeSource(sum hash.Hash) {
 	switch {
 	case f.Ref.FileID != "":
 		writePart(sum, "file_id", f.Ref.FileID)

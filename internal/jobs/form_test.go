@@ -24,8 +24,10 @@ func TestDecodeForm(t *testing.T) {
 	want := Request{
 		Script: "x", Async: true,
 		Inputs: &Inputs{Args: jsontext.Value(`{"n":1.0}`), Files: []File{
-			{Path: "d/a.csv", Content: []byte("a,b\n")}, {Path: "z", Content: []byte("z")},
-			{Path: "b", Ref: FileRef{FileID: "f"}}, {Path: "c", Ref: FileRef{JobID: "j", Name: "n"}},
+			{Path: "d/a.csv", Content: []byte("a,b\n")},
+			{Path: "z", Content: []byte("z")},
+			{Path: "b", Ref: FileRef{FileID: "f"}},
+			{Path: "c", Ref: FileRef{JobID: "j", Name: "n"}},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -58,7 +60,10 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 			`"limits" must be a JSON object of numbers, such as {"wall_seconds": 2}; it is not valid JSON`,
 		},
 		{"start_within", "", "5s", `"start_within" must be a number of seconds, such as 5; it is not valid JSON`},
-		{"file_refs", "", "f_x", `"file_refs" must be a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]; `},
+		{
+			"file_refs", "", "f_x",
+			`"file_refs" must be a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]; it is not valid JSON`,
+		},
 		{"file_refs", "", "{}", `"file_refs" must be an array, not an object`},
 		{"file_refs", "", `[{"path":"a"}]`, `"file_refs[0]" needs one of "content"`},
 		{"file_refs", "", `[{"path":"../a","file_id":"f"}]`, `"files": the path "../a" cannot be used`},

@@ -177,7 +177,8 @@ def main(*, paths):
 		second, err := c.Run(ctx, client.Request{
 			Script: script, Args: map[string][]string{"paths": {"a", "b"}},
 			Files: []client.File{
-				{Path: "a", FileID: stored.FileID}, {Path: "large", Content: make([]byte, size)},
+				{Path: "a", FileID: stored.FileID},
+				{Path: "large", Content: make([]byte, size)},
 				{Path: "b", JobID: first.JobID, Name: "out.csv"},
 			},
 		})

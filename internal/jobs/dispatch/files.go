@@ -77,14 +77,14 @@ func (d *Dispatcher) acceptedBefore(
 func (d *Dispatcher) resolveItems(
 	ctx context.Context, request jobs.BatchRequest,
 ) (jobs.BatchRequest, func(), error) {
-	inputs, any := make([]*jobs.Inputs, len(request.Items)), false
+	inputs, refers := make([]*jobs.Inputs, len(request.Items)), false
 	for i, item := range request.Items {
 		if item.Err == nil {
 			inputs[i] = item.Request.Inputs
-			any = any || item.Request.Inputs.Refers()
+			refers = refers || item.Request.Inputs.Refers()
 		}
 	}
-	if !any {
+	if !refers {
 		return request, func() {}, nil
 	}
 	if d.settings.Files == nil {

@@ -92,7 +92,8 @@ func TestFilesAreReadAtAcceptance(t *testing.T) {
 	_, err = s.Submit(t.Context(), jobs.Request{Script: "x", Async: true, Inputs: referring("f")}, "r")
 	wantCode(t, err, jobs.CodeFileNotFound)
 	files.err = errors.New("the store is away")
-	if _, err = s.Submit(t.Context(), jobs.Request{Script: "x", Inputs: referring("f")}, "r"); !errors.Is(err, files.err) {
+	_, err = s.Submit(t.Context(), jobs.Request{Script: "x", Inputs: referring("f")}, "r")
+	if !errors.Is(err, files.err) {
 		t.Errorf("got %v", err)
 	}
 	if n, err := s.QueueDepth(t.Context()); err != nil || n != 1 {

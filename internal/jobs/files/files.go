@@ -1,5 +1,5 @@
-// Package files stores the output files of jobs, and the files that clients upload: in a local folder, or in a bucket that many machines share
-// (gocloud.dev/blob).
+// Package files stores the output files of jobs, and the files that clients upload: in a local folder, or in a bucket
+// that many machines share (gocloud.dev/blob).
 //
 // A file's key begins with its expiry time, in seconds since 1970, so that a listing starts with the expired files and
 // no index is needed. No part of a key is chosen by a client or a script.

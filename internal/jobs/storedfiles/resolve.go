@@ -76,7 +76,7 @@ func (r *Resolver) Resolve(
 	if err := n.find(ctx, inputs); err != nil {
 		return nil, nil, none, err
 	}
-	refused, total := n.check(inputs)
+	_, total := n.check(inputs)
 	if total > most {
 		return nil, nil, none, jobs.BatchFilesTooLarge()
 	}

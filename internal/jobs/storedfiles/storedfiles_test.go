@@ -146,7 +146,8 @@ func TestUploadsKeepToTheBound(t *testing.T) {
 	ids := make(chan string, 10)
 	for range cap(ids) {
 		all.Go(func() {
-			file, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv", Size: 1 << 20}, bytes.NewReader(content))
+			file, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv", Size: 1 << 20},
+				bytes.NewReader(content))
 			if err != nil {
 				wantCode(t, err, jobs.CodeStorageFull)
 				return
@@ -232,7 +233,8 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("%d were removed, %v is left, %v", removed, k.left(t), err)
 	}
 	// As if the time until which it counts had passed.
-	if err := k.client.ZAdd(t.Context(), "cellblock:{files}:expiries", redis.Z{Score: 1, Member: file.ID}).Err(); err != nil {
+	past := redis.Z{Score: 1, Member: file.ID}
+	if err := k.client.ZAdd(t.Context(), "cellblock:{files}:expiries", past).Err(); err != nil {
 		t.Fatal(err)
 	}
 	k.upload(t, "y")
