@@ -38,15 +38,17 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 func (d *Dispatcher) accept(
 	ctx context.Context, request jobs.Request, requestID string, before func(id string),
 ) (accepted, error) {
-	request, release, err := d.resolve(ctx, request)
-	if err != nil {
-		return d.acceptedBefore(ctx, request, err, before)
-	}
-	defer release()
 	job, err := d.newJob(request, requestID)
 	if err != nil {
 		return accepted{}, err
 	}
+	// Before anything is stored: a job never depends on a file that may be deleted.
+	inputs, release, err := d.resolve(ctx, request.Inputs)
+	if err != nil {
+		return d.acceptedBefore(ctx, job.IdempotencyKey, request.Fingerprint, err, before)
+	}
+	defer release()
+	job.Inputs = inputs
 	accepting, cancel := context.WithTimeout(ctx, d.settings.Patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
 	if err := d.acquireAccept(accepting); err != nil {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"cellblock/internal/jobs"
-	"cellblock/internal/jobs/store"
 )
 
 // Files reads the files that requests refer to, each once.
@@ -20,37 +19,36 @@ type Files interface {
 var errNoFiles = jobs.Errorf(jobs.CodeInvalidRequest,
 	`"files" cannot refer to files here, since this service has no access to them; send their content`)
 
-// resolve returns the request with the contents of the files that it refers to. The caller calls release.
-func (d *Dispatcher) resolve(ctx context.Context, request jobs.Request) (jobs.Request, func(), error) {
-	if !request.Inputs.Refers() {
-		return request, func() {}, nil
+// resolve returns the inputs with the contents of the files that they refer to. The caller calls release.
+func (d *Dispatcher) resolve(ctx context.Context, in *jobs.Inputs) (*jobs.Inputs, func(), error) {
+	if !in.Refers() {
+		return in, func() {}, nil
 	}
 	if d.settings.Files == nil {
-		return request, func() {}, errNoFiles
+		return nil, func() {}, errNoFiles
 	}
-	inputs, refused, release, err := d.settings.Files.Resolve(ctx, []*jobs.Inputs{request.Inputs}, jobs.MaxFilesBytes)
+	resolved, refused, release, err := d.settings.Files.Resolve(ctx, []*jobs.Inputs{in}, jobs.MaxFilesBytes)
 	if err != nil {
-		return request, func() {}, err
+		return nil, func() {}, err
 	}
 	if refused[0] != nil {
 		release()
-		return request, func() {}, refused[0]
+		return nil, func() {}, refused[0]
 	}
-	request.Inputs = inputs[0]
-	return request, release, nil
+	return resolved[0], release, nil
 }
 
-// acceptedBefore returns the job of an earlier request with the same idempotency key, for a request whose files cannot
+// acceptedBefore returns the job of an earlier request with the same idempotency record, for a request whose files cannot
 // be read any more. missing is the error for a request without such a job.
 func (d *Dispatcher) acceptedBefore(
-	ctx context.Context, request jobs.Request, missing error, before func(id string),
+	ctx context.Context, key, fingerprint string, missing error, before func(id string),
 ) (accepted, error) {
-	if request.IdempotencyKey == "" || jobs.CodeOf(missing) != jobs.CodeFileNotFound {
+	if key == "" || jobs.CodeOf(missing) != jobs.CodeFileNotFound {
 		return accepted{}, missing
 	}
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	id, err := d.store.KeyHolder(bounded, store.IdempotencyKey(request.IdempotencyKey), request.Fingerprint)
+	id, err := d.store.KeyHolder(bounded, key, fingerprint)
 	if err == nil && id == "" {
 		return accepted{}, missing
 	}
