@@ -3,12 +3,28 @@
 import gc
 import importlib
 import linecache
+import os
 import sys
 
-from runner import failure, fonts, inputs, job, report, script, serialize, text
+from runner import (
+    cell,
+    failure,
+    fonts,
+    inputs,
+    job,
+    program,
+    report,
+    script,
+    serialize,
+    text,
+)
+from runner.displays import Displays
+from runner.figures import FigureFiles
+from runner.notes import Notes
+from runner.output_limits import OutputLimits
 
-# `inputs` and `job` are imported for the forks, which then find them loaded.
-__all__ = ["inputs", "job", "load"]
+# These are imported for the forks, which then find them loaded.
+__all__ = ["cell", "inputs", "job", "load", "program"]
 
 _MAX_BYTES = 1 << 20
 
@@ -47,6 +63,7 @@ import pandas as pd
 def main():
     f = pd.DataFrame({"a": [1, 2, 1], "b": [1.0, 2.0, 3.0]})
     f.groupby("a").sum(), f.describe(), f.merge(f, on="a"), f.to_json(), str(f)
+    f._repr_html_()
     return f.to_dict("records")
 """
 
@@ -95,7 +112,7 @@ _FOR_PACKAGE = {
 def load(packages: list[str], exercises: list[str]) -> None:
     """Import the packages and run what their scripts will run.
 
-    Then run the exercises, scripts of whoever made the environment. Raises ImportError
+    Then run the exercises, the scripts of the environment itself. Raises ImportError
     for a package that is missing.
     """
     for name in _STANDARD_MODULES:
@@ -109,6 +126,7 @@ def load(packages: list[str], exercises: list[str]) -> None:
     limit = sys.getrecursionlimit()
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    _rehearse_cell()
     for number, source in enumerate(exercises, 1):
         _run_exercise(number, source)
     # Encoding raises it; a script should find Python's default.
@@ -151,10 +169,18 @@ def _run_exercise(number: int, source: str) -> None:
     """Run an exercise of an environment. One that fails is no reason to do without."""
     try:
         _rehearse(source)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (any script can be one)
+    except (Exception, SystemExit) as error:
         # The worker logs what a zygote prints.
         message = f"exercise {number} failed: {type(error).__name__}: {error}"
         print(message[:500], file=sys.stderr)
+
+
+def _rehearse_cell() -> None:
+    """Process a cell as job.py will, and discard what it displays."""
+    cell.Cell("x = {'a': [1, None, 'x']}\nx").compile()
+    displays = Displays(FigureFiles(os.getcwd()), OutputLimits({}, {}), Notes())
+    displays.show_value({"a": [1, 2.5, None, "x"]})
+    displays.encode(set())
 
 
 def _start_generators() -> None:

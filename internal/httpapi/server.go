@@ -113,6 +113,7 @@ type Config struct {
 	Uploads      Uploads
 	Live         Live
 	Batches      Batches
+	Environments Environments
 	Metrics      *telemetry.APIMetrics
 	Logger       *slog.Logger
 }
@@ -131,6 +132,7 @@ type Handler struct {
 	uploads        Uploads
 	live           Live
 	batches        Batches
+	environments   Environments
 	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
 	bodyMemory, smallBodies *membudget.Budget
 	endCache                endCache
@@ -158,6 +160,7 @@ func New(service Jobs, config Config) *Handler {
 		uploads:        config.Uploads,
 		live:           config.Live,
 		batches:        config.Batches,
+		environments:   config.Environments,
 		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
 		smallBodies:    membudget.New(maxSmallBodies, bodyMemoryTimeout),
 		metrics:        config.Metrics,

@@ -117,8 +117,8 @@ type Config struct {
 	Store  *store.Store
 	// Environments are what the sandboxes can have; nil means the default only.
 	Environments Environments
-	// Acquire returns a sandbox that the caller owns, with an environment ("" for the default). It may choose one by the
-	// script, which only Run passes on.
+	// Acquire returns a sandbox that the caller owns, with an environment ("" for the default). It may choose one by
+	// the script, which only Run passes on.
 	Acquire func(ctx context.Context, environment, script string) (Sandbox, error)
 	Files   Files
 	Metrics Metrics
@@ -177,6 +177,7 @@ type Worker struct {
 	// heartbeats counts the intervals, and reportedIdle is set while the last full one has arrived and reported no job.
 	heartbeats   atomic.Int64
 	reportedIdle atomic.Bool
+	catalog      catalog
 	// beatNow makes a heartbeat be sent without delay.
 	beatNow chan struct{}
 	// describedAt is when the environments were last described, in nanoseconds since 1970; 0 if that is due.

@@ -110,8 +110,10 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		Uploads:  s.keeper,
 		Live:     hub,
 		Batches:  dispatcher,
-		Metrics:  s.metrics,
-		Logger:   logger,
+
+		Environments: dispatcher,
+		Metrics:      s.metrics,
+		Logger:       logger,
 
 		StartDeadline: settings.Dispatch.StartDeadline,
 	}
