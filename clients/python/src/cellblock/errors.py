@@ -12,7 +12,8 @@ CellblockError
                        `method_not_allowed`, `unsupported_media_type`,
                        `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
-    IdempotencyMismatch, Unauthorized, NotFound, AlreadyFinished, QueueFull
+    NotFound           `not_found`, `file_not_found`
+    IdempotencyMismatch, Unauthorized, AlreadyFinished, QueueFull, StorageFull
   JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
