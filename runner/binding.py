@@ -13,7 +13,9 @@ from _ast import (
     AnnAssign,
     AsyncFunctionDef,
     ClassDef,
+    Constant,
     ExceptHandler,
+    Expr,
     FunctionDef,
     Global,
     Import,
@@ -23,6 +25,7 @@ from _ast import (
     MatchMapping,
     MatchStar,
     Name,
+    Pass,
     PyCF_ONLY_AST,
     Store,
     alias,
@@ -32,9 +35,12 @@ from _ast import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 _FUNCTIONS = (FunctionDef, AsyncFunctionDef)
 _SCOPES = (*_FUNCTIONS, ClassDef)
+# Statements that do nothing by themselves.
+_DEFINITIONS = (*_SCOPES, Import, ImportFrom, Pass)
 
 
 def binds(source: str, name: str) -> bool:
@@ -47,6 +53,23 @@ def binds(source: str, name: str) -> bool:
         # Too deep for a syntax tree, though it compiled. Only the run can show.
         return True
     return _binds_here(tree, name) or _is_declared_global(tree, name)
+
+
+def has_statements(source: str) -> bool:
+    """Report whether source has a statement at its top level that does something.
+
+    Imports and definitions do not, nor do docstrings.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree: Any = compile(source, "script.py", "exec", PyCF_ONLY_AST)
+    except Exception:
+        return True  # too deep for a syntax tree
+    return any(
+        not isinstance(node, _DEFINITIONS)
+        and not (isinstance(node, Expr) and isinstance(node.value, Constant))
+        for node in tree.body
+    )
 
 
 def _binds_here(tree: AST, name: str) -> bool:

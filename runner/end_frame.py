@@ -1,6 +1,6 @@
-"""The last frame of a job: what main() returned, or how the script failed."""
+"""The last frame of a job: its result, or how the script failed."""
 
-from runner import channel, failure, hints, report, serialize, stdio
+from runner import channel, failure, hints, report, serialize, stdio, text
 from runner.channel import Channel
 from runner.figures import FigureFiles
 from runner.notes import Notes
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
+_NULL = b"null"
+# The most bytes of the reason why a cell has no result.
+_REASON_BYTES = 1024
 
 
 class EndFrame:
@@ -43,6 +46,7 @@ def of_result(
     """Encode what main() returned, or describe why that is not possible.
 
     Adds to notes. May raise MemoryError, or what a thread of the script raises in here.
+    A program returns None.
     """
     try:
         return EndFrame(
@@ -62,6 +66,28 @@ def of_result(
         return EndFrame(channel.FAILURE, report.encode(fields))
 
 
+def of_cell(
+    value: object, max_bytes: int, figure_files: FigureFiles, notes: Notes
+) -> EndFrame:
+    """Encode the value of a cell's last expression; null if that is not possible.
+
+    Adds to notes. May raise what of_result raises.
+    """
+    changes = Notes()
+    try:
+        data = serialize.encode(value, max_bytes, figure_files, changes)
+    except serialize.TooLargeError:
+        reason = f"has a JSON of more than {max_bytes} bytes"
+    except serialize.NotSerializableError as error:
+        reason = f"has no JSON: {error.detail}"
+    else:
+        notes.extend(changes)
+        return EndFrame(channel.RESULT, data)
+    reason = text.shorten(reason, _REASON_BYTES)
+    notes.add(f"result is null, since the last expression's value {reason}")
+    return EndFrame(channel.RESULT, _NULL)
+
+
 def of_error(error: "Any", script: Script) -> EndFrame:
     """Describe what the script raised. May raise MemoryError, as of_result does."""
     # Any, and type(): isinstance() may raise for an exception of the script.
@@ -69,7 +95,9 @@ def of_error(error: "Any", script: Script) -> EndFrame:
         fields = error.report
     elif issubclass(type(error), SystemExit):
         code = exit_code(error)
-        message = f"the script exited with code {code} before main() returned"
+        if script.is_program and code == 0:
+            return EndFrame(channel.RESULT, _NULL)
+        message = f"the script exited with code {code}{script.exit_suffix}"
         fields = {"code": "exit", "message": message, "exit_code": code}
     else:
         fields = failure.describe(error, script)

@@ -8,7 +8,7 @@ attributes, no memory), a plain traceback is written.
 import sys
 
 from runner import hints
-from runner.script import FILE_NAME, MODULE_NAME, Script
+from runner.script import MODULE_NAME, Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _plain(error: BaseException, script: Script) -> dict[str, object]:
     while trace is not None:
         code, number = trace.tb_frame.f_code, trace.tb_lineno
         parts.append(f'  File "{code.co_filename}", line {number}, in {code.co_name}\n')
-        if code.co_filename == FILE_NAME:
+        if code.co_filename == script.file_name:
             parts.append(f"    {''.join(lines[number - 1 : number]).strip()}\n")
         trace = trace.tb_next
     report = _without_traceback(error)
@@ -132,8 +132,8 @@ def format_traceback(error: BaseException, script: Script) -> str:
     May raise anything, since it runs methods of the script's exceptions.
     """
     traceback = _import_traceback()
-    entry = (len(script.source), None, script.lines(), FILE_NAME)
-    traceback.linecache.cache[FILE_NAME] = entry
+    entry = (len(script.source), None, script.lines(), script.file_name)
+    traceback.linecache.cache[script.file_name] = entry
     left_out: dict[int, int] = {}
     for exception in chain(error):
         exception.__traceback__, left_out[id(exception)] = _shorten(
@@ -143,7 +143,7 @@ def format_traceback(error: BaseException, script: Script) -> str:
             # Printed without a module, as in a program that Python runs.
             type(exception).__module__ = "__main__"
     formatted = traceback.TracebackException.from_exception(error, compact=True)
-    _mark_gaps(formatted, error, left_out)
+    _mark_gaps(formatted, error, left_out, script.file_name)
     return "".join(formatted.format())
 
 
@@ -186,12 +186,15 @@ def _is_script_frame(frame: "FrameType", script: Script) -> bool:
     if name.startswith("<"):
         # Text passed to exec, by an imported module or not.
         known = frame.f_globals.get
-        return known("__spec__") is None or known("__name__") == MODULE_NAME
-    return name == FILE_NAME or name.startswith(script.home + "/")
+        return known("__spec__") is None or known("__name__") == script.module_name
+    return name == script.file_name or name.startswith(script.home + "/")
 
 
 def _mark_gaps(
-    formatted: "TracebackException", error: BaseException, left_out: dict[int, int]
+    formatted: "TracebackException",
+    error: BaseException,
+    left_out: dict[int, int],
+    file_name: str,
 ) -> None:
     """Mark in each shortened stack how many frames are missing, and where."""
     pairs: list[tuple[TracebackException | None, BaseException | None]]
@@ -202,7 +205,7 @@ def _mark_gaps(
             continue
         missing = left_out.get(id(exception), 0)
         if missing:
-            gap = type(part.stack[0])(FILE_NAME, 0, f"[{missing} frames left out]")
+            gap = type(part.stack[0])(file_name, 0, f"[{missing} frames left out]")
             part.stack.insert(_HEAD, gap)
         pairs.append((part.__cause__, exception.__cause__))
         pairs.append((part.__context__, exception.__context__))

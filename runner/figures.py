@@ -44,8 +44,10 @@ class FigureFiles:
         # By id(). The figures are kept, so that no id is reused.
         self._names_by_id: dict[int, tuple[Any, str]] = {}
         self._next = 1
-        # Names and contents of the figures drawn.
+        # Names and contents of the figures drawn, and of other pictures.
         self.drawn: list[tuple[str, bytes]] = []
+        # The figures that were open in pyplot when the script ended.
+        self.open: list[Any] = []
 
     def name_open_figures(self) -> None:
         """Name the figures that are open in pyplot."""
@@ -59,6 +61,7 @@ class FigureFiles:
             return  # the script replaced it
         for number, figure in numbered:
             self._name(figure, number)
+            self.open.append(figure)
 
     def types(self) -> tuple[type, ...]:
         """Return the types that name_of takes; none if matplotlib is not imported."""
@@ -71,6 +74,10 @@ class FigureFiles:
         )
         return tuple(kind for kind in found if isinstance(kind, type))
 
+    def is_figure(self, value: object) -> bool:
+        """Report whether the value is a figure; axes are none."""
+        return issubclass(type(value), self.types()[:1])
+
     def name_of(self, figure_or_axes: "Any") -> str:
         """Return the name of the file for a figure, or for the figure of axes."""
         figure = figure_or_axes
@@ -81,14 +88,25 @@ class FigureFiles:
         return self._names_by_id[id(figure)][1]
 
     def _name(self, figure: "Any", number: int) -> None:
-        taken = {name for _, name in self._names_by_id.values()}
-        while True:
-            name = f"figure-{number}.png"
-            number += 1
-            if name not in taken and not _exists(f"{self._folder}/{name}"):
-                break  # taken by the script or another figure
-        self._next = number
+        name, number = self._free_name("figure", number, "png")
+        self._next = number + 1
         self._names_by_id[id(figure)] = (figure, name)
+
+    def _free_name(self, stem: str, number: int, suffix: str) -> tuple[str, int]:
+        """Return a name that neither the script nor a picture has, and its number."""
+        taken = {name for _, name in self._names_by_id.values()}
+        taken.update(name for name, _ in self.drawn)
+        while True:
+            name = f"{stem}-{number}.{suffix}"
+            if name not in taken and not _exists(f"{self._folder}/{name}"):
+                return name, number
+            number += 1
+
+    def add(self, stem: str, number: int, suffix: str, data: bytes) -> str:
+        """Add a picture that is drawn already; return its name."""
+        name, _ = self._free_name(stem, number, suffix)
+        self.drawn.append((name, data))
+        return name
 
     def draw(self, limits: "OutputLimits", notes: "Notes") -> None:
         """Draw the figures, as far as the limits and the time allow.
@@ -123,6 +141,13 @@ class FigureFiles:
                 files_left, bytes_left = files_left - 1, bytes_left - size
 
 
+def to_png(figure: "Any") -> bytes:
+    """Draw one figure as PNG, as it is now. Raises what matplotlib raises."""
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
 def _draw(figure: "Any", wall: float, cpu: float) -> bytes:
     """Draw one figure as PNG, in so many seconds of wall time and of CPU time.
 
@@ -132,9 +157,7 @@ def _draw(figure: "Any", wall: float, cpu: float) -> bytes:
         raise _OutOfTimeError("wall" if wall <= 0 else "cpu")
     _set_timers(wall, cpu, _raise_out_of_time)
     try:
-        file = BytesIO()
-        figure.savefig(file, format="png")
-        return file.getvalue()
+        return to_png(figure)
     finally:
         _set_timers(0, 0, _signal.SIG_IGN)
 
@@ -157,4 +180,4 @@ def _raise_out_of_time(number: int, _frame: object) -> None:
     raise _OutOfTimeError("wall" if number == _signal.SIGALRM else "cpu")
 
 
-hide_from_warnings(FigureFiles.draw, _draw)
+hide_from_warnings(FigureFiles.draw, _draw, to_png)

@@ -2,7 +2,7 @@
 
 The atexit handlers run. Then the objects of the script's modules are released: archives
 and files are closed, `__del__` and weakref.finalize run. Errors go to stderr, as Python
-prints them. Threads and child processes are not waited for.
+prints them. Only the threads and child processes of a program are waited for.
 """
 
 import atexit
@@ -44,10 +44,19 @@ class _Probe:
 def run(script: "Script") -> None:
     """Run the handlers and release the script's modules. Raises what they raise."""
     if script.namespace:
+        if script.is_program:
+            _wait_for_threads()
         _silence_threads()
-        _detach_children()
+        if not script.is_program:
+            _detach_children()
         _run_handlers()
         _release(script)
+
+
+def _wait_for_threads() -> None:
+    """Wait for threads that are not daemons, as Python does."""
+    if threading := _modules.get("threading"):
+        threading._shutdown()
 
 
 def _silence_threads() -> None:
@@ -69,8 +78,9 @@ def _release(script: "Script") -> None:
     that something still refers to are emptied then, as Python does.
     """
     probes = []
-    namespaces = [script.namespace, *_remove_modules_below(script.home)]
-    if all(map(_has_nothing_to_finish, namespaces)):
+    module_name = script.module_name
+    namespaces = [script.namespace, *_remove_modules_below(script.home, module_name)]
+    if all(_has_nothing_to_finish(one, module_name) for one in namespaces):
         return  # the usual case; a collection takes a moment
     for namespace in namespaces:
         probe = _Probe(namespace)
@@ -78,7 +88,7 @@ def _release(script: "Script") -> None:
         probes.append(ref(probe))
     script.namespace = {}
     del namespaces, namespace, probe
-    for name in ("script", "__main__"):
+    for name in (module_name, "__main__"):
         _modules.pop(name, None)
     # Text held back in front of an archive, which may be closed first.
     outputs.flush_files()
@@ -90,7 +100,7 @@ def _release(script: "Script") -> None:
     _collect()
 
 
-def _has_nothing_to_finish(namespace: "Mapping[str, object]") -> bool:
+def _has_nothing_to_finish(namespace: "Mapping[str, object]", module_name: str) -> bool:
     """Report whether no value of the namespace could have something to finish."""
     value: Any
     for name, value in [*namespace.items()]:
@@ -103,7 +113,9 @@ def _has_nothing_to_finish(namespace: "Mapping[str, object]") -> bool:
             continue
         if kind is type:
             # Classes of other modules outlive the script.
-            if value.__module__ == "script" and not _has_nothing_to_finish(vars(value)):
+            if value.__module__ == module_name and not _has_nothing_to_finish(
+                vars(value), module_name
+            ):
                 return False
         elif kind in (list, tuple, set, frozenset, dict):
             items = value.values() if kind is dict else value
@@ -116,13 +128,13 @@ def _has_nothing_to_finish(namespace: "Mapping[str, object]") -> bool:
     return True
 
 
-def _remove_modules_below(home: str) -> list[dict[str, object]]:
+def _remove_modules_below(home: str, module_name: str) -> list[dict[str, object]]:
     """Remove the modules of the script's folder from sys.modules; return them."""
     found = []
     names = []
     # Only those imported after the script: reading the others copies their pages.
     for name in reversed(_modules):
-        if name == "script":
+        if name == module_name:
             break
         names.append(name)
     for name in names:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Form = Callable[[Any], object]
 
 _modules = sys.modules
+# Where a script's own classes are.
+_SCRIPTS = ("builtins", "script", "__main__")
 # Digits of a fraction of a second, as in pandas' isoformat(), and more.
 _DIGITS = (6, 9, 12, 15, 18)
 _ATTOSECONDS = {
@@ -53,9 +55,7 @@ def scalars() -> "dict[type, Form]":
         if hasattr(pandas, name):
             forms[type(getattr(pandas, name))] = _missing
     # Not the types of a script's module that has the same name.
-    return {
-        k: f for k, f in forms.items() if k.__module__ not in ("builtins", "script")
-    }
+    return {k: f for k, f in forms.items() if k.__module__ not in _SCRIPTS}
 
 
 def _isoformat(value: "Any") -> str:

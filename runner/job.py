@@ -19,6 +19,7 @@ from runner import (
     channel,
     early_stop,
     end_frame,
+    entries,
     failure,
     figures,
     finish,
@@ -32,16 +33,13 @@ from runner import (
 from runner.channel import Channel
 from runner.notes import Notes
 from runner.output_limits import OutputLimits
-from runner.script import (
-    Script,
-    await_value,
-    hide_from_warnings,
-    is_coroutine,
-)
+from runner.script import Script, await_value, hide_from_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from runner.displays import Displays
 
 # Fields of a J frame with inputs beside the script.
 _INPUT_FIELDS = frozenset(("args", "stdin", "env", "rlimits"))
@@ -98,6 +96,7 @@ def run(fd: int) -> "NoReturn":
         _exit(0)
     notes = Notes()
     figure_files = figures.FigureFiles(script.home)
+    script.prepare(figure_files, limits, notes)
     early_stop.install(fd)
     hints.watch_file_size()
     try:
@@ -106,13 +105,15 @@ def run(fd: int) -> "NoReturn":
         if getpid() != owner:
             _exit(1)  # a copy that the script forked; the first process reports
         ending = end_frame.of_any_error(error, script)
-    _draw_figures(figure_files, limits, notes)
+    _draw_figures(script, figure_files, limits, notes)
     _run_exit_handlers(script)
     if getpid() != owner:
         _exit(0)  # a copy that a handler forked
     stdio.flush()
     try:
-        outputs.send(to, script.home, limits, figure_files.drawn, notes)
+        sent = outputs.send(to, script.home, limits, figure_files.drawn, notes)
+        if script.displays is not None:
+            _send_displays(to, script.displays, sent, notes)
         _send_notes(to, notes, limits)
         ending.send(to)
     finally:
@@ -133,13 +134,30 @@ def _run_exit_handlers(script: Script) -> None:
 
 
 def _draw_figures(
-    figure_files: figures.FigureFiles, limits: OutputLimits, notes: Notes
+    script: Script,
+    figure_files: figures.FigureFiles,
+    limits: OutputLimits,
+    notes: Notes,
 ) -> None:
     """Draw the figures while the script's modules are complete."""
     try:
         figure_files.draw(limits, notes)
+        if script.displays is not None:
+            script.displays.close()
     except BaseException as error:
         stdio.write_stderr(failure.message(error))
+
+
+def _send_displays(
+    to: Channel, displays: "Displays", sent: set[bytes], notes: Notes
+) -> None:
+    try:
+        payload = displays.encode(sent)
+    except BaseException as error:
+        notes.add(f"the displays are lost: {failure.message(error)}")
+        return
+    if payload:
+        to.send(channel.DISPLAYS, payload)
 
 
 def _send_notes(to: Channel, notes: Notes, limits: OutputLimits) -> None:
@@ -163,7 +181,7 @@ def _receive(to: Channel) -> tuple[Script, int, OutputLimits]:
     if kind != channel.JOB or not isinstance(request, dict):
         raise ValueError(f"a frame {kind!r} where a job was due")
     max_bytes = request.get("result_bytes", channel.MAX_PAYLOAD)
-    script = Script(request["script"])
+    script = entries.make_script(request)
     if not _INPUT_FIELDS.isdisjoint(request):
         from runner import inputs
 
@@ -171,7 +189,7 @@ def _receive(to: Channel) -> tuple[Script, int, OutputLimits]:
             inputs.apply_inputs(request)
         except inputs.TooLargeError as error:
             raise _refused_input(error) from None
-        if args := request.get("args"):
+        if isinstance(args := request.get("args"), dict) and args:
             script.bind_args(args, inputs.make_binder(), inputs.MismatchError)
     if size := request.get("file_bytes"):
         # Only now: inputs may be larger than the files that a script may write.
@@ -218,7 +236,10 @@ def _run_script(
         figure_files.name_open_figures()
         if error is not None:
             return end_frame.of_error(error, script)
-        return end_frame.of_result(value, max_bytes, figure_files, notes)
+        if script.displays is None:
+            return end_frame.of_result(value, max_bytes, figure_files, notes)
+        script.displays.show_value(value)
+        return end_frame.of_cell(value, max_bytes, figure_files, notes)
     except BaseException as raised:
         # No memory for the JSON, or an interruption by a thread of the script.
         return end_frame.of_error(raised, script)
@@ -234,7 +255,9 @@ def _call_main(script: Script) -> tuple[object, BaseException | None]:
         error = raised
     _restore_interpreter_despite_alarms()
     # After the return, only an alarm of the script can have been raised.
-    if error is None or (_VALUE in returned and not is_coroutine(returned[_VALUE])):
+    if error is None or (
+        _VALUE in returned and not script.is_awaited(returned[_VALUE])
+    ):
         return returned[_VALUE], None
     return None, error
 
@@ -252,7 +275,7 @@ def _run_to_end(script: Script, returned: "defaultdict[str, object]") -> None:
         returned.default_factory = script.load()
         value = returned[_VALUE]
         _restore_builtins(_builtins)
-        if is_coroutine(value):
+        if script.is_awaited(value):
             returned.default_factory = partial(await_value, returned.pop(_VALUE))
             value = returned[_VALUE]
     finally:

@@ -28,6 +28,12 @@ class Notes:
         """Count notes that were not written."""
         self._not_kept += number
 
+    def extend(self, other: "Notes") -> None:
+        """Add another's notes."""
+        for text in other._texts:
+            self.add(text)
+        self._not_kept += other._not_kept
+
     def clear(self) -> None:
         """Remove all notes."""
         self._texts.clear()

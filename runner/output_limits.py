@@ -35,6 +35,8 @@ class OutputLimits:
         self.omitted: list[dict[str, object]] = []
         # How many files were omitted and not listed.
         self.unlisted = 0
+        # The sizes and limits of the pictures among them, by name.
+        self.omitted_pictures: dict[str, tuple[int | None, str]] = {}
 
     def time_left(self) -> tuple[float, float]:
         """Return the seconds of wall time and of CPU time left for figures."""
@@ -42,6 +44,8 @@ class OutputLimits:
 
     def omit(self, name: str, size: int | None, limit: str) -> None:
         """Record a file that exceeds a limit."""
+        if name.startswith(("figure-", "display-")):
+            self.omitted_pictures[name] = (size, limit)
         if len(self.omitted) < _MAX_LISTED:
             omission: dict[str, object] = {
                 "name": name[:_MAX_NAME_LENGTH],

@@ -105,8 +105,8 @@ def send(
     limits: "OutputLimits",
     drawn: list[tuple[str, bytes]],
     notes: "Notes",
-) -> None:
-    """Send an F frame for each file.
+) -> set[bytes]:
+    """Send an F frame for each file, and return their names.
 
     Files that do not fit are recorded in limits. Raises OSError if the worker is gone
     or refuses more.
@@ -123,7 +123,7 @@ def send(
         if sender.has_room(figure_name.encode(), len(data)):
             sender.send_data(figure_name.encode(), data)
     if not has_files:
-        return
+        return sender.names
     for name, fd, status in _walk(top, b"", _MAX_DEPTH, skip_hidden=True):
         if _is_unchanged(
             fd, status, limits.inputs.get(name.decode(_ENCODING, _ERRORS))
@@ -134,6 +134,7 @@ def send(
             notes.add(f"{shown}: left out, since outputs/ has a file of that name")
         elif sender.has_room(name, status.st_size):
             sender.send_file(name, fd, status.st_size)
+    return sender.names
 
 
 def _open_top(to: "Channel", home: str) -> int:

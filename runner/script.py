@@ -1,4 +1,8 @@
-"""Compiles the script, loads it as the module `script`, calls its main()."""
+"""Compiles a script and loads it: here, as a module with a main().
+
+The other entries are subclasses: program.py runs a script as a program, cell.py as a
+cell of a notebook.
+"""
 
 import os
 import sys
@@ -10,12 +14,22 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any
 
+    from runner.displays import Displays
+    from runner.figures import FigureFiles
+    from runner.notes import Notes
+    from runner.output_limits import OutputLimits
+
     # A main() that needs no arguments any more.
     Bound = Callable[[], object]
 
 FILE_NAME = "script.py"
 MODULE_NAME = "script"
 MISSING_MAIN = "Script must contain a 'def main():' function"
+# The hint of a missing main(), if something else is there to run.
+OTHER_ENTRIES = (
+    'the script has statements at top level: "entry": "script" runs it as python '
+    'script.py does, "entry": "cell" as a notebook\'s cell'
+)
 
 _ModuleType = type(sys)
 _RUNNER_MODULES = ["runner"] + [
@@ -90,6 +104,17 @@ class RefusedError(Exception):
 class Script:
     """One script: its text and the directory in which it starts."""
 
+    # The file name of its code, and the name of its module.
+    file_name = FILE_NAME
+    module_name = MODULE_NAME
+    # How the message on a SystemExit goes on behind the code.
+    exit_suffix = " before main() returned"
+    # Whether it ends as a program does: SystemExit with code 0 is no failure, and
+    # threads and child processes are waited for.
+    is_program = False
+    # What a cell displays; None for any other script.
+    displays: "Displays | None" = None
+
     def __init__(self, source: str) -> None:
         """Keep the text; nothing is compiled or run yet."""
         self.source = source
@@ -114,32 +139,49 @@ class Script:
 
         self._bind = bind_to
 
+    def prepare(
+        self, figure_files: "FigureFiles", limits: "OutputLimits", notes: "Notes"
+    ) -> None:
+        """Prepare for the run, before load()."""
+
+    def is_awaited(self, value: object) -> bool:
+        """Report whether what the loaded script returned must be awaited."""
+        return is_coroutine(value)
+
     def load(self) -> "Bound":
         """Load the module and return its main(), with the arguments bound.
 
         Raises RefusedError, or what the script raises.
         """
-        _write_file(self.source)
+        write_file(self.source)
         code = compile_source(self.source)
-        self.namespace = self._new_module().__dict__
+        module: Any = self.new_module()
+        module.__file__ = self.path()
+        module.__spec__ = _Spec(module.__loader__, module.__file__)
+        sys.modules["__main__"] = module
+        _show_deprecations()
+        self.namespace = module.__dict__
         exec(code, self.namespace)  # noqa: S102  (running it is the purpose)
         main = self.namespace.get("main")
         if not callable(main):
             raise RefusedError(_missing_main_report())
         return self._bind(main)
 
-    def _new_module(self) -> "ModuleType":
-        """Make the module `script` and the environment that a script expects."""
+    def new_module(self) -> "ModuleType":
+        """Make the script's module and the environment that a script expects."""
         _remove_runner_modules()
-        module: Any = _ModuleType(MODULE_NAME)
-        module.__file__ = f"{self.home.rstrip('/')}/{FILE_NAME}"
+        module: Any = _ModuleType(self.module_name)
         module.__loader__ = _Loader(self.source.removeprefix("\ufeff"))
-        module.__spec__ = _Spec(module.__loader__, module.__file__)
-        sys.modules[MODULE_NAME] = sys.modules["__main__"] = module
-        _show_deprecations()
-        sys.argv = [FILE_NAME]
+        # Last in the order of modules: those behind it are the script's imports.
+        sys.modules.pop(self.module_name, None)
+        sys.modules[self.module_name] = module
+        sys.argv = [self.file_name]
         sys.path.insert(0, self.home)
         return module  # type: ignore[no-any-return]
+
+    def path(self) -> str:
+        """Return the path of the script's file."""
+        return f"{self.home.rstrip('/')}/{FILE_NAME}"
 
     def lines(self) -> list[str]:
         """Return the lines as Python counts them, each with its line feed."""
@@ -174,10 +216,28 @@ def compile_source(source: str) -> "CodeType":
     """Compile the script and check that it may bind main. Raises RefusedError."""
     # Python accepts a byte order mark in a file, but not in a string.
     source = source.removeprefix("\ufeff")
+    code: CodeType = compile_text(source, FILE_NAME)
+    if not _has_plain_definition(code, "main"):
+        # To set up the node classes takes longer than to compile most scripts.
+        from runner import binding
+
+        if not binding.binds(source, "main"):
+            report = _missing_main_report()
+            if binding.has_statements(source):
+                report["hint"] = OTHER_ENTRIES
+            raise RefusedError(report)
+    return code
+
+
+def compile_text(
+    source: "Any", file_name: str, flags: int = 0, mode: str = "exec", text: str = ""
+) -> "Any":
+    """Compile a text, or a syntax tree of text. Raises RefusedError."""
+    text = text or source
     try:
-        code = compile(source, FILE_NAME, "exec", dont_inherit=True)
+        return compile(source, file_name, mode, flags, dont_inherit=True)
     except SyntaxError as error:
-        raise RefusedError(_syntax_error_report(error, source)) from None
+        raise RefusedError(_syntax_error_report(error, text)) from None
     except (RecursionError, MemoryError, OverflowError):
         message = "SyntaxError: the script is nested too deeply to be compiled"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
@@ -185,9 +245,6 @@ def compile_source(source: str) -> "CodeType":
         # ValueError: NUL or a lone surrogate. Others are bugs of the compiler.
         message = f"SyntaxError: the script cannot be compiled: {error}"
         raise RefusedError({"code": "syntax_error", "message": message}) from None
-    if not _has_plain_definition(code, "main") and not _may_bind(source, "main"):
-        raise RefusedError(_missing_main_report())
-    return code
 
 
 def _has_plain_definition(code: "CodeType", name: str) -> bool:
@@ -197,13 +254,6 @@ def _has_plain_definition(code: "CodeType", name: str) -> bool:
     """
     kind = type(code)
     return any(type(c) is kind and c.co_qualname == name for c in code.co_consts)
-
-
-def _may_bind(source: str, name: str) -> bool:
-    # To set up the node classes takes longer than to compile most scripts.
-    from runner import binding
-
-    return binding.binds(source, name)
 
 
 def _syntax_error_report(error: SyntaxError, source: str) -> dict[str, object]:
@@ -229,7 +279,7 @@ def _lines(source: str) -> list[str]:
     return [line + "\n" for line in plain.split("\n")]
 
 
-def _write_file(source: str) -> None:
+def write_file(source: str) -> None:
     """Write the script to the working directory.
 
     Processes that multiprocessing spawns import it from there, and tracebacks that the

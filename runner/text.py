@@ -72,6 +72,16 @@ def to_utf8(text: str) -> bytes:
     return text.encode("utf-8", REPLACE_ERRORS)
 
 
+def utf8_length(text: str) -> int:
+    """Return the length of to_utf8(text), which is not built as a whole."""
+    if text.isascii():
+        return len(text)
+    step = 1 << 16
+    return sum(
+        len(to_utf8(text[start : start + step])) for start in range(0, len(text), step)
+    )
+
+
 def replace_surrogates(text: str) -> str:
     """Return text with U+FFFD for each lone surrogate."""
     return text if text.isascii() else to_utf8(text).decode()

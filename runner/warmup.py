@@ -1,14 +1,29 @@
 """Loads and runs once, in the zygote, what its forks then need not."""
 
+import builtins
 import gc
 import importlib
 import linecache
 import sys
 
-from runner import failure, fonts, inputs, job, report, script, serialize, text
+from runner import (
+    cell,
+    failure,
+    fonts,
+    inputs,
+    job,
+    program,
+    report,
+    script,
+    serialize,
+    text,
+)
+from runner.figures import FigureFiles
+from runner.notes import Notes
+from runner.output_limits import OutputLimits
 
-# `inputs` and `job` are imported for the forks, which then find them loaded.
-__all__ = ["inputs", "job", "load"]
+# These are imported for the forks, which then find them loaded.
+__all__ = ["cell", "inputs", "job", "load", "program"]
 
 _MAX_BYTES = 1 << 20
 
@@ -47,6 +62,7 @@ import pandas as pd
 def main():
     f = pd.DataFrame({"a": [1, 2, 1], "b": [1.0, 2.0, 3.0]})
     f.groupby("a").sum(), f.describe(), f.merge(f, on="a"), f.to_json(), str(f)
+    f._repr_html_()
     return f.to_dict("records")
 """
 
@@ -111,6 +127,7 @@ def load(packages: list[str], exercises: list[str]) -> None:
         _rehearse(source)
     for number, source in enumerate(exercises, 1):
         _run_exercise(number, source)
+    _rehearse_cell()
     # Encoding raises it; a script should find Python's default.
     sys.setrecursionlimit(limit)
     _close_fonts()
@@ -155,6 +172,17 @@ def _run_exercise(number: int, source: str) -> None:
         # The worker logs what a zygote prints.
         message = f"exercise {number} failed: {type(error).__name__}: {error}"
         print(message[:500], file=sys.stderr)
+
+
+def _rehearse_cell() -> None:
+    """Process a cell as job.py will, and discard what it displays."""
+    rehearsed = cell.Cell("x = {'a': [1, None, 'x']}\nx")
+    rehearsed.prepare(FigureFiles(rehearsed.home), OutputLimits({}, {}), Notes())
+    rehearsed.compile()
+    if displays := rehearsed.displays:
+        displays.show_value({"a": [1, 2.5, None, "x"]})
+        displays.encode(set())
+    del builtins.display  # type: ignore[attr-defined]
 
 
 def _start_generators() -> None:

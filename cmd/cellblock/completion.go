@@ -108,7 +108,7 @@ func complete(root *kong.Node, words []string) []string {
 	switch {
 	case at.open != nil:
 		return values(at.open.Value, current, "")
-	case strings.HasPrefix(current, "-"):
+	case strings.HasPrefix(current, "-") && !at.rest:
 		return at.flags(current)
 	default:
 		return at.arguments(current)
@@ -120,6 +120,8 @@ type position struct {
 	node *kong.Node
 	// passed is the number of positional arguments so far.
 	passed int
+	// rest is true after --, which no flag follows.
+	rest bool
 	// open is the flag that takes the next word as its value; nil for none.
 	open *kong.Flag
 }
@@ -128,7 +130,9 @@ func (p *position) advance(word string) {
 	switch {
 	case p.open != nil:
 		p.open = nil
-	case strings.HasPrefix(word, "-") && word != "-":
+	case word == "--":
+		p.rest = true
+	case strings.HasPrefix(word, "-") && word != "-" && !p.rest:
 		if flag := p.flag(word); flag != nil && !flag.IsBool() {
 			p.open = flag
 		}
@@ -186,8 +190,8 @@ func (p *position) arguments(prefix string) []string {
 	if p.node.DefaultCmd != nil {
 		takes = p.node.DefaultCmd.Positional
 	}
-	if p.passed < len(takes) {
-		found = append(found, values(takes[p.passed], prefix, "")...)
+	if n := len(takes); n > 0 && (p.passed < n || takes[n-1].IsCumulative()) {
+		found = append(found, values(takes[min(p.passed, n-1)], prefix, "")...)
 	}
 	return found
 }

@@ -12,7 +12,7 @@ import (
 // entryFlags select how a script is run.
 type entryFlags struct {
 	Entry *string  `enum:"main,script,cell" placeholder:"ENTRY" help:"How the script is run: main calls its main(), script runs it as a program, cell as a cell of a notebook. Without this flag: main, or script if the file has no main()."`
-	Argv  []string `arg:"" optional:"" name:"argument" help:"Arguments of a script (sys.argv[1:]), after --; main() takes --arg instead."`
+	Argv  []string `arg:"" optional:"" name:"argument" complete:"file" help:"Arguments of a script (sys.argv[1:]), after --; main() takes --arg instead."`
 }
 
 // choose returns the entry for a script read from source (a path, or - for standard input). named reports whether the

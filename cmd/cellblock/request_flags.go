@@ -63,7 +63,7 @@ func (f *requestFlags) request() (client.Request, error) {
 			return request, err
 		}
 	}
-	if err = f.setEntry(&request); err != nil {
+	if err := f.setEntry(&request); err != nil {
 		return request, err
 	}
 	if request.Env, err = pairs("--env", f.Env); err != nil {

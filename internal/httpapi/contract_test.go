@@ -117,7 +117,10 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "cell", service: stubExecute(endedBy(jobs.EntryCell, shownOutcome()), nil), status: 200},
 		{name: "script with arguments", body: `{"script":"","entry":"script","args":["a",""]}`, status: 200},
 		{name: "entry", body: `{"script":"","entry":"x"}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
-		{name: "cell with arguments", body: `{"script":"","entry":"cell","args":{}}`, status: 400, code: jobs.CodeInvalidRequest},
+		{
+			name: "cell with arguments", body: `{"script":"","entry":"cell","args":{}}`, status: 400,
+			code: jobs.CodeInvalidRequest,
+		},
 		{name: "nothing", service: stubExecute(ended(jobs.Outcome{}), nil), status: 200},
 		{name: "queued", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateQueued}, nil), status: 202},
 		{name: "running", service: stubExecute(jobs.Record{ID: jobID, State: jobs.StateRunning}, nil), status: 202},

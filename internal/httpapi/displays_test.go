@@ -23,7 +23,8 @@ func shownOutcome() jobs.Outcome {
 		Result: []byte("null"), ExitCode: &code,
 		Displays: []jobs.Display{
 			{Forms: []jobs.DisplayForm{
-				{Type: "text/html", Text: &html}, {Type: "image/png", File: "display-1.png"},
+				{Type: "text/html", Text: &html},
+				{Type: "image/png", File: "display-1.png"},
 				{Type: "application/json", JSON: jsontext.Value(`{"a":3.0,"é\u00e9":[]}`)},
 				{Type: "text/plain", Text: &empty},
 			}},
@@ -46,9 +47,11 @@ func TestDisplaysAreUnchanged(t *testing.T) {
 	} {
 		for _, want := range []string{
 			`"entry":"script","result":null,"exit_code":0,`,
-			`"displays":[{"forms":[{"type":"text/html","text":"<b>é</b>"},{"type":"image/png","file":"display-1.png"},` +
+			`"displays":[{"forms":[{"type":"text/html","text":"<b>é</b>"},` +
+				`{"type":"image/png","file":"display-1.png"},` +
 				`{"type":"application/json","json":{"a":3.0,"é\u00e9":[]}},{"type":"text/plain","text":""}]},` +
-				`{"forms":[{"type":"application/json","json":{}}]},{"forms":[{"type":"application/json","json":null}]}]`,
+				`{"forms":[{"type":"application/json","json":{}}]},` +
+				`{"forms":[{"type":"application/json","json":null}]}]`,
 			`"displays_omitted":[{"display":4,"type":"text/html","bytes":2000000,"limit":"display_bytes"},` +
 				`{"display":5,"type":"","limit":"displays"}]`,
 		} {

@@ -53,8 +53,8 @@ func (r *Request) checkEntry() error {
 	args := r.Inputs.Args
 	switch isList := args.Kind() == jsontext.KindBeginArray; {
 	case r.Entry == EntryCell:
-		return Errorf(CodeInvalidRequest, `"args" cannot be used with "entry": "cell"; set variables in the cell itself, `+
-			`or pass data as "files", "stdin" or "env"`)
+		return Errorf(CodeInvalidRequest, `"args" cannot be used with "entry": "cell"; set variables in the cell `+
+			`itself, or pass data as "files", "stdin" or "env"`)
 	case r.Entry == EntryScript && !isList:
 		return Errorf(CodeInvalidRequest, `"args" must be an array of strings with "entry": "script" `+
 			`(they become sys.argv[1:]), not an object; main()'s keyword arguments need "entry": "main"`)
@@ -85,8 +85,8 @@ func checkArgv(args jsontext.Value) error {
 		case err != nil:
 			return notJSON(err, len(args))
 		case token.Kind() != jsontext.KindString:
-			return Errorf(CodeInvalidRequest, `"args" must be an array of strings with "entry": "script"; item %d is %s`,
-				n, kindName(token.Kind()))
+			return Errorf(CodeInvalidRequest, `"args" must be an array of strings with "entry": "script"; `+
+				`item %d is %s`, n, kindName(token.Kind()))
 		case strings.ContainsRune(token.String(), 0):
 			return Errorf(CodeInvalidRequest, `"args" contains a NUL character in item %d`, n)
 		}

@@ -12,15 +12,17 @@ func TestDecodeEntry(t *testing.T) {
 		entry Entry
 		args  string
 	}{
-		"none":           {`{"script":"x"}`, EntryMain, ""},
-		"main":           {`{"script":"x","entry":"main","args":{"n":1}}`, EntryMain, `{"n":1}`},
-		"script":         {`{"script":"x","entry":"script"}`, EntryScript, ""},
-		"arguments":      {`{"args":["a","","é"],"script":"x","entry":"script"}`, EntryScript, `["a","","é"]`},
-		"entry first":    {`{"entry":"script","args":["-n","1"],"script":"x"}`, EntryScript, `["-n","1"]`},
-		"no arguments":   {`{"script":"x","entry":"script","args":[]}`, EntryScript, `[]`},
-		"cell":           {`{"script":"x","entry":"cell","stdin":"y"}`, EntryCell, ""},
-		"escaped":        {`{"script":"x","entry":"\u0063ell"}`, EntryCell, ""},
-		"most arguments": {`{"script":"x","entry":"script","args":[` + argv(1000) + `]}`, EntryScript, `[` + argv(1000) + `]`},
+		"none":         {`{"script":"x"}`, EntryMain, ""},
+		"main":         {`{"script":"x","entry":"main","args":{"n":1}}`, EntryMain, `{"n":1}`},
+		"script":       {`{"script":"x","entry":"script"}`, EntryScript, ""},
+		"arguments":    {`{"args":["a","","é"],"script":"x","entry":"script"}`, EntryScript, `["a","","é"]`},
+		"entry first":  {`{"entry":"script","args":["-n","1"],"script":"x"}`, EntryScript, `["-n","1"]`},
+		"no arguments": {`{"script":"x","entry":"script","args":[]}`, EntryScript, `[]`},
+		"cell":         {`{"script":"x","entry":"cell","stdin":"y"}`, EntryCell, ""},
+		"escaped":      {`{"script":"x","entry":"\u0063ell"}`, EntryCell, ""},
+		"most arguments": {
+			`{"script":"x","entry":"script","args":[` + argv(1000) + `]}`, EntryScript, `[` + argv(1000) + `]`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +61,7 @@ func TestDecodeEntryRefuses(t *testing.T) {
 		`{"args":["a",1],"entry":"script"}`: `"args" must be an array of strings with "entry": "script"; ` +
 			`item 1 is a number`,
 		`{"args":[["a"]],"entry":"script"}`:                                       `item 0 is an array`,
-		`{"args":["a\u0000"],"entry":"script"}`:                                   `"args" contains a NUL character in item 0`,
+		`{"args":["a\u0000"],"entry":"script"}`:                                   `contains a NUL character in item 0`,
 		`{"args":["\ud800"],"entry":"script"}`:                                    `a lone surrogate`,
 		`{"args":[` + argv(1001) + `],"entry":"script"}`:                          `"args" has more than 1000 strings`,
 		`{"args":["` + strings.Repeat("x", MaxArgsBytes) + `"],"entry":"script"}`: `"args" has 1048580 bytes`,
@@ -108,7 +110,8 @@ func TestFingerprintOfEntries(t *testing.T) {
 	if fingerprintOf(t, `{"script":"x"}`) != fingerprintOf(t, `{"script":"x","entry":"main"}`) {
 		t.Error("the default differs from what is not there")
 	}
-	if fingerprintOf(t, `{"script":"x","entry":"script"}`) != fingerprintOf(t, `{"script":"x","entry":"script","args":[]}`) {
+	if fingerprintOf(t, `{"script":"x","entry":"script"}`) !=
+		fingerprintOf(t, `{"script":"x","entry":"script","args":[]}`) {
 		t.Error("no arguments differ from an empty list")
 	}
 	if fingerprintOf(t, `{"script":"x","entry":"script","args":["a", "b"]}`) ==

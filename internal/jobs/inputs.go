@@ -85,8 +85,8 @@ func (in *Inputs) set(name string, value jsontext.Value) (err error) {
 func decodeArgs(value jsontext.Value) (jsontext.Value, error) {
 	// Which of the two it must be depends on the entry, which may come later in the body; see checkEntry.
 	if k := value.Kind(); k != jsontext.KindBeginObject && k != jsontext.KindBeginArray {
-		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments (or an array of `+
-			`strings with "entry": "script"), not %s`, kindName(k))
+		return nil, Errorf(CodeInvalidRequest, `"args" must be an object of main()'s keyword arguments (or an array `+
+			`of strings with "entry": "script"), not %s`, kindName(k))
 	}
 	if len(value) > MaxArgsBytes {
 		return nil, tooLarge("args", len(value), MaxArgsBytes)

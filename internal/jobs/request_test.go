@@ -132,7 +132,8 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		},
 		{
 			"args null", `{"script":"x","args":null}`,
-			`"args" must be an object of main()'s keyword arguments (or an array of strings with "entry": "script"), not null`,
+			`"args" must be an object of main()'s keyword arguments (or an array of strings with "entry": "script"), ` +
+				`not null`,
 		},
 		{
 			"args, a name twice", `{"script":"x","args":{"a":{"b":1,"b":2}}}`,

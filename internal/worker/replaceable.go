@@ -32,7 +32,9 @@ func (w *Worker) replaceable(first Sandbox, environment string) *replaceableSand
 }
 
 // Run implements Sandbox.
-func (s *replaceableSandbox) Run(ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs) jobs.Outcome {
+func (s *replaceableSandbox) Run(
+	ctx context.Context, script string, entry jobs.Entry, inputs *jobs.Inputs,
+) jobs.Outcome {
 	defer func() { s.replace() }()
 	outcome := s.current.Run(ctx, script, entry, inputs)
 	if s.current.Started() {

@@ -55,11 +55,14 @@ class Runner:
     def receive(self, most: int = 1 << 32) -> tuple[bytes, int, bytes]:
         """Wait for a frame: kind, length, and the payload unless it exceeds most.
 
-        All are empty if the channel ends without a frame.
+        Displays and notes are read in any case. All are empty if the channel ends
+        without a frame.
         """
         head = self._read_exactly(5)
         length = int.from_bytes(head[1:], "big")
-        return head[:1], length, self._read_exactly(length) if length <= most else b""
+        if length > most and head[:1] not in (b"D", b"N"):
+            return head[:1], length, b""
+        return head[:1], length, self._read_exactly(length)
 
     def _read_exactly(self, length: int) -> bytes:
         data = b""
@@ -94,6 +97,17 @@ class Outcome:
         """Wait for the end of a runner whose answer was read."""
         self.notes: list[str] = []
         self.omitted: list[dict[str, Any]] = []
+        self.displays: list[dict[str, Any]] = []
+        self.displays_omitted: list[dict[str, Any]] = []
+        if frame[0] == b"D":
+            # Strictly, as the worker decodes it.
+            fields = json.loads(frame[2].decode(), parse_constant=_refuse)
+            self.displays = [
+                {form.pop("type"): form for form in display["forms"]}
+                for display in fields.get("displays", [])
+            ]
+            self.displays_omitted = fields.get("displays_omitted", [])
+            frame = runner.receive(MAX_BYTES)
         if frame[0] == b"N":
             fields = json.loads(frame[2])
             self.notes = fields.get("notes", [])
@@ -123,6 +137,10 @@ class Outcome:
     def wait_status(self) -> int:
         """Return the raw wait status of the job's process."""
         return int(self.status.splitlines()[-1].split()[1])
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
 
 
 def run(script: str, max_bytes: int = MAX_BYTES, **options: Any) -> Outcome:

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import unittest
 
+from runner.script import OTHER_ENTRIES
 from runner.tests.harness import main_returning, run, run_as_nobody_in
 
 MISSING = "Script must contain a 'def main():' function"
@@ -36,9 +37,17 @@ class TestMain(unittest.TestCase):
             with self.subTest(script):
                 ended = run(f"print('ran')\n{script}")
                 self.assertEqual(
-                    ended.failure, {"code": "missing_main", "message": MISSING}
+                    ended.failure,
+                    {"code": "missing_main", "message": MISSING, "hint": OTHER_ENTRIES},
                 )
                 self.assertEqual(ended.stdout, "")
+
+    def test_missing_where_nothing_is_to_be_run(self) -> None:
+        for script in ("", "'docstring'\nimport os\nclass A: pass", "def f(): pass"):
+            with self.subTest(script):
+                self.assertEqual(
+                    run(script).failure, {"code": "missing_main", "message": MISSING}
+                )
 
     def test_missing_after_the_module_ran(self) -> None:
         for script in (

@@ -87,6 +87,21 @@ func TestReadme(t *testing.T) {
 			t.Error(out)
 		}
 	})
+	t.Run("entries", func(t *testing.T) {
+		out := runDocumentedCommands(t, "docs/api.md", "Entries", "localhost:8080", here)
+		for _, want := range []string{
+			`"entry":"script","result":null,"exit_code":0,"stdout":"49\n"`,
+			`"displays":[{"forms":[{"type":"text/plain","text":"3"}]}]`,
+			`"result":{"columns":["count","sum"],"index":["north","south"],"data":[[3,381.25],[3,285.25]]}`,
+			`"displays":[{"forms":[{"type":"text/html","text":"<div>`, `{"type":"text/plain","text":"        count `,
+			`"stdout":"    6 2026\n    3 north\n"`, `"exit_code":1,`,
+			`"stderr":"usage: words.py FILE [HOW_MANY]\n"`,
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s\nis missing in\n%s", want, out)
+			}
+		}
+	})
 	t.Run("files", func(t *testing.T) {
 		out := runDocumentedCommands(t, "docs/api.md", "Output files", "localhost:8080", here)
 		if !strings.Contains(out, `"data":[381.25,285.25]`) || !strings.Contains(out, `"name":"figure-1.png"`) ||

@@ -18,10 +18,14 @@ func shows(text string) jobs.Outcome {
 	size := int64(2_000_000)
 	outcome := succeeded("null")
 	outcome.Displays = []jobs.Display{{Forms: []jobs.DisplayForm{
-		{Type: "text/html", Text: &text}, {Type: "image/png", File: "a.png"},
-		{Type: "application/json", JSON: jsontext.Value(`{"a":3.0}`)}, {Type: "text/plain", Text: new(string)},
+		{Type: "text/html", Text: &text},
+		{Type: "image/png", File: "a.png"},
+		{Type: "application/json", JSON: jsontext.Value(`{"a":3.0}`)},
+		{Type: "text/plain", Text: new(string)},
 	}}}
-	outcome.DisplaysOmitted = []jobs.OmittedDisplay{{Display: 2, Type: "text/html", Bytes: &size, Limit: "display_bytes"}}
+	outcome.DisplaysOmitted = []jobs.OmittedDisplay{
+		{Display: 2, Type: "text/html", Bytes: &size, Limit: "display_bytes"},
+	}
 	return outcome
 }
 

@@ -85,8 +85,9 @@ func TestDecide(t *testing.T) {
 		},
 		"a program is lost": {evidence{entry: jobs.EntryScript, reportErr: io.EOF}, jobs.CodeWorkerLost},
 		"a program over the wall": {
-			evidence{entry: jobs.EntryScript, killReason: killedForWall, exitStatus: end(exited0, 0), reportErr: io.EOF},
-			jobs.CodeTimeout,
+			evidence{
+				entry: jobs.EntryScript, killReason: killedForWall, exitStatus: end(exited0, 0), reportErr: io.EOF,
+			}, jobs.CodeTimeout,
 		},
 		"nothing is known":          {evidence{reportErr: io.EOF}, jobs.CodeWorkerLost},
 		"the script was not sent":   {evidence{reportErr: io.EOF, sendErr: syscall.EPIPE}, jobs.CodeInternal},
@@ -202,7 +203,8 @@ func TestAddReport(t *testing.T) {
 	} {
 		var outcome jobs.Outcome
 		addReport(&outcome, test.found)
-		if string(outcome.Result) != test.result || len(outcome.Notes) != test.notes || len(outcome.Displays) != test.shown {
+		if string(outcome.Result) != test.result || len(outcome.Notes) != test.notes ||
+			len(outcome.Displays) != test.shown {
 			t.Errorf("%s: %+v", name, outcome)
 		}
 	}

@@ -36,20 +36,30 @@ func TestReadDisplays(t *testing.T) {
 		"nothing": {payload: `{}`, want: `{"displays":[],"displays_omitted":[]}`},
 		"text":    {payload: shown(form("a"))},
 		"no text": {payload: shown(form(""))},
-		"three forms": {payload: shown(`{"type":"text/html","text":"<b>"}`, `{"type":"application/json","json":{"a":3.0}}`,
-			form("a"))},
-		"a file":          {payload: shown(`{"type":"image/png","file":"f"}`, form("a"))},
-		"a file, renamed": {payload: shown(`{"type":"image/png","file":"../g"}`), want: shown(`{"type":"image/png","file":"_../g"}`)},
+		"three forms": {payload: shown(`{"type":"text/html","text":"<b>"}`,
+			`{"type":"application/json","json":{"a":3.0}}`, form("a"))},
+		"a file": {payload: shown(`{"type":"image/png","file":"f"}`, form("a"))},
+		"a file, renamed": {
+			payload: shown(`{"type":"image/png","file":"../g"}`),
+			want:    shown(`{"type":"image/png","file":"_../g"}`),
+		},
 		"a file by a name that another has": {
 			payload: shown(`{"type":"image/png","file":"F"}`), want: shown(`{"type":"image/png","file":"F~2"}`),
 		},
-		"a later field":  {payload: `{"more":1,"displays":[{"forms":[` + form("a") + `],"more":2}]}`, want: shown(form("a"))},
-		"a vendor's":     {payload: shown(`{"type":"application/vnd.plotly.v1+json","json":[]}`)},
-		"omitted":        {payload: omittedOnly(`{"display":3,"type":"text/html","bytes":2000000,"limit":"display_bytes"}`)},
+		"a later field": {
+			payload: `{"more":1,"displays":[{"forms":[` + form("a") + `],"more":2}]}`,
+			want:    shown(form("a")),
+		},
+		"a vendor's": {payload: shown(`{"type":"application/vnd.plotly.v1+json","json":[]}`)},
+		"omitted": {
+			payload: omittedOnly(`{"display":3,"type":"text/html","bytes":2000000,"limit":"display_bytes"}`),
+		},
 		"omitted, whole": {payload: omittedOnly(`{"display":65,"type":"","limit":"displays"}`)},
-		"omitted file":   {payload: omittedOnly(`{"display":1,"type":"image/png","bytes":0,"limit":"output_files_bytes"}`)},
-		"as many":        {payload: `{"displays":[` + repeated(64, `{"forms":[`+form("a")+`]}`) + `]}`},
-		"as long":        {payload: shown(form(strings.Repeat("x", jobs.MaxDisplayTextBytes)))},
+		"omitted file": {
+			payload: omittedOnly(`{"display":1,"type":"image/png","bytes":0,"limit":"output_files_bytes"}`),
+		},
+		"as many": {payload: `{"displays":[` + repeated(64, `{"forms":[`+form("a")+`]}`) + `]}`},
+		"as long": {payload: shown(form(strings.Repeat("x", jobs.MaxDisplayTextBytes)))},
 		"as long together": {payload: `{"displays":[` +
 			repeated(4, `{"forms":[`+form(strings.Repeat("x", jobs.MaxDisplayTextBytes))+`]}`) + `]}`},
 	} {
@@ -125,7 +135,8 @@ func TestReadDisplaysRefuses(t *testing.T) {
 		"too many":                `{"displays":[` + repeated(65, `{"forms":[`+form("a")+`]}`) + `]}`,
 		"too many forms":          shown(manyForms(17)),
 		"a long text":             shown(form(strings.Repeat("x", jobs.MaxDisplayTextBytes+1))),
-		"long JSON":               shown(`{"type":"application/json","json":"` + strings.Repeat("x", jobs.MaxDisplayTextBytes) + `"}`),
+		"long JSON": shown(`{"type":"application/json","json":"` +
+			strings.Repeat("x", jobs.MaxDisplayTextBytes) + `"}`),
 		"long together": `{"displays":[` +
 			repeated(5, `{"forms":[`+form(strings.Repeat("x", jobs.MaxDisplayTextBytes))+`]}`) + `]}`,
 		"a long frame":         shown(form(strings.Repeat("x", maxDisplaysBytes))),
@@ -171,13 +182,15 @@ func TestReadDisplaysInTheirPlace(t *testing.T) {
 		"twice":               slices.Concat(some, some, end),
 		"after the notes":     slices.Concat(frame('N', `{}`), some, end),
 		"before a file":       slices.Concat(some, outputFrame("a", ""), end),
-		"a file that follows": slices.Concat(frame('D', shown(`{"type":"image/png","file":"a"}`)), outputFrame("a", ""), end),
+		"a file that follows": slices.Concat(frame('D', shown(`{"type":"image/png","file":"a"}`)),
+			outputFrame("a", ""), end),
 	} {
 		if _, err := ReadReport(bytes.NewReader(sent), bounded(10)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 	}
-	got, err := ReadReport(bytes.NewReader(slices.Concat(some, frame('E', `{"code":"exception","message":"x"}`))), bounded(10))
+	failed := slices.Concat(some, frame('E', `{"code":"exception","message":"x"}`))
+	got, err := ReadReport(bytes.NewReader(failed), bounded(10))
 	if err != nil || len(got.Displays) != 1 || got.Failure == nil {
 		t.Errorf("displays before a failure: %+v, %v", got, err)
 	}

@@ -137,7 +137,8 @@ func TestAStarvedZygoteIsNotKilled(t *testing.T) {
 	var outcome jobs.Outcome
 	var running sync.WaitGroup
 	running.Go(func() {
-		outcome = neighbour.Run(t.Context(), "import time\ndef main():\n    time.sleep(17)\n    return 'alive'", jobs.EntryMain, nil)
+		outcome = neighbour.Run(t.Context(), "import time\ndef main():\n    time.sleep(17)\n    return 'alive'",
+			jobs.EntryMain, nil)
 	})
 	feed := starve(t, z)
 	defer feed()
