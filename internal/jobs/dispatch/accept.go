@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -122,7 +123,7 @@ func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, e
 		environment = ""
 	}
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
+		ID: cmp.Or(request.ID, jobs.NewID()), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
 		Limits: limits, LimitsOpen: len(able) == 0,
