@@ -13,9 +13,28 @@ ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X cellblock/internal/buildinfo.version=${VERSION}" -o /out/ ./cmd/...
 
-FROM python:${PYTHON_VERSION}-slim-bookworm AS sandbox
-COPY deploy/python/make-sandbox deploy/python/list-fonts deploy/python/requirements.txt /make/
-RUN --mount=type=cache,target=/root/.cache/pip /make/make-sandbox /make/requirements.txt /opt/cellblock
+# A program of its own: it stays the same, and with it the layers below, when the
+# service changes.
+FROM golang:${GO_VERSION}-bookworm AS environment-builder
+WORKDIR /src
+ENV CGO_ENABLED=0
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+COPY internal/environment internal/environment
+COPY deploy/python/build-environments deploy/python/build-environments
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/ ./deploy/python/build-environments
+
+# Also the container that builds environments later (deploy/compose/environments.yml).
+FROM python:${PYTHON_VERSION}-slim-bookworm AS environments
+ENV CELLBLOCK_PYTHON=/usr/local/bin/python3 ENVIRONMENTS_SOURCE=/environments
+COPY --from=environment-builder /out/build-environments /usr/local/bin/
+COPY environments/default /environments/default
+RUN --mount=type=cache,target=/root/.cache/pip build-environments default
+ARG ENVIRONMENTS=default
+COPY environments /environments
+RUN --mount=type=cache,target=/root/.cache/pip mkdir -p /opt/cellblock-environments && build-environments default $ENVIRONMENTS
+ENTRYPOINT ["build-environments"]
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS base
 # Scripts have no use for an installer. The standard library is compiled here:
@@ -24,7 +43,8 @@ RUN library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'
  && python3 -m pip --quiet --disable-pip-version-check uninstall -y setuptools wheel pip 2>/dev/null \
  && rm -rf "$library/ensurepip" /usr/local/bin/pip* \
  && python3 -m compileall -q -j 0 -x '/(test|tests|lib2to3)/' "$library"
-COPY --from=sandbox /opt/cellblock /opt/cellblock
+COPY --from=environments /opt/cellblock /opt/cellblock
+COPY --from=environments /opt/cellblock-environments /opt/cellblock-environments
 
 FROM base
 RUN apt-get update -qq \

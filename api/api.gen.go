@@ -33,6 +33,7 @@ const (
 	ErrorCodeMemoryLimit          ErrorCode = "memory_limit"
 	ErrorCodeMethodNotAllowed     ErrorCode = "method_not_allowed"
 	ErrorCodeMissingMain          ErrorCode = "missing_main"
+	ErrorCodeMissingPackages      ErrorCode = "missing_packages"
 	ErrorCodeNotFound             ErrorCode = "not_found"
 	ErrorCodeNotSerializable      ErrorCode = "not_serializable"
 	ErrorCodeNotStarted           ErrorCode = "not_started"
@@ -46,6 +47,7 @@ const (
 	ErrorCodeTimeout              ErrorCode = "timeout"
 	ErrorCodeUnauthorized         ErrorCode = "unauthorized"
 	ErrorCodeUnavailable          ErrorCode = "unavailable"
+	ErrorCodeUnknownEnvironment   ErrorCode = "unknown_environment"
 	ErrorCodeUnsupportedMediaType ErrorCode = "unsupported_media_type"
 	ErrorCodeWorkerLost           ErrorCode = "worker_lost"
 )
@@ -87,6 +89,8 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeMissingMain:
 		return true
+	case ErrorCodeMissingPackages:
+		return true
 	case ErrorCodeNotFound:
 		return true
 	case ErrorCodeNotSerializable:
@@ -112,6 +116,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeUnauthorized:
 		return true
 	case ErrorCodeUnavailable:
+		return true
+	case ErrorCodeUnknownEnvironment:
 		return true
 	case ErrorCodeUnsupportedMediaType:
 		return true
@@ -221,6 +227,7 @@ type BatchMember struct {
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
@@ -240,6 +247,7 @@ type BatchMember struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -263,6 +271,7 @@ type BatchResult struct {
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
@@ -282,6 +291,7 @@ type BatchResult struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -359,6 +369,44 @@ type Displays = []Display
 // Entry The `entry` of the request; missing if it is `main`.
 type Entry = string
 
+// Environment A named, read-only Python with packages.
+type Environment struct {
+	// Name The name of an environment. A job has it only if it is not the default.
+	Name EnvironmentName `json:"name"`
+
+	// Description A text for people; may be empty.
+	Description string `json:"description"`
+
+	// Python The version of Python, such as `3.11.2`; empty if no worker has described the environment.
+	Python string `json:"python"`
+
+	// Packages The packages, sorted by name. If workers have several versions of the environment, those of one of them.
+	Packages []EnvironmentPackage `json:"packages"`
+
+	// Workers The number of workers that have it and take jobs.
+	Workers int `json:"workers"`
+
+	// Hashes The versions of the environment that workers have. Two with the same hash have the same packages. Without a
+	// worker, the last known one.
+	Hashes []string `json:"hashes"`
+}
+
+// EnvironmentList defines model for EnvironmentList.
+type EnvironmentList struct {
+	// Environments The default first, the others by name. Empty while no worker has ever reported.
+	Environments []Environment `json:"environments"`
+}
+
+// EnvironmentName The name of an environment. A job has it only if it is not the default.
+type EnvironmentName = string
+
+// EnvironmentPackage defines model for EnvironmentPackage.
+type EnvironmentPackage struct {
+	// Name The name as on PyPI, in lower case with hyphens.
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
 // Error The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type Error struct {
@@ -367,6 +415,7 @@ type Error struct {
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
@@ -386,6 +435,7 @@ type Error struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -476,12 +526,16 @@ type Error struct {
 	// Entry The `entry` of the request; missing if it is `main`.
 	Entry Entry `json:"entry,omitempty,omitzero"`
 
+	// Environment The name of an environment. A job has it only if it is not the default.
+	Environment EnvironmentName `json:"environment,omitempty,omitzero"`
+
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
 }
 
 // ErrorCode The error, for programs.
 // - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 // - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 // - `args_mismatch` (400): `main()` does not accept the `args` of the request
@@ -501,6 +555,7 @@ type Error struct {
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 // - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
+// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
 // - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -527,6 +582,9 @@ type ExecuteForm struct {
 
 	// Env An object in JSON.
 	Env *string `json:"env,omitempty"`
+
+	// Environment The name of an environment.
+	Environment *string `json:"environment,omitempty"`
 
 	// Files At most 64 files of together 16 MiB.
 	Files *[]openapi_types.File `json:"files,omitempty"`
@@ -584,6 +642,12 @@ type ExecuteRequest struct {
 	// `PYTHONIOENCODING` (UTF-8 only) are applied; the others are refused by name, since Python has started before
 	// the job.
 	Env *map[string]string `json:"env,omitempty"`
+
+	// Environment The environment that runs the script, one of `GET /environments`; another one is refused (400
+	// `unknown_environment`). Without it, a script with a block of inline metadata (PEP 723: `# /// script`) gets
+	// the first environment that satisfies its `dependencies` and `requires-python`, the default before the others
+	// by name; if none does, the request is refused (422 `missing_packages`). All other scripts get the default.
+	Environment *string `json:"environment,omitempty"`
 
 	// Files Files for the script, placed in its working directory before it is loaded. At most 64, each path once, and
 	// together 16 MiB (as a form; JSON has its own limit). They may be larger than the files that the script may
@@ -681,11 +745,15 @@ type Job struct {
 	// Entry The `entry` of the request; missing if it is `main`.
 	Entry Entry `json:"entry,omitempty,omitzero"`
 
+	// Environment The name of an environment. A job has it only if it is not the default.
+	Environment EnvironmentName `json:"environment,omitempty,omitzero"`
+
 	// Error The reason of the failure, for people.
 	Error string `json:"error,omitempty,omitzero"`
 
 	// Code The error, for programs.
 	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
@@ -705,6 +773,7 @@ type Job struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -950,6 +1019,9 @@ type Ready struct {
 
 	// Workers The number of workers that are alive and take jobs; one that is stopping does not count.
 	Workers int `json:"workers"`
+
+	// EnvironmentsWithoutWorkers The environments that no such worker has, so that their jobs wait; missing if there are none.
+	EnvironmentsWithoutWorkers []EnvironmentName `json:"environments_without_workers,omitempty,omitzero"`
 }
 
 // RequestLimits Lower limits for this job than the server's, which are the maximum; higher values are refused by name. The
@@ -1142,6 +1214,9 @@ type ServerInterface interface {
 	// GetBatchResults Read the results of a batch
 	// (GET /batches/{id}/results)
 	GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params GetBatchResultsParams)
+	// ListEnvironments List the environments
+	// (GET /environments)
+	ListEnvironments(w http.ResponseWriter, r *http.Request)
 	// Execute Run a script
 	// (POST /execute)
 	Execute(w http.ResponseWriter, r *http.Request, params ExecuteParams)
@@ -1196,6 +1271,12 @@ func (_ Unimplemented) GetBatch(w http.ResponseWriter, r *http.Request, id strin
 // GetBatchResults Read the results of a batch
 // (GET /batches/{id}/results)
 func (_ Unimplemented) GetBatchResults(w http.ResponseWriter, r *http.Request, id string, params GetBatchResultsParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// ListEnvironments List the environments
+// (GET /environments)
+func (_ Unimplemented) ListEnvironments(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1417,6 +1498,20 @@ func (siw *ServerInterfaceWrapper) GetBatchResults(w http.ResponseWriter, r *htt
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetBatchResults(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListEnvironments operation middleware
+func (siw *ServerInterfaceWrapper) ListEnvironments(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListEnvironments(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1908,6 +2003,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/batches/{id}/results", wrapper.GetBatchResults)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/environments", wrapper.ListEnvironments)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)

@@ -51,6 +51,8 @@ type (
 	BatchMember = api.BatchMember
 	// BatchResult is the result of one line of a batch.
 	BatchResult = api.BatchResult
+	// Environment is a named, read-only Python with packages.
+	Environment = api.Environment
 	// Ready has the number of workers.
 	Ready = api.Ready
 )

@@ -50,7 +50,12 @@ var operations = map[string]operation{
 			Files:  []client.File{{Path: "a.txt", Content: []byte("a")}, {Path: "b.bin", Content: []byte{0xff, 0}}},
 			Limits: client.Limits{Wall: 1e9, CPU: 5e8, MemoryMB: 64, Processes: 4, OutputBytes: 100}, Priority: "low",
 			CallbackURL: "https://example.org/hook", InlineFiles: true, IdempotencyKey: "a key", StartWithin: 1500e6,
+			Environment: "data-science",
 		})
+		return err
+	}},
+	"listEnvironments": {"Environments", func(ctx context.Context, c *client.Client) error {
+		_, err := c.Environments(ctx)
 		return err
 	}},
 	"listJobs": {"List", func(ctx context.Context, c *client.Client) error {

@@ -16,6 +16,8 @@ type Code = api.ErrorCode
 // The codes of the contract, which documents each of them.
 const (
 	CodeInvalidRequest       = api.ErrorCodeInvalidRequest
+	CodeUnknownEnvironment   = api.ErrorCodeUnknownEnvironment
+	CodeMissingPackages      = api.ErrorCodeMissingPackages
 	CodeMissingMain          = api.ErrorCodeMissingMain
 	CodeSyntaxError          = api.ErrorCodeSyntaxError
 	CodeArgsMismatch         = api.ErrorCodeArgsMismatch

@@ -25,6 +25,8 @@ type Request struct {
 	Script string
 	// Entry is how the script is run: EntryMain (as is ""), EntryScript or EntryCell.
 	Entry string
+	// Environment is the name of the environment that runs the script; "" leaves the choice to the service.
+	Environment string
 	// Args are main()'s keyword arguments: a value that encodes to a JSON object; nil for none. With EntryScript they
 	// are a list of strings, which become sys.argv[1:].
 	Args any
@@ -104,6 +106,7 @@ func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 		Priority: optional(r.Priority), CallbackURL: optional(r.CallbackURL),
 		StartWithin: optional(r.StartWithin.Seconds()),
 		Entry:       optional(r.Entry),
+		Environment: optional(r.Environment),
 	}
 	if len(r.Env) > 0 {
 		wire.Env = &r.Env
@@ -167,6 +170,7 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	for _, name := range []string{
 		"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url",
 		"start_within", "entry",
+		"environment",
 	} {
 		value, there := fields[name]
 		if !there {

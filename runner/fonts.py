@@ -6,7 +6,7 @@ Without the list, matplotlib searches for fonts, which takes longer than most pl
 import os
 import sys
 
-# make-sandbox and scripts/setup write the list here.
+# The builder of environments writes the list here.
 _LISTS = sys.prefix + "/share/cellblock"
 _names: list[str] = []
 

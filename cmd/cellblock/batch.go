@@ -43,12 +43,13 @@ refused. Ctrl-C cancels the batch.
 
 // batchRunCommand is `cellblock batch FILE`.
 type batchRunCommand struct {
-	Service serviceFlags `embed:""`
-	File    string       `arg:"" complete:"file" help:"File with one job per line; - reads standard input."`
-	Output  string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results to this file instead of standard output."`
-	NoWait  bool         `help:"Print the batch's id and exit."`
-	Entry   *string      `enum:"main,script,cell" placeholder:"ENTRY" help:"How the scripts of lines without an entry are run: main, script or cell."`
-	Key     string       `placeholder:"KEY" help:"Idempotency key: the same key and file return the same batch."`
+	Service     serviceFlags `embed:""`
+	File        string       `arg:"" complete:"file" help:"File with one job per line; - reads standard input."`
+	Output      string       `short:"o" placeholder:"FILE" complete:"file" help:"Write the results to this file instead of standard output."`
+	NoWait      bool         `help:"Print the batch's id and exit."`
+	Entry       *string      `enum:"main,script,cell" placeholder:"ENTRY" help:"How the scripts of lines without an entry are run: main, script or cell."`
+	Environment string       `placeholder:"NAME" help:"Environment of the lines without one; see 'cellblock environments'."`
+	Key         string       `placeholder:"KEY" help:"Idempotency key: the same key and file return the same batch."`
 }
 
 // Run submits the batch and writes its results.
@@ -58,7 +59,10 @@ func (c *batchRunCommand) Run() error {
 		return err
 	}
 	if c.Entry != nil {
-		lines = withEntry(lines, *c.Entry)
+		lines = withField(lines, "entry", *c.Entry)
+	}
+	if c.Environment != "" {
+		lines = withField(lines, "environment", c.Environment)
 	}
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
@@ -81,18 +85,19 @@ func (c *batchRunCommand) Run() error {
 	})
 }
 
-// withEntry adds an entry to the lines that have none. A line that is no JSON object stays for the service to refuse.
-func withEntry(lines []byte, entry string) []byte {
+// withField adds a field to the lines that do not have it. A line that is no JSON object stays for the service to
+// refuse.
+func withField(lines []byte, name, value string) []byte {
 	var all bytes.Buffer
 	for line := range bytes.Lines(lines) {
 		var fields map[string]jsontext.Value
 		object := bytes.TrimLeft(bytes.TrimPrefix(line, []byte("\ufeff")), " \t\r\n")
 		isObject := json.Unmarshal(object, &fields) == nil && len(fields) > 0
-		if _, has := fields["entry"]; has || !isObject {
+		if _, has := fields[name]; has || !isObject {
 			all.Write(line)
 			continue
 		}
-		fmt.Fprintf(&all, `{"entry":%q,`, entry)
+		fmt.Fprintf(&all, `{%q:%q,`, name, value)
 		all.Write(object[1:])
 	}
 	return all.Bytes()

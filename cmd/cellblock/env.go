@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"cellblock/internal/environment"
 	"cellblock/internal/environment/build"
@@ -53,9 +54,9 @@ type envBuildCommand struct {
 
 // Help is the text of `cellblock env build --help`.
 func (*envBuildCommand) Help() string {
-	return `The packages are downloaded from PyPI, or from where pip is configured to look (PIP_INDEX_URL, PIP_FIND_LINKS).
-Each download must have a hash of requirements.txt. Until everything is installed and tried, the present version stays
-in use, and it stays on disk until the next build for the jobs that run in it.
+	return `The packages are downloaded from PyPI, or from where pip is configured to look (PIP_INDEX_URL,
+PIP_FIND_LINKS). Each download must have a hash of requirements.txt. Until everything is installed and tried,
+the present version stays in use, and it stays on disk until the next build for the jobs that run in it.
 
 Exit status: 1 if one could not be built, 2 for wrong usage, 130 after Ctrl-C.
 
@@ -120,7 +121,7 @@ func (c *envListCommand) Run() error {
 		}
 		python, packages := "-", "-"
 		if env.Hash != "" {
-			python, packages = env.Python, fmt.Sprint(len(env.Packages))
+			python, packages = env.Python, strconv.Itoa(len(env.Packages))
 		}
 		state := colorize(os.Stdout, envColor(env.State), fmt.Sprintf("%-9s", env.State))
 		fmt.Fprintf(standardOutput, columns, env.Name, state, python, packages, env.Description)
@@ -159,7 +160,8 @@ func (c *envRemoveCommand) Run() error {
 	return untilInterrupted(func(ctx context.Context) error {
 		var errs []error
 		for _, name := range c.Names {
-			err := build.Remove(ctx, c.Settings, name, func(step, _ string) { fmt.Fprintf(os.Stderr, "%s: %s\n", name, step) })
+			progress := func(step, _ string) { fmt.Fprintf(os.Stderr, "%s: %s\n", name, step) }
+			err := build.Remove(ctx, c.Settings, name, progress)
 			if errs = append(errs, err); err == nil {
 				fmt.Fprintln(standardOutput, name, "removed")
 			}

@@ -25,8 +25,8 @@ type envCheckCommand struct {
 
 // Help is the text of `cellblock env check --help`.
 func (*envCheckCommand) Help() string {
-	return `It prints one line for each check and exits with 1 if one fails. The trial in a sandbox needs root, and takes
-the worker's settings from the environment (bin/worker --help).
+	return `It prints one line for each check and exits with 1 if one fails. The trial in a sandbox needs root, and
+takes the worker's settings from the environment (bin/worker --help).
 
     cellblock env check data-science`
 }
@@ -48,7 +48,9 @@ func (c *envCheckCommand) Run() error {
 			return errors.Join(fmt.Errorf("the environment %s is %s; `cellblock env build %s` builds it",
 				c.Name, env.State, c.Name), env.Problem)
 		}
-		checks := []func(context.Context, build.Status) host.Check{checkSource, checkFiles, checkImports, c.checkSandbox}
+		checks := []func(context.Context, build.Status) host.Check{
+			checkSource, checkFiles, checkImports, c.checkSandbox,
+		}
 		failed := false
 		for _, check := range checks {
 			result := check(ctx, env)

@@ -101,7 +101,8 @@ func statusOf(err error) int {
 		return statusUnavailable
 	case client.CodeInternal, client.CodeWorkerLost:
 		return statusFault
-	case client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeCrossOrigin,
+	case client.CodeUnknownEnvironment, client.CodeMissingPackages,
+		client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeCrossOrigin,
 		client.CodeHostNotAllowed, client.CodeNotFound, client.CodeMethodNotAllowed, client.CodeAlreadyFinished,
 		client.CodeScriptTooLarge,
 		client.CodeInputTooLarge, client.CodeUnsupportedMediaType,

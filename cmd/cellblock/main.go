@@ -13,19 +13,20 @@ import (
 )
 
 type commands struct {
-	Run        runCommand        `cmd:"" help:"Run a script and show its output and result." group:"Scripts"`
-	Submit     submitCommand     `cmd:"" help:"Submit a script, print the job's id and exit." group:"Scripts"`
-	Get        getCommand        `cmd:"" help:"Show a job." group:"Scripts"`
-	Cancel     cancelCommand     `cmd:"" help:"Cancel jobs." group:"Scripts"`
-	List       listCommand       `cmd:"" help:"List jobs, newest first." group:"Scripts"`
-	Batch      batchCommands     `cmd:"" help:"Run many scripts at once." group:"Scripts"`
-	Up         upCommand         `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
-	Doctor     doctorCommand     `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
-	Env        envCommands       `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`
-	MCP        mcpCommand        `cmd:"" name:"mcp" help:"Serve the MCP server for agents on standard input and output." group:"Service"`
-	Completion completionCommand `cmd:"" help:"Print a script that makes the shell complete cellblock's commands and flags." group:"More"`
-	Complete   completeCommand   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print completions, for the script that completion prints."`
-	Version    kong.VersionFlag  `help:"Print the version and exit."`
+	Run          runCommand          `cmd:"" help:"Run a script and show its output and result." group:"Scripts"`
+	Submit       submitCommand       `cmd:"" help:"Submit a script, print the job's id and exit." group:"Scripts"`
+	Get          getCommand          `cmd:"" help:"Show a job." group:"Scripts"`
+	Cancel       cancelCommand       `cmd:"" help:"Cancel jobs." group:"Scripts"`
+	List         listCommand         `cmd:"" help:"List jobs, newest first." group:"Scripts"`
+	Environments environmentsCommand `cmd:"" help:"List the environments that scripts can run in." group:"Scripts"`
+	Batch        batchCommands       `cmd:"" help:"Run many scripts at once." group:"Scripts"`
+	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
+	Doctor       doctorCommand       `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
+	Env          envCommands         `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`
+	MCP          mcpCommand          `cmd:"" name:"mcp" help:"Serve the MCP server for agents on standard input and output." group:"Service"`
+	Completion   completionCommand   `cmd:"" help:"Print a script that makes the shell complete cellblock's commands and flags." group:"More"`
+	Complete     completeCommand     `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print completions, for the script that completion prints."`
+	Version      kong.VersionFlag    `help:"Print the version and exit."`
 }
 
 // Help is the text of `cellblock --help` after the list of commands.

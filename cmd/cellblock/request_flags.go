@@ -22,16 +22,17 @@ import (
 type requestFlags struct {
 	Script string `arg:"" complete:"file" help:"File with the script; - reads standard input."`
 	entryFlags
-	Arg      []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"Keyword argument of main(). The value is JSON if it is valid JSON, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
-	ArgsJSON string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides them."`
-	Stdin    string   `placeholder:"FILE" complete:"file" help:"Standard input of the script; - passes this command's standard input on."`
-	File     []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"Copy a file to the script's working directory, as its own name or DEST (data/in.csv)."`
-	Env      []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the script."`
-	Limit    []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"Limit below the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
-	Priority *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"Priority in the queue: high, default or low."`
-	Callback string   `placeholder:"URL" help:"URL to which the service posts the ended job."`
-	Within   string   `name:"start-within" placeholder:"TIME" help:"Drop the job (not_started) if it does not start within this time, such as 5s or 500ms; at most the service's start deadline."`
-	Key      string   `placeholder:"KEY" help:"Idempotency key: the same key and request return the same job."`
+	Arg         []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"Keyword argument of main(). The value is JSON if it is valid JSON, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
+	ArgsJSON    string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides them."`
+	Stdin       string   `placeholder:"FILE" complete:"file" help:"Standard input of the script; - passes this command's standard input on."`
+	File        []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"Copy a file to the script's working directory, as its own name or DEST (data/in.csv)."`
+	Env         []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the script."`
+	Limit       []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"Limit below the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
+	Priority    *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"Priority in the queue: high, default or low."`
+	Environment string   `placeholder:"NAME" help:"Environment that runs the script, one of 'cellblock environments'. Without this flag: one that has the dependencies of the script's inline metadata (# /// script), else the default."`
+	Callback    string   `placeholder:"URL" help:"URL to which the service posts the ended job."`
+	Within      string   `name:"start-within" placeholder:"TIME" help:"Drop the job (not_started) if it does not start within this time, such as 5s or 500ms; at most the service's start deadline."`
+	Key         string   `placeholder:"KEY" help:"Idempotency key: the same key and request return the same job."`
 }
 
 // Validate is called by kong.
@@ -50,7 +51,7 @@ func (f *requestFlags) Validate() error {
 
 // request builds the request and reads the files that the flags name.
 func (f *requestFlags) request() (client.Request, error) {
-	request := client.Request{CallbackURL: f.Callback, IdempotencyKey: f.Key}
+	request := client.Request{CallbackURL: f.Callback, IdempotencyKey: f.Key, Environment: f.Environment}
 	if f.Priority != nil {
 		request.Priority = *f.Priority
 	}

@@ -99,8 +99,8 @@ func defaultData() string {
 // apiSecrets are passed on to the API only.
 var apiSecrets = []string{"API_TOKEN", "CALLBACK_SECRET"}
 
-// childEnvironment returns our environment with some variables set, and without the API's secrets, which other processes do
-// not need.
+// childEnvironment returns our environment with some variables set, and without the API's secrets, which other
+// processes do not need.
 func childEnvironment(set ...string) []string {
 	names := map[string]bool{}
 	for _, name := range apiSecrets {

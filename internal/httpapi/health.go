@@ -26,7 +26,9 @@ func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 		h.writeError(w, r, err)
 		return
 	}
-	h.writeJSON(w, r, http.StatusOK, api.Ready{Status: "ready", Workers: workers})
+	h.writeJSON(w, r, http.StatusOK, api.Ready{
+		Status: "ready", Workers: workers, EnvironmentsWithoutWorkers: h.withoutWorkers(r.Context()),
+	})
 }
 
 // GetMetrics handles GET /metrics.

@@ -81,6 +81,7 @@ func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
 // statuses maps each code to its HTTP status; there is no other such table.
 var statuses = map[jobs.Code]int{
 	jobs.CodeInvalidRequest:       http.StatusBadRequest,
+	jobs.CodeUnknownEnvironment:   http.StatusBadRequest,
 	jobs.CodeMissingMain:          http.StatusBadRequest,
 	jobs.CodeSyntaxError:          http.StatusBadRequest,
 	jobs.CodeArgsMismatch:         http.StatusBadRequest,
@@ -106,6 +107,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeResultTooLarge:       http.StatusUnprocessableEntity,
 	jobs.CodeFilesTooLarge:        http.StatusUnprocessableEntity,
 	jobs.CodeKilled:               http.StatusUnprocessableEntity,
+	jobs.CodeMissingPackages:      http.StatusUnprocessableEntity,
 	jobs.CodeIdempotencyMismatch:  http.StatusUnprocessableEntity,
 	jobs.CodeQueueFull:            http.StatusTooManyRequests,
 	jobs.CodeWorkerLost:           http.StatusInternalServerError,
@@ -181,13 +183,14 @@ func timestampOrNull(t time.Time) *string {
 // webhook.
 func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	body := api.Job{
-		JobID:      record.ID,
-		Status:     api.JobStatus(record.State),
-		CreatedAt:  timestamp(record.CreatedAt),
-		StartedAt:  timestampOrNull(record.StartedAt),
-		FinishedAt: timestampOrNull(record.FinishedAt),
-		Entry:      string(record.Entry),
-		Callback:   webhookBody(record.Webhook),
+		JobID:       record.ID,
+		Status:      api.JobStatus(record.State),
+		CreatedAt:   timestamp(record.CreatedAt),
+		StartedAt:   timestampOrNull(record.StartedAt),
+		FinishedAt:  timestampOrNull(record.FinishedAt),
+		Entry:       string(record.Entry),
+		Environment: record.Environment,
+		Callback:    webhookBody(record.Webhook),
 	}
 	o := record.Outcome
 	if o == nil {

@@ -113,6 +113,7 @@ type Config struct {
 	Files        Files
 	Live         Live
 	Batches      Batches
+	Environments Environments
 	// MCP handles POST /mcp; nil for none.
 	MCP     http.Handler
 	Metrics *telemetry.APIMetrics
@@ -132,6 +133,7 @@ type Handler struct {
 	files          Files
 	live           Live
 	batches        Batches
+	environments   Environments
 	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
 	bodyMemory, smallBodies *membudget.Budget
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -162,6 +164,7 @@ func New(service Jobs, config Config) *Handler {
 		files:          config.Files,
 		live:           config.Live,
 		batches:        config.Batches,
+		environments:   config.Environments,
 		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
 		smallBodies:    membudget.New(maxSmallBodies, bodyMemoryTimeout),
 		mcp:            config.MCP,

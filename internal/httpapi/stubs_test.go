@@ -166,6 +166,7 @@ func newHandlerWith(t *testing.T, service Jobs, settings Settings) *Handler {
 		SyncWait:      15 * time.Second,
 		Limits:        jobs.DefaultLimits(),
 		StartDeadline: time.Hour,
+		Environments:  stubEnvironments{},
 		Metrics:       telemetry.NewAPIMetrics(nil, logger),
 		Logger:        logger,
 	})
@@ -316,4 +317,21 @@ func wantResponse(t *testing.T, got reply, status int, code jobs.Code) {
 	if status == 503 && got.header.Get("Retry-After") == "" {
 		t.Error("503 without Retry-After")
 	}
+}
+
+// stubEnvironments are two environments, of which one has no worker.
+type stubEnvironments struct{}
+
+func (stubEnvironments) Environments(context.Context) ([]jobs.EnvironmentStatus, error) {
+	hash := strings.Repeat("0123456789abcdef", 4)
+	return []jobs.EnvironmentStatus{
+		{
+			Environment: jobs.Environment{
+				Name: "default", Hash: hash, Python: "3.11.2",
+				Packages: []jobs.Package{{Name: "numpy", Version: "2.4.1", Imports: []string{"numpy"}}},
+			},
+			Hashes: []string{hash}, Workers: 2,
+		},
+		{Environment: jobs.Environment{Name: "data-science"}},
+	}, nil
 }

@@ -132,8 +132,10 @@ func (p *markerParser) comparison() (marker, error) {
 	}, nil
 }
 
+var variable = regexp.MustCompile(`^[a-z_.]+$`)
+
 func isOperand(token string) bool {
-	return isQuoted(token) || regexp.MustCompile(`^[a-z_.]+$`).MatchString(token)
+	return isQuoted(token) || variable.MatchString(token)
 }
 
 func isQuoted(token string) bool {

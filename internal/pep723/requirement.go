@@ -61,7 +61,8 @@ func parseVersions(text string) (*semver.Constraint, error) {
 			return nil, fmt.Errorf("no clause: %q", part)
 		}
 	}
-	return semver.PyPI.ParseConstraint(text)
+	// === compares texts, for versions that PEP 440 does not have; the others compare alike.
+	return semver.PyPI.ParseConstraint(strings.ReplaceAll(text, "===", "=="))
 }
 
 // missing returns what an environment lacks of the requirement, "" if nothing.

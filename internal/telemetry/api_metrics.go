@@ -19,6 +19,8 @@ type Gauges interface {
 	QueueDepth(ctx context.Context) (int, error)
 	// Workers returns the number of live workers that take jobs.
 	Workers(ctx context.Context) (int, error)
+	// EnvironmentWorkers returns the number of those that have each environment, by its name.
+	EnvironmentWorkers(ctx context.Context) (map[string]int, error)
 }
 
 // APIMetrics are the metrics of the API. It is safe for concurrent use.
@@ -133,6 +135,9 @@ var (
 		"Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
 	workersDesc = prometheus.NewDesc("cellblock_workers",
 		"Live workers that take jobs. Missing while Redis is away.", nil, nil)
+	environmentWorkersDesc = prometheus.NewDesc("cellblock_environment_workers",
+		"Live workers that take jobs and have an environment, by its name. Missing while Redis is away.",
+		[]string{"environment"}, nil)
 )
 
 // gaugeReader reads Gauges at each scrape. It leaves out values that it cannot read, so that the scrape still returns
@@ -145,6 +150,7 @@ type gaugeReader struct {
 func (g *gaugeReader) Describe(descs chan<- *prometheus.Desc) {
 	descs <- queueDepthDesc
 	descs <- workersDesc
+	descs <- environmentWorkersDesc
 }
 
 func (g *gaugeReader) Collect(metrics chan<- prometheus.Metric) {
@@ -164,5 +170,15 @@ func (g *gaugeReader) Collect(metrics chan<- prometheus.Metric) {
 			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
 		})
 	}
+	readers.Go(func() {
+		workers, err := g.gauges.EnvironmentWorkers(ctx)
+		if err != nil {
+			g.logger.Warn("cannot read metric", "metric", environmentWorkersDesc.String(), "error", err)
+			return
+		}
+		for name, n := range workers {
+			metrics <- prometheus.MustNewConstMetric(environmentWorkersDesc, prometheus.GaugeValue, float64(n), name)
+		}
+	})
 	readers.Wait()
 }

@@ -23,6 +23,10 @@ func (g stubGauges) QueueDepth(context.Context) (int, error) { return g.depth, n
 
 func (g stubGauges) Workers(context.Context) (int, error) { return g.workers, g.err }
 
+func (g stubGauges) EnvironmentWorkers(context.Context) (map[string]int, error) {
+	return map[string]int{"default": g.workers, "data-science": 0}, g.err
+}
+
 func scrape(t *testing.T, h http.Handler) string {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -61,6 +65,8 @@ func TestAPIMetrics(t *testing.T) {
 		`cellblock_http_request_duration_seconds_count{method="POST",route="/execute"} 2`,
 		`cellblock_queue_depth 3`,
 		`cellblock_workers 2`,
+		`cellblock_environment_workers{environment="default"} 2`,
+		`cellblock_environment_workers{environment="data-science"} 0`,
 	)
 }
 

@@ -57,6 +57,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	}
 	outcome := w.run(ctx, sandbox, job)
 	live.stop()
+	w.hintAtEnvironments(job, outcome.Failure)
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(claim.StartedAt.Sub(claim.CreatedAt)-prepared))
 	return w.end(job, w.storeFiles(job, outcome))

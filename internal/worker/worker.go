@@ -177,6 +177,7 @@ type Worker struct {
 	// heartbeats counts the intervals, and reportedIdle is set while the last full one has arrived and reported no job.
 	heartbeats   atomic.Int64
 	reportedIdle atomic.Bool
+	catalog      catalog
 	// beatNow makes a heartbeat be sent without delay.
 	beatNow chan struct{}
 	// describedAt is when the environments were last described, in nanoseconds since 1970; 0 if that is due.

@@ -18,7 +18,7 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 before = set(os.listdir("/proc/self/fd"))
 from runner import warmup
-warmup.load(sys.argv[2:])
+warmup.load(sys.argv[2:], [])
 for fd in sorted(set(os.listdir("/proc/self/fd")) - before):
     try:
         print(os.readlink("/proc/self/fd/" + fd))

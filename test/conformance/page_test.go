@@ -69,7 +69,7 @@ func TestPackages(t *testing.T) {
 	t.Parallel()
 	page := readText(t, "docs/python.md")
 	pinned := regexp.MustCompile(`(?m)^([a-z-]+)==(\S+)`).FindAllStringSubmatch(
-		readText(t, "deploy/python/requirements.txt"), -1)
+		readText(t, "environments/default/requirements.txt"), -1)
 	var all []string
 	for _, pin := range pinned {
 		all = append(all, pin[1]+" "+pin[2])

@@ -218,7 +218,7 @@ func (s *Stack) LaunchWorker(program string, env Env) (*Process, error) {
 	defer s.mu.Unlock()
 	s.started++
 	p, err := start(fmt.Sprintf("worker-%d", s.started), program, nil,
-		environment(Env{"METRICS_ADDR": ""}, s.shared(), env))
+		environment(Env{"METRICS_ADDR": "", "ENVIRONMENTS_DIR": filepath.Join(s.dir, "environments")}, s.shared(), env))
 	if err == nil {
 		s.workers = append(s.workers, p)
 	}

@@ -22,6 +22,7 @@ SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 
 METHODS = {
     "execute": {"run", "submit"},
+    "listEnvironments": {"environments"},
     "listJobs": {"list"},
     "getJob": {"get", "wait"},
     "cancelJob": {"cancel"},
@@ -47,6 +48,9 @@ MODELS: dict[str, type[Any]] = {
     "CallbackMessage": models.CallbackMessage,
     "Display": models.Display,
     "DisplayForm": models.DisplayForm,
+    "Environment": models.Environment,
+    "EnvironmentList": models.EnvironmentList,
+    "EnvironmentPackage": models.EnvironmentPackage,
     "Error": models.ErrorBody,
     "ExecuteResult": models.ExecuteResult,
     "Health": models.Health,
@@ -67,6 +71,7 @@ MODELS: dict[str, type[Any]] = {
 OTHERS = {
     *("ErrorCode", "JobId", "JobStatus", "Result", "Output", "OutputFiles", "Stdout"),
     *("OmittedFiles", "Notes", "Displays", "OmittedDisplays", "Entry"),
+    "EnvironmentName",
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
     *("ExecuteForm", "RequestLimits"),
 }

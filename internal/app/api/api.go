@@ -108,8 +108,10 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		Files:    stored,
 		Live:     hub,
 		Batches:  dispatcher,
-		Metrics:  s.metrics,
-		Logger:   logger,
+
+		Environments: dispatcher,
+		Metrics:      s.metrics,
+		Logger:       logger,
 
 		StartDeadline: settings.Dispatch.StartDeadline,
 	}

@@ -93,8 +93,8 @@ func (p place) build(ctx context.Context, source *Source, python interpreter, ha
 	if err != nil {
 		return nil, errors.Join(err, removeVersion(t.dir))
 	}
-	return &Result{Installed: environment.Installed{Manifest: *manifest, Dir: t.final}, Changed: true, Warnings: warnings},
-		nil
+	installed := environment.Installed{Manifest: *manifest, Dir: t.final}
+	return &Result{Installed: installed, Changed: true, Warnings: warnings}, nil
 }
 
 // removeVersion removes the folder of a version. The manifest goes first: what is left after an interruption is no

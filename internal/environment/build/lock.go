@@ -10,10 +10,11 @@ var (
 	continuation = regexp.MustCompile(`\\\r?\n`)
 	comment      = regexp.MustCompile(`(^|\s)#.*$`)
 	// pinned is a requirement by name and exact version. pip installs a URL or a path even from a source
-	// distribution, whatever --only-binary says.
+	// distribution, whatever --only-binary asks for.
 	pinned = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*==\s*[^\s*]+(\s|$)`)
-	// harmless are the options that only say where wheels are.
-	harmless = regexp.MustCompile(`^(-i|-f|--index-url|--extra-index-url|--find-links|--only-binary)[\s=]`)
+	// harmless are the options that only name where wheels are.
+	harmless = regexp.MustCompile(
+		`^(-i|-f|--index-url|--extra-index-url|--find-links|--no-index|--only-binary)([\s=]|$)`)
 	// requirementName is the name that a requirement begins with.
 	requirementName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
 )

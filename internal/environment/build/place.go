@@ -61,7 +61,7 @@ func (p place) lock(ctx context.Context, progress func(step, detail string)) (*o
 	var lock *os.File
 	err := os.MkdirAll(p.root, 0o755)
 	if err == nil && p.linked {
-		lock, err = os.OpenFile(filepath.Join(p.root, "."+p.name+".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+		lock, err = os.OpenFile(filepath.Join(p.root, "."+p.name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	} else if err == nil {
 		lock, err = os.Open(p.root)
 	}
@@ -131,7 +131,7 @@ func (p place) clean() error {
 	return err
 }
 
-// checkTarget returns an error if publishing would cost what somebody else made.
+// checkTarget returns an error if publishing would replace what another program made.
 func (p place) checkTarget() error {
 	info, err := os.Lstat(p.target)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -75,8 +75,10 @@ func (s Settings) pythonCandidates(name, wanted string) []string {
 	switch {
 	case pythonVersion.MatchString(wanted):
 		program := "python" + wanted
-		return []string{"/usr/bin/" + program, "/usr/local/bin/" + program,
-			filepath.Join(s.Prefix, "bin", program), program}
+		return []string{
+			"/usr/bin/" + program, "/usr/local/bin/" + program,
+			filepath.Join(s.Prefix, "bin", program), program,
+		}
 	case wanted != "":
 		return []string{wanted}
 	case name != environment.DefaultName:
@@ -97,7 +99,7 @@ func (s Settings) defaultPythons() []string {
 func queryPython(ctx context.Context, path string) (interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryBound)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-I", "-B", "-c", queryProgram) //nolint:gosec // the operator's interpreter
+	cmd := exec.CommandContext(ctx, path, "-I", "-B", "-c", queryProgram)
 	cmd.Env = cleanEnvironment()
 	out, err := cmd.Output()
 	var found interpreter

@@ -70,9 +70,9 @@ func (r *Report) endDetail() {
 // megabytes returns the size of all files below dir.
 func megabytes(dir string) int64 {
 	var total int64
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error { //nolint:errcheck // a size to look at
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
-			return nil //nolint:nilerr // likewise
+			return nil //nolint:nilerr // a size to look at
 		}
 		if info, err := entry.Info(); err == nil {
 			total += info.Size()

@@ -71,7 +71,7 @@ func ReadSource(root, name string) (*Source, error) {
 
 // SourceNames returns the names of the environments that have a source folder in root, sorted.
 func SourceNames(root string) []string {
-	locks, _ := filepath.Glob(filepath.Join(root, "*", lockFile)) //nolint:errcheck // the pattern is valid
+	locks, _ := filepath.Glob(filepath.Join(root, "*", lockFile))
 	var names []string
 	for _, lock := range locks {
 		if name := filepath.Base(filepath.Dir(lock)); environment.CheckName(name) == nil {

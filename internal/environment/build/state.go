@@ -137,6 +137,12 @@ func Remove(ctx context.Context, s Settings, name string, progress func(step, de
 			"to remove all of Cellblock, delete %s", s.Prefix)
 	}
 	p := s.place(name)
+	if versions, err := p.versions(); !exists(p.target) && len(versions) == 0 {
+		return errors.Join(fmt.Errorf("the environment %s is not built in %s: %w", name, s.Root, fs.ErrNotExist), err)
+	}
+	if err := p.checkTarget(); err != nil {
+		return err
+	}
 	lock, err := p.lock(ctx, progress)
 	if err != nil {
 		return err
@@ -144,12 +150,6 @@ func Remove(ctx context.Context, s Settings, name string, progress func(step, de
 	defer lock.Close()
 	versions, err := p.versions()
 	if err != nil {
-		return err
-	}
-	if !exists(p.target) && len(versions) == 0 {
-		return fmt.Errorf("the environment %s is not built in %s: %w", name, s.Root, fs.ErrNotExist)
-	}
-	if err := p.checkTarget(); err != nil {
 		return err
 	}
 	if err := os.Remove(p.target); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -75,8 +75,10 @@ func (t tree) python() string { return filepath.Join(t.dir, "bin", "python3") }
 // install runs pip. It checks the hash of everything it downloads.
 func (t tree) install(ctx context.Context, source *Source) error {
 	lock := filepath.Join(source.Dir, lockFile)
-	arguments := []string{t.python(), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install",
-		"--progress-bar", "off", "--require-hashes", "--no-compile", "-r", lock}
+	arguments := []string{
+		t.python(), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install",
+		"--progress-bar", "off", "--require-hashes", "--no-compile", "-r", lock,
+	}
 	if !t.options.AllowSource {
 		arguments = append(arguments, "--only-binary", ":all:")
 	}

@@ -38,13 +38,13 @@ def main() -> None:
         report(begin=name)
         try:
             importlib.import_module(name)
-        except BaseException as error:  # a module may exit
+        except BaseException as error:  # noqa: BLE001  # a module may exit
             report(failed=describe(error))
     for number, text in enumerate(task["exercises"] or (), 1):
         report(begin=f"exercise {number}")
         try:
             run(text)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # likewise
             report(failed=describe(error))
     shutil.rmtree(folder, ignore_errors=True)
     report(done=True)

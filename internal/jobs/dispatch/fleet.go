@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -29,6 +30,8 @@ type fleet struct {
 	// have been alive then.
 	seen   map[string]time.Time
 	silent time.Time
+	// readAt is when the workers were last read.
+	readAt time.Time
 	// described are the descriptions, read at describedAt; the one renewed last is first.
 	described   []jobs.Environment
 	describedAt time.Time
@@ -110,6 +113,7 @@ func (f *fleet) isDescribed() bool {
 // with returns the fleet after the workers were read at a time.
 func (f *fleet) with(workers store.Fleet, at time.Time) *fleet {
 	next := *f
+	next.readAt = at
 	next.live, next.seen, next.limits = map[string][]string{}, maps.Clone(f.seen), maps.Clone(f.limits)
 	if next.seen == nil {
 		next.seen, next.limits = map[string]time.Time{}, map[string][]jobs.RequestedLimits{}
@@ -179,3 +183,22 @@ func (d *Dispatcher) Environments(context.Context) ([]jobs.EnvironmentStatus, er
 	}
 	return known.environments(), nil
 }
+
+// EnvironmentWorkers returns the number of live workers with each environment, by its name. It returns an error while
+// Redis does not answer.
+func (d *Dispatcher) EnvironmentWorkers(context.Context) (map[string]int, error) {
+	known := d.fleet.Load()
+	if known.isSilent() {
+		return nil, errSilent
+	}
+	workers := map[string]int{}
+	for _, name := range known.names() {
+		workers[name] = len(known.live[name])
+	}
+	return workers, nil
+}
+
+var errSilent = errors.New("Redis does not answer")
+
+// isSilent reports whether Redis did not answer the last time.
+func (f *fleet) isSilent() bool { return f.readAt.IsZero() || f.silent.After(f.readAt) }

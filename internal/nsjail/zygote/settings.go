@@ -64,7 +64,7 @@ func (s Settings) WithoutMissing(missing []string, python string) (_ Settings, s
 			}
 			sentences = append(sentences,
 				fmt.Sprintf("%s names %q, which is not installed in the sandbox's Python (%s); "+
-					"add it to deploy/python/requirements.in and run `make lock setup`, or take it out of %s",
+					"add it to environments/default/requirements.in and run `make lock setup`, or take it out of %s",
 					setting, name, python, setting))
 			return true
 		})

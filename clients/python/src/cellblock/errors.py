@@ -209,6 +209,8 @@ class NotStarted(JobFailed):
 
 CODES: dict[str, type[CellblockError]] = {
     "invalid_request": InvalidRequest,
+    "unknown_environment": InvalidRequest,
+    "missing_packages": InvalidRequest,
     "missing_main": InvalidScript,
     "syntax_error": InvalidScript,
     "args_mismatch": InvalidScript,

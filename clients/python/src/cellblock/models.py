@@ -139,6 +139,7 @@ class Outcome:
     """
 
     entry: Entry | None = None
+    environment: str | None = None
 
     stdout: str = ""
     stderr: str = ""
@@ -333,7 +334,42 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The service accepts jobs; `workers` is the number of workers."""
+    """The service accepts jobs; `workers` is the number of workers.
+
+    The jobs of the environments in environments_without_workers wait for a worker.
+    """
 
     status: str
     workers: int
+    environments_without_workers: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentPackage:
+    """A package of an environment."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A named, read-only Python with packages.
+
+    workers is the number of workers that have it, and hashes are the versions of it
+    that they have.
+    """
+
+    name: str
+    description: str
+    python: str
+    packages: list[EnvironmentPackage]
+    workers: int
+    hashes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentList:
+    """The environments, the default first."""
+
+    environments: list[Environment]

@@ -35,6 +35,8 @@ class Options(TypedDict, total=False):
     limits: see Limits.
     priority: the queue in which the job waits.
     callback_url: the URL to which the ended job is posted.
+    environment: the name of the environment that runs the script; see
+        `Client.environments`.
     start_within: seconds from its acceptance, after which the job no longer starts.
     """
 
@@ -46,6 +48,7 @@ class Options(TypedDict, total=False):
     limits: Limits | None
     priority: Literal["high", "default", "low"] | None
     callback_url: str | None
+    environment: str | None
     start_within: float | None
 
 

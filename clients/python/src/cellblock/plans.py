@@ -18,6 +18,8 @@ from .models import (
     Batch,
     BatchAccepted,
     BatchResult,
+    Environment,
+    EnvironmentList,
     ExecuteResult,
     Health,
     Job,
@@ -252,6 +254,12 @@ def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
     request = requests.delete("batches", batch_id)
     response = yield from send_with_retries(request, retries, expected=(200, 202))
     return read(Batch, response.body)
+
+
+def environments(retries: Retries, /) -> Plan[list[Environment]]:
+    """List the environments that scripts can run in, the default first."""
+    response = yield from send_with_retries(Request("GET", "/environments"), retries)
+    return read(EnvironmentList, response.body).environments
 
 
 def ready(_: Retries, /) -> Plan[Ready]:

@@ -32,7 +32,7 @@ _HEARTBEAT = 15.0
 _NOT_IN_FORMS = re.compile(r'["\\\x00-\x1f\x7f]')
 
 _JSON_FIELDS = ("args", "env", "limits", "start_within")
-_TEXT_FIELDS = ("entry", "stdin", "priority", "callback_url")
+_TEXT_FIELDS = ("entry", "stdin", "priority", "callback_url", "environment")
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,7 @@ class Client:
     wait_batch = _call(plans.wait_batch)
     batch_results = _iterate(plans.batch_results)
     cancel_batch = _call(plans.cancel_batch)
+    environments = _call(plans.environments)
     ready = _call(plans.ready)
     health = _call(plans.health)
     metrics = _call(plans.metrics)

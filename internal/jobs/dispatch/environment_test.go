@@ -1,0 +1,190 @@
+package dispatch
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
+	"cellblock/internal/redistest"
+)
+
+// report makes a worker report environments for ttl, and describe them.
+func (s *replica) report(t *testing.T, worker string, ttl time.Duration, environments ...jobs.Environment) {
+	t.Helper()
+	offer := store.Offer{MaxLimits: jobs.DefaultLimits().Requestable(), Environments: map[string]string{}}
+	for _, environment := range environments {
+		offer.Environments[environment.Name] = environment.Hash
+	}
+	if err := s.store.Heartbeat(t.Context(), worker, ttl, offer); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.store.DescribeEnvironments(t.Context(), environments, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func described(name string, packages ...string) jobs.Environment {
+	environment := jobs.Environment{Name: name, Hash: "hash of " + name, Python: "3.11.2"}
+	for _, p := range packages {
+		name, version, _ := strings.Cut(p, " ")
+		environment.Packages = append(environment.Packages, jobs.Package{Name: name, Version: version})
+	}
+	return environment
+}
+
+// awaitFleet waits until the replica knows what is true of its fleet.
+func (s *replica) awaitFleet(t *testing.T, what string, done func(f *fleet) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(s.fleet.Load()); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the API does not learn %s", what)
+		}
+	}
+}
+
+func (s *replica) submit(t *testing.T, request jobs.Request) (jobs.Job, error) {
+	t.Helper()
+	request.Async = true
+	record, err := s.Submit(t.Context(), request, "r-1")
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	job, _, _, err := s.store.Take(t.Context(), record.ID, "w", time.Second)
+	return job, err
+}
+
+const block = "# /// script\n# dependencies = [%q]\n# ///\ndef main(): pass\n"
+
+func asking(dependency string) string { return strings.Replace(block, "%q", `"`+dependency+`"`, 1) }
+
+func TestTheEnvironmentIsDecidedAtAcceptance(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	// No worker has reported yet.
+	if job, err := s.submit(t, jobs.Request{Script: asking("torch")}); err != nil || job.Environment != "" {
+		t.Errorf("%+v, %v", job, err)
+	}
+	_, err := s.submit(t, jobs.Request{Script: "x", Environment: "science"})
+	wantCode(t, err, jobs.CodeUnavailable)
+	s.report(t, "w1", time.Hour, described("default", "numpy 2.4.1"), described("science", "numpy 2.4.1", "scipy 1.17.0"))
+	s.report(t, "w2", time.Hour, described("default", "numpy 2.4.1"), described("ai", "numpy 1.26.0", "torch 2.9"))
+	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.names()) == 3 && f.isDescribed() })
+	for _, c := range []struct {
+		request jobs.Request
+		want    string
+	}{
+		{request: jobs.Request{Script: "x"}},
+		{request: jobs.Request{Script: "x", Environment: "default"}},
+		{request: jobs.Request{Script: "x", Environment: "science"}, want: "science"},
+		{request: jobs.Request{Script: asking("torch"), Environment: "science"}, want: "science"},
+		{request: jobs.Request{Script: asking("numpy>=2")}},
+		{request: jobs.Request{Script: asking("numpy<2")}, want: "ai"},
+		{request: jobs.Request{Script: asking("scipy~=1.17")}, want: "science"},
+	} {
+		if job, err := s.submit(t, c.request); err != nil || job.Environment != c.want {
+			t.Errorf("%+v: %q, %v, want %q", c.request, job.Environment, err, c.want)
+		}
+	}
+	_, err = s.submit(t, jobs.Request{Script: "x", Environment: "sciense"})
+	wantCode(t, err, jobs.CodeUnknownEnvironment)
+	if want := `did you mean "science"? There are: default, ai, science`; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	_, err = s.submit(t, jobs.Request{Script: asking("scipy>2")})
+	wantCode(t, err, jobs.CodeMissingPackages)
+	if want := "default lacks scipy>2; ai lacks scipy>2; science lacks scipy>2 (it has 1.17.0)"; !strings.Contains(
+		err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	_, err = s.submit(t, jobs.Request{Script: strings.Replace(asking("x"), "dependencies", "=", 1)})
+	wantCode(t, err, jobs.CodeInvalidRequest)
+}
+
+// An environment stays known after its last worker, and its jobs are accepted; those of a waiting client are withdrawn
+// although workers without it are alive.
+func TestAnEnvironmentWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	first := newReplica(t, url)
+	first.report(t, "w", time.Hour, described("default"))
+	first.report(t, "gone", -time.Minute, described("default"), described("science", "scipy 1"))
+	s := newReplica(t, url, func(s *Settings) { s.NoWorkerGrace = 300 * time.Millisecond })
+	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.names()) == 2 })
+	environments, err := s.Environments(t.Context())
+	if err != nil || len(environments) != 2 || environments[0].Workers != 1 || environments[1].Workers != 0 ||
+		environments[1].Hashes[0] != "hash of science" || environments[1].Packages[0].Name != "scipy" {
+		t.Errorf("got %+v, %v", environments, err)
+	}
+	if workers, err := s.EnvironmentWorkers(t.Context()); err != nil || workers["science"] != 0 || len(workers) != 2 {
+		t.Errorf("got %v, %v", workers, err)
+	}
+	request := jobs.Request{Script: asking("scipy")}
+	_, err = s.Execute(t.Context(), request, "r-1", 5*time.Second)
+	wantCode(t, err, jobs.CodeUnavailable)
+	if !strings.Contains(err.Error(), `no worker with the environment "science" is there`) {
+		t.Errorf("got %v", err)
+	}
+	// An asynchronous job waits, and its message at the end of the wait names the reason.
+	request.Async, request.StartWithin = true, 50*time.Millisecond
+	record, err := s.Submit(t.Context(), request, "r-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(60 * time.Millisecond)
+	if late, err := s.store.WithdrawLate(t.Context(), record.ID); !late || err != nil {
+		t.Fatalf("%v, %v", late, err)
+	}
+	record, err = s.Get(t.Context(), record.ID, 0)
+	if err != nil || record.Environment != "science" ||
+		record.Outcome.Failure.Message != jobs.WithoutEnvironment("science") {
+		t.Errorf("got %+v, %v", record, err)
+	}
+}
+
+// The limits that no worker with the environment allows are refused, whatever the others allow.
+func TestLimitsAreThoseOfTheEnvironmentsWorkers(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	s.report(t, "large", time.Hour, described("default"))
+	small := store.Offer{
+		MaxLimits: jobs.RequestedLimits{MemoryBytes: 64 << 20}, Environments: map[string]string{"default": "", "small": ""},
+	}
+	if err := s.store.Heartbeat(t.Context(), "small", time.Hour, small); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.live["default"]) == 2 && len(f.live["small"]) == 1 })
+	request := jobs.Request{
+		Script: "x", Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: 100 << 20}},
+	}
+	if _, err := s.submit(t, request); err != nil {
+		t.Error(err)
+	}
+	request.Environment = "small"
+	_, err := s.submit(t, request)
+	wantCode(t, err, jobs.CodeInvalidRequest)
+	request.Inputs = nil
+	if job, err := s.submit(t, request); err != nil || job.Limits.MemoryBytes != 64<<20 {
+		t.Errorf("%+v, %v", job, err)
+	}
+}
+
+func TestItemsOfABatchHaveEnvironments(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	s.report(t, "w", time.Hour, described("default"), described("science"))
+	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.names()) == 2 })
+	items, err := jobs.DecodeBatch([]byte(`{"script":"x","environment":"science"}
+{"script":"x","environment":"other"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := s.SubmitBatch(t.Context(), jobs.BatchRequest{Items: items}, "r-1")
+	if err != nil || batch.Items[1].Err == nil || batch.Items[1].Err.Code != jobs.CodeUnknownEnvironment {
+		t.Fatalf("%+v, %v", batch, err)
+	}
+	if n := s.client.LLen(t.Context(), "asynq:{env:science:batch}:pending").Val(); n != 1 {
+		t.Errorf("%d jobs are in the environment's queue of batches", n)
+	}
+}
