@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -100,7 +101,6 @@ func (t *tools) answerJob(ctx context.Context, job *api.Job) (*mcp.CallToolResul
 		return a.result(false)
 	}
 	a.addResult(job)
-	a.addDisplays(job)
 	if text := deref(job.Stdout); text != "" {
 		a.output.Stdout = a.cut(text, maxStdout, stdoutPath)
 		a.add("stdout:\n%s", a.output.Stdout)
@@ -130,25 +130,47 @@ func (a *answer) addPending() {
 		a.output.Status, a.output.JobID)
 }
 
+// addResult adds the result and the displays. A cell displays the value of its last expression too, before figures: of
+// the two forms, the text has the one that is shorter for a model, as a notebook shows it.
 func (a *answer) addResult(job *api.Job) {
 	if job.Status != api.JobStatusSucceeded {
-		return
-	}
-	if len(job.Result) > maxResult {
-		a.output.ResultBytes = len(job.Result)
-		a.add("result: %s", a.cut(string(job.Result), maxResult, resultPath))
+		a.addDisplays(job.Displays)
 		return
 	}
 	a.output.Result = job.Result
-	if len(job.Result) > 0 && string(job.Result) != "null" {
-		a.add("result: %s", job.Result)
+	if len(job.Result) > maxResult {
+		a.output.Result, a.output.ResultBytes = nil, len(job.Result)
 	}
+	if len(job.Result) == 0 || string(job.Result) == "null" {
+		a.addDisplays(job.Displays)
+		return
+	}
+	shown, others, ok := resultDisplay(job)
+	if kind := job.Result.Kind(); ok && (kind == jsontext.KindBeginObject || kind == jsontext.KindBeginArray) {
+		a.add("result:\n%s", cutEnd(shown, maxDisplay, "; read_file with the path @result has the value as JSON"))
+	} else {
+		a.add("result: %s", a.cut(string(job.Result), maxResult, resultPath))
+	}
+	a.addDisplays(others)
 }
 
-// addDisplays adds the plainest text of what the script displayed. Pictures follow with the files.
-func (a *answer) addDisplays(job *api.Job) {
+// resultDisplay returns the text of the display of a cell's result, and the other displays.
+func resultDisplay(job *api.Job) (text string, others []api.Display, ok bool) {
+	if job.Entry != string(jobs.EntryCell) || len(job.DisplaysOmitted) > 0 {
+		return "", job.Displays, false
+	}
+	for i, display := range slices.Backward(job.Displays) {
+		if text, ok := textOf(display); ok {
+			return text, slices.Delete(slices.Clone(job.Displays), i, i+1), true
+		}
+	}
+	return "", job.Displays, false
+}
+
+// addDisplays adds the plainest texts of displays. Pictures follow with the files.
+func (a *answer) addDisplays(displays []api.Display) {
 	left := maxDisplays
-	for i, display := range job.Displays {
+	for i, display := range displays {
 		text, ok := textOf(display)
 		if !ok {
 			continue
@@ -157,13 +179,9 @@ func (a *answer) addDisplays(job *api.Job) {
 			a.add("display %d and later ones are left out here", i+1)
 			return
 		}
-		cut, isCut := text, len(text) > min(left, maxDisplay)
-		if isCut {
-			whole, _ := wholeRunes([]byte(text[:min(left, maxDisplay)]))
-			cut = string(whole) + fmt.Sprintf("\n[... %d bytes left out here ...]", len(text)-len(whole))
-		}
-		left -= len(cut)
-		a.add("display %d:\n%s", i+1, cut)
+		text = cutEnd(text, min(left, maxDisplay), "")
+		left -= len(text)
+		a.add("display %d:\n%s", i+1, text)
 	}
 }
 

@@ -26,6 +26,15 @@ func cutMiddle(text string, limit int, jobID, rest string) (cut string, isCut bo
 	return text[:head] + note + " ...]\n" + text[from:], true
 }
 
+// cutEnd returns text with a note instead of its end if it has more than limit bytes. how is how to read the rest.
+func cutEnd(text string, limit int, how string) string {
+	if len(text) <= limit {
+		return text
+	}
+	whole, _ := wholeRunes([]byte(text[:limit]))
+	return fmt.Sprintf("%s\n[... %d bytes left out here%s ...]", whole, len(text)-len(whole), how)
+}
+
 // wholeRunes returns the part of data that has only whole characters, if data is a piece of UTF-8: it drops the rest of
 // a character at the beginning, and the first part of one at the end. skipped is the number of bytes dropped at the
 // beginning.

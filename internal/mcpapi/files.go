@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// maxImage bounds a picture in an answer, and maxImages all of one answer together, in bytes.
+	// maxImage bounds a picture in an answer, and maxImages all of one answer together, in bytes. Clients refuse an
+	// answer of more than 1 MiB, and base64 takes a third more.
 	maxImage  = 256 << 10
-	maxImages = 1 << 20
+	maxImages = 384 << 10
 	// defaultRead and maxRead are the default and the largest number of bytes that read_file returns.
 	defaultRead = 16 << 10
 	maxRead     = 64 << 10

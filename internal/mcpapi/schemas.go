@@ -7,9 +7,10 @@ import "encoding/json"
 var (
 	runSchema = json.RawMessage(`{"type":"object","properties":{` +
 		`"code":{"type":"string","description":"Python source, at most 50 KiB"},` +
-		`"entry":{"enum":["cell","main","script"],"default":"cell","description":"cell: a notebook cell; ` +
+		`"entry":{"type":"string","enum":["cell","main","script"],"default":"cell","description":"cell: a notebook cell; ` +
 		`main: calls main(**args); script: a program with sys.argv[1:] = args"},` +
-		`"args":{"type":["object","array"],"description":"object for main, array of strings for script"},` +
+		`"args":{"anyOf":[{"type":"object"},{"type":"array","items":{"type":"string"}}],` +
+		`"description":"object for main, array for script"},` +
 		`"stdin":{"type":"string"},` +
 		`"files":{"type":"array","description":"input files: content, content_base64, or job_id and name of a file ` +
 		`that an earlier job left","items":{"type":"object","properties":{` +
@@ -44,7 +45,7 @@ const errorSchema = `{"type":"object","properties":{"code":{"type":"string"},"me
 var (
 	// jobSchema describes a jobOutput.
 	jobSchema = json.RawMessage(`{"type":"object","properties":{"job_id":{"type":"string"},` +
-		`"status":{"enum":["queued","running","succeeded","failed","cancelled","refused"]},` +
+		`"status":{"type":"string","enum":["queued","running","succeeded","failed","cancelled","refused"]},` +
 		`"result":{},"result_bytes":{"type":"integer"},` +
 		`"stdout":{"type":"string"},"stderr":{"type":"string"},"exit_code":{"type":"integer"},` +
 		`"error":` + errorSchema + `,"notes":{"type":"array","items":{"type":"string"}},` +

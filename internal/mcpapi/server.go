@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"cellblock/internal/buildinfo"
@@ -53,8 +55,25 @@ func NewServer(service Service, settings Settings) *mcp.Server {
 	if hasTasks {
 		t.addTasks(server)
 	}
+	server.AddReceivingMiddleware(refuseOthers)
 	server.AddReceivingMiddleware(recoverPanics(settings.Logger))
 	return server
+}
+
+// refuseOthers refuses the methods of features that this server does not declare: prompts, resources and others, which
+// the SDK would answer with empty lists.
+func refuseOthers(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, request mcp.Request) (mcp.Result, error) {
+		for _, prefix := range []string{"prompts/", "resources/", "completion/", "logging/"} {
+			if strings.HasPrefix(method, prefix) {
+				return nil, &jsonrpc.Error{
+					Code:    jsonrpc.CodeMethodNotFound,
+					Message: fmt.Sprintf("%q is not supported: this server has tools only", method),
+				}
+			}
+		}
+		return next(ctx, method, request)
+	}
 }
 
 // recoverPanics answers a call that panics with an error. The SDK runs calls in goroutines of its own, so that a panic

@@ -196,6 +196,11 @@ func (t *tools) listEnvironments(ctx context.Context, request *mcp.CallToolReque
 		result.Content = []mcp.Content{&mcp.TextContent{Text: output.Error.text()}}
 		return withStructured(result, output)
 	}
+	if len(environments) == 0 {
+		result.Content = []mcp.Content{&mcp.TextContent{
+			Text: "No worker has reported its environments yet; run_python without environment uses the default one.",
+		}}
+	}
 	for _, environment := range environments {
 		each := environmentBody(environment)
 		output.Environments = append(output.Environments, each)
