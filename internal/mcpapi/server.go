@@ -20,8 +20,6 @@ const (
 	listTTL = time.Hour
 	// defaultTaskAfter is the default of Settings.TaskAfter.
 	defaultTaskAfter = 3 * time.Second
-	// methodCallTool is the method that calls a tool.
-	methodCallTool = "tools/call"
 )
 
 // Settings configure a server.

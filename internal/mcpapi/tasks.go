@@ -2,6 +2,7 @@ package mcpapi
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -77,20 +78,51 @@ func (t *tools) addTasks(server *mcp.Server) {
 	}
 }
 
-// answerWithTasks answers calls of clients that declare the extension with the task that the call became, if it did.
+// answerWithTasks answers calls of clients that declare the extension with the task that the call became, if it did. It
+// refuses the extension's methods to other clients.
 func (t *tools) answerWithTasks(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, request mcp.Request) (mcp.Result, error) {
-		call, ok := request.(*mcp.CallToolRequest)
-		if method != methodCallTool || !ok || !declaresTasks(call.ClientCapabilities()) {
-			return next(ctx, method, request)
+		switch request := request.(type) {
+		case *mcp.CallToolRequest:
+			if !declaresTasks(request.ClientCapabilities()) {
+				return next(ctx, method, request)
+			}
+			slot := &taskSlot{}
+			result, err := next(context.WithValue(ctx, taskSlotKey{}, slot), method, request)
+			if err == nil && slot.task != nil {
+				return slot.task, nil
+			}
+			return result, err
+		case *mcp.ServerRequest[*taskParams]:
+			if !declaresTasks(request.ClientCapabilities()) {
+				return nil, errNeedsTasks
+			}
+			if err := checkNameHeader(request); err != nil {
+				return nil, err
+			}
 		}
-		slot := &taskSlot{}
-		result, err := next(context.WithValue(ctx, taskSlotKey{}, slot), method, request)
-		if err == nil && slot.task != nil {
-			return slot.task, nil
-		}
-		return result, err
+		return next(ctx, method, request)
 	}
+}
+
+// errNeedsTasks is the error for a client that has not declared the extension.
+var errNeedsTasks = &jsonrpc.Error{
+	Code: mcp.CodeMissingRequiredClientCapabilities, Message: "the client has not declared the extension " + tasksExtension,
+	Data: json.RawMessage(`{"requiredCapabilities":{"extensions":{"` + tasksExtension + `":{}}}}`),
+}
+
+// checkNameHeader returns an error if the header Mcp-Name names another task than the message. The SDK checks it for
+// the methods that it knows.
+func checkNameHeader(request *mcp.ServerRequest[*taskParams]) error {
+	if request.Extra == nil || request.Params == nil {
+		return nil
+	}
+	if name := request.Extra.Header.Get("Mcp-Name"); name != "" && name != request.Params.TaskID {
+		return &jsonrpc.Error{
+			Code: mcp.CodeHeaderMismatch, Message: "the header Mcp-Name is not the taskId of the message",
+		}
+	}
+	return nil
 }
 
 func declaresTasks(capabilities *mcp.ClientCapabilities) bool {
