@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -318,6 +319,13 @@ func TestEnvironmentsAreListed(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, session *mcp.ClientSession) {
 		got := call(t, session, "list_environments", `{}`)
+		for ctx := testContext(t); got.structured["environments"] == nil || strings.HasPrefix(got.text, "No worker"); {
+			if ctx.Err() != nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond) // until the API has read what the workers report
+			got = call(t, session, "list_environments", `{}`)
+		}
 		if !strings.HasPrefix(got.text, "default") || !strings.Contains(got.text, "numpy 2.") {
 			t.Error(got.text)
 		}
