@@ -233,7 +233,8 @@ func (e *errorOutput) text() string {
 func (a *answer) addNotes(job *api.Job) {
 	notes := job.Notes
 	for _, file := range job.FilesOmitted {
-		notes = append(notes, fmt.Sprintf("the file %q was left out: it is over the limit %s", file.Name, file.Limit.Name))
+		notes = append(notes,
+			fmt.Sprintf("the file %q was left out: it is over the limit %s", file.Name, file.Limit.Name))
 	}
 	for _, display := range job.DisplaysOmitted {
 		notes = append(notes, fmt.Sprintf("display %d was left out or cut: it is over the limit %s",
@@ -255,7 +256,8 @@ func (a *answer) addNotes(job *api.Job) {
 func refuse(err error) (*mcp.CallToolResult, error) {
 	known := jobs.AsError(err)
 	failure := &errorOutput{
-		Code: string(known.Code), Message: inToolWords.Replace(known.Message), RetryAfterSeconds: known.RetryAfterSeconds,
+		Code: string(known.Code), Message: inToolWords.Replace(known.Message),
+		RetryAfterSeconds: known.RetryAfterSeconds,
 	}
 	a := &answer{output: jobOutput{Status: statusRefused, Error: failure}}
 	a.add("%s", failure.text())

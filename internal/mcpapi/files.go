@@ -2,6 +2,7 @@ package mcpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -188,13 +189,13 @@ func readPart(from io.Reader, offset, length int64) ([]byte, error) {
 		if _, err := seeker.Seek(offset, io.SeekStart); err != nil {
 			return nil, err
 		}
-	} else if _, err := io.CopyN(io.Discard, from, offset); err != nil && err != io.EOF {
+	} else if _, err := io.CopyN(io.Discard, from, offset); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(from, length))
 }
 
-// answerFile returns a part of a file: as text if it is one, as a picture if it is a whole PNG, and otherwise as a link.
+// answerFile returns a part of a file: as text if it is one, as a picture if it is a whole PNG, otherwise as a link.
 func (t *tools) answerFile(
 	ctx context.Context, jobID string, file *File, offset int64, content []byte,
 ) (*mcp.CallToolResult, error) {
@@ -213,8 +214,9 @@ func (t *tools) answerFile(
 				"bytes %d to %d of %d; the next part is at offset %d", output.Offset, end, file.Size, end)})
 		}
 	default:
-		result.Content = append(result.Content, &mcp.TextContent{Text: fmt.Sprintf("the file has %d bytes and is no text; "+
-			`run_python can read it as a file: {"path": ..., "job_id": %q, "name": %q}`, file.Size, jobID, file.Name)})
+		result.Content = append(result.Content, &mcp.TextContent{Text: fmt.Sprintf(
+			"the file has %d bytes and is no text; "+
+				`run_python can read it as a file: {"path": ..., "job_id": %q, "name": %q}`, file.Size, jobID, file.Name)})
 		if output.URL = t.linkTo(ctx, jobID, file.Name); output.URL != "" {
 			result.Content = append(result.Content, &mcp.ResourceLink{
 				URI: output.URL, Name: file.Name, MIMEType: file.MediaType, Size: &file.Size,

@@ -27,7 +27,8 @@ func TestCutMiddle(t *testing.T) {
 		}
 	}
 	cut, _ := cutMiddle(strings.Repeat("ab", 50), 30, jobID, "")
-	if want := strings.Repeat("ab", 10) + "\n[... 70 of 100 bytes left out here ...]\n" + strings.Repeat("ab", 5); cut != want {
+	want := strings.Repeat("ab", 10) + "\n[... 70 of 100 bytes left out here ...]\n" + strings.Repeat("ab", 5)
+	if cut != want {
 		t.Errorf("got %q", cut)
 	}
 }
@@ -134,7 +135,8 @@ func TestAnswers(t *testing.T) {
 				{Name: "a b.csv", Size: 3, MediaType: "text/csv", Key: "csv"},
 			}}),
 			"image/png|URL/no.png|URL/gone.png|URL/big.png|URL/a%20b.csv|files of job " + jobID +
-				": a.png (12 bytes), no.png (4 bytes), gone.png (4 bytes), big.png (262145 bytes), a b.csv (3 bytes)", false,
+				": a.png (12 bytes), no.png (4 bytes), gone.png (4 bytes), big.png (262145 bytes), a b.csv (3 bytes)",
+			false,
 		},
 		"queued": {
 			jobs.Record{ID: jobID, State: jobs.StateQueued},
@@ -167,7 +169,7 @@ func TestAnswers(t *testing.T) {
 func TestPlainestDisplayStandsForTheResult(t *testing.T) {
 	t.Parallel()
 	text, html := "   a\n0  1", "<table>"
-	job := &api.Job{JobID: jobID, Status: api.JobStatusSucceeded, Entry: "cell", Stdout: new(string), Result: []byte(`[1]`)}
+	job := &api.Job{JobID: jobID, Status: api.JobStatusSucceeded, Stdout: new(string), Result: []byte(`[1]`)}
 	job.Displays = []api.Display{
 		{Forms: []api.DisplayForm{{Type: "text/html", Text: &html}, {Type: "text/plain", Text: &text}}},
 		{Forms: []api.DisplayForm{{Type: "image/png", File: "figure.png"}}},
@@ -187,9 +189,11 @@ func TestPlainestDisplayStandsForTheResult(t *testing.T) {
 // TestHangUpCancelsTheJob ends the request of clients of both kinds of protocol.
 func TestHangUpCancelsTheJob(t *testing.T) {
 	t.Parallel()
-	const plain = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"run_python","arguments":{"code":"x"}}}`
-	present := strings.Replace(plain, `"params":{`, `"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
-		`"io.modelcontextprotocol/clientCapabilities":{}},`, 1)
+	const plain = `{"jsonrpc":"2.0","id":1,"method":"tools/call",` +
+		`"params":{"name":"run_python","arguments":{"code":"x"}}}`
+	present := strings.Replace(plain, `"params":{`,
+		`"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
+			`"io.modelcontextprotocol/clientCapabilities":{}},`, 1)
 	for version, message := range map[string]string{"2025-06-18": plain, "2025-11-25": plain, "2026-07-28": present} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -248,7 +252,7 @@ func TestDrainAnswersCallsInProgress(t *testing.T) {
 		},
 	}))
 	session := connect(t, url, nil)
-	for _, want := range []string{"The job is running. Read its result with get_job", "error unavailable: the server is"} {
+	for _, want := range []string{"The job is running. Read its result with", "error unavailable: the server is"} {
 		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{
 			Name: "run_python", Arguments: map[string]any{"code": "x"},
 		})
@@ -275,7 +279,8 @@ func TestProgressHasTheOutput(t *testing.T) {
 	})
 	params := &mcp.CallToolParams{Name: "run_python", Arguments: map[string]any{"code": "x"}}
 	params.SetProgressToken("p")
-	if result, err := session.CallTool(t.Context(), params); err != nil || textOfResult(result) != "result: 1|stdout:\nlive" {
+	result, err := session.CallTool(t.Context(), params)
+	if err != nil || textOfResult(result) != "result: 1|stdout:\nlive" {
 		t.Errorf("%v: %v", err, result)
 	}
 }

@@ -7,8 +7,9 @@ import "encoding/json"
 var (
 	runSchema = json.RawMessage(`{"type":"object","properties":{` +
 		`"code":{"type":"string","description":"Python source, at most 50 KiB"},` +
-		`"entry":{"type":"string","enum":["cell","main","script"],"default":"cell","description":"cell: a notebook cell; ` +
-		`main: calls main(**args); script: a program with sys.argv[1:] = args"},` +
+		`"entry":{"type":"string","enum":["cell","main","script"],"default":"cell",` +
+		`"description":"cell: a notebook cell; main: calls main(**args); ` +
+		`script: a program with sys.argv[1:] = args"},` +
 		`"args":{"anyOf":[{"type":"object"},{"type":"array","items":{"type":"string"}}],` +
 		`"description":"object for main, array for script"},` +
 		`"stdin":{"type":"string"},` +

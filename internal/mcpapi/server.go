@@ -81,7 +81,8 @@ func recoverPanics(logger *slog.Logger) mcp.Middleware {
 		return func(ctx context.Context, method string, request mcp.Request) (result mcp.Result, err error) {
 			defer func() {
 				if cause := recover(); cause != nil {
-					logger.ErrorContext(ctx, "MCP call panicked", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+					logger.ErrorContext(ctx, "MCP call panicked", "cause", fmt.Sprint(cause),
+						"stack", string(debug.Stack()))
 					result, err = nil, errInternal
 				}
 			}()
@@ -90,8 +91,8 @@ func recoverPanics(logger *slog.Logger) mcp.Middleware {
 	}
 }
 
-// Handler serves MCP over HTTP, without sessions. Whoever mounts it checks the token, Host and Origin, and bounds the
-// body. Drain ends its waits.
+// Handler serves MCP over HTTP, without sessions. The middleware before it checks the token, Host and Origin, and bounds
+// the body. Drain ends its waits.
 type Handler struct {
 	inner http.Handler
 	local *Local

@@ -93,7 +93,9 @@ func newLocal(t *testing.T, service Jobs) *Local {
 			if o := record.Outcome; o != nil {
 				job.Stdout, job.Stderr, job.Result, job.Notes = &o.Stdout, &o.Stderr, o.Result, o.Notes
 				for _, file := range o.Files {
-					job.Files = append(job.Files, api.OutputFile{Name: file.Name, Size: file.Size, MediaType: file.MediaType})
+					job.Files = append(job.Files, api.OutputFile{
+						Name: file.Name, Size: file.Size, MediaType: file.MediaType,
+					})
 				}
 				if f := o.Failure; f != nil {
 					job.Code, job.Error, job.Hint = api.ErrorCode(f.Code), f.Message, f.Hint

@@ -107,8 +107,9 @@ func (t *tools) answerWithTasks(next mcp.MethodHandler) mcp.MethodHandler {
 
 // errNeedsTasks is the error for a client that has not declared the extension.
 var errNeedsTasks = &jsonrpc.Error{
-	Code: mcp.CodeMissingRequiredClientCapabilities, Message: "the client has not declared the extension " + tasksExtension,
-	Data: json.RawMessage(`{"requiredCapabilities":{"extensions":{"` + tasksExtension + `":{}}}}`),
+	Code:    mcp.CodeMissingRequiredClientCapabilities,
+	Message: "the client has not declared the extension " + tasksExtension,
+	Data:    json.RawMessage(`{"requiredCapabilities":{"extensions":{"` + tasksExtension + `":{}}}}`),
 }
 
 // checkNameHeader returns an error if the header Mcp-Name names another task than the message. The SDK checks it for
@@ -135,8 +136,9 @@ func declaresTasks(capabilities *mcp.ClientCapabilities) bool {
 
 func (t *tools) taskBody(job *api.Job) *taskResult {
 	body := &taskResult{
-		ResultType: "complete", TaskID: job.JobID, Status: "working", StatusMessage: "The job is " + string(job.Status) + ".",
-		CreatedAt: job.CreatedAt, LastUpdatedAt: job.CreatedAt,
+		ResultType: "complete", TaskID: job.JobID, Status: "working",
+		StatusMessage: "The job is " + string(job.Status) + ".",
+		CreatedAt:     job.CreatedAt, LastUpdatedAt: job.CreatedAt,
 		TTLMS: t.service.Retention().Milliseconds(), PollIntervalMS: pollInterval.Milliseconds(),
 	}
 	for _, at := range []*string{job.StartedAt, job.FinishedAt} {

@@ -33,8 +33,8 @@ func (t *tools) addTo(server *mcp.Server) {
 	add(&mcp.Tool{
 		Name: "run_python", InputSchema: runSchema, OutputSchema: jobSchema,
 		Description: "Run Python in a fresh sandbox and return the value of the last expression, stdout, displays, " +
-			"figures (matplotlib, as pictures) and the files that the code wrote. There is no network and no pip, and " +
-			"nothing stays: pass files of an earlier job on by job_id and name. numpy, pandas and matplotlib are " +
+			"figures (matplotlib, as pictures) and the files that the code wrote. There is no network and no pip, " +
+			"and nothing stays: pass files of an earlier job on by job_id and name. numpy, pandas and matplotlib are " +
 			`usually there. Example: {"code": "import pandas as pd\npd.read_csv('a.csv').describe()", ` +
 			`"files": [{"path": "a.csv", "content": "x,y\n1,2"}]}`,
 		Annotations: &mcp.ToolAnnotations{Title: "Run Python", DestructiveHint: &no, OpenWorldHint: &no},
@@ -55,8 +55,9 @@ func (t *tools) addTo(server *mcp.Server) {
 	}, t.cancelJob)
 	add(&mcp.Tool{
 		Name: "read_file", InputSchema: readFileSchema, OutputSchema: readSchema,
-		Description: "Read a part of a file that a job left, or of its whole output; PNG come as pictures. Jobs expire " +
-			`after an hour or so. Example: {"job_id": "01981f3e-7c1a-7000-8000-000000000001", "path": "out.csv"}`,
+		Description: "Read a part of a file that a job left, or of its whole output; PNG come as pictures. Jobs " +
+			"expire after an hour or so. " +
+			`Example: {"job_id": "01981f3e-7c1a-7000-8000-000000000001", "path": "out.csv"}`,
 		Annotations: &mcp.ToolAnnotations{Title: "Read a file", ReadOnlyHint: true, OpenWorldHint: &no},
 	}, t.readFile)
 	add(&mcp.Tool{

@@ -125,7 +125,8 @@ func TestDocumentedCosts(t *testing.T) {
 	}
 	raw := post(t, service, run(t, "print('hi')\n6 * 7"), nil)
 	text := call(t, session, "run_python", `{"code": "print('hi')\n6 * 7"}`)
-	long := call(t, session, "run_python", `{"code": "import sys\nprint('x' * 10**6)\nprint('x' * 10**6, file=sys.stderr)\n`+
+	long := call(t, session, "run_python", `{"code": "import sys\nprint('x' * 10**6)\n`+
+		`print('x' * 10**6, file=sys.stderr)\n`+
 		`display('x' * 20000)\ndisplay('x' * 20000)\n'x' * 10**6"}`)
 	measured := []int{read, len(post(t, service, toolsList, nil).body), len(text.text), len(raw.body), len(long.text)}
 	_, section, _ := strings.Cut(document(t), "\n## What it costs\n")

@@ -26,7 +26,8 @@ func TestToolsAreListedInOneOrder(t *testing.T) {
 		var names []string
 		for _, tool := range listed.Tools {
 			names = append(names, tool.Name)
-			if tool.OutputSchema == nil || tool.Annotations == nil || !strings.Contains(tool.Description, "Example: {") {
+			if tool.OutputSchema == nil || tool.Annotations == nil ||
+				!strings.Contains(tool.Description, "Example: {") {
 				t.Errorf("%s has no output schema, annotations or example", tool.Name)
 			}
 		}
@@ -49,11 +50,17 @@ func TestRunPython(t *testing.T) {
 				"a cell by default", `{"code": "print('hello')\n2 + 1.0"}`, false,
 				"result: 3.0\nstdout:\nhello\n", `"stdout":"hello\n"`,
 			},
-			{"a value as a notebook shows it", `{"code": "[1e2, None]"}`, false, "result:\n[100.0, None]", `"result":[100,null]`},
-			{"a display beside the result", `{"code": "display('x')\n4"}`, false, "result: 4\ndisplay 1:\n'x'", `"result":4`},
 			{
-				"main with arguments", `{"code": "def main(n): return n * 2", "entry": "main", "args": {"n": 4}}`, false,
-				"result: 8", `"result":8`,
+				"a value as a notebook shows it", `{"code": "[1e2, None]"}`, false,
+				"result:\n[100.0, None]", `"result":[100,null]`,
+			},
+			{
+				"a display beside the result", `{"code": "display('x')\n4"}`, false,
+				"result: 4\ndisplay 1:\n'x'", `"result":4`,
+			},
+			{
+				"main with arguments", `{"code": "def main(n): return n * 2", "entry": "main", "args": {"n": 4}}`,
+				false, "result: 8", `"result":8`,
 			},
 			{
 				"a program", `{"code": "import sys\nprint(sys.argv[1:], sys.stdin.read())\nsys.exit(3)", ` +
@@ -75,7 +82,8 @@ func TestRunPython(t *testing.T) {
 					`"content_base64": "aW4="}]}`, false, `result: "in"`, `"result":"in"`,
 			},
 			{
-				"a timeout", `{"code": "while True: pass", "timeout_seconds": 0.5}`, true, "error timeout: ", `"status":"failed"`,
+				"a timeout", `{"code": "while True: pass", "timeout_seconds": 0.5}`, true,
+				"error timeout: ", `"status":"failed"`,
 			},
 			{
 				"a display", `{"code": "import pandas as pd\npd.DataFrame({'a': [1, 2]})"}`, false, "   a\n0  1\n1  2",
@@ -85,7 +93,8 @@ func TestRunPython(t *testing.T) {
 			t.Run(tc.name, func(t *testing.T) {
 				t.Parallel()
 				got := call(t, session, "run_python", tc.arguments)
-				if got.IsError != tc.isError || !strings.Contains(got.text, tc.text) || !strings.Contains(got.raw, tc.raw) {
+				if got.IsError != tc.isError || !strings.Contains(got.text, tc.text) ||
+					!strings.Contains(got.raw, tc.raw) {
 					t.Errorf("error %v\n%s\n%s", got.IsError, got.text, got.raw)
 				}
 			})
@@ -104,7 +113,7 @@ func TestWrongArgumentsAreAnswers(t *testing.T) {
 			{"run_python", `{"code": 1}`, `argument "code" must be a string, not this number`},
 			{"run_python", `{"code": "1", "entry": "notebook"}`, `"entry"`},
 			{"run_python", `{"code": "1", "args": {"a": 1}}`, `"args" cannot be used with "entry": "cell"`},
-			{"run_python", `{"code": "1", "timeout_seconds": 1000}`, `"timeout_seconds" is 1000, at most 15 is allowed`},
+			{"run_python", `{"code": "1", "timeout_seconds": 1000}`, `"timeout_seconds" is 1000, at most 15 is`},
 			{"run_python", `{"code": "1", "timeout_seconds": -1}`, `"timeout_seconds" must be`},
 			{"run_python", `{"code": "1", "environment": "x"}`, `there is no environment "x"`},
 			{"run_python", `{"code": "1", "files": [{"path": "/etc/passwd", "content": ""}]}`, `absolute`},
@@ -132,7 +141,8 @@ func TestFilesComeBack(t *testing.T) {
 	t.Parallel()
 	eachTransport(t, func(t *testing.T, session *mcp.ClientSession) {
 		got := call(t, session, "run_python", `{"code": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n`+
-			`open('outputs/a b.csv', 'w').write('x,y\\n' * 10000)\nopen('outputs/z.bin', 'wb').write(bytes(range(256)));"}`)
+			`open('outputs/a b.csv', 'w').write('x,y\\n' * 10000)\n`+
+			`open('outputs/z.bin', 'wb').write(bytes(range(256)));"}`)
 		var image *mcp.ImageContent
 		links := map[string]*mcp.ResourceLink{}
 		for _, content := range got.Content {
@@ -267,7 +277,7 @@ func TestAJobThatOutlastsTheCall(t *testing.T) {
 	if got = call(t, session, "get_job", `{"job_id": "`+id+`"}`); !strings.Contains(got.text, `result: "late"`) {
 		t.Error(got.text)
 	}
-	if got = call(t, session, "cancel_job", `{"job_id": "`+id+`"}`); !strings.Contains(got.text, "get_job returns its") {
+	if got = call(t, session, "cancel_job", `{"job_id": "`+id+`"}`); !strings.Contains(got.text, "get_job returns") {
 		t.Error(got.text)
 	}
 	got = call(t, session, "run_python", `{"code": "import time\ntime.sleep(14)"}`)
@@ -288,7 +298,9 @@ func TestAbandonedCallsCancelTheirJobs(t *testing.T) {
 			t.Parallel()
 			ctx, abandon := context.WithCancel(testContext(t))
 			session := connect(t, transport(t), &mcp.ClientOptions{
-				ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { abandon() },
+				ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) {
+					abandon()
+				},
 			})
 			mark := "abandoned over " + name
 			params := &mcp.CallToolParams{Name: "run_python", Arguments: rawJSON(
