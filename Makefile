@@ -81,6 +81,15 @@ test-escape: setup-test build ## Try to escape from both kinds of sandbox, and c
 	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/escape.test -test.timeout 15m
 	cd test/verdicts && ESCAPE_PROGRAMS=$(CURDIR)/bin $(CURDIR)/.cache/escape/verdicts.test -test.timeout 15m
 
+# The attempts and cases that need no package besides the standard library.
+environment_attempts := TestAttempts/.*/(files|network|processes|secrets)/
+environment_cases := TestCases/.*/(channel|endings|inputs|syntax|unicode)/
+
+.PHONY: test-environment
+test-environment: setup-test build ## The same, and the conformance cases, in another environment than the default: a selection
+	cd test/escape && ESCAPE_PROGRAMS=$(CURDIR)/bin ESCAPE_ENVIRONMENT=handmade go test -count=1 -run '$(environment_attempts)' .
+	cd test/conformance && CONFORMANCE_ENVIRONMENT=handmade go test -count=1 -run '$(environment_cases)' .
+
 .PHONY: test-escape-mutants
 test-escape-mutants: setup-test ## Remove each protection in turn: an attempt must then succeed
 	go run ./test/escape/mutants

@@ -247,7 +247,7 @@ type BatchMember struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -291,7 +291,7 @@ type BatchResult struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -435,7 +435,7 @@ type Error struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -555,7 +555,7 @@ type Error struct {
 // - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 // - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 // - `killed` (422): a signal ended the script; see `signal`
-// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
+// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
 // - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
@@ -773,7 +773,7 @@ type Job struct {
 	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
 	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
 	// - `killed` (422): a signal ended the script; see `signal`
-	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message says what is missing where
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did

@@ -8,8 +8,9 @@ import linecache
 from _ast import Expr, Expression, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 from functools import partial
 
-from runner import display_function
+from runner import display_function, pyplot_show
 from runner.displays import Displays
+from runner.mime_bundle import Selection
 from runner.script import RefusedError, Script, compile_text, hide_from_warnings
 
 TYPE_CHECKING = False
@@ -56,6 +57,7 @@ class Cell(Script):
         """Make display() a builtin name."""
         self.displays = displays = Displays(figure_files, limits, notes)
         builtins.display = display_function.make(displays)  # type: ignore[attr-defined]
+        pyplot_show.install(lambda figure: displays.add(figure, Selection()))
 
     def is_awaited(self, value: object) -> bool:
         """Report whether the value is the run of the cell, which has an `await`."""

@@ -82,7 +82,7 @@ class Displays:
             return None
         problems: list[str] = []
         if mime_bundle.shows_itself(value, selection, problems):
-            self._note(self._count, problems)
+            self._note(self._count + 1, problems)
             return None
         self._count += 1
         if len(self._displays) >= MAX_DISPLAYS:
@@ -174,6 +174,7 @@ class Displays:
         if self._has_ended:
             return Picture(figure, None)
         try:
+            self._figure_files.reserve_name(figure)
             return Picture(figure, figures.to_png(figure))
         except Exception as error:
             problems.append(mime_bundle.raised("the drawing of the figure", error))
@@ -207,17 +208,19 @@ class Displays:
 
     def _add_file(self, form: Form, number: int) -> None:
         """Add the file of a picture that was drawn when it was displayed."""
-        stem = "display"
-        if form.figure is not None:
-            stem, own = "figure", getattr(form.figure, "number", None)
-            number = own if type(own) is int else 1
         data = form.data or b""
-        form.file_name = self._figure_files.add(stem, number, form.suffix, data)
+        if form.figure is not None:
+            form.file_name = self._figure_files.add_drawn(form.figure, data)
+        else:
+            form.file_name = self._figure_files.add_picture(number, form.suffix, data)
 
     def _keep(
         self, display: Display, kind: str, value: object, problems: list[str]
     ) -> None:
         """Add one form to a display, or record why it is missing."""
+        if not display_forms.is_media_type(kind):
+            problems.append(f"{kind} is not a media type")
+            return
         if len(display.forms) >= MAX_FORMS - 1:
             display.omit(kind, None, "display_forms")
             return

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 NOT_SERIALIZABLE = "main() must return a JSON-serializable object"
+# The hint of a cell that imports from IPython.
+NO_IPYTHON = (
+    "IPython is not installed: display() is there without an import, and shows what "
+    "_repr_html_ and the like return"
+)
 _NULL = b"null"
 # The most bytes of the reason why a cell has no result.
 _REASON_BYTES = 1024
@@ -101,7 +106,14 @@ def of_error(error: "Any", script: Script) -> EndFrame:
         fields = {"code": "exit", "message": message, "exit_code": code}
     else:
         fields = failure.describe(error, script)
+        if script.displays is not None and _misses_ipython(fields):
+            fields["hint"] = NO_IPYTHON
     return EndFrame(channel.FAILURE, report.encode(fields))
+
+
+def _misses_ipython(fields: dict[str, object]) -> bool:
+    missing = "ModuleNotFoundError: No module named 'IPython"
+    return str(fields["message"]).startswith(missing)
 
 
 def of_any_error(error: "Any", script: Script) -> EndFrame:

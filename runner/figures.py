@@ -43,6 +43,8 @@ class FigureFiles:
         self._folder = home + "/" + outputs.FOLDER
         # By id(). The figures are kept, so that no id is reused.
         self._names_by_id: dict[int, tuple[Any, str]] = {}
+        # Of figures that were drawn before the end, and need not be drawn then.
+        self._reserved_by_id: dict[int, tuple[Any, str]] = {}
         self._next = 1
         # Names and contents of the figures drawn, and of other pictures.
         self.drawn: list[tuple[str, bytes]] = []
@@ -88,6 +90,9 @@ class FigureFiles:
         return self._names_by_id[id(figure)][1]
 
     def _name(self, figure: "Any", number: int) -> None:
+        if id(figure) in self._reserved_by_id:
+            self._names_by_id[id(figure)] = self._reserved_by_id.pop(id(figure))
+            return
         name, number = self._free_name("figure", number, "png")
         self._next = number + 1
         self._names_by_id[id(figure)] = (figure, name)
@@ -95,6 +100,7 @@ class FigureFiles:
     def _free_name(self, stem: str, number: int, suffix: str) -> tuple[str, int]:
         """Return a name that neither the script nor a picture has, and its number."""
         taken = {name for _, name in self._names_by_id.values()}
+        taken.update(name for _, name in self._reserved_by_id.values())
         taken.update(name for name, _ in self.drawn)
         while True:
             name = f"{stem}-{number}.{suffix}"
@@ -102,9 +108,29 @@ class FigureFiles:
                 return name, number
             number += 1
 
-    def add(self, stem: str, number: int, suffix: str, data: bytes) -> str:
-        """Add a picture that is drawn already; return its name."""
-        name, _ = self._free_name(stem, number, suffix)
+    def reserve_name(self, figure: "Any") -> None:
+        """Reserve a name for a figure that is displayed before the end."""
+        if id(figure) not in self._names_by_id | self._reserved_by_id:
+            number = getattr(figure, "number", None)
+            number = number if type(number) is int else self._next
+            name, _ = self._free_name("figure", number, "png")
+            self._reserved_by_id[id(figure)] = (figure, name)
+
+    def add_drawn(self, figure: "Any", data: bytes) -> str:
+        """Add what a figure looked like when it was displayed; return the name.
+
+        It is the reserved one, unless the figure is drawn once more.
+        """
+        if id(figure) in self._reserved_by_id:
+            _, name = self._reserved_by_id.pop(id(figure))
+        else:
+            name, _ = self._free_name("figure", 1, "png")
+        self.drawn.append((name, data))
+        return name
+
+    def add_picture(self, number: int, suffix: str, data: bytes) -> str:
+        """Add the picture of a display; return its name."""
+        name, _ = self._free_name("display", number, suffix)
         self.drawn.append((name, data))
         return name
 

@@ -2,7 +2,7 @@
 
 The atexit handlers run. Then the objects of the script's modules are released: archives
 and files are closed, `__del__` and weakref.finalize run. Errors go to stderr, as Python
-prints them. Only the threads and child processes of a program are waited for.
+prints them. Threads are not waited for, and child processes only if a program ends.
 """
 
 import atexit
@@ -44,19 +44,11 @@ class _Probe:
 def run(script: "Script") -> None:
     """Run the handlers and release the script's modules. Raises what they raise."""
     if script.namespace:
-        if script.is_program:
-            _wait_for_threads()
         _silence_threads()
         if not script.is_program:
             _detach_children()
         _run_handlers()
         _release(script)
-
-
-def _wait_for_threads() -> None:
-    """Wait for threads that are not daemons, as Python does."""
-    if threading := _modules.get("threading"):
-        threading._shutdown()
 
 
 def _silence_threads() -> None:

@@ -281,6 +281,7 @@ def _run_to_end(script: Script, returned: "defaultdict[str, object]") -> None:
     finally:
         # First: the rest needs them.
         _restore_builtins(_builtins)
+        script.wait_for_threads()
 
 
 def _restore_interpreter_despite_alarms() -> None:

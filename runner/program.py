@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 
+from runner import failure, stdio
 from runner.script import (
     FILE_NAME,
     Script,
@@ -10,6 +11,8 @@ from runner.script import (
     hide_from_warnings,
     write_file,
 )
+
+_modules = sys.modules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +33,17 @@ class Program(Script):
         super().__init__(source)
         self._arguments = arguments
 
+    def wait_for_threads(self) -> None:
+        """Wait for threads that are not daemons, as Python does at its exit.
+
+        This belongs to the script's run: its signal handlers still work.
+        """
+        try:
+            if threading := _modules.get("threading"):
+                threading._shutdown()
+        except BaseException as error:
+            stdio.write_stderr(failure.message(error))
+
     def load(self) -> "Bound":
         """Compile the script; return a function that runs it and returns None.
 
@@ -46,4 +60,4 @@ class Program(Script):
         return partial(exec, code, self.namespace)
 
 
-hide_from_warnings(Program.load)
+hide_from_warnings(Program.load, Program.wait_for_threads)

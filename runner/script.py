@@ -148,6 +148,9 @@ class Script:
         """Report whether what the loaded script returned must be awaited."""
         return is_coroutine(value)
 
+    def wait_for_threads(self) -> None:
+        """Wait for threads if the script's end does. Never raises."""
+
     def load(self) -> "Bound":
         """Load the module and return its main(), with the arguments bound.
 

@@ -1,9 +1,9 @@
 """Loads and runs once, in the zygote, what its forks then need not."""
 
-import builtins
 import gc
 import importlib
 import linecache
+import os
 import sys
 
 from runner import (
@@ -18,6 +18,7 @@ from runner import (
     serialize,
     text,
 )
+from runner.displays import Displays
 from runner.figures import FigureFiles
 from runner.notes import Notes
 from runner.output_limits import OutputLimits
@@ -111,7 +112,7 @@ _FOR_PACKAGE = {
 def load(packages: list[str], exercises: list[str]) -> None:
     """Import the packages and run what their scripts will run.
 
-    Then run the exercises, scripts of whoever made the environment. Raises ImportError
+    Then run the exercises, the scripts of the environment itself. Raises ImportError
     for a package that is missing.
     """
     for name in _STANDARD_MODULES:
@@ -125,9 +126,9 @@ def load(packages: list[str], exercises: list[str]) -> None:
     limit = sys.getrecursionlimit()
     for source in (*_EXERCISES, *(_FOR_PACKAGE.get(name, "") for name in packages)):
         _rehearse(source)
+    _rehearse_cell()
     for number, source in enumerate(exercises, 1):
         _run_exercise(number, source)
-    _rehearse_cell()
     # Encoding raises it; a script should find Python's default.
     sys.setrecursionlimit(limit)
     _close_fonts()
@@ -168,7 +169,7 @@ def _run_exercise(number: int, source: str) -> None:
     """Run an exercise of an environment. One that fails is no reason to do without."""
     try:
         _rehearse(source)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (any script can be one)
+    except (Exception, SystemExit) as error:
         # The worker logs what a zygote prints.
         message = f"exercise {number} failed: {type(error).__name__}: {error}"
         print(message[:500], file=sys.stderr)
@@ -176,13 +177,10 @@ def _run_exercise(number: int, source: str) -> None:
 
 def _rehearse_cell() -> None:
     """Process a cell as job.py will, and discard what it displays."""
-    rehearsed = cell.Cell("x = {'a': [1, None, 'x']}\nx")
-    rehearsed.prepare(FigureFiles(rehearsed.home), OutputLimits({}, {}), Notes())
-    rehearsed.compile()
-    if displays := rehearsed.displays:
-        displays.show_value({"a": [1, 2.5, None, "x"]})
-        displays.encode(set())
-    del builtins.display  # type: ignore[attr-defined]
+    cell.Cell("x = {'a': [1, None, 'x']}\nx").compile()
+    displays = Displays(FigureFiles(os.getcwd()), OutputLimits({}, {}), Notes())
+    displays.show_value({"a": [1, 2.5, None, "x"]})
+    displays.encode(set())
 
 
 def _start_generators() -> None:

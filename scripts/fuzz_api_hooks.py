@@ -19,6 +19,10 @@ _SCRIPTS = (
     "def main(**args):\n    raise ValueError(args)\n",
     "def main(**args):\n    print(args)\n    return {1}\n",
     "import time\ndef main(**_):\n    time.sleep(0.3)\n",
+    # Of the other entries; main() ends these as missing_main.
+    "import sys\nprint(sys.argv)\nsys.exit(len(sys.argv))\n",
+    "display('a', {1: 2})\n[1, 2]\n",
+    "import os\nos._exit(0)\n",
 )
 
 

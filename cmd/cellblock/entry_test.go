@@ -122,15 +122,20 @@ func TestChooseEntry(t *testing.T) {
 		"plain":                    {script: plain, want: "script"},
 		"plain, arguments":         {flags: entryFlags{Argv: []string{"a"}}, script: plain, want: "script"},
 		"plain, arguments of main": {script: plain, named: true, want: "main"},
-		"chosen":                   {flags: entryFlags{Entry: &script, Argv: []string{"a"}}, script: withMain, want: "script"},
-		"cell":                     {flags: entryFlags{Entry: &cell}, script: plain, want: "cell"},
-		"main with a list":         {flags: entryFlags{Argv: []string{"a"}}, script: withMain, err: "--entry script"},
-		"cell with a list":         {flags: entryFlags{Entry: &cell, Argv: []string{"a"}}, err: "--entry script"},
-		"script with main's":       {flags: entryFlags{Entry: &script}, named: true, err: "after --"},
-		"both kinds of arguments":  {flags: entryFlags{Argv: []string{"a"}}, script: plain, named: true, err: "--entry script"},
+		"chosen": {
+			flags: entryFlags{Entry: &script, Argv: []string{"a"}}, script: withMain, want: "script",
+		},
+		"cell":               {flags: entryFlags{Entry: &cell}, script: plain, want: "cell"},
+		"main with a list":   {flags: entryFlags{Argv: []string{"a"}}, script: withMain, err: "--entry script"},
+		"cell with a list":   {flags: entryFlags{Entry: &cell, Argv: []string{"a"}}, err: "--entry script"},
+		"script with main's": {flags: entryFlags{Entry: &script}, named: true, err: "after --"},
+		"both kinds of arguments": {
+			flags: entryFlags{Argv: []string{"a"}}, script: plain, named: true, err: "--entry script",
+		},
 	} {
 		got, err := test.flags.choose(test.script, "-", test.named)
-		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+		if got != test.want || (err == nil) != (test.err == "") ||
+			err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -138,8 +143,8 @@ func TestChooseEntry(t *testing.T) {
 
 func TestWithField(t *testing.T) {
 	t.Parallel()
-	got := string(withField([]byte("\ufeff{\"script\":\"x\"}\n\n {\"script\":\"y\",\"entry\":\"cell\"}\nnot JSON\n{}\n[1]\n{\"a\":1}"),
-		"entry", "script"))
+	lines := "\ufeff{\"script\":\"x\"}\n\n {\"script\":\"y\",\"entry\":\"cell\"}\nnot JSON\n{}\n[1]\n{\"a\":1}"
+	got := string(withField([]byte(lines), "entry", "script"))
 	want := "{\"entry\":\"script\",\"script\":\"x\"}\n\n {\"script\":\"y\",\"entry\":\"cell\"}\nnot JSON\n{}\n[1]\n" +
 		"{\"entry\":\"script\",\"a\":1}"
 	if got != want {

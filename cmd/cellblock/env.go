@@ -70,7 +70,11 @@ func (c *envBuildCommand) Run() error {
 	return untilInterrupted(func(ctx context.Context) error {
 		var errs []error
 		for _, name := range c.Names {
-			err := report.Build(ctx, c.Settings, name, build.Options{Force: c.Force, AllowSource: c.AllowSource})
+			options := build.Options{Force: c.Force, AllowSource: c.AllowSource}
+			changed, err := report.Build(ctx, c.Settings, name, options)
+			if err == nil && !changed {
+				fmt.Fprintln(os.Stderr, name+": up to date")
+			}
 			if errs = append(errs, err); ctx.Err() != nil {
 				break
 			}

@@ -16,7 +16,7 @@ const DefaultEnvironment = "default"
 // Environment describes an environment: a named, read-only Python with packages. Workers store it in Redis as JSON.
 type Environment struct {
 	Name string `json:"name"`
-	// Hash tells versions of the same name apart: 64 hexadecimal digits, or "" if it is unknown.
+	// Hash distinguishes versions of the same name: 64 hexadecimal digits, or "" if it is unknown.
 	Hash string `json:"hash,omitzero"`
 	// Description is a text for clients, "" for none, and Python the version of the interpreter, such as "3.11.2".
 	Description string `json:"description,omitzero"`

@@ -17,7 +17,7 @@ type FormPart struct {
 	Content        []byte
 }
 
-// DecodeForm decodes a request in parts: "script", "stdin", "priority", "environment", "entry" and "callback_url" as
+// DecodeForm decodes a request in parts: "script", "stdin", "priority", "callback_url", "entry" and "environment" as
 // text, "async", "args", "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file
 // name. It returns the same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, error) {

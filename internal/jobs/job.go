@@ -57,10 +57,10 @@ func ParseID(s string) (id string, ok bool) {
 type Record struct {
 	ID    string
 	State State
-	// Environment is "" for the default.
-	Environment string
 	// Entry is how the job's script is run.
 	Entry Entry
+	// Environment is "" for the default.
+	Environment string
 	// Times are from Redis's clock, so they compare across machines. They are zero until they apply.
 	CreatedAt  time.Time
 	StartedAt  time.Time

@@ -86,8 +86,7 @@ func DecodeRequest(body []byte) (Request, error) {
 var fieldNames = []string{
 	"script", "args", "stdin", "env", "files", "limits", "async", "priority",
 	"callback_url", "start_within",
-	"entry",
-	"environment",
+	"entry", "environment",
 }
 
 // set sets one field from the body.

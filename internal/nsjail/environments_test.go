@@ -16,7 +16,7 @@ import (
 func environmentsDir(t *testing.T) string {
 	t.Helper()
 	sandboxtest.NeedsNsjail(t)
-	dir, err := os.MkdirTemp("/var/tmp", "cellblock-environments-")
+	dir, err := os.MkdirTemp("/var/tmp", "cellblock-environments-") //nolint:usetesting // not below /tmp
 	if err != nil {
 		t.Fatal(err)
 	}

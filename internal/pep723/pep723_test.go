@@ -39,8 +39,10 @@ func TestMissing(t *testing.T) {
 		{lines: []string{`dependencies = ["numpy~=2.1", "numpy!=2.4.0", "numpy === 2.4.1", "numpy (>=2)"]`}},
 		{lines: []string{`dependencies = ["torch", "polars[all]>=1"]`}, want: []string{"torch", "polars[all]>=1"}},
 		{lines: []string{`dependencies = ["Zope.Interface[test]==6", "pandas>=2", "tz==2026.1"]`}},
-		{lines: []string{`dependencies = ["x @ https://example.org/x.whl", "numpy@git+https://example.org/y"]`},
-			want: []string{"x @ https://example.org/x.whl", "numpy@git+https://example.org/y (it has 2.4.1)"}},
+		{
+			lines: []string{`dependencies = ["x @ https://example.org/x.whl", "numpy@git+https://example.org/y"]`},
+			want:  []string{"x @ https://example.org/x.whl", "numpy@git+https://example.org/y (it has 2.4.1)"},
+		},
 		{lines: []string{
 			`dependencies = [`, `  "a; sys_platform == 'win32'",`, `  "b; python_version < '3.10'",`,
 			`  "c ; os_name == \"posix\" and python_version >= '3.9'",`, `  'd; extra == "x"',`,
@@ -83,21 +85,23 @@ func TestScriptsWithoutABlock(t *testing.T) {
 
 func TestMalformedBlocks(t *testing.T) {
 	t.Parallel()
+	many := script(`dependencies = [` + strings.Repeat(`"a",`, 201) + `]`)
+	opening, closing := strings.Repeat("(", 100), strings.Repeat(")", 100)
+	deep := script(`dependencies = ["a; ` + opening + `os_name == 'x'` + closing + `"]`)
 	for text, want := range map[string]string{
-		script(`dependencies = `):                                      "it is no TOML that fits PEP 723, at its line 1",
-		script(`dependencies = "numpy"`):                               "it is no TOML that fits PEP 723",
-		script(`dependencies = [1]`):                                   "it is no TOML that fits PEP 723",
-		script(`requires-python = 3.11`):                               "it is no TOML that fits PEP 723",
-		script(`requires-python = "new"`):                              `requires-python "new" is no version specifier`,
-		script(`dependencies = ["-r requirements.txt"]`):               `"-r requirements.txt" is not written as PEP 508 has it`,
-		script(`dependencies = ["numpy 2"]`):                           `"numpy 2" has no version specifier as PEP 440 has it`,
-		script(`dependencies = ["numpy>=2 || <1"]`):                    "has no version specifier",
-		script(`dependencies = ["a; sys_platform = 'x'"]`):             "has a marker that cannot be read",
-		script(`dependencies = ["a; (os_name == 'x'"]`):                "has a marker that cannot be read",
-		script("dependencies = []") + script("x = 1"):                  "there are 2 of them, and there may be one",
-		script(`dependencies = [` + strings.Repeat(`"a",`, 201) + `]`): "it has 201 dependencies, at most 200",
-		script(`dependencies = ["a; ` + strings.Repeat("(", 100) + `os_name == 'x'` + strings.Repeat(")", 100) +
-			`"]`): "has a marker that cannot be read",
+		script(`dependencies = `):                          "it is no TOML that fits PEP 723, at its line 1",
+		script(`dependencies = "numpy"`):                   "it is no TOML that fits PEP 723",
+		script(`dependencies = [1]`):                       "it is no TOML that fits PEP 723",
+		script(`requires-python = 3.11`):                   "it is no TOML that fits PEP 723",
+		script(`requires-python = "new"`):                  `requires-python "new" is no version specifier`,
+		script(`dependencies = ["-r requirements.txt"]`):   `"-r requirements.txt" is not written as PEP 508 has it`,
+		script(`dependencies = ["numpy 2"]`):               `"numpy 2" has no version specifier as PEP 440 has it`,
+		script(`dependencies = ["numpy>=2 || <1"]`):        "has no version specifier",
+		script(`dependencies = ["a; sys_platform = 'x'"]`): "has a marker that cannot be read",
+		script(`dependencies = ["a; (os_name == 'x'"]`):    "has a marker that cannot be read",
+		script("dependencies = []") + script("x = 1"):      "there are 2 of them, and there may be one",
+		many: "it has 201 dependencies, at most 200",
+		deep: "has a marker that cannot be read",
 	} {
 		m, err := pep723.Parse(text)
 		if err == nil || m != nil || !strings.Contains(err.Error(), want) {

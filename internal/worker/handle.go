@@ -100,8 +100,9 @@ func (w *Worker) take(delivery queue.Delivery) (jobs.Job, jobs.State, bool, erro
 	return w.Store.Take(w.storeCtx, delivery.ID, w.owner, commandTimeout)
 }
 
-// requeue returns a job that this worker must not run to the queue, which delivers it again shortly, to any worker:
-// one above its maximum limits, or with another environment. The record never raises this worker's limits, and the limits of an accepted job are never lowered.
+// requeue returns a job that this worker must not run to the queue, which delivers it again shortly, to any worker: one
+// above its maximum limits, or with another environment. The record never raises this worker's limits, and the limits
+// of an accepted job are never lowered.
 func (w *Worker) requeue(job jobs.Job) error {
 	ctx, cancel := context.WithTimeout(w.storeCtx, commandTimeout)
 	defer cancel()

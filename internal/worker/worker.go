@@ -117,8 +117,8 @@ type Config struct {
 	Store  *store.Store
 	// Environments are what the sandboxes can have; nil means the default only.
 	Environments Environments
-	// Acquire returns a sandbox that the caller owns, with an environment ("" for the default). It may choose one by the
-	// script, which only Run passes on.
+	// Acquire returns a sandbox that the caller owns, with an environment ("" for the default). It may choose one by
+	// the script, which only Run passes on.
 	Acquire func(ctx context.Context, environment, script string) (Sandbox, error)
 	Files   Files
 	Metrics Metrics

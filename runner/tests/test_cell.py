@@ -161,6 +161,14 @@ class Cell(unittest.TestCase):
         self.assertIn('  File "cell", line 4, in <module>', ended.failure["traceback"])
         self.assertEqual(ended.failure["traceback"].count("  File "), 1)
 
+    def test_ipython_is_missing(self) -> None:
+        ended = run_cell("from IPython.display import display, HTML")
+        self.assertEqual(
+            ended.failure["message"],
+            "ModuleNotFoundError: No module named 'IPython'",
+        )
+        self.assertIn("display() is there without", ended.failure["hint"])
+
     def test_exits(self) -> None:
         ended = run_cell("import sys\ndisplay(1)\nsys.exit()")
         self.assertEqual(

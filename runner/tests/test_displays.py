@@ -342,10 +342,11 @@ class Displays(unittest.TestCase):
         )
         _, ended = show("for i in range(10_000): display(i)")
         self.assertEqual(len(ended.displays_omitted), 256)
-        many = "{f'text/x-{i:02}': 'x' for i in range(30)}"
+        many = "{f'text/x-{i:02}': 'x' for i in range(30)} | {'text/not this': 'x'}"
         _, ended = show(f"display({{**{many}, 'text/plain': 'p'}}, raw=True)")
         self.assertEqual(len(ended.displays[0]), 16)
         self.assertEqual(len(ended.displays_omitted), 15)
+        self.assertEqual(ended.notes, ["display 1: text/not this is not a media type"])
 
     def test_files_that_do_not_fit(self) -> None:
         script = a_class("_repr_png_(s): return b'x' * 1000", "__repr__(s): return 'A'")
@@ -478,6 +479,21 @@ class Figures(unittest.TestCase):
         )
         self.assertEqual(files, ["figure-1.png", "figure-2.png"])
         self.assertEqual(shown, files)
+
+    def test_show(self) -> None:
+        for before in ("", "import matplotlib\nfrom pylab import *\n"):
+            with self.subTest(before):
+                files, shown, ended = self.shown(
+                    f"{before}plt.plot([1])\nplt.show()\nprint(plt.get_fignums())\n"
+                    "display(1)\nplt.plot([2])\nplt.figure()\nplt.show(block=True)\n"
+                    "plt.show()\nplt.title('x')\nplt.__loader__.name"
+                )
+                names = [f"figure-{number}.png" for number in range(1, 5)]
+                self.assertEqual(sorted(files), names)
+                self.assertEqual(
+                    shown, [names[0], "1", *names[1:3], "'matplotlib.pyplot'", names[3]]
+                )
+                self.assertEqual(ended.stdout, "[]\n")
 
     def test_a_figure_that_changes_after_it_was_displayed(self) -> None:
         files, shown, _ = self.shown(

@@ -1,11 +1,13 @@
 """Scripts that run as a program does: entry "script"."""
 
 import json
+import os
+import socket
 import tempfile
 import unittest
 from typing import Any
 
-from runner.tests.harness import Outcome, Runner, run
+from runner.tests.harness import TIMEOUT, Outcome, Runner, run
 
 
 def run_program(script: str, *args: str, **inputs: Any) -> Outcome:
@@ -229,3 +231,21 @@ class Program(unittest.TestCase):
             self.assertEqual(
                 runner.finish()[1], b"runner: ValueError: an entry 'later'\n"
             )
+
+    def test_a_thread_that_never_ends_is_ended_early(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            runner = Runner(directory)
+            runner.receive()
+            script = (
+                "import os, threading\n"
+                "print('kept', end='')\n"
+                "threading.Thread(target=lambda: open('fifo').read()).start()\n"
+            )
+            os.mkfifo(f"{directory}/fifo")
+            job = {"script": script, "entry": "script"}
+            runner.send(b"J", json.dumps(job).encode())
+            # This returns once the thread has opened it too.
+            with open(f"{directory}/fifo", "w"):
+                runner.channel.shutdown(socket.SHUT_WR)
+                runner.process.wait(TIMEOUT)
+            self.assertEqual(runner.finish()[0], b"kept")

@@ -58,6 +58,8 @@ type answer struct {
 	Notes      []string       `json:"notes"`
 
 	Entry           string                  `json:"entry"`
+	Environment     string                  `json:"environment"`
+	Environments    jsontext.Value          `json:"environments"`
 	Displays        []client.Display        `json:"displays"`
 	DisplaysOmitted []client.OmittedDisplay `json:"displays_omitted"`
 }
@@ -157,6 +159,7 @@ func executeWith(t *testing.T, base, script string, fields map[string]any) answe
 	t.Helper()
 	all := map[string]any{"script": script}
 	maps.Copy(all, fields)
+	environment.AddTo(all)
 	body, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,9 @@ type kind struct {
 // kinds are all kinds under test.
 var kinds []*kind
 
+// environment is that in which the cases run: CONFORMANCE_ENVIRONMENT.
+var environment stack.Environment
+
 // defaultStack returns a stack for tests that do not depend on the sandbox.
 func defaultStack() *stack.Stack { return kinds[0].standard }
 
@@ -79,7 +82,10 @@ func run(m *testing.M) (code int, err error) {
 		raceFlags...); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()
+	if environment, err = stack.OpenEnvironment(os.Getenv("CONFORMANCE_ENVIRONMENT")); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, stopKinds(), leftovers(), environment.Close()) }()
 	for name := range strings.FieldsSeq(cmp.Or(os.Getenv("CONFORMANCE_SANDBOXES"), "warm cold")) {
 		if err := startKind(name); err != nil {
 			return 1, err
@@ -131,6 +137,7 @@ func stopKinds() error {
 // workerEnv returns a worker's environment, with the additions of CONFORMANCE_WORKER_ENV.
 func (k *kind) workerEnv(own stack.Env) stack.Env {
 	env := stack.Env{"SANDBOX": k.name}
+	maps.Copy(env, environment.Settings())
 	maps.Copy(env, own)
 	for pair := range strings.FieldsSeq(os.Getenv("CONFORMANCE_WORKER_ENV")) {
 		if name, value, ok := strings.Cut(pair, "="); ok {

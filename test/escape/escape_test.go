@@ -197,6 +197,7 @@ func execute(t *testing.T, s *stack.Stack, script string, fields map[string]json
 	for name, value := range fields {
 		all[name] = value
 	}
+	environment.AddTo(all)
 	body, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,9 @@ type kind struct {
 
 var kinds []*kind
 
+// environment is that in which the attempts run: ESCAPE_ENVIRONMENT.
+var environment stack.Environment
+
 // programs are the programs of the stacks.
 var programs stack.Programs
 
@@ -75,7 +78,10 @@ func run(m *testing.M) (code int, err error) {
 	if programs, err = stack.FindOrBuild(context.Background(), os.Getenv("ESCAPE_PROGRAMS"), dir); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, stopKinds(), leftovers()) }()
+	if environment, err = stack.OpenEnvironment(os.Getenv("ESCAPE_ENVIRONMENT")); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, stopKinds(), leftovers(), environment.Close()) }()
 	for name := range strings.FieldsSeq(cmp.Or(os.Getenv("ESCAPE_SANDBOXES"), "warm cold")) {
 		if err := startKind(name); err != nil {
 			return 1, err
@@ -112,6 +118,7 @@ func startKind(name string) (err error) {
 		"LIMIT_CPU":     stack.Scaled(10 * time.Second).String(),
 		"DRAIN_TIMEOUT": stack.Scaled(30 * time.Second).String(),
 	}
+	maps.Copy(standard, environment.Settings())
 	for pair := range strings.FieldsSeq(os.Getenv("ESCAPE_WORKER_ENV")) {
 		if name, value, ok := strings.Cut(pair, "="); ok {
 			standard[name] = value

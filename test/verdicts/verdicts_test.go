@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -34,6 +35,9 @@ func (c *column) name() string {
 }
 
 var columns []*column
+
+// environment is that in which the scripts run: ESCAPE_ENVIRONMENT.
+var environment stack.Environment
 
 // limits are far apart where a script could exceed one instead of another.
 var limits = stack.Env{
@@ -77,7 +81,10 @@ func run(m *testing.M) (code int, err error) {
 	if err := os.WriteFile(bare.Worker, fmt.Appendf(nil, withoutCgroups, programs.Worker), 0o700); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, stopColumns()) }()
+	if environment, err = stack.OpenEnvironment(os.Getenv("ESCAPE_ENVIRONMENT")); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, stopColumns(), environment.Close()) }()
 	if stack.InGVisor() { // it has no cgroups, and no cold sandboxes
 		if err := startColumn(&column{sandbox: "warm", rlimitsOnly: true}, programs); err != nil {
 			return 1, err
@@ -103,6 +110,7 @@ func startColumn(c *column, programs stack.Programs) (err error) {
 	for name, value := range limits {
 		env[name] = value
 	}
+	maps.Copy(env, environment.Settings())
 	c.stack, err = stack.Start(context.Background(), stack.Config{
 		Programs: programs,
 		// The API decides a job's limits: with its own default, a slow machine would reach the wall limit first.
@@ -185,7 +193,9 @@ func execute(t *testing.T, s *stack.Stack, script string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), stack.Scaled(40*time.Second))
 	defer cancel()
-	body, err := json.Marshal(map[string]string{"script": script})
+	fields := map[string]any{"script": script}
+	environment.AddTo(fields)
+	body, err := json.Marshal(fields)
 	if err != nil {
 		t.Fatal(err)
 	}

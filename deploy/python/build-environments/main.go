@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/mattn/go-isatty"
 
 	"cellblock/internal/environment"
 	"cellblock/internal/environment/build"
@@ -30,9 +31,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	options := build.Options{Force: f.Force, AllowSource: f.AllowSource}
-	report := build.NewReport(os.Stderr, false)
+	report := build.NewReport(os.Stderr, isatty.IsTerminal(os.Stderr.Fd()))
 	for _, name := range f.Names {
-		if err := report.Build(ctx, f.Settings, name, options); err != nil {
+		if _, err := report.Build(ctx, f.Settings, name, options); err != nil {
 			fmt.Fprintln(os.Stderr, "build-environments:", err)
 			os.Exit(1) //nolint:gocritic // nothing is left to clean up
 		}

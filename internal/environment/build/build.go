@@ -39,17 +39,17 @@ func Build(ctx context.Context, s Settings, name string, o Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLock(source.Lock, o.AllowSource); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(source.Dir, lockFile), err)
-	}
 	python, err := s.findPython(ctx, source)
 	if err != nil {
 		return nil, err
 	}
 	place := s.place(name)
-	hash := source.hash(python.Version, o.AllowSource)
+	hash := source.hash(python.Version)
 	if found, ok := place.upToDate(hash, python); ok && !o.Force {
 		return &Result{Installed: found}, nil
+	}
+	if err := checkLock(source.Lock, o.AllowSource); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(source.Dir, lockFile), err)
 	}
 	// Sandboxes run as users that are not ours, and must be able to read all of it.
 	unix.Umask(0o022)
@@ -65,11 +65,9 @@ func Build(ctx context.Context, s Settings, name string, o Options) (*Result, er
 }
 
 // hash returns the SHA-256 of everything that an environment is made from.
-func (s *Source) hash(pythonVersion string, allowSource bool) string {
+func (s *Source) hash(pythonVersion string) string {
 	sum := sha256.New()
-	for _, part := range [][]byte{
-		[]byte(format), s.Lock, s.Text, []byte(pythonVersion), listFonts, fmt.Append(nil, allowSource),
-	} {
+	for _, part := range [][]byte{[]byte(format), s.Lock, s.Text, []byte(pythonVersion), listFonts} {
 		fmt.Fprintf(sum, "%d\n", len(part)) // so that no two lists of parts are the same text
 		sum.Write(part)
 	}

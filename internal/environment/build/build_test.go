@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cellblock/internal/environment"
 )
@@ -74,7 +75,10 @@ exercises = ["def main():\n    import tiny"]
 
 // readUntil reads the present version until ctx is done: it is always whole.
 func readUntil(ctx context.Context, t *testing.T, root string) {
+	reads := time.NewTicker(2 * time.Millisecond)
+	defer reads.Stop()
 	for ctx.Err() == nil {
+		<-reads.C
 		found, err := environment.Open(root, "tiny")
 		if err != nil {
 			t.Error(err)

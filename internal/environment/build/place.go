@@ -201,7 +201,8 @@ func (p place) publish(dir string) error {
 	if err := os.Rename(dir, p.target); err != nil {
 		return errors.Join(err, os.Rename(old, p.target))
 	}
-	return removeVersion(old)
+	_ = removeVersion(old) // the next build removes what is left
+	return nil
 }
 
 // syncFiles writes everything below dir to the disk, so that a power failure leaves no published version incomplete.

@@ -22,27 +22,23 @@ type Report struct {
 // NewReport returns a report to out. On a terminal it uses escape codes.
 func NewReport(out io.Writer, terminal bool) *Report { return &Report{out: out, terminal: terminal} }
 
-// Build builds an environment and shows how. An environment that is up to date takes one line on a terminal and none
-// elsewhere.
-func (r *Report) Build(ctx context.Context, s Settings, name string, o Options) error {
+// Build builds an environment and shows how. It reports whether there was anything to build, and shows nothing if not.
+func (r *Report) Build(ctx context.Context, s Settings, name string, o Options) (changed bool, err error) {
 	r.began = time.Now()
 	o.Progress = func(step, detail string) { r.progress(name, step, detail) }
 	result, err := Build(ctx, s, name, o)
 	r.endDetail()
 	if err != nil {
-		return fmt.Errorf("%s was not built, and nothing has changed: %w", name, err)
+		return false, fmt.Errorf("%s was not built, and nothing has changed: %w", name, err)
 	}
 	for _, warning := range result.Warnings {
 		r.print(name, "warning: "+warning)
 	}
-	switch {
-	case result.Changed:
+	if result.Changed {
 		r.print(name, fmt.Sprintf("ready: Python %s, %d packages, %d MB in %s, built in %.0f s",
 			result.Python, len(result.Packages), megabytes(result.Dir), result.Dir, time.Since(r.began).Seconds()))
-	case r.terminal:
-		r.print(name, "up to date")
 	}
-	return nil
+	return result.Changed, nil
 }
 
 func (r *Report) progress(name, step, detail string) {

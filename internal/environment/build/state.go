@@ -114,13 +114,10 @@ func (s Settings) compare(ctx context.Context, installed environment.Installed) 
 	if err != nil {
 		return StateChanged, err
 	}
-	place := s.place(installed.Name)
-	for _, allowSource := range []bool{false, true} {
-		if _, ok := place.upToDate(source.hash(python.Version, allowSource), python); ok {
-			return StateReady, nil
-		}
+	if _, ok := s.place(installed.Name).upToDate(source.hash(python.Version), python); !ok {
+		return StateChanged, nil
 	}
-	return StateChanged, nil
+	return StateReady, nil
 }
 
 // Remove removes an environment and all its versions. Jobs that run in it may fail.

@@ -30,11 +30,12 @@ func Make(root, python string, spec Spec) (*environment.Manifest, error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", spec))
 	hash := hex.EncodeToString(sum[:])
 	dir := filepath.Join(root, "."+spec.Name+"-"+hash[:12])
-	if out, err := exec.Command(python, "-m", "venv", "--without-pip", dir).CombinedOutput(); err != nil {
+	venv := exec.Command(python, "-m", "venv", "--without-pip", dir) //nolint:gosec,noctx // of a test
+	if out, err := venv.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
-	version, err := exec.Command(filepath.Join(dir, "bin", "python3"), "-I", "-c",
-		"import platform; print(platform.python_version())").Output()
+	version, err := exec.Command(filepath.Join(dir, "bin", "python3"), //nolint:gosec,noctx // likewise
+		"-I", "-c", "import platform; print(platform.python_version())").Output()
 	if err != nil {
 		return nil, err
 	}

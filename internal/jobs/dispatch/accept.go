@@ -126,8 +126,7 @@ func (d *Dispatcher) newJob(request jobs.Request, requestID string) (jobs.Job, e
 		ID: cmp.Or(request.ID, jobs.NewID()), Script: request.Script, Inputs: request.Inputs, Async: request.Async,
 		RequestID: requestID,
 		ReplyTo:   d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
-		WebhookURL: request.WebhookURL,
-		Entry:      request.Entry, Environment: environment,
+		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
 		Limits: limits, LimitsOpen: len(able) == 0,
 	}
 	if job.StartWithin == 0 {

@@ -31,8 +31,8 @@ func (f *fleet) chooseEnvironment(request jobs.Request) (string, error) {
 	}
 	metadata, err := pep723.Parse(request.Script)
 	if err != nil {
-		return "", jobs.Errorf(jobs.CodeInvalidRequest, "the script's block '# /// script' cannot be used: %v; correct "+
-			`it, or remove it and name an "environment"`, err)
+		return "", jobs.Errorf(jobs.CodeInvalidRequest, "the script's block '# /// script' cannot be used: %v; "+
+			`correct it, or remove it and name an "environment"`, err)
 	}
 	if metadata == nil || len(names) == 0 {
 		return jobs.DefaultEnvironment, nil

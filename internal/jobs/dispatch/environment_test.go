@@ -68,7 +68,8 @@ func TestTheEnvironmentIsDecidedAtAcceptance(t *testing.T) {
 	}
 	_, err := s.submit(t, jobs.Request{Script: "x", Environment: "science"})
 	wantCode(t, err, jobs.CodeUnavailable)
-	s.report(t, "w1", time.Hour, described("default", "numpy 2.4.1"), described("science", "numpy 2.4.1", "scipy 1.17.0"))
+	s.report(t, "w1", time.Hour, described("default", "numpy 2.4.1"),
+		described("science", "numpy 2.4.1", "scipy 1.17.0"))
 	s.report(t, "w2", time.Hour, described("default", "numpy 2.4.1"), described("ai", "numpy 1.26.0", "torch 2.9"))
 	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.names()) == 3 && f.isDescribed() })
 	for _, c := range []struct {
@@ -87,7 +88,7 @@ func TestTheEnvironmentIsDecidedAtAcceptance(t *testing.T) {
 			t.Errorf("%+v: %q, %v, want %q", c.request, job.Environment, err, c.want)
 		}
 	}
-	_, err = s.submit(t, jobs.Request{Script: "x", Environment: "sciense"})
+	_, err = s.submit(t, jobs.Request{Script: "x", Environment: "sience"})
 	wantCode(t, err, jobs.CodeUnknownEnvironment)
 	if want := `did you mean "science"? There are: default, ai, science`; !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
@@ -149,12 +150,15 @@ func TestLimitsAreThoseOfTheEnvironmentsWorkers(t *testing.T) {
 	s := newReplica(t, redistest.Start(t))
 	s.report(t, "large", time.Hour, described("default"))
 	small := store.Offer{
-		MaxLimits: jobs.RequestedLimits{MemoryBytes: 64 << 20}, Environments: map[string]string{"default": "", "small": ""},
+		MaxLimits:    jobs.RequestedLimits{MemoryBytes: 64 << 20},
+		Environments: map[string]string{"default": "", "small": ""},
 	}
 	if err := s.store.Heartbeat(t.Context(), "small", time.Hour, small); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.live["default"]) == 2 && len(f.live["small"]) == 1 })
+	s.awaitFleet(t, "the environments", func(f *fleet) bool {
+		return len(f.live["default"]) == 2 && len(f.live["small"]) == 1
+	})
 	request := jobs.Request{
 		Script: "x", Inputs: &jobs.Inputs{Limits: jobs.RequestedLimits{MemoryBytes: 100 << 20}},
 	}

@@ -198,7 +198,7 @@ func (d *Dispatcher) EnvironmentWorkers(context.Context) (map[string]int, error)
 	return workers, nil
 }
 
-var errSilent = errors.New("Redis does not answer")
+var errSilent = errors.New("no answer of Redis")
 
 // isSilent reports whether Redis did not answer the last time.
 func (f *fleet) isSilent() bool { return f.readAt.IsZero() || f.silent.After(f.readAt) }

@@ -128,7 +128,8 @@ func (c *consumerClient) checkLeases(ctx context.Context, sha string, keys []str
 		return
 	}
 	for _, queue := range c.polled.Load().added {
-		more, err := c.UniversalClient.EvalSha(ctx, sha, []string{key(queue, "lease")}, args[0], key(queue, "t:")).Slice()
+		keys := []string{key(queue, "lease")}
+		more, err := c.UniversalClient.EvalSha(ctx, sha, keys, args[0], key(queue, "t:")).Slice()
 		if err == nil { // else the next check finds them
 			found = append(found, more...)
 		}

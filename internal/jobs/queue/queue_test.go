@@ -34,7 +34,8 @@ func startConsumer(t *testing.T, url string, concurrency int, handle Handler) *C
 
 func enqueue(t *testing.T, p *Producer, id string) {
 	t.Helper()
-	if err := p.Enqueue(context.WithoutCancel(t.Context()), id, jobs.Route{Priority: jobs.PriorityDefault}); err != nil {
+	route := jobs.Route{Priority: jobs.PriorityDefault}
+	if err := p.Enqueue(context.WithoutCancel(t.Context()), id, route); err != nil {
 		t.Error(err)
 	}
 }

@@ -27,7 +27,7 @@
 //	inputs         1 if the job has inputs, which have a key of their own until the end
 //	created_at     time of acceptance
 //	priority       queue of the job
-//	environment    environment of the job; missing for the default
+//	environment    name of the job's environment; missing for the default
 //	start_by       start deadline; missing for none
 //	limits         the limits, as storedLimits; missing in records of an earlier version
 //	ttl            lifetime of the record after the end, in milliseconds; missing in records of an earlier version

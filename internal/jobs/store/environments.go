@@ -11,7 +11,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// describeScript records descriptions of environments, and removes those that nobody has renewed for long.
+// describeScript records descriptions of environments, and removes those that no worker has renewed for long.
 //
 //	KEYS[1]  {cellblock:workers}:environments
 //	KEYS[2]  {cellblock:workers}:descriptions

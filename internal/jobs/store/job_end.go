@@ -77,9 +77,8 @@ end
 if job[3] and job[3] ~= "" then
 	local message = ARGV[1]
 	if job[2] ~= "1" and not job[9] and #ARGV[3] + #ARGV[4] + #ARGV[10] < tonumber(ARGV[11]) then
-		message = table.concat({ARGV[1], ARGV[2], job[13] or "", job[14] or "", now, #ARGV[3], #ARGV[4]}, " ")
-			.. ((job[15] or job[16]) and " " .. (job[15] or "") .. " " .. (job[16] or "") or "")
-			.. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
+		message = table.concat({ARGV[1], ARGV[2], job[13] or "", job[14] or "", now, #ARGV[3], #ARGV[4],
+			job[15] or "", job[16] or ""}, " ") .. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
 	end
 	redis.call("PUBLISH", job[3], message)
 end
@@ -102,19 +101,22 @@ const (
 func ParseEnd(message string) (id string, record *jobs.Record) {
 	header, body, found := strings.Cut(message, "\n")
 	fields := strings.Split(header, " ")
-	const least, more = 7, 2 // as in endScript
-	if !found || len(fields) != least && len(fields) != least+more {
+	const earlier, count = 7, 9 // as in endScript; workers of earlier versions send no entry and no environment
+	if len(fields) == earlier {
+		fields = append(fields, "", "")
+	}
+	if !found || len(fields) != count {
 		return message, nil
 	}
 	id = fields[0]
-	fields = append(fields, "", "") // missing for the entry main in the default environment
 	outcome, result := int(parseInt(fields[5])), int(parseInt(fields[6]))
 	if outcome < 0 || outcome > len(body) || result < 0 || result > len(body)-outcome {
 		return id, nil
 	}
 	record = &jobs.Record{
 		ID: id, State: jobs.State(fields[1]), Entry: jobs.Entry(fields[7]), Environment: fields[8],
-		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]), OutcomeBytes: outcome + result,
+		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]),
+		OutcomeBytes: outcome + result,
 	}
 	var err error
 	record.Outcome, err = decodeOutcome(body[:outcome], body[outcome:outcome+result], body[outcome+result:])

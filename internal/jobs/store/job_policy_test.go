@@ -69,7 +69,8 @@ func TestTheFleetIsTheMaxLimitsOfWorkersThatTakeJobs(t *testing.T) {
 	}
 	want("none", 0)
 	beat("old", time.Hour, jobs.RequestedLimits{})
-	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0].MaxLimits != (jobs.RequestedLimits{}) {
+	none := jobs.RequestedLimits{}
+	if fleet, err := s.Fleet(t.Context()); err != nil || len(fleet) != 1 || fleet[0].MaxLimits != none {
 		t.Errorf("a worker that registers nothing: %+v, %v", fleet, err)
 	}
 	beat("new", time.Hour, maxLimits)

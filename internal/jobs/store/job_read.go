@@ -31,7 +31,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "webhook", "webhook_state", "entry", "environment",
+	"state", "created_at", "started_at", "finished_at", "entry", "environment", "webhook", "webhook_state",
 	"files", "outcome", "result",
 }
 

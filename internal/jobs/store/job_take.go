@@ -26,8 +26,7 @@ const takeFunction = lateFunction + `
 local function take(id, args)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
 	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
-		"created_at", "inputs", "webhook", "limits", "ttl", "entry",
-		"environment")
+		"created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment")
 	if not job[1] then
 		return nil
 	end

@@ -21,7 +21,7 @@ type Settings struct {
 	FileMB         int64 `name:"limit-file-mb" env:"LIMIT_FILE_MB" default:"1" help:"Size of each file that a job writes, in MiB."`
 	OpenFiles      int   `name:"limit-open-files" env:"LIMIT_OPEN_FILES" default:"256" help:"Open files for each process (at least 16)."`
 	TmpMB          int64 `name:"limit-tmp-mb" env:"LIMIT_TMP_MB" default:"64" help:"Size of the memory-backed /tmp, in MiB."`
-	ResultKB       int64 `name:"limit-result-kb" env:"LIMIT_RESULT_KB" default:"4096" help:"Size of the JSON that main() returns, in KiB."`
+	ResultKB       int64 `name:"limit-result-kb" env:"LIMIT_RESULT_KB" default:"4096" help:"Size of the JSON of a result, in KiB."`
 	OutputFiles    int   `name:"limit-output-files" env:"LIMIT_OUTPUT_FILES" default:"64" help:"Files that a job may leave in outputs/."`
 	OutputFilesMB  int64 `name:"limit-output-files-mb" env:"LIMIT_OUTPUT_FILES_MB" default:"16" help:"All files together that a job may leave in outputs/, in MiB. The worker holds them in memory until they are stored."`
 

@@ -88,7 +88,7 @@ func (e *Environment) Acquire(ctx context.Context, script string) (*sandbox.Sand
 }
 
 // Start starts the zygote unless there is one, or a start failed lately. It does not wait.
-func (e *Environment) Start() { e.use() }
+func (e *Environment) Start() { _, _, _ = e.use() }
 
 // use returns the pool, or else what is closed once it has started, and starts it.
 func (e *Environment) use() (p *pool, started <-chan struct{}, failed error) {
