@@ -23,6 +23,7 @@ const (
 	ErrorCodeCrossOrigin          ErrorCode = "cross_origin"
 	ErrorCodeException            ErrorCode = "exception"
 	ErrorCodeExit                 ErrorCode = "exit"
+	ErrorCodeFileNotFound         ErrorCode = "file_not_found"
 	ErrorCodeFilesTooLarge        ErrorCode = "files_too_large"
 	ErrorCodeHostNotAllowed       ErrorCode = "host_not_allowed"
 	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
@@ -43,6 +44,7 @@ const (
 	ErrorCodeRangeNotSatisfiable  ErrorCode = "range_not_satisfiable"
 	ErrorCodeResultTooLarge       ErrorCode = "result_too_large"
 	ErrorCodeScriptTooLarge       ErrorCode = "script_too_large"
+	ErrorCodeStorageFull          ErrorCode = "storage_full"
 	ErrorCodeSyntaxError          ErrorCode = "syntax_error"
 	ErrorCodeTimeout              ErrorCode = "timeout"
 	ErrorCodeUnauthorized         ErrorCode = "unauthorized"
@@ -68,6 +70,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeException:
 		return true
 	case ErrorCodeExit:
+		return true
+	case ErrorCodeFileNotFound:
 		return true
 	case ErrorCodeFilesTooLarge:
 		return true
@@ -108,6 +112,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeResultTooLarge:
 		return true
 	case ErrorCodeScriptTooLarge:
+		return true
+	case ErrorCodeStorageFull:
 		return true
 	case ErrorCodeSyntaxError:
 		return true
@@ -230,6 +236,7 @@ type BatchMember struct {
 	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
@@ -254,6 +261,7 @@ type BatchMember struct {
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
+	// - `storage_full` (507): the stored files together have reached their bound; delete some, or wait until some expire
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 }
 
@@ -274,6 +282,7 @@ type BatchResult struct {
 	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
@@ -298,6 +307,7 @@ type BatchResult struct {
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
+	// - `storage_full` (507): the stored files together have reached their bound; delete some, or wait until some expire
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 }
 
@@ -418,6 +428,7 @@ type Error struct {
 	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
@@ -442,6 +453,7 @@ type Error struct {
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
+	// - `storage_full` (507): the stored files together have reached their bound; delete some, or wait until some expire
 	Code ErrorCode `json:"code"`
 
 	// Limit The limit that was met.
@@ -538,6 +550,7 @@ type Error struct {
 // - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 // - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 // - `args_mismatch` (400): `main()` does not accept the `args` of the request
 // - `unauthorized` (401): the bearer token is missing or wrong
 // - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
@@ -562,11 +575,13 @@ type Error struct {
 // - `internal` (500): an error of the service itself
 // - `unavailable` (503): try again after `Retry-After`
 // - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
+// - `storage_full` (507): the stored files together have reached their bound; delete some, or wait until some expire
 type ErrorCode string
 
 // ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name.
-// `files` may occur any number of times; the file name of the part is the path. `args`, `env`, `limits`,
-// `start_within` and `async` are JSON, the others plain text.
+// `files` may occur any number of times; the file name of the part is the path. Files that the service has already
+// are in `file_refs`. `args`, `env`, `limits`, `start_within`, `async` and `file_refs` are JSON, the others plain
+// text.
 type ExecuteForm struct {
 	// Args An object in JSON; with the entry `script` an array of strings.
 	Args *string `json:"args,omitempty"`
@@ -585,6 +600,9 @@ type ExecuteForm struct {
 
 	// Environment The name of an environment.
 	Environment *string `json:"environment,omitempty"`
+
+	// FileRefs An array in JSON of what `files` has in JSON requests: `[{"path": "data.csv", "file_id": "f_…"}]`.
+	FileRefs *string `json:"file_refs,omitempty"`
 
 	// Files At most 64 files of together 16 MiB.
 	Files *[]openapi_types.File `json:"files,omitempty"`
@@ -721,7 +739,9 @@ type Health struct {
 	Status string `json:"status"`
 }
 
-// InputFile A file for the script, with one of `content` and `content_base64`.
+// InputFile A file for the script: with its content (`content` or `content_base64`), or one that the service has already.
+// That is read when the job is accepted, and counts as if it were sent; if it does not exist, the request is
+// refused (400 `file_not_found`).
 type InputFile = jsontext.Value
 
 // Job The current state of a job. Once it has ended, it has `stdout`, `stderr`, `usage` and `truncated`; also `result`
@@ -756,6 +776,7 @@ type Job struct {
 	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
 	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
 	// - `unauthorized` (401): the bearer token is missing or wrong
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
@@ -780,6 +801,7 @@ type Job struct {
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
 	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
+	// - `storage_full` (507): the stored files together have reached their bound; delete some, or wait until some expire
 	Code ErrorCode `json:"code,omitempty,omitzero"`
 
 	// Result What `main()` returned, or the value of a cell's last expression: any JSON value, as the script made it (`3.0` stays `3.0`, keys keep their order,
@@ -1063,6 +1085,27 @@ type Stderr = string
 // Bytes that are not UTF-8 are replaced by U+FFFD.
 type Stdout = string
 
+// StoredFile defines model for StoredFile.
+type StoredFile struct {
+	// FileID The file's id, which cannot be guessed.
+	FileID string `json:"file_id"`
+
+	// Name The name for downloads.
+	Name string `json:"name"`
+
+	// Size In bytes.
+	Size int64 `json:"size"`
+
+	// MediaType The `Content-Type` of downloads.
+	MediaType string `json:"media_type"`
+
+	// Sha256 The SHA-256 of the content.
+	Sha256 string `json:"sha256"`
+
+	// ExpiresAt Until when the file can be used: a day after the upload (a setting).
+	ExpiresAt string `json:"expires_at"`
+}
+
 // Truncated Which outputs were cut at their limit.
 type Truncated struct {
 	// Stdout Whether stdout is cut.
@@ -1090,6 +1133,9 @@ type Usage struct {
 	MemoryPeakBytes *int64 `json:"memory_peak_bytes"`
 }
 
+// FileID Examples: f_3ouqk6zvwnq7xgy2r5hfjd4mza
+type FileID = string
+
 // IdempotencyKey Examples: "8e03978e-40d5-43dd-bc93-6894a57f9324"
 type IdempotencyKey = string
 
@@ -1111,9 +1157,17 @@ type HostNotAllowed = Error
 // the output until then, `status` and the three times.
 type Internal = Error
 
+// MalformedParameter The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type MalformedParameter = Error
+
 // MethodNotAllowed The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type MethodNotAllowed = Error
+
+// NoStoredFile The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type NoStoredFile = Error
 
 // Unauthorized The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
@@ -1164,6 +1218,13 @@ type ExecuteParams struct {
 	// fields, and JSON or form do not matter, nor whether the client waits (`async`, `Prefer`). Numbers in `args` are
 	// compared as written: `1` and `1.0` differ, as in Python.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// UploadFileParams defines parameters for UploadFile.
+type UploadFileParams struct {
+	// Name The name for downloads, as a path. Else it is the `filename` of the header `Content-Disposition`, or
+	// the file's id.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
 }
 
 // ListJobsParams defines parameters for ListJobs.
@@ -1220,6 +1281,15 @@ type ServerInterface interface {
 	// Execute Run a script
 	// (POST /execute)
 	Execute(w http.ResponseWriter, r *http.Request, params ExecuteParams)
+	// UploadFile Store a file for later jobs
+	// (POST /files)
+	UploadFile(w http.ResponseWriter, r *http.Request, params UploadFileParams)
+	// DeleteFile Delete a stored file
+	// (DELETE /files/{file_id})
+	DeleteFile(w http.ResponseWriter, r *http.Request, fileID FileID)
+	// GetFile Read a stored file
+	// (GET /files/{file_id})
+	GetFile(w http.ResponseWriter, r *http.Request, fileID FileID)
 	// GetHealth Whether the process is alive
 	// (GET /healthz)
 	GetHealth(w http.ResponseWriter, r *http.Request)
@@ -1283,6 +1353,24 @@ func (_ Unimplemented) ListEnvironments(w http.ResponseWriter, r *http.Request) 
 // Execute Run a script
 // (POST /execute)
 func (_ Unimplemented) Execute(w http.ResponseWriter, r *http.Request, params ExecuteParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// UploadFile Store a file for later jobs
+// (POST /files)
+func (_ Unimplemented) UploadFile(w http.ResponseWriter, r *http.Request, params UploadFileParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// DeleteFile Delete a stored file
+// (DELETE /files/{file_id})
+func (_ Unimplemented) DeleteFile(w http.ResponseWriter, r *http.Request, fileID FileID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetFile Read a stored file
+// (GET /files/{file_id})
+func (_ Unimplemented) GetFile(w http.ResponseWriter, r *http.Request, fileID FileID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1585,6 +1673,91 @@ func (siw *ServerInterfaceWrapper) Execute(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Execute(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UploadFile operation middleware
+func (siw *ServerInterfaceWrapper) UploadFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadFileParams
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", r.URL.Query(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "name"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UploadFile(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteFile operation middleware
+func (siw *ServerInterfaceWrapper) DeleteFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileID FileID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", chi.URLParam(r, "file_id"), &fileID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "file_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteFile(w, r, fileID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetFile operation middleware
+func (siw *ServerInterfaceWrapper) GetFile(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "file_id" -------------
+	var fileID FileID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "file_id", chi.URLParam(r, "file_id"), &fileID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "file_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetFile(w, r, fileID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2003,6 +2176,15 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/batches/{id}/results", wrapper.GetBatchResults)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/files", wrapper.UploadFile)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/files/{file_id}", wrapper.DeleteFile)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/files/{file_id}", wrapper.GetFile)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/environments", wrapper.ListEnvironments)

@@ -35,6 +35,8 @@ type (
 	JobStatus = api.JobStatus
 	// OutputFile is a file that a job left.
 	OutputFile = api.OutputFile
+	// StoredFile is a file that was uploaded for later jobs.
+	StoredFile = api.StoredFile
 	// OmittedFile is a file that a job left and that exceeded a limit.
 	OmittedFile = api.OmittedFile
 	// Display is what a script showed, in one or more forms, the richest first.

@@ -78,6 +78,16 @@ var operations = map[string]operation{
 	"getJobFile": {"File", func(ctx context.Context, c *client.Client) error {
 		return drain(c.File(ctx, anID, "a b.csv"))
 	}},
+	"uploadFile": {"UploadFile", func(ctx context.Context, c *client.Client) error {
+		_, err := c.UploadFile(ctx, client.Upload{Name: "a b.csv", MediaType: "text/csv", Content: []byte("a,b")})
+		return err
+	}},
+	"getFile": {"DownloadFile", func(ctx context.Context, c *client.Client) error {
+		return drain(c.DownloadFile(ctx, aFile))
+	}},
+	"deleteFile": {"DeleteFile", func(ctx context.Context, c *client.Client) error {
+		return c.DeleteFile(ctx, aFile)
+	}},
 	"watchJob": {"Watch", func(ctx context.Context, c *client.Client) error {
 		for _, err := range c.Watch(ctx, anID, client.After("1-0-0")) {
 			return err
@@ -107,6 +117,8 @@ var operations = map[string]operation{
 	"getReady":   {"Ready", func(ctx context.Context, c *client.Client) error { _, err := c.Ready(ctx); return err }},
 	"getMetrics": {"Metrics", func(ctx context.Context, c *client.Client) error { return drain(c.Metrics(ctx)) }},
 }
+
+const aFile = "f_3ouqk6zvwnq7xgy2r5hfjd4mza"
 
 // further are methods that do not stand for one operation.
 var further = []string{"Submit", "Wait", "WaitBatch", "SubmitLines", "Close"}
@@ -229,8 +241,13 @@ func answerLikeExample(t *testing.T, w http.ResponseWriter, doc *openapi3.T, ope
 		operation = doc.Paths.Find("/batches/{id}").Get
 	}
 	status, response := 200, operation.Responses.Status(200)
-	if response == nil {
-		status, response = 202, operation.Responses.Status(202)
+	for _, other := range []int{201, 202, 204} {
+		if response == nil {
+			status, response = other, operation.Responses.Status(other)
+		}
+	}
+	if len(response.Value.Content) == 0 {
+		w.WriteHeader(status)
 	}
 	for media, content := range response.Value.Content {
 		w.Header().Set("Content-Type", media)

@@ -49,6 +49,8 @@ const (
 	CodeInternal             = api.ErrorCodeInternal
 	CodeUnavailable          = api.ErrorCodeUnavailable
 	CodeNotStarted           = api.ErrorCodeNotStarted
+	CodeFileNotFound         = api.ErrorCodeFileNotFound
+	CodeStorageFull          = api.ErrorCodeStorageFull
 )
 
 // Error is a refused request, or a job that failed or was cancelled.

@@ -61,11 +61,57 @@ const (
 	EntryCell = "cell"
 )
 
-// File is an input file of a script.
+// File is an input file of a script: with its content, or one that the service has already.
 type File struct {
 	// Path is relative to the working directory, with "/" as separator.
 	Path    string
 	Content []byte
+	// JobID and Name are a file that an earlier job left, by its name in Job.Files.
+	JobID, Name string
+	// FileID is a stored file; see UploadFile.
+	FileID string
+}
+
+// refers reports whether the service has the file already.
+func (f File) refers() bool { return f.JobID != "" || f.FileID != "" }
+
+// wire returns the contract's file.
+func (f File) wire() (api.InputFile, error) {
+	wire := map[string]string{"path": f.Path}
+	switch {
+	case f.FileID != "":
+		wire["file_id"] = f.FileID
+	case f.JobID != "":
+		wire["job_id"], wire["name"] = f.JobID, f.Name
+	case utf8.Valid(f.Content):
+		wire["content"] = string(f.Content)
+	default:
+		wire["content_base64"] = base64.StdEncoding.EncodeToString(f.Content)
+	}
+	encoded, err := encode(wire)
+	if err != nil {
+		return nil, fmt.Errorf("the file %q: %w", f.Path, err)
+	}
+	return encoded, nil
+}
+
+// wireFiles returns the contract's files, without those that skip reports; nil for none.
+func wireFiles(files []File, skip func(File) bool) (*[]api.InputFile, error) {
+	var wires []api.InputFile
+	for _, file := range files {
+		if skip(file) {
+			continue
+		}
+		wire, err := file.wire()
+		if err != nil {
+			return nil, err
+		}
+		wires = append(wires, wire)
+	}
+	if wires == nil {
+		return nil, nil //nolint:nilnil // the field is left out
+	}
+	return &wires, nil
 }
 
 // Limits are the limits of a job; 0 keeps the service's limit.
@@ -127,22 +173,8 @@ func (r *Request) json(async bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []api.InputFile
-	for _, file := range r.Files {
-		content := map[string]string{"path": file.Path}
-		if utf8.Valid(file.Content) {
-			content["content"] = string(file.Content)
-		} else {
-			content["content_base64"] = base64.StdEncoding.EncodeToString(file.Content)
-		}
-		encoded, err := encode(content)
-		if err != nil {
-			return nil, fmt.Errorf("the file %q: %w", file.Path, err)
-		}
-		files = append(files, encoded)
-	}
-	if files != nil {
-		wire.Files = &files
+	if wire.Files, err = wireFiles(r.Files, func(File) bool { return false }); err != nil {
+		return nil, err
 	}
 	encoded, err := encode(wire)
 	if err != nil {
@@ -184,7 +216,13 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 		}
 		_ = form.WriteField(name, text) // writing to a buffer cannot fail
 	}
+	if err := r.writeRefs(form); err != nil {
+		return nil, "", err
+	}
 	for _, file := range r.Files {
+		if file.refers() {
+			continue
+		}
 		part, err := form.CreateFormFile("files", file.Path)
 		if err != nil {
 			return nil, "", err
@@ -195,6 +233,19 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 		return nil, "", err
 	}
 	return b.Bytes(), form.FormDataContentType(), nil
+}
+
+// writeRefs writes the part with the files that the service has already.
+func (r *Request) writeRefs(form *multipart.Writer) error {
+	refs, err := wireFiles(r.Files, func(f File) bool { return !f.refers() })
+	if err != nil || refs == nil {
+		return err
+	}
+	encoded, err := encode(*refs)
+	if err != nil {
+		return fmt.Errorf("the files: %w", err)
+	}
+	return form.WriteField("file_refs", string(encoded))
 }
 
 // call encodes the request once, so that every attempt sends the same.

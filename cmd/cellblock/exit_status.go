@@ -25,7 +25,7 @@ const exitHelp = `Exit status of the commands that use a service:
     0    success
     1    the script failed: an exception, a limit, no main(), or cancelled by another client
     2    wrong usage, a file that cannot be read or written, or a request that the service refused
-    3    the service cannot be reached, is unavailable, or its queue is full
+    3    the service cannot be reached, is unavailable, or its queue or its store of files is full
     4    internal error of the service
     130  stopped by Ctrl-C, after the running job was cancelled; 143 by SIGTERM
 
@@ -97,7 +97,7 @@ func statusOf(err error) int {
 		return statusUnavailable
 	}
 	switch response.Code {
-	case client.CodeUnavailable, client.CodeQueueFull, client.CodeNotStarted:
+	case client.CodeUnavailable, client.CodeQueueFull, client.CodeNotStarted, client.CodeStorageFull:
 		return statusUnavailable
 	case client.CodeInternal, client.CodeWorkerLost:
 		return statusFault
@@ -106,7 +106,8 @@ func statusOf(err error) int {
 		client.CodeHostNotAllowed, client.CodeNotFound, client.CodeMethodNotAllowed, client.CodeAlreadyFinished,
 		client.CodeScriptTooLarge,
 		client.CodeInputTooLarge, client.CodeUnsupportedMediaType,
-		client.CodeIdempotencyMismatch, client.CodePreconditionFailed, client.CodeRangeNotSatisfiable:
+		client.CodeIdempotencyMismatch, client.CodePreconditionFailed, client.CodeRangeNotSatisfiable,
+		client.CodeFileNotFound:
 		return statusUsage
 	case "":
 		if response.Status >= http.StatusInternalServerError {

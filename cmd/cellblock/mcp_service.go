@@ -143,31 +143,39 @@ func clientRequest(request mcpapi.Request) (client.Request, error) {
 		wire.Limits.Wall = time.Duration(*seconds * float64(time.Second))
 	}
 	for i, file := range request.Files {
-		content, err := contentOf(file)
+		each, err := clientFile(file)
 		if err != nil {
 			return wire, jobs.Errorf(jobs.CodeInvalidRequest, `"files[%d]" %v`, i, err)
 		}
-		wire.Files = append(wire.Files, client.File{Path: file.Path, Content: content})
+		wire.Files = append(wire.Files, each)
 	}
 	return wire, nil
 }
 
-// contentOf returns the content of an input file.
-func contentOf(file mcpapi.InputFile) ([]byte, error) {
-	switch {
-	case file.Content != nil && file.ContentBase64 != nil:
-		return nil, errors.New(`has both "content" and "content_base64": leave one out`)
-	case file.Content != nil:
-		return []byte(*file.Content), nil
-	case file.ContentBase64 != nil:
-		content, err := base64.StdEncoding.DecodeString(*file.ContentBase64)
-		if err != nil {
-			return nil, errors.New(`has a "content_base64" that is not valid base64`)
+// clientFile returns the client's form of an input file. The service checks what the client sends on.
+func clientFile(file mcpapi.InputFile) (client.File, error) {
+	wire := client.File{Path: file.Path, JobID: file.JobID, Name: file.Name, FileID: file.FileID}
+	sources := 0
+	for _, has := range []bool{
+		file.Content != nil, file.ContentBase64 != nil, file.JobID != "" || file.Name != "", file.FileID != "",
+	} {
+		if has {
+			sources++
 		}
-		return content, nil
-	default:
-		return nil, errors.New(`needs "content" or "content_base64"`)
 	}
+	if sources != 1 || (file.JobID == "") != (file.Name == "") {
+		return wire, errors.New(`needs one of "content", "content_base64", "job_id" with "name", and "file_id"`)
+	}
+	if file.Content != nil {
+		wire.Content = []byte(*file.Content)
+	}
+	if file.ContentBase64 != nil {
+		var err error
+		if wire.Content, err = base64.StdEncoding.DecodeString(*file.ContentBase64); err != nil {
+			return wire, errors.New(`has a "content_base64" that is not valid base64`)
+		}
+	}
+	return wire, nil
 }
 
 // toolError returns the client's error as the tools expect it.

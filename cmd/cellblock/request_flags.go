@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +24,7 @@ type requestFlags struct {
 	Arg         []string `short:"a" sep:"none" placeholder:"NAME=VALUE" help:"Keyword argument of main(). The value is JSON if it is valid JSON, else a string: n=3 is a number, n='\"3\"' and n=three are strings."`
 	ArgsJSON    string   `name:"args-json" placeholder:"JSON|FILE" complete:"file" help:"All arguments, as a JSON object or a file with one (- is standard input); --arg overrides them."`
 	Stdin       string   `placeholder:"FILE" complete:"file" help:"Standard input of the script; - passes this command's standard input on."`
-	File        []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"Copy a file to the script's working directory, as its own name or DEST (data/in.csv)."`
+	File        []string `short:"f" sep:"none" placeholder:"PATH[=DEST]" complete:"file" help:"Copy a file to the script's working directory, as its own name or DEST (data/in.csv). job:ID/NAME is a file that a job left, file:ID=DEST one that was uploaded."`
 	Env         []string `short:"e" sep:"none" placeholder:"NAME=VALUE" help:"Environment variable of the script."`
 	Limit       []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"Limit below the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
 	Priority    *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"Priority in the queue: high, default or low."`
@@ -169,25 +168,6 @@ func pairs(flag string, given []string) (map[string]string, error) {
 		all[name] = value
 	}
 	return all, nil
-}
-
-func (f *requestFlags) files() ([]client.File, error) {
-	var files []client.File
-	for _, given := range f.File {
-		source, dest := given, filepath.Base(given)
-		if i := strings.LastIndexByte(given, '='); i >= 0 {
-			source, dest = given[:i], given[i+1:]
-		}
-		if source == "" || dest == "" {
-			return nil, usagef("--file takes PATH or PATH=DEST, not %q", given)
-		}
-		content, err := os.ReadFile(source)
-		if err != nil {
-			return nil, usage(fmt.Errorf("--file: %w", err))
-		}
-		files = append(files, client.File{Path: filepath.ToSlash(dest), Content: content})
-	}
-	return files, nil
 }
 
 // limits parses the --limit flags.

@@ -180,7 +180,7 @@ func isTooLarge(w http.ResponseWriter, r *http.Request, maxSize int64, err error
 	return true
 }
 
-// formTimeout is how long a client may take to send a form.
+// formTimeout is how long a client may take to send a form or a file.
 const formTimeout = time.Minute
 
 // maxFormParts allows one part for each field, and the files.

@@ -53,7 +53,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	status := statusOf(known.Code)
 	if status >= http.StatusInternalServerError {
 		level := slog.LevelError
-		if known.Code == jobs.CodeUnavailable {
+		if known.Code == jobs.CodeUnavailable || known.Code == jobs.CodeStorageFull {
 			level = slog.LevelWarn
 		}
 		h.logger.Log(r.Context(), level, "request failed", "code", string(known.Code), "error", known,
@@ -81,6 +81,7 @@ func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
 // statuses maps each code to its HTTP status; there is no other such table.
 var statuses = map[jobs.Code]int{
 	jobs.CodeInvalidRequest:       http.StatusBadRequest,
+	jobs.CodeFileNotFound:         http.StatusBadRequest,
 	jobs.CodeUnknownEnvironment:   http.StatusBadRequest,
 	jobs.CodeMissingMain:          http.StatusBadRequest,
 	jobs.CodeSyntaxError:          http.StatusBadRequest,
@@ -114,6 +115,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeInternal:             http.StatusInternalServerError,
 	jobs.CodeNotStarted:           http.StatusServiceUnavailable,
 	jobs.CodeUnavailable:          http.StatusServiceUnavailable,
+	jobs.CodeStorageFull:          http.StatusInsufficientStorage,
 }
 
 // statusOf returns a code's status; 500 for a code that is not in the table.

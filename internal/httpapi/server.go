@@ -2,8 +2,8 @@
 // api/openapi.yaml.
 //
 // A request passes the middleware in the order of Handler.routes, then one method of Handler, which calls Jobs,
-// Batches, Live or Files and writes one response. Every error goes through Handler.writeError; response.go has the one
-// table from codes to statuses.
+// Batches, Live, Files or Uploads and writes one response. Every error goes through Handler.writeError; response.go has
+// the one table from codes to statuses.
 package httpapi
 
 import (
@@ -111,6 +111,7 @@ type Config struct {
 	// no signing key.
 	CheckWebhook func(webhookURL string) error
 	Files        Files
+	Uploads      Uploads
 	Live         Live
 	Batches      Batches
 	Environments Environments
@@ -131,6 +132,7 @@ type Handler struct {
 	maxStartWithin time.Duration
 	webhook        func(webhookURL string) error
 	files          Files
+	uploads        Uploads
 	live           Live
 	batches        Batches
 	environments   Environments
@@ -162,6 +164,7 @@ func New(service Jobs, config Config) *Handler {
 		maxStartWithin: config.StartDeadline,
 		webhook:        config.CheckWebhook,
 		files:          config.Files,
+		uploads:        config.Uploads,
 		live:           config.Live,
 		batches:        config.Batches,
 		environments:   config.Environments,

@@ -27,6 +27,10 @@ const (
 	CodeUnknownEnvironment Code = "unknown_environment"
 	// CodeMissingPackages rejects a script whose inline metadata asks for packages that no environment has.
 	CodeMissingPackages Code = "missing_packages"
+	// CodeFileNotFound rejects a request with an input file that refers to one that does not exist or has expired.
+	CodeFileNotFound Code = "file_not_found"
+	// CodeStorageFull rejects an upload for which the bound on all stored files leaves no space.
+	CodeStorageFull Code = "storage_full"
 )
 
 // Errors about an existing job.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -27,6 +28,8 @@ type File struct {
 	// Path is relative to the working directory, with / as separator. CheckPath accepts it.
 	Path    string
 	Content []byte
+	// Ref is the file whose content it gets when the job is accepted; zero if Content is set.
+	Ref FileRef
 }
 
 // deviceName matches names that some systems reserve for devices in any folder. Linux does not, but users may download
@@ -65,10 +68,11 @@ func CheckPath(name string) error {
 
 func isControl(c rune) bool { return c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError }
 
-// decodeFiles decodes an array of {path, content | content_base64}.
-func decodeFiles(value jsontext.Value) ([]File, error) {
+// decodeFiles decodes an array of {path, content | content_base64 | job_id and name | file_id}.
+// name is that of the field or part.
+func decodeFiles(name string, value jsontext.Value) ([]File, error) {
 	if value.Kind() != jsontext.KindBeginArray {
-		return nil, Errorf(CodeInvalidRequest, `"files" must be an array, not %s`, kindName(value.Kind()))
+		return nil, Errorf(CodeInvalidRequest, `%s must be an array, not %s`, quoteName(name), kindName(value.Kind()))
 	}
 	dec := jsontext.NewDecoder(bytes.NewReader(value), lenient)
 	if _, err := dec.ReadToken(); err != nil {
@@ -83,7 +87,7 @@ func decodeFiles(value jsontext.Value) ([]File, error) {
 		if err != nil {
 			return nil, notJSON(err, len(value))
 		}
-		file, invalid := decodeFile(fmt.Sprintf("files[%d]", len(files)), object)
+		file, invalid := decodeFile(fmt.Sprintf("%s[%d]", name, len(files)), object)
 		if invalid != nil {
 			return nil, invalid
 		}
@@ -92,33 +96,60 @@ func decodeFiles(value jsontext.Value) ([]File, error) {
 	return files, checkFiles(files)
 }
 
+// fileNames are the fields of a file.
+var fileNames = []string{"path", "content", "content_base64", "job_id", "name", "file_id"}
+
 func decodeFile(name string, object jsontext.Value) (File, error) {
 	var file File
-	contents := 0
-	err := eachMember(name, object, func(member string, value jsontext.Value) (err error) {
-		var text string
-		switch member {
-		case "path":
-			file.Path, err = decodeText(name+".path", value)
-			return err
-		case "content":
-			text, err = decodeText(name+".content", value)
-			file.Content = []byte(text)
-		case "content_base64":
-			text, err = decodeText(name+".content_base64", value)
-			if err == nil {
-				file.Content, err = decodeBase64(name, text)
-			}
-		default:
-			return Unknown(name, "field", member, []string{"path", "content", "content_base64"})
+	sources := 0
+	err := eachMember(name, object, func(member string, value jsontext.Value) error {
+		if !slices.Contains(fileNames, member) {
+			return Unknown(name, "field", member, fileNames)
 		}
-		contents++
-		return err
+		text, err := decodeText(name+"."+member, value)
+		if err != nil {
+			return err
+		}
+		if member != "path" && member != "name" {
+			sources++
+		}
+		return file.set(name, member, text)
 	})
-	if err == nil && contents != 1 {
-		err = Errorf(CodeInvalidRequest, `%s needs one of "content" and "content_base64"`, quoteName(name))
+	switch {
+	case err != nil:
+	case sources != 1 || file.Ref.JobID != "" && file.Ref.Name == "":
+		err = Errorf(CodeInvalidRequest,
+			`%s needs one of "content", "content_base64", "job_id" with "name", and "file_id"`, quoteName(name))
+	case file.Ref.Name != "" && file.Ref.JobID == "":
+		err = Errorf(CodeInvalidRequest,
+			`"%s.name" is the name of a file of "job_id"; the path for the script is "path"`, name)
 	}
 	return file, err
+}
+
+// set sets one field. name is the name of the file in the body.
+func (f *File) set(name, member, text string) (err error) {
+	switch member {
+	case "path":
+		f.Path = text
+		return nil
+	case "content":
+		f.Content = []byte(text)
+		return nil
+	case "content_base64":
+		f.Content, err = decodeBase64(name, text)
+		return err
+	case "job_id":
+		f.Ref.JobID = text
+	case "name":
+		f.Ref.Name = text
+	case "file_id":
+		f.Ref.FileID = text
+	}
+	if text == "" {
+		err = Errorf(CodeInvalidRequest, `"%s.%s" is empty`, name, member)
+	}
+	return err
 }
 
 func decodeBase64(name, text string) ([]byte, error) {
@@ -172,6 +203,11 @@ func checkFiles(files []File) error {
 			return Errorf(CodeInvalidRequest, `"files": %s is a file and a folder`, quoteName(folder))
 		}
 	}
+	return CheckFilesSize(size)
+}
+
+// CheckFilesSize returns an error for files of a job that are together too large.
+func CheckFilesSize(size int) error {
 	if size > MaxFilesBytes {
 		return tooLarge("files", size, MaxFilesBytes)
 	}

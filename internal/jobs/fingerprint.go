@@ -56,9 +56,22 @@ func (r *Request) write(sum hash.Hash) {
 	byPath := func(a, b File) int { return cmp.Compare(a.Path, b.Path) }
 	for _, file := range slices.SortedFunc(slices.Values(in.Files), byPath) {
 		writePart(sum, "file", file.Path)
-		writePart(sum, "is", file.Content)
+		file.writeSource(sum)
 	}
 	writePart(sum, "limits", fmt.Sprintf("%+v", in.Limits))
+}
+
+// writeSource writes where the content comes from: of a file that the service has already, the reference alone.
+func (f *File) writeSource(sum hash.Hash) {
+	switch {
+	case f.Ref.FileID != "":
+		writePart(sum, "file_id", f.Ref.FileID)
+	case f.Ref.JobID != "":
+		writePart(sum, "job_id", f.Ref.JobID)
+		writePart(sum, "name", f.Ref.Name)
+	default:
+		writePart(sum, "is", f.Content)
+	}
 }
 
 // writeEntry writes nothing for EntryMain, so that the fingerprints of earlier versions stay.

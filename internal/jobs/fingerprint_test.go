@@ -69,6 +69,9 @@ func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 		`{"script":"x","env":{"A":"B"}}`, `{"script":"x","env":{"AB":""}}`, `{"script":"x","env":{"A":"","B":""}}`,
 		`{"script":"x","files":[{"path":"a","content":"b"}]}`, `{"script":"x","files":[{"path":"b","content":"a"}]}`,
 		`{"script":"x","files":[{"path":"ab","content":""}]}`,
+		`{"script":"x","files":[{"path":"a","file_id":"b"}]}`, `{"script":"x","files":[{"path":"a","file_id":"c"}]}`,
+		`{"script":"x","files":[{"path":"a","job_id":"b","name":"c"}]}`,
+		`{"script":"x","files":[{"path":"a","job_id":"c","name":"b"}]}`,
 		`{"script":"x","limits":{"wall_seconds":1}}`, `{"script":"x","limits":{"cpu_seconds":1}}`,
 		`{"script":"x","callback_url":"https://example.org/"}`,
 	} {

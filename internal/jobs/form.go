@@ -18,8 +18,8 @@ type FormPart struct {
 }
 
 // DecodeForm decodes a request in parts: "script", "stdin", "priority", "callback_url", "entry" and "environment" as
-// text, "async", "args", "env", "limits" and "start_within" as JSON, and any number of "files" with their path as file
-// name. It returns the same errors as DecodeRequest.
+// text, "async", "args", "env", "limits" and "start_within" as JSON, any number of "files" with their path as file
+// name, and "file_refs", the other files as JSON. It returns the same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, error) {
 	var request Request
 	var files []File
@@ -32,8 +32,8 @@ func DecodeForm(parts []FormPart) (Request, error) {
 			files = append(files, File{Path: part.FileName, Content: part.Content})
 			continue
 		}
-		if !slices.Contains(fieldNames, part.Name) {
-			return Request{}, Unknown("", "part", part.Name, fieldNames)
+		if !slices.Contains(partNames, part.Name) {
+			return Request{}, Unknown("", "part", part.Name, partNames)
 		}
 		if seen[part.Name] {
 			return Request{}, Errorf(CodeInvalidRequest, "field %s is given twice", quoteName(part.Name))
@@ -41,7 +41,7 @@ func DecodeForm(parts []FormPart) (Request, error) {
 		seen[part.Name] = true
 		value, err := formValue(part)
 		if err == nil {
-			err = request.set(part.Name, value)
+			err = request.setPart(part.Name, value)
 		}
 		if err != nil {
 			return Request{}, err
@@ -50,17 +50,41 @@ func DecodeForm(parts []FormPart) (Request, error) {
 	if !seen["script"] {
 		return Request{}, Errorf(CodeInvalidRequest, `"script" is required`)
 	}
-	if len(files) > 0 {
-		if request.Inputs == nil {
-			request.Inputs = &Inputs{}
-		}
-		request.Inputs.Files = files
-	}
 	if err := request.checkEntry(); err != nil {
 		return Request{}, err
 	}
-	return request, checkFiles(files)
+	return request, request.addFiles(files)
 }
+
+// setPart sets one field from a part.
+func (r *Request) setPart(name string, value jsontext.Value) error {
+	if name != fileRefs {
+		return r.set(name, value)
+	}
+	files, err := decodeFiles(name, value)
+	if err != nil {
+		return err
+	}
+	return r.addFiles(files)
+}
+
+// addFiles adds files of a form to those that the request has, and returns an error if they cannot all be created.
+func (r *Request) addFiles(files []File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if r.Inputs == nil {
+		r.Inputs = &Inputs{}
+	}
+	r.Inputs.Files = append(files, r.Inputs.Files...)
+	return checkFiles(r.Inputs.Files)
+}
+
+// fileRefs is the part of a form that has what JSON requests have in "files".
+const fileRefs = "file_refs"
+
+// partNames are the parts of a form.
+var partNames = append(slices.Clone(fieldNames), fileRefs)
 
 // jsonParts describes the required content of the JSON parts.
 var jsonParts = map[string]string{
@@ -69,6 +93,7 @@ var jsonParts = map[string]string{
 		`script`,
 	"env":          `a JSON object of strings, such as {"MODE": "fast"}`,
 	"start_within": "a number of seconds, such as 5",
+	fileRefs:       `a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]`,
 	"limits":       `a JSON object of numbers, such as {"wall_seconds": 2}`,
 }
 

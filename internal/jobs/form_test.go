@@ -15,13 +15,20 @@ func TestDecodeForm(t *testing.T) {
 		{Name: "args", FileName: "args.json", Content: []byte("\ufeff{ \"n\": 1.0 }\r\n")},
 		{Name: "async", Content: []byte("true")},
 		{Name: "files", FileName: "d/a.csv", Content: []byte("a,b\n")},
+		{Name: "file_refs", Content: []byte(`[{"path":"b","file_id":"f"}, {"path":"c","job_id":"j","name":"n"}]`)},
+		{Name: "files", FileName: "z", Content: []byte("z")},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Request{
 		Script: "x", Async: true,
-		Inputs: &Inputs{Args: jsontext.Value(`{"n":1.0}`), Files: []File{{Path: "d/a.csv", Content: []byte("a,b\n")}}},
+		Inputs: &Inputs{Args: jsontext.Value(`{"n":1.0}`), Files: []File{
+			{Path: "d/a.csv", Content: []byte("a,b\n")},
+			{Path: "z", Content: []byte("z")},
+			{Path: "b", Ref: FileRef{FileID: "f"}},
+			{Path: "c", Ref: FileRef{JobID: "j", Name: "n"}},
+		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("not as wanted (-want +got):\n%s", diff)
@@ -53,6 +60,13 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 			`"limits" must be a JSON object of numbers, such as {"wall_seconds": 2}; it is not valid JSON`,
 		},
 		{"start_within", "", "5s", `"start_within" must be a number of seconds, such as 5; it is not valid JSON`},
+		{
+			"file_refs", "", "f_x",
+			`"file_refs" must be a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]; it is not valid JSON`,
+		},
+		{"file_refs", "", "{}", `"file_refs" must be an array, not an object`},
+		{"file_refs", "", `[{"path":"a"}]`, `"file_refs[0]" needs one of "content"`},
+		{"file_refs", "", `[{"path":"../a","file_id":"f"}]`, `"files": the path "../a" cannot be used`},
 		{"async", "", "yes", `"async" must be true or false; it is not valid JSON`},
 		{"async", "", "1", `"async" must be true or false, not a number`},
 	} {

@@ -73,7 +73,7 @@ func (in *Inputs) set(name string, value jsontext.Value) (err error) {
 	case "env":
 		in.Env, err = decodeEnv(value)
 	case "files":
-		in.Files, err = decodeFiles(value)
+		in.Files, err = decodeFiles(name, value)
 	case "limits":
 		in.Limits, err = decodeLimits(value)
 	default:

@@ -122,8 +122,25 @@ func TestDecodeRequestRefuses(t *testing.T) {
 			`"files": the path "" cannot be used: it is empty; a file needs one`,
 		},
 		{
-			"a file's field", `{"script":"x","files":[{"name":"a.csv","content":""}]}`,
-			`"files[0]" has the unknown field "name"; the fields are "path", "content" and "content_base64"`,
+			"a file's field", `{"script":"x","files":[{"nam":"a.csv","content":""}]}`,
+			`"files[0]" has the unknown field "nam"; did you mean "name"? The fields are "path", "content", `,
+		},
+		{
+			"a file's name", `{"script":"x","files":[{"name":"a.csv","content":""}]}`,
+			`"files[0].name" is the name of a file of "job_id"; the path for the script is "path"`,
+		},
+		{
+			"a job without a file", `{"script":"x","files":[{"path":"a","job_id":"b"}]}`,
+			`"files[0]" needs one of "content", "content_base64", "job_id" with "name", and "file_id"`,
+		},
+		{
+			"two sources", `{"script":"x","files":[{"path":"a","job_id":"b","name":"c","file_id":"d"}]}`,
+			`"files[0]" needs one of "content",`,
+		},
+		{"an empty id", `{"script":"x","files":[{"path":"a","file_id":""}]}`, `"files[0].file_id" is empty`},
+		{"a number as id", `{"script":"x","files":[{"path":"a","file_id":5}]}`, `"files[0].file_id" must be a string`},
+		{
+			"a part of forms", `{"script":"x","file_refs":[]}`, `unknown field "file_refs"; the fields are "script", `,
 		},
 		{"unknown beside script", `{"script":"x","limit":{"a":[1,{}]}}`, `unknown field "limit"`},
 		{

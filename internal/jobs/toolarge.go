@@ -60,6 +60,17 @@ func BatchTooLarge() error {
 	}
 }
 
+// BatchFilesTooLarge returns the error for a batch whose jobs, with the files that they refer to, have together more than
+// MaxBatchBytes.
+func BatchFilesTooLarge() error {
+	return &Error{
+		Code: CodeInputTooLarge,
+		Message: fmt.Sprintf("the batch has more than %d bytes with the files that its jobs refer to, each as often "+
+			"as jobs do; make several batches of it", MaxBatchBytes),
+		Limit: &LimitHit{Name: "files", Value: MaxBatchBytes, Unit: "bytes"},
+	}
+}
+
 // bodyTooLarge returns the error for a body of more than most bytes, which names its largest part. aboutFiles is the
 // advice if that is "files".
 func bodyTooLarge(most int, sizes map[string]int, aboutFiles string) error {

@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +149,59 @@ func TestTheSameKeyIsTheSameJob(t *testing.T) {
 	}
 	request.Args = map[string]int{"b": 2, "a": 2}
 	if _, err := c.Submit(testContext(t), request); client.CodeOf(err) != client.CodeIdempotencyMismatch {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// A stored file and a file of a job go into jobs, in JSON and in a form.
+func TestFilesGoOn(t *testing.T) {
+	c, ctx := newClient(t), testContext(t)
+	stored, err := c.UploadFile(ctx, client.Upload{Name: "a.csv", Content: []byte("stored")})
+	if err != nil || stored.MediaType != "text/csv" || stored.Size != 6 {
+		t.Fatalf("the file is %+v, %v", stored, err)
+	}
+	const script = `
+def main(*, paths):
+    text = "".join(open(path).read() for path in paths)
+    open("outputs/out.csv", "w").write(text)
+    return text
+`
+	first, err := c.Run(ctx, client.Request{
+		Script: script, Args: map[string][]string{"paths": {"a"}},
+		Files: []client.File{{Path: "a", FileID: stored.FileID}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int{"JSON": 1, "a form": 512 << 10} {
+		second, err := c.Run(ctx, client.Request{
+			Script: script, Args: map[string][]string{"paths": {"a", "b"}},
+			Files: []client.File{
+				{Path: "a", FileID: stored.FileID},
+				{Path: "large", Content: make([]byte, size)},
+				{Path: "b", JobID: first.JobID, Name: "out.csv"},
+			},
+		})
+		if err != nil || string(second.Result) != `"storedstored"` {
+			t.Errorf("%s: %+v, %v", name, second, err)
+		}
+	}
+	body, err := c.DownloadFile(ctx, stored.FileID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if content, err := io.ReadAll(body); err != nil || string(content) != "stored" {
+		t.Errorf("got %q, %v", content, err)
+	}
+	if err := c.DeleteFile(ctx, stored.FileID); err != nil {
+		t.Error(err)
+	}
+	if err := c.DeleteFile(ctx, stored.FileID); client.CodeOf(err) != client.CodeNotFound {
+		t.Errorf("the error is %v", err)
+	}
+	_, err = c.Run(ctx, client.Request{Script: script, Files: []client.File{{Path: "a", FileID: stored.FileID}}})
+	if client.CodeOf(err) != client.CodeFileNotFound {
 		t.Errorf("the error is %v", err)
 	}
 }

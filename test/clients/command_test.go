@@ -97,6 +97,13 @@ func TestExitStatuses(t *testing.T) {
 		{2, "can't be used together", "", "run - --watch --json"},
 		{2, "only one of", "", "run - --stdin -"},
 		{2, "--arg takes NAME=VALUE", "def main(): pass", "run - -a n"},
+		{2, "--file takes PATH", "def main(): pass", "run - -f job:an-id"},
+		{2, "--file takes PATH", "def main(): pass", "run - -f a="},
+		{2, "file:ID=DEST", "def main(): pass", "run - -f file:f_x"},
+		{2, "(file_not_found)", "def main(): pass", "run - -f file:f_x=a"},
+		{2, "(file_not_found)", "def main(): pass", "run - -f job:an-id/a.csv"},
+		{2, "(input_too_large)", strings.Repeat("x", 17<<20), "upload -"},
+		{2, "no such file", "", "upload /nonexistent.csv"},
 		{2, "need --entry script", "def main(): pass", "run - -- n"},
 		{2, "follow its name, after --", "x = 1", "run - --entry script -a n=1"},
 		{2, `--entry must be one of "main","script","cell" but got "x"`, "", "run - --entry x"},
@@ -166,6 +173,35 @@ def main():
 }
 
 // A link in the folder cannot lead a file out of it.
+// A file that was uploaded goes into a job, and that job's file into the next.
+func TestFilesGoOnFromTheCommandLine(t *testing.T) {
+	uploaded := cellblock(t, "from a pipe", "upload", "-", "--name", "in.txt", "--json")
+	var file client.StoredFile
+	if err := json.Unmarshal([]byte(uploaded.stdout), &file); err != nil || file.Name != "in.txt" || file.Size != 11 {
+		t.Fatalf("got %+v, %v", uploaded, err)
+	}
+	own := cellblock(t, "", "upload", write(t, "own.csv", "x"))
+	if own.status != 0 || !strings.HasPrefix(own.stdout, "f_") || strings.Count(own.stdout, "\n") != 1 {
+		t.Errorf("got %+v", own)
+	}
+	script := write(t, "copy.py", `def main(path):
+    text = open(path).read()
+    open("outputs/out.txt", "w").write(text + "!")
+    return text
+`)
+	first := cellblock(t, "", "run", script, "-f", "file:"+file.FileID+"=d/in.txt", "-a", "path=d/in.txt", "--json")
+	var job client.Job
+	if err := json.Unmarshal([]byte(first.stdout), &job); err != nil || string(job.Result) != `"from a pipe"` {
+		t.Fatalf("got %+v, %v", first, err)
+	}
+	for value, path := range map[string]string{"": "out.txt", "=in.txt": "in.txt"} {
+		got := cellblock(t, "", "run", script, "-f", "job:"+job.JobID+"/out.txt"+value, "-a", "path="+path)
+		if got != (programResult{stdout: "\"from a pipe!\"\n"}) {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
 func TestFilesStayInTheFolder(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	if err := os.Symlink(outside, filepath.Join(dir, "a")); err != nil {

@@ -109,6 +109,12 @@ func TestReadme(t *testing.T) {
 			t.Error(out)
 		}
 	})
+	t.Run("files that go on", func(t *testing.T) {
+		out := runDocumentedCommands(t, "docs/api.md", "Files that go on", "localhost:8080", here)
+		if !strings.Contains(out, `"name":"figure-1.png"`) || !strings.Contains(out, `"mean":102.625`) {
+			t.Error(out)
+		}
+	})
 	t.Run("watch", func(t *testing.T) {
 		out := runDocumentedCommands(t, "docs/api.md", "Live output", "localhost:8080", here)
 		n := strings.Count(out, "event: stdout\n")

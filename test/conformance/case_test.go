@@ -185,13 +185,15 @@ func (c *testCase) title() string { return cmp.Or(c.ID, c.Name) }
 // statusOf is the contract's table; the service has a separate one.
 var statusOf = map[string]int{
 	"invalid_request": 400, "missing_main": 400, "syntax_error": 400, "args_mismatch": 400,
-	"unauthorized": 401,
-	"not_found":    404, "method_not_allowed": 405, "unsupported_media_type": 415,
+	"file_not_found": 400,
+	"unauthorized":   401,
+	"not_found":      404, "method_not_allowed": 405, "unsupported_media_type": 415,
 	"cancelled":        409,
 	"script_too_large": 413, "input_too_large": 413,
 	"not_serializable": 422, "exception": 422, "exit": 422,
 	"timeout": 422, "cpu_limit": 422, "memory_limit": 422, "process_limit": 422, "result_too_large": 422,
 	"files_too_large": 422, "killed": 422,
 	"worker_lost": 500, "internal": 500,
-	"unavailable": 503,
+	"unavailable":  503,
+	"storage_full": 507,
 }

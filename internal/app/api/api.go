@@ -22,6 +22,7 @@ import (
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/reaper"
 	"cellblock/internal/jobs/store"
+	"cellblock/internal/jobs/storedfiles"
 	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/mcpapi"
 	"cellblock/internal/notify"
@@ -46,6 +47,7 @@ type service struct {
 	monitor *redisconn.Monitor
 	reaper  *reaper.Reaper
 	metrics *telemetry.APIMetrics
+	keeper  *storedfiles.Keeper
 	handler *httpapi.Handler
 	// mcp is nil if MCP is off.
 	mcp *mcpapi.Handler
@@ -93,6 +95,8 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	records := store.New(s.monitor.Client(), settings.Store).WithWebhooks(producer)
 	channel := notify.NewChannel()
 	settings.Dispatch.Limits = settings.MaxLimits.Limits()
+	s.keeper = storedfiles.NewKeeper(records, stored, settings.StoredFiles)
+	settings.Dispatch.Files = storedfiles.NewResolver(s.keeper)
 	dispatcher := dispatch.New(records, producer, s.client, channel, s.monitor, settings.Dispatch, logger)
 	// Its listener would read from a closed client.
 	cleanups.AddFunc("dispatcher", cleanupBound, dispatcher.Close)
@@ -106,6 +110,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		SyncWait: settings.Dispatch.SyncWait,
 		Limits:   settings.MaxLimits.Limits(),
 		Files:    stored,
+		Uploads:  s.keeper,
 		Live:     hub,
 		Batches:  dispatcher,
 
@@ -159,6 +164,10 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	parts.Go(func() error { return s.sendWebhooks(ctx) })
 	parts.Go(func() error {
 		s.reaper.Run(ctx)
+		return nil
+	})
+	parts.Go(func() error {
+		s.keeper.Sweep(ctx, func(err error) { s.logger.Warn("removing expired files failed", "error", err) })
 		return nil
 	})
 	<-ctx.Done()

@@ -14,7 +14,7 @@ import (
 // before, it returns the job of that request.
 //
 // It returns a *jobs.Error with CodeUnavailable, within about a second, if Redis cannot be reached, with
-// CodeQueueFull, or with CodeIdempotencyMismatch.
+// CodeQueueFull, CodeFileNotFound, or with CodeIdempotencyMismatch.
 func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID string) (jobs.Record, error) {
 	job, err := d.accept(ctx, request, requestID, func(string) {})
 	if err != nil {
@@ -43,6 +43,13 @@ func (d *Dispatcher) accept(
 	if err != nil {
 		return accepted{}, err
 	}
+	// Before anything is stored: a job never depends on a file that may be deleted.
+	inputs, release, err := d.resolve(ctx, request.Inputs)
+	if err != nil {
+		return d.acceptedBefore(ctx, job.IdempotencyKey, request.Fingerprint, err, before)
+	}
+	defer release()
+	job.Inputs = inputs
 	accepting, cancel := context.WithTimeout(ctx, d.settings.Patience+redisconn.TransferTime(job.Inputs.Size()))
 	defer cancel()
 	if err := d.acquireAccept(accepting); err != nil {

@@ -34,6 +34,11 @@ const (
 // the client can learn which only by repeating the request with its key. Further codes: CodeQueueFull,
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error) {
+	request, release, err := d.resolveItems(ctx, request)
+	if err != nil {
+		return jobs.Batch{}, err
+	}
+	defer release()
 	bounded, cancel := context.WithTimeout(ctx, batchTimeout+redisconn.TransferTime(batchBytes(request)))
 	defer cancel()
 	id, err := d.openBatch(bounded, request)
@@ -54,6 +59,10 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 			// It may have run and its record may have expired: it must not run again.
 			if ended, err := d.store.ItemEnded(ctx, item); err != nil || ended {
 				return err
+			}
+			// An earlier request could still read its files: its job is there, or will be.
+			if jobs.CodeOf(request.Items[i].Err) == jobs.CodeFileNotFound {
+				return nil
 			}
 		}
 		return d.acceptItem(ctx, item, jobIDs[i], request.Items[i], requestID)

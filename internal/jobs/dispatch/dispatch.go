@@ -36,8 +36,10 @@ type Settings struct {
 	Limits jobs.Limits `kong:"-"`
 	// Patience bounds each step that a client waits for while Redis answers slowly; transfer times of large data are
 	// added, and steps end sooner if Redis is silent: see redisconn.Monitor. 0 means 15 seconds.
-	Patience   time.Duration `kong:"-"`
-	QueueLimit int           `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
+	Patience time.Duration `kong:"-"`
+	// Files reads the files that requests refer to. nil refuses such requests.
+	Files      Files `kong:"-"`
+	QueueLimit int   `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
 }
 
 // Validate returns an error if a setting is out of range.

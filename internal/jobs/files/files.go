@@ -1,5 +1,5 @@
-// Package files stores the output files of jobs: in a local folder, or in a bucket that many machines share
-// (gocloud.dev/blob).
+// Package files stores the output files of jobs, and the files that clients upload: in a local folder, or in a bucket
+// that many machines share (gocloud.dev/blob).
 //
 // A file's key begins with its expiry time, in seconds since 1970, so that a listing starts with the expired files and
 // no index is needed. No part of a key is chosen by a client or a script.
@@ -29,7 +29,7 @@ import (
 
 // Settings select where files are stored.
 type Settings struct {
-	URL string `name:"files-url" env:"FILES_URL" default:"" help:"Where output files of jobs are stored, the same for the API and the workers: a folder (file:///path, created if missing) or an S3 bucket (s3://name?region=...&endpoint=...&use_path_style=true, with the AWS SDK's variables for the credentials). Empty means a folder of this machine: /var/lib/cellblock/files as root, else one under the user's state folder."`
+	URL string `name:"files-url" env:"FILES_URL" default:"" help:"Where output files of jobs and uploaded files are stored, the same for the API and the workers: a folder (file:///path, created if missing) or an S3 bucket (s3://name?region=...&endpoint=...&use_path_style=true, with the AWS SDK's variables for the credentials). Empty means a folder of this machine: /var/lib/cellblock/files as root, else one under the user's state folder."`
 }
 
 // Store stores files. It is safe for concurrent use. Call Close when done.

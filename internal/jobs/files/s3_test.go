@@ -2,6 +2,7 @@ package files
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -55,7 +56,20 @@ func TestS3(t *testing.T) {
 		_ = server.Wait()
 	})
 	awaitServer(t, addr)
-	testStore(t, open(t, fmt.Sprintf("s3://files?region=us-east-1&endpoint=http://%s&use_path_style=true", addr)))
+	store := open(t, fmt.Sprintf("s3://files?region=us-east-1&endpoint=http://%s&use_path_style=true", addr))
+	testStore(t, store)
+	testUploads(t, store)
+	// No part of what broke off is left either.
+	var left []string
+	err = filepath.WalkDir(filepath.Join(dir, "files"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			left = append(left, path)
+		}
+		return err
+	})
+	if err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }
 
 func awaitServer(t *testing.T, addr string) {

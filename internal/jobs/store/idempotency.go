@@ -39,11 +39,36 @@ func (s *Store) ReserveKey(ctx context.Context, key, id, fingerprint string) (st
 	if err != nil {
 		return "", fmt.Errorf("reserve an idempotency key: %w", err)
 	}
-	bound, asked, _ := strings.Cut(reply, " ")
-	if asked != fingerprint {
+	return holderOf(reply, fingerprint)
+}
+
+// holderOf returns the job of an idempotency record, or the error for another request than its own.
+func holderOf(record, fingerprint string) (id string, err error) {
+	id, own, _ := strings.Cut(record, " ")
+	if own != fingerprint {
 		return "", jobs.Errorf(jobs.CodeIdempotencyMismatch, "this Idempotency-Key was used with another request")
 	}
-	return bound, nil
+	return id, nil
+}
+
+// KeyHolder returns the id of the job to which an idempotency record is bound; "" if there is none, or if that job was
+// withdrawn. Its errors are those of ReserveKey.
+func (s *Store) KeyHolder(ctx context.Context, key, fingerprint string) (string, error) {
+	record, err := s.client.Get(ctx, key).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read an idempotency key: %w", err)
+	}
+	id, err := holderOf(record, fingerprint)
+	if err != nil {
+		return "", err
+	}
+	if withdrawn, err := s.Withdrawn(ctx, id); err != nil || withdrawn {
+		return "", err
+	}
+	return id, nil
 }
 
 // Withdrawn reports whether a job was withdrawn without having run; its idempotency record then no longer counts.

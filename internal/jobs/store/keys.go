@@ -75,6 +75,18 @@ const (
 	drainingKey = "{" + workersKey + "}:draining"
 )
 
+// The files that clients uploaded. All are in one slot, so that the bound on their bytes holds.
+const (
+	// fileSizesKey is a hash of the bytes that count for each file, by id, and fileBytesKey their sum.
+	fileSizesKey = "cellblock:{files}:sizes"
+	fileBytesKey = "cellblock:{files}:bytes"
+	// fileExpiriesKey is a sorted set of the same ids, scored by until when each counts (milliseconds since 1970).
+	fileExpiriesKey = "cellblock:{files}:expiries"
+)
+
+// storedFileKey returns the key of a stored file's record, jobs.StoredFile as JSON; it expires with the file.
+func storedFileKey(id string) string { return "cellblock:{files}:file:" + id }
+
 const (
 	// reaperKey is a string: the token of the reaper that has the lease.
 	reaperKey = "cellblock:reaper"

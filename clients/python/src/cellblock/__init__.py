@@ -27,6 +27,7 @@ from .errors import (
     ScriptExited,
     ScriptRaised,
     ServiceFault,
+    StorageFull,
     TimedOut,
     TooLarge,
     Unauthorized,
@@ -59,10 +60,11 @@ from .models import (
     Outcome,
     OutputFile,
     Ready,
+    StoredFile,
     Truncated,
     Usage,
 )
-from .options import Content, JobRequest, Limits, Options, Script
+from .options import Content, FileRef, JobRequest, Limits, Options, Script
 from .retries import Retries
 from .sync_client import Client
 from .version import __version__
@@ -90,6 +92,7 @@ __all__ = [
     "EnvironmentPackage",
     "Event",
     "ExecuteResult",
+    "FileRef",
     "Health",
     "IdempotencyMismatch",
     "InvalidRequest",
@@ -121,6 +124,8 @@ __all__ = [
     "ScriptRaised",
     "ServiceFault",
     "State",
+    "StorageFull",
+    "StoredFile",
     "TimedOut",
     "TooLarge",
     "Truncated",

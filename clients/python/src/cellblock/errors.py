@@ -12,7 +12,8 @@ CellblockError
                        `method_not_allowed`, `unsupported_media_type`,
                        `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
-    IdempotencyMismatch, Unauthorized, NotFound, AlreadyFinished, QueueFull
+    NotFound           `not_found`, `file_not_found`
+    IdempotencyMismatch, Unauthorized, AlreadyFinished, QueueFull, StorageFull
   JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
@@ -126,6 +127,10 @@ class AlreadyFinished(Refused):
 
 class QueueFull(Refused):
     """The queue is full."""
+
+
+class StorageFull(Refused):
+    """The stored files together have reached the service's bound."""
 
 
 class JobFailed(CellblockError):
@@ -242,6 +247,8 @@ CODES: dict[str, type[CellblockError]] = {
     "internal": ServiceFault,
     "unavailable": Unavailable,
     "not_started": NotStarted,
+    "file_not_found": NotFound,
+    "storage_full": StorageFull,
 }
 
 _STATUSES: dict[int, type[CellblockError]] = {

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from .decoding import read
 from .errors import NotEnded, UnexpectedResponse, error_of_job
+from .options import FileRef
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 BatchStatus = Literal["running", "ended"]
@@ -68,6 +69,23 @@ class OutputFile:
         if self.content_base64 is None:
             return None
         return base64.b64decode(self.content_base64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A file that was uploaded for later jobs; `size` is in bytes."""
+
+    file_id: str
+    name: str
+    size: int
+    media_type: str
+    sha256: str
+    expires_at: datetime
+
+    @property
+    def ref(self) -> FileRef:
+        """The reference for `files` of a job."""
+        return FileRef(file_id=self.file_id)
 
 
 @dataclass(frozen=True, kw_only=True)

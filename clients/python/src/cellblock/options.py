@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -11,6 +12,32 @@ Script = str | Path
 
 Content = bytes | str | Path
 """What a file holds: bytes, text that is written as UTF-8, or a file to read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRef:
+    """A file that the service has already, in place of a file's content.
+
+    Either one that an earlier job left: job_id, and name, which is its
+    `OutputFile.name`. Or one that was uploaded: file_id, or `StoredFile.ref`.
+    """
+
+    job_id: str | None = None
+    name: str | None = None
+    file_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that it refers to one file."""
+        of_job = self.job_id is not None and self.name is not None
+        none_of_job = self.job_id is None and self.name is None
+        if not (of_job if self.file_id is None else none_of_job):
+            raise ValueError("a FileRef needs job_id and name, or file_id")
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the request."""
+        if self.file_id is not None:
+            return {"file_id": self.file_id}
+        return {"job_id": str(self.job_id), "name": str(self.name)}
 
 
 class Limits(TypedDict, total=False):
@@ -31,7 +58,8 @@ class Options(TypedDict, total=False):
     args: main()'s keyword arguments; with "script" a list of strings (sys.argv[1:]).
     stdin: the script's standard input.
     env: environment variables.
-    files: path in the working directory -> content; at most 64, together 16 MiB.
+    files: path in the working directory -> content, or the FileRef of a file that the
+        service has already; at most 64, together 16 MiB.
     limits: see Limits.
     priority: the queue in which the job waits.
     callback_url: the URL to which the ended job is posted.
@@ -44,7 +72,7 @@ class Options(TypedDict, total=False):
     args: Mapping[str, Any] | Sequence[str] | None
     stdin: str | None
     env: Mapping[str, str] | None
-    files: Mapping[str, Content] | None
+    files: Mapping[str, Content | FileRef] | None
     limits: Limits | None
     priority: Literal["high", "default", "low"] | None
     callback_url: str | None

@@ -27,8 +27,9 @@ from .models import (
     JobStatus,
     JobSummary,
     Ready,
+    StoredFile,
 )
-from .options import JobRequest, Options, Script
+from .options import Content, JobRequest, Options, Script
 from .requests import Request
 from .responses import Response
 from .retries import Retries
@@ -196,6 +197,39 @@ def file(retries: Retries, /, job_id: str, name: str) -> Plan[bytes]:
 def stream_file(retries: Retries, /, job_id: str, name: str) -> Flow[bytes, None]:
     """Read a file that a job left in chunks."""
     yield from streams.download(requests.read_file(job_id, name), retries)
+
+
+def upload_file(
+    retries: Retries,
+    /,
+    content: Content,
+    *,
+    name: str | None = None,
+    media_type: str | None = None,
+) -> Plan[StoredFile]:
+    """Store a file of at most 16 MiB for later jobs, which name it by `StoredFile.ref`.
+
+    name and media_type are those of downloads; by default the name is that of a Path,
+    and the name decides the type. Raises `StorageFull` if the stored files together
+    have reached the service's bound.
+    """
+    request = yield from call_blocking(
+        lambda: requests.upload_file(content, name, media_type)
+    )
+    response = yield from send_with_retries(request, retries, expected=(201,))
+    return read(StoredFile, response.body)
+
+
+def download_file(retries: Retries, /, file_id: str) -> Plan[bytes]:
+    """Return the content of a stored file."""
+    response = yield from send_with_retries(requests.download_file(file_id), retries)
+    return response.body
+
+
+def delete_file(retries: Retries, /, file_id: str) -> Plan[None]:
+    """Delete a stored file. Jobs that were accepted with it keep their copy."""
+    request = requests.delete("files", file_id)
+    yield from send_with_retries(request, retries, expected=(204,))
 
 
 def submit_batch(

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
-from .options import Content, JobRequest, Script
+from .options import Content, FileRef, JobRequest, Script
 
 FORM_THRESHOLD = 1 << 20
 """From this many bytes of files on, a request is a form: base64 costs a third."""
@@ -65,8 +65,8 @@ def execute(
         headers["Prefer"] = "respond-async"
     elif wait is not None and wait < RUN_HOLD:
         headers["Prefer"] = f"wait={max(0, int(wait))}"
-    files = {name: _content(value) for name, value in (job.get("files") or {}).items()}
-    in_form = sum(map(len, files.values())) >= FORM_THRESHOLD
+    files = _files(job)
+    in_form = sum(map(len, _contents(files).values())) >= FORM_THRESHOLD
     if in_form and not any(map(_NOT_IN_FORMS.search, files)):
         headers["Content-Type"], content = _form(job, files)
     else:
@@ -84,10 +84,7 @@ def execute(
 
 def create_batch(jobs: Iterable[JobRequest], *, key: str | None) -> Request:
     """Make `POST /batches`. Reads the files that the jobs name."""
-    lines = []
-    for job in jobs:
-        files = (job.get("files") or {}).items()
-        lines.append(_encode(_fields(job, {n: _content(c) for n, c in files})) + b"\n")
+    lines = [_encode(_fields(job, _files(job))) + b"\n" for job in jobs]
     headers = {
         "Idempotency-Key": _key(key),
         "Content-Type": "application/x-ndjson",
@@ -117,7 +114,7 @@ def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Requ
 
 
 def delete(kind: str, name: str) -> Request:
-    """Make the `DELETE` of a job or a batch."""
+    """Make the `DELETE` of a job, a batch or a stored file."""
     return Request("DELETE", f"/{kind}/{_path_segment(name)}")
 
 
@@ -126,6 +123,24 @@ def read_file(job_id: str, name: str) -> Request:
     return Request(
         "GET", f"/jobs/{_path_segment(job_id)}/files/{quote(name, safe='/')}"
     )
+
+
+def upload_file(content: Content, name: str | None, media_type: str | None) -> Request:
+    """Make `POST /files`. Reads the file."""
+    if name is None and isinstance(content, Path):
+        name = content.name
+    return Request(
+        "POST",
+        "/files",
+        params={} if name is None else {"name": name},
+        headers={} if media_type is None else {"Content-Type": media_type},
+        content=_content(content),
+    )
+
+
+def download_file(file_id: str) -> Request:
+    """Make `GET /files/{file_id}`."""
+    return Request("GET", f"/files/{_path_segment(file_id)}")
 
 
 def watch(job_id: str, after: str) -> Request:
@@ -161,6 +176,27 @@ def _path_segment(value: str) -> str:
     return quote(value, safe="")
 
 
+def _files(job: JobRequest) -> dict[str, bytes | FileRef]:
+    """Return the files of a job, and read those that it names."""
+    files = (job.get("files") or {}).items()
+    return {
+        path: value if isinstance(value, FileRef) else _content(value)
+        for path, value in files
+    }
+
+
+def _contents(files: Mapping[str, bytes | FileRef]) -> dict[str, bytes]:
+    """Return the files that are sent."""
+    return {p: each for p, each in files.items() if isinstance(each, bytes)}
+
+
+def _entry(path: str, file: bytes | FileRef) -> dict[str, str]:
+    """Return a file as JSON requests have it."""
+    if isinstance(file, FileRef):
+        return {"path": path, **file.fields()}
+    return {"path": path, "content_base64": base64.b64encode(file).decode()}
+
+
 def _content(value: Content) -> bytes:
     if isinstance(value, Path):
         return value.read_bytes()
@@ -176,7 +212,7 @@ def _encode(value: Any) -> bytes:
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _fields(job: JobRequest, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _fields(job: JobRequest, files: Mapping[str, bytes | FileRef]) -> dict[str, Any]:
     """Return the fields of a JSON request."""
     fields: dict[str, Any] = {"script": _source(job["script"])}
     for name in (*_JSON_FIELDS, *_TEXT_FIELDS):
@@ -184,19 +220,20 @@ def _fields(job: JobRequest, files: Mapping[str, bytes]) -> dict[str, Any]:
         if value is not None:
             fields[name] = value
     if files:
-        fields["files"] = [
-            {"path": path, "content_base64": base64.b64encode(content).decode()}
-            for path, content in files.items()
-        ]
+        fields["files"] = [_entry(path, file) for path, file in files.items()]
     return fields
 
 
-def _form(job: JobRequest, files: Mapping[str, bytes]) -> tuple[str, bytes]:
+def _form(job: JobRequest, files: Mapping[str, bytes | FileRef]) -> tuple[str, bytes]:
     """Encode the job as a multipart form: its media type and its body."""
     parts: list[tuple[str, tuple[str | None, bytes]]] = []
     for name, value in _fields(job, {}).items():
         as_json = name in _JSON_FIELDS
         parts.append((name, (None, _encode(value) if as_json else value.encode())))
-    parts += [("files", (path, content)) for path, content in files.items()]
+    contents = _contents(files)
+    parts += [("files", (path, content)) for path, content in contents.items()]
+    refs = [_entry(p, each) for p, each in files.items() if p not in contents]
+    if refs:
+        parts.append(("file_refs", (None, _encode(refs))))
     form = httpx.Request("POST", "http://form", files=parts)
     return form.headers["Content-Type"], form.read()

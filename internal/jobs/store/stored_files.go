@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// fileBlock is what a stored file counts at least, in bytes: files without content would fill Redis with records.
+const fileBlock = 16 << 10
+
+// countFunctions is Lua that changes which stored files count. All scripts that use it have these keys:
+//
+//	KEYS[1]  cellblock:{files}:sizes
+//	KEYS[2]  cellblock:{files}:bytes
+//	KEYS[3]  cellblock:{files}:expiries
+const countFunctions = `
+local function uncount(id)
+	redis.call("DECRBY", KEYS[2], redis.call("HGET", KEYS[1], id) or 0)
+	redis.call("HDEL", KEYS[1], id)
+	redis.call("ZREM", KEYS[3], id)
+end
+local function count(id, bytes, expires)
+	redis.call("HSET", KEYS[1], id, bytes)
+	redis.call("INCRBY", KEYS[2], bytes)
+	redis.call("ZADD", KEYS[3], expires, id)
+end
+local function now()
+	local time = redis.call("TIME")
+	return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+`
+
+// reserveFileScript counts a file that is about to be uploaded, unless too many bytes count then.
+//
+//	KEYS     those of countFunctions
+//	ARGV[1]  id
+//	ARGV[2]  bytes
+//	ARGV[3]  the bound on all bytes
+//	ARGV[4]  for how many milliseconds it counts
+//	returns  1, or 0 if there is no space for it
+var reserveFileScript = redis.NewScript(countFunctions + `
+local now = now()
+local expired = redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", now, "LIMIT", 0, 1000)
+for _, id in ipairs(expired) do
+	uncount(id)
+end
+if tonumber(redis.call("GET", KEYS[2]) or 0) + ARGV[2] > tonumber(ARGV[3]) then
+	return 0
+end
+count(ARGV[1], ARGV[2], string.format("%.0f", now + ARGV[4]))
+return 1`)
+
+// ReserveFile counts the bytes of a file that is about to be uploaded, for at most hold, unless more than limit bytes
+// would count then, of all files together. It reports whether it did.
+func (s *Store) ReserveFile(ctx context.Context, id string, bytes, limit int64, hold time.Duration) (bool, error) {
+	reserved, err := reserveFileScript.Run(ctx, s.client, []string{fileSizesKey, fileBytesKey, fileExpiriesKey},
+		id, max(bytes, fileBlock), limit, hold.Milliseconds()).Int()
+	if err != nil {
+		return false, fmt.Errorf("reserve space for a file: %w", err)
+	}
+	return reserved == 1, nil
+}
+
+// createFileScript stores the record of a file that was uploaded.
+//
+//	KEYS     those of countFunctions, then cellblock:{files}:file:id
+//	ARGV[1]  id
+//	ARGV[2]  bytes
+//	ARGV[3]  for how many milliseconds it can be used
+//	ARGV[4]  for how many milliseconds it counts
+//	ARGV[5]  the record
+//	returns  when the record expires, in milliseconds since 1970
+var createFileScript = redis.NewScript(countFunctions + `
+local now = now()
+redis.call("SET", KEYS[4], ARGV[5], "PX", ARGV[3])
+uncount(ARGV[1])
+count(ARGV[1], ARGV[2], string.format("%.0f", now + ARGV[4]))
+return string.format("%.0f", now + ARGV[3])`)
+
+// CreateFile stores the record of an uploaded file, which can be used for ttl, and counts its bytes for hold, which is
+// longer, instead of those reserved for it. It returns when the file expires.
+func (s *Store) CreateFile(ctx context.Context, file jobs.StoredFile, ttl, hold time.Duration) (time.Time, error) {
+	encoded, err := json.Marshal(file)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("encode a stored file: %w", err)
+	}
+	expires, err := createFileScript.Run(ctx, s.client,
+		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(file.ID)},
+		file.ID, max(file.Size, fileBlock), ttl.Milliseconds(), hold.Milliseconds(), encoded).Int64()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("store a file's record: %w", err)
+	}
+	return time.UnixMilli(expires), nil
+}
+
+// deleteFileScript deletes the record of a file, and counts its bytes no longer.
+//
+//	KEYS     those of countFunctions, then cellblock:{files}:file:id
+//	ARGV[1]  id
+//	returns  1 if there was a record, else 0
+var deleteFileScript = redis.NewScript(countFunctions + `
+uncount(ARGV[1])
+return redis.call("DEL", KEYS[4])`)
+
+// DeleteFile deletes the record of a stored file, or the reservation for it, and reports whether there was a record.
+func (s *Store) DeleteFile(ctx context.Context, id string) (bool, error) {
+	deleted, err := deleteFileScript.Run(ctx, s.client,
+		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(id)}, id).Int()
+	if err != nil {
+		return false, fmt.Errorf("delete a file's record: %w", err)
+	}
+	return deleted == 1, nil
+}
+
+// StoredFile returns the record of a stored file, or a *jobs.Error with CodeNotFound.
+func (s *Store) StoredFile(ctx context.Context, id string) (jobs.StoredFile, error) {
+	var file jobs.StoredFile
+	encoded, err := s.client.Get(ctx, storedFileKey(id)).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return file, jobs.NotFound("file")
+	case err != nil:
+		return file, fmt.Errorf("read a file's record: %w", err)
+	}
+	if err := json.Unmarshal(encoded, &file); err != nil {
+		return file, fmt.Errorf("decode a file's record: %w", err)
+	}
+	return file, nil
+}
