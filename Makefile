@@ -135,7 +135,7 @@ test-python-client: build ## Run the Python client's tests only, against a runni
 	cd clients/python && $(CURDIR)/.cache/client/bin/python -B -m pytest
 
 .PHONY: test-mcp
-test-mcp: setup-test ## Call the MCP server as agents do, and run the protocol's conformance suite against it (a minute)
+test-mcp: setup-test ## Call the MCP server as agents do, and run the protocol's conformance suite against it (two minutes)
 	@scripts/setup --mcp
 	go test $(TESTFLAGS) ./test/mcp
 

@@ -121,13 +121,17 @@ func (t *tools) answerJob(ctx context.Context, job *api.Job) (*mcp.CallToolResul
 
 // addPending describes a job that has not ended.
 func (a *answer) addPending() {
-	if a.output.Status == string(api.JobStatusQueued) {
+	switch api.JobStatus(a.output.Status) {
+	case api.JobStatusQueued:
 		a.add(`The job waits for a worker. Read its result with get_job {"job_id": %q}, or end it with cancel_job.`,
 			a.output.JobID)
-		return
+	case api.JobStatusRunning:
+		a.add(`The job is running. Read its result with get_job {"job_id": %q}, or end it with cancel_job.`,
+			a.output.JobID)
+	default:
+		a.add(`The job has ended, and its result cannot be read at the moment. Try get_job {"job_id": %q}.`,
+			a.output.JobID)
 	}
-	a.add(`The job is %s. Read its result with get_job {"job_id": %q}, or end it with cancel_job.`,
-		a.output.Status, a.output.JobID)
 }
 
 // addResult adds the result and the displays. A cell displays the value of its last expression too, before figures: of

@@ -216,7 +216,8 @@ func (t *tools) answerFile(
 	default:
 		result.Content = append(result.Content, &mcp.TextContent{Text: fmt.Sprintf(
 			"the file has %d bytes and is no text; "+
-				`run_python can read it as a file: {"path": ..., "job_id": %q, "name": %q}`, file.Size, jobID, file.Name)})
+				`run_python can read it as a file: {"path": ..., "job_id": %q, "name": %q}`,
+			file.Size, jobID, file.Name)})
 		if output.URL = t.linkTo(ctx, jobID, file.Name); output.URL != "" {
 			result.Content = append(result.Content, &mcp.ResourceLink{
 				URI: output.URL, Name: file.Name, MIMEType: file.MediaType, Size: &file.Size,

@@ -2,6 +2,7 @@ package mcpapi
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 // Jobs is what Local needs of the dispatcher; its methods are described in internal/httpapi.
@@ -114,7 +116,20 @@ func (l *Local) Run(
 		release()
 		return l.afterWait(ctx, record.ID)
 	}
+	switch {
+	case errors.Is(err, membudget.ErrExhausted):
+		err = nil // the job has run, and its result can be read later
+	case err != nil && record.ID != "":
+		err = withJobID(err, record.ID)
+	}
 	return l.encoded(ctx, record, release, err)
+}
+
+// withJobID returns the error of a call that has accepted a job, with the job's id in its sentence.
+func withJobID(err error, id string) error {
+	known := *jobs.AsError(err)
+	known.Message += "; the job is " + id + ", whose state get_job returns"
+	return &known
 }
 
 // afterWait returns the current state of a job whose wait has ended early: the server shuts down, or the client has

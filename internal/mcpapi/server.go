@@ -18,6 +18,8 @@ import (
 const (
 	// listTTL is for how long clients may keep the list of tools, which changes only with the version of the server.
 	listTTL = time.Hour
+	// methodListen waits for changes, of which there are none.
+	methodListen = "subscriptions/listen"
 	// defaultTaskAfter is the default of Settings.TaskAfter.
 	defaultTaskAfter = 3 * time.Second
 )
@@ -91,8 +93,8 @@ func recoverPanics(logger *slog.Logger) mcp.Middleware {
 	}
 }
 
-// Handler serves MCP over HTTP, without sessions. The middleware before it checks the token, Host and Origin, and bounds
-// the body. Drain ends its waits.
+// Handler serves MCP over HTTP, without sessions. The middleware before it checks the token, Host and Origin, and
+// bounds the body. Drain ends its waits.
 type Handler struct {
 	inner http.Handler
 	local *Local
@@ -117,9 +119,16 @@ func NewHandler(local *Local, settings Settings) *Handler {
 // ServeHTTP serves one request, which the caller's middleware has checked.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The SDK passes on the values of the request's context, but by itself not its end, for clients of revisions
-	// before 2026-07-28. Without it, their jobs would run on for no one.
+	// before 2026-07-28. Without it, their jobs would run on although none reads their answers.
 	call := &call{done: r.Context(), baseURL: baseURLOf(r), requestID: w.Header().Get("X-Request-Id")}
-	h.inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, call)))
+	ctx := context.WithValue(r.Context(), callKey{}, call)
+	if r.Header.Get("Mcp-Method") == methodListen {
+		// It has no end of its own, and would hold up the shutdown.
+		var stop func()
+		ctx, stop = h.local.waitContext(ctx)
+		defer stop()
+	}
+	h.inner.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // Drain ends the waits: calls in progress are answered with the current state of their jobs, and new ones refused. It
