@@ -62,7 +62,7 @@ func TestDecodeFormRefusesByName(t *testing.T) {
 		{"start_within", "", "5s", `"start_within" must be a number of seconds, such as 5; it is not valid JSON`},
 		{
 			"file_refs", "", "f_x",
-			`"file_refs" must be a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]; it is not valid JSON`,
+			`"file_refs" must be a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]; it is not valid`,
 		},
 		{"file_refs", "", "{}", `"file_refs" must be an array, not an object`},
 		{"file_refs", "", `[{"path":"a"}]`, `"file_refs[0]" needs one of "content"`},

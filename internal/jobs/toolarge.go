@@ -60,8 +60,8 @@ func BatchTooLarge() error {
 	}
 }
 
-// BatchFilesTooLarge returns the error for a batch whose jobs, with the files that they refer to, have together more than
-// MaxBatchBytes.
+// BatchFilesTooLarge returns the error for a batch whose jobs, with the files that they refer to, have together more
+// than MaxBatchBytes.
 func BatchFilesTooLarge() error {
 	return &Error{
 		Code: CodeInputTooLarge,

@@ -38,8 +38,8 @@ func (d *Dispatcher) resolve(ctx context.Context, in *jobs.Inputs) (*jobs.Inputs
 	return resolved[0], release, nil
 }
 
-// acceptedBefore returns the job of an earlier request with the same idempotency record, for a request whose files cannot
-// be read any more. missing is the error for a request without such a job.
+// acceptedBefore returns the job of an earlier request with the same idempotency record, for a request whose files
+// cannot be read any more. missing is the error for a request without such a job.
 func (d *Dispatcher) acceptedBefore(
 	ctx context.Context, key, fingerprint string, missing error, before func(id string),
 ) (accepted, error) {

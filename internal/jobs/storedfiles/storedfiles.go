@@ -113,9 +113,9 @@ func (k *Keeper) reserve(ctx context.Context, id string, size int64) error {
 	case !reserved:
 		return &jobs.Error{
 			Code: jobs.CodeStorageFull,
-			Message: fmt.Sprintf("the stored files would have more than %d MiB together, the bound here; delete some that "+
-				"are no longer needed (DELETE /files/{file_id}), wait until some expire, or send the file with the request",
-				k.settings.TotalMB),
+			Message: fmt.Sprintf("the stored files would have more than %d MiB together, the bound here; delete some "+
+				"that are no longer needed (DELETE /files/{file_id}), wait until some expire, or send the file with "+
+				"the request", k.settings.TotalMB),
 			Limit: &jobs.LimitHit{Name: "stored_files", Value: float64(limit), Unit: "bytes"},
 		}
 	}
