@@ -72,7 +72,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience)
+	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience -e /test/mcp)
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -138,6 +138,11 @@ test-clients: setup-test test-python-client ## Run the clients in Go and Python,
 test-python-client: build ## Run the Python client's tests only, against a running service (half a minute)
 	@scripts/setup --client
 	cd clients/python && $(CURDIR)/.cache/client/bin/python -B -m pytest
+
+.PHONY: test-mcp
+test-mcp: setup-test ## Call the MCP server as agents do, and run the protocol's conformance suite against it (two minutes)
+	@scripts/setup --mcp
+	go test $(TESTFLAGS) ./test/mcp
 
 .PHONY: test-browser
 test-browser: setup-test ## Try in a real Chromium what web pages of other origins can do to the service (a minute)

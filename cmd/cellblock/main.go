@@ -24,6 +24,7 @@ type commands struct {
 	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
 	Doctor       doctorCommand       `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
 	Env          envCommands         `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`
+	MCP          mcpCommand          `cmd:"" name:"mcp" help:"Serve the MCP server for agents on standard input and output." group:"Service"`
 	Completion   completionCommand   `cmd:"" help:"Print a script that makes the shell complete cellblock's commands and flags." group:"More"`
 	Complete     completeCommand     `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print completions, for the script that completion prints."`
 	Version      kong.VersionFlag    `help:"Print the version and exit."`

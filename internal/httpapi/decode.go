@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/membudget"
 )
 
 const (
@@ -43,6 +44,13 @@ func (h *Handler) acquireBodyMemory(
 	if size < largeBody {
 		budget = h.smallBodies
 	}
+	return acquireMemory(w, r, budget, size)
+}
+
+// acquireMemory blocks until the budget has size bytes. Results are those of acquireBodyMemory.
+func acquireMemory(
+	w http.ResponseWriter, r *http.Request, budget *membudget.Budget, size int64,
+) (release func(), err error) {
 	release, ok := budget.Acquire(r.Context(), size)
 	if !ok {
 		w.Header().Set("Connection", "close")

@@ -30,6 +30,9 @@ func (h *Handler) routes() http.Handler {
 	checked.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) {
 		h.GetJobFile(w, r, chi.URLParam(r, "id"), "")
 	})
+	if h.mcp != nil {
+		checked.Post("/mcp", h.serveMCP)
+	}
 	api.HandlerWithOptions(h, api.ChiServerOptions{
 		BaseRouter: checked,
 		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {

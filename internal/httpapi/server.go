@@ -35,6 +35,7 @@ type Settings struct {
 	MaxConnections  int            `name:"max-connections" env:"MAX_CONNECTIONS" default:"4096" help:"How many connections the API holds at once (16 to 1000000). A new one beyond takes the place of one that has no request, or else is refused with 503."`
 	MaxPerAddress   int            `name:"max-connections-per-address" env:"MAX_CONNECTIONS_PER_ADDRESS" default:"2048" help:"The same for each client address, an IPv6 network of 64 bits being one; 0 is no bound. The addresses of TRUSTED_PROXIES have none."`
 	TrustedProxies  []netip.Prefix `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) of load balancers and proxies before the API: the client's address is read from their X-Forwarded-For, so that memory is shared between clients and not between proxies. Empty (the default) takes the address of the connection."`
+	MCP             bool           `name:"mcp" env:"MCP" default:"true" negatable:"" help:"Serve the MCP server for agents at /mcp."`
 	ShutdownTimeout time.Duration  `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
 }
 
@@ -114,8 +115,10 @@ type Config struct {
 	Live         Live
 	Batches      Batches
 	Environments Environments
-	Metrics      *telemetry.APIMetrics
-	Logger       *slog.Logger
+	// MCP handles POST /mcp; nil for none.
+	MCP     http.Handler
+	Metrics *telemetry.APIMetrics
+	Logger  *slog.Logger
 }
 
 // Handler serves the API. It is safe for concurrent use. Drain ends its waits.
@@ -135,10 +138,14 @@ type Handler struct {
 	environments   Environments
 	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
 	bodyMemory, smallBodies *membudget.Budget
-	endCache                endCache
-	metrics                 *telemetry.APIMetrics
-	logger                  *slog.Logger
-	router                  http.Handler
+	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
+	// held until the answer.
+	mcp       http.Handler
+	mcpBodies *membudget.Budget
+	endCache  endCache
+	metrics   *telemetry.APIMetrics
+	logger    *slog.Logger
+	router    http.Handler
 	// draining ends with Drain.
 	draining context.Context
 	drain    context.CancelFunc
@@ -163,6 +170,8 @@ func New(service Jobs, config Config) *Handler {
 		environments:   config.Environments,
 		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
 		smallBodies:    membudget.New(maxSmallBodies, bodyMemoryTimeout),
+		mcp:            config.MCP,
+		mcpBodies:      membudget.New(maxMCPBodies, bodyMemoryTimeout),
 		metrics:        config.Metrics,
 		logger:         config.Logger,
 	}

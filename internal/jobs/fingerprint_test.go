@@ -86,7 +86,7 @@ func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 // TestFingerprintKnowsEachField: a new field must be part of the hash, or be listed here.
 func TestFingerprintKnowsEachField(t *testing.T) {
 	t.Parallel()
-	apart := []string{"Async", "IdempotencyKey", "Fingerprint"}
+	apart := []string{"Async", "ID", "IdempotencyKey", "Fingerprint"}
 	whole := Request{Script: "x", Inputs: &Inputs{}}
 	changed := func(name string, sum string) {
 		if (sum != Fingerprint(&whole)) == slices.Contains(apart, name) {

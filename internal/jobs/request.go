@@ -44,6 +44,9 @@ type Request struct {
 
 	// The following fields are not in the body.
 
+	// ID is the job's id, from NewID, for a caller that must know it before the job is accepted; "" for a new one. With
+	// an IdempotencyKey the job may be another one.
+	ID string
 	// IdempotencyKey is the client's key, "" for none; Fingerprint identifies the request that used it.
 	IdempotencyKey, Fingerprint string
 }

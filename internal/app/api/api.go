@@ -24,6 +24,7 @@ import (
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/jobs/storedfiles"
 	"cellblock/internal/jobs/webhook"
+	"cellblock/internal/mcpapi"
 	"cellblock/internal/notify"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
@@ -48,6 +49,8 @@ type service struct {
 	metrics *telemetry.APIMetrics
 	keeper  *storedfiles.Keeper
 	handler *httpapi.Handler
+	// mcp is nil if MCP is off.
+	mcp *mcpapi.Handler
 	// sender and webhooks are nil without a secret to sign with.
 	sender   *webhook.Sender
 	webhooks *queue.Consumer
@@ -123,6 +126,10 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		}
 		config.CheckWebhook = s.sender.Check
 	}
+	if settings.HTTP.MCP {
+		s.mcp = s.newMCP(dispatcher, hub, stored)
+		config.MCP = s.mcp
+	}
 	s.handler = httpapi.New(dispatcher, config)
 	return s, nil
 }
@@ -175,6 +182,9 @@ func (s *service) shutdown(server *http.Server) {
 	bounded, cancel := context.WithTimeout(context.Background(), s.settings.HTTP.ShutdownTimeout)
 	defer cancel()
 	s.handler.Drain()
+	if s.mcp != nil {
+		s.mcp.Drain()
+	}
 	if err := server.Shutdown(bounded); err != nil {
 		s.logger.Warn("closing connections with requests in progress", "error", err)
 		_ = server.Close() // its error is of listeners and connections that are gone

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -129,8 +130,9 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 		environment = ""
 	}
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: request.Script, Inputs: request.Inputs, Async: request.Async, RequestID: requestID,
-		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
+		ID: cmp.Or(request.ID, jobs.NewID()), Script: request.Script, Inputs: request.Inputs, Async: request.Async,
+		RequestID: requestID,
+		ReplyTo:   d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
 		Limits: limits, LimitsOpen: len(able) == 0,
 	}

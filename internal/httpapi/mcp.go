@@ -1,0 +1,70 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+
+	"cellblock/api"
+	"cellblock/internal/jobs"
+)
+
+// maxMCPBodies limits the bytes of bodies of POST /mcp held at once. They are held until the answer, which may wait for
+// a job, so they have a budget of their own, that the bodies of other routes need not wait for.
+const maxMCPBodies = 64 << 20
+
+// serveMCP handles POST /mcp: it bounds the body, and leaves the rest to the MCP server.
+func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
+	body, release, err := h.readMCP(w, r)
+	defer release()
+	if err != nil {
+		h.writeError(w, r, err)
+		return
+	}
+	w.Header().Set("X-Accel-Buffering", "no") // as for other streams
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	h.mcp.ServeHTTP(w, r)
+}
+
+// readMCP returns the body of POST /mcp. The caller calls release after the answer; it is never nil.
+func (h *Handler) readMCP(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
+	release = func() {}
+	boundary, err := checkMediaType(r.Header)
+	if err == nil && boundary != "" {
+		err = jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json")
+	}
+	if err != nil {
+		return nil, release, err
+	}
+	size := r.ContentLength
+	if size < 0 || size > jobs.MaxRequestBytes {
+		size = jobs.MaxRequestBytes
+	}
+	if release, err = acquireMemory(w, r, h.mcpBodies, size); err != nil {
+		return nil, func() {}, err
+	}
+	body, err = readBody(w, r, jobs.MaxRequestBytes, func([]byte) error {
+		return jobs.Errorf(jobs.CodeInputTooLarge, "the message has more than %d bytes", jobs.MaxRequestBytes)
+	})
+	// Only revision 2025-03-26 has batches. One could ask for tens of thousands of jobs at once.
+	if err == nil && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		err = jobs.Errorf(jobs.CodeInvalidRequest, "the body must be one JSON-RPC message; batches are not accepted")
+	}
+	return body, release, err
+}
+
+// DecodeRequest decodes and checks the body of POST /execute, for other doors of this service that make jobs.
+func (h *Handler) DecodeRequest(_ context.Context, body []byte) (jobs.Request, error) {
+	request, err := jobs.DecodeRequest(body)
+	if err == nil {
+		err = h.checkRequest(request)
+	}
+	return request, err
+}
+
+// EncodeJob returns a job as all responses encode it, for other doors of this service.
+func (h *Handler) EncodeJob(ctx context.Context, record jobs.Record) api.Job {
+	return jobBody(record, h.filesBody(ctx, record, nil))
+}
