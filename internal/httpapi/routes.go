@@ -30,6 +30,8 @@ func (h *Handler) routes() http.Handler {
 	checked.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) {
 		h.GetJobFile(w, r, chi.URLParam(r, "id"), "")
 	})
+	// Not in the contract: its form is another service's.
+	checked.Post(sandboxFusionPath+"run_code", h.RunCode)
 	api.HandlerWithOptions(h, api.ChiServerOptions{
 		BaseRouter: checked,
 		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {
