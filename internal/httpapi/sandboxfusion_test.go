@@ -77,6 +77,22 @@ func TestRunCodeRefuses(t *testing.T) {
 	wantSandboxError(t, runCode(t, url, printOne, auth...), 504, "shutting down")
 }
 
+// TestRunCodeTakesTheTokenFromItsURL: its clients send no header that their users choose. No other path does.
+func TestRunCodeTakesTheTokenFromItsURL(t *testing.T) {
+	t.Parallel()
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
+	with := func(password, path string) reply {
+		request := newRequest(t.Context(), t, http.MethodPost, url+path, strings.NewReader(printOne),
+			"Content-Type", "application/json")
+		request.SetBasicAuth("any", password)
+		return do(t, request)
+	}
+	wantResponse(t, with("secret", runCodePath), 200, "")
+	wantSandboxError(t, with("secrets", runCodePath), 401, "a valid token is needed")
+	wantSandboxError(t, with("", runCodePath), 401, "a valid token is needed")
+	wantResponse(t, with("secret", "/execute"), 401, jobs.CodeUnauthorized)
+}
+
 // TestRunCodeWithoutAVerdict: 504 is the one status after which training loops repeat a call.
 func TestRunCodeWithoutAVerdict(t *testing.T) {
 	t.Parallel()
