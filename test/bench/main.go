@@ -25,6 +25,8 @@
 //	load           goroutines, files and memory of one API process with 200
 //	               watchers and 1,000 waiting clients at once: back to the
 //	               values before
+//	doors          jobs per second of 128 clients with SandboxFusion's form of a
+//	               request, and with POST /execute in turn: at least 0.9 of it
 //	idle-cost      memory of a ready sandbox, processor time of an idle stack
 //
 // It needs root, redis-server and the sandbox's Python (`make setup`).
@@ -52,6 +54,7 @@ import (
 // measurements are the names, in the order in which they run.
 var measurements = []string{
 	"idle-dispatch", "commands", "overhead", "speed", "beside", "files", "idle-cost", "load", "floods", "worker-flood",
+	"doors",
 }
 
 // options select what to measure and how often. They bound every loop.
@@ -89,6 +92,7 @@ type report struct {
 	Load     *clientLoad  `json:"crowd,omitzero"`
 	Floods   []flood      `json:"floods,omitzero"`
 	Worker   *workerFlood `json:"worker_flood,omitzero"`
+	Doors    *doors       `json:"doors,omitzero"`
 }
 
 func main() {
@@ -163,29 +167,7 @@ func run(ctx context.Context, args []string) (err error) {
 	r := report{Date: time.Now().UTC().Format(time.RFC3339), Commit: results.Commit(ctx), Machine: thisMachine()}
 	fmt.Printf("commit %s, %s, %d cores, Linux %s\n\n", r.Commit, r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel)
 	for _, name := range o.what {
-		switch name {
-		case "idle-dispatch":
-			r.Dispatch, err = measureDispatch(ctx, o)
-		case "commands":
-			r.Commands, err = measureCommands(ctx, o, programs)
-		case "overhead":
-			r.Overhead, err = measureOverhead(ctx, o, programs, filepath.Join(dir, "bare"))
-		case "speed":
-			r.Speed, err = measureSpeed(ctx, o, programs, filepath.Join(dir, "bare"))
-		case "beside":
-			r.Beside, err = measureBeside(ctx, o, programs, dir)
-		case "files":
-			r.Files, err = measureFiles(ctx, programs)
-		case "idle-cost":
-			r.IdleCost, err = measureIdleCost(ctx, o, programs)
-		case "load":
-			r.Load, err = measureClientLoad(ctx, o, programs)
-		case "floods":
-			r.Floods, err = measureFloods(ctx, o, programs)
-		case "worker-flood":
-			r.Worker, err = measureWorkerFlood(ctx, o, programs)
-		}
-		if err != nil {
+		if err := r.measure(ctx, name, o, programs, dir); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -193,4 +175,35 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	return results.Append(o.out, r)
+}
+
+// measure makes one measurement; dir is a folder for its files.
+func (r *report) measure(
+	ctx context.Context, name string, o options, programs stack.Programs, dir string,
+) (err error) {
+	switch name {
+	case "idle-dispatch":
+		r.Dispatch, err = measureDispatch(ctx, o)
+	case "commands":
+		r.Commands, err = measureCommands(ctx, o, programs)
+	case "overhead":
+		r.Overhead, err = measureOverhead(ctx, o, programs, filepath.Join(dir, "bare"))
+	case "speed":
+		r.Speed, err = measureSpeed(ctx, o, programs, filepath.Join(dir, "bare"))
+	case "beside":
+		r.Beside, err = measureBeside(ctx, o, programs, dir)
+	case "files":
+		r.Files, err = measureFiles(ctx, programs)
+	case "idle-cost":
+		r.IdleCost, err = measureIdleCost(ctx, o, programs)
+	case "load":
+		r.Load, err = measureClientLoad(ctx, o, programs)
+	case "floods":
+		r.Floods, err = measureFloods(ctx, o, programs)
+	case "worker-flood":
+		r.Worker, err = measureWorkerFlood(ctx, o, programs)
+	case "doors":
+		r.Doors, err = measureDoors(ctx, o, programs)
+	}
+	return err
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // print writes the report as tables.
-func (r report) print(out io.Writer) error {
+func (r *report) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if r.Dispatch != nil {
 		fmt.Fprintf(w, "idle dispatch\tmedian ms\tp99 ms\tmax ms\taim\n")
@@ -45,7 +45,7 @@ func (r report) print(out io.Writer) error {
 }
 
 // printSpeed prints the figures with which warm sandboxes are measured, as ratios within this run.
-func (r report) printSpeed(w io.Writer) {
+func (r *report) printSpeed(w io.Writer) {
 	for _, c := range r.Overhead {
 		if c.Script == "pandas" && c.Sandbox == "warm" {
 			fmt.Fprintf(w, "\nwarm, pandas, one client\tgot\taim\n")
@@ -81,6 +81,9 @@ func (r report) printSpeed(w io.Writer) {
 	printFloods(w, r.Floods)
 	if r.Worker != nil {
 		r.Worker.print(w)
+	}
+	if r.Doors != nil {
+		r.Doors.print(w)
 	}
 }
 
