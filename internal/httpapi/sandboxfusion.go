@@ -65,11 +65,7 @@ func (h *Handler) RunCode(w http.ResponseWriter, r *http.Request) {
 		h.writeError(w, r, err)
 		return
 	}
-	stored := release
-	if call.HoldsInputs() {
-		stored = func() {}
-	}
-	h.runCall(w, r, call, stored)
+	h.runCall(w, r, call, release)
 }
 
 // readCall reads and checks the body.
@@ -152,9 +148,8 @@ func (h *Handler) cancelCall(r *http.Request, id string) {
 
 // fetched is a file of the response.
 type fetched struct {
-	name    string
-	content io.Reader
-	size    int64
+	name string
+	file jobs.OutputFile
 }
 
 // respondCall responds with a job that ended. It encodes the files while it sends them, so that it never holds them.
@@ -164,8 +159,7 @@ func (h *Handler) respondCall(w http.ResponseWriter, r *http.Request, call sandb
 		h.writeError(w, r, err)
 		return
 	}
-	files, closeFiles, err := h.openFetched(r.Context(), call, outcome)
-	defer closeFiles()
+	files, err := h.findFetched(r.Context(), call, outcome)
 	if err != nil {
 		h.writeError(w, r, err)
 		return
@@ -179,7 +173,7 @@ func (h *Handler) respondCall(w http.ResponseWriter, r *http.Request, call sandb
 	w.WriteHeader(http.StatusOK)
 	head = append(bytes.TrimSuffix(head, []byte("}")), `,"files":{`...)
 	buffered := bufio.NewWriterSize(w, membudget.StepBytes)
-	if err := errors.Join(sendFetched(buffered, head, files), buffered.Flush()); err != nil {
+	if err := errors.Join(h.sendFetched(r.Context(), buffered, head, files), buffered.Flush()); err != nil {
 		state := requestStateOf(r)
 		h.logger.WarnContext(r.Context(), "response aborted", "error", err,
 			"request_id", state.requestID, "job_id", state.jobID)
@@ -187,39 +181,30 @@ func (h *Handler) respondCall(w http.ResponseWriter, r *http.Request, call sandb
 	}
 }
 
-// openFetched opens the files that the client wants and the job left. The caller calls closeFiles, also after an error.
-func (h *Handler) openFetched(
+// findFetched returns the files that the client wants and the job left. It returns an error if one cannot be opened,
+// while there can still be a response about it.
+func (h *Handler) findFetched(
 	ctx context.Context, call sandboxfusion.Call, outcome *jobs.Outcome,
-) (files []fetched, closeFiles func(), err error) {
-	var opened []io.Closer
-	closeFiles = func() {
-		for _, file := range opened {
-			_ = file.Close()
-		}
-	}
+) (files []fetched, err error) {
 	for _, wanted := range call.Fetch {
 		file, left := wanted.Find(outcome)
 		if !left {
-			if wanted.Input != nil {
-				size := int64(len(wanted.Input))
-				files = append(files, fetched{wanted.Name, bytes.NewReader(wanted.Input), size})
-			}
 			continue
 		}
 		content, err := h.files.Open(ctx, file.Key)
 		if err != nil {
-			return nil, closeFiles, fmt.Errorf("read a fetched file: %w", err)
+			return nil, fmt.Errorf("read a fetched file: %w", err)
 		}
-		opened = append(opened, content)
-		files = append(files, fetched{wanted.Name, content, file.Size})
+		_ = content.Close()
+		files = append(files, fetched{wanted.Name, file})
 	}
-	return files, closeFiles, nil
+	return files, nil
 }
 
 // sendFetched sends the head and the files as members of the object that the head ends with, and the end of both.
-func sendFetched(w io.Writer, head []byte, files []fetched) error {
-	for i, file := range files {
-		name, err := jsontext.AppendQuote(nil, file.name)
+func (h *Handler) sendFetched(ctx context.Context, w io.Writer, head []byte, files []fetched) error {
+	for i, f := range files {
+		name, err := jsontext.AppendQuote(nil, f.name)
 		if err != nil {
 			return err
 		}
@@ -230,13 +215,8 @@ func sendFetched(w io.Writer, head []byte, files []fetched) error {
 		if _, err := w.Write(head); err != nil {
 			return err
 		}
-		encoder := base64.NewEncoder(base64.StdEncoding, w)
-		n, err := io.Copy(encoder, file.content)
-		if err == nil && n != file.size {
-			err = fmt.Errorf("%w: it has %d bytes instead of %d", errFileChanged, n, file.size)
-		}
-		if closeErr := encoder.Close(); err != nil || closeErr != nil {
-			return errors.Join(err, closeErr)
+		if err := h.sendBase64(ctx, w, f.file); err != nil {
+			return err
 		}
 		head = append(head[:0], '"')
 	}
@@ -244,5 +224,17 @@ func sendFetched(w io.Writer, head []byte, files []fetched) error {
 	return err
 }
 
-// errFileChanged is the error for a stored file whose size is not that of its record.
-var errFileChanged = errors.New("read a file from the store")
+// sendBase64 sends a file's content in base64.
+func (h *Handler) sendBase64(ctx context.Context, w io.Writer, file jobs.OutputFile) error {
+	content, err := h.files.Open(ctx, file.Key)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	encoder := base64.NewEncoder(base64.StdEncoding, w)
+	n, err := io.Copy(encoder, content)
+	if err == nil && n != file.Size {
+		err = fmt.Errorf("a stored file has %d bytes instead of %d", n, file.Size)
+	}
+	return errors.Join(err, encoder.Close())
+}

@@ -227,7 +227,7 @@ func TestRunCodeFetchesFiles(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.body), &answer); err != nil || got.status != 200 {
 		t.Fatal(err, got.status)
 	}
-	if files := answer.Files; len(files) != 3 || string(files[`a".csv`]) != "x,y" || string(files["in.txt"]) != "hi" ||
+	if files := answer.Files; len(files) != 2 || string(files[`a".csv`]) != "x,y" ||
 		string(files["outputs/large"]) != large {
 		t.Errorf("%.300s", got.body)
 	}

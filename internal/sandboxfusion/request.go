@@ -50,14 +50,8 @@ type Call struct {
 type Fetch struct {
 	// Name is as in the request, and Path the same without "./".
 	Name, Path string
-	// Input is the content of the input file with that path, nil for none. A job does not return an input file that it
-	// left unchanged.
-	Input []byte
-}
-
-// HoldsInputs reports whether Fetch holds content of the request, whose memory stays in use until the response.
-func (c Call) HoldsInputs() bool {
-	return slices.ContainsFunc(c.Fetch, func(f Fetch) bool { return f.Input != nil })
+	// IsInput is set for an input file, which a job returns only if it has changed it.
+	IsInput bool
 }
 
 // Settings bound calls.
@@ -286,14 +280,12 @@ func (b body) fetch(inputs *jobs.Inputs) ([]Fetch, error) {
 			continue
 		}
 		seen[name] = true
-		wanted := Fetch{Name: name, Path: path.Clean(name)}
-		if inputs != nil {
-			for _, file := range inputs.Files {
-				if file.Path == wanted.Path {
-					wanted.Input = file.Content
-				}
-			}
+		if len(fetch) == jobs.MaxFiles {
+			return nil, jobs.Errorf(jobs.CodeInvalidRequest, `"fetch_files" has more than %d paths`, jobs.MaxFiles)
 		}
+		wanted := Fetch{Name: name, Path: path.Clean(name)}
+		wanted.IsInput = inputs != nil &&
+			slices.ContainsFunc(inputs.Files, func(file jobs.File) bool { return file.Path == wanted.Path })
 		fetch = append(fetch, wanted)
 	}
 	return fetch, nil

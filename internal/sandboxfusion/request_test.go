@@ -40,8 +40,7 @@ func TestDecodeWhatTheClientSends(t *testing.T) {
 	if call.Queue != 17*time.Second || request.StartWithin != call.Queue || call.Run != 3500*time.Millisecond {
 		t.Errorf("%+v", call)
 	}
-	if fetch := call.Fetch; len(fetch) != 2 || fetch[0].Input != nil || string(fetch[1].Input) != "hi" ||
-		!call.HoldsInputs() {
+	if fetch := call.Fetch; len(fetch) != 2 || fetch[0].IsInput || !fetch[1].IsInput {
 		t.Errorf("%+v", call.Fetch)
 	}
 }
@@ -135,6 +134,25 @@ func TestDecodeRefuses(t *testing.T) {
 		if code := jobs.CodeOf(err); code != jobs.CodeInvalidRequest && code != jobs.CodeScriptTooLarge {
 			t.Errorf("%.100s: %v", tc.body, code)
 		}
+	}
+}
+
+// TestFetchedFilesAreBounded: each path is a copy of a file in the response, and many paths can name one file.
+func TestFetchedFilesAreBounded(t *testing.T) {
+	t.Parallel()
+	names := func(n int) string {
+		var all []string
+		for i := range n {
+			all = append(all, `"`+strings.Repeat("./", i)+`a"`)
+		}
+		return `{"language": "python", "code": "", "fetch_files": [` + strings.Join(all, ",") + `]}`
+	}
+	if call := decode(t, names(64)); len(call.Fetch) != 64 {
+		t.Errorf("%d", len(call.Fetch))
+	}
+	_, err := Decode([]byte(names(65)), settings)
+	if err == nil || !strings.Contains(err.Error(), `"fetch_files" has more than 64 paths`) {
+		t.Error(err)
 	}
 }
 

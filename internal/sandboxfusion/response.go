@@ -141,18 +141,30 @@ func plainNumber(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) 
 // inSeconds converts milliseconds, with a resolution of a microsecond.
 func inSeconds(milliseconds float64) float64 { return math.Round(milliseconds*1e3) / 1e6 }
 
-// omitted describes the files that the client wants to have back and that exceeded a limit; "" if there are none.
+// omitted describes the wanted files that were there and are not in the response; "" for none.
 func (c Call) omitted(outcome *jobs.Outcome) string {
-	var names []string
+	var large, unchanged []string
 	for _, wanted := range c.Fetch {
-		if slices.ContainsFunc(outcome.FilesOmitted, func(f jobs.OmittedFile) bool { return wanted.isNamed(f.Name) }) {
-			names = append(names, strconv.Quote(wanted.Name))
+		_, found := wanted.Find(outcome)
+		isOver := func(f jobs.OmittedFile) bool { return wanted.isNamed(f.Name) }
+		switch name := strconv.Quote(wanted.Name); {
+		case found:
+		case slices.ContainsFunc(outcome.FilesOmitted, isOver):
+			large = append(large, name)
+		case wanted.IsInput:
+			unchanged = append(unchanged, name)
 		}
 	}
+	return joined(list("files over a limit were not fetched: ", large),
+		list("files that the code did not change, or removed, were not fetched: ", unchanged))
+}
+
+// list returns a sentence about names; "" for none.
+func list(sentence string, names []string) string {
 	if names == nil {
 		return ""
 	}
-	return "files over a limit were not fetched: " + strings.Join(names, ", ")
+	return sentence + strings.Join(names, ", ")
 }
 
 // isNamed reports whether a file that a job left is the wanted one. The names of those in outputs/ have no folder.

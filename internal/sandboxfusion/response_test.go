@@ -121,8 +121,8 @@ func TestNoVerdict(t *testing.T) {
 
 func TestFetchedFiles(t *testing.T) {
 	t.Parallel()
-	call := decode(t, `{"code": "", "language": "python",
-		"fetch_files": ["./a.csv", "outputs/b.csv", "c/../a.csv", "large", "/etc/passwd", "../x", "absent"]}`)
+	call := decode(t, `{"code": "", "language": "python", "files": {"a.csv": "", "in": ""},
+		"fetch_files": ["in", "./a.csv", "outputs/b.csv", "c/../a.csv", "large", "/etc/passwd", "../x", "absent"]}`)
 	outcome := jobs.Outcome{
 		Files:        []jobs.OutputFile{{Name: "a.csv"}, {Name: "b.csv"}},
 		FilesOmitted: []jobs.OmittedFile{{Name: "large"}, {Name: "other"}},
@@ -138,7 +138,8 @@ func TestFetchedFiles(t *testing.T) {
 		t.Errorf("%q", found)
 	}
 	response, err := NewResponse(call, &outcome)
-	if err != nil || response.Message != `files over a limit were not fetched: "large"` {
+	if err != nil || response.Message != `files over a limit were not fetched: "large"; `+
+		`files that the code did not change, or removed, were not fetched: "in"` {
 		t.Errorf("%+v, %v", response, err)
 	}
 }
