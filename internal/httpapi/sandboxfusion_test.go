@@ -77,6 +77,15 @@ func TestRunCodeRefuses(t *testing.T) {
 	wantSandboxError(t, runCode(t, url, printOne, auth...), 504, "shutting down")
 }
 
+// TestRunCodeChecksTheHost: no web page reaches the door by binding its own name to it.
+func TestRunCodeChecksTheHost(t *testing.T) {
+	t.Parallel()
+	request := newRequest(t.Context(), t, http.MethodPost, serve(t, newHandler(t, stubJobs{}))+runCodePath,
+		strings.NewReader(printOne), "Content-Type", "application/json")
+	request.Host = "evil.example"
+	wantSandboxError(t, do(t, request), 403, "")
+}
+
 // TestRunCodeTakesTheTokenFromItsURL: its clients send no header that their users choose. No other path does.
 func TestRunCodeTakesTheTokenFromItsURL(t *testing.T) {
 	t.Parallel()
