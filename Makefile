@@ -135,7 +135,7 @@ test-clients: setup-test test-python-client ## Run the clients in Go and Python,
 	go test -race $(TESTFLAGS) ./test/clients
 
 .PHONY: test-python-client
-test-python-client: build ## Run the Python client's tests only, against a running service (half a minute)
+test-python-client: build ## Run the Python client's tests only, against a running service (a minute)
 	@scripts/setup --client
 	cd clients/python && $(CURDIR)/.cache/client/bin/python -B -m pytest
 

@@ -260,9 +260,9 @@ func (h *Handler) authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) != 1 {
+		token, ok := tokenOf(r)
+		sum := sha256.Sum256([]byte(token))
+		if !ok || subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="cellblock"`)
 			h.writeError(w, r, jobs.Errorf(jobs.CodeUnauthorized,
 				"a valid token is needed in the header 'Authorization: Bearer ...'"))
@@ -270,6 +270,16 @@ func (h *Handler) authenticate(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// tokenOf returns the token of a request. SandboxFusion's clients can be configured with a URL only, so there it may be
+// the password of that (Basic authentication).
+func tokenOf(r *http.Request) (token string, ok bool) {
+	if _, password, basic := r.BasicAuth(); basic && isSandboxFusion(r) {
+		return password, true
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
 // joinPrefer joins several Prefer headers into one, which is equivalent (RFC 7240).

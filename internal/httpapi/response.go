@@ -13,6 +13,7 @@ import (
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
+	"cellblock/internal/sandboxfusion"
 )
 
 // encoding keeps a result as the worker checked it, with strings and numbers spelled as they were. It replaces other
@@ -27,7 +28,8 @@ var encoding = json.JoinOptions(
 func (h *Handler) writeJSON(w http.ResponseWriter, r *http.Request, status int, body any) {
 	encoded, err := json.Marshal(body, encoding)
 	if err != nil {
-		if _, isError := body.(api.Error); isError {
+		switch body.(type) {
+		case api.Error, sandboxFusionError:
 			panic(err) // writeError would recurse; recoverPanics responds instead
 		}
 		h.writeError(w, r, err)
@@ -60,6 +62,11 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 			"request_id", state.requestID, "job_id", state.jobID)
 	}
 	setRetryAfter(w, known.Code, known.RetryAfterSeconds)
+	if isSandboxFusion(r) {
+		response := sandboxfusion.ErrorResponse(known.Message)
+		h.writeJSON(w, r, sandboxFusionStatus(known.Code), sandboxFusionError{response, map[string]string{}})
+		return
+	}
 	h.writeJSON(w, r, status, api.Error{
 		Error: known.Message, Code: api.ErrorCode(known.Code), JobID: state.jobID, Limit: limitBody(known.Limit),
 	})

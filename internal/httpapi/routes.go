@@ -33,6 +33,8 @@ func (h *Handler) routes() http.Handler {
 	if h.mcp != nil {
 		checked.Post("/mcp", h.serveMCP)
 	}
+	// Not in the contract: its form is another service's.
+	checked.Post(sandboxFusionPath+"run_code", h.RunCode)
 	api.HandlerWithOptions(h, api.ChiServerOptions{
 		BaseRouter: checked,
 		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -25,6 +25,8 @@
 //	load           goroutines, files and memory of one API process with 200
 //	               watchers and 1,000 waiting clients at once: back to the
 //	               values before
+//	doors          jobs per second of 128 clients with SandboxFusion's form of a
+//	               request, and with POST /execute in turn: at least 0.9 of it
 //	idle-cost      memory of a ready sandbox, processor time of an idle stack
 //	environment    memory of an idle worker with data-science beside the default
 //	               environment, as without it; a scikit-learn fit, at most 1/25
@@ -56,6 +58,7 @@ import (
 var measurements = []string{
 	"idle-dispatch", "commands", "overhead", "speed", "beside", "files", "idle-cost", "load", "floods", "worker-flood",
 	"environment",
+	"doors",
 }
 
 // options select what to measure and how often. They bound every loop.
@@ -95,6 +98,7 @@ type report struct {
 	Worker   *workerFlood `json:"worker_flood,omitzero"`
 	// Environment is measured if it is asked for by name.
 	Environment *environmentCost `json:"environment,omitzero"`
+	Doors       *doors           `json:"doors,omitzero"`
 }
 
 func main() {
@@ -180,6 +184,7 @@ func run(ctx context.Context, args []string) (err error) {
 }
 
 // measure makes the measurement of a name.
+// measure makes one measurement; dir is a folder for its files.
 func (r *report) measure(
 	ctx context.Context, name string, o options, programs stack.Programs, dir string,
 ) (err error) {
@@ -204,8 +209,12 @@ func (r *report) measure(
 		r.Floods, err = measureFloods(ctx, o, programs)
 	case "worker-flood":
 		r.Worker, err = measureWorkerFlood(ctx, o, programs)
+	case "doors":
+		r.Doors, err = measureDoors(ctx, o, programs)
 	case "environment":
 		r.Environment, err = measureEnvironment(ctx, o, programs, dir)
+	case "doors":
+		r.Doors, err = measureDoors(ctx, o, programs)
 	}
 	return err
 }

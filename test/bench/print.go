@@ -85,6 +85,9 @@ func (r *report) printSpeed(w io.Writer) {
 	if r.Worker != nil {
 		r.Worker.print(w)
 	}
+	if r.Doors != nil {
+		r.Doors.print(w)
+	}
 }
 
 func (c *clientLoad) print(w io.Writer) {

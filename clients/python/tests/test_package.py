@@ -9,12 +9,16 @@ import httpx
 FOLDER = Path(__file__).resolve().parents[1]
 
 CHECK = """
-import importlib.metadata, importlib.resources, cellblock
+import importlib.metadata, importlib.resources, sys, cellblock
 print(cellblock.__file__)
 assert importlib.resources.files("cellblock").joinpath("py.typed").is_file()
 assert importlib.metadata.version("cellblock-client") == cellblock.__version__
 requires = importlib.metadata.requires("cellblock-client")
-assert [each[:5] for each in requires] == ["httpx"], requires
+always = [each for each in requires if "extra ==" not in each]
+assert [each[:5] for each in always] == ["httpx"], requires
+import cellblock.openai
+loaded = {name.partition(".")[0] for name in sys.modules}
+assert not loaded & {"langchain_core", "openai", "pydantic"}, loaded
 """
 
 

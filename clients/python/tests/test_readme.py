@@ -19,7 +19,7 @@ TITLES = [block[0] for block in BLOCKS]
 
 
 def test_all_examples_are_found() -> None:
-    assert len(BLOCKS) == README.count("```python") == 8
+    assert len(BLOCKS) == README.count("```python") == 10
 
 
 def printed(service: Service, example: str) -> list[str]:
