@@ -213,8 +213,6 @@ func (r *report) measure(
 		r.Doors, err = measureDoors(ctx, o, programs)
 	case "environment":
 		r.Environment, err = measureEnvironment(ctx, o, programs, dir)
-	case "doors":
-		r.Doors, err = measureDoors(ctx, o, programs)
 	}
 	return err
 }
