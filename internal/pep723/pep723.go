@@ -24,8 +24,8 @@ type Metadata struct {
 const maxRequirements = 200
 
 // block is the expression of the PEP.
-var block = regexp.MustCompile( //nolint:gocritic // as the PEP has it: ^ is the start of each line
-	`(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$`)
+var block = regexp.MustCompile(
+	`(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$`) //nolint:gocritic // ^ is a line's start
 
 // Parse returns the metadata of a script; nil if it has none. The error is a part of a sentence, and contains at most a
 // few characters of the script.

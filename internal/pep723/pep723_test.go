@@ -86,7 +86,8 @@ func TestScriptsWithoutABlock(t *testing.T) {
 func TestMalformedBlocks(t *testing.T) {
 	t.Parallel()
 	many := script(`dependencies = [` + strings.Repeat(`"a",`, 201) + `]`)
-	deep := script(`dependencies = ["a; ` + strings.Repeat("(", 100) + `os_name == 'x'` + strings.Repeat(")", 100) + `"]`)
+	opening, closing := strings.Repeat("(", 100), strings.Repeat(")", 100)
+	deep := script(`dependencies = ["a; ` + opening + `os_name == 'x'` + closing + `"]`)
 	for text, want := range map[string]string{
 		script(`dependencies = `):                          "it is no TOML that fits PEP 723, at its line 1",
 		script(`dependencies = "numpy"`):                   "it is no TOML that fits PEP 723",

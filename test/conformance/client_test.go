@@ -59,6 +59,7 @@ type answer struct {
 
 	Entry           string                  `json:"entry"`
 	Environment     string                  `json:"environment"`
+	Environments    jsontext.Value          `json:"environments"`
 	Displays        []client.Display        `json:"displays"`
 	DisplaysOmitted []client.OmittedDisplay `json:"displays_omitted"`
 }

@@ -217,6 +217,7 @@ def test_every_option_is_sent() -> None:
         "priority": "low",
         "callback_url": "https://example.com/",
         "start_within": 1.5,
+        "environment": "data-science",
     }
     assert set(job) == set(typing.get_type_hints(options.JobRequest))
     sent = {**job, "files": [{"path": "f", "content_base64": "/w=="}]}

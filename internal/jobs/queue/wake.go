@@ -112,7 +112,7 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 	case isDequeue(keys):
 		return c.poll(ctx, args)
 	case isDone(keys):
-		return doneScript.Run(ctx, c.UniversalClient, keys[:3], args[0])
+		return doneScript.Run(ctx, c.UniversalClient, keys[:3], args[0]) //nolint:gosec // isDone has counted them
 	case fillsQueue(keys) && c.nothingPaused(ctx), isExpiry(keys):
 		reply := redis.NewCmd(ctx)
 		reply.SetVal(int64(0))

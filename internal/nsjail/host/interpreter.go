@@ -34,8 +34,8 @@ func (i Interpreter) FileName(name string) string {
 }
 
 // OpenInterpreter prepares this machine for the Python of an installed environment, whose link is in root. Sandboxes
-// see its directory under the name of the link, so that paths stay the same with each build. It returns the packages that
-// it is to preload and that are not installed as missing.
+// see its directory under the name of the link, so that paths stay the same with each build. It returns the packages
+// that it is to preload and that are not installed as missing.
 func (h *Host) OpenInterpreter(
 	ctx context.Context, installed environment.Installed, root string,
 ) (_ Interpreter, missing []string, err error) {

@@ -341,7 +341,7 @@ class Ready:
 
     status: str
     workers: int
-    environments_without_workers: list[str] = field(default_factory=list)
+    environments_without_workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,13 +363,13 @@ class Environment:
     name: str
     description: str
     python: str
-    packages: list[EnvironmentPackage]
+    packages: tuple[EnvironmentPackage, ...]
     workers: int
-    hashes: list[str]
+    hashes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentList:
     """The environments, the default first."""
 
-    environments: list[Environment]
+    environments: tuple[Environment, ...]

@@ -256,7 +256,7 @@ def cancel_batch(retries: Retries, /, batch_id: str) -> Plan[Batch]:
     return read(Batch, response.body)
 
 
-def environments(retries: Retries, /) -> Plan[list[Environment]]:
+def environments(retries: Retries, /) -> Plan[tuple[Environment, ...]]:
     """List the environments that scripts can run in, the default first."""
     response = yield from send_with_retries(Request("GET", "/environments"), retries)
     return read(EnvironmentList, response.body).environments
