@@ -57,8 +57,7 @@ import (
 // measurements are the names, in the order in which they run.
 var measurements = []string{
 	"idle-dispatch", "commands", "overhead", "speed", "beside", "files", "idle-cost", "load", "floods", "worker-flood",
-	"environment",
-	"doors",
+	"environment", "doors",
 }
 
 // options select what to measure and how often. They bound every loop.
