@@ -44,6 +44,21 @@ var attempts = []attempt{
 		return text(await fetch(api + '/batches', {
 			method: 'POST', headers: {'Content-Type': 'application/x-ndjson'}, body: JSON.stringify({script}),
 		}));`, true},
+	{"run, by MCP", `
+		const call = {name: 'run_python', arguments: {code: '6 * 7'}};
+		return text(await fetch(api + '/mcp', {
+			method: 'POST', headers: {'Content-Type': 'application/json', 'Accept': 'application/json, text/event-stream'},
+			body: JSON.stringify({jsonrpc: '2.0', id: 1, method: 'tools/call', params: call}),
+		}));`, true},
+	{"run, by SandboxFusion's form", `
+		return text(await fetch(api + '/compat/sandboxfusion/run_code', {
+			method: 'POST', headers: {'Content-Type': 'application/json'},
+			body: JSON.stringify({language: 'python', code: 'print(6 * 7)'}),
+		}));`, true},
+	{"store a file", `
+		return text(await fetch(api + '/files', {
+			method: 'POST', headers: {'Content-Type': 'application/octet-stream'}, body: 'content',
+		}));`, true},
 	{"cancel", `return text(await fetch(api + '/jobs/' + job, {method: 'DELETE'}));`, true},
 	{"list jobs", `return text(await fetch(api + '/jobs'));`, true},
 	{"read a job", `return text(await fetch(api + '/jobs/' + job));`, true},
