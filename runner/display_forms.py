@@ -74,6 +74,7 @@ class Form:
     def __init__(self, kind: str, encoded: str = "", size: int = 0) -> None:
         """Keep the media type, and the JSON of the form; size is its content's."""
         self.kind, self.encoded, self.size = kind, encoded, size
+        self.encoded_bytes = len(encoded.encode())
         # The content of the form's file, if it has one and it is drawn already.
         self.data: bytes | None = None
         # The figure that the file shows.
@@ -192,7 +193,7 @@ def _is_json(value: object) -> bool:
 
 
 def _within(form: Form, room: Room) -> Form:
-    if len(form.encoded.encode()) > room.encoded:
+    if form.encoded_bytes > room.encoded:
         raise OmittedError(form.size, "display_bytes")
     return form
 

@@ -260,7 +260,7 @@ class Displays:
         files = [form.data for form in forms if form.data is not None]
         return display_forms.Room(
             content=MAX_ALL_BYTES - sum(form.size for form in forms),
-            encoded=_MAX_ENCODED_BYTES - sum(len(form.encoded) for form in forms),
+            encoded=_MAX_ENCODED_BYTES - sum(form.encoded_bytes for form in forms),
             files=self._limits.files - len(files),
             files_bytes=self._limits.bytes - sum(map(len, files)),
             file_bytes=self._limits.file_bytes,

@@ -24,9 +24,15 @@ _REASON_BYTES = 1024
 class EndFrame:
     """The frame that reports how the script ended."""
 
-    def __init__(self, kind: bytes, payload: bytes, length: int = 0) -> None:
-        """Send only the header of a frame of that length, if length is not 0."""
+    def __init__(
+        self, kind: bytes, payload: bytes, length: int = 0, exit_code: int = 0
+    ) -> None:
+        """Send only the header of a frame of that length, if length is not 0.
+
+        exit_code is that of a program which ends so.
+        """
         self._kind, self._payload, self._length = kind, payload, length
+        self.exit_code = exit_code
 
     def send(self, to: Channel) -> None:
         """Send the frame. Raises OSError if the worker is gone."""
@@ -42,6 +48,7 @@ _NO_MEMORY = EndFrame(
     report.encode(
         {"code": "exception", "message": "MemoryError", "hint": hints.MEMORY}
     ),
+    exit_code=1,
 )
 
 
@@ -96,6 +103,7 @@ def of_cell(
 def of_error(error: "Any", script: Script) -> EndFrame:
     """Describe what the script raised. May raise MemoryError, as of_result does."""
     # Any, and type(): isinstance() may raise for an exception of the script.
+    code = 1
     if type(error) is RefusedError:
         fields = error.report
     elif issubclass(type(error), SystemExit):
@@ -108,7 +116,7 @@ def of_error(error: "Any", script: Script) -> EndFrame:
         fields = failure.describe(error, script)
         if script.displays is not None and _misses_ipython(fields):
             fields["hint"] = NO_IPYTHON
-    return EndFrame(channel.FAILURE, report.encode(fields))
+    return EndFrame(channel.FAILURE, report.encode(fields), exit_code=code)
 
 
 def _misses_ipython(fields: dict[str, object]) -> bool:

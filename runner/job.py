@@ -110,6 +110,9 @@ def run(fd: int) -> "NoReturn":
     if getpid() != owner:
         _exit(0)  # a copy that a handler forked
     stdio.flush()
+    # Also for a report that does not arrive, since a program may close the channel: its
+    # exit code then decides alone.
+    status = ending.exit_code if script.is_program else 0
     try:
         sent = outputs.send(to, script.home, limits, figure_files.drawn, notes)
         if script.displays is not None:
@@ -119,7 +122,7 @@ def run(fd: int) -> "NoReturn":
     finally:
         # At once: threads and children are not waited for, and nothing of the script
         # runs after its report.
-        _exit(0)
+        _exit(status)
 
 
 def _run_exit_handlers(script: Script) -> None:

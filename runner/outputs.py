@@ -206,7 +206,11 @@ def flush_files() -> None:
     Python does that at its exit, which a job does not reach. Objects from the zygote
     are frozen and not listed here.
     """
-    for obj in get_objects():
+    try:
+        objects = get_objects()
+    except MemoryError:
+        return  # the report matters more
+    for obj in objects:
         for kind in (TextIOWrapper, BufferedWriter, BufferedRandom):
             if issubclass(type(obj), kind):
                 try:

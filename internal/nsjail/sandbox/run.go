@@ -225,8 +225,8 @@ func (s *Sandbox) buildOutcome(found evidence) jobs.Outcome {
 }
 
 // unreported is the note on a program that succeeded without a report.
-const unreported = "the script ended its own process with exit code 0 (os._exit or os.exec), " +
-	"so its files and displays were not read"
+const unreported = "the script ended its own process with exit code 0 (os._exit or os.exec), or closed a descriptor " +
+	"of the runner's, so its files were not read"
 
 // addReport adds what the runner reported besides a failure.
 func addReport(outcome *jobs.Outcome, found evidence) {
