@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,14 +64,14 @@ var containerDefaults = map[string]bool{
 }
 
 var (
-	flagOfHelp = regexp.MustCompile(`--([a-z-]+)(?:=("[^"]*"|\S+))?`)
+	flagOfHelp = regexp.MustCompile(`--(?:\[no-\])?([a-z-]+)(?:=("[^"]*"|\S+))?`)
 	// placeholder matches the text that --help shows for a missing default.
 	placeholder = regexp.MustCompile(`^[A-Z][A-Z-]+$`)
 	nameOfHelp  = regexp.MustCompile(`\(\$([A-Z_]+)\)`)
 )
 
 // settingsOf reads a program's environment variables and their defaults from its help. A flag without a value is a
-// switch that is off.
+// switch: one that is on can be turned off by --no-.
 func settingsOf(t *testing.T, program string) map[string]string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program, "--help").Output()
@@ -84,7 +85,7 @@ func settingsOf(t *testing.T, program string) map[string]string {
 		last := flags[len(flags)-1]
 		value := strings.TrimSuffix(strings.Trim(last[2], `"`), ",...")
 		if !strings.Contains(last[0], "=") {
-			value = "false"
+			value = strconv.FormatBool(strings.Contains(last[0], "[no-]"))
 		} else if placeholder.MatchString(value) {
 			value = ""
 		}
