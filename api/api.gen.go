@@ -1042,7 +1042,7 @@ type Ready struct {
 	// Workers The number of workers that are alive and take jobs; one that is stopping does not count.
 	Workers int `json:"workers"`
 
-	// EnvironmentsWithoutWorkers The environments that no such worker has, so that their jobs wait; missing if there are none.
+	// EnvironmentsWithoutWorkers The environments that no such worker has, so that their jobs wait; missing if there are none, or if a token is needed and missing.
 	EnvironmentsWithoutWorkers []EnvironmentName `json:"environments_without_workers,omitempty,omitzero"`
 }
 

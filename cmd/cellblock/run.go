@@ -74,7 +74,7 @@ func (c *runCommand) Run() error {
 // exit returns err, the program's exit for an ended job, with the script's own exit code if that was asked for.
 func (c *runCommand) exit(job *client.Job, err error) error {
 	var e *exit
-	if c.Code && job.ExitCode != nil && errors.As(err, &e) && e.status == statusFailed {
+	if c.Code && job.ExitCode != nil && *job.ExitCode != 0 && errors.As(err, &e) && e.status == statusFailed {
 		e.status = *job.ExitCode
 	}
 	return err

@@ -26,9 +26,11 @@ func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 		h.writeError(w, r, err)
 		return
 	}
-	h.writeJSON(w, r, http.StatusOK, api.Ready{
-		Status: "ready", Workers: workers, EnvironmentsWithoutWorkers: h.withoutWorkers(r.Context()),
-	})
+	ready := api.Ready{Status: "ready", Workers: workers}
+	if h.hasToken(r) { // names of environments are for those only who may list them
+		ready.EnvironmentsWithoutWorkers = h.withoutWorkers(r.Context())
+	}
+	h.writeJSON(w, r, http.StatusOK, ready)
 }
 
 // GetMetrics handles GET /metrics.

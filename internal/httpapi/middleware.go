@@ -256,13 +256,7 @@ func isJobAPI(path string) bool { return !needsNoToken(path) && path != "/metric
 // the token, its length included.
 func (h *Handler) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.settings.Token == "" || needsNoToken(r.URL.Path) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		token, ok := tokenOf(r)
-		sum := sha256.Sum256([]byte(token))
-		if !ok || subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) != 1 {
+		if !needsNoToken(r.URL.Path) && !h.hasToken(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="cellblock"`)
 			h.writeError(w, r, jobs.Errorf(jobs.CodeUnauthorized,
 				"a valid token is needed in the header 'Authorization: Bearer ...'"))
@@ -270,6 +264,13 @@ func (h *Handler) authenticate(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hasToken reports whether a request has the token, if there is one.
+func (h *Handler) hasToken(r *http.Request) bool {
+	token, ok := tokenOf(r)
+	sum := sha256.Sum256([]byte(token))
+	return h.settings.Token == "" || ok && subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) == 1
 }
 
 // tokenOf returns the token of a request. SandboxFusion's clients can be configured with a URL only, so there it may be

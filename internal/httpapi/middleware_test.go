@@ -79,6 +79,20 @@ func TestPathsThatNeedTheToken(t *testing.T) {
 	}
 }
 
+// TestReadinessNamesEnvironmentsWithTheToken checks what a client without the token learns from /readyz.
+func TestReadinessNamesEnvironmentsWithTheToken(t *testing.T) {
+	t.Parallel()
+	ready := stubJobs{ready: func(context.Context) (int, error) { return 1, nil }}
+	url := serve(t, newHandlerWith(t, ready, Settings{Token: "secret"}))
+	without := send(t, http.MethodGet, url+"/readyz", "")
+	with := send(t, http.MethodGet, url+"/readyz", "", "Authorization", "Bearer secret")
+	const names = `"environments_without_workers":["data-science"]`
+	if without.status != http.StatusOK || strings.Contains(without.body, "data-science") ||
+		!strings.Contains(with.body, names) {
+		t.Errorf("without: %d %s, with: %s", without.status, without.body, with.body)
+	}
+}
+
 // TestDocumentsListThePathsWithoutAToken checks that all documents use the same sentence.
 func TestDocumentsListThePathsWithoutAToken(t *testing.T) {
 	t.Parallel()

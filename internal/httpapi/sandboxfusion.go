@@ -102,14 +102,15 @@ func (h *Handler) runCall(w http.ResponseWriter, r *http.Request, call sandboxfu
 	record, release, err := h.jobs.Execute(ctx, request, state.requestID, wait, stored)
 	defer release()
 	state.jobID = record.ID
+	withdrawn := false
 	if record.ID != "" && !record.State.Ended() {
-		h.cancelCall(r, record.ID)
+		withdrawn = h.cancelCall(r, record.ID)
 	}
 	switch {
 	case err != nil && endedByDrain(ctx):
 		err = drainError()
 	case err == nil && !record.State.Ended():
-		err = overdue(record.State, call)
+		err = overdue(withdrawn, call)
 	case err == nil && record.Outcome == nil:
 		err = fmt.Errorf("job %s is %s and has no outcome", record.ID, record.State)
 	}
@@ -120,9 +121,9 @@ func (h *Handler) runCall(w http.ResponseWriter, r *http.Request, call sandboxfu
 	h.respondCall(w, r, call, record.Outcome)
 }
 
-// overdue returns the error for a job that did not end in time.
-func overdue(state jobs.State, call sandboxfusion.Call) error {
-	if state == jobs.StateQueued {
+// overdue returns the error for a job that did not end in time; withdrawn reports that it did not run.
+func overdue(withdrawn bool, call sandboxfusion.Call) error {
+	if withdrawn {
 		return &jobs.Error{
 			Code: jobs.CodeNotStarted, RetryAfterSeconds: 1, Message: fmt.Sprintf(
 				"no worker could start the job within %s; it was withdrawn and did not run", call.Queue),
@@ -131,12 +132,14 @@ func overdue(state jobs.State, call sandboxfusion.Call) error {
 	return jobs.Unavailable("the job took too long to end and was cancelled", nil)
 }
 
-// cancelCall cancels a job, and counts a client that has disconnected.
-func (h *Handler) cancelCall(r *http.Request, id string) {
+// cancelCall cancels a job, and counts a client that has disconnected. It reports whether the job was withdrawn before
+// it ran: a worker may have started it since its state was read.
+func (h *Handler) cancelCall(r *http.Request, id string) (withdrawn bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), cancelTimeout)
 	defer cancel()
-	_, release, err := h.jobs.Cancel(ctx, id)
+	record, release, err := h.jobs.Cancel(ctx, id)
 	if err == nil {
+		withdrawn = record.State == jobs.StateCancelled
 		release()
 	} else if jobs.CodeOf(err) != jobs.CodeAlreadyFinished {
 		h.logger.Warn("cannot cancel job that nothing waits for", "job_id", id, "error", err)
@@ -144,6 +147,7 @@ func (h *Handler) cancelCall(r *http.Request, id string) {
 	if r.Context().Err() != nil {
 		h.metrics.ObserveHangUp(err == nil)
 	}
+	return withdrawn
 }
 
 // fetched is a file of the response.

@@ -53,6 +53,10 @@ func (h *Handler) UploadFile(w http.ResponseWriter, r *http.Request, params api.
 	if body.err != nil {
 		err = uploadError(w, r, body.err)
 	}
+	if jobs.CodeOf(err) == jobs.CodeStorageFull {
+		// Decided before the body is read: a client that is still sending would lose the response with its connection.
+		_, _ = io.Copy(io.Discard, body)
+	}
 	if err != nil {
 		w.Header().Set("Connection", "close") // the rest of the body may not be read
 		h.writeError(w, r, err)

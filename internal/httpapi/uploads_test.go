@@ -132,6 +132,7 @@ func TestUploadsAreRefused(t *testing.T) {
 		"an empty name":   {"?name=", "x", nil, 400, `\"name\" is empty`},
 		"a path out":      {"?name=../a", "x", nil, 400, `the file's name \"../a\" cannot be used`},
 		"a bad type":      {"", "x", []string{"Content-Type", "csv;;"}, 400, `no media type`},
+		"a bad encoding":  {"", "x", []string{"Content-Type", "text/csv; name=\"\xe9\""}, 400, `no media type`},
 		"a bad parameter": {"?names=a", "x", nil, 400, `did you mean \"name\"?`},
 		"too large":       {"", large, nil, 413, `a stored file may have at most 16777216 bytes`},
 	} {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // MaxStoredFileBytes bounds a stored file: it is that of all files of a job, so that each can be an input.
@@ -81,7 +82,8 @@ func CheckUpload(upload Upload) error {
 			return Errorf(CodeInvalidRequest, "the file's name %s cannot be used: %v", quoteName(upload.Name), err)
 		}
 	}
-	if _, _, err := mime.ParseMediaType(upload.MediaType); err != nil || len(upload.MediaType) > MaxPathBytes {
+	_, _, err := mime.ParseMediaType(upload.MediaType)
+	if err != nil || len(upload.MediaType) > MaxPathBytes || !utf8.ValidString(upload.MediaType) {
 		return Errorf(CodeInvalidRequest, "the Content-Type %s is no media type, such as text/csv",
 			quoteName(upload.MediaType))
 	}
