@@ -47,7 +47,8 @@ var attempts = []attempt{
 	{"run, by MCP", `
 		const call = {name: 'run_python', arguments: {code: '6 * 7'}};
 		return text(await fetch(api + '/mcp', {
-			method: 'POST', headers: {'Content-Type': 'application/json', 'Accept': 'application/json, text/event-stream'},
+			method: 'POST',
+			headers: {'Content-Type': 'application/json', 'Accept': 'application/json, text/event-stream'},
 			body: JSON.stringify({jsonrpc: '2.0', id: 1, method: 'tools/call', params: call}),
 		}));`, true},
 	{"run, by SandboxFusion's form", `
