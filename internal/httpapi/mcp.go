@@ -10,9 +10,13 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// maxMCPBodies limits the bytes of bodies of POST /mcp held at once. They are held until the answer, which may wait for
-// a job, so they have a budget of their own, that the bodies of other routes need not wait for.
-const maxMCPBodies = 64 << 20
+// Bounds on the bytes of bodies of POST /mcp held at once, of large ones and of those below largeBody. They are held
+// until the answer, which may wait for a job, so they have budgets of their own, that the bodies of other routes need
+// not wait for, and one client holds at most half of each.
+const (
+	maxMCPBodies      = 64 << 20
+	maxSmallMCPBodies = 16 << 20
+)
 
 // serveMCP handles POST /mcp: it bounds the body, and leaves the rest to the MCP server.
 func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
@@ -38,11 +42,7 @@ func (h *Handler) readMCP(w http.ResponseWriter, r *http.Request) (body []byte, 
 	if err != nil {
 		return nil, release, err
 	}
-	size := r.ContentLength
-	if size < 0 || size > jobs.MaxRequestBytes {
-		size = jobs.MaxRequestBytes
-	}
-	if release, err = acquireMemory(w, r, h.mcpBodies, size); err != nil {
+	if release, err = h.mcpBodies.acquire(w, r, jobs.MaxRequestBytes); err != nil {
 		return nil, func() {}, err
 	}
 	body, err = readBody(w, r, jobs.MaxRequestBytes, func([]byte) error {
