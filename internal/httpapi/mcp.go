@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
@@ -29,8 +30,22 @@ func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // as for other streams
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	h.mcp.ServeHTTP(w, r)
+	h.mcp.ServeHTTP(renewingWriter{w}, r)
 }
+
+// renewingWriter is the writer of a response in parts that may be far apart: each has a deadline of its own, however
+// late it comes. A flush follows each write at once.
+type renewingWriter struct{ http.ResponseWriter }
+
+// Write renews the deadline and writes. A request that was cut stays cut: its writes fail before they begin.
+func (w renewingWriter) Write(p []byte) (int, error) {
+	// Not all writers support deadlines; then the server's own applies.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(responseTimeout))
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap returns the inner writer, for http.ResponseController.
+func (w renewingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // readMCP returns the body of POST /mcp. The caller calls release after the answer; it is never nil.
 func (h *Handler) readMCP(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {

@@ -101,3 +101,33 @@ func TestOneClientLeavesMemoryForMCPToOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestMCPAnswerArrivesLongAfterTheFirstProgress: the first event begins the response, and its deadline passes.
+func TestMCPAnswerArrivesLongAfterTheFirstProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		logger := testLogger(t)
+		h := New(stubJobs{}, Config{
+			SyncWait: 5 * time.Minute, Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
+			MCP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				for _, event := range []string{"progress ", "answer"} {
+					if _, err := io.WriteString(w, event); err != nil {
+						t.Errorf("%s: %v", event, err)
+					}
+					if err := http.NewResponseController(w).Flush(); err != nil {
+						t.Errorf("flush of %s: %v", event, err)
+					}
+					if event != "answer" {
+						time.Sleep(2 * responseTimeout)
+					}
+				}
+			}),
+		})
+		request := newRequest(t.Context(), t, http.MethodPost, bubbleURL+"/mcp", strings.NewReader("{}"),
+			"Content-Type", "application/json")
+		got := doWith(t, serveInBubble(t, h), request)
+		if got.status != http.StatusOK || got.body != "progress answer" {
+			t.Errorf("%d %q", got.status, got.body)
+		}
+	})
+}
