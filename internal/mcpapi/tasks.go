@@ -156,7 +156,7 @@ func (t *tools) getTask(ctx context.Context, _ *mcp.ServerSession, params *taskP
 		return nil, err
 	}
 	job, release, err := t.service.Get(ctx, id, 0)
-	defer release()
+	defer callOf(ctx).whenWritten(release)
 	if err != nil {
 		return nil, t.taskError(ctx, err)
 	}

@@ -126,7 +126,7 @@ func (t *tools) getJob(ctx context.Context, request *mcp.CallToolRequest) (*mcp.
 		return refuse(err)
 	}
 	job, release, err := t.service.Get(ctx, id, wait)
-	defer release()
+	defer callOf(ctx).whenWritten(release)
 	if err != nil {
 		return t.refuseLogged(ctx, err)
 	}
