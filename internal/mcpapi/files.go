@@ -40,9 +40,10 @@ func (t *tools) addFiles(ctx context.Context, a *answer, job *api.Job) {
 	listed := make([]string, 0, len(job.Files))
 	var links []mcp.Content
 	images, left := int64(0), t.acquireImages(ctx, job.Files)
+	names := 0
 	for i, file := range job.Files {
-		if i == maxFiles {
-			listed = append(listed, fmt.Sprintf("and %d more", len(job.Files)-maxFiles))
+		if names += len(file.Name); i == maxFiles || names > maxListed {
+			listed = append(listed, fmt.Sprintf("and %d more", len(job.Files)-i))
 			break
 		}
 		a.output.Files = append(a.output.Files, fileOutput{Name: file.Name, Size: file.Size, MediaType: file.MediaType})
@@ -163,6 +164,9 @@ func (t *tools) readFile(ctx context.Context, request *mcp.CallToolRequest) (*mc
 	if err != nil {
 		return nil, fmt.Errorf("read a job's file: %w", err)
 	}
+	if mayBeImage && !isPNG(content) {
+		content = content[:min(len(content), defaultRead)] // its name is the script's choice
+	}
 	return t.answerFile(ctx, arguments.JobID, file, offset, content)
 }
 
@@ -250,10 +254,7 @@ func (t *tools) answerFile(
 }
 
 func refuseRead(err error) (*mcp.CallToolResult, error) {
-	known := jobs.AsError(err)
-	failure := &errorOutput{
-		Code: string(known.Code), Message: known.Message, RetryAfterSeconds: known.RetryAfterSeconds,
-	}
+	failure := failureOf(err)
 	result := &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: failure.text()}}, IsError: true}
 	return withStructured(result, readOutput{Error: failure})
 }

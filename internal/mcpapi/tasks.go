@@ -163,7 +163,7 @@ func (t *tools) getTask(ctx context.Context, _ *mcp.ServerSession, params *taskP
 	body := t.taskBody(job)
 	switch {
 	case job.Status == api.JobStatusCancelled:
-		body.Status, body.StatusMessage = "cancelled", job.Error
+		body.Status, body.StatusMessage = "cancelled", cutSentence(job.Error)
 	case !isOpen(job):
 		body.Status = "completed"
 		if body.Result, err = t.answerJob(ctx, job); err != nil {
