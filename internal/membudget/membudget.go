@@ -256,6 +256,9 @@ func (b *Budget) cutSlow() {
 func (b *Budget) cutOwn() {
 	for client := range b.waiting {
 		missing := b.overShare(client)
+		if missing == 0 {
+			continue
+		}
 		var slow []*hold
 		for h := range b.holds {
 			switch {
