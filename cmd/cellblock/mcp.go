@@ -34,7 +34,7 @@ scripts by the service. docs/mcp.md has the configuration of agents. The service
 func (c *mcpCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		server := mcpapi.NewServer(&mcpService{client: service, baseURL: c.Service.URL},
+		server := mcpapi.NewServer(newMCPService(service, c.Service.URL),
 			mcpapi.Settings{Wait: mcpWait, Logger: logger})
 		err := server.Run(ctx, &mcp.StdioTransport{})
 		if ctx.Err() != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -16,8 +17,18 @@ import (
 
 // mcpService is the tools' service by the client.
 type mcpService struct {
-	client  *client.Client
+	client *client.Client
+	// baseURL is the service's URL as models see it: without a user and a password.
 	baseURL string
+}
+
+// newMCPService returns the service at serviceURL, which c uses.
+func newMCPService(c *client.Client, serviceURL string) *mcpService {
+	s := &mcpService{client: c}
+	if base, err := url.Parse(serviceURL); err == nil {
+		s.baseURL = (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: strings.TrimRight(base.Path, "/")}).String()
+	}
+	return s
 }
 
 func noRelease() {}
@@ -122,7 +133,7 @@ func (s *mcpService) Environments(ctx context.Context) ([]jobs.EnvironmentStatus
 }
 
 // BaseURL returns the service's URL.
-func (s *mcpService) BaseURL(context.Context) string { return strings.TrimRight(s.baseURL, "/") }
+func (s *mcpService) BaseURL(context.Context) string { return s.baseURL }
 
 // Retention is a setting of the service, which it does not publish.
 func (s *mcpService) Retention() time.Duration { return 0 }
@@ -178,13 +189,17 @@ func clientFile(file mcpapi.InputFile) (client.File, error) {
 	return wire, nil
 }
 
-// toolError returns the client's error as the tools expect it.
+// toolError returns the client's error as the tools expect it, without the service's URL, which may have a user and a
+// password.
 func toolError(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	var known *client.Error
 	if !errors.As(err, &known) {
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			err = failed.Err
+		}
 		return jobs.Unavailable(fmt.Sprintf("the Cellblock service did not answer: %v", err), nil)
 	}
 	return &jobs.Error{

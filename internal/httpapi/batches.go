@@ -33,7 +33,7 @@ type Batches interface {
 
 // CreateBatch handles POST /batches.
 func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api.CreateBatchParams) {
-	release, err := h.acquireBodyMemory(w, r, jobs.MaxBatchBytes)
+	release, err := h.bodies.acquire(w, r, jobs.MaxBatchBytes)
 	if err != nil {
 		h.writeError(w, r, err)
 		return

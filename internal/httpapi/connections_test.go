@@ -83,7 +83,7 @@ func TestSlowSmallBodiesMakePlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandler(t, stubExecute(succeeded("1"), nil))
-		h.smallBodies = membudget.New(100<<10, bodyMemoryTimeout)
+		h.bodies.small = membudget.New(100<<10, bodyMemoryTimeout)
 		client := serveInBubble(t, h)
 		withheld := strings.Repeat("#", 50<<10)
 		slow := make(chan reply, 2)

@@ -30,27 +30,22 @@ const (
 	bodyMemoryTimeout = 5 * time.Second
 )
 
-// acquireBodyMemory blocks until there is memory for a request's body: its Content-Length, or maxSize bytes if it has
-// none. The caller calls release, once or more. It returns CodeUnavailable if there is no memory within
-// bodyMemoryTimeout; the connection then closes after the response, since the body is not read.
-func (h *Handler) acquireBodyMemory(
-	w http.ResponseWriter, r *http.Request, maxSize int64,
-) (release func(), err error) {
+// bodyBudgets limit the memory held by bodies. The small ones have a budget of their own, so that they need not wait
+// for large ones.
+type bodyBudgets struct{ large, small *membudget.Budget }
+
+// acquire blocks until there is memory for a request's body: its Content-Length, or maxSize bytes if it has none. The
+// caller calls release, once or more. It returns CodeUnavailable if there is no memory within bodyMemoryTimeout; the
+// connection then closes after the response, since the body is not read.
+func (b bodyBudgets) acquire(w http.ResponseWriter, r *http.Request, maxSize int64) (release func(), err error) {
 	size := r.ContentLength
 	if size < 0 || size > maxSize {
 		size = maxSize
 	}
-	budget := h.bodyMemory
+	budget := b.large
 	if size < largeBody {
-		budget = h.smallBodies
+		budget = b.small
 	}
-	return acquireMemory(w, r, budget, size)
-}
-
-// acquireMemory blocks until the budget has size bytes. Results are those of acquireBodyMemory.
-func acquireMemory(
-	w http.ResponseWriter, r *http.Request, budget *membudget.Budget, size int64,
-) (release func(), err error) {
 	release, ok := budget.Acquire(r.Context(), size)
 	if !ok {
 		w.Header().Set("Connection", "close")

@@ -74,12 +74,12 @@ func TestParseWait(t *testing.T) {
 func TestMemoryForLargeBodies(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := &Handler{
-			bodyMemory:  membudget.New(maxBodyMemory, bodyMemoryTimeout),
-			smallBodies: membudget.New(maxSmallBodies, bodyMemoryTimeout),
+		bodies := bodyBudgets{
+			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
+			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),
 		}
 		acquire := func(length, maxSize int64) (func(), error) {
-			return h.acquireBodyMemory(httptest.NewRecorder(), &http.Request{ContentLength: length}, maxSize)
+			return bodies.acquire(httptest.NewRecorder(), &http.Request{ContentLength: length}, maxSize)
 		}
 		var releases []func()
 		for range maxBodyMemory / (16 << 20) {
@@ -104,7 +104,7 @@ func TestMemoryForLargeBodies(t *testing.T) {
 		for _, release := range releases {
 			release()
 		}
-		if !h.bodyMemory.Idle() {
+		if !bodies.large.Idle() {
 			t.Error("some of it is not released")
 		}
 	})
@@ -131,11 +131,11 @@ func TestMemoryIsReleasedOnceTheJobIsStored(t *testing.T) {
 	t.Parallel()
 	var h *Handler
 	h = newHandler(t, storingJobs{execute: func(stored func(), freed <-chan struct{}) {
-		if h.bodyMemory.Idle() {
+		if h.bodies.large.Idle() {
 			t.Error("a large body holds no memory")
 		}
 		stored()
-		if !h.bodyMemory.Idle() {
+		if !h.bodies.large.Idle() {
 			t.Error("the body of a stored job holds memory")
 		}
 		for deadline := time.Now().Add(5 * time.Second); ; {

@@ -19,7 +19,7 @@ func (h *Handler) Execute(w http.ResponseWriter, r *http.Request, params api.Exe
 	if boundary, _ := checkMediaType(r.Header); boundary != "" {
 		maxSize = jobs.MaxFormBytes
 	}
-	release, err := h.acquireBodyMemory(w, r, maxSize)
+	release, err := h.bodies.acquire(w, r, maxSize)
 	if err != nil {
 		h.writeError(w, r, err)
 		return

@@ -5,14 +5,19 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
 )
 
-// maxMCPBodies limits the bytes of bodies of POST /mcp held at once. They are held until the answer, which may wait for
-// a job, so they have a budget of their own, that the bodies of other routes need not wait for.
-const maxMCPBodies = 64 << 20
+// Bounds on the bytes of bodies of POST /mcp held at once, of large ones and of those below largeBody. They are held
+// until the answer, which may wait for a job, so they have budgets of their own, that the bodies of other routes need
+// not wait for, and one client holds at most half of each.
+const (
+	maxMCPBodies      = 64 << 20
+	maxSmallMCPBodies = 16 << 20
+)
 
 // serveMCP handles POST /mcp: it bounds the body, and leaves the rest to the MCP server.
 func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
@@ -25,8 +30,22 @@ func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // as for other streams
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	h.mcp.ServeHTTP(w, r)
+	h.mcp.ServeHTTP(renewingWriter{w}, r)
 }
+
+// renewingWriter is the writer of a response in parts that may be far apart: each has a deadline of its own, however
+// late it comes. A flush follows each write at once.
+type renewingWriter struct{ http.ResponseWriter }
+
+// Write renews the deadline and writes. A request that was cut stays cut: its writes fail before they begin.
+func (w renewingWriter) Write(p []byte) (int, error) {
+	// Not all writers support deadlines; then the server's own applies.
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(responseTimeout))
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap returns the inner writer, for http.ResponseController.
+func (w renewingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // readMCP returns the body of POST /mcp. The caller calls release after the answer; it is never nil.
 func (h *Handler) readMCP(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
@@ -38,11 +57,7 @@ func (h *Handler) readMCP(w http.ResponseWriter, r *http.Request) (body []byte, 
 	if err != nil {
 		return nil, release, err
 	}
-	size := r.ContentLength
-	if size < 0 || size > jobs.MaxRequestBytes {
-		size = jobs.MaxRequestBytes
-	}
-	if release, err = acquireMemory(w, r, h.mcpBodies, size); err != nil {
+	if release, err = h.mcpBodies.acquire(w, r, jobs.MaxRequestBytes); err != nil {
 		return nil, func() {}, err
 	}
 	body, err = readBody(w, r, jobs.MaxRequestBytes, func([]byte) error {

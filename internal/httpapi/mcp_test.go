@@ -3,8 +3,12 @@ package httpapi
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/telemetry"
@@ -48,4 +52,82 @@ func TestMCPRouteIsCheckedLikeTheOthers(t *testing.T) {
 	if got := send(t, "POST", serve(t, newHandler(t, stubJobs{}))+"/mcp", `{}`); got.status != http.StatusNotFound {
 		t.Errorf("without the MCP server: %d", got.status)
 	}
+}
+
+// TestOneClientLeavesMemoryForMCPToOthers: calls that wait for a job hold their bodies, and are not cut.
+func TestOneClientLeavesMemoryForMCPToOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const large, small = jobs.MaxRequestBytes, 100
+		end := make(chan struct{})
+		logger := testLogger(t)
+		h := New(stubJobs{}, Config{
+			MCP:     http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }),
+			Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
+		})
+		var calls sync.WaitGroup
+		call := func(client string, length int64) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, bubbleURL+"/mcp", strings.NewReader("{}"))
+			r.Header.Set("Content-Type", "application/json")
+			r.RemoteAddr, r.ContentLength = client+":1", length
+			response := httptest.NewRecorder()
+			calls.Go(func() { h.ServeHTTP(response, r) })
+			return response
+		}
+		var many []*httptest.ResponseRecorder
+		for range 2 * maxMCPBodies / large {
+			many = append(many, call("192.0.2.1", large))
+		}
+		synctest.Wait()
+		others := []*httptest.ResponseRecorder{
+			call("192.0.2.1", small), call("192.0.2.2", small), call("192.0.2.2", large),
+		}
+		time.Sleep(2 * bodyMemoryTimeout)
+		close(end)
+		calls.Wait()
+		refused := 0
+		for _, response := range many {
+			if response.Code == http.StatusServiceUnavailable {
+				refused++
+			}
+		}
+		if want := len(many) * 3 / 4; refused != want {
+			t.Errorf("%d of %d large ones of one client were refused, want %d", refused, len(many), want)
+		}
+		for i, response := range others {
+			if response.Code != http.StatusOK {
+				t.Errorf("call %d beside them: %d %s", i, response.Code, response.Body)
+			}
+		}
+	})
+}
+
+// TestMCPAnswerArrivesLongAfterTheFirstProgress: the first event begins the response, and its deadline passes.
+func TestMCPAnswerArrivesLongAfterTheFirstProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		logger := testLogger(t)
+		h := New(stubJobs{}, Config{
+			SyncWait: 5 * time.Minute, Metrics: telemetry.NewAPIMetrics(nil, logger), Logger: logger,
+			MCP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				for _, event := range []string{"progress ", "answer"} {
+					if _, err := io.WriteString(w, event); err != nil {
+						t.Errorf("%s: %v", event, err)
+					}
+					if err := http.NewResponseController(w).Flush(); err != nil {
+						t.Errorf("flush of %s: %v", event, err)
+					}
+					if event != "answer" {
+						time.Sleep(2 * responseTimeout)
+					}
+				}
+			}),
+		})
+		request := newRequest(t.Context(), t, http.MethodPost, bubbleURL+"/mcp", strings.NewReader("{}"),
+			"Content-Type", "application/json")
+		got := doWith(t, serveInBubble(t, h), request)
+		if got.status != http.StatusOK || got.body != "progress answer" {
+			t.Errorf("%d %q", got.status, got.body)
+		}
+	})
 }

@@ -50,7 +50,7 @@ type sandboxFusionError struct {
 
 // RunCode handles POST /compat/sandboxfusion/run_code.
 func (h *Handler) RunCode(w http.ResponseWriter, r *http.Request) {
-	release, err := h.acquireBodyMemory(w, r, jobs.MaxRequestBytes)
+	release, err := h.bodies.acquire(w, r, jobs.MaxRequestBytes)
 	if err != nil {
 		h.writeError(w, r, err)
 		return

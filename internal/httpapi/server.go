@@ -136,12 +136,12 @@ type Handler struct {
 	live           Live
 	batches        Batches
 	environments   Environments
-	// bodyMemory limits the memory held by large request bodies, and smallBodies that by all others.
-	bodyMemory, smallBodies *membudget.Budget
+	// bodies limits the memory held by request bodies.
+	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
 	// held until the answer.
 	mcp       http.Handler
-	mcpBodies *membudget.Budget
+	mcpBodies bodyBudgets
 	endCache  endCache
 	metrics   *telemetry.APIMetrics
 	logger    *slog.Logger
@@ -168,12 +168,17 @@ func New(service Jobs, config Config) *Handler {
 		live:           config.Live,
 		batches:        config.Batches,
 		environments:   config.Environments,
-		bodyMemory:     membudget.New(maxBodyMemory, bodyMemoryTimeout),
-		smallBodies:    membudget.New(maxSmallBodies, bodyMemoryTimeout),
-		mcp:            config.MCP,
-		mcpBodies:      membudget.New(maxMCPBodies, bodyMemoryTimeout),
-		metrics:        config.Metrics,
-		logger:         config.Logger,
+		bodies: bodyBudgets{
+			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
+			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),
+		},
+		mcp: config.MCP,
+		mcpBodies: bodyBudgets{
+			large: membudget.NewShared(maxMCPBodies, maxMCPBodies/2, bodyMemoryTimeout),
+			small: membudget.NewShared(maxSmallMCPBodies, maxSmallMCPBodies/2, bodyMemoryTimeout),
+		},
+		metrics: config.Metrics,
+		logger:  config.Logger,
 	}
 	h.draining, h.drain = context.WithCancel(context.Background())
 	h.router = h.routes()

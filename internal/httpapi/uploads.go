@@ -36,7 +36,7 @@ func (h *Handler) UploadFile(w http.ResponseWriter, r *http.Request, params api.
 		return
 	}
 	// A bucket may hold the whole file in memory, a folder holds none of it.
-	release, err := h.acquireBodyMemory(w, r, jobs.MaxStoredFileBytes)
+	release, err := h.bodies.acquire(w, r, jobs.MaxStoredFileBytes)
 	if err != nil {
 		h.writeError(w, r, err)
 		return

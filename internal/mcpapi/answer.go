@@ -23,9 +23,13 @@ const (
 	maxDisplay   = 8 << 10
 	maxDisplays  = 16 << 10
 	maxTraceback = 8 << 10
-	// maxNotes and maxFiles bound what an answer lists.
-	maxNotes = 10
-	maxFiles = 50
+	// maxSentence bounds each part of a failure, and maxNote each note: scripts can forge them.
+	maxSentence = 2 << 10
+	maxNote     = 512
+	// maxNotes and maxFiles bound what an answer lists, and maxListed the names of the files together, in bytes.
+	maxNotes  = 10
+	maxFiles  = 50
+	maxListed = 4 << 10
 )
 
 // statusRefused is the status in the answer to a call for which there is no job.
@@ -44,15 +48,6 @@ type jobOutput struct {
 	Error       *errorOutput   `json:"error,omitzero"`
 	Notes       []string       `json:"notes,omitempty"`
 	Files       []fileOutput   `json:"files,omitempty"`
-}
-
-type errorOutput struct {
-	Code      string `json:"code"`
-	Message   string `json:"message"`
-	Traceback string `json:"traceback,omitzero"`
-	Hint      string `json:"hint,omitzero"`
-	// RetryAfterSeconds is 0 if a repetition would not help.
-	RetryAfterSeconds int `json:"retry_after_seconds,omitzero"`
 }
 
 type fileOutput struct {
@@ -202,40 +197,8 @@ func textOf(display api.Display) (text string, ok bool) {
 	return text, ok
 }
 
-func (a *answer) addFailure(job *api.Job) {
-	if job.Code == "" {
-		return
-	}
-	failure := &errorOutput{
-		Code: string(job.Code), Message: job.Error, Hint: job.Hint,
-		Traceback: a.cut(job.Traceback, maxTraceback, ""),
-	}
-	if job.Detail != "" {
-		failure.Message += ": " + job.Detail
-	}
-	if job.Line > 0 {
-		failure.Message += fmt.Sprintf(" (line %d: %s)", job.Line, strings.TrimSpace(job.Text))
-	}
-	a.output.Error = failure
-	a.add("%s", failure.text())
-}
-
-func (e *errorOutput) text() string {
-	text := fmt.Sprintf("error %s: %s", e.Code, e.Message)
-	if e.Traceback != "" {
-		text += "\n" + strings.TrimRight(e.Traceback, "\n")
-	}
-	if e.Hint != "" {
-		text += "\nhint: " + e.Hint
-	}
-	if e.RetryAfterSeconds > 0 {
-		text += fmt.Sprintf("\nTry again after %d s.", e.RetryAfterSeconds)
-	}
-	return text
-}
-
 func (a *answer) addNotes(job *api.Job) {
-	notes := job.Notes
+	notes := slices.Clone(job.Notes)
 	for _, file := range job.FilesOmitted {
 		notes = append(notes,
 			fmt.Sprintf("the file %q was left out: it is over the limit %s", file.Name, file.Limit.Name))
@@ -250,28 +213,14 @@ func (a *answer) addNotes(job *api.Job) {
 	if more := len(notes) - maxNotes; more > 0 {
 		notes = append(notes[:maxNotes:maxNotes], fmt.Sprintf("%d more notes are left out", more))
 	}
+	for i, note := range notes {
+		notes[i] = cutEnd(note, maxNote, "")
+	}
 	a.output.Notes = notes
 	if len(notes) > 0 {
 		a.add("note: %s", strings.Join(notes, "\nnote: "))
 	}
 }
-
-// refuse returns the answer to a call that failed before there was a job.
-func refuse(err error) (*mcp.CallToolResult, error) {
-	known := jobs.AsError(err)
-	failure := &errorOutput{
-		Code: string(known.Code), Message: inToolWords.Replace(known.Message),
-		RetryAfterSeconds: known.RetryAfterSeconds,
-	}
-	a := &answer{output: jobOutput{Status: statusRefused, Error: failure}}
-	a.add("%s", failure.text())
-	return a.result(true)
-}
-
-// inToolWords replaces names of the API's fields in its sentences by those of the tools' arguments.
-var inToolWords = strings.NewReplacer(
-	`"script"`, `"code"`, `"limits.wall_seconds"`, `"timeout_seconds"`,
-)
 
 // rawJSON is encoded JSON that encoding/json passes on.
 type rawJSON []byte

@@ -39,15 +39,16 @@ func (t *tools) addFiles(ctx context.Context, a *answer, job *api.Job) {
 	}
 	listed := make([]string, 0, len(job.Files))
 	var links []mcp.Content
-	images := int64(0)
+	images, left := int64(0), t.acquireImages(ctx, job.Files)
+	names := 0
 	for i, file := range job.Files {
-		if i == maxFiles {
-			listed = append(listed, fmt.Sprintf("and %d more", len(job.Files)-maxFiles))
+		if names += len(file.Name); i == maxFiles || names > maxListed {
+			listed = append(listed, fmt.Sprintf("and %d more", len(job.Files)-i))
 			break
 		}
 		a.output.Files = append(a.output.Files, fileOutput{Name: file.Name, Size: file.Size, MediaType: file.MediaType})
 		listed = append(listed, fmt.Sprintf("%s (%d bytes)", file.Name, file.Size))
-		if path.Ext(file.Name) == ".png" && file.Size <= maxImage && images+file.Size <= maxImages {
+		if isSmallImage(file.Name, file.Size) && images+file.Size <= left {
 			if content, err := t.readImage(ctx, job.JobID, file.Name); err == nil && isPNG(content) {
 				images += file.Size
 				a.content = append(a.content, &mcp.ImageContent{Data: content, MIMEType: "image/png"})
@@ -63,6 +64,24 @@ func (t *tools) addFiles(ctx context.Context, a *answer, job *api.Job) {
 	a.content = append(a.content, links...)
 	a.add("files of job %s: %s", job.JobID, strings.Join(listed, ", "))
 }
+
+// acquireImages acquires memory for the pictures of an answer, at once so that no two answers wait for one another. It
+// returns the most bytes that they may have together: 0 if there is no memory in time; links replace them then.
+func (t *tools) acquireImages(ctx context.Context, files []api.OutputFile) int64 {
+	bytes := int64(0)
+	for _, file := range files[:min(len(files), maxFiles)] {
+		if isSmallImage(file.Name, file.Size) {
+			bytes = min(bytes+file.Size, maxImages)
+		}
+	}
+	if bytes == 0 || !callOf(ctx).acquire(ctx, bytes) {
+		return 0
+	}
+	return bytes
+}
+
+// isSmallImage reports whether a file may be in an answer as a picture, by its name and size.
+func isSmallImage(name string, size int64) bool { return path.Ext(name) == ".png" && size <= maxImage }
 
 // readImage returns the content of a file of at most maxImage bytes.
 func (t *tools) readImage(ctx context.Context, jobID, name string) ([]byte, error) {
@@ -134,12 +153,19 @@ func (t *tools) readFile(ctx context.Context, request *mcp.CallToolRequest) (*mc
 		return refuseRead(err)
 	}
 	defer file.Content.Close()
-	if offset == 0 && file.Size <= maxImage && arguments.Length == nil && path.Ext(file.Name) == ".png" {
+	mayBeImage := offset == 0 && arguments.Length == nil && isSmallImage(file.Name, file.Size)
+	if mayBeImage {
 		length = file.Size
+	}
+	if !callOf(ctx).acquire(ctx, min(length, file.Size)) {
+		return refuseRead(jobs.Unavailable("too many files are read at once; repeat the call after a moment", nil))
 	}
 	content, err := readPart(file.Content, offset, length)
 	if err != nil {
 		return nil, fmt.Errorf("read a job's file: %w", err)
+	}
+	if mayBeImage && !isPNG(content) {
+		content = content[:min(len(content), defaultRead)] // its name is the script's choice
 	}
 	return t.answerFile(ctx, arguments.JobID, file, offset, content)
 }
@@ -168,7 +194,7 @@ func (t *tools) open(ctx context.Context, jobID, name string) (*File, error) {
 	}
 	return &File{
 		Name: name, Size: int64(len(text)), MediaType: mediaType,
-		Content: &released{strings.NewReader(text), release},
+		Content: &released{strings.NewReader(text), release}, // the answer has a copy of the part that is read
 	}, nil
 }
 
@@ -228,10 +254,7 @@ func (t *tools) answerFile(
 }
 
 func refuseRead(err error) (*mcp.CallToolResult, error) {
-	known := jobs.AsError(err)
-	failure := &errorOutput{
-		Code: string(known.Code), Message: known.Message, RetryAfterSeconds: known.RetryAfterSeconds,
-	}
+	failure := failureOf(err)
 	result := &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: failure.text()}}, IsError: true}
 	return withStructured(result, readOutput{Error: failure})
 }

@@ -57,7 +57,7 @@ func (t *tools) runPython(ctx context.Context, call *mcp.CallToolRequest) (*mcp.
 		wait = min(wait, cmp.Or(t.settings.TaskAfter, defaultTaskAfter))
 	}
 	job, release, err := t.service.Run(ctx, request, wait, t.progress(ctx, call))
-	defer release()
+	defer callOf(ctx).whenWritten(release)
 	if err != nil {
 		return t.refuseLogged(ctx, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"cellblock/internal/buildinfo"
+	"cellblock/internal/membudget"
 )
 
 const (
@@ -96,14 +97,16 @@ func recoverPanics(logger *slog.Logger) mcp.Middleware {
 // Handler serves MCP over HTTP, without sessions. The middleware before it checks the token, Host and Origin, and
 // bounds the body. Drain ends its waits.
 type Handler struct {
-	inner http.Handler
-	local *Local
+	inner  http.Handler
+	local  *Local
+	memory *membudget.Budget
 }
 
 // NewHandler returns the handler of POST /mcp.
 func NewHandler(local *Local, settings Settings) *Handler {
 	server := NewServer(local, settings)
-	return &Handler{local: local, inner: mcp.NewStreamableHTTPHandler(
+	memory := membudget.New(maxFileMemory, fileMemoryTimeout)
+	return &Handler{local: local, memory: memory, inner: mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return server },
 		&mcp.StreamableHTTPOptions{
 			Stateless:                    true,
@@ -120,7 +123,10 @@ func NewHandler(local *Local, settings Settings) *Handler {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The SDK passes on the values of the request's context, but by itself not its end, for clients of revisions
 	// before 2026-07-28. Without it, their jobs would run on although none reads their answers.
-	call := &call{done: r.Context(), baseURL: baseURLOf(r), requestID: w.Header().Get("X-Request-Id")}
+	call := &call{
+		done: r.Context(), baseURL: baseURLOf(r), requestID: w.Header().Get("X-Request-Id"), memory: h.memory,
+	}
+	defer call.end() // the answer is written by then, or will not be
 	ctx := context.WithValue(r.Context(), callKey{}, call)
 	if r.Header.Get("Mcp-Method") == methodListen {
 		// It has no end of its own, and would hold up the shutdown.
@@ -134,39 +140,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Drain ends the waits: calls in progress are answered with the current state of their jobs, and new ones refused. It
 // returns at once.
 func (h *Handler) Drain() { h.local.drain() }
-
-// call is what tools know of the HTTP request that called them.
-type call struct {
-	// done ends when the client has disconnected.
-	done context.Context //nolint:containedctx // it is the request's, and lives as long as the call
-	// baseURL is the URL of the API as the client reaches it.
-	baseURL   string
-	requestID string
-}
-
-type callKey struct{}
-
-// callOf returns the HTTP request that ctx belongs to; an empty one over standard input and output.
-func callOf(ctx context.Context) *call {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c
-	}
-	return &call{}
-}
-
-// untilHangUp returns a context that also ends when the client disconnects. The caller calls stop.
-func untilHangUp(ctx context.Context) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := callOf(ctx).done
-	if done == nil {
-		return ctx, cancel
-	}
-	unhook := context.AfterFunc(done, cancel)
-	return ctx, func() {
-		unhook()
-		cancel()
-	}
-}
 
 // baseURLOf returns the URL that the client used, without the path. Only the client itself sees it.
 func baseURLOf(r *http.Request) string {

@@ -156,14 +156,14 @@ func (t *tools) getTask(ctx context.Context, _ *mcp.ServerSession, params *taskP
 		return nil, err
 	}
 	job, release, err := t.service.Get(ctx, id, 0)
-	defer release()
+	defer callOf(ctx).whenWritten(release)
 	if err != nil {
 		return nil, t.taskError(ctx, err)
 	}
 	body := t.taskBody(job)
 	switch {
 	case job.Status == api.JobStatusCancelled:
-		body.Status, body.StatusMessage = "cancelled", job.Error
+		body.Status, body.StatusMessage = "cancelled", cutSentence(job.Error)
 	case !isOpen(job):
 		body.Status = "completed"
 		if body.Result, err = t.answerJob(ctx, job); err != nil {

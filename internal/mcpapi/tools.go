@@ -126,7 +126,7 @@ func (t *tools) getJob(ctx context.Context, request *mcp.CallToolRequest) (*mcp.
 		return refuse(err)
 	}
 	job, release, err := t.service.Get(ctx, id, wait)
-	defer release()
+	defer callOf(ctx).whenWritten(release)
 	if err != nil {
 		return t.refuseLogged(ctx, err)
 	}
@@ -189,10 +189,7 @@ func (t *tools) listEnvironments(ctx context.Context, request *mcp.CallToolReque
 		environments, err = t.service.Environments(ctx)
 	}
 	if err != nil {
-		known := jobs.AsError(err)
-		output.Error = &errorOutput{
-			Code: string(known.Code), Message: known.Message, RetryAfterSeconds: known.RetryAfterSeconds,
-		}
+		output.Error = failureOf(err)
 		result.IsError = true
 		result.Content = []mcp.Content{&mcp.TextContent{Text: output.Error.text()}}
 		return withStructured(result, output)

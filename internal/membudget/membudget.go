@@ -30,6 +30,8 @@ const (
 type Budget struct {
 	total    int64
 	patience time.Duration
+	// share is the most that one client may hold.
+	share int64
 
 	mu   sync.Mutex
 	free int64
@@ -61,16 +63,20 @@ type waiter struct {
 }
 
 // New returns a budget of total bytes. Acquire blocks for at most patience.
-func New(total int64, patience time.Duration) *Budget {
+func New(total int64, patience time.Duration) *Budget { return NewShared(total, total, patience) }
+
+// NewShared is New for a budget of which one client may hold at most share bytes. It is for holders that work for long:
+// they are not cut, so that one client could keep everything from the others.
+func NewShared(total, share int64, patience time.Duration) *Budget {
 	return &Budget{
-		total: total, patience: patience, free: total,
+		total: total, share: share, patience: patience, free: total,
 		held: map[string]int64{}, holds: map[*hold]struct{}{}, waiting: map[string][]*waiter{},
 	}
 }
 
-// Acquire blocks until that many bytes are free, capped at the total. Of the clients that wait, the one that holds the
-// least is next. The caller calls release once it no longer holds the bytes; further calls do nothing. Acquire reports
-// false on timeout or when ctx is done.
+// Acquire blocks until that many bytes are free, capped at one client's share. Of the clients that wait, the one that
+// holds the least is next. The caller calls release once it no longer holds the bytes; further calls do nothing.
+// Acquire reports false on timeout or when ctx is done.
 //
 // The bytes belong to the Holder in ctx, which is cut if others wait and it is too slow. Without one they are kept
 // until release.
@@ -78,7 +84,7 @@ func (b *Budget) Acquire(ctx context.Context, bytes int64) (release func(), ok b
 	if ctx.Err() != nil {
 		return func() {}, false
 	}
-	want := hold{holder: HolderOf(ctx), bytes: min(bytes, b.total), since: time.Now()}
+	want := hold{holder: HolderOf(ctx), bytes: min(bytes, b.share), since: time.Now()}
 	if want.holder != nil {
 		want.client = want.holder.Client()
 	}
@@ -160,10 +166,23 @@ func (b *Budget) release(h *hold) {
 	b.grant()
 }
 
-// next returns the waiter that is next: the first one of the client that holds the least. It is nil if none waits.
+// overShare returns by how many bytes the first waiter of a client would exceed the client's share. Where the share is
+// the total, it waits like all others, so that no smaller one overtakes it for ever.
+func (b *Budget) overShare(client string) int64 {
+	if b.share == b.total {
+		return 0
+	}
+	return max(0, b.held[client]+b.waiting[client][0].want.bytes-b.share)
+}
+
+// next returns the waiter that is next: the first one of the client that holds the least, and whose share suffices. It
+// is nil if none is.
 func (b *Budget) next() *waiter {
 	var first *waiter
 	for client, queue := range b.waiting {
+		if b.overShare(client) > 0 {
+			continue
+		}
 		w := queue[0]
 		if first == nil || cmp.Or(
 			cmp.Compare(b.held[client], b.held[first.want.client]), cmp.Compare(w.number, first.number)) < 0 {
@@ -197,12 +216,16 @@ func (b *Budget) cutSlow() {
 		return // the waiters share the checks
 	}
 	b.checked = now
+	b.cutOwn()
 	next := b.next()
 	if next == nil {
 		return
 	}
 	missing := -b.free
-	for _, queue := range b.waiting {
+	for client, queue := range b.waiting {
+		if b.overShare(client) > 0 {
+			continue
+		}
 		for _, w := range queue {
 			missing += w.want.bytes
 		}
@@ -227,6 +250,27 @@ func (b *Budget) cutSlow() {
 		return b.held[h.client]-h.bytes >= b.held[next.want.client]+next.want.bytes && h.client != next.want.client
 	}
 	b.cut(slices.DeleteFunc(busy, func(h *hold) bool { return !over(h) }), next.want.bytes-b.free)
+}
+
+// cutOwn ends those holders of clients without a share left that are too slow.
+func (b *Budget) cutOwn() {
+	for client := range b.waiting {
+		missing := b.overShare(client)
+		if missing == 0 {
+			continue
+		}
+		var slow []*hold
+		for h := range b.holds {
+			switch {
+			case h.client != client:
+			case h.cut:
+				missing -= h.bytes
+			case h.holder != nil && h.holder.Pace() == Stalled:
+				slow = append(slow, h)
+			}
+		}
+		b.cut(slow, missing)
+	}
 }
 
 // cut ends holders until that many bytes will be free, those of the client that holds the most first. It reports

@@ -122,6 +122,44 @@ func TestMemoryIsSharedBetweenClients(t *testing.T) {
 	})
 }
 
+// A client whose requests work for long, which are not cut, leaves the rest to others, and waits for its own.
+func TestNoClientHoldsMoreThanItsShare(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := membudget.NewShared(100, 50, 5*time.Second)
+		first := hold(t, b, "many", membudget.Working, 30)
+		hold(t, b, "many", membudget.Working, 20)
+		time.AfterFunc(3*time.Second, first.release)
+		var waiting sync.WaitGroup
+		waiting.Go(func() {
+			if ok, took := acquire(t, b, "many", 30); !ok || took != 3*time.Second {
+				t.Errorf("of its own: %v after %v", ok, took)
+			}
+		})
+		synctest.Wait()
+		if ok, took := acquire(t, b, "other", 60); !ok || took > 0 {
+			t.Errorf("another client: %v after %v", ok, took)
+		}
+		waiting.Wait()
+	})
+}
+
+// A client that waits for its own share loses its slow requests, and no other does.
+func TestShareOfAClientIsTakenFromItsSlowRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := membudget.NewShared(100, 50, 5*time.Second)
+		slow := []*stalled{hold(t, b, "many", membudget.Stalled, 25), hold(t, b, "many", membudget.Stalled, 25)}
+		other := hold(t, b, "other", membudget.Stalled, 30)
+		if ok, took := acquire(t, b, "many", 20); !ok || took > time.Second {
+			t.Errorf("got %v after %v", ok, took)
+		}
+		if slow[0].wasCut() == slow[1].wasCut() || other.wasCut() {
+			t.Errorf("cut %v and %v, another client's: %v", slow[0].wasCut(), slow[1].wasCut(), other.wasCut())
+		}
+	})
+}
+
 // Of the clients that wait, the one that holds the least is next.
 func TestNextIsTheClientThatHoldsLeast(t *testing.T) {
 	t.Parallel()
