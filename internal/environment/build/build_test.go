@@ -264,6 +264,29 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
+// TestCleanKeepsThePresentVersionInALinkedRoot: the path to the root may contain a symbolic link.
+func TestCleanKeepsThePresentVersionInALinkedRoot(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "real")
+	linked := folder + ".link"
+	for _, dir := range []string{".one-000000000001", ".one-000000000002"} {
+		if err := os.MkdirAll(filepath.Join(folder, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink(folder, linked),
+		os.Symlink(".one-000000000001", filepath.Join(folder, "one"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Settings{Root: linked}).place("one").clean(); err != nil {
+		t.Fatal(err)
+	}
+	wanted := []string{".one-000000000001", "one"}
+	if found := (fixture{Settings: Settings{Root: folder}}).entries(t); !slices.Equal(found, wanted) {
+		t.Errorf("on disk: %v, want %v", found, wanted)
+	}
+}
+
 // TestImports tries modules that fail, in the Python of this machine.
 func TestImports(t *testing.T) {
 	t.Parallel()
