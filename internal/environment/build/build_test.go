@@ -229,6 +229,35 @@ func TestSourceDistribution(t *testing.T) {
 	}
 }
 
+// TestLockThatChangesDuringABuild: what was checked is installed, from a folder beside the lock file.
+func TestLockThatChangesDuringABuild(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good := f.wheel(t, "good", "1", map[string]string{"good.py": ""})
+	other := f.wheel(t, "other", "1", map[string]string{"other.py": ""})
+	lock := filepath.Join(f.Sources, "safe", lockFile)
+	f.source(t, "safe", "", good)
+	if err := os.Rename(f.wheels, filepath.Join(f.Sources, "safe", "my-wheels")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(lock, []byte("--no-index --find-links my-wheels\n"+good), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	changing := quiet()
+	changing.Progress = func(step, _ string) {
+		if step != "installing packages" {
+			return
+		}
+		if err := os.WriteFile(lock, []byte("--no-index --find-links my-wheels\n"+other), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	built := f.build(t, "safe", changing)
+	if len(built.Packages) != 1 || built.Packages[0].Name != "good" {
+		t.Errorf("installed %+v", built.Packages)
+	}
+}
+
 // TestLeftovers: what a killed build left is not used, and is removed by the next of its name.
 func TestLeftovers(t *testing.T) {
 	t.Parallel()

@@ -44,9 +44,17 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 		{"lines", pinned, `description = "a\nb"`, "one line"},
 		{"unpinned", "numpy>=1\n", "", "pinned by =="},
 		{"url", "numpy @ https://example.org/numpy.tar.gz --hash=sha256:00\n", "", "pinned by =="},
-		{"option", pinned + "--no-binary numpy\n", "", "pinned by =="},
-		{"continued", "--no-binary \\\nnumpy\n", "", "pinned by =="},
-		{"editable", "-e .\n", "", "pinned by =="},
+		{"option", pinned + "--no-binary numpy\n", "", "has an option"},
+		{"continued", "--no-binary \\\nnumpy\n", "", "has an option"},
+		{"editable", "-e .\n", "", "has an option"},
+		{"none", "--only-binary :none:\n" + pinned, "", "has an option"},
+		{"none-joined", "--only-binary=:none:\n" + pinned, "", "has an option"},
+		{"second-option", "--no-index --only-binary :none:\n" + pinned, "", "has an option"},
+		{"quoted", "--find-links 'x' --no-binary y\n" + pinned, "", "has an option"},
+		{"of-requirement", "numpy==1 --hash=sha256:00 --no-binary numpy\n", "", "pinned by =="},
+		{"after-comment", "# x \\\n--no-binary numpy\n" + pinned, "", "has an option"},
+		{"line-break", "numpy==1 --hash=sha256:00\u2028--no-binary numpy\n", "", "end of a line"},
+		{"second-include", "--no-index -r other.txt\n", "", "reads another file"},
 		{"include", "-r other.txt\n", "", "reads another file"},
 		{"constraint", "--constraint=other.txt\n", "", "reads another file"},
 	} {
@@ -65,6 +73,19 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 	_, err := Build(t.Context(), s, "start", quiet())
 	if err == nil || !strings.Contains(err.Error(), "lies below /tmp") {
 		t.Errorf("a hidden folder: %v", err)
+	}
+}
+
+// TestHarmlessOptions: the options that only choose among wheels are accepted.
+func TestHarmlessOptions(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"--only-binary :all:", "--only-binary=:all:", "--no-index --find-links=wheels", "-i https://example.org/simple",
+		"numpy[extra] == 1 ; python_version >= '3.11' \\\n    --hash=sha256:00 \\\n    --hash=sha256:01\n    # via x",
+	} {
+		if err := checkLock([]byte(line+"\n"), false); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
