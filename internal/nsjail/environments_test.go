@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cellblock/internal/environment"
 	"cellblock/internal/environment/environmenttest"
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/sandboxtest"
@@ -141,6 +142,23 @@ func TestEachEnvironmentSeesItsOwnPackagesOnly(t *testing.T) {
 				t.Error("a sandbox of an environment that there is not")
 			}
 		})
+	}
+}
+
+// The folder of the environments cannot lie in what each sandbox of the default sees.
+func TestEnvironmentsInThePrefixAreRefused(t *testing.T) {
+	t.Parallel()
+	sandboxtest.NeedsNsjail(t)
+	settings := sandboxtest.Defaults[Settings](t)
+	for _, dir := range []string{environment.DefaultPrefix(), environment.DefaultPrefix() + "/environments"} {
+		settings.EnvironmentsDir = dir
+		h, err := Open(t.Context(), settings)
+		if err == nil || !strings.Contains(err.Error(), "would see every environment") {
+			t.Errorf("%s: %v", dir, err)
+		}
+		if err == nil {
+			_ = h.Close()
+		}
 	}
 }
 

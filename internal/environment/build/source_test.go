@@ -1,17 +1,20 @@
 package build
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cellblock/internal/environment"
 )
 
 // TestRefusedBeforeAnythingIsMade: names, source folders and Pythons that cannot be.
 func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
 	const never = "/var/tmp/cellblock-env-never-made"
-	s := Settings{Sources: t.TempDir(), Root: never, Prefix: never}
+	s := Settings{Sources: t.TempDir(), Root: never, Prefix: never + "-prefix"}
 	write := func(name, lock, spec string) {
 		dir := filepath.Join(s.Sources, name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -41,6 +44,10 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 		{"start", pinned, `start = "sometimes"`, "on-demand"},
 		{"preload", pinned, `preload = ["scikit-learn"]`, "use the names that scripts import"},
 		{"exercise", pinned, `exercises = ["1 + 1"]`, "exercise 1 has no main()"},
+		{
+			"long-exercises", pinned,
+			fmt.Sprintf("exercises = ['''def main(): %s''']", strings.Repeat("\n    pass", 8<<10)), "together have",
+		},
 		{"lines", pinned, `description = "a\nb"`, "one line"},
 		{"unpinned", "numpy>=1\n", "", "pinned by =="},
 		{"url", "numpy @ https://example.org/numpy.tar.gz --hash=sha256:00\n", "", "pinned by =="},
@@ -73,6 +80,27 @@ func TestRefusedBeforeAnythingIsMade(t *testing.T) {
 	_, err := Build(t.Context(), s, "start", quiet())
 	if err == nil || !strings.Contains(err.Error(), "lies below /tmp") {
 		t.Errorf("a hidden folder: %v", err)
+	}
+	// default would have all environments in it.
+	for _, root := range []string{s.Prefix, s.Prefix + "/environments", "/usr/lib/environments"} {
+		s.Root = root
+		_, err := Build(t.Context(), s, environment.DefaultName, quiet())
+		if err == nil || !strings.Contains(err.Error(), "would see every environment") {
+			t.Errorf("%s: %v", root, err)
+		}
+	}
+}
+
+// TestRootInTheInterpretersFolder: each job would see all environments in it.
+func TestRootInTheInterpretersFolder(t *testing.T) {
+	t.Parallel()
+	const base = "/var/tmp/cellblock-python-never-made"
+	s := Settings{Root: base + "/environments"}
+	if err := s.checkPython(interpreter{Path: base + "/bin/python3", Base: base}); err == nil {
+		t.Error("it was accepted")
+	}
+	if err := s.checkPython(interpreter{Path: "/usr/bin/python3", Base: "/usr"}); err != nil {
+		t.Error(err)
 	}
 }
 
