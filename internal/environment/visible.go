@@ -26,8 +26,9 @@ func CheckVisible(path string) error {
 }
 
 // shownDirs are directories of the machine that nsjail.cfg mounts in every sandbox.
-var shownDirs = []string{"/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/bin", "/lib", "/lib64",
-	"/etc/alternatives"}
+var shownDirs = []string{
+	"/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/bin", "/lib", "/lib64", "/etc/alternatives",
+}
 
 // CheckApart returns an error if the environments' folder root equals or lies below one of the directories that
 // sandboxes mount, or that nsjail.cfg mounts in all of them: each script in such a sandbox would see every environment.
@@ -43,8 +44,8 @@ func CheckApart(root string, mounted ...string) error {
 			return err
 		}
 		if root == dirPath || strings.HasPrefix(root, strings.TrimSuffix(dirPath, "/")+"/") {
-			return fmt.Errorf("ENVIRONMENTS_DIR is %s, in %s, which sandboxes have: scripts would see every environment; "+
-				"choose a folder outside of it", root, dir)
+			return fmt.Errorf("ENVIRONMENTS_DIR is %s, in %s, which sandboxes have: scripts would see every "+
+				"environment; choose a folder outside of it", root, dir)
 		}
 	}
 	return nil

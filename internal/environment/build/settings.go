@@ -42,9 +42,8 @@ func (s Settings) resolved() (Settings, error) {
 		absolute, err := filepath.Abs(*path)
 		*path, errs = absolute, append(errs, err)
 	}
-	errs = append(errs, environment.CheckVisible(s.Root), environment.CheckVisible(s.Prefix))
-	// A build of default replaces the prefix, with all that lies in it.
-	errs = append(errs, environment.CheckApart(s.Root, s.Prefix))
+	errs = append(errs, environment.CheckVisible(s.Root), environment.CheckVisible(s.Prefix),
+		environment.CheckApart(s.Root, s.Prefix)) // a build of default replaces the prefix, with all that lies in it
 	return s, errors.Join(errs...)
 }
 
