@@ -58,11 +58,14 @@ func describeStandard(h *host.Host, logger *slog.Logger) jobs.Environment {
 }
 
 // folderState returns a text that differs once an environment in the folder is new, changed or removed: all links and
-// where they lead. A version's own folder never changes once a link leads to it.
-func folderState(dir string) string {
+// where they lead; "" of no folder. A version's own folder never changes once a link leads to it.
+func folderState(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
 	if err != nil {
-		return ""
+		return "", err
 	}
 	var state strings.Builder
 	for _, entry := range entries {
@@ -71,5 +74,5 @@ func folderState(dir string) string {
 			fmt.Fprintf(&state, "%s\x00%s\x00", entry.Name(), to)
 		}
 	}
-	return state.String()
+	return state.String(), nil
 }

@@ -1,7 +1,6 @@
 package nsjail
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -30,8 +29,10 @@ type Environments struct {
 	standard Provider
 	stop     context.CancelFunc
 	loops    sync.WaitGroup
-	// seen is the state of the folder that was read last. Only the following goroutine uses it.
-	seen string
+	// seen is the state of the folder that was read last, and retryAt when it is read again without a change; zero if
+	// all of it is open. Only the following goroutine uses them.
+	seen    string
+	retryAt time.Time
 
 	mu sync.Mutex
 	// open are the environments besides the default, by name.
@@ -50,9 +51,6 @@ type openEnvironment struct {
 	sandboxes *zygote.Environment
 	cold      *jail.Provider
 }
-
-// followInterval is how often the environments' folder is looked at, and their zygotes are.
-const followInterval = 2 * time.Second
 
 // OpenEnvironments returns the Environments with the installed ones open. standard makes the sandboxes of the default;
 // both keep up to ready of each kind ready. The caller must call Close, before it closes standard and the host.
@@ -114,61 +112,11 @@ func (e *Environments) Close() {
 	e.loops.Wait()
 }
 
-func (e *Environments) follow(ctx context.Context) {
-	ticker := time.NewTicker(followInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			e.refresh(ctx)
-			e.dropIdle()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// refresh opens what is new in the folder and retires what is gone.
-func (e *Environments) refresh(ctx context.Context) {
-	state := folderState(e.settings.EnvironmentsDir)
-	if state == e.seen {
-		return
-	}
-	installed, err := environment.List(e.settings.EnvironmentsDir)
-	if err != nil {
-		e.logger.Error("environments cannot be read", "error", err)
-	}
-	e.seen = state
-	next := map[string]*openEnvironment{}
-	for _, found := range installed {
-		if found.Name == jobs.DefaultEnvironment {
-			e.logger.Error("an environment cannot have the name of the default; it is left out", "dir", found.Dir)
-			continue
-		}
-		// Only this goroutine changes the map.
-		old := e.open[found.Name]
-		if old != nil && old.Dir == found.Dir && old.Hash == found.Hash {
-			next[found.Name] = old
-			continue
-		}
-		opened, err := e.openOne(ctx, found)
-		switch {
-		case err == nil:
-			next[found.Name] = opened
-			e.logger.Info("environment opened", "environment", found.Name, "hash", found.Hash)
-		case old != nil: // the version before stays on disk for now
-			e.logger.Error("a new version of an environment cannot be used; going on with the one before",
-				"environment", found.Name, "error", err)
-			next[found.Name] = old
-		default:
-			e.logger.Error("an environment cannot be used", "environment", found.Name, "error", err)
-		}
-	}
-	e.replace(next)
-}
-
 // replace makes next the open environments.
 func (e *Environments) replace(next map[string]*openEnvironment) {
+	if maps.Equal(e.open, next) {
+		return
+	}
 	described := e.current[:1:1]
 	for name := range next {
 		described = append(described, describe(next[name].Manifest))
@@ -236,40 +184,4 @@ func (e *Environments) openOne(ctx context.Context, found environment.Installed)
 		opened.sandboxes.Start()
 	}
 	return opened, err
-}
-
-// dropIdle ends the zygotes that no job has needed for a while, and the ones used least recently while all of them have
-// more memory than they may.
-func (e *Environments) dropIdle() {
-	type running struct {
-		*openEnvironment
-
-		idle   time.Duration
-		memory int64
-	}
-	var all []running
-	var memory int64
-	for _, open := range e.open {
-		if open.sandboxes == nil {
-			continue
-		}
-		idle, runs := open.sandboxes.IdleFor()
-		switch {
-		case !runs:
-		case idle >= e.settings.ZygoteIdle && open.Start != environment.StartAlways:
-			e.logger.Info("zygote dropped: no job needed it", "environment", open.Name)
-			open.sandboxes.Drop()
-		default:
-			used := open.sandboxes.MemoryBytes()
-			all, memory = append(all, running{open, idle, used}), memory+used
-		}
-	}
-	slices.SortFunc(all, func(a, b running) int { return cmp.Compare(b.idle, a.idle) })
-	for len(all) > 1 && memory > e.settings.ZygoteBudgetMB<<20 {
-		e.logger.Info("zygote dropped: the zygotes have more memory than ZYGOTE_BUDGET_MB", "environment", all[0].Name,
-			"bytes", memory)
-		all[0].sandboxes.Drop()
-		memory -= all[0].memory
-		all = all[1:]
-	}
 }

@@ -1,12 +1,14 @@
 package nsjail
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"cellblock/internal/environment"
 	"cellblock/internal/environment/environmenttest"
 	"cellblock/internal/jobs"
 	"cellblock/internal/nsjail/sandboxtest"
@@ -144,6 +146,23 @@ func TestEachEnvironmentSeesItsOwnPackagesOnly(t *testing.T) {
 	}
 }
 
+// The folder of the environments cannot lie in what each sandbox of the default sees.
+func TestEnvironmentsInThePrefixAreRefused(t *testing.T) {
+	t.Parallel()
+	sandboxtest.NeedsNsjail(t)
+	settings := sandboxtest.Defaults[Settings](t)
+	for _, dir := range []string{environment.DefaultPrefix(), environment.DefaultPrefix() + "/environments"} {
+		settings.EnvironmentsDir = dir
+		h, err := Open(t.Context(), settings)
+		if err == nil || !strings.Contains(err.Error(), "would see every environment") {
+			t.Errorf("%s: %v", dir, err)
+		}
+		if err == nil {
+			_ = h.Close()
+		}
+	}
+}
+
 func awaitChange(t *testing.T, changed <-chan struct{}) {
 	t.Helper()
 	select {
@@ -225,7 +244,7 @@ func TestZygotesStayWithinTheirBudget(t *testing.T) {
 			Name: name, Modules: map[string]string{"large": "x = b'x' * (24 << 20)\n"}, Preload: []string{"large"},
 		})
 	}
-	e := openEnvironments(t, KindWarm, dir, func(s *Settings) { s.ZygoteBudgetMB = 40 })
+	e := openEnvironments(t, KindWarm, dir, func(s *Settings) { s.ZygoteBudgetMB, s.ZygoteMinAge = 40, time.Second })
 	runIn(t, e, "one", "def main(): pass")
 	awaitWarm(t, e, "one", true)
 	runIn(t, e, "two", "def main(): pass")
@@ -234,6 +253,124 @@ func TestZygotesStayWithinTheirBudget(t *testing.T) {
 	if !e.isWarm("two") {
 		t.Error("the zygote that was used last is gone")
 	}
+}
+
+// The budget ends neither a young zygote, which would be started again for the next job, nor one that is to stay.
+func TestZygotesThatTheBudgetSpares(t *testing.T) {
+	t.Parallel()
+	dir := environmentsDir(t)
+	large := environmenttest.Spec{
+		Modules: map[string]string{"large": "x = b'x' * (24 << 20)\n"}, Preload: []string{"large"},
+	}
+	for name, start := range map[string]string{"one": "", "always": "always"} {
+		large.Name, large.Start = name, start
+		makeEnvironment(t, dir, large)
+	}
+	young := openEnvironments(t, KindWarm, dir, func(s *Settings) { s.ZygoteBudgetMB = 40 })
+	old := openEnvironments(t, KindWarm, dir, func(s *Settings) { s.ZygoteBudgetMB, s.ZygoteMinAge = 40, time.Second })
+	for _, e := range []*Environments{young, old} {
+		awaitWarm(t, e, "always", true)
+		runIn(t, e, "one", "def main(): pass")
+		awaitWarm(t, e, "one", true)
+	}
+	awaitWarm(t, old, "one", false) // used after the other
+	if !old.isWarm("always") {
+		t.Error("the zygote that is to stay is gone")
+	}
+	if !young.isWarm("one") || !young.isWarm("always") {
+		t.Error("a young zygote is gone")
+	}
+}
+
+// A zygote that is to run always is started again if its start failed.
+func TestFailedStartIsRepeated(t *testing.T) {
+	t.Parallel()
+	dir := environmentsDir(t)
+	makeEnvironment(t, dir, environmenttest.Spec{Name: "always", Start: "always"})
+	e := openEnvironments(t, KindWarm, dir, nil)
+	awaitWarm(t, e, "always", true)
+	e.mu.Lock()
+	e.open["always"].sandboxes.Drop() // as one whose start failed
+	e.mu.Unlock()
+	awaitWarm(t, e, "always", true)
+}
+
+// What cannot be opened or read for a moment is opened later, and what is open stays so.
+func TestPassingErrorsOfEnvironments(t *testing.T) {
+	t.Parallel()
+	dir := environmentsDir(t)
+	makeEnvironment(t, dir, environmenttest.Spec{Name: "open"})
+	makeEnvironment(t, dir, environmenttest.Spec{Name: "closed"})
+	python := filepath.Join(present(t, dir, "closed"), "bin", "python3")
+	manifest := filepath.Join(present(t, dir, "open"), environment.ManifestFile)
+	whole, err := os.ReadFile(manifest)
+	if err == nil {
+		err = os.Rename(python, python+".away")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := openEnvironments(t, KindCold, dir, func(s *Settings) { s.EnvironmentsRetry = 100 * time.Millisecond })
+	_, changed := e.List()
+	if err := os.Rename(python+".away", python); err != nil {
+		t.Fatal(err)
+	}
+	awaitChange(t, changed)
+	if err := os.WriteFile(manifest, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, changed = e.List()
+	makeEnvironment(t, dir, environmenttest.Spec{Name: "new"})
+	awaitChange(t, changed)
+	for _, name := range []string{"open", "closed", "new"} {
+		wantResult(t, name, runIn(t, e, name, "def main(): return 1"), "1")
+	}
+	if err := os.WriteFile(manifest, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A version is offered while the next one cannot be used, until its folder is removed.
+func TestVersionBeforeABrokenOne(t *testing.T) {
+	t.Parallel()
+	dir := environmentsDir(t)
+	makeEnvironment(t, dir, environmenttest.Spec{Name: "one"})
+	e := openEnvironments(t, KindCold, dir, nil)
+	before := present(t, dir, "one")
+	manifest, err := environment.Load(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken, link := filepath.Join(dir, ".one-000000000002"), filepath.Join(dir, "one")
+	manifest.Hash = strings.Repeat("0", 64)
+	if err := errors.Join(os.Mkdir(broken, 0o755), manifest.Save(broken)); err != nil {
+		t.Fatal(err)
+	}
+	_, changed := e.List()
+	if err := errors.Join(os.Symlink(broken, link+".new"), os.Rename(link+".new", link)); err != nil {
+		t.Fatal(err)
+	}
+	makeEnvironment(t, dir, environmenttest.Spec{Name: "two"}) // once this is there, the broken one was seen
+	awaitChange(t, changed)
+	wantResult(t, "the version before", runIn(t, e, "one", "def main(): return 1"), "1")
+	_, changed = e.List()
+	if err := os.RemoveAll(before); err != nil {
+		t.Fatal(err)
+	}
+	awaitChange(t, changed)
+	if _, err := e.Acquire(t.Context(), "one", ""); err == nil {
+		t.Error("a sandbox of a version that is gone")
+	}
+}
+
+// present returns the folder of the present version.
+func present(t *testing.T, dir, name string) string {
+	t.Helper()
+	found, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // An exercise that fails does not keep the zygote from serving.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"cellblock/internal/environment"
 	"cellblock/internal/nsjail/host"
 	"cellblock/internal/nsjail/jail"
 	"cellblock/internal/nsjail/sandbox"
@@ -38,7 +39,14 @@ func Open(ctx context.Context, settings Settings) (*host.Host, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
-	return host.Open(ctx, settings.Settings, settings.Zygote.Packages())
+	h, err := host.Open(ctx, settings.Settings, settings.Zygote.Packages())
+	if err != nil {
+		return nil, err
+	}
+	if err := environment.CheckApart(settings.EnvironmentsDir, h.Interpreter.Mounts...); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
 }
 
 // NewProvider returns a Provider of the kind in settings.Sandbox that keeps up to ready sandboxes ready. If warm

@@ -40,6 +40,9 @@ func Build(ctx context.Context, s Settings, name string, o Options) (*Result, er
 		return nil, err
 	}
 	python, err := s.findPython(ctx, source)
+	if err == nil {
+		err = s.checkPython(python)
+	}
 	if err != nil {
 		return nil, err
 	}

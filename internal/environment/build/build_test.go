@@ -229,6 +229,35 @@ func TestSourceDistribution(t *testing.T) {
 	}
 }
 
+// TestLockThatChangesDuringABuild: what was checked is installed, from a folder beside the lock file.
+func TestLockThatChangesDuringABuild(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	good := f.wheel(t, "good", "1", map[string]string{"good.py": ""})
+	other := f.wheel(t, "other", "1", map[string]string{"other.py": ""})
+	lock := filepath.Join(f.Sources, "safe", lockFile)
+	f.source(t, "safe", "", good)
+	if err := os.Rename(f.wheels, filepath.Join(f.Sources, "safe", "my-wheels")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(lock, []byte("--no-index --find-links my-wheels\n"+good), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	changing := quiet()
+	changing.Progress = func(step, _ string) {
+		if step != "installing packages" {
+			return
+		}
+		if err := os.WriteFile(lock, []byte("--no-index --find-links my-wheels\n"+other), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	built := f.build(t, "safe", changing)
+	if len(built.Packages) != 1 || built.Packages[0].Name != "good" {
+		t.Errorf("installed %+v", built.Packages)
+	}
+}
+
 // TestLeftovers: what a killed build left is not used, and is removed by the next of its name.
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
@@ -261,6 +290,29 @@ func TestLeftovers(t *testing.T) {
 	}
 	if target, err := os.Readlink(filepath.Join(root, "half")); target != ".half-x" {
 		t.Errorf("linked to %s, %v", target, err)
+	}
+}
+
+// TestCleanKeepsThePresentVersionInALinkedRoot: the path to the root may contain a symbolic link.
+func TestCleanKeepsThePresentVersionInALinkedRoot(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "real")
+	linked := folder + ".link"
+	for _, dir := range []string{".one-000000000001", ".one-000000000002"} {
+		if err := os.MkdirAll(filepath.Join(folder, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink(folder, linked),
+		os.Symlink(".one-000000000001", filepath.Join(folder, "one"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Settings{Root: linked}).place("one").clean(); err != nil {
+		t.Fatal(err)
+	}
+	wanted := []string{".one-000000000001", "one"}
+	if found := (fixture{Settings: Settings{Root: folder}}).entries(t); !slices.Equal(found, wanted) {
+		t.Errorf("on disk: %v, want %v", found, wanted)
 	}
 }
 

@@ -118,13 +118,14 @@ func (p place) clean() error {
 	if err := p.checkTarget(); err != nil {
 		return err
 	}
-	present, err := filepath.EvalSymlinks(p.target)
+	present, err := os.Stat(p.target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	dirs, err := p.versions()
 	for _, dir := range dirs {
-		if dir != present {
+		// Not by path: the one to the root may contain links.
+		if info, statErr := os.Stat(dir); present == nil || statErr != nil || !os.SameFile(info, present) {
 			err = errors.Join(err, removeVersion(dir))
 		}
 	}

@@ -34,15 +34,26 @@ type Options struct {
 	Progress func(step, detail string)
 }
 
-// resolved returns the settings with absolute folders, or an error if sandboxes could not see them.
+// resolved returns the settings with absolute folders, or an error if sandboxes could not see them, or if all sandboxes
+// would see all environments.
 func (s Settings) resolved() (Settings, error) {
 	var errs []error
 	for _, path := range []*string{&s.Sources, &s.Root, &s.Prefix} {
 		absolute, err := filepath.Abs(*path)
 		*path, errs = absolute, append(errs, err)
 	}
-	errs = append(errs, environment.CheckVisible(s.Root), environment.CheckVisible(s.Prefix))
+	errs = append(errs, environment.CheckVisible(s.Root), environment.CheckVisible(s.Prefix),
+		environment.CheckApart(s.Root, s.Prefix)) // a build of default replaces the prefix, with all that lies in it
 	return s, errors.Join(errs...)
+}
+
+// checkPython returns an error if the sandboxes of environments that are made from an interpreter would see all
+// environments: they mount the folder of its standard library. Of /usr they mount only parts.
+func (s Settings) checkPython(python interpreter) error {
+	if python.Base == "/usr" {
+		return nil
+	}
+	return environment.CheckApart(s.Root, python.Base)
 }
 
 // cleanEnvironment returns our environment without what would make another Python of an interpreter.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/pelletier/go-toml/v2"
 
 	"cellblock/internal/environment"
@@ -32,7 +33,7 @@ type Spec struct {
 	Preload []string `toml:"preload"`
 	// Start is environment.StartOnDemand (if absent) or environment.StartAlways.
 	Start string `toml:"start"`
-	// Exercises are scripts with a main().
+	// Exercises are scripts with a main(). With Preload they have at most 64 KiB as JSON.
 	Exercises []string `toml:"exercises"`
 }
 
@@ -89,7 +90,12 @@ func orNone(names []string) []string {
 	return names
 }
 
-const maxDescription = 500
+const (
+	maxDescription = 500
+	// maxLoaded is for preload and exercises as JSON, in bytes: they travel in one argument of a zygote, for which
+	// Linux has 128 KiB (execve(2)).
+	maxLoaded = 64 << 10
+)
 
 var (
 	pythonVersion = regexp.MustCompile(`^3\.[0-9]{1,2}$`)
@@ -131,6 +137,18 @@ func (s Spec) validate() error {
 		if !strings.Contains(script, "def main") {
 			return fmt.Errorf("exercise %d has no main()", i+1)
 		}
+	}
+	return s.checkLoaded()
+}
+
+func (s Spec) checkLoaded() error {
+	text, err := json.Marshal([][]string{s.Preload, s.Exercises})
+	if err != nil {
+		return fmt.Errorf("preload or exercises are no text: %w", err)
+	}
+	if len(text) > maxLoaded {
+		return fmt.Errorf("preload and exercises together have %d bytes as JSON; %d are allowed, so move what the "+
+			"exercises do into a package that they import", len(text), maxLoaded)
 	}
 	return nil
 }

@@ -72,9 +72,18 @@ func (t tree) make(ctx context.Context, source *Source, python interpreter) (*en
 
 func (t tree) python() string { return filepath.Join(t.dir, "bin", "python3") }
 
-// install runs pip. It checks the hash of everything it downloads.
+// install runs pip. It checks the hash of everything it downloads. pip reads a copy: the file may have changed since it
+// was checked.
 func (t tree) install(ctx context.Context, source *Source) error {
-	lock := filepath.Join(source.Dir, lockFile)
+	private, err := os.MkdirTemp("", "cellblock-lock-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(private) //nolint:errcheck // in the system's temporary folder
+	lock := filepath.Join(private, lockFile)
+	if err := os.WriteFile(lock, checkedLock(source.Lock, source.Dir), 0o600); err != nil {
+		return err
+	}
 	arguments := []string{
 		t.python(), "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install",
 		"--progress-bar", "off", "--require-hashes", "--no-compile", "-r", lock,

@@ -49,6 +49,12 @@ func (h *Host) OpenInterpreter(
 		return Interpreter{}, nil, fmt.Errorf("the environment %s: %w", installed.Name, err)
 	}
 	mounts, err := python.mounts()
+	if err == nil {
+		// Of its own directory, all is its own.
+		err = environment.CheckApart(root, slices.DeleteFunc(slices.Clone(mounts), func(dir string) bool {
+			return dir == python.Prefix
+		})...)
+	}
 	if err != nil {
 		return Interpreter{}, nil, fmt.Errorf("the environment %s: %w", installed.Name, err)
 	}

@@ -38,16 +38,35 @@ func AnonymousMemory(pid int) int64 {
 	return (resident - shared) * int64(os.Getpagesize())
 }
 
-// containerMemory returns how many bytes this container uses, of both versions of cgroups; very many if it cannot be
-// read, as outside of a cgroup namespace.
+// containerMemory returns how many bytes this container uses, of both versions of cgroups, without what the kernel
+// holds of files that were not read lately and frees on demand; very many if it cannot be read, as outside of a cgroup
+// namespace.
 func containerMemory() int64 {
-	for _, file := range []string{"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes"} {
-		if content, err := os.ReadFile(file); err == nil {
+	for _, files := range [][3]string{
+		{"/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "inactive_file"},
+		{
+			"/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat",
+			"total_inactive_file",
+		},
+	} {
+		if content, err := os.ReadFile(files[0]); err == nil {
 			used, _ := strconv.ParseInt(string(bytes.TrimSpace(content)), 10, 64)
-			return used
+			stat, _ := os.ReadFile(files[1])
+			return used - statBytes(stat, files[2])
 		}
 	}
 	return 1 << 62
+}
+
+// statBytes returns a value of memory.stat; 0 if it is not there.
+func statBytes(content []byte, name string) int64 {
+	for line := range bytes.Lines(content) {
+		if fields := bytes.Fields(line); len(fields) == 2 && string(fields[0]) == name {
+			value, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+			return value
+		}
+	}
+	return 0
 }
 
 // meminfoBytes returns a value of /proc/meminfo, whose unit is always KiB (proc_meminfo(5)).

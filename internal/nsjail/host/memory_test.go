@@ -15,3 +15,13 @@ func TestMeminfoBytes(t *testing.T) {
 		t.Errorf("%d bytes are available here", got)
 	}
 }
+
+func TestStatBytes(t *testing.T) {
+	t.Parallel()
+	const content = "anon 5\ninactive_file 4096\ntotal_inactive_file 8192\n"
+	for name, want := range map[string]int64{"inactive_file": 4096, "total_inactive_file": 8192, "absent": 0} {
+		if got := statBytes([]byte(content), name); got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package zygote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type Environment struct {
 
 	mu   sync.Mutex
 	pool *pool
+	// openedAt is when the pool was opened.
+	openedAt time.Time
 	// ending are the pools that are being drained.
 	ending map[*pool]bool
 	// started is not nil while the zygote starts, and is closed then.
@@ -36,6 +39,13 @@ type Environment struct {
 	failed  error
 	usedAt  time.Time
 }
+
+// coldlessRetry is the pause after a failed start where jobs wait for the zygote: shorter than those between a job's
+// attempts, so that each attempt is one.
+const coldlessRetry = time.Second
+
+// errEnded is the reason why an environment that was retired or closed has no zygote.
+var errEnded = errors.New("this version of it was replaced or removed, or the worker ends")
 
 // environmentReady is the most sandboxes that are kept ready of an environment besides the default.
 const environmentReady = 2
@@ -77,7 +87,8 @@ func (e *Environment) Acquire(ctx context.Context, script string) (*sandbox.Sand
 		case e.cold != nil:
 			return e.cold(ctx, script)
 		case started == nil:
-			return nil, fmt.Errorf("no zygote of this environment starts: %w", failed)
+			return nil, fmt.Errorf("the environment %s has no zygote: %w", e.config.python.Environment,
+				cmp.Or(failed, errEnded))
 		}
 		select {
 		case <-started:
@@ -106,20 +117,47 @@ func (e *Environment) use() (p *pool, started <-chan struct{}, failed error) {
 }
 
 func (e *Environment) open() {
-	p, err := newPool(e.ctx, e.config)
+	var p *pool
+	err := e.checkMemory(host.AvailableMemory())
+	if err == nil {
+		p, err = newPool(e.ctx, e.config)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	close(e.started)
 	e.started, e.failed = nil, err
 	if err == nil {
-		e.pool = p
+		e.pool, e.openedAt = p, time.Now()
 		return
 	}
 	if e.ctx.Err() == nil {
-		e.retryAt = time.Now().Add(onDemandRetry)
-		e.config.logger.Error("zygote start failed; jobs of the environment run in cold sandboxes", "error", err,
-			"again_in", onDemandRetry)
+		pause := onDemandRetry
+		if e.cold == nil {
+			pause = coldlessRetry
+		}
+		e.retryAt = time.Now().Add(pause)
+		e.config.logger.Error("zygote start failed", "error", err, "again_in", pause, "cold_meanwhile", e.cold != nil)
 	}
+}
+
+// checkMemory returns an error if a zygote may need more memory than the machine has available (0 if that is unknown)
+// and jobs can do without one.
+func (e *Environment) checkMemory(available int64) error {
+	if e.cold == nil || available == 0 || available >= e.config.settings.MemoryMB<<20 {
+		return nil
+	}
+	return fmt.Errorf("%d MiB of memory are available, and ZYGOTE_MEMORY_MB allows it %d", available>>20,
+		e.config.settings.MemoryMB)
+}
+
+// Age returns for how long there has been a zygote, 0 without one.
+func (e *Environment) Age() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pool == nil {
+		return 0
+	}
+	return time.Since(e.openedAt)
 }
 
 // IdleFor returns how long no job has come or run, and whether there is a zygote.
