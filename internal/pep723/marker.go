@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"deps.dev/util/semver"
 )
 
 // verdict is the value of a marker. What cannot be decided here, such as platform_machine, is unknown: the dependency
@@ -172,10 +170,7 @@ func value(token, python string) (string, bool) {
 }
 
 func compareVersions(version, operator, with string) verdict {
-	if !clause.MatchString(operator + with) {
-		return unknown
-	}
-	constraint, err := semver.PyPI.ParseConstraint(operator + with)
+	constraint, err := parseVersions(operator + with)
 	if err != nil {
 		return unknown
 	}

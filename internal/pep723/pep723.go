@@ -20,8 +20,11 @@ type Metadata struct {
 	requirements []requirement
 }
 
-// maxRequirements bounds the dependencies of a script.
-const maxRequirements = 200
+const (
+	// maxBlock bounds the text of a block in bytes, and maxRequirements the dependencies in it.
+	maxBlock        = 8 << 10
+	maxRequirements = 200
+)
 
 // block is the expression of the PEP.
 var block = regexp.MustCompile(
@@ -47,6 +50,9 @@ func Parse(script string) (*Metadata, error) {
 	case 0:
 		return nil, nil //nolint:nilnil // the PEP: what is not closed is no block
 	case 1:
+		if len(content[0]) > maxBlock {
+			return nil, fmt.Errorf("it has %d bytes, at most %d are allowed", len(content[0]), maxBlock)
+		}
 		return decode(uncomment(content[0]))
 	default:
 		return nil, fmt.Errorf("there are %d of them, and there may be one", len(content))
@@ -83,8 +89,8 @@ func decode(text string) (*Metadata, error) {
 	m := &Metadata{pythonText: strings.TrimSpace(fields.RequiresPython)}
 	if m.pythonText != "" {
 		var err error
-		if m.python, err = semver.PyPI.ParseConstraint(m.pythonText); err != nil {
-			return nil, fmt.Errorf("requires-python %.64q is no version specifier", m.pythonText)
+		if m.python, err = parseVersions(m.pythonText); err != nil {
+			return nil, fmt.Errorf("requires-python %.64q %w", m.pythonText, err)
 		}
 	}
 	for _, dependency := range fields.Dependencies {

@@ -1,6 +1,7 @@
 package pep723_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -83,9 +84,37 @@ func TestScriptsWithoutABlock(t *testing.T) {
 	}
 }
 
+// clauses returns a line with a dependency of n clauses.
+func clauses(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, ",!=%d", i)
+	}
+	return `dependencies = ["x` + text.String()[1:] + `"]`
+}
+
+// The most that a block can cost: as many clauses as fit its bounds.
+func TestABlockAtItsBounds(t *testing.T) {
+	t.Parallel()
+	versions := strings.TrimSuffix(strings.TrimPrefix(clauses(32), `dependencies = ["x`), `"]`)
+	dependency := `"numpy` + versions + `"`
+	lines := []string{`requires-python = "` + versions + `"`, "dependencies = ["}
+	for range (8<<10)/(len(dependency)+4) - 2 {
+		lines = append(lines, dependency+",")
+	}
+	m, err := pep723.Parse(script(append(lines, "]")...))
+	if err != nil || m == nil {
+		t.Fatal(err)
+	}
+	if missing := m.Missing(there); missing != nil {
+		t.Errorf("it lacks %q", missing)
+	}
+}
+
 func TestMalformedBlocks(t *testing.T) {
 	t.Parallel()
 	many := script(`dependencies = [` + strings.Repeat(`"a",`, 201) + `]`)
+	long := ">=1." + strings.Repeat("0", 256)
 	opening, closing := strings.Repeat("(", 100), strings.Repeat(")", 100)
 	deep := script(`dependencies = ["a; ` + opening + `os_name == 'x'` + closing + `"]`)
 	for text, want := range map[string]string{
@@ -93,15 +122,20 @@ func TestMalformedBlocks(t *testing.T) {
 		script(`dependencies = "numpy"`):                   "it is no TOML that fits PEP 723",
 		script(`dependencies = [1]`):                       "it is no TOML that fits PEP 723",
 		script(`requires-python = 3.11`):                   "it is no TOML that fits PEP 723",
-		script(`requires-python = "new"`):                  `requires-python "new" is no version specifier`,
+		script(`requires-python = "new"`):                  `requires-python "new" has no version specifier`,
+		script(`requires-python = ">=3 || <2"`):            "has no version specifier",
 		script(`dependencies = ["-r requirements.txt"]`):   `"-r requirements.txt" is not written as PEP 508 has it`,
 		script(`dependencies = ["numpy 2"]`):               `"numpy 2" has no version specifier as PEP 440 has it`,
 		script(`dependencies = ["numpy>=2 || <1"]`):        "has no version specifier",
 		script(`dependencies = ["a; sys_platform = 'x'"]`): "has a marker that cannot be read",
 		script(`dependencies = ["a; (os_name == 'x'"]`):    "has a marker that cannot be read",
 		script("dependencies = []") + script("x = 1"):      "there are 2 of them, and there may be one",
-		many: "it has 201 dependencies, at most 200",
-		deep: "has a marker that cannot be read",
+		script(clauses(33)):                                "of more than 256 bytes or 32 clauses",
+		script(`requires-python = "` + long + `"`):         "of more than 256 bytes or 32 clauses",
+		script(`dependencies = ["x` + long + `"]`):         "of more than 256 bytes or 32 clauses",
+		script(clauses(7500)):                              "bytes, at most 8192 are allowed",
+		many:                                               "it has 201 dependencies, at most 200",
+		deep:                                               "has a marker that cannot be read",
 	} {
 		m, err := pep723.Parse(text)
 		if err == nil || m != nil || !strings.Contains(err.Error(), want) {

@@ -1,6 +1,7 @@
 package pep723
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -41,7 +42,7 @@ func parseRequirement(text string) (requirement, error) {
 		}
 		var err error
 		if r.versions, err = parseVersions(versions); err != nil {
-			return requirement{}, fmt.Errorf("the dependency %.64q has no version specifier as PEP 440 has it", text)
+			return requirement{}, fmt.Errorf("the dependency %.64q %w", text, err)
 		}
 	}
 	if condition := strings.TrimSpace(parts[4]); condition != "" {
@@ -53,16 +54,34 @@ func parseRequirement(text string) (requirement, error) {
 	return r, nil
 }
 
+// The bounds of a version specifier: the library's time grows with the square of the clauses.
+const (
+	maxSpecifier = 256
+	maxClauses   = 32
+)
+
+var (
+	errSpecifier = errors.New("has no version specifier as PEP 440 has it")
+	errTooLong   = fmt.Errorf("has a version specifier of more than %d bytes or %d clauses", maxSpecifier, maxClauses)
+)
+
 // parseVersions parses clauses with commas between them. The library takes more than PEP 440 has, such as ranges of
-// other systems.
+// other systems. The error is what a sentence has after its subject.
 func parseVersions(text string) (*semver.Constraint, error) {
+	if len(text) > maxSpecifier || strings.Count(text, ",") >= maxClauses {
+		return nil, errTooLong
+	}
 	for part := range strings.SplitSeq(text, ",") {
 		if !clause.MatchString(part) {
-			return nil, fmt.Errorf("no clause: %q", part)
+			return nil, errSpecifier
 		}
 	}
 	// === compares texts, for versions that PEP 440 does not have; the others compare alike.
-	return semver.PyPI.ParseConstraint(strings.ReplaceAll(text, "===", "=="))
+	versions, err := semver.PyPI.ParseConstraint(strings.ReplaceAll(text, "===", "=="))
+	if err != nil {
+		return nil, errSpecifier
+	}
+	return versions, nil
 }
 
 // missing returns what an environment lacks of the requirement, "" if nothing.

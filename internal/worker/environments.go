@@ -73,8 +73,7 @@ func (w *Worker) followEnvironments(ctx context.Context, consumer *queue.Consume
 		case <-ctx.Done():
 			return
 		}
-		w.reportedIdle.Store(false) // so that the next heartbeat has everything
-		w.describedAt.Store(0)
+		w.reports.change()
 		select {
 		case w.beatNow <- struct{}{}:
 		default: // one is due already
@@ -82,10 +81,10 @@ func (w *Worker) followEnvironments(ctx context.Context, consumer *queue.Consume
 	}
 }
 
-// describeEnvironments records what the environments are, once in a while and after a change.
-func (w *Worker) describeEnvironments(ctx context.Context) error {
-	at := w.describedAt.Load()
-	if at != 0 && time.Since(time.Unix(0, at)) < describeInterval {
+// describeEnvironments records what the environments are, once in a while and after a change. generation was current
+// before the call.
+func (w *Worker) describeEnvironments(ctx context.Context, generation int64) error {
+	if time.Since(w.reports.lastDescribed()) < describeInterval {
 		return nil
 	}
 	current, _ := w.Environments.List()
@@ -100,7 +99,7 @@ func (w *Worker) describeEnvironments(ctx context.Context) error {
 			return err
 		}
 	}
-	w.describedAt.CompareAndSwap(at, time.Now().UnixNano()) // another change may have come meanwhile
+	w.reports.described(generation)
 	return nil
 }
 

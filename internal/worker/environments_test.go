@@ -3,10 +3,12 @@ package worker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/queue"
 	"cellblock/internal/redistest"
 )
 
@@ -92,7 +94,7 @@ func TestAWorkerFollowsItsEnvironments(t *testing.T) {
 	environments := newEnvironments()
 	b.Environments = environments
 	b.start(t)
-	within(t, "it is idle", b.reportedIdle.Load)
+	within(t, "it is idle", b.reports.isIdle)
 	waiting := b.submitTo(t, "science")
 	began := time.Now()
 	environments.set("science")
@@ -150,5 +152,95 @@ func TestAMissingModuleIsFoundElsewhere(t *testing.T) {
 	b.hintAtEnvironments(jobs.Job{Environment: "science"}, failure)
 	if failure.Hint != "" {
 		t.Errorf("in that environment itself: %q", failure.Hint)
+	}
+}
+
+// heldEnvironments makes the first call of List return only after release. others receives at the others.
+type heldEnvironments struct {
+	*fakeEnvironments
+	came                  atomic.Bool
+	read, release, others chan struct{}
+}
+
+func (e *heldEnvironments) List() (current []jobs.Environment, changed <-chan struct{}) {
+	current, changed = e.fakeEnvironments.List()
+	if e.came.CompareAndSwap(false, true) {
+		close(e.read)
+		<-e.release
+	}
+	select {
+	case e.others <- struct{}{}:
+	default:
+	}
+	return current, changed
+}
+
+// A full heartbeat with the environments of before ends after they have changed: before the heartbeat that the change
+// requests, or after it.
+func TestAHeartbeatUnderWayDoesNotHideAChange(t *testing.T) {
+	t.Parallel()
+	for what, requestedFirst := range map[string]bool{"ends before": false, "ends after": true} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := newFixture(t, redistest.Start(t))
+			held := &heldEnvironments{
+				fakeEnvironments: newEnvironments(), read: make(chan struct{}), release: make(chan struct{}),
+				others: make(chan struct{}, 1),
+			}
+			b.Environments = held
+			var under sync.WaitGroup
+			under.Go(func() { _ = b.sendHeartbeat(t.Context()) })
+			<-held.read
+			ctx, stop := context.WithCancel(t.Context())
+			consumer := queue.NewConsumer(b.Client, queue.ConsumerSettings{Concurrency: 1}, b.Handle, b.Logger)
+			under.Go(func() { b.followEnvironments(ctx, consumer) })
+			<-held.others // it waits for a change
+			held.set("science")
+			<-b.beatNow
+			if requestedFirst {
+				if err := b.sendHeartbeat(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			stop()
+			close(held.release)
+			under.Wait()
+			if err := b.sendHeartbeat(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			fleet, err := b.Store.Fleet(t.Context())
+			if err != nil || len(fleet.Limits("science")) != 1 {
+				t.Errorf("Redis has %+v, %v", fleet, err)
+			}
+			if described, err := b.Store.Environments(t.Context()); err != nil || len(described) != 2 {
+				t.Errorf("described are %+v, %v", described, err)
+			}
+			if !b.reports.isIdle() {
+				t.Error("the next heartbeat is a full one again")
+			}
+		})
+	}
+}
+
+// A description that failed is repeated with the next heartbeat.
+func TestAFailedDescriptionIsRepeated(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	b.Environments = newEnvironments("science")
+	const descriptions = "{cellblock:workers}:descriptions"
+	if err := b.Client.Set(t.Context(), descriptions, "no hash", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.sendHeartbeat(t.Context()); err == nil {
+		t.Error("the environments are described in a text")
+	}
+	if err := b.Client.Del(t.Context(), descriptions).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.sendHeartbeat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if described, err := b.Store.Environments(t.Context()); err != nil || len(described) != 2 {
+		t.Errorf("described are %+v, %v", described, err)
 	}
 }

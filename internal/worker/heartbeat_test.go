@@ -20,7 +20,7 @@ func TestAForgottenWorkerReportsItsLimits(t *testing.T) {
 	}
 	b.start(t)
 	within(t, "it has reported its limits, and that it is idle", func() bool {
-		return known() && b.reportedIdle.Load()
+		return known() && b.reports.isIdle()
 	})
 	for range 3 {
 		if err := b.Store.RemoveWorker(t.Context(), b.owner); err != nil {
@@ -32,7 +32,7 @@ func TestAForgottenWorkerReportsItsLimits(t *testing.T) {
 		if after := b.heartbeats.Load(); after > before+2*idleIntervals {
 			t.Errorf("it took %d intervals", after-before)
 		}
-		within(t, "it is idle again", b.reportedIdle.Load)
+		within(t, "it is idle again", b.reports.isIdle)
 	}
 }
 
@@ -40,7 +40,7 @@ func TestAForgottenWorkerReportsItsLimits(t *testing.T) {
 func TestAnIdleWorkerThatDrainsReportsIt(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	if err := b.sendHeartbeat(t.Context()); err != nil || !b.reportedIdle.Load() {
+	if err := b.sendHeartbeat(t.Context()); err != nil || !b.reports.isIdle() {
 		t.Fatal("it does not report that it is idle: ", err)
 	}
 	if n, err := b.Store.LiveWorkers(t.Context()); n != 1 || err != nil {

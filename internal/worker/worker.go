@@ -174,14 +174,12 @@ type Worker struct {
 	requeued atomic.Int64
 	// draining is set once the worker takes no more jobs.
 	draining atomic.Bool
-	// heartbeats counts the intervals, and reportedIdle is set while the last full one has arrived and reported no job.
-	heartbeats   atomic.Int64
-	reportedIdle atomic.Bool
-	catalog      catalog
+	// heartbeats counts the intervals.
+	heartbeats atomic.Int64
+	reports    reports
+	catalog    catalog
 	// beatNow makes a heartbeat be sent without delay.
 	beatNow chan struct{}
-	// describedAt is when the environments were last described, in nanoseconds since 1970; 0 if that is due.
-	describedAt atomic.Int64
 	// The constants above, for tests to shorten.
 	heartbeatInterval, livenessTTL time.Duration
 }
@@ -243,72 +241,4 @@ func (w *Worker) Run(ctx context.Context) error {
 	abandoning := time.AfterFunc(w.Settings.DrainTimeout+endGrace, w.cancelStores)
 	defer abandoning.Stop()
 	return consumer.Stop()
-}
-
-// runHeartbeat sends heartbeats until ctx is done, and then signs off. It does not wait for the reply to one heartbeat
-// before it sends the next, so the rate is the same over a slow link, and a broken connection delays one heartbeat
-// only.
-func (w *Worker) runHeartbeat(ctx context.Context) {
-	ticker := time.NewTicker(w.heartbeatInterval)
-	defer ticker.Stop()
-	var beats sync.WaitGroup
-	underWay := make(chan struct{}, maxHeartbeats)
-	for {
-		select {
-		case underWay <- struct{}{}:
-			beats.Go(func() {
-				defer func() { <-underWay }()
-				w.report("heartbeat", w.sendHeartbeat)
-			})
-		default:
-		}
-		select {
-		case <-ticker.C:
-		case <-w.beatNow:
-		case <-ctx.Done():
-			beats.Wait() // a heartbeat after the sign-off would undo it
-			w.report("sign-off", func(ctx context.Context) error {
-				return w.Store.RemoveWorker(ctx, w.owner)
-			})
-			return
-		}
-	}
-}
-
-func (w *Worker) sendHeartbeat(ctx context.Context) error {
-	held := w.inFlight.ids()
-	if n := w.heartbeats.Add(1); n%fullHeartbeat != 0 && len(held) == 0 && !w.draining.Load() && w.reportedIdle.Load() {
-		if n%idleIntervals != 0 {
-			return nil
-		}
-		known, err := w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
-		if known {
-			return nil
-		}
-		if err != nil {
-			w.reportedIdle.Store(false)
-			return err
-		}
-		w.describedAt.Store(0) // Redis may have lost all it had
-	}
-	w.reportedIdle.Store(false)
-	offer := store.Offer{MaxLimits: w.MaxLimits, Environments: w.hashes()}
-	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, offer, held...)
-	w.reportedIdle.Store(err == nil && len(held) == 0 && !w.draining.Load())
-	if w.draining.Load() {
-		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))
-	}
-	if err == nil {
-		err = w.describeEnvironments(ctx)
-	}
-	return err
-}
-
-// report calls send with a timeout and logs its error.
-func (w *Worker) report(what string, send func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), heartbeatTimeout)
-	defer cancel()
-	if err := send(ctx); err != nil {
-		w.Logger.Warn("report to Redis failed", "report", what, "error", err)
-	}
 }

@@ -41,12 +41,12 @@ func (d *Dispatcher) accept(
 ) (accepted, error) {
 	job, err := d.newJob(ctx, request, requestID)
 	if err != nil {
-		return accepted{}, err
+		return d.acceptedBefore(ctx, request, err, before)
 	}
 	// Before anything is stored: a job never depends on a file that may be deleted.
 	inputs, release, err := d.resolve(ctx, request.Inputs)
 	if err != nil {
-		return d.acceptedBefore(ctx, job.IdempotencyKey, request.Fingerprint, err, before)
+		return d.acceptedBefore(ctx, request, err, before)
 	}
 	defer release()
 	job.Inputs = inputs
@@ -145,11 +145,17 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 			job.Priority = jobs.PriorityHigh
 		}
 	}
-	if request.IdempotencyKey != "" {
-		job.IdempotencyKey = store.IdempotencyKey(request.IdempotencyKey)
-	}
+	job.IdempotencyKey = singleKey(request)
 	job.TTL = d.store.TTL(job)
 	return job, nil
+}
+
+// singleKey returns the key of a request's idempotency record, "" for none.
+func singleKey(request jobs.Request) string {
+	if request.IdempotencyKey == "" {
+		return ""
+	}
+	return store.IdempotencyKey(request.IdempotencyKey)
 }
 
 // storeAndEnqueue stores a job and enqueues it, unless it exists already.

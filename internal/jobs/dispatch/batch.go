@@ -55,17 +55,10 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	}
 	err = d.forEachItem(bounded, len(jobIDs), func(ctx context.Context, i int) error {
 		item := jobs.BatchItem{BatchID: id, Index: i}
-		if jobIDs[i] != fresh[i] {
-			// It may have run and its record may have expired: it must not run again.
-			if ended, err := d.store.ItemEnded(ctx, item); err != nil || ended {
-				return err
-			}
-			// An earlier request could still read its files: its job is there, or will be.
-			if jobs.CodeOf(request.Items[i].Err) == jobs.CodeFileNotFound {
-				return nil
-			}
+		if jobIDs[i] == fresh[i] {
+			return d.acceptItem(ctx, item, jobIDs[i], request.Items[i], requestID)
 		}
-		return d.acceptItem(ctx, item, jobIDs[i], request.Items[i], requestID)
+		return d.acceptAgain(ctx, item, jobIDs[i], request.Items[i], requestID)
 	})
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
@@ -149,25 +142,6 @@ func batchBytes(request jobs.BatchRequest) int {
 }
 
 func (d *Dispatcher) batchLimit() int { return max(1, d.settings.QueueLimit/batchShare) }
-
-// acceptItem stores and enqueues one item, or records why it was refused.
-func (d *Dispatcher) acceptItem(
-	ctx context.Context, item jobs.BatchItem, id string, request jobs.ItemRequest, requestID string,
-) error {
-	if request.Err != nil {
-		return d.store.RefuseItem(ctx, item, request.Err)
-	}
-	job, err := d.newJob(ctx, request.Request, requestID)
-	if err != nil {
-		return d.store.RefuseItem(ctx, item, err)
-	}
-	job.ID, job.BatchItem, job.ReplyTo = id, item, "" // no request waits for a single item
-	_, err = d.enqueueNew(ctx, job, d.batchLimit())
-	if jobs.CodeOf(err) == "" {
-		return err
-	}
-	return d.store.RefuseItem(ctx, item, err)
-}
 
 // GetBatch returns a batch once it has ended or wait has passed; with a wait of 0 it returns immediately. It returns
 // ctx's error if ctx ends first, or a *jobs.Error with CodeNotFound or CodeUnavailable.

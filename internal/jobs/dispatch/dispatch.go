@@ -92,8 +92,8 @@ type Dispatcher struct {
 	itemLimiter *semaphore.Weighted
 	// fleet is what is known of the workers and their environments.
 	fleet atomic.Pointer[fleet]
-	// fleetMu is held while the workers are read.
-	fleetMu sync.Mutex
+	// fleetTurn is held while the workers are read.
+	fleetTurn *semaphore.Weighted
 	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
 
@@ -120,6 +120,7 @@ func New(
 		logger:        logger,
 		acceptLimiter: semaphore.NewWeighted(acceptsAtOnce),
 		itemLimiter:   semaphore.NewWeighted(itemsAtOnce),
+		fleetTurn:     semaphore.NewWeighted(1),
 		stop:          stop,
 	}
 	if d.settings.Limits == (jobs.Limits{}) {

@@ -22,7 +22,7 @@ func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request
 	name, err := known.chooseEnvironment(request)
 	guessed := len(known.names()) == 0 && pep723.Has(request.Script)
 	refused := err != nil && jobs.CodeOf(err) != jobs.CodeInvalidRequest
-	if !guessed && !refused || time.Since(known.readAt) < rereadPause {
+	if !guessed && !refused || time.Since(known.triedAt()) < rereadPause {
 		return known, name, err
 	}
 	d.rereadFleet(ctx, known)

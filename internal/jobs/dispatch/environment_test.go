@@ -209,3 +209,77 @@ func TestAnEnvironmentOfANewWorkerIsKnownAtOnce(t *testing.T) {
 		t.Errorf("by its name: %q, %v", job.Environment, err)
 	}
 }
+
+// forgetEnvironments makes Redis forget the workers and the descriptions, and returns a replica that has never known
+// them but for the default.
+func (s *replica) forgetEnvironments(t *testing.T) *replica {
+	t.Helper()
+	keys, err := s.client.Keys(t.Context(), "*cellblock:workers*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("%q, %v", keys, err)
+	}
+	if err := s.client.Del(t.Context(), keys...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.report(t, "w", time.Hour, described("default"))
+	other := newReplica(t, s.url)
+	other.awaitFleet(t, "the default", func(f *fleet) bool { return len(f.names()) == 1 })
+	return other
+}
+
+// A repeat finds the job of the first request although the environment is gone.
+func TestARepeatAfterTheEnvironmentIsGone(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	s.report(t, "w", time.Hour, described("default"), described("science", "scipy 1"))
+	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.names()) == 2 && f.isDescribed() })
+	byName := jobs.Request{Script: "x", Environment: "science", Async: true, IdempotencyKey: "k1", Fingerprint: "f1"}
+	byBlock := jobs.Request{Script: asking("scipy"), Async: true, IdempotencyKey: "k2", Fingerprint: "f2"}
+	var first []string
+	for _, request := range []jobs.Request{byName, byBlock} {
+		record, err := s.Submit(t.Context(), request, "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = append(first, record.ID)
+	}
+	s = s.forgetEnvironments(t)
+	for i, request := range []jobs.Request{byName, byBlock} {
+		record, err := s.Submit(t.Context(), request, "r")
+		if err != nil || record.ID != first[i] || record.State != jobs.StateQueued {
+			t.Errorf("got %+v, %v", record, err)
+		}
+	}
+	byName.IdempotencyKey = "k3"
+	_, err := s.Submit(t.Context(), byName, "r")
+	wantCode(t, err, jobs.CodeUnknownEnvironment)
+	byBlock.IdempotencyKey = "k4"
+	_, err = s.Submit(t.Context(), byBlock, "r")
+	wantCode(t, err, jobs.CodeMissingPackages)
+}
+
+// A repeat of a batch does not refuse the jobs that the first request has accepted, and their ends count.
+func TestARepeatedBatchAfterTheEnvironmentIsGone(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	s.report(t, "w", time.Hour, described("default"), described("science"))
+	s.awaitFleet(t, "the environments", func(f *fleet) bool { return len(f.names()) == 2 })
+	request := newBatchRequest(3)
+	request.IdempotencyKey, request.Fingerprint = "k", "f"
+	request.Items[1].Request.Environment = "science"
+	request.Items[2] = jobs.ItemRequest{Err: jobs.Errorf(jobs.CodeInvalidRequest, "as asked")}
+	first := s.submitBatch(t, request)
+	s = s.forgetEnvironments(t)
+	again := s.submitBatch(t, request)
+	if want := (jobs.BatchCounts{Total: 3, Queued: 2, Refused: 1}); again.Counts != want || again.ID != first.ID {
+		t.Errorf("got %+v, want %+v", again.Counts, want)
+	}
+	if _, err := s.store.Withdraw(t.Context(), first.Items[1].JobID,
+		jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException}}); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := s.GetBatch(t.Context(), first.ID, 0)
+	if want := (jobs.BatchCounts{Total: 3, Queued: 1, Failed: 1, Refused: 1}); err != nil || ended.Counts != want {
+		t.Errorf("got %+v, %v, want %+v", ended.Counts, err, want)
+	}
+}

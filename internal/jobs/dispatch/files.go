@@ -38,19 +38,20 @@ func (d *Dispatcher) resolve(ctx context.Context, in *jobs.Inputs) (*jobs.Inputs
 	return resolved[0], release, nil
 }
 
-// acceptedBefore returns the job of an earlier request with the same idempotency record, for a request whose files
-// cannot be read any more. missing is the error for a request without such a job.
+// acceptedBefore returns the job of an earlier request with the same idempotency record, for a request that cannot be
+// accepted any more: its files or its environment are gone. refusal is the error for a request without such a job.
 func (d *Dispatcher) acceptedBefore(
-	ctx context.Context, key, fingerprint string, missing error, before func(id string),
+	ctx context.Context, request jobs.Request, refusal error, before func(id string),
 ) (accepted, error) {
-	if key == "" || jobs.CodeOf(missing) != jobs.CodeFileNotFound {
-		return accepted{}, missing
+	key := singleKey(request)
+	if key == "" || jobs.CodeOf(refusal) == "" {
+		return accepted{}, refusal
 	}
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	id, err := d.store.KeyHolder(bounded, key, fingerprint)
+	id, err := d.store.KeyHolder(bounded, key, request.Fingerprint)
 	if err == nil && id == "" {
-		return accepted{}, missing
+		return accepted{}, refusal
 	}
 	if err == nil {
 		before(id)
@@ -62,7 +63,7 @@ func (d *Dispatcher) acceptedBefore(
 	if jobs.CodeOf(err) == jobs.CodeNotFound {
 		// Its request is being accepted at this moment, or its API died.
 		return accepted{}, jobs.Unavailable("an earlier request with this Idempotency-Key is not accepted yet; "+
-			"repeat this one after a moment", missing)
+			"repeat this one after a moment", refusal)
 	}
 	if err != nil {
 		return accepted{}, d.refused(ctx, err)

@@ -131,24 +131,33 @@ func (f *fleet) with(workers store.Fleet, at time.Time) *fleet {
 	return &next
 }
 
-// rereadFleet is refreshFleet, unless what is known has been read again since.
+// rereadFleet is refreshFleet, unless what is known has been read again since. It ends when ctx does while others read,
+// and once Redis is silent.
 func (d *Dispatcher) rereadFleet(ctx context.Context, known *fleet) {
-	d.fleetMu.Lock()
-	defer d.fleetMu.Unlock()
+	waiting, cancel := d.monitor.Guard(ctx)
+	defer cancel()
+	if d.fleetTurn.Acquire(waiting, 1) != nil {
+		return
+	}
+	defer d.fleetTurn.Release(1)
 	if d.fleet.Load() == known {
 		// Also for a client that hangs up: what is read is for all.
-		d.readFleet(context.WithoutCancel(ctx))
+		reading, cancel := d.monitor.Guard(context.WithoutCancel(ctx))
+		defer cancel()
+		d.readFleet(reading)
 	}
 }
 
 // refreshFleet reads what the workers take.
 func (d *Dispatcher) refreshFleet(ctx context.Context) {
-	d.fleetMu.Lock()
-	defer d.fleetMu.Unlock()
+	if d.fleetTurn.Acquire(ctx, 1) != nil {
+		return
+	}
+	defer d.fleetTurn.Release(1)
 	d.readFleet(ctx)
 }
 
-// readFleet is refreshFleet with fleetMu held.
+// readFleet is refreshFleet with fleetTurn held.
 func (d *Dispatcher) readFleet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
@@ -216,6 +225,14 @@ func (d *Dispatcher) EnvironmentWorkers(context.Context) (map[string]int, error)
 }
 
 var errSilent = errors.New("no answer of Redis")
+
+// triedAt returns when the workers were last read, or Redis last did not answer.
+func (f *fleet) triedAt() time.Time {
+	if f.silent.After(f.readAt) {
+		return f.silent
+	}
+	return f.readAt
+}
 
 // isSilent reports whether Redis did not answer the last time.
 func (f *fleet) isSilent() bool { return f.readAt.IsZero() || f.silent.After(f.readAt) }

@@ -53,6 +53,45 @@ func TestWithoutRedisEverythingIsUnavailableInTime(t *testing.T) {
 	}
 }
 
+// The second look at the workers before a refusal neither waits for a Redis that is silent nor for another look longer
+// than its own request does.
+func TestTheSecondLookAtTheWorkersIsBounded(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartServer(t)
+	s := newReplica(t, server.URL())
+	s.awaitFleet(t, "that there is no worker", func(f *fleet) bool { return !f.readAt.IsZero() })
+	if err := s.fleetTurn.Acquire(t.Context(), 1); err != nil { // as another look that takes long
+		t.Fatal(err)
+	}
+	time.Sleep(rereadPause)
+	look := func(ctx context.Context) time.Duration {
+		began := time.Now()
+		_, _, err := s.chooseEnvironment(ctx, jobs.Request{Script: "x", Environment: "science"})
+		wantCode(t, err, jobs.CodeUnavailable)
+		return time.Since(began)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if took := look(short); took > time.Second {
+		t.Errorf("a request with 100 ms waited %s for another's look", took)
+	}
+	_ = server.Freeze()
+	t.Cleanup(server.Kill) // so that the dispatcher closes at once
+	if took := look(t.Context()); took > 2*time.Second {
+		t.Errorf("while Redis is silent a request waited %s for another's look", took)
+	}
+	s.fleetTurn.Release(1)
+	if took := look(t.Context()); took > 2*time.Second {
+		t.Errorf("while Redis is silent it took %s", took)
+	}
+	next := *s.fleet.Load()
+	next.silent = time.Now()
+	s.fleet.Store(&next)
+	if took := look(t.Context()); took > rereadPause/2 {
+		t.Errorf("right after Redis was silent it took %s", took)
+	}
+}
+
 func TestALostMessageIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	s := newReplica(t, redistest.Start(t))

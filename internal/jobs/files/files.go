@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +21,7 @@ import (
 	_ "gocloud.dev/blob/fileblob" // file:// URLs
 	_ "gocloud.dev/blob/s3blob"   // s3:// URLs
 	"gocloud.dev/gcerrors"
+	"golang.org/x/sync/semaphore"
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/owndir"
@@ -38,9 +38,13 @@ type Store struct {
 	// private is a folder that no other user may have created; "" for none.
 	private string
 
-	mu     sync.Mutex
+	// turn is held while the bucket is opened.
+	turn   *semaphore.Weighted
 	bucket *blob.Bucket
 }
+
+// openTimeout bounds the opening of the bucket, for which others wait.
+const openTimeout = 30 * time.Second
 
 // New returns a store. It opens nothing before the first use, so that the API and the workers start, and run jobs
 // without output files, even if the place is not available.
@@ -53,7 +57,7 @@ func New(settings Settings) *Store {
 		// Temporary files are renamed within the folder; media types are in the job's record.
 		url += "?create_dir=true&dir_file_mode=0700&no_tmp_dir=true&metadata=skip"
 	}
-	s := &Store{url: url}
+	s := &Store{url: url, turn: semaphore.NewWeighted(1)}
 	if settings.URL == "" && strings.HasPrefix(defaultFolder(), os.TempDir()) {
 		s.private = filepath.Dir(defaultFolder())
 	}
@@ -78,8 +82,10 @@ func defaultFolder() string {
 
 // open returns the bucket. The first call opens it.
 func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.turn.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("FILES_URL: %w", err)
+	}
+	defer s.turn.Release(1)
 	if s.bucket != nil {
 		return s.bucket, nil
 	}
@@ -88,6 +94,8 @@ func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 			return nil, fmt.Errorf("FILES_URL: %w; choose a folder of this user's own", err)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	bucket, err := blob.OpenBucket(ctx, s.url)
 	if err != nil {
 		return nil, fmt.Errorf("FILES_URL: %w", err)
@@ -98,8 +106,6 @@ func (s *Store) open(ctx context.Context) (*blob.Bucket, error) {
 
 // Close closes the bucket. No other method may be in progress.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.bucket == nil {
 		return nil
 	}

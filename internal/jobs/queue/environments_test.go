@@ -117,11 +117,10 @@ func TestJobsOfEnvironmentsAreDeliveredAgain(t *testing.T) {
 	id := enqueueIn(t, NewProducer(client), "science", jobs.PriorityHigh)
 	want(t, ids, id, wakePoll)
 	want(t, ids, id, 3*(elsewherePause+forwardInterval))
-	waitForIdleConsumers(t, client, 1)
-	keys, err := client.Keys(t.Context(), "asynq:{env:science*").Result()
-	if err != nil || len(keys) != 0 {
-		t.Errorf("left are %q, %v", keys, err)
-	}
+	waitFor(t, "nothing is left", wakePoll, func() bool {
+		keys, err := client.Keys(t.Context(), "asynq:{env:science*").Result()
+		return err == nil && len(keys) == 0
+	})
 }
 
 // An expired lease of a task in an environment's queue is among those that asynq looks for.
@@ -153,6 +152,42 @@ return res`).Result()
 		if err != nil || len(found) != want {
 			t.Errorf("asked for %s: %q, %v", asked, found, err)
 		}
+	}
+}
+
+// A task is removed unless a consumer has it.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	client := redistest.Client(t, redistest.Start(t))
+	producer := NewProducer(client)
+	route := jobs.Route{Environment: "science"}
+	queue := queueOf(route)
+	forget := func(id string) bool {
+		if err := producer.Forget(t.Context(), id, route); err != nil {
+			t.Fatal(err)
+		}
+		return client.Exists(t.Context(), key(queue, "t:"+id)).Val() == 0
+	}
+	held, waiting := enqueueIn(t, producer, "science", ""), enqueueIn(t, producer, "science", "")
+	client.RPopLPush(t.Context(), key(queue, "pending"), key(queue, "active"))
+	client.HSet(t.Context(), key(queue, "t:"+held), "state", "active")
+	lease := func(until time.Time) {
+		client.ZAdd(t.Context(), key(queue, "lease"), redisZ(float64(until.Unix()), held))
+	}
+	lease(time.Now().Add(time.Minute))
+	if forget(held) || !forget(waiting) || !forget(waiting) {
+		t.Error("of two tasks, the one without a consumer is not the one that was removed")
+	}
+	lease(time.Now().Add(-time.Minute))
+	if !forget(held) {
+		t.Error("a task whose consumer is gone is not removed")
+	}
+	if keys := client.Keys(t.Context(), "asynq:{"+queue+"*").Val(); len(keys) != 0 {
+		t.Errorf("left are %q", keys)
+	}
+	enqueueIn(t, producer, "", "")
+	if ttl := client.TTL(t.Context(), wakeKey).Val(); ttl > 0 {
+		t.Errorf("the default's tokens are kept for %v", ttl)
 	}
 }
 

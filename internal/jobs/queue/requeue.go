@@ -76,9 +76,45 @@ func (p *Producer) Requeue(ctx context.Context, id string, route jobs.Route) err
 }
 
 func (p *Producer) requeue(ctx context.Context, queue, id string) error {
-	keys := []string{
+	return requeueScript.Run(ctx, p.client, taskKeys(queue, id), id).Err()
+}
+
+// taskKeys are the keys that a task may be in, its own first.
+func taskKeys(queue, id string) []string {
+	return []string{
 		key(queue, "t:"+id), key(queue, "pending"), key(queue, "active"), key(queue, "lease"),
 		key(queue, "retry"), key(queue, "scheduled"), key(queue, "archived"),
 	}
-	return requeueScript.Run(ctx, p.client, keys, id).Err()
+}
+
+// forgetScript removes the task of a job that has ended, unless a consumer has it.
+//
+//	KEYS[1…7]  as for requeueScript
+//	ARGV[1]    id
+//	returns    1 if it was removed, 0 if there is none or a consumer's lease of it is valid
+var forgetScript = redis.NewScript(`
+local state = redis.call("HGET", KEYS[1], "state")
+if not state then
+	return 0
+end
+if state == "active" then
+	local lease = redis.call("ZSCORE", KEYS[4], ARGV[1])
+	if lease and tonumber(lease) > tonumber(redis.call("TIME")[1]) then
+		return 0
+	end
+end
+redis.call("LREM", KEYS[2], -1, ARGV[1]) -- from the end that is taken next
+redis.call("LREM", KEYS[3], 0, ARGV[1])
+for i = 4, 7 do
+	redis.call("ZREM", KEYS[i], ARGV[1])
+end
+redis.call("DEL", KEYS[1])
+return 1`)
+
+// Forget removes the task of a job that has ended. Consumers remove tasks too, but an environment may have none.
+func (p *Producer) Forget(ctx context.Context, id string, route jobs.Route) error {
+	if err := forgetScript.Run(ctx, p.client, taskKeys(queueOf(route), id), id).Err(); err != nil {
+		return fmt.Errorf("remove the task of job %s: %w", id, err)
+	}
+	return nil
 }

@@ -38,6 +38,8 @@ import (
 const (
 	// maxTokens bounds the list. It exceeds the number of workers of any deployment.
 	maxTokens = 1024
+	// tokensTTL is how long the tokens of an environment are kept, in seconds: it may be removed for good.
+	tokensTTL = "86400"
 	// wakePoll is how long an idle worker waits before it polls without a token.
 	wakePoll = 5 * time.Second
 	// wakeSlack is how late the reply to a blocking pop may be.
@@ -56,8 +58,11 @@ local function push_tokens(list, n, max)
 	for i = 1, n do
 		if redis.call("LPUSH", list, "") > tonumber(max) then
 			redis.call("LPOP", list)
-			return
+			break
 		end
+	end
+	if string.find(list, ":` + environmentPrefix + `", 1, true) then
+		redis.call("EXPIRE", list, ` + tokensTTL + `)
 	end
 end
 `

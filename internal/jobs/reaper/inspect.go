@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -36,7 +37,7 @@ func (r *Reaper) inspect(ctx context.Context, s snapshot, job store.OpenJob) (ti
 		if job.Withdrawn {
 			ended.TTL = 0
 		}
-		return passInterval, r.store.FinalizeJob(ctx, ended)
+		return passInterval, errors.Join(r.forgetTask(ctx, job), r.store.FinalizeJob(ctx, ended))
 	case job.State == jobs.StateRunning:
 		return passInterval, r.inspectRunning(ctx, s, job)
 	default:
@@ -76,6 +77,9 @@ func (r *Reaper) inspectQueued(ctx context.Context, s snapshot, job store.OpenJo
 	task := s.tasks[job.ID]
 	if job.Late(s.now) {
 		withdrawn, err := r.store.WithdrawLate(ctx, job.ID)
+		if withdrawn {
+			err = errors.Join(err, r.forgetTask(ctx, job))
+		}
 		return passInterval, r.logEnd(job, jobs.CodeNotStarted, withdrawn, err)
 	}
 	switch {
@@ -96,6 +100,15 @@ func (r *Reaper) inspectQueued(ctx context.Context, s snapshot, job store.OpenJo
 		return passInterval, nil
 	}
 	return passInterval, r.requeue(ctx, job, task)
+}
+
+// forgetTask removes the task of an ended job with an environment. The environment may be gone for good, and then no
+// worker takes the task any more.
+func (r *Reaper) forgetTask(ctx context.Context, job store.OpenJob) error {
+	if job.Environment == "" {
+		return nil
+	}
+	return r.producer.Forget(ctx, job.ID, job.Route())
 }
 
 // untilDeadline returns wait, or less if the job's start deadline is sooner.

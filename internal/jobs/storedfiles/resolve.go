@@ -13,6 +13,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
+	"cellblock/internal/redisconn"
 )
 
 const (
@@ -21,6 +22,8 @@ const (
 	resolveMemory = 64 << 20
 	// memoryTimeout is how long a request waits for that memory.
 	memoryTimeout = 5 * time.Second
+	// resolveTimeout bounds the look-up of files, and the read of them; the time to transfer them is added.
+	resolveTimeout = 30 * time.Second
 	// maxSources is how many different files the jobs of a batch may refer to: one for each job.
 	maxSources = jobs.MaxBatch
 	// sourcesAtOnce is how many of them are looked up or read at once.
@@ -31,11 +34,13 @@ const (
 type Resolver struct {
 	keeper *Keeper
 	memory *membudget.Budget
+	// timeout is resolveTimeout, for tests to shorten.
+	timeout time.Duration
 }
 
 // NewResolver returns a resolver of the keeper's files and of the files of jobs.
 func NewResolver(keeper *Keeper) *Resolver {
-	return &Resolver{keeper: keeper, memory: membudget.New(resolveMemory, memoryTimeout)}
+	return &Resolver{keeper: keeper, memory: membudget.New(resolveMemory, memoryTimeout), timeout: resolveTimeout}
 }
 
 // source is a file that requests refer to.
@@ -73,7 +78,8 @@ func (r *Resolver) Resolve(
 		keeper: r.keeper, sources: map[jobs.FileRef]*source{}, records: map[string]func() (jobs.Record, error){},
 	}
 	none := func() {}
-	if err := n.find(ctx, inputs); err != nil {
+	find := func(ctx context.Context) error { return n.find(ctx, inputs) }
+	if err := within(ctx, r.timeout, find); err != nil {
 		return nil, nil, none, err
 	}
 	_, total := n.check(inputs)
@@ -88,12 +94,24 @@ func (r *Resolver) Resolve(
 		return nil, nil, none, jobs.Unavailable(
 			"too many requests with stored files came at once; repeat this one after a moment", membudget.ErrExhausted)
 	}
-	if err := n.read(ctx); err != nil {
+	if err := within(ctx, r.timeout+redisconn.TransferTime(total), n.read); err != nil {
 		release()
 		return nil, nil, none, err
 	}
 	refused, _ = n.check(inputs) // a file may have been deleted since it was found
 	return n.fill(inputs, refused), refused, release, nil
+}
+
+// within calls do with a time limit. Beyond it, it returns a *jobs.Error with CodeUnavailable.
+func within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := do(bounded)
+	if err == nil || ctx.Err() != nil || bounded.Err() == nil {
+		return err
+	}
+	return jobs.Unavailable("the files that the request refers to could not be read in time; repeat it after a moment",
+		err)
 }
 
 // find looks up all files.

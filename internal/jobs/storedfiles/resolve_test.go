@@ -2,11 +2,13 @@ package storedfiles
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/files"
 )
 
 // leave stores a job that left files, and returns its id.
@@ -187,5 +189,33 @@ func TestMemoryIsBounded(t *testing.T) {
 	hold()
 	if err := <-resolved; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestASilentStoreIsNotWaitedFor: the store of the contents takes connections, and answers nothing.
+func TestASilentStoreIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t, usual)
+	in := []*jobs.Inputs{{Files: []jobs.File{{Path: "a", Ref: jobs.FileRef{FileID: k.upload(t, "x").ID}}}}}
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	contents := files.New(files.Settings{
+		URL: "s3://b?region=us-east-1&anonymous=true&use_path_style=true&endpoint=http://" + silent.Addr().String(),
+	})
+	t.Cleanup(func() { _ = contents.Close() })
+	r := NewResolver(NewKeeper(k.records, contents, usual))
+	r.timeout = 300 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, _, _, err = r.Resolve(ctx, in, jobs.MaxFilesBytes) //nolint:dogsled // it fails
+	wantCode(t, err, jobs.CodeUnavailable)
+	if err == nil || !strings.Contains(err.Error(), "could not be read in time") {
+		t.Errorf("got %v", err)
+	}
+	if !r.memory.Idle() {
+		t.Error("memory is still held")
 	}
 }
