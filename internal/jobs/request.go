@@ -44,6 +44,9 @@ type Request struct {
 
 	// The following fields are not in the body.
 
+	// ReceivedAt is when the request came; zero means now.
+	ReceivedAt time.Time
+
 	// ID is the job's id, from NewID, for a caller that must know it before the job is accepted; "" for a new one. With
 	// an IdempotencyKey the job may be another one.
 	ID string

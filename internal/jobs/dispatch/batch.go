@@ -34,6 +34,7 @@ const (
 // the client can learn which only by repeating the request with its key. Further codes: CodeQueueFull,
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error) {
+	received := time.Now()
 	request, release, err := d.resolveItems(ctx, request)
 	if err != nil {
 		return jobs.Batch{}, err
@@ -55,6 +56,7 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	}
 	err = d.forEachItem(bounded, len(jobIDs), func(ctx context.Context, i int) error {
 		item := jobs.BatchItem{BatchID: id, Index: i}
+		request.Items[i].Request.ReceivedAt = received
 		if jobIDs[i] == fresh[i] {
 			return d.acceptItem(ctx, item, jobIDs[i], request.Items[i], requestID)
 		}

@@ -11,19 +11,29 @@ import (
 	"cellblock/internal/pep723"
 )
 
-// rereadPause is the age from which what is known of the workers is read again before a request is refused for it.
+// rereadPause is the least time between two reads of the workers that requests cause.
 const rereadPause = 200 * time.Millisecond
 
-// chooseEnvironment returns what is known of the workers, and fleet.chooseEnvironment of it. Before it refuses the
-// request, it reads again what may have changed since: a worker has just started, or an environment has just been
-// built.
+// chooseEnvironment returns what is known of the workers, and fleet.chooseEnvironment of it. It refuses a request only by
+// what was read after the request came: a worker may just have started, or an environment have been built.
 func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request) (*fleet, string, error) {
 	known := d.fleet.Load()
 	name, err := known.chooseEnvironment(request)
 	guessed := len(known.names()) == 0 && pep723.Has(request.Script)
 	refused := err != nil && jobs.CodeOf(err) != jobs.CodeInvalidRequest
-	if !guessed && !refused || time.Since(known.triedAt()) < rereadPause {
+	asked := request.ReceivedAt
+	if asked.IsZero() {
+		asked = time.Now()
+	}
+	silent := known.isSilent() && time.Since(known.silent) < rereadPause
+	if !guessed && !refused || silent || known.triedAt().After(asked) {
 		return known, name, err
+	}
+	timer := time.NewTimer(time.Until(known.triedAt().Add(rereadPause)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done(): // of a client that has hung up
 	}
 	d.rereadFleet(ctx, known)
 	known = d.fleet.Load()
