@@ -57,9 +57,8 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	program = filepath.Join(dir, "cellblock")
-	if out, err := exec.Command("go", "build", "-o", program, "cellblock/cmd/cellblock").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("%w: %s", err, out)
+	if program, err = stack.BuildCommandLine(context.Background(), dir); err != nil {
+		return 1, err
 	}
 	service, err = stack.Start(context.Background(), stack.Config{
 		Programs: programs, API: stack.Env{"API_TOKEN": token, "SYNC_WAIT": "1s"},

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"cellblock/test/stack"
@@ -43,9 +41,8 @@ func runTests(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	program = filepath.Join(dir, "cellblock")
-	if out, err := exec.Command("go", "build", "-o", program, "cellblock/cmd/cellblock").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("%w: %s", err, out)
+	if program, err = stack.BuildCommandLine(context.Background(), dir); err != nil {
+		return 1, err
 	}
 	environment, err := stack.OpenEnvironment(name)
 	if err != nil {

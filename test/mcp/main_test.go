@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,9 +54,8 @@ func runAll(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	program = filepath.Join(dir, "cellblock")
-	if out, err := exec.Command("go", "build", "-o", program, "cellblock/cmd/cellblock").CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("%w: %s", err, out)
+	if program, err = stack.BuildCommandLine(ctx, dir); err != nil {
+		return 1, err
 	}
 	worker := []stack.Env{{"WORKER_CONCURRENCY": "4"}}
 	service, err = stack.Start(ctx, stack.Config{

@@ -41,6 +41,16 @@ func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	return programsIn(dir), nil
 }
 
+// BuildCommandLine compiles the command line from this repository's source into dir, and returns its path.
+func BuildCommandLine(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "cellblock")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "cellblock/cmd/cellblock").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the command line: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
 // moduleRoot returns the nearest folder upwards with a go.mod: `go test` and `go run` start a program in different
 // folders.
 func moduleRoot() (string, error) {
