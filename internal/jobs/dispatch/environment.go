@@ -14,8 +14,8 @@ import (
 // rereadPause is the least time between two reads of the workers that requests cause.
 const rereadPause = 200 * time.Millisecond
 
-// chooseEnvironment returns what is known of the workers, and fleet.chooseEnvironment of it. It refuses a request only by
-// what was read after the request came: a worker may just have started, or an environment have been built.
+// chooseEnvironment returns what is known of the workers, and fleet.chooseEnvironment of it. It refuses a request only
+// by what was read after the request came: a worker may just have started, or an environment have been built.
 func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request) (*fleet, string, error) {
 	known := d.fleet.Load()
 	name, err := known.chooseEnvironment(request)
