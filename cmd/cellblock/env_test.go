@@ -36,7 +36,7 @@ func TestEnvStatuses(t *testing.T) {
 	} {
 		root := filepath.Join("/var/tmp/cellblock-env-absent", t.Name())
 		words := append(append([]string{"env"}, c.words...),
-			"--environments-source", sources, "--environments-dir", root, "--prefix", root)
+			"--environments-source", sources, "--environments-dir", root, "--prefix", root+"-prefix")
 		if got := start(words); got != c.status {
 			t.Errorf("%v: exit status %d, want %d", c.words, got, c.status)
 		}

@@ -86,7 +86,7 @@ func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 // TestFingerprintKnowsEachField: a new field must be part of the hash, or be listed here.
 func TestFingerprintKnowsEachField(t *testing.T) {
 	t.Parallel()
-	apart := []string{"Async", "ID", "IdempotencyKey", "Fingerprint"}
+	apart := []string{"Async", "ReceivedAt", "ID", "IdempotencyKey", "Fingerprint"}
 	whole := Request{Script: "x", Inputs: &Inputs{}}
 	changed := func(name string, sum string) {
 		if (sum != Fingerprint(&whole)) == slices.Contains(apart, name) {
@@ -121,6 +121,8 @@ func fillFields(v reflect.Value) {
 		*at = &Inputs{Stdin: "y"}
 	case *time.Duration:
 		*at = time.Second
+	case *time.Time:
+		*at = time.Unix(1, 0)
 	case *jsontext.Value:
 		*at = jsontext.Value(`{"n":1}`)
 	case *map[string]string:
