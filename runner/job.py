@@ -129,11 +129,16 @@ def _run_exit_handlers(script: Script) -> None:
     """Do what Python does at its exit. Errors do not cost the result."""
     stdio.flush()
     try:
-        finish.run(script)
-    except BaseException as error:
-        stdio.write_stderr(failure.message(error))
-    _restore_builtins(_builtins)
-    _restore_interpreter_despite_alarms()
+        try:
+            finish.run(script)
+        except BaseException as error:
+            stdio.write_stderr(failure.message(error))
+        _restore_builtins(_builtins)
+        _restore_interpreter()
+    except BaseException:
+        # An alarm of the script, which was due and is gone now.
+        _restore_builtins(_builtins)
+        _restore_interpreter()
 
 
 def _draw_figures(
@@ -253,10 +258,15 @@ def _call_main(script: Script) -> tuple[object, BaseException | None]:
     returned: dict[str, object] = defaultdict()
     error: BaseException | None = None
     try:
-        _run_to_end(script, returned)
-    except BaseException as raised:
-        error = raised
-    _restore_interpreter_despite_alarms()
+        try:
+            _run_to_end(script, returned)
+        except BaseException as raised:
+            error = raised
+        # A function can be interrupted as it is called, before its first line.
+        _restore_interpreter()
+    except BaseException:
+        # An alarm of the script, which was due and is gone now.
+        _restore_interpreter()
     # After the return, only an alarm of the script can have been raised.
     if error is None or (
         _VALUE in returned and not script.is_awaited(returned[_VALUE])
@@ -285,14 +295,6 @@ def _run_to_end(script: Script, returned: "defaultdict[str, object]") -> None:
         # First: the rest needs them.
         _restore_builtins(_builtins)
         script.wait_for_threads()
-
-
-def _restore_interpreter_despite_alarms() -> None:
-    try:
-        _restore_interpreter()
-    except BaseException:
-        # An alarm of the script, which was due and is gone now.
-        _restore_interpreter()
 
 
 def _restore_interpreter() -> None:
