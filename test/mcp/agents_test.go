@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json"
+
+	"cellblock/client"
 )
 
 // cache is the folder in which `scripts/setup --mcp` installs clients and the conformance suite.
@@ -144,6 +146,13 @@ func TestInspector(t *testing.T) {
 					t.Errorf("%s is not in %s", answer.want, answer.got)
 				}
 			}
+			const sleeps = "import time\ndef main(): time.sleep(14)"
+			running, err := newClient(t).Submit(t.Context(), client.Request{Script: sleeps})
+			if err != nil {
+				t.Fatal(err)
+			}
+			call("cancel_job", "job_id="+running.JobID)
+			awaitStatus(t, running.JobID, "cancelled")
 		})
 	}
 }
