@@ -2,6 +2,7 @@ package escape
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -101,12 +102,14 @@ func startOnOneProcessor(t *testing.T, sandbox string) *stack.Stack {
 		t.Fatal(err)
 	}
 	wait := stack.Scaled(30 * time.Second).String()
+	worker := stack.Env{
+		"SANDBOX": sandbox, "WORKER_CONCURRENCY": "2", "LIMIT_WALL": wait, "LIMIT_CPU": wait,
+		"DRAIN_TIMEOUT": stack.Scaled(time.Minute).String(),
+	}
+	maps.Copy(worker, environment.Settings())
 	return stack.StartFor(t, stack.Config{
 		Programs: stack.Programs{API: programs.API, Worker: narrow}, API: stack.Env{"SYNC_WAIT": wait},
-		Workers: []stack.Env{{
-			"SANDBOX": sandbox, "WORKER_CONCURRENCY": "2", "LIMIT_WALL": wait, "LIMIT_CPU": wait,
-			"DRAIN_TIMEOUT": stack.Scaled(time.Minute).String(),
-		}},
+		Workers: []stack.Env{worker},
 	})
 }
 
