@@ -119,6 +119,15 @@ func checkMediaType(header http.Header) (boundary string, err error) {
 	return "", nil
 }
 
+// checkJSONType is checkMediaType for a body that cannot be a form.
+func checkJSONType(header http.Header) error {
+	boundary, err := checkMediaType(header)
+	if err == nil && boundary != "" {
+		err = jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json")
+	}
+	return err
+}
+
 // isUTF8 reports whether a charset is UTF-8 or a subset of it, in any spelling.
 func isUTF8(charset string) bool {
 	switch strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(charset)) {

@@ -36,13 +36,7 @@ func (h *Handler) GetJobFile(w http.ResponseWriter, r *http.Request, id api.JobI
 		h.writeError(w, r, err)
 		return
 	}
-	content, err := h.files.Open(r.Context(), file.Key)
-	if err != nil {
-		h.writeError(w, r, err)
-		return
-	}
-	defer content.Close()
-	h.sendFile(w, r, file, content)
+	h.sendFile(w, r, file)
 }
 
 // findFile returns the file that the request's path names, or CodeNotFound.
@@ -116,7 +110,13 @@ func escapePath(name string) string { return (&url.URL{Path: name}).EscapedPath(
 
 // sendFile sends a file, or the part in the header Range, or 304 if the client has it (If-None-Match). The ETag is the
 // file's SHA-256: its content never changes.
-func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.OutputFile, content io.ReadSeeker) {
+func (h *Handler) sendFile(w http.ResponseWriter, r *http.Request, file jobs.OutputFile) {
+	content, err := h.files.Open(r.Context(), file.Key)
+	if err != nil {
+		h.writeError(w, r, err)
+		return
+	}
+	defer content.Close()
 	size, err := content.Seek(0, io.SeekEnd)
 	if err == nil && size != file.Size {
 		err = fmt.Errorf("it has %d bytes instead of %d", size, file.Size)

@@ -50,11 +50,7 @@ func (w renewingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // readMCP returns the body of POST /mcp. The caller calls release after the answer; it is never nil.
 func (h *Handler) readMCP(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
-	boundary, err := checkMediaType(r.Header)
-	if err == nil && boundary != "" {
-		err = jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json")
-	}
-	if err != nil {
+	if err := checkJSONType(r.Header); err != nil {
 		return nil, release, err
 	}
 	if release, err = h.mcpBodies.acquire(w, r, jobs.MaxRequestBytes); err != nil {

@@ -70,11 +70,7 @@ func (h *Handler) RunCode(w http.ResponseWriter, r *http.Request) {
 
 // readCall reads and checks the body.
 func (h *Handler) readCall(w http.ResponseWriter, r *http.Request) (call sandboxfusion.Call, err error) {
-	boundary, err := checkMediaType(r.Header)
-	if err == nil && boundary != "" {
-		err = jobs.Errorf(jobs.CodeUnsupportedMediaType, "the Content-Type must be application/json")
-	}
-	if err != nil {
+	if err := checkJSONType(r.Header); err != nil {
 		return call, err
 	}
 	body, err := readBody(w, r, jobs.MaxRequestBytes, jobs.JSONTooLarge)

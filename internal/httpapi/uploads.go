@@ -136,15 +136,9 @@ func (h *Handler) GetFile(w http.ResponseWriter, r *http.Request, id string) {
 		h.writeError(w, r, err)
 		return
 	}
-	content, err := h.files.Open(r.Context(), file.Key)
-	if err != nil {
-		h.writeError(w, r, err)
-		return
-	}
-	defer content.Close()
 	h.sendFile(w, r, jobs.OutputFile{
-		Name: cmp.Or(file.Name, id), Size: file.Size, MediaType: file.MediaType, SHA256: file.SHA256,
-	}, content)
+		Name: cmp.Or(file.Name, id), Key: file.Key, Size: file.Size, MediaType: file.MediaType, SHA256: file.SHA256,
+	})
 }
 
 // DeleteFile handles DELETE /files/{file_id}.

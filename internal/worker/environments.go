@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"cellblock/internal/jobs"
@@ -30,11 +31,9 @@ func (onlyDefault) List() ([]jobs.Environment, <-chan struct{}) {
 	return []jobs.Environment{{Name: jobs.DefaultEnvironment}}, nil
 }
 
-// environmentNames returns the names of the current environments.
-func (w *Worker) environmentNames() []string {
-	current, _ := w.Environments.List()
-	names := make([]string, len(current))
-	for i, environment := range current {
+func namesOf(environments []jobs.Environment) []string {
+	names := make([]string, len(environments))
+	for i, environment := range environments {
 		names[i] = environment.Name
 	}
 	return names
@@ -55,16 +54,16 @@ func (w *Worker) has(environment string) bool {
 	if environment == "" {
 		return true
 	}
-	_, has := w.hashes()[environment]
-	return has
+	current, _ := w.Environments.List()
+	return slices.Contains(namesOf(current), environment)
 }
 
 // followEnvironments makes the consumer take the jobs of the environments that there are, and reports each change,
 // until ctx is done.
 func (w *Worker) followEnvironments(ctx context.Context, consumer *queue.Consumer) {
 	for {
-		_, changed := w.Environments.List()
-		consumer.SetEnvironments(w.environmentNames())
+		current, changed := w.Environments.List()
+		consumer.SetEnvironments(namesOf(current))
 		if changed == nil {
 			return
 		}

@@ -220,11 +220,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		heart.Wait()
 	}()
 	take, args := store.TakeStep(w.owner)
+	environments, _ := w.Environments.List()
 	consumer := queue.NewConsumer(w.Client, queue.ConsumerSettings{
 		Step:             queue.Step{Lua: take, Args: args},
 		Concurrency:      w.Settings.Slots(),
 		BatchConcurrency: w.Settings.batchSlots(),
-		Environments:     w.environmentNames(),
+		Environments:     namesOf(environments),
 		// Never reached: everything has ended or been killed before.
 		ShutdownTimeout: w.Settings.DrainTimeout + endGrace + teardownBound,
 	}, w.Handle, w.Logger)

@@ -19,14 +19,17 @@ const rereadPause = 200 * time.Millisecond
 func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request) (*fleet, string, error) {
 	known := d.fleet.Load()
 	name, err := known.chooseEnvironment(request)
-	guessed := len(known.names()) == 0 && pep723.Has(request.Script)
+	guessed := request.Environment == "" && pep723.Has(request.Script) && known.isEmpty()
 	refused := err != nil && jobs.CodeOf(err) != jobs.CodeInvalidRequest
+	if !guessed && !refused {
+		return known, name, err
+	}
 	asked := request.ReceivedAt
 	if asked.IsZero() {
 		asked = time.Now()
 	}
 	silent := known.isSilent() && time.Since(known.silent) < rereadPause
-	if !guessed && !refused || silent || known.triedAt().After(asked) {
+	if silent || known.triedAt().After(asked) {
 		return known, name, err
 	}
 	timer := time.NewTimer(time.Until(known.triedAt().Add(rereadPause)))
@@ -49,8 +52,8 @@ func (f *fleet) chooseEnvironment(request jobs.Request) (string, error) {
 	if request.Environment == jobs.DefaultEnvironment {
 		return jobs.DefaultEnvironment, nil
 	}
-	names := f.names()
 	if request.Environment != "" {
+		names := f.names()
 		switch {
 		case slices.Contains(names, request.Environment):
 			return request.Environment, nil
@@ -66,7 +69,7 @@ func (f *fleet) chooseEnvironment(request jobs.Request) (string, error) {
 		return "", jobs.Errorf(jobs.CodeInvalidRequest, "the script's block '# /// script' cannot be used: %v; "+
 			`correct it, or remove it and name an "environment"`, err)
 	}
-	if metadata == nil || len(names) == 0 {
+	if metadata == nil || f.isEmpty() {
 		return jobs.DefaultEnvironment, nil
 	}
 	return f.satisfying(metadata)

@@ -63,6 +63,9 @@ func (f *fleet) names() []string {
 	return slices.SortedFunc(maps.Keys(all), jobs.CompareEnvironments)
 }
 
+// isEmpty reports whether there are no names.
+func (f *fleet) isEmpty() bool { return len(f.limits) == 0 && len(f.described) == 0 }
+
 // environments returns what is known of each environment, the default first.
 func (f *fleet) environments() []jobs.EnvironmentStatus {
 	names := f.names()
