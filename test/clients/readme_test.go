@@ -30,21 +30,8 @@ func startReadme(t *testing.T) *stack.Stack {
 // commandsOf returns the last shell commands of a section of a document.
 func commandsOf(t *testing.T, document, section string) string {
 	t.Helper()
-	content, err := os.ReadFile("../../" + document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(content), "\n## "+section+"\n")
-	if !found {
-		t.Fatalf("%s has no section %q", document, section)
-	}
-	text, _, _ = strings.Cut(text, "\n## ")
-	blocks := strings.Split(text, "```sh\n")
-	commands, _, found := strings.Cut(blocks[len(blocks)-1], "```")
-	if !found || len(blocks) == 1 {
-		t.Fatalf("%s, %q has no commands", document, section)
-	}
-	return commands
+	blocks := stack.DocumentedCommands(t, "../../"+document, section)
+	return blocks[len(blocks)-1]
 }
 
 // runDocumentedCommands runs them unchanged, except for the replaced addresses, and returns their output.

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cellblock/test/stack"
 )
 
 // TestPage runs the commands of docs/environments.md unchanged, but for the addresses of the service and of the command
 // line, and checks what the page shows.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	commands := commandsOf(t, "../../docs/environments.md", "Try data-science")
+	commands := stack.DocumentedCommands(t, "../../docs/environments.md", "Try data-science")
 	if len(commands) != 2 {
 		t.Fatalf("%d blocks of commands", len(commands))
 	}
@@ -44,23 +46,6 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s: %.20q, %v", name, content, err)
 		}
 	}
-}
-
-// commandsOf returns the blocks of shell commands in a section of a document.
-func commandsOf(t *testing.T, document, section string) []string {
-	t.Helper()
-	content, err := os.ReadFile(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, _ := strings.Cut(string(content), "\n## "+section+"\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	var blocks []string
-	for _, rest := range strings.Split(text, "```sh\n")[1:] {
-		block, _, _ := strings.Cut(rest, "```")
-		blocks = append(blocks, block)
-	}
-	return blocks
 }
 
 // run runs commands of the document in dir.

@@ -1,11 +1,14 @@
 package datascience
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"cellblock/test/stack"
 )
 
 // scripts are the bodies of functions that need a package each, with what they return. Those with pandas' optional
@@ -80,41 +83,20 @@ func TestScripts(t *testing.T) {
 			t.Parallel()
 			body, err := json.Marshal(map[string]string{
 				"environment": name,
-				"script": "def main():\n    " + string(bytes.ReplaceAll([]byte(script.body), []byte("\n\t\t"),
-					[]byte("\n    "))),
+				"script":      "def main():\n    " + strings.ReplaceAll(script.body, "\n\t\t", "\n    "),
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			status, answer := post(t, body)
 			var job struct {
-				Result json.RawMessage `json:"result"`
+				Result jsontext.Value `json:"result"`
+				Error  string         `json:"error"`
 			}
-			if err := json.Unmarshal(answer, &job); err != nil || status != http.StatusOK ||
-				string(job.Result) != script.want {
-				t.Errorf("%d %s, want %s", status, answer, script.want)
+			status := stack.DoJSON(t.Context(), http.DefaultClient, http.MethodPost, service.URL+"/execute", body, "",
+				&job)
+			if status != http.StatusOK || string(job.Result) != script.want {
+				t.Errorf("%d %s %s, want %s", status, job.Result, job.Error, script.want)
 			}
 		})
 	}
-}
-
-// post runs a job and returns the response.
-func post(t *testing.T, body []byte) (int, []byte) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, service.URL+"/execute",
-		bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, answer
 }
