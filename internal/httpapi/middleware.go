@@ -252,8 +252,8 @@ func needsNoToken(path string) bool {
 // isJobAPI reports whether a path is part of the job API. The others are probes, metrics and the documentation.
 func isJobAPI(path string) bool { return !needsNoToken(path) && path != "/metrics" }
 
-// authenticate checks the bearer token, if one is set. It compares hashes, so that the time taken reveals nothing about
-// the token, its length included.
+// authenticate checks the bearer token, if one is set, and puts the caller into the context. It compares hashes, so that
+// the time taken reveals nothing about the token, its length included.
 func (h *Handler) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !needsNoToken(r.URL.Path) && !h.hasToken(r) {
@@ -262,7 +262,7 @@ func (h *Handler) authenticate(next http.Handler) http.Handler {
 				"a valid token is needed in the header 'Authorization: Bearer ...'"))
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(jobs.WithCaller(r.Context(), jobs.OperatorCaller())))
 	})
 }
 

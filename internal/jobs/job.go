@@ -10,7 +10,9 @@ import (
 // Job is an accepted script.
 type Job struct {
 	// ID is a UUID version 7 (RFC 9562).
-	ID     string
+	ID string
+	// Tenant is the owner.
+	Tenant Tenant
 	Script string
 	// Entry is how the script is run.
 	Entry Entry
@@ -43,6 +45,11 @@ type Job struct {
 	WebhookURL string
 	// ReplyTo is the Pub/Sub channel of the API replica that accepted the job.
 	ReplyTo string
+	// Labels are the client's, by key; nil for none.
+	Labels map[string]string
+	// Weight and MaxRunning are those of the tenant's limits at acceptance: the tenant's share of the workers, and how
+	// many of its jobs may run at once. 0 for the default, and for no bound.
+	Weight, MaxRunning int
 }
 
 // NewID returns a new job id: a UUID version 7, so that ids sort by age.
@@ -55,8 +62,10 @@ func ParseID(s string) (id string, ok bool) {
 
 // Record is the stored state of a job.
 type Record struct {
-	ID    string
-	State State
+	ID string
+	// Tenant is the owner.
+	Tenant Tenant
+	State  State
 	// Entry is how the job's script is run.
 	Entry Entry
 	// Environment is "" for the default.
@@ -69,6 +78,8 @@ type Record struct {
 	Outcome *Outcome
 	// Webhook is nil for a job without one.
 	Webhook *Webhook
+	// Labels are the client's, by key; nil for none.
+	Labels map[string]string
 	// OutcomeBytes is the stored size of the outcome and its result, 0 for none.
 	OutcomeBytes int
 }

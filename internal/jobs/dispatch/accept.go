@@ -130,9 +130,9 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 		environment = ""
 	}
 	job := jobs.Job{
-		ID: cmp.Or(request.ID, jobs.NewID()), Script: request.Script, Inputs: request.Inputs, Async: request.Async,
-		RequestID: requestID,
-		ReplyTo:   d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
+		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: jobs.CallerOf(ctx).Tenant, RequestID: requestID,
+		Script: request.Script, Inputs: request.Inputs, Async: request.Async,
+		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
 		Limits: limits, LimitsOpen: len(able) == 0,
 	}

@@ -26,6 +26,7 @@
 //	entry          how the script is run: script or cell; missing for main
 //	inputs         1 if the job has inputs, which have a key of their own until the end
 //	created_at     time of acceptance
+//	tenant         the owner; missing for the operator
 //	priority       queue of the job
 //	environment    name of the job's environment; missing for the default
 //	start_by       start deadline; missing for none

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,28 +25,19 @@ const firstCheck = time.Second
 //	KEYS[3]   cellblock:{index}:open
 //	KEYS[4]   cellblock:{index}:jobs
 //	KEYS[5…]  keys of the step
-//	ARGV[1]   script
-//	ARGV[2]   async, 1 or 0
-//	ARGV[3]   request id
-//	ARGV[4]   reply channel
-//	ARGV[5]   priority
-//	ARGV[6]   start deadline in microseconds from now, 0 for none
-//	ARGV[7]   key of the idempotency record, "" for none
-//	ARGV[8]   inputs, "" for none and for those that are stored already
-//	ARGV[9]   batch item, "" for none
-//	ARGV[10]  webhook URL, "" for none
-//	ARGV[11]  limits, "" for none
-//	ARGV[12]  TTL after the end, in milliseconds
-//	ARGV[13]  id
-//	ARGV[14]  how many jobs may be open, 0 for any number
-//	ARGV[15]  microseconds until the reaper's first check of the job
-//	ARGV[16]  1 if the inputs are stored already, with a TTL
-//	ARGV[17]  entry, "" for main
-//	ARGV[18]  environment, "" for the default
-//	ARGV[19…] arguments of the step
+//	ARGV[1]   id
+//	ARGV[2]   how many jobs may be open, 0 for any number
+//	ARGV[3]   microseconds until the reaper's first check of the job
+//	ARGV[4]   start deadline in microseconds from now, 0 for none
+//	ARGV[5]   inputs, "" for none and for those that are stored already
+//	ARGV[6]   1 if the inputs are stored already, with a TTL
+//	ARGV[7]   the number of the arguments that follow with fields of the record
+//	ARGV[8…]  names and values of these fields
+//	ARGV[…]   arguments of the step
 //	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing
-const acceptScript = addFunction + `
-local stored = ARGV[16] == "1"
+const acceptScript = `
+local id, limit, inputs, stored = ARGV[1], tonumber(ARGV[2]), ARGV[5], ARGV[6] == "1"
+local last = 7 + tonumber(ARGV[7])
 local state = redis.call("HGET", KEYS[1], "state")
 if state then -- an earlier call, whose reply was lost
 	if stored and (state == "queued" or state == "running") then
@@ -54,7 +47,6 @@ if state then -- an earlier call, whose reply was lost
 	end
 	return 0
 end
-local limit = tonumber(ARGV[14])
 if limit > 0 and redis.call("ZCARD", KEYS[3]) >= limit then
 	if stored then
 		redis.call("DEL", KEYS[2])
@@ -68,26 +60,27 @@ local time = redis.call("TIME")
 local function at(microseconds)
 	return string.format("%.0f", time[1] * 1000000 + time[2] + microseconds)
 end
-local fields = {
-	"state", "queued", "script", ARGV[1], "async", ARGV[2], "request_id", ARGV[3], "reply_to", ARGV[4],
-	"priority", ARGV[5], "idempotency", ARGV[7], "created_at", at(0), "ttl", ARGV[12],
-}
-add(fields, "start_by", at(ARGV[6]), ARGV[6] ~= "0")
-add(fields, "inputs", "1", stored or ARGV[8] ~= "")
-add(fields, "batch", ARGV[9], ARGV[9] ~= "")
-add(fields, "webhook", ARGV[10], ARGV[10] ~= "")
-add(fields, "limits", ARGV[11], ARGV[11] ~= "")
-add(fields, "entry", ARGV[17], ARGV[17] ~= "")
-add(fields, "environment", ARGV[18], ARGV[18] ~= "")
-redis.call("ZADD", KEYS[3], at(ARGV[15]), ARGV[13])
-redis.call("ZADD", KEYS[4], 0, ARGV[13])
+local fields = {unpack(ARGV, 8, last)}
+local function add(name, value)
+	table.insert(fields, name)
+	table.insert(fields, value)
+end
+add("created_at", at(0))
+if ARGV[4] ~= "0" then
+	add("start_by", at(ARGV[4]))
+end
+if stored or inputs ~= "" then
+	add("inputs", "1")
+end
+redis.call("ZADD", KEYS[3], at(ARGV[3]), id)
+redis.call("ZADD", KEYS[4], 0, id)
 if stored then
 	redis.call("PERSIST", KEYS[2])
-elseif ARGV[8] ~= "" then
-	redis.call("SET", KEYS[2], ARGV[8])
+elseif inputs ~= "" then
+	redis.call("SET", KEYS[2], inputs)
 end
 redis.call("HSET", KEYS[1], unpack(fields))
-step({unpack(KEYS, 5)}, {unpack(ARGV, 19)})
+step({unpack(KEYS, 5)}, {unpack(ARGV, last + 1)})
 return 1`
 
 // Step is what a script of the store's does in the same step: a function of another package.
@@ -115,25 +108,17 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) (bool, error) {
 	size := job.Inputs.Size()
 	script := redis.NewScript(step.Lua + acceptScript)
-	async := 0
-	if job.Async {
-		async = 1
-	}
-	if job.Priority == "" {
-		job.Priority = jobs.PriorityDefault
-	}
 	inputs, err := encodeInputs(job.Inputs)
-	limits, limitsErr := encodeLimits(job.Limits, job.LimitsOpen)
-	if err = errors.Join(err, limitsErr); err != nil {
+	fields, fieldsErr := s.newFields(job)
+	if err = errors.Join(err, fieldsErr); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
 	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, step.Keys...)
-	args := append([]any{
-		job.Script, async, job.RequestID, job.ReplyTo, string(job.Priority), job.StartWithin.Microseconds(),
-		job.IdempotencyKey, inputs, encodeItem(job.BatchItem), job.WebhookURL, limits, s.TTL(job).Milliseconds(),
-		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), 0,
-		string(job.Entry), job.Environment,
-	}, step.Args...)
+	args := []any{
+		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), job.StartWithin.Microseconds(),
+		inputs, 0, len(fields),
+	}
+	args = slices.Concat(args, fields, step.Args)
 	var created int
 	if size < LargeRecord {
 		created, err = script.Run(ctx, s.client, keys, args...).Int()
@@ -152,9 +137,47 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) 
 	return created == 1, nil
 }
 
+// newFields returns the names and values of the fields of a new job's record that are known before its acceptance.
+func (s *Store) newFields(job jobs.Job) ([]any, error) {
+	async := 0
+	if job.Async {
+		async = 1
+	}
+	limits, err := encodeLimits(job.Limits, job.LimitsOpen)
+	fields := []any{
+		"state", string(jobs.StateQueued), "script", job.Script, "async", async, "request_id", job.RequestID,
+		"reply_to", job.ReplyTo, "priority", string(cmp.Or(job.Priority, jobs.PriorityDefault)),
+		"idempotency", job.IdempotencyKey, "ttl", s.TTL(job).Milliseconds(),
+	}
+	for _, field := range []struct{ name, value string }{
+		{"batch", encodeItem(job.BatchItem)},
+		{"webhook", job.WebhookURL},
+		{"limits", limits},
+		{"entry", string(job.Entry)},
+		{"environment", job.Environment},
+		{"tenant", encodeTenant(job.Tenant)},
+	} {
+		if field.value != "" {
+			fields = append(fields, field.name, field.value)
+		}
+	}
+	return fields, err
+}
+
+// encodeTenant returns the stored form of a tenant: "" for the operator, as in the records of earlier versions.
+func encodeTenant(tenant jobs.Tenant) string {
+	if tenant == jobs.Operator {
+		return ""
+	}
+	return string(tenant)
+}
+
+// decodeTenant returns the tenant of a record.
+func decodeTenant(stored string) jobs.Tenant { return cmp.Or(jobs.Tenant(stored), jobs.Operator) }
+
 const (
 	// inputsArg and storedArg are the indexes of two of acceptScript's arguments.
-	inputsArg, storedArg = 7, 15
+	inputsArg, storedArg = 4, 5
 	// inputsGrace is how long inputs are kept whose job is never created.
 	inputsGrace = 10 * time.Minute
 )

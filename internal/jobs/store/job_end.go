@@ -39,7 +39,7 @@ import (
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + finalizeFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl", "created_at", "started_at", "entry", "environment")
+	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -78,7 +78,7 @@ if job[3] and job[3] ~= "" then
 	local message = ARGV[1]
 	if job[2] ~= "1" and not job[9] and #ARGV[3] + #ARGV[4] + #ARGV[10] < tonumber(ARGV[11]) then
 		message = table.concat({ARGV[1], ARGV[2], job[13] or "", job[14] or "", now, #ARGV[3], #ARGV[4],
-			job[15] or "", job[16] or ""}, " ") .. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
+			job[15] or "", job[16] or "", job[17] or ""}, " ") .. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
 	end
 	redis.call("PUBLISH", job[3], message)
 end
@@ -101,9 +101,9 @@ const (
 func ParseEnd(message string) (id string, record *jobs.Record) {
 	header, body, found := strings.Cut(message, "\n")
 	fields := strings.Split(header, " ")
-	const earlier, count = 7, 9 // as in endScript; workers of earlier versions send no entry and no environment
-	if len(fields) == earlier {
-		fields = append(fields, "", "")
+	const earliest, count = 7, 10 // as in endScript; those after it were added one by one
+	for found && len(fields) >= earliest && len(fields) < count {
+		fields = append(fields, "") // of a worker of an earlier version
 	}
 	if !found || len(fields) != count {
 		return message, nil
@@ -115,6 +115,7 @@ func ParseEnd(message string) (id string, record *jobs.Record) {
 	}
 	record = &jobs.Record{
 		ID: id, State: jobs.State(fields[1]), Entry: jobs.Entry(fields[7]), Environment: fields[8],
+		Tenant:    decodeTenant(fields[9]),
 		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]),
 		OutcomeBytes: outcome + result,
 	}

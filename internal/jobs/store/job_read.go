@@ -31,7 +31,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "entry", "environment", "webhook", "webhook_state",
+	"state", "created_at", "started_at", "finished_at", "entry", "environment", "tenant", "webhook", "webhook_state",
 	"files", "outcome", "result",
 }
 
@@ -56,6 +56,7 @@ func (s *Store) get(ctx context.Context, client redis.UniversalClient, id string
 func decodeRecord(id string, f map[string]string) jobs.Record {
 	return jobs.Record{
 		ID:          id,
+		Tenant:      decodeTenant(f["tenant"]),
 		State:       jobs.State(f["state"]),
 		Entry:       jobs.Entry(f["entry"]),
 		Environment: f["environment"],

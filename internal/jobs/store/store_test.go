@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func TestAJobsWay(t *testing.T) {
 	s, client := newStore(t)
 	job := createJob(t, s)
 	loaded, state, err := s.Load(t.Context(), job.ID)
-	if err != nil || loaded != job || state != jobs.StateQueued {
+	if err != nil || !reflect.DeepEqual(loaded, job) || state != jobs.StateQueued {
 		t.Fatalf("got %+v, %s, %v", loaded, state, err)
 	}
 	queued := getRecord(t, s, job.ID)
