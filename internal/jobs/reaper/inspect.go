@@ -25,13 +25,13 @@ func (r *Reaper) inspect(ctx context.Context, s snapshot, job store.OpenJob) (ti
 	case job.State == "":
 		// Lost with Redis's last writes.
 		if r.suspect(s.now, job.ID, "no record", grace) {
-			return passInterval, r.store.FinalizeJob(ctx, store.EndedJob{ID: job.ID})
+			return passInterval, r.store.FinalizeJob(ctx, store.EndedJob{ID: job.ID, Tenant: job.Tenant})
 		}
 		return passInterval, nil
 	case job.State.Ended():
 		delete(r.suspects, job.ID)
 		ended := store.EndedJob{
-			ID: job.ID, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL,
+			ID: job.ID, Tenant: job.Tenant, State: job.State, IdempotencyKey: job.IdempotencyKey, TTL: job.TTL,
 			BatchItem: job.BatchItem, Webhook: job.Webhook,
 		}
 		if job.Withdrawn {

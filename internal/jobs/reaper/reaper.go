@@ -213,5 +213,5 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
-	return r.store.ScheduleChecks(ctx, next)
+	return r.store.ScheduleChecks(ctx, open, next)
 }

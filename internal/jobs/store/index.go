@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,19 +12,36 @@ import (
 	"cellblock/internal/jobs"
 )
 
+// openMember returns a job's member in the index of open jobs. It names the tenant, unless that is the operator, so that
+// the tenant of a job whose record is lost is known too.
+func openMember(id string, tenant jobs.Tenant) string {
+	if stored := encodeTenant(tenant); stored != "" {
+		return id + " " + stored
+	}
+	return id
+}
+
+// parseMember returns the id and the tenant of a member.
+func parseMember(member string) (id string, tenant jobs.Tenant) {
+	id, stored, _ := strings.Cut(member, " ")
+	return id, decodeTenant(stored)
+}
+
 // finalizeScript removes an ended job from the open jobs.
 //
 //	KEYS[1]  cellblock:{index}:open
 //	KEYS[2]  cellblock:{index}:ended
-//	ARGV[1]  id
+//	ARGV[1]  its member in the first
 //	returns  1
-var finalizeScript = redis.NewScript(finalizeFunction + `
+var finalizeScript = redis.NewScript(memberFunctions + finalizeFunction + `
 finalize(KEYS[1], KEYS[2], ARGV[1])
 return 1`)
 
 // EndedJob is a job that has ended, or whose record has expired.
 type EndedJob struct {
 	ID string
+	// Tenant is the owner; "" for the operator.
+	Tenant jobs.Tenant
 	// State is "" if there is no record.
 	State          jobs.State
 	IdempotencyKey string
@@ -49,7 +67,8 @@ func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 		err = errors.Join(err, s.ReleaseKey(ctx, ended.IdempotencyKey, ended.ID))
 	}
 	if err == nil {
-		err = finalizeScript.Run(ctx, s.client, []string{openKey, endedKey}, ended.ID).Err()
+		err = finalizeScript.Run(ctx, s.client, []string{openKey, endedKey},
+			openMember(ended.ID, ended.Tenant)).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("finalize job %s: %w", ended.ID, err)

@@ -32,12 +32,13 @@ const firstCheck = time.Second
 //	ARGV[5]   inputs, "" for none and for those that are stored already
 //	ARGV[6]   1 if the inputs are stored already, with a TTL
 //	ARGV[7]   the number of the arguments that follow with fields of the record
-//	ARGV[8…]  names and values of these fields
+//	ARGV[8]   tenant, "" for the operator
+//	ARGV[9…]  names and values of these fields
 //	ARGV[…]   arguments of the step
 //	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing
 const acceptScript = `
 local id, limit, inputs, stored = ARGV[1], tonumber(ARGV[2]), ARGV[5], ARGV[6] == "1"
-local last = 7 + tonumber(ARGV[7])
+local last = 8 + tonumber(ARGV[7])
 local state = redis.call("HGET", KEYS[1], "state")
 if state then -- an earlier call, whose reply was lost
 	if stored and (state == "queued" or state == "running") then
@@ -60,7 +61,7 @@ local time = redis.call("TIME")
 local function at(microseconds)
 	return string.format("%.0f", time[1] * 1000000 + time[2] + microseconds)
 end
-local fields = {unpack(ARGV, 8, last)}
+local fields = {unpack(ARGV, 9, last)}
 local function add(name, value)
 	table.insert(fields, name)
 	table.insert(fields, value)
@@ -72,7 +73,7 @@ end
 if stored or inputs ~= "" then
 	add("inputs", "1")
 end
-redis.call("ZADD", KEYS[3], at(ARGV[3]), id)
+redis.call("ZADD", KEYS[3], at(ARGV[3]), open_member(id, ARGV[8]))
 redis.call("ZADD", KEYS[4], 0, id)
 if stored then
 	redis.call("PERSIST", KEYS[2])
@@ -107,7 +108,7 @@ func (s *Store) Create(ctx context.Context, job jobs.Job) error {
 // all the same: it may contain jobs that do not exist, which the reaper removes, but never lacks one that does.
 func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) (bool, error) {
 	size := job.Inputs.Size()
-	script := redis.NewScript(step.Lua + acceptScript)
+	script := redis.NewScript(step.Lua + memberFunctions + acceptScript)
 	inputs, err := encodeInputs(job.Inputs)
 	fields, fieldsErr := s.newFields(job)
 	if err = errors.Join(err, fieldsErr); err != nil {
@@ -116,7 +117,7 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) 
 	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, step.Keys...)
 	args := []any{
 		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), job.StartWithin.Microseconds(),
-		inputs, 0, len(fields),
+		inputs, 0, len(fields), encodeTenant(job.Tenant),
 	}
 	args = slices.Concat(args, fields, step.Args)
 	var created int

@@ -32,32 +32,33 @@ import (
 //	ARGV[9]   how many milliseconds the events are kept
 //	ARGV[10]  files, "" for none
 //	ARGV[11]  size in bytes from which a record is not published
-//	returns   whether this end stands (1 or 0), key of the idempotency record, TTL that was set, batch item, webhook
-//	          URL, "" for none of each; 1 if the job is finalized
+//	returns   whether this end stands (1 or 0); and if it does: key of the idempotency record, TTL that was set, batch
+//	          item, webhook URL, "" for none of each; 1 if the job is finalized, else 0; tenant, "" for the operator
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
-var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + finalizeFunction + `
+var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction +
+	memberFunctions + finalizeFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
 	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
-	return {0, "", ttl, "", ""}
+	return {0}
 end
 if job[9] and tonumber(ARGV[5]) > tonumber(ttl) then
 	ttl = ARGV[5] -- until it can be delivered
 end
 ttl = ttl_of(job[12], ttl)
 if state ~= "queued" and state ~= "running" then
-	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or "", job[9] or ""}
+	return {job[4] == ARGV[3] and 1 or 0, job[5] or "", ttl, job[8] or "", job[9] or "", 0, job[17] or ""}
 end
 local time = redis.call("TIME")
 local unmet = ARGV[7] ~= "" and state ~= "queued"
 	or ARGV[7] == "late" and not late(job[10], time[1] * 1000000 + time[2])
 	or ARGV[7] == "unshared" and job[11]
 if unmet then
-	return {0, "", ttl, "", ""}
+	return {0}
 end
 local now = string.format("%.0f", time[1] * 1000000 + time[2])
 local fields = {"state", ARGV[2], "outcome", ARGV[3], "finished_at", now}
@@ -83,17 +84,15 @@ if job[3] and job[3] ~= "" then
 	redis.call("PUBLISH", job[3], message)
 end
 if (job[5] or "") ~= "" or job[8] or job[9] then
-	return {1, job[5] or "", ttl, job[8] or "", job[9] or ""}
+	return {1, job[5] or "", ttl, job[8] or "", job[9] or "", 0, job[17] or ""}
 end
-finalize(KEYS[4], KEYS[5], ARGV[1])
-return {1, "", ttl, "", "", 1}`)
+finalize(KEYS[4], KEYS[5], open_member(ARGV[1], job[17]))
+return {1, "", ttl, "", "", 1, ""}`)
 
 const (
 	// largestPublished is the size in bytes from which a record is not published: a waiting process reads it.
 	// It is below LargeRecord: a published record is held without memory of the budget.
 	largestPublished = 32 << 10
-	// finalizedAt is the index in endScript's reply that only a finalized job has.
-	finalizedAt = 5
 )
 
 // ParseEnd decodes what endScript publishes: the id of an ended job, and its record if the job is synchronous and the
@@ -176,12 +175,13 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if stands, _ := reply[0].(int64); stands != 1 {
 		return false, nil
 	}
-	if len(reply) > finalizedAt {
+	if finalized, _ := reply[5].(int64); finalized == 1 {
 		return true, nil
 	}
 	text := func(i int) string { s, _ := reply[i].(string); return s }
 	ended := EndedJob{
-		ID: id, State: outcome.State(), IdempotencyKey: text(1), BatchItem: decodeItem(text(3)), Webhook: text(4) != "",
+		ID: id, Tenant: decodeTenant(text(6)), State: outcome.State(), IdempotencyKey: text(1),
+		BatchItem: decodeItem(text(3)), Webhook: text(4) != "",
 	}
 	if withdrawn == 0 {
 		ended.TTL = time.Duration(parseInt(text(2))) * time.Millisecond

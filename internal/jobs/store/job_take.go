@@ -65,11 +65,12 @@ var takeScript = redis.NewScript(takeFunction + `return take(ARGV[1], {ARGV[2], 
 // touchScript makes the reaper check an open job as soon as possible.
 //
 //	KEYS[1]  cellblock:{index}:open
+//	KEYS[2]  cellblock:{id}:job
 //	ARGV[1]  id
 //	returns  0
-var touchScript = redis.NewScript(`
-local time = redis.call("TIME")
-return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), ARGV[1])`)
+var touchScript = redis.NewScript(memberFunctions + `
+local time, member = redis.call("TIME"), open_member(ARGV[1], redis.call("HGET", KEYS[2], "tenant"))
+return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), member)`)
 
 // Take returns what a worker needs of a job that was delivered to it, and records the worker so that the reaper can
 // attribute a lost job. expired reports that the job must not be started any more. A command takes at most patience,
@@ -120,7 +121,7 @@ func (s *Store) Taken(
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if err := touchScript.Run(touching, s.client, []string{openKey}, id).Err(); err != nil {
+		if err := touchScript.Run(touching, s.client, []string{openKey, jobKey(id)}, id).Err(); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}

@@ -44,8 +44,8 @@ func BatchKey(id string) string { return batchKeys(id)[3] }
 // The index of jobs. A job's record is in another slot, so record and index cannot change in one script. The index may
 // therefore contain jobs that do not exist, but it never lacks one that does.
 const (
-	// openKey is a sorted set of the jobs that are not finalized, scored by the time of the reaper's next check
-	// (microseconds since 1970).
+	// openKey is a sorted set of the jobs that are not finalized, as openMember names them, scored by the time of the
+	// reaper's next check (microseconds since 1970).
 	openKey = "cellblock:{index}:open"
 	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
 	// which is by age.

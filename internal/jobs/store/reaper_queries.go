@@ -42,7 +42,9 @@ func (s *Store) ReleaseLease(ctx context.Context, token string) error {
 
 // OpenJob is an entry of the open jobs, as the reaper needs it. State is "" if the record is missing.
 type OpenJob struct {
-	ID       string
+	ID string
+	// Tenant is the owner, also of a job without a record.
+	Tenant   jobs.Tenant
 	State    jobs.State
 	Priority jobs.Priority
 	// Environment is "" for the default.
@@ -71,31 +73,33 @@ func (o OpenJob) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.Af
 
 // DueJobs returns Redis's time and at most n open jobs whose check is due.
 func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error) {
-	ids, err := dueScript.Run(ctx, s.client, []string{openKey}, n).StringSlice()
+	members, err := dueScript.Run(ctx, s.client, []string{openKey}, n).StringSlice()
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("list the open jobs: %w", err)
 	}
-	now, ids := parseTime(ids[0]), ids[1:]
-	if len(ids) == 0 {
+	now, members := parseTime(members[0]), members[1:]
+	if len(members) == 0 {
 		return now, nil, nil
 	}
 	pipeline := s.client.Pipeline()
-	fields := make([]*redis.SliceCmd, len(ids))
-	ttls := make([]*redis.DurationCmd, len(ids))
-	for i, id := range ids {
+	open := make([]OpenJob, len(members))
+	fields := make([]*redis.SliceCmd, len(members))
+	ttls := make([]*redis.DurationCmd, len(members))
+	for i, member := range members {
+		id, tenant := parseMember(member)
+		open[i] = OpenJob{ID: id, Tenant: tenant}
 		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by",
 			"idempotency", "withdrawn", "batch", "webhook", "environment")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
-		return now, nil, fmt.Errorf("read %d open jobs: %w", len(ids), err)
+		return now, nil, fmt.Errorf("read %d open jobs: %w", len(members), err)
 	}
-	open := make([]OpenJob, len(ids))
-	for i, id := range ids {
+	for i, job := range open {
 		values := fields[i].Val()
 		text := func(n int) string { s, _ := values[n].(string); return s }
 		open[i] = OpenJob{
-			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
+			ID: job.ID, Tenant: job.Tenant, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
 			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)),
 			Webhook: text(9) != "", Environment: text(10),
@@ -104,14 +108,16 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 	return now, open, nil
 }
 
-// ScheduleChecks sets the time of the reaper's next check of each job.
-func (s *Store) ScheduleChecks(ctx context.Context, at map[string]time.Time) error {
+// ScheduleChecks sets the time of the reaper's next check of each of the jobs that at has, by id.
+func (s *Store) ScheduleChecks(ctx context.Context, open []OpenJob, at map[string]time.Time) error {
 	if len(at) == 0 {
 		return nil
 	}
 	members := make([]redis.Z, 0, len(at))
-	for id, t := range at {
-		members = append(members, redis.Z{Score: float64(t.UnixMicro()), Member: id})
+	for _, job := range open {
+		if t, found := at[job.ID]; found {
+			members = append(members, redis.Z{Score: float64(t.UnixMicro()), Member: openMember(job.ID, job.Tenant)})
+		}
 	}
 	if err := s.client.ZAddArgs(ctx, openKey, redis.ZAddArgs{XX: true, Members: members}).Err(); err != nil {
 		return fmt.Errorf("schedule the next checks: %w", err)

@@ -74,10 +74,25 @@ if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
 end
 return 0`)
 
-// finalizeFunction removes an ended job from the open jobs, and counts it.
+// memberFunctions is Lua for the members of the index of open jobs, as openMember makes them. tenant_of returns nil for
+// the operator's.
+const memberFunctions = `
+local function open_member(id, tenant)
+	if tenant and tenant ~= "" then
+		return id .. " " .. tenant
+	end
+	return id
+end
+local function tenant_of(member)
+	return string.match(member, " (.+)$")
+end
+`
+
+// finalizeFunction removes an ended job from the open jobs, given its member there, and counts it. It needs
+// memberFunctions.
 const finalizeFunction = `
-local function finalize(open, ended, id)
-	if redis.call("ZREM", open, id) == 1 then
+local function finalize(open, ended, member)
+	if redis.call("ZREM", open, member) == 1 then
 		redis.call("INCR", ended)
 	end
 end
