@@ -27,7 +27,7 @@ func (d *Dispatcher) Submit(ctx context.Context, request jobs.Request, requestID
 	// Reads only the state, which needs no memory of the budget.
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	_, state, err := d.store.Load(bounded, id)
+	state, err := d.store.State(bounded, jobs.CallerOf(ctx), id)
 	if err != nil {
 		return jobs.Record{ID: id}, explain(ctx, "the job's record could not be read", err)
 	}
@@ -116,6 +116,10 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 // record. It returns an error with CodeInvalidRequest if no worker allows the requested limits, or those of
 // chooseEnvironment.
 func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID string) (jobs.Job, error) {
+	tenant := jobs.CallerOf(ctx).Tenant
+	if tenant == "" {
+		return jobs.Job{}, errNoCaller
+	}
 	// One fleet for all decisions: limits above those of all workers would keep the job from ever starting.
 	fleet, environment, err := d.chooseEnvironment(ctx, request)
 	if err != nil {
@@ -130,7 +134,7 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 		environment = ""
 	}
 	job := jobs.Job{
-		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: jobs.CallerOf(ctx).Tenant, RequestID: requestID,
+		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: tenant, RequestID: requestID,
 		Script: request.Script, Inputs: request.Inputs, Async: request.Async,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
@@ -145,17 +149,20 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 			job.Priority = jobs.PriorityHigh
 		}
 	}
-	job.IdempotencyKey = singleKey(request)
+	job.IdempotencyKey = singleKey(tenant, request)
 	job.TTL = d.store.TTL(job)
 	return job, nil
 }
 
-// singleKey returns the key of a request's idempotency record, "" for none.
-func singleKey(request jobs.Request) string {
+// errNoCaller is the error for a request whose context has no caller. Nothing may be stored for it.
+var errNoCaller = errors.New("the request has no caller")
+
+// singleKey returns the key of the idempotency record of a tenant's request, "" for none.
+func singleKey(tenant jobs.Tenant, request jobs.Request) string {
 	if request.IdempotencyKey == "" {
 		return ""
 	}
-	return store.IdempotencyKey(request.IdempotencyKey)
+	return store.IdempotencyKey(tenant, request.IdempotencyKey)
 }
 
 // storeAndEnqueue stores a job and enqueues it, unless it exists already.

@@ -45,9 +45,6 @@ const (
 	// twoHeartbeats is more than the time from one heartbeat of an idle worker to the next (three seconds), and less
 	// than twice that: one may have been in flight when it took the job.
 	twoHeartbeats = 5 * time.Second
-	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast, and of at
-	// least sweepMore after a chunk in which records had expired: most of them expire together.
-	sweepShare, sweepLeast, sweepMore = 600, 2, 100
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -58,9 +55,7 @@ type Reaper struct {
 	token    string
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
-	// cursor is where the sweep of the index goes on, and expired how many records of its last chunk had expired.
-	cursor  string
-	expired int
+	sweep    sweep
 }
 
 type suspicion struct {
@@ -117,7 +112,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.requeueWebhooks} {
+	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweepIndexes, r.requeueWebhooks} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()
@@ -169,19 +164,6 @@ func (r *Reaper) inspectOpen(ctx context.Context) error {
 			delete(r.suspects, id) // another process finalized the job
 		}
 	}
-	return err
-}
-
-func (r *Reaper) sweep(ctx context.Context) error {
-	n, err := r.store.Indexed(ctx)
-	if err != nil || n == 0 {
-		return err
-	}
-	least := sweepLeast
-	if r.expired > 0 {
-		least = sweepMore
-	}
-	r.expired, r.cursor, err = r.store.Sweep(ctx, r.cursor, max(least, n/sweepShare))
 	return err
 }
 
