@@ -3,6 +3,7 @@ package jobs
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -103,4 +104,36 @@ func (l TenantLimits) CheckLargest(requested RequestedLimits) error {
 	}
 	return Errorf(CodeInvalidRequest, `"limits.%s" is %s, and the jobs of your tenant may have at most %s; `+
 		"ask for less, or leave it out", name, got, most)
+}
+
+// The names of the limits in errors with CodeQuotaExceeded.
+const (
+	LimitOpenJobs  = "open_jobs"
+	LimitCPUPerDay = "cpu_seconds_per_day"
+)
+
+// TooManyOpen returns the error for added more jobs of a tenant that has own open ones and may have at most most.
+// crowded reports that it may have no more because the queue has no more room.
+func TooManyOpen(own, added, most int, crowded bool) *Error {
+	message := fmt.Sprintf("your tenant has %d jobs that are queued or running, of at most %d", own, most)
+	if added > 1 {
+		message += fmt.Sprintf(", and this request has %d more", added)
+	}
+	if crowded {
+		message += "; no tenant may take more than half of the room that the queue has left"
+	}
+	return &Error{
+		Code: CodeQuotaExceeded, Message: message + "; wait until some have ended, or cancel some",
+		Limit: &LimitHit{Name: LimitOpenJobs, Value: float64(most), Unit: "count"},
+	}
+}
+
+// CPUUsedUp returns the error for a job of a tenant whose processor time of a day is used up, before that day's end.
+func CPUUsedUp(most, left time.Duration) *Error {
+	return &Error{
+		Code: CodeQuotaExceeded, RetryAfterSeconds: int(math.Ceil(left.Seconds())),
+		Message: fmt.Sprintf("the jobs of your tenant have used the %s seconds of processor time that they may use in "+
+			"a day (UTC); new ones are accepted again from midnight", plainNumber(most.Seconds())),
+		Limit: &LimitHit{Name: LimitCPUPerDay, Value: most.Seconds(), Unit: "seconds"},
+	}
 }

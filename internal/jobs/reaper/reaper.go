@@ -45,6 +45,8 @@ const (
 	// twoHeartbeats is more than the time from one heartbeat of an idle worker to the next (three seconds), and less
 	// than twice that: one may have been in flight when it took the job.
 	twoHeartbeats = 5 * time.Second
+	// forgetInterval is how often the counts of tenants without open jobs are removed.
+	forgetInterval = time.Minute
 	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast, and of at
 	// least sweepMore after a chunk in which records had expired: most of them expire together.
 	sweepShare, sweepLeast, sweepMore = 600, 2, 100
@@ -61,6 +63,8 @@ type Reaper struct {
 	// cursor is where the sweep of the index goes on, and expired how many records of its last chunk had expired.
 	cursor  string
 	expired int
+	// forgotAt is when the counts of tenants without open jobs were last removed.
+	forgotAt time.Time
 }
 
 type suspicion struct {
@@ -117,7 +121,9 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.requeueWebhooks} {
+	for _, step := range []func(context.Context) error{
+		r.inspectOpen, r.sweep, r.requeueWebhooks, r.forgetIdleTenants,
+	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()

@@ -47,6 +47,9 @@ const (
 	// openKey is a sorted set of the jobs that are not finalized, as openMember names them, scored by the time of the
 	// reaper's next check (microseconds since 1970).
 	openKey = "cellblock:{index}:open"
+	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until
+	// ForgetIdleTenants.
+	openByTenantKey = "cellblock:{index}:open_by_tenant"
 	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
 	// which is by age.
 	allKey = "cellblock:{index}:jobs"
