@@ -32,6 +32,10 @@ const (
 	CodeFileNotFound Code = "file_not_found"
 	// CodeStorageFull rejects an upload for which the bound on all stored files leaves no space.
 	CodeStorageFull Code = "storage_full"
+	// CodeRateLimited rejects a request of a tenant that sends too many of them per second.
+	CodeRateLimited Code = "rate_limited"
+	// CodeQuotaExceeded rejects a job of a tenant with too many open jobs, or whose CPU time of the day is used up.
+	CodeQuotaExceeded Code = "quota_exceeded"
 )
 
 // Errors about an existing job.

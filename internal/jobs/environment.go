@@ -81,11 +81,21 @@ func decodeEnvironment(value jsontext.Value) (string, error) {
 func UnknownEnvironment(name string, known []string) error {
 	names := slices.SortedFunc(slices.Values(known), CompareEnvironments)
 	there := strings.Join(names, ", ")
+	if there == "" {
+		return Errorf(CodeUnknownEnvironment, "there is no environment %q", name)
+	}
 	if near := nearest(name, names); near != "" {
 		return Errorf(CodeUnknownEnvironment, "there is no environment %q; did you mean %q? There are: %s", name, near,
 			there)
 	}
 	return Errorf(CodeUnknownEnvironment, "there is no environment %q; there are: %s", name, there)
+}
+
+// NoDefaultEnvironment returns the error for a request that names no environment, of a tenant whose jobs may have these
+// only.
+func NoDefaultEnvironment(allowed []string) error {
+	return Errorf(CodeUnknownEnvironment, `the jobs of your tenant cannot have the environment %q; name one in `+
+		`"environment": %s`, DefaultEnvironment, strings.Join(allowed, ", "))
 }
 
 // EnvironmentOf returns the name of a job's environment.

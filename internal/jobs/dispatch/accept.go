@@ -78,7 +78,7 @@ func (d *Dispatcher) accept(
 	// The job may be in the queue despite the error. The client receives an error, so the job is withdrawn if
 	// possible.
 	_, withdrawErr := d.withdraw(ctx, job.ID, "the job could not be enqueued")
-	if job.IdempotencyKey != "" && jobs.CodeOf(err) == jobs.CodeQueueFull {
+	if job.IdempotencyKey != "" && wasFull(err) {
 		// Otherwise the key stays bound: the job may exist and may have run.
 		withdrawErr = errors.Join(withdrawErr, d.releaseKey(ctx, job))
 	}
@@ -113,20 +113,24 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 }
 
 // newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
-// record. It returns an error with CodeInvalidRequest if no worker allows the requested limits, or those of
-// chooseEnvironment.
+// record. It returns an error with CodeInvalidRequest if the tenant or no worker allows the requested limits, or those
+// of checkCPU and chooseEnvironment.
 func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID string) (jobs.Job, error) {
-	tenant := jobs.CallerOf(ctx).Tenant
-	if tenant == "" {
+	caller := jobs.CallerOf(ctx)
+	if caller.Tenant == "" {
 		return jobs.Job{}, errNoCaller
 	}
+	bounds, requested := caller.Bounds(), request.Inputs.RequestedLimits()
+	if err := errors.Join(bounds.CheckLargest(requested), d.checkCPU(ctx, caller)); err != nil {
+		return jobs.Job{}, err
+	}
 	// One fleet for all decisions: limits above those of all workers would keep the job from ever starting.
-	fleet, environment, err := d.chooseEnvironment(ctx, request)
+	fleet, environment, err := d.chooseEnvironment(ctx, request, bounds)
 	if err != nil {
 		return jobs.Job{}, err
 	}
 	able := fleet.limits[environment]
-	limits, err := jobs.DecideLimits(d.settings.Limits, request.Inputs.RequestedLimits(), able)
+	limits, err := jobs.DecideLimits(d.settings.Limits.CappedBy(bounds.Largest), requested, able)
 	if err != nil {
 		return jobs.Job{}, err
 	}
@@ -134,11 +138,12 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 		environment = ""
 	}
 	job := jobs.Job{
-		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: tenant, RequestID: requestID,
+		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: caller.Tenant, RequestID: requestID,
 		Script: request.Script, Inputs: request.Inputs, Async: request.Async,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
 		Limits: limits, LimitsOpen: len(able) == 0,
+		Weight: max(0, bounds.Weight), MaxRunning: max(0, bounds.RunningJobs),
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline
@@ -149,7 +154,7 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 			job.Priority = jobs.PriorityHigh
 		}
 	}
-	job.IdempotencyKey = singleKey(tenant, request)
+	job.IdempotencyKey = singleKey(caller.Tenant, request)
 	job.TTL = d.store.TTL(job)
 	return job, nil
 }
@@ -183,7 +188,8 @@ func (d *Dispatcher) enqueueNew(ctx context.Context, job jobs.Job, limit int) (f
 	if err != nil {
 		return false, err
 	}
-	return d.store.Accept(ctx, job, store.Step(task), limit)
+	limits := store.OpenLimits{Queue: limit, Tenant: jobs.CallerOf(ctx).Bounds().OpenJobs}
+	return d.store.Accept(ctx, job, store.Step(task), limits)
 }
 
 func (d *Dispatcher) releaseKey(ctx context.Context, job jobs.Job) error {
@@ -192,17 +198,21 @@ func (d *Dispatcher) releaseKey(ctx context.Context, job jobs.Job) error {
 	return d.store.ReleaseKey(ctx, job.IdempotencyKey, job.ID)
 }
 
+// wasFull reports whether a job was not accepted because too many are open, of all tenants or of its own.
+func wasFull(err error) bool {
+	code := jobs.CodeOf(err)
+	return code == jobs.CodeQueueFull || code == jobs.CodeQuotaExceeded
+}
+
 // refused returns the error for a client whose job was not accepted.
 func (d *Dispatcher) refused(ctx context.Context, err error) error {
-	var known *jobs.Error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &known) && known.Code == jobs.CodeQueueFull:
-		return &jobs.Error{
-			Code: known.Code, Message: known.Message, RetryAfterSeconds: d.retryAfter(),
-			Cause: known.Cause,
-		}
+	case wasFull(err):
+		full := *jobs.AsError(err)
+		full.RetryAfterSeconds = cmp.Or(full.RetryAfterSeconds, d.retryAfter())
+		return &full
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, redisconn.ErrSilent):
 		return store.ClientError("the job could not be accepted: the queue did not answer in time", err)
 	default:

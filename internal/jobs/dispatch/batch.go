@@ -125,7 +125,8 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 	return "", errors.Join(err, d.store.ReleaseKey(release, key, id))
 }
 
-// checkBatchFits returns an error with CodeQueueFull if the batch would fill the queue or Redis.
+// checkBatchFits returns an error with CodeQueueFull if the batch would fill the queue or Redis, or with
+// CodeQuotaExceeded if it would exceed what the tenant may use.
 func (d *Dispatcher) checkBatchFits(ctx context.Context, request jobs.BatchRequest) error {
 	load, err := d.store.ReadLoad(ctx)
 	if err != nil {
@@ -138,7 +139,33 @@ func (d *Dispatcher) checkBatchFits(ctx context.Context, request jobs.BatchReque
 		return jobs.Errorf(jobs.CodeQueueFull,
 			"the queue is full: with this batch it would be filled by more than half")
 	}
-	return nil
+	return d.checkTenantFits(ctx, load, len(request.Items))
+}
+
+// checkTenantFits returns an error with CodeQuotaExceeded if the caller's tenant may not have n more open jobs, or has
+// used its processor time of the day.
+func (d *Dispatcher) checkTenantFits(ctx context.Context, load store.Load, n int) error {
+	caller := jobs.CallerOf(ctx)
+	if caller.Tenant == jobs.Operator || caller.Tenant == "" {
+		return nil
+	}
+	if err := d.checkCPU(ctx, caller); err != nil {
+		return err
+	}
+	own, err := d.store.TenantOpen(ctx, caller.Tenant)
+	if err != nil {
+		return err
+	}
+	limits := store.OpenLimits{Queue: d.batchLimit(), Tenant: caller.Bounds().OpenJobs}
+	// The last job of the batch is accepted if there are at least as many free places then as the tenant has jobs.
+	most := (own + limits.Queue - load.Open + 1) / 2
+	if limits.Tenant > 0 {
+		most = min(most, limits.Tenant)
+	}
+	if own+n <= most {
+		return nil
+	}
+	return jobs.TooManyOpen(own, n, most, most != limits.Tenant)
 }
 
 func batchBytes(request jobs.BatchRequest) int {

@@ -41,8 +41,10 @@ type Settings struct {
 	// added, and steps end sooner if Redis is silent: see redisconn.Monitor. 0 means 15 seconds.
 	Patience time.Duration `kong:"-"`
 	// Files reads the files that requests refer to. nil refuses such requests.
-	Files      Files `kong:"-"`
-	QueueLimit int   `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
+	Files Files `kong:"-"`
+	// CPU meters what tenants use; nil reads it from the store.
+	CPU        CPUMeter `kong:"-"`
+	QueueLimit int      `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
 }
 
 // Validate returns an error if a setting is out of range.
@@ -97,6 +99,8 @@ type Dispatcher struct {
 	fleet atomic.Pointer[fleet]
 	// fleetTurn is held while the workers are read.
 	fleetTurn *semaphore.Weighted
+	// cpu caches what tenants have used today.
+	cpu cpuCache
 	// pressure is the last measurement of the queue's load.
 	pressure atomic.Pointer[pressure]
 
@@ -128,6 +132,10 @@ func New(
 	}
 	if d.settings.Limits == (jobs.Limits{}) {
 		d.settings.Limits = jobs.DefaultLimits()
+	}
+	d.cpu.meter = settings.CPU
+	if d.cpu.meter == nil {
+		d.cpu.meter = s
 	}
 	d.settings.Patience = cmp.Or(settings.Patience, defaultPatience)
 	d.fleet.Store(&fleet{})

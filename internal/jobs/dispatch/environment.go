@@ -15,10 +15,13 @@ import (
 const rereadPause = 200 * time.Millisecond
 
 // chooseEnvironment returns what is known of the workers, and fleet.chooseEnvironment of it. It refuses a request only
-// by what was read after the request came: a worker may just have started, or an environment have been built.
-func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request) (*fleet, string, error) {
+// by what was read after the request came: a worker may just have started, or an environment have been built. bounds
+// are those of the caller.
+func (d *Dispatcher) chooseEnvironment(
+	ctx context.Context, request jobs.Request, bounds jobs.TenantLimits,
+) (*fleet, string, error) {
 	known := d.fleet.Load()
-	name, err := known.chooseEnvironment(request)
+	name, err := known.chooseEnvironment(request, bounds)
 	guessed := request.Environment == "" && pep723.Has(request.Script) && known.isEmpty()
 	refused := err != nil && jobs.CodeOf(err) != jobs.CodeInvalidRequest
 	if !guessed && !refused {
@@ -40,24 +43,25 @@ func (d *Dispatcher) chooseEnvironment(ctx context.Context, request jobs.Request
 	}
 	d.rereadFleet(ctx, known)
 	known = d.fleet.Load()
-	name, err = known.chooseEnvironment(request)
+	name, err = known.chooseEnvironment(request, bounds)
 	return known, name, err
 }
 
 // chooseEnvironment returns the name of the environment of a request: the one that it names; else the first that
 // satisfies the script's inline metadata, one with a live worker before one without; else the default. It returns a
 // *jobs.Error with CodeUnknownEnvironment, CodeMissingPackages, with CodeInvalidRequest for metadata that cannot be
-// read, or with CodeUnavailable while it is not known which environments there are.
-func (f *fleet) chooseEnvironment(request jobs.Request) (string, error) {
-	if request.Environment == jobs.DefaultEnvironment {
+// read, or with CodeUnavailable while it is not known which environments there are. Those that bounds do not allow are
+// not there.
+func (f *fleet) chooseEnvironment(request jobs.Request, bounds jobs.TenantLimits) (string, error) {
+	if request.Environment == jobs.DefaultEnvironment && bounds.AllowsEnvironment(jobs.DefaultEnvironment) {
 		return jobs.DefaultEnvironment, nil
 	}
 	if request.Environment != "" {
-		names := f.names()
+		names := f.allowed(bounds)
 		switch {
 		case slices.Contains(names, request.Environment):
 			return request.Environment, nil
-		case len(names) == 0:
+		case f.isEmpty():
 			return "", jobs.Unavailable(fmt.Sprintf(
 				"no worker has reported its environments yet, so it is not known whether there is %q",
 				request.Environment), nil)
@@ -70,17 +74,25 @@ func (f *fleet) chooseEnvironment(request jobs.Request) (string, error) {
 			`correct it, or remove it and name an "environment"`, err)
 	}
 	if metadata == nil || f.isEmpty() {
+		if !bounds.AllowsEnvironment(jobs.DefaultEnvironment) {
+			return "", jobs.NoDefaultEnvironment(bounds.Environments)
+		}
 		return jobs.DefaultEnvironment, nil
 	}
-	return f.satisfying(metadata)
+	return f.satisfying(metadata, bounds)
 }
 
-// satisfying returns the first environment that has what the metadata asks for.
-func (f *fleet) satisfying(metadata *pep723.Metadata) (string, error) {
-	all := f.environments()
+// allowed returns those of the names that bounds allow.
+func (f *fleet) allowed(bounds jobs.TenantLimits) []string {
+	return slices.DeleteFunc(f.names(), func(name string) bool { return !bounds.AllowsEnvironment(name) })
+}
+
+// satisfying returns the first environment that has what the metadata asks for, of those that bounds allow.
+func (f *fleet) satisfying(metadata *pep723.Metadata, bounds jobs.TenantLimits) (string, error) {
 	without := ""
 	var lacks []string
-	for _, environment := range all {
+	for _, name := range f.allowed(bounds) {
+		environment := f.environment(name)
 		missing := metadata.Missing(installed(environment.Environment))
 		switch {
 		case len(missing) > 0:

@@ -203,14 +203,17 @@ func (f *fleet) forget() {
 	}
 }
 
-// Environments returns the environments that workers have or had lately, the default first. It returns a *jobs.Error
-// with CodeUnavailable if Redis has not been read yet.
-func (d *Dispatcher) Environments(context.Context) ([]jobs.EnvironmentStatus, error) {
+// Environments returns the environments that workers have or had lately and the caller's jobs may have, the default
+// first. It returns a *jobs.Error with CodeUnavailable if Redis has not been read yet.
+func (d *Dispatcher) Environments(ctx context.Context) ([]jobs.EnvironmentStatus, error) {
 	known := d.fleet.Load()
 	if known.describedAt.IsZero() {
 		return nil, jobs.Unavailable("the environments have not been read from Redis yet", nil)
 	}
-	return known.environments(), nil
+	bounds := jobs.CallerOf(ctx).Bounds()
+	return slices.DeleteFunc(known.environments(), func(environment jobs.EnvironmentStatus) bool {
+		return !bounds.AllowsEnvironment(environment.Name)
+	}), nil
 }
 
 // EnvironmentWorkers returns the number of live workers with each environment, by its name. It returns an error while

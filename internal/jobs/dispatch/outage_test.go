@@ -66,7 +66,7 @@ func TestTheSecondLookAtTheWorkersIsBounded(t *testing.T) {
 	time.Sleep(rereadPause)
 	look := func(ctx context.Context) time.Duration {
 		began := time.Now()
-		_, _, err := s.chooseEnvironment(ctx, jobs.Request{Script: "x", Environment: "science"})
+		_, _, err := s.chooseEnvironment(ctx, jobs.Request{Script: "x", Environment: "science"}, jobs.TenantLimits{})
 		wantCode(t, err, jobs.CodeUnavailable)
 		return time.Since(began)
 	}

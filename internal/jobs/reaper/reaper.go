@@ -45,6 +45,8 @@ const (
 	// twoHeartbeats is more than the time from one heartbeat of an idle worker to the next (three seconds), and less
 	// than twice that: one may have been in flight when it took the job.
 	twoHeartbeats = 5 * time.Second
+	// forgetInterval is how often the counts of tenants without open jobs are removed.
+	forgetInterval = time.Minute
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -56,6 +58,8 @@ type Reaper struct {
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
 	sweep    sweep
+	// forgotAt is when the counts of tenants without open jobs were last removed.
+	forgotAt time.Time
 }
 
 type suspicion struct {
@@ -112,7 +116,9 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweepIndexes, r.requeueWebhooks} {
+	for _, step := range []func(context.Context) error{
+		r.inspectOpen, r.sweepIndexes, r.requeueWebhooks, r.forgetIdleTenants,
+	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()

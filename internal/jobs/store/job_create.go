@@ -18,7 +18,9 @@ import (
 // time to transfer them is added.
 const firstCheck = time.Second
 
-// acceptScript creates a queued job unless it exists, or as many jobs are open as may be, and then takes a Step.
+// acceptScript creates a queued job unless it exists, or as many jobs are open as may be, and then takes a Step. A
+// tenant other than the operator may have as many open jobs as are still free, so that none keeps the others out
+// (dynamic thresholds: Choudhury and Hahne, 1998), and at most a number of its own.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
@@ -33,12 +35,14 @@ const firstCheck = time.Second
 //	ARGV[6]   1 if the inputs are stored already, with a TTL
 //	ARGV[7]   the number of the arguments that follow with fields of the record
 //	ARGV[8]   tenant, "" for the operator
-//	ARGV[9…]  names and values of these fields
+//	ARGV[9]   how many jobs of the tenant may be open, 0 for any number
+//	ARGV[10…] names and values of these fields
 //	ARGV[…]   arguments of the step
-//	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing
+//	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing; or how
+//	          many open jobs the tenant has and how many it may have, if it has as many
 const acceptScript = `
 local id, limit, inputs, stored = ARGV[1], tonumber(ARGV[2]), ARGV[5], ARGV[6] == "1"
-local last = 8 + tonumber(ARGV[7])
+local last = 9 + tonumber(ARGV[7])
 local state = redis.call("HGET", KEYS[1], "state")
 if state then -- an earlier call, whose reply was lost
 	if stored and (state == "queued" or state == "running") then
@@ -48,7 +52,8 @@ if state then -- an earlier call, whose reply was lost
 	end
 	return 0
 end
-if limit > 0 and redis.call("ZCARD", KEYS[3]) >= limit then
+local free = limit > 0 and limit - redis.call("ZCARD", KEYS[3]) or math.huge
+if free <= 0 then
 	if stored then
 		redis.call("DEL", KEYS[2])
 	end
@@ -57,11 +62,23 @@ end
 if stored and redis.call("EXISTS", KEYS[2]) == 0 then
 	return -2
 end
+if ARGV[8] ~= "" then
+	local own = redis.call("HINCRBY", "` + openByTenantKey + `", ARGV[8], 1) - 1
+	local most = tonumber(ARGV[9])
+	most = most > 0 and math.min(most, free) or free
+	if own >= most then
+		redis.call("HINCRBY", "` + openByTenantKey + `", ARGV[8], -1)
+		if stored then
+			redis.call("DEL", KEYS[2])
+		end
+		return {own, most}
+	end
+end
 local time = redis.call("TIME")
 local function at(microseconds)
 	return string.format("%.0f", time[1] * 1000000 + time[2] + microseconds)
 end
-local fields = {unpack(ARGV, 9, last)}
+local fields = {unpack(ARGV, 10, last)}
 local function add(name, value)
 	table.insert(fields, name)
 	table.insert(fields, value)
@@ -97,16 +114,23 @@ var noStep = Step{Lua: "local function step() end\n"}
 
 // Create stores a job as queued, regardless of the number of open jobs. Nothing delivers it.
 func (s *Store) Create(ctx context.Context, job jobs.Job) error {
-	_, err := s.Accept(ctx, job, noStep, 0)
+	_, err := s.Accept(ctx, job, noStep, OpenLimits{})
 	return err
 }
 
-// Accept stores a job as queued and takes a step in which it is enqueued, unless limit jobs or more are open (0: no
-// limit), and reports whether the job is new. It returns a *jobs.Error with CodeQueueFull at the limit.
+// OpenLimits bound the open jobs; 0 is no bound.
+type OpenLimits struct {
+	// Queue is for the jobs of all tenants, and Tenant for those of the job's. Tenant is none for the operator.
+	Queue, Tenant int
+}
+
+// Accept stores a job as queued and takes a step in which it is enqueued, and reports whether the job is new. It
+// returns a *jobs.Error with CodeQueueFull if limits.Queue jobs or more are open, or with CodeQuotaExceeded if the
+// tenant has limits.Tenant, or more than are still free in the queue.
 //
 // Out of memory or of disk, Redis refuses the first write of a script, and none after it. The index is written first
 // all the same: it may contain jobs that do not exist, which the reaper removes, but never lacks one that does.
-func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) (bool, error) {
+func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limits OpenLimits) (bool, error) {
 	size := job.Inputs.Size()
 	script := redis.NewScript(step.Lua + memberFunctions + acceptScript)
 	inputs, err := encodeInputs(job.Inputs)
@@ -119,26 +143,44 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limit int) 
 	}
 	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant)}, step.Keys...)
 	args := []any{
-		job.ID, limit, (firstCheck + redisconn.TransferTime(size)).Microseconds(), job.StartWithin.Microseconds(),
-		inputs, 0, len(fields), encodeTenant(job.Tenant),
+		job.ID, limits.Queue, (firstCheck + redisconn.TransferTime(size)).Microseconds(), job.StartWithin.Microseconds(),
+		inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
 	}
 	args = slices.Concat(args, fields, step.Args)
-	var created int
+	var reply any
 	if size < LargeRecord {
-		created, err = script.Run(ctx, s.client, keys, args...).Int()
+		reply, err = script.Run(ctx, s.client, keys, args...).Result()
 	} else {
 		args[inputsArg], args[storedArg] = "", 1
-		created, err = acceptStored(ctx, redisconn.ForBytes(s.client, size), script, keys, inputs, args)
+		reply, err = acceptStored(ctx, redisconn.ForBytes(s.client, size), script, keys, inputs, args)
 	}
-	switch {
-	case err != nil:
+	var created bool
+	if err == nil {
+		created, err = decodeAccepted(reply, limits)
+	}
+	if err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
-	case created == -1:
-		return false, fmt.Errorf("create job %s: %w", job.ID, jobs.Errorf(jobs.CodeQueueFull, "the queue is full"))
-	case created < 0:
-		return false, fmt.Errorf("create job %s: the inputs are missing", job.ID)
 	}
-	return created == 1, nil
+	return created, nil
+}
+
+// decodeAccepted decodes what acceptScript returns.
+func decodeAccepted(reply any, limits OpenLimits) (created bool, err error) {
+	if counts, ok := reply.([]any); ok && len(counts) == 2 {
+		own, _ := counts[0].(int64)
+		most, _ := counts[1].(int64)
+		return false, jobs.TooManyOpen(int(own), 1, int(most), int(most) != limits.Tenant)
+	}
+	switch n, _ := reply.(int64); n {
+	case 1:
+		return true, nil
+	case -1:
+		return false, jobs.Errorf(jobs.CodeQueueFull, "the queue is full")
+	case -2:
+		return false, errors.New("the inputs are missing")
+	default:
+		return false, nil
+	}
 }
 
 // newFields returns the names and values of the fields of a new job's record that are known before its acceptance.
@@ -182,15 +224,15 @@ const (
 // with twice, and no other client gets an answer meanwhile.
 func acceptStored(
 	ctx context.Context, client redis.UniversalClient, script *redis.Script, keys []string, inputs []byte, args []any,
-) (int, error) {
+) (any, error) {
 	pipeline := client.Pipeline()
 	pipeline.Set(ctx, keys[1], inputs, inputsGrace)
 	// With its text: Redis may have been started again since it was last sent.
 	created := script.Eval(ctx, pipeline, keys, args...)
 	if _, err := pipeline.Exec(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return created.Int()
+	return created.Result()
 }
 
 // clientFor returns the client on which to run a script with size bytes of arguments. If these are large, it first

@@ -155,7 +155,7 @@ func TestLargeInputsComeWithTheirJob(t *testing.T) {
 	const never, absent = time.Duration(-1), time.Duration(-2)
 	job := large()
 	for call, want := range []bool{true, false} { // the reply to the first call may be lost
-		if fresh, err := s.Accept(t.Context(), job, step, 0); fresh != want || err != nil {
+		if fresh, err := s.Accept(t.Context(), job, step, store.OpenLimits{}); fresh != want || err != nil {
 			t.Errorf("call %d: new is %v, %v", call, fresh, err)
 		}
 		if got := ttl(job); got != never {
@@ -163,14 +163,14 @@ func TestLargeInputsComeWithTheirJob(t *testing.T) {
 		}
 	}
 	refused := large()
-	if _, err := s.Accept(t.Context(), refused, step, 1); jobs.CodeOf(err) != jobs.CodeQueueFull {
+	if _, err := s.Accept(t.Context(), refused, step, store.OpenLimits{Queue: 1}); jobs.CodeOf(err) != jobs.CodeQueueFull {
 		t.Errorf("with a full queue: %v", err)
 	}
 	if got := ttl(refused); got != absent {
 		t.Errorf("the inputs of a refused job are kept for %s", got)
 	}
 	endJob(t, s, job.ID, succeeded("1"))
-	if fresh, err := s.Accept(t.Context(), job, step, 0); fresh || err != nil || ttl(job) != absent {
+	if fresh, err := s.Accept(t.Context(), job, step, store.OpenLimits{}); fresh || err != nil || ttl(job) != absent {
 		t.Errorf("after the end: new is %v, %v, the inputs are kept for %s", fresh, err, ttl(job))
 	}
 }

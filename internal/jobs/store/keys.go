@@ -55,6 +55,9 @@ const (
 	openKey = "cellblock:{index}:open"
 	// tenantsKey is a set of the tenants that have or had jobs, but for the operator.
 	tenantsKey = "cellblock:{index}:tenants"
+	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until
+	// ForgetIdleTenants.
+	openByTenantKey = "cellblock:{index}:open_by_tenant"
 	// endedKey counts the jobs that have ended, for the drain rate.
 	endedKey = "cellblock:{index}:ended"
 	// webhooksKey is a sorted set of the ended jobs whose webhook is not finished, scored by the time of the reaper's

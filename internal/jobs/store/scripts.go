@@ -88,12 +88,16 @@ local function tenant_of(member)
 end
 `
 
-// finalizeFunction removes an ended job from the open jobs, given its member there, and counts it. It needs
-// memberFunctions.
+// finalizeFunction removes an ended job from the open jobs, given its member there, and counts it, also for its tenant.
+// It needs memberFunctions.
 const finalizeFunction = `
 local function finalize(open, ended, member)
 	if redis.call("ZREM", open, member) == 1 then
 		redis.call("INCR", ended)
+		local tenant = tenant_of(member)
+		if tenant then
+			redis.call("HINCRBY", "` + openByTenantKey + `", tenant, -1)
+		end
 	end
 end
 `
