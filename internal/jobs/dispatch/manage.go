@@ -25,10 +25,11 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record,
 	return d.read(ctx, id)
 }
 
-// List returns a page of jobs, newest first, or a *jobs.Error with CodeUnavailable.
+// List returns a page of the caller's jobs, newest first, or a *jobs.Error with CodeUnavailable.
 func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
+	query.Tenant = jobs.CallerOf(ctx).Tenant
 	page, err := d.store.List(bounded, query)
 	if err != nil {
 		return jobs.Page{}, explain(ctx, "the jobs could not be listed", err)

@@ -61,6 +61,9 @@ type Reaper struct {
 	// cursor is where the sweep of the index goes on, and expired how many records of its last chunk had expired.
 	cursor  string
 	expired int
+	// labelsCursor and labelsExpired are the same for the index of labels.
+	labelsCursor  string
+	labelsExpired int
 }
 
 type suspicion struct {
@@ -117,7 +120,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.requeueWebhooks} {
+	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.sweepLabels, r.requeueWebhooks} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()
@@ -182,6 +185,19 @@ func (r *Reaper) sweep(ctx context.Context) error {
 		least = sweepMore
 	}
 	r.expired, r.cursor, err = r.store.Sweep(ctx, r.cursor, max(least, n/sweepShare))
+	return err
+}
+
+func (r *Reaper) sweepLabels(ctx context.Context) error {
+	n, err := r.store.IndexedLabels(ctx)
+	if err != nil || n == 0 {
+		return err
+	}
+	least := sweepLeast
+	if r.labelsExpired > 0 {
+		least = sweepMore
+	}
+	r.labelsExpired, r.labelsCursor, err = r.store.SweepLabels(ctx, r.labelsCursor, max(least, n/sweepShare))
 	return err
 }
 

@@ -31,7 +31,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "entry", "environment", "tenant", "webhook", "webhook_state",
+	"state", "created_at", "started_at", "finished_at", "entry", "environment", "tenant", "labels", "webhook", "webhook_state",
 	"files", "outcome", "result",
 }
 
@@ -60,6 +60,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 		State:       jobs.State(f["state"]),
 		Entry:       jobs.Entry(f["entry"]),
 		Environment: f["environment"],
+		Labels:      decodeLabels(f["labels"]),
 		CreatedAt:   parseTime(f["created_at"]),
 		StartedAt:   parseTime(f["started_at"]),
 		FinishedAt:  parseTime(f["finished_at"]),
