@@ -512,40 +512,46 @@ type Error struct {
 	// long as the job.
 	Files OutputFiles `json:"files,omitempty,omitzero"`
 
-	// FilesOmitted Files and figures that the script left and that exceeded a limit. Missing if there are none. This is not a
-	// failure: the result and the other files are returned. If there are more than 64, their number is in `notes`.
-	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
-
 	// Status The status of the job; `succeeded`, `failed` and `cancelled` are final.
 	Status *JobStatus `json:"status,omitempty"`
 
 	// CreatedAt When the job was accepted.
 	CreatedAt *string `json:"created_at,omitempty"`
 
+	// FilesOmitted Files and figures that the script left and that exceeded a limit. Missing if there are none. This is not a
+	// failure: the result and the other files are returned. If there are more than 64, their number is in `notes`.
+	FilesOmitted OmittedFiles `json:"files_omitted,omitempty,omitzero"`
+
 	// Notes Differences between the script's result or files and the returned ones, a sentence each, such as
 	// `result["resid"][1]: NaN became null`. At most 20, followed by the number of the others (`12 more`). Missing if
 	// there are none.
 	Notes Notes `json:"notes,omitempty,omitzero"`
 
+	// StartedAt When it was started; null if it was not.
+	StartedAt *string `json:"started_at,omitempty"`
+
 	// Displays What a cell showed, in that order: with `display(...)`, as the value of its last expression, or as a figure.
 	// Missing if there is none. At most 64, with together 1 MiB of text and JSON.
 	Displays Displays `json:"displays,omitempty,omitzero"`
 
-	// StartedAt When it was started; null if it was not.
-	StartedAt *string `json:"started_at,omitempty"`
+	// FinishedAt When it ended.
+	FinishedAt *string `json:"finished_at,omitempty"`
 
 	// DisplaysOmitted Displays, and forms of displays, that exceeded a limit. Missing if there are none. This is not a failure. A
 	// `text/plain` that is too long is cut instead, ends with `…`, and is listed too.
 	DisplaysOmitted OmittedDisplays `json:"displays_omitted,omitempty,omitzero"`
-
-	// FinishedAt When it ended.
-	FinishedAt *string `json:"finished_at,omitempty"`
 
 	// Entry The `entry` of the request; missing if it is `main`.
 	Entry Entry `json:"entry,omitempty,omitzero"`
 
 	// Environment The name of an environment. A job has it only if it is not the default.
 	Environment EnvironmentName `json:"environment,omitempty,omitzero"`
+
+	// Labels Labels of a job, for finding it (`GET /jobs?label=customer:42`); they change nothing else. By the rules of
+	// [Kubernetes](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set):
+	// a key has an optional prefix, a DNS subdomain of at most 253 characters, with a slash after it, and a name of 1
+	// to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A value is empty, or like a name.
+	Labels Labels `json:"labels,omitempty,omitzero"`
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
@@ -587,8 +593,8 @@ type ErrorCode string
 
 // ExecuteForm A request as a form: the fields of a JSON request, as parts of the same names; others are refused by name.
 // `files` may occur any number of times; the file name of the part is the path. Files that the service has already
-// are in `file_refs`. `args`, `env`, `limits`, `start_within`, `async` and `file_refs` are JSON, the others plain
-// text.
+// are in `file_refs`. `args`, `env`, `labels`, `limits`, `start_within`, `async` and `file_refs` are JSON, the
+// others plain text.
 type ExecuteForm struct {
 	// Args An object in JSON; with the entry `script` an array of strings.
 	Args *string `json:"args,omitempty"`
@@ -613,6 +619,9 @@ type ExecuteForm struct {
 
 	// Files At most 64 files of together 16 MiB.
 	Files *[]openapi_types.File `json:"files,omitempty"`
+
+	// Labels An object in JSON.
+	Labels *string `json:"labels,omitempty"`
 
 	// Limits An object in JSON.
 	Limits *string `json:"limits,omitempty"`
@@ -678,6 +687,12 @@ type ExecuteRequest struct {
 	// together 16 MiB (as a form; JSON has its own limit). They may be larger than the files that the script may
 	// write.
 	Files *[]InputFile `json:"files,omitempty"`
+
+	// Labels Labels of a job, for finding it (`GET /jobs?label=customer:42`); they change nothing else. By the rules of
+	// [Kubernetes](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set):
+	// a key has an optional prefix, a DNS subdomain of at most 253 characters, with a slash after it, and a name of 1
+	// to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A value is empty, or like a name.
+	Labels Labels `json:"labels,omitempty,omitzero"`
 
 	// Limits Lower limits for this job than the server's, which are the maximum; higher values are refused by name. The
 	// values below are the server's defaults.
@@ -774,6 +789,12 @@ type Job struct {
 
 	// Environment The name of an environment. A job has it only if it is not the default.
 	Environment EnvironmentName `json:"environment,omitempty,omitzero"`
+
+	// Labels Labels of a job, for finding it (`GET /jobs?label=customer:42`); they change nothing else. By the rules of
+	// [Kubernetes](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set):
+	// a key has an optional prefix, a DNS subdomain of at most 253 characters, with a slash after it, and a name of 1
+	// to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A value is empty, or like a name.
+	Labels Labels `json:"labels,omitempty,omitzero"`
 
 	// Error The reason of the failure, for people.
 	Error string `json:"error,omitempty,omitzero"`
@@ -914,6 +935,49 @@ type JobSummary struct {
 
 	// FinishedAt When it ended; null before.
 	FinishedAt *string `json:"finished_at"`
+
+	// Code The error, for programs.
+	// - `invalid_request` (400): not JSON, not UTF-8, a wrong type, an unknown or duplicate field, NUL or a lone surrogate in the script
+	// - `unknown_environment` (400): no worker has the `environment`, or had it lately; the message has the names there are
+	// - `missing_main` (400): the script binds no callable `main` at module level; `hint` names the `entry` for it
+	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
+	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
+	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
+	// - `unauthorized` (401): the bearer token is missing or wrong, or it is a key that has ended
+	// - `forbidden` (403): the key of the request lacks the scope of the operation, which the message names
+	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
+	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
+	// - `not_found` (404): no such path, no such job, or the job has expired
+	// - `method_not_allowed` (405): see the header `Allow`
+	// - `cancelled` (409): the job was cancelled
+	// - `already_finished` (409): a job that has ended cannot be cancelled
+	// - `script_too_large` (413): the script is over its limit; see `limit`
+	// - `input_too_large` (413): an input of the script, or the whole body, is over its limit; see `limit`
+	// - `precondition_failed` (412), `range_not_satisfiable` (416): `If-Match` or `Range` of a download does not fit the file
+	// - `unsupported_media_type` (415): the body's type is neither JSON nor a form, or it is compressed
+	// - `not_serializable` (422): what `main()` returned is not JSON; see `detail`
+	// - `exception` (422): the script raised an exception; see `traceback`
+	// - `exit` (422): the script called `sys.exit` or `os._exit`; see `exit_code`. With `entry` `script` only if it is not 0
+	// - `timeout`, `cpu_limit`, `memory_limit`, `process_limit`, `result_too_large`, `files_too_large` (422): the script met a limit; see `limit`
+	// - `killed` (422): a signal ended the script; see `signal`
+	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
+	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
+	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
+	// - `internal` (500): an error of the service itself
+	// - `unavailable` (503): try again after `Retry-After`
+	// - `not_started` (503): no worker could start the job in time; it was withdrawn and did not run
+	// - `storage_full` (507): the stored files together have reached their bound; delete some, or wait until some expire
+	Code ErrorCode `json:"code,omitempty,omitzero"`
+
+	// Environment The name of an environment. A job has it only if it is not the default.
+	Environment EnvironmentName `json:"environment,omitempty,omitzero"`
+
+	// Labels Labels of a job, for finding it (`GET /jobs?label=customer:42`); they change nothing else. By the rules of
+	// [Kubernetes](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set):
+	// a key has an optional prefix, a DNS subdomain of at most 253 characters, with a slash after it, and a name of 1
+	// to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A value is empty, or like a name.
+	Labels Labels `json:"labels,omitempty,omitzero"`
 }
 
 // Key A key of a tenant, without the key itself.
@@ -962,6 +1026,12 @@ type KeyRequest struct {
 	// Limits What the tenant may use, instead of the service's defaults for tenants.
 	Limits *TenantLimits `json:"limits,omitempty"`
 }
+
+// Labels Labels of a job, for finding it (`GET /jobs?label=customer:42`); they change nothing else. By the rules of
+// [Kubernetes](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set):
+// a key has an optional prefix, a DNS subdomain of at most 253 characters, with a slash after it, and a name of 1
+// to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A value is empty, or like a name.
+type Labels map[string]string
 
 // Limit The limit that was met.
 type Limit struct {
@@ -1383,6 +1453,23 @@ type UploadFileParams struct {
 type ListJobsParams struct {
 	// Status Only jobs with this status.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Code Only jobs that failed, or were cancelled, with this code. (For those that succeeded: `status=succeeded`.)
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// Environment Only jobs with this environment; `default` is that of the jobs that show none.
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// Label Only jobs with this label: its key, a colon and its value, such as `customer:42`. It may be given up to 16
+	// times; then they have all of the labels.
+	Label *[]string `form:"label,omitempty" json:"label,omitempty"`
+
+	// Since Only jobs that were accepted at this time or later: a time as RFC 3339 has it, or a duration back from now,
+	// such as `90s`, `15m` or `24h`. The `+` of an offset must be sent as `%2B`.
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only jobs that were accepted before this time, which is given as that of `since`.
+	Until *string `form:"until,omitempty" json:"until,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -2092,6 +2179,71 @@ func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", r.URL.Query(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "code"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "code", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", r.URL.Query(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "environment"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "environment", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "label" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "label", r.URL.Query(), &params.Label, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "label"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "label", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", r.URL.Query(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
 		}
 		return
 	}

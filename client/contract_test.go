@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -50,7 +51,7 @@ var operations = map[string]operation{
 			Files:  []client.File{{Path: "a.txt", Content: []byte("a")}, {Path: "b.bin", Content: []byte{0xff, 0}}},
 			Limits: client.Limits{Wall: 1e9, CPU: 5e8, MemoryMB: 64, Processes: 4, OutputBytes: 100}, Priority: "low",
 			CallbackURL: "https://example.org/hook", InlineFiles: true, IdempotencyKey: "a key", StartWithin: 1500e6,
-			Environment: "data-science",
+			Environment: "data-science", Labels: map[string]string{"customer": "42", "example.com/run": ""},
 		})
 		return err
 	}},
@@ -59,7 +60,11 @@ var operations = map[string]operation{
 		return err
 	}},
 	"listJobs": {"List", func(ctx context.Context, c *client.Client) error {
-		for _, err := range c.List(ctx, client.ListOptions{Status: api.JobStatusFailed, PageSize: 20}) {
+		for _, err := range c.List(ctx, client.ListOptions{
+			Status: api.JobStatusFailed, PageSize: 20, Code: client.CodeTimeout, Environment: "data-science",
+			Labels: map[string]string{"customer": "42", "example.com/run": ""},
+			Since:  time.Now().Add(-time.Hour), Until: time.Now(),
+		}) {
 			if err != nil {
 				return err
 			}

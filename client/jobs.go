@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -131,20 +133,48 @@ func avoidBusyPolling(ctx context.Context, began time.Time) error {
 type ListOptions struct {
 	// Status selects the jobs with this status; "" selects all.
 	Status JobStatus
+	// Code selects the jobs that failed or were cancelled with this code; "" selects all.
+	Code Code
+	// Environment selects the jobs with this environment, of which the default is "default"; "" selects all.
+	Environment string
+	// Labels selects the jobs that have all of these labels.
+	Labels map[string]string
+	// Since and Until select the jobs that were accepted at Since or later, and before Until; zero for no bound.
+	Since, Until time.Time
 	// PageSize is the number of jobs per request, 1 to 200; 0 is 50.
 	PageSize int
 }
 
-// List returns all jobs, newest first, and fetches them page by page. An error is the last item.
+// query returns the parameters of the first page.
+func (o ListOptions) query() url.Values {
+	query := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	set("status", string(o.Status))
+	set("code", string(o.Code))
+	set("environment", o.Environment)
+	for _, key := range slices.Sorted(maps.Keys(o.Labels)) {
+		query.Add("label", key+":"+o.Labels[key])
+	}
+	if !o.Since.IsZero() {
+		set("since", o.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if !o.Until.IsZero() {
+		set("until", o.Until.UTC().Format(time.RFC3339Nano))
+	}
+	if o.PageSize != 0 {
+		set("limit", strconv.Itoa(o.PageSize))
+	}
+	return query
+}
+
+// List returns all jobs that the options select, newest first, and fetches them page by page. An error is the last item.
 func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[JobSummary, error] {
 	return func(yield func(JobSummary, error) bool) {
-		query := url.Values{}
-		if options.Status != "" {
-			query.Set("status", string(options.Status))
-		}
-		if options.PageSize != 0 {
-			query.Set("limit", strconv.Itoa(options.PageSize))
-		}
+		query := options.query()
 		for {
 			var page api.JobList
 			if _, err := c.fetch(ctx, call{method: http.MethodGet, path: []string{"jobs"}, query: query},

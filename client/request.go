@@ -44,6 +44,8 @@ type Request struct {
 	// StartWithin is how long after its acceptance the job may start. Later it is withdrawn with CodeNotStarted. 0
 	// uses the service's own bound, which is also the maximum.
 	StartWithin time.Duration
+	// Labels are for finding the job with List. Keys and values follow Kubernetes' rules for labels.
+	Labels map[string]string
 	// InlineFiles includes small files in the job itself, in base64.
 	InlineFiles bool
 	// IdempotencyKey makes a repeated request, also from another program, return the same job: 1 to 255 printable
@@ -153,6 +155,7 @@ func (r *Request) wire(async bool) (api.ExecuteRequest, error) {
 		StartWithin: optional(r.StartWithin.Seconds()),
 		Entry:       optional(r.Entry),
 		Environment: optional(r.Environment),
+		Labels:      r.Labels,
 	}
 	if len(r.Env) > 0 {
 		wire.Env = &r.Env
@@ -202,7 +205,7 @@ func (r *Request) form(async bool) (body []byte, contentType string, err error) 
 	for _, name := range []string{
 		"script", "args", "stdin", "env", "limits", "async", "priority", "callback_url",
 		"start_within", "entry",
-		"environment",
+		"environment", "labels",
 	} {
 		value, there := fields[name]
 		if !there {

@@ -49,6 +49,7 @@ type batchRunCommand struct {
 	NoWait      bool         `help:"Print the batch's id and exit."`
 	Entry       *string      `enum:"main,script,cell" placeholder:"ENTRY" help:"How the scripts of lines without an entry are run: main, script or cell."`
 	Environment string       `placeholder:"NAME" help:"Environment of the lines without one; see 'cellblock environments'."`
+	Label       []string     `sep:"none" placeholder:"KEY=VALUE" help:"Label of the jobs of lines without labels. Can be repeated."`
 	Key         string       `placeholder:"KEY" help:"Idempotency key: the same key and file return the same batch."`
 }
 
@@ -63,6 +64,13 @@ func (c *batchRunCommand) Run() error {
 	}
 	if c.Environment != "" {
 		lines = withField(lines, "environment", c.Environment)
+	}
+	labels, err := pairs("--label", c.Label)
+	if err != nil {
+		return err
+	}
+	if len(labels) > 0 {
+		lines = withField(lines, "labels", labels)
 	}
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		batch, err := service.SubmitLines(ctx, lines, client.BatchOptions{IdempotencyKey: c.Key})
@@ -87,7 +95,11 @@ func (c *batchRunCommand) Run() error {
 
 // withField adds a field to the lines that do not have it. A line that is no JSON object stays for the service to
 // refuse.
-func withField(lines []byte, name, value string) []byte {
+func withField(lines []byte, name string, value any) []byte {
+	encoded, err := json.Marshal(value, jsontext.AllowInvalidUTF8(true), json.Deterministic(true))
+	if err != nil {
+		return lines // no string or map of strings
+	}
 	var all bytes.Buffer
 	for line := range bytes.Lines(lines) {
 		var fields map[string]jsontext.Value
@@ -97,7 +109,7 @@ func withField(lines []byte, name, value string) []byte {
 			all.Write(line)
 			continue
 		}
-		fmt.Fprintf(&all, `{%q:%q,`, name, value)
+		fmt.Fprintf(&all, `{%q:%s,`, name, encoded)
 		all.Write(object[1:])
 	}
 	return all.Bytes()

@@ -29,6 +29,7 @@ type requestFlags struct {
 	Limit       []string `short:"l" sep:"none" placeholder:"NAME=VALUE" help:"Limit below the service's: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
 	Priority    *string  `enum:"high,default,low" placeholder:"PRIORITY" help:"Priority in the queue: high, default or low."`
 	Environment string   `placeholder:"NAME" help:"Environment that runs the script, one of 'cellblock environments'. Without this flag: one that has the dependencies of the script's inline metadata (# /// script), else the default."`
+	Label       []string `sep:"none" placeholder:"KEY=VALUE" help:"Label of the job, for 'cellblock list --label'. Can be repeated."`
 	Callback    string   `placeholder:"URL" help:"URL to which the service posts the ended job."`
 	Within      string   `name:"start-within" placeholder:"TIME" help:"Drop the job (not_started) if it does not start within this time, such as 5s or 500ms; at most the service's start deadline."`
 	Key         string   `placeholder:"KEY" help:"Idempotency key: the same key and request return the same job."`
@@ -67,6 +68,9 @@ func (f *requestFlags) request() (client.Request, error) {
 		return request, err
 	}
 	if request.Env, err = pairs("--env", f.Env); err != nil {
+		return request, err
+	}
+	if request.Labels, err = pairs("--label", f.Label); err != nil {
 		return request, err
 	}
 	if request.Files, err = f.files(); err != nil {

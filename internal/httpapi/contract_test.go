@@ -116,6 +116,15 @@ func TestExecuteKeepsTheContract(t *testing.T) {
 		{name: "script", service: stubExecute(endedBy(jobs.EntryScript, shownOutcome()), nil), status: 200},
 		{name: "cell", service: stubExecute(endedBy(jobs.EntryCell, shownOutcome()), nil), status: 200},
 		{name: "script with arguments", body: `{"script":"","entry":"script","args":["a",""]}`, status: 200},
+		{name: "labels", body: `{"script":"","labels":{"customer":"42","example.com/A_.b":""}}`, status: 200},
+		{
+			name: "a label that is none", body: `{"script":"","labels":{"a b":""}}`, invalid: true, status: 400,
+			code: jobs.CodeInvalidRequest,
+		},
+		{
+			name: "a label of a long value", body: `{"script":"","labels":{"a":"` + strings.Repeat("b", 64) + `"}}`,
+			invalid: true, status: 400, code: jobs.CodeInvalidRequest,
+		},
 		{name: "entry", body: `{"script":"","entry":"x"}`, invalid: true, status: 400, code: jobs.CodeInvalidRequest},
 		{
 			name: "cell with arguments", body: `{"script":"","entry":"cell","args":{}}`, status: 400,
@@ -350,6 +359,24 @@ func TestOtherRoutesKeepTheContract(t *testing.T) {
 		},
 		{name: "cancel nothing", method: "DELETE", path: "/jobs/x", status: 404, code: jobs.CodeNotFound},
 		{name: "list", method: "GET", path: "/jobs?status=succeeded&limit=1&cursor=" + jobID, status: 200},
+		{
+			name: "list by labels", method: "GET", status: 200,
+			path: "/jobs?label=customer:42&label=example.com/a:&code=timeout&environment=science&since=1h&until=5m",
+			service: stubJobs{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) {
+				return jobs.Page{Jobs: []jobs.Record{{
+					ID: jobID, State: jobs.StateFailed, Code: jobs.CodeTimeout, Environment: "science",
+					Labels: map[string]string{"customer": "42", "example.com/a": ""},
+				}}}, nil
+			}},
+		},
+		{
+			name: "list by a made-up code", method: "GET", path: "/jobs?code=ok", undocumented: true,
+			status: 400, code: jobs.CodeInvalidRequest,
+		},
+		{
+			name: "list by half a label", method: "GET", path: "/jobs?label=customer", undocumented: true,
+			status: 400, code: jobs.CodeInvalidRequest,
+		},
 		{
 			name: "list of nothing", method: "GET", path: "/jobs",
 			service: stubJobs{list: func(context.Context, jobs.ListQuery) (jobs.Page, error) {

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
 	"cellblock/api"
@@ -105,15 +103,9 @@ func (h *Handler) CancelJob(w http.ResponseWriter, r *http.Request, id api.JobID
 	}
 }
 
-// defaultPage and maxPage are the default and the largest number of jobs in a response of GET /jobs.
-const (
-	defaultPage = 50
-	maxPage     = 200
-)
-
 // ListJobs handles GET /jobs.
 func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.ListJobsParams) {
-	query, err := listQuery(params)
+	query, err := listQuery(params, time.Now())
 	if err != nil {
 		h.writeError(w, r, err)
 		return
@@ -133,33 +125,6 @@ func (h *Handler) ListJobs(w http.ResponseWriter, r *http.Request, params api.Li
 	h.writeJSON(w, r, http.StatusOK, body)
 }
 
-// listQuery returns the query for the parameters of GET /jobs.
-func listQuery(params api.ListJobsParams) (jobs.ListQuery, error) {
-	query := jobs.ListQuery{Limit: defaultPage}
-	if params.Status != nil {
-		query.State = jobs.State(*params.Status)
-		if !slices.Contains(jobs.States(), query.State) {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest,
-				`"status" must be queued, running, succeeded, failed or cancelled`)
-		}
-	}
-	if params.Cursor != nil {
-		var ok bool
-		if query.Before, ok = jobs.ParseID(*params.Cursor); !ok {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest,
-				`"cursor" must be the next_cursor of an earlier response`)
-		}
-	}
-	if params.Limit != nil {
-		n, err := strconv.Atoi(*params.Limit)
-		if err != nil || n < 1 || n > maxPage {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"limit" must be a number from 1 to %d`, maxPage)
-		}
-		query.Limit = n
-	}
-	return query, nil
-}
-
 func summaryBody(record jobs.Record) api.JobSummary {
 	return api.JobSummary{
 		JobID:      record.ID,
@@ -167,5 +132,6 @@ func summaryBody(record jobs.Record) api.JobSummary {
 		CreatedAt:  timestamp(record.CreatedAt),
 		StartedAt:  timestampOrNull(record.StartedAt),
 		FinishedAt: timestampOrNull(record.FinishedAt),
+		Code:       api.ErrorCode(record.Code), Environment: record.Environment, Labels: record.Labels,
 	}
 }

@@ -200,6 +200,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 		FinishedAt:  timestampOrNull(record.FinishedAt),
 		Entry:       string(record.Entry),
 		Environment: record.Environment,
+		Labels:      record.Labels,
 		Callback:    webhookBody(record.Webhook),
 	}
 	o := record.Outcome

@@ -87,12 +87,15 @@ func allowedMethods(routes chi.Routes, path string) string {
 var queryNames = map[string][]string{
 	"POST /execute":             {"inline_files"},
 	"POST /files":               {"name"},
-	"GET /jobs":                 {"status", "cursor", "limit"},
+	"GET /jobs":                 {"status", "code", "environment", "label", "since", "until", "cursor", "limit"},
 	"GET /jobs/{id}":            {"wait", "inline_files"},
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},
 	"GET /admin/keys":           {"tenant"},
 }
+
+// repeatable are the query parameters that may be given more than once.
+var repeatable = []string{"label"}
 
 // checkQuery refuses unknown and repeated query parameters of the job API, by name. If a misspelled one were ignored,
 // GET /jobs?customer=acme would list the jobs of all customers.
@@ -124,7 +127,7 @@ func checkQueryParameters(r *http.Request) error {
 			return jobs.Errorf(jobs.CodeInvalidRequest, "unknown query parameter %.64q; %s takes none", name, route)
 		case !slices.Contains(known, name):
 			return jobs.Unknown("", "query parameter", name, known)
-		case len(values) > 1:
+		case len(values) > 1 && !slices.Contains(repeatable, name):
 			return jobs.Errorf(jobs.CodeInvalidRequest, "the query parameter %q is given twice", name)
 		}
 	}

@@ -57,12 +57,14 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 			t.Errorf("%s: %s", route, got.body)
 		}
 	}
-	const suggestion = `did you mean "status"? The query parameters are "status", "cursor" and "limit"`
+	const suggestion = `did you mean "status"? The query parameters are "status", "code", "environment", "label", ` +
+		`"since", "until", "cursor" and "limit"`
 	const malformed = `the query parameters cannot be read: they must be percent-encoded, with & between them`
 	for query, want := range map[string]string{
 		"/jobs?state=failed":    `unknown query parameter "state"; ` + suggestion,
 		"/jobs?Status=failed":   `unknown query parameter "Status"; ` + suggestion,
 		"/jobs?limit=1&limit=2": `the query parameter "limit" is given twice`,
+		"/jobs?labels=a:b":      strings.Replace(`unknown query parameter "labels"; `+suggestion, "status", "label", 1),
 		"/jobs?limit=%zz":       malformed,
 		"/jobs/" + jobID +
 			"/events?x": `unknown query parameter "x"; GET /jobs/{id}/events takes none`,

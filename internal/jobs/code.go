@@ -78,6 +78,12 @@ func ReportedCodes() []Code {
 	}
 }
 
+// OutcomeCodes returns the codes with which a job may end.
+func OutcomeCodes() []Code {
+	return append(ReportedCodes(), CodeTimeout, CodeCPULimit, CodeMemoryLimit, CodeProcessLimit, CodeResultTooLarge,
+		CodeFilesTooLarge, CodeKilled, CodeWorkerLost, CodeCancelled, CodeNotStarted, CodeUnavailable, CodeInternal)
+}
+
 // Reported reports whether the runner inside the sandbox may use this code.
 func (c Code) Reported() bool { return slices.Contains(ReportedCodes(), c) }
 

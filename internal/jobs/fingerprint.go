@@ -42,6 +42,10 @@ func (r *Request) write(sum hash.Hash) {
 	}
 	writePart(sum, "callback_url", r.WebhookURL)
 	writePart(sum, "start_within", r.StartWithin.String())
+	for _, key := range slices.Sorted(maps.Keys(r.Labels)) { // none: as in earlier versions
+		writePart(sum, "label", key)
+		writePart(sum, "is", r.Labels[key])
+	}
 	in := r.Inputs
 	if in == nil {
 		in = &Inputs{}

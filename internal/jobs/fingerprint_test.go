@@ -51,7 +51,7 @@ func TestFingerprintIgnoresTheSpelling(t *testing.T) {
 		t.Errorf("a form: it has another meaning, %v", err)
 	}
 	if fingerprintOf(t, `{"script":"x"}`) != fingerprintOf(t,
-		`{"script":"x","args":{},"stdin":"","env":{},"files":[],"limits":{},"async":false}`) {
+		`{"script":"x","args":{},"stdin":"","env":{},"files":[],"limits":{},"labels":{},"async":false}`) {
 		t.Error("what is empty differs from what is not there")
 	}
 }
@@ -74,6 +74,8 @@ func TestFingerprintKeepsWhatDiffers(t *testing.T) {
 		`{"script":"x","files":[{"path":"a","job_id":"c","name":"b"}]}`,
 		`{"script":"x","limits":{"wall_seconds":1}}`, `{"script":"x","limits":{"cpu_seconds":1}}`,
 		`{"script":"x","callback_url":"https://example.org/"}`,
+		`{"script":"x","labels":{"A":"B"}}`, `{"script":"x","labels":{"AB":""}}`,
+		`{"script":"x","labels":{"A":"","B":""}}`,
 	} {
 		sum := fingerprintOf(t, body)
 		if other, there := seen[sum]; there {

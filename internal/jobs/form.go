@@ -18,7 +18,7 @@ type FormPart struct {
 }
 
 // DecodeForm decodes a request in parts: "script", "stdin", "priority", "callback_url", "entry" and "environment" as
-// text, "async", "args", "env", "limits" and "start_within" as JSON, any number of "files" with their path as file
+// text, "async", "args", "env", "labels", "limits" and "start_within" as JSON, any number of "files" with their path as file
 // name, and "file_refs", the other files as JSON. It returns the same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, error) {
 	var request Request
@@ -92,6 +92,7 @@ var jsonParts = map[string]string{
 	"args": `a JSON object of main()'s keyword arguments, such as {"n": 5}, or an array of strings with the entry ` +
 		`script`,
 	"env":          `a JSON object of strings, such as {"MODE": "fast"}`,
+	"labels":       `a JSON object of strings, such as {"customer": "42"}`,
 	"start_within": "a number of seconds, such as 5",
 	fileRefs:       `a JSON array, such as [{"path": "data.csv", "file_id": "f_..."}]`,
 	"limits":       `a JSON object of numbers, such as {"wall_seconds": 2}`,

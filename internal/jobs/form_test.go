@@ -14,6 +14,7 @@ func TestDecodeForm(t *testing.T) {
 		{Name: "script", Content: []byte("x")},
 		{Name: "args", FileName: "args.json", Content: []byte("\ufeff{ \"n\": 1.0 }\r\n")},
 		{Name: "async", Content: []byte("true")},
+		{Name: "labels", Content: []byte(`{"customer": "42"}`)},
 		{Name: "files", FileName: "d/a.csv", Content: []byte("a,b\n")},
 		{Name: "file_refs", Content: []byte(`[{"path":"b","file_id":"f"}, {"path":"c","job_id":"j","name":"n"}]`)},
 		{Name: "files", FileName: "z", Content: []byte("z")},
@@ -22,7 +23,7 @@ func TestDecodeForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Request{
-		Script: "x", Async: true,
+		Script: "x", Async: true, Labels: map[string]string{"customer": "42"},
 		Inputs: &Inputs{Args: jsontext.Value(`{"n":1.0}`), Files: []File{
 			{Path: "d/a.csv", Content: []byte("a,b\n")},
 			{Path: "z", Content: []byte("z")},

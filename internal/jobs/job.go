@@ -80,6 +80,8 @@ type Record struct {
 	Webhook *Webhook
 	// Labels are the client's, by key; nil for none.
 	Labels map[string]string
+	// Code is the code of the failure; "" if there is none. Only the records of a list have it: it is also in Outcome.
+	Code Code
 	// OutcomeBytes is the stored size of the outcome and its result, 0 for none.
 	OutcomeBytes int
 }

@@ -41,6 +41,8 @@ type Request struct {
 	WebhookURL string
 	// StartWithin is the start deadline, from acceptance; 0 means the server's.
 	StartWithin time.Duration
+	// Labels are the client's own, by key, for finding the job; nil for none.
+	Labels map[string]string
 
 	// The following fields are not in the body.
 
@@ -99,7 +101,7 @@ func decodeObject(
 var fieldNames = []string{
 	"script", "args", "stdin", "env", "files", "limits", "async", "priority",
 	"callback_url", "start_within",
-	"entry", "environment",
+	"entry", "environment", "labels",
 }
 
 // set sets one field from the body.
@@ -122,6 +124,8 @@ func (r *Request) set(name string, value jsontext.Value) (err error) {
 		r.WebhookURL, err = decodeWebhookURL(value)
 	case "start_within":
 		r.StartWithin, err = decodeStartWithin(value)
+	case "labels":
+		r.Labels, err = decodeLabels(value)
 	default:
 		if r.Inputs == nil {
 			r.Inputs = &Inputs{}

@@ -101,7 +101,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 		{"async null", `{"script":"x","async":null}`, `"async" must be true or false, not null`},
 		{"misspelt", `{"scrpt":"x"}`, `unknown field "scrpt"; did you mean "script"? The fields are "script", ` +
 			`"args", "stdin", "env", "files", "limits", "async", "priority", "callback_url", ` +
-			`"start_within", "entry" and "environment"`},
+			`"start_within", "entry", "environment" and "labels"`},
 		{"other case", `{"Script":"x"}`, `unknown field "Script"; did you mean "script"?`},
 		{"nothing near", `{"x":"x"}`, `unknown field "x"; the fields are "script", `},
 		{

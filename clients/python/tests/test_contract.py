@@ -7,7 +7,7 @@ import inspect
 import json
 import typing
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from types import NoneType
 from typing import Any
 
@@ -77,7 +77,7 @@ OTHERS = {
     *("OmittedFiles", "Notes", "Displays", "OmittedDisplays", "Entry"),
     "EnvironmentName",
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
-    *("ExecuteForm", "RequestLimits"),
+    *("ExecuteForm", "RequestLimits", "Labels"),
 }
 # Fields of a model that its schema lacks: the position of an event in its stream.
 MORE: dict[type[Any], set[str]] = {
@@ -159,7 +159,8 @@ def test_a_model_has_the_fields_of_its_schema(name: str) -> None:
     assert set(fields) - MORE.get(model, set()) == set(found)
     hints = typing.get_type_hints(model)
     for each, schema in found.items():
-        needed = fields[each].default is dataclasses.MISSING
+        defaults = (fields[each].default, fields[each].default_factory)
+        needed = defaults == (dataclasses.MISSING, dataclasses.MISSING)
         assert needed == (each in required), each
         assert matches(hints[each], schema, optional=not needed), each
 
@@ -175,7 +176,7 @@ def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
     nullable = "null" in kinds if isinstance(kinds, list) else False
     # A field that is empty by default needs no None.
     if not (NoneType in parts if optional or nullable else NoneType not in parts):
-        return optional and kinds in ("string", "array")
+        return optional and kinds in ("string", "array", "object")
     (hint,) = parts - {NoneType}
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
@@ -222,6 +223,7 @@ def test_every_option_is_sent() -> None:
         "callback_url": "https://example.com/",
         "start_within": 1.5,
         "environment": "data-science",
+        "labels": {"customer": "42"},
     }
     assert set(job) == set(typing.get_type_hints(options.JobRequest))
     sent = {**job, "files": [{"path": "f", "content_base64": "/w=="}]}
@@ -234,6 +236,34 @@ def test_every_option_is_sent() -> None:
     assert large.headers["Content-Type"].startswith("multipart/form-data; boundary=")
     for name in job:
         assert f'name="{name}"'.encode() in (large.content or b"")
+
+
+def test_every_filter_of_lists_is_sent() -> None:
+    query: options.ListQuery = {
+        "status": "failed",
+        "code": "timeout",
+        "environment": "data-science",
+        "labels": {"customer": "42", "example.com/run": ""},
+        "since": datetime(2026, 1, 2, 5, 4, 5, 6000, timezone(timedelta(hours=2))),
+        "until": timedelta(minutes=90),
+    }
+    assert set(query) == set(typing.get_type_hints(options.ListQuery))
+    sent = requests.list_jobs(query, 20, "c").params
+    assert sent == {
+        "status": "failed",
+        "code": "timeout",
+        "environment": "data-science",
+        "label": ["customer:42", "example.com/run:"],
+        "since": "2026-01-02T03:04:05.006000Z",
+        "until": "5400.000000s",
+        "limit": "20",
+        "cursor": "c",
+    }
+    documented = {p["name"] for p in CONTRACT["paths"]["/jobs"]["get"]["parameters"]}
+    assert set(sent) == documented
+    status = typing.get_type_hints(options.ListQuery)["status"]
+    assert typing.get_args(status)[0] == models.JobStatus
+    assert requests.list_jobs({}, None, None).params == {}
 
 
 def responses() -> Iterator[tuple[str, dict[str, Any]]]:

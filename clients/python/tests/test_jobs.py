@@ -1,7 +1,8 @@
 """Jobs on the real service, with both clients."""
 
 import hashlib
-from datetime import datetime, timezone
+import uuid
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,27 @@ def test_output_files(client: Any) -> None:
         client.file(given.job_id, "a")
     with pytest.raises(cellblock.NotFound):
         next(client.stream_file(given.job_id, "a"))
+
+
+def test_jobs_are_found_by_their_labels(client: Any) -> None:
+    labels = {"customer": "42", "example.com/test": uuid.uuid4().hex}
+    given = client.run(HELLO, labels=labels)
+    assert given.labels == client.get(given.job_id).labels == labels
+    with pytest.raises(cellblock.ScriptRaised) as caught:
+        client.run(FAILING, labels=labels)
+    failed, succeeded = client.list(labels=labels, page_size=1)
+    assert (succeeded.job_id, succeeded.labels) == (given.job_id, labels)
+    assert (failed.job_id, failed.code) == (caught.value.job_id, "exception")
+    assert [*client.list(labels=labels, code="exception")] == [failed]
+    assert [*client.list(labels=labels, environment="default")] == [failed, succeeded]
+    since = {"labels": labels, "since": failed.created_at}
+    assert [*client.list(**since)] == [failed]
+    assert [*client.list(labels=labels, until=failed.created_at)] == [succeeded]
+    assert [*client.list(labels=labels, until=timedelta(hours=1))] == []
+    assert [*client.list(labels={**labels, "customer": "43"})] == []
+    assert client.run(HELLO).labels == {}
+    with pytest.raises(cellblock.InvalidRequest, match="a b"):
+        client.run(HELLO, labels={"a b": "c"})
 
 
 def test_same_idempotency_key_is_one_job(client: Any, tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 		Script: request.Script, Inputs: request.Inputs, Async: request.Async,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
 		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
+		Labels: request.Labels,
 		Limits: limits, LimitsOpen: len(able) == 0,
 		Weight: max(0, bounds.Weight), MaxRunning: max(0, bounds.RunningJobs),
 	}

@@ -117,7 +117,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	defer release()
 	var errs []error
 	for _, step := range []func(context.Context) error{
-		r.inspectOpen, r.sweepIndexes, r.requeueWebhooks, r.forgetIdleTenants,
+		r.inspectOpen, r.sweepIndexes, r.sweepLabels, r.requeueWebhooks, r.forgetIdleTenants,
 	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))

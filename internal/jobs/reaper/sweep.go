@@ -23,6 +23,9 @@ type sweep struct {
 	cursor string
 	// expired is how many records of the last chunk had expired.
 	expired int
+	// labelsCursor and labelsExpired are the same for the index of labels.
+	labelsCursor  string
+	labelsExpired int
 }
 
 // sweepIndexes removes expired jobs from the next part of the indexes.
@@ -69,3 +72,18 @@ func (r *Reaper) sweepIndex(ctx context.Context, n int) (err error) {
 
 // endIndex goes on to the next tenant's index.
 func (r *Reaper) endIndex() { r.sweep.tenants, r.sweep.cursor = r.sweep.tenants[1:], "" }
+
+// sweepLabels removes expired jobs from the next part of the index of labels.
+func (r *Reaper) sweepLabels(ctx context.Context) error {
+	n, err := r.store.IndexedLabels(ctx)
+	if err != nil || n == 0 {
+		return err
+	}
+	least := sweepLeast
+	if r.sweep.labelsExpired > 0 {
+		least = sweepMore
+	}
+	r.sweep.labelsExpired, r.sweep.labelsCursor, err = r.store.SweepLabels(ctx, r.sweep.labelsCursor,
+		max(least, n/sweepShare))
+	return err
+}

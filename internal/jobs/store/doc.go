@@ -9,7 +9,7 @@
 //	store.go, keys.go, scripts.go    the Store, the keys of Redis, and Lua that several scripts share
 //	access.go, tenants.go            who sees what, and the tenants
 //	job_*.go                         a job: create, inputs, policy, take, claim its start, read, output, commands, end
-//	index.go, list*.go               the index of jobs: admission, finalization, load, listing
+//	index.go, list*.go, labels.go    the indexes of jobs: admission, finalization, load, listing
 //	reaper_queries.go, workers.go,
 //	offer.go, environments.go        what the reaper and the API need to know of open jobs and live workers
 //	idempotency.go                   keys of clients
@@ -29,6 +29,7 @@
 //	created_at     time of acceptance
 //	tenant         the owner; missing for the operator
 //	priority       queue of the job
+//	labels         the client's labels, as JSON without spaces; missing for none
 //	environment    name of the job's environment; missing for the default
 //	start_by       start deadline; missing for none
 //	limits         the limits, as storedLimits; missing in records of an earlier version
@@ -48,6 +49,7 @@
 //	started_at     time of the start claim
 //	deadline       started_at plus the wall limit
 //	finished_at    time of the end
+//	code           code of the failure; missing for none, and in records of an earlier version
 //	outcome        jobs.Outcome as JSON, without the result and the files
 //	result         what main() returned, or a cell's last value, byte for byte
 //	files          output files, as JSON; missing for none

@@ -26,7 +26,8 @@ const firstCheck = time.Second
 //	KEYS[2]   cellblock:{id}:inputs
 //	KEYS[3]   cellblock:{index}:open
 //	KEYS[4]   cellblock:{index}:jobs or cellblock:{index}:jobs:tenant
-//	KEYS[5…]  keys of the step
+//	KEYS[5]   cellblock:{index}:labels
+//	KEYS[6…]  keys of the step
 //	ARGV[1]   id
 //	ARGV[2]   how many jobs may be open, 0 for any number
 //	ARGV[3]   microseconds until the reaper's first check of the job
@@ -36,13 +37,14 @@ const firstCheck = time.Second
 //	ARGV[7]   the number of the arguments that follow with fields of the record
 //	ARGV[8]   tenant, "" for the operator
 //	ARGV[9]   how many jobs of the tenant may be open, 0 for any number
-//	ARGV[10…] names and values of these fields
+//	ARGV[10]  hashes of the labels, each after a space, "" for none
+//	ARGV[11…] names and values of these fields
 //	ARGV[…]   arguments of the step
 //	returns   1 if the job was created, 0 if it exists, -1 if the queue is full, -2 if the inputs are missing; or how
 //	          many open jobs the tenant has and how many it may have, if it has as many
 const acceptScript = `
 local id, limit, inputs, stored = ARGV[1], tonumber(ARGV[2]), ARGV[5], ARGV[6] == "1"
-local last = 9 + tonumber(ARGV[7])
+local last = 10 + tonumber(ARGV[7])
 local state = redis.call("HGET", KEYS[1], "state")
 if state then -- an earlier call, whose reply was lost
 	if stored and (state == "queued" or state == "running") then
@@ -78,7 +80,7 @@ local time = redis.call("TIME")
 local function at(microseconds)
 	return string.format("%.0f", time[1] * 1000000 + time[2] + microseconds)
 end
-local fields = {unpack(ARGV, 10, last)}
+local fields = {unpack(ARGV, 11, last)}
 local function add(name, value)
 	table.insert(fields, name)
 	table.insert(fields, value)
@@ -92,13 +94,21 @@ if stored or inputs ~= "" then
 end
 redis.call("ZADD", KEYS[3], at(ARGV[3]), open_member(id, ARGV[8]))
 redis.call("ZADD", KEYS[4], 0, id)
+if ARGV[10] ~= "" then
+	local members = {}
+	for hash in string.gmatch(ARGV[10], "%S+") do
+		table.insert(members, 0)
+		table.insert(members, hash .. " " .. id)
+	end
+	redis.call("ZADD", KEYS[5], unpack(members))
+end
 if stored then
 	redis.call("PERSIST", KEYS[2])
 elseif inputs ~= "" then
 	redis.call("SET", KEYS[2], inputs)
 end
 redis.call("HSET", KEYS[1], unpack(fields))
-step({unpack(KEYS, 5)}, {unpack(ARGV, last + 1)})
+step({unpack(KEYS, 6)}, {unpack(ARGV, last + 1)})
 return 1`
 
 // Step is what a script of the store's does in the same step: a function of another package.
@@ -141,10 +151,11 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limits Open
 	if err := s.noteTenant(ctx, job.Tenant); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
-	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant)}, step.Keys...)
+	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant), labelsKey}, step.Keys...)
 	args := []any{
 		job.ID, limits.Queue, (firstCheck + redisconn.TransferTime(size)).Microseconds(), job.StartWithin.Microseconds(),
 		inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
+		labelHashes(job),
 	}
 	args = slices.Concat(args, fields, step.Args)
 	var reply any
@@ -192,7 +203,8 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 	if job.Async {
 		async = 1
 	}
-	limits, err := encodeLimits(job.Limits, job.LimitsOpen)
+	limits, limitsErr := encodeLimits(job.Limits, job.LimitsOpen)
+	labels, err := encodeLabels(job.Labels)
 	fields := []any{
 		"state", string(jobs.StateQueued), "script", job.Script, "async", async, "request_id", job.RequestID,
 		"reply_to", job.ReplyTo, "priority", string(cmp.Or(job.Priority, jobs.PriorityDefault)),
@@ -205,12 +217,13 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 		{"entry", string(job.Entry)},
 		{"environment", job.Environment},
 		{"tenant", encodeTenant(job.Tenant)},
+		{"labels", labels},
 	} {
 		if field.value != "" {
 			fields = append(fields, field.name, field.value)
 		}
 	}
-	return fields, err
+	return fields, errors.Join(err, limitsErr)
 }
 
 const (

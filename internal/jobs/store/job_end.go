@@ -32,6 +32,7 @@ import (
 //	ARGV[9]   how many milliseconds the events are kept
 //	ARGV[10]  files, "" for none
 //	ARGV[11]  size in bytes from which a record is not published
+//	ARGV[12]  code of the failure, "" for none
 //	returns   whether this end stands (1 or 0); and if it does: key of the idempotency record, TTL that was set, batch
 //	          item, webhook URL, "" for none of each; 1 if the job is finalized, else 0; tenant, "" for the operator
 //
@@ -40,7 +41,7 @@ var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions +
 	memberFunctions + finalizeFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant")
+	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -64,6 +65,7 @@ local now = string.format("%.0f", time[1] * 1000000 + time[2])
 local fields = {"state", ARGV[2], "outcome", ARGV[3], "finished_at", now}
 add(fields, "result", ARGV[4], ARGV[4] ~= "")
 add(fields, "files", ARGV[10], ARGV[10] ~= "")
+add(fields, "code", ARGV[12], ARGV[12] ~= "")
 add(fields, "withdrawn", "1", ARGV[8] == "1")
 redis.call("HSET", KEYS[1], unpack(fields))
 redis.call("HDEL", KEYS[1], "script")
@@ -79,7 +81,8 @@ if job[3] and job[3] ~= "" then
 	local message = ARGV[1]
 	if job[2] ~= "1" and not job[9] and #ARGV[3] + #ARGV[4] + #ARGV[10] < tonumber(ARGV[11]) then
 		message = table.concat({ARGV[1], ARGV[2], job[13] or "", job[14] or "", now, #ARGV[3], #ARGV[4],
-			job[15] or "", job[16] or "", job[17] or ""}, " ") .. "\n" .. ARGV[3] .. ARGV[4] .. ARGV[10]
+			job[15] or "", job[16] or "", job[17] or job[18] and "" or nil, job[18] or nil}, " ") .. "\n" ..
+			ARGV[3] .. ARGV[4] .. ARGV[10] -- what an earlier version does not know only if there is any
 	end
 	redis.call("PUBLISH", job[3], message)
 end
@@ -100,7 +103,7 @@ const (
 func ParseEnd(message string) (id string, record *jobs.Record) {
 	header, body, found := strings.Cut(message, "\n")
 	fields := strings.Split(header, " ")
-	const earliest, count = 7, 10 // as in endScript; those after it were added one by one
+	const earliest, count = 7, 11 // as in endScript; those after it were added one by one, the last only if needed
 	for found && len(fields) >= earliest && len(fields) < count {
 		fields = append(fields, "") // of a worker of an earlier version
 	}
@@ -114,7 +117,7 @@ func ParseEnd(message string) (id string, record *jobs.Record) {
 	}
 	record = &jobs.Record{
 		ID: id, State: jobs.State(fields[1]), Entry: jobs.Entry(fields[7]), Environment: fields[8],
-		Tenant:    decodeTenant(fields[9]),
+		Tenant: decodeTenant(fields[9]), Labels: decodeLabels(fields[10]),
 		CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]),
 		OutcomeBytes: outcome + result,
 	}
@@ -159,9 +162,12 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	withdrawn := 0
-	if outcome.Failure != nil && outcome.Failure.Withdrawn() {
-		withdrawn = 1
+	withdrawn, code := 0, ""
+	if outcome.Failure != nil {
+		code = string(outcome.Failure.Code)
+		if outcome.Failure.Withdrawn() {
+			withdrawn = 1
+		}
 	}
 	client, err := s.clientFor(ctx, endScript, len(encoded)+len(outcome.Result))
 	if err != nil {
@@ -170,7 +176,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id), openKey, endedKey},
 		id, string(outcome.State()), encoded, []byte(outcome.Result), s.settings.ResultTTL.Milliseconds(),
 		s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files,
-		largestPublished).Slice()
+		largestPublished, code).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}

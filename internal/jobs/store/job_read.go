@@ -33,7 +33,8 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 // recordFields are the fields of a record. readSmallScript needs the state and the tenant first, and the large ones
 // last.
 var recordFields = []string{
-	"state", "tenant", "created_at", "started_at", "finished_at", "entry", "environment", "webhook", "webhook_state",
+	"state", "tenant", "created_at", "started_at", "finished_at", "entry", "environment", "labels", "webhook",
+	"webhook_state",
 	"files", "outcome", "result",
 }
 
@@ -66,6 +67,7 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 		State:       jobs.State(f["state"]),
 		Entry:       jobs.Entry(f["entry"]),
 		Environment: f["environment"],
+		Labels:      decodeLabels(f["labels"]),
 		CreatedAt:   parseTime(f["created_at"]),
 		StartedAt:   parseTime(f["started_at"]),
 		FinishedAt:  parseTime(f["finished_at"]),

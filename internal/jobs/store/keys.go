@@ -53,6 +53,8 @@ const (
 	// openKey is a sorted set of the jobs that are not finalized, as openMember names them, scored by the time of the
 	// reaper's next check (microseconds since 1970).
 	openKey = "cellblock:{index}:open"
+	// labelsKey is a sorted set of the labels of these jobs; see labelHash.
+	labelsKey = "cellblock:{index}:labels"
 	// tenantsKey is a set of the tenants that have or had jobs, but for the operator.
 	tenantsKey = "cellblock:{index}:tenants"
 	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until

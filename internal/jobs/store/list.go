@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,14 +13,18 @@ import (
 // maxScan is the maximum number of jobs scanned for one page.
 const maxScan = 1000
 
+// idSlack is how far the time in a job's id may be from its created_at: one is the API's clock before the job was stored,
+// the other Redis's.
+const idSlack = 15 * time.Second
+
 // List returns a page of the jobs that the caller sees, newest first. It scans at most maxScan jobs.
 func (s *Store) List(ctx context.Context, caller jobs.Caller, query jobs.ListQuery) (jobs.Page, error) {
-	tenants, err := s.listed(ctx, caller, query.Tenant)
+	indexes, err := s.indexesOf(ctx, caller, query)
 	if err != nil {
 		return jobs.Page{}, err
 	}
 	page, from := jobs.Page{}, query.Before
-	all := newMergedIndex(s.client, tenants, query.Before)
+	all := mergedIndex{client: s.client, indexes: indexes}
 	for scanned := 0; scanned < maxScan; {
 		n := min(max(2*query.Limit, 50), maxScan-scanned)
 		ids, err := all.next(ctx, n)
@@ -32,7 +37,7 @@ func (s *Store) List(ctx context.Context, caller jobs.Caller, query jobs.ListQue
 		}
 		for i, record := range records {
 			from = ids[i]
-			if record.State == "" || query.State != "" && record.State != query.State {
+			if record.State == "" || !query.Matches(record) {
 				continue
 			}
 			if page.Jobs = append(page.Jobs, record); len(page.Jobs) == query.Limit {
@@ -64,6 +69,51 @@ func (s *Store) listed(ctx context.Context, caller jobs.Caller, named jobs.Tenan
 	}
 }
 
+// indexesOf returns the index of each tenant with the fewest jobs that has all of its jobs of a query, about within the
+// query's bounds of time.
+func (s *Store) indexesOf(
+	ctx context.Context, caller jobs.Caller, query jobs.ListQuery,
+) ([]*tenantIndex, error) {
+	tenants, err := s.listed(ctx, caller, query.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	low, high := "0", "g" // ids are hexadecimal
+	if !query.Since.IsZero() {
+		low = idAt(query.Since.Add(-idSlack))
+	}
+	if !query.Until.IsZero() {
+		high = idAt(query.Until.Add(idSlack))
+	}
+	if query.Before != "" {
+		high = min(high, query.Before)
+	}
+	rarest, err := s.rarestLabels(ctx, tenants, query.Labels)
+	if err != nil {
+		return nil, err
+	}
+	indexes := make([]*tenantIndex, len(tenants))
+	for i, tenant := range tenants {
+		indexes[i] = &tenantIndex{key: allKey(tenant), low: low, high: high}
+		if len(query.Labels) > 0 {
+			indexes[i].key, indexes[i].prefix = labelsKey, rarest[i]+" "
+		}
+	}
+	return indexes, nil
+}
+
+// idAt returns the beginning of the ids of version 7 (RFC 9562) that were made in the millisecond of t.
+func idAt(t time.Time) string {
+	const last = 1<<48 - 1
+	ms := min(max(t.UnixMilli(), 0), last)
+	return fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff)
+}
+
+// headFields are the fields of a record that a list shows, or by which it selects.
+var headFields = []string{
+	"state", "tenant", "created_at", "started_at", "finished_at", "environment", "code", "labels",
+}
+
 // heads reads records without their outcomes. The State of an expired record, and of one that the caller does not see,
 // is "".
 func (s *Store) heads(ctx context.Context, caller jobs.Caller, ids []string) ([]jobs.Record, error) {
@@ -73,7 +123,7 @@ func (s *Store) heads(ctx context.Context, caller jobs.Caller, ids []string) ([]
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
-		replies[i] = pipeline.HMGet(ctx, jobKey(id), "state", "created_at", "started_at", "finished_at", "tenant")
+		replies[i] = pipeline.HMGet(ctx, jobKey(id), headFields...)
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read %d jobs: %w", len(ids), err)
@@ -81,13 +131,14 @@ func (s *Store) heads(ctx context.Context, caller jobs.Caller, ids []string) ([]
 	records := make([]jobs.Record, len(ids))
 	for i, id := range ids {
 		fields := texts(replies[i].Val())
-		tenant := decodeTenant(fields[4])
+		tenant := decodeTenant(fields[1])
 		if !caller.Sees(tenant) {
 			continue
 		}
 		records[i] = jobs.Record{
-			ID: id, Tenant: tenant, State: jobs.State(fields[0]),
-			CreatedAt: parseTime(fields[1]), StartedAt: parseTime(fields[2]), FinishedAt: parseTime(fields[3]),
+			ID: id, State: jobs.State(fields[0]), Tenant: tenant,
+			CreatedAt: parseTime(fields[2]), StartedAt: parseTime(fields[3]), FinishedAt: parseTime(fields[4]),
+			Environment: fields[5], Code: jobs.Code(fields[6]), Labels: decodeLabels(fields[7]),
 		}
 	}
 	return records, nil

@@ -2,10 +2,9 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
-
-	"cellblock/internal/jobs"
 )
 
 // mergedIndex is the indexes of several tenants' jobs as one, the newest job first.
@@ -14,27 +13,19 @@ type mergedIndex struct {
 	indexes []*tenantIndex
 }
 
-// tenantIndex is the part of one index that was read.
+// tenantIndex is the part of one tenant's index that was read. The index is the members of a sorted set that begin with
+// a prefix, without it: ids, of which those from low to below high have not been read.
 type tenantIndex struct {
-	key string
-	// ids are those that next has not returned yet, and last is the last id read, "" for the newest.
-	ids  []string
-	last string
+	key, prefix string
+	low, high   string
+	// ids are those that next has not returned yet.
+	ids []string
 	// isOver reports that there are no more.
 	isOver bool
 }
 
 // leastRead is the least number of ids to read from an index at once.
 const leastRead = 4
-
-// newMergedIndex returns the index that begins with the job before an id, "" for the newest.
-func newMergedIndex(client redis.UniversalClient, tenants []jobs.Tenant, before string) *mergedIndex {
-	m := &mergedIndex{client: client}
-	for _, tenant := range tenants {
-		m.indexes = append(m.indexes, &tenantIndex{key: allKey(tenant), last: before})
-	}
-	return m
-}
 
 // next returns the next n ids; fewer at the end.
 func (m *mergedIndex) next(ctx context.Context, n int) ([]string, error) {
@@ -78,11 +69,9 @@ func (m *mergedIndex) read(ctx context.Context, indexes []*tenantIndex, n int) e
 		if n <= 0 || len(index.ids) > 0 || index.isOver {
 			continue
 		}
-		high := "+"
-		if index.last != "" {
-			high = "(" + index.last
-		}
-		replies[index] = pipeline.ZRevRangeByLex(ctx, index.key, &redis.ZRangeBy{Min: "-", Max: high, Count: int64(n)})
+		replies[index] = pipeline.ZRevRangeByLex(ctx, index.key, &redis.ZRangeBy{
+			Min: "[" + index.prefix + index.low, Max: "(" + index.prefix + index.high, Count: int64(n),
+		})
 	}
 	if len(replies) == 0 {
 		return nil
@@ -92,9 +81,12 @@ func (m *mergedIndex) read(ctx context.Context, indexes []*tenantIndex, n int) e
 	}
 	for index, reply := range replies {
 		index.ids = reply.Val()
+		for i, member := range index.ids {
+			index.ids[i] = strings.TrimPrefix(member, index.prefix)
+		}
 		index.isOver = len(index.ids) < n
 		if !index.isOver {
-			index.last = index.ids[len(index.ids)-1]
+			index.high = index.ids[len(index.ids)-1]
 		}
 	}
 	return nil

@@ -64,7 +64,15 @@ from .models import (
     Truncated,
     Usage,
 )
-from .options import Content, FileRef, JobRequest, Limits, Options, Script
+from .options import (
+    Content,
+    FileRef,
+    JobRequest,
+    Limits,
+    ListQuery,
+    Options,
+    Script,
+)
 from .retries import Retries
 from .sync_client import Client
 from .version import __version__
@@ -105,6 +113,7 @@ __all__ = [
     "Limit",
     "LimitExceeded",
     "Limits",
+    "ListQuery",
     "NotEnded",
     "NotFound",
     "NotSerializable",

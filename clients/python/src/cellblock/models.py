@@ -7,6 +7,7 @@ is the decoded JSON, with integers of any size.
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
@@ -158,6 +159,7 @@ class Outcome:
 
     entry: Entry | None = None
     environment: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     stdout: str = ""
     stderr: str = ""
@@ -258,13 +260,16 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class JobSummary:
-    """A job in a list."""
+    """A job in a list. `code` is set if it failed or was cancelled."""
 
     job_id: str
     status: JobStatus
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    code: str | None = None
+    environment: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)

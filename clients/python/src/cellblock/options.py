@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -66,6 +67,7 @@ class Options(TypedDict, total=False):
     environment: the name of the environment that runs the script; see
         `Client.environments`.
     start_within: seconds from its acceptance, after which the job no longer starts.
+    labels: for finding the job with `Client.list`, by Kubernetes' rules for labels.
     """
 
     entry: Literal["main", "script", "cell"] | None
@@ -78,9 +80,29 @@ class Options(TypedDict, total=False):
     callback_url: str | None
     environment: str | None
     start_within: float | None
+    labels: Mapping[str, str] | None
 
 
 class JobRequest(Options):
     """One job of a batch."""
 
     script: Script
+
+
+class ListQuery(TypedDict, total=False):
+    """What `Client.list` selects; None of each selects all jobs.
+
+    status: the jobs with this status.
+    code: those that failed or were cancelled with this code.
+    environment: those with this environment; "default" is that of jobs that show none.
+    labels: those that have all of these labels.
+    since, until: those that were accepted at since or later, and before until: times
+        (without a time zone in the local one), or how long ago.
+    """
+
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None
+    code: str | None
+    environment: str | None
+    labels: Mapping[str, str] | None
+    since: datetime | timedelta | None
+    until: datetime | timedelta | None

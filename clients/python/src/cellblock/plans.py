@@ -24,12 +24,11 @@ from .models import (
     Health,
     Job,
     JobList,
-    JobStatus,
     JobSummary,
     Ready,
     StoredFile,
 )
-from .options import Content, JobRequest, Options, Script
+from .options import Content, JobRequest, ListQuery, Options, Script
 from .requests import Request
 from .responses import Response
 from .retries import Retries
@@ -146,16 +145,16 @@ def list_jobs(
     retries: Retries,
     /,
     *,
-    status: JobStatus | None = None,
     page_size: int | None = None,
+    **query: Unpack[ListQuery],
 ) -> Flow[JobSummary, None]:
-    """Iterate over the jobs, newest first, with one status or with any.
+    """Iterate over the jobs that match the whole query, newest first.
 
-    page_size is the number of jobs per request, from 1 to 200.
+    page_size is the number of jobs per request, from 1 to 200. See `ListQuery`.
     """
     cursor = None
     while True:
-        request = requests.list_jobs(status, page_size, cursor)
+        request = requests.list_jobs(query, page_size, cursor)
         response = yield from send_with_retries(request, retries)
         page = read(JobList, response.body)
         for job in page.jobs:

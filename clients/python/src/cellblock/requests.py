@@ -6,15 +6,16 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from .options import Content, FileRef, JobRequest, Script
+from .options import Content, FileRef, JobRequest, ListQuery, Script
 
 FORM_THRESHOLD = 1 << 20
 """From this many bytes of files on, a request is a form: base64 costs a third."""
@@ -31,7 +32,7 @@ _HEARTBEAT = 15.0
 # Characters that a form's file name cannot have; the service refuses most of them.
 _NOT_IN_FORMS = re.compile(r'["\\\x00-\x1f\x7f]')
 
-_JSON_FIELDS = ("args", "env", "limits", "start_within")
+_JSON_FIELDS = ("args", "env", "labels", "limits", "start_within")
 _TEXT_FIELDS = ("entry", "stdin", "priority", "callback_url", "environment")
 
 
@@ -41,7 +42,7 @@ class Request:
 
     method: str
     path: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = field(default=None, repr=False)
     hold: float = 0.0
@@ -106,11 +107,32 @@ def read_batch(batch_id: str, *, wait: float = 0) -> Request:
     return _long_poll(f"/batches/{_path_segment(batch_id)}", wait)
 
 
-def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Request:
+def list_jobs(query: ListQuery, limit: int | None, cursor: str | None) -> Request:
     """Make `GET /jobs`, for one page."""
-    params = {"status": status, "limit": limit, "cursor": cursor}
-    present = {name: str(value) for name, value in params.items() if value is not None}
-    return Request("GET", "/jobs", params=present)
+    single = {
+        "status": query.get("status"),
+        "code": query.get("code"),
+        "environment": query.get("environment"),
+        "since": _time(query.get("since")),
+        "until": _time(query.get("until")),
+        "limit": limit,
+        "cursor": cursor,
+    }
+    params: dict[str, str | Sequence[str]] = {
+        name: str(value) for name, value in single.items() if value is not None
+    }
+    if labels := query.get("labels"):
+        params["label"] = [f"{key}:{value}" for key, value in labels.items()]
+    return Request("GET", "/jobs", params=params)
+
+
+def _time(value: datetime | timedelta | None) -> str | None:
+    """Return a time of the service's clock; a timedelta is back from now."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():.6f}s"
+    if value is None:
+        return None
+    return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def delete(kind: str, name: str) -> Request:

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// The index of labels is one sorted set with a member for each label of each job: labelHash, a space and the id. All
+// have score 0, so the jobs of one label are neighbours, by age. Like the index of all jobs, it never lacks a job that
+// exists, and the reaper removes those whose records have expired; so its size is bounded by that of the records, however
+// many different labels there are. A job with labels costs one more command, and one without none.
+
+// labelHash identifies a label of a tenant in the index: 16 characters. It has a fixed length, and clients cannot reach
+// the members of other labels or tenants. If two have the same all the same, List finds that in the records.
+func labelHash(tenant jobs.Tenant, key, value string) string {
+	sum := sha256.Sum256([]byte(string(tenant) + "\n" + key + "\n" + value))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// labelHashes returns the hashes of a job's labels for acceptScript, each after a space.
+func labelHashes(job jobs.Job) string {
+	var hashes strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(job.Labels)) {
+		hashes.WriteString(" " + labelHash(decodeTenant(encodeTenant(job.Tenant)), key, job.Labels[key]))
+	}
+	return hashes.String()
+}
+
+// encodeLabels returns the stored form of labels: JSON without spaces, which the header of a published record needs; ""
+// for none.
+func encodeLabels(labels map[string]string) (string, error) {
+	if len(labels) == 0 {
+		return "", nil
+	}
+	encoded, err := json.Marshal(labels, json.Deterministic(true))
+	return string(encoded), err
+}
+
+// decodeLabels returns the labels of a record. Invalid ones count as none: labels must not keep a record from being
+// read.
+func decodeLabels(stored string) map[string]string {
+	if stored == "" {
+		return nil
+	}
+	var labels map[string]string
+	if err := json.Unmarshal([]byte(stored), &labels); err != nil {
+		return nil
+	}
+	return labels
+}
+
+// rarestLabels returns, for each tenant, the hash of that of the labels which the fewest of its indexed jobs have.
+func (s *Store) rarestLabels(
+	ctx context.Context, tenants []jobs.Tenant, labels map[string]string,
+) ([]string, error) {
+	rarest := make([]string, len(tenants))
+	pipeline := s.client.Pipeline()
+	counts := make([]map[string]*redis.IntCmd, len(tenants))
+	for i, tenant := range tenants {
+		counts[i] = map[string]*redis.IntCmd{}
+		for key, value := range labels {
+			rarest[i] = labelHash(tenant, key, value)
+			if len(labels) > 1 {
+				counts[i][rarest[i]] = pipeline.ZLexCount(ctx, labelsKey, "["+rarest[i]+" ", "("+rarest[i]+"!")
+			}
+		}
+	}
+	if pipeline.Len() == 0 {
+		return rarest, nil
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("count the jobs with %d labels: %w", len(labels), err)
+	}
+	for i := range rarest {
+		for hash, count := range counts[i] {
+			if count.Val() < counts[i][rarest[i]].Val() {
+				rarest[i] = hash
+			}
+		}
+	}
+	return rarest, nil
+}
+
+// SweepLabels scans n entries of the index of labels after cursor ("" for the start), removes those whose records have
+// expired, and returns how many these were, and the next cursor, "" at the end.
+func (s *Store) SweepLabels(ctx context.Context, cursor string, n int) (removed int, next string, err error) {
+	low := "-"
+	if cursor != "" {
+		low = "(" + cursor
+	}
+	members, err := s.client.ZRangeByLex(ctx, labelsKey, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
+	if err == nil {
+		removed, err = s.removeLabels(ctx, members)
+	}
+	if err != nil {
+		return 0, cursor, fmt.Errorf("sweep the labels: %w", err)
+	}
+	if len(members) < n {
+		return removed, "", nil
+	}
+	return removed, members[len(members)-1], nil
+}
+
+// removeLabels removes those of the members from the index of labels whose jobs have no record. A job that is still open
+// needs no entry either: without a record it has no labels.
+func (s *Store) removeLabels(ctx context.Context, members []string) (removed int, err error) {
+	if len(members) == 0 {
+		return 0, nil
+	}
+	pipeline := s.client.Pipeline()
+	records := make([]*redis.IntCmd, len(members))
+	for i, member := range members {
+		_, id, _ := strings.Cut(member, " ")
+		records[i] = pipeline.Exists(ctx, jobKey(id))
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return 0, err
+	}
+	var gone []any
+	for i, member := range members {
+		if records[i].Val() == 0 {
+			gone = append(gone, member)
+		}
+	}
+	if len(gone) == 0 {
+		return 0, nil
+	}
+	return len(gone), s.client.ZRem(ctx, labelsKey, gone...).Err()
+}
+
+// IndexedLabels counts the labels in the index.
+func (s *Store) IndexedLabels(ctx context.Context) (int, error) {
+	n, err := s.client.ZCard(ctx, labelsKey).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count the indexed labels: %w", err)
+	}
+	return int(n), nil
+}
