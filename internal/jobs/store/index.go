@@ -14,11 +14,10 @@ import (
 // finalizeScript removes an ended job from the open jobs.
 //
 //	KEYS[1]  cellblock:{index}:open
-//	KEYS[2]  cellblock:{index}:ended
 //	ARGV[1]  id
 //	returns  1
 var finalizeScript = redis.NewScript(finalizeFunction + `
-finalize(KEYS[1], KEYS[2], ARGV[1])
+finalize(KEYS[1], ARGV[1])
 return 1`)
 
 // EndedJob is a job that has ended, or whose record has expired.
@@ -49,7 +48,7 @@ func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 		err = errors.Join(err, s.ReleaseKey(ctx, ended.IdempotencyKey, ended.ID))
 	}
 	if err == nil {
-		err = finalizeScript.Run(ctx, s.client, []string{openKey, endedKey}, ended.ID).Err()
+		err = finalizeScript.Run(ctx, s.client, []string{openKey}, ended.ID).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("finalize job %s: %w", ended.ID, err)
@@ -61,7 +60,7 @@ func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 type Load struct {
 	// Open counts the jobs that have not ended.
 	Open int
-	// Ended counts the jobs that have ended since Redis was empty.
+	// Ended counts the jobs that have ended since Redis was empty, up to the last CountUsage.
 	Ended int64
 	// UsedMemory and MaxMemory are Redis's, in bytes; a MaxMemory of 0 means no limit.
 	UsedMemory, MaxMemory int64

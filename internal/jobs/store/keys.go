@@ -50,7 +50,7 @@ const (
 	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
 	// which is by age.
 	allKey = "cellblock:{index}:jobs"
-	// endedKey counts the jobs that have ended, for the drain rate.
+	// endedKey counts the jobs that have ended, for the drain rate; CountUsage adds to it.
 	endedKey = "cellblock:{index}:ended"
 	// webhooksKey is a sorted set of the ended jobs whose webhook is not finished, scored by the time of the reaper's
 	// next check (microseconds since 1970).

@@ -74,11 +74,9 @@ if bound and string.sub(bound, 1, #ARGV[1]) == ARGV[1] then
 end
 return 0`)
 
-// finalizeFunction removes an ended job from the open jobs, and counts it.
+// finalizeFunction removes an ended job from the open jobs.
 const finalizeFunction = `
-local function finalize(open, ended, id)
-	if redis.call("ZREM", open, id) == 1 then
-		redis.call("INCR", ended)
-	end
+local function finalize(open, id)
+	redis.call("ZREM", open, id)
 end
 `
