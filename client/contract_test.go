@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -56,6 +57,11 @@ var operations = map[string]operation{
 	}},
 	"listEnvironments": {"Environments", func(ctx context.Context, c *client.Client) error {
 		_, err := c.Environments(ctx)
+		return err
+	}},
+	"getUsage": {"Usage", func(ctx context.Context, c *client.Client) error {
+		day := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+		_, err := c.Usage(ctx, client.UsageOptions{From: day, To: day.AddDate(0, 0, 1), Tenant: "acme"})
 		return err
 	}},
 	"listJobs": {"List", func(ctx context.Context, c *client.Client) error {

@@ -91,6 +91,7 @@ var queryNames = map[string][]string{
 	"GET /jobs/{id}":            {"wait", "inline_files"},
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},
+	"GET /usage":                {"from", "to", "tenant"},
 }
 
 // checkQuery refuses unknown and repeated query parameters of the job API, by name. If a misspelled one were ignored,

@@ -115,6 +115,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		Batches:  dispatcher,
 
 		Environments: dispatcher,
+		Usage:        dispatcher,
 		Metrics:      s.metrics,
 		Logger:       logger,
 

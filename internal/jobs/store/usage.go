@@ -73,6 +73,7 @@ local lines = redis.call("LPOP", KEYS[1], ARGV[1])
 if not lines then
 	return {"0"}
 end
+local SUMS = {"cpu_us", "wall_us", "bytes_in", "bytes_out"}
 local sums, jobs, kept = {}, {}, tonumber(ARGV[2])
 local function add(to, name, n)
 	to[name] = (to[name] or 0) + tonumber(n)
@@ -84,10 +85,9 @@ for _, line in ipairs(lines) do
 		local name = tenant .. " " .. day
 		local sum = sums[name] or {}
 		sums[name] = sum
-		add(sum, "cpu_us", cpu)
-		add(sum, "wall_us", wall)
-		add(sum, "bytes_in", bytes_in)
-		add(sum, "bytes_out", bytes_out)
+		for i, n in ipairs({cpu, wall, bytes_in, bytes_out}) do
+			add(sum, SUMS[i], n)
+		end
 		add(sum, "jobs:" .. code, 1)
 		add(jobs, tenant .. " " .. code, 1)
 	end
@@ -96,12 +96,23 @@ redis.call("INCRBY", KEYS[2], #lines)
 for name, sum in pairs(sums) do
 	local tenant, day = string.match(name, "^(%S+) (%d+)$")
 	local key = ARGV[3] .. tenant .. ":" .. date(tonumber(day))
-	for field, n in pairs(sum) do
-		redis.pcall("HINCRBY", key, field, string.format("%.0f", n))
+	local fields = {}
+	for field in pairs(sum) do
+		table.insert(fields, field)
 	end
-	redis.call("EXPIRE", key, kept * 86400)
-	if redis.call("ZADD", KEYS[3], "GT", day, tenant) == 1 then
-		redis.call("ZREMRANGEBYSCORE", KEYS[3], "-inf", day - kept)
+	local before = redis.pcall("HMGET", key, unpack(fields))
+	if not before.err then
+		local values = {}
+		for i, field in ipairs(fields) do
+			table.insert(values, field)
+			table.insert(values, string.format("%.0f", (tonumber(before[i] or 0) or 0) + sum[field]))
+		end
+		-- Only the first count of a day finds no value of a field that all have.
+		if redis.call("HSET", key, unpack(values)) >= #SUMS then
+			redis.call("EXPIRE", key, kept * 86400)
+			redis.call("ZADD", KEYS[3], "GT", day, tenant)
+			redis.call("ZREMRANGEBYSCORE", KEYS[3], "-inf", day - kept)
+		end
 	end
 end
 local answer = {tostring(#lines)}

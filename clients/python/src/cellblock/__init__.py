@@ -46,6 +46,7 @@ from .models import (
     BatchResult,
     Callback,
     CallbackMessage,
+    DayUsage,
     Display,
     DisplayForm,
     Environment,
@@ -63,6 +64,8 @@ from .models import (
     StoredFile,
     Truncated,
     Usage,
+    UsageReport,
+    UsageTotals,
 )
 from .options import Content, FileRef, JobRequest, Limits, Options, Script
 from .retries import Retries
@@ -85,6 +88,7 @@ __all__ = [
     "Client",
     "ClientClosed",
     "Content",
+    "DayUsage",
     "Display",
     "DisplayForm",
     "End",
@@ -134,6 +138,8 @@ __all__ = [
     "UnexpectedResponse",
     "Unreachable",
     "Usage",
+    "UsageReport",
+    "UsageTotals",
     "WorkerLost",
     "__version__",
 ]

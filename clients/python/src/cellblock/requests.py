@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -111,6 +112,15 @@ def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Requ
     params = {"status": status, "limit": limit, "cursor": cursor}
     present = {name: str(value) for name, value in params.items() if value is not None}
     return Request("GET", "/jobs", params=present)
+
+
+def read_usage(
+    first_day: date | None, last_day: date | None, tenant: str | None
+) -> Request:
+    """Make `GET /usage`."""
+    params = {"from": first_day, "to": last_day, "tenant": tenant}
+    present = {name: str(value) for name, value in params.items() if value is not None}
+    return Request("GET", "/usage", params=present)
 
 
 def delete(kind: str, name: str) -> Request:
