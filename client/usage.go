@@ -28,7 +28,8 @@ func (c *Client) Usage(ctx context.Context, options UsageOptions) (*UsageReport,
 		query.Set("tenant", options.Tenant)
 	}
 	var report UsageReport
-	if _, err := c.fetch(ctx, call{method: http.MethodGet, path: []string{"usage"}, query: query}, &report); err != nil {
+	get := call{method: http.MethodGet, path: []string{"usage"}, query: query}
+	if _, err := c.fetch(ctx, get, &report); err != nil {
 		return nil, err
 	}
 	return &report, nil

@@ -23,8 +23,8 @@ type usageCommand struct {
 
 // Help is the text of 'cellblock usage --help'.
 func (*usageCommand) Help() string {
-	return `A row is what the jobs of a tenant used that ended on that day. CPU and WALL are seconds, IN and OUT bytes. OTHERS
-are the jobs that did not succeed, by their code.
+	return `A row is what the jobs of a tenant used that ended on that day. CPU and WALL are seconds, IN and OUT bytes.
+OTHERS are the jobs that did not succeed, by their code.
 
     cellblock usage --from 2026-01-01 --to 2026-01-31 --tenant acme
     cellblock usage --json | jq .totals.cpu_seconds`
@@ -81,7 +81,8 @@ func showUsage(report *client.UsageReport) error {
 	}
 	for _, u := range report.Usage {
 		row(u.Tenant, u.Day, client.UsageTotals{
-			Jobs: u.Jobs, CPUSeconds: u.CPUSeconds, WallSeconds: u.WallSeconds, BytesIn: u.BytesIn, BytesOut: u.BytesOut,
+			Jobs: u.Jobs, CPUSeconds: u.CPUSeconds, WallSeconds: u.WallSeconds,
+			BytesIn: u.BytesIn, BytesOut: u.BytesOut,
 		})
 	}
 	row("total", "", report.Totals)

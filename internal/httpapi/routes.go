@@ -18,9 +18,11 @@ import (
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
-		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
+		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.writeAudit(r), h.recoverPanics,
+		setFixedHeaders,
 		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
-		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, joinPrefer, middleware.GetHead,
+		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, noteCaller,
+		joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cellblock/api"
+	"cellblock/internal/audit"
 	"cellblock/internal/hostcheck"
 	"cellblock/internal/jobs"
 	"cellblock/internal/listen"
@@ -117,7 +118,9 @@ type Config struct {
 	Environments Environments
 	Usage        Usage
 	// MCP handles POST /mcp; nil for none.
-	MCP     http.Handler
+	MCP http.Handler
+	// Audit is the audit log; nil for none.
+	Audit   *audit.Log
 	Metrics *telemetry.APIMetrics
 	Logger  *slog.Logger
 }
@@ -145,6 +148,7 @@ type Handler struct {
 	mcp       http.Handler
 	mcpBodies bodyBudgets
 	endCache  endCache
+	audit     *audit.Log
 	metrics   *telemetry.APIMetrics
 	logger    *slog.Logger
 	router    http.Handler
@@ -180,6 +184,7 @@ func New(service Jobs, config Config) *Handler {
 			large: membudget.NewShared(maxMCPBodies, maxMCPBodies/2, bodyMemoryTimeout),
 			small: membudget.NewShared(maxSmallMCPBodies, maxSmallMCPBodies/2, bodyMemoryTimeout),
 		},
+		audit:   config.Audit,
 		metrics: config.Metrics,
 		logger:  config.Logger,
 	}

@@ -37,7 +37,8 @@ func (h *Handler) GetUsage(w http.ResponseWriter, r *http.Request, params api.Ge
 		sum.Add(row)
 		body.Usage[i] = api.DayUsage{
 			Tenant: string(row.Tenant), Day: row.Day.Format(jobs.DayFormat), Jobs: row.Jobs,
-			CPUSeconds: row.CPU.Seconds(), WallSeconds: row.Wall.Seconds(), BytesIn: row.BytesIn, BytesOut: row.BytesOut,
+			CPUSeconds: row.CPU.Seconds(), WallSeconds: row.Wall.Seconds(),
+			BytesIn: row.BytesIn, BytesOut: row.BytesOut,
 		}
 	}
 	body.Totals = api.UsageTotals{

@@ -60,7 +60,7 @@ func (u *DayUsage) Add(other DayUsage) {
 }
 
 // Code returns the outcome for programs: OutcomeOK, or the code of the failure.
-func (o *Outcome) Code() string {
+func (o Outcome) Code() string {
 	if o.Failure != nil {
 		return string(o.Failure.Code)
 	}
@@ -68,7 +68,7 @@ func (o *Outcome) Code() string {
 }
 
 // Size returns the number of bytes that the job produced: its result, output, displays and files.
-func (o *Outcome) Size() int64 {
+func (o Outcome) Size() int64 {
 	size := int64(len(o.Result) + len(o.Stdout) + len(o.Stderr) + DisplaysSize(o.Displays))
 	for _, file := range o.Files {
 		size += file.Size

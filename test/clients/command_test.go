@@ -271,7 +271,8 @@ func TestUsageOfTheCommand(t *testing.T) {
 		!strings.HasPrefix(lines[1], "operator ") || !strings.HasPrefix(lines[len(lines)-2], "total ") {
 		t.Errorf("%+v", got)
 	}
-	if got := cellblock(t, "", "usage", "--from", "yesterday"); got.status != 2 || !strings.Contains(got.stderr, "--from") {
+	got = cellblock(t, "", "usage", "--from", "yesterday")
+	if got.status != 2 || !strings.Contains(got.stderr, "--from") {
 		t.Errorf("a wrong date: %+v", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cellblock/internal/app"
+	"cellblock/internal/audit"
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs/dispatch"
@@ -47,6 +48,7 @@ type service struct {
 	monitor *redisconn.Monitor
 	reaper  *reaper.Reaper
 	metrics *telemetry.APIMetrics
+	audit   *audit.Log
 	keeper  *storedfiles.Keeper
 	handler *httpapi.Handler
 	// mcp is nil if MCP is off.
@@ -105,6 +107,9 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	// A watch that outlived the server would wait for events that the closed dispatcher no longer delivers.
 	cleanups.AddFunc("live output", cleanupBound, hub.Close)
 	s.metrics = telemetry.NewAPIMetrics(dispatcher, logger)
+	if err := s.openAudit(cleanups); err != nil {
+		return nil, err
+	}
 	config := httpapi.Config{
 		Settings: settings.HTTP,
 		SyncWait: settings.Dispatch.SyncWait,
@@ -116,6 +121,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 
 		Environments: dispatcher,
 		Usage:        dispatcher,
+		Audit:        s.audit,
 		Metrics:      s.metrics,
 		Logger:       logger,
 
@@ -133,6 +139,14 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	}
 	s.handler = httpapi.New(dispatcher, config)
 	return s, nil
+}
+
+func (s *service) openAudit(cleanups *app.Cleanups) (err error) {
+	s.audit, err = audit.Open(s.settings.Audit, s.logger, s.metrics.ObserveLostAuditLine)
+	if err == nil {
+		cleanups.AddFunc("audit log", cleanupBound, s.audit.Close)
+	}
+	return err
 }
 
 // openRedis opens the connections to Redis. Their errors at the end are ignored: Redis may be gone before the API.
@@ -163,6 +177,10 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	})
 	parts.Go(func() error { return s.checkRedis(ctx) })
 	parts.Go(func() error { return s.sendWebhooks(ctx) })
+	parts.Go(func() error {
+		s.audit.ReopenOnHangup(ctx)
+		return nil
+	})
 	parts.Go(func() error {
 		s.reaper.Run(ctx)
 		return nil

@@ -58,7 +58,8 @@ func (b *fixture) reapFor(t *testing.T, url string, d time.Duration, observed *a
 	client := redistest.Client(t, url)
 	ctx, stop := context.WithTimeout(t.Context(), d)
 	defer stop()
-	r := reaper.New(store.New(client, store.DefaultSettings()), queue.NewProducer(client), slog.New(slog.DiscardHandler))
+	s := store.New(client, store.DefaultSettings())
+	r := reaper.New(s, queue.NewProducer(client), slog.New(slog.DiscardHandler))
 	r.ObserveEnds(func(counts []store.EndedCount) {
 		for _, count := range counts {
 			observed.Add(int64(count.Jobs))
