@@ -356,6 +356,29 @@ type CallbackMessage struct {
 	Data Job `json:"data"`
 }
 
+// DayUsage What the jobs of one tenant used that ended on one day.
+type DayUsage struct {
+	Tenant string `json:"tenant"`
+
+	// Day A day of UTC.
+	Day string `json:"day"`
+
+	// Jobs How many jobs ended, by outcome, which is `ok` or a code.
+	Jobs map[string]int64 `json:"jobs"`
+
+	// CPUSeconds User and system time of all processes. A job of which it is not known counts for none.
+	CPUSeconds float64 `json:"cpu_seconds"`
+
+	// WallSeconds For how long the jobs ran.
+	WallSeconds float64 `json:"wall_seconds"`
+
+	// BytesIn Of scripts and inputs.
+	BytesIn int64 `json:"bytes_in"`
+
+	// BytesOut Of results, output, displays and files.
+	BytesOut int64 `json:"bytes_out"`
+}
+
 // Display A value that was shown, in one or more forms. A client shows the first form whose type it knows.
 type Display struct {
 	// Forms The richest form first, `text/plain` last; each type once.
@@ -1326,6 +1349,39 @@ type Usage struct {
 	MemoryPeakBytes *int64 `json:"memory_peak_bytes"`
 }
 
+// UsageReport What the jobs of one or more tenants have used in a range of days.
+type UsageReport struct {
+	// FirstDay The first day read.
+	FirstDay string `json:"first_day"`
+
+	// LastDay The last day read.
+	LastDay string `json:"last_day"`
+
+	// Usage By tenant and then by day.
+	Usage []DayUsage `json:"usage"`
+
+	// Totals The sums of all rows.
+	Totals UsageTotals `json:"totals"`
+}
+
+// UsageTotals The sums of all rows.
+type UsageTotals struct {
+	// Jobs How many jobs ended, by outcome, which is `ok` or a code.
+	Jobs map[string]int64 `json:"jobs"`
+
+	// CPUSeconds User and system time of all processes. A job of which it is not known counts for none.
+	CPUSeconds float64 `json:"cpu_seconds"`
+
+	// WallSeconds For how long the jobs ran.
+	WallSeconds float64 `json:"wall_seconds"`
+
+	// BytesIn Of scripts and inputs.
+	BytesIn int64 `json:"bytes_in"`
+
+	// BytesOut Of results, output, displays and files.
+	BytesOut int64 `json:"bytes_out"`
+}
+
 // FileID Examples: f_3ouqk6zvwnq7xgy2r5hfjd4mza
 type FileID = string
 
@@ -1494,6 +1550,18 @@ type WatchJobParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// From The first day. Default the sixth day before `to`.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last day, which counts too, at most 91 days after `from`. Default today.
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Tenant Only the usage of this tenant.
+	Tenant *string `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyRequest
 
@@ -1571,6 +1639,9 @@ type ServerInterface interface {
 	// GetReady Whether jobs can be accepted
 	// (GET /readyz)
 	GetReady(w http.ResponseWriter, r *http.Request)
+	// GetUsage Read what jobs have used
+	// (GET /usage)
+	GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
@@ -1700,6 +1771,12 @@ func (_ Unimplemented) GetMetrics(w http.ResponseWriter, r *http.Request) {
 // GetReady Whether jobs can be accepted
 // (GET /readyz)
 func (_ Unimplemented) GetReady(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetUsage Read what jobs have used
+// (GET /usage)
+func (_ Unimplemented) GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -2479,6 +2556,65 @@ func (siw *ServerInterfaceWrapper) GetReady(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// GetUsage operation middleware
+func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUsageParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", r.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "from"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "from", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", r.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "to"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "to", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUsage(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -2633,6 +2769,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/environments", wrapper.ListEnvironments)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/usage", wrapper.GetUsage)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)

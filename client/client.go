@@ -55,6 +55,12 @@ type (
 	BatchResult = api.BatchResult
 	// Environment is a named, read-only Python with packages.
 	Environment = api.Environment
+	// UsageReport is what jobs have used in a range of days.
+	UsageReport = api.UsageReport
+	// DayUsage is what the jobs of one tenant used that ended on one day.
+	DayUsage = api.DayUsage
+	// UsageTotals are the sums of several days or tenants.
+	UsageTotals = api.UsageTotals
 	// Ready has the number of workers.
 	Ready = api.Ready
 )

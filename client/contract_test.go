@@ -59,6 +59,11 @@ var operations = map[string]operation{
 		_, err := c.Environments(ctx)
 		return err
 	}},
+	"getUsage": {"Usage", func(ctx context.Context, c *client.Client) error {
+		day := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+		_, err := c.Usage(ctx, client.UsageOptions{From: day, To: day.AddDate(0, 0, 1), Tenant: "acme"})
+		return err
+	}},
 	"listJobs": {"List", func(ctx context.Context, c *client.Client) error {
 		for _, err := range c.List(ctx, client.ListOptions{
 			Status: api.JobStatusFailed, PageSize: 20, Code: client.CodeTimeout, Environment: "data-science",

@@ -19,6 +19,7 @@ type commands struct {
 	Cancel       cancelCommand       `cmd:"" help:"Cancel jobs." group:"Scripts"`
 	List         listCommand         `cmd:"" help:"List jobs, newest first." group:"Scripts"`
 	Environments environmentsCommand `cmd:"" help:"List the environments that scripts can run in." group:"Scripts"`
+	Usage        usageCommand        `cmd:"" help:"Show what jobs have used, by day." group:"Scripts"`
 	Upload       uploadCommand       `cmd:"" help:"Store a file for later scripts and print its id." group:"Scripts"`
 	Batch        batchCommands       `cmd:"" help:"Run many scripts at once." group:"Scripts"`
 	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`

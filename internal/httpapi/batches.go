@@ -54,6 +54,7 @@ func (h *Handler) CreateBatch(w http.ResponseWriter, r *http.Request, params api
 		h.writeError(w, r, err)
 		return
 	}
+	requestStateOf(r).audit.SetBatch(batch.ID, len(batch.Items))
 	w.Header().Set("Location", "/batches/"+batch.ID)
 	h.writeJSON(w, r, http.StatusAccepted, acceptedBody(batch))
 }

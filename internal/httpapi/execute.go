@@ -147,6 +147,7 @@ func (h *Handler) respondAccepted(w http.ResponseWriter, r *http.Request, record
 // respondFailed responds with a job that failed; the status is that of the failure's code.
 func (h *Handler) respondFailed(w http.ResponseWriter, r *http.Request, record jobs.Record, inline *bool) {
 	code := record.Outcome.Failure.Code
+	requestStateOf(r).audit.SetOutcome(string(code))
 	setRetryAfter(w, code, 0)
 	h.writeJSON(w, r, statusOf(code), jobBody(record, h.filesBody(r.Context(), record, inline)))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"cellblock/internal/audit"
 	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
 	"cellblock/internal/telemetry"
@@ -36,6 +37,8 @@ type requestState struct {
 	caller jobs.Caller
 	// status is 0 until the response header is written.
 	status int
+	// audit is what the audit log is to contain of the request.
+	audit audit.Entry
 	// aborted is set if the response broke off; resumable is set too if that is no failure: the client sees that the
 	// response is incomplete and requests the rest.
 	aborted, resumable bool
@@ -136,7 +139,7 @@ func (h *Handler) trackRequest(next http.Handler) http.Handler {
 		state := &requestState{ResponseWriter: w, requestID: id, arrivedAt: time.Now()}
 		state.transfer = membudget.NewTransfer(clientOf(r), func(reading bool) { h.cut(w, id, reading) })
 		defer state.transfer.Close()
-		ctx := context.WithValue(r.Context(), requestStateKey{}, state)
+		ctx := audit.WithEntry(context.WithValue(r.Context(), requestStateKey{}, state), &state.audit)
 		r = r.WithContext(membudget.WithHolder(ctx, state.transfer))
 		if r.Body != http.NoBody {
 			r.Body = &trackedBody{ReadCloser: r.Body, transfer: state.transfer}

@@ -52,6 +52,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 		panic(http.ErrAbortHandler)
 	}
 	known, state := jobs.AsError(err), requestStateOf(r)
+	state.audit.SetOutcome(string(known.Code))
 	status := statusOf(known.Code)
 	if status >= http.StatusInternalServerError {
 		level := slog.LevelError

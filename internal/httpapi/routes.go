@@ -18,9 +18,11 @@ import (
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
-		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
+		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.writeAudit(r), h.recoverPanics,
+		setFixedHeaders,
 		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
-		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, joinPrefer, middleware.GetHead,
+		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, noteCaller,
+		joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
@@ -92,6 +94,7 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},
 	"GET /admin/keys":           {"tenant"},
+	"GET /usage":                {"from", "to", "tenant"},
 }
 
 // repeatable are the query parameters that may be given more than once.

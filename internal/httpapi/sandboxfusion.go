@@ -154,6 +154,9 @@ type fetched struct {
 
 // respondCall responds with a job that ended. It encodes the files while it sends them, so that it never holds them.
 func (h *Handler) respondCall(w http.ResponseWriter, r *http.Request, call sandboxfusion.Call, outcome *jobs.Outcome) {
+	if outcome.Failure != nil {
+		requestStateOf(r).audit.SetOutcome(string(outcome.Failure.Code))
+	}
 	response, err := sandboxfusion.NewResponse(call, outcome)
 	if err != nil {
 		h.writeError(w, r, err)

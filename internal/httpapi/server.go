@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cellblock/api"
+	"cellblock/internal/audit"
 	"cellblock/internal/hostcheck"
 	"cellblock/internal/jobs"
 	"cellblock/internal/listen"
@@ -120,9 +121,12 @@ type Config struct {
 	Batches      Batches
 	Environments Environments
 	// Keys are the keys of tenants; nil for none.
-	Keys Keys
+	Keys  Keys
+	Usage Usage
 	// MCP handles POST /mcp; nil for none.
-	MCP     http.Handler
+	MCP http.Handler
+	// Audit is the audit log; nil for none.
+	Audit   *audit.Log
 	Metrics *telemetry.APIMetrics
 	Logger  *slog.Logger
 }
@@ -143,6 +147,7 @@ type Handler struct {
 	batches        Batches
 	environments   Environments
 	keys           Keys
+	usage          Usage
 	// bodies limits the memory held by request bodies.
 	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -150,6 +155,7 @@ type Handler struct {
 	mcp       http.Handler
 	mcpBodies bodyBudgets
 	endCache  endCache
+	audit     *audit.Log
 	metrics   *telemetry.APIMetrics
 	logger    *slog.Logger
 	router    http.Handler
@@ -176,6 +182,7 @@ func New(service Jobs, config Config) *Handler {
 		batches:        config.Batches,
 		environments:   config.Environments,
 		keys:           config.Keys,
+		usage:          config.Usage,
 		bodies: bodyBudgets{
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),
@@ -185,6 +192,7 @@ func New(service Jobs, config Config) *Handler {
 			large: membudget.NewShared(maxMCPBodies, maxMCPBodies/2, bodyMemoryTimeout),
 			small: membudget.NewShared(maxSmallMCPBodies, maxSmallMCPBodies/2, bodyMemoryTimeout),
 		},
+		audit:   config.Audit,
 		metrics: config.Metrics,
 		logger:  config.Logger,
 	}

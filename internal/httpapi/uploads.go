@@ -62,6 +62,7 @@ func (h *Handler) UploadFile(w http.ResponseWriter, r *http.Request, params api.
 		h.writeError(w, r, err)
 		return
 	}
+	requestStateOf(r).audit.SetFile(file.ID)
 	w.Header().Set("Location", "/files/"+file.ID)
 	h.writeJSON(w, r, http.StatusCreated, api.StoredFile{
 		FileID: file.ID, Name: file.Name, Size: file.Size, MediaType: file.MediaType, Sha256: file.SHA256,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cellblock/api"
+	"cellblock/internal/audit"
 	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
 )
@@ -112,6 +113,7 @@ func (l *Local) Run(
 		stopWatch = l.watch(waiting, decoded.ID, output)
 	})
 	stopWatch()
+	audit.Of(ctx).SetJob(record.ID)
 	if err != nil && record.ID != "" && waiting.Err() != nil {
 		release()
 		return l.afterWait(ctx, record.ID)

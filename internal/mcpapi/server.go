@@ -57,6 +57,7 @@ func NewServer(service Service, settings Settings) *mcp.Server {
 		t.addTasks(server)
 	}
 	server.AddReceivingMiddleware(refuseOthers)
+	server.AddReceivingMiddleware(noteForAudit)
 	server.AddReceivingMiddleware(recoverPanics(settings.Logger))
 	return server
 }

@@ -33,6 +33,7 @@ type APIMetrics struct {
 	hangUps  *prometheus.CounterVec
 	refused  *prometheus.CounterVec // connections
 	cut      *prometheus.CounterVec // slow clients
+	unlogged prometheus.Counter     // lines of the audit log
 }
 
 // NewAPIMetrics returns the API's metrics; without the gauges if gauges is nil.
@@ -70,6 +71,10 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 			Help: "Requests that were ended since their client was too slow while others waited for memory, by what " +
 				"was slow: body, or response.",
 		}, []string{"of"}),
+		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cellblock_audit_lines_lost_total",
+			Help: "Lines of the audit log that could not be written.",
+		}),
 	}
 	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase
 	m.hangUps.WithLabelValues("kept")
@@ -77,7 +82,8 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 	m.refused.WithLabelValues("address")
 	m.cut.WithLabelValues("body")
 	m.cut.WithLabelValues("response")
-	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut)
+	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
+		m.unlogged)
 	if gauges != nil {
 		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
 	}
@@ -123,6 +129,9 @@ func (m *APIMetrics) ObserveRefusedConnection(perAddress bool) {
 
 // ObserveCut counts a request that was ended since its client was too slow: its body, or its response.
 func (m *APIMetrics) ObserveCut(of string) { m.cut.WithLabelValues(of).Inc() }
+
+// ObserveLostAuditLine counts a line of the audit log that could not be written.
+func (m *APIMetrics) ObserveLostAuditLine() { m.unlogged.Inc() }
 
 // Handler serves scrapes.
 func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -243,6 +244,36 @@ func TestSubmitGetAndList(t *testing.T) {
 	if err := json.Unmarshal([]byte(first), &newest); err != nil || newest.JobID != id ||
 		strings.Count(rest, "\n") != 1 {
 		t.Errorf("listed as JSON: %v, %+v", err, got)
+	}
+}
+
+// The usage of a job is counted some moments after its end.
+func TestUsageOfTheCommand(t *testing.T) {
+	t.Parallel()
+	if got := cellblock(t, "def main():\n    return 1\n", "run", "-"); got.status != 0 {
+		t.Fatalf("%+v", got)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		got := cellblock(t, "", "usage", "--json")
+		var report client.UsageReport
+		if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || got.status != 0 {
+			t.Fatalf("%v, %+v", err, got)
+		}
+		if report.Totals.Jobs["ok"] > 0 && report.Totals.WallSeconds > 0 && report.Totals.BytesIn > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not counted: %s", got.stdout)
+		}
+	}
+	got := cellblock(t, "", "usage", "--tenant", "operator")
+	if lines := strings.Split(got.stdout, "\n"); got.status != 0 || !strings.HasPrefix(lines[0], "TENANT ") ||
+		!strings.HasPrefix(lines[1], "operator ") || !strings.HasPrefix(lines[len(lines)-2], "total ") {
+		t.Errorf("%+v", got)
+	}
+	got = cellblock(t, "", "usage", "--from", "yesterday")
+	if got.status != 2 || !strings.Contains(got.stderr, "--from") {
+		t.Errorf("a wrong date: %+v", got)
 	}
 }
 

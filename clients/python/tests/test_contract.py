@@ -7,7 +7,7 @@ import inspect
 import json
 import typing
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from types import NoneType
 from typing import Any
 
@@ -24,6 +24,7 @@ METHODS = {
     "execute": {"run", "submit"},
     "listEnvironments": {"environments"},
     "listJobs": {"list"},
+    "getUsage": {"usage"},
     "getJob": {"get", "wait"},
     "cancelJob": {"cancel"},
     "watchJob": {"watch"},
@@ -49,6 +50,7 @@ MODELS: dict[str, type[Any]] = {
     "BatchResult": models.BatchResult,
     "Callback": models.Callback,
     "CallbackMessage": models.CallbackMessage,
+    "DayUsage": models.DayUsage,
     "Display": models.Display,
     "DisplayForm": models.DisplayForm,
     "Environment": models.Environment,
@@ -70,6 +72,8 @@ MODELS: dict[str, type[Any]] = {
     "StoredFile": models.StoredFile,
     "Truncated": models.Truncated,
     "Usage": models.Usage,
+    "UsageReport": models.UsageReport,
+    "UsageTotals": models.UsageTotals,
 }
 # Parts of the above, and requests, which other tests cover.
 OTHERS = {
@@ -183,11 +187,15 @@ def matches(hint: Any, schema: dict[str, Any], *, optional: bool) -> bool:
         return kinds == "array" and matches(inner, schema["items"], optional=False)
     if typing.get_origin(hint) is typing.Literal:
         return set(typing.get_args(hint)) == set(schema["enum"])
+    if typing.get_origin(hint) is dict:
+        inner = typing.get_args(hint)[1]
+        return matches(inner, schema["additionalProperties"], optional=False)
     if dataclasses.is_dataclass(hint):
         return MODELS.get(name) is hint
     kind = next(k for k in kinds if k != "null") if isinstance(kinds, list) else kinds
-    if schema.get("format") == "date-time":
-        return hint is datetime
+    formats = {"date-time": datetime, "date": date}
+    if schema.get("format") in formats:
+        return hint is formats[schema["format"]]
     python = {"string": str, "integer": int, "number": float, "boolean": bool}
     return python.get(kind) is hint
 
@@ -290,5 +298,5 @@ def test_contract_examples_decode(name: str, value: Any) -> None:
     # PyYAML does not convert quoted texts to times, so this is what JSON has.
     model = decoding.build(MODELS[name], {**value, "later": 1})
     for key, expected in value.items():
-        if not isinstance(expected, dict | list) and not key.endswith("_at"):
+        if not isinstance(expected, dict | list) and not key.endswith(("_at", "_day")):
             assert getattr(model, key) == expected

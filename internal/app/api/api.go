@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cellblock/internal/app"
+	"cellblock/internal/audit"
 	"cellblock/internal/buildinfo"
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs/dispatch"
@@ -48,6 +49,7 @@ type service struct {
 	monitor *redisconn.Monitor
 	reaper  *reaper.Reaper
 	metrics *telemetry.APIMetrics
+	audit   *audit.Log
 	keeper  *storedfiles.Keeper
 	handler *httpapi.Handler
 	// keysFile is nil without API_KEYS_FILE.
@@ -112,6 +114,9 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	// A watch that outlived the server would wait for events that the closed dispatcher no longer delivers.
 	cleanups.AddFunc("live output", cleanupBound, hub.Close)
 	s.metrics = telemetry.NewAPIMetrics(dispatcher, logger)
+	if err := s.openAudit(cleanups); err != nil {
+		return nil, err
+	}
 	config := httpapi.Config{
 		Settings: settings.HTTP,
 		SyncWait: settings.Dispatch.SyncWait,
@@ -123,6 +128,8 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 
 		Environments: dispatcher,
 		Keys:         keys,
+		Usage:        dispatcher,
+		Audit:        s.audit,
 		Metrics:      s.metrics,
 		Logger:       logger,
 
@@ -140,6 +147,14 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	}
 	s.handler = httpapi.New(dispatcher, config)
 	return s, nil
+}
+
+func (s *service) openAudit(cleanups *app.Cleanups) (err error) {
+	s.audit, err = audit.Open(s.settings.Audit, s.logger, s.metrics.ObserveLostAuditLine)
+	if err == nil {
+		cleanups.AddFunc("audit log", cleanupBound, s.audit.Close)
+	}
+	return err
 }
 
 // openRedis opens the connections to Redis. Their errors at the end are ignored: Redis may be gone before the API.
@@ -172,6 +187,10 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	parts.Go(func() error { return s.sendWebhooks(ctx) })
 	parts.Go(func() error {
 		s.watchKeys(ctx)
+		return nil
+	})
+	parts.Go(func() error {
+		s.audit.ReopenOnHangup(ctx)
 		return nil
 	})
 	parts.Go(func() error {

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"cellblock/internal/audit"
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/dispatch"
@@ -42,6 +43,7 @@ func start(t *testing.T, redisURL string, change func(*Settings)) *running {
 			SyncWait: 15 * time.Second, NoWorkerGrace: 200 * time.Millisecond,
 			StartDeadline: time.Hour, QueueLimit: 1000,
 		},
+		Audit: audit.Settings{File: "off"},
 		MaxLimits: jobs.MaxLimits{
 			Wall: 15 * time.Second, CPU: 10 * time.Second, MemoryMB: 700, Processes: 64,
 			OutputKB: 1024,

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 
+	"cellblock/internal/audit"
 	"cellblock/internal/httpapi"
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/dispatch"
@@ -26,6 +27,7 @@ type Settings struct {
 	MaxLimits   jobs.MaxLimits       `embed:"" group:"Limits"`
 	Webhook     webhook.Settings     `embed:"" group:"Webhooks"`
 	Log         telemetry.Settings   `embed:"" group:"Log"`
+	Audit       audit.Settings       `embed:"" group:"Log"`
 }
 
 // Validate returns an error for settings that contradict each other.

@@ -5,6 +5,8 @@
 // a worker that is gone, is requeued. So is the webhook of an ended job if no replica is sending it. The reaper never
 // starts a job, and the start claim makes a wrongly requeued job harmless.
 //
+// It also counts the usage of the jobs that have ended, whichever process ended them.
+//
 // Every API replica has a reaper, and a lease in Redis lets one at a time work. All times are Redis's.
 package reaper
 
@@ -60,6 +62,10 @@ type Reaper struct {
 	sweep    sweep
 	// forgotAt is when the counts of tenants without open jobs were last removed.
 	forgotAt time.Time
+	// passes counts the passes with the lease.
+	passes int
+	// observe is called with the ended jobs that were counted.
+	observe func([]store.EndedCount)
 }
 
 type suspicion struct {
@@ -74,8 +80,13 @@ func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper 
 	return &Reaper{
 		store: s, producer: producer, logger: logger, token: uuid.NewString(),
 		suspects: map[string]suspicion{},
+		observe:  func([]store.EndedCount) {},
 	}
 }
+
+// ObserveEnds makes Run call observe with the jobs that have ended, once for each job while one reaper counts them.
+// Call it before Run.
+func (r *Reaper) ObserveEnds(observe func([]store.EndedCount)) { r.observe = observe }
 
 // Run makes a pass every passInterval until ctx is done. Redis need not be reachable.
 func (r *Reaper) Run(ctx context.Context) {
@@ -117,7 +128,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	defer release()
 	var errs []error
 	for _, step := range []func(context.Context) error{
-		r.inspectOpen, r.sweepIndexes, r.sweepLabels, r.requeueWebhooks, r.forgetIdleTenants,
+		r.inspectOpen, r.sweepIndexes, r.sweepLabels, r.requeueWebhooks, r.forgetIdleTenants, r.countUsage,
 	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))

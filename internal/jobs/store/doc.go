@@ -15,6 +15,7 @@
 //	idempotency.go                   keys of clients
 //	batch.go, batch_items.go         batches
 //	webhook.go, webhook_attempts.go  webhooks of ended jobs
+//	usage.go                         what the jobs of each tenant used on each day
 //	budget.go, client_error.go       reads within the memory budget, and errors for clients
 //
 // A job's hash has these fields; package jobs draws the transitions of its state:
@@ -25,6 +26,7 @@
 //	reply_to       Pub/Sub channel on which the id is published at the end
 //	script         the script, until the end
 //	entry          how the script is run: script or cell; missing for main
+//	bytes_in       bytes of the script and the inputs, for the usage; missing in records of an earlier version
 //	inputs         1 if the job has inputs, which have a key of their own until the end
 //	created_at     time of acceptance
 //	tenant         the owner; missing for the operator

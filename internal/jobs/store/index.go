@@ -30,11 +30,10 @@ func parseMember(member string) (id string, tenant jobs.Tenant) {
 // finalizeScript removes an ended job from the open jobs.
 //
 //	KEYS[1]  cellblock:{index}:open
-//	KEYS[2]  cellblock:{index}:ended
-//	ARGV[1]  its member in the first
+//	ARGV[1]  its member there
 //	returns  1
 var finalizeScript = redis.NewScript(memberFunctions + finalizeFunction + `
-finalize(KEYS[1], KEYS[2], ARGV[1])
+finalize(KEYS[1], ARGV[1])
 return 1`)
 
 // EndedJob is a job that has ended, or whose record has expired.
@@ -67,8 +66,7 @@ func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 		err = errors.Join(err, s.ReleaseKey(ctx, ended.IdempotencyKey, ended.ID))
 	}
 	if err == nil {
-		err = finalizeScript.Run(ctx, s.client, []string{openKey, endedKey},
-			openMember(ended.ID, ended.Tenant)).Err()
+		err = finalizeScript.Run(ctx, s.client, []string{openKey}, openMember(ended.ID, ended.Tenant)).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("finalize job %s: %w", ended.ID, err)
@@ -80,7 +78,7 @@ func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 type Load struct {
 	// Open counts the jobs that have not ended.
 	Open int
-	// Ended counts the jobs that have ended since Redis was empty.
+	// Ended counts the jobs that have ended since Redis was empty, up to the last CountUsage.
 	Ended int64
 	// UsedMemory and MaxMemory are Redis's, in bytes; a MaxMemory of 0 means no limit.
 	UsedMemory, MaxMemory int64

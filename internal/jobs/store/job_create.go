@@ -209,6 +209,7 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 		"state", string(jobs.StateQueued), "script", job.Script, "async", async, "request_id", job.RequestID,
 		"reply_to", job.ReplyTo, "priority", string(cmp.Or(job.Priority, jobs.PriorityDefault)),
 		"idempotency", job.IdempotencyKey, "ttl", s.TTL(job).Milliseconds(),
+		"bytes_in", len(job.Script) + job.Inputs.Size(),
 	}
 	for _, field := range []struct{ name, value string }{
 		{"batch", encodeItem(job.BatchItem)},

@@ -20,7 +20,7 @@ import (
 //	KEYS[2]   cellblock:{id}:inputs
 //	KEYS[3]   cellblock:{id}:events
 //	KEYS[4]   cellblock:{index}:open
-//	KEYS[5]   cellblock:{index}:ended
+//	KEYS[5]   cellblock:{index}:usage
 //	ARGV[1]   id
 //	ARGV[2]   final state
 //	ARGV[3]   outcome
@@ -33,15 +33,16 @@ import (
 //	ARGV[10]  files, "" for none
 //	ARGV[11]  size in bytes from which a record is not published
 //	ARGV[12]  code of the failure, "" for none
+//	ARGV[13]  usage by the outcome; see usageOf
 //	returns   whether this end stands (1 or 0); and if it does: key of the idempotency record, TTL that was set, batch
 //	          item, webhook URL, "" for none of each; 1 if the job is finalized, else 0; tenant, "" for the operator
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction +
-	memberFunctions + finalizeFunction + `
+	memberFunctions + finalizeFunction + usageFunction + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels")
+	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels", "bytes_in")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -69,6 +70,7 @@ add(fields, "code", ARGV[12], ARGV[12] ~= "")
 add(fields, "withdrawn", "1", ARGV[8] == "1")
 redis.call("HSET", KEYS[1], unpack(fields))
 redis.call("HDEL", KEYS[1], "script")
+count_usage(KEYS[5], job[17], time[1], job[19], ARGV[13])
 if job[6] then
 	redis.call("DEL", KEYS[2])
 end
@@ -89,7 +91,7 @@ end
 if (job[5] or "") ~= "" or job[8] or job[9] then
 	return {1, job[5] or "", ttl, job[8] or "", job[9] or "", 0, job[17] or ""}
 end
-finalize(KEYS[4], KEYS[5], open_member(ARGV[1], job[17]))
+finalize(KEYS[4], open_member(ARGV[1], job[17]))
 return {1, "", ttl, "", "", 1, ""}`)
 
 const (
@@ -173,10 +175,10 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}
-	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id), openKey, endedKey},
+	reply, err := endScript.Run(ctx, client, []string{jobKey(id), inputsKey(id), EventsKey(id), openKey, usageKey},
 		id, string(outcome.State()), encoded, []byte(outcome.Result), s.settings.ResultTTL.Milliseconds(),
 		s.settings.SyncResultTTL.Milliseconds(), string(when), withdrawn, eventsGrace.Milliseconds(), files,
-		largestPublished, code).Slice()
+		largestPublished, code, usageOf(outcome)).Slice()
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}

@@ -60,7 +60,7 @@ const (
 	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until
 	// ForgetIdleTenants.
 	openByTenantKey = "cellblock:{index}:open_by_tenant"
-	// endedKey counts the jobs that have ended, for the drain rate.
+	// endedKey counts the jobs that have ended, for the drain rate; CountUsage adds to it.
 	endedKey = "cellblock:{index}:ended"
 	// webhooksKey is a sorted set of the ended jobs whose webhook is not finished, scored by the time of the reaper's
 	// next check (microseconds since 1970).

@@ -127,7 +127,7 @@ func TestListByLabels(t *testing.T) {
 		{other, map[string]string{"customer": "42"}, []string{"of another"}},
 		{other, map[string]string{"run": "nightly"}, nil},
 		{jobs.Operator, map[string]string{"customer": "42"}, []string{"of the operator"}},
-		{"", map[string]string{"customer": "42"}, nil},
+		{"", map[string]string{"customer": "42"}, []string{"42", "42 nightly", "of another", "of the operator"}},
 		{other, nil, []string{"of another"}},
 	} {
 		ids, _ := list(t, s, jobs.ListQuery{Tenant: c.tenant, Labels: c.labels})

@@ -88,12 +88,11 @@ local function tenant_of(member)
 end
 `
 
-// finalizeFunction removes an ended job from the open jobs, given its member there, and counts it, also for its tenant.
+// finalizeFunction removes an ended job from the open jobs, given its member there, and from those of its tenant.
 // It needs memberFunctions.
 const finalizeFunction = `
-local function finalize(open, ended, member)
+local function finalize(open, member)
 	if redis.call("ZREM", open, member) == 1 then
-		redis.call("INCR", ended)
 		local tenant = tenant_of(member)
 		if tenant then
 			redis.call("HINCRBY", "` + openByTenantKey + `", tenant, -1)

@@ -42,15 +42,9 @@ func (s *Store) ForgetIdleTenants(ctx context.Context) error {
 	return nil
 }
 
-// usageKey returns the key of the hash with what a tenant used in a day (UTC): cpu_us is the processor time of the jobs
-// that ended in it, in microseconds.
-func usageKey(tenant jobs.Tenant, day time.Time) string {
-	return "cellblock:{usage}:" + string(tenant) + ":" + day.UTC().Format(time.DateOnly)
-}
-
 // CPUToday returns the processor time of a tenant's jobs that have ended since midnight (UTC).
 func (s *Store) CPUToday(ctx context.Context, tenant jobs.Tenant) (time.Duration, error) {
-	us, err := s.client.HGet(ctx, usageKey(tenant, time.Now()), "cpu_us").Int64()
+	us, err := s.client.HGet(ctx, sumsKey(tenant, time.Now()), "cpu_us").Int64()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return 0, fmt.Errorf("read the processor time of a tenant: %w", err)
 	}

@@ -145,7 +145,7 @@ func TestJobsWithoutAWebhookPayNothing(t *testing.T) {
 	delete(spent, "eval")
 	want := map[string]int{
 		"hmget": 1, "time": 1, "hset": 1, "hdel": 1, "pexpire": 1, "publish": 1,
-		"zrem": 1, "incr": 1,
+		"zrem": 1, "rpush": 1,
 	}
 	for name, n := range spent {
 		if want[name] != n {

@@ -66,7 +66,7 @@ type Config struct {
 type Sender struct {
 	Config
 	guard  guard
-	signer signer
+	signer tenantSigner
 	client *client
 	slow   *slowHosts
 	active sync.WaitGroup
@@ -76,13 +76,14 @@ type Sender struct {
 func New(config Config) (*Sender, error) { return newSender(config, nil) }
 
 func newSender(config Config, resolver *net.Resolver) (*Sender, error) {
-	signer, err := newSigner(config.Settings.Secret)
+	secrets, err := parseSecrets(config.Settings.Secret)
 	if err != nil {
 		return nil, err
 	}
 	guard := newGuard(config.Settings.Allow)
 	return &Sender{
-		Config: config, guard: guard, signer: signer, slow: newSlowHosts(config.Settings),
+		Config: config, guard: guard, slow: newSlowHosts(config.Settings),
+		signer: tenantSigner{secrets, config.Settings.Generations},
 		client: newClient(guard, config.Settings.Timeout, resolver),
 	}, nil
 }
@@ -203,7 +204,7 @@ func (s *Sender) attempt(ctx context.Context, webhook jobs.Webhook, record jobs.
 	body, err := s.Message(ctx, record)
 	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {s.Agent}}
 	if err == nil {
-		err = s.signer.sign(header, MessageID(record.ID), time.Now(), body)
+		err = s.signer.sign(header, record.Tenant, MessageID(record.ID), time.Now(), body)
 	}
 	if err != nil {
 		s.Logger.Error("encoding webhook message failed", "job_id", record.ID, "error", err)

@@ -17,6 +17,7 @@ import (
 // Settings are the settings of webhooks. Secret is never logged or part of an error.
 type Settings struct {
 	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"Key that signs webhooks, the same for every API replica: whsec_ and 24 to 64 bytes in base64. Several keys, space-separated, all sign, so that a key can be replaced. Set it by the variable: a flag is visible in the process list. Empty (the default) refuses callback_url."`
+	Generations map[string]int `name:"callback-generations" env:"CALLBACK_GENERATIONS" mapsep:"," placeholder:"TENANT=N" help:"Generations of the signing secrets of tenants (comma-separated), such as acme=2; 1 for all others. The next number gives a tenant a new secret, and the one before signs too."`
 	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) that webhooks may be sent to besides public addresses, such as 10.1.0.0/16."`
 	Attempts    int            `name:"callback-attempts" env:"CALLBACK_ATTEMPTS" default:"7" help:"Maximum number of attempts to send a webhook (1 to 20)."`
 	Pause       time.Duration  `name:"callback-pause" env:"CALLBACK_PAUSE" default:"5s" help:"Pause (duration) before the second attempt; each further one is three times as long, plus up to half of it at random. All together must fit into RESULT_TTL."`
@@ -47,6 +48,7 @@ func (s Settings) Validate(ttl time.Duration) error {
 	if _, err := newSigner(s.Secret); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, checkGenerations(s.Generations))
 	if s.Attempts < 1 || s.Attempts > maxAttempts {
 		errs = append(errs, fmt.Errorf("CALLBACK_ATTEMPTS must be from 1 to %d", maxAttempts))
 	}
@@ -59,7 +61,7 @@ func (s Settings) Validate(ttl time.Duration) error {
 	if s.Pause < leastPause {
 		errs = append(errs, fmt.Errorf("CALLBACK_PAUSE must be at least %s", leastPause))
 	}
-	if len(errs) == 0 && !s.fitsInto(ttl) {
+	if errors.Join(errs...) == nil && !s.fitsInto(ttl) {
 		errs = append(errs,
 			fmt.Errorf("CALLBACK_ATTEMPTS and CALLBACK_PAUSE take longer than RESULT_TTL (%s), "+
 				"after which the job is forgotten", ttl))

@@ -24,26 +24,54 @@ var errSecret = errors.New(
 // signer signs messages with every secret.
 type signer []*webhooks.Webhook
 
-// newSigner parses the secrets. It is stricter than the library, which accepts any length and base64 without a prefix,
-// to detect a secret that was pasted wrongly.
-func newSigner(secrets string) (signer, error) {
-	var s signer
-	for text := range strings.FieldsSeq(secrets) {
-		encoded, ok := strings.CutPrefix(text, secretPrefix)
+// newSigner returns the signer of the secrets in the setting.
+func newSigner(text string) (signer, error) {
+	parsed, err := parseSecrets(text)
+	if err != nil {
+		return nil, err
+	}
+	return parsed.signer()
+}
+
+// secrets are the keys of signatures, decoded.
+type secrets [][]byte
+
+// parseSecrets parses the secrets. It is stricter than the library, which accepts any length and base64 without a
+// prefix, to detect a secret that was pasted wrongly.
+func parseSecrets(text string) (parsed secrets, err error) {
+	for field := range strings.FieldsSeq(text) {
+		encoded, ok := strings.CutPrefix(field, secretPrefix)
 		key, err := base64.StdEncoding.Strict().DecodeString(encoded)
 		if !ok || err != nil || len(key) < leastSecret || len(key) > maxSecret {
 			return nil, errSecret
 		}
+		parsed = append(parsed, key)
+	}
+	if len(parsed) == 0 {
+		return nil, errSecret
+	}
+	return parsed, nil
+}
+
+func (s secrets) signer() (signer, error) {
+	hooks := make(signer, len(s))
+	for i, key := range s {
 		hook, err := webhooks.NewWebhookRaw(key)
 		if err != nil {
 			return nil, errSecret
 		}
-		s = append(s, hook)
+		hooks[i] = hook
 	}
-	if len(s) == 0 {
-		return nil, errSecret
+	return hooks, nil
+}
+
+// text returns the secrets as the libraries for receivers take them.
+func (s secrets) text() []string {
+	texts := make([]string, len(s))
+	for i, key := range s {
+		texts[i] = secretPrefix + base64.StdEncoding.EncodeToString(key)
 	}
-	return s, nil
+	return texts
 }
 
 // sign sets the headers of a message: its id, which is the same for all attempts, the time of this attempt, and one

@@ -46,6 +46,7 @@ from .models import (
     BatchResult,
     Callback,
     CallbackMessage,
+    DayUsage,
     Display,
     DisplayForm,
     Environment,
@@ -63,6 +64,8 @@ from .models import (
     StoredFile,
     Truncated,
     Usage,
+    UsageReport,
+    UsageTotals,
 )
 from .options import (
     Content,
@@ -93,6 +96,7 @@ __all__ = [
     "Client",
     "ClientClosed",
     "Content",
+    "DayUsage",
     "Display",
     "DisplayForm",
     "End",
@@ -143,6 +147,8 @@ __all__ = [
     "UnexpectedResponse",
     "Unreachable",
     "Usage",
+    "UsageReport",
+    "UsageTotals",
     "WorkerLost",
     "__version__",
 ]

@@ -7,7 +7,7 @@ import functools
 import json
 import types
 import typing
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from .errors import UnexpectedResponse
@@ -57,6 +57,8 @@ def _value(hint: Any, raw: Any) -> Any:
         (hint,) = (h for h in typing.get_args(hint) if h is not types.NoneType)
     if typing.get_origin(hint) is tuple:
         return tuple(_value(typing.get_args(hint)[0], each) for each in raw)
+    if hint is date:
+        return date.fromisoformat(str(raw))
     if hint is datetime:
         # Python 3.10 does not parse "Z".
         return datetime.fromisoformat(str(raw).replace("Z", "+00:00"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from .decoding import read
@@ -365,6 +365,39 @@ class Ready:
     status: str
     workers: int
     environments_without_workers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageTotals:
+    """What several jobs used together.
+
+    jobs counts them by outcome: `ok`, or the code of the failure. bytes_in are those of
+    scripts and inputs, bytes_out those of results, output, displays and files.
+    """
+
+    jobs: dict[str, int]
+    cpu_seconds: float
+    wall_seconds: float
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayUsage(UsageTotals):
+    """What the jobs of one tenant used that ended on one day, a date in UTC."""
+
+    tenant: str
+    day: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageReport:
+    """What jobs have used in a range of days: by tenant and then by day."""
+
+    first_day: date
+    last_day: date
+    usage: tuple[DayUsage, ...]
+    totals: UsageTotals
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
 from . import requests, streams
@@ -27,6 +28,7 @@ from .models import (
     JobSummary,
     Ready,
     StoredFile,
+    UsageReport,
 )
 from .options import Content, JobRequest, ListQuery, Options, Script
 from .requests import Request
@@ -293,6 +295,25 @@ def environments(retries: Retries, /) -> Plan[tuple[Environment, ...]]:
     """List the environments that scripts can run in, the default first."""
     response = yield from send_with_retries(Request("GET", "/environments"), retries)
     return read(EnvironmentList, response.body).environments
+
+
+def usage(
+    retries: Retries,
+    /,
+    *,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    tenant: str | None = None,
+) -> Plan[UsageReport]:
+    """Return what jobs have used on each day, of UTC.
+
+    Both days count. last_day is today by default, and first_day six days before it; a
+    range has at most 92 days. tenant is for the token of an administrator, who
+    otherwise reads the usage of all tenants.
+    """
+    request = requests.read_usage(first_day, last_day, tenant)
+    response = yield from send_with_retries(request, retries)
+    return read(UsageReport, response.body)
 
 
 def ready(_: Retries, /) -> Plan[Ready]:

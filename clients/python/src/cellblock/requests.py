@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -133,6 +133,15 @@ def _time(value: datetime | timedelta | None) -> str | None:
     if value is None:
         return None
     return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def read_usage(
+    first_day: date | None, last_day: date | None, tenant: str | None
+) -> Request:
+    """Make `GET /usage`."""
+    params = {"from": first_day, "to": last_day, "tenant": tenant}
+    present = {name: str(value) for name, value in params.items() if value is not None}
+    return Request("GET", "/usage", params=present)
 
 
 def delete(kind: str, name: str) -> Request:

@@ -174,6 +174,7 @@ class Client:
     batch_results = _iterate(plans.batch_results)
     cancel_batch = _call(plans.cancel_batch)
     environments = _call(plans.environments)
+    usage = _call(plans.usage)
     ready = _call(plans.ready)
     health = _call(plans.health)
     metrics = _call(plans.metrics)
