@@ -180,7 +180,7 @@ func TestAResultIsNeverOlderThanASecond(t *testing.T) {
 		var all sync.WaitGroup
 		defer all.Wait()
 		all.Go(func() { verify(t, v, secret) })
-		time.Sleep(time.Millisecond)
+		synctest.Wait()
 		finder.key.State = jobs.KeyRevoked
 		time.Sleep(maxAge)
 		if verify(t, v, secret) {
