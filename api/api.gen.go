@@ -578,6 +578,9 @@ type Error struct {
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
+
+	// Tenant The owner; missing for the operator.
+	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
 // ErrorCode The error, for programs.
@@ -926,6 +929,9 @@ type Job struct {
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
+
+	// Tenant The owner; missing for the operator.
+	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
 // JobID The job's id, a UUID of version 7.
@@ -1001,6 +1007,9 @@ type JobSummary struct {
 	// a key has an optional prefix, a DNS subdomain of at most 253 characters, with a slash after it, and a name of 1
 	// to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends. A value is empty, or like a name.
 	Labels Labels `json:"labels,omitempty,omitzero"`
+
+	// Tenant The owner; missing for the operator.
+	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
 // Key A key of a tenant, without the key itself.
@@ -1526,6 +1535,10 @@ type ListJobsParams struct {
 
 	// Until Only jobs that were accepted before this time, which is given as that of `since`.
 	Until *string `form:"until,omitempty" json:"until,omitempty"`
+
+	// Tenant Only jobs of this tenant. Without it, a key of a tenant lists the jobs of that tenant, and the operator's
+	// token, or a key with the scope `admin`, those of all. To a key, another tenant has no jobs.
+	Tenant *TenantName `form:"tenant,omitempty" json:"tenant,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -2321,6 +2334,19 @@ func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "until"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "until", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
 		}
 		return
 	}

@@ -141,6 +141,8 @@ type ListOptions struct {
 	Labels map[string]string
 	// Since and Until select the jobs that were accepted at Since or later, and before Until; zero for no bound.
 	Since, Until time.Time
+	// Tenant selects the jobs of this tenant; "" selects all that the token may read.
+	Tenant string
 	// PageSize is the number of jobs per request, 1 to 200; 0 is 50.
 	PageSize int
 }
@@ -154,6 +156,7 @@ func (o ListOptions) query() url.Values {
 		}
 	}
 	set("status", string(o.Status))
+	set("tenant", o.Tenant)
 	set("code", string(o.Code))
 	set("environment", o.Environment)
 	for _, key := range slices.Sorted(maps.Keys(o.Labels)) {

@@ -17,6 +17,7 @@ const maxPage = 200
 type listCommand struct {
 	Service     serviceFlags `embed:""`
 	Status      *string      `enum:"queued,running,succeeded,failed,cancelled" placeholder:"STATUS" help:"List only jobs with this status: queued, running, succeeded, failed or cancelled."`
+	Tenant      string       `placeholder:"TENANT" help:"List only jobs of this tenant; an admin's token lists those of all without it."`
 	Label       []string     `sep:"none" placeholder:"KEY=VALUE" help:"List only jobs with this label; repeated, with all of them."`
 	Code        string       `placeholder:"CODE" help:"List only jobs that failed with this code, such as timeout."`
 	Environment string       `placeholder:"NAME" help:"List only jobs with this environment."`
@@ -69,7 +70,7 @@ func (c *listCommand) Run() error {
 // options returns what the flags select at the time now.
 func (c *listCommand) options(now time.Time) (options client.ListOptions, err error) {
 	options = client.ListOptions{
-		PageSize: maxPage, Code: client.Code(c.Code), Environment: c.Environment,
+		PageSize: maxPage, Tenant: c.Tenant, Code: client.Code(c.Code), Environment: c.Environment,
 	}
 	if c.Status != nil {
 		options.Status = api.JobStatus(*c.Status)

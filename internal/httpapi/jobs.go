@@ -133,5 +133,6 @@ func summaryBody(record jobs.Record) api.JobSummary {
 		StartedAt:  timestampOrNull(record.StartedAt),
 		FinishedAt: timestampOrNull(record.FinishedAt),
 		Code:       api.ErrorCode(record.Code), Environment: record.Environment, Labels: record.Labels,
+		Tenant: tenantBody(record.Tenant),
 	}
 }

@@ -40,6 +40,12 @@ func listQuery(params api.ListJobsParams, now time.Time) (query jobs.ListQuery, 
 				`"status" must be queued, running, succeeded, failed or cancelled`)
 		}
 	}
+	if params.Tenant != nil {
+		if query.Tenant = jobs.Tenant(*params.Tenant); !jobs.IsTenantName(*params.Tenant) {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest,
+				`"tenant" must be the name of a tenant: lower case letters, digits and hyphens`)
+		}
+	}
 	if params.Environment != nil {
 		if query.Environment = *params.Environment; !jobs.IsEnvironmentName(query.Environment) {
 			return query, jobs.Errorf(jobs.CodeInvalidRequest,

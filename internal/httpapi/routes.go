@@ -87,9 +87,10 @@ func allowedMethods(routes chi.Routes, path string) string {
 
 // queryNames are the query parameters of the contract, by method and route. Other routes have none.
 var queryNames = map[string][]string{
-	"POST /execute":             {"inline_files"},
-	"POST /files":               {"name"},
-	"GET /jobs":                 {"status", "code", "environment", "label", "since", "until", "cursor", "limit"},
+	"POST /execute": {"inline_files"},
+	"POST /files":   {"name"},
+	"GET /jobs": {"status", "tenant", "code", "environment", "label", "since", "until", "cursor",
+		"limit"},
 	"GET /jobs/{id}":            {"wait", "inline_files"},
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},

@@ -197,6 +197,7 @@ class Job(Outcome):
     error: str | None = None
     code: str | None = None
     callback: Callback | None = None
+    tenant: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -237,6 +238,7 @@ class ErrorBody(Outcome):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     callback: Callback | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +272,7 @@ class JobSummary:
     code: str | None = None
     environment: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,6 +93,7 @@ class ListQuery(TypedDict, total=False):
     """What `Client.list` selects; None of each selects all jobs.
 
     status: the jobs with this status.
+    tenant: those of this tenant, for a token that may read those of others.
     code: those that failed or were cancelled with this code.
     environment: those with this environment; "default" is that of jobs that show none.
     labels: those that have all of these labels.
@@ -101,6 +102,7 @@ class ListQuery(TypedDict, total=False):
     """
 
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None
+    tenant: str | None
     code: str | None
     environment: str | None
     labels: Mapping[str, str] | None

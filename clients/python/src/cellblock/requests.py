@@ -111,6 +111,7 @@ def list_jobs(query: ListQuery, limit: int | None, cursor: str | None) -> Reques
     """Make `GET /jobs`, for one page."""
     single = {
         "status": query.get("status"),
+        "tenant": query.get("tenant"),
         "code": query.get("code"),
         "environment": query.get("environment"),
         "since": _time(query.get("since")),
