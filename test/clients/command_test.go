@@ -272,7 +272,8 @@ func TestLabelsOfTheCommandLine(t *testing.T) {
 	if all := list("--since", "1h"); len(all) != 2 || all[1].JobID != job.JobID {
 		t.Errorf("with the label: %+v", all)
 	}
-	if exited := list("--code", "exit", "--environment", "default"); len(exited) != 1 || exited[0].Code != client.CodeExit {
+	exited := list("--code", "exit", "--environment", "default")
+	if len(exited) != 1 || exited[0].Code != client.CodeExit {
 		t.Errorf("with a code: %+v", exited)
 	}
 	if one := list("--label", "n=1"); len(one) != 1 || one[0].JobID != job.JobID {
@@ -281,7 +282,9 @@ func TestLabelsOfTheCommandLine(t *testing.T) {
 	if none := list("--until", "30m"); none != nil {
 		t.Errorf("before: %+v", none)
 	}
-	for _, flags := range [][]string{{"--since", "yesterday"}, {"--label", "n"}, {"--code", "ok"}, {"--label", "a b=c"}} {
+	for _, flags := range [][]string{
+		{"--since", "yesterday"}, {"--label", "n"}, {"--code", "ok"}, {"--label", "a b=c"},
+	} {
 		if got := cellblock(t, "", append([]string{"list"}, flags...)...); got.status != 2 || got.stderr == "" {
 			t.Errorf("%q: %+v", flags, got)
 		}

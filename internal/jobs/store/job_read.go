@@ -31,8 +31,8 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 
 // recordFields are the fields of a record. The large ones are last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "entry", "environment", "tenant", "labels", "webhook", "webhook_state",
-	"files", "outcome", "result",
+	"state", "created_at", "started_at", "finished_at", "entry", "environment", "tenant", "labels", "webhook",
+	"webhook_state", "files", "outcome", "result",
 }
 
 // Get returns a job's record. It returns a *jobs.Error with CodeNotFound if there is none.

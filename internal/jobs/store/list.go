@@ -14,8 +14,8 @@ import (
 // maxScan is the maximum number of jobs scanned for one page.
 const maxScan = 1000
 
-// idSlack is how far the time in a job's id may be from its created_at: one is the API's clock before the job was stored,
-// the other Redis's.
+// idSlack is how far the time in a job's id may be from its created_at: the API's clock before it stored the job, and
+// Redis's clock when it did.
 const idSlack = 15 * time.Second
 
 // List returns a page of jobs, newest first. It scans at most maxScan jobs.
@@ -123,7 +123,8 @@ func (s *Store) heads(ctx context.Context, ids []string) ([]jobs.Record, error) 
 		records[i] = jobs.Record{
 			ID: id, State: jobs.State(text(0)),
 			CreatedAt: parseTime(text(1)), StartedAt: parseTime(text(2)), FinishedAt: parseTime(text(3)),
-			Tenant: decodeTenant(text(4)), Environment: text(5), Code: jobs.Code(text(6)), Labels: decodeLabels(text(7)),
+			Tenant: decodeTenant(text(4)), Environment: text(5), Code: jobs.Code(text(6)),
+			Labels: decodeLabels(text(7)),
 		}
 	}
 	return records, nil
