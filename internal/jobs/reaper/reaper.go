@@ -48,6 +48,8 @@ const (
 	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast, and of at
 	// least sweepMore after a chunk in which records had expired: most of them expire together.
 	sweepShare, sweepLeast, sweepMore = 600, 2, 100
+	// labelsPause is the number of passes between two looks at an empty index of labels: most services have no labels.
+	labelsPause = 20
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -64,6 +66,8 @@ type Reaper struct {
 	// labelsCursor and labelsExpired are the same for the index of labels.
 	labelsCursor  string
 	labelsExpired int
+	// labelsPause is the number of passes until the next look at an index of labels that was empty.
+	labelsPause int
 }
 
 type suspicion struct {
@@ -189,9 +193,17 @@ func (r *Reaper) sweep(ctx context.Context) error {
 }
 
 func (r *Reaper) sweepLabels(ctx context.Context) error {
+	if r.labelsPause > 0 {
+		r.labelsPause--
+		return nil
+	}
 	n, err := r.store.IndexedLabels(ctx)
-	if err != nil || n == 0 {
+	if err != nil {
 		return err
+	}
+	if n == 0 {
+		r.labelsPause = labelsPause
+		return nil
 	}
 	least := sweepLeast
 	if r.labelsExpired > 0 {
