@@ -174,7 +174,8 @@ func (o ListOptions) query() url.Values {
 	return query
 }
 
-// List returns all jobs that the options select, newest first, and fetches them page by page. An error is the last item.
+// List returns all jobs that the options select, newest first, and fetches them page by page. An error is the last
+// item.
 func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[JobSummary, error] {
 	return func(yield func(JobSummary, error) bool) {
 		query := options.query()

@@ -98,8 +98,8 @@ func timeOrAgo(flag, text string, now time.Time) (time.Time, error) {
 	}
 	ago, err := duration(text)
 	if err != nil {
-		return time.Time{}, usagef("%s %s: it must be a time such as 2026-01-02T03:04:05Z, or how long ago, such as 15m",
-			flag, text)
+		return time.Time{}, usagef("%s %s: it must be a time such as 2026-01-02T03:04:05Z, or how long ago, such as "+
+			"15m", flag, text)
 	}
 	return now.Add(-ago), nil
 }

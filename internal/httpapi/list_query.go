@@ -103,8 +103,8 @@ func listedLabels(texts *[]string) (map[string]string, error) {
 		}
 		labels[key] = value
 		if len(labels) > jobs.MaxLabels {
-			return nil, jobs.Errorf(jobs.CodeInvalidRequest, `"label" is given for more than %d keys; a job has at most so many`,
-				jobs.MaxLabels)
+			return nil, jobs.Errorf(jobs.CodeInvalidRequest,
+				`"label" is given for more than %d keys; a job has at most so many`, jobs.MaxLabels)
 		}
 	}
 	return labels, nil

@@ -105,3 +105,37 @@ func TestListedCodesAreTheContracts(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestJobsShowTheirLabels in each form of a response, as the contract has them.
+func TestJobsShowTheirLabels(t *testing.T) {
+	t.Parallel()
+	c := loadContract(t)
+	fine, broken := succeeded("1"), succeeded("1")
+	broken.State = jobs.StateFailed
+	broken.Outcome = &jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeException, Message: "x"}}
+	for _, record := range []*jobs.Record{&fine, &broken} {
+		record.Labels = map[string]string{"customer": "42", "example.com/run": ""}
+		service := stubExecute(*record, nil)
+		service.get = stubGet(*record, nil).get
+		h := newHandler(t, service)
+		url := serve(t, h)
+		const script = `{"script":"def main(): pass"}`
+		got := send(t, http.MethodGet, url+"/jobs/"+jobID, "")
+		c.check(t, http.MethodGet, url+"/jobs/"+jobID, "", got, true)
+		posted := send(t, http.MethodPost, url+"/execute", script, "Content-Type", "application/json")
+		c.check(t, http.MethodPost, url+"/execute", script, posted, true, "Content-Type", "application/json")
+		message, err := h.WebhookMessage(t.Context(), *record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, body := range map[string]string{"GET": got.body, "POST": posted.body, "webhook": string(message)} {
+			if strings.Count(body, `"labels":{"customer":"42","example.com/run":""}`) != 1 {
+				t.Errorf("%s, %s: %s", record.State, name, body)
+			}
+		}
+	}
+	url := serve(t, newHandler(t, stubGet(succeeded("1"), nil)))
+	if got := send(t, http.MethodGet, url+"/jobs/"+jobID, ""); strings.Contains(got.body, "labels") {
+		t.Errorf("without labels: %s", got.body)
+	}
+}

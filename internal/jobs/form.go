@@ -18,8 +18,8 @@ type FormPart struct {
 }
 
 // DecodeForm decodes a request in parts: "script", "stdin", "priority", "callback_url", "entry" and "environment" as
-// text, "async", "args", "env", "labels", "limits" and "start_within" as JSON, any number of "files" with their path as file
-// name, and "file_refs", the other files as JSON. It returns the same errors as DecodeRequest.
+// text, "async", "args", "env", "labels", "limits" and "start_within" as JSON, any number of "files" with their path as
+// file name, and "file_refs", the other files as JSON. It returns the same errors as DecodeRequest.
 func DecodeForm(parts []FormPart) (Request, error) {
 	var request Request
 	var files []File

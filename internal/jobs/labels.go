@@ -53,8 +53,8 @@ func decodeLabels(value jsontext.Value) (map[string]string, error) {
 func ParseLabel(text string) (key, value string, err error) {
 	key, value, found := strings.Cut(text, ":")
 	if !found {
-		return "", "", Errorf(CodeInvalidRequest, `"label" must be a key and a value with a colon between them, such as `+
-			`customer:42, not %s`, quoteName(text))
+		return "", "", Errorf(CodeInvalidRequest,
+			`"label" must be a key and a value with a colon between them, such as customer:42, not %s`, quoteName(text))
 	}
 	if reason := labelKeyProblem(key); reason != "" {
 		return "", "", Errorf(CodeInvalidRequest, `"label": the key %s %s`, quoteName(key), reason)
@@ -73,11 +73,11 @@ func labelKeyProblem(key string) string {
 	}
 	switch {
 	case prefixed && (len(prefix) > maxLabelPrefix || !labelPrefix.MatchString(prefix)):
-		return "must have a DNS subdomain before the slash: at most 253 lower case letters, digits, hyphens and dots, " +
-			"such as example.com/customer"
+		return "must have a DNS subdomain before the slash: at most 253 lower case letters, digits, hyphens and " +
+			"dots, such as example.com/customer"
 	case len(name) > maxLabelName || !labelName.MatchString(name):
-		return "must have a name of 1 to 63 letters, digits, hyphens, underscores and dots, with a letter or digit at " +
-			"both ends"
+		return "must have a name of 1 to 63 letters, digits, hyphens, underscores and dots, with a letter or digit " +
+			"at both ends"
 	}
 	return ""
 }
@@ -87,6 +87,6 @@ func labelValueProblem(value string) string {
 	if value == "" || len(value) <= maxLabelName && labelName.MatchString(value) {
 		return ""
 	}
-	return "must be empty, or have at most 63 letters, digits, hyphens, underscores and dots, with a letter or digit at " +
-		"both ends"
+	return "must be empty, or have at most 63 letters, digits, hyphens, underscores and dots, with a letter or digit " +
+		"at both ends"
 }

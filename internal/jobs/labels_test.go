@@ -82,7 +82,8 @@ func TestParseLabel(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "customer", "customer=42", ":42", "a:b:c", "a b:c", "a:b c"} {
-		if _, _, err := ParseLabel(text); CodeOf(err) != CodeInvalidRequest || !strings.Contains(err.Error(), `"label"`) {
+		_, _, err := ParseLabel(text)
+		if CodeOf(err) != CodeInvalidRequest || !strings.Contains(err.Error(), `"label"`) {
 			t.Errorf("%q: got %v", text, err)
 		}
 	}

@@ -277,6 +277,51 @@ func TestUsageOfTheCommand(t *testing.T) {
 	}
 }
 
+func TestLabelsOfTheCommandLine(t *testing.T) {
+	label := "example.com/test=" + t.Name()
+	ran := cellblock(t, "def main(): return 1", "run", "-", "--label", label, "--label", "n=1", "--json")
+	var job client.Job
+	if err := json.Unmarshal([]byte(ran.stdout), &job); err != nil || job.Labels["n"] != "1" || len(job.Labels) != 2 {
+		t.Fatalf("ran: %v, %+v", err, ran)
+	}
+	lines := `{"script":"def main(): exit(3)"}` + "\n" + `{"script":"def main(): pass","labels":{"n":"2"}}` + "\n"
+	if got := cellblock(t, lines, "batch", "-", "--label", label); got.status != 1 {
+		t.Fatalf("batch: %+v", got)
+	}
+	list := func(flags ...string) []client.JobSummary {
+		got := cellblock(t, "", append([]string{"list", "--json", "--label", label}, flags...)...)
+		var listed []client.JobSummary
+		for line := range strings.Lines(got.stdout) {
+			var job client.JobSummary
+			if err := json.Unmarshal([]byte(line), &job); err != nil {
+				t.Fatal(err, got)
+			}
+			listed = append(listed, job)
+		}
+		return listed
+	}
+	if all := list("--since", "1h"); len(all) != 2 || all[1].JobID != job.JobID {
+		t.Errorf("with the label: %+v", all)
+	}
+	exited := list("--code", "exit", "--environment", "default")
+	if len(exited) != 1 || exited[0].Code != client.CodeExit {
+		t.Errorf("with a code: %+v", exited)
+	}
+	if one := list("--label", "n=1"); len(one) != 1 || one[0].JobID != job.JobID {
+		t.Errorf("with two labels: %+v", one)
+	}
+	if none := list("--until", "30m"); none != nil {
+		t.Errorf("before: %+v", none)
+	}
+	for _, flags := range [][]string{
+		{"--since", "yesterday"}, {"--label", "n"}, {"--code", "ok"}, {"--label", "a b=c"},
+	} {
+		if got := cellblock(t, "", append([]string{"list"}, flags...)...); got.status != 2 || got.stderr == "" {
+			t.Errorf("%q: %+v", flags, got)
+		}
+	}
+}
+
 // bash itself reports the completions of the printed script.
 func TestCompletionInBash(t *testing.T) {
 	dir := t.TempDir()

@@ -74,6 +74,23 @@ func TestReadme(t *testing.T) {
 			t.Error(out)
 		}
 	})
+	t.Run("labels", func(t *testing.T) {
+		out := runDocumentedCommands(t, "docs/api.md", "Labels", "localhost:8080", here)
+		lines := strings.Split(out, "\n")
+		if len(lines) != 5 {
+			t.Fatal(out)
+		}
+		for i, want := range []string{
+			`"labels":{"customer":"42","example.com/run":"nightly"},"result":42`,
+			`"labels":{"customer":"42"}`,
+			`"code":"timeout","labels":{"customer":"42"}}],"next_cursor":null}`,
+			`"labels":{"customer":"42","example.com/run":"nightly"}}],"next_cursor":null}`,
+		} {
+			if !strings.Contains(lines[i], want) || i > 1 && strings.Count(lines[i], "job_id") != 1 {
+				t.Errorf("%s\nis missing in\n%s", want, lines[i])
+			}
+		}
+	})
 	t.Run("entries", func(t *testing.T) {
 		out := runDocumentedCommands(t, "docs/api.md", "Entries", "localhost:8080", here)
 		for _, want := range []string{

@@ -2,7 +2,9 @@ package reaper_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -204,7 +206,7 @@ func TestTheIndexDropsExpiredJobs(t *testing.T) {
 	b := newFixture(t, 1)
 	ids := make([]string, 250)
 	for i := range ids {
-		ids[i] = b.create(t, nil)
+		ids[i] = b.create(t, func(j *jobs.Job) { j.Labels = map[string]string{"number": strconv.Itoa(i)} })
 		if _, err := b.End(t.Context(), ids[i], jobs.Outcome{Result: []byte("1")}); err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +215,8 @@ func TestTheIndexDropsExpiredJobs(t *testing.T) {
 	b.client.Del(t.Context(), "cellblock:{"+b.create(t, nil)+"}:job")
 	within(t, 40*time.Second, "all are forgotten", func() bool {
 		n, err := b.Indexed(t.Context(), []jobs.Tenant{jobs.Operator})
+		labels, labelsErr := b.IndexedLabels(t.Context())
 		load, loadErr := b.ReadLoad(t.Context())
-		return err == nil && loadErr == nil && n == 0 && load.Open == 0
+		return errors.Join(err, labelsErr, loadErr) == nil && n == 0 && labels == 0 && load.Open == 0
 	})
 }

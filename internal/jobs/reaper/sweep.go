@@ -10,6 +10,8 @@ const (
 	// sweepShare is the number of passes in which all indexes are swept, in chunks of at least sweepLeast, and of at
 	// least sweepMore after a chunk in which records had expired: most of them expire together.
 	sweepShare, sweepLeast, sweepMore = 600, 2, 100
+	// labelsPause is the number of passes between two looks at an empty index of labels: most services have no labels.
+	labelsPause = 20
 	// tenantsPerPass bounds the indexes of one pass: most tenants may have no jobs any more.
 	tenantsPerPass = 10
 )
@@ -26,6 +28,8 @@ type sweep struct {
 	// labelsCursor and labelsExpired are the same for the index of labels.
 	labelsCursor  string
 	labelsExpired int
+	// labelsPause is the number of passes until the next look at an index of labels that was empty.
+	labelsPause int
 }
 
 // sweepIndexes removes expired jobs from the next part of the indexes.
@@ -75,9 +79,17 @@ func (r *Reaper) endIndex() { r.sweep.tenants, r.sweep.cursor = r.sweep.tenants[
 
 // sweepLabels removes expired jobs from the next part of the index of labels.
 func (r *Reaper) sweepLabels(ctx context.Context) error {
+	if r.sweep.labelsPause > 0 {
+		r.sweep.labelsPause--
+		return nil
+	}
 	n, err := r.store.IndexedLabels(ctx)
-	if err != nil || n == 0 {
+	if err != nil {
 		return err
+	}
+	if n == 0 {
+		r.sweep.labelsPause = labelsPause
+		return nil
 	}
 	least := sweepLeast
 	if r.sweep.labelsExpired > 0 {

@@ -51,7 +51,7 @@
 //	started_at     time of the start claim
 //	deadline       started_at plus the wall limit
 //	finished_at    time of the end
-//	code           code of the failure; missing for none, and in records of an earlier version
+//	code           that of the failure, as in the outcome; missing for none, and in records of an earlier version
 //	outcome        jobs.Outcome as JSON, without the result and the files
 //	result         what main() returned, or a cell's last value, byte for byte
 //	files          output files, as JSON; missing for none

@@ -34,8 +34,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 // last.
 var recordFields = []string{
 	"state", "tenant", "created_at", "started_at", "finished_at", "entry", "environment", "labels", "webhook",
-	"webhook_state",
-	"files", "outcome", "result",
+	"webhook_state", "files", "outcome", "result",
 }
 
 // Get returns a job's record, however large it is. It returns a *jobs.Error with CodeNotFound if there is none.

@@ -17,8 +17,8 @@ import (
 
 // The index of labels is one sorted set with a member for each label of each job: labelHash, a space and the id. All
 // have score 0, so the jobs of one label are neighbours, by age. Like the index of all jobs, it never lacks a job that
-// exists, and the reaper removes those whose records have expired; so its size is bounded by that of the records, however
-// many different labels there are. A job with labels costs one more command, and one without none.
+// exists, and the reaper removes those whose records have expired; so its size is bounded by the number of records,
+// however many different labels there are. A job with labels costs one more command, and one without none.
 
 // labelHash identifies a label of a tenant in the index: 16 characters. It has a fixed length, and clients cannot reach
 // the members of other labels or tenants. If two have the same all the same, List finds that in the records.
@@ -111,8 +111,8 @@ func (s *Store) SweepLabels(ctx context.Context, cursor string, n int) (removed 
 	return removed, members[len(members)-1], nil
 }
 
-// removeLabels removes those of the members from the index of labels whose jobs have no record. A job that is still open
-// needs no entry either: without a record it has no labels.
+// removeLabels removes those of the members from the index of labels whose jobs have no record. An open job without one
+// needs no entry either: it has no labels.
 func (s *Store) removeLabels(ctx context.Context, members []string) (removed int, err error) {
 	if len(members) == 0 {
 		return 0, nil

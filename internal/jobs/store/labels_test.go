@@ -150,7 +150,9 @@ func TestTheRecordDecidesWhoseALabelIs(t *testing.T) {
 	theirs := createJob(t, s, labelled("other", "a", "b"))
 	for _, member := range client.ZRange(t.Context(), labelsKey, 0, -1).Val() {
 		hash, _, _ := strings.Cut(member, " ")
-		client.ZAdd(t.Context(), labelsKey, redis.Z{Member: hash + " " + theirs.ID}, redis.Z{Member: hash + " " + mine.ID})
+		for _, id := range []string{mine.ID, theirs.ID} {
+			client.ZAdd(t.Context(), labelsKey, redis.Z{Member: hash + " " + id})
+		}
 	}
 	if ids, _ := list(t, s, jobs.ListQuery{
 		Tenant: "acme", Labels: map[string]string{"a": "b"},
@@ -205,7 +207,8 @@ func TestListByCodeAndEnvironment(t *testing.T) {
 		}
 	}
 	page, err := s.List(t.Context(), operator, jobs.ListQuery{Code: jobs.CodeTimeout, Limit: 2})
-	if err != nil || len(page.Jobs) != 2 || page.Jobs[1].Code != jobs.CodeTimeout || page.Jobs[1].Environment != "science" {
+	if err != nil || len(page.Jobs) != 2 || page.Jobs[1].Code != jobs.CodeTimeout ||
+		page.Jobs[1].Environment != "science" {
 		t.Errorf("got %+v, %v", page, err)
 	}
 }

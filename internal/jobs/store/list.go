@@ -13,8 +13,8 @@ import (
 // maxScan is the maximum number of jobs scanned for one page.
 const maxScan = 1000
 
-// idSlack is how far the time in a job's id may be from its created_at: one is the API's clock before the job was stored,
-// the other Redis's.
+// idSlack is how far the time in a job's id may be from its created_at: the API's clock before it stored the job, and
+// Redis's clock when it did.
 const idSlack = 15 * time.Second
 
 // List returns a page of the jobs that the caller sees, newest first. It scans at most maxScan jobs.
