@@ -41,7 +41,9 @@ const (
 	ErrorCodePreconditionFailed   ErrorCode = "precondition_failed"
 	ErrorCodeProcessLimit         ErrorCode = "process_limit"
 	ErrorCodeQueueFull            ErrorCode = "queue_full"
+	ErrorCodeQuotaExceeded        ErrorCode = "quota_exceeded"
 	ErrorCodeRangeNotSatisfiable  ErrorCode = "range_not_satisfiable"
+	ErrorCodeRateLimited          ErrorCode = "rate_limited"
 	ErrorCodeResultTooLarge       ErrorCode = "result_too_large"
 	ErrorCodeScriptTooLarge       ErrorCode = "script_too_large"
 	ErrorCodeStorageFull          ErrorCode = "storage_full"
@@ -107,7 +109,11 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeQueueFull:
 		return true
+	case ErrorCodeQuotaExceeded:
+		return true
 	case ErrorCodeRangeNotSatisfiable:
+		return true
+	case ErrorCodeRateLimited:
 		return true
 	case ErrorCodeResultTooLarge:
 		return true
@@ -257,6 +263,8 @@ type BatchMember struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -303,6 +311,8 @@ type BatchResult struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -449,6 +459,8 @@ type Error struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -571,6 +583,8 @@ type Error struct {
 // - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
+// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 // - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 // - `internal` (500): an error of the service itself
 // - `unavailable` (503): try again after `Retry-After`
@@ -797,6 +811,8 @@ type Job struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -1168,6 +1184,10 @@ type MethodNotAllowed = Error
 // NoStoredFile The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type NoStoredFile = Error
+
+// RateLimited The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type RateLimited = Error
 
 // Unauthorized The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.

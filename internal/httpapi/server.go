@@ -115,6 +115,8 @@ type Config struct {
 	Live         Live
 	Batches      Batches
 	Environments Environments
+	// Rates counts the requests of tenants; nil counts none.
+	Rates Rates
 	// MCP handles POST /mcp; nil for none.
 	MCP     http.Handler
 	Metrics *telemetry.APIMetrics
@@ -136,6 +138,7 @@ type Handler struct {
 	live           Live
 	batches        Batches
 	environments   Environments
+	rates          Rates
 	// bodies limits the memory held by request bodies.
 	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -168,6 +171,7 @@ func New(service Jobs, config Config) *Handler {
 		live:           config.Live,
 		batches:        config.Batches,
 		environments:   config.Environments,
+		rates:          config.Rates,
 		bodies: bodyBudgets{
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),

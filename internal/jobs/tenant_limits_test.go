@@ -32,7 +32,9 @@ func TestLimitsOfAKeyOverDefaults(t *testing.T) {
 		},
 		{
 			"what has no default",
-			TenantLimits{Weight: 3, Environments: []string{"a"}, Largest: RequestedLimits{Wall: time.Second}, OpenJobs: 7},
+			TenantLimits{
+				Weight: 3, Environments: []string{"a"}, Largest: RequestedLimits{Wall: time.Second}, OpenJobs: 7,
+			},
 			TenantLimits{
 				Weight: 3, Environments: []string{"a"}, Largest: RequestedLimits{Wall: time.Second}, OpenJobs: 7,
 				RequestsPerSecond: 10, Burst: 50, RunningJobs: 4, CPUPerDay: time.Hour,

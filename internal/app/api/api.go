@@ -26,6 +26,7 @@ import (
 	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/mcpapi"
 	"cellblock/internal/notify"
+	"cellblock/internal/ratelimit"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 )
@@ -115,6 +116,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		Batches:  dispatcher,
 
 		Environments: dispatcher,
+		Rates:        ratelimit.New(s.monitor.Client(), logger),
 		Metrics:      s.metrics,
 		Logger:       logger,
 
