@@ -7,7 +7,7 @@
 // Every refused request and every failed script is an *Error with a Code. Other failures, such as no connection or a
 // cancelled context, are other errors, for which CodeOf returns "".
 //
-// The client retries failed connections, a full queue and an unavailable service. Each POST carries an
+// The client retries failed connections, a full queue, too many requests and an unavailable service. Each POST carries an
 // Idempotency-Key, so that a retry returns the job of the first attempt. Every wait ends when its context is done.
 package client
 

@@ -13,7 +13,8 @@ CellblockError
                        `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
     NotFound           `not_found`, `file_not_found`
-    IdempotencyMismatch, Unauthorized, AlreadyFinished, QueueFull, StorageFull
+    IdempotencyMismatch, Unauthorized, AlreadyFinished, QueueFull, StorageFull,
+    RateLimited, QuotaExceeded
   JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
@@ -127,6 +128,14 @@ class AlreadyFinished(Refused):
 
 class QueueFull(Refused):
     """The queue is full."""
+
+
+class RateLimited(Refused):
+    """The tenant sends too many requests per second."""
+
+
+class QuotaExceeded(Refused):
+    """The tenant has too many open jobs, or has used its CPU time of the day."""
 
 
 class StorageFull(Refused):
@@ -243,6 +252,8 @@ CODES: dict[str, type[CellblockError]] = {
     "killed": Killed,
     "idempotency_mismatch": IdempotencyMismatch,
     "queue_full": QueueFull,
+    "rate_limited": RateLimited,
+    "quota_exceeded": QuotaExceeded,
     "worker_lost": WorkerLost,
     "internal": ServiceFault,
     "unavailable": Unavailable,
