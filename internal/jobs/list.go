@@ -2,6 +2,8 @@ package jobs
 
 // ListQuery selects the jobs to list.
 type ListQuery struct {
+	// Tenant is whose jobs to list; "" means those of all tenants that the caller sees.
+	Tenant Tenant
 	// State is the state of the listed jobs; "" means all states.
 	State State
 	// Before is an id: the page begins with the next older job; "" means with the newest one.

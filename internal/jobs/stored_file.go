@@ -17,6 +17,8 @@ const MaxStoredFileBytes = MaxFilesBytes
 type StoredFile struct {
 	// ID is made by NewFileID.
 	ID string `json:"id"`
+	// Tenant is the owner.
+	Tenant Tenant `json:"tenant,omitzero"`
 	// Name is the file's name in downloads: CheckPath accepts it.
 	Name      string `json:"name"`
 	MediaType string `json:"media_type"`

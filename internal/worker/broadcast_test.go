@@ -16,7 +16,7 @@ const printing = "import time\ndef main():\n    for i in range(200):\n        pr
 // streamed returns the stdout in a job's stream.
 func (b *workerFixture) streamed(t *testing.T, id string) string {
 	t.Helper()
-	_, entries, err := b.Store.Tail(t.Context(), id, "", 10_000)
+	_, entries, err := b.Store.Tail(t.Context(), jobs.OperatorCaller(), id, "", 10_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func (b *workerFixture) awaitStreamed(t *testing.T, id string) {
 
 func (b *workerFixture) cancel(t *testing.T, id string) {
 	t.Helper()
-	if _, err := b.Store.Cancel(t.Context(), id); err != nil {
+	if _, err := b.Store.Cancel(t.Context(), jobs.OperatorCaller(), id); err != nil {
 		t.Fatal(err)
 	}
 	b.await(t, id, jobs.State.Ended)
@@ -52,7 +52,8 @@ func TestAWatchedJobStreamsItsOutput(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
 	queued := b.create(t, printing)
-	if state, err := b.Store.Watch(t.Context(), queued, "replica"); err != nil || state != jobs.StateQueued {
+	state, err := b.Store.Watch(t.Context(), jobs.OperatorCaller(), queued, "replica")
+	if err != nil || state != jobs.StateQueued {
 		t.Fatalf("got %s, %v", state, err)
 	}
 	b.start(t)
@@ -65,7 +66,7 @@ func TestAWatchedJobStreamsItsOutput(t *testing.T) {
 	running1 := b.submit(t, printing)
 	b.await(t, running1, running)
 	time.Sleep(100 * time.Millisecond) // it has printed something by now
-	if _, err := b.Store.Watch(t.Context(), running1, "replica"); err != nil {
+	if _, err := b.Store.Watch(t.Context(), jobs.OperatorCaller(), running1, "replica"); err != nil {
 		t.Fatal(err)
 	}
 	b.awaitStreamed(t, running1)
@@ -105,7 +106,7 @@ func TestAnOutageOfRedisLosesNoOutput(t *testing.T) {
 	b.start(t)
 	id := b.submit(t, printing)
 	b.await(t, id, running)
-	if _, err := b.Store.Watch(t.Context(), id, "replica"); err != nil {
+	if _, err := b.Store.Watch(t.Context(), jobs.OperatorCaller(), id, "replica"); err != nil {
 		t.Fatal(err)
 	}
 	b.awaitStreamed(t, id)

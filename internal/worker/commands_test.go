@@ -18,7 +18,7 @@ func TestARunningJobIsCancelled(t *testing.T) {
 		id := b.submit(t, "import time\ndef main(): time.sleep(20)")
 		b.await(t, id, running)
 		start := time.Now()
-		if state, err := b.Store.Cancel(t.Context(), id); err != nil || state != jobs.StateRunning {
+		if state, err := b.Store.Cancel(t.Context(), jobs.OperatorCaller(), id); err != nil || state != jobs.StateRunning {
 			t.Fatalf("got %s, %v", state, err)
 		}
 		b.await(t, id, jobs.State.Ended)
@@ -50,7 +50,7 @@ func TestALostMessageDoesNotLoseTheCancel(t *testing.T) {
 func TestALateJobIsWithdrawn(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	late := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", StartWithin: time.Millisecond}
+	late := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", StartWithin: time.Millisecond}
 	if err := b.Store.Create(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,9 @@ func TestALateJobIsWithdrawn(t *testing.T) {
 	b.wantFailure(t, late.ID, jobs.CodeNotStarted)
 	b.wantRuns(t, 0, 0)
 	// The deadline may pass while a sandbox is made.
-	later := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", StartWithin: 50 * time.Millisecond}
+	later := jobs.Job{
+		Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", StartWithin: 50 * time.Millisecond,
+	}
 	if err := b.Store.Create(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}

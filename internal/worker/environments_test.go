@@ -48,7 +48,7 @@ func (e *fakeEnvironments) List() ([]jobs.Environment, <-chan struct{}) {
 // submitTo stores and enqueues a job with an environment.
 func (b *workerFixture) submitTo(t *testing.T, environment string) string {
 	t.Helper()
-	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): return 1", Environment: environment}
+	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): return 1", Environment: environment}
 	if err := b.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (b *workerFixture) submitTo(t *testing.T, environment string) string {
 
 func (b *workerFixture) stateOf(t *testing.T, id string) jobs.State {
 	t.Helper()
-	record, err := b.Store.Get(t.Context(), id)
+	record, err := b.Store.Get(t.Context(), jobs.OperatorCaller(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestAJobAboveTheMaxLimitsGoesToAnotherWorker(t *testing.T) {
 	small.MaxLimits = jobs.DefaultLimits().Requestable()
 	large.MaxLimits = small.MaxLimits
 	large.MaxLimits.MemoryBytes *= 2
-	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Limits: large.MaxLimits}
+	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", Limits: large.MaxLimits}
 	if err := small.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,9 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	b.start(t)
 	limits := jobs.DefaultLimits().Requestable()
 	limits.Wall = 3 * time.Second
-	job := jobs.Job{ID: jobs.NewID(), Script: "import time\ndef main(): time.sleep(20)", Limits: limits}
+	job := jobs.Job{
+		Tenant: jobs.Operator, ID: jobs.NewID(), Script: "import time\ndef main(): time.sleep(20)", Limits: limits,
+	}
 	if err := b.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestTheWallDeadlineIsTheRecords(t *testing.T) {
 	if left, isRunning, err := b.Store.Remaining(t.Context(), job.ID); err != nil || !isRunning || left > limits.Wall {
 		t.Errorf("left %s, %v, %v", left, isRunning, err)
 	}
-	if _, err := b.Store.Cancel(t.Context(), job.ID); err != nil {
+	if _, err := b.Store.Cancel(t.Context(), jobs.OperatorCaller(), job.ID); err != nil {
 		t.Error(err)
 	}
 	b.await(t, job.ID, jobs.State.Ended)
@@ -127,7 +129,7 @@ func TestAForgedPolicyIsRefused(t *testing.T) {
 func TestAJobWithoutItsInputsIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", Inputs: &jobs.Inputs{Stdin: "x"}}
+	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", Inputs: &jobs.Inputs{Stdin: "x"}}
 	if err := b.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestAReplacedSandboxIsFollowed(t *testing.T) {
 	b := newFixture(t, redistest.Start(t))
 	b.sandboxes.loseFirst(2)
 	id := b.create(t, printing)
-	if _, err := b.Store.Watch(t.Context(), id, "replica"); err != nil {
+	if _, err := b.Store.Watch(t.Context(), jobs.OperatorCaller(), id, "replica"); err != nil {
 		t.Fatal(err)
 	}
 	b.start(t)

@@ -33,7 +33,7 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 		if !lives() {
 			t.Fatal("it is taken for lost")
 		}
-		record, err := near.Get(t.Context(), id)
+		record, err := near.Get(t.Context(), jobs.OperatorCaller(), id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestAWorkerOnASlowLinkLives(t *testing.T) {
 	}
 	id := jobs.NewID()
 	if err := near.Create(t.Context(),
-		jobs.Job{ID: id, Script: "import time\ndef main(): time.sleep(20)"}); err != nil {
+		jobs.Job{Tenant: jobs.Operator, ID: id, Script: "import time\ndef main(): time.sleep(20)"}); err != nil {
 		t.Fatal(err)
 	}
 	handled := make(chan error, 1)

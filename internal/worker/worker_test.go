@@ -77,7 +77,7 @@ func (b *workerFixture) start(t *testing.T) (stop func() error) {
 func (b *workerFixture) create(t *testing.T, script string) string {
 	t.Helper()
 	id := jobs.NewID()
-	if err := b.Store.Create(t.Context(), jobs.Job{ID: id, Script: script}); err != nil {
+	if err := b.Store.Create(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: id, Script: script}); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -94,7 +94,7 @@ func (b *workerFixture) submit(t *testing.T, script string) string {
 
 func (b *workerFixture) get(t *testing.T, id string) jobs.Record {
 	t.Helper()
-	record, err := b.Store.Get(t.Context(), id)
+	record, err := b.Store.Get(t.Context(), jobs.OperatorCaller(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func (b *workerFixture) await(t *testing.T, id string, want func(jobs.State) boo
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		// The test itself may have stopped Redis.
-		if record, err := b.Store.Get(t.Context(), id); err == nil && want(record.State) {
+		if record, err := b.Store.Get(t.Context(), jobs.OperatorCaller(), id); err == nil && want(record.State) {
 			return record
 		}
 	}

@@ -33,7 +33,7 @@ func endLarge(t *testing.T, url string, bytes int) (id string) {
 	t.Helper()
 	records := store.New(redistest.Client(t, url), store.DefaultSettings())
 	id = jobs.NewID()
-	if err := records.Create(t.Context(), jobs.Job{ID: id}); err != nil {
+	if err := records.Create(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: id}); err != nil {
 		t.Fatal(err)
 	}
 	result := `"` + strings.Repeat("x", bytes) + `"`

@@ -226,7 +226,7 @@ func TestSlowReceiversDoNotBlockReaders(t *testing.T) {
 	records := store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client))
 	end := func(webhookURL string, bytes int) (id string) {
 		id = jobs.NewID()
-		if err := records.Create(t.Context(), jobs.Job{ID: id, WebhookURL: webhookURL}); err != nil {
+		if err := records.Create(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: id, WebhookURL: webhookURL}); err != nil {
 			t.Fatal(err)
 		}
 		result := `"` + strings.Repeat("x", bytes) + `"`

@@ -226,7 +226,7 @@ func TestInputsAreNotHeldWhileAJobIsWaitedFor(t *testing.T) {
 	}
 	var waiting sync.WaitGroup
 	waiting.Go(func() {
-		if _, _, err := s.Dispatcher.Execute(ctx, request(), "r",
+		if _, _, err := s.Dispatcher.Execute(byOperator(ctx), request(), "r",
 			time.Minute, func() { close(stored) }); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}

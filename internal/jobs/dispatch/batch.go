@@ -34,6 +34,10 @@ const (
 // the client can learn which only by repeating the request with its key. Further codes: CodeQueueFull,
 // CodeIdempotencyMismatch.
 func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest, requestID string) (jobs.Batch, error) {
+	tenant := jobs.CallerOf(ctx).Tenant
+	if tenant == "" {
+		return jobs.Batch{}, errNoCaller
+	}
 	received := time.Now()
 	request, release, err := d.resolveItems(ctx, request)
 	if err != nil {
@@ -50,7 +54,7 @@ func (d *Dispatcher) SubmitBatch(ctx context.Context, request jobs.BatchRequest,
 	for i := range fresh {
 		fresh[i] = jobs.NewID()
 	}
-	jobIDs, err := d.store.CreateBatch(bounded, id, batchKey(request), fresh)
+	jobIDs, err := d.store.CreateBatch(bounded, tenant, id, batchKey(tenant, request), fresh)
 	if err != nil {
 		return jobs.Batch{}, d.refused(ctx, err)
 	}
@@ -86,17 +90,19 @@ func (d *Dispatcher) forEachItem(ctx context.Context, n int, do func(ctx context
 	return group.Wait()
 }
 
-// batchKey returns the key of a request's idempotency record, "" for none. Keys of single jobs contain no NUL.
-func batchKey(request jobs.BatchRequest) string {
+// batchKey returns the key of the idempotency record of a tenant's request, "" for none. Keys of single jobs contain no
+// NUL.
+func batchKey(tenant jobs.Tenant, request jobs.BatchRequest) string {
 	if request.IdempotencyKey == "" {
 		return ""
 	}
-	return store.IdempotencyKey("batch\x00" + request.IdempotencyKey)
+	return store.IdempotencyKey(tenant, "batch\x00"+request.IdempotencyKey)
 }
 
 // openBatch returns the batch's id, and checks that the queue has room for the batch unless it exists already.
 func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (string, error) {
-	id, key := jobs.NewID(), batchKey(request)
+	caller := jobs.CallerOf(ctx)
+	id, key := jobs.NewID(), batchKey(caller.Tenant, request)
 	if key == "" {
 		return id, d.checkBatchFits(ctx, request)
 	}
@@ -106,7 +112,7 @@ func (d *Dispatcher) openBatch(ctx context.Context, request jobs.BatchRequest) (
 	}
 	ours := claimed == id
 	if !ours {
-		if _, _, err := d.store.BatchProgress(ctx, claimed); jobs.CodeOf(err) != jobs.CodeNotFound {
+		if _, _, err := d.store.BatchProgress(ctx, caller, claimed); jobs.CodeOf(err) != jobs.CodeNotFound {
 			return claimed, err
 		}
 	}
@@ -178,10 +184,10 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	if wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		notified, done := d.channel.Wait(store.BatchKey(id))
-		defer done()
 		err := d.watchBatch(waiting, id)
 		if err == nil {
+			notified, done := d.channel.Wait(store.BatchKey(id))
+			defer done()
 			err = d.awaitEnded(waiting, notified, id, jobs.MaxBatch)
 		}
 		switch {
@@ -194,11 +200,12 @@ func (d *Dispatcher) GetBatch(ctx context.Context, id string, wait time.Duration
 	return d.readBatch(ctx, id, false)
 }
 
-// watchBatch makes the ends of a batch's items be published to this replica.
+// watchBatch makes the ends of a batch's items be published to this replica. It returns a *jobs.Error with CodeNotFound
+// or CodeUnavailable.
 func (d *Dispatcher) watchBatch(ctx context.Context, id string) error {
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	if err := d.store.WatchBatch(bounded, id, d.channel.Name); err != nil {
+	if err := d.store.WatchBatch(bounded, jobs.CallerOf(ctx), id, d.channel.Name); err != nil {
 		return explain(ctx, "the batch could not be read", err)
 	}
 	return nil
@@ -210,7 +217,7 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, notified <-chan struct{}, i
 	defer ticker.Stop()
 	for {
 		bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
-		ended, all, err := d.store.BatchProgress(bounded, id)
+		ended, all, err := d.store.BatchProgress(bounded, jobs.CallerOf(ctx), id)
 		cancel()
 		if err != nil {
 			return explain(ctx, "the batch could not be read", err)
@@ -232,13 +239,14 @@ func (d *Dispatcher) awaitEnded(ctx context.Context, notified <-chan struct{}, i
 func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, error) {
 	bounded, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	record, err := d.store.Batch(bounded, id)
+	caller := jobs.CallerOf(ctx)
+	record, err := d.store.Batch(bounded, caller, id)
 	if err != nil {
 		return jobs.Batch{ID: id}, explain(ctx, "the batch could not be read", err)
 	}
 	open := record.Open()
 	err = d.forEachItem(bounded, len(open), func(ctx context.Context, i int) error {
-		_, err := d.store.Cancel(ctx, record.JobIDs[open[i]])
+		_, err := d.store.Cancel(ctx, caller, record.JobIDs[open[i]])
 		if jobs.CodeOf(err) == jobs.CodeNotFound {
 			return nil
 		}
@@ -254,7 +262,7 @@ func (d *Dispatcher) CancelBatch(ctx context.Context, id string) (jobs.Batch, er
 func (d *Dispatcher) readBatch(ctx context.Context, id string, items bool) (jobs.Batch, error) {
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	record, err := d.store.Batch(bounded, id)
+	record, err := d.store.Batch(bounded, jobs.CallerOf(ctx), id)
 	if err == nil {
 		err = d.countOpen(bounded, &record)
 	}

@@ -334,7 +334,7 @@ func TestAKeyLivesAsLongAsItsBatch(t *testing.T) {
 	if _, err := s.CancelBatch(t.Context(), batch.ID); err != nil {
 		t.Fatal(err)
 	}
-	if ttl := s.client.PTTL(t.Context(), batchKey(request)).Val(); ttl <= 0 || ttl > time.Hour {
+	if ttl := s.client.PTTL(t.Context(), batchKey(jobs.Operator, request)).Val(); ttl <= 0 || ttl > time.Hour {
 		t.Errorf("it is kept for %s", ttl)
 	}
 	single := jobs.Request{Script: "x", Async: true, IdempotencyKey: "batch k", Fingerprint: "of a single job"}

@@ -5,6 +5,9 @@
 // of the replica that accepted it, and the process that ends the job publishes its id there, and the record of a
 // synchronous job if it is small. Pub/Sub may lose messages, so the ids with waiters are also checked every second and
 // after every (re)subscription.
+//
+// Every method for a client acts for the caller in its context (jobs.CallerOf): new jobs are that tenant's, and what
+// the caller does not see does not exist.
 package dispatch
 
 import (
@@ -187,7 +190,8 @@ func (d *Dispatcher) getBy(
 type reader func(ctx context.Context, id string) (record jobs.Record, release func(), err error)
 
 // awaitEnd returns a job's record once the job has ended or wait has passed. ended must have been obtained before the
-// call. It returns ctx's error if ctx ends first.
+// call. It returns ctx's error if ctx ends first. A record from ended is returned only after read has found that the
+// caller sees the job.
 func (d *Dispatcher) awaitEnd(
 	ctx context.Context, id string, ended <-chan *jobs.Record, wait time.Duration, read reader,
 ) (jobs.Record, func(), error) {
@@ -220,14 +224,14 @@ func (d *Dispatcher) read(ctx context.Context, id string) (jobs.Record, func(), 
 func (d *Dispatcher) readWithin(
 	ctx context.Context, id string, patience time.Duration,
 ) (jobs.Record, func(), error) {
-	record, release, err := d.store.ReadBudgeted(ctx, id, patience)
+	record, release, err := d.store.ReadBudgeted(ctx, jobs.CallerOf(ctx), id, patience)
 	record, err = d.answerWith(ctx, record, id, err)
 	return record, release, err
 }
 
 // describe is the reader of Describe.
 func (d *Dispatcher) describe(ctx context.Context, id string) (jobs.Record, func(), error) {
-	record, err := d.store.Describe(ctx, id, d.settings.Patience)
+	record, err := d.store.Describe(ctx, jobs.CallerOf(ctx), id, d.settings.Patience)
 	record, err = d.answerWith(ctx, record, id, err)
 	return record, func() {}, err
 }

@@ -56,29 +56,6 @@ func newReplica(t *testing.T, url string, change ...func(*Settings)) *replica {
 	return &replica{Dispatcher: d, url: url, client: client, store: s, budget: budget}
 }
 
-// Execute is Dispatcher.Execute for a caller that releases the record at once.
-func (s *replica) Execute(
-	ctx context.Context, request jobs.Request, requestID string, wait time.Duration,
-) (jobs.Record, error) {
-	record, release, err := s.Dispatcher.Execute(ctx, request, requestID, wait, func() {})
-	release()
-	return record, err
-}
-
-// Get is Dispatcher.Get for a caller that releases the record at once.
-func (s *replica) Get(ctx context.Context, id string, wait time.Duration) (jobs.Record, error) {
-	record, release, err := s.Dispatcher.Get(ctx, id, wait)
-	release()
-	return record, err
-}
-
-// Cancel is Dispatcher.Cancel for a caller that releases the record at once.
-func (s *replica) Cancel(ctx context.Context, id string) (jobs.Record, error) {
-	record, release, err := s.Dispatcher.Cancel(ctx, id)
-	release()
-	return record, err
-}
-
 // keepWorkerAlive keeps one worker alive for the whole test.
 func (s *replica) keepWorkerAlive(t *testing.T) {
 	t.Helper()

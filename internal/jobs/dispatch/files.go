@@ -43,7 +43,8 @@ func (d *Dispatcher) resolve(ctx context.Context, in *jobs.Inputs) (*jobs.Inputs
 func (d *Dispatcher) acceptedBefore(
 	ctx context.Context, request jobs.Request, refusal error, before func(id string),
 ) (accepted, error) {
-	key := singleKey(request)
+	caller := jobs.CallerOf(ctx)
+	key := singleKey(caller.Tenant, request)
 	if key == "" || jobs.CodeOf(refusal) == "" {
 		return accepted{}, refusal
 	}
@@ -58,7 +59,7 @@ func (d *Dispatcher) acceptedBefore(
 		err = d.store.MarkShared(bounded, id)
 	}
 	if err == nil {
-		_, _, err = d.store.Load(bounded, id)
+		_, err = d.store.State(bounded, caller, id)
 	}
 	if jobs.CodeOf(err) == jobs.CodeNotFound {
 		// Its request is being accepted at this moment, or its API died.

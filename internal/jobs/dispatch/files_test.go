@@ -139,7 +139,7 @@ func TestABoundKeyWithoutAJob(t *testing.T) {
 	request := jobs.Request{
 		Script: "x", Async: true, Inputs: referring("gone"), IdempotencyKey: "k", Fingerprint: "f",
 	}
-	job, err := s.newJob(t.Context(), request, "r")
+	job, err := s.newJob(byOperator(t.Context()), request, "r")
 	if err != nil {
 		t.Fatal(err)
 	}

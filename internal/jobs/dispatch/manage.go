@@ -12,7 +12,7 @@ import (
 func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record, release func(), err error) {
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	state, err := d.store.Cancel(bounded, id)
+	state, err := d.store.Cancel(bounded, jobs.CallerOf(ctx), id)
 	switch {
 	case err != nil:
 		return jobs.Record{ID: id}, func() {}, explain(ctx, "the job could not be cancelled", err)
@@ -25,19 +25,20 @@ func (d *Dispatcher) Cancel(ctx context.Context, id string) (record jobs.Record,
 	return d.read(ctx, id)
 }
 
-// List returns a page of jobs, newest first, or a *jobs.Error with CodeUnavailable.
+// List returns a page of the jobs that the caller sees, newest first, or a *jobs.Error with CodeUnavailable.
 func (d *Dispatcher) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
-	page, err := d.store.List(bounded, query)
+	page, err := d.store.List(bounded, jobs.CallerOf(ctx), query)
 	if err != nil {
 		return jobs.Page{}, explain(ctx, "the jobs could not be listed", err)
 	}
 	return page, nil
 }
 
-// Abandon withdraws a queued job whose client disconnected before it received the id, and reports whether it did: a
-// started job continues. It does not stop when ctx ends. It returns a *jobs.Error with CodeUnavailable if Redis fails.
+// Abandon withdraws a queued job of the request that created it, whose client disconnected before it received the id,
+// and reports whether it did: a started job continues. It does not stop when ctx ends. It returns a *jobs.Error with
+// CodeUnavailable if Redis fails.
 func (d *Dispatcher) Abandon(ctx context.Context, id string) (withdrawn bool, err error) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.settings.Patience)
 	defer cancel()

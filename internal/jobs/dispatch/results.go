@@ -19,7 +19,7 @@ const resultBytes = 1 << 20
 func (d *Dispatcher) BatchResults(
 	ctx context.Context, id string, after int, follow bool, idle time.Duration, deliver func([]jobs.ItemResult) error,
 ) error {
-	record, err := d.store.Batch(ctx, id)
+	record, err := d.store.Batch(ctx, jobs.CallerOf(ctx), id)
 	if err == nil {
 		err = d.countOpen(ctx, &record) // which ends the lost ones
 	}
@@ -54,7 +54,7 @@ func (d *Dispatcher) BatchResults(
 func (d *Dispatcher) deliverEnded(
 	ctx context.Context, record store.BatchRecord, delivered int, deliver func([]jobs.ItemResult) error,
 ) (int, error) {
-	indexes, err := d.store.BatchEnded(ctx, record.ID, delivered)
+	indexes, err := d.store.BatchEnded(ctx, record, delivered)
 	if err != nil {
 		return delivered, explain(ctx, "the batch could not be read", err)
 	}
@@ -105,7 +105,7 @@ func (d *Dispatcher) awaitMore(
 			return err
 		}
 		// Without this, lost items would never end if no other client reads the batch.
-		record, err := d.store.Batch(ctx, id)
+		record, err := d.store.Batch(ctx, jobs.CallerOf(ctx), id)
 		if err == nil {
 			err = d.countOpen(ctx, &record)
 		}
@@ -147,7 +147,7 @@ func (d *Dispatcher) result(
 	if result.Err != nil {
 		return result, func() {}, nil
 	}
-	record, release, err := d.store.ReadBudgeted(ctx, batch.JobIDs[index], d.settings.Patience)
+	record, release, err := d.store.ReadBudgeted(ctx, jobs.CallerOf(ctx), batch.JobIDs[index], d.settings.Patience)
 	switch {
 	case jobs.CodeOf(err) == jobs.CodeNotFound:
 		// It was refused after the batch was read, or has expired.

@@ -157,6 +157,8 @@ const (
 	expirySlack = 2 * time.Minute
 	// sweepInterval is the pause between two sweeps.
 	sweepInterval = time.Minute
+	// maxRestarts is how often a sweep begins its listing again.
+	maxRestarts = 20
 )
 
 // SweepEvery removes expired files until ctx is done, and calls failed with errors. Several processes may sweep at the
@@ -182,11 +184,17 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, err erro
 	if err != nil {
 		return 0, err
 	}
-	keys := bucket.List(nil) // sorted by key: the oldest first
+	keys, restarts := bucket.List(nil), 0 // sorted by key: the oldest first
 	for {
 		object, err := keys.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return removed, nil
+		}
+		if gcerrors.Code(err) == gcerrors.NotFound && restarts < maxRestarts {
+			// A listing of a folder fails if a file goes before its turn: an upload renames its temporary file, another
+			// process removes an expired one. Those removed so far are not listed again.
+			keys, restarts = bucket.List(nil), restarts+1
+			continue
 		}
 		if err != nil {
 			return removed, fmt.Errorf("list the files: %w", err)

@@ -15,8 +15,9 @@ type feed struct {
 	id   string
 	hub  *Hub
 	stop context.CancelFunc
-	// client is the first watcher's.
+	// client and caller are the first watcher's. Every watcher sees the job: see Hub.Watch.
 	client string
+	caller jobs.Caller
 	// places are those of the watchers; the hub's lock guards them.
 	places map[*place]struct{}
 
@@ -95,15 +96,15 @@ func (f *feed) read(ctx context.Context, cursor string) (jobs.State, []store.Str
 	known := f.state != ""
 	f.mu.Unlock()
 	if !known {
-		if _, err := f.hub.store.Watch(ctx, f.id, f.hub.channel.Name); err != nil {
+		if _, err := f.hub.store.Watch(ctx, f.caller, f.id, f.hub.channel.Name); err != nil {
 			return "", nil, err
 		}
 	}
-	return f.hub.store.Tail(ctx, f.id, cursor, entriesPerRead)
+	return f.hub.store.Tail(ctx, f.caller, f.id, cursor, entriesPerRead)
 }
 
 func (f *feed) record(ctx context.Context) (*jobs.Record, error) {
-	record, release, err := f.hub.store.ReadBudgeted(membudget.WithHolder(ctx, f), f.id, readTimeout)
+	record, release, err := f.hub.store.ReadBudgeted(membudget.WithHolder(ctx, f), f.caller, f.id, readTimeout)
 	f.release = release
 	return &record, err
 }

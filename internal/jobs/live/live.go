@@ -73,23 +73,27 @@ func (h *Hub) Close() {
 	h.feeds.Wait()
 }
 
-// Watch calls send with the job's events after from, until its end, and with nil whenever there was no event for idle.
-// It returns nil after the end, or else send's error, ctx's error, or a *jobs.Error: CodeNotFound if the job does not
-// exist or its record is gone, CodeUnavailable if there are too many watchers, the job cannot be read, or the hub is
-// closed.
+// Watch calls send with the events after from of a job that the caller (jobs.CallerOf) sees, until its end, and with
+// nil whenever there was no event for idle. It returns nil after the end, or else send's error, ctx's error, or a
+// *jobs.Error: CodeNotFound if the job does not exist or its record is gone, CodeUnavailable if there are too many
+// watchers, the job cannot be read, or the hub is closed.
 //
 // The places are shared between clients (membudget.HolderOf): if all are taken, a new watcher takes one of the client
 // that has the most, whose watcher can resume later.
 func (h *Hub) Watch(
 	ctx context.Context, id string, from jobs.Position, idle time.Duration, send func([]jobs.Event) error,
 ) error {
+	// First of all: feeds are shared, and have what others watch.
+	if err := h.find(ctx, id); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	place := &place{holder: membudget.HolderOf(ctx), stop: stop}
 	if place.holder != nil {
 		place.client = place.holder.Client()
 	}
-	feed, err := h.join(id, place)
+	feed, err := h.join(jobs.CallerOf(ctx), id, place)
 	if err != nil {
 		return err
 	}
@@ -99,6 +103,22 @@ func (h *Hub) Watch(
 		return cause
 	}
 	return err
+}
+
+// find returns a *jobs.Error with CodeNotFound unless the caller sees the job, or the error for a job that cannot be
+// read.
+func (h *Hub) find(ctx context.Context, id string) error {
+	bounded, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	_, err := h.store.State(bounded, jobs.CallerOf(ctx), id)
+	switch {
+	case err == nil:
+		return nil
+	case jobs.CodeOf(err) == "" && ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return store.ClientError("the job could not be read", err)
+	}
 }
 
 // watch is Watch for a watcher that has joined.

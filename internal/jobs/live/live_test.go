@@ -61,10 +61,15 @@ func newFixture(t *testing.T) *fixture {
 	return b
 }
 
+// asOperator returns a context whose caller sees everything.
+func asOperator(ctx context.Context) context.Context {
+	return jobs.WithCaller(ctx, jobs.OperatorCaller())
+}
+
 func (b *fixture) create(t *testing.T) string {
 	t.Helper()
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, Script: "def main(): pass"}); err != nil {
+	if err := b.Create(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: id, Script: "def main(): pass"}); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -104,7 +109,7 @@ func (b *fixture) watch(t *testing.T, id string, from jobs.Position) *watch {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	w := &watch{events: make(chan jobs.Event, 10_000), ended: make(chan error, 1), stop: stop}
 	go func() {
-		w.ended <- b.Hub.Watch(ctx, id, from, time.Minute, func(events []jobs.Event) error {
+		w.ended <- b.Hub.Watch(asOperator(ctx), id, from, time.Minute, func(events []jobs.Event) error {
 			for _, event := range events {
 				w.events <- event
 			}
@@ -368,7 +373,7 @@ func TestIdleWatchersReceiveHeartbeats(t *testing.T) {
 	id := b.create(t)
 	ctx, stop := context.WithCancel(t.Context())
 	beats := 0
-	err := b.Hub.Watch(ctx, id, jobs.Position{}, 20*time.Millisecond, func(events []jobs.Event) error {
+	err := b.Hub.Watch(asOperator(ctx), id, jobs.Position{}, 20*time.Millisecond, func(events []jobs.Event) error {
 		if len(events) == 0 {
 			beats++
 		}
@@ -381,7 +386,8 @@ func TestIdleWatchersReceiveHeartbeats(t *testing.T) {
 		t.Errorf("got %v after %d", err, beats)
 	}
 	broken := errors.New("the client is gone")
-	err = b.Hub.Watch(t.Context(), id, jobs.Position{}, time.Minute, func([]jobs.Event) error { return broken })
+	err = b.Hub.Watch(asOperator(t.Context()), id, jobs.Position{}, time.Minute,
+		func([]jobs.Event) error { return broken })
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}

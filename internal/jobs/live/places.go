@@ -22,8 +22,9 @@ type place struct {
 var errDisplaced = jobs.Unavailable(
 	"too many clients watch jobs at once, and this one has the most watchers; resume after a moment", nil)
 
-// join takes a place and returns the job's feed, which it starts if there is none. Call leave once.
-func (h *Hub) join(id string, p *place) (*feed, error) {
+// join takes a place and returns the job's feed, which it starts if there is none. The caller sees the job. Call leave
+// once.
+func (h *Hub) join(caller jobs.Caller, id string, p *place) (*feed, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ctx.Err() != nil {
@@ -36,7 +37,10 @@ func (h *Hub) join(id string, p *place) (*feed, error) {
 	h.places[p.client] = append(h.places[p.client], p)
 	f := h.open[id]
 	if f == nil {
-		f = &feed{id: id, hub: h, client: p.client, changed: make(chan struct{}), places: map[*place]struct{}{}}
+		f = &feed{
+			id: id, hub: h, client: p.client, caller: caller,
+			changed: make(chan struct{}), places: map[*place]struct{}{},
+		}
 		h.open[id] = f
 		ctx, stop := context.WithCancel(h.ctx)
 		f.stop = stop

@@ -33,7 +33,7 @@ func (b *fixture) watchAs(
 	ctx, stop := context.WithCancel(membudget.WithHolder(t.Context(), r))
 	ended = make(chan error, 1)
 	go func() {
-		ended <- b.Hub.Watch(ctx, id, jobs.Position{}, time.Minute, func(events []jobs.Event) error {
+		ended <- b.Hub.Watch(asOperator(ctx), id, jobs.Position{}, time.Minute, func(events []jobs.Event) error {
 			for _, event := range events {
 				seen(event)
 			}
@@ -110,7 +110,8 @@ func TestUnreadEndsLoseTheirMemory(t *testing.T) {
 	})
 	defer stop()
 	<-held
-	_, release, err := b.ReadBudgeted(membudget.WithHolder(t.Context(), &reader{client: "other"}), large(), time.Second)
+	_, release, err := b.ReadBudgeted(membudget.WithHolder(t.Context(), &reader{client: "other"}),
+		jobs.OperatorCaller(), large(), time.Second)
 	release()
 	if err != nil {
 		t.Errorf("another client: %v", err)

@@ -40,7 +40,7 @@ func (w *watcher) poll(ctx context.Context) (events []jobs.Event, changed <-chan
 	f.mu.Unlock()
 	if behind {
 		// An expired stream returns no entries; the record then has everything.
-		_, read, err = f.hub.store.Tail(ctx, f.id, w.cursor, entriesBehind)
+		_, read, err = f.hub.store.Tail(ctx, f.caller, f.id, w.cursor, entriesBehind)
 		if err != nil {
 			return nil, changed, false, store.ClientError("the job could not be read", err)
 		}

@@ -47,9 +47,6 @@ const (
 	twoHeartbeats = 5 * time.Second
 	// forgetInterval is how often the counts of tenants without open jobs are removed.
 	forgetInterval = time.Minute
-	// sweepShare is the number of passes in which the whole index is swept, in chunks of at least sweepLeast, and of at
-	// least sweepMore after a chunk in which records had expired: most of them expire together.
-	sweepShare, sweepLeast, sweepMore = 600, 2, 100
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -60,9 +57,7 @@ type Reaper struct {
 	token    string
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
-	// cursor is where the sweep of the index goes on, and expired how many records of its last chunk had expired.
-	cursor  string
-	expired int
+	sweep    sweep
 	// forgotAt is when the counts of tenants without open jobs were last removed.
 	forgotAt time.Time
 }
@@ -122,7 +117,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	defer release()
 	var errs []error
 	for _, step := range []func(context.Context) error{
-		r.inspectOpen, r.sweep, r.requeueWebhooks, r.forgetIdleTenants,
+		r.inspectOpen, r.sweepIndexes, r.requeueWebhooks, r.forgetIdleTenants,
 	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
@@ -175,19 +170,6 @@ func (r *Reaper) inspectOpen(ctx context.Context) error {
 			delete(r.suspects, id) // another process finalized the job
 		}
 	}
-	return err
-}
-
-func (r *Reaper) sweep(ctx context.Context) error {
-	n, err := r.store.Indexed(ctx)
-	if err != nil || n == 0 {
-		return err
-	}
-	least := sweepLeast
-	if r.expired > 0 {
-		least = sweepMore
-	}
-	r.expired, r.cursor, err = r.store.Sweep(ctx, r.cursor, max(least, n/sweepShare))
 	return err
 }
 

@@ -68,7 +68,7 @@ func (b *fixture) reap(t *testing.T, client redis.UniversalClient) {
 
 func (b *fixture) create(t *testing.T, change func(*jobs.Job)) string {
 	t.Helper()
-	job := jobs.Job{ID: jobs.NewID(), Script: "x", Async: true}
+	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "x", Async: true}
 	if change != nil {
 		change(&job)
 	}
@@ -95,7 +95,7 @@ func within(t *testing.T, bound time.Duration, what string, check func() bool) {
 
 func (b *fixture) code(t *testing.T, id string) jobs.Code {
 	t.Helper()
-	record, err := b.Get(t.Context(), id)
+	record, err := b.Get(t.Context(), jobs.OperatorCaller(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestTheIndexDropsExpiredJobs(t *testing.T) {
 	// A job whose record was lost with Redis's last writes.
 	b.client.Del(t.Context(), "cellblock:{"+b.create(t, nil)+"}:job")
 	within(t, 40*time.Second, "all are forgotten", func() bool {
-		n, err := b.Indexed(t.Context())
+		n, err := b.Indexed(t.Context(), []jobs.Tenant{jobs.Operator})
 		load, loadErr := b.ReadLoad(t.Context())
 		return err == nil && loadErr == nil && n == 0 && load.Open == 0
 	})

@@ -70,17 +70,24 @@ return {n + 1 == tonumber(total) and batch[2] or "", kept}`)
 //
 //	KEYS[1]  cellblock:{batch}:batch
 //	ARGV[1]  channel
-//	returns  1
-var watchBatchScript = redis.NewScript(channelsFunctions + `
-if redis.call("EXISTS", KEYS[1]) == 1 then
-	add_channel(KEYS[1], ARGV[1])
+//	ARGV[2]  viewer
+//	returns  1; nil if there is no such batch, or the viewer does not see it
+var watchBatchScript = redis.NewScript(seesFunction + channelsFunctions + `
+local batch = redis.call("HMGET", KEYS[1], "total", "tenant")
+if not batch[1] or not sees(ARGV[2], batch[2]) then
+	return nil
 end
+add_channel(KEYS[1], ARGV[1])
 return 1`)
 
-// WatchBatch makes BatchKey be published on channel whenever an item of a batch ends. It does nothing if there is no
-// such batch.
-func (s *Store) WatchBatch(ctx context.Context, id, channel string) error {
-	if err := watchBatchScript.Run(ctx, s.client, batchKeys(id)[:1], channel).Err(); err != nil {
+// WatchBatch makes BatchKey be published on channel whenever an item of a batch ends. It returns a *jobs.Error with
+// CodeNotFound if there is no such batch.
+func (s *Store) WatchBatch(ctx context.Context, caller jobs.Caller, id, channel string) error {
+	err := watchBatchScript.Run(ctx, s.client, batchKeys(id)[:1], channel, viewerOf(caller)).Err()
+	if errors.Is(err, redis.Nil) {
+		err = jobs.NotFound("batch")
+	}
+	if err != nil {
 		return fmt.Errorf("watch batch %s: %w", id, err)
 	}
 	return nil
@@ -114,7 +121,7 @@ type refusal struct {
 	Message string    `json:"message"`
 }
 
-// RefuseItem records that an item was refused and has no job.
+// RefuseItem records that an item of a batch, which a request has created or read, was refused and has no job.
 func (s *Store) RefuseItem(ctx context.Context, item jobs.BatchItem, why error) error {
 	known := jobs.AsError(why)
 	encoded, err := json.Marshal(refusal{Code: known.Code, Message: known.Message})
@@ -124,7 +131,7 @@ func (s *Store) RefuseItem(ctx context.Context, item jobs.BatchItem, why error) 
 	return s.endItem(ctx, item, refusedState, string(encoded))
 }
 
-// ItemEnded reports whether an item of a batch has ended.
+// ItemEnded reports whether an item of a batch, which a request has created or read, has ended.
 func (s *Store) ItemEnded(ctx context.Context, item jobs.BatchItem) (bool, error) {
 	err := s.client.ZScore(ctx, batchKeys(item.BatchID)[3], strconv.Itoa(item.Index)).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -133,7 +140,7 @@ func (s *Store) ItemEnded(ctx context.Context, item jobs.BatchItem) (bool, error
 	return err == nil, nil
 }
 
-// Refusal returns why an item was refused, or nil if it is a job.
+// Refusal returns why an item of a batch, which a request has read, was refused, or nil if it is a job.
 func (s *Store) Refusal(ctx context.Context, item jobs.BatchItem) (*jobs.Error, error) {
 	encoded, err := s.client.HGet(ctx, batchKeys(item.BatchID)[2], strconv.Itoa(item.Index)).Result()
 	switch {

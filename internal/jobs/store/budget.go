@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,12 +27,25 @@ const (
 //
 //	KEYS[1]  cellblock:{id}:job
 //	ARGV[1]  size in bytes from which a record is large
-//	ARGV[2…] names of its fields, outcome and result last
-//	returns  the size in bytes of these two, and the values of the fields, without the two if the record is large
-var readSmallScript = redis.NewScript(`
+//	ARGV[2]  viewer
+//	ARGV[3…] names of its fields: state and tenant first, outcome and result last
+//	returns  the size in bytes of the last two, and the values of the fields, without the two if the record is large or
+//	         the job has not ended; nil if there is no such job, or the viewer does not see it
+var readSmallScript = redis.NewScript(seesFunction + `
+local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 2))
+if not values[1] or not sees(ARGV[2], values[2]) then
+	return nil
+end
+if values[1] == "queued" or values[1] == "running" then
+	return {0, values}
+end
 local size = redis.call("HSTRLEN", KEYS[1], "outcome") + redis.call("HSTRLEN", KEYS[1], "result")
-local last = size < tonumber(ARGV[1]) and #ARGV or #ARGV - 2
-return {size, redis.call("HMGET", KEYS[1], unpack(ARGV, 2, last))}`)
+if size < tonumber(ARGV[1]) then
+	for _, value in ipairs(redis.call("HMGET", KEYS[1], unpack(ARGV, #ARGV - 1))) do
+		table.insert(values, value)
+	end
+end
+return {size, values}`)
 
 // WithBudget returns a copy of the store that takes the memory for the records of ReadBudgeted from another budget.
 func (s *Store) WithBudget(budget *membudget.Budget) *Store {
@@ -46,9 +60,9 @@ func (s *Store) WithBudget(budget *membudget.Budget) *Store {
 // job, and one with CodeUnavailable that wraps membudget.ErrExhausted, together with the record without its outcome, if
 // there was no memory in time.
 func (s *Store) ReadBudgeted(
-	ctx context.Context, id string, patience time.Duration,
+	ctx context.Context, caller jobs.Caller, id string, patience time.Duration,
 ) (record jobs.Record, release func(), err error) {
-	record, err = s.readSmall(ctx, id, patience, LargeRecord)
+	record, err = s.readSmall(ctx, caller, id, patience, LargeRecord)
 	size := record.OutcomeBytes
 	if err != nil || size < LargeRecord {
 		return record, func() {}, err
@@ -76,19 +90,26 @@ func (s *Store) ReadBudgeted(
 // Describe returns a job's record without the fields that may be large, so it needs no memory of the budget: the
 // outcome of an ended job has only the files. A read from Redis takes at most patience. It returns a *jobs.Error with
 // CodeNotFound if there is no such job.
-func (s *Store) Describe(ctx context.Context, id string, patience time.Duration) (jobs.Record, error) {
-	return s.readSmall(ctx, id, patience, 0)
+func (s *Store) Describe(
+	ctx context.Context, caller jobs.Caller, id string, patience time.Duration,
+) (jobs.Record, error) {
+	return s.readSmall(ctx, caller, id, patience, 0)
 }
 
 // readSmall returns a record. If its OutcomeBytes are at least large, the outcome of an ended job has only the files.
-func (s *Store) readSmall(ctx context.Context, id string, patience time.Duration, large int) (jobs.Record, error) {
+func (s *Store) readSmall(
+	ctx context.Context, caller jobs.Caller, id string, patience time.Duration, large int,
+) (jobs.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	args := []any{large}
+	args := []any{large, viewerOf(caller)}
 	for _, name := range recordFields {
 		args = append(args, name)
 	}
 	reply, err := readSmallScript.Run(ctx, s.client, []string{jobKey(id)}, args...).Slice()
+	if errors.Is(err, redis.Nil) {
+		err = jobs.NotFound("job")
+	}
 	if err != nil {
 		return jobs.Record{}, fmt.Errorf("read job %s: %w", id, err)
 	}

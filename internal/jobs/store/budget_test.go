@@ -35,18 +35,18 @@ func TestLargeRecordsAreBounded(t *testing.T) {
 	t.Parallel()
 	s, budget, ended := withBudget(t, 600<<10)
 	id := ended()
-	first, releaseFirst, err := s.ReadBudgeted(t.Context(), id, time.Second)
+	first, releaseFirst, err := s.ReadBudgeted(t.Context(), operator, id, time.Second)
 	if err != nil || first.OutcomeBytes < store.LargeRecord || len(first.Outcome.Result) != 600<<10+2 ||
 		first.Outcome.Stdout != "out" || budget.Idle() {
 		t.Fatalf("got %v, %d bytes, idle %v", err, first.OutcomeBytes, budget.Idle())
 	}
 	var told *jobs.Error
-	if second, _, err := s.ReadBudgeted(t.Context(), id, time.Second); !errors.As(err, &told) ||
+	if second, _, err := s.ReadBudgeted(t.Context(), operator, id, time.Second); !errors.As(err, &told) ||
 		told.Code != jobs.CodeUnavailable || second.Outcome != nil {
 		t.Errorf("without memory: %v", err)
 	}
 	time.AfterFunc(50*time.Millisecond, releaseFirst)
-	second, releaseSecond, err := s.ReadBudgeted(t.Context(), id, time.Second)
+	second, releaseSecond, err := s.ReadBudgeted(t.Context(), operator, id, time.Second)
 	if err != nil || second.OutcomeBytes < store.LargeRecord {
 		t.Errorf("once there is memory: %v", err)
 	}
@@ -61,7 +61,7 @@ func TestLargeRecordsAreBounded(t *testing.T) {
 func TestRecordLargerThanTheBudget(t *testing.T) {
 	t.Parallel()
 	s, budget, ended := withBudget(t, 2<<20)
-	record, release, err := s.ReadBudgeted(t.Context(), ended(), time.Second)
+	record, release, err := s.ReadBudgeted(t.Context(), operator, ended(), time.Second)
 	if err != nil || len(record.Outcome.Result) < 2<<20 {
 		t.Fatal(err)
 	}
@@ -80,17 +80,17 @@ func TestSmallRecordsTakeNoMemory(t *testing.T) {
 	}
 	defer release()
 	id := ended()
-	record, _, err := s.ReadBudgeted(t.Context(), id, time.Second)
-	whole, getErr := s.Get(t.Context(), id)
+	record, _, err := s.ReadBudgeted(t.Context(), operator, id, time.Second)
+	whole, getErr := s.Get(t.Context(), operator, id)
 	if err != nil || getErr != nil || record.OutcomeBytes >= store.LargeRecord ||
 		string(record.Outcome.Result) != string(whole.Outcome.Result) || record.FinishedAt != whole.FinishedAt {
 		t.Errorf("got %+v, %v; want %+v, %v", record, err, whole, getErr)
 	}
-	queued, _, err := s.ReadBudgeted(t.Context(), createJob(t, s).ID, time.Second)
+	queued, _, err := s.ReadBudgeted(t.Context(), operator, createJob(t, s).ID, time.Second)
 	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
 		t.Errorf("got %+v, %v", queued, err)
 	}
-	if _, _, err := s.ReadBudgeted(t.Context(), jobs.NewID(), time.Second); jobs.CodeOf(err) != jobs.CodeNotFound {
+	if _, _, err := s.ReadBudgeted(t.Context(), operator, jobs.NewID(), time.Second); !isNotFound(err) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -111,20 +111,20 @@ func TestADescriptionTakesNoMemory(t *testing.T) {
 		jobs.Outcome{Result: jsontext.Value(`"` + large + `"`), Stdout: large, Files: files}); err != nil {
 		t.Fatal(err)
 	}
-	record, err := s.Describe(t.Context(), id, time.Second)
+	record, err := s.Describe(t.Context(), operator, id, time.Second)
 	if err != nil || record.State != jobs.StateSucceeded || !reflect.DeepEqual(record.Outcome.Files, files) ||
 		record.Outcome.Result != nil || record.Outcome.Stdout != "" {
 		t.Errorf("got %+v, %v", record, err)
 	}
-	whole, err := s.Get(t.Context(), id)
+	whole, err := s.Get(t.Context(), operator, id)
 	if err != nil || !reflect.DeepEqual(whole.Outcome.Files, files) || whole.Outcome.Stdout != large {
 		t.Errorf("the whole record has %+v, %v", whole.Outcome.Files, err)
 	}
-	queued, err := s.Describe(t.Context(), createJob(t, s).ID, time.Second)
+	queued, err := s.Describe(t.Context(), operator, createJob(t, s).ID, time.Second)
 	if err != nil || queued.State != jobs.StateQueued || queued.Outcome != nil {
 		t.Errorf("got %+v, %v", queued, err)
 	}
-	if _, err := s.Describe(t.Context(), jobs.NewID(), time.Second); jobs.CodeOf(err) != jobs.CodeNotFound {
+	if _, err := s.Describe(t.Context(), operator, jobs.NewID(), time.Second); jobs.CodeOf(err) != jobs.CodeNotFound {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,15 +43,15 @@ func TestWatchingReplicasAreNotified(t *testing.T) {
 	}
 	watch := func(id string, channels ...string) {
 		for _, channel := range channels {
-			_, err := s.Watch(t.Context(), id, channel)
+			_, err := s.Watch(t.Context(), operator, id, channel)
 			do(err)
 		}
 	}
 	batch := jobs.NewID()
-	job := jobs.Job{ID: jobs.NewID(), Script: "x", BatchItem: jobs.BatchItem{BatchID: batch}}
-	_, err := s.CreateBatch(t.Context(), batch, "", []string{job.ID})
+	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "x", BatchItem: jobs.BatchItem{BatchID: batch}}
+	_, err := s.CreateBatch(t.Context(), jobs.Operator, batch, "", []string{job.ID})
 	do(err)
-	do(s.WatchBatch(t.Context(), batch, "c"))
+	do(s.WatchBatch(t.Context(), operator, batch, "c"))
 	do(s.Create(t.Context(), job))
 	watch(job.ID, "a", "b", "a")
 	claim, err := s.ClaimStart(t.Context(), job.ID, "token", "worker", time.Minute)
@@ -68,7 +68,9 @@ func TestWatchingReplicasAreNotified(t *testing.T) {
 	want(store.BatchKey(batch), "c")
 	do(client.Publish(t.Context(), "a", "last").Err())
 	want("last", "a")
-	do(s.WatchBatch(t.Context(), "unknown", "c"))
+	if err := s.WatchBatch(t.Context(), operator, "unknown", "c"); !isNotFound(err) {
+		t.Errorf("an unknown batch: %v", err)
+	}
 	if n := client.Exists(t.Context(), "cellblock:{unknown}:batch").Val(); n != 0 {
 		t.Error("an unknown batch was created")
 	}
@@ -80,16 +82,16 @@ func TestABatchWithoutItsItemsIsAnError(t *testing.T) {
 	client := redistest.Open(t)
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
 	id := jobs.NewID()
-	if _, err := s.CreateBatch(t.Context(), id, "", []string{jobs.NewID()}); err != nil {
+	if _, err := s.CreateBatch(t.Context(), jobs.Operator, id, "", []string{jobs.NewID()}); err != nil {
 		t.Fatal(err)
 	}
-	if record, err := s.Batch(t.Context(), id); err != nil || len(record.JobIDs) != 1 {
+	if record, err := s.Batch(t.Context(), operator, id); err != nil || len(record.JobIDs) != 1 {
 		t.Fatalf("got %+v, %v", record, err)
 	}
 	if n := client.Del(t.Context(), "cellblock:{"+id+"}:items").Val(); n != 1 {
 		t.Fatal("the batch has no items")
 	}
-	if record, err := s.Batch(t.Context(), id); err == nil || jobs.CodeOf(err) != "" {
+	if record, err := s.Batch(t.Context(), operator, id); err == nil || jobs.CodeOf(err) != "" {
 		t.Errorf("got %+v, %v", record, err)
 	}
 }

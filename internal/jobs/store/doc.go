@@ -7,8 +7,9 @@
 // The files of the package, each of which can be read alone with keys.go and store.go:
 //
 //	store.go, keys.go, scripts.go    the Store, the keys of Redis, and Lua that several scripts share
+//	access.go, tenants.go            who sees what, and the tenants
 //	job_*.go                         a job: create, inputs, policy, take, claim its start, read, output, commands, end
-//	index.go, list.go                the index of jobs: admission, finalization, load, listing
+//	index.go, list*.go               the index of jobs: admission, finalization, load, listing
 //	reaper_queries.go, workers.go,
 //	offer.go, environments.go        what the reaper and the API need to know of open jobs and live workers
 //	idempotency.go                   keys of clients

@@ -30,6 +30,8 @@ if not bound then
 end
 return bound`)
 
+// The functions with an idempotency record's key need no caller: IdempotencyKey makes that of a tenant's.
+
 // ReserveKey binds an idempotency record to a job unless it is bound already, and returns the id of the job to which it
 // is bound. fingerprint identifies the request. It returns a *jobs.Error with CodeIdempotencyMismatch if the record is
 // bound to another request.

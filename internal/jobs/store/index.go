@@ -55,7 +55,7 @@ type EndedJob struct {
 
 // FinalizeJob completes the end of a job: it records the end in the job's batch, queues the webhook, sets the TTL of
 // the idempotency record to that of the job, and removes the job from the open jobs. The last step comes last so that
-// the reaper repeats all of them if one fails.
+// the reaper repeats all of them if one fails. It is for the process that has ended the job, and for the reaper.
 func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 	err := s.finalizeItem(ctx, ended.BatchItem, ended.State)
 	if ended.Webhook {

@@ -35,9 +35,14 @@ func ParseCommand(message string) (command Command, id string) {
 //	ARGV[2]  command
 //	ARGV[3]  cellblock:commands
 //	ARGV[4]  channel of the replica that watches the job, queued or running; "" for another command
-//	returns  the state; nil if there is no such job
-var commandScript = redis.NewScript(channelsFunctions + `
-local state = redis.call("HGET", KEYS[1], "state")
+//	ARGV[5]  viewer
+//	returns  the state; nil if there is no such job, or the viewer does not see it
+var commandScript = redis.NewScript(seesFunction + channelsFunctions + `
+local job = redis.call("HMGET", KEYS[1], "state", "tenant")
+local state = job[1]
+if not state or not sees(ARGV[5], job[2]) then
+	return nil
+end
 if ARGV[4] ~= "" and (state == "running" or state == "queued") then
 	add_channel(KEYS[1], ARGV[4])
 elseif state == "running" then
@@ -48,9 +53,11 @@ if state == "running" then
 end
 return state`)
 
-func (s *Store) sendCommand(ctx context.Context, id string, command Command, channel string) (jobs.State, error) {
+func (s *Store) sendCommand(
+	ctx context.Context, caller jobs.Caller, id string, command Command, channel string,
+) (jobs.State, error) {
 	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)},
-		id, string(command), CommandChannel, channel).Text()
+		id, string(command), CommandChannel, channel, viewerOf(caller)).Text()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -59,14 +66,17 @@ func (s *Store) sendCommand(ctx context.Context, id string, command Command, cha
 
 // Cancel ends a queued job as cancelled, requests the end of a running one, and returns the resulting state. It
 // returns a *jobs.Error with CodeNotFound if there is no such job.
-func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
+func (s *Store) Cancel(ctx context.Context, caller jobs.Caller, id string) (jobs.State, error) {
+	if state, err := s.State(ctx, caller, id); err != nil || state.Ended() {
+		return state, err
+	}
 	failure := &jobs.Failure{Code: jobs.CodeCancelled, Message: "the job was cancelled before it started"}
 	if cancelled, err := s.Withdraw(ctx, id, jobs.Outcome{Failure: failure}); err != nil {
 		return "", err
 	} else if cancelled {
 		return jobs.StateCancelled, nil
 	}
-	state, err := s.sendCommand(ctx, id, CommandCancel, "")
+	state, err := s.sendCommand(ctx, caller, id, CommandCancel, "")
 	if err != nil {
 		return "", fmt.Errorf("cancel job %s: %w", id, err)
 	}
@@ -76,15 +86,15 @@ func (s *Store) Cancel(ctx context.Context, id string) (jobs.State, error) {
 // Watch requests a job's output, from its start or from when its worker reads the request, and returns the job's
 // state. From then on EventsKey is published on channel whenever there is more output or the state has changed. Watch
 // returns a *jobs.Error with CodeNotFound if there is no such job.
-func (s *Store) Watch(ctx context.Context, id, channel string) (jobs.State, error) {
-	state, err := s.sendCommand(ctx, id, CommandWatch, channel)
+func (s *Store) Watch(ctx context.Context, caller jobs.Caller, id, channel string) (jobs.State, error) {
+	state, err := s.sendCommand(ctx, caller, id, CommandWatch, channel)
 	if err != nil {
 		return "", fmt.Errorf("watch job %s: %w", id, err)
 	}
 	return state, nil
 }
 
-// PendingCommands returns the stored commands for the jobs, in the format of CommandChannel's messages.
+// PendingCommands returns the stored commands for the jobs of a worker, in the format of CommandChannel's messages.
 func (s *Store) PendingCommands(ctx context.Context, ids []string) ([]string, error) {
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))

@@ -25,7 +25,7 @@ const firstCheck = time.Second
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
 //	KEYS[3]   cellblock:{index}:open
-//	KEYS[4]   cellblock:{index}:jobs
+//	KEYS[4]   cellblock:{index}:jobs or cellblock:{index}:jobs:tenant
 //	KEYS[5…]  keys of the step
 //	ARGV[1]   id
 //	ARGV[2]   how many jobs may be open, 0 for any number
@@ -138,7 +138,10 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limits Open
 	if err = errors.Join(err, fieldsErr); err != nil {
 		return false, fmt.Errorf("create job %s: %w", job.ID, err)
 	}
-	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey}, step.Keys...)
+	if err := s.noteTenant(ctx, job.Tenant); err != nil {
+		return false, fmt.Errorf("create job %s: %w", job.ID, err)
+	}
+	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant)}, step.Keys...)
 	args := []any{
 		job.ID, limits.Queue, (firstCheck + redisconn.TransferTime(size)).Microseconds(),
 		job.StartWithin.Microseconds(), inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
@@ -182,6 +185,9 @@ func decodeAccepted(reply any, limits OpenLimits) (created bool, err error) {
 
 // newFields returns the names and values of the fields of a new job's record that are known before its acceptance.
 func (s *Store) newFields(job jobs.Job) ([]any, error) {
+	if job.Tenant == "" {
+		return nil, errNoTenant
+	}
 	async := 0
 	if job.Async {
 		async = 1
@@ -206,17 +212,6 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 	}
 	return fields, err
 }
-
-// encodeTenant returns the stored form of a tenant: "" for the operator, as in the records of earlier versions.
-func encodeTenant(tenant jobs.Tenant) string {
-	if tenant == jobs.Operator {
-		return ""
-	}
-	return string(tenant)
-}
-
-// decodeTenant returns the tenant of a record.
-func decodeTenant(stored string) jobs.Tenant { return cmp.Or(jobs.Tenant(stored), jobs.Operator) }
 
 const (
 	// inputsArg and storedArg are the indexes of two of acceptScript's arguments.

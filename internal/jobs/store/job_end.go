@@ -127,17 +127,19 @@ func ParseEnd(message string) (id string, record *jobs.Record) {
 }
 
 // End ends a job with an outcome and reports whether that outcome stands: the first one does. It starts the record's
-// lifetime, deletes the script and notifies the replica that accepted the job.
+// lifetime, deletes the script and notifies the replica that accepted the job. It is for workers and the reaper.
 func (s *Store) End(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileOpen)
 }
 
-// Withdraw is End for a job that has not been started. It does nothing to a running job.
+// Withdraw is End for a job that has not been started. It does nothing to a running job. It is for workers, and for a
+// caller who sees the job; see Cancel.
 func (s *Store) Withdraw(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileQueued)
 }
 
-// WithdrawUnshared is Withdraw for a job that is the answer to one request only; see MarkShared.
+// WithdrawUnshared is Withdraw for a job that is the answer to one request only; see MarkShared. It is for the request
+// that created the job.
 func (s *Store) WithdrawUnshared(ctx context.Context, id string, outcome jobs.Outcome) (bool, error) {
 	return s.end(ctx, id, outcome, whileUnshared)
 }

@@ -72,7 +72,8 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	s := store.New(client, store.Settings{ResultTTL: time.Hour, SyncResultTTL: time.Hour})
 	far.Disturb(t, "bandwidth", `"rate": 2000`)
 	job := jobs.Job{
-		ID: jobs.NewID(), Script: "x",
+		Tenant: jobs.Operator,
+		ID:     jobs.NewID(), Script: "x",
 		Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: make([]byte, 2<<20)}}},
 	}
 	if err := s.Create(t.Context(), job); err != nil {
@@ -87,7 +88,7 @@ func TestLargeInputsTravelOverASlowLink(t *testing.T) {
 	if _, err := s.End(t.Context(), job.ID, succeeded(`"`+strings.Repeat("x", 2<<20)+`"`)); err != nil {
 		t.Fatal(err)
 	}
-	if record, _, err := s.ReadBudgeted(t.Context(), job.ID, 500*time.Millisecond); err != nil ||
+	if record, _, err := s.ReadBudgeted(t.Context(), operator, job.ID, 500*time.Millisecond); err != nil ||
 		len(record.Outcome.Result) < 2<<20 {
 		t.Fatal(err)
 	}
@@ -145,7 +146,8 @@ func TestLargeInputsComeWithTheirJob(t *testing.T) {
 	step := store.Step{Lua: "local function step() end "}
 	large := func() jobs.Job {
 		content := make([]byte, store.LargeRecord)
-		return jobs.Job{ID: jobs.NewID(), Inputs: &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: content}}}}
+		inputs := &jobs.Inputs{Files: []jobs.File{{Path: "f", Content: content}}}
+		return jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Inputs: inputs}
 	}
 	ttl := func(job jobs.Job) time.Duration {
 		return client.TTL(t.Context(), "cellblock:{"+job.ID+"}:inputs").Val()

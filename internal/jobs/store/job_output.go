@@ -52,21 +52,23 @@ func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.Outpu
 
 // Tail returns a job's state and at most n entries of its stream after cursor ("" for the start). If the state is
 // final, no entries will be added after those in the stream. It returns a *jobs.Error with CodeNotFound if there is no
-// such job.
+// such job. Ask Watch or State first whether the caller sees the job: Tail reads the entries before it knows.
 func (s *Store) Tail(
-	ctx context.Context, id, cursor string, n int,
+	ctx context.Context, caller jobs.Caller, id, cursor string, n int,
 ) (state jobs.State, entries []StreamEntry, err error) {
 	low := "-"
 	if cursor != "" {
 		low = "(" + cursor
 	}
 	pipeline := s.client.Pipeline()
-	stands := pipeline.HGet(ctx, jobKey(id), "state") // first, so that the stream is at least as new as the state
+	// First, so that the stream is at least as new as the state.
+	stands := pipeline.HMGet(ctx, jobKey(id), "state", "tenant")
 	stream := pipeline.XRangeN(ctx, EventsKey(id), low, "+", int64(n))
 	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return "", nil, fmt.Errorf("read the output of job %s: %w", id, err)
 	}
-	if stands.Val() == "" {
+	job := texts(stands.Val())
+	if job[0] == "" || !caller.Sees(decodeTenant(job[1])) {
 		return "", nil, jobs.NotFound("job")
 	}
 	for _, message := range stream.Val() {
@@ -80,7 +82,7 @@ func (s *Store) Tail(
 			OutputChunk: jobs.OutputChunk{Stream: jobs.Stream(text("s")), Offset: at, Text: text("t")},
 		})
 	}
-	return jobs.State(stands.Val()), entries, nil
+	return jobs.State(job[0]), entries, nil
 }
 
 // StreamEntry is an entry of a job's output stream.

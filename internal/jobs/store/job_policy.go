@@ -70,7 +70,7 @@ func decodeLimits(stored string) (limits jobs.RequestedLimits, open bool, err er
 }
 
 // WithdrawLate ends a queued job whose start deadline has passed with CodeNotStarted, and reports whether it did. It
-// does nothing to a job that is running, has ended, may still be started or does not exist.
+// does nothing to a job that is running, has ended, may still be started or does not exist. So any process may call it.
 func (s *Store) WithdrawLate(ctx context.Context, id string) (bool, error) {
 	message, err := s.notStartedMessage(ctx, id)
 	if err != nil {

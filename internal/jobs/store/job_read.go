@@ -12,15 +12,16 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// Load returns the fields of a job that a worker needs. An ended job has no script. It returns a *jobs.Error with
-// CodeNotFound if there is no such job.
+// Load returns the fields of a job that a worker needs. An ended job has no script. It is for workers, and for jobs
+// that a request has created or read. It returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, error) {
-	f, err := fields(ctx, s.client, id, "state", "script", "async", "request_id", "reply_to")
+	f, err := fields(ctx, s.client, id, "state", "tenant", "script", "async", "request_id", "reply_to")
 	if err != nil {
 		return jobs.Job{}, "", fmt.Errorf("load job %s: %w", id, err)
 	}
 	job := jobs.Job{
 		ID:        id,
+		Tenant:    decodeTenant(f["tenant"]),
 		Script:    f["script"],
 		Async:     f["async"] == "1",
 		RequestID: f["request_id"],
@@ -29,17 +30,22 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 	return job, jobs.State(f["state"]), nil
 }
 
-// recordFields are the fields of a record. The large ones are last.
+// recordFields are the fields of a record. readSmallScript needs the state and the tenant first, and the large ones
+// last.
 var recordFields = []string{
-	"state", "created_at", "started_at", "finished_at", "entry", "environment", "tenant", "webhook", "webhook_state",
+	"state", "tenant", "created_at", "started_at", "finished_at", "entry", "environment", "webhook", "webhook_state",
 	"files", "outcome", "result",
 }
 
-// Get returns a job's record. It returns a *jobs.Error with CodeNotFound if there is none.
-func (s *Store) Get(ctx context.Context, id string) (jobs.Record, error) {
+// Get returns a job's record, however large it is. It returns a *jobs.Error with CodeNotFound if there is none.
+func (s *Store) Get(ctx context.Context, caller jobs.Caller, id string) (jobs.Record, error) {
+	if _, err := s.State(ctx, caller, id); err != nil {
+		return jobs.Record{}, err
+	}
 	return s.get(ctx, s.client, id)
 }
 
+// get reads a record that a caller sees.
 func (s *Store) get(ctx context.Context, client redis.UniversalClient, id string) (jobs.Record, error) {
 	f, err := fields(ctx, client, id, recordFields...)
 	if err != nil {
@@ -76,7 +82,8 @@ func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	return err
 }
 
-// States returns the states of many jobs in one round trip. It leaves out unknown ids.
+// States returns the states of many jobs in one round trip. It leaves out unknown ids. It is for jobs that requests
+// have created or read: those with waiters, and the jobs of a batch.
 func (s *Store) States(ctx context.Context, ids []string) (map[string]jobs.State, error) {
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.StringCmd, len(ids))

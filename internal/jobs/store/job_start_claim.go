@@ -174,7 +174,8 @@ end
 local time = redis.call("TIME")
 return job[2] - (time[1] * 1000000 + time[2])`)
 
-// Remaining returns the time until a running job's wall deadline, negative after it, and whether the job is running.
+// Remaining returns the time until a running job's wall deadline, negative after it, and whether the job is running. It
+// is for a job that a request has created or read.
 func (s *Store) Remaining(ctx context.Context, id string) (time.Duration, bool, error) {
 	us, err := remainingScript.Run(ctx, s.client, []string{jobKey(id)}).Int64()
 	switch {

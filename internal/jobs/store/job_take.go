@@ -21,12 +21,12 @@ import (
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
 //	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
 //	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline, entry,
-//	         environment
+//	         environment, tenant
 const takeFunction = lateFunction + `
 local function take(id, args)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
 	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
-		"created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment")
+		"created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment", "tenant")
 	if not job[1] then
 		return nil
 	end
@@ -43,7 +43,7 @@ local function take(id, args)
 	local inputs = size > 0 and size < tonumber(args[2]) and redis.call("GET", inputs_key) or ""
 	return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
 		string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
-		job[10] or "", job[11] or "", job[6] or "", job[12] or "", job[13] or ""}
+		job[10] or "", job[11] or "", job[6] or "", job[12] or "", job[13] or "", job[14] or ""}
 end
 `
 
@@ -65,17 +65,17 @@ var takeScript = redis.NewScript(takeFunction + `return take(ARGV[1], {ARGV[2], 
 // touchScript makes the reaper check an open job as soon as possible.
 //
 //	KEYS[1]  cellblock:{index}:open
-//	KEYS[2]  cellblock:{id}:job
-//	ARGV[1]  id
+//	ARGV[1]  the job's member
 //	returns  0
-var touchScript = redis.NewScript(memberFunctions + `
-local time, member = redis.call("TIME"), open_member(ARGV[1], redis.call("HGET", KEYS[2], "tenant"))
-return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), member)`)
+var touchScript = redis.NewScript(`
+local time = redis.call("TIME")
+return redis.call("ZADD", KEYS[1], "XX", string.format("%.0f", time[1] * 1000000 + time[2]), ARGV[1])`)
 
-// Take returns what a worker needs of a job that was delivered to it, and records the worker so that the reaper can
-// attribute a lost job. expired reports that the job must not be started any more. A command takes at most patience,
-// and longer for large inputs. It returns a *jobs.Error with CodeNotFound if there is no such job, and ErrDamaged with
-// the job's other fields and its state if the record cannot be decoded, or the inputs of a queued job are missing.
+// Take is for workers. It returns what a worker needs of a job that was delivered to it, and records the worker so that
+// the reaper can attribute a lost job. expired reports that the job must not be started any more. A command takes at
+// most patience, and longer for large inputs. It returns a *jobs.Error with CodeNotFound if there is no such job, and
+// ErrDamaged with the job's other fields and its state if the record cannot be decoded, or the inputs of a queued job
+// are missing.
 func (s *Store) Take(
 	ctx context.Context, id, owner string, patience time.Duration,
 ) (job jobs.Job, state jobs.State, expired bool, err error) {
@@ -108,7 +108,7 @@ func (s *Store) Taken(
 	}
 	job = jobs.Job{
 		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
-		Environment: reply[13],
+		Environment: reply[13], Tenant: decodeTenant(reply[14]),
 	}
 	err = errors.Join(readPolicy(&job, inputs, reply[9], reply[10], reply[11]), readEntry(&job, reply[12]))
 	if reply[8] == "0" && startable {
@@ -121,7 +121,7 @@ func (s *Store) Taken(
 	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if err := touchScript.Run(touching, s.client, []string{openKey, jobKey(id)}, id).Err(); err != nil {
+		if err := touchScript.Run(touching, s.client, []string{openKey}, openMember(id, job.Tenant)).Err(); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}

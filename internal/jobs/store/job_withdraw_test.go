@@ -61,7 +61,7 @@ func TestSharedJobIsNotWithdrawnByItsCreator(t *testing.T) {
 	if err := s.MarkShared(t.Context(), gone); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Get(t.Context(), gone); jobs.CodeOf(err) != jobs.CodeNotFound {
+	if _, err := s.Get(t.Context(), operator, gone); jobs.CodeOf(err) != jobs.CodeNotFound {
 		t.Errorf("a record was made: %v", err)
 	}
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+
+	"cellblock/internal/jobs"
 )
 
 // The keys of Redis. The keys of one job have the same part in braces, and so do those of one batch, those of the index
@@ -18,18 +20,22 @@ func inputsKey(id string) string { return "cellblock:{" + id + "}:inputs" }
 // EventsKey returns the key of the stream of a watched job's output; see Watch.
 func EventsKey(id string) string { return "cellblock:{" + id + "}:events" }
 
-// IdempotencyKey returns the key of the idempotency record for a client's key. It contains a hash of that key, so that
-// it has a fixed length and clients cannot reach other keys of Redis.
-func IdempotencyKey(key string) string {
+// IdempotencyKey returns the key of the idempotency record for a key of a tenant's. It contains a hash of both, so that
+// it has a fixed length and clients cannot reach other keys of Redis. Keys of clients contain no NUL.
+func IdempotencyKey(tenant jobs.Tenant, key string) string {
+	if tenant != jobs.Operator { // whose records an earlier version may have stored
+		key = "tenant\x00" + string(tenant) + "\x00" + key
+	}
 	sum := sha256.Sum256([]byte(key))
 	return "cellblock:{" + hex.EncodeToString(sum[:]) + "}:idempotency"
 }
 
 // batchKeys returns the keys of a batch:
 //
-//	cellblock:{batch}:batch    hash: created_at, finished_at, total, ttl, idempotency (the key of the idempotency
-//	                           record, "" for none), the number of ended items by state, and watched (Pub/Sub
-//	                           channels of the replicas that wait for items, each after a space)
+//	cellblock:{batch}:batch    hash: created_at, finished_at, total, ttl, tenant (the owner; missing for the
+//	                           operator), idempotency (the key of the idempotency record, "" for none), the number
+//	                           of ended items by state, and watched (Pub/Sub channels of the replicas that wait for
+//	                           items, each after a space)
 //	cellblock:{batch}:items    list of the job ids, by index
 //	cellblock:{batch}:refused  hash: why an item was refused, by index
 //	cellblock:{batch}:ended    sorted set of the ended items, scored by the order in which they ended
@@ -50,15 +56,23 @@ const (
 	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until
 	// ForgetIdleTenants.
 	openByTenantKey = "cellblock:{index}:open_by_tenant"
-	// allKey is a sorted set of all jobs whose record may still exist. All have score 0, so that it is sorted by id,
-	// which is by age.
-	allKey = "cellblock:{index}:jobs"
+	// tenantsKey is a set of the tenants that have or had jobs, but for the operator.
+	tenantsKey = "cellblock:{index}:tenants"
 	// endedKey counts the jobs that have ended, for the drain rate.
 	endedKey = "cellblock:{index}:ended"
 	// webhooksKey is a sorted set of the ended jobs whose webhook is not finished, scored by the time of the reaper's
 	// next check (microseconds since 1970).
 	webhooksKey = "cellblock:{index}:webhooks"
 )
+
+// allKey returns the key of the sorted set of all jobs of a tenant whose record may still exist. All have score 0, so
+// that it is sorted by id, which is by age.
+func allKey(tenant jobs.Tenant) string {
+	if tenant == jobs.Operator {
+		return "cellblock:{index}:jobs"
+	}
+	return "cellblock:{index}:jobs:" + string(tenant)
+}
 
 // The workers. Each is named by its owner, a name that is unique to the process.
 const (

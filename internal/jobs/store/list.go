@@ -12,21 +12,21 @@ import (
 // maxScan is the maximum number of jobs scanned for one page.
 const maxScan = 1000
 
-// List returns a page of jobs, newest first. It scans at most maxScan jobs.
-func (s *Store) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, error) {
-	page := jobs.Page{}
-	from := query.Before
+// List returns a page of the jobs that the caller sees, newest first. It scans at most maxScan jobs.
+func (s *Store) List(ctx context.Context, caller jobs.Caller, query jobs.ListQuery) (jobs.Page, error) {
+	tenants, err := s.listed(ctx, caller, query.Tenant)
+	if err != nil {
+		return jobs.Page{}, err
+	}
+	page, from := jobs.Page{}, query.Before
+	all := newMergedIndex(s.client, tenants, query.Before)
 	for scanned := 0; scanned < maxScan; {
 		n := min(max(2*query.Limit, 50), maxScan-scanned)
-		high := "+"
-		if from != "" {
-			high = "(" + from
-		}
-		ids, err := s.client.ZRevRangeByLex(ctx, allKey, &redis.ZRangeBy{Min: "-", Max: high, Count: int64(n)}).Result()
+		ids, err := all.next(ctx, n)
 		if err != nil {
 			return jobs.Page{}, fmt.Errorf("list the jobs: %w", err)
 		}
-		records, err := s.heads(ctx, ids)
+		records, err := s.heads(ctx, caller, ids)
 		if err != nil {
 			return jobs.Page{}, err
 		}
@@ -49,26 +49,45 @@ func (s *Store) List(ctx context.Context, query jobs.ListQuery) (jobs.Page, erro
 	return page, nil
 }
 
-// heads reads records without their outcomes. The State of an expired record is "".
-func (s *Store) heads(ctx context.Context, ids []string) ([]jobs.Record, error) {
+// listed returns the tenants whose jobs to list: the named one, or with "" all that the caller sees. One that the
+// caller does not see counts as one without jobs.
+func (s *Store) listed(ctx context.Context, caller jobs.Caller, named jobs.Tenant) ([]jobs.Tenant, error) {
+	switch {
+	case named != "" && caller.Sees(named):
+		return []jobs.Tenant{named}, nil
+	case named != "" || caller.Tenant == "":
+		return nil, nil
+	case viewerOf(caller) == everyTenant:
+		return s.Tenants(ctx)
+	default:
+		return []jobs.Tenant{caller.Tenant}, nil
+	}
+}
+
+// heads reads records without their outcomes. The State of an expired record, and of one that the caller does not see,
+// is "".
+func (s *Store) heads(ctx context.Context, caller jobs.Caller, ids []string) ([]jobs.Record, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	pipeline := s.client.Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
-		replies[i] = pipeline.HMGet(ctx, jobKey(id), "state", "created_at", "started_at", "finished_at")
+		replies[i] = pipeline.HMGet(ctx, jobKey(id), "state", "created_at", "started_at", "finished_at", "tenant")
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read %d jobs: %w", len(ids), err)
 	}
 	records := make([]jobs.Record, len(ids))
 	for i, id := range ids {
-		values := replies[i].Val()
-		text := func(n int) string { s, _ := values[n].(string); return s }
+		fields := texts(replies[i].Val())
+		tenant := decodeTenant(fields[4])
+		if !caller.Sees(tenant) {
+			continue
+		}
 		records[i] = jobs.Record{
-			ID: id, State: jobs.State(text(0)),
-			CreatedAt: parseTime(text(1)), StartedAt: parseTime(text(2)), FinishedAt: parseTime(text(3)),
+			ID: id, Tenant: tenant, State: jobs.State(fields[0]),
+			CreatedAt: parseTime(fields[1]), StartedAt: parseTime(fields[2]), FinishedAt: parseTime(fields[3]),
 		}
 	}
 	return records, nil

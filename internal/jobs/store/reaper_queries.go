@@ -168,18 +168,20 @@ func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 	return alive, nil
 }
 
-// Sweep scans n entries of the index of all jobs after cursor ("" for the start), removes those whose records have
-// expired, and returns how many these were, and the next cursor, "" at the end.
-func (s *Store) Sweep(ctx context.Context, cursor string, n int) (removed int, next string, err error) {
+// Sweep scans n entries of the index of a tenant's jobs after cursor ("" for the start), removes those whose records
+// have expired, and returns how many these were, and the next cursor, "" at the end.
+func (s *Store) Sweep(
+	ctx context.Context, tenant jobs.Tenant, cursor string, n int,
+) (removed int, next string, err error) {
 	low := "-"
 	if cursor != "" {
 		low = "(" + cursor
 	}
-	ids, err := s.client.ZRangeByLex(ctx, allKey, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
+	ids, err := s.client.ZRangeByLex(ctx, allKey(tenant), &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
 	if err != nil {
 		return 0, cursor, fmt.Errorf("sweep: %w", err)
 	}
-	if removed, err = s.removeExpired(ctx, ids); err != nil {
+	if removed, err = s.removeExpired(ctx, tenant, ids); err != nil {
 		return 0, cursor, fmt.Errorf("sweep: %w", err)
 	}
 	if len(ids) < n {
@@ -188,9 +190,9 @@ func (s *Store) Sweep(ctx context.Context, cursor string, n int) (removed int, n
 	return removed, ids[len(ids)-1], nil
 }
 
-// removeExpired removes those of the jobs from the index of all jobs that have no record and are not open, and returns
-// how many these were. The reaper ends an open job without a record.
-func (s *Store) removeExpired(ctx context.Context, ids []string) (int, error) {
+// removeExpired removes those of a tenant's jobs from their index that have no record and are not open, and returns how
+// many these were. The reaper ends an open job without a record.
+func (s *Store) removeExpired(ctx context.Context, tenant jobs.Tenant, ids []string) (int, error) {
 	there := s.client.Pipeline()
 	records := make([]*redis.IntCmd, len(ids))
 	for i, id := range ids {
@@ -203,7 +205,7 @@ func (s *Store) removeExpired(ctx context.Context, ids []string) (int, error) {
 	checks := map[string]*redis.FloatCmd{}
 	for i, id := range ids {
 		if records[i].Val() == 0 {
-			checks[id] = open.ZScore(ctx, openKey, id)
+			checks[id] = open.ZScore(ctx, openKey, openMember(id, tenant))
 		}
 	}
 	if _, err := open.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
@@ -218,14 +220,21 @@ func (s *Store) removeExpired(ctx context.Context, ids []string) (int, error) {
 	if len(gone) == 0 {
 		return 0, nil
 	}
-	return len(gone), s.client.ZRem(ctx, allKey, gone...).Err()
+	return len(gone), s.client.ZRem(ctx, allKey(tenant), gone...).Err()
 }
 
-// Indexed counts the jobs in the index.
-func (s *Store) Indexed(ctx context.Context) (int, error) {
-	n, err := s.client.ZCard(ctx, allKey).Result()
-	if err != nil {
+// Indexed counts the jobs in the indexes of tenants.
+func (s *Store) Indexed(ctx context.Context, tenants []jobs.Tenant) (n int, err error) {
+	pipeline := s.client.Pipeline()
+	counts := make([]*redis.IntCmd, len(tenants))
+	for i, tenant := range tenants {
+		counts[i] = pipeline.ZCard(ctx, allKey(tenant))
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
 		return 0, fmt.Errorf("count the indexed jobs: %w", err)
 	}
-	return int(n), nil
+	for _, count := range counts {
+		n += int(count.Val())
+	}
+	return n, nil
 }

@@ -53,14 +53,14 @@ end
 // dueScript lists the members of a sorted set whose check is due.
 //
 //	KEYS[1]  cellblock:{index}:open or cellblock:{index}:webhooks
-//	ARGV[1]  maximum number of ids
-//	returns  the time in microseconds since 1970, then the ids
+//	ARGV[1]  maximum number of members
+//	returns  the time in microseconds since 1970, then the members
 var dueScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = string.format("%.0f", time[1] * 1000000 + time[2])
-local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1])
-table.insert(ids, 1, now)
-return ids`)
+local due = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[1])
+table.insert(due, 1, now)
+return due`)
 
 // deleteOwnScript deletes an idempotency record or a lease.
 //

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
 )
 
@@ -36,11 +37,16 @@ type Store struct {
 	settings Settings
 	webhooks Webhooks
 	budget   *membudget.Budget
+	// noted is shared by the copies of the store.
+	noted *notedTenants
 }
 
 // New returns a store that uses client. The caller owns client and closes it.
 func New(client redis.UniversalClient, settings Settings) *Store {
-	return &Store{client: client, settings: settings, budget: membudget.New(recordBudget, budgetPatience)}
+	return &Store{
+		client: client, settings: settings, budget: membudget.New(recordBudget, budgetPatience),
+		noted: &notedTenants{at: map[jobs.Tenant]time.Time{}},
+	}
 }
 
 // parseInt parses a whole number; it returns 0 for an invalid one.

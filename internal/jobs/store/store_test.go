@@ -18,6 +18,9 @@ import (
 
 func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
+// operator sees everything.
+var operator = jobs.OperatorCaller()
+
 var settings = store.Settings{ResultTTL: time.Hour, SyncResultTTL: 10 * time.Minute}
 
 func newStore(t *testing.T) (*store.Store, redis.UniversalClient) {
@@ -28,7 +31,9 @@ func newStore(t *testing.T) (*store.Store, redis.UniversalClient) {
 
 func createJob(t *testing.T, s *store.Store, change ...func(*jobs.Job)) jobs.Job {
 	t.Helper()
-	job := jobs.Job{ID: jobs.NewID(), Script: "def main(): pass", RequestID: "r-1", ReplyTo: "replies"}
+	job := jobs.Job{
+		Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", RequestID: "r-1", ReplyTo: "replies",
+	}
 	for _, f := range change {
 		f(&job)
 	}
@@ -58,7 +63,7 @@ func endJob(t *testing.T, s *store.Store, id string, outcome jobs.Outcome) bool 
 
 func getRecord(t *testing.T, s *store.Store, id string) jobs.Record {
 	t.Helper()
-	record, err := s.Get(t.Context(), id)
+	record, err := s.Get(t.Context(), operator, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +168,7 @@ func TestUnknownJobs(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t)
 	id := jobs.NewID()
-	if _, err := s.Get(t.Context(), id); !isNotFound(err) {
+	if _, err := s.Get(t.Context(), operator, id); !isNotFound(err) {
 		t.Errorf("Get: %v", err)
 	}
 	if _, _, err := s.Load(t.Context(), id); !isNotFound(err) {

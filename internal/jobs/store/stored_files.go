@@ -87,7 +87,12 @@ return string.format("%.0f", now + ARGV[3])`)
 // CreateFile stores the record of an uploaded file, which can be used for ttl, and counts its bytes for hold, which is
 // longer, instead of those reserved for it. It returns when the file expires.
 func (s *Store) CreateFile(ctx context.Context, file jobs.StoredFile, ttl, hold time.Duration) (time.Time, error) {
-	encoded, err := json.Marshal(file)
+	if file.Tenant == "" {
+		return time.Time{}, fmt.Errorf("store a file's record: %w", errNoTenant)
+	}
+	stored := file
+	stored.Tenant = jobs.Tenant(encodeTenant(file.Tenant))
+	encoded, err := json.Marshal(stored)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("encode a stored file: %w", err)
 	}
@@ -109,28 +114,39 @@ var deleteFileScript = redis.NewScript(countFunctions + `
 uncount(ARGV[1])
 return redis.call("DEL", KEYS[4])`)
 
-// DeleteFile deletes the record of a stored file, or the reservation for it, and reports whether there was a record.
-func (s *Store) DeleteFile(ctx context.Context, id string) (bool, error) {
+// DeleteFile deletes the record of a stored file that was read, or the reservation for one that is being uploaded, and
+// reports whether there was a record.
+func (s *Store) DeleteFile(ctx context.Context, file jobs.StoredFile) (bool, error) {
 	deleted, err := deleteFileScript.Run(ctx, s.client,
-		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(id)}, id).Int()
+		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(file.ID)}, file.ID).Int()
 	if err != nil {
 		return false, fmt.Errorf("delete a file's record: %w", err)
 	}
 	return deleted == 1, nil
 }
 
+// storedFileScript reads the record of a file.
+//
+//	KEYS[1]  cellblock:{files}:file:id
+//	ARGV[1]  viewer
+//	returns  the record; nil if there is no such file, or the viewer does not see it
+var storedFileScript = redis.NewScript(seesFunction + `
+local file = redis.call("GET", KEYS[1])
+return file and sees(ARGV[1], cjson.decode(file).tenant) and file or nil`)
+
 // StoredFile returns the record of a stored file, or a *jobs.Error with CodeNotFound.
-func (s *Store) StoredFile(ctx context.Context, id string) (jobs.StoredFile, error) {
+func (s *Store) StoredFile(ctx context.Context, caller jobs.Caller, id string) (jobs.StoredFile, error) {
 	var file jobs.StoredFile
-	encoded, err := s.client.Get(ctx, storedFileKey(id)).Bytes()
+	encoded, err := storedFileScript.Run(ctx, s.client, []string{storedFileKey(id)}, viewerOf(caller)).Text()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return file, jobs.NotFound("file")
 	case err != nil:
 		return file, fmt.Errorf("read a file's record: %w", err)
 	}
-	if err := json.Unmarshal(encoded, &file); err != nil {
+	if err := json.Unmarshal([]byte(encoded), &file); err != nil {
 		return file, fmt.Errorf("decode a file's record: %w", err)
 	}
+	file.Tenant = decodeTenant(string(file.Tenant))
 	return file, nil
 }

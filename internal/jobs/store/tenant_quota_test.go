@@ -74,7 +74,7 @@ func TestOpenJobsAreCountedByTenant(t *testing.T) {
 		},
 		"cancelled": func(t *testing.T, s *store.Store, _ redis.UniversalClient, job jobs.Job) {
 			for range 2 {
-				_, _ = s.Cancel(t.Context(), job.ID)
+				_, _ = s.Cancel(t.Context(), jobs.OperatorCaller(), job.ID)
 			}
 		},
 		"late": func(t *testing.T, s *store.Store, client redis.UniversalClient, job jobs.Job) {
@@ -212,7 +212,7 @@ func TestCountsOfTenantsDoNotDrift(t *testing.T) {
 	work := func(i int) {
 		job := jobs.Job{ID: jobs.NewID(), Tenant: tenants[i%len(tenants)], Script: "x"}
 		if i%4 == 0 {
-			job.IdempotencyKey = store.IdempotencyKey(job.ID)
+			job.IdempotencyKey = store.IdempotencyKey(job.Tenant, job.ID)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(20))*time.Millisecond)
 		defer cancel() // whose end is a process that dies in the middle
@@ -222,7 +222,7 @@ func TestCountsOfTenantsDoNotDrift(t *testing.T) {
 		case 0:
 			_, _ = s.End(ctx, job.ID, succeeded("1"))
 		case 1:
-			_, _ = s.Cancel(ctx, job.ID)
+			_, _ = s.Cancel(ctx, jobs.OperatorCaller(), job.ID)
 		}
 	}
 	for round := range 3 {

@@ -19,6 +19,9 @@ import (
 // From then on webhooksKey contains the job until the webhook is delivered or has failed. Each attempt moves the time
 // of the reaper's next check.
 
+//
+// All of this is for the senders and the reaper, and needs no caller: clients see a webhook in the record of its job.
+
 // webhookSlack is how long the reaper waits after an overdue event of a webhook before it checks the webhook.
 const webhookSlack = 3 * time.Second
 

@@ -68,7 +68,7 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 			return err
 		},
 		"cancel": func(s *store.Store, id string) error {
-			_, err := s.Cancel(t.Context(), id)
+			_, err := s.Cancel(t.Context(), operator, id)
 			return err
 		},
 	}
@@ -99,7 +99,7 @@ func TestEveryEndQueuesTheWebhook(t *testing.T) {
 			}
 			if err := s.FinalizeJob(t.Context(),
 				store.EndedJob{
-					ID: job.ID, State: open[0].State, TTL: open[0].TTL,
+					ID: job.ID, Tenant: open[0].Tenant, State: open[0].State, TTL: open[0].TTL,
 					Webhook: open[0].Webhook,
 				}); err != nil {
 				t.Fatal(err)

@@ -192,7 +192,7 @@ func (n *resolution) findLeft(ctx context.Context, ref jobs.FileRef, s *source) 
 	return nil
 }
 
-// record returns the record of a job, which is read once.
+// record returns the record of a job that the caller sees, which is read once.
 func (n *resolution) record(ctx context.Context, jobID string) (jobs.Record, error) {
 	id, ok := jobs.ParseID(jobID)
 	if !ok {
@@ -202,7 +202,7 @@ func (n *resolution) record(ctx context.Context, jobID string) (jobs.Record, err
 	read, known := n.records[id]
 	if !known {
 		read = sync.OnceValues(func() (jobs.Record, error) {
-			record, err := n.keeper.records.Describe(ctx, id, patience)
+			record, err := n.keeper.records.Describe(ctx, jobs.CallerOf(ctx), id, patience)
 			if err != nil {
 				return record, explain(ctx, "the record of a job with a file could not be read", err)
 			}

@@ -33,7 +33,7 @@ func (k *keeperFixture) leave(t *testing.T, outputs ...jobs.OutputFile) string {
 // queue stores a job that is queued.
 func (k *keeperFixture) queue(t *testing.T) string {
 	t.Helper()
-	job := jobs.Job{ID: jobs.NewID(), Script: "x", StartWithin: time.Hour, TTL: time.Hour}
+	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "x", StartWithin: time.Hour, TTL: time.Hour}
 	if err := k.records.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func (k *keeperFixture) queue(t *testing.T) string {
 
 func resolveOne(t *testing.T, r *Resolver, in *jobs.Inputs) (*jobs.Inputs, error) {
 	t.Helper()
-	resolved, refused, release, err := r.Resolve(t.Context(), []*jobs.Inputs{in}, jobs.MaxFilesBytes)
+	resolved, refused, release, err := r.Resolve(asOperator(t.Context()), []*jobs.Inputs{in}, jobs.MaxFilesBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestMissingFilesAreNamed(t *testing.T) {
 	if _, err := k.contents.Sweep(t.Context(), time.Now().Add(90*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Delete(t.Context(), deleted.ID); err != nil {
+	if err := k.Delete(asOperator(t.Context()), deleted.ID); err != nil {
 		t.Fatal(err)
 	}
 	for what, ref := range map[string]jobs.FileRef{
@@ -132,7 +132,7 @@ func TestSizesCount(t *testing.T) {
 	}})
 	wantCode(t, refused, jobs.CodeInputTooLarge)
 	// Of a batch, jobs that are refused do not count.
-	resolved, each, release, err := r.Resolve(t.Context(), []*jobs.Inputs{once, twice, nil, once}, 18<<20)
+	resolved, each, release, err := r.Resolve(asOperator(t.Context()), []*jobs.Inputs{once, twice, nil, once}, 18<<20)
 	if err != nil || each[0] != nil || each[1] == nil || each[3] != nil {
 		t.Fatalf("got %v, %v", each, err)
 	}
@@ -140,7 +140,8 @@ func TestSizesCount(t *testing.T) {
 		t.Error("the file was read twice")
 	}
 	release()
-	_, _, _, err = r.Resolve(t.Context(), []*jobs.Inputs{once, once}, 18<<20-1) //nolint:dogsled // refused as a whole
+	both := []*jobs.Inputs{once, once}
+	_, _, _, err = r.Resolve(asOperator(t.Context()), both, 18<<20-1) //nolint:dogsled // refused as a whole
 	wantCode(t, err, jobs.CodeInputTooLarge)
 	if !r.memory.Idle() {
 		t.Error("memory is still held")
@@ -172,12 +173,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, _, err := r.Resolve(ctx, in, jobs.MaxFilesBytes); err == nil { //nolint:dogsled // it fails
+	if _, _, _, err := r.Resolve(asOperator(ctx), in, jobs.MaxFilesBytes); err == nil { //nolint:dogsled // it fails
 		t.Error("a request was resolved after its end")
 	}
 	resolved := make(chan error, 1)
 	go func() {
-		_, _, release, err := r.Resolve(t.Context(), in, jobs.MaxFilesBytes)
+		_, _, release, err := r.Resolve(asOperator(t.Context()), in, jobs.MaxFilesBytes)
 		release()
 		resolved <- err
 	}()
@@ -210,7 +211,7 @@ func TestASilentStoreIsNotWaitedFor(t *testing.T) {
 	r.timeout = 300 * time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, _, _, err = r.Resolve(ctx, in, jobs.MaxFilesBytes) //nolint:dogsled // it fails
+	_, _, _, err = r.Resolve(asOperator(ctx), in, jobs.MaxFilesBytes) //nolint:dogsled // it fails
 	wantCode(t, err, jobs.CodeUnavailable)
 	if err == nil || !strings.Contains(err.Error(), "could not be read in time") {
 		t.Errorf("got %v", err)

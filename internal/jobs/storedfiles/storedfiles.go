@@ -73,13 +73,19 @@ func (k *Keeper) Sweep(ctx context.Context, failed func(error)) {
 	}
 }
 
-// Upload stores a file and returns its record. content fails if it is larger than jobs.MaxStoredFileBytes. If Upload
-// fails, nothing is stored; it returns the error of content as it is, or a *jobs.Error with CodeStorageFull or
-// CodeUnavailable.
+// errNoCaller is the error for an upload whose context has no caller. Nothing may be stored for it.
+var errNoCaller = errors.New("the upload has no caller")
+
+// Upload stores a file of the caller's tenant (jobs.CallerOf) and returns its record. content fails if it is larger
+// than jobs.MaxStoredFileBytes. If Upload fails, nothing is stored; it returns the error of content as it is, or a
+// *jobs.Error with CodeStorageFull or CodeUnavailable.
 func (k *Keeper) Upload(ctx context.Context, upload jobs.Upload, content io.Reader) (jobs.StoredFile, error) {
 	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
-	file := jobs.StoredFile{ID: jobs.NewFileID(), MediaType: upload.MediaType}
+	file := jobs.StoredFile{ID: jobs.NewFileID(), Tenant: jobs.CallerOf(ctx).Tenant, MediaType: upload.MediaType}
+	if file.Tenant == "" {
+		return jobs.StoredFile{}, errNoCaller
+	}
 	file.Name = cmp.Or(upload.Name, file.ID)
 	if err := k.reserve(ctx, file.ID, upload.Size); err != nil {
 		return jobs.StoredFile{}, err
@@ -141,11 +147,12 @@ func (k *Keeper) forget(ctx context.Context, file jobs.StoredFile) error {
 			return err // it counts until it expires
 		}
 	}
-	_, err := k.records.DeleteFile(ctx, file.ID)
+	_, err := k.records.DeleteFile(ctx, file)
 	return err
 }
 
-// Find returns the record of a file, or a *jobs.Error with CodeNotFound or CodeUnavailable.
+// Find returns the record of a file that the caller (jobs.CallerOf) sees, or a *jobs.Error with CodeNotFound or
+// CodeUnavailable.
 func (k *Keeper) Find(ctx context.Context, id string) (jobs.StoredFile, error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -153,7 +160,7 @@ func (k *Keeper) Find(ctx context.Context, id string) (jobs.StoredFile, error) {
 	if !ok {
 		return jobs.StoredFile{}, jobs.NotFound("file")
 	}
-	file, err := k.records.StoredFile(bounded, id)
+	file, err := k.records.StoredFile(bounded, jobs.CallerOf(ctx), id)
 	if err != nil {
 		return jobs.StoredFile{}, explain(ctx, "the file's record could not be read", err)
 	}
@@ -173,7 +180,7 @@ func (k *Keeper) Delete(ctx context.Context, id string) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	deleted, err := k.records.DeleteFile(bounded, file.ID)
+	deleted, err := k.records.DeleteFile(bounded, file)
 	switch {
 	case err != nil:
 		return explain(ctx, "the file could not be deleted", err)

@@ -43,9 +43,14 @@ func newKeeper(t *testing.T, settings Settings) *keeperFixture {
 
 var usual = Settings{TTL: time.Hour, TotalMB: 64}
 
+// asOperator returns a context whose caller sees everything.
+func asOperator(ctx context.Context) context.Context {
+	return jobs.WithCaller(ctx, jobs.OperatorCaller())
+}
+
 func (k *keeperFixture) upload(t *testing.T, content string) jobs.StoredFile {
 	t.Helper()
-	file, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv", Size: int64(len(content))},
+	file, err := k.Upload(asOperator(t.Context()), jobs.Upload{MediaType: "text/csv", Size: int64(len(content))},
 		strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
@@ -93,17 +98,17 @@ func TestAFileIsStoredAndDeleted(t *testing.T) {
 	if file.Name != file.ID || file.Size != 8 || file.SHA256 == "" {
 		t.Errorf("got %+v", file)
 	}
-	found, err := k.Find(t.Context(), strings.ToUpper(file.ID))
+	found, err := k.Find(asOperator(t.Context()), strings.ToUpper(file.ID))
 	if err != nil || found.Key != file.Key || found.MediaType != "text/csv" {
 		t.Errorf("got %+v, %v", found, err)
 	}
-	if err := k.Delete(t.Context(), file.ID); err != nil {
+	if err := k.Delete(asOperator(t.Context()), file.ID); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{file.ID, jobs.NewFileID(), "f_", "../x", ""} {
-		_, err := k.Find(t.Context(), id)
+		_, err := k.Find(asOperator(t.Context()), id)
 		wantCode(t, err, jobs.CodeNotFound)
-		wantCode(t, k.Delete(t.Context(), id), jobs.CodeNotFound)
+		wantCode(t, k.Delete(asOperator(t.Context()), id), jobs.CodeNotFound)
 	}
 	if n := k.counted(t); n != 0 || len(k.left(t)) != 0 {
 		t.Errorf("%d bytes count, and %v is left", n, k.left(t))
@@ -120,7 +125,7 @@ func TestOneDeleteSucceeds(t *testing.T) {
 	var succeeded atomic.Int32
 	for range 20 {
 		all.Go(func() {
-			err := k.Delete(t.Context(), file.ID)
+			err := k.Delete(asOperator(t.Context()), file.ID)
 			if err == nil {
 				succeeded.Add(1)
 				return
@@ -132,7 +137,7 @@ func TestOneDeleteSucceeds(t *testing.T) {
 	if n := succeeded.Load(); n != 1 {
 		t.Errorf("%d deletes succeeded", n)
 	}
-	if _, err := k.Find(t.Context(), other.ID); err != nil || k.counted(t) != 16<<10 {
+	if _, err := k.Find(asOperator(t.Context()), other.ID); err != nil || k.counted(t) != 16<<10 {
 		t.Errorf("the other file: %v, %d bytes count", err, k.counted(t))
 	}
 }
@@ -146,7 +151,7 @@ func TestUploadsKeepToTheBound(t *testing.T) {
 	ids := make(chan string, 10)
 	for range cap(ids) {
 		all.Go(func() {
-			file, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv", Size: 1 << 20},
+			file, err := k.Upload(asOperator(t.Context()), jobs.Upload{MediaType: "text/csv", Size: 1 << 20},
 				bytes.NewReader(content))
 			if err != nil {
 				wantCode(t, err, jobs.CodeStorageFull)
@@ -160,15 +165,15 @@ func TestUploadsKeepToTheBound(t *testing.T) {
 	if len(ids) != 3 || len(k.left(t)) != 3 || k.counted(t) != 3<<20 {
 		t.Errorf("%d were stored, %v is left, %d bytes count", len(ids), k.left(t), k.counted(t))
 	}
-	if err := k.Delete(t.Context(), <-ids); err != nil {
+	if err := k.Delete(asOperator(t.Context()), <-ids); err != nil {
 		t.Fatal(err)
 	}
 	// Without an announced size, the largest is reserved.
-	_, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv", Size: -1}, bytes.NewReader(content))
+	_, err := k.Upload(asOperator(t.Context()), jobs.Upload{MediaType: "text/csv", Size: -1}, bytes.NewReader(content))
 	wantCode(t, err, jobs.CodeStorageFull)
 	k.upload(t, string(content))
 	none := newKeeper(t, Settings{TTL: time.Hour})
-	_, err = none.Upload(t.Context(), jobs.Upload{MediaType: "text/csv"}, strings.NewReader(""))
+	_, err = none.Upload(asOperator(t.Context()), jobs.Upload{MediaType: "text/csv"}, strings.NewReader(""))
 	wantCode(t, err, jobs.CodeStorageFull)
 }
 
@@ -179,7 +184,7 @@ func TestEmptyFilesCount(t *testing.T) {
 	for range 64 {
 		k.upload(t, "")
 	}
-	_, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv"}, strings.NewReader(""))
+	_, err := k.Upload(asOperator(t.Context()), jobs.Upload{MediaType: "text/csv"}, strings.NewReader(""))
 	wantCode(t, err, jobs.CodeStorageFull)
 }
 
@@ -188,13 +193,14 @@ func TestAnInterruptedUploadLeavesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t, usual)
 	broken := errors.New("the client is gone")
-	_, err := k.Upload(t.Context(), jobs.Upload{MediaType: "text/csv", Size: 1 << 20},
+	_, err := k.Upload(asOperator(t.Context()), jobs.Upload{MediaType: "text/csv", Size: 1 << 20},
 		io.MultiReader(bytes.NewReader(make([]byte, 1<<19)), iotest.ErrReader(broken)))
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = k.Upload(ctx, jobs.Upload{MediaType: "text/csv", Size: 10}, io.MultiReader(strings.NewReader("12345"),
+	_, err = k.Upload(asOperator(ctx), jobs.Upload{MediaType: "text/csv", Size: 10}, io.MultiReader(
+		strings.NewReader("12345"),
 		readerFunc(func([]byte) (int, error) {
 			cancel()
 			return 0, io.EOF
@@ -217,7 +223,7 @@ func TestExpiry(t *testing.T) {
 	k := newKeeper(t, Settings{TTL: 50 * time.Millisecond, TotalMB: 64})
 	file := k.upload(t, "x")
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		_, err := k.Find(t.Context(), file.ID)
+		_, err := k.Find(asOperator(t.Context()), file.ID)
 		if jobs.CodeOf(err) == jobs.CodeNotFound {
 			break
 		}

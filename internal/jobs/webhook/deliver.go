@@ -41,9 +41,11 @@ type Records interface {
 	BeginWebhook(ctx context.Context, id string, within time.Duration) (jobs.Webhook, error)
 	// EndWebhook records the attempt's result, and the pause before the next one.
 	EndWebhook(ctx context.Context, id string, webhook jobs.Webhook, pause time.Duration) error
-	// ReadBudgeted returns the record. If it is large, ReadBudgeted blocks until its memory is available; the caller
-	// releases it. patience is the timeout of each command.
-	ReadBudgeted(ctx context.Context, id string, patience time.Duration) (record jobs.Record, release func(), err error)
+	// ReadBudgeted returns a record that the caller sees. If it is large, ReadBudgeted blocks until its memory is
+	// available; the caller releases it. patience is the timeout of each command.
+	ReadBudgeted(
+		ctx context.Context, caller jobs.Caller, id string, patience time.Duration,
+	) (record jobs.Record, release func(), err error)
 }
 
 // Config has the parameters of New.
@@ -179,7 +181,7 @@ func (s *Sender) read(ctx context.Context, id string) (record jobs.Record, relea
 	})
 	defer watch.Wait()
 	defer stop()
-	return s.Records.ReadBudgeted(ctx, id, recordTimeout)
+	return s.Records.ReadBudgeted(ctx, jobs.OperatorCaller(), id, recordTimeout) // webhooks of all tenants
 }
 
 // begin records the start of an attempt.

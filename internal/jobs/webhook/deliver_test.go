@@ -76,7 +76,7 @@ func newFixtureWith(t *testing.T, change func(*Settings), resolver *net.Resolver
 func (b *fixture) ended(t *testing.T, url string) string {
 	t.Helper()
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: url}); err != nil {
+	if err := b.Create(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: id, WebhookURL: url}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.End(t.Context(), id, jobs.Outcome{}); err != nil {
@@ -92,7 +92,7 @@ func (b *fixture) send(t *testing.T, id string) (jobs.Webhook, time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, err := b.Get(t.Context(), id)
+	record, err := b.Get(t.Context(), jobs.OperatorCaller(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,13 +355,14 @@ func TestUnreadableRecordIsNoAttempt(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, nil)
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2/"}); err != nil {
+	job := jobs.Job{Tenant: jobs.Operator, ID: id, WebhookURL: "http://127.0.0.2/"}
+	if err := b.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Send(t.Context(), id); err == nil {
 		t.Error("the end of a job that has not ended was sent")
 	}
-	record, err := b.Get(t.Context(), id)
+	record, err := b.Get(t.Context(), jobs.OperatorCaller(), id)
 	if err != nil || record.Webhook.Attempts != 0 || record.Webhook.Status != jobs.WebhookWaiting {
 		t.Errorf("%+v, %v", record.Webhook, err)
 	}
@@ -407,7 +408,7 @@ func TestStopWhileSending(t *testing.T) {
 	if err := <-failed; err == nil {
 		t.Error("no error")
 	}
-	record, err := b.Get(t.Context(), id)
+	record, err := b.Get(t.Context(), jobs.OperatorCaller(), id)
 	if err != nil || record.Webhook.Status != jobs.WebhookPending || record.Webhook.Attempts != 1 {
 		t.Errorf("%+v, %v", record.Webhook, err)
 	}
@@ -486,9 +487,11 @@ type slowRecords struct {
 	pause time.Duration
 }
 
-func (r slowRecords) ReadBudgeted(ctx context.Context, id string, patience time.Duration) (jobs.Record, func(), error) {
+func (r slowRecords) ReadBudgeted(
+	ctx context.Context, caller jobs.Caller, id string, patience time.Duration,
+) (jobs.Record, func(), error) {
 	time.Sleep(r.pause)
-	return r.Store.ReadBudgeted(ctx, id, patience)
+	return r.Store.ReadBudgeted(ctx, caller, id, patience)
 }
 
 // The reaper requeues a webhook whose check is due, and another replica would send the message a second time.

@@ -18,7 +18,8 @@ func TestALargeResultWaitsForMemory(t *testing.T) {
 	b.Store = b.WithBudget(budget)
 	b.Records = b.Store
 	id := jobs.NewID()
-	if err := b.Create(t.Context(), jobs.Job{ID: id, WebhookURL: "http://127.0.0.2:1/"}); err != nil {
+	job := jobs.Job{Tenant: jobs.Operator, ID: id, WebhookURL: "http://127.0.0.2:1/"}
+	if err := b.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
 	large := []byte(`"` + strings.Repeat("x", 256<<10) + `"`)

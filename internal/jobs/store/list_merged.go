@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+// mergedIndex is the indexes of several tenants' jobs as one, the newest job first.
+type mergedIndex struct {
+	client  redis.UniversalClient
+	indexes []*tenantIndex
+}
+
+// tenantIndex is the part of one index that was read.
+type tenantIndex struct {
+	key string
+	// ids are those that next has not returned yet, and last is the last id read, "" for the newest.
+	ids  []string
+	last string
+	// isOver reports that there are no more.
+	isOver bool
+}
+
+// leastRead is the least number of ids to read from an index at once.
+const leastRead = 4
+
+// newMergedIndex returns the index that begins with the job before an id, "" for the newest.
+func newMergedIndex(client redis.UniversalClient, tenants []jobs.Tenant, before string) *mergedIndex {
+	m := &mergedIndex{client: client}
+	for _, tenant := range tenants {
+		m.indexes = append(m.indexes, &tenantIndex{key: allKey(tenant), last: before})
+	}
+	return m
+}
+
+// next returns the next n ids; fewer at the end.
+func (m *mergedIndex) next(ctx context.Context, n int) ([]string, error) {
+	if len(m.indexes) == 0 {
+		return nil, nil
+	}
+	// At first a few of each of many indexes: the newest jobs of all may be those of one.
+	if err := m.read(ctx, m.indexes, max(leastRead, n/len(m.indexes))); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for len(ids) < n {
+		newest := m.newest()
+		if newest == nil {
+			break
+		}
+		ids = append(ids, newest.ids[0])
+		newest.ids = newest.ids[1:]
+		if err := m.read(ctx, []*tenantIndex{newest}, n-len(ids)); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// newest returns the index with the newest id; nil at the end.
+func (m *mergedIndex) newest() (newest *tenantIndex) {
+	for _, index := range m.indexes {
+		if len(index.ids) > 0 && (newest == nil || index.ids[0] > newest.ids[0]) {
+			newest = index
+		}
+	}
+	return newest
+}
+
+// read reads up to n ids of each index of which there are none left.
+func (m *mergedIndex) read(ctx context.Context, indexes []*tenantIndex, n int) error {
+	pipeline := m.client.Pipeline()
+	replies := map[*tenantIndex]*redis.StringSliceCmd{}
+	for _, index := range indexes {
+		if n <= 0 || len(index.ids) > 0 || index.isOver {
+			continue
+		}
+		high := "+"
+		if index.last != "" {
+			high = "(" + index.last
+		}
+		replies[index] = pipeline.ZRevRangeByLex(ctx, index.key, &redis.ZRangeBy{Min: "-", Max: high, Count: int64(n)})
+	}
+	if len(replies) == 0 {
+		return nil
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return err
+	}
+	for index, reply := range replies {
+		index.ids = reply.Val()
+		index.isOver = len(index.ids) < n
+		if !index.isOver {
+			index.last = index.ids[len(index.ids)-1]
+		}
+	}
+	return nil
+}
