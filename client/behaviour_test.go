@@ -128,7 +128,8 @@ func TestLimitsOfTheTenantAreWaitedFor(t *testing.T) {
 	}{
 		{"rate_limited", "1", 2}, {"quota_exceeded", "1", 2}, {"quota_exceeded", "3600", 1},
 	} {
-		s := serve(t, nil, answer(429, `{"error":"x","code":"`+c.code+`"}`, "Retry-After", c.after), answer(200, succeeded))
+		refused := answer(429, `{"error":"x","code":"`+c.code+`"}`, "Retry-After", c.after)
+		s := serve(t, nil, refused, answer(200, succeeded))
 		_, err := s.Run(t.Context(), client.Request{Script: script})
 		if sent, _ := s.requests(); len(sent) != c.attempts || (err == nil) != (c.attempts == 2) {
 			t.Errorf("%s after %s s: %d attempts, %v", c.code, c.after, len(sent), err)

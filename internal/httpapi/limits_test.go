@@ -27,7 +27,8 @@ func (s *stubRates) Take(context.Context, jobs.Tenant, jobs.TenantLimits) (jobs.
 
 // serveAs serves one request of a caller behind limitRequests; next answers it.
 func serveAs(
-	t *testing.T, rates Rates, caller jobs.Caller, path string, next func(h *Handler, w http.ResponseWriter, r *http.Request),
+	t *testing.T, rates Rates, caller jobs.Caller, path string,
+	next func(h *Handler, w http.ResponseWriter, r *http.Request),
 ) *httptest.ResponseRecorder {
 	t.Helper()
 	h := newHandler(t, stubJobs{})
@@ -66,13 +67,21 @@ func TestRequestsOfTenantsAreLimited(t *testing.T) {
 			name: "refused", path: "/jobs", caller: acme, quota: refused, status: 429, taken: 1,
 			policy: both, limit: `"requests";r=0;t=2`, wantCode: "rate_limited",
 		},
-		{name: "no answer of Redis", path: "/jobs", caller: acme, err: errors.New("none"), status: 200, taken: 1, policy: both},
+		{
+			name: "no answer of Redis", path: "/jobs", caller: acme, err: errors.New("none"), status: 200, taken: 1,
+			policy: both,
+		},
 		{name: "a probe", path: "/healthz", caller: acme, quota: refused, status: 200},
-		{name: "the operator", path: "/jobs", caller: jobs.Caller{Tenant: jobs.Operator, Limits: limits}, quota: refused, status: 200},
+		{
+			name: "the operator", path: "/jobs", quota: refused, status: 200,
+			caller: jobs.Caller{Tenant: jobs.Operator, Limits: limits},
+		},
 		{name: "without limits", path: "/jobs", caller: jobs.Caller{Tenant: "beta"}, quota: refused, status: 200},
 		{
 			name: "processor time only", path: "/jobs", quota: refused, status: 200,
-			caller: jobs.Caller{Tenant: "beta", Limits: jobs.TenantLimits{CPUPerDay: time.Minute, RequestsPerSecond: -1}},
+			caller: jobs.Caller{
+				Tenant: "beta", Limits: jobs.TenantLimits{CPUPerDay: time.Minute, RequestsPerSecond: -1},
+			},
 			policy: `"cpu-day";q=60;qu="cpu-seconds";w=86400`,
 		},
 		{

@@ -20,7 +20,8 @@ func (h *Handler) routes() http.Handler {
 	r.Use(
 		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.recoverPanics, setFixedHeaders,
 		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
-		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, h.limitRequests, joinPrefer, middleware.GetHead,
+		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, h.limitRequests,
+		joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })

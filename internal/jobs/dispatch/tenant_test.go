@@ -192,7 +192,8 @@ func TestATenantsProcessorTime(t *testing.T) {
 		wantCode(t, err, jobs.CodeQuotaExceeded)
 		left := time.Until(midnight(time.Now()).Add(24 * time.Hour)).Seconds()
 		known := jobs.AsError(err)
-		if after := float64(known.RetryAfterSeconds); after < left || after > left+60 || known.Limit.Value != 3600 || !strings.Contains(known.Message, "3600 seconds") {
+		if after := float64(known.RetryAfterSeconds); after < left || after > left+60 ||
+			known.Limit.Value != 3600 || !strings.Contains(known.Message, "3600 seconds") {
 			t.Errorf("got %+v", known)
 		}
 	}

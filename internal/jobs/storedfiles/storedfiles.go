@@ -119,9 +119,10 @@ func (k *Keeper) reserve(ctx context.Context, file jobs.StoredFile, size int64) 
 	case !space.Reserved && size <= space.Free:
 		return &jobs.Error{
 			Code: jobs.CodeStorageFull,
-			Message: fmt.Sprintf("the stored files of your tenant have %.1f MiB, and with this one they would have more "+
-				"than the %.1f MiB that are left for all; delete some that are no longer needed (DELETE /files/{file_id}), "+
-				"wait until some expire, or send the file with the request", mib(space.Own), mib(space.Free)),
+			Message: fmt.Sprintf("the stored files of your tenant have %.1f MiB, and with this one they would have "+
+				"more than the %.1f MiB that are left for all; delete some that are no longer needed "+
+				"(DELETE /files/{file_id}), wait until some expire, or send the file with the request",
+				mib(space.Own), mib(space.Free)),
 			Limit: &jobs.LimitHit{Name: "stored_files", Value: float64(space.Free), Unit: "bytes"},
 		}
 	case !space.Reserved:
