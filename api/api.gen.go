@@ -555,6 +555,9 @@ type Error struct {
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
+
+	// Tenant The owner; missing for the operator.
+	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
 // ErrorCode The error, for programs.
@@ -890,6 +893,9 @@ type Job struct {
 
 	// Callback The delivery to the `callback_url` of a job; missing if the job has none.
 	Callback *Callback `json:"callback,omitempty"`
+
+	// Tenant The owner; missing for the operator.
+	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
 // JobID The job's id, a UUID of version 7.
@@ -922,6 +928,9 @@ type JobSummary struct {
 
 	// FinishedAt When it ended; null before.
 	FinishedAt *string `json:"finished_at"`
+
+	// Tenant The owner; missing for the operator.
+	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
 // Limit The limit that was met.
@@ -1122,6 +1131,9 @@ type StoredFile struct {
 	ExpiresAt string `json:"expires_at"`
 }
 
+// TenantName The name of a tenant, to whom jobs, batches and files belong. `operator` is whoever runs the service.
+type TenantName = string
+
 // Truncated Which outputs were cut at their limit.
 type Truncated struct {
 	// Stdout Whether stdout is cut.
@@ -1251,6 +1263,10 @@ type UploadFileParams struct {
 type ListJobsParams struct {
 	// Status Only jobs with this status.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
+
+	// Tenant Only jobs of this tenant. Without it, a key of a tenant lists the jobs of that tenant, and the operator's
+	// token, or a key with the scope `admin`, those of all. To a key, another tenant has no jobs.
+	Tenant *TenantName `form:"tenant,omitempty" json:"tenant,omitempty"`
 
 	// Cursor The `next_cursor` of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -1819,6 +1835,19 @@ func (siw *ServerInterfaceWrapper) ListJobs(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
 		}
 		return
 	}

@@ -131,6 +131,8 @@ func avoidBusyPolling(ctx context.Context, began time.Time) error {
 type ListOptions struct {
 	// Status selects the jobs with this status; "" selects all.
 	Status JobStatus
+	// Tenant selects the jobs of this tenant; "" selects all that the token may read.
+	Tenant string
 	// PageSize is the number of jobs per request, 1 to 200; 0 is 50.
 	PageSize int
 }
@@ -141,6 +143,9 @@ func (c *Client) List(ctx context.Context, options ListOptions) iter.Seq2[JobSum
 		query := url.Values{}
 		if options.Status != "" {
 			query.Set("status", string(options.Status))
+		}
+		if options.Tenant != "" {
+			query.Set("tenant", options.Tenant)
 		}
 		if options.PageSize != 0 {
 			query.Set("limit", strconv.Itoa(options.PageSize))

@@ -17,6 +17,7 @@ const maxPage = 200
 type listCommand struct {
 	Service serviceFlags `embed:""`
 	Status  *string      `enum:"queued,running,succeeded,failed,cancelled" placeholder:"STATUS" help:"List only jobs with this status: queued, running, succeeded, failed or cancelled."`
+	Tenant  string       `placeholder:"TENANT" help:"List only jobs of this tenant; an admin's token lists those of all without it."`
 	Limit   int          `default:"20" help:"List at most this many jobs; 0 lists all."`
 	JSON    bool         `name:"json" help:"Print one line of JSON per job."`
 }
@@ -40,7 +41,7 @@ func (c *listCommand) Validate() error {
 // Run lists the jobs.
 func (c *listCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
-		options := client.ListOptions{PageSize: maxPage}
+		options := client.ListOptions{PageSize: maxPage, Tenant: c.Tenant}
 		if c.Status != nil {
 			options.Status = api.JobStatus(*c.Status)
 		}

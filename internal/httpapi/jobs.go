@@ -143,6 +143,13 @@ func listQuery(params api.ListJobsParams) (jobs.ListQuery, error) {
 				`"status" must be queued, running, succeeded, failed or cancelled`)
 		}
 	}
+	if params.Tenant != nil {
+		query.Tenant = jobs.Tenant(*params.Tenant)
+		if !jobs.IsTenantName(*params.Tenant) {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest,
+				`"tenant" must be the name of a tenant: lower case letters, digits and hyphens`)
+		}
+	}
 	if params.Cursor != nil {
 		var ok bool
 		if query.Before, ok = jobs.ParseID(*params.Cursor); !ok {
@@ -167,5 +174,6 @@ func summaryBody(record jobs.Record) api.JobSummary {
 		CreatedAt:  timestamp(record.CreatedAt),
 		StartedAt:  timestampOrNull(record.StartedAt),
 		FinishedAt: timestampOrNull(record.FinishedAt),
+		Tenant:     tenantBody(record.Tenant),
 	}
 }

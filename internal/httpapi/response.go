@@ -212,6 +212,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 		Entry:       string(record.Entry),
 		Environment: record.Environment,
 		Callback:    webhookBody(record.Webhook),
+		Tenant:      tenantBody(record.Tenant),
 	}
 	o := record.Outcome
 	if o == nil {
@@ -228,6 +229,14 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 	}
 	body.Result = resultOf(o)
 	return body
+}
+
+// tenantBody returns the owner of a job as responses encode it: "" for the operator, which most services have only.
+func tenantBody(tenant jobs.Tenant) string {
+	if tenant == jobs.Operator {
+		return ""
+	}
+	return string(tenant)
 }
 
 // withFailure returns body with the details of a failure.

@@ -88,7 +88,7 @@ func allowedMethods(routes chi.Routes, path string) string {
 var queryNames = map[string][]string{
 	"POST /execute":             {"inline_files"},
 	"POST /files":               {"name"},
-	"GET /jobs":                 {"status", "cursor", "limit"},
+	"GET /jobs":                 {"status", "tenant", "cursor", "limit"},
 	"GET /jobs/{id}":            {"wait", "inline_files"},
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},

@@ -75,7 +75,7 @@ MODELS: dict[str, type[Any]] = {
 OTHERS = {
     *("ErrorCode", "JobId", "JobStatus", "Result", "Output", "OutputFiles", "Stdout"),
     *("OmittedFiles", "Notes", "Displays", "OmittedDisplays", "Entry"),
-    "EnvironmentName",
+    *("EnvironmentName", "TenantName"),
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
     *("ExecuteForm", "RequestLimits"),
 }

@@ -195,6 +195,7 @@ class Job(Outcome):
     error: str | None = None
     code: str | None = None
     callback: Callback | None = None
+    tenant: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -235,6 +236,7 @@ class ErrorBody(Outcome):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     callback: Callback | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +267,7 @@ class JobSummary:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

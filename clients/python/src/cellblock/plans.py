@@ -147,15 +147,17 @@ def list_jobs(
     /,
     *,
     status: JobStatus | None = None,
+    tenant: str | None = None,
     page_size: int | None = None,
 ) -> Flow[JobSummary, None]:
     """Iterate over the jobs, newest first, with one status or with any.
 
+    tenant selects the jobs of one tenant, for a token that may read those of others.
     page_size is the number of jobs per request, from 1 to 200.
     """
     cursor = None
     while True:
-        request = requests.list_jobs(status, page_size, cursor)
+        request = requests.list_jobs(status, tenant, page_size, cursor)
         response = yield from send_with_retries(request, retries)
         page = read(JobList, response.body)
         for job in page.jobs:

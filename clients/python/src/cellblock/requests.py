@@ -106,9 +106,11 @@ def read_batch(batch_id: str, *, wait: float = 0) -> Request:
     return _long_poll(f"/batches/{_path_segment(batch_id)}", wait)
 
 
-def list_jobs(status: str | None, limit: int | None, cursor: str | None) -> Request:
+def list_jobs(
+    status: str | None, tenant: str | None, limit: int | None, cursor: str | None
+) -> Request:
     """Make `GET /jobs`, for one page."""
-    params = {"status": status, "limit": limit, "cursor": cursor}
+    params = {"status": status, "tenant": tenant, "limit": limit, "cursor": cursor}
     present = {name: str(value) for name, value in params.items() if value is not None}
     return Request("GET", "/jobs", params=present)
 
