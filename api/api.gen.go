@@ -42,7 +42,9 @@ const (
 	ErrorCodePreconditionFailed   ErrorCode = "precondition_failed"
 	ErrorCodeProcessLimit         ErrorCode = "process_limit"
 	ErrorCodeQueueFull            ErrorCode = "queue_full"
+	ErrorCodeQuotaExceeded        ErrorCode = "quota_exceeded"
 	ErrorCodeRangeNotSatisfiable  ErrorCode = "range_not_satisfiable"
+	ErrorCodeRateLimited          ErrorCode = "rate_limited"
 	ErrorCodeResultTooLarge       ErrorCode = "result_too_large"
 	ErrorCodeScriptTooLarge       ErrorCode = "script_too_large"
 	ErrorCodeStorageFull          ErrorCode = "storage_full"
@@ -110,7 +112,11 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeQueueFull:
 		return true
+	case ErrorCodeQuotaExceeded:
+		return true
 	case ErrorCodeRangeNotSatisfiable:
+		return true
+	case ErrorCodeRateLimited:
 		return true
 	case ErrorCodeResultTooLarge:
 		return true
@@ -261,6 +267,8 @@ type BatchMember struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -308,6 +316,8 @@ type BatchResult struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -478,6 +488,8 @@ type Error struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -610,6 +622,8 @@ type Error struct {
 // - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 // - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 // - `queue_full` (429): the queue is full; try again after `Retry-After`
+// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 // - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 // - `internal` (500): an error of the service itself
 // - `unavailable` (503): try again after `Retry-After`
@@ -852,6 +866,8 @@ type Job struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -992,6 +1008,8 @@ type JobSummary struct {
 	// - `missing_packages` (422): no environment has what the script's inline metadata asks for; the message has what is missing where
 	// - `idempotency_mismatch` (422): the `Idempotency-Key` was used with another request
 	// - `queue_full` (429): the queue is full; try again after `Retry-After`
+	// - `rate_limited` (429): the tenant sends too many requests per second; send this one again after `Retry-After`
+	// - `quota_exceeded` (429): the tenant has too many open jobs, or has used its processor time of the day; see `limit` and `Retry-After`
 	// - `worker_lost` (500): the worker died while it ran the job, or the sandbox did
 	// - `internal` (500): an error of the service itself
 	// - `unavailable` (503): try again after `Retry-After`
@@ -1449,6 +1467,10 @@ type NoStoredFile = Error
 // NotJSON The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type NotJSON = Error
+
+// RateLimited The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type RateLimited = Error
 
 // Unauthorized The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.

@@ -119,6 +119,24 @@ func TestRetryAfterIsRespected(t *testing.T) {
 	}
 }
 
+// A tenant's limits are waited for too, unless that would take hours.
+func TestLimitsOfTheTenantAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		code, after string
+		attempts    int
+	}{
+		{"rate_limited", "1", 2}, {"quota_exceeded", "1", 2}, {"quota_exceeded", "3600", 1},
+	} {
+		refused := answer(429, `{"error":"x","code":"`+c.code+`"}`, "Retry-After", c.after)
+		s := serve(t, nil, refused, answer(200, succeeded))
+		_, err := s.Run(t.Context(), client.Request{Script: script})
+		if sent, _ := s.requests(); len(sent) != c.attempts || (err == nil) != (c.attempts == 2) {
+			t.Errorf("%s after %s s: %d attempts, %v", c.code, c.after, len(sent), err)
+		}
+	}
+}
+
 func TestAttemptsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, []client.Option{client.WithAttempts(2)}, answer(503, `{"error":"away","code":"unavailable"}`))

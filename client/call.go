@@ -78,6 +78,9 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 	}
 }
 
+// longestQuotaPause is the longest Retry-After of CodeQuotaExceeded that a call waits for.
+const longestQuotaPause = time.Minute
+
 // isRetryable reports whether the next attempt may succeed after this error.
 func isRetryable(err error) bool {
 	var response *Error
@@ -88,8 +91,10 @@ func isRetryable(err error) bool {
 		return false
 	case !errors.As(err, &response):
 		return true // no connection, or it broke
+	case response.Code == CodeQuotaExceeded: // a job's end may solve it, and may be hours away
+		return response.RetryAfter <= longestQuotaPause
 	case response.Code != "":
-		return response.Code == CodeQueueFull || response.Code == CodeUnavailable
+		return response.Code == CodeQueueFull || response.Code == CodeRateLimited || response.Code == CodeUnavailable
 	}
 	switch response.Status { // a proxy's response
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

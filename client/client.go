@@ -7,8 +7,9 @@
 // Every refused request and every failed script is an *Error with a Code. Other failures, such as no connection or a
 // cancelled context, are other errors, for which CodeOf returns "".
 //
-// The client retries failed connections, a full queue and an unavailable service. Each POST carries an
-// Idempotency-Key, so that a retry returns the job of the first attempt. Every wait ends when its context is done.
+// The client retries failed connections, a full queue, too many requests, a limit of the tenant whose end is near, and
+// an unavailable service. Each POST carries an Idempotency-Key, so that a retry returns the job of the first attempt.
+// Every wait ends when its context is done.
 package client
 
 import (

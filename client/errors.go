@@ -46,6 +46,8 @@ const (
 	CodeKilled               = api.ErrorCodeKilled
 	CodeIdempotencyMismatch  = api.ErrorCodeIdempotencyMismatch
 	CodeQueueFull            = api.ErrorCodeQueueFull
+	CodeRateLimited          = api.ErrorCodeRateLimited
+	CodeQuotaExceeded        = api.ErrorCodeQuotaExceeded
 	CodeWorkerLost           = api.ErrorCodeWorkerLost
 	CodeInternal             = api.ErrorCodeInternal
 	CodeUnavailable          = api.ErrorCodeUnavailable

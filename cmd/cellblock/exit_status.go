@@ -25,7 +25,8 @@ const exitHelp = `Exit status of the commands that use a service:
     0    success
     1    the script failed: an exception, a limit, no main(), or cancelled by another client
     2    wrong usage, a file that cannot be read or written, or a request that the service refused
-    3    the service cannot be reached, is unavailable, or its queue or its store of files is full
+    3    the service cannot be reached, is unavailable, its queue or its store of files is full, or a limit of your
+         tenant is reached
     4    internal error of the service
     130  stopped by Ctrl-C, after the running job was cancelled; 143 by SIGTERM
 
@@ -97,7 +98,8 @@ func statusOf(err error) int {
 		return statusUnavailable
 	}
 	switch response.Code {
-	case client.CodeUnavailable, client.CodeQueueFull, client.CodeNotStarted, client.CodeStorageFull:
+	case client.CodeUnavailable, client.CodeQueueFull, client.CodeRateLimited, client.CodeQuotaExceeded,
+		client.CodeNotStarted, client.CodeStorageFull:
 		return statusUnavailable
 	case client.CodeInternal, client.CodeWorkerLost:
 		return statusFault

@@ -36,7 +36,7 @@ func (h *Handler) allowOrigins(next http.Handler) http.Handler {
 		},
 		ExposedHeaders: []string{
 			"Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", "Location", "Preference-Applied",
-			"Retry-After", "WWW-Authenticate", "X-Request-Id",
+			"RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-Id",
 		},
 		MaxAge: preflightAge,
 	})(next)

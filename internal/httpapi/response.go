@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,6 +65,9 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 			"request_id", state.requestID, "job_id", state.jobID)
 	}
 	setRetryAfter(w, known.Code, known.RetryAfterSeconds)
+	if known.Limit != nil && known.Limit.Name == jobs.LimitCPUPerDay {
+		setRateLimit(w, cpuPolicy, 0, known.RetryAfterSeconds)
+	}
 	if isSandboxFusion(r) {
 		response := sandboxfusion.ErrorResponse(known.Message)
 		h.writeJSON(w, r, sandboxFusionStatus(known.Code), sandboxFusionError{response, map[string]string{}})
@@ -76,10 +81,15 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 // defaultRetryAfter is the Retry-After of a transient error without one, in seconds.
 const defaultRetryAfter = 5
 
+// transientCodes are those of errors that a repetition may solve.
+var transientCodes = []jobs.Code{
+	jobs.CodeUnavailable, jobs.CodeQueueFull, jobs.CodeNotStarted, jobs.CodeRateLimited, jobs.CodeQuotaExceeded,
+}
+
 // setRetryAfter sets the header Retry-After. With seconds 0, only transient errors have one.
 func setRetryAfter(w http.ResponseWriter, code jobs.Code, seconds int) {
-	if seconds == 0 && (code == jobs.CodeUnavailable || code == jobs.CodeQueueFull || code == jobs.CodeNotStarted) {
-		seconds = defaultRetryAfter
+	if slices.Contains(transientCodes, code) {
+		seconds = cmp.Or(seconds, defaultRetryAfter)
 	}
 	if seconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -120,6 +130,8 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeMissingPackages:      http.StatusUnprocessableEntity,
 	jobs.CodeIdempotencyMismatch:  http.StatusUnprocessableEntity,
 	jobs.CodeQueueFull:            http.StatusTooManyRequests,
+	jobs.CodeRateLimited:          http.StatusTooManyRequests,
+	jobs.CodeQuotaExceeded:        http.StatusTooManyRequests,
 	jobs.CodeWorkerLost:           http.StatusInternalServerError,
 	jobs.CodeInternal:             http.StatusInternalServerError,
 	jobs.CodeNotStarted:           http.StatusServiceUnavailable,

@@ -21,7 +21,7 @@ func (h *Handler) routes() http.Handler {
 		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.writeAudit(r), h.recoverPanics,
 		setFixedHeaders,
 		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
-		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, noteCaller,
+		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, noteCaller, h.limitRequests,
 		joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)

@@ -34,7 +34,8 @@ func isSandboxFusion(r *http.Request) bool { return strings.HasPrefix(r.URL.Path
 // after that status only, and count every other error against the code.
 func sandboxFusionStatus(code jobs.Code) int {
 	switch code {
-	case jobs.CodeQueueFull, jobs.CodeUnavailable, jobs.CodeNotStarted, jobs.CodeWorkerLost:
+	case jobs.CodeQueueFull, jobs.CodeRateLimited, jobs.CodeQuotaExceeded,
+		jobs.CodeUnavailable, jobs.CodeNotStarted, jobs.CodeWorkerLost:
 		return http.StatusGatewayTimeout
 	default:
 		return statusOf(code)
@@ -77,7 +78,9 @@ func (h *Handler) readCall(w http.ResponseWriter, r *http.Request) (call sandbox
 	if err != nil {
 		return call, err
 	}
-	call, err = sandboxfusion.Decode(body, sandboxfusion.Settings{Limits: h.limits, StartDeadline: h.maxStartWithin})
+	// A call that asks for more than the service allows gets that, so one above the tenant's largest gets those.
+	limits := h.limits.CappedBy(jobs.CallerOf(r.Context()).Bounds().Largest)
+	call, err = sandboxfusion.Decode(body, sandboxfusion.Settings{Limits: limits, StartDeadline: h.maxStartWithin})
 	if err == nil {
 		err = h.checkRequest(call.Request)
 	}

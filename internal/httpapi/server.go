@@ -123,6 +123,8 @@ type Config struct {
 	// Keys are the keys of tenants; nil for none.
 	Keys  Keys
 	Usage Usage
+	// Rates counts the requests of tenants; nil counts none.
+	Rates Rates
 	// MCP handles POST /mcp; nil for none.
 	MCP http.Handler
 	// Audit is the audit log; nil for none.
@@ -148,6 +150,7 @@ type Handler struct {
 	environments   Environments
 	keys           Keys
 	usage          Usage
+	rates          Rates
 	// bodies limits the memory held by request bodies.
 	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -183,6 +186,7 @@ func New(service Jobs, config Config) *Handler {
 		environments:   config.Environments,
 		keys:           config.Keys,
 		usage:          config.Usage,
+		rates:          config.Rates,
 		bodies: bodyBudgets{
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),

@@ -137,3 +137,13 @@ func CPUUsedUp(most, left time.Duration) *Error {
 		Limit: &LimitHit{Name: LimitCPUPerDay, Value: most.Seconds(), Unit: "seconds"},
 	}
 }
+
+// RequestQuota is what a tenant has left of its requests per second, after one of them.
+type RequestQuota struct {
+	// Allowed reports whether the request may be served.
+	Allowed bool
+	// Left is how many requests may follow at once.
+	Left int
+	// Next is the time until one more than Left is allowed, 0 or more.
+	Next time.Duration
+}

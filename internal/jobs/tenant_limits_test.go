@@ -19,20 +19,25 @@ func TestLimitsOfAKeyOverDefaults(t *testing.T) {
 	}{
 		{"nothing of its own", TenantLimits{}, defaults},
 		{
-			"a rate of its own has no default burst", TenantLimits{RequestsPerSecond: 2},
+			"a rate of its own has no default burst",
+			TenantLimits{RequestsPerSecond: 2},
 			TenantLimits{RequestsPerSecond: 2, OpenJobs: 100, RunningJobs: 4, CPUPerDay: time.Hour},
 		},
 		{
-			"a burst of its own", TenantLimits{Burst: 5},
+			"a burst of its own",
+			TenantLimits{Burst: 5},
 			TenantLimits{RequestsPerSecond: 10, Burst: 5, OpenJobs: 100, RunningJobs: 4, CPUPerDay: time.Hour},
 		},
 		{
-			"no bounds", TenantLimits{RequestsPerSecond: -1, OpenJobs: -1, RunningJobs: -1, CPUPerDay: -1},
+			"no bounds",
+			TenantLimits{RequestsPerSecond: -1, OpenJobs: -1, RunningJobs: -1, CPUPerDay: -1},
 			TenantLimits{RequestsPerSecond: -1, OpenJobs: -1, RunningJobs: -1, CPUPerDay: -1},
 		},
 		{
 			"what has no default",
-			TenantLimits{Weight: 3, Environments: []string{"a"}, Largest: RequestedLimits{Wall: time.Second}, OpenJobs: 7},
+			TenantLimits{
+				Weight: 3, Environments: []string{"a"}, Largest: RequestedLimits{Wall: time.Second}, OpenJobs: 7,
+			},
 			TenantLimits{
 				Weight: 3, Environments: []string{"a"}, Largest: RequestedLimits{Wall: time.Second}, OpenJobs: 7,
 				RequestsPerSecond: 10, Burst: 50, RunningJobs: 4, CPUPerDay: time.Hour,
@@ -101,8 +106,13 @@ func TestTenantSettingsAreChecked(t *testing.T) {
 		t.Error(err)
 	}
 	for _, wrong := range []TenantSettings{
-		{RequestsPerSecond: -1}, {RequestsPerSecond: 2e6}, {Burst: -1}, {OpenJobs: -1}, {RunningJobs: -1},
-		{CPUPerDay: -1}, {CPUPerDay: time.Millisecond},
+		{RequestsPerSecond: -1},
+		{RequestsPerSecond: 2e6},
+		{Burst: -1},
+		{OpenJobs: -1},
+		{RunningJobs: -1},
+		{CPUPerDay: -1},
+		{CPUPerDay: time.Millisecond},
 	} {
 		if wrong.Validate() == nil {
 			t.Errorf("%+v is taken", wrong)

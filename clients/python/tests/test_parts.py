@@ -88,6 +88,8 @@ RESPONSES: list[tuple[int, str, type[CellblockError]]] = [
     (404, '"code": "new", "job_id": "a"', cellblock.NotFound),
     (413, '"code": "new"', cellblock.TooLarge),
     (429, '"code": "new"', cellblock.QueueFull),
+    (429, '"code": "rate_limited"', cellblock.RateLimited),
+    (429, '"code": "quota_exceeded"', cellblock.QuotaExceeded),
     (500, '"code": "new"', cellblock.ServiceFault),
     (503, '"code": "new", "job_id": "a"', cellblock.Unavailable),
     (200, '"code": "new"', cellblock.UnexpectedResponse),

@@ -27,6 +27,7 @@ import (
 	"cellblock/internal/jobs/webhook"
 	"cellblock/internal/mcpapi"
 	"cellblock/internal/notify"
+	"cellblock/internal/ratelimit"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 	"cellblock/internal/tenantkeys"
@@ -130,6 +131,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		Keys:         keys,
 		Usage:        dispatcher,
 		Audit:        s.audit,
+		Rates:        ratelimit.New(s.monitor.Client(), logger),
 		Metrics:      s.metrics,
 		Logger:       logger,
 

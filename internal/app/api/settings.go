@@ -25,6 +25,7 @@ type Settings struct {
 	StoredFiles storedfiles.Settings `embed:"" group:"Jobs"`
 	Dispatch    dispatch.Settings    `embed:"" group:"Jobs"`
 	MaxLimits   jobs.MaxLimits       `embed:"" group:"Limits"`
+	Tenants     jobs.TenantSettings  `embed:"" group:"Tenants"`
 	Webhook     webhook.Settings     `embed:"" group:"Webhooks"`
 	Log         telemetry.Settings   `embed:"" group:"Log"`
 	Audit       audit.Settings       `embed:"" group:"Log"`
@@ -34,6 +35,6 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	return errors.Join(
 		s.HTTP.Validate(), s.Store.Validate(), s.StoredFiles.Validate(), s.Dispatch.Validate(),
-		s.MaxLimits.Limits().Validate(), s.Webhook.Validate(s.Store.ResultTTL),
+		s.MaxLimits.Limits().Validate(), s.Tenants.Validate(), s.Webhook.Validate(s.Store.ResultTTL),
 	)
 }

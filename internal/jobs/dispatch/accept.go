@@ -113,38 +113,20 @@ func (d *Dispatcher) reserveKey(ctx context.Context, job jobs.Job, fingerprint s
 }
 
 // newJob creates a job from a request and decides its policy until its record expires: workers and reapers obey the
-// record. It returns an error with CodeInvalidRequest if the tenant or no worker allows the requested limits, or those
-// of checkCPU and chooseEnvironment.
+// record. It returns errors of decidePolicy.
 func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID string) (jobs.Job, error) {
 	caller := jobs.CallerOf(ctx)
 	if caller.Tenant == "" {
 		return jobs.Job{}, errNoCaller
 	}
-	bounds, requested := caller.Bounds(), request.Inputs.RequestedLimits()
-	if err := errors.Join(bounds.CheckLargest(requested), d.checkCPU(ctx, caller)); err != nil {
-		return jobs.Job{}, err
-	}
-	// One fleet for all decisions: limits above those of all workers would keep the job from ever starting.
-	fleet, environment, err := d.chooseEnvironment(ctx, request, bounds)
-	if err != nil {
-		return jobs.Job{}, err
-	}
-	able := fleet.limits[environment]
-	limits, err := jobs.DecideLimits(d.settings.Limits.CappedBy(bounds.Largest), requested, able)
-	if err != nil {
-		return jobs.Job{}, err
-	}
-	if environment == jobs.DefaultEnvironment {
-		environment = ""
-	}
 	job := jobs.Job{
 		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: caller.Tenant, RequestID: requestID,
 		Script: request.Script, Inputs: request.Inputs, Async: request.Async,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
-		WebhookURL: request.WebhookURL, Entry: request.Entry, Environment: environment,
-		Labels: request.Labels,
-		Limits: limits, LimitsOpen: len(able) == 0,
-		Weight: max(0, bounds.Weight), MaxRunning: max(0, bounds.RunningJobs),
+		WebhookURL: request.WebhookURL, Entry: request.Entry, Labels: request.Labels,
+	}
+	if err := d.decidePolicy(ctx, &job, request, caller); err != nil {
+		return jobs.Job{}, err
 	}
 	if job.StartWithin == 0 {
 		job.StartWithin = d.settings.StartDeadline
@@ -158,6 +140,34 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 	job.IdempotencyKey = singleKey(caller.Tenant, request)
 	job.TTL = d.store.TTL(job)
 	return job, nil
+}
+
+// decidePolicy sets the environment, the limits, and the share of the tenant. It returns an error with
+// CodeInvalidRequest if the tenant or no worker allows the requested limits, or those of checkCPU and
+// chooseEnvironment.
+func (d *Dispatcher) decidePolicy(
+	ctx context.Context, job *jobs.Job, request jobs.Request, caller jobs.Caller,
+) error {
+	bounds, requested := caller.Bounds(), request.Inputs.RequestedLimits()
+	if err := errors.Join(bounds.CheckLargest(requested), d.checkCPU(ctx, caller)); err != nil {
+		return err
+	}
+	// One fleet for all decisions: limits above those of all workers would keep the job from ever starting.
+	fleet, environment, err := d.chooseEnvironment(ctx, request, bounds)
+	if err != nil {
+		return err
+	}
+	able := fleet.limits[environment]
+	job.LimitsOpen = len(able) == 0
+	job.Limits, err = jobs.DecideLimits(d.settings.Limits.CappedBy(bounds.Largest), requested, able)
+	if err != nil {
+		return err
+	}
+	if environment != jobs.DefaultEnvironment {
+		job.Environment = environment
+	}
+	job.Weight, job.MaxRunning = max(0, bounds.Weight), max(0, bounds.RunningJobs)
+	return nil
 }
 
 // errNoCaller is the error for a request whose context has no caller. Nothing may be stored for it.

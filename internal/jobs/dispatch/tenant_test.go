@@ -140,16 +140,23 @@ func TestATenantsEnvironments(t *testing.T) {
 	}{
 		{request: jobs.Request{Script: "x", Environment: "science"}, want: "science"},
 		{request: jobs.Request{Script: asking("numpy>=2")}, want: "science"},
-		{request: jobs.Request{Script: asking("torch")}, code: jobs.CodeMissingPackages, says: "for: science lacks torch"},
+		{
+			request: jobs.Request{Script: asking("torch")}, code: jobs.CodeMissingPackages,
+			says: "for: science lacks torch",
+		},
 		{
 			request: jobs.Request{Script: "x", Environment: "ai"}, code: jobs.CodeUnknownEnvironment,
 			says: `there is no environment "ai"; there are: science`,
 		},
 		{request: jobs.Request{Script: "x", Environment: "default"}, code: jobs.CodeUnknownEnvironment},
-		{request: jobs.Request{Script: "x"}, code: jobs.CodeUnknownEnvironment, says: `name one in "environment": science`},
+		{
+			request: jobs.Request{Script: "x"}, code: jobs.CodeUnknownEnvironment,
+			says: `name one in "environment": science`,
+		},
 	} {
 		job, err := s.newJob(acme, c.request, "r")
-		if jobs.CodeOf(err) != c.code || job.Environment != c.want || err != nil && !strings.Contains(err.Error(), c.says) {
+		if jobs.CodeOf(err) != c.code || job.Environment != c.want ||
+			err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%+v: %q, %v", c.request, job.Environment, err)
 		}
 	}
@@ -184,7 +191,8 @@ func TestATenantsProcessorTime(t *testing.T) {
 		_, err := s.Submit(acme, request, "r")
 		wantCode(t, err, jobs.CodeQuotaExceeded)
 		left := time.Until(midnight(time.Now()).Add(24 * time.Hour)).Seconds()
-		if known := jobs.AsError(err); float64(known.RetryAfterSeconds) < left || float64(known.RetryAfterSeconds) > left+60 ||
+		known := jobs.AsError(err)
+		if after := float64(known.RetryAfterSeconds); after < left || after > left+60 ||
 			known.Limit.Value != 3600 || !strings.Contains(known.Message, "3600 seconds") {
 			t.Errorf("got %+v", known)
 		}

@@ -153,8 +153,8 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limits Open
 	}
 	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant), labelsKey}, step.Keys...)
 	args := []any{
-		job.ID, limits.Queue, (firstCheck + redisconn.TransferTime(size)).Microseconds(), job.StartWithin.Microseconds(),
-		inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
+		job.ID, limits.Queue, (firstCheck + redisconn.TransferTime(size)).Microseconds(),
+		job.StartWithin.Microseconds(), inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
 		labelHashes(job),
 	}
 	args = slices.Concat(args, fields, step.Args)

@@ -163,7 +163,8 @@ func TestLargeInputsComeWithTheirJob(t *testing.T) {
 		}
 	}
 	refused := large()
-	if _, err := s.Accept(t.Context(), refused, step, store.OpenLimits{Queue: 1}); jobs.CodeOf(err) != jobs.CodeQueueFull {
+	_, err := s.Accept(t.Context(), refused, step, store.OpenLimits{Queue: 1})
+	if jobs.CodeOf(err) != jobs.CodeQueueFull {
 		t.Errorf("with a full queue: %v", err)
 	}
 	if got := ttl(refused); got != absent {

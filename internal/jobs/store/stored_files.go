@@ -21,13 +21,23 @@ const fileBlock = 16 << 10
 //	KEYS[2]  cellblock:{files}:bytes
 //	KEYS[3]  cellblock:{files}:expiries
 const countFunctions = `
+local by_tenant = "` + tenantFilesKey + `"
 local function uncount(id)
-	redis.call("DECRBY", KEYS[2], redis.call("HGET", KEYS[1], id) or 0)
+	local bytes, tenant = string.match(redis.call("HGET", KEYS[1], id) or "0", "^(%d+) ?(.*)$")
+	redis.call("DECRBY", KEYS[2], bytes)
+	if tenant ~= "" and redis.call("HINCRBY", by_tenant, tenant, -bytes) <= 0 then
+		redis.call("HDEL", by_tenant, tenant)
+	end
 	redis.call("HDEL", KEYS[1], id)
 	redis.call("ZREM", KEYS[3], id)
 end
-local function count(id, bytes, expires)
-	redis.call("HSET", KEYS[1], id, bytes)
+local function count(id, bytes, expires, tenant)
+	if tenant ~= "" then
+		redis.call("HINCRBY", by_tenant, tenant, bytes)
+		redis.call("HSET", KEYS[1], id, bytes .. " " .. tenant)
+	else
+		redis.call("HSET", KEYS[1], id, bytes)
+	end
 	redis.call("INCRBY", KEYS[2], bytes)
 	redis.call("ZADD", KEYS[3], expires, id)
 end
@@ -37,35 +47,49 @@ local function now()
 end
 `
 
-// reserveFileScript counts a file that is about to be uploaded, unless too many bytes count then.
+// reserveFileScript counts a file that is about to be uploaded, unless too many bytes count then. The files of a tenant
+// other than the operator may have as many bytes as are still free, so that none keeps the others out.
 //
 //	KEYS     those of countFunctions
 //	ARGV[1]  id
 //	ARGV[2]  bytes
 //	ARGV[3]  the bound on all bytes
 //	ARGV[4]  for how many milliseconds it counts
-//	returns  1, or 0 if there is no space for it
+//	ARGV[5]  tenant, "" for the operator
+//	returns  1, or 0 if there is no space for it; the bytes that count for the tenant, and those that are free
 var reserveFileScript = redis.NewScript(countFunctions + `
 local now = now()
 local expired = redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", now, "LIMIT", 0, 1000)
 for _, id in ipairs(expired) do
 	uncount(id)
 end
-if tonumber(redis.call("GET", KEYS[2]) or 0) + ARGV[2] > tonumber(ARGV[3]) then
-	return 0
+local free = ARGV[3] - (redis.call("GET", KEYS[2]) or 0)
+local own = ARGV[5] ~= "" and redis.call("HGET", by_tenant, ARGV[5]) or 0
+if own + ARGV[2] > free then
+	return {0, tonumber(own), free}
 end
-count(ARGV[1], ARGV[2], string.format("%.0f", now + ARGV[4]))
-return 1`)
+count(ARGV[1], ARGV[2], string.format("%.0f", now + ARGV[4]), ARGV[5])
+return {1, 0, 0}`)
+
+// FileSpace is the answer to ReserveFile.
+type FileSpace struct {
+	// Reserved reports whether there is space for the file.
+	Reserved bool
+	// If there is none, Own is how many bytes count for the tenant, 0 for the operator, and Free how many are left.
+	Own, Free int64
+}
 
 // ReserveFile counts the bytes of a file that is about to be uploaded, for at most hold, unless more than limit bytes
-// would count then, of all files together. It reports whether it did.
-func (s *Store) ReserveFile(ctx context.Context, id string, bytes, limit int64, hold time.Duration) (bool, error) {
-	reserved, err := reserveFileScript.Run(ctx, s.client, []string{fileSizesKey, fileBytesKey, fileExpiriesKey},
-		id, max(bytes, fileBlock), limit, hold.Milliseconds()).Int()
+// would count then, of all files together, or more for its tenant than are left.
+func (s *Store) ReserveFile(
+	ctx context.Context, file jobs.StoredFile, bytes, limit int64, hold time.Duration,
+) (FileSpace, error) {
+	reply, err := reserveFileScript.Run(ctx, s.client, []string{fileSizesKey, fileBytesKey, fileExpiriesKey},
+		file.ID, max(bytes, fileBlock), limit, hold.Milliseconds(), encodeTenant(file.Tenant)).Int64Slice()
 	if err != nil {
-		return false, fmt.Errorf("reserve space for a file: %w", err)
+		return FileSpace{}, fmt.Errorf("reserve space for a file: %w", err)
 	}
-	return reserved == 1, nil
+	return FileSpace{Reserved: reply[0] == 1, Own: reply[1], Free: max(0, reply[2])}, nil
 }
 
 // createFileScript stores the record of a file that was uploaded.
@@ -76,12 +100,13 @@ func (s *Store) ReserveFile(ctx context.Context, id string, bytes, limit int64, 
 //	ARGV[3]  for how many milliseconds it can be used
 //	ARGV[4]  for how many milliseconds it counts
 //	ARGV[5]  the record
+//	ARGV[6]  tenant, "" for the operator
 //	returns  when the record expires, in milliseconds since 1970
 var createFileScript = redis.NewScript(countFunctions + `
 local now = now()
 redis.call("SET", KEYS[4], ARGV[5], "PX", ARGV[3])
 uncount(ARGV[1])
-count(ARGV[1], ARGV[2], string.format("%.0f", now + ARGV[4]))
+count(ARGV[1], ARGV[2], string.format("%.0f", now + ARGV[4]), ARGV[6])
 return string.format("%.0f", now + ARGV[3])`)
 
 // CreateFile stores the record of an uploaded file, which can be used for ttl, and counts its bytes for hold, which is
@@ -98,7 +123,8 @@ func (s *Store) CreateFile(ctx context.Context, file jobs.StoredFile, ttl, hold 
 	}
 	expires, err := createFileScript.Run(ctx, s.client,
 		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(file.ID)},
-		file.ID, max(file.Size, fileBlock), ttl.Milliseconds(), hold.Milliseconds(), encoded).Int64()
+		file.ID, max(file.Size, fileBlock), ttl.Milliseconds(), hold.Milliseconds(), encoded,
+		string(stored.Tenant)).Int64()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("store a file's record: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -262,5 +263,43 @@ func TestCPUToday(t *testing.T) {
 	client.HSet(t.Context(), "cellblock:{usage}:acme:"+time.Now().UTC().Format("2006-01-02"), "cpu_us", 1_500_000)
 	if used, err := s.CPUToday(t.Context(), "acme"); used != 1500*time.Millisecond || err != nil {
 		t.Errorf("got %s, %v", used, err)
+	}
+}
+
+// The counts cost two commands for a job of a tenant: one when it is accepted and one when it ends.
+func TestCostOfCounts(t *testing.T) {
+	t.Parallel()
+	commands := func(tenant jobs.Tenant) int64 {
+		s, client := newStore(t)
+		run := func() {
+			job := createJob(t, s, of(tenant))
+			claimStart(t, s, job.ID, "t")
+			endJob(t, s, job.ID, succeeded("1"))
+		}
+		run() // Redis knows the scripts then
+		if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		const times = 10
+		for range times {
+			run()
+		}
+		total := int64(0)
+		for name, stat := range client.InfoMap(t.Context(), "commandstats").Val()["Commandstats"] {
+			calls, _, _ := strings.Cut(strings.TrimPrefix(stat, "calls="), ",")
+			n, err := strconv.ParseInt(calls, 10, 64)
+			if err != nil {
+				t.Fatalf("%s: %v", stat, err)
+			}
+			if !strings.HasPrefix(name, "cmdstat_config") && name != "cmdstat_info" {
+				total += n
+			}
+		}
+		return total / times
+	}
+	operators, acmes := commands(jobs.Operator), commands("acme")
+	t.Logf("the operator's job: %d commands, a tenant's: %d", operators, acmes)
+	if acmes-operators != 2 {
+		t.Errorf("a job of the operator takes %d commands, one of a tenant %d", operators, acmes)
 	}
 }

@@ -87,7 +87,7 @@ func (k *Keeper) Upload(ctx context.Context, upload jobs.Upload, content io.Read
 		return jobs.StoredFile{}, errNoCaller
 	}
 	file.Name = cmp.Or(upload.Name, file.ID)
-	if err := k.reserve(ctx, file.ID, upload.Size); err != nil {
+	if err := k.reserve(ctx, file, upload.Size); err != nil {
 		return jobs.StoredFile{}, err
 	}
 	k.once.Do(func() { close(k.uploaded) })
@@ -103,20 +103,29 @@ func (k *Keeper) Upload(ctx context.Context, upload jobs.Upload, content io.Read
 }
 
 // reserve counts the bytes of an upload before it is stored, so that uploads at once keep to the bound too.
-func (k *Keeper) reserve(ctx context.Context, id string, size int64) error {
+func (k *Keeper) reserve(ctx context.Context, file jobs.StoredFile, size int64) error {
 	if size < 0 {
 		size = jobs.MaxStoredFileBytes
 	}
 	limit := k.settings.TotalMB << 20
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reserved, err := k.records.ReserveFile(bounded, id, size, limit, reservationTTL)
+	space, err := k.records.ReserveFile(bounded, file, size, limit, reservationTTL)
 	switch {
 	case err != nil:
 		return explain(ctx, "the file could not be stored", err)
 	case limit == 0:
 		return jobs.Errorf(jobs.CodeStorageFull, "this service stores no files; send them with each request")
-	case !reserved:
+	case !space.Reserved && size <= space.Free:
+		return &jobs.Error{
+			Code: jobs.CodeStorageFull,
+			Message: fmt.Sprintf("the stored files of your tenant have %.1f MiB, and with this one they would have "+
+				"more than the %.1f MiB that are left for all; delete some that are no longer needed "+
+				"(DELETE /files/{file_id}), wait until some expire, or send the file with the request",
+				mib(space.Own), mib(space.Free)),
+			Limit: &jobs.LimitHit{Name: "stored_files", Value: float64(space.Free), Unit: "bytes"},
+		}
+	case !space.Reserved:
 		return &jobs.Error{
 			Code: jobs.CodeStorageFull,
 			Message: fmt.Sprintf("the stored files would have more than %d MiB together, the bound here; delete some "+
@@ -127,6 +136,8 @@ func (k *Keeper) reserve(ctx context.Context, id string, size int64) error {
 	}
 	return nil
 }
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 func (k *Keeper) create(ctx context.Context, file jobs.StoredFile) (expires time.Time, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)

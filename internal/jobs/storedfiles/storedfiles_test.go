@@ -281,3 +281,41 @@ func TestSweepBeginsWithAnUpload(t *testing.T) {
 	cancel()
 	<-ended
 }
+
+// The files of one tenant leave as much space as they have, so that none keeps the others out.
+func TestNoTenantFillsTheSpace(t *testing.T) {
+	t.Parallel()
+	k := newKeeper(t, Settings{TTL: time.Hour, TotalMB: 8})
+	content := bytes.Repeat([]byte("x"), 1<<20)
+	fill := func(tenant jobs.Tenant) (stored []jobs.StoredFile, err error) {
+		ctx := jobs.WithCaller(t.Context(), jobs.Caller{Tenant: tenant})
+		for {
+			file, err := k.Upload(ctx, jobs.Upload{MediaType: "text/csv", Size: 1 << 20}, bytes.NewReader(content))
+			if err != nil {
+				return stored, err
+			}
+			stored = append(stored, file)
+		}
+	}
+	acme, err := fill("acme")
+	if wantCode(t, err, jobs.CodeStorageFull); len(acme) != 4 || !strings.Contains(err.Error(), "have 4.0 MiB") {
+		t.Errorf("the first got %d: %v", len(acme), err)
+	}
+	beta, err := fill("beta")
+	if wantCode(t, err, jobs.CodeStorageFull); len(beta) != 2 {
+		t.Errorf("the second got %d: %v", len(beta), err)
+	}
+	rest, err := fill(jobs.Operator)
+	if wantCode(t, err, jobs.CodeStorageFull); len(rest) != 2 || !strings.Contains(err.Error(), "8 MiB together") {
+		t.Errorf("the operator got %d: %v", len(rest), err)
+	}
+	for _, file := range acme {
+		if err := k.Delete(asOperator(t.Context()), file.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := k.client.HGetAll(t.Context(), "cellblock:{files}:bytes_by_tenant").Val()
+	if len(left) != 1 || left["beta"] != "2097152" || k.counted(t) != 4<<20 {
+		t.Errorf("left: %v, %d", left, k.counted(t))
+	}
+}

@@ -14,7 +14,7 @@ CellblockError
     TooLarge           `script_too_large`, `input_too_large`
     NotFound           `not_found`, `file_not_found`
     IdempotencyMismatch, Unauthorized, Forbidden, AlreadyFinished, QueueFull,
-    StorageFull
+    StorageFull, RateLimited, QuotaExceeded
   JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
@@ -134,6 +134,14 @@ class QueueFull(Refused):
     """The queue is full."""
 
 
+class RateLimited(Refused):
+    """The tenant sends too many requests per second."""
+
+
+class QuotaExceeded(Refused):
+    """The tenant has too many open jobs, or has used its CPU time of the day."""
+
+
 class StorageFull(Refused):
     """The stored files together have reached the service's bound."""
 
@@ -249,6 +257,8 @@ CODES: dict[str, type[CellblockError]] = {
     "killed": Killed,
     "idempotency_mismatch": IdempotencyMismatch,
     "queue_full": QueueFull,
+    "rate_limited": RateLimited,
+    "quota_exceeded": QuotaExceeded,
     "worker_lost": WorkerLost,
     "internal": ServiceFault,
     "unavailable": Unavailable,
