@@ -94,6 +94,7 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},
 	"GET /usage":                {"from", "to", "tenant"},
+	"GET /admin/tenants/{tenant}/webhook-secret": {"generation"},
 }
 
 // checkQuery refuses unknown and repeated query parameters of the job API, by name. If a misspelled one were ignored,

@@ -117,6 +117,8 @@ type Config struct {
 	Batches      Batches
 	Environments Environments
 	Usage        Usage
+	// WebhookSecrets are the signing secrets of tenants; nil if there is no signing key.
+	WebhookSecrets WebhookSecrets
 	// MCP handles POST /mcp; nil for none.
 	MCP http.Handler
 	// Audit is the audit log; nil for none.
@@ -141,6 +143,7 @@ type Handler struct {
 	batches        Batches
 	environments   Environments
 	usage          Usage
+	webhookSecrets WebhookSecrets
 	// bodies limits the memory held by request bodies.
 	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -175,6 +178,7 @@ func New(service Jobs, config Config) *Handler {
 		batches:        config.Batches,
 		environments:   config.Environments,
 		usage:          config.Usage,
+		webhookSecrets: config.WebhookSecrets,
 		bodies: bodyBudgets{
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),

@@ -131,7 +131,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		if err := s.newSender(records); err != nil {
 			return nil, err
 		}
-		config.CheckWebhook = s.sender.Check
+		config.CheckWebhook, config.WebhookSecrets = s.sender.Check, s.sender
 	}
 	if settings.HTTP.MCP {
 		s.mcp = s.newMCP(dispatcher, hub, stored)

@@ -66,6 +66,7 @@ from .models import (
     Usage,
     UsageReport,
     UsageTotals,
+    WebhookSecret,
 )
 from .options import Content, FileRef, JobRequest, Limits, Options, Script
 from .retries import Retries
@@ -140,6 +141,7 @@ __all__ = [
     "Usage",
     "UsageReport",
     "UsageTotals",
+    "WebhookSecret",
     "WorkerLost",
     "__version__",
 ]
