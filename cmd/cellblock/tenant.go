@@ -21,8 +21,8 @@ type tenantSecretCommand struct {
 
 // Help is the text of 'cellblock tenant secret --help'.
 func (*tenantSecretCommand) Help() string {
-	return `Receivers of the tenant verify webhooks with it. To replace it, pass the secret of the next generation to the
-tenant and set CALLBACK_GENERATIONS of the API; the secret before signs too.
+	return `Receivers of the tenant verify webhooks with it. To replace it, pass the secret of the next generation to
+the tenant and set CALLBACK_GENERATIONS of the API; the secret before signs too.
 
     cellblock tenant secret acme
     cellblock tenant secret acme --generation 2`
