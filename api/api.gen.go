@@ -1409,6 +1409,16 @@ type UsageTotals struct {
 	BytesOut int64 `json:"bytes_out"`
 }
 
+// WebhookSecret The signing secret of a tenant's webhooks.
+type WebhookSecret struct {
+	Tenant     string `json:"tenant"`
+	Generation int    `json:"generation"`
+
+	// Secrets One for each secret in `CALLBACK_SECRET`, in that order, which has more than one while it is being replaced;
+	// each verifies all messages.
+	Secrets []string `json:"secrets"`
+}
+
 // FileID Examples: f_3ouqk6zvwnq7xgy2r5hfjd4mza
 type FileID = string
 
@@ -1484,6 +1494,12 @@ type Unavailable = Error
 type ListKeysParams struct {
 	// Tenant Only the keys of this tenant.
 	Tenant *TenantName `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
+
+// GetWebhookSecretParams defines parameters for GetWebhookSecret.
+type GetWebhookSecretParams struct {
+	// Generation The generation, from 1; without it, the current one.
+	Generation *string `form:"generation,omitempty" json:"generation,omitempty"`
 }
 
 // CreateBatchParams defines parameters for CreateBatch.
@@ -1623,6 +1639,9 @@ type ServerInterface interface {
 	// RotateKey Replace a key
 	// (POST /admin/keys/{key_id}/rotate)
 	RotateKey(w http.ResponseWriter, r *http.Request, keyID KeyID)
+	// GetWebhookSecret Read the signing secret of a tenant's webhooks
+	// (GET /admin/tenants/{tenant}/webhook-secret)
+	GetWebhookSecret(w http.ResponseWriter, r *http.Request, tenant string, params GetWebhookSecretParams)
 	// CreateBatch Submit many jobs at once
 	// (POST /batches)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
@@ -1704,6 +1723,12 @@ func (_ Unimplemented) RevokeKey(w http.ResponseWriter, r *http.Request, keyID K
 // RotateKey Replace a key
 // (POST /admin/keys/{key_id}/rotate)
 func (_ Unimplemented) RotateKey(w http.ResponseWriter, r *http.Request, keyID KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// GetWebhookSecret Read the signing secret of a tenant's webhooks
+// (GET /admin/tenants/{tenant}/webhook-secret)
+func (_ Unimplemented) GetWebhookSecret(w http.ResponseWriter, r *http.Request, tenant string, params GetWebhookSecretParams) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1914,6 +1939,48 @@ func (siw *ServerInterfaceWrapper) RotateKey(w http.ResponseWriter, r *http.Requ
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.RotateKey(w, r, keyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetWebhookSecret operation middleware
+func (siw *ServerInterfaceWrapper) GetWebhookSecret(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "tenant" -------------
+	var tenant string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tenant", chi.URLParam(r, "tenant"), &tenant, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookSecretParams
+
+	// ------------- Optional query parameter "generation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "generation", r.URL.Query(), &params.Generation, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "generation"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "generation", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetWebhookSecret(w, r, tenant, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2820,6 +2887,9 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/usage", wrapper.GetUsage)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/admin/tenants/{tenant}/webhook-secret", wrapper.GetWebhookSecret)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/healthz", wrapper.GetHealth)

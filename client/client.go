@@ -59,6 +59,8 @@ type (
 	BatchResult = api.BatchResult
 	// Environment is a named, read-only Python with packages.
 	Environment = api.Environment
+	// WebhookSecret is the signing secret of a tenant's webhooks.
+	WebhookSecret = api.WebhookSecret
 	// UsageReport is what jobs have used in a range of days.
 	UsageReport = api.UsageReport
 	// DayUsage is what the jobs of one tenant used that ended on one day.

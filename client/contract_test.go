@@ -59,6 +59,10 @@ var operations = map[string]operation{
 		_, err := c.Environments(ctx)
 		return err
 	}},
+	"getWebhookSecret": {"WebhookSecret", func(ctx context.Context, c *client.Client) error {
+		_, err := c.WebhookSecret(ctx, "acme", 2)
+		return err
+	}},
 	"getUsage": {"Usage", func(ctx context.Context, c *client.Client) error {
 		day := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
 		_, err := c.Usage(ctx, client.UsageOptions{From: day, To: day.AddDate(0, 0, 1), Tenant: "acme"})

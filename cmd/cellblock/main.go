@@ -25,6 +25,7 @@ type commands struct {
 	Key          keyCommands         `cmd:"" help:"Create, list, revoke and rotate the keys of tenants." group:"Service"`
 	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
 	Doctor       doctorCommand       `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
+	Tenant       tenantCommands      `cmd:"" help:"For administrators: what belongs to tenants." group:"Service"`
 	Env          envCommands         `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`
 	MCP          mcpCommand          `cmd:"" name:"mcp" help:"Serve the MCP server for agents on standard input and output." group:"Service"`
 	Completion   completionCommand   `cmd:"" help:"Print a script that makes the shell complete cellblock's commands and flags." group:"More"`

@@ -63,7 +63,8 @@ func TestALineHasWhatIsKnown(t *testing.T) {
 	}
 	const stamp = `"time":"2026-01-02T03:04:05.678Z"`
 	want := `{` + stamp + `,"action":"job.create","tenant":"acme","key_id":"k1","job_id":"j","outcome":"ok",` +
-		`"status":202}` + "\n" + `{` + stamp + `,"action":"batch.create","count":3,"outcome":"queue_full","status":429}` + "\n"
+		`"status":202}` + "\n" +
+		`{` + stamp + `,"action":"batch.create","count":3,"outcome":"queue_full","status":429}` + "\n"
 	got := string(text)
 	for _, line := range lines(t, path) {
 		at, _ := line["time"].(string)
@@ -84,8 +85,9 @@ func TestALineHasWhatIsKnown(t *testing.T) {
 func TestNastyValuesStayInTheirLine(t *testing.T) {
 	t.Parallel()
 	nasty := []string{
-		"a\nb", "a\r\nb", "\x00", "\x1b[2J", "\u2028\u2029", "\u0085", "\x7f", "\u009b31m", "\u202eevil", `","status":200}`,
-		"\xff\xfe", "\xed\xa0\x80", strings.Repeat("x", 1<<20), strings.Repeat("é", 1000), strings.Repeat("\n", 1000),
+		"a\nb", "a\r\nb", "\x00", "\x1b[2J", "\u2028\u2029", "\u0085", "\x7f", "\u009b31m", "\u202eevil",
+		`","status":200}`, "\xff\xfe", "\xed\xa0\x80", strings.Repeat("x", 1<<20), strings.Repeat("é", 1000),
+		strings.Repeat("\n", 1000),
 		"\ufeff", "</script>", "{}", "", "日本語",
 	}
 	l, path := open(t)
@@ -185,7 +187,8 @@ func TestAMovedFolderLosesNothing(t *testing.T) {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(Settings{File: filepath.Join(folder, "a")}, slog.New(slog.DiscardHandler), func() { t.Error("lost") })
+	settings := Settings{File: filepath.Join(folder, "a")}
+	l, err := Open(settings, slog.New(slog.DiscardHandler), func() { t.Error("lost") })
 	if err != nil {
 		t.Fatal(err)
 	}

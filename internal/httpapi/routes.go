@@ -96,6 +96,7 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}/results": {"after", "follow"},
 	"GET /admin/keys":           {"tenant"},
 	"GET /usage":                {"from", "to", "tenant"},
+	"GET /admin/tenants/{tenant}/webhook-secret": {"generation"},
 }
 
 // repeatable are the query parameters that may be given more than once.

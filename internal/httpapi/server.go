@@ -125,6 +125,8 @@ type Config struct {
 	Usage Usage
 	// Rates counts the requests of tenants; nil counts none.
 	Rates Rates
+	// WebhookSecrets are the signing secrets of tenants; nil if there is no signing key.
+	WebhookSecrets WebhookSecrets
 	// MCP handles POST /mcp; nil for none.
 	MCP http.Handler
 	// Audit is the audit log; nil for none.
@@ -151,6 +153,7 @@ type Handler struct {
 	keys           Keys
 	usage          Usage
 	rates          Rates
+	webhookSecrets WebhookSecrets
 	// bodies limits the memory held by request bodies.
 	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -187,6 +190,7 @@ func New(service Jobs, config Config) *Handler {
 		keys:           config.Keys,
 		usage:          config.Usage,
 		rates:          config.Rates,
+		webhookSecrets: config.WebhookSecrets,
 		bodies: bodyBudgets{
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),

@@ -3,12 +3,53 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 
 	"cellblock/api"
 	"cellblock/internal/jobs"
 )
+
+// WebhookSecrets are the signing secrets of tenants.
+type WebhookSecrets interface {
+	// TenantSecrets returns the secrets of a tenant and their generation, the current one for 0. Errors:
+	// CodeInvalidRequest for the operator, for what is no tenant's name, and for a generation out of range.
+	TenantSecrets(tenant jobs.Tenant, generation int) (secrets []string, of int, err error)
+}
+
+// GetWebhookSecret handles GET /admin/tenants/{tenant}/webhook-secret.
+func (h *Handler) GetWebhookSecret(
+	w http.ResponseWriter, r *http.Request, tenant string, params api.GetWebhookSecretParams,
+) {
+	secret, err := h.webhookSecret(r.Context(), tenant, params.Generation)
+	if err != nil {
+		h.writeError(w, r, err)
+		return
+	}
+	h.writeJSON(w, r, http.StatusOK, secret)
+}
+
+func (h *Handler) webhookSecret(
+	ctx context.Context, tenant string, text *string,
+) (secret api.WebhookSecret, err error) {
+	switch {
+	case !jobs.CallerOf(ctx).May(jobs.ScopeAdmin):
+		return secret, jobs.Errorf(jobs.CodeNotFound, "there is no such tenant, or the key may not read its secret")
+	case h.webhookSecrets == nil:
+		return secret, jobs.Errorf(jobs.CodeNotFound, "no webhooks are signed here: CALLBACK_SECRET is not set")
+	}
+	generation := 0
+	if text != nil {
+		if generation, err = strconv.Atoi(*text); err != nil || generation == 0 {
+			generation = -1 // out of range
+		}
+	}
+	secret.Tenant = tenant
+	secret.Secrets, secret.Generation, err = h.webhookSecrets.TenantSecrets(jobs.Tenant(tenant), generation)
+	return secret, err
+}
 
 // WebhookMessage encodes the message about a job's end: the job as in GET /jobs/{id}, with the message's type and
 // time.

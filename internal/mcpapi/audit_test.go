@@ -42,49 +42,54 @@ func TestCallsAreNotedForTheAudit(t *testing.T) {
 		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":` +
 		`{"extensions":{"io.modelcontextprotocol/tasks":{}}}},`
 	tool := func(name, arguments string) string { return `"name":"` + name + `","arguments":` + arguments }
+	line := func(action audit.Action, job, outcome string) audit.Line {
+		return audit.Line{Action: action, JobID: job, Outcome: outcome}
+	}
 	for name, tc := range map[string]struct {
 		method, params string
 		want           audit.Line
 	}{
-		"run": {"tools/call", tool("run_python", `{"code":"1"}`), audit.Line{Action: audit.JobCreate, JobID: jobID}},
+		"run": {"tools/call", tool("run_python", `{"code":"1"}`), line(audit.JobCreate, jobID, "")},
 		"run, failed": {
 			"tools/call", tool("run_python", `{"code":"fails"}`),
-			audit.Line{Action: audit.JobCreate, JobID: jobID, Outcome: "exception"},
+			line(audit.JobCreate, jobID, "exception"),
 		},
 		"run, refused": {
-			"tools/call", tool("run_python", `{"code":"full"}`), audit.Line{Action: audit.JobCreate, Outcome: "queue_full"},
+			"tools/call", tool("run_python", `{"code":"full"}`), line(audit.JobCreate, "", "queue_full"),
 		},
 		"run, invalid": {
-			"tools/call", tool("run_python", `{"cod":"x"}`), audit.Line{Action: audit.JobCreate, Outcome: "invalid_request"},
+			"tools/call", tool("run_python", `{"cod":"x"}`), line(audit.JobCreate, "", "invalid_request"),
 		},
 		"get": {
 			"tools/call", tool("get_job", `{"job_id":"`+strings.ToUpper(jobID)+`"}`),
-			audit.Line{Action: audit.JobRead, JobID: jobID},
+			line(audit.JobRead, jobID, ""),
 		},
 		"get, unknown": {
 			"tools/call", tool("get_job", `{"job_id":"`+other+`"}`),
-			audit.Line{Action: audit.JobRead, JobID: other, Outcome: "not_found"},
+			line(audit.JobRead, other, "not_found"),
 		},
 		"get, nasty": {
 			"tools/call", tool("get_job", `{"job_id":"\n\u2028`+other+`"}`),
-			audit.Line{Action: audit.JobRead, Outcome: "invalid_request"},
+			line(audit.JobRead, "", "invalid_request"),
 		},
 		"cancel": {
 			"tools/call", tool("cancel_job", `{"job_id":"`+jobID+`"}`),
-			audit.Line{Action: audit.JobCancel, JobID: jobID, Outcome: "already_finished"},
+			line(audit.JobCancel, jobID, "already_finished"),
 		},
 		"read a file": {
 			"tools/call", tool("read_file", `{"job_id":"`+jobID+`","path":"hidden.csv"}`),
-			audit.Line{Action: audit.JobFile, JobID: jobID, Outcome: "not_found"},
+			line(audit.JobFile, jobID, "not_found"),
 		},
-		"environments":          {"tools/call", tool("list_environments", `{}`), audit.Line{}},
-		"environments, refused": {"tools/call", tool("list_environments", `{"x":1}`), audit.Line{Action: audit.Other, Outcome: "invalid_request"}},
-		"list tools":            {"tools/list", "", audit.Line{}},
-		"read a task":           {"tasks/get", `"taskId":"` + jobID + `"`, audit.Line{Action: audit.JobRead, JobID: jobID}},
+		"environments": {"tools/call", tool("list_environments", `{}`), audit.Line{}},
+		"environments, refused": {
+			"tools/call", tool("list_environments", `{"x":1}`), line(audit.Other, "", "invalid_request"),
+		},
+		"list tools":  {"tools/list", "", audit.Line{}},
+		"read a task": {"tasks/get", `"taskId":"` + jobID + `"`, line(audit.JobRead, jobID, "")},
 		"an unknown task": {
-			"tasks/get", `"taskId":"` + other + `"`, audit.Line{Action: audit.JobRead, JobID: other, Outcome: "refused"},
+			"tasks/get", `"taskId":"` + other + `"`, line(audit.JobRead, other, "refused"),
 		},
-		"cancel a task": {"tasks/cancel", `"taskId":"` + jobID + `"`, audit.Line{Action: audit.JobCancel, JobID: jobID}},
+		"cancel a task": {"tasks/cancel", `"taskId":"` + jobID + `"`, line(audit.JobCancel, jobID, "")},
 	} {
 		body := `{"jsonrpc":"2.0","id":1,"method":"` + tc.method + `","params":{` +
 			strings.TrimSuffix(capabilities+tc.params, ",") + `}}`

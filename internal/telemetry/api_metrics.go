@@ -34,6 +34,7 @@ type APIMetrics struct {
 	refused  *prometheus.CounterVec // connections
 	cut      *prometheus.CounterVec // slow clients
 	unlogged prometheus.Counter     // lines of the audit log
+	tenants  *tenantMetrics         // nil for none
 }
 
 // NewAPIMetrics returns the API's metrics; without the gauges if gauges is nil.

@@ -25,6 +25,7 @@ METHODS = {
     "listEnvironments": {"environments"},
     "listJobs": {"list"},
     "getUsage": {"usage"},
+    "getWebhookSecret": {"webhook_secret"},
     "getJob": {"get", "wait"},
     "cancelJob": {"cancel"},
     "watchJob": {"watch"},
@@ -74,6 +75,7 @@ MODELS: dict[str, type[Any]] = {
     "Usage": models.Usage,
     "UsageReport": models.UsageReport,
     "UsageTotals": models.UsageTotals,
+    "WebhookSecret": models.WebhookSecret,
 }
 # Parts of the above, and requests, which other tests cover.
 OTHERS = {

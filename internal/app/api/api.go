@@ -114,8 +114,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	hub := live.New(records, channel, logger)
 	// A watch that outlived the server would wait for events that the closed dispatcher no longer delivers.
 	cleanups.AddFunc("live output", cleanupBound, hub.Close)
-	s.metrics = telemetry.NewAPIMetrics(dispatcher, logger)
-	if err := s.openAudit(cleanups); err != nil {
+	if err := s.openTelemetry(dispatcher, cleanups); err != nil {
 		return nil, err
 	}
 	config := httpapi.Config{
@@ -141,7 +140,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		if err := s.newSender(records); err != nil {
 			return nil, err
 		}
-		config.CheckWebhook = s.sender.Check
+		config.CheckWebhook, config.WebhookSecrets = s.sender.Check, s.sender
 	}
 	if settings.HTTP.MCP {
 		s.mcp = s.newMCP(dispatcher, hub, stored)
@@ -151,7 +150,17 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	return s, nil
 }
 
-func (s *service) openAudit(cleanups *app.Cleanups) (err error) {
+func (s *service) observeEnds(counts []store.EndedCount) {
+	for _, count := range counts {
+		s.metrics.ObserveEnded(count.Tenant, count.Outcome, count.Jobs)
+	}
+}
+
+// openTelemetry creates the metrics, and opens the audit log, whose failures they count.
+func (s *service) openTelemetry(gauges telemetry.Gauges, cleanups *app.Cleanups) (err error) {
+	s.metrics = telemetry.NewAPIMetrics(gauges, s.logger)
+	s.metrics.CountTenants(s.settings.Metrics)
+	s.reaper.ObserveEnds(s.observeEnds)
 	s.audit, err = audit.Open(s.settings.Audit, s.logger, s.metrics.ObserveLostAuditLine)
 	if err == nil {
 		cleanups.AddFunc("audit log", cleanupBound, s.audit.Close)

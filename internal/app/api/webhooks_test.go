@@ -114,6 +114,51 @@ func TestWebhookOfACancelledJob(t *testing.T) {
 	}
 }
 
+// TestWebhookOfATenant: what the tenant was given verifies its messages, and the service's own secret does not.
+func TestWebhookOfATenant(t *testing.T) {
+	headers, bodies := make(chan http.Header, 1), make(chan []byte, 1)
+	to := receiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		headers <- r.Header
+		bodies <- body
+	})
+	url := redistest.Start(t)
+	r := start(t, url, func(s *Settings) {
+		withWebhooks(s)
+		s.Webhook.Generations = map[string]int{"acme": 2}
+	})
+	var given struct{ Secrets []string }
+	answer := r.want(t, "GET", "/admin/tenants/acme/webhook-secret", "", 200, `"generation":2`)
+	if err := json.Unmarshal([]byte(answer), &given); err != nil || len(given.Secrets) != 1 {
+		t.Fatalf("%v in %s", err, answer)
+	}
+	client := redistest.Client(t, url)
+	records := store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client))
+	id := jobs.NewID()
+	if err := records.Create(t.Context(), jobs.Job{ID: id, Tenant: "acme", WebhookURL: to}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := records.End(t.Context(), id, jobs.Outcome{Result: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	header, body := <-headers, <-bodies
+	for secret, want := range map[string]bool{given.Secrets[0]: true, secret: false} {
+		hook, err := webhooks.NewWebhook(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := hook.Verify(body, header); err == nil != want {
+			t.Errorf("verified: %v, want %v", err, want)
+		}
+	}
+	if line := r.await(t, "webhook delivered"); strings.Contains(line, given.Secrets[0]) {
+		t.Error("the secret is in the log")
+	}
+	if err := r.end(t); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRefusedWebhookURLs(t *testing.T) {
 	without := start(t, redistest.Start(t), nil)
 	without.want(t, "POST", "/execute", `{"script":"","callback_url":"https://a.example/"}`, 400, "CALLBACK_SECRET")

@@ -17,7 +17,7 @@ import (
 // Settings are the settings of webhooks. Secret is never logged or part of an error.
 type Settings struct {
 	Secret      string         `name:"callback-secret" env:"CALLBACK_SECRET" placeholder:"WHSEC" help:"Key that signs webhooks, the same for every API replica: whsec_ and 24 to 64 bytes in base64. Several keys, space-separated, all sign, so that a key can be replaced. Set it by the variable: a flag is visible in the process list. Empty (the default) refuses callback_url."`
-	Generations map[string]int `name:"callback-generations" env:"CALLBACK_GENERATIONS" mapsep:"," placeholder:"TENANT=N" help:"Generations of the signing secrets of tenants (comma-separated), such as acme=2; 1 for all others. The next number gives a tenant a new secret, and the one before signs too."`
+	Generations map[string]int `name:"callback-generations" env:"CALLBACK_GENERATIONS" mapsep:"," placeholder:"GENERATIONS" help:"Generations of the signing secrets of tenants (comma-separated), such as acme=2,beta=3; 1 for all others. With the next number, a tenant has a new secret, and the one before signs too."`
 	Allow       []netip.Prefix `name:"callback-allow" env:"CALLBACK_ALLOW" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) that webhooks may be sent to besides public addresses, such as 10.1.0.0/16."`
 	Attempts    int            `name:"callback-attempts" env:"CALLBACK_ATTEMPTS" default:"7" help:"Maximum number of attempts to send a webhook (1 to 20)."`
 	Pause       time.Duration  `name:"callback-pause" env:"CALLBACK_PAUSE" default:"5s" help:"Pause (duration) before the second attempt; each further one is three times as long, plus up to half of it at random. All together must fit into RESULT_TTL."`

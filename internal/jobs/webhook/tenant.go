@@ -92,8 +92,8 @@ func (s *Sender) TenantSecrets(tenant jobs.Tenant, generation int) (texts []stri
 func checkGenerations(generations map[string]int) error {
 	for tenant, n := range generations {
 		if !jobs.IsTenantName(tenant) || tenant == string(jobs.Operator) || n < 1 || n > maxGeneration {
-			return fmt.Errorf("CALLBACK_GENERATIONS must be such as acme=2,beta=3: the names of tenants, and numbers from 1 "+
-				"to %d; %.70q is %d", maxGeneration, tenant, n)
+			return fmt.Errorf("CALLBACK_GENERATIONS must be such as acme=2,beta=3: the names of tenants, and numbers "+
+				"from 1 to %d; %.70q is %d", maxGeneration, tenant, n)
 		}
 	}
 	return nil

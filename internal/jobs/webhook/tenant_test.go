@@ -71,9 +71,13 @@ func TestTenantsCannotForgeMessagesOfOthers(t *testing.T) {
 		secret string
 		want   bool
 	}{
-		{jobs.Operator, vectorSecret, true}, {jobs.Operator, acme, false},
-		{"acme", acme, true}, {"acme", beta, false}, {"acme", vectorSecret, false},
-		{"beta", beta, true}, {"beta", acme, false},
+		{jobs.Operator, vectorSecret, true},
+		{jobs.Operator, acme, false},
+		{"acme", acme, true},
+		{"acme", beta, false},
+		{"acme", vectorSecret, false},
+		{"beta", beta, true},
+		{"beta", acme, false},
 	} {
 		if got := verifies(t, s, tc.tenant, tc.secret); got != tc.want {
 			t.Errorf("a message for %s, with another's secret: verified %v", tc.tenant, got)

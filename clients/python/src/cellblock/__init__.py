@@ -69,6 +69,7 @@ from .models import (
     Usage,
     UsageReport,
     UsageTotals,
+    WebhookSecret,
 )
 from .options import (
     Content,
@@ -155,6 +156,7 @@ __all__ = [
     "Usage",
     "UsageReport",
     "UsageTotals",
+    "WebhookSecret",
     "WorkerLost",
     "__version__",
 ]

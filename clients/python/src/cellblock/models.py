@@ -371,6 +371,19 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WebhookSecret:
+    """The signing secret of a tenant's webhooks.
+
+    secrets has more than one while the service's own is being replaced; each verifies
+    all messages.
+    """
+
+    tenant: str
+    generation: int
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class UsageTotals:
     """What several jobs used together.
 

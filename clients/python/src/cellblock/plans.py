@@ -29,6 +29,7 @@ from .models import (
     Ready,
     StoredFile,
     UsageReport,
+    WebhookSecret,
 )
 from .options import Content, JobRequest, ListQuery, Options, Script
 from .requests import Request
@@ -314,6 +315,18 @@ def usage(
     request = requests.read_usage(first_day, last_day, tenant)
     response = yield from send_with_retries(request, retries)
     return read(UsageReport, response.body)
+
+
+def webhook_secret(
+    retries: Retries, /, tenant: str, *, generation: int | None = None
+) -> Plan[WebhookSecret]:
+    """Return the signing secret of a tenant's webhooks, for administrators.
+
+    By default it is that of the current generation.
+    """
+    request = requests.read_webhook_secret(tenant, generation)
+    response = yield from send_with_retries(request, retries)
+    return read(WebhookSecret, response.body)
 
 
 def ready(_: Retries, /) -> Plan[Ready]:

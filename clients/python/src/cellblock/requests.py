@@ -145,6 +145,13 @@ def read_usage(
     return Request("GET", "/usage", params=present)
 
 
+def read_webhook_secret(tenant: str, generation: int | None) -> Request:
+    """Make `GET /admin/tenants/{tenant}/webhook-secret`."""
+    path = f"/admin/tenants/{_path_segment(tenant)}/webhook-secret"
+    params = {} if generation is None else {"generation": str(generation)}
+    return Request("GET", path, params=params)
+
+
 def delete(kind: str, name: str) -> Request:
     """Make the `DELETE` of a job, a batch or a stored file."""
     return Request("DELETE", f"/{kind}/{_path_segment(name)}")

@@ -175,6 +175,7 @@ class Client:
     cancel_batch = _call(plans.cancel_batch)
     environments = _call(plans.environments)
     usage = _call(plans.usage)
+    webhook_secret = _call(plans.webhook_secret)
     ready = _call(plans.ready)
     health = _call(plans.health)
     metrics = _call(plans.metrics)
