@@ -72,8 +72,8 @@ type keyCreateCommand struct {
 
 // Help is the text of `cellblock key create --help`.
 func (*keyCreateCommand) Help() string {
-	return `Standard output has the key alone; the rest goes to standard error. The service keeps only the key's SHA-256, so
-the key cannot be read again: a lost one is replaced (key rotate).
+	return `Standard output has the key alone; the rest goes to standard error. The service keeps only the key's SHA-256,
+so the key cannot be read again: a lost one is replaced (key rotate).
 
     KEY=$(cellblock key create --tenant acme --scope run,read,cancel --expires 90d)
     CELLBLOCK_TOKEN=$KEY cellblock run job.py
@@ -148,8 +148,8 @@ type keyListCommand struct {
 
 // Help is the text of `cellblock key list --help`.
 func (*keyListCommand) Help() string {
-	return `Keys that have expired or were revoked stay in the list for 30 days. Keys of API_KEYS_FILE are not in it. Times
-are in this machine's time zone.
+	return `Keys that have expired or were revoked stay in the list for 30 days. Keys of API_KEYS_FILE are not in it.
+Times are in this machine's time zone.
 
     cellblock key list --json | jq -r 'select(.status == "active") | .key_id'`
 }
@@ -221,7 +221,8 @@ type keyRotateCommand struct {
 
 // Help is the text of `cellblock key rotate --help`.
 func (*keyRotateCommand) Help() string {
-	return `The new key has the tenant, scopes, name, limits and lifetime of the old one. Standard output has the key alone.
+	return `The new key has the tenant, scopes, name, limits and lifetime of the old one. Standard output has the key
+alone.
 
     NEW=$(cellblock key rotate k_7mzq3xw2pa --grace 7d)`
 }
