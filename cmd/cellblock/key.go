@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -189,13 +190,23 @@ type keyRevokeCommand struct {
 	IDs     []string     `arg:"" name:"id" help:"The keys' ids: those of key list, not the keys themselves."`
 }
 
+// Validate is called by kong.
+func (c *keyRevokeCommand) Validate() error {
+	for _, id := range c.IDs {
+		if err := checkKeyID(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Run revokes each key, up to the first that cannot be revoked.
 func (c *keyRevokeCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		for _, id := range c.IDs {
 			key, err := service.RevokeKey(ctx, id)
 			if err != nil {
-				return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", notSecret(id), err))
+				return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", id, err))
 			}
 			fmt.Fprintln(standardOutput, key.KeyID, "revoked")
 		}
@@ -203,12 +214,12 @@ func (c *keyRevokeCommand) Run() error {
 	})
 }
 
-// notSecret returns an id for a message, unless it is a key by mistake.
-func notSecret(id string) string {
+// checkKeyID returns an error for a key in place of an id: it would be in the URL, which proxies log.
+func checkKeyID(id string) error {
 	if strings.HasPrefix(id, tenantkeys.Prefix) {
-		return "that is a key, and not the id of one"
+		return errors.New("this command takes the id of a key (key list), such as k_7mzq3xw2pa, and not a key itself")
 	}
-	return id
+	return nil
 }
 
 // keyRotateCommand is `cellblock key rotate`.
@@ -227,6 +238,9 @@ alone.
     NEW=$(cellblock key rotate k_7mzq3xw2pa --grace 7d)`
 }
 
+// Validate is called by kong.
+func (c *keyRotateCommand) Validate() error { return checkKeyID(c.ID) }
+
 // Run replaces the key.
 func (c *keyRotateCommand) Run() error {
 	grace, err := days(c.Grace)
@@ -236,7 +250,7 @@ func (c *keyRotateCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		key, err := service.RotateKey(ctx, c.ID, grace)
 		if err != nil {
-			return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", notSecret(c.ID), err))
+			return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", c.ID, err))
 		}
 		return printNewKey(key, c.JSON)
 	})
