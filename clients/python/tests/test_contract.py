@@ -79,7 +79,7 @@ OTHERS = {
     *("Stderr", "FailureDetail", "FilePath", "InputFile", "ExecuteRequest"),
     *("ExecuteForm", "RequestLimits"),
 }
-# The client is for programs that run scripts; operators manage keys by the command line.
+# The client runs scripts; operators manage keys by the command line.
 ADMIN_SCHEMAS = {
     *("Key", "KeyList", "KeyRequest", "NewKey", "RotateRequest", "Scope"),
     *("TenantLimits", "TenantName"),
