@@ -25,8 +25,8 @@ const Prefix = "cb_"
 // secretBytes is the number of random bytes in a key.
 const secretBytes = 32
 
-// newSecret returns a new key.
-func newSecret() string {
+// NewKey returns a new key, of which nothing is stored.
+func NewKey() string {
 	var random [secretBytes]byte
 	_, _ = rand.Read(random[:]) // never fails
 	return Prefix + base64.RawURLEncoding.EncodeToString(random[:])

@@ -24,6 +24,9 @@ var errHoldsKey = errors.New("this line has a key itself, and the file takes onl
 // fileFields are the fields of an entry of the file.
 var fileFields = []string{"sha256", "tenant", "scopes", "name", "expires", "limits"}
 
+// errEmpty is the error for a file without any content.
+var errEmpty = errors.New("it is empty; it must have a list 'keys', such as 'keys: []'")
+
 // parseFile parses the content of API_KEYS_FILE:
 //
 //	keys:
@@ -47,7 +50,7 @@ func parseFile(content []byte) (map[Sum]jobs.Key, error) {
 		return nil, syntaxError(err)
 	}
 	if len(document.Content) == 0 {
-		return nil, errors.New("it is empty; it must have a list 'keys'")
+		return nil, errEmpty
 	}
 	entries, err := entriesOf(document.Content[0])
 	if err != nil {
@@ -67,16 +70,17 @@ func parseFile(content []byte) (map[Sum]jobs.Key, error) {
 	return keys, nil
 }
 
-// syntaxError returns the error for text that is not YAML. The parser's own may quote the text.
+// syntaxError returns the error for text that is not one document of YAML. The parser's own may quote the text.
 func syntaxError(err error) error {
-	var line int
-	if at := strings.Index(err.Error(), "line "); at >= 0 {
-		_, _ = fmt.Sscanf(err.Error()[at:], "line %d", &line)
+	at := new(yaml.LoadError)
+	switch {
+	case strings.Contains(err.Error(), "no documents"):
+		return errEmpty
+	case errors.As(err, &at) && at.Mark.Line > 0:
+		return atLine(at.Mark.Line, errors.New("this is not valid YAML"))
+	default:
+		return errors.New("it is not one document of valid YAML")
 	}
-	if line == 0 {
-		return errors.New("it is not valid YAML")
-	}
-	return atLine(line, errors.New("this is not valid YAML"))
 }
 
 func atLine(line int, err error) error { return fmt.Errorf("line %d: %w", line, err) }

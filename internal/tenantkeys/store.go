@@ -49,7 +49,7 @@ func (s *Store) Create(ctx context.Context, spec jobs.KeySpec) (secret string, k
 		scopes[i] = string(scope)
 	}
 	for {
-		secret = newSecret()
+		secret = NewKey()
 		answer, err := createScript.Run(ctx, s.client, []string{sumsKey, forgetKey},
 			s.keep.Milliseconds(), Hash(secret).String(), newID(), string(spec.Tenant), strings.Join(scopes, " "),
 			string(limits), spec.Name, spec.Lifetime.Milliseconds()).Slice()
@@ -138,7 +138,7 @@ func (s *Store) Rotate(
 		return "", jobs.Key{}, notFound()
 	}
 	for {
-		secret = newSecret()
+		secret = NewKey()
 		answer, err := rotateScript.Run(ctx, s.client, []string{sumsKey, forgetKey}, s.keep.Milliseconds(), id,
 			grace.Milliseconds(), Hash(secret).String(), newID()).Result()
 		switch {

@@ -75,7 +75,7 @@ func TestAKeyIsFoundAsItWasCreated(t *testing.T) {
 	if age := now.Sub(key.CreatedAt); age < 0 || age > time.Minute {
 		t.Errorf("created at %s, now %s", key.CreatedAt, now)
 	}
-	if other, _, err := store.find(t.Context(), Hash(newSecret())); err != nil || other.ID != "" {
+	if other, _, err := store.find(t.Context(), Hash(NewKey())); err != nil || other.ID != "" {
 		t.Errorf("an unknown key: %+v, %v", other, err)
 	}
 }
@@ -199,7 +199,7 @@ func TestWithoutRedisAllIsUnavailable(t *testing.T) {
 	wantCode(t, err, jobs.CodeUnavailable)
 	_, _, err = store.Rotate(ctx, "k_aaaaaaaaaa", 0)
 	wantCode(t, err, jobs.CodeUnavailable)
-	_, valid, err := NewVerifier(store, nil).Verify(ctx, newSecret())
+	_, valid, err := NewVerifier(store, nil).Verify(ctx, NewKey())
 	wantCode(t, err, jobs.CodeUnavailable)
 	if valid {
 		t.Error("a key was valid without Redis")

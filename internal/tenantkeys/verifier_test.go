@@ -85,7 +85,7 @@ func (f *fakeFinder) find(_ context.Context, sum Sum) (jobs.Key, time.Time, erro
 
 // newFake returns a finder of one key, and that key.
 func newFake() (*fakeFinder, string) {
-	secret := newSecret()
+	secret := NewKey()
 	return &fakeFinder{
 		sum: Hash(secret),
 		key: jobs.Key{ID: "k_aaaaaaaaaa", Tenant: "acme", Scopes: jobs.Scopes(), State: jobs.KeyActive},
@@ -107,7 +107,7 @@ func TestAFloodIsOneQuestionASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		finder, secret := newFake()
 		finder.takes = 100 * time.Millisecond
-		v, unknown := newVerifier(finder, nil), newSecret()
+		v, unknown := newVerifier(finder, nil), NewKey()
 		for range 5 {
 			var all sync.WaitGroup
 			for range 100 {
@@ -134,7 +134,7 @@ func TestInventedKeysTakeNoMemory(t *testing.T) {
 		v := newVerifier(finder, nil)
 		verify(t, v, secret)
 		for range 3 * maxUnknown {
-			if verify(t, v, newSecret()) {
+			if verify(t, v, NewKey()) {
 				t.Fatal("an invented key is valid")
 			}
 		}
@@ -146,7 +146,7 @@ func TestInventedKeysTakeNoMemory(t *testing.T) {
 			t.Error("the valid key was looked up again")
 		}
 		time.Sleep(maxAge)
-		verify(t, v, newSecret())
+		verify(t, v, NewKey())
 		if len(v.valid) != 0 || len(v.others) != 1 {
 			t.Errorf("%d and %d old results are kept", len(v.valid), len(v.others))
 		}

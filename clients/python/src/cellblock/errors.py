@@ -13,7 +13,8 @@ CellblockError
                        `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
     NotFound           `not_found`, `file_not_found`
-    IdempotencyMismatch, Unauthorized, AlreadyFinished, QueueFull, StorageFull
+    IdempotencyMismatch, Unauthorized, Forbidden, AlreadyFinished, QueueFull,
+    StorageFull
   JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
@@ -114,7 +115,11 @@ class IdempotencyMismatch(Refused):
 
 
 class Unauthorized(Refused):
-    """The token is missing or wrong."""
+    """The token is missing or wrong, or it is a key that has ended."""
+
+
+class Forbidden(Refused):
+    """The key lacks the scope that the request needs, which the message names."""
 
 
 class NotFound(Refused):
@@ -220,6 +225,7 @@ CODES: dict[str, type[CellblockError]] = {
     "syntax_error": InvalidScript,
     "args_mismatch": InvalidScript,
     "unauthorized": Unauthorized,
+    "forbidden": Forbidden,
     "cross_origin": InvalidRequest,
     "host_not_allowed": InvalidRequest,
     "not_found": NotFound,
@@ -253,6 +259,7 @@ CODES: dict[str, type[CellblockError]] = {
 
 _STATUSES: dict[int, type[CellblockError]] = {
     401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     413: TooLarge,
     429: QueueFull,
