@@ -109,7 +109,8 @@ func (f *tenantsFixture) compare(t *testing.T, r request) {
 	}
 }
 
-// TestWhatBelongsToAnotherTenantDoesNotExist walks all operations of the contract. A new one needs an entry in ofOthers.
+// TestWhatBelongsToAnotherTenantDoesNotExist walks all operations of the contract. A new one needs an entry in
+// ofOthers.
 func TestWhatBelongsToAnotherTenantDoesNotExist(t *testing.T) {
 	f := newTenants(t)
 	stop := f.watch(t)

@@ -202,17 +202,21 @@ func TestAJobIsWithdrawnAtItsStartDeadline(t *testing.T) {
 func TestTheIndexDropsExpiredJobs(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 1)
+	tenants := []jobs.Tenant{jobs.Operator, "acme", "beta"}
 	ids := make([]string, 250)
 	for i := range ids {
-		ids[i] = b.create(t, nil)
+		ids[i] = b.create(t, func(job *jobs.Job) { job.Tenant = tenants[i%len(tenants)] })
 		if _, err := b.End(t.Context(), ids[i], jobs.Outcome{Result: []byte("1")}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// A job whose record was lost with Redis's last writes.
-	b.client.Del(t.Context(), "cellblock:{"+b.create(t, nil)+"}:job")
+	// Jobs whose record was lost with Redis's last writes.
+	for _, tenant := range tenants {
+		id := b.create(t, func(job *jobs.Job) { job.Tenant = tenant })
+		b.client.Del(t.Context(), "cellblock:{"+id+"}:job")
+	}
 	within(t, 40*time.Second, "all are forgotten", func() bool {
-		n, err := b.Indexed(t.Context(), []jobs.Tenant{jobs.Operator})
+		n, err := b.Indexed(t.Context(), tenants)
 		load, loadErr := b.ReadLoad(t.Context())
 		return err == nil && loadErr == nil && n == 0 && load.Open == 0
 	})
