@@ -204,17 +204,23 @@ func TestAJobIsWithdrawnAtItsStartDeadline(t *testing.T) {
 func TestTheIndexDropsExpiredJobs(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, 1)
+	tenants := []jobs.Tenant{jobs.Operator, "acme", "beta"}
 	ids := make([]string, 250)
 	for i := range ids {
-		ids[i] = b.create(t, func(j *jobs.Job) { j.Labels = map[string]string{"number": strconv.Itoa(i)} })
+		ids[i] = b.create(t, func(job *jobs.Job) {
+			job.Tenant, job.Labels = tenants[i%len(tenants)], map[string]string{"number": strconv.Itoa(i)}
+		})
 		if _, err := b.End(t.Context(), ids[i], jobs.Outcome{Result: []byte("1")}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// A job whose record was lost with Redis's last writes.
-	b.client.Del(t.Context(), "cellblock:{"+b.create(t, nil)+"}:job")
+	// Jobs whose record was lost with Redis's last writes.
+	for _, tenant := range tenants {
+		id := b.create(t, func(job *jobs.Job) { job.Tenant = tenant })
+		b.client.Del(t.Context(), "cellblock:{"+id+"}:job")
+	}
 	within(t, 40*time.Second, "all are forgotten", func() bool {
-		n, err := b.Indexed(t.Context(), []jobs.Tenant{jobs.Operator})
+		n, err := b.Indexed(t.Context(), tenants)
 		labels, labelsErr := b.IndexedLabels(t.Context())
 		load, loadErr := b.ReadLoad(t.Context())
 		return errors.Join(err, labelsErr, loadErr) == nil && n == 0 && labels == 0 && load.Open == 0

@@ -15,7 +15,7 @@ import (
 // send Redis the same commands as for an unknown id, and get the same bytes.
 //
 // Functions without a caller are for the workers, the reaper and the senders of webhooks, and for ids that a request
-// has created or read with one of the others; their comments say which.
+// has created or read with one of the others; their comments name them.
 
 // everyTenant is the viewer of a caller who sees what belongs to any tenant. It is no tenant's name.
 const everyTenant = "*"
