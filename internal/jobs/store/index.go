@@ -12,7 +12,7 @@ import (
 	"cellblock/internal/jobs"
 )
 
-// openMember returns a job's member in the index of open jobs. It names the tenant, unless that is the operator, so that
+// openMember returns a job's member in the index of open jobs. It names the tenant, unless that is the operator: then
 // the tenant of a job whose record is lost is known too.
 func openMember(id string, tenant jobs.Tenant) string {
 	if stored := encodeTenant(tenant); stored != "" {

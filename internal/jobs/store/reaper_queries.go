@@ -99,7 +99,8 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 		values := fields[i].Val()
 		text := func(n int) string { s, _ := values[n].(string); return s }
 		open[i] = OpenJob{
-			ID: job.ID, Tenant: job.Tenant, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
+			ID: job.ID, Tenant: job.Tenant, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)),
+			Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
 			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)),
 			Webhook: text(9) != "", Environment: text(10),
