@@ -61,6 +61,8 @@ type Reaper struct {
 	// cursor is where the sweep of the index goes on, and expired how many records of its last chunk had expired.
 	cursor  string
 	expired int
+	// released is when releaseEnded last looked.
+	released time.Time
 }
 
 type suspicion struct {
@@ -117,7 +119,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	ctx, release := r.keepLease(ctx)
 	defer release()
 	var errs []error
-	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.requeueWebhooks} {
+	for _, step := range []func(context.Context) error{r.inspectOpen, r.sweep, r.requeueWebhooks, r.releaseEnded} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
 		cancel()
@@ -198,6 +200,9 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	}
 	tasks, err := r.producer.TaskStates(ctx, queued)
 	if err != nil {
+		return err
+	}
+	if err := r.reopen(ctx, queued, tasks); err != nil {
 		return err
 	}
 	next := make(map[string]time.Time, len(open))

@@ -152,7 +152,7 @@ func TestAJobWithoutATaskIsQueued(t *testing.T) {
 	b := newFixture(t, 1)
 	b.create(t, func(j *jobs.Job) { j.Priority = jobs.PriorityLow })
 	eventually(t, "the job is in the queue", func() bool {
-		return b.client.LLen(t.Context(), "asynq:{low}:pending").Val() == 1
+		return b.client.LLen(t.Context(), "asynq:{default}:pending").Val() == 1
 	})
 }
 

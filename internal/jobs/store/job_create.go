@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -156,12 +157,22 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 		{"entry", string(job.Entry)},
 		{"environment", job.Environment},
 		{"tenant", encodeTenant(job.Tenant)},
+		{"weight", encodeCount(job.Weight)},
+		{"max_running", encodeCount(job.MaxRunning)},
 	} {
 		if field.value != "" {
 			fields = append(fields, field.name, field.value)
 		}
 	}
 	return fields, err
+}
+
+// encodeCount returns the stored form of a number, "" for 0.
+func encodeCount(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // encodeTenant returns the stored form of a tenant: "" for the operator, as in the records of earlier versions.

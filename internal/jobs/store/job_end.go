@@ -11,10 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/flows"
 )
 
 // endScript ends a job that has not ended yet, and publishes that to the waiting processes. A job of which nothing else
-// is to be done is removed from the open jobs; see FinalizeJob.
+// is to be done is removed from the open jobs; see FinalizeJob. A job of a tenant with a bound on its running jobs counts
+// no more, and lets the tenant's next one in.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
@@ -36,10 +38,11 @@ import (
 //	          URL, "" for none of each; 1 if the job is finalized
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
-var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + finalizeFunction + `
+var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction + finalizeFunction +
+	flows.Tokens + flows.Release + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant")
+	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "max_running")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -68,6 +71,9 @@ redis.call("HSET", KEYS[1], unpack(fields))
 redis.call("HDEL", KEYS[1], "script")
 if job[6] then
 	redis.call("DEL", KEYS[2])
+end
+if job[18] then
+	release(job[17] or "operator", ARGV[1])
 end
 redis.call("PEXPIRE", KEYS[1], ttl)
 if job[7] then

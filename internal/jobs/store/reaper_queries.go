@@ -59,11 +59,17 @@ type OpenJob struct {
 	Withdrawn bool
 	// Webhook reports that the job has a webhook.
 	Webhook bool
+	// Tenant, Weight and MaxRunning are those of jobs.Job.
+	Tenant             jobs.Tenant
+	Weight, MaxRunning int
 }
 
 // Route returns the route of the job.
 func (o OpenJob) Route() jobs.Route {
-	return jobs.Route{Priority: o.Priority, Environment: o.Environment}
+	return jobs.Route{
+		Priority: o.Priority, Environment: o.Environment, Tenant: o.Tenant, BatchID: o.BatchItem.BatchID,
+		Weight: o.Weight, MaxRunning: o.MaxRunning,
+	}
 }
 
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
@@ -84,7 +90,7 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 	ttls := make([]*redis.DurationCmd, len(ids))
 	for i, id := range ids {
 		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by",
-			"idempotency", "withdrawn", "batch", "webhook", "environment")
+			"idempotency", "withdrawn", "batch", "webhook", "environment", "tenant", "weight", "max_running")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -98,7 +104,8 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 			ID: id, State: jobs.State(text(0)), Priority: jobs.Priority(text(1)), Owner: text(2), TakenBy: text(3),
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
 			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)),
-			Webhook: text(9) != "", Environment: text(10),
+			Webhook: text(9) != "", Environment: text(10), Tenant: decodeTenant(text(11)),
+			Weight: int(parseInt(text(12))), MaxRunning: int(parseInt(text(13))),
 		}
 	}
 	return now, open, nil
