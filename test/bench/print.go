@@ -90,6 +90,9 @@ func (r *report) printSpeed(w io.Writer) {
 	if r.Doors != nil {
 		r.Doors.print(w)
 	}
+	if r.Fair != nil {
+		r.Fair.print(w)
+	}
 }
 
 func (c *clientLoad) print(w io.Writer) {
