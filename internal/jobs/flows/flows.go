@@ -61,15 +61,6 @@ func SpillList(environment string) string {
 // TenantsKey returns the key of the sorted set of an environment's tenants.
 func TenantsKey(environment string) string { return "cellblock:{flows}:" + environment }
 
-// ListKey returns the key of the list of a route's flow.
-func ListKey(route jobs.Route) string {
-	args := Args(route)
-	return fmt.Sprintf("%s:%s:%s", TenantsKey(args[0].(string)), args[1], args[2]) //nolint:forcetypeassert // see Args
-}
-
-// RunningKey returns the key of the set of a tenant's jobs that count against its bound.
-func RunningKey(tenant string) string { return RunningTenants + ":" + tenant }
-
 // Args returns what the Lua functions take of a route: environment, tenant, flow and terms.
 func Args(route jobs.Route) []any {
 	return []any{

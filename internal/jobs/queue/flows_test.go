@@ -174,7 +174,7 @@ func TestSharesFollowWeights(t *testing.T) {
 	}
 }
 
-// Whoever sends one job at a time is not always the next one.
+// A tenant that sends one job at a time is not always the next one.
 func TestAFlowThatEmptiesAndReturnsGainsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)

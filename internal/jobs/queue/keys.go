@@ -20,7 +20,7 @@ const (
 // queueOf returns the queue of a route.
 func queueOf(route jobs.Route) string { return queueName(route.Environment, defaultQueue) }
 
-// oldQueueOf returns the queue of a route in versions before 0.9, which had one for each priority.
+// oldQueueOf returns the queue of a route in earlier versions, which had one for each priority.
 func oldQueueOf(route jobs.Route) string {
 	return queueName(route.Environment, string(cmp.Or(route.Priority, jobs.PriorityDefault)))
 }

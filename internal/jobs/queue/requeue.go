@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -154,29 +155,37 @@ func (p *Producer) Forget(ctx context.Context, id string, route jobs.Route) erro
 	return nil
 }
 
-// reopenScript puts a flow in which jobs wait into the order, unless it is.
+// reopenScript puts flows in which jobs wait into the order, unless they are.
 //
-//	KEYS[1]    the flow's list
-//	ARGV[1…4]  environment, tenant, flow and terms
-//	returns    1 if it was not there, else 0
-var reopenScript = redis.NewScript(flows.Tokens + flows.Enter + `return reopen(unpack(ARGV))`)
+//	KEYS[1]  cellblock:{flows}:ENV of the first flow
+//	ARGV     environment, tenant, flow and terms of each flow
+//	returns  how many were not there
+var reopenScript = redis.NewScript(flows.Tokens + flows.Enter + `
+local reopened = 0
+for i = 1, #ARGV, 4 do
+	reopened = reopened + reopen(unpack(ARGV, i, i + 3))
+end
+return reopened`)
 
 // Reopen puts the flows of waiting jobs, given their routes, into the order if they are missing there, and returns how
 // many were. No script leaves one like that, but all of its jobs would wait for good.
 func (p *Producer) Reopen(ctx context.Context, routes []jobs.Route) (int, error) {
-	seen, n := map[string]bool{}, 0
+	seen, key := map[string]bool{}, ""
+	var all []any
 	for _, route := range routes {
 		args := flows.Args(route)
-		key := fmt.Sprint(args...)
-		if seen[key] {
-			continue
+		if name := fmt.Sprint(args...); !seen[name] {
+			seen[name] = true
+			all = append(all, args...)
+			key = flows.TenantsKey(cmp.Or(route.Environment, jobs.DefaultEnvironment))
 		}
-		seen[key] = true
-		reopened, err := reopenScript.Run(ctx, p.client, []string{flows.ListKey(route)}, args...).Int()
-		if err != nil {
-			return n, fmt.Errorf("check the flows of waiting jobs: %w", err)
-		}
-		n += reopened
+	}
+	if len(all) == 0 {
+		return 0, nil
+	}
+	n, err := reopenScript.Run(ctx, p.client, []string{key}, all...).Int()
+	if err != nil {
+		return 0, fmt.Errorf("check the flows of waiting jobs: %w", err)
 	}
 	return n, nil
 }

@@ -46,9 +46,6 @@ type exclusion struct {
 	ended int
 }
 
-// isEmpty reports whether nothing is passed over.
-func (e exclusion) isEmpty() bool { return len(e.tenants) == 0 && !e.batches }
-
 // excluded returns what has reached the bound.
 func (s *slots) excluded() exclusion {
 	s.mu.Lock()

@@ -3,37 +3,44 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs/flows"
 )
 
-// releaseEndedScript removes the jobs of a tenant that do not run from those that count against its bound, and lets the
-// tenant into the order again.
+// releaseEndedScript removes the jobs of tenants that do not run from those that count against their bound, and lets
+// the tenants into the order again.
 //
 //	KEYS[1]  cellblock:{running}
-//	KEYS[2]  cellblock:{running}:TENANT
-//	ARGV[1]  tenant
+//	ARGV     tenants
 //	returns  how many jobs were removed
 var releaseEndedScript = redis.NewScript(flows.Tokens + flows.Release + `
-local removed, left = 0, 0
-for _, id in ipairs(redis.call("SMEMBERS", KEYS[2])) do
-	local state = redis.call("HGET", "cellblock:{" .. id .. "}:job", "state")
-	if state == "queued" or state == "running" then
-		left = left + 1
-	else
-		removed = removed + 1
-		redis.call("SREM", KEYS[2], id)
+local removed = 0
+for _, tenant in ipairs(ARGV) do
+	local key, gone, left = KEYS[1] .. ":" .. tenant, 0, 0
+	for _, id in ipairs(redis.call("SMEMBERS", key)) do
+		local state = redis.call("HGET", "cellblock:{" .. id .. "}:job", "state")
+		if state == "queued" or state == "running" then
+			left = left + 1
+		else
+			gone = gone + 1
+			redis.call("SREM", key, id)
+		end
 	end
-end
-if removed > 0 or left == 0 then
-	put_back(ARGV[1])
-end
-if left == 0 then
-	redis.call("SREM", KEYS[1], ARGV[1])
+	if gone > 0 or left == 0 then
+		put_back(tenant)
+	end
+	if left == 0 then
+		redis.call("SREM", KEYS[1], tenant)
+	end
+	removed = removed + gone
 end
 return removed`)
+
+// releasedAtOnce is the number of tenants that one script looks at, so that other clients of Redis need not wait long.
+const releasedAtOnce = 100
 
 // ReleaseEnded removes jobs that have ended from those that count against their tenant's bound on running jobs, and
 // returns how many these were. The script that ends a job does that too, but not that of an earlier version, nor is
@@ -44,11 +51,14 @@ func (s *Store) ReleaseEnded(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("list the tenants with running jobs: %w", err)
 	}
 	removed := 0
-	for _, tenant := range tenants {
-		keys := []string{flows.RunningTenants, flows.RunningKey(tenant)}
-		n, err := releaseEndedScript.Run(ctx, s.client, keys, tenant).Int()
+	for some := range slices.Chunk(tenants, releasedAtOnce) {
+		args := make([]any, len(some))
+		for i, tenant := range some {
+			args[i] = tenant
+		}
+		n, err := releaseEndedScript.Run(ctx, s.client, []string{flows.RunningTenants}, args...).Int()
 		if err != nil {
-			return removed, fmt.Errorf("check the running jobs of tenant %s: %w", tenant, err)
+			return removed, fmt.Errorf("check the running jobs of tenants: %w", err)
 		}
 		removed += n
 	}
