@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,32 +48,37 @@ type fairRound struct {
 	IsLongest bool    `json:"aim_is_longest"`
 }
 
-var fairRounds = []struct {
+// fairSetting is what waits in a round.
+type fairSetting struct {
 	name string
-	// tenant has the waiting jobs, which sleep for a time.
-	tenant jobs.Tenant
-	count  int
-	sleep  time.Duration
-	calls  int
-	aim    float64
+	// count jobs of a tenant wait, which sleep for a time; as one batch if isBatch is true.
+	tenant  jobs.Tenant
+	count   int
+	sleep   time.Duration
+	isBatch bool
 	// slots is WORKER_FLOW_SLOTS.
 	slots string
-	// batch reports that the jobs are of one batch.
-	batch bool
-}{
-	{"10,000 jobs of 100 ms of a tenant", "a", fairWaiting, 100 * time.Millisecond, fairCalls, fairAim, "0", false},
-	{"the same, which may use both slots", "a", fairWaiting, 100 * time.Millisecond, fairCalls, fairAim, "2", false},
-	{"10,000 jobs of 100 ms of the operator", "operator", fairWaiting, 100 * time.Millisecond, fairCalls, fairAim, "0", false},
-	{"jobs of 10 s of a tenant", "a", fairLong, 10 * time.Second, fairLongCalls, fairLongAim, "0", false},
-	{"a batch of the operator, of 10 s", "operator", fairLong, 10 * time.Second, fairLongCalls, fairLongAim, "0", true},
+}
+
+const (
+	fairShort    = 100 * time.Millisecond
+	fairLongTime = 10 * time.Second
+)
+
+var fairSettings = []fairSetting{
+	{name: "10,000 jobs of 100 ms of a tenant", tenant: "a", count: fairWaiting, sleep: fairShort, slots: "0"},
+	{name: "the same, which may use both slots", tenant: "a", count: fairWaiting, sleep: fairShort, slots: "2"},
+	{name: "10,000 of the operator", tenant: jobs.Operator, count: fairWaiting, sleep: fairShort, slots: "0"},
+	{name: "jobs of 10 s of a tenant", tenant: "a", count: fairLong, sleep: fairLongTime, slots: "0"},
+	{name: "a batch of them", tenant: jobs.Operator, count: fairLong, sleep: fairLongTime, slots: "0", isBatch: true},
 }
 
 func measureFair(ctx context.Context, programs stack.Programs) (*fair, error) {
 	result := &fair{}
-	for i := range fairRounds {
-		round, err := measureFairRound(ctx, programs, i)
+	for _, setting := range fairSettings {
+		round, err := setting.measure(ctx, programs)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", fairRounds[i].name, err)
+			return nil, fmt.Errorf("%s: %w", setting.name, err)
 		}
 		result.Rounds = append(result.Rounds, round)
 	}
@@ -83,12 +87,14 @@ func measureFair(ctx context.Context, programs stack.Programs) (*fair, error) {
 	return result, err
 }
 
-// measureFairRound makes the jobs of one tenant wait and measures those of another.
-func measureFairRound(ctx context.Context, programs stack.Programs, number int) (_ fairRound, err error) {
-	setting := fairRounds[number]
-	result := fairRound{Name: setting.name, Aim: setting.aim, IsLongest: setting.count == fairLong}
+// measure makes the jobs of one tenant wait and measures those of another.
+func (f fairSetting) measure(ctx context.Context, programs stack.Programs) (_ fairRound, err error) {
+	result, calls := fairRound{Name: f.name, Aim: fairAim}, fairCalls
+	if f.sleep == fairLongTime {
+		result.Aim, result.IsLongest, calls = fairLongAim, true, fairLongCalls
+	}
 	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{
-		{"WORKER_CONCURRENCY": "2", "WORKER_FLOW_SLOTS": setting.slots, "PRELOAD": ""},
+		{"WORKER_CONCURRENCY": "2", "WORKER_FLOW_SLOTS": f.slots, "PRELOAD": ""},
 	}})
 	if err != nil {
 		return result, err
@@ -99,11 +105,11 @@ func measureFairRound(ctx context.Context, programs stack.Programs, number int) 
 		return result, err
 	}
 	defer done()
-	script := "import time\ndef main():\n    time.sleep(" + strconv.FormatFloat(setting.sleep.Seconds(), 'f', -1, 64) + ")\n"
-	if setting.batch {
-		err = d.submitBatch(ctx, setting.tenant, script, setting.count)
+	script := fmt.Sprintf("import time\ndef main():\n    time.sleep(%g)\n", f.sleep.Seconds())
+	if f.isBatch {
+		err = d.submitBatch(ctx, f.tenant, script, f.count)
 	} else {
-		err = d.submit(ctx, setting.tenant, script, setting.count)
+		err = d.submit(ctx, f.tenant, script, f.count)
 	}
 	if err != nil {
 		return result, err
@@ -113,7 +119,7 @@ func measureFairRound(ctx context.Context, programs stack.Programs, number int) 
 	}
 	result.WaitingBefore = d.open(ctx)
 	var times []time.Duration
-	for range setting.calls {
+	for range calls {
 		took, err := d.run(ctx, "b")
 		if err != nil {
 			return result, err

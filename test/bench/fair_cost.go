@@ -33,8 +33,11 @@ const fairCostJobs = 2000
 func measureFairCosts(ctx context.Context) ([]fairCost, error) {
 	var costs []fairCost
 	for _, c := range []fairCost{
-		{Waiting: 1000, Tenants: 1}, {Waiting: 1000, Tenants: 10}, {Waiting: 10_000, Tenants: 1000},
-		{Waiting: 100_000, Tenants: 1}, {Waiting: 100_000, Tenants: 1000},
+		{Waiting: 1000, Tenants: 1},
+		{Waiting: 1000, Tenants: 10},
+		{Waiting: 10_000, Tenants: 1000},
+		{Waiting: 100_000, Tenants: 1},
+		{Waiting: 100_000, Tenants: 1000},
 	} {
 		if err := c.measure(ctx); err != nil {
 			return nil, err

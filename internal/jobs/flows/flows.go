@@ -1,5 +1,5 @@
-// Package flows has the order in which waiting jobs get their turn: its keys in Redis, and Lua functions for the scripts
-// that change it. docs/adr/0013-fair-shares.md has the reasons.
+// Package flows has the order in which waiting jobs get their turn: its keys in Redis, and Lua functions for the
+// scripts that change it. docs/adr/0013-fair-shares.md has the reasons.
 //
 // A flow is the single jobs of one tenant and one priority, or the jobs of one batch, that wait in one environment:
 //
@@ -7,8 +7,8 @@
 //	cellblock:{flows}:ENV:TENANT       sorted set of the tenant's flows, by virtual time; its first member may be the
 //	                                   tenant's terms, with the score -inf
 //	cellblock:{flows}:ENV:TENANT:FLOW  list of ids; the last one is taken next
-//	cellblock:{running}:TENANT         set of the jobs of a tenant with a bound on its running jobs that were taken and
-//	                                   have not ended
+//	cellblock:{running}:TENANT         set of the jobs that were taken and have not ended, of a tenant with a bound on
+//	                                   its running jobs
 //	cellblock:{running}:TENANT:held    hash: the scores that the tenant had when it was taken out of the order of an
 //	                                   environment because it had reached that bound
 //	cellblock:{running}                set of the tenants with such jobs

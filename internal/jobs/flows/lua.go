@@ -61,7 +61,7 @@ end
 //	wait_turn(env, tenant, flow, terms, id, pending)
 //	                                 adds a new job, to asynq's list of pending tasks if nothing waits
 //	leave(env, tenant, flow, id)     removes a job from its flow, and a flow without jobs from the order
-//	reopen(env, tenant, flow, terms) is open_flow for a flow with jobs that is missing in the order; returns 1 if it was
+//	reopen(env, tenant, flow, terms) is open_flow for a flow with jobs; returns 1 if it was missing in the order
 const Enter = `
 local function flow_of(batch, priority)
 	return batch and batch ~= "" and "b:" .. batch or priority or "default"
@@ -183,7 +183,8 @@ local function flows_in_turn(key, no_batches)
 	table.sort(flows, function(a, b) return scores[a] < scores[b] end)
 	return flows, terms
 end
-local function choose_flow(key, tenant, active, no_batches, limit)
+local function choose_flow(tenants, tenant, active, no_batches, limit)
+	local key = tenants .. ":" .. tenant
 	for _ = 1, limit do
 		local flows, terms = flows_in_turn(key, no_batches)
 		local weight, max_running = parse_terms(terms)
@@ -222,7 +223,7 @@ local function choose(env, active, barred, no_batches, offset, limit)
 		end
 		local id, flow, weight, max_running = nil, "barred", nil, nil
 		if not barred[tenant] then
-			id, flow, weight, max_running = choose_flow(tenants .. ":" .. tenant, tenant, active, no_batches, limit)
+			id, flow, weight, max_running = choose_flow(tenants, tenant, active, no_batches, limit)
 		end
 		if id then
 			if offset > 0 or #found > 2 then

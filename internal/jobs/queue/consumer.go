@@ -40,8 +40,8 @@ type Handler func(ctx context.Context, delivery Delivery) error
 type ConsumerSettings struct {
 	// Concurrency is the number of deliveries handled concurrently, at least 1.
 	Concurrency int
-	// FlowConcurrency is how many of these may be jobs of one tenant besides the operator, and how many jobs of batches;
-	// 0 for all.
+	// FlowConcurrency is how many of these may be jobs of one tenant besides the operator, and how many jobs of
+	// batches; 0 for all.
 	FlowConcurrency int
 	// ShutdownTimeout is how long Stop waits for handlers. It must exceed the longest run of a handler: asynq delivers
 	// the jobs of handlers that are still running to other workers.

@@ -129,8 +129,10 @@ func TestSharesFollowWeights(t *testing.T) {
 			want:  map[string]int{"a": 1, "b": 1, "operator": 1},
 		},
 		"tenants of other weights": {
-			flows: map[string]jobs.Job{"a": {Tenant: "a", Weight: 3}, "b": {Tenant: "b"}, "c": {Tenant: "c", Weight: 2}},
-			want:  map[string]int{"a": 3, "b": 1, "c": 2},
+			flows: map[string]jobs.Job{
+				"a": {Tenant: "a", Weight: 3}, "b": {Tenant: "b"}, "c": {Tenant: "c", Weight: 2},
+			},
+			want: map[string]int{"a": 3, "b": 1, "c": 2},
 		},
 		"priorities and a batch of one tenant": {
 			flows: map[string]jobs.Job{

@@ -27,8 +27,8 @@ const flowFunctions = flows.Tokens + flows.Release + flows.Enter + flows.Choose
 // againFunctions is Lua with functions that follow those of a step.
 //
 //	owner_of(id)                 what load returns, nothing if that fails
-//	wait_again(env, id, owner)   puts a job that was taken before into its flow, as the first one. It does not count as
-//	                             running while it waits, unless it has started.
+//	wait_again(env, id, owner)   puts a job that was taken before into its flow, as the first one. While it waits, it
+//	                             does not count as running unless it has started.
 const againFunctions = `
 local function owner_of(id)
 	local done, record, owner = pcall(load, id)
@@ -66,8 +66,8 @@ const (
 //	ARGV[…]  twice the number of queues, and of each its name and its environment ("" if it has no flows)
 //	ARGV[…]  arguments of the step
 //	returns  nil if there is nothing; -1 if all was passed over; -2, index of a queue, offset in its order, 1 if jobs
-//	         were passed over, if there may be more; or the queue's index, the encoded task (false if it has no record),
-//	         its id, tenant, 1 if it is of a batch, and what the step returned (nothing if it failed)
+//	         were passed over, if there may be more; or the queue's index, the encoded task (false if it has no
+//	         record), its id, tenant, 1 if it is of a batch, and what the step returned (nothing if it failed)
 const pollScript = againFunctions + `
 local careful, no_batches, spill = ARGV[2] == "1", ARGV[3] == "1", ARGV[6]
 local offset, limit, at = tonumber(ARGV[4]), tonumber(ARGV[5]), 8

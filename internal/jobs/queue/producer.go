@@ -75,8 +75,8 @@ type Task struct {
 	Lua string
 	// Keys are asynq:{queue}:t:{id}, asynq:{queue}:pending, and the list of tokens that wakes the queue's consumers.
 	Keys []string
-	// Args are the encoded task, its id, and the time in nanoseconds since 1970; for a job also its environment, tenant,
-	// flow and terms (see package flows).
+	// Args are the encoded task, its id, and the time in nanoseconds since 1970; for a job also its environment,
+	// tenant, flow and terms (see package flows).
 	Args []any
 }
 

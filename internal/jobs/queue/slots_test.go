@@ -41,8 +41,8 @@ func newCrew(t *testing.T) *crew {
 	client := redistest.Client(t, redistest.Start(t))
 	return &crew{
 		line: line{
-			Store: store.New(client, store.Settings{ResultTTL: time.Minute, SyncResultTTL: time.Minute}), client: client,
-			producer: NewProducer(client), names: map[string]string{},
+			Store:  store.New(client, store.Settings{ResultTTL: time.Minute, SyncResultTTL: time.Minute}),
+			client: client, producer: NewProducer(client), names: map[string]string{},
 		},
 		waiting: map[string]jobs.Job{}, begun: map[string]int{},
 	}
@@ -215,8 +215,8 @@ func urlOf(client redis.UniversalClient) string {
 	return "unix://" + client.(*redis.Client).Options().Addr //nolint:forcetypeassert // redistest's
 }
 
-// Jobs of batches, and those of a tenant, leave one slot free however many there are and however long they take, and use
-// all others.
+// Jobs of batches, and those of a tenant, leave one slot free however many there are and however long they take, and
+// use all others.
 func TestFlowsLeaveASlotForOthers(t *testing.T) {
 	t.Parallel()
 	for name, flood := range map[string]jobs.Job{

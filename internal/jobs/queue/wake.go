@@ -30,12 +30,12 @@ import (
 //   - Tokens outlive their tasks when busy workers find the next task by themselves. They are popped later without
 //     effect, at most maxTokens of them.
 //   - Each environment besides the default has lists of its own (environments.go).
-//   - A job behind which no other of its flow waits pushes its token into the first list, any other one into the list of
-//     spilled tokens. A consumer whose last poll passed over jobs of tenants that have all the slots they may have waits
-//     for the first list only: otherwise each new job of these tenants would wake it for nothing. If a token brought
-//     it nothing but such jobs, the poll pushes it into the spilled ones, since another consumer, which may run
-//     them, may wait for it. What other consumers pass over differs, so it listens to the spilled tokens too until that
-//     was for nothing, once in leftPoll, and polls that often.
+//   - A job pushes its token into the first list if no other of its flow waits, else into the list of spilled tokens. A
+//     consumer whose last poll passed over jobs, of tenants that have all the slots they may have, waits for the first
+//     list only: otherwise each new job of these tenants would wake it for nothing. If a token brought it nothing but
+//     such jobs, the poll pushes it into the spilled ones: another consumer, which may run them, may wait for it. What
+//     other consumers pass over differs, so it listens to the spilled tokens too until that was for nothing, once in
+//     leftPoll, and polls that often.
 //   - A token is lost with a worker that dies between the pop and the poll. Its task then waits until any worker polls
 //     without a token: wakePoll at most.
 //
@@ -70,8 +70,8 @@ func wake(ctx context.Context, client redis.Scripter, tokens string, n int) erro
 	return wakeScript.Run(ctx, client, []string{tokens}, n).Err()
 }
 
-// consumerClient is the Redis client of asynq's server. It does the idle wait, looks into all queues and flows at once (poll.go),
-// leaves out upkeep that is for nothing (upkeep.go), and corrects one more thing.
+// consumerClient is the Redis client of asynq's server. It does the idle wait, looks into all queues and flows at once
+// (poll.go), leaves out upkeep that is for nothing (upkeep.go), and corrects one more thing.
 //
 // Commands run under a context that cannot be cancelled: after a job asynq writes with a context that it cancels when
 // the write fails, and passes the same one to the goroutine that repeats the write once Redis is back (processor.go,
@@ -86,8 +86,8 @@ type consumerClient struct {
 	stopKey  string
 	stopping <-chan struct{}
 	slots    slots
-	// woken is the list of the token that ended the last wait, "" for none, and spilledAt when one of the spilled tokens
-	// was last for nothing. Only asynq's fetching goroutine uses them.
+	// woken is the list of the token that ended the last wait, "" for none, and spilledAt when a token last brought
+	// nothing but jobs that were passed over. Only asynq's fetching goroutine uses them.
 	woken     string
 	spilledAt time.Time
 	// scripts contain the step, and replies has what that returned.

@@ -15,8 +15,8 @@ import (
 )
 
 // endScript ends a job that has not ended yet, and publishes that to the waiting processes. A job of which nothing else
-// is to be done is removed from the open jobs; see FinalizeJob. A job of a tenant with a bound on its running jobs counts
-// no more, and lets the tenant's next one in.
+// is to be done is removed from the open jobs; see FinalizeJob. A job of a tenant with a bound on its running jobs
+// counts no more, and lets the tenant's next one in.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs

@@ -66,8 +66,8 @@ local function take_job(id, args, job)
 end
 `
 
-// TakeStep is Lua with functions load(id), which reads a job, and step(id, args, job), which takes it, and the arguments
-// of the latter, for a script that finds out which job is delivered. What step returns is for Taken.
+// TakeStep is Lua with functions load(id), which reads a job, and step(id, args, job), which takes it, and the
+// arguments of the latter, for a script that finds out which job is delivered. What step returns is for Taken.
 func TakeStep(owner string) (lua string, args []any) {
 	return loadFunction + takeFunction + "local step = take_job\n", []any{owner, LargeRecord}
 }
