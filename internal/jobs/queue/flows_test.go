@@ -478,3 +478,28 @@ func TestTasksInOldQueuesAreTaken(t *testing.T) {
 		return err == nil && !slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, ":t:") })
 	})
 }
+
+// A job costs as many commands with many waiting jobs of many tenants as with few.
+func TestTheCostOfATurnIsFlat(t *testing.T) {
+	t.Parallel()
+	costs := map[int]float64{}
+	for _, tenants := range []int{5, 1000} {
+		l := newLine(t)
+		l.fill(t, func() {
+			for i := range 4 * tenants {
+				l.add(t, 1, "", jobs.Job{Tenant: jobs.Tenant(fmt.Sprint("t", i%tenants))})
+			}
+		})
+		const n = 20
+		before := commandCalls(t, l.client)
+		for range n {
+			l.end(t, l.look(t, everything).id)
+			l.add(t, 1, "", jobs.Job{Tenant: "t1"})
+		}
+		costs[tenants] = float64(commandCalls(t, l.client)-before) / n
+	}
+	t.Logf("commands of a job by the number of tenants: %v", costs)
+	if costs[1000] > costs[5]+1 {
+		t.Error("more tenants make a job cost more")
+	}
+}
