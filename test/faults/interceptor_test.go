@@ -116,7 +116,7 @@ func copyPieces(from, to net.Conn, inspect func(piece []byte) (forward, drop boo
 // The stages of a job at its worker, recognized by the keys of the script that the worker sends.
 func isClaimStart(command []byte) bool { return scriptKeys(command) == "job events" }
 
-func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open ended" }
+func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open usage" }
 
 func isPoll(command []byte) bool {
 	return strings.HasPrefix(scriptKeys(command), "pending paused active lease")
