@@ -130,9 +130,9 @@ func TestSharesFollowWeights(t *testing.T) {
 		},
 		"tenants of other weights": {
 			flows: map[string]jobs.Job{
-				"a": {Tenant: "a", Weight: 3}, "b": {Tenant: "b"}, "c": {Tenant: "c", Weight: 2},
+				"a": {Tenant: "a", Weight: 8}, "b": {Tenant: "b"}, "c": {Tenant: "c", Weight: 3},
 			},
-			want: map[string]int{"a": 3, "b": 1, "c": 2},
+			want: map[string]int{"a": 8, "b": 1, "c": 3},
 		},
 		"priorities and a batch of one tenant": {
 			flows: map[string]jobs.Job{
@@ -237,8 +237,15 @@ func TestExcludedJobsAreLeft(t *testing.T) {
 	if f := l.look(t, excluded); f.task != nil || !f.left {
 		t.Errorf("found %+v", f)
 	}
+	// What b has had counts, though its flow is empty: it is not its turn.
+	if score := l.client.ZScore(t.Context(), "cellblock:{flows}:default", "b").Val(); score != 1 {
+		t.Errorf("the score of b is %v", score)
+	}
 	if got := count(l.take(t, 100, everything)); !maps.Equal(got, map[string]int{"a": 6, "batch": 10}) {
 		t.Errorf("left were %v", got)
+	}
+	if n := keyCount(t, l.client, "active"); n != 18 {
+		t.Errorf("%d tasks are with consumers", n)
 	}
 	l.wantNoFlows(t)
 }
