@@ -132,9 +132,9 @@ func TestSharesFollowWeights(t *testing.T) {
 		},
 		"tenants of other weights": {
 			flows: map[string]jobs.Job{
-				"a": {Tenant: "a", Weight: 3}, "b": {Tenant: "b"}, "c": {Tenant: "c", Weight: 2},
+				"a": {Tenant: "a", Weight: 8}, "b": {Tenant: "b"}, "c": {Tenant: "c", Weight: 3},
 			},
-			want: map[string]int{"a": 3, "b": 1, "c": 2},
+			want: map[string]int{"a": 8, "b": 1, "c": 3},
 		},
 		"priorities and a batch of one tenant": {
 			flows: map[string]jobs.Job{
@@ -231,9 +231,9 @@ func TestExcludedJobsAreLeft(t *testing.T) {
 	l.add(t, 5, "a", jobs.Job{Tenant: "a"})
 	l.add(t, 5, "batch", jobs.Job{Tenant: "b", BatchItem: item})
 	l.add(t, 5, "batch", jobs.Job{BatchItem: item})
-	l.add(t, 1, "b", jobs.Job{Tenant: "b"})
+	l.add(t, 1, "c", jobs.Job{Tenant: "c"})
 	excluded := exclusion{tenants: []string{"a"}, batches: true}
-	if got := count(l.take(t, 100, excluded)); !maps.Equal(got, map[string]int{"operator": 1, "b": 1}) {
+	if got := count(l.take(t, 100, excluded)); !maps.Equal(got, map[string]int{"operator": 1, "c": 1}) {
 		t.Errorf("taken were %v", got)
 	}
 	if f := l.look(t, excluded); f.task != nil || !f.left {
@@ -242,7 +242,26 @@ func TestExcludedJobsAreLeft(t *testing.T) {
 	if got := count(l.take(t, 100, everything)); !maps.Equal(got, map[string]int{"a": 6, "batch": 10}) {
 		t.Errorf("left were %v", got)
 	}
+	if n := keyCount(t, l.client, "active"); n != 18 {
+		t.Errorf("%d tasks are with consumers", n)
+	}
 	l.wantNoFlows(t)
+}
+
+// What a tenant has had counts, though its flow is empty, until it would be its turn.
+func TestAnEmptyFlowBehindExcludedOnesKeepsItsScore(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() {
+		l.add(t, 3, "a", jobs.Job{Tenant: "a"})
+		l.add(t, 1, "c", jobs.Job{Tenant: "c"})
+	})
+	if got := l.take(t, 2, exclusion{tenants: []string{"a"}}); !slices.Equal(got, []string{"c"}) {
+		t.Errorf("taken were %q", got)
+	}
+	if score := l.client.ZScore(t.Context(), "cellblock:{flows}:default", "c").Val(); score != 1 {
+		t.Errorf("the score of c is %v", score)
+	}
 }
 
 // A token that brought nothing but excluded jobs goes to the consumers that may run them, one for one.
@@ -462,9 +481,10 @@ func TestTasksInOldQueuesAreTaken(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
-	_, ids := environmentConsumer(t, url, nil, "science")
-	waitForIdleConsumers(t, client, 1)
+	consumer, ids := environmentConsumer(t, url, nil, "science")
 	for _, queue := range []string{"high", "low", "env:science:low", "default"} {
+		waitFor(t, "the consumer does not look for such tasks", 2*wakePoll, consumer.client.upkeep.isQuiet)
+		waitForIdleConsumers(t, client, 1)
 		id := jobs.NewID()
 		// As the producer of these versions did it.
 		_, err := NewProducer(client).tasks.EnqueueContext(t.Context(), asynq.NewTask(taskType, []byte(id)),
@@ -472,8 +492,7 @@ func TestTasksInOldQueuesAreTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, ids, id, wakePoll/2)
-		waitForIdleConsumers(t, client, 1)
+		want(t, ids, id, forwardInterval/4)
 	}
 	waitFor(t, "nothing is left", wakePoll, func() bool {
 		keys, err := client.Keys(t.Context(), "asynq:*").Result()

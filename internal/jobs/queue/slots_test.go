@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type crew struct {
 	// waiting are the jobs without a handler, and begun those that had one.
 	waiting map[string]jobs.Job
 	begun   map[string]int
+	// withoutToken makes enqueue push none.
+	withoutToken bool
 	// most is the largest number of jobs of one tenant, and of batches, that a consumer had at a time.
 	most int
 }
@@ -120,6 +123,10 @@ func (c *crew) enqueue(t *testing.T, job jobs.Job) {
 	c.waiting[job.ID] = job
 	c.mu.Unlock()
 	task, err := c.producer.Task(context.WithoutCancel(t.Context()), job.ID, job.Route())
+	if c.withoutToken {
+		task.Lua = "local function push_tokens() end\n" + strings.Replace(task.Lua, "local function push_tokens(",
+			"local function push(", 1)
+	}
 	if err == nil {
 		_, err = c.Accept(context.WithoutCancel(t.Context()), job, store.Step(task), store.OpenLimits{})
 	}
@@ -314,6 +321,33 @@ func TestAConsumerAtItsBoundLeavesTokens(t *testing.T) {
 			t.Errorf("a job of %s waited %s beside a free slot", tenant, took)
 		}
 		waitForIdleConsumers(t, c.client, 2)
+	}
+}
+
+// A consumer that has left jobs does not wait long for a token: another one may have got it and died, or passed it on.
+func TestAConsumerThatLeftJobsPollsOften(t *testing.T) {
+	t.Parallel()
+	c, hold := newCrew(t), make(chan struct{})
+	arrived := make(chan jobs.Tenant, 10)
+	c.hire(t, redistest.Client(t, urlOf(c.client)), 2, 1, func(job jobs.Job) {
+		arrived <- job.Tenant
+		<-hold
+	})
+	defer close(hold)
+	for range 4 {
+		c.enqueue(t, jobs.Job{Tenant: "a"})
+	}
+	<-arrived
+	waitForIdleConsumers(t, c.client, 1)
+	c.withoutToken = true
+	c.enqueue(t, jobs.Job{Tenant: "b"})
+	select {
+	case tenant := <-arrived:
+		if tenant != "b" {
+			t.Errorf("a job of %s came", tenant)
+		}
+	case <-time.After(2 * leftPoll):
+		t.Error("no job came")
 	}
 }
 
