@@ -37,8 +37,9 @@ type (
 	OutputFile = api.OutputFile
 	// StoredFile is a file that was uploaded for later jobs.
 	StoredFile = api.StoredFile
-	// Key describes a key of a tenant, and NewKey one that was created, with the key itself.
-	Key    = api.Key
+	// Key describes a key of a tenant.
+	Key = api.Key
+	// NewKey is a key that was created, with the key itself.
 	NewKey = api.NewKey
 	// OmittedFile is a file that a job left and that exceeded a limit.
 	OmittedFile = api.OmittedFile

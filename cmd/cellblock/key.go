@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -72,7 +73,7 @@ type keyCreateCommand struct {
 
 // Help is the text of `cellblock key create --help`.
 func (*keyCreateCommand) Help() string {
-	return `Standard output has the key alone; the rest goes to standard error. The service keeps only the key's SHA-256, so
+	return `Standard output has the key alone; the rest goes to standard error. The service keeps only its SHA-256, so
 the key cannot be read again: a lost one is replaced (key rotate).
 
     KEY=$(cellblock key create --tenant acme --scope run,read,cancel --expires 90d)
@@ -148,8 +149,8 @@ type keyListCommand struct {
 
 // Help is the text of `cellblock key list --help`.
 func (*keyListCommand) Help() string {
-	return `Keys that have expired or were revoked stay in the list for 30 days. Keys of API_KEYS_FILE are not in it. Times
-are in this machine's time zone.
+	return `Keys that have expired or were revoked stay in the list for 30 days. Keys of API_KEYS_FILE are not in it.
+Times are in this machine's time zone.
 
     cellblock key list --json | jq -r 'select(.status == "active") | .key_id'`
 }
@@ -189,13 +190,23 @@ type keyRevokeCommand struct {
 	IDs     []string     `arg:"" name:"id" help:"The keys' ids: those of key list, not the keys themselves."`
 }
 
+// Validate is called by kong.
+func (c *keyRevokeCommand) Validate() error {
+	for _, id := range c.IDs {
+		if err := checkKeyID(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Run revokes each key, up to the first that cannot be revoked.
 func (c *keyRevokeCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		for _, id := range c.IDs {
 			key, err := service.RevokeKey(ctx, id)
 			if err != nil {
-				return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", notSecret(id), err))
+				return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", id, err))
 			}
 			fmt.Fprintln(standardOutput, key.KeyID, "revoked")
 		}
@@ -203,12 +214,12 @@ func (c *keyRevokeCommand) Run() error {
 	})
 }
 
-// notSecret returns an id for a message, unless it is a key by mistake.
-func notSecret(id string) string {
+// checkKeyID returns an error for a key in place of an id: it would be in the URL, which proxies log.
+func checkKeyID(id string) error {
 	if strings.HasPrefix(id, tenantkeys.Prefix) {
-		return "that is a key, and not the id of one"
+		return errors.New("this command takes the id of a key (key list), such as k_7mzq3xw2pa, and not a key itself")
 	}
-	return id
+	return nil
 }
 
 // keyRotateCommand is `cellblock key rotate`.
@@ -221,10 +232,14 @@ type keyRotateCommand struct {
 
 // Help is the text of `cellblock key rotate --help`.
 func (*keyRotateCommand) Help() string {
-	return `The new key has the tenant, scopes, name, limits and lifetime of the old one. Standard output has the key alone.
+	return `The new key has the tenant, scopes, name, limits and lifetime of the old one. Standard output has the key
+alone.
 
     NEW=$(cellblock key rotate k_7mzq3xw2pa --grace 7d)`
 }
+
+// Validate is called by kong.
+func (c *keyRotateCommand) Validate() error { return checkKeyID(c.ID) }
 
 // Run replaces the key.
 func (c *keyRotateCommand) Run() error {
@@ -235,7 +250,7 @@ func (c *keyRotateCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
 		key, err := service.RotateKey(ctx, c.ID, grace)
 		if err != nil {
-			return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", notSecret(c.ID), err))
+			return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", c.ID, err))
 		}
 		return printNewKey(key, c.JSON)
 	})

@@ -96,7 +96,7 @@ func (h *Handler) writeNewKey(w http.ResponseWriter, r *http.Request, secret str
 		h.writeError(w, r, err)
 		return
 	}
-	h.logKey(r, "created key", key)
+	h.logger.InfoContext(r.Context(), "created key", keyAttrs(r, key)...)
 	described := keyBody(key)
 	h.writeJSON(w, r, http.StatusCreated, api.NewKey{
 		Key: secret, KeyID: described.KeyID, Tenant: described.Tenant, Name: described.Name, Scopes: described.Scopes,
@@ -112,13 +112,16 @@ func (h *Handler) RevokeKey(w http.ResponseWriter, r *http.Request, keyID string
 		h.writeError(w, r, err)
 		return
 	}
-	h.logKey(r, "revoked key", key)
+	h.logger.InfoContext(r.Context(), "revoked key", keyAttrs(r, key)...)
 	h.writeJSON(w, r, http.StatusOK, keyBody(key))
 }
 
-func (h *Handler) logKey(r *http.Request, event string, key jobs.Key) {
-	h.logger.InfoContext(r.Context(), event, "key_id", key.ID, "tenant", string(key.Tenant),
-		"by_key_id", jobs.CallerOf(r.Context()).KeyID, "request_id", requestStateOf(r).requestID)
+// keyAttrs are the facts of a change of a key for the log.
+func keyAttrs(r *http.Request, key jobs.Key) []any {
+	return []any{
+		"key_id", key.ID, "tenant", string(key.Tenant), "by_key_id", jobs.CallerOf(r.Context()).KeyID,
+		"request_id", requestStateOf(r).requestID,
+	}
 }
 
 // readKeyRequest returns the body of a request about keys. The caller calls release, which is never nil.

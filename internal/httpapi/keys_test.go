@@ -24,7 +24,6 @@ const (
 // stubKeys has one key, aKey. With err, it cannot be asked.
 type stubKeys struct {
 	scopes []jobs.Scope
-	tenant jobs.Tenant
 	err    error
 }
 
@@ -74,7 +73,7 @@ func newKeyHandler(t *testing.T, keys stubKeys) *Handler {
 	h := New(stubJobs{}, Config{
 		Settings: Settings{Token: "secret"}, Keys: keys, SyncWait: time.Second, Limits: jobs.DefaultLimits(),
 		StartDeadline: time.Hour, Environments: stubEnvironments{}, Metrics: telemetry.NewAPIMetrics(nil, logger),
-		Logger: logger, MCP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }),
+		Logger: logger, MCP: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
 	})
 	t.Cleanup(h.Drain)
 	return h
@@ -239,7 +238,8 @@ func TestTheCallerIsInTheContext(t *testing.T) {
 	if got := callers[""]; got.Tenant != jobs.Operator || !got.May(jobs.ScopeAdmin) {
 		t.Errorf("with API_TOKEN: %+v", got)
 	}
-	if !strings.Contains(log.String(), `"tenant":"acme","key_id":"`+aKeyID+`"`) || strings.Contains(log.String(), "cb_") {
+	line := `"tenant":"acme","key_id":"` + aKeyID + `"`
+	if !strings.Contains(log.String(), line) || strings.Contains(log.String(), "cb_") {
 		t.Error(log.String())
 	}
 }
@@ -279,7 +279,8 @@ func TestAdminKeepsTheContract(t *testing.T) {
 			url, "POST", "", `{"tenant":"a","scopes":["run"],"limits":{"x":1}}`, 400, jobs.CodeInvalidRequest, true,
 		},
 		"a limit of 0": {
-			url, "POST", "", `{"tenant":"a","scopes":["run"],"limits":{"weight":0}}`, 400, jobs.CodeInvalidRequest, true,
+			url, "POST", "", `{"tenant":"a","scopes":["run"],"limits":{"weight":0}}`, 400, jobs.CodeInvalidRequest,
+			true,
 		},
 		"too large": {
 			url, "POST", "", `{"tenant":"` + strings.Repeat("a", 65<<10) + `"}`, 413, jobs.CodeInputTooLarge, true,
@@ -289,7 +290,9 @@ func TestAdminKeepsTheContract(t *testing.T) {
 		"rotate":           {url, "POST", "/" + aKeyID + "/rotate", `{"grace_seconds":0}`, 201, "", false},
 		"rotate by itself": {url, "POST", "/" + aKeyID + "/rotate", "", 201, "", false},
 		"rotate nothing":   {url, "POST", "/x/rotate", `{}`, 404, jobs.CodeNotFound, false},
-		"a bad grace":      {url, "POST", "/" + aKeyID + "/rotate", `{"grace_seconds":-1}`, 400, jobs.CodeInvalidRequest, true},
+		"a bad grace": {
+			url, "POST", "/" + aKeyID + "/rotate", `{"grace_seconds":-1}`, 400, jobs.CodeInvalidRequest, true,
+		},
 		"an unknown grace": {url, "POST", "/" + aKeyID + "/rotate", `{"grace":1}`, 400, jobs.CodeInvalidRequest, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"context"
 	"testing"
 )
 
@@ -9,7 +8,7 @@ import (
 func TestCallerSees(t *testing.T) {
 	t.Parallel()
 	acme := Caller{Tenant: "acme", Scopes: []Scope{ScopeRun, ScopeRead}}
-	none := CallerOf(context.Background())
+	none := CallerOf(t.Context())
 	for _, c := range []struct {
 		name   string
 		caller Caller
@@ -27,7 +26,8 @@ func TestCallerSees(t *testing.T) {
 			t.Errorf("%s: Sees(%q) = %v, want %v", c.name, c.owner, got, c.want)
 		}
 	}
-	if got := CallerOf(WithCaller(t.Context(), acme)); got.Tenant != "acme" || !got.May(ScopeRead) || got.May(ScopeCancel) {
+	got := CallerOf(WithCaller(t.Context(), acme))
+	if got.Tenant != "acme" || !got.May(ScopeRead) || got.May(ScopeCancel) {
 		t.Errorf("CallerOf = %+v", got)
 	}
 }

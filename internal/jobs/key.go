@@ -53,7 +53,8 @@ type KeySpec struct {
 const (
 	// maxKeyName bounds the name of a key, in characters.
 	maxKeyName = 100
-	// leastKeyLifetime is the shortest lifetime of a key, and maxKeyLifetime the longest, as for the grace of a rotation.
+	// leastKeyLifetime is the shortest lifetime of a key, and maxKeyLifetime the longest, also of the grace of a
+	// rotation.
 	leastKeyLifetime = time.Second
 	maxKeyLifetime   = 100 * 365 * 24 * time.Hour
 	// DefaultKeyGrace is how long a key can be used after its rotation, if the request has no other time.
@@ -82,7 +83,8 @@ func (s KeySpec) Validate() error {
 		}
 	}
 	if utf8.RuneCountInString(s.Name) > maxKeyName || strings.ContainsFunc(s.Name, unicode.IsControl) {
-		return Errorf(CodeInvalidRequest, `"name" must have at most %d characters, and no control characters`, maxKeyName)
+		return Errorf(CodeInvalidRequest, `"name" must have at most %d characters, and no control characters`,
+			maxKeyName)
 	}
 	return nil
 }
@@ -101,7 +103,8 @@ var keyFields = []string{"tenant", "scopes", "name", "expires_in_seconds", "limi
 // DecodeKeySpec decodes and checks a request for a key. Its errors have CodeInvalidRequest.
 func DecodeKeySpec(body []byte) (KeySpec, error) {
 	var spec KeySpec
-	seen, err := decodeObject(body, `a JSON object with "tenant" and "scopes"`, spec.set)
+	seen, err := decodeObject(body, `a JSON object with "tenant" and "scopes"`,
+		func(name string, value jsontext.Value) error { return setKeyField(&spec, name, value) })
 	switch {
 	case err != nil:
 		return KeySpec{}, err
@@ -113,7 +116,7 @@ func DecodeKeySpec(body []byte) (KeySpec, error) {
 	return spec, spec.Validate()
 }
 
-func (s *KeySpec) set(name string, value jsontext.Value) (err error) {
+func setKeyField(s *KeySpec, name string, value jsontext.Value) (err error) {
 	switch name {
 	case "tenant":
 		var tenant string

@@ -2,11 +2,11 @@ package jobs
 
 import "regexp"
 
-// Tenant is the name of a customer of the service, to whom jobs, batches, files and idempotency keys belong. Its form is
-// that of IsTenantName; the zero value owns nothing.
+// Tenant is the name of a customer of the service, to whom jobs, batches, files and idempotency keys belong. Its form
+// is that of IsTenantName; the zero value owns nothing.
 type Tenant string
 
-// Operator is the tenant of whoever runs the service: of requests with API_TOKEN, of those without any key where none is
+// Operator is the tenant that runs the service: of requests with API_TOKEN, of those without any key where none is
 // needed, and of jobs that an earlier version stored.
 const Operator Tenant = "operator"
 

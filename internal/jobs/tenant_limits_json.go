@@ -35,12 +35,12 @@ const (
 func DecodeTenantLimits(name string, value jsontext.Value) (TenantLimits, error) {
 	var limits TenantLimits
 	err := eachMember(name, value, func(member string, value jsontext.Value) error {
-		return limits.set(name, member, value)
+		return setTenantLimit(&limits, name, member, value)
 	})
 	return limits, err
 }
 
-func (l *TenantLimits) set(object, name string, value jsontext.Value) (err error) {
+func setTenantLimit(l *TenantLimits, object, name string, value jsontext.Value) (err error) {
 	full := object + "." + name
 	switch name {
 	case "weight":

@@ -17,7 +17,8 @@ func permitByScope(ctx context.Context, scope jobs.Scope) error {
 	if jobs.CallerOf(ctx).May(scope) {
 		return nil
 	}
-	return jobs.Errorf(jobs.CodeForbidden, "the key of this connection does not have the scope %q, which this needs", scope)
+	return jobs.Errorf(jobs.CodeForbidden, "the key of this connection does not have the scope %q, which this needs",
+		scope)
 }
 
 // methodScopes are the scopes of the methods of tasks. That of a tool is where the tool is.

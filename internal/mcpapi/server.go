@@ -34,8 +34,8 @@ type Settings struct {
 	Logger    *slog.Logger
 }
 
-// NewServer returns an MCP server with the tools for service, for standard input and output. Every caller may use all of
-// them.
+// NewServer returns an MCP server with the tools for service, for standard input and output. Every caller may use all
+// of them.
 func NewServer(service Service, settings Settings) *mcp.Server {
 	return newServer(service, settings, permitAll)
 }

@@ -17,7 +17,7 @@ import (
 // maxFileBytes bounds API_KEYS_FILE.
 const maxFileBytes = 4 << 20
 
-// errHoldsKey is the error for a file that has a key itself. Whoever reads the file could use it.
+// errHoldsKey is the error for a file that has a key itself. Each reader of the file could use it.
 var errHoldsKey = errors.New("this line has a key itself, and the file takes only hashes: write the output of " +
 	"'cellblock key hash' instead, which reads a key from standard input")
 

@@ -47,8 +47,8 @@ keys:
 	second, _ := parseSumText(t, strings.Repeat("0a", 32))
 	want := map[Sum]jobs.Key{
 		first: {
-			Tenant: "acme", Name: "back end", Scopes: []jobs.Scope{jobs.ScopeRun, jobs.ScopeRead}, State: jobs.KeyActive,
-			ExpiresAt: time.Date(2027, 6, 30, 0, 0, 0, 0, time.UTC),
+			Tenant: "acme", Name: "back end", Scopes: []jobs.Scope{jobs.ScopeRun, jobs.ScopeRead},
+			State: jobs.KeyActive, ExpiresAt: time.Date(2027, 6, 30, 0, 0, 0, 0, time.UTC),
 			Limits: jobs.TenantLimits{
 				Weight: 2, RequestsPerSecond: 0.5, CPUPerDay: time.Hour, Environments: []string{"default"},
 				Largest: jobs.RequestedLimits{Wall: 5 * time.Second, MemoryBytes: 200 << 20},
@@ -118,8 +118,8 @@ func TestFaultsOfAFileAreNamed(t *testing.T) {
 		strings.Replace(entry, "run", "admin", 1):      `line 2: the scope "admin" reaches what belongs to all tenants`,
 		strings.Replace(entry, "acme", "Acme", 1):      `line 2: "tenant" must have 1 to 63`,
 		"keys:\n  - {sha256: " + aSum + ", tenant: a}": `line 2: the field "scopes" is missing`,
-		entry + "  - {sha256: " + aSum + ", tenant: b, scopes: [run]}\n": "line 5: the key with this sha256 is in the file " +
-			"twice",
+		entry + "  - {sha256: " + aSum + ", tenant: b, scopes: [run]}\n": "line 5: the key with this " +
+			"sha256 is in the file twice",
 	} {
 		_, err := parseFile([]byte(content))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

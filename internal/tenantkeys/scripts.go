@@ -4,9 +4,9 @@ import "github.com/redis/go-redis/v9"
 
 // The keys of Redis, all in one slot, so that each change is one script.
 const (
-	// recordPrefix and the SHA-256 of a key in hexadecimal are the key of a hash: id, tenant, scopes (with spaces between
-	// them), limits (as jobs.EncodeTenantLimits has them; "" for none), name, and in milliseconds: created, expires,
-	// revoked (since 1970; 0 for never) and lifetime (0 for no end).
+	// recordPrefix and the SHA-256 of a key in hexadecimal are the key of a hash: id, tenant, scopes (with spaces
+	// between them), limits (as jobs.EncodeTenantLimits has them; "" for none), name, and in milliseconds: created,
+	// expires, revoked (since 1970; 0 for never) and lifetime (0 for no end).
 	recordPrefix = "cellblock:{keys}:key:"
 	// sumsKey is a hash of the SHA-256 of all keys, by their ids.
 	sumsKey = "cellblock:{keys}:sums"

@@ -1,6 +1,7 @@
 package tenantkeys
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,36 +77,35 @@ func (s *Store) List(ctx context.Context, tenant jobs.Tenant) ([]jobs.Key, error
 	now, sums := answer[0], answer[1].([]any) //nolint:errcheck // the script's own answer
 	keys := make([]jobs.Key, 0, len(sums))
 	for chunk := range slices.Chunk(sums, listChunk) {
-		pipeline := s.client.Pipeline()
-		for _, sum := range chunk {
-			pipeline.HMGet(ctx, recordPrefix+fmt.Sprint(sum), fields...)
-		}
-		records, err := pipeline.Exec(ctx)
-		if err != nil {
-			return nil, unavailable("the keys could not be listed", err)
-		}
-		for _, record := range records {
-			values, err := record.(*redis.SliceCmd).Result() //nolint:errcheck // as it was made above
-			if err == nil {
-				var key jobs.Key
-				if key, _, err = parse([]any{now, values}); err == nil && key.ID != "" {
-					keys = append(keys, key)
-				}
-			}
-			if err != nil {
-				return nil, err
-			}
+		if keys, err = s.appendKeys(ctx, keys, now, chunk); err != nil {
+			return nil, err
 		}
 	}
 	slices.SortFunc(keys, func(a, b jobs.Key) int {
-		if order := strings.Compare(string(a.Tenant), string(b.Tenant)); order != 0 {
-			return order
-		}
-		if order := a.CreatedAt.Compare(b.CreatedAt); order != 0 {
-			return order
-		}
-		return strings.Compare(a.ID, b.ID)
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
+	return keys, nil
+}
+
+// appendKeys reads the keys with these sums, without those that are gone meanwhile. now is Redis's time.
+func (s *Store) appendKeys(ctx context.Context, keys []jobs.Key, now any, sums []any) ([]jobs.Key, error) {
+	pipeline := s.client.Pipeline()
+	records := make([]*redis.SliceCmd, len(sums))
+	for i, sum := range sums {
+		records[i] = pipeline.HMGet(ctx, recordPrefix+fmt.Sprint(sum), fields...)
+	}
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return nil, unavailable("the keys could not be listed", err)
+	}
+	for _, record := range records {
+		key, _, err := parse([]any{now, record.Val()})
+		if err != nil {
+			return nil, err
+		}
+		if key.ID != "" {
+			keys = append(keys, key)
+		}
+	}
 	return keys, nil
 }
 

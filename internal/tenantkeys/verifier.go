@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxAge is how old a result may be, counted from when Redis was asked: a key that is revoked is refused within this
-	// time.
+	// maxAge is how old a result may be, counted from when Redis was asked: a key that is revoked is refused within
+	// this time.
 	maxAge = time.Second
 	// maxUnknown is how many results for keys that there are not are kept: a client may send any number of them.
 	maxUnknown = 4096
@@ -33,8 +33,8 @@ type Verifier struct {
 	mu sync.Mutex
 	// skew is Redis's time minus this machine's.
 	skew time.Duration
-	// valid has the keys that can be used, and others the keys that cannot, and those that are being looked up. There are
-	// two, so that what a client invents displaces nothing of others.
+	// valid has the keys that can be used, and others the keys that cannot, and those that are being looked up. There
+	// are two, so that what a client invents displaces nothing of others.
 	valid, others map[Sum]*lookup
 	swept         time.Time
 }

@@ -85,8 +85,12 @@ func TestKeysAreNowhereInTheOpen(t *testing.T) {
 	keys := []string{acme.Key, rotated.Key, inFile}
 	for _, key := range keys {
 		for _, call := range [][3]string{
-			{"GET", "/jobs", ""}, {"POST", "/execute", `{"script":"","async":true}`}, {"GET", "/admin/keys", ""},
-			{"DELETE", "/jobs/x", ""}, {"GET", "/none?x=" + key, ""}, {"POST", "/execute", `{"` + key[:20]},
+			{"GET", "/jobs", ""},
+			{"POST", "/execute", `{"script":"","async":true}`},
+			{"GET", "/admin/keys", ""},
+			{"DELETE", "/jobs/x", ""},
+			{"GET", "/none?x=" + key, ""},
+			{"POST", "/execute", `{"` + key[:20]},
 		} {
 			status, answer := r.ask(t, key, call[0], call[1], call[2])
 			if status == http.StatusUnauthorized || strings.Contains(answer, key) {
