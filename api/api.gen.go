@@ -25,6 +25,7 @@ const (
 	ErrorCodeExit                 ErrorCode = "exit"
 	ErrorCodeFileNotFound         ErrorCode = "file_not_found"
 	ErrorCodeFilesTooLarge        ErrorCode = "files_too_large"
+	ErrorCodeForbidden            ErrorCode = "forbidden"
 	ErrorCodeHostNotAllowed       ErrorCode = "host_not_allowed"
 	ErrorCodeIdempotencyMismatch  ErrorCode = "idempotency_mismatch"
 	ErrorCodeInputTooLarge        ErrorCode = "input_too_large"
@@ -76,6 +77,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeFileNotFound:
 		return true
 	case ErrorCodeFilesTooLarge:
+		return true
+	case ErrorCodeForbidden:
 		return true
 	case ErrorCodeHostNotAllowed:
 		return true
@@ -244,7 +247,8 @@ type BatchMember struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
-	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `unauthorized` (401): the bearer token is missing or wrong, or it is a key that has ended
+	// - `forbidden` (403): the key of the request lacks the scope of the operation, which the message names
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
@@ -292,7 +296,8 @@ type BatchResult struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
-	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `unauthorized` (401): the bearer token is missing or wrong, or it is a key that has ended
+	// - `forbidden` (403): the key of the request lacks the scope of the operation, which the message names
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
@@ -440,7 +445,8 @@ type Error struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
-	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `unauthorized` (401): the bearer token is missing or wrong, or it is a key that has ended
+	// - `forbidden` (403): the key of the request lacks the scope of the operation, which the message names
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
@@ -567,7 +573,8 @@ type Error struct {
 // - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 // - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 // - `args_mismatch` (400): `main()` does not accept the `args` of the request
-// - `unauthorized` (401): the bearer token is missing or wrong
+// - `unauthorized` (401): the bearer token is missing or wrong, or it is a key that has ended
+// - `forbidden` (403): the key of the request lacks the scope of the operation, which the message names
 // - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 // - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 // - `not_found` (404): no such path, no such job, or the job has expired
@@ -795,7 +802,8 @@ type Job struct {
 	// - `syntax_error` (400): the script is not Python; see `line`, `column`, `text`
 	// - `file_not_found` (400): a file that the request refers to does not exist or has expired, or its job has not ended
 	// - `args_mismatch` (400): `main()` does not accept the `args` of the request
-	// - `unauthorized` (401): the bearer token is missing or wrong
+	// - `unauthorized` (401): the bearer token is missing or wrong, or it is a key that has ended
+	// - `forbidden` (403): the key of the request lacks the scope of the operation, which the message names
 	// - `cross_origin` (403): a browser sent the request from a page of another origin, which `CORS_ORIGINS` does not name
 	// - `host_not_allowed` (403): the header `Host` is neither an IP address nor localhost, and `ALLOWED_HOSTS` does not name it
 	// - `not_found` (404): no such path, no such job, or the job has expired
@@ -933,6 +941,53 @@ type JobSummary struct {
 	Tenant TenantName `json:"tenant,omitempty,omitzero"`
 }
 
+// Key A key of a tenant, without the key itself.
+type Key struct {
+	// KeyID The key's name, which is no secret.
+	KeyID string `json:"key_id"`
+
+	// Tenant The name of a tenant, to whom jobs, batches and files belong. `operator` is whoever runs the service.
+	Tenant TenantName `json:"tenant"`
+
+	// Name A note for people.
+	Name   string  `json:"name,omitempty,omitzero"`
+	Scopes []Scope `json:"scopes"`
+
+	// Limits What the tenant may use, instead of the service's defaults for tenants.
+	Limits *TenantLimits `json:"limits,omitempty"`
+
+	// Status Whether the key can be used.
+	Status    string `json:"status"`
+	CreatedAt string `json:"created_at"`
+
+	// ExpiresAt Until when the key can be used; null for no end.
+	ExpiresAt *string `json:"expires_at"`
+
+	// RevokedAt Since when the key is revoked; null if it is not.
+	RevokedAt *string `json:"revoked_at"`
+}
+
+// KeyList defines model for KeyList.
+type KeyList struct {
+	Keys []Key `json:"keys"`
+}
+
+// KeyRequest defines model for KeyRequest.
+type KeyRequest struct {
+	// Tenant The name of a tenant, to whom jobs, batches and files belong. `operator` is whoever runs the service.
+	Tenant TenantName `json:"tenant"`
+	Scopes []Scope    `json:"scopes"`
+
+	// Name A note for people, without control characters.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// ExpiresInSeconds For how many seconds the key can be used. Without it, the key does not expire.
+	ExpiresInSeconds float64 `json:"expires_in_seconds,omitempty,omitzero"`
+
+	// Limits What the tenant may use, instead of the service's defaults for tenants.
+	Limits *TenantLimits `json:"limits,omitempty"`
+}
+
 // Limit The limit that was met.
 type Limit struct {
 	// Name The name of the limit, such as `wall` or `memory`.
@@ -943,6 +998,35 @@ type Limit struct {
 
 	// Unit `seconds`, `bytes` or `count`.
 	Unit string `json:"unit"`
+}
+
+// NewKey A key that was created, with the key itself.
+type NewKey struct {
+	// Key The key: the bearer token of requests. No other response has it.
+	Key string `json:"key"`
+
+	// KeyID The key's name, which is no secret.
+	KeyID string `json:"key_id"`
+
+	// Tenant The name of a tenant, to whom jobs, batches and files belong. `operator` is whoever runs the service.
+	Tenant TenantName `json:"tenant"`
+
+	// Name A note for people.
+	Name   string  `json:"name,omitempty,omitzero"`
+	Scopes []Scope `json:"scopes"`
+
+	// Limits What the tenant may use, instead of the service's defaults for tenants.
+	Limits *TenantLimits `json:"limits,omitempty"`
+
+	// Status Whether the key can be used.
+	Status    string `json:"status"`
+	CreatedAt string `json:"created_at"`
+
+	// ExpiresAt Until when the key can be used; null for no end.
+	ExpiresAt *string `json:"expires_at"`
+
+	// RevokedAt Since when the key is revoked; null if it is not.
+	RevokedAt *string `json:"revoked_at"`
 }
 
 // Notes Differences between the script's result or files and the returned ones, a sentence each, such as
@@ -1094,6 +1178,15 @@ type RequestLimits struct {
 // integers may exceed 64 bits). At most 4 MiB of JSON (a setting).
 type Result = jsontext.Value
 
+// RotateRequest defines model for RotateRequest.
+type RotateRequest struct {
+	// GraceSeconds For how many seconds the old key can still be used; 0 revokes it at once.
+	GraceSeconds *float64 `json:"grace_seconds,omitempty"`
+}
+
+// Scope What a key may be used for. Keys of tenants besides `operator` have neither `admin` nor `metrics`.
+type Scope = string
+
 // StateEvent The status of a job.
 type StateEvent struct {
 	// JobID The job's id, a UUID of version 7.
@@ -1129,6 +1222,33 @@ type StoredFile struct {
 
 	// ExpiresAt Until when the file can be used: a day after the upload (a setting).
 	ExpiresAt string `json:"expires_at"`
+}
+
+// TenantLimits What the tenant may use, instead of the service's defaults for tenants.
+type TenantLimits struct {
+	// Weight The tenant's share of the workers while others wait too.
+	Weight int `json:"weight,omitempty,omitzero"`
+
+	// RequestsPerSecond Requests in a second.
+	RequestsPerSecond float64 `json:"requests_per_second,omitempty,omitzero"`
+
+	// Burst Requests that may come at once.
+	Burst int `json:"burst,omitempty,omitzero"`
+
+	// OpenJobs Jobs that are queued or running.
+	OpenJobs int `json:"open_jobs,omitempty,omitzero"`
+
+	// RunningJobs Jobs that run at once.
+	RunningJobs int `json:"running_jobs,omitempty,omitzero"`
+
+	// Largest The largest `limits` of a job.
+	Largest *RequestLimits `json:"largest,omitempty"`
+
+	// CPUSecondsPerDay Processor time of the jobs that end in a day (UTC).
+	CPUSecondsPerDay float64 `json:"cpu_seconds_per_day,omitempty,omitzero"`
+
+	// Environments The environments that jobs may have; without it, all.
+	Environments []EnvironmentName `json:"environments,omitempty,omitzero"`
 }
 
 // TenantName The name of a tenant, to whom jobs, batches and files belong. `operator` is whoever runs the service.
@@ -1170,12 +1290,23 @@ type IdempotencyKey = string
 // InlineFiles defines model for InlineFiles.
 type InlineFiles = bool
 
+// KeyID Examples: k_7mzq3xw2pa
+type KeyID = string
+
 // Prefer Examples: respond-async
 type Prefer = string
+
+// BodyTooLarge The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type BodyTooLarge = Error
 
 // Forbidden The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type Forbidden = Error
+
+// ForbiddenRead The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type ForbiddenRead = Error
 
 // HostNotAllowed The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
@@ -1185,6 +1316,10 @@ type HostNotAllowed = Error
 // the output until then, `status` and the three times.
 type Internal = Error
 
+// KeyRefused The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type KeyRefused = Error
+
 // MalformedParameter The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type MalformedParameter = Error
@@ -1193,9 +1328,17 @@ type MalformedParameter = Error
 // the output until then, `status` and the three times.
 type MethodNotAllowed = Error
 
+// NoKey The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type NoKey = Error
+
 // NoStoredFile The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type NoStoredFile = Error
+
+// NotJSON The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
+// the output until then, `status` and the three times.
+type NotJSON = Error
 
 // RateLimited The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
@@ -1208,6 +1351,12 @@ type Unauthorized = Error
 // Unavailable The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type Unavailable = Error
+
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Tenant Only the keys of this tenant.
+	Tenant *TenantName `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
 
 // CreateBatchParams defines parameters for CreateBatch.
 type CreateBatchParams struct {
@@ -1291,6 +1440,12 @@ type WatchJobParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
+type CreateKeyJSONRequestBody = KeyRequest
+
+// RotateKeyJSONRequestBody defines body for RotateKey for application/json ContentType.
+type RotateKeyJSONRequestBody = RotateRequest
+
 // ExecuteJSONRequestBody defines body for Execute for application/json ContentType.
 type ExecuteJSONRequestBody = ExecuteRequest
 
@@ -1299,6 +1454,18 @@ type ExecuteMultipartRequestBody = ExecuteForm
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListKeys List keys
+	// (GET /admin/keys)
+	ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams)
+	// CreateKey Create a key
+	// (POST /admin/keys)
+	CreateKey(w http.ResponseWriter, r *http.Request)
+	// RevokeKey Revoke a key
+	// (DELETE /admin/keys/{key_id})
+	RevokeKey(w http.ResponseWriter, r *http.Request, keyID KeyID)
+	// RotateKey Replace a key
+	// (POST /admin/keys/{key_id}/rotate)
+	RotateKey(w http.ResponseWriter, r *http.Request, keyID KeyID)
 	// CreateBatch Submit many jobs at once
 	// (POST /batches)
 	CreateBatch(w http.ResponseWriter, r *http.Request, params CreateBatchParams)
@@ -1355,6 +1522,30 @@ type ServerInterface interface {
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// ListKeys List keys
+// (GET /admin/keys)
+func (_ Unimplemented) ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// CreateKey Create a key
+// (POST /admin/keys)
+func (_ Unimplemented) CreateKey(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RevokeKey Revoke a key
+// (DELETE /admin/keys/{key_id})
+func (_ Unimplemented) RevokeKey(w http.ResponseWriter, r *http.Request, keyID KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
+// RotateKey Replace a key
+// (POST /admin/keys/{key_id}/rotate)
+func (_ Unimplemented) RotateKey(w http.ResponseWriter, r *http.Request, keyID KeyID) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // CreateBatch Submit many jobs at once
 // (POST /batches)
@@ -1466,6 +1657,105 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// ListKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListKeys(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListKeysParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListKeys(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateKey operation middleware
+func (siw *ServerInterfaceWrapper) CreateKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokeKey operation middleware
+func (siw *ServerInterfaceWrapper) RevokeKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key_id" -------------
+	var keyID KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_id", chi.URLParam(r, "key_id"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokeKey(w, r, keyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RotateKey operation middleware
+func (siw *ServerInterfaceWrapper) RotateKey(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "key_id" -------------
+	var keyID KeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_id", chi.URLParam(r, "key_id"), &keyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "key_id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RotateKey(w, r, keyID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // CreateBatch operation middleware
 func (siw *ServerInterfaceWrapper) CreateBatch(w http.ResponseWriter, r *http.Request) {
@@ -2246,6 +2536,18 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/metrics", wrapper.GetMetrics)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/admin/keys", wrapper.ListKeys)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/admin/keys", wrapper.CreateKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Delete(options.BaseURL+"/admin/keys/{key_id}", wrapper.RevokeKey)
+	})
+	r.Group(func(r chi.Router) {
+		r.Post(options.BaseURL+"/admin/keys/{key_id}/rotate", wrapper.RotateKey)
 	})
 
 	return r

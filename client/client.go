@@ -38,6 +38,9 @@ type (
 	OutputFile = api.OutputFile
 	// StoredFile is a file that was uploaded for later jobs.
 	StoredFile = api.StoredFile
+	// Key describes a key of a tenant, and NewKey one that was created, with the key itself.
+	Key    = api.Key
+	NewKey = api.NewKey
 	// OmittedFile is a file that a job left and that exceeded a limit.
 	OmittedFile = api.OmittedFile
 	// Display is what a script showed, in one or more forms, the richest first.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -113,12 +114,37 @@ var operations = map[string]operation{
 		}
 		return errors.New("there was no result")
 	}},
+	"createKey": {"CreateKey", func(ctx context.Context, c *client.Client) error {
+		_, err := c.CreateKey(ctx, client.KeyRequest{
+			Tenant: "acme", Scopes: []string{"run", "read"}, Name: "back end", ExpiresIn: time.Hour,
+			Limits: client.TenantLimits{
+				Weight: 2, RequestsPerSecond: 0.5, Burst: 3, OpenJobs: 4, RunningJobs: 5, CPUPerDay: time.Hour,
+				Largest: client.Limits{Wall: 1e9, MemoryMB: 64}, Environments: []string{"default"},
+			},
+		})
+		return err
+	}},
+	"listKeys": {"Keys", func(ctx context.Context, c *client.Client) error {
+		_, err := c.Keys(ctx, "acme")
+		return err
+	}},
+	"revokeKey": {"RevokeKey", func(ctx context.Context, c *client.Client) error {
+		_, err := c.RevokeKey(ctx, aKey)
+		return err
+	}},
+	"rotateKey": {"RotateKey", func(ctx context.Context, c *client.Client) error {
+		_, err := c.RotateKey(ctx, aKey, time.Hour)
+		return err
+	}},
 	"getHealth":  {"Health", func(ctx context.Context, c *client.Client) error { return c.Health(ctx) }},
 	"getReady":   {"Ready", func(ctx context.Context, c *client.Client) error { _, err := c.Ready(ctx); return err }},
 	"getMetrics": {"Metrics", func(ctx context.Context, c *client.Client) error { return drain(c.Metrics(ctx)) }},
 }
 
-const aFile = "f_3ouqk6zvwnq7xgy2r5hfjd4mza"
+const (
+	aFile = "f_3ouqk6zvwnq7xgy2r5hfjd4mza"
+	aKey  = "k_7mzq3xw2pa"
+)
 
 // further are methods that do not stand for one operation.
 var further = []string{"Submit", "Wait", "WaitBatch", "SubmitLines", "Close"}

@@ -22,6 +22,7 @@ const (
 	CodeSyntaxError          = api.ErrorCodeSyntaxError
 	CodeArgsMismatch         = api.ErrorCodeArgsMismatch
 	CodeUnauthorized         = api.ErrorCodeUnauthorized
+	CodeForbidden            = api.ErrorCodeForbidden
 	CodeCrossOrigin          = api.ErrorCodeCrossOrigin
 	CodeHostNotAllowed       = api.ErrorCodeHostNotAllowed
 	CodeNotFound             = api.ErrorCodeNotFound

@@ -104,7 +104,7 @@ func statusOf(err error) int {
 	case client.CodeInternal, client.CodeWorkerLost:
 		return statusFault
 	case client.CodeUnknownEnvironment, client.CodeMissingPackages,
-		client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeCrossOrigin,
+		client.CodeInvalidRequest, client.CodeUnauthorized, client.CodeForbidden, client.CodeCrossOrigin,
 		client.CodeHostNotAllowed, client.CodeNotFound, client.CodeMethodNotAllowed, client.CodeAlreadyFinished,
 		client.CodeScriptTooLarge,
 		client.CodeInputTooLarge, client.CodeUnsupportedMediaType,

@@ -21,6 +21,7 @@ type commands struct {
 	Environments environmentsCommand `cmd:"" help:"List the environments that scripts can run in." group:"Scripts"`
 	Upload       uploadCommand       `cmd:"" help:"Store a file for later scripts and print its id." group:"Scripts"`
 	Batch        batchCommands       `cmd:"" help:"Run many scripts at once." group:"Scripts"`
+	Key          keyCommands         `cmd:"" help:"Create, list, revoke and rotate the keys of tenants." group:"Service"`
 	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
 	Doctor       doctorCommand       `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
 	Env          envCommands         `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`

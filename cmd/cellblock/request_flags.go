@@ -77,7 +77,7 @@ func (f *requestFlags) request() (client.Request, error) {
 			return request, usagef("--start-within %s: %w", f.Within, err)
 		}
 	}
-	request.Limits, err = limits(f.Limit)
+	request.Limits, err = limits("--limit", f.Limit)
 	return request, err
 }
 
@@ -170,10 +170,10 @@ func pairs(flag string, given []string) (map[string]string, error) {
 	return all, nil
 }
 
-// limits parses the --limit flags.
-func limits(given []string) (client.Limits, error) {
+// limits parses the limits that a flag has.
+func limits(flag string, given []string) (client.Limits, error) {
 	var limits client.Limits
-	named, err := pairs("--limit", given)
+	named, err := pairs(flag, given)
 	if err != nil {
 		return limits, err
 	}
@@ -194,7 +194,7 @@ func limits(given []string) (client.Limits, error) {
 			err = fmt.Errorf("the limits are wall, cpu, memory, processes and output")
 		}
 		if err != nil {
-			return limits, usagef("--limit %s=%s: %w", name, value, err)
+			return limits, usagef("%s %s=%s: %w", flag, name, value, err)
 		}
 	}
 	return limits, nil

@@ -71,7 +71,7 @@ func (h *Handler) refuseCrossOrigin(next http.Handler) http.Handler {
 // address has the API's origin in the browser, so refuseCrossOrigin lets it pass. Where a token is needed, such a page
 // has none, and all names are allowed.
 func (h *Handler) checkHost(next http.Handler) http.Handler {
-	if h.settings.Token != "" {
+	if h.settings.needsToken() {
 		return next
 	}
 	hosts := hostcheck.New(h.settings.AllowedHosts, h.settings.Addr)

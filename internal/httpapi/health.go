@@ -27,8 +27,9 @@ func (h *Handler) GetReady(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ready := api.Ready{Status: "ready", Workers: workers}
-	if h.hasToken(r) { // names of environments are for those only who may list them
-		ready.EnvironmentsWithoutWorkers = h.withoutWorkers(r.Context())
+	// The names of environments are for those only who may list them.
+	if caller, err := h.identify(r); err == nil && caller.May(jobs.ScopeRead) {
+		ready.EnvironmentsWithoutWorkers = h.withoutWorkers(jobs.WithCaller(r.Context(), caller))
 	}
 	h.writeJSON(w, r, http.StatusOK, ready)
 }

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +32,8 @@ type requestState struct {
 	formReadAt time.Time
 	// jobID is the job that the request concerns, once known.
 	jobID string
+	// caller is who makes the request, once known.
+	caller jobs.Caller
 	// status is 0 until the response header is written.
 	status int
 	// aborted is set if the response broke off; resumable is set too if that is no failure: the client sees that the
@@ -200,6 +200,9 @@ func (h *Handler) observe(next http.Handler) http.Handler {
 			if state.jobID != "" {
 				attrs = append(attrs, slog.String("job_id", state.jobID))
 			}
+			if caller := state.caller; caller.KeyID != "" {
+				attrs = append(attrs, slog.String("tenant", string(caller.Tenant)), slog.String("key_id", caller.KeyID))
+			}
 			h.logger.LogAttrs(r.Context(), level, "request", attrs...)
 		}()
 		next.ServeHTTP(w, r)
@@ -239,52 +242,8 @@ func setFixedHeaders(next http.Handler) http.Handler {
 
 func disableCaching(w http.ResponseWriter) { w.Header().Set("Cache-Control", "no-store") }
 
-// needsNoToken reports whether a path needs no token: orchestrators probe some, and browsers read the documentation.
-func needsNoToken(path string) bool {
-	switch path {
-	case "/", "/healthz", "/readyz", "/openapi.yaml", "/docs":
-		return true
-	default:
-		return strings.HasPrefix(path, "/docs/")
-	}
-}
-
 // isJobAPI reports whether a path is part of the job API. The others are probes, metrics and the documentation.
 func isJobAPI(path string) bool { return !needsNoToken(path) && path != "/metrics" }
-
-// authenticate checks the bearer token, if one is set, and puts the caller into the context. It compares hashes, so that
-// the time taken reveals nothing about the token, its length included.
-func (h *Handler) authenticate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !needsNoToken(r.URL.Path) && !h.hasToken(r) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="cellblock"`)
-			h.writeError(w, r, jobs.Errorf(jobs.CodeUnauthorized,
-				"a valid token is needed in the header 'Authorization: Bearer ...'"))
-			return
-		}
-		next.ServeHTTP(w, r.WithContext(jobs.WithCaller(r.Context(), jobs.OperatorCaller())))
-	})
-}
-
-// hasToken reports whether a request has the token, if there is one.
-func (h *Handler) hasToken(r *http.Request) bool {
-	if h.settings.Token == "" {
-		return true
-	}
-	token, ok := tokenOf(r)
-	sum := sha256.Sum256([]byte(token))
-	return ok && subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) == 1
-}
-
-// tokenOf returns the token of a request. SandboxFusion's clients can be configured with a URL only, so there it may be
-// the password of that (Basic authentication).
-func tokenOf(r *http.Request) (token string, ok bool) {
-	if _, password, basic := r.BasicAuth(); basic && isSandboxFusion(r) {
-		return password, true
-	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
-}
 
 // joinPrefer joins several Prefer headers into one, which is equivalent (RFC 7240).
 func joinPrefer(next http.Handler) http.Handler {

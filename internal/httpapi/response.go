@@ -104,6 +104,7 @@ var statuses = map[jobs.Code]int{
 	jobs.CodeSyntaxError:          http.StatusBadRequest,
 	jobs.CodeArgsMismatch:         http.StatusBadRequest,
 	jobs.CodeUnauthorized:         http.StatusUnauthorized,
+	jobs.CodeForbidden:            http.StatusForbidden,
 	jobs.CodeCrossOrigin:          http.StatusForbidden,
 	jobs.CodeHostNotAllowed:       http.StatusForbidden,
 	jobs.CodeNotFound:             http.StatusNotFound,

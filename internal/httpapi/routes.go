@@ -25,14 +25,14 @@ func (h *Handler) routes() http.Handler {
 	)
 	r.NotFound(h.pathNotFound)
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
-	checked := r.With(h.checkQuery)
+	checked := r.With(h.requireScope, h.checkQuery)
 	h.docsRoutes(checked)
 	// The contract's {path} matches one segment; files in folders have more.
 	checked.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) {
 		h.GetJobFile(w, r, chi.URLParam(r, "id"), "")
 	})
 	if h.mcp != nil {
-		checked.Post("/mcp", h.serveMCP)
+		checked.Post(mcpPath, h.serveMCP)
 	}
 	// Not in the contract: its form is another service's.
 	checked.Post(sandboxFusionPath+"run_code", h.RunCode)
@@ -92,6 +92,7 @@ var queryNames = map[string][]string{
 	"GET /jobs/{id}":            {"wait", "inline_files"},
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},
+	"GET /admin/keys":           {"tenant"},
 }
 
 // checkQuery refuses unknown and repeated query parameters of the job API, by name. If a misspelled one were ignored,
@@ -116,11 +117,7 @@ func checkQueryParameters(r *http.Request) error {
 			Message: "the query parameters cannot be read: they must be percent-encoded, with & between them",
 		}
 	}
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	route := method + " " + chi.RouteContext(r.Context()).RoutePattern()
+	route := operationOf(r)
 	known := queryNames[route]
 	for name, values := range query {
 		switch {

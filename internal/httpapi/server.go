@@ -28,10 +28,11 @@ import (
 // Settings configures the HTTP server.
 type Settings struct {
 	Addr            string         `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
-	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none."`
+	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none, unless API_KEYS_FILE is set."`
+	KeysFile        string         `name:"api-keys-file" env:"API_KEYS_FILE" placeholder:"FILE" help:"File (YAML) with the SHA-256 of keys of tenants, and what each key is for (docs/tenants.md). It is read again when it changes. With it, requests need a key or API_TOKEN. Empty (the default): keys are in Redis only (cellblock key create)."`
 	AllowAnonymous  bool           `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
 	CORSOrigins     []string       `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
-	AllowedHosts    []string       `name:"allowed-hosts" env:"ALLOWED_HOSTS" placeholder:"HOST" help:"Host names (comma-separated) by which clients reach the API, such as api,cellblock.example.org; IP addresses and localhost need no entry, and * allows all. Requests by other names are refused, so that no web page reaches the API by binding its own name to it (DNS rebinding). With API_TOKEN set, all names are allowed. It also holds for API_METRICS_ADDR, where empty (the default) allows no name if that address is loopback, and else all."`
+	AllowedHosts    []string       `name:"allowed-hosts" env:"ALLOWED_HOSTS" placeholder:"HOST" help:"Host names (comma-separated) by which clients reach the API, such as api,cellblock.example.org; IP addresses and localhost need no entry, and * allows all. Requests by other names are refused, so that no web page reaches the API by binding its own name to it (DNS rebinding). With API_TOKEN or API_KEYS_FILE set, all names are allowed. It also holds for API_METRICS_ADDR, where empty (the default) allows no name if that address is loopback, and else all."`
 	MaxConnections  int            `name:"max-connections" env:"MAX_CONNECTIONS" default:"4096" help:"How many connections the API holds at once (16 to 1000000). A new one beyond takes the place of one that has no request, or else is refused with 503."`
 	MaxPerAddress   int            `name:"max-connections-per-address" env:"MAX_CONNECTIONS_PER_ADDRESS" default:"2048" help:"The same for each client address, an IPv6 network of 64 bits being one; 0 is no bound. The addresses of TRUSTED_PROXIES have none."`
 	TrustedProxies  []netip.Prefix `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) of load balancers and proxies before the API: the client's address is read from their X-Forwarded-For, so that memory is shared between clients and not between proxies. Empty (the default) takes the address of the connection."`
@@ -53,6 +54,9 @@ func (s Settings) Validate() error {
 	return errors.Join(checkOrigins(s.CORSOrigins), hostcheck.Validate(s.AllowedHosts))
 }
 
+// needsToken reports whether a request needs API_TOKEN or a key. Where it does not, each is the operator's.
+func (s Settings) needsToken() bool { return s.Token != "" || s.KeysFile != "" }
+
 const (
 	// headerTimeout and requestTimeout are how long a client may take to send the header, and header and body together.
 	headerTimeout  = 5 * time.Second
@@ -72,7 +76,7 @@ func (s Settings) Listen(ctx context.Context, logger *slog.Logger) (net.Listener
 	if err != nil {
 		return nil, listen.Explain("API_ADDR", s.Addr, err)
 	}
-	if s.Token == "" && !addr.IP.IsLoopback() {
+	if !s.needsToken() && !addr.IP.IsLoopback() {
 		if !s.AllowAnonymous {
 			return nil, fmt.Errorf("API_ADDR %s can be reached from other machines and API_TOKEN is not set: "+
 				"set it, or ALLOW_ANONYMOUS=1 to run scripts without a token", s.Addr)
@@ -117,6 +121,8 @@ type Config struct {
 	Environments Environments
 	// Rates counts the requests of tenants; nil counts none.
 	Rates Rates
+	// Keys are the keys of tenants; nil for none.
+	Keys Keys
 	// MCP handles POST /mcp; nil for none.
 	MCP     http.Handler
 	Metrics *telemetry.APIMetrics
@@ -139,6 +145,7 @@ type Handler struct {
 	batches        Batches
 	environments   Environments
 	rates          Rates
+	keys           Keys
 	// bodies limits the memory held by request bodies.
 	bodies bodyBudgets
 	// mcp handles POST /mcp behind the middleware; nil for none. mcpBodies limits the bytes of its bodies, which are
@@ -172,6 +179,7 @@ func New(service Jobs, config Config) *Handler {
 		batches:        config.Batches,
 		environments:   config.Environments,
 		rates:          config.Rates,
+		keys:           config.Keys,
 		bodies: bodyBudgets{
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),

@@ -10,6 +10,7 @@ type Code string
 const (
 	CodeInvalidRequest       Code = "invalid_request"
 	CodeUnauthorized         Code = "unauthorized"
+	CodeForbidden            Code = "forbidden"
 	CodeCrossOrigin          Code = "cross_origin"
 	CodeHostNotAllowed       Code = "host_not_allowed"
 	CodeNotFound             Code = "not_found"

@@ -75,7 +75,7 @@ func (in *Inputs) set(name string, value jsontext.Value) (err error) {
 	case "files":
 		in.Files, err = decodeFiles(name, value)
 	case "limits":
-		in.Limits, err = decodeLimits(value)
+		in.Limits, err = decodeLimits(name, value)
 	default:
 		return Unknown("", "field", name, fieldNames)
 	}
@@ -167,15 +167,16 @@ func inDuration(seconds float64) time.Duration {
 // real maximum.
 const maxRequested = 1e9
 
-func decodeLimits(value jsontext.Value) (RequestedLimits, error) {
+// decodeLimits decodes an object of limits; object is its name.
+func decodeLimits(object string, value jsontext.Value) (RequestedLimits, error) {
 	var limits RequestedLimits
-	err := eachMember("limits", value, func(name string, value jsontext.Value) error {
+	err := eachMember(object, value, func(name string, value jsontext.Value) error {
 		limit, known := requestable[name]
 		if !known {
-			return Unknown("limits", "field", name, limitNames)
+			return Unknown(object, "field", name, limitNames)
 		}
 		if value.Kind() != jsontext.KindNumber {
-			return Errorf(CodeInvalidRequest, `"limits.%s" must be a number, not %s`, name, kindName(value.Kind()))
+			return Errorf(CodeInvalidRequest, `"%s.%s" must be a number, not %s`, object, name, kindName(value.Kind()))
 		}
 		requested := decodeNumber(value)
 		if requested < limit.least || limit.whole && requested != math.Trunc(requested) {
@@ -183,7 +184,7 @@ func decodeLimits(value jsontext.Value) (RequestedLimits, error) {
 			if limit.whole {
 				kind = "a whole number"
 			}
-			return Errorf(CodeInvalidRequest, `"limits.%s" must be %s of at least %s`, name, kind,
+			return Errorf(CodeInvalidRequest, `"%s.%s" must be %s of at least %s`, object, name, kind,
 				plainNumber(limit.least))
 		}
 		limit.set(&limits, requested)

@@ -58,31 +58,41 @@ type Request struct {
 // never ignored. Its errors have CodeInvalidRequest, CodeScriptTooLarge or CodeInputTooLarge, and their messages never
 // contain the script.
 func DecodeRequest(body []byte) (Request, error) {
-	body = withoutMark(body)
-	if fault := faultOfJSON(body); fault != "" {
-		return Request{}, Errorf(CodeInvalidRequest, `the body %s; it must be a JSON object with "script"`, fault)
-	}
-	// The grammar is valid from here on; the rest is what JSON's grammar leaves open. Lone surrogates are accepted
-	// here and refused later with the name of their field.
-	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient)
-	if dec.PeekKind() != jsontext.KindBeginObject {
-		return Request{}, Errorf(CodeInvalidRequest, "the body must be a JSON object, not %s", kindName(dec.PeekKind()))
-	}
 	var request Request
-	seen := map[string]bool{}
-	if err := eachField(dec, func(name string, value jsontext.Value) error {
-		if seen[name] {
-			return Errorf(CodeInvalidRequest, "field %s is given twice", quoteName(name))
-		}
-		seen[name] = true
-		return request.set(name, value)
-	}); err != nil {
+	seen, err := decodeObject(body, `a JSON object with "script"`, request.set)
+	if err != nil {
 		return Request{}, err
 	}
 	if !seen["script"] {
 		return Request{}, Errorf(CodeInvalidRequest, `"script" is required`)
 	}
 	return request, request.checkEntry()
+}
+
+// decodeObject calls set for each field of a body, which must be one JSON object, and returns the names of the fields.
+// It refuses a field that is there twice. what describes the object, for messages.
+func decodeObject(
+	body []byte, what string, set func(name string, value jsontext.Value) error,
+) (seen map[string]bool, err error) {
+	body = withoutMark(body)
+	if fault := faultOfJSON(body); fault != "" {
+		return nil, Errorf(CodeInvalidRequest, `the body %s; it must be %s`, fault, what)
+	}
+	// The grammar is valid from here on; the rest is what JSON's grammar leaves open. Lone surrogates are accepted
+	// here and refused later with the name of their field.
+	dec := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if dec.PeekKind() != jsontext.KindBeginObject {
+		return nil, Errorf(CodeInvalidRequest, "the body must be a JSON object, not %s", kindName(dec.PeekKind()))
+	}
+	seen = map[string]bool{}
+	err = eachField(dec, func(name string, value jsontext.Value) error {
+		if seen[name] {
+			return Errorf(CodeInvalidRequest, "field %s is given twice", quoteName(name))
+		}
+		seen[name] = true
+		return set(name, value)
+	})
+	return seen, err
 }
 
 // fieldNames are the fields of a request, and the parts of a form.

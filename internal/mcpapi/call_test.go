@@ -84,7 +84,7 @@ func TestAnswersHoldTheirMemoryUntilTheyAreWritten(t *testing.T) {
 			client := &slowReader{
 				ResponseRecorder: httptest.NewRecorder(), writing: make(chan struct{}), cut: make(chan struct{}),
 			}
-			ctx := membudget.WithHolder(t.Context(), client)
+			ctx := jobs.WithCaller(membudget.WithHolder(t.Context(), client), jobs.OperatorCaller())
 			request := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mcp",
 				strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+
 					`","arguments":`+tc.arguments+`}}`))

@@ -34,8 +34,13 @@ type Settings struct {
 	Logger    *slog.Logger
 }
 
-// NewServer returns an MCP server with the tools for service.
+// NewServer returns an MCP server with the tools for service, for standard input and output. Every caller may use all of
+// them.
 func NewServer(service Service, settings Settings) *mcp.Server {
+	return newServer(service, settings, permitAll)
+}
+
+func newServer(service Service, settings Settings, permit permit) *mcp.Server {
 	hasTasks := service.Retention() > 0
 	capabilities := &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}}
 	if hasTasks {
@@ -51,7 +56,7 @@ func NewServer(service Service, settings Settings) *mcp.Server {
 			},
 		},
 	)
-	t := &tools{service: service, settings: settings}
+	t := &tools{service: service, settings: settings, permit: permit}
 	t.addTo(server)
 	if hasTasks {
 		t.addTasks(server)
@@ -104,7 +109,7 @@ type Handler struct {
 
 // NewHandler returns the handler of POST /mcp.
 func NewHandler(local *Local, settings Settings) *Handler {
-	server := NewServer(local, settings)
+	server := newServer(local, settings, permitByScope)
 	memory := membudget.New(maxFileMemory, fileMemoryTimeout)
 	return &Handler{local: local, memory: memory, inner: mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return server },

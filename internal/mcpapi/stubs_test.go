@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -119,13 +120,26 @@ func ended(outcome jobs.Outcome) jobs.Record {
 	return jobs.Record{ID: jobID, State: outcome.State(), Entry: jobs.EntryCell, Outcome: &outcome}
 }
 
-// serve serves local over HTTP, and returns its URL.
+// serve serves local over HTTP to the operator, and returns its URL.
 func serve(t *testing.T, local *Local) (url string, handler *Handler) {
 	t.Helper()
+	return serveTo(t, local, jobs.OperatorCaller())
+}
+
+// serveTo is serve for another caller.
+func serveTo(t *testing.T, local *Local, caller jobs.Caller) (url string, handler *Handler) {
+	t.Helper()
 	handler = NewHandler(local, Settings{Wait: time.Minute, Logger: testLogger(t)})
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(asCaller(caller, handler))
 	t.Cleanup(server.Close)
 	return server.URL, handler
+}
+
+// asCaller puts the caller into the context, as the API's middleware does.
+func asCaller(caller jobs.Caller, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(jobs.WithCaller(r.Context(), caller)))
+	})
 }
 
 // connect returns a session with the server at url.

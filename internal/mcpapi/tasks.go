@@ -84,7 +84,8 @@ func (t *tools) answerWithTasks(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, request mcp.Request) (mcp.Result, error) {
 		switch request := request.(type) {
 		case *mcp.CallToolRequest:
-			if !declaresTasks(request.ClientCapabilities()) {
+			// A caller that may not read jobs could not read its task either, so it gets the answer itself.
+			if !declaresTasks(request.ClientCapabilities()) || t.permit(ctx, jobs.ScopeRead) != nil {
 				return next(ctx, method, request)
 			}
 			slot := &taskSlot{}
@@ -99,6 +100,9 @@ func (t *tools) answerWithTasks(next mcp.MethodHandler) mcp.MethodHandler {
 			}
 			if err := checkNameHeader(request); err != nil {
 				return nil, err
+			}
+			if err := t.permit(ctx, methodScopes[method]); err != nil {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: jobs.AsError(err).Message}
 			}
 		}
 		return next(ctx, method, request)

@@ -21,6 +21,8 @@ var errInternal = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "some
 type tools struct {
 	service  Service
 	settings Settings
+	// permit is asked before each call.
+	permit permit
 }
 
 // handler is a tool. Its errors are faults of ours; failures that a model can do something about are answers.
@@ -29,8 +31,10 @@ type handler func(ctx context.Context, request *mcp.CallToolRequest) (*mcp.CallT
 // addTo adds the tools. The SDK lists them in the order of their names.
 func (t *tools) addTo(server *mcp.Server) {
 	yes, no := true, false
-	add := func(tool *mcp.Tool, handle handler) { server.AddTool(tool, t.wrap(tool.Name, handle)) }
-	add(&mcp.Tool{
+	add := func(scope jobs.Scope, tool *mcp.Tool, handle handler) {
+		server.AddTool(tool, t.wrap(tool.Name, scope, handle))
+	}
+	add(jobs.ScopeRun, &mcp.Tool{
 		Name: "run_python", InputSchema: runSchema, OutputSchema: jobSchema,
 		Description: "Run Python in a fresh sandbox and return the value of the last expression, stdout, displays, " +
 			"figures (matplotlib, as pictures) and the files that the code wrote. There is no network and no pip, " +
@@ -39,13 +43,13 @@ func (t *tools) addTo(server *mcp.Server) {
 			`"files": [{"path": "a.csv", "content": "x,y\n1,2"}]}`,
 		Annotations: &mcp.ToolAnnotations{Title: "Run Python", DestructiveHint: &no, OpenWorldHint: &no},
 	}, t.runPython)
-	add(&mcp.Tool{
+	add(jobs.ScopeRead, &mcp.Tool{
 		Name: "get_job", InputSchema: getSchema, OutputSchema: jobSchema,
 		Description: "Wait for a job of run_python that has not ended, and return what run_python would. " +
 			`Example: {"job_id": "01981f3e-7c1a-7000-8000-000000000001"}`,
 		Annotations: &mcp.ToolAnnotations{Title: "Read a job", ReadOnlyHint: true, OpenWorldHint: &no},
 	}, t.getJob)
-	add(&mcp.Tool{
+	add(jobs.ScopeCancel, &mcp.Tool{
 		Name: "cancel_job", InputSchema: cancelSchema, OutputSchema: jobSchema,
 		Description: "End a queued or running job. " +
 			`Example: {"job_id": "01981f3e-7c1a-7000-8000-000000000001"}`,
@@ -53,14 +57,14 @@ func (t *tools) addTo(server *mcp.Server) {
 			Title: "Cancel a job", DestructiveHint: &yes, IdempotentHint: true, OpenWorldHint: &no,
 		},
 	}, t.cancelJob)
-	add(&mcp.Tool{
+	add(jobs.ScopeRead, &mcp.Tool{
 		Name: "read_file", InputSchema: readFileSchema, OutputSchema: readSchema,
 		Description: "Read a part of a file that a job left, or of its whole output; PNG come as pictures. Jobs " +
 			"expire after an hour or so. " +
 			`Example: {"job_id": "01981f3e-7c1a-7000-8000-000000000001", "path": "out.csv"}`,
 		Annotations: &mcp.ToolAnnotations{Title: "Read a file", ReadOnlyHint: true, OpenWorldHint: &no},
 	}, t.readFile)
-	add(&mcp.Tool{
+	add(jobs.ScopeRead, &mcp.Tool{
 		Name: "list_environments", InputSchema: noArguments, OutputSchema: environmentsSchema,
 		Description: "List the environments of run_python, with their packages. Example: {}",
 		Annotations: &mcp.ToolAnnotations{Title: "List environments", ReadOnlyHint: true, OpenWorldHint: &no},
@@ -68,8 +72,12 @@ func (t *tools) addTo(server *mcp.Server) {
 }
 
 // wrap returns the SDK's handler for a tool: its context ends when the client disconnects, and faults are logged.
-func (t *tools) wrap(name string, handle handler) mcp.ToolHandler {
+// A caller without the scope is refused.
+func (t *tools) wrap(name string, scope jobs.Scope, handle handler) mcp.ToolHandler {
 	return func(ctx context.Context, request *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		if err := t.permit(ctx, scope); err != nil {
+			return refuse(err)
+		}
 		ctx, stop := untilHangUp(ctx)
 		defer stop()
 		result, err := handle(ctx, request)

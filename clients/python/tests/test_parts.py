@@ -83,6 +83,8 @@ RESPONSES: list[tuple[int, str, type[CellblockError]]] = [
     (422, '"code": "new", "job_id": "a"', cellblock.JobFailed),
     (422, '"code": "new"', cellblock.Refused),
     (401, '"code": "new"', cellblock.Unauthorized),
+    (403, '"code": "new"', cellblock.Forbidden),
+    (403, '"code": "forbidden"', cellblock.Forbidden),
     (404, '"code": "new", "job_id": "a"', cellblock.NotFound),
     (413, '"code": "new"', cellblock.TooLarge),
     (429, '"code": "new"', cellblock.QueueFull),

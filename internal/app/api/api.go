@@ -29,6 +29,7 @@ import (
 	"cellblock/internal/ratelimit"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
+	"cellblock/internal/tenantkeys"
 )
 
 const (
@@ -50,6 +51,8 @@ type service struct {
 	metrics *telemetry.APIMetrics
 	keeper  *storedfiles.Keeper
 	handler *httpapi.Handler
+	// keysFile is nil without API_KEYS_FILE.
+	keysFile *tenantkeys.File
 	// mcp is nil if MCP is off.
 	mcp *mcpapi.Handler
 	// sender and webhooks are nil without a secret to sign with.
@@ -89,6 +92,10 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	if err := s.openRedis(cleanups); err != nil {
 		return nil, err
 	}
+	keys, err := s.openKeys()
+	if err != nil {
+		return nil, err
+	}
 	stored := files.New(settings.Files)
 	// Without it, the connections to a bucket would stay open.
 	cleanups.Add("file store", cleanupBound, stored.Close)
@@ -117,6 +124,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 
 		Environments: dispatcher,
 		Rates:        ratelimit.New(s.monitor.Client(), logger),
+		Keys:         keys,
 		Metrics:      s.metrics,
 		Logger:       logger,
 
@@ -164,6 +172,10 @@ func (s *service) serve(ctx context.Context, listener net.Listener) error {
 	})
 	parts.Go(func() error { return s.checkRedis(ctx) })
 	parts.Go(func() error { return s.sendWebhooks(ctx) })
+	parts.Go(func() error {
+		s.watchKeys(ctx)
+		return nil
+	})
 	parts.Go(func() error {
 		s.reaper.Run(ctx)
 		return nil

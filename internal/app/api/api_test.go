@@ -30,6 +30,8 @@ type running struct {
 	stop  context.CancelFunc
 	ended chan error
 	lines chan string
+	// logged has all lines that were written, once it has ended.
+	logged []string
 }
 
 func start(t *testing.T, redisURL string, change func(*Settings)) *running {
@@ -55,6 +57,7 @@ func start(t *testing.T, redisURL string, change func(*Settings)) *running {
 	r := &running{stop: stop, ended: make(chan error, 1), lines: make(chan string, 1000)}
 	go func() {
 		for scanner := bufio.NewScanner(read); scanner.Scan(); {
+			r.logged = append(r.logged, scanner.Text())
 			r.lines <- scanner.Text()
 		}
 		close(r.lines)

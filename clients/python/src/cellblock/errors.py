@@ -13,8 +13,8 @@ CellblockError
                        `precondition_failed`, `range_not_satisfiable`
     TooLarge           `script_too_large`, `input_too_large`
     NotFound           `not_found`, `file_not_found`
-    IdempotencyMismatch, Unauthorized, AlreadyFinished, QueueFull, StorageFull,
-    RateLimited, QuotaExceeded
+    IdempotencyMismatch, Unauthorized, Forbidden, AlreadyFinished, QueueFull,
+    StorageFull, RateLimited, QuotaExceeded
   JobFailed            the job ended without a result
     InvalidScript      `missing_main`, `syntax_error`, `args_mismatch`
     ScriptRaised       `exception`
@@ -115,7 +115,11 @@ class IdempotencyMismatch(Refused):
 
 
 class Unauthorized(Refused):
-    """The token is missing or wrong."""
+    """The token is missing or wrong, or it is a key that has ended."""
+
+
+class Forbidden(Refused):
+    """The key lacks the scope that the request needs, which the message names."""
 
 
 class NotFound(Refused):
@@ -229,6 +233,7 @@ CODES: dict[str, type[CellblockError]] = {
     "syntax_error": InvalidScript,
     "args_mismatch": InvalidScript,
     "unauthorized": Unauthorized,
+    "forbidden": Forbidden,
     "cross_origin": InvalidRequest,
     "host_not_allowed": InvalidRequest,
     "not_found": NotFound,
@@ -264,6 +269,7 @@ CODES: dict[str, type[CellblockError]] = {
 
 _STATUSES: dict[int, type[CellblockError]] = {
     401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     413: TooLarge,
     429: QueueFull,
