@@ -56,7 +56,8 @@ type lookup struct {
 // NewVerifier returns a verifier for the keys of a store and of a file, which may be nil.
 func NewVerifier(store *Store, file *File) *Verifier { return newVerifier(store, file) }
 
-// WithDefaults sets the limits that apply where a key has none of its own, and returns the verifier. It is for the start.
+// WithDefaults sets the limits that apply where a key has none of its own, and returns the verifier. It must not be
+// called while keys are verified.
 func (v *Verifier) WithDefaults(limits jobs.TenantLimits) *Verifier {
 	v.defaults = limits
 	return v
