@@ -116,14 +116,12 @@ func copyPieces(from, to net.Conn, inspect func(piece []byte) (forward, drop boo
 // The stages of a job at its worker, recognized by the keys of the script that the worker sends.
 func isClaimStart(command []byte) bool { return scriptKeys(command) == "job events" }
 
-func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open ended" }
+func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open usage" }
 
-func isPoll(command []byte) bool {
-	return strings.HasPrefix(scriptKeys(command), "pending paused active lease")
-}
+func isPoll(command []byte) bool { return scriptKeys(command) == "pending" }
 
-// isTaken recognizes the reply to a poll that took a job: an array.
-func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*")) }
+// isTaken recognizes the reply to a poll that took a job: an array with the job's record at its end.
+func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*6\r\n")) }
 
 // isAccept recognizes the script by which the API stores a job and enqueues it.
 func isAccept(command []byte) bool {
