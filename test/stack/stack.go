@@ -53,6 +53,8 @@ type Stack struct {
 	mu      sync.Mutex
 	workers []*Process
 	started int
+	// replicas are further APIs.
+	replicas []*Process
 }
 
 // Start starts a stack and returns once every worker is up. It needs root, like the worker, and redis-server on PATH.
@@ -147,11 +149,11 @@ func (s *Stack) Workers() []*Process {
 	return slices.Clone(s.workers)
 }
 
-// Stop stops the workers, the API and Redis, in this order, and removes the stack's files. The error has the name and
+// Stop stops the workers, the APIs and Redis, in this order, and removes the stack's files. The error has the name and
 // the output of each process whose exit status was not 0.
 func (s *Stack) Stop() error {
 	var errs []error
-	for _, p := range append(s.Workers(), s.API, s.Redis) {
+	for _, p := range slices.Concat(s.Workers(), s.replicas, []*Process{s.API, s.Redis}) {
 		if p == nil {
 			continue
 		}
@@ -168,7 +170,7 @@ func (s *Stack) Stop() error {
 // Logs returns the output of the API and the workers, for the report of a failure.
 func (s *Stack) Logs() string {
 	var b strings.Builder
-	for _, p := range append([]*Process{s.API}, s.Workers()...) {
+	for _, p := range slices.Concat([]*Process{s.API}, s.replicas, s.Workers()) {
 		if p == nil {
 			continue
 		}
