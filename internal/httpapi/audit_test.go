@@ -92,7 +92,8 @@ func TestEachOperationIsAudited(t *testing.T) {
 	record.Outcome.Files = []jobs.OutputFile{{Name: "hidden.csv", MediaType: "text/csv"}}
 	h, lines := auditedHandler(t, stubJobs{
 		get: func(context.Context, string, time.Duration) (jobs.Record, error) { return record, nil },
-	}, Settings{})
+	}, Settings{Token: "t"})
+	h.keys = stubKeys{}
 	h.batches = &stubBatches{results: func(send func([]jobs.ItemResult) error) error { return send(nil) }}
 	h.live = stubLive(func(_ context.Context, _ jobs.Position, send func([]jobs.Event) error) error {
 		return send(nil)
@@ -151,6 +152,16 @@ func TestEachOperationIsAudited(t *testing.T) {
 			"webhook_secret.read ok 200 target=acme",
 		},
 		{"GET /usage", "/usage", "", "", "usage.read ok 200"},
+		{"GET /admin/keys", "/admin/keys", "", "", "key.list ok 200"},
+		{
+			"POST /admin/keys", "/admin/keys", `{"tenant":"acme","scopes":["run"],"name":"hidden"}`, "application/json",
+			"key.create ok 201 target=" + aKeyID,
+		},
+		{
+			"POST /admin/keys/{key_id}/rotate", "/admin/keys/" + aKeyID + "/rotate", "", "",
+			"key.rotate ok 201 target=" + aKeyID,
+		},
+		{"DELETE /admin/keys/{key_id}", "/admin/keys/" + aKeyID, "", "", "key.revoke ok 200 target=" + aKeyID},
 		{"POST " + runCodePath, runCodePath, printOne, "application/json", "job.create ok 200 job_id=" + jobID},
 	} {
 		method, _, _ := strings.Cut(tc.operation, " ")
@@ -158,6 +169,7 @@ func TestEachOperationIsAudited(t *testing.T) {
 			method = http.MethodGet
 		}
 		request := newRequest(t.Context(), t, method, "http://localhost"+tc.url, strings.NewReader(tc.body))
+		request.Header.Set("Authorization", "Bearer t")
 		if tc.contentType != "" {
 			request.Header.Set("Content-Type", tc.contentType)
 		}

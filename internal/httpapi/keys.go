@@ -68,6 +68,7 @@ func (h *Handler) CreateKey(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secret, key, err := h.keys.Create(r.Context(), spec)
+	requestStateOf(r).audit.SetTarget(key.ID)
 	h.writeNewKey(w, r, secret, key, err)
 }
 

@@ -89,8 +89,9 @@ func allowedMethods(routes chi.Routes, path string) string {
 var queryNames = map[string][]string{
 	"POST /execute": {"inline_files"},
 	"POST /files":   {"name"},
-	"GET /jobs": {"status", "tenant", "code", "environment", "label", "since", "until", "cursor",
-		"limit"},
+	"GET /jobs": {
+		"status", "code", "environment", "label", "since", "until", "tenant", "cursor", "limit",
+	},
 	"GET /jobs/{id}":            {"wait", "inline_files"},
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},

@@ -57,8 +57,8 @@ func TestUnknownQueryParametersAreRefusedByName(t *testing.T) {
 			t.Errorf("%s: %s", route, got.body)
 		}
 	}
-	const suggestion = `did you mean "status"? The query parameters are "status", "tenant", "code", "environment", ` +
-		`"label", "since", "until", "cursor" and "limit"`
+	const suggestion = `did you mean "status"? The query parameters are "status", "code", "environment", "label", ` +
+		`"since", "until", "tenant", "cursor" and "limit"`
 	const malformed = `the query parameters cannot be read: they must be percent-encoded, with & between them`
 	for query, want := range map[string]string{
 		"/jobs?state=failed":    `unknown query parameter "state"; ` + suggestion,

@@ -31,6 +31,7 @@ var operationScopes = map[string][]jobs.Scope{
 	"GET /batches/{id}/results":   {jobs.ScopeRead},
 	"GET /files/{file_id}":        {jobs.ScopeRead},
 	"GET /environments":           {jobs.ScopeRead},
+	"GET /usage":                  {jobs.ScopeRead},
 
 	"DELETE /jobs/{id}":       {jobs.ScopeCancel},
 	"DELETE /batches/{id}":    {jobs.ScopeCancel},
@@ -45,6 +46,8 @@ var operationScopes = map[string][]jobs.Scope{
 	"POST /admin/keys":                 {jobs.ScopeAdmin},
 	"DELETE /admin/keys/{key_id}":      {jobs.ScopeAdmin},
 	"POST /admin/keys/{key_id}/rotate": {jobs.ScopeAdmin},
+
+	"GET /admin/tenants/{tenant}/webhook-secret": {jobs.ScopeAdmin},
 }
 
 // requireScope refuses callers without the scope of the operation. It must come behind the router, which knows the

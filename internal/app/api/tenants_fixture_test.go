@@ -43,7 +43,9 @@ type ids struct{ job, batch, file string }
 func newTenants(t *testing.T) *tenantsFixture {
 	t.Helper()
 	url, folder := redistest.Start(t), "file://"+filepath.Join(t.TempDir(), "files")
-	f := &tenantsFixture{client: redistest.Client(t, url), keys: map[jobs.Tenant]string{jobs.Operator: "the operator's"}}
+	f := &tenantsFixture{
+		client: redistest.Client(t, url), keys: map[jobs.Tenant]string{jobs.Operator: "the operator's"},
+	}
 	f.records = store.New(f.client, store.DefaultSettings())
 	f.running = start(t, url, func(s *Settings) {
 		s.HTTP.Token, s.HTTP.MCP, s.Files.URL = f.keys[jobs.Operator], true, folder
@@ -201,7 +203,9 @@ func (f *tenantsFixture) leaks(r request, got answer) bool {
 func (f *tenantsFixture) owned(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	paths := []string{"/jobs", "/batches/" + f.batch, "/batches/" + f.batch + "/results?follow=false", "/files/" + f.file}
+	paths := []string{
+		"/jobs", "/batches/" + f.batch, "/batches/" + f.batch + "/results?follow=false", "/files/" + f.file,
+	}
 	for _, ids := range f.foreign() {
 		paths = append(paths, "/jobs/"+ids.job)
 	}

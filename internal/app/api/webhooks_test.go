@@ -271,7 +271,8 @@ func TestSlowReceiversDoNotBlockReaders(t *testing.T) {
 	records := store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client))
 	end := func(webhookURL string, bytes int) (id string) {
 		id = jobs.NewID()
-		if err := records.Create(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: id, WebhookURL: webhookURL}); err != nil {
+		job := jobs.Job{Tenant: jobs.Operator, ID: id, WebhookURL: webhookURL}
+		if err := records.Create(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
 		result := `"` + strings.Repeat("x", bytes) + `"`

@@ -21,7 +21,8 @@ func TestLargeEndsAreSentInTurn(t *testing.T) {
 	for i, id := range ids {
 		b.run(t, id)
 		go func() {
-			ended <- b.Hub.Watch(asOperator(t.Context()), id, jobs.Position{}, time.Minute, func(events []jobs.Event) error {
+			ctx := asOperator(t.Context())
+			ended <- b.Hub.Watch(ctx, id, jobs.Position{}, time.Minute, func(events []jobs.Event) error {
 				for _, event := range events {
 					if event.State != "" {
 						reading <- struct{}{}

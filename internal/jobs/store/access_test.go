@@ -177,8 +177,8 @@ func TestAForeignIDCostsWhatAnUnknownOneDoes(t *testing.T) {
 			}
 			before := snapshot(t, client)
 			got, foreignErr := measure(do, victim.caller, foreign)
-			if !isNotFound(foreignErr) ||
-				strings.ReplaceAll(foreignErr.Error(), foreign, "ID") != strings.ReplaceAll(err.Error(), unknown, "ID") {
+			same := strings.ReplaceAll(err.Error(), unknown, foreign)
+			if !isNotFound(foreignErr) || foreignErr.Error() != same {
 				t.Errorf("%s of an id of %s: %v, want %v", name, victim.owner, foreignErr, err)
 			}
 			if got != want {

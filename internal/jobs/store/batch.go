@@ -198,7 +198,8 @@ func parseIndexes(texts []string) []int {
 //	KEYS[1]  cellblock:{batch}:batch
 //	KEYS[2]  cellblock:{batch}:ended
 //	ARGV[1]  viewer
-//	returns  how many items it has, and how many have ended; nil if there is no such batch, or the viewer does not see it
+//	returns  how many items it has, and how many have ended; nil if there is no such batch, or the viewer does not
+//	         see it
 var progressScript = redis.NewScript(seesFunction + `
 local batch = redis.call("HMGET", KEYS[1], "total", "tenant")
 if not batch[1] or not sees(ARGV[1], batch[2]) then

@@ -29,8 +29,8 @@ const (
 //	ARGV[1]  size in bytes from which a record is large
 //	ARGV[2]  viewer
 //	ARGV[3…] names of its fields: state and tenant first, outcome and result last
-//	returns  the size in bytes of the last two, and the values of the fields, without the two if the record is large or
-//	         the job has not ended; nil if there is no such job, or the viewer does not see it
+//	returns  the size in bytes of the last two, and the values of the fields, without the two if the record is large
+//	         or the job has not ended; nil if there is no such job, or the viewer does not see it
 var readSmallScript = redis.NewScript(seesFunction + `
 local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 2))
 if not values[1] or not sees(ARGV[2], values[2]) then

@@ -49,7 +49,8 @@ func TestTheEntryTravelsInTheRecord(t *testing.T) {
 		if got := getRecord(t, s, job.ID).Entry; got != entry {
 			t.Errorf("%q: the record has %q", entry, got)
 		}
-		if described, err := s.Describe(t.Context(), operator, job.ID, time.Second); err != nil || described.Entry != entry {
+		described, err := s.Describe(t.Context(), operator, job.ID, time.Second)
+		if err != nil || described.Entry != entry {
 			t.Errorf("%q: described as %+v, %v", entry, described, err)
 		}
 	}
