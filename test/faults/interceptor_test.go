@@ -116,7 +116,7 @@ func copyPieces(from, to net.Conn, inspect func(piece []byte) (forward, drop boo
 // The stages of a job at its worker, recognized by the keys of the script that the worker sends.
 func isClaimStart(command []byte) bool { return scriptKeys(command) == "job events" }
 
-func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open ended" }
+func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open usage" }
 
 func isPoll(command []byte) bool {
 	return strings.HasPrefix(scriptKeys(command), "pending paused active lease")
@@ -127,7 +127,7 @@ func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*")) }
 
 // isAccept recognizes the script by which the API stores a job and enqueues it.
 func isAccept(command []byte) bool {
-	return strings.HasPrefix(scriptKeys(command), "job inputs open jobs")
+	return strings.HasPrefix(scriptKeys(command), "job inputs open ")
 }
 
 // scriptKeys returns the kinds of the keys of an EVAL or EVALSHA command: for cellblock:{id}:job that is job. It
