@@ -88,6 +88,9 @@ func (r *report) printSpeed(w io.Writer) {
 	if r.Doors != nil {
 		r.Doors.print(w)
 	}
+	if r.Keys != nil {
+		r.Keys.print(w)
+	}
 }
 
 func (c *clientLoad) print(w io.Writer) {

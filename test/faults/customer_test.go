@@ -76,7 +76,8 @@ func (c *customer) again(
 				return status
 			}
 		}
-		if status == http.StatusNotFound || status == http.StatusBadRequest || status == http.StatusUnprocessableEntity {
+		switch status {
+		case http.StatusNotFound, http.StatusBadRequest, http.StatusUnprocessableEntity:
 			c.problem(&c.lost, "%s %s: %d %s", method, path, status, content)
 			return status
 		}
@@ -106,8 +107,8 @@ func (c *customer) submitBatch(ctx context.Context, n int, file string) (id stri
 	var lines bytes.Buffer
 	for i := range batchSize {
 		line, _ := json.Marshal(map[string]any{ // always encodes
-			"script": fmt.Sprintf("def main():\n    open('/runs', 'a').write('%s-%d-%d\\n')\n    return open('f').read()\n",
-				c.name, n, i),
+			"script": fmt.Sprintf("def main():\n    open('/runs', 'a').write('%s-%d-%d\\n')\n"+
+				"    return open('f').read()\n", c.name, n, i),
 			"files": []map[string]string{{"path": "f", "file_id": file}},
 		})
 		lines.Write(append(line, '\n'))
@@ -222,8 +223,8 @@ func (c *customer) download(ctx context.Context, id, printed, content string) {
 func (c *customer) readBatch(ctx context.Context, id, content string) {
 	read := 0
 	for ctx.Err() == nil && read < batchSize {
-		status, lines := c.send(ctx, http.MethodGet, fmt.Sprintf("%s%s%s/results?after=%d", c.url, batchesPath, id, read),
-			"", "", "")
+		url := fmt.Sprintf("%s%s%s/results?after=%d", c.url, batchesPath, id, read)
+		status, lines := c.send(ctx, http.MethodGet, url, "", "", "")
 		if status == http.StatusNotFound {
 			c.problem(&c.lost, "the batch %s", id)
 			return

@@ -51,7 +51,7 @@ type load struct {
 	next   atomic.Int64
 	ended  atomic.Int64
 	all    sync.WaitGroup
-	neighbours
+	beside neighbours
 }
 
 func startLoad(ctx context.Context, b *fixture, slow float64) *load {
@@ -64,7 +64,7 @@ func startClients(ctx context.Context, b *fixture, slow float64, client func(*jo
 		// Each three jobs have three owners, in all orders.
 		l.jobs[n].number, l.jobs[n].owner = n, b.owners[(n+n/len(b.owners))%len(b.owners)]
 	}
-	l.neighbours.start(ctx, b)
+	l.beside.start(ctx, b)
 	for range clients {
 		l.all.Go(func() {
 			for {
@@ -185,7 +185,7 @@ const (
 func (l *load) verify(t *testing.T, runs string, broken time.Time, may losses) {
 	t.Helper()
 	l.all.Wait()
-	l.neighbours.stop()
+	l.beside.stop()
 	content, err := os.ReadFile(runs)
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func (l *load) verify(t *testing.T, runs string, broken time.Time, may losses) {
 	if twice+endless+swapped > 0 || lost > 0 && may == mayLoseNothing {
 		t.Errorf("%d ran twice, %d without an end, %d swapped, %d lost", twice, endless, swapped, lost)
 	}
-	l.neighbours.verify(t, ran, may)
+	l.beside.verify(t, ran, may)
 	l.settled(t)
 	rowsMu.Lock()
 	defer rowsMu.Unlock()

@@ -50,7 +50,8 @@ const (
 func newOwner(name, key string) *owner {
 	o := &owner{name: name}
 	o.key.Store(&key)
-	o.client = &http.Client{Timeout: 20 * time.Second, Transport: o.transport(&http.Transport{MaxIdleConnsPerHost: clients})}
+	transport := o.transport(&http.Transport{MaxIdleConnsPerHost: clients})
+	o.client = &http.Client{Timeout: 20 * time.Second, Transport: transport}
 	return o
 }
 
@@ -73,7 +74,7 @@ func (s *signed) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// publish tells the spies of others.
+// publish shows a thing to the spies of others.
 func (o *owner) publish(path, id string) {
 	if id == "" {
 		return

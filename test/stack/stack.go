@@ -53,6 +53,8 @@ type Stack struct {
 	mu      sync.Mutex
 	workers []*Process
 	started int
+	// apis are those that AddAPI started.
+	apis []*Process
 }
 
 // Start starts a stack and returns once every worker is up. It needs root, like the worker, and redis-server on PATH.
@@ -151,7 +153,7 @@ func (s *Stack) Workers() []*Process {
 // the output of each process whose exit status was not 0.
 func (s *Stack) Stop() error {
 	var errs []error
-	for _, p := range append(s.Workers(), s.API, s.Redis) {
+	for _, p := range slices.Concat(s.Workers(), s.apis, []*Process{s.API, s.Redis}) {
 		if p == nil {
 			continue
 		}
@@ -175,6 +177,20 @@ func (s *Stack) Logs() string {
 		fmt.Fprintf(&b, "--- %s\n%s", p.Name, p.Log())
 	}
 	return b.String()
+}
+
+// AddAPI starts one more API process, with settings of its own, and returns its URL once it listens.
+func (s *Stack) AddAPI(ctx context.Context, env Env) (url string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	p, err := start(fmt.Sprintf("api-%d", len(s.apis)+2), s.config.Programs.API, nil, //nolint:mnd // the first is API
+		environment(s.shared(), env, Env{"API_ADDR": "127.0.0.1:0"}))
+	if err != nil {
+		return "", err
+	}
+	s.apis = append(s.apis, p)
+	err = p.await(ctx, "listening", func() bool { url = p.Logged("listening", "addr", nil); return url != "" })
+	return "http://" + url, err
 }
 
 func (s *Stack) startAPI(ctx context.Context) (err error) {
