@@ -738,9 +738,9 @@ type ExecuteRequest struct {
 	// values below are the server's defaults.
 	Limits *RequestLimits `json:"limits,omitempty"`
 
-	// Priority Workers look first into the queue `high` six times of ten, into `default` three times and into `low` once,
-	// so no queue is starved. Without `priority`, a job whose client waits is `high` and an asynchronous one
-	// `default`.
+	// Priority Of ten jobs of one tenant, workers take six of `high`, three of `default` and one of `low` while all three
+	// wait, so none is starved; it does not matter to other tenants. Without `priority`, a job whose client waits
+	// is `high` and an asynchronous one `default`.
 	Priority *string `json:"priority,omitempty"`
 
 	// Script The Python source: at most 51,200 bytes of UTF-8 (not characters), without NUL and lone surrogates. It must

@@ -74,8 +74,8 @@ type keyCreateCommand struct {
 
 // Help is the text of `cellblock key create --help`.
 func (*keyCreateCommand) Help() string {
-	return `Standard output has the key alone; the rest goes to standard error. The service keeps only the key's
-SHA-256, so the key cannot be read again: a lost one is replaced (key rotate).
+	return `Standard output has the key alone; the rest goes to standard error. The service keeps only its SHA-256, so
+the key cannot be read again: a lost one is replaced (key rotate).
 
     KEY=$(cellblock key create --tenant acme --scope run,read,cancel --expires 90d)
     CELLBLOCK_TOKEN=$KEY cellblock run job.py

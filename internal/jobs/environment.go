@@ -106,16 +106,26 @@ func (j Job) EnvironmentOf() string {
 	return j.Environment
 }
 
-// Route selects the queue of a job.
+// Route selects where a job waits for a worker, and its turn.
 type Route struct {
 	// Priority is PriorityDefault if it is "".
 	Priority Priority
 	// Environment is "" for the default.
 	Environment string
+	// Tenant is Operator if it is "", and BatchID that of the job's batch, "" for none.
+	Tenant  Tenant
+	BatchID string
+	// Weight and MaxRunning are those of Job.
+	Weight, MaxRunning int
 }
 
 // Route returns the job's route.
-func (j Job) Route() Route { return Route{Priority: j.Priority, Environment: j.Environment} }
+func (j Job) Route() Route {
+	return Route{
+		Priority: j.Priority, Environment: j.Environment, Tenant: j.Tenant, BatchID: j.BatchItem.BatchID,
+		Weight: j.Weight, MaxRunning: j.MaxRunning,
+	}
+}
 
 // WithoutEnvironment is the message of CodeNotStarted for a job whose environment no live worker has.
 func WithoutEnvironment(name string) string {

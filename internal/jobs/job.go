@@ -32,7 +32,7 @@ type Job struct {
 	RequestID string
 	// Environment is the name of the Python that runs the script; "" means DefaultEnvironment.
 	Environment string
-	// Priority selects the queue; "" means PriorityDefault.
+	// Priority is that among the tenant's jobs; "" means PriorityDefault.
 	Priority Priority
 	// StartWithin is the start deadline, from acceptance: a job that was not started by then is withdrawn with
 	// CodeNotStarted. 0 means no deadline.

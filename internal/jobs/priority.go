@@ -1,6 +1,7 @@
 package jobs
 
-// Priority selects the queue of a job. Workers take from each queue in proportion to its weight, so that none starves.
+// Priority orders the waiting single jobs of a tenant. Workers take of each in proportion to its weight, so that none
+// starves.
 type Priority string
 
 // The priorities; jobs of waiting requests default to PriorityHigh.
@@ -10,7 +11,8 @@ const (
 	PriorityLow     Priority = "low"
 )
 
-// PriorityBatch is the priority of the jobs of batches; no request may ask for it.
+// PriorityBatch is the priority of the jobs of batches, which wait in a flow of their batch whatever their priority; no
+// request may ask for it.
 const PriorityBatch Priority = "batch"
 
 // Priorities returns the priorities that a request may ask for, highest first.

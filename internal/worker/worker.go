@@ -54,7 +54,7 @@ type Metrics interface {
 // Settings configures a worker.
 type Settings struct {
 	Concurrency  int           `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"Number of jobs that run at once (at most 512); 0 is the number of CPUs."`
-	BatchSlots   int           `name:"worker-batch-slots" env:"WORKER_BATCH_SLOTS" default:"0" help:"How many of these may be jobs of batches; 0 is all but one, and at least one. The rest is reserved for single jobs."`
+	FlowSlots    int           `name:"worker-flow-slots" env:"WORKER_FLOW_SLOTS" default:"0" help:"How many of these may be jobs of one tenant with a key, and how many jobs of batches; 0 is all but one, and at least one. The rest is reserved for other jobs."`
 	EndPatience  time.Duration `name:"end-patience" env:"END_PATIENCE" default:"60s" help:"How long (duration) a worker retries to store the end of a job while Redis is unreachable; after that the job ends as worker_lost."`
 	DrainTimeout time.Duration `name:"drain-timeout" env:"DRAIN_TIMEOUT" default:"25s" help:"How long (duration) running jobs may continue after a stop signal; jobs that still run then end as worker_lost. Must be longer than the wall limit."`
 	// With replicas, not even a failover of Redis makes a script run twice.
@@ -73,8 +73,8 @@ func (s Settings) Validate(wall time.Duration) error {
 			fmt.Errorf("WORKER_CONCURRENCY is %d; 0 to %d is possible, and more jobs at once need more workers",
 				s.Concurrency, MaxConcurrency))
 	}
-	if s.BatchSlots < 0 || s.BatchSlots > s.Slots() {
-		errs = append(errs, errors.New("WORKER_BATCH_SLOTS must be from 0 to WORKER_CONCURRENCY"))
+	if s.FlowSlots < 0 || s.FlowSlots > s.Slots() {
+		errs = append(errs, errors.New("WORKER_FLOW_SLOTS must be from 0 to WORKER_CONCURRENCY"))
 	}
 	if s.FenceReplicas < 0 {
 		errs = append(errs, errors.New("FENCE_REPLICAS must not be negative"))
@@ -96,12 +96,12 @@ func (s Settings) Slots() int {
 	return s.Concurrency
 }
 
-// batchSlots returns how many slots jobs of batches may take.
-func (s Settings) batchSlots() int {
-	if s.BatchSlots == 0 {
+// flowSlots returns how many slots the jobs of one tenant may take, and those of batches.
+func (s Settings) flowSlots() int {
+	if s.FlowSlots == 0 {
 		return max(1, s.Slots()-1)
 	}
-	return s.BatchSlots
+	return s.FlowSlots
 }
 
 // Config is what New needs.
@@ -222,10 +222,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	take, args := store.TakeStep(w.owner)
 	environments, _ := w.Environments.List()
 	consumer := queue.NewConsumer(w.Client, queue.ConsumerSettings{
-		Step:             queue.Step{Lua: take, Args: args},
-		Concurrency:      w.Settings.Slots(),
-		BatchConcurrency: w.Settings.batchSlots(),
-		Environments:     namesOf(environments),
+		Step:            queue.Step{Lua: take, Args: args},
+		Concurrency:     w.Settings.Slots(),
+		FlowConcurrency: w.Settings.flowSlots(),
+		Environments:    namesOf(environments),
 		// Never reached: everything has ended or been killed before.
 		ShutdownTimeout: w.Settings.DrainTimeout + endGrace + teardownBound,
 	}, w.Handle, w.Logger)

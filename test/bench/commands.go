@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,10 @@ type commands struct {
 	// ByName has the commands per job, and IdleByName those per idle second, by command name. Rare ones are left out.
 	ByName     map[string]float64 `json:"by_name"`
 	IdleByName map[string]float64 `json:"idle_by_name"`
+	// Backlog is PerJob of asynchronous jobs of one tenant on one worker, nearly all of which wait behind others, and
+	// BacklogByName has them by command name.
+	Backlog       float64            `json:"backlog_per_job"`
+	BacklogByName map[string]float64 `json:"backlog_by_name"`
 }
 
 // measureCommands counts the commands of synchronous jobs while all workers but one are idle.
@@ -67,7 +72,57 @@ func measureCommands(ctx context.Context, o options, programs stack.Programs) (_
 	if err != nil {
 		return nil, err
 	}
-	return summarizeCommands(o.workers, count, idle, busy), nil
+	result := summarizeCommands(o.workers, count, idle, busy)
+	return result, result.measureBacklog(ctx, o, programs)
+}
+
+// measureBacklog counts the commands of jobs that wait.
+func (c *commands) measureBacklog(ctx context.Context, o options, programs stack.Programs) (err error) {
+	s, err := stack.Start(ctx, stack.Config{Programs: programs, Workers: []stack.Env{{"WORKER_CONCURRENCY": "1"}}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	client, err := redisconn.Settings{URL: s.RedisURL}.Open()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	service := &http.Client{Timeout: time.Minute}
+	defer service.CloseIdleConnections()
+	checks := 0.0
+	run := func(count int) error {
+		for range count {
+			if _, err := submit(ctx, service, s.URL, "def main():\n    return 1\n"); err != nil {
+				return err
+			}
+		}
+		for ; ; checks++ {
+			open, err := client.ZCard(ctx, "cellblock:{index}:open").Result()
+			if err != nil || open == 0 {
+				return err
+			}
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	if err := run(1); err != nil {
+		return err
+	}
+	idle, err := countFor(ctx, client, func() error { return pause(ctx, o.idle) })
+	if err != nil {
+		return err
+	}
+	checks = 1
+	busy, err := countFor(ctx, client, func() error { return run(o.jobs) })
+	if err != nil {
+		return err
+	}
+	busy.calls["zcard"] -= checks
+	backlog := summarizeCommands(1, o.jobs, idle, busy)
+	c.Backlog, c.BacklogByName = backlog.PerJob, backlog.ByName
+	return nil
 }
 
 // commandCounts is the number of calls of each command during took.

@@ -29,7 +29,9 @@ func (r *report) print(out io.Writer) error {
 		fmt.Fprintf(w, "Redis commands, %d idle workers\tper job\tper idle second\n", c.Workers)
 		fmt.Fprintf(w, "all\t%.1f\t%.1f\n", c.PerJob, c.IdlePerSecond)
 		fmt.Fprintf(w, "per job\t%s\n", names(c.ByName))
-		fmt.Fprintf(w, "per idle second\t%s\n\n", names(c.IdleByName))
+		fmt.Fprintf(w, "per idle second\t%s\n", names(c.IdleByName))
+		fmt.Fprintf(w, "with a backlog, 1 worker\t%.1f\n", c.Backlog)
+		fmt.Fprintf(w, "per job\t%s\n\n", names(c.BacklogByName))
 	}
 	if len(r.Overhead) > 0 {
 		fmt.Fprintf(w, "overhead\tservice median ms\tp99 ms\tbare nsjail median ms\tp99 ms\twith Python's own "+
@@ -87,6 +89,9 @@ func (r *report) printSpeed(w io.Writer) {
 	}
 	if r.Doors != nil {
 		r.Doors.print(w)
+	}
+	if r.Fair != nil {
+		r.Fair.print(w)
 	}
 	if r.Keys != nil {
 		r.Keys.print(w)

@@ -118,12 +118,10 @@ func isClaimStart(command []byte) bool { return scriptKeys(command) == "job even
 
 func isEnd(command []byte) bool { return scriptKeys(command) == "job inputs events open usage" }
 
-func isPoll(command []byte) bool {
-	return strings.HasPrefix(scriptKeys(command), "pending paused active lease")
-}
+func isPoll(command []byte) bool { return scriptKeys(command) == "pending" }
 
-// isTaken recognizes the reply to a poll that took a job: an array.
-func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*")) }
+// isTaken recognizes the reply to a poll that took a job: an array with the job's record at its end.
+func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*6\r\n")) }
 
 // isAccept recognizes the script by which the API stores a job and enqueues it.
 func isAccept(command []byte) bool {

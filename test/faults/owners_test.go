@@ -125,7 +125,7 @@ func (o *owner) send(ctx context.Context, method, url, contentType, body, key st
 }
 
 // The owners of a fixture's jobs. The keys of acme are in Redis, that of beta in API_KEYS_FILE, so that both ways to
-// verify keys see each fault.
+// verify keys see each fault. acme has a bound on its running jobs, and beta twice the share of the others.
 const (
 	theOperator = iota
 	acme
@@ -139,7 +139,8 @@ func owners(t *testing.T) ([]*owner, stack.Env) {
 	_, _ = rand.Read(random) // never fails
 	key := "cb_" + base64.RawURLEncoding.EncodeToString(random)
 	file := filepath.Join(shortDir(t), "keys.yaml")
-	text := fmt.Sprintf("keys:\n  - sha256: %x\n    tenant: beta\n    scopes: [run, read, cancel]\n",
+	text := fmt.Sprintf("keys:\n  - sha256: %x\n    tenant: beta\n    scopes: [run, read, cancel]\n"+
+		"    limits: {weight: 2}\n",
 		sha256.Sum256([]byte(key)))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -155,7 +156,7 @@ func (b *fixture) makeKey(t *testing.T) {
 		Key string `json:"key"`
 	}
 	status := stack.DoJSON(t.Context(), b.owners[theOperator].client, http.MethodPost, b.URL+"/admin/keys",
-		[]byte(`{"tenant":"acme","scopes":["run","read","cancel"]}`), "", &made)
+		[]byte(`{"tenant":"acme","scopes":["run","read","cancel"],"limits":{"running_jobs":4}}`), "", &made)
 	if status != http.StatusCreated {
 		t.Fatalf("no key is made: %d", status)
 	}

@@ -188,8 +188,8 @@ func TestItemsOfABatchHaveEnvironments(t *testing.T) {
 	if err != nil || batch.Items[1].Err == nil || batch.Items[1].Err.Code != jobs.CodeUnknownEnvironment {
 		t.Fatalf("%+v, %v", batch, err)
 	}
-	if n := s.client.LLen(t.Context(), "asynq:{env:science:batch}:pending").Val(); n != 1 {
-		t.Errorf("%d jobs are in the environment's queue of batches", n)
+	if n := s.client.LLen(t.Context(), "asynq:{env:science:default}:pending").Val(); n != 1 {
+		t.Errorf("%d jobs are in the environment's queue", n)
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,8 +40,9 @@ type Handler func(ctx context.Context, delivery Delivery) error
 type ConsumerSettings struct {
 	// Concurrency is the number of deliveries handled concurrently, at least 1.
 	Concurrency int
-	// BatchConcurrency is how many of these may be jobs of batches, at least 1.
-	BatchConcurrency int
+	// FlowConcurrency is how many of these may be jobs of one tenant besides the operator, and how many jobs of
+	// batches; 0 for all.
+	FlowConcurrency int
 	// ShutdownTimeout is how long Stop waits for handlers. It must exceed the longest run of a handler: asynq delivers
 	// the jobs of handlers that are still running to other workers.
 	ShutdownTimeout time.Duration
@@ -83,8 +82,7 @@ func NewConsumer(
 	client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger,
 ) *Consumer {
 	return newConsumer(client, lane{
-		tokens: wakeKey, queues: weights, forwardInterval: forwardInterval,
-		retryDelay: retryDelay,
+		queue: defaultQueue, hasFlows: true, forwardInterval: forwardInterval, retryDelay: retryDelay,
 	}, settings, handle, logger)
 }
 
@@ -98,11 +96,11 @@ func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	return 0
 }
 
-// lane describes the queues of a consumer and how it takes from them.
+// lane describes what a consumer takes from, and how.
 type lane struct {
-	// tokens is the list that wakes its consumers. Its queues are those that asynq knows.
-	tokens          string
-	queues          map[string]int
+	// queue is the one that asynq knows, and hasFlows reports that jobs wait in flows and environments have queues.
+	queue           string
+	hasFlows        bool
 	forwardInterval time.Duration
 	retryDelay      asynq.RetryDelayFunc
 }
@@ -115,12 +113,11 @@ func newConsumer(
 		step = noStep
 	}
 	wrapped := &consumerClient{
-		UniversalClient: client, asynqQueues: len(lane.queues), forwardInterval: lane.forwardInterval,
-		stopKey: stopKey(lane.tokens, uuid.NewString()), stopping: stopping,
-		batches: newBatchLimiter(settings.BatchConcurrency),
-		script:  redis.NewScript(step.Lua + pollScript), step: step,
+		UniversalClient: client, forwardInterval: lane.forwardInterval,
+		stopKey: stopKey(tokensOf(lane.queue), uuid.NewString()), stopping: stopping,
+		slots: slots{bound: settings.FlowConcurrency}, scripts: newScripts(step), step: step,
 	}
-	wrapped.polled.Store(newPolled(lane, settings.Environments))
+	wrapped.polled.Store(newPolled(lane, otherEnvironments(settings.Environments)))
 	level := asynq.WarnLevel
 	if logger.Enabled(context.Background(), slog.LevelDebug) {
 		level = asynq.DebugLevel
@@ -133,7 +130,7 @@ func newConsumer(
 		logger:   logger,
 		server: asynq.NewServerFromRedisClient(wrapped, asynq.Config{
 			Concurrency:              settings.Concurrency,
-			Queues:                   maps.Clone(lane.queues),
+			Queues:                   map[string]int{lane.queue: 1},
 			TaskCheckInterval:        checkInterval,
 			DelayedTaskCheckInterval: lane.forwardInterval,
 			ShutdownTimeout:          settings.ShutdownTimeout,
@@ -156,20 +153,18 @@ func (c *Consumer) Start() error {
 	return c.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		c.running.Add(1)
 		defer c.running.Add(-1)
-		if name, _ := asynq.GetQueueName(ctx); isBatch(name) {
-			c.client.batches.acquire()
-			defer c.endBatchJob()
-		}
 		attempt, _ := asynq.GetRetryCount(ctx)
 		id := string(task.Payload())
+		slot := c.client.slots.begin(id)
+		defer c.freeSlot(slot)
 		return c.handle(ctx, Delivery{ID: id, Attempt: attempt, Reply: c.client.replies.take(id)})
 	}))
 }
 
-// endBatchJob makes the consumer poll again if it left a batch's job in the queue.
-func (c *Consumer) endBatchJob() {
-	if c.client.batches.release() {
-		c.signal("looking for another job of a batch", c.client.release)
+// freeSlot makes the consumer poll again if it passed over jobs while a slot was in use.
+func (c *Consumer) freeSlot(used *slot) {
+	if c.client.slots.end(used) {
+		c.signal("looking for another job of a tenant", c.client.release)
 	}
 }
 
@@ -182,8 +177,7 @@ func (c *Consumer) Stop() error {
 	// The wait may have ended with a token for a job, so another consumer must poll.
 	c.signal("passing a token on", func(ctx context.Context) error {
 		var err error
-		from := c.client.polled.Load()
-		for _, list := range slices.Concat(from.tokens, from.batchTokens) {
+		for _, list := range c.client.polled.Load().lists() {
 			err = errors.Join(err, wake(ctx, c.client.UniversalClient, list, 1))
 		}
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/flows"
 	"cellblock/internal/redistest"
 )
 
@@ -19,7 +20,7 @@ func environmentConsumer(
 	t.Helper()
 	ids := make(chan string, 64)
 	consumer := NewConsumer(redistest.Client(t, url), ConsumerSettings{
-		Concurrency: 2, BatchConcurrency: 1, ShutdownTimeout: time.Second, Environments: environments,
+		Concurrency: 2, FlowConcurrency: 1, ShutdownTimeout: time.Second, Environments: environments,
 	}, func(_ context.Context, d Delivery) error {
 		ids <- d.ID
 		if handle != nil {
@@ -68,8 +69,8 @@ func TestJobsReachConsumersWithTheirEnvironment(t *testing.T) {
 	}
 	wantNone(t, plain)
 	enqueueIn(t, producer, "other", jobs.PriorityHigh)
-	if n, err := producer.Depth(t.Context(), "other", "science"); n != 1 || err != nil {
-		t.Errorf("the depth is %d, %v", n, err)
+	if n := countWaiting(t, client); n != 1 {
+		t.Errorf("%d jobs wait", n)
 	}
 	route := jobs.Route{Environment: "science"}
 	waiting := jobs.NewID()
@@ -146,12 +147,10 @@ return res`).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for asked, want := range map[string]int{"default": 1, "high": 0} {
-		found, err := consumer.client.EvalSha(t.Context(), sha, []string{key(asked, "lease")}, time.Now().Unix(),
-			key(asked, "t:")).StringSlice()
-		if err != nil || len(found) != want {
-			t.Errorf("asked for %s: %q, %v", asked, found, err)
-		}
+	found, err := consumer.client.EvalSha(t.Context(), sha, []string{key(defaultQueue, "lease")}, time.Now().Unix(),
+		key(defaultQueue, "t:")).StringSlice()
+	if err != nil || len(found) != 1 {
+		t.Errorf("found %q, %v", found, err)
 	}
 }
 
@@ -186,7 +185,7 @@ func TestForget(t *testing.T) {
 		t.Errorf("left are %q", keys)
 	}
 	enqueueIn(t, producer, "", "")
-	if ttl := client.TTL(t.Context(), wakeKey).Val(); ttl > 0 {
+	if ttl := client.TTL(t.Context(), flows.WakeList(jobs.DefaultEnvironment)).Val(); ttl > 0 {
 		t.Errorf("the default's tokens are kept for %v", ttl)
 	}
 }

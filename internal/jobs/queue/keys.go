@@ -1,32 +1,56 @@
 package queue
 
-// The keys of Redis besides asynq's own. Each list holds wake-up tokens; see
-// wake.go.
-const (
-	// wakeKey is the list of tokens that wakes workers.
-	wakeKey = "cellblock:wake"
-	// batchWakeKey is the list for jobs of batches.
-	batchWakeKey = "{" + wakeKey + "}:" + batchQueue
-	// webhookWakeKey is the list that wakes the senders of webhooks.
-	webhookWakeKey = "cellblock:wake:webhooks"
+import (
+	"cmp"
+	"strings"
+
+	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/flows"
 )
 
-// wakeList returns the list of tokens for a queue. Each environment besides the default has lists of its own, so that
-// a job wakes a worker that can run it: {cellblock:wake}:env:NAME, and with :batch after it.
-func wakeList(queue string) string {
-	environment, priority := splitQueue(queue)
-	switch {
-	case queue == webhookQueue:
-		return webhookWakeKey
-	case environment == "" && priority == batchQueue:
-		return batchWakeKey
-	case environment == "":
-		return wakeKey
-	case priority == batchQueue:
-		return "{" + wakeKey + "}:" + environmentPrefix + environment + ":" + batchQueue
-	default:
-		return "{" + wakeKey + "}:" + environmentPrefix + environment
+// webhookWakeKey is the list of tokens that wakes the senders of webhooks; see wake.go.
+const webhookWakeKey = "cellblock:wake:webhooks"
+
+// Each environment has one queue of asynq: "default", and "env:NAME:default" for others than the default environment.
+const (
+	defaultQueue      = "default"
+	environmentPrefix = "env:"
+)
+
+// queueOf returns the queue of a route.
+func queueOf(route jobs.Route) string { return queueName(route.Environment, defaultQueue) }
+
+// oldQueueOf returns the queue of a route in earlier versions, which had one for each priority.
+func oldQueueOf(route jobs.Route) string {
+	return queueName(route.Environment, string(cmp.Or(route.Priority, jobs.PriorityDefault)))
+}
+
+// oldQueues returns the queues that an environment had in such a version, besides the one of queueOf.
+func oldQueues(environment string) []string {
+	var names []string
+	for _, priority := range []jobs.Priority{jobs.PriorityHigh, jobs.PriorityLow, jobs.PriorityBatch} {
+		names = append(names, queueName(environment, string(priority)))
 	}
+	return names
+}
+
+func queueName(environment, priority string) string {
+	if environment == "" || environment == jobs.DefaultEnvironment {
+		return priority
+	}
+	return environmentPrefix + environment + ":" + priority
+}
+
+// tokensOf returns the list of tokens that wakes consumers of a queue.
+func tokensOf(queue string) string {
+	if queue == webhookQueue {
+		return webhookWakeKey
+	}
+	environment := jobs.DefaultEnvironment
+	if rest, found := strings.CutPrefix(queue, environmentPrefix); found {
+		environment, _, _ = strings.Cut(rest, ":")
+	}
+	return flows.WakeList(environment)
 }
 
 // stopKey returns the list that ends one consumer's blocking pop.

@@ -4,189 +4,155 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
 )
 
 // How a consumer looks for a task.
 //
-// asynq asks its queues one after the other, in an order that it draws anew each time, by a script for each. With four
-// queues nearly five of six of these round trips find nothing. So the first question of a round is answered by one
-// script that looks into all queues, also those of environments, which asynq does not know (environments.go): a task
-// names its queue, so it does not matter which question it answers.
+// asynq knows one queue, the default environment's. What it asks of that is answered by one script that looks into all
+// that the consumer takes from: a task names its queue, so it does not matter which question it answers.
 
-// pollScript takes the next task of the first queue that has one. It does to that queue what asynq's own script does
-// (dequeueCmd in internal/rdb/rdb.go, v0.26), and is over after one command if all queues are empty.
-//
-//	KEYS[4i+1]  asynq:{queue}:pending of queue i, from 0
-//	KEYS[4i+2]  asynq:{queue}:paused
-//	KEYS[4i+3]  asynq:{queue}:active
-//	KEYS[4i+4]  asynq:{queue}:lease
-//	ARGV[1]     when the lease expires, in seconds since 1970
-//	ARGV[2+i]   prefix of the keys of its tasks
-//	ARGV[…]     arguments of the step
-//	returns     nil, or i, the encoded task (false if it has no record), its id, and what the step returned
-//	            (nothing if it failed)
-const pollScript = `
-local pending, paused = {}, {}
-for i = 1, #KEYS, 4 do
-	table.insert(pending, KEYS[i])
-	table.insert(paused, KEYS[i + 1])
-end
-if redis.call("EXISTS", unpack(pending)) == 0 then
-	return nil
-end
-local some_paused = redis.call("EXISTS", unpack(paused)) > 0
-for i = 0, #pending - 1 do
-	local list, _, active, lease = unpack(KEYS, 4 * i + 1, 4 * i + 4)
-	local skipped = some_paused and redis.call("EXISTS", paused[i + 1]) == 1
-	local id = not skipped and redis.call("RPOPLPUSH", list, active)
-	if id then
-		local task = ARGV[i + 2] .. id
-		redis.call("HSET", task, "state", "active")
-		redis.call("HDEL", task, "pending_since")
-		redis.call("ZADD", lease, ARGV[1], id)
-		local message = redis.call("HGET", task, "msg")
-		if not message then
-			return {i, false}
-		end
-		-- The task is taken: an error of the step must not keep it from its handler.
-		local done, reply = pcall(step, id, {unpack(ARGV, #pending + 2)})
-		return {i, message, id, done and reply or nil}
-	end
-end
-return nil`
+// looksAtOnce bounds the tenants and flows that one script looks at, so that other clients of Redis need not wait long.
+// The consumer goes on with another script.
+const looksAtOnce = 200
 
-// Step is what else a consumer's script does with a task that it takes: a function of another package.
-type Step struct {
-	// Lua defines the function step(id, args). Its reply is Delivery.Reply.
-	Lua  string
-	Args []any
-}
-
-// noStep does nothing.
-var noStep = Step{Lua: "local function step() end\n"}
-
-// replies are what steps returned for the tasks that asynq has not handed to the handler yet, by id.
-type replies struct {
-	mu   sync.Mutex
-	byID map[string][]string
-}
-
-func (r *replies) keep(id string, reply []any) {
-	texts := make([]string, len(reply))
-	for i, part := range reply {
-		texts[i], _ = part.(string)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.byID == nil {
-		r.byID = map[string][]string{}
-	}
-	r.byID[id] = texts
-}
-
-func (r *replies) take(id string) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	reply := r.byID[id]
-	delete(r.byID, id)
-	return reply
-}
-
-// round is one poll of all queues. Only asynq's fetching goroutine uses it.
-type round struct {
-	// asked counts the queues that asynq has asked in this round.
-	asked int
-	// queue is the queue that had a task; "" if none had. task is nil if the task had no record.
-	queue string
-	task  any
-	err   error
-	// skipped reports that the queue of batches was left out.
-	skipped bool
-}
-
-// poll answers asynq's question for a task of one queue. args are those of asynq's script.
+// poll answers asynq's question for a task. args are those of asynq's script. Only asynq's fetching goroutine calls it.
 func (c *consumerClient) poll(ctx context.Context, args []any) *redis.Cmd {
-	if c.round.asked == 0 {
-		c.round = c.look(ctx, args[0])
-	}
-	c.round.asked++
-	reply, end := redis.NewCmd(ctx), true
-	switch r := c.round; {
-	case r.err != nil:
-		reply.SetErr(r.err)
+	reply := redis.NewCmd(ctx)
+	excluded := c.slots.excluded()
+	found, err := c.look(ctx, args[0], excluded)
+	switch {
+	case err != nil:
+		reply.SetErr(err)
 		c.pause()
-	case r.task != nil:
-		reply.SetVal(r.task)
-		if isBatch(r.queue) {
-			c.batches.expect()
+	case found.task != nil:
+		c.slots.take(found.id, found.tenant, found.batch)
+		if found.reply != nil {
+			c.replies.keep(found.id, found.reply)
 		}
+		reply.SetVal(found.task)
 	default:
-		reply.SetErr(redis.Nil) // this queue is empty
-		// After a task without a record the queues behind it were not looked into.
-		if end = r.asked == c.asynqQueues; end && r.queue == "" {
-			c.awaitToken()
+		reply.SetErr(redis.Nil)
+		if !found.isDamaged && !c.slots.leave(excluded, found.left) {
+			c.awaitToken(found.left)
 		}
-	}
-	if end {
-		c.round.asked = 0
 	}
 	return reply
 }
 
-// look looks into all queues. leaseExpiry is asynq's.
-func (c *consumerClient) look(ctx context.Context, leaseExpiry any) round {
-	order := drawOrder(c.polled.Load().queues)
-	r := round{skipped: slices.ContainsFunc(order, isBatch) && c.batches.full()}
-	if r.skipped {
-		order = slices.DeleteFunc(order, isBatch)
+// found is what a poll found.
+type found struct {
+	// task is the encoded task; nil if there was none.
+	task any
+	// isDamaged reports that there was a task without a record, and that there may be others.
+	isDamaged bool
+	id        string
+	tenant    jobs.Tenant
+	batch     bool
+	// reply is what the step returned.
+	reply []any
+	// left reports that jobs were passed over.
+	left bool
+}
+
+// look looks for a task. leaseExpiry is asynq's.
+func (c *consumerClient) look(ctx context.Context, leaseExpiry any, excluded exclusion) (found, error) {
+	from, woken := c.polled.Load(), c.woken
+	c.woken = ""
+	sources := shuffled(from.sources)
+	isCareful := !c.upkeep.isQuiet()
+	if isCareful {
+		sources = shuffled(from.all())
+	}
+	f, err := c.lookInto(ctx, leaseExpiry, excluded, sources, isCareful, from.spillOf(woken))
+	if woken != "" && f.left {
+		c.spilledAt = time.Now() // by this poll, for others
+	}
+	// The token may be that of a task that an API of an earlier version has enqueued.
+	if err == nil && woken != "" && f.task == nil && !isCareful && c.hasOldTasks(ctx, from) {
+		c.upkeep.forget()
+		return c.lookInto(ctx, leaseExpiry, excluded, shuffled(from.old), true, from.spillOf(woken))
+	}
+	return f, err
+}
+
+// lookInto looks into queues and their flows, in order. spill is where a token is pushed for jobs that are passed over;
+// "" for nowhere.
+func (c *consumerClient) lookInto(
+	ctx context.Context, leaseExpiry any, excluded exclusion, sources []source, careful bool, spill string,
+) (found, error) {
+	offset, left := int64(0), false
+	for {
+		args := []any{leaseExpiry, careful, excluded.batches, offset, looksAtOnce, spill, left, len(excluded.tenants)}
+		for _, tenant := range excluded.tenants {
+			args = append(args, tenant)
+		}
+		args = append(args, 2*len(sources)) //nolint:mnd // name and environment
+		for _, source := range sources {
+			args = append(args, source.queue, source.environment)
+		}
+		keys := []string{key(sources[0].queue, "pending")}
+		reply, err := c.scripts.poll.Run(ctx, c.UniversalClient, keys, append(args, c.step.Args...)...).Slice()
+		if errors.Is(err, redis.Nil) {
+			return found{}, nil
+		}
+		if err != nil {
+			return found{}, err
+		}
+		switch at, _ := reply[0].(int64); at {
+		case pollLeft:
+			return found{left: true}, nil
+		case pollMore:
+			index, _ := reply[1].(int64)
+			offset, _ = reply[2].(int64)
+			passed, _ := reply[3].(int64)
+			sources, left = sources[index:], passed == 1
+		default:
+			return decodeFound(reply), nil
+		}
+	}
+}
+
+// decodeFound decodes pollScript's reply with a task.
+func decodeFound(reply []any) found {
+	f := found{task: reply[1], isDamaged: reply[1] == nil}
+	if f.isDamaged {
+		return f
+	}
+	f.id, _ = reply[2].(string)
+	tenant, _ := reply[3].(string)
+	f.tenant = jobs.Tenant(tenant)
+	batch, _ := reply[4].(int64)
+	f.batch = batch == 1
+	if len(reply) > 5 { //nolint:mnd // as pollScript returns it
+		f.reply, _ = reply[5].([]any)
+	}
+	return f
+}
+
+// hasOldTasks reports whether tasks wait in queues of an earlier version.
+func (c *consumerClient) hasOldTasks(ctx context.Context, from *polled) bool {
+	if len(from.old) == 0 {
+		return false
 	}
 	var keys []string
-	args := []any{leaseExpiry}
-	for _, queue := range order {
-		keys = append(keys, key(queue, "pending"), key(queue, "paused"), key(queue, "active"), key(queue, "lease"))
-		args = append(args, key(queue, "t:"))
+	for _, source := range from.old {
+		keys = append(keys, key(source.queue, "pending"))
 	}
-	found, err := c.script.Run(ctx, c.UniversalClient, keys, append(args, c.step.Args...)...).Slice()
-	switch {
-	case errors.Is(err, redis.Nil):
-	case err != nil:
-		r.err = err
-	default:
-		if i, ok := found[0].(int64); ok {
-			r.queue = order[i]
-		}
-		if len(found) > 1 {
-			r.task = found[1]
-		}
-		if len(found) > 3 { //nolint:mnd // as pollScript returns it
-			id, _ := found[2].(string)
-			if reply, ok := found[3].([]any); ok {
-				c.replies.keep(id, reply)
-			}
-		}
-	}
-	return r
+	n, err := c.Exists(ctx, keys...).Result()
+	return err == nil && n > 0
 }
 
-// drawOrder returns the queues as asynq orders them, at random by their weights.
-func drawOrder(queues map[string]int) []string {
-	var drawn []string
-	for queue, weight := range queues {
-		drawn = append(drawn, slices.Repeat([]string{queue}, weight)...)
-	}
-	rand.Shuffle(len(drawn), func(i, j int) { //nolint:gosec // fairness, no secret
-		drawn[i], drawn[j] = drawn[j], drawn[i]
-	})
-	order := make([]string, 0, len(queues))
-	for _, queue := range drawn {
-		if !slices.Contains(order, queue) {
-			order = append(order, queue)
-		}
+// shuffled returns sources in an order drawn anew: none comes before another for long.
+func shuffled(sources []source) []source {
+	order := make([]source, len(sources))
+	for i, j := range rand.Perm(len(sources)) { //nolint:gosec // fairness, no secret
+		order[i] = sources[j]
 	}
 	return order
 }

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"log/slog"
-	"math"
 	"slices"
 	"testing"
 	"time"
@@ -11,27 +10,6 @@ import (
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
 )
-
-// The order of the queues is drawn by their weights, as asynq draws it.
-func TestOrderFollowsTheWeights(t *testing.T) {
-	t.Parallel()
-	const draws = 20_000
-	queues := map[string]int{"high": 6, "default": 3, "low": 1, "batch": 1}
-	first := map[string]int{}
-	for range draws {
-		order := drawOrder(queues)
-		if len(order) != 4 || len(slices.Compact(slices.Sorted(slices.Values(order)))) != 4 {
-			t.Fatalf("the order is %q", order)
-		}
-		first[order[0]]++
-	}
-	// Ten standard deviations: less than once in 10^20 runs.
-	for queue, want := range map[string]float64{"high": 6. / 11, "default": 3. / 11, "batch": 1. / 11} {
-		if got := float64(first[queue]) / draws; math.Abs(got-want) > 10*math.Sqrt(want*(1-want)/draws) {
-			t.Errorf("%s comes first in %.3f of the orders, want %.3f", queue, got, want)
-		}
-	}
-}
 
 // deliveries starts a consumer that sends the ids that it gets.
 func deliveries(t *testing.T, url string) <-chan string {
@@ -62,21 +40,19 @@ func TestAPausedQueueIsLeftOut(t *testing.T) {
 	client := redistest.Client(t, url)
 	producer := NewProducer(client)
 	// What asynq's tools do.
-	if err := client.Set(t.Context(), key("default", "paused"), 1, 0).Err(); err != nil {
+	if err := client.Set(t.Context(), key(defaultQueue, "paused"), 1, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	paused, other := jobs.NewID(), jobs.NewID()
+	paused := jobs.NewID()
 	enqueue(t, producer, paused)
-	if err := producer.Enqueue(t.Context(), other, jobs.Route{Priority: jobs.PriorityLow}); err != nil {
-		t.Fatal(err)
-	}
-	ids := deliveries(t, url)
+	other := enqueueIn(t, producer, "science", jobs.PriorityLow)
+	_, ids := environmentConsumer(t, url, nil, "science")
 	want(t, ids, other, 5*time.Second)
 	waitForIdleConsumers(t, client, 1)
 	if n := keyCount(t, client, "pending"); n != 1 {
 		t.Errorf("%d jobs wait in the paused queue", n)
 	}
-	if err := client.Del(t.Context(), key("default", "paused")).Err(); err != nil {
+	if err := client.Del(t.Context(), key(defaultQueue, "paused")).Err(); err != nil {
 		t.Fatal(err)
 	}
 	want(t, ids, paused, wakePoll+wakeSlack)
@@ -87,7 +63,7 @@ func TestATaskWithoutARecordHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	url := redistest.Start(t)
 	client := redistest.Client(t, url)
-	for _, queue := range []string{"high", "low", "batch"} {
+	for _, queue := range []string{"high", "low", "batch", defaultQueue} {
 		if err := client.LPush(t.Context(), key(queue, "pending"), jobs.NewID()).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -104,6 +80,7 @@ func TestAStepRunsWithTheDelivery(t *testing.T) {
 	producer, deliveries := NewProducer(client), make(chan Delivery, 1)
 	step := Step{
 		Lua: `
+local function load() end
 local function step(id, args)
 	local steps = redis.call("INCR", "steps")
 	if steps == 2 then
@@ -116,7 +93,7 @@ end
 `, Args: []any{"a", 2},
 	}
 	consumer := NewConsumer(client, ConsumerSettings{
-		Concurrency: 1, BatchConcurrency: 1, ShutdownTimeout: time.Second, Step: step,
+		Concurrency: 1, ShutdownTimeout: time.Second, Step: step,
 	}, func(_ context.Context, d Delivery) error {
 		deliveries <- d
 		return nil

@@ -10,7 +10,6 @@
 package queue
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/flows"
 )
 
 const (
@@ -33,25 +33,6 @@ const (
 	taskTimeout = 24 * time.Hour
 )
 
-// weights are how often a worker polls each queue first when all have work.
-var weights = map[string]int{
-	string(jobs.PriorityHigh):    6,
-	string(jobs.PriorityDefault): 3,
-	string(jobs.PriorityLow):     1,
-	batchQueue:                   1,
-}
-
-const batchQueue = string(jobs.PriorityBatch)
-
-// queueOf returns the queue of a route.
-func queueOf(route jobs.Route) string {
-	queue := string(cmp.Or(route.Priority, jobs.PriorityDefault))
-	if route.Environment == "" || route.Environment == jobs.DefaultEnvironment {
-		return queue
-	}
-	return environmentPrefix + route.Environment + ":" + queue
-}
-
 // Producer enqueues jobs. It is safe for concurrent use.
 type Producer struct {
 	client redis.UniversalClient
@@ -63,13 +44,17 @@ func NewProducer(client redis.UniversalClient) *Producer {
 	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(producerClient{client})}
 }
 
-// stepFunction is Lua that enqueues a task as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26), and
-// wakes a consumer. keys and args are those of a Task.
-const stepFunction = tokensFunction + `
+// stepFunction is Lua that enqueues a task, as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26) but
+// in its flow if others wait, and wakes a consumer. keys and args are those of a Task.
+const stepFunction = flows.Tokens + flows.Enter + `
 local function step(keys, args)
 	redis.call("HSET", keys[1], "msg", args[1], "state", "pending", "pending_since", args[3])
-	redis.call("LPUSH", keys[2], args[2])
-	push_tokens(keys[3], 1, args[4])
+	if args[4] then
+		wait_turn(args[4], args[5], args[6], args[7], args[2], keys[2])
+	else
+		redis.call("LPUSH", keys[2], args[2])
+		push_tokens(keys[3], 1)
+	end
 end
 `
 
@@ -78,7 +63,7 @@ end
 // exists.
 var enqueueScript = redis.NewScript(stepFunction + `
 if redis.call("EXISTS", KEYS[1]) == 1 then
-	push_tokens(KEYS[3], 1, ARGV[4])
+	push_tokens(KEYS[3], 1)
 	return 0
 end
 step(KEYS, ARGV)
@@ -90,13 +75,17 @@ type Task struct {
 	Lua string
 	// Keys are asynq:{queue}:t:{id}, asynq:{queue}:pending, and the list of tokens that wakes the queue's consumers.
 	Keys []string
-	// Args are the encoded task, its id, the time in nanoseconds since 1970, and the maximum length of the list of
-	// tokens.
+	// Args are the encoded task, its id, and the time in nanoseconds since 1970; for a job also its environment,
+	// tenant, flow and terms (see package flows).
 	Args []any
 }
 
-// taskKey is the key of the *Task in a context with which asynq is to encode a task, and not to enqueue it.
-type taskKey struct{}
+// taskKey is the key of the *Task in a context with which asynq is to encode a task, and not to enqueue it. routeKey is
+// that of the route with which asynq enqueues a job.
+type (
+	taskKey  struct{}
+	routeKey struct{}
+)
 
 // producerClient is the Redis client of asynq's producer. It wakes a consumer in the same step in which asynq enqueues
 // a task; see wake.go.
@@ -107,8 +96,9 @@ func (c producerClient) EvalSha(ctx context.Context, sha string, keys []string, 
 	if !fillsQueue(keys) {
 		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
-	task := Task{
-		Lua: stepFunction, Keys: append(keys[:2:2], wakeList(queueOfKey(keys[1]))), Args: append(args[:3:3], maxTokens),
+	task := Task{Lua: stepFunction, Keys: append(keys[:2:2], tokensOf(queueOfKey(keys[1]))), Args: args[:3:3]}
+	if route, ok := ctx.Value(routeKey{}).(jobs.Route); ok {
+		task.Args = append(task.Args, flows.Args(route)...)
 	}
 	if wanted, ok := ctx.Value(taskKey{}).(*Task); ok {
 		*wanted = task
@@ -129,6 +119,7 @@ func (p *Producer) Task(ctx context.Context, id string, route jobs.Route) (Task,
 // Enqueue enqueues a job that is in the store. It does nothing if the job is enqueued already, so it may be repeated
 // after an error.
 func (p *Producer) Enqueue(ctx context.Context, id string, route jobs.Route) error {
+	ctx = context.WithValue(ctx, routeKey{}, route)
 	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(taskType, []byte(id)),
 		asynq.TaskID(id), asynq.Queue(queueOf(route)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	// A conflict means that the task exists already: the client repeats a command whose reply was lost.
@@ -138,15 +129,17 @@ func (p *Producer) Enqueue(ctx context.Context, id string, route jobs.Route) err
 	return nil
 }
 
-// Depth counts the jobs that wait for a worker, of the default environment and of those named.
-func (p *Producer) Depth(ctx context.Context, environments ...string) (int, error) {
+// Taken counts the jobs of the default environment and of those named that workers have taken and not finished.
+func (p *Producer) Taken(ctx context.Context, environments ...string) (int, error) {
 	pipeline := p.client.Pipeline()
 	var lengths []*redis.IntCmd
-	for queue := range withEnvironments(weights, environments) {
-		lengths = append(lengths, pipeline.LLen(ctx, key(queue, "pending")))
+	for _, environment := range append([]string{jobs.DefaultEnvironment}, otherEnvironments(environments)...) {
+		for _, queue := range append(oldQueues(environment), queueName(environment, defaultQueue)) {
+			lengths = append(lengths, pipeline.LLen(ctx, key(queue, "active")))
+		}
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
-		return 0, fmt.Errorf("read the queue's depth: %w", err)
+		return 0, fmt.Errorf("count the taken jobs: %w", err)
 	}
 	n := 0
 	for _, length := range lengths {

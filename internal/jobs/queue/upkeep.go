@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs/flows"
 )
 
 // What asynq's server does besides handling tasks, from each worker and mostly for nothing: it would be most of what a
 // large fleet asks of Redis.
 //
 //   - It forwards tasks whose pause is over, by two scripts for each queue. One command finds out whether any queue has
-//     such tasks at all; that of an idle worker's wait, if it is recent enough.
+//     such tasks at all; that of an idle worker's wait, if it is recent enough. The same command finds out whether a
+//     queue is paused, or of an earlier version and not empty: polls look only then.
 //   - It deletes tasks that were kept after their end. None are: the record of a job is the store's.
 //   - It publishes what its server and handlers do, for tools that list them. Cellblock has records of its own for
 //     that, with liveness by Redis's clock.
@@ -59,20 +62,21 @@ func isPublication(key string) bool {
 	return key == serversKey || key == handlersKey || strings.HasPrefix(key, serversKey+":{")
 }
 
-// pauses is what is known of tasks with a pause. It is safe for concurrent use.
-type pauses struct {
+// upkeep is what is known of what is rarely there: tasks with a pause, paused queues, and tasks in queues of earlier
+// versions. It is safe for concurrent use.
+type upkeep struct {
 	mu sync.Mutex
-	// at is when Redis was asked, and none that no queue had such tasks then.
+	// at is when Redis was asked, and none that there was nothing of it then.
 	at   time.Time
 	none bool
 	// idle reports that a consumer's wait for work asked; it does so again after wakePoll.
 	idle bool
-	// forgotten is when this consumer last put off a task, or found that there may be one.
+	// forgotten is when this consumer last put off a task, or found that there may be something.
 	forgotten time.Time
 }
 
 // note records an answer to a question that was asked at a time.
-func (p *pauses) note(at time.Time, none, idle bool) {
+func (p *upkeep) note(at time.Time, none, idle bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at.After(p.forgotten) {
@@ -80,15 +84,15 @@ func (p *pauses) note(at time.Time, none, idle bool) {
 	}
 }
 
-// forget records that there may be a task with a pause.
-func (p *pauses) forget() {
+// forget records that there may be something.
+func (p *upkeep) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at, p.none, p.idle, p.forgotten = time.Time{}, false, false, time.Now()
 }
 
 // known returns what is known, and whether that is recent enough.
-func (p *pauses) known(interval time.Duration) (none, recent bool) {
+func (p *upkeep) known(interval time.Duration) (none, recent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.idle {
@@ -97,39 +101,80 @@ func (p *pauses) known(interval time.Duration) (none, recent bool) {
 	return p.none, time.Since(p.at) < interval
 }
 
-// nothingPaused reports whether no queue has tasks with a pause. It asks once for all scripts of one interval.
-func (c *consumerClient) nothingPaused(ctx context.Context) bool {
-	none, recent := c.pauses.known(c.forwardInterval / 2)
+// isQuiet reports whether there was nothing when Redis was last asked.
+func (p *upkeep) isQuiet() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.none
+}
+
+// nothingRare reports whether there is nothing. It asks once for all scripts of one interval.
+func (c *consumerClient) nothingRare(ctx context.Context) bool {
+	none, recent := c.upkeep.known(c.forwardInterval / 2)
 	if !recent {
 		at := time.Now()
-		n, err := c.Exists(ctx, c.pauseSets()...).Result()
+		n, err := c.Exists(ctx, c.polled.Load().rareKeys()...).Result()
 		none = err == nil && n == 0
-		c.pauses.note(at, none, false)
+		c.upkeep.note(at, none, false)
 	}
 	return none
 }
 
-func (c *consumerClient) pauseSets() []string {
-	var sets []string
-	for queue := range c.polled.Load().queues {
-		sets = append(sets, key(queue, "scheduled"), key(queue, "retry"))
+// rareKeys are the keys that exist while there is something.
+func (p *polled) rareKeys() []string {
+	var keys []string
+	for _, source := range p.all() {
+		keys = append(keys, key(source.queue, "scheduled"), key(source.queue, "retry"), key(source.queue, "paused"))
 	}
-	return sets
+	for _, source := range p.old {
+		keys = append(keys, key(source.queue, "pending"))
+	}
+	return keys
 }
 
-// nothingAtAll reports whether the queues are empty and have no tasks with a pause either.
+// nothingAtAll reports whether there is nothing to take either.
 func (c *consumerClient) nothingAtAll(ctx context.Context) bool {
-	at, keys := time.Now(), c.pauseSets()
-	for queue := range c.polled.Load().queues {
-		keys = append(keys, key(queue, "pending"))
+	from := c.polled.Load()
+	at, keys := time.Now(), from.rareKeys()
+	for _, source := range from.sources {
+		keys = append(keys, key(source.queue, "pending"))
+		if source.environment != "" {
+			keys = append(keys, flows.TenantsKey(source.environment))
+		}
 	}
 	n, err := c.Exists(ctx, keys...).Result()
 	if err != nil || n > 0 {
-		c.pauses.forget() // there may be tasks with a pause
+		c.upkeep.forget()
 		return false
 	}
-	c.pauses.note(at, true, true)
+	c.upkeep.note(at, true, true)
 	return true
+}
+
+// forward forwards the tasks whose pause is over, of all queues. part is retry or scheduled, now asynq's time.
+func (c *consumerClient) forward(ctx context.Context, part string, now any) *redis.Cmd {
+	reply, sum := redis.NewCmd(ctx), 0
+	if !c.nothingRare(ctx) {
+		for _, source := range c.polled.Load().all() {
+			keys := []string{key(source.queue, part), key(source.queue, "pending"), tokensOf(source.queue)}
+			n, err := c.scripts.forward.Run(ctx, c.UniversalClient, keys, now, key(source.queue, "t:"),
+				source.environment).Int()
+			if err != nil {
+				reply.SetErr(err) // the next interval does it
+				return reply
+			}
+			sum += n
+		}
+	}
+	reply.SetVal(int64(sum))
+	return reply
+}
+
+// notePause notes that a script of asynq's has put off a task.
+func (c *consumerClient) notePause(keys []string) {
+	if pausesTask(keys) {
+		c.upkeep.forget()
+	}
 }
 
 // pausesTask recognizes asynq's script that puts off a task whose handling failed.

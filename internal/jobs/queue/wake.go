@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs/flows"
 )
 
 // How an idle worker is woken.
@@ -28,20 +30,22 @@ import (
 //   - Tokens outlive their tasks when busy workers find the next task by themselves. They are popped later without
 //     effect, at most maxTokens of them.
 //   - Each environment besides the default has lists of its own (environments.go).
-//   - Jobs of batches have a separate list, on which a worker that may run no more of them does not wait: otherwise it
-//     would pop a token without using it while another worker, which could run the job, sleeps.
+//   - A job pushes its token into the first list if no other of its flow waits, else into the list of spilled tokens. A
+//     consumer whose last poll passed over jobs, of tenants that have all the slots they may have, waits for the first
+//     list only: otherwise each new job of these tenants would wake it for nothing. If a token brought it nothing but
+//     such jobs, the poll pushes it into the spilled ones: another consumer, which may run them, may wait for it. What
+//     other consumers pass over differs, so it listens to the spilled tokens too until that was for nothing, once in
+//     leftPoll, and polls that often.
 //   - A token is lost with a worker that dies between the pop and the poll. Its task then waits until any worker polls
 //     without a token: wakePoll at most.
 //
 // TestIdleDispatch and its neighbour log the time from before the enqueue to the handler's start, and the commands of a
 // job. (BLMOVE by itself would be faster, but asynq's lease would begin before the wait, and it wakes all workers.)
 const (
-	// maxTokens bounds the list. It exceeds the number of workers of any deployment.
-	maxTokens = 1024
-	// tokensTTL is how long the tokens of an environment are kept, in seconds: it may be removed for good.
-	tokensTTL = "86400"
 	// wakePoll is how long an idle worker waits before it polls without a token.
 	wakePoll = 5 * time.Second
+	// leftPoll is the same for one that has left jobs of tenants at their bound. (go-redis waits for whole seconds.)
+	leftPoll = time.Second
 	// wakeSlack is how late the reply to a blocking pop may be.
 	wakeSlack = 2 * time.Second
 	// stopKeyTTL is how long a stopping consumer's stopKey is kept.
@@ -52,62 +56,47 @@ const (
 	failurePause = 200 * time.Millisecond
 )
 
-// tokensFunction is Lua that pushes tokens until there are n more of them or the list has max.
-const tokensFunction = `
-local function push_tokens(list, n, max)
-	for i = 1, n do
-		if redis.call("LPUSH", list, "") > tonumber(max) then
-			redis.call("LPOP", list)
-			break
-		end
-	end
-	if string.find(list, ":` + environmentPrefix + `", 1, true) then
-		redis.call("EXPIRE", list, ` + tokensTTL + `)
-	end
-end
-`
-
-// wakeScript pushes tokens until the list is full.
+// wakeScript pushes tokens into a list, which is bounded.
 //
-//	KEYS[1]  the list, as of wakeList
+//	KEYS[1]  the list, as of tokensOf
 //	ARGV[1]  number of tokens
-//	ARGV[2]  maximum length of the list
 //	returns  1
-var wakeScript = redis.NewScript(tokensFunction + `
-push_tokens(KEYS[1], ARGV[1], ARGV[2])
+var wakeScript = redis.NewScript(flows.Tokens + `
+push_tokens(KEYS[1], tonumber(ARGV[1]))
 return 1`)
 
 // wake pushes n tokens into a list.
 func wake(ctx context.Context, client redis.Scripter, tokens string, n int) error {
-	return wakeScript.Run(ctx, client, []string{tokens}, n, maxTokens).Err()
+	return wakeScript.Run(ctx, client, []string{tokens}, n).Err()
 }
 
-// consumerClient is the Redis client of asynq's server. It does the idle wait, looks into all queues at once (poll.go),
-// leaves out upkeep that is for nothing (upkeep.go), and corrects one more thing.
+// consumerClient is the Redis client of asynq's server. It does the idle wait, looks into all queues and flows at once
+// (poll.go), leaves out upkeep that is for nothing (upkeep.go), and corrects one more thing.
 //
 // Commands run under a context that cannot be cancelled: after a job asynq writes with a context that it cancels when
 // the write fails, and passes the same one to the goroutine that repeats the write once Redis is back (processor.go,
 // since v0.25). The repeated write would never succeed, and the job would be delivered again or archived as failed.
 // The client's own timeouts bound the commands.
 //
-// Tasks that asynq itself moves into the queue, after a retry's delay, wake workers too.
+// Tasks that asynq itself would move into the queue, after a retry's delay, are put into their flows, and wake workers.
 type consumerClient struct {
 	redis.UniversalClient
-	// polled is what the consumer takes from, and asynqQueues how many of its queues asynq knows.
-	polled      atomic.Pointer[polled]
-	asynqQueues int
-	stopKey     string
-	stopping    <-chan struct{}
-	// batches bounds the concurrent jobs of batches of this consumer.
-	batches *batchLimiter
-	round   round
-	// script is pollScript with the step, and replies has what that returned.
-	script  *redis.Script
+	// polled is what the consumer takes from.
+	polled   atomic.Pointer[polled]
+	stopKey  string
+	stopping <-chan struct{}
+	slots    slots
+	// woken is the list of the token that ended the last wait, "" for none, and spilledAt when a token last brought
+	// nothing but jobs that were passed over. Only asynq's fetching goroutine uses them.
+	woken     string
+	spilledAt time.Time
+	// scripts contain the step, and replies has what that returned.
+	scripts scripts
 	step    Step
 	replies replies
 	// forwardInterval is how often asynq forwards tasks whose pause is over.
 	forwardInterval time.Duration
-	pauses          pauses
+	upkeep          upkeep
 }
 
 // EvalSha implements redis.Scripter. It recognizes asynq's scripts by their keys.
@@ -118,7 +107,9 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 		return c.poll(ctx, args)
 	case isDone(keys):
 		return doneScript.Run(ctx, c.UniversalClient, keys[:3], args[0]) //nolint:gosec // isDone has counted them
-	case fillsQueue(keys) && c.nothingPaused(ctx), isExpiry(keys):
+	case fillsQueue(keys):
+		return c.forward(ctx, partOfKey(keys[0]), args[0])
+	case isExpiry(keys):
 		reply := redis.NewCmd(ctx)
 		reply.SetVal(int64(0))
 		return reply
@@ -126,12 +117,8 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 		return redis.NewCmd(ctx)
 	}
 	reply := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	c.noteMoves(keys, reply)
-	switch {
-	case reply.Err() != nil:
-	case fillsQueue(keys):
-		c.forwardOthers(ctx, sha, keys, args)
-	case isLeaseCheck(keys):
+	c.notePause(keys)
+	if reply.Err() == nil && isLeaseCheck(keys) {
 		c.checkLeases(ctx, sha, keys, args, reply)
 	}
 	return reply
@@ -140,29 +127,13 @@ func (c *consumerClient) EvalSha(ctx context.Context, sha string, keys []string,
 // Eval implements redis.Scripter, for scripts that Redis does not have yet.
 func (c *consumerClient) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	reply := c.UniversalClient.Eval(context.WithoutCancel(ctx), script, keys, args...)
-	c.noteMoves(keys, reply)
+	c.notePause(keys)
 	return reply
 }
 
-// noteMoves wakes workers for the tasks that asynq has forwarded, and notes that one was put off.
-func (c *consumerClient) noteMoves(keys []string, reply *redis.Cmd) {
-	if !fillsQueue(keys) {
-		if pausesTask(keys) {
-			c.pauses.forget()
-		}
-		return
-	}
-	if reply.Err() != nil {
-		return
-	}
-	if n, _ := reply.Int(); n > 0 {
-		// If it fails, the poll finds them.
-		_ = wake(context.Background(), c.UniversalClient, wakeList(queueOfKey(keys[1])), n)
-	}
-}
-
-// awaitToken waits until there may be work, or until stop. Only asynq's fetching goroutine calls it.
-func (c *consumerClient) awaitToken() {
+// awaitToken waits until there may be work, or until stop. left reports that the last poll passed over jobs. Only
+// asynq's fetching goroutine calls it.
+func (c *consumerClient) awaitToken(left bool) {
 	select {
 	case <-c.stopping: // asynq goes on polling until its shutdown
 		time.Sleep(stoppingPause)
@@ -170,11 +141,14 @@ func (c *consumerClient) awaitToken() {
 	default:
 	}
 	from := c.polled.Load()
-	lists := append([]string{c.stopKey}, from.tokens...)
-	if !c.round.skipped { // else the end of a batch's job ends the wait
-		lists = append(lists, from.batchTokens...)
+	lists, wait := append([]string{c.stopKey}, from.tokens...), wakePoll
+	if left {
+		wait = leftPoll
 	}
-	for c.popsNothing(lists) {
+	if !left || time.Since(c.spilledAt) > leftPoll {
+		lists = append(lists, from.spills...)
+	}
+	for c.popsNothing(lists, wait) {
 		select {
 		case <-c.stopping: // its token may have been refused
 			return
@@ -183,17 +157,19 @@ func (c *consumerClient) awaitToken() {
 	}
 }
 
-// popsNothing waits for a token, for at most wakePoll, and reports whether to go on waiting: there was none, and there
-// is no work.
-func (c *consumerClient) popsNothing(lists []string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), wakePoll+wakeSlack)
+// popsNothing waits for a token, for at most a time, and reports whether to go on waiting: there was none, and there is
+// no work.
+func (c *consumerClient) popsNothing(lists []string, wait time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), wait+wakeSlack)
 	defer cancel()
-	err := c.BLPop(ctx, wakePoll, lists...).Err()
-	if errors.Is(err, redis.Nil) {
-		return c.nothingAtAll(ctx)
-	}
-	if err != nil {
+	popped, err := c.BLPop(ctx, wait, lists...).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return wait == wakePoll && c.nothingAtAll(ctx)
+	case err != nil:
 		c.pause()
+	case popped[0] != c.stopKey:
+		c.woken = popped[0]
 	}
 	return false
 }
@@ -210,7 +186,7 @@ func (c *consumerClient) pause() {
 // release ends the wait for a token. It does not cancel the pop: Redis could send a token to a connection that is just
 // closing.
 func (c *consumerClient) release(ctx context.Context) error {
-	_, err := c.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+	_, err := c.Pipelined(ctx, func(tx redis.Pipeliner) error {
 		tx.LPush(ctx, c.stopKey, "")
 		tx.Expire(ctx, c.stopKey, stopKeyTTL)
 		return nil

@@ -35,7 +35,7 @@ func (p *Producer) EnqueueWebhook(ctx context.Context, id string) error {
 
 // RequeueWebhook makes a lost webhook the next one of the queue, whatever the state of its task.
 func (p *Producer) RequeueWebhook(ctx context.Context, id string) error {
-	if err := p.requeue(ctx, webhookQueue, id); err != nil {
+	if _, err := p.requeue(ctx, webhookQueue, id); err != nil {
 		return fmt.Errorf("requeue the webhook of job %s: %w", id, err)
 	}
 	return p.EnqueueWebhook(ctx, id)
@@ -57,8 +57,7 @@ func NewWebhookConsumer(
 	client redis.UniversalClient, settings ConsumerSettings, handle WebhookHandler, logger *slog.Logger,
 ) *Consumer {
 	return newConsumer(client, lane{
-		tokens: webhookWakeKey, queues: map[string]int{webhookQueue: 1}, forwardInterval: webhookForwardInterval,
-		retryDelay: webhookDelay,
+		queue: webhookQueue, forwardInterval: webhookForwardInterval, retryDelay: webhookDelay,
 	}, settings, func(ctx context.Context, d Delivery) error {
 		again, err := handle(ctx, d.ID)
 		if err == nil && again > 0 {

@@ -14,9 +14,9 @@ func TestAJobIsRequeuedForItsEnvironment(t *testing.T) {
 	b := newFixture(t, 1)
 	b.create(t, func(j *jobs.Job) { j.Priority, j.Environment = jobs.PriorityLow, "science" })
 	eventually(t, "the job is in the queue", func() bool {
-		return b.client.LLen(t.Context(), "asynq:{env:science:low}:pending").Val() == 1
+		return b.client.LLen(t.Context(), "asynq:{env:science:default}:pending").Val() == 1
 	})
-	if n := b.client.LLen(t.Context(), "asynq:{low}:pending").Val(); n != 0 {
+	if n := b.client.LLen(t.Context(), "asynq:{default}:pending").Val(); n != 0 {
 		t.Errorf("%d jobs are in the default's queue", n)
 	}
 }

@@ -66,6 +66,8 @@ type Reaper struct {
 	passes int
 	// observe is called with the ended jobs that were counted.
 	observe func([]store.EndedCount)
+	// released is when releaseEnded last looked.
+	released time.Time
 }
 
 type suspicion struct {
@@ -129,6 +131,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	var errs []error
 	for _, step := range []func(context.Context) error{
 		r.inspectOpen, r.sweepIndexes, r.sweepLabels, r.requeueWebhooks, r.forgetIdleTenants, r.countUsage,
+		r.releaseEnded,
 	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
 		errs = append(errs, step(bounded))
@@ -197,6 +200,9 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	}
 	tasks, err := r.producer.TaskStates(ctx, queued)
 	if err != nil {
+		return err
+	}
+	if err := r.reopen(ctx, queued, tasks); err != nil {
 		return err
 	}
 	next := make(map[string]time.Time, len(open))

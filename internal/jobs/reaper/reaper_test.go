@@ -154,7 +154,7 @@ func TestAJobWithoutATaskIsQueued(t *testing.T) {
 	b := newFixture(t, 1)
 	b.create(t, func(j *jobs.Job) { j.Priority = jobs.PriorityLow })
 	eventually(t, "the job is in the queue", func() bool {
-		return b.client.LLen(t.Context(), "asynq:{low}:pending").Val() == 1
+		return b.client.LLen(t.Context(), "asynq:{default}:pending").Val() == 1
 	})
 }
 
@@ -225,4 +225,48 @@ func TestTheIndexDropsExpiredJobs(t *testing.T) {
 		load, loadErr := b.ReadLoad(t.Context())
 		return errors.Join(err, labelsErr, loadErr) == nil && n == 0 && labels == 0 && load.Open == 0
 	})
+}
+
+// What counts against a tenant's bound without running, and a flow that is missing in the order, are repaired.
+func TestTurnsAreRepaired(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, 1)
+	job := func(j *jobs.Job) { j.Tenant, j.MaxRunning = "a", 1 }
+	waiting, lost := b.create(t, job), jobs.NewID()
+	route := jobs.Route{Tenant: "a", MaxRunning: 1}
+	if err := b.producer.Enqueue(t.Context(), waiting, route); err != nil {
+		t.Fatal(err)
+	}
+	b.client.SAdd(t.Context(), "cellblock:{running}:a", lost)
+	b.client.SAdd(t.Context(), "cellblock:{running}", "a")
+	// As a poll leaves it at the bound.
+	b.client.HSet(t.Context(), "cellblock:{running}:a:held", "default", "5")
+	b.client.Del(t.Context(), "cellblock:{flows}:default")
+	eventually(t, "the tenant takes turns again", func() bool {
+		return b.client.ZScore(t.Context(), "cellblock:{flows}:default", "a").Val() == 5
+	})
+	b.client.Del(t.Context(), "cellblock:{flows}:default", "cellblock:{flows}:default:a")
+	within(t, 15*time.Second, "its flow is back", func() bool {
+		return b.client.ZCard(t.Context(), "cellblock:{flows}:default").Val() == 1
+	})
+	if keys := b.client.Keys(t.Context(), "cellblock:{running}*").Val(); len(keys) > 0 {
+		t.Errorf("left are %q", keys)
+	}
+}
+
+// The reaper's end of a job whose worker died lets the tenant's next one in.
+func TestALostJobLetsTheNextOneIn(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, 1)
+	id := b.create(t, func(j *jobs.Job) { j.Tenant, j.MaxRunning = "a", 1 })
+	if _, err := b.ClaimStart(t.Context(), id, "t", "dead", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	b.client.SAdd(t.Context(), "cellblock:{running}:a", id)
+	b.client.HSet(t.Context(), "cellblock:{running}:a:held", "default", "5")
+	eventually(t, "the job ends", func() bool { return b.code(t, id) == jobs.CodeWorkerLost })
+	if b.client.ZCard(t.Context(), "cellblock:{flows}:default").Val() != 1 ||
+		b.client.Exists(t.Context(), "cellblock:{running}:a").Val() != 0 {
+		t.Error("the tenant does not take turns again")
+	}
 }

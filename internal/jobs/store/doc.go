@@ -30,7 +30,9 @@
 //	inputs         1 if the job has inputs, which have a key of their own until the end
 //	created_at     time of acceptance
 //	tenant         the owner; missing for the operator
-//	priority       queue of the job
+//	priority       order among the jobs of the tenant
+//	weight         the tenant's share of the workers; missing for 1
+//	max_running    how many jobs of the tenant may run at once; missing for any number
 //	labels         the client's labels, as JSON without spaces; missing for none
 //	environment    name of the job's environment; missing for the default
 //	start_by       start deadline; missing for none

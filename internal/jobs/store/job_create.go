@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -219,12 +220,22 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 		{"environment", job.Environment},
 		{"tenant", encodeTenant(job.Tenant)},
 		{"labels", labels},
+		{"weight", encodeCount(job.Weight)},
+		{"max_running", encodeCount(job.MaxRunning)},
 	} {
 		if field.value != "" {
 			fields = append(fields, field.name, field.value)
 		}
 	}
 	return fields, errors.Join(err, limitsErr)
+}
+
+// encodeCount returns the stored form of a number, "" for 0.
+func encodeCount(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 const (

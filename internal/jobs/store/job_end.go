@@ -11,10 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/flows"
 )
 
 // endScript ends a job that has not ended yet, and publishes that to the waiting processes. A job of which nothing else
-// is to be done is removed from the open jobs; see FinalizeJob.
+// is to be done is removed from the open jobs; see FinalizeJob. A job of a tenant with a bound on its running jobs
+// counts no more, and lets the tenant's next one in.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
@@ -39,10 +41,11 @@ import (
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction +
-	memberFunctions + finalizeFunction + usageFunction + `
+	memberFunctions + finalizeFunction + usageFunction + flows.Tokens + flows.Release + `
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
-	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels", "bytes_in")
+	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels", "bytes_in",
+	"max_running")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -73,6 +76,9 @@ redis.call("HDEL", KEYS[1], "script")
 count_usage(KEYS[5], job[17], time[1], job[19], ARGV[13])
 if job[6] then
 	redis.call("DEL", KEYS[2])
+end
+if job[20] then
+	release(job[17] or "operator", ARGV[1])
 end
 redis.call("PEXPIRE", KEYS[1], ttl)
 if job[7] then

@@ -11,23 +11,42 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/flows"
 	"cellblock/internal/redisconn"
 )
+
+// loadFunction is Lua that reads what take needs of a job. It returns the values of its fields and its owner as package
+// flows has it, or nil if there is no such job. It uses functions of package flows.
+const loadFunction = `
+local function load(id)
+	local job = redis.call("HMGET", "cellblock:{" .. id .. "}:job", "state", "script", "async", "request_id",
+		"reply_to", "start_by", "created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment",
+		"tenant", "batch", "priority", "weight", "max_running")
+	if not job[1] then
+		return nil
+	end
+	local batch = job[15] and string.match(job[15], "^%S+")
+	return job, {
+		tenant = job[14] or "` + string(jobs.Operator) + `", batch = batch and true,
+		flow = flow_of(batch, job[16]), terms = terms_of(job[17], job[18]),
+		max_running = tonumber(job[18]) or 0, queued = job[1] == "queued",
+	}
+end
+`
 
 // takeFunction is Lua that records the worker that takes a queued job and returns the job's fields.
 //
 //	args[1]  owner of the worker
 //	args[2]  size in bytes from which inputs are not returned
+//	job      what load returned
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
 //	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
 //	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline, entry,
 //	         environment, tenant
 const takeFunction = lateFunction + `
-local function take(id, args)
+local function take_job(id, args, job)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
-	local job = redis.call("HMGET", job_key, "state", "script", "async", "request_id", "reply_to", "start_by",
-		"created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment", "tenant")
-	if not job[1] then
+	if not job then
 		return nil
 	end
 	local time = redis.call("TIME")
@@ -47,10 +66,10 @@ local function take(id, args)
 end
 `
 
-// TakeStep is Lua with a function step(id, args) that takes a job, and its arguments, for a script that finds out which
-// job is delivered. What it returns is for Taken.
+// TakeStep is Lua with functions load(id), which reads a job, and step(id, args, job), which takes it, and the
+// arguments of the latter, for a script that finds out which job is delivered. What step returns is for Taken.
 func TakeStep(owner string) (lua string, args []any) {
-	return takeFunction + "local step = take\n", []any{owner, LargeRecord}
+	return loadFunction + takeFunction + "local step = take_job\n", []any{owner, LargeRecord}
 }
 
 // takeScript takes a job.
@@ -60,7 +79,8 @@ func TakeStep(owner string) (lua string, args []any) {
 //	ARGV[2]  owner of the worker
 //	ARGV[3]  size in bytes from which inputs are not returned
 //	returns  what takeFunction returns
-var takeScript = redis.NewScript(takeFunction + `return take(ARGV[1], {ARGV[2], ARGV[3]})`)
+var takeScript = redis.NewScript(flows.Enter + loadFunction + takeFunction + `
+return take_job(ARGV[1], {ARGV[2], ARGV[3]}, (load(ARGV[1])))`)
 
 // touchScript makes the reaper check an open job as soon as possible.
 //

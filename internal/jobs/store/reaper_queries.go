@@ -61,11 +61,16 @@ type OpenJob struct {
 	Withdrawn bool
 	// Webhook reports that the job has a webhook.
 	Webhook bool
+	// Weight and MaxRunning are those of jobs.Job.
+	Weight, MaxRunning int
 }
 
 // Route returns the route of the job.
 func (o OpenJob) Route() jobs.Route {
-	return jobs.Route{Priority: o.Priority, Environment: o.Environment}
+	return jobs.Route{
+		Priority: o.Priority, Environment: o.Environment, Tenant: o.Tenant, BatchID: o.BatchItem.BatchID,
+		Weight: o.Weight, MaxRunning: o.MaxRunning,
+	}
 }
 
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
@@ -89,7 +94,7 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 		id, tenant := parseMember(member)
 		open[i] = OpenJob{ID: id, Tenant: tenant}
 		fields[i] = pipeline.HMGet(ctx, jobKey(id), "state", "priority", "owner", "taken_by", "deadline", "start_by",
-			"idempotency", "withdrawn", "batch", "webhook", "environment")
+			"idempotency", "withdrawn", "batch", "webhook", "environment", "weight", "max_running")
 		ttls[i] = pipeline.PTTL(ctx, jobKey(id))
 	}
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -104,6 +109,7 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 			Deadline: parseTime(text(4)), StartBy: parseTime(text(5)), IdempotencyKey: text(6),
 			TTL: max(0, ttls[i].Val()), Withdrawn: text(7) == "1", BatchItem: decodeItem(text(8)),
 			Webhook: text(9) != "", Environment: text(10),
+			Weight: int(parseInt(text(11))), MaxRunning: int(parseInt(text(12))),
 		}
 	}
 	return now, open, nil
