@@ -19,7 +19,8 @@ type attempt struct {
 func attempts() []attempt {
 	return slices.Concat(idAttempts(), fileAttempts(), batchAttempts(), referenceAttempts(), idempotencyAttempts(),
 		listAttempts(), adminAttempts(), webhookAttempts(), mcpAttempts(), doorAttempts(), scopeAttempts(),
-		tokenAttempts(), lifetimeAttempts(), smugglingAttempts(), guessAttempts(), sandboxAttempts(), commandAttempts())
+		tokenAttempts(), lifetimeAttempts(), smugglingAttempts(), guessAttempts(), sandboxAttempts(), commandAttempts(),
+		quotaAttempts())
 }
 
 func TestAttempts(t *testing.T) {

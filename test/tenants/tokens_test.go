@@ -22,6 +22,7 @@ func tokenAttempts() []attempt {
 		}, control: func(*testing.T) string { return tryTokens(world.acme, []string{world.acme.key}) }},
 		{name: "tokens/other_schemes", try: trySchemes, control: genuine},
 		{name: "tokens/in_other_places", try: tryPlaces, control: genuine},
+		{name: "tokens/none", try: tryAnonymous, control: genuine},
 		{name: "tokens/two_headers", try: tryTwoHeaders, control: genuine},
 		{name: "tokens/same_refusal_for_each", try: tryRefusals, control: func(*testing.T) string {
 			got := world.acme.send(acmesJob())
@@ -116,6 +117,27 @@ func tryPlaces(_ *testing.T, as *actor) string {
 		}
 	}
 	return ""
+}
+
+// tryAnonymous sends no key, also by paths that begin like those that need none.
+func tryAnonymous(_ *testing.T, as *actor) string {
+	p, anyone := world.owned, &actor{url: as.url, client: as.client, spy: true}
+	for _, before := range []string{
+		"", "/docs/..", "/docs/../.", "/docs/..%2f", "/docs/%2e%2e", "/healthz/..", "/healthz;", "//", "/./", "/%2f", "/docs%2f..",
+		"/readyz/..%2f",
+	} {
+		for _, path := range []string{
+			"/jobs", "/jobs/" + p.ended, "/jobs/" + p.ended + "/events", "/jobs/" + p.ended + "/files/" + fileName,
+			"/batches/" + p.batch, "/files/" + p.file, "/usage", "/admin/keys", "/metrics", "/environments",
+		} {
+			for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "OPTIONS", "get", "GET ", "TRACE"} {
+				if got := anyone.send(request{method: method, path: before + path}); got.ok() && got.body != "" {
+					return method + " " + before + path + ": " + got.String()
+				}
+			}
+		}
+	}
+	return anyone.leaks()
 }
 
 // tryTwoHeaders sends the own key beside what is to make it acme's.
