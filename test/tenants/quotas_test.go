@@ -40,7 +40,7 @@ func inEnvironment() []wish {
 	return []wish{
 		{request{method: "POST", path: "/execute", body: named}, `"status":"queued"`},
 		{request{method: "POST", path: "/execute", body: found}, `"status":"queued"`},
-		{request{method: "POST", path: "/batches", body: named, headers: ndjson}, `"queued":1`},
+		{request{method: "POST", path: "/batches", body: named, headers: ndjson}, `"refused":0`},
 		{request{method: "GET", path: "/environments"}, `"name":"` + busyEnvironment},
 		{tool("run_python", `{"code":"1","environment":"`+busyEnvironment+`"}`), `"resultType":"task"`},
 	}
@@ -55,7 +55,7 @@ func longerThanASecond() []wish {
 	return []wish{
 		{request{method: "POST", path: "/execute", body: job(fields)}, done},
 		{request{method: "POST", path: "/execute", body: silent}, done},
-		{request{method: "POST", path: "/batches", body: job(fields), headers: ndjson}, `"queued":1`},
+		{request{method: "POST", path: "/batches", body: job(fields), headers: ndjson}, `"refused":0`},
 		{tool("run_python", job(map[string]any{"code": code, "timeout_seconds": 5})), done},
 		{request{
 			method: "POST", path: "/compat/sandboxfusion/run_code",
