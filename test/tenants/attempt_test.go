@@ -81,10 +81,10 @@ func unlike(id string) string {
 	return id[:len(id)-6] + strings.Map(change, id[len(id)-6:])
 }
 
-// tells returns the first difference between foreign and unknown ids, for several of them.
-func (a *actor) tells(r request, foreign ...string) string {
+// compareAll returns the first difference between foreign and unknown ids, for several of them.
+func (a *actor) compareAll(r request, foreign ...string) string {
 	for _, id := range foreign {
-		if got := a.tell(r, id, unlike(id)); got != "" {
+		if got := a.compare(r, id, unlike(id)); got != "" {
 			return got
 		}
 	}

@@ -62,7 +62,8 @@ const (
 	sleepScript = "import time\ndef main():\n    print('" + secret + "', flush=True)\n    time.sleep(290)\n"
 	largeScript = "def main():\n    return '" + secret + "' * 45000\n"
 	manyScript  = "import os\ndef main():\n    os.mkdir('outputs')\n    for i in range(64):\n" +
-		"        open('outputs/' + ('" + secret + "' * 10 + str(i) if i else 'large'), 'w').write('x' * 1000000 * (not i))\n"
+		"        name = '" + secret + "' * 10 + str(i) if i else 'large'\n" +
+		"        open('outputs/' + name, 'w').write('x' * 1000000 * (not i))\n"
 	cellScript = "'" + secret + "'\n"
 )
 
@@ -90,7 +91,8 @@ func endedBody() string {
 }
 
 // batchBody is the request for the batch.
-var batchBody = job(map[string]any{"script": script}) + "\n" + job(map[string]any{"script": cellScript, "entry": "cell"})
+var batchBody = job(map[string]any{"script": script}) + "\n" +
+	job(map[string]any{"script": cellScript, "entry": "cell"})
 
 var ndjson = []string{"Content-Type", "application/x-ndjson"}
 

@@ -32,15 +32,15 @@ func timingAttempts() (all []attempt) {
 	} {
 		all = append(all, attempt{name: name, try: func(t *testing.T, as *actor) string {
 			r, id := of()
-			return tellByTime(t, as, r, id)
+			return compareTimes(t, as, r, id)
 		}})
 	}
 	return all
 }
 
-// tellByTime requests a foreign and an unknown id in turn, and compares the times. It returns a difference that is
+// compareTimes requests a foreign and an unknown id in turn, and compares the times. It returns a difference that is
 // clear: by the medians and by the ranks, which a busy machine shifts for both in the same way.
-func tellByTime(t *testing.T, as *actor, r request, id string) string {
+func compareTimes(t *testing.T, as *actor, r request, id string) string {
 	quiet := &actor{key: as.key, url: as.url, client: as.client} // notes nothing, which would take time
 	foreign, unknown := make([]time.Duration, 0, pairs), make([]time.Duration, 0, pairs)
 	one, other := r.withID(id), r.withID(unlike(id))
