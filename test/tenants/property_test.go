@@ -37,8 +37,10 @@ type property struct {
 
 // ids returns all ids.
 func (p property) ids() (ids []string) {
-	for _, id := range []string{p.queued, p.running, p.ended, p.large, p.cell, p.many, p.batch, p.open, p.batchJob, p.file,
-		p.largeFile} {
+	for _, id := range []string{
+		p.queued, p.running, p.ended, p.large, p.cell, p.many, p.batch, p.open, p.batchJob, p.file,
+		p.largeFile,
+	} {
 		if id != "" {
 			ids = append(ids, id)
 		}
