@@ -31,7 +31,8 @@ commands need the operator's token in CELLBLOCK_TOKEN or API_TOKEN, or a key wit
     KEY=$(cellblock key create --tenant acme --scope run,read --expires 90d)
     cellblock key list --tenant acme
     NEW=$(cellblock key rotate k_7mzq3xw2pa --grace 24h)
-    cellblock key revoke k_7mzq3xw2pa`
+    cellblock key revoke k_7mzq3xw2pa
+    cellblock key revoke --tenant acme`
 }
 
 // tenantLimitFlags are the flags for limits of a tenant.
@@ -187,11 +188,15 @@ func (c *keyListCommand) Run() error {
 // keyRevokeCommand is `cellblock key revoke`.
 type keyRevokeCommand struct {
 	Service serviceFlags `embed:""`
-	IDs     []string     `arg:"" name:"id" help:"The keys' ids: those of key list, not the keys themselves."`
+	IDs     []string     `arg:"" optional:"" name:"id" help:"The keys' ids: those of key list, not the keys themselves."`
+	Tenant  string       `placeholder:"NAME" help:"Revoke all keys of this tenant, instead of ids."`
 }
 
 // Validate is called by kong.
 func (c *keyRevokeCommand) Validate() error {
+	if (len(c.IDs) == 0) == (c.Tenant == "") {
+		return errors.New("give either the ids of keys (key list) or --tenant, which revokes all keys of a tenant")
+	}
 	for _, id := range c.IDs {
 		if err := checkKeyID(id); err != nil {
 			return err
@@ -200,10 +205,31 @@ func (c *keyRevokeCommand) Validate() error {
 	return nil
 }
 
+// activeKeys returns the ids of a tenant's keys that can be used.
+func activeKeys(ctx context.Context, service *client.Client, tenant string) (ids []string, err error) {
+	keys, err := service.Keys(ctx, tenant)
+	for _, key := range keys {
+		if key.Status == "active" {
+			ids = append(ids, key.KeyID)
+		}
+	}
+	if err == nil && len(ids) == 0 {
+		err = usagef("the tenant %s has no active key", tenant)
+	}
+	return ids, err
+}
+
 // Run revokes each key, up to the first that cannot be revoked.
 func (c *keyRevokeCommand) Run() error {
 	return c.Service.use(func(ctx context.Context, service *client.Client) error {
-		for _, id := range c.IDs {
+		ids := c.IDs
+		if c.Tenant != "" {
+			var err error
+			if ids, err = activeKeys(ctx, service, c.Tenant); err != nil {
+				return withStatusOrInterrupted(ctx, err)
+			}
+		}
+		for _, id := range ids {
 			key, err := service.RevokeKey(ctx, id)
 			if err != nil {
 				return withStatusOrInterrupted(ctx, fmt.Errorf("%s: %w", id, err))

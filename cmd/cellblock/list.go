@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -108,12 +109,13 @@ func (c *listCommand) show(job client.JobSummary, first bool) error {
 	if c.JSON {
 		return printJSON(job)
 	}
-	const columns = "%-36s  %s  %-19s  %s\n"
+	const columns = "%-36s  %s  %-19s  %-9s  %s\n"
 	if first {
-		fmt.Fprintf(standardOutput, columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN")
+		fmt.Fprintf(standardOutput, columns, "JOB", fmt.Sprintf("%-9s", "STATUS"), "CREATED", "RAN", "TENANT")
 	}
 	status := colorize(os.Stdout, statusColor(job.Status), fmt.Sprintf("%-9s", job.Status))
-	fmt.Fprintf(standardOutput, columns, job.JobID, status, local(job.CreatedAt), runTime(job))
+	fmt.Fprintf(standardOutput, columns, job.JobID, status, local(job.CreatedAt), runTime(job),
+		cmp.Or(job.Tenant, "operator"))
 	return nil
 }
 

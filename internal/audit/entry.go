@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"sync"
 )
@@ -26,52 +25,72 @@ func Of(ctx context.Context) *Entry {
 	return entry
 }
 
-func (e *Entry) set(set func(line *Line)) {
+// field selects a field of the line.
+type field func(line *Line) *string
+
+func jobID(line *Line) *string       { return &line.JobID }
+func fileID(line *Line) *string      { return &line.FileID }
+func target(line *Line) *string      { return &line.Target }
+func outcomeCode(line *Line) *string { return &line.Outcome }
+
+// set sets a field, unless the value is empty.
+func (e *Entry) set(field field, value string) {
+	if e == nil || value == "" {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	*field(&e.line) = value
+}
+
+// Line returns what is known so far.
+func (e *Entry) Line() Line {
+	if e == nil {
+		return Line{}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.line
+}
+
+// SetAction sets the action, where the route does not decide it.
+func (e *Entry) SetAction(action Action) {
 	if e == nil {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	set(&e.line)
-}
-
-// Line returns what is known so far.
-func (e *Entry) Line() (line Line) {
-	e.set(func(known *Line) { line = *known })
-	return line
-}
-
-// SetAction sets the action, where the route does not decide it.
-func (e *Entry) SetAction(action Action) {
-	e.set(func(line *Line) { line.Action = action })
+	e.line.Action = action
 }
 
 // SetCaller sets who made the request: the tenant, and the id of the key, "" for none.
 func (e *Entry) SetCaller(tenant, keyID string) {
-	e.set(func(line *Line) { line.Tenant, line.KeyID = tenant, keyID })
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.line.Tenant, e.line.KeyID = tenant, keyID
+}
+
+// SetBatch sets a new batch, and the number of its jobs.
+func (e *Entry) SetBatch(id string, count int) {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.line.BatchID, e.line.Count = id, count
 }
 
 // SetJob sets the job.
-func (e *Entry) SetJob(id string) {
-	e.set(func(line *Line) { line.JobID = cmp.Or(id, line.JobID) })
-}
-
-// SetBatch sets the batch, and for a new one the number of its jobs.
-func (e *Entry) SetBatch(id string, count int) {
-	e.set(func(line *Line) { line.BatchID, line.Count = cmp.Or(id, line.BatchID), count })
-}
+func (e *Entry) SetJob(id string) { e.set(jobID, id) }
 
 // SetFile sets the stored file.
-func (e *Entry) SetFile(id string) {
-	e.set(func(line *Line) { line.FileID = cmp.Or(id, line.FileID) })
-}
+func (e *Entry) SetFile(id string) { e.set(fileID, id) }
 
 // SetTarget sets the key or tenant that an administrator's action concerns.
-func (e *Entry) SetTarget(id string) {
-	e.set(func(line *Line) { line.Target = cmp.Or(id, line.Target) })
-}
+func (e *Entry) SetTarget(id string) { e.set(target, id) }
 
 // SetOutcome sets how the request ended, if it is not OutcomeOK: a code of the API.
-func (e *Entry) SetOutcome(outcome string) {
-	e.set(func(line *Line) { line.Outcome = cmp.Or(outcome, line.Outcome) })
-}
+func (e *Entry) SetOutcome(outcome string) { e.set(outcomeCode, outcome) }

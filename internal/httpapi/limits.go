@@ -54,8 +54,8 @@ func rateLimited(bounds jobs.TenantLimits, quota jobs.RequestQuota) error {
 	return &jobs.Error{
 		Code: jobs.CodeRateLimited, RetryAfterSeconds: wholeSeconds(quota.Next),
 		Message: fmt.Sprintf("your tenant sends more than %s requests per second (%d at once after a pause); send "+
-			"this one again after the seconds in Retry-After", strconv.FormatFloat(bounds.RequestsPerSecond, 'f', -1, 64),
-			bounds.BurstSize()),
+			"this one again after the seconds in Retry-After",
+			strconv.FormatFloat(bounds.RequestsPerSecond, 'f', -1, 64), bounds.BurstSize()),
 		Limit: &jobs.LimitHit{Name: "requests_per_second", Value: bounds.RequestsPerSecond, Unit: "count"},
 	}
 }

@@ -18,6 +18,9 @@ const (
 
 // listQuery returns the query for the parameters of GET /jobs at the time now. Its errors name the parameter.
 func listQuery(params api.ListJobsParams, now time.Time) (query jobs.ListQuery, err error) {
+	if query, err = listedNames(params); err != nil {
+		return query, err
+	}
 	query.Limit = defaultPage
 	if params.Limit != nil {
 		n, err := strconv.Atoi(*params.Limit)
@@ -33,6 +36,23 @@ func listQuery(params api.ListJobsParams, now time.Time) (query jobs.ListQuery, 
 				`"cursor" must be the next_cursor of an earlier response`)
 		}
 	}
+	if query.Labels, err = listedLabels(params.Label); err != nil {
+		return query, err
+	}
+	if query.Since, err = listedTime("since", params.Since, now); err != nil {
+		return query, err
+	}
+	if query.Until, err = listedTime("until", params.Until, now); err != nil {
+		return query, err
+	}
+	if params.Since != nil && params.Until != nil && !query.Since.Before(query.Until) {
+		return query, jobs.Errorf(jobs.CodeInvalidRequest, `"since" must be before "until"`)
+	}
+	return query, nil
+}
+
+// listedNames returns the part of the query that consists of names: status, tenant, environment and code.
+func listedNames(params api.ListJobsParams) (query jobs.ListQuery, err error) {
 	if params.Status != nil {
 		query.State = jobs.State(*params.Status)
 		if !slices.Contains(jobs.States(), query.State) {
@@ -52,22 +72,8 @@ func listQuery(params api.ListJobsParams, now time.Time) (query jobs.ListQuery, 
 				`"environment" must be the name of an environment, such as data-science`)
 		}
 	}
-	if query.Code, err = listedCode(params.Code); err != nil {
-		return query, err
-	}
-	if query.Labels, err = listedLabels(params.Label); err != nil {
-		return query, err
-	}
-	if query.Since, err = listedTime("since", params.Since, now); err != nil {
-		return query, err
-	}
-	if query.Until, err = listedTime("until", params.Until, now); err != nil {
-		return query, err
-	}
-	if params.Since != nil && params.Until != nil && !query.Since.Before(query.Until) {
-		return query, jobs.Errorf(jobs.CodeInvalidRequest, `"since" must be before "until"`)
-	}
-	return query, nil
+	query.Code, err = listedCode(params.Code)
+	return query, err
 }
 
 func listedCode(text *string) (jobs.Code, error) {

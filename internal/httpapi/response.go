@@ -19,8 +19,8 @@ import (
 )
 
 // encoding keeps a result as the worker checked it, with strings and numbers spelled as they were. It replaces other
-// invalid UTF-8 with U+FFFD instead of failing. Maps, such as labels, are sorted, so that a message that is sent again is
-// the same.
+// invalid UTF-8 with U+FFFD instead of failing. Maps, such as labels, are sorted, so that a message that is sent again
+// is the same.
 var encoding = json.JoinOptions(
 	json.Deterministic(true),
 	jsontext.PreserveRawStrings(true),

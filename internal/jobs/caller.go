@@ -27,7 +27,7 @@ const (
 func Scopes() []Scope { return []Scope{ScopeRun, ScopeRead, ScopeCancel, ScopeAdmin, ScopeMetrics} }
 
 // TenantLimits bound what one tenant may use. A zero field is no bound of its own: that of the settings applies; see
-// Over. A negative number is no bound at all.
+// Over. A negative number is no bound at all; keys do not have any.
 type TenantLimits struct {
 	// Weight is the tenant's share beside others whose jobs wait, 1 to 100; 0 is 1.
 	Weight int

@@ -115,7 +115,7 @@ const (
 // TooManyOpen returns the error for added more jobs of a tenant that has own open ones and may have at most most.
 // crowded reports that it may have no more because the queue has no more room.
 func TooManyOpen(own, added, most int, crowded bool) *Error {
-	message := fmt.Sprintf("your tenant has %d jobs that are queued or running, of at most %d", own, most)
+	message := fmt.Sprintf("your tenant has %d of at most %d jobs queued or running", own, most)
 	if added > 1 {
 		message += fmt.Sprintf(", and this request has %d more", added)
 	}

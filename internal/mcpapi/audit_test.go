@@ -96,7 +96,8 @@ func TestCallsAreNotedForTheAudit(t *testing.T) {
 		entry := &audit.Entry{}
 		request := httptest.NewRequestWithContext(
 
-			jobs.WithCaller(audit.WithEntry(t.Context(), entry), jobs.OperatorCaller()), http.MethodPost, "http://localhost/mcp", strings.NewReader(body))
+			jobs.WithCaller(audit.WithEntry(t.Context(), entry), jobs.OperatorCaller()),
+			http.MethodPost, "http://localhost/mcp", strings.NewReader(body))
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Accept", "application/json, text/event-stream")
 		request.Header.Set("Mcp-Protocol-Version", "2026-07-28")

@@ -29,6 +29,8 @@ type Verifier struct {
 	store finder
 	// file is nil for none.
 	file *File
+	// defaults are the limits of keys that have none of their own.
+	defaults jobs.TenantLimits
 
 	mu sync.Mutex
 	// skew is Redis's time minus this machine's.
@@ -54,6 +56,20 @@ type lookup struct {
 // NewVerifier returns a verifier for the keys of a store and of a file, which may be nil.
 func NewVerifier(store *Store, file *File) *Verifier { return newVerifier(store, file) }
 
+// WithDefaults sets the limits that apply where a key has none of its own, and returns the verifier. It must not be
+// called while keys are verified.
+func (v *Verifier) WithDefaults(limits jobs.TenantLimits) *Verifier {
+	v.defaults = limits
+	return v
+}
+
+// callerOf returns who makes a request with a key.
+func (v *Verifier) callerOf(key jobs.Key) jobs.Caller {
+	caller := key.Caller()
+	caller.Limits = caller.Limits.Over(v.defaults)
+	return caller
+}
+
 func newVerifier(store finder, file *File) *Verifier {
 	return &Verifier{store: store, file: file, valid: map[Sum]*lookup{}, others: map[Sum]*lookup{}}
 }
@@ -69,7 +85,7 @@ func (v *Verifier) Verify(ctx context.Context, key string) (caller jobs.Caller, 
 	if v.file != nil {
 		if key, known := v.file.find(sum); known {
 			usable := key.ExpiresAt.IsZero() || v.now().Before(key.ExpiresAt)
-			return key.Caller(), usable, nil
+			return v.callerOf(key), usable, nil
 		}
 	}
 	l, own := v.begin(sum)
@@ -84,7 +100,7 @@ func (v *Verifier) Verify(ctx context.Context, key string) (caller jobs.Caller, 
 	if l.err != nil || l.key.State != jobs.KeyActive || !l.expires.IsZero() && !time.Now().Before(l.expires) {
 		return jobs.Caller{}, false, l.err
 	}
-	return l.key.Caller(), true, nil
+	return v.callerOf(l.key), true, nil
 }
 
 // now returns Redis's time, as far as it is known.

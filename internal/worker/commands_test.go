@@ -18,7 +18,8 @@ func TestARunningJobIsCancelled(t *testing.T) {
 		id := b.submit(t, "import time\ndef main(): time.sleep(20)")
 		b.await(t, id, running)
 		start := time.Now()
-		if state, err := b.Store.Cancel(t.Context(), jobs.OperatorCaller(), id); err != nil || state != jobs.StateRunning {
+		state, err := b.Store.Cancel(t.Context(), jobs.OperatorCaller(), id)
+		if err != nil || state != jobs.StateRunning {
 			t.Fatalf("got %s, %v", state, err)
 		}
 		b.await(t, id, jobs.State.Ended)

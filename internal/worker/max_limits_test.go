@@ -129,7 +129,9 @@ func TestAForgedPolicyIsRefused(t *testing.T) {
 func TestAJobWithoutItsInputsIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	job := jobs.Job{Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", Inputs: &jobs.Inputs{Stdin: "x"}}
+	job := jobs.Job{
+		Tenant: jobs.Operator, ID: jobs.NewID(), Script: "def main(): pass", Inputs: &jobs.Inputs{Stdin: "x"},
+	}
 	if err := b.Store.Create(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}

@@ -57,14 +57,7 @@ func measureCommands(ctx context.Context, o options, programs stack.Programs) (_
 			return nil, err
 		}
 	}
-	idle, err := countFor(ctx, client, func() error {
-		select {
-		case <-time.After(o.idle):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
+	idle, err := countFor(ctx, client, func() error { return idleFor(ctx, o.idle) })
 	if err != nil {
 		return nil, err
 	}
@@ -181,10 +174,16 @@ func commandCalls(ctx context.Context, client redis.UniversalClient) (map[string
 	if err != nil {
 		return nil, err
 	}
-	calls := map[string]float64{}
+	return callsOf(info)
+}
+
+// callsOf returns the calls of each command in an answer of INFO, without INFO itself.
+func callsOf(info string) (calls map[string]float64, err error) {
+	calls = map[string]float64{}
 	for line := range strings.Lines(info) {
-		name, fields, ok := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":calls=")
-		if !ok || name == "info" {
+		line, ok := strings.CutPrefix(line, "cmdstat_")
+		name, fields, found := strings.Cut(line, ":calls=")
+		if !ok || !found || name == "info" {
 			continue
 		}
 		number, _, _ := strings.Cut(fields, ",")

@@ -93,6 +93,9 @@ func (r *report) printSpeed(w io.Writer) {
 	if r.Fair != nil {
 		r.Fair.print(w)
 	}
+	if r.Keys != nil {
+		r.Keys.print(w)
+	}
 }
 
 func (c *clientLoad) print(w io.Writer) {

@@ -94,6 +94,14 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 		}
 	}
 	awaitRefusal(t, second)
+	third, fourth := keyWith(t, "create", "--tenant", tenant, "--scope", "read"),
+		keyWith(t, "create", "--tenant", tenant, "--scope", "read")
+	got := cellblockWith(t, token, "", "key", "revoke", "--tenant", tenant)
+	if got.status != 0 || strings.Count(got.stdout, " revoked\n") != 3 {
+		t.Errorf("revoke all: %+v", got)
+	}
+	awaitRefusal(t, third)
+	awaitRefusal(t, fourth)
 }
 
 // TestWrongUseOfKeys: a key is never sent in place of an id.
@@ -114,6 +122,9 @@ func TestWrongUseOfKeys(t *testing.T) {
 		`"tenant" must have 1`:   {"key", "create", "--tenant", "A", "--scope", "run"},
 		"there is no such key":   {"key", "revoke", "k_aaaaaaaaaa"},
 		"standard input has no ": {"key", "hash"},
+		"give either the ids of": {"key", "revoke"},
+		"give either the ids":    {"key", "revoke", "k_aaaaaaaaaa", "--tenant", "acme"},
+		"tenant nobody has no a": {"key", "revoke", "--tenant", "nobody"},
 	} {
 		got := cellblockWith(t, token, "x", words...)
 		if got.status != 2 || !strings.Contains(got.stderr, part) || strings.Contains(got.stderr, key) {

@@ -16,6 +16,8 @@ type fixture struct {
 	*stack.Stack
 	runs   string
 	worker stack.Env
+	// owners are whose jobs there are: the operator, acme and beta.
+	owners []*owner
 }
 
 func shortDir(t *testing.T) string {
@@ -53,7 +55,10 @@ func startFixture(t *testing.T, workers int, change func(*stack.Config)) *fixtur
 		worker: stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "WORKER_CONCURRENCY": "4", "LOG_FORMAT": "json"},
 	}
 	maps.Copy(b.worker, environment.Settings())
-	c := stack.Config{Programs: programs, API: stack.Env{"LOG_FORMAT": "json"}}
+	var keys stack.Env
+	b.owners, keys = owners(t)
+	c := stack.Config{Programs: programs, API: stack.Env{"LOG_FORMAT": "json", "AUDIT_FILE": "off"}}
+	maps.Copy(c.API, keys)
 	for range workers {
 		c.Workers = append(c.Workers, b.worker)
 	}
@@ -74,6 +79,7 @@ func startFixture(t *testing.T, workers int, change func(*stack.Config)) *fixtur
 		}
 		_ = s.Stop() // reports the processes that the test killed
 	})
+	b.makeKey(t)
 	return b
 }
 

@@ -125,7 +125,7 @@ func isTaken(reply []byte) bool { return bytes.HasPrefix(reply, []byte("*6\r\n")
 
 // isAccept recognizes the script by which the API stores a job and enqueues it.
 func isAccept(command []byte) bool {
-	return strings.HasPrefix(scriptKeys(command), "job inputs open jobs")
+	return strings.HasPrefix(scriptKeys(command), "job inputs open ")
 }
 
 // scriptKeys returns the kinds of the keys of an EVAL or EVALSHA command: for cellblock:{id}:job that is job. It

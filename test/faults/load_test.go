@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"cellblock/test/stack"
 )
 
 const (
@@ -27,6 +25,7 @@ const (
 // job is a client's knowledge of its job.
 type job struct {
 	number   int
+	owner    *owner
 	id       string
 	accepted time.Time
 	known    time.Time
@@ -42,6 +41,7 @@ const (
 
 // load is a set of clients that run jobs.
 type load struct {
+	*fixture
 	url string
 	// slow is how many seconds each job takes.
 	slow float64
@@ -51,14 +51,20 @@ type load struct {
 	next   atomic.Int64
 	ended  atomic.Int64
 	all    sync.WaitGroup
+	beside neighbours
 }
 
-func startLoad(ctx context.Context, url string, slow float64) *load {
-	return startClients(ctx, url, slow, (*job).run)
+func startLoad(ctx context.Context, b *fixture, slow float64) *load {
+	return startClients(ctx, b, slow, (*job).run)
 }
 
-func startClients(ctx context.Context, url string, slow float64, client func(*job, context.Context, *load)) *load {
-	l := &load{url: url, slow: slow, client: client, jobs: make([]job, jobCount)}
+func startClients(ctx context.Context, b *fixture, slow float64, client func(*job, context.Context, *load)) *load {
+	l := &load{fixture: b, url: b.URL, slow: slow, client: client, jobs: make([]job, jobCount)}
+	for n := range l.jobs {
+		// Each three jobs have three owners, in all orders.
+		l.jobs[n].number, l.jobs[n].owner = n, b.owners[(n+n/len(b.owners))%len(b.owners)]
+	}
+	l.beside.start(ctx, b)
 	for range clients {
 		l.all.Go(func() {
 			for {
@@ -66,7 +72,6 @@ func startClients(ctx context.Context, url string, slow float64, client func(*jo
 				if n >= len(l.jobs) || ctx.Err() != nil {
 					return
 				}
-				l.jobs[n].number = n
 				l.client(&l.jobs[n], ctx, l)
 				l.ended.Add(1)
 			}
@@ -111,19 +116,18 @@ func (j *job) run(ctx context.Context, l *load) {
 	async := j.number%4 != 0
 	deadline := time.Now().Add(clientTimeout)
 	for ; ; time.Sleep(100 * time.Millisecond) {
-		status, a := call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, async),
-			fmt.Sprintf("job-%d", j.number))
+		status, a := j.owner.call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, async), j.key())
 		switch {
 		case status == http.StatusOK:
-			j.id, j.accepted = a.JobID, time.Now()
+			j.accept(a.JobID)
 			j.end(a.Code, a.Result)
 			return
 		case status == http.StatusAccepted:
-			j.id, j.accepted = a.JobID, time.Now()
+			j.accept(a.JobID)
 			j.read(ctx, l, deadline)
 			return
 		case a.Code == "worker_lost":
-			j.id, j.accepted = a.JobID, time.Now()
+			j.accept(a.JobID)
 			j.end(a.Code, "")
 			return
 		case time.Now().After(deadline) || ctx.Err() != nil:
@@ -133,9 +137,17 @@ func (j *job) run(ctx context.Context, l *load) {
 	}
 }
 
+// key is the idempotency key. Three owners have the same one, for different jobs.
+func (j *job) key() string { return fmt.Sprintf("job-%d", j.number/(beta+1)) }
+
+func (j *job) accept(id string) {
+	j.id, j.accepted = id, time.Now()
+	j.owner.publish(jobsPath, id)
+}
+
 func (j *job) read(ctx context.Context, l *load, deadline time.Time) {
 	for ; time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		status, a := call(ctx, http.MethodGet, l.url+"/jobs/"+j.id+"?wait=10s", "", "")
+		status, a := j.owner.call(ctx, http.MethodGet, l.url+"/jobs/"+j.id+"?wait=10s", "", "")
 		switch {
 		case status == http.StatusOK && a.Status != "queued" && a.Status != "running":
 			j.end(a.Code, a.Result)
@@ -149,16 +161,12 @@ func (j *job) read(ctx context.Context, l *load, deadline time.Time) {
 
 func (j *job) end(code, result string) { j.code, j.result, j.known = code, result, time.Now() }
 
-var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+// client is the operator's, for faults without a load.
+var client = newOwner("operator", operatorToken).client
 
-// call returns status 0 if there is no response.
+// call is that of the operator: it returns status 0 if there is no response.
 func call(ctx context.Context, method, url, body, key string) (int, answer) {
-	var a answer
-	status := stack.DoJSON(ctx, client, method, url, []byte(body), key, &a)
-	if status == 0 {
-		return 0, answer{}
-	}
-	return status, a
+	return (&owner{client: client}).call(ctx, method, url, body, key)
 }
 
 // losses is what Redis itself may lose through a fault.
@@ -177,6 +185,7 @@ const (
 func (l *load) verify(t *testing.T, runs string, broken time.Time, may losses) {
 	t.Helper()
 	l.all.Wait()
+	l.beside.stop()
 	content, err := os.ReadFile(runs)
 	if err != nil {
 		t.Fatal(err)
@@ -219,8 +228,10 @@ func (l *load) verify(t *testing.T, runs string, broken time.Time, may losses) {
 	if twice+endless+swapped > 0 || lost > 0 && may == mayLoseNothing {
 		t.Errorf("%d ran twice, %d without an end, %d swapped, %d lost", twice, endless, swapped, lost)
 	}
+	l.beside.verify(t, ran, may)
+	l.settled(t)
 	rowsMu.Lock()
 	defer rowsMu.Unlock()
 	rows = append(rows, fmt.Sprintf("%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f s", strings.TrimPrefix(t.Name(), "Test"),
-		len(l.jobs), len(ran), twice, endless, swapped, workerLost, lost, slowest.Seconds()))
+		len(l.jobs), l.ran(ran), twice, endless, swapped, workerLost, lost, slowest.Seconds()))
 }

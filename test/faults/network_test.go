@@ -68,7 +68,7 @@ func TestNetworkCut(t *testing.T) {
 	for name, pause := range map[string]time.Duration{"1s": time.Second, "12s": 12 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			b, proxy := startWithProxy(t)
-			l := startLoad(t.Context(), b.URL, 0.02)
+			l := startLoad(t.Context(), b, 0.02)
 			l.awaitEnded(t, 100)
 			listen := proxy.Listen
 			proxy.Stop()
@@ -87,7 +87,7 @@ func TestNetworkCut(t *testing.T) {
 func TestNetworkSlow(t *testing.T) {
 	b, proxy := startWithProxy(t)
 	disturb(t, proxy, "latency", `"latency": 150, "jitter": 100`)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
@@ -103,7 +103,7 @@ func TestLargeInputsOverASlowLink(t *testing.T) {
 		c.API["REDIS_URL"] = "redis://" + proxy.Listen
 	})
 	b.startWorker(t, b.withRedis("redis://"+proxy.Listen))
-	c, err := cellblock.New(b.URL)
+	c, err := cellblock.New(b.URL, cellblock.WithToken(operatorToken))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,11 @@ import (
 // runThenWait posts a job asynchronously and, once it is accepted, again under the same key,
 // synchronously. Every third of these requests hangs up. Then it polls the job to its end.
 func (j *job) runThenWait(ctx context.Context, l *load) {
-	key, deadline := fmt.Sprintf("job-%d", j.number), time.Now().Add(clientTimeout)
+	key, deadline := j.key(), time.Now().Add(clientTimeout)
 	for ; j.id == ""; time.Sleep(100 * time.Millisecond) {
-		status, a := call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, true), key)
+		status, a := j.owner.call(ctx, http.MethodPost, l.url+"/execute", j.body(l.slow, true), key)
 		if status == http.StatusAccepted {
-			j.id, j.accepted = a.JobID, time.Now()
+			j.accept(a.JobID)
 			break
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
@@ -35,7 +35,7 @@ func (j *job) runThenWait(ctx context.Context, l *load) {
 		cancel()
 		waiting, cancel = context.WithTimeout(ctx, time.Duration(j.number%50)*time.Millisecond)
 	}
-	_, a := call(waiting, http.MethodPost, l.url+"/execute", j.body(l.slow, false), key)
+	_, a := j.owner.call(waiting, http.MethodPost, l.url+"/execute", j.body(l.slow, false), key)
 	cancel()
 	if a.JobID != "" && a.JobID != j.id {
 		j.code = "another job: " + a.JobID
@@ -48,7 +48,7 @@ func (j *job) runThenWait(ctx context.Context, l *load) {
 // synchronous request waits for one, and clients hang up: none of that ends a job.
 func TestSameKeyAsyncThenSync(t *testing.T) {
 	b := startFixture(t, 2, nil)
-	l := startClients(t.Context(), b.URL, 0.02, (*job).runThenWait)
+	l := startClients(t.Context(), b, 0.02, (*job).runThenWait)
 	l.awaitEnded(t, 100)
 	for _, worker := range b.Workers() {
 		worker.Kill()
@@ -79,7 +79,7 @@ func (j *job) postOnce(ctx context.Context, l *load) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-Request-Id", j.requestID())
-	response, err := client.Do(request)
+	response, err := j.owner.client.Do(request)
 	if err == nil {
 		err = response.Body.Close()
 	}
@@ -99,14 +99,16 @@ func (l *load) findEnds(t *testing.T, redisURL string) {
 			t.Fatal("jobs stay open")
 		}
 	}
-	ids, err := c.ZRangeByLex(t.Context(), "cellblock:{index}:jobs", &redis.ZRangeBy{Min: "-", Max: "+"}).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
 	made := map[string][]string{}
-	for _, id := range ids {
-		request := c.HGet(t.Context(), "cellblock:{"+id+"}:job", "request_id").Val()
-		made[request] = append(made[request], id)
+	for _, index := range []string{"jobs", "jobs:acme", "jobs:beta"} {
+		ids, err := c.ZRangeByLex(t.Context(), "cellblock:{index}:"+index, &redis.ZRangeBy{Min: "-", Max: "+"}).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			request := c.HGet(t.Context(), "cellblock:{"+id+"}:job", "request_id").Val()
+			made[request] = append(made[request], id)
+		}
 	}
 	for i := range l.jobs {
 		l.jobs[i].findEnd(t, l, made[l.jobs[i].requestID()])
@@ -134,7 +136,7 @@ func (j *job) findEnd(t *testing.T, l *load, made []string) {
 // A job whose client has gone runs once or is withdrawn, while a worker and the API die as well.
 func TestClientsThatHangUp(t *testing.T) {
 	b := startFixture(t, 2, nil)
-	l := startClients(t.Context(), b.URL, 0.02, (*job).runAndHangUp)
+	l := startClients(t.Context(), b, 0.02, (*job).runAndHangUp)
 	l.awaitEnded(t, 150)
 	b.Workers()[0].Kill()
 	b.startWorker(t, b.worker)

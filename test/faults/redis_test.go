@@ -19,7 +19,7 @@ import (
 
 func TestAPIKilledWhileClientsWait(t *testing.T) {
 	b := startFixture(t, 2, nil)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	for range 3 {
 		l.awaitEnded(t, l.ended.Load()+60)
 		b.API.Kill()
@@ -51,7 +51,7 @@ func TestAPIKilledWhileAccepting(t *testing.T) {
 		c.API["REDIS_URL"] = w.url
 		c.OnRedis = func(url string) { w.upstream = url[len("unix://"):]; w.start() }
 	})
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	select {
 	case <-kills:
 	case <-time.After(30 * time.Second):
@@ -68,7 +68,7 @@ func TestAPIKilledWhileAccepting(t *testing.T) {
 func redisStopped(t *testing.T, pause time.Duration) {
 	t.Helper()
 	b := startFixture(t, 2, nil)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 100)
 	_ = b.Redis.Signal(syscall.SIGSTOP)
 	time.Sleep(pause)
@@ -82,7 +82,7 @@ func TestRedisStopped40s(t *testing.T) { redisStopped(t, 40*time.Second) }
 
 func TestRedisKilledAndRestarted(t *testing.T) {
 	b := startFixture(t, 2, nil)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	for range 2 {
 		l.awaitEnded(t, l.ended.Load()+100)
 		b.Redis.Kill()
@@ -98,18 +98,19 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 // client that repeats its request makes a new job.
 func TestRedisFlushed(t *testing.T) {
 	b := startFixture(t, 2, nil)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 100)
 	if err := redistest.Client(t, b.RedisURL).FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
+	b.makeKey(t)
 	l.verify(t, b.runs, time.Now(), mayLoseEverything)
 }
 
 func TestRedisAtMaxmemory(t *testing.T) {
 	b := startFixture(t, 2, nil)
 	client := redistest.Client(t, b.RedisURL)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 100)
 	setMaxmemory(t, client, 1) // less than it already uses
 	awaitRefusals(t, client, "OOM")
@@ -143,7 +144,7 @@ func TestRepliesLost(t *testing.T) {
 		w.reply = func([]byte, []byte) bool { return rand.IntN(30) != 0 }
 		b.startWorker(t, b.withRedis(w.start().url))
 	}
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
@@ -155,7 +156,7 @@ func TestPubSubDropped(t *testing.T) {
 		c.API["REDIS_URL"] = w.url
 		c.OnRedis = func(url string) { w.upstream = url[len("unix://"):]; w.start() }
 	})
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.verify(t, b.runs, time.Now(), mayLoseNothing)
 }
 
@@ -167,7 +168,7 @@ func TestDataDiskFull(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
 	b := startFixture(t, 2, func(c *stack.Config) { c.Redis = []string{"--dir", disk} })
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 100)
 	ballast := filepath.Join(disk, "ballast")
 	// fills all free space

@@ -73,7 +73,7 @@ func TestSentinelFailover(t *testing.T) {
 			}
 		}
 	})
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 100)
 	b.Redis.Kill()
 	killed := time.Now()
@@ -83,6 +83,7 @@ func TestSentinelFailover(t *testing.T) {
 	_, thirdPort, _ := net.SplitHostPort(third)
 	redisServer(t, "--port", thirdPort, "--bind", "127.0.0.1", "--dir", shortDir(t), "--save", "", "--replicaof",
 		"127.0.0.1 "+replicaPort)
+	b.RedisURL = "redis://" + replica
 	l.verify(t, b.runs, killed, mayLoseQueued)
 }
 

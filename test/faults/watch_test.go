@@ -24,8 +24,8 @@ type follower struct {
 	err            error
 }
 
-func (f *follower) run(ctx context.Context, url, id string) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+func (f *follower) run(ctx context.Context, self *owner, url, id string) {
+	client := &http.Client{Transport: self.transport(&http.Transport{DisableKeepAlives: true})}
 	last := ""
 	for {
 		err := stack.Watch(ctx, client, url, id, last, func(event stack.Event) {
@@ -62,7 +62,7 @@ func restartUnder(t *testing.T, end func(*stack.Process)) {
 			t.Fatalf("a job is not accepted: %d", status)
 		}
 		for j := range each {
-			all.Go(func() { followers[i*each+j].run(ctx, b.URL, a.JobID) })
+			all.Go(func() { followers[i*each+j].run(ctx, b.owners[theOperator], b.URL, a.JobID) })
 		}
 	}
 	for range 2 {

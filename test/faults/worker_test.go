@@ -14,7 +14,7 @@ import (
 func killAtStage(t *testing.T, slow float64, arm func(w *interceptor, kill func())) {
 	t.Helper()
 	b := startFixture(t, 1, nil)
-	l := startLoad(t.Context(), b.URL, slow)
+	l := startLoad(t.Context(), b, slow)
 	var last time.Time
 	for range 3 {
 		w := newInterceptor(t, b.RedisURL)
@@ -123,7 +123,7 @@ func TestWorkerKilledAfterEnd(t *testing.T) {
 
 func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
 	b := startFixture(t, 2, nil)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 50)
 	victim := b.Workers()[1]
 	_ = victim.Signal(syscall.SIGSTOP)
@@ -138,7 +138,7 @@ func TestWorkerStoppedForLongerThanItsLease(t *testing.T) {
 func TestWorkerClockAnHourAhead(t *testing.T) {
 	b := startFixture(t, 1, nil)
 	late := b.startProgram(t, skewedWorker, b.worker)
-	l := startLoad(t.Context(), b.URL, 0.02)
+	l := startLoad(t.Context(), b, 0.02)
 	l.awaitEnded(t, 200)
 	late.Kill()
 	killed := time.Now()

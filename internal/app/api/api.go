@@ -117,25 +117,8 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	if err := s.openTelemetry(dispatcher, cleanups); err != nil {
 		return nil, err
 	}
-	config := httpapi.Config{
-		Settings: settings.HTTP,
-		SyncWait: settings.Dispatch.SyncWait,
-		Limits:   settings.MaxLimits.Limits(),
-		Files:    stored,
-		Uploads:  s.keeper,
-		Live:     hub,
-		Batches:  dispatcher,
-
-		Environments: dispatcher,
-		Keys:         keys,
-		Usage:        dispatcher,
-		Audit:        s.audit,
-		Rates:        ratelimit.New(s.monitor.Client(), logger),
-		Metrics:      s.metrics,
-		Logger:       logger,
-
-		StartDeadline: settings.Dispatch.StartDeadline,
-	}
+	config := s.config(dispatcher, keys)
+	config.Files, config.Uploads, config.Live = stored, s.keeper, hub
 	if settings.Webhook.Enabled() {
 		if err := s.newSender(records); err != nil {
 			return nil, err
@@ -148,6 +131,24 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	}
 	s.handler = httpapi.New(dispatcher, config)
 	return s, nil
+}
+
+// config returns the handler's settings, and those of its dependencies that need no cleanup.
+func (s *service) config(dispatcher *dispatch.Dispatcher, keys tenantKeys) httpapi.Config {
+	return httpapi.Config{
+		Settings:      s.settings.HTTP,
+		SyncWait:      s.settings.Dispatch.SyncWait,
+		Limits:        s.settings.MaxLimits.Limits(),
+		StartDeadline: s.settings.Dispatch.StartDeadline,
+		Batches:       dispatcher,
+		Environments:  dispatcher,
+		Usage:         dispatcher,
+		Keys:          keys,
+		Rates:         ratelimit.New(s.monitor.Client(), s.logger),
+		Audit:         s.audit,
+		Metrics:       s.metrics,
+		Logger:        s.logger,
+	}
 }
 
 func (s *service) observeEnds(counts []store.EndedCount) {

@@ -20,7 +20,8 @@ func (s *service) openKeys() (keys tenantKeys, err error) {
 		}
 	}
 	store := tenantkeys.NewStore(s.monitor.Client())
-	return tenantKeys{Store: store, Verifier: tenantkeys.NewVerifier(store, s.keysFile)}, nil
+	verifier := tenantkeys.NewVerifier(store, s.keysFile).WithDefaults(s.settings.Tenants.Limits())
+	return tenantKeys{Store: store, Verifier: verifier}, nil
 }
 
 // watchKeys follows the changes of API_KEYS_FILE until ctx is done.

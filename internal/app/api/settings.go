@@ -36,6 +36,7 @@ type Settings struct {
 func (s *Settings) Validate() error {
 	return errors.Join(
 		s.HTTP.Validate(), s.Store.Validate(), s.StoredFiles.Validate(), s.Dispatch.Validate(),
-		s.MaxLimits.Limits().Validate(), s.Tenants.Validate(), s.Webhook.Validate(s.Store.ResultTTL), s.Metrics.Validate(),
+		s.MaxLimits.Limits().Validate(), s.Tenants.Validate(), s.Metrics.Validate(),
+		s.Webhook.Validate(s.Store.ResultTTL),
 	)
 }

@@ -59,9 +59,11 @@ var ofOthers = map[string][]request{
 	"getHealth":        {{method: "GET", path: "/healthz", status: 200}},
 	"getReady":         {{method: "GET", path: "/readyz", status: 200}},
 
-	"getMetrics":       {{method: "GET", path: "/metrics", status: 403}},
-	"listKeys":         {{method: "GET", path: "/admin/keys", status: 403}},
-	"createKey":        {{method: "POST", path: "/admin/keys", body: `{"tenant":"acme","scopes":["read"]}`, status: 403}},
+	"getMetrics": {{method: "GET", path: "/metrics", status: 403}},
+	"listKeys":   {{method: "GET", path: "/admin/keys", status: 403}},
+	"createKey": {{
+		method: "POST", path: "/admin/keys", body: `{"tenant":"acme","scopes":["read"]}`, status: 403,
+	}},
 	"revokeKey":        {{method: "DELETE", path: "/admin/keys/x", status: 403}},
 	"rotateKey":        {{method: "POST", path: "/admin/keys/x/rotate", body: `{}`, status: 403}},
 	"getUsage":         {{method: "GET", path: "/usage?tenant=acme"}},

@@ -36,7 +36,7 @@ func TestATenantsOpenJobs(t *testing.T) {
 		wantCode(t, err, jobs.CodeQuotaExceeded)
 		known := jobs.AsError(err)
 		if known.RetryAfterSeconds < 1 || known.RetryAfterSeconds > mostRetryAfter || known.Limit == nil ||
-			known.Limit.Name != jobs.LimitOpenJobs || !strings.Contains(known.Message, "2 jobs") {
+			known.Limit.Name != jobs.LimitOpenJobs || !strings.Contains(known.Message, "2 of at most 2 jobs") {
 			t.Errorf("got %+v", known)
 		}
 	}

@@ -92,7 +92,7 @@ func (c *crew) begin(h *hand, id string) jobs.Job {
 func (h *hand) uses(job jobs.Job) int {
 	tenants, batches := 0, 0
 	for _, busy := range h.busy {
-		if busy.Tenant == job.Tenant && job.Tenant != "" {
+		if busy.Tenant == job.Tenant && job.Tenant != jobs.Operator {
 			tenants++
 		}
 		if busy.BatchItem.BatchID != "" && job.BatchItem.BatchID != "" {
@@ -150,7 +150,7 @@ func TestNoConsumerSleepsBesideWorkForIt(t *testing.T) {
 	for i, concurrency := range []int{2, 3, 3, 4} {
 		c.hire(t, redistest.Client(t, urlOf(c.client)), concurrency, 1+i%2, work)
 	}
-	tenants := []jobs.Tenant{"", "a", "b", "c", "d"}
+	tenants := []jobs.Tenant{jobs.Operator, "a", "b", "c", "d"}
 	stuck := c.watch(t)
 	var producers sync.WaitGroup
 	for range 4 {

@@ -93,7 +93,9 @@ func TestThePublishedEndIsCompatible(t *testing.T) {
 	if fields := strings.Split(header, " "); len(fields) != 11 || fields[10] != `{"a":"b","c":""}` {
 		t.Errorf("%q", header)
 	}
-	for _, earlier := range []string{"id succeeded 1 2 3 2 1", "id succeeded 1 2 3 2 1  ", "id succeeded 1 2 3 2 1   acme"} {
+	for _, earlier := range []string{
+		"id succeeded 1 2 3 2 1", "id succeeded 1 2 3 2 1  ", "id succeeded 1 2 3 2 1   acme",
+	} {
 		if _, record := store.ParseEnd(earlier + "\n{}1"); record == nil || record.Labels != nil {
 			t.Errorf("%q: %+v", earlier, record)
 		}
