@@ -62,7 +62,7 @@ test: setup-test test-go test-escape test-python test-api ## Run every test of t
 
 .PHONY: test-short
 test-short: ## Run the Go tests that need no root, no Redis and no nsjail (seconds; results are cached)
-	go test -short ./internal/... ./client/... ./cmd/... ./api/... ./runner/... ./test/escape/mutants
+	go test -short ./internal/... ./client/... ./cmd/... ./api/... ./runner/... ./test/escape/mutants ./test/tenants/mutants
 
 .PHONY: setup-test
 setup-test:
@@ -72,7 +72,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience -e /test/mcp)
+	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience -e /test/mcp -e '/test/tenants$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -98,6 +98,14 @@ test-data-science: ## Build the environment data-science, and run the commands o
 .PHONY: test-escape-mutants
 test-escape-mutants: setup-test ## Remove each protection in turn: an attempt must then succeed
 	go run ./test/escape/mutants
+
+.PHONY: test-tenants
+test-tenants: setup-test build ## Attack a tenant of a running service with the key of another (a minute)
+	TENANTS_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/tenants
+
+.PHONY: test-tenants-mutants
+test-tenants-mutants: setup-test ## Remove each check between tenants in turn: an attempt must then succeed
+	go run ./test/tenants/mutants
 
 .PHONY: test-cgroup2
 test-cgroup2: setup-test ## Run the verdict and escape suites in a guest with cgroup version 2 (qemu, a quarter of an hour)

@@ -38,6 +38,9 @@ type Suite struct {
 	Folder string
 	// Programs is the name of the variable with the folder of the programs under test.
 	Programs string
+	// Mutated are the packages of the programs that are built with each mutant, and Unchanged of those that no mutant
+	// concerns, which are built once.
+	Mutated, Unchanged []string
 	// Evidence is what the output of a suite that has noticed a mutant has.
 	Evidence string
 }
@@ -72,6 +75,13 @@ func (s Suite) run(mutants []Mutant, only *regexp.Regexp, parallel int) (survive
 		"./"+s.Folder); err != nil {
 		return 0, fmt.Errorf("build the suite: %w\n%s", err, out)
 	}
+	unchanged := filepath.Join(dir, "unchanged") + "/"
+	if len(s.Unchanged) > 0 {
+		args := append([]string{"build", "-trimpath", "-o", unchanged}, s.Unchanged...)
+		if out, err := command(context.Background(), ".", nil, "go", args...); err != nil {
+			return 0, fmt.Errorf("build the other programs: %w\n%s", err, out)
+		}
+	}
 	var all sync.WaitGroup
 	var counting sync.Mutex
 	slots := make(chan struct{}, parallel)
@@ -83,7 +93,7 @@ func (s Suite) run(mutants []Mutant, only *regexp.Regexp, parallel int) (survive
 		all.Go(func() {
 			defer func() { <-slots }()
 			began := time.Now()
-			verdict, caught := s.try(m, filepath.Join(dir, strconv.Itoa(i)), program)
+			verdict, caught := s.try(m, filepath.Join(dir, strconv.Itoa(i)), program, unchanged)
 			fmt.Printf("%-8s %-4s  %-44s %4.0f s\n", verdict, m.Variant, m.Name, time.Since(began).Seconds())
 			if !caught {
 				counting.Lock()

@@ -13,11 +13,11 @@ import (
 
 // try builds a mutant and runs its attempts. caught means that an attempt succeeded, not that the service did not
 // start.
-func (s Suite) try(m Mutant, dir, program string) (verdict string, caught bool) {
+func (s Suite) try(m Mutant, dir, program, unchanged string) (verdict string, caught bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
-	if err := build(ctx, m, dir); err != nil {
+	if err := s.build(ctx, m, dir, unchanged); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return "BROKEN", false
 	}
@@ -33,8 +33,8 @@ func (s Suite) try(m Mutant, dir, program string) (verdict string, caught bool) 
 	return "caught", true
 }
 
-// build copies the repository, removes the protection and builds the programs.
-func build(ctx context.Context, m Mutant, dir string) error {
+// build copies the repository, removes the protection and builds the programs, beside those in unchanged.
+func (s Suite) build(ctx context.Context, m Mutant, dir, unchanged string) error {
 	files, err := command(ctx, ".", nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return fmt.Errorf("%s: list the files: %w", m.Name, err)
@@ -51,9 +51,16 @@ func build(ctx context.Context, m Mutant, dir string) error {
 		}
 	}
 	// -trimpath, so that the trees, which have different paths, share compiled packages.
-	if out, err := command(ctx, tree, nil, "go", "build", "-trimpath", "-o", filepath.Join(dir, "bin")+"/", "./cmd/api",
-		"./cmd/worker"); err != nil {
+	bin := filepath.Join(dir, "bin")
+	args := append([]string{"build", "-trimpath", "-o", bin + "/"}, s.Mutated...)
+	if out, err := command(ctx, tree, nil, "go", args...); err != nil {
 		return fmt.Errorf("%s: %w\n%s", m.Name, err, out)
+	}
+	for _, name := range s.Unchanged {
+		name = filepath.Base(name)
+		if err := os.Symlink(filepath.Join(unchanged, name), filepath.Join(bin, name)); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
 	}
 	return nil
 }

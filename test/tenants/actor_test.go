@@ -37,7 +37,10 @@ func newActor(name, key string) *actor {
 // newClient returns a client with connections of its own from an address on loopback.
 func newClient(from string) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64}}
+	return &http.Client{
+		Transport:     &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // like returns an actor with the same key that notes secrets.
@@ -192,9 +195,9 @@ func (a *actor) leaks() string {
 	return strings.Join(a.leaked, "\n")
 }
 
-// tell returns in what the responses to a foreign and to an unknown id differ: "" if an attacker cannot tell the two
-// apart by bytes, or by a wait.
-func (a *actor) tell(r request, foreign, unknown string) string {
+// compare returns in what the responses to a foreign and to an unknown id differ: "" if the bytes are the same, and
+// neither waits longer.
+func (a *actor) compare(r request, foreign, unknown string) string {
 	one, other := a.send(r.withID(foreign)), a.send(r.withID(unknown))
 	what := r.method + " " + r.path
 	switch {

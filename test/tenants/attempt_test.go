@@ -19,7 +19,8 @@ type attempt struct {
 func attempts() []attempt {
 	return slices.Concat(idAttempts(), fileAttempts(), batchAttempts(), referenceAttempts(), idempotencyAttempts(),
 		listAttempts(), adminAttempts(), webhookAttempts(), mcpAttempts(), doorAttempts(), scopeAttempts(),
-		tokenAttempts(), lifetimeAttempts(), smugglingAttempts(), guessAttempts(), sandboxAttempts(), commandAttempts())
+		tokenAttempts(), lifetimeAttempts(), smugglingAttempts(), guessAttempts(), sandboxAttempts(), commandAttempts(),
+		quotaAttempts())
 }
 
 func TestAttempts(t *testing.T) {
@@ -80,10 +81,10 @@ func unlike(id string) string {
 	return id[:len(id)-6] + strings.Map(change, id[len(id)-6:])
 }
 
-// tells returns the first difference between foreign and unknown ids, for several of them.
-func (a *actor) tells(r request, foreign ...string) string {
+// compareAll returns the first difference between foreign and unknown ids, for several of them.
+func (a *actor) compareAll(r request, foreign ...string) string {
 	for _, id := range foreign {
-		if got := a.tell(r, id, unlike(id)); got != "" {
+		if got := a.compare(r, id, unlike(id)); got != "" {
 			return got
 		}
 	}

@@ -84,7 +84,8 @@ func commandAttempts() (all []attempt) {
 	}
 	for name, r := range onJob {
 		all = append(all, attempt{name: name, try: func(t *testing.T, as *actor) string {
-			return tellByCommands(t, as, r, makeJob(t, job(map[string]any{"script": script, "async": true}), "succeeded"))
+			body := job(map[string]any{"script": script, "async": true})
+			return compareCommands(t, as, r, makeJob(t, body, "succeeded"))
 		}})
 	}
 	for name, r := range map[string]request{
@@ -96,7 +97,7 @@ func commandAttempts() (all []attempt) {
 			made := request{method: "POST", path: "/batches", body: batchBody, headers: ndjson}
 			id := world.acme.send(made).text("batch_id")
 			world.acme.send(request{method: "GET", path: "/batches/" + id + "?wait=20"})
-			return tellByCommands(t, as, r, id)
+			return compareCommands(t, as, r, id)
 		}})
 	}
 	// Those of an ended job end where those of an unknown one do.
@@ -107,18 +108,18 @@ func commandAttempts() (all []attempt) {
 		all = append(all, attempt{name: name, try: func(t *testing.T, as *actor) string {
 			id := makeJob(t, waitingBody, "queued")
 			defer world.acme.send(request{method: "DELETE", path: "/jobs/" + id})
-			return tellByCommands(t, as, r, id)
+			return compareCommands(t, as, r, id)
 		}})
 	}
 	return append(all, attempt{name: "commands/delete_file", try: func(t *testing.T, as *actor) string {
 		made := request{method: "POST", path: "/files", body: secret}
 		id := world.acme.send(made).text("file_id")
-		return tellByCommands(t, as, request{method: "DELETE", path: "/files/{id}"}, id)
+		return compareCommands(t, as, request{method: "DELETE", path: "/files/{id}"}, id)
 	}})
 }
 
-// tellByCommands returns in what the commands of Redis differ.
-func tellByCommands(t *testing.T, as *actor, r request, id string) string {
+// compareCommands returns in what the commands of Redis differ.
+func compareCommands(t *testing.T, as *actor, r request, id string) string {
 	if id == "" {
 		t.Fatal("nothing was made")
 	}

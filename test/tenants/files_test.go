@@ -28,9 +28,9 @@ func fileAttempts() (all []attempt) {
 	} {
 		all = append(all, attempt{name: name, try: func(_ *testing.T, as *actor) string {
 			if strings.HasPrefix(r.path, stored) {
-				return as.tells(r, world.owned.file)
+				return as.compareAll(r, world.owned.file)
 			}
-			return as.tells(r, world.owned.ended)
+			return as.compareAll(r, world.owned.ended)
 		}})
 	}
 	return append(all,
@@ -70,7 +70,7 @@ func tryDelete(t *testing.T, as *actor) string {
 	if id == "" {
 		t.Fatal(made)
 	}
-	got := as.tells(request{method: "DELETE", path: "/files/{id}"}, id)
+	got := as.compareAll(request{method: "DELETE", path: "/files/{id}"}, id)
 	if after := world.acme.send(request{method: "GET", path: "/files/" + id}); got == "" && !after.ok() {
 		got = after.String()
 	}
@@ -92,19 +92,19 @@ func referenceAttempts() []attempt {
 	left := func(name string) request { return referring(map[string]any{"job_id": "{id}", "name": name}) }
 	return []attempt{
 		{name: "references/stored_file", try: func(_ *testing.T, as *actor) string {
-			return as.tells(referring(map[string]any{"file_id": "{id}"}), world.owned.file)
+			return as.compareAll(referring(map[string]any{"file_id": "{id}"}), world.owned.file)
 		}},
 		{name: "references/job_file", try: func(_ *testing.T, as *actor) string {
-			return first(as.tells(left(fileName), world.owned.ended), as.tells(left(nestedName), world.owned.ended))
+			return first(as.compareAll(left(fileName), world.owned.ended), as.compareAll(left(nestedName), world.owned.ended))
 		}},
 		{name: "references/file_that_is_not_there", try: func(_ *testing.T, as *actor) string {
-			return as.tells(left("other.txt"), world.owned.ended, world.owned.running)
+			return as.compareAll(left("other.txt"), world.owned.ended, world.owned.running)
 		}},
 		{name: "references/in_a_batch", try: tryBatchReference},
 		{name: "references/with_an_idempotency_key", try: func(_ *testing.T, as *actor) string {
 			r := referring(map[string]any{"file_id": "{id}"})
 			r.headers = []string{"Idempotency-Key", "referring-{id}"}
-			return as.tells(r, world.owned.file)
+			return as.compareAll(r, world.owned.file)
 		}},
 	}
 }

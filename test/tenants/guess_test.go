@@ -20,7 +20,9 @@ func guessAttempts() []attempt {
 		}, control: func(*testing.T) string { return tryGuesses(world.acme, "/jobs/", []string{world.owned.ended}) }},
 		{name: "guess/neighbours_of_a_batch", try: func(_ *testing.T, as *actor) string {
 			return tryGuesses(as, "/batches/", neighbours(world.owned.batch))
-		}, control: func(*testing.T) string { return tryGuesses(world.acme, "/batches/", []string{world.owned.batch}) }},
+		}, control: func(*testing.T) string {
+			return tryGuesses(world.acme, "/batches/", []string{world.owned.batch})
+		}},
 		{name: "guess/bits_that_stay_the_same", try: func(t *testing.T, as *actor) string {
 			return constantBits(idsOfBatch(t, as), 128-randomBits, 128)
 		}, control: func(t *testing.T) string {

@@ -16,7 +16,7 @@ func idAttempts() (all []attempt) {
 	} {
 		all = append(all, attempt{name: name, try: func(_ *testing.T, as *actor) string {
 			p := world.owned
-			return as.tells(r, p.ended, p.running, p.queued, p.large, p.cell, p.batchJob)
+			return as.compareAll(r, p.ended, p.running, p.queued, p.large, p.cell, p.batchJob)
 		}})
 	}
 	events := request{method: "GET", path: "/jobs/{id}/events"}
@@ -25,16 +25,16 @@ func idAttempts() (all []attempt) {
 	}
 	return append(all,
 		attempt{name: "ids/refused_for_other_reasons", try: tryRefused, control: func(*testing.T) string {
-			return world.acme.tells(request{method: "GET", path: "/jobs/{id}"}, world.owned.ended)
+			return world.acme.compareAll(request{method: "GET", path: "/jobs/{id}"}, world.owned.ended)
 		}},
 		attempt{name: "ids/events", try: func(_ *testing.T, as *actor) string {
-			return as.tells(events, world.owned.ended, world.owned.running)
+			return as.compareAll(events, world.owned.ended, world.owned.running)
 		}},
 		attempt{name: "ids/events_from_the_middle", try: func(_ *testing.T, as *actor) string {
-			return as.tells(resumed("2-5-0"), world.owned.ended, world.owned.running)
+			return as.compareAll(resumed("2-5-0"), world.owned.ended, world.owned.running)
 		}},
 		attempt{name: "ids/events_after_the_end", try: func(_ *testing.T, as *actor) string {
-			return as.tells(resumed("3-1000-0"), world.owned.ended)
+			return as.compareAll(resumed("3-1000-0"), world.owned.ended)
 		}},
 		attempt{name: "ids/events_beside_a_watcher", try: tryBesideWatcher},
 		attempt{name: "ids/spelled_otherwise", try: trySpellings},
@@ -42,13 +42,13 @@ func idAttempts() (all []attempt) {
 	)
 }
 
-// tryRefused sends requests that are refused whoever sends them: the refusal must not depend on the id.
+// tryRefused sends requests that are refused from every sender: the refusal must not depend on the id.
 func tryRefused(_ *testing.T, as *actor) string {
-	return first(as.tells(request{method: "POST", path: "/jobs/{id}/events"}, world.owned.ended),
-		as.tells(request{method: "GET", path: "/jobs/{id}?customer=acme"}, world.owned.ended),
-		as.tells(request{method: "GET", path: "/jobs/{id}/events", headers: []string{"Last-Event-ID", "x"}},
+	return first(as.compareAll(request{method: "POST", path: "/jobs/{id}/events"}, world.owned.ended),
+		as.compareAll(request{method: "GET", path: "/jobs/{id}?customer=acme"}, world.owned.ended),
+		as.compareAll(request{method: "GET", path: "/jobs/{id}/events", headers: []string{"Last-Event-ID", "x"}},
 			world.owned.ended),
-		as.tells(request{method: "GET", path: "/jobs/{id}?wait=x"}, world.owned.ended))
+		as.compareAll(request{method: "GET", path: "/jobs/{id}?wait=x"}, world.owned.ended))
 }
 
 // tryBesideWatcher watches a job that its owner watches at the same replica: feeds are shared.
@@ -59,7 +59,7 @@ func tryBesideWatcher(t *testing.T, as *actor) string {
 		defer close(watching)
 		world.acme.send(request{method: "GET", path: "/jobs/" + world.owned.running + "/events"})
 	}()
-	return as.tells(request{method: "GET", path: "/jobs/{id}/events"}, world.owned.running)
+	return as.compareAll(request{method: "GET", path: "/jobs/{id}/events"}, world.owned.running)
 }
 
 // trySpellings writes ids in other forms.
@@ -70,7 +70,7 @@ func trySpellings(_ *testing.T, as *actor) string {
 		"/docs/../jobs/{id}", "/docs/..%2fjobs/{id}", "/healthz/../jobs/{id}", "/jobs/{id}?", "/jobs/{id}#x",
 		"/%6aobs/{id}", "/jobs/{id};a=b",
 	} {
-		if got := as.tells(request{method: "GET", path: path}, world.owned.ended); got != "" {
+		if got := as.compareAll(request{method: "GET", path: path}, world.owned.ended); got != "" {
 			return got
 		}
 	}
@@ -87,7 +87,7 @@ func tryCancel(t *testing.T, as *actor) string {
 	running := makeJob(t, job(map[string]any{"script": sleepScript, "async": true}), "running")
 	queued := makeJob(t, waitingBody, "queued")
 	cancel := request{method: "DELETE", path: "/jobs/{id}"}
-	got := as.tells(cancel, queued, running, world.owned.ended)
+	got := as.compareAll(cancel, queued, running, world.owned.ended)
 	for _, id := range []string{queued, running} {
 		if state := stateOf(id); got == "" && state == "cancelled" {
 			got = "the job was cancelled"
@@ -128,16 +128,16 @@ func batchAttempts() (all []attempt) {
 		"batches/results_from_last": {method: "GET", path: "/batches/{id}/results?after=1&follow=false"},
 	} {
 		all = append(all, attempt{name: name, try: func(_ *testing.T, as *actor) string {
-			return as.tells(r, world.owned.batch, world.owned.open)
+			return as.compareAll(r, world.owned.batch, world.owned.open)
 		}})
 	}
 	return append(all,
 		attempt{name: "batches/follow_results", try: func(_ *testing.T, as *actor) string {
 			r := request{method: "GET", path: "/batches/{id}/results"}
 			if as != world.acme { // for whom this one has no end
-				return as.tells(r, world.owned.batch, world.owned.open)
+				return as.compareAll(r, world.owned.batch, world.owned.open)
 			}
-			return as.tells(r, world.owned.batch)
+			return as.compareAll(r, world.owned.batch)
 		}},
 		attempt{name: "batches/cancel", try: tryCancelBatch})
 }
@@ -148,7 +148,7 @@ func tryCancelBatch(t *testing.T, as *actor) string {
 	if id == "" {
 		t.Fatal(made)
 	}
-	got := as.tells(request{method: "DELETE", path: "/batches/{id}"}, id)
+	got := as.compareAll(request{method: "DELETE", path: "/batches/{id}"}, id)
 	after := world.acme.send(request{method: "GET", path: "/batches/" + id})
 	if got == "" && after.text("status") != "running" {
 		got = after.String()

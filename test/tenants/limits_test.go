@@ -1,7 +1,6 @@
 package tenants
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -142,7 +141,7 @@ func holdConnections(t *testing.T, attacker, victim *actor) (victims, own string
 func dialFrom(t *testing.T, from, url string) net.Conn {
 	t.Helper()
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(context.Background(), "tcp", strings.TrimPrefix(url, "http://"))
+	conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +183,8 @@ func tryMoreOpen(t *testing.T, limits map[string]any) string {
 	if limits == nil {
 		name = "modest"
 	}
-	one := newActor(name, mustKey(t, keySpec{Tenant: name, Scopes: []string{"run", "read", "cancel"}, Limits: limits}).Key)
-	two := newActor(name, mustKey(t, keySpec{Tenant: name, Scopes: []string{"run"}, Limits: limits}).Key)
+	spec := keySpec{Tenant: name, Scopes: []string{"run", "read", "cancel"}, Limits: limits}
+	one, two := newActor(name, mustKey(t, spec).Key), newActor(name, mustKey(t, spec).Key)
 	defer cancelAll(one)
 	for i := range 3 {
 		for _, as := range []*actor{one, two} {

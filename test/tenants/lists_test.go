@@ -77,8 +77,9 @@ func tryOperators(t *testing.T, as *actor) string {
 
 func tryTenantNames(_ *testing.T, as *actor) string {
 	for _, query := range []string{
-		"tenant=*", "tenant=ACME", "tenant=acme%00", "tenant=acme%20", "tenant=mallory&tenant=acme", "tenant=", "tenant=.",
-		"tenant[]=acme", "Tenant=acme", "tenant=mallory,acme", "tenant=%2a", "label=tenant:acme", "label=tenant%3Aacme",
+		"tenant=*", "tenant=ACME", "tenant=acme%00", "tenant=acme%20", "tenant=mallory&tenant=acme", "tenant=",
+		"tenant=.", "tenant[]=acme", "Tenant=acme", "tenant=mallory,acme",
+		"tenant=%2a", "label=tenant:acme", "label=tenant%3Aacme",
 	} {
 		if got := listed(as, "/jobs?limit=200&"+query); got != "" {
 			return query + ": " + got

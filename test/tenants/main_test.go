@@ -86,7 +86,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, world.Stop()) }()
 	if err := makeTenants(ctx); err != nil {
-		return 1, fmt.Errorf("%w\n%s", err, world.Logs())
+		return 1, errors.Join(err, endJobs(ctx))
 	}
 	code = m.Run()
 	return code, endJobs(ctx)

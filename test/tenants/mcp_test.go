@@ -44,12 +44,12 @@ func mcpAttempts() (all []attempt) {
 	}
 	for name, r := range onJobs {
 		all = append(all, attempt{name: name, try: func(_ *testing.T, as *actor) string {
-			return as.tells(r, world.owned.ended)
+			return as.compareAll(r, world.owned.ended)
 		}})
 	}
 	return append(all,
 		attempt{name: "mcp/run_with_stored_file", try: func(_ *testing.T, as *actor) string {
-			return as.tells(tool("run_python", fmt.Sprintf(reading, `"file_id":"{id}"`)), world.owned.file)
+			return as.compareAll(tool("run_python", fmt.Sprintf(reading, `"file_id":"{id}"`)), world.owned.file)
 		}},
 		attempt{name: "mcp/cancel_job", try: func(t *testing.T, as *actor) string {
 			return tryCancelBy(t, as, tool("cancel_job", `{"job_id":"{id}"}`))
@@ -63,7 +63,7 @@ func mcpAttempts() (all []attempt) {
 		attempt{name: "mcp/session_of_another", try: func(_ *testing.T, as *actor) string {
 			r := tool("get_job", `{"job_id":"{id}"}`)
 			r.headers = append(r.headers, "Mcp-Session-Id", "acme")
-			return as.tells(r, world.owned.ended)
+			return as.compareAll(r, world.owned.ended)
 		}})
 }
 
@@ -71,7 +71,7 @@ func mcpAttempts() (all []attempt) {
 func tryCancelBy(t *testing.T, as *actor, r request) string {
 	running := makeJob(t, job(map[string]any{"script": sleepScript, "async": true}), "running")
 	queued := makeJob(t, waitingBody, "queued")
-	got := as.tells(r, queued, running)
+	got := as.compareAll(r, queued, running)
 	for _, id := range []string{queued, running} {
 		if state := stateOf(id); got == "" && state == "cancelled" {
 			got = "the job was cancelled"

@@ -27,14 +27,20 @@ type property struct {
 	// queued, running and ended are jobs in these states, and large one with a large result. The job of a cell has a
 	// display.
 	queued, running, ended, large, cell string
+	// many has left many files with long names, and a large one.
+	many string
 	// batch has ended, and open has a job that waits. batchJob is a job of batch.
 	batch, open, batchJob string
-	file                  string
+	// file is a stored file, and largeFile one of a megabyte.
+	file, largeFile string
 }
 
 // ids returns all ids.
 func (p property) ids() (ids []string) {
-	for _, id := range []string{p.queued, p.running, p.ended, p.large, p.cell, p.batch, p.open, p.batchJob, p.file} {
+	for _, id := range []string{
+		p.queued, p.running, p.ended, p.large, p.cell, p.many, p.batch, p.open, p.batchJob, p.file,
+		p.largeFile,
+	} {
 		if id != "" {
 			ids = append(ids, id)
 		}
@@ -57,7 +63,10 @@ def main():
 const (
 	sleepScript = "import time\ndef main():\n    print('" + secret + "', flush=True)\n    time.sleep(290)\n"
 	largeScript = "def main():\n    return '" + secret + "' * 45000\n"
-	cellScript  = "'" + secret + "'\n"
+	manyScript  = "import os\ndef main():\n    os.mkdir('outputs')\n    for i in range(64):\n" +
+		"        name = '" + secret + "' * 10 + str(i) if i else 'large'\n" +
+		"        open('outputs/' + name, 'w').write('x' * 1000000 * (not i))\n"
+	cellScript = "'" + secret + "'\n"
 )
 
 // idempotencyKey is that of the ended job and of the batch.
@@ -84,7 +93,8 @@ func endedBody() string {
 }
 
 // batchBody is the request for the batch.
-var batchBody = job(map[string]any{"script": script}) + "\n" + job(map[string]any{"script": cellScript, "entry": "cell"})
+var batchBody = job(map[string]any{"script": script}) + "\n" +
+	job(map[string]any{"script": cellScript, "entry": "cell"})
 
 var ndjson = []string{"Content-Type", "application/x-ndjson"}
 
@@ -118,10 +128,12 @@ func makeProperty(ctx context.Context) (p property, err error) {
 	p.ended = execute(endedBody(), key...)
 	p.large = execute(job(map[string]any{"script": largeScript}))
 	p.cell = execute(job(map[string]any{"script": cellScript, "entry": "cell"}))
+	p.many = execute(job(map[string]any{"script": manyScript}))
 	p.batch = m.create(request{method: "POST", path: "/batches", body: batchBody, headers: append(key, ndjson...)},
 		"batch_id")
 	p.open = m.create(request{method: "POST", path: "/batches", body: waitingBody, headers: ndjson}, "batch_id")
 	p.file = m.create(request{method: "POST", path: "/files?name=" + secret + ".txt", body: secret}, "file_id")
+	p.largeFile = m.create(request{method: "POST", path: "/files", body: strings.Repeat("x", 1<<20)}, "file_id")
 	if m.err != nil {
 		return p, m.err
 	}

@@ -48,7 +48,8 @@ func scopeAttempts() (all []attempt) {
 			if own == wanted {
 				continue
 			}
-			all = append(all, attempt{name: "scopes/" + own + "_is_not_" + wanted, try: func(t *testing.T, _ *actor) string {
+			name := "scopes/" + own + "_is_not_" + wanted
+			all = append(all, attempt{name: name, try: func(t *testing.T, _ *actor) string {
 				return tryScope(t, own, wanted, false)
 			}, control: func(t *testing.T) string { return tryScope(t, wanted, wanted, true) }})
 		}
@@ -111,7 +112,8 @@ func doorAttempts() []attempt {
 		{name: "doors/sandboxfusion_files", try: tryFetch, control: func(t *testing.T) string {
 			got := world.acme.send(request{
 				method: "POST", path: "/compat/sandboxfusion/run_code", body: job(map[string]any{
-					"code": "open('x', 'w').write('" + secret + "')", "language": "python", "fetch_files": []string{"x"},
+					"code": "open('x', 'w').write('" + secret + "')", "language": "python",
+					"fetch_files": []string{"x"},
 				}),
 			})
 			if strings.Contains(got.body, base64.StdEncoding.EncodeToString([]byte(secret))) {
@@ -149,7 +151,8 @@ func tryUserName(t *testing.T, as *actor) string {
 	got := anyone.send(request{
 		method: "POST", path: "/compat/sandboxfusion/run_code", body: `{"code":"1","language":"python"}`,
 		headers: []string{
-			"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("acme:"+as.key)), "X-Request-Id", requestID,
+			"Authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("acme:"+as.key)),
+			"X-Request-Id", requestID,
 		},
 	})
 	if !got.ok() {

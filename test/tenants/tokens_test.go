@@ -22,6 +22,7 @@ func tokenAttempts() []attempt {
 		}, control: func(*testing.T) string { return tryTokens(world.acme, []string{world.acme.key}) }},
 		{name: "tokens/other_schemes", try: trySchemes, control: genuine},
 		{name: "tokens/in_other_places", try: tryPlaces, control: genuine},
+		{name: "tokens/none", try: tryAnonymous, control: genuine},
 		{name: "tokens/two_headers", try: tryTwoHeaders, control: genuine},
 		{name: "tokens/same_refusal_for_each", try: tryRefusals, control: func(*testing.T) string {
 			got := world.acme.send(acmesJob())
@@ -37,7 +38,8 @@ func tokensOfKnown() []string {
 	sum := sha256.Sum256([]byte(world.acme.key))
 	of := sha256.Sum256(sum[:])
 	return []string{
-		"", " ", "acme", "operator", "Bearer", "null", "undefined", "*", world.acme.keyID, strings.ToUpper(world.acme.keyID),
+		"", " ", "acme", "operator", "Bearer", "null", "undefined", "*", world.acme.keyID,
+		strings.ToUpper(world.acme.keyID),
 		"cb_" + world.acme.keyID, "cb_", hex.EncodeToString(sum[:]), strings.ToUpper(hex.EncodeToString(sum[:])),
 		base64.StdEncoding.EncodeToString(sum[:]), "cb_" + base64.RawURLEncoding.EncodeToString(sum[:]),
 		"cb_" + hex.EncodeToString(sum[:])[:43], hex.EncodeToString(of[:]), world.mallory.key + ":acme",
@@ -50,7 +52,8 @@ func tokensOfKnown() []string {
 // tokensOfParts are nearly a key: cut, longer, in another case, with one bit changed.
 func tokensOfParts(key string) []string {
 	tokens := []string{
-		strings.ToUpper(key), strings.ToLower(key), key[:len(key)-1], key + "A", key + "=", strings.TrimPrefix(key, "cb_"),
+		strings.ToUpper(key), strings.ToLower(key), key[:len(key)-1], key + "A", key + "=",
+		strings.TrimPrefix(key, "cb_"),
 		"cb-" + key[3:], "CB_" + key[3:], "\ufeff" + key, `"` + key + `"`, key + ",", key + "%00", "cb_cb_" + key[3:],
 		strings.NewReplacer("-", "+", "_", "/").Replace(key) + "=", key[:20], key[20:],
 	}
@@ -118,6 +121,28 @@ func tryPlaces(_ *testing.T, as *actor) string {
 	return ""
 }
 
+// tryAnonymous sends no key, also by paths that begin like those that need none.
+func tryAnonymous(_ *testing.T, as *actor) string {
+	p, anyone := world.owned, &actor{url: as.url, client: as.client, spy: true}
+	for _, before := range []string{
+		"", "/docs/..", "/docs/../.", "/docs/..%2f", "/docs/%2e%2e", "/healthz/..", "/healthz;", "//", "/./", "/%2f",
+		"/docs%2f..",
+		"/readyz/..%2f",
+	} {
+		for _, path := range []string{
+			"/jobs", "/jobs/" + p.ended, "/jobs/" + p.ended + "/events", "/jobs/" + p.ended + "/files/" + fileName,
+			"/batches/" + p.batch, "/files/" + p.file, "/usage", "/admin/keys", "/metrics", "/environments",
+		} {
+			for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "OPTIONS", "get", "GET ", "TRACE"} {
+				if got := anyone.send(request{method: method, path: before + path}); got.ok() && got.body != "" {
+					return method + " " + before + path + ": " + got.String()
+				}
+			}
+		}
+	}
+	return anyone.leaks()
+}
+
 // tryTwoHeaders sends the own key beside what is to make it acme's.
 func tryTwoHeaders(_ *testing.T, as *actor) string {
 	for _, value := range []string{"Bearer " + world.acme.keyID, "Bearer acme", "Basic YWNtZTo=", "Bearer"} {
@@ -131,9 +156,10 @@ func tryTwoHeaders(_ *testing.T, as *actor) string {
 			return value + " first: " + got.String()
 		}
 	}
+	begin := "GET /jobs/" + world.owned.ended + " HTTP/1.1\r\n"
 	for _, header := range []string{
-		"GET /jobs/" + world.owned.ended + " HTTP/1.1\r\nAuthorization: Bearer " + world.mallory.key + "\x00acme\r\n",
-		"GET /jobs/" + world.owned.ended + " HTTP/1.1\r\nAuthorization: Bearer " + world.mallory.key + "\r\n tenant: acme\r\n",
+		begin + "Authorization: Bearer " + world.mallory.key + "\x00acme\r\n",
+		begin + "Authorization: Bearer " + world.mallory.key + "\r\n tenant: acme\r\n",
 		"GET http://acme@localhost/jobs/" + world.owned.ended + " HTTP/1.1\r\n",
 		"GET /jobs/" + world.owned.ended + " HTTP/1.0\r\n",
 	} {

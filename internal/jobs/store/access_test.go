@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -238,4 +239,45 @@ func snapshot(t *testing.T, client redis.UniversalClient) map[string]string {
 		all[key] = client.Dump(t.Context(), key).Val()
 	}
 	return all
+}
+
+// The files of a job may have a hundred kilobytes. Reading them before the check would take time.
+func TestFilesAreReadAfterTheCheck(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Client(t, url)
+	s := store.New(client, store.DefaultSettings())
+	theirs := createOwned(t, s, "acme")
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial(options.Network, options.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	commands := bufio.NewScanner(conn)
+	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil || !commands.Scan() {
+		t.Fatal(err, commands.Err())
+	}
+	for _, id := range theirs.jobs {
+		if _, err := s.Describe(t.Context(), beta, id, time.Minute); !isNotFound(err) {
+			t.Fatal(err)
+		}
+	}
+	client.Get(t.Context(), "the-last-command")
+	read := 0
+	for commands.Scan() && !strings.Contains(commands.Text(), "the-last-command") {
+		if line := commands.Text(); strings.Contains(line, `lua] "HMGET"`) {
+			read++
+			if strings.Contains(line, `"files"`) {
+				t.Errorf("before the check: %s", line)
+			}
+		}
+	}
+	if want := len(theirs.jobs); read != want || commands.Err() != nil {
+		t.Errorf("%d reads, want %d (%v)", read, want, commands.Err())
+	}
 }

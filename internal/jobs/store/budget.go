@@ -23,16 +23,18 @@ const (
 	budgetPatience = 5 * time.Second
 )
 
-// readSmallScript returns a record without its large fields if the record is large.
+// readSmallScript returns a record without its large fields if the record is large. It reads nothing of which a job may
+// have much before it knows that the viewer sees the job: the time would show that there is one.
 //
 //	KEYS[1]  cellblock:{id}:job
 //	ARGV[1]  size in bytes from which a record is large
 //	ARGV[2]  viewer
-//	ARGV[3…] names of its fields: state and tenant first, outcome and result last
-//	returns  the size in bytes of the last two, and the values of the fields, without the two if the record is large
-//	         or the job has not ended; nil if there is no such job, or the viewer does not see it
+//	ARGV[3…] names of its fields: state and tenant first; files, outcome and result last
+//	returns  the size in bytes of the last two, and the values of the fields, without the two if the record is large,
+//	         and without the three if the job has not ended; nil if there is no such job, or the viewer does not see
+//	         it
 var readSmallScript = redis.NewScript(seesFunction + `
-local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 2))
+local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 3))
 if not values[1] or not sees(ARGV[2], values[2]) then
 	return nil
 end
@@ -40,10 +42,9 @@ if values[1] == "queued" or values[1] == "running" then
 	return {0, values}
 end
 local size = redis.call("HSTRLEN", KEYS[1], "outcome") + redis.call("HSTRLEN", KEYS[1], "result")
-if size < tonumber(ARGV[1]) then
-	for _, value in ipairs(redis.call("HMGET", KEYS[1], unpack(ARGV, #ARGV - 1))) do
-		table.insert(values, value)
-	end
+local last = size < tonumber(ARGV[1]) and #ARGV or #ARGV - 2
+for _, value in ipairs(redis.call("HMGET", KEYS[1], unpack(ARGV, #ARGV - 2, last))) do
+	table.insert(values, value)
 end
 return {size, values}`)
 

@@ -30,8 +30,8 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 	return job, jobs.State(f["state"]), nil
 }
 
-// recordFields are the fields of a record. readSmallScript needs the state and the tenant first, and the large ones
-// last.
+// recordFields are the fields of a record. readSmallScript needs the state and the tenant first, and last the files and
+// the large ones.
 var recordFields = []string{
 	"state", "tenant", "created_at", "started_at", "finished_at", "entry", "environment", "labels", "webhook",
 	"webhook_state", "files", "outcome", "result",

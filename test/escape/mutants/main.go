@@ -7,6 +7,7 @@ import "cellblock/test/mutation"
 func main() {
 	mutation.Main(mutation.Suite{
 		Folder: "test/escape", Programs: "ESCAPE_PROGRAMS", Evidence: "--- FAIL: ",
+		Mutated: []string{"./cmd/api", "./cmd/worker"},
 	}, all())
 }
 

@@ -7,5 +7,6 @@ import "cellblock/test/mutation"
 func main() {
 	mutation.Main(mutation.Suite{
 		Folder: "test/tenants", Programs: "TENANTS_PROGRAMS", Evidence: "THE ATTACK SUCCEEDED",
+		Mutated: []string{"./cmd/api"}, Unchanged: []string{"./cmd/worker"},
 	}, mutants)
 }
