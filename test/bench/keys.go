@@ -73,7 +73,7 @@ func measureKeys(ctx context.Context, o options, programs stack.Programs) (_ *ke
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	url, _, err := s.StartReplica(ctx, stack.Env{"API_TOKEN": keyToken, "AUDIT_FILE": "off"})
+	url, _, err := s.StartReplica(ctx, stack.Env{"API_TOKEN": keyToken})
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,9 @@ func (c *redisCounts) add(ctx context.Context, client redis.UniversalClient, wor
 }
 
 // readCounts reads what Redis has done since its start. The commands are without INFO.
-func readCounts(ctx context.Context, client redis.UniversalClient) (reads float64, calls map[string]float64, err error) {
+func readCounts(
+	ctx context.Context, client redis.UniversalClient,
+) (reads float64, calls map[string]float64, err error) {
 	info, err := client.Info(ctx, "all").Result()
 	if err != nil {
 		return 0, nil, err
