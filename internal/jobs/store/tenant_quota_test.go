@@ -175,7 +175,8 @@ func TestNoTenantFillsTheQueue(t *testing.T) {
 	wantOpen(t, s, "tenant-0", 20)
 	n, err := fill("own", store.OpenLimits{Queue: 1000, Tenant: 3})
 	known := jobs.AsError(err)
-	if n != 3 || known.Code != jobs.CodeQuotaExceeded || !strings.Contains(known.Message, "has 3 of at most 3 jobs") || known.Limit == nil || known.Limit.Value != 3 {
+	if n != 3 || known.Code != jobs.CodeQuotaExceeded || known.Limit == nil || known.Limit.Value != 3 ||
+		!strings.Contains(known.Message, "has 3 of at most 3 jobs") {
 		t.Errorf("accepted %d: %v", n, err)
 	}
 	if n, err := fill(jobs.Operator, store.OpenLimits{Queue: 60}); n != 17 || jobs.CodeOf(err) != jobs.CodeQueueFull {
