@@ -114,7 +114,7 @@ var mutants = []mutation.Mutant{
 	mutant("request ids", attempt("smuggling/request_ids"), httpapi+"middleware.go", "if !requestIDPattern.MatchString(id) {", `if id == "" {`),
 
 	// what takes time
-	mutant("a record that is read before the check", alone("timing/get_large_job"), store+"budget.go", `local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 2))`, `redis.call("HGETALL", KEYS[1])`+"\n"+`local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 2))`),
+	mutant("a record that is read before the check", alone("timing/get_large_job"), store+"budget.go", `local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 3))`, `redis.call("HGETALL", KEYS[1])`+"\n"+`local values = redis.call("HMGET", KEYS[1], unpack(ARGV, 3, #ARGV - 3))`),
 	mutant("a length that is read before the check", attempt("commands/get_job"), store+"budget.go", "if not values[1] or not sees", "if values[1] then\n\tredis.call(\"HSTRLEN\", KEYS[1], \"result\")\nend\nif not values[1] or not sees"),
 	mutant("a batch that is read before the check", attempt("commands/get_batch"), store+"batch.go", "if not batch[1] or not sees(ARGV[1], batch[2]) then\n\treturn nil\nend\nlocal time", "if batch[1] then\n\tredis.call(\"LRANGE\", KEYS[2], 0, -1)\nend\nif not batch[1] or not sees(ARGV[1], batch[2]) then\n\treturn nil\nend\nlocal time"),
 
