@@ -176,17 +176,30 @@ local function flows_in_turn(key, no_batches)
 	for i, score in ipairs(redis.call("ZMSCORE", key, "high", "default", "low")) do
 		if score then
 			local flow = ({"high", "default", "low"})[i]
-			scores[flow] = tonumber(score)
+			scores[flow] = score
 			table.insert(flows, flow)
 		end
 	end
-	table.sort(flows, function(a, b) return scores[a] < scores[b] end)
-	return flows, terms
+	table.sort(flows, function(a, b) return tonumber(scores[a]) < tonumber(scores[b]) end)
+	return flows, terms, scores
+end
+-- Moves flows that were passed over on to the score of the one that was not: they are not owed what it had meanwhile.
+local function move_on(key, score, limit)
+	local passed, members = redis.call("ZRANGEBYSCORE", key, 0, "(" .. score, "LIMIT", 0, limit), {}
+	for _, flow in ipairs(passed) do
+		if string.sub(flow, 1, 2) == "b:" then
+			table.insert(members, score)
+			table.insert(members, flow)
+		end
+	end
+	if members[1] then
+		redis.call("ZADD", key, "XX", unpack(members))
+	end
 end
 local function choose_flow(tenants, tenant, active, no_batches, limit)
 	local key = tenants .. ":" .. tenant
 	for _ = 1, limit do
-		local flows, terms = flows_in_turn(key, no_batches)
+		local flows, terms, scores = flows_in_turn(key, no_batches)
 		local weight, max_running = parse_terms(terms)
 		if max_running > 0 and redis.call("SCARD", "` + RunningTenants + `:" .. tenant) >= max_running then
 			return nil, "at bound"
@@ -194,6 +207,9 @@ local function choose_flow(tenants, tenant, active, no_batches, limit)
 		for _, flow in ipairs(flows) do
 			local id = redis.call("RPOPLPUSH", key .. ":" .. flow, active)
 			if id then
+				if no_batches then
+					move_on(key, scores[flow], limit)
+				end
 				if no_batches or #flows > 1 then
 					redis.call("ZINCRBY", key, 1 / (flow_weights[flow] or 1), flow)
 				end

@@ -327,6 +327,22 @@ func TestAPassedOverTenantIsNotOwedMore(t *testing.T) {
 	}
 }
 
+// The same holds for batches beside the single jobs of their tenant.
+func TestPassedOverBatchesAreNotOwedMore(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() {
+		for _, id := range []string{"x", "y"} {
+			l.add(t, 60, "batch", jobs.Job{Priority: jobs.PriorityBatch, BatchItem: jobs.BatchItem{BatchID: id}})
+		}
+		l.add(t, 200, "high", jobs.Job{Priority: jobs.PriorityHigh})
+	})
+	l.take(t, 100, exclusion{batches: true})
+	if got := count(l.take(t, 80, everything)); got["high"] < 58 || got["batch"] < 18 {
+		t.Errorf("then came %v", got)
+	}
+}
+
 // The jobs of a tenant with a bound are let in one for one, whatever becomes of those that were.
 func TestRunningJobsAreBounded(t *testing.T) {
 	t.Parallel()
