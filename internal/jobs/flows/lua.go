@@ -23,20 +23,17 @@ end
 
 // Release is Lua that counts a job as running no more, and lets its tenant into the order again. It needs Tokens.
 //
-// A tenant that was at its bound gets the score that it had, or the virtual time if that is later: while it had all
-// that it may have, it was not owed more.
+// A tenant that was at its bound joins at the virtual time: while it had all that it may have, it was not owed more. A
+// score from before would be one of an order that may have ended since.
 const Release = `
 local function put_back(tenant)
 	local key = "` + RunningTenants + `:" .. tenant .. ":held"
-	local held = redis.call("HGETALL", key)
-	for i = 1, #held, 2 do
-		local tenants, score = "cellblock:{flows}:" .. held[i], held[i + 1]
+	local held = redis.call("SMEMBERS", key)
+	for _, env in ipairs(held) do
+		local tenants = "cellblock:{flows}:" .. env
 		local first = redis.call("ZRANGE", tenants, 0, 0, "WITHSCORES")
-		if first[2] and tonumber(first[2]) > tonumber(score) then
-			score = first[2]
-		end
-		redis.call("ZADD", tenants, "NX", score, tenant)
-		push_tokens(wake_list(held[i]), 1)
+		redis.call("ZADD", tenants, "NX", first[2] or "0", tenant)
+		push_tokens(wake_list(env), 1)
 	end
 	if #held > 0 then
 		redis.call("DEL", key)
@@ -141,7 +138,7 @@ local function reopen(env, tenant, flow, terms)
 	local flows = tenants .. ":" .. tenant
 	if redis.call("EXISTS", flows .. ":" .. flow) == 0 or redis.call("ZSCORE", flows, flow)
 			and (redis.call("ZSCORE", tenants, tenant)
-				or redis.call("HEXISTS", "` + RunningTenants + `:" .. tenant .. ":held", env) == 1) then
+				or redis.call("SISMEMBER", "` + RunningTenants + `:" .. tenant .. ":held", env) == 1) then
 		return 0
 	end
 	open_flow(env, tenant, flow, terms)
@@ -253,7 +250,7 @@ local function choose(env, active, barred, no_batches, offset, limit)
 			return nil, left, offset
 		elseif flow == "at bound" then
 			redis.call("ZREM", tenants, tenant)
-			redis.call("HSET", "` + RunningTenants + `:" .. tenant .. ":held", env, score)
+			redis.call("SADD", "` + RunningTenants + `:" .. tenant .. ":held", env)
 		elseif flow == "empty" and offset == 0 then
 			redis.call("ZREM", tenants, tenant)
 		else

@@ -390,6 +390,54 @@ func TestRunningJobsAreBounded(t *testing.T) {
 	l.wantNoFlows(t)
 }
 
+// A job that a worker leaves to another one lets the other jobs of its tenant go ahead.
+func TestAJobLeftToAnotherConsumerDoesNotCountAsRunning(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	bounded := jobs.Job{Tenant: "a", MaxRunning: 1}
+	big := l.add(t, 1, "big", bounded)
+	l.add(t, 2, "small", bounded)
+	if f := l.look(t, everything); f.id != big {
+		t.Fatalf("first came %q", l.names[f.id])
+	}
+	for range 2 { // a reply was lost
+		if err := l.Untake(t.Context(), big, "w"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Untake(t.Context(), big, "another"); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.take(t, 2, everything); !slices.Equal(got, []string{"small"}) {
+		t.Errorf("then came %q", got)
+	}
+}
+
+// A tenant that comes back from its bound has no score of an order that has ended since.
+func TestATenantAtItsBoundReturnsAtTheVirtualTime(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() {
+		l.add(t, 25, "a", jobs.Job{Tenant: "a", MaxRunning: 1})
+		l.add(t, 20, "b", jobs.Job{Tenant: "b"})
+	})
+	taken, last := 0, ""
+	for f := l.look(t, everything); f.task != nil; f = l.look(t, everything) {
+		if l.names[f.id] != "a" {
+			continue
+		}
+		last = f.id
+		if taken++; taken < 20 {
+			l.end(t, last)
+		}
+	}
+	l.add(t, 40, "c", jobs.Job{Tenant: "c"})
+	l.end(t, last)
+	if got := l.take(t, 4, everything); !slices.Contains(got, "a") {
+		t.Errorf("then came %q", got)
+	}
+}
+
 // A job that was withdrawn while it waited takes no place when it is taken.
 func TestAWithdrawnJobDoesNotCountAsRunning(t *testing.T) {
 	t.Parallel()
