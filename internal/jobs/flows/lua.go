@@ -51,6 +51,7 @@ end
 //	flow_of(batch, priority)         the name of a flow; batch is "" or false for a single job
 //	terms_of(weight, max_running)    the terms of a tenant, "" for the default ones
 //	parse_terms(terms)               weight and bound on running jobs (0 for none)
+//	set_terms(flows, known, terms)   replaces the terms of a tenant's sorted set of flows
 //	open_flow(env, tenant, flow, terms)
 //	                                 puts a flow and its tenant into the order, unless they are
 //	enter(env, tenant, flow, terms, id, first)
@@ -83,19 +84,22 @@ local function join(order, member)
 	redis.call("ZADD", order, "NX", now, member)
 	return first[1] or ""
 end
+local function set_terms(flows, known, terms)
+	if known == terms then
+		return
+	end
+	if known ~= "" then
+		redis.call("ZREM", flows, known)
+	end
+	if terms ~= "" then
+		redis.call("ZADD", flows, "-inf", terms)
+	end
+end
 local function open_flow(env, tenant, flow, terms)
 	local tenants = "cellblock:{flows}:" .. env
 	local flows = tenants .. ":" .. tenant
 	local known = join(flows, flow)
-	known = string.sub(known, 1, 1) == "=" and known or ""
-	if known ~= terms then
-		if known ~= "" then
-			redis.call("ZREM", flows, known)
-		end
-		if terms ~= "" then
-			redis.call("ZADD", flows, "-inf", terms)
-		end
-	end
+	set_terms(flows, string.sub(known, 1, 1) == "=" and known or "", terms)
 	join(tenants, tenant)
 end
 local function enter(env, tenant, flow, terms, id, first)
@@ -151,10 +155,15 @@ end
 //
 //	choose(env, active, barred, no_batches, offset, limit)
 //
-// moves the id of the next job to the list active and returns the id, its tenant, its flow and the tenant's bound on
-// running jobs. It passes over the tenants in the set barred, and over batches if no_batches is true. Without a job it
+// moves the id of the next job to the list active and returns the id, its tenant, its flow and the tenant's terms. It
+// passes over the tenants in the set barred, and over batches if no_batches is true. Without a job it
 // returns nil, whether it has passed over any, and if it has looked at limit tenants or flows, the offset in the order
 // at which to go on.
+//
+//	fits(env, active, id, tenant, flow, terms, owner)
+//
+// reports whether a job that choose returned may run, by its own terms: a tenant's are those of its job that was chosen
+// last, or that opened a flow since. If not, the job waits again, and its tenant is out of the order.
 //
 // What is in the order without jobs is removed once the order reaches it, and not if something before it was passed
 // over. Tenants that were passed over are moved on to the virtual time: they had all of this worker that they may have,
@@ -210,7 +219,7 @@ local function choose_flow(tenants, tenant, active, no_batches, limit)
 				if no_batches or #flows > 1 then
 					redis.call("ZINCRBY", key, 1 / (flow_weights[flow] or 1), flow)
 				end
-				return id, flow, weight, max_running
+				return id, flow, weight, terms
 			end
 			if not no_batches then
 				redis.call("ZREM", key, flow)
@@ -226,6 +235,24 @@ local function choose_flow(tenants, tenant, active, no_batches, limit)
 	end
 	return nil, "more"
 end
+local function hold(env, tenant)
+	redis.call("ZREM", "cellblock:{flows}:" .. env, tenant)
+	redis.call("SADD", "` + RunningTenants + `:" .. tenant .. ":held", env)
+end
+local function fits(env, active, id, tenant, flow, terms, owner)
+	if not owner or not owner.queued or owner.terms == terms then
+		return true
+	end
+	local flows = "cellblock:{flows}:" .. env .. ":" .. tenant
+	set_terms(flows, terms, owner.terms)
+	if owner.max_running == 0 or redis.call("SCARD", "` + RunningTenants + `:" .. tenant) < owner.max_running then
+		return true
+	end
+	redis.call("LREM", active, 1, id)
+	redis.call("RPUSH", flows .. ":" .. flow, id)
+	hold(env, tenant)
+	return false
+end
 local function choose(env, active, barred, no_batches, offset, limit)
 	local tenants, passed, left = "cellblock:{flows}:" .. env, {}, false
 	for _ = 1, limit do
@@ -234,9 +261,9 @@ local function choose(env, active, barred, no_batches, offset, limit)
 		if not tenant then
 			return nil, left
 		end
-		local id, flow, weight, max_running = nil, "barred", nil, nil
+		local id, flow, weight, terms = nil, "barred", nil, nil
 		if not barred[tenant] then
-			id, flow, weight, max_running = choose_flow(tenants, tenant, active, no_batches, limit)
+			id, flow, weight, terms = choose_flow(tenants, tenant, active, no_batches, limit)
 		end
 		if id then
 			if offset > 0 or #found > 2 then
@@ -245,12 +272,11 @@ local function choose(env, active, barred, no_batches, offset, limit)
 			for _, other in ipairs(passed) do
 				redis.call("ZADD", tenants, "XX", "GT", score, other)
 			end
-			return id, tenant, flow, max_running
+			return id, tenant, flow, terms
 		elseif flow == "more" then
 			return nil, left, offset
 		elseif flow == "at bound" then
-			redis.call("ZREM", tenants, tenant)
-			redis.call("SADD", "` + RunningTenants + `:" .. tenant .. ":held", env)
+			hold(env, tenant)
 		elseif flow == "empty" and offset == 0 then
 			redis.call("ZREM", tenants, tenant)
 		else

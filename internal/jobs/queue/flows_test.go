@@ -438,6 +438,72 @@ func TestATenantAtItsBoundReturnsAtTheVirtualTime(t *testing.T) {
 	}
 }
 
+// A bound holds for each job that was accepted with it, whatever the terms of the job that opened the flow.
+func TestABoundHoldsForJobsOfAnyFlow(t *testing.T) {
+	t.Parallel()
+	bounded := jobs.Job{Tenant: "a", MaxRunning: 2}
+	for name, add := range map[string]func(*line){
+		"it comes while jobs wait": func(l *line) {
+			l.add(t, 3, "free", jobs.Job{Tenant: "a"})
+			l.add(t, 9, "bounded", bounded)
+		},
+		"another key has none": func(l *line) {
+			l.add(t, 9, "bounded", bounded)
+			l.add(t, 3, "free", jobs.Job{Tenant: "a", Priority: jobs.PriorityHigh})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLine(t)
+			l.fill(t, func() { add(l) })
+			var taken []string
+			for f := l.look(t, everything); f.task != nil; f = l.look(t, everything) {
+				taken = append(taken, f.id)
+			}
+			free := 0
+			for bounded := 0; len(taken) > 0; taken = taken[1:] {
+				if l.names[taken[0]] == "free" {
+					free++
+				} else if bounded++; len(taken) > 2+3 {
+					t.Fatalf("%d are at work at once", len(taken))
+				}
+				l.end(t, taken[0])
+				for f := l.look(t, everything); f.task != nil; f = l.look(t, everything) {
+					taken = append(taken, f.id)
+				}
+			}
+			if free != 3 || countWaiting(t, l.client) != 0 {
+				t.Errorf("%d without a bound were taken, %d wait", free, countWaiting(t, l.client))
+			}
+			if _, err := l.ReleaseEnded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.wantNoFlows(t)
+		})
+	}
+}
+
+// Each job of a bounded tenant that may run wakes a consumer, though several jobs have ended with one token.
+func TestAJobOfABoundedTenantWakesTheNextConsumer(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.add(t, 4, "a", jobs.Job{Tenant: "a", MaxRunning: 2})
+	first, second := l.look(t, everything), l.look(t, everything)
+	l.look(t, everything)
+	l.client.Del(t.Context(), "cellblock:wake")
+	l.end(t, first.id)
+	l.end(t, second.id)
+	for i := range 2 {
+		if n := l.client.LPop(t.Context(), "cellblock:wake").Err(); n != nil {
+			t.Errorf("there is no token for job %d that may run", i)
+		}
+		l.look(t, everything)
+	}
+	if n := l.client.LLen(t.Context(), "cellblock:wake").Val(); n != 0 {
+		t.Errorf("%d tokens are left", n)
+	}
+}
+
 // A job that was withdrawn while it waited takes no place when it is taken.
 func TestAWithdrawnJobDoesNotCountAsRunning(t *testing.T) {
 	t.Parallel()
