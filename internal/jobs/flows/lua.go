@@ -165,9 +165,10 @@ end
 // reports whether a job that choose returned may run, by its own terms: a tenant's are those of its job that was chosen
 // last, or that opened a flow since. If not, the job waits again, and its tenant is out of the order.
 //
-// What is in the order without jobs is removed once the order reaches it, and not if something before it was passed
-// over. Tenants that were passed over are moved on to the virtual time: they had all of this worker that they may have,
-// and would otherwise be owed ever more.
+// What is in the order without jobs is removed once the order reaches it. If something before it was passed over, that
+// is moved on to its score first: so nobody returns with a lower score than the lowest one. Tenants that were passed
+// over are moved on to the virtual time too: they had all of this worker that they may have, and would otherwise be
+// owed ever more.
 const Choose = `
 local flow_weights = {high = 6, default = 3, low = 1}
 local function flows_in_turn(key, no_batches)
@@ -253,12 +254,25 @@ local function fits(env, active, id, tenant, flow, terms, owner)
 	hold(env, tenant)
 	return false
 end
+-- Moves tenants that were passed over on to a score, and removes those found empty below or at it.
+local function pass(tenants, score, passed, emptied)
+	for _, other in ipairs(passed) do
+		redis.call("ZADD", tenants, "XX", "GT", score, other)
+	end
+	if #emptied > 0 then
+		redis.call("ZREM", tenants, unpack(emptied))
+	end
+end
 local function choose(env, active, barred, no_batches, offset, limit)
-	local tenants, passed, left = "cellblock:{flows}:" .. env, {}, false
+	local tenants, begun, left = "cellblock:{flows}:" .. env, offset, false
+	local passed, emptied, highest = {}, {}, nil
 	for _ = 1, limit do
 		local found = redis.call("ZRANGE", tenants, offset, offset + 1, "WITHSCORES")
 		local tenant, score = found[1], found[2]
 		if not tenant then
+			if begun == 0 and highest then
+				pass(tenants, highest, passed, emptied)
+			end
 			return nil, left
 		end
 		local id, flow, weight, terms = nil, "barred", nil, nil
@@ -269,9 +283,7 @@ local function choose(env, active, barred, no_batches, offset, limit)
 			if offset > 0 or #found > 2 then
 				redis.call("ZINCRBY", tenants, 1 / weight, tenant)
 			end
-			for _, other in ipairs(passed) do
-				redis.call("ZADD", tenants, "XX", "GT", score, other)
-			end
+			pass(tenants, score, passed, begun == 0 and emptied or {})
 			return id, tenant, flow, terms
 		elseif flow == "more" then
 			return nil, left, offset
@@ -281,11 +293,18 @@ local function choose(env, active, barred, no_batches, offset, limit)
 			redis.call("ZREM", tenants, tenant)
 		else
 			offset = offset + 1
-			if flow ~= "empty" then
+			if flow == "empty" then
+				table.insert(emptied, tenant)
+				highest = score
+			else
 				left = true
 				table.insert(passed, tenant)
 			end
 		end
+	end
+	if begun == 0 and #emptied > #passed then -- then to begin anew is worth it
+		pass(tenants, highest, passed, emptied)
+		offset = 0
 	end
 	return nil, left, offset
 end

@@ -248,20 +248,51 @@ func TestExcludedJobsAreLeft(t *testing.T) {
 	l.wantNoFlows(t)
 }
 
-// What a tenant has had counts, though its flow is empty, until it would be its turn.
-func TestAnEmptyFlowBehindExcludedOnesKeepsItsScore(t *testing.T) {
+// What a tenant has had counts, though its flow is empty, until others have had as much or were passed over.
+func TestAnEmptyFlowBehindExcludedOnesGainsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	l.fill(t, func() {
 		l.add(t, 3, "a", jobs.Job{Tenant: "a"})
 		l.add(t, 1, "c", jobs.Job{Tenant: "c"})
 	})
-	if got := l.take(t, 2, exclusion{tenants: []string{"a"}}); !slices.Equal(got, []string{"c"}) {
+	barred := exclusion{tenants: []string{"a"}}
+	if got := l.take(t, 1, barred); !slices.Equal(got, []string{"c"}) {
 		t.Errorf("taken were %q", got)
 	}
-	if score := l.client.ZScore(t.Context(), "cellblock:{flows}:default", "c").Val(); score != 1 {
-		t.Errorf("the score of c is %v", score)
+	l.look(t, barred)
+	l.add(t, 1, "c", jobs.Job{Tenant: "c"})
+	for _, tenant := range []string{"a", "c"} {
+		if score := l.client.ZScore(t.Context(), "cellblock:{flows}:default", tenant).Val(); score != 1 {
+			t.Errorf("the score of %s is %v", tenant, score)
+		}
 	}
+}
+
+// However many tenants came and went behind one that this worker must not take, a poll is as cheap as before.
+func TestEmptiedTenantsBehindExcludedOnesCostNothing(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() { l.add(t, 10, "a", jobs.Job{Tenant: "a"}) })
+	barred := exclusion{tenants: []string{"a"}}
+	for i := range 500 {
+		l.add(t, 1, "x", jobs.Job{Tenant: jobs.Tenant(fmt.Sprint("t", i))})
+		if got := l.take(t, 1, barred); !slices.Equal(got, []string{"x"}) {
+			t.Fatalf("taken were %q", got)
+		}
+	}
+	l.look(t, barred)
+	before := commandCalls(t, l.client)
+	if f := l.look(t, barred); f.task != nil || !f.left {
+		t.Errorf("found %+v", f)
+	}
+	if n := commandCalls(t, l.client) - before; n > 20 {
+		t.Errorf("an empty poll costs %d commands", n)
+	}
+	if got := count(l.take(t, 20, everything)); got["a"] != 10 {
+		t.Errorf("left were %v", got)
+	}
+	l.wantNoFlows(t)
 }
 
 // A token that brought nothing but excluded jobs goes to the consumers that may run them, one for one.
