@@ -127,7 +127,10 @@ end
 local function leave(env, tenant, flow, id)
 	local tenants = "cellblock:{flows}:" .. env
 	local flows = tenants .. ":" .. tenant
-	if redis.call("LREM", flows .. ":" .. flow, -1, id) == 0 or redis.call("EXISTS", flows .. ":" .. flow) == 1 then
+	local list = flows .. ":" .. flow
+	-- Those that leave are mostly among the newest, or the oldest.
+	local side = redis.call("LPOS", list, id, "MAXLEN", 1000) and 1 or -1
+	if redis.call("LREM", list, side, id) == 0 or redis.call("EXISTS", list) == 1 then
 		return
 	end
 	redis.call("ZREM", flows, flow)
