@@ -58,7 +58,7 @@ const (
 	// tenantsKey is a set of the tenants that have or had jobs, but for the operator.
 	tenantsKey = "cellblock:{index}:tenants"
 	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until
-	// ForgetIdleTenants.
+	// RecountTenants.
 	openByTenantKey = "cellblock:{index}:open_by_tenant"
 	// endedKey counts the jobs that have ended, for the drain rate; CountUsage adds to it.
 	endedKey = "cellblock:{index}:ended"
