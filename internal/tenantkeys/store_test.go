@@ -186,7 +186,9 @@ type repeatScripts struct{}
 
 func (repeatScripts) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (repeatScripts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+func (repeatScripts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 func (repeatScripts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
