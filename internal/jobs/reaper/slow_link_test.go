@@ -35,7 +35,7 @@ func TestNoStepStarvesWhereRedisIsFar(t *testing.T) {
 	far.Disturb(t, "latency", `"latency": 100`)
 	b.reap(t, redistest.Client(t, far.FarURL()))
 	within(t, 20*time.Second, "the webhook is queued again", func() bool { return b.webhookPending(t) })
-	within(t, 20*time.Second, "the index forgets what is gone", func() bool {
+	within(t, time.Minute, "the index forgets what is gone", func() bool {
 		n, err := b.Indexed(t.Context(), []jobs.Tenant{jobs.Operator})
 		return err == nil && n == waiting+1
 	})
