@@ -1324,22 +1324,22 @@ type TenantLimits struct {
 	// Weight The tenant's share of the workers while others wait too.
 	Weight int `json:"weight,omitempty,omitzero"`
 
-	// RequestsPerSecond Requests in a second.
+	// RequestsPerSecond Requests in a second, 0.001 or more; -1 for no bound.
 	RequestsPerSecond float64 `json:"requests_per_second,omitempty,omitzero"`
 
 	// Burst Requests that may come at once.
 	Burst int `json:"burst,omitempty,omitzero"`
 
-	// OpenJobs Jobs that are queued or running.
+	// OpenJobs Jobs that are queued or running, 1 or more; -1 for no number, but never more than are still free in the queue.
 	OpenJobs int `json:"open_jobs,omitempty,omitzero"`
 
-	// RunningJobs Jobs that run at once.
+	// RunningJobs Jobs that run at once, 1 or more; -1 for no bound.
 	RunningJobs int `json:"running_jobs,omitempty,omitzero"`
 
 	// Largest The largest `limits` of a job.
 	Largest *RequestLimits `json:"largest,omitempty"`
 
-	// CPUSecondsPerDay Processor time of the jobs that end in a day (UTC).
+	// CPUSecondsPerDay Processor time of the jobs that end in a day (UTC), 0.1 or more; -1 for no bound.
 	CPUSecondsPerDay float64 `json:"cpu_seconds_per_day,omitempty,omitzero"`
 
 	// Environments The environments that jobs may have; without it, all.

@@ -22,7 +22,8 @@ type KeyRequest struct {
 	Limits    TenantLimits
 }
 
-// TenantLimits are limits of a tenant; 0 and nil keep the service's.
+// TenantLimits are limits of a tenant; 0 and nil keep the service's. RequestsPerSecond, OpenJobs, RunningJobs and
+// CPUPerDay may be NoBound.
 type TenantLimits struct {
 	// Weight is the tenant's share of the workers while others wait too, 1 to 100.
 	Weight int
@@ -39,11 +40,17 @@ type TenantLimits struct {
 	Environments []string
 }
 
+// NoBound is a limit of a tenant without a bound, whatever the service's is.
+const NoBound = -1
+
 func (l TenantLimits) wire() *api.TenantLimits {
 	wire := &api.TenantLimits{
 		Weight: l.Weight, RequestsPerSecond: l.RequestsPerSecond, Burst: l.Burst, OpenJobs: l.OpenJobs,
 		RunningJobs: l.RunningJobs, Largest: l.Largest.wire(), CPUSecondsPerDay: l.CPUPerDay.Seconds(),
 		Environments: l.Environments,
+	}
+	if l.CPUPerDay == NoBound {
+		wire.CPUSecondsPerDay = NoBound
 	}
 	if l.Weight == 0 && l.RequestsPerSecond == 0 && l.Burst == 0 && l.OpenJobs == 0 && l.RunningJobs == 0 &&
 		wire.Largest == nil && l.CPUPerDay == 0 && len(l.Environments) == 0 {

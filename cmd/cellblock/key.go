@@ -38,12 +38,12 @@ commands need the operator's token in CELLBLOCK_TOKEN or API_TOKEN, or a key wit
 // tenantLimitFlags are the flags for limits of a tenant.
 type tenantLimitFlags struct {
 	Weight      int      `placeholder:"N" help:"Share of the workers while other tenants wait too, 1 to 100 (1)."`
-	Rate        float64  `name:"requests-per-second" placeholder:"N" help:"Requests in a second."`
+	Rate        float64  `name:"requests-per-second" placeholder:"N" help:"Requests in a second; =-1 for no bound."`
 	Burst       int      `placeholder:"N" help:"Requests that may come at once."`
-	Open        int      `name:"open-jobs" placeholder:"N" help:"Jobs that are queued or running."`
-	Running     int      `name:"running-jobs" placeholder:"N" help:"Jobs that run at once."`
+	Open        int      `name:"open-jobs" placeholder:"N" help:"Jobs that are queued or running; =-1 for no bound."`
+	Running     int      `name:"running-jobs" placeholder:"N" help:"Jobs that run at once; =-1 for no bound."`
 	Largest     []string `sep:"none" placeholder:"NAME=VALUE" help:"Largest limit of a job: wall=5s, cpu=500ms, memory=64 (MiB), processes=4, output=65536 (bytes)."`
-	CPUPerDay   string   `name:"cpu-per-day" placeholder:"TIME" help:"Processor time of the jobs that end in a day (UTC), such as 2h."`
+	CPUPerDay   string   `name:"cpu-per-day" placeholder:"TIME" help:"Processor time of the jobs that end in a day (UTC), such as 2h; =-1 for no bound."`
 	Environment []string `placeholder:"NAME" help:"Environments that jobs may have, by comma; without this flag, all."`
 }
 
@@ -52,7 +52,11 @@ func (f *tenantLimitFlags) limits() (l client.TenantLimits, err error) {
 		Weight: f.Weight, RequestsPerSecond: f.Rate, Burst: f.Burst, OpenJobs: f.Open, RunningJobs: f.Running,
 		Environments: f.Environment,
 	}
-	if f.CPUPerDay != "" {
+	switch f.CPUPerDay {
+	case "":
+	case "-1":
+		l.CPUPerDay = client.NoBound
+	default:
 		if l.CPUPerDay, err = duration(f.CPUPerDay); err != nil {
 			return l, usagef("--cpu-per-day %s: %w", f.CPUPerDay, err)
 		}

@@ -54,6 +54,8 @@ type Log struct {
 	checkedAt time.Time
 	// failing is set while writes fail, and torn if the last one wrote a part of its line.
 	failing, torn bool
+	// stuck is set while the file cannot be opened again. No line is lost then.
+	stuck bool
 }
 
 // Open opens the log; nil if it is off. onError is called for each line that was lost. The caller closes the log.
@@ -98,7 +100,7 @@ func (l *Log) ReopenOnHangup(ctx context.Context) {
 			return
 		case <-l.reopen:
 			l.mu.Lock()
-			l.report(l.open())
+			l.reportReopen(l.open())
 			l.mu.Unlock()
 		}
 	}
@@ -163,15 +165,26 @@ func (l *Log) followPath(now time.Time) {
 	if err == nil {
 		var ours fs.FileInfo
 		if ours, err = l.file.Stat(); err == nil && os.SameFile(at, ours) {
+			l.reportReopen(nil)
 			return
 		}
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = l.open()
 	}
-	if err != nil {
-		l.report(err)
+	l.reportReopen(err)
+}
+
+// reportReopen logs that the file cannot be opened again, once, and when it can be. Writes report their own failures:
+// the file that is open may take lines all the while.
+func (l *Log) reportReopen(err error) {
+	switch {
+	case err != nil && !l.stuck:
+		l.logger.Error("the file of the audit log cannot be opened again; lines go on to the one before", "error", err)
+	case err == nil && l.stuck:
+		l.logger.Info("the file of the audit log is at its path again")
 	}
+	l.stuck = err != nil
 }
 
 // report logs a failure, and the success after it.

@@ -188,7 +188,8 @@ func TestAMovedFolderLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	settings := Settings{File: filepath.Join(folder, "a")}
-	l, err := Open(settings, slog.New(slog.DiscardHandler), func() { t.Error("lost") })
+	var log bytes.Buffer
+	l, err := Open(settings, slog.New(slog.NewTextHandler(&log, nil)), func() { t.Error("lost") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,8 +201,21 @@ func TestAMovedFolderLosesNothing(t *testing.T) {
 		l.checkedAt = time.Time{}
 		l.Write(Line{Action: JobRead})
 	}
+	// It is reported once, and not as lines that were lost.
+	if text := log.String(); strings.Count(text, "cannot be opened again") != 1 || strings.Count(text, "\n") != 1 {
+		t.Errorf("the log has %s", text)
+	}
 	if n := len(lines(t, filepath.Join(folder+"2", "a"))); n != 3 {
 		t.Errorf("%d lines", n)
+	}
+	log.Reset()
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l.checkedAt = time.Time{}
+	l.Write(Line{Action: JobRead})
+	if n := len(lines(t, settings.File)); n != 1 || !strings.Contains(log.String(), "at its path again") {
+		t.Errorf("%d lines; the log has %s", n, &log)
 	}
 }
 

@@ -46,18 +46,18 @@ func setTenantLimit(l *TenantLimits, object, name string, value jsontext.Value) 
 	case "weight":
 		l.Weight, err = decodeCount(full, value, maxWeight)
 	case "requests_per_second":
-		l.RequestsPerSecond, err = decodeAmount(full, value, leastRate, maxCount)
+		l.RequestsPerSecond, err = decodeBound(full, value, leastRate, maxCount)
 	case "burst":
 		l.Burst, err = decodeCount(full, value, maxCount)
 	case "open_jobs":
-		l.OpenJobs, err = decodeCount(full, value, maxCount)
+		l.OpenJobs, err = decodeCountBound(full, value)
 	case "running_jobs":
-		l.RunningJobs, err = decodeCount(full, value, maxCount)
+		l.RunningJobs, err = decodeCountBound(full, value)
 	case "largest":
 		l.Largest, err = decodeLimits(full, value)
 	case "cpu_seconds_per_day":
 		var seconds float64
-		seconds, err = decodeAmount(full, value, leastCPUPerDay, maxRequested)
+		seconds, err = decodeBound(full, value, leastCPUPerDay, maxRequested)
 		l.CPUPerDay = inDuration(seconds)
 	case "environments":
 		l.Environments, err = decodeEnvironments(full, value)
@@ -65,6 +65,31 @@ func setTenantLimit(l *TenantLimits, object, name string, value jsontext.Value) 
 		return Unknown(object, "field", name, tenantLimitFields)
 	}
 	return err
+}
+
+// noBound is the number for no bound, over the default of the settings.
+const noBound = -1
+
+// decodeBound decodes a number from least to most, or noBound.
+func decodeBound(name string, value jsontext.Value, least, most float64) (float64, error) {
+	number, err := decodeAmount(name, value, least, most)
+	if err != nil && value.Kind() == jsontext.KindNumber {
+		if other, parseErr := parseNumber(value); parseErr == nil && other == noBound {
+			return noBound, nil
+		}
+		err = Errorf(CodeInvalidRequest, "%s must be a number from %s to %s, or %d for no bound", quoteName(name),
+			plainNumber(least), plainNumber(most), noBound)
+	}
+	return number, err
+}
+
+// decodeCountBound decodes a whole number of jobs, or noBound.
+func decodeCountBound(name string, value jsontext.Value) (int, error) {
+	number, err := decodeBound(name, value, 1, maxCount)
+	if err == nil && number != math.Trunc(number) {
+		err = Errorf(CodeInvalidRequest, "%s must be a whole number", quoteName(name))
+	}
+	return int(number), err
 }
 
 // decodeCount decodes a whole number from 1 to most.

@@ -54,6 +54,32 @@ func TestLimitsOfAKeyOverDefaults(t *testing.T) {
 	}
 }
 
+// -1 is no bound in each form, also over the default of a setting.
+func TestNoBoundOverADefault(t *testing.T) {
+	t.Parallel()
+	const text = `{"requests_per_second":-1,"open_jobs":-1,"running_jobs":-1,"cpu_seconds_per_day":-1}`
+	limits, err := DecodeTenantLimits("limits", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if encoded, err := EncodeTenantLimits(limits); err != nil || string(encoded) != text {
+		t.Errorf("%s, %v", encoded, err)
+	}
+	defaults := TenantSettings{RequestsPerSecond: 1, Burst: 2, OpenJobs: 3, RunningJobs: 4, CPUPerDay: time.Hour}
+	over := limits.Over(defaults.Limits())
+	if over.RequestsPerSecond >= 0 || over.OpenJobs >= 0 || over.RunningJobs >= 0 || over.CPUPerDay >= 0 {
+		t.Errorf("%+v", over)
+	}
+	for _, refused := range []string{
+		`{"requests_per_second":-2}`, `{"open_jobs":0}`, `{"running_jobs":-1.5}`, `{"cpu_seconds_per_day":-0.5}`,
+		`{"weight":-1}`, `{"burst":-1}`,
+	} {
+		if got, err := DecodeTenantLimits("limits", []byte(refused)); CodeOf(err) != CodeInvalidRequest {
+			t.Errorf("%s: %+v, %v", refused, got, err)
+		}
+	}
+}
+
 func TestBurstSize(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
