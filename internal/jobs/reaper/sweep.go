@@ -12,8 +12,8 @@ const (
 	sweepShare, sweepLeast, sweepMore = 600, 2, 100
 	// labelsPause is the number of passes between two looks at an empty index of labels: most services have no labels.
 	labelsPause = 20
-	// tenantsPerPass bounds the indexes of one pass: most tenants may have no jobs any more.
-	tenantsPerPass = 10
+	// tenantsPerPass bounds the indexes of one pass: most tenants may have no jobs any more, or a few.
+	tenantsPerPass = 20
 )
 
 // sweep is where the sweep of the indexes goes on.
@@ -23,7 +23,7 @@ type sweep struct {
 	total   int
 	// cursor is the position in the index of the first of them.
 	cursor string
-	// expired is how many records of the last chunk had expired.
+	// expired is how many records of the last pass's chunks had expired.
 	expired int
 	// labelsCursor and labelsExpired are the same for the index of labels.
 	labelsCursor  string
@@ -44,34 +44,42 @@ func (r *Reaper) sweepIndexes(ctx context.Context) (err error) {
 		}
 		r.sweep.tenants, r.sweep.cursor = tenants, ""
 	}
+	least := sweepLeast
+	if r.sweep.expired > 0 {
+		least = sweepMore
+	}
+	left := max(least, r.sweep.total/sweepShare)
+	r.sweep.expired = 0
 	for range tenantsPerPass {
 		n, err := r.store.Indexed(ctx, r.sweep.tenants[:1])
 		if err != nil {
 			return err
 		}
-		if n > 0 {
-			return r.sweepIndex(ctx, n)
-		}
-		if r.endIndex(); len(r.sweep.tenants) == 0 {
-			return nil
+		if left, err = r.sweepIndex(ctx, n, left); err != nil || left <= 0 || len(r.sweep.tenants) == 0 {
+			return err
 		}
 	}
 	return nil
 }
 
-// sweepIndex sweeps a chunk of the first tenant's index, which has n jobs.
-func (r *Reaper) sweepIndex(ctx context.Context, n int) (err error) {
-	least := sweepLeast
-	if r.sweep.expired > 0 {
-		least = sweepMore
-	}
-	// The index may have grown since the round began.
-	chunk := max(least, r.sweep.total/sweepShare, n/sweepShare)
-	r.sweep.expired, r.sweep.cursor, err = r.store.Sweep(ctx, r.sweep.tenants[0], r.sweep.cursor, chunk)
-	if err == nil && r.sweep.cursor == "" {
+// sweepIndex sweeps a chunk of the first tenant's index, which has n jobs, and returns how many of the jobs that were
+// left for this pass still are.
+func (r *Reaper) sweepIndex(ctx context.Context, n, left int) (int, error) {
+	if n == 0 {
 		r.endIndex()
+		return left, nil
 	}
-	return err
+	chunk := max(left, n/sweepShare) // the index may have grown since the round began
+	expired, cursor, err := r.store.Sweep(ctx, r.sweep.tenants[0], r.sweep.cursor, chunk)
+	if err != nil {
+		return 0, err
+	}
+	r.sweep.expired += expired
+	if r.sweep.cursor = cursor; cursor != "" {
+		return 0, nil
+	}
+	r.endIndex()
+	return left - min(n, chunk), nil
 }
 
 // endIndex goes on to the next tenant's index.

@@ -38,7 +38,8 @@ import (
 //	ARGV[12]  code of the failure, "" for none
 //	ARGV[13]  usage by the outcome; see usageOf
 //	returns   whether this end stands (1 or 0); and if it does: key of the idempotency record, TTL that was set, batch
-//	          item, webhook URL, "" for none of each; 1 if the caller need not finalize the job, else 0; tenant, "" for the operator
+//	          item, webhook URL, "" for none of each; 1 if the caller need not finalize the job, else 0;
+//	          tenant, "" for the operator
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction +
