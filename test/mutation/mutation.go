@@ -45,8 +45,8 @@ type Suite struct {
 	Evidence string
 }
 
-// bound is the timeout of one mutant: to build, start and run it.
-const bound = 3 * time.Minute
+// bound is the timeout of one mutant: to build, start and run it, on a busy machine too.
+const bound = 6 * time.Minute
 
 // Main tries the mutants that the flags select, and exits with 1 if one was not noticed.
 func Main(suite Suite, mutants []Mutant) {

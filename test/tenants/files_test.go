@@ -95,7 +95,8 @@ func referenceAttempts() []attempt {
 			return as.compareAll(referring(map[string]any{"file_id": "{id}"}), world.owned.file)
 		}},
 		{name: "references/job_file", try: func(_ *testing.T, as *actor) string {
-			return first(as.compareAll(left(fileName), world.owned.ended), as.compareAll(left(nestedName), world.owned.ended))
+			ended := world.owned.ended
+			return first(as.compareAll(left(fileName), ended), as.compareAll(left(nestedName), ended))
 		}},
 		{name: "references/file_that_is_not_there", try: func(_ *testing.T, as *actor) string {
 			return as.compareAll(left("other.txt"), world.owned.ended, world.owned.running)
