@@ -366,7 +366,7 @@ type CallbackMessage struct {
 	Data Job `json:"data"`
 }
 
-// DayUsage What the jobs of one tenant used that ended on one day.
+// DayUsage What the jobs of one tenant used that ended on one day; with `by=label` those of one value.
 type DayUsage struct {
 	Tenant string `json:"tenant"`
 
@@ -387,6 +387,10 @@ type DayUsage struct {
 
 	// BytesOut Of results, output, displays and files.
 	BytesOut int64 `json:"bytes_out"`
+
+	// Label The value of the label, with `by=label`; missing in the row of the jobs without the label or with an empty
+	// value. `""` is the sum of all values beyond the first 1000 of a tenant and day.
+	Label *string `json:"label,omitzero"`
 }
 
 // Display A value that was shown, in one or more forms. A client shows the first form whose type it knows.
@@ -1384,7 +1388,7 @@ type UsageReport struct {
 	// LastDay The last day read.
 	LastDay string `json:"last_day"`
 
-	// Usage By tenant and then by day.
+	// Usage By tenant and then by day, and then by label.
 	Usage []DayUsage `json:"usage"`
 
 	// Totals The sums of all rows.
@@ -1611,6 +1615,10 @@ type GetUsageParams struct {
 
 	// Tenant Only the usage of this tenant.
 	Tenant *string `form:"tenant,omitempty" json:"tenant,omitempty"`
+
+	// By With `label`, days are split by the values of the label that the setting `USAGE_LABEL` names; without that
+	// setting it is refused. The totals stay the same.
+	By *string `form:"by,omitempty" json:"by,omitempty"`
 }
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
@@ -2715,6 +2723,19 @@ func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Reque
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", r.URL.Query(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "by"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "by", Err: err})
 		}
 		return
 	}

@@ -65,7 +65,9 @@ var operations = map[string]operation{
 	}},
 	"getUsage": {"Usage", func(ctx context.Context, c *client.Client) error {
 		day := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
-		_, err := c.Usage(ctx, client.UsageOptions{From: day, To: day.AddDate(0, 0, 1), Tenant: "acme"})
+		_, err := c.Usage(ctx, client.UsageOptions{
+			From: day, To: day.AddDate(0, 0, 1), Tenant: "acme", ByLabel: true,
+		})
 		return err
 	}},
 	"listJobs": {"List", func(ctx context.Context, c *client.Client) error {

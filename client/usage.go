@@ -14,6 +14,9 @@ type UsageOptions struct {
 	From, To time.Time
 	// Tenant is the tenant whose usage is read. "" means that of the token, or all for an administrator's.
 	Tenant string
+	// ByLabel splits days by the values of the label that the service's setting USAGE_LABEL names; a service without it
+	// refuses that with CodeInvalidRequest.
+	ByLabel bool
 }
 
 // Usage returns what jobs have used on each day of a range, in UTC.
@@ -26,6 +29,9 @@ func (c *Client) Usage(ctx context.Context, options UsageOptions) (*UsageReport,
 	}
 	if options.Tenant != "" {
 		query.Set("tenant", options.Tenant)
+	}
+	if options.ByLabel {
+		query.Set("by", "label")
 	}
 	var report UsageReport
 	get := call{method: http.MethodGet, path: []string{"usage"}, query: query}

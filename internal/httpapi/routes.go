@@ -96,7 +96,7 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}":         {"wait"},
 	"GET /batches/{id}/results": {"after", "follow"},
 	"GET /admin/keys":           {"tenant"},
-	"GET /usage":                {"from", "to", "tenant"},
+	"GET /usage":                {"from", "to", "tenant", "by"},
 	"GET /admin/tenants/{tenant}/webhook-secret": {"generation"},
 }
 

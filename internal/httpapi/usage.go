@@ -38,7 +38,7 @@ func (h *Handler) GetUsage(w http.ResponseWriter, r *http.Request, params api.Ge
 		body.Usage[i] = api.DayUsage{
 			Tenant: string(row.Tenant), Day: row.Day.Format(jobs.DayFormat), Jobs: row.Jobs,
 			CPUSeconds: row.CPU.Seconds(), WallSeconds: row.Wall.Seconds(),
-			BytesIn: row.BytesIn, BytesOut: row.BytesOut,
+			BytesIn: row.BytesIn, BytesOut: row.BytesOut, Label: row.Label,
 		}
 	}
 	body.Totals = api.UsageTotals{
@@ -55,6 +55,12 @@ func usageQuery(params api.GetUsageParams) (query jobs.UsageQuery, err error) {
 	}
 	if query.To, err = parseDay("to", params.To); err != nil {
 		return query, err
+	}
+	if params.By != nil {
+		if *params.By != "label" {
+			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"by" must be label`)
+		}
+		query.ByLabel = true
 	}
 	if params.Tenant != nil {
 		if !jobs.IsTenantName(*params.Tenant) {

@@ -20,6 +20,13 @@ func (s stubUsage) Usage(_ context.Context, query jobs.UsageQuery) (jobs.UsageRe
 		return jobs.UsageReport{}, jobs.Errorf(jobs.CodeNotFound, "there is no such tenant")
 	}
 	day := time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)
+	if query.ByLabel {
+		return jobs.UsageReport{From: day, To: day, Days: []jobs.DayUsage{
+			{Tenant: "acme", Day: day, Jobs: map[string]int64{"ok": 2}},
+			{Tenant: "acme", Day: day, Jobs: map[string]int64{"ok": 4}, Label: new("")},
+			{Tenant: "acme", Day: day, Jobs: map[string]int64{"ok": 8}, Label: new("42")},
+		}}, nil
+	}
 	return jobs.UsageReport{From: day, To: day.AddDate(0, 0, 1), Days: []jobs.DayUsage{
 		{
 			Tenant: "acme", Day: day, Jobs: map[string]int64{"ok": 2, "timeout": 1}, CPU: 1500 * time.Millisecond,
@@ -57,10 +64,34 @@ func TestUsage(t *testing.T) {
 	}
 	for parameters, code := range map[string]jobs.Code{
 		"?from=yesterday": jobs.CodeInvalidRequest, "?to=2026-02-30": jobs.CodeInvalidRequest,
+		"?by=tenant": jobs.CodeInvalidRequest, "?by=": jobs.CodeInvalidRequest,
 		"?tenant=A": jobs.CodeInvalidRequest, "?tenant=": jobs.CodeInvalidRequest, "?tenant=other": jobs.CodeNotFound,
 	} {
 		refused := send(t, http.MethodGet, url+parameters, "")
 		wantResponse(t, refused, statusOf(code), code)
 		loadContract(t).check(t, http.MethodGet, url, "", refused, true)
+	}
+}
+
+func TestUsageByLabel(t *testing.T) {
+	t.Parallel()
+	var query jobs.UsageQuery
+	h := newHandler(t, stubJobs{})
+	h.usage = stubUsage{&query}
+	url := serve(t, h) + "/usage?by=label"
+	got := send(t, http.MethodGet, url, "")
+	loadContract(t).check(t, http.MethodGet, url, "", got, true)
+	wantResponse(t, got, http.StatusOK, "")
+	const rest = `"cpu_seconds":0,"wall_seconds":0,"bytes_in":0,"bytes_out":0`
+	const want = `{"first_day":"2026-01-31","last_day":"2026-01-31","usage":[` +
+		`{"tenant":"acme","day":"2026-01-31","jobs":{"ok":2},` + rest + `},` +
+		`{"tenant":"acme","day":"2026-01-31","jobs":{"ok":4},` + rest + `,"label":""},` +
+		`{"tenant":"acme","day":"2026-01-31","jobs":{"ok":8},` + rest + `,"label":"42"}],` +
+		`"totals":{"jobs":{"ok":14},` + rest + `}}`
+	if diff := cmp.Diff(decode(t, want), decode(t, got.body)); diff != "" {
+		t.Error(diff)
+	}
+	if !query.ByLabel {
+		t.Errorf("it asks for %+v", query)
 	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -63,6 +64,14 @@ func ParseLabel(text string) (key, value string, err error) {
 		return "", "", Errorf(CodeInvalidRequest, `"label": the value of %s %s`, quoteName(key), reason)
 	}
 	return key, value, nil
+}
+
+// ValidateLabelKey returns an error for a text that no label can have as its key.
+func ValidateLabelKey(key string) error {
+	if reason := labelKeyProblem(key); reason != "" {
+		return fmt.Errorf("the key %s %s", quoteName(key), reason)
+	}
+	return nil
 }
 
 // labelKeyProblem describes what is wrong with a label's key; it returns "" for a valid one.

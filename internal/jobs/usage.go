@@ -23,6 +23,8 @@ type UsageQuery struct {
 	From, To time.Time
 	// Tenant is the tenant whose usage is read; "" means all tenants.
 	Tenant Tenant
+	// ByLabel splits the rows by the values of the label USAGE_LABEL.
+	ByLabel bool
 }
 
 // UsageReport is the usage of a range of days.
@@ -30,6 +32,7 @@ type UsageReport struct {
 	// From and To are the first and the last day, at midnight in UTC.
 	From, To time.Time
 	// Days has a row for each tenant and day on which one of its jobs ended, by tenant and then by day.
+	// By label it has one for each value, after that of the jobs without the label.
 	Days []DayUsage
 }
 
@@ -38,6 +41,9 @@ type DayUsage struct {
 	Tenant Tenant
 	// Day is at midnight in UTC.
 	Day time.Time
+	// Label is the value of the label, for usage by label; nil for jobs without the label, or with an empty value, and
+	// "" for all values beyond the bound on their number.
+	Label *string
 	// Jobs counts the ended jobs by outcome: OutcomeOK, or the code of the failure.
 	Jobs map[string]int64
 	// CPU is user and system time, and Wall the time for which jobs ran. A job whose CPU time is unknown counts for
@@ -47,7 +53,7 @@ type DayUsage struct {
 	BytesIn, BytesOut int64
 }
 
-// Add adds another sum to u. It leaves Tenant and Day as they are.
+// Add adds another sum to u. It leaves Tenant, Day and Label as they are.
 func (u *DayUsage) Add(other DayUsage) {
 	if u.Jobs == nil {
 		u.Jobs = make(map[string]int64, len(other.Jobs))
@@ -57,6 +63,17 @@ func (u *DayUsage) Add(other DayUsage) {
 	}
 	u.CPU, u.Wall = u.CPU+other.CPU, u.Wall+other.Wall
 	u.BytesIn, u.BytesOut = u.BytesIn+other.BytesIn, u.BytesOut+other.BytesOut
+}
+
+// Subtract subtracts a part of u from it. No number becomes negative, and Jobs keeps no 0.
+func (u *DayUsage) Subtract(part DayUsage) {
+	for outcome, n := range part.Jobs {
+		if u.Jobs[outcome] -= n; u.Jobs[outcome] <= 0 {
+			delete(u.Jobs, outcome)
+		}
+	}
+	u.CPU, u.Wall = max(0, u.CPU-part.CPU), max(0, u.Wall-part.Wall)
+	u.BytesIn, u.BytesOut = max(0, u.BytesIn-part.BytesIn), max(0, u.BytesOut-part.BytesOut)
 }
 
 // Code returns the outcome for programs: OutcomeOK, or the code of the failure.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +270,11 @@ func TestUsageOfTheCommand(t *testing.T) {
 	got := cellblock(t, "", "usage", "--tenant", "operator")
 	if lines := strings.Split(got.stdout, "\n"); got.status != 0 || !strings.HasPrefix(lines[0], "TENANT ") ||
 		!strings.HasPrefix(lines[1], "operator ") || !strings.HasPrefix(lines[len(lines)-2], "total ") {
+		t.Errorf("%+v", got)
+	}
+	got = cellblock(t, "", "usage", "--by-label")
+	if header, _, _ := strings.Cut(got.stdout, "\n"); got.status != 0 ||
+		!slices.Equal(strings.Fields(header)[:3], []string{"TENANT", "DAY", "LABEL"}) {
 		t.Errorf("%+v", got)
 	}
 	got = cellblock(t, "", "usage", "--from", "yesterday")

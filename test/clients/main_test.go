@@ -61,7 +61,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	service, err = stack.Start(context.Background(), stack.Config{
-		Programs: programs, API: stack.Env{"API_TOKEN": token, "SYNC_WAIT": "1s"},
+		Programs: programs, API: stack.Env{"API_TOKEN": token, "SYNC_WAIT": "1s", "USAGE_LABEL": "customer"},
 		Workers: []stack.Env{{"WORKER_CONCURRENCY": "4"}},
 	})
 	if err != nil {

@@ -34,6 +34,7 @@
 //	weight         the tenant's share of the workers; missing for 1
 //	max_running    how many jobs of the tenant may run at once; missing for any number
 //	labels         the client's labels, as JSON without spaces; missing for none
+//	usage_label    the value of the label by which usage is counted; missing for none
 //	environment    name of the job's environment; missing for the default
 //	start_by       start deadline; missing for none
 //	limits         the limits, as storedLimits; missing in records of an earlier version

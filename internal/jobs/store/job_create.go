@@ -222,6 +222,7 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 		{"environment", job.Environment},
 		{"tenant", encodeTenant(job.Tenant)},
 		{"labels", labels},
+		{"usage_label", job.Labels[s.settings.UsageLabel]}, // no label has the key ""
 		{"weight", encodeCount(job.Weight)},
 		{"max_running", encodeCount(job.MaxRunning)},
 	} {

@@ -47,7 +47,7 @@ var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions +
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
 	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels", "bytes_in",
-	"max_running", "taken_by")
+	"max_running", "taken_by", "usage_label")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -75,7 +75,7 @@ add(fields, "code", ARGV[12], ARGV[12] ~= "")
 add(fields, "withdrawn", "1", ARGV[8] == "1")
 redis.call("HSET", KEYS[1], unpack(fields))
 redis.call("HDEL", KEYS[1], "script")
-count_usage(KEYS[5], job[17], time[1], job[19], ARGV[13])
+count_usage(KEYS[5], job[17], time[1], job[19], ARGV[13] .. (job[22] and " " .. job[22] or ""))
 if job[6] then
 	redis.call("DEL", KEYS[2])
 end

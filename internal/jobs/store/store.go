@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -11,16 +12,23 @@ import (
 	"cellblock/internal/membudget"
 )
 
-// Settings are the lifetimes of records.
+// Settings are the lifetimes of records, and what is counted of them.
 type Settings struct {
 	ResultTTL     time.Duration `name:"result-ttl" env:"RESULT_TTL" default:"1h" help:"How long (duration) the record of an asynchronous job is kept after its end, at least 1s."`
 	SyncResultTTL time.Duration `name:"sync-result-ttl" env:"SYNC_RESULT_TTL" default:"10m" help:"How long (duration) the record of a synchronous job is kept after its end, at least 1s."`
+	UsageLabel    string        `name:"usage-label" env:"USAGE_LABEL" help:"Key of a label by whose values usage is counted too, for GET /usage?by=label, such as customer. It is applied to jobs accepted from then on. Empty (the default) means none."`
 }
 
-// Validate returns an error if a lifetime is too short for a client to read a result.
+// Validate returns an error if a lifetime is too short for a client to read a result, or if no label can have the key
+// UsageLabel.
 func (s Settings) Validate() error {
 	if s.ResultTTL < time.Second || s.SyncResultTTL < time.Second {
 		return errors.New("RESULT_TTL and SYNC_RESULT_TTL must be at least 1s")
+	}
+	if s.UsageLabel != "" {
+		if err := jobs.ValidateLabelKey(s.UsageLabel); err != nil {
+			return fmt.Errorf("USAGE_LABEL: %w", err)
+		}
 	}
 	return nil
 }

@@ -73,28 +73,37 @@ func usageOf(outcome jobs.Outcome) string {
 //	ARGV[1]  maximum number of lines
 //	ARGV[2]  how many days a sum is kept
 //	ARGV[3]  start of the keys of the sums, which the script completes by tenant and day
+//	ARGV[4]  end of the keys of the sums by label
+//	ARGV[5]  maximum number of values of such a sum
 //	returns  the number of lines, then tenant, outcome and number of jobs for each of these
-var countUsageScript = redis.NewScript(dateFunction + `
+var countUsageScript = redis.NewScript(dateFunction + usageLabelsFunction + `
 local lines = redis.call("LPOP", KEYS[1], ARGV[1])
 if not lines then
 	return {"0"}
 end
 local SUMS = {"cpu_us", "wall_us", "bytes_in", "bytes_out"}
-local sums, jobs, kept = {}, {}, tonumber(ARGV[2])
+local sums, labels, jobs, kept = {}, {}, {}, tonumber(ARGV[2])
 local function add(to, name, n)
 	to[name] = (to[name] or 0) + tonumber(n)
 end
 for _, line in ipairs(lines) do
-	local tenant, day, bytes_in, code, cpu, wall, bytes_out =
-		string.match(line, "^(%S+) (%d+) (%d+) (%S+) (%d+) (%d+) (%d+)$")
+	local tenant, day, bytes_in, code, cpu, wall, bytes_out, label =
+		string.match(line, "^(%S+) (%d+) (%d+) (%S+) (%d+) (%d+) (%d+) ?(%S*)$")
 	if tenant then
 		local name = tenant .. " " .. day
-		local sum = sums[name] or {}
-		sums[name] = sum
-		for i, n in ipairs({cpu, wall, bytes_in, bytes_out}) do
-			add(sum, SUMS[i], n)
+		sums[name] = sums[name] or {}
+		local into = {sums[name]}
+		if label ~= "" then
+			labels[name] = labels[name] or {}
+			labels[name][label] = labels[name][label] or {}
+			into[2] = labels[name][label]
 		end
-		add(sum, "jobs:" .. code, 1)
+		for _, sum in ipairs(into) do
+			for i, n in ipairs({cpu, wall, bytes_in, bytes_out}) do
+				add(sum, SUMS[i], n)
+			end
+			add(sum, "jobs:" .. code, 1)
+		end
 		add(jobs, tenant .. " " .. code, 1)
 	end
 end
@@ -118,6 +127,9 @@ for name, sum in pairs(sums) do
 			redis.call("EXPIRE", key, kept * 86400)
 			redis.call("ZADD", KEYS[3], "GT", day, tenant)
 			redis.call("ZREMRANGEBYSCORE", KEYS[3], "-inf", day - kept)
+		end
+		if labels[name] then
+			add_labels(key .. ARGV[4], labels[name], tonumber(ARGV[5]), kept * 86400)
 		end
 	end
 end
@@ -165,7 +177,7 @@ func (s *Store) CountUsage(ctx context.Context, calls int) ([]EndedCount, error)
 	for err == nil && waiting > 0 && calls > 0 {
 		var reply []string
 		reply, err = countUsageScript.Run(ctx, s.client, []string{usageKey, endedKey, usageTenantsKey},
-			usageBatch, usageDays, usagePrefix).StringSlice()
+			usageBatch, usageDays, usagePrefix, usageLabelsSuffix, usageValues).StringSlice()
 		if err != nil {
 			break
 		}
@@ -183,9 +195,14 @@ func (s *Store) CountUsage(ctx context.Context, calls int) ([]EndedCount, error)
 }
 
 // Usage returns the usage that the query selects. What ended in the last second or two may be missing. It returns a
-// *jobs.Error with CodeInvalidRequest for a range that is too long, or has too many tenants and days.
+// *jobs.Error with CodeInvalidRequest for a range that is too long, or has too many tenants, days and labels, and for
+// usage by label without Settings.UsageLabel.
 func (s *Store) Usage(ctx context.Context, query jobs.UsageQuery) (jobs.UsageReport, error) {
 	report := jobs.UsageReport{From: query.From, To: query.To}
+	if query.ByLabel && s.settings.UsageLabel == "" {
+		return report, jobs.Errorf(jobs.CodeInvalidRequest,
+			`usage is not counted by label; set USAGE_LABEL of the API to the key of a label, such as customer`)
+	}
 	if report.To.IsZero() {
 		now, err := s.client.Time(ctx).Result()
 		if err != nil {
@@ -209,14 +226,30 @@ func (s *Store) Usage(ctx context.Context, query jobs.UsageQuery) (jobs.UsageRep
 		return report, jobs.Errorf(jobs.CodeInvalidRequest,
 			"%d tenants have usage in these %d days; ask for fewer days, or for one tenant", len(tenants), days)
 	}
+	report.Days, err = s.usageOfAll(ctx, tenants, report.From, days, query.ByLabel)
+	return report, err
+}
+
+// usageOfAll returns the rows of the tenants, of as many days. Only by label can these be too many.
+func (s *Store) usageOfAll(
+	ctx context.Context, tenants []jobs.Tenant, from time.Time, days int, byLabel bool,
+) (all []jobs.DayUsage, err error) {
 	for _, tenant := range tenants {
-		rows, err := s.tenantUsage(ctx, tenant, report.From, days)
-		if err != nil {
-			return report, fmt.Errorf("read the usage: %w", err)
+		var rows []jobs.DayUsage
+		if byLabel {
+			rows, err = s.usageByLabel(ctx, tenant, from, days, jobs.MaxUsageRows-len(all))
+		} else {
+			rows, err = s.tenantUsage(ctx, tenant, from, days)
 		}
-		report.Days = append(report.Days, rows...)
+		if err != nil {
+			return nil, fmt.Errorf("read the usage: %w", err)
+		}
+		if all = append(all, rows...); len(all) > jobs.MaxUsageRows {
+			return nil, jobs.Errorf(jobs.CodeInvalidRequest,
+				"these days have more than %d rows; ask for fewer days, or for one tenant", jobs.MaxUsageRows)
+		}
 	}
-	return report, nil
+	return all, nil
 }
 
 const day = 24 * time.Hour

@@ -400,10 +400,15 @@ class UsageTotals:
 
 @dataclass(frozen=True, kw_only=True)
 class DayUsage(UsageTotals):
-    """What the jobs of one tenant used that ended on one day, a date in UTC."""
+    """What the jobs of one tenant used that ended on one day, a date in UTC.
+
+    label is the value of the label, for usage by label: None for jobs without it, and ""
+    for all values beyond the first 1000 of a tenant and day.
+    """
 
     tenant: str
     day: date
+    label: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

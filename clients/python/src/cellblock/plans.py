@@ -305,14 +305,17 @@ def usage(
     first_day: date | None = None,
     last_day: date | None = None,
     tenant: str | None = None,
+    by_label: bool = False,
 ) -> Plan[UsageReport]:
     """Return what jobs have used on each day, of UTC.
 
     Both days count. last_day is today by default, and first_day six days before it; a
     range has at most 92 days. tenant is for the token of an administrator, who
-    otherwise reads the usage of all tenants.
+    otherwise reads the usage of all tenants. by_label splits days by the values of the
+    label that the service's setting USAGE_LABEL names.
     """
-    request = requests.read_usage(first_day, last_day, tenant)
+    by = "label" if by_label else None
+    request = requests.read_usage(first_day, last_day, tenant, by)
     response = yield from send_with_retries(request, retries)
     return read(UsageReport, response.body)
 

@@ -137,10 +137,10 @@ def _time(value: datetime | timedelta | None) -> str | None:
 
 
 def read_usage(
-    first_day: date | None, last_day: date | None, tenant: str | None
+    first_day: date | None, last_day: date | None, tenant: str | None, by: str | None
 ) -> Request:
     """Make `GET /usage`."""
-    params = {"from": first_day, "to": last_day, "tenant": tenant}
+    params = {"from": first_day, "to": last_day, "tenant": tenant, "by": by}
     present = {name: str(value) for name, value in params.items() if value is not None}
     return Request("GET", "/usage", params=present)
 
