@@ -127,7 +127,8 @@ func routed(routes chi.Routes, r *http.Request) route {
 	return found
 }
 
-// note adds the ids in the path. What has not the form of an id is left out.
+// note adds the ids in the path. What has not the form of an id is left out: a client may have put anything there, also
+// a whole key instead of its id.
 func (p route) note(line *audit.Line, jobID string) {
 	id, valid := jobs.ParseID(p.params.URLParam("id"))
 	if !valid {
@@ -147,6 +148,17 @@ func (p route) note(line *audit.Line, jobID string) {
 	case strings.HasPrefix(p.pattern, "/files/"):
 		line.FileID = fileID
 	case strings.HasPrefix(p.pattern, "/admin/") && line.Target == "":
-		line.Target = p.params.URLParam("key_id") + p.params.URLParam("tenant")
+		line.Target = p.target()
 	}
+}
+
+// target returns the key's id or the tenant in the path.
+func (p route) target() string {
+	if id, valid := jobs.ParseKeyID(p.params.URLParam("key_id")); valid {
+		return id
+	}
+	if tenant := p.params.URLParam("tenant"); jobs.IsTenantName(tenant) {
+		return tenant
+	}
+	return ""
 }

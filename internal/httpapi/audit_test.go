@@ -222,6 +222,7 @@ func TestRefusalsAreAudited(t *testing.T) {
 		},
 	}, Settings{Token: "secret"})
 	h.uploads = stubUploads{err: jobs.NotFound("file")}
+	h.keys, h.webhookSecrets = stubKeys{}, stubSecrets{}
 	authorized := []string{"Authorization", "Bearer secret", "Content-Type", "application/json"}
 	for name, tc := range map[string]struct {
 		ctx               context.Context //nolint:containedctx // of the request
@@ -256,6 +257,18 @@ func TestRefusalsAreAudited(t *testing.T) {
 		"no file's id": {
 			method: "GET", url: "/files/hidden%e2%80%a8%1b", headers: authorized,
 			want: "file.read not_found 404 tenant=operator",
+		},
+		"a key for its id": {
+			method: "DELETE", url: "/admin/keys/" + aKey, headers: authorized,
+			want: "key.revoke not_found 404 tenant=operator",
+		},
+		"a key for a tenant": {
+			method: "GET", url: "/admin/tenants/" + aKey + "/webhook-secret", headers: authorized,
+			want: "webhook_secret.read ok 200 tenant=operator",
+		},
+		"a key for a job": {
+			method: "GET", url: "/jobs/" + aKey, headers: authorized,
+			want: "job.read not_found 404 tenant=operator",
 		},
 		"an unknown parameter": {
 			method: "GET", url: "/jobs?hidden=hidden", headers: authorized,

@@ -57,8 +57,11 @@ func (h *Handler) identify(r *http.Request) (jobs.Caller, error) {
 			}
 		}
 	}
-	return jobs.Caller{}, jobs.Errorf(jobs.CodeUnauthorized,
-		"a valid token is needed in the header 'Authorization: Bearer ...'")
+	return jobs.Caller{}, unauthorized()
+}
+
+func unauthorized() error {
+	return jobs.Errorf(jobs.CodeUnauthorized, "a valid token is needed in the header 'Authorization: Bearer ...'")
 }
 
 // isOperatorsToken compares hashes, so that the time taken reveals nothing about API_TOKEN, its length included.

@@ -101,13 +101,13 @@ func (h *Handler) GetBatch(w http.ResponseWriter, r *http.Request, id string, pa
 		h.writeError(w, r, err)
 		return
 	}
-	ctx, stop := h.waitContext(r)
+	ctx, stop := h.readContext(r)
 	defer stop()
 	batch, err := h.batches.GetBatch(ctx, id, wait)
 	if err != nil && endedByDrain(ctx) {
 		batch, err = h.batches.GetBatch(r.Context(), id, 0)
 	}
-	h.respondBatch(w, r, batch, http.StatusOK, err)
+	h.respondBatch(w, r, batch, http.StatusOK, orUnauthorized(ctx, err))
 }
 
 // CancelBatch handles DELETE /batches/{id}.
@@ -154,7 +154,7 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 	if r.Method == http.MethodHead {
 		after, follow = jobs.MaxBatch, false // a HEAD response has no lines
 	}
-	ctx, stop := h.waitContext(r)
+	ctx, stop := h.readContext(r)
 	defer stop()
 	stream := &resultStream{handler: h, w: w, r: r}
 	err := h.batches.BatchResults(ctx, id, after, follow, heartbeat, stream.send)
@@ -163,12 +163,12 @@ func (h *Handler) GetBatchResults(w http.ResponseWriter, r *http.Request, id str
 	case requestStateOf(r).status != 0:
 		// Break the connection, or the client would take the lines so far for all of them.
 		h.logger.DebugContext(r.Context(), "batch results aborted", "batch_id", id, "error", err)
-		requestStateOf(r).resumable = endedByDrain(ctx) || r.Context().Err() != nil
+		requestStateOf(r).resumable = endedByDrain(ctx) || endedByKey(ctx) || r.Context().Err() != nil
 		panic(http.ErrAbortHandler)
 	case endedByDrain(ctx):
 		h.writeError(w, r, drainError())
 	default:
-		h.writeError(w, r, err)
+		h.writeError(w, r, orUnauthorized(ctx, err))
 	}
 }
 

@@ -37,7 +37,7 @@ func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID,
 			return
 		}
 	}
-	ctx, stop := h.waitContext(r)
+	ctx, stop := h.readContext(r)
 	defer stop()
 	if r.Method == http.MethodHead || from.Ended() {
 		h.describeEvents(w, r, id, from)
@@ -52,7 +52,7 @@ func (h *Handler) WatchJob(w http.ResponseWriter, r *http.Request, id api.JobID,
 	case endedByDrain(ctx):
 		h.writeError(w, r, drainError())
 	default:
-		h.writeError(w, r, err)
+		h.writeError(w, r, orUnauthorized(ctx, err))
 	}
 }
 

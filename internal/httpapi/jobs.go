@@ -60,7 +60,7 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 			return record, func() {}, err
 		}
 	}
-	ctx, stop := h.waitContext(r)
+	ctx, stop := h.readContext(r)
 	defer stop()
 	record, release, err := get(ctx, id, wait)
 	if err != nil && endedByDrain(ctx) {
@@ -68,7 +68,7 @@ func (h *Handler) GetJob(w http.ResponseWriter, r *http.Request, id api.JobID, p
 	}
 	defer release()
 	if err != nil {
-		h.writeError(w, r, err)
+		h.writeError(w, r, orUnauthorized(ctx, err))
 		return
 	}
 	if !record.State.Ended() {

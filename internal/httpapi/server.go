@@ -141,7 +141,9 @@ type Handler struct {
 	settings Settings
 	tokenSum [sha256.Size]byte
 	syncWait time.Duration
-	limits   jobs.Limits
+	// recheck is how often the key of a stream or a waiting read is verified again.
+	recheck time.Duration
+	limits  jobs.Limits
 	// maxStartWithin is Config.StartDeadline.
 	maxStartWithin time.Duration
 	webhook        func(webhookURL string) error
@@ -203,6 +205,7 @@ func New(service Jobs, config Config) *Handler {
 		audit:   config.Audit,
 		metrics: config.Metrics,
 		logger:  config.Logger,
+		recheck: heartbeat,
 	}
 	h.draining, h.drain = context.WithCancel(context.Background())
 	h.router = h.routes()

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,17 @@ type Key struct {
 	// CreatedAt is from Redis's clock, and so are the others: when the key ends by itself and when it was revoked, zero
 	// for never.
 	CreatedAt, ExpiresAt, RevokedAt time.Time
+}
+
+// KeyIDPrefix begins each id of a key.
+const KeyIDPrefix = "k_"
+
+var keyIDPattern = regexp.MustCompile(`^` + KeyIDPrefix + `[a-z2-7]{10}$`)
+
+// ParseKeyID converts the id of a key to lower case, and reports whether text has the form of one. No key has it.
+func ParseKeyID(text string) (id string, ok bool) {
+	id = strings.ToLower(text)
+	return id, keyIDPattern.MatchString(id)
 }
 
 // Caller returns who makes a request with the key. It shares the key's slices.

@@ -31,10 +31,14 @@ func New(client redis.UniversalClient, logger *slog.Logger) *Limiter {
 	return &Limiter{limiter: redis_rate.NewLimiter(client), logger: logger}
 }
 
-// key returns the key of a tenant's count; the library puts "rate:" before it.
-func key(tenant jobs.Tenant) string { return "cellblock:" + string(tenant) }
+// key returns the key of a tenant's count; the library puts "rate:" before it. Each limit has a count of its own: the
+// algorithm stores when the next request is due, by which a key with a low rate would lock out one with a high rate.
+func key(tenant jobs.Tenant, limit redis_rate.Limit) string {
+	return fmt.Sprintf("cellblock:%s:%d:%d", tenant, limit.Period.Microseconds(), limit.Burst)
+}
 
-// Take counts a request of a tenant with limits.RequestsPerSecond above 0, in one round trip. It returns an error if
+// Take counts a request of a tenant with limits.RequestsPerSecond above 0, in one round trip: together with the others
+// of the tenant that have the same limit. It returns an error if
 // Redis does not answer; then the request is not counted.
 func (l *Limiter) Take(
 	ctx context.Context, tenant jobs.Tenant, limits jobs.TenantLimits,
@@ -43,7 +47,7 @@ func (l *Limiter) Take(
 	defer cancel()
 	interval := time.Duration(float64(time.Second) / limits.RequestsPerSecond)
 	limit := redis_rate.Limit{Rate: 1, Period: max(interval, time.Microsecond), Burst: limits.BurstSize()}
-	result, err := l.limiter.Allow(bounded, key(tenant), limit)
+	result, err := l.limiter.Allow(bounded, key(tenant, limit), limit)
 	if failed := err != nil; ctx.Err() == nil && l.failing.Swap(failed) != failed {
 		l.logger.Warn("counting of tenants' requests changed", "counts", !failed, "error", err)
 	}

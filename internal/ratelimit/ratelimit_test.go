@@ -33,6 +33,27 @@ func TestRequestsOfATenant(t *testing.T) {
 	}
 }
 
+// A key that may send a request in a quarter of an hour does not lock out the tenant's key with a hundred in a second.
+func TestKeysOfATenantWithDifferentLimits(t *testing.T) {
+	t.Parallel()
+	limiter := New(redistest.Open(t), quiet)
+	slow := jobs.TenantLimits{RequestsPerSecond: 0.001, Burst: 10}
+	for range 10 {
+		if quota, err := limiter.Take(t.Context(), "acme", slow); err != nil || !quota.Allowed {
+			t.Fatalf("the slow key: %+v, %v", quota, err)
+		}
+	}
+	fast := jobs.TenantLimits{RequestsPerSecond: 100}
+	for range 10 {
+		if quota, err := limiter.Take(t.Context(), "acme", fast); err != nil || !quota.Allowed {
+			t.Fatalf("the fast key: %+v, %v", quota, err)
+		}
+	}
+	if quota, err := limiter.Take(t.Context(), "acme", slow); err != nil || quota.Allowed {
+		t.Errorf("the slow key: %+v, %v", quota, err)
+	}
+}
+
 func TestRequestsComeBack(t *testing.T) {
 	t.Parallel()
 	limiter := New(redistest.Open(t), quiet)

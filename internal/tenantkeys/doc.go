@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+
+	"cellblock/internal/jobs"
 )
 
 // Sum is the SHA-256 of a key.
@@ -48,15 +50,5 @@ func Hash(key string) Sum { return sha256.Sum256([]byte(key)) }
 // idLength is the number of characters of an id behind its prefix: 50 random bits.
 const idLength = 10
 
-const idPrefix = "k_"
-
 // newID returns a new public id of a key.
-func newID() string { return idPrefix + strings.ToLower(rand.Text()[:idLength]) }
-
-var wholeID = regexp.MustCompile(`^` + idPrefix + `[a-z2-7]{10}$`)
-
-// parseID converts an id to lower case, and reports whether it has the form of one.
-func parseID(text string) (id string, ok bool) {
-	id = strings.ToLower(text)
-	return id, wholeID.MatchString(id)
-}
+func newID() string { return jobs.KeyIDPrefix + strings.ToLower(rand.Text()[:idLength]) }

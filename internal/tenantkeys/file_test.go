@@ -37,7 +37,7 @@ keys:
 		t.Fatal(err)
 	}
 	for sum, key := range keys {
-		if !wholeID.MatchString(key.ID) || key.ID != fileID(sum) {
+		if !isKeyID(key.ID) || key.ID != fileID(sum) {
 			t.Errorf("the id is %s", key.ID)
 		}
 		key.ID = ""

@@ -62,6 +62,15 @@ local function describe(now, sum)
 end
 `
 
+// created is Lua for the begin of scripts that create a key: the client repeats a script whose reply was lost, and the
+// key that the first run created must not be refused then. Nobody else has its sum.
+func created(sum, id string) string {
+	return `
+if redis.call("HGET", KEYS[1], ` + id + `) == ` + sum + ` then
+	return describe(clock(), ` + sum + `)
+end`
+}
+
 // findScript reads a key.
 //
 //	KEYS[1]  the key of its record
@@ -76,8 +85,8 @@ return {string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000)),
 //
 //	KEYS     those of functions
 //	ARGV     keep, the SHA-256, id, tenant, scopes, limits, name, lifetime
-//	returns  the time and the fields of the record; nothing if there is a key with this id
-var createScript = redis.NewScript(functions + `
+//	returns  the time and the fields of the record; nothing if there is another key with this id
+var createScript = redis.NewScript(functions + created("ARGV[2]", "ARGV[3]") + `
 local now = clock()
 forget_old(now)
 if not add(now, ARGV[1], unpack(ARGV, 2)) then
@@ -124,8 +133,8 @@ return describe(now, sum)`)
 //	KEYS     those of functions
 //	ARGV     keep, id of the old key, for how many milliseconds it can still be used, SHA-256 and id of the new key
 //	returns  the time and the fields of the new key's record; nothing if there is no old one, "ended" if it has ended,
-//	         "taken" if there is a key with the new id
-var rotateScript = redis.NewScript(functions + `
+//	         "taken" if there is another key with the new id
+var rotateScript = redis.NewScript(functions + created("ARGV[4]", "ARGV[5]") + `
 local now = clock()
 forget_old(now)
 local keep, old, grace = ARGV[1], ARGV[2], tonumber(ARGV[3])

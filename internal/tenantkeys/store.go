@@ -112,7 +112,7 @@ func (s *Store) appendKeys(ctx context.Context, keys []jobs.Key, now any, sums [
 // Revoke ends a key at once, and returns its description; a key that is revoked already stays as it is. Errors:
 // CodeNotFound, CodeUnavailable.
 func (s *Store) Revoke(ctx context.Context, id string) (jobs.Key, error) {
-	id, ok := parseID(id)
+	id, ok := jobs.ParseKeyID(id)
 	if !ok {
 		return jobs.Key{}, notFound()
 	}
@@ -133,7 +133,7 @@ func (s *Store) Revoke(ctx context.Context, id string) (jobs.Key, error) {
 func (s *Store) Rotate(
 	ctx context.Context, id string, grace time.Duration,
 ) (secret string, key jobs.Key, err error) {
-	id, ok := parseID(id)
+	id, ok := jobs.ParseKeyID(id)
 	if !ok {
 		return "", jobs.Key{}, notFound()
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"cellblock/internal/jobs"
@@ -36,6 +37,12 @@ func create(t *testing.T, store *Store, spec jobs.KeySpec) (secret string, key j
 	return secret, key
 }
 
+// isKeyID reports whether a text is an id of a key, in lower case.
+func isKeyID(text string) bool {
+	id, ok := jobs.ParseKeyID(text)
+	return ok && id == text
+}
+
 func wantCode(t *testing.T, err error, code jobs.Code) {
 	t.Helper()
 	if jobs.CodeOf(err) != code {
@@ -55,7 +62,7 @@ func TestAKeyIsFoundAsItWasCreated(t *testing.T) {
 	t.Parallel()
 	store := NewStore(redistest.Open(t))
 	secret, key := create(t, store, acme)
-	if !IsKey(secret) || !wholeID.MatchString(key.ID) {
+	if !IsKey(secret) || !isKeyID(key.ID) {
 		t.Errorf("key %q, id %q", secret, key.ID)
 	}
 	found, now, err := store.find(t.Context(), Hash(secret))
@@ -172,6 +179,45 @@ func TestRotation(t *testing.T) {
 	}
 	_, _, err := store.Rotate(t.Context(), "k_aaaaaaaaaa", 0)
 	wantCode(t, err, jobs.CodeNotFound)
+}
+
+// repeatScripts sends each script twice, as the client does when the first reply is lost.
+type repeatScripts struct{}
+
+func (repeatScripts) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (repeatScripts) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (repeatScripts) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		if err := next(ctx, command); err != nil || !strings.HasPrefix(command.Name(), "eval") {
+			return err
+		}
+		return next(ctx, command)
+	}
+}
+
+func TestARepeatedScriptCreatesOneKey(t *testing.T) {
+	t.Parallel()
+	client := redistest.Open(t)
+	client.AddHook(repeatScripts{})
+	store := NewStore(client)
+	_, old := create(t, store, acme)
+	for _, grace := range []time.Duration{time.Hour, 0} {
+		secret, key, err := store.Rotate(t.Context(), old.ID, grace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, _, err := store.find(t.Context(), Hash(secret)); err != nil || found.State != jobs.KeyActive {
+			t.Errorf("%s: the new key is %+v, %v", grace, found, err)
+		}
+		old = key
+	}
+	if keys, err := store.List(t.Context(), ""); err != nil || len(keys) != 3 {
+		t.Errorf("%s, %v", ids(keys), err)
+	}
 }
 
 func TestKeysOfCustomersReachOnlyTheirOwn(t *testing.T) {

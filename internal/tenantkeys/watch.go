@@ -107,5 +107,5 @@ func (f *File) check() {
 // fileID returns the public id of a key of the file. It is derived from the sum, but the sum cannot be found from it.
 func fileID(sum Sum) string {
 	of := sha256.Sum256(append([]byte("cellblock key id "), sum[:]...))
-	return idPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(of[:]))[:idLength]
+	return jobs.KeyIDPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(of[:]))[:idLength]
 }

@@ -104,13 +104,17 @@ func (w *Worker) take(delivery queue.Delivery) (jobs.Job, jobs.State, bool, erro
 // above its maximum limits, or with another environment. The record never raises this worker's limits, and the limits
 // of an accepted job are never lowered.
 func (w *Worker) requeue(job jobs.Job) error {
-	ctx, cancel := context.WithTimeout(w.storeCtx, commandTimeout)
-	defer cancel()
-	if err := w.Store.Untake(ctx, job.ID, w.owner); err != nil {
+	if err := w.untake(job.ID); err != nil {
 		return err
 	}
 	w.requeued.Add(1)
 	return queue.ErrElsewhere
+}
+
+func (w *Worker) untake(id string) error {
+	ctx, cancel := context.WithTimeout(w.storeCtx, commandTimeout)
+	defer cancel()
+	return w.Store.Untake(ctx, id, w.owner)
 }
 
 // failDamaged ends a queued job whose record cannot be read: another attempt would fail the same way.
@@ -144,7 +148,7 @@ func (w *Worker) sandboxFailed(job jobs.Job, attempt int, err error) error {
 	w.Logger.Error("acquiring sandbox failed",
 		"job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
 	if attempt+1 < acquireAttempts || w.runCtx.Err() != nil {
-		return fmt.Errorf("no sandbox: %w", err)
+		return errors.Join(fmt.Errorf("no sandbox: %w", err), w.untake(job.ID))
 	}
 	w.Metrics.JobStarted()
 	outcome := failure(jobs.CodeInternal, "the job could not be started: no sandbox could be made")

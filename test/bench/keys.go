@@ -52,6 +52,8 @@ type keyWayCost struct {
 	// without what happens anyway in that time.
 	RoundTrips float64 `json:"round_trips"`
 	Commands   float64 `json:"commands"`
+	// ByName has the commands by their names. Rare ones are left out.
+	ByName map[string]float64 `json:"by_name"`
 }
 
 // keyWay is one way to send the request.
@@ -71,7 +73,7 @@ func measureKeys(ctx context.Context, o options, programs stack.Programs) (_ *ke
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	url, _, err := s.StartReplica(ctx, stack.Env{"API_TOKEN": keyToken, "AUDIT_FILE": "off"})
+	url, _, err := s.StartReplica(ctx, stack.Env{"API_TOKEN": keyToken})
 	if err != nil {
 		return nil, err
 	}
@@ -171,22 +173,36 @@ func (w *keyWay) cost(none *keyWay, idle redisCounts) keyWayCost {
 		anyway := of(idle) / idle.took.Seconds() * w.total.took.Seconds()
 		return rounded((of(w.total) - anyway) / float64(keyRounds*keyRequests))
 	}
-	return keyWayCost{
+	cost := keyWayCost{
 		Request: summarize(w.times), Ratio: rounded(ratios[len(ratios)/2]),
 		RoundTrips: perRequest(func(c redisCounts) float64 { return c.reads }),
-		Commands:   perRequest(func(c redisCounts) float64 { return c.commands }),
+		Commands: perRequest(func(c redisCounts) float64 {
+			sum := 0.0
+			for _, n := range c.calls {
+				sum += n
+			}
+			return sum
+		}),
+		ByName: map[string]float64{},
 	}
+	for name := range w.total.calls {
+		if n := perRequest(func(c redisCounts) float64 { return c.calls[name] }); n >= 0.1 { //nolint:mnd // rare
+			cost.ByName[name] = n
+		}
+	}
+	return cost
 }
 
 // redisCounts are what Redis did for all clients during took.
 type redisCounts struct {
-	reads, commands float64
-	took            time.Duration
+	reads float64
+	calls map[string]float64
+	took  time.Duration
 }
 
 // add adds what Redis does during work, without the command that reads it.
 func (c *redisCounts) add(ctx context.Context, client redis.UniversalClient, work func() error) error {
-	reads, commands, err := readCounts(ctx, client)
+	reads, calls, err := readCounts(ctx, client)
 	if err != nil {
 		return err
 	}
@@ -195,28 +211,32 @@ func (c *redisCounts) add(ctx context.Context, client redis.UniversalClient, wor
 		return err
 	}
 	c.took += time.Since(began)
-	readsAfter, commandsAfter, err := readCounts(ctx, client)
+	readsAfter, callsAfter, err := readCounts(ctx, client)
 	c.reads += readsAfter - reads - 1
-	c.commands += commandsAfter - commands
+	if c.calls == nil {
+		c.calls = map[string]float64{}
+	}
+	for name, n := range callsAfter {
+		c.calls[name] += n - calls[name]
+	}
 	return err
 }
 
 // readCounts reads what Redis has done since its start. The commands are without INFO.
-func readCounts(ctx context.Context, client redis.UniversalClient) (reads, commands float64, err error) {
+func readCounts(
+	ctx context.Context, client redis.UniversalClient,
+) (reads float64, calls map[string]float64, err error) {
 	info, err := client.Info(ctx, "all").Result()
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
-	calls, err := callsOf(info)
-	for _, n := range calls {
-		commands += n
-	}
+	calls, err = callsOf(info)
 	_, text, found := strings.Cut(info, "total_reads_processed:")
 	text, _, _ = strings.Cut(text, "\r\n")
 	if reads, parsed := strconv.ParseFloat(text, 64); found && parsed == nil {
-		return reads, commands, err
+		return reads, calls, err
 	}
-	return 0, 0, errors.Join(err, errors.New("INFO has no total_reads_processed"))
+	return 0, nil, errors.Join(err, errors.New("INFO has no total_reads_processed"))
 }
 
 // idleFor waits for a time.

@@ -267,6 +267,7 @@ def test_every_option_is_sent() -> None:
 def test_every_filter_of_lists_is_sent() -> None:
     query: options.ListQuery = {
         "status": "failed",
+        "tenant": "acme",
         "code": "timeout",
         "environment": "data-science",
         "labels": {"customer": "42", "example.com/run": ""},
@@ -277,6 +278,7 @@ def test_every_filter_of_lists_is_sent() -> None:
     sent = requests.list_jobs(query, 20, "c").params
     assert sent == {
         "status": "failed",
+        "tenant": "acme",
         "code": "timeout",
         "environment": "data-science",
         "label": ["customer:42", "example.com/run:"],

@@ -11,7 +11,9 @@ import (
 )
 
 // post sends a request with a key, and returns the response with its body.
-func (r *running) post(t *testing.T, key, path, mediaType, body string) (*http.Response, string) {
+func (r *running) post(
+	t *testing.T, key, path, mediaType, body string,
+) (status int, header http.Header, answer string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader(body))
 	if err != nil {
@@ -30,7 +32,7 @@ func (r *running) post(t *testing.T, key, path, mediaType, body string) (*http.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(read)
+	return response.StatusCode, response.Header, string(read)
 }
 
 // TestLimitsOfATenantAtEachDoor uses every way to make jobs with a key whose tenant may have one open job.
@@ -41,8 +43,8 @@ func TestLimitsOfATenantAtEachDoor(t *testing.T) {
 	})
 	acme := r.createKey(t, "/admin/keys", `{"tenant":"acme","scopes":["run","read"]}`).Key
 	const job, async = `{"script":"x = 1","entry":"script"}`, `{"script":"x = 1","entry":"script","async":true}`
-	if response, answer := r.post(t, acme, "/execute", "application/json", async); response.StatusCode != 202 {
-		t.Fatalf("%d %s", response.StatusCode, answer)
+	if status, _, answer := r.post(t, acme, "/execute", "application/json", async); status != 202 {
+		t.Fatalf("%d %s", status, answer)
 	}
 	form := "--b\r\nContent-Disposition: form-data; name=\"script\"\r\n\r\nx = 1\r\n" +
 		"--b\r\nContent-Disposition: form-data; name=\"entry\"\r\n\r\nscript\r\n--b--\r\n"
@@ -62,18 +64,18 @@ func TestLimitsOfATenantAtEachDoor(t *testing.T) {
 		},
 		{"/mcp", "application/json", call, 200, "quota_exceeded"},
 	} {
-		response, answer := r.post(t, acme, door.path, door.mediaType, door.body)
-		if response.StatusCode != door.status || !strings.Contains(answer, door.says) ||
-			door.status != 200 && response.Header.Get("Retry-After") == "" {
-			t.Errorf("%s: %d %s", door.path, response.StatusCode, answer)
+		status, header, answer := r.post(t, acme, door.path, door.mediaType, door.body)
+		if status != door.status || !strings.Contains(answer, door.says) ||
+			door.status != 200 && header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", door.path, status, answer)
 		}
 	}
 	// Neither the operator nor a key with a number of its own has that limit.
 	own := r.createKey(t, "/admin/keys", `{"tenant":"beta","scopes":["run"],"limits":{"open_jobs":2}}`).Key
 	for range 2 {
 		for _, key := range []string{own, "operators-secret"} {
-			if response, answer := r.post(t, key, "/execute", "application/json", async); response.StatusCode != 202 {
-				t.Errorf("%d %s", response.StatusCode, answer)
+			if status, _, answer := r.post(t, key, "/execute", "application/json", async); status != 202 {
+				t.Errorf("%d %s", status, answer)
 			}
 		}
 	}

@@ -9,8 +9,8 @@
 //	cellblock:{flows}:ENV:TENANT:FLOW  list of ids; the last one is taken next
 //	cellblock:{running}:TENANT         set of the jobs that were taken and have not ended, of a tenant with a bound on
 //	                                   its running jobs
-//	cellblock:{running}:TENANT:held    hash: the scores that the tenant had when it was taken out of the order of an
-//	                                   environment because it had reached that bound
+//	cellblock:{running}:TENANT:held    set of the environments of whose order the tenant was taken out because it had
+//	                                   reached that bound
 //	cellblock:{running}                set of the tenants with such jobs
 //
 // ENV is the name of an environment. Flows without jobs stay in the order until it reaches them: what they have had

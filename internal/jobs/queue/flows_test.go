@@ -248,20 +248,51 @@ func TestExcludedJobsAreLeft(t *testing.T) {
 	l.wantNoFlows(t)
 }
 
-// What a tenant has had counts, though its flow is empty, until it would be its turn.
-func TestAnEmptyFlowBehindExcludedOnesKeepsItsScore(t *testing.T) {
+// What a tenant has had counts, though its flow is empty, until others have had as much or were passed over.
+func TestAnEmptyFlowBehindExcludedOnesGainsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLine(t)
 	l.fill(t, func() {
 		l.add(t, 3, "a", jobs.Job{Tenant: "a"})
 		l.add(t, 1, "c", jobs.Job{Tenant: "c"})
 	})
-	if got := l.take(t, 2, exclusion{tenants: []string{"a"}}); !slices.Equal(got, []string{"c"}) {
+	barred := exclusion{tenants: []string{"a"}}
+	if got := l.take(t, 1, barred); !slices.Equal(got, []string{"c"}) {
 		t.Errorf("taken were %q", got)
 	}
-	if score := l.client.ZScore(t.Context(), "cellblock:{flows}:default", "c").Val(); score != 1 {
-		t.Errorf("the score of c is %v", score)
+	l.look(t, barred)
+	l.add(t, 1, "c", jobs.Job{Tenant: "c"})
+	for _, tenant := range []string{"a", "c"} {
+		if score := l.client.ZScore(t.Context(), "cellblock:{flows}:default", tenant).Val(); score != 1 {
+			t.Errorf("the score of %s is %v", tenant, score)
+		}
 	}
+}
+
+// However many tenants came and went behind one that this worker must not take, a poll is as cheap as before.
+func TestEmptiedTenantsBehindExcludedOnesCostNothing(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() { l.add(t, 10, "a", jobs.Job{Tenant: "a"}) })
+	barred := exclusion{tenants: []string{"a"}}
+	for i := range 500 {
+		l.add(t, 1, "x", jobs.Job{Tenant: jobs.Tenant(fmt.Sprint("t", i))})
+		if got := l.take(t, 1, barred); !slices.Equal(got, []string{"x"}) {
+			t.Fatalf("taken were %q", got)
+		}
+	}
+	l.look(t, barred)
+	before := commandCalls(t, l.client)
+	if f := l.look(t, barred); f.task != nil || !f.left {
+		t.Errorf("found %+v", f)
+	}
+	if n := commandCalls(t, l.client) - before; n > 20 {
+		t.Errorf("an empty poll costs %d commands", n)
+	}
+	if got := count(l.take(t, 20, everything)); got["a"] != 10 {
+		t.Errorf("left were %v", got)
+	}
+	l.wantNoFlows(t)
 }
 
 // A token that brought nothing but excluded jobs goes to the consumers that may run them, one for one.
@@ -327,6 +358,22 @@ func TestAPassedOverTenantIsNotOwedMore(t *testing.T) {
 	}
 }
 
+// The same holds for batches beside the single jobs of their tenant.
+func TestPassedOverBatchesAreNotOwedMore(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() {
+		for _, id := range []string{"x", "y"} {
+			l.add(t, 60, "batch", jobs.Job{Priority: jobs.PriorityBatch, BatchItem: jobs.BatchItem{BatchID: id}})
+		}
+		l.add(t, 200, "high", jobs.Job{Priority: jobs.PriorityHigh})
+	})
+	l.take(t, 100, exclusion{batches: true})
+	if got := count(l.take(t, 80, everything)); got["high"] < 58 || got["batch"] < 18 {
+		t.Errorf("then came %v", got)
+	}
+}
+
 // The jobs of a tenant with a bound are let in one for one, whatever becomes of those that were.
 func TestRunningJobsAreBounded(t *testing.T) {
 	t.Parallel()
@@ -372,6 +419,120 @@ func TestRunningJobsAreBounded(t *testing.T) {
 	}
 	l.look(t, everything)
 	l.wantNoFlows(t)
+}
+
+// A job that a worker leaves to another one lets the other jobs of its tenant go ahead.
+func TestAJobLeftToAnotherConsumerDoesNotCountAsRunning(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	bounded := jobs.Job{Tenant: "a", MaxRunning: 1}
+	big := l.add(t, 1, "big", bounded)
+	l.add(t, 2, "small", bounded)
+	if f := l.look(t, everything); f.id != big {
+		t.Fatalf("first came %q", l.names[f.id])
+	}
+	for range 2 { // a reply was lost
+		if err := l.Untake(t.Context(), big, "w"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Untake(t.Context(), big, "another"); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.take(t, 2, everything); !slices.Equal(got, []string{"small"}) {
+		t.Errorf("then came %q", got)
+	}
+}
+
+// A tenant that comes back from its bound has no score of an order that has ended since.
+func TestATenantAtItsBoundReturnsAtTheVirtualTime(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.fill(t, func() {
+		l.add(t, 25, "a", jobs.Job{Tenant: "a", MaxRunning: 1})
+		l.add(t, 20, "b", jobs.Job{Tenant: "b"})
+	})
+	taken, last := 0, ""
+	for f := l.look(t, everything); f.task != nil; f = l.look(t, everything) {
+		if l.names[f.id] != "a" {
+			continue
+		}
+		last = f.id
+		if taken++; taken < 20 {
+			l.end(t, last)
+		}
+	}
+	l.add(t, 40, "c", jobs.Job{Tenant: "c"})
+	l.end(t, last)
+	if got := l.take(t, 4, everything); !slices.Contains(got, "a") {
+		t.Errorf("then came %q", got)
+	}
+}
+
+// A bound holds for each job that was accepted with it, whatever the terms of the job that opened the flow.
+func TestABoundHoldsForJobsOfAnyFlow(t *testing.T) {
+	t.Parallel()
+	bounded := jobs.Job{Tenant: "a", MaxRunning: 2}
+	for name, add := range map[string]func(*line){
+		"it comes while jobs wait": func(l *line) {
+			l.add(t, 3, "free", jobs.Job{Tenant: "a"})
+			l.add(t, 9, "bounded", bounded)
+		},
+		"another key has none": func(l *line) {
+			l.add(t, 9, "bounded", bounded)
+			l.add(t, 3, "free", jobs.Job{Tenant: "a", Priority: jobs.PriorityHigh})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLine(t)
+			l.fill(t, func() { add(l) })
+			var taken []string
+			for f := l.look(t, everything); f.task != nil; f = l.look(t, everything) {
+				taken = append(taken, f.id)
+			}
+			free := 0
+			for bounded := 0; len(taken) > 0; taken = taken[1:] {
+				if l.names[taken[0]] == "free" {
+					free++
+				} else if bounded++; len(taken) > 2+3 {
+					t.Fatalf("%d are at work at once", len(taken))
+				}
+				l.end(t, taken[0])
+				for f := l.look(t, everything); f.task != nil; f = l.look(t, everything) {
+					taken = append(taken, f.id)
+				}
+			}
+			if free != 3 || countWaiting(t, l.client) != 0 {
+				t.Errorf("%d without a bound were taken, %d wait", free, countWaiting(t, l.client))
+			}
+			if _, err := l.ReleaseEnded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l.wantNoFlows(t)
+		})
+	}
+}
+
+// Each job of a bounded tenant that may run wakes a consumer, though several jobs have ended with one token.
+func TestAJobOfABoundedTenantWakesTheNextConsumer(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	l.add(t, 4, "a", jobs.Job{Tenant: "a", MaxRunning: 2})
+	first, second := l.look(t, everything), l.look(t, everything)
+	l.look(t, everything)
+	l.client.Del(t.Context(), "cellblock:wake")
+	l.end(t, first.id)
+	l.end(t, second.id)
+	for i := range 2 {
+		if n := l.client.LPop(t.Context(), "cellblock:wake").Err(); n != nil {
+			t.Errorf("there is no token for job %d that may run", i)
+		}
+		l.look(t, everything)
+	}
+	if n := l.client.LLen(t.Context(), "cellblock:wake").Val(); n != 0 {
+		t.Errorf("%d tokens are left", n)
+	}
 }
 
 // A job that was withdrawn while it waited takes no place when it is taken.

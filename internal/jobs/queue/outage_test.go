@@ -110,3 +110,31 @@ func TestStopEndsWhileRedisIsFull(t *testing.T) {
 		t.Errorf("Stop took %s", took)
 	}
 }
+
+// A consumer without work waits for it though Redis refuses its script.
+func TestAnIdleConsumerWaitsWhileRedisIsFull(t *testing.T) {
+	t.Parallel()
+	url := redistest.Start(t)
+	client := redistest.Client(t, url)
+	started, hold := make(chan string, 2), make(chan struct{})
+	c := startConsumer(t, url, 1, func(_ context.Context, d Delivery) error {
+		started <- d.ID
+		<-hold
+		return nil
+	})
+	waitFor(t, "the consumer does not look for what is rare", 2*wakePoll, c.client.upkeep.isQuiet)
+	producer := NewProducer(client)
+	ids := []string{jobs.NewID(), jobs.NewID()}
+	enqueue(t, producer, ids[0])
+	want(t, started, ids[0], wakePoll/2)
+	if err := client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	waitForIdleConsumers(t, client, 1)
+	if err := client.ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	enqueue(t, producer, ids[1])
+	want(t, started, ids[1], wakePoll/2)
+}

@@ -27,6 +27,10 @@ func (c *consumerClient) poll(ctx context.Context, args []any) *redis.Cmd {
 	excluded := c.slots.excluded()
 	found, err := c.look(ctx, args[0], excluded)
 	switch {
+	case redis.HasErrorPrefix(err, "OOM") && c.nothingAtAll(ctx):
+		// Out of memory, Redis refuses to move a task even out of an empty list.
+		reply.SetErr(redis.Nil)
+		c.awaitToken(false)
 	case err != nil:
 		reply.SetErr(err)
 		c.pause()

@@ -103,7 +103,31 @@ local function take_pending(base, env)
 	end
 end
 
-local function take(index, base, id, record, owner)
+local function take_flow(active, env)
+	for _ = 1, limit do
+		local id, tenant, flow, terms = choose(env, active, barred, no_batches, offset, limit)
+		if not id then
+			left = left or tenant
+			return nil, nil, nil, flow
+		end
+		local record, owner = owner_of(id)
+		if fits(env, active, id, tenant, flow, terms, owner) then
+			return id, record, owner or {tenant = tenant, batch = string.sub(flow, 1, 2) == "b:", max_running = 0}
+		end
+	end
+	return nil, nil, nil, offset
+end
+
+-- Several jobs of a tenant may have ended with one token.
+local function wake_for_next(env, owner)
+	local flows = "cellblock:{flows}:" .. env .. ":" .. owner.tenant
+	if redis.call("SCARD", "` + flows.RunningTenants + `:" .. owner.tenant) < owner.max_running
+			and (redis.call("EXISTS", flows .. ":" .. owner.flow) == 1 or redis.call("ZCARD", flows) > 2) then
+		push_tokens(wake_list(env), 1)
+	end
+end
+
+local function take(index, base, env, id, record, owner)
 	local task = base .. "t:" .. id
 	redis.call("HSET", task, "state", "active")
 	redis.call("ZADD", base .. "lease", ARGV[1], id)
@@ -114,6 +138,9 @@ local function take(index, base, id, record, owner)
 	if owner.max_running > 0 and owner.queued then
 		redis.call("SADD", "` + flows.RunningTenants + `:" .. owner.tenant, id)
 		redis.call("SADD", "` + flows.RunningTenants + `", owner.tenant)
+		if env ~= "" then
+			wake_for_next(env, owner)
+		end
 	end
 	-- The task is taken: an error of the step must not keep it from its handler.
 	local done, reply = pcall(step, id, args, record)
@@ -137,20 +164,14 @@ for i = 1, #queues, 2 do
 	if not (careful and redis.call("EXISTS", base .. "paused") == 1) then
 		local id, record, owner = take_pending(base, env)
 		if not id and env ~= "" then
-			local tenant, flow
-			id, tenant, flow = choose(env, base .. "active", barred, no_batches, offset, limit)
-			if id then
-				record, owner = owner_of(id)
-				owner = owner or {tenant = tenant, batch = string.sub(flow, 1, 2) == "b:", max_running = 0}
-			else
-				left = left or tenant
-				if flow then
-					return {-2, (i - 1) / 2, flow, left and 1 or 0}
-				end
+			local more
+			id, record, owner, more = take_flow(base .. "active", env)
+			if more then
+				return {-2, (i - 1) / 2, more, left and 1 or 0}
 			end
 		end
 		if id then
-			return take((i - 1) / 2, base, id, record, owner or {tenant = "operator", max_running = 0})
+			return take((i - 1) / 2, base, env, id, record, owner or {tenant = "operator", max_running = 0})
 		end
 	end
 	offset = 0

@@ -24,8 +24,9 @@ func (r *Reaper) releaseEnded(ctx context.Context) error {
 	return err
 }
 
-// reopen puts the flows in which queued jobs wait into the order if they are missing there.
-func (r *Reaper) reopen(ctx context.Context, queued map[string]jobs.Route, tasks map[string]queue.TaskState) error {
+// reopen puts the flows in which queued jobs wait into the order if they are missing there. If that fails, jobs are
+// inspected all the same: they must end.
+func (r *Reaper) reopen(ctx context.Context, queued map[string]jobs.Route, tasks map[string]queue.TaskState) {
 	var waiting []jobs.Route
 	for id, route := range queued {
 		if tasks[id] == queue.TaskPending {
@@ -33,8 +34,10 @@ func (r *Reaper) reopen(ctx context.Context, queued map[string]jobs.Route, tasks
 		}
 	}
 	n, err := r.producer.Reopen(ctx, waiting)
+	if err != nil {
+		r.logger.Warn("checking the flows of waiting jobs failed", "error", err)
+	}
 	if n > 0 {
 		r.logger.Warn("put flows into the order again", "flows", n)
 	}
-	return err
 }

@@ -102,10 +102,11 @@ func (r *Reaper) inspectQueued(ctx context.Context, s snapshot, job store.OpenJo
 	return passInterval, r.requeue(ctx, job, task)
 }
 
-// forgetTask removes the task of an ended job with an environment. The environment may be gone for good, and then no
-// worker takes the task any more.
+// forgetTask removes the task of an ended job with an environment, or of a tenant with a bound on its running jobs. The
+// environment may be gone for good, and then no worker takes the task any more; nor does one while the tenant is at its
+// bound.
 func (r *Reaper) forgetTask(ctx context.Context, job store.OpenJob) error {
-	if job.Environment == "" {
+	if job.Environment == "" && job.MaxRunning == 0 {
 		return nil
 	}
 	return r.producer.Forget(ctx, job.ID, job.Route())

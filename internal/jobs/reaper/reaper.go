@@ -47,8 +47,8 @@ const (
 	// twoHeartbeats is more than the time from one heartbeat of an idle worker to the next (three seconds), and less
 	// than twice that: one may have been in flight when it took the job.
 	twoHeartbeats = 5 * time.Second
-	// forgetInterval is how often the counts of tenants without open jobs are removed.
-	forgetInterval = time.Minute
+	// recountInterval is how often the open jobs of tenants are counted anew.
+	recountInterval = time.Minute
 )
 
 // Reaper ends or requeues lost jobs. Call Run once.
@@ -60,8 +60,8 @@ type Reaper struct {
 	// suspects are the current suspicions, by job id.
 	suspects map[string]suspicion
 	sweep    sweep
-	// forgotAt is when the counts of tenants without open jobs were last removed.
-	forgotAt time.Time
+	// recounted is when the open jobs of tenants were last counted anew.
+	recounted time.Time
 	// passes counts the passes with the lease.
 	passes int
 	// observe is called with the ended jobs that were counted.
@@ -130,7 +130,7 @@ func (r *Reaper) pass(ctx context.Context) error {
 	defer release()
 	var errs []error
 	for _, step := range []func(context.Context) error{
-		r.inspectOpen, r.sweepIndexes, r.sweepLabels, r.requeueWebhooks, r.forgetIdleTenants, r.countUsage,
+		r.inspectOpen, r.sweepIndexes, r.sweepLabels, r.requeueWebhooks, r.recountTenants, r.countUsage,
 		r.releaseEnded,
 	} {
 		bounded, cancel := context.WithTimeout(ctx, stepTimeout)
@@ -202,9 +202,7 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	if err != nil {
 		return err
 	}
-	if err := r.reopen(ctx, queued, tasks); err != nil {
-		return err
-	}
+	r.reopen(ctx, queued, tasks)
 	next := make(map[string]time.Time, len(open))
 	for _, job := range open {
 		if ctx.Err() != nil {

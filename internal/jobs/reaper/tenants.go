@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// forgetIdleTenants removes the counts of tenants without open jobs, once in forgetInterval.
-func (r *Reaper) forgetIdleTenants(ctx context.Context) error {
-	if time.Since(r.forgotAt) < forgetInterval {
+// recountTenants counts the open jobs of tenants anew, once in recountInterval.
+func (r *Reaper) recountTenants(ctx context.Context) error {
+	if time.Since(r.recounted) < recountInterval {
 		return nil
 	}
-	if err := r.store.ForgetIdleTenants(ctx); err != nil {
+	if err := r.store.RecountTenants(ctx); err != nil {
 		return err
 	}
-	r.forgotAt = time.Now()
+	r.recounted = time.Now()
 	return nil
 }

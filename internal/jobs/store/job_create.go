@@ -93,7 +93,9 @@ end
 if stored or inputs ~= "" then
 	add("inputs", "1")
 end
-redis.call("ZADD", KEYS[3], at(ARGV[3]), open_member(id, ARGV[8]))
+if redis.call("ZADD", KEYS[3], at(ARGV[3]), open_member(id, ARGV[8])) == 0 and ARGV[8] ~= "" then
+	redis.call("HINCRBY", "` + openByTenantKey + `", ARGV[8], -1) -- the job of a lost record is counted already
+end
 redis.call("ZADD", KEYS[4], 0, id)
 if ARGV[10] ~= "" then
 	local members = {}

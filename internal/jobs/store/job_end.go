@@ -16,7 +16,8 @@ import (
 
 // endScript ends a job that has not ended yet, and publishes that to the waiting processes. A job of which nothing else
 // is to be done is removed from the open jobs; see FinalizeJob. A job of a tenant with a bound on its running jobs
-// counts no more, and lets the tenant's next one in.
+// counts no more, and lets the tenant's next one in. A job that waits where no worker may take it for long is left to
+// the reaper, which removes it from its flow: one of such a tenant, or with an environment.
 //
 //	KEYS[1]   cellblock:{id}:job
 //	KEYS[2]   cellblock:{id}:inputs
@@ -37,7 +38,7 @@ import (
 //	ARGV[12]  code of the failure, "" for none
 //	ARGV[13]  usage by the outcome; see usageOf
 //	returns   whether this end stands (1 or 0); and if it does: key of the idempotency record, TTL that was set, batch
-//	          item, webhook URL, "" for none of each; 1 if the job is finalized, else 0; tenant, "" for the operator
+//	          item, webhook URL, "" for none of each; 1 if the caller need not finalize the job, else 0; tenant, "" for the operator
 //
 // A stored outcome that equals ARGV[3] byte for byte counts as this end: the reply to an earlier call was lost.
 var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions + addFunction +
@@ -45,7 +46,7 @@ var endScript = redis.NewScript(lateFunction + ttlFunction + channelsFunctions +
 local job = redis.call("HMGET", KEYS[1],
 	"state", "async", "reply_to", "outcome", "idempotency", "inputs", "watched", "batch", "webhook", "start_by",
 	"shared", "ttl", "created_at", "started_at", "entry", "environment", "tenant", "labels", "bytes_in",
-	"max_running")
+	"max_running", "taken_by")
 local state = job[1]
 local ttl = job[2] == "1" and ARGV[5] or ARGV[6]
 if not state then
@@ -96,6 +97,10 @@ if job[3] and job[3] ~= "" then
 end
 if (job[5] or "") ~= "" or job[8] or job[9] then
 	return {1, job[5] or "", ttl, job[8] or "", job[9] or "", 0, job[17] or ""}
+end
+if state == "queued" and not job[21] and (job[16] or job[20]) then
+	redis.call("ZADD", KEYS[4], "XX", now, open_member(ARGV[1], job[17]))
+	return {1, "", ttl, "", "", 1, ""}
 end
 finalize(KEYS[4], open_member(ARGV[1], job[17]))
 return {1, "", ttl, "", "", 1, ""}`)

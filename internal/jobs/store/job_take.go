@@ -186,20 +186,26 @@ func (s *Store) largeInputs(ctx context.Context, id string, size int, patience t
 	return inputs, err
 }
 
-// untakeScript removes the record of the worker that took a queued job.
+// untakeScript removes the record of the worker that took a queued job. The job does not count as running any more: the
+// tenant's other jobs need not wait for it.
 //
 //	KEYS[1]  cellblock:{id}:job
 //	ARGV[1]  owner of the worker
+//	ARGV[2]  id
 //	returns  1
-var untakeScript = redis.NewScript(`
-if redis.call("HGET", KEYS[1], "taken_by") == ARGV[1] then
+var untakeScript = redis.NewScript(flows.Tokens + flows.Release + `
+local job = redis.call("HMGET", KEYS[1], "taken_by", "state", "tenant", "max_running")
+if job[1] == ARGV[1] then
 	redis.call("HDEL", KEYS[1], "taken_by")
+	if job[2] == "queued" and job[4] then
+		release(job[3] or "` + string(jobs.Operator) + `", ARGV[2])
+	end
 end
 return 1`)
 
 // Untake undoes Take: the worker leaves a queued job to another worker.
 func (s *Store) Untake(ctx context.Context, id, owner string) error {
-	if err := untakeScript.Run(ctx, s.client, []string{jobKey(id)}, owner).Err(); err != nil {
+	if err := untakeScript.Run(ctx, s.client, []string{jobKey(id)}, owner, id).Err(); err != nil {
 		return fmt.Errorf("untake job %s: %w", id, err)
 	}
 	return nil

@@ -58,7 +58,7 @@ const (
 	// tenantsKey is a set of the tenants that have or had jobs, but for the operator.
 	tenantsKey = "cellblock:{index}:tenants"
 	// openByTenantKey is a hash of how many of these jobs each tenant has but the operator. A field stays at 0 until
-	// ForgetIdleTenants.
+	// RecountTenants.
 	openByTenantKey = "cellblock:{index}:open_by_tenant"
 	// endedKey counts the jobs that have ended, for the drain rate; CountUsage adds to it.
 	endedKey = "cellblock:{index}:ended"
@@ -96,11 +96,13 @@ const (
 
 // The files that clients uploaded. All are in one slot, so that the bound on their bytes holds.
 const (
-	// fileSizesKey is a hash of the bytes that count for each file, by id, and after a space the tenant, unless that is
-	// the operator. fileBytesKey is their sum, and tenantFilesKey a hash of the sums by tenant.
+	// fileSizesKey is a hash of the bytes that count for each file, by id: numbers alone, which earlier versions read
+	// too. fileBytesKey is their sum, and tenantFilesKey a hash of the sums by tenant. fileTenantsKey is a hash of the
+	// tenants by the files' ids, without the operator's.
 	fileSizesKey   = "cellblock:{files}:sizes"
 	fileBytesKey   = "cellblock:{files}:bytes"
 	tenantFilesKey = "cellblock:{files}:bytes_by_tenant"
+	fileTenantsKey = "cellblock:{files}:tenants"
 	// fileExpiriesKey is a sorted set of the same ids, scored by until when each counts (milliseconds since 1970).
 	fileExpiriesKey = "cellblock:{files}:expiries"
 )

@@ -21,12 +21,15 @@ const fileBlock = 16 << 10
 //	KEYS[2]  cellblock:{files}:bytes
 //	KEYS[3]  cellblock:{files}:expiries
 const countFunctions = `
-local by_tenant = "` + tenantFilesKey + `"
+local by_tenant, tenants = "` + tenantFilesKey + `", "` + fileTenantsKey + `"
 local function uncount(id)
-	local bytes, tenant = string.match(redis.call("HGET", KEYS[1], id) or "0", "^(%d+) ?(.*)$")
+	local bytes, tenant = redis.call("HGET", KEYS[1], id) or "0", redis.call("HGET", tenants, id)
 	redis.call("DECRBY", KEYS[2], bytes)
-	if tenant ~= "" and redis.call("HINCRBY", by_tenant, tenant, -bytes) <= 0 then
+	if tenant and redis.call("HINCRBY", by_tenant, tenant, -bytes) <= 0 then
 		redis.call("HDEL", by_tenant, tenant)
+	end
+	if tenant then
+		redis.call("HDEL", tenants, id)
 	end
 	redis.call("HDEL", KEYS[1], id)
 	redis.call("ZREM", KEYS[3], id)
@@ -34,10 +37,9 @@ end
 local function count(id, bytes, expires, tenant)
 	if tenant ~= "" then
 		redis.call("HINCRBY", by_tenant, tenant, bytes)
-		redis.call("HSET", KEYS[1], id, bytes .. " " .. tenant)
-	else
-		redis.call("HSET", KEYS[1], id, bytes)
+		redis.call("HSET", tenants, id, tenant)
 	end
+	redis.call("HSET", KEYS[1], id, bytes)
 	redis.call("INCRBY", KEYS[2], bytes)
 	redis.call("ZADD", KEYS[3], expires, id)
 end

@@ -20,24 +20,55 @@ func (s *Store) TenantOpen(ctx context.Context, tenant jobs.Tenant) (int, error)
 	return max(0, n), nil
 }
 
-// forgetIdleScript removes the counts of tenants without open jobs.
+// recountScript makes the counts of tenants' open jobs those of the open jobs, and removes those of tenants without.
 //
 //	KEYS[1]  cellblock:{index}:open_by_tenant
-//	returns  how many it removed
-var forgetIdleScript = redis.NewScript(`
-local counts, removed = redis.call("HGETALL", KEYS[1]), 0
-for i = 1, #counts, 2 do
-	if tonumber(counts[i + 1]) <= 0 then
-		removed = removed + redis.call("HDEL", KEYS[1], counts[i])
+//	KEYS[2]  cellblock:{index}:open
+//	ARGV[1]  how many open jobs it looks at, at most; if there are more, it only removes the counts of 0
+//	ARGV[2]  how many it reads at a time
+//	returns  how many counts it changed or removed
+var recountScript = redis.NewScript(memberFunctions + `
+local counts, changed = redis.call("HGETALL", KEYS[1]), 0
+if #counts == 0 then
+	return 0
+end
+local open, step, found = redis.call("ZCARD", KEYS[2]), tonumber(ARGV[2]), nil
+if open <= tonumber(ARGV[1]) then
+	found = {}
+	for first = 0, open - 1, step do
+		for _, member in ipairs(redis.call("ZRANGE", KEYS[2], first, first + step - 1)) do
+			local tenant = tenant_of(member)
+			if tenant then
+				found[tenant] = (found[tenant] or 0) + 1
+			end
+		end
 	end
 end
-return removed`)
+for i = 1, #counts, 2 do
+	local tenant, count = counts[i], tonumber(counts[i + 1])
+	local is = not found and count or found[tenant] or 0
+	if is <= 0 then
+		changed = changed + redis.call("HDEL", KEYS[1], tenant)
+	elseif is ~= count then
+		redis.call("HSET", KEYS[1], tenant, is)
+		changed = changed + 1
+	end
+end
+return changed`)
 
-// ForgetIdleTenants removes the counts of tenants that have no open jobs. The scripts that end jobs leave them at 0: to
-// remove each would cost every job of a tenant that has one at a time a command.
-func (s *Store) ForgetIdleTenants(ctx context.Context) error {
-	if err := forgetIdleScript.Run(ctx, s.client, []string{openByTenantKey}).Err(); err != nil {
-		return fmt.Errorf("forget tenants without open jobs: %w", err)
+const (
+	// mostRecounted bounds the open jobs that are counted in one script, during which no other client of Redis gets an
+	// answer, and recountedAtOnce how many of them are in Lua's memory.
+	mostRecounted, recountedAtOnce = 200_000, 1000
+)
+
+// RecountTenants makes TenantOpen right for each tenant, whatever has removed an open job without counting it: a
+// replica of an earlier version, or a person. It also removes the counts of tenants that have none. The scripts that
+// end jobs leave them at 0: to remove each would cost every job of a tenant that has one at a time a command.
+func (s *Store) RecountTenants(ctx context.Context) error {
+	keys := []string{openByTenantKey, openKey}
+	if err := recountScript.Run(ctx, s.client, keys, mostRecounted, recountedAtOnce).Err(); err != nil {
+		return fmt.Errorf("count the open jobs of tenants: %w", err)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestTenantsWithoutOpenJobsAreForgotten(t *testing.T) {
 	s, client := newStore(t)
 	createJob(t, s, of("acme"))
 	endJob(t, s, createJob(t, s, of("beta")).ID, succeeded("1"))
-	if err := s.ForgetIdleTenants(t.Context()); err != nil {
+	if err := s.RecountTenants(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := client.HGetAll(t.Context(), openByTenant).Val(); len(got) != 1 || got["acme"] != "1" {
@@ -175,7 +175,8 @@ func TestNoTenantFillsTheQueue(t *testing.T) {
 	wantOpen(t, s, "tenant-0", 20)
 	n, err := fill("own", store.OpenLimits{Queue: 1000, Tenant: 3})
 	known := jobs.AsError(err)
-	if n != 3 || known.Code != jobs.CodeQuotaExceeded || !strings.Contains(known.Message, "has 3 of at most 3 jobs") || known.Limit == nil || known.Limit.Value != 3 {
+	if n != 3 || known.Code != jobs.CodeQuotaExceeded || known.Limit == nil || known.Limit.Value != 3 ||
+		!strings.Contains(known.Message, "has 3 of at most 3 jobs") {
 		t.Errorf("accepted %d: %v", n, err)
 	}
 	if n, err := fill(jobs.Operator, store.OpenLimits{Queue: 60}); n != 17 || jobs.CodeOf(err) != jobs.CodeQueueFull {
@@ -301,4 +302,36 @@ func TestCostOfCounts(t *testing.T) {
 	if acmes-operators != 2 {
 		t.Errorf("a job of the operator takes %d commands, one of a tenant %d", operators, acmes)
 	}
+}
+
+// What removed or kept an open job without counting it does not matter for long.
+func TestOpenJobsOfTenantsAreCountedAnew(t *testing.T) {
+	t.Parallel()
+	s, client := newStore(t)
+	recount := func() {
+		if err := s.RecountTenants(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := createJob(t, s, of("acme"))
+	lost := createJob(t, s, of("acme"))
+	client.ZRem(t.Context(), openJobs, lost.ID+" acme") // by a replica of an earlier version
+	gone := createJob(t, s, of("gone"))
+	client.ZRem(t.Context(), openJobs, gone.ID+" gone")
+	createJob(t, s, of("other"))
+	recount()
+	for tenant, want := range map[jobs.Tenant]int{"acme": 1, "gone": 0, "other": 1} {
+		wantOpen(t, s, tenant, want)
+	}
+	if client.HExists(t.Context(), openByTenant, "gone").Val() {
+		t.Error("the count of a tenant without open jobs is kept")
+	}
+	// Redis has lost its record, but not its place among the open jobs.
+	client.Del(t.Context(), jobKey(kept.ID))
+	if err := s.Create(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	wantOpen(t, s, "acme", 1)
+	endJob(t, s, kept.ID, succeeded("1"))
+	wantOpen(t, s, "acme", 0)
 }

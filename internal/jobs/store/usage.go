@@ -20,7 +20,7 @@ import (
 
 const (
 	// usageKey is a list of lines, one for each job that has ended since the reaper last counted; see usageFunction.
-	// It holds about 70 bytes for each. While no API runs, at most as many jobs end as were open.
+	// It holds about 70 bytes for each. While no API that counts runs, it grows, up to maxUsageLines.
 	usageKey = "cellblock:{index}:usage"
 	// usagePrefix begins the keys of the sums, each a hash: cellblock:{usage}:TENANT:YYYY-MM-DD, with the fields
 	// cpu_us and wall_us (microseconds), bytes_in, bytes_out, and jobs:CODE for each outcome (ok or a code).
@@ -31,16 +31,22 @@ const (
 
 	// usageDays is how many days a sum is kept after its last change: one more than the longest range.
 	usageDays = jobs.MaxUsageDays + 1
+	// maxUsageLines bounds the list: while none but an API of an earlier version runs, which does not count, jobs end
+	// without bound. The newest lines stay.
+	maxUsageLines = 1_000_000
 	// usageBatch is how many lines one script counts.
 	usageBatch = 1000
 )
 
 // usageFunction is Lua that appends the line of an ended job: tenant, day of the end (days since 1970), bytes of the
 // inputs, and what usageOf returns. A record of an earlier version has no bytes.
-const usageFunction = `
+var usageFunction = `
 local function count_usage(key, tenant, seconds, bytes_in, outcome)
-	redis.call("RPUSH", key, string.format("%s %d %.0f %s", tenant or "` + string(jobs.Operator) + `",
+	local lines = redis.call("RPUSH", key, string.format("%s %d %.0f %s", tenant or "` + string(jobs.Operator) + `",
 		math.floor(seconds / 86400), tonumber(bytes_in or 0) or 0, outcome))
+	if lines > ` + strconv.Itoa(maxUsageLines) + ` then
+		redis.call("LTRIM", key, -` + strconv.Itoa(maxUsageLines) + `, -1)
+	end
 end
 `
 

@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -100,6 +102,25 @@ func TestUsageOfAnEndIsCountedOnce(t *testing.T) {
 }
 
 // Two reapers may count at the same time, as when the lease of one has expired.
+// While nothing counts, the list keeps a million lines, the newest.
+func TestUncountedUsageIsBounded(t *testing.T) {
+	t.Parallel()
+	s, client := newStore(t)
+	fill := `for i = 1, 1000000 do redis.call("RPUSH", KEYS[1], "old") end`
+	if err := client.Eval(t.Context(), fill, []string{usageList}).Err(); err != nil && !errors.Is(err, redis.Nil) {
+		t.Fatal(err)
+	}
+	for range 2 {
+		endJob(t, s, createJob(t, s).ID, used(nil))
+	}
+	if n := client.LLen(t.Context(), usageList).Val(); n != 1_000_000 {
+		t.Errorf("%d lines", n)
+	}
+	if newest := client.LIndex(t.Context(), usageList, -2).Val(); !strings.HasPrefix(newest, "operator ") {
+		t.Errorf("the newest line but one is %q", newest)
+	}
+}
+
 func TestConcurrentCountsCountOnce(t *testing.T) {
 	t.Parallel()
 	s, client := newStore(t)

@@ -309,12 +309,22 @@ func TestNoTenantFillsTheSpace(t *testing.T) {
 	if wantCode(t, err, jobs.CodeStorageFull); len(rest) != 2 || !strings.Contains(err.Error(), "8 MiB together") {
 		t.Errorf("the operator got %d: %v", len(rest), err)
 	}
+	// An API of the version before takes each as a number.
+	for id, bytes := range k.client.HGetAll(t.Context(), "cellblock:{files}:sizes").Val() {
+		if bytes != "1048576" {
+			t.Errorf("%s counts %q", id, bytes)
+		}
+	}
 	for _, file := range acme {
 		if err := k.Delete(asOperator(t.Context()), file.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
 	left := k.client.HGetAll(t.Context(), "cellblock:{files}:bytes_by_tenant").Val()
+	tenants := k.client.HGetAll(t.Context(), "cellblock:{files}:tenants").Val()
+	if len(tenants) != 2 || tenants[beta[0].ID] != "beta" {
+		t.Errorf("the tenants of the files left are %v", tenants)
+	}
 	if len(left) != 1 || left["beta"] != "2097152" || k.counted(t) != 4<<20 {
 		t.Errorf("left: %v, %d", left, k.counted(t))
 	}
