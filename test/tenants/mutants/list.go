@@ -121,7 +121,7 @@ var mutants = []mutation.Mutant{
 	// what tenants share
 	mutant("the room that is left for others", alone("limits/open_jobs"), store+"job_create.go", "most = most > 0 and math.min(most, free) or free", "most = most > 0 and most or math.huge"),
 	mutant("the space that is left for others", alone("limits/stored_files"), store+"stored_files.go", "if own + ARGV[2] > free then", "if tonumber(ARGV[2]) > free then"),
-	mutant("memory for bodies by address", alone("limits/bodies_of_mcp"), httpapi+"server.go", "membudget.NewShared(maxMCPBodies, maxMCPBodies/2, bodyMemoryTimeout)", "membudget.NewShared(maxMCPBodies, maxMCPBodies, bodyMemoryTimeout)"),
+	mutant("memory for bodies by address", alone("limits/bodies_of_mcp"), httpapi+"server.go", "membudget.NewShared(maxMCPBodies, maxMCPBodies/2, bodyMemoryTimeout)", "membudget.NewShared(maxMCPBodies, maxMCPBodies, bodyMemoryTimeout)", "internal/membudget/membudget.go", "if now.Sub(b.checked) < checkInterval/2 {", "if true {"),
 	mutant("open jobs", alone("limits/more_open_jobs"), store+"job_create.go", "most = most > 0 and math.min(most, free) or free", "most = free"),
 	mutant("requests by key", alone("limits/more_requests"), httpapi+"limits.go", "h.rates.Take(r.Context(), caller.Tenant, bounds)", "h.rates.Take(r.Context(), jobs.Tenant(caller.KeyID), bounds)"),
 }
