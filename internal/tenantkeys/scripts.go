@@ -63,7 +63,7 @@ end
 `
 
 // created is Lua for the begin of scripts that create a key: the client repeats a script whose reply was lost, and the
-// key that the first run created must not be refused then. Nobody else has its sum.
+// key that the first run created must not be refused then. No other key has its sum.
 func created(sum, id string) string {
 	return `
 if redis.call("HGET", KEYS[1], ` + id + `) == ` + sum + ` then

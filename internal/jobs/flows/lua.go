@@ -169,7 +169,7 @@ end
 // last, or that opened a flow since. If not, the job waits again, and its tenant is out of the order.
 //
 // What is in the order without jobs is removed once the order reaches it. If something before it was passed over, that
-// is moved on to its score first: so nobody returns with a lower score than the lowest one. Tenants that were passed
+// is moved on to its score first: so no tenant returns with a lower score than the lowest one. Tenants that were passed
 // over are moved on to the virtual time too: they had all of this worker that they may have, and would otherwise be
 // owed ever more.
 const Choose = `

@@ -68,6 +68,8 @@ const (
 //	returns  nil if there is nothing; -1 if all was passed over; -2, index of a queue, offset in its order, 1 if jobs
 //	         were passed over, if there may be more; or the queue's index, the encoded task (false if it has no
 //	         record), its id, tenant, 1 if it is of a batch, and what the step returned (nothing if it failed)
+//
+//nolint:dupword // Lua returns several values
 const pollScript = againFunctions + `
 local careful, no_batches, spill = ARGV[2] == "1", ARGV[3] == "1", ARGV[6]
 local offset, limit, at = tonumber(ARGV[4]), tonumber(ARGV[5]), 8
