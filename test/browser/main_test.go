@@ -34,14 +34,7 @@ var (
 	browserCtx context.Context
 )
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "browser:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { stack.Main(m, "browser", run) }
 
 func run(m *testing.M) (code int, err error) {
 	if err := stack.AdoptOrphans(); err != nil {

@@ -33,15 +33,13 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err == nil && code == 0 {
-		err = goleak.Find()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "clients:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+	stack.Main(m, "clients", func(m *testing.M) (int, error) {
+		code, err := run(m)
+		if err == nil && code == 0 {
+			err = goleak.Find()
+		}
+		return code, err
+	})
 }
 
 func run(m *testing.M) (code int, err error) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -46,22 +45,8 @@ func forEachKind(t *testing.T, test func(t *testing.T, k *kind)) {
 var programs stack.Programs
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	// A case mostly waits: run more at once than there are processors.
-	if !isSet("test.parallel") {
-		_ = flag.Set("test.parallel", "6")
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "conformance:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
-
-func isSet(name string) (set bool) {
-	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
-	return set
+	stack.RunAtOnce(6) // a case mostly waits: more than there are processors
+	stack.Main(m, "conformance", run)
 }
 
 // run returns the tests' exit code, and an error for failures outside the tests, such as remains on

@@ -22,7 +22,7 @@ func runAgainst(m *testing.M, url, tight string) int {
 		k.tight = stack.Attach(tight)
 	}
 	kinds = append(kinds, k)
-	if !isSet("test.run") {
+	if !stack.IsSet("test.run") {
 		_ = flag.Set("test.run", testsOverHTTP)
 	}
 	return m.Run()

@@ -19,14 +19,7 @@ var (
 // name is that of the environment under test.
 const name = "data-science"
 
-func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "datascience:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { stack.Main(m, "datascience", runTests) }
 
 func runTests(m *testing.M) (code int, err error) {
 	if err := stack.AdoptOrphans(); err != nil {

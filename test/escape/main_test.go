@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -49,16 +48,8 @@ var canary string
 const canaryText = "untouched"
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
-		_ = flag.Set("test.parallel", "4")
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "escape:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+	stack.RunAtOnce(4)
+	stack.Main(m, "escape", run)
 }
 
 // run returns the tests' exit code, and an error for a failure around them, including processes or files left on the

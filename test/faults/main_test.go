@@ -25,14 +25,7 @@ var (
 	rows   []string
 )
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "faults:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { stack.Main(m, "faults", run) }
 
 func run(m *testing.M) (int, error) {
 	if err := stack.AdoptOrphans(); err != nil {

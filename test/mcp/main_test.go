@@ -31,14 +31,7 @@ var (
 	program       string
 )
 
-func TestMain(m *testing.M) {
-	code, err := runAll(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "mcp:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { stack.Main(m, "mcp", runAll) }
 
 func runAll(m *testing.M) (code int, err error) {
 	if err := stack.AdoptOrphans(); err != nil {

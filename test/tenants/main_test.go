@@ -3,7 +3,6 @@ package tenants
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -44,16 +43,8 @@ var world struct {
 }
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if flag.Lookup("test.parallel").Value.String() == flag.Lookup("test.parallel").DefValue {
-		_ = flag.Set("test.parallel", "6")
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tenants:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+	stack.RunAtOnce(6)
+	stack.Main(m, "tenants", run)
 }
 
 // run returns the tests' exit code, and an error for a failure around them.

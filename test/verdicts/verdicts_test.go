@@ -56,12 +56,7 @@ exec unshare --mount sh -c 'umount -R /sys/fs/cgroup && exec "$0"' %q
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "4")
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "verdicts:", err)
-		code = max(code, 1)
-	}
-	os.Exit(code)
+	stack.Main(m, "verdicts", run)
 }
 
 func run(m *testing.M) (code int, err error) {
