@@ -63,16 +63,6 @@ func (e *Entry) SetAction(action Action) {
 	e.line.Action = action
 }
 
-// SetCaller sets who made the request: the tenant, and the id of the key, "" for none.
-func (e *Entry) SetCaller(tenant, keyID string) {
-	if e == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.line.Tenant, e.line.KeyID = tenant, keyID
-}
-
 // SetBatch sets a new batch, and the number of its jobs.
 func (e *Entry) SetBatch(id string, count int) {
 	if e == nil {

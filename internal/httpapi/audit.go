@@ -37,17 +37,6 @@ var auditActions = map[string]audit.Action{
 	"GET /admin/tenants/{tenant}/webhook-secret": audit.SecretRead,
 }
 
-const sandboxFusionRunCode = sandboxFusionPath + "run_code"
-
-// noteCaller notes for the audit log who makes a request.
-func noteCaller(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller := jobs.CallerOf(r.Context())
-		requestStateOf(r).audit.SetCaller(string(caller.Tenant), caller.KeyID)
-		next.ServeHTTP(w, r)
-	})
-}
-
 // writeAudit writes the line of the audit log after the response. The one place of it: each door passes here, and what
 // handles the request notes in its audit.Entry what it concerns.
 func (h *Handler) writeAudit(routes chi.Routes) func(http.Handler) http.Handler {
@@ -78,6 +67,7 @@ func (h *Handler) writeAuditLine(routes chi.Routes, r *http.Request) {
 	if line.Outcome == "" {
 		line.Outcome = auditOutcome(state, line.Status)
 	}
+	line.Tenant, line.KeyID = string(state.caller.Tenant), state.caller.KeyID
 	line.Client, line.RequestID = addressOf(r), state.requestID
 	route.note(&line, state.jobID)
 	h.audit.Write(line)

@@ -349,13 +349,13 @@ func TestTheAuditedAddressIsTheClients(t *testing.T) {
 // The caller's tenant and key are in the line.
 func TestTheCallerIsAudited(t *testing.T) {
 	t.Parallel()
-	state := &requestState{}
-	ctx := context.WithValue(t.Context(), requestStateKey{}, state)
-	ctx = jobs.WithCaller(ctx, jobs.Caller{Tenant: "acme", KeyID: "k1"})
-	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
-	noteCaller(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), request)
-	if line := state.audit.Line(); line.Tenant != "acme" || line.KeyID != "k1" {
-		t.Errorf("%+v", line)
+	h, lines := auditedHandler(t, stubJobs{}, Settings{Token: "t"})
+	h.keys = stubKeys{scopes: []jobs.Scope{jobs.ScopeRead}}
+	request := newRequest(t.Context(), t, http.MethodGet, "http://localhost/jobs", nil)
+	request.Header.Set("Authorization", "Bearer "+aKey)
+	h.ServeHTTP(httptest.NewRecorder(), request)
+	if found := lines(); len(found) != 1 || found[0]["tenant"] != "acme" || found[0]["key_id"] != aKeyID {
+		t.Errorf("%v", found)
 	}
 }
 

@@ -192,7 +192,7 @@ func (h *Handler) observe(next http.Handler) http.Handler {
 		defer func() {
 			route, method, took := routeName(r), methodName(r.Method), time.Since(state.arrivedAt)
 			h.metrics.ObserveRequest(route, method, state.finalStatus(), took)
-			h.metrics.ObserveTenantRequest(state.audit.Line().Tenant, state.finalStatus())
+			h.metrics.ObserveTenantRequest(string(state.caller.Tenant), state.finalStatus())
 			level := slog.LevelInfo
 			if !isJobAPI(route) {
 				level = slog.LevelDebug // probes and scrapes are requested every few seconds

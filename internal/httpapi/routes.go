@@ -21,7 +21,7 @@ func (h *Handler) routes() http.Handler {
 		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.writeAudit(r), h.recoverPanics,
 		setFixedHeaders,
 		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
-		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, noteCaller, h.limitRequests,
+		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, h.limitRequests,
 		joinPrefer, middleware.GetHead,
 	)
 	r.NotFound(h.pathNotFound)
@@ -36,7 +36,7 @@ func (h *Handler) routes() http.Handler {
 		checked.Post(mcpPath, h.serveMCP)
 	}
 	// Not in the contract: its form is another service's.
-	checked.Post(sandboxFusionPath+"run_code", h.RunCode)
+	checked.Post(sandboxFusionRunCode, h.RunCode)
 	api.HandlerWithOptions(h, api.ChiServerOptions{
 		BaseRouter: checked,
 		ErrorHandlerFunc: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -22,7 +22,8 @@ import (
 
 const (
 	// sandboxFusionPath is where clients of SandboxFusion find what they call /.
-	sandboxFusionPath = "/compat/sandboxfusion/"
+	sandboxFusionPath    = "/compat/sandboxfusion/"
+	sandboxFusionRunCode = sandboxFusionPath + "run_code"
 	// cancelTimeout bounds the cancellation of a job whose client waits no longer.
 	cancelTimeout = 5 * time.Second
 )

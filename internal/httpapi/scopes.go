@@ -20,7 +20,7 @@ var operationScopes = map[string][]jobs.Scope{
 	"POST /batches": {jobs.ScopeRun},
 	"POST /files":   {jobs.ScopeRun},
 
-	"POST " + sandboxFusionPath + "run_code": {jobs.ScopeRun},
+	"POST " + sandboxFusionRunCode: {jobs.ScopeRun},
 
 	"GET /jobs":                   {jobs.ScopeRead},
 	"GET /jobs/{id}":              {jobs.ScopeRead},
