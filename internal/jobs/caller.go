@@ -64,9 +64,10 @@ func (c Caller) May(scope Scope) bool {
 }
 
 // Sees reports whether what belongs to a tenant exists for the caller.
-func (c Caller) Sees(owner Tenant) bool {
-	return c.Tenant != "" && (c.Tenant == owner || slices.Contains(c.Scopes, ScopeAdmin))
-}
+func (c Caller) Sees(owner Tenant) bool { return c.Tenant != "" && c.Tenant == owner || c.SeesAll() }
+
+// SeesAll reports whether what belongs to any tenant exists for the caller.
+func (c Caller) SeesAll() bool { return c.Tenant != "" && c.May(ScopeAdmin) }
 
 type callerKey struct{}
 

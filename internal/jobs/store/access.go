@@ -22,7 +22,7 @@ const everyTenant = "*"
 
 // viewerOf returns a caller as scripts take it, for seesFunction.
 func viewerOf(caller jobs.Caller) string {
-	if caller.Tenant != "" && caller.May(jobs.ScopeAdmin) {
+	if caller.SeesAll() {
 		return everyTenant
 	}
 	return string(caller.Tenant)
