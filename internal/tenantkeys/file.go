@@ -87,7 +87,7 @@ func atLine(line int, err error) error { return fmt.Errorf("line %d: %w", line, 
 
 // entriesOf returns the elements of the list 'keys'.
 func entriesOf(root *yaml.Node) (entries []*yaml.Node, err error) {
-	err = eachPair(root, func(name string, value *yaml.Node) error {
+	_, err = eachPair(root, func(name string, value *yaml.Node) error {
 		switch {
 		case name != "keys":
 			return jobs.Unknown("", "field", name, []string{"keys"})
@@ -102,12 +102,15 @@ func entriesOf(root *yaml.Node) (entries []*yaml.Node, err error) {
 
 func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" }
 
-// eachPair calls f for each field of a mapping, and adds the field's line to its errors.
-func eachPair(node *yaml.Node, f func(name string, value *yaml.Node) error) error {
+// eachPair calls f for each field of a mapping, and adds the field's line to its errors. It returns the names that it
+// has seen.
+func eachPair(
+	node *yaml.Node, f func(name string, value *yaml.Node) error,
+) (seen map[string]bool, err error) {
 	if node.Kind != yaml.MappingNode {
-		return atLine(node.Line, errors.New("there must be fields with values here, such as 'tenant: acme'"))
+		return nil, atLine(node.Line, errors.New("there must be fields with values here, such as 'tenant: acme'"))
 	}
-	seen := map[string]bool{}
+	seen = map[string]bool{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name, value := node.Content[i], node.Content[i+1]
 		err := checkPlain(name)
@@ -120,10 +123,10 @@ func eachPair(node *yaml.Node, f func(name string, value *yaml.Node) error) erro
 			err = f(name.Value, value)
 		}
 		if err != nil {
-			return lineOf(name, err)
+			return seen, lineOf(name, err)
 		}
 	}
-	return nil
+	return seen, nil
 }
 
 // lineOf adds the line of a node to an error that names none, and removes the code of a *jobs.Error.
@@ -148,9 +151,7 @@ func checkPlain(node *yaml.Node) error {
 // parseEntry parses one key of the file.
 func parseEntry(node *yaml.Node) (sum Sum, key jobs.Key, err error) {
 	var spec jobs.KeySpec
-	seen := map[string]bool{}
-	err = eachPair(node, func(name string, value *yaml.Node) (err error) {
-		seen[name] = true
+	seen, err := eachPair(node, func(name string, value *yaml.Node) (err error) {
 		switch name {
 		case "sha256":
 			sum, err = parseSum(value)

@@ -1,6 +1,10 @@
 package tenantkeys
 
-import "github.com/redis/go-redis/v9"
+import (
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // The keys of Redis, all in one slot, so that each change is one script.
 const (
@@ -16,11 +20,11 @@ const (
 	forgetKey = "cellblock:{keys}:forget"
 )
 
-// functions is Lua for the scripts that change keys. KEYS[1] is sumsKey and KEYS[2] forgetKey; the other keys of the
-// slot are computed from them. keep is for how many milliseconds a key is listed after its end.
-const functions = `
+// functions is Lua for the scripts. In those that change keys, KEYS[1] is sumsKey and KEYS[2] forgetKey. The other keys
+// of the slot are computed. keep is for how many milliseconds a key is listed after its end.
+var functions = `
 local records, tenants = "` + recordPrefix + `", "` + tenantPrefix + `"
-local fields = {"id", "tenant", "scopes", "limits", "name", "created", "expires", "revoked", "lifetime"}
+local fields = {"` + strings.Join(fields, `", "`) + `"}
 local function clock()
 	local time = redis.call("TIME")
 	return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -74,12 +78,10 @@ end`
 // findScript reads a key.
 //
 //	KEYS[1]  the key of its record
+//	ARGV[1]  the SHA-256
 //	returns  the time in milliseconds since 1970, and the fields of the record
-var findScript = redis.NewScript(`
-local time = redis.call("TIME")
-return {string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000)),
-	redis.call("HMGET", KEYS[1], "id", "tenant", "scopes", "limits", "name", "created", "expires", "revoked",
-		"lifetime")}`)
+var findScript = redis.NewScript(functions + `
+return describe(clock(), ARGV[1])`)
 
 // createScript creates a key.
 //

@@ -161,7 +161,7 @@ func notFound() error { return jobs.NotFound("key") }
 
 // find returns the key with a sum, and Redis's time; the zero Key if there is none.
 func (s *Store) find(ctx context.Context, sum Sum) (key jobs.Key, now time.Time, err error) {
-	answer, err := findScript.Run(ctx, s.client, []string{recordPrefix + sum.String()}).Slice()
+	answer, err := findScript.Run(ctx, s.client, []string{recordPrefix + sum.String()}, sum.String()).Slice()
 	if err != nil {
 		return jobs.Key{}, time.Time{}, jobs.Unavailable("the key cannot be checked: Redis cannot be reached", err)
 	}
