@@ -22,12 +22,23 @@ import (
 // ask sends a request with a token, and returns the status and the answer.
 func (r *running) ask(t *testing.T, token, method, path, body string) (status int, answer string) {
 	t.Helper()
+	status, _, answer = r.send(t, method, path, body, "Authorization", "Bearer "+token, "Content-Type",
+		"application/json")
+	return status, answer
+}
+
+// send sends a request with headers, each a name and a value, and returns the response and its body.
+func (r *running) send(
+	t *testing.T, method, path, body string, headers ...string,
+) (status int, header http.Header, answer string) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 8 * time.Second}
 	response, err := client.Do(request)
 	if err != nil {
@@ -38,7 +49,7 @@ func (r *running) ask(t *testing.T, token, method, path, body string) (status in
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, string(read)
+	return response.StatusCode, response.Header, string(read)
 }
 
 // newKey is what the API returns of a key.

@@ -1,11 +1,9 @@
 package api
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"cellblock/internal/redistest"
 )
@@ -15,24 +13,8 @@ func (r *running) post(
 	t *testing.T, key, path, mediaType, body string,
 ) (status int, header http.Header, answer string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", mediaType)
-	request.Header.Set("Accept", "application/json, text/event-stream")
-	request.Header.Set("Authorization", "Bearer "+key)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 8 * time.Second}
-	response, err := client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	read, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, response.Header, string(read)
+	return r.send(t, http.MethodPost, path, body, "Authorization", "Bearer "+key, "Content-Type", mediaType,
+		"Accept", "application/json, text/event-stream")
 }
 
 // TestLimitsOfATenantAtEachDoor uses every way to make jobs with a key whose tenant may have one open job.
