@@ -21,10 +21,10 @@ type TenantSettings struct {
 // Validate returns an error if a setting is out of range.
 func (s TenantSettings) Validate() error {
 	var errs []error
-	if !(s.RequestsPerSecond >= 0 && s.RequestsPerSecond <= maxRate) {
+	if !(s.RequestsPerSecond >= 0 && s.RequestsPerSecond <= maxCount) {
 		errs = append(errs, errors.New("TENANT_REQUESTS_PER_SECOND must be from 0 (no bound) to 1000000"))
 	}
-	if s.Burst < 0 || s.Burst > maxRate {
+	if s.Burst < 0 || s.Burst > maxCount {
 		errs = append(errs, errors.New("TENANT_BURST must be from 0 (as many as in one second) to 1000000"))
 	}
 	if s.OpenJobs < 0 || s.RunningJobs < 0 {
@@ -35,9 +35,6 @@ func (s TenantSettings) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-// maxRate is the largest number of requests per second, and the largest burst.
-const maxRate = 1_000_000
 
 // Limits returns the settings as limits.
 func (s TenantSettings) Limits() TenantLimits {
@@ -80,7 +77,7 @@ func (l TenantLimits) BurstSize() int {
 	if l.Burst > 0 {
 		return l.Burst
 	}
-	return max(1, int(math.Ceil(min(l.RequestsPerSecond, maxRate))))
+	return max(1, int(math.Ceil(min(l.RequestsPerSecond, maxCount))))
 }
 
 // AllowsEnvironment reports whether jobs may have an environment; its name is never "".

@@ -38,8 +38,8 @@ func key(tenant jobs.Tenant, limit redis_rate.Limit) string {
 }
 
 // Take counts a request of a tenant with limits.RequestsPerSecond above 0, in one round trip: together with the others
-// of the tenant that have the same limit. It returns an error if
-// Redis does not answer; then the request is not counted.
+// of the tenant that have the same limit. It returns an error if Redis does not answer; then the request is not
+// counted.
 func (l *Limiter) Take(
 	ctx context.Context, tenant jobs.Tenant, limits jobs.TenantLimits,
 ) (jobs.RequestQuota, error) {

@@ -20,7 +20,6 @@ package flows
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 
 	"cellblock/internal/jobs"
 )
@@ -82,5 +81,5 @@ func termsOf(route jobs.Route) string {
 	if route.Weight <= 1 && route.MaxRunning <= 0 {
 		return ""
 	}
-	return fmt.Sprintf("=%s %s", strconv.Itoa(max(1, route.Weight)), strconv.Itoa(max(0, route.MaxRunning)))
+	return fmt.Sprintf("=%d %d", max(1, route.Weight), max(0, route.MaxRunning))
 }
