@@ -94,48 +94,28 @@ func (s *Store) rarestLabels(
 // SweepLabels scans n entries of the index of labels after cursor ("" for the start), removes those whose records have
 // expired, and returns how many these were, and the next cursor, "" at the end.
 func (s *Store) SweepLabels(ctx context.Context, cursor string, n int) (removed int, next string, err error) {
-	low := "-"
-	if cursor != "" {
-		low = "(" + cursor
-	}
-	members, err := s.client.ZRangeByLex(ctx, labelsKey, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
-	if err == nil {
-		removed, err = s.removeLabels(ctx, members)
-	}
-	if err != nil {
-		return 0, cursor, fmt.Errorf("sweep the labels: %w", err)
-	}
-	if len(members) < n {
-		return removed, "", nil
-	}
-	return removed, members[len(members)-1], nil
+	return s.sweepIndex(ctx, labelsKey, cursor, n, func(members []string) ([]any, error) {
+		return s.expiredLabels(ctx, members)
+	})
 }
 
-// removeLabels removes those of the members from the index of labels whose jobs have no record. An open job without one
+// expiredLabels returns those of the members of the index of labels whose jobs have no record. An open job without one
 // needs no entry either: it has no labels.
-func (s *Store) removeLabels(ctx context.Context, members []string) (removed int, err error) {
-	if len(members) == 0 {
-		return 0, nil
-	}
-	pipeline := s.client.Pipeline()
-	records := make([]*redis.IntCmd, len(members))
+func (s *Store) expiredLabels(ctx context.Context, members []string) (gone []any, err error) {
+	ids := make([]string, len(members))
 	for i, member := range members {
-		_, id, _ := strings.Cut(member, " ")
-		records[i] = pipeline.Exists(ctx, jobKey(id))
+		_, ids[i], _ = strings.Cut(member, " ")
 	}
-	if _, err := pipeline.Exec(ctx); err != nil {
-		return 0, err
+	there, err := s.haveRecords(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	var gone []any
 	for i, member := range members {
-		if records[i].Val() == 0 {
+		if !there[i] {
 			gone = append(gone, member)
 		}
 	}
-	if len(gone) == 0 {
-		return 0, nil
-	}
-	return len(gone), s.client.ZRem(ctx, labelsKey, gone...).Err()
+	return gone, nil
 }
 
 // IndexedLabels counts the labels in the index.

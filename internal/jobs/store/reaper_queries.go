@@ -179,54 +179,77 @@ func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
 func (s *Store) Sweep(
 	ctx context.Context, tenant jobs.Tenant, cursor string, n int,
 ) (removed int, next string, err error) {
+	return s.sweepIndex(ctx, allKey(tenant), cursor, n, func(ids []string) ([]any, error) {
+		return s.expired(ctx, tenant, ids)
+	})
+}
+
+// sweepIndex scans n members of an index after cursor ("" for the start), removes those that gone returns, and returns
+// how many these were, and the next cursor, "" at the end.
+func (s *Store) sweepIndex(
+	ctx context.Context, key, cursor string, n int, gone func(members []string) ([]any, error),
+) (removed int, next string, err error) {
 	low := "-"
 	if cursor != "" {
 		low = "(" + cursor
 	}
-	ids, err := s.client.ZRangeByLex(ctx, allKey(tenant), &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
+	members, err := s.client.ZRangeByLex(ctx, key, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
+	var remove []any
+	if err == nil && len(members) > 0 {
+		remove, err = gone(members)
+	}
+	if err == nil && len(remove) > 0 {
+		err = s.client.ZRem(ctx, key, remove...).Err()
+	}
 	if err != nil {
-		return 0, cursor, fmt.Errorf("sweep: %w", err)
+		return 0, cursor, fmt.Errorf("sweep %s: %w", key, err)
 	}
-	if removed, err = s.removeExpired(ctx, tenant, ids); err != nil {
-		return 0, cursor, fmt.Errorf("sweep: %w", err)
+	if len(members) < n {
+		return len(remove), "", nil
 	}
-	if len(ids) < n {
-		return removed, "", nil
-	}
-	return removed, ids[len(ids)-1], nil
+	return len(remove), members[len(members)-1], nil
 }
 
-// removeExpired removes those of a tenant's jobs from their index that have no record and are not open, and returns how
-// many these were. The reaper ends an open job without a record.
-func (s *Store) removeExpired(ctx context.Context, tenant jobs.Tenant, ids []string) (int, error) {
-	there := s.client.Pipeline()
-	records := make([]*redis.IntCmd, len(ids))
+// haveRecords reports of each job whether it has a record.
+func (s *Store) haveRecords(ctx context.Context, ids []string) ([]bool, error) {
+	pipeline := s.client.Pipeline()
+	replies := make([]*redis.IntCmd, len(ids))
 	for i, id := range ids {
-		records[i] = there.Exists(ctx, jobKey(id))
+		replies[i] = pipeline.Exists(ctx, jobKey(id))
 	}
-	if _, err := there.Exec(ctx); err != nil {
-		return 0, err
+	if _, err := pipeline.Exec(ctx); err != nil {
+		return nil, err
+	}
+	there := make([]bool, len(ids))
+	for i, reply := range replies {
+		there[i] = reply.Val() > 0
+	}
+	return there, nil
+}
+
+// expired returns those of a tenant's jobs that have no record and are not open. The reaper ends an open job without a
+// record.
+func (s *Store) expired(ctx context.Context, tenant jobs.Tenant, ids []string) (gone []any, err error) {
+	there, err := s.haveRecords(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
 	open := s.client.Pipeline()
 	checks := map[string]*redis.FloatCmd{}
 	for i, id := range ids {
-		if records[i].Val() == 0 {
+		if !there[i] {
 			checks[id] = open.ZScore(ctx, openKey, openMember(id, tenant))
 		}
 	}
 	if _, err := open.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return 0, err
+		return nil, err
 	}
-	var gone []any
 	for id, check := range checks {
 		if errors.Is(check.Err(), redis.Nil) {
 			gone = append(gone, id)
 		}
 	}
-	if len(gone) == 0 {
-		return 0, nil
-	}
-	return len(gone), s.client.ZRem(ctx, allKey(tenant), gone...).Err()
+	return gone, nil
 }
 
 // Indexed counts the jobs in the indexes of tenants.
