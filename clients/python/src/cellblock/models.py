@@ -402,8 +402,8 @@ class UsageTotals:
 class DayUsage(UsageTotals):
     """What the jobs of one tenant used that ended on one day, a date in UTC.
 
-    label is the value of the label, for usage by label: None for jobs without it, and ""
-    for all values beyond the first 1000 of a tenant and day.
+    label is the value of the label, for usage by label: None for jobs without it, and
+    "" for all values beyond the first 1000 of a tenant and day.
     """
 
     tenant: str
