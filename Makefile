@@ -72,7 +72,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience -e /test/mcp -e '/test/tenants$$')
+	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience -e /test/mcp -e /test/web -e '/test/tenants$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -157,8 +157,23 @@ test-browser: setup-test ## Try in a real Chromium what web pages of other origi
 	@scripts/setup --browser
 	go test $(TESTFLAGS) ./test/browser
 
+.PHONY: test-web
+test-web: setup-test test-web-units ## Use the pages of the API in a real Chromium, and attack them (three minutes)
+	@scripts/setup --browser
+	go test $(TESTFLAGS) ./test/web
+
+.PHONY: test-web-units
+test-web-units: setup-web ## Run the unit tests of the pages only
+	@rm -rf .cache/web-tests
+	go -C tools run ./web -tests ../.cache/web-tests
+	node --test .cache/web-tests/
+
+.PHONY: setup-web
+setup-web:
+	@scripts/setup --web
+
 .PHONY: lint
-lint: lint-go lint-python lint-prose ## Check style, import arrows and words: golangci-lint, ruff, mypy, Vale
+lint: lint-go lint-python lint-web lint-prose ## Check style, import arrows and words: golangci-lint, ruff, mypy, biome, tsc, Vale
 
 .PHONY: lint-go
 lint-go: ## The same for Go only
@@ -171,6 +186,10 @@ lint-python: setup-lint ## The same for Python only
 	$(lint_bin)/mypy
 	$(lint_bin)/mypy --config-file clients/python/pyproject.toml
 
+.PHONY: lint-web
+lint-web: setup-web ## The same for the pages only
+	cd web && node_modules/.bin/biome ci --error-on-warnings && node_modules/.bin/tsc
+
 .PHONY: lint-prose
 lint-prose: $(vale) ## The same for comments and documents only: their words, and the width of Markdown
 	git ls-files -z '*.go' '*.py' '*.md' | xargs -0 $(vale)
@@ -181,20 +200,21 @@ $(vale): tools/vale/go.mod tools/vale/go.sum
 	CGO_CFLAGS='-O1 -w' go build -C tools/vale -o $(CURDIR)/$@ github.com/vale-cli/vale/v3/cmd/vale
 
 .PHONY: format
-format: setup-lint ## Format the Go and the Python code
+format: setup-lint setup-web ## Format the code in Go, Python and TypeScript
 	$(tool) golangci-lint fmt ./...
 	$(lint_bin)/ruff format
+	cd web && node_modules/.bin/biome check --write
 
 .PHONY: setup-lint
 setup-lint:
 	@scripts/setup --lint
 
 .PHONY: generate
-generate: ## Regenerate code and documents from their sources
+generate: setup-web ## Regenerate code and documents from their sources
 	go generate ./...
 
 .PHONY: generate-check
-generate-check: ## Fail if generated code or go.mod are out of date
+generate-check: setup-web ## Fail if generated code or go.mod are out of date
 	scripts/generate-check
 
 .PHONY: vuln

@@ -12,10 +12,10 @@ import (
 // needsNoToken reports whether a path needs no token: orchestrators probe some, and browsers read the documentation.
 func needsNoToken(path string) bool {
 	switch path {
-	case "/", "/healthz", "/readyz", "/openapi.yaml", "/docs":
+	case "/", "/console", "/healthz", "/readyz", "/openapi.yaml", "/docs":
 		return true
 	default:
-		return strings.HasPrefix(path, "/docs/")
+		return strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, uiPath)
 	}
 }
 

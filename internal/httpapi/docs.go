@@ -31,7 +31,6 @@ func (h *Handler) docsRoutes(r chi.Router) {
 	r.Get("/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		sendDocument(w, "application/yaml", api.Document)
 	})
-	r.Get("/", h.sendRoot)
 	r.Get("/docs", func(w http.ResponseWriter, r *http.Request) { h.sendDocs(w, r, "index.html") })
 	r.Get("/docs/{file}", func(w http.ResponseWriter, r *http.Request) { h.sendDocs(w, r, chi.URLParam(r, "file")) })
 }

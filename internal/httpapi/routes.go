@@ -28,6 +28,7 @@ func (h *Handler) routes() http.Handler {
 	r.MethodNotAllowed(func(w http.ResponseWriter, req *http.Request) { h.methodNotAllowed(r, w, req) })
 	checked := r.With(h.requireScope, h.checkQuery)
 	h.docsRoutes(checked)
+	h.pageRoutes(checked)
 	// The contract's {path} matches one segment; files in folders have more.
 	checked.Get("/jobs/{id}/files/*", func(w http.ResponseWriter, r *http.Request) {
 		h.GetJobFile(w, r, chi.URLParam(r, "id"), "")

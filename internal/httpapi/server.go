@@ -38,6 +38,7 @@ type Settings struct {
 	MaxPerAddress   int            `name:"max-connections-per-address" env:"MAX_CONNECTIONS_PER_ADDRESS" default:"2048" help:"The same for each client address, an IPv6 network of 64 bits being one; 0 is no bound. The addresses of TRUSTED_PROXIES have none."`
 	TrustedProxies  []netip.Prefix `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) of load balancers and proxies before the API: the client's address is read from their X-Forwarded-For, so that memory is shared between clients and not between proxies. Empty (the default) takes the address of the connection."`
 	MCP             bool           `name:"mcp" env:"MCP" default:"true" negatable:"" help:"Serve the MCP server for agents at /mcp."`
+	UI              Switch         `name:"ui" env:"UI" default:"on" help:"on or off: serve the playground at / and the console at /console."`
 	ShutdownTimeout time.Duration  `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
 }
 
@@ -129,6 +130,8 @@ type Config struct {
 	WebhookSecrets WebhookSecrets
 	// MCP handles POST /mcp; nil for none.
 	MCP http.Handler
+	// Pages are the playground and the console; nil for none.
+	Pages Pages
 	// Audit is the audit log; nil for none.
 	Audit   *audit.Log
 	Metrics *telemetry.APIMetrics
@@ -162,11 +165,13 @@ type Handler struct {
 	// held until the answer.
 	mcp       http.Handler
 	mcpBodies bodyBudgets
-	endCache  endCache
-	audit     *audit.Log
-	metrics   *telemetry.APIMetrics
-	logger    *slog.Logger
-	router    http.Handler
+	// pages are the playground and the console; nil for none.
+	pages    Pages
+	endCache endCache
+	audit    *audit.Log
+	metrics  *telemetry.APIMetrics
+	logger   *slog.Logger
+	router   http.Handler
 	// draining ends with Drain.
 	draining context.Context
 	drain    context.CancelFunc
@@ -197,7 +202,7 @@ func New(service Jobs, config Config) *Handler {
 			large: membudget.New(maxBodyMemory, bodyMemoryTimeout),
 			small: membudget.New(maxSmallBodies, bodyMemoryTimeout),
 		},
-		mcp: config.MCP,
+		mcp: config.MCP, pages: config.Pages,
 		mcpBodies: bodyBudgets{
 			large: membudget.NewShared(maxMCPBodies, maxMCPBodies/2, bodyMemoryTimeout),
 			small: membudget.NewShared(maxSmallMCPBodies, maxSmallMCPBodies/2, bodyMemoryTimeout),

@@ -3,26 +3,21 @@ package browser
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"cellblock/test/chromium"
 	"cellblock/test/stack"
 )
 
-const (
-	// bound is longer than any step of a test takes, even on a busy machine.
-	bound = 30 * time.Second
-	// startBound is how long the browser may take to start on a busy machine.
-	startBound = 2 * time.Minute
-)
+// bound is longer than any step of a test takes, even on a busy machine.
+const bound = 30 * time.Second
 
 var (
 	// guarded has the settings that a service has by itself, and CORS_ORIGINS with one origin, that of friend.example.
@@ -62,7 +57,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	var stop func() error
-	if browserCtx, stop, err = startBrowser(dir); err != nil {
+	if browserCtx, stop, err = chromium.Start(dir); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
@@ -83,37 +78,6 @@ func start(programs stack.Programs, origins, hosts string) (*stack.Stack, error)
 			"ALLOWED_HOSTS": hosts, "PRELOAD": "", "PRELOAD_ON_DEMAND": "",
 		}},
 	})
-}
-
-// startBrowser starts Chromium, for which every name below .example leads to this machine. stop waits for its end.
-func startBrowser(dir string) (browser context.Context, stop func() error, err error) {
-	path := ""
-	for _, name := range []string{"chromium-headless-shell", "chromium", "google-chrome"} {
-		if path, err = exec.LookPath(name); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return nil, nil, errors.New("no Chromium on PATH; install Debian's chromium-headless-shell")
-	}
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(dir+"/profile"),
-		chromedp.NoSandbox, // it refuses to start as root otherwise; the pages are ours
-		chromedp.Flag("no-proxy-server", true),
-		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"),
-		chromedp.WSURLReadTimeout(startBound),
-	)...)
-	browser, closeBrowser := chromedp.NewContext(allocator)
-	stop = func() error {
-		defer cancel()
-		defer closeBrowser()
-		return chromedp.Cancel(browser)
-	}
-	if err := chromedp.Do(browser); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("start %s: %w", path, err), stop())
-	}
-	return browser, stop, nil
 }
 
 // visit opens a page in a tab of its own, calls a function in it, and returns what the promise of that resolves to.

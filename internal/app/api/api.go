@@ -30,6 +30,7 @@ import (
 	"cellblock/internal/ratelimit"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
+	"cellblock/internal/webui"
 	"cellblock/internal/tenantkeys"
 )
 
@@ -128,6 +129,11 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	if settings.HTTP.MCP {
 		s.mcp = s.newMCP(dispatcher, hub, stored)
 		config.MCP = s.mcp
+	}
+	if settings.HTTP.UI {
+		if config.Pages, err = webui.New(); err != nil {
+			return nil, err
+		}
 	}
 	s.handler = httpapi.New(dispatcher, config)
 	return s, nil

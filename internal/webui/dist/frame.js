@@ -1,0 +1,1 @@
+function n(e){document.body.innerHTML=e;let t=()=>{parent.postMessage({height:document.documentElement.scrollHeight},"*")};new ResizeObserver(t).observe(document.body),t()}function s(e){e.source!==parent||typeof e.data?.html!="string"||(removeEventListener("message",s),n(e.data.html))}addEventListener("message",s);parent.postMessage({ready:!0},"*");

@@ -1,0 +1,4 @@
+import { render } from "preact";
+import { Playground } from "./page";
+
+render(<Playground />, document.getElementById("page") as HTMLElement);
