@@ -15,7 +15,6 @@ const names: Record<number, string> = {
   27: "escape",
   127: "delete",
   173: "soft hyphen",
-  847: "combining grapheme joiner",
   1564: "Arabic letter mark",
   4447: "Hangul choseong filler",
   4448: "Hangul jungseong filler",
@@ -49,7 +48,7 @@ const names: Record<number, string> = {
 // non-joiner stay: scripts and emoji need them.
 const special =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e007f}]|(?<=\p{M}{8})\p{M}+/gu;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e007f}]|(?<=\p{M}{8})\p{M}+/gu;
 
 /** How many characters of a text get a name each; the others are symbols only, which keeps the page fast. */
 const mostNamed = 2_000;
