@@ -2,6 +2,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CopyButton } from "./copy_button";
 import { bytes, counted } from "./format";
 import { LongText } from "./long_text";
+import { Scroll } from "./scroll";
 
 interface StreamProperties {
   name: "stdout" | "stderr";
@@ -15,39 +16,57 @@ interface StreamProperties {
 
 /** What a job wrote to stdout or stderr. It follows the end until the user scrolls up. */
 export function Stream({ name, text, truncated, live, limit }: StreamProperties) {
-  const box = useRef<HTMLPreElement>(null);
-  const [follows, setFollows] = useState(true);
-  useLayoutEffect(() => {
-    if (live && follows && text !== "") scrollToEnd(box.current);
-  }, [text, live, follows]);
-  const scrolled = () => {
-    const element = box.current;
-    if (element === null) return;
-    setFollows(element.scrollHeight - element.scrollTop - element.clientHeight < 24);
-  };
+  const { box, follows, scrolled, follow } = useFollow(text, live);
   return (
-    <section class={`stream ${name}`} aria-label={name}>
+    <div class={`stream ${name}`}>
       <div class="head">
         <h2>{name}</h2>
         <span class="quiet">{lineCount(text)}</span>
         {live && !follows && (
-          <button type="button" class="small" onClick={() => scrollToEnd(box.current)}>
+          <button type="button" class="small" onClick={follow}>
             Follow the end
           </button>
         )}
         <CopyButton label="Copy" text={() => text} />
       </div>
-      <pre ref={box} tabIndex={0} role="log" aria-live="off" aria-label={name} onScroll={scrolled}>
+      <Scroll class="text" role="log" label={name} box={box} onScroll={scrolled}>
         <LongText text={text} />
-      </pre>
+      </Scroll>
       {truncated && (
         <p class="cut">
-          {name} is cut{limit === undefined ? " at its limit" : ` at ${bytes(limit)}`}: what the script wrote
-          after this is lost.
+          {name} is cut{limit === undefined ? " at its limit" : ` at ${bytes(limit)}`}: what came after this
+          is lost.
         </p>
       )}
-    </section>
+    </div>
   );
+}
+
+/** Keeps a box at its end while text comes, unless the user has scrolled up. */
+function useFollow(text: string, live: boolean) {
+  const box = useRef<HTMLDivElement>(null);
+  const last = useRef(0);
+  const [follows, setFollows] = useState(true);
+  useLayoutEffect(() => {
+    if (!live || !follows || text === "") return;
+    scrollToEnd(box.current);
+    // Once parts are in sight, their heights are known, and the end may be further down.
+    const frame = requestAnimationFrame(() => scrollToEnd(box.current));
+    return () => cancelAnimationFrame(frame);
+  }, [text, live, follows]);
+  const scrolled = () => {
+    const element = box.current;
+    if (element === null) return;
+    const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
+    if (atEnd) setFollows(true);
+    else if (element.scrollTop < last.current) setFollows(false); // otherwise text came meanwhile
+    last.current = element.scrollTop;
+  };
+  const follow = () => {
+    scrollToEnd(box.current);
+    setFollows(true);
+  };
+  return { box, follows, scrolled, follow };
 }
 
 function scrollToEnd(element: HTMLElement | null): void {
