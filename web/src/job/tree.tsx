@@ -5,17 +5,7 @@ import { count, counted } from "./format";
 import { LongText } from "./long_text";
 import { memo } from "./memo";
 import { cut, preview } from "./preview";
-import {
-  type Expansion,
-  firstOpen,
-  isLong,
-  type Row,
-  rowsOf,
-  shortText,
-  sizeOf,
-  textChunk,
-  toggled,
-} from "./tree_rows";
+import { type Expansion, firstOpen, isLong, type Row, rowsOf, shortText, sizeOf, toggled } from "./tree_rows";
 
 /** Deeper levels are not indented further; their rows name the level. */
 const mostIndent = 12;
