@@ -124,6 +124,8 @@ type Config struct {
 	// Keys are the keys of tenants; nil for none.
 	Keys  Keys
 	Usage Usage
+	// Activity is what happens now.
+	Activity Activity
 	// Rates counts the requests of tenants; nil counts none.
 	Rates Rates
 	// WebhookSecrets are the signing secrets of tenants; nil if there is no signing key.
@@ -157,6 +159,7 @@ type Handler struct {
 	environments   Environments
 	keys           Keys
 	usage          Usage
+	activity       Activity
 	rates          Rates
 	webhookSecrets WebhookSecrets
 	// bodies limits the memory held by request bodies.
@@ -196,6 +199,7 @@ func New(service Jobs, config Config) *Handler {
 		environments:   config.Environments,
 		keys:           config.Keys,
 		usage:          config.Usage,
+		activity:       config.Activity,
 		rates:          config.Rates,
 		webhookSecrets: config.WebhookSecrets,
 		bodies: bodyBudgets{

@@ -149,6 +149,7 @@ func (s *service) config(dispatcher *dispatch.Dispatcher, keys tenantKeys) httpa
 		Batches:       dispatcher,
 		Environments:  dispatcher,
 		Usage:         dispatcher,
+		Activity:      dispatcher,
 		Keys:          keys,
 		Rates:         ratelimit.New(s.monitor.Client(), s.logger),
 		Audit:         s.audit,
