@@ -53,8 +53,8 @@ func (p *tab) press(key string, modifiers ...chromedp.Modifier) {
 	p.do(chromedp.KeyEvent(key, chromedp.KeyModifiers(modifiers...)))
 }
 
-// click clicks on the button whose text or label begins with a text.
-func (p *tab) click(label string) {
+// clickLabel clicks on the button whose text or label begins with a text.
+func (p *tab) clickLabel(label string) {
 	p.t.Helper()
 	button := fmt.Sprintf(`[...document.querySelectorAll("button, summary")].find(each => each.checkVisibility() &&
 		(each.getAttribute("aria-label") ?? each.textContent).trim().startsWith(%s))`, quote(label))

@@ -18,7 +18,7 @@ func TestPlaygroundRuns(t *testing.T) {
 	p.awaitText(".output", "42")
 
 	p.write("def main():\n    return 'by the button'\n")
-	p.click("Run")
+	p.clickLabel("Run")
 	p.awaitText(".output", "by the button")
 }
 
@@ -76,7 +76,7 @@ func TestPlaygroundMarksTheLineOfAnError(t *testing.T) {
 	} {
 		p.write(each.script)
 		if !eval[bool](p, `document.querySelector("#panel [value=main]") !== null`) {
-			p.click("Options")
+			p.clickLabel("Options")
 		}
 		p.choose("[name=entry][value="+each.entry+"]", "")
 		p.run("Failed")
@@ -94,7 +94,7 @@ func TestPlaygroundOffersOtherEntries(t *testing.T) {
 	p := openPlayground(t, open.URL, lightView)
 	p.write("print('top level')\n")
 	p.run("Failed")
-	p.click("Run as a script")
+	p.clickLabel("Run as a script")
 	p.awaitText(".status", "Succeeded")
 	p.awaitText(".output", "top level")
 	p.awaitText(".chips", "entry script")
@@ -130,7 +130,7 @@ func TestPlaygroundExplainsARefusal(t *testing.T) {
 	p := openPlayground(t, open.URL, lightView)
 	p.expect("status of 4")
 	p.write("def main():\n    return 1\n")
-	p.click("Options")
+	p.clickLabel("Options")
 	p.fill("option-wall_seconds", "10000")
 	p.run("Not run")
 	p.awaitText(".refusal", "wall_seconds")
