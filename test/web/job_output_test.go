@@ -59,9 +59,7 @@ def main():
             size += len(text.encode())
             i += 1
 `})
-		p := visit(t, open.URL, "/console", lightView)
-		p.do(chromedp.Evaluate[chromedp.Void](`
-			location.hash = ` + quote("job="+id) + `; location.reload()`))
+		p := visit(t, open.URL, "/console#job="+id, lightView)
 		p.await(`document.querySelectorAll(".stream .cut").length === 2`)
 		took := eval[float64](p, `performance.now()`)
 		p.do(chromedp.Evaluate[chromedp.Void](`for (const box of document.querySelectorAll(".stream .scroll"))
