@@ -151,7 +151,7 @@ function extensions(listener: Listener): Extension {
     look,
     marked,
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": "Python script", "aria-describedby": "editor-keys" }),
+    EditorView.contentAttributes.of({ "aria-label": "Python script", "aria-describedby": "editor-keys", tabindex: "0" }),
     keymap.of([{ key: "Tab", run: tab, shift: indentLess }, ...historyKeymap, ...defaultKeymap]),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) listener.changed(update.state.doc.toString());
