@@ -179,6 +179,36 @@ type Accepted struct {
 	Status JobStatus `json:"status"`
 }
 
+// Activity What happens now, and how many jobs ended lately, of one tenant or of all together.
+type Activity struct {
+	// At The time of Redis at which it was read.
+	At string `json:"at"`
+
+	// Queued How many jobs wait for a worker.
+	Queued int `json:"queued"`
+
+	// OldestWaitSeconds For how long the oldest of them has waited; null if none waits.
+	OldestWaitSeconds *float64 `json:"oldest_wait_seconds"`
+
+	// Running How many jobs workers have taken that have not ended.
+	Running int `json:"running"`
+
+	// Minutes The last 60 minutes, the oldest first. The last one is the current minute, which has not ended.
+	Minutes []ActivityMinute `json:"minutes"`
+
+	// Totals The sums of these minutes.
+	Totals map[string]int64 `json:"totals"`
+}
+
+// ActivityMinute defines model for ActivityMinute.
+type ActivityMinute struct {
+	// At When the minute begins.
+	At string `json:"at"`
+
+	// Jobs How many jobs ended, by outcome, which is `ok` or a code; empty if none did.
+	Jobs map[string]int64 `json:"jobs"`
+}
+
 // Batch The current state of a batch.
 type Batch struct {
 	// BatchID The batch's id, a UUID of version 7.
@@ -441,6 +471,13 @@ type Environment struct {
 	// Hashes The versions of the environment that workers have. Two with the same hash have the same packages. Without a
 	// worker, the last known one.
 	Hashes []string `json:"hashes"`
+
+	// Limits The limits of a job that asks for none; missing without a worker.
+	Limits *JobLimits `json:"limits,omitempty"`
+
+	// MaxLimits The most that a request may ask for, of each limit by itself; missing without a worker. They differ from
+	// `limits` only if workers have different limits.
+	MaxLimits *JobLimits `json:"max_limits,omitempty"`
 }
 
 // EnvironmentList defines model for EnvironmentList.
@@ -597,6 +634,9 @@ type Error struct {
 
 	// Tenant The owner; missing for the operator.
 	Tenant TenantName `json:"tenant,omitempty,omitzero"`
+
+	// Limits The limits that the job has; see `Job`.
+	Limits *JobLimits `json:"limits,omitempty"`
 }
 
 // ErrorCode The error, for programs.
@@ -952,10 +992,33 @@ type Job struct {
 
 	// Tenant The owner; missing for the operator.
 	Tenant TenantName `json:"tenant,omitempty,omitzero"`
+
+	// Limits The limits that the job has. Missing until the end of a job that was accepted while no worker was alive,
+	// in records of an earlier version, and in the response to `POST /execute` if the job ended without a
+	// worker.
+	Limits *JobLimits `json:"limits,omitempty"`
 }
 
 // JobID The job's id, a UUID of version 7.
 type JobID = string
+
+// JobLimits Limits of a job, each as in the `limits` of a request.
+type JobLimits struct {
+	// WallSeconds Wall time.
+	WallSeconds float64 `json:"wall_seconds"`
+
+	// CPUSeconds CPU time of all processes together.
+	CPUSeconds float64 `json:"cpu_seconds"`
+
+	// MemoryMb Memory in MiB.
+	MemoryMb float64 `json:"memory_mb"`
+
+	// Processes Processes and threads together.
+	Processes int `json:"processes"`
+
+	// OutputBytes The size to which stdout and stderr are each cut.
+	OutputBytes int64 `json:"output_bytes"`
+}
 
 // JobList A page of jobs, newest first.
 type JobList struct {
@@ -1423,6 +1486,55 @@ type WebhookSecret struct {
 	Secrets []string `json:"secrets"`
 }
 
+// Worker A live worker. What a worker of an earlier version does not report is null.
+type Worker struct {
+	// WorkerID The worker's name, unique to the process, which its logs have too.
+	WorkerID string `json:"worker_id"`
+
+	// Host The name of its machine or container.
+	Host string `json:"host"`
+
+	// Version The version of the program.
+	Version *string `json:"version"`
+
+	// StartedAt When the process started, by its own clock.
+	StartedAt *string `json:"started_at"`
+
+	// LastSeenAt When its last heartbeat came, by the clock of Redis.
+	LastSeenAt string `json:"last_seen_at"`
+
+	// Status Whether it takes jobs; `draining` is one that is stopping.
+	Status string `json:"status"`
+
+	// Places How many jobs it runs at once.
+	Places *int `json:"places"`
+
+	// Busy How many jobs it holds.
+	Busy int `json:"busy"`
+
+	// Environments What its jobs can have, the default first, the others by name.
+	Environments []WorkerEnvironment `json:"environments"`
+}
+
+// WorkerEnvironment defines model for WorkerEnvironment.
+type WorkerEnvironment struct {
+	// Name The name of an environment. A job has it only if it is not the default.
+	Name EnvironmentName `json:"name"`
+
+	// Ready How many sandboxes waited for a job, at the last heartbeat with everything: up to half a minute ago if the
+	// worker has no job. There may be more than `places`: some for each set of packages that is loaded before.
+	Ready *int `json:"ready"`
+
+	// Hash The version of the environment, as in `hashes` of `GET /environments`; empty if it is not known.
+	Hash string `json:"hash"`
+}
+
+// WorkerList defines model for WorkerList.
+type WorkerList struct {
+	// Workers Ordered by host, then by id.
+	Workers []Worker `json:"workers"`
+}
+
 // FileID Examples: f_3ouqk6zvwnq7xgy2r5hfjd4mza
 type FileID = string
 
@@ -1493,6 +1605,12 @@ type Unauthorized = Error
 // Unavailable The body of every error. If it is about a job that ended, it is the `Job` that `GET /jobs/{id}` returns, with
 // the output until then, `status` and the three times.
 type Unavailable = Error
+
+// GetActivityParams defines parameters for GetActivity.
+type GetActivityParams struct {
+	// Tenant Only the activity of this tenant.
+	Tenant *string `form:"tenant,omitempty" json:"tenant,omitempty"`
+}
 
 // ListKeysParams defines parameters for ListKeys.
 type ListKeysParams struct {
@@ -1635,6 +1753,9 @@ type ExecuteMultipartRequestBody = ExecuteForm
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetActivity Read what happens now
+	// (GET /activity)
+	GetActivity(w http.ResponseWriter, r *http.Request, params GetActivityParams)
 	// ListKeys List keys
 	// (GET /admin/keys)
 	ListKeys(w http.ResponseWriter, r *http.Request, params ListKeysParams)
@@ -1704,11 +1825,20 @@ type ServerInterface interface {
 	// GetUsage Read what jobs have used
 	// (GET /usage)
 	GetUsage(w http.ResponseWriter, r *http.Request, params GetUsageParams)
+	// ListWorkers List the workers
+	// (GET /workers)
+	ListWorkers(w http.ResponseWriter, r *http.Request)
 }
 
 // Unimplemented server implementation that returns http.StatusNotImplemented for each endpoint.
 
 type Unimplemented struct{}
+
+// GetActivity Read what happens now
+// (GET /activity)
+func (_ Unimplemented) GetActivity(w http.ResponseWriter, r *http.Request, params GetActivityParams) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
 
 // ListKeys List keys
 // (GET /admin/keys)
@@ -1848,6 +1978,12 @@ func (_ Unimplemented) GetUsage(w http.ResponseWriter, r *http.Request, params G
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
+// ListWorkers List the workers
+// (GET /workers)
+func (_ Unimplemented) ListWorkers(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusNotImplemented)
+}
+
 // ServerInterfaceWrapper converts contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler            ServerInterface
@@ -1856,6 +1992,39 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(http.Handler) http.Handler
+
+// GetActivity operation middleware
+func (siw *ServerInterfaceWrapper) GetActivity(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetActivityParams
+
+	// ------------- Optional query parameter "tenant" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant", r.URL.Query(), &params.Tenant, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "tenant"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "tenant", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetActivity(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
 
 // ListKeys operation middleware
 func (siw *ServerInterfaceWrapper) ListKeys(w http.ResponseWriter, r *http.Request) {
@@ -2751,6 +2920,20 @@ func (siw *ServerInterfaceWrapper) GetUsage(w http.ResponseWriter, r *http.Reque
 	handler.ServeHTTP(w, r)
 }
 
+// ListWorkers operation middleware
+func (siw *ServerInterfaceWrapper) ListWorkers(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListWorkers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -2908,6 +3091,12 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/usage", wrapper.GetUsage)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/activity", wrapper.GetActivity)
+	})
+	r.Group(func(r chi.Router) {
+		r.Get(options.BaseURL+"/workers", wrapper.ListWorkers)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/admin/tenants/{tenant}/webhook-secret", wrapper.GetWebhookSecret)

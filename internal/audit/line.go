@@ -32,7 +32,8 @@ const (
 	FileRead   Action = "file.read"
 	FileDelete Action = "file.delete"
 
-	UsageRead Action = "usage.read"
+	UsageRead    Action = "usage.read"
+	ActivityRead Action = "activity.read"
 
 	// KeyCreate and those after it are for administrators; the line has the key or tenant as its target.
 	KeyCreate  Action = "key.create"

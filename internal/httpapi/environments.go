@@ -33,6 +33,7 @@ func environmentBody(environment jobs.EnvironmentStatus) api.Environment {
 		Name: environment.Name, Description: environment.Description, Python: environment.Python,
 		Packages: make([]api.EnvironmentPackage, len(environment.Packages)), Workers: environment.Workers,
 		Hashes: append([]string{}, environment.Hashes...),
+		Limits: limitsBody(environment.Limits), MaxLimits: limitsBody(environment.MaxLimits),
 	}
 	for i, p := range environment.Packages {
 		body.Packages[i] = api.EnvironmentPackage{Name: p.Name, Version: p.Version}

@@ -218,6 +218,7 @@ func jobBody(record jobs.Record, files []api.OutputFile) api.Job {
 		Labels:      record.Labels,
 		Callback:    webhookBody(record.Webhook),
 		Tenant:      tenantBody(record.Tenant),
+		Limits:      limitsBody(record.Limits),
 	}
 	o := record.Outcome
 	if o == nil {
@@ -268,6 +269,18 @@ func usageBody(u jobs.Usage) api.Usage {
 	return api.Usage{
 		QueuedMs: u.QueuedMS, PrepareMs: u.PrepareMS, RunMs: u.RunMS, CPUMs: u.CPUMS,
 		MemoryPeakBytes: u.MemoryPeakBytes,
+	}
+}
+
+// limitsBody returns limits as responses encode them, nil unless all are known.
+func limitsBody(l jobs.RequestedLimits) *api.JobLimits {
+	if l.Wall <= 0 || l.CPU <= 0 || l.MemoryBytes <= 0 || l.Processes <= 0 || l.OutputBytes <= 0 {
+		return nil
+	}
+	const mib = 1 << 20
+	return &api.JobLimits{
+		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(), MemoryMb: float64(l.MemoryBytes) / mib,
+		Processes: l.Processes, OutputBytes: l.OutputBytes,
 	}
 }
 

@@ -98,6 +98,7 @@ var queryNames = map[string][]string{
 	"GET /batches/{id}/results": {"after", "follow"},
 	"GET /admin/keys":           {"tenant"},
 	"GET /usage":                {"from", "to", "tenant", "by"},
+	"GET /activity":             {"tenant"},
 	"GET /admin/tenants/{tenant}/webhook-secret": {"generation"},
 }
 

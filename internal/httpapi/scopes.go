@@ -32,6 +32,7 @@ var operationScopes = map[string][]jobs.Scope{
 	"GET /files/{file_id}":        {jobs.ScopeRead},
 	"GET /environments":           {jobs.ScopeRead},
 	"GET /usage":                  {jobs.ScopeRead},
+	"GET /activity":               {jobs.ScopeRead},
 
 	"DELETE /jobs/{id}":       {jobs.ScopeCancel},
 	"DELETE /batches/{id}":    {jobs.ScopeCancel},
@@ -42,6 +43,7 @@ var operationScopes = map[string][]jobs.Scope{
 
 	"GET /metrics": {jobs.ScopeMetrics},
 
+	"GET /workers":                     {jobs.ScopeAdmin},
 	"GET /admin/keys":                  {jobs.ScopeAdmin},
 	"POST /admin/keys":                 {jobs.ScopeAdmin},
 	"DELETE /admin/keys/{key_id}":      {jobs.ScopeAdmin},

@@ -62,13 +62,8 @@ func usageQuery(params api.GetUsageParams) (query jobs.UsageQuery, err error) {
 		}
 		query.ByLabel = true
 	}
-	if params.Tenant != nil {
-		if !jobs.IsTenantName(*params.Tenant) {
-			return query, jobs.Errorf(jobs.CodeInvalidRequest, `"tenant" must be the name of a tenant`)
-		}
-		query.Tenant = jobs.Tenant(*params.Tenant)
-	}
-	return query, nil
+	query.Tenant, err = tenantParameter(params.Tenant)
+	return query, err
 }
 
 // parseDay parses the parameter with that name; nil is the zero time.

@@ -42,6 +42,9 @@ type EnvironmentStatus struct {
 	Hashes []string
 	// Workers is the number of live workers that have it and take jobs.
 	Workers int
+	// Limits are those of a job that asks for none, and MaxLimits the most that a request may ask for, of each by
+	// itself; zero without a worker.
+	Limits, MaxLimits RequestedLimits
 }
 
 // CompareEnvironments orders names: the default first, the others by name.

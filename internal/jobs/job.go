@@ -74,6 +74,8 @@ type Record struct {
 	CreatedAt  time.Time
 	StartedAt  time.Time
 	FinishedAt time.Time
+	// Limits are those that the job has; zero if they are not known, or not decided yet.
+	Limits RequestedLimits
 	// Outcome is nil until the job has ended.
 	Outcome *Outcome
 	// Webhook is nil for a job without one.

@@ -23,6 +23,8 @@ const operatorsToken = "the-operators-token-47110"
 var (
 	// open needs no token; closed needs one.
 	open, closed *stack.Stack
+	// programs are the programs under test, for tests that start a service of their own.
+	programs stack.Programs
 	// browser is the context of Chromium.
 	browser context.Context
 )
@@ -42,7 +44,7 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	programs, err := stack.FindOrBuild(context.Background(), os.Getenv("WEB_PROGRAMS"), dir)
+	programs, err = stack.FindOrBuild(context.Background(), os.Getenv("WEB_PROGRAMS"), dir)
 	if err != nil {
 		return 1, err
 	}

@@ -67,6 +67,8 @@ var ofOthers = map[string][]request{
 	"revokeKey":        {{method: "DELETE", path: "/admin/keys/x", status: 403}},
 	"rotateKey":        {{method: "POST", path: "/admin/keys/x/rotate", body: `{}`, status: 403}},
 	"getUsage":         {{method: "GET", path: "/usage?tenant=acme"}},
+	"getActivity":      {{method: "GET", path: "/activity?tenant=acme"}},
+	"listWorkers":      {{method: "GET", path: "/workers", status: 403}},
 	"getWebhookSecret": {{method: "GET", path: "/admin/tenants/acme/webhook-secret", status: 403}},
 }
 

@@ -75,8 +75,9 @@ func usageOf(outcome jobs.Outcome) string {
 //	ARGV[3]  start of the keys of the sums, which the script completes by tenant and day
 //	ARGV[4]  end of the keys of the sums by label
 //	ARGV[5]  maximum number of values of such a sum
+//	ARGV[6]  how many seconds counts by minute are kept
 //	returns  the number of lines, then tenant, outcome and number of jobs for each of these
-var countUsageScript = redis.NewScript(dateFunction + usageLabelsFunction + `
+var countUsageScript = redis.NewScript(dateFunction + usageLabelsFunction + countMinutesFunction + `
 local lines = redis.call("LPOP", KEYS[1], ARGV[1])
 if not lines then
 	return {"0"}
@@ -133,6 +134,7 @@ for name, sum in pairs(sums) do
 		end
 	end
 end
+count_minutes(ARGV[3], ARGV[6], jobs)
 local answer = {tostring(#lines)}
 for name, n in pairs(jobs) do
 	local tenant, code = string.match(name, "^(%S+) (%S+)$")
@@ -177,7 +179,7 @@ func (s *Store) CountUsage(ctx context.Context, calls int) ([]EndedCount, error)
 	for err == nil && waiting > 0 && calls > 0 {
 		var reply []string
 		reply, err = countUsageScript.Run(ctx, s.client, []string{usageKey, endedKey, usageTenantsKey},
-			usageBatch, usageDays, usagePrefix, usageLabelsSuffix, usageValues).StringSlice()
+			usageBatch, usageDays, usagePrefix, usageLabelsSuffix, usageValues, minutesKept).StringSlice()
 		if err != nil {
 			break
 		}

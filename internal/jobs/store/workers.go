@@ -14,27 +14,36 @@ import (
 // heartbeats, of which some may be lost or late.
 const idleGrace = 6 * time.Second
 
-// takersFunction is Lua that lists the workers that take jobs: live, and not draining.
-var takersFunction = fmt.Sprintf(`
+// liveFunction is Lua that calls a function with each live worker, and when its heartbeat expires.
+var liveFunction = fmt.Sprintf(`
 local idle_grace = %d
-local function takers(workers, held, draining)
+local function live(workers, held, each)
 	local time = redis.call("TIME")
 	local now = time[1] * 1000 + math.floor(time[2] / 1000)
 	local all = redis.call("ZRANGEBYSCORE", workers, string.format("(%%.0f", now - idle_grace), "+inf", "WITHSCORES")
-	local drains = {}
+	for i = 1, #all, 2 do
+		if tonumber(all[i + 1]) > now or redis.call("HGET", held, all[i]) == "" then
+			each(all[i], all[i + 1])
+		end
+	end
+end
+`, idleGrace.Milliseconds())
+
+// takersFunction is Lua that lists the workers that take jobs: live, and not draining.
+var takersFunction = liveFunction + `
+local function takers(workers, held, draining)
+	local drains, found = {}, {}
 	for _, owner in ipairs(redis.call("SMEMBERS", draining)) do
 		drains[owner] = true
 	end
-	local found = {}
-	for i = 1, #all, 2 do
-		local live = tonumber(all[i + 1]) > now or redis.call("HGET", held, all[i]) == ""
-		if live and not drains[all[i]] then
-			table.insert(found, all[i])
+	live(workers, held, function(owner)
+		if not drains[owner] then
+			table.insert(found, owner)
 		end
-	end
+	end)
 	return found
 end
-`, idleGrace.Milliseconds())
+`
 
 // heartbeatScript renews a worker's heartbeat and removes the workers whose heartbeat expired a while ago.
 //
@@ -101,7 +110,7 @@ return 0`)
 func (s *Store) Heartbeat(
 	ctx context.Context, owner string, ttl time.Duration, offer Offer, held ...string,
 ) error {
-	encoded, err := encodeOffer(offer)
+	encoded, err := encodeOffer(offer, ttl)
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}

@@ -1,13 +1,93 @@
+import { useEffect } from "preact/hooks";
 import { Header } from "../shared/header";
+import { tokenRefused } from "../shared/session";
+import { IdForm } from "./id_form";
+import { JobPage } from "./job_page";
+import { JobsPage } from "./jobs_page";
+import { Overview } from "./overview";
+import { type Route, route } from "./route";
+import { access } from "./sources";
+import { usePoll } from "./use_poll";
 
 /** The console. */
 export function Console() {
   return (
     <>
       <Header page="console" />
-      <main>
-        <h1>Console</h1>
-      </main>
+      <main class="console">{tokenRefused.value === "" ? <Views /> : <TokenNeeded />}</main>
     </>
   );
+}
+
+function TokenNeeded() {
+  const isWrong = tokenRefused.value === "wrong";
+  return (
+    <div class="refusal" role="alert">
+      <h1>Console</h1>
+      <p>
+        {isWrong
+          ? "The service refused this token: it is wrong, has expired or was revoked. Enter another one at the top of the page."
+          : "This service asks for a token. Enter it at the top of the page: a key with the scope read shows the jobs of its tenant, an administrator's shows all."}
+      </p>
+      <p>The token is kept in this tab until you close it.</p>
+    </div>
+  );
+}
+
+function Views() {
+  // Only an administrator may list workers, so the answer shows whose key it is.
+  const { data, error } = usePoll(access);
+  const isAdmin = data !== undefined;
+  const shown = route.value;
+  const isKnown = isAdmin || (error !== undefined && error.status >= 400 && error.status < 500);
+  return (
+    <>
+      <div class="views">
+        <nav aria-label="Views of the console">
+          <a href="#overview" aria-current={shown.view === "overview" ? "page" : undefined}>
+            Overview
+          </a>
+          <a href="#jobs" aria-current={shown.view === "jobs" ? "page" : undefined}>
+            Jobs
+          </a>
+        </nav>
+        <IdForm />
+      </div>
+      {isKnown ? (
+        <View shown={shown} isAdmin={isAdmin} />
+      ) : (
+        <>
+          <h1>Console</h1>
+          <p class="quiet" role="status">
+            {error === undefined ? "reading …" : error.message}
+          </p>
+        </>
+      )}
+    </>
+  );
+}
+
+function View({ shown, isAdmin }: { shown: Route; isAdmin: boolean }) {
+  useEffect(() => announce(shown), [shown]);
+  switch (shown.view) {
+    case "overview":
+      return <Overview isAdmin={isAdmin} />;
+    case "jobs":
+      return <JobsPage filters={shown.filters} isAdmin={isAdmin} />;
+    case "job":
+      return <JobPage key={shown.id} id={shown.id} isAdmin={isAdmin} />;
+  }
+}
+
+let announced: Route["view"] | undefined;
+
+/** Names the view in the title, and moves the focus to its heading, unless it is the first of the page. */
+function announce(shown: Route): void {
+  const names: Record<Route["view"], string> = { overview: "Console", jobs: "Jobs", job: "Job" };
+  document.title = `${names[shown.view]} · Cellblock`;
+  if (announced !== undefined && announced !== shown.view) {
+    scrollTo(0, 0);
+    document.querySelector<HTMLElement>("main h1")?.focus();
+  }
+  announced = shown.view;
 }

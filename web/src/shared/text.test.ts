@@ -22,3 +22,10 @@ test("a text of special characters stays small", () => {
   assert.equal(parts.length, 2_001);
   assert.equal(parts.map((part) => part.text).join(""), "\u241b".repeat(1_000_000));
 });
+
+test("marks stay, unless they would reach over other lines", () => {
+  const few = `a${"\u0301".repeat(8)}`;
+  assert.deepEqual(visible(few), [{ text: few }]);
+  assert.equal(visibleText(`${few}${"\u0301".repeat(1_000)}b`), `${few}[1000 marks]b`);
+  assert.equal(visibleText(`${few}\u0302`), `${few}[U+0302]`);
+});

@@ -1,0 +1,130 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"cellblock/internal/jobs"
+)
+
+const (
+	// mostTaken bounds Backlog.TakenIDs, and mostPending the ids that are read of each list of asynq.
+	mostTaken, mostPending = 1000, 50
+	// mostLookups bounds the flows and sets of flows that one script reads, and mostOldest the ids that it returns of
+	// what waits in them.
+	mostLookups, mostOldest = 500, 100
+	// flowHeads is how many ids are read of each flow: the first ones may have been cancelled.
+	flowHeads = 3
+)
+
+// Backlog is what waits and what workers have.
+type Backlog struct {
+	// Taken counts the jobs that workers have taken and not finished. TakenIDs are at most mostTaken of them.
+	Taken    int
+	TakenIDs []string
+	// Oldest are ids of jobs that wait, of which the smallest is the oldest. Some may have ended.
+	Oldest []string
+}
+
+// backlogScript reads the Backlog of environments. What it reads is bounded, however many jobs wait.
+//
+//	KEYS     asynq:{queue}:active, asynq:{queue}:pending and asynq:{queue}:retry of queues
+//	ARGV[1]  maximum number of the ids of taken jobs
+//	ARGV[2]  and of those of each list of pending tasks, and set of those to retry
+//	ARGV[3]  maximum number of flows and sets of flows
+//	ARGV[4]  maximum number of ids of jobs in flows
+//	ARGV[5]  how many are read of each flow
+//	ARGV[6]  number of environments
+//	ARGV[…]  environments, tenants
+//	returns  number of taken jobs, their ids, ids of waiting jobs
+var backlogScript = redis.NewScript(`
+local taken, ids, waiting, heads = 0, {}, {}, {}
+local function extend(list, more, most)
+	for _, id in ipairs(more) do
+		if #list < most then
+			table.insert(list, id)
+		end
+	end
+end
+local most_taken, most_pending, left = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+for _, key in ipairs(KEYS) do
+	if string.sub(key, -7) == ":active" then
+		taken = taken + redis.call("LLEN", key)
+		if #ids < most_taken then
+			extend(ids, redis.call("LRANGE", key, 0, most_taken - #ids - 1), most_taken)
+		end
+	elseif string.sub(key, -8) == ":pending" then
+		extend(waiting, redis.call("LRANGE", key, -most_pending, -1), 1e9)
+	else
+		extend(waiting, redis.call("ZRANGE", key, 0, most_pending - 1), 1e9)
+	end
+end
+local environments = tonumber(ARGV[6])
+local function look(flows)
+	left = left - 1
+	for _, flow in ipairs(redis.call("ZRANGE", flows, 0, left)) do
+		if left <= 0 then
+			return
+		elseif string.sub(flow, 1, 1) ~= "=" then -- else the tenant's terms
+			left = left - 1
+			extend(heads, redis.call("LRANGE", flows .. ":" .. flow, -ARGV[5], -1), 1e9)
+		end
+	end
+end
+for t = 7 + environments, #ARGV do
+	for e = 7, 6 + environments do
+		if left > 0 then
+			look("cellblock:{flows}:" .. ARGV[e] .. ":" .. ARGV[t])
+		end
+	end
+end
+table.sort(heads)
+extend(waiting, heads, #waiting + tonumber(ARGV[4]))
+return {taken, ids, waiting}`)
+
+// Backlog returns what waits and what workers have of the default environment and of those named. Of the flows, it
+// looks into those of the tenants, in that order, as far as the bounds go. taken is whether to return TakenIDs.
+func (p *Producer) Backlog(
+	ctx context.Context, environments []string, tenants []jobs.Tenant, taken bool,
+) (Backlog, error) {
+	names := append([]string{jobs.DefaultEnvironment}, otherEnvironments(environments)...)
+	var keys []string
+	for _, environment := range names {
+		queue := queueName(environment, defaultQueue)
+		for _, old := range oldQueues(environment) {
+			keys = append(keys, key(old, "active"))
+		}
+		keys = append(keys, key(queue, "active"), key(queue, "pending"), key(queue, "retry"))
+	}
+	ids := 0
+	if taken {
+		ids = mostTaken
+	}
+	args := []any{ids, mostPending, mostLookups, mostOldest, flowHeads, len(names)}
+	for _, name := range names {
+		args = append(args, name)
+	}
+	for _, tenant := range tenants {
+		args = append(args, string(tenant))
+	}
+	reply, err := backlogScript.Run(ctx, p.client, keys, args...).Slice()
+	if err != nil {
+		return Backlog{}, fmt.Errorf("read what waits: %w", err)
+	}
+	n, _ := reply[0].(int64)
+	return Backlog{Taken: int(n), TakenIDs: texts(reply[1]), Oldest: texts(reply[2])}, nil
+}
+
+// texts returns the texts of a list in the reply of a script.
+func texts(reply any) []string {
+	values, _ := reply.([]any)
+	all := make([]string, 0, len(values))
+	for _, value := range values {
+		if text, ok := value.(string); ok {
+			all = append(all, text)
+		}
+	}
+	return all
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+func TestConsoleFollowsAJob(t *testing.T) {
+	t.Parallel()
+	c := as(t, open, "")
+	id := c.start(`
+import os, sys, time
+def main():
+    for line in range(3):
+        print("line", line, flush=True)
+        time.sleep(0.7)
+    print("to stderr", file=sys.stderr)
+    return "the end"
+`, fields{"labels": map[string]string{"kind": "follow"}, "limits": map[string]any{"memory_mb": 123}})
+	p := openConsole(t, c, "#job="+id, id, lightView)
+	p.awaitText("main .status", "running")
+	p.awaitText(".job", "line 0")
+	p.await(`document.querySelector(".job").textContent.includes("line 1") && !document.querySelector(".job").textContent.includes("the end")`)
+	p.awaitText("main .status", "succeeded")
+	p.awaitText(".job", "the end")
+	p.awaitText(".job", "line 2")
+	p.awaitText(".job", "to stderr")
+	p.awaitText("#limits", "Limits")
+	p.awaitText(".console", "123 MiB")
+	p.clickText("kind:follow")
+	p.awaitJobs("Jobs", id)
+	p.click("tbody a.id")
+	p.awaitText("h1", id)
+	p.clickText("Back to the list")
+	p.awaitJobs("Jobs", id)
+}
+
+func TestConsoleCancelsAJob(t *testing.T) {
+	t.Parallel()
+	c := as(t, open, "")
+	id := c.start(lasting, nil)
+	p := openConsole(t, c, "#job="+id, id, lightView)
+	p.awaitText(".job", "at work")
+	p.clickText("Cancel the job …")
+	p.await(`document.activeElement.textContent === "Yes, cancel the job"`)
+	p.checkAccessibility()
+	p.do(chromedp.KeyEvent(kb.Escape))
+	p.await(`document.activeElement.textContent === "Cancel the job …"`)
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.await(`document.activeElement.textContent === "Yes, cancel the job"`)
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.awaitText("main .status", "cancelled")
+	p.awaitText(".job", "at work")
+	var job struct{ Status, Code string }
+	c.call(http.MethodGet, "/jobs/"+id, nil, http.StatusOK, &job)
+	if job.Status != "cancelled" || job.Code != "cancelled" {
+		t.Errorf("the job is %+v", job)
+	}
+}
+
+func TestConsoleShowsTheDeliveryOfAWebhook(t *testing.T) {
+	t.Parallel()
+	c := as(t, open, "")
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gone" {
+			w.WriteHeader(http.StatusGone)
+		}
+	}))
+	defer receiver.Close()
+	id := c.start(quick, fields{"callback_url": receiver.URL + "/taken"})
+	p := openConsole(t, c, "#job="+id, id, lightView)
+	p.awaitText("#webhook + .status", "delivered")
+	p.awaitText("section[aria-labelledby=webhook]", receiver.URL+"/taken")
+	p.awaitText("section[aria-labelledby=webhook]", "1 attempt")
+	p.awaitText("section[aria-labelledby=webhook]", "HTTP status 200")
+	id = c.start(quick, fields{"callback_url": receiver.URL + "/gone"})
+	p.enter("#job-id", id)
+	p.awaitText("#webhook + .status", "failed permanently")
+	p.awaitText("section[aria-labelledby=webhook]", "HTTP status 410")
+	p.awaitText("section[aria-labelledby=webhook]", "gone")
+	p.checkAccessibility()
+}

@@ -1,0 +1,180 @@
+import { useState } from "preact/hooks";
+import { JobView, type Output } from "../job/job_view";
+import type { ApiError, Job } from "../shared/api";
+import { Data } from "../shared/data";
+import { Cancel } from "./cancel";
+import { Delivery } from "./delivery";
+import { Facts } from "./facts";
+import { useFollow } from "./follow";
+import { Freshness } from "./freshness";
+import { Span, Status } from "./job_table";
+import { jobsLink, lastList } from "./route";
+import { hasEnded, job as source } from "./sources";
+import { Age, Time } from "./time";
+import { bytes, count } from "./units";
+import { usePoll } from "./use_poll";
+
+/** Shows a job: what is known of it, what it printed and left; follows it while it is open. */
+export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
+  const reading = usePoll(source, id);
+  const [isOn, setOn] = useState(true);
+  const { data, error } = reading;
+  const isOpen = data !== undefined && !hasEnded(data);
+  const followed = useFollow(id, isOn && isOpen);
+  const job = newest(data, followed.ended, followed.status);
+  if (job === undefined) {
+    return <Missing id={id} error={error} />;
+  }
+  return (
+    <>
+      <Back />
+      <div class="heading">
+        <h1 tabIndex={-1}>
+          Job <span class="mono">{job.job_id}</span>
+        </h1>
+        <Status job={job} />
+        {hasEnded(job) && error === undefined ? null : <Freshness reading={reading} />}
+      </div>
+      {hasEnded(job) ? null : (
+        <div class="actions">
+          <button type="button" aria-pressed={isOn} onClick={() => setOn(!isOn)}>
+            Follow live
+          </button>
+          <p class="quiet" role="status">
+            {isOn
+              ? following(job, followed.error)
+              : "Output is shown when you follow the job, or at its end."}
+          </p>
+          <Cancel id={id} onDone={reading.refresh} />
+        </div>
+      )}
+      <About job={job} isAdmin={isAdmin} />
+      <Limits limits={job.limits} />
+      {job.callback === undefined ? null : <Delivery callback={job.callback} />}
+      <JobView job={job} output={outputOf(job, followed.output)} />
+    </>
+  );
+}
+
+/** Returns what is known last: an end is never taken back by an older response. */
+function newest(
+  read: Job | undefined,
+  ended: Job | undefined,
+  status: Job["status"] | undefined,
+): Job | undefined {
+  if (read === undefined || hasEnded(read)) return read;
+  if (ended !== undefined) return ended;
+  return status === "running" ? { ...read, status } : read;
+}
+
+function outputOf(job: Job, live: Output): Output {
+  return hasEnded(job) ? { stdout: job.stdout ?? live.stdout, stderr: job.stderr ?? live.stderr } : live;
+}
+
+function following(job: Job, error: ApiError | undefined): string {
+  if (error !== undefined) return error.message;
+  return job.status === "queued" ? "Waits for a worker." : "Output is shown as it comes.";
+}
+
+function Back() {
+  return (
+    <p class="back">
+      <a href={lastList.value}>
+        {lastList.value.startsWith("#jobs") ? "Back to the list" : "Back to the overview"}
+      </a>
+    </p>
+  );
+}
+
+function Missing({ id, error }: { id: string; error: ApiError | undefined }) {
+  return (
+    <>
+      <Back />
+      <h1 tabIndex={-1}>
+        Job{" "}
+        <span class="mono">
+          <Data text={id} />
+        </span>
+      </h1>
+      {error === undefined ? (
+        <p class="quiet">reading …</p>
+      ) : (
+        <div class="refusal" role="alert">
+          <p>{error.message}</p>
+          {error.status === 404 ? (
+            <p>A job is kept for some time after its end, and is shown only to keys of its own tenant.</p>
+          ) : null}
+        </div>
+      )}
+    </>
+  );
+}
+
+function About({ job, isAdmin }: { job: Job; isAdmin: boolean }) {
+  const tenant = job.tenant ?? "operator";
+  const environment = job.environment ?? "default";
+  return (
+    <Facts
+      facts={[
+        [
+          "Tenant",
+          isAdmin ? (
+            <a href={jobsLink({ tenant })}>
+              <Data text={tenant} />
+            </a>
+          ) : (
+            job.tenant && <Data text={job.tenant} />
+          ),
+        ],
+        [
+          "Environment",
+          <a key="environment" href={jobsLink({ environment })}>
+            <Data text={environment} />
+          </a>,
+        ],
+        ["Entry", job.entry],
+        ["Labels", job.labels && Object.keys(job.labels).length > 0 && <LabelLinks labels={job.labels} />],
+        ["Accepted", <Time key="accepted" at={job.created_at} />],
+        ["Started", job.started_at && <Time at={job.started_at} />],
+        ["Ended", job.finished_at && <Time at={job.finished_at} />],
+        ["Waited", job.started_at && <Span from={job.created_at} to={job.started_at} />],
+        ["Waits for", job.status === "queued" && <Age at={job.created_at} />],
+        ["Runs for", job.status === "running" && job.started_at && <Age at={job.started_at} />],
+        ["Ran", job.finished_at && job.started_at && <Span from={job.started_at} to={job.finished_at} />],
+      ]}
+    />
+  );
+}
+
+function LabelLinks({ labels }: { labels: NonNullable<Job["labels"]> }) {
+  return (
+    <>
+      {Object.entries(labels).map(([key, value]) => (
+        <a key={key} class="label" href={jobsLink({ labels: [`${key}:${value}`] })}>
+          <Data text={`${key}:${value}`} />
+        </a>
+      ))}
+    </>
+  );
+}
+
+/** Shows what the job may use; nothing before a worker has decided it. */
+function Limits({ limits }: { limits: Job["limits"] }) {
+  if (limits === undefined) return null;
+  return (
+    <section class="panel" aria-labelledby="limits">
+      <div class="heading">
+        <h2 id="limits">Limits</h2>
+      </div>
+      <Facts
+        facts={[
+          ["Wall time", limits.wall_seconds !== undefined && `${limits.wall_seconds} s`],
+          ["CPU time", limits.cpu_seconds !== undefined && `${limits.cpu_seconds} s`],
+          ["Memory", limits.memory_mb !== undefined && `${limits.memory_mb} MiB`],
+          ["Processes", limits.processes !== undefined && count(limits.processes, "process")],
+          ["Output", limits.output_bytes !== undefined && bytes(limits.output_bytes)],
+        ]}
+      />
+    </section>
+  );
+}

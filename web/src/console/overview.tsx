@@ -1,0 +1,202 @@
+import type { Schemas } from "../shared/api";
+import { Data } from "../shared/data";
+import { Chart } from "./chart";
+import { Environments } from "./environments";
+import { Freshness } from "./freshness";
+import { type JobColumn, JobTable } from "./job_table";
+import { type OutcomeCount, percent, sorted, total } from "./outcomes";
+import { Refusal } from "./refusal";
+import { jobsLink } from "./route";
+import { activity, jobsWithStatus, workers } from "./sources";
+import { TenantUsage } from "./tenant_usage";
+import { count, duration, number } from "./units";
+import { type Reading, usePoll } from "./use_poll";
+import { Workers } from "./workers";
+
+type Activity = Schemas["Activity"];
+
+/** Shows what the service does now. */
+export function Overview({ isAdmin }: { isAdmin: boolean }) {
+  const reading = usePoll(activity);
+  const { data, error } = reading;
+  if (data === undefined && error !== undefined && error.status !== 0) return <Refusal error={error} />;
+  return (
+    <>
+      <div class="heading">
+        <h1 tabIndex={-1}>Overview</h1>
+        <p class="quiet">{isAdmin ? "of all tenants" : "of the tenant of this key"}</p>
+        <Freshness reading={reading} />
+      </div>
+      {data === undefined ? null : isAdmin ? <ForAdmin data={data} /> : <ForTenant data={data} />}
+    </>
+  );
+}
+
+function ForAdmin({ data }: { data: Activity }) {
+  const reading = usePoll(workers);
+  const list = reading.data?.workers;
+  return (
+    <>
+      <Tiles data={data} workers={list} />
+      <Now data={data} isAdmin={true} />
+      <Workers reading={reading} />
+      <Environments onlyMissing={true} />
+      <TenantUsage />
+    </>
+  );
+}
+
+function ForTenant({ data }: { data: Activity }) {
+  return (
+    <>
+      <Tiles data={data} workers={undefined} />
+      <Now data={data} isAdmin={false} />
+      <Environments onlyMissing={false} />
+      <TenantUsage />
+    </>
+  );
+}
+
+function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["Worker"][] | undefined }) {
+  const wait = data.oldest_wait_seconds;
+  const ended = total(data.totals);
+  const places = workers?.reduce((sum, worker) => sum + (worker.places ?? 0), 0);
+  const ready = workers
+    ?.flatMap((worker) => worker.environments ?? [])
+    .reduce((sum, each) => sum + (each.ready ?? 0), 0);
+  return (
+    <dl class="tiles">
+      <Tile name="Waiting" value={number(data.queued)} />
+      <Tile name="Oldest wait" value={wait === null ? "–" : duration(1_000 * wait)} />
+      <Tile
+        name="Running"
+        value={number(data.running)}
+        note={places === undefined ? "" : `of ${count(places, "place")}`}
+      />
+      {ready === undefined ? null : <Tile name="Ready sandboxes" value={number(ready)} />}
+      <Tile
+        name="Ended in the last hour"
+        value={number(ended)}
+        note={ended === 0 ? "" : `${percent(ended - (data.totals.ok ?? 0), ended)} not ok`}
+      />
+    </dl>
+  );
+}
+
+function Tile({ name, value, note = "" }: { name: string; value: string; note?: string }) {
+  return (
+    <div class="tile">
+      <dt>{name}</dt>
+      <dd>
+        <span class="value">{value}</span> <span class="quiet">{note}</span>
+      </dd>
+    </div>
+  );
+}
+
+function Now({ data, isAdmin }: { data: Activity; isAdmin: boolean }) {
+  return (
+    <div class="panels">
+      <section class="panel" aria-labelledby="minutes">
+        <div class="heading">
+          <h2 id="minutes">Jobs per minute</h2>
+        </div>
+        <Chart minutes={data.minutes} />
+      </section>
+      <OutcomeList data={data} />
+      <Jobs status="running" isAdmin={isAdmin} known={data.running} />
+      <Jobs status="queued" isAdmin={isAdmin} known={data.queued} />
+    </div>
+  );
+}
+
+function OutcomeList({ data }: { data: Activity }) {
+  const all = total(data.totals);
+  const outcomes = sorted(data.totals);
+  return (
+    <section class="panel" aria-labelledby="outcomes">
+      <div class="heading">
+        <h2 id="outcomes">Outcomes of the last hour</h2>
+      </div>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
+      <section class="scroll" aria-label="Outcomes of the last hour, list" tabIndex={0}>
+        {outcomes.length === 0 ? (
+          <p class="empty">No job has ended.</p>
+        ) : (
+          <ul class="outcomes">
+            {outcomes.map((each) => (
+              <Outcome key={each.outcome} each={each} all={all} />
+            ))}
+          </ul>
+        )}
+      </section>
+    </section>
+  );
+}
+
+function Outcome({ each, all }: { each: OutcomeCount; all: number }) {
+  const filter = each.outcome === "ok" ? { status: "succeeded" } : { code: each.outcome };
+  return (
+    <li class={each.outcome === "ok" ? "ok" : "other"}>
+      <a href={jobsLink({ ...filter, since: "1h" })}>
+        <Data text={each.outcome} />
+      </a>
+      <meter
+        min={0}
+        max={all}
+        value={each.jobs}
+        aria-label={`Part of all ends: ${percent(each.jobs, all)}`}
+      />
+      <span class="number">{number(each.jobs)}</span>
+    </li>
+  );
+}
+
+const about = {
+  running: { title: "Running", empty: "No job is running.", age: "runs" },
+  queued: { title: "Waiting", empty: "No job is waiting.", age: "waits" },
+} as const;
+
+/** Shows the jobs that run or wait, the oldest first if all of them are known. */
+function Jobs({ status, isAdmin, known }: { status: "running" | "queued"; isAdmin: boolean; known: number }) {
+  const reading = usePoll(jobsWithStatus, status);
+  const { title, empty, age } = about[status];
+  const tenant: JobColumn[] = isAdmin ? ["tenant"] : [];
+  const found = reading.data;
+  const jobs = (found?.jobs ?? []).toSorted((a, b) => startOf(a, status).localeCompare(startOf(b, status)));
+  return (
+    <section class="panel" aria-labelledby={status}>
+      <div class="heading">
+        <h2 id={status}>
+          <a href={jobsLink({ status })}>{title}</a>
+        </h2>
+        <p class="quiet">{order(found, known, status)}</p>
+        <Freshness reading={reading as Reading<unknown>} />
+      </div>
+      <JobTable
+        label={title}
+        about={status}
+        jobs={jobs}
+        shown={[age, ...tenant, "environment", "labels"]}
+        empty={found === undefined ? "" : empty}
+      />
+    </section>
+  );
+}
+
+function startOf(
+  job: { created_at: string; started_at: string | null },
+  status: "running" | "queued",
+): string {
+  return status === "running" ? (job.started_at ?? job.created_at) : job.created_at;
+}
+
+function order(
+  found: { jobs: unknown[]; next: string | null } | undefined,
+  known: number,
+  status: string,
+): string {
+  const first = status === "running" ? "longest first" : "oldest first";
+  if (found === undefined || found.next === null || found.jobs.length >= known) return first;
+  return `${first} of the newest ${number(found.jobs.length)}; the API lists the newest jobs only`;
+}
