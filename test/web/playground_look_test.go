@@ -36,7 +36,7 @@ func TestPlaygroundLooks(t *testing.T) {
 
 			p.example("arguments")
 			for _, panel := range []string{"Options", "History", "Copy as", "Share"} {
-				p.click(panel)
+				p.clickButton(panel)
 				p.await(`document.querySelector("#panel section")?.ariaLabel === ` + quote(panel))
 				p.checkFits()
 				p.checkAccessibility()
@@ -63,7 +63,7 @@ func (p *tab) checkFits() {
 		p.t.Error("the page is wider than the window")
 	}
 	if !eval[bool](p, `(() => {
-		const box = document.querySelector(".run .primary").getBoundingClientRect();
+		const box = document.querySelector(".run-bar .primary").getBoundingClientRect();
 		return box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth && box.height >= 24;
 	})()`) {
 		p.t.Error("the Run button cannot be reached without scrolling")
@@ -111,7 +111,7 @@ func TestPlaygroundIsUsedByKeyboard(t *testing.T) {
 	p.press(kb.Tab)
 	p.await(`document.activeElement.textContent.startsWith("Run")`)
 	p.press(kb.Enter)
-	p.awaitText(".status", "Succeeded")
+	p.awaitStatus("Succeeded")
 
 	// A panel opens with its button, and Escape returns to that.
 	p.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("open-options").focus()`))
