@@ -1522,7 +1522,7 @@ type WorkerEnvironment struct {
 	Name EnvironmentName `json:"name"`
 
 	// Ready How many sandboxes waited for a job, at the last heartbeat with everything: up to half a minute ago if the
-	// worker has no job.
+	// worker has no job. There may be more than `places`: some for each set of packages that is loaded before.
 	Ready *int `json:"ready"`
 
 	// Hash The version of the environment, as in `hashes` of `GET /environments`; empty if it is not known.

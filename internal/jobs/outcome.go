@@ -32,6 +32,8 @@ type Outcome struct {
 	Displays []Display `json:"displays,omitzero"`
 	// DisplaysOmitted are forms and displays that are not in Displays because of a limit.
 	DisplaysOmitted []OmittedDisplay `json:"displays_omitted,omitzero"`
+	// Limits are those under which the job ran; zero if that is not known. The store has a form of its own for them.
+	Limits RequestedLimits `json:"-"`
 }
 
 // State returns the final state of a job with this outcome.

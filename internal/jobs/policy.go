@@ -40,6 +40,37 @@ func below[T ~int | ~int64](limit, most T) T {
 	return limit
 }
 
+// LowerOf returns the lower one of each limit. 0 means unset: then it is that of the other.
+func (l RequestedLimits) LowerOf(other RequestedLimits) RequestedLimits {
+	return RequestedLimits{
+		Wall: lowerOf(l.Wall, other.Wall), CPU: lowerOf(l.CPU, other.CPU),
+		MemoryBytes: lowerOf(l.MemoryBytes, other.MemoryBytes),
+		Processes:   lowerOf(l.Processes, other.Processes), OutputBytes: lowerOf(l.OutputBytes, other.OutputBytes),
+	}
+}
+
+func lowerOf[T ~int | ~int64](a, b T) T {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+// HighestLimits returns the most that a request may ask for, of each limit by itself, as DecideLimits decides. fleet
+// must not be empty.
+func HighestLimits(server Limits, fleet []RequestedLimits) (highest RequestedLimits) {
+	for _, most := range fleet {
+		allowed := server.CappedBy(most)
+		highest = RequestedLimits{
+			Wall: max(highest.Wall, allowed.Wall), CPU: max(highest.CPU, allowed.CPU),
+			MemoryBytes: max(highest.MemoryBytes, allowed.MemoryBytes),
+			Processes:   max(highest.Processes, allowed.Processes),
+			OutputBytes: max(highest.OutputBytes, allowed.OutputBytes),
+		}
+	}
+	return highest
+}
+
 // WithLimits returns a copy of the inputs with limits instead of those that were requested. in may be nil.
 func (in *Inputs) WithLimits(limits RequestedLimits) *Inputs {
 	if in == nil && limits == (RequestedLimits{}) {

@@ -94,6 +94,21 @@ func (e *Environments) List() (current []jobs.Environment, changed <-chan struct
 	return e.current, e.changed
 }
 
+// Ready returns how many sandboxes of each environment wait for a job, by name.
+func (e *Environments) Ready() map[string]int {
+	e.mu.Lock()
+	open := maps.Clone(e.open)
+	e.mu.Unlock()
+	ready := map[string]int{jobs.DefaultEnvironment: e.standard.Ready()}
+	for name, environment := range open {
+		ready[name] = 0 // cold ones are made when a job needs one
+		if environment.sandboxes != nil {
+			ready[name] = environment.sandboxes.Ready()
+		}
+	}
+	return ready
+}
+
 // Close ends the zygotes. All sandboxes must be gone.
 func (e *Environments) Close() {
 	e.stop()

@@ -20,6 +20,8 @@ type Provider interface {
 	Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error)
 	// Kind returns KindWarm or KindCold.
 	Kind() string
+	// Ready returns how many sandboxes wait for a job.
+	Ready() int
 	// Close discards the sandboxes that are kept ready. All acquired ones must be gone.
 	Close()
 }

@@ -14,6 +14,8 @@ type Environments interface {
 	// List returns the current ones, the default among them, sorted by name, and a channel that is closed once there
 	// are others.
 	List() (current []jobs.Environment, changed <-chan struct{})
+	// Ready returns how many sandboxes of each wait for a job, by name. One that is missing is not known.
+	Ready() map[string]int
 }
 
 const (
@@ -30,6 +32,8 @@ type onlyDefault struct{}
 func (onlyDefault) List() ([]jobs.Environment, <-chan struct{}) {
 	return []jobs.Environment{{Name: jobs.DefaultEnvironment}}, nil
 }
+
+func (onlyDefault) Ready() map[string]int { return nil }
 
 func namesOf(environments []jobs.Environment) []string {
 	names := make([]string, len(environments))

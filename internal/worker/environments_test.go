@@ -39,6 +39,15 @@ func (e *fakeEnvironments) set(names ...string) {
 	e.changed = make(chan struct{})
 }
 
+func (e *fakeEnvironments) Ready() map[string]int {
+	current, _ := e.List()
+	ready := map[string]int{}
+	for i, environment := range current {
+		ready[environment.Name] = i
+	}
+	return ready
+}
+
 func (e *fakeEnvironments) List() ([]jobs.Environment, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -59,6 +59,7 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	live.stop()
 	w.hintAtEnvironments(job, outcome.Failure)
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
+	outcome.Limits = w.effectiveLimits(job)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(claim.StartedAt.Sub(claim.CreatedAt)-prepared))
 	return w.end(job, w.storeFiles(job, outcome))
 }
@@ -215,6 +216,15 @@ func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcom
 		}
 	}
 	return outcome
+}
+
+// effectiveLimits returns the limits under which a job runs here, given the job of admit.
+func (w *Worker) effectiveLimits(job jobs.Job) jobs.RequestedLimits {
+	limits := job.Limits
+	if limits == (jobs.RequestedLimits{}) { // in a record of an earlier version
+		limits = job.Inputs.RequestedLimits()
+	}
+	return limits.LowerOf(w.MaxLimits)
 }
 
 // checkOwner handles a job that another delivery has started. It ends the job if that delivery's worker is gone.

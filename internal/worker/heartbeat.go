@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/store"
 )
 
@@ -136,7 +137,9 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 
 // sendFull sends a heartbeat with everything. generation was current before the call.
 func (w *Worker) sendFull(ctx context.Context, generation int64, held []string) error {
-	offer := store.Offer{MaxLimits: w.MaxLimits, Environments: w.hashes()}
+	offer := store.Offer{MaxLimits: w.MaxLimits, Environments: w.hashes(), Report: &store.Report{
+		Version: buildinfo.Version(), StartedAt: w.startedAt, Places: w.Settings.Slots(), Ready: w.Environments.Ready(),
+	}}
 	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, offer, held...)
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))

@@ -161,7 +161,8 @@ const (
 // Worker is one worker. Call Run once.
 type Worker struct {
 	Config
-	owner string
+	owner     string
+	startedAt time.Time
 	// runCtx is the context of running scripts, storeCtx that of storing ends. Both outlive the contexts of the
 	// deliveries: when asynq cancels a delivery, its script continues.
 	runCtx       context.Context //nolint:containedctx // the worker's own state, ended by Run
@@ -193,6 +194,7 @@ func New(config Config) *Worker {
 	w := &Worker{
 		Config:            config,
 		owner:             host + "/" + uuid.NewString(),
+		startedAt:         time.Now(),
 		beatNow:           make(chan struct{}, 1),
 		heartbeatInterval: heartbeatInterval,
 		livenessTTL:       livenessTTL,

@@ -211,9 +211,19 @@ func (d *Dispatcher) Environments(ctx context.Context) ([]jobs.EnvironmentStatus
 		return nil, jobs.Unavailable("the environments have not been read from Redis yet", nil)
 	}
 	bounds := jobs.CallerOf(ctx).Bounds()
-	return slices.DeleteFunc(known.environments(), func(environment jobs.EnvironmentStatus) bool {
+	environments := slices.DeleteFunc(known.environments(), func(environment jobs.EnvironmentStatus) bool {
 		return !bounds.AllowsEnvironment(environment.Name)
-	}), nil
+	})
+	server := d.settings.Limits.CappedBy(bounds.Largest)
+	for i := range environments {
+		if environment := &environments[i]; environment.Workers > 0 {
+			able := known.limits[environment.Name]
+			environment.MaxLimits = jobs.HighestLimits(server, able)
+			// There is no error for a job that asks for no limits.
+			environment.Limits, _ = jobs.DecideLimits(server, jobs.RequestedLimits{}, able)
+		}
+	}
+	return environments, nil
 }
 
 // EnvironmentWorkers returns the number of live workers with each environment, by its name. It returns an error while

@@ -140,6 +140,7 @@ func ParseEnd(message string) (id string, record *jobs.Record) {
 	if err != nil {
 		return id, nil
 	}
+	record.Limits = record.Outcome.Limits
 	return id, record
 }
 
@@ -212,6 +213,13 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 	return true, nil
 }
 
+// storedOutcome is the stored form of an outcome. An earlier version neither stores nor reads its limits.
+type storedOutcome struct {
+	jobs.Outcome
+
+	Limits storedLimits `json:"limits,omitzero"`
+}
+
 // encodeOutcome returns the JSON of an outcome without its result and files, and the JSON of the files, nil for none.
 // The result is stored apart so that it stays byte for byte the same, and the files so that a download reads only
 // them. Text that is not UTF-8 must not prevent a job from ending; the invalid bytes become U+FFFD.
@@ -223,7 +231,8 @@ func encodeOutcome(outcome jobs.Outcome) (encoded, files []byte, err error) {
 		}
 	}
 	outcome.Result, outcome.Files = nil, nil
-	encoded, err = json.Marshal(outcome, jsontext.AllowInvalidUTF8(true))
+	encoded, err = json.Marshal(storedOutcome{outcome, toStoredLimits(outcome.Limits, false)},
+		jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode the outcome: %w", err)
 	}

@@ -34,7 +34,7 @@ func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, erro
 // the large ones.
 var recordFields = []string{
 	"state", "tenant", "created_at", "started_at", "finished_at", "entry", "environment", "labels", "webhook",
-	"webhook_state", "files", "outcome", "result",
+	"webhook_state", "limits", "files", "outcome", "result",
 }
 
 // Get returns a job's record, however large it is. It returns a *jobs.Error with CodeNotFound if there is none.
@@ -71,7 +71,17 @@ func decodeRecord(id string, f map[string]string) jobs.Record {
 		StartedAt:   parseTime(f["started_at"]),
 		FinishedAt:  parseTime(f["finished_at"]),
 		Webhook:     decodeWebhook(f["webhook"], f["webhook_state"], jobs.State(f["state"])),
+		Limits:      decidedLimits(f["limits"]),
 	}
+}
+
+// decidedLimits returns the limits of a record; zero if a worker is yet to decide them, or if they are damaged.
+func decidedLimits(stored string) jobs.RequestedLimits {
+	limits, open, err := decodeLimits(stored)
+	if err != nil || open {
+		return jobs.RequestedLimits{}
+	}
+	return limits
 }
 
 // decodeEnd decodes the outcome of a job that has ended.
@@ -79,6 +89,9 @@ func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 	if record.State.Ended() {
 		record.OutcomeBytes = len(f["outcome"]) + len(f["result"])
 		record.Outcome, err = decodeOutcome(f["outcome"], f["result"], f["files"])
+	}
+	if err == nil && record.Outcome != nil && record.Outcome.Limits != (jobs.RequestedLimits{}) {
+		record.Limits = record.Outcome.Limits // those that the worker decided
 	}
 	return err
 }
@@ -131,9 +144,13 @@ func named(names []string, values []any) (map[string]string, error) {
 }
 
 func decodeOutcome(encoded, result, files string) (*jobs.Outcome, error) {
-	var outcome jobs.Outcome
-	if err := json.Unmarshal([]byte(encoded), &outcome); err != nil {
+	var stored storedOutcome
+	if err := json.Unmarshal([]byte(encoded), &stored); err != nil {
 		return nil, fmt.Errorf("decode the outcome: %w", err)
+	}
+	outcome := stored.Outcome
+	if limits, err := stored.Limits.decode(); err == nil {
+		outcome.Limits = limits
 	}
 	if result != "" {
 		outcome.Result = jsontext.Value(result)

@@ -54,6 +54,9 @@ const Kind = "cold"
 // Kind implements nsjail.Provider.
 func (*Provider) Kind() string { return Kind }
 
+// Ready implements nsjail.Provider: cold sandboxes are made when a job needs one.
+func (*Provider) Ready() int { return 0 }
+
 // Close does nothing: no sandbox is kept ready.
 func (*Provider) Close() {}
 

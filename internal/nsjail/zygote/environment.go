@@ -177,6 +177,16 @@ func (e *Environment) MemoryBytes() int64 {
 	return e.pool.memoryBytes()
 }
 
+// Ready returns how many warm sandboxes wait for a job.
+func (e *Environment) Ready() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.pool == nil {
+		return 0
+	}
+	return int(e.pool.waiting.Load())
+}
+
 // Drop ends the zygote once the jobs in its sandboxes have ended. It does not wait for them.
 func (e *Environment) Drop() {
 	e.mu.Lock()

@@ -101,6 +101,19 @@ func (l *onDemandPool) get() *pool {
 	return l.pool
 }
 
+// ready returns how many sandboxes wait for a job, without starting the pool.
+func (l *onDemandPool) ready() int64 {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pool == nil {
+		return 0
+	}
+	return l.pool.waiting.Load()
+}
+
 func (l *onDemandPool) openPool() {
 	p, err := l.start(l.ctx)
 	l.mu.Lock()

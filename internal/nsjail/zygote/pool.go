@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cellblock/internal/nsjail/host"
@@ -33,6 +34,8 @@ type pool struct {
 	// ready is unbuffered: each ready sandbox is owned by a goroutine, which replaces it when its
 	// zygote retires or dies.
 	ready chan *readySandbox
+	// waiting counts the sandboxes on offer there.
+	waiting atomic.Int64
 	// forkLimiter bounds how many forks are made at once.
 	forkLimiter chan struct{}
 	stop        context.CancelFunc

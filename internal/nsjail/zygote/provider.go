@@ -139,6 +139,15 @@ func (p *Provider) poolFor(script string) *pool {
 	return p.plain
 }
 
+// Ready returns how many sandboxes wait for a job, of all kinds together.
+func (p *Provider) Ready() int {
+	n := p.plain.waiting.Load() + p.onDemand.ready()
+	for _, loaded := range p.loaded {
+		n += loaded.waiting.Load()
+	}
+	return int(n)
+}
+
 // Close ends the zygotes and every sandbox in them. It closes the pools concurrently, since each
 // may take as long as a zygote that does not die.
 func (p *Provider) Close() {

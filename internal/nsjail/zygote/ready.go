@@ -40,6 +40,8 @@ func (p *pool) keepReady(ctx context.Context, s *readySandbox) {
 // offer blocks until s is acquired, dead or replaced. If the zygote of s retires, s stays on offer
 // until its replacement is ready, which offer returns; in all other cases it returns nil.
 func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	select {
 	case p.ready <- s:
 		return nil
