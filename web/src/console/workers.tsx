@@ -46,7 +46,7 @@ export function Workers({ reading }: { reading: Reading<Schemas["WorkerList"]> }
 /** Shows the end of a worker's id; its title is the whole. */
 function Id({ id }: { id: string }) {
   return (
-    <span class="mono id" title={id}>
+    <span class="mono short" title={id}>
       <span class="head">{id.slice(0, -8)}</span>
       <Data text={id.slice(-8)} />
     </span>
