@@ -33,10 +33,14 @@ def test_run_returns_result_and_output(client: Any) -> None:
 
 
 def test_a_job_and_its_environment_have_limits(client: Any) -> None:
-    default = client.environments()[0]
+    given = client.run(HELLO, limits={"wall_seconds": 1.5, "memory_mb": 64})
+    deadline = time.monotonic() + 20
+    while not (found := client.environments()):  # until a worker has reported
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    default = found[0]
     assert default.name == "default"
     assert default.limits == default.max_limits
-    given = client.run(HELLO, limits={"wall_seconds": 1.5, "memory_mb": 64})
     assert given.limits == replace(default.limits, wall_seconds=1.5, memory_mb=64)
     assert client.get(given.job_id).limits == given.limits
     with pytest.raises(cellblock.JobFailed) as failed:
