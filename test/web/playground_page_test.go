@@ -47,14 +47,30 @@ func (p *tab) write(script string) {
 	})()`, quote(script), editor)))
 }
 
-// press presses a key, such as kb.Enter, with modifiers.
+// press presses a key, such as kb.Enter, with modifiers. Unlike chromedp.KeyEvent it sends one event for the key and its
+// character, as a keyboard does: a page that handles the key gets no character.
 func (p *tab) press(key string, modifiers ...chromedp.Modifier) {
 	p.t.Helper()
-	p.do(chromedp.KeyEvent(key, chromedp.KeyModifiers(modifiers...)))
+	events := kb.Encode([]rune(key)[0])
+	down, up := *events[0], *events[len(events)-1]
+	for _, modifier := range modifiers {
+		down.Modifiers |= int64(modifier)
+		up.Modifiers |= int64(modifier)
+	}
+	if len(events) > 2 && len(modifiers) == 0 {
+		down.Text = events[1].Text
+	}
+	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		if _, err := cdp.Call(ctx, target, input.DispatchKeyEvent, down); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, input.DispatchKeyEvent, up)
+		return err
+	}))
 }
 
-// clickLabel clicks on the button whose text or label begins with a text.
-func (p *tab) clickLabel(label string) {
+// clickButton clicks the button whose text or label begins with a text.
+func (p *tab) clickButton(label string) {
 	p.t.Helper()
 	button := fmt.Sprintf(`[...document.querySelectorAll("button, summary")].find(each => each.checkVisibility() &&
 		(each.getAttribute("aria-label") ?? each.textContent).trim().startsWith(%s))`, quote(label))
@@ -102,11 +118,18 @@ func (p *tab) example(title string) {
 	p.choose("[aria-label=Examples]", value)
 }
 
+// awaitStatus waits until the page, or its job, has a status.
+func (p *tab) awaitStatus(text string) {
+	p.t.Helper()
+	p.await(`[...document.querySelectorAll(".output [role=status]")].some(each => each.textContent.includes(` +
+		quote(text) + `))`)
+}
+
 // run runs what is on the page with the keyboard, and waits for the end with a status, such as "Succeeded".
 func (p *tab) run(status string) {
 	p.t.Helper()
 	p.do(chromedp.Evaluate[chromedp.Void](editor + `.focus()`))
 	p.press(kb.Enter, chromedp.ModifierCtrl)
-	p.awaitText(".status", status)
+	p.awaitStatus(status)
 	p.await(`!document.querySelector(".elapsed")`)
 }

@@ -11,14 +11,14 @@ import (
 func TestPlaygroundRuns(t *testing.T) {
 	t.Parallel()
 	p := openPlayground(t, open.URL, lightView)
-	p.awaitText(".output", "Enter to run")
+	p.awaitText(".output", "Press Run")
 	p.write("def main():\n    print('hello from here')\n    return {'answer': 6 * 7}\n")
 	p.run("Succeeded")
 	p.awaitText(".output", "hello from here")
 	p.awaitText(".output", "42")
 
 	p.write("def main():\n    return 'by the button'\n")
-	p.clickLabel("Run")
+	p.clickButton("Run")
 	p.awaitText(".output", "by the button")
 }
 
@@ -30,7 +30,7 @@ func TestPlaygroundRunsEveryExample(t *testing.T) {
 		{"table of pandas", "Succeeded", "Bergen"},
 		{"figure", "Succeeded", "figure-1.png"},
 		{"Files in", "Succeeded", "totals.csv"},
-		{"cell", "Succeeded", "Mercury"},
+		{"cell", "Succeeded", "Earth"},
 		{"arguments", "Succeeded", "the"},
 		{"An error", "Failed", "ZeroDivisionError"},
 		{"Live", "Succeeded", "step 8 of 8"},
@@ -50,11 +50,11 @@ func TestPlaygroundShowsOutputWhileTheScriptRuns(t *testing.T) {
 	if got := eval[bool](p, `document.querySelector(".elapsed") !== null`); !got {
 		t.Error("the output was shown only after the end")
 	}
-	p.awaitText(".status", "Running")
+	p.awaitStatus("Running")
 
 	p.do(chromedp.Evaluate[chromedp.Void](editor + `.focus()`))
 	p.press(kb.Escape)
-	p.awaitText(".status", "Cancelled")
+	p.awaitStatus("Cancelled")
 	p.awaitText(".output", "first line")
 	// The Escape that cancelled has kept its meaning in the editor as well.
 	p.press(kb.Tab)
@@ -76,7 +76,7 @@ func TestPlaygroundMarksTheLineOfAnError(t *testing.T) {
 	} {
 		p.write(each.script)
 		if !eval[bool](p, `document.querySelector("#panel [value=main]") !== null`) {
-			p.clickLabel("Options")
+			p.clickButton("Options")
 		}
 		p.choose("[name=entry][value="+each.entry+"]", "")
 		p.run("Failed")
@@ -94,8 +94,8 @@ func TestPlaygroundOffersOtherEntries(t *testing.T) {
 	p := openPlayground(t, open.URL, lightView)
 	p.write("print('top level')\n")
 	p.run("Failed")
-	p.clickLabel("Run as a script")
-	p.awaitText(".status", "Succeeded")
+	p.clickButton("Run as a script")
+	p.awaitStatus("Succeeded")
 	p.awaitText(".output", "top level")
 	p.awaitText(".chips", "entry script")
 }
@@ -130,7 +130,7 @@ func TestPlaygroundExplainsARefusal(t *testing.T) {
 	p := openPlayground(t, open.URL, lightView)
 	p.expect("status of 4")
 	p.write("def main():\n    return 1\n")
-	p.clickLabel("Options")
+	p.clickButton("Options")
 	p.fill("option-wall_seconds", "10000")
 	p.run("Not run")
 	p.awaitText(".refusal", "wall_seconds")
@@ -139,7 +139,7 @@ func TestPlaygroundExplainsARefusal(t *testing.T) {
 
 	p.fill("option-wall_seconds", "none")
 	p.press(kb.Enter, chromedp.ModifierCtrl)
-	p.awaitText(".status", "Wall time is a number")
+	p.awaitStatus("Wall time is a number")
 	p.await(`document.activeElement?.id === "option-wall_seconds" && document.activeElement.ariaInvalid === "true"`)
 	p.checkAccessibility()
 	p.fill("option-wall_seconds", "")

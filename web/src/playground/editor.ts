@@ -15,8 +15,8 @@ import {
   WidgetType,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import type { ErrorLine } from "../job/error_line";
 import { visibleText } from "../shared/text";
-import type { Mark } from "./error_line";
 
 const indent = 4;
 /** The message beside a line is cut here; the output shows it whole. */
@@ -65,7 +65,7 @@ const look = EditorView.theme({
   },
 });
 
-const setMark = StateEffect.define<Mark | undefined>();
+const setMark = StateEffect.define<ErrorLine | undefined>();
 
 class Message extends WidgetType {
   constructor(readonly text: string) {
@@ -109,7 +109,7 @@ const marked = StateField.define<Marked>({
   ],
 });
 
-function marksOf(state: EditorState, { line, column, message }: Mark): Marked {
+function marksOf(state: EditorState, { line, column, message }: ErrorLine): Marked {
   if (line > state.doc.lines) return unmarked;
   const { from, to } = state.doc.line(line);
   const first = visibleText(message.split("\n", 1)[0] ?? "");
@@ -134,6 +134,16 @@ function tab(view: EditorView): boolean {
   return true;
 }
 
+/** Replaces a selection by typed text. Left to the browser, it would copy the look of the replaced text into inline
+ * styles, which the page's Content-Security-Policy forbids. */
+function replaceSelected(event: InputEvent, view: EditorView): boolean {
+  const { state } = view;
+  const typed = event.inputType === "insertText" && !event.isComposing && event.data !== null;
+  if (!typed || view.composing || state.selection.ranges.every((range) => range.empty)) return false;
+  view.dispatch(state.replaceSelection(event.data ?? ""), { userEvent: "input.type", scrollIntoView: true });
+  return true;
+}
+
 /** What the editor reports. */
 export interface Listener {
   changed(text: string): void;
@@ -151,7 +161,12 @@ function extensions(listener: Listener): Extension {
     look,
     marked,
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": "Python script", "aria-describedby": "editor-keys" }),
+    EditorView.contentAttributes.of({
+      "aria-label": "Python script",
+      "aria-describedby": "editor-keys",
+      tabindex: "0",
+    }),
+    EditorView.domEventHandlers({ beforeinput: replaceSelected }),
     keymap.of([{ key: "Tab", run: tab, shift: indentLess }, ...historyKeymap, ...defaultKeymap]),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) listener.changed(update.state.doc.toString());
@@ -177,7 +192,7 @@ export function setText(view: EditorView, text: string): void {
 }
 
 /** Marks a line with a message until the next edit, and scrolls to it; undefined removes the mark. */
-export function markLine(view: EditorView, mark: Mark | undefined): void {
+export function markLine(view: EditorView, mark: ErrorLine | undefined): void {
   const effects: StateEffect<unknown>[] = [setMark.of(mark)];
   if (mark !== undefined && mark.line <= view.state.doc.lines) {
     effects.push(EditorView.scrollIntoView(view.state.doc.line(mark.line).from, { y: "center" }));

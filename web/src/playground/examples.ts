@@ -28,13 +28,13 @@ import math
 
 
 def main():
-    primes = [n for n in range(2, 60) if all(n % d for d in range(2, math.isqrt(n) + 1))]
+    primes = []
+    for n in range(2, 60):
+        if all(n % d for d in range(2, math.isqrt(n) + 1)):
+            primes.append(n)
     print("found", len(primes), "primes")
-    return {
-        "primes": primes,
-        "sum": sum(primes),
-        "widest gap": max(b - a for a, b in zip(primes, primes[1:])),
-    }
+    gaps = [b - a for a, b in zip(primes, primes[1:])]
+    return {"primes": primes, "sum": sum(primes), "widest gap": max(gaps)}
 `;
 
 const table = `"""A table of pandas as the result."""
@@ -53,9 +53,12 @@ def main():
         }
     )
     orders["total"] = orders["items"] * orders["price"]
-    return orders.groupby("city").agg(
-        orders=("items", "size"), items=("items", "sum"), revenue=("total", "sum")
-    ).round(2)
+    table = orders.groupby("city").agg(
+        orders=("items", "size"),
+        items=("items", "sum"),
+        revenue=("total", "sum"),
+    )
+    return table.round(2)
 `;
 
 const figure = `"""A figure that is open at the end comes back as a picture."""
@@ -66,15 +69,17 @@ import numpy as np
 
 def main():
     t = np.linspace(0, 4 * np.pi, 600)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
-    for damping in (0.05, 0.15, 0.4):
-        left.plot(t, np.exp(-damping * t) * np.cos(2 * t), label=f"damping {damping}")
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
+    for d in (0.05, 0.15, 0.4):
+        left.plot(t, np.exp(-d * t) * np.cos(2 * t), label=f"damping {d}")
     left.set(title="Damped oscillation", xlabel="t")
-    left.legend()
+    left.legend(loc="lower right")
     points = np.random.default_rng(3).normal(size=(2, 400))
-    right.scatter(*points, c=np.hypot(*points), s=14, cmap="viridis")
+    distance = np.hypot(*points)
+    right.scatter(*points, c=distance, s=14, cmap="viridis")
     right.set(title="400 points", aspect="equal")
-    return {"lines": 3, "farthest point": round(float(np.hypot(*points).max()), 3)}
+    fig.tight_layout()
+    return {"lines": 3, "points": 400, "farthest": round(distance.max(), 3)}
 `;
 
 const live = `"""Output arrives while the script runs. Esc cancels it."""
@@ -93,7 +98,7 @@ def main():
     return {"steps": 8, "seconds": round(time.monotonic() - began, 1)}
 `;
 
-const filesExample = `"""Reads sales.csv, and leaves files in outputs/, from where they come back."""
+const filesExample = `"""Reads sales.csv; what it leaves in outputs/ comes back."""
 
 import json
 
@@ -102,30 +107,34 @@ import pandas as pd
 
 def main():
     sales = pd.read_csv("sales.csv")
-    totals = sales.pivot_table(index="month", columns="region", values="revenue", aggfunc="sum")
+    totals = sales.pivot(index="month", columns="region", values="revenue")
     totals.to_csv("outputs/totals.csv")
     with open("outputs/summary.json", "w") as file:
-        json.dump({"rows": len(sales), "revenue": sales["revenue"].sum()}, file)
+        json.dump({"revenue": sales["revenue"].sum()}, file)
     return totals
 `;
 
-const cell = `# A notebook's cell: display() shows things, and so does the last expression.
+const cell = `# A notebook's cell: display() and the last expression are shown.
 import pandas as pd
 import matplotlib.pyplot as plt
 
 planets = pd.DataFrame(
-    {"planet": ["Mercury", "Venus", "Earth", "Mars"], "moons": [0, 0, 1, 2], "au": [0.39, 0.72, 1.0, 1.52]}
+    {
+        "planet": ["Mercury", "Venus", "Earth", "Mars"],
+        "moons": [0, 0, 1, 2],
+        "au": [0.39, 0.72, 1.0, 1.52],
+    }
 )
 display(planets)
 
-planets.plot.bar(x="planet", y="au", legend=False, rot=0, figsize=(6, 3), title="Distance from the sun")
-plt.ylabel("astronomical units")
+planets.plot.bar(x="planet", y="au", legend=False, rot=0, figsize=(6, 3))
+plt.ylabel("astronomical units from the sun")
 plt.show()
 
 planets.loc[planets["moons"] > 0, "planet"].tolist()
 `;
 
-const words = `"""A plain script: arguments in sys.argv, text on standard input, an exit code."""
+const words = `"""A plain script: sys.argv, standard input, an exit code."""
 
 import collections
 import re
@@ -134,7 +143,8 @@ import sys
 if len(sys.argv) < 2:
     sys.exit("usage: script.py HOW_MANY")
 words = re.findall(r"\\w+", sys.stdin.read().lower())
-for word, count in collections.Counter(words).most_common(int(sys.argv[1])):
+common = collections.Counter(words).most_common(int(sys.argv[1]))
+for word, count in common:
     print(f"{count:3}  {word}")
 `;
 

@@ -1,5 +1,6 @@
 // The files that go with a run. Their content is in memory, so that a file that changes or disappears on the disk
 // changes nothing.
+import { bytes } from "../job/format";
 
 /** A file for the script. */
 export interface InputFile {
@@ -36,7 +37,7 @@ function problemOf(files: readonly InputFile[], file: InputFile): string {
   if (files.length > mostFiles) return `A run takes at most ${mostFiles} files; ${file.path} was not added.`;
   const total = totalBytes(files);
   if (total > mostBytes) {
-    return `Files have at most ${formatBytes(mostBytes)} together; with ${file.path} they would have ${formatBytes(total)}.`;
+    return `Files have at most ${bytes(mostBytes)} together; with ${file.path} they would have ${bytes(total)}.`;
   }
   return "";
 }
@@ -45,28 +46,21 @@ export function totalBytes(files: readonly InputFile[]): number {
   return files.reduce((sum, file) => sum + file.bytes.length, 0);
 }
 
-/** Returns a number of bytes for people, such as "1.2 MiB". */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  if (bytes < 1 << 20) return `${(bytes / 1024).toFixed(1)} KiB`;
-  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
-}
-
 /** Returns bytes in base64 with padding. */
-export function toBase64(bytes: Uint8Array): string {
+export function toBase64(content: Uint8Array): string {
   let binary = "";
-  for (let from = 0; from < bytes.length; from += 0x8000) {
-    binary += String.fromCharCode(...bytes.subarray(from, from + 0x8000));
+  for (let from = 0; from < content.length; from += 0x8000) {
+    binary += String.fromCharCode(...content.subarray(from, from + 0x8000));
   }
   return btoa(binary);
 }
 
 /** Returns the text that bytes are in UTF-8; undefined if they are none, or have a byte order mark, which a decoder
  * leaves out. */
-export function toText(bytes: Uint8Array): string | undefined {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) return undefined;
+export function toText(content: Uint8Array): string | undefined {
+  if (content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf) return undefined;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true }).decode(content);
   } catch {
     return undefined;
   }

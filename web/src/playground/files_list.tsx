@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { bytes } from "../job/format";
 import { Data } from "../shared/data";
-import { addFiles, formatBytes, type InputFile, mostBytes } from "./files";
+import { addFiles, type InputFile, mostBytes } from "./files";
 import { files, notice } from "./state";
 
 /** Reads files of the user's machine and adds them to the next run. */
@@ -10,9 +11,7 @@ export async function attach(list: Iterable<File>): Promise<void> {
   const large: string[] = [];
   for (const file of list) {
     if (file.size > mostBytes) {
-      large.push(
-        `${file.name} has ${formatBytes(file.size)}; a run takes at most ${formatBytes(mostBytes)}.`,
-      );
+      large.push(`${file.name} has ${bytes(file.size)}; a run takes at most ${bytes(mostBytes)}.`);
       continue;
     }
     try {
@@ -62,7 +61,7 @@ export function FilesList() {
     <ul class="chips" aria-label="Files for the script">
       {files.value.map((file) => (
         <li key={file.path} class="chip">
-          <Data text={file.path} /> <span class="hint">{formatBytes(file.bytes.length)}</span>
+          <Data text={file.path} /> <span class="hint">{bytes(file.bytes.length)}</span>
           <button
             type="button"
             class="remove"

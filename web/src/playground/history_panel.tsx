@@ -1,3 +1,4 @@
+import { duration } from "../job/format";
 import { Data } from "../shared/data";
 import { restore } from "./draft";
 import { history, setHistory } from "./history";
@@ -16,7 +17,7 @@ export function HistoryPanel() {
           <Row key={`${entry.at} ${entry.outcome}`} entry={entry} />
         ))}
       </ol>
-      <p class="foot">
+      <p class="actions">
         <button type="button" onClick={clear}>
           Clear the history
         </button>{" "}
@@ -43,16 +44,13 @@ function clear(): void {
 
 function Row({ entry }: { entry: Entry }) {
   const time = new Date(entry.at);
-  const took =
-    entry.ms === undefined
-      ? ""
-      : ` · ${entry.ms < 1000 ? `${Math.round(entry.ms)} ms` : `${(entry.ms / 1000).toFixed(1)} s`}`;
+  const took = entry.ms === undefined ? "" : ` · ${duration(entry.ms)}`;
   const options = summary(entry.options);
   return (
     <li>
       <button
         type="button"
-        class="row"
+        class="past"
         onClick={() => {
           panel.value = undefined;
           restore(entry);

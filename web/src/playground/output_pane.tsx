@@ -9,7 +9,7 @@ import { status } from "./state";
 export function OutputPane() {
   return (
     <section class="output" aria-label="Output" id="output">
-      <p class="status" role="status">
+      <p class="run-status" role="status">
         {status.value}
       </p>
       <Content />
@@ -80,7 +80,7 @@ function Refusal({ error, follow }: { error: ApiError; follow: boolean }) {
         </p>
       )}
       <p>{adviceFor(error)}</p>
-      <p class="foot">
+      <p class="actions">
         {follow ? (
           <button type="button" onClick={() => void followAgain()}>
             Follow the job again

@@ -1,11 +1,11 @@
 // A run: the request, the events of its job, and its end.
 import { signal } from "@preact/signals";
+import { errorLine } from "../job/error_line";
 import type { Output } from "../job/job_view";
 import { ApiError, type Job, jobPath, request, type Schemas, send } from "../shared/api";
 import { sleep, watch } from "../shared/events";
 import { token, tokenRefused } from "../shared/session";
 import { adopt } from "./draft";
-import { markOf } from "./error_line";
 import { addToHistory } from "./history";
 import { type Entry, entries } from "./options";
 import { bodyOf, idempotencyKey } from "./request";
@@ -121,15 +121,19 @@ function setState(state: Job["status"]): void {
   const { job } = run.value;
   const started = state === "running" ? (job.started_at ?? new Date().toISOString()) : job.started_at;
   run.value = { ...run.value, job: { ...job, status: state, started_at: started } };
-  if (!run.value.cancelling) status.value = state === "queued" ? "Queued" : "Running";
+  if (!run.value.cancelling) status.value = "";
 }
 
 function end(job: Job, output: Output): void {
   run.value = { phase: "ended", job, output };
   const ms = job.usage?.run_ms ?? Date.now() - sent.began;
-  const found = markOf(job);
-  if (found !== undefined && sent.script === script.value) mark.value = found;
-  status.value = outcome(job, ms, found?.line);
+  const found = errorLine(job);
+  // The view of the job reads out the outcome.
+  status.value = "";
+  if (found !== undefined && sent.script === script.value) {
+    mark.value = found;
+    status.value = `Line ${found.line} is marked in the editor`;
+  }
   addToHistory({
     at: Date.now(),
     script: sent.script,
@@ -138,13 +142,6 @@ function end(job: Job, output: Output): void {
     ms,
     files: sent.files.map((file) => file.path),
   });
-}
-
-function outcome(job: Job, ms: number, line: number | undefined): string {
-  const time = ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-  if (job.status === "succeeded") return `Succeeded in ${time}`;
-  if (job.status === "cancelled") return `Cancelled after ${time}`;
-  return `Failed after ${time}${line === undefined ? "" : `, line ${line}`}`;
 }
 
 function fail(failure: unknown): void {

@@ -1,8 +1,8 @@
 // What is on the page: the script, its options and files. The panels and the notice are here too, since many parts
 // open or show them.
 import { computed, signal } from "@preact/signals";
+import type { ErrorLine } from "../job/error_line";
 import type { Schemas } from "../shared/api";
-import type { Mark } from "./error_line";
 import type { InputFile } from "./files";
 import { defaultOptions, type Options, readOptions, summary } from "./options";
 
@@ -13,7 +13,7 @@ export const options = signal<Options>(defaultOptions());
 /** The files of the next run. */
 export const files = signal<readonly InputFile[]>([]);
 /** The line that is marked in the editor. */
-export const mark = signal<Mark | undefined>(undefined);
+export const mark = signal<ErrorLine | undefined>(undefined);
 /** The service's environments; undefined until they are known. */
 export const environments = signal<readonly Schemas["Environment"][] | undefined>(undefined);
 

@@ -136,7 +136,7 @@ export function RunButtons() {
   const busy = value.phase === "sending" || value.phase === "live";
   const apple = /Mac|iPhone|iPad/.test(navigator.userAgent);
   return (
-    <div class="run">
+    <div class="run-bar">
       {busy && <Elapsed />}
       {busy && (
         <button
