@@ -23,7 +23,8 @@ function Content() {
     case "idle":
       return (
         <p class="empty">
-          Press Run, or <kbd>Ctrl</kbd> <kbd>Enter</kbd>. What the script prints, returns and leaves appears here.
+          Press Run, or <kbd>Ctrl</kbd> <kbd>Enter</kbd>. What the script prints, returns and leaves appears
+          here.
         </p>
       );
     case "sending":
