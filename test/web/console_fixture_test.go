@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/go-json-experiment/json"
@@ -55,13 +53,12 @@ func (c caller) call(method, path string, body any, status int, answer any) {
 // withKey creates a key of a tenant, and returns a caller that has it. c must be an administrator.
 func (c caller) withKey(tenant string, scopes ...string) caller {
 	c.t.Helper()
-	var key struct{ Key string }
+	var key struct {
+		Key string `json:"key"`
+	}
 	c.call(http.MethodPost, "/admin/keys", map[string]any{"tenant": tenant, "scopes": scopes}, http.StatusCreated, &key)
 	return caller{t: c.t, origin: c.origin, client: &http.Client{Transport: bearer(key.Key)}, token: key.Key}
 }
-
-// fields are those of POST /execute beside the script.
-type fields map[string]any
 
 // start submits a job and returns its id.
 func (c caller) start(script string, more fields) string {
@@ -154,10 +151,15 @@ func (p *tab) enterToken(token string) {
 	p.do(chromedp.WaitVisible(chromedp.CSS("#token")), chromedp.SendKeys(chromedp.CSS("#token"), token+kb.Enter))
 }
 
-// enter replaces the text of a field and presses Enter.
+// enter replaces the text of a field as a user does, and presses Enter.
 func (p *tab) enter(field, text string) {
 	p.t.Helper()
-	p.do(chromedp.Clear(chromedp.CSS(field)), chromedp.SendKeys(chromedp.CSS(field), text+kb.Enter))
+	if text == "" {
+		text = kb.Delete
+	}
+	p.do(chromedp.Click(chromedp.CSS(field)))
+	eval[bool](p, `(document.querySelector(`+quote(field)+`).select(), true)`)
+	p.do(chromedp.KeyEvent(text), chromedp.KeyEvent(kb.Enter))
 }
 
 // click clicks the element of a CSS selector, once it is there.
@@ -186,15 +188,4 @@ func (p *tab) awaitJobs(label string, ids ...string) {
 		const shown = [...(list?.querySelectorAll("tbody a.id") ?? [])].map(e => e.textContent);
 		return list !== null && JSON.stringify(shown.sort()) === JSON.stringify(%s.sort());
 	})()`, quote(label+", list"), wanted))
-}
-
-// setOffline cuts the tab off the network, or connects it again.
-func (p *tab) setOffline(offline bool) {
-	p.t.Helper()
-	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, network.EmulateNetworkConditions, network.EmulateNetworkConditionsParams{
-			Offline: offline, DownloadThroughput: -1, UploadThroughput: -1,
-		})
-		return err
-	}))
 }

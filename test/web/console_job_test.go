@@ -55,7 +55,10 @@ func TestConsoleCancelsAJob(t *testing.T) {
 	p.do(chromedp.KeyEvent(kb.Enter))
 	p.awaitText("main .status", "cancelled")
 	p.awaitText(".job", "at work")
-	var job struct{ Status, Code string }
+	var job struct {
+		Status string `json:"status"`
+		Code   string `json:"code"`
+	}
 	c.call(http.MethodGet, "/jobs/"+id, nil, http.StatusOK, &job)
 	if job.Status != "cancelled" || job.Code != "cancelled" {
 		t.Errorf("the job is %+v", job)

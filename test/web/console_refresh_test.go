@@ -1,13 +1,20 @@
 package web
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"cellblock/test/stack"
 )
 
 // requestLog notes the requests of a page.
@@ -93,15 +100,60 @@ func TestConsoleRestsWhileItIsHidden(t *testing.T) {
 	p.awaitText(".freshness", "updated 0 s ago")
 }
 
+// outage is a proxy before a service, which fails when it is told to.
+type outage struct {
+	URL string
+	// down refuses all requests but those for files, with 503 and a pause of some seconds.
+	down atomic.Bool
+	// refused counts the requests that were refused.
+	refused atomic.Int32
+}
+
+const pauseOfOutage = 4
+
+func before(t *testing.T, s *stack.Stack) *outage {
+	t.Helper()
+	target, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	o := &outage{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !o.down.Load() {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		o.refused.Add(1)
+		w.Header().Set("Retry-After", strconv.Itoa(pauseOfOutage))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"error": "the service rests", "code": "unavailable"}`))
+	}))
+	t.Cleanup(server.Close)
+	o.URL = server.URL
+	return o
+}
+
 func TestConsoleGoesOnAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	p := openConsole(t, as(t, open, ""), "", "Overview", lightView)
-	p.expect("ERR_")
-	p.awaitText(".freshness", "updated")
-	p.setOffline(true)
-	p.awaitText(".freshness.stale", "Out of date. The service does not answer.")
-	p.setOffline(false)
+	service := before(t, open)
+	p := visit(t, service.URL, "/console", lightView)
+	p.expect("status of 503")
+	p.await(`document.querySelectorAll(".freshness .updated").length >= 4`)
+	service.down.Store(true)
+	p.await(`document.querySelectorAll(".freshness.stale").length >= 4`)
+	p.awaitText(".freshness.stale", "Out of date. the service rests")
+	p.awaitText(".freshness.stale", "next attempt in")
+	// What was known is still there.
+	p.awaitTile("Ready sandboxes", eval[string](p, `document.querySelectorAll(".tile .value")[3].textContent`))
+	p.checkAccessibility()
+	// Each of the four readings keeps the pause.
+	sofar := service.refused.Load()
+	p.await(`performance.now() > (window.sinceOutage ??= performance.now()) + 8000`)
+	if n := service.refused.Load() - sofar; n > 4*(8/pauseOfOutage+1) {
+		t.Errorf("%d requests in 8 seconds", n)
+	}
+	service.down.Store(false)
 	p.clickText("Try now")
-	p.await(`document.querySelector(".freshness.stale") === null || document.querySelectorAll(".freshness.stale").length < 4`)
-	p.awaitText(".heading .freshness", "updated")
+	p.await(`document.querySelectorAll(".freshness.stale").length === 0`)
 }

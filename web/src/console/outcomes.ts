@@ -34,9 +34,9 @@ export function percent(part: number, whole: number): string {
   return value === 100 && part < whole ? ">99%" : `${value}%`;
 }
 
-/** Returns the first number of 1, 2 or 5 times a power of ten that is not below the value: the end of an axis. */
+/** Returns the end of an axis: an even number that is not below the value. */
 export function axisEnd(value: number): number {
-  if (value <= 5) return 5;
+  if (value <= 4) return 4;
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power;
+  return ([1, 2, 4, 6, 8, 10].find((step) => step * power >= value && step * power > 1) ?? 10) * power;
 }

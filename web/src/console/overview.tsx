@@ -60,10 +60,8 @@ function ForTenant({ data }: { data: Activity }) {
 function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["Worker"][] | undefined }) {
   const wait = data.oldest_wait_seconds;
   const ended = total(data.totals);
-  const places = workers?.reduce((sum, worker) => sum + (worker.places ?? 0), 0);
-  const ready = workers
-    ?.flatMap((worker) => worker.environments ?? [])
-    .reduce((sum, each) => sum + (each.ready ?? 0), 0);
+  const places = sumOf(workers?.map((worker) => worker.places));
+  const ready = sumOf(workers?.flatMap((worker) => worker.environments.map((each) => each.ready)));
   return (
     <dl class="tiles">
       <Tile name="Waiting" value={number(data.queued)} />
@@ -73,7 +71,9 @@ function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["W
         value={number(data.running)}
         note={places === undefined ? "" : `of ${count(places, "place")}`}
       />
-      {ready === undefined ? null : <Tile name="Ready sandboxes" value={number(ready)} />}
+      {workers === undefined ? null : (
+        <Tile name="Ready sandboxes" value={ready === undefined ? "–" : number(ready)} />
+      )}
       <Tile
         name="Ended in the last hour"
         value={number(ended)}
@@ -81,6 +81,12 @@ function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["W
       />
     </dl>
   );
+}
+
+/** Returns the sum of what workers report; undefined if none of them does. */
+function sumOf(values: readonly (number | null)[] | undefined): number | undefined {
+  const known = values?.filter((value) => value !== null) ?? [];
+  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
 }
 
 function Tile({ name, value, note = "" }: { name: string; value: string; note?: string }) {
@@ -141,13 +147,11 @@ function Outcome({ each, all }: { each: OutcomeCount; all: number }) {
       <a href={jobsLink({ ...filter, since: "1h" })}>
         <Data text={each.outcome} />
       </a>
-      <meter
-        min={0}
-        max={all}
-        value={each.jobs}
-        aria-label={`Part of all ends: ${percent(each.jobs, all)}`}
-      />
-      <span class="number">{number(each.jobs)}</span>
+      <svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
+        <rect width={(100 * each.jobs) / all} height="1" />
+      </svg>
+      <span class="number">{number(each.jobs)}</span>{" "}
+      <span class="number quiet">{percent(each.jobs, all)}</span>
     </li>
   );
 }
@@ -163,7 +167,9 @@ function Jobs({ status, isAdmin, known }: { status: "running" | "queued"; isAdmi
   const { title, empty, age } = about[status];
   const tenant: JobColumn[] = isAdmin ? ["tenant"] : [];
   const found = reading.data;
-  const jobs = (found?.jobs ?? []).toSorted((a, b) => startOf(a, status).localeCompare(startOf(b, status)));
+  const jobs = (found?.jobs ?? [])
+    .toReversed()
+    .toSorted((a, b) => startOf(a, status).localeCompare(startOf(b, status)));
   return (
     <section class="panel" aria-labelledby={status}>
       <div class="heading">

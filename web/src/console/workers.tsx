@@ -46,7 +46,7 @@ export function Workers({ reading }: { reading: Reading<Schemas["WorkerList"]> }
 /** Shows the end of a worker's id; its title is the whole. */
 function Id({ id }: { id: string }) {
   return (
-    <span class="mono id" title={id}>
+    <span class="mono short" title={id}>
       <span class="head">{id.slice(0, -8)}</span>
       <Data text={id.slice(-8)} />
     </span>
@@ -54,10 +54,10 @@ function Id({ id }: { id: string }) {
 }
 
 function Busy({ worker: { busy, places } }: { worker: Worker }) {
-  if (places == null) return unknown;
+  if (places === null) return <>{number(busy)} of ?</>;
   return (
     <>
-      {busy == null ? "?" : number(busy)} of {number(places)}
+      {number(busy)} of {number(places)}
     </>
   );
 }
@@ -65,9 +65,9 @@ function Busy({ worker: { busy, places } }: { worker: Worker }) {
 function Offered({ worker: { environments } }: { worker: Worker }) {
   return (
     <>
-      {(environments ?? []).map(({ name, ready }) => (
+      {environments.map(({ name, ready }) => (
         <span key={name} class="label">
-          <Data text={name} /> {ready == null ? "" : `${number(ready)} ready`}
+          <Data text={name} /> {ready === null ? "" : `${number(ready)} ready`}
         </span>
       ))}
     </>
@@ -93,7 +93,7 @@ function Mixed({ workers }: { workers: readonly Worker[] }) {
 /** Returns the names of environments of which workers have different builds. */
 export function mixedEnvironments(workers: readonly Pick<Worker, "environments">[]): string[] {
   const hashes = new Map<string, Set<string>>();
-  for (const { name, hash } of workers.flatMap(({ environments }) => environments ?? [])) {
+  for (const { name, hash } of workers.flatMap(({ environments }) => environments)) {
     if (hash) hashes.set(name, (hashes.get(name) ?? new Set()).add(hash));
   }
   return [...hashes].filter(([, builds]) => builds.size > 1).map(([name]) => name);

@@ -12,7 +12,7 @@ test("parts joined are the text, and complete ones stay", () => {
     assert.deepEqual(parts.slice(0, Math.max(0, before.length - 1)), before.slice(0, -1));
     before = [...parts];
   }
-  assert.ok(before.length > 6);
+  assert.ok(before.length > 3);
   for (const part of before.slice(0, -1)) assert.ok(part.endsWith("\n"));
 });
 
@@ -41,5 +41,5 @@ test("a long line is parted, between characters", () => {
 
 test("a megabyte of line ends", () => {
   const parts = new Chunks().of("\n".repeat(1 << 20));
-  assert.ok(parts.length < 3_000);
+  assert.ok(parts.length < 1_100);
 });

@@ -2,7 +2,7 @@
 
 /** A part has at most about this many characters, and lines. */
 const mostCharacters = 16_384;
-const mostLines = 400;
+const mostLines = 1_000;
 
 /** The parts of a text that grows at its end. */
 export class Chunks {

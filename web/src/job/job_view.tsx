@@ -71,7 +71,7 @@ function Streams({ job, output }: { job: Job; output: Output }) {
   const limit = limitsOf(job).output_bytes;
   const stdout = job.stdout ?? output.stdout;
   const stderr = job.stderr ?? output.stderr;
-  if (stdout === "" && stderr === "" && job.started_at === null) return null;
+  if (stdout === "" && stderr === "" && (job.status === "queued" || job.started_at === null)) return null;
   return (
     <div class="streams">
       {stdout !== "" && (

@@ -1,8 +1,10 @@
-import { useMemo, useState } from "preact/hooks";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { Data } from "../shared/data";
+import { visibleText } from "../shared/text";
 import { Chunks } from "./chunks";
 import { count } from "./format";
 import { memo } from "./memo";
+import { useNear } from "./near";
 
 /** Of a longer text, only the first part is shown at once. */
 const most = 1 << 20;
@@ -29,10 +31,13 @@ export function LongText({ text }: { text: string }) {
 }
 
 const Chunk = memo(function Chunk({ text }: { text: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const near = useNear(box);
   const lines = text.split("\n").length;
   return (
-    <div class="chunk" style={{ "--lines": lines }}>
-      <Data text={text} />
+    <div class="chunk" ref={box} style={{ "--lines": lines }}>
+      {/* An element for each special character of a whole output would take the browser half a minute. */}
+      {near ? <Data text={text} /> : <bdi dir="ltr">{visibleText(text)}</bdi>}
     </div>
   );
 });

@@ -33,11 +33,9 @@ export function Tree({ value, label }: { value: Value; label: string }) {
     const move = moveOf(event.key, rows, active);
     if (move === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
+    moved.current = true;
     if (move.toggle) toggle(move.row);
-    else {
-      moved.current = true;
-      setActive(move.row.id);
-    }
+    else setActive(move.row.id);
   };
   const current = rows.some((row) => row.id === active) ? active : "0";
   return (

@@ -92,19 +92,20 @@ function append(rows: Row[], row: Row, expansion: Expansion): void {
   rows.push({ id: `${id}:more`, parent: id, level: level + 1, ...last });
 }
 
-/** Returns what is open at first: containers from the outside, as long as there are few rows. */
+/** Returns what is open at first: containers of the outer levels, as far as few rows follow. */
 export function firstOpen(value: Value): Set<string> {
   const open = new Set<string>();
   let rows = 1;
-  const queue: { id: string; value: Value }[] = [{ id: "0", value }];
+  const queue: { id: string; level: number; value: Value }[] = [{ id: "0", level: 1, value }];
   for (const each of queue) {
     const size = sizeOf(each.value);
-    if (size === 0) continue;
-    rows += Math.min(size, chunk);
-    if (open.size > 0 && rows > 60) break;
+    if (size === 0 || each.level > 5) continue;
+    const more = Math.min(size, chunk);
+    if (open.size > 0 && rows + more > 60) continue;
+    rows += more;
     open.add(each.id);
     for (let index = 0; index < Math.min(size, chunk); index++) {
-      queue.push({ id: `${each.id}.${index}`, value: child(each.value, index).value });
+      queue.push({ id: `${each.id}.${index}`, level: each.level + 1, value: child(each.value, index).value });
     }
   }
   return open;

@@ -10,9 +10,9 @@ test("plain text, tabs and line ends stay", () => {
 test("what a terminal or a browser would obey becomes a symbol with a name", () => {
   assert.deepEqual(visible("a\u001b[31mb\u202e"), [
     { text: "a" },
-    { text: "\u241b", name: "U+001B escape" },
+    { text: "\u241b", name: "U+001B escape", short: "ESC" },
     { text: "[31mb" },
-    { text: "[U+202E]", name: "U+202E right-to-left override" },
+    { text: "[U+202E]", name: "U+202E right-to-left override", short: "U+202E" },
   ]);
   assert.equal(visibleText("\u0000\u007f\u0085\u{e0041}"), "\u2400\u2421[U+0085][U+E0041]");
 });

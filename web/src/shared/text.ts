@@ -5,7 +5,14 @@ export interface Part {
   text: string;
   /** What the symbol stands for, such as "U+202E right-to-left override"; undefined for plain text. */
   name?: string;
+  /** The symbol in letters that every font has, such as "ESC"; with a name only. */
+  short?: string;
 }
+
+const abbreviations =
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(
+    " ",
+  );
 
 const names: Record<number, string> = {
   0: "null",
@@ -72,7 +79,7 @@ export function visible(text: string): Part[] {
     named++;
     if (plain !== "") parts.push({ text: plain });
     plain = "";
-    parts.push({ text: symbol, name: nameOf(match[0]) });
+    parts.push({ text: symbol, name: nameOf(match[0]), short: shortOf(match[0], symbol) });
   }
   plain += source.slice(from);
   if (plain !== "") parts.push({ text: plain });
@@ -98,6 +105,11 @@ function nameOf(match: string): string {
   const code = match.codePointAt(0) ?? 0;
   if (!isOne(match, code)) return "more combining marks on one character";
   return `U+${hex(code)} ${names[code] ?? "control character or mark"}`;
+}
+
+function shortOf(match: string, symbol: string): string {
+  const code = match.codePointAt(0) ?? 0;
+  return abbreviations[code] ?? (code === 0x7f ? "DEL" : symbol.slice(1, -1));
 }
 
 function isOne(match: string, code: number): boolean {
