@@ -22,20 +22,24 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
   const isOpen = data !== undefined && !hasEnded(data);
   const followed = useFollow(id, isOn && isOpen);
   const job = newest(data, followed.ended, followed.status);
-  if (job === undefined) {
-    return <Missing id={id} error={error} />;
-  }
+  const isDone = job !== undefined && hasEnded(job);
+  const isMissing = job === undefined && error?.status === 404;
+  const isUpToDate = error === undefined && (job === undefined || isDone);
   return (
     <>
       <Back />
       <div class="heading">
         <h1 tabIndex={-1}>
-          Job <span class="mono">{job.job_id}</span>
+          Job{" "}
+          <span class="mono">
+            <Data text={id} />
+          </span>
         </h1>
-        <Status job={job} />
-        {hasEnded(job) && error === undefined ? null : <Freshness reading={reading} />}
+        {job === undefined ? null : <Status job={job} />}
+        {isUpToDate || isMissing ? null : <Freshness reading={reading} />}
       </div>
-      {hasEnded(job) ? null : (
+      {job === undefined ? <Missing error={error} /> : <About job={job} isAdmin={isAdmin} />}
+      {job === undefined || isDone ? null : (
         <div class="actions">
           <button type="button" aria-pressed={isOn} onClick={() => setOn(!isOn)}>
             Follow live
@@ -48,10 +52,17 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
           <Cancel id={id} onDone={reading.refresh} />
         </div>
       )}
-      <About job={job} isAdmin={isAdmin} />
+      {job === undefined ? null : <Parts job={job} output={outputOf(job, followed.output)} />}
+    </>
+  );
+}
+
+function Parts({ job, output }: { job: Job; output: Output }) {
+  return (
+    <>
+      <JobView job={job} output={output} />
       <Limits limits={job.limits} />
       {job.callback === undefined ? null : <Delivery callback={job.callback} />}
-      <JobView job={job} output={outputOf(job, followed.output)} />
     </>
   );
 }
@@ -86,27 +97,15 @@ function Back() {
   );
 }
 
-function Missing({ id, error }: { id: string; error: ApiError | undefined }) {
+function Missing({ error }: { error: ApiError | undefined }) {
+  if (error?.status !== 404) return error === undefined ? <p class="quiet">reading …</p> : null;
   return (
-    <>
-      <Back />
-      <h1 tabIndex={-1}>
-        Job{" "}
-        <span class="mono">
-          <Data text={id} />
-        </span>
-      </h1>
-      {error === undefined ? (
-        <p class="quiet">reading …</p>
-      ) : (
-        <div class="refusal" role="alert">
-          <p>{error.message}</p>
-          {error.status === 404 ? (
-            <p>A job is kept for some time after its end, and is shown only to keys of its own tenant.</p>
-          ) : null}
-        </div>
-      )}
-    </>
+    <div class="refusal" role="alert">
+      <p>
+        <Data text={error.message} />
+      </p>
+      <p>A job is kept for some time after its end, and is shown only to keys of its own tenant.</p>
+    </div>
   );
 }
 

@@ -37,7 +37,7 @@ const columns: Record<JobColumn, Column<Row>> = {
   waited: {
     name: "Waited",
     kind: "number",
-    cell: ({ row }) => <Span from={row.created_at} to={row.started_at} />,
+    cell: ({ row }) => <Waited job={row} />,
   },
   runs: {
     name: "Runs for",
@@ -93,6 +93,12 @@ export function Span({ from, to }: { from: string | null; to: string | null }) {
   return <>{duration(Date.parse(to) - Date.parse(from))}</>;
 }
 
+/** Shows how long a job has waited, or has been waiting. */
+function Waited({ job }: { job: JobSummary }) {
+  if (job.status === "queued") return <Age at={job.created_at} />;
+  return <Span from={job.created_at} to={job.started_at} />;
+}
+
 function Ran({ job }: { job: JobSummary }) {
   if (job.status === "running") return <Age at={job.started_at} />;
   return <Span from={job.started_at} to={hasEnded(job) ? job.finished_at : null} />;
@@ -138,10 +144,10 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
             classOf={({ gone }) => (gone ? "gone" : undefined)}
           />
         )}
+        {after.held > 0 ? (
+          <p class="note held">{count(after.held, "new job")}: shown when you leave the list.</p>
+        ) : null}
       </section>
-      {after.held > 0 ? (
-        <p class="note">{count(after.held, "new job")}: shown when you leave the list.</p>
-      ) : null}
     </>
   );
 }

@@ -18,8 +18,8 @@ type Activity = Schemas["Activity"];
 /** Shows what the service does now. */
 export function Overview({ isAdmin }: { isAdmin: boolean }) {
   const reading = usePoll(activity);
-  const { data, error } = reading;
-  if (data === undefined && error !== undefined && error.status !== 0) return <Refusal error={error} />;
+  const { data, error, nextAt } = reading;
+  if (data === undefined && error !== undefined && nextAt === undefined) return <Refusal error={error} />;
   return (
     <>
       <div class="heading">

@@ -2,6 +2,7 @@ import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { Freshness } from "./freshness";
 import { percent, total } from "./outcomes";
+import { jobsLink } from "./route";
 import { usage } from "./sources";
 import { type Column, Table } from "./table";
 import { bytes, duration, number } from "./units";
@@ -18,13 +19,21 @@ export interface Sum {
 }
 
 const columns: Column<Sum>[] = [
-  { name: "Tenant", kind: "wide", cell: ({ tenant }) => <Data text={tenant} /> },
+  { name: "Tenant", kind: "wide", cell: ({ tenant }) => <TenantLink tenant={tenant} /> },
   { name: "Jobs", kind: "number", cell: ({ jobs }) => number(jobs) },
   { name: "Not ok", kind: "number", cell: ({ jobs, other }) => percent(other, jobs) },
   { name: "CPU time", kind: "number", cell: ({ cpuSeconds }) => duration(1_000 * cpuSeconds) },
   { name: "Run time", kind: "number", cell: ({ wallSeconds }) => duration(1_000 * wallSeconds) },
   { name: "Output", kind: "number", cell: ({ bytesOut }) => bytes(bytesOut) },
 ];
+
+function TenantLink({ tenant }: { tenant: string }) {
+  return (
+    <a href={jobsLink({ tenant })}>
+      <Data text={tenant} />
+    </a>
+  );
+}
 
 /** Shows what tenants have used in the last seven days; nothing if they used nothing. */
 export function TenantUsage() {
