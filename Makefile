@@ -192,7 +192,7 @@ lint-web: setup-web ## The same for the pages only
 
 .PHONY: lint-prose
 lint-prose: $(vale) ## The same for comments and documents only: their words, and the width of Markdown
-	git ls-files -z '*.go' '*.py' '*.md' | xargs -0 $(vale)
+	git ls-files -z '*.go' '*.py' '*.ts' '*.tsx' '*.md' | xargs -0 $(vale)
 
 # It takes a minute, once: Vale has parsers in C.
 $(vale): tools/vale/go.mod tools/vale/go.sum

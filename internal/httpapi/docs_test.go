@@ -12,6 +12,7 @@ import (
 	"cellblock/api"
 )
 
+// TestRootRedirectsToTheDocs is without the pages for browsers.
 func TestRootRedirectsToTheDocs(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))

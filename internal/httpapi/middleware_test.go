@@ -54,15 +54,15 @@ func TestToken(t *testing.T) {
 }
 
 // openPaths are the paths that need no token; all documents list them in the same words.
-var openPaths = []string{"/", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
+var openPaths = []string{"/", "/console", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
 
-const tokenSentence = "every request but those to /, /healthz, /readyz, /docs and /openapi.yaml"
+const tokenSentence = "every request but those to /, /console, /healthz, /readyz, /docs and /openapi.yaml"
 
 // TestPathsThatNeedTheToken requests every path of the contract, and the page, without a token.
 func TestPathsThatNeedTheToken(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
-	paths := []string{"/docs", "/docs/start.js", "/openapi.yaml", "/", "/none", "/healthz/", "/docsx"}
+	paths := []string{"/docs", "/docs/start.js", "/openapi.yaml", "/", "/console", "/ui/x", "/none", "/healthz/", "/docsx"}
 	for path, item := range loadContract(t).doc.Paths.Map() {
 		paths = append(paths, path)
 		open := item.Get != nil && item.Get.Security != nil && len(*item.Get.Security) == 0
@@ -72,7 +72,7 @@ func TestPathsThatNeedTheToken(t *testing.T) {
 	}
 	for _, path := range paths {
 		path = strings.NewReplacer("{job_id}", jobID, "{batch_id}", jobID, "{path}", "a.csv").Replace(path)
-		open := slices.Contains(openPaths, path) || strings.HasPrefix(path, "/docs/")
+		open := slices.Contains(openPaths, path) || strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, "/ui/")
 		if got := send(t, http.MethodGet, url+path, "").status; (got != http.StatusUnauthorized) != open {
 			t.Errorf("GET %s without a token: %d, needs none: %t", path, got, open)
 		}

@@ -1,36 +1,10 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
-
-// Switch is a setting that is on or off.
-type Switch bool
-
-// UnmarshalText accepts on, true, yes and 1, and their opposites.
-func (s *Switch) UnmarshalText(text []byte) error {
-	switch strings.ToLower(string(text)) {
-	case "on", "true", "yes", "1":
-		*s = true
-	case "off", "false", "no", "0":
-		*s = false
-	default:
-		return fmt.Errorf("must be on or off, not %q", text)
-	}
-	return nil
-}
-
-// MarshalText returns on or off.
-func (s Switch) MarshalText() ([]byte, error) {
-	if s {
-		return []byte("on"), nil
-	}
-	return []byte("off"), nil
-}
 
 // uiPath begins the paths of the pages' scripts and styles.
 const uiPath = "/ui/"

@@ -29,7 +29,7 @@ import (
 // Settings configures the HTTP server.
 type Settings struct {
 	Addr            string         `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
-	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none, unless API_KEYS_FILE is set."`
+	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /console, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none, unless API_KEYS_FILE is set."`
 	KeysFile        string         `name:"api-keys-file" env:"API_KEYS_FILE" placeholder:"FILE" help:"File (YAML) with the SHA-256 of keys of tenants, and what each key is for (docs/tenants.md). It is read again when it changes. With it, requests need a key or API_TOKEN. Empty (the default): keys are in Redis only (cellblock key create)."`
 	AllowAnonymous  bool           `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
 	CORSOrigins     []string       `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
@@ -38,7 +38,7 @@ type Settings struct {
 	MaxPerAddress   int            `name:"max-connections-per-address" env:"MAX_CONNECTIONS_PER_ADDRESS" default:"2048" help:"The same for each client address, an IPv6 network of 64 bits being one; 0 is no bound. The addresses of TRUSTED_PROXIES have none."`
 	TrustedProxies  []netip.Prefix `name:"trusted-proxies" env:"TRUSTED_PROXIES" placeholder:"PREFIX" help:"Networks (CIDR, comma-separated) of load balancers and proxies before the API: the client's address is read from their X-Forwarded-For, so that memory is shared between clients and not between proxies. Empty (the default) takes the address of the connection."`
 	MCP             bool           `name:"mcp" env:"MCP" default:"true" negatable:"" help:"Serve the MCP server for agents at /mcp."`
-	UI              Switch         `name:"ui" env:"UI" default:"on" help:"on or off: serve the playground at / and the console at /console."`
+	UI              string         `name:"ui" env:"UI" default:"on" enum:"on,off" help:"Serve the pages for browsers, the playground at / and the console at /console: on or off."`
 	ShutdownTimeout time.Duration  `name:"shutdown-timeout" env:"SHUTDOWN_TIMEOUT" default:"10s" help:"Time (duration) for requests in progress to end after a stop signal."`
 }
 
@@ -55,6 +55,9 @@ func (s Settings) Validate() error {
 	}
 	return errors.Join(checkOrigins(s.CORSOrigins), hostcheck.Validate(s.AllowedHosts))
 }
+
+// HasPages reports whether the pages for browsers are served.
+func (s Settings) HasPages() bool { return s.UI == "on" }
 
 // needsToken reports whether a request needs API_TOKEN or a key. Where it does not, each is the operator's.
 func (s Settings) needsToken() bool { return s.Token != "" || s.KeysFile != "" }

@@ -125,3 +125,55 @@ func TestTheMessageOfAJobThatWasNotStartedNamesTheLimit(t *testing.T) {
 		t.Errorf("without workers: %q", got)
 	}
 }
+
+func TestLowerOf(t *testing.T) {
+	t.Parallel()
+	all := DefaultLimits().Requestable()
+	for _, tc := range []struct{ a, b, want RequestedLimits }{
+		{RequestedLimits{}, RequestedLimits{}, RequestedLimits{}},
+		{all, RequestedLimits{}, all},
+		{
+			RequestedLimits{Wall: 2, CPU: 1, MemoryBytes: 5}, RequestedLimits{Wall: 1, CPU: 2, Processes: 7, OutputBytes: 9},
+			RequestedLimits{Wall: 1, CPU: 1, MemoryBytes: 5, Processes: 7, OutputBytes: 9},
+		},
+	} {
+		if got := tc.a.LowerOf(tc.b); got != tc.want {
+			t.Errorf("of %+v and %+v: %+v", tc.a, tc.b, got)
+		}
+		if got := tc.b.LowerOf(tc.a); got != tc.want {
+			t.Errorf("of %+v and %+v: %+v", tc.b, tc.a, got)
+		}
+	}
+}
+
+// Each of the highest limits can be asked for, and nothing above it.
+func TestHighestLimits(t *testing.T) {
+	t.Parallel()
+	server := DefaultLimits()
+	short, small, more := server.Requestable(), server.Requestable(), server.Requestable()
+	short.Wall, small.MemoryBytes, more.MemoryBytes, more.Processes = time.Second, 64*mib, 4096*mib, 3
+	fewer := server.Requestable()
+	fewer.Processes = 3
+	for name, tc := range map[string]struct {
+		fleet []RequestedLimits
+		want  RequestedLimits
+	}{
+		"one":            {[]RequestedLimits{small}, small},
+		"complementary":  {[]RequestedLimits{short, small}, server.Requestable()},
+		"more":           {[]RequestedLimits{more}, fewer},
+		"without limits": {[]RequestedLimits{{}}, server.Requestable()},
+	} {
+		got := HighestLimits(server, tc.fleet)
+		if got != tc.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
+		}
+		for _, asked := range []RequestedLimits{
+			{Wall: got.Wall}, {CPU: got.CPU}, {MemoryBytes: got.MemoryBytes}, {Processes: got.Processes},
+			{OutputBytes: got.OutputBytes},
+		} {
+			if _, err := DecideLimits(server, asked, tc.fleet); err != nil {
+				t.Errorf("%s: %+v is refused: %v", name, asked, err)
+			}
+		}
+	}
+}

@@ -35,8 +35,8 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 	"connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
-// framePolicy is that of the frame for HTML of jobs. Its origin is opaque, whoever opens it; the HTML may have styles
-// and embedded pictures, but neither scripts nor anything from a server.
+// framePolicy is that of the frame for HTML of jobs. Its origin is opaque, also in a tab of its own; the HTML may have
+// styles and embedded pictures, but neither scripts nor anything from a server.
 const framePolicy = "sandbox allow-scripts; default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; " +
 	"img-src data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
@@ -90,7 +90,7 @@ func compress(content []byte) []byte {
 }
 
 // Serve sends the file that the path of the request names, and reports whether there is one; if not, it sends nothing.
-// Browsers keep a file, and ask before each use whether it has changed, so that a page and its scripts are always of one
+// Browsers keep a file, and ask before each use whether it has changed, so that a page and its scripts are of one
 // version.
 func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 	name, ok := pages[r.URL.Path]

@@ -1,9 +1,14 @@
 package worker
 
 import (
+	"os"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
 )
@@ -52,5 +57,41 @@ func TestAnIdleWorkerThatDrainsReportsIt(t *testing.T) {
 	}
 	if n, err := b.Store.LiveWorkers(t.Context()); n != 0 || err != nil {
 		t.Errorf("%d workers take jobs, %v", n, err)
+	}
+}
+
+// TestAWorkerReportsWhatItIs lists a worker by its heartbeat.
+func TestAWorkerReportsWhatItIs(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	b.Environments, b.Settings.Concurrency = newEnvironments("science"), 7
+	_, release := b.inFlight.add(t.Context(), jobs.NewID(), nil)
+	defer release()
+	if err := b.sendHeartbeat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	workers, err := b.Store.ListWorkers(t.Context())
+	if err != nil || len(workers) != 1 {
+		t.Fatalf("%+v, %v", workers, err)
+	}
+	got := workers[0]
+	for what, at := range map[string]time.Time{"started": got.StartedAt, "was seen": got.LastSeenAt} {
+		if age := time.Since(at); age < -time.Second || age > time.Minute {
+			t.Errorf("it %s at %v", what, at)
+		}
+	}
+	host, _ := os.Hostname()
+	want := jobs.WorkerStatus{
+		ID: b.owner, Host: host, Version: buildinfo.Version(), StartedAt: got.StartedAt, LastSeenAt: got.LastSeenAt,
+		Places: 7, Busy: 1,
+	}
+	current, _ := b.Environments.List()
+	for i, environment := range current {
+		want.Environments = append(want.Environments, jobs.WorkerEnvironment{
+			Name: environment.Name, Hash: environment.Hash, Ready: new(i),
+		})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

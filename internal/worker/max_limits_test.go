@@ -146,3 +146,35 @@ func TestAJobWithoutItsInputsIsRefused(t *testing.T) {
 	b.wantFailure(t, job.ID, jobs.CodeInternal)
 	b.wantRuns(t, 0, 0)
 }
+
+// The record of an ended job has the limits under which it ran.
+func TestARecordHasTheLimitsUnderWhichItsJobRan(t *testing.T) {
+	t.Parallel()
+	b := newFixture(t, redistest.Start(t))
+	most := jobs.DefaultLimits().Requestable()
+	most.MemoryBytes, most.Wall = 100<<20, 5*time.Second
+	b.MaxLimits = most
+	lower, asked := most, jobs.RequestedLimits{Processes: 5}
+	lower.Wall = time.Second
+	fewer, server := most, jobs.DefaultLimits().Requestable()
+	fewer.Processes = 5
+	for name, tc := range map[string]struct {
+		job  jobs.Job
+		want jobs.RequestedLimits
+	}{
+		"decided at acceptance": {jobs.Job{Limits: lower}, lower},
+		"open":                  {jobs.Job{Limits: server, LimitsOpen: true}, most},
+		"of an earlier version": {jobs.Job{Inputs: &jobs.Inputs{Limits: asked}}, fewer},
+	} {
+		tc.job.Tenant, tc.job.ID, tc.job.Script = jobs.Operator, jobs.NewID(), "def main(): pass"
+		if err := b.Store.Create(t.Context(), tc.job); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.deliver(t, tc.job.ID, 0); err != nil {
+			t.Fatal(err)
+		}
+		if record := b.get(t, tc.job.ID); !record.State.Ended() || record.Limits != tc.want {
+			t.Errorf("%s: it is %s, with %+v, want %+v", name, record.State, record.Limits, tc.want)
+		}
+	}
+}

@@ -219,15 +219,21 @@ func (p *tab) checkAccessibility() {
 // screenshot writes a picture of the window to docs/images, if WEB_SCREENSHOTS is set, or else below .cache.
 func (p *tab) screenshot(name string) {
 	p.t.Helper()
+	folder := "../../.cache/web-screenshots"
+	if os.Getenv("WEB_SCREENSHOTS") != "" {
+		folder = "../../docs/images"
+	}
+	p.saveScreenshot(folder, name)
+}
+
+// saveScreenshot writes a picture of the window to a folder.
+func (p *tab) saveScreenshot(folder, name string) {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, bound)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.t.Fatal(err)
-	}
-	folder := "../../.cache/web-screenshots"
-	if os.Getenv("WEB_SCREENSHOTS") != "" {
-		folder = "../../docs/images"
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		p.t.Fatal(err)

@@ -1,7 +1,7 @@
 // Command web bundles the pages of web/ into internal/webui/dist, where the API embeds them. It also writes the types of
 // the contract for them. `scripts/setup --web` installs the packages that it needs; go generate runs it.
 //
-// The same sources, packages and esbuild give the same bytes, so that generate-check can compare them.
+// The same sources, packages and esbuild return the same bytes, so that generate-check can compare them.
 package main
 
 import (

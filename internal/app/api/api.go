@@ -30,8 +30,8 @@ import (
 	"cellblock/internal/ratelimit"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
-	"cellblock/internal/webui"
 	"cellblock/internal/tenantkeys"
+	"cellblock/internal/webui"
 )
 
 const (
@@ -130,7 +130,7 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 		s.mcp = s.newMCP(dispatcher, hub, stored)
 		config.MCP = s.mcp
 	}
-	if settings.HTTP.UI {
+	if settings.HTTP.HasPages() {
 		if config.Pages, err = webui.New(); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,9 +127,10 @@ func minutesUntil(now time.Time, before, current map[string]int64) []jobs.Activi
 	}
 	add := func(hour time.Time, counts map[string]int64) {
 		for field, n := range counts {
-			minute, outcome, _ := strings.Cut(field, " ")
-			at := hour.Add(time.Duration(parseInt(minute)) * time.Minute)
-			if i := len(minutes) - 1 - int(last.Sub(at)/time.Minute); n > 0 && i >= 0 && i < len(minutes) {
+			text, outcome, valid := strings.Cut(field, " ")
+			minute, err := strconv.ParseUint(text, 10, 8)
+			i := len(minutes) - 1 - int(last.Sub(hour)/time.Minute) + int(minute)
+			if valid && err == nil && minute < 60 && n > 0 && i >= 0 && i < len(minutes) {
 				minutes[i].Jobs[outcome] = n
 			}
 		}

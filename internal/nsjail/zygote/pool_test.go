@@ -213,3 +213,27 @@ func TestPoolReplacesAZygoteThatHangs(t *testing.T) {
 	}
 	first.jail.Kill() // so that no teardown waits for its processes
 }
+
+// As many sandboxes wait as are kept ready, but for those that jobs have.
+func TestSandboxesThatWaitAreCounted(t *testing.T) {
+	t.Parallel()
+	const ready = 2
+	warm := openPlain(t, ready, 1000, sandboxtest.Logger(t), nil)
+	counted := func() {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); warm.Ready() != ready; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d sandboxes wait, want %d", warm.Ready(), ready)
+			}
+		}
+	}
+	counted()
+	for range 2 * ready {
+		acquireZygote(t, warm)
+	}
+	counted()
+	warm.Close()
+	if n := warm.Ready(); n != 0 {
+		t.Errorf("once it is closed %d sandboxes wait", n)
+	}
+}

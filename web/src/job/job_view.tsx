@@ -1,5 +1,16 @@
+import { useMemo } from "preact/hooks";
 import type { Job } from "../shared/api";
 import { Data } from "../shared/data";
+import { exactPart } from "../shared/job_source";
+import { Details } from "./details";
+import { Displays } from "./displays";
+import { Failure } from "./failure";
+import { Files } from "./files";
+import { duration } from "./format";
+import { limitsOf } from "./limits";
+import { Stream } from "./output";
+import { Result } from "./result";
+import { Usage } from "./usage";
 
 /** What a job printed so far. */
 export interface Output {
@@ -11,15 +22,105 @@ export interface Output {
 export function JobView({ job, output }: { job: Job; output: Output }) {
   return (
     <section class="job" aria-label="Job">
-      <pre class="stdout">
-        <Data text={output.stdout} />
-      </pre>
-      <pre class="stderr">
-        <Data text={output.stderr} />
-      </pre>
-      <pre>
-        <Data text={JSON.stringify(job, null, 2)} />
-      </pre>
+      <Status job={job} />
+      {/* Another job starts with what is open at first. */}
+      <Parts key={job.job_id} job={job} output={output} />
     </section>
+  );
+}
+
+function Parts({ job, output }: { job: Job; output: Output }) {
+  return (
+    <>
+      <Failure job={job} />
+      <Streams job={job} output={output} />
+      <Displays job={job} />
+      <ResultOf job={job} />
+      <Files job={job} />
+      <Notes notes={job.notes ?? []} />
+      <Usage job={job} />
+      <Details job={job} />
+    </>
+  );
+}
+
+/** Reports whether a job has ended. */
+export function hasEnded(job: Job): boolean {
+  return job.status !== "queued" && job.status !== "running";
+}
+
+function Status({ job }: { job: Job }) {
+  const time = job.usage === undefined ? "" : ` in ${duration(job.usage.run_ms)}`;
+  const texts: Record<Job["status"], string> = {
+    queued: "Queued",
+    running: "Running",
+    succeeded: `Succeeded${time}`,
+    failed: `Failed${job.started_at === null ? "" : time}`,
+    cancelled: "Cancelled",
+  };
+  return (
+    <p class={`status ${job.status}`} role="status">
+      <span class="dot" aria-hidden="true" />
+      {texts[job.status]}
+    </p>
+  );
+}
+
+function Streams({ job, output }: { job: Job; output: Output }) {
+  const live = !hasEnded(job);
+  const limit = limitsOf(job).output_bytes;
+  const stdout = job.stdout ?? output.stdout;
+  const stderr = job.stderr ?? output.stderr;
+  if (stdout === "" && stderr === "" && (job.status === "queued" || job.started_at === null)) return null;
+  return (
+    <div class="streams">
+      {stdout !== "" && (
+        <Stream
+          name="stdout"
+          text={stdout}
+          truncated={job.truncated?.stdout ?? false}
+          live={live}
+          limit={limit}
+        />
+      )}
+      {stderr !== "" && (
+        <Stream
+          name="stderr"
+          text={stderr}
+          truncated={job.truncated?.stderr ?? false}
+          live={live}
+          limit={limit}
+        />
+      )}
+      {stdout === "" && stderr === "" && (
+        <p class="quiet">{live ? "Nothing printed so far." : "Nothing was printed."}</p>
+      )}
+    </div>
+  );
+}
+
+function ResultOf({ job }: { job: Job }) {
+  const value = useMemo(() => exactPart(job, "result"), [job]);
+  // A program has no result; a cell's is among its displays, unless it has JSON.
+  if (value === undefined || (value === null && job.entry !== undefined)) return null;
+  return <Result value={value} />;
+}
+
+function Notes({ notes }: { notes: string[] }) {
+  if (notes.length === 0) return null;
+  return (
+    <div class="notes">
+      <div class="head">
+        <h2>Notes</h2>
+      </div>
+      <ul>
+        {notes.map((note, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: notes may repeat
+          <li key={index}>
+            <Data text={note} />
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }

@@ -1,5 +1,6 @@
 // The client of the contract (api/openapi.yaml). Every request of the pages goes through it.
 import type { components, paths } from "./contract";
+import { parseResponse } from "./job_source";
 import { setToken, token, tokenRefused } from "./session";
 
 export type Schemas = components["schemas"];
@@ -72,10 +73,10 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
   throw await errorOf(response);
 }
 
-/** Sends a request and returns the JSON of the response. */
+/** Sends a request and returns the JSON of the response. A job keeps its text, for shared/job_source.ts. */
 export async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
   const response = await send(path, options);
-  return (await response.json()) as T;
+  return parseResponse<T>(await response.text());
 }
 
 function queryOf(query: RequestOptions["query"]): string {
@@ -92,7 +93,7 @@ function queryOf(query: RequestOptions["query"]): string {
 async function errorOf(response: Response): Promise<ApiError> {
   let body: ErrorBody | undefined;
   try {
-    body = (await response.json()) as ErrorBody;
+    body = parseResponse<ErrorBody>(await response.text());
   } catch {
     // A proxy in between answers in a form of its own.
   }

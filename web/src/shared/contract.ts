@@ -315,6 +315,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what happens now
+         * @description How many jobs wait and run now, and how many ended in each minute of the last hour. All times are those of
+         *     Redis's clock. It costs little, however many jobs wait: it may be read every few seconds.
+         *
+         *     `queued`, `running` and `oldest_wait_seconds` are read one after the other while jobs move on, so they may be
+         *     off by what changes in a few milliseconds. A job counts as running from when a worker takes it from the queue,
+         *     a moment before its status is `running`. The counts of one tenant can be off by a lost job for up to a minute;
+         *     if more than 1,000 jobs run, `running` of one tenant is an estimate from 1,000 of them. `oldest_wait_seconds`
+         *     looks at up to 100 tenants, those with the most jobs, and at up to 500 queues of tenants, priorities, batches
+         *     and environments; beyond these it may be too low.
+         *
+         *     A job counts in the minute in which its end is counted, a second or two after the end. Counts are kept for about
+         *     two hours.
+         *
+         *     A key of a tenant reads the activity of that tenant; an administrator's reads that of all tenants together, or of
+         *     the one that `tenant` names.
+         */
+        get: operations["getActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the workers
+         * @description The live workers, as each has reported itself in its heartbeats: every second while it has a job, and with
+         *     everything at least twice a minute. A worker that was lost stays in the list for a few seconds. For
+         *     administrators.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/tenants/{tenant}/webhook-secret": {
         parameters: {
             query?: never;
@@ -661,6 +717,31 @@ export interface components {
             /** @description The size to which stdout and stderr are each cut, 1 MiB. */
             output_bytes?: number;
         };
+        /** @description Limits of a job, each as in the `limits` of a request. */
+        JobLimits: {
+            /**
+             * Format: double
+             * @description Wall time.
+             */
+            wall_seconds: number;
+            /**
+             * Format: double
+             * @description CPU time of all processes together.
+             */
+            cpu_seconds: number;
+            /**
+             * Format: double
+             * @description Memory in MiB.
+             */
+            memory_mb: number;
+            /** @description Processes and threads together. */
+            processes: number;
+            /**
+             * Format: int64
+             * @description The size to which stdout and stderr are each cut.
+             */
+            output_bytes: number;
+        };
         /** @description A job that succeeded: the `Job` that `GET /jobs/{id}` returns, with its result and output. */
         ExecuteResult: components["schemas"]["Job"];
         /** @description A job that has not ended. */
@@ -690,6 +771,13 @@ export interface components {
              *     worker, the last known one.
              */
             hashes: string[];
+            /** @description The limits of a job that asks for none; missing without a worker. */
+            limits?: components["schemas"]["JobLimits"];
+            /**
+             * @description The most that a request may ask for, of each limit by itself; missing without a worker. They differ from
+             *     `limits` only if workers have different limits.
+             */
+            max_limits?: components["schemas"]["JobLimits"];
         };
         EnvironmentPackage: {
             /** @description The name as on PyPI, in lower case with hyphens. */
@@ -759,6 +847,12 @@ export interface components {
             callback?: components["schemas"]["Callback"];
             /** @description The owner; missing for the operator. */
             tenant?: components["schemas"]["TenantName"];
+            /**
+             * @description The limits that the job has. Missing until the end of a job that was accepted while no worker was alive,
+             *     in records of an earlier version, and in the response to `POST /execute` if the job ended without a
+             *     worker.
+             */
+            limits?: components["schemas"]["JobLimits"];
         } & components["schemas"]["Output"] & components["schemas"]["FailureDetail"];
         /** @description The delivery to the `callback_url` of a job; missing if the job has none. */
         Callback: {
@@ -901,6 +995,8 @@ export interface components {
             callback?: components["schemas"]["Callback"];
             /** @description The owner; missing for the operator. */
             tenant?: components["schemas"]["TenantName"];
+            /** @description The limits that the job has; see `Job`. */
+            limits?: components["schemas"]["JobLimits"];
         } & components["schemas"]["Output"] & components["schemas"]["FailureDetail"];
         /**
          * @description The error, for programs.
@@ -1272,6 +1368,84 @@ export interface components {
              * @description Of results, output, displays and files.
              */
             bytes_out: number;
+        };
+        /** @description What happens now, and how many jobs ended lately, of one tenant or of all together. */
+        Activity: {
+            /**
+             * Format: date-time
+             * @description The time of Redis at which it was read.
+             */
+            at: string;
+            /** @description How many jobs wait for a worker. */
+            queued: number;
+            /**
+             * Format: double
+             * @description For how long the oldest of them has waited; null if none waits.
+             */
+            oldest_wait_seconds: number | null;
+            /** @description How many jobs workers have taken that have not ended. */
+            running: number;
+            /** @description The last 60 minutes, the oldest first. The last one is the current minute, which has not ended. */
+            minutes: components["schemas"]["ActivityMinute"][];
+            /** @description The sums of these minutes. */
+            totals: {
+                [key: string]: number;
+            };
+        };
+        ActivityMinute: {
+            /**
+             * Format: date-time
+             * @description When the minute begins.
+             */
+            at: string;
+            /** @description How many jobs ended, by outcome, which is `ok` or a code; empty if none did. */
+            jobs: {
+                [key: string]: number;
+            };
+        };
+        WorkerList: {
+            /** @description Ordered by host, then by id. */
+            workers: components["schemas"]["Worker"][];
+        };
+        /** @description A live worker. What a worker of an earlier version does not report is null. */
+        Worker: {
+            /** @description The worker's name, unique to the process, which its logs have too. */
+            worker_id: string;
+            /** @description The name of its machine or container. */
+            host: string;
+            /** @description The version of the program. */
+            version: string | null;
+            /**
+             * Format: date-time
+             * @description When the process started, by its own clock.
+             */
+            started_at: string | null;
+            /**
+             * Format: date-time
+             * @description When its last heartbeat came, by the clock of Redis.
+             */
+            last_seen_at: string;
+            /**
+             * @description Whether it takes jobs; `draining` is one that is stopping.
+             * @enum {string}
+             */
+            status: "active" | "draining";
+            /** @description How many jobs it runs at once. */
+            places: number | null;
+            /** @description How many jobs it holds. */
+            busy: number;
+            /** @description What its jobs can have, the default first, the others by name. */
+            environments: components["schemas"]["WorkerEnvironment"][];
+        };
+        WorkerEnvironment: {
+            name: components["schemas"]["EnvironmentName"];
+            /**
+             * @description How many sandboxes waited for a job, at the last heartbeat with everything: up to half a minute ago if the
+             *     worker has no job. There may be more than `places`: some for each set of packages that is loaded before.
+             */
+            ready: number | null;
+            /** @description The version of the environment, as in `hashes` of `GET /environments`; empty if it is not known. */
+            hash: string;
         };
         /** @description Which outputs were cut at their limit. */
         Truncated: {
@@ -2578,6 +2752,93 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getActivity: {
+        parameters: {
+            query?: {
+                /** @description Only the activity of this tenant. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The activity. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"];
+                };
+            };
+            /** @description A parameter is malformed. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenRead"];
+            /** @description The key belongs to another tenant than `tenant`. */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            405: components["responses"]["MethodNotAllowed"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workers. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerList"];
+                };
+            };
+            /** @description The request has a query parameter. */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenRead"];
             405: components["responses"]["MethodNotAllowed"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];

@@ -9,7 +9,7 @@ export function Data({ text }: { text: string }) {
           part.text
         ) : (
           <span key={index} class="symbol" title={part.name}>
-            {part.text}
+            {part.short}
           </span>
         ),
       )}

@@ -1,6 +1,7 @@
 // The events of a job (GET /jobs/{id}/events) by fetch: EventSource cannot send the header Authorization.
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { ApiError, type Job, jobPath, type Schemas, send } from "./api";
+import { parseResponse } from "./job_source";
 
 export type JobEvent =
   | { type: "state"; state: Schemas["StateEvent"] }
@@ -59,7 +60,7 @@ function eventOf(type: string, data: string): JobEvent | undefined {
     case "stderr":
       return { type, text: (JSON.parse(data) as Schemas["OutputEvent"]).text };
     case "end":
-      return { type, job: JSON.parse(data) as Job };
+      return { type, job: parseResponse<Job>(data) };
     default:
       return undefined; // of a later version
   }

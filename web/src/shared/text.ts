@@ -5,7 +5,14 @@ export interface Part {
   text: string;
   /** What the symbol stands for, such as "U+202E right-to-left override"; undefined for plain text. */
   name?: string;
+  /** The symbol in letters that every font has, such as "ESC"; with a name only. */
+  short?: string;
 }
+
+const abbreviations =
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(
+    " ",
+  );
 
 const names: Record<number, string> = {
   0: "null",
@@ -16,6 +23,9 @@ const names: Record<number, string> = {
   127: "delete",
   173: "soft hyphen",
   1564: "Arabic letter mark",
+  4447: "Hangul choseong filler",
+  4448: "Hangul jungseong filler",
+  6158: "Mongolian vowel separator",
   8203: "zero width space",
   8206: "left-to-right mark",
   8207: "right-to-left mark",
@@ -31,15 +41,21 @@ const names: Record<number, string> = {
   8295: "right-to-left isolate",
   8296: "first strong isolate",
   8297: "pop directional isolate",
+  12644: "Hangul filler",
   65279: "byte order mark",
+  65440: "halfwidth Hangul filler",
+  65529: "interlinear annotation anchor",
+  65530: "interlinear annotation separator",
+  65531: "interlinear annotation terminator",
 };
 
 // Controls but tab and line feed; soft hyphen; marks, embeddings, overrides and isolates of the bidirectional algorithm
-// (Unicode Standard Annex 9); characters without a width; tags and other format characters outside of the first plane.
-// Zero width joiner and non-joiner stay: scripts and emoji need them.
+// (Unicode Standard Annex 9); characters without a width; tags and other format characters outside of the first plane;
+// and more than eight combining marks on one character, which would reach over other lines. Zero width joiner and
+// non-joiner stay: scripts and emoji need them.
 const special =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e007f}]|(?<=\p{M}{8})\p{M}+/gu;
 
 /** How many characters of a text get a name each; the others are symbols only, which keeps the page fast. */
 const mostNamed = 2_000;
@@ -55,15 +71,15 @@ export function visible(text: string): Part[] {
   for (const match of source.matchAll(special)) {
     plain += source.slice(from, match.index);
     from = match.index + match[0].length;
-    const code = match[0].codePointAt(0) ?? 0;
+    const symbol = symbolOf(match[0]);
     if (named >= mostNamed) {
-      plain += symbolOf(code);
+      plain += symbol;
       continue;
     }
     named++;
     if (plain !== "") parts.push({ text: plain });
     plain = "";
-    parts.push({ text: symbolOf(code), name: nameOf(code) });
+    parts.push({ text: symbol, name: nameOf(match[0]), short: shortOf(match[0], symbol) });
   }
   plain += source.slice(from);
   if (plain !== "") parts.push({ text: plain });
@@ -77,14 +93,27 @@ export function visibleText(text: string): string {
     .join("");
 }
 
-function symbolOf(code: number): string {
+/** Returns the symbol of a match: one special character, or combining marks. */
+function symbolOf(match: string): string {
+  const code = match.codePointAt(0) ?? 0;
   if (code < 0x20) return String.fromCodePoint(0x2400 + code); // U+2400: pictures of control characters
   if (code === 0x7f) return "\u2421";
-  return `[U+${hex(code)}]`;
+  return isOne(match, code) ? `[U+${hex(code)}]` : `[${match.length} marks]`;
 }
 
-function nameOf(code: number): string {
-  return `U+${hex(code)} ${names[code] ?? "control character"}`;
+function nameOf(match: string): string {
+  const code = match.codePointAt(0) ?? 0;
+  if (!isOne(match, code)) return "more combining marks on one character";
+  return `U+${hex(code)} ${names[code] ?? "control character or mark"}`;
+}
+
+function shortOf(match: string, symbol: string): string {
+  const code = match.codePointAt(0) ?? 0;
+  return abbreviations[code] ?? (code === 0x7f ? "DEL" : symbol.slice(1, -1));
+}
+
+function isOne(match: string, code: number): boolean {
+  return match.length === (code > 0xffff ? 2 : 1);
 }
 
 function hex(code: number): string {

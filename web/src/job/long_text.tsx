@@ -1,0 +1,43 @@
+import { useMemo, useRef, useState } from "preact/hooks";
+import { Data } from "../shared/data";
+import { visibleText } from "../shared/text";
+import { Chunks } from "./chunks";
+import { count } from "./format";
+import { memo } from "./memo";
+import { useNear } from "./near";
+
+/** Of a longer text, only the first part is shown at once. */
+const most = 1 << 20;
+
+/** Shows a text of any length as data. The browser lays out only the parts that are in sight. */
+export function LongText({ text }: { text: string }) {
+  const chunks = useMemo(() => new Chunks(), []);
+  const [all, setAll] = useState(false);
+  // Outputs have a megabyte of UTF-8, and come to their end here.
+  const shown = all || text.length <= most + 1024 ? text : text.slice(0, most);
+  return (
+    <>
+      {chunks.of(shown).map((chunk, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a part keeps its place while the text grows
+        <Chunk key={index} text={chunk} />
+      ))}
+      {shown !== text && (
+        <button type="button" class="small" onClick={() => setAll(true)}>
+          Show all {count(text.length)} characters
+        </button>
+      )}
+    </>
+  );
+}
+
+const Chunk = memo(function Chunk({ text }: { text: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const near = useNear(box);
+  const lines = text.split("\n").length;
+  return (
+    <div class="chunk" ref={box} style={{ "--lines": lines }}>
+      {/* An element for each special character of a whole output would take the browser half a minute. */}
+      {near ? <Data text={text} /> : <bdi dir="ltr">{visibleText(text)}</bdi>}
+    </div>
+  );
+});

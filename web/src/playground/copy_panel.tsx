@@ -1,0 +1,82 @@
+import { signal } from "@preact/signals";
+import { token } from "../shared/session";
+import { copyText } from "./clipboard";
+import { cliCommand } from "./generate_cli";
+import { curlCommand } from "./generate_curl";
+import { goProgram } from "./generate_go";
+import { pythonProgram } from "./generate_python";
+import type { Snapshot } from "./snapshot";
+import { files, read, script, status } from "./state";
+
+const kinds = {
+  curl: { label: "curl", generate: curlCommand, note: "For bash and zsh." },
+  python: { label: "Python", generate: pythonProgram, note: "With the client of clients/python." },
+  go: { label: "Go", generate: goProgram, note: "With the package cellblock/client." },
+  cli: { label: "CLI", generate: cliCommand, note: "The command cellblock, for bash and zsh." },
+};
+type Kind = keyof typeof kinds;
+
+const kind = signal<Kind>("curl");
+
+/** What is on the page as a command or a program. */
+export function CopyPanel() {
+  const problem = read.value.problems[0];
+  const chosen = kinds[kind.value];
+  return (
+    <div class="copy">
+      <fieldset class="segments">
+        <legend class="hidden-text">Copy as</legend>
+        {(Object.keys(kinds) as Kind[]).map((each) => (
+          <label key={each}>
+            <input
+              type="radio"
+              name="kind"
+              value={each}
+              checked={kind.value === each}
+              onChange={() => {
+                kind.value = each;
+              }}
+            />
+            <span>{kinds[each].label}</span>
+          </label>
+        ))}
+      </fieldset>
+      {problem === undefined ? <Generated /> : <p class="problem">{problem.message}</p>}
+      <p class="hint">
+        {chosen.note} {token.value !== "" && "The token is not in it: put it into CELLBLOCK_TOKEN."}
+      </p>
+    </div>
+  );
+}
+
+function Generated() {
+  const text = kinds[kind.value].generate(snapshot());
+  return (
+    <>
+      <button
+        type="button"
+        class="primary"
+        onClick={async () => {
+          const copied = await copyText(text);
+          status.value = copied ? "Copied" : "The browser did not copy it. Select the text and copy it.";
+        }}
+      >
+        Copy
+      </button>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section class="code" tabIndex={0} aria-label={`The run as ${kinds[kind.value].label}`}>
+        <pre>{text}</pre>
+      </section>
+    </>
+  );
+}
+
+function snapshot(): Snapshot {
+  return {
+    origin: location.origin,
+    token: token.value !== "",
+    script: script.value,
+    fields: read.value.fields,
+    files: files.value,
+  };
+}

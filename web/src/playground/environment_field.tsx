@@ -1,0 +1,72 @@
+import { useEffect } from "preact/hooks";
+import { ApiError, request, type Schemas } from "../shared/api";
+import { Data } from "../shared/data";
+import { token } from "../shared/session";
+import { environments, options, setOptions } from "./state";
+
+/** Reads the environments of the service, and again when the token changes. */
+export function useEnvironments(): void {
+  const now = token.value;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another token may see other environments
+  useEffect(() => {
+    const controller = new AbortController();
+    request<Schemas["EnvironmentList"]>("/environments", { signal: controller.signal })
+      .then((list) => {
+        environments.value = list.environments;
+      })
+      .catch((failure: unknown) => {
+        // A run reports what is wrong; without the list, the service's choice is still there.
+        if (!controller.signal.aborted && failure instanceof ApiError) environments.value = undefined;
+      });
+    return () => controller.abort();
+  }, [now]);
+}
+
+/** The choice of an environment, with what is in it. */
+export function EnvironmentField() {
+  const list = environments.value ?? [];
+  const { environment } = options.value;
+  const shown = list.find((each) => each.name === (environment === "" ? "default" : environment));
+  return (
+    <div class="field">
+      <label for="option-environment">Environment</label>
+      <select
+        id="option-environment"
+        value={environment}
+        onChange={(event) => setOptions({ environment: event.currentTarget.value })}
+      >
+        <option value="">Chosen by the service</option>
+        {list.map((each) => (
+          <option key={each.name} value={each.name}>
+            {each.workers > 0 ? each.name : `${each.name} (no worker)`}
+          </option>
+        ))}
+        {environment !== "" && shown === undefined && (
+          <option value={environment}>{environment} (unknown here)</option>
+        )}
+      </select>
+      <span class="hint">
+        {environment === "" && "By the script’s inline metadata, or the default. "}
+        {shown !== undefined && <Data text={shown.description} />}
+      </span>
+      {shown !== undefined && <Packages environment={shown} />}
+    </div>
+  );
+}
+
+function Packages({ environment }: { environment: Schemas["Environment"] }) {
+  return (
+    <details class="packages">
+      <summary>
+        {environment.name}: Python {environment.python}, {environment.packages.length} packages
+      </summary>
+      <ul>
+        {environment.packages.map((each) => (
+          <li key={each.name}>
+            {each.name} <span class="hint">{each.version}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
