@@ -86,7 +86,8 @@ func TestConsoleOpensAJobByItsID(t *testing.T) {
 	p.awaitText("[role=alert]", "there is no such job, or it has expired")
 	hostile := `<img src=x onerror=document.title=1>` + "\u202e"
 	p.do(chromedp.Navigate(open.URL + "/console#job=" + hostile))
-	p.awaitText("h1", "<img src=x onerror=document.title=1>[U+202E]")
+	p.await(`document.querySelector("h1 .symbol")?.title === "U+202E right-to-left override"`)
+	p.awaitText("h1", "<img src=x onerror=document.title=1>")
 }
 
 func TestConsoleShowsAListByPages(t *testing.T) {

@@ -60,7 +60,7 @@ export function JobLink({ id }: { id: string }) {
 /** Shows the status of a job, and the code of its failure. */
 export function Status({ job }: { job: Pick<JobSummary, "status" | "code"> }) {
   return (
-    <span class={`status ${job.status}`}>
+    <span class={`state ${job.status}`}>
       {job.status}
       {job.code !== undefined && job.code !== job.status ? (
         <>
@@ -132,7 +132,7 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label={`${label}, list`} tabIndex={0} {...events}>
+      <section class="list" aria-label={`${label}, list`} tabIndex={0} {...events}>
         {after.rows.length === 0 ? (
           <p class="empty">{empty}</p>
         ) : (

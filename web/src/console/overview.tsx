@@ -125,7 +125,7 @@ function OutcomeList({ data }: { data: Activity }) {
         <h2 id="outcomes">Outcomes of the last hour</h2>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label="Outcomes of the last hour, list" tabIndex={0}>
+      <section class="list" aria-label="Outcomes of the last hour, list" tabIndex={0}>
         {outcomes.length === 0 ? (
           <p class="empty">No job has ended.</p>
         ) : (

@@ -47,7 +47,7 @@ export function TenantUsage() {
         <Freshness reading={reading} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label="Usage, list" tabIndex={0}>
+      <section class="list" aria-label="Usage, list" tabIndex={0}>
         <Table label="Usage" columns={columns} rows={rows} keyOf={({ tenant }) => tenant} />
       </section>
     </section>
