@@ -1,7 +1,10 @@
 package web
 
-import "testing"
+import (
+	"testing"
+)
 
+// TestPagesOpen opens both pages as a first-time user finds them.
 func TestPagesOpen(t *testing.T) {
 	t.Parallel()
 	for _, look := range []view{lightView, darkView, phoneView} {
