@@ -133,7 +133,8 @@ func TestLowerOf(t *testing.T) {
 		{RequestedLimits{}, RequestedLimits{}, RequestedLimits{}},
 		{all, RequestedLimits{}, all},
 		{
-			RequestedLimits{Wall: 2, CPU: 1, MemoryBytes: 5}, RequestedLimits{Wall: 1, CPU: 2, Processes: 7, OutputBytes: 9},
+			RequestedLimits{Wall: 2, CPU: 1, MemoryBytes: 5},
+			RequestedLimits{Wall: 1, CPU: 2, Processes: 7, OutputBytes: 9},
 			RequestedLimits{Wall: 1, CPU: 1, MemoryBytes: 5, Processes: 7, OutputBytes: 9},
 		},
 	} {
