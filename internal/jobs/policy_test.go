@@ -169,7 +169,10 @@ func TestHighestLimits(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 		for _, asked := range []RequestedLimits{
-			{Wall: got.Wall}, {CPU: got.CPU}, {MemoryBytes: got.MemoryBytes}, {Processes: got.Processes},
+			{Wall: got.Wall},
+			{CPU: got.CPU},
+			{MemoryBytes: got.MemoryBytes},
+			{Processes: got.Processes},
 			{OutputBytes: got.OutputBytes},
 		} {
 			if _, err := DecideLimits(server, asked, tc.fleet); err != nil {
