@@ -188,9 +188,9 @@ display({"text/plain": PAYLOADS[0]}, raw=True)
 	p.awaitText(".displays", "[a](javascript:alert(1))")
 	p.awaitText(".displays", "$<img src=x onerror='window.pwned=1'>$")
 	heights := func() string {
-		return eval[string](p, `[...document.querySelectorAll("iframe")].map(each => each.offsetHeight).join()`)
+		return eval[string](p, `[...document.querySelectorAll("iframe")].map(each => each.clientHeight).join()`)
 	}
-	p.await(`document.querySelectorAll("iframe")[2].offsetHeight > 200`)
+	p.await(`document.querySelectorAll("iframe")[2].clientHeight > 200`)
 	a.check("displays of other types")
 	t.Log("heights of the frames:", heights())
 
@@ -203,9 +203,9 @@ display({"text/plain": PAYLOADS[0]}, raw=True)
 	evalIn[bool](t, clobber, `(parent.postMessage({height: "470"}, "*"), parent.postMessage({height: NaN}, "*"),
 		parent.postMessage({height: -5e9, }, "*"), parent.postMessage(null, "*"), parent.postMessage("height", "*"), true)`)
 	evalIn[bool](t, clobber, `(parent.postMessage({height: 1e12}, "*"), true)`)
-	p.await(`document.querySelectorAll("iframe")[2].offsetHeight === 480`)
-	evalIn[bool](t, clobber, fmt.Sprintf(`(parent.postMessage({height: %s - 2}, "*"), true)`, strings.Split(before, ",")[2]))
-	p.await(`document.querySelectorAll("iframe")[2].offsetHeight < 480`)
+	p.await(`document.querySelectorAll("iframe")[2].clientHeight === 480`)
+	evalIn[bool](t, clobber, fmt.Sprintf(`(parent.postMessage({height: %s}, "*"), true)`, strings.Split(before, ",")[2]))
+	p.await(`document.querySelectorAll("iframe")[2].clientHeight < 480`)
 	if after := heights(); after != before {
 		t.Errorf("the frames are %s high, and were %s", after, before)
 	}
