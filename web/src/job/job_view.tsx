@@ -121,7 +121,6 @@ function Notes({ notes }: { notes: string[] }) {
       </div>
       <ul>
         {notes.map((note, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: notes may repeat
           <li key={index}>
             <Data text={note} />
           </li>
