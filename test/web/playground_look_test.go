@@ -36,6 +36,7 @@ func TestPlaygroundLooks(t *testing.T) {
 
 			p.example("arguments")
 			for _, panel := range []string{"Options", "History", "Copy as", "Share"} {
+				p.do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
 				p.clickButton(panel)
 				p.await(`document.querySelector("#panel section")?.ariaLabel === ` + quote(panel))
 				p.checkFits()
