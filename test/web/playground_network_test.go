@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -31,11 +30,11 @@ func TestPlaygroundSurvivesARestart(t *testing.T) {
 	s := ownStack(t, stack.Config{Workers: []stack.Env{{"WORKER_CONCURRENCY": "1", "METRICS_ADDR": "127.0.0.1:0"}}})
 	p := openPlayground(t, s.URL, lightView)
 	p.expect("net::ERR_")
-	p.write("import time\ndef main():\n    print('before')\n    time.sleep(5)\n    print('after')\n    return 'all of it'\n")
+	p.write("import time\ndef main():\n    print('before')\n    time.sleep(5)\n    return 'all of it'\n")
 	p.press(kb.Enter, chromedp.ModifierCtrl)
 	p.awaitText(".output", "before")
 	s.API.Kill()
-	if err := s.RestartAPI(context.Background()); err != nil {
+	if err := s.RestartAPI(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.awaitStatus("Succeeded")
@@ -48,7 +47,7 @@ func TestPlaygroundSurvivesARestart(t *testing.T) {
 	p.press(kb.Enter, chromedp.ModifierCtrl)
 	p.awaitText(".refusal", "Check that the service runs")
 	p.checkAccessibility()
-	if err := s.RestartAPI(context.Background()); err != nil {
+	if err := s.RestartAPI(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	p.clickButton("Run again")

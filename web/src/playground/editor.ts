@@ -191,11 +191,20 @@ export function setText(view: EditorView, text: string): void {
   view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, selection: { anchor: 0 } });
 }
 
-/** Marks a line with a message until the next edit, and scrolls to it; undefined removes the mark. */
+/** Marks a line with a message until the next edit, and scrolls the editor to it; undefined removes the mark. */
 export function markLine(view: EditorView, mark: ErrorLine | undefined): void {
-  const effects: StateEffect<unknown>[] = [setMark.of(mark)];
-  if (mark !== undefined && mark.line <= view.state.doc.lines) {
-    effects.push(EditorView.scrollIntoView(view.state.doc.line(mark.line).from, { y: "center" }));
-  }
-  view.dispatch({ effects });
+  view.dispatch({ effects: setMark.of(mark) });
+  if (mark === undefined || mark.line > view.state.doc.lines) return;
+  const { from } = view.state.doc.line(mark.line);
+  // Not EditorView.scrollIntoView, which also scrolls the page: on a phone, away from the output.
+  view.requestMeasure({
+    read: () => ({
+      line: view.lineBlockAt(from),
+      top: view.scrollDOM.scrollTop,
+      height: view.scrollDOM.clientHeight,
+    }),
+    write: ({ line, top, height }) => {
+      if (line.top < top || line.bottom > top + height) view.scrollDOM.scrollTop = line.top - height / 3;
+    },
+  });
 }
