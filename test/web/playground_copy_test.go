@@ -87,7 +87,7 @@ func copiedRuns() []copied {
 			fields: map[string]string{
 				"option-stdin": strings.Repeat("0123456789 'x'\n", 20_000), "option-env": "MODE=f",
 			},
-			files:  map[string]string{"large é.bin": large, "semi;colon,\"quote\".txt": "x"},
+			files: map[string]string{"large é.bin": large, "semi;colon,\"quote\".txt": "x"},
 		},
 		{
 			name: "an equals sign in a name", script: reports + "\ndef main():\n    report(None)\n", entry: "main",

@@ -1,7 +1,13 @@
 // The editor: CodeMirror with Python in a shadow root, where its styles need no <style> element.
 import { defaultKeymap, history, historyKeymap, indentLess, indentMore } from "@codemirror/commands";
 import { pythonLanguage } from "@codemirror/lang-python";
-import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import {
+  bracketMatching,
+  forceParsing,
+  HighlightStyle,
+  indentUnit,
+  syntaxHighlighting,
+} from "@codemirror/language";
 import { type EditorState, type Extension, RangeSet, StateEffect, StateField } from "@codemirror/state";
 import {
   Decoration,
@@ -134,6 +140,12 @@ function tab(view: EditorView): boolean {
   return true;
 }
 
+/** Completes the syntax tree up to the cursor, by which a new line is indented: on a slow machine it lags behind. */
+function parse(view: EditorView): boolean {
+  forceParsing(view, view.state.selection.main.head, 200);
+  return false;
+}
+
 /** Replaces a selection by typed text. Left to the browser, it would copy the look of the replaced text into inline
  * styles, which the page's Content-Security-Policy forbids. */
 function replaceSelected(event: InputEvent, view: EditorView): boolean {
@@ -167,7 +179,12 @@ function extensions(listener: Listener): Extension {
       tabindex: "0",
     }),
     EditorView.domEventHandlers({ beforeinput: replaceSelected }),
-    keymap.of([{ key: "Tab", run: tab, shift: indentLess }, ...historyKeymap, ...defaultKeymap]),
+    keymap.of([
+      { key: "Enter", run: parse },
+      { key: "Tab", run: tab, shift: indentLess },
+      ...historyKeymap,
+      ...defaultKeymap,
+    ]),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) listener.changed(update.state.doc.toString());
     }),
