@@ -53,7 +53,7 @@ func TestConsoleOfATenant(t *testing.T) {
 	p.clickText("Yes, cancel the job")
 	p.awaitText(".cancel [role=alert]", `does not have the scope "cancel"`)
 	admin.call(http.MethodDelete, "/jobs/"+running, nil, http.StatusAccepted, &struct{}{})
-	p.awaitText("main .status", "cancelled")
+	p.awaitText("main .heading .state", "cancelled")
 }
 
 func TestConsoleRefusesAKeyThatMayNotRead(t *testing.T) {

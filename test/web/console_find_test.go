@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestConsoleFindsJobs(t *testing.T) {
@@ -20,6 +21,10 @@ func TestConsoleFindsJobs(t *testing.T) {
 	p := openConsole(t, admin, "#jobs&tenant=finds-acme", "Jobs", lightView)
 	p.expect("status of 400")
 	p.awaitJobs("Jobs", good, bad)
+	p.do(chromedp.Click(chromedp.CSS("#filter-since")), chromedp.KeyEvent("00:00"+kb.Enter)) // of this day, here
+	p.await(`location.hash.startsWith("#jobs&tenant=finds-acme&since=20") && document.activeElement.id === "filter-since"`)
+	p.awaitJobs("Jobs", good, bad)
+	p.do(chromedp.NavigateBack())
 
 	// Each choice and each field narrows the list, and the fragment has it.
 	p.do(chromedp.SendKeys(chromedp.CSS("#filter-status"), "failed"))
@@ -81,7 +86,8 @@ func TestConsoleOpensAJobByItsID(t *testing.T) {
 	p.awaitText("[role=alert]", "there is no such job, or it has expired")
 	hostile := `<img src=x onerror=document.title=1>` + "\u202e"
 	p.do(chromedp.Navigate(open.URL + "/console#job=" + hostile))
-	p.awaitText("h1", "<img src=x onerror=document.title=1>[U+202E]")
+	p.await(`document.querySelector("h1 .symbol")?.title === "U+202E right-to-left override"`)
+	p.awaitText("h1", "<img src=x onerror=document.title=1>")
 }
 
 func TestConsoleShowsAListByPages(t *testing.T) {

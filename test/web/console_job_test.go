@@ -15,22 +15,24 @@ func TestConsoleFollowsAJob(t *testing.T) {
 	id := c.start(`
 import os, sys, time
 def main():
-    for line in range(3):
+    for line in range(12):
         print("line", line, flush=True)
         time.sleep(0.7)
     print("to stderr", file=sys.stderr)
     return "the end"
 `, fields{"labels": map[string]string{"kind": "follow"}, "limits": map[string]any{"memory_mb": 123}})
 	p := openConsole(t, c, "#job="+id, id, lightView)
-	p.awaitText("main .status", "running")
+	p.awaitText("main .heading .state", "running")
 	p.awaitText(".job", "line 0")
+	p.screenshot("console-job-live")
 	p.await(`document.querySelector(".job").textContent.includes("line 1") && !document.querySelector(".job").textContent.includes("the end")`)
-	p.awaitText("main .status", "succeeded")
+	p.awaitText("main .heading .state", "succeeded")
 	p.awaitText(".job", "the end")
-	p.awaitText(".job", "line 2")
+	p.awaitText(".job", "line 11")
 	p.awaitText(".job", "to stderr")
-	p.awaitText("#limits", "Limits")
-	p.awaitText(".console", "123 MiB")
+	p.awaitText(".pairs", "15 s · 10 s CPU · 123 MiB · 64 processes · 1 MiB output")
+	p.checkAccessibility()
+	p.screenshot("console-job")
 	p.clickText("kind:follow")
 	p.awaitJobs("Jobs", id)
 	p.click("tbody a.id")
@@ -53,7 +55,7 @@ func TestConsoleCancelsAJob(t *testing.T) {
 	p.do(chromedp.KeyEvent(kb.Enter))
 	p.await(`document.activeElement.textContent === "Yes, cancel the job"`)
 	p.do(chromedp.KeyEvent(kb.Enter))
-	p.awaitText("main .status", "cancelled")
+	p.awaitText("main .heading .state", "cancelled")
 	p.awaitText(".job", "at work")
 	var job struct {
 		Status string `json:"status"`
@@ -76,14 +78,13 @@ func TestConsoleShowsTheDeliveryOfAWebhook(t *testing.T) {
 	defer receiver.Close()
 	id := c.start(quick, fields{"callback_url": receiver.URL + "/taken"})
 	p := openConsole(t, c, "#job="+id, id, lightView)
-	p.awaitText("#webhook + .status", "delivered")
-	p.awaitText("section[aria-labelledby=webhook]", receiver.URL+"/taken")
-	p.awaitText("section[aria-labelledby=webhook]", "1 attempt")
-	p.awaitText("section[aria-labelledby=webhook]", "HTTP status 200")
+	p.awaitText(".pairs", "Webhookdelivered")
+	p.awaitText(".job .details", receiver.URL+"/taken")
+	p.awaitText(".job .details", "response200")
 	id = c.start(quick, fields{"callback_url": receiver.URL + "/gone"})
 	p.enter("#job-id", id)
-	p.awaitText("#webhook + .status", "failed permanently")
-	p.awaitText("section[aria-labelledby=webhook]", "HTTP status 410")
-	p.awaitText("section[aria-labelledby=webhook]", "gone")
+	p.awaitText(".pairs", "Webhookfailed permanently")
+	p.awaitText(".job .details", receiver.URL+"/gone")
+	p.awaitText(".job .details", "response410")
 	p.checkAccessibility()
 }

@@ -206,7 +206,7 @@ func outcomeLeadsToItsJobs(t *testing.T, p *tab) {
 	if got := eval[string](p, "location.hash"); got != "#jobs&code=timeout&since=1h" {
 		t.Errorf("the fragment is %q", got)
 	}
-	if codes := eval[int](p, `[...document.querySelectorAll("tbody .status")].filter(e => e.textContent === "failed timeout").length`); codes != 3 {
+	if codes := eval[int](p, `[...document.querySelectorAll("tbody .state")].filter(e => e.textContent === "failed timeout").length`); codes != 3 {
 		t.Errorf("%d of 3 jobs are shown with the code", codes)
 	}
 }
@@ -217,7 +217,7 @@ func showsDraining(t *testing.T, s *stack.Stack, p *tab) {
 	if err := s.Workers()[0].Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	p.await(`document.querySelectorAll('section[aria-label="Workers, list"] .status.draining').length === 1`)
+	p.await(`document.querySelectorAll('section[aria-label="Workers, list"] .state.draining').length === 1`)
 	p.awaitText("#workers + .warn", "1 worker draining")
 	for _, id := range p.listed("Running") {
 		as(t, s, operatorsToken).call(http.MethodDelete, "/jobs/"+id, nil, http.StatusAccepted, &struct{}{})

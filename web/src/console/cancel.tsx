@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, jobPath, send } from "../shared/api";
+import { Data } from "../shared/data";
 
 interface CancelProps {
   id: string;
@@ -51,7 +52,7 @@ export function Cancel({ id, onDone }: CancelProps) {
       )}
       {error === "" ? null : (
         <p class="error" role="alert">
-          {error}
+          <Data text={error} />
         </p>
       )}
     </div>

@@ -94,7 +94,7 @@ function MinutesTable({ minutes }: { minutes: Minutes }) {
       <summary>As a table</summary>
       {isOpen ? (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard
-        <section class="scroll" aria-label="Jobs per minute, list" tabIndex={0}>
+        <section class="list" aria-label="Jobs per minute, list" tabIndex={0}>
           <table aria-label="Jobs per minute">
             <thead>
               <tr>

@@ -38,7 +38,7 @@ export function Environments({ onlyMissing }: { onlyMissing: boolean }) {
         <Freshness reading={reading} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label="Environments, list" tabIndex={0}>
+      <section class="list" aria-label="Environments, list" tabIndex={0}>
         <Table label="Environments" columns={columns} rows={rows} keyOf={({ name }) => name} />
       </section>
     </section>

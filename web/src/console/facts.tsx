@@ -3,9 +3,9 @@ import type { ComponentChildren } from "preact";
 /** Names with their values; those without a value are left out. */
 export function Facts({ facts }: { facts: readonly (readonly [name: string, value: ComponentChildren])[] }) {
   return (
-    <dl class="facts">
+    <dl class="pairs">
       {facts.map(([name, value]) =>
-        value === null || value === undefined || value === "" ? null : (
+        isNothing(value) ? null : (
           <div key={name}>
             <dt>{name}</dt>
             <dd>{value}</dd>
@@ -14,4 +14,8 @@ export function Facts({ facts }: { facts: readonly (readonly [name: string, valu
       )}
     </dl>
   );
+}
+
+function isNothing(value: ComponentChildren): boolean {
+  return value === null || value === undefined || value === false || value === "";
 }

@@ -1,7 +1,10 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { ApiError, JobSummary, Schemas } from "../shared/api";
+import { Data } from "../shared/data";
+import { visibleText } from "../shared/text";
 import { type Filters, isFiltered, jobsLink, noFilters } from "./route";
 import { environments } from "./sources";
+import { timeOf } from "./units";
 import { usePoll } from "./use_poll";
 
 const statuses: readonly JobSummary["status"][] = ["queued", "running", "succeeded", "failed", "cancelled"];
@@ -48,6 +51,8 @@ function filtersOf({ label, ...texts }: Draft): Filters {
   return {
     ...noFilters,
     ...(Object.fromEntries(trimmed) as Omit<Draft, "label">),
+    since: timeOf(texts.since, new Date()),
+    until: timeOf(texts.until, new Date()),
     labels: label.split(/[\s,]+/).filter((each) => each !== ""),
   };
 }
@@ -59,9 +64,10 @@ interface FilterFormProps {
   error: ApiError | undefined;
 }
 
-/** The form for the filters of the list of jobs. Its parent gives it a key, so that it starts anew with other filters. */
+/** The form for the filters of the list of jobs. */
 export function FilterForm({ filters, isAdmin, error }: FilterFormProps) {
   const [draft, setDraft] = useState(draftOf(filters));
+  useEffect(() => setDraft(draftOf(filters)), [filters]);
   const apply = (wanted: Draft) => {
     location.hash = jobsLink(filtersOf(wanted));
   };
@@ -86,8 +92,8 @@ export function FilterForm({ filters, isAdmin, error }: FilterFormProps) {
       <EnvironmentField {...field("environment")} />
       {isAdmin ? <Field label="Tenant" {...field("tenant")} /> : null}
       <Field label="Labels" placeholder="customer:42" {...field("label")} />
-      <Field label="Since" placeholder="1h, or a time" {...field("since")} />
-      <Field label="Until" placeholder="30m, or a time" {...field("until")} />
+      <Field label="Since" placeholder="1h, or 09:30" {...field("since")} />
+      <Field label="Until" placeholder="30m, or 10:15" {...field("until")} />
       <fieldset class="presets">
         <legend>Accepted in the last</legend>
         {presets.map(({ name, since }) => (
@@ -109,7 +115,7 @@ export function FilterForm({ filters, isAdmin, error }: FilterFormProps) {
       </div>
       {error === undefined ? null : (
         <p class="error" role="alert">
-          {error.message}
+          <Data text={error.message} />
         </p>
       )}
     </form>
@@ -166,7 +172,7 @@ function Choice({ label, all, id, value, onInput }: ChoiceProps) {
         <option value="">any</option>
         {options.map((each) => (
           <option key={each} value={each}>
-            {each}
+            {visibleText(each)}
           </option>
         ))}
       </select>

@@ -1,3 +1,4 @@
+import { Data } from "../shared/data";
 import { now, serviceTime } from "./clock";
 import { age } from "./units";
 import type { Reading } from "./use_poll";
@@ -12,7 +13,7 @@ export function Freshness({ reading }: { reading: Reading<unknown> }) {
     <div class="freshness stale" role="status">
       <span>
         {data === undefined ? "" : "Out of date. "}
-        {error.message}
+        <Data text={error.message} />
       </span>{" "}
       <span aria-hidden="true">
         {data === undefined ? "" : <Updated at={at} />}

@@ -1,17 +1,16 @@
 import { useState } from "preact/hooks";
 import { JobView, type Output } from "../job/job_view";
-import type { ApiError, Job } from "../shared/api";
+import type { ApiError, Job, Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { Cancel } from "./cancel";
-import { Delivery } from "./delivery";
 import { Facts } from "./facts";
 import { useFollow } from "./follow";
 import { Freshness } from "./freshness";
 import { Span, Status } from "./job_table";
-import { jobsLink, lastList } from "./route";
+import { type Filters, jobsLink, lastList } from "./route";
 import { hasEnded, job as source } from "./sources";
 import { Age, Time } from "./time";
-import { bytes, count } from "./units";
+import { bytes, number } from "./units";
 import { usePoll } from "./use_poll";
 
 /** Shows a job: what is known of it, what it printed and left; follows it while it is open. */
@@ -22,20 +21,24 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
   const isOpen = data !== undefined && !hasEnded(data);
   const followed = useFollow(id, isOn && isOpen);
   const job = newest(data, followed.ended, followed.status);
-  if (job === undefined) {
-    return <Missing id={id} error={error} />;
-  }
+  const isDone = job !== undefined && hasEnded(job);
+  const isMissing = job === undefined && error?.status === 404;
+  const isUpToDate = error === undefined && (job === undefined || isDone);
   return (
     <>
       <Back />
       <div class="heading">
         <h1 tabIndex={-1}>
-          Job <span class="mono">{job.job_id}</span>
+          Job{" "}
+          <span class="mono">
+            <Data text={id} />
+          </span>
         </h1>
-        <Status job={job} />
-        {hasEnded(job) && error === undefined ? null : <Freshness reading={reading} />}
+        {job === undefined ? null : <Status job={job} />}
+        {isUpToDate || isMissing ? null : <Freshness reading={reading} />}
       </div>
-      {hasEnded(job) ? null : (
+      {job === undefined ? <Missing error={error} /> : <About job={job} isAdmin={isAdmin} />}
+      {job === undefined || isDone ? null : (
         <div class="actions">
           <button type="button" aria-pressed={isOn} onClick={() => setOn(!isOn)}>
             Follow live
@@ -48,10 +51,7 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
           <Cancel id={id} onDone={reading.refresh} />
         </div>
       )}
-      <About job={job} isAdmin={isAdmin} />
-      <Limits limits={job.limits} />
-      {job.callback === undefined ? null : <Delivery callback={job.callback} />}
-      <JobView job={job} output={outputOf(job, followed.output)} />
+      {job === undefined ? null : <JobView job={job} output={outputOf(job, followed.output)} />}
     </>
   );
 }
@@ -86,63 +86,62 @@ function Back() {
   );
 }
 
-function Missing({ id, error }: { id: string; error: ApiError | undefined }) {
+function Missing({ error }: { error: ApiError | undefined }) {
+  if (error?.status !== 404) return error === undefined ? <p class="quiet">reading …</p> : null;
   return (
-    <>
-      <Back />
-      <h1 tabIndex={-1}>
-        Job{" "}
-        <span class="mono">
-          <Data text={id} />
-        </span>
-      </h1>
-      {error === undefined ? (
-        <p class="quiet">reading …</p>
-      ) : (
-        <div class="refusal" role="alert">
-          <p>{error.message}</p>
-          {error.status === 404 ? (
-            <p>A job is kept for some time after its end, and is shown only to keys of its own tenant.</p>
-          ) : null}
-        </div>
-      )}
-    </>
+    <div class="refusal" role="alert">
+      <p>
+        <Data text={error.message} />
+      </p>
+      <p>A job is kept for some time after its end, and is shown only to keys of its own tenant.</p>
+    </div>
   );
 }
 
+/** Shows where a job belongs, how long it takes, and what it may use; JobView has the rest. */
 function About({ job, isAdmin }: { job: Job; isAdmin: boolean }) {
   const tenant = job.tenant ?? "operator";
   const environment = job.environment ?? "default";
   return (
     <Facts
       facts={[
-        [
-          "Tenant",
-          isAdmin ? (
-            <a href={jobsLink({ tenant })}>
-              <Data text={tenant} />
-            </a>
-          ) : (
-            job.tenant && <Data text={job.tenant} />
-          ),
-        ],
-        [
-          "Environment",
-          <a key="environment" href={jobsLink({ environment })}>
-            <Data text={environment} />
-          </a>,
-        ],
-        ["Entry", job.entry],
+        ["Tenant", isAdmin ? <FilterLink filters={{ tenant }} text={tenant} /> : null],
+        ["Environment", <FilterLink key="environment" filters={{ environment }} text={environment} />],
         ["Labels", job.labels && Object.keys(job.labels).length > 0 && <LabelLinks labels={job.labels} />],
         ["Accepted", <Time key="accepted" at={job.created_at} />],
-        ["Started", job.started_at && <Time at={job.started_at} />],
-        ["Ended", job.finished_at && <Time at={job.finished_at} />],
-        ["Waited", job.started_at && <Span from={job.created_at} to={job.started_at} />],
         ["Waits for", job.status === "queued" && <Age at={job.created_at} />],
+        ["Waited", job.started_at && <Span from={job.created_at} to={job.started_at} />],
         ["Runs for", job.status === "running" && job.started_at && <Age at={job.started_at} />],
         ["Ran", job.finished_at && job.started_at && <Span from={job.started_at} to={job.finished_at} />],
+        ["Limits", job.limits && limitsText(job.limits)],
+        ["Webhook", job.callback && (deliveries[job.callback.status] ?? job.callback.status)],
       ]}
     />
+  );
+}
+
+const deliveries: Record<Schemas["Callback"]["status"], string> = {
+  waiting: "waits for the job's end",
+  pending: "not delivered yet",
+  delivered: "delivered",
+  failed: "failed permanently",
+};
+
+function limitsText(limits: Schemas["JobLimits"]): string {
+  return [
+    `${limits.wall_seconds} s`,
+    `${limits.cpu_seconds} s CPU`,
+    `${number(limits.memory_mb)} MiB`,
+    `${number(limits.processes)} processes`,
+    `${bytes(limits.output_bytes)} output`,
+  ].join(" · ");
+}
+
+function FilterLink({ filters, text }: { filters: Partial<Filters>; text: string }) {
+  return (
+    <a href={jobsLink(filters)}>
+      <Data text={text} />
+    </a>
   );
 }
 
@@ -155,26 +154,5 @@ function LabelLinks({ labels }: { labels: NonNullable<Job["labels"]> }) {
         </a>
       ))}
     </>
-  );
-}
-
-/** Shows what the job may use; nothing before a worker has decided it. */
-function Limits({ limits }: { limits: Job["limits"] }) {
-  if (limits === undefined) return null;
-  return (
-    <section class="panel" aria-labelledby="limits">
-      <div class="heading">
-        <h2 id="limits">Limits</h2>
-      </div>
-      <Facts
-        facts={[
-          ["Wall time", limits.wall_seconds !== undefined && `${limits.wall_seconds} s`],
-          ["CPU time", limits.cpu_seconds !== undefined && `${limits.cpu_seconds} s`],
-          ["Memory", limits.memory_mb !== undefined && `${limits.memory_mb} MiB`],
-          ["Processes", limits.processes !== undefined && count(limits.processes, "process")],
-          ["Output", limits.output_bytes !== undefined && bytes(limits.output_bytes)],
-        ]}
-      />
-    </section>
   );
 }

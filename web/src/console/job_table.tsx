@@ -37,7 +37,7 @@ const columns: Record<JobColumn, Column<Row>> = {
   waited: {
     name: "Waited",
     kind: "number",
-    cell: ({ row }) => <Span from={row.created_at} to={row.started_at} />,
+    cell: ({ row }) => <Waited job={row} />,
   },
   runs: {
     name: "Runs for",
@@ -60,7 +60,7 @@ export function JobLink({ id }: { id: string }) {
 /** Shows the status of a job, and the code of its failure. */
 export function Status({ job }: { job: Pick<JobSummary, "status" | "code"> }) {
   return (
-    <span class={`status ${job.status}`}>
+    <span class={`state ${job.status}`}>
       {job.status}
       {job.code !== undefined && job.code !== job.status ? (
         <>
@@ -91,6 +91,12 @@ function Labels({ labels }: { labels: JobSummary["labels"] }) {
 export function Span({ from, to }: { from: string | null; to: string | null }) {
   if (!from || !to) return <span class="quiet">–</span>;
   return <>{duration(Date.parse(to) - Date.parse(from))}</>;
+}
+
+/** Shows how long a job has waited, or has been waiting. */
+function Waited({ job }: { job: JobSummary }) {
+  if (job.status === "queued") return <Age at={job.created_at} />;
+  return <Span from={job.created_at} to={job.started_at} />;
 }
 
 function Ran({ job }: { job: JobSummary }) {
@@ -126,7 +132,7 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label={`${label}, list`} tabIndex={0} {...events}>
+      <section class="list" aria-label={`${label}, list`} tabIndex={0} {...events}>
         {after.rows.length === 0 ? (
           <p class="empty">{empty}</p>
         ) : (
@@ -138,10 +144,10 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
             classOf={({ gone }) => (gone ? "gone" : undefined)}
           />
         )}
+        {after.held > 0 ? (
+          <p class="note held">{count(after.held, "new job")}: shown when you leave the list.</p>
+        ) : null}
       </section>
-      {after.held > 0 ? (
-        <p class="note">{count(after.held, "new job")}: shown when you leave the list.</p>
-      ) : null}
     </>
   );
 }

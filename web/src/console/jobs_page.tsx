@@ -23,7 +23,7 @@ export function JobsPage({ filters, isAdmin }: { filters: Filters; isAdmin: bool
         <p class="quiet">newest first{filters.cursor === "" ? "" : ", a later page"}</p>
         {isWrong ? null : <Freshness reading={reading} />}
       </div>
-      <FilterForm key={link} filters={filters} isAdmin={isAdmin} error={isWrong ? error : undefined} />
+      <FilterForm filters={filters} isAdmin={isAdmin} error={isWrong ? error : undefined} />
       {isWrong ? null : (
         <section class="panel found" aria-label="Found">
           <JobTable

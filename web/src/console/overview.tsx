@@ -18,8 +18,8 @@ type Activity = Schemas["Activity"];
 /** Shows what the service does now. */
 export function Overview({ isAdmin }: { isAdmin: boolean }) {
   const reading = usePoll(activity);
-  const { data, error } = reading;
-  if (data === undefined && error !== undefined && error.status !== 0) return <Refusal error={error} />;
+  const { data, error, nextAt } = reading;
+  if (data === undefined && error !== undefined && nextAt === undefined) return <Refusal error={error} />;
   return (
     <>
       <div class="heading">
@@ -125,7 +125,7 @@ function OutcomeList({ data }: { data: Activity }) {
         <h2 id="outcomes">Outcomes of the last hour</h2>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label="Outcomes of the last hour, list" tabIndex={0}>
+      <section class="list" aria-label="Outcomes of the last hour, list" tabIndex={0}>
         {outcomes.length === 0 ? (
           <p class="empty">No job has ended.</p>
         ) : (

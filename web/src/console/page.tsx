@@ -1,6 +1,8 @@
 import { useEffect } from "preact/hooks";
 import { Header } from "../shared/header";
 import { tokenRefused } from "../shared/session";
+import { visibleText } from "../shared/text";
+import { Freshness } from "./freshness";
 import { IdForm } from "./id_form";
 import { JobPage } from "./job_page";
 import { JobsPage } from "./jobs_page";
@@ -36,10 +38,11 @@ function TokenNeeded() {
 
 function Views() {
   // Only an administrator may list workers, so the answer shows whose key it is.
-  const { data, error } = usePoll(access);
+  const reading = usePoll(access);
+  const { data, error, nextAt } = reading;
   const isAdmin = data !== undefined;
   const shown = route.value;
-  const isKnown = isAdmin || (error !== undefined && error.status >= 400 && error.status < 500);
+  const isKnown = isAdmin || (error !== undefined && nextAt === undefined);
   return (
     <>
       <div class="views">
@@ -58,9 +61,7 @@ function Views() {
       ) : (
         <>
           <h1>Console</h1>
-          <p class="quiet" role="status">
-            {error === undefined ? "reading …" : error.message}
-          </p>
+          <Freshness reading={reading} />
         </>
       )}
     </>
@@ -79,12 +80,16 @@ function View({ shown, isAdmin }: { shown: Route; isAdmin: boolean }) {
   }
 }
 
+function nameOf(shown: Route): string {
+  if (shown.view === "job") return `Job ${visibleText(shown.id.slice(-12))}`;
+  return shown.view === "jobs" ? "Jobs" : "Console";
+}
+
 let announced: Route["view"] | undefined;
 
 /** Names the view in the title, and moves the focus to its heading, unless it is the first of the page. */
 function announce(shown: Route): void {
-  const names: Record<Route["view"], string> = { overview: "Console", jobs: "Jobs", job: "Job" };
-  document.title = `${names[shown.view]} · Cellblock`;
+  document.title = `${nameOf(shown)} · Cellblock`;
   if (announced !== undefined && announced !== shown.view) {
     scrollTo(0, 0);
     document.querySelector<HTMLElement>("main h1")?.focus();

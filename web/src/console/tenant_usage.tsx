@@ -2,6 +2,7 @@ import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { Freshness } from "./freshness";
 import { percent, total } from "./outcomes";
+import { jobsLink } from "./route";
 import { usage } from "./sources";
 import { type Column, Table } from "./table";
 import { bytes, duration, number } from "./units";
@@ -18,13 +19,21 @@ export interface Sum {
 }
 
 const columns: Column<Sum>[] = [
-  { name: "Tenant", kind: "wide", cell: ({ tenant }) => <Data text={tenant} /> },
+  { name: "Tenant", kind: "wide", cell: ({ tenant }) => <TenantLink tenant={tenant} /> },
   { name: "Jobs", kind: "number", cell: ({ jobs }) => number(jobs) },
   { name: "Not ok", kind: "number", cell: ({ jobs, other }) => percent(other, jobs) },
   { name: "CPU time", kind: "number", cell: ({ cpuSeconds }) => duration(1_000 * cpuSeconds) },
   { name: "Run time", kind: "number", cell: ({ wallSeconds }) => duration(1_000 * wallSeconds) },
   { name: "Output", kind: "number", cell: ({ bytesOut }) => bytes(bytesOut) },
 ];
+
+function TenantLink({ tenant }: { tenant: string }) {
+  return (
+    <a href={jobsLink({ tenant })}>
+      <Data text={tenant} />
+    </a>
+  );
+}
 
 /** Shows what tenants have used in the last seven days; nothing if they used nothing. */
 export function TenantUsage() {
@@ -38,7 +47,7 @@ export function TenantUsage() {
         <Freshness reading={reading} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll" aria-label="Usage, list" tabIndex={0}>
+      <section class="list" aria-label="Usage, list" tabIndex={0}>
         <Table label="Usage" columns={columns} rows={rows} keyOf={({ tenant }) => tenant} />
       </section>
     </section>

@@ -13,7 +13,7 @@ const unknown = <span class="quiet">not reported</span>;
 const columns: Column<Worker>[] = [
   { name: "Host", cell: ({ host, worker_id }) => <Data text={host || worker_id} /> },
   { name: "Worker", cell: ({ worker_id }) => <Id id={worker_id} /> },
-  { name: "State", cell: ({ status }) => <span class={`status ${status}`}>{status}</span> },
+  { name: "State", cell: ({ status }) => <span class={`state ${status}`}>{status}</span> },
   { name: "Busy", kind: "number", cell: (worker) => <Busy worker={worker} /> },
   { name: "Environments, ready sandboxes", kind: "wide", cell: (worker) => <Offered worker={worker} /> },
   { name: "Version", cell: ({ version }) => (version ? <Data text={version} /> : unknown) },
@@ -32,7 +32,7 @@ export function Workers({ reading }: { reading: Reading<Schemas["WorkerList"]> }
         <Freshness reading={reading} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="scroll tall" aria-label="Workers, list" tabIndex={0}>
+      <section class="list" aria-label="Workers, list" tabIndex={0}>
         {reading.data !== undefined && rows.length === 0 ? (
           <p class="empty warn">No worker: jobs wait.</p>
         ) : (
