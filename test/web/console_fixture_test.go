@@ -124,6 +124,18 @@ func (c caller) awaitEnd(id string) {
 	}
 }
 
+// cancelQuietly cancels a job, whether it has ended or not, also after the end of the test.
+func (c caller) cancelQuietly(id string) {
+	request, err := http.NewRequest(http.MethodDelete, c.origin+"/jobs/"+id, nil)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	if response, err := c.client.Do(request); err == nil {
+		_ = response.Body.Close()
+	}
+}
+
 const (
 	// quick is a script that ends at once, failing one that fails, and lasting one that runs until it is cancelled or
 	// its time is over.

@@ -30,7 +30,7 @@ def main():
 	p.awaitText(".job", "the end")
 	p.awaitText(".job", "line 11")
 	p.awaitText(".job", "to stderr")
-	p.awaitText(".pairs", "15 s · 10 s CPU · 123 MiB · 64 processes · 1 MiB output")
+	p.awaitText(".pairs", "15 s wall · 10 s CPU · 123 MiB · 64 processes · 1 MiB output")
 	p.checkAccessibility()
 	p.screenshot("console-job")
 	p.clickText("kind:follow")

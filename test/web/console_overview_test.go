@@ -91,14 +91,7 @@ func TestConsoleShowsWhatTheServiceDoes(t *testing.T) {
 	running, waiting := load(admin)
 	t.Cleanup(func() { // the workers wait for their jobs
 		for _, id := range slices.Concat(waiting, running) {
-			request, err := http.NewRequest(http.MethodDelete, s.URL+"/jobs/"+id, nil)
-			if err != nil {
-				t.Error(err)
-				continue
-			}
-			if response, err := admin.client.Do(request); err == nil {
-				_ = response.Body.Close()
-			}
+			admin.cancelQuietly(id)
 		}
 	})
 	p := openConsole(t, admin, "", "Overview", lightView)
