@@ -107,7 +107,8 @@ func (c caller) awaitRunning(id string) {
 	defer cancel()
 	running := false
 	err := stack.Watch(ctx, c.client, c.origin, id, "", func(event stack.Event) {
-		if running = strings.Contains(event.Data, `"running"`); running {
+		if strings.Contains(event.Data, `"running"`) {
+			running = true
 			cancel()
 		}
 	})
@@ -122,6 +123,14 @@ func (c caller) awaitEnd(id string) {
 	if err := stack.Watch(c.t.Context(), c.client, c.origin, id, "", func(stack.Event) {}); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// startLasting starts a job that runs until it is cancelled, at the latest at the end of the test.
+func (c caller) startLasting(more fields) string {
+	c.t.Helper()
+	id := c.start(lasting, more)
+	c.t.Cleanup(func() { c.cancelQuietly(id) })
+	return id
 }
 
 // cancelQuietly cancels a job, whether it has ended or not, also after the end of the test.

@@ -44,7 +44,7 @@ def main():
 func TestConsoleCancelsAJob(t *testing.T) {
 	t.Parallel()
 	c := as(t, open, "")
-	id := c.start(lasting, nil)
+	id := c.startLasting(nil)
 	p := openConsole(t, c, "#job="+id, id, lightView)
 	p.awaitText(".job", "at work")
 	p.clickText("Cancel the job …")

@@ -55,16 +55,16 @@ func load(admin caller) (running, waiting []string) {
 	for _, id := range ends {
 		admin.awaitEnd(id)
 	}
-	acme, beta := admin.withKey("acme", "run", "read"), admin.withKey("beta", "run", "read")
+	acme, beta := admin.withKey("acme", "run", "read", "cancel"), admin.withKey("beta", "run", "read", "cancel")
 	for n := range 4 {
 		c := []caller{acme, beta}[n%2]
-		id := c.start(lasting, fields{"labels": map[string]string{"customer": strconv.Itoa(50 + n), "team": "search"}})
+		id := c.startLasting(fields{"labels": map[string]string{"customer": strconv.Itoa(50 + n), "team": "search"}})
 		c.awaitRunning(id)
 		running = append(running, id)
 	}
 	for n := range 6 {
 		c := []caller{acme, beta}[n%2]
-		waiting = append(waiting, c.start(quick, fields{"labels": map[string]string{"customer": strconv.Itoa(60 + n)}}))
+		waiting = append(waiting, c.startLasting(fields{"labels": map[string]string{"customer": strconv.Itoa(60 + n)}}))
 	}
 	return running, waiting
 }
@@ -89,11 +89,6 @@ func TestConsoleShowsWhatTheServiceDoes(t *testing.T) {
 	t.Parallel()
 	s, admin := busyService(t)
 	running, waiting := load(admin)
-	t.Cleanup(func() { // the workers wait for their jobs
-		for _, id := range slices.Concat(waiting, running) {
-			admin.cancelQuietly(id)
-		}
-	})
 	p := openConsole(t, admin, "", "Overview", lightView)
 
 	// The numbers are those of the API, and both are those of the load: 33 jobs ended.
