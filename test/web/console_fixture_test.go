@@ -192,7 +192,8 @@ func (p *tab) click(selector string) {
 // clickText clicks the first button, link or summary that shows a text.
 func (p *tab) clickText(text string) {
 	p.t.Helper()
-	found := fmt.Sprintf("[...document.querySelectorAll('button, a, summary')].find(e => e.textContent.trim() === %s)", quote(text))
+	found := fmt.Sprintf(
+		"[...document.querySelectorAll('button, a, summary')].find(e => e.textContent.trim() === %s)", quote(text))
 	p.await(found)
 	eval[bool](p, "("+found+".click(), true)")
 }
