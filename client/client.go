@@ -68,6 +68,16 @@ type (
 	DayUsage = api.DayUsage
 	// UsageTotals are the sums of several days or tenants.
 	UsageTotals = api.UsageTotals
+	// Activity is what happens now, and how many jobs ended in each of its minutes.
+	Activity = api.Activity
+	// ActivityMinute is how many jobs ended in one minute.
+	ActivityMinute = api.ActivityMinute
+	// Worker is a live worker, with its environments.
+	Worker = api.Worker
+	// WorkerEnvironment is an environment of a worker.
+	WorkerEnvironment = api.WorkerEnvironment
+	// JobLimits are the limits that a job has.
+	JobLimits = api.JobLimits
 	// Ready has the number of workers.
 	Ready = api.Ready
 )

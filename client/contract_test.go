@@ -70,6 +70,14 @@ var operations = map[string]operation{
 		})
 		return err
 	}},
+	"getActivity": {"Activity", func(ctx context.Context, c *client.Client) error {
+		_, err := c.Activity(ctx, "acme")
+		return err
+	}},
+	"listWorkers": {"Workers", func(ctx context.Context, c *client.Client) error {
+		_, err := c.Workers(ctx)
+		return err
+	}},
 	"listJobs": {"List", func(ctx context.Context, c *client.Client) error {
 		for _, err := range c.List(ctx, client.ListOptions{
 			Status: api.JobStatusFailed, PageSize: 20, Code: client.CodeTimeout, Environment: "data-science",

@@ -20,11 +20,13 @@ type commands struct {
 	List         listCommand         `cmd:"" help:"List jobs, newest first." group:"Scripts"`
 	Environments environmentsCommand `cmd:"" help:"List the environments that scripts can run in." group:"Scripts"`
 	Usage        usageCommand        `cmd:"" help:"Show what jobs have used, by day." group:"Scripts"`
+	Activity     activityCommand     `cmd:"" help:"Show how many jobs wait, run and ended in the last hour." group:"Scripts"`
 	Upload       uploadCommand       `cmd:"" help:"Store a file for later scripts and print its id." group:"Scripts"`
 	Batch        batchCommands       `cmd:"" help:"Run many scripts at once." group:"Scripts"`
 	Key          keyCommands         `cmd:"" help:"Create, list, revoke and rotate the keys of tenants." group:"Service"`
 	Up           upCommand           `cmd:"" help:"Run Redis, the API and workers on this machine until Ctrl-C." group:"Service"`
 	Doctor       doctorCommand       `cmd:"" help:"Report which limits and protections this machine can enforce, and how; exits with 1 if the worker would refuse to start." group:"Service"`
+	Workers      workersCommand      `cmd:"" help:"For administrators: list the workers." group:"Service"`
 	Tenant       tenantCommands      `cmd:"" help:"For administrators: what belongs to tenants." group:"Service"`
 	Env          envCommands         `cmd:"" help:"Build, list, check and remove environments: named Pythons with packages." group:"Service"`
 	MCP          mcpCommand          `cmd:"" name:"mcp" help:"Serve the MCP server for agents on standard input and output." group:"Service"`

@@ -283,6 +283,54 @@ func TestUsageOfTheCommand(t *testing.T) {
 	}
 }
 
+func TestActivityOfTheCommand(t *testing.T) {
+	t.Parallel()
+	if got := cellblock(t, "def main():\n    return 1\n", "run", "-"); got.status != 0 {
+		t.Fatalf("%+v", got)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		got := cellblock(t, "", "activity", "--json")
+		var activity client.Activity
+		if err := json.Unmarshal([]byte(got.stdout), &activity); err != nil || got.status != 0 {
+			t.Fatalf("%v, %+v", err, got)
+		}
+		if activity.Totals["ok"] > 0 && len(activity.Minutes) == 60 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not counted: %s", got.stdout)
+		}
+	}
+	got := cellblock(t, "", "activity", "--tenant", "operator")
+	lines := strings.Split(got.stdout, "\n")
+	if got.status != 0 || !slices.Equal(strings.Fields(lines[0]), []string{"QUEUED", "OLDEST", "RUNNING"}) ||
+		!slices.Equal(strings.Fields(lines[3]), []string{"MINUTE", "OK", "OTHERS"}) ||
+		!strings.HasPrefix(lines[len(lines)-2], "total ") {
+		t.Errorf("%+v", got)
+	}
+	if got := cellblock(t, "", "activity", "--tenant", "A"); got.status != 2 || !strings.Contains(got.stderr, "tenant") {
+		t.Errorf("a wrong name: %+v", got)
+	}
+}
+
+func TestWorkersOfTheCommand(t *testing.T) {
+	t.Parallel()
+	got := cellblock(t, "", "workers", "--json")
+	var worker client.Worker
+	line, _, _ := strings.Cut(got.stdout, "\n")
+	if err := json.Unmarshal([]byte(line), &worker); err != nil || got.status != 0 || worker.Places == nil ||
+		worker.Version == nil || worker.StartedAt == nil || len(worker.Environments) == 0 ||
+		worker.Environments[0].Ready == nil {
+		t.Fatalf("%v, %+v", err, got)
+	}
+	got = cellblock(t, "", "workers")
+	lines := strings.Split(got.stdout, "\n")
+	if got.status != 0 || !strings.HasPrefix(lines[0], "HOST ") || !strings.Contains(lines[1], "default ") ||
+		!strings.HasSuffix(lines[1], worker.WorkerID) || !strings.HasPrefix(lines[1], worker.Host+" ") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestLabelsOfTheCommandLine(t *testing.T) {
 	label := "example.com/test=" + t.Name()
 	ran := cellblock(t, "def main(): return 1", "run", "-", "--label", label, "--label", "n=1", "--json")

@@ -16,6 +16,7 @@ func adminAttempts() (all []attempt) {
 		"admin/revoke_key":     {method: "DELETE", path: "/admin/keys/{id}"},
 		"admin/rotate_key":     {method: "POST", path: "/admin/keys/{id}/rotate", body: `{"grace_seconds":0}`},
 		"admin/webhook_secret": {method: "GET", path: "/admin/tenants/acme/webhook-secret"},
+		"admin/workers":        {method: "GET", path: "/workers"},
 		"admin/own_secret":     {method: "GET", path: "/admin/tenants/mallory/webhook-secret"},
 		"metrics/of_the_api":   {method: "GET", path: "/metrics"},
 		"metrics/head":         {method: "HEAD", path: "/metrics"},

@@ -48,6 +48,7 @@ func listAttempts() (all []attempt) {
 			return ""
 		}},
 		attempt{name: "usage/of_another", try: tryUsage},
+		attempt{name: "activity/of_another", try: tryActivity},
 	)
 }
 
@@ -121,6 +122,30 @@ func tryUsage(t *testing.T, as *actor) string {
 		}
 	}
 	for _, path := range []string{"/usage?tenant=acme", "/usage", "/usage?from=2026-01-01&tenant=acme"} {
+		if got := as.send(request{method: "GET", path: path}); strings.Contains(got.body, acmes) {
+			return got.String()
+		}
+	}
+	return ""
+}
+
+// tryActivity reads the activity of acme, and its own, in which no other may be: only jobs of acme end with this code.
+func tryActivity(t *testing.T, as *actor) string {
+	const acmes, body = `"syntax_error":`, `{"script":"def main("}`
+	made := world.acme.send(request{method: "POST", path: "/execute", body: body})
+	if made.text("code") != "syntax_error" {
+		t.Fatal(made)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		got := world.operator.send(request{method: "GET", path: "/activity?tenant=acme"})
+		if strings.Contains(got.body, acmes) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(got)
+		}
+	}
+	for _, path := range []string{"/activity?tenant=acme", "/activity", "/activity?tenant=operator"} {
 		if got := as.send(request{method: "GET", path: path}); strings.Contains(got.body, acmes) {
 			return got.String()
 		}

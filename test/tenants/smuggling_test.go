@@ -77,6 +77,7 @@ func sendBreaks(as *actor) {
 			"/admin/tenants/" + escaped + "/webhook-secret",
 			"/jobs?label=" + url.QueryEscape(text), "/jobs?tenant=" + url.QueryEscape(text), "/files/" + escaped,
 			"/jobs/" + world.owned.ended + "/files/" + escaped, "/usage?tenant=" + url.QueryEscape(text),
+			"/activity?tenant=" + url.QueryEscape(text),
 		} {
 			as.send(request{method: "GET", path: path, headers: []string{"User-Agent", marker}})
 			as.send(request{method: "DELETE", path: path})

@@ -132,6 +132,7 @@ func tryAnonymous(_ *testing.T, as *actor) string {
 		for _, path := range []string{
 			"/jobs", "/jobs/" + p.ended, "/jobs/" + p.ended + "/events", "/jobs/" + p.ended + "/files/" + fileName,
 			"/batches/" + p.batch, "/files/" + p.file, "/usage", "/admin/keys", "/metrics", "/environments",
+			"/activity", "/workers",
 		} {
 			for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "OPTIONS", "get", "GET ", "TRACE"} {
 				if got := anyone.send(request{method: method, path: before + path}); got.ok() && got.body != "" {

@@ -60,6 +60,9 @@ func (c caller) withKey(tenant string, scopes ...string) caller {
 	return caller{t: c.t, origin: c.origin, client: &http.Client{Transport: bearer(key.Key)}, token: key.Key}
 }
 
+// fields are those of POST /execute beside the script.
+type fields map[string]any
+
 // start submits a job and returns its id.
 func (c caller) start(script string, more fields) string {
 	c.t.Helper()

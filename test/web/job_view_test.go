@@ -33,7 +33,7 @@ def main():
 func TestJobView(t *testing.T) {
 	t.Parallel()
 	for name, look := range map[string]view{"light": lightView, "dark": darkView, "phone": phoneView} {
-		p := showJob(t, look, fields{"script": rich, "labels": fields{"customer": "42", "example.com/run": "nightly"}})
+		p := showJob(t, look, rich, fields{"labels": fields{"customer": "42", "example.com/run": "nightly"}})
 		p.awaitText(".stdout", "step 2 of 2")
 		p.awaitText(".stderr", "a warning")
 		p.awaitText(".stdout", "ESC[31mred")
@@ -42,7 +42,6 @@ func TestJobView(t *testing.T) {
 		p.awaitText(".tree", "1e-320")
 		p.awaitText(".notes", `result["nan"]: NaN became null`)
 		p.awaitText(".files", "data/points.csv")
-		p.awaitText(".details", "example.com/run: nightly")
 		p.await(`document.querySelector(".picture img")?.naturalWidth > 100`)
 		p.checkAccessibility()
 		p.checkWidth()
@@ -63,12 +62,12 @@ func (p *tab) checkWidth() {
 // TestJobTree uses the tree with the keyboard.
 func TestJobTree(t *testing.T) {
 	t.Parallel()
-	p := showJob(t, lightView, fields{"script": `def main():
+	p := showJob(t, lightView, `def main():
     deep = 7
     for level in range(450):
         deep = {"level": deep} if level % 2 else [deep]
     return {"first": {"second": [1, 2.5, 3]}, "list": [i / 2 for i in range(1234)], "deep": deep, "text": "y" * 30000}
-`})
+`, nil)
 	p.awaitText(".tree", "1,234 items")
 	p.do(chromedp.Focus(chromedp.CSS(".tree")))
 	at := func(want string) {
@@ -137,11 +136,11 @@ func TestJobTree(t *testing.T) {
 func TestJobTable(t *testing.T) {
 	t.Parallel()
 	for name, look := range map[string]view{"light": lightView, "phone": phoneView} {
-		p := showJob(t, look, fields{"script": `import pandas as pd
+		p := showJob(t, look, `import pandas as pd
 def main():
     return pd.DataFrame({"region": ["north", "south", None] * 100, "sales": [381.25, 285.0, 1.0] * 100,
         "n": [2**60 + 1, 7, 8] * 100, "text": ["12", "true", " x"] * 100, "long": ["word " * 40, "", "z"] * 100})
-`})
+`, nil)
 		p.awaitText(".table thead", "region")
 		p.awaitText(".table", "1152921504606846977")
 		p.awaitText(".table", "285.0")
@@ -155,17 +154,20 @@ def main():
 // TestJobFailures shows failures of several kinds.
 func TestJobFailures(t *testing.T) {
 	t.Parallel()
-	for name, request := range map[string]fields{
-		"exception": {"script": "def helper(n):\n    return 1 / n\n\ndef main():\n    try:\n        helper(0)\n" +
-			"    except ZeroDivisionError as e:\n        raise ValueError('bad input: ' + 'x' * 30) from e\n"},
-		"syntax":  {"script": "def main():\n    日本 = '語語語'\n    return \"日本語\" + + * 3\n"},
-		"timeout": {"script": "import time\ndef main():\n    time.sleep(9)\n", "limits": fields{"wall_seconds": 0.5}},
-		"memory":  {"script": "def main():\n    x = bytearray(200 << 20)\n    return len(x)\n", "limits": fields{"memory_mb": 64}},
-		"set":     {"script": "def main():\n    return {'a': [1, {2, 3}]}\n"},
-		"exit":    {"script": "import sys\ndef main():\n    print('x' * 100)\n    sys.exit(3)\n"},
-		"killed":  {"script": "import os\ndef main():\n    os.kill(os.getpid(), 11)\n"},
+	for name, request := range map[string]struct {
+		script string
+		more   fields
+	}{
+		"exception": {"def helper(n):\n    return 1 / n\n\ndef main():\n    try:\n        helper(0)\n" +
+			"    except ZeroDivisionError as e:\n        raise ValueError('bad input: ' + 'x' * 30) from e\n", nil},
+		"syntax":  {"def main():\n    日本 = '語語語'\n    return \"日本語\" + + * 3\n", nil},
+		"timeout": {"import time\ndef main():\n    time.sleep(9)\n", fields{"limits": fields{"wall_seconds": 0.5}}},
+		"memory":  {"def main():\n    x = bytearray(200 << 20)\n    return len(x)\n", fields{"limits": fields{"memory_mb": 64}}},
+		"set":     {"def main():\n    return {'a': [1, {2, 3}]}\n", nil},
+		"exit":    {"import sys\ndef main():\n    print('x' * 100)\n    sys.exit(3)\n", nil},
+		"killed":  {"import os\ndef main():\n    os.kill(os.getpid(), 11)\n", nil},
 	} {
-		p := showJob(t, lightView, request)
+		p := showJob(t, lightView, request.script, request.more)
 		p.await(`document.querySelector(".failure .code")`)
 		p.checkAccessibility()
 		p.screenshot("job-failure-" + name)
@@ -176,7 +178,7 @@ func TestJobFailures(t *testing.T) {
 func TestJobDisplays(t *testing.T) {
 	t.Parallel()
 	for name, look := range map[string]view{"light": lightView, "dark": darkView} {
-		p := showJob(t, look, fields{"entry": "cell", "script": strings.TrimSpace(`
+		p := showJob(t, look, strings.TrimSpace(`
 import pandas as pd, matplotlib.pyplot as plt
 class SVG:
     def _repr_svg_(self):
@@ -187,7 +189,7 @@ class Both:
 plt.plot([1, 4, 9]); plt.show()
 display(SVG()); display(Both()); display({"text/markdown": "# Title\n*text*", "text/plain": "Title"}, raw=True)
 pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
-`)})
+`), fields{"entry": "cell"})
 		p.await(`document.querySelectorAll(".displays .display").length === 5`)
 		p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".display:last-child").scrollIntoView()`))
 		p.await(`document.querySelector("iframe.html")?.clientHeight > 300`)

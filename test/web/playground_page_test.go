@@ -78,16 +78,20 @@ func (p *tab) clickButton(label string) {
 	p.do(chromedp.Evaluate[chromedp.Void](button + `.click()`))
 }
 
-// fill types into the field of an id.
+// fill types into the field of an id. Long text is set at once: typing it takes the browser minutes.
 func (p *tab) fill(id, text string) {
 	p.t.Helper()
 	p.await(fmt.Sprintf(`document.getElementById(%s)`, quote(id)))
+	long := ""
+	if len(text) > 10_000 {
+		long, text = text, ""
+	}
 	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
 		const field = document.getElementById(%s);
 		field.focus();
-		field.value = "";
+		field.value = %s;
 		field.dispatchEvent(new InputEvent("input", {bubbles: true}));
-	})()`, quote(id))), typed(text))
+	})()`, quote(id), quote(long))), typed(text))
 }
 
 // typed inserts text where the focus is.

@@ -1,7 +1,9 @@
 """Jobs on the real service, with both clients."""
 
 import hashlib
+import time
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +30,43 @@ def test_run_returns_result_and_output(client: Any) -> None:
     assert given == job.to_result()
     assert abs((datetime.now(timezone.utc) - job.created_at).total_seconds()) < 60
     job.raise_for_failure()
+
+
+def test_a_job_and_its_environment_have_limits(client: Any) -> None:
+    given = client.run(HELLO, limits={"wall_seconds": 1.5, "memory_mb": 64})
+    deadline = time.monotonic() + 20
+    while not (found := client.environments()):  # until a worker has reported
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    default = found[0]
+    assert default.name == "default"
+    assert default.limits == default.max_limits
+    assert given.limits == replace(default.limits, wall_seconds=1.5, memory_mb=64)
+    assert client.get(given.job_id).limits == given.limits
+    with pytest.raises(cellblock.JobFailed) as failed:
+        client.run("def main():\n    return 1 / 0")
+    assert client.get(failed.value.job_id).limits == default.limits
+
+
+def test_activity_and_workers(client: Any) -> None:
+    client.run(HELLO)
+    deadline = time.monotonic() + 20
+    while not (now := client.activity()).totals.get("ok"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert len(now.minutes) == 60
+    assert timedelta(0) <= now.at - now.minutes[-1].at < timedelta(minutes=1)
+    assert now.minutes[-1].at - now.minutes[0].at == timedelta(minutes=59)
+    assert now.queued >= 0
+    assert now.running >= 0
+    assert client.activity(tenant="nobody").totals == {}
+    worker = client.workers()[0]
+    assert worker.worker_id.startswith(worker.host + "/")
+    assert (worker.status, worker.environments[0].name) == ("active", "default")
+    assert worker.version
+    assert worker.started_at <= datetime.now(timezone.utc)
+    assert 0 <= worker.busy <= worker.places
+    assert worker.environments[0].ready is not None
 
 
 def test_numbers_are_exact(client: Any) -> None:

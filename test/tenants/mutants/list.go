@@ -84,6 +84,8 @@ var mutants = []mutation.Mutant{
 	mutant("idempotency keys, other request", attempt("idempotency/other_request"), store+"keys.go", `key = "tenant\x00" + string(tenant) + "\x00" + key`, `_ = tenant`),
 	mutant("usage", attempt("usage/of_another"), dispatch+"usage.go", "if !caller.Sees(query.Tenant) {", "if !caller.Sees(query.Tenant) && false {"),
 	mutant("usage of all", attempt("usage/of_another"), dispatch+"usage.go", `query.Tenant == "" && !caller.May(jobs.ScopeAdmin):`, `query.Tenant == "" && false:`),
+	mutant("activity", attempt("activity/of_another"), dispatch+"activity.go", `if tenant != "" && !caller.Sees(tenant) {`, `if tenant == "nobody" {`),
+	mutant("activity of all", attempt("activity/of_another"), dispatch+"activity.go", `tenant == "" && !caller.May(jobs.ScopeAdmin) {`, `tenant == "nobody" {`),
 	mutant("metrics of every tenant", attempt("metrics/of_another_address"), "internal/telemetry/tenant_metrics.go", "if t.named[tenant] {", "if true {"),
 	mutant("ids without random bits", attempt("guess/bits_that_stay_the_same"), "internal/jobs/job.go", "func NewID() string { return uuid.Must(uuid.NewV7()).String() }", `func NewID() string { return uuid.Must(uuid.NewV7()).String()[:24] + "000000000000" }`),
 
@@ -92,6 +94,10 @@ var mutants = []mutation.Mutant{
 	mutant("the scope of reading events", attempt("scopes/run_is_not_read"), httpapi+"scopes.go", `"GET /jobs/{id}/events":       {jobs.ScopeRead},`, `"GET /jobs/{id}/events":       {jobs.ScopeRead, jobs.ScopeRun},`),
 	mutant("the scope of cancelling", attempt("scopes/read_is_not_cancel"), httpapi+"scopes.go", `"DELETE /batches/{id}":    {jobs.ScopeCancel},`, `"DELETE /batches/{id}":    {jobs.ScopeRead},`),
 	mutant("the scope of keys", attempt("admin/create_key"), httpapi+"scopes.go", `"POST /admin/keys":                 {jobs.ScopeAdmin},`, `"POST /admin/keys":                 {jobs.ScopeRun},`),
+	mutant("the scope of workers", attempt("admin/workers"), all(
+		edit(httpapi+"scopes.go", `"GET /workers":                     {jobs.ScopeAdmin},`, `"GET /workers":                     {jobs.ScopeRead},`),
+		edit(dispatch+"activity.go", `if !jobs.CallerOf(ctx).May(jobs.ScopeAdmin) {`, `if false {`),
+	)...),
 	mutant("the scope of metrics", attempt("metrics/of_the_api"), httpapi+"scopes.go", `"GET /metrics": {jobs.ScopeMetrics},`, `"GET /metrics": {jobs.ScopeMetrics, jobs.ScopeRead},`),
 	mutant("operations without a scope", attempt("admin/webhook_secret"), httpapi+"scopes.go", "scopes = []jobs.Scope{jobs.ScopeAdmin}", "scopes = []jobs.Scope{jobs.ScopeRead}", httpapi+"scopes.go", `"GET /admin/tenants/{tenant}/webhook-secret": {jobs.ScopeAdmin},`, "", httpapi+"webhook.go", "case !jobs.CallerOf(ctx).May(jobs.ScopeAdmin):", "case false:"),
 	mutant("scopes of tools", attempt("scopes/read_is_not_run"), "internal/mcpapi/scopes.go", "if jobs.CallerOf(ctx).May(scope) {", "if true {"),

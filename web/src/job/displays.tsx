@@ -24,7 +24,6 @@ export function Displays({ job }: { job: Job }) {
   return (
     <div class="displays">
       {displays.map((display, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: displays have an order, and no name
         <DisplayView key={index} job={job} number={index + 1} forms={display.forms} />
       ))}
       {omitted.length > 0 && (
@@ -32,7 +31,6 @@ export function Displays({ job }: { job: Job }) {
           <p class="cut">Left out of the displays:</p>
           <ul class="plain-list">
             {omitted.map((each, index) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: see above
               <li key={index} class="quiet">
                 display {each.display}
                 {each.type !== "" && (

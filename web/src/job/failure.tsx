@@ -126,7 +126,6 @@ function Traceback({ text }: { text: string }) {
           <LongText text={text} />
         ) : (
           lines.map((line, index) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: lines do not move
             <div key={index} class={isScriptFrame(line) ? "frame own" : "frame"}>
               <Data text={line} />
             </div>

@@ -88,7 +88,6 @@ function Omitted({ files }: { files: Schemas["OmittedFile"][] }) {
       <p class="cut">{counted(files.length, "file")} left out:</p>
       <ul class="plain-list">
         {files.map((file, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: names may repeat
           <li key={index} class="file">
             <span class="mono grow">
               <Data text={file.name} />

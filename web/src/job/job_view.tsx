@@ -7,7 +7,6 @@ import { Displays } from "./displays";
 import { Failure } from "./failure";
 import { Files } from "./files";
 import { duration } from "./format";
-import { limitsOf } from "./limits";
 import { Stream } from "./output";
 import { Result } from "./result";
 import { Usage } from "./usage";
@@ -18,13 +17,21 @@ export interface Output {
   stderr: string;
 }
 
+interface Properties {
+  job: Job;
+  output: Output;
+  /** Whether the page shows the job's status, id, times, labels and webhook by itself. */
+  contentOnly?: boolean;
+}
+
 /** Shows a job: while it runs what it printed, and after its end all that it left. */
-export function JobView({ job, output }: { job: Job; output: Output }) {
+export function JobView({ job, output, contentOnly = false }: Properties) {
   return (
     <section class="job" aria-label="Job">
-      <Status job={job} />
+      {!contentOnly && <Status job={job} />}
       {/* Another job starts with what is open at first. */}
       <Parts key={job.job_id} job={job} output={output} />
+      {!contentOnly && <Details job={job} />}
     </section>
   );
 }
@@ -39,7 +46,6 @@ function Parts({ job, output }: { job: Job; output: Output }) {
       <Files job={job} />
       <Notes notes={job.notes ?? []} />
       <Usage job={job} />
-      <Details job={job} />
     </>
   );
 }
@@ -68,7 +74,7 @@ function Status({ job }: { job: Job }) {
 
 function Streams({ job, output }: { job: Job; output: Output }) {
   const live = !hasEnded(job);
-  const limit = limitsOf(job).output_bytes;
+  const limit = job.limits?.output_bytes;
   const stdout = job.stdout ?? output.stdout;
   const stderr = job.stderr ?? output.stderr;
   if (stdout === "" && stderr === "" && (job.status === "queued" || job.started_at === null)) return null;
@@ -115,7 +121,6 @@ function Notes({ notes }: { notes: string[] }) {
       </div>
       <ul>
         {notes.map((note, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: notes may repeat
           <li key={index}>
             <Data text={note} />
           </li>

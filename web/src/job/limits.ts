@@ -4,20 +4,6 @@ import { bytes, count, duration } from "./format";
 
 export type Limit = Schemas["Limit"];
 
-/** What a job runs under: the fields of limits in a request. */
-export interface JobLimits {
-  wall_seconds?: number;
-  cpu_seconds?: number;
-  memory_mb?: number;
-  processes?: number;
-  output_bytes?: number;
-}
-
-/** Returns the limits of a job; empty if they are not known. */
-export function limitsOf(job: Job): JobLimits {
-  return (job as { limits?: JobLimits }).limits ?? {};
-}
-
 const names: Record<string, string> = {
   wall: "wall time",
   cpu: "CPU time",
@@ -83,14 +69,14 @@ function usedOf(
 export function usedBy(job: Job): Used[] {
   const usage = job.usage;
   if (usage === undefined) return [];
-  const limits = limitsOf(job);
+  const limits = job.limits;
   // The limit that ended the job is known in any case.
   const met = (name: string) => (job.limit?.name === name ? job.limit.value : undefined);
   const seconds = (value: number | undefined) => (value === undefined ? undefined : value * 1000);
-  const mebibytes = limits.memory_mb === undefined ? undefined : limits.memory_mb * (1 << 20);
-  const used = [usedOf("wall", usage.run_ms, seconds(met("wall") ?? limits.wall_seconds), duration)];
+  const mebibytes = limits === undefined ? undefined : limits.memory_mb * (1 << 20);
+  const used = [usedOf("wall", usage.run_ms, seconds(met("wall") ?? limits?.wall_seconds), duration)];
   if (usage.cpu_ms !== null) {
-    used.push(usedOf("cpu", usage.cpu_ms, seconds(met("cpu") ?? limits.cpu_seconds), duration));
+    used.push(usedOf("cpu", usage.cpu_ms, seconds(met("cpu") ?? limits?.cpu_seconds), duration));
   }
   if (usage.memory_peak_bytes !== null) {
     used.push(usedOf("memory", usage.memory_peak_bytes, met("memory") ?? mebibytes, bytes));

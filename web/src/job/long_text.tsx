@@ -18,7 +18,6 @@ export function LongText({ text }: { text: string }) {
   return (
     <>
       {chunks.of(shown).map((chunk, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a part keeps its place while the text grows
         <Chunk key={index} text={chunk} />
       ))}
       {shown !== text && (

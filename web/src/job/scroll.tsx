@@ -19,7 +19,7 @@ export function Scroll({ label, class: name, role = "region", box, onScroll, chi
       role={role}
       aria-live="off"
       aria-label={label}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: WCAG 2.1.1 asks for it where content scrolls
+      // WCAG 2.1.1 asks for it where content scrolls.
       tabIndex={0}
       onScroll={onScroll}
     >

@@ -30,7 +30,6 @@ export function TableView({ table, label }: { table: Table; label: string }) {
           <Head table={table} columns={shownColumns} numeric={numeric} />
           <tbody>
             {Array.from({ length: shownRows }, (_, row) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: rows do not move
               <TableRow key={row} table={table} row={row} columns={shownColumns} numeric={numeric} />
             ))}
           </tbody>
@@ -64,11 +63,9 @@ function Head({ table, columns, numeric }: HeadProperties) {
   return (
     <thead>
       {table.header.map((level, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: levels do not move
         <tr key={index}>
           <Corner count={table.indexColumns} />
           {level.slice(0, columns).map((label, column) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: columns do not move
             <th key={column} scope="col" class={numeric[column] ? "end" : ""}>
               <Cell value={label} />
             </th>
@@ -100,14 +97,12 @@ const TableRow = memo(function TableRow({ table, row, columns, numeric }: RowPro
         </th>
       ) : (
         table.labels(row).map((label, level) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: levels do not move
           <th key={level} scope="row" class={isNumber(label) ? "end" : ""}>
             <Cell value={label} />
           </th>
         ))
       )}
       {Array.from({ length: columns }, (_, column) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: columns do not move
         <td key={column} class={numeric[column] ? "end" : ""}>
           <Cell value={table.cell(row, column)} />
         </td>

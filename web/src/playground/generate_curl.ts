@@ -35,6 +35,8 @@ function form(snapshot: Snapshot): string[] {
   for (const [name, value] of Object.entries(snapshot.fields)) {
     options.push(textPart(name, typeof value === "string" ? value : JSON.stringify(value)));
   }
+  // Otherwise curl sends %22 for a quote, which the service takes as it is.
+  if (snapshot.files.some((file) => file.path.includes('"'))) options.push("--form-escape");
   for (const file of snapshot.files) {
     const source = `@${formQuoted(localName(file))}`;
     options.push(`--form ${shellWord(`files=${source};filename=${formQuoted(file.path)}`)}`);

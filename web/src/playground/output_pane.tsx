@@ -23,7 +23,7 @@ function Content() {
     case "idle":
       return (
         <p class="empty">
-          Press <kbd>Ctrl</kbd>+<kbd>Enter</kbd> to run the script. What it prints, returns and leaves appears
+          Press Run, or <kbd>Ctrl</kbd> <kbd>Enter</kbd>. What the script prints, returns and leaves appears
           here.
         </p>
       );

@@ -50,7 +50,7 @@ function bytesOf(character: string): string {
 
 /** Returns a word that stands for a file with this text (bash, zsh). Its content may have any size. */
 export function shellFile(text: string): string {
-  if (hasHidden(text) || text.length > 200_000) return shellBytes(new TextEncoder().encode(text));
+  if (hasHidden(text)) return shellBytes(new TextEncoder().encode(text));
   if (text.endsWith("\n")) return `<(cat ${heredoc(text, "END")})`;
   return `<(printf %s ${shellWord(text)})`;
 }

@@ -25,5 +25,5 @@ export function storeTheme(theme: Theme): void {
 
 /** Applies a theme to the page; base.css has what follows from it. */
 export function applyTheme(theme: Theme): void {
-  document.documentElement.dataset["theme"] = theme;
+  document.documentElement.dataset.theme = theme;
 }

@@ -42,6 +42,8 @@ from .errors import (
 from .events import End, Event, Output, State
 from .models import (
     Accepted,
+    Activity,
+    ActivityMinute,
     Batch,
     BatchAccepted,
     BatchCounts,
@@ -57,6 +59,7 @@ from .models import (
     ExecuteResult,
     Health,
     Job,
+    JobLimits,
     JobSummary,
     Limit,
     OmittedDisplay,
@@ -70,6 +73,8 @@ from .models import (
     UsageReport,
     UsageTotals,
     WebhookSecret,
+    Worker,
+    WorkerEnvironment,
 )
 from .options import (
     Content,
@@ -86,6 +91,8 @@ from .version import __version__
 
 __all__ = [
     "Accepted",
+    "Activity",
+    "ActivityMinute",
     "AlreadyFinished",
     "AsyncClient",
     "Batch",
@@ -116,6 +123,7 @@ __all__ = [
     "InvalidScript",
     "Job",
     "JobFailed",
+    "JobLimits",
     "JobRequest",
     "JobSummary",
     "Killed",
@@ -157,6 +165,8 @@ __all__ = [
     "UsageReport",
     "UsageTotals",
     "WebhookSecret",
+    "Worker",
+    "WorkerEnvironment",
     "WorkerLost",
     "__version__",
 ]

@@ -172,6 +172,8 @@ class AsyncClient:
     cancel_batch = _call(plans.cancel_batch)
     environments = _call(plans.environments)
     usage = _call(plans.usage)
+    activity = _call(plans.activity)
+    workers = _call(plans.workers)
     webhook_secret = _call(plans.webhook_secret)
     ready = _call(plans.ready)
     health = _call(plans.health)

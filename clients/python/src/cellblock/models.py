@@ -18,6 +18,7 @@ from .options import FileRef
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 BatchStatus = Literal["running", "ended"]
+WorkerStatus = Literal["active", "draining"]
 Entry = Literal["script", "cell"]
 CallbackStatus = Literal["waiting", "pending", "delivered", "failed"]
 
@@ -51,6 +52,17 @@ class Limit:
     name: str
     value: float
     unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobLimits:
+    """The limits of a job, with the names and units of those that `run` takes."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    memory_mb: float
+    processes: int
+    output_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +210,7 @@ class Job(Outcome):
     code: str | None = None
     callback: Callback | None = None
     tenant: str | None = None
+    limits: JobLimits | None = None
 
     @property
     def ended(self) -> bool:
@@ -239,6 +252,7 @@ class ErrorBody(Outcome):
     finished_at: datetime | None = None
     callback: Callback | None = None
     tenant: str | None = None
+    limits: JobLimits | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -422,6 +436,64 @@ class UsageReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActivityMinute:
+    """How many jobs ended in one minute, by outcome: `ok`, or the code of a failure."""
+
+    at: datetime
+    jobs: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """How many jobs wait and run now, and how many ended in each of the last minutes.
+
+    oldest_wait_seconds is None if none waits. minutes has 60, of which the last one has
+    not ended, and totals their sums.
+    """
+
+    at: datetime
+    queued: int
+    oldest_wait_seconds: float | None
+    running: int
+    minutes: tuple[ActivityMinute, ...]
+    totals: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerEnvironment:
+    """An environment of a worker, and how many of its sandboxes wait for a job."""
+
+    name: str
+    ready: int | None
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A live worker. What a worker of an earlier version does not report is None.
+
+    places is how many jobs it runs at once, busy how many it holds.
+    """
+
+    worker_id: str
+    host: str
+    version: str | None
+    started_at: datetime | None
+    last_seen_at: datetime
+    status: WorkerStatus
+    places: int | None
+    busy: int
+    environments: tuple[WorkerEnvironment, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerList:
+    """The live workers, ordered by host and id."""
+
+    workers: tuple[Worker, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnvironmentPackage:
     """A package of an environment."""
 
@@ -434,7 +506,8 @@ class Environment:
     """A named, read-only Python with packages.
 
     workers is the number of workers that have it, and hashes are the versions of it
-    that they have.
+    that they have. limits are those of a job that asks for none, and max_limits the
+    most that a request may ask for, of each by itself; both are None without a worker.
     """
 
     name: str
@@ -443,6 +516,8 @@ class Environment:
     packages: tuple[EnvironmentPackage, ...]
     workers: int
     hashes: tuple[str, ...]
+    limits: JobLimits | None = None
+    max_limits: JobLimits | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

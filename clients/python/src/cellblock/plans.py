@@ -16,6 +16,7 @@ from .errors import NotEnded
 from .events import Event
 from .models import (
     Accepted,
+    Activity,
     Batch,
     BatchAccepted,
     BatchResult,
@@ -30,6 +31,8 @@ from .models import (
     StoredFile,
     UsageReport,
     WebhookSecret,
+    Worker,
+    WorkerList,
 )
 from .options import Content, JobRequest, ListQuery, Options, Script
 from .requests import Request
@@ -318,6 +321,22 @@ def usage(
     request = requests.read_usage(first_day, last_day, tenant, by)
     response = yield from send_with_retries(request, retries)
     return read(UsageReport, response.body)
+
+
+def activity(retries: Retries, /, *, tenant: str | None = None) -> Plan[Activity]:
+    """Return how many jobs wait, run, and ended in each minute of the last hour.
+
+    tenant is for the token of an administrator, who otherwise reads the activity of all
+    tenants together.
+    """
+    response = yield from send_with_retries(requests.read_activity(tenant), retries)
+    return read(Activity, response.body)
+
+
+def workers(retries: Retries, /) -> Plan[tuple[Worker, ...]]:
+    """List the live workers, for administrators."""
+    response = yield from send_with_retries(Request("GET", "/workers"), retries)
+    return read(WorkerList, response.body).workers
 
 
 def webhook_secret(

@@ -145,6 +145,11 @@ def read_usage(
     return Request("GET", "/usage", params=present)
 
 
+def read_activity(tenant: str | None) -> Request:
+    """Make `GET /activity`."""
+    return Request("GET", "/activity", params={"tenant": tenant} if tenant else {})
+
+
 def read_webhook_secret(tenant: str, generation: int | None) -> Request:
     """Make `GET /admin/tenants/{tenant}/webhook-secret`."""
     path = f"/admin/tenants/{_path_segment(tenant)}/webhook-secret"
