@@ -168,7 +168,7 @@ func TestJobFailures(t *testing.T) {
 			"    except ZeroDivisionError as e:\n        raise ValueError('bad input: ' + 'x' * 30) from e\n", nil},
 		"syntax":  {"def main():\n    日本 = '語語語'\n    return \"日本語\" + + * 3\n", nil},
 		"timeout": {"import time\ndef main():\n    time.sleep(9)\n", fields{"limits": fields{"wall_seconds": 0.5}}},
-		"memory":  {"def main():\n    x = bytearray(200 << 20)\n    return len(x)\n", fields{"limits": fields{"memory_mb": 64}}},
+		"memory":  {"def main():\n    return len(bytearray(200 << 20))\n", fields{"limits": fields{"memory_mb": 64}}},
 		"set":     {"def main():\n    return {'a': [1, {2, 3}]}\n", nil},
 		"exit":    {"import sys\ndef main():\n    print('x' * 100)\n    sys.exit(3)\n", nil},
 		"killed":  {"import os\ndef main():\n    os.kill(os.getpid(), 11)\n", nil},
@@ -188,10 +188,12 @@ func TestJobDisplays(t *testing.T) {
 import pandas as pd, matplotlib.pyplot as plt
 class SVG:
     def _repr_svg_(self):
-        return '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><rect width="120" height="40" fill="teal"/></svg>'
+        return ('<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40">'
+            '<rect width="120" height="40" fill="teal"/></svg>')
 class Both:
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"application/json": {"a": 1.0, "b": [1, 2, 12345678901234567890]}, "text/plain": "Both", "application/x-other+json": {"c": 3}}
+        return {"application/json": {"a": 1.0, "b": [1, 2, 12345678901234567890]}, "text/plain": "Both",
+            "application/x-other+json": {"c": 3}}
 plt.plot([1, 4, 9]); plt.show()
 display(SVG()); display(Both()); display({"text/markdown": "# Title\n*text*", "text/plain": "Title"}, raw=True)
 pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
