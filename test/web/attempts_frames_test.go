@@ -241,6 +241,44 @@ display({"text/plain": PAYLOADS[0]}, raw=True)
 	}
 }
 
+// TestAttemptsFramePolicy inserts the payloads into a frame past its script, which removes most of them: the sandbox and
+// the policy of the frame hold by themselves.
+func TestAttemptsFramePolicy(t *testing.T) {
+	t.Parallel()
+	a := tryJob(t, `display({"text/html": '<p class="name">bare</p>'}, raw=True)`, fields{"entry": "cell"})
+	a.expect("frame-src")
+	a.await(`document.querySelector("iframe")?.clientHeight > 30`)
+	bare := a.frames()["bare"]
+	for _, each := range payloads {
+		if each.click || each.name == "meta-refresh" || each.name == "base" {
+			continue
+		}
+		evalIn[bool](t, bare, `(document.body.append(document.createRange().createContextualFragment(`+
+			quote(each.at(a.canary.URL))+`)), true)`)
+	}
+	// What the browser starts later than at once would have begun by then.
+	const later = `new Promise(done => setTimeout(() => done([window.pwned, document.title].join()), 500))`
+	if state := evalIn[string](t, bare, later); state != ",Display of a job" {
+		t.Errorf("the frame is %s", state)
+	}
+	// It cannot lead itself, or the page, away. The browser shows its own error page in its place.
+	meta := payloads[slices.IndexFunc(payloads, func(each payload) bool { return each.name == "meta-refresh" })]
+	evalIn[bool](t, bare, `(() => {
+		try { top.location = `+quote(a.canary.URL+"/fired/top")+` } catch (failure) { }
+		open(`+quote(a.canary.URL+"/fired/open")+`);
+		document.head.append(document.createRange().createContextualFragment(`+quote(meta.at(a.canary.URL))+`));
+		return true;
+	})()`)
+	eval[bool](a.tab, `new Promise(done => setTimeout(() => done(true), 1000))`)
+	if requests := a.canary.requests(); len(requests) > 0 {
+		t.Errorf("the frame reached the server: %q", requests)
+	}
+	state := eval[string](a.tab, `[window.pwned, location.pathname, document.querySelectorAll("iframe").length].join()`)
+	if state != ",/console,1" {
+		t.Errorf("the page is %s", state)
+	}
+}
+
 // TestAttemptsFrameFromOutside opens the frame, and the pages, from elsewhere.
 func TestAttemptsFrameFromOutside(t *testing.T) {
 	t.Parallel()
