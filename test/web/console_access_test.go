@@ -10,6 +10,7 @@ func TestConsoleAsksForAToken(t *testing.T) {
 	p := visit(t, closed.URL, "/console", lightView)
 	p.expect("status of 401")
 	p.awaitText("[role=alert]", "This service asks for a token")
+	p.await(`document.activeElement.id === "token"`)
 	p.checkAccessibility()
 	p.enterToken("wrong")
 	p.awaitText("[role=alert]", "The service refused this token")
@@ -18,8 +19,9 @@ func TestConsoleAsksForAToken(t *testing.T) {
 	p.enterToken(operatorsToken)
 	p.awaitText("h1", "Overview")
 	p.awaitText(".heading", "of all tenants")
-	if got := eval[string](p, "location.href + document.cookie + JSON.stringify(localStorage)"); got != closed.URL+"/console{}" {
-		t.Errorf("the token is kept elsewhere: %q", got)
+	kept := eval[string](p, "location.href + document.cookie + JSON.stringify(localStorage)")
+	if kept != closed.URL+"/console{}" {
+		t.Errorf("the token is kept elsewhere: %q", kept)
 	}
 	p.clickText("Forget token")
 	p.awaitText("[role=alert]", "This service asks for a token")
