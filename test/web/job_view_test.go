@@ -1,6 +1,9 @@
 package web
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -200,4 +203,59 @@ pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
 		p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("iframe.html").scrollIntoView()`))
 		p.screenshot("job-displays-" + name + "-html")
 	}
+}
+
+// TestJobWithToken shows a picture and saves a file of a service that asks for a token.
+func TestJobWithToken(t *testing.T) {
+	t.Parallel()
+	c := as(t, closed, operatorsToken)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusGone)
+	}))
+	t.Cleanup(receiver.Close)
+	id := c.start(`import matplotlib.pyplot as plt
+def main():
+    plt.plot([1, 4, 9])
+    return {"name": None, "index": ["north", "south"], "data": [381.25, 285.0]}
+`, fields{"callback_url": receiver.URL + "/hook?secret=1"})
+	c.awaitEnd(id)
+	p := openConsole(t, c, "#job="+id, id, lightView)
+	p.await(`document.querySelector(".picture img")?.naturalWidth > 100`)
+	p.await(`/^blob:/.test(document.querySelector(".picture img").src)`)
+	p.awaitText(".result .table", "285.0")
+	p.awaitText(".details", "/hook")
+	p.await(`!document.querySelector(".details").textContent.includes("secret")`)
+	folder := t.TempDir()
+	watchTab(p, folder)
+	p.clickText("Download")
+	p.awaitText(".files", "Downloaded")
+	if content := awaitFile(t, filepath.Join(folder, "figure-1.png")); !strings.HasPrefix(content, "\x89PNG") {
+		t.Errorf("the saved file begins with %q", content[:min(8, len(content))])
+	}
+	// The picture of another job takes its place, and its URL ends with it.
+	old := eval[string](p, `document.querySelector(".picture img").src`)
+	eval[bool](p, `(location.hash = "", true)`)
+	p.await(`document.querySelector(".picture") === null`)
+	if eval[bool](p, `new Promise(done => {
+		const image = new Image();
+		image.onload = () => done(true);
+		image.onerror = () => done(false);
+		image.src = `+quote(old)+`;
+	})`) {
+		t.Error("the URL of a picture outlives the picture")
+	}
+}
+
+// TestJobDownloadFails saves a file while the service is away, and later.
+func TestJobDownloadFails(t *testing.T) {
+	t.Parallel()
+	p := showJob(t, lightView, "def main():\n    open('outputs/a.txt', 'w').write('a')\n", nil)
+	p.expect("ERR_INTERNET_DISCONNECTED")
+	p.awaitText(".files", "a.txt")
+	p.setOffline(true)
+	p.clickText("Download")
+	p.awaitText(".files [role=alert]", "The service does not answer")
+	p.setOffline(false)
+	p.clickText("Download")
+	p.awaitText(".files", "Downloaded")
 }

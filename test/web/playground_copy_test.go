@@ -84,8 +84,10 @@ func copiedRuns() []copied {
 		},
 		{
 			name: "large files", script: reports + "\ndef main():\n    report(None)\n", entry: "main",
-			fields: map[string]string{"option-stdin": strings.Repeat("0123456789 'x'\n", 20_000), "option-env": "MODE=f"},
-			files:  map[string]string{"large é.bin": large, "semi;colon,\"quote\".txt": "x"},
+			fields: map[string]string{
+				"option-stdin": strings.Repeat("0123456789 'x'\n", 20_000), "option-env": "MODE=f",
+			},
+			files: map[string]string{"large é.bin": large, "semi;colon,\"quote\".txt": "x"},
 		},
 		{
 			name: "an equals sign in a name", script: reports + "\ndef main():\n    report(None)\n", entry: "main",
@@ -176,7 +178,8 @@ func (c copied) checkLabels(p *tab) {
 	if !strings.Contains(c.fields["option-labels"], "copied") {
 		return
 	}
-	found := eval[int](p, `fetch("/jobs?label=example.com/run:copied&label=empty:").then(r => r.json()).then(l => l.jobs.length)`)
+	found := eval[int](p, `fetch("/jobs?label=example.com/run:copied&label=empty:")
+		.then(response => response.json()).then(list => list.jobs.length)`)
 	if found != 5 {
 		p.t.Errorf("%d jobs have the labels, want 5", found)
 	}
@@ -219,7 +222,8 @@ func runCopied(t *testing.T, kind, text, folder, commandLine, token string) stri
 	}
 	command.Dir = folder
 	command.Env = append(os.Environ(), "CELLBLOCK_TOKEN="+token, "API_TOKEN=", "CELLBLOCK_URL=",
-		"PYTHONPATH="+filepath.Join(root, "clients/python/src"), "PATH="+filepath.Dir(commandLine)+":"+os.Getenv("PATH"))
+		"PYTHONPATH="+filepath.Join(root, "clients/python/src"),
+		"PATH="+filepath.Dir(commandLine)+":"+os.Getenv("PATH"))
 	output, err := command.Output()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s\nit is\n%.2000s", kind, err, stderrOf(err), text)

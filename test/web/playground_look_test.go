@@ -28,7 +28,8 @@ func TestPlaygroundLooks(t *testing.T) {
 			p.checkAccessibility()
 			p.example("figure")
 			p.run("Succeeded")
-			p.await(`[...document.querySelectorAll(".output img")].every(image => image.complete && image.naturalWidth > 0)`)
+			p.await(`[...document.querySelectorAll(".output img")]
+				.every(image => image.complete && image.naturalWidth > 0)`)
 			p.checkFits()
 			p.checkAccessibility()
 			p.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
@@ -36,6 +37,7 @@ func TestPlaygroundLooks(t *testing.T) {
 
 			p.example("arguments")
 			for _, panel := range []string{"Options", "History", "Copy as", "Share"} {
+				p.do(chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`))
 				p.clickButton(panel)
 				p.await(`document.querySelector("#panel section")?.ariaLabel === ` + quote(panel))
 				p.checkFits()
@@ -45,6 +47,10 @@ func TestPlaygroundLooks(t *testing.T) {
 			p.example("An error")
 			p.run("Failed")
 			p.checkAccessibility()
+			top := eval[float64](p, `document.querySelector(".output").getBoundingClientRect().top / innerHeight`)
+			if top > 0.5 {
+				t.Errorf("after a run the output begins at %.0f%% of the window", 100*top)
+			}
 			p.screenshotAside("playground-" + name + "-error")
 		})
 	}

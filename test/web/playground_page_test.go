@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
@@ -13,6 +14,9 @@ import (
 
 // editor is the editable part of the playground's editor, in its shadow root.
 const editor = `document.querySelector(".editor-host").shadowRoot.querySelector(".cm-content")`
+
+// editorText is its text.
+const editorText = `[...` + editor + `.querySelectorAll(".cm-line")].map(line => line.textContent).join("\n")`
 
 // openPlayground opens the playground in a tab, and waits for its editor.
 func openPlayground(t *testing.T, origin string, look view) *tab {
@@ -31,7 +35,7 @@ func (p *tab) awaitEditor() {
 // script returns the text of the editor.
 func (p *tab) script() string {
 	p.t.Helper()
-	return eval[string](p, `[...`+editor+`.querySelectorAll(".cm-line")].map(line => line.textContent).join("\n")`)
+	return eval[string](p, editorText)
 }
 
 // write replaces the text of the editor, as a paste.
@@ -47,11 +51,12 @@ func (p *tab) write(script string) {
 	})()`, quote(script), editor)))
 }
 
-// press presses a key, such as kb.Enter, with modifiers. Unlike chromedp.KeyEvent it sends one event for the key and its
-// character, as a keyboard does: a page that handles the key gets no character.
+// press presses a key, such as kb.Enter, with modifiers. Unlike chromedp.KeyEvent it sends one event for the key and
+// its character, as a keyboard does: a page that handles the key gets no character.
 func (p *tab) press(key string, modifiers ...chromedp.Modifier) {
 	p.t.Helper()
-	events := kb.Encode([]rune(key)[0])
+	character, _ := utf8.DecodeRuneInString(key)
+	events := kb.Encode(character)
 	down, up := *events[0], *events[len(events)-1]
 	for _, modifier := range modifiers {
 		down.Modifiers |= int64(modifier)

@@ -69,7 +69,7 @@ func TestPlaygroundMarksTheLineOfAnError(t *testing.T) {
 	marked := `document.querySelector(".editor-host").shadowRoot.querySelector(".error-line")`
 	message := `document.querySelector(".editor-host").shadowRoot.querySelector(".error-message")`
 	for _, each := range []struct{ script, entry, line, message string }{
-		{"def f(x):\n    return 1 / x\n\ndef main():\n    return f(0)\n", "main", "    return 1 / x", "ZeroDivisionError"},
+		{"def f(x):\n    return 1 / x\n\ndef main():\n    f(0)\n", "main", "    return 1 / x", "ZeroDivisionError"},
 		{"def main():\n    return ]\n", "main", "    return ]", "^"},
 		{"x = 1\nprint(undefined_name)\n", "script", "print(undefined_name)", "NameError"},
 		{"x = 1\n[][x]\n", "cell", "[][x]", "IndexError"},

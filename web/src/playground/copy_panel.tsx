@@ -65,7 +65,7 @@ function Generated() {
       </button>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section class="code" tabIndex={0} aria-label={`The run as ${kinds[kind.value].label}`}>
-        <pre>{text}</pre>
+        <pre dir="ltr">{text}</pre>
       </section>
     </>
   );

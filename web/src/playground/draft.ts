@@ -6,8 +6,9 @@ import type { InputFile } from "./files";
 import { addToHistory, history } from "./history";
 import type { Entry } from "./history_list";
 import { defaultOptions, type Options, parseOptions, variableNames, withoutValues } from "./options";
+import { isBusy, run } from "./run_state";
 import { fragmentOf, LinkError, openFragment } from "./share";
-import { files, mark, notice, options, script } from "./state";
+import { files, mark, notice, options, script, status } from "./state";
 import { load, local, save, session } from "./store";
 
 const draftKey = "cellblock.playground.draft";
@@ -77,7 +78,12 @@ function dropFragment(): void {
   if (location.hash !== "") window.history.replaceState(null, "", location.pathname + location.search);
 }
 
+/** Shows a script, without the output of the one before. */
 function show(draft: Draft): void {
+  if (!isBusy()) {
+    run.value = { phase: "idle" };
+    status.value = "";
+  }
   mark.value = undefined;
   script.value = draft.script;
   options.value = draft.options;

@@ -1,7 +1,13 @@
 // The editor: CodeMirror with Python in a shadow root, where its styles need no <style> element.
 import { defaultKeymap, history, historyKeymap, indentLess, indentMore } from "@codemirror/commands";
 import { pythonLanguage } from "@codemirror/lang-python";
-import { bracketMatching, HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import {
+  bracketMatching,
+  forceParsing,
+  HighlightStyle,
+  indentUnit,
+  syntaxHighlighting,
+} from "@codemirror/language";
 import { type EditorState, type Extension, RangeSet, StateEffect, StateField } from "@codemirror/state";
 import {
   Decoration,
@@ -134,6 +140,12 @@ function tab(view: EditorView): boolean {
   return true;
 }
 
+/** Completes the syntax tree up to the cursor, by which a new line is indented: on a slow machine it lags behind. */
+function parse(view: EditorView): boolean {
+  forceParsing(view, view.state.selection.main.head, 200);
+  return false;
+}
+
 /** Replaces a selection by typed text. Left to the browser, it would copy the look of the replaced text into inline
  * styles, which the page's Content-Security-Policy forbids. */
 function replaceSelected(event: InputEvent, view: EditorView): boolean {
@@ -167,7 +179,12 @@ function extensions(listener: Listener): Extension {
       tabindex: "0",
     }),
     EditorView.domEventHandlers({ beforeinput: replaceSelected }),
-    keymap.of([{ key: "Tab", run: tab, shift: indentLess }, ...historyKeymap, ...defaultKeymap]),
+    keymap.of([
+      { key: "Enter", run: parse },
+      { key: "Tab", run: tab, shift: indentLess },
+      ...historyKeymap,
+      ...defaultKeymap,
+    ]),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) listener.changed(update.state.doc.toString());
     }),
@@ -191,11 +208,20 @@ export function setText(view: EditorView, text: string): void {
   view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text }, selection: { anchor: 0 } });
 }
 
-/** Marks a line with a message until the next edit, and scrolls to it; undefined removes the mark. */
+/** Marks a line with a message until the next edit, and scrolls the editor to it; undefined removes the mark. */
 export function markLine(view: EditorView, mark: ErrorLine | undefined): void {
-  const effects: StateEffect<unknown>[] = [setMark.of(mark)];
-  if (mark !== undefined && mark.line <= view.state.doc.lines) {
-    effects.push(EditorView.scrollIntoView(view.state.doc.line(mark.line).from, { y: "center" }));
-  }
-  view.dispatch({ effects });
+  view.dispatch({ effects: setMark.of(mark) });
+  if (mark === undefined || mark.line > view.state.doc.lines) return;
+  const { from } = view.state.doc.line(mark.line);
+  // Not EditorView.scrollIntoView, which also scrolls the page: on a phone, away from the output.
+  view.requestMeasure({
+    read: () => ({
+      line: view.lineBlockAt(from),
+      top: view.scrollDOM.scrollTop,
+      height: view.scrollDOM.clientHeight,
+    }),
+    write: ({ line, top, height }) => {
+      if (line.top < top || line.bottom > top + height) view.scrollDOM.scrollTop = line.top - height / 3;
+    },
+  });
 }

@@ -22,11 +22,17 @@ export function useEnvironments(): void {
   }, [now]);
 }
 
+/** Returns the chosen environment, or the default; undefined if it is not known. */
+export function shownEnvironment(): Schemas["Environment"] | undefined {
+  const name = options.value.environment === "" ? "default" : options.value.environment;
+  return environments.value?.find((each) => each.name === name);
+}
+
 /** The choice of an environment, with what is in it. */
 export function EnvironmentField() {
   const list = environments.value ?? [];
   const { environment } = options.value;
-  const shown = list.find((each) => each.name === (environment === "" ? "default" : environment));
+  const shown = shownEnvironment();
   return (
     <div class="field">
       <label for="option-environment">Environment</label>

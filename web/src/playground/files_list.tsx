@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { bytes } from "../job/format";
 import { Data } from "../shared/data";
+import { visibleText } from "../shared/text";
 import { addFiles, type InputFile, mostBytes } from "./files";
 import { files, notice } from "./state";
 
@@ -65,7 +66,7 @@ export function FilesList() {
           <button
             type="button"
             class="remove"
-            aria-label={`Remove ${file.path}`}
+            aria-label={`Remove ${visibleText(file.path)}`}
             onClick={() => {
               files.value = files.value.filter((each) => each !== file);
             }}

@@ -92,3 +92,11 @@ test("limits of Go are exact", () => {
   assert.match(go(0.5), /Wall: 500 \* time\.Millisecond/);
   assert.match(go(0.1234567), /Wall: 123456700 \* time\.Nanosecond/);
 });
+
+test("no field of a link becomes an option", () => {
+  const text = cliCommand(
+    snapshot({ fields: { environment: "--url=http://evil.example", entry: "script", args: '["--url"]' } }),
+  );
+  assert.match(text, /--environment='--url=http/);
+  assert.match(text, / -- --url <<'PY'/);
+});

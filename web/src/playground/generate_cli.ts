@@ -1,5 +1,5 @@
 import { type LimitName, limitNames } from "./options";
-import { fitsHeredoc, heredoc, shellBytes, shellFile, shellWord } from "./quoting";
+import { fitsHeredoc, heredoc, shellBytes, shellFile, shellWord, visibleJSON } from "./quoting";
 import { inlinesFiles, localName, needs, type Snapshot } from "./snapshot";
 
 const limitFlags: Record<LimitName, string> = {
@@ -17,7 +17,7 @@ export function cliCommand(snapshot: Snapshot): string {
   const lines = [
     `cellblock run ${piped ? "-" : shellFile(script)} --url ${shellWord(snapshot.origin)} --entry ${fields.entry ?? "main"}`,
   ];
-  if (fields.environment !== undefined) lines.push(`--environment ${shellWord(fields.environment)}`);
+  if (fields.environment !== undefined) lines.push(`--environment=${shellWord(fields.environment)}`);
   if (fields.args !== undefined && fields.entry !== "script") lines.push(namedArgs(fields.args));
   if (fields.stdin !== undefined) lines.push(`--stdin ${shellFile(fields.stdin)}`);
   for (const [name, value] of Object.entries(fields.env ?? {})) {
@@ -59,5 +59,5 @@ function files(snapshot: Snapshot): string[] {
 function impossible(snapshot: Snapshot): string {
   const file = snapshot.files.find((each) => each.path.includes("="));
   if (file === undefined) return "";
-  return `# --file cannot have ${JSON.stringify(file.path)} as a file's name for the script, since it has a "=".\n`;
+  return `# --file cannot have ${visibleJSON(JSON.stringify(file.path))} as a file's name for the script, since it has a "=".\n`;
 }

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { EnvironmentField } from "./environment_field";
+import { EnvironmentField, shownEnvironment } from "./environment_field";
 import {
   defaultOptions,
   type Entry,
@@ -115,22 +115,27 @@ function LimitFields() {
       {limitNames.map((name) => (
         <LimitField key={name} name={name} />
       ))}
-      <p class="hint">Empty: the service’s own, which are the most.</p>
+      <p class="hint">Empty: what the service allows. A run may ask for less.</p>
     </fieldset>
   );
 }
 
 function LimitField({ name }: { name: LimitName }) {
   const { label, unit } = limits[name];
+  const environment = shownEnvironment();
+  const standard = environment?.limits?.[name];
+  const most = environment?.max_limits?.[name];
   const text = unit === "" ? label : `${label}, ${unit}`;
+  const hint = most === undefined || most === standard ? undefined : `at most ${most}`;
   return (
-    <Field id={name} label={text}>
+    <Field id={name} label={text} hint={hint}>
       <input
         id={`option-${name}`}
         inputMode="decimal"
         autocomplete="off"
+        placeholder={standard === undefined ? "" : String(standard)}
         value={options.value.limits[name]}
-        {...described(name)}
+        {...described(name, hint)}
         onInput={(event) =>
           setOptions({ limits: { ...options.value.limits, [name]: event.currentTarget.value } })
         }

@@ -2,7 +2,8 @@ import { JobView } from "../job/job_view";
 import type { ApiError } from "../shared/api";
 import { Data } from "../shared/data";
 import { adviceFor } from "./advice";
-import { followAgain, run, runAs, start } from "./run";
+import { followAgain, runAs, start } from "./run";
+import { run } from "./run_state";
 import { status } from "./state";
 
 /** What the last run printed and left, or why there is none. */

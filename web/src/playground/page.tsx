@@ -6,7 +6,8 @@ import { Editor } from "./editor_view";
 import { useEnvironments } from "./environment_field";
 import { DropZone } from "./files_list";
 import { OutputPane } from "./output_pane";
-import { cancel, isBusy, retryWithToken, run, start, stop } from "./run";
+import { cancel, retryWithToken, start, stop } from "./run";
+import { isBusy, run } from "./run_state";
 import { panel } from "./state";
 import { Panel, RunButtons, Tools } from "./tools";
 

@@ -1,5 +1,4 @@
 // A run: the request, the events of its job, and its end.
-import { signal } from "@preact/signals";
 import { errorLine } from "../job/error_line";
 import type { Output } from "../job/job_view";
 import { ApiError, type Job, jobPath, request, type Schemas, send } from "../shared/api";
@@ -9,17 +8,8 @@ import { adopt } from "./draft";
 import { addToHistory } from "./history";
 import { type Entry, entries } from "./options";
 import { bodyOf, idempotencyKey } from "./request";
+import { isBusy, run } from "./run_state";
 import { files, mark, options, panel, read, script, setOptions, status } from "./state";
-
-/** What the last run is doing. */
-export type Run =
-  | { phase: "idle" }
-  | { phase: "sending"; cancelling: boolean }
-  | { phase: "live"; job: Job; output: Output; cancelling: boolean }
-  | { phase: "ended"; job: Job; output: Output }
-  | { phase: "failed"; error: ApiError; job?: Job; output?: Output };
-
-export const run = signal<Run>({ phase: "idle" });
 
 /** How often the page shows new output, in milliseconds. */
 const interval = 60;
@@ -27,11 +17,6 @@ const interval = 60;
 let controller = new AbortController();
 /** What was sent, so that the page knows whether the editor still has it. */
 let sent = { script: "", options: options.value, files: files.value, began: 0 };
-
-/** Reports whether a run is going on. */
-export function isBusy(): boolean {
-  return run.value.phase === "sending" || run.value.phase === "live";
-}
 
 /** Runs what is on the page. */
 export async function start(): Promise<void> {

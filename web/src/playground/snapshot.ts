@@ -1,6 +1,7 @@
 // What is on the page, for the generators of copied text.
 import { type InputFile, toText, totalBytes } from "./files";
 import type { Fields } from "./options";
+import { visibleJSON } from "./quoting";
 
 /** All that a run needs. */
 export interface Snapshot {
@@ -31,7 +32,7 @@ export function needs(snapshot: Snapshot, mark: string): string {
   let text = "";
   if (snapshot.token) text += `${mark} CELLBLOCK_TOKEN in the environment is the token of the service.\n`;
   if (snapshot.files.length > 0 && !inlinesFiles(snapshot)) {
-    const names = snapshot.files.map((file) => JSON.stringify(localName(file))).join(", ");
+    const names = snapshot.files.map((file) => visibleJSON(JSON.stringify(localName(file)))).join(", ");
     text += `${mark} Run it in the folder that has ${names}.\n`;
   }
   return text;

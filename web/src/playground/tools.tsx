@@ -6,7 +6,8 @@ import { examples } from "./examples";
 import { AddFiles, FilesList } from "./files_list";
 import { HistoryPanel } from "./history_panel";
 import { OptionsPanel } from "./options_panel";
-import { cancel, run, start } from "./run";
+import { cancel, start } from "./run";
+import { run } from "./run_state";
 import { SharePanel } from "./share_panel";
 import { changed, notice, type PanelName, panel } from "./state";
 
