@@ -1,12 +1,15 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -233,6 +236,7 @@ def main():
 		t.Errorf("the saved file begins with %q", content[:min(8, len(content))])
 	}
 	// The picture of another job takes its place, and its URL ends with it.
+	p.expect("ERR_FILE_NOT_FOUND")
 	old := eval[string](p, `document.querySelector(".picture img").src`)
 	eval[bool](p, `(location.hash = "", true)`)
 	p.await(`document.querySelector(".picture") === null`)
@@ -250,12 +254,25 @@ def main():
 func TestJobDownloadFails(t *testing.T) {
 	t.Parallel()
 	p := showJob(t, lightView, "def main():\n    open('outputs/a.txt', 'w').write('a')\n", nil)
-	p.expect("ERR_INTERNET_DISCONNECTED")
+	p.expect("ERR_BLOCKED_BY_CLIENT")
 	p.awaitText(".files", "a.txt")
-	p.setOffline(true)
+	p.block("*://*:*/jobs/*/files/*")
 	p.clickText("Download")
 	p.awaitText(".files [role=alert]", "The service does not answer")
-	p.setOffline(false)
+	p.block()
 	p.clickText("Download")
 	p.awaitText(".files", "Downloaded")
+}
+
+// block keeps the tab from reaching URLs of these patterns, and of these only.
+func (p *tab) block(patterns ...string) {
+	p.t.Helper()
+	blocked := network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{}}
+	for _, each := range patterns {
+		blocked.URLPatterns = append(blocked.URLPatterns, &network.BlockPattern{URLPattern: each, Block: true})
+	}
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, network.SetBlockedURLs, blocked)
+		return err
+	}))
 }
