@@ -41,6 +41,18 @@ func environmentBody(environment jobs.EnvironmentStatus) api.Environment {
 	return body
 }
 
+// limitsBody returns limits as responses encode them, nil unless all are known.
+func limitsBody(l jobs.RequestedLimits) *api.JobLimits {
+	if l.Wall <= 0 || l.CPU <= 0 || l.MemoryBytes <= 0 || l.Processes <= 0 || l.OutputBytes <= 0 {
+		return nil
+	}
+	const mib = 1 << 20
+	return &api.JobLimits{
+		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(), MemoryMb: float64(l.MemoryBytes) / mib,
+		Processes: l.Processes, OutputBytes: l.OutputBytes,
+	}
+}
+
 // withoutWorkers returns the names of the environments that no worker has. It is only a hint: if they cannot be read,
 // there are none.
 func (h *Handler) withoutWorkers(ctx context.Context) []string {

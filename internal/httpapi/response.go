@@ -272,18 +272,6 @@ func usageBody(u jobs.Usage) api.Usage {
 	}
 }
 
-// limitsBody returns limits as responses encode them, nil unless all are known.
-func limitsBody(l jobs.RequestedLimits) *api.JobLimits {
-	if l.Wall <= 0 || l.CPU <= 0 || l.MemoryBytes <= 0 || l.Processes <= 0 || l.OutputBytes <= 0 {
-		return nil
-	}
-	const mib = 1 << 20
-	return &api.JobLimits{
-		WallSeconds: l.Wall.Seconds(), CPUSeconds: l.CPU.Seconds(), MemoryMb: float64(l.MemoryBytes) / mib,
-		Processes: l.Processes, OutputBytes: l.OutputBytes,
-	}
-}
-
 func limitBody(l *jobs.LimitHit) *api.Limit {
 	if l == nil {
 		return nil
