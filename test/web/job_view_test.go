@@ -210,6 +210,30 @@ pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
 	}
 }
 
+// TestJobOmitted shows a job with more files and displays than are kept. Frames are made only where they are near.
+func TestJobOmitted(t *testing.T) {
+	t.Parallel()
+	p := showJob(t, phoneView, `
+for i in range(70):
+    open(f"file{i:02}.txt", "w").write("x" * i)
+    display({"text/html": f"<p>display {i}</p>", "text/plain": "y"}, raw=True)
+display({"text/html": "z" * 300_000, "text/plain": "z"}, raw=True)
+`, fields{"entry": "cell"})
+	p.await(`document.querySelectorAll(".display").length === 64`)
+	p.await(`document.querySelectorAll("iframe").length > 0`)
+	if frames := eval[int](p, `document.querySelectorAll("iframe").length`); frames > 30 {
+		t.Errorf("the page has %d frames at first", frames)
+	}
+	p.awaitText(".displays", "display 65 (number of displays)")
+	p.awaitText(".files", "6 files left out")
+	p.awaitText(".files", "number of files: at most 64")
+	p.checkAccessibility()
+	p.checkWidth()
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll(".display")[63].scrollIntoView()`))
+	p.await(`document.querySelectorAll(".display")[63].querySelector("iframe")?.clientHeight > 24`)
+	p.screenshot("job-omitted-phone")
+}
+
 // TestJobWithToken shows a picture and saves a file of a service that asks for a token.
 func TestJobWithToken(t *testing.T) {
 	t.Parallel()
