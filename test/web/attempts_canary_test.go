@@ -119,7 +119,8 @@ func (g *guard) listen(event any) {
 	case *page.EventWindowOpen:
 		g.incidents = append(g.incidents, "a window: "+event.URL)
 	case *page.EventFrameNavigated:
-		if path := strings.TrimPrefix(event.Frame.URL, g.p.origin); path != "/console" && path != "/ui/frame.html" {
+		path, ours := strings.CutPrefix(event.Frame.URL, g.p.origin)
+		if !ours || path != "/" && path != "/console" && path != "/ui/frame.html" {
 			g.incidents = append(g.incidents, "a frame shows "+event.Frame.URL)
 		}
 	case *browserdomain.EventDownloadWillBegin:
@@ -141,7 +142,7 @@ func (g *guard) check(what string) {
 	for _, info := range g.p.targets() {
 		switch {
 		case info.Type == "iframe" && strings.TrimSuffix(info.URL, "#here") == g.p.origin+"/ui/frame.html":
-		case info.Type == "page" && strings.HasPrefix(info.URL, g.p.origin+"/console"):
+		case info.Type == "page" && strings.HasPrefix(info.URL, g.p.origin+"/"):
 		default:
 			g.p.t.Errorf("%s caused a %s with %s", what, info.Type, info.URL)
 		}

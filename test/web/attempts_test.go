@@ -58,6 +58,8 @@ type attempt struct {
 	watch  *guard
 	canary *canary
 	job    string
+	// url is that of the page.
+	url string
 }
 
 // tryJob runs a script in which PAYLOADS is a list of the payloads, and opens it.
@@ -83,6 +85,7 @@ func (a *attempt) open(t *testing.T, script string, more fields) {
 	script = "import json\nPAYLOADS = json.load(open('.payloads.json'))\n" + script
 	a.job = runJob(t, script, request)
 	a.openJob(a.job)
+	a.url = a.origin + "/console#job=" + a.job
 }
 
 // check fails the test if the page, or anything outside of it, is not as if the job were plain text.
@@ -124,7 +127,7 @@ func (a *attempt) check(what string) {
 			Wide: document.documentElement.scrollWidth - innerWidth,
 		};
 	})()`)
-	if state.Pwned || !strings.HasSuffix(state.Title, "Cellblock") || state.URL != a.origin+"/console#job="+a.job {
+	if state.Pwned || !strings.HasSuffix(state.Title, "Cellblock") || state.URL != a.url {
 		a.t.Errorf("%s changed the page: %+v", what, state)
 	}
 	if len(state.Foreign) > 0 {

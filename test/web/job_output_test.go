@@ -9,17 +9,18 @@ import (
 // TestJobOutputLive shows what a job prints while it runs. The output follows its end until the user scrolls up.
 func TestJobOutputLive(t *testing.T) {
 	t.Parallel()
+	p := visit(t, open.URL, "/console", lightView)
 	id := as(t, open, "").start(`import sys, time
 def main():
     for i in range(300):
         print("line", i, "x" * (i % 90))
     print("careful", file=sys.stderr)
     sys.stdout.flush()
-    for i in range(300, 330):
+    for i in range(300, 380):
         print("line", i)
         time.sleep(0.1)
 `, nil)
-	p := visit(t, open.URL, "/console#job="+id, lightView)
+	eval[bool](p, "(location.hash = "+quote("#job="+id)+", true)")
 	const box = `document.querySelector(".stdout .scroll")`
 	const distance = `(` + box + `.scrollHeight - ` + box + `.scrollTop - ` + box + `.clientHeight)`
 	p.awaitText(".stderr", "careful")
@@ -32,8 +33,8 @@ def main():
 	}
 	p.do(chromedp.Click(chromedp.CSS(".stdout .head button")))
 	p.await(distance + ` < 4`)
-	p.awaitText(".stdout", "line 329")
-	p.awaitText(".stdout", "330 lines")
+	p.awaitText(".stdout", "line 379")
+	p.awaitText(".stdout", "380 lines")
 	p.await(distance + ` < 4`)
 }
 

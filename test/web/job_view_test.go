@@ -70,7 +70,7 @@ func TestJobTree(t *testing.T) {
 	t.Parallel()
 	p := showJob(t, lightView, `def main():
     deep = 7
-    for level in range(450):
+    for level in range(60):
         deep = {"level": deep} if level % 2 else [deep]
     return {"first": {"second": [1, 2.5, 3]}, "list": [i / 2 for i in range(1234)], "deep": deep, "text": "y" * 30000}
 `, nil)
@@ -126,14 +126,14 @@ func TestJobTree(t *testing.T) {
 	p.checkAccessibility()
 	// Levels beyond what is indented are named.
 	p.do(chromedp.Evaluate[chromedp.Void](`(async () => {
-		for (let level = 0; level < 450; level++) {
+		for (let level = 0; level < 60; level++) {
 			const closed = [...document.querySelectorAll('.row[aria-expanded="false"]')].at(-1);
 			if (closed === undefined) break;
 			closed.click();
 			await new Promise(requestAnimationFrame);
 		}
 	})()`, chromedp.EvalAwaitPromise))
-	p.awaitText(".tree", "level 452")
+	p.awaitText(".tree", "level 62")
 	p.checkWidth()
 	p.screenshot("job-tree-deep")
 }
@@ -208,6 +208,30 @@ pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
 		p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("iframe.html").scrollIntoView()`))
 		p.screenshot("job-displays-" + name + "-html")
 	}
+}
+
+// TestJobOmitted shows a job with more files and displays than are kept. Frames are made only where they are near.
+func TestJobOmitted(t *testing.T) {
+	t.Parallel()
+	p := showJob(t, phoneView, `
+for i in range(70):
+    open(f"file{i:02}.txt", "w").write("x" * i)
+    display({"text/html": f"<p>display {i}</p>", "text/plain": "y"}, raw=True)
+display({"text/html": "z" * 300_000, "text/plain": "z"}, raw=True)
+`, fields{"entry": "cell"})
+	p.await(`document.querySelectorAll(".display").length === 64`)
+	p.await(`document.querySelectorAll("iframe").length > 0`)
+	if frames := eval[int](p, `document.querySelectorAll("iframe").length`); frames > 30 {
+		t.Errorf("the page has %d frames at first", frames)
+	}
+	p.awaitText(".displays", "display 65 (number of displays)")
+	p.awaitText(".files", "6 files left out")
+	p.awaitText(".files", "number of files: at most 64")
+	p.checkAccessibility()
+	p.checkWidth()
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll(".display")[63].scrollIntoView()`))
+	p.await(`document.querySelectorAll(".display")[63].querySelector("iframe")?.clientHeight > 24`)
+	p.screenshot("job-omitted-phone")
 }
 
 // TestJobWithToken shows a picture and saves a file of a service that asks for a token.

@@ -15,11 +15,6 @@ export function parseResponse<T>(text: string): T {
   return value;
 }
 
-/** Returns the JSON text of a job: as the service sent it if that is known. */
-export function jobText(job: object): string {
-  return (job as Sourced)[source] ?? JSON.stringify(job);
-}
-
 /** Returns a part of a job by the names and indexes that lead to it, exactly as the service sent it if that is known;
  * undefined if there is no such part. */
 export function exactPart(job: object, ...path: (string | number)[]): Value | undefined {
