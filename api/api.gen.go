@@ -1509,7 +1509,7 @@ type Worker struct {
 	// Places How many jobs it runs at once.
 	Places *int `json:"places"`
 
-	// Busy How many jobs it holds.
+	// Busy How many jobs it holds, by its last heartbeat with them: each second while it has one.
 	Busy int `json:"busy"`
 
 	// Environments What its jobs can have, the default first, the others by name.

@@ -18,9 +18,9 @@ type activityCommand struct {
 
 // Help is the text of 'cellblock activity --help'.
 func (*activityCommand) Help() string {
-	return `QUEUED jobs wait for a worker, the oldest of them for OLDEST, and workers have RUNNING ones. The next lines are the
-minutes of the last hour in which jobs ended: OK are the jobs that succeeded, OTHERS the others by their code. The last
-minute has not ended.
+	return `QUEUED jobs wait for a worker, the oldest of them for OLDEST, and workers have RUNNING ones. The next lines
+are the minutes of the last hour in which jobs ended: OK are the jobs that succeeded, OTHERS the others by their code.
+The last minute has not ended.
 
     cellblock activity --tenant acme
     cellblock activity --json | jq .queued`

@@ -19,9 +19,9 @@ type workersCommand struct {
 
 // Help is the text of 'cellblock workers --help'.
 func (*workersCommand) Help() string {
-	return `It needs the token of an administrator. BUSY is how many jobs the worker holds, of as many as it runs at once. READY is
-how many sandboxes wait for a job, by environment, when the worker last reported them: up to half a minute ago without
-a job. A hyphen is what a worker of an earlier version does not report.
+	return `It needs the token of an administrator. BUSY is how many jobs the worker holds, of as many as it runs at
+once. READY is how many sandboxes wait for a job, by environment, when the worker last reported them: up to half a
+minute ago without a job. A hyphen is what a worker of an earlier version does not report.
 
     cellblock workers
     cellblock workers --json | jq -r 'select(.status == "draining") | .worker_id'`

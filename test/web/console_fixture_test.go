@@ -110,7 +110,8 @@ func (c caller) awaitRunning(id string) {
 	defer cancel()
 	running := false
 	err := stack.Watch(ctx, c.client, c.origin, id, "", func(event stack.Event) {
-		if running = strings.Contains(event.Data, `"running"`); running {
+		if strings.Contains(event.Data, `"running"`) {
+			running = true
 			cancel()
 		}
 	})
@@ -124,6 +125,26 @@ func (c caller) awaitEnd(id string) {
 	c.t.Helper()
 	if err := stack.Watch(c.t.Context(), c.client, c.origin, id, "", func(stack.Event) {}); err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// startLasting starts a job that runs until it is cancelled, at the latest at the end of the test.
+func (c caller) startLasting(more fields) string {
+	c.t.Helper()
+	id := c.start(lasting, more)
+	c.t.Cleanup(func() { c.cancelQuietly(id) })
+	return id
+}
+
+// cancelQuietly cancels a job, whether it has ended or not, also after the end of the test.
+func (c caller) cancelQuietly(id string) {
+	request, err := http.NewRequest(http.MethodDelete, c.origin+"/jobs/"+id, nil)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	if response, err := c.client.Do(request); err == nil {
+		_ = response.Body.Close()
 	}
 }
 
@@ -174,7 +195,8 @@ func (p *tab) click(selector string) {
 // clickText clicks the first button, link or summary that shows a text.
 func (p *tab) clickText(text string) {
 	p.t.Helper()
-	found := fmt.Sprintf("[...document.querySelectorAll('button, a, summary')].find(e => e.textContent.trim() === %s)", quote(text))
+	found := fmt.Sprintf(
+		"[...document.querySelectorAll('button, a, summary')].find(e => e.textContent.trim() === %s)", quote(text))
 	p.await(found)
 	eval[bool](p, "("+found+".click(), true)")
 }

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,45 +20,70 @@ import (
 
 // requestLog notes the requests of a page.
 type requestLog struct {
-	mu    sync.Mutex
+	t  *testing.T
+	mu sync.Mutex
+	// paths are those of the requests since the last call of clear.
 	paths []string
+	// more has a value after each request.
+	more chan struct{}
 }
 
 // logRequests notes the requests of a tab from now on.
 func (p *tab) logRequests() *requestLog {
 	p.t.Helper()
-	log := &requestLog{}
-	err := chromedp.Listen(p.ctx, func(event any) {
-		if sent, ok := event.(*network.EventRequestWillBeSent); ok {
-			if address, err := url.Parse(sent.Request.URL); err == nil {
-				log.mu.Lock()
-				defer log.mu.Unlock()
-				log.paths = append(log.paths, address.Path)
-			}
-		}
-	})
-	if err != nil {
+	log := &requestLog{t: p.t, more: make(chan struct{}, 1)}
+	if err := chromedp.Listen(p.ctx, log.note); err != nil {
 		p.t.Fatal(err)
 	}
 	return log
 }
 
-// count returns the number of requests of a path since the last call of clear; of all with the path "".
-func (l *requestLog) count(path string) (n int) {
+func (l *requestLog) note(event any) {
+	sent, ok := event.(*network.EventRequestWillBeSent)
+	if !ok {
+		return
+	}
+	address, err := url.Parse(sent.Request.URL)
+	if err != nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, each := range l.paths {
-		if path == "" || each == path {
-			n++
-		}
+	l.paths = append(l.paths, address.Path)
+	select {
+	case l.more <- struct{}{}:
+	default:
 	}
-	return n
+}
+
+// noted returns the paths of the requests so far.
+func (l *requestLog) noted() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.paths)
 }
 
 func (l *requestLog) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.paths = nil
+}
+
+// await waits until each of the paths was requested since the last call of clear.
+func (l *requestLog) await(paths ...string) {
+	l.t.Helper()
+	timeout := time.After(bound)
+	for {
+		noted := l.noted()
+		if !slices.ContainsFunc(paths, func(path string) bool { return !slices.Contains(noted, path) }) {
+			return
+		}
+		select {
+		case <-l.more:
+		case <-timeout:
+			l.t.Fatalf("the page requested only %q of %q", noted, paths)
+		}
+	}
 }
 
 // setHidden makes the page believe that its tab is hidden, or shown again: without windows, Chromium shows all tabs.
@@ -74,36 +100,27 @@ func TestConsoleRestsWhileItIsHidden(t *testing.T) {
 	t.Parallel()
 	p := openConsole(t, as(t, open, ""), "", "Overview", lightView)
 	log := p.logRequests()
-	for deadline := time.Now().Add(bound); log.count("/activity") < 3; {
-		if time.Now().After(deadline) {
-			t.Fatalf("the numbers are not refreshed: %q", log.paths)
-		}
-		time.Sleep(50 * time.Millisecond)
+	for range 2 { // it refreshes by itself
+		log.clear()
+		log.await("/activity", "/workers", "/jobs")
 	}
 	p.setHidden(true)
 	// Responses of requests in progress may still come.
 	p.await(`performance.now() > (window.hiddenAt ??= performance.now()) + 1000`)
 	log.clear()
-	p.await(`performance.now() > hiddenAt + 8000`) // four times the pause
-	if n := log.count(""); n != 0 {
-		t.Errorf("%d requests while the page was hidden: %q", n, log.paths)
+	p.await(`performance.now() > hiddenAt + 8000`) // longer than each pause
+	if noted := log.noted(); len(noted) > 0 {
+		t.Errorf("requests while the page was hidden: %q", noted)
 	}
-	log.clear()
-	shown := time.Now()
 	p.setHidden(false)
-	for log.count("/activity") == 0 || log.count("/workers") == 0 || log.count("/jobs") == 0 {
-		if time.Since(shown) > 1500*time.Millisecond {
-			t.Fatalf("not at once: %q", log.paths)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	log.await("/activity", "/workers", "/jobs")
 	p.awaitText(".freshness", "updated 0 s ago")
 }
 
-// outage is a proxy before a service, which fails when it is told to.
+// outage is a proxy before a service, which fails while it is down.
 type outage struct {
 	URL string
-	// down refuses all requests but those for files, with 503 and a pause of some seconds.
+	// down refuses all requests, with 503 and a pause of some seconds.
 	down atomic.Bool
 	// refused counts the requests that were refused.
 	refused atomic.Int32

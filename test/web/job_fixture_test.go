@@ -1,8 +1,6 @@
 package web
 
-import (
-	"testing"
-)
+import "testing"
 
 // runJob submits a job, waits for its end, and returns its id.
 func runJob(t *testing.T, script string, more fields) string {
@@ -25,5 +23,6 @@ func showJob(t *testing.T, look view, script string, more fields) *tab {
 func (p *tab) openJob(id string) {
 	p.t.Helper()
 	eval[bool](p, "(location.hash = "+quote("#job="+id)+", true)")
-	p.await("document.querySelector('h1')?.textContent.includes(" + quote(id) + ") && document.querySelector('.job .usage')")
+	p.awaitText("h1", id)
+	p.await("document.querySelector('.job .usage')")
 }

@@ -73,3 +73,28 @@ def main():
 		p.awaitText(".stdout", "stdout is cut")
 	}
 }
+
+// TestJobResultLarge measures how long the page is busy with a result of four megabytes.
+func TestJobResultLarge(t *testing.T) {
+	t.Parallel()
+	for name, result := range map[string]string{
+		"numbers": `[i / 2 for i in range(450_000)]`,
+		"records": `[{"n": i, "half": i / 2, "name": "x" * 20} for i in range(60_000)]`,
+		"text":    `"line \"of\" text\n" * 200_000`,
+		"members": `{f"key {i}": {"a": [i]} for i in range(120_000)}`,
+	} {
+		p := visit(t, open.URL, "/console#job="+runJob(t, "def main():\n    return "+result+"\n", nil), lightView)
+		p.await(`document.querySelector(".result :is(.tree, .table, .text)")`)
+		t.Logf("%s: shown after %.0f ms", name, eval[float64](p, `performance.now()`))
+		if name == "text" {
+			continue
+		}
+		p.clickText("JSON")
+		p.await(`document.querySelector(".result .chunk")`)
+		start := eval[float64](p, `new Promise(done => {
+			const start = performance.now();
+			requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
+		})`)
+		t.Logf("%s: as JSON, busy for %.0f ms", name, start)
+	}
+}

@@ -1,9 +1,15 @@
 package web
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -162,7 +168,7 @@ func TestJobFailures(t *testing.T) {
 			"    except ZeroDivisionError as e:\n        raise ValueError('bad input: ' + 'x' * 30) from e\n", nil},
 		"syntax":  {"def main():\n    日本 = '語語語'\n    return \"日本語\" + + * 3\n", nil},
 		"timeout": {"import time\ndef main():\n    time.sleep(9)\n", fields{"limits": fields{"wall_seconds": 0.5}}},
-		"memory":  {"def main():\n    x = bytearray(200 << 20)\n    return len(x)\n", fields{"limits": fields{"memory_mb": 64}}},
+		"memory":  {"def main():\n    return len(bytearray(200 << 20))\n", fields{"limits": fields{"memory_mb": 64}}},
 		"set":     {"def main():\n    return {'a': [1, {2, 3}]}\n", nil},
 		"exit":    {"import sys\ndef main():\n    print('x' * 100)\n    sys.exit(3)\n", nil},
 		"killed":  {"import os\ndef main():\n    os.kill(os.getpid(), 11)\n", nil},
@@ -182,10 +188,12 @@ func TestJobDisplays(t *testing.T) {
 import pandas as pd, matplotlib.pyplot as plt
 class SVG:
     def _repr_svg_(self):
-        return '<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40"><rect width="120" height="40" fill="teal"/></svg>'
+        return ('<svg xmlns="http://www.w3.org/2000/svg" width="120" height="40">'
+            '<rect width="120" height="40" fill="teal"/></svg>')
 class Both:
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"application/json": {"a": 1.0, "b": [1, 2, 12345678901234567890]}, "text/plain": "Both", "application/x-other+json": {"c": 3}}
+        return {"application/json": {"a": 1.0, "b": [1, 2, 12345678901234567890]}, "text/plain": "Both",
+            "application/x-other+json": {"c": 3}}
 plt.plot([1, 4, 9]); plt.show()
 display(SVG()); display(Both()); display({"text/markdown": "# Title\n*text*", "text/plain": "Title"}, raw=True)
 pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
@@ -200,4 +208,73 @@ pd.DataFrame({"n": range(30), "square": [i * i for i in range(30)]})
 		p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("iframe.html").scrollIntoView()`))
 		p.screenshot("job-displays-" + name + "-html")
 	}
+}
+
+// TestJobWithToken shows a picture and saves a file of a service that asks for a token.
+func TestJobWithToken(t *testing.T) {
+	t.Parallel()
+	c := as(t, closed, operatorsToken)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusGone)
+	}))
+	t.Cleanup(receiver.Close)
+	id := c.start(`import matplotlib.pyplot as plt
+def main():
+    plt.plot([1, 4, 9])
+    return {"name": None, "index": ["north", "south"], "data": [381.25, 285.0]}
+`, fields{"callback_url": receiver.URL + "/hook?secret=1"})
+	c.awaitEnd(id)
+	p := openConsole(t, c, "#job="+id, id, lightView)
+	p.await(`document.querySelector(".picture img")?.naturalWidth > 100`)
+	p.await(`/^blob:/.test(document.querySelector(".picture img").src)`)
+	p.awaitText(".result .table", "285.0")
+	p.awaitText(".details", "/hook")
+	p.await(`!document.querySelector(".details").textContent.includes("secret")`)
+	folder := t.TempDir()
+	watchTab(p, folder)
+	p.clickText("Download")
+	p.awaitText(".files", "Downloaded")
+	if content := awaitFile(t, filepath.Join(folder, "figure-1.png")); !strings.HasPrefix(content, "\x89PNG") {
+		t.Errorf("the saved file begins with %q", content[:min(8, len(content))])
+	}
+	// The picture of another job takes its place, and its URL ends with it.
+	p.expect("ERR_FILE_NOT_FOUND")
+	old := eval[string](p, `document.querySelector(".picture img").src`)
+	eval[bool](p, `(location.hash = "", true)`)
+	p.await(`document.querySelector(".picture") === null`)
+	if eval[bool](p, `new Promise(done => {
+		const image = new Image();
+		image.onload = () => done(true);
+		image.onerror = () => done(false);
+		image.src = `+quote(old)+`;
+	})`) {
+		t.Error("the URL of a picture outlives the picture")
+	}
+}
+
+// TestJobDownloadFails saves a file while the service is away, and later.
+func TestJobDownloadFails(t *testing.T) {
+	t.Parallel()
+	p := showJob(t, lightView, "def main():\n    open('outputs/a.txt', 'w').write('a')\n", nil)
+	p.expect("ERR_BLOCKED_BY_CLIENT")
+	p.awaitText(".files", "a.txt")
+	p.block("*://*:*/jobs/*/files/*")
+	p.clickText("Download")
+	p.awaitText(".files [role=alert]", "The service does not answer")
+	p.block()
+	p.clickText("Download")
+	p.awaitText(".files", "Downloaded")
+}
+
+// block keeps the tab from reaching URLs of these patterns, and of these only.
+func (p *tab) block(patterns ...string) {
+	p.t.Helper()
+	blocked := network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{}}
+	for _, each := range patterns {
+		blocked.URLPatterns = append(blocked.URLPatterns, &network.BlockPattern{URLPattern: each, Block: true})
+	}
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, network.SetBlockedURLs, blocked)
+		return err
+	}))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,9 +50,7 @@ func visit(t *testing.T, origin, path string, look view) *tab {
 	p := &tab{t: t, ctx: ctx, origin: origin}
 	t.Cleanup(func() {
 		closeTab()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, text := range p.errors {
+		for _, text := range p.unexpected() {
 			t.Errorf("the console has an error: %s", text)
 		}
 	})
@@ -97,19 +96,24 @@ func describe(object *runtime.RemoteObject) string {
 func (p *tab) note(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, part := range p.expected {
-		if strings.Contains(text, part) {
-			return
-		}
-	}
 	p.errors = append(p.errors, text)
 }
 
-// expect lets errors on the console pass that contain the text, such as "status of 401".
+// expect lets errors on the console pass that contain the text, such as "status of 401". Earlier ones pass too: the
+// page may be faster than the test.
 func (p *tab) expect(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expected = append(p.expected, text)
+}
+
+// unexpected returns the errors that were not expected.
+func (p *tab) unexpected() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(p.errors), func(text string) bool {
+		return slices.ContainsFunc(p.expected, func(part string) bool { return strings.Contains(text, part) })
+	})
 }
 
 // look sets the size of the window and the preferred colours.

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/app"
+	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
@@ -59,8 +60,9 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	// A sweep that outlived the store would remove files through a closed bucket.
 	cleanups.AddFunc("file sweep", cleanupBound, stopSweep)
 	return worker.New(worker.Config{
-		Settings: settings.Worker, Wall: settings.Sandbox.Wall, MaxLimits: settings.Sandbox.Limits().Requestable(),
-		Client: client, Files: stored,
+		Settings: settings.Worker, Version: buildinfo.Version(), Wall: settings.Sandbox.Wall,
+		MaxLimits: settings.Sandbox.Limits().Requestable(),
+		Client:    client, Files: stored,
 		Store:        store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
 		Environments: sandboxes,
 		Acquire: func(ctx context.Context, environment, script string) (worker.Sandbox, error) {

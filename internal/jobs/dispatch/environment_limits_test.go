@@ -44,8 +44,8 @@ func TestLimitsOfEnvironments(t *testing.T) {
 			"default": {small, small}, "science": {short, server}, "gone": {},
 		}},
 		"bounds": {jobs.TenantLimits{Largest: fewer}, map[string][2]jobs.RequestedLimits{
-			"default": {small.LowerOf(fewer), small.LowerOf(fewer)}, "science": {short.LowerOf(fewer), server.LowerOf(fewer)},
-			"gone": {},
+			"default": {small.LowerOf(fewer), small.LowerOf(fewer)},
+			"science": {short.LowerOf(fewer), server.LowerOf(fewer)}, "gone": {},
 		}},
 	} {
 		environments, err := s.Environments(as(t, "acme", tc.bounds))

@@ -56,8 +56,8 @@ end
 //	KEYS[2]  cellblock:{index}:open_by_tenant
 //	ARGV[1]  start of the keys of the counts by minute, which the script completes by the hour
 //	ARGV[2]  tenant of which alone the open jobs are counted; "" for all, and for the operator
-//	returns  the time in microseconds since 1970; number of all open jobs; tenants and numbers of theirs; the counts of
-//	         the hour before, and of the current one
+//	returns  the time in microseconds since 1970; number of all open jobs; tenants and numbers of theirs; the counts
+//	         of the hour before, and of the current one
 var activityScript = redis.NewScript(`
 local time = redis.call("TIME")
 local hour, counts = math.floor(time[1] / 3600), nil

@@ -11,11 +11,12 @@
 //	job_*.go                         a job: create, inputs, policy, take, claim its start, read, output, commands, end
 //	index.go, list*.go, labels.go    the indexes of jobs: admission, finalization, load, listing
 //	reaper_queries.go, workers.go,
-//	offer.go, environments.go        what the reaper and the API need to know of open jobs and live workers
+//	worker_list.go, offer.go,
+//	environments.go                  what the reaper and the API need to know of open jobs and live workers
 //	idempotency.go                   keys of clients
 //	batch.go, batch_items.go         batches
 //	webhook.go, webhook_attempts.go  webhooks of ended jobs
-//	usage.go                         what the jobs of each tenant used on each day
+//	usage.go, activity.go            what the jobs of each tenant used on each day, and what happens now
 //	budget.go, client_error.go       reads within the memory budget, and errors for clients
 //
 // A job's hash has these fields; package jobs draws the transitions of its state:
@@ -55,7 +56,7 @@
 //	deadline       started_at plus the wall limit
 //	finished_at    time of the end
 //	code           that of the failure, as in the outcome; missing for none, and in records of an earlier version
-//	outcome        jobs.Outcome as JSON, without the result and the files
+//	outcome        jobs.Outcome as JSON, without the result and the files, and with the limits under which it ran
 //	result         what main() returned, or a cell's last value, byte for byte
 //	files          output files, as JSON; missing for none
 //

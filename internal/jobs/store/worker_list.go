@@ -53,8 +53,8 @@ const defaultTTL = 4 * time.Second
 //	KEYS[2]  {cellblock:workers}:held
 //	KEYS[3]  {cellblock:workers}:draining
 //	KEYS[4]  {cellblock:workers}:limits
-//	returns  for each worker: owner, when its heartbeat expires (milliseconds since 1970), the number of its jobs, 1 if
-//	         it is draining, else 0, and what it takes, as storedOffer, "" if it has registered nothing
+//	returns  for each worker: owner, when its heartbeat expires (milliseconds since 1970), the number of its jobs, 1
+//	         if it is draining, else 0, and what it takes, as storedOffer, "" if it has registered nothing
 var workersScript = redis.NewScript(liveFunction + `
 local draining, offers, answer = {}, {}, {}
 for _, owner in ipairs(redis.call("SMEMBERS", KEYS[3])) do

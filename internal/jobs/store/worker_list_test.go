@@ -89,7 +89,9 @@ func TestOffersAreReadByAnEarlierVersion(t *testing.T) {
 	s, client := newStore(t)
 	offer := store.Offer{
 		MaxLimits: jobs.DefaultLimits().Requestable(), Environments: map[string]string{"default": "a"},
-		Report: &store.Report{Version: "v2", StartedAt: time.UnixMicro(7), Places: 4, Ready: map[string]int{"default": 3}},
+		Report: &store.Report{
+			Version: "v2", StartedAt: time.UnixMicro(7), Places: 4, Ready: map[string]int{"default": 3},
+		},
 	}
 	if err := s.Heartbeat(t.Context(), "w/1", time.Second, offer); err != nil {
 		t.Fatal(err)

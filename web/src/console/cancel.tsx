@@ -36,15 +36,21 @@ export function Cancel({ id, onDone }: CancelProps) {
   return (
     <div class="cancel">
       {state === "asking" || state === "sending" ? (
-        <fieldset onKeyDown={(event) => event.key === "Escape" && setState("idle")}>
-          <legend>End this job now? What it has not returned yet is lost.</legend>
+        // biome-ignore lint/a11y/useSemanticElements: a fieldset is as wide as its legend and its buttons together
+        <div
+          role="group"
+          aria-labelledby="cancel-question"
+          class="question"
+          onKeyDown={(event) => event.key === "Escape" && setState("idle")}
+        >
+          <p id="cancel-question">End this job now? What it has not returned yet is lost.</p>
           <button type="button" class="danger" ref={yes} disabled={state === "sending"} onClick={cancel}>
             Yes, cancel the job
           </button>
           <button type="button" disabled={state === "sending"} onClick={() => setState("idle")}>
             No, let it go on
           </button>
-        </fieldset>
+        </div>
       ) : (
         <button type="button" ref={first} disabled={state === "sent"} onClick={() => setState("asking")}>
           {state === "sent" ? "Being cancelled …" : "Cancel the job …"}

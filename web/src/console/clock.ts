@@ -11,7 +11,7 @@ export function noteServiceTime(time: string): void {
   const at = Date.parse(time);
   if (Number.isNaN(at)) return;
   difference = at - Date.now();
-  tick();
+  now.value = at;
 }
 
 /** Returns the time of this browser in that of the service. */

@@ -7,10 +7,11 @@ import { Facts } from "./facts";
 import { useFollow } from "./follow";
 import { Freshness } from "./freshness";
 import { Span, Status } from "./job_table";
+import { Refusal } from "./refusal";
 import { type Filters, jobsLink, lastList } from "./route";
 import { hasEnded, job as source } from "./sources";
 import { Age, Time } from "./time";
-import { bytes, number } from "./units";
+import { bytes, duration, number } from "./units";
 import { usePoll } from "./use_poll";
 
 /** Shows a job: what is known of it, what it printed and left; follows it while it is open. */
@@ -23,6 +24,7 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
   const job = newest(data, followed.ended, followed.status);
   const isDone = job !== undefined && hasEnded(job);
   const isMissing = job === undefined && error?.status === 404;
+  if (job === undefined && error?.status === 403) return <Refusal error={error} />;
   const isUpToDate = error === undefined && (job === undefined || isDone);
   return (
     <>
@@ -129,8 +131,8 @@ const deliveries: Record<Schemas["Callback"]["status"], string> = {
 
 function limitsText(limits: Schemas["JobLimits"]): string {
   return [
-    `${limits.wall_seconds} s`,
-    `${limits.cpu_seconds} s CPU`,
+    `${duration(1_000 * limits.wall_seconds)} wall`,
+    `${duration(1_000 * limits.cpu_seconds)} CPU`,
     `${number(limits.memory_mb)} MiB`,
     `${number(limits.processes)} processes`,
     `${bytes(limits.output_bytes)} output`,

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { JobSummary } from "../shared/api";
 import { Data } from "../shared/data";
 import { jobLink } from "./route";
@@ -117,14 +117,22 @@ interface JobTableProps {
 /** Shows a list of jobs in a region that scrolls. While a pointer or the focus is in it, or it is scrolled, rows stay
  * where they are. */
 export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
-  const [hold, events] = useHold();
+  const { isHeld, events } = useHold();
+  const region = useRef<HTMLElement>(null);
+  const [isAsked, setAsked] = useState(false);
   const memory = useRef<{ about: string; steady: Steady<JobSummary> }>({
     about,
     steady: { rows: [], held: 0 },
   });
   const before = memory.current.about === about ? memory.current.steady : { rows: [], held: 0 };
-  const after = steady(before, jobs, (job) => job.job_id, hold);
+  const after = steady(before, jobs, (job) => job.job_id, isHeld && !isAsked);
   memory.current = { about, steady: after };
+  useEffect(() => {
+    if (!isAsked) return;
+    setAsked(false); // the list is held again, as it is now
+    region.current?.focus();
+    region.current?.scrollTo(0, 0);
+  }, [isAsked]);
   const wanted: Column<Row>[] = [
     { name: "Job", cell: ({ row }) => <JobLink id={row.job_id} /> },
     ...shown.map((name) => columns[name]),
@@ -132,7 +140,7 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="list" aria-label={`${label}, list`} tabIndex={0} {...events}>
+      <section ref={region} class="list" aria-label={`${label}, list`} tabIndex={0} {...events}>
         {after.rows.length === 0 ? (
           <p class="empty">{empty}</p>
         ) : (
@@ -145,7 +153,11 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
           />
         )}
         {after.held > 0 ? (
-          <p class="note held">{count(after.held, "new job")}: shown when you leave the list.</p>
+          <p class="note held">
+            <button type="button" onClick={() => setAsked(true)}>
+              Show {count(after.held, "new job")}
+            </button>
+          </p>
         ) : null}
       </section>
     </>
@@ -166,5 +178,5 @@ function useHold() {
       if (scrolled !== reasons.scrolled) set({ scrolled });
     },
   };
-  return [reasons.pointer || reasons.focus || reasons.scrolled, events] as const;
+  return { isHeld: reasons.pointer || reasons.focus || reasons.scrolled, events };
 }

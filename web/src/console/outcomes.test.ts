@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { axisEnd, percent, sorted, split, total } from "./outcomes";
 import { sumByTenant } from "./tenant_usage";
-import { mixedEnvironments } from "./workers";
+import { mixedEnvironments, versionsOf } from "./workers";
 
 test("outcomes are counted and sorted", () => {
   const outcomes = { timeout: 2, ok: 5, exception: 2 };
@@ -40,6 +40,13 @@ test("usage is summed by tenant", () => {
       { tenant: "acme", jobs: 3, other: 1, cpuSeconds: 2, wallSeconds: 4, bytesOut: 8 },
     ],
   );
+});
+
+test("each version of workers is seen once", () => {
+  assert.deepEqual(versionsOf([{ version: "v2" }, { version: null }, { version: "v2" }]), [
+    "not reported",
+    "v2",
+  ]);
 });
 
 test("different builds of an environment are seen", () => {

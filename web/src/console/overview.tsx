@@ -184,7 +184,13 @@ function Jobs({ status, isAdmin, known }: { status: "running" | "queued"; isAdmi
         about={status}
         jobs={jobs}
         shown={[age, ...tenant, "environment", "labels"]}
-        empty={found === undefined ? "" : empty}
+        empty={
+          found === undefined
+            ? ""
+            : found.next === null
+              ? empty
+              : "None among the jobs that the console looked at."
+        }
       />
     </section>
   );
@@ -204,5 +210,5 @@ function order(
 ): string {
   const first = status === "running" ? "longest first" : "oldest first";
   if (found === undefined || found.next === null || found.jobs.length >= known) return first;
-  return `${first} of the newest ${number(found.jobs.length)}; the API lists the newest jobs only`;
+  return `${first}, ${number(found.jobs.length)} of ${number(known)}: the API lists the newest jobs first`;
 }

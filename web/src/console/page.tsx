@@ -23,6 +23,8 @@ export function Console() {
 
 function TokenNeeded() {
   const isWrong = tokenRefused.value === "wrong";
+  // There is nothing else to do here.
+  useEffect(() => document.getElementById("token")?.focus(), []);
   return (
     <div class="refusal" role="alert">
       <h1>Console</h1>

@@ -7,10 +7,14 @@ import type { Source } from "./use_poll";
 const often = 2_000;
 const seldom = 5_000;
 
+/** The last activity that was read: how many jobs there are to find. */
+let latest: Schemas["Activity"] | undefined;
+
 export const activity: Source<Schemas["Activity"]> = {
   load: async (_, signal) => {
     const response = await request<Schemas["Activity"]>("/activity", { signal });
     noteServiceTime(response.at);
+    latest = response;
     return response;
   },
   every: () => often,
@@ -47,9 +51,22 @@ export interface Found {
 /** The largest number of jobs that a response of GET /jobs may have. */
 const largestPage = 200;
 
-/** The jobs with a status, which is the argument: all of them, or the newest that a few requests find. */
+/** The jobs with a status, which is the argument: all of them, or those that a few requests find. */
 export const jobsWithStatus: Source<Found> = {
-  load: (status, signal) => find({ status }, largestPage, 3, signal),
+  load: async (status, signal) => {
+    const newest = await find({ status }, largestPage, 2, signal);
+    if (newest.next === null) return newest;
+    // So many jobs wait that the list of the newest has none of those that run, or of those that have waited for long.
+    // Both were accepted before, or not long after, the oldest that waits.
+    const until = `${Math.max(1, Math.floor((latest?.oldest_wait_seconds ?? 1) * 0.99))}s`;
+    const oldest = await find({ status, until }, largestPage, 2, signal);
+    const requests = newest.requests + oldest.requests;
+    if (status === "queued")
+      return oldest.jobs.length > 0 ? { ...oldest, next: newest.next, requests } : newest;
+    const known = new Set(newest.jobs.map(({ job_id }) => job_id));
+    const jobs = [...newest.jobs, ...oldest.jobs.filter(({ job_id }) => !known.has(job_id))];
+    return { jobs, next: newest.next, requests };
+  },
   every: ({ requests }) => seldom * requests,
 };
 

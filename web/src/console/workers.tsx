@@ -77,8 +77,8 @@ function Offered({ worker: { environments } }: { worker: Worker }) {
 /** Shows when workers differ in what they run. */
 function Mixed({ workers }: { workers: readonly Worker[] }) {
   const parts: string[] = [];
-  const versions = new Set(workers.map(({ version }) => version || "not reported"));
-  if (versions.size > 1) parts.push(`Mixed versions: ${[...versions].sort().join(", ")}.`);
+  const versions = versionsOf(workers);
+  if (versions.length > 1) parts.push(`Mixed versions: ${versions.join(", ")}.`);
   const mixed = mixedEnvironments(workers);
   if (mixed.length > 0) parts.push(`Different builds of ${mixed.join(", ")}.`);
   const draining = workers.filter(({ status }) => status === "draining").length;
@@ -88,6 +88,11 @@ function Mixed({ workers }: { workers: readonly Worker[] }) {
       <Data text={parts.join(" ")} />
     </p>
   );
+}
+
+/** Returns the versions of the workers, sorted. */
+export function versionsOf(workers: readonly Pick<Worker, "version">[]): string[] {
+  return [...new Set(workers.map(({ version }) => version ?? "not reported"))].sort();
 }
 
 /** Returns the names of environments of which workers have different builds. */

@@ -19,10 +19,10 @@ function show(html: string): void {
   report();
 }
 
-/** Removes handlers, which the policy refuses, with an error for each. */
+/** Removes handlers, which the policy refuses, with an error for each, and a request for the focus. */
 function removeHandlers(element: Element): void {
   for (const name of Element.prototype.getAttributeNames.call(element)) {
-    if (/^on/i.test(name)) Element.prototype.removeAttribute.call(element, name);
+    if (/^on|^autofocus$/i.test(name)) Element.prototype.removeAttribute.call(element, name);
   }
 }
 

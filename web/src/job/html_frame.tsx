@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { theme } from "../shared/theme";
 
 /** The height of a frame, in CSS pixels, unless its content is lower. What is higher scrolls. */
@@ -43,7 +43,8 @@ function useFrame(
 ): void {
   const chosen = theme.value;
   const ready = useRef(false);
-  useEffect(() => {
+  // Before the frame can be ready; effects of the other kind run later.
+  useLayoutEffect(() => {
     ready.current = false;
     const receive = (event: MessageEvent) => {
       // The frame's origin is opaque, so only its window identifies it.

@@ -17,21 +17,14 @@ export interface Output {
   stderr: string;
 }
 
-interface Properties {
-  job: Job;
-  output: Output;
-  /** Whether the page shows the job's status, id, times, labels and webhook by itself. */
-  contentOnly?: boolean;
-}
-
 /** Shows a job: while it runs what it printed, and after its end all that it left. */
-export function JobView({ job, output, contentOnly = false }: Properties) {
+export function JobView({ job, output }: { job: Job; output: Output }) {
   return (
     <section class="job" aria-label="Job">
-      {!contentOnly && <Status job={job} />}
+      <Status job={job} />
       {/* Another job starts with what is open at first. */}
       <Parts key={job.job_id} job={job} output={output} />
-      {!contentOnly && <Details job={job} />}
+      <Details job={job} />
     </section>
   );
 }

@@ -32,7 +32,8 @@ export function LongText({ text }: { text: string }) {
 const Chunk = memo(function Chunk({ text }: { text: string }) {
   const box = useRef<HTMLDivElement>(null);
   const near = useNear(box);
-  const lines = text.split("\n").length;
+  // An estimate of the height: if it were too low, all parts would be in sight at first.
+  const lines = text.split("\n").length + Math.floor(text.length / 100);
   return (
     <div class="chunk" ref={box} style={{ "--lines": lines }}>
       {/* An element for each special character of a whole output would take the browser half a minute. */}

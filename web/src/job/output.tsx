@@ -47,13 +47,15 @@ function useFollow(text: string, live: boolean) {
   const box = useRef<HTMLDivElement>(null);
   const last = useRef(0);
   const [follows, setFollows] = useState(true);
+  // The last text may come with the end of the job. A job that has ended before is shown from the beginning.
+  const wasLive = useRef(live);
   useLayoutEffect(() => {
-    if (!live || !follows || text === "") return;
+    if (!wasLive.current || !follows || text === "") return;
     scrollToEnd(box.current);
     // Once parts are in sight, their heights are known, and the end may be further down.
     const frame = requestAnimationFrame(() => scrollToEnd(box.current));
     return () => cancelAnimationFrame(frame);
-  }, [text, live, follows]);
+  }, [text, follows]);
   const scrolled = () => {
     const element = box.current;
     if (element === null) return;

@@ -1432,7 +1432,7 @@ export interface components {
             status: "active" | "draining";
             /** @description How many jobs it runs at once. */
             places: number | null;
-            /** @description How many jobs it holds. */
+            /** @description How many jobs it holds, by its last heartbeat with them: each second while it has one. */
             busy: number;
             /** @description What its jobs can have, the default first, the others by name. */
             environments: components["schemas"]["WorkerEnvironment"][];
