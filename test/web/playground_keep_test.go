@@ -173,6 +173,37 @@ func TestPlaygroundLink(t *testing.T) {
 	other.awaitScript("def main():\n    return 'edited'\n")
 }
 
+// What a link has is text, whoever made it.
+func TestPlaygroundHostileLink(t *testing.T) {
+	t.Parallel()
+	hostile := "</script><img src=x onerror=alert(1)>\u202e\u001b]0;x\a"
+	p := openPlayground(t, open.URL, lightView)
+	p.write("'" + hostile + "'\n")
+	p.clickButton("Options")
+	for _, id := range []string{"option-args", "option-stdin", "option-env", "option-labels", "option-wall_seconds"} {
+		p.fill(id, hostile)
+	}
+	p.clickButton("Share")
+	p.await(`document.querySelector(".link input")?.value.includes("#s1=")`)
+	link := eval[string](p, `document.querySelector(".link input").value`)
+
+	other := visit(t, link, "", lightView)
+	other.awaitEditor()
+	other.awaitText(".chips", "<img src=x")
+	other.await(`document.querySelectorAll(".chips .symbol").length > 0`)
+	other.await(editor + `.querySelectorAll(".cm-specialChar").length > 0`)
+	other.press(kb.Enter, chromedp.ModifierCtrl)
+	other.awaitText(".problem", "not JSON")
+	for _, panel := range []string{"Copy as", "Share", "Options"} {
+		other.clickButton(panel)
+		other.await(`document.querySelector("#panel section")?.ariaLabel === ` + quote(panel))
+		if eval[bool](other, `document.querySelector("main img, main script") !== null`) {
+			t.Errorf("a text of the link became HTML in %s", panel)
+		}
+	}
+	other.checkAccessibility()
+}
+
 func TestPlaygroundBadLinks(t *testing.T) {
 	t.Parallel()
 	for fragment, message := range map[string]string{

@@ -2,12 +2,13 @@ import { useEffect } from "preact/hooks";
 import { ApiError, request, type Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { token } from "../shared/session";
-import { environments, options, setOptions } from "./state";
+import { environments, options, panel, setOptions } from "./state";
 
-/** Reads the environments of the service, and again when the token changes. */
+/** Reads the environments of the service, and again when the token changes or the options are opened. */
 export function useEnvironments(): void {
   const now = token.value;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another token may see other environments
+  const open = panel.value === "options";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: they may have changed, and other tokens see others
   useEffect(() => {
     const controller = new AbortController();
     request<Schemas["EnvironmentList"]>("/environments", { signal: controller.signal })
@@ -19,7 +20,7 @@ export function useEnvironments(): void {
         if (!controller.signal.aborted && failure instanceof ApiError) environments.value = undefined;
       });
     return () => controller.abort();
-  }, [now]);
+  }, [now, open]);
 }
 
 /** Returns the chosen environment, or the default; undefined if it is not known. */
