@@ -32,8 +32,7 @@ const (
 	FileRead   Action = "file.read"
 	FileDelete Action = "file.delete"
 
-	UsageRead    Action = "usage.read"
-	ActivityRead Action = "activity.read"
+	UsageRead Action = "usage.read"
 
 	// KeyCreate and those after it are for administrators; the line has the key or tenant as its target.
 	KeyCreate  Action = "key.create"

@@ -29,7 +29,6 @@ var auditActions = map[string]audit.Action{
 	"GET /files/{file_id}":                       audit.FileRead,
 	"DELETE /files/{file_id}":                    audit.FileDelete,
 	"GET /usage":                                 audit.UsageRead,
-	"GET /activity":                              audit.ActivityRead,
 	"POST " + sandboxFusionRunCode:               audit.JobCreate,
 	"POST /admin/keys":                           audit.KeyCreate,
 	"GET /admin/keys":                            audit.KeyList,
