@@ -210,5 +210,5 @@ function order(
 ): string {
   const first = status === "running" ? "longest first" : "oldest first";
   if (found === undefined || found.next === null || found.jobs.length >= known) return first;
-  return `${first}, ${number(found.jobs.length)} of ${number(known)}: the API lists the newest jobs first`;
+  return `${first}, ${number(found.jobs.length)} of ${number(known)}: the API lists the newest first`;
 }

@@ -17,7 +17,7 @@ const summary = (id: string) => ({ job_id: id, created_at: "", started_at: null,
 test("running jobs are found behind many that wait", async (t) => {
   const asked = answer(t, ({ pathname, searchParams }) => {
     if (pathname === "/activity") return { at: "2026-01-02T03:04:05Z", oldest_wait_seconds: 100 };
-    const isOld = searchParams.get("until") === "99s";
+    const isOld = searchParams.get("until") === "2026-01-02T03:02:25.050Z";
     return {
       jobs: isOld ? [summary("old"), summary("new")] : [summary("new")],
       next_cursor: isOld ? null : "more",
@@ -30,7 +30,27 @@ test("running jobs are found behind many that wait", async (t) => {
     found.jobs.map(({ job_id }) => job_id),
     ["new", "new", "old"],
   );
-  assert.equal(asked.filter((path) => path.includes("until=99s")).length, 1);
+  assert.equal(asked.length, 4); // one for the activity, two for the newest
+});
+
+test("the jobs that have waited for the longest time are found behind many others", async (t) => {
+  const oldest = Date.parse("2026-01-02T03:02:25Z");
+  answer(t, ({ pathname, searchParams }) => {
+    if (pathname === "/activity") return { at: "2026-01-02T03:04:05Z", oldest_wait_seconds: 100 };
+    const until = Date.parse(searchParams.get("until") ?? "");
+    // 100 jobs in each second: a page holds those of two seconds.
+    const isFull = !(until - oldest < 2_000);
+    if (!isFull) return { jobs: [summary("old")], next_cursor: null };
+    return { jobs: Array.from({ length: 200 }, () => summary("new")), next_cursor: "more" };
+  });
+  const { signal } = new AbortController();
+  await activity.load("", signal);
+  const found = await jobsWithStatus.load("queued", signal);
+  assert.deepEqual(
+    found.jobs.map(({ job_id }) => job_id),
+    ["old"],
+  );
+  assert.equal(found.requests, 4);
 });
 
 test("a list that is complete needs one request", async (t) => {

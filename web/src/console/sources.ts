@@ -55,20 +55,47 @@ const largestPage = 200;
 export const jobsWithStatus: Source<Found> = {
   load: async (status, signal) => {
     const newest = await find({ status }, largestPage, 2, signal);
-    if (newest.next === null) return newest;
-    // So many jobs wait that the list of the newest has none of those that run, or of those that have waited for long.
-    // Both were accepted before, or not long after, the oldest that waits.
-    const until = `${Math.max(1, Math.floor((latest?.oldest_wait_seconds ?? 1) * 0.99))}s`;
-    const oldest = await find({ status, until }, largestPage, 2, signal);
-    const requests = newest.requests + oldest.requests;
+    const wait = latest?.oldest_wait_seconds ?? 0;
+    if (newest.next === null || latest === undefined || wait === 0) return newest;
+    // So many jobs wait that the newest ones are no use: the others are looked for around the oldest that waits.
+    const oldest = Date.parse(latest.at) - 1_000 * wait;
+    const more = await (status === "queued"
+      ? firstOf(status, oldest, wait, signal)
+      : find({ status, until: isoTime(oldest + margin) }, largestPage, most, signal));
+    const requests = newest.requests + more.requests;
     if (status === "queued")
-      return oldest.jobs.length > 0 ? { ...oldest, next: newest.next, requests } : newest;
+      return { ...(more.jobs.length > 0 ? more : newest), next: newest.next, requests };
     const known = new Set(newest.jobs.map(({ job_id }) => job_id));
-    const jobs = [...newest.jobs, ...oldest.jobs.filter(({ job_id }) => !known.has(job_id))];
+    const jobs = [...newest.jobs, ...more.jobs.filter(({ job_id }) => !known.has(job_id))];
     return { jobs, next: newest.next, requests };
   },
   every: ({ requests }) => seldom * requests,
 };
+
+/** How many requests look for jobs of a certain time: the service looks through those of 15 more seconds, too. */
+const most = 5;
+
+/** How far the time of the oldest job that waits may be off, in milliseconds. */
+const margin = 50;
+
+/** Returns jobs that were accepted first since a time, as many as a page has: those of a part of the seconds since
+ * then, which is made smaller until a page holds them. */
+async function firstOf(status: string, time: number, seconds: number, signal: AbortSignal): Promise<Found> {
+  const since = isoTime(time - margin);
+  let found: Found = { jobs: [], next: null, requests: 0 };
+  let requests = 0;
+  for (const part of [0.3, 0.03, 0.003, 0]) {
+    const until = isoTime(time + margin + part * 1_000 * seconds);
+    found = await find({ status, since, until }, largestPage, most, signal);
+    requests += found.requests;
+    if (found.next === null || found.jobs.length < largestPage) break;
+  }
+  return { ...found, requests };
+}
+
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
 
 /** How many jobs a page of the list has. */
 export const pageSize = 50;
@@ -85,7 +112,7 @@ export const jobList: Source<Found> = {
 async function find(
   filters: Partial<Filters>,
   limit: number,
-  most: number,
+  maxRequests: number,
   signal: AbortSignal,
 ): Promise<Found> {
   const { labels, cursor, ...texts } = filters;
@@ -101,7 +128,7 @@ async function find(
     found.jobs.push(...page.jobs);
     found.next = page.next_cursor;
     found.requests++;
-  } while (found.next !== null && found.jobs.length < limit && found.requests < most);
+  } while (found.next !== null && found.jobs.length < limit && found.requests < maxRequests);
   return found;
 }
 
