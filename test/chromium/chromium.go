@@ -32,6 +32,9 @@ func Start(dir string) (browser context.Context, stop func() error, err error) {
 		chromedp.NoSandbox, // it refuses to start as root otherwise; the pages are ours
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"),
+		// Sandboxed frames have a process of their own, as in Chromium; in the headless shell only if it is asked for.
+		chromedp.Flag("enable-features", "NetworkService,NetworkServiceInProcess,IsolateSandboxedIframes"),
+		chromedp.Flag("site-per-process", true),
 		chromedp.WSURLReadTimeout(startBound),
 	)...)
 	browser, closeBrowser := chromedp.NewContext(allocator)

@@ -34,16 +34,22 @@ func (f *frame) listen(event any) {
 	}
 }
 
-// frames returns the frames of a page in which HTML is shown, by the text of their element with the class "name".
-func (p *tab) frames() map[string]*frame {
+// frames returns the frames of a page in which HTML is shown, by the text of their element with the class "name". It
+// waits until the browser lists as many as are wanted.
+func (p *tab) frames(want int) map[string]*frame {
 	p.t.Helper()
 	found := map[string]*frame{}
-	for _, info := range p.targets() {
-		if info.Type != "iframe" {
-			continue
+	seen := map[target.ID]bool{}
+	for deadline := time.Now().Add(bound); len(found) < want; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("the page has %d frames, want %d", len(found), want)
 		}
-		f := p.frame(info.TargetID)
-		found[f.name] = f
+		for _, info := range p.targets() {
+			if info.Type == "iframe" && !seen[info.TargetID] {
+				f := p.frame(info.TargetID)
+				found[f.name], seen[info.TargetID] = f, true
+			}
+		}
 	}
 	return found
 }
@@ -103,7 +109,7 @@ for name, html in zip(%q.split(), PAYLOADS[%d:]):
 		return empty === undefined;
 	})()`)
 	a.check("displays")
-	frames := p.frames()
+	frames := p.frames(len(part))
 	for number, each := range part {
 		f := frames[each.name]
 		if f == nil {
@@ -215,7 +221,7 @@ display({"text/plain": PAYLOADS[0]}, raw=True)
 	p.do(chromedp.Evaluate[chromedp.Void](`
 		postMessage({height: 470, ready: true}, "*");
 		dispatchEvent(new MessageEvent("message", {data: {height: 470}, source: window}));`))
-	clobber := p.frames()["clobber"]
+	clobber := p.frames(4)["clobber"]
 	evalIn[bool](t, clobber, `(parent.postMessage({height: "470"}, "*"), parent.postMessage({height: NaN}, "*"),
 		parent.postMessage({height: -5e9}, "*"),
 		parent.postMessage(null, "*"), parent.postMessage("height", "*"), true)`)
@@ -248,7 +254,7 @@ func TestAttemptsFramePolicy(t *testing.T) {
 	a := tryJob(t, `display({"text/html": '<p class="name">bare</p>'}, raw=True)`, fields{"entry": "cell"})
 	a.expect("frame-src")
 	a.await(`document.querySelector("iframe")?.clientHeight > 30`)
-	bare := a.frames()["bare"]
+	bare := a.frames(1)["bare"]
 	for _, each := range payloads {
 		if each.click || each.name == "meta-refresh" || each.name == "base" {
 			continue
