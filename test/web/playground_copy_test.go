@@ -85,7 +85,8 @@ func copiedRuns() []copied {
 		{
 			name: "large files", script: reports + "\ndef main():\n    report(None)\n", entry: "main",
 			fields: map[string]string{
-				"option-stdin": strings.Repeat("0123456789 'x'\n", 20_000), "option-env": "MODE=f",
+				// More than an argument of a program may have. Few lines, since a field with many is slow to lay out.
+				"option-stdin": strings.Repeat(strings.Repeat("0123456789 'x' ", 200)+"\n", 60), "option-env": "MODE=f",
 			},
 			files: map[string]string{"large é.bin": large, "semi;colon,\"quote\".txt": "x"},
 		},
