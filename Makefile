@@ -159,7 +159,7 @@ test-browser: setup-test ## Try in a real Chromium what web pages of other origi
 
 .PHONY: test-web
 test-web: setup-test test-web-units ## Use the pages of the API in a real Chromium, and attack them (three minutes)
-	@scripts/setup --browser
+	@scripts/setup --browser --client
 	go test $(TESTFLAGS) ./test/web
 
 .PHONY: test-web-units

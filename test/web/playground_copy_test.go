@@ -104,7 +104,7 @@ func copiedRuns() []copied {
 func TestPlaygroundCopiesRunTheSame(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(python); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the Python client's packages are missing; run scripts/setup --client")
+		t.Fatal("the Python client's packages are missing; run scripts/setup --client")
 	}
 	commandLine, err := stack.BuildCommandLine(t.Context(), t.TempDir())
 	if err != nil {
