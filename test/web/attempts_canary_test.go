@@ -97,17 +97,20 @@ func watchTab(p *tab, folder string) *guard {
 	if err := chromedp.Listen(p.ctx, g.listen); err != nil {
 		p.t.Fatal(err)
 	}
-	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		enabled := true
-		// By the session of the tab, so that it gets the events of its own downloads only.
-		_, err := cdp.Call(ctx, t, browserdomain.SetDownloadBehavior,
-			browserdomain.SetDownloadBehaviorParams{
-				Behavior: browserdomain.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder, EventsEnabled: &enabled,
-				BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
-			})
-		return err
-	}))
+	p.do(allowDownloads(folder))
 	return g
+}
+
+// allowDownloads saves downloads in a folder. The session of the tab gets the events of its own downloads only.
+func allowDownloads(folder string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		enabled := true
+		_, err := cdp.Call(ctx, t, browserdomain.SetDownloadBehavior, browserdomain.SetDownloadBehaviorParams{
+			Behavior: browserdomain.SetDownloadBehaviorBehaviorAllow, DownloadPath: folder, EventsEnabled: &enabled,
+			BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
+		})
+		return err
+	})
 }
 
 func (g *guard) listen(event any) {

@@ -33,7 +33,7 @@ func TestAttemptsControl(t *testing.T) {
 			defer closeTab()
 			ctx, cancel := context.WithTimeout(ctx, bound)
 			defer cancel()
-			if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+			if err := chromedp.Do(ctx, chromedp.Navigate("about:blank"), allowDownloads(t.TempDir())); err != nil {
 				t.Fatal(err)
 			}
 			// The page may lead away before it is complete, so the end of the navigation is not awaited.
