@@ -62,7 +62,9 @@ const tokenSentence = "every request but those to /, /console, /healthz, /readyz
 func TestPathsThatNeedTheToken(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: "secret"}))
-	paths := []string{"/docs", "/docs/start.js", "/openapi.yaml", "/", "/console", "/ui/x", "/none", "/healthz/", "/docsx"}
+	paths := []string{
+		"/docs", "/docs/start.js", "/openapi.yaml", "/", "/console", "/ui/x", "/none", "/healthz/", "/docsx",
+	}
 	for path, item := range loadContract(t).doc.Paths.Map() {
 		paths = append(paths, path)
 		open := item.Get != nil && item.Get.Security != nil && len(*item.Get.Security) == 0
