@@ -42,7 +42,7 @@ func TestPagesNeedNoToken(t *testing.T) {
 	wantResponse(t, send(t, http.MethodGet, url+"/console/x", ""), http.StatusUnauthorized, "unauthorized")
 }
 
-// TestPagesVaryByOrigin requests a page from one that CORS_ORIGINS names: a cache must not give that response to others.
+// TestPagesVaryByOrigin requests a page from one that CORS_ORIGINS names: a cache must not send others that response.
 func TestPagesVaryByOrigin(t *testing.T) {
 	t.Parallel()
 	pages, err := webui.New()

@@ -116,8 +116,8 @@ table.insert(waiting, oldest)
 return {taken, ids, waiting}`
 
 // Backlog returns what waits and what workers have of the default environment and of those named. Of the flows, it
-// looks into those of the tenants, in that order, as far as the bounds go. taken is whether to return TakenIDs. waits is
-// Lua that defines waits(id), which reports whether a job waits.
+// looks into those of the tenants, in that order, as far as the bounds go. taken is whether to return TakenIDs, and
+// waits Lua that defines waits(id), which reports whether a job waits.
 func (p *Producer) Backlog(
 	ctx context.Context, environments []string, tenants []jobs.Tenant, taken bool, waits string,
 ) (Backlog, error) {
