@@ -166,7 +166,7 @@ test-web: setup-test test-web-units ## Use the pages of the API in a real Chromi
 test-web-units: setup-web ## Run the unit tests of the pages only
 	@rm -rf .cache/web-tests
 	go -C tools run ./web -tests ../.cache/web-tests
-	node --test .cache/web-tests/
+	node --test .cache/web-tests/*/*.test.mjs
 
 .PHONY: setup-web
 setup-web:

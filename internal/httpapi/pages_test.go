@@ -42,6 +42,27 @@ func TestPagesNeedNoToken(t *testing.T) {
 	wantResponse(t, send(t, http.MethodGet, url+"/console/x", ""), http.StatusUnauthorized, "unauthorized")
 }
 
+// TestPagesVaryByOrigin requests a page from one that CORS_ORIGINS names: a cache must not send others that response.
+func TestPagesVaryByOrigin(t *testing.T) {
+	t.Parallel()
+	pages, err := webui.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHandlerWith(t, stubJobs{}, Settings{CORSOrigins: []string{"https://app.example.org"}})
+	h.pages = pages
+	h.router = h.routes()
+	url := serve(t, h)
+	for _, path := range []string{"/", "/ui/console.js"} {
+		got := send(t, http.MethodGet, url+path, "", "Origin", "https://app.example.org")
+		vary := strings.Join(got.header.Values("Vary"), ", ")
+		if got.header.Get("Access-Control-Allow-Origin") == "" || !strings.Contains(vary, "Origin") ||
+			!strings.Contains(vary, "Accept-Encoding") {
+			t.Errorf("%s varies by %q: %v", path, vary, got.header)
+		}
+	}
+}
+
 // TestWithoutPages requests what UI=off takes away.
 func TestWithoutPages(t *testing.T) {
 	t.Parallel()

@@ -105,7 +105,7 @@ func (p *Pages) Serve(w http.ResponseWriter, r *http.Request) bool {
 	setPolicies(header, name)
 	header.Set("Content-Type", types[path.Ext(name)])
 	header.Set("Cache-Control", "no-cache")
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding") // beside the origin, where CORS_ORIGINS has any
 	content, etag := file.content, `"`+file.etag+`"`
 	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		content, etag = file.compressed(), `"`+file.etag+`-gzip"`

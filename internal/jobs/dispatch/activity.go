@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/jobs/store"
 )
 
 // mostTenants bounds the tenants whose jobs are searched for the oldest one.
@@ -44,7 +45,7 @@ func (d *Dispatcher) readActivity(ctx context.Context, tenant jobs.Tenant) (jobs
 		return activity, err
 	}
 	tenants := counts.Tenants[:min(len(counts.Tenants), mostTenants)]
-	backlog, err := d.producer.Backlog(ctx, d.fleet.Load().names(), tenants, tenant != "")
+	backlog, err := d.producer.Backlog(ctx, d.fleet.Load().names(), tenants, tenant != "", store.WaitsFunction)
 	if err != nil {
 		return activity, err
 	}

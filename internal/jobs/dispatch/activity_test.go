@@ -136,6 +136,34 @@ func TestActivityCounts(t *testing.T) {
 	})
 }
 
+// However many of the first jobs of a flow have been cancelled, the next one is the oldest.
+func TestTheOldestJobBehindCancelledOnes(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t))
+	submit := func(priority jobs.Priority, age int) (id string) {
+		t.Helper()
+		request := jobs.Request{Script: "x", Async: true, Priority: priority}
+		record, err := s.Submit(as(t, "acme", jobs.TenantLimits{}), request, "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.age(t, record.ID, age)
+		return record.ID
+	}
+	var first []string
+	for range 60 {
+		first = append(first, submit("", 900))
+	}
+	submit("", 700)
+	submit(jobs.PriorityHigh, 600)
+	for _, id := range first {
+		if _, err := s.Dispatcher.store.Cancel(t.Context(), jobs.OperatorCaller(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wantActivity(t, map[jobs.Tenant]shownActivity{"": {2, 0, 700}, "acme": {2, 0, 700}})
+}
+
 func TestCallersSeeTheirOwnActivity(t *testing.T) {
 	t.Parallel()
 	s := newReplica(t, redistest.Start(t))

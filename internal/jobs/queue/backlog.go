@@ -12,11 +12,11 @@ import (
 const (
 	// mostTaken bounds Backlog.TakenIDs, and mostPending the ids that are read of each list of asynq.
 	mostTaken, mostPending = 1000, 50
-	// mostLookups bounds the flows and sets of flows that one script reads, and mostOldest the ids that it returns of
-	// what waits in them.
-	mostLookups, mostOldest = 500, 100
-	// flowHeads is how many ids are read of each flow: the first ones may have been cancelled.
-	flowHeads = 3
+	// mostLookups bounds the flows and sets of flows that one script reads.
+	mostLookups = 500
+	// mostChecks bounds the jobs in flows of which it reads whether they wait, and mostOfFlow those of one flow: the
+	// first ones may have been cancelled. mostChecks is for several such flows.
+	mostChecks, mostOfFlow = 1000, 500
 )
 
 // Backlog is what waits and what workers have.
@@ -24,23 +24,25 @@ type Backlog struct {
 	// Taken counts the jobs that workers have taken and not finished. TakenIDs are at most mostTaken of them.
 	Taken    int
 	TakenIDs []string
-	// Oldest are ids of jobs that wait, of which the smallest is the oldest. Some may have ended.
+	// Oldest are ids of jobs, of which the smallest of those that wait is the oldest. Some may have ended.
 	Oldest []string
 }
 
-// backlogScript reads the Backlog of environments. What it reads is bounded, however many jobs wait.
+// backlogScript reads the Backlog of environments. What it reads is bounded, however many jobs wait. Of the flows, it
+// begins with the one whose first job is the oldest, and goes on while another one can have an older job that waits. It
+// follows Lua that defines waits(id), which reports whether a job waits.
 //
 //	KEYS     asynq:{queue}:active, asynq:{queue}:pending and asynq:{queue}:retry of queues
 //	ARGV[1]  maximum number of the ids of taken jobs
 //	ARGV[2]  and of those of each list of pending tasks, and set of those to retry
 //	ARGV[3]  maximum number of flows and sets of flows
-//	ARGV[4]  maximum number of ids of jobs in flows
-//	ARGV[5]  how many are read of each flow
+//	ARGV[4]  maximum number of jobs in flows of which it reads whether they wait
+//	ARGV[5]  and of those of each flow
 //	ARGV[6]  number of environments
 //	ARGV[…]  environments, tenants
 //	returns  number of taken jobs, their ids, ids of waiting jobs
-var backlogScript = redis.NewScript(`
-local taken, ids, waiting, heads = 0, {}, {}, {}
+const backlogScript = `
+local taken, ids, waiting, firsts = 0, {}, {}, {}
 local function extend(list, more, most)
 	for _, id in ipairs(more) do
 		if #list < most then
@@ -69,7 +71,11 @@ local function look(flows)
 			return
 		elseif string.sub(flow, 1, 1) ~= "=" then -- else the tenant's terms
 			left = left - 1
-			extend(heads, redis.call("LRANGE", flows .. ":" .. flow, -ARGV[5], -1), 1e9)
+			local key = flows .. ":" .. flow
+			local id = redis.call("LINDEX", key, -1)
+			if id then -- else the flow has emptied
+				table.insert(firsts, {key = key, id = id})
+			end
 		end
 	end
 end
@@ -80,14 +86,40 @@ for t = 7 + environments, #ARGV do
 		end
 	end
 end
-table.sort(heads)
-extend(waiting, heads, #waiting + tonumber(ARGV[4]))
-return {taken, ids, waiting}`)
+local checks, chunk = tonumber(ARGV[4]), 50
+local function first_waiting(first)
+	if waits(first.id) then
+		return first.id
+	end
+	for at = 2, ARGV[5], chunk do
+		local some = redis.call("LRANGE", first.key, 1 - at - chunk, -at)
+		for i = #some, 1, -1 do
+			checks = checks - 1
+			if checks < 0 then
+				return nil
+			elseif waits(some[i]) then
+				return some[i]
+			end
+		end
+	end
+end
+local oldest
+table.sort(firsts, function(a, b) return a.id < b.id end)
+for _, first in ipairs(firsts) do
+	if oldest and first.id >= oldest then
+		break
+	end
+	local id = first_waiting(first)
+	oldest = id and (not oldest or id < oldest) and id or oldest
+end
+table.insert(waiting, oldest)
+return {taken, ids, waiting}`
 
 // Backlog returns what waits and what workers have of the default environment and of those named. Of the flows, it
-// looks into those of the tenants, in that order, as far as the bounds go. taken is whether to return TakenIDs.
+// looks into those of the tenants, in that order, as far as the bounds go. taken is whether to return TakenIDs, and
+// waits Lua that defines waits(id), which reports whether a job waits.
 func (p *Producer) Backlog(
-	ctx context.Context, environments []string, tenants []jobs.Tenant, taken bool,
+	ctx context.Context, environments []string, tenants []jobs.Tenant, taken bool, waits string,
 ) (Backlog, error) {
 	names := append([]string{jobs.DefaultEnvironment}, otherEnvironments(environments)...)
 	var keys []string
@@ -102,14 +134,14 @@ func (p *Producer) Backlog(
 	if taken {
 		ids = mostTaken
 	}
-	args := []any{ids, mostPending, mostLookups, mostOldest, flowHeads, len(names)}
+	args := []any{ids, mostPending, mostLookups, mostChecks, mostOfFlow, len(names)}
 	for _, name := range names {
 		args = append(args, name)
 	}
 	for _, tenant := range tenants {
 		args = append(args, string(tenant))
 	}
-	reply, err := backlogScript.Run(ctx, p.client, keys, args...).Slice()
+	reply, err := redis.NewScript(waits+backlogScript).Run(ctx, p.client, keys, args...).Slice()
 	if err != nil {
 		return Backlog{}, fmt.Errorf("read what waits: %w", err)
 	}

@@ -182,6 +182,13 @@ func (s *Store) CountOfTenant(ctx context.Context, ids []string, tenant jobs.Ten
 	return n, nil
 }
 
+// WaitsFunction is Lua that defines waits(id), which reports whether a job is queued.
+const WaitsFunction = `
+local function waits(id)
+	return redis.call("HGET", "cellblock:{" .. id .. "}:job", "state") == "queued"
+end
+`
+
 // firstQueuedScript returns for how long the first of some jobs has waited that is queued and of a tenant.
 //
 //	ARGV[1]  tenant, "" for the operator, "_all" for any

@@ -237,3 +237,32 @@ func TestSandboxesThatWaitAreCounted(t *testing.T) {
 		t.Errorf("once it is closed %d sandboxes wait", n)
 	}
 }
+
+// A sandbox that was taken waits no more, even while its successor cannot be made.
+func TestATakenSandboxDoesNotWaitForItsSuccessor(t *testing.T) {
+	t.Parallel()
+	retired := &zygote{retired: make(chan struct{})}
+	close(retired.retired)
+	p := &pool{ready: make(chan *readySandbox), current: retired, currentChanged: make(chan struct{})}
+	ctx, stop := context.WithCancel(t.Context())
+	var offers sync.WaitGroup
+	const several = 10 // some are taken before they notice that their zygote has retired
+	for range several {
+		s := &readySandbox{fork: &fork{zygote: retired, gone: make(chan struct{})}}
+		offers.Go(func() { p.offer(ctx, s) })
+	}
+	for range several {
+		<-p.ready
+	}
+	for deadline := time.Now().Add(5 * time.Second); p.waiting.Load() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("%d sandboxes wait", p.waiting.Load())
+			break
+		}
+	}
+	stop()
+	offers.Wait()
+	if n := p.waiting.Load(); n != 0 {
+		t.Errorf("in the end %d wait", n)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"cellblock/internal/nsjail/sandbox"
@@ -41,7 +42,8 @@ func (p *pool) keepReady(ctx context.Context, s *readySandbox) {
 // until its replacement is ready, which offer returns; in all other cases it returns nil.
 func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 	p.waiting.Add(1)
-	defer p.waiting.Add(-1)
+	withdrawn := sync.OnceFunc(func() { p.waiting.Add(-1) })
+	defer withdrawn()
 	select {
 	case p.ready <- s:
 		return nil
@@ -57,8 +59,10 @@ func (p *pool) offer(ctx context.Context, s *readySandbox) *readySandbox {
 	go func() { next <- p.prepareNext(ctx) }()
 	select {
 	case p.ready <- s:
+		withdrawn()
 		return <-next
 	case <-s.fork.gone:
+		withdrawn()
 		s.Discard()
 		return <-next
 	case fresh := <-next:
