@@ -12,7 +12,7 @@ import (
 // needsNoToken reports whether a path needs no token: orchestrators probe some, and browsers read the documentation.
 func needsNoToken(path string) bool {
 	switch path {
-	case "/", "/console", "/healthz", "/readyz", "/openapi.yaml", "/docs":
+	case "/", "/console", "/console/", "/healthz", "/readyz", "/openapi.yaml", "/docs":
 		return true
 	default:
 		return strings.HasPrefix(path, "/docs/") || strings.HasPrefix(path, uiPath)

@@ -29,5 +29,6 @@ func (h *Handler) pageRoutes(r chi.Router) {
 	}
 	r.Get("/", send)
 	r.Get("/console", send)
+	r.Get("/console/", http.RedirectHandler("/console", http.StatusPermanentRedirect).ServeHTTP)
 	r.Get(uiPath+"{file}", send)
 }

@@ -36,6 +36,10 @@ func TestPagesNeedNoToken(t *testing.T) {
 		}
 		wantResponse(t, send(t, http.MethodPost, url+path, ""), http.StatusMethodNotAllowed, "method_not_allowed")
 	}
+	if page := send(t, http.MethodGet, url+"/console/", ""); page.status != http.StatusOK ||
+		!strings.Contains(page.body, "Cellblock</title>") {
+		t.Errorf("/console/: %d %.100s", page.status, page.body)
+	}
 	for _, path := range []string{"/ui/", "/ui/none", "/ui/a/b", "/ui/..%2fwebui.go"} {
 		wantResponse(t, send(t, http.MethodGet, url+path, ""), http.StatusNotFound, "not_found")
 	}
@@ -67,7 +71,7 @@ func TestPagesVaryByOrigin(t *testing.T) {
 func TestWithoutPages(t *testing.T) {
 	t.Parallel()
 	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{}))
-	for _, path := range []string{"/console", "/ui/playground.js"} {
+	for _, path := range []string{"/console", "/console/", "/ui/playground.js"} {
 		wantResponse(t, send(t, http.MethodGet, url+path, ""), http.StatusNotFound, "not_found")
 	}
 }

@@ -328,11 +328,12 @@ export interface paths {
          *     Redis's clock. It costs little, however many jobs wait: it may be read every few seconds.
          *
          *     `queued`, `running` and `oldest_wait_seconds` are read one after the other while jobs move on, so they may be
-         *     off by what changes in a few milliseconds. A job counts as running from when a worker takes it from the queue,
-         *     a moment before its status is `running`. The counts of one tenant can be off by a lost job for up to a minute;
-         *     if more than 1,000 jobs run, `running` of one tenant is an estimate from 1,000 of them. `oldest_wait_seconds`
-         *     looks at up to 100 tenants, those with the most jobs, and at up to 500 queues of tenants, priorities, batches
-         *     and environments; beyond these it may be too low.
+         *     off by what changes in a few milliseconds. A job counts as running from when a worker takes it from the queue, a
+         *     moment before its status is `running`. A job that is cancelled while it waits may count as queued for a second
+         *     or two longer. The counts of one tenant can be off by a lost job for up to a minute; if more than 1,000 jobs
+         *     run, `running` of one tenant is an estimate from 1,000 of them. `oldest_wait_seconds` looks at up to 100
+         *     tenants, those with the most jobs, and at up to 500 queues of tenants, priorities, batches and environments, and
+         *     passes over up to 500 cancelled jobs in a queue; beyond these it may be too low, or null.
          *
          *     A job counts in the minute in which its end is counted, a second or two after the end. Counts are kept for about
          *     two hours.
