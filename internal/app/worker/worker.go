@@ -12,12 +12,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/app"
+	"cellblock/internal/buildinfo"
 	"cellblock/internal/jobs/files"
 	"cellblock/internal/jobs/queue"
 	"cellblock/internal/jobs/store"
 	"cellblock/internal/nsjail"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
+	"cellblock/internal/tracing"
 	"cellblock/internal/worker"
 )
 
@@ -35,6 +37,13 @@ const (
 func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error) {
 	cleanups := app.NewCleanups(logger)
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
+	traces, err := tracing.Open(ctx, "cellblock-worker", buildinfo.Version(), logger)
+	if err != nil {
+		return err
+	}
+	logger = traces.Logger(logger)
+	// Last of all: the spans of the last seconds wait in this process.
+	cleanups.AddFunc("traces", cleanupBound, traces.Close)
 	// First, so that a port in use is found before Redis is contacted and sandboxes are created.
 	server, err := telemetry.Listen(ctx, "METRICS_ADDR", settings.MetricsAddr, settings.AllowedHosts)
 	if err != nil {
@@ -58,7 +67,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	stopSweep := startSweep(ctx, stored, logger)
 	// A sweep that outlived the store would remove files through a closed bucket.
 	cleanups.AddFunc("file sweep", cleanupBound, stopSweep)
-	return worker.New(worker.Config{
+	config := worker.Config{
 		Settings: settings.Worker, Wall: settings.Sandbox.Wall, MaxLimits: settings.Sandbox.Limits().Requestable(),
 		Client: client, Files: stored,
 		Store:        store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
@@ -71,7 +80,11 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 			return sandbox, nil
 		},
 		Metrics: metrics, Logger: logger,
-	}).Run(ctx)
+	}
+	if traces != nil { // not a typed nil
+		config.Traces = traces
+	}
+	return worker.New(config).Run(ctx)
 }
 
 // openSandboxes makes the machine and the first sandboxes ready, and records how this machine enforces the limits of
