@@ -23,7 +23,7 @@ func (t *Tracer) StartSend(
 			semconv.MessagingOperationName("send"), semconv.MessagingOperationTypeSend,
 			semconv.MessagingMessageID(job.ID),
 		))
-	return ctx, t.carried(ctx), func(err error) { endWith(span, err) }
+	return withRedis(ctx), t.carried(ctx), func(err error) { endWith(span, err) }
 }
 
 // StartJob records the wait of a job that a worker took at takenAt, and starts the span of its delivery. It returns a
@@ -82,7 +82,7 @@ func (t *Tracer) SetOutcome(ctx context.Context, outcome jobs.Outcome) {
 	setOutcome(trace.SpanFromContext(ctx), code)
 }
 
-// Carry returns ctx with the span of another context.
+// Carry returns ctx with the span of another context, which StartJob or StartStep returned.
 func (t *Tracer) Carry(ctx, from context.Context) context.Context {
-	return trace.ContextWithSpan(ctx, trace.SpanFromContext(from))
+	return withRedis(trace.ContextWithSpan(ctx, trace.SpanFromContext(from)))
 }

@@ -1,5 +1,5 @@
 // Package tracing records what the service does for a request and its job as spans of OpenTelemetry, and exports them
-// by OTLP over HTTP. Its settings are the standard variables OTEL_*; without an endpoint there is no Tracer, and
+// by OTLP. Its settings are the standard variables OTEL_*; without an endpoint there is no Tracer, and
 // nothing of this package runs.
 //
 //	SERVER    POST /execute       the request, until its response; child of the client's traceparent
@@ -29,7 +29,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -56,23 +55,23 @@ type Tracer struct {
 // be reached is none. The caller must call Close. There is one tracer in a process: the SDK reports failures of all of
 // them in one place.
 func Open(ctx context.Context, service, version string, logger *slog.Logger) (*Tracer, error) {
-	endpoint, err := readSettings()
-	if err != nil || endpoint == "" {
+	settings, err := readSettings()
+	if err != nil || settings.endpoint == "" {
 		return nil, err
 	}
 	failures := newFailures(logger)
 	otel.SetErrorHandler(failures)
 	otel.SetLogger(logr.FromSlogHandler(failures.handler()))
-	exporter, err := otlptracehttp.New(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open the exporter of traces: %w", err)
-	}
 	described, err := describe(ctx, service, version)
 	if err != nil {
 		return nil, err
 	}
+	exporter, err := settings.newExporter(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open the exporter of traces: %w", err)
+	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(described))
-	logger.Info("exporting traces", "endpoint", endpoint)
+	logger.Info("exporting traces", "endpoint", settings.endpoint, "protocol", settings.protocol)
 	return &Tracer{
 		provider: provider, logger: logger,
 		tracer: provider.Tracer("cellblock", trace.WithInstrumentationVersion(version),

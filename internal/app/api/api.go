@@ -201,6 +201,7 @@ func (s *service) openRedis(cleanups *app.Cleanups) (err error) {
 	if s.monitor, err = s.settings.Redis.Monitor(); err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
+	s.traces.WatchRedis(s.monitor.Client())
 	// Waits for a ping in progress too.
 	cleanups.AddFunc("Redis monitor", cleanupBound, func() { _ = s.monitor.Close() })
 	return nil

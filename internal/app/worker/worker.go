@@ -55,6 +55,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
+	traces.WatchRedis(client)
 	metrics := telemetry.NewWorkerMetrics()
 	sandboxes, err := openSandboxes(ctx, settings, metrics, logger, cleanups)
 	if err != nil {
