@@ -18,7 +18,7 @@ type TraceContext struct {
 }
 
 // traceParent matches the version of traceparent that is known, and later ones, which may have more at their end.
-var traceParent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[!-~]*)?$`)
+var traceParent = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-[[:graph:]]*)?$`)
 
 // maxTraceParent bounds a traceparent of a later version.
 const maxTraceParent = 128

@@ -35,7 +35,7 @@ func setenv(t *testing.T, values ...string) {
 }
 
 func TestSettings(t *testing.T) {
-	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	const endpoint, protocol = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"
 	for _, c := range []struct {
 		env  []string
 		want settings
@@ -43,16 +43,19 @@ func TestSettings(t *testing.T) {
 	}{
 		{nil, settings{}, ""},
 		{[]string{endpoint, "http://c:4318"}, settings{"http://c:4318", "http/protobuf"}, ""},
-		{[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://u:secret@c/v1/traces?key=secret"},
-			settings{"https://c", "http/protobuf"}, ""},
-		{[]string{endpoint, "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"},
-			settings{"http://c:4317", "grpc"}, ""},
-		{[]string{endpoint, "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-			"http/json"}, settings{"http://c", "http/json"}, ""},
+		{
+			[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://u:secret@c/v1/traces?key=secret"},
+			settings{"https://c", "http/protobuf"}, "",
+		},
+		{[]string{endpoint, "http://c:4317", protocol, "grpc"}, settings{"http://c:4317", "grpc"}, ""},
+		{
+			[]string{endpoint, "http://c", protocol, "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"},
+			settings{"http://c", "http/json"}, "",
+		},
 		{[]string{endpoint, "http://c", "OTEL_SDK_DISABLED", "TRUE"}, settings{}, ""},
 		{[]string{endpoint, "http://c", "OTEL_TRACES_EXPORTER", "none"}, settings{}, ""},
 		{[]string{endpoint, "http://c", "OTEL_TRACES_EXPORTER", "zipkin"}, settings{}, `is "zipkin"; otlp`},
-		{[]string{endpoint, "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL", "thrift"}, settings{}, "http/protobuf, http/json"},
+		{[]string{endpoint, "http://c", protocol, "thrift"}, settings{}, "http/protobuf, http/json"},
 		{[]string{endpoint, "c:4318"}, settings{}, "must be a URL"},
 		{[]string{endpoint, "secret\x7f://"}, settings{}, "must be a URL"},
 	} {

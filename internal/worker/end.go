@@ -47,7 +47,8 @@ func (w *Worker) storeFiles(ctx context.Context, job jobs.Job, outcome jobs.Outc
 
 // endBy stores a job's end by a method of the store; it retries for EndPatience while Redis is unavailable.
 func (w *Worker) endBy(
-	ctx context.Context, store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job, outcome jobs.Outcome,
+	ctx context.Context, store func(context.Context, string, jobs.Outcome) (bool, error), job jobs.Job,
+	outcome jobs.Outcome,
 ) error {
 	var stands bool
 	err := w.retryRedis(ctx, w.Settings.EndPatience, outcomeBytes(outcome), func(ctx context.Context) (err error) {

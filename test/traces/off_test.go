@@ -3,6 +3,7 @@ package traces
 import (
 	"bufio"
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"net/http"
@@ -23,7 +24,7 @@ func TestWithoutTheSetting(t *testing.T) {
 	client := redisOf(t, untraced)
 	body := script("def main(): return 1", `"async":true`)
 	plain := send(t, untraced, "POST", "/execute", body)
-	if trace, err := client.HGet(t.Context(), key(plain.JobID), "trace").Result(); err != redis.Nil {
+	if trace, err := client.HGet(t.Context(), key(plain.JobID), "trace").Result(); !errors.Is(err, redis.Nil) {
 		t.Errorf("the record of a job without a trace has %q, %v", trace, err)
 	}
 	caller := newParent()

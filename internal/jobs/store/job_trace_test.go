@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func TestTheTraceTravelsInTheRecord(t *testing.T) {
 			j.Trace, j.WebhookURL = trace, "https://example.org/"
 		})
 		got, err := client.HGet(t.Context(), jobKey(job.ID), "trace").Result()
-		if got != stored || (err == redis.Nil) != (stored == "") {
+		if got != stored || errors.Is(err, redis.Nil) != (stored == "") {
 			t.Errorf("%q: stored as %q, %v", stored, got, err)
 		}
 		taken, _, _, err := s.Take(t.Context(), job.ID, "w", time.Second)

@@ -121,8 +121,8 @@ func webhookOf(values []any) *jobs.Webhook {
 	return webhook
 }
 
-// PeekWebhook returns the status of an ended job's webhook, and the job's trace, without the rest of the record. It returns a *jobs.Error
-// with CodeNotFound if there is no such job or it has no webhook.
+// PeekWebhook returns the status of an ended job's webhook, and the job's trace, without the rest of the record. It
+// returns a *jobs.Error with CodeNotFound if there is no such job or it has no webhook.
 func (s *Store) PeekWebhook(ctx context.Context, id string) (jobs.Webhook, error) {
 	values, err := readWebhook(ctx, s.client, id).Result()
 	if err != nil {
