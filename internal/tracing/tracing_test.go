@@ -45,12 +45,14 @@ func TestSettings(t *testing.T) {
 		{[]string{endpoint, "http://c:4318"}, settings{"http://c:4318", "http/protobuf"}, ""},
 		{
 			[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://u:secret@c/v1/traces?key=secret"},
-			settings{"https://c", "http/protobuf"}, "",
+			settings{"https://c", "http/protobuf"},
+			"",
 		},
 		{[]string{endpoint, "http://c:4317", protocol, "grpc"}, settings{"http://c:4317", "grpc"}, ""},
 		{
 			[]string{endpoint, "http://c", protocol, "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"},
-			settings{"http://c", "http/json"}, "",
+			settings{"http://c", "http/json"},
+			"",
 		},
 		{[]string{endpoint, "http://c", "OTEL_SDK_DISABLED", "TRUE"}, settings{}, ""},
 		{[]string{endpoint, "http://c", "OTEL_TRACES_EXPORTER", "none"}, settings{}, ""},

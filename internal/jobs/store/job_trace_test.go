@@ -68,4 +68,3 @@ func TestAWorkerLearnsTheWait(t *testing.T) {
 		t.Errorf("waited %s, %v", taken.Waited, err)
 	}
 }
-
