@@ -20,9 +20,12 @@ func (w *Worker) storeEnd(ctx context.Context, job jobs.Job, outcome jobs.Outcom
 	of := ctx
 	ctx, endSpan := w.Traces.StartStep(ctx, "store")
 	defer func() { endSpan(err) }()
-	outcome = w.storeFiles(ctx, job, outcome)
-	w.Traces.SetOutcome(of, outcome)
-	return w.endBy(ctx, w.Store.End, job, outcome)
+	stored := w.storeFiles(ctx, job, outcome)
+	if stored.Failure != outcome.Failure { // the files could not be stored
+		w.Traces.SetOutcome(ctx, stored)
+	}
+	w.Traces.SetOutcome(of, stored)
+	return w.endBy(ctx, w.Store.End, job, stored)
 }
 
 // storeFiles stores a job's files. If that fails, the job fails with CodeInternal: without its files the

@@ -155,14 +155,13 @@ func checkRedis(t *testing.T, trace []span, parents ...span) {
 // checkLogs checks that the lines about a job have the ids of spans.
 func checkLogs(t *testing.T, jobID string, accept, store span) {
 	t.Helper()
-	job := map[string]string{"job_id": jobID}
 	for _, c := range []struct {
 		of      *stack.Process
 		message string
 		span    span
 	}{{traced.API, "request", accept}, {traced.Workers()[0], "job ended", store}} {
-		if trace, id := c.of.Logged(c.message, "trace_id", job), c.of.Logged(c.message, "span_id", job); trace !=
-			c.span.trace() || id != c.span.id() {
+		trace, id := logged(t, c.of, c.message, "trace_id", jobID), logged(t, c.of, c.message, "span_id", jobID)
+		if trace != c.span.trace() || id != c.span.id() {
 			t.Errorf("%q has the ids %s and %s, want those of %s", c.message, trace, id, describe([]span{c.span}))
 		}
 	}
@@ -280,8 +279,7 @@ func TestParentDecidesSampling(t *testing.T) {
 		t.Errorf("got\n%s", describe(found))
 	}
 	// Lines of the log still name the trace, which others may have recorded.
-	if trace := traced.Workers()[0].Logged("job ended", "trace_id", map[string]string{"job_id": got.JobID}); trace !=
-		unsampled.trace {
+	if trace := logged(t, traced.Workers()[0], "job ended", "trace_id", got.JobID); trace != unsampled.trace {
 		t.Errorf("the log names the trace %q", trace)
 	}
 }
@@ -290,7 +288,7 @@ func TestParentDecidesSampling(t *testing.T) {
 func TestRequestWithoutTraceBeginsOne(t *testing.T) {
 	t.Parallel()
 	got := send(t, traced, "POST", "/execute", script("def main(): return 1"), "traceparent", "00-malformed")
-	id := traced.Workers()[0].Logged("job ended", "trace_id", map[string]string{"job_id": got.JobID})
+	id := logged(t, traced.Workers()[0], "job ended", "trace_id", got.JobID)
 	trace := spans.await(t, id, ofJob)
 	if s := one(t, trace, "POST /execute"); s.parent() != "" || s.get("cellblock.job.id") != got.JobID {
 		t.Errorf("%s", describe(trace))
@@ -329,6 +327,29 @@ func TestProbesAreNoTraces(t *testing.T) {
 	spans.await(t, end.trace, map[string]int{"GET /jobs": 1})
 	if found, _ := spans.of(client.trace); len(found) > 0 {
 		t.Errorf("got\n%s", describe(found))
+	}
+}
+
+// TestFailureOfTheServiceOnAWorker: the script has run as it should, and its files cannot be stored.
+func TestFailureOfTheServiceOnAWorker(t *testing.T) {
+	t.Parallel()
+	settings := config(stack.Env{"OTEL_EXPORTER_OTLP_ENDPOINT": spans.URL, "OTEL_BSP_SCHEDULE_DELAY": "50"})
+	settings.Workers[0]["FILES_URL"] = "file:///proc/none?no_tmp_dir=true&metadata=skip"
+	broken, client := stack.StartFor(t, settings), newParent()
+	got := send(t, broken, "POST", "/execute", script("open('outputs/a', 'w').write('x')", `"entry":"script"`),
+		"traceparent", client.header(true))
+	if got.Status != 500 || got.Code != "internal" {
+		t.Fatalf("%d %s", got.Status, got.Body)
+	}
+	trace := spans.await(t, client.trace, ofJob)
+	for name, outcome := range map[string]string{
+		"POST /execute": "internal", "process jobs": "internal", "store": "internal", "run": "ok",
+	} {
+		failed := outcome != "ok"
+		if s := one(t, trace, name); s.failed() != failed || s.get("cellblock.outcome") != outcome ||
+			(s.get("error.type") == "internal") != failed {
+			t.Errorf("%s: status %v, %v", name, s.Status, texts(s.Attributes))
+		}
 	}
 }
 

@@ -129,6 +129,20 @@ func send(t *testing.T, to *stack.Stack, method, path, body string, header ...st
 	return got
 }
 
+// logged returns a field of a line about a job, once the line is there: a process writes it after the client has its
+// answer.
+func logged(t *testing.T, by *stack.Process, message, field, jobID string) string {
+	t.Helper()
+	for deadline := time.Now().Add(stack.Scaled(20 * time.Second)); time.Now().Before(deadline); {
+		if value := by.Logged(message, field, map[string]string{"job_id": jobID}); value != "" {
+			return value
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%s has no line %q with %s about the job %s", by.Name, message, field, jobID)
+	return ""
+}
+
 // script returns the body of a request for a job.
 func script(source string, more ...string) string {
 	quoted, _ := json.Marshal(source)

@@ -65,8 +65,7 @@ func TestAttemptsAtAWebhook(t *testing.T) {
 			t.Errorf("the spans have %q", secret)
 		}
 	}
-	if id := traced.API.Logged("webhook delivered", "span_id", map[string]string{"job_id": got.JobID}); id !=
-		attempts[1].id() {
+	if id := logged(t, traced.API, "webhook delivered", "span_id", got.JobID); id != attempts[1].id() {
 		t.Errorf("the log names the span %q", id)
 	}
 }
