@@ -39,7 +39,7 @@ func (h redisHook) DialHook(next redis.DialHook) redis.DialHook {
 // ProcessHook records a command, without its arguments.
 func (h redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if !isWatched(ctx) {
+		if !isWatched(ctx) || isHandshake(cmd) {
 			return next(ctx, cmd)
 		}
 		ctx, end := h.start(ctx, strings.ToUpper(cmd.Name()))
@@ -52,7 +52,7 @@ func (h redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // ProcessPipelineHook records several commands as one.
 func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if !isWatched(ctx) {
+		if !isWatched(ctx) || isHandshake(cmds[0]) {
 			return next(ctx, cmds)
 		}
 		ctx, end := h.start(ctx, "PIPELINE")
@@ -64,6 +64,17 @@ func (h redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 
 func isWatched(ctx context.Context) bool {
 	return ctx.Value(redisKey{}) != nil && trace.SpanFromContext(ctx).IsRecording()
+}
+
+// isHandshake reports whether the client sends a command to open a connection. Some fail where Redis does not know
+// them, and the time is in the span of the command that needs the connection.
+func isHandshake(cmd redis.Cmder) bool {
+	switch cmd.Name() {
+	case "hello", "auth", "client", "select", "readonly":
+		return true
+	default:
+		return false
+	}
 }
 
 func (h redisHook) start(ctx context.Context, operation string) (_ context.Context, end func(error)) {
