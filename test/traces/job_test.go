@@ -249,8 +249,8 @@ func TestRepeatedRequest(t *testing.T) {
 	t.Parallel()
 	first, second := newParent(), newParent()
 	body := script("def main(): return 1")
-	created := send(t, traced, "POST", "/execute", body, "Idempotency-Key", "once", "traceparent", first.header(true))
-	again := send(t, traced, "POST", "/execute", body, "Idempotency-Key", "once", "traceparent", second.header(true))
+	created := send(t, traced, "POST", "/execute", body, "Idempotency-Key", first.trace, "traceparent", first.header(true))
+	again := send(t, traced, "POST", "/execute", body, "Idempotency-Key", first.trace, "traceparent", second.header(true))
 	if created.JobID != again.JobID || again.Status != 200 {
 		t.Fatalf("%+v\n%+v", created, again)
 	}

@@ -54,7 +54,8 @@ func run(m *testing.M) (code int, err error) {
 	if untraced, err = stack.Start(ctx, config(nil)); err != nil {
 		return 1, err
 	}
-	return m.Run(), nil
+	code = m.Run()
+	return code, spans.checkRoots()
 }
 
 // config returns a stack with further settings for its API and its worker.

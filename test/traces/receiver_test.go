@@ -108,6 +108,18 @@ func (r *receiver) of(trace string) (spans []span, changed <-chan struct{}) {
 	return spans, r.changed
 }
 
+// checkRoots returns an error for a trace that no request began, such as of a worker that looks for jobs.
+func (r *receiver) checkRoots() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.spans {
+		if s.parent() == "" && s.Kind != tracepb.Span_SPAN_KIND_SERVER {
+			return fmt.Errorf("a trace begins with %s", describe([]span{s}))
+		}
+	}
+	return nil
+}
+
 // has reports whether a text has arrived, in any part of a span.
 func (r *receiver) has(text string) bool {
 	r.mu.Lock()
