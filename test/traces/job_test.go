@@ -248,9 +248,9 @@ func TestJobsOfABatch(t *testing.T) {
 func TestRepeatedRequest(t *testing.T) {
 	t.Parallel()
 	first, second := newParent(), newParent()
-	body := script("def main(): return 1")
-	created := send(t, traced, "POST", "/execute", body, "Idempotency-Key", first.trace, "traceparent", first.header(true))
-	again := send(t, traced, "POST", "/execute", body, "Idempotency-Key", first.trace, "traceparent", second.header(true))
+	body, key := script("def main(): return 1"), "key-"+first.trace
+	created := send(t, traced, "POST", "/execute", body, "Idempotency-Key", key, "traceparent", first.header(true))
+	again := send(t, traced, "POST", "/execute", body, "Idempotency-Key", key, "traceparent", second.header(true))
 	if created.JobID != again.JobID || again.Status != 200 {
 		t.Fatalf("%+v\n%+v", created, again)
 	}
@@ -353,7 +353,7 @@ func TestFailureOfTheServiceOnAWorker(t *testing.T) {
 	}
 }
 
-// TestServiceWithoutWorkers: the service failed, so the status says so.
+// TestServiceWithoutWorkers: the service failed, and so the status is Error.
 func TestServiceWithoutWorkers(t *testing.T) {
 	t.Parallel()
 	settings := config(stack.Env{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": spans.URL + "/v1/traces"})
