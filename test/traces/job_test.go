@@ -191,6 +191,15 @@ func TestFailedJobIsNoFailureOfTheService(t *testing.T) {
 	}
 }
 
+// TestScriptsDoNotSeeTheSettings: headers for the collector may have its key.
+func TestScriptsDoNotSeeTheSettings(t *testing.T) {
+	t.Parallel()
+	got := send(t, traced, "POST", "/execute", script("import os\ndef main(): return dict(os.environ)"))
+	if got.Status != 200 || strings.Contains(got.Body, "OTEL") || !strings.Contains(got.Body, "PATH") {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
 // TestRefusedRequest: a refusal is no failure of the service, and an unknown path is in no attribute.
 func TestRefusedRequest(t *testing.T) {
 	t.Parallel()
