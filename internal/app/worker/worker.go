@@ -68,7 +68,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	stopSweep := startSweep(ctx, stored, logger)
 	// A sweep that outlived the store would remove files through a closed bucket.
 	cleanups.AddFunc("file sweep", cleanupBound, stopSweep)
-	config := worker.Config{
+	return worker.New(worker.Config{
 		Settings: settings.Worker, Wall: settings.Sandbox.Wall, MaxLimits: settings.Sandbox.Limits().Requestable(),
 		Client: client, Files: stored,
 		Store:        store.New(client, store.DefaultSettings()).WithWebhooks(queue.NewProducer(client)),
@@ -80,12 +80,16 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 			}
 			return sandbox, nil
 		},
-		Metrics: metrics, Logger: logger,
+		Metrics: metrics, Traces: tracesOf(traces), Logger: logger,
+	}).Run(ctx)
+}
+
+// tracesOf returns a tracer for the worker; nil, and not a typed nil, if traces are off.
+func tracesOf(tracer *tracing.Tracer) worker.Traces {
+	if tracer == nil {
+		return nil
 	}
-	if traces != nil { // not a typed nil
-		config.Traces = traces
-	}
-	return worker.New(config).Run(ctx)
+	return tracer
 }
 
 // openSandboxes makes the machine and the first sandboxes ready, and records how this machine enforces the limits of
