@@ -120,7 +120,7 @@ func (h *Handler) handleHangUp(r *http.Request, findable bool, id string) {
 	}
 	withdrawn, err := h.jobs.Abandon(r.Context(), id)
 	if err != nil {
-		h.logger.Warn("cannot withdraw job after hang-up", "job_id", id, "error", err)
+		h.logger.WarnContext(r.Context(), "cannot withdraw job after hang-up", "job_id", id, "error", err)
 	}
 	h.metrics.ObserveHangUp(withdrawn)
 }

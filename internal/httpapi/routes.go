@@ -18,8 +18,8 @@ import (
 func (h *Handler) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(
-		findClient(h.settings.TrustedProxies), h.trackRequest, h.observe, h.writeAudit(r), h.recoverPanics,
-		setFixedHeaders,
+		findClient(h.settings.TrustedProxies), h.trackRequest, h.trace(r), h.observe, h.writeAudit(r),
+		h.recoverPanics, setFixedHeaders,
 		// The first of these lets a page of CORS_ORIGINS read the refusals of the others.
 		h.allowOrigins, h.checkHost, h.refuseCrossOrigin, h.authenticate, h.limitRequests,
 		joinPrefer, middleware.GetHead,

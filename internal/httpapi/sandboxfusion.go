@@ -142,7 +142,7 @@ func (h *Handler) cancelCall(r *http.Request, id string) (withdrawn bool) {
 		withdrawn = record.State == jobs.StateCancelled
 		release()
 	} else if jobs.CodeOf(err) != jobs.CodeAlreadyFinished {
-		h.logger.Warn("cannot cancel job that nothing waits for", "job_id", id, "error", err)
+		h.logger.WarnContext(r.Context(), "cannot cancel job that nothing waits for", "job_id", id, "error", err)
 	}
 	if r.Context().Err() != nil {
 		h.metrics.ObserveHangUp(err == nil)

@@ -24,6 +24,7 @@ import (
 	"cellblock/internal/listen"
 	"cellblock/internal/membudget"
 	"cellblock/internal/telemetry"
+	"cellblock/internal/tracing"
 )
 
 // Settings configures the HTTP server.
@@ -138,7 +139,9 @@ type Config struct {
 	// Pages are the playground and the console; nil for none.
 	Pages Pages
 	// Audit is the audit log; nil for none.
-	Audit   *audit.Log
+	Audit *audit.Log
+	// Traces records requests; nil records none.
+	Traces  *tracing.Tracer
 	Metrics *telemetry.APIMetrics
 	Logger  *slog.Logger
 }
@@ -175,6 +178,7 @@ type Handler struct {
 	pages    Pages
 	endCache endCache
 	audit    *audit.Log
+	traces   *tracing.Tracer
 	metrics  *telemetry.APIMetrics
 	logger   *slog.Logger
 	router   http.Handler
@@ -215,6 +219,7 @@ func New(service Jobs, config Config) *Handler {
 			small: membudget.NewShared(maxSmallMCPBodies, maxSmallMCPBodies/2, bodyMemoryTimeout),
 		},
 		audit:   config.Audit,
+		traces:  config.Traces,
 		metrics: config.Metrics,
 		logger:  config.Logger,
 		recheck: heartbeat,

@@ -50,6 +50,10 @@ type Job struct {
 	// Weight and MaxRunning are those of the tenant's limits at acceptance: the tenant's share of the workers, and how
 	// many of its jobs may run at once. 0 for the default, and for no bound.
 	Weight, MaxRunning int
+	// Trace is the place in a trace to which the job belongs; the zero value for none.
+	Trace TraceContext
+	// Waited is how long the job had waited since its acceptance when a worker took it.
+	Waited time.Duration
 }
 
 // NewID returns a new job id: a UUID version 7, so that ids sort by age.

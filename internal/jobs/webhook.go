@@ -41,6 +41,8 @@ type Webhook struct {
 	// last attempt, "" for none.
 	ResponseStatus int
 	Error          string
+	// Trace is that of the job. Only PeekWebhook of the store returns it.
+	Trace TraceContext
 }
 
 // ShownURL returns the URL without its query.

@@ -149,7 +149,7 @@ func (l *Local) afterWait(ctx context.Context, id string) (*api.Job, func(), err
 	_, release, err := l.config.Jobs.Cancel(bounded, id)
 	release()
 	if err != nil && jobs.CodeOf(err) != jobs.CodeAlreadyFinished {
-		l.config.Logger.Warn("cannot cancel job after hang-up", "job_id", id, "error", err)
+		l.config.Logger.WarnContext(ctx, "cannot cancel job after hang-up", "job_id", id, "error", err)
 	}
 	return nil, nothing, ctx.Err()
 }

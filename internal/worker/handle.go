@@ -22,23 +22,38 @@ var errStopping = errors.New("the worker is stopping")
 func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	_, release := w.inFlight.add(w.runCtx, delivery.ID, nil)
 	defer release()
+	takenAt := time.Now()
 	job, ready, err := w.admit(delivery)
 	if err != nil || !ready {
 		return err
 	}
+	ctx, endSpan := w.Traces.StartJob(w.runCtx, job, takenAt, delivery.Attempt)
+	err = w.process(ctx, job, delivery.Attempt)
+	if errors.Is(err, queue.ErrHeld) || errors.Is(err, errStopping) {
+		endSpan(nil) // another delivery runs the job, or will
+	} else {
+		endSpan(err)
+	}
+	return err
+}
+
+// process runs a job that was taken for this worker, unless another delivery does, and stores its end. ctx is for the
+// run, and has the delivery's span.
+func (w *Worker) process(ctx context.Context, job jobs.Job, attempt int) error {
+	storeCtx := w.Traces.Carry(w.storeCtx, ctx)
 	start := time.Now()
-	sandbox, err := w.Acquire(w.runCtx, job.Environment, job.Script)
+	sandbox, err := w.acquire(ctx, job)
 	if err != nil {
-		return w.sandboxFailed(job, delivery.Attempt, err)
+		return w.sandboxFailed(storeCtx, job, attempt, err)
 	}
 	prepared := time.Since(start)
 	sandbox = w.replaceable(sandbox, job.Environment)
 	live := w.newBroadcast(job.ID, sandbox)
 	defer live.stop()
 	// Before the start is claimed, so that no command is missed.
-	ctx, ended := w.running.add(w.runCtx, job.ID, live.start)
+	ctx, ended := w.running.add(ctx, job.ID, live.start)
 	defer ended()
-	ours, claim, err := w.claimStart(job)
+	ours, claim, err := w.claimStart(storeCtx, job)
 	if err != nil || !ours {
 		sandbox.Discard()
 	}
@@ -55,13 +70,29 @@ func (w *Worker) Handle(_ context.Context, delivery queue.Delivery) error {
 	if claim.Watched {
 		live.start()
 	}
-	outcome := w.run(ctx, sandbox, job)
+	outcome := w.tracedRun(ctx, sandbox, job)
 	live.stop()
 	w.hintAtEnvironments(job, outcome.Failure)
 	outcome.Usage.PrepareMS = jobs.Milliseconds(prepared)
 	outcome.Limits = w.effectiveLimits(job)
 	outcome.Usage.QueuedMS = max(0, jobs.Milliseconds(claim.StartedAt.Sub(claim.CreatedAt)-prepared))
-	return w.end(job, w.storeFiles(job, outcome))
+	return w.storeEnd(storeCtx, job, outcome)
+}
+
+// acquire returns a sandbox for a job.
+func (w *Worker) acquire(ctx context.Context, job jobs.Job) (sandbox Sandbox, err error) {
+	ctx, endSpan := w.Traces.StartStep(ctx, "prepare")
+	defer func() { endSpan(err) }()
+	return w.Acquire(ctx, job.Environment, job.Script)
+}
+
+// tracedRun is run with its span.
+func (w *Worker) tracedRun(ctx context.Context, sandbox Sandbox, job jobs.Job) jobs.Outcome {
+	ctx, endSpan := w.Traces.StartStep(ctx, "run")
+	defer endSpan(nil)
+	outcome := w.run(ctx, sandbox, job)
+	w.Traces.SetOutcome(ctx, outcome)
+	return outcome
 }
 
 // admit takes the job for this worker, unless the delivery's script has done so, and reports whether to run it here. If
@@ -122,7 +153,7 @@ func (w *Worker) untake(id string) error {
 func (w *Worker) failDamaged(job jobs.Job, err error) error {
 	w.Logger.Error("job record damaged", "job_id", job.ID, "request_id", job.RequestID, "error", err)
 	w.Metrics.JobStarted()
-	return w.endBy(w.Store.Withdraw, job, failure(jobs.CodeInternal,
+	return w.endBy(w.storeCtx, w.Store.Withdraw, job, failure(jobs.CodeInternal,
 		"the job could not be started: its record is damaged; submit it again"))
 }
 
@@ -145,20 +176,21 @@ func (w *Worker) load(id string) (jobs.Job, jobs.State, error) {
 
 // sandboxFailed handles a job for which no sandbox could be made. It returns an error, after which the queue delivers
 // the job again, until the job's attempts are spent; then it ends the job.
-func (w *Worker) sandboxFailed(job jobs.Job, attempt int, err error) error {
-	w.Logger.Error("acquiring sandbox failed",
+func (w *Worker) sandboxFailed(ctx context.Context, job jobs.Job, attempt int, err error) error {
+	w.Logger.ErrorContext(ctx, "acquiring sandbox failed",
 		"job_id", job.ID, "request_id", job.RequestID, "attempt", attempt+1, "error", err)
 	if attempt+1 < acquireAttempts || w.runCtx.Err() != nil {
 		return errors.Join(fmt.Errorf("no sandbox: %w", err), w.untake(job.ID))
 	}
 	w.Metrics.JobStarted()
 	outcome := failure(jobs.CodeInternal, "the job could not be started: no sandbox could be made")
-	return w.endBy(w.Store.Withdraw, job, outcome) // this delivery has not claimed the start: another may have
+	w.Traces.SetOutcome(ctx, outcome)
+	return w.endBy(ctx, w.Store.Withdraw, job, outcome) // this delivery has not claimed the start: another may have
 }
 
 // claimStart claims the job's start with a new token and reports whether the claim is ours. From then on the job counts
 // as started.
-func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, err error) {
+func (w *Worker) claimStart(ctx context.Context, job jobs.Job) (ours bool, claim store.StartClaim, err error) {
 	id, wall := job.ID, w.Wall
 	for _, limit := range []time.Duration{job.Limits.Wall, job.Inputs.RequestedLimits().Wall} {
 		if limit > 0 {
@@ -169,13 +201,13 @@ func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, er
 		return false, store.StartClaim{}, errStopping
 	}
 	token := uuid.NewString()
-	err = w.retryRedis(claimTimeout, 0, func(ctx context.Context) (err error) {
+	err = w.retryRedis(ctx, claimTimeout, 0, func(ctx context.Context) (err error) {
 		claim, err = w.Store.ClaimStartReplicated(ctx, id, token, w.owner, wall, w.Settings.FenceReplicas,
 			replicationTimeout)
 		return err
 	})
 	if err != nil && w.Settings.FenceReplicas > 0 && jobs.CodeOf(err) != jobs.CodeNotFound {
-		w.releaseStart(id, token)
+		w.releaseStart(ctx, id, token)
 	}
 	if jobs.CodeOf(err) == jobs.CodeNotFound {
 		return false, store.StartClaim{Ended: true}, nil
@@ -185,12 +217,12 @@ func (w *Worker) claimStart(job jobs.Job) (ours bool, claim store.StartClaim, er
 
 // releaseStart removes a claim that may exist and will not be used. If Redis does not do so, the job ends as
 // worker_lost once it is overdue.
-func (w *Worker) releaseStart(id, token string) {
-	err := w.retryRedis(claimTimeout, 0, func(ctx context.Context) error {
+func (w *Worker) releaseStart(ctx context.Context, id, token string) {
+	err := w.retryRedis(ctx, claimTimeout, 0, func(ctx context.Context) error {
 		return w.Store.ReleaseStart(ctx, id, token)
 	})
 	if err != nil {
-		w.Logger.Warn("releasing start claim failed", "job_id", id, "error", err)
+		w.Logger.WarnContext(ctx, "releasing start claim failed", "job_id", id, "error", err)
 	}
 }
 
@@ -198,7 +230,7 @@ func (w *Worker) releaseStart(id, token string) {
 func (w *Worker) run(ctx context.Context, sandbox Sandbox, job jobs.Job) (outcome jobs.Outcome) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			w.Logger.Error("job run panicked", "job_id", job.ID, "cause", fmt.Sprint(cause), "stack",
+			w.Logger.ErrorContext(ctx, "job run panicked", "job_id", job.ID, "cause", fmt.Sprint(cause), "stack",
 				string(debug.Stack()))
 			outcome = failure(jobs.CodeInternal, "something went wrong on the worker while the job ran")
 		}
@@ -245,7 +277,7 @@ func (w *Worker) checkOwner(id string) error {
 		return err
 	}
 	w.Metrics.JobStarted()
-	return w.end(job, failure(jobs.CodeWorkerLost, "the worker that ran the job was lost"))
+	return w.endBy(w.storeCtx, w.Store.End, job, failure(jobs.CodeWorkerLost, "the worker that ran the job was lost"))
 }
 
 // ownerLost reports whether no worker will store the end of a running job.

@@ -45,10 +45,10 @@ func (s *replaceableSandbox) Run(
 	for range acquireAttempts - 1 {
 		next, err := s.worker.Acquire(acquiring, s.environment, script)
 		if err != nil {
-			s.worker.Logger.Error("replacing lost sandbox failed", "error", err)
+			s.worker.Logger.ErrorContext(ctx, "replacing lost sandbox failed", "error", err)
 			break
 		}
-		s.worker.Logger.Warn("sandbox lost before its script started, replaced")
+		s.worker.Logger.WarnContext(ctx, "sandbox lost before its script started, replaced")
 		s.set(next)
 		if outcome = next.Run(ctx, script, entry, inputs); next.Started() {
 			return outcome

@@ -124,7 +124,9 @@ type Config struct {
 	Acquire func(ctx context.Context, environment, script string) (Sandbox, error)
 	Files   Files
 	Metrics Metrics
-	Logger  *slog.Logger
+	// Traces records the steps of jobs; nil records none.
+	Traces Traces
+	Logger *slog.Logger
 }
 
 const (
@@ -203,6 +205,9 @@ func New(config Config) *Worker {
 	}
 	if w.Environments == nil {
 		w.Environments = onlyDefault{}
+	}
+	if w.Traces == nil {
+		w.Traces = noTraces{}
 	}
 	w.runCtx, w.cancelRuns = context.WithCancel(context.Background())
 	w.storeCtx, w.cancelStores = context.WithCancel(context.Background())

@@ -31,6 +31,7 @@ import (
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
 	"cellblock/internal/tenantkeys"
+	"cellblock/internal/tracing"
 	"cellblock/internal/webui"
 )
 
@@ -45,7 +46,9 @@ const (
 // service holds the parts of the process that run serves with.
 type service struct {
 	settings Settings
-	logger   *slog.Logger
+	// traces is nil if they are off.
+	traces *tracing.Tracer
+	logger *slog.Logger
 	// client is for blocking reads; all other commands use the monitor's client.
 	client  redis.UniversalClient
 	monitor *redisconn.Monitor
@@ -67,6 +70,13 @@ type service struct {
 func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error) {
 	cleanups := app.NewCleanups(logger)
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
+	traces, err := tracing.Open(ctx, "cellblock-api", buildinfo.Version(), logger)
+	if err != nil {
+		return err
+	}
+	logger = traces.Logger(logger)
+	// Last of all: the spans of the last seconds wait in this process.
+	cleanups.AddFunc("traces", cleanupBound, traces.Close)
 	listener, err := settings.HTTP.Listen(ctx, logger)
 	if err != nil {
 		return err
@@ -79,7 +89,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	}
 	// A scrape that is being read slowly would keep the process.
 	cleanups.AddFunc("metrics server", cleanupBound, func() { _ = metricsServer.Close() })
-	s, err := newService(settings, logger, cleanups)
+	s, err := newService(settings, traces, logger, cleanups)
 	if err != nil {
 		return err
 	}
@@ -90,8 +100,10 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 }
 
 // newService creates the parts, and adds their cleanups.
-func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) (*service, error) {
-	s := &service{settings: settings, logger: logger}
+func newService(
+	settings Settings, traces *tracing.Tracer, logger *slog.Logger, cleanups *app.Cleanups,
+) (*service, error) {
+	s := &service{settings: settings, traces: traces, logger: logger}
 	if err := s.openRedis(cleanups); err != nil {
 		return nil, err
 	}
@@ -108,6 +120,9 @@ func newService(settings Settings, logger *slog.Logger, cleanups *app.Cleanups) 
 	settings.Dispatch.Limits = settings.MaxLimits.Limits()
 	s.keeper = storedfiles.NewKeeper(records, stored, settings.StoredFiles)
 	settings.Dispatch.Files = storedfiles.NewResolver(s.keeper)
+	if traces != nil { // not a typed nil
+		settings.Dispatch.Traces = traces
+	}
 	dispatcher := dispatch.New(records, producer, s.client, channel, s.monitor, settings.Dispatch, logger)
 	// Its listener would read from a closed client.
 	cleanups.AddFunc("dispatcher", cleanupBound, dispatcher.Close)
@@ -153,6 +168,7 @@ func (s *service) config(dispatcher *dispatch.Dispatcher, keys tenantKeys) httpa
 		Keys:          keys,
 		Rates:         ratelimit.New(s.monitor.Client(), s.logger),
 		Audit:         s.audit,
+		Traces:        s.traces,
 		Metrics:       s.metrics,
 		Logger:        s.logger,
 	}
@@ -186,6 +202,7 @@ func (s *service) openRedis(cleanups *app.Cleanups) (err error) {
 	if s.monitor, err = s.settings.Redis.Monitor(); err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}
+	s.traces.WatchRedis(s.monitor.Client())
 	// Waits for a ping in progress too.
 	cleanups.AddFunc("Redis monitor", cleanupBound, func() { _ = s.monitor.Close() })
 	return nil

@@ -24,7 +24,7 @@ const (
 // newSender creates the sender of webhooks and its queue's consumer. The API sends them because the workers have no
 // network.
 func (s *service) newSender(records *store.Store) (err error) {
-	s.sender, err = webhook.New(webhook.Config{
+	config := webhook.Config{
 		Settings: s.settings.Webhook,
 		Records:  records.WithBudget(membudget.New(webhookBudget, webhookBudgetTimeout)),
 		Message: func(ctx context.Context, record jobs.Record) ([]byte, error) {
@@ -33,7 +33,11 @@ func (s *service) newSender(records *store.Store) (err error) {
 		Agent:   "Cellblock/" + buildinfo.Version(),
 		Observe: s.metrics.ObserveWebhook,
 		Logger:  s.logger,
-	})
+	}
+	if s.traces != nil { // not a typed nil
+		config.Traces = s.traces
+	}
+	s.sender, err = webhook.New(config)
 	if err != nil {
 		return err
 	}

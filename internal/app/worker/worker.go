@@ -19,6 +19,7 @@ import (
 	"cellblock/internal/nsjail"
 	"cellblock/internal/redisconn"
 	"cellblock/internal/telemetry"
+	"cellblock/internal/tracing"
 	"cellblock/internal/worker"
 )
 
@@ -36,6 +37,13 @@ const (
 func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error) {
 	cleanups := app.NewCleanups(logger)
 	defer func() { err = errors.Join(err, cleanups.Run()) }()
+	traces, err := tracing.Open(ctx, "cellblock-worker", buildinfo.Version(), logger)
+	if err != nil {
+		return err
+	}
+	logger = traces.Logger(logger)
+	// Last of all: the spans of the last seconds wait in this process.
+	cleanups.AddFunc("traces", cleanupBound, traces.Close)
 	// First, so that a port in use is found before Redis is contacted and sandboxes are created.
 	server, err := telemetry.Listen(ctx, "METRICS_ADDR", settings.MetricsAddr, settings.AllowedHosts)
 	if err != nil {
@@ -47,6 +55,7 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
+	traces.WatchRedis(client)
 	metrics := telemetry.NewWorkerMetrics()
 	sandboxes, err := openSandboxes(ctx, settings, metrics, logger, cleanups)
 	if err != nil {
@@ -72,8 +81,16 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 			}
 			return sandbox, nil
 		},
-		Metrics: metrics, Logger: logger,
+		Metrics: metrics, Traces: tracesOf(traces), Logger: logger,
 	}).Run(ctx)
+}
+
+// tracesOf returns a tracer for the worker; nil, and not a typed nil, if traces are off.
+func tracesOf(tracer *tracing.Tracer) worker.Traces {
+	if tracer == nil {
+		return nil
+	}
+	return tracer
 }
 
 // openSandboxes makes the machine and the first sandboxes ready, and records how this machine enforces the limits of

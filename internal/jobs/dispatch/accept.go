@@ -123,7 +123,7 @@ func (d *Dispatcher) newJob(ctx context.Context, request jobs.Request, requestID
 		ID: cmp.Or(request.ID, jobs.NewID()), Tenant: caller.Tenant, RequestID: requestID,
 		Script: request.Script, Inputs: request.Inputs, Async: request.Async,
 		ReplyTo: d.channel.Name, Priority: request.Priority, StartWithin: request.StartWithin,
-		WebhookURL: request.WebhookURL, Entry: request.Entry, Labels: request.Labels,
+		WebhookURL: request.WebhookURL, Entry: request.Entry, Labels: request.Labels, Trace: jobs.TraceOf(ctx),
 	}
 	if err := d.decidePolicy(ctx, &job, request, caller); err != nil {
 		return jobs.Job{}, err
@@ -195,6 +195,11 @@ func (d *Dispatcher) storeAndEnqueue(ctx context.Context, job jobs.Job) (fresh b
 
 // enqueueNew stores a job and enqueues it in one step, unless it exists already.
 func (d *Dispatcher) enqueueNew(ctx context.Context, job jobs.Job, limit int) (fresh bool, err error) {
+	if d.settings.Traces != nil {
+		var end func(error)
+		ctx, job.Trace, end = d.settings.Traces.StartSend(ctx, job)
+		defer func() { end(err) }()
+	}
 	task, err := d.producer.Task(ctx, job.ID, job.Route())
 	if err != nil {
 		return false, err

@@ -43,8 +43,17 @@ type Settings struct {
 	// Files reads the files that requests refer to. nil refuses such requests.
 	Files Files `kong:"-"`
 	// CPU meters what tenants use; nil reads it from the store.
-	CPU        CPUMeter `kong:"-"`
-	QueueLimit int      `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
+	CPU CPUMeter `kong:"-"`
+	// Traces records how jobs are queued; nil records nothing, and jobs keep the trace context of their requests.
+	Traces     Traces `kong:"-"`
+	QueueLimit int    `name:"queue-limit" env:"QUEUE_LIMIT" default:"10000" help:"How many jobs may be queued or running before new ones are refused with 429. The last tenth is for synchronous requests."`
+}
+
+// Traces records spans.
+type Traces interface {
+	// StartSend starts the span in which a job is stored and enqueued. It returns a context with the span, and the
+	// trace context for the job's record. end is called once; a *jobs.Error is the reason of a refusal.
+	StartSend(ctx context.Context, job jobs.Job) (_ context.Context, trace jobs.TraceContext, end func(err error))
 }
 
 // Validate returns an error if a setting is out of range.

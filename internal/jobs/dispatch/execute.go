@@ -160,7 +160,7 @@ func (d *Dispatcher) checkWorkers(
 	}
 	withdrawn, err := d.withdraw(ctx, job.id, "no worker was there to run the job")
 	if err != nil {
-		d.logger.Warn("a job without a worker could not be withdrawn", "job_id", job.id, "error", err)
+		d.logger.WarnContext(ctx, "a job without a worker could not be withdrawn", "job_id", job.id, "error", err)
 	}
 	return withdrawn, grace // not withdrawn: it was started, or Redis cannot be reached
 }

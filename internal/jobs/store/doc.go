@@ -24,6 +24,7 @@
 //	state          queued, running, succeeded, failed or cancelled
 //	async          1 or 0
 //	request_id     X-Request-Id of the request that created the job
+//	trace          place of the job in a trace: traceparent and, after a space, tracestate; missing for none
 //	reply_to       Pub/Sub channel on which the id is published at the end
 //	script         the script, until the end
 //	entry          how the script is run: script or cell; missing for main

@@ -225,6 +225,7 @@ func (s *Store) newFields(job jobs.Job) ([]any, error) {
 		{"usage_label", job.Labels[s.settings.UsageLabel]}, // no label has the key ""
 		{"weight", encodeCount(job.Weight)},
 		{"max_running", encodeCount(job.MaxRunning)},
+		{"trace", encodeTrace(job.Trace)},
 	} {
 		if field.value != "" {
 			fields = append(fields, field.name, field.value)

@@ -21,7 +21,7 @@ const loadFunction = `
 local function load(id)
 	local job = redis.call("HMGET", "cellblock:{" .. id .. "}:job", "state", "script", "async", "request_id",
 		"reply_to", "start_by", "created_at", "inputs", "webhook", "limits", "ttl", "entry", "environment",
-		"tenant", "batch", "priority", "weight", "max_running")
+		"tenant", "batch", "priority", "weight", "max_running", "trace")
 	if not job[1] then
 		return nil
 	end
@@ -42,7 +42,7 @@ end
 //	returns  nil if there is no such job, else: state ("expired" if the start deadline of a queued job has passed),
 //	         script, async, request id, reply channel, age in microseconds, inputs ("" if they are large), webhook
 //	         URL, size of the inputs in bytes ("" for a job without inputs), limits, TTL, start deadline, entry,
-//	         environment, tenant
+//	         environment, tenant, and the place in a trace if the job has one
 const takeFunction = lateFunction + `
 local function take_job(id, args, job)
 	local job_key, inputs_key = "cellblock:{" .. id .. "}:job", "cellblock:{" .. id .. "}:inputs"
@@ -62,7 +62,7 @@ local function take_job(id, args, job)
 	local inputs = size > 0 and size < tonumber(args[2]) and redis.call("GET", inputs_key) or ""
 	return {job[1], job[2] or "", job[3] or "", job[4] or "", job[5] or "",
 		string.format("%.0f", now - (job[7] or now)), inputs, job[9] or "", job[8] and tostring(size) or "",
-		job[10] or "", job[11] or "", job[6] or "", job[12] or "", job[13] or "", job[14] or ""}
+		job[10] or "", job[11] or "", job[6] or "", job[12] or "", job[13] or "", job[14] or "", job[19] or nil}
 end
 `
 
@@ -111,6 +111,9 @@ func (s *Store) Take(
 	return s.Taken(ctx, id, reply, patience)
 }
 
+// takenTrace is the index in takeFunction's reply of the place in a trace.
+const takenTrace = 15
+
 // Taken is Take for a job that the function of TakeStep has taken, given what that returned.
 func (s *Store) Taken(
 	ctx context.Context, id string, reply []string, patience time.Duration,
@@ -129,6 +132,10 @@ func (s *Store) Taken(
 	job = jobs.Job{
 		ID: id, Script: reply[1], Async: reply[2] == "1", RequestID: reply[3], ReplyTo: reply[4], WebhookURL: reply[7],
 		Environment: reply[13], Tenant: decodeTenant(reply[14]),
+		Waited: time.Duration(parseInt(reply[5])) * time.Microsecond,
+	}
+	if len(reply) > takenTrace {
+		job.Trace = decodeTrace(reply[takenTrace])
 	}
 	err = errors.Join(readPolicy(&job, inputs, reply[9], reply[10], reply[11]), readEntry(&job, reply[12]))
 	if reply[8] == "0" && startable {
@@ -138,7 +145,7 @@ func (s *Store) Taken(
 		return job, state, expired, fmt.Errorf("take job %s: %w: %w", id, ErrDamaged, err)
 	}
 	// The reaper's next check of a job that has waited may be far off.
-	if age := time.Duration(parseInt(reply[5])) * time.Microsecond; age > firstCheck/2 && startable {
+	if job.Waited > firstCheck/2 && startable {
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if err := touchScript.Run(touching, s.client, []string{openKey}, openMember(id, job.Tenant)).Err(); err != nil {

@@ -107,18 +107,22 @@ func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
 
 // readWebhook reads the fields of a job's webhook, for webhookOf.
 func readWebhook(ctx context.Context, client redis.Cmdable, id string) *redis.SliceCmd {
-	return client.HMGet(ctx, jobKey(id), "webhook", "webhook_state")
+	return client.HMGet(ctx, jobKey(id), "webhook", "webhook_state", "trace")
 }
 
 // webhookOf decodes the webhook of an ended job; it is nil if the job has none.
 func webhookOf(values []any) *jobs.Webhook {
 	url, _ := values[0].(string)
 	state, _ := values[1].(string)
-	return decodeWebhook(url, state, jobs.StateSucceeded)
+	webhook := decodeWebhook(url, state, jobs.StateSucceeded)
+	if trace, ok := values[2].(string); ok && webhook != nil {
+		webhook.Trace = decodeTrace(trace)
+	}
+	return webhook
 }
 
-// PeekWebhook returns the status of an ended job's webhook without the rest of the record. It returns a *jobs.Error
-// with CodeNotFound if there is no such job or it has no webhook.
+// PeekWebhook returns the status of an ended job's webhook, and the job's trace, without the rest of the record. It
+// returns a *jobs.Error with CodeNotFound if there is no such job or it has no webhook.
 func (s *Store) PeekWebhook(ctx context.Context, id string) (jobs.Webhook, error) {
 	values, err := readWebhook(ctx, s.client, id).Result()
 	if err != nil {

@@ -59,7 +59,19 @@ type Config struct {
 	// Observe is called after each attempt with the failure reason, "" for success, and the webhook's new status.
 	// Both are from small fixed sets.
 	Observe func(failureReason string, status jobs.WebhookStatus)
-	Logger  *slog.Logger
+	// Traces records attempts; nil records none.
+	Traces Traces
+	Logger *slog.Logger
+}
+
+// Traces records spans.
+type Traces interface {
+	// StartAttempt starts the span of an attempt at the webhook of record, in the job's trace, and adds to header what
+	// lets the receiver continue the trace. It returns a context with the span. end is called once, with the status of
+	// the response (0 for none) and the failure reason ("" for success).
+	StartAttempt(
+		ctx context.Context, record jobs.Record, header http.Header,
+	) (_ context.Context, end func(status int, failureReason string))
 }
 
 // Sender sends webhooks. It is safe for concurrent use, and starts no goroutine that outlives a call.
@@ -98,7 +110,7 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 	defer s.active.Done()
 	webhook, err := s.peek(ctx, id)
 	if err == nil && !webhook.Status.Over() {
-		again, err = s.sendTo(ctx, id, hostOf(webhook.URL))
+		again, err = s.sendTo(ctx, id, hostOf(webhook.URL), webhook.Trace)
 	}
 	if jobs.CodeOf(err) == jobs.CodeNotFound {
 		s.Logger.Warn("job expired before its webhook was delivered", "job_id", id)
@@ -109,7 +121,9 @@ func (s *Sender) Send(ctx context.Context, id string) (again time.Duration, err 
 
 // sendTo makes the attempt. If too many attempts at slow hosts are in progress, it postpones this one, which does not
 // count as an attempt.
-func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Duration, err error) {
+func (s *Sender) sendTo(
+	ctx context.Context, id, host string, trace jobs.TraceContext,
+) (again time.Duration, err error) {
 	done, ok := s.slow.Acquire(host)
 	if !ok {
 		again = s.Settings.Timeout/2 + rand.N(s.Settings.Timeout) //nolint:gosec // it may be guessed
@@ -132,7 +146,8 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 		return 0, err
 	}
 	start := time.Now()
-	result := s.attempt(ctx, webhook, record)
+	webhook.Trace = trace
+	ctx, result := s.attempt(ctx, webhook, record)
 	took = time.Since(start)
 	if ctx.Err() != nil && result.status == 0 {
 		return 0, ctx.Err() // cancelled by us; it still counts as an attempt
@@ -141,7 +156,7 @@ func (s *Sender) sendTo(ctx context.Context, id, host string) (again time.Durati
 	if err := s.end(ctx, id, webhook, pause); err != nil {
 		return 0, err
 	}
-	s.report(id, webhook, took)
+	s.report(ctx, id, webhook, took)
 	return pause, nil
 }
 
@@ -199,18 +214,25 @@ func (s *Sender) end(ctx context.Context, id string, webhook jobs.Webhook, pause
 	return s.Records.EndWebhook(bounded, id, webhook, pause)
 }
 
-// attempt sends the message once.
-func (s *Sender) attempt(ctx context.Context, webhook jobs.Webhook, record jobs.Record) attemptResult {
-	body, err := s.Message(ctx, record)
+// attempt sends the message once, and returns its result and a context with its span.
+func (s *Sender) attempt(
+	ctx context.Context, webhook jobs.Webhook, record jobs.Record,
+) (_ context.Context, result attemptResult) {
 	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {s.Agent}}
+	if s.Traces != nil {
+		var end func(status int, failureReason string)
+		ctx, end = s.Traces.StartAttempt(ctx, record, header)
+		defer func() { end(result.status, result.failureReason) }()
+	}
+	body, err := s.Message(ctx, record)
 	if err == nil {
 		err = s.signer.sign(header, record.Tenant, MessageID(record.ID), time.Now(), body)
 	}
 	if err != nil {
-		s.Logger.Error("encoding webhook message failed", "job_id", record.ID, "error", err)
-		return attemptResult{failureReason: reasonMessage}
+		s.Logger.ErrorContext(ctx, "encoding webhook message failed", "job_id", record.ID, "error", err)
+		return ctx, attemptResult{failureReason: reasonMessage}
 	}
-	return s.client.post(ctx, webhook.URL, header, body)
+	return ctx, s.client.post(ctx, webhook.URL, header, body)
 }
 
 // MessageID is the webhook-id of all attempts at a job's webhook.
@@ -234,17 +256,17 @@ func (s *Sender) applyResult(webhook *jobs.Webhook, result attemptResult) (pause
 	return pause
 }
 
-func (s *Sender) report(id string, webhook jobs.Webhook, took time.Duration) {
+func (s *Sender) report(ctx context.Context, id string, webhook jobs.Webhook, took time.Duration) {
 	s.Observe(webhook.Error, webhook.Status)
 	logger := s.Logger.With("job_id", id, "host", hostOf(webhook.URL), "attempt", webhook.Attempts,
 		"status", webhook.ResponseStatus, "took_ms", took.Milliseconds())
 	switch webhook.Status {
 	case jobs.WebhookDelivered:
-		logger.Info("webhook delivered")
+		logger.InfoContext(ctx, "webhook delivered")
 	case jobs.WebhookFailed:
-		logger.Warn("webhook failed", "code", webhook.Error)
+		logger.WarnContext(ctx, "webhook failed", "code", webhook.Error)
 	default:
-		logger.Info("webhook attempt failed", "code", webhook.Error)
+		logger.InfoContext(ctx, "webhook attempt failed", "code", webhook.Error)
 	}
 }
 
