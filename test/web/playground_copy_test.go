@@ -253,10 +253,10 @@ func TestPlaygroundCopyButton(t *testing.T) {
 	p := openPlayground(t, open.URL, lightView)
 	p.clickButton("Copy as")
 	p.do(chromedp.Click(chromedp.CSS("#panel .primary")))
-	p.awaitStatus("Copied")
+	p.awaitText("#panel [role=status]", "Copied")
 	// Without navigator.clipboard, as on a page without TLS, there is another way.
 	p.do(chromedp.Evaluate[chromedp.Void](`Object.defineProperty(navigator, "clipboard", {value: undefined})`))
 	p.clickButton("Share")
 	p.do(chromedp.Click(chromedp.CSS("#panel .primary")))
-	p.awaitStatus("The link is copied")
+	p.awaitText("#panel .link [role=status]", "Copied")
 }

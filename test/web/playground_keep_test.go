@@ -49,6 +49,27 @@ func TestPlaygroundKeepsTheScript(t *testing.T) {
 	}
 }
 
+func TestPlaygroundNamesFilesThatDoNotStay(t *testing.T) {
+	t.Parallel()
+	p := openPlayground(t, open.URL, lightView)
+	p.write(mine)
+	data := filepath.Join(t.TempDir(), "data.csv")
+	if err := os.WriteFile(data, []byte("1,2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.drop(data)
+	p.awaitText(".chips", "data.csv")
+	p.reload()
+	p.awaitText(".notice", "Add the file data.csv")
+	p.checkAccessibility()
+
+	p.example("Files in")
+	p.awaitText(".chips", "sales.csv")
+	p.reload() // the files of an example are there again
+	p.awaitText(".chips", "sales.csv")
+	p.await(`!document.querySelector(".notice")`)
+}
+
 func TestPlaygroundExamplesLoseNothing(t *testing.T) {
 	t.Parallel()
 	p := openPlayground(t, open.URL, lightView)

@@ -62,11 +62,15 @@ func (p *tab) screenshotAside(name string) {
 	p.saveScreenshot("../../.cache/web-screenshots", name)
 }
 
-// checkFits fails if the page is wider than the window, or the Run button is outside of it.
+// checkFits fails if the page does not fit the window, or the Run button is outside of it.
 func (p *tab) checkFits() {
 	p.t.Helper()
 	if !eval[bool](p, `document.documentElement.scrollWidth <= document.documentElement.clientWidth`) {
 		p.t.Error("the page is wider than the window")
+	}
+	// In two columns, the output and the panel scroll by themselves.
+	if !eval[bool](p, `innerWidth < 960 || document.documentElement.scrollHeight <= innerHeight`) {
+		p.t.Error("the page is higher than the window, and so has a second scroll bar")
 	}
 	if !eval[bool](p, `(() => {
 		const box = document.querySelector(".run-bar .primary").getBoundingClientRect();

@@ -53,7 +53,8 @@ function filtersOf({ label, ...texts }: Draft): Filters {
     ...(Object.fromEntries(trimmed) as Omit<Draft, "label">),
     since: timeOf(texts.since, new Date()),
     until: timeOf(texts.until, new Date()),
-    labels: label.split(/[\s,]+/).filter((each) => each !== ""),
+    // With "=" as on the command line and in the playground, too: neither a key nor a value may have it.
+    labels: label.split(/[\s,]+/).flatMap((each) => (each === "" ? [] : each.replace("=", ":"))),
   };
 }
 

@@ -42,13 +42,13 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
       {job === undefined ? <Missing error={error} /> : <About job={job} isAdmin={isAdmin} />}
       {job === undefined || isDone ? null : (
         <div class="actions">
-          <button type="button" aria-pressed={isOn} onClick={() => setOn(!isOn)}>
-            Follow live
+          <button type="button" onClick={() => setOn(!isOn)}>
+            {isOn ? "Stop following" : "Follow live"}
           </button>
           <p class="quiet" role="status">
             {isOn
               ? following(job, followed.error)
-              : "Output is shown when you follow the job, or at its end."}
+              : "New output is shown when you follow the job, or at its end."}
           </p>
           <Cancel id={id} onDone={reading.refresh} />
         </div>

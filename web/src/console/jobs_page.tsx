@@ -62,8 +62,8 @@ function Pages({ found, filters }: { found: Found | undefined; filters: Filters 
     <nav class="pages" aria-label="Pages of the list">
       {filters.cursor === "" ? null : <a href={jobsLink({ ...filters, cursor: "" })}>First page</a>}
       <span class="quiet">
-        {count(found.jobs.length, "job")}
-        {found.next === null ? ", the last of the list" : ""}
+        {found.jobs.length === 0 && found.next === null ? "" : count(found.jobs.length, "job")}
+        {found.jobs.length > 0 && found.next === null ? ", the last of the list" : ""}
       </span>
       {found.next === null ? null : (
         <a href={jobsLink({ ...filters, cursor: found.next })}>

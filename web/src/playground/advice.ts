@@ -3,7 +3,7 @@ import type { ApiError } from "../shared/api";
 
 const advice: Record<string, string> = {
   network: "Check that the service runs and that this machine is connected. Then run again.",
-  unauthorized: "Put the token into the field above. The script runs then.",
+  unauthorized: "Put a valid token into the field at the top. The script runs then.",
   forbidden: "Use the token of a key that may submit jobs.",
   invalid_request: "Change what the sentence names, in the script or under Options.",
   unknown_environment: "Choose another environment under Options.",

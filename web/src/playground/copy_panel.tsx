@@ -1,12 +1,12 @@
 import { signal } from "@preact/signals";
 import { token } from "../shared/session";
-import { copyText } from "./clipboard";
+import { CopyAction } from "./copy_action";
 import { cliCommand } from "./generate_cli";
 import { curlCommand } from "./generate_curl";
 import { goProgram } from "./generate_go";
 import { pythonProgram } from "./generate_python";
 import type { Snapshot } from "./snapshot";
-import { files, read, script, status } from "./state";
+import { files, read, script } from "./state";
 
 const kinds = {
   curl: { label: "curl", generate: curlCommand, note: "For bash and zsh." },
@@ -53,16 +53,7 @@ function Generated() {
   const text = kinds[kind.value].generate(snapshot());
   return (
     <>
-      <button
-        type="button"
-        class="primary"
-        onClick={async () => {
-          const copied = await copyText(text);
-          status.value = copied ? "Copied" : "The browser did not copy it. Select the text and copy it.";
-        }}
-      >
-        Copy
-      </button>
+      <CopyAction key={kind.value} label="Copy" text={text} otherwise="Select the text and copy it." />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section class="code" tabIndex={0} aria-label={`The run as ${kinds[kind.value].label}`}>
         <pre dir="ltr">{text}</pre>

@@ -21,6 +21,11 @@ interface Draft {
   options: Options;
 }
 
+/** A draft as it is kept: of the files, the names. */
+interface KeptDraft extends Draft {
+  files: readonly string[];
+}
+
 /** What came from a link and has not been changed or run yet; it does not replace the kept script. */
 let untouched: Draft | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,11 +34,12 @@ let timer: ReturnType<typeof setTimeout> | undefined;
  * changes are kept. */
 export async function openDraft(): Promise<void> {
   const kept = keptDraft();
-  if (kept !== undefined) show(kept);
+  if (kept !== undefined) showKept(kept);
   else showExample(0);
   await openLink();
   effect(() => {
     const now = { script: script.value, options: options.value };
+    void files.value; // their names are kept too
     clearTimeout(timer);
     timer = setTimeout(() => keep(now), delay);
   });
@@ -41,13 +47,30 @@ export async function openDraft(): Promise<void> {
   addEventListener("pagehide", keepNow);
 }
 
-function keptDraft(): Draft | undefined {
-  const data = load(local, draftKey) as { script?: unknown; options?: unknown } | undefined;
+function keptDraft(): KeptDraft | undefined {
+  const data = load(local, draftKey) as { script?: unknown; options?: unknown; files?: unknown } | undefined;
   const read = parseOptions(data?.options);
   if (typeof data?.script !== "string" || read === undefined) return undefined;
   const env = load(session, valuesKey);
   const same = typeof env === "string" && variableNames(env).join() === variableNames(read.env).join();
-  return { script: data.script, options: same ? { ...read, env } : read };
+  const names = Array.isArray(data.files) ? data.files.filter((name) => typeof name === "string") : [];
+  return { script: data.script, options: same ? { ...read, env } : read, files: names };
+}
+
+/** Shows the kept script with the files of its example, and names those that were not kept. */
+function showKept(kept: KeptDraft): void {
+  show(kept);
+  files.value = filesOfExample(kept.script);
+  const absent = kept.files.filter((path) => !files.value.some((file) => file.path === path));
+  if (absent.length > 0) notice.value = { text: `Add ${theFiles(absent)}, which the browser does not keep.` };
+}
+
+function filesOfExample(text: string): readonly InputFile[] {
+  return examples.find((example) => example.script === text)?.files ?? [];
+}
+
+function theFiles(paths: readonly string[]): string {
+  return `the file${paths.length === 1 ? "" : "s"} ${paths.join(", ")}`;
 }
 
 /** Keeps what is on the page now. */
@@ -68,7 +91,11 @@ function keep(draft: Draft): void {
     untouched = undefined;
     dropFragment(); // the page no longer shows what the link has
   }
-  const kept = save(local, draftKey, { script: draft.script, options: withoutValues(draft.options) });
+  const kept = save(local, draftKey, {
+    script: draft.script,
+    options: withoutValues(draft.options),
+    files: files.value.map((file) => file.path),
+  });
   save(session, valuesKey, draft.options.env === "" ? undefined : draft.options.env);
   if (!kept)
     notice.value = { text: "The browser does not store the script: it lasts until the page is left." };
@@ -145,12 +172,13 @@ function showExample(index: number): void {
 
 /** Shows a run of the history. */
 export function restore(entry: Entry): void {
-  replace({ script: entry.script, options: entry.options }, "The earlier run is here again");
+  const { script, options } = entry;
+  replace({ script, options }, "The earlier run is here again", filesOfExample(script));
   const missing = [];
   const names = variableNames(entry.options.env);
   if (names.length > 0) missing.push(`the values of ${names.join(", ")}`);
   const absent = entry.files.filter((path) => !files.value.some((file) => file.path === path));
-  if (absent.length > 0) missing.push(`the files ${absent.join(", ")}`);
+  if (absent.length > 0) missing.push(theFiles(absent));
   if (missing.length === 0) return;
   const text = `${notice.value?.text ?? "The earlier run is here again."} Add ${missing.join(" and ")}, which are not kept.`;
   notice.value = { ...notice.value, text };

@@ -53,8 +53,8 @@ export function EnvironmentField() {
         )}
       </select>
       <span class="hint">
-        {environment === "" && "By the script’s inline metadata, or the default. "}
-        {shown !== undefined && <Data text={shown.description} />}
+        {environment === "" && "By the script’s inline metadata; without it, default."}
+        {environment !== "" && shown !== undefined && <Data text={shown.description} />}
       </span>
       {shown !== undefined && <Packages environment={shown} />}
     </div>

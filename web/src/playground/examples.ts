@@ -129,6 +129,7 @@ display(planets)
 
 planets.plot.bar(x="planet", y="au", legend=False, rot=0, figsize=(6, 3))
 plt.ylabel("astronomical units from the sun")
+plt.tight_layout()
 plt.show()
 
 planets.loc[planets["moons"] > 0, "planet"].tolist()

@@ -46,5 +46,6 @@ test("storage may have anything", () => {
 test("titles", () => {
   assert.equal(titleOf('"""What it does."""\n'), "What it does.");
   assert.equal(titleOf("import os\nfrom x import y\n\nprint(1)\n"), "print(1)");
+  assert.equal(titleOf("import os\n\ndef main():\n    return 6 * 7\n"), "return 6 * 7");
   assert.equal(titleOf(""), "empty script");
 });

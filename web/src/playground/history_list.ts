@@ -74,12 +74,14 @@ function decode(data: unknown): Entry | undefined {
   return typeof ms === "number" ? { ...entry, ms } : entry;
 }
 
-/** Returns a line that shows which script it is: the first one that is neither empty nor an import. */
+/** Returns a line that shows which script it is: the first one that is neither empty nor an import, nor the head of a
+ * main() without parameters, which most scripts have. */
 export function titleOf(script: string): string {
   const lines = script
     .split("\n")
     .map((line) => line.replace(/^["'#\s]+|["'\s]+$/g, ""))
     .filter((line) => line !== "");
-  const line = lines.find((each) => !/^(import|from)\b/.test(each)) ?? lines[0] ?? "empty script";
+  const line =
+    lines.find((each) => !/^((import|from)\b|def main\(\):$)/.test(each)) ?? lines[0] ?? "empty script";
   return line.length > 70 ? `${line.slice(0, 69)}…` : line;
 }

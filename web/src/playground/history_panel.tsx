@@ -1,4 +1,4 @@
-import { duration } from "../job/format";
+import { duration, localTime } from "../job/format";
 import { Data } from "../shared/data";
 import { restore } from "./draft";
 import { history, setHistory } from "./history";
@@ -43,7 +43,7 @@ function clear(): void {
 }
 
 function Row({ entry }: { entry: Entry }) {
-  const time = new Date(entry.at);
+  const time = new Date(entry.at).toISOString();
   const took = entry.ms === undefined ? "" : ` · ${duration(entry.ms)}`;
   const options = summary(entry.options);
   return (
@@ -65,7 +65,7 @@ function Row({ entry }: { entry: Entry }) {
           <Data text={titleOf(entry.script)} />
         </span>
         <span class="hint">
-          <time dateTime={time.toISOString()}>{time.toLocaleString()}</time>
+          <time dateTime={time}>{localTime(time).replace(/\.\d+$/, "")}</time>
           {took}
           {options.length > 0 && <Data text={` · ${options.join(" · ")}`} />}
           {entry.files.length > 0 && <Data text={` · ${entry.files.join(", ")}`} />}

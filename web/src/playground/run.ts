@@ -142,8 +142,12 @@ function fail(failure: unknown): void {
     value.phase === "live"
       ? { phase: "failed", error, job: value.job, output: value.output }
       : { phase: "failed", error };
-  status.value = error.status === 401 ? "The service asks for a token" : "Not run";
+  status.value = error.status === 401 ? tokenNeeded() : "Not run";
   if (value.phase === "live") status.value = "The connection was lost";
+}
+
+function tokenNeeded(): string {
+  return tokenRefused.value === "wrong" ? "The service refused the token" : "The service asks for a token";
 }
 
 /** Follows a job again after its connection was lost. */

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { copyText } from "./clipboard";
+import { CopyAction } from "./copy_action";
 import { linkTo } from "./draft";
 import { variableNames } from "./options";
 import { LinkError } from "./share";
-import { files, options, script, status } from "./state";
+import { files, options, script } from "./state";
 
 /** A link to what is on the page. */
 export function SharePanel() {
@@ -25,9 +25,7 @@ export function SharePanel() {
       {problem === "" ? (
         <div class="link">
           <input aria-label="Link" readOnly value={link} onFocus={(event) => event.currentTarget.select()} />
-          <button type="button" class="primary" onClick={() => void copy(link)} disabled={link === ""}>
-            Copy the link
-          </button>
+          <CopyAction label="Copy the link" text={link} otherwise="Select the link and copy it." />
         </div>
       ) : (
         <p class="problem">{problem}</p>
@@ -39,11 +37,6 @@ export function SharePanel() {
       </p>
     </div>
   );
-}
-
-async function copy(link: string): Promise<void> {
-  const copied = await copyText(link);
-  status.value = copied ? "The link is copied" : "The browser did not copy it. Select the link and copy it.";
 }
 
 function useLink(withEnv: boolean): { link: string; problem: string } {
