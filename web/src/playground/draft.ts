@@ -23,12 +23,15 @@ interface Draft {
 
 /** What came from a link and has not been changed or run yet; it does not replace the kept script. */
 let untouched: Draft | undefined;
+/** What this tab read or kept last. A tab that changed nothing must not put it over what another one kept since. */
+let last: Draft | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Shows the kept script, or the first example; then that of the link, if the page was opened with one. From then on,
  * changes are kept. */
 export async function openDraft(): Promise<void> {
   const kept = keptDraft();
+  last = kept;
   if (kept !== undefined) show(kept);
   else showExample(0);
   await openLink();
@@ -68,10 +71,11 @@ function keep(draft: Draft): void {
     untouched = undefined;
     dropFragment(); // the page no longer shows what the link has
   }
+  if (last?.script === draft.script && last.options === draft.options) return;
   const kept = save(local, draftKey, { script: draft.script, options: withoutValues(draft.options) });
   save(session, valuesKey, draft.options.env === "" ? undefined : draft.options.env);
-  if (!kept)
-    notice.value = { text: "The browser does not store the script: it lasts until the page is left." };
+  if (kept) last = draft;
+  else notice.value = { text: "The browser does not store the script: it lasts until the page is left." };
 }
 
 function dropFragment(): void {
