@@ -38,7 +38,7 @@ export async function* watch(id: string, signal: AbortSignal): AsyncGenerator<Jo
       if (signal.aborted || !isTransient(failure)) throw failure;
       if (opened !== undefined && Date.now() - opened > lasting) quietSince = Date.now();
       if (Date.now() - quietSince > patience) throw lost(failure);
-      if (failure instanceof ApiError) wait = Math.max(pause, (failure.retryAfter ?? 0) * 1_000);
+      if (failure instanceof ApiError) wait = pauseAfter(failure);
     }
     await sleep(wait, signal);
   }
@@ -79,6 +79,11 @@ function isTransient(failure: unknown): boolean {
   if (failure instanceof ApiError)
     return failure.status === 0 || failure.status === 429 || failure.status >= 500;
   return !(failure instanceof DOMException && failure.name === "AbortError");
+}
+
+/** Returns the pause that the service asks for, within bounds. */
+function pauseAfter({ retryAfter = 0 }: ApiError): number {
+  return Math.min(Math.max(pause, retryAfter * 1_000), patience);
 }
 
 /** Returns a failure as an ApiError. */
