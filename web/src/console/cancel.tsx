@@ -12,15 +12,21 @@ interface CancelProps {
 export function Cancel({ id, onDone }: CancelProps) {
   const [state, setState] = useState<"idle" | "asking" | "sending" | "sent">("idle");
   const [error, setError] = useState("");
-  const wasAsking = useRef(false);
+  const wasOpen = useRef(false);
+  const wasUsed = useRef(false);
   const first = useRef<HTMLButtonElement>(null);
   const yes = useRef<HTMLButtonElement>(null);
   useEffect(() => {
+    const isOpen = state === "asking" || state === "sending";
+    if (isOpen) wasUsed.current = true;
     if (state === "asking") yes.current?.focus();
-    if (state === "idle" && wasAsking.current) first.current?.focus();
-    wasAsking.current = state === "asking";
+    if (!isOpen && wasOpen.current) first.current?.focus();
+    wasOpen.current = isOpen;
   }, [state]);
+  // At the job's end the button goes away; the focus must not be lost with it.
+  useEffect(() => () => void (wasUsed.current && setTimeout(focusHeading)), []);
   const cancel = async () => {
+    if (state !== "asking") return;
     setState("sending");
     setError("");
     try {
@@ -33,6 +39,9 @@ export function Cancel({ id, onDone }: CancelProps) {
       if (failure instanceof ApiError && failure.code === "already_finished") onDone();
     }
   };
+  // Buttons that are disabled lose the focus, so they only look so.
+  const stay = () => state === "asking" && setState("idle");
+  const ask = () => state === "idle" && setState("asking");
   return (
     <div class="cancel">
       {state === "asking" || state === "sending" ? (
@@ -41,18 +50,18 @@ export function Cancel({ id, onDone }: CancelProps) {
           role="group"
           aria-labelledby="cancel-question"
           class="question"
-          onKeyDown={(event) => event.key === "Escape" && setState("idle")}
+          onKeyDown={(event) => event.key === "Escape" && stay()}
         >
           <p id="cancel-question">End this job now? What it has not returned yet is lost.</p>
-          <button type="button" class="danger" ref={yes} disabled={state === "sending"} onClick={cancel}>
+          <button type="button" class="danger" ref={yes} aria-disabled={state === "sending"} onClick={cancel}>
             Yes, cancel the job
           </button>
-          <button type="button" disabled={state === "sending"} onClick={() => setState("idle")}>
+          <button type="button" aria-disabled={state === "sending"} onClick={stay}>
             No, let it go on
           </button>
         </div>
       ) : (
-        <button type="button" ref={first} disabled={state === "sent"} onClick={() => setState("asking")}>
+        <button type="button" ref={first} aria-disabled={state === "sent"} onClick={ask}>
           {state === "sent" ? "Being cancelled …" : "Cancel the job …"}
         </button>
       )}
@@ -63,4 +72,8 @@ export function Cancel({ id, onDone }: CancelProps) {
       )}
     </div>
   );
+}
+
+function focusHeading(): void {
+  if (document.activeElement === document.body) document.querySelector<HTMLElement>("main h1")?.focus();
 }

@@ -14,6 +14,12 @@ export function noteServiceTime(time: string): void {
   now.value = at;
 }
 
+/** Notes the header Date of a response that came now, unless the time is known as well as that: it has whole seconds. */
+export function noteServiceDate(date: string | null): void {
+  const at = Date.parse(date ?? "") + 500;
+  if (Math.abs(at - serviceTime(Date.now())) > 2_000) noteServiceTime(new Date(at).toISOString());
+}
+
 /** Returns the time of this browser in that of the service. */
 export function serviceTime(own: number): number {
   return own + difference;

@@ -1,11 +1,26 @@
 // What the console reads, and how often.
-import { type Job, type JobSummary, jobPath, request, type Schemas } from "../shared/api";
-import { noteServiceTime } from "./clock";
+import {
+  type Job,
+  type JobSummary,
+  jobPath,
+  type RequestOptions,
+  read,
+  type Schemas,
+  send,
+} from "../shared/api";
+import { noteServiceDate, noteServiceTime } from "./clock";
 import { type Filters, parseRoute } from "./route";
 import type { Source } from "./use_poll";
 
 const often = 2_000;
 const seldom = 5_000;
+
+/** Sends a request, notes the time of the service, by which ages are shown, and returns the JSON of the response. */
+async function request<T>(path: string, options: RequestOptions): Promise<T> {
+  const response = await send(path, options);
+  noteServiceDate(response.headers.get("Date"));
+  return read<T>(response);
+}
 
 /** The last activity that was read: how many jobs there are to find. */
 let latest: Schemas["Activity"] | undefined;
@@ -135,14 +150,14 @@ async function find(
 /** A job, whose id is the argument, until nothing of it can change any more. */
 export const job: Source<Job> = {
   load: (id, signal) => request(jobPath(id), { signal }),
-  every: (read) => {
-    if (!hasEnded(read)) return seldom;
-    return isBeingDelivered(read) ? 2 * seldom : undefined;
+  every: (known) => {
+    if (!hasEnded(known)) return seldom;
+    return isBeingDelivered(known) ? 2 * seldom : undefined;
   },
 };
 
-export function hasEnded(read: Pick<Job, "status">): boolean {
-  return read.status !== "queued" && read.status !== "running";
+export function hasEnded({ status }: Pick<Job, "status">): boolean {
+  return status !== "queued" && status !== "running";
 }
 
 function isBeingDelivered({ callback }: Job): boolean {

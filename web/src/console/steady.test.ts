@@ -24,3 +24,10 @@ test("a held list keeps its rows, renews them, and adds what belongs at its end"
 test("an empty list takes rows although it is held", () => {
   assert.equal(shown(steady({ rows: [], held: 0 }, ["a"], keyOf, true)), "a +0");
 });
+
+test("a list that is held for hours does not grow without end", () => {
+  let list = steady({ rows: [], held: 0 }, ["0"], String, false);
+  for (let round = 1; round <= 10_000; round++) list = steady(list, [`${round}`], String, true);
+  assert.ok(list.rows.length <= 1_000, `${list.rows.length} rows`);
+  assert.equal(list.held, 1);
+});

@@ -13,6 +13,9 @@ export interface Steady<Row> {
   held: number;
 }
 
+/** A held list has at most so many rows, and those that it had before: a pointer may rest on it for hours. */
+const most = 500;
+
 /** Returns the rows to show. While the list is held, those shown before keep their order, also those that are gone; new
  * ones are added at the end if they belong there. */
 export function steady<Row>(
@@ -35,7 +38,7 @@ export function steady<Row>(
   let held = 0;
   for (const place of places.values()) {
     const row = fresh[place];
-    if (row !== undefined && place > last) rows.push({ row, gone: false });
+    if (row !== undefined && place > last && rows.length < most) rows.push({ row, gone: false });
     else held++;
   }
   return { rows, held };

@@ -20,8 +20,8 @@ export function TableView({ table, label }: { table: Table; label: string }) {
   const shownRows = Math.min(rows, table.rows);
   const shownColumns = Math.min(columns, table.columns);
   const numeric = useMemo(
-    () => Array.from({ length: table.columns }, (_, column) => isNumeric(table, column)),
-    [table],
+    () => Array.from({ length: shownColumns }, (_, column) => isNumeric(table, column)),
+    [table, shownColumns],
   );
   return (
     <>

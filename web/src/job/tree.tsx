@@ -174,13 +174,20 @@ function sizeText(value: Value): string {
   return counted(sizeOf(value), Array.isArray(value) ? "item" : "member");
 }
 
+/** Python writes numbers of up to 4,300 digits; a longer text is no number that it made. */
+const mostDigits = 5_000;
+
+function shortened(text: string): string {
+  return text.length > mostDigits ? `${cut(text, mostDigits)}…` : text;
+}
+
 /** Shows a value in one line: a container by its beginning. */
 export function Scalar({ value }: { value: Value }) {
   if (value === null || typeof value === "boolean") return <span class="word">{String(value)}</span>;
   if (typeof value === "number" || value instanceof ExactNumber) {
     return (
       <span class="number">
-        <Data text={numberText(value)} />
+        <Data text={shortened(numberText(value))} />
       </span>
     );
   }

@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { Data } from "../shared/data";
 import { token } from "../shared/session";
 import { CopyAction } from "./copy_action";
 import { cliCommand } from "./generate_cli";
@@ -41,11 +42,19 @@ export function CopyPanel() {
           </label>
         ))}
       </fieldset>
-      {problem === undefined ? <Generated /> : <p class="problem">{problem.message}</p>}
+      {problem === undefined ? <Generated /> : <Problem message={problem.message} />}
       <p class="hint">
         {chosen.note} {token.value !== "" && "The token is not in it: put it into CELLBLOCK_TOKEN."}
       </p>
     </div>
+  );
+}
+
+function Problem({ message }: { message: string }) {
+  return (
+    <p class="problem">
+      <Data text={message} />
+    </p>
   );
 }
 

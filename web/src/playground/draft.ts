@@ -28,14 +28,18 @@ interface KeptDraft extends Draft {
 
 /** What came from a link and has not been changed or run yet; it does not replace the kept script. */
 let untouched: Draft | undefined;
+/** What this tab read or kept last. A tab that changed nothing must not put it over what another one kept since. */
+let last: string | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Shows the kept script, or the first example; then that of the link, if the page was opened with one. From then on,
  * changes are kept. */
 export async function openDraft(): Promise<void> {
   const kept = keptDraft();
-  if (kept !== undefined) showKept(kept);
-  else showExample(0);
+  if (kept !== undefined) {
+    last = JSON.stringify(kept);
+    showKept(kept);
+  } else showExample(0);
   await openLink();
   effect(() => {
     const now = { script: script.value, options: options.value };
@@ -91,14 +95,13 @@ function keep(draft: Draft): void {
     untouched = undefined;
     dropFragment(); // the page no longer shows what the link has
   }
-  const kept = save(local, draftKey, {
-    script: draft.script,
-    options: withoutValues(draft.options),
-    files: files.value.map((file) => file.path),
-  });
+  const now: KeptDraft = { ...draft, files: files.value.map((file) => file.path) };
+  const text = JSON.stringify(now);
+  if (text === last) return;
+  const kept = save(local, draftKey, { ...now, options: withoutValues(draft.options) });
   save(session, valuesKey, draft.options.env === "" ? undefined : draft.options.env);
-  if (!kept)
-    notice.value = { text: "The browser does not store the script: it lasts until the page is left." };
+  if (kept) last = text;
+  else notice.value = { text: "The browser does not store the script: it lasts until the page is left." };
 }
 
 function dropFragment(): void {

@@ -2,6 +2,7 @@ import { useEffect } from "preact/hooks";
 import { ApiError, request, type Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { token } from "../shared/session";
+import { visibleText } from "../shared/text";
 import { environments, options, panel, setOptions } from "./state";
 
 /** Reads the environments of the service, and again when the token changes or the options are opened. */
@@ -49,7 +50,7 @@ export function EnvironmentField() {
           </option>
         ))}
         {environment !== "" && shown === undefined && (
-          <option value={environment}>{environment} (unknown here)</option>
+          <option value={environment}>{visibleText(environment)} (unknown here)</option>
         )}
       </select>
       <span class="hint">

@@ -41,6 +41,8 @@ test("storage may have anything", () => {
   assert.deepEqual(decodeList(JSON.parse(JSON.stringify(encodeList(list)))), list);
   assert.deepEqual(decodeList([null, 1, {}, { at: 1, script: "x", outcome: 1, options: {} }]), []);
   assert.deepEqual(decodeList("x"), []);
+  // 1e300 is no time: Date.toISOString would throw.
+  assert.deepEqual(decodeList([{ at: 1e300, script: "x", outcome: "succeeded", options: {} }]), []);
 });
 
 test("titles", () => {

@@ -67,7 +67,8 @@ function decode(data: unknown): Entry | undefined {
   if (data === null || typeof data !== "object") return undefined;
   const { at, script, outcome, ms, files, options } = data as Record<string, unknown>;
   const read = parseOptions(options);
-  if (typeof at !== "number" || typeof script !== "string" || typeof outcome !== "string") return undefined;
+  if (typeof at !== "number" || Number.isNaN(new Date(at).getTime())) return undefined;
+  if (typeof script !== "string" || typeof outcome !== "string") return undefined;
   if (read === undefined) return undefined;
   const names = Array.isArray(files) ? files.filter((name) => typeof name === "string") : [];
   const entry: Entry = { at, script, options: read, outcome, files: names };

@@ -57,6 +57,7 @@ test("options survive storage", () => {
     1,
     "x",
     { entry: "toString" },
+    { entry: ["cell"] },
     { args: 1 },
     { limits: 1 },
     { limits: { wall_seconds: 1 } },

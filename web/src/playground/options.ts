@@ -221,7 +221,7 @@ export function parseOptions(data: unknown): Options | undefined {
     options[name] = value;
   }
   if (given.entry !== undefined) {
-    if (!Object.hasOwn(entries, String(given.entry))) return undefined;
+    if (typeof given.entry !== "string" || !Object.hasOwn(entries, given.entry)) return undefined;
     options.entry = given.entry as Entry;
   }
   const lower = given.limits;

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { Data } from "../shared/data";
 import { EnvironmentField, shownEnvironment } from "./environment_field";
 import {
   defaultOptions,
@@ -164,7 +165,7 @@ function Field({ id, label, hint, children }: FieldProps) {
       {children}
       {problem !== undefined && (
         <p id={`problem-${id}`} class="problem">
-          {problem.message}
+          <Data text={problem.message} />
         </p>
       )}
     </div>

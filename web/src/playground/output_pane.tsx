@@ -11,7 +11,7 @@ export function OutputPane() {
   return (
     <section class="output" aria-label="Output" id="output">
       <p class="run-status" role="status">
-        {status.value}
+        <Data text={status.value} />
       </p>
       <Content />
     </section>

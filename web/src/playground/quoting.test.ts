@@ -17,6 +17,7 @@ const texts = [
   'lines\nwith """" and \\""" and "',
   "東京 😀 é",
   "\u202eevil\u202c \ufeff \u2028 \u{e0001}",
+  "\u115f\u1160\u180e\u206a\u3164\uffa0\ufff9\u{1d173}",
   "-n",
   "%s %d",
 ];
@@ -65,7 +66,8 @@ test("no literal has characters that are not seen", () => {
     pythonString(hidden),
     visibleJSON(JSON.stringify(hidden)),
   ]) {
-    for (const each of "\u202e\u202c\u2028\ufeff\r\u001b\u0001") assert.ok(!literal.includes(each));
+    for (const each of "\u202e\u202c\u2028\ufeff\r\u001b\u0001\u115f\u1160\u180e\u206a\u3164\uffa0\ufff9")
+      assert.ok(!literal.includes(each));
   }
   assert.equal(JSON.parse(visibleJSON(JSON.stringify(hidden))), hidden);
 });

@@ -1,10 +1,9 @@
 // Literals of shells and languages for any text. A literal shows no character that would change how it is read:
 // controls and bidirectional formatting are escaped.
+import { unseen } from "../shared/text";
 
-// See shared/text.ts: characters that a terminal or an editor would obey or hide. Line feed and tab are not among them.
-const hidden =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
+// Characters that a terminal or an editor would obey or hide. Line feed and tab are not among them.
+const hidden = new RegExp(unseen.source, "gu");
 
 /** Reports whether text has characters that are not seen. */
 function hasHidden(text: string): boolean {

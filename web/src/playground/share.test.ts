@@ -14,6 +14,11 @@ test("a link has the script and its options", async () => {
   }
 });
 
+test("a link has the line ends of the editor", async () => {
+  const fragment = await fragmentOf({ script: "a\r\nb\rc\n", options });
+  assert.equal((await openFragment(fragment))?.script, "a\nb\nc\n");
+});
+
 test("other fragments are no links", async () => {
   for (const fragment of ["", "#", "#output", "#s=1"]) assert.equal(await openFragment(fragment), undefined);
 });

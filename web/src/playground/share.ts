@@ -49,7 +49,8 @@ export async function openFragment(fragment: string): Promise<Shared | undefined
   if (options === undefined || typeof script !== "string") {
     throw new LinkError("The link is damaged: it does not have a script and its options.");
   }
-  return { script, options };
+  // As the editor has line ends: the page would otherwise take the script for an edited one.
+  return { script: script.replace(/\r\n?/g, "\n"), options };
 }
 
 async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

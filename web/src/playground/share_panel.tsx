@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { Data } from "../shared/data";
 import { CopyAction } from "./copy_action";
 import { linkTo } from "./draft";
 import { variableNames } from "./options";
@@ -19,7 +20,7 @@ export function SharePanel() {
             checked={withEnv}
             onChange={(event) => setWithEnv(event.currentTarget.checked)}
           />
-          With the environment variables ({names.join(", ")})
+          With the environment variables (<Data text={names.join(", ")} />)
         </label>
       )}
       {problem === "" ? (

@@ -75,8 +75,19 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
 
 /** Sends a request and returns the JSON of the response. A job keeps its text, for shared/job_source.ts. */
 export async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const response = await send(path, options);
-  return parseResponse<T>(await response.text());
+  return read<T>(await send(path, options));
+}
+
+/** Returns the JSON of a response. If it breaks off, that is thrown as an ApiError. */
+export async function read<T>(response: Response): Promise<T> {
+  let text: string;
+  try {
+    text = await response.text();
+  } catch (failure) {
+    if (failure instanceof DOMException && failure.name === "AbortError") throw failure;
+    throw new ApiError(0, "network", "The response of the service broke off. Try again.");
+  }
+  return parseResponse<T>(text);
 }
 
 function queryOf(query: RequestOptions["query"]): string {

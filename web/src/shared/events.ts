@@ -8,9 +8,11 @@ export type JobEvent =
   | { type: "stdout" | "stderr"; text: string }
   | { type: "end"; job: Job };
 
-/** How long lost connections are replaced while no event comes, in milliseconds. */
+/** How long lost connections are replaced, in milliseconds, while no event comes and none of them lasts. */
 const patience = 60_000;
 const pause = 1_000;
+/** A connection that lasted so long was a good one, also if the script printed nothing. */
+const lasting = 5_000;
 
 /** Returns the events of a job until its end, which is the last one. A lost connection is resumed where it ended.
  * Throws an ApiError if the job is unknown or the service stays away for a minute, and an AbortError on abort. */
@@ -18,9 +20,12 @@ export async function* watch(id: string, signal: AbortSignal): AsyncGenerator<Jo
   let last = "";
   let quietSince = Date.now();
   for (;;) {
+    let wait = pause;
+    let opened: number | undefined;
     try {
       const headers: Record<string, string> = last === "" ? {} : { "Last-Event-ID": last };
       const response = await send(`${jobPath(id)}/events`, { headers, signal });
+      opened = Date.now();
       if (response.status === 204 || response.body === null) return;
       for await (const message of messagesOf(response.body)) {
         quietSince = Date.now();
@@ -30,9 +35,12 @@ export async function* watch(id: string, signal: AbortSignal): AsyncGenerator<Jo
         if (event?.type === "end") return;
       }
     } catch (failure) {
-      if (signal.aborted || !isTransient(failure) || Date.now() - quietSince > patience) throw failure;
+      if (signal.aborted || !isTransient(failure)) throw failure;
+      if (opened !== undefined && Date.now() - opened > lasting) quietSince = Date.now();
+      if (Date.now() - quietSince > patience) throw lost(failure);
+      if (failure instanceof ApiError) wait = pauseAfter(failure);
     }
-    await sleep(pause, signal);
+    await sleep(wait, signal);
   }
 }
 
@@ -71,6 +79,17 @@ function isTransient(failure: unknown): boolean {
   if (failure instanceof ApiError)
     return failure.status === 0 || failure.status === 429 || failure.status >= 500;
   return !(failure instanceof DOMException && failure.name === "AbortError");
+}
+
+/** Returns the pause that the service asks for, within bounds. */
+function pauseAfter({ retryAfter = 0 }: ApiError): number {
+  return Math.min(Math.max(pause, retryAfter * 1_000), patience);
+}
+
+/** Returns a failure as an ApiError. */
+function lost(failure: unknown): ApiError {
+  if (failure instanceof ApiError) return failure;
+  return new ApiError(0, "network", "The connection to the service breaks off again and again.");
 }
 
 /** Resolves after some milliseconds; rejects with the reason of the signal when that is aborted. */

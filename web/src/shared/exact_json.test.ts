@@ -75,3 +75,13 @@ test("a job remembers its text", () => {
   assert.equal(formatExact(exactPart(stored, "result", "2") ?? null), "3");
   assert.deepEqual(exactOf({ a: undefined }), new Members());
 });
+
+test("values of any depth are read, and written in a bounded size", () => {
+  for (const depth of [500, 9_000, 500_000]) {
+    const json = `${'[{"a]":'.repeat(depth / 2)}1${"}]".repeat(depth / 2)}`;
+    assert.equal(formatExact(parseExact(json), true), json);
+    assert.ok(formatExact(parseExact(json)).length < 2 * json.length + 5_000);
+    assert.equal(formatExact(parseExact(formatExact(parseExact(json))), true), json);
+  }
+  assert.throws(() => parseExact("[".repeat(1_000)), SyntaxError);
+});

@@ -2,7 +2,7 @@
 // the results of jobs are shown as their scripts made them. (Browsers that report the source of a number to a reviver
 // are too new to rely on, and they lose the order of keys all the same.)
 
-/** A number whose text is not what JavaScript would write. */
+/** A number whose text is not what JavaScript would write; or the text of a value below too many levels. */
 export class ExactNumber {
   readonly text: string;
 
@@ -25,6 +25,9 @@ export class Members {
 /** A value of JSON. */
 export type Value = null | boolean | number | ExactNumber | string | Value[] | Members;
 
+/** The runner makes 500 levels at most, but a script can forge its result. More would overflow the stack. */
+const mostLevels = 600;
+
 /** Returns the value of a JSON text. Throws a SyntaxError if it is none. */
 export function parseExact(text: string): Value {
   const parser = new Parser(text);
@@ -42,6 +45,9 @@ export function exactOf(parsed: unknown): Value {
 export function numberText(value: number | ExactNumber): string {
   return typeof value === "number" ? String(value) : value.text;
 }
+
+/** Values below so many levels are written on one line: the indents could otherwise have gigabytes. */
+const mostIndent = "\n".length + 2 * 20;
 
 /** Returns the value as JSON, with an indent of two spaces for each level; without line ends if compact. */
 export function formatExact(value: Value, compact = false): string {
@@ -75,13 +81,13 @@ function writeAll(
   each: (index: number, lineEnd: string | undefined) => void,
 ): void {
   pieces.push(open);
-  const inner = lineEnd === undefined ? undefined : `${lineEnd}  `;
+  const inner = lineEnd === undefined || lineEnd.length >= mostIndent ? undefined : `${lineEnd}  `;
   for (let index = 0; index < count; index++) {
     if (index > 0) pieces.push(",");
     if (inner !== undefined) pieces.push(inner);
     each(index, inner);
   }
-  if (count > 0 && lineEnd !== undefined) pieces.push(lineEnd);
+  if (count > 0 && inner !== undefined && lineEnd !== undefined) pieces.push(lineEnd);
   pieces.push(close);
 }
 
@@ -96,6 +102,7 @@ const words: [string, null | boolean][] = [
 class Parser {
   private readonly text: string;
   private at = 0;
+  private level = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -107,11 +114,36 @@ class Parser {
       case '"':
         return this.string();
       case "[":
-        return this.array();
       case "{":
-        return this.object();
+        return this.container();
     }
     return this.word();
+  }
+
+  private container(): Value {
+    if (this.level === mostLevels) return this.raw();
+    this.level++;
+    const value = this.text[this.at] === "[" ? this.array() : this.object();
+    this.level--;
+    return value;
+  }
+
+  /** Returns a container as its text. */
+  private raw(): ExactNumber {
+    const from = this.at;
+    let open = 0;
+    do {
+      const character = this.text[this.at];
+      if (character === '"') {
+        this.string();
+        continue;
+      }
+      if (character === undefined) this.fail();
+      if (character === "[" || character === "{") open++;
+      if (character === "]" || character === "}") open--;
+      this.at++;
+    } while (open > 0);
+    return new ExactNumber(this.text.slice(from, this.at));
   }
 
   private word(): null | boolean | number | ExactNumber {

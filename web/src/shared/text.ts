@@ -49,13 +49,15 @@ const names: Record<number, string> = {
   65531: "interlinear annotation terminator",
 };
 
-// Controls but tab and line feed; soft hyphen; marks, embeddings, overrides and isolates of the bidirectional algorithm
-// (Unicode Standard Annex 9); characters without a width; tags and other format characters outside of the first plane;
-// and more than eight combining marks on one character, which would reach over other lines. Zero width joiner and
-// non-joiner stay: scripts and emoji need them.
-const special =
+/** Controls but tab and line feed; soft hyphen; marks, embeddings, overrides and isolates of the bidirectional algorithm
+ * (Unicode Standard Annex 9); characters without a width; tags and other format characters outside of the first plane.
+ * Zero width joiner and non-joiner stay: scripts and emoji need them. */
+export const unseen =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e007f}]|(?<=\p{M}{8})\p{M}+/gu;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e007f}]/u;
+
+// And more than eight combining marks on one character, which would reach over other lines.
+const special = new RegExp(`${unseen.source}|(?<=\\p{M}{8})\\p{M}+`, "gu");
 
 /** How many characters of a text get a name each; the others are symbols only, which keeps the page fast. */
 const mostNamed = 2_000;
