@@ -241,8 +241,8 @@ display({"text/plain": PAYLOADS[0]}, raw=True)
 	}
 }
 
-// TestAttemptsFramePolicy inserts the payloads into a frame past its script, which removes most of them: the sandbox and
-// the policy of the frame hold by themselves.
+// TestAttemptsFramePolicy inserts the payloads into a frame past its script, which removes most of them: the sandbox
+// and the policy of the frame hold by themselves.
 func TestAttemptsFramePolicy(t *testing.T) {
 	t.Parallel()
 	a := tryJob(t, `display({"text/html": '<p class="name">bare</p>'}, raw=True)`, fields{"entry": "cell"})

@@ -139,9 +139,10 @@ func TestConsoleWithAWrongClock(t *testing.T) {
 	c.awaitRunning(id)
 	p := openConsole(t, c, "#jobs", "Jobs", lightView)
 	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		early := page.AddScriptToEvaluateOnNewDocumentParams{
 			Source: `{ const own = Date.now; Date.now = () => own() + 7_200_000; }`,
-		})
+		}
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, early)
 		return err
 	}), chromedp.Navigate("about:blank"), chromedp.Navigate(c.origin+"/console#job="+id))
 	p.awaitText(".pairs", "Runs for")
