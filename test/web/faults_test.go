@@ -168,3 +168,17 @@ func TestConsoleKeepsTheFocus(t *testing.T) {
 		t.Errorf("nothing had the focus %d times", lost)
 	}
 }
+
+// A run of the history takes its list away, but not the focus.
+func TestPlaygroundHistoryKeepsTheFocus(t *testing.T) {
+	t.Parallel()
+	p := openPlayground(t, open.URL, lightView)
+	p.write(mine)
+	p.run("Succeeded")
+	p.clickButton("History")
+	p.await(`document.querySelector("#panel li button")`)
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#panel li button").focus()`),
+		chromedp.KeyEvent(kb.Enter))
+	p.await(`document.getElementById("panel").hidden`)
+	p.await(`document.activeElement.id === "open-history"`)
+}
