@@ -139,9 +139,10 @@ func TestConsoleWithAWrongClock(t *testing.T) {
 	c.awaitRunning(id)
 	p := openConsole(t, c, "#jobs", "Jobs", lightView)
 	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		early := page.AddScriptToEvaluateOnNewDocumentParams{
 			Source: `{ const own = Date.now; Date.now = () => own() + 7_200_000; }`,
-		})
+		}
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, early)
 		return err
 	}), chromedp.Navigate("about:blank"), chromedp.Navigate(c.origin+"/console#job="+id))
 	p.awaitText(".pairs", "Runs for")
@@ -166,4 +167,18 @@ func TestConsoleKeepsTheFocus(t *testing.T) {
 	if lost := eval[int](p, `window.lost`); lost > 40 {
 		t.Errorf("nothing had the focus %d times", lost)
 	}
+}
+
+// A run of the history takes its list away, but not the focus.
+func TestPlaygroundHistoryKeepsTheFocus(t *testing.T) {
+	t.Parallel()
+	p := openPlayground(t, open.URL, lightView)
+	p.write(mine)
+	p.run("Succeeded")
+	p.clickButton("History")
+	p.await(`document.querySelector("#panel li button")`)
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#panel li button").focus()`),
+		chromedp.KeyEvent(kb.Enter))
+	p.await(`document.getElementById("panel").hidden`)
+	p.await(`document.activeElement.id === "open-history"`)
 }

@@ -53,6 +53,7 @@ function Row({ entry }: { entry: Entry }) {
         class="past"
         onClick={() => {
           panel.value = undefined;
+          document.getElementById("open-history")?.focus(); // the panel goes away with the button
           restore(entry);
         }}
       >
