@@ -71,6 +71,9 @@ func (p *tab) frame(id target.ID) *frame {
 // evalIn returns the value of a JavaScript expression in a frame.
 func evalIn[T any](t *testing.T, f *frame, expression string) T {
 	t.Helper()
+	if f == nil {
+		t.Fatal("the display has no frame with a process of its own")
+	}
 	ctx, cancel := context.WithTimeout(f.ctx, bound)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))

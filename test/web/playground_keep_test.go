@@ -194,7 +194,7 @@ func TestPlaygroundLink(t *testing.T) {
 	other.awaitScript("def main():\n    return 'edited'\n")
 }
 
-// What a link has is text, whoever made it.
+// What a link has is text.
 func TestPlaygroundHostileLink(t *testing.T) {
 	t.Parallel()
 	hostile := "</script><img src=x onerror=alert(1)>\u202e\u001b]0;x\a"

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../shared/api";
+import { count, counted } from "../shared/format";
+import { hourAndMinute } from "./local_time";
 import { axisEnd, split } from "./outcomes";
-import { count, hourAndMinute, number } from "./units";
 
 type Minutes = Schemas["Activity"]["minutes"];
 
@@ -17,8 +18,8 @@ export function Chart({ minutes }: { minutes: Minutes }) {
     <figure class="chart">
       <div class="plot">
         <div class="axis" aria-hidden="true">
-          <span>{number(end)}</span>
-          <span>{number(end / 2)}</span>
+          <span>{count(end)}</span>
+          <span>{count(end / 2)}</span>
           <span>0</span>
         </div>
         <svg
@@ -83,7 +84,7 @@ function summary(minutes: Minutes): string {
   const sums = minutes.map(({ jobs }) => sum(jobs));
   const all = sums.reduce((a, b) => a + b, 0);
   const most = Math.max(0, ...sums);
-  return `Jobs that ended in each of the last ${minutes.length} minutes: ${number(all)} together, at most ${number(most)} in a minute. The table below has the numbers.`;
+  return `Jobs that ended in each of the last ${minutes.length} minutes: ${count(all)} together, at most ${count(most)} in a minute. The table below has the numbers.`;
 }
 
 function MinutesTable({ minutes }: { minutes: Minutes }) {
@@ -107,13 +108,13 @@ function MinutesTable({ minutes }: { minutes: Minutes }) {
               {busy.map(({ at, jobs }) => (
                 <tr key={at}>
                   <th scope="row">{hourAndMinute(new Date(at))}</th>
-                  <td class="number">{number(split(jobs).ok)}</td>
-                  <td class="number">{number(split(jobs).other)}</td>
+                  <td class="number">{count(split(jobs).ok)}</td>
+                  <td class="number">{count(split(jobs).other)}</td>
                 </tr>
               ))}
             </tbody>
           </table>
-          <p class="note">{count(minutes.length - busy.length, "minute")} without an end are left out.</p>
+          <p class="note">{counted(minutes.length - busy.length, "minute")} without an end are left out.</p>
         </section>
       ) : null}
     </details>

@@ -1,9 +1,9 @@
 import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { count } from "../shared/format";
 import { Freshness } from "./freshness";
 import { environments } from "./sources";
 import { type Column, Table } from "./table";
-import { number } from "./units";
 import { usePoll } from "./use_poll";
 
 type Environment = Schemas["Environment"];
@@ -17,12 +17,12 @@ const columns: Column<Environment>[] = [
     kind: "number",
     cell: ({ hashes }) => (hashes.length > 1 ? `${hashes.length}, mixed` : hashes.length),
   },
-  { name: "Packages", kind: "number", cell: ({ packages }) => number(packages.length) },
+  { name: "Packages", kind: "number", cell: ({ packages }) => count(packages.length) },
   { name: "Description", kind: "wide", cell: ({ description }) => <Data text={description} /> },
 ];
 
 function WorkerCount({ workers }: { workers: number }) {
-  return workers === 0 ? <strong class="warn">none: jobs wait</strong> : <span>{number(workers)}</span>;
+  return workers === 0 ? <strong class="warn">none: jobs wait</strong> : <span>{count(workers)}</span>;
 }
 
 /** Shows the environments and how many workers have them; with onlyMissing those that no worker has, or nothing. */

@@ -2,9 +2,9 @@ import { useEffect, useState } from "preact/hooks";
 import type { ApiError, JobSummary, Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { visibleText } from "../shared/text";
+import { timeOf } from "./local_time";
 import { type Filters, isFiltered, jobsLink, noFilters } from "./route";
 import { environments } from "./sources";
-import { timeOf } from "./units";
 import { usePoll } from "./use_poll";
 
 const statuses: readonly JobSummary["status"][] = ["queued", "running", "succeeded", "failed", "cancelled"];

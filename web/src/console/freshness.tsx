@@ -1,6 +1,6 @@
 import { Data } from "../shared/data";
+import { age } from "../shared/format";
 import { now, serviceTime } from "./clock";
-import { age } from "./units";
 import type { Reading } from "./use_poll";
 
 /** Shows how old a reading is, or why it is out of date. */

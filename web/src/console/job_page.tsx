@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { JobView, type Output } from "../job/job_view";
 import type { ApiError, Job, Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { bytes, count, duration } from "../shared/format";
 import { Cancel } from "./cancel";
 import { Facts } from "./facts";
 import { useFollow } from "./follow";
@@ -11,7 +12,6 @@ import { Refusal } from "./refusal";
 import { type Filters, jobsLink, lastList } from "./route";
 import { hasEnded, job as source } from "./sources";
 import { Age, Time } from "./time";
-import { bytes, duration, number } from "./units";
 import { usePoll } from "./use_poll";
 
 /** Shows a job: what is known of it, what it printed and left; follows it while it is open. */
@@ -133,8 +133,8 @@ function limitsText(limits: Schemas["JobLimits"]): string {
   return [
     `${duration(1_000 * limits.wall_seconds)} wall`,
     `${duration(1_000 * limits.cpu_seconds)} CPU`,
-    `${number(limits.memory_mb)} MiB`,
-    `${number(limits.processes)} processes`,
+    `${count(limits.memory_mb)} MiB`,
+    `${count(limits.processes)} processes`,
     `${bytes(limits.output_bytes)} output`,
   ].join(" · ");
 }

@@ -2,12 +2,12 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { JobSummary } from "../shared/api";
 import { Data } from "../shared/data";
+import { counted, duration } from "../shared/format";
 import { jobLink } from "./route";
 import { hasEnded } from "./sources";
 import { type Steady, type SteadyRow, steady } from "./steady";
 import { type Column, Table } from "./table";
 import { Age, Time } from "./time";
-import { count, duration } from "./units";
 
 type Row = SteadyRow<JobSummary>;
 
@@ -155,7 +155,7 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
         {after.held > 0 ? (
           <p class="note held">
             <button type="button" onClick={() => setAsked(true)}>
-              Show {count(after.held, "new job")}
+              Show {counted(after.held, "new job")}
             </button>
           </p>
         ) : null}

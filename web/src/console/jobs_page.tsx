@@ -1,11 +1,11 @@
 import type { ApiError } from "../shared/api";
+import { counted } from "../shared/format";
 import { FilterForm } from "./filter_form";
 import { Freshness } from "./freshness";
 import { type JobColumn, JobTable } from "./job_table";
 import { Refusal } from "./refusal";
 import { type Filters, isFiltered, jobsLink } from "./route";
 import { type Found, jobList } from "./sources";
-import { count } from "./units";
 import { usePoll } from "./use_poll";
 
 /** Shows the jobs that filters choose, newest first, page by page. */
@@ -62,7 +62,7 @@ function Pages({ found, filters }: { found: Found | undefined; filters: Filters 
     <nav class="pages" aria-label="Pages of the list">
       {filters.cursor === "" ? null : <a href={jobsLink({ ...filters, cursor: "" })}>First page</a>}
       <span class="quiet">
-        {found.jobs.length === 0 && found.next === null ? "" : count(found.jobs.length, "job")}
+        {found.jobs.length === 0 && found.next === null ? "" : counted(found.jobs.length, "job")}
         {found.jobs.length > 0 && found.next === null ? ", the last of the list" : ""}
       </span>
       {found.next === null ? null : (

@@ -1,5 +1,6 @@
 import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { count, counted, duration } from "../shared/format";
 import { Chart } from "./chart";
 import { Environments } from "./environments";
 import { Freshness } from "./freshness";
@@ -9,7 +10,6 @@ import { Refusal } from "./refusal";
 import { jobsLink } from "./route";
 import { activity, jobsWithStatus, workers } from "./sources";
 import { TenantUsage } from "./tenant_usage";
-import { count, duration, number } from "./units";
 import { type Reading, usePoll } from "./use_poll";
 import { Workers } from "./workers";
 
@@ -64,19 +64,19 @@ function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["W
   const ready = sumOf(workers?.flatMap((worker) => worker.environments.map((each) => each.ready)));
   return (
     <dl class="tiles">
-      <Tile name="Waiting" value={number(data.queued)} />
+      <Tile name="Waiting" value={count(data.queued)} />
       <Tile name="Oldest wait" value={wait === null ? "–" : duration(1_000 * wait)} />
       <Tile
         name="Running"
-        value={number(data.running)}
-        note={places === undefined ? "" : `of ${count(places, "place")}`}
+        value={count(data.running)}
+        note={places === undefined ? "" : `of ${counted(places, "place")}`}
       />
       {workers === undefined ? null : (
-        <Tile name="Ready sandboxes" value={ready === undefined ? "–" : number(ready)} />
+        <Tile name="Ready sandboxes" value={ready === undefined ? "–" : count(ready)} />
       )}
       <Tile
         name="Ended in the last hour"
-        value={number(ended)}
+        value={count(ended)}
         note={ended === 0 ? "" : `${percent(ended - (data.totals.ok ?? 0), ended)} not ok`}
       />
     </dl>
@@ -150,7 +150,7 @@ function Outcome({ each, all }: { each: OutcomeCount; all: number }) {
       <svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">
         <rect width={(100 * each.jobs) / all} height="1" />
       </svg>
-      <span class="number">{number(each.jobs)}</span>{" "}
+      <span class="number">{count(each.jobs)}</span>{" "}
       <span class="number quiet">{percent(each.jobs, all)}</span>
     </li>
   );
@@ -210,5 +210,5 @@ function order(
 ): string {
   const first = status === "running" ? "longest first" : "oldest first";
   if (found === undefined || found.next === null || found.jobs.length >= known) return first;
-  return `${first}, ${number(found.jobs.length)} of ${number(known)}: the API lists the newest first`;
+  return `${first}, ${count(found.jobs.length)} of ${count(known)}: the API lists the newest first`;
 }

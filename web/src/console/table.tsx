@@ -9,7 +9,7 @@ export interface Column<Row> {
 }
 
 interface TableProps<Row> {
-  /** The name of the table, for those who do not see where it is. */
+  /** The name of the table, which screen readers announce. */
   label: string;
   /** The first column names the row. */
   columns: readonly Column<Row>[];

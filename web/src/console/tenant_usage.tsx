@@ -1,11 +1,11 @@
 import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { bytes, count, duration } from "../shared/format";
 import { Freshness } from "./freshness";
 import { percent, total } from "./outcomes";
 import { jobsLink } from "./route";
 import { usage } from "./sources";
 import { type Column, Table } from "./table";
-import { bytes, duration, number } from "./units";
 import { usePoll } from "./use_poll";
 
 /** What a tenant has used in a number of days. */
@@ -20,7 +20,7 @@ export interface Sum {
 
 const columns: Column<Sum>[] = [
   { name: "Tenant", kind: "wide", cell: ({ tenant }) => <TenantLink tenant={tenant} /> },
-  { name: "Jobs", kind: "number", cell: ({ jobs }) => number(jobs) },
+  { name: "Jobs", kind: "number", cell: ({ jobs }) => count(jobs) },
   { name: "Not ok", kind: "number", cell: ({ jobs, other }) => percent(other, jobs) },
   { name: "CPU time", kind: "number", cell: ({ cpuSeconds }) => duration(1_000 * cpuSeconds) },
   { name: "Run time", kind: "number", cell: ({ wallSeconds }) => duration(1_000 * wallSeconds) },

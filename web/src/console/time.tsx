@@ -1,5 +1,6 @@
+import { age } from "../shared/format";
 import { now } from "./clock";
-import { age, localTime } from "./units";
+import { localTime } from "./local_time";
 
 /** Shows a time of the service in this browser's time zone; its title is in UTC. */
 export function Time({ at }: { at: string | null | undefined }) {

@@ -1,9 +1,9 @@
 import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { count, counted } from "../shared/format";
 import { Freshness } from "./freshness";
 import { type Column, Table } from "./table";
 import { Age, Time } from "./time";
-import { count, number } from "./units";
 import type { Reading } from "./use_poll";
 
 type Worker = Schemas["Worker"];
@@ -54,10 +54,10 @@ function Id({ id }: { id: string }) {
 }
 
 function Busy({ worker: { busy, places } }: { worker: Worker }) {
-  if (places === null) return <>{number(busy)} of ?</>;
+  if (places === null) return <>{count(busy)} of ?</>;
   return (
     <>
-      {number(busy)} of {number(places)}
+      {count(busy)} of {count(places)}
     </>
   );
 }
@@ -67,7 +67,7 @@ function Offered({ worker: { environments } }: { worker: Worker }) {
     <>
       {environments.map(({ name, ready }) => (
         <span key={name} class="label">
-          <Data text={name} /> {ready === null ? "" : `${number(ready)} ready`}
+          <Data text={name} /> {ready === null ? "" : `${count(ready)} ready`}
         </span>
       ))}
     </>
@@ -82,7 +82,7 @@ function Mixed({ workers }: { workers: readonly Worker[] }) {
   const mixed = mixedEnvironments(workers);
   if (mixed.length > 0) parts.push(`Different builds of ${mixed.join(", ")}.`);
   const draining = workers.filter(({ status }) => status === "draining").length;
-  if (draining > 0) parts.push(`${count(draining, "worker")} draining.`);
+  if (draining > 0) parts.push(`${counted(draining, "worker")} draining.`);
   return parts.length === 0 ? null : (
     <p class="warn">
       <Data text={parts.join(" ")} />

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from "preact";
 import type { Job, Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { count, localTime } from "../shared/format";
 import { CopyButton } from "./copy_button";
-import { count, localTime } from "./format";
 
 /** Shows what a job is: its id, times, labels, and the delivery of its webhook. */
 export function Details({ job }: { job: Job }) {

@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import type { Job, Schemas } from "../shared/api";
 import { Data } from "../shared/data";
+import { bytes, counted } from "../shared/format";
 import { visibleText } from "../shared/text";
 import { download, isPicture, type OutputFile, reasonOf } from "./file_content";
-import { bytes, counted } from "./format";
 import { limitName, limitText } from "./limits";
 import { Picture } from "./picture";
 

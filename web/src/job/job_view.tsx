@@ -1,12 +1,12 @@
 import { useMemo } from "preact/hooks";
 import type { Job } from "../shared/api";
 import { Data } from "../shared/data";
+import { duration } from "../shared/format";
 import { exactPart } from "../shared/job_source";
 import { Details } from "./details";
 import { Displays } from "./displays";
 import { Failure } from "./failure";
 import { Files } from "./files";
-import { duration } from "./format";
 import { Stream } from "./output";
 import { Result } from "./result";
 import { Usage } from "./usage";

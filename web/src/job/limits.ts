@@ -1,6 +1,6 @@
 // Limits of jobs, and what a job used of them.
 import type { Job, Schemas } from "../shared/api";
-import { bytes, count, duration } from "./format";
+import { bytes, count, duration } from "../shared/format";
 
 export type Limit = Schemas["Limit"];
 

@@ -1,8 +1,8 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import { Data } from "../shared/data";
+import { count } from "../shared/format";
 import { visibleText } from "../shared/text";
 import { Chunks } from "./chunks";
-import { count } from "./format";
 import { memo } from "./memo";
 import { useNear } from "./near";
 

@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { bytes, counted } from "../shared/format";
 import { CopyButton } from "./copy_button";
-import { bytes, counted } from "./format";
 import { LongText } from "./long_text";
 import { Scroll } from "./scroll";
 

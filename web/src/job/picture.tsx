@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { bytes } from "../shared/format";
 import { visibleText } from "../shared/text";
 import { contentOf, type OutputFile, pictureURL, reasonOf, release, svg } from "./file_content";
-import { bytes } from "./format";
 import { useNear } from "./near";
 
 /** Larger pictures are shown when asked for. */

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { formatExact, type Value } from "../shared/exact_json";
+import { bytes } from "../shared/format";
 import { CopyButton } from "./copy_button";
-import { bytes } from "./format";
 import { LongText } from "./long_text";
 import { Scroll } from "./scroll";
 import { TableView } from "./table";

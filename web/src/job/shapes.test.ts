@@ -3,7 +3,6 @@ import test from "node:test";
 import type { Job } from "../shared/api";
 import { formatExact, parseExact, type Value } from "../shared/exact_json";
 import { safeName } from "./file_content";
-import { bytes, counted, duration } from "./format";
 import { metLimit, usedBy } from "./limits";
 import { preview } from "./preview";
 import { isNumeric, type Table, tableOf } from "./table_shape";
@@ -117,29 +116,6 @@ test("safe names", () => {
   assert.equal(safeName("/"), "file");
   const long = safeName(`${"x".repeat(500)}.tar.gz`);
   assert.ok(long.length < 150 && long.endsWith(".gz"));
-});
-
-test("numbers with units", () => {
-  assert.deepEqual([0, 0.44, 9.96, 420, 999.6, 3250, 125_000, 7_260_000].map(duration), [
-    "0 ms",
-    "0.4 ms",
-    "10 ms",
-    "420 ms",
-    "1 s",
-    "3.25 s",
-    "2 min 5 s",
-    "2 h 1 min",
-  ]);
-  assert.deepEqual([0, 1, 1023, 1536, 700 << 20, 1_073_700_000].map(bytes), [
-    "0 bytes",
-    "1 byte",
-    "1023 bytes",
-    "1.5 KiB",
-    "700 MiB",
-    "1 GiB",
-  ]);
-  assert.equal(counted(1, "row"), "1 row");
-  assert.equal(counted(12_345, "row"), "12,345 rows");
 });
 
 test("how far a job was", () => {

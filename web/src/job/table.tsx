@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { Data } from "../shared/data";
 import { ExactNumber, type Value } from "../shared/exact_json";
-import { count, counted } from "./format";
+import { count, counted } from "../shared/format";
 import { memo } from "./memo";
 import { cut } from "./preview";
 import { Scroll } from "./scroll";

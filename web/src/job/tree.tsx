@@ -1,7 +1,7 @@
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { Data } from "../shared/data";
 import { ExactNumber, numberText, type Value } from "../shared/exact_json";
-import { count, counted } from "./format";
+import { count, counted } from "../shared/format";
 import { LongText } from "./long_text";
 import { memo } from "./memo";
 import { cut, preview } from "./preview";

@@ -1,5 +1,5 @@
 import type { Job } from "../shared/api";
-import { duration } from "./format";
+import { duration } from "../shared/format";
 import { type Used, usedBy } from "./limits";
 
 /** Shows what a job used beside its limits, and how long each of its phases took. */

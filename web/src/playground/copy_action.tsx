@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { copyText } from "./clipboard";
+import { copyText } from "../shared/clipboard";
 
 interface CopyActionProps {
   label: string;

@@ -1,6 +1,6 @@
 // The files that go with a run. Their content is in memory, so that a file that changes or disappears on the disk
 // changes nothing.
-import { bytes } from "../job/format";
+import { bytes } from "../shared/format";
 
 /** A file for the script. */
 export interface InputFile {

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { bytes } from "../job/format";
 import { Data } from "../shared/data";
+import { bytes } from "../shared/format";
 import { visibleText } from "../shared/text";
 import { addFiles, type InputFile, mostBytes } from "./files";
 import { files, notice } from "./state";

@@ -1,5 +1,5 @@
-import { duration, localTime } from "../job/format";
 import { Data } from "../shared/data";
+import { duration, localTime } from "../shared/format";
 import { restore } from "./draft";
 import { history, setHistory } from "./history";
 import { type Entry, titleOf } from "./history_list";

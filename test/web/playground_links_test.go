@@ -3,12 +3,9 @@ package web
 import (
 	"bytes"
 	"compress/flate"
-	"context"
 	"encoding/base64"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -94,79 +91,6 @@ func TestPlaygroundInTwoTabs(t *testing.T) {
 	p.do(chromedp.Navigate("about:blank"), chromedp.Navigate(open.URL+"/"))
 	p.awaitEditor()
 	p.awaitScript(newer)
-}
-
-// A script can forge a result that is deeper than any that the runner makes. The page shows it, and goes on.
-func TestJobForgedDepth(t *testing.T) {
-	t.Parallel()
-	p := openPlayground(t, open.URL, lightView)
-	p.write(`import os, struct
-def main():
-    deep = b"[" * 9000 + b"]" * 9000
-    os.write(3, b"R" + struct.pack(">I", len(deep)) + deep)
-    os._exit(0)
-`)
-	p.run("Succeeded")
-	p.await(`document.querySelectorAll(".result .tree .row").length > 3`)
-	p.clickButton("JSON")
-	p.awaitText(".result .text", "[[[[[[[[")
-	p.write(mine)
-	p.run("Succeeded")
-	p.awaitText(".result", "mine")
-}
-
-// A record with very many members does not stop the page.
-func TestJobTableWide(t *testing.T) {
-	t.Parallel()
-	p := openPlayground(t, open.URL, lightView)
-	p.write("def main():\n    return [{f'k{i}': i for i in range(180_000)}]\n")
-	p.do(chromedp.Evaluate[chromedp.Void](`void new PerformanceObserver(list => {
-		for (const each of list.getEntries()) window.longest = Math.max(window.longest ?? 0, each.duration);
-	}).observe({type: "longtask", buffered: true})`))
-	p.run("Succeeded")
-	p.await(`document.querySelectorAll(".table th").length >= 40`)
-	p.await(`performance.now() > (window.shownAt ??= performance.now()) + 300`)
-	if longest := eval[float64](p, `window.longest ?? 0`); longest > 8_000 {
-		t.Errorf("the page did nothing else for %.0f ms", longest)
-	}
-}
-
-// Ages of a job that is opened by its link are right although this machine's clock is wrong.
-func TestConsoleWithAWrongClock(t *testing.T) {
-	t.Parallel()
-	c := as(t, open, "")
-	id := c.startLasting(nil)
-	c.awaitRunning(id)
-	p := openConsole(t, c, "#jobs", "Jobs", lightView)
-	p.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		early := page.AddScriptToEvaluateOnNewDocumentParams{
-			Source: `{ const own = Date.now; Date.now = () => own() + 7_200_000; }`,
-		}
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, early)
-		return err
-	}), chromedp.Navigate("about:blank"), chromedp.Navigate(c.origin+"/console#job="+id))
-	p.awaitText(".pairs", "Runs for")
-	p.await(`/Runs for\d+ s\D/.test(document.querySelector(".pairs").textContent)`)
-}
-
-// A cancellation does not lose the focus, but for the moment between two elements.
-func TestConsoleKeepsTheFocus(t *testing.T) {
-	t.Parallel()
-	c := as(t, open, "")
-	id := c.startLasting(nil)
-	c.awaitRunning(id)
-	p := openConsole(t, c, "#job="+id, id, lightView)
-	p.clickText("Cancel the job …")
-	p.await(`document.activeElement.textContent === "Yes, cancel the job"`)
-	p.do(chromedp.Evaluate[chromedp.Void](`{ window.lost = 0; window.watcher = setInterval(() => {
-		if (document.activeElement === document.body) window.lost++;
-	}, 5) }`), chromedp.KeyEvent(kb.Enter))
-	p.awaitText("main .heading .state", "cancelled")
-	p.await(`!document.querySelector(".cancel")`)
-	p.await(`document.activeElement === document.querySelector("h1")`)
-	if lost := eval[int](p, `window.lost`); lost > 40 {
-		t.Errorf("nothing had the focus %d times", lost)
-	}
 }
 
 // A run of the history takes its list away, but not the focus.

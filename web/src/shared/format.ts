@@ -6,9 +6,33 @@ export function duration(ms: number): string {
   if (ms < 10) return `${trim(ms.toFixed(1))} ms`;
   if (ms < 999.5) return `${ms.toFixed(0)} ms`;
   if (ms < 99_995) return `${trim((ms / 1000).toFixed(2))} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return inUnits(Math.round(ms / 1000));
+}
+
+/** Returns an age in whole seconds, which does not flicker when it is shown again each second. */
+export function age(ms: number): string {
+  return inUnits(Math.max(0, Math.floor(ms / 1000)));
+}
+
+const units = [
+  { name: "d", seconds: 86_400 },
+  { name: "h", seconds: 3_600 },
+  { name: "min", seconds: 60 },
+  { name: "s", seconds: 1 },
+];
+
+/** Returns whole seconds in the largest unit and the next one. */
+function inUnits(seconds: number): string {
+  const first = units.findIndex((unit) => seconds >= unit.seconds);
+  if (first < 0) return "0 s";
+  let rest = seconds;
+  const parts = [];
+  for (const unit of units.slice(first, first + 2)) {
+    const whole = Math.floor(rest / unit.seconds);
+    if (whole > 0) parts.push(`${whole} ${unit.name}`);
+    rest %= unit.seconds;
+  }
+  return parts.join(" ");
 }
 
 /** Returns a number of bytes as a text, such as "1 byte", "1.5 KiB" or "700 MiB". */
@@ -23,9 +47,9 @@ export function bytes(count: number): string {
   return `${trim(value.toFixed(1))} ${unit}`;
 }
 
-/** Returns a number with its thousands apart, such as "12,345". */
+/** Returns a number with its thousands apart and one digit behind the point at most, such as "12,345". */
 export function count(value: number): string {
-  return value.toLocaleString("en-US");
+  return value.toLocaleString("en-US", { maximumFractionDigits: 1 });
 }
 
 /** Returns the number with its noun, such as "1 item" or "2,000 items". */
