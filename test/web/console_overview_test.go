@@ -180,7 +180,7 @@ func checkLooks(t *testing.T, admin caller, running string) {
 		p.checkAccessibility()
 		p.clickText("As a table")
 		p.checkWidth()
-		p.screenshot("console-" + name)
+		p.publish("console-" + name)
 		p.do(chromedp.Navigate(admin.origin + "/console#jobs&since=1h"))
 		p.await(`document.querySelectorAll('section[aria-label="Jobs, list"] tbody tr').length > 20`)
 		p.checkAccessibility()

@@ -33,7 +33,7 @@ func TestPlaygroundLooks(t *testing.T) {
 			p.checkFits()
 			p.checkAccessibility()
 			p.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
-			p.screenshot("playground-" + name)
+			p.publish("playground-" + name)
 
 			p.example("arguments")
 			for _, panel := range []string{"Options", "History", "Copy as", "Share"} {
@@ -42,7 +42,7 @@ func TestPlaygroundLooks(t *testing.T) {
 				p.await(`document.querySelector("#panel section")?.ariaLabel === ` + quote(panel))
 				p.checkFits()
 				p.checkAccessibility()
-				p.screenshotAside("playground-" + name + "-" + strings.ToLower(strings.ReplaceAll(panel, " ", "-")))
+				p.screenshot("playground-" + name + "-" + strings.ToLower(strings.ReplaceAll(panel, " ", "-")))
 			}
 			p.example("An error")
 			p.run("Failed")
@@ -51,15 +51,9 @@ func TestPlaygroundLooks(t *testing.T) {
 			if top > 0.5 {
 				t.Errorf("after a run the output begins at %.0f%% of the window", 100*top)
 			}
-			p.screenshotAside("playground-" + name + "-error")
+			p.screenshot("playground-" + name + "-error")
 		})
 	}
-}
-
-// screenshotAside is screenshot for pictures that are looked at but not kept in docs/images.
-func (p *tab) screenshotAside(name string) {
-	p.t.Helper()
-	p.saveScreenshot("../../.cache/web-screenshots", name)
 }
 
 // checkFits fails if the page does not fit the window, or the Run button is outside of it.

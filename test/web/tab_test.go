@@ -220,14 +220,20 @@ func (p *tab) checkAccessibility() {
 	}
 }
 
-// screenshot writes a picture of the window to docs/images, if WEB_SCREENSHOTS is set, or else below .cache.
+// publish is screenshot for a picture of the documents: with WEB_SCREENSHOTS set, it goes to docs/images.
+func (p *tab) publish(name string) {
+	p.t.Helper()
+	if os.Getenv("WEB_SCREENSHOTS") != "" {
+		p.saveScreenshot("../../docs/images", name)
+		return
+	}
+	p.screenshot(name)
+}
+
+// screenshot writes a picture of the window to .cache/web-screenshots.
 func (p *tab) screenshot(name string) {
 	p.t.Helper()
-	folder := "../../.cache/web-screenshots"
-	if os.Getenv("WEB_SCREENSHOTS") != "" {
-		folder = "../../docs/images"
-	}
-	p.saveScreenshot(folder, name)
+	p.saveScreenshot("../../.cache/web-screenshots", name)
 }
 
 // saveScreenshot writes a picture of the window to a folder.
