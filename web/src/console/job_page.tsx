@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { deliveries } from "../job/details";
 import { JobView, type Output } from "../job/job_view";
 import type { ApiError, Job, Schemas } from "../shared/api";
 import { Data } from "../shared/data";
@@ -53,7 +54,7 @@ export function JobPage({ id, isAdmin }: { id: string; isAdmin: boolean }) {
           <Cancel id={id} onDone={reading.refresh} />
         </div>
       )}
-      {job === undefined ? null : <JobView job={job} output={outputOf(job, followed.output)} />}
+      {job === undefined ? null : <JobView job={job} output={outputOf(job, followed.output)} place={false} />}
     </>
   );
 }
@@ -121,13 +122,6 @@ function About({ job, isAdmin }: { job: Job; isAdmin: boolean }) {
     />
   );
 }
-
-const deliveries: Record<Schemas["Callback"]["status"], string> = {
-  waiting: "waits for the job's end",
-  pending: "not delivered yet",
-  delivered: "delivered",
-  failed: "failed permanently",
-};
 
 function limitsText(limits: Schemas["JobLimits"]): string {
   return [

@@ -4,9 +4,8 @@ import { Data } from "../shared/data";
 import { count, localTime } from "../shared/format";
 import { CopyButton } from "./copy_button";
 
-/** Shows what a job is: its id, times, labels, and the delivery of its webhook. */
-export function Details({ job }: { job: Job }) {
-  const labels = Object.entries(job.labels ?? {});
+/** Shows what a job is: its id, times, where it belongs if place is set, and the delivery of its webhook. */
+export function Details({ job, place }: { job: Job; place: boolean }) {
   return (
     <div class="details">
       <div class="head">
@@ -17,23 +16,8 @@ export function Details({ job }: { job: Job }) {
         <Fact name="id" mono>
           <Data text={job.job_id} />
         </Fact>
-        {job.tenant !== undefined && (
-          <Fact name="tenant">
-            <Data text={job.tenant} />
-          </Fact>
-        )}
-        <Fact name="environment">
-          <Data text={job.environment ?? "default"} />
-        </Fact>
+        {place && <Place job={job} />}
         <Fact name="entry">{job.entry ?? "main"}</Fact>
-        {labels.length > 0 && (
-          <Fact name="labels">
-            <Labels labels={labels} />
-          </Fact>
-        )}
-        <Fact name="accepted">
-          <Time time={job.created_at} />
-        </Fact>
         <Fact name="started">
           <Time time={job.started_at} />
         </Fact>
@@ -44,6 +28,30 @@ export function Details({ job }: { job: Job }) {
       </dl>
       {job.callback !== undefined && <Webhook callback={job.callback} />}
     </div>
+  );
+}
+
+function Place({ job }: { job: Job }) {
+  const labels = Object.entries(job.labels ?? {});
+  return (
+    <>
+      {job.tenant !== undefined && (
+        <Fact name="tenant">
+          <Data text={job.tenant} />
+        </Fact>
+      )}
+      <Fact name="environment">
+        <Data text={job.environment ?? "default"} />
+      </Fact>
+      {labels.length > 0 && (
+        <Fact name="labels">
+          <Labels labels={labels} />
+        </Fact>
+      )}
+      <Fact name="accepted">
+        <Time time={job.created_at} />
+      </Fact>
+    </>
   );
 }
 
@@ -69,7 +77,7 @@ function Labels({ labels }: { labels: [string, string][] }) {
     <ul class="plain-list labels">
       {labels.map(([key, value]) => (
         <li key={key} class="mono">
-          <Data text={value === "" ? key : `${key}: ${value}`} />
+          <Data text={value === "" ? key : `${key}:${value}`} />
         </li>
       ))}
     </ul>
@@ -85,11 +93,12 @@ function Time({ time }: { time: string | null }) {
   );
 }
 
-const deliveries: Record<Schemas["Callback"]["status"], string> = {
+/** What the states of a webhook's delivery mean. */
+export const deliveries: Record<Schemas["Callback"]["status"], string> = {
   waiting: "waits for the job's end",
   pending: "will be sent, or sent again",
   delivered: "delivered",
-  failed: "failed for good",
+  failed: "failed permanently",
 };
 
 /** The delivery of a job's webhook. */

@@ -17,14 +17,21 @@ export interface Output {
   stderr: string;
 }
 
+interface JobViewProps {
+  job: Job;
+  output: Output;
+  /** Whether to show the tenant, environment, labels and acceptance too, unless the page around does. */
+  place?: boolean;
+}
+
 /** Shows a job: while it runs what it printed, and after its end all that it left. */
-export function JobView({ job, output }: { job: Job; output: Output }) {
+export function JobView({ job, output, place = true }: JobViewProps) {
   return (
     <section class="job" aria-label="Job">
       <Status job={job} />
       {/* Another job starts with what is open at first. */}
       <Parts key={job.job_id} job={job} output={output} />
-      <Details job={job} />
+      <Details job={job} place={place} />
     </section>
   );
 }

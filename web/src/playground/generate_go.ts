@@ -1,6 +1,6 @@
 import { toBase64 } from "./files";
 import type { Fields } from "./options";
-import { goString, goText } from "./quoting";
+import { doubleQuoted, goText } from "./quoting";
 import { inlinesFiles, localName, needs, readable, type Snapshot } from "./snapshot";
 
 /** Returns a program that runs with the Go client what is on the page. */
@@ -21,7 +21,7 @@ ${imports(snapshot)}
 const script = ${goText(snapshot.script)}
 
 func main() {
-	c, err := client.New(${goString(snapshot.origin)})
+	c, err := client.New(${doubleQuoted(snapshot.origin)})
 	check(err)
 	defer c.Close()
 	job, err := c.Run(context.Background(), client.Request{
@@ -82,8 +82,8 @@ func decode(text string) []byte {
 
 function requestFields(fields: Fields): string[] {
   const parts: string[] = [];
-  if (fields.entry !== undefined) parts.push(`Entry: ${goString(fields.entry)}`);
-  if (fields.environment !== undefined) parts.push(`Environment: ${goString(fields.environment)}`);
+  if (fields.entry !== undefined) parts.push(`Entry: ${doubleQuoted(fields.entry)}`);
+  if (fields.environment !== undefined) parts.push(`Environment: ${doubleQuoted(fields.environment)}`);
   if (fields.args !== undefined) parts.push(`Args: json.RawMessage(${goText(fields.args)})`);
   if (fields.stdin !== undefined) parts.push(`Stdin: ${goText(fields.stdin)}`);
   if (fields.env !== undefined) parts.push(`Env: ${goMap(fields.env)}`);
@@ -93,7 +93,9 @@ function requestFields(fields: Fields): string[] {
 }
 
 function goMap(values: Record<string, string>): string {
-  const items = Object.entries(values).map(([name, value]) => `${goString(name)}: ${goString(value)}`);
+  const items = Object.entries(values).map(
+    ([name, value]) => `${doubleQuoted(name)}: ${doubleQuoted(value)}`,
+  );
   return `map[string]string{${items.join(", ")}}`;
 }
 
@@ -115,10 +117,11 @@ function seconds(value: number): string {
 
 function fileItems(snapshot: Snapshot): string[] {
   return snapshot.files.map((file) => {
-    const path = goString(file.path);
-    if (!inlinesFiles(snapshot)) return `{Path: ${path}, Content: read(${goString(localName(file))})}`;
+    const path = doubleQuoted(file.path);
+    if (!inlinesFiles(snapshot)) return `{Path: ${path}, Content: read(${doubleQuoted(localName(file))})}`;
     const content = readable(file);
-    if (content === undefined) return `{Path: ${path}, Content: decode(${goString(toBase64(file.bytes))})}`;
-    return `{Path: ${path}, Content: []byte(${goString(content)})}`;
+    if (content === undefined)
+      return `{Path: ${path}, Content: decode(${doubleQuoted(toBase64(file.bytes))})}`;
+    return `{Path: ${path}, Content: []byte(${doubleQuoted(content)})}`;
   });
 }

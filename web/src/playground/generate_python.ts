@@ -1,6 +1,6 @@
 import { toBase64 } from "./files";
 import type { Fields } from "./options";
-import { pythonString, pythonText, pythonValue } from "./quoting";
+import { doubleQuoted, pythonText, pythonValue } from "./quoting";
 import { inlinesFiles, localName, needs, readable, type Snapshot } from "./snapshot";
 
 /** Returns a program that runs with the Python client what is on the page. */
@@ -13,7 +13,7 @@ export function pythonProgram(snapshot: Snapshot): string {
   return `${needs(snapshot, "#")}${imports(snapshot)}
 script = ${pythonText(snapshot.script)}
 
-with Client(${pythonString(snapshot.origin)}) as client:
+with Client(${doubleQuoted(snapshot.origin)}) as client:
     try:
         done = client.run(${call})
     except JobFailed as error:
@@ -25,8 +25,8 @@ with Client(${pythonString(snapshot.origin)}) as client:
 
 function options(fields: Fields): string[] {
   const parts: string[] = [];
-  if (fields.entry !== undefined) parts.push(`entry=${pythonString(fields.entry)}`);
-  if (fields.environment !== undefined) parts.push(`environment=${pythonString(fields.environment)}`);
+  if (fields.entry !== undefined) parts.push(`entry=${doubleQuoted(fields.entry)}`);
+  if (fields.environment !== undefined) parts.push(`environment=${doubleQuoted(fields.environment)}`);
   if (fields.args !== undefined) parts.push(`args=${pythonValue(fields.args)}`);
   if (fields.stdin !== undefined) parts.push(`stdin=${pythonText(fields.stdin)}`);
   for (const name of ["env", "labels", "limits"] as const) {
@@ -50,10 +50,10 @@ function imports(snapshot: Snapshot): string {
 
 function fileItems(snapshot: Snapshot): string[] {
   return snapshot.files.map((file) => {
-    const path = pythonString(file.path);
-    if (!inlinesFiles(snapshot)) return `${path}: Path(${pythonString(localName(file))})`;
+    const path = doubleQuoted(file.path);
+    if (!inlinesFiles(snapshot)) return `${path}: Path(${doubleQuoted(localName(file))})`;
     const content = readable(file);
-    if (content === undefined) return `${path}: b64decode(${pythonString(toBase64(file.bytes))})`;
-    return `${path}: ${pythonString(content)}`;
+    if (content === undefined) return `${path}: b64decode(${doubleQuoted(toBase64(file.bytes))})`;
+    return `${path}: ${doubleQuoted(content)}`;
   });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import { heredoc, pythonString, pythonText, pythonValue, shellFile, shellWord, visibleJSON } from "./quoting";
+import { doubleQuoted, heredoc, pythonText, pythonValue, shellFile, shellWord, visibleJSON } from "./quoting";
 
 const texts = [
   "",
@@ -36,7 +36,7 @@ test("words and files of a shell", () => {
 
 test("literals of Python", () => {
   for (const text of texts) {
-    for (const literal of [pythonString(text), pythonText(text)]) {
+    for (const literal of [doubleQuoted(text), pythonText(text)]) {
       const program = `import sys\nsys.stdout.buffer.write(${literal}.encode())\n`;
       assert.equal(execFileSync("python3", ["-"], { input: program, encoding: "utf8" }), text);
     }
@@ -63,7 +63,7 @@ test("no literal has characters that are not seen", () => {
     shellWord(hidden),
     shellFile(hidden),
     pythonText(hidden),
-    pythonString(hidden),
+    doubleQuoted(hidden),
     visibleJSON(JSON.stringify(hidden)),
   ]) {
     for (const each of "\u202e\u202c\u2028\ufeff\r\u001b\u0001\u115f\u1160\u180e\u206a\u3164\uffa0\ufff9")

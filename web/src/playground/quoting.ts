@@ -77,8 +77,8 @@ export function fitsHeredoc(text: string): boolean {
   return text.endsWith("\n") && !hasHidden(text);
 }
 
-/** Returns a string literal of Python on one line. */
-export function pythonString(text: string): string {
+/** Returns a string literal on one line, which Python and Go read alike. */
+export function doubleQuoted(text: string): string {
   const escaped = text
     .replaceAll("\\", "\\\\")
     .replaceAll('"', '\\"')
@@ -89,7 +89,7 @@ export function pythonString(text: string): string {
 
 /** Returns a string literal of Python; one with several lines has them as they are. */
 export function pythonText(text: string): string {
-  if (!text.includes("\n")) return pythonString(text);
+  if (!text.includes("\n")) return doubleQuoted(text);
   // Of quotes in a row, and of one at the end, the last must not touch the next one.
   const escaped = text.replaceAll("\\", "\\\\").replace(/"(?="|$)/g, '\\"');
   return `"""\\\n${escapeHidden(escaped, wide)}"""`;
@@ -99,17 +99,7 @@ export function pythonText(text: string): string {
 export function goText(text: string): string {
   if (text.includes("\n") && !text.includes("`") && !hasHidden(text)) return `\`${text}\``;
   const lines = text.split(/(?<=\n)/);
-  return lines.length === 0 ? '""' : lines.map(goString).join(" +\n\t");
-}
-
-/** Returns a string literal of Go on one line. */
-export function goString(text: string): string {
-  const escaped = text
-    .replaceAll("\\", "\\\\")
-    .replaceAll('"', '\\"')
-    .replaceAll("\n", "\\n")
-    .replaceAll("\t", "\\t");
-  return `"${escapeHidden(escaped, wide)}"`;
+  return lines.length === 0 ? '""' : lines.map(doubleQuoted).join(" +\n\t");
 }
 
 const token = /\s*("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[[\]{},:])/y;
@@ -121,7 +111,7 @@ export function pythonValue(json: string): string {
   token.lastIndex = 0;
   for (let match = token.exec(json); match !== null; match = token.exec(json)) {
     const text = match[1] ?? "";
-    literal += text.startsWith('"') ? pythonString(JSON.parse(text) as string) : (words[text] ?? text);
+    literal += text.startsWith('"') ? doubleQuoted(JSON.parse(text) as string) : (words[text] ?? text);
   }
   return literal;
 }
