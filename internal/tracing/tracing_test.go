@@ -130,7 +130,7 @@ func TestGRPC(t *testing.T) {
 func TestRefusalsOfTheCollectorAreLoggedOnce(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	setenv(t, "OTEL_EXPORTER_OTLP_ENDPOINT", server.URL, "OTEL_BSP_SCHEDULE_DELAY", "1")
+	setenv(t, "OTEL_EXPORTER_OTLP_ENDPOINT", server.URL, "OTEL_BSP_SCHEDULE_DELAY", "60000")
 	var log bytes.Buffer
 	tracer, err := Open(t.Context(), "test", "1", slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
