@@ -57,6 +57,9 @@ func checkOutcome(t *testing.T, c testCase, a answer) {
 	cut.Stdout = slices.Contains(c.Truncated, "stdout")
 	cut.Stderr = slices.Contains(c.Truncated, "stderr")
 	checkEqual(t, "truncated", dereferenced(a.Truncated), dereferenced(&cut))
+	if a.StartedAt != nil && a.Limits == nil {
+		t.Error("the job ran, and the response does not have its limits")
+	}
 	checkEqual(t, "notes", strings.Join(a.Notes, "\n"), strings.Join(c.Notes, "\n"))
 	checkDisplays(t, c, a)
 	left := map[string]string{}

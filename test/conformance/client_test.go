@@ -57,6 +57,8 @@ type answer struct {
 	Omitted    []omitted      `json:"files_omitted"`
 	Notes      []string       `json:"notes"`
 
+	Limits *client.JobLimits `json:"limits"`
+
 	Entry           string                  `json:"entry"`
 	Environment     string                  `json:"environment"`
 	Environments    jsontext.Value          `json:"environments"`
