@@ -51,26 +51,32 @@ func (h *Handler) writeAudit(routes chi.Routes) func(http.Handler) http.Handler 
 }
 
 func (h *Handler) writeAuditLine(routes chi.Routes, r *http.Request) {
-	state := requestStateOf(r)
-	line := state.audit.Line()
-	route := routed(routes, r)
+	line, route := endOf(routes, r)
 	if line.Action == "" {
 		line.Action = auditActions[route.method+" "+route.pattern]
 	}
-	line.Status = state.finalStatus()
 	if line.Action == "" {
 		if line.Status < http.StatusBadRequest || needsNoToken(r.URL.Path) {
 			return
 		}
 		line.Action = audit.Other
 	}
+	h.audit.Write(line)
+}
+
+// endOf returns what is known of a request after its response, as a line of the audit log whose action may be missing,
+// and its route.
+func endOf(routes chi.Routes, r *http.Request) (audit.Line, route) {
+	state, found := requestStateOf(r), routed(routes, r)
+	line := state.audit.Line()
+	line.Status = state.finalStatus()
 	if line.Outcome == "" {
 		line.Outcome = auditOutcome(state, line.Status)
 	}
 	line.Tenant, line.KeyID = string(state.caller.Tenant), state.caller.KeyID
 	line.Client, line.RequestID = addressOf(r), state.requestID
-	route.note(&line, state.jobID)
-	h.audit.Write(line)
+	found.note(&line, state.jobID)
+	return line, found
 }
 
 // auditOutcome returns the outcome of a request for which no handler set one.

@@ -44,20 +44,15 @@ func withTrace(r *http.Request) *http.Request {
 
 // requestEnd returns what a span has of a request, after its response.
 func requestEnd(routes chi.Routes, r *http.Request) tracing.RequestEnd {
-	state := requestStateOf(r)
-	line, route, status := state.audit.Line(), routed(routes, r), state.finalStatus()
-	route.note(&line, state.jobID)
-	if line.Outcome == "" {
-		line.Outcome = auditOutcome(state, status)
-	}
-	if status == statusClientGone {
-		status = 0 // it was never sent
+	line, route := endOf(routes, r)
+	if line.Status == statusClientGone {
+		line.Status = 0 // it was never sent
 	}
 	if route.pattern == "/*" {
 		route.pattern = ""
 	}
 	return tracing.RequestEnd{
-		Route: route.pattern, Status: status, Outcome: line.Outcome, Tenant: string(state.caller.Tenant),
-		RequestID: state.requestID, JobID: line.JobID, BatchID: line.BatchID, FileID: line.FileID,
+		Route: route.pattern, Status: line.Status, Outcome: line.Outcome, Tenant: line.Tenant,
+		RequestID: line.RequestID, JobID: line.JobID, BatchID: line.BatchID, FileID: line.FileID,
 	}
 }

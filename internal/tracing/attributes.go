@@ -26,8 +26,6 @@ const (
 	keyOutcome = attribute.Key("cellblock.outcome")
 )
 
-const outcomeOK = "ok"
-
 // The queue, as the conventions for messaging name it.
 const (
 	queueSystem = "asynq"
@@ -48,6 +46,15 @@ func jobAttributes(job jobs.Job) []attribute.KeyValue {
 		keyEntry.String(cmp.Or(string(job.Entry), "main")))
 }
 
+// messageAttributes are those of a span about the message with which a job is queued, as the conventions for messaging
+// name them.
+func messageAttributes(job jobs.Job, operation string, kind attribute.KeyValue) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		semconv.MessagingSystemKey.String(queueSystem), semconv.MessagingDestinationName(queueName),
+		semconv.MessagingOperationName(operation), kind, semconv.MessagingMessageID(job.ID),
+	}
+}
+
 // presentAttributes are those that are not empty.
 func presentAttributes(values map[attribute.Key]string) (present []attribute.KeyValue) {
 	for key, value := range values {
@@ -61,7 +68,7 @@ func presentAttributes(values map[attribute.Key]string) (present []attribute.Key
 // setOutcome records how what the span names ended: with a code, "" for none.
 func setOutcome(span trace.Span, code jobs.Code) {
 	if code == "" {
-		span.SetAttributes(keyOutcome.String(outcomeOK))
+		span.SetAttributes(keyOutcome.String(jobs.OutcomeOK))
 		return
 	}
 	span.SetAttributes(keyOutcome.String(string(code)))
@@ -74,6 +81,14 @@ func setOutcome(span trace.Span, code jobs.Code) {
 func fail(span trace.Span, kind string) {
 	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 	span.SetStatus(codes.Error, "")
+}
+
+// endStep ends the span of a step of the service's own, of which every error is the service's.
+func endStep(span trace.Span, err error) {
+	if err != nil {
+		fail(span, string(jobs.CodeInternal))
+	}
+	span.End()
 }
 
 // endWith ends a span by an error, nil for none. One without a code is the service's.

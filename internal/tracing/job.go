@@ -18,11 +18,7 @@ func (t *Tracer) StartSend(
 ) (_ context.Context, carried jobs.TraceContext, end func(error)) {
 	ctx, span := t.newSpan(ctx, "send "+queueName, trace.SpanKindProducer,
 		trace.WithAttributes(jobAttributes(job)...),
-		trace.WithAttributes(
-			semconv.MessagingSystemKey.String(queueSystem), semconv.MessagingDestinationName(queueName),
-			semconv.MessagingOperationName("send"), semconv.MessagingOperationTypeSend,
-			semconv.MessagingMessageID(job.ID),
-		))
+		trace.WithAttributes(messageAttributes(job, "send", semconv.MessagingOperationTypeSend)...))
 	return withRedis(ctx), t.carried(ctx), func(err error) { endWith(span, err) }
 }
 
@@ -41,11 +37,8 @@ func (t *Tracer) StartJob(
 	wait.End(trace.WithTimestamp(takenAt))
 	options := []trace.SpanStartOption{
 		trace.WithTimestamp(takenAt), trace.WithAttributes(jobAttributes(job)...),
-		trace.WithAttributes(
-			semconv.MessagingSystemKey.String(queueSystem), semconv.MessagingDestinationName(queueName),
-			semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess,
-			semconv.MessagingMessageID(job.ID), keyAttempt.Int(attempt),
-		),
+		trace.WithAttributes(messageAttributes(job, "process", semconv.MessagingOperationTypeProcess)...),
+		trace.WithAttributes(keyAttempt.Int(attempt)),
 	}
 	if sent.IsValid() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: sent}))
@@ -53,24 +46,14 @@ func (t *Tracer) StartJob(
 		ctx = waited // of an API of an earlier version: one trace all the same
 	}
 	ctx, span := t.newSpan(ctx, "process "+queueName, trace.SpanKindConsumer, options...)
-	return ctx, func(err error) {
-		if err != nil {
-			fail(span, string(jobs.CodeInternal))
-		}
-		span.End()
-	}
+	return ctx, func(err error) { endStep(span, err) }
 }
 
 // StartStep starts the span of a step of the delivery in ctx: prepare, run or store. It returns a context with the
 // span. end is called once.
 func (t *Tracer) StartStep(ctx context.Context, name string) (_ context.Context, end func(error)) {
 	ctx, span := t.newSpan(ctx, name, trace.SpanKindInternal)
-	return ctx, func(err error) {
-		if err != nil {
-			fail(span, string(jobs.CodeInternal))
-		}
-		span.End()
-	}
+	return ctx, func(err error) { endStep(span, err) }
 }
 
 // SetOutcome records the outcome of a job in the span of ctx.

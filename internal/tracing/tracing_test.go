@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -174,19 +175,10 @@ func TestStatusIsThatOfTheService(t *testing.T) {
 	for _, code := range jobs.OutcomeCodes() {
 		isService := code == jobs.CodeInternal || code == jobs.CodeWorkerLost || code == jobs.CodeUnavailable ||
 			code == jobs.CodeNotStarted
-		if contains(serviceCodes, code) != isService {
+		if slices.Contains(serviceCodes, code) != isService {
 			t.Errorf("is %s a failure of the service?", code)
 		}
 	}
-}
-
-func contains(codes []jobs.Code, code jobs.Code) bool {
-	for _, c := range codes {
-		if c == code {
-			return true
-		}
-	}
-	return false
 }
 
 func TestIDsInLogs(t *testing.T) {

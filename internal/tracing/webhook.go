@@ -34,7 +34,7 @@ func (t *Tracer) StartAttempt(
 			span.SetAttributes(semconv.HTTPResponseStatusCode(status))
 		}
 		if failureReason == "" {
-			failureReason = outcomeOK
+			failureReason = jobs.OutcomeOK
 		} else {
 			fail(span, failureReason)
 		}

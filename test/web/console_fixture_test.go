@@ -34,8 +34,10 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-func as(t *testing.T, s *stack.Stack, token string) caller {
-	return caller{t: t, origin: s.URL, client: &http.Client{Transport: bearer(token)}, token: token}
+func as(t *testing.T, s *stack.Stack, token string) caller { return newCaller(t, s.URL, token) }
+
+func newCaller(t *testing.T, origin, token string) caller {
+	return caller{t: t, origin: origin, client: &http.Client{Transport: bearer(token)}, token: token}
 }
 
 // call sends a request and decodes the response, whose status must be the wanted one.
@@ -57,7 +59,7 @@ func (c caller) withKey(tenant string, scopes ...string) caller {
 		Key string `json:"key"`
 	}
 	c.call(http.MethodPost, "/admin/keys", map[string]any{"tenant": tenant, "scopes": scopes}, http.StatusCreated, &key)
-	return caller{t: c.t, origin: c.origin, client: &http.Client{Transport: bearer(key.Key)}, token: key.Key}
+	return newCaller(c.t, c.origin, key.Key)
 }
 
 // fields are those of POST /execute beside the script.

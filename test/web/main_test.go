@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func start(programs stack.Programs, settings stack.Env, places int) (*stack.Stac
 		Programs: programs,
 		API:      settings,
 		Workers: []stack.Env{{
-			"WORKER_CONCURRENCY": string(rune('0' + places)), "METRICS_ADDR": "127.0.0.1:0",
+			"WORKER_CONCURRENCY": strconv.Itoa(places), "METRICS_ADDR": "127.0.0.1:0",
 		}},
 	})
 }

@@ -15,15 +15,9 @@ const mostTenants = 100
 // tenants together, or of the tenant that is named. It returns a *jobs.Error with CodeNotFound for a tenant that the
 // caller does not see, or with CodeUnavailable. The commands that it costs Redis are bounded, however many jobs wait.
 func (d *Dispatcher) Activity(ctx context.Context, tenant jobs.Tenant) (jobs.Activity, error) {
-	caller := jobs.CallerOf(ctx)
-	if tenant == "" && !caller.May(jobs.ScopeAdmin) {
-		tenant = caller.Tenant
-		if tenant == "" {
-			return jobs.Activity{}, errNoActivity
-		}
-	}
-	if tenant != "" && !caller.Sees(tenant) {
-		return jobs.Activity{}, errNoActivity
+	tenant, err := readableTenant(jobs.CallerOf(ctx), tenant, "activity")
+	if err != nil {
+		return jobs.Activity{}, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
@@ -33,9 +27,6 @@ func (d *Dispatcher) Activity(ctx context.Context, tenant jobs.Tenant) (jobs.Act
 	}
 	return activity, nil
 }
-
-var errNoActivity = jobs.Errorf(jobs.CodeNotFound,
-	"there is no such tenant, or the key may not read its activity")
 
 // readActivity reads the activity of a tenant; "" is all.
 func (d *Dispatcher) readActivity(ctx context.Context, tenant jobs.Tenant) (jobs.Activity, error) {

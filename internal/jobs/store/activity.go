@@ -143,10 +143,9 @@ func minutesUntil(now time.Time, before, current map[string]int64) []jobs.Activi
 
 // numbers returns the numbers of a hash in the reply of a script, by field.
 func numbers(reply any) map[string]int64 {
-	values := texts(reply)
 	all := map[string]int64{}
-	for i := 0; i+1 < len(values); i += 2 {
-		all[values[i]] = parseInt(values[i+1])
+	for field, text := range pairs(reply) {
+		all[field] = parseInt(text)
 	}
 	return all
 }

@@ -55,18 +55,11 @@ const defaultTTL = 4 * time.Second
 //	KEYS[4]  {cellblock:workers}:limits
 //	returns  for each worker: owner, when its heartbeat expires (milliseconds since 1970), the number of its jobs, 1
 //	         if it is draining, else 0, and what it takes, as storedOffer, "" if it has registered nothing
-var workersScript = redis.NewScript(liveFunction + `
-local draining, offers, answer = {}, {}, {}
-for _, owner in ipairs(redis.call("SMEMBERS", KEYS[3])) do
-	draining[owner] = true
-end
-local stored = redis.call("HGETALL", KEYS[4])
-for i = 1, #stored, 2 do
-	offers[stored[i]] = stored[i + 1]
-end
-live(KEYS[1], KEYS[2], function(owner, expiry)
+var workersScript = redis.NewScript(liveFunction + offersFunction + `
+local offers, answer = offers_in(KEYS[4]), {}
+live(KEYS[1], KEYS[2], KEYS[3], function(owner, drains, expiry)
 	local _, busy = string.gsub(redis.call("HGET", KEYS[2], owner) or "", "%S+", "")
-	for _, value in ipairs({owner, expiry, tostring(busy), draining[owner] and "1" or "0", offers[owner] or ""}) do
+	for _, value in ipairs({owner, expiry, tostring(busy), drains and "1" or "0", offers[owner] or ""}) do
 		table.insert(answer, value)
 	end
 end)

@@ -14,16 +14,21 @@ import (
 // heartbeats, of which some may be lost or late.
 const idleGrace = 6 * time.Second
 
-// liveFunction is Lua that calls a function with each live worker, and when its heartbeat expires.
+// liveFunction is Lua that calls a function with each live worker, whether it is draining, and when its heartbeat
+// expires.
 var liveFunction = fmt.Sprintf(`
 local idle_grace = %d
-local function live(workers, held, each)
+local function live(workers, held, draining, each)
 	local time = redis.call("TIME")
 	local now = time[1] * 1000 + math.floor(time[2] / 1000)
 	local all = redis.call("ZRANGEBYSCORE", workers, string.format("(%%.0f", now - idle_grace), "+inf", "WITHSCORES")
+	local drains = {}
+	for _, owner in ipairs(redis.call("SMEMBERS", draining)) do
+		drains[owner] = true
+	end
 	for i = 1, #all, 2 do
 		if tonumber(all[i + 1]) > now or redis.call("HGET", held, all[i]) == "" then
-			each(all[i], all[i + 1])
+			each(all[i], drains[all[i]] or false, all[i + 1])
 		end
 	end
 end
@@ -32,16 +37,24 @@ end
 // takersFunction is Lua that lists the workers that take jobs: live, and not draining.
 var takersFunction = liveFunction + `
 local function takers(workers, held, draining)
-	local drains, found = {}, {}
-	for _, owner in ipairs(redis.call("SMEMBERS", draining)) do
-		drains[owner] = true
-	end
-	live(workers, held, function(owner)
-		if not drains[owner] then
+	local found = {}
+	live(workers, held, draining, function(owner, drains)
+		if not drains then
 			table.insert(found, owner)
 		end
 	end)
 	return found
+end
+`
+
+// offersFunction is Lua that returns what workers take, as storedOffer, by owner.
+const offersFunction = `
+local function offers_in(key)
+	local stored, offers = redis.call("HGETALL", key), {}
+	for i = 1, #stored, 2 do
+		offers[stored[i]] = stored[i + 1]
+	end
+	return offers
 end
 `
 
@@ -179,11 +192,8 @@ func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 //	KEYS[3]  {cellblock:workers}:draining
 //	KEYS[4]  {cellblock:workers}:limits
 //	returns  what each worker takes, as storedOffer, "" if it has registered nothing
-var fleetScript = redis.NewScript(takersFunction + `
-local stored, offers, fleet = redis.call("HGETALL", KEYS[4]), {}, {}
-for i = 1, #stored, 2 do
-	offers[stored[i]] = stored[i + 1]
-end
+var fleetScript = redis.NewScript(takersFunction + offersFunction + `
+local offers, fleet = offers_in(KEYS[4]), {}
 for _, owner in ipairs(takers(KEYS[1], KEYS[2], KEYS[3])) do
 	table.insert(fleet, offers[owner] or "")
 end
