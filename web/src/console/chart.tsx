@@ -1,8 +1,9 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../shared/api";
 import { count, counted } from "../shared/format";
+import { List } from "./list";
 import { hourAndMinute } from "./local_time";
-import { axisEnd, split } from "./outcomes";
+import { axisEnd, split, total } from "./outcomes";
 
 type Minutes = Schemas["Activity"]["minutes"];
 
@@ -13,7 +14,7 @@ const bar = 8;
 
 /** Shows the jobs that ended in each minute of the last hour, as bars and, on demand, as a table. */
 export function Chart({ minutes }: { minutes: Minutes }) {
-  const end = axisEnd(Math.max(0, ...minutes.map(({ jobs }) => sum(jobs))));
+  const end = axisEnd(Math.max(0, ...minutes.map(({ jobs }) => total(jobs))));
   return (
     <figure class="chart">
       <div class="plot">
@@ -75,13 +76,8 @@ function Bar({ at, jobs, end, x, isOpen }: BarProps) {
   );
 }
 
-function sum(jobs: Readonly<Record<string, number>>): number {
-  const { ok, other } = split(jobs);
-  return ok + other;
-}
-
 function summary(minutes: Minutes): string {
-  const sums = minutes.map(({ jobs }) => sum(jobs));
+  const sums = minutes.map(({ jobs }) => total(jobs));
   const all = sums.reduce((a, b) => a + b, 0);
   const most = Math.max(0, ...sums);
   return `Jobs that ended in each of the last ${minutes.length} minutes: ${count(all)} together, at most ${count(most)} in a minute. The table below has the numbers.`;
@@ -89,13 +85,12 @@ function summary(minutes: Minutes): string {
 
 function MinutesTable({ minutes }: { minutes: Minutes }) {
   const [isOpen, setOpen] = useState(false);
-  const busy = minutes.filter(({ jobs }) => sum(jobs) > 0).toReversed();
+  const busy = minutes.filter(({ jobs }) => total(jobs) > 0).toReversed();
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>As a table</summary>
       {isOpen ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard
-        <section class="list" aria-label="Jobs per minute, list" tabIndex={0}>
+        <List label="Jobs per minute">
           <table aria-label="Jobs per minute">
             <thead>
               <tr>
@@ -115,7 +110,7 @@ function MinutesTable({ minutes }: { minutes: Minutes }) {
             </tbody>
           </table>
           <p class="note">{counted(minutes.length - busy.length, "minute")} without an end are left out.</p>
-        </section>
+        </List>
       ) : null}
     </details>
   );

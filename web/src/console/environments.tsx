@@ -2,6 +2,7 @@ import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { count } from "../shared/format";
 import { Freshness } from "./freshness";
+import { List } from "./list";
 import { environments } from "./sources";
 import { type Column, Table } from "./table";
 import { usePoll } from "./use_poll";
@@ -37,10 +38,9 @@ export function Environments({ onlyMissing }: { onlyMissing: boolean }) {
         <h2 id="environments">{onlyMissing ? "Environments without a worker" : "Environments"}</h2>
         <Freshness reading={reading} />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="list" aria-label="Environments, list" tabIndex={0}>
+      <List label="Environments">
         <Table label="Environments" columns={columns} rows={rows} keyOf={({ name }) => name} />
-      </section>
+      </List>
     </section>
   );
 }

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { deliveries } from "../job/details";
 import { JobView, type Output } from "../job/job_view";
-import type { ApiError, Job, Schemas } from "../shared/api";
+import { type ApiError, hasEnded, type Job, type Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { bytes, count, duration } from "../shared/format";
 import { Cancel } from "./cancel";
@@ -11,7 +11,7 @@ import { Freshness } from "./freshness";
 import { Span, Status } from "./job_table";
 import { Refusal } from "./refusal";
 import { type Filters, jobsLink, lastList } from "./route";
-import { hasEnded, job as source } from "./sources";
+import { job as source } from "./sources";
 import { Age, Time } from "./time";
 import { usePoll } from "./use_poll";
 

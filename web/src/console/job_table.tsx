@@ -1,10 +1,10 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { JobSummary } from "../shared/api";
+import { hasEnded, type JobSummary } from "../shared/api";
 import { Data } from "../shared/data";
 import { counted, duration } from "../shared/format";
+import { List } from "./list";
 import { jobLink } from "./route";
-import { hasEnded } from "./sources";
 import { type Steady, type SteadyRow, steady } from "./steady";
 import { type Column, Table } from "./table";
 import { Age, Time } from "./time";
@@ -138,29 +138,26 @@ export function JobTable({ label, jobs, shown, about, empty }: JobTableProps) {
     ...shown.map((name) => columns[name]),
   ];
   return (
-    <>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section ref={region} class="list" aria-label={`${label}, list`} tabIndex={0} {...events}>
-        {after.rows.length === 0 ? (
-          <p class="empty">{empty}</p>
-        ) : (
-          <Table
-            label={label}
-            columns={wanted}
-            rows={after.rows}
-            keyOf={({ row }) => row.job_id}
-            classOf={({ gone }) => (gone ? "gone" : undefined)}
-          />
-        )}
-        {after.held > 0 ? (
-          <p class="note held">
-            <button type="button" onClick={() => setAsked(true)}>
-              Show {counted(after.held, "new job")}
-            </button>
-          </p>
-        ) : null}
-      </section>
-    </>
+    <List label={label} region={region} events={events}>
+      {after.rows.length === 0 ? (
+        <p class="empty">{empty}</p>
+      ) : (
+        <Table
+          label={label}
+          columns={wanted}
+          rows={after.rows}
+          keyOf={({ row }) => row.job_id}
+          classOf={({ gone }) => (gone ? "gone" : undefined)}
+        />
+      )}
+      {after.held > 0 ? (
+        <p class="note held">
+          <button type="button" onClick={() => setAsked(true)}>
+            Show {counted(after.held, "new job")}
+          </button>
+        </p>
+      ) : null}
+    </List>
   );
 }
 

@@ -5,7 +5,8 @@ import { Chart } from "./chart";
 import { Environments } from "./environments";
 import { Freshness } from "./freshness";
 import { type JobColumn, JobTable } from "./job_table";
-import { type OutcomeCount, percent, sorted, total } from "./outcomes";
+import { List } from "./list";
+import { type OutcomeCount, percent, sorted, split, total } from "./outcomes";
 import { Refusal } from "./refusal";
 import { jobsLink } from "./route";
 import { activity, jobsWithStatus, workers } from "./sources";
@@ -59,7 +60,7 @@ function ForTenant({ data }: { data: Activity }) {
 
 function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["Worker"][] | undefined }) {
   const wait = data.oldest_wait_seconds;
-  const ended = total(data.totals);
+  const { ok, other } = split(data.totals);
   const places = sumOf(workers?.map((worker) => worker.places));
   const ready = sumOf(workers?.flatMap((worker) => worker.environments.map((each) => each.ready)));
   return (
@@ -76,8 +77,8 @@ function Tiles({ data, workers }: { data: Activity; workers: readonly Schemas["W
       )}
       <Tile
         name="Ended in the last hour"
-        value={count(ended)}
-        note={ended === 0 ? "" : `${percent(ended - (data.totals.ok ?? 0), ended)} not ok`}
+        value={count(ok + other)}
+        note={ok + other === 0 ? "" : `${percent(other, ok + other)} not ok`}
       />
     </dl>
   );
@@ -124,8 +125,7 @@ function OutcomeList({ data }: { data: Activity }) {
       <div class="heading">
         <h2 id="outcomes">Outcomes of the last hour</h2>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="list" aria-label="Outcomes of the last hour, list" tabIndex={0}>
+      <List label="Outcomes of the last hour">
         {outcomes.length === 0 ? (
           <p class="empty">No job has ended.</p>
         ) : (
@@ -135,7 +135,7 @@ function OutcomeList({ data }: { data: Activity }) {
             ))}
           </ul>
         )}
-      </section>
+      </List>
     </section>
   );
 }

@@ -1,5 +1,6 @@
 // What the console reads, and how often.
 import {
+  hasEnded,
   type Job,
   type JobSummary,
   jobPath,
@@ -155,10 +156,6 @@ export const job: Source<Job> = {
     return isBeingDelivered(known) ? 2 * seldom : undefined;
   },
 };
-
-export function hasEnded({ status }: Pick<Job, "status">): boolean {
-  return status !== "queued" && status !== "running";
-}
 
 function isBeingDelivered({ callback }: Job): boolean {
   return callback?.status === "waiting" || callback?.status === "pending";

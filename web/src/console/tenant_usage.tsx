@@ -2,7 +2,8 @@ import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { bytes, count, duration } from "../shared/format";
 import { Freshness } from "./freshness";
-import { percent, total } from "./outcomes";
+import { List } from "./list";
+import { percent, split } from "./outcomes";
 import { jobsLink } from "./route";
 import { usage } from "./sources";
 import { type Column, Table } from "./table";
@@ -46,10 +47,9 @@ export function TenantUsage() {
         <h2 id="usage">Used in the last seven days</h2>
         <Freshness reading={reading} />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="list" aria-label="Usage, list" tabIndex={0}>
+      <List label="Usage">
         <Table label="Usage" columns={columns} rows={rows} keyOf={({ tenant }) => tenant} />
-      </section>
+      </List>
     </section>
   );
 }
@@ -66,11 +66,11 @@ export function sumByTenant(days: readonly Schemas["DayUsage"][]): Sum[] {
       wallSeconds: 0,
       bytesOut: 0,
     };
-    const jobs = total(day.jobs);
+    const { ok, other } = split(day.jobs);
     sums.set(day.tenant, {
       tenant: day.tenant,
-      jobs: before.jobs + jobs,
-      other: before.other + jobs - (day.jobs.ok ?? 0),
+      jobs: before.jobs + ok + other,
+      other: before.other + other,
       cpuSeconds: before.cpuSeconds + day.cpu_seconds,
       wallSeconds: before.wallSeconds + day.wall_seconds,
       bytesOut: before.bytesOut + day.bytes_out,

@@ -2,6 +2,7 @@ import type { Schemas } from "../shared/api";
 import { Data } from "../shared/data";
 import { count, counted } from "../shared/format";
 import { Freshness } from "./freshness";
+import { List } from "./list";
 import { type Column, Table } from "./table";
 import { Age, Time } from "./time";
 import type { Reading } from "./use_poll";
@@ -31,14 +32,13 @@ export function Workers({ reading }: { reading: Reading<Schemas["WorkerList"]> }
         <Mixed workers={rows} />
         <Freshness reading={reading} />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by the keyboard */}
-      <section class="list" aria-label="Workers, list" tabIndex={0}>
+      <List label="Workers">
         {reading.data !== undefined && rows.length === 0 ? (
           <p class="empty warn">No worker: jobs wait.</p>
         ) : (
           <Table label="Workers" columns={columns} rows={rows} keyOf={({ worker_id }) => worker_id} />
         )}
-      </section>
+      </List>
     </section>
   );
 }

@@ -1,5 +1,7 @@
 // The content of a job's files, and URLs of pictures.
+
 import { ApiError, type Schemas, send } from "../shared/api";
+import { fromBase64 } from "../shared/base64";
 
 export type OutputFile = Schemas["OutputFile"];
 
@@ -15,8 +17,7 @@ export function isPicture(type: string): boolean {
 /** Returns the content of a file. Throws an ApiError, or an AbortError. */
 export async function contentOf(file: OutputFile, signal?: AbortSignal): Promise<Blob> {
   if (file.content_base64 !== undefined) {
-    const binary = atob(file.content_base64);
-    return new Blob([Uint8Array.from(binary, (character) => character.charCodeAt(0))]);
+    return new Blob([fromBase64(file.content_base64)]);
   }
   const response = await send(file.url, signal === undefined ? {} : { signal });
   return response.blob();

@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import type { Job } from "../shared/api";
+import { hasEnded, type Job } from "../shared/api";
 import { Data } from "../shared/data";
 import { duration } from "../shared/format";
 import { exactPart } from "../shared/job_source";
@@ -48,11 +48,6 @@ function Parts({ job, output }: { job: Job; output: Output }) {
       <Usage job={job} />
     </>
   );
-}
-
-/** Reports whether a job has ended. */
-export function hasEnded(job: Job): boolean {
-  return job.status !== "queued" && job.status !== "running";
 }
 
 function Status({ job }: { job: Job }) {

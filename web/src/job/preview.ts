@@ -1,4 +1,4 @@
-import { ExactNumber, numberText, type Value } from "../shared/exact_json";
+import { isNumber, numberText, type Value } from "../shared/exact_json";
 
 /** Returns the beginning of a value as compact JSON: all of it, or at most so many characters with "…" at the end. */
 export function preview(value: Value, most: number): string {
@@ -20,7 +20,7 @@ export function cut(text: string, most: number): string {
 /** Adds the JSON of a value, piece by piece, until add returns false; then it returns false too. */
 function addTo(value: Value, add: (piece: string) => boolean, most: number): boolean {
   if (value === null || typeof value === "boolean") return add(String(value));
-  if (typeof value === "number" || value instanceof ExactNumber) return add(numberText(value));
+  if (isNumber(value)) return add(numberText(value));
   if (typeof value === "string") return add(JSON.stringify(value.slice(0, most + 1)));
   if (Array.isArray(value)) {
     if (!add("[")) return false;

@@ -1,6 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 import { Data } from "../shared/data";
-import { ExactNumber, type Value } from "../shared/exact_json";
+import { isNumber, type Value } from "../shared/exact_json";
 import { count, counted } from "../shared/format";
 import { memo } from "./memo";
 import { cut } from "./preview";
@@ -110,10 +110,6 @@ const TableRow = memo(function TableRow({ table, row, columns, numeric }: RowPro
     </tr>
   );
 });
-
-function isNumber(value: Value): boolean {
-  return typeof value === "number" || value instanceof ExactNumber;
-}
 
 // Without its quotes, such a text would look like another value, or like none.
 const ambiguous = /^(?:\s.*|.*\s|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|)$/s;

@@ -1,5 +1,5 @@
 // Which results are tables.
-import { ExactNumber, Members, type Value } from "../shared/exact_json";
+import { isNumber, Members, type Value } from "../shared/exact_json";
 
 /** A result as a table. */
 export interface Table {
@@ -91,7 +91,7 @@ export function isNumeric(table: Table, column: number): boolean {
   let numbers = 0;
   for (let row = 0; row < Math.min(table.rows, 100); row++) {
     const cell = table.cell(row, column);
-    if (typeof cell === "number" || cell instanceof ExactNumber) numbers++;
+    if (isNumber(cell)) numbers++;
     else if (cell !== null && cell !== undefined) return false;
   }
   return numbers > 0;

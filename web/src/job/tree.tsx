@@ -1,6 +1,6 @@
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { Data } from "../shared/data";
-import { ExactNumber, numberText, type Value } from "../shared/exact_json";
+import { isNumber, numberText, type Value } from "../shared/exact_json";
 import { count, counted } from "../shared/format";
 import { LongText } from "./long_text";
 import { memo } from "./memo";
@@ -184,7 +184,7 @@ function shortened(text: string): string {
 /** Shows a value in one line: a container by its beginning. */
 export function Scalar({ value }: { value: Value }) {
   if (value === null || typeof value === "boolean") return <span class="word">{String(value)}</span>;
-  if (typeof value === "number" || value instanceof ExactNumber) {
+  if (isNumber(value)) {
     return (
       <span class="number">
         <Data text={shortened(numberText(value))} />

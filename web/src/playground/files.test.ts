@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addFiles, type InputFile, mostBytes, mostFiles, toBase64, toText } from "./files";
+import { toBase64 } from "../shared/base64";
+import { addFiles, type InputFile, mostBytes, mostFiles, toText } from "./files";
 import { bodyOf } from "./request";
 
 function file(path: string, size = 1): InputFile {

@@ -46,15 +46,6 @@ export function totalBytes(files: readonly InputFile[]): number {
   return files.reduce((sum, file) => sum + file.bytes.length, 0);
 }
 
-/** Returns bytes in base64 with padding. */
-export function toBase64(content: Uint8Array): string {
-  let binary = "";
-  for (let from = 0; from < content.length; from += 0x8000) {
-    binary += String.fromCharCode(...content.subarray(from, from + 0x8000));
-  }
-  return btoa(binary);
-}
-
 /** Returns the text that bytes are in UTF-8; undefined if they are none, or have a byte order mark, which a decoder
  * leaves out. */
 export function toText(content: Uint8Array): string | undefined {

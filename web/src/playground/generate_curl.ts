@@ -1,5 +1,6 @@
-import { toBase64 } from "./files";
+import { toBase64 } from "../shared/base64";
 import { heredoc, shellFile, shellWord, visibleJSON } from "./quoting";
+import { membersOf, partsOf } from "./request";
 import { inlinesFiles, localName, needs, readable, type Snapshot } from "./snapshot";
 
 /** Returns a command of bash that runs with curl what is on the page. */
@@ -14,10 +15,11 @@ export function curlCommand(snapshot: Snapshot): string {
 
 /** Returns the request with a line for each field. */
 function json(snapshot: Snapshot): string {
-  const { args, ...others } = snapshot.fields;
   const parts = [`"script": ${JSON.stringify(snapshot.script)}`];
-  for (const [name, value] of Object.entries(others)) parts.push(`"${name}": ${JSON.stringify(value)}`);
-  if (args !== undefined) parts.push(`"args": ${args.replace(/\s*\n\s*/g, " ")}`);
+  // Only args, as they were typed, can have line ends.
+  for (const [name, json] of membersOf(snapshot.fields)) {
+    parts.push(`"${name}": ${json.replace(/\s*\n\s*/g, " ")}`);
+  }
   if (snapshot.files.length > 0) {
     const files = snapshot.files.map((file) => {
       const content = readable(file);
@@ -32,9 +34,7 @@ function json(snapshot: Snapshot): string {
 /** Returns the options for a form, which names the files. */
 function form(snapshot: Snapshot): string[] {
   const options = [textPart("script", snapshot.script)];
-  for (const [name, value] of Object.entries(snapshot.fields)) {
-    options.push(textPart(name, typeof value === "string" ? value : JSON.stringify(value)));
-  }
+  for (const [name, text] of partsOf(snapshot.fields)) options.push(textPart(name, text));
   // Otherwise curl sends %22 for a quote, which the service takes as it is.
   if (snapshot.files.some((file) => file.path.includes('"'))) options.push("--form-escape");
   for (const file of snapshot.files) {

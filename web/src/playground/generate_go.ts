@@ -1,4 +1,4 @@
-import { toBase64 } from "./files";
+import { toBase64 } from "../shared/base64";
 import type { Fields } from "./options";
 import { doubleQuoted, goText } from "./quoting";
 import { inlinesFiles, localName, needs, readable, type Snapshot } from "./snapshot";

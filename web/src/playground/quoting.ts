@@ -1,5 +1,6 @@
 // Literals of shells and languages for any text. A literal shows no character that would change how it is read:
 // controls and bidirectional formatting are escaped.
+import { toBase64 } from "../shared/base64";
 import { unseen } from "../shared/text";
 
 // Characters that a terminal or an editor would obey or hide. Line feed and tab are not among them.
@@ -56,9 +57,7 @@ export function shellFile(text: string): string {
 
 /** Returns a word that stands for a file with these bytes (bash, zsh). */
 export function shellBytes(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  const encoded = btoa(binary);
+  const encoded = toBase64(bytes);
   if (encoded.length <= 76) return `<(base64 -d <<<${encoded === "" ? "''" : encoded})`;
   const lines = encoded.match(/.{1,76}/g) ?? [];
   return `<(base64 -d ${heredoc(`${lines.join("\n")}\n`, "BASE64")})`;

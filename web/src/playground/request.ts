@@ -1,5 +1,6 @@
 // The body of POST /execute.
-import { type InputFile, toBase64, totalBytes } from "./files";
+import { toBase64 } from "../shared/base64";
+import { type InputFile, totalBytes } from "./files";
 import type { Fields } from "./options";
 
 /** From this many bytes of files on, the request is a form: base64 costs a third. */
@@ -18,11 +19,27 @@ export function bodyOf(script: string, fields: Fields, files: readonly InputFile
   return body.size > mostJSON && formable ? formOf(script, fields, files) : body;
 }
 
-function jsonOf(script: string, fields: Fields, files: readonly InputFile[]): string {
+/** Returns the fields as members of a JSON object: their names, and their JSON. */
+export function membersOf(fields: Fields): [name: string, json: string][] {
   const { args, ...others } = fields;
+  const members = Object.entries(others).map(([name, value]): [string, string] => [
+    name,
+    JSON.stringify(value),
+  ]);
+  return args === undefined ? members : [...members, ["args", args]]; // args are JSON already
+}
+
+/** Returns the fields as parts of a form: their names, and their text. */
+export function partsOf(fields: Fields): [name: string, text: string][] {
+  return Object.entries(fields).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
+}
+
+function jsonOf(script: string, fields: Fields, files: readonly InputFile[]): string {
   const parts = [`"script":${JSON.stringify(script)}`, '"async":true'];
-  for (const [name, value] of Object.entries(others)) parts.push(`"${name}":${JSON.stringify(value)}`);
-  if (args !== undefined) parts.push(`"args":${args}`);
+  for (const [name, json] of membersOf(fields)) parts.push(`"${name}":${json}`);
   if (files.length > 0) {
     const inline = files.map((file) => ({ path: file.path, content_base64: toBase64(file.bytes) }));
     parts.push(`"files":${JSON.stringify(inline)}`);
@@ -36,9 +53,7 @@ function formOf(script: string, fields: Fields, files: readonly InputFile[]): Fo
   const set = (name: string, text: string) => form.append(name, new Blob([text]), "");
   set("script", script);
   set("async", "true");
-  for (const [name, value] of Object.entries(fields)) {
-    set(name, typeof value === "string" ? value : JSON.stringify(value));
-  }
+  for (const [name, text] of partsOf(fields)) set(name, text);
   for (const file of files) form.append("files", new Blob([file.bytes]), file.path);
   return form;
 }

@@ -1,14 +1,13 @@
 // The client of the contract (api/openapi.yaml). Every request of the pages goes through it.
-import type { components, paths } from "./contract";
+import type { components } from "./contract";
 import { parseResponse } from "./job_source";
-import { setToken, token, tokenRefused } from "./session";
+import { token, tokenRefused } from "./session";
 
 export type Schemas = components["schemas"];
 export type Job = Schemas["Job"];
 export type JobSummary = Schemas["JobSummary"];
 export type ErrorBody = Schemas["Error"];
 export type ExecuteRequest = Schemas["ExecuteRequest"];
-export type { paths };
 
 /** A response that is an error, or no response at all (status 0, code "network"). */
 export class ApiError extends Error {
@@ -28,6 +27,11 @@ export class ApiError extends Error {
     this.body = body;
     this.retryAfter = retryAfter;
   }
+}
+
+/** Reports whether a failure is that of a request which was aborted. */
+export function isAbort(failure: unknown): boolean {
+  return failure instanceof DOMException && failure.name === "AbortError";
 }
 
 export interface RequestOptions {
@@ -63,7 +67,7 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
   try {
     response = await fetch(path + queryOf(options.query), init);
   } catch (failure) {
-    if (failure instanceof DOMException && failure.name === "AbortError") throw failure;
+    if (isAbort(failure)) throw failure;
     throw new ApiError(0, "network", "The service does not answer. Check that it runs, and try again.");
   }
   if (response.ok) return response;
@@ -84,7 +88,7 @@ export async function read<T>(response: Response): Promise<T> {
   try {
     text = await response.text();
   } catch (failure) {
-    if (failure instanceof DOMException && failure.name === "AbortError") throw failure;
+    if (isAbort(failure)) throw failure;
     throw new ApiError(0, "network", "The response of the service broke off. Try again.");
   }
   return parseResponse<T>(text);
@@ -118,9 +122,12 @@ async function errorOf(response: Response): Promise<ApiError> {
   );
 }
 
+/** Reports whether a job has ended. */
+export function hasEnded({ status }: Pick<Job, "status">): boolean {
+  return status !== "queued" && status !== "running";
+}
+
 /** The path of a job. */
 export function jobPath(id: string): string {
   return `/jobs/${encodeURIComponent(id)}`;
 }
-
-export { setToken };

@@ -1,6 +1,6 @@
 // The events of a job (GET /jobs/{id}/events) by fetch: EventSource cannot send the header Authorization.
 import { EventSourceParserStream } from "eventsource-parser/stream";
-import { ApiError, type Job, jobPath, type Schemas, send } from "./api";
+import { ApiError, isAbort, type Job, jobPath, type Schemas, send } from "./api";
 import { parseResponse } from "./job_source";
 
 export type JobEvent =
@@ -78,7 +78,7 @@ function eventOf(type: string, data: string): JobEvent | undefined {
 function isTransient(failure: unknown): boolean {
   if (failure instanceof ApiError)
     return failure.status === 0 || failure.status === 429 || failure.status >= 500;
-  return !(failure instanceof DOMException && failure.name === "AbortError");
+  return !isAbort(failure);
 }
 
 /** Returns the pause that the service asks for, within bounds. */

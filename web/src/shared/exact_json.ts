@@ -41,6 +41,11 @@ export function exactOf(parsed: unknown): Value {
   return parseExact(JSON.stringify(parsed) ?? "null");
 }
 
+/** Reports whether a value is a number. */
+export function isNumber(value: Value | undefined): value is number | ExactNumber {
+  return typeof value === "number" || value instanceof ExactNumber;
+}
+
 /** Returns a number as its JSON text has it. */
 export function numberText(value: number | ExactNumber): string {
   return typeof value === "number" ? String(value) : value.text;

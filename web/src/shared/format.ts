@@ -62,10 +62,21 @@ export function counted(value: number, noun: string): string {
 export function localTime(time: string): string {
   const date = new Date(time);
   if (Number.isNaN(date.getTime())) return time;
-  const two = (value: number) => String(value).padStart(2, "0");
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${day} ${clock}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return `${dateOf(date)} ${clockOf(date)}.${digits(date.getMilliseconds(), 3)}`;
+}
+
+/** Returns the date of a time in the browser's own zone, such as "2026-01-02". */
+export function dateOf(time: Date): string {
+  return [time.getFullYear(), digits(time.getMonth() + 1), digits(time.getDate())].join("-");
+}
+
+/** Returns the time of day in the browser's own zone, such as "03:04:05". */
+export function clockOf(time: Date): string {
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((each) => digits(each)).join(":");
+}
+
+function digits(value: number, length = 2): string {
+  return String(value).padStart(length, "0");
 }
 
 function trim(fixed: string): string {
