@@ -26,6 +26,7 @@ func TestConsoleFindsJobs(t *testing.T) {
 	p.await(`document.activeElement.id === "filter-since"`)
 	p.awaitJobs("Jobs", good, bad)
 	p.do(chromedp.NavigateBack())
+	p.await(`document.querySelector("#filter-since").value === ""`) // drawn again
 
 	// Each choice and each field narrows the list, and the fragment has it.
 	p.do(chromedp.SendKeys(chromedp.CSS("#filter-status"), "failed"))
