@@ -27,6 +27,8 @@ lint_bin := .cache/lint/bin
 vale := .cache/vale/vale
 runsc := .cache/gvisor/runsc
 tool := go tool -modfile=tools/go.mod
+# The suites in test/ that have a target of their own, as one regular expression.
+apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|upgrade|verdicts|web
 
 .PHONY: help
 help: ## Show this list
@@ -72,7 +74,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -v -e '/test/escape$$' -e /test/verdicts -e /test/faults -e /test/clients -e /test/browser -e /test/datascience -e /test/mcp -e /test/web -e '/test/tenants$$')
+	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
