@@ -103,6 +103,55 @@ func TestTheEnvironmentIsDecidedAtAcceptance(t *testing.T) {
 	wantCode(t, err, jobs.CodeInvalidRequest)
 }
 
+// An expected environment is known without any worker, and beside workers that lack it: a synchronous job waits for one
+// that is started on its account, as one of the default does.
+func TestAnExpectedEnvironment(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t), func(s *Settings) {
+		s.ExpectedEnvironments = []string{"science"}
+		s.NoWorkerGrace = time.Minute // longer than the request waits
+	})
+	for range 2 {
+		for _, name := range []string{"", "default", "science"} {
+			start := time.Now()
+			request := jobs.Request{Script: "x", Environment: name}
+			record, err := s.Execute(t.Context(), request, "r-1", 300*time.Millisecond)
+			if err != nil || record.State != jobs.StateQueued {
+				t.Errorf("%q: %+v, %v", name, record, err)
+			}
+			wantDuration(t, start, 300*time.Millisecond, 2*time.Second)
+		}
+		if workers, err := s.EnvironmentWorkers(t.Context()); err != nil || workers["science"] != 0 {
+			t.Errorf("got %v, %v", workers, err)
+		} else if _, isKnown := workers["science"]; !isKnown {
+			t.Errorf("got %v, which lacks science", workers)
+		}
+		s.report(t, "w", time.Hour, described("default"))
+		s.awaitFleet(t, "the default", func(f *fleet) bool { return len(f.names()) == 2 && f.isDescribed() })
+	}
+	_, err := s.submit(t, jobs.Request{Script: "x", Environment: "sience"})
+	wantCode(t, err, jobs.CodeUnknownEnvironment)
+	_, err = s.submit(t, jobs.Request{Script: asking("scipy")})
+	wantCode(t, err, jobs.CodeMissingPackages)
+	if want := "no worker has reported the packages of science lately"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	s.report(t, "w2", time.Hour, described("science", "scipy 1"))
+	s.awaitFleet(t, "science", func(f *fleet) bool { return f.isDescribed() && len(f.live["science"]) == 1 })
+	if job, err := s.submit(t, jobs.Request{Script: asking("scipy")}); err != nil || job.Environment != "science" {
+		t.Errorf("got %q, %v", job.Environment, err)
+	}
+}
+
+func TestSettingsNameEnvironments(t *testing.T) {
+	t.Parallel()
+	settings := Settings{SyncWait: 1, NoWorkerGrace: 1, StartDeadline: time.Hour, QueueLimit: 1}
+	settings.ExpectedEnvironments = []string{"science", "../x"}
+	if err := settings.Validate(); err == nil || !strings.Contains(err.Error(), `"../x"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // An environment stays known after its last worker, and its jobs are accepted; those of a waiting client are withdrawn
 // although workers without it are alive.
 func TestAnEnvironmentWithoutAWorker(t *testing.T) {
