@@ -68,7 +68,7 @@ func (s Settings) Validate() error {
 	}
 	for _, name := range s.ExpectedEnvironments {
 		if !jobs.IsEnvironmentName(name) {
-			return fmt.Errorf("EXPECTED_ENVIRONMENTS: %q is not the name of an environment", name)
+			return errors.New("EXPECTED_ENVIRONMENTS: not the name of an environment: " + name)
 		}
 	}
 	if s.QueueLimit < 1 {

@@ -11,6 +11,13 @@
 {{- end }}
 {{ include "cellblock.limitsEnv" .Values.limits }}
 {{ include "cellblock.env" (list "SYNC_WAIT" (include "cellblock.seconds" $api.syncWaitSeconds)) }}
+{{- $cold := include "cellblock.cold" . | fromYaml }}
+{{- if $cold.pools }}
+{{ include "cellblock.env" (list "NO_WORKER_GRACE" (include "cellblock.seconds" .Values.keda.coldStartSeconds)) }}
+{{- end }}
+{{- with without $cold.environments "default" }}
+{{ include "cellblock.env" (list "EXPECTED_ENVIRONMENTS" (join "," .)) }}
+{{- end }}
 {{ include "cellblock.env" (list "SHUTDOWN_TIMEOUT" (include "cellblock.seconds" $api.shutdownSeconds)) }}
 {{- if .Values.auth.allowAnonymous }}
 {{ include "cellblock.env" (list "ALLOW_ANONYMOUS" true) }}
@@ -35,8 +42,10 @@
 {{- define "cellblock.allowedHosts" -}}
 {{- $name := printf "%s-api" (include "cellblock.fullname" .) -}}
 {{- $namespace := .Release.Namespace -}}
+{{- $ingress := .Values.api.ingress.enabled | ternary .Values.api.ingress.hosts list -}}
+{{- $route := .Values.api.httpRoute.enabled | ternary .Values.api.httpRoute.hostnames list -}}
 {{- $hosts := list $name (printf "%s.%s" $name $namespace) (printf "%s.%s.svc" $name $namespace) -}}
-{{- join "," (concat $hosts .Values.api.allowedHosts | uniq) -}}
+{{- join "," (concat $hosts $ingress $route .Values.api.allowedHosts | uniq) -}}
 {{- end }}
 
 {{- define "cellblock.tokenSecret" -}}

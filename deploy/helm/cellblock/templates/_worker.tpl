@@ -70,3 +70,19 @@ appArmorProfile:
   mountPath: /tmp
 {{- end }}
 {{- end }}
+
+{{/* What both triggers of KEDA have in common. Without an answer the number of pods stays. */}}
+{{- define "cellblock.prometheus" -}}
+serverAddress: {{ .Values.keda.prometheus.serverAddress }}
+ignoreNullValues: "false"
+{{- with .Values.keda.prometheus.authModes }}
+authModes: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "cellblock.prometheusAuth" -}}
+{{- with .Values.keda.prometheus.authenticationRef }}
+authenticationRef:
+  name: {{ . }}
+{{- end }}
+{{- end }}
