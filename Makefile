@@ -254,6 +254,19 @@ images: ## Build the images: cellblock-api, cellblock-worker, and cellblock with
 	CELLBLOCK_VERSION=$(VERSION) docker compose build
 	CELLBLOCK_VERSION=$(VERSION) docker compose -f deploy/compose/single.yml build
 
+.PHONY: install-systemd
+install-systemd: ## Install bin/ and units for systemd below PREFIX (/usr/local), and print the next steps; DESTDIR for packages
+	@test -x bin/api || { echo 'install-systemd: run make build first, as a user with Go' >&2; exit 1; }
+	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install
+
+.PHONY: uninstall-systemd
+uninstall-systemd: ## Remove them; settings, data and users stay
+	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install --remove
+
+.PHONY: test-systemd
+test-systemd: setup-test build ## Boot a guest with systemd, install the units there, and use them (qemu, ten minutes)
+	scripts/test-systemd
+
 .PHONY: test-compose
 test-compose: ## Test the images and compose files (needs a Docker daemon with docker compose)
 	@docker compose version >/dev/null && docker info >/dev/null || { echo 'test-compose: needs a Docker daemon and docker compose; none can be reached' >&2; exit 1; }
