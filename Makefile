@@ -130,6 +130,10 @@ test-newer-python: ## Run the runner's tests, conformance, the verdicts and the 
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m
 
+.PHONY: test-upgrade
+test-upgrade: setup-test ## Run the version before (UPGRADE_FROM) and this one side by side on one Redis under load (5 minutes)
+	go test -C test/upgrade -count=1 -timeout 20m
+
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
 	@# Test files in parallel: each test mostly starts a process.
