@@ -241,6 +241,10 @@ bench: build ## Measure dispatch, Redis commands per job, overhead over bare nsj
 	ENVIRONMENTS="default data-science" scripts/setup
 	go run ./test/bench
 
+.PHONY: bench-fleet
+bench-fleet: setup ## Measure what a job costs Redis with 1 to 1,000 simulated workers and 1 to 4 API processes (ten minutes)
+	go run ./test/fleet -rounds 2
+
 .PHONY: soak
 soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that it leaks nothing
 	go run ./test/soak -length $(SOAK)
