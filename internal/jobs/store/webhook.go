@@ -169,3 +169,12 @@ func timeOrNone(us string) time.Time {
 	}
 	return parseTime(us)
 }
+
+// OpenWebhooks counts the webhooks that are not over.
+func (s *Store) OpenWebhooks(ctx context.Context) (int, error) {
+	n, err := s.client.ZCard(ctx, webhooksKey).Result()
+	if err != nil {
+		return 0, fmt.Errorf("count the webhooks: %w", err)
+	}
+	return int(n), nil
+}
