@@ -174,6 +174,11 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
 
+.PHONY: test-monitoring
+test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
+	@scripts/setup --monitoring
+	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
+
 .PHONY: setup-web
 setup-web:
 	@scripts/setup --web

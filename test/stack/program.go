@@ -1,0 +1,26 @@
+package stack
+
+import (
+	"context"
+	"os/exec"
+)
+
+// StartProgram starts a program of this machine beside a stack, with exactly this environment, and returns once ready
+// reports true. The caller calls Stop.
+func StartProgram(ctx context.Context, name string, args []string, env Env, ready func() bool) (*Process, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
+	defer cancel()
+	p, err := start(name, path, args, environment(env))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.await(ctx, "ready", ready); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return p, nil
+}
