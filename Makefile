@@ -130,6 +130,10 @@ test-newer-python: ## Run the runner's tests, conformance, the verdicts and the 
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m
 
+.PHONY: test-upgrade
+test-upgrade: setup-test ## Run the version before (UPGRADE_FROM) and this one side by side on one Redis under load (5 minutes)
+	go test -C test/upgrade -count=1 -timeout 20m
+
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
 	@# Test files in parallel: each test mostly starts a process.
@@ -240,6 +244,10 @@ kernel-memory: setup build ## Compare what scripts make the kernel allocate with
 bench: build ## Measure dispatch, Redis commands per job, overhead over bare nsjail, and a second environment
 	ENVIRONMENTS="default data-science" scripts/setup
 	go run ./test/bench
+
+.PHONY: bench-fleet
+bench-fleet: setup ## Measure what a job costs Redis with 1 to 1,000 simulated workers and 1 to 4 API processes (ten minutes)
+	go run ./test/fleet -rounds 2
 
 .PHONY: soak
 soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that it leaks nothing
