@@ -76,7 +76,9 @@ func newRuns(t *testing.T) (runs, stack.Env) {
 	if err := os.Chmod(r.path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	return r, stack.Env{"NSJAIL_CONFIG": config, "PRELOAD": "", "PRELOAD_ON_DEMAND": "", "WORKER_CONCURRENCY": strconv.Itoa(slots)}
+	return r, stack.Env{
+		"NSJAIL_CONFIG": config, "PRELOAD": "", "PRELOAD_ON_DEMAND": "", "WORKER_CONCURRENCY": strconv.Itoa(slots),
+	}
 }
 
 // script returns a job that notes its number, waits if it is to until letGo is called, leaves a file, and returns the
