@@ -74,7 +74,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
+	COMPOSE_PROGRAMS=$(CURDIR)/bin PROXY_PROGRAMS=$(CURDIR)/bin OPERATIONS_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
