@@ -255,6 +255,10 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 	@docker compose version >/dev/null && docker info >/dev/null || { echo 'test-compose: needs a Docker daemon and docker compose; none can be reached' >&2; exit 1; }
 	go test -tags compose -count=1 -timeout=20m -v ./test/compose
 
+.PHONY: test-kubernetes
+test-kubernetes: ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, a quarter of an hour)
+	tools=$$(scripts/kubernetes-tools); KUBERNETES_TOOLS=$$tools go test $(TESTFLAGS) ./test/kubernetes/...
+
 .PHONY: lock
 lock: ## Pin the newest allowed versions in environments/*/ and deploy/python/, with hashes (needs uv)
 	@# The default environment first: the others take its versions.
