@@ -58,7 +58,7 @@ func TestInstall(t *testing.T) {
 			}
 			kinds := map[string]bool{}
 			for _, manifest := range slices.Concat(manifests, hooks) {
-				// The API server accepts each as it is, with no unknown field. Helm itself sends no such wish.
+				// The API server accepts each as it is, with no unknown field. Helm does not ask it for that.
 				kinds[r.validate(manifest).Text("kind")] = true
 			}
 			for _, kind := range expected.kinds {

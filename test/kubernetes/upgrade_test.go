@@ -87,11 +87,15 @@ func (r *release) kept() map[string]string {
 	return all
 }
 
-// What scales pods sets their number, and an upgrade leaves it as it is.
+// What scales pods sets their number, and an upgrade leaves it as it is. The one that turns scaling on sets one pod.
 func TestUpgradeKeepsReplicasOfScalers(t *testing.T) {
 	t.Parallel()
 	r := newRelease(t, "scaled", "privileged")
-	r.install("--values", ci("keda"))
+	r.install("--values", ci("keda"), "--set", "pools.default.scaling.by=fixed,pools.default.replicas=4")
+	r.upgrade("--values", ci("keda"))
+	if got := r.get("apps/v1/deployments/cellblock-worker-default").Number("spec", "replicas"); got != 1 {
+		t.Errorf("once scaling is on, there are %d replicas; docs/kubernetes.md has 1", got)
+	}
 	// As the scalers would do it; without metrics the API's own stays within its bounds.
 	want := map[string]int{"cellblock-api": 5, "cellblock-worker-default": 7, "cellblock-worker-data-science": 0}
 	for name, replicas := range want {
@@ -111,7 +115,7 @@ func TestUpgradeKeepsReplicasOfScalers(t *testing.T) {
 	}
 	r.upgrade("--values", ci("keda"), "--set", "image.tag=1.2.4", "--set", "workers.slots=3")
 	check("upgrade")
-	r.helm(append([]string{"rollback", "cellblock", "1"}, waiting...)...)
+	r.helm(append([]string{"rollback", "cellblock", "2"}, waiting...)...)
 	check("rollback")
 }
 
