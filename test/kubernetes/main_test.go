@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,12 +13,14 @@ import (
 	"cellblock/test/stack"
 )
 
-// stepBound is the timeout for a step of a test, such as the installation of the chart.
-const stepBound = 2 * time.Minute
+const (
+	helm = "../../.cache/helm/helm"
+	// stepBound is the timeout for a step of a test, such as the installation of the chart.
+	stepBound = 2 * time.Minute
+)
 
 // cluster is the control plane of all tests. Each has a namespace of its own.
 var (
-	tools   controlplane.Tools
 	cluster *controlplane.ControlPlane
 	chart   string
 	// helmHome has Helm's caches.
@@ -39,8 +42,12 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	helmHome = filepath.Join(dir, "helm")
-	if tools, err = controlplane.FindTools(); err != nil {
+	tools, err := controlplane.FindTools()
+	if err != nil {
 		return 1, err
+	}
+	if _, err := os.Stat(helm); err != nil {
+		return 1, fmt.Errorf("%w: make test-kubernetes builds it", err)
 	}
 	ctx := context.Background()
 	if cluster, err = controlplane.Start(ctx, tools, dir); err != nil {

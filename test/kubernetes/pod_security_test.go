@@ -129,3 +129,24 @@ func TestRestrictedNamespace(t *testing.T) {
 		return false
 	})
 }
+
+// Installed twice for one Redis, the API runs in a restricted namespace and the workers in another.
+func TestTwoNamespaces(t *testing.T) {
+	t.Parallel()
+	for standard, test := range map[string]struct {
+		values string
+		pods   map[string]int
+	}{
+		"restricted": {"{redis: {host: redis.example.org}, pools: {default: null}}", map[string]int{"api": 2}},
+		"privileged": {
+			"{redis: {host: redis.example.org}, api: {replicas: 0}}", map[string]int{"worker/default": 2},
+		},
+	} {
+		t.Run(standard, func(t *testing.T) {
+			t.Parallel()
+			r := newRelease(t, "half-"+standard, standard)
+			r.install(values(t, test.values)...)
+			r.await("v1/pods", func(pods []controlplane.Object) bool { return equal(readyPods(pods), test.pods) })
+		})
+	}
+}

@@ -106,7 +106,7 @@ func (r *release) events() string {
 func (r *release) tryHelm(args ...string) (output string, err error) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), stepBound+stepBound/4)
 	defer cancel()
-	command := exec.CommandContext(ctx, tools.Path("helm"), args...)
+	command := exec.CommandContext(ctx, helm, args...)
 	command.Env = []string{
 		"KUBECONFIG=" + cluster.Kubeconfig, "HELM_NAMESPACE=" + r.namespace, "HOME=" + helmHome,
 		"HELM_CACHE_HOME=" + helmHome, "HELM_CONFIG_HOME=" + helmHome, "HELM_DATA_HOME=" + helmHome,

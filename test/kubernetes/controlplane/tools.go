@@ -17,7 +17,7 @@ func FindTools() (Tools, error) {
 	if dir == "" {
 		return "", errors.New("KUBERNETES_TOOLS is empty: run make test-kubernetes, which builds them")
 	}
-	programs := []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "helm"}
+	programs := []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
 	for _, name := range programs {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return "", fmt.Errorf("KUBERNETES_TOOLS: %w: scripts/kubernetes-tools builds it", err)
