@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,9 @@ func newRelease(t *testing.T, namespace, standard string) *release {
 	r := &release{t, namespace}
 	r.apply(fmt.Sprintf(`{apiVersion: v1, kind: Namespace, metadata: {name: %s, labels: {%s/enforce: %s}}}`,
 		namespace, podSecurity, standard))
+	// What controllers put into each namespace.
+	r.awaitNamed("v1/serviceaccounts", "default")
+	r.awaitNamed("v1/configmaps", "kube-root-ca.crt")
 	r.apply(`{apiVersion: v1, kind: ServiceAccount, metadata: {name: shared}}`)
 	r.apply(`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: shared-files}, spec: {accessModes: ` +
 		`[ReadWriteMany], storageClassName: "", resources: {requests: {storage: 1Gi}}}}`)
@@ -88,6 +92,14 @@ func (r *release) await(path string, fits func([]controlplane.Object) bool) []co
 		r.t.Fatalf("%v\n%s", err, r.events())
 	}
 	return objects
+}
+
+// awaitNamed waits until the objects at a path have one of this name.
+func (r *release) awaitNamed(path, name string) {
+	r.t.Helper()
+	r.await(path, func(all []controlplane.Object) bool {
+		return slices.ContainsFunc(all, func(one controlplane.Object) bool { return one.Name() == name })
+	})
 }
 
 // events returns what went wrong in the namespace.

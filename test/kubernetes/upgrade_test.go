@@ -37,7 +37,7 @@ func TestUpgradeAndRollback(t *testing.T) {
 	small, changed := values(t, smallValues), values(t, changedValues)
 	r.install(small...)
 	kept := r.kept()
-	if len(kept) != 8 {
+	if len(kept) != 9 {
 		t.Fatalf("the release has %q", kept)
 	}
 	one := map[string]int{"api": 2, "redis": 1, "worker/default": 2}

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	startBound = 2 * time.Minute
+	startBound = 5 * time.Minute
 	stopBound  = 30 * time.Second
 )
 
@@ -136,7 +136,7 @@ func (c *ControlPlane) startControllers() error {
 		c.start("kube-controller-manager", kubeconfig, "--leader-elect=false", "--secure-port=0",
 			"--root-ca-file="+c.files.authority, "--service-account-private-key-file="+c.files.serviceAccountKey),
 		c.start("kube-scheduler", kubeconfig, "--leader-elect=false", "--secure-port=0"),
-		c.start("kwok", kubeconfig, "--manage-all-nodes=true", "--node-lease-duration-seconds=40"),
+		c.start("kwok", kubeconfig, "--manage-all-nodes=true", "--cidr=10.244.0.1/16"),
 	)
 }
 
