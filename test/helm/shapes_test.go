@@ -122,7 +122,7 @@ func TestVariablesAreSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Of other programs: the AWS SDK, OpenTelemetry's, the client, redis-cli, a script of the chart.
-	other := regexp.MustCompile(`^(AWS|OTEL|CELLBLOCK)_|^(REDISCLI_AUTH|PROFILE)$`)
+	other := regexp.MustCompile(`^(AWS|OTEL|CELLBLOCK)_|^(REDISCLI_AUTH|PROFILE|TOKENS)$`)
 	variable := regexp.MustCompile(`(?m)^ +- name: ([A-Z][A-Z0-9_]+)$`)
 	seen := map[string]bool{}
 	for _, file := range valuesFiles(t) {

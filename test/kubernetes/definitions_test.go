@@ -14,12 +14,15 @@ import (
 func TestObjectsOfOtherProjects(t *testing.T) {
 	t.Parallel()
 	r := newRelease(t, "definitions", "privileged")
-	rendered := r.helm("template", "cellblock", chart, "--values", ci("keda")) +
-		r.helm("template", "cellblock", chart, "--values", ci("no-network-policy"))
+	var rendered string
+	for _, name := range []string{"keda", "production", "no-network-policy"} {
+		rendered += r.helm("template", "cellblock", chart, "--values", ci(name))
+	}
 	for _, test := range []struct{ kind, field, misspelt, mistyped string }{
 		{"ScaledObject", "pollingInterval: 5", "pollInterval: 5", `pollingInterval: "often"`},
 		{"ScaledObject", "threshold: ", "treshold: ", ""},
 		{"PodMonitor", "podMetricsEndpoints:", "podMetricEndpoints:", ""},
+		{"PrometheusRule", "expr:", "expression:", ""},
 		{"HTTPRoute", "backendRefs:", "backendRef:", ""},
 	} {
 		manifest := find(t, rendered, test.kind)

@@ -30,7 +30,7 @@ var installations = map[string]struct {
 	},
 	"production": {
 		map[string]int{"api": 3, "worker/default": 10},
-		[]string{"HorizontalPodAutoscaler", "Ingress", "PodMonitor"},
+		[]string{"ConfigMap", "HorizontalPodAutoscaler", "Ingress", "PodMonitor", "PrometheusRule"},
 	},
 	"sentinel": {map[string]int{"api": 2, "worker/default": 2}, nil},
 	"unprivileged": {
