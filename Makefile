@@ -300,6 +300,10 @@ $(helm_tools): $(wildcard tools/helm/*/*.go) tools/helm/go.mod tools/helm/go.sum
 	$(helm)/schemas $(helm)/schemas.d
 	@touch $@
 
+.PHONY: test-kubernetes
+test-kubernetes: $(helm_tools) ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, a quarter of an hour)
+	tools=$$(scripts/kubernetes-tools); KUBERNETES_TOOLS=$$tools go test $(TESTFLAGS) ./test/kubernetes/...
+
 .PHONY: lock
 lock: ## Pin the newest allowed versions in environments/*/ and deploy/python/, with hashes (needs uv)
 	@# The default environment first: the others take its versions.
