@@ -23,7 +23,7 @@ type APIMetrics struct {
 	cut      *prometheus.CounterVec // slow clients
 	unlogged prometheus.Counter     // lines of the audit log
 	reaper   reaperMetrics
-	budgets  *budgetReader
+	budgets  budgetReader
 	tenants  *tenantMetrics // nil for none
 }
 
@@ -67,7 +67,6 @@ func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 			Help: "Lines of the audit log that could not be written.",
 		}),
 		reaper:  newReaperMetrics(),
-		budgets: &budgetReader{},
 	}
 	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase
 	m.hangUps.WithLabelValues("kept")
@@ -76,7 +75,7 @@ func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 	m.cut.WithLabelValues("body")
 	m.cut.WithLabelValues("response")
 	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
-		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, m.budgets)
+		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, &m.budgets)
 	if service != nil {
 		m.registry.MustRegister(&serviceReader{service: service, logger: logger})
 	}
