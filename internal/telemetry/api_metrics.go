@@ -75,6 +75,8 @@ func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 	m.refused.WithLabelValues("address")
 	m.cut.WithLabelValues("body")
 	m.cut.WithLabelValues("response")
+	m.webhooks.WithLabelValues(string(jobs.WebhookDelivered))
+	m.webhooks.WithLabelValues(string(jobs.WebhookFailed))
 	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
 		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, m.budgets)
 	if service != nil {

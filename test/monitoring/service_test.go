@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,8 +36,9 @@ type service struct {
 	replica *stack.Process
 	// science is the second worker, which alone has the environment stack.Handmade.
 	science *stack.Process
-	// receiver is the URL that takes webhooks.
-	receiver string
+	// receiver is the URL that takes webhooks, unless refuseWebhooks is true.
+	receiver       string
+	refuseWebhooks atomic.Bool
 }
 
 func startService(t *testing.T) *service {
@@ -79,6 +81,9 @@ func startService(t *testing.T) *service {
 	s.science = s.Workers()[1]
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if s.refuseWebhooks.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
 	}))
 	t.Cleanup(receiver.Close)
 	s.receiver = receiver.URL
