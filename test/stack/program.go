@@ -14,7 +14,7 @@ func StartProgram(ctx context.Context, name string, args []string, env Env, read
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyBound)
 	defer cancel()
-	p, err := start(name, path, args, environment(env))
+	p, err := LaunchProgram(name, path, args, environment(env))
 	if err != nil {
 		return nil, err
 	}
@@ -23,4 +23,10 @@ func StartProgram(ctx context.Context, name string, args []string, env Env, read
 		return nil, err
 	}
 	return p, nil
+}
+
+// LaunchProgram starts a program that is no part of a stack, with exactly this environment, and does not wait until it
+// is ready. It ends with the test's process, at the latest.
+func LaunchProgram(name, path string, args, env []string) (*Process, error) {
+	return start(name, path, args, env)
 }
