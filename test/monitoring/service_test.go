@@ -58,7 +58,9 @@ func startService(t *testing.T) *service {
 		"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": "127.0.0.0/8", "CALLBACK_ATTEMPTS": "1",
 		"NO_WORKER_GRACE": "300ms",
 	}
-	worker := stack.Env{"METRICS_ADDR": "127.0.0.1:0", "PRELOAD": "", "PRELOAD_ON_DEMAND": "", "WORKER_CONCURRENCY": "2"}
+	worker := stack.Env{
+		"METRICS_ADDR": "127.0.0.1:0", "PRELOAD": "", "PRELOAD_ON_DEMAND": "", "WORKER_CONCURRENCY": "2",
+	}
 	s.Stack, err = stack.Start(t.Context(), stack.Config{
 		Programs: programs, API: api, Workers: []stack.Env{worker, with(worker, environment.Settings())},
 		Redis: []string{"--maxmemory", "64mb"},
@@ -220,10 +222,15 @@ func (s *service) hangUp(ctx context.Context) {
 // crowd opens more connections to the second replica than an address may have.
 func (s *service) crowd(ctx context.Context) {
 	var dialer net.Dialer
+	var conns []net.Conn
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}()
 	for range 32 {
-		conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(s.spoilt, "http://"))
-		if err == nil {
-			defer conn.Close()
+		if conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(s.spoilt, "http://")); err == nil {
+			conns = append(conns, conn)
 		}
 	}
 	select { // the replica counts those beyond the bound when it accepts them
