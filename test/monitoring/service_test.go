@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,8 +36,9 @@ type service struct {
 	replica *stack.Process
 	// science is the second worker, which alone has the environment stack.Handmade.
 	science *stack.Process
-	// receiver is the URL that takes webhooks.
-	receiver string
+	// receiver is the URL that takes webhooks, unless refuseWebhooks is true.
+	receiver       string
+	refuseWebhooks atomic.Bool
 }
 
 func startService(t *testing.T) *service {
@@ -56,7 +58,9 @@ func startService(t *testing.T) *service {
 		"CALLBACK_SECRET": webhookSecret, "CALLBACK_ALLOW": "127.0.0.0/8", "CALLBACK_ATTEMPTS": "1",
 		"NO_WORKER_GRACE": "300ms",
 	}
-	worker := stack.Env{"METRICS_ADDR": "127.0.0.1:0", "PRELOAD": "", "PRELOAD_ON_DEMAND": "", "WORKER_CONCURRENCY": "2"}
+	worker := stack.Env{
+		"METRICS_ADDR": "127.0.0.1:0", "PRELOAD": "", "PRELOAD_ON_DEMAND": "", "WORKER_CONCURRENCY": "2",
+	}
 	s.Stack, err = stack.Start(t.Context(), stack.Config{
 		Programs: programs, API: api, Workers: []stack.Env{worker, with(worker, environment.Settings())},
 		Redis: []string{"--maxmemory", "64mb"},
@@ -79,6 +83,9 @@ func startService(t *testing.T) *service {
 	s.science = s.Workers()[1]
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if s.refuseWebhooks.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
 	}))
 	t.Cleanup(receiver.Close)
 	s.receiver = receiver.URL
@@ -215,10 +222,15 @@ func (s *service) hangUp(ctx context.Context) {
 // crowd opens more connections to the second replica than an address may have.
 func (s *service) crowd(ctx context.Context) {
 	var dialer net.Dialer
+	var conns []net.Conn
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}()
 	for range 32 {
-		conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(s.spoilt, "http://"))
-		if err == nil {
-			defer conn.Close()
+		if conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(s.spoilt, "http://")); err == nil {
+			conns = append(conns, conn)
 		}
 	}
 	select { // the replica counts those beyond the bound when it accepts them
