@@ -26,6 +26,8 @@ sandbox_python := $(CELLBLOCK_PREFIX)/bin/python
 lint_bin := .cache/lint/bin
 vale := .cache/vale/vale
 runsc := .cache/gvisor/runsc
+helm := .cache/helm
+helm_tools := $(helm)/.built
 tool := go tool -modfile=tools/go.mod
 # The suites in test/ that have a target of their own, as one regular expression.
 apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|upgrade|verdicts|web
@@ -174,6 +176,11 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
 
+.PHONY: test-monitoring
+test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
+	@scripts/setup --monitoring
+	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
+
 .PHONY: setup-web
 setup-web:
 	@scripts/setup --web
@@ -275,6 +282,27 @@ test-systemd: setup-test build ## Boot a systemd in namespaces, install the unit
 test-compose: ## Test the images and compose files (needs a Docker daemon with docker compose)
 	@docker compose version >/dev/null && docker info >/dev/null || { echo 'test-compose: needs a Docker daemon and docker compose; none can be reached' >&2; exit 1; }
 	go test -tags compose -count=1 -timeout=20m -v ./test/compose
+
+.PHONY: test-helm
+test-helm: $(helm_tools) ## Test the Helm chart: lint, unit tests, renderings against the schemas of Kubernetes (half a minute)
+	go test $(TESTFLAGS) ./test/helm
+
+# The chart's README.md, from the comments in values.yaml.
+.PHONY: generate-helm
+generate-helm: $(helm_tools)
+	$(helm)/helm-docs --chart-search-root deploy/helm/cellblock --sort-values-order file --log-level warning
+
+# Three minutes of a processor, once.
+helm_version := -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34
+$(helm_tools): $(wildcard tools/helm/*/*.go) tools/helm/go.mod tools/helm/go.sum
+	@mkdir -p $(helm)
+	CGO_ENABLED=0 go build -C tools/helm -ldflags='-s $(helm_version)' -o $(CURDIR)/$(helm)/ tool ./...
+	$(helm)/schemas $(helm)/schemas.d
+	@touch $@
+
+.PHONY: test-kubernetes
+test-kubernetes: $(helm_tools) ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, a quarter of an hour)
+	tools=$$(scripts/kubernetes-tools); KUBERNETES_TOOLS=$$tools go test $(TESTFLAGS) ./test/kubernetes/...
 
 .PHONY: lock
 lock: ## Pin the newest allowed versions in environments/*/ and deploy/python/, with hashes (needs uv)
