@@ -275,7 +275,7 @@ uninstall-systemd: ## Remove them; settings, data and users stay
 	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install --remove
 
 .PHONY: test-systemd
-test-systemd: setup-test build ## Boot a guest with systemd, install the units there, and use them (qemu, ten minutes)
+test-systemd: setup-test build ## Boot a systemd in namespaces, install the units there, and use them (two minutes)
 	scripts/test-systemd
 
 .PHONY: test-compose
