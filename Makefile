@@ -76,7 +76,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
+	COMPOSE_PROGRAMS=$(CURDIR)/bin PROXY_PROGRAMS=$(CURDIR)/bin OPERATIONS_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -175,6 +175,11 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	@rm -rf .cache/web-tests
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
+
+.PHONY: test-monitoring
+test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
+	@scripts/setup --monitoring
+	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
 
 .PHONY: setup-web
 setup-web:
@@ -294,6 +299,10 @@ $(helm_tools): $(wildcard tools/helm/*/*.go) tools/helm/go.mod tools/helm/go.sum
 	CGO_ENABLED=0 go build -C tools/helm -ldflags='-s $(helm_version)' -o $(CURDIR)/$(helm)/ tool ./...
 	$(helm)/schemas $(helm)/schemas.d
 	@touch $@
+
+.PHONY: test-kubernetes
+test-kubernetes: $(helm_tools) ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, a quarter of an hour)
+	tools=$$(scripts/kubernetes-tools); KUBERNETES_TOOLS=$$tools go test $(TESTFLAGS) ./test/kubernetes/...
 
 .PHONY: lock
 lock: ## Pin the newest allowed versions in environments/*/ and deploy/python/, with hashes (needs uv)
