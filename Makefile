@@ -76,7 +76,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
+	COMPOSE_PROGRAMS=$(CURDIR)/bin PROXY_PROGRAMS=$(CURDIR)/bin OPERATIONS_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -175,6 +175,11 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	@rm -rf .cache/web-tests
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
+
+.PHONY: test-monitoring
+test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
+	@scripts/setup --monitoring
+	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
 
 .PHONY: setup-web
 setup-web:
@@ -282,9 +287,8 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 test-helm: $(helm_tools) ## Test the Helm chart: lint, unit tests, renderings against the schemas of Kubernetes (half a minute)
 	go test $(TESTFLAGS) ./test/helm
 
-# The chart's README.md, from the comments in values.yaml.
 .PHONY: generate-helm
-generate-helm: $(helm_tools)
+generate-helm: $(helm_tools) ## Write the README of the Helm chart from its values
 	$(helm)/helm-docs --chart-search-root deploy/helm/cellblock --sort-values-order file --log-level warning
 
 # Three minutes of a processor, once.

@@ -236,6 +236,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.router.ServeHTTP(w, r)
 }
 
+// Budgets returns the memory budgets of the bodies of requests, by names for operators.
+func (h *Handler) Budgets() map[string]*membudget.Budget {
+	return map[string]*membudget.Budget{
+		"requests": h.bodies.large, "small_requests": h.bodies.small,
+		"mcp_requests": h.mcpBodies.large, "small_mcp_requests": h.mcpBodies.small,
+	}
+}
+
 // Drain ends the waits: waiting requests receive the job's current state, new jobs are refused with CodeUnavailable,
 // and the readiness check fails. It returns at once. Further calls do nothing.
 func (h *Handler) Drain() { h.drain() }

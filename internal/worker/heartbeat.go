@@ -119,6 +119,7 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 			return nil
 		}
 		known, err := w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
+		w.Metrics.SetRedisUp(err == nil)
 		if known {
 			return nil
 		}
@@ -130,6 +131,7 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 	}
 	generation := w.reports.begin()
 	err := w.sendFull(ctx, generation, held)
+	w.Metrics.SetRedisUp(err == nil)
 	w.reports.end(generation, err == nil && len(held) == 0 && !w.draining.Load())
 	return err
 }

@@ -15,7 +15,7 @@ import (
 var exposures = map[string]float64{
 	"cellblock-redis.service":       0.6,
 	"cellblock-api@8080.service":    1.5,
-	"cellblock-worker@9091.service": 4.9,
+	"cellblock-worker@9091.service": 4.7,
 }
 
 // path has the installed units before those of the machine.

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -229,22 +228,6 @@ func (d *Dispatcher) Environments(ctx context.Context) ([]jobs.EnvironmentStatus
 	}
 	return environments, nil
 }
-
-// EnvironmentWorkers returns the number of live workers with each environment, by its name. It returns an error while
-// Redis does not answer.
-func (d *Dispatcher) EnvironmentWorkers(context.Context) (map[string]int, error) {
-	known := d.fleet.Load()
-	if known.isSilent() {
-		return nil, errSilent
-	}
-	workers := map[string]int{}
-	for _, name := range known.names() {
-		workers[name] = len(known.live[name])
-	}
-	return workers, nil
-}
-
-var errSilent = errors.New("no answer of Redis")
 
 // triedAt returns when the workers were last read, or Redis last did not answer.
 func (f *fleet) triedAt() time.Time {

@@ -68,6 +68,7 @@ type Reaper struct {
 	observe func([]store.EndedCount)
 	// released is when releaseEnded last looked.
 	released time.Time
+	metrics  Metrics
 }
 
 type suspicion struct {
@@ -83,6 +84,7 @@ func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper 
 		store: s, producer: producer, logger: logger, token: uuid.NewString(),
 		suspects: map[string]suspicion{},
 		observe:  func([]store.EndedCount) {},
+		metrics:  noMetrics{},
 	}
 }
 
@@ -90,10 +92,14 @@ func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper 
 // Call it before Run.
 func (r *Reaper) ObserveEnds(observe func([]store.EndedCount)) { r.observe = observe }
 
+// CountIn makes Run count in metrics. Call it before Run.
+func (r *Reaper) CountIn(metrics Metrics) { r.metrics = metrics }
+
 // Run makes a pass every passInterval until ctx is done. Redis need not be reachable.
 func (r *Reaper) Run(ctx context.Context) {
 	ticker := time.NewTicker(passInterval)
 	defer ticker.Stop()
+	defer r.metrics.SetWorking(false)
 	failing := false
 	for {
 		select {
@@ -119,6 +125,7 @@ func (r *Reaper) releaseLease() {
 // pass does the due work if this reaper holds the lease.
 func (r *Reaper) pass(ctx context.Context) error {
 	held, err := r.lease(ctx)
+	r.metrics.SetWorking(held)
 	if err != nil {
 		return err
 	}

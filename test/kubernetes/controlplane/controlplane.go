@@ -87,7 +87,7 @@ func freePorts(n int) (ports []string, err error) {
 
 func (c *ControlPlane) start(name string, args ...string) error {
 	env := []string{"HOME=" + c.dir, "PATH=" + os.Getenv("PATH")}
-	process, err := stack.StartProgram(name, c.tools.Path(name), args, env)
+	process, err := stack.LaunchProgram(name, c.tools.Path(name), args, env)
 	if err == nil {
 		c.processes = append(c.processes, process)
 	}
