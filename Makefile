@@ -130,6 +130,10 @@ test-newer-python: ## Run the runner's tests, conformance, the verdicts and the 
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m
 
+.PHONY: test-upgrade
+test-upgrade: setup-test ## Run the version before (UPGRADE_FROM) and this one side by side on one Redis under load (5 minutes)
+	go test -C test/upgrade -count=1 -timeout 20m
+
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
 	@# Test files in parallel: each test mostly starts a process.
@@ -253,6 +257,19 @@ soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check
 images: ## Build the images: cellblock-api, cellblock-worker, and cellblock with all in one (needs Docker)
 	CELLBLOCK_VERSION=$(VERSION) docker compose build
 	CELLBLOCK_VERSION=$(VERSION) docker compose -f deploy/compose/single.yml build
+
+.PHONY: install-systemd
+install-systemd: ## Install bin/ and units for systemd below PREFIX (/usr/local), and print the next steps; DESTDIR for packages
+	@test -x bin/api || { echo 'install-systemd: run make build first, as a user with Go' >&2; exit 1; }
+	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install
+
+.PHONY: uninstall-systemd
+uninstall-systemd: ## Remove them; settings, data and users stay
+	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install --remove
+
+.PHONY: test-systemd
+test-systemd: setup-test build ## Boot a guest with systemd, install the units there, and use them (qemu, ten minutes)
+	scripts/test-systemd
 
 .PHONY: test-compose
 test-compose: ## Test the images and compose files (needs a Docker daemon with docker compose)

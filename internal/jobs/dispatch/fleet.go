@@ -23,6 +23,8 @@ const (
 // fleet is what is known of the workers and their environments. It is immutable; its zero value knows nothing. Names of
 // environments are never "".
 type fleet struct {
+	// expected are the environments that are known without a worker.
+	expected []string
 	// limits are the maximum limits of the workers with each environment, each once, as they were when one was last
 	// alive: returning workers mostly have the same.
 	limits map[string][]jobs.RequestedLimits
@@ -54,10 +56,12 @@ func (f *fleet) seenAt(environment string) time.Time {
 	return seen
 }
 
-// names returns the environments that there are: described ones, and those of workers. It is empty if none has ever
-// been reported.
+// names returns the environments that there are: described ones, those of workers, and expected ones.
 func (f *fleet) names() []string {
 	all := map[string]bool{}
+	for _, name := range f.expected {
+		all[name] = true
+	}
 	for name := range f.limits {
 		all[name] = true
 	}
@@ -67,7 +71,7 @@ func (f *fleet) names() []string {
 	return slices.SortedFunc(maps.Keys(all), jobs.CompareEnvironments)
 }
 
-// isEmpty reports whether there are no names.
+// isEmpty reports whether no environment has ever been reported.
 func (f *fleet) isEmpty() bool { return len(f.limits) == 0 && len(f.described) == 0 }
 
 // environments returns what is known of each environment, the default first.

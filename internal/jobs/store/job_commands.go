@@ -59,7 +59,7 @@ return state`)
 func (s *Store) sendCommand(
 	ctx context.Context, caller jobs.Caller, id string, command Command, channel string,
 ) (jobs.State, error) {
-	state, err := commandScript.Run(ctx, s.client, []string{jobKey(id)},
+	state, err := commandScript.Run(ctx, s.of(id), []string{jobKey(id)},
 		id, string(command), allCommands, channel, viewerOf(caller)).Text()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
@@ -99,7 +99,7 @@ func (s *Store) Watch(ctx context.Context, caller jobs.Caller, id, channel strin
 
 // PendingCommands returns the stored commands for the jobs of a worker, in the format of CommandChannel's messages.
 func (s *Store) PendingCommands(ctx context.Context, ids []string) ([]string, error) {
-	pipeline := s.client.Pipeline()
+	pipeline := s.parts.ByID().Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
 	all := []Command{CommandCancel, CommandWatch}
 	for i, id := range ids {

@@ -69,7 +69,7 @@ return answer`)
 func (s *Store) ListWorkers(ctx context.Context) ([]jobs.WorkerStatus, error) {
 	const fields = 5 // as in workersScript
 	keys := []string{workersKey, heldKey, drainingKey, offersKey}
-	reply, err := workersScript.Run(ctx, s.client, keys).StringSlice()
+	reply, err := workersScript.Run(ctx, s.parts.Home(), keys).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}

@@ -146,7 +146,7 @@ func (s *Store) Heartbeat(
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	keys := []string{workersKey, heldKey, drainingKey, offersKey, fleetVersionKey}
-	err = heartbeatScript.Run(ctx, s.client, keys, owner, ttl.Milliseconds(), strings.Join(held, " "), encoded,
+	err = heartbeatScript.Run(ctx, s.parts.Home(), keys, owner, ttl.Milliseconds(), strings.Join(held, " "), encoded,
 		idleGrace.Milliseconds(), offer.Changed).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
@@ -157,7 +157,7 @@ func (s *Store) Heartbeat(
 // IdleHeartbeat is Heartbeat for a worker that holds no job and reported so with its last one. It costs Redis half as
 // much. It reports false, and does nothing, if Redis does not have the worker any more: then a Heartbeat is due.
 func (s *Store) IdleHeartbeat(ctx context.Context, owner string, ttl time.Duration) (bool, error) {
-	known, err := idleHeartbeatScript.Run(ctx, s.client, []string{workersKey}, owner, ttl.Milliseconds()).Bool()
+	known, err := idleHeartbeatScript.Run(ctx, s.parts.Home(), []string{workersKey}, owner, ttl.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("heartbeat: %w", err)
 	}
@@ -166,7 +166,7 @@ func (s *Store) IdleHeartbeat(ctx context.Context, owner string, ttl time.Durati
 
 // MarkDraining records that a worker takes no more jobs. The worker stays alive until RemoveWorker.
 func (s *Store) MarkDraining(ctx context.Context, owner string) error {
-	if err := drainScript.Run(ctx, s.client, []string{drainingKey, fleetVersionKey}, owner).Err(); err != nil {
+	if err := drainScript.Run(ctx, s.parts.Home(), []string{drainingKey, fleetVersionKey}, owner).Err(); err != nil {
 		return fmt.Errorf("mark a worker as draining: %w", err)
 	}
 	return nil
@@ -175,11 +175,11 @@ func (s *Store) MarkDraining(ctx context.Context, owner string) error {
 // RemoveWorker removes a worker.
 func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 	err := errors.Join(
-		s.client.ZRem(ctx, workersKey, owner).Err(),
-		s.client.HDel(ctx, heldKey, owner).Err(),
-		s.client.SRem(ctx, drainingKey, owner).Err(),
-		s.client.HDel(ctx, offersKey, owner).Err(),
-		s.client.Incr(ctx, fleetVersionKey).Err(),
+		s.parts.Home().ZRem(ctx, workersKey, owner).Err(),
+		s.parts.Home().HDel(ctx, heldKey, owner).Err(),
+		s.parts.Home().SRem(ctx, drainingKey, owner).Err(),
+		s.parts.Home().HDel(ctx, offersKey, owner).Err(),
+		s.parts.Home().Incr(ctx, fleetVersionKey).Err(),
 	)
 	if err != nil {
 		return fmt.Errorf("remove a worker: %w", err)
@@ -189,7 +189,7 @@ func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 
 // LiveWorkers counts the live workers that are not draining.
 func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
-	n, err := countScript.Run(ctx, s.client, []string{workersKey, heldKey, drainingKey}).Int()
+	n, err := countScript.Run(ctx, s.parts.Home(), []string{workersKey, heldKey, drainingKey}).Int()
 	if err != nil {
 		return 0, fmt.Errorf("count the workers: %w", err)
 	}
@@ -198,7 +198,7 @@ func (s *Store) LiveWorkers(ctx context.Context) (int, error) {
 
 // WorkerAlive reports whether a worker's heartbeat has not expired.
 func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
-	alive, err := aliveScript.Run(ctx, s.client, []string{workersKey}, owner).Bool()
+	alive, err := aliveScript.Run(ctx, s.parts.Home(), []string{workersKey}, owner).Bool()
 	if err != nil {
 		return false, fmt.Errorf("read a heartbeat: %w", err)
 	}
@@ -243,7 +243,7 @@ func (s *Store) Fleet(ctx context.Context) (Fleet, error) {
 // of an earlier version makes after its start is not part of the state, which is never "".
 func (s *Store) FleetUnless(ctx context.Context, known string) (_ Fleet, state string, err error) {
 	keys := []string{workersKey, heldKey, drainingKey, offersKey, fleetVersionKey}
-	reply, err := fleetScript.Run(ctx, s.client, keys, known).StringSlice()
+	reply, err := fleetScript.Run(ctx, s.parts.Home(), keys, known).StringSlice()
 	if err != nil {
 		return nil, known, fmt.Errorf("list the workers: %w", err)
 	}
