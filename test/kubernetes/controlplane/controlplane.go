@@ -86,11 +86,7 @@ func freePorts(n int) (ports []string, err error) {
 }
 
 func (c *ControlPlane) start(name string, args ...string) error {
-	env := []string{
-		"HOME=" + c.dir, "PATH=" + os.Getenv("PATH"),
-		// Watches that begin with a list need etcd 3.5; where clients try them first, kwok is late by a minute.
-		"KUBE_FEATURE_WatchListClient=false",
-	}
+	env := []string{"HOME=" + c.dir, "PATH=" + os.Getenv("PATH")}
 	process, err := stack.LaunchProgram(name, c.tools.Path(name), args, env)
 	if err == nil {
 		c.processes = append(c.processes, process)
