@@ -300,7 +300,7 @@ $(helm_tools): $(wildcard tools/helm/*/*.go) tools/helm/go.mod tools/helm/go.sum
 	@touch $@
 
 .PHONY: test-kubernetes
-test-kubernetes: $(helm_tools) ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, a quarter of an hour)
+test-kubernetes: $(helm_tools) ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, twelve minutes of a processor)
 	tools=$$(scripts/kubernetes-tools); KUBERNETES_TOOLS=$$tools go test $(TESTFLAGS) ./test/kubernetes/...
 
 .PHONY: lock
