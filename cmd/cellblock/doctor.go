@@ -16,10 +16,11 @@ import (
 
 // doctorCommand reports what this machine can enforce, and how.
 type doctorCommand struct {
-	Sandbox     nsjail.Settings `embed:"" group:"Sandbox"`
-	Concurrency int             `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"Number of jobs that run at once, for which the machine must have processes and open files; 0 is the number of CPUs."`
-	RedisURL    string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up starts its own."`
-	RedisCAFile string          `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
+	Sandbox       nsjail.Settings `embed:"" group:"Sandbox"`
+	Concurrency   int             `name:"worker-concurrency" env:"WORKER_CONCURRENCY" default:"0" help:"Number of jobs that run at once, for which the machine must have processes and open files; 0 is the number of CPUs."`
+	RedisURL      string          `name:"redis-url" env:"REDIS_URL" default:"" help:"Redis to check; empty means none, since cellblock up starts its own."`
+	RedisCAFile   string          `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
+	RedisPassword string          `name:"redis-password" env:"REDIS_PASSWORD" help:"Password for the Redis of REDIS_URL, in place of that in the URL. Set it by the variable: a flag is visible in the process list."`
 }
 
 // redisTimeout is the timeout for the check of Redis.
@@ -49,7 +50,7 @@ func (c *doctorCommand) checkRedis(ctx context.Context) host.Check {
 	if c.RedisURL == "" {
 		return host.OK("redis", "not checked (no REDIS_URL); cellblock up starts its own")
 	}
-	settings := redisconn.Settings{URL: c.RedisURL, CAFile: c.RedisCAFile}
+	settings := redisconn.Settings{URL: c.RedisURL, CAFile: c.RedisCAFile, Password: c.RedisPassword}
 	client, err := settings.Open()
 	if err != nil {
 		return host.Fail("redis", err.Error())

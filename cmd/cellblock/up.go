@@ -13,12 +13,13 @@ import (
 
 // upCommand is `cellblock up`. All other settings of the API and the worker are passed on through the environment.
 type upCommand struct {
-	APIAddr     string `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address that the API listens on (host:port; port 0 picks a free one)."`
-	RedisURL    string `name:"redis-url" env:"REDIS_URL" help:"Use this Redis (redis://, rediss:// or unix:// URL) instead of starting one."`
-	RedisCAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
-	Data        string `name:"data" env:"CELLBLOCK_DATA" default:"${data}" help:"Folder for the data of the Redis that this command starts and, unless FILES_URL is set, for output files of jobs; it is created if missing."`
-	Workers     int    `name:"workers" env:"WORKERS" default:"1" help:"Number of worker processes (0 to 64); each runs several jobs at once."`
-	MetricsAddr string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address of the first worker's metrics (host:port; empty: none); each further worker takes the next port."`
+	APIAddr       string `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address that the API listens on (host:port; port 0 picks a free one)."`
+	RedisURL      string `name:"redis-url" env:"REDIS_URL" help:"Use this Redis (redis://, rediss:// or unix:// URL) instead of starting one."`
+	RedisCAFile   string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities for a rediss:// URL, instead of the system's."`
+	RedisPassword string `name:"redis-password" env:"REDIS_PASSWORD" help:"Password for the Redis of REDIS_URL, in place of that in the URL. Set it by the variable: a flag is visible in the process list."`
+	Data          string `name:"data" env:"CELLBLOCK_DATA" default:"${data}" help:"Folder for the data of the Redis that this command starts and, unless FILES_URL is set, for output files of jobs; it is created if missing."`
+	Workers       int    `name:"workers" env:"WORKERS" default:"1" help:"Number of worker processes (0 to 64); each runs several jobs at once."`
+	MetricsAddr   string `name:"metrics-addr" env:"METRICS_ADDR" default:"127.0.0.1:9091" help:"Address of the first worker's metrics (host:port; empty: none); each further worker takes the next port."`
 }
 
 // maxWorkers is more than one machine can use.

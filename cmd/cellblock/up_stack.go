@@ -81,11 +81,14 @@ func (s *stack) start(ctx context.Context) error {
 			"it logs below what it cannot enforce")
 	}
 	if s.redisURL == "" {
+		s.settings.RedisPassword = "" // ours has none
 		if err := s.startRedis(); err != nil {
 			return err
 		}
 	}
-	connection := redisconn.Settings{URL: s.redisURL, CAFile: s.settings.RedisCAFile}
+	connection := redisconn.Settings{
+		URL: s.redisURL, CAFile: s.settings.RedisCAFile, Password: s.settings.RedisPassword,
+	}
 	client, err := connection.Open()
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
@@ -156,7 +159,10 @@ func (s *stack) awaitRedis(ctx context.Context, connection redisconn.Settings, c
 
 // startServers starts the API and the workers.
 func (s *stack) startServers() error {
-	common := []string{"REDIS_URL=" + s.redisURL, "REDIS_CA_FILE=" + s.settings.RedisCAFile} // if set by a flag
+	common := []string{
+		"REDIS_URL=" + s.redisURL,
+		"REDIS_CA_FILE=" + s.settings.RedisCAFile, "REDIS_PASSWORD=" + s.settings.RedisPassword, // if set by a flag
+	}
 	if os.Getenv("FILES_URL") == "" {
 		common = append(common, "FILES_URL=file://"+filepath.ToSlash(filepath.Join(s.settings.Data, "files")))
 	}
@@ -239,7 +245,7 @@ func (s *stack) enableRestarts() {
 func (s *stack) printReady() {
 	token := ""
 	if os.Getenv("API_TOKEN") != "" {
-		token = ` -H "Authorization: Bearer $API_TOKEN"`
+		token = ` -H "Authorization: Bearer ${API_TOKEN%% *}"`
 	}
 	base := listen.URL(s.settings.APIAddr)
 	s.output.Printf("ready: %s (Ctrl-C stops it)", base)

@@ -82,7 +82,7 @@ func serveReadyz(ctx context.Context) error {
 }
 
 func beatHeart(ctx context.Context) error {
-	client, err := redisconn.Settings{URL: os.Getenv("REDIS_URL")}.Open()
+	client, err := redisconn.Settings{URL: os.Getenv("REDIS_URL"), Password: os.Getenv("REDIS_PASSWORD")}.Open()
 	if err != nil {
 		return err
 	}
@@ -348,7 +348,16 @@ func TestNothingOutlivesAKilledUp(t *testing.T) {
 
 func TestUpWithAnotherRedis(t *testing.T) {
 	t.Parallel()
-	u := startUp(t, programs(t), "/proc/no/such/folder", "REDIS_URL="+redistest.Start(t))
+	url := redistest.Start(t)
+	client, err := redisconn.Settings{URL: url}.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Do(t.Context(), "CONFIG", "SET", "requirepass", "p@ss/word").Err(); err != nil {
+		t.Fatal(err)
+	}
+	u := startUp(t, programs(t), "/proc/no/such/folder", "REDIS_URL="+url, "REDIS_PASSWORD=p@ss/word")
 	u.wait(t, "ready:")
 	u.wantLine(t, `^redis \d+\.\d+\.\d+ at unix:`)
 	u.signal(t, syscall.SIGTERM)

@@ -25,6 +25,9 @@ type Settings struct {
 	URL    string `name:"redis-url" env:"REDIS_URL" default:"redis://127.0.0.1:6379/0" help:"Redis (6.2 or newer) as redis://[user:password@]host:port/db, rediss:// (TLS) or unix://[user:password@]/path/to.sock?db=N."`
 	CAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" help:"File (PEM) with the certificate authorities that a rediss:// server's certificate is checked against, instead of the system's."`
 
+	// Password is apart from the URL, so that a Secret can hold it as it is, without the URL's escapes.
+	Password string `name:"redis-password" env:"REDIS_PASSWORD" help:"Password for Redis, in place of that in REDIS_URL, where special characters need escapes. Set it by the variable: a flag is visible in the process list."`
+
 	// With sentinels, the URL describes how to talk to the primary, and Sentinel where it is.
 	Sentinels        []string `name:"redis-sentinels" env:"REDIS_SENTINELS" help:"Sentinels (host:port, by comma). With them the host and port of REDIS_URL are not used (but the host is still the name in a rediss:// certificate): they name the primary."`
 	SentinelMaster   string   `name:"redis-sentinel-master" env:"REDIS_SENTINEL_MASTER" default:"mymaster" help:"Name of the primary at the Sentinels."`
@@ -63,6 +66,9 @@ func (s Settings) options() (*redis.Options, error) {
 			err = parse.Err
 		}
 		return nil, fmt.Errorf("not a Redis URL: %w", err)
+	}
+	if s.Password != "" {
+		options.Password = s.Password
 	}
 	if err := s.trust(options.TLSConfig); err != nil {
 		return nil, err

@@ -51,6 +51,28 @@ func TestACLUserIsKept(t *testing.T) {
 	}
 }
 
+// A password with every character that a URL would need to escape replaces the URL's.
+func TestPasswordIsApartFromTheURL(t *testing.T) {
+	t.Parallel()
+	const password = "p@ss:/w%rd?#&"
+	url := redistest.Start(t)
+	admin := open(t, url)
+	if err := admin.Do(t.Context(), "ACL", "SETUSER", "ann", "on", ">"+password, "+@all", "~*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []string{"ann@", "ann:wrong@"} {
+		settings := redisconn.Settings{URL: strings.Replace(url, "unix://", "unix://"+user, 1), Password: password}
+		client, err := settings.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close() })
+		if who, err := client.Do(t.Context(), "ACL", "WHOAMI").Text(); err != nil || who != "ann" {
+			t.Errorf("%s got %q, %v", user, who, err)
+		}
+	}
+}
+
 // A command's context limits it, whether the server is down or does not answer.
 func TestDeadServerFailsInTime(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,11 @@ func TransferTime(bytes int) time.Duration { return time.Duration(bytes) * timeP
 // because the client library obeys the earlier of the context's deadline and its own timeouts. It
 // shares client's connections; do not close it.
 func ForBytes(client redis.UniversalClient, bytes int) redis.UniversalClient {
+	if part, ok := client.(interface {
+		ForBytes(extra time.Duration) redis.UniversalClient
+	}); ok { // of a cluster
+		return part.ForBytes(TransferTime(bytes))
+	}
 	single, ok := client.(interface {
 		Options() *redis.Options
 		WithTimeout(timeout time.Duration) *redis.Client

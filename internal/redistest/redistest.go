@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/redisconn"
+	"cellblock/internal/redisparts"
 )
 
 // startBound is the timeout for a server's first response.
@@ -72,6 +73,9 @@ func Client(t testing.TB, url string) redis.UniversalClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
+	if os.Getenv("REDISTEST_PART") != "" {
+		return redisparts.New(client, 1).Of("")
+	}
 	return client
 }
 

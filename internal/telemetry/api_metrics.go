@@ -68,18 +68,25 @@ func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 		}),
 		reaper:  newReaperMetrics(),
 	}
-	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase
-	m.hangUps.WithLabelValues("kept")
-	m.refused.WithLabelValues("total")
-	m.refused.WithLabelValues("address")
-	m.cut.WithLabelValues("body")
-	m.cut.WithLabelValues("response")
+	m.countFromZero()
 	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
 		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, &m.budgets)
 	if service != nil {
 		m.registry.MustRegister(&serviceReader{service: service, logger: logger})
 	}
 	return m
+}
+
+// countFromZero makes counters exist from the start, so that rate() sees their first increase.
+func (m *APIMetrics) countFromZero() {
+	m.hangUps.WithLabelValues("withdrawn")
+	m.hangUps.WithLabelValues("kept")
+	m.refused.WithLabelValues("total")
+	m.refused.WithLabelValues("address")
+	m.cut.WithLabelValues("body")
+	m.cut.WithLabelValues("response")
+	m.webhooks.WithLabelValues(string(jobs.WebhookDelivered))
+	m.webhooks.WithLabelValues(string(jobs.WebhookFailed))
 }
 
 // ObserveRequest counts one request. route and method must come from small fixed sets, not from the client.

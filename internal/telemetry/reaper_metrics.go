@@ -29,7 +29,12 @@ func newReaperMetrics() reaperMetrics {
 			Help: "What the reaper of this replica has repaired, by action.",
 		}, []string{"action"}),
 	}
-	m.ended.WithLabelValues(jobs.OutcomeOK) // exists from the start, so that rate() sees the first increase
+	for _, outcome := range []string{
+		jobs.OutcomeOK, string(jobs.CodeInternal), string(jobs.CodeNotStarted), string(jobs.CodeUnavailable),
+		string(jobs.CodeWorkerLost),
+	} { // for which there are alerts: they exist from the start, so that increase() sees the first one
+		m.ended.WithLabelValues(outcome)
+	}
 	return m
 }
 

@@ -33,7 +33,9 @@ import (
 type Settings struct {
 	SyncWait      time.Duration `name:"sync-wait" env:"SYNC_WAIT" default:"15s" help:"How long (duration) a synchronous request is held, from its arrival, before it is answered 202."`
 	NoWorkerGrace time.Duration `name:"no-worker-grace" env:"NO_WORKER_GRACE" default:"3s" help:"How long (duration) a synchronous job waits while no worker is alive before the request that created it withdraws it and is answered 503."`
-	StartDeadline time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is withdrawn as not_started, at most 24h. A request may ask for less with start_within."`
+	// ExpectedEnvironments are known before a worker has reported them, and stay known.
+	ExpectedEnvironments []string      `name:"expected-environments" env:"EXPECTED_ENVIRONMENTS" placeholder:"NAME" help:"Environments (comma-separated) that jobs may ask for although no worker has reported them, or none for a day: those of workers that are started when jobs wait. The default is always known."`
+	StartDeadline        time.Duration `name:"start-deadline" env:"START_DEADLINE" default:"1h" help:"How long (duration) a job may wait to be started before it is withdrawn as not_started, at most 24h. A request may ask for less with start_within."`
 	// Limits apply to jobs whose requests do not ask for lower ones; zero means the default limits.
 	Limits jobs.Limits `kong:"-"`
 	// Patience bounds each step that a client waits for while Redis answers slowly; transfer times of large data are
@@ -62,6 +64,11 @@ func (s Settings) Validate() error {
 	}
 	if s.StartDeadline < time.Second || s.StartDeadline > 24*time.Hour {
 		return errors.New("START_DEADLINE must be from 1s to 24h")
+	}
+	for _, name := range s.ExpectedEnvironments {
+		if !jobs.IsEnvironmentName(name) {
+			return errors.New("EXPECTED_ENVIRONMENTS: not the name of an environment: " + name)
+		}
 	}
 	if s.QueueLimit < 1 {
 		return errors.New("QUEUE_LIMIT must be at least 1")
@@ -146,7 +153,7 @@ func New(
 		d.cpu.meter = s
 	}
 	d.settings.Patience = cmp.Or(settings.Patience, defaultPatience)
-	d.fleet.Store(&fleet{})
+	d.fleet.Store(&fleet{expected: settings.ExpectedEnvironments})
 	d.pressure.Store(&pressure{})
 	d.listen.Go(func() { d.run(ctx) })
 	return d

@@ -95,6 +95,8 @@ func (f *fleet) satisfying(metadata *pep723.Metadata, bounds jobs.TenantLimits) 
 		environment := f.environment(name)
 		missing := metadata.Missing(installed(environment.Environment))
 		switch {
+		case environment.Python == "":
+			lacks = append(lacks, fmt.Sprintf("no worker has reported the packages of %s lately", environment.Name))
 		case len(missing) > 0:
 			lacks = append(lacks, fmt.Sprintf("%s lacks %s", environment.Name, strings.Join(missing, ", ")))
 		case environment.Workers > 0:

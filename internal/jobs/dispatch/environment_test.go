@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,54 @@ func TestTheEnvironmentIsDecidedAtAcceptance(t *testing.T) {
 	}
 	_, err = s.submit(t, jobs.Request{Script: strings.Replace(asking("x"), "dependencies", "=", 1)})
 	wantCode(t, err, jobs.CodeInvalidRequest)
+}
+
+// An expected environment is known without any worker, and beside workers that lack it: a synchronous job waits for one
+// that is started on its account, as one of the default does.
+func TestAnExpectedEnvironment(t *testing.T) {
+	t.Parallel()
+	s := newReplica(t, redistest.Start(t), func(s *Settings) {
+		s.ExpectedEnvironments = []string{"science"}
+		s.NoWorkerGrace = time.Minute // longer than the request waits
+	})
+	for range 2 {
+		for _, name := range []string{"", "default", "science"} {
+			start := time.Now()
+			request := jobs.Request{Script: "x", Environment: name}
+			record, err := s.Execute(t.Context(), request, "r-1", 300*time.Millisecond)
+			if err != nil || record.State != jobs.StateQueued {
+				t.Errorf("%q: %+v, %v", name, record, err)
+			}
+			wantDuration(t, start, 300*time.Millisecond, 2*time.Second)
+		}
+		// Its queue is counted, so that a scaler sees its jobs.
+		if names := s.fleet.Load().names(); !slices.Contains(names, "science") {
+			t.Errorf("got %v, which lacks science", names)
+		}
+		s.report(t, "w", time.Hour, described("default"))
+		s.awaitFleet(t, "the default", func(f *fleet) bool { return len(f.names()) == 2 && f.isDescribed() })
+	}
+	_, err := s.submit(t, jobs.Request{Script: "x", Environment: "sience"})
+	wantCode(t, err, jobs.CodeUnknownEnvironment)
+	_, err = s.submit(t, jobs.Request{Script: asking("scipy")})
+	wantCode(t, err, jobs.CodeMissingPackages)
+	if want := "no worker has reported the packages of science lately"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+	s.report(t, "w2", time.Hour, described("science", "scipy 1"))
+	s.awaitFleet(t, "science", func(f *fleet) bool { return f.isDescribed() && len(f.live["science"]) == 1 })
+	if job, err := s.submit(t, jobs.Request{Script: asking("scipy")}); err != nil || job.Environment != "science" {
+		t.Errorf("got %q, %v", job.Environment, err)
+	}
+}
+
+func TestSettingsNameEnvironments(t *testing.T) {
+	t.Parallel()
+	settings := Settings{SyncWait: 1, NoWorkerGrace: 1, StartDeadline: time.Hour, QueueLimit: 1}
+	settings.ExpectedEnvironments = []string{"science", "../x"}
+	if err := settings.Validate(); err == nil || !strings.Contains(err.Error(), "../x") {
+		t.Errorf("got %v", err)
+	}
 }
 
 // An environment stays known after its last worker, and its jobs are accepted; those of a waiting client are withdrawn

@@ -141,12 +141,17 @@ func (p *Producer) Backlog(
 	for _, tenant := range tenants {
 		args = append(args, string(tenant))
 	}
-	reply, err := redis.NewScript(waits+backlogScript).Run(ctx, p.client, keys, args...).Slice()
-	if err != nil {
-		return Backlog{}, fmt.Errorf("read what waits: %w", err)
+	var all Backlog
+	for _, part := range p.parts.All() {
+		reply, err := redis.NewScript(waits+backlogScript).Run(ctx, part, keys, args...).Slice()
+		if err != nil {
+			return Backlog{}, fmt.Errorf("read what waits: %w", err)
+		}
+		n, _ := reply[0].(int64)
+		all.Taken += int(n)
+		all.TakenIDs, all.Oldest = append(all.TakenIDs, texts(reply[1])...), append(all.Oldest, texts(reply[2])...)
 	}
-	n, _ := reply[0].(int64)
-	return Backlog{Taken: int(n), TakenIDs: texts(reply[1]), Oldest: texts(reply[2])}, nil
+	return all, nil
 }
 
 // texts returns the texts of a list in the reply of a script.

@@ -72,8 +72,11 @@ type Consumer struct {
 	handle   Handler
 	stopping chan struct{}
 	stop     sync.Once
+	endWaits context.CancelFunc
 	running  atomic.Int64
 	logger   *slog.Logger
+	// peers are the other consumers of a Consumers.
+	peers []*Consumer
 }
 
 // NewConsumer returns a consumer on a client that the caller owns and closes later. It uses one connection for its
@@ -81,9 +84,7 @@ type Consumer struct {
 func NewConsumer(
 	client redis.UniversalClient, settings ConsumerSettings, handle Handler, logger *slog.Logger,
 ) *Consumer {
-	return newConsumer(client, lane{
-		queue: defaultQueue, hasFlows: true, forwardInterval: forwardInterval, retryDelay: retryDelay,
-	}, settings, handle, logger)
+	return newConsumer(client, jobLane(), settings, handle, logger)
 }
 
 // retryDelay returns the minimum time until a job is delivered again. All consumers forward due tasks, so with more
@@ -105,6 +106,11 @@ type lane struct {
 	retryDelay      asynq.RetryDelayFunc
 }
 
+// jobLane is the lane of jobs.
+func jobLane() lane {
+	return lane{queue: defaultQueue, hasFlows: true, forwardInterval: forwardInterval, retryDelay: retryDelay}
+}
+
 func newConsumer(
 	client redis.UniversalClient, lane lane, settings ConsumerSettings, handle Handler, logger *slog.Logger,
 ) *Consumer {
@@ -112,10 +118,11 @@ func newConsumer(
 	if step.Lua == "" {
 		step = noStep
 	}
+	stopped, stop := context.WithCancel(context.Background())
 	wrapped := &consumerClient{
-		UniversalClient: client, forwardInterval: lane.forwardInterval,
+		stopped: stopped, UniversalClient: client, forwardInterval: lane.forwardInterval,
 		stopKey: stopKey(tokensOf(lane.queue), uuid.NewString()), stopping: stopping,
-		slots: slots{bound: settings.FlowConcurrency}, scripts: newScripts(step), step: step,
+		slots: &slots{bound: settings.FlowConcurrency}, scripts: newScripts(step), step: step,
 	}
 	wrapped.polled.Store(newPolled(lane, otherEnvironments(settings.Environments)))
 	level := asynq.WarnLevel
@@ -124,6 +131,7 @@ func newConsumer(
 	}
 	return &Consumer{
 		client:   wrapped,
+		endWaits: stop,
 		lane:     lane,
 		handle:   handle,
 		stopping: stopping,
@@ -157,6 +165,7 @@ func (c *Consumer) Start() error {
 		id := string(task.Payload())
 		slot := c.client.slots.begin(id)
 		defer c.freeSlot(slot)
+		defer c.client.turns.begin(id)()
 		return c.handle(ctx, Delivery{ID: id, Attempt: attempt, Reply: c.client.replies.take(id)})
 	}))
 }
@@ -166,12 +175,20 @@ func (c *Consumer) freeSlot(used *slot) {
 	if c.client.slots.end(used) {
 		c.signal("looking for another job of a tenant", c.client.release)
 	}
+	for _, peer := range c.peers {
+		if used != nil && peer.client.slots.noteEnd() {
+			peer.signal("looking for another job of a tenant", peer.client.release)
+		}
+	}
 }
 
 // Stop takes no more jobs and waits for the handlers, for at most ShutdownTimeout. It returns an error if some are
 // still running then. Without Redis it may take a few seconds longer.
 func (c *Consumer) Stop() error {
-	c.stop.Do(func() { close(c.stopping) })
+	c.stop.Do(func() {
+		close(c.stopping)
+		c.endWaits()
+	})
 	c.signal("ending the wait for work", c.client.release)
 	c.server.Shutdown()
 	// The wait may have ended with a token for a job, so another consumer must poll.

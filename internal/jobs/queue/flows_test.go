@@ -648,7 +648,7 @@ func TestTasksInOldQueuesAreTaken(t *testing.T) {
 		waitForIdleConsumers(t, client, 1)
 		id := jobs.NewID()
 		// As the producer of these versions did it.
-		_, err := NewProducer(client).tasks.EnqueueContext(t.Context(), asynq.NewTask(taskType, []byte(id)),
+		_, err := NewProducer(client).tasks[0].EnqueueContext(t.Context(), asynq.NewTask(taskType, []byte(id)),
 			asynq.TaskID(id), asynq.Queue(queue), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 		if err != nil {
 			t.Fatal(err)

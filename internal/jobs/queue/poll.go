@@ -24,8 +24,13 @@ const looksAtOnce = 200
 // poll answers asynq's question for a task. args are those of asynq's script. Only asynq's fetching goroutine calls it.
 func (c *consumerClient) poll(ctx context.Context, args []any) *redis.Cmd {
 	reply := redis.NewCmd(ctx)
+	if !c.hasTurn(ctx) {
+		reply.SetErr(redis.Nil)
+		return reply
+	}
 	excluded := c.slots.excluded()
 	found, err := c.look(ctx, args[0], excluded)
+	c.endTurn(found.id)
 	switch {
 	case redis.HasErrorPrefix(err, "OOM") && c.nothingAtAll(ctx):
 		// Out of memory, Redis refuses to move a task even out of an empty list.

@@ -20,6 +20,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/jobs/flows"
+	"cellblock/internal/redisparts"
 )
 
 const (
@@ -35,14 +36,37 @@ const (
 
 // Producer enqueues jobs. It is safe for concurrent use.
 type Producer struct {
-	client redis.UniversalClient
-	tasks  *asynq.Client
+	parts redisparts.Parts
+	// tasks has a client of asynq for each part, and webhooks is the one for webhooks.
+	tasks    []*asynq.Client
+	webhooks *asynq.Client
 }
 
 // NewProducer returns a producer on a client that the caller owns and closes later.
 func NewProducer(client redis.UniversalClient) *Producer {
-	return &Producer{client: client, tasks: asynq.NewClientFromRedisClient(producerClient{client})}
+	return NewProducerOf(redisparts.Single(client))
 }
+
+// NewProducerOf returns a producer on parts, whose client the caller owns and closes later.
+func NewProducerOf(parts redisparts.Parts) *Producer {
+	p := &Producer{parts: parts, webhooks: asynq.NewClientFromRedisClient(producerClient{parts.Home()})}
+	for _, part := range parts.All() {
+		p.tasks = append(p.tasks, asynq.NewClientFromRedisClient(producerClient{part}))
+	}
+	return p
+}
+
+// Parts returns a producer for each part: for the reapers.
+func (p *Producer) Parts() []*Producer {
+	all := make([]*Producer, p.parts.Len())
+	for i := range all {
+		all[i] = &Producer{parts: p.parts.Only(i), tasks: p.tasks[i : i+1], webhooks: p.webhooks}
+	}
+	return all
+}
+
+// only returns the client of a producer of one part. The functions of the reaper use it.
+func (p *Producer) only() redis.UniversalClient { return p.parts.All()[0] }
 
 // stepFunction is Lua that enqueues a task, as asynq's own script does (enqueueCmd in internal/rdb/rdb.go, v0.26) but
 // in its flow if others wait, and wakes a consumer. keys and args are those of a Task.
@@ -120,7 +144,7 @@ func (p *Producer) Task(ctx context.Context, id string, route jobs.Route) (Task,
 // after an error.
 func (p *Producer) Enqueue(ctx context.Context, id string, route jobs.Route) error {
 	ctx = context.WithValue(ctx, routeKey{}, route)
-	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(taskType, []byte(id)),
+	_, err := p.tasks[p.parts.Index(id)].EnqueueContext(ctx, asynq.NewTask(taskType, []byte(id)),
 		asynq.TaskID(id), asynq.Queue(queueOf(route)), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	// A conflict means that the task exists already: the client repeats a command whose reply was lost.
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {

@@ -48,7 +48,7 @@ func (p *Producer) readStates(ctx context.Context, queues map[string]string, sta
 	if len(queues) == 0 {
 		return nil
 	}
-	pipeline := p.client.Pipeline()
+	pipeline := p.only().Pipeline()
 	replies := make(map[string]*redis.StringCmd, len(queues))
 	for id, queue := range queues {
 		replies[id] = pipeline.HGet(ctx, key(queue, "t:"+id), "state")
@@ -94,7 +94,7 @@ return 1`)
 // job's start claim lets only one of the two workers start it. A job without a task is enqueued again.
 func (p *Producer) Requeue(ctx context.Context, id string, route jobs.Route) error {
 	for _, queue := range slices.Compact([]string{queueOf(route), oldQueueOf(route)}) {
-		found, err := p.requeue(ctx, queue, id)
+		found, err := requeue(ctx, p.parts.Of(id), queue, id)
 		if err != nil {
 			return fmt.Errorf("requeue job %s: %w", id, err)
 		}
@@ -106,8 +106,8 @@ func (p *Producer) Requeue(ctx context.Context, id string, route jobs.Route) err
 }
 
 // requeue requeues a task and reports whether there is one.
-func (p *Producer) requeue(ctx context.Context, queue, id string) (bool, error) {
-	return requeueScript.Run(ctx, p.client, append(taskKeys(queue, id), tokensOf(queue)), id).Bool()
+func requeue(ctx context.Context, client redis.Scripter, queue, id string) (bool, error) {
+	return requeueScript.Run(ctx, client, append(taskKeys(queue, id), tokensOf(queue)), id).Bool()
 }
 
 // taskKeys are the keys that a task may be in, its own first.
@@ -148,7 +148,7 @@ return 1`)
 func (p *Producer) Forget(ctx context.Context, id string, route jobs.Route) error {
 	for _, queue := range slices.Compact([]string{queueOf(route), oldQueueOf(route)}) {
 		args := append([]any{id}, flows.Args(route)...)
-		if err := forgetScript.Run(ctx, p.client, taskKeys(queue, id), args...).Err(); err != nil {
+		if err := forgetScript.Run(ctx, p.parts.Of(id), taskKeys(queue, id), args...).Err(); err != nil {
 			return fmt.Errorf("remove the task of job %s: %w", id, err)
 		}
 	}
@@ -183,7 +183,7 @@ func (p *Producer) Reopen(ctx context.Context, routes []jobs.Route) (int, error)
 	if len(all) == 0 {
 		return 0, nil
 	}
-	n, err := reopenScript.Run(ctx, p.client, []string{key}, all...).Int()
+	n, err := reopenScript.Run(ctx, p.only(), []string{key}, all...).Int()
 	if err != nil {
 		return 0, fmt.Errorf("check the flows of waiting jobs: %w", err)
 	}

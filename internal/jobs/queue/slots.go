@@ -22,6 +22,16 @@ type slots struct {
 	ended int
 	// left reports that jobs were passed over.
 	left bool
+	// peers are those of the consumers that take for the same worker, itself included; nil for one alone.
+	peers []*slots
+}
+
+// all returns the slots of the worker.
+func (s *slots) all() []*slots {
+	if s.peers == nil {
+		return []*slots{s}
+	}
+	return s.peers
 }
 
 // slot is one that a job uses.
@@ -49,19 +59,33 @@ type exclusion struct {
 // excluded returns what has reached the bound.
 func (s *slots) excluded() exclusion {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	e, batches, counts := exclusion{ended: s.ended}, 0, map[jobs.Tenant]int{}
-	s.taken = slices.DeleteFunc(s.taken, func(t *slot) bool { return !t.begun && time.Since(t.at) > beginBound })
-	for _, t := range s.taken {
-		if t.batch {
-			batches++
-		}
-		if counts[t.tenant]++; t.tenant != jobs.Operator && counts[t.tenant] == s.bound {
-			e.tenants = append(e.tenants, string(t.tenant))
+	s.mu.Unlock()
+	// After that: a job that ends while its peer is counted makes leave ask for another poll.
+	for _, peer := range s.all() {
+		for _, t := range peer.current() {
+			if t.batch {
+				batches++
+			}
+			if counts[t.tenant]++; t.tenant != jobs.Operator && counts[t.tenant] == s.bound {
+				e.tenants = append(e.tenants, string(t.tenant))
+			}
 		}
 	}
 	e.batches = batches > 0 && batches >= s.bound
 	return e
+}
+
+// current returns the slots in use that count.
+func (s *slots) current() []slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = slices.DeleteFunc(s.taken, func(t *slot) bool { return !t.begun && time.Since(t.at) > beginBound })
+	current := make([]slot, len(s.taken))
+	for i, t := range s.taken {
+		current[i] = *t
+	}
+	return current
 }
 
 // take counts a job that a poll took.
@@ -93,8 +117,15 @@ func (s *slots) end(t *slot) bool {
 		return false
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.taken = slices.DeleteFunc(s.taken, func(other *slot) bool { return other == t })
+	s.mu.Unlock()
+	return s.noteEnd()
+}
+
+// noteEnd notes that a slot of the worker is free again, and reports whether to poll again.
+func (s *slots) noteEnd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ended++
 	left := s.left
 	s.left = false

@@ -118,13 +118,16 @@ func (p *Producer) Waiting(ctx context.Context, environment, since string) (Wait
 	keys := []string{
 		key(queue, "pending"), key(queue, "retry"), flows.TenantsKey(environment), flows.RunningTenants,
 	}
-	reply, err := redis.NewScript(since+waitingScript).Run(ctx, p.client, keys, environment, mostListed, mostCounted,
-		mostSeen).Int64Slice()
-	if err != nil {
-		return Waiting{}, fmt.Errorf("read what waits in %s: %w", environment, err)
+	script, sum := redis.NewScript(since+waitingScript), Waiting{}
+	for _, part := range p.parts.All() {
+		reply, err := script.Run(ctx, part, keys, environment, mostListed, mostCounted, mostSeen).Int64Slice()
+		if err != nil {
+			return Waiting{}, fmt.Errorf("read what waits in %s: %w", environment, err)
+		}
+		sum.Jobs += int(reply[0])
+		sum.Held += int(reply[1])
+		sum.IsPartial = sum.IsPartial || reply[2] == 1
+		sum.Oldest = max(sum.Oldest, time.Duration(reply[3])*time.Microsecond)
 	}
-	return Waiting{
-		Jobs: int(reply[0]), Held: int(reply[1]), IsPartial: reply[2] == 1,
-		Oldest: max(0, time.Duration(reply[3])*time.Microsecond),
-	}, nil
+	return sum, nil
 }

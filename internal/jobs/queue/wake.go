@@ -85,7 +85,12 @@ type consumerClient struct {
 	polled   atomic.Pointer[polled]
 	stopKey  string
 	stopping <-chan struct{}
-	slots    slots
+	stopped  context.Context //nolint:containedctx // ends with stopping
+	slots    *slots
+	// turns are those of a Consumers; nil for a consumer alone. inTurn reports that this one may poll; only asynq's
+	// fetching goroutine uses it.
+	turns  *turns
+	inTurn bool
 	// woken is the list of the token that ended the last wait, "" for none, and spilledAt when a token last brought
 	// nothing but jobs that were passed over. Only asynq's fetching goroutine uses them.
 	woken     string

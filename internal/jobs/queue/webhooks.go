@@ -25,7 +25,7 @@ const (
 
 // EnqueueWebhook enqueues the webhook of an ended job. It does nothing if that is enqueued already.
 func (p *Producer) EnqueueWebhook(ctx context.Context, id string) error {
-	_, err := p.tasks.EnqueueContext(ctx, asynq.NewTask(webhookType, []byte(id)),
+	_, err := p.webhooks.EnqueueContext(ctx, asynq.NewTask(webhookType, []byte(id)),
 		asynq.TaskID(id), asynq.Queue(webhookQueue), asynq.MaxRetry(maxRetry), asynq.Timeout(taskTimeout))
 	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return fmt.Errorf("enqueue the webhook of job %s: %w", id, err)
@@ -35,7 +35,7 @@ func (p *Producer) EnqueueWebhook(ctx context.Context, id string) error {
 
 // RequeueWebhook makes a lost webhook the next one of the queue, whatever the state of its task.
 func (p *Producer) RequeueWebhook(ctx context.Context, id string) error {
-	if _, err := p.requeue(ctx, webhookQueue, id); err != nil {
+	if _, err := requeue(ctx, p.parts.Home(), webhookQueue, id); err != nil {
 		return fmt.Errorf("requeue the webhook of job %s: %w", id, err)
 	}
 	return p.EnqueueWebhook(ctx, id)

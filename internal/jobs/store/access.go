@@ -46,7 +46,7 @@ return job[1] and sees(ARGV[1], job[2]) and job[1] or nil`)
 
 // State returns the state of a job. It returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) State(ctx context.Context, caller jobs.Caller, id string) (jobs.State, error) {
-	state, err := stateScript.Run(ctx, s.client, []string{jobKey(id)}, viewerOf(caller)).Text()
+	state, err := stateScript.Run(ctx, s.of(id), []string{jobKey(id)}, viewerOf(caller)).Text()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}

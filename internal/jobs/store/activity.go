@@ -84,16 +84,29 @@ type ActivityCounts struct {
 // Activity returns the counts of a tenant; "" is all tenants together.
 func (s *Store) Activity(ctx context.Context, tenant jobs.Tenant) (ActivityCounts, error) {
 	prefix := usagePrefix + cmp.Or(string(tenant), allTenants) + minutesPart
-	reply, err := activityScript.Run(ctx, s.client, []string{openKey, openByTenantKey}, prefix,
-		encodeTenant(tenant)).Slice()
-	if err != nil {
-		return ActivityCounts{}, fmt.Errorf("read the activity: %w", err)
+	counts, open, total := ActivityCounts{}, map[string]int64{}, int64(0)
+	for _, part := range s.parts.All() {
+		reply, err := activityScript.Run(ctx, part, []string{openKey, openByTenantKey}, prefix,
+			encodeTenant(tenant)).Slice()
+		if err != nil {
+			return ActivityCounts{}, fmt.Errorf("read the activity: %w", err)
+		}
+		text, _ := reply[0].(string)
+		n, _ := reply[1].(int64)
+		total += n
+		addAll(open, numbers(reply[2]))
+		if counts.At.IsZero() {
+			counts.At = parseTime(text)
+		}
+		// By the part's own clock: a minute may end there a moment sooner.
+		for i, minute := range minutesUntil(parseTime(text), numbers(reply[3]), numbers(reply[4])) {
+			if len(counts.Minutes) <= i {
+				counts.Minutes = append(counts.Minutes, minute)
+				continue
+			}
+			addAll(counts.Minutes[i].Jobs, minute.Jobs)
+		}
 	}
-	text, _ := reply[0].(string)
-	total, _ := reply[1].(int64)
-	open := numbers(reply[2])
-	counts := ActivityCounts{At: parseTime(text)}
-	counts.Minutes = minutesUntil(counts.At, numbers(reply[3]), numbers(reply[4]))
 	if tenant == "" || tenant == jobs.Operator { // whose jobs are not counted apart
 		open[string(jobs.Operator)] = total
 		for name, n := range open {
@@ -141,6 +154,13 @@ func minutesUntil(now time.Time, before, current map[string]int64) []jobs.Activi
 	return minutes
 }
 
+// addAll adds numbers to those of the same names.
+func addAll(to, numbers map[string]int64) {
+	for name, n := range numbers {
+		to[name] += n
+	}
+}
+
 // numbers returns the numbers of a hash in the reply of a script, by field.
 func numbers(reply any) map[string]int64 {
 	all := map[string]int64{}
@@ -170,15 +190,15 @@ func (s *Store) CountOfTenant(ctx context.Context, ids []string, tenant jobs.Ten
 	if len(ids) == 0 {
 		return 0, nil
 	}
-	args := []any{encodeTenant(tenant)}
-	for _, id := range ids {
-		args = append(args, id)
+	sum := 0
+	for part, ids := range s.idsByPart(ids) {
+		n, err := ofTenantScript.Run(ctx, part, nil, append([]any{encodeTenant(tenant)}, ids...)...).Int()
+		if err != nil {
+			return 0, fmt.Errorf("count the jobs of a tenant: %w", err)
+		}
+		sum += n
 	}
-	n, err := ofTenantScript.Run(ctx, s.client, nil, args...).Int()
-	if err != nil {
-		return 0, fmt.Errorf("count the jobs of a tenant: %w", err)
-	}
-	return n, nil
+	return sum, nil
 }
 
 // WaitsFunction is Lua that defines waits(id), which reports whether a job is queued.
@@ -218,16 +238,20 @@ func (s *Store) LongestWait(ctx context.Context, ids []string, tenant jobs.Tenan
 	if len(ids) == 0 {
 		return nil, nil //nolint:nilnil // see the comment
 	}
-	args := []any{encodeTenant(cmp.Or(tenant, allTenants))}
-	for _, id := range slices.Sorted(slices.Values(ids)) {
-		args = append(args, id)
+	var longest *time.Duration
+	for part, ids := range s.idsByPart(slices.Sorted(slices.Values(ids))) {
+		args := append([]any{encodeTenant(cmp.Or(tenant, allTenants))}, ids...)
+		us, err := firstQueuedScript.Run(ctx, part, nil, args...).Int64()
+		switch {
+		case errors.Is(err, redis.Nil):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("read the longest wait: %w", err)
+		}
+		wait := max(0, time.Duration(us)*time.Microsecond)
+		if longest == nil || wait > *longest {
+			longest = &wait
+		}
 	}
-	us, err := firstQueuedScript.Run(ctx, s.client, nil, args...).Int64()
-	switch {
-	case errors.Is(err, redis.Nil):
-		return nil, nil //nolint:nilnil // see the comment
-	case err != nil:
-		return nil, fmt.Errorf("read the longest wait: %w", err)
-	}
-	return new(max(0, time.Duration(us)*time.Microsecond)), nil
+	return longest, nil
 }

@@ -60,7 +60,7 @@ func (s *Store) CreateBatch(
 	for _, jobID := range jobIDs {
 		args = append(args, jobID)
 	}
-	ids, err := createBatchScript.Run(ctx, s.client, batchKeys(id), args...).StringSlice()
+	ids, err := createBatchScript.Run(ctx, s.of(id), batchKeys(id), args...).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("create batch %s: %w", id, err)
 	}
@@ -101,7 +101,7 @@ return {redis.call("HGETALL", KEYS[1]), redis.call("LRANGE", KEYS[2], 0, -1), re
 
 // Batch returns a batch. It returns a *jobs.Error with CodeNotFound if there is none.
 func (s *Store) Batch(ctx context.Context, caller jobs.Caller, id string) (BatchRecord, error) {
-	reply, err := batchScript.Run(ctx, s.client, batchKeys(id), viewerOf(caller)).Slice()
+	reply, err := batchScript.Run(ctx, s.of(id), batchKeys(id), viewerOf(caller)).Slice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("batch")
 	}
@@ -178,7 +178,7 @@ func (b BatchRecord) Open() []int {
 // BatchEnded returns the ended items of a batch that was read, in the order in which they ended, without the first
 // after ones.
 func (s *Store) BatchEnded(ctx context.Context, batch BatchRecord, after int) ([]int, error) {
-	indexes, err := s.client.ZRange(ctx, batchKeys(batch.ID)[3], int64(after), -1).Result()
+	indexes, err := s.of(batch.ID).ZRange(ctx, batchKeys(batch.ID)[3], int64(after), -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s: %w", batch.ID, err)
 	}
@@ -211,7 +211,7 @@ return {tonumber(batch[1]), redis.call("ZCARD", KEYS[2])}`)
 // there is no such batch.
 func (s *Store) BatchProgress(ctx context.Context, caller jobs.Caller, id string) (ended int, all bool, err error) {
 	keys := batchKeys(id)
-	counts, err := progressScript.Run(ctx, s.client, []string{keys[0], keys[3]}, viewerOf(caller)).Int64Slice()
+	counts, err := progressScript.Run(ctx, s.of(id), []string{keys[0], keys[3]}, viewerOf(caller)).Int64Slice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("batch")
 	}

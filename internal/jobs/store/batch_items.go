@@ -83,7 +83,7 @@ return 1`)
 // WatchBatch makes BatchKey be published on channel whenever an item of a batch ends. It returns a *jobs.Error with
 // CodeNotFound if there is no such batch.
 func (s *Store) WatchBatch(ctx context.Context, caller jobs.Caller, id, channel string) error {
-	err := watchBatchScript.Run(ctx, s.client, batchKeys(id)[:1], channel, viewerOf(caller)).Err()
+	err := watchBatchScript.Run(ctx, s.of(id), batchKeys(id)[:1], channel, viewerOf(caller)).Err()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("batch")
 	}
@@ -104,10 +104,10 @@ func (s *Store) finalizeItem(ctx context.Context, item jobs.BatchItem, state job
 }
 
 func (s *Store) endItem(ctx context.Context, item jobs.BatchItem, state, why string) error {
-	reply, err := endItemScript.Run(ctx, s.client, batchKeys(item.BatchID),
+	reply, err := endItemScript.Run(ctx, s.of(item.BatchID), batchKeys(item.BatchID),
 		item.Index, state, why, s.settings.ResultTTL.Milliseconds()).StringSlice()
 	if err == nil && reply[0] != "" {
-		err = s.client.PExpire(ctx, reply[0], time.Duration(parseInt(reply[1]))*time.Millisecond).Err()
+		err = s.of(reply[0]).PExpire(ctx, reply[0], time.Duration(parseInt(reply[1]))*time.Millisecond).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("record the end of item %d of batch %s: %w", item.Index, item.BatchID, err)
@@ -133,7 +133,7 @@ func (s *Store) RefuseItem(ctx context.Context, item jobs.BatchItem, why error) 
 
 // ItemEnded reports whether an item of a batch, which a request has created or read, has ended.
 func (s *Store) ItemEnded(ctx context.Context, item jobs.BatchItem) (bool, error) {
-	err := s.client.ZScore(ctx, batchKeys(item.BatchID)[3], strconv.Itoa(item.Index)).Err()
+	err := s.of(item.BatchID).ZScore(ctx, batchKeys(item.BatchID)[3], strconv.Itoa(item.Index)).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, fmt.Errorf("read batch %s: %w", item.BatchID, err)
 	}
@@ -142,7 +142,7 @@ func (s *Store) ItemEnded(ctx context.Context, item jobs.BatchItem) (bool, error
 
 // Refusal returns why an item of a batch, which a request has read, was refused, or nil if it is a job.
 func (s *Store) Refusal(ctx context.Context, item jobs.BatchItem) (*jobs.Error, error) {
-	encoded, err := s.client.HGet(ctx, batchKeys(item.BatchID)[2], strconv.Itoa(item.Index)).Result()
+	encoded, err := s.of(item.BatchID).HGet(ctx, batchKeys(item.BatchID)[2], strconv.Itoa(item.Index)).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, nil //nolint:nilnil // it is a job

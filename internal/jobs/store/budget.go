@@ -85,7 +85,7 @@ func (s *Store) ReadBudgeted(
 	}
 	bounded, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))
 	defer cancel()
-	if record, err = s.get(bounded, redisconn.ForBytes(s.client, size), id); err != nil {
+	if record, err = s.get(bounded, redisconn.ForBytes(s.of(id), size), id); err != nil {
 		release()
 	}
 	return record, release, err
@@ -110,7 +110,7 @@ func (s *Store) readSmall(
 	for _, name := range recordFields {
 		args = append(args, name)
 	}
-	reply, err := readSmallScript.Run(ctx, s.client, []string{jobKey(id)}, args...).Slice()
+	reply, err := readSmallScript.Run(ctx, s.of(id), []string{jobKey(id)}, args...).Slice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}

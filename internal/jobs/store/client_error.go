@@ -38,10 +38,17 @@ func ClientError(message string, err error) *jobs.Error {
 // writableTTL is how long the key that TryWrite writes is kept.
 const writableTTL = time.Second
 
-// TryWrite writes a short-lived key and returns an error if Redis refuses the write.
+// TryWrite writes a short-lived key and returns an error if Redis refuses the write; in a cluster, if most parts do.
 func (s *Store) TryWrite(ctx context.Context) error {
-	if err := s.client.Set(ctx, writableKey, "", writableTTL).Err(); err != nil {
-		return fmt.Errorf("try a write: %w", err)
+	var failed []error
+	for _, client := range s.parts.Servers() {
+		if err := client.Set(ctx, writableKey, "", writableTTL).Err(); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	// While one of several primaries is away, jobs of the other parts go on.
+	if n := s.parts.Len(); len(failed) > n/2 {
+		return fmt.Errorf("try a write: %w", failed[0])
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (s *Store) DescribeEnvironments(
 		}
 		args = append(args, environment.Name+" "+environment.Hash, encoded)
 	}
-	if err := describeScript.Run(ctx, s.client, []string{environmentsKey, descriptionsKey}, args...).Err(); err != nil {
+	if err := describeScript.Run(ctx, s.parts.Home(), []string{environmentsKey, descriptionsKey}, args...).Err(); err != nil {
 		return fmt.Errorf("describe the environments: %w", err)
 	}
 	return nil
@@ -68,7 +68,7 @@ func (s *Store) DescribeEnvironments(
 // Environments returns the described environments, the one described last first. Of a name there may be several
 // versions.
 func (s *Store) Environments(ctx context.Context) ([]jobs.Environment, error) {
-	stored, err := environmentsScript.Run(ctx, s.client, []string{environmentsKey, descriptionsKey}).StringSlice()
+	stored, err := environmentsScript.Run(ctx, s.parts.Home(), []string{environmentsKey, descriptionsKey}).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the environments: %w", err)
 	}

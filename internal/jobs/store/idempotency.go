@@ -36,7 +36,7 @@ return bound`)
 // is bound. fingerprint identifies the request. It returns a *jobs.Error with CodeIdempotencyMismatch if the record is
 // bound to another request.
 func (s *Store) ReserveKey(ctx context.Context, key, id, fingerprint string) (string, error) {
-	reply, err := reserveKeyScript.Run(ctx, s.client, []string{key}, id+" "+fingerprint,
+	reply, err := reserveKeyScript.Run(ctx, s.of(key), []string{key}, id+" "+fingerprint,
 		reservationTTL.Milliseconds()).Text()
 	if err != nil {
 		return "", fmt.Errorf("reserve an idempotency key: %w", err)
@@ -56,7 +56,7 @@ func holderOf(record, fingerprint string) (id string, err error) {
 // KeyHolder returns the id of the job to which an idempotency record is bound; "" if there is none, or if that job was
 // withdrawn. Its errors are those of ReserveKey.
 func (s *Store) KeyHolder(ctx context.Context, key, fingerprint string) (string, error) {
-	record, err := s.client.Get(ctx, key).Result()
+	record, err := s.of(key).Get(ctx, key).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return "", nil
@@ -75,7 +75,7 @@ func (s *Store) KeyHolder(ctx context.Context, key, fingerprint string) (string,
 
 // Withdrawn reports whether a job was withdrawn without having run; its idempotency record then no longer counts.
 func (s *Store) Withdrawn(ctx context.Context, id string) (bool, error) {
-	withdrawn, err := s.client.HGet(ctx, jobKey(id), "withdrawn").Result()
+	withdrawn, err := s.of(id).HGet(ctx, jobKey(id), "withdrawn").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, fmt.Errorf("read job %s: %w", id, err)
 	}
@@ -85,7 +85,7 @@ func (s *Store) Withdrawn(ctx context.Context, id string) (bool, error) {
 // ReleaseKey deletes the idempotency record of a job that never ran, so that the client's next attempt creates a new
 // job.
 func (s *Store) ReleaseKey(ctx context.Context, key, id string) error {
-	if err := deleteOwnScript.Run(ctx, s.client, []string{key}, id).Err(); err != nil {
+	if err := deleteOwnScript.Run(ctx, s.of(key), []string{key}, id).Err(); err != nil {
 		return fmt.Errorf("release an idempotency key: %w", err)
 	}
 	return nil
@@ -103,7 +103,7 @@ return 1`)
 
 // MarkShared records that a second request is answered with a job. From then on WithdrawUnshared does nothing to it.
 func (s *Store) MarkShared(ctx context.Context, id string) error {
-	if err := markSharedScript.Run(ctx, s.client, []string{jobKey(id)}).Err(); err != nil {
+	if err := markSharedScript.Run(ctx, s.of(id), []string{jobKey(id)}).Err(); err != nil {
 		return fmt.Errorf("share job %s: %w", id, err)
 	}
 	return nil

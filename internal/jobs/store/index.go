@@ -61,12 +61,12 @@ func (s *Store) FinalizeJob(ctx context.Context, ended EndedJob) error {
 		err = errors.Join(err, s.queueWebhook(ctx, ended.ID))
 	}
 	if ended.IdempotencyKey != "" && ended.TTL > 0 {
-		err = errors.Join(err, s.client.PExpire(ctx, ended.IdempotencyKey, ended.TTL).Err())
+		err = errors.Join(err, s.of(ended.IdempotencyKey).PExpire(ctx, ended.IdempotencyKey, ended.TTL).Err())
 	} else if ended.IdempotencyKey != "" {
 		err = errors.Join(err, s.ReleaseKey(ctx, ended.IdempotencyKey, ended.ID))
 	}
 	if err == nil {
-		err = finalizeScript.Run(ctx, s.client, []string{openKey}, openMember(ended.ID, ended.Tenant)).Err()
+		err = finalizeScript.Run(ctx, s.of(ended.ID), []string{openKey}, openMember(ended.ID, ended.Tenant)).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("finalize job %s: %w", ended.ID, err)
@@ -80,22 +80,39 @@ type Load struct {
 	Open int
 	// Ended counts the jobs that have ended since Redis was empty, up to the last CountUsage.
 	Ended int64
-	// UsedMemory and MaxMemory are Redis's, in bytes; a MaxMemory of 0 means no limit.
+	// UsedMemory and MaxMemory are Redis's, in bytes; a MaxMemory of 0 means no limit. In a cluster they are those of
+	// the fullest primary.
 	UsedMemory, MaxMemory int64
 }
 
 // ReadLoad reads the load of the queue.
 func (s *Store) ReadLoad(ctx context.Context) (Load, error) {
-	pipeline := s.client.Pipeline()
-	open := pipeline.ZCard(ctx, openKey)
-	ended := pipeline.Get(ctx, endedKey)
-	memory := pipeline.InfoMap(ctx, "memory")
-	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	n := s.parts.Len()
+	all, opens := pipelines{}, make([]int, n)
+	open, ended, memory := make([]*redis.IntCmd, n), make([]*redis.StringCmd, n), make([]*redis.InfoCmd, n)
+	for i, part := range s.parts.All() {
+		open[i], ended[i] = all.of(part).ZCard(ctx, openKey), all.of(part).Get(ctx, endedKey)
+		memory[i] = all.of(part).InfoMap(ctx, "memory")
+	}
+	if err := all.exec(ctx); err != nil {
 		return Load{}, fmt.Errorf("read the queue's load: %w", err)
 	}
-	load := Load{Open: int(open.Val())}
-	load.Ended, _ = ended.Int64() // none yet
-	fields := memory.Val()["Memory"]
-	load.UsedMemory, load.MaxMemory = parseInt(fields["used_memory"]), parseInt(fields["maxmemory"])
+	var load Load
+	for i := range n {
+		opens[i] = int(open[i].Val())
+		load.Open += opens[i]
+		count, _ := ended[i].Int64() // none yet
+		load.Ended += count
+		fields := memory[i].Val()["Memory"]
+		load.fill(parseInt(fields["used_memory"]), parseInt(fields["maxmemory"]))
+	}
+	s.open.set(opens)
 	return load, nil
+}
+
+// fill notes the memory of a server, if none before is as full.
+func (l *Load) fill(used, most int64) {
+	if l.UsedMemory == 0 || float64(used)*float64(l.MaxMemory) > float64(l.UsedMemory)*float64(most) {
+		l.UsedMemory, l.MaxMemory = used, most
+	}
 }

@@ -156,17 +156,17 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limits Open
 	}
 	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant), labelsKey}, step.Keys...)
 	args := []any{
-		job.ID, limits.Queue, (firstCheck + redisconn.TransferTime(size)).Microseconds(),
+		job.ID, s.open.limitOf(s.parts.Index(job.ID), s.parts.Len(), limits.Queue), (firstCheck + redisconn.TransferTime(size)).Microseconds(),
 		job.StartWithin.Microseconds(), inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
 		labelHashes(job),
 	}
 	args = slices.Concat(args, fields, step.Args)
 	var reply any
 	if size < LargeRecord {
-		reply, err = script.Run(ctx, s.client, keys, args...).Result()
+		reply, err = script.Run(ctx, s.of(job.ID), keys, args...).Result()
 	} else {
 		args[inputsArg], args[storedArg] = "", 1
-		reply, err = acceptStored(ctx, redisconn.ForBytes(s.client, size), script, keys, inputs, args)
+		reply, err = acceptStored(ctx, redisconn.ForBytes(s.of(job.ID), size), script, keys, inputs, args)
 	}
 	var created bool
 	if err == nil {
@@ -264,14 +264,16 @@ func acceptStored(
 	return created.Result()
 }
 
-// clientFor returns the client on which to run a script with size bytes of arguments. If these are large, it first
+// clientFor returns the client on which to run a script for a job, with size bytes of arguments. If these are large, it first
 // loads the script, since Redis would answer NOSCRIPT to one that it has not cached, and the arguments would be sent
 // twice.
-func (s *Store) clientFor(ctx context.Context, script *redis.Script, size int) (redis.UniversalClient, error) {
+func (s *Store) clientFor(
+	ctx context.Context, id string, script *redis.Script, size int,
+) (redis.UniversalClient, error) {
 	if size < LargeRecord {
-		return s.client, nil
+		return s.of(id), nil
 	}
-	return redisconn.ForBytes(s.client, size), script.Load(ctx, s.client).Err()
+	return redisconn.ForBytes(s.of(id), size), script.Load(ctx, s.of(id)).Err()
 }
 
 // TTL returns how long a job's record is kept after its end. With a webhook it is kept until that can be delivered.

@@ -184,7 +184,7 @@ func (s *Store) end(ctx context.Context, id string, outcome jobs.Outcome, when c
 			withdrawn = 1
 		}
 	}
-	client, err := s.clientFor(ctx, endScript, len(encoded)+len(outcome.Result))
+	client, err := s.clientFor(ctx, id, endScript, len(encoded)+len(outcome.Result))
 	if err != nil {
 		return false, fmt.Errorf("end job %s: %w", id, err)
 	}

@@ -44,7 +44,7 @@ func (s *Store) AppendOutput(ctx context.Context, id string, chunks []jobs.Outpu
 	for _, chunk := range chunks {
 		args = append(args, string(chunk.Stream), chunk.Offset, chunk.Text)
 	}
-	if err := appendScript.Run(ctx, s.client, []string{EventsKey(id), jobKey(id)}, args...).Err(); err != nil {
+	if err := appendScript.Run(ctx, s.of(id), []string{EventsKey(id), jobKey(id)}, args...).Err(); err != nil {
 		return fmt.Errorf("append the output of job %s: %w", id, err)
 	}
 	return nil
@@ -60,7 +60,7 @@ func (s *Store) Tail(
 	if cursor != "" {
 		low = "(" + cursor
 	}
-	pipeline := s.client.Pipeline()
+	pipeline := s.of(id).Pipeline()
 	// First, so that the stream is at least as new as the state.
 	stands := pipeline.HMGet(ctx, jobKey(id), "state", "tenant")
 	stream := pipeline.XRangeN(ctx, EventsKey(id), low, "+", int64(n))

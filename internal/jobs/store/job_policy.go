@@ -82,7 +82,7 @@ func (s *Store) WithdrawLate(ctx context.Context, id string) (bool, error) {
 // notStartedMessage returns the message for a job that was not started. It names the limit that no worker allows, or
 // the environment that none has, if that is the reason.
 func (s *Store) notStartedMessage(ctx context.Context, id string) (string, error) {
-	values, err := s.client.HMGet(ctx, jobKey(id), "limits", "environment").Result()
+	values, err := s.of(id).HMGet(ctx, jobKey(id), "limits", "environment").Result()
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,7 @@ import (
 // Load returns the fields of a job that a worker needs. An ended job has no script. It is for workers, and for jobs
 // that a request has created or read. It returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) Load(ctx context.Context, id string) (jobs.Job, jobs.State, error) {
-	f, err := fields(ctx, s.client, id, "state", "tenant", "script", "async", "request_id", "reply_to")
+	f, err := fields(ctx, s.of(id), id, "state", "tenant", "script", "async", "request_id", "reply_to")
 	if err != nil {
 		return jobs.Job{}, "", fmt.Errorf("load job %s: %w", id, err)
 	}
@@ -42,7 +42,7 @@ func (s *Store) Get(ctx context.Context, caller jobs.Caller, id string) (jobs.Re
 	if _, err := s.State(ctx, caller, id); err != nil {
 		return jobs.Record{}, err
 	}
-	return s.get(ctx, s.client, id)
+	return s.get(ctx, s.of(id), id)
 }
 
 // get reads a record that a caller sees.
@@ -99,7 +99,7 @@ func decodeEnd(record *jobs.Record, f map[string]string) (err error) {
 // States returns the states of many jobs in one round trip. It leaves out unknown ids. It is for jobs that requests
 // have created or read: those with waiters, and the jobs of a batch.
 func (s *Store) States(ctx context.Context, ids []string) (map[string]jobs.State, error) {
-	pipeline := s.client.Pipeline()
+	pipeline := s.parts.ByID().Pipeline()
 	replies := make([]*redis.StringCmd, len(ids))
 	for i, id := range ids {
 		replies[i] = pipeline.HGet(ctx, jobKey(id), "state")

@@ -65,7 +65,7 @@ return job`)
 // returns a *jobs.Error with CodeNotFound if there is no such job.
 func (s *Store) ClaimStart(ctx context.Context, id, token, owner string, wall time.Duration) (StartClaim, error) {
 	keys := []string{jobKey(id), EventsKey(id)}
-	reply, err := claimStartScript.Run(ctx, s.client, keys, token, owner, wall.Microseconds()).Slice()
+	reply, err := claimStartScript.Run(ctx, s.of(id), keys, token, owner, wall.Microseconds()).Slice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -122,7 +122,7 @@ func (s *Store) ClaimStartReplicated(
 	}
 	// WAIT covers the writes of its own connection only, so the claim is written again on that one. A pipeline uses
 	// one connection.
-	pipeline := s.client.Pipeline()
+	pipeline := s.of(id).Pipeline()
 	again := pipeline.Eval(ctx, rewriteClaim, []string{jobKey(id)}, token)
 	acknowledged := pipeline.Do(ctx, "WAIT", n, within.Milliseconds())
 	if _, err := pipeline.Exec(ctx); err != nil {
@@ -140,7 +140,7 @@ func (s *Store) ClaimStartReplicated(
 // ReleaseStart removes the start claim of a delivery that has not started its job and will not, and queues the job
 // again.
 func (s *Store) ReleaseStart(ctx context.Context, id, token string) error {
-	if err := releaseStartScript.Run(ctx, s.client, []string{jobKey(id)}, token).Err(); err != nil {
+	if err := releaseStartScript.Run(ctx, s.of(id), []string{jobKey(id)}, token).Err(); err != nil {
 		return fmt.Errorf("release the start of job %s: %w", id, err)
 	}
 	return nil
@@ -149,7 +149,7 @@ func (s *Store) ReleaseStart(ctx context.Context, id, token string) error {
 // ReadStartClaim returns the start claim of a job; its Token is "" if there is none. It returns a *jobs.Error with
 // CodeNotFound if there is no such job.
 func (s *Store) ReadStartClaim(ctx context.Context, id string) (StartClaim, error) {
-	f, err := fields(ctx, s.client, id, "state", "token", "owner", "created_at", "started_at")
+	f, err := fields(ctx, s.of(id), id, "state", "token", "owner", "created_at", "started_at")
 	if err != nil {
 		return StartClaim{}, fmt.Errorf("read the start claim of job %s: %w", id, err)
 	}
@@ -177,7 +177,7 @@ return job[2] - (time[1] * 1000000 + time[2])`)
 // Remaining returns the time until a running job's wall deadline, negative after it, and whether the job is running. It
 // is for a job that a request has created or read.
 func (s *Store) Remaining(ctx context.Context, id string) (time.Duration, bool, error) {
-	us, err := remainingScript.Run(ctx, s.client, []string{jobKey(id)}).Int64()
+	us, err := remainingScript.Run(ctx, s.of(id), []string{jobKey(id)}).Int64()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return 0, false, nil

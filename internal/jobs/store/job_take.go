@@ -101,7 +101,7 @@ func (s *Store) Take(
 ) (job jobs.Job, state jobs.State, expired bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	reply, err := takeScript.Run(bounded, s.client, []string{jobKey(id)}, id, owner, LargeRecord).StringSlice()
+	reply, err := takeScript.Run(bounded, s.of(id), []string{jobKey(id)}, id, owner, LargeRecord).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -148,7 +148,7 @@ func (s *Store) Taken(
 	if job.Waited > firstCheck/2 && startable {
 		touching, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if err := touchScript.Run(touching, s.client, []string{openKey}, openMember(id, job.Tenant)).Err(); err != nil {
+		if err := touchScript.Run(touching, s.of(id), []string{openKey}, openMember(id, job.Tenant)).Err(); err != nil {
 			return jobs.Job{}, "", false, fmt.Errorf("take job %s: %w", id, err)
 		}
 	}
@@ -186,7 +186,7 @@ func readEntry(job *jobs.Job, entry string) error {
 func (s *Store) largeInputs(ctx context.Context, id string, size int, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience+redisconn.TransferTime(size))
 	defer cancel()
-	inputs, err := redisconn.ForBytes(s.client, size).Get(ctx, inputsKey(id)).Bytes()
+	inputs, err := redisconn.ForBytes(s.of(id), size).Get(ctx, inputsKey(id)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, jobs.NotFound("job")
 	}
@@ -212,7 +212,7 @@ return 1`)
 
 // Untake undoes Take: the worker leaves a queued job to another worker.
 func (s *Store) Untake(ctx context.Context, id, owner string) error {
-	if err := untakeScript.Run(ctx, s.client, []string{jobKey(id)}, owner, id).Err(); err != nil {
+	if err := untakeScript.Run(ctx, s.of(id), []string{jobKey(id)}, owner, id).Err(); err != nil {
 		return fmt.Errorf("untake job %s: %w", id, err)
 	}
 	return nil

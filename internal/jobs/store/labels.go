@@ -64,31 +64,41 @@ func (s *Store) rarestLabels(
 	ctx context.Context, tenants []jobs.Tenant, labels map[string]string,
 ) ([]string, error) {
 	rarest := make([]string, len(tenants))
-	pipeline := s.client.Pipeline()
-	counts := make([]map[string]*redis.IntCmd, len(tenants))
+	all := pipelines{}
+	counts := make([]map[string][]*redis.IntCmd, len(tenants))
 	for i, tenant := range tenants {
-		counts[i] = map[string]*redis.IntCmd{}
+		counts[i] = map[string][]*redis.IntCmd{}
 		for key, value := range labels {
 			rarest[i] = labelHash(tenant, key, value)
-			if len(labels) > 1 {
-				counts[i][rarest[i]] = pipeline.ZLexCount(ctx, labelsKey, "["+rarest[i]+" ", "("+rarest[i]+"!")
+			for _, part := range s.parts.All() {
+				if len(labels) > 1 {
+					counts[i][rarest[i]] = append(counts[i][rarest[i]],
+						all.of(part).ZLexCount(ctx, labelsKey, "["+rarest[i]+" ", "("+rarest[i]+"!"))
+				}
 			}
 		}
 	}
-	if pipeline.Len() == 0 {
+	if len(all) == 0 {
 		return rarest, nil
 	}
-	if _, err := pipeline.Exec(ctx); err != nil {
+	if err := all.exec(ctx); err != nil {
 		return nil, fmt.Errorf("count the jobs with %d labels: %w", len(labels), err)
 	}
 	for i := range rarest {
 		for hash, count := range counts[i] {
-			if count.Val() < counts[i][rarest[i]].Val() {
+			if sumOf(count) < sumOf(counts[i][rarest[i]]) {
 				rarest[i] = hash
 			}
 		}
 	}
 	return rarest, nil
+}
+
+func sumOf(counts []*redis.IntCmd) (sum int64) {
+	for _, count := range counts {
+		sum += count.Val()
+	}
+	return sum
 }
 
 // SweepLabels scans n entries of the index of labels after cursor ("" for the start), removes those whose records have
@@ -120,7 +130,7 @@ func (s *Store) expiredLabels(ctx context.Context, members []string) (gone []any
 
 // IndexedLabels counts the labels in the index.
 func (s *Store) IndexedLabels(ctx context.Context) (int, error) {
-	n, err := s.client.ZCard(ctx, labelsKey).Result()
+	n, err := s.only().ZCard(ctx, labelsKey).Result()
 	if err != nil {
 		return 0, fmt.Errorf("count the indexed labels: %w", err)
 	}

@@ -24,7 +24,7 @@ func (s *Store) List(ctx context.Context, caller jobs.Caller, query jobs.ListQue
 		return jobs.Page{}, err
 	}
 	page, from := jobs.Page{}, query.Before
-	all := mergedIndex{client: s.client, indexes: indexes}
+	all := mergedIndex{indexes: indexes}
 	for scanned := 0; scanned < maxScan; {
 		n := min(max(2*query.Limit, 50), maxScan-scanned)
 		ids, err := all.next(ctx, n)
@@ -69,7 +69,7 @@ func (s *Store) listed(ctx context.Context, caller jobs.Caller, named jobs.Tenan
 	}
 }
 
-// indexesOf returns the index of each tenant with the fewest jobs that has all of its jobs of a query, about within the
+// indexesOf returns the index of each tenant, in each part, with the fewest jobs that has all of its jobs of a query, about within the
 // query's bounds of time.
 func (s *Store) indexesOf(
 	ctx context.Context, caller jobs.Caller, query jobs.ListQuery,
@@ -92,11 +92,14 @@ func (s *Store) indexesOf(
 	if err != nil {
 		return nil, err
 	}
-	indexes := make([]*tenantIndex, len(tenants))
+	indexes := make([]*tenantIndex, 0, len(tenants)*s.parts.Len())
 	for i, tenant := range tenants {
-		indexes[i] = &tenantIndex{key: allKey(tenant), low: low, high: high}
-		if len(query.Labels) > 0 {
-			indexes[i].key, indexes[i].prefix = labelsKey, rarest[i]+" "
+		for _, part := range s.parts.All() {
+			index := &tenantIndex{client: part, key: allKey(tenant), low: low, high: high}
+			if len(query.Labels) > 0 {
+				index.key, index.prefix = labelsKey, rarest[i]+" "
+			}
+			indexes = append(indexes, index)
 		}
 	}
 	return indexes, nil
@@ -120,7 +123,7 @@ func (s *Store) heads(ctx context.Context, caller jobs.Caller, ids []string) ([]
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	pipeline := s.client.Pipeline()
+	pipeline := s.parts.ByID().Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
 		replies[i] = pipeline.HMGet(ctx, jobKey(id), headFields...)

@@ -9,13 +9,13 @@ import (
 
 // mergedIndex is the indexes of several tenants' jobs as one, the newest job first.
 type mergedIndex struct {
-	client  redis.UniversalClient
 	indexes []*tenantIndex
 }
 
 // tenantIndex is the part of one tenant's index that was read. The index is the members of a sorted set that begin with
 // a prefix, without it: ids, of which those from low to below high have not been read.
 type tenantIndex struct {
+	client      redis.UniversalClient
 	key, prefix string
 	low, high   string
 	// ids are those that next has not returned yet.
@@ -63,20 +63,20 @@ func (m *mergedIndex) newest() (newest *tenantIndex) {
 
 // read reads up to n ids of each index of which there are none left.
 func (m *mergedIndex) read(ctx context.Context, indexes []*tenantIndex, n int) error {
-	pipeline := m.client.Pipeline()
+	all := pipelines{}
 	replies := map[*tenantIndex]*redis.StringSliceCmd{}
 	for _, index := range indexes {
 		if n <= 0 || len(index.ids) > 0 || index.isOver {
 			continue
 		}
-		replies[index] = pipeline.ZRevRangeByLex(ctx, index.key, &redis.ZRangeBy{
+		replies[index] = all.of(index.client).ZRevRangeByLex(ctx, index.key, &redis.ZRangeBy{
 			Min: "[" + index.prefix + index.low, Max: "(" + index.prefix + index.high, Count: int64(n),
 		})
 	}
 	if len(replies) == 0 {
 		return nil
 	}
-	if _, err := pipeline.Exec(ctx); err != nil {
+	if err := all.exec(ctx); err != nil {
 		return err
 	}
 	for index, reply := range replies {

@@ -28,7 +28,7 @@ return 1`)
 
 // AcquireLease acquires or renews the reaper's lease and reports whether token holds it.
 func (s *Store) AcquireLease(ctx context.Context, token string, ttl time.Duration) (bool, error) {
-	held, err := leaseScript.Run(ctx, s.client, []string{reaperKey}, token, ttl.Milliseconds()).Bool()
+	held, err := leaseScript.Run(ctx, s.only(), []string{reaperKey}, token, ttl.Milliseconds()).Bool()
 	if err != nil {
 		return false, fmt.Errorf("acquire the reaper's lease: %w", err)
 	}
@@ -37,7 +37,7 @@ func (s *Store) AcquireLease(ctx context.Context, token string, ttl time.Duratio
 
 // ReleaseLease releases the lease if token holds it.
 func (s *Store) ReleaseLease(ctx context.Context, token string) error {
-	return deleteOwnScript.Run(ctx, s.client, []string{reaperKey}, token).Err()
+	return deleteOwnScript.Run(ctx, s.only(), []string{reaperKey}, token).Err()
 }
 
 // OpenJob is an entry of the open jobs, as the reaper needs it. State is "" if the record is missing.
@@ -73,12 +73,24 @@ func (o OpenJob) Route() jobs.Route {
 	}
 }
 
+// Holder returns the worker that runs the job, or has taken it; "" for none.
+func (o OpenJob) Holder() string {
+	switch o.State {
+	case jobs.StateRunning:
+		return o.Owner
+	case jobs.StateQueued:
+		return o.TakenBy
+	default:
+		return ""
+	}
+}
+
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
 func (o OpenJob) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.After(o.StartBy) }
 
 // DueJobs returns Redis's time and at most n open jobs whose check is due.
 func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error) {
-	members, err := dueScript.Run(ctx, s.client, []string{openKey}, n).StringSlice()
+	members, err := dueScript.Run(ctx, s.only(), []string{openKey}, n).StringSlice()
 	if err != nil {
 		return time.Time{}, nil, fmt.Errorf("list the open jobs: %w", err)
 	}
@@ -86,7 +98,7 @@ func (s *Store) DueJobs(ctx context.Context, n int) (time.Time, []OpenJob, error
 	if len(members) == 0 {
 		return now, nil, nil
 	}
-	pipeline := s.client.Pipeline()
+	pipeline := s.only().Pipeline()
 	open := make([]OpenJob, len(members))
 	fields := make([]*redis.SliceCmd, len(members))
 	ttls := make([]*redis.DurationCmd, len(members))
@@ -126,26 +138,29 @@ func (s *Store) ScheduleChecks(ctx context.Context, open []OpenJob, at map[strin
 			members = append(members, redis.Z{Score: float64(t.UnixMicro()), Member: openMember(job.ID, job.Tenant)})
 		}
 	}
-	if err := s.client.ZAddArgs(ctx, openKey, redis.ZAddArgs{XX: true, Members: members}).Err(); err != nil {
+	if err := s.only().ZAddArgs(ctx, openKey, redis.ZAddArgs{XX: true, Members: members}).Err(); err != nil {
 		return fmt.Errorf("schedule the next checks: %w", err)
 	}
 	return nil
 }
 
-// aliveWorkersScript lists the live workers.
+// aliveWorkersScript lists those of some workers that are alive. Its cost does not depend on how many others there are.
 //
 //	KEYS[1]  cellblock:workers
 //	KEYS[2]  {cellblock:workers}:held
+//	ARGV[…]  owners
 //	returns  for each worker: owner, when its heartbeat expires, the ids of its jobs
 var aliveWorkersScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local alive = redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf", "WITHSCORES")
+local expiries, held = redis.call("ZMSCORE", KEYS[1], unpack(ARGV)), redis.call("HMGET", KEYS[2], unpack(ARGV))
 local answer = {}
-for i = 1, #alive, 2 do
-	table.insert(answer, alive[i])
-	table.insert(answer, alive[i + 1])
-	table.insert(answer, redis.call("HGET", KEYS[2], alive[i]) or "")
+for i, owner in ipairs(ARGV) do
+	if expiries[i] and tonumber(expiries[i]) > now then
+		for _, value in ipairs({owner, expiries[i], held[i] or ""}) do
+			table.insert(answer, value)
+		end
+	end
 end
 return answer`)
 
@@ -157,9 +172,16 @@ type Worker struct {
 	InFlight map[string]bool
 }
 
-// AliveWorkers returns the live workers, by owner.
-func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
-	reply, err := aliveWorkersScript.Run(ctx, s.client, []string{workersKey, heldKey}).StringSlice()
+// AliveWorkers returns those of some workers that are alive, by owner. It costs nothing without owners.
+func (s *Store) AliveWorkers(ctx context.Context, owners []string) (map[string]Worker, error) {
+	if len(owners) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(owners))
+	for i, owner := range owners {
+		args[i] = owner
+	}
+	reply, err := aliveWorkersScript.Run(ctx, s.parts.Home(), []string{workersKey, heldKey}, args...).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}
@@ -193,13 +215,13 @@ func (s *Store) sweepIndex(
 	if cursor != "" {
 		low = "(" + cursor
 	}
-	members, err := s.client.ZRangeByLex(ctx, key, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
+	members, err := s.only().ZRangeByLex(ctx, key, &redis.ZRangeBy{Min: low, Max: "+", Count: int64(n)}).Result()
 	var remove []any
 	if err == nil && len(members) > 0 {
 		remove, err = gone(members)
 	}
 	if err == nil && len(remove) > 0 {
-		err = s.client.ZRem(ctx, key, remove...).Err()
+		err = s.only().ZRem(ctx, key, remove...).Err()
 	}
 	if err != nil {
 		return 0, cursor, fmt.Errorf("sweep %s: %w", key, err)
@@ -212,7 +234,7 @@ func (s *Store) sweepIndex(
 
 // haveRecords reports of each job whether it has a record.
 func (s *Store) haveRecords(ctx context.Context, ids []string) ([]bool, error) {
-	pipeline := s.client.Pipeline()
+	pipeline := s.only().Pipeline()
 	replies := make([]*redis.IntCmd, len(ids))
 	for i, id := range ids {
 		replies[i] = pipeline.Exists(ctx, jobKey(id))
@@ -234,7 +256,7 @@ func (s *Store) expired(ctx context.Context, tenant jobs.Tenant, ids []string) (
 	if err != nil {
 		return nil, err
 	}
-	open := s.client.Pipeline()
+	open := s.only().Pipeline()
 	checks := map[string]*redis.FloatCmd{}
 	for i, id := range ids {
 		if !there[i] {
@@ -254,7 +276,7 @@ func (s *Store) expired(ctx context.Context, tenant jobs.Tenant, ids []string) (
 
 // Indexed counts the jobs in the indexes of tenants.
 func (s *Store) Indexed(ctx context.Context, tenants []jobs.Tenant) (n int, err error) {
-	pipeline := s.client.Pipeline()
+	pipeline := s.only().Pipeline()
 	counts := make([]*redis.IntCmd, len(tenants))
 	for i, tenant := range tenants {
 		counts[i] = pipeline.ZCard(ctx, allKey(tenant))

@@ -46,7 +46,7 @@ const releasedAtOnce = 100
 // returns how many these were. The script that ends a job does that too, but not that of an earlier version, nor is
 // there one for a job whose record is lost.
 func (s *Store) ReleaseEnded(ctx context.Context) (int, error) {
-	tenants, err := s.client.SMembers(ctx, flows.RunningTenants).Result()
+	tenants, err := s.only().SMembers(ctx, flows.RunningTenants).Result()
 	if err != nil {
 		return 0, fmt.Errorf("list the tenants with running jobs: %w", err)
 	}
@@ -56,7 +56,7 @@ func (s *Store) ReleaseEnded(ctx context.Context) (int, error) {
 		for i, tenant := range some {
 			args[i] = tenant
 		}
-		n, err := releaseEndedScript.Run(ctx, s.client, []string{flows.RunningTenants}, args...).Int()
+		n, err := releaseEndedScript.Run(ctx, s.only(), []string{flows.RunningTenants}, args...).Int()
 		if err != nil {
 			return removed, fmt.Errorf("check the running jobs of tenants: %w", err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"cellblock/internal/jobs"
 	"cellblock/internal/membudget"
+	"cellblock/internal/redisparts"
 )
 
 // Settings are the lifetimes of records, and what is counted of them.
@@ -41,21 +42,44 @@ func DefaultSettings() Settings {
 // Store reads and writes records. It is safe for concurrent use. Its methods return a *jobs.Error with CodeNotFound
 // where their comments mention it, and otherwise the error of the Redis client.
 type Store struct {
-	client   redis.UniversalClient
+	parts    redisparts.Parts
 	settings Settings
 	webhooks Webhooks
 	budget   *membudget.Budget
-	// noted is shared by the copies of the store.
+	// noted and open are shared by the copies of the store.
 	noted *notedTenants
+	open  *openCounts
 }
 
-// New returns a store that uses client. The caller owns client and closes it.
+// New returns a store of the one part of client. The caller owns client and closes it.
 func New(client redis.UniversalClient, settings Settings) *Store {
+	return NewOf(redisparts.Single(client), settings)
+}
+
+// NewOf returns a store of parts. The caller owns their client and closes it.
+func NewOf(parts redisparts.Parts, settings Settings) *Store {
 	return &Store{
-		client: client, settings: settings, budget: membudget.New(recordBudget, budgetPatience),
-		noted: &notedTenants{at: map[jobs.Tenant]time.Time{}},
+		parts: parts, settings: settings, budget: membudget.New(recordBudget, budgetPatience),
+		noted: &notedTenants{at: map[jobs.Tenant]time.Time{}}, open: &openCounts{},
 	}
 }
+
+// Parts returns a store of each part: for the reapers.
+func (s *Store) Parts() []*Store {
+	stores := make([]*Store, s.parts.Len())
+	for i := range stores {
+		one := *s
+		one.parts = s.parts.Only(i)
+		stores[i] = &one
+	}
+	return stores
+}
+
+// of returns the client of the part of a job's or a batch's id, or of the key of an idempotency record.
+func (s *Store) of(id string) redis.UniversalClient { return s.parts.Of(id) }
+
+// only returns the client of a store of one part. The functions of the reaper use it.
+func (s *Store) only() redis.UniversalClient { return s.parts.All()[0] }
 
 // parseInt parses a whole number; it returns 0 for an invalid one.
 func parseInt(s string) int64 {

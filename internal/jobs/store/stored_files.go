@@ -86,7 +86,7 @@ type FileSpace struct {
 func (s *Store) ReserveFile(
 	ctx context.Context, file jobs.StoredFile, bytes, limit int64, hold time.Duration,
 ) (FileSpace, error) {
-	reply, err := reserveFileScript.Run(ctx, s.client, []string{fileSizesKey, fileBytesKey, fileExpiriesKey},
+	reply, err := reserveFileScript.Run(ctx, s.parts.Home(), []string{fileSizesKey, fileBytesKey, fileExpiriesKey},
 		file.ID, max(bytes, fileBlock), limit, hold.Milliseconds(), encodeTenant(file.Tenant)).Int64Slice()
 	if err != nil {
 		return FileSpace{}, fmt.Errorf("reserve space for a file: %w", err)
@@ -123,7 +123,7 @@ func (s *Store) CreateFile(ctx context.Context, file jobs.StoredFile, ttl, hold 
 	if err != nil {
 		return time.Time{}, fmt.Errorf("encode a stored file: %w", err)
 	}
-	expires, err := createFileScript.Run(ctx, s.client,
+	expires, err := createFileScript.Run(ctx, s.parts.Home(),
 		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(file.ID)},
 		file.ID, max(file.Size, fileBlock), ttl.Milliseconds(), hold.Milliseconds(), encoded,
 		string(stored.Tenant)).Int64()
@@ -145,7 +145,7 @@ return redis.call("DEL", KEYS[4])`)
 // DeleteFile deletes the record of a stored file that was read, or the reservation for one that is being uploaded, and
 // reports whether there was a record.
 func (s *Store) DeleteFile(ctx context.Context, file jobs.StoredFile) (bool, error) {
-	deleted, err := deleteFileScript.Run(ctx, s.client,
+	deleted, err := deleteFileScript.Run(ctx, s.parts.Home(),
 		[]string{fileSizesKey, fileBytesKey, fileExpiriesKey, storedFileKey(file.ID)}, file.ID).Int()
 	if err != nil {
 		return false, fmt.Errorf("delete a file's record: %w", err)
@@ -165,7 +165,7 @@ return file and sees(ARGV[1], cjson.decode(file).tenant) and file or nil`)
 // StoredFile returns the record of a stored file, or a *jobs.Error with CodeNotFound.
 func (s *Store) StoredFile(ctx context.Context, caller jobs.Caller, id string) (jobs.StoredFile, error) {
 	var file jobs.StoredFile
-	encoded, err := storedFileScript.Run(ctx, s.client, []string{storedFileKey(id)}, viewerOf(caller)).Text()
+	encoded, err := storedFileScript.Run(ctx, s.parts.Home(), []string{storedFileKey(id)}, viewerOf(caller)).Text()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return file, jobs.NotFound("file")

@@ -13,11 +13,15 @@ import (
 
 // TenantOpen counts the open jobs of a tenant other than the operator.
 func (s *Store) TenantOpen(ctx context.Context, tenant jobs.Tenant) (int, error) {
-	n, err := s.client.HGet(ctx, openByTenantKey, string(tenant)).Int()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("count the open jobs of a tenant: %w", err)
+	sum := 0
+	for _, part := range s.parts.All() {
+		n, err := part.HGet(ctx, openByTenantKey, string(tenant)).Int()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return 0, fmt.Errorf("count the open jobs of a tenant: %w", err)
+		}
+		sum += max(0, n)
 	}
-	return max(0, n), nil
+	return sum, nil
 }
 
 // recountScript makes the counts of tenants' open jobs those of the open jobs, and removes those of tenants without.
@@ -67,7 +71,7 @@ const (
 // end jobs leave them at 0: to remove each would cost every job of a tenant that has one at a time a command.
 func (s *Store) RecountTenants(ctx context.Context) error {
 	keys := []string{openByTenantKey, openKey}
-	if err := recountScript.Run(ctx, s.client, keys, mostRecounted, recountedAtOnce).Err(); err != nil {
+	if err := recountScript.Run(ctx, s.only(), keys, mostRecounted, recountedAtOnce).Err(); err != nil {
 		return fmt.Errorf("count the open jobs of tenants: %w", err)
 	}
 	return nil
@@ -75,9 +79,18 @@ func (s *Store) RecountTenants(ctx context.Context) error {
 
 // CPUToday returns the processor time of a tenant's jobs that have ended since midnight (UTC).
 func (s *Store) CPUToday(ctx context.Context, tenant jobs.Tenant) (time.Duration, error) {
-	us, err := s.client.HGet(ctx, sumsKey(tenant, time.Now()), "cpu_us").Int64()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	all, key := pipelines{}, sumsKey(tenant, time.Now())
+	var used []*redis.StringCmd
+	for _, part := range s.parts.All() {
+		used = append(used, all.of(part).HGet(ctx, key, "cpu_us"))
+	}
+	if err := all.exec(ctx); err != nil {
 		return 0, fmt.Errorf("read the processor time of a tenant: %w", err)
 	}
-	return time.Duration(us) * time.Microsecond, nil
+	sum := time.Duration(0)
+	for _, cmd := range used {
+		us, _ := cmd.Int64() // none yet
+		sum += time.Duration(us) * time.Microsecond
+	}
+	return sum, nil
 }

@@ -48,7 +48,7 @@ func (s *Store) noteTenant(ctx context.Context, tenant jobs.Tenant) error {
 	if known && now.Sub(last) < tenantInterval {
 		return nil
 	}
-	if err := s.client.SAdd(ctx, tenantsKey, string(tenant)).Err(); err != nil {
+	if err := s.parts.Home().SAdd(ctx, tenantsKey, string(tenant)).Err(); err != nil {
 		return fmt.Errorf("note the tenant %s: %w", tenant, err)
 	}
 	s.noted.mu.Lock()
@@ -60,7 +60,7 @@ func (s *Store) noteTenant(ctx context.Context, tenant jobs.Tenant) error {
 // Tenants returns the tenants that have or had jobs: the operator, and then the others by name. It is for the reaper,
 // and for callers who see all tenants.
 func (s *Store) Tenants(ctx context.Context) ([]jobs.Tenant, error) {
-	names, err := s.client.SMembers(ctx, tenantsKey).Result()
+	names, err := s.parts.Home().SMembers(ctx, tenantsKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list the tenants: %w", err)
 	}

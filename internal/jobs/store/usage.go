@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -174,11 +173,11 @@ type EndedCount struct {
 // CountUsage adds the jobs that have ended since the last call to the sums of usage, and returns how many these were by
 // tenant and outcome. It returns after at most calls scripts, each of which counts a thousand jobs.
 func (s *Store) CountUsage(ctx context.Context, calls int) ([]EndedCount, error) {
-	waiting, err := s.client.LLen(ctx, usageKey).Result()
+	waiting, err := s.only().LLen(ctx, usageKey).Result()
 	var counts []EndedCount
 	for err == nil && waiting > 0 && calls > 0 {
 		var reply []string
-		reply, err = countUsageScript.Run(ctx, s.client, []string{usageKey, endedKey, usageTenantsKey},
+		reply, err = countUsageScript.Run(ctx, s.only(), []string{usageKey, endedKey, usageTenantsKey},
 			usageBatch, usageDays, usagePrefix, usageLabelsSuffix, usageValues, minutesKept).StringSlice()
 		if err != nil {
 			break
@@ -206,7 +205,7 @@ func (s *Store) Usage(ctx context.Context, query jobs.UsageQuery) (jobs.UsageRep
 			`usage is not counted by label; set USAGE_LABEL of the API to the key of a label, such as customer`)
 	}
 	if report.To.IsZero() {
-		now, err := s.client.Time(ctx).Result()
+		now, err := s.parts.Home().Time(ctx).Result()
 		if err != nil {
 			return report, fmt.Errorf("read the usage: %w", err)
 		}
@@ -262,8 +261,15 @@ func (s *Store) usageTenants(ctx context.Context, tenant jobs.Tenant, from time.
 		return []jobs.Tenant{tenant}, nil
 	}
 	least := strconv.FormatInt(from.Unix()/int64(day/time.Second), 10)
-	names, err := s.client.ZRangeByScore(ctx, usageTenantsKey, &redis.ZRangeBy{Min: least, Max: "+inf"}).Result()
-	return sortedTenants(names), err
+	var all []string
+	for _, part := range s.parts.All() {
+		names, err := part.ZRangeByScore(ctx, usageTenantsKey, &redis.ZRangeBy{Min: least, Max: "+inf"}).Result()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, names...)
+	}
+	return sortedTenants(all), nil
 }
 
 func sortedTenants(names []string) []jobs.Tenant {
@@ -272,7 +278,7 @@ func sortedTenants(names []string) []jobs.Tenant {
 		tenants[i] = jobs.Tenant(name)
 	}
 	slices.Sort(tenants)
-	return tenants
+	return slices.Compact(tenants)
 }
 
 // sumsKey returns the key of what a tenant used on a day (UTC).
@@ -284,20 +290,22 @@ func sumsKey(tenant jobs.Tenant, on time.Time) string {
 func (s *Store) tenantUsage(
 	ctx context.Context, tenant jobs.Tenant, from time.Time, days int,
 ) (rows []jobs.DayUsage, err error) {
-	pipeline := s.client.Pipeline()
-	sums := make([]*redis.MapStringStringCmd, days)
-	for i := range sums {
-		sums[i] = pipeline.HGetAll(ctx, sumsKey(tenant, from.AddDate(0, 0, i)))
+	all, parts := pipelines{}, s.parts.All()
+	sums := make([]*redis.MapStringStringCmd, 0, days*len(parts))
+	for i := range days {
+		for _, part := range parts {
+			sums = append(sums, all.of(part).HGetAll(ctx, sumsKey(tenant, from.AddDate(0, 0, i))))
+		}
 	}
-	if _, err := pipeline.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	if err := all.exec(ctx); err != nil {
 		return nil, err
 	}
 	for i, sum := range sums {
 		if len(sum.Val()) > 0 {
-			rows = append(rows, decodeUsage(tenant, from.AddDate(0, 0, i), sum.Val()))
+			rows = append(rows, decodeUsage(tenant, from.AddDate(0, 0, i/len(parts)), sum.Val()))
 		}
 	}
-	return rows, nil
+	return merged(rows), nil
 }
 
 // decodeUsage decodes the hash of a tenant and day.

@@ -82,8 +82,26 @@ end
 func (s *Store) usageByLabel(
 	ctx context.Context, tenant jobs.Tenant, from time.Time, days, most int,
 ) (rows []jobs.DayUsage, err error) {
+	for _, part := range s.parts.All() {
+		more, err := partUsageByLabel(ctx, part, tenant, from, days, most)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	if s.parts.Len() > 1 {
+		rows = merged(rows)
+		slices.SortStableFunc(rows, compareUsage)
+	}
+	return rows, nil
+}
+
+// partUsageByLabel is usageByLabel of one part.
+func partUsageByLabel(
+	ctx context.Context, part redis.UniversalClient, tenant jobs.Tenant, from time.Time, days, most int,
+) (rows []jobs.DayUsage, err error) {
 	for first := 0; first < days && len(rows) <= most; first += usageChunk {
-		pipeline := s.client.TxPipeline() // no count in between, or the two would not fit together
+		pipeline := part.TxPipeline() // no count in between, or the two would not fit together
 		var sums, labels []*redis.MapStringStringCmd
 		for i := first; i < min(first+usageChunk, days); i++ {
 			key := sumsKey(tenant, from.AddDate(0, 0, i))

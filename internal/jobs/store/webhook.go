@@ -62,7 +62,7 @@ return redis.call("ZADD", KEYS[1], "GT", string.format("%.0f", time[1] * 1000000
 // WatchWebhook makes the reaper check a job's webhook after the given time, or at the time already scheduled,
 // whichever is later.
 func (s *Store) WatchWebhook(ctx context.Context, id string, after time.Duration) error {
-	if err := watchScript.Run(ctx, s.client, []string{webhooksKey}, id, after.Microseconds()).Err(); err != nil {
+	if err := watchScript.Run(ctx, s.of(id), []string{webhooksKey}, id, after.Microseconds()).Err(); err != nil {
 		return fmt.Errorf("watch the webhook of job %s: %w", id, err)
 	}
 	return nil
@@ -71,7 +71,7 @@ func (s *Store) WatchWebhook(ctx context.Context, id string, after time.Duration
 // DueWebhooks returns at most n jobs whose webhook is unfinished and whose check is due. It removes finished
 // webhooks from the index.
 func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
-	ids, err := dueScript.Run(ctx, s.client, []string{webhooksKey}, n).StringSlice()
+	ids, err := dueScript.Run(ctx, s.only(), []string{webhooksKey}, n).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the webhooks: %w", err)
 	}
@@ -79,7 +79,7 @@ func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	pipeline := s.client.Pipeline()
+	pipeline := s.only().Pipeline()
 	replies := make([]*redis.SliceCmd, len(ids))
 	for i, id := range ids {
 		replies[i] = readWebhook(ctx, pipeline, id)
@@ -98,7 +98,7 @@ func (s *Store) DueWebhooks(ctx context.Context, n int) ([]string, error) {
 		}
 	}
 	if len(over) > 0 {
-		if err := s.client.ZRem(ctx, webhooksKey, over...).Err(); err != nil {
+		if err := s.only().ZRem(ctx, webhooksKey, over...).Err(); err != nil {
 			return nil, fmt.Errorf("forget %d webhooks: %w", len(over), err)
 		}
 	}
@@ -124,7 +124,7 @@ func webhookOf(values []any) *jobs.Webhook {
 // PeekWebhook returns the status of an ended job's webhook, and the job's trace, without the rest of the record. It
 // returns a *jobs.Error with CodeNotFound if there is no such job or it has no webhook.
 func (s *Store) PeekWebhook(ctx context.Context, id string) (jobs.Webhook, error) {
-	values, err := readWebhook(ctx, s.client, id).Result()
+	values, err := readWebhook(ctx, s.of(id), id).Result()
 	if err != nil {
 		return jobs.Webhook{}, fmt.Errorf("read the webhook of job %s: %w", id, err)
 	}
@@ -172,9 +172,13 @@ func timeOrNone(us string) time.Time {
 
 // OpenWebhooks counts the webhooks that are not over.
 func (s *Store) OpenWebhooks(ctx context.Context) (int, error) {
-	n, err := s.client.ZCard(ctx, webhooksKey).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count the webhooks: %w", err)
+	sum := 0
+	for _, part := range s.parts.All() {
+		n, err := part.ZCard(ctx, webhooksKey).Result()
+		if err != nil {
+			return 0, fmt.Errorf("count the webhooks: %w", err)
+		}
+		sum += int(n)
 	}
-	return int(n), nil
+	return sum, nil
 }

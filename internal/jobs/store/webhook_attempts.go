@@ -37,7 +37,7 @@ func (s *Store) BeginWebhook(ctx context.Context, id string, within time.Duratio
 	if err := s.WatchWebhook(ctx, id, within+webhookSlack); err != nil {
 		return jobs.Webhook{}, err
 	}
-	reply, err := beginScript.Run(ctx, s.client, []string{jobKey(id)}).StringSlice()
+	reply, err := beginScript.Run(ctx, s.of(id), []string{jobKey(id)}).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}
@@ -95,14 +95,14 @@ func (s *Store) EndWebhook(ctx context.Context, id string, webhook jobs.Webhook,
 	if webhook.Status.Over() {
 		pause = 0
 	}
-	recorded, err := endAttemptScript.Run(ctx, s.client, []string{jobKey(id)},
+	recorded, err := endAttemptScript.Run(ctx, s.of(id), []string{jobKey(id)},
 		string(webhook.Status), webhook.Attempts, webhook.LastAttemptAt.UnixMicro(), pause.Microseconds(),
 		webhook.ResponseStatus, failure, webhookSpare.Milliseconds()).Bool()
 	switch {
 	case err != nil:
 	case !recorded: // the process that recorded another outcome does the rest
 	case webhook.Status.Over():
-		err = s.client.ZRem(ctx, webhooksKey, id).Err()
+		err = s.of(id).ZRem(ctx, webhooksKey, id).Err()
 	default:
 		err = s.WatchWebhook(ctx, id, pause+webhookSlack)
 	}
