@@ -275,7 +275,7 @@ uninstall-systemd: ## Remove them; settings, data and users stay
 	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install --remove
 
 .PHONY: test-systemd
-test-systemd: setup-test build ## Boot a guest with systemd, install the units there, and use them (qemu, ten minutes)
+test-systemd: setup-test build ## Boot a systemd in namespaces, install the units there, and use them (two minutes)
 	scripts/test-systemd
 
 .PHONY: test-compose
@@ -287,9 +287,8 @@ test-compose: ## Test the images and compose files (needs a Docker daemon with d
 test-helm: $(helm_tools) ## Test the Helm chart: lint, unit tests, renderings against the schemas of Kubernetes (half a minute)
 	go test $(TESTFLAGS) ./test/helm
 
-# The chart's README.md, from the comments in values.yaml.
 .PHONY: generate-helm
-generate-helm: $(helm_tools)
+generate-helm: $(helm_tools) ## Write the README of the Helm chart from its values
 	$(helm)/helm-docs --chart-search-root deploy/helm/cellblock --sort-values-order file --log-level warning
 
 # Three minutes of a processor, once.

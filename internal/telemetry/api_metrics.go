@@ -23,7 +23,7 @@ type APIMetrics struct {
 	cut      *prometheus.CounterVec // slow clients
 	unlogged prometheus.Counter     // lines of the audit log
 	reaper   reaperMetrics
-	budgets  *budgetReader
+	budgets  budgetReader
 	tenants  *tenantMetrics // nil for none
 }
 
@@ -67,11 +67,10 @@ func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 			Help: "Lines of the audit log that could not be written.",
 		}),
 		reaper:  newReaperMetrics(),
-		budgets: &budgetReader{},
 	}
 	m.countFromZero()
 	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
-		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, m.budgets)
+		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, &m.budgets)
 	if service != nil {
 		m.registry.MustRegister(&serviceReader{service: service, logger: logger})
 	}

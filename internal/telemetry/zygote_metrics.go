@@ -64,8 +64,8 @@ var readySandboxesDesc = prometheus.NewDesc("cellblock_ready_sandboxes",
 // readyReader calls a function that returns how many sandboxes wait for a job, by environment and kind.
 type readyReader func() map[string]map[string]int
 
-// WatchReady adds the metric of the warm sandboxes that wait for a job, which read returns by environment and kind. Call
-// it once.
+// WatchReady adds the metric of the warm sandboxes that wait for a job, which read returns by environment and kind.
+// Call it once.
 func (m *WorkerMetrics) WatchReady(read func() map[string]map[string]int) {
 	m.registry.MustRegister(readyReader(read))
 }

@@ -6,3 +6,5 @@ package helm
 // Charts can have no file from outside of their folder.
 //
 //go:generate cp ../../deploy/compose/seccomp.json ../../deploy/helm/cellblock/files/seccomp.json
+//go:generate cp ../../deploy/monitoring/prometheus/rules.yml ../../deploy/helm/cellblock/files/rules.yml
+//go:generate sh -c "go -C ../../tools run ./dashboard >../../deploy/helm/cellblock/files/dashboard.json"

@@ -33,7 +33,7 @@ func newRelease(t *testing.T, namespace, standard string) *release {
 	r.apply(`{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: shared-files}, spec: {accessModes: ` +
 		`[ReadWriteMany], storageClassName: "", resources: {requests: {storage: 1Gi}}}}`)
 	r.addVolume("shared-files", `""`)
-	r.addVolume("cellblock-files", "nfs")
+	r.addVolume("cellblock-files", "cephfs")
 	r.addVolume("data-cellblock-redis-0", `""`)
 	return r
 }

@@ -30,13 +30,14 @@ func (d *Dispatcher) ServiceStatus(ctx context.Context) (jobs.ServiceStatus, err
 	for _, name := range d.fleet.Load().names() {
 		status.Queues[name] = jobs.QueueStatus{}
 	}
-	addWorkers(&status, workers)
-	return status, d.addWaiting(ctx, status.Queues, load.Open)
+	taken := addWorkers(&status, workers)
+	return status, d.addWaiting(ctx, status.Queues, load.Open-taken)
 }
 
-// addWorkers adds the workers that take jobs.
-func addWorkers(status *jobs.ServiceStatus, workers []jobs.WorkerStatus) {
+// addWorkers adds the workers that take jobs. It returns how many jobs all workers have.
+func addWorkers(status *jobs.ServiceStatus, workers []jobs.WorkerStatus) (taken int) {
 	for _, worker := range workers {
+		taken += worker.Busy
 		if worker.Draining {
 			continue
 		}
@@ -49,9 +50,10 @@ func addWorkers(status *jobs.ServiceStatus, workers []jobs.WorkerStatus) {
 			status.Queues[environment.Name] = of
 		}
 	}
+	return taken
 }
 
-// addWaiting adds what waits in each environment. open is the number of all open jobs.
+// addWaiting adds what waits in each environment. open is the number of open jobs that no worker has.
 func (d *Dispatcher) addWaiting(ctx context.Context, queues map[string]jobs.QueueStatus, open int) error {
 	var standard queue.Waiting
 	for name, of := range queues {
@@ -59,7 +61,7 @@ func (d *Dispatcher) addWaiting(ctx context.Context, queues map[string]jobs.Queu
 		if err != nil {
 			return err
 		}
-		open -= waiting.Taken + waiting.Held
+		open -= waiting.Held
 		if name == jobs.DefaultEnvironment {
 			standard = waiting
 		} else {
@@ -69,7 +71,8 @@ func (d *Dispatcher) addWaiting(ctx context.Context, queues map[string]jobs.Queu
 		queues[name] = of
 	}
 	// The ids of cancelled jobs stay in the queue of the default environment until a worker takes them; the reaper
-	// removes those of others.
+	// removes those of others. asynq's list of taken jobs does not help: it keeps those of lost workers until another
+	// worker comes.
 	of := queues[jobs.DefaultEnvironment]
 	if of.Waiting = max(0, open); !standard.IsPartial {
 		of.Waiting = min(of.Waiting, standard.Jobs)

@@ -35,23 +35,25 @@ func (s *replica) wantQueue(t *testing.T, environment string, waiting, held, old
 	}
 }
 
+// beat sends a heartbeat of a worker with slots, which holds jobs.
+func (s *replica) beat(t *testing.T, name string, ttl time.Duration, slots int, environments []string, held ...string) {
+	t.Helper()
+	offer := store.Offer{Environments: map[string]string{}, Report: &store.Report{Places: slots}}
+	for _, environment := range environments {
+		offer.Environments[environment] = "h"
+	}
+	if err := s.store.Heartbeat(t.Context(), name, ttl, offer, held...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestServiceStatusCountsWorkers(t *testing.T) {
 	t.Parallel()
 	s := newReplica(t, redistest.Start(t))
-	beat := func(name string, ttl time.Duration, slots int, held []string, environments ...string) {
-		t.Helper()
-		offer := store.Offer{Environments: map[string]string{}, Report: &store.Report{Places: slots}}
-		for _, environment := range environments {
-			offer.Environments[environment] = "h"
-		}
-		if err := s.store.Heartbeat(t.Context(), name, ttl, offer, held...); err != nil {
-			t.Fatal(err)
-		}
-	}
-	beat("a", time.Hour, 4, []string{"1", "2"}, "default")
-	beat("b", time.Hour, 2, []string{"3"}, "default", "science")
-	beat("draining", time.Hour, 8, []string{"4"}, "default")
-	beat("gone", -time.Minute, 16, []string{"5"}, "default")
+	s.beat(t, "a", time.Hour, 4, []string{"default"}, "1", "2")
+	s.beat(t, "b", time.Hour, 2, []string{"default", "science"}, "3")
+	s.beat(t, "draining", time.Hour, 8, []string{"default"}, "4")
+	s.beat(t, "gone", -time.Minute, 16, []string{"default"}, "5")
 	if err := s.store.MarkDraining(t.Context(), "draining"); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,8 @@ func TestServiceStatusCountsWorkers(t *testing.T) {
 func TestServiceStatusCountsQueues(t *testing.T) {
 	t.Parallel()
 	s := newReplica(t, redistest.Start(t))
-	s.report(t, "w", time.Hour, described(jobs.DefaultEnvironment), described("science"))
+	holds := func(ids ...string) { s.beat(t, "w", time.Hour, 2, []string{"default", "science"}, ids...) }
+	holds()
 	s.awaitFleet(t, "the environments are known", func(f *fleet) bool { return len(f.names()) == 2 })
 	s.wantQueue(t, "default", 0, 0, 0)
 	submit := func(tenant jobs.Tenant, bound, age int, request jobs.Request) string {
@@ -81,11 +84,11 @@ func TestServiceStatusCountsQueues(t *testing.T) {
 	}
 	taken, release := s.startHolding(t, 2)
 	submit("bounded", 1, 0, jobs.Request{})
-	<-taken
+	running := []string{<-taken}
 	submit("bounded", 1, 5000, jobs.Request{}) // no worker may take it
 	submit("bounded", 1, 5000, jobs.Request{})
 	submit("acme", 0, 0, jobs.Request{})
-	<-taken
+	holds(append(running, <-taken)...)
 	s.wantQueue(t, "default", 0, 2, 0)
 	first := submit("acme", 0, 900, jobs.Request{})
 	submit("beta", 0, 700, jobs.Request{Priority: jobs.PriorityLow})
@@ -106,12 +109,24 @@ func TestServiceStatusCountsQueues(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.wantQueue(t, "default", 2, 2, 700)
-	for range 4 {
+	running = nil
+	for range 4 { // those that waited and were held
 		release <- struct{}{}
-		<-taken
+		running = append(running, <-taken)
 	}
+	holds(running[2:]...)
 	s.wantQueue(t, "default", 0, 0, 0)
 	s.wantQueue(t, "science", 2, 0, 1200)
+	// A lost worker whose jobs were ended for it hides none that waits.
+	submit("acme", 0, 100, jobs.Request{})
+	s.beat(t, "w", -time.Hour, 2, []string{"default"}, running[2:]...)
+	for _, id := range running[2:] {
+		lost := jobs.Outcome{Failure: &jobs.Failure{Code: jobs.CodeWorkerLost}}
+		if _, err := s.Dispatcher.store.End(t.Context(), id, lost); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wantQueue(t, "default", 1, 0, 100)
 }
 
 // However many of the first jobs of a flow have been cancelled, the next one is the oldest.

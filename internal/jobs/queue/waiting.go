@@ -18,7 +18,7 @@ const (
 	mostCounted, mostSeen = 1000, 500
 )
 
-// Waiting is what waits in one environment, and what workers have of it.
+// Waiting is what waits in one environment.
 type Waiting struct {
 	// Jobs counts the ids that a worker can take. Some of them may have ended. It is too low if IsPartial.
 	Jobs int
@@ -26,8 +26,6 @@ type Waiting struct {
 	IsPartial bool
 	// Held counts the jobs of tenants that have as many running as they may.
 	Held int
-	// Taken counts the jobs that workers have taken and not finished.
-	Taken int
 	// Oldest is for how long the oldest of Jobs that has not ended has waited; 0 without one.
 	Oldest time.Duration
 }
@@ -39,13 +37,12 @@ type Waiting struct {
 //	KEYS[2]  asynq:{queue}:retry
 //	KEYS[3]  cellblock:{flows}:ENV
 //	KEYS[4]  cellblock:{running}
-//	KEYS[…]  asynq:{queue}:active of the environment's queues
 //	ARGV[1]  environment
 //	ARGV[2]  maximum number of the ids of pending tasks, and of those to retry
 //	ARGV[3]  maximum number of flows, and of flows of held tenants
 //	ARGV[4]  maximum number of jobs of which it reads whether they wait
-//	returns  numbers of jobs that wait, are held, and are taken; 1 if there are more flows; age of the oldest waiting
-//	         job in microseconds
+//	returns  numbers of jobs that wait and that are held; 1 if there are more flows; age of the oldest waiting job in
+//	         microseconds
 const waitingScript = `
 local most, left, checks = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lists = {}
@@ -77,10 +74,6 @@ for _, tenant in ipairs(redis.call("SSCAN", KEYS[4], 0, "COUNT", left)[2]) do
 	if left > 0 and redis.call("SISMEMBER", KEYS[4] .. ":" .. tenant .. ":held", ARGV[1]) == 1 then
 		held = held + count(tenant, false)
 	end
-end
-local taken = 0
-for i = 5, #KEYS do
-	taken = taken + redis.call("LLEN", KEYS[i])
 end
 
 local oldest, since
@@ -116,7 +109,7 @@ for _, list in ipairs(lists) do
 	end
 end
 local time = redis.call("TIME")
-return {waiting, held, taken, partial, since and string.format("%.0f", time[1] * 1000000 + time[2] - since) or "0"}`
+return {waiting, held, partial, since and string.format("%.0f", time[1] * 1000000 + time[2] - since) or "0"}`
 
 // Waiting reads what waits in an environment. since is Lua that defines waiting_since(id), which
 // returns when a job was created (microseconds since 1970), and nil unless it is queued.
@@ -124,10 +117,6 @@ func (p *Producer) Waiting(ctx context.Context, environment, since string) (Wait
 	queue := queueName(environment, defaultQueue)
 	keys := []string{
 		key(queue, "pending"), key(queue, "retry"), flows.TenantsKey(environment), flows.RunningTenants,
-		key(queue, "active"),
-	}
-	for _, old := range oldQueues(environment) {
-		keys = append(keys, key(old, "active"))
 	}
 	script, sum := redis.NewScript(since+waitingScript), Waiting{}
 	for _, part := range p.parts.All() {
@@ -137,9 +126,8 @@ func (p *Producer) Waiting(ctx context.Context, environment, since string) (Wait
 		}
 		sum.Jobs += int(reply[0])
 		sum.Held += int(reply[1])
-		sum.Taken += int(reply[2])
-		sum.IsPartial = sum.IsPartial || reply[3] == 1
-		sum.Oldest = max(sum.Oldest, time.Duration(reply[4])*time.Microsecond)
+		sum.IsPartial = sum.IsPartial || reply[2] == 1
+		sum.Oldest = max(sum.Oldest, time.Duration(reply[3])*time.Microsecond)
 	}
 	return sum, nil
 }

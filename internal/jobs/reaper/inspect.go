@@ -14,7 +14,8 @@ import (
 type snapshot struct {
 	// now is Redis's time.
 	now time.Time
-	// alive are the live workers, by owner, and tasks the states of the queued jobs' tasks, by id.
+	// alive are those of the holders of these jobs that are alive, by owner, and tasks the states of the queued jobs'
+	// tasks, by id.
 	alive map[string]store.Worker
 	tasks map[string]queue.TaskState
 }

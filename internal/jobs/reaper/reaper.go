@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,7 +196,7 @@ func (r *Reaper) inspectOpen(ctx context.Context) error {
 }
 
 func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.OpenJob) error {
-	alive, err := r.store.AliveWorkers(ctx)
+	alive, err := r.store.AliveWorkers(ctx, holders(open))
 	if err != nil {
 		return err
 	}
@@ -224,4 +225,16 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
 	return r.store.ScheduleChecks(ctx, open, next)
+}
+
+// holders returns the workers that have jobs, or should have them, each once.
+func holders(open []store.OpenJob) []string {
+	var owners []string
+	for _, job := range open {
+		if owner := job.Holder(); owner != "" {
+			owners = append(owners, owner)
+		}
+	}
+	slices.Sort(owners)
+	return slices.Compact(owners)
 }

@@ -19,8 +19,8 @@ var nodes = []struct{ name, labels, taints string }{
 // addNodes creates the nodes, and waits until kwok reports them as ready.
 func (c *ControlPlane) addNodes(ctx context.Context) error {
 	for _, node := range nodes {
-		manifest := fmt.Sprintf(`{apiVersion: v1, kind: Node, spec: {taints: [%[1]s]}, metadata: {name: %[2]s, `+
-			`labels: {kubernetes.io/hostname: %[2]s, kubernetes.io/os: linux, %[3]s}}}`, node.taints, node.name, node.labels)
+		manifest := fmt.Sprintf(`{apiVersion: v1, kind: Node, spec: {taints: [%[3]s]}, metadata: {name: %[1]s, `+
+			`labels: {kubernetes.io/hostname: %[1]s, %[2]s}}}`, node.name, node.labels, node.taints)
 		if _, err := c.Client.Apply(ctx, "", manifest); err != nil {
 			return err
 		}
