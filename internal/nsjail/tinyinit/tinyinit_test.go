@@ -77,8 +77,8 @@ func TestListings(t *testing.T) {
 	}
 }
 
-// TestInitDropsEverything runs the program on this machine and reads its status. EMULATOR runs it where the test itself is
-// emulated (scripts/test-arm64): the kernel then knows no program of its architecture.
+// TestInitDropsEverything runs the program on this machine and reads its status. Where the test itself is emulated
+// (scripts/test-arm64), EMULATOR runs the program, since the kernel knows none of that architecture.
 func TestInitDropsEverything(t *testing.T) {
 	t.Parallel()
 	image, err := Image(runtime.GOARCH)
