@@ -128,6 +128,10 @@ test-newer-python: ## Run the runner's tests, conformance, the verdicts and the 
 	scripts/newer-python $(MAKE) test-python test-escape
 	scripts/newer-python go test -count=1 ./test/conformance
 
+.PHONY: test-arm64
+test-arm64: ## Build for arm64, and run the programs, unit tests, nsjail and some of the runner under qemu's emulation
+	scripts/test-arm64
+
 .PHONY: test-faults
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m
