@@ -157,7 +157,8 @@ func (p *part) process(ctx context.Context, cmd redis.Cmder) error {
 	return err
 }
 
-// needsNode reports whether the client of all parts does not know to which server to send a command, or waits too short.
+// needsNode reports whether the client of all parts does not know to which server to send a command, or does not wait
+// long enough.
 func (p *part) needsNode(cmd redis.Cmder) bool {
 	return p.route == nil && (p.extra > 0 || cmd.Name() == "script" || keysOf[cmd.Name()] == none)
 }

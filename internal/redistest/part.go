@@ -54,7 +54,9 @@ func (c *partClient) Keys(ctx context.Context, pattern string) *redis.StringSlic
 func (c *partClient) FlushAll(ctx context.Context) *redis.StatusCmd { return c.server.FlushAll(ctx) }
 
 // ScriptFlush implements redis.Cmdable.
-func (c *partClient) ScriptFlush(ctx context.Context) *redis.StatusCmd { return c.server.ScriptFlush(ctx) }
+func (c *partClient) ScriptFlush(ctx context.Context) *redis.StatusCmd {
+	return c.server.ScriptFlush(ctx)
+}
 
 // Info implements redis.Cmdable.
 func (c *partClient) Info(ctx context.Context, section ...string) *redis.StringCmd {
@@ -62,7 +64,9 @@ func (c *partClient) Info(ctx context.Context, section ...string) *redis.StringC
 }
 
 // ClientList implements redis.Cmdable.
-func (c *partClient) ClientList(ctx context.Context) *redis.StringCmd { return c.server.ClientList(ctx) }
+func (c *partClient) ClientList(ctx context.Context) *redis.StringCmd {
+	return c.server.ClientList(ctx)
+}
 
 // ClientKillByFilter implements redis.Cmdable.
 func (c *partClient) ClientKillByFilter(ctx context.Context, keys ...string) *redis.IntCmd {
@@ -80,7 +84,9 @@ func (c *partClient) ConfigGet(ctx context.Context, name string) *redis.MapStrin
 }
 
 // ConfigResetStat implements redis.Cmdable.
-func (c *partClient) ConfigResetStat(ctx context.Context) *redis.StatusCmd { return c.server.ConfigResetStat(ctx) }
+func (c *partClient) ConfigResetStat(ctx context.Context) *redis.StatusCmd {
+	return c.server.ConfigResetStat(ctx)
+}
 
 // URLOf returns the URL of the server that one of this package's clients uses.
 func URLOf(t testing.TB, client redis.UniversalClient) string {

@@ -64,8 +64,8 @@ func (o *openCounts) set(parts []int) {
 	o.parts = parts
 }
 
-// limitOf returns how many jobs may be open in one of n parts, if limit jobs may be in all (0 for any number): those that
-// the others do not have, and at least one.
+// limitOf returns how many jobs may be open in one of n parts, if limit jobs may be in all (0 for any number): those
+// that the others do not have, and at least one.
 func (o *openCounts) limitOf(part, n, limit int) int {
 	if n == 1 || limit <= 0 {
 		return limit
