@@ -29,6 +29,8 @@ runsc := .cache/gvisor/runsc
 helm := .cache/helm
 helm_tools := $(helm)/.built
 tool := go tool -modfile=tools/go.mod
+# Tests of internal/jobs that test-cluster leaves out.
+not_in_part := AllParts|EachPart|BoundsOfATenant|TheQueuesLimit|ABatchEndsOnce|ConsumersShare|FullWorker|WatchingReplicas|WithoutAWebhookPay
 # The suites in test/ that have a target of their own, as one regular expression.
 apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|upgrade|verdicts|web
 
@@ -163,6 +165,11 @@ test-python-client: build ## Run the Python client's tests only, against a runni
 test-mcp: setup-test ## Call the MCP server as agents do, and run the protocol's conformance suite against it (two minutes)
 	@scripts/setup --mcp
 	go test $(TESTFLAGS) ./test/mcp
+
+.PHONY: test-cluster
+test-cluster: ## Run the tests of the store and of the queue with the names that keys have in a Redis Cluster
+	@# Not those of several parts, and not those that count commands or read raw messages.
+	REDISTEST_PART=1 go test $(TESTFLAGS) -skip '$(not_in_part)' ./internal/jobs/store ./internal/jobs/queue
 
 .PHONY: test-browser
 test-browser: setup-test ## Try in a real Chromium what web pages of other origins can do to the service (a minute)

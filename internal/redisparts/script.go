@@ -60,7 +60,8 @@ end)(KEYS, redis)
 // Everywhere is the channel whose messages all servers of a cluster get. Few are sent, and every worker listens to it.
 const Everywhere = "cellblock:commands"
 
-// shas are the SHA-1 of scripts with the prelude, by those without it. They are the same in all parts.
+// shas are the SHA-1 of scripts with the prelude, by those without it, and by themselves: the client library uses the
+// one that SCRIPT LOAD returned. They are the same in all parts.
 var shas sync.Map
 
 func shaOf(script string) string {
@@ -71,7 +72,11 @@ func shaOf(script string) string {
 // withPrelude returns a script with the prelude, and remembers its SHA-1.
 func withPrelude(script string) string {
 	text := prelude + script
-	shas.LoadOrStore(shaOf(script), shaOf(text))
+	if _, known := shas.Load(shaOf(script)); !known {
+		sha := shaOf(text)
+		shas.Store(shaOf(script), sha)
+		shas.Store(sha, sha)
+	}
 	return text
 }
 
