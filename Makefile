@@ -32,7 +32,7 @@ tool := go tool -modfile=tools/go.mod
 # Tests of internal/jobs that test-cluster leaves out.
 not_in_part := AllParts|EachPart|BoundsOfATenant|TheQueuesLimit|ABatchEndsOnce|ConsumersShare|FullWorker|WatchingReplicas|WithoutAWebhookPay
 # The suites in test/ that have a target of their own, as one regular expression.
-apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|upgrade|verdicts|web
+apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|operations|proxy|upgrade|verdicts|web
 
 .PHONY: help
 help: ## Show this list
@@ -186,6 +186,10 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	@rm -rf .cache/web-tests
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
+
+.PHONY: test-operations
+test-operations: setup-test build ## Use the proxy of deploy/proxy, and back up, restore and rotate as docs/operations.md has it (a minute)
+	OPERATIONS_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) -p=1 ./test/proxy ./test/operations
 
 .PHONY: test-monitoring
 test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
