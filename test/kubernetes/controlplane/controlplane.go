@@ -134,9 +134,12 @@ func (c *ControlPlane) startControllers() error {
 	kubeconfig := "--kubeconfig=" + c.Kubeconfig
 	return errors.Join(
 		c.start("kube-controller-manager", kubeconfig, "--leader-elect=false", "--secure-port=0",
+			// On a loaded machine kwok renews the leases of nodes late, and no node is to be lost.
+			"--node-monitor-grace-period=10m",
 			"--root-ca-file="+c.files.authority, "--service-account-private-key-file="+c.files.serviceAccountKey),
 		c.start("kube-scheduler", kubeconfig, "--leader-elect=false", "--secure-port=0"),
-		c.start("kwok", kubeconfig, "--manage-all-nodes=true", "--cidr=10.244.0.1/16"),
+		c.start("kwok", kubeconfig, "--manage-all-nodes=true", "--node-lease-duration-seconds=40",
+			"--cidr=10.244.0.1/16"),
 	)
 }
 
