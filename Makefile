@@ -268,8 +268,8 @@ bench: build ## Measure dispatch, Redis commands per job, overhead over bare nsj
 	go run ./test/bench
 
 .PHONY: bench-fleet
-bench-fleet: setup ## Measure what a job costs Redis with 1 to 1,000 simulated workers and 1 to 4 API processes (ten minutes)
-	go run ./test/fleet -rounds 2
+bench-fleet: setup ## Measure what a job costs Redis with 1 to 1,000 simulated workers and 1 to 4 API processes (twenty minutes)
+	go run ./test/fleet
 
 .PHONY: soak
 soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that it leaks nothing

@@ -20,7 +20,7 @@ const (
 	workerMB, readyMB   = 237.0, 1.3     // a worker, and a sandbox that waits
 	recordKB            = 4.0            // of Redis's memory, for an ended job
 	connectionsMB       = 0.1            // of Redis's memory, for a worker
-	jobKB, workerKB     = 5.5, 0.25      // over the network of Redis, for a job, and a second of a worker
+	jobKB, workerKB     = 6.0, 0.25      // over the network of Redis, for a job, and a second of a worker
 	connections         = 10             // to Redis, for a worker and for an API process
 	kilo, mega          = 1000.0, 1000.0 // KB in a MB, MB in a GB
 )
