@@ -26,11 +26,13 @@ sandbox_python := $(CELLBLOCK_PREFIX)/bin/python
 lint_bin := .cache/lint/bin
 vale := .cache/vale/vale
 runsc := .cache/gvisor/runsc
+helm := .cache/helm
+helm_tools := $(helm)/.built
 tool := go tool -modfile=tools/go.mod
 # Tests of internal/jobs that test-cluster leaves out.
 not_in_part := AllParts|EachPart|BoundsOfATenant|TheQueuesLimit|ABatchEndsOnce|ConsumersShare|FullWorker|WatchingReplicas|WithoutAWebhookPay
 # The suites in test/ that have a target of their own, as one regular expression.
-apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|upgrade|verdicts|web
+apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|operations|proxy|upgrade|verdicts|web
 
 .PHONY: help
 help: ## Show this list
@@ -76,7 +78,7 @@ setup-test:
 test-go: setup-test build ## Run the Go tests only
 	go test -race $(TESTFLAGS) ./internal/... ./client/... ./cmd/... ./api/... ./runner/...
 	@# One after the other: each uses the whole machine, and their deadlines are real.
-	COMPOSE_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
+	COMPOSE_PROGRAMS=$(CURDIR)/bin PROXY_PROGRAMS=$(CURDIR)/bin OPERATIONS_PROGRAMS=$(CURDIR)/bin go test -race $(TESTFLAGS) -p=1 $$(go list ./test/... | grep -vE '/test/($(apart))(/|$$)|/test/(escape|tenants)$$')
 
 .PHONY: test-escape
 test-escape: setup-test build ## Try to escape from both kinds of sandbox, and cause each verdict
@@ -128,9 +130,17 @@ test-newer-python: ## Run the runner's tests, conformance, the verdicts and the 
 	scripts/newer-python $(MAKE) test-python test-escape
 	scripts/newer-python go test -count=1 ./test/conformance
 
+.PHONY: test-arm64
+test-arm64: ## Build for arm64, and run the programs, unit tests, nsjail and some of the runner under qemu's emulation
+	scripts/test-arm64
+
 .PHONY: test-faults
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m
+
+.PHONY: test-upgrade
+test-upgrade: setup-test ## Run the version before (UPGRADE_FROM) and this one side by side on one Redis under load (5 minutes)
+	go test -C test/upgrade -count=1 -timeout 20m
 
 .PHONY: test-python
 test-python: setup ## Run the runner's own tests only, with the sandbox's Python
@@ -176,6 +186,15 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	@rm -rf .cache/web-tests
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
+
+.PHONY: test-operations
+test-operations: setup-test build ## Use the proxy of deploy/proxy, and back up, restore and rotate as docs/operations.md has it (a minute)
+	OPERATIONS_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) -p=1 ./test/proxy ./test/operations
+
+.PHONY: test-monitoring
+test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
+	@scripts/setup --monitoring
+	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
 
 .PHONY: setup-web
 setup-web:
@@ -261,10 +280,43 @@ images: ## Build the images: cellblock-api, cellblock-worker, and cellblock with
 	CELLBLOCK_VERSION=$(VERSION) docker compose build
 	CELLBLOCK_VERSION=$(VERSION) docker compose -f deploy/compose/single.yml build
 
+.PHONY: install-systemd
+install-systemd: ## Install bin/ and units for systemd below PREFIX (/usr/local), and print the next steps; DESTDIR for packages
+	@test -x bin/api || { echo 'install-systemd: run make build first, as a user with Go' >&2; exit 1; }
+	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install
+
+.PHONY: uninstall-systemd
+uninstall-systemd: ## Remove them; settings, data and users stay
+	@PREFIX='$(or $(PREFIX),/usr/local)' DESTDIR='$(DESTDIR)' deploy/systemd/install --remove
+
+.PHONY: test-systemd
+test-systemd: setup-test build ## Boot a systemd in namespaces, install the units there, and use them (two minutes)
+	scripts/test-systemd
+
 .PHONY: test-compose
 test-compose: ## Test the images and compose files (needs a Docker daemon with docker compose)
 	@docker compose version >/dev/null && docker info >/dev/null || { echo 'test-compose: needs a Docker daemon and docker compose; none can be reached' >&2; exit 1; }
 	go test -tags compose -count=1 -timeout=20m -v ./test/compose
+
+.PHONY: test-helm
+test-helm: $(helm_tools) ## Test the Helm chart: lint, unit tests, renderings against the schemas of Kubernetes (half a minute)
+	go test $(TESTFLAGS) ./test/helm
+
+.PHONY: generate-helm
+generate-helm: $(helm_tools) ## Write the README of the Helm chart from its values
+	$(helm)/helm-docs --chart-search-root deploy/helm/cellblock --sort-values-order file --log-level warning
+
+# Three minutes of a processor, once.
+helm_version := -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=34
+$(helm_tools): $(wildcard tools/helm/*/*.go) tools/helm/go.mod tools/helm/go.sum
+	@mkdir -p $(helm)
+	CGO_ENABLED=0 go build -C tools/helm -ldflags='-s $(helm_version)' -o $(CURDIR)/$(helm)/ tool ./...
+	$(helm)/schemas $(helm)/schemas.d
+	@touch $@
+
+.PHONY: test-kubernetes
+test-kubernetes: $(helm_tools) ## Install, upgrade and remove the Helm chart in a real control plane of Kubernetes (two minutes; builds it once, a quarter of an hour)
+	tools=$$(scripts/kubernetes-tools); KUBERNETES_TOOLS=$$tools go test $(TESTFLAGS) ./test/kubernetes/...
 
 .PHONY: lock
 lock: ## Pin the newest allowed versions in environments/*/ and deploy/python/, with hashes (needs uv)

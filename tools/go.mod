@@ -10,6 +10,7 @@ tool (
 
 require (
 	github.com/evanw/esbuild v0.28.2
+	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/moby/profiles/seccomp v0.3.0
 	github.com/opencontainers/runtime-spec v1.2.1
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,7 +28,8 @@ type serviceFlags struct {
 }
 
 func (f serviceFlags) open() (*client.Client, error) {
-	token := cmp.Or(os.Getenv("CELLBLOCK_TOKEN"), os.Getenv("API_TOKEN"))
+	// The API may accept a token and its successor; the first one is as good.
+	token, _, _ := strings.Cut(cmp.Or(os.Getenv("CELLBLOCK_TOKEN"), os.Getenv("API_TOKEN")), " ")
 	c, err := client.New(f.URL, client.WithToken(token), client.WithAttempts(attempts))
 	return c, usage(err)
 }

@@ -245,7 +245,7 @@ func (s *stack) enableRestarts() {
 func (s *stack) printReady() {
 	token := ""
 	if os.Getenv("API_TOKEN") != "" {
-		token = ` -H "Authorization: Bearer $API_TOKEN"`
+		token = ` -H "Authorization: Bearer ${API_TOKEN%% *}"`
 	}
 	base := listen.URL(s.settings.APIAddr)
 	s.output.Printf("ready: %s (Ctrl-C stops it)", base)

@@ -64,10 +64,23 @@ func unauthorized() error {
 	return jobs.Errorf(jobs.CodeUnauthorized, "a valid token is needed in the header 'Authorization: Bearer ...'")
 }
 
-// isOperatorsToken compares hashes, so that the time taken reveals nothing about API_TOKEN, its length included.
+// sumsOf returns the SHA-256 of each of the tokens, which have spaces between them.
+func sumsOf(tokens string) (sums [][sha256.Size]byte) {
+	for token := range strings.FieldsSeq(tokens) {
+		sums = append(sums, sha256.Sum256([]byte(token)))
+	}
+	return sums
+}
+
+// isOperatorsToken compares hashes, so that the time taken reveals nothing about the tokens in API_TOKEN, their length
+// included.
 func (h *Handler) isOperatorsToken(token string) bool {
 	sum := sha256.Sum256([]byte(token))
-	return h.settings.Token != "" && subtle.ConstantTimeCompare(sum[:], h.tokenSum[:]) == 1
+	equal := 0
+	for i := range h.tokenSums {
+		equal |= subtle.ConstantTimeCompare(sum[:], h.tokenSums[i][:])
+	}
+	return equal == 1
 }
 
 // tokenOf returns the token of a request. SandboxFusion's clients can be configured with a URL only, so there it may be

@@ -53,6 +53,19 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestTokenAndItsSuccessor accepts each token of API_TOKEN, and nothing else that is in it.
+func TestTokenAndItsSuccessor(t *testing.T) {
+	t.Parallel()
+	url := serve(t, newHandlerWith(t, stubJobs{}, Settings{Token: " new-token  old-token "}))
+	for token, status := range map[string]int{
+		"new-token": 200, "old-token": 200, "new-token  old-token": 401, "": 401, "new-tokenold-token": 401, "new": 401,
+	} {
+		if got := post(t, url, script, "Authorization", "Bearer "+token); got.status != status {
+			t.Errorf("%q: status %d, want %d", token, got.status, status)
+		}
+	}
+}
+
 // openPaths are the paths that need no token; all documents list them in the same words.
 var openPaths = []string{"/", "/console", "/healthz", "/readyz", "/docs", "/openapi.yaml"}
 

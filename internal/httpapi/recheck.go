@@ -17,7 +17,7 @@ var errKeyEnded = errors.New("the key has ended")
 func (h *Handler) readContext(r *http.Request) (ctx context.Context, stop func()) {
 	ctx, endWait := h.waitContext(r)
 	if requestStateOf(r).caller.KeyID == "" {
-		return ctx, endWait // API_TOKEN stays the same while this process runs
+		return ctx, endWait // the tokens in API_TOKEN stay the same while this process runs
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	done := make(chan struct{})

@@ -30,7 +30,7 @@ import (
 // Settings configures the HTTP server.
 type Settings struct {
 	Addr            string         `name:"api-addr" env:"API_ADDR" default:"127.0.0.1:8080" help:"Address (host:port) that the API listens on; port 0 picks a free one."`
-	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /console, /healthz, /readyz, /docs and /openapi.yaml. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none, unless API_KEYS_FILE is set."`
+	Token           string         `name:"api-token" env:"API_TOKEN" placeholder:"TOKEN" help:"Bearer token of every request but those to /, /console, /healthz, /readyz, /docs and /openapi.yaml. Several tokens, space-separated, are all accepted, so that a token can be replaced. Set it by the variable: a flag is visible in the process list. Empty (the default) requires none, unless API_KEYS_FILE is set."`
 	KeysFile        string         `name:"api-keys-file" env:"API_KEYS_FILE" placeholder:"FILE" help:"File (YAML) with the SHA-256 of keys of tenants, and what each key is for (docs/tenants.md). It is read again when it changes. With it, requests need a key or API_TOKEN. Empty (the default): keys are in Redis only (cellblock key create)."`
 	AllowAnonymous  bool           `name:"allow-anonymous" env:"ALLOW_ANONYMOUS" help:"Serve an address that other machines reach although no token is set."`
 	CORSOrigins     []string       `name:"cors-origins" env:"CORS_ORIGINS" placeholder:"ORIGIN" help:"Origins (comma-separated) whose pages may call the API from a browser, such as https://app.example.org; * allows all. A page sends the token itself: cookies are never allowed. Empty (the default) allows none."`
@@ -150,8 +150,9 @@ type Config struct {
 type Handler struct {
 	jobs     Jobs
 	settings Settings
-	tokenSum [sha256.Size]byte
-	syncWait time.Duration
+	// tokenSums are those of the tokens in API_TOKEN.
+	tokenSums [][sha256.Size]byte
+	syncWait  time.Duration
 	// recheck is how often the key of a stream or a waiting read is verified again.
 	recheck time.Duration
 	limits  jobs.Limits
@@ -194,7 +195,7 @@ func New(service Jobs, config Config) *Handler {
 	h := &Handler{
 		jobs:           service,
 		settings:       config.Settings,
-		tokenSum:       sha256.Sum256([]byte(config.Settings.Token)),
+		tokenSums:      sumsOf(config.Settings.Token),
 		syncWait:       config.SyncWait,
 		limits:         config.Limits,
 		maxStartWithin: config.StartDeadline,
@@ -233,6 +234,14 @@ func New(service Jobs, config Config) *Handler {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer listen.Occupy(r.Context())()
 	h.router.ServeHTTP(w, r)
+}
+
+// Budgets returns the memory budgets of the bodies of requests, by names for operators.
+func (h *Handler) Budgets() map[string]*membudget.Budget {
+	return map[string]*membudget.Budget{
+		"requests": h.bodies.large, "small_requests": h.bodies.small,
+		"mcp_requests": h.mcpBodies.large, "small_mcp_requests": h.mcpBodies.small,
+	}
 }
 
 // Drain ends the waits: waiting requests receive the job's current state, new jobs are refused with CodeUnavailable,

@@ -125,6 +125,9 @@ func NewHandler(local *Local, settings Settings) *Handler {
 	)}
 }
 
+// FileBudget returns the memory budget of files in answers.
+func (h *Handler) FileBudget() *membudget.Budget { return h.memory }
+
 // ServeHTTP serves one request, which the caller's middleware has checked.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The SDK passes on the values of the request's context, but by itself not its end, for clients of revisions

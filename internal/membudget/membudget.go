@@ -42,6 +42,23 @@ type Budget struct {
 	waiting map[string][]*waiter
 	arrived int64
 	checked time.Time
+	// waits and refusals are those of Stats.
+	waits, refusals int64
+}
+
+// Stats is how a budget is used.
+type Stats struct {
+	// Total is its size, and Used what is acquired of it, in bytes.
+	Total, Used int64
+	// Waits counts the calls of Acquire that had to wait, and Refusals those that timed out.
+	Waits, Refusals int64
+}
+
+// Stats returns how the budget is used, and has been since New.
+func (b *Budget) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Stats{Total: b.total, Used: b.total - b.free, Waits: b.waits, Refusals: b.refusals}
 }
 
 // hold is memory that a request has acquired.
@@ -110,6 +127,9 @@ func (b *Budget) enqueue(want hold) *waiter {
 	w := &waiter{want: want, number: b.arrived, granted: make(chan struct{})}
 	b.waiting[want.client] = append(b.waiting[want.client], w)
 	b.grant()
+	if w.hold == nil {
+		b.waits++
+	}
 	return w
 }
 
@@ -120,7 +140,8 @@ func (b *Budget) await(ctx context.Context, w *waiter) bool {
 		return true
 	default:
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.patience)
+	of := ctx
+	ctx, cancel := context.WithTimeout(of, b.patience)
 	defer cancel()
 	ticker := time.NewTicker(checkInterval)
 	defer ticker.Stop()
@@ -131,17 +152,21 @@ func (b *Budget) await(ctx context.Context, w *waiter) bool {
 			return true
 		case <-ticker.C:
 		case <-ctx.Done():
-			return !b.leave(w)
+			return !b.leave(w, !errors.Is(of.Err(), context.Canceled))
 		}
 	}
 }
 
-// leave removes a waiter, and reports whether it was still waiting.
-func (b *Budget) leave(w *waiter) bool {
+// leave removes a waiter, and reports whether it was still waiting. isTimeout is whether it waited for too long; else
+// the request is over.
+func (b *Budget) leave(w *waiter, isTimeout bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if w.hold != nil {
 		return false
+	}
+	if isTimeout {
+		b.refusals++
 	}
 	b.remove(w)
 	b.grant() // one behind it may fit

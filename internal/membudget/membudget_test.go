@@ -267,3 +267,40 @@ func TestTransferThatStops(t *testing.T) {
 		}
 	})
 }
+
+// A request that hangs up while it waits has waited, and was not refused.
+func TestStatsCountWaitsAndRefusals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := membudget.New(100, 5*time.Second)
+		want := func(used, waits, refusals int64) {
+			t.Helper()
+			if got := b.Stats(); got != (membudget.Stats{Total: 100, Used: used, Waits: waits, Refusals: refusals}) {
+				t.Errorf("got %+v, want %d used, %d waits, %d refusals", got, used, waits, refusals)
+			}
+		}
+		holder := hold(t, b, "a", membudget.Working, 80)
+		want(80, 0, 0)
+		if ok, _ := acquire(t, b, "b", 30); ok {
+			t.Error("got memory that is not there")
+		}
+		want(80, 1, 1)
+		deadline, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, ok := b.Acquire(deadline, 30); ok {
+			t.Error("got memory that is not there")
+		}
+		want(80, 2, 2)
+		hungUp, hangUp := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, hangUp)
+		if _, ok := b.Acquire(hungUp, 30); ok {
+			t.Error("got memory that is not there")
+		}
+		want(80, 3, 2)
+		time.AfterFunc(time.Second, holder.release)
+		if ok, _ := acquire(t, b, "b", 30); !ok {
+			t.Error("got no memory")
+		}
+		want(0, 4, 2)
+	})
+}

@@ -71,6 +71,14 @@ func OpenEnvironments(
 // Acquire returns a sandbox with an environment ("" for the default) that is ready for the script. The caller owns it
 // and must call Run or Discard.
 func (e *Environments) Acquire(ctx context.Context, name, script string) (*sandbox.Sandbox, error) {
+	s, err := e.acquire(ctx, name, script)
+	if err == nil && e.settings.Sandbox == KindWarm && e.standard.Kind() == KindCold {
+		e.settings.Zygote.CountCold()
+	}
+	return s, err
+}
+
+func (e *Environments) acquire(ctx context.Context, name, script string) (*sandbox.Sandbox, error) {
 	if name == "" || name == jobs.DefaultEnvironment {
 		return e.standard.Acquire(ctx, script)
 	}
@@ -104,6 +112,21 @@ func (e *Environments) Ready() map[string]int {
 		ready[name] = 0 // cold ones are made when a job needs one
 		if environment.sandboxes != nil {
 			ready[name] = environment.sandboxes.Ready()
+		}
+	}
+	return ready
+}
+
+// ReadyByKind returns how many warm sandboxes wait for a job, by environment and kind (plain, or the packages that are
+// loaded).
+func (e *Environments) ReadyByKind() map[string]map[string]int {
+	e.mu.Lock()
+	open := maps.Clone(e.open)
+	e.mu.Unlock()
+	ready := map[string]map[string]int{jobs.DefaultEnvironment: e.standard.ReadyByKind()}
+	for name, environment := range open {
+		if environment.sandboxes != nil {
+			ready[name] = environment.sandboxes.ReadyByKind()
 		}
 	}
 	return ready

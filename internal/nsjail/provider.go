@@ -20,8 +20,10 @@ type Provider interface {
 	Acquire(ctx context.Context, script string) (*sandbox.Sandbox, error)
 	// Kind returns KindWarm or KindCold.
 	Kind() string
-	// Ready returns how many sandboxes wait for a job.
+	// Ready returns how many sandboxes wait for a job, and ReadyByKind how many of each kind; it is empty if none are
+	// made before a job needs one.
 	Ready() int
+	ReadyByKind() map[string]int
 	// Close discards the sandboxes that are kept ready. All acquired ones must be gone.
 	Close()
 }
@@ -34,6 +36,9 @@ const (
 
 // MaxReady is the most sandboxes that a Provider keeps ready.
 const MaxReady = zygote.MaxReady
+
+// ZygoteDeathReasons returns the reasons for which a zygote may end otherwise than as planned.
+func ZygoteDeathReasons() []string { return zygote.DeathReasons() }
 
 // Open prepares this machine for sandboxes. The error names what is missing if sandboxes cannot be held to their
 // limits. The caller must close the Host, after the Provider.

@@ -1,27 +1,15 @@
 package telemetry
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cellblock/internal/jobs"
 )
-
-// Gauges are the values that the API reads from Redis at each scrape.
-type Gauges interface {
-	// QueueDepth returns the number of jobs that wait for a worker.
-	QueueDepth(ctx context.Context) (int, error)
-	// Workers returns the number of live workers that take jobs.
-	Workers(ctx context.Context) (int, error)
-	// EnvironmentWorkers returns the number of those that have each environment, by its name.
-	EnvironmentWorkers(ctx context.Context) (map[string]int, error)
-}
 
 // APIMetrics are the metrics of the API. It is safe for concurrent use.
 type APIMetrics struct {
@@ -34,11 +22,13 @@ type APIMetrics struct {
 	refused  *prometheus.CounterVec // connections
 	cut      *prometheus.CounterVec // slow clients
 	unlogged prometheus.Counter     // lines of the audit log
-	tenants  *tenantMetrics         // nil for none
+	reaper   reaperMetrics
+	budgets  budgetReader
+	tenants  *tenantMetrics // nil for none
 }
 
-// NewAPIMetrics returns the API's metrics; without the gauges if gauges is nil.
-func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
+// NewAPIMetrics returns the API's metrics; without those of the whole service if service is nil.
+func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 	m := &APIMetrics{
 		registry: newRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -76,19 +66,27 @@ func NewAPIMetrics(gauges Gauges, logger *slog.Logger) *APIMetrics {
 			Name: "cellblock_audit_lines_lost_total",
 			Help: "Lines of the audit log that could not be written.",
 		}),
+		reaper: newReaperMetrics(),
 	}
-	m.hangUps.WithLabelValues("withdrawn") // exists from the start, so that rate() sees the first increase
+	m.countFromZero()
+	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
+		m.unlogged, m.reaper.ended, m.reaper.working, m.reaper.actions, &m.budgets)
+	if service != nil {
+		m.registry.MustRegister(&serviceReader{service: service, logger: logger})
+	}
+	return m
+}
+
+// countFromZero makes counters exist from the start, so that rate() sees their first increase.
+func (m *APIMetrics) countFromZero() {
+	m.hangUps.WithLabelValues("withdrawn")
 	m.hangUps.WithLabelValues("kept")
 	m.refused.WithLabelValues("total")
 	m.refused.WithLabelValues("address")
 	m.cut.WithLabelValues("body")
 	m.cut.WithLabelValues("response")
-	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,
-		m.unlogged)
-	if gauges != nil {
-		m.registry.MustRegister(&gaugeReader{gauges: gauges, logger: logger})
-	}
-	return m
+	m.webhooks.WithLabelValues(string(jobs.WebhookDelivered))
+	m.webhooks.WithLabelValues(string(jobs.WebhookFailed))
 }
 
 // ObserveRequest counts one request. route and method must come from small fixed sets, not from the client.
@@ -136,59 +134,3 @@ func (m *APIMetrics) ObserveLostAuditLine() { m.unlogged.Inc() }
 
 // Handler serves scrapes.
 func (m *APIMetrics) Handler() http.Handler { return scrapeHandler(m.registry) }
-
-// gaugeTimeout bounds the wait for Redis in a scrape. It is below Prometheus's scrape timeout of 10 s.
-const gaugeTimeout = 8 * time.Second
-
-var (
-	queueDepthDesc = prometheus.NewDesc("cellblock_queue_depth",
-		"Jobs that wait for a worker. Missing while Redis is away.", nil, nil)
-	workersDesc = prometheus.NewDesc("cellblock_workers",
-		"Live workers that take jobs. Missing while Redis is away.", nil, nil)
-	environmentWorkersDesc = prometheus.NewDesc("cellblock_environment_workers",
-		"Live workers that take jobs and have an environment, by its name. Missing while Redis is away.",
-		[]string{"environment"}, nil)
-)
-
-// gaugeReader reads Gauges at each scrape. It leaves out values that it cannot read, so that the scrape still returns
-// the other metrics.
-type gaugeReader struct {
-	gauges Gauges
-	logger *slog.Logger
-}
-
-func (g *gaugeReader) Describe(descs chan<- *prometheus.Desc) {
-	descs <- queueDepthDesc
-	descs <- workersDesc
-	descs <- environmentWorkersDesc
-}
-
-func (g *gaugeReader) Collect(metrics chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), gaugeTimeout)
-	defer cancel()
-	var readers sync.WaitGroup
-	for desc, read := range map[*prometheus.Desc]func(context.Context) (int, error){
-		queueDepthDesc: g.gauges.QueueDepth,
-		workersDesc:    g.gauges.Workers,
-	} {
-		readers.Go(func() {
-			value, err := read(ctx)
-			if err != nil {
-				g.logger.Warn("cannot read metric", "metric", desc.String(), "error", err)
-				return
-			}
-			metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value))
-		})
-	}
-	readers.Go(func() {
-		workers, err := g.gauges.EnvironmentWorkers(ctx)
-		if err != nil {
-			g.logger.Warn("cannot read metric", "metric", environmentWorkersDesc.String(), "error", err)
-			return
-		}
-		for name, n := range workers {
-			metrics <- prometheus.MustNewConstMetric(environmentWorkersDesc, prometheus.GaugeValue, float64(n), name)
-		}
-	})
-	readers.Wait()
-}

@@ -80,6 +80,7 @@ func (t *tenantMetrics) label(tenant string) string {
 
 // ObserveEnded counts n jobs of a tenant that have ended with one outcome: jobs.OutcomeOK or a code.
 func (m *APIMetrics) ObserveEnded(tenant jobs.Tenant, outcome string, n int) {
+	m.reaper.ended.WithLabelValues(outcome).Add(float64(n))
 	if m.tenants != nil {
 		m.tenants.jobs.WithLabelValues(m.tenants.label(string(tenant)), outcome).Add(float64(n))
 	}

@@ -15,12 +15,15 @@ type WorkerMetrics struct {
 	ended    *prometheus.CounterVec
 	phases   *prometheus.HistogramVec
 	running  prometheus.Gauge
+	slots    prometheus.Gauge
+	redisUp  prometheus.Gauge
 	sandbox  *prometheus.GaugeVec
 	limits   *prometheus.GaugeVec
+	zygotes  zygoteMetrics
 }
 
-// NewWorkerMetrics returns a worker's metrics.
-func NewWorkerMetrics() *WorkerMetrics {
+// NewWorkerMetrics returns a worker's metrics. deathReasons are the reasons for which a zygote may die.
+func NewWorkerMetrics(deathReasons ...string) *WorkerMetrics {
 	m := &WorkerMetrics{
 		registry: newRegistry(),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -36,6 +39,14 @@ func NewWorkerMetrics() *WorkerMetrics {
 			Name: "cellblock_jobs_running",
 			Help: "Jobs that this worker is running.",
 		}),
+		slots: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cellblock_slots",
+			Help: "Jobs that this worker runs at once.",
+		}),
+		redisUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cellblock_worker_redis_up",
+			Help: "1, or 0 while the heartbeats of this worker do not reach Redis.",
+		}),
 		sandbox: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "cellblock_sandbox_info",
 			Help: "1 for the kind of sandbox that this worker uses.",
@@ -44,8 +55,10 @@ func NewWorkerMetrics() *WorkerMetrics {
 			Name: "cellblock_limits_info",
 			Help: "1 for what enforces the limits of jobs: cgroup v1, cgroup v2, or rlimits (for each process).",
 		}, []string{"by"}),
+		zygotes: newZygoteMetrics(deathReasons),
 	}
-	m.registry.MustRegister(m.ended, m.phases, m.running, m.sandbox, m.limits)
+	m.registry.MustRegister(m.ended, m.phases, m.running, m.slots, m.redisUp, m.sandbox, m.limits)
+	m.registry.MustRegister(m.zygotes.starts, m.zygotes.deaths, m.zygotes.forks, m.zygotes.cold)
 	// exists from the start, so that rate() sees the first increase
 	m.ended.WithLabelValues(string(jobs.StateSucceeded))
 	return m
@@ -56,6 +69,12 @@ func (m *WorkerMetrics) SetSandboxKind(kind string) { m.sandbox.WithLabelValues(
 
 // SetLimits sets what enforces the limits of jobs, such as "cgroup v2" or "rlimits".
 func (m *WorkerMetrics) SetLimits(by string) { m.limits.WithLabelValues(by).Set(1) }
+
+// SetSlots sets how many jobs the worker runs at once.
+func (m *WorkerMetrics) SetSlots(n int) { m.slots.Set(float64(n)) }
+
+// SetRedisUp records whether a heartbeat has reached Redis.
+func (m *WorkerMetrics) SetRedisUp(up bool) { m.redisUp.Set(boolValue(up)) }
 
 // JobStarted counts a job as running. Call JobEnded once for each call.
 func (m *WorkerMetrics) JobStarted() { m.running.Inc() }

@@ -14,7 +14,7 @@ const commandRecheck = time.Second
 
 // runCommandListener applies cancels and watches to running jobs until ctx is done.
 func (w *Worker) runCommandListener(ctx context.Context) {
-	redisconn.Listen(ctx, w.Client, store.CommandChannel, commandRecheck, w.apply, w.pollCommands)
+	redisconn.Listen(ctx, w.Client, store.CommandChannel(w.owner), commandRecheck, w.apply, w.pollCommands)
 }
 
 // apply applies a message of store.CommandChannel, if the job runs here. It is idempotent.

@@ -119,6 +119,7 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 			return nil
 		}
 		known, err := w.Store.IdleHeartbeat(ctx, w.owner, w.livenessTTL)
+		w.Metrics.SetRedisUp(err == nil)
 		if known {
 			return nil
 		}
@@ -130,15 +131,19 @@ func (w *Worker) sendHeartbeat(ctx context.Context) error {
 	}
 	generation := w.reports.begin()
 	err := w.sendFull(ctx, generation, held)
+	w.Metrics.SetRedisUp(err == nil)
 	w.reports.end(generation, err == nil && len(held) == 0 && !w.draining.Load())
 	return err
 }
 
 // sendFull sends a heartbeat with everything. generation was current before the call.
 func (w *Worker) sendFull(ctx context.Context, generation int64, held []string) error {
-	offer := store.Offer{MaxLimits: w.MaxLimits, Environments: w.hashes(), Report: &store.Report{
-		Version: w.Version, StartedAt: w.startedAt, Places: w.Settings.Slots(), Ready: w.Environments.Ready(),
-	}}
+	offer := store.Offer{
+		MaxLimits: w.MaxLimits, Environments: w.hashes(), Changed: w.reports.lastDescribed().IsZero(),
+		Report: &store.Report{
+			Version: w.Version, StartedAt: w.startedAt, Places: w.Settings.Slots(), Ready: w.Environments.Ready(),
+		},
+	}
 	err := w.Store.Heartbeat(ctx, w.owner, w.livenessTTL, offer, held...)
 	if w.draining.Load() {
 		err = errors.Join(err, w.Store.MarkDraining(ctx, w.owner))

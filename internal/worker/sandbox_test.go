@@ -145,6 +145,8 @@ func (c *fakeMetrics) JobEnded(outcome jobs.Outcome) {
 	c.ended = append(c.ended, outcome)
 }
 
+func (c *fakeMetrics) SetRedisUp(bool) {}
+
 func (c *fakeMetrics) check() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

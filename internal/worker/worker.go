@@ -49,6 +49,8 @@ type Files interface {
 type Metrics interface {
 	JobStarted()
 	JobEnded(outcome jobs.Outcome)
+	// SetRedisUp records whether a heartbeat has reached Redis.
+	SetRedisUp(up bool)
 }
 
 // Settings configures a worker.

@@ -336,7 +336,7 @@ func TestOperation(t *testing.T) {
 	checkEqual(t, "workers", dereferenced(ready.Workers), "2")
 	execute(t, base, "def main(): return 1")
 	metrics := call(t, base, request{Method: http.MethodGet, Path: "/metrics"})
-	for _, name := range []string{"cellblock_http_requests_total{", "cellblock_queue_depth ", "cellblock_workers 2"} {
+	for _, name := range []string{"cellblock_http_requests_total{", "cellblock_queue_depth{", "cellblock_workers 2"} {
 		if !strings.Contains(metrics.Body, name) {
 			t.Errorf("/metrics lacks %s", name)
 		}

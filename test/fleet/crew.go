@@ -16,7 +16,7 @@ import (
 )
 
 // stopBound is longer than workers without jobs take to stop.
-const stopBound = time.Minute
+const stopBound = 3 * time.Minute
 
 // crew is the processes that hold the workers.
 type crew []*member

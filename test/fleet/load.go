@@ -95,7 +95,11 @@ func (c *clients) offer(ctx context.Context, o options) (int, error) {
 			break
 		}
 		group.Go(func() error {
-			_, err := c.run(ctx, o.length, i%2 == 1)
+			if i%2 == 1 {
+				_, err := c.run(ctx, o.long, true)
+				return err
+			}
+			_, err := c.run(ctx, o.length, false)
 			return err
 		})
 	}

@@ -3,13 +3,13 @@
 //
 // For each size it starts one real Redis and one or more API processes, and simulated workers: each is the real one
 // (internal/worker) with its own client, consumer, claims, heartbeats and ends, but its sandbox does nothing for the
-// time that the script names. A few processes hold all workers. The load comes through the HTTP API, half of it
-// synchronous and half asynchronous jobs.
+// time that the script names. A few processes hold all workers. The load comes through the HTTP API.
 //
 //	idle      commands, processor time and bytes per second of the fleet without jobs
-//	offered   jobs at a fixed rate, the same for each size: commands, processor
-//	          time of Redis and bytes for each job, without those of the idle
-//	          fleet in the same time; the time from acceptance to start
+//	offered   jobs at a fixed rate, the same for each size, half of them
+//	          synchronous and short, half asynchronous and long: commands,
+//	          processor time of Redis and bytes for each job, without those of the
+//	          idle fleet in the same time; the time from acceptance to start
 //	capacity  jobs per second of clients that send one synchronous job after the
 //	          other, and Redis's processor time for each
 //	others    what one cancel of a running job and one GET /workers cost
@@ -42,7 +42,7 @@ import (
 type options struct {
 	workers, apis   []int
 	rate            float64
-	length          time.Duration
+	length, long    time.Duration
 	slots           int
 	clients         int
 	idle, measure   time.Duration
@@ -59,7 +59,8 @@ type report struct {
 	Cores   int     `json:"cores"`
 	Kernel  string  `json:"kernel"`
 	Rate    float64 `json:"jobs_per_second"`
-	Seconds float64 `json:"seconds_of_a_job"`
+	Seconds float64 `json:"seconds_of_a_sync_job"`
+	Long    float64 `json:"seconds_of_an_async_job"`
 	Slots   int     `json:"slots"`
 	Sizes   []size  `json:"sizes"`
 }
@@ -87,11 +88,14 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&apis, "apis", "1,2,4",
 		"numbers of API processes (each 1 to 8); all but the first are measured with the last number of workers only")
 	flags.Float64Var(&o.rate, "rate", 100, "offered jobs per second (1 to 10000)")
-	flags.DurationVar(&o.length, "length", 20*time.Millisecond, "how long each job runs (0 to 10s)")
-	flags.IntVar(&o.slots, "slots", 8, "slots of each worker (1 to 512)")
+	flags.DurationVar(&o.length, "length", 20*time.Millisecond, "how long each synchronous job runs (0 to 10s)")
+	flags.DurationVar(&o.long, "long", time.Second, "how long each asynchronous job runs (0 to 10s)")
+	flags.IntVar(&o.slots, "slots", 128, "slots of each worker (1 to 512): the load must fit the smallest fleet")
 	flags.IntVar(&o.clients, "clients", 32, "clients of the measurement of the capacity (0 for none, to 1000)")
-	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time without jobs (1s to 10m)")
-	flags.DurationVar(&o.measure, "measure", 15*time.Second, "time of each load (1s to 10m)")
+	// An idle worker reports everything every 30 s, and workers that start together do so together: another time would
+	// have more of these reports in one measurement than in the next.
+	flags.DurationVar(&o.idle, "idle", 30*time.Second, "time without jobs, multiples of 30s for large fleets (1s to 10m)")
+	flags.DurationVar(&o.measure, "measure", 30*time.Second, "time of each load, likewise (1s to 10m)")
 	flags.IntVar(&o.rounds, "rounds", 1, "how often all sizes are measured, in turn; medians are printed (1 to 100)")
 	flags.IntVar(&o.processes, "processes", 1, "processes that hold the workers (1 to 16)")
 	flags.StringVar(&o.programs, "programs", "", "folder with the api to measure; empty: build it")
@@ -104,7 +108,8 @@ func parse(args []string) (options, error) {
 	o.workers, errs[0] = numbers(workers, 2000)
 	o.apis, errs[1] = numbers(apis, 8)
 	within := func(n, least, most float64) bool { return n >= least && n <= most }
-	if errors.Join(errs[:]...) != nil || !within(o.rate, 1, 10_000) || !within(o.length.Seconds(), 0, 10) ||
+	if errors.Join(errs[:]...) != nil || !within(o.rate, 1, 10_000) ||
+		!within(o.length.Seconds(), 0, 10) || !within(o.long.Seconds(), 0, 10) ||
 		!within(float64(o.slots), 1, 512) || !within(float64(o.clients), 0, 1000) ||
 		!within(o.idle.Seconds(), 1, 600) || !within(o.measure.Seconds(), 1, 600) ||
 		!within(float64(o.rounds), 1, 100) || !within(float64(o.processes), 1, 16) {
@@ -142,7 +147,7 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	r := report{
 		Date: time.Now().UTC().Format(time.RFC3339), Commit: results.Commit(ctx), Cores: cores(),
-		Kernel: results.Kernel(), Rate: o.rate, Seconds: o.length.Seconds(), Slots: o.slots,
+		Kernel: results.Kernel(), Rate: o.rate, Seconds: o.length.Seconds(), Long: o.long.Seconds(), Slots: o.slots,
 	}
 	fmt.Printf("commit %s, %d cores, Linux %s\n", r.Commit, r.Cores, r.Kernel)
 	for round := range o.rounds {

@@ -150,6 +150,9 @@ type recorder struct {
 // JobStarted implements worker.Metrics.
 func (*recorder) JobStarted() {}
 
+// SetRedisUp implements worker.Metrics. It does nothing.
+func (*recorder) SetRedisUp(bool) {}
+
 // JobEnded implements worker.Metrics.
 func (r *recorder) JobEnded(outcome jobs.Outcome) {
 	r.mu.Lock()

@@ -119,7 +119,8 @@ func newService(
 	channel := notify.NewChannel()
 	settings.Dispatch.Limits = settings.MaxLimits.Limits()
 	s.keeper = storedfiles.NewKeeper(records, stored, settings.StoredFiles)
-	settings.Dispatch.Files = storedfiles.NewResolver(s.keeper)
+	resolver := storedfiles.NewResolver(s.keeper)
+	settings.Dispatch.Files = resolver
 	if traces != nil { // not a typed nil
 		settings.Dispatch.Traces = traces
 	}
@@ -151,6 +152,7 @@ func newService(
 		}
 	}
 	s.handler = httpapi.New(dispatcher, config)
+	s.watchBudgets(records, resolver)
 	return s, nil
 }
 
@@ -172,24 +174,6 @@ func (s *service) config(dispatcher *dispatch.Dispatcher, keys tenantKeys) httpa
 		Metrics:       s.metrics,
 		Logger:        s.logger,
 	}
-}
-
-func (s *service) observeEnds(counts []store.EndedCount) {
-	for _, count := range counts {
-		s.metrics.ObserveEnded(count.Tenant, count.Outcome, count.Jobs)
-	}
-}
-
-// openTelemetry creates the metrics, and opens the audit log, whose failures they count.
-func (s *service) openTelemetry(gauges telemetry.Gauges, cleanups *app.Cleanups) (err error) {
-	s.metrics = telemetry.NewAPIMetrics(gauges, s.logger)
-	s.metrics.CountTenants(s.settings.Metrics)
-	s.reaper.ObserveEnds(s.observeEnds)
-	s.audit, err = audit.Open(s.settings.Audit, s.logger, s.metrics.ObserveLostAuditLine)
-	if err == nil {
-		cleanups.AddFunc("audit log", cleanupBound, s.audit.Close)
-	}
-	return err
 }
 
 // openRedis opens the connections to Redis. Their errors at the end are ignored: Redis may be gone before the API.

@@ -156,7 +156,7 @@ func TestWithoutWorkers(t *testing.T) {
 	}
 	r.want(t, "GET", "/jobs/"+job.ID, "", 200, `"status":"queued"`)
 	r.want(t, "GET", "/jobs/01981f3e-7c1a-7000-8000-000000000001", "", 404, `"code":"not_found"`)
-	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_queue_depth 1\n")
+	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_queue_depth{environment=\"default\"} 1\n")
 	r.want(t, "POST", "/execute", `{"script":"def main(): pass"}`, 503, `"code":"unavailable"`)
 	if err := r.end(t); err != nil {
 		t.Error(err)
@@ -201,7 +201,7 @@ func TestMetricsAddressHasProfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.url = "http://" + line.Addr
-	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_queue_depth 0\n")
+	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_queue_depth{environment=\"default\"} 0\n")
 	r.want(t, "GET", "/debug/pprof/goroutine?debug=1", "", 200, "internal/app/api.")
 	if err := r.end(t); err != nil {
 		t.Error(err)
@@ -218,7 +218,7 @@ func TestRedisComesLater(t *testing.T) {
 	r.want(t, "GET", "/readyz", "", 503, `"code":"unavailable"`)
 	r.want(t, "POST", "/execute", `{"script":""}`, 503, `"code":"unavailable"`)
 	r.want(t, "POST", "/execute", `{"script":"","async":true}`, 503, `"code":"unavailable"`)
-	r.want(t, "GET", "/metrics", "", 200, "cellblock_http_requests_total")
+	r.want(t, "GET", "/metrics", "", 200, "\ncellblock_redis_up 0\n")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}

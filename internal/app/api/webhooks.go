@@ -24,9 +24,11 @@ const (
 // newSender creates the sender of webhooks and its queue's consumer. The API sends them because the workers have no
 // network.
 func (s *service) newSender(records *store.Store) (err error) {
+	budget := membudget.New(webhookBudget, webhookBudgetTimeout)
+	s.watchBudget("webhooks", budget)
 	config := webhook.Config{
 		Settings: s.settings.Webhook,
-		Records:  records.WithBudget(membudget.New(webhookBudget, webhookBudgetTimeout)),
+		Records:  records.WithBudget(budget),
 		Message: func(ctx context.Context, record jobs.Record) ([]byte, error) {
 			return s.handler.WebhookMessage(ctx, record)
 		},

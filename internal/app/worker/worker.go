@@ -56,7 +56,9 @@ func Run(ctx context.Context, settings Settings, logger *slog.Logger) (err error
 		return err
 	}
 	traces.WatchRedis(client)
-	metrics := telemetry.NewWorkerMetrics()
+	metrics := telemetry.NewWorkerMetrics(nsjail.ZygoteDeathReasons()...)
+	metrics.SetSlots(settings.Worker.Slots())
+	settings.Sandbox.Zygote.Metrics = metrics
 	sandboxes, err := openSandboxes(ctx, settings, metrics, logger, cleanups)
 	if err != nil {
 		return err
@@ -114,6 +116,7 @@ func openSandboxes(
 	environments := nsjail.OpenEnvironments(ctx, host, settings.Sandbox, provider, settings.Worker.Slots(), logger)
 	// Likewise, for those of environments.
 	cleanups.AddFunc("environments", sandboxBound, environments.Close)
+	metrics.WatchReady(environments.ReadyByKind)
 	metrics.SetSandboxKind(provider.Kind())
 	version, err := host.CgroupVersion()
 	if err == nil {

@@ -42,9 +42,7 @@ func TestAnIdempotencyKeyIsOneJob(t *testing.T) {
 			t.Errorf("two jobs: %s and %s", first, id)
 		}
 	}
-	if n, err := replicas[0].QueueDepth(t.Context()); err != nil || n != 1 {
-		t.Errorf("%d tasks, %v", n, err)
-	}
+	replicas[0].wantWaiting(t, 1)
 	_, err := replicas[0].Submit(t.Context(), requestWithKey("k", "another"), "r")
 	wantCode(t, err, jobs.CodeIdempotencyMismatch)
 	if record, err := replicas[0].Submit(t.Context(), requestWithKey("k2", "f"), "r"); err != nil ||

@@ -57,8 +57,9 @@ func (s *replica) startHolding(t *testing.T, places int) (taken <-chan string, r
 	t.Helper()
 	started, released := make(chan string, 100), make(chan struct{})
 	at := store.New(s.client, store.DefaultSettings())
+	take, args := store.TakeStep("w")
 	consumer := queue.NewConsumer(s.client, queue.ConsumerSettings{
-		Concurrency: places, ShutdownTimeout: 10 * time.Second,
+		Concurrency: places, ShutdownTimeout: 10 * time.Second, Step: queue.Step{Lua: take, Args: args},
 	}, func(ctx context.Context, d queue.Delivery) error {
 		ctx = context.WithoutCancel(ctx)
 		claim, err := at.ClaimStart(ctx, d.ID, "t", "w", time.Minute)

@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -297,20 +296,4 @@ func (d *Dispatcher) workersOf(ctx context.Context, environment string) (int, er
 	defer cancel()
 	fleet, err := d.store.Fleet(ctx)
 	return len(fleet.Limits(environment)), err
-}
-
-// QueueDepth counts the jobs that wait for a worker: those that are open and that no worker has taken. To count the
-// jobs in each flow would cost more with more tenants.
-func (d *Dispatcher) QueueDepth(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
-	defer cancel()
-	load, err := d.store.ReadLoad(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("queue depth: %w", err)
-	}
-	taken, err := d.producer.Taken(ctx, d.fleet.Load().names()...)
-	if err != nil {
-		return 0, fmt.Errorf("queue depth: %w", err)
-	}
-	return max(0, load.Open-taken), nil
 }

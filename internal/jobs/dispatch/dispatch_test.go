@@ -175,9 +175,7 @@ func TestExecuteReturnsAQueuedJobAtTheEndOfItsWait(t *testing.T) {
 	if err != nil || record.State != jobs.StateQueued || record.ID == "" {
 		t.Fatalf("got %+v, %v", record, err)
 	}
-	if depth, err := s.QueueDepth(t.Context()); err != nil || depth != 1 {
-		t.Errorf("the depth is %d, %v", depth, err)
-	}
+	s.wantWaiting(t, 1)
 }
 
 func TestExecuteWaitsForANearDeadline(t *testing.T) {

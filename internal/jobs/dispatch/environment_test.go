@@ -167,8 +167,10 @@ func TestAnEnvironmentWithoutAWorker(t *testing.T) {
 		environments[1].Hashes[0] != "hash of science" || environments[1].Packages[0].Name != "scipy" {
 		t.Errorf("got %+v, %v", environments, err)
 	}
-	if workers, err := s.EnvironmentWorkers(t.Context()); err != nil || workers["science"] != 0 || len(workers) != 2 {
-		t.Errorf("got %v, %v", workers, err)
+	status, err := s.ServiceStatus(t.Context())
+	if err != nil || len(status.Queues) != 2 || status.Queues["default"].Workers != 1 ||
+		status.Queues["science"].Workers != 0 {
+		t.Errorf("got %+v, %v", status, err)
 	}
 	request := jobs.Request{Script: asking("scipy")}
 	_, err = s.Execute(t.Context(), request, "r-1", 5*time.Second)

@@ -96,9 +96,7 @@ func TestFilesAreReadAtAcceptance(t *testing.T) {
 	if !errors.Is(err, files.err) {
 		t.Errorf("got %v", err)
 	}
-	if n, err := s.QueueDepth(t.Context()); err != nil || n != 1 {
-		t.Errorf("%d tasks, %v", n, err)
-	}
+	s.wantWaiting(t, 1)
 	without := newReplica(t, redistest.Start(t))
 	_, err = without.Submit(t.Context(), jobs.Request{Script: "x", Async: true, Inputs: referring("f")}, "r")
 	wantCode(t, err, jobs.CodeInvalidRequest)

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -16,6 +15,8 @@ const (
 	describedInterval = time.Minute
 	// undescribedInterval is the same while a live worker has an environment without one.
 	undescribedInterval = 5 * time.Second
+	// wholeInterval is how often all workers are read though none has reported a change: the state may miss one.
+	wholeInterval = 30 * time.Second
 )
 
 // fleet is what is known of the workers and their environments. It is immutable; its zero value knows nothing. Names of
@@ -23,8 +24,8 @@ const (
 type fleet struct {
 	// expected are the environments that are known without a worker.
 	expected []string
-	// limits are the maximum limits of the workers with each environment, as they were when one was last alive:
-	// returning workers mostly have the same.
+	// limits are the maximum limits of the workers with each environment, each once, as they were when one was last
+	// alive: returning workers mostly have the same.
 	limits map[string][]jobs.RequestedLimits
 	// live are the hashes that live workers report for each environment, one for each worker.
 	live map[string][]string
@@ -32,8 +33,10 @@ type fleet struct {
 	// have been alive then.
 	seen   map[string]time.Time
 	silent time.Time
-	// readAt is when the workers were last read.
-	readAt time.Time
+	// readAt is when the workers were last read, state what store.FleetUnless returned, and wholeAt when it last
+	// returned all workers.
+	readAt, wholeAt time.Time
+	state           string
 	// described are the descriptions, read at describedAt; the one renewed last is first.
 	described   []jobs.Environment
 	describedAt time.Time
@@ -117,10 +120,20 @@ func (f *fleet) isDescribed() bool {
 	return true
 }
 
+// unchanged returns the fleet after it was found at a time that the workers are the same.
+func (f *fleet) unchanged(at time.Time) *fleet {
+	next := *f
+	next.readAt, next.seen = at, maps.Clone(f.seen)
+	for name := range f.live {
+		next.seen[name] = at
+	}
+	return &next
+}
+
 // with returns the fleet after the workers were read at a time.
 func (f *fleet) with(workers store.Fleet, at time.Time) *fleet {
 	next := *f
-	next.readAt = at
+	next.readAt, next.wholeAt = at, at
 	next.live, next.seen, next.limits = map[string][]string{}, maps.Clone(f.seen), maps.Clone(f.limits)
 	if next.seen == nil {
 		next.seen, next.limits = map[string]time.Time{}, map[string][]jobs.RequestedLimits{}
@@ -133,9 +146,19 @@ func (f *fleet) with(workers store.Fleet, at time.Time) *fleet {
 		}
 	}
 	for name := range next.live {
-		next.seen[name], next.limits[name] = at, workers.Limits(name)
+		next.seen[name], next.limits[name] = at, distinct(workers.Limits(name))
 	}
 	return &next
+}
+
+// distinct returns each of some limits once: most workers of a fleet have the same.
+func distinct(limits []jobs.RequestedLimits) []jobs.RequestedLimits {
+	seen := map[jobs.RequestedLimits]bool{}
+	return slices.DeleteFunc(limits, func(l jobs.RequestedLimits) bool {
+		known := seen[l]
+		seen[l] = true
+		return known
+	})
 }
 
 // rereadFleet is refreshFleet, unless what is known has been read again since. It ends when ctx does while others read,
@@ -151,7 +174,7 @@ func (d *Dispatcher) rereadFleet(ctx context.Context, known *fleet) {
 		// Also for a client that hangs up: what is read is for all.
 		reading, cancel := d.monitor.Guard(context.WithoutCancel(ctx))
 		defer cancel()
-		d.readFleet(reading)
+		d.readFleet(reading, "")
 	}
 }
 
@@ -161,25 +184,35 @@ func (d *Dispatcher) refreshFleet(ctx context.Context) {
 		return
 	}
 	defer d.fleetTurn.Release(1)
-	d.readFleet(ctx)
+	known := d.fleet.Load()
+	if time.Since(known.wholeAt) > wholeInterval {
+		d.readFleet(ctx, "")
+	} else {
+		d.readFleet(ctx, known.state)
+	}
 }
 
-// readFleet is refreshFleet with fleetTurn held.
-func (d *Dispatcher) readFleet(ctx context.Context) {
+// readFleet is refreshFleet with fleetTurn held, and reads all workers unless their state is a known one.
+func (d *Dispatcher) readFleet(ctx context.Context, state string) {
 	ctx, cancel := context.WithTimeout(ctx, d.settings.Patience)
 	defer cancel()
 	last := d.fleet.Load()
-	workers, err := d.store.Fleet(ctx)
+	workers, now, err := d.store.FleetUnless(ctx, state)
 	if err != nil {
 		next := *last
 		next.silent = time.Now()
 		d.fleet.Store(&next)
 		return
 	}
-	next := last.with(workers, time.Now())
+	same := state != "" && now == state
+	next := last.unchanged(time.Now())
+	if !same {
+		next = last.with(workers, time.Now())
+	}
+	next.state = now
 	age := time.Since(next.describedAt)
 	if age > describedInterval || age > undescribedInterval && !next.isDescribed() ||
-		!last.sameVersions(next) && !next.isDescribed() {
+		!same && !last.sameVersions(next) && !next.isDescribed() {
 		if described, err := d.store.Environments(ctx); err == nil {
 			next.described, next.describedAt = described, time.Now()
 			next.forget()
@@ -229,22 +262,6 @@ func (d *Dispatcher) Environments(ctx context.Context) ([]jobs.EnvironmentStatus
 	}
 	return environments, nil
 }
-
-// EnvironmentWorkers returns the number of live workers with each environment, by its name. It returns an error while
-// Redis does not answer.
-func (d *Dispatcher) EnvironmentWorkers(context.Context) (map[string]int, error) {
-	known := d.fleet.Load()
-	if known.isSilent() {
-		return nil, errSilent
-	}
-	workers := map[string]int{}
-	for _, name := range known.names() {
-		workers[name] = len(known.live[name])
-	}
-	return workers, nil
-}
-
-var errSilent = errors.New("no answer of Redis")
 
 // triedAt returns when the workers were last read, or Redis last did not answer.
 func (f *fleet) triedAt() time.Time {

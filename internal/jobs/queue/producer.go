@@ -152,24 +152,3 @@ func (p *Producer) Enqueue(ctx context.Context, id string, route jobs.Route) err
 	}
 	return nil
 }
-
-// Taken counts the jobs of the default environment and of those named that workers have taken and not finished.
-func (p *Producer) Taken(ctx context.Context, environments ...string) (int, error) {
-	n := 0
-	for _, part := range p.parts.All() {
-		pipeline := part.Pipeline()
-		var lengths []*redis.IntCmd
-		for _, environment := range append([]string{jobs.DefaultEnvironment}, otherEnvironments(environments)...) {
-			for _, queue := range append(oldQueues(environment), queueName(environment, defaultQueue)) {
-				lengths = append(lengths, pipeline.LLen(ctx, key(queue, "active")))
-			}
-		}
-		if _, err := pipeline.Exec(ctx); err != nil {
-			return 0, fmt.Errorf("count the taken jobs: %w", err)
-		}
-		for _, length := range lengths {
-			n += int(length.Val())
-		}
-	}
-	return n, nil
-}

@@ -18,6 +18,7 @@ func (r *Reaper) releaseEnded(ctx context.Context) error {
 	}
 	r.released = time.Now()
 	n, err := r.store.ReleaseEnded(ctx)
+	r.did(ActionSlotReleased, n, nil)
 	if n > 0 {
 		r.logger.Warn("released jobs that do not run", "jobs", n)
 	}
@@ -37,6 +38,7 @@ func (r *Reaper) reopen(ctx context.Context, queued map[string]jobs.Route, tasks
 	if err != nil {
 		r.logger.Warn("checking the flows of waiting jobs failed", "error", err)
 	}
+	r.did(ActionFlowReopened, n, nil)
 	if n > 0 {
 		r.logger.Warn("put flows into the order again", "flows", n)
 	}

@@ -14,7 +14,8 @@ import (
 type snapshot struct {
 	// now is Redis's time.
 	now time.Time
-	// alive are the live workers, by owner, and tasks the states of the queued jobs' tasks, by id.
+	// alive are those of the holders of these jobs that are alive, by owner, and tasks the states of the queued jobs'
+	// tasks, by id.
 	alive map[string]store.Worker
 	tasks map[string]queue.TaskState
 }
@@ -25,7 +26,9 @@ func (r *Reaper) inspect(ctx context.Context, s snapshot, job store.OpenJob) (ti
 	case job.State == "":
 		// Lost with Redis's last writes.
 		if r.suspect(s.now, job.ID, "no record", grace) {
-			return passInterval, r.store.FinalizeJob(ctx, store.EndedJob{ID: job.ID, Tenant: job.Tenant})
+			err := r.store.FinalizeJob(ctx, store.EndedJob{ID: job.ID, Tenant: job.Tenant})
+			r.did(ActionRecordLost, 1, err)
+			return passInterval, err
 		}
 		return passInterval, nil
 	case job.State.Ended():
@@ -37,7 +40,9 @@ func (r *Reaper) inspect(ctx context.Context, s snapshot, job store.OpenJob) (ti
 		if job.Withdrawn {
 			ended.TTL = 0
 		}
-		return passInterval, errors.Join(r.forgetTask(ctx, job), r.store.FinalizeJob(ctx, ended))
+		err := r.store.FinalizeJob(ctx, ended)
+		r.did(ActionFinalized, 1, err)
+		return passInterval, errors.Join(r.forgetTask(ctx, job), err)
 	case job.State == jobs.StateRunning:
 		return passInterval, r.inspectRunning(ctx, s, job)
 	default:
@@ -80,7 +85,7 @@ func (r *Reaper) inspectQueued(ctx context.Context, s snapshot, job store.OpenJo
 		if withdrawn {
 			err = errors.Join(err, r.forgetTask(ctx, job))
 		}
-		return passInterval, r.logEnd(job, jobs.CodeNotStarted, withdrawn, err)
+		return passInterval, r.noteEnd(job, jobs.CodeNotStarted, withdrawn, err)
 	}
 	switch {
 	case task == queue.TaskPending, task == queue.TaskRetry && job.TakenBy == "":
@@ -123,7 +128,9 @@ func untilDeadline(now time.Time, job store.OpenJob, wait time.Duration) time.Du
 func (r *Reaper) requeue(ctx context.Context, job store.OpenJob, task queue.TaskState) error {
 	r.logger.Warn("requeued job", "job_id", job.ID, "task", string(task))
 	delete(r.suspects, job.ID)
-	return r.producer.Requeue(ctx, job.ID, job.Route())
+	err := r.producer.Requeue(ctx, job.ID, job.Route())
+	r.did(ActionRequeued, 1, err)
+	return err
 }
 
 // suspect records a suspicion about a job, and reports whether it has lasted for patience.
@@ -138,13 +145,14 @@ func (r *Reaper) suspect(now time.Time, id, what string, patience time.Duration)
 
 func (r *Reaper) end(ctx context.Context, job store.OpenJob, code jobs.Code, message string) error {
 	stands, err := r.store.End(ctx, job.ID, jobs.Outcome{Failure: &jobs.Failure{Code: code, Message: message}})
-	return r.logEnd(job, code, stands, err)
+	return r.noteEnd(job, code, stands, err)
 }
 
-// logEnd logs that the reaper ended a job, if that end stands, and returns err.
-func (r *Reaper) logEnd(job store.OpenJob, code jobs.Code, stands bool, err error) error {
+// noteEnd logs and counts that the reaper ended a job, if that end stands, and returns err.
+func (r *Reaper) noteEnd(job store.OpenJob, code jobs.Code, stands bool, err error) error {
 	if err == nil && stands {
 		delete(r.suspects, job.ID)
+		r.did(Action(code), 1, nil)
 		r.logger.Warn("reaped lost job", "job_id", job.ID, "outcome", string(code), "worker", job.Owner)
 	}
 	return err

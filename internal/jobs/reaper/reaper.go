@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +69,7 @@ type Reaper struct {
 	observe func([]store.EndedCount)
 	// released is when releaseEnded last looked.
 	released time.Time
+	metrics  Metrics
 }
 
 type suspicion struct {
@@ -83,6 +85,7 @@ func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper 
 		store: s, producer: producer, logger: logger, token: uuid.NewString(),
 		suspects: map[string]suspicion{},
 		observe:  func([]store.EndedCount) {},
+		metrics:  noMetrics{},
 	}
 }
 
@@ -90,10 +93,14 @@ func New(s *store.Store, producer *queue.Producer, logger *slog.Logger) *Reaper 
 // Call it before Run.
 func (r *Reaper) ObserveEnds(observe func([]store.EndedCount)) { r.observe = observe }
 
+// CountIn makes Run count in metrics. Call it before Run.
+func (r *Reaper) CountIn(metrics Metrics) { r.metrics = metrics }
+
 // Run makes a pass every passInterval until ctx is done. Redis need not be reachable.
 func (r *Reaper) Run(ctx context.Context) {
 	ticker := time.NewTicker(passInterval)
 	defer ticker.Stop()
+	defer r.metrics.SetWorking(false)
 	failing := false
 	for {
 		select {
@@ -119,6 +126,7 @@ func (r *Reaper) releaseLease() {
 // pass does the due work if this reaper holds the lease.
 func (r *Reaper) pass(ctx context.Context) error {
 	held, err := r.lease(ctx)
+	r.metrics.SetWorking(held)
 	if err != nil {
 		return err
 	}
@@ -188,7 +196,7 @@ func (r *Reaper) inspectOpen(ctx context.Context) error {
 }
 
 func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.OpenJob) error {
-	alive, err := r.store.AliveWorkers(ctx)
+	alive, err := r.store.AliveWorkers(ctx, holders(open))
 	if err != nil {
 		return err
 	}
@@ -217,4 +225,16 @@ func (r *Reaper) inspectAll(ctx context.Context, now time.Time, open []store.Ope
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
 	defer cancel()
 	return r.store.ScheduleChecks(ctx, open, next)
+}
+
+// holders returns the workers that have jobs, or should have them, each once.
+func holders(open []store.OpenJob) []string {
+	var owners []string
+	for _, job := range open {
+		if owner := job.Holder(); owner != "" {
+			owners = append(owners, owner)
+		}
+	}
+	slices.Sort(owners)
+	return slices.Compact(owners)
 }

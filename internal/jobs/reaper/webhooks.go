@@ -21,6 +21,7 @@ func (r *Reaper) requeueWebhooks(ctx context.Context) error {
 		if err := r.producer.RequeueWebhook(ctx, id); err != nil {
 			return err
 		}
+		r.did(ActionWebhookRequeued, 1, nil)
 		if err := r.store.WatchWebhook(ctx, id, webhookInterval); err != nil {
 			return err
 		}

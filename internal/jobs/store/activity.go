@@ -210,6 +210,15 @@ local function waits(id)
 end
 `
 
+// WaitingSinceFunction is Lua that defines waiting_since(id), which returns when a job was created (microseconds since
+// 1970), and nil unless it is queued.
+const WaitingSinceFunction = `
+local function waiting_since(id)
+	local job = redis.call("HMGET", "cellblock:{" .. id .. "}:job", "state", "created_at")
+	return job[1] == "queued" and tonumber(job[2]) or nil
+end
+`
+
 // firstQueuedScript returns for how long the first of some jobs has waited that is queued and of a tenant.
 //
 //	ARGV[1]  tenant, "" for the operator, "_all" for any

@@ -55,6 +55,9 @@ func (s *Store) WithBudget(budget *membudget.Budget) *Store {
 	return &other
 }
 
+// Budget returns the budget of ReadBudgeted.
+func (s *Store) Budget() *membudget.Budget { return s.budget }
+
 // ReadBudgeted returns a job's record for an answer to a client. It reads a large record only after acquiring memory
 // for it, which the caller frees with release; further calls, and those after an error, do nothing. A read from Redis
 // takes at most patience, and longer for a large record. It returns a *jobs.Error with CodeNotFound if there is no such

@@ -33,12 +33,12 @@ func ParseCommand(message string) (command Command, id string) {
 //	KEYS[1]  cellblock:{id}:job
 //	ARGV[1]  id
 //	ARGV[2]  command
-//	ARGV[3]  cellblock:commands
+//	ARGV[3]  cellblock:commands, the start of the channel's name
 //	ARGV[4]  channel of the replica that watches the job, queued or running; "" for another command
 //	ARGV[5]  viewer
 //	returns  the state; nil if there is no such job, or the viewer does not see it
 var commandScript = redis.NewScript(seesFunction + channelsFunctions + `
-local job = redis.call("HMGET", KEYS[1], "state", "tenant")
+local job = redis.call("HMGET", KEYS[1], "state", "tenant", "owner")
 local state = job[1]
 if not state or not sees(ARGV[5], job[2]) then
 	return nil
@@ -49,7 +49,10 @@ elseif state == "running" then
 	redis.call("HSET", KEYS[1], ARGV[2], "1")
 end
 if state == "running" then
-	redis.call("PUBLISH", ARGV[3], ARGV[2] .. " " .. ARGV[1])
+	local message = ARGV[2] .. " " .. ARGV[1]
+	if redis.call("PUBLISH", ARGV[3] .. ":" .. (job[3] or ""), message) == 0 then
+		redis.call("PUBLISH", ARGV[3], message) -- to a worker of an earlier version
+	end
 end
 return state`)
 
@@ -57,7 +60,7 @@ func (s *Store) sendCommand(
 	ctx context.Context, caller jobs.Caller, id string, command Command, channel string,
 ) (jobs.State, error) {
 	state, err := commandScript.Run(ctx, s.of(id), []string{jobKey(id)},
-		id, string(command), CommandChannel, channel, viewerOf(caller)).Text()
+		id, string(command), allCommands, channel, viewerOf(caller)).Text()
 	if errors.Is(err, redis.Nil) {
 		err = jobs.NotFound("job")
 	}

@@ -92,6 +92,9 @@ const (
 	descriptionsKey = "{" + workersKey + "}:descriptions"
 	// drainingKey is a set of the live workers that take no more jobs.
 	drainingKey = "{" + workersKey + "}:draining"
+	// fleetVersionKey counts the changes of what the workers take: workers that come or are removed, begin to drain, or
+	// change their offer.
+	fleetVersionKey = "{" + workersKey + "}:version"
 )
 
 // The files that clients uploaded. All are in one slot, so that the bound on their bytes holds.
@@ -115,6 +118,10 @@ const (
 	reaperKey = "cellblock:reaper"
 	// writableKey is a string that is written to check whether Redis accepts writes.
 	writableKey = "cellblock:writable"
-	// CommandChannel is the Pub/Sub channel of commands to the workers of running jobs; see ParseCommand.
-	CommandChannel = "cellblock:commands"
+	// allCommands is the Pub/Sub channel on which workers of earlier versions listen for commands.
+	allCommands = "cellblock:commands"
 )
+
+// CommandChannel returns the Pub/Sub channel of commands to a worker, for the jobs that it runs; see ParseCommand. Each
+// has its own: on one channel, a command would be sent to the whole fleet.
+func CommandChannel(owner string) string { return allCommands + ":" + owner }

@@ -18,6 +18,9 @@ type Offer struct {
 	Environments map[string]string
 	// Report is what it reports of itself; nil for a worker of an earlier version.
 	Report *Report
+	// Changed reports to Heartbeat that the limits or the environments may differ from those that the worker reported
+	// before. It is not stored.
+	Changed bool
 }
 
 // Has reports whether the worker takes jobs of an environment; "" is the default.

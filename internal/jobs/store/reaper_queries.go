@@ -73,6 +73,18 @@ func (o OpenJob) Route() jobs.Route {
 	}
 }
 
+// Holder returns the worker that runs the job, or has taken it; "" for none.
+func (o OpenJob) Holder() string {
+	switch o.State {
+	case jobs.StateRunning:
+		return o.Owner
+	case jobs.StateQueued:
+		return o.TakenBy
+	default:
+		return ""
+	}
+}
+
 // Late reports whether the start deadline of a queued job had passed at now, Redis's time.
 func (o OpenJob) Late(now time.Time) bool { return !o.StartBy.IsZero() && now.After(o.StartBy) }
 
@@ -132,20 +144,23 @@ func (s *Store) ScheduleChecks(ctx context.Context, open []OpenJob, at map[strin
 	return nil
 }
 
-// aliveWorkersScript lists the live workers.
+// aliveWorkersScript lists those of some workers that are alive. Its cost does not depend on how many others there are.
 //
 //	KEYS[1]  cellblock:workers
 //	KEYS[2]  {cellblock:workers}:held
+//	ARGV[…]  owners
 //	returns  for each worker: owner, when its heartbeat expires, the ids of its jobs
 var aliveWorkersScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local alive = redis.call("ZRANGEBYSCORE", KEYS[1], string.format("(%.0f", now), "+inf", "WITHSCORES")
+local expiries, held = redis.call("ZMSCORE", KEYS[1], unpack(ARGV)), redis.call("HMGET", KEYS[2], unpack(ARGV))
 local answer = {}
-for i = 1, #alive, 2 do
-	table.insert(answer, alive[i])
-	table.insert(answer, alive[i + 1])
-	table.insert(answer, redis.call("HGET", KEYS[2], alive[i]) or "")
+for i, owner in ipairs(ARGV) do
+	if expiries[i] and tonumber(expiries[i]) > now then
+		for _, value in ipairs({owner, expiries[i], held[i] or ""}) do
+			table.insert(answer, value)
+		end
+	end
 end
 return answer`)
 
@@ -157,9 +172,16 @@ type Worker struct {
 	InFlight map[string]bool
 }
 
-// AliveWorkers returns the live workers, by owner.
-func (s *Store) AliveWorkers(ctx context.Context) (map[string]Worker, error) {
-	reply, err := aliveWorkersScript.Run(ctx, s.parts.Home(), []string{workersKey, heldKey}).StringSlice()
+// AliveWorkers returns those of some workers that are alive, by owner. It costs nothing without owners.
+func (s *Store) AliveWorkers(ctx context.Context, owners []string) (map[string]Worker, error) {
+	if len(owners) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(owners))
+	for i, owner := range owners {
+		args[i] = owner
+	}
+	reply, err := aliveWorkersScript.Run(ctx, s.parts.Home(), []string{workersKey, heldKey}, args...).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}

@@ -169,3 +169,16 @@ func timeOrNone(us string) time.Time {
 	}
 	return parseTime(us)
 }
+
+// OpenWebhooks counts the webhooks that are not over.
+func (s *Store) OpenWebhooks(ctx context.Context) (int, error) {
+	sum := 0
+	for _, part := range s.parts.All() {
+		n, err := part.ZCard(ctx, webhooksKey).Result()
+		if err != nil {
+			return 0, fmt.Errorf("count the webhooks: %w", err)
+		}
+		sum += int(n)
+	}
+	return sum, nil
+}

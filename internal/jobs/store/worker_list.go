@@ -56,9 +56,9 @@ const defaultTTL = 4 * time.Second
 //	returns  for each worker: owner, when its heartbeat expires (milliseconds since 1970), the number of its jobs, 1
 //	         if it is draining, else 0, and what it takes, as storedOffer, "" if it has registered nothing
 var workersScript = redis.NewScript(liveFunction + offersFunction + `
-local offers, answer = offers_in(KEYS[4]), {}
+local offers, held, answer = by_owner(KEYS[4]), by_owner(KEYS[2]), {}
 live(KEYS[1], KEYS[2], KEYS[3], function(owner, drains, expiry)
-	local _, busy = string.gsub(redis.call("HGET", KEYS[2], owner) or "", "%S+", "")
+	local _, busy = string.gsub(held[owner] or "", "%S+", "")
 	for _, value in ipairs({owner, expiry, tostring(busy), drains and "1" or "0", offers[owner] or ""}) do
 		table.insert(answer, value)
 	end

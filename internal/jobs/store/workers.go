@@ -47,14 +47,14 @@ local function takers(workers, held, draining)
 end
 `
 
-// offersFunction is Lua that returns what workers take, as storedOffer, by owner.
+// offersFunction is Lua that returns a hash of what workers have reported, by owner.
 const offersFunction = `
-local function offers_in(key)
-	local stored, offers = redis.call("HGETALL", key), {}
+local function by_owner(key)
+	local stored, values = redis.call("HGETALL", key), {}
 	for i = 1, #stored, 2 do
-		offers[stored[i]] = stored[i + 1]
+		values[stored[i]] = stored[i + 1]
 	end
-	return offers
+	return values
 end
 `
 
@@ -64,16 +64,18 @@ end
 //	KEYS[2]  {cellblock:workers}:held
 //	KEYS[3]  {cellblock:workers}:draining
 //	KEYS[4]  {cellblock:workers}:limits
+//	KEYS[5]  {cellblock:workers}:version
 //	ARGV[1]  owner
 //	ARGV[2]  TTL in milliseconds
 //	ARGV[3]  ids of the jobs that it holds, separated by spaces
 //	ARGV[4]  what it takes, as storedOffer, "" for a worker that reports nothing
 //	ARGV[5]  milliseconds after which a worker whose heartbeat has expired is removed
+//	ARGV[6]  1 if what it takes may have changed
 //	returns  1
 var heartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call("ZADD", KEYS[1], string.format("%.0f", now + ARGV[2]), ARGV[1])
+local changed = redis.call("ZADD", KEYS[1], string.format("%.0f", now + ARGV[2]), ARGV[1]) == 1 or ARGV[6] == "1"
 redis.call("HSET", KEYS[2], ARGV[1], ARGV[3])
 if ARGV[4] ~= "" then
 	redis.call("HSET", KEYS[4], ARGV[1], ARGV[4])
@@ -83,6 +85,10 @@ for _, gone in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format
 	redis.call("HDEL", KEYS[2], gone)
 	redis.call("SREM", KEYS[3], gone)
 	redis.call("HDEL", KEYS[4], gone)
+	changed = true
+end
+if changed then
+	redis.call("INCR", KEYS[5])
 end
 return 1`)
 
@@ -96,6 +102,18 @@ var idleHeartbeatScript = redis.NewScript(`
 local time = redis.call("TIME")
 local expiry = string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2])
 return redis.call("ZADD", KEYS[1], "XX", "CH", expiry, ARGV[1])`)
+
+// drainScript marks a worker as draining.
+//
+//	KEYS[1]  {cellblock:workers}:draining
+//	KEYS[2]  {cellblock:workers}:version
+//	ARGV[1]  owner
+//	returns  1
+var drainScript = redis.NewScript(`
+if redis.call("SADD", KEYS[1], ARGV[1]) == 1 then
+	redis.call("INCR", KEYS[2])
+end
+return 1`)
 
 // countScript counts the live workers that are not draining.
 //
@@ -127,8 +145,9 @@ func (s *Store) Heartbeat(
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
-	err = heartbeatScript.Run(ctx, s.parts.Home(), []string{workersKey, heldKey, drainingKey, offersKey}, owner,
-		ttl.Milliseconds(), strings.Join(held, " "), encoded, idleGrace.Milliseconds()).Err()
+	keys := []string{workersKey, heldKey, drainingKey, offersKey, fleetVersionKey}
+	err = heartbeatScript.Run(ctx, s.parts.Home(), keys, owner, ttl.Milliseconds(), strings.Join(held, " "), encoded,
+		idleGrace.Milliseconds(), offer.Changed).Err()
 	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
@@ -147,7 +166,7 @@ func (s *Store) IdleHeartbeat(ctx context.Context, owner string, ttl time.Durati
 
 // MarkDraining records that a worker takes no more jobs. The worker stays alive until RemoveWorker.
 func (s *Store) MarkDraining(ctx context.Context, owner string) error {
-	if err := s.parts.Home().SAdd(ctx, drainingKey, owner).Err(); err != nil {
+	if err := drainScript.Run(ctx, s.parts.Home(), []string{drainingKey, fleetVersionKey}, owner).Err(); err != nil {
 		return fmt.Errorf("mark a worker as draining: %w", err)
 	}
 	return nil
@@ -160,6 +179,7 @@ func (s *Store) RemoveWorker(ctx context.Context, owner string) error {
 		s.parts.Home().HDel(ctx, heldKey, owner).Err(),
 		s.parts.Home().SRem(ctx, drainingKey, owner).Err(),
 		s.parts.Home().HDel(ctx, offersKey, owner).Err(),
+		s.parts.Home().Incr(ctx, fleetVersionKey).Err(),
 	)
 	if err != nil {
 		return fmt.Errorf("remove a worker: %w", err)
@@ -185,32 +205,54 @@ func (s *Store) WorkerAlive(ctx context.Context, owner string) (bool, error) {
 	return alive, nil
 }
 
-// fleetScript lists what the live workers that are not draining take.
+// fleetScript lists what the live workers that are not draining take, unless nothing has changed. How many workers are
+// alive is part of the state, since none of them counts the ends of others. That of workers which may still be alive is
+// too, and is not what live finds only for a worker that comes back just as another one goes.
 //
 //	KEYS[1]  cellblock:workers
 //	KEYS[2]  {cellblock:workers}:held
 //	KEYS[3]  {cellblock:workers}:draining
 //	KEYS[4]  {cellblock:workers}:limits
-//	returns  what each worker takes, as storedOffer, "" if it has registered nothing
+//	KEYS[5]  {cellblock:workers}:version
+//	ARGV[1]  the state that is known, "" for none
+//	returns  the state, and if that is not the known one, what each worker takes, as storedOffer, "" if it has
+//	         registered nothing
 var fleetScript = redis.NewScript(takersFunction + offersFunction + `
-local offers, fleet = offers_in(KEYS[4]), {}
-for _, owner in ipairs(takers(KEYS[1], KEYS[2], KEYS[3])) do
-	table.insert(fleet, offers[owner] or "")
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function count(since)
+	return redis.call("ZCOUNT", KEYS[1], string.format("(%.0f", since), "+inf")
+end
+local state = (redis.call("GET", KEYS[5]) or "") .. " " .. count(now) .. " " .. count(now - idle_grace)
+local fleet = {state}
+if state ~= ARGV[1] then
+	local offers = by_owner(KEYS[4])
+	for _, owner in ipairs(takers(KEYS[1], KEYS[2], KEYS[3])) do
+		table.insert(fleet, offers[owner] or "")
+	end
 end
 return fleet`)
 
 // Fleet returns what the live workers that are not draining take. It leaves out workers whose offer cannot be decoded.
 func (s *Store) Fleet(ctx context.Context) (Fleet, error) {
-	keys := []string{workersKey, heldKey, drainingKey, offersKey}
-	stored, err := fleetScript.Run(ctx, s.parts.Home(), keys).StringSlice()
+	fleet, _, err := s.FleetUnless(ctx, "")
+	return fleet, err
+}
+
+// FleetUnless is Fleet, but returns no workers if their state is a known one of an earlier call. A change that a worker
+// of an earlier version makes after its start is not part of the state, which is never "".
+func (s *Store) FleetUnless(ctx context.Context, known string) (_ Fleet, state string, err error) {
+	keys := []string{workersKey, heldKey, drainingKey, offersKey, fleetVersionKey}
+	reply, err := fleetScript.Run(ctx, s.parts.Home(), keys, known).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("list the workers: %w", err)
+		return nil, known, fmt.Errorf("list the workers: %w", err)
 	}
+	state, stored := reply[0], reply[1:]
 	fleet := make(Fleet, 0, len(stored))
 	for _, text := range stored {
 		if offer, err := decodeOffer(text); err == nil {
 			fleet = append(fleet, offer)
 		}
 	}
-	return fleet, nil
+	return fleet, state, nil
 }

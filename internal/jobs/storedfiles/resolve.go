@@ -43,6 +43,9 @@ func NewResolver(keeper *Keeper) *Resolver {
 	return &Resolver{keeper: keeper, memory: membudget.New(resolveMemory, memoryTimeout), timeout: resolveTimeout}
 }
 
+// Budget returns the memory budget of the files that it reads.
+func (r *Resolver) Budget() *membudget.Budget { return r.memory }
+
 // source is a file that requests refer to.
 type source struct {
 	key  string

@@ -57,6 +57,9 @@ func (*Provider) Kind() string { return Kind }
 // Ready implements nsjail.Provider: cold sandboxes are made when a job needs one.
 func (*Provider) Ready() int { return 0 }
 
+// ReadyByKind implements nsjail.Provider.
+func (*Provider) ReadyByKind() map[string]int { return nil }
+
 // Close does nothing: no sandbox is kept ready.
 func (*Provider) Close() {}
 

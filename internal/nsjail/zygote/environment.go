@@ -83,9 +83,9 @@ func (e *Environment) Acquire(ctx context.Context, script string) (*sandbox.Sand
 			if e.cold == nil {
 				continue
 			}
-			return e.cold(ctx, script)
+			return e.acquireCold(ctx, script)
 		case e.cold != nil:
-			return e.cold(ctx, script)
+			return e.acquireCold(ctx, script)
 		case started == nil:
 			return nil, fmt.Errorf("the environment %s has no zygote: %w", e.config.python.Environment,
 				cmp.Or(failed, errEnded))
@@ -96,6 +96,14 @@ func (e *Environment) Acquire(ctx context.Context, script string) (*sandbox.Sand
 			return nil, ctx.Err()
 		}
 	}
+}
+
+func (e *Environment) acquireCold(ctx context.Context, script string) (*sandbox.Sandbox, error) {
+	s, err := e.cold(ctx, script)
+	if err == nil {
+		e.config.settings.CountCold()
+	}
+	return s, err
 }
 
 // Start starts the zygote unless there is one, or a start failed lately. It does not wait.

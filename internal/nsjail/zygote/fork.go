@@ -91,6 +91,7 @@ func (f *fork) awaitEnd() {
 
 func (f *fork) killZygote() {
 	f.zygote.logger.Error("a zygote hangs; it is killed", "bound", endReportBound, "pid", f.zygote.pid.Load())
+	f.zygote.hangs.Store(true)
 	f.zygote.jail.Kill()
 }
 

@@ -18,9 +18,11 @@ import (
 // needs the machine, if there is memory enough. A nil onDemandPool matches no script.
 type onDemandPool struct {
 	packages []string
-	names    *regexp.Regexp
-	start    func(context.Context) (*pool, error)
-	logger   *slog.Logger
+	// kind is the name of the kind of its sandboxes.
+	kind   string
+	names  *regexp.Regexp
+	start  func(context.Context) (*pool, error)
+	logger *slog.Logger
 
 	// ctx cancels a start that is under way; startGroup waits for it.
 	ctx        context.Context //nolint:containedctx // of the goroutine that get starts
@@ -53,7 +55,8 @@ func newOnDemandPool(ctx context.Context, names []string, config poolConfig) *on
 	// Detached from ctx: the pool starts at the first job that needs it, and other jobs use it too.
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l := &onDemandPool{
-		packages: names, names: anyOf(names), logger: config.logger, ctx: own, stop: stop,
+		packages: names, kind: kindName(config.packages), names: anyOf(names), logger: config.logger, ctx: own,
+		stop:  stop,
 		start: func(ctx context.Context) (*pool, error) { return newPool(ctx, config) },
 		idle:  cmp.Or(config.settings.OnDemandIdle, onDemandIdle), memoryBytes: 2 * config.settings.MemoryMB << 20,
 		activity: config.activity,
@@ -102,16 +105,13 @@ func (l *onDemandPool) get() *pool {
 }
 
 // ready returns how many sandboxes wait for a job, without starting the pool.
-func (l *onDemandPool) ready() int64 {
-	if l == nil {
-		return 0
-	}
+func (l *onDemandPool) ready() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.pool == nil {
 		return 0
 	}
-	return l.pool.waiting.Load()
+	return int(l.pool.waiting.Load())
 }
 
 func (l *onDemandPool) openPool() {

@@ -89,17 +89,16 @@ func newPool(ctx context.Context, config poolConfig) (*pool, error) {
 
 // launch starts a zygote and forks a first sandbox, which proves that it works. The caller owns
 // both.
-func (p *pool) launch(ctx context.Context) (*zygote, *readySandbox, error) {
-	z, err := startZygote(ctx, p.host, p.settings, p.kind, p.logger)
+func (p *pool) launch(ctx context.Context) (z *zygote, first *readySandbox, err error) {
+	defer func() { p.countLaunch(z, err, ctx.Err() != nil) }()
+	z, err = startZygote(ctx, p.host, p.settings, p.kind, p.logger)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start a zygote: %w", err)
 	}
-	first, err := p.prepare(ctx, z)
-	if err != nil {
+	if first, err = p.prepare(ctx, z); err != nil {
 		z.close()
-		return nil, nil, err
 	}
-	return z, first, nil
+	return z, first, err
 }
 
 // errDrained is returned by acquire if the pool was drained.

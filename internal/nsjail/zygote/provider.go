@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 
 	"cellblock/internal/nsjail/host"
@@ -55,19 +54,18 @@ func NewProvider(
 		return nil, err
 	}
 	activity := newActivity()
-	config := func(name string, packages []string) poolConfig {
+	config := func(packages []string) poolConfig {
 		return poolConfig{
 			host: h, settings: settings, kind: kind{python: h.Interpreter, packages: packages}, size: ready,
-			logger: logger.With("zygote", name), activity: activity,
+			logger: logger.With("zygote", kindName(packages)), activity: activity,
 		}
 	}
 	packages, p := settings.packages(), &Provider{}
 	if names := settings.onDemand(); len(names) > 0 {
-		all := slices.Concat(packages, names)
-		p.onDemand = newOnDemandPool(ctx, names, config(strings.Join(all, ","), all))
+		p.onDemand = newOnDemandPool(ctx, names, config(slices.Concat(packages, names)))
 	}
 	var err error
-	if p.plain, err = newPool(ctx, config("plain", nil)); err != nil {
+	if p.plain, err = newPool(ctx, config(nil)); err != nil {
 		p.onDemand.close()
 		return nil, err
 	}
@@ -77,8 +75,7 @@ func NewProvider(
 	for i, split := range splits {
 		loaded := &loadedPool{names: anyOf(split.own)}
 		p.loaded = append(p.loaded, loaded)
-		name := strings.Join(split.packages, ",")
-		loading.Go(func() { loaded.pool, errs[i] = newPool(ctx, config(name, split.packages)) })
+		loading.Go(func() { loaded.pool, errs[i] = newPool(ctx, config(split.packages)) })
 	}
 	if try != nil {
 		err = try(p.plain.acquireSandbox)
@@ -141,11 +138,11 @@ func (p *Provider) poolFor(script string) *pool {
 
 // Ready returns how many sandboxes wait for a job, of all kinds together.
 func (p *Provider) Ready() int {
-	n := p.plain.waiting.Load() + p.onDemand.ready()
-	for _, loaded := range p.loaded {
-		n += loaded.waiting.Load()
+	n := 0
+	for _, ready := range p.ReadyByKind() {
+		n += ready
 	}
-	return int(n)
+	return n
 }
 
 // Close ends the zygotes and every sandbox in them. It closes the pools concurrently, since each

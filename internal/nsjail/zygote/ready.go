@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"cellblock/internal/nsjail/sandbox"
 	"cellblock/internal/nsjail/watchdog"
@@ -92,6 +93,7 @@ func (p *pool) prepareNext(ctx context.Context) *readySandbox {
 			pause = sleepBackoff(ctx, pause)
 		default:
 			p.logger.Error("a zygote does not fork; it is replaced", "error", err)
+			z.isUnfit.Store(true)
 			z.retire()
 		}
 	}
@@ -132,6 +134,7 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		return nil, fmt.Errorf("%w: %w", errHost, err)
 	}
 	var f *fork
+	var asked time.Time
 	acquired := &atomic.Bool{}
 	release := func() {
 		p.host.Slot.Release(uid)
@@ -144,6 +147,7 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		UID: uid, Release: release,
 		Start: func(inner *sandbox.InnerEnds) (sandbox.ProcessTree, error) {
 			var err error
+			asked = time.Now()
 			f, err = z.fork(inner, p.host.Slot.InsideUID(uid))
 			return f, err
 		},
@@ -165,6 +169,7 @@ func (p *pool) prepare(ctx context.Context, z *zygote) (*readySandbox, error) {
 		s.Discard()
 		return nil, fmt.Errorf("prepare a sandbox: %w; it printed: %q", err, strings.TrimSpace(s.StderrText()))
 	}
+	p.settings.metrics().Forked(time.Since(asked))
 	f.identify()
 	return &readySandbox{s, f, acquired}, nil
 }

@@ -16,7 +16,9 @@ type Settings struct {
 	// OnDemandIdle is how long no job must have run before the zygote of PreloadOnDemand starts by itself; 0 means ten
 	// seconds.
 	OnDemandIdle time.Duration `kong:"-"`
-	MemoryMB     int64         `name:"zygote-memory-mb" env:"ZYGOTE_MEMORY_MB" default:"512" help:"Memory of a zygote, in MiB; one that needs more is ended and replaced."`
+	// Metrics counts what zygotes do; nil counts nothing.
+	Metrics  Metrics `kong:"-"`
+	MemoryMB int64   `name:"zygote-memory-mb" env:"ZYGOTE_MEMORY_MB" default:"512" help:"Memory of a zygote, in MiB; one that needs more is ended and replaced."`
 }
 
 // minMemoryMB is the memory that an interpreter without packages needs, in MiB.

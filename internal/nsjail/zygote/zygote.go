@@ -45,6 +45,13 @@ type zygote struct {
 	forkWatchers sync.WaitGroup
 	forkCount    atomic.Int64
 
+	// environment is the name of its environment. deathOnce is done once its death is counted.
+	environment string
+	deathOnce   sync.Once
+	// closing is set once it is to end, hangs once it was killed since it did not report an end, and isUnfit once it is
+	// to be replaced since it did not fork.
+	closing, hangs, isUnfit atomic.Bool
+
 	mu sync.Mutex
 	// forks are those that the zygote has not reported as ended, by their numbers.
 	forks    map[int]*fork
@@ -83,7 +90,8 @@ func startZygote(
 	}
 	z := &zygote{
 		host: h, settings: settings, logger: logger, group: group, forks: map[int]*fork{},
-		retiring: make(chan struct{}), retired: make(chan struct{}), abandoned: make(chan struct{}),
+		environment: kind.python.Environment,
+		retiring:    make(chan struct{}), retired: make(chan struct{}), abandoned: make(chan struct{}),
 	}
 	if err := z.start(kind.python, plan); err != nil {
 		return nil, errors.Join(err, group.Remove(context.WithoutCancel(ctx)))
@@ -173,6 +181,7 @@ func (z *zygote) read() {
 		}
 		z.deliver(m)
 	}
+	z.noteLoss()
 	z.retire()
 	z.jail.Kill()
 	select {
@@ -267,6 +276,10 @@ func (z *zygote) isRetired() bool {
 // a process in uninterruptible sleep does not die before the kernel wakes it. Such a zygote is abandoned; its nsjail
 // waits for it and dies with the worker.
 func (z *zygote) close() {
+	z.closing.Store(true)
+	if z.isUnfit.Load() {
+		z.die(stuck)
+	}
 	z.retire()
 	z.jail.Kill()
 	if !watchdog.Wait(z.jail.Gone, sandbox.TeardownBound, func() []int { return append(z.PIDs(), z.jail.PID()) }) {

@@ -440,11 +440,9 @@ export interface paths {
         };
         /**
          * Metrics in Prometheus's text format
-         * @description `cellblock_http_requests_total{route,method,code}`, `cellblock_http_request_duration_seconds{route,method}`,
-         *     `cellblock_hangups_total{job}` (clients that hung up on a synchronous request; the job was `withdrawn` or
-         *     `kept`), `cellblock_queue_depth`, `cellblock_workers` and `cellblock_environment_workers{environment}` (these
-         *     three are read from Redis and missing while it is away), and those of the Go runtime and the process. Each worker serves the metrics of its
-         *     own jobs.
+         * @description Those of this replica, such as `cellblock_http_requests_total{route,method,code}`, and those of the whole
+         *     service, such as `cellblock_queue_depth{environment}`, which are read from Redis, at most once a second, and
+         *     missing while `cellblock_redis_up` is 0. The metrics of jobs are each worker's own. docs/metrics.md has all.
          */
         get: operations["getMetrics"];
         put?: never;

@@ -17,6 +17,12 @@
 {{- define "cellblock.redisEnv" -}}
 {{- $redis := .Values.redis -}}
 {{- $fullname := include "cellblock.fullname" . -}}
+{{- if and $redis.bundled.enabled (or $redis.host $redis.urlSecret.name $redis.tls.enabled $redis.sentinel.addresses) -}}
+{{- fail "redis: with bundled.enabled there is no host, urlSecret, tls or sentinel" -}}
+{{- end -}}
+{{- if and $redis.tls.caSecret (not (or $redis.tls.enabled $redis.urlSecret.name)) -}}
+{{- fail "redis: tls.caSecret needs tls.enabled" -}}
+{{- end -}}
 {{- if $redis.bundled.enabled -}}
 {{ include "cellblock.env" (list "REDIS_URL" (printf "redis://%s-redis:6379/0" $fullname)) }}
 {{ include "cellblock.envSecret" (list "REDIS_PASSWORD" (printf "%s-redis" $fullname) "password") }}
