@@ -68,8 +68,10 @@ func TestConsumersShareTheirSlots(t *testing.T) {
 			t.Errorf("%s was delivered %d times", id, times)
 		}
 	}
-	taken := func() int { n, _ := producer.Taken(t.Context()); return n }
-	waitFor(t, "no job is taken any more", 10*time.Second, func() bool { return taken() == 0 })
+	waitFor(t, "no job is taken any more", 10*time.Second, func() bool {
+		backlog, err := producer.Backlog(t.Context(), nil, nil, false, "local function waits() end")
+		return err == nil && backlog.Taken == 0
+	})
 }
 
 // The consumers of a worker whose slots are all taken pass tokens on to a worker that is idle.

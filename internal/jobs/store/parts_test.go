@@ -148,7 +148,7 @@ func TestEachPartHasItsOpenJobs(t *testing.T) {
 				t.Errorf("part %d has %+v", i, job)
 			}
 		}
-		if alive, err := part.AliveWorkers(t.Context()); err != nil || len(alive) != 1 {
+		if alive, err := part.AliveWorkers(t.Context(), []string{"w"}); err != nil || len(alive) != 1 {
 			t.Error(alive, err)
 		}
 	}
