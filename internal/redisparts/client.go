@@ -52,7 +52,9 @@ func (p *part) connect() {
 	p.Client = redis.NewClient(&redis.Options{
 		Addr: "part", DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return nil, errNotConnected },
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errNotConnected
+		},
 	})
 	p.AddHook(hook{p})
 }

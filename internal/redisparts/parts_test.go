@@ -127,7 +127,7 @@ func TestMessagesReachTheirChannels(t *testing.T) {
 	part := redisparts.New(redistest.Open(t), 3).Of("x")
 	for _, channel := range []string{"cellblock:replica:1", redisparts.Everywhere} {
 		subscription := part.Subscribe(t.Context(), channel)
-		defer subscription.Close()
+		t.Cleanup(func() { _ = subscription.Close() })
 		if _, err := subscription.Receive(t.Context()); err != nil {
 			t.Fatal(err)
 		}

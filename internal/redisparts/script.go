@@ -80,13 +80,13 @@ func withPrelude(script string) string {
 	return text
 }
 
-// noScript is Redis's answer for a script that it does not have: the caller sends the text then.
-type noScript struct{}
+// noScriptError is Redis's answer for a script that it does not have: the caller sends the text then.
+type noScriptError struct{}
 
-func (noScript) Error() string { return "NOSCRIPT No matching script. Please use EVAL." }
+func (noScriptError) Error() string { return "NOSCRIPT No matching script. Please use EVAL." }
 
 // RedisError makes it an error of Redis to the client library.
-func (noScript) RedisError() {}
+func (noScriptError) RedisError() {}
 
 // isScript reports whether a command runs a script.
 func isScript(cmd redis.Cmder) bool { return cmd.Name() == "eval" || cmd.Name() == "evalsha" }
@@ -105,7 +105,7 @@ func translateScript(cmd redis.Cmder, prefix string) ([]any, error) {
 	} else {
 		sha, known := shas.Load(text)
 		if !known {
-			return nil, noScript{}
+			return nil, noScriptError{}
 		}
 		text, _ = sha.(string)
 	}

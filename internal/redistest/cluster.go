@@ -75,15 +75,15 @@ func (c Cluster) await(t testing.TB, i int) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*startBound)
 	defer cancel()
 	for {
-		slots, err := server.ClusterSlots(ctx).Result()
+		shards, err := server.ClusterShards(ctx).Result()
 		info, _ := server.ClusterInfo(ctx).Result()
-		if err == nil && len(slots) == len(c.Addrs) && strings.Contains(info, "cluster_state:ok") {
+		if err == nil && len(shards) == len(c.Addrs) && strings.Contains(info, "cluster_state:ok") {
 			return
 		}
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
-			t.Fatalf("the cluster is not complete at %s: %v, %s", c.Addrs[i], slots, info)
+			t.Fatalf("the cluster is not complete at %s: %v, %s", c.Addrs[i], shards, info)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func startClusterServer(t testing.TB) (addr, bus string) {
 	t.Helper()
 	dir := t.TempDir()
 	ports := freePorts(t, 2)
-	server := exec.CommandContext(context.Background(), "redis-server", //nolint:gosec // ports of our own
+	server := exec.CommandContext(t.Context(), "redis-server", //nolint:gosec // ports of our own
 		"--port", ports[0], "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--cluster-port", ports[1],
 		"--cluster-require-full-coverage", "no", "--cluster-node-timeout", "5000", "--dir", dir, "--save", "",
 		"--logfile", filepath.Join(dir, "log"))
@@ -105,7 +105,7 @@ func startClusterServer(t testing.TB) (addr, bus string) {
 	})
 	addr = net.JoinHostPort("127.0.0.1", ports[0])
 	client := redis.NewClient(&redis.Options{Addr: addr, DisableIdentity: true})
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	for deadline := time.Now().Add(startBound); client.Ping(t.Context()).Err() != nil; {
 		if time.Now().After(deadline) {
 			t.Fatal("redis-server does not answer")
@@ -118,10 +118,16 @@ func startClusterServer(t testing.TB) (addr, bus string) {
 // freePorts returns ports that nothing listens on.
 func freePorts(t testing.TB, n int) (ports []string) {
 	t.Helper()
-	for range n {
+	var listeners []net.Listener
+	defer func() {
+		for _, listener := range listeners {
+			_ = listener.Close()
+		}
+	}()
+	for range n { // all open at once, so that no port comes twice
 		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		must(t, err)
-		defer listener.Close()
+		listeners = append(listeners, listener)
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
 			t.Fatal(fmt.Errorf("%T is no TCP address", listener.Addr()))

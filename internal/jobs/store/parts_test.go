@@ -188,7 +188,8 @@ func TestTheQueuesLimitIsSharedByTheParts(t *testing.T) {
 		if _, err := s.ReadLoad(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		created, err := s.Accept(t.Context(), jobs.Job{Tenant: jobs.Operator, ID: s.NewID(jobs.Operator, false), Script: "x"},
+		job := jobs.Job{Tenant: jobs.Operator, ID: s.NewID(jobs.Operator, false), Script: "x"}
+		created, err := s.Accept(t.Context(), job,
 			store.Step{Lua: "local function step() end\n"}, store.OpenLimits{Queue: 20})
 		if err != nil && jobs.CodeOf(err) != jobs.CodeQueueFull {
 			t.Fatal(err)
