@@ -102,9 +102,12 @@ func (r *release) awaitNamed(path, name string) {
 	})
 }
 
-// events returns what went wrong in the namespace.
+// events returns what went wrong in the namespace, and how far Deployments have come.
 func (r *release) events() string {
 	var all strings.Builder
+	for _, deployment := range r.list("apps/v1/deployments") {
+		fmt.Fprintf(&all, "%s: %v of %v\n", deployment.Name(), deployment["status"], deployment.At("spec", "replicas"))
+	}
 	for _, event := range r.list("v1/events") {
 		if event.Text("type") != "Normal" {
 			fmt.Fprintf(&all, "%s/%s: %s\n", event.Text("involvedObject", "kind"), event.Text("involvedObject", "name"),

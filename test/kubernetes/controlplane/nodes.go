@@ -3,7 +3,6 @@ package controlplane
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -34,40 +33,6 @@ func (c *ControlPlane) addNodes(ctx context.Context) error {
 			}
 		}
 		return ready == len(nodes)
-	})
-	return err
-}
-
-// Define applies the CustomResourceDefinitions of other projects, and waits until their kinds are there.
-func (c *ControlPlane) Define(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startBound)
-	defer cancel()
-	paths, err := c.tools.Definitions()
-	if err != nil {
-		return err
-	}
-	names := map[string]bool{}
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, manifest := range Manifests(string(content)) {
-			object, err := c.Client.Apply(ctx, "", manifest)
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-			names[object.Name()] = true
-		}
-	}
-	_, err = c.Client.Await(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", func(all []Object) bool {
-		established := 0
-		for _, definition := range all {
-			if names[definition.Name()] && definition.Condition("Established") == "True" {
-				established++
-			}
-		}
-		return established == len(names)
 	})
 	return err
 }
