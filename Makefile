@@ -196,6 +196,11 @@ test-monitoring: setup-test build ## Test the alerts and the dashboard with a re
 	@scripts/setup --monitoring
 	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
 
+.PHONY: test-alerts
+test-alerts: setup-test ## The same without a service: the alerts by promtool, and the names of metrics (seconds)
+	@scripts/setup --monitoring
+	go test $(TESTFLAGS) -skip '^TestService$$' ./test/monitoring
+
 .PHONY: setup-web
 setup-web:
 	@scripts/setup --web
