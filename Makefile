@@ -29,8 +29,10 @@ runsc := .cache/gvisor/runsc
 helm := .cache/helm
 helm_tools := $(helm)/.built
 tool := go tool -modfile=tools/go.mod
+# Tests of internal/jobs that test-cluster leaves out.
+not_in_part := AllParts|EachPart|BoundsOfATenant|TheQueuesLimit|ABatchEndsOnce|ConsumersShare|FullWorker|WatchingReplicas|WithoutAWebhookPay
 # The suites in test/ that have a target of their own, as one regular expression.
-apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|upgrade|verdicts|web
+apart := arm64|browser|clients|cluster|datascience|faults|fleet|helm|kubernetes|mcp|monitoring|operations|proxy|upgrade|verdicts|web
 
 .PHONY: help
 help: ## Show this list
@@ -128,6 +130,10 @@ test-newer-python: ## Run the runner's tests, conformance, the verdicts and the 
 	scripts/newer-python $(MAKE) test-python test-escape
 	scripts/newer-python go test -count=1 ./test/conformance
 
+.PHONY: test-arm64
+test-arm64: ## Build for arm64, and run the programs, unit tests, nsjail and some of the runner under qemu's emulation
+	scripts/test-arm64
+
 .PHONY: test-faults
 test-faults: setup-test ## Break each part of a running service under load, and count lost and wrong jobs (7 minutes)
 	go test -C test/faults -count=1 -timeout 20m
@@ -160,6 +166,11 @@ test-mcp: setup-test ## Call the MCP server as agents do, and run the protocol's
 	@scripts/setup --mcp
 	go test $(TESTFLAGS) ./test/mcp
 
+.PHONY: test-cluster
+test-cluster: ## Run the tests of the store and of the queue with the names that keys have in a Redis Cluster
+	@# Not those of several parts, and not those that count commands or read raw messages.
+	REDISTEST_PART=1 go test $(TESTFLAGS) -skip '$(not_in_part)' ./internal/jobs/store ./internal/jobs/queue
+
 .PHONY: test-browser
 test-browser: setup-test ## Try in a real Chromium what web pages of other origins can do to the service (a minute)
 	@scripts/setup --browser
@@ -176,10 +187,19 @@ test-web-units: setup-web ## Run the unit tests of the pages only
 	go -C tools run ./web -tests ../.cache/web-tests
 	node --test .cache/web-tests/*/*.test.mjs
 
+.PHONY: test-operations
+test-operations: setup-test build ## Use the proxy of deploy/proxy, and back up, restore and rotate as docs/operations.md has it (a minute)
+	OPERATIONS_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) -p=1 ./test/proxy ./test/operations
+
 .PHONY: test-monitoring
 test-monitoring: setup-test build ## Test the alerts and the dashboard with a real Prometheus that scrapes a loaded service (two minutes)
 	@scripts/setup --monitoring
 	MONITORING_PROGRAMS=$(CURDIR)/bin go test $(TESTFLAGS) ./test/monitoring
+
+.PHONY: test-alerts
+test-alerts: setup-test ## The same without a service: the alerts by promtool, and the names of metrics (seconds)
+	@scripts/setup --monitoring
+	go test $(TESTFLAGS) -skip '^TestService$$' ./test/monitoring
 
 .PHONY: setup-web
 setup-web:
@@ -253,8 +273,8 @@ bench: build ## Measure dispatch, Redis commands per job, overhead over bare nsj
 	go run ./test/bench
 
 .PHONY: bench-fleet
-bench-fleet: setup ## Measure what a job costs Redis with 1 to 1,000 simulated workers and 1 to 4 API processes (ten minutes)
-	go run ./test/fleet -rounds 2
+bench-fleet: setup ## Measure what a job costs Redis with 1 to 1,000 simulated workers and 1 to 4 API processes (twenty minutes)
+	go run ./test/fleet
 
 .PHONY: soak
 soak: setup ## Load the service for SOAK (20 minutes) while parts die, and check that it leaks nothing

@@ -225,7 +225,7 @@ func TestUpServesUntilAskedToEnd(t *testing.T) {
 	u.wantLine(t, `^worker-1 \| worker starts; knows the token: false, the secret: false`)
 	u.wantLine(t, `^worker-2 \| worker starts; knows the token: false, the secret: false`)
 	u.wantLine(t, `^ready: http://127\.0\.0\.1:[1-9]\d* \(Ctrl-C stops it\)`)
-	u.wantLine(t, `^try:   curl -sX POST http://127\.0\.0\.1:[1-9]\d*/execute .*Bearer \$API_TOKEN`)
+	u.wantLine(t, `^try:   curl -sX POST http://127\.0\.0\.1:[1-9]\d*/execute .*Bearer \$\{API_TOKEN%% \*\}"`)
 
 	u.signal(t, syscall.SIGINT)
 	if status := u.end(t); status != 0 {

@@ -52,7 +52,9 @@ func (p *part) connect() {
 	p.Client = redis.NewClient(&redis.Options{
 		Addr: "part", DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return nil, errNotConnected },
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errNotConnected
+		},
 	})
 	p.AddHook(hook{p})
 }
@@ -125,7 +127,7 @@ func (p *part) translate(ctx context.Context, cmd redis.Cmder) (redis.Cmder, err
 	}
 }
 
-// adopt gives cmd the reply to the command that was sent for it.
+// adopt copies to cmd the reply to the command that was sent for it.
 func (p *part) adopt(cmd, sent redis.Cmder) {
 	if script, ok := sent.(*redis.Cmd); ok && sent != cmd {
 		if own, ok := cmd.(*redis.Cmd); ok {
@@ -157,7 +159,8 @@ func (p *part) process(ctx context.Context, cmd redis.Cmder) error {
 	return err
 }
 
-// needsNode reports whether the client of all parts does not know to which server to send a command, or waits too short.
+// needsNode reports whether the client of all parts does not know to which server to send a command, or does not wait
+// long enough.
 func (p *part) needsNode(cmd redis.Cmder) bool {
 	return p.route == nil && (p.extra > 0 || cmd.Name() == "script" || keysOf[cmd.Name()] == none)
 }
@@ -204,7 +207,7 @@ func (p *part) whileMoving(ctx context.Context, send func() error) error {
 	}
 }
 
-// isMoving reports whether a server has refused a command because its slot moves, or has moved.
+// isMoving reports whether a server has refused a command because the slot of its keys moves, or has moved.
 func isMoving(err error) bool {
 	if err == nil {
 		return false

@@ -26,7 +26,7 @@ var keysOf = map[string]keyArgs{
 	"rpoplpush": firstTwo,
 	"info":      none, "ping": none, "time": none, "wait": none,
 	"expire": first, "pexpire": first, "persist": first, "pttl": first, "ttl": first, "type": first,
-	"get": first, "set": first, "strlen": first, "incrby": first,
+	"get": first, "set": first, "strlen": first, "incr": first, "incrby": first,
 	"hdel": first, "hexists": first, "hget": first, "hgetall": first, "hlen": first, "hmget": first, "hset": first,
 	"hincrby": first,
 	"lindex":  first, "llen": first, "lpop": first, "lpush": first, "lrange": first, "lrem": first, "rpush": first,

@@ -77,6 +77,6 @@ func indexOf(id string, n int) int {
 		return 0
 	}
 	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(id))        // it never fails
-	return int(hash.Sum32() % uint32(n)) //nolint:gosec // a number of parts is small
+	_, _ = hash.Write([]byte(id)) // it never fails
+	return int(hash.Sum32() % uint32(n))
 }

@@ -60,7 +60,8 @@ end)(KEYS, redis)
 // Everywhere is the channel whose messages all servers of a cluster get. Few are sent, and every worker listens to it.
 const Everywhere = "cellblock:commands"
 
-// shas are the SHA-1 of scripts with the prelude, by those without it. They are the same in all parts.
+// shas are the SHA-1 of scripts with the prelude, by those without it, and by themselves: the client library uses the
+// one that SCRIPT LOAD returned. They are the same in all parts.
 var shas sync.Map
 
 func shaOf(script string) string {
@@ -71,17 +72,21 @@ func shaOf(script string) string {
 // withPrelude returns a script with the prelude, and remembers its SHA-1.
 func withPrelude(script string) string {
 	text := prelude + script
-	shas.LoadOrStore(shaOf(script), shaOf(text))
+	if _, known := shas.Load(shaOf(script)); !known {
+		sha := shaOf(text)
+		shas.Store(shaOf(script), sha)
+		shas.Store(sha, sha)
+	}
 	return text
 }
 
-// noScript is Redis's answer for a script that it does not have: the caller sends the text then.
-type noScript struct{}
+// noScriptError is Redis's answer for a script that it does not have: the caller sends the text then.
+type noScriptError struct{}
 
-func (noScript) Error() string { return "NOSCRIPT No matching script. Please use EVAL." }
+func (noScriptError) Error() string { return "NOSCRIPT No matching script. Please use EVAL." }
 
 // RedisError makes it an error of Redis to the client library.
-func (noScript) RedisError() {}
+func (noScriptError) RedisError() {}
 
 // isScript reports whether a command runs a script.
 func isScript(cmd redis.Cmder) bool { return cmd.Name() == "eval" || cmd.Name() == "evalsha" }
@@ -100,7 +105,7 @@ func translateScript(cmd redis.Cmder, prefix string) ([]any, error) {
 	} else {
 		sha, known := shas.Load(text)
 		if !known {
-			return nil, noScript{}
+			return nil, noScriptError{}
 		}
 		text, _ = sha.(string)
 	}

@@ -23,7 +23,8 @@ func tags(n int) []string {
 		wanted[(2*i+1)*slots/(2*n)] = i
 	}
 	for i := 0; len(wanted) > 0; i++ {
-		tag := "p" + strconv.FormatInt(int64(i), 36)
+		// The number is in the tag, so programs with another number of parts cannot meet there.
+		tag := strconv.Itoa(n) + "p" + strconv.FormatInt(int64(i), 36)
 		if at, is := wanted[slotOf(tag)]; is {
 			names[at] = tag
 			delete(wanted, slotOf(tag))

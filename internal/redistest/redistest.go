@@ -16,7 +16,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"cellblock/internal/redisconn"
-	"cellblock/internal/redisparts"
 )
 
 // startBound is the timeout for a server's first response.
@@ -73,8 +72,8 @@ func Client(t testing.TB, url string) redis.UniversalClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	if os.Getenv("REDISTEST_PART") != "" {
-		return redisparts.New(client, 1).Of("")
+	if isInPart() {
+		return newPartClient(client)
 	}
 	return client
 }

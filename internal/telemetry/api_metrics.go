@@ -66,7 +66,7 @@ func NewAPIMetrics(service Service, logger *slog.Logger) *APIMetrics {
 			Name: "cellblock_audit_lines_lost_total",
 			Help: "Lines of the audit log that could not be written.",
 		}),
-		reaper:  newReaperMetrics(),
+		reaper: newReaperMetrics(),
 	}
 	m.countFromZero()
 	m.registry.MustRegister(m.requests, m.duration, m.attempts, m.webhooks, m.hangUps, m.refused, m.cut,

@@ -92,8 +92,10 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.long, "long", time.Second, "how long each asynchronous job runs (0 to 10s)")
 	flags.IntVar(&o.slots, "slots", 128, "slots of each worker (1 to 512): the load must fit the smallest fleet")
 	flags.IntVar(&o.clients, "clients", 32, "clients of the measurement of the capacity (0 for none, to 1000)")
-	flags.DurationVar(&o.idle, "idle", 15*time.Second, "time without jobs (1s to 10m)")
-	flags.DurationVar(&o.measure, "measure", 15*time.Second, "time of each load (1s to 10m)")
+	// An idle worker reports everything every 30 s and looks for expired leases every minute, and workers that start
+	// together do so together: another time would have more of that in one measurement than in the next.
+	flags.DurationVar(&o.idle, "idle", time.Minute, "time without jobs; whole minutes for large fleets (1s to 10m)")
+	flags.DurationVar(&o.measure, "measure", time.Minute, "time of each load, likewise (1s to 10m)")
 	flags.IntVar(&o.rounds, "rounds", 1, "how often all sizes are measured, in turn; medians are printed (1 to 100)")
 	flags.IntVar(&o.processes, "processes", 1, "processes that hold the workers (1 to 16)")
 	flags.StringVar(&o.programs, "programs", "", "folder with the api to measure; empty: build it")

@@ -65,6 +65,7 @@ func (p pair) try(t *testing.T, column int) {
 	if has[0].tenants {
 		tenant = operator.newTenant(ctx, t)
 	}
+	await(t, "the API knows the environments", patience, func() error { return operator.environmentIsKnown(ctx) })
 	load := startCrew(ctx, operator, kinds[:simple], clients, 0)
 	await(t, "the load waits for workers", patience, func() error { return operator.someWait(ctx) })
 	work := startWork(ctx, operator, tenant, has)
@@ -95,6 +96,22 @@ func (p *party) newTenant(ctx context.Context, t *testing.T) *party {
 		t.Fatal(err)
 	}
 	return newParty(p.accept, p.read, made.Key, p.ledger, p.hooks)
+}
+
+// environmentIsKnown returns an error until a worker has reported the environment: a batch is refused before.
+func (p *party) environmentIsKnown(ctx context.Context) error {
+	var list struct{ Environments []struct{ Name string } }
+	if err := p.doJSON(ctx, p.accept, get("/environments"), &list, http.StatusOK); err != nil {
+		return err
+	}
+	fields := map[string]any{}
+	environment.AddTo(fields)
+	for _, each := range list.Environments {
+		if each.Name == fields["environment"] {
+			return nil
+		}
+	}
+	return errors.New("no worker has reported it")
 }
 
 // someWait returns an error until jobs wait behind those that run.

@@ -44,7 +44,7 @@ func newTenants(t *testing.T) *tenantsFixture {
 	t.Helper()
 	url, folder := redistest.Start(t), "file://"+filepath.Join(t.TempDir(), "files")
 	f := &tenantsFixture{
-		client: redistest.Client(t, url), keys: map[jobs.Tenant]string{jobs.Operator: "the operator's"},
+		client: redistest.Client(t, url), keys: map[jobs.Tenant]string{jobs.Operator: "the-operators"},
 	}
 	f.records = store.New(f.client, store.DefaultSettings())
 	f.running = start(t, url, func(s *Settings) {

@@ -148,7 +148,7 @@ func TestNoConsumerSleepsBesideWorkForIt(t *testing.T) {
 	c := newCrew(t)
 	work := func(jobs.Job) { time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) }
 	for i, concurrency := range []int{2, 3, 3, 4} {
-		c.hire(t, redistest.Client(t, urlOf(c.client)), concurrency, 1+i%2, work)
+		c.hire(t, redistest.Client(t, redistest.URLOf(t, c.client)), concurrency, 1+i%2, work)
 	}
 	tenants := []jobs.Tenant{jobs.Operator, "a", "b", "c", "d"}
 	stuck := c.watch(t)
@@ -217,10 +217,6 @@ func (c *crew) watch(t *testing.T) func() time.Duration {
 		stop()
 		return longest
 	}
-}
-
-func urlOf(client redis.UniversalClient) string {
-	return "unix://" + client.(*redis.Client).Options().Addr //nolint:forcetypeassert // redistest's
 }
 
 // Jobs of batches, and those of a tenant, leave one slot free however many there are and however long they take, and
@@ -299,7 +295,7 @@ func TestAConsumerAtItsBoundLeavesTokens(t *testing.T) {
 	c, hold := newCrew(t), make(chan struct{})
 	arrived := make(chan time.Time, 10)
 	for range 2 {
-		c.hire(t, redistest.Client(t, urlOf(c.client)), 3, 1, func(jobs.Job) {
+		c.hire(t, redistest.Client(t, redistest.URLOf(t, c.client)), 3, 1, func(jobs.Job) {
 			arrived <- time.Now()
 			<-hold
 		})
@@ -329,7 +325,7 @@ func TestAConsumerThatLeftJobsPollsOften(t *testing.T) {
 	t.Parallel()
 	c, hold := newCrew(t), make(chan struct{})
 	arrived := make(chan jobs.Tenant, 10)
-	c.hire(t, redistest.Client(t, urlOf(c.client)), 2, 1, func(job jobs.Job) {
+	c.hire(t, redistest.Client(t, redistest.URLOf(t, c.client)), 2, 1, func(job jobs.Job) {
 		arrived <- job.Tenant
 		<-hold
 	})

@@ -95,17 +95,7 @@ func (s *Store) Activity(ctx context.Context, tenant jobs.Tenant) (ActivityCount
 		n, _ := reply[1].(int64)
 		total += n
 		addAll(open, numbers(reply[2]))
-		if counts.At.IsZero() {
-			counts.At = parseTime(text)
-		}
-		// By the part's own clock: a minute may end there a moment sooner.
-		for i, minute := range minutesUntil(parseTime(text), numbers(reply[3]), numbers(reply[4])) {
-			if len(counts.Minutes) <= i {
-				counts.Minutes = append(counts.Minutes, minute)
-				continue
-			}
-			addAll(counts.Minutes[i].Jobs, minute.Jobs)
-		}
+		counts.addMinutes(parseTime(text), numbers(reply[3]), numbers(reply[4]))
 	}
 	if tenant == "" || tenant == jobs.Operator { // whose jobs are not counted apart
 		open[string(jobs.Operator)] = total
@@ -127,6 +117,18 @@ func (s *Store) Activity(ctx context.Context, tenant jobs.Tenant) (ActivityCount
 		counts.Open = int(max(0, open[string(tenant)]))
 	}
 	return counts, nil
+}
+
+// addMinutes adds the counts of a part, by its own clock: a minute may end there a moment sooner.
+func (c *ActivityCounts) addMinutes(now time.Time, before, current map[string]int64) {
+	minutes := minutesUntil(now, before, current)
+	if c.Minutes == nil {
+		c.At, c.Minutes = now, minutes
+		return
+	}
+	for i, minute := range minutes {
+		addAll(c.Minutes[i].Jobs, minute.Jobs)
+	}
 }
 
 // minutesUntil returns the minutes until now, of the counts of the hour before and of the current one.

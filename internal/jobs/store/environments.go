@@ -59,7 +59,8 @@ func (s *Store) DescribeEnvironments(
 		}
 		args = append(args, environment.Name+" "+environment.Hash, encoded)
 	}
-	if err := describeScript.Run(ctx, s.parts.Home(), []string{environmentsKey, descriptionsKey}, args...).Err(); err != nil {
+	keys := []string{environmentsKey, descriptionsKey}
+	if err := describeScript.Run(ctx, s.parts.Home(), keys, args...).Err(); err != nil {
 		return fmt.Errorf("describe the environments: %w", err)
 	}
 	return nil

@@ -57,9 +57,18 @@ func TestTheFleetIsReadOnceUntilItChanges(t *testing.T) {
 	}
 	read("one that signed off", 1)
 	beat("h/3", time.Hour, false, "job")
-	read("a third one", 2)
-	client.ZAdd(t.Context(), "cellblock:workers", redis.Z{Score: 1, Member: "h/3"})
-	read("one whose heartbeat has expired", 1)
+	beat("h/4", time.Hour, false)
+	read("two more", 3)
+	expired := func(owner string, ago time.Duration) {
+		score := float64(client.Time(t.Context()).Val().Add(-ago).UnixMilli())
+		client.ZAdd(t.Context(), "cellblock:workers", redis.Z{Score: score, Member: owner})
+	}
+	expired("h/3", time.Second)
+	read("one with a job whose heartbeat has expired", 2)
+	expired("h/1", time.Second)
+	read("one without a job whose heartbeat is late", 2)
+	expired("h/1", time.Minute)
+	read("one without a job whose heartbeat has expired", 1)
 	client.FlushAll(t.Context())
 	if fleet, state, err := s.FleetUnless(t.Context(), known); len(fleet) != 0 || state == known || err != nil {
 		t.Errorf("an empty Redis: got %d workers, %q, %v", len(fleet), state, err)

@@ -156,7 +156,8 @@ func (s *Store) Accept(ctx context.Context, job jobs.Job, step Step, limits Open
 	}
 	keys := append([]string{jobKey(job.ID), inputsKey(job.ID), openKey, allKey(job.Tenant), labelsKey}, step.Keys...)
 	args := []any{
-		job.ID, s.open.limitOf(s.parts.Index(job.ID), s.parts.Len(), limits.Queue), (firstCheck + redisconn.TransferTime(size)).Microseconds(),
+		job.ID, s.open.limitOf(s.parts.Index(job.ID), s.parts.Len(), limits.Queue),
+		(firstCheck + redisconn.TransferTime(size)).Microseconds(),
 		job.StartWithin.Microseconds(), inputs, 0, len(fields), encodeTenant(job.Tenant), max(0, limits.Tenant),
 		labelHashes(job),
 	}
@@ -264,9 +265,9 @@ func acceptStored(
 	return created.Result()
 }
 
-// clientFor returns the client on which to run a script for a job, with size bytes of arguments. If these are large, it first
-// loads the script, since Redis would answer NOSCRIPT to one that it has not cached, and the arguments would be sent
-// twice.
+// clientFor returns the client on which to run a script for a job, with size bytes of arguments. If these are large, it
+// first loads the script, since Redis would answer NOSCRIPT to one that it has not cached, and the arguments would be
+// sent twice.
 func (s *Store) clientFor(
 	ctx context.Context, id string, script *redis.Script, size int,
 ) (redis.UniversalClient, error) {

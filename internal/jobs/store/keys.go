@@ -8,8 +8,8 @@ import (
 )
 
 // The keys of Redis. The keys of one job have the same part in braces, and so do those of one batch, those of the index
-// and those of the workers. Scripts use keys of several of these groups, so a Redis Cluster, which has them on
-// different servers, does not do.
+// and those of the workers. Scripts use keys of several of these groups, so in a Redis Cluster package redisparts puts
+// the name of a slot before all of them.
 
 // jobKey returns the key of a job's hash; the package comment lists its fields.
 func jobKey(id string) string { return "cellblock:{" + id + "}:job" }

@@ -69,8 +69,8 @@ func (s *Store) listed(ctx context.Context, caller jobs.Caller, named jobs.Tenan
 	}
 }
 
-// indexesOf returns the index of each tenant, in each part, with the fewest jobs that has all of its jobs of a query, about within the
-// query's bounds of time.
+// indexesOf returns the index of each tenant, in each part, with the fewest jobs that has all of its jobs of a query,
+// about within the query's bounds of time.
 func (s *Store) indexesOf(
 	ctx context.Context, caller jobs.Caller, query jobs.ListQuery,
 ) ([]*tenantIndex, error) {

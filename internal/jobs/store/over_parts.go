@@ -64,8 +64,8 @@ func (o *openCounts) set(parts []int) {
 	o.parts = parts
 }
 
-// limitOf returns how many jobs may be open in a part, of as many in all n parts as limit says (0 for any number): those
-// that the others do not have, and at least the part's share.
+// limitOf returns how many jobs may be open in one of n parts, if limit jobs may be in all (0 for any number): those
+// that the others do not have, and at least one.
 func (o *openCounts) limitOf(part, n, limit int) int {
 	if n == 1 || limit <= 0 {
 		return limit
@@ -78,7 +78,7 @@ func (o *openCounts) limitOf(part, n, limit int) int {
 			others += open
 		}
 	}
-	return max((limit+n-1)/n, limit-others)
+	return max(1, limit-others)
 }
 
 // NewID returns an id for a job of a tenant. With bounded, all ids of the tenant are in one part, where its numbers of

@@ -89,7 +89,10 @@ func (s *Store) CPUToday(ctx context.Context, tenant jobs.Tenant) (time.Duration
 	}
 	sum := time.Duration(0)
 	for _, cmd := range used {
-		us, _ := cmd.Int64() // none yet
+		us, err := cmd.Int64()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return 0, fmt.Errorf("read the processor time of a tenant: %w", err)
+		}
 		sum += time.Duration(us) * time.Microsecond
 	}
 	return sum, nil
