@@ -60,7 +60,8 @@ def main():
 		t.Fatal(err)
 	}
 	_ = chromedp.Do(p.ctx, chromedp.Navigate(open.URL+"/jobs/"+a.job+"/files/page.html")) // ends as a download
-	awaitFile(t, file)                                                                    // else it may be written while the folder is removed
+	// Else it may be written while the folder is removed.
+	awaitFile(t, file)
 	response, err := http.Head(open.URL + "/jobs/" + a.job + "/files/page.html")
 	if err != nil {
 		t.Fatal(err)
