@@ -57,7 +57,7 @@ const prelude = `local KEYS, redis = (function(given, engine)
 end)(KEYS, redis)
 `
 
-// Everywhere is the channel whose messages all servers of a cluster get. Few are sent, and every worker listens to it.
+// Everywhere is the channel whose messages all servers of a cluster get. Few are sent.
 const Everywhere = "cellblock:commands"
 
 // shas are the SHA-1 of scripts with the prelude, by those without it, and by themselves: the client library uses the

@@ -36,7 +36,7 @@ func (d *Dispatcher) readActivity(ctx context.Context, tenant jobs.Tenant) (jobs
 		return activity, err
 	}
 	tenants := counts.Tenants[:min(len(counts.Tenants), mostTenants)]
-	backlog, err := d.producer.Backlog(ctx, d.fleet.Load().names(), tenants, tenant != "", store.WaitsFunction)
+	backlog, err := d.producer.Backlog(ctx, d.fleet.Load().names(), tenants, tenant != "", store.WaitingSinceFunction)
 	if err != nil {
 		return activity, err
 	}

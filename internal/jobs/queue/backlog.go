@@ -30,7 +30,7 @@ type Backlog struct {
 
 // backlogScript reads the Backlog of environments. What it reads is bounded, however many jobs wait. Of the flows, it
 // begins with the one whose first job is the oldest, and goes on while another one can have an older job that waits. It
-// follows Lua that defines waits(id), which reports whether a job waits.
+// follows Lua that defines waiting_since(id), as that of Waiting does.
 //
 //	KEYS     asynq:{queue}:active, asynq:{queue}:pending and asynq:{queue}:retry of queues
 //	ARGV[1]  maximum number of the ids of taken jobs
@@ -88,7 +88,7 @@ for t = 7 + environments, #ARGV do
 end
 local checks, chunk = tonumber(ARGV[4]), 50
 local function first_waiting(first)
-	if waits(first.id) then
+	if waiting_since(first.id) then
 		return first.id
 	end
 	for at = 2, ARGV[5], chunk do
@@ -97,7 +97,7 @@ local function first_waiting(first)
 			checks = checks - 1
 			if checks < 0 then
 				return nil
-			elseif waits(some[i]) then
+			elseif waiting_since(some[i]) then
 				return some[i]
 			end
 		end
@@ -117,9 +117,9 @@ return {taken, ids, waiting}`
 
 // Backlog returns what waits and what workers have of the default environment and of those named. Of the flows, it
 // looks into those of the tenants, in that order, as far as the bounds go. taken is whether to return TakenIDs, and
-// waits Lua that defines waits(id), which reports whether a job waits.
+// since is that of Waiting.
 func (p *Producer) Backlog(
-	ctx context.Context, environments []string, tenants []jobs.Tenant, taken bool, waits string,
+	ctx context.Context, environments []string, tenants []jobs.Tenant, taken bool, since string,
 ) (Backlog, error) {
 	names := append([]string{jobs.DefaultEnvironment}, otherEnvironments(environments)...)
 	var keys []string
@@ -143,7 +143,7 @@ func (p *Producer) Backlog(
 	}
 	var all Backlog
 	for _, part := range p.parts.All() {
-		reply, err := redis.NewScript(waits+backlogScript).Run(ctx, part, keys, args...).Slice()
+		reply, err := redis.NewScript(since+backlogScript).Run(ctx, part, keys, args...).Slice()
 		if err != nil {
 			return Backlog{}, fmt.Errorf("read what waits: %w", err)
 		}

@@ -70,7 +70,7 @@ func TestConsumersShareTheirSlots(t *testing.T) {
 		}
 	}
 	waitFor(t, "no job is taken any more", 10*time.Second, func() bool {
-		backlog, err := producer.Backlog(t.Context(), nil, nil, false, "local function waits() end")
+		backlog, err := producer.Backlog(t.Context(), nil, nil, false, "local function waiting_since() end")
 		return err == nil && backlog.Taken == 0
 	})
 }

@@ -203,13 +203,6 @@ func (s *Store) CountOfTenant(ctx context.Context, ids []string, tenant jobs.Ten
 	return sum, nil
 }
 
-// WaitsFunction is Lua that defines waits(id), which reports whether a job is queued.
-const WaitsFunction = `
-local function waits(id)
-	return redis.call("HGET", "cellblock:{" .. id .. "}:job", "state") == "queued"
-end
-`
-
 // WaitingSinceFunction is Lua that defines waiting_since(id), which returns when a job was created (microseconds since
 // 1970), and nil unless it is queued.
 const WaitingSinceFunction = `

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"cellblock/internal/jobs"
+	"cellblock/internal/redisparts"
 )
 
 // The keys of Redis. The keys of one job have the same part in braces, and so do those of one batch, those of the index
@@ -119,7 +120,7 @@ const (
 	// writableKey is a string that is written to check whether Redis accepts writes.
 	writableKey = "cellblock:writable"
 	// allCommands is the Pub/Sub channel on which workers of earlier versions listen for commands.
-	allCommands = "cellblock:commands"
+	allCommands = redisparts.Everywhere
 )
 
 // CommandChannel returns the Pub/Sub channel of commands to a worker, for the jobs that it runs; see ParseCommand. Each
