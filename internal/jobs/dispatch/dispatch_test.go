@@ -31,6 +31,8 @@ type replica struct {
 	client redis.UniversalClient
 	store  *store.Store
 	budget *membudget.Budget
+	// agedFrom is when the ages of jobs count from, Redis's time; see age.
+	agedFrom time.Time
 }
 
 var quiet = slog.New(slog.DiscardHandler)

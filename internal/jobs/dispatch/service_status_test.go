@@ -26,11 +26,13 @@ func (s *replica) wantWaiting(t *testing.T, n int) {
 	}
 }
 
-// wantQueue compares the queue of an environment; the oldest wait in seconds.
+// wantQueue compares the queue of an environment. oldest is the age of the job that waits longest, 0 for none.
 func (s *replica) wantQueue(t *testing.T, environment string, waiting, held, oldest int) {
 	t.Helper()
+	isOfAge := s.readAges(t)
 	got := s.status(t).Queues[environment]
-	if got.Waiting != waiting || got.Held != held || int(got.Oldest.Seconds()) != oldest {
+	isRight := oldest == 0 && got.Oldest == 0 || oldest != 0 && isOfAge(got.Oldest, oldest)
+	if got.Waiting != waiting || got.Held != held || !isRight {
 		t.Errorf("%s: got %+v, want %d waiting, %d held, %d s", environment, got, waiting, held, oldest)
 	}
 }
