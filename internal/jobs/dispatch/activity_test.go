@@ -55,8 +55,8 @@ func (s *replica) age(t *testing.T, id string, seconds int) {
 	}
 }
 
-// readAges returns a function that reports whether a wait, which was read between the two calls, is that of a job with an
-// age.
+// readAges returns a function that reports whether a wait, which was read between the two calls, is that of a job with
+// an age.
 func (s *replica) readAges(t *testing.T) (isOfAge func(wait time.Duration, age int) bool) {
 	t.Helper()
 	passed := func() time.Duration { return s.client.Time(t.Context()).Val().Sub(s.agedFrom) }
