@@ -29,8 +29,8 @@ type serviceFlags struct {
 
 func (f serviceFlags) open() (*client.Client, error) {
 	// The API may accept a token and its successor; the first one is as good.
-	token, _, _ := strings.Cut(cmp.Or(os.Getenv("CELLBLOCK_TOKEN"), os.Getenv("API_TOKEN")), " ")
-	c, err := client.New(f.URL, client.WithToken(token), client.WithAttempts(attempts))
+	tokens := append(strings.Fields(cmp.Or(os.Getenv("CELLBLOCK_TOKEN"), os.Getenv("API_TOKEN"))), "")
+	c, err := client.New(f.URL, client.WithToken(tokens[0]), client.WithAttempts(attempts))
 	return c, usage(err)
 }
 
